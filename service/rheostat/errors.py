@@ -1,0 +1,329 @@
+"""
+Every failure that Rheostat reports, as one tree.
+
+::
+
+    RheostatError
+    ├── Refused                        the service answered with a problem document
+    │   ├── Malformed             400  the request is not HTTP or JSON that can be read
+    │   ├── Unauthenticated       401  no token, or one that is not known
+    │   ├── Forbidden             403  the token's role may not do this
+    │   ├── NotFound              404  no such path
+    │   │   ├── UnknownRun
+    │   │   ├── UnknownGeneration
+    │   │   ├── UnknownRevision
+    │   │   ├── UnknownSchedule
+    │   │   └── UnknownKind
+    │   ├── MethodNotAllowed      405
+    │   ├── NotAcceptable         406  no format that the request accepts
+    │   ├── Conflict              409  the request is sound, the state is against it
+    │   │   ├── NameTaken              a run of this name exists and differs
+    │   │   ├── StaleGeneration        a rewind fenced this worker off
+    │   │   ├── StaleCheckpoint        the checkpoint lies beyond a rewind
+    │   │   ├── StepJump               a read too far past what is settled
+    │   │   ├── TooLate                the wanted step is settled already
+    │   │   ├── RevisionMismatch       the run has moved on from ``expected_revision``
+    │   │   ├── NotPending             only a pending revision can be cancelled
+    │   │   └── Finished               the run is closed at or before the step
+    │   ├── PreconditionFailed    412  ``If-Match`` names another version
+    │   ├── TooLarge              413  body, curve or picture over its limit
+    │   ├── UnsupportedMediaType  415
+    │   ├── Invalid               422  a field has a wrong value
+    │   │   ├── GuardViolated          a change would break a guard of the run
+    │   │   └── IdempotencyMismatch    the key was used with another request
+    │   ├── RateLimited           429
+    │   ├── Internal              500  a defect of the service
+    │   └── Unavailable           503  the database is away; try again
+    ├── Unreachable                    no answer before the deadline
+    └── Closed                         the client or run handle was closed
+
+Each class of ``Refused`` has a stable ``code`` (the last part of the problem's ``type``) and one
+HTTP ``status``. The service raises these classes, and the client raises the same ones again.
+This module is a leaf: it imports the standard library alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+PROBLEM_TYPE = "urn:rheostat:problem:"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One wrong field: its path (``parameters.lr.steps``), its value, the bound, and a sentence."""
+
+    field: str
+    message: str
+    value: Any = None
+    bound: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the wire form; ``bound`` is left out when there is none."""
+        item = {"field": self.field, "message": self.message, "value": self.value}
+        return item if self.bound is None else {**item, "bound": self.bound}
+
+
+class RheostatError(Exception):
+    """Base of everything that Rheostat raises on purpose."""
+
+
+class Refused(RheostatError):
+    """The service understood the request and said no."""
+
+    code: ClassVar[str] = "refused"
+    status: ClassVar[int] = 500
+
+    def __init__(self, detail: str, *, errors: Sequence[FieldError] = (), **members: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.members: dict[str, Any] = members
+        """Further members of the problem, such as ``settled_until`` or ``earliest``."""
+
+    def __str__(self) -> str:
+        lines = [self.detail, *(f"  {error.field}: {error.message}" for error in self.errors)]
+        return "\n".join(lines)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _revive, (type(self), self.detail, self.errors, self.members)
+
+    def to_problem(self) -> dict[str, Any]:
+        """Return the RFC 9457 problem document."""
+        problem: dict[str, Any] = {
+            "type": PROBLEM_TYPE + self.code,
+            "title": self.title(),
+            "status": self.status,
+            "detail": self.detail,
+            **self.members,
+        }
+        if self.errors:
+            problem["errors"] = [error.to_json() for error in self.errors]
+        return problem
+
+    @classmethod
+    def title(cls) -> str:
+        """Return the code as words."""
+        return cls.code.replace("-", " ").capitalize()
+
+
+class Malformed(Refused):
+    """The request cannot be read at all."""
+
+    code, status = "malformed", 400
+
+
+class Unauthenticated(Refused):
+    """No token, or one that is not known."""
+
+    code, status = "unauthenticated", 401
+
+
+class Forbidden(Refused):
+    """The token's role, or the request's origin, may not do this."""
+
+    code, status = "forbidden", 403
+
+
+class NotFound(Refused):
+    """There is nothing under this path."""
+
+    code, status = "not-found", 404
+
+
+class UnknownRun(NotFound):
+    """No run has this name or id."""
+
+    code = "unknown-run"
+
+
+class UnknownGeneration(NotFound):
+    """The run has no generation of this number."""
+
+    code = "unknown-generation"
+
+
+class UnknownRevision(NotFound):
+    """The run has no revision of this number."""
+
+    code = "unknown-revision"
+
+
+class UnknownSchedule(NotFound):
+    """The library has no schedule of this name and version."""
+
+    code = "unknown-schedule"
+
+
+class UnknownKind(NotFound):
+    """There is no kind of definition of this name."""
+
+    code = "unknown-kind"
+
+
+class MethodNotAllowed(Refused):
+    """The path exists, but not with this method."""
+
+    code, status = "method-not-allowed", 405
+
+
+class NotAcceptable(Refused):
+    """The answer has no format that the request accepts."""
+
+    code, status = "not-acceptable", 406
+
+
+class Conflict(Refused):
+    """The request is sound, but the state of the run or schedule is against it."""
+
+    code, status = "conflict", 409
+
+
+class NameTaken(Conflict):
+    """A run of this name exists, and was created with another body."""
+
+    code = "name-taken"
+
+
+class StaleGeneration(Conflict):
+    """A rewind started a newer generation; this worker's one may settle nothing more."""
+
+    code = "stale-generation"
+
+
+class StaleCheckpoint(Conflict):
+    """The checkpoint lies beyond a rewind, or belongs to another run."""
+
+    code = "stale-checkpoint"
+
+
+class StepJump(Conflict):
+    """The read ends further past the settled end than ``max_jump`` allows."""
+
+    code = "step-jump"
+
+
+class TooLate(Conflict):
+    """The wanted effective step is settled; ``earliest`` is the first that is open."""
+
+    code = "too-late"
+
+
+class RevisionMismatch(Conflict):
+    """The head of the run is not ``expected_revision``."""
+
+    code = "revision-mismatch"
+
+
+class NotPending(Conflict):
+    """The revision is in force, cancelled already, or of a kind that cannot be cancelled."""
+
+    code = "not-pending"
+
+
+class Finished(Conflict):
+    """The run is finished; ``end`` is its first step without a value."""
+
+    code = "finished"
+
+
+class PreconditionFailed(Refused):
+    """``If-Match`` names another version than the newest."""
+
+    code, status = "precondition-failed", 412
+
+
+class TooLarge(Refused):
+    """The request's body, or the answer that it asks for, is over its limit."""
+
+    code, status = "too-large", 413
+
+
+class UnsupportedMediaType(Refused):
+    """The body's ``Content-Type`` is not JSON."""
+
+    code, status = "unsupported-media-type", 415
+
+
+class Invalid(Refused):
+    """A field has a wrong value; ``errors`` names each field, its value and its bound."""
+
+    code, status = "invalid", 422
+
+
+class GuardViolated(Invalid):
+    """A change would break a guard of the run; ``force`` overrides, and is recorded."""
+
+    code = "guard-violated"
+
+
+class IdempotencyMismatch(Invalid):
+    """The ``Idempotency-Key`` was used with another request."""
+
+    code = "idempotency-mismatch"
+
+
+class RateLimited(Refused):
+    """Too many requests; ``Retry-After`` says when to come back."""
+
+    code, status = "rate-limited", 429
+
+
+class Internal(Refused):
+    """A defect of the service. The request id leads to its log line."""
+
+    code, status = "internal", 500
+
+
+class Unavailable(Refused):
+    """The database is away, or a commit's outcome is unknown. Repeating is safe for reads."""
+
+    code, status = "unavailable", 503
+
+
+class Unreachable(RheostatError):
+    """The service gave no answer before the deadline."""
+
+
+class Closed(RheostatError):
+    """The client or the run handle was closed."""
+
+
+def refusals(base: type[Refused] = Refused) -> Iterator[type[Refused]]:
+    """Yield every class below ``base``, each once, parents first."""
+    for cls in base.__subclasses__():
+        yield cls
+        yield from refusals(cls)
+
+
+def from_problem(problem: Mapping[str, Any], status: int) -> Refused:
+    """
+    Return the error that a problem document stands for.
+
+    An unknown code (a newer service, or a proxy's own answer) falls back on the first class of
+    the same status, and then on `Refused`.
+    """
+    code = str(problem.get("type", "")).removeprefix(PROBLEM_TYPE)
+    classes = list(refusals())
+    found = [cls for cls in classes if cls.code == code] + [c for c in classes if c.status == status]
+    cls = found[0] if found else Refused
+    reserved = {"type", "title", "status", "detail", "errors", "instance"}
+    members = {str(key): value for key, value in problem.items() if key not in reserved}
+    errors = [_field_error(item) for item in problem.get("errors") or ()]
+    detail = str(problem.get("detail") or f"the service answered {status}")
+    return _revive(cls, detail, errors, members)
+
+
+def _field_error(item: Mapping[str, Any]) -> FieldError:
+    field, message = str(item.get("field", "")), str(item.get("message", ""))
+    return FieldError(field, message, item.get("value"), item.get("bound"))
+
+
+def _revive(
+    cls: type[Refused], detail: str, errors: Sequence[FieldError], members: Mapping[str, Any]
+) -> Refused:
+    error = cls(detail, errors=errors)
+    error.members = dict(members)
+    return error
