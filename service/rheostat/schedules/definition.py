@@ -1,0 +1,129 @@
+"""The base of all kinds: what a definition can be asked."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from hashlib import sha256
+from math import inf, isfinite, nan
+from typing import Any, ClassVar, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+Floats: TypeAlias = NDArray[np.float64]
+Places: TypeAlias = NDArray[np.int64] | NDArray[np.float64]
+"""Places on a definition's own axis: whole steps, or between steps inside `stretch` and `from`."""
+Followed: TypeAlias = Mapping[str, Floats]
+"""The values of the run's other parameters, aligned with the places."""
+
+
+class Bounds(NamedTuple):
+    """The least and the greatest value that a definition can take."""
+
+    min: float
+    max: float
+
+    @property
+    def finite(self) -> bool:
+        """Whether both are finite numbers."""
+        return isfinite(self.min) and isfinite(self.max)
+
+    @classmethod
+    def around(cls, *values: float) -> Bounds:
+        """Return the bounds of some values; NaN among them makes both NaN."""
+        if any(value != value for value in values):  # noqa: PLR0124 - NaN differs from itself
+            return cls(nan, nan)
+        return cls(min(values), max(values))
+
+    def widened(self) -> Bounds:
+        """Return the bounds moved out by a few ulp, for values that are rounded on the way."""
+        return Bounds(self.min - abs(self.min) * 2e-15, self.max + abs(self.max) * 2e-15)
+
+
+class Child(NamedTuple):
+    """A definition inside another one: its field path, and the stretch of it that is used."""
+
+    path: str
+    definition: Definition
+    start: float
+    stop: float
+
+
+class Definition(BaseModel):
+    """
+    A curve: a pure function of the step, by closed form.
+
+    ``t`` is the step minus the definition's origin. Before 0 the value at 0 holds; after the end
+    of a finite curve its last value holds.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, validate_default=True
+    )
+
+    pointwise: ClassVar[bool] = False
+    """Whether a value depends on the children's values at the same step alone."""
+    lengths: ClassVar[tuple[str, ...]] = ()
+    """The fields that are lengths, in the order in which they follow each other from step 0."""
+    culprit: ClassVar[str] = ""
+    """The field to name when the kind's own arithmetic overflows."""
+
+    kind: str
+
+    @abstractmethod
+    def at(self, t: Places, followed: Followed | None = None) -> Floats:
+        """Return the values at places ``t ≥ 0``."""
+
+    @abstractmethod
+    def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
+        """Return bounds of the values at ``start ≤ t ≤ stop``; ``stop`` may be infinite."""
+
+    @property
+    @abstractmethod
+    def length(self) -> int | None:
+        """The step from which on the value never changes; None if it may change for ever."""
+
+    def children(self, start: float = 0.0, stop: float = inf) -> Iterator[Child]:
+        """Yield the definitions that this one uses for ``start ≤ t ≤ stop``."""
+        del start, stop
+        yield from ()
+
+    def expansion(self) -> Definition | None:
+        """Return what a preset is made of; None for a kind that is not a preset."""
+        return None
+
+    def values(self, t: NDArray[np.int64], followed: Followed | None = None) -> Floats:
+        """
+        Return the values at steps ``t``, an int64 array of any order; steps before 0 count as 0.
+
+        ``followed`` holds the values of the parameters that the definition follows, at the same
+        steps.
+        """
+        return self.at(np.maximum(t, 0), followed)
+
+    def bounds(self, followed: Mapping[str, Bounds] | None = None) -> Bounds:
+        """Return bounds of the values over all ``t ≥ 0``, by interval arithmetic."""
+        return self.between(0.0, inf, followed or {})
+
+    def follows(self) -> frozenset[str]:
+        """Return the names of the parameters that the definition follows."""
+        return frozenset().union(*(child.definition.follows() for child in self.children()))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the canonical JSON: all lengths resolved, defaults written out."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    @cached_property
+    def canonical(self) -> bytes:
+        """The canonical JSON as bytes, with sorted keys and no spaces."""
+        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return text.encode()
+
+    @cached_property
+    def content_hash(self) -> str:
+        """The SHA-256 of the canonical JSON, in hexadecimal."""
+        return sha256(self.canonical).hexdigest()

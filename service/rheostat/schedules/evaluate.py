@@ -1,0 +1,57 @@
+"""From a definition and steps to values."""
+
+from __future__ import annotations
+
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rheostat.errors import FieldError, Invalid
+from rheostat.schedules.definition import Definition, Floats
+from rheostat.schedules.fields import MAX_STEP
+from rheostat.schedules.parse import parse
+from rheostat.schedules.shown import shown
+
+
+@overload
+def evaluate(definition: Any, steps: int) -> float: ...
+@overload
+def evaluate(definition: Any, steps: range | NDArray[np.int64]) -> Floats: ...
+def evaluate(definition: Any, steps: int | range | NDArray[np.int64]) -> float | Floats:
+    """
+    Return the values of a definition, or of the JSON of one, at steps from its origin.
+
+    An integer gives a float; a ``range`` or a one-dimensional array of integers in any order
+    gives an array. Steps before 0 have the value at 0.
+
+    Raises:
+        Invalid: if the definition or the steps are wrong.
+
+    """
+    parsed = definition if isinstance(definition, Definition) else parse(definition)
+    if isinstance(steps, int):
+        return float(parsed.values(_places(np.array([_coordinate(steps)])))[0])
+    if isinstance(steps, range):
+        return parsed.values(np.arange(steps.start, steps.stop, steps.step, dtype=np.int64))
+    return parsed.values(_places(np.asarray(steps)))
+
+
+def _coordinate(step: int) -> int:
+    if isinstance(step, bool) or not -MAX_STEP <= step <= MAX_STEP:
+        raise _wrong_steps(step)
+    return step
+
+
+def _places(steps: NDArray[Any]) -> NDArray[np.int64]:
+    if steps.ndim != 1 or steps.dtype.kind not in "iu":
+        raise _wrong_steps(steps)
+    return steps.astype(np.int64, copy=False)
+
+
+def _wrong_steps(steps: Any) -> Invalid:
+    bound = f"integers up to {MAX_STEP}"
+    return Invalid(
+        "The steps are refused.",
+        errors=[FieldError("steps", f"steps must be {bound}", shown(steps), bound)],
+    )

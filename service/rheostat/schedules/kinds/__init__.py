@@ -1,0 +1,1 @@
+"""The kinds of definitions, one class each, by family."""
