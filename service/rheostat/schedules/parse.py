@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import inf
-from typing import Any, Final
+from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import limits
@@ -15,9 +14,8 @@ from rheostat.schedules.definition import Bounds, Definition
 from rheostat.schedules.fields import MAX_STEP
 from rheostat.schedules.lengths import Clock, Window, resolve
 from rheostat.schedules.shown import shown
-from rheostat.schedules.union import ADAPTER, KINDS
-
-_MAX_ERRORS: Final = 20
+from rheostat.schedules.union import ADAPTER
+from rheostat.schedules.validation import field_errors
 
 
 def parse(
@@ -49,8 +47,7 @@ def parse(
     try:
         definition = ADAPTER.validate_python(resolved)
     except ValidationError as error:
-        details = error.errors(include_url=False)[:_MAX_ERRORS]
-        raise _invalid([_field_error(item, resolved, field) for item in details]) from None
+        raise _invalid(field_errors(error, resolved, field)) from None
     _check_bounds(definition, field)
     return definition
 
@@ -66,68 +63,6 @@ def _check_context(**lengths: int | None) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_STEP:
             bound = f"an integer from 1 to {MAX_STEP}"
             raise _invalid([FieldError(name, f"{name} must be {bound}", shown(value), bound)])
-
-
-def _field_error(item: ErrorDetails, data: Any, field: str) -> FieldError:
-    path = field + _path(item["loc"], data)
-    context = item.get("ctx", {})
-    if "field" in context:
-        path = f"{path}.{context['field']}"
-        value, bound = context.get("value"), context.get("bound")
-        return FieldError(path, f"{path} {item['msg']}", shown(value), bound)
-    if item["type"].startswith("union_tag"):
-        known = ", ".join(KINDS)
-        kind = data if not isinstance(item["input"], dict) else item["input"].get("kind")
-        message = f"{path}.kind is not a kind of definition; the kinds are {known}"
-        return FieldError(f"{path}.kind", message, shown(kind), f"one of {known}")
-    message, bound = _wording(item)
-    value = None if item["type"] == "missing" else shown(item["input"])
-    return FieldError(path, f"{path} {message}", value, bound)
-
-
-def _path(loc: tuple[int | str, ...], data: Any) -> str:
-    """Return the JSON path of a location, without the tags of the union."""
-    path, here, arrived = "", data, True
-    for step in loc:
-        if arrived and isinstance(here, dict) and here.get("kind") == step:
-            arrived = False
-            continue
-        arrived = True
-        path += f"[{step}]" if isinstance(step, int) else f".{step}"
-        try:
-            here = here[step]
-        except (KeyError, IndexError, TypeError):
-            here = None
-    return path
-
-
-_BOUNDS: Final = {
-    "greater_than": ("must be greater than {gt}", "> {gt}"),
-    "greater_than_equal": ("must be at least {ge}", "≥ {ge}"),
-    "less_than": ("must be less than {lt}", "< {lt}"),
-    "less_than_equal": ("must be at most {le}", "≤ {le}"),
-    "finite_number": ("must be a finite number", "finite"),
-    "missing": ("is required", "required"),
-    "extra_forbidden": ("is not a field of this kind", "no other fields"),
-    "float_type": ("must be a number", "a number"),
-    "int_type": ("must be an integer", "an integer"),
-    "int_from_float": ("must be an integer", "an integer"),
-    "bool_type": ("must be true or false", "true or false"),
-    "string_type": ("must be a string", "a string"),
-    "literal_error": ("must be {expected}", "{expected}"),
-    "tuple_type": ("must be a list", "a list"),
-    "too_short": ("must have at least {min_length} items", "≥ {min_length} items"),
-    "too_long": ("must have at most {max_length} items", "≤ {max_length} items"),
-    "model_type": ("must be an object", "an object"),
-}
-
-
-def _wording(item: ErrorDetails) -> tuple[str, str | None]:
-    if item["type"] not in _BOUNDS:
-        return f"is wrong: {item['msg']}", None
-    message, bound = _BOUNDS[item["type"]]
-    context = item.get("ctx", {})
-    return message.format(**context), bound.format(**context)
 
 
 def _check_bounds(definition: Definition, path: str) -> None:
