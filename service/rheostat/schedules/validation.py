@@ -16,10 +16,11 @@ _MAX_ERRORS: Final = 20
 def field_errors(error: ValidationError, data: Any, field: str) -> list[FieldError]:
     """Return the first errors of a validation of ``data``; their paths start with ``field``."""
     details = error.errors(include_url=False)[:_MAX_ERRORS]
-    return [_field_error(item, data, field) for item in details]
+    return [field_error(item, data, field) for item in details]
 
 
-def _field_error(item: ErrorDetails, data: Any, field: str) -> FieldError:
+def field_error(item: ErrorDetails, data: Any, field: str) -> FieldError:
+    """Return one error of a validation of ``data``; its path starts with ``field``."""
     path = (field + _path(item["loc"], data)).removeprefix(".")
     context = item.get("ctx", {})
     if "field" in context:
@@ -73,12 +74,20 @@ _BOUNDS: Final = {
     "int_type": ("must be an integer", "an integer"),
     "int_from_float": ("must be an integer", "an integer"),
     "bool_type": ("must be true or false", "true or false"),
+    "int_parsing": ("must be an integer", "an integer"),
+    "bool_parsing": ("must be true or false", "true or false"),
     "string_type": ("must be a string", "a string"),
+    "string_too_short": ("must have at least {min_length} characters", "≥ {min_length} characters"),
+    "string_too_long": ("must have at most {max_length} characters", "≤ {max_length} characters"),
+    "string_pattern_mismatch": ("must match {pattern}", "{pattern}"),
+    "list_type": ("must be a list", "a list"),
+    "dict_type": ("must be an object", "an object"),
     "literal_error": ("must be {expected}", "{expected}"),
     "tuple_type": ("must be a list", "a list"),
     "too_short": ("must have at least {min_length} items", "≥ {min_length} items"),
     "too_long": ("must have at most {max_length} items", "≤ {max_length} items"),
     "model_type": ("must be an object", "an object"),
+    "model_attributes_type": ("must be an object", "an object"),
 }
 
 
