@@ -1,0 +1,18 @@
+"""The command `rheostat`. Importing this loads nothing; `main` says what is missing."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; without the extra `server`, say how to get it."""
+    try:
+        from rheostat.cli.app import app  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "rheostat":
+            raise
+        sys.exit(f'The command line needs {error.name}: pip install "rheostat[server]"')
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    app()

@@ -1,0 +1,70 @@
+"""
+How a command fails: one readable block on standard error, and an exit code for scripts.
+
+==== ==========================================================================
+0    it worked
+1    refused, or failed: the block says which field, value and bound
+2    the command line itself cannot be read
+3    the service cannot be reached, or is not able to answer now: try again
+130  interrupted by Ctrl-C
+==== ==========================================================================
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+from rheostat.errors import FieldError, Refused, RheostatError, Unavailable, Unreachable
+
+REFUSED, UNREACHABLE, INTERRUPTED = 1, 3, 130
+
+
+@contextmanager
+def reported(*, as_json: bool) -> Iterator[None]:
+    """Turn expected failures of the body into their message and exit code."""
+    try:
+        yield
+    except RheostatError as error:
+        if as_json:
+            print(json.dumps(_document(error), ensure_ascii=False))
+        print(_block(error), file=sys.stderr)
+        again = isinstance(error, Unreachable | Unavailable)
+        raise typer.Exit(UNREACHABLE if again else REFUSED) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _document(error: RheostatError) -> dict[str, Any]:
+    if isinstance(error, Refused):
+        return error.to_problem()
+    return {"type": "about:blank", "title": type(error).__name__, "detail": str(error)}
+
+
+def _block(error: RheostatError) -> str:
+    if not isinstance(error, Refused):
+        return f"Error: {error}"
+    lines = [f"Refused: {error.detail}  [{error.status} {error.code}]"]
+    for item in error.errors:
+        lines += _field_lines(item)
+    members = {name: value for name, value in error.members.items() if name != "request_id"}
+    lines += [f"  {name.replace('_', ' ')}: {_brief(value)}" for name, value in members.items()]
+    return "\n".join(lines)
+
+
+def _field_lines(item: FieldError) -> Iterator[str]:
+    yield f"  {item.message}" if item.field in item.message else f"  {item.field}: {item.message}"
+    about = [] if item.value is None else [f"value {_brief(item.value)}"]
+    about += [] if item.bound is None else [f"bound {item.bound}"]
+    if about:
+        yield f"    {',  '.join(about)}"
+
+
+def _brief(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 200 else text[:200] + "…"

@@ -1,0 +1,102 @@
+"""How numbers, times, definitions and changes are written for people."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rheostat.cli.words import EDITS
+
+UNITS = ("", "k", "M", "B", "T")
+
+
+def exact(value: float) -> str:
+    """Write the shortest decimal that reads back to the same float64, as in ``1e-5``."""
+    return re.sub(r"e([+-])0*", lambda match: "e" + match[1].strip("+"), repr(value))
+
+
+def short(value: float, digits: int = 6) -> str:
+    """Write a number with at most ``digits`` significant digits."""
+    return exact(float(f"{value:.{digits}g}")).removesuffix(".0")
+
+
+def count(value: int) -> str:
+    """Write a whole number with its thousands apart, as in ``12,345``."""
+    return f"{value:,}"
+
+
+def compact(value: float) -> str:
+    """Write a whole number with a unit where that loses nothing, as in ``2.5M``; else in full."""
+    power = 0
+    scaled = float(value)
+    while abs(scaled) >= 1000 and power < len(UNITS) - 1:
+        scaled, power = scaled / 1000, power + 1
+    text = f"{scaled:.10g}"
+    return text + UNITS[power] if len(text) <= 4 and power > 1 else f"{value:,.10g}"
+
+
+def when(moment: str, now: datetime | None = None) -> str:
+    """Write an ISO 8601 time as its distance from now, or as a date when that is over a week."""
+    then = datetime.fromisoformat(moment)
+    seconds = int(((now or datetime.now(UTC)) - then).total_seconds())
+    if seconds < 10:
+        return "just now"
+    for size, unit in ((60, "s"), (3600, "min"), (86_400, "h"), (7 * 86_400, "d")):
+        if seconds < size:
+            per_unit = {"s": 1, "min": 60, "h": 3600, "d": 86_400}[unit]
+            return f"{seconds // per_unit} {unit} ago"
+    return f"{then:%Y-%m-%d %H:%M} UTC"
+
+
+def definition(data: Mapping[str, Any]) -> str:
+    """Write a definition in the words that the command line reads, as far as one line can."""
+    if data.get("kind") == "constant":
+        return _value(data.get("value"))
+    return " ".join([str(data.get("kind", "?")), *_fields(data, {"kind"})])
+
+
+def change(data: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
+    """Write a change, or several that follow one another, as one would type them."""
+    if not isinstance(data, Mapping):
+        return ", ".join(change(item) for item in data)
+    name = data.get("edit")
+    if name is None:
+        return definition(data)
+    if name == "replace":
+        return " ".join(
+            ["replace", definition(data.get("definition", {})), *_fields(data, {"edit", "definition"})]
+        )
+    bare = EDITS.get(name)
+    value = data.get(bare) if bare else None
+    words = [name] if value is None else [name, _value(value)]
+    return " ".join([*words, *_fields(data, {"edit", bare})])
+
+
+def _fields(data: Mapping[str, Any], without: set[str | None]) -> list[str]:
+    shown = {key: value for key, value in data.items() if key not in without}
+    return [f"{key}={_value(v)}" for key, v in shown.items() if v is not None and v is not False]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool | str):
+        return value if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return exact(value).removesuffix(".0")
+    if isinstance(value, Mapping) and "kind" in value:
+        return f"({definition(value)})"
+    if isinstance(value, Sequence):
+        return _list(value)
+    return json.dumps(value)
+
+
+def _list(items: Sequence[Any]) -> str:
+    """Write a list in brackets; a long one by its first and last items."""
+    texts = [_value(item) for item in items]
+    if len(texts) > 8:
+        texts = [*texts[:3], f"… {len(texts) - 4} more …", texts[-1]]
+    return f"[{', '.join(texts)}]"

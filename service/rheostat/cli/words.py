@@ -1,0 +1,231 @@
+"""
+The words of a command line, read as JSON for the service.
+
+::
+
+    definitions := definition {"," definition}
+    parameters  := parameter {"," parameter}
+    changes     := change {"," change}
+
+    parameter   := NAME definition | assignments
+    change      := NAME (edit | definition) | assignments
+    definition  := NUMBER | (KIND | "@"FILE | "-" | {JSON}) {field}
+    edit        := EDIT [VALUE] {field}                  as in  scale 0.5  or  ramp 0 steps=1000
+    field       := PATH=VALUE | --PATH VALUE             dots lead inside: then.kind=cosine
+    assignments := NAME=VALUE {PATH=VALUE}               as in  lr=@lr.json weight_decay=0.1
+    VALUE       := a JSON value | a list as 1,2,3 | "@"FILE | "-" | any other text
+
+A comma that ends a word is the same as one that stands alone. ``-`` is standard input.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+EDITS: dict[str, str | None] = {
+    "scale": "factor",
+    "hold": "steps",
+    "set": "value",
+    "ramp": "to",
+    "rewarm": "steps",
+    "extend": "end",
+    "replace": None,
+    "revert": "to",
+}
+"""Each edit with the field that its bare value fills."""
+
+_FIELD = re.compile(r"(?:--)?([a-z][a-z0-9_/.-]*)=(.*)", re.DOTALL)
+_OPTION = re.compile(r"--([a-z][a-z0-9_.-]*)")
+
+
+def definitions(words: Sequence[str]) -> list[dict[str, Any]]:
+    """Read definitions that are separated by commas."""
+    return [_definition(phrase) for phrase in _phrases(words)]
+
+
+def definition(words: Sequence[str]) -> dict[str, Any]:
+    """Read exactly one definition."""
+    found = definitions(words)
+    if len(found) != 1:
+        raise typer.BadParameter(f"one definition is wanted here, not {len(found)}")
+    return found[0]
+
+
+def parameters(words: Sequence[str]) -> dict[str, Any]:
+    """Read the parameters of a new run: each name with its definition."""
+    found: dict[str, Any] = {}
+    for name, read in _named(words):
+        if name in found:
+            raise typer.BadParameter(f"{name} is defined twice")
+        found[name] = read if isinstance(read, dict) else _definition(read)
+    return found
+
+
+def changes(words: Sequence[str], clock: str | None = None) -> dict[str, Any]:
+    """
+    Read changes: each name with its change, or with a list of them where a name comes again.
+
+    ``clock`` is given to every definition that has none of its own.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name, read in _named(words):
+        change = read if isinstance(read, dict) else _change(read)
+        found.setdefault(name, []).append(_clocked(change, clock))
+    return {name: items[0] if len(items) == 1 else items for name, items in found.items()}
+
+
+def assignments(words: Iterable[str]) -> dict[str, Any]:
+    """Read ``path=value`` words as one JSON object."""
+    return _filled({}, words)
+
+
+def _phrases(words: Sequence[str]) -> list[list[str]]:
+    phrases: list[list[str]] = [[]]
+    for word in words:
+        bare = word.removesuffix(",")
+        if bare:
+            phrases[-1].append(bare)
+        if bare != word:
+            phrases.append([])
+    if not all(phrases):
+        raise typer.BadParameter("a comma has nothing before or after it")
+    return phrases
+
+
+def _named(words: Sequence[str]) -> Iterator[tuple[str, dict[str, Any] | list[str]]]:
+    """Yield each parameter's name with its definition, or with the words that say it."""
+    for phrase in _phrases(words):
+        if _FIELD.fullmatch(phrase[0]):
+            for name, value in assignments(phrase).items():
+                yield name, _as_definition(name, value)
+        elif len(phrase) == 1:
+            raise typer.BadParameter(f"{phrase[0]} is followed by nothing: say what it shall do")
+        else:
+            yield phrase[0], phrase[1:]
+
+
+def _definition(phrase: Sequence[str]) -> dict[str, Any]:
+    head, fields = phrase[0], phrase[1:]
+    if head == "-" or head.startswith(("@", "{")):
+        return _filled(_as_definition(head, _value(head)), fields)
+    if _is_number(value := _value(head)):
+        return _filled({"kind": "constant", "value": value}, fields)
+    if _FIELD.fullmatch(head):
+        raise typer.BadParameter(f"{head!r} comes before a kind: as in  cosine start=1e-3 …")
+    return _filled({"kind": head}, fields)
+
+
+def _change(phrase: Sequence[str]) -> dict[str, Any]:
+    name, rest = phrase[0], list(phrase[1:])
+    if name not in EDITS:
+        return _definition(phrase)
+    if name == "replace":
+        new = _definition(rest) if rest else {}
+        own = {key: new.pop(key) for key in ("clock", "blend") if key in new}
+        return {"edit": name, "definition": new, **own}
+    edit: dict[str, Any] = {"edit": name}
+    if rest and not _FIELD.fullmatch(rest[0]) and not _OPTION.fullmatch(rest[0]):
+        edit[str(EDITS[name])] = _value(rest.pop(0))
+    return _filled(edit, rest)
+
+
+def _clocked(change: dict[str, Any], clock: str | None) -> dict[str, Any]:
+    takes_clock = change.get("edit") == "replace" or "edit" not in change
+    if clock and takes_clock and change.get("kind") != "constant":
+        return {**change, "clock": change.get("clock", clock)}
+    return change
+
+
+def _as_definition(name: str, value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    if _is_number(value):
+        return {"kind": "constant", "value": value}
+    raise typer.BadParameter(f"{name}: {value!r} is neither a number nor a definition")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _filled(data: dict[str, Any], words: Iterable[str]) -> dict[str, Any]:
+    """Return ``data`` with every field of ``words`` set at its path."""
+    filled = json.loads(json.dumps(data))
+    seen: set[str] = set()
+    for path, text in _fields(words):
+        if any(other == path or other.startswith(f"{path}.") for other in seen):
+            raise typer.BadParameter(f"{path} is given twice")
+        seen.add(path)
+        *parents, last = path.split(".")
+        place = filled
+        for parent in parents:
+            place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise typer.BadParameter(f"{path}: {parent} is a value, and has no fields")
+        place[last] = _value(text)
+    return filled
+
+
+def _fields(words: Iterable[str]) -> Iterator[tuple[str, str]]:
+    rest = iter(words)
+    for word in rest:
+        if match := _FIELD.fullmatch(word):
+            path, text = match.groups()
+        elif match := _OPTION.fullmatch(word):
+            path, text = match[1], next(rest, "")
+            if not text:
+                raise typer.BadParameter(f"{word} needs a value")
+        else:
+            raise typer.BadParameter(f"{word!r} is not a field: write field=value")
+        yield path.replace("-", "_"), text
+
+
+def _value(text: str) -> Any:
+    if text == "-":
+        return _json(sys.stdin.read(), "standard input")
+    if text.startswith("@"):
+        return _json(_contents(text[1:]), text[1:])
+    if text.startswith(("{", "[", '"')):
+        return _json(text, "this")
+    parts = text.split(",")
+    return _scalar(text) if len(parts) == 1 else [_scalar(part) for part in parts]
+
+
+def _scalar(text: str) -> Any:
+    """Read JSON's words and finite numbers; everything else is text, for the service to judge."""
+    if text in {"true", "false", "null"}:
+        return json.loads(text)
+    try:
+        return int(text) if re.fullmatch(r"[+-]?\d+", text) else _finite(text)
+    except ValueError:
+        return text
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is not a finite number")
+    return number
+
+
+def _contents(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise typer.BadParameter(f"cannot read {path}: {reason}") from error
+
+
+def _json(text: str, origin: str) -> Any:
+    try:
+        return json.loads(text, parse_float=_finite, parse_constant=_finite)
+    except (ValueError, RecursionError) as error:
+        raise typer.BadParameter(f"{origin} is not JSON: {error}\n{text[:200]}") from error
