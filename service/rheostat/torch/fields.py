@@ -1,0 +1,204 @@
+"""
+Which parameter of the run goes into which field of which parameter group.
+
+A parameter group is a dictionary, and its numbers are its fields: ``lr``, ``weight_decay``,
+``momentum``, ``eps`` and whatever else an optimizer keeps there. The numbers inside ``betas`` are
+fields too: ``beta1``, ``beta2``. An optimizer without ``momentum`` has it as ``beta1``, as in
+PyTorch's own `CyclicLR` and `OneCycleLR`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from rheostat.errors import FieldError, Invalid
+
+Group = dict[str, Any]
+Fields = Mapping[str, str] | Sequence[Mapping[str, str]]
+"""Field to parameter: for all groups alike, or one mapping for each group."""
+
+
+class Slot(NamedTuple):
+    """A number of a parameter group: ``group[key]``, or ``group[key][place]``."""
+
+    key: str
+    place: int | None = None
+
+
+class Binding(NamedTuple):
+    """The parameter that is written into one slot of one group."""
+
+    group: int
+    field: str
+    slot: Slot
+    parameter: str
+
+
+def bind(
+    groups: Sequence[Group], parameters: Iterable[str], fields: Fields | None = None
+) -> tuple[Binding, ...]:
+    """
+    Return what is written where; raise `Invalid` unless that is beyond doubt.
+
+    With a sequence of ``fields`` each group gets what its mapping says and nothing else. A mapping
+    says it for all groups, and without ``fields`` every parameter goes into the field of its name,
+    ``lr/head`` into that of the groups whose ``group["name"]`` is ``head``. In the latter two,
+    groups that share a parameter must have equal initial values, but for a weight decay of zero,
+    which stays.
+    """
+    known = frozenset(parameters)
+    if fields is None:
+        bindings = _by_name(groups, known)
+    elif isinstance(fields, Mapping):
+        _check_names([fields] * len(groups), groups, known)
+        bindings = [b for field in fields for b in _shared(groups, field, fields[field])]
+    else:
+        _check_names(fields, groups, known)
+        bindings = [
+            Binding(index, field, _slot(groups[index], field) or Slot(field), parameter)
+            for index, chosen in enumerate(fields)
+            for field, parameter in chosen.items()
+        ]
+    _check_all(groups, bindings, known)
+    return tuple(bindings)
+
+
+def initial(group: Group, slot: Slot) -> float:
+    """
+    Return the value that the slot had before any schedule wrote into it.
+
+    It is kept in the group itself, as PyTorch keeps ``initial_lr``, so that it travels with the
+    optimizer's checkpoints: a weight decay that the run warms up from zero is not taken for one
+    that is off.
+    """
+    value = group.setdefault(f"initial_{slot.key}", _copy(group[slot.key]))
+    return float(value if slot.place is None else value[slot.place])
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return tuple(map(_copy, value))
+    return value.clone() if isinstance(value, Tensor) else value
+
+
+def _slot(group: Group, field: str) -> Slot | None:
+    """Return where the group keeps the field, or None if it has none of this name."""
+    if _is_number(group.get(field)):
+        return Slot(field)
+    betas = group.get("betas", ())
+    place = 0 if field == "momentum" else _beta(field)
+    return Slot("betas", place) if 0 <= place < len(betas) else None
+
+
+def _beta(field: str) -> int:
+    number = field.removeprefix("beta")
+    return int(number) - 1 if field != number and number.isdecimal() else -1
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, Tensor):
+        return bool(value.numel() == 1)
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _by_name(groups: Sequence[Group], known: frozenset[str]) -> list[Binding]:
+    bindings = []
+    for field in sorted({parameter.partition("/")[0] for parameter in known}):
+        if not any(_slot(group, field) for group in groups):
+            continue
+        named = {p.partition("/")[2]: p for p in known if p.startswith(f"{field}/")}
+        _check_groups_exist(groups, named)
+        rest = [i for i, group in enumerate(groups) if group.get("name") not in named]
+        for index, group in enumerate(groups):
+            slot = _slot(group, field)
+            if index not in rest and slot:
+                bindings.append(Binding(index, field, slot, named[group["name"]]))
+        if field in known:
+            bindings += _shared(groups, field, field, among=rest)
+        elif rest:
+            raise _refusal(
+                f"{field} of group {_label(groups, rest[0])}",
+                f"the run has {', '.join(sorted(named.values()))}, but neither {field} nor "
+                f"{field}/{groups[rest[0]].get('name', '<name of the group>')}",
+            )
+    return bindings
+
+
+def _shared(
+    groups: Sequence[Group], field: str, parameter: str, among: Iterable[int] | None = None
+) -> list[Binding]:
+    """Bind one parameter to many groups, which must have equal initial values."""
+    found: list[Binding] = []
+    for index in range(len(groups)) if among is None else among:
+        slot = _slot(groups[index], field)
+        if slot and not (field == "weight_decay" and initial(groups[index], slot) == 0):
+            found.append(Binding(index, field, slot, parameter))
+    values = {initial(groups[b.group], b.slot): b for b in found}
+    if len(values) > 1:
+        differing = ", ".join(f"{_label(groups, b.group)} has {v!r}" for v, b in values.items())
+        raise _refusal(
+            field,
+            f"groups differ ({differing}), and {parameter} would make them equal: give the run "
+            f"{field}/<name of the group>, or say with fields= which parameter each group takes",
+            value=list(values),
+        )
+    return found
+
+
+def _check_groups_exist(groups: Sequence[Group], named: Mapping[str, str]) -> None:
+    names = [group["name"] for group in groups if "name" in group]
+    for name in sorted(named.keys() - set(names)):
+        raise _refusal(
+            named[name],
+            f"no parameter group is named {name!r} (there are: {_listed(names)}): name it, "
+            f"or say with fields= which parameter each group takes",
+            value=name,
+        )
+
+
+def _check_names(
+    fields: Sequence[Mapping[str, str]], groups: Sequence[Group], known: frozenset[str]
+) -> None:
+    if len(fields) != len(groups):
+        message = f"{len(fields)} mappings for {len(groups)} parameter groups"
+        raise _refusal("fields", message, value=len(fields), bound=f"{len(groups)} mappings")
+    for index, (chosen, group) in enumerate(zip(fields, groups, strict=True)):
+        for field, parameter in chosen.items():
+            path = f"fields[{index}].{field}"
+            if _slot(group, field) is None:
+                has = _listed(key for key in group if _is_number(group[key]) or key == "betas")
+                raise _refusal(path, f"group {_label(groups, index)} has {has}", value=field)
+            if parameter not in known:
+                raise _refusal(path, f"the run has {_listed(sorted(known))}", value=parameter)
+
+
+def _check_all(groups: Sequence[Group], bindings: list[Binding], known: frozenset[str]) -> None:
+    taken: dict[tuple[int, Slot], Binding] = {}
+    for binding in bindings:
+        initial(groups[binding.group], binding.slot)
+        other = taken.setdefault((binding.group, binding.slot), binding)
+        if other is not binding:
+            message = f"{other.parameter} and {binding.parameter} both go into it"
+            raise _refusal(f"{binding.field} of group {_label(groups, binding.group)}", message)
+    if not bindings:
+        message = f"none of the run's parameters ({_listed(sorted(known))}) is one of its fields"
+        raise _refusal("optimizer", message)
+
+
+def _label(groups: Sequence[Group], index: int) -> str:
+    name = groups[index].get("name")
+    return str(index) if name is None else f"{index} ({name})"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+def _refusal(field: str, message: str, value: Any = None, bound: str | None = None) -> Invalid:
+    return Invalid(
+        "the run's parameters do not fit the optimizer's parameter groups",
+        errors=[FieldError(field, message, value, bound)],
+    )
