@@ -1,0 +1,1 @@
+"""Live runs: the rules of settling, revising and rewinding, as pure decisions."""

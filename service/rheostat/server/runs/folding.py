@@ -1,0 +1,56 @@
+"""
+Folding: what the revisions of a run put in force, from which step on.
+
+Changes are folded in the order of their effective steps, then of their numbers. What a change
+expands to is fixed once its effective step is settled; until then, whatever comes before it in
+that order (a later revision, or a cancellation) folds it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from rheostat.server.runs.changes import parse_changes
+from rheostat.server.runs.edits import History, Place
+from rheostat.server.runs.guards import Guards, require_guards
+from rheostat.server.runs.revision import Revision
+from rheostat.server.runs.timeline import Timeline, Timelines
+from rheostat.server.runs.units import Units
+
+
+def fold(
+    base: Timelines,
+    revisions: Iterable[Revision],
+    guards: Guards,
+    history: History,
+) -> list[Revision]:
+    """
+    Return the revisions with their timelines, folded onto ``base`` in order of their places.
+
+    Raises
+    ------
+    GuardViolated
+        A revision that was not forced breaks a guard.
+
+    """
+    folded: list[Revision] = []
+    for revision in sorted(revisions, key=lambda revision: revision.place):
+        timelines = _apply(base, revision, history)
+        if not revision.forced:
+            require_guards(guards, base, timelines, revision.effective, revision.number)
+        folded.append(replace(revision, timelines=timelines))
+        base = timelines
+    return folded
+
+
+def _apply(base: Timelines, revision: Revision, history: History) -> Timelines:
+    changed: dict[str, Timeline] = {}
+    for name, changes in parse_changes(revision.changes, base.keys(), Units()).items():
+        timeline = base[name]
+        for index, change in enumerate(changes):
+            field = f"changes.{name}[{index}]"
+            place = Place(name, field, revision.effective, revision.number, base, history)
+            timeline = change.apply(timeline, place)
+        changed[name] = timeline
+    return base.replaced(changed)

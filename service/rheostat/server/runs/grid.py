@@ -1,0 +1,45 @@
+"""The grid of a run: coordinates are whole numbers, and a value belongs to a cell of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rheostat.errors import FieldError, Invalid
+
+MAX_STEP = 2**53 - 1
+"""The greatest coordinate: the last whole number up to which float64, and so JSON, is exact."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Cells of ``resolution`` coordinates each, the first at 0."""
+
+    resolution: int = 1
+
+    def floor(self, step: int) -> int:
+        """Return the start of the cell that holds ``step``."""
+        return step - step % self.resolution
+
+    def cells(self, start: int, stop: int) -> int:
+        """Return how many cells lie from ``start`` to ``stop``, both starts of cells."""
+        return (stop - start) // self.resolution
+
+    def steps(self, start: int, stop: int) -> NDArray[np.int64]:
+        """Return the starts of the cells from ``start`` to ``stop``."""
+        return np.arange(start, stop, self.resolution, dtype=np.int64)
+
+    def require(self, field: str, step: int) -> int:
+        """Return ``step`` if it is the start of a cell within range, else raise `Invalid`."""
+        if not 0 <= step <= MAX_STEP:
+            raise _refuse(field, step, f"0 <= {field} <= {MAX_STEP}")
+        if step % self.resolution:
+            raise _refuse(field, step, f"a multiple of the resolution {self.resolution}")
+        return step
+
+
+def _refuse(field: str, step: int, bound: str) -> Invalid:
+    error = FieldError(field, f"{field} is {step}, and must be {bound}", step, bound)
+    return Invalid(error.message, errors=[error])

@@ -1,0 +1,99 @@
+"""Guards: the bounds of a run's parameters that no change may cross by a slip."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from rheostat.errors import FieldError, GuardViolated
+from rheostat.schedules import Bounds
+from rheostat.server.runs.timeline import Timelines
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Guard(BaseModel):
+    """The bounds of one parameter's values, and of its jumps where a change takes effect."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    min: Annotated[Number, Field(description="the least value allowed")] | None = None
+    max: Annotated[Number, Field(description="the greatest value allowed")] | None = None
+    max_ratio: (
+        Annotated[float, Field(ge=1, allow_inf_nan=False, description="the greatest jump allowed")]
+        | None
+    ) = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise PydanticCustomError("less_than_equal", "min must not be above max")
+        return self
+
+
+Guards = Mapping[str, Guard]
+
+
+def violations(
+    guards: Guards, before: Timelines, after: Timelines, step: int
+) -> Iterator[FieldError]:
+    """
+    Yield every guard that is broken when ``after`` replaces ``before`` from ``step`` on.
+
+    Jumps are checked at ``step``, where the two part, and at every later boundary of ``after``
+    (the end of a hold, say), also those that a parameter inherits from one that it follows.
+    """
+    bounds = after.bounds(step) if guards else {}
+    for name, guard in guards.items():
+        yield from _outside(name, guard, bounds[name])
+        if guard.max_ratio is not None:
+            old, new = before.value(name, step), after.value(name, step)
+            yield from _jump(name, guard.max_ratio, step, old, new)
+            for boundary in after.boundaries(name, step):
+                old, new = after.value(name, boundary - 1), after.value(name, boundary)
+                yield from _jump(name, guard.max_ratio, boundary, old, new)
+
+
+def require_guards(
+    guards: Guards, before: Timelines, after: Timelines, step: int, revision: int
+) -> None:
+    """Raise `GuardViolated` if revision ``revision``, effective at ``step``, breaks a guard."""
+    errors = list(violations(guards, before, after, step))
+    if errors:
+        raise GuardViolated(
+            f"revision {revision}, effective at {step}, would break"
+            f" {'a guard' if len(errors) == 1 else f'{len(errors)} guards'};"
+            ' "force": true overrides, and is recorded',
+            errors=errors,
+            revision=revision,
+            effective=step,
+        )
+
+
+def _outside(name: str, guard: Guard, bounds: Bounds) -> Iterator[FieldError]:
+    if guard.min is not None and bounds.min < guard.min:
+        message = f"{name} would fall to {bounds.min!r}, below its guard of {guard.min!r}"
+        yield FieldError(f"changes.{name}", message, bounds.min, f">= {guard.min!r}")
+    if guard.max is not None and bounds.max > guard.max:
+        message = f"{name} would rise to {bounds.max!r}, above its guard of {guard.max!r}"
+        yield FieldError(f"changes.{name}", message, bounds.max, f"<= {guard.max!r}")
+
+
+def _jump(name: str, limit: float, step: int, old: float, new: float) -> Iterator[FieldError]:
+    ratio = _ratio(old, new)
+    if ratio > limit:
+        message = (
+            f"{name} would jump from {old!r} to {new!r} at step {step}, by more than ×{limit!r}"
+        )
+        yield FieldError(f"changes.{name}", message, new, f"a jump of at most ×{limit!r}")
+
+
+def _ratio(old: float, new: float) -> float:
+    if old == new:
+        return 1.0
+    if old == 0 or new == 0 or (old < 0) != (new < 0):
+        return math.inf
+    return max(old / new, new / old)

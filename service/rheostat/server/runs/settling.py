@@ -1,0 +1,151 @@
+"""
+Settling: which reads may be answered for good, and up to where they settle the run.
+
+The one rule that everything else rests on: workers run only on settled values, and a revision
+takes effect only at steps that were open when it was accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rheostat.errors import FieldError, Finished, Invalid, StaleGeneration, StepJump
+from rheostat.server.runs.grid import MAX_STEP, Grid
+from rheostat.server.runs.lineage import Lineage
+from rheostat.server.runs.spec import RunSpec
+from rheostat.server.runs.timeline import Timelines
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A settling read: ``count`` cells from ``start``, in ``generation``."""
+
+    generation: int
+    start: int
+    count: int
+    resume: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reign:
+    """From ``start`` to ``stop``, revision ``revision`` and its timelines are in force."""
+
+    start: int
+    stop: int
+    revision: int
+    timelines: Timelines
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Consecutive cells of the ledger; ``values`` has shape parameters × cells."""
+
+    start: int
+    stop: int
+    values: NDArray[np.float64]
+
+    @property
+    def count(self) -> int:
+        """The number of cells."""
+        return int(self.values.shape[1])
+
+    def clipped(self, grid: Grid, start: int, stop: int) -> Segment:
+        """Return what lies between ``start`` and ``stop``."""
+        first, last = max(start, self.start), min(stop, self.stop)
+        offset = grid.cells(self.start, first)
+        return Segment(first, last, self.values[:, offset : offset + grid.cells(first, last)])
+
+
+def require_block(spec: RunSpec, start: int, count: int) -> int:
+    """Return the end of a block of cells that a run can have, else raise `Invalid`."""
+    spec.grid.require("start", start)
+    if not 1 <= count <= spec.max_block:
+        message = f"count is {count}, and a block of this run holds 1 to {spec.max_block} cells"
+        bound = f"1 <= count <= {spec.max_block}"
+        raise Invalid(message, errors=[FieldError("count", message, count, bound)])
+    stop = start + count * spec.resolution
+    if stop - 1 > MAX_STEP:
+        message = f"the block ends at {stop}, past the last coordinate {MAX_STEP}"
+        raise Invalid(message, errors=[FieldError("count", message, count, f"<= {MAX_STEP}")])
+    return stop
+
+
+def settled_end(
+    spec: RunSpec, current: int, end: int | None, lineage: Lineage, ask: Ask
+) -> int | None:
+    """
+    Return up to where a read settles its generation, or None if it settles nothing new.
+
+    Raises
+    ------
+    UnknownGeneration
+        There never was such a generation.
+    StaleGeneration
+        The read would settle steps of a generation that a rewind has left.
+    Finished
+        It reaches past the end of a finished run.
+    StepJump
+        It reaches too far past what is settled.
+
+    """
+    stop = require_block(spec, ask.start, ask.count)
+    settled = lineage[ask.generation].settled_until
+    if stop <= settled:
+        return None
+    if ask.generation != current:
+        _raise_stale(lineage, ask.generation, current)
+    if end is not None and stop > end:
+        raise Finished(f"the run is finished: its last step lies before {end}", end=end)
+    reach = stop - (max(ask.start, settled) if ask.resume else settled)
+    if reach > spec.max_jump * spec.resolution:
+        raise StepJump(
+            f"the read ends at {stop}, {reach} past what is settled; at most {spec.max_jump} cells"
+            f" of {spec.resolution} are allowed (a worker's first read after joining may say"
+            " resume=true)",
+            settled_until=settled,
+            max_jump=spec.max_jump,
+        )
+    return stop
+
+
+def _raise_stale(lineage: Lineage, generation: int, current: int) -> None:
+    line = lineage.line(current)
+    # the branch at which the current line left the reader's generation, or its own line to it
+    ancestors = {ancestor.number for ancestor in lineage.line(generation)}
+    branch = min((g for g in line if g.number not in ancestors), key=lambda g: g.number)
+    raise StaleGeneration(
+        f"generation {generation} was left by a rewind to step {branch.start};"
+        f" the run is in generation {current}",
+        generation=current,
+        rewound_to=branch.start,
+    )
+
+
+def holes(start: int, stop: int, segments: Iterable[Segment]) -> list[tuple[int, int]]:
+    """Return the spans between ``start`` and ``stop`` that no segment covers."""
+    found: list[tuple[int, int]] = []
+    for segment in sorted(segments, key=lambda segment: segment.start):
+        if segment.start > start:
+            found.append((start, segment.start))
+        start = max(start, segment.stop)
+    return [*found, (start, stop)] if start < stop else found
+
+
+def compute(grid: Grid, start: int, stop: int, reigns: Sequence[Reign]) -> Segment:
+    """Return the values from ``start`` to ``stop`` by the revisions in force there."""
+    columns = [
+        np.stack(list(reign.timelines.evaluate(grid.steps(first, last)).values()))
+        for reign in reigns
+        if (first := max(start, reign.start)) < (last := min(stop, reign.stop))
+    ]
+    return Segment(start, stop, np.concatenate(columns, axis=1))
+
+
+def join_up(segments: Iterable[Segment]) -> NDArray[np.float64]:
+    """Return the values of segments that follow each other without a gap."""
+    ordered = sorted(segments, key=lambda segment: segment.start)
+    return np.concatenate([segment.values for segment in ordered], axis=1)

@@ -1,0 +1,128 @@
+"""The specification of a run: what it is created with, and keeps for life."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from rheostat.errors import FieldError, Invalid
+from rheostat.schedules import Definition
+from rheostat.server.runs.grid import MAX_STEP, Grid
+from rheostat.server.runs.guards import Guard
+from rheostat.server.runs.timeline import Timeline, Timelines
+from rheostat.server.runs.units import Units
+from rheostat.server.runs.validation import validate
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+PARAMETER = r"^[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)?$"
+ID = r"^run_[0-9a-f]{26}$"
+"""What ids look like; no run may take such a name, since paths accept both."""
+
+LONGEST_BLOCK = 65_536
+"""The greatest ``max_block``, in cells."""
+
+Whole = Annotated[int, Field(ge=1, le=MAX_STEP)]
+Block = Annotated[int, Field(ge=1, le=LONGEST_BLOCK)]
+Parameter = Annotated[str, Field(pattern=PARAMETER, max_length=128)]
+Label = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class RunSpec(BaseModel):
+    """The body that creates a run, but for the definitions, which are read by `Units`."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    name: Annotated[
+        str, Field(pattern=NAME, description="unique among the runs that exist; not an id")
+    ]
+    parameters: Annotated[
+        dict[Parameter, Any],
+        Field(min_length=1, max_length=256, description="a definition for each parameter"),
+    ]
+    axis: Annotated[
+        Literal["step", "samples", "tokens", "epoch"], Field(description="what the run counts")
+    ] = "step"
+    resolution: Annotated[Whole, Field(description="the width of a cell of the grid")] = 1
+    total: (
+        Annotated[Whole, Field(description="the planned length, for relative lengths")] | None
+    ) = None
+    steps_per_epoch: (
+        Annotated[Whole, Field(description="the length of an epoch, for lengths in epochs")] | None
+    ) = None
+    max_block: Annotated[Block, Field(description="the most cells in one settling read")] = 4096
+    max_jump: Annotated[
+        Block, Field(description="the most cells that one read may settle at once")
+    ] = 4096
+    guards: Annotated[
+        dict[Parameter, Guard], Field(description="bounds that no change may break")
+    ] = Field(default_factory=dict)
+    labels: Annotated[
+        dict[Label, Annotated[str, Field(max_length=1024)]],
+        Field(max_length=64, description="free text, to find runs by"),
+    ] = Field(default_factory=dict)
+
+    @property
+    def grid(self) -> Grid:
+        """The run's grid."""
+        return Grid(self.resolution)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the parameters, sorted: the order of columns everywhere."""
+        return sorted(self.parameters)
+
+    def units(self, units: Units) -> Units:
+        """Return ``units`` with the run's own lengths."""
+        return Units(self.total, self.steps_per_epoch, units.lookup)
+
+    def timelines(self) -> Timelines:
+        """Return what a new run follows; the definitions must be resolved."""
+        plain = Units()
+        return Timelines(
+            {
+                name: Timeline.of(plain.parse(data, f"parameters.{name}"))
+                for name, data in self.parameters.items()
+            }
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the stored form."""
+        return self.model_dump(mode="json")
+
+
+SPEC = TypeAdapter(RunSpec)
+
+
+def parse_spec(body: Any, units: Units) -> RunSpec:
+    """
+    Return the specification with every definition validated and resolved.
+
+    Raises
+    ------
+    Invalid
+        Names each field that is wrong, its value and its bound.
+
+    """
+    spec = validate(SPEC, body, "")
+    _require_sound(spec)
+    reader = spec.units(units)
+    definitions: Mapping[str, Definition] = {
+        name: reader.parse(data, f"parameters.{name}") for name, data in spec.parameters.items()
+    }
+    resolved = {name: definition.to_json() for name, definition in definitions.items()}
+    spec = spec.model_copy(update={"parameters": resolved})
+    spec.timelines()  # refuses parameters that follow nobody, or each other in a circle
+    return spec
+
+
+def _require_sound(spec: RunSpec) -> None:
+    if re.match(ID, spec.name):
+        message = "the name looks like the id of a run, which a path could mistake it for"
+        raise Invalid(message, errors=[FieldError("name", message, spec.name, "not an id")])
+    for name in sorted(spec.guards.keys() - spec.parameters.keys()):
+        message = f"the guard is for {name!r}, which is not a parameter of the run"
+        bound = f"one of {', '.join(spec.names)}"
+        raise Invalid(message, errors=[FieldError(f"guards.{name}", message, name, bound)])

@@ -1,0 +1,190 @@
+"""
+Timelines: which definition gives a parameter's value at each step of a run.
+
+A timeline is a list of pieces. From its ``start`` until the next piece's start, a piece's
+definition is in force, counted from the piece's ``origin``: the value at step ``s`` is
+``definition(s - origin)``. Edits of a live run cut timelines into pieces instead of nesting
+definitions, so that a run with ten thousand edits is as flat as a new one.
+"""
+
+from __future__ import annotations
+
+import graphlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import inf
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rheostat.errors import FieldError, Invalid
+from rheostat.schedules import Bounds, Definition, parse
+
+Steps = NDArray[np.int64]
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """``definition``, counted from ``origin``, in force from ``start`` because of ``revision``."""
+
+    start: int
+    origin: int
+    definition: Definition
+    revision: int
+
+    def values(self, steps: Steps, followed: Mapping[str, Values]) -> Values:
+        """Return the values at absolute ``steps``; ``followed`` is aligned with them."""
+        return self.definition.values(steps - self.origin, followed)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the wire form."""
+        return {
+            "from": self.start,
+            "origin": self.origin,
+            "definition": self.definition.to_json(),
+            "revision": self.revision,
+        }
+
+    def shifted(self, by: int) -> Piece:
+        """Return the piece with its start and its clock ``by`` steps later."""
+        return replace(self, start=self.start + by, origin=self.origin + by)
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The pieces of one parameter, by rising start; the first holds for every earlier step."""
+
+    pieces: tuple[Piece, ...]
+
+    @classmethod
+    def of(cls, definition: Definition) -> Timeline:
+        """Return the timeline of a new run: the definition, from step 0, by revision 1."""
+        return cls((Piece(0, 0, definition, 1),))
+
+    @cached_property
+    def follows(self) -> frozenset[str]:
+        """The names of the parameters that some piece follows."""
+        return frozenset().union(*(piece.definition.follows() for piece in self.pieces))
+
+    def after(self, step: int) -> tuple[Piece, ...]:
+        """Return the pieces in force at or after ``step``, the first of them cut to start there."""
+        index = self._index(step)
+        first = replace(self.pieces[index], start=step)
+        return (first, *self.pieces[index + 1 :])
+
+    def values(self, steps: Steps, followed: Mapping[str, Values]) -> Values:
+        """Return the values at ``steps``, in any order."""
+        if len(self.pieces) == 1:
+            return self.pieces[0].values(steps, followed)
+        starts = np.array([piece.start for piece in self.pieces], dtype=np.int64)
+        owner = np.maximum(np.searchsorted(starts, steps, side="right") - 1, 0)
+        result = np.empty(len(steps), dtype=np.float64)
+        for index in np.unique(owner):
+            mask = owner == index
+            there = {name: values[mask] for name, values in followed.items()}
+            result[mask] = self.pieces[index].values(steps[mask], there)
+        return result
+
+    def at(self, step: int) -> Piece:
+        """Return the piece in force at ``step``."""
+        return self.pieces[self._index(step)]
+
+    def bounds(self, step: int, followed: Mapping[str, Bounds]) -> Bounds:
+        """Return bounds of the values from ``step`` on."""
+        pieces = self.after(step)
+        stops = [*(float(piece.start - 1) for piece in pieces[1:]), inf]
+        each = [
+            piece.definition.between(
+                float(max(piece.start - piece.origin, 0)), max(stop - piece.origin, 0.0), followed
+            )
+            for piece, stop in zip(pieces, stops, strict=True)
+        ]
+        return Bounds(min(bounds.min for bounds in each), max(bounds.max for bounds in each))
+
+    def _index(self, step: int) -> int:
+        earlier = [index for index, piece in enumerate(self.pieces) if piece.start <= step]
+        return earlier[-1] if earlier else 0
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Return the wire form, which is also what is stored."""
+        return [piece.to_json() for piece in self.pieces]
+
+    @classmethod
+    def from_json(cls, items: list[dict[str, Any]]) -> Timeline:
+        """Read what was stored."""
+        return cls(
+            tuple(
+                Piece(item["from"], item["origin"], parse(item["definition"]), item["revision"])
+                for item in items
+            )
+        )
+
+
+class Timelines(Mapping[str, Timeline]):
+    """The timelines of all parameters of a run, sound as a whole: who follows whom is acyclic."""
+
+    def __init__(self, timelines: Mapping[str, Timeline]) -> None:
+        self._timelines = dict(sorted(timelines.items()))
+        self._order = _order_of_evaluation(self._timelines)
+
+    def __getitem__(self, name: str) -> Timeline:
+        return self._timelines[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._timelines)
+
+    def __len__(self) -> int:
+        return len(self._timelines)
+
+    def evaluate(self, steps: Steps) -> dict[str, Values]:
+        """Return each parameter's values at ``steps``, sorted by name."""
+        found: dict[str, Values] = {}
+        for name in self._order:
+            timeline = self._timelines[name]
+            found[name] = timeline.values(
+                steps, {other: found[other] for other in timeline.follows}
+            )
+        return {name: found[name] for name in self._timelines}
+
+    def bounds(self, step: int) -> dict[str, Bounds]:
+        """Return bounds of each parameter's values from ``step`` on."""
+        found: dict[str, Bounds] = {}
+        for name in self._order:
+            found[name] = self._timelines[name].bounds(step, found)
+        return found
+
+    def boundaries(self, name: str, step: int) -> list[int]:
+        """Return where pieces of a parameter, or of what it follows, start past ``step``."""
+        timeline = self._timelines[name]
+        own = {piece.start for piece in timeline.pieces if piece.start > step}
+        return sorted(own.union(*(self.boundaries(other, step) for other in timeline.follows)))
+
+    def value(self, name: str, step: int) -> float:
+        """Return one parameter's value at one step."""
+        return float(self.evaluate(np.array([step], dtype=np.int64))[name][0])
+
+    def replaced(self, changed: Mapping[str, Timeline]) -> Timelines:
+        """Return these timelines with some of them exchanged."""
+        return Timelines({**self._timelines, **changed})
+
+
+def _order_of_evaluation(timelines: Mapping[str, Timeline]) -> list[str]:
+    for name, timeline in timelines.items():
+        for other in sorted(timeline.follows - timelines.keys()):
+            message = f"{name} follows {other}, which is not a parameter of the run"
+            raise _refuse(name, message, f"one of {', '.join(timelines)}")
+    graph = {name: timeline.follows for name, timeline in timelines.items()}
+    try:
+        return list(graphlib.TopologicalSorter(graph).static_order())
+    except graphlib.CycleError as error:
+        circle = " -> ".join(error.args[1])
+        raise _refuse(
+            error.args[1][0], f"parameters follow each other in a circle: {circle}"
+        ) from None
+
+
+def _refuse(name: str, message: str, bound: str | None = None) -> Invalid:
+    return Invalid(message, errors=[FieldError(f"parameters.{name}", message, None, bound)])

@@ -1,0 +1,58 @@
+"""
+Idempotency: a request that is sent again with the same key has its effect once.
+
+The answer is stored in the transaction of the effect, so that either both exist or neither.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+
+from rheostat.errors import IdempotencyMismatch
+from rheostat.server.store import tables
+from rheostat.server.store.records import Records, now
+
+KEPT = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Key:
+    """An ``Idempotency-Key``, and the hash of the request that it came with."""
+
+    key: str
+    request_hash: str
+
+
+def once(
+    records: Records, key: Key | None, operation: Callable[[Records], dict[str, Any]]
+) -> dict[str, Any]:
+    """
+    Return what ``operation`` returns, or what it returned when the key was first used.
+
+    Raises
+    ------
+    IdempotencyMismatch
+        The key was used with another request.
+
+    """
+    if key is None:
+        return operation(records)
+    connection, table = records.connection, tables.idempotency
+    known = connection.execute(select(table).where(table.c.key == key.key)).one_or_none()
+    if known is not None:
+        if known.request_hash != key.request_hash:
+            raise IdempotencyMismatch("the Idempotency-Key was used with another request")
+        answer: dict[str, Any] = json.loads(known.answer)
+        return answer
+    result = operation(records)
+    old = (datetime.now(UTC) - KEPT).isoformat(timespec="microseconds")
+    connection.execute(delete(table).where(table.c.created_at < old))
+    row = {"key": key.key, "request_hash": key.request_hash, "answer": json.dumps(result)}
+    connection.execute(insert(table).values(created_at=now(), **row))
+    return result

@@ -1,0 +1,56 @@
+"""The ledger's rows: what was handed out, bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, insert, select
+
+from rheostat.server.runs.grid import Grid
+from rheostat.server.runs.lineage import Stretch
+from rheostat.server.runs.settling import Segment
+from rheostat.server.runs.spec import LONGEST_BLOCK
+from rheostat.server.store import tables
+
+FLOAT = np.dtype("<f8")
+
+
+def read(connection: Connection, run_id: str, stretch: Stretch, grid: Grid) -> Iterator[Segment]:
+    """Yield what is known of a stretch, by rising step, read as it is asked for."""
+    table = tables.ledger
+    # no segment is longer than the longest block, so those that begin earlier end before it
+    earliest = stretch.start - LONGEST_BLOCK * grid.resolution
+    query = (
+        select(table.c.start, table.c.count, table.c["values"])
+        .where(table.c.run_id == run_id, table.c.generation == stretch.generation)
+        .where(table.c.start > earliest, table.c.start < stretch.stop)
+        .order_by(table.c.start)
+    )
+    rows = connection.execute(query.execution_options(yield_per=64))
+    for start, count, values in rows:
+        segment = Segment(start, start + count * grid.resolution, _decode(values, count))
+        if segment.stop > stretch.start:
+            yield segment.clipped(grid, stretch.start, stretch.stop)
+
+
+def append(connection: Connection, run_id: str, generation: int, segments: list[Segment]) -> None:
+    """Add segments, of cells that the ledger lacks."""
+    if not segments:
+        return
+    rows = [
+        {
+            "run_id": run_id,
+            "generation": generation,
+            "start": segment.start,
+            "count": segment.count,
+            "values": segment.values.astype(FLOAT, copy=False).tobytes(),
+        }
+        for segment in segments
+    ]
+    connection.execute(insert(tables.ledger), rows)
+
+
+def _decode(values: bytes, count: int) -> NDArray[np.float64]:
+    return np.frombuffer(values, dtype=FLOAT).reshape(-1, count)

@@ -1,0 +1,13 @@
+"""Alembic's entry: migrates over the connection that `rheostat.server.store.migrate` opened."""
+
+from alembic import context
+
+from rheostat.server.store.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    transactional_ddl=True,
+    transaction_per_migration=False,
+)
+context.run_migrations()

@@ -1,0 +1,102 @@
+"""Creating runs."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from rheostat.errors import NameTaken
+from rheostat.server.runs.lineage import Generation
+from rheostat.server.runs.revision import Note, Revision, RevisionKind
+from rheostat.server.runs.spec import RunSpec, parse_spec
+from rheostat.server.store.operations.show import show
+from rheostat.server.store.records import Records, RunRecord, now
+
+
+def create(records: Records, body: Any, note: Note) -> dict[str, Any]:
+    """Create a run; raise `NameTaken` if one of this name exists."""
+    spec = parse_spec(body, records.units())
+    there = records.find_name(spec.name)
+    if there is not None:
+        raise NameTaken(f"there is a run {spec.name!r} already", id=there.id)
+    return _add(records, spec, body["parameters"], note)
+
+
+def ensure(records: Records, body: Any, note: Note) -> tuple[dict[str, Any], bool]:
+    """
+    Return the run that ``body`` creates, and whether it was created now.
+
+    Raises
+    ------
+    NameTaken
+        A run of this name was created with another body; ``differences`` lists where.
+
+    """
+    spec = parse_spec(body, records.units())
+    there = records.find_name(spec.name)
+    if there is None:
+        return _add(records, spec, body["parameters"], note), True
+    differences = _differences(there.spec.to_json(), spec.to_json())
+    if differences and not _same_words(records, there, spec, body["parameters"]):
+        fields = ", ".join(item["field"] for item in differences)
+        message = f"the run {spec.name!r} was created with another body: {fields} differ"
+        raise NameTaken(message, id=there.id, differences=differences)
+    return show(records, there.id), False
+
+
+def _add(records: Records, spec: RunSpec, given: Any, note: Note) -> dict[str, Any]:
+    created_at = now()
+    run = RunRecord(
+        id=f"run_{secrets.token_hex(13)}",
+        spec=spec,
+        author=note.author,
+        created_at=created_at,
+        generation=1,
+        revision=1,
+        end=None,
+        finished_at=None,
+    )
+    first = Revision(
+        number=1,
+        generation=1,
+        kind=RevisionKind.CREATE,
+        effective=0,
+        changes=given,
+        note=note,
+        created_at=created_at,
+        timelines=spec.timelines(),
+    )
+    records.add(run)
+    records.add_generation(run.id, Generation(number=1, parent=None, start=0, settled_until=0))
+    records.add_revision(run.id, first)
+    return show(records, run.id)
+
+
+def _same_words(records: Records, run: RunRecord, spec: RunSpec, given: Any) -> bool:
+    """Whether the body is the creating one, though a schedule that it names has a newer version."""
+    first = records.revision(run.id, 1)
+    rest = run.spec.model_copy(update={"parameters": spec.parameters})
+    return rest == spec and first.changes == given
+
+
+def _differences(there: Mapping[str, Any], sent: Mapping[str, Any]) -> list[dict[str, Any]]:
+    flat = [_flat(there), _flat(sent)]
+    return [
+        {"field": field, "there": flat[0].get(field), "sent": flat[1].get(field)}
+        for field in sorted(flat[0].keys() | flat[1].keys())
+        if flat[0].get(field) != flat[1].get(field)
+    ]
+
+
+def _flat(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields by their paths, one level into the objects."""
+    return {
+        path: value
+        for field, inner in spec.items()
+        for path, value in (
+            ((f"{field}.{key}", item) for key, item in inner.items())
+            if isinstance(inner, dict)
+            else ((field, inner),)
+        )
+    }

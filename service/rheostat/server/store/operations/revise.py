@@ -1,0 +1,222 @@
+"""Revising runs: changes that take effect beyond what is settled, and taking them back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from rheostat.errors import (
+    FieldError,
+    Finished,
+    Invalid,
+    NotPending,
+    RevisionMismatch,
+    TooLate,
+)
+from rheostat.server.runs.changes import changes_to_json, parse_changes
+from rheostat.server.runs.edits import History
+from rheostat.server.runs.folding import fold
+from rheostat.server.runs.guards import violations
+from rheostat.server.runs.revision import Note, Revision, RevisionKind
+from rheostat.server.runs.timeline import Timelines
+from rheostat.server.store.operations.plan import horizon, sample
+from rheostat.server.store.operations.show import upcoming
+from rheostat.server.store.records import Records, RunRecord, now
+
+MOST_PENDING = 1000
+"""How many revisions of a run may wait for their steps."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A revision as an operator asks for it."""
+
+    changes: Any
+    effective: Literal["next"] | int = "next"
+    expected_revision: int | None = None
+    force: bool = False
+    note: Note = field(default_factory=Note)
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """What a wish comes to: the new revision among the pending ones, all folded."""
+
+    run: RunRecord
+    settled: int
+    before: Timelines
+    revision: Revision
+    old: Sequence[Revision]
+    pending: Sequence[Revision]
+
+
+def revise(records: Records, ref: str, wish: Wish) -> dict[str, Any]:
+    """
+    Accept a revision.
+
+    Raises
+    ------
+    Finished, RevisionMismatch, TooLate, GuardViolated, Invalid
+        And nothing has changed.
+
+    """
+    result = _fold(records, ref, wish)
+    run, revision = result.run, result.revision
+    records.add_revision(run.id, revision)
+    _update(records, run.id, result.old, result.pending)
+    records.advance(run.id, revision=revision.number)
+    return {
+        "revision": revision.number,
+        "effective": revision.effective,
+        "pending": [item.to_json(result.settled) for item in result.pending],
+    }
+
+
+def rehearse(records: Records, ref: str, wish: Wish, points: int) -> dict[str, Any]:
+    """Return what `revise` would do: the effective step, and the curves before and after."""
+    result = _fold(records, ref, wish)
+    run, effective = result.run, result.revision.effective
+    stop = horizon(run, effective, [result.before, result.revision.timelines])
+    steps = sample(run.spec.grid, effective, stop, points)
+    names = result.revision.changes.keys()
+    before, after = (
+        {name: values for name, values in timelines.evaluate(steps).items() if name in names}
+        for timelines in (result.before, result.revision.timelines)
+    )
+    return {
+        "effective": effective,
+        "steps": steps,
+        "before": before,
+        "after": after,
+        "pending": [item.to_json(result.settled) for item in result.pending],
+    }
+
+
+def cancel(
+    records: Records, ref: str, number: int, expected_revision: int | None, note: Note
+) -> dict[str, Any]:
+    """Take back a pending revision; the history keeps it, and the cancellation is one too."""
+    run = records.find(ref, lock=True)
+    _require_revision(run, expected_revision)
+    lineage = records.lineage(run.id)
+    settled = lineage[run.generation].settled_until
+    revision = records.revision(run.id, number)
+    _require_pending(revision, run, settled)
+    base, pending = upcoming(records, run, lineage)
+    left = [item for item in pending if item.number != number]
+    folded = fold(base.timelines, left, run.spec.guards, _history(records, run))
+    cancellation = Revision(
+        number=run.revision + 1,
+        generation=run.generation,
+        kind=RevisionKind.CANCEL,
+        effective=revision.effective,
+        changes={},
+        note=note,
+        created_at=now(),
+        timelines=Timelines({}),
+    )
+    records.cancel_revision(run.id, number)
+    records.add_revision(run.id, cancellation)
+    _update(records, run.id, left, folded)
+    records.advance(run.id, revision=cancellation.number)
+    return {
+        "revision": cancellation.number,
+        "cancelled": number,
+        "pending": [item.to_json(settled) for item in folded],
+    }
+
+
+def _fold(records: Records, ref: str, wish: Wish) -> _Fold:
+    run = records.find(ref, lock=True)
+    lineage = records.lineage(run.id)
+    settled = lineage[run.generation].settled_until
+    if run.end is not None:
+        raise Finished(f"the run is finished: its last step lies before {run.end}", end=run.end)
+    _require_revision(run, wish.expected_revision)
+    effective = _effective(run, wish.effective, settled)
+    changes = parse_changes(wish.changes, run.spec.names, run.spec.units(records.units()))
+    base, old = upcoming(records, run, lineage)
+    if len(old) >= MOST_PENDING:
+        message = f"the run has {len(old)} pending revisions, and no more may wait"
+        raise Invalid(message, errors=[FieldError("changes", message, None, f"{MOST_PENDING}")])
+    new = Revision(
+        number=run.revision + 1,
+        generation=run.generation,
+        kind=RevisionKind.CHANGE,
+        effective=effective,
+        changes=changes_to_json(changes),
+        note=wish.note,
+        created_at=now(),
+        timelines=base.timelines,
+        forced=wish.force,
+    )
+    history = _history(records, run)
+    folded = fold(base.timelines, [*old, new], run.spec.guards, history)
+    index = next(i for i, item in enumerate(folded) if item.number == new.number)
+    before = folded[index - 1].timelines if index else base.timelines
+    revision = _honest(folded[index], before, run)
+    pending = [*folded[:index], revision, *folded[index + 1 :]]
+    return _Fold(run, settled, before, revision, old, pending)
+
+
+def _honest(revision: Revision, before: Timelines, run: RunRecord) -> Revision:
+    """Return the revision, marked as forced only if it really breaks a guard."""
+    after, step = revision.timelines, revision.effective
+    broken = revision.forced and any(violations(run.spec.guards, before, after, step))
+    return replace(revision, forced=broken)
+
+
+def _effective(run: RunRecord, wanted: Literal["next"] | int, settled: int) -> int:
+    if wanted == "next":
+        return settled
+    step = run.spec.grid.require("effective", wanted)
+    if step < settled:
+        raise TooLate(
+            f"step {step} is settled: workers may have its value; {settled} is the earliest",
+            earliest=settled,
+        )
+    return step
+
+
+def _require_revision(run: RunRecord, expected: int | None) -> None:
+    if expected is not None and expected != run.revision:
+        raise RevisionMismatch(
+            f"the run is at revision {run.revision}, and {expected} was expected",
+            revision=run.revision,
+        )
+
+
+def _require_pending(revision: Revision, run: RunRecord, settled: int) -> None:
+    if revision.generation == run.generation and revision.pending(settled):
+        return
+    if revision.cancelled:
+        state = "cancelled already"
+    elif revision.kind is not RevisionKind.CHANGE:
+        state = f"a {revision.kind}, which cannot be cancelled"
+    elif revision.generation != run.generation:
+        state = "of a generation that was left"
+    else:
+        state = f"in force since step {revision.effective}"
+    raise NotPending(f"revision {revision.number} is {state}", state=state)
+
+
+def _history(records: Records, run: RunRecord) -> History:
+    def timelines(number: int) -> Timelines:
+        found = records.revision(run.id, number)
+        if not found.folds:
+            message = f"revision {number} is cancelled, or a cancellation: it put nothing in force"
+            raise Invalid(message, errors=[FieldError("changes", message, number)])
+        return found.timelines
+
+    return timelines
+
+
+def _update(
+    records: Records, run_id: str, old: Sequence[Revision], new: Sequence[Revision]
+) -> None:
+    """Store what pending revisions expand to, where that has changed."""
+    known = {revision.number: revision.timelines for revision in old}
+    for revision in new:
+        if revision.number in known and revision.timelines != known[revision.number]:
+            records.update_timelines(run_id, revision)

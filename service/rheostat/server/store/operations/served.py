@@ -1,0 +1,68 @@
+"""The ledger as it is shown: what was really served."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rheostat.server.runs.grid import MAX_STEP
+from rheostat.server.runs.lineage import Lineage
+from rheostat.server.runs.settling import Segment
+from rheostat.server.store import ledger
+from rheostat.server.store.records import Records, RunRecord
+
+PAGE = 200_000
+"""How many values a page holds at most (and at least one cell)."""
+
+
+def served(
+    records: Records, ref: str, generation: int | None, start: int, stop: int | None
+) -> dict[str, Any]:
+    """
+    Return what was served of a generation from ``start`` to ``stop``.
+
+    ``next`` is the step to go on from, or None after the last page.
+    """
+    run = records.find(ref)
+    lineage = records.lineage(run.id)
+    number = run.generation if generation is None else generation
+    last = lineage[number].settled_until if stop is None else min(stop, MAX_STEP + 1)
+    segments, following = _page(records, run, lineage, number, start, last)
+    return {
+        "id": run.id,
+        "generation": number,
+        "resolution": run.spec.resolution,
+        "parameters": run.spec.names,
+        "segments": [
+            {
+                "start": segment.start,
+                "count": segment.count,
+                "values": dict(zip(run.spec.names, segment.values, strict=True)),
+            }
+            for segment in segments
+        ],
+        "next": following,
+    }
+
+
+def _page(
+    records: Records, run: RunRecord, lineage: Lineage, generation: int, start: int, stop: int
+) -> tuple[list[Segment], int | None]:
+    grid, room = run.spec.grid, max(PAGE // len(run.spec.names), 1)
+    segments: list[Segment] = []
+    for segment in _segments(records, run, lineage, generation, start, stop):
+        if room == 0:
+            return segments, segment.start
+        fitting = segment.clipped(grid, segment.start, segment.start + room * grid.resolution)
+        segments.append(fitting)
+        room -= fitting.count
+        if fitting.stop < segment.stop:
+            return segments, fitting.stop
+    return segments, None
+
+
+def _segments(
+    records: Records, run: RunRecord, lineage: Lineage, generation: int, start: int, stop: int
+) -> Iterator[Segment]:
+    for stretch in lineage.owners(generation, run.spec.grid.floor(start), stop):
+        yield from ledger.read(records.connection, run.id, stretch, run.spec.grid)

@@ -1,0 +1,95 @@
+"""What the service shows of runs: their state and their revisions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from rheostat.server.runs.lineage import Lineage
+from rheostat.server.runs.revision import Revision, RevisionKind
+from rheostat.server.store.records import Records, RunRecord
+
+
+def show(records: Records, ref: str) -> dict[str, Any]:
+    """Return the state of a run."""
+    run = records.find(ref)
+    lineage = records.lineage(run.id)
+    settled = lineage[run.generation].settled_until
+    _, pending = upcoming(records, run, lineage)
+    timelines = records.in_force_at(run.id, run.generation, settled).timelines
+    current = timelines.evaluate(np.array([settled], dtype=np.int64))
+    return {
+        **state(run, settled),
+        "parameters": {name: tl.at(settled).definition.to_json() for name, tl in timelines.items()},
+        "current": {name: float(values[0]) for name, values in current.items()},
+        "pending": [revision.to_json(settled) for revision in pending],
+        "generations": [generation.to_json() for generation in lineage],
+    }
+
+
+def state(run: RunRecord, settled: int) -> dict[str, Any]:
+    """Return what a list of runs shows of each."""
+    spec = run.spec
+    return {
+        "id": run.id,
+        "name": spec.name,
+        "axis": spec.axis,
+        "resolution": spec.resolution,
+        "total": spec.total,
+        "steps_per_epoch": spec.steps_per_epoch,
+        "max_block": spec.max_block,
+        "max_jump": spec.max_jump,
+        "guards": {name: guard.model_dump() for name, guard in spec.guards.items()},
+        "labels": spec.labels,
+        "author": run.author,
+        "created_at": run.created_at,
+        "finished_at": run.finished_at,
+        "end": run.end,
+        "generation": run.generation,
+        "revision": run.revision,
+        "settled_until": settled,
+    }
+
+
+def upcoming(records: Records, run: RunRecord, lineage: Lineage) -> tuple[Revision, list[Revision]]:
+    """
+    Return the newest revision that is fixed, and the pending ones after it in folding order.
+
+    The first revision of a generation is fixed from the start; the others once they are settled.
+    """
+    settled = lineage[run.generation].settled_until
+    waiting = records.effective_within(run.id, run.generation, settled, None)
+    if waiting and waiting[0].kind is not RevisionKind.CHANGE:
+        return waiting[0], waiting[1:]
+    return records.in_force_at(run.id, run.generation, settled - 1), waiting
+
+
+def page(
+    records: Records, labels: Mapping[str, str], after: str, limit: int
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Return the runs past the name ``after`` that carry all ``labels``, and where to go on."""
+    found = records.runs(labels, after, limit + 1)
+    items = [
+        state(run, records.lineage(run.id)[run.generation].settled_until) for run in found[:limit]
+    ]
+    return items, found[limit - 1].spec.name if len(found) > limit else None
+
+
+def revision(records: Records, ref: str, number: int) -> dict[str, Any]:
+    """Return one revision of a run."""
+    run = records.find(ref)
+    found = records.revision(run.id, number)
+    return found.to_json(records.lineage(run.id)[found.generation].settled_until)
+
+
+def revisions(
+    records: Records, ref: str, after: int, limit: int
+) -> tuple[list[dict[str, Any]], int | None]:
+    """Return the revisions past number ``after``, oldest first, and where to go on."""
+    run = records.find(ref)
+    lineage = records.lineage(run.id)
+    found = records.revisions(run.id, after, limit + 1)
+    items = [item.to_json(lineage[item.generation].settled_until) for item in found[:limit]]
+    return items, found[limit - 1].number if len(found) > limit else None

@@ -1,0 +1,75 @@
+"""Reading values: settling blocks, and previews that settle nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rheostat.server.runs.block import Block
+from rheostat.server.runs.lineage import Lineage, Stretch
+from rheostat.server.runs.settling import (
+    Ask,
+    Reign,
+    Segment,
+    compute,
+    holes,
+    join_up,
+    require_block,
+    settled_end,
+)
+from rheostat.server.store import ledger
+from rheostat.server.store.records import Records, RunRecord
+
+
+def settle(records: Records, run_id: str, ask: Ask) -> Block:
+    """Answer a settling read: what it hands out is in the ledger once this is committed."""
+    run = records.find(run_id, lock=True)
+    lineage = records.lineage(run.id)
+    until = settled_end(run.spec, run.generation, run.end, lineage, ask)
+    if until is not None:
+        records.settle(run.id, ask.generation, until)
+        generation = replace(lineage[ask.generation], settled_until=until)
+        lineage = Lineage([*lineage, generation])
+    return _block(records, run, lineage, ask, keep=True)
+
+
+def preview(records: Records, ref: str, ask: Ask, generation: int | None = None) -> Block:
+    """Answer a read that settles nothing: settled cells from the ledger, the others computed."""
+    run = records.find(ref)
+    require_block(run.spec, ask.start, ask.count)
+    ask = replace(ask, generation=run.generation if generation is None else generation)
+    return _block(records, run, records.lineage(run.id), ask, keep=False)
+
+
+def _block(records: Records, run: RunRecord, lineage: Lineage, ask: Ask, *, keep: bool) -> Block:
+    stop = ask.start + ask.count * run.spec.resolution
+    reigns: list[Reign] = []
+    segments: list[Segment] = []
+    for stretch in lineage.owners(ask.generation, ask.start, stop):
+        ruling = records.reigns(run.id, stretch.generation, stretch.start, stretch.stop)
+        segments += _segments(records, run, stretch, ruling, keep=keep)
+        reigns += ruling
+    return Block(
+        run_id=run.id,
+        generation=ask.generation,
+        start=ask.start,
+        resolution=run.spec.resolution,
+        names=run.spec.names,
+        reigns=reigns,
+        values=join_up(segments),
+        settled_until=lineage[ask.generation].settled_until,
+    )
+
+
+def _segments(
+    records: Records, run: RunRecord, stretch: Stretch, reigns: list[Reign], *, keep: bool
+) -> list[Segment]:
+    """Return what the ledger holds of a stretch, and compute (and keep) what it lacks."""
+    connection, grid = records.connection, run.spec.grid
+    known = list(ledger.read(connection, run.id, stretch, grid))
+    new = [
+        compute(grid, start, stop, reigns)
+        for start, stop in holes(stretch.start, stretch.stop, known)
+    ]
+    if keep:
+        ledger.append(connection, run.id, stretch.generation, new)
+    return [*known, *new]

@@ -1,0 +1,308 @@
+"""Records: the rows of runs, read and written as the words of the domain."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+
+from rheostat.errors import UnknownRevision, UnknownRun, UnknownSchedule
+from rheostat.schedules import Definition, parse
+from rheostat.server.runs.lineage import Generation, Lineage
+from rheostat.server.runs.revision import Note, Revision, RevisionKind
+from rheostat.server.runs.settling import Reign
+from rheostat.server.runs.spec import RunSpec
+from rheostat.server.runs.timeline import Timeline, Timelines
+from rheostat.server.runs.units import Units
+from rheostat.server.store import tables
+from rheostat.server.store.cache import BoundedCache
+
+TimelineCache = BoundedCache[str, Timeline]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run as it is stored: its specification and its state, but for the generations."""
+
+    id: str
+    spec: RunSpec
+    author: str | None
+    created_at: str
+    generation: int
+    revision: int
+    end: int | None
+    finished_at: str | None
+
+
+def now() -> str:
+    """Return the time as it is stored."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+class Records:
+    """What one transaction sees and changes of the runs."""
+
+    def __init__(self, connection: Connection, cache: TimelineCache) -> None:
+        self.connection = connection
+        self._cache = cache
+
+    # the library
+
+    def units(self) -> Units:
+        """Return how definitions are read: schedules by name come from the library."""
+        return Units(lookup=self.schedule)
+
+    def schedule(self, name: str, version: int | None) -> Definition:
+        """Return a schedule of the library, by default its newest version."""
+        table = tables.schedules
+        query = select(table.c.definition).where(table.c.name == name)
+        if version is not None:
+            query = query.where(table.c.version == version)
+        query = query.order_by(table.c.version.desc()).limit(1)
+        text = self.connection.execute(query).scalar_one_or_none()
+        if text is None:
+            which = "" if version is None else f", version {version}"
+            raise UnknownSchedule(f"there is no schedule {name!r}{which}")
+        return parse(json.loads(text))
+
+    # runs
+
+    def find(self, ref: str, *, lock: bool = False) -> RunRecord:
+        """Return the run with this id or name; with ``lock``, nobody else may change it."""
+        query = select(tables.runs).where((tables.runs.c.id == ref) | (tables.runs.c.name == ref))
+        row = self.connection.execute(query.with_for_update() if lock else query).one_or_none()
+        if row is None:
+            raise UnknownRun(f"there is no run {ref!r}")
+        return _run(row)
+
+    def find_name(self, name: str) -> RunRecord | None:
+        """Return the run with this name, if there is one."""
+        query = select(tables.runs).where(tables.runs.c.name == name)
+        row = self.connection.execute(query).one_or_none()
+        return None if row is None else _run(row)
+
+    def runs(self, labels: Mapping[str, str], after: str, limit: int) -> list[RunRecord]:
+        """Return runs by name, past ``after``, that carry all ``labels``."""
+        table, label = tables.runs, tables.labels
+        query = select(table).where(table.c.name > after).order_by(table.c.name).limit(limit)
+        for key, value in labels.items():
+            carries = select(label.c.run_id).where(label.c.key == key, label.c.value == value)
+            query = query.where(table.c.id.in_(carries))
+        return [_run(row) for row in self.connection.execute(query)]
+
+    def add(self, run: RunRecord) -> None:
+        """Store a new run, with its labels."""
+        row = {field: getattr(run, field) for field in RunRecord.__slots__ if field != "spec"}
+        spec = json.dumps(run.spec.to_json())
+        self.connection.execute(insert(tables.runs).values(spec=spec, name=run.spec.name, **row))
+        if run.spec.labels:
+            pairs = [
+                {"run_id": run.id, "key": key, "value": value}
+                for key, value in run.spec.labels.items()
+            ]
+            self.connection.execute(insert(tables.labels), pairs)
+
+    def remove(self, run_id: str) -> None:
+        """Delete a run and everything of it."""
+        self.connection.execute(delete(tables.runs).where(tables.runs.c.id == run_id))
+
+    def add_generation(self, run_id: str, generation: Generation) -> None:
+        """Store a new generation."""
+        self.connection.execute(
+            insert(tables.generations).values(
+                run_id=run_id,
+                generation=generation.number,
+                parent=generation.parent,
+                start=generation.start,
+                settled_until=generation.settled_until,
+            )
+        )
+
+    def lineage(self, run_id: str) -> Lineage:
+        """Return the run's generations."""
+        query = select(tables.generations).where(tables.generations.c.run_id == run_id)
+        rows = self.connection.execute(query.order_by(tables.generations.c.generation))
+        return Lineage(
+            Generation(row.generation, row.parent, row.start, row.settled_until) for row in rows
+        )
+
+    def settle(self, run_id: str, generation: int, until: int) -> None:
+        """Record that the steps below ``until`` are settled."""
+        table = tables.generations
+        self.connection.execute(
+            update(table)
+            .where(table.c.run_id == run_id, table.c.generation == generation)
+            .values(settled_until=until)
+        )
+
+    def advance(self, run_id: str, **values: Any) -> None:
+        """Change the run's own row."""
+        table = tables.runs
+        self.connection.execute(update(table).where(table.c.id == run_id).values(**values))
+
+    # revisions
+
+    def add_revision(self, run_id: str, revision: Revision) -> None:
+        """Store a revision, with its timelines if it has any."""
+        self.connection.execute(
+            insert(tables.revisions).values(
+                run_id=run_id,
+                revision=revision.number,
+                generation=revision.generation,
+                kind=revision.kind,
+                effective=revision.effective,
+                folds=revision.folds,
+                changes=json.dumps(dict(revision.changes)),
+                timelines=self._store_timelines(run_id, revision.timelines),
+                author=revision.note.author,
+                message=revision.note.message,
+                created_at=revision.created_at,
+                forced=revision.forced,
+                cancelled=revision.cancelled,
+            )
+        )
+
+    def update_timelines(self, run_id: str, revision: Revision) -> None:
+        """Store what a pending revision now expands to."""
+        stored = self._store_timelines(run_id, revision.timelines)
+        self._update_revision(run_id, revision.number, timelines=stored)
+
+    def cancel_revision(self, run_id: str, number: int) -> None:
+        """Take a revision out of the folding, for good."""
+        self._update_revision(run_id, number, cancelled=True, folds=False)
+
+    def _update_revision(self, run_id: str, number: int, **values: Any) -> None:
+        table = tables.revisions
+        self.connection.execute(
+            update(table)
+            .where(table.c.run_id == run_id, table.c.revision == number)
+            .values(**values)
+        )
+
+    def revision(self, run_id: str, number: int) -> Revision:
+        """Return one revision."""
+        table = tables.revisions
+        query = _revisions(run_id).where(table.c.revision == number)
+        row = self.connection.execute(query).one_or_none()
+        if row is None:
+            raise UnknownRevision(f"the run has no revision {number}")
+        return self._revision(row)
+
+    def revisions(self, run_id: str, after: int, limit: int) -> list[Revision]:
+        """Return revisions by number, past ``after``."""
+        number = tables.revisions.c.revision
+        query = _revisions(run_id).where(number > after).order_by(number).limit(limit)
+        return [self._revision(row) for row in self.connection.execute(query)]
+
+    def in_force_at(self, run_id: str, generation: int, step: int) -> Revision:
+        """Return the revision in force at a step that the generation owns."""
+        table = tables.revisions
+        query = (
+            _revisions(run_id)
+            .where(table.c.generation == generation, table.c.folds, table.c.effective <= step)
+            .order_by(table.c.effective.desc(), table.c.revision.desc())
+            .limit(1)
+        )
+        return self._revision(self.connection.execute(query).one())
+
+    def effective_within(
+        self, run_id: str, generation: int, start: int, stop: int | None
+    ) -> list[Revision]:
+        """Return the revisions that take effect from ``start`` to ``stop``, in folding order."""
+        table = tables.revisions
+        query = _revisions(run_id).where(
+            table.c.generation == generation, table.c.folds, table.c.effective >= start
+        )
+        if stop is not None:
+            query = query.where(table.c.effective < stop)
+        rows = self.connection.execute(query.order_by(table.c.effective, table.c.revision))
+        return [self._revision(row) for row in rows]
+
+    def reigns(self, run_id: str, generation: int, start: int, stop: int) -> list[Reign]:
+        """Return who reigns from ``start`` to ``stop`` of what the generation owns."""
+        first = self.in_force_at(run_id, generation, start)
+        rulers = [first, *self.effective_within(run_id, generation, start + 1, stop)]
+        starts = [start, *(ruler.effective for ruler in rulers[1:])]
+        return [
+            Reign(begin, end, ruler.number, ruler.timelines)
+            for ruler, begin, end in zip(rulers, starts, [*starts[1:], stop], strict=True)
+            if begin < end
+        ]
+
+    def _revision(self, row: Row[Any]) -> Revision:
+        return Revision(
+            number=row.revision,
+            generation=row.generation,
+            kind=RevisionKind(row.kind),
+            effective=row.effective,
+            changes=json.loads(row.changes),
+            note=Note(row.author, row.message),
+            created_at=row.created_at,
+            forced=row.forced,
+            cancelled=row.cancelled,
+            timelines=self._load_timelines(row.run_id, json.loads(row.timelines)),
+        )
+
+    # timelines
+
+    def _store_timelines(self, run_id: str, timelines: Mapping[str, Timeline]) -> str:
+        texts = {name: json.dumps(timeline.to_json()) for name, timeline in timelines.items()}
+        hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+        known = self._known(run_id, hashes.values())
+        new = {hashes[name]: text for name, text in texts.items() if hashes[name] not in known}
+        if new:
+            rows = [{"run_id": run_id, "hash": key, "pieces": text} for key, text in new.items()]
+            self.connection.execute(insert(tables.timelines), rows)
+        return json.dumps(hashes)
+
+    def _known(self, run_id: str, hashes: Iterable[str]) -> set[str]:
+        table = tables.timelines
+        query = select(table.c.hash).where(table.c.run_id == run_id, table.c.hash.in_(set(hashes)))
+        return set(self.connection.execute(query).scalars())
+
+    def _load_timelines(self, run_id: str, hashes: Mapping[str, str]) -> Timelines:
+        found = {key: self._cache.get(key) for key in hashes.values()}
+        missing = [key for key, timeline in found.items() if timeline is None]
+        found |= self._read_timelines(run_id, missing)
+        known = {key: timeline for key, timeline in found.items() if timeline is not None}
+        return Timelines({name: known[key] for name, key in hashes.items()})
+
+    def _read_timelines(self, run_id: str, hashes: list[str]) -> dict[str, Timeline]:
+        if not hashes:
+            return {}
+        table = tables.timelines
+        query = select(table.c.hash, table.c.pieces)
+        query = query.where(table.c.run_id == run_id, table.c.hash.in_(hashes))
+        texts = {row.hash: row.pieces for row in self.connection.execute(query)}
+        found = {key: Timeline.from_json(json.loads(text)) for key, text in texts.items()}
+        for key, timeline in found.items():
+            self._cache.put(key, timeline, len(texts[key]))
+        return found
+
+
+def _revisions(run_id: str) -> Select[Any]:
+    return select(tables.revisions).where(tables.revisions.c.run_id == run_id)
+
+
+def _run(row: Row[Any]) -> RunRecord:
+    return RunRecord(
+        id=row.id,
+        spec=_spec(row.spec),
+        author=row.author,
+        created_at=row.created_at,
+        generation=row.generation,
+        revision=row.revision,
+        end=row.end,
+        finished_at=row.finished_at,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _spec(text: str) -> RunSpec:
+    return RunSpec.model_validate_json(text)

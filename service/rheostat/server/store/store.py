@@ -1,0 +1,74 @@
+"""The store: what the rest of the service holds of the database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from rheostat.errors import Unavailable
+from rheostat.server.store.cache import BoundedCache
+from rheostat.server.store.database import Database
+from rheostat.server.store.migrate import migrate
+from rheostat.server.store.records import Records, TimelineCache
+from rheostat.server.store.writer import Writer
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Operation = Callable[Concatenate[Records, P], T]
+"""What is done within one transaction, by the rules of the domain."""
+
+TIMELINE_BYTES = 64 * 1024 * 1024
+
+
+class Store:
+    """
+    Runs operations on the database at ``url``.
+
+    `write` groups them into transactions of one writer thread; `read` gives each a transaction
+    of its own, which sees one state of the database throughout.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url)
+        self._writer = Writer(self._database)
+        self._timelines: TimelineCache = BoundedCache(TIMELINE_BYTES)
+
+    def start(self) -> None:
+        """Bring the tables up to date, and begin to accept operations."""
+        migrate(self._database)
+        self._writer.start()
+
+    def close(self) -> None:
+        """Finish what was accepted, and let go of the database."""
+        self._writer.close()
+        self._database.close()
+
+    async def write(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run an operation that may write; return once its effect is durable."""
+        future = self._writer.submit(
+            lambda connection: operation(Records(connection, self._timelines), *args, **kwargs)
+        )
+        return await asyncio.wrap_future(future)
+
+    async def read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run an operation that only reads."""
+
+        def read() -> T:
+            with self._database.read() as connection:
+                return operation(Records(connection, self._timelines), *args, **kwargs)
+
+        try:
+            return await asyncio.to_thread(read)
+        except OperationalError as error:
+            raise Unavailable("the database is away; try again") from error
+
+    async def ping(self) -> bool:
+        """Say whether the database answers."""
+        try:
+            await asyncio.to_thread(self._database.ping)
+        except (DBAPIError, OSError):
+            return False
+        return True

@@ -1,0 +1,132 @@
+"""
+The tables. Migrations make them; this is what queries are written against.
+
+Times are ISO 8601 text in UTC, JSON is text, coordinates are 64-bit integers.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _run_id() -> Column[str]:
+    runs = ForeignKey("runs.id", ondelete="CASCADE")
+    return Column("run_id", String(32), runs, primary_key=True)
+
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(128), nullable=False, unique=True),
+    # what the run was created with, as it was validated: see runs.spec
+    Column("spec", Text, nullable=False),
+    Column("author", Text),
+    Column("created_at", String(32), nullable=False),
+    # the current generation, and the newest revision
+    Column("generation", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    # of a finished run: the first step without a value
+    Column("end", BigInteger),
+    Column("finished_at", String(32)),
+)
+
+labels = Table(
+    "labels",
+    metadata,
+    _run_id(),
+    Column("key", String(128), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+generations = Table(
+    "generations",
+    metadata,
+    _run_id(),
+    Column("generation", Integer, primary_key=True),
+    Column("parent", Integer),
+    Column("start", BigInteger, nullable=False),
+    Column("settled_until", BigInteger, nullable=False),
+)
+
+revisions = Table(
+    "revisions",
+    metadata,
+    _run_id(),
+    Column("revision", Integer, primary_key=True),
+    Column("generation", Integer, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("effective", BigInteger, nullable=False),
+    # whether it takes part in folding: neither cancelled nor a cancellation
+    Column("folds", Boolean, nullable=False),
+    Column("changes", Text, nullable=False),
+    # the hash of each parameter's timeline in force from `effective` on, in `timelines`
+    Column("timelines", Text, nullable=False),
+    Column("author", Text),
+    Column("message", Text, nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("forced", Boolean, nullable=False),
+    Column("cancelled", Boolean, nullable=False),
+    Index("ix_revisions_in_force", "run_id", "generation", "effective", "revision"),
+)
+
+timelines = Table(
+    "timelines",
+    metadata,
+    _run_id(),
+    Column("hash", String(64), primary_key=True),
+    Column("pieces", Text, nullable=False),
+)
+
+# What was handed out: from `start`, `count` cells of each parameter, sorted by name, float64.
+ledger = Table(
+    "ledger",
+    metadata,
+    _run_id(),
+    Column("generation", Integer, primary_key=True),
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("count", Integer, nullable=False),
+    Column("values", LargeBinary, nullable=False),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("definition", Text, nullable=False),
+    Column("content_hash", String(64), nullable=False),
+    Column("author", Text),
+    Column("created_at", String(32), nullable=False),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("key", String(255), primary_key=True),
+    # what the key was first used with: method, path and body
+    Column("request_hash", String(64), nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("created_at", String(32), nullable=False, index=True),
+)
