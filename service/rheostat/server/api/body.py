@@ -1,0 +1,154 @@
+"""
+Strict reading of requests: JSON without doubt about its meaning, and no unknown parameters.
+
+`StrictRoute` is the route class of every router. FastAPI goes on validating the body against the
+route's model; what it gets has been read here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar, get_origin
+
+import anyio.to_thread
+import orjson
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import Query
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rheostat.errors import FieldError, Invalid, Malformed, UnsupportedMediaType
+
+DEEPEST = 64
+"""Levels of nesting that a body may have; a definition itself may have 16."""
+
+LARGE = 64 * 1024
+"""Bodies over this size, in bytes, are worked on in a thread."""
+
+JSON_TYPE = re.compile(r"application/([^;]+\+)?json")
+
+T = TypeVar("T")
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+def loads(body: bytes) -> Any:
+    """
+    Read JSON strictly.
+
+    Raises `Malformed` for what is not JSON (NaN and Infinity included), not UTF-8, or has lone
+    surrogates; for a number beyond float64; for a key that appears twice in one object, NUL in a
+    string, and nesting beyond `DEEPEST`.
+    """
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Malformed(f"the body is not JSON: {error}") from None
+    keys = _count_keys(value)
+    if body.count(b":") != keys:
+        json.loads(body, object_pairs_hook=_distinct)
+    if b"\\u0000" in body and _has_nul(value):
+        raise Malformed("the body has a NUL character in a string")
+    return value
+
+
+def _count_keys(value: Any) -> int:
+    keys, level = 0, [value]
+    for _ in range(DEEPEST + 1):
+        inner: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                keys += len(item)
+                inner += item.values()
+            elif isinstance(item, list) and not {dict, list}.isdisjoint(map(type, item)):
+                inner += item
+        if not inner:
+            return keys
+        level = inner
+    raise Malformed(f"the body nests deeper than {DEEPEST} levels")
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        counts = Counter(key for key, _ in pairs)
+        twice = next(key for key, times in counts.items() if times > 1)
+        raise Malformed(f"the key {twice[:100]!r} appears twice in one object of the body")
+    return found
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any("\0" in key or _has_nul(item) for key, item in value.items())
+    return isinstance(value, list) and any(map(_has_nul, value))
+
+
+async def off_loop(request: Request, work: Callable[[], T]) -> T:
+    """Do work on a request's body: at once if it is small, else in a thread."""
+    if len(await request.body()) <= LARGE:
+        return work()
+    return await anyio.to_thread.run_sync(work)
+
+
+class JsonRequest(Request):
+    """A request whose JSON body has been read strictly."""
+
+    content: Any = None
+
+    async def read(self, *, required: bool) -> None:
+        """Read the body; raise `UnsupportedMediaType` or `Malformed`."""
+        body = await self.body()
+        if not body and not required:
+            return
+        media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if not JSON_TYPE.fullmatch(media_type):
+            sent = media_type[:100] or "no Content-Type"
+            raise UnsupportedMediaType(f"the body must be application/json, not {sent}")
+        self.content = await off_loop(self, lambda: loads(body))
+
+    async def json(self) -> Any:
+        """Return what was read."""
+        return self.content
+
+
+class StrictRoute(APIRoute):
+    """A route that reads JSON strictly and refuses query parameters that it does not have."""
+
+    def get_route_handler(self) -> Handler:
+        """Return FastAPI's handler behind the checks."""
+        inner = super().get_route_handler()
+        repeatable = {
+            field.alias: get_origin(field.field_info.annotation) in (list, tuple)
+            for field in get_flat_params(self.dependant)
+            if isinstance(field.field_info, Query)
+        }
+
+        async def handle(request: Request) -> Response:
+            check_query(request, repeatable)
+            if self.body_field is None:
+                return await inner(request)
+            strict = JsonRequest(request.scope, request.receive)
+            await strict.read(required=self.body_field.field_info.is_required())
+            return await inner(strict)
+
+        return handle
+
+
+def check_query(request: Request, repeatable: dict[str, bool]) -> None:
+    """Refuse unknown query parameters, and those that are given twice but stand for one value."""
+    seen: set[str] = set()
+    wrong = []
+    for name, value in request.query_params.multi_items():
+        if name not in repeatable:
+            bound = f"one of {', '.join(sorted(repeatable)) or 'none'}"
+            wrong.append(FieldError(name, "is not a parameter here", value, bound))
+        elif name in seen and not repeatable[name]:
+            wrong.append(FieldError(name, "is given more than once", value, "once"))
+        seen.add(name)
+    if wrong:
+        raise Invalid(f"the query is wrong in {wrong[0].field[:100]}", errors=wrong)

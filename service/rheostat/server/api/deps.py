@@ -1,0 +1,58 @@
+"""What routes ask for, as types: `Annotated` aliases of FastAPI's dependencies."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Path, Query
+from pydantic import BaseModel, ConfigDict
+from starlette.requests import Request
+
+from rheostat.schedules.fields import MAX_STEP
+from rheostat.server.api.body import StrictRoute
+from rheostat.server.library import NAME, Library
+from rheostat.server.settings import Settings
+
+
+async def _settings(request: Request) -> Any:
+    return request.app.state.settings
+
+
+async def _library(request: Request) -> Any:
+    return request.app.state.library
+
+
+SettingsDep = Annotated[Settings, Depends(_settings)]
+LibraryDep = Annotated[Library, Depends(_library)]
+
+ScheduleName = Annotated[
+    str, Path(pattern=f"^{NAME}$", description="Name of the schedule.", examples=["pretrain"])
+]
+Step = Annotated[int, Path(ge=0, le=MAX_STEP, description="Step, from 0.")]
+Author = Annotated[
+    str | None,
+    Header(
+        alias="Rheostat-Author",
+        min_length=1,
+        max_length=200,
+        description="Who makes the change, for the record.",
+        examples=["ann"],
+    ),
+]
+Limit = Annotated[int, Query(ge=1, le=1000, description="Most items in one answer.")]
+Cursor = Annotated[
+    str | None, Query(max_length=1024, description="`next` of the answer before; opaque.")
+]
+
+
+class Wire(BaseModel):
+    """Base of request bodies: strict, closed, and described by their fields' docstrings."""
+
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True
+    )
+
+
+def router(tag: str) -> APIRouter:
+    """Return a router whose routes read requests strictly; paths are written out in full."""
+    return APIRouter(route_class=StrictRoute, tags=[tag])

@@ -1,0 +1,28 @@
+"""Pieces of OpenAPI that FastAPI does not derive: examples, and answers in several formats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rheostat.server.api.formats import MEDIA_TYPES, Format
+
+BINARY = {"type": "string", "format": "binary"}
+
+
+def body(**examples: Any) -> dict[str, Any]:
+    """Return the ``openapi_extra`` that shows examples of a JSON body."""
+    shown = {name: {"value": value} for name, value in examples.items()}
+    return {"requestBody": {"content": {"application/json": {"examples": shown}}}}
+
+
+def curves(example: Any, *, description: str = "The values.") -> dict[str, Any]:
+    """Return the description of an answer that comes in all formats of curves."""
+    content: dict[str, Any] = {MEDIA_TYPES[item]: {"schema": BINARY} for item in Format}
+    content[MEDIA_TYPES[Format.CSV]] = {"schema": {"type": "string"}}
+    return {"description": description, "content": {**content, **document(example)["content"]}}
+
+
+def document(example: Any, *, description: str = "The answer.") -> dict[str, Any]:
+    """Return the description of a JSON answer by an example."""
+    content = {"application/json": {"schema": {"type": "object"}, "example": example}}
+    return {"description": description, "content": content}

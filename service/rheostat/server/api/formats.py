@@ -1,0 +1,148 @@
+"""
+The formats of answers that hold curves: which one a request wants, and how each is written.
+
+===== ========================= ==================================================================
+json  application/json          numbers are the shortest text that reads back to the same float64
+f64   application/octet-stream  little-endian float64, parameter after parameter
+npy   application/x-npy         NumPy's file format, parameters × count
+csv   text/csv                  a column of steps, then a column for each parameter
+png   image/png                 a plot
+svg   image/svg+xml             a plot
+===== ========================= ==================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated, Any, NamedTuple
+
+from fastapi import Depends, Query
+from starlette.requests import Request
+
+from rheostat.errors import FieldError, NotAcceptable, TooLarge
+from rheostat.server.settings import Settings
+
+
+class Format(StrEnum):
+    """A format, by the name that ``?format=`` takes."""
+
+    JSON = "json"
+    F64 = "f64"
+    NPY = "npy"
+    CSV = "csv"
+    PNG = "png"
+    SVG = "svg"
+
+    @property
+    def media_type(self) -> str:
+        """The format's media type."""
+        return MEDIA_TYPES[self]
+
+    @property
+    def picture(self) -> bool:
+        """Whether it is a plot."""
+        return self in {Format.PNG, Format.SVG}
+
+
+MEDIA_TYPES = {
+    Format.JSON: "application/json",
+    Format.F64: "application/octet-stream",
+    Format.NPY: "application/x-npy",
+    Format.CSV: "text/csv",
+    Format.PNG: "image/png",
+    Format.SVG: "image/svg+xml",
+}
+
+
+class Range(NamedTuple):
+    """One media range of an ``Accept`` header, and how much it is wanted, from 0 to 1."""
+
+    media_type: str
+    quality: float
+
+    def specificity(self, media_type: str) -> int:
+        """Say how precisely the range names a media type: 0 not at all, 3 exactly."""
+        if self.media_type == media_type:
+            return 3
+        if self.media_type == media_type.partition("/")[0] + "/*":
+            return 2
+        return int(self.media_type == "*/*")
+
+
+def ranges(accept: str) -> Iterator[Range]:
+    """Yield the media ranges of an ``Accept`` header; an unreadable quality counts as 0."""
+    for item in accept.lower().split(","):
+        media_type, *parameters = (part.strip() for part in item.split(";"))
+        quality = next((p[2:] for p in parameters if p.startswith("q=")), "1")
+        try:
+            yield Range(media_type, min(max(float(quality), 0.0), 1.0))
+        except ValueError:
+            yield Range(media_type, 0.0)
+
+
+def wanted(accept: str | None, offered: tuple[Format, ...]) -> Format | None:
+    """
+    Return the format that an ``Accept`` header wants most, None if it wants none of them.
+
+    The most specific range decides a format's quality (RFC 9110, 12.5.1); among equals the format
+    that is offered first wins, and so does it when there is no header.
+    """
+    if not accept or not accept.strip():
+        return offered[0]
+    asked = list(ranges(accept))
+
+    def quality(candidate: Format) -> float:
+        matching = [(r.specificity(candidate.media_type), r.quality) for r in asked]
+        specificity, best = max(matching)
+        return best if specificity else 0.0
+
+    best = max(offered, key=quality)
+    return best if quality(best) > 0 else None
+
+
+def offers(*offered: Format) -> Any:
+    """Return the dependency that settles the answer's format; ``?format=`` wins over ``Accept``."""
+    names = ", ".join(offered)
+    description = f"Format of the answer, before `Accept`: one of {names}."
+
+    async def choose(
+        request: Request,
+        wanted_format: Annotated[
+            str | None,
+            Query(
+                alias="format",
+                description=description,
+                json_schema_extra={"enum": list(offered), "type": "string", "anyOf": None},
+            ),
+        ] = None,
+    ) -> Format:
+        if wanted_format is None:
+            accept = ",".join(request.headers.getlist("accept"))
+            chosen = wanted(accept, offered)
+        else:
+            chosen = Format(wanted_format) if wanted_format in offered else None
+        if chosen is None:
+            raise _not_acceptable(wanted_format, offered)
+        return chosen
+
+    return Depends(choose)
+
+
+def _not_acceptable(asked: str | None, offered: tuple[Format, ...]) -> NotAcceptable:
+    names = ", ".join(offered)
+    detail = f"this answer comes as {names}"
+    wrong = [] if asked is None else [FieldError("format", detail, asked, f"one of {names}")]
+    available = {str(item): item.media_type for item in offered}
+    return NotAcceptable(detail, errors=wrong, available=available)
+
+
+def check_size(chosen: Format, count: int, settings: Settings, field: str = "stop") -> None:
+    """Raise `TooLarge` if a curve of ``count`` values is over the limit of its format."""
+    text = chosen in {Format.JSON, Format.CSV}
+    limit = settings.max_text_values if text else settings.max_binary_values
+    if count <= limit:
+        return
+    detail = f"{count} values are more than the {limit} that one answer in {chosen} may have"
+    wrong = [FieldError(field, detail, count, f"≤ {limit} values")]
+    raise TooLarge(detail, errors=wrong, limit=limit)

@@ -1,0 +1,79 @@
+"""
+Figures for Prometheus: requests by route, and the core's chunk cache.
+
+One process keeps its own registry, so that two applications can live in it. Several workers share
+the files in ``PROMETHEUS_MULTIPROC_DIR``, and any of them answers for all.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
+BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5)
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class CacheFigures(NamedTuple):
+    """What the chunk cache has done since the process started, and holds now."""
+
+    hits: int
+    misses: int
+    bytes: int
+
+
+class Metrics:
+    """The figures of one application."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Histogram(
+            "rheostat_request_seconds",
+            "Time to answer, by route, method and status; its count is the number of requests.",
+            ("route", "method", "status"),
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        self._children: dict[tuple[str, str, int], Histogram] = {}
+        self._cache = CacheFigures(0, 0, 0)
+        self._hits = self._counter("hits", "Pieces of curves found in the chunk cache.")
+        self._misses = self._counter("misses", "Pieces of curves that had to be computed.")
+        self._bytes = Gauge(
+            "rheostat_chunk_cache_bytes",
+            "Memory that the chunk cache holds.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
+
+    def _counter(self, name: str, help_text: str) -> Counter:
+        return Counter(f"rheostat_chunk_cache_{name}", help_text, registry=self.registry)
+
+    def observe(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count one request; ``route`` is its template, so that names do not multiply series."""
+        key = (route, method, status)
+        child = self._children.get(key)
+        if child is None:
+            known = method if method in METHODS else "other"
+            child = self._requests.labels(route, known, str(status))
+            if known == method:
+                self._children[key] = child
+        child.observe(seconds)
+
+    def sample(self, figures: CacheFigures) -> None:
+        """Take over the chunk cache's present figures."""
+        self._hits.inc(figures.hits - self._cache.hits)
+        self._misses.inc(figures.misses - self._cache.misses)
+        self._bytes.set(figures.bytes)
+        self._cache = figures
+
+    def text(self) -> bytes:
+        """Return all figures, those of the other workers included, in Prometheus's text format."""
+        if directory := os.environ.get(MULTIPROCESS):
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry, directory)  # type: ignore[no-untyped-call]
+            return generate_latest(registry)
+        return generate_latest(self.registry)

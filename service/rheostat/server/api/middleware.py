@@ -1,0 +1,177 @@
+"""
+What surrounds every request, as plain ASGI: cheap, and usable around any application.
+
+From the outside in: `Observer` (request id, failures, figures, log), `Doorkeeper` (who may ask
+from where), `BodyLimit`. A route of its own outside FastAPI goes inside all three; it names its
+template by setting ``scope["route"]`` to something that has a ``path``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rheostat.errors import Forbidden, Malformed, TooLarge
+from rheostat.server.api import problems
+from rheostat.server.api.metrics import Metrics
+
+SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+CLIENT_GONE = 499
+
+access = logging.getLogger("rheostat.access")
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """Return a request header's first value; ``name`` in lower case."""
+    for key, value in scope["headers"]:
+        if key == name:
+            found: bytes = value
+            return found
+    return None
+
+
+class Observer:
+    """
+    Gives each request an id, answers its failures, counts it and logs it.
+
+    A sane ``X-Request-Id`` of the caller is kept, so that one id follows a request through proxies.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app = app
+        self.metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection; what is not HTTP passes through."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 0
+        request_id = _request_id(scope)
+
+        async def observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-request-id", request_id),
+                    (b"x-content-type-options", b"nosniff"),
+                ]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, observed)
+        except ClientDisconnect:
+            status = status or CLIENT_GONE
+        except Exception as error:
+            if status:
+                raise
+            await problems.response(error, scope)(scope, receive, observed)
+        finally:
+            self._record(scope, status or CLIENT_GONE, time.perf_counter() - began)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "unmatched")
+        self.metrics.observe(route, scope["method"], status, seconds)
+        if access.isEnabledFor(logging.INFO):
+            access.info(
+                "%s %s %d %.1f ms %s",
+                scope["method"],
+                _target(scope),
+                status,
+                seconds * 1000,
+                scope[problems.REQUEST_ID],
+            )
+
+
+def _request_id(scope: Scope) -> bytes:
+    sent = header(scope, b"x-request-id")
+    request_id = sent if sent and SANE_ID.fullmatch(sent) else os.urandom(8).hex().encode()
+    scope[problems.REQUEST_ID] = request_id.decode()
+    return request_id
+
+
+def _target(scope: Scope) -> str:
+    # The raw path is still percent-encoded, so nobody writes lines of their own into the log.
+    path: bytes = scope.get("raw_path") or b""
+    query: bytes = scope["query_string"]
+    return (path + b"?" + query if query else path).decode("latin-1")
+
+
+class Doorkeeper:
+    """
+    Refuses a foreign ``Host`` and requests that another site's page sends.
+
+    Both are how a page in an operator's browser reaches a service that only this machine, or only
+    this network, can reach. With ``hosts`` None every name is allowed.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str] | None) -> None:
+        self.app = app
+        self.hosts = None if hosts is None else LOOPBACK | frozenset(hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or raise `Forbidden`."""
+        if scope["type"] == "http":
+            headers = dict(scope["headers"])
+            host = headers.get(b"host", b"").decode("latin-1").lower()
+            if self.hosts is not None and _name(host) not in self.hosts:
+                raise Forbidden(f"this service does not answer for the host {host[:100]!r}")
+            if _cross_site(headers, host, scope["method"]):
+                raise Forbidden("another site's page may not use this service")
+        await self.app(scope, receive, send)
+
+
+def _name(host: str) -> str:
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdigit() else host
+
+
+def _cross_site(headers: dict[bytes, bytes], host: str, method: str) -> bool:
+    site = headers.get(b"sec-fetch-site")
+    if site is not None:
+        followed_link = method == "GET" and headers.get(b"sec-fetch-mode") == b"navigate"
+        return site == b"cross-site" and not followed_link
+    origin = headers.get(b"origin")
+    return origin is not None and urlsplit(origin.decode("latin-1")).netloc.lower() != host
+
+
+class BodyLimit:
+    """Refuses a body of more than ``limit`` bytes, announced or counted while it arrives."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self.app = app
+        self.limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or raise `TooLarge`, at the latest while the body is read."""
+        if scope["type"] != "http" or scope["method"] == "GET":
+            await self.app(scope, receive, send)
+            return
+        if (announced := header(scope, b"content-length")) is not None:
+            if not announced.isdigit():
+                raise Malformed("Content-Length is not a number")
+            self._check(int(announced[:20]))
+        read = 0
+
+        async def counted() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            self._check(read)
+            return message
+
+        await self.app(scope, counted, send)
+
+    def _check(self, size: int) -> None:
+        if size > self.limit:
+            raise TooLarge(f"the body is over the limit of {self.limit} bytes", limit=self.limit)

@@ -1,0 +1,65 @@
+"""What operators and their machines ask: alive, ready, figures, and where things are."""
+
+from __future__ import annotations
+
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from rheostat import __version__
+from rheostat.errors import Unavailable
+from rheostat.server.api import examples
+from rheostat.server.api.deps import router
+from rheostat.server.api.problems import refuses
+
+operations = router("operations")
+
+
+@operations.get(
+    "/livez",
+    summary="Is the process alive?",
+    response_class=JSONResponse,
+    responses={200: examples.document({"status": "alive"})},
+)
+async def livez() -> Response:
+    """Answer 200 as long as the process handles requests at all."""
+    return JSONResponse({"status": "alive"}, headers={"Cache-Control": "no-store"})
+
+
+@operations.get(
+    "/readyz",
+    summary="Can it serve?",
+    response_class=JSONResponse,
+    responses={200: examples.document({"status": "ready"}), **refuses(Unavailable)},
+)
+async def readyz(request: Request) -> Response:
+    """Answer 200 if the database answers."""
+    if not await request.app.state.store.ping():
+        raise Unavailable("the database does not answer")
+    return JSONResponse({"status": "ready"}, headers={"Cache-Control": "no-store"})
+
+
+@operations.get(
+    "/metrics",
+    summary="Figures for Prometheus",
+    response_class=Response,
+    responses={200: {"description": "The figures.", "content": {"text/plain": {}}}},
+)
+async def metrics(request: Request) -> Response:
+    """Return the figures of all workers in Prometheus's text format."""
+    return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+@operations.get(
+    "/",
+    summary="Where things are",
+    response_class=JSONResponse,
+    responses={200: examples.document({"service": "Rheostat", "version": __version__})},
+)
+async def index(request: Request) -> Response:
+    """Name the service, its version and its documents."""
+    links = {"openapi": "/openapi.json", "kinds": "/v1/kinds", "runs": "/v1/runs"}
+    links |= {"schedules": "/v1/schedules", "metrics": "/metrics"}
+    if request.app.state.settings.docs:
+        links = {"docs": "/docs", **links}
+    return JSONResponse({"service": "Rheostat", "version": __version__, **links})

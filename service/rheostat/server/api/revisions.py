@@ -1,0 +1,190 @@
+"""``/v1/runs/{run}/revisions``: changes of a live run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import Query
+from pydantic import Field, WithJsonSchema
+from starlette.responses import Response
+
+from rheostat.errors import (
+    Finished,
+    GuardViolated,
+    IdempotencyMismatch,
+    Invalid,
+    Malformed,
+    NotPending,
+    RevisionMismatch,
+    TooLarge,
+    TooLate,
+    Unavailable,
+    UnknownRevision,
+    UnknownRun,
+    UnknownSchedule,
+    UnsupportedMediaType,
+)
+from rheostat.schedules.fields import MAX_STEP
+from rheostat.server.api import examples
+from rheostat.server.api.deps import Cursor, Limit, Wire, router
+from rheostat.server.api.pages import cursor_of, number_of
+from rheostat.server.api.problems import refuses
+from rheostat.server.api.run_deps import KeyDep, NoteDep, Number, Run, StoreDep
+from rheostat.server.api.runs import document
+from rheostat.server.runs.revision import Note
+from rheostat.server.store.idempotency import once
+from rheostat.server.store.operations import revise, show
+
+revisions = router("revisions")
+
+POINTS = 200
+"""How many points of the curves before and after a rehearsal shows."""
+
+Expected = Annotated[int, Field(ge=1, le=2**31 - 1)] | None
+Changes = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "type": "object",
+            "description": "For each parameter, a change or a list of changes: an edit"
+            ' (`{"edit": "scale", "factor": 0.5}`) or a definition with its `clock`.',
+            "additionalProperties": True,
+        }
+    ),
+]
+REVISION = {
+    "revision": 2,
+    "generation": 1,
+    "kind": "change",
+    "effective": 4096,
+    "changes": {"lr": [{"edit": "scale", "factor": 0.5}]},
+    "author": "ann",
+    "message": "loss spike",
+    "created_at": "2026-01-01T12:00:00.000000+00:00",
+    "forced": False,
+    "cancelled": False,
+    "pending": True,
+}
+
+
+class Change(Wire):
+    """A revision as it is asked for."""
+
+    changes: Changes
+    """What to do to which parameter."""
+
+    effective: Literal["next"] | Annotated[int, Field(ge=0, le=MAX_STEP)] = "next"
+    """Step from which it holds; `next` is the first that no worker has been given."""
+
+    message: Annotated[str, Field(max_length=4096)] = ""
+    """Why."""
+
+    expected_revision: Expected = None
+    """Newest revision that the author has seen; another one is refused."""
+
+    force: bool = False
+    """Accept it though it breaks a guard."""
+
+    def wish(self, note: Note) -> revise.Wish:
+        """Return the wish of the author in ``note``."""
+        return revise.Wish(
+            self.changes,
+            self.effective,
+            self.expected_revision,
+            self.force,
+            Note(note.author, self.message),
+        )
+
+
+@revisions.post(
+    "/v1/runs/{run}/revisions",
+    summary="Change a run",
+    response_class=Response,
+    responses={
+        200: examples.document(
+            {"effective": 8, "steps": [8], "before": {"lr": [0.1]}, "after": {"lr": [0.05]}},
+            description="A rehearsal (`dry_run`): nothing has changed.",
+        ),
+        201: examples.document({"revision": 2, "effective": 4096, "pending": [REVISION]}),
+        **refuses(Malformed, UnknownRun, UnknownSchedule, UnknownRevision, TooLarge),
+        **refuses(UnsupportedMediaType, Finished, RevisionMismatch, TooLate),
+        **refuses(Invalid, GuardViolated, IdempotencyMismatch, Unavailable),
+    },
+    openapi_extra=examples.body(
+        halve={"changes": {"lr": {"edit": "scale", "factor": 0.5}}, "message": "loss spike"},
+        replace={
+            "changes": {"lr": {"kind": "linear", "start": 1e-4, "end": 0, "steps": 5000}},
+            "effective": 90_000,
+        },
+    ),
+)
+async def revise_run(
+    run: Run,
+    change: Change,
+    store: StoreDep,
+    note: NoteDep,
+    key: KeyDep,
+    *,
+    dry_run: Annotated[bool, Query(description="Only show what would happen.")] = False,
+) -> Response:
+    """Accept a change of parameters, all of them at one step that no worker has been given."""
+    wish = change.wish(note)
+    if dry_run:
+        return document(await store.read(revise.rehearse, run, wish, POINTS))
+    return document(await store.write(once, key, lambda r: revise.revise(r, run, wish)), 201)
+
+
+@revisions.get(
+    "/v1/runs/{run}/revisions",
+    summary="List a run's revisions",
+    response_class=Response,
+    responses={
+        200: examples.document({"items": [REVISION], "next": None}),
+        **refuses(UnknownRun, Invalid, Unavailable),
+    },
+)
+async def list_revisions(
+    run: Run, store: StoreDep, limit: Limit = 100, cursor: Cursor = None
+) -> Response:
+    """Return the revisions, oldest first: who changed what, when, why, and from which step."""
+    items, after = await store.read(show.revisions, run, number_of(cursor), limit)
+    return document({"items": items, "next": None if after is None else cursor_of(str(after))})
+
+
+@revisions.get(
+    "/v1/runs/{run}/revisions/{number}",
+    summary="Read a revision",
+    response_class=Response,
+    responses={
+        200: examples.document(REVISION),
+        **refuses(UnknownRun, UnknownRevision, Invalid, Unavailable),
+    },
+)
+async def read_revision(run: Run, number: Number, store: StoreDep) -> Response:
+    """Return one revision."""
+    return document(await store.read(show.revision, run, number))
+
+
+@revisions.delete(
+    "/v1/runs/{run}/revisions/{number}",
+    summary="Cancel a pending revision",
+    response_class=Response,
+    responses={
+        200: examples.document({"revision": 3, "cancelled": 2, "pending": []}),
+        **refuses(UnknownRun, UnknownRevision, NotPending, RevisionMismatch, GuardViolated),
+        **refuses(Invalid, Unavailable),
+    },
+)
+async def cancel_revision(
+    run: Run,
+    number: Number,
+    store: StoreDep,
+    note: NoteDep,
+    expected_revision: Annotated[
+        int | None, Query(ge=1, le=2**31 - 1, description="Newest revision that was seen.")
+    ] = None,
+    message: Annotated[str, Query(max_length=4096, description="Why.")] = "",
+) -> Response:
+    """Take back a revision before it takes effect; the history keeps it and its cancellation."""
+    why = Note(note.author, message)
+    return document(await store.write(revise.cancel, run, number, expected_revision, why))

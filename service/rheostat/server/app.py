@@ -1,0 +1,76 @@
+"""The composition root: what a server is made of, and the order in which it starts and stops."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+from fastapi import FastAPI
+
+from rheostat import __version__
+from rheostat.server.api.evaluate import evaluation
+from rheostat.server.api.kinds import kinds
+from rheostat.server.api.metrics import Metrics
+from rheostat.server.api.middleware import BodyLimit, Doorkeeper, Observer
+from rheostat.server.api.operations import operations
+from rheostat.server.api.problems import HANDLERS
+from rheostat.server.api.schedules import schedules
+from rheostat.server.openapi import describe
+from rheostat.server.settings import Settings
+from rheostat.server.store.schedules import StoredLibrary
+from rheostat.server.store.store import Store
+
+ROUTERS = (operations, evaluation, kinds, schedules)
+
+CURVES_AT_ONCE = 4
+"""Large curves and pictures that one process computes at a time; others wait."""
+
+
+class Rheostat(FastAPI):
+    """The application, with its own OpenAPI document."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document, made once."""
+        if self.openapi_schema is None:
+            self.openapi_schema = describe(self)
+        return self.openapi_schema
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """
+    Return the application of these settings.
+
+    Nothing is opened before it starts, and two of them can live in one process.
+    """
+    app = Rheostat(
+        title="Rheostat",
+        version=__version__,
+        routes=[route for router in ROUTERS for route in router.routes],
+        docs_url="/docs" if settings.docs else None,
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers=HANDLERS,
+        lifespan=_lifespan,
+    )
+    app.state.settings = settings
+    app.state.metrics = Metrics()
+    anyone = not settings.loopback and not settings.allowed_hosts
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(Doorkeeper, hosts=None if anyone else settings.allowed_hosts)
+    app.add_middleware(Observer, metrics=app.state.metrics)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    store = Store(app.state.settings.database)
+    app.state.store = store
+    app.state.library = StoredLibrary(store)
+    app.state.curve_limiter = anyio.CapacityLimiter(CURVES_AT_ONCE)
+    await anyio.to_thread.run_sync(store.start)
+    try:
+        yield
+    finally:
+        await anyio.to_thread.run_sync(store.close)

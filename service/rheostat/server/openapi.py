@@ -1,0 +1,85 @@
+"""
+The OpenAPI document: FastAPI's, with the shapes that it cannot derive.
+
+``python -m rheostat.server.openapi`` prints it; ``docs/openapi.json`` is a copy, which a
+test compares.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import orjson
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from rheostat import __version__
+from rheostat.schedules.union import ADAPTER
+from rheostat.server.api.problems import MEDIA_TYPE
+
+REF = "#/components/schemas/{model}"
+OTHER = {
+    "description": "Any other failure.",
+    "content": {MEDIA_TYPE: {"schema": {"$ref": REF.format(model="Problem")}}},
+}
+TEXT = {"type": "string"}
+FIELD_ERROR = {
+    "type": "object",
+    "required": ["field", "message", "value"],
+    "properties": {
+        "field": {**TEXT, "description": "Path in the body, or the parameter's name."},
+        "message": {**TEXT, "description": "What is wrong, as a sentence."},
+        "value": {"description": "What was sent; a long value is cut short."},
+        "bound": {**TEXT, "description": "What it should have been."},
+    },
+}
+PROBLEM = {
+    "type": "object",
+    "description": "Every failure (RFC 9457). Some have further members, such as `earliest`.",
+    "required": ["type", "title", "status", "detail", "request_id"],
+    "properties": {
+        "type": {**TEXT, "description": "`urn:rheostat:problem:` and a code that never changes."},
+        "title": {**TEXT, "description": "The code as words."},
+        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "detail": {**TEXT, "description": "What happened, as a sentence."},
+        "errors": {"type": "array", "items": {"$ref": REF.format(model="FieldError")}},
+        "request_id": {**TEXT, "description": "Leads to the service's log."},
+    },
+}
+INTRODUCTION = """\
+Serves hyperparameter schedules to distributed trainings, and changes them at the same step on
+every worker. Every failure is an `application/problem+json` document. Every answer has an
+`X-Request-Id`."""
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of an application."""
+    document = get_openapi(
+        title="Rheostat", version=__version__, description=INTRODUCTION, routes=app.routes
+    )
+    definition = ADAPTER.json_schema(ref_template=REF)
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas |= definition.pop("$defs")
+    schemas |= {"Definition": definition, "FieldError": FIELD_ERROR, "Problem": PROBLEM}
+    for derived in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(derived, None)
+    for path in document["paths"].values():
+        for operation in path.values():
+            _complete(operation["responses"])
+    document["components"]["schemas"] = dict(sorted(schemas.items()))
+    return document
+
+
+def _complete(responses: dict[str, Any]) -> None:
+    if "HTTPValidationError" in str(responses.get("422")):
+        del responses["422"]
+    responses["default"] = OTHER
+
+
+if __name__ == "__main__":
+    from rheostat.server.app import create_app
+    from rheostat.server.settings import Settings
+
+    text = orjson.dumps(create_app(Settings()).openapi(), option=orjson.OPT_INDENT_2)
+    sys.stdout.buffer.write(text + b"\n")

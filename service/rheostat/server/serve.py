@@ -1,0 +1,206 @@
+"""
+The server's processes: one worker in this process, or several under a supervisor.
+
+`serve` binds the address, brings the database up to date, starts the workers, and says in one line
+on standard output that it serves, when it does. Logs go to standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, NoReturn
+
+from fastapi import FastAPI
+from prometheus_client.multiprocess import mark_process_dead
+from uvicorn import Config, Server
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
+
+from rheostat import __version__
+from rheostat.errors import Refused
+from rheostat.server.api.metrics import MULTIPROCESS
+from rheostat.server.app import create_app
+from rheostat.server.settings import Settings
+from rheostat.server.store.store import Store
+
+FAILED, MISUSED = 1, 2
+"""Exit codes: the address or the database is not to be had; the settings make no sense."""
+
+BACKLOG = 2048
+"""Connections that may wait to be accepted."""
+
+KEEP_ALIVE, GRACE, HEALTH = 75, 10, 30
+"""Seconds: an idle connection stays, open answers may take at a stop, a worker may be silent."""
+
+
+def serve(settings: Settings) -> None:
+    """
+    Serve until SIGTERM or SIGINT, and return.
+
+    Raises:
+        SystemExit: with code 2 if the settings make no sense together, and with code 1 if the
+            address or the database is not to be had; both after one sentence on standard error.
+
+    """
+    if not settings.loopback and not settings.no_auth:
+        _give_up(
+            MISUSED,
+            f"{settings.host} can be reached from other machines, and there are no tokens yet:"
+            " add --no-auth to serve everybody who can reach it, or listen on 127.0.0.1",
+        )
+    with _stopping_quietly(), _bound(settings) as listener:
+        _migrate(settings)
+        ready = partial(_announce, settings, listener)
+        if settings.workers == 1:
+            _Worker(_config(settings), ready).run(sockets=[listener])
+        else:
+            with tempfile.TemporaryDirectory(prefix="rheostat-metrics-") as directory:
+                os.environ[MULTIPROCESS] = directory
+                _Supervisor(_config(settings), listener, ready).run()
+
+
+def _give_up(code: int, sentence: str) -> NoReturn:
+    sys.stderr.write(f"rheostat: {sentence}\n")
+    sys.exit(code)
+
+
+@contextmanager
+def _stopping_quietly() -> Iterator[None]:
+    # uvicorn raises the signal that stopped it again when it is done, for the handlers that were
+    # there before: these make it an ordinary end. During start-up they are the end themselves.
+    def stop(_number: int, _frame: Any) -> NoReturn:
+        sys.exit(0)
+
+    stops = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, stop) for number in stops}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _bound(settings: Settings) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.host, settings.port))
+            listener.listen(BACKLOG)
+        except OSError as error:
+            where = f"{settings.host}:{settings.port}"
+            _give_up(FAILED, f"cannot listen on {where}: {error.strerror or error}")
+        listener.set_inheritable(True)
+        yield listener
+
+
+def _migrate(settings: Settings) -> None:
+    try:
+        store = Store(settings.database)
+        store.start()
+        store.close()
+    except Refused as error:
+        _give_up(MISUSED, str(error.errors[0].message if error.errors else error.detail))
+    except Exception as error:  # noqa: BLE001 - drivers have many classes, their message is clear
+        reason = str(error).strip().splitlines()[0]
+        _give_up(FAILED, f"cannot open the database {settings.safe_database}: {reason}")
+
+
+def _announce(settings: Settings, listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    where = f"{url} from {settings.safe_database}"
+    sys.stdout.write(f"Rheostat {__version__} serves {where}\n")
+    sys.stdout.flush()
+
+
+def _config(settings: Settings) -> Config:
+    return Config(
+        partial(_application, settings),
+        factory=True,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        workers=settings.workers,
+        backlog=BACKLOG,
+        log_config=_logging(settings.log_level),
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=GRACE,
+        timeout_worker_healthcheck=HEALTH,
+    )
+
+
+def _application(settings: Settings) -> FastAPI:
+    if settings.workers > 1:
+        threading.Thread(target=_stop_with, args=(os.getppid(),), daemon=True).start()
+    return create_app(settings)
+
+
+def _stop_with(parent: int) -> None:
+    # A supervisor that was killed cannot stop its workers, and they hold its port.
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _logging(level: str) -> dict[str, Any]:
+    line = "%(asctime)s %(levelname)s %(name)s %(message)s"
+    handler = {"class": "logging.StreamHandler", "formatter": "line"}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": {"format": line}},
+        "handlers": {"stderr": {**handler, "stream": "ext://sys.stderr"}},
+        "root": {"level": "WARNING", "handlers": ["stderr"]},
+        "loggers": {"rheostat": {"level": level.upper()}},
+    }
+
+
+class _Worker(Server):
+    """A worker that says when its socket accepts connections."""
+
+    def __init__(self, config: Config, ready: partial[None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+
+class _Supervisor(Multiprocess):
+    """A supervisor that says when all of its workers accept connections."""
+
+    def __init__(self, config: Config, listener: socket.socket, ready: partial[None]) -> None:
+        super().__init__(config, [listener])
+        self._ready = ready
+
+    def init_processes(self) -> None:
+        super().init_processes()
+        if all(self._wait_for(process) for process in self.processes):
+            self._ready()
+
+    def keep_subprocess_alive(self) -> None:
+        before = {process.pid for process in self.processes}
+        super().keep_subprocess_alive()
+        for gone in before - {process.pid for process in self.processes}:
+            mark_process_dead(gone)  # type: ignore[no-untyped-call]
+
+    def _wait_for(self, process: Process) -> bool:
+        while not self.signal_queue and process.process.is_alive():
+            if process.is_ready(timeout=1):
+                return True
+            time.sleep(0.05)
+        return False

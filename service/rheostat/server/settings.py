@@ -1,0 +1,111 @@
+"""
+Settings of the server: one class, each field with its default and one sentence.
+
+Every field is also an environment variable, ``RHEOSTAT_`` and the field's name in capitals.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Count = Annotated[int, Field(ge=1)]
+MIB = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """Everything that a server can be told."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RHEOSTAT_", extra="forbid", frozen=True, use_attribute_docstrings=True
+    )
+
+    host: str = "127.0.0.1"
+    """Address to listen on; one beyond loopback needs `no_auth`."""
+
+    port: int = Field(8000, ge=0, le=65535)
+    """Port to listen on; 0 takes a free one, which the ready line names."""
+
+    database: str = "sqlite:///rheostat.db"
+    """Where runs and schedules are kept: `sqlite:///path` or `postgresql://…`."""
+
+    workers: int = Field(1, ge=1, le=256)
+    """Processes that serve, all on this machine and on one database."""
+
+    no_auth: bool = False
+    """Serve everybody who can reach the address, without tokens."""
+
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """Names besides the loopback ones that a `Host` header may carry, separated by commas; without
+    any, an address beyond loopback allows every name."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severity that is logged; each request is one line of severity info."""
+
+    docs: bool = True
+    """Serve the interactive documentation under `/docs`."""
+
+    max_body_bytes: Count = 8 * MIB
+    """Longest request body, in bytes."""
+
+    max_binary_values: Count = 10_000_000
+    """Most values of one curve in a binary answer or behind a picture."""
+
+    max_text_values: Count = 1_000_000
+    """Most values of one curve in a JSON or CSV answer."""
+
+    max_picture_points: Annotated[int, Field(ge=1000)] = 20_000
+    """Most points drawn in one picture; longer curves are thinned so that extremes stay."""
+
+    max_block: int = Field(65_536, ge=1)
+    """Most cells in one block that a run may ask for; a run's own default is 4,096."""
+
+    max_jump: int = Field(65_536, ge=1)
+    """Most cells past the settled end that a run may let a read reach; its own default is 4,096."""
+
+    max_parameters: Count = 256
+    """Most parameters of one run."""
+
+    max_pending: Count = 1_000
+    """Most revisions of one run that may be pending at a time."""
+
+    max_labels: Annotated[int, Field(ge=0)] = 64
+    """Most labels of one run."""
+
+    max_message_characters: Count = 4_096
+    """Longest message of a revision, in characters."""
+
+    max_event_streams: Annotated[int, Field(ge=0)] = 1_000
+    """Most event streams that one process holds open."""
+
+    chunk_cache_bytes: Annotated[int, Field(ge=0)] = 256 * MIB
+    """Memory for computed pieces of curves, in bytes per process."""
+
+    answer_cache_bytes: Annotated[int, Field(ge=0)] = 64 * MIB
+    """Memory for settled blocks that are served without the database, in bytes per process."""
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(name.strip().lower() for name in value.split(",") if name.strip())
+        return value
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach `host`."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def safe_database(self) -> str:
+        """The database's address without its password."""
+        return re.sub(r"(?<=://)([^:/@]*):[^@]*@", r"\1:***@", self.database)
