@@ -11,18 +11,23 @@ from fastapi import FastAPI
 
 from rheostat import __version__
 from rheostat.server.api.evaluate import evaluation
+from rheostat.server.api.history import history
 from rheostat.server.api.kinds import kinds
 from rheostat.server.api.metrics import Metrics
 from rheostat.server.api.middleware import BodyLimit, Doorkeeper, Observer
 from rheostat.server.api.operations import operations
 from rheostat.server.api.problems import HANDLERS
+from rheostat.server.api.revisions import revisions
+from rheostat.server.api.runs import runs
 from rheostat.server.api.schedules import schedules
+from rheostat.server.api.values import values
 from rheostat.server.openapi import describe
 from rheostat.server.settings import Settings
+from rheostat.server.store.cache import BoundedCache
 from rheostat.server.store.schedules import StoredLibrary
 from rheostat.server.store.store import Store
 
-ROUTERS = (operations, evaluation, kinds, schedules)
+ROUTERS = (operations, evaluation, kinds, schedules, runs, values, history, revisions)
 
 CURVES_AT_ONCE = 4
 """Large curves and pictures that one process computes at a time; others wait."""
@@ -56,6 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.metrics = Metrics()
+    app.state.answers = BoundedCache(settings.answer_cache_bytes)
     anyone = not settings.loopback and not settings.allowed_hosts
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     app.add_middleware(Doorkeeper, hosts=None if anyone else settings.allowed_hosts)

@@ -13,10 +13,15 @@ from typing import Any
 import orjson
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import TypeAdapter
 
 from rheostat import __version__
 from rheostat.schedules.union import ADAPTER
+from rheostat.server.api.examples import REFERENCE
 from rheostat.server.api.problems import MEDIA_TYPE
+
+SCHEMAS: dict[str, TypeAdapter[Any]] = {"Definition": ADAPTER}
+"""What routes refer to by name, for they read it themselves."""
 
 REF = "#/components/schemas/{model}"
 OTHER = {
@@ -58,17 +63,29 @@ def describe(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(
         title="Rheostat", version=__version__, description=INTRODUCTION, routes=app.routes
     )
-    definition = ADAPTER.json_schema(ref_template=REF)
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas |= definition.pop("$defs")
-    schemas |= {"Definition": definition, "FieldError": FIELD_ERROR, "Problem": PROBLEM}
+    schemas = document["components"]["schemas"]
+    schemas |= {"FieldError": FIELD_ERROR, "Problem": PROBLEM}
+    for name, adapter in SCHEMAS.items():
+        schema = adapter.json_schema(ref_template=REF)
+        schemas |= schema.pop("$defs", {})
+        schemas[name] = schema
     for derived in ("HTTPValidationError", "ValidationError"):
         schemas.pop(derived, None)
     for path in document["paths"].values():
         for operation in path.values():
             _complete(operation["responses"])
     document["components"]["schemas"] = dict(sorted(schemas.items()))
-    return document
+    return {key: _resolved(value) for key, value in document.items()}
+
+
+def _resolved(node: Any) -> Any:
+    """Return the document with the references that `examples.refers` left in it."""
+    if isinstance(node, dict):
+        if REFERENCE in node:
+            rest = {key: value for key, value in node.items() if key == "description"}
+            return {"$ref": REF.format(model=node[REFERENCE]), **rest}
+        return {key: _resolved(value) for key, value in node.items()}
+    return [_resolved(item) for item in node] if isinstance(node, list) else node
 
 
 def _complete(responses: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 import anyio.to_thread
 import orjson
@@ -123,7 +123,7 @@ class StrictRoute(APIRoute):
         """Return FastAPI's handler behind the checks."""
         inner = super().get_route_handler()
         repeatable = {
-            field.alias: get_origin(field.field_info.annotation) in (list, tuple)
+            field.alias: _is_list(field.field_info.annotation)
             for field in get_flat_params(self.dependant)
             if isinstance(field.field_info, Query)
         }
@@ -137,6 +137,10 @@ class StrictRoute(APIRoute):
             return await inner(strict)
 
         return handle
+
+
+def _is_list(annotation: Any) -> bool:
+    return get_origin(annotation) is list or any(map(_is_list, get_args(annotation)))
 
 
 def check_query(request: Request, repeatable: dict[str, bool]) -> None:

@@ -31,7 +31,7 @@ from rheostat.server.api.render import QUICK, Curves, answer
 FORMATS = (Format.JSON, Format.F64, Format.NPY, Format.CSV, Format.PNG, Format.SVG)
 
 Place = Annotated[int, Field(ge=0, le=MAX_STEP)]
-DefinitionData = Annotated[Any, WithJsonSchema({"$ref": "#/components/schemas/Definition"})]
+DefinitionData = Annotated[Any, examples.refers("Definition")]
 
 PLACES = TypeAdapter(Annotated[list[Place], FailFast()], config=ConfigDict(strict=True))
 PLACES_SCHEMA = {**PLACES.json_schema(), "minItems": 1}

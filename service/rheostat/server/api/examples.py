@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import WithJsonSchema
+
 from rheostat.server.api.formats import MEDIA_TYPES, Format
 
+REFERENCE = "x-reference"
+"""Key under which `refers` leaves a name, until the whole document is put together."""
+
 BINARY = {"type": "string", "format": "binary"}
+
+
+def refers(schema: str) -> WithJsonSchema:
+    """Return what makes a field's schema a reference to one of `openapi.SCHEMAS`."""
+    return WithJsonSchema({REFERENCE: schema})
 
 
 def body(**examples: Any) -> dict[str, Any]:

@@ -172,7 +172,7 @@ async def read_revision(run: Run, number: Number, store: StoreDep) -> Response:
     responses={
         200: examples.document({"revision": 3, "cancelled": 2, "pending": []}),
         **refuses(UnknownRun, UnknownRevision, NotPending, RevisionMismatch, GuardViolated),
-        **refuses(Invalid, Unavailable),
+        **refuses(Invalid, IdempotencyMismatch, Unavailable),
     },
 )
 async def cancel_revision(
@@ -180,6 +180,7 @@ async def cancel_revision(
     number: Number,
     store: StoreDep,
     note: NoteDep,
+    key: KeyDep,
     expected_revision: Annotated[
         int | None, Query(ge=1, le=2**31 - 1, description="Newest revision that was seen.")
     ] = None,
@@ -187,4 +188,8 @@ async def cancel_revision(
 ) -> Response:
     """Take back a revision before it takes effect; the history keeps it and its cancellation."""
     why = Note(note.author, message)
-    return document(await store.write(revise.cancel, run, number, expected_revision, why))
+    return document(
+        await store.write(
+            once, key, lambda r: revise.cancel(r, run, number, expected_revision, why)
+        )
+    )

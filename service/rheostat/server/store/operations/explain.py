@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from rheostat.server.runs.settling import Ask
 from rheostat.server.runs.timeline import Piece
 from rheostat.server.store.operations import values
 from rheostat.server.store.records import Records
@@ -13,7 +12,7 @@ from rheostat.server.store.records import Records
 def explain(records: Records, ref: str, step: int) -> dict[str, Any]:
     """Return each parameter's value at a step, and the revision and definition that give it."""
     run = records.find(ref)
-    block = values.preview(records, run.id, Ask(run.generation, run.spec.grid.floor(step), 1))
+    block = values.preview_step(records, ref, step)
     (reign,) = block.reigns
     return {
         "id": run.id,

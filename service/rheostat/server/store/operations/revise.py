@@ -61,7 +61,7 @@ def revise(records: Records, ref: str, wish: Wish) -> dict[str, Any]:
         And nothing has changed.
 
     """
-    result = _fold(records, ref, wish)
+    result = _fold(records, records.find(ref, lock=True), wish)
     run, revision = result.run, result.revision
     records.add_revision(run.id, revision)
     _update(records, run.id, result.old, result.pending)
@@ -75,7 +75,7 @@ def revise(records: Records, ref: str, wish: Wish) -> dict[str, Any]:
 
 def rehearse(records: Records, ref: str, wish: Wish, points: int) -> dict[str, Any]:
     """Return what `revise` would do: the effective step, and the curves before and after."""
-    result = _fold(records, ref, wish)
+    result = _fold(records, records.find(ref), wish)
     run, effective = result.run, result.revision.effective
     stop = horizon(run, effective, [result.before, result.revision.timelines])
     steps = sample(run.spec.grid, effective, stop, points)
@@ -127,8 +127,7 @@ def cancel(
     }
 
 
-def _fold(records: Records, ref: str, wish: Wish) -> _Fold:
-    run = records.find(ref, lock=True)
+def _fold(records: Records, run: RunRecord, wish: Wish) -> _Fold:
     lineage = records.lineage(run.id)
     settled = lineage[run.generation].settled_until
     if run.end is not None:

@@ -40,6 +40,12 @@ def preview(records: Records, ref: str, ask: Ask, generation: int | None = None)
     return _block(records, run, records.lineage(run.id), ask, keep=False)
 
 
+def preview_step(records: Records, ref: str, step: int, generation: int | None = None) -> Block:
+    """Preview the one cell that holds a step."""
+    run = records.find(ref)
+    return preview(records, run.id, Ask(0, run.spec.grid.floor(step), 1), generation)
+
+
 def _block(records: Records, run: RunRecord, lineage: Lineage, ask: Ask, *, keep: bool) -> Block:
     stop = ask.start + ask.count * run.spec.resolution
     reigns: list[Reign] = []

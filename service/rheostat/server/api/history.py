@@ -1,0 +1,133 @@
+"""What a run has done and will do: its plan, its reasons, and its ledger."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rheostat.errors import (
+    Invalid,
+    NotAcceptable,
+    TooLarge,
+    Unavailable,
+    UnknownGeneration,
+    UnknownRun,
+)
+from rheostat.schedules.fields import MAX_STEP
+from rheostat.server.api import examples
+from rheostat.server.api.deps import Cursor, SettingsDep, router
+from rheostat.server.api.formats import Format, check_size, offers
+from rheostat.server.api.look import Look, Mark
+from rheostat.server.api.pages import cursor_of, number_of
+from rheostat.server.api.problems import refuses
+from rheostat.server.api.render import Curves, answer
+from rheostat.server.api.run_deps import Generation, Run, Start, Stop, StoreDep
+from rheostat.server.api.runs import NO_STORE, document
+from rheostat.server.store.operations import explain, plan, served
+
+history = router("history")
+
+FORMATS = tuple(Format)
+PLAN = {
+    "id": "run_1f0c9a3be5d24c77a8e1b20c94",
+    "generation": 1,
+    "settled_until": 4096,
+    "steps": [0, 50_000],
+    "parameters": {"lr": [3e-4, 1.65e-4]},
+    "revisions": [{"from": 0, "revision": 1, "author": "ann", "message": ""}],
+}
+REASON = {
+    "value": 1.5e-4,
+    "revision": 2,
+    "effective": 4096,
+    "author": "ann",
+    "message": "loss spike",
+    "definition": {"kind": "constant", "value": 1.5e-4},
+    "origin": 0,
+}
+
+
+@history.get(
+    "/v1/runs/{run}/plan",
+    summary="Show a run's curves, past and future",
+    response_class=Response,
+    responses={
+        200: examples.curves(PLAN, description="The curves."),
+        **refuses(UnknownRun, NotAcceptable, TooLarge, Invalid, Unavailable),
+    },
+)
+async def read_plan(
+    request: Request,
+    run: Run,
+    store: StoreDep,
+    settings: SettingsDep,
+    chosen: Annotated[Format, offers(*FORMATS)],
+    start: Start = 0,
+    stop: Stop = None,
+    points: Annotated[
+        int, Query(ge=2, le=10_000_000, description="How many steps, evenly spread.")
+    ] = 1000,
+) -> Response:
+    """Return the run's curves with the revisions that shaped them; nothing is settled by it."""
+    check_size(chosen, points, settings, "points")
+    found = await store.read(plan.plan, run, start, stop, points)
+    marks = tuple(
+        Mark(item["from"], f"r{item['revision']}") for item in found["revisions"] if item["from"]
+    )
+    look = Look(found["name"], found["axis"], marks, found["settled_until"])
+    curves = Curves(found["steps"], found["parameters"], found, look)
+    return await answer(request, chosen, lambda: curves, headers=NO_STORE)
+
+
+@history.get(
+    "/v1/runs/{run}/explain",
+    summary="Say why the values at a step are what they are",
+    response_class=Response,
+    responses={
+        200: examples.document({"step": 5000, "final": False, "parameters": {"lr": REASON}}),
+        **refuses(UnknownRun, Invalid, Unavailable),
+    },
+)
+async def read_explanation(
+    run: Run,
+    store: StoreDep,
+    step: Annotated[int, Query(ge=0, le=MAX_STEP, description="The step.")],
+) -> Response:
+    """Return each parameter's value, and the revision, author, message and definition behind it."""
+    return document(await store.read(explain.explain, run, step))
+
+
+@history.get(
+    "/v1/runs/{run}/ledger",
+    summary="Read what was served",
+    response_class=Response,
+    responses={
+        200: examples.document(
+            {
+                "generation": 1,
+                "resolution": 1,
+                "parameters": ["lr"],
+                "segments": [{"start": 0, "count": 2, "values": {"lr": [3e-4, 3e-4]}}],
+                "next": None,
+            }
+        ),
+        **refuses(UnknownRun, UnknownGeneration, Invalid, Unavailable),
+    },
+)
+async def read_ledger(
+    run: Run,
+    store: StoreDep,
+    generation: Generation = None,
+    start: Start = 0,
+    stop: Stop = None,
+    cursor: Cursor = None,
+) -> Response:
+    """Return the values that were handed out, bit for bit, by page."""
+    first = max(start, number_of(cursor))
+    page = await store.read(served.served, run, generation, first, stop)
+    following = page["next"]
+    page["next"] = None if following is None else cursor_of(str(following))
+    return document(page)

@@ -1,0 +1,228 @@
+"""``/v1/runs``: live runs, from their creation to their end."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import Field, WithJsonSchema
+from starlette.responses import Response
+
+from rheostat.errors import (
+    FieldError,
+    Finished,
+    IdempotencyMismatch,
+    Invalid,
+    Malformed,
+    NameTaken,
+    StaleCheckpoint,
+    TooLarge,
+    TooLate,
+    Unavailable,
+    UnknownRun,
+    UnknownSchedule,
+    UnsupportedMediaType,
+)
+from rheostat.schedules.fields import MAX_STEP
+from rheostat.server.api import examples
+from rheostat.server.api.deps import Cursor, Limit, Wire, router
+from rheostat.server.api.pages import cursor_of, place_of
+from rheostat.server.api.problems import refuses
+from rheostat.server.api.render import write_json
+from rheostat.server.api.run_deps import KeyDep, NoteDep, Run, StoreDep
+from rheostat.server.runs.spec import RunSpec
+from rheostat.server.store.idempotency import once
+from rheostat.server.store.operations import close, create, join, show
+
+runs = router("runs")
+
+NO_STORE = {"Cache-Control": "no-store"}
+BODY = {
+    "name": "gpt-7b",
+    "parameters": {"lr": {"kind": "cosine", "start": 3e-4, "end": 3e-5, "steps": 100_000}},
+    "total": 100_000,
+}
+RUN = {
+    "id": "run_1f0c9a3be5d24c77a8e1b20c94",
+    "name": "gpt-7b",
+    "axis": "step",
+    "resolution": 1,
+    "generation": 1,
+    "revision": 1,
+    "settled_until": 0,
+    "parameters": BODY["parameters"],
+    "current": {"lr": 3e-4},
+    "pending": [],
+    "generations": [{"generation": 1, "parent": None, "from": 0, "settled_until": 0}],
+}
+CREATION = (Malformed, NameTaken, TooLarge, UnsupportedMediaType, Invalid, UnknownSchedule)
+
+SpecData = Annotated[Any, WithJsonSchema(RunSpec.model_json_schema())]
+
+
+def document(content: Any, status: int = 200, **headers: str) -> Response:
+    """Return JSON that no cache may keep."""
+    return Response(write_json(content), status, {**NO_STORE, **headers}, "application/json")
+
+
+@runs.post(
+    "/v1/runs",
+    summary="Create a run",
+    status_code=201,
+    response_class=Response,
+    responses={
+        201: examples.document(RUN),
+        **refuses(*CREATION, IdempotencyMismatch, Unavailable),
+    },
+    openapi_extra=examples.body(cosine=BODY),
+)
+async def create_run(body: SpecData, store: StoreDep, note: NoteDep, key: KeyDep) -> Response:
+    """Create a run of a new name; its id is unguessable, and never used again."""
+    run = await store.write(once, key, lambda records: create.create(records, body, note))
+    return document(run, 201, Location=f"/v1/runs/{run['name']}")
+
+
+@runs.put(
+    "/v1/runs/{name}",
+    summary="Create a run, unless it is there",
+    response_class=Response,
+    responses={
+        200: examples.document(RUN, description="It was there, created with this body."),
+        201: examples.document(RUN, description="It was created."),
+        **refuses(*CREATION, Unavailable),
+    },
+    openapi_extra=examples.body(cosine={**BODY, "name": "gpt-7b"}),
+)
+async def ensure_run(name: Run, body: SpecData, store: StoreDep, note: NoteDep) -> Response:
+    """
+    Create a run, or answer that it exists: every requeue of a job can send its body again.
+
+    A run of this name that was created with another body is refused, with the differences.
+    """
+    if isinstance(body, dict):
+        if body.setdefault("name", name) != name:
+            message = f"the body names {body['name']!r}, and the path {name!r}"
+            raise Invalid(message, errors=[FieldError("name", message, body["name"], name)])
+    run, created = await store.write(create.ensure, body, note)
+    return document(run, 201 if created else 200)
+
+
+@runs.get(
+    "/v1/runs",
+    summary="List runs",
+    response_class=Response,
+    responses={
+        200: examples.document({"items": [RUN], "next": None}),
+        **refuses(Invalid, Unavailable),
+    },
+)
+async def list_runs(
+    store: StoreDep,
+    label: Annotated[
+        list[str] | None,
+        Query(max_length=64, description="`key=value`, which the runs carry; may be repeated."),
+    ] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Response:
+    """Return runs by name."""
+    labels = dict(_label(text) for text in label or [])
+    items, after = await store.read(show.page, labels, place_of(cursor), limit)
+    return document({"items": items, "next": None if after is None else cursor_of(after)})
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        message = "label must be key=value"
+        raise Invalid(message, errors=[FieldError("label", message, text[:100], "key=value")])
+    return key, value
+
+
+@runs.get(
+    "/v1/runs/{run}",
+    summary="Read a run",
+    response_class=Response,
+    responses={200: examples.document(RUN), **refuses(UnknownRun, Invalid, Unavailable)},
+)
+async def read_run(run: Run, store: StoreDep) -> Response:
+    """Return a run's state: what is in force where it is settled to, and what is pending."""
+    return document(await store.read(show.show, run))
+
+
+@runs.delete(
+    "/v1/runs/{run}",
+    summary="Remove a run",
+    status_code=204,
+    response_class=Response,
+    responses=refuses(UnknownRun, Invalid, Unavailable),
+)
+async def delete_run(run: Run, store: StoreDep) -> Response:
+    """Remove a run with its history and its ledger. Workers that have its id get a 404."""
+    await store.write(close.delete, run)
+    return Response(status_code=204)
+
+
+class End(Wire):
+    """Where a run ends."""
+
+    end: Annotated[int, Field(ge=0, le=MAX_STEP)] | None = None
+    """First step without a value; by default, the end of what is settled."""
+
+
+@runs.post(
+    "/v1/runs/{run}/finish",
+    summary="Finish a run",
+    response_class=Response,
+    responses={
+        200: examples.document({**RUN, "end": 100_000}),
+        **refuses(Malformed, UnknownRun, Finished, TooLate, TooLarge, UnsupportedMediaType),
+        **refuses(Invalid, IdempotencyMismatch, Unavailable),
+    },
+    openapi_extra=examples.body(now={}, later={"end": 120_000}),
+)
+async def finish_run(run: Run, end: End, store: StoreDep, key: KeyDep) -> Response:
+    """Close a run: reads from its end on are refused, and say where it ended."""
+    return document(await store.write(once, key, lambda r: close.finish(r, run, end.end)))
+
+
+class Checkpoint(Wire):
+    """What a resuming worker's checkpoint holds: all three, or none."""
+
+    id: Annotated[str, Field(max_length=128)] | None = None
+    """Id of the run."""
+
+    generation: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    """Generation that the checkpoint was written in."""
+
+    step: Annotated[int, Field(ge=0, le=MAX_STEP)] | None = None
+    """First step that the checkpoint has not done."""
+
+    def complete(self) -> join.Checkpoint | None:
+        """Return the checkpoint, or None; raise `Invalid` if a part is missing."""
+        parts = {"id": self.id, "generation": self.generation, "step": self.step}
+        missing = [name for name, part in parts.items() if part is None]
+        if len(missing) == len(parts):
+            return None
+        if missing or self.id is None or self.generation is None or self.step is None:
+            message = "a checkpoint has id, generation and step"
+            raise Invalid(message, errors=[FieldError(n, f"{n} is required") for n in missing])
+        return join.Checkpoint(self.id, self.generation, self.step)
+
+
+@runs.post(
+    "/v1/runs/{run}/join",
+    summary="Join a run",
+    response_class=Response,
+    responses={
+        200: examples.document({**RUN, "parameters": ["lr"], "max_block": 4096, "end": None}),
+        **refuses(Malformed, UnknownRun, StaleCheckpoint, TooLarge, UnsupportedMediaType),
+        **refuses(Invalid, Unavailable),
+    },
+    openapi_extra=examples.body(
+        fresh={}, resuming={"id": RUN["id"], "generation": 1, "step": 3000}
+    ),
+)
+async def join_run(run: Run, checkpoint: Checkpoint, store: StoreDep) -> Response:
+    """Tell a worker the run's id, generation, grid and parameters; refuse a stale checkpoint."""
+    return document(await store.read(join.join, run, checkpoint.complete()))

@@ -1,0 +1,123 @@
+"""``/v1/runs/{run}/values``: settled blocks for workers, and previews for everybody else."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from fastapi import Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rheostat.errors import (
+    Finished,
+    Invalid,
+    NotAcceptable,
+    StaleGeneration,
+    StepJump,
+    Unavailable,
+    UnknownGeneration,
+    UnknownRun,
+)
+from rheostat.schedules.fields import MAX_STEP
+from rheostat.server.api import examples
+from rheostat.server.api.answers import Answer, Answers, Question, settled, to_json
+from rheostat.server.api.deps import Step, router
+from rheostat.server.api.formats import Format, offers
+from rheostat.server.api.problems import refuses
+from rheostat.server.api.run_deps import Generation, Run, StoreDep
+from rheostat.server.api.runs import document
+from rheostat.server.runs.settling import Ask
+from rheostat.server.runs.spec import ID
+from rheostat.server.store.operations import values as operations
+
+values = router("values")
+
+BLOCK = {
+    "id": "run_1f0c9a3be5d24c77a8e1b20c94",
+    "generation": 1,
+    "start": 4096,
+    "count": 2,
+    "resolution": 1,
+    "revisions": [{"from": 4096, "revision": 1}],
+    "parameters": {"lr": [0.001, 0.001], "weight_decay": [0.1, 0.1]},
+}
+Count = Annotated[int, Query(ge=1, le=65_536, description="How many cells.")]
+
+
+@values.get(
+    "/v1/runs/{run}/values",
+    summary="Read a block of values",
+    response_class=Response,
+    responses={
+        200: examples.document(BLOCK, description="A settled block, or a preview."),
+        **refuses(UnknownRun, UnknownGeneration, StaleGeneration, StepJump, Finished),
+        **refuses(NotAcceptable, Invalid, Unavailable),
+    },
+)
+async def read_values(
+    request: Request,
+    run: Run,
+    store: StoreDep,
+    chosen: Annotated[Format, offers(Format.JSON, Format.F64)],
+    start: Annotated[int, Query(ge=0, le=MAX_STEP, description="First step; starts a cell.")],
+    count: Count,
+    generation: Generation = None,
+    *,
+    resume: Annotated[
+        bool, Query(description="A worker's first read after joining: may be far ahead.")
+    ] = False,
+) -> Response:
+    """
+    Settle a block and return it, if the path has a run's id and the query a generation.
+
+    The values of such an answer never change, so caches may keep it for ever. Any other read is
+    a preview: it settles nothing, and `final` says which of its values are settled.
+    """
+    if generation is None or not re.match(ID, run):
+        block = await store.read(operations.preview, run, Ask(0, start, count), generation)
+        return document({**to_json(block), "final": block.final})
+    question = Question(run, generation, start, count, chosen)
+    answers: Answers = request.app.state.answers
+    answer = answers.get(question)
+    if answer is None:
+        ask = Ask(generation, start, count, resume)
+        answer = settled(await store.write(operations.settle, run, ask), chosen)
+        answers.put(question, answer, len(answer.body) + 1024)
+    return _respond(request, answer)
+
+
+def _respond(request: Request, answer: Answer) -> Response:
+    if request.headers.get("if-none-match") == answer.headers["ETag"]:
+        return Response(status_code=304, headers=answer.headers)
+    return Response(answer.body, headers=answer.headers)
+
+
+@values.get(
+    "/v1/runs/{run}/values/{step}",
+    summary="Preview the values at one step",
+    response_class=Response,
+    responses={
+        200: examples.document(
+            {"step": 500, "parameters": {"lr": 0.001}, "final": True, "revision": 1}
+        ),
+        **refuses(UnknownRun, UnknownGeneration, Invalid, Unavailable),
+    },
+)
+async def read_value(
+    run: Run, step: Step, store: StoreDep, generation: Generation = None
+) -> Response:
+    """Return each parameter's value at one step; nothing is settled by it."""
+    block = await store.read(operations.preview_step, run, step, generation)
+    return document(
+        {
+            "id": block.run_id,
+            "generation": block.generation,
+            "step": step,
+            "parameters": {
+                name: column[0] for name, column in zip(block.names, block.values, strict=True)
+            },
+            "final": block.final[0],
+            "revision": block.revisions[0][1],
+        }
+    )
