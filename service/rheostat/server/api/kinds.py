@@ -36,7 +36,7 @@ BOUNDS = {
 )
 async def list_kinds() -> Response:
     """Return every kind with its formula, its fields with their bounds, and an example."""
-    items = [_described(kind) for kind in KINDS]
+    items = [described(kind) for kind in KINDS]
     return Response(write_json({"items": items, "next": None}), media_type="application/json")
 
 
@@ -50,11 +50,12 @@ async def get_kind(kind: str) -> Response:
     """Return a kind with its formula, its fields with their bounds, and an example."""
     if kind not in KINDS:
         raise UnknownKind(f"there is no kind {kind[:100]!r}; there are {', '.join(KINDS)}")
-    return Response(write_json(_described(kind)), media_type="application/json")
+    return Response(write_json(described(kind)), media_type="application/json")
 
 
 @cache
-def _described(kind: str) -> dict[str, Any]:
+def described(kind: str) -> dict[str, Any]:
+    """Return a kind's formula, fields with their bounds, example, and schema."""
     cls = KINDS[kind]
     schema = cls.model_json_schema()
     return {
