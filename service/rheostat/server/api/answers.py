@@ -19,7 +19,7 @@ class Question(NamedTuple):
     run_id: str
     generation: int
     start: int
-    count: int
+    cells: int
     chosen: Format
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from fastapi import Depends, Query
 from starlette.requests import Request
@@ -104,26 +104,21 @@ def wanted(accept: str | None, offered: tuple[Format, ...]) -> Format | None:
 def offers(*offered: Format) -> Any:
     """Return the dependency that settles the answer's format; ``?format=`` wins over ``Accept``."""
     names = ", ".join(offered)
-    description = f"Format of the answer, before `Accept`: one of {names}."
+    query = Query(
+        None,
+        alias="format",
+        description=f"Format of the answer, before `Accept`: one of {names}.",
+        json_schema_extra={"enum": [str(item) for item in offered]},
+    )
 
-    async def choose(
-        request: Request,
-        wanted_format: Annotated[
-            str | None,
-            Query(
-                alias="format",
-                description=description,
-                json_schema_extra={"enum": list(offered), "type": "string", "anyOf": None},
-            ),
-        ] = None,
-    ) -> Format:
-        if wanted_format is None:
+    async def choose(request: Request, asked: str | None = query) -> Format:
+        if asked is None:
             accept = ",".join(request.headers.getlist("accept"))
             chosen = wanted(accept, offered)
         else:
-            chosen = Format(wanted_format) if wanted_format in offered else None
+            chosen = Format(asked) if asked in offered else None
         if chosen is None:
-            raise _not_acceptable(wanted_format, offered)
+            raise _not_acceptable(asked, offered)
         return chosen
 
     return Depends(choose)

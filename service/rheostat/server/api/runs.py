@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Query
+from fastapi import Body, Query
 from pydantic import Field, WithJsonSchema
 from starlette.responses import Response
 
@@ -57,7 +57,7 @@ RUN = {
 }
 CREATION = (Malformed, NameTaken, TooLarge, UnsupportedMediaType, Invalid, UnknownSchedule)
 
-SpecData = Annotated[Any, WithJsonSchema(RunSpec.model_json_schema())]
+SpecData = Annotated[dict[str, Any], Body(), WithJsonSchema(RunSpec.model_json_schema())]
 
 
 def document(content: Any, status: int = 200, **headers: str) -> Response:
@@ -99,10 +99,10 @@ async def ensure_run(name: Run, body: SpecData, store: StoreDep, note: NoteDep) 
 
     A run of this name that was created with another body is refused, with the differences.
     """
-    if isinstance(body, dict):
-        if body.setdefault("name", name) != name:
-            message = f"the body names {body['name']!r}, and the path {name!r}"
-            raise Invalid(message, errors=[FieldError("name", message, body["name"], name)])
+    body = {"name": name, **body}
+    if body["name"] != name:
+        message = f"the body names {body['name']!r}, and the path {name!r}"
+        raise Invalid(message, errors=[FieldError("name", message, body["name"], name)])
     run, created = await store.write(create.ensure, body, note)
     return document(run, 201 if created else 200)
 

@@ -180,7 +180,7 @@ async def delete_schedule(
         **refuses(UnknownSchedule, NotAcceptable, TooLarge, Invalid, Unavailable),
     },
 )
-async def get_values(  # noqa: PLR0913, PLR0917 - one for each part of the request
+async def get_values(
     name: ScheduleName,
     library: LibraryDep,
     settings: SettingsDep,
