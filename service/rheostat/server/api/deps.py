@@ -55,4 +55,8 @@ class Wire(BaseModel):
 
 def router(tag: str) -> APIRouter:
     """Return a router whose routes read requests strictly; paths are written out in full."""
-    return APIRouter(route_class=StrictRoute, tags=[tag])
+    return APIRouter(
+        route_class=StrictRoute,
+        tags=[tag],
+        generate_unique_id_function=lambda route: route.name,
+    )
