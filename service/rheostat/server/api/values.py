@@ -115,7 +115,8 @@ async def read_value(
             "generation": block.generation,
             "step": step,
             "parameters": {
-                name: column[0] for name, column in zip(block.names, block.values, strict=True)
+                name: value
+                for name, value in zip(block.names, block.values[:, 0].tolist(), strict=True)
             },
             "final": block.final[0],
             "revision": block.revisions[0][1],
