@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
-from math import inf, isfinite, nan
+from math import inf, isfinite, isnan, nan
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
@@ -15,10 +16,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 Floats: TypeAlias = NDArray[np.float64]
-Places: TypeAlias = NDArray[np.int64] | NDArray[np.float64]
-"""Places on a definition's own axis: whole steps, or between steps inside `stretch` and `from`."""
+Places: TypeAlias = NDArray[Any]
+"""Places on a definition's own axis: int64, or float64 where some may lie between two steps."""
 Followed: TypeAlias = Mapping[str, Floats]
 """The values of the run's other parameters, aligned with the places."""
+
+_ROUNDING = 2e-15
+"""What rounding may add to a value, relative to the numbers on its way: a few ulp."""
 
 
 class Bounds(NamedTuple):
@@ -35,13 +39,39 @@ class Bounds(NamedTuple):
     @classmethod
     def around(cls, *values: float) -> Bounds:
         """Return the bounds of some values; NaN among them makes both NaN."""
-        if any(value != value for value in values):  # noqa: PLR0124 - NaN differs from itself
+        if any(isnan(value) for value in values):
             return cls(nan, nan)
         return cls(min(values), max(values))
 
-    def widened(self) -> Bounds:
-        """Return the bounds moved out by a few ulp, for values that are rounded on the way."""
-        return Bounds(self.min - abs(self.min) * 2e-15, self.max + abs(self.max) * 2e-15)
+    def widened(self, scale: float = 0.0) -> Bounds:
+        """Return the bounds moved out by what rounding may add, at this scale or their own."""
+        low = self.min - max(abs(self.min), scale) * _ROUNDING
+        high = self.max + max(abs(self.max), scale) * _ROUNDING
+        return Bounds(low, high)
+
+    def times(self, other: Bounds) -> Bounds:
+        """Return the bounds of products."""
+        return Bounds.around(*(a * b for a in self for b in other))
+
+    def within(self, low: float, high: float) -> Bounds:
+        """Return the bounds, clipped to [low, high]."""
+        if isnan(self.min):
+            return self
+        return Bounds(min(max(self.min, low), high), min(max(self.max, low), high))
+
+
+@dataclass(frozen=True)
+class About:
+    """What the manual says of a kind."""
+
+    formula: str
+    """The value v(t) for t ≥ 0, as text."""
+    after: str
+    """What holds past the end."""
+    example: dict[str, Any]
+    """A definition of the kind."""
+    names: dict[str, str] = field(default_factory=dict)
+    """What libraries call it."""
 
 
 class Child(NamedTuple):
@@ -65,10 +95,12 @@ class Definition(BaseModel):
         frozen=True, strict=True, extra="forbid", allow_inf_nan=False, validate_default=True
     )
 
-    pointwise: ClassVar[bool] = False
-    """Whether a value depends on the children's values at the same step alone."""
+    about: ClassVar[About]
+    """What the manual says of the kind."""
     lengths: ClassVar[tuple[str, ...]] = ()
     """The fields that are lengths, in the order in which they follow each other from step 0."""
+    pointwise: ClassVar[bool] = False
+    """Whether a value depends on the children's values at the same step alone."""
     culprit: ClassVar[str] = ""
     """The field to name when the kind's own arithmetic overflows."""
 
@@ -85,7 +117,7 @@ class Definition(BaseModel):
     @property
     @abstractmethod
     def length(self) -> int | None:
-        """The step from which on the value never changes; None if it may change for ever."""
+        """A step from which on the value never changes; None if it may change for ever."""
 
     def children(self, start: float = 0.0, stop: float = inf) -> Iterator[Child]:
         """Yield the definitions that this one uses for ``start ≤ t ≤ stop``."""
@@ -103,15 +135,17 @@ class Definition(BaseModel):
         ``followed`` holds the values of the parameters that the definition follows, at the same
         steps.
         """
-        return self.at(np.maximum(t, 0), followed)
+        with np.errstate(over="ignore"):
+            return self.at(np.maximum(t, 0), followed)
 
     def bounds(self, followed: Mapping[str, Bounds] | None = None) -> Bounds:
         """Return bounds of the values over all ``t ≥ 0``, by interval arithmetic."""
-        return self.between(0.0, inf, followed or {})
+        with np.errstate(over="ignore"):
+            return self.between(0.0, inf, followed or {})
 
     def follows(self) -> frozenset[str]:
         """Return the names of the parameters that the definition follows."""
-        return frozenset().union(*(child.definition.follows() for child in self.children()))
+        return frozenset[str]().union(*(child.definition.follows() for child in self.children()))
 
     def to_json(self) -> dict[str, Any]:
         """Return the canonical JSON: all lengths resolved, defaults written out."""

@@ -53,5 +53,5 @@ def _wrong_steps(steps: Any) -> Invalid:
     bound = f"integers up to {MAX_STEP}"
     return Invalid(
         "The steps are refused.",
-        errors=[FieldError("steps", f"steps must be {bound}", shown(steps), bound)],
+        errors=[FieldError("steps", f"must be {bound}", shown(steps), bound)],
     )

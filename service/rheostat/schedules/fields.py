@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -17,17 +17,37 @@ def _whole(value: Any) -> Any:
     return value
 
 
-_Whole = BeforeValidator(_whole)
+_VALUE: Final = {"unit": "value"}
+_STEPS: Final = {"unit": "steps"}
+_NONE: Final = {"unit": "none"}
 
-Value = Annotated[float, Field(allow_inf_nan=False)]
-"""A value of the curve: any finite number."""
-Factor = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Value = Annotated[float, Field(json_schema_extra=_VALUE)]
+"""A value of the curve, in the parameter's own unit: any finite number."""
+Number = Annotated[float, Field(json_schema_extra=_NONE)]
+"""A finite number without a unit."""
+Factor = Annotated[float, Field(ge=0, json_schema_extra=_NONE)]
 """What values are multiplied by: finite and not negative."""
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-"""A finite number above zero."""
-Position = Annotated[float, Field(ge=0, le=MAX_STEP, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, json_schema_extra=_NONE)]
+"""A finite number above zero, without a unit."""
+Growth = Annotated[float, Field(ge=1, json_schema_extra=_NONE)]
+"""What lengths are multiplied by: at least one."""
+Fraction = Annotated[float, Field(gt=0, lt=1, json_schema_extra=_NONE)]
+"""A number between 0 and 1, both excluded."""
+Place = Annotated[float, Field(ge=0, le=MAX_STEP, json_schema_extra=_STEPS)]
 """A place on the axis, which may lie between two steps."""
-Length = Annotated[int, _Whole, Field(ge=1, le=MAX_STEP)]
+Duration = Annotated[float, Field(gt=0, le=MAX_STEP, json_schema_extra=_STEPS)]
+"""A length that need not be a whole number of steps."""
+Length = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MAX_STEP, json_schema_extra=_STEPS)]
 """A number of steps, at least one."""
-LengthOrZero = Annotated[int, _Whole, Field(ge=0, le=MAX_STEP)]
+LengthOrZero = Annotated[
+    int, BeforeValidator(_whole), Field(ge=0, le=MAX_STEP, json_schema_extra=_STEPS)
+]
 """A number of steps that may be none."""
+Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MAX_STEP, json_schema_extra=_NONE)]
+"""How many times something happens."""
+
+Start = Annotated[Value, Field(description="the value at step 0")]
+End = Annotated[Value, Field(description="the value from the end on")]
+Corner = Annotated[
+    Literal["linear", "cosine"], Field(description="how values run between two corners")
+]

@@ -3,25 +3,29 @@ Lengths in other units than steps: ``"10%"``, ``"3 epochs"``, ``"4.3T"`` and ``"
 
 They are resolved to integers in the raw JSON before it is validated. Boundaries are rounded, not
 lengths: a part that begins at the exact place b and is l long becomes round(b + l) − round(b)
-steps, ties to even, so that parts always add up to the whole.
+steps, ties to even, so that parts always add up to the whole. A definition that stands inside of
+another one begins where its time begins, and ``"rest"`` reaches to where that time ends: the end
+of its part, or the run's total.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from rheostat.errors import FieldError
 from rheostat.schedules.definition import Definition
+from rheostat.schedules.fields import MAX_STEP
 from rheostat.schedules.shown import shown
 from rheostat.schedules.union import KINDS
 
-_TEXT: Final = re.compile(r"(\d{1,30}(?:\.\d{1,30})?)\s*(%|epochs?|[kKMGBT])")
+_TEXT: Final = re.compile(r"(\d{1,30}(?:\.\d{1,30})?) ?(%|epochs?|[kKMGBT])", re.ASCII)
 _MULTIPLES: Final = {"k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
 _FORMS: Final = 'an integer, "4.3T", "10%", "3 epochs" or "rest"'
+_Object: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -35,11 +39,15 @@ class Clock:
 
 @dataclass(frozen=True)
 class Window:
-    """Where a definition begins on the run's clock, exactly, and where its time ends if known."""
+    """The time of a definition on the run's clock: its exact start, and its end if known."""
 
     clock: Clock
     start: Fraction = Fraction(0)
     end: Fraction | None = None
+
+    def since(self, start: Fraction) -> Window:
+        """Return the window from a later start on."""
+        return replace(self, start=start)
 
 
 def resolve(raw: Any, window: Window, path: str) -> Any:
@@ -52,122 +60,134 @@ def resolve(raw: Any, window: Window, path: str) -> Any:
     return _LAYOUTS.get(raw["kind"], _plain)(cls, raw, window, path)
 
 
-def _plain(cls: type[Definition], raw: dict[str, Any], window: Window, path: str) -> dict[str, Any]:
-    """Lay the length fields out one after the other; children share the window."""
+def _plain(cls: type[Definition], raw: _Object, window: Window, path: str) -> _Object:
+    """Lay the length fields out one after the other; what stands inside has the same time."""
     out, _ = _consecutive(raw, cls.lengths, window, path)
-    return {key: _child(value, window, f"{path}.{key}") for key, value in out.items()}
+    return {key: _inside(value, window, f"{path}.{key}") for key, value in out.items()}
 
 
-def _child(value: Any, window: Window, path: str) -> Any:
+def _inside(value: Any, window: Window, path: str) -> Any:
     if isinstance(value, (list, tuple)) and value and isinstance(value[0], dict):
         return [resolve(item, window, f"{path}[{i}]") for i, item in enumerate(value)]
     return resolve(value, window, path)
 
 
-def _warmup(
-    cls: type[Definition], raw: dict[str, Any], window: Window, path: str
-) -> dict[str, Any]:
-    out, after = _consecutive(raw, cls.lengths, window, path)
-    if "then" in out:
-        out["then"] = resolve(out["then"], replace(window, start=after), f"{path}.then")
-    return out
+def _warmup(cls: type[Definition], raw: _Object, window: Window, path: str) -> _Object:
+    """Let what follows the warm-up begin where it ends."""
+    out, end = _consecutive(raw, cls.lengths, window, path)
+    then = resolve(raw.get("then"), window.since(end), f"{path}.then")
+    return out if then is None else {**out, "then": then}
 
 
-def _sequence(
-    cls: type[Definition], raw: dict[str, Any], window: Window, path: str
-) -> dict[str, Any]:
+def _repeat(cls: type[Definition], raw: _Object, window: Window, path: str) -> _Object:
+    """Give what is repeated a clock of its own, which ends with the period."""
+    out, end = _consecutive(raw, cls.lengths, window, path)
+    period = end - window.start if end > window.start else None
+    inner = Window(window.clock, end=period)
+    return {**out, "of": resolve(raw["of"], inner, f"{path}.of")} if "of" in raw else out
+
+
+def _retimed(cls: type[Definition], raw: _Object, window: Window, path: str) -> _Object:
+    """Give what runs at another pace a clock of its own, without an end."""
+    out, _ = _consecutive(raw, cls.lengths, window, path)
+    inner = Window(window.clock)
+    return {**out, "of": resolve(raw["of"], inner, f"{path}.of")} if "of" in raw else out
+
+
+def _sequence(cls: type[Definition], raw: _Object, window: Window, path: str) -> _Object:
+    """Let each part begin where the one before it ends."""
     del cls
     parts = raw.get("parts")
     if not isinstance(parts, (list, tuple)):
         return raw
-    lengths = [_part_length(part) for part in parts]
-    start, out = window.start, []
+    out, start = [], window.start
     for i, part in enumerate(parts):
-        if not isinstance(part, dict):
+        here = f"{path}.parts[{i}]"
+        if isinstance(part, dict):
+            resolved, start = _part(part, parts[i + 1 :], window, start, here)
+            out.append(resolved)
+        else:
             out.append(part)
-            continue
-        here, new = f"{path}.parts[{i}]", dict(part)
-        end: Fraction | None = window.end
-        if isinstance(part.get("until"), (str, int, float)):
-            exact = _exact(part["until"], window, f"{here}.until", "")
-            end = None if exact is None else window.start + exact
-            new["until"] = _steps(part["until"], window.start, end)
-        elif isinstance(part.get("steps"), (str, int, float)):
-            inner = replace(window, start=start)
-            after = _total_of(lengths[i + 1 :], window.clock)
-            exact = _exact(part["steps"], inner, f"{here}.steps", "", after)
-            end = None if exact is None else start + exact
-            new["steps"] = _steps(part["steps"], start, end)
-        inner = replace(window, start=start, end=end)
-        new["schedule"] = resolve(part.get("schedule"), inner, f"{here}.schedule")
-        if "schedule" not in part:
-            del new["schedule"]
-        start = start if end is None else end
-        out.append(new)
     return {**raw, "parts": out}
 
 
-def _part_length(part: Any) -> Any:
-    return part.get("steps") if isinstance(part, dict) else None
+def _part(
+    part: _Object, later: Sequence[Any], window: Window, start: Fraction, path: str
+) -> tuple[_Object, Fraction]:
+    """Return a part with its lengths resolved, and where it ends."""
+    out, end = dict(part), None
+    if part.get("until") is not None:
+        length = _exact(part["until"], window, f"{path}.until")
+        end = None if length is None else window.start + length
+        out["until"] = _steps(part["until"], window.start, end)
+    elif part.get("steps") is not None:
+        after = [item.get("steps") for item in later if isinstance(item, dict)]
+        length = _exact(part["steps"], window.since(start), f"{path}.steps", after)
+        end = None if length is None else start + length
+        out["steps"] = _steps(part["steps"], start, end)
+    inner = replace(window, start=start, end=window.end if end is None else end)
+    if "schedule" in part:
+        out["schedule"] = resolve(part["schedule"], inner, f"{path}.schedule")
+    return out, start if end is None else end
 
 
-def _milestones(
-    cls: type[Definition], raw: dict[str, Any], window: Window, path: str
-) -> dict[str, Any]:
+def _milestones(cls: type[Definition], raw: _Object, window: Window, path: str) -> _Object:
     del cls
     items = raw.get("milestones")
     if not isinstance(items, (list, tuple)):
         return raw
-    places = [_place(item, window, f"{path}.milestones[{i}]") for i, item in enumerate(items)]
-    return {**raw, "milestones": places}
+    here = f"{path}.milestones"
+    return {**raw, "milestones": [_place(x, window, f"{here}[{i}]") for i, x in enumerate(items)]}
 
 
-def _points(
-    cls: type[Definition], raw: dict[str, Any], window: Window, path: str
-) -> dict[str, Any]:
+def _points(cls: type[Definition], raw: _Object, window: Window, path: str) -> _Object:
     del cls
     items = raw.get("points")
-    if not isinstance(items, (list, tuple)):
+    if not isinstance(items, (list, tuple)) or not any(_has_text(item) for item in items):
         return raw
     points = [
-        [_place(item[0], window, f"{path}.points[{i}][0]"), *item[1:]]
-        if isinstance(item, (list, tuple)) and item
-        else item
+        [_place(item[0], window, f"{path}.points[{i}][0]"), *item[1:]] if _has_text(item) else item
         for i, item in enumerate(items)
     ]
     return {**raw, "points": points}
 
 
-_Layout = Callable[[type[Definition], dict[str, Any], Window, str], dict[str, Any]]
+def _has_text(item: Any) -> bool:
+    return isinstance(item, (list, tuple)) and bool(item) and isinstance(item[0], str)
+
+
+_Layout: TypeAlias = Callable[[type[Definition], _Object, Window, str], _Object]
 _LAYOUTS: Final[dict[str, _Layout]] = {
-    "warmup": _warmup,
-    "sequence": _sequence,
     "multistep": _milestones,
     "piecewise": _points,
+    "repeat": _repeat,
+    "sequence": _sequence,
+    "stretch": _retimed,
+    "warmup": _warmup,
+    "warp": _retimed,
 }
 
 
-def _place(value: Any, window: Window, path: str) -> Any:
-    if not isinstance(value, str):
-        return value
-    exact = _exact(value, window, path, "")
-    return _steps(value, window.start, None if exact is None else window.start + exact)
-
-
 def _consecutive(
-    raw: dict[str, Any], names: tuple[str, ...], window: Window, path: str
-) -> tuple[dict[str, Any], Fraction]:
+    raw: _Object, names: tuple[str, ...], window: Window, path: str
+) -> tuple[_Object, Fraction]:
     """Resolve fields that follow each other; return them, and where the last one ends."""
     out, start = dict(raw), window.start
     for i, name in enumerate(names):
-        if raw.get(name) is None:
-            continue
-        after = _total_of([raw.get(later) for later in names[i + 1 :]], window.clock)
-        exact = _exact(raw[name], replace(window, start=start), f"{path}.{name}", "", after)
-        end = None if exact is None else start + exact
-        out[name] = _steps(raw[name], start, end)
-        start = start if end is None else end
+        later = [raw.get(other) for other in names[i + 1 :]]
+        length = _exact(raw.get(name), window.since(start), f"{path}.{name}", later)
+        if length is not None:
+            out[name] = _steps(raw[name], start, start + length)
+            start += length
     return out, start
+
+
+def _place(value: Any, window: Window, path: str) -> Any:
+    """Return a place that is counted from the definition's own start."""
+    if not isinstance(value, str):
+        return value
+    length = _exact(value, window, path)
+    return _steps(value, window.start, None if length is None else window.start + length)
 
 
 def _steps(value: Any, start: Fraction, end: Fraction | None) -> Any:
@@ -177,51 +197,57 @@ def _steps(value: Any, start: Fraction, end: Fraction | None) -> Any:
     return round(end) - round(start)
 
 
-def _total_of(values: list[Any], clock: Clock) -> Fraction:
-    """Return the length of what follows a ``"rest"``, as far as it can be told."""
-    quiet = Clock(clock.total, clock.steps_per_epoch)
-    exact = (_exact(value, Window(quiet), "", "") for value in values if value != "rest")
-    return sum((length for length in exact if length is not None), Fraction(0))
+def _exact(value: Any, window: Window, path: str, later: Sequence[Any] = ()) -> Fraction | None:
+    """
+    Return a length in exact steps, or None for what is none; ``later`` follows a ``"rest"``.
 
-
-def _exact(
-    value: Any, window: Window, path: str, bound: str, after: Fraction = Fraction(0)
-) -> Fraction | None:
-    """Return a length in exact steps, or None after an error or for what is no length."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+    Errors of text are noted; whether numbers are in range is for the kind to say.
+    """
+    if isinstance(value, str):
+        return _rest(window, path, later) if value == "rest" else _read(value, window.clock, path)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    if not isinstance(value, str):
-        return Fraction(value) if abs(value) < 2**64 else None  # noqa: RET504
-    clock = window.clock
-    if value == "rest":
-        return _rest(window, path, after)
-    match = _TEXT.fullmatch(value)
+    return Fraction(value) if 0 <= value <= MAX_STEP else None
+
+
+def _read(text: str, clock: Clock, path: str) -> Fraction | None:
+    match = _TEXT.fullmatch(text)
     if match is None:
-        return _wrong(clock, path, f"is not a length: write {_FORMS}", value, bound or _FORMS)
+        _wrong(clock, path, f"must be {_FORMS}", text, _FORMS)
+        return None
     number, unit = Fraction(match[1]), match[2]
     if unit == "%":
         if clock.total is None:
-            return _wrong(clock, path, "is a share of the total: give `total`", value)
+            _wrong(clock, path, "is a share of the run: give its `total`", text)
+            return None
         return number / 100 * clock.total
     if unit.startswith("epoch"):
         if clock.steps_per_epoch is None:
-            return _wrong(clock, path, "counts epochs: give `steps_per_epoch`", value)
+            _wrong(clock, path, "counts epochs: give `steps_per_epoch`", text)
+            return None
         return number * clock.steps_per_epoch
-    exact = number * _MULTIPLES[unit]
-    if exact.denominator != 1:
-        return _wrong(clock, path, "is not a whole number of steps", value)
-    return exact
+    length = number * _MULTIPLES[unit]
+    if length.denominator != 1:
+        _wrong(clock, path, "must be a whole number of steps", text, "an integer")
+        return None
+    return length
 
 
-def _rest(window: Window, path: str, after: Fraction) -> Fraction | None:
+def _rest(window: Window, path: str, later: Sequence[Any]) -> Fraction | None:
     if window.end is None:
-        return _wrong(window.clock, path, "needs an end: give `total`", "rest")
-    left = window.end - window.start - after
+        message = "needs an end to reach to: give the run's `total`"
+        _wrong(window.clock, path, message, "rest")
+        return None
+    quiet = Window(replace(window.clock, errors=[]))
+    lengths = [_exact(value, quiet, path) for value in later]
+    left = window.end - window.start - sum(filter(None, lengths), Fraction(0))
     if left < 0:
-        message = f"has nothing left: the other lengths are {-left} steps too long"
-        return _wrong(window.clock, path, message, "rest")
+        message = f"has nothing left: the other lengths are {float(-left):g} steps too long"
+        _wrong(window.clock, path, message, "rest", "other lengths up to the total")
+        return None
     return left
 
 
 def _wrong(clock: Clock, path: str, message: str, value: Any, bound: str | None = None) -> None:
-    clock.errors.append(FieldError(path, f"{path} {message}", shown(value), bound))
+    """Note an error."""
+    clock.errors.append(FieldError(path, message, shown(value), bound))

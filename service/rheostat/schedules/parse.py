@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
+from functools import lru_cache
 from math import inf
-from typing import Any
+from typing import Any, Final, NamedTuple
 
+import numpy as np
 from pydantic import ValidationError
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import limits
-from rheostat.schedules.definition import Bounds, Definition
+from rheostat.schedules.definition import Bounds, Child, Definition
 from rheostat.schedules.fields import MAX_STEP
 from rheostat.schedules.lengths import Clock, Window, resolve
+from rheostat.schedules.references import Lookup, inlined
 from rheostat.schedules.shown import shown
 from rheostat.schedules.union import ADAPTER
 from rheostat.schedules.validation import field_errors
+
+_CACHED: Final = 512
+_LARGEST_CACHED: Final = 8192
+"""Definitions whose JSON is longer, in characters, are parsed each time."""
+
+
+class _Context(NamedTuple):
+    total: int | None
+    steps_per_epoch: int | None
+    field: str
 
 
 def parse(
@@ -24,12 +38,14 @@ def parse(
     total: int | None = None,
     steps_per_epoch: int | None = None,
     field: str = "definition",
+    lookup: Lookup | None = None,
 ) -> Definition:
     """
     Return the definition that JSON data describes.
 
     ``total`` is the length of the run in steps, for ``"10%"`` and ``"rest"``; ``steps_per_epoch``
-    is for ``"3 epochs"``. The paths of errors start with ``field``.
+    is for ``"3 epochs"``; ``lookup`` finds the schedules that the definition refers to. The paths
+    of errors start with ``field``.
 
     Raises:
         Invalid: with one item for each wrong field.
@@ -38,58 +54,79 @@ def parse(
     if isinstance(data, Definition):
         return data
     limits.check(data, field)
-    _check_context(total=total, steps_per_epoch=steps_per_epoch)
-    clock = Clock(total, steps_per_epoch)
-    end = None if total is None else Fraction(total)
-    resolved = resolve(data, Window(clock, end=end), field)
+    _check_lengths(total=total, steps_per_epoch=steps_per_epoch)
+    whole = inlined(data, lookup, field)
+    if whole is not data:
+        limits.check(whole, field)
+    context = _Context(total, steps_per_epoch, field)
+    text = json.dumps(whole, sort_keys=True)
+    return _parsed(text, context) if len(text) <= _LARGEST_CACHED else _parse(whole, context)
+
+
+@lru_cache(_CACHED)
+def _parsed(text: str, context: _Context) -> Definition:
+    return _parse(json.loads(text), context)
+
+
+def _parse(data: Any, context: _Context) -> Definition:
+    clock = Clock(context.total, context.steps_per_epoch)
+    end = None if context.total is None else Fraction(context.total)
+    resolved = resolve(data, Window(clock, end=end), context.field)
     if clock.errors:
-        raise _invalid(clock.errors)
+        raise _invalid(*clock.errors)
     try:
         definition = ADAPTER.validate_python(resolved)
     except ValidationError as error:
-        raise _invalid(field_errors(error, resolved, field)) from None
-    _check_bounds(definition, field)
+        raise _invalid(*field_errors(error, resolved, context.field)) from None
+    _check_follows(definition, context.field, allowed=True)
+    _check_bounds(definition, context.field)
     return definition
 
 
-def _invalid(errors: list[FieldError]) -> Invalid:
+def _invalid(*errors: FieldError) -> Invalid:
     return Invalid("The definition is refused.", errors=errors)
 
 
-def _check_context(**lengths: int | None) -> None:
+def _check_lengths(**lengths: int | None) -> None:
     for name, value in lengths.items():
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_STEP:
+        if type(value) is not int or not 1 <= value <= MAX_STEP:
             bound = f"an integer from 1 to {MAX_STEP}"
-            raise _invalid([FieldError(name, f"{name} must be {bound}", shown(value), bound)])
+            raise _invalid(FieldError(name, f"must be {bound}", shown(value), bound))
+
+
+def _check_follows(definition: Definition, path: str, *, allowed: bool) -> None:
+    """Refuse to follow a parameter where its value at the same step would not be the one used."""
+    if not allowed and definition.kind == "follow":
+        message = "cannot stand inside of a kind that changes time"
+        bound = "at the top, or inside of product, sum, scale, power, clip, quantize or noise"
+        raise _invalid(FieldError(path, message, definition.kind, bound))
+    for child in definition.children():
+        inside = f"{path}.{child.path}"
+        _check_follows(child.definition, inside, allowed=allowed and definition.pointwise)
 
 
 def _check_bounds(definition: Definition, path: str) -> None:
-    """Refuse what overflows float64 or is not a number somewhere."""
+    """Refuse what overflows float64, or is not a number, at any step."""
     assumed = dict.fromkeys(definition.follows(), Bounds(0.0, 1.0))
-    if definition.between(0.0, inf, assumed).finite:
+    with np.errstate(over="ignore", invalid="ignore"):
+        culprit = _culprit(Child(path, definition, 0.0, inf), assumed)
+    if culprit is None:
         return
-    start, stop = 0.0, inf
-    while True:
-        for child in definition.children(start, stop):
-            inner = child.definition.between(child.start, child.stop, assumed)
-            if not inner.finite:
-                path = f"{path}.{child.path}"
-                _, definition, start, stop = child
-                break
-        else:
-            break
-    at = f"{path}.{definition.culprit}" if definition.culprit else path
-    bounds = definition.between(start, stop, assumed)
-    message = f"{at} lets values leave the range of float64: from {bounds.min} to {bounds.max}"
-    raise _invalid(
-        [
-            FieldError(
-                at,
-                message,
-                shown(getattr(definition, definition.culprit or "kind", None)),
-                "finite values at every step",
-            )
-        ]
-    )
+    name = culprit.definition.culprit
+    field = f"{culprit.path}.{name}" if name else culprit.path
+    value = getattr(culprit.definition, name) if name else culprit.definition.kind
+    message = "lets values leave the range of float64"
+    raise _invalid(FieldError(field, message, shown(value), "finite values at every step"))
+
+
+def _culprit(node: Child, assumed: dict[str, Bounds]) -> Child | None:
+    """Return the innermost definition whose bounds are not finite where it is used."""
+    if node.definition.between(node.start, node.stop, assumed).finite:
+        return None
+    for child in node.definition.children(node.start, node.stop):
+        found = _culprit(child._replace(path=f"{node.path}.{child.path}"), assumed)
+        if found is not None:
+            return found
+    return node

@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from rheostat.schedules.fields import Positive
-from rheostat.schedules.numeric import Shape, ShapeName
+from rheostat.schedules.fields import Fraction, Positive
+from rheostat.schedules.numeric import ShapeName
 
-ShapeField = Annotated[
-    ShapeName,
-    Field(
-        description=(
-            "how the weight falls from 1 to 0 while y runs from 0 to 1: linear 1 − y; cosine "
-            "(1 + cos πy)/2; 1-sqrt 1 − √y; power 1 − y^power; polynomial (1 − y)^power; "
-            "exponential (ratio^y − ratio)/(1 − ratio)"
-        )
-    ),
-]
+SHAPES: Final[dict[ShapeName, str]] = {
+    "linear": "1 − y",
+    "cosine": "(1 + cos πy)/2",
+    "1-sqrt": "1 − √y",
+    "power": "1 − y^power",
+    "polynomial": "(1 − y)^power",
+    "exponential": "(ratio^y − ratio)/(1 − ratio)",
+}
+"""What each shape is as c(y), which falls from 1 to 0 while y runs from 0 to 1."""
+
+ShapeField = Annotated[ShapeName, Field(description="the shape c(y): see the table of shapes")]
 ShapePower = Annotated[
-    Positive, Field(description="the exponent of the shapes power and polynomial; no unit")
+    Positive, Field(description="the exponent of the shapes power and polynomial")
 ]
 ShapeRatio = Annotated[
-    float,
-    Field(
-        gt=0, lt=1, allow_inf_nan=False, description="the ratio of the shape exponential; no unit"
-    ),
+    Fraction, Field(description="the ratio of the shape exponential: smaller is steeper")
 ]
-
-
-class Shaped(BaseModel):
-    """The exponent and the ratio that some shapes need."""
-
-    power: ShapePower = 1.0
-    ratio: ShapeRatio = 0.1
-
-    def shaped_as(self, name: ShapeName) -> Shape:
-        """Return the numeric shape of this name with the model's own parameters."""
-        return Shape(name, power=self.power, ratio=self.ratio)

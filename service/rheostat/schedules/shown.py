@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
@@ -18,6 +19,6 @@ def shown(value: Any) -> Any:
         return value if len(value) <= 100 else value[:100] + "…"
     if isinstance(value, (list, tuple)):
         return f"a list of {len(value)}"
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return f"an object of {len(value)}"
     return f"a {type(value).__name__}"

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from pydantic import Field, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial, Ramp
-from rheostat.schedules.kinds.cyclic import Cyclic
-from rheostat.schedules.kinds.decays import Exponential
-from rheostat.schedules.kinds.points import Multistep, Piecewise
-from rheostat.schedules.kinds.pointwise import Clip, Product, Scale
-from rheostat.schedules.kinds.presets import OneCycle, Step, Warmup, Wsd
+from rheostat.schedules.kinds.cycles import CosineRestarts, Cyclic, OneCycle
+from rheostat.schedules.kinds.decays import Exponential, InverseSqrt, InverseTime
+from rheostat.schedules.kinds.follow import Follow
+from rheostat.schedules.kinds.noise import Noise
+from rheostat.schedules.kinds.points import Multistep, Piecewise, Table
+from rheostat.schedules.kinds.pointwise import Clip, Power, Product, Quantize, Scale, Sum
+from rheostat.schedules.kinds.presets import Step, Warmup, Wsd
+from rheostat.schedules.kinds.repeat import Repeat
 from rheostat.schedules.kinds.sequence import Part, Sequence
+from rheostat.schedules.kinds.sigmoid import Sigmoid
+from rheostat.schedules.kinds.timing import Staircase, Stretch, Warp
+
+FAMILIES: Final[dict[str, tuple[type[Definition], ...]]] = {
+    "Base curves": (Constant, Linear, Cosine, Polynomial, Ramp, Sigmoid),
+    "Decays": (Exponential, InverseSqrt, InverseTime),
+    "Points": (Multistep, Piecewise, Table),
+    "Combinators in time": (Sequence, Repeat, Stretch, Warp, Staircase),
+    "Combinators of values": (Product, Sum, Scale, Power, Clip, Quantize, Noise),
+    "Other parameters": (Follow,),
+    "Presets": (Step, Warmup, Wsd, OneCycle, Cyclic, CosineRestarts),
+}
+"""Every kind once, as the manual orders them."""
 
 AnyDefinition = Annotated[
     Constant
@@ -21,47 +37,43 @@ AnyDefinition = Annotated[
     | Cosine
     | Polynomial
     | Ramp
+    | Sigmoid
     | Exponential
+    | InverseSqrt
+    | InverseTime
     | Multistep
     | Piecewise
-    | Cyclic
+    | Table
     | Sequence
+    | Repeat
+    | Stretch
+    | Warp
+    | Staircase
     | Product
+    | Sum
     | Scale
+    | Power
     | Clip
+    | Quantize
+    | Noise
+    | Follow
     | Step
     | Warmup
     | Wsd
-    | OneCycle,
+    | OneCycle
+    | Cyclic
+    | CosineRestarts,
     Field(discriminator="kind"),
 ]
 
-_CLASSES: Final[tuple[type[Definition], ...]] = (
-    Constant,
-    Linear,
-    Cosine,
-    Polynomial,
-    Ramp,
-    Exponential,
-    Multistep,
-    Piecewise,
-    Cyclic,
-    Sequence,
-    Product,
-    Scale,
-    Clip,
-    Step,
-    Warmup,
-    Wsd,
-    OneCycle,
-)
-
-for _model in (Part, *_CLASSES):
-    _model.model_rebuild(_types_namespace={"AnyDefinition": AnyDefinition, "Part": Part})
-
 KINDS: Final[dict[str, type[Definition]]] = {
-    cls.model_fields["kind"].default: cls for cls in _CLASSES
+    cls.model_fields["kind"].default: cls for family in FAMILIES.values() for cls in family
 }
 """Every kind by its name."""
 
+_MODELS: Final[tuple[type[BaseModel], ...]] = (Part, *KINDS.values())
+for _model in _MODELS:
+    _model.model_rebuild(_types_namespace={"AnyDefinition": AnyDefinition})
+
 ADAPTER: Final[TypeAdapter[Definition]] = TypeAdapter(AnyDefinition)
+"""What validates the JSON of any definition."""

@@ -5,12 +5,18 @@ from __future__ import annotations
 from typing import Any, Final
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from rheostat.errors import FieldError
 from rheostat.schedules.shown import shown
 
 _MAX_ERRORS: Final = 20
+
+
+def wrong(field: str, message: str, value: Any, bound: str) -> PydanticCustomError:
+    """Return the error for a validator to raise: about a field below the model, by its path."""
+    context = {"field": field, "message": message, "value": value, "bound": bound}
+    return PydanticCustomError("wrong", "{message}: {bound}", context)
 
 
 def field_errors(error: ValidationError, data: Any, field: str) -> list[FieldError]:
@@ -23,26 +29,23 @@ def field_error(item: ErrorDetails, data: Any, field: str) -> FieldError:
     """Return one error of a validation of ``data``; its path starts with ``field``."""
     path = (field + _path(item["loc"], data)).removeprefix(".")
     context = item.get("ctx", {})
-    if "field" in context:
-        path = f"{path}.{context['field']}"
-        value, bound = context.get("value"), context.get("bound")
-        return FieldError(path, f"{path} {item['msg']}", shown(value), bound)
+    if item["type"] == "wrong":
+        path = f"{path}.{context['field']}".removeprefix(".")
+        return FieldError(path, context["message"], shown(context["value"]), context["bound"])
     if item["type"].startswith("union_tag"):
         return _unknown_tag(item, path)
     message, bound = _wording(item)
     value = None if item["type"] == "missing" else shown(item["input"])
-    return FieldError(path, f"{path} {message}", value, bound)
+    return FieldError(path, message, value, bound)
 
 
 def _unknown_tag(item: ErrorDetails, path: str) -> FieldError:
     context = item.get("ctx", {})
     tag = str(context["discriminator"]).strip("'")
     known = str(context.get("expected_tags", "")).replace("'", "")
-    if not isinstance(item["input"], dict):
-        return FieldError(path, f"{path} must be an object", shown(item["input"]), "an object")
     bound = f"one of {known}" if known else "required"
-    value = item["input"].get(tag)
-    message = f"{path}.{tag} must be {bound}" if known else f"{path}.{tag} is required"
+    value = item["input"].get(tag) if isinstance(item["input"], dict) else None
+    message = f"must be {bound}" if known else "is required"
     return FieldError(f"{path}.{tag}", message, shown(value), bound)
 
 
@@ -54,7 +57,7 @@ def _path(loc: tuple[int | str, ...], data: Any) -> str:
             arrived = False
             continue
         arrived = True
-        path += f"[{step}]" if isinstance(step, int) else f".{step}"
+        path += f"[{step}]" if isinstance(step, int) else f".{step[:100]}"
         try:
             here = here[step]
         except (KeyError, IndexError, TypeError):

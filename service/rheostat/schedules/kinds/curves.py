@@ -9,20 +9,30 @@ import numpy as np
 from pydantic import Field
 
 from rheostat.schedules import numeric
-from rheostat.schedules.definition import Bounds, Definition, Floats, Followed, Places
-from rheostat.schedules.fields import Length, Positive, Value
-from rheostat.schedules.shapes import Shaped, ShapeField
-
-Start = Annotated[Value, Field(description="the value at step 0, in the parameter's unit")]
-End = Annotated[Value, Field(description="the value from `steps` on, in the parameter's unit")]
-Steps = Annotated[Length, Field(description="the length from start to end, in steps")]
+from rheostat.schedules.definition import About, Bounds, Definition, Floats, Followed, Places
+from rheostat.schedules.fields import End, Length, Positive, Start, Value
+from rheostat.schedules.numeric import Shape
+from rheostat.schedules.shapes import ShapeField, ShapePower, ShapeRatio
 
 
 class Constant(Definition):
     """The same value at every step."""
 
+    about = About(
+        formula="value",
+        after="the value",
+        example={"kind": "constant", "value": 0.1},
+        names={
+            "fairseq": "fixed",
+            "fvcore": "ConstantParamScheduler",
+            "megatron": "constant",
+            "optax": "constant_schedule",
+            "transformers": "constant",
+        },
+    )
+
     kind: Literal["constant"] = "constant"
-    value: Annotated[Value, Field(description="the value, in the parameter's unit")]
+    value: Annotated[Value, Field(description="the value at every step")]
 
     def at(self, t: Places, followed: Followed | None = None) -> Floats:
         """Return `value` everywhere."""
@@ -47,15 +57,16 @@ class Curve(Definition):
 
     start: Start
     end: End
-    steps: Steps
+    steps: Annotated[Length, Field(description="how long it takes from start to end")]
 
     def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
         """Return the values at both ends; exact for the whole curve."""
         del followed
-        inner = self.at(np.array([start, min(stop, self.steps)]))
-        rough = Bounds.around(*inner.tolist()).widened()
         low, high = min(self.start, self.end), max(self.start, self.end)
-        return Bounds(max(low, rough.min), min(high, rough.max))
+        if start == 0 and stop >= self.steps:
+            return Bounds(low, high)
+        inner = Bounds.around(*self.at(np.array([start, min(stop, self.steps)])).tolist())
+        return inner.widened(max(abs(low), abs(high))).within(low, high)
 
     @property
     def length(self) -> int | None:
@@ -65,6 +76,22 @@ class Curve(Definition):
 
 class Linear(Curve):
     """A line from `start` to `end`."""
+
+    about = About(
+        formula="start + (end − start) · t/steps",
+        after="`end`",
+        example={"kind": "linear", "start": 0.1, "end": 0.0, "steps": 10000},
+        names={
+            "composer": "LinearScheduler",
+            "fvcore": "LinearParamScheduler",
+            "megatron": "linear",
+            "mmengine": "LinearParamScheduler",
+            "optax": "linear_schedule",
+            "paddle": "LinearLR",
+            "torch": "LinearLR",
+            "transformers": "linear",
+        },
+    )
 
     kind: Literal["linear"] = "linear"
 
@@ -77,10 +104,28 @@ class Linear(Curve):
 class Cosine(Curve):
     """Half a cosine wave from `start` to `end`, or the wave that goes on."""
 
+    about = About(
+        formula="end + (start − end) · (1 + cos(π · t/steps))/2",
+        after="`end`; if `periodic`, the wave goes on with period 2 · steps",
+        example={"kind": "cosine", "start": 1e-3, "end": 1e-5, "steps": 10000},
+        names={
+            "composer": "CosineAnnealingScheduler",
+            "deepspeed": "WarmupCosineLR",
+            "fairseq": "cosine",
+            "fvcore": "CosineParamScheduler",
+            "keras": "CosineDecay",
+            "megatron": "cosine",
+            "mmengine": "CosineAnnealingParamScheduler (periodic)",
+            "optax": "cosine_decay_schedule",
+            "paddle": "CosineAnnealingDecay (periodic)",
+            "timm": "CosineLRScheduler",
+            "torch": "CosineAnnealingLR (periodic)",
+            "transformers": "cosine (periodic)",
+        },
+    )
+
     kind: Literal["cosine"] = "cosine"
-    periodic: Annotated[
-        bool, Field(description="whether the wave goes on past the end, with period 2·steps")
-    ] = False
+    periodic: Annotated[bool, Field(description="whether the wave goes on past the end")] = False
 
     def at(self, t: Places, followed: Followed | None = None) -> Floats:
         """Return end + (start − end)·(1 + cos(π·t/steps))/2."""
@@ -89,43 +134,99 @@ class Cosine(Curve):
         return curve(t, self.start, self.end, self.steps)
 
     def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
-        """Return the values at both ends; of a periodic wave, of start and end."""
+        """Return the values at both ends; of a periodic wave, start and end."""
         if self.periodic:
             return Bounds.around(self.start, self.end)
         return super().between(start, stop, followed)
 
     @property
     def length(self) -> int | None:
-        """The curve's `steps`, or None of a periodic wave."""
+        """The curve's `steps`; None of a periodic wave."""
         return None if self.periodic else self.steps
 
 
 class Polynomial(Curve):
-    """A power of what remains: from `start` to `end`, steep first if `power` is above 1."""
+    """A power of what remains: steep at first if `power` is above 1."""
+
+    about = About(
+        formula=(
+            "end + (start − end) · (1 − t/n)^power, n = steps; if `cycle`, steps · "
+            "max(1, ⌈t/steps⌉)"
+        ),
+        after="`end`; if `cycle`, teeth that grow longer and lower, each ending at `end`",
+        example={"kind": "polynomial", "start": 0.1, "end": 0.0, "steps": 200, "power": 2},
+        names={
+            "composer": "PolynomialScheduler",
+            "fairseq": "polynomial_decay",
+            "fvcore": "PolynomialDecayParamScheduler",
+            "keras": "PolynomialDecay",
+            "mmengine": "PolyParamScheduler",
+            "optax": "polynomial_schedule",
+            "paddle": "PolynomialDecay",
+            "timm": "PolyLRScheduler",
+            "torch": "PolynomialLR",
+            "transformers": "polynomial",
+        },
+    )
 
     kind: Literal["polynomial"] = "polynomial"
-    power: Annotated[Positive, Field(description="the exponent; no unit")] = 1.0
+    power: Annotated[Positive, Field(description="the exponent")] = 1.0
+    cycle: Annotated[
+        bool, Field(description="whether it jumps up again past the end, with longer steps")
+    ] = False
 
     def at(self, t: Places, followed: Followed | None = None) -> Floats:
-        """Return end + (start − end)·(1 − t/steps)^power."""
+        """Return end + (start − end)·(1 − t/n)^power."""
         del followed
-        return numeric.polynomial(t, self.start, self.end, self.steps, self.power)
+        if not self.cycle:
+            return numeric.polynomial(t, self.start, self.end, self.steps, self.power)
+        n = self.steps * np.maximum(1, np.ceil(t / self.steps))
+        weight = numeric.weight(Shape("polynomial", power=self.power), t, n)
+        return numeric.mix(self.start, self.end, *weight)
+
+    def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
+        """Return the values at both ends; in cycles, start and end."""
+        if self.cycle and stop > self.steps:
+            return Bounds.around(self.start, self.end)
+        return super().between(start, stop, followed)
+
+    @property
+    def length(self) -> int | None:
+        """The curve's `steps`; None of cycles."""
+        return None if self.cycle else self.steps
 
 
-class Ramp(Curve, Shaped):
+class Ramp(Curve):
     """A curve from `start` to `end` along any shape, or along the shape run backwards."""
+
+    about = About(
+        formula=(
+            "end + (start − end) · c(t/steps); if `mirrored`, start + (end − start) · "
+            "c(1 − t/steps)"
+        ),
+        after="`end`",
+        example={"kind": "ramp", "start": 3e-4, "end": 0.0, "steps": 2000, "shape": "1-sqrt"},
+        names={
+            "axolotl": "RexLR (rational)",
+            "fastai": "SchedPoly (power)",
+            "megatron": "lr_wsd_decay_style",
+            "torch": "SWALR (linear, cosine)",
+            "transformers": "warmup_type, decay_type",
+        },
+    )
 
     kind: Literal["ramp"] = "ramp"
     shape: ShapeField = "linear"
+    power: ShapePower = 1.0
+    ratio: ShapeRatio = 0.1
     mirrored: Annotated[
-        bool,
-        Field(description="whether the shape runs backwards in time, as warm-ups do: c(1 − y)"),
+        bool, Field(description="whether the shape runs backwards in time, as in a warm-up")
     ] = False
 
     def at(self, t: Places, followed: Followed | None = None) -> Floats:
         """Return end + (start − end)·c(t/steps), or start + (end − start)·c(1 − t/steps)."""
         del followed
-        shape = self.shaped_as(self.shape)
+        shape = Shape(self.shape, power=self.power, ratio=self.ratio)
         if not self.mirrored:
             return numeric.shaped(t, self.start, self.end, self.steps, shape)
         left = self.steps - np.minimum(t, self.steps)

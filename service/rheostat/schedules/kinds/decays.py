@@ -10,11 +10,10 @@ import numpy as np
 from pydantic import Field
 
 from rheostat.schedules import numeric
-from rheostat.schedules.definition import Bounds, Definition, Floats, Followed, Places
-from rheostat.schedules.fields import Factor, Positive, Value
+from rheostat.schedules.definition import About, Bounds, Definition, Floats, Followed, Places
+from rheostat.schedules.fields import Duration, Factor, Positive, Start, Value
 
-Start = Annotated[Value, Field(description="the value at step 0, in the parameter's unit")]
-Every = Annotated[Positive, Field(description="how long one application takes, in steps")]
+Every = Annotated[Duration, Field(description="how long one application takes")]
 Staircase = Annotated[bool, Field(description="whether t/every is rounded down")]
 
 
@@ -30,10 +29,13 @@ class Decay(Definition):
     def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
         """Return the values at both ends, or the limit."""
         del followed
-        with np.errstate(over="ignore"):
-            first = float(self.at(np.array([start]))[0])
-            last = self.limit() if stop == inf else float(self.at(np.array([stop]))[0])
-        return Bounds.around(first, last).widened()
+        first = self.start if start == 0 else float(self.at(np.array([start]))[0])
+        last = self.limit() if stop == inf else float(self.at(np.array([stop]))[0])
+        return self.tightened(Bounds.around(first, last).widened())
+
+    def tightened(self, bounds: Bounds) -> Bounds:
+        """Return the part of the bounds that lies between 0 and `start`, where all values are."""
+        return bounds.within(min(self.start, 0.0), max(self.start, 0.0))
 
     @property
     def length(self) -> int | None:
@@ -44,23 +46,36 @@ class Decay(Definition):
 class Exponential(Decay):
     """A value that is multiplied by the same factor again and again, smoothly or in stairs."""
 
+    about = About(
+        formula=(
+            "start · factor^(t/every), with t/every rounded down if `staircase`; at least `floor`"
+        ),
+        after="it has no end",
+        example={"kind": "exponential", "start": 0.1, "factor": 0.96, "every": 100},
+        names={
+            "composer": "ExponentialScheduler",
+            "fvcore": "ExponentialParamScheduler",
+            "keras": "ExponentialDecay",
+            "mmengine": "ExponentialParamScheduler",
+            "optax": "exponential_decay",
+            "paddle": "ExponentialDecay, NaturalExpDecay",
+            "torch": "ExponentialLR",
+        },
+    )
     culprit = "factor"
     lengths = ("every",)
 
     kind: Literal["exponential"] = "exponential"
-    factor: Annotated[Factor, Field(description="the factor per `every` steps; no unit")]
+    factor: Annotated[Factor, Field(description="the factor of each application")]
     every: Every = 1.0
     staircase: Staircase = False
-    floor: Annotated[
-        Value | None,
-        Field(description="no value falls below it, in the parameter's unit; none if null"),
-    ] = None
+    floor: Annotated[Value | None, Field(description="the least value; null for none")] = None
 
     def at(self, t: Places, followed: Followed | None = None) -> Floats:
         """Return start·factor^(t/every)."""
         del followed
         if self.staircase:
-            values = numeric.exponential(np.floor(t / self.every), self.start, self.factor, 1)
+            values = numeric.exponential(np.floor(t / self.every), self.start, self.factor, 1.0)
         else:
             values = numeric.exponential(t, self.start, self.factor, self.every)
         return values if self.floor is None else np.maximum(values, self.floor)
@@ -70,3 +85,66 @@ class Exponential(Decay):
         grown = self.start * inf if self.start else 0.0
         value = 0.0 if self.factor < 1 else self.start if self.factor == 1 else grown
         return value if self.floor is None else max(value, self.floor)
+
+    def tightened(self, bounds: Bounds) -> Bounds:
+        """Return what a factor up to 1 and the floor allow."""
+        inner = super().tightened(bounds) if self.factor <= 1 else bounds
+        return inner if self.floor is None else inner.within(self.floor, inf)
+
+
+class InverseSqrt(Decay):
+    """A power law of the time passed: an inverse square root, or another power."""
+
+    about = About(
+        formula="start · (timescale/(timescale + t))^power",
+        after="it has no end",
+        example={"kind": "inverse_sqrt", "start": 1e-3, "timescale": 4000},
+        names={
+            "fairseq": "inverse_sqrt",
+            "megatron": "inverse-square-root",
+            "nemo": "InverseSquareRootAnnealing",
+            "olmo_core": "InvSqrtWithWarmup, PowerLR",
+            "timm": "stable_fn rsqrt, power",
+            "transformers": "inverse_sqrt",
+        },
+    )
+    lengths = ("timescale",)
+
+    kind: Literal["inverse_sqrt"] = "inverse_sqrt"
+    timescale: Annotated[
+        Duration, Field(description="how long it takes to fall by the factor 2^−power")
+    ]
+    power: Annotated[Positive, Field(description="the exponent")] = 0.5
+
+    def at(self, t: Places, followed: Followed | None = None) -> Floats:
+        """Return start·(timescale/(timescale + t))^power."""
+        del followed
+        return numeric.inverse_power(t, self.start, self.timescale, self.power)
+
+
+class InverseTime(Decay):
+    """A value divided by a line of the time passed, smoothly or in stairs."""
+
+    about = About(
+        formula="start / (1 + rate · t/every), with t/every rounded down if `staircase`",
+        after="it has no end",
+        example={"kind": "inverse_time", "start": 0.1, "rate": 0.5, "every": 1000},
+        names={"keras": "InverseTimeDecay", "paddle": "InverseTimeDecay", "thinc": "decaying"},
+    )
+    lengths = ("every",)
+
+    kind: Literal["inverse_time"] = "inverse_time"
+    rate: Annotated[Factor, Field(description="what each application adds to the divisor")]
+    every: Every = 1.0
+    staircase: Staircase = False
+
+    def at(self, t: Places, followed: Followed | None = None) -> Floats:
+        """Return start/(1 + rate·t/every)."""
+        del followed
+        if self.staircase:
+            return numeric.inverse_time(np.floor(t / self.every), self.start, self.rate, 1.0)
+        return numeric.inverse_time(t, self.start, self.rate, self.every)
+
+    def limit(self) -> float:
+        """Return 0, or `start` if the rate is 0."""
+        return 0.0 if self.rate else self.start

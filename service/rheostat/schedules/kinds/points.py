@@ -4,23 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from itertools import pairwise
+from math import ceil
 from typing import Annotated, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from rheostat.schedules import numeric
-from rheostat.schedules.definition import Bounds, Definition, Floats, Followed, Places
-from rheostat.schedules.fields import Factor, LengthOrZero, Position, Value
-
-Point = Annotated[tuple[Position, Value], Field(strict=False)]
+from rheostat.schedules.definition import About, Bounds, Definition, Floats, Followed, Places
+from rheostat.schedules.exact import blended
+from rheostat.schedules.fields import Factor, LengthOrZero, Place, Value
+from rheostat.schedules.validation import wrong
 
 
 class Multistep(Definition):
     """A value that is multiplied by `factor` at each milestone."""
 
+    about = About(
+        formula="start · factor^(number of milestones ≤ t)",
+        after="the value after the last milestone",
+        example={
+            "kind": "multistep",
+            "start": 0.1,
+            "milestones": [3000, 6000, 8000],
+            "factor": 0.1,
+        },
+        names={
+            "composer": "MultiStepScheduler",
+            "fvcore": "MultiStepParamScheduler",
+            "mmengine": "MultiStepParamScheduler",
+            "optax": "piecewise_constant_schedule",
+            "paddle": "MultiStepDecay",
+            "timm": "MultiStepLRScheduler",
+            "torch": "MultiStepLR",
+        },
+    )
     culprit = "factor"
 
     kind: Literal["multistep"] = "multistep"
@@ -29,27 +48,28 @@ class Multistep(Definition):
         tuple[LengthOrZero, ...],
         Field(
             strict=False,
-            description="the steps at which the value changes, in any order; repeated ones multiply again",
+            description="the steps at which it changes, in any order; a repeated one counts again",
         ),
     ]
-    factor: Annotated[Factor, Field(description="the factor at each milestone; no unit")]
+    factor: Annotated[Factor, Field(description="the factor at each milestone")]
 
     @cached_property
-    def _sorted(self) -> np.ndarray:
+    def _sorted(self) -> NDArray[np.int64]:
         return np.sort(np.array(self.milestones, dtype=np.int64))
 
     def at(self, t: Places, followed: Followed | None = None) -> Floats:
         """Return start·factor^(number of milestones at or before t)."""
         del followed
         passed = np.searchsorted(self._sorted, t, side="right")
-        return numeric.exponential(passed.astype(np.int64), self.start, self.factor, 1)
+        return numeric.exponential(passed.astype(np.int64), self.start, self.factor, 1.0)
 
     def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
         """Return the values at both ends."""
         del followed
-        with np.errstate(over="ignore"):
-            ends = self.at(np.array([start, stop]))
-        return Bounds.around(*ends.tolist()).widened()
+        ends = Bounds.around(*self.at(np.array([start, stop])).tolist()).widened()
+        if self.factor > 1:
+            return ends
+        return ends.within(min(self.start, 0.0), max(self.start, 0.0))
 
     @property
     def length(self) -> int:
@@ -60,13 +80,27 @@ class Multistep(Definition):
 class Piecewise(Definition):
     """Values at given points, and what lies between them."""
 
+    about = About(
+        formula="the value of the last point at or before t (`previous`), or what lies between it and "
+        "the next one: a line, half a cosine wave, or a^(1 − y) · b^y (`geometric`)",
+        after="the last point's value; before the first point, its value",
+        example={"kind": "piecewise", "points": [[0, 0.0], [5, 0.4], [24, 0.0]]},
+        names={
+            "fairseq": "manual, fixed",
+            "ignite": "PiecewiseLinear",
+            "keras": "PiecewiseConstantDecay (previous)",
+            "optax": "piecewise_interpolate_schedule",
+            "paddle": "PiecewiseDecay (previous)",
+        },
+    )
+
     kind: Literal["piecewise"] = "piecewise"
     points: Annotated[
-        tuple[Point, ...],
+        tuple[Annotated[tuple[Place, Value], Field(strict=False)], ...],
         Field(
             strict=False,
             min_length=1,
-            description="pairs of a step (which may lie between two steps) and a value, in order",
+            description="pairs of a step, which may lie between two steps, and a value; in order",
         ),
     ]
     interpolation: Annotated[
@@ -76,23 +110,22 @@ class Piecewise(Definition):
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        for i, ((before, _), (after, _)) in enumerate(pairwise(self.points)):
-            if after <= before:
-                message = "must lie after the point before it, {bound}"
-                raise PydanticCustomError(
-                    "points_order",
-                    message,
-                    {"field": f"points[{i + 1}][0]", "value": after, "bound": f"> {before:g}"},
-                )
+        out_of_order = np.flatnonzero(np.diff(self._steps) <= 0)
+        if out_of_order.size:
+            i = int(out_of_order[0])
+            before, after = self.points[i][0], self.points[i + 1][0]
+            raise wrong(
+                f"points[{i + 1}][0]", "must lie after the point before it", after, f"> {before:g}"
+            )
         return self
 
     @model_validator(mode="after")
-    def _signs(self) -> Self:
-        if self.interpolation == "geometric":
-            signs = {np.sign(value) for _, value in self.points}
-            if len(signs) > 1 or 0 in signs:
-                message = "geometric interpolation needs values of one sign and not zero"
-                raise PydanticCustomError("points_sign", message, {"field": "points"})
+    def _of_one_sign(self) -> Self:
+        if self.interpolation == "geometric" and not 0 < abs(np.sign(self._values).sum()) == len(
+            self.points
+        ):
+            message = "must be all above or all below zero for geometric interpolation"
+            raise wrong("points", message, self.points, "values of one sign, none of them zero")
         return self
 
     @cached_property
@@ -108,30 +141,72 @@ class Piecewise(Definition):
         del followed
         last = len(self.points) - 1
         left = np.clip(np.searchsorted(self._steps, t, side="right") - 1, 0, last)
-        if self.interpolation == "previous" or last == 0:
+        if self.interpolation == "previous":
             return self._values[left]
         right = np.minimum(left + 1, last)
+        start, end = self._values[left], self._values[right]
         width = np.where(right > left, self._steps[right] - self._steps[left], 1.0)
-        y = np.clip((t - self._steps[left]) / width, 0.0, 1.0)
-        return self._blend(self._values[left], self._values[right], y)
-
-    def _blend(self, start: Floats, end: Floats, y: Floats) -> Floats:
+        passed = np.clip(t - self._steps[left], 0.0, width)
         if self.interpolation == "geometric":
-            mixed = start * np.exp(y * np.log(end / start))
-        else:
-            shape = numeric.Shape("cosine" if self.interpolation == "cosine" else "linear")
-            w, v = numeric.weight(shape, y, 1)
-            mixed = start * w + end * v
-        return np.clip(mixed, np.minimum(start, end), np.maximum(start, end))
+            return numeric.geometric(passed, start, end, width)
+        weights = numeric.weight(numeric.Shape(self.interpolation), passed, width)
+        return blended(start, end, *weights)
 
     def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
-        """Return the extremes of the points that are used."""
+        """Return the extremes of the points around the window."""
         del followed
         first = max(int(np.searchsorted(self._steps, start, side="right")) - 1, 0)
-        used = self._values[first : int(np.searchsorted(self._steps, stop, side="right")) + 1]
+        if self.interpolation == "previous":
+            end = max(int(np.searchsorted(self._steps, stop, side="right")), first + 1)
+        else:
+            end = int(np.searchsorted(self._steps, stop, side="left")) + 1
+        used = self._values[first:end]
         return Bounds(float(used.min()), float(used.max()))
 
     @property
     def length(self) -> int:
         """The last point's step, rounded up."""
-        return int(np.ceil(self.points[-1][0]))
+        return ceil(self.points[-1][0])
+
+
+class Table(Definition):
+    """One value for each step, for curves that no other kind describes."""
+
+    about = About(
+        formula="values[t]",
+        after="the last value",
+        example={"kind": "table", "values": [0.1, 0.08, 0.05, 0.04]},
+        names={"torch": "LambdaLR, MultiplicativeLR (tabulated)"},
+    )
+
+    kind: Literal["table"] = "table"
+    values_: Annotated[
+        tuple[Value, ...],
+        Field(
+            alias="values",
+            strict=False,
+            min_length=1,
+            description="the value of each step from 0 on",
+        ),
+    ]
+
+    @cached_property
+    def _values(self) -> Floats:
+        return np.array(self.values_)
+
+    def at(self, t: Places, followed: Followed | None = None) -> Floats:
+        """Return the value of the step, or of the step before a place between two."""
+        del followed
+        return self._values[np.minimum(t, len(self._values) - 1).astype(np.int64)]
+
+    def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
+        """Return the extremes of the values in the window."""
+        del followed
+        last = len(self._values) - 1
+        used = self._values[int(min(start, last)) : int(min(stop, last)) + 1]
+        return Bounds(float(used.min()), float(used.max()))
+
+    @property
+    def length(self) -> int:
+        """The last value's step."""
+        return len(self.values_) - 1

@@ -10,15 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
-from rheostat.schedules.definition import Bounds, Child, Definition, Floats, Followed, Places
-from rheostat.schedules.fields import Factor, Length, LengthOrZero, Positive, Value
+from rheostat.schedules.definition import About, Bounds, Child, Definition, Floats, Followed, Places
+from rheostat.schedules.fields import (
+    Duration,
+    Factor,
+    Length,
+    LengthOrZero,
+    Start,
+    Value,
+)
 from rheostat.schedules.kinds.curves import Constant, Ramp
 from rheostat.schedules.kinds.decays import Exponential
-from rheostat.schedules.kinds.points import Piecewise
 from rheostat.schedules.kinds.sequence import Part, Sequence
-from rheostat.schedules.shapes import Shaped, ShapeField
+from rheostat.schedules.shapes import ShapeField, ShapePower, ShapeRatio
+from rheostat.schedules.validation import wrong
 
 if TYPE_CHECKING:
     from rheostat.schedules.union import AnyDefinition
@@ -52,43 +58,80 @@ class Preset(Definition):
 class Step(Preset):
     """A value that is multiplied by `factor` every so many steps."""
 
-    culprit = "factor"
+    about = About(
+        formula="start · factor^⌊t/every⌋",
+        after="it has no end",
+        example={"kind": "step", "start": 0.1, "every": 30, "factor": 0.1},
+        names={
+            "composer": "StepScheduler",
+            "fairseq": "step",
+            "fvcore": "StepParamScheduler",
+            "mmengine": "StepParamScheduler",
+            "paddle": "StepDecay",
+            "timm": "StepLRScheduler",
+            "torch": "StepLR",
+        },
+    )
     lengths = ("every",)
+    culprit = "factor"
 
     kind: Literal["step"] = "step"
-    start: Annotated[Value, Field(description="the value at step 0, in the parameter's unit")]
-    every: Annotated[Positive, Field(description="how long each value holds, in steps")]
-    factor: Annotated[Factor, Field(description="the factor of each change; no unit")]
+    start: Start
+    every: Annotated[Duration, Field(description="how long each value holds")]
+    factor: Annotated[Factor, Field(description="the factor of each change")]
 
     def expansion(self) -> Definition:
         """Return the exponential staircase."""
         return Exponential(start=self.start, factor=self.factor, every=self.every, staircase=True)
 
 
-class Warmup(Preset, Shaped):
+class Warmup(Preset):
     """A ramp up to the first value of another definition, which then counts from its own 0."""
 
+    about = About(
+        formula=(
+            "start + (v − start) · c(1 − t/steps) with v = then(0); from `steps` on then(t − steps)"
+        ),
+        after="what `then` holds there",
+        example={
+            "kind": "warmup",
+            "steps": 2000,
+            "then": {"kind": "cosine", "start": 3e-4, "end": 3e-5, "steps": 98000},
+        },
+        names={
+            "ignite": "create_lr_scheduler_with_warmup",
+            "megatron": "lr_warmup_samples",
+            "optax": "warmup_*",
+            "paddle": "LinearWarmup",
+            "timm": "warmup_t, warmup_prefix",
+            "transformers": "*_with_warmup",
+        },
+    )
     lengths = ("steps",)
 
     kind: Literal["warmup"] = "warmup"
-    steps: Annotated[LengthOrZero, Field(description="the length of the warm-up, in steps")]
-    start: Annotated[Value, Field(description="the value at step 0, in the parameter's unit")] = 0.0
+    steps: Annotated[LengthOrZero, Field(description="the length of the warm-up")]
+    start: Start = 0.0
     shape: ShapeField = "linear"
-    then: Annotated["AnyDefinition", Field(description="what follows the warm-up")]
+    power: ShapePower = 1.0
+    ratio: ShapeRatio = 0.1
+    then: Annotated[AnyDefinition, Field(description="what follows the warm-up")]
 
     def expansion(self) -> Definition:
         """Return the sequence of the mirrored ramp and what follows."""
-        peak = float(self.then.at(np.zeros(1, dtype=np.int64))[0])
+        then = Part(schedule=self.then)
+        if self.steps == 0:
+            return Sequence(parts=(then,))
         ramp = Ramp(
             start=self.start,
-            end=peak,
-            steps=max(self.steps, 1),
+            end=float(self.then.at(np.zeros(1, dtype=np.int64))[0]),
+            steps=self.steps,
             shape=self.shape,
             power=self.power,
             ratio=self.ratio,
             mirrored=True,
         )
-        return Sequence(parts=(Part(schedule=ramp, steps=self.steps), Part(schedule=self.then)))
+        return Sequence(parts=(Part(schedule=ramp, steps=self.steps), then))
 
     def children(self, start: float = 0.0, stop: float = inf) -> Iterator[Child]:
         """Yield what follows, if it is reached."""
@@ -96,41 +139,59 @@ class Warmup(Preset, Shaped):
             yield Child("then", self.then, max(start - self.steps, 0.0), stop - self.steps)
 
 
-class Wsd(Preset, Shaped):
+class Wsd(Preset):
     """Warm-up, stable, decay: up to the peak, along it, and down."""
 
+    about = About(
+        formula="warmup_start + (peak − warmup_start) · t/warmup, then peak for `stable` steps, then "
+        "end + (peak − end) · c(y), y from 0 to 1 in `decay` steps",
+        after=(
+            "`end`; while `stable` is null, the peak holds for ever and the decay has no place yet"
+        ),
+        example={
+            "kind": "wsd",
+            "peak": 3e-4,
+            "warmup": 2000,
+            "stable": 88000,
+            "decay": 10000,
+            "decay_shape": "1-sqrt",
+        },
+        names={
+            "megatron": "WSD",
+            "nemo": "WarmupHoldPolicy",
+            "olmo_core": "WSD",
+            "pytorch_optimizer": "get_wsd_schedule",
+            "timm": "WSDLRScheduler",
+            "torchtitan": "decay_ratio",
+            "transformers": "warmup_stable_decay",
+        },
+    )
     lengths = ("warmup", "stable", "decay")
 
     kind: Literal["wsd"] = "wsd"
-    peak: Annotated[Value, Field(description="the stable value, in the parameter's unit")]
-    warmup: Annotated[LengthOrZero, Field(description="the length of the linear warm-up, in steps")]
-    warmup_start: Annotated[
-        Value, Field(description="the value at step 0, in the parameter's unit")
-    ] = 0.0
+    peak: Annotated[Value, Field(description="the stable value")]
+    warmup: Annotated[LengthOrZero, Field(description="the length of the linear warm-up")]
+    warmup_start: Start = 0.0
     stable: Annotated[
-        LengthOrZero | None,
-        Field(description="how long the peak holds, in steps; null: until decided, and no decay"),
+        LengthOrZero | None, Field(description="how long the peak holds; null while undecided")
     ] = None
     decay: Annotated[
-        Length | None,
-        Field(description="the length of the decay, in steps; it waits while stable is null"),
+        Length | None, Field(description="the length of the decay; required if stable is given")
     ] = None
     decay_shape: ShapeField = "linear"
-    end: Annotated[
-        Value, Field(description="the value after the decay, in the parameter's unit")
-    ] = 0.0
+    power: ShapePower = 1.0
+    ratio: ShapeRatio = 0.1
+    end: Annotated[Value, Field(description="the value after the decay")] = 0.0
 
     @model_validator(mode="after")
     def _decay_has_length(self) -> Self:
         if self.stable is not None and self.decay is None:
-            message = "is required when stable is given"
-            raise PydanticCustomError("wsd_decay", message, {"field": "decay"})
+            raise wrong("decay", "is required when stable is given", None, "≥ 1")
         return self
 
     def expansion(self) -> Definition:
         """Return the sequence of a ramp, the constant peak, and the decay if it has a place."""
-        peak = Constant(value=self.peak)
-        parts = [Part(schedule=peak, steps=self.stable)]
+        parts = [Part(schedule=Constant(value=self.peak), steps=self.stable)]
         if self.warmup:
             ramp = Ramp(start=self.warmup_start, end=self.peak, steps=self.warmup)
             parts.insert(0, Part(schedule=ramp, steps=self.warmup))
@@ -145,44 +206,3 @@ class Wsd(Preset, Shaped):
             )
             parts.append(Part(schedule=decay, steps=self.decay))
         return Sequence(parts=tuple(parts))
-
-
-class OneCycle(Preset):
-    """One cycle: up from `start` to `peak`, down to `end`; in three phases first back to `start`."""
-
-    lengths = ("steps",)
-
-    kind: Literal["one_cycle"] = "one_cycle"
-    peak: Annotated[Value, Field(description="the greatest value, in the parameter's unit")]
-    steps: Annotated[Length, Field(description="the length of the cycle, in steps")]
-    start: Annotated[Value, Field(description="the value at step 0, in the parameter's unit")]
-    end: Annotated[Value, Field(description="the value from `steps` on, in the parameter's unit")]
-    up: Annotated[
-        float,
-        Field(gt=0, lt=1, description="where the peak lies, as a fraction of `steps`"),
-    ] = 0.3
-    shape: Annotated[
-        Literal["linear", "cosine"], Field(description="how values run between the corners")
-    ] = "cosine"
-    three_phase: Annotated[
-        bool,
-        Field(description="whether it falls back to start as fast as it rose, and then to end"),
-    ] = False
-
-    @model_validator(mode="after")
-    def _phases_fit(self) -> Self:
-        if self.three_phase and self.up >= 0.5:
-            raise PydanticCustomError(
-                "one_cycle_up",
-                "must be below a half when three_phase is true",
-                {"field": "up", "value": self.up, "bound": "< 0.5"},
-            )
-        return self
-
-    def expansion(self) -> Definition:
-        """Return the piecewise curve through the corners; the peak may lie between two steps."""
-        top = self.up * self.steps
-        points = [(0.0, self.start), (top, self.peak), (float(self.steps), self.end)]
-        if self.three_phase:
-            points.insert(2, (2 * top, self.start))
-        return Piecewise(points=tuple(points), interpolation=self.shape)

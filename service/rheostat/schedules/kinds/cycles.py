@@ -1,0 +1,194 @@
+"""Presets that go up and down: one cycle, triangular cycles, cosine restarts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from rheostat.schedules.definition import About, Definition
+from rheostat.schedules.fields import (
+    Corner,
+    Count,
+    Duration,
+    End,
+    Factor,
+    Fraction,
+    Growth,
+    Length,
+    Start,
+    Value,
+)
+from rheostat.schedules.kinds.curves import Constant, Cosine
+from rheostat.schedules.kinds.decays import Exponential
+from rheostat.schedules.kinds.points import Piecewise
+from rheostat.schedules.kinds.pointwise import Product, Sum
+from rheostat.schedules.kinds.presets import Preset
+from rheostat.schedules.kinds.repeat import Repeat
+from rheostat.schedules.kinds.timing import Stretch
+from rheostat.schedules.validation import wrong
+
+
+class OneCycle(Preset):
+    """One cycle: from `start` up to `peak` and down to `end`, in two phases or three."""
+
+    about = About(
+        formula="corners (0, start), (up · steps, peak), (steps, end); with three phases also "
+        "(2 · up · steps, start) before the last; a corner may lie between two steps",
+        after="`end`",
+        example={"kind": "one_cycle", "peak": 0.1, "steps": 100, "start": 0.004, "end": 4e-7},
+        names={
+            "deepspeed": "OneCycle",
+            "fastai": "fit_one_cycle",
+            "mmengine": "OneCycleParamScheduler",
+            "optax": "cosine_onecycle_schedule, linear_onecycle_schedule",
+            "paddle": "OneCycleLR",
+            "torch": "OneCycleLR (steps = total_steps − 1)",
+        },
+    )
+    lengths = ("steps",)
+
+    kind: Literal["one_cycle"] = "one_cycle"
+    peak: Annotated[Value, Field(description="the value at the turn")]
+    steps: Annotated[Length, Field(description="the length of the cycle")]
+    start: Start
+    end: End
+    up: Annotated[
+        Fraction, Field(description="where the turn lies in the cycle; below ½ for three phases")
+    ] = 0.3
+    shape: Corner = "cosine"
+    three_phase: Annotated[
+        bool, Field(description="whether it returns to start as fast as it rose, and then to end")
+    ] = False
+
+    @model_validator(mode="after")
+    def _phases_fit(self) -> Self:
+        if self.three_phase and self.up >= 0.5:
+            raise wrong("up", "must be below a half for three phases", self.up, "< 0.5")
+        return self
+
+    def expansion(self) -> Definition:
+        """Return the piecewise curve through the corners."""
+        turn = self.up * self.steps
+        points = [(0.0, self.start), (turn, self.peak), (float(self.steps), self.end)]
+        if self.three_phase:
+            points.insert(2, (2 * turn, self.start))
+        return Piecewise(points=tuple(points), interpolation=self.shape)
+
+
+class Cyclic(Preset):
+    """Up and down between two values for ever, with an amplitude that may shrink."""
+
+    about = About(
+        formula="low + (high − low) · w(t) · a(t): w rises from 0 to 1 in `up` steps, falls in `down`; "
+        "a is 1 (`constant`), 2^−cycle (`halving`) or gamma^t (`exponential`)",
+        after="it has no end",
+        example={"kind": "cyclic", "low": 0.01, "high": 0.1, "up": 2000, "down": 2000},
+        names={
+            "fairseq": "triangular",
+            "ignite": "LinearCyclicalScheduler",
+            "paddle": "CyclicLR",
+            "torch": "CyclicLR (triangular, triangular2, exp_range)",
+        },
+    )
+    lengths = ("up", "down")
+
+    kind: Literal["cyclic"] = "cyclic"
+    low: Annotated[Value, Field(description="the value at step 0")]
+    high: Annotated[Value, Field(description="the value at the first turn")]
+    up: Annotated[Length, Field(description="the length of the way from low to high")]
+    down: Annotated[Length, Field(description="the length of the way back")]
+    shape: Corner = "linear"
+    amplitude: Annotated[
+        Literal["constant", "halving", "exponential"],
+        Field(description="whether high − low stays, halves with each cycle, or falls by gamma^t"),
+    ] = "constant"
+    gamma: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            json_schema_extra={"unit": "none"},
+            description="the factor of each step of the exponential amplitude",
+        ),
+    ] = 1.0
+
+    def expansion(self) -> Definition:
+        """Return the repeated triangle; a shrinking one stands on a constant."""
+        if self.amplitude == "constant":
+            return self._triangle(self.low, self.high)
+        if self.amplitude == "halving":
+            halving = self._triangle(0.0, self.high - self.low, peak_factor=0.5)
+            return Sum(of=(Constant(value=self.low), halving))
+        shrinking = Exponential(start=1.0, factor=self.gamma)
+        wave = Product(of=(self._triangle(0.0, self.high - self.low), shrinking))
+        return Sum(of=(Constant(value=self.low), wave))
+
+    def _triangle(self, low: float, high: float, peak_factor: float = 1.0) -> Repeat:
+        period = float(self.up + self.down)
+        points = ((0.0, low), (float(self.up), high), (period, low))
+        triangle = Piecewise(points=points, interpolation=self.shape)
+        return Repeat(of=triangle, every=period, peak_factor=peak_factor)
+
+
+class CosineRestarts(Preset):
+    """A cosine that starts again and again, each time longer and lower if told so."""
+
+    about = About(
+        formula="end + (start · peak_factor^i − end) · (1 + cos(π · x))/2, x how far cycle i is, which is "
+        "period · period_factor^i long",
+        after="it has no end; after `cycles` cycles, `end`",
+        example={
+            "kind": "cosine_restarts",
+            "start": 0.1,
+            "end": 0.001,
+            "period": 1000,
+            "period_factor": 2,
+        },
+        names={
+            "composer": "CosineAnnealingWarmRestartsScheduler",
+            "fairseq": "cosine (t_mult)",
+            "keras": "CosineDecayRestarts",
+            "mmengine": "CosineRestartParamScheduler",
+            "optax": "sgdr_schedule",
+            "paddle": "CosineAnnealingWarmRestarts",
+            "timm": "CosineLRScheduler (cycle_mul, cycle_decay)",
+            "torch": "CosineAnnealingWarmRestarts",
+            "transformers": "cosine_with_restarts",
+        },
+    )
+    lengths = ("period",)
+
+    kind: Literal["cosine_restarts"] = "cosine_restarts"
+    start: Annotated[Value, Field(description="the value at the start of the first cycle")]
+    end: Annotated[Value, Field(description="the value at the end of each cycle")]
+    period: Annotated[Duration, Field(description="how long the first cycle takes")]
+    period_factor: Annotated[
+        Growth, Field(description="how much longer each cycle is: 1, or at least 1.001")
+    ] = 1.0
+    peak_factor: Annotated[
+        Factor, Field(description="what the start is multiplied by in each cycle")
+    ] = 1.0
+    cycles: Annotated[
+        Count | None, Field(description="how many cycles there are; null for no end")
+    ] = None
+
+    def expansion(self) -> Definition:
+        """Return the repeated cosine; if only the start shrinks, the sum of start's and end's."""
+        if self.peak_factor == 1:
+            return self._waves(self.start, self.end)
+        falling = self._waves(self.start, 0.0, self.peak_factor)
+        return falling if self.end == 0 else Sum(of=(falling, self._waves(0.0, self.end)))
+
+    def _waves(self, start: float, end: float, peak_factor: float = 1.0) -> Repeat:
+        if self.period.is_integer():
+            wave: Cosine | Stretch = Cosine(start=start, end=end, steps=int(self.period))
+        else:
+            wave = Stretch(of=Cosine(start=start, end=end, steps=1), ratio=self.period)
+        return Repeat(
+            of=wave,
+            every=self.period,
+            period_factor=self.period_factor,
+            peak_factor=peak_factor,
+            cycles=self.cycles,
+        )

@@ -1,0 +1,132 @@
+"""The combinator that starts a definition again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from functools import cached_property
+from math import ceil, inf, nextafter
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from rheostat.schedules import numeric
+from rheostat.schedules.definition import About, Bounds, Child, Definition, Floats, Followed, Places
+from rheostat.schedules.fields import MAX_STEP, Count, Duration, Factor, Growth
+from rheostat.schedules.validation import wrong
+
+if TYPE_CHECKING:
+    from rheostat.schedules.union import AnyDefinition
+
+_SLOWEST: Final = 1.001
+"""The least growth of periods: with less, too many cycles would fit on the axis."""
+_SCALE: Final = 2**100
+"""Cycles are laid out in integers of this fraction of a step, without rounding to speak of."""
+
+
+class Repeat(Definition):
+    """A definition that starts again and again, each time longer and higher if told so."""
+
+    about = About(
+        formula="peak_factor^i · of((t − start of cycle i)/period_factor^i), where cycle i is "
+        "every · period_factor^i long",
+        after="it has no end; after `cycles` cycles, the value at the end of the last one",
+        example={
+            "kind": "repeat",
+            "every": 1000,
+            "peak_factor": 0.5,
+            "of": {"kind": "cosine", "start": 0.1, "end": 0.0, "steps": 1000},
+        },
+        names={"fairseq": "cosine with lr_shrink", "ignite": "cycle_mult", "olmo_core": "WSDS"},
+    )
+    lengths = ("every",)
+    culprit = "peak_factor"
+
+    kind: Literal["repeat"] = "repeat"
+    of: Annotated[AnyDefinition, Field(description="the definition of one cycle")]
+    every: Annotated[Duration, Field(description="how long the first cycle takes")]
+    period_factor: Annotated[
+        Growth, Field(description="how much longer each cycle is: 1, or at least 1.001")
+    ] = 1.0
+    peak_factor: Annotated[Factor, Field(description="how much higher each cycle is")] = 1.0
+    cycles: Annotated[
+        Count | None, Field(description="how many cycles there are; null for no end")
+    ] = None
+
+    @model_validator(mode="after")
+    def _grows_or_not(self) -> Self:
+        if 1 < self.period_factor < _SLOWEST:
+            bound = f"1 or ≥ {_SLOWEST}"
+            raise wrong("period_factor", "is too close to 1", self.period_factor, bound)
+        return self
+
+    @cached_property
+    def _layout(self) -> tuple[Floats, Floats]:
+        """Where cycles start, and how many times as long as the first one they are."""
+        growth = Fraction(self.period_factor)
+        first = length = int(Fraction(self.every) * _SCALE)
+        start = 0
+        starts: list[float] = []
+        factors: list[float] = []
+        while start <= MAX_STEP * _SCALE and len(starts) < (self.cycles or inf):
+            starts.append(start / _SCALE)
+            factors.append(length / first)
+            start += length
+            length = length * growth.numerator // growth.denominator
+        return np.array([*starts, start / _SCALE]), np.array(factors)
+
+    def _cycle(self, t: Places) -> tuple[Places, Places]:
+        """Return the number of the cycle, and the place inside of it on the inner axis."""
+        last = MAX_STEP if self.cycles is None else self.cycles - 1
+        if self.period_factor != 1:
+            starts, factors = self._layout
+            number = np.searchsorted(starts[:-1], t, side="right") - 1
+            place = (t - starts[number]) / factors[number]
+        else:
+            every = int(self.every) if self.every.is_integer() else self.every
+            number = np.minimum(t // every, last)
+            place = t - number * every
+        ended = (number == last) & (place >= self.every)
+        if place.dtype == np.int64:
+            return number, np.where(ended, int(self.every), place)
+        return number, np.where(ended, self.every, np.clip(place, 0.0, nextafter(self.every, 0.0)))
+
+    def at(self, t: Places, followed: Followed | None = None) -> Floats:
+        """Return the cycle's value, times peak_factor to the number of cycles before."""
+        number, place = self._cycle(t)
+        values = self.of.at(place, followed)
+        if self.peak_factor == 1:
+            return values
+        return numeric.exponential(number, 1.0, self.peak_factor, 1.0) * values
+
+    def _window(self, start: float, stop: float) -> tuple[Places, Child]:
+        """Return the numbers of the first and last cycle, and what is used inside of them."""
+        number, place = self._cycle(np.array([start, min(stop, MAX_STEP)]))
+        first, last = place.tolist()
+        if number[0] != number[1]:
+            first, last = 0.0, max(last, nextafter(self.every, 0.0))
+        return number, Child("of", self.of, first, last)
+
+    def children(self, start: float = 0.0, stop: float = inf) -> Iterator[Child]:
+        """Yield the definition, with the places that are used."""
+        yield self._window(start, stop)[1]
+
+    def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
+        """Return the interval of one cycle, times the factors of the first and last one."""
+        number, child = self._window(start, stop)
+        inner = self.of.between(child.start, child.stop, followed)
+        if self.peak_factor == 1:
+            return inner
+        peaks = numeric.exponential(number, 1.0, self.peak_factor, 1.0)
+        highest = max(1.0, *peaks.tolist())
+        return inner.times(Bounds.around(*peaks.tolist()).widened().within(0.0, highest))
+
+    @property
+    def length(self) -> int | None:
+        """The end of the last cycle; None if there is no last one."""
+        if self.cycles is None:
+            return None
+        if self.period_factor == 1:
+            return ceil(self.cycles * Fraction(self.every))
+        return ceil(float(self._layout[0][-1]))

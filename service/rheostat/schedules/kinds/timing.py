@@ -1,0 +1,150 @@
+"""Combinators that change when things happen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import ceil, inf
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from rheostat.schedules import numeric
+from rheostat.schedules.definition import About, Bounds, Child, Definition, Floats, Followed, Places
+from rheostat.schedules.fields import Duration, Length, Positive
+from rheostat.schedules.numeric import Shape
+from rheostat.schedules.shapes import ShapeField, ShapePower, ShapeRatio
+
+if TYPE_CHECKING:
+    from rheostat.schedules.union import AnyDefinition
+
+Inner = Annotated["AnyDefinition", Field(description="the definition whose time is changed")]
+
+
+class Timed(Definition):
+    """A combinator that looks up another definition at a place of its own."""
+
+    of: Inner
+
+    def places(self, t: Places) -> Places:
+        """Return where the other definition is looked up; never falls as t grows."""
+        raise NotImplementedError
+
+    def at(self, t: Places, followed: Followed | None = None) -> Floats:
+        """Return the other definition's values at those places."""
+        return self.of.at(self.places(t), followed)
+
+    def children(self, start: float = 0.0, stop: float = inf) -> Iterator[Child]:
+        """Yield the definition, with the places that are looked up."""
+        first, last = (self.place(step) for step in (start, stop))
+        yield Child("of", self.of, first, last)
+
+    def place(self, step: float) -> float:
+        """Return where the other definition is looked up at one step."""
+        return inf if step == inf else float(self.places(np.array([step]))[0])
+
+    def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
+        """Return the other definition's interval."""
+        (child,) = self.children(start, stop)
+        return self.of.between(child.start, child.stop, followed)
+
+
+class Stretch(Timed):
+    """A definition that takes longer, or less long."""
+
+    about = About(
+        formula="of(t/ratio)",
+        after="what the definition inside holds there",
+        example={
+            "kind": "stretch",
+            "ratio": 1.5,
+            "of": {"kind": "cosine", "start": 0.1, "end": 0.0, "steps": 1000},
+        },
+        names={"composer": "scale_schedule_ratio"},
+    )
+
+    kind: Literal["stretch"] = "stretch"
+    ratio: Annotated[Positive, Field(description="how many times as long it takes")]
+
+    def places(self, t: Places) -> Places:
+        """Return t/ratio."""
+        return t / self.ratio
+
+    @property
+    def length(self) -> int | None:
+        """The inner length times the ratio, rounded up."""
+        inner = self.of.length
+        if inner is None:
+            return None
+        end = ceil(inner * self.ratio)
+        return end + (end / self.ratio < inner)
+
+
+class Warp(Timed):
+    """A definition whose time runs unevenly, along a shape."""
+
+    about = About(
+        formula="of(steps · (1 − c(t/steps)))",
+        after="the value of the definition inside at `steps`",
+        example={
+            "kind": "warp",
+            "steps": 1000,
+            "shape": "power",
+            "power": 1.5,
+            "of": {"kind": "cosine", "start": 0.1, "end": 0.0, "steps": 1000},
+        },
+        names={"timm": "k_decay"},
+    )
+    lengths = ("steps",)
+
+    kind: Literal["warp"] = "warp"
+    steps: Annotated[Length, Field(description="the length over which time is warped")]
+    shape: ShapeField = "power"
+    power: ShapePower = 1.0
+    ratio: ShapeRatio = 0.1
+
+    def places(self, t: Places) -> Places:
+        """Return steps·(1 − c(t/steps))."""
+        shape = Shape(self.shape, power=self.power, ratio=self.ratio)
+        return self.steps * numeric.weight(shape, np.minimum(t, self.steps), self.steps)[1]
+
+    def place(self, step: float) -> float:
+        """Return where the other definition is looked up at one step."""
+        return super().place(min(step, self.steps))
+
+    @property
+    def length(self) -> int:
+        """The `steps`."""
+        return self.steps
+
+
+class Staircase(Timed):
+    """A definition that is looked up only every so many steps, and holds in between."""
+
+    about = About(
+        formula="of(every · ⌊t/every⌋)",
+        after="what the definition inside holds there",
+        example={
+            "kind": "staircase",
+            "every": 100,
+            "of": {"kind": "linear", "start": 0.1, "end": 0.0, "steps": 1000},
+        },
+        names={
+            "deepspeed": "lr_range_test_staircase",
+            "torch": "a scheduler stepped once per epoch",
+        },
+    )
+    lengths = ("every",)
+
+    kind: Literal["staircase"] = "staircase"
+    every: Annotated[Duration, Field(description="how long each value holds")]
+
+    def places(self, t: Places) -> Places:
+        """Return every·⌊t/every⌋."""
+        return self.every * np.floor(t / self.every)
+
+    @property
+    def length(self) -> int | None:
+        """The first stair at or past the inner length."""
+        inner = self.of.length
+        return None if inner is None else ceil(ceil(inner / self.every) * self.every)
