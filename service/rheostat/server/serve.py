@@ -125,7 +125,7 @@ def _announce(settings: Settings, listener: socket.socket) -> None:
 
 def _config(settings: Settings) -> Config:
     return Config(
-        partial(_application, settings),
+        partial(_application, settings, os.getpid()),
         factory=True,
         loop="uvloop",
         http="httptools",
@@ -142,15 +142,15 @@ def _config(settings: Settings) -> Config:
     )
 
 
-def _application(settings: Settings) -> FastAPI:
-    if settings.workers > 1:
-        threading.Thread(target=_stop_with, args=(os.getppid(),), daemon=True).start()
+def _application(settings: Settings, supervisor: int) -> FastAPI:
+    if supervisor != os.getpid():
+        threading.Thread(target=_stop_with, args=(supervisor,), daemon=True).start()
     return create_app(settings)
 
 
-def _stop_with(parent: int) -> None:
+def _stop_with(supervisor: int) -> None:
     # A supervisor that was killed cannot stop its workers, and they hold its port.
-    while os.getppid() == parent:
+    while os.getppid() == supervisor:
         time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGTERM)
 
