@@ -71,7 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    store = Store(app.state.settings.database)
+    store = Store(app.state.settings.database, app.state.settings.limits)
     app.state.store = store
     app.state.library = StoredLibrary(store)
     app.state.curve_limiter = anyio.CapacityLimiter(CURVES_AT_ONCE)

@@ -105,7 +105,7 @@ def _bound(settings: Settings) -> Iterator[socket.socket]:
 
 def _migrate(settings: Settings) -> None:
     try:
-        store = Store(settings.database)
+        store = Store(settings.database, settings.limits)
         store.start()
         store.close()
     except Refused as error:

@@ -13,6 +13,8 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from rheostat.server.runs.limits import Limits
+
 Count = Annotated[int, Field(ge=1)]
 MIB = 1024 * 1024
 
@@ -61,10 +63,10 @@ class Settings(BaseSettings):
     max_picture_points: Annotated[int, Field(ge=1000)] = 20_000
     """Most points drawn in one picture; longer curves are thinned so that extremes stay."""
 
-    max_block: int = Field(65_536, ge=1)
+    max_block: int = Field(65_536, ge=1, le=65_536)
     """Most cells in one block that a run may ask for; a run's own default is 4,096."""
 
-    max_jump: int = Field(65_536, ge=1)
+    max_jump: int = Field(65_536, ge=1, le=65_536)
     """Most cells past the settled end that a run may let a read reach; its own default is 4,096."""
 
     max_parameters: Count = 256
@@ -94,6 +96,18 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(name.strip().lower() for name in value.split(",") if name.strip())
         return value
+
+    @property
+    def limits(self) -> Limits:
+        """What one run may ask for."""
+        return Limits(
+            block=self.max_block,
+            jump=self.max_jump,
+            parameters=self.max_parameters,
+            labels=self.max_labels,
+            pending=self.max_pending,
+            message=self.max_message_characters,
+        )
 
     @property
     def loopback(self) -> bool:

@@ -76,7 +76,7 @@ class Change(Wire):
     effective: Literal["next"] | Annotated[int, Field(ge=0, le=MAX_STEP)] = "next"
     """Step from which it holds; `next` is the first that no worker has been given."""
 
-    message: Annotated[str, Field(max_length=4096)] = ""
+    message: str = ""
     """Why."""
 
     expected_revision: Expected = None
@@ -184,7 +184,7 @@ async def cancel_revision(
     expected_revision: Annotated[
         int | None, Query(ge=1, le=2**31 - 1, description="Newest revision that was seen.")
     ] = None,
-    message: Annotated[str, Query(max_length=4096, description="Why.")] = "",
+    message: Annotated[str, Query(description="Why.")] = "",
 ) -> Response:
     """Take back a revision before it takes effect; the history keeps it and its cancellation."""
     why = Note(note.author, message)

@@ -114,10 +114,7 @@ async def read_value(
             "id": block.run_id,
             "generation": block.generation,
             "step": step,
-            "parameters": {
-                name: value
-                for name, value in zip(block.names, block.values[:, 0].tolist(), strict=True)
-            },
+            "parameters": dict(zip(block.names, block.values[:, 0].tolist(), strict=True)),
             "final": block.final[0],
             "revision": block.revisions[0][1],
         }

@@ -12,6 +12,7 @@ from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import Definition
 from rheostat.server.runs.grid import MAX_STEP, Grid
 from rheostat.server.runs.guards import Guard
+from rheostat.server.runs.limits import Limits, require_at_most
 from rheostat.server.runs.timeline import Timeline, Timelines
 from rheostat.server.runs.units import Units
 from rheostat.server.runs.validation import validate
@@ -40,7 +41,7 @@ class RunSpec(BaseModel):
     ]
     parameters: Annotated[
         dict[Parameter, Any],
-        Field(min_length=1, max_length=256, description="a definition for each parameter"),
+        Field(min_length=1, description="a definition for each parameter"),
     ]
     axis: Annotated[
         Literal["step", "samples", "tokens", "epoch"], Field(description="what the run counts")
@@ -61,7 +62,7 @@ class RunSpec(BaseModel):
     ] = Field(default_factory=dict)
     labels: Annotated[
         dict[Label, Annotated[str, Field(max_length=1024)]],
-        Field(max_length=64, description="free text, to find runs by"),
+        Field(description="free text, to find runs by"),
     ] = Field(default_factory=dict)
 
     @property
@@ -96,7 +97,7 @@ class RunSpec(BaseModel):
 SPEC = TypeAdapter(RunSpec)
 
 
-def parse_spec(body: Any, units: Units) -> RunSpec:
+def parse_spec(body: Any, units: Units, limits: Limits) -> RunSpec:
     """
     Return the specification with every definition validated and resolved.
 
@@ -107,7 +108,7 @@ def parse_spec(body: Any, units: Units) -> RunSpec:
 
     """
     spec = validate(SPEC, body, "")
-    _require_sound(spec)
+    _require_sound(spec, limits)
     reader = spec.units(units)
     definitions: Mapping[str, Definition] = {
         name: reader.parse(data, f"parameters.{name}") for name, data in spec.parameters.items()
@@ -118,7 +119,11 @@ def parse_spec(body: Any, units: Units) -> RunSpec:
     return spec
 
 
-def _require_sound(spec: RunSpec) -> None:
+def _require_sound(spec: RunSpec, limits: Limits) -> None:
+    require_at_most(limits.parameters, "parameters", spec.parameters, "parameters")
+    require_at_most(limits.labels, "labels", spec.labels, "labels")
+    require_at_most(limits.block, "max_block", spec.max_block, "cells")
+    require_at_most(limits.jump, "max_jump", spec.max_jump, "cells")
     if re.match(ID, spec.name):
         message = "the name looks like the id of a run, which a path could mistake it for"
         raise Invalid(message, errors=[FieldError("name", message, spec.name, "not an id")])

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 
 from rheostat.errors import UnknownRevision, UnknownRun, UnknownSchedule
 from rheostat.schedules import Definition, parse
+from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.lineage import Generation, Lineage
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.settling import Reign
@@ -48,8 +49,9 @@ def now() -> str:
 class Records:
     """What one transaction sees and changes of the runs."""
 
-    def __init__(self, connection: Connection, cache: TimelineCache) -> None:
+    def __init__(self, connection: Connection, limits: Limits, cache: TimelineCache) -> None:
         self.connection = connection
+        self.limits = limits
         self._cache = cache
 
     # the library

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from rheostat.errors import Unavailable
+from rheostat.server.runs.limits import Limits
 from rheostat.server.store.cache import BoundedCache
 from rheostat.server.store.database import Database
 from rheostat.server.store.migrate import migrate
@@ -31,8 +33,9 @@ class Store:
     of its own, which sees one state of the database throughout.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, limits: Limits) -> None:
         self._database = Database(url)
+        self._limits = limits
         self._writer = Writer(self._database)
         self._timelines: TimelineCache = BoundedCache(TIMELINE_BYTES)
 
@@ -49,7 +52,7 @@ class Store:
     async def write(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an operation that may write; return once its effect is durable."""
         future = self._writer.submit(
-            lambda connection: operation(Records(connection, self._timelines), *args, **kwargs)
+            lambda connection: operation(self._records(connection), *args, **kwargs)
         )
         return await asyncio.wrap_future(future)
 
@@ -58,12 +61,15 @@ class Store:
 
         def read() -> T:
             with self._database.read() as connection:
-                return operation(Records(connection, self._timelines), *args, **kwargs)
+                return operation(self._records(connection), *args, **kwargs)
 
         try:
             return await asyncio.to_thread(read)
         except OperationalError as error:
             raise Unavailable("the database is away; try again") from error
+
+    def _records(self, connection: Connection) -> Records:
+        return Records(connection, self._limits, self._timelines)
 
     async def ping(self) -> bool:
         """Say whether the database answers."""

@@ -16,7 +16,7 @@ from rheostat.server.store.records import Records, RunRecord, now
 
 def create(records: Records, body: Any, note: Note) -> dict[str, Any]:
     """Create a run; raise `NameTaken` if one of this name exists."""
-    spec = parse_spec(body, records.units())
+    spec = parse_spec(body, records.units(), records.limits)
     there = records.find_name(spec.name)
     if there is not None:
         raise NameTaken(f"there is a run {spec.name!r} already", id=there.id)
@@ -33,7 +33,7 @@ def ensure(records: Records, body: Any, note: Note) -> tuple[dict[str, Any], boo
         A run of this name was created with another body; ``differences`` lists where.
 
     """
-    spec = parse_spec(body, records.units())
+    spec = parse_spec(body, records.units(), records.limits)
     there = records.find_name(spec.name)
     if there is None:
         return _add(records, spec, body["parameters"], note), True

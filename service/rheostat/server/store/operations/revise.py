@@ -18,14 +18,12 @@ from rheostat.server.runs.changes import changes_to_json, parse_changes
 from rheostat.server.runs.edits import History
 from rheostat.server.runs.folding import fold
 from rheostat.server.runs.guards import violations
+from rheostat.server.runs.limits import require_at_most
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.timeline import Timelines
 from rheostat.server.store.operations.plan import horizon, sample
 from rheostat.server.store.operations.show import upcoming
 from rheostat.server.store.records import Records, RunRecord, now
-
-MOST_PENDING = 1000
-"""How many revisions of a run may wait for their steps."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +96,7 @@ def cancel(
 ) -> dict[str, Any]:
     """Take back a pending revision; the history keeps it, and the cancellation is one too."""
     run = records.find(ref, lock=True)
+    require_at_most(records.limits.message, "message", note.message, "characters")
     _require_revision(run, expected_revision)
     lineage = records.lineage(run.id)
     settled = lineage[run.generation].settled_until
@@ -134,11 +133,10 @@ def _fold(records: Records, run: RunRecord, wish: Wish) -> _Fold:
         raise Finished(f"the run is finished: its last step lies before {run.end}", end=run.end)
     _require_revision(run, wish.expected_revision)
     effective = _effective(run, wish.effective, settled)
+    require_at_most(records.limits.message, "message", wish.note.message, "characters")
     changes = parse_changes(wish.changes, run.spec.names, run.spec.units(records.units()))
     base, old = upcoming(records, run, lineage)
-    if len(old) >= MOST_PENDING:
-        message = f"the run has {len(old)} pending revisions, and no more may wait"
-        raise Invalid(message, errors=[FieldError("changes", message, None, f"{MOST_PENDING}")])
+    require_at_most(records.limits.pending - 1, "changes", old, "pending revisions before it")
     new = Revision(
         number=run.revision + 1,
         generation=run.generation,
