@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rheostat.schedules import Definition
+from rheostat.schedules.references import Lookup
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 """What a schedule, or a run, may be called."""
@@ -55,6 +56,9 @@ class Library(Protocol):
 
     async def get(self, name: str, version: int | None = None) -> Schedule:
         """Return a version, the newest by default; raise `UnknownSchedule` if there is none."""
+
+    async def look_up(self, read: Callable[[Lookup], Definition]) -> Definition:
+        """Return what ``read`` makes of the library; it raises `UnknownSchedule` as `get` does."""
 
     async def page(self, after: str, limit: int) -> Sequence[Entry]:
         """Return the newest versions of the first ``limit`` names that sort after ``after``."""

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import Header, Query
-from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -20,10 +19,10 @@ from rheostat.errors import (
     UnknownSchedule,
     UnsupportedMediaType,
 )
-from rheostat.schedules import Definition, evaluate, parse
+from rheostat.schedules import evaluate
 from rheostat.schedules.fields import MAX_STEP
 from rheostat.server.api import examples
-from rheostat.server.api.body import off_loop
+from rheostat.server.api.definitions import DefinitionBody, range_of, steps_of
 from rheostat.server.api.deps import (
     Author,
     Cursor,
@@ -32,10 +31,8 @@ from rheostat.server.api.deps import (
     ScheduleName,
     SettingsDep,
     Step,
-    Wire,
     router,
 )
-from rheostat.server.api.evaluate import FORMATS, DefinitionData, range_of, standalone, steps_of
 from rheostat.server.api.formats import Format, check_size, offers
 from rheostat.server.api.look import Look
 from rheostat.server.api.pages import cursor_of, place_of
@@ -70,19 +67,6 @@ EXAMPLE = {
 }
 
 
-class NewVersion(Wire):
-    """A definition to keep, and the lengths that its own lengths refer to."""
-
-    definition: DefinitionData
-    """The definition: see `/v1/kinds`."""
-
-    total: Annotated[int, Field(ge=1, le=MAX_STEP)] | None = None
-    """Length of a run in steps, for lengths such as ``"10%"`` and ``"rest"``."""
-
-    steps_per_epoch: Annotated[int, Field(ge=1, le=MAX_STEP)] | None = None
-    """Steps of an epoch, for lengths such as ``"3 epochs"``."""
-
-
 @schedules.put(
     "/v1/schedules/{name}",
     summary="Keep a definition under a name",
@@ -90,15 +74,14 @@ class NewVersion(Wire):
     responses={
         200: examples.document(EXAMPLE, description="The newest version has this definition."),
         201: examples.document(EXAMPLE, description="A new version."),
-        **refuses(
-            Malformed, PreconditionFailed, TooLarge, UnsupportedMediaType, Invalid, Unavailable
-        ),
+        **refuses(Malformed, UnknownSchedule, PreconditionFailed, TooLarge, UnsupportedMediaType),
+        **refuses(Invalid, Unavailable),
     },
     openapi_extra=examples.body(cosine={"definition": EXAMPLE["definition"]}),
 )
 async def put_schedule(
     name: ScheduleName,
-    new: NewVersion,
+    new: DefinitionBody,
     library: LibraryDep,
     request: Request,
     author: Author = None,
@@ -106,13 +89,7 @@ async def put_schedule(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Make a new version, unless the newest one already has this definition."""
-
-    def parsed() -> Definition:
-        return standalone(
-            parse(new.definition, total=new.total, steps_per_epoch=new.steps_per_epoch)
-        )
-
-    definition = await off_loop(request, parsed)
+    definition = await new.read(request, library)
     check = _precondition(if_match, if_none_match)
     entry, created = await library.put(name, definition, author, check)
     return _answer(Schedule(entry, definition), created=created)
@@ -185,7 +162,7 @@ async def get_values(
     library: LibraryDep,
     settings: SettingsDep,
     request: Request,
-    chosen: Annotated[Format, offers(*FORMATS)],
+    chosen: Annotated[Format, offers(*Format)],
     start: Annotated[int, Query(ge=0, le=MAX_STEP, description="First step.")] = 0,
     stop: Annotated[
         int | None,

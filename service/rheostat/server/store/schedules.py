@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 import orjson
@@ -10,6 +10,7 @@ from sqlalchemy import and_, delete, func, insert, select
 
 from rheostat.errors import UnknownSchedule
 from rheostat.schedules import Definition, parse
+from rheostat.schedules.references import Lookup
 from rheostat.server.library import Check, Entry, Schedule
 from rheostat.server.store.records import Records, now
 from rheostat.server.store.store import Store
@@ -33,6 +34,10 @@ class StoredLibrary:
     async def get(self, name: str, version: int | None = None) -> Schedule:
         """Return a version, the newest by default."""
         return await self._store.read(_get, name, version)
+
+    async def look_up(self, read: Callable[[Lookup], Definition]) -> Definition:
+        """Return what ``read`` makes of the library."""
+        return await self._store.read(lambda records: read(records.schedule))
 
     async def page(self, after: str, limit: int) -> Sequence[Entry]:
         """Return the newest versions of the first names that sort after ``after``."""
