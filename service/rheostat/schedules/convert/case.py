@@ -1,0 +1,104 @@
+"""What a converter is asked: a scheduler, the base value, and what surrounds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from rheostat.errors import FieldError, Invalid
+from rheostat.schedules.definition import Definition
+from rheostat.schedules.fields import MAX_STEP
+from rheostat.schedules.shown import shown
+
+STRICT = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+Function: TypeAlias = Any
+"""A parameter that takes a function: refused before a converter sees it, unless it is null."""
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Steps = Annotated[int, BeforeValidator(_whole), Field(ge=-MAX_STEP, le=MAX_STEP)]
+"""A number of steps; a whole float will do."""
+
+
+class Nested(BaseModel):
+    """A scheduler inside of another one's parameters."""
+
+    model_config = STRICT
+
+    name: str
+    params: dict[str, Any] = {}
+
+
+class Context(BaseModel):
+    """What surrounds a scheduler: what its library knows beside the scheduler's parameters."""
+
+    model_config = STRICT
+
+    total: Annotated[Steps | None, Field(description="the length of the training in steps")] = None
+    context: Annotated[
+        dict[str, Any] | None, Field(description="the state of Composer's trainer: its durations")
+    ] = None
+    lr_scale: Annotated[float | None, Field(description="timm's factor of the group")] = None
+    group: Annotated[int | str | None, Field(description="the parameter group")] = None
+    group_overrides: Annotated[
+        dict[str, Any] | None, Field(description="what Megatron's group sets for itself")
+    ] = None
+    optimizer_default_lr: Annotated[
+        float | None, Field(description="the optimizer's own default, if a group differs from it")
+    ] = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """A scheduler as its own library configures it, and the value that it starts from."""
+
+    library: str
+    name: str
+    base_value: float | None
+    hyperparameter: str
+    context: Context
+    convert: Callable[[Case, str, dict[str, Any]], Definition]
+    """What converts a scheduler of the library in this name, with these parameters."""
+    field: str = "params"
+    """The path of the parameters, for errors."""
+
+    @property
+    def base(self) -> float:
+        """The base value, which is required if it is asked for."""
+        if self.base_value is None:
+            message = f"is required: {self.name} starts from the optimizer's value"
+            raise refused(FieldError("base_value", message, None, "a finite number"))
+        return self.base_value
+
+    def wrong(self, parameter: str, message: str, value: Any, bound: str | None = None) -> Invalid:
+        """Return the error about a parameter, to be raised."""
+        path = f"{self.field}.{parameter}" if parameter else self.field
+        return refused(FieldError(path, message, shown(value), bound))
+
+    def nested(
+        self,
+        spec: Nested,
+        parameter: str,
+        *,
+        base_value: float | None = None,
+        library: str | None = None,
+    ) -> Definition:
+        """Return the definition of a scheduler that stands in a parameter of this one."""
+        inner = replace(
+            self,
+            library=library or self.library,
+            base_value=self.base_value if base_value is None else base_value,
+            field=f"{self.field}.{parameter}",
+        )
+        return self.convert(inner, spec.name, spec.params)
+
+
+def refused(*errors: FieldError) -> Invalid:
+    """Return the error for a scheduler that cannot be converted."""
+    return Invalid("The scheduler cannot be converted.", errors=errors)

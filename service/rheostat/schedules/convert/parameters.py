@@ -1,0 +1,79 @@
+"""Parameters, checked against the signature of their converter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from functools import cache
+from inspect import Parameter, signature
+from typing import Any, get_type_hints
+
+from pydantic import BaseModel, ValidationError, create_model
+
+from rheostat.errors import FieldError
+from rheostat.schedules.convert.case import STRICT, Case, refused
+from rheostat.schedules.convert.library import Converter, Scheduler
+from rheostat.schedules.shown import shown
+from rheostat.schedules.validation import field_errors
+
+_WAY_OUT = (
+    "is a function, which no definition can hold: tabulate it, as "
+    '{"kind": "table", "values": [its values at steps 0, 1, 2, …]}'
+)
+
+
+def checked(case: Case, scheduler: Scheduler, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that a converter is given, defaults left out; or raise Invalid."""
+    model = _model(scheduler.function)
+    if errors := [*_unknown(case, model, params), *_functions(case, params)]:
+        raise refused(*errors)
+    try:
+        arguments = model.model_validate(params)
+    except ValidationError as error:
+        raise refused(*field_errors(error, params, case.field)) from None
+    return {name: getattr(arguments, name) for name in arguments.model_fields_set}
+
+
+@cache
+def _model(function: Converter) -> type[BaseModel]:
+    """Return the model of the keyword parameters of a converter."""
+    hints = get_type_hints(function, include_extras=True)
+    fields: dict[str, Any] = {
+        name: (hints[name], ... if item.default is Parameter.empty else item.default)
+        for name, item in signature(function).parameters.items()
+        if item.kind is Parameter.KEYWORD_ONLY
+    }
+    return create_model(function.__name__, __config__=STRICT, **fields)
+
+
+def _unknown(case: Case, model: type[BaseModel], params: Mapping[str, Any]) -> list[FieldError]:
+    known = list(model.model_fields)
+    return [
+        FieldError(
+            f"{case.field}.{name[:100]}",
+            f"is not a parameter of {case.name}{meant(name, known)}",
+            shown(value),
+            f"one of {', '.join(known)}" if known else "no parameters",
+        )
+        for name, value in params.items()
+        if name not in model.model_fields
+    ]
+
+
+def _functions(case: Case, params: Mapping[str, Any]) -> list[FieldError]:
+    return [
+        FieldError(f"{case.field}.{name}", _WAY_OUT, shown(value), "no functions")
+        for name, value in params.items()
+        if any(map(_is_function, value if isinstance(value, list) else [value]))
+    ]
+
+
+def _is_function(value: Any) -> bool:
+    return callable(value) or (isinstance(value, Mapping) and set(value) == {"expr"})
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """Return a question after the name that was probably meant, or nothing."""
+    by_key = {item.lower(): item for item in known}
+    close = get_close_matches(name[:100].lower(), by_key, n=1)
+    return f"; did you mean {by_key[close[0]]}?" if close else ""

@@ -1,0 +1,121 @@
+"""The front door: from a library, a name and parameters to a definition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import isfinite
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from rheostat.errors import FieldError
+from rheostat.schedules.convert import libraries
+from rheostat.schedules.convert.case import Case, Context, refused
+from rheostat.schedules.convert.library import Library, Scheduler
+from rheostat.schedules.convert.parameters import checked, meant
+from rheostat.schedules.definition import Definition
+from rheostat.schedules.parse import parse
+from rheostat.schedules.shown import shown
+from rheostat.schedules.validation import field_errors
+
+_RECORD: Final = frozenset(
+    {"id", "version", "driver", "note", "source", "result_dtype", "lr_dtype", "steps", "values"}
+)
+"""Fields of a record of a scheduler's values that say how it was made: they change nothing."""
+
+
+def convert(
+    library: str,
+    name: str,
+    params: Mapping[str, Any],
+    base_value: float | None = None,
+    *,
+    hyperparameter: str = "lr",
+    **context: Any,
+) -> Definition:
+    """
+    Return the definition that gives the values of another library's scheduler.
+
+    ``library`` is its import name or package name, ``params`` what its constructor is given, with
+    nested schedulers as ``{"name", "params"}``. ``base_value`` is the value that the optimizer
+    starts from, for libraries that take it from there; ``hyperparameter`` the field that is
+    wanted of schedulers that set several. ``context`` is what else the library knows, by the
+    names of `Context`: ``total``, ``lr_scale``, ``group`` …
+
+    Raises:
+        Invalid: if anything is unknown, wrong, refused by the library itself, or has no
+            definition, as functions and what reacts to metrics.
+
+    """
+    if "metrics" in context:
+        message = "drive this scheduler: its values are no function of the step"
+        raise refused(FieldError("metrics", message, shown(context["metrics"]), "none"))
+    surroundings = {key: value for key, value in context.items() if key not in _RECORD}
+    case = Case(
+        library=library,
+        name=name,
+        base_value=_base(base_value),
+        hyperparameter=hyperparameter,
+        context=_context(surroundings),
+        convert=_convert,
+    )
+    return parse(_convert(case, name, dict(params)).to_json())
+
+
+def _convert(case: Case, name: str, params: dict[str, Any]) -> Definition:
+    case = replace(case, name=name)
+    scheduler = _scheduler(case, _library(case))
+    arguments = checked(case, scheduler, params)
+    try:
+        return scheduler.function(case, **arguments)
+    except ValidationError as error:
+        found = field_errors(error, None, "")
+        raise refused(*(_inside(case, error.title, item) for item in found)) from None
+    except ArithmeticError as error:
+        raise case.wrong("", f"give no finite values ({error})", params) from None
+
+
+def _inside(case: Case, kind: str, error: FieldError) -> FieldError:
+    message = f"would become the kind {kind.lower()}, whose {error.field} {error.message}"
+    return replace(error, field=case.field, message=message)
+
+
+def _library(case: Case) -> Library:
+    library = libraries.find(case.library)
+    if library is None:
+        known = list(libraries.NAMES)
+        message = f"is not a library that can be converted{meant(case.library, known)}"
+        bound = f"one of {', '.join(known)}"
+        raise refused(FieldError("library", message, shown(case.library), bound))
+    return library
+
+
+def _scheduler(case: Case, library: Library) -> Scheduler:
+    scheduler = library.find(case.name)
+    if scheduler is None:
+        known = list(library.names())
+        message = f"is not a scheduler of {library.name}{meant(case.name, known)}"
+        path = case.field.removesuffix("params") + "name"
+        raise refused(FieldError(path, message, shown(case.name), f"one of {', '.join(known)}"))
+    allowed = scheduler.hyperparameters
+    if allowed is not None and case.hyperparameter not in allowed:
+        bound = f"one of {', '.join(allowed)}"
+        message = f"is not set by {case.name}"
+        raise refused(FieldError("hyperparameter", message, shown(case.hyperparameter), bound))
+    return scheduler
+
+
+def _base(value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
+        raise refused(FieldError("base_value", "must be a finite number", shown(value), "finite"))
+    return float(value)
+
+
+def _context(fields: dict[str, Any]) -> Context:
+    try:
+        return Context.model_validate(fields)
+    except ValidationError as error:
+        raise refused(*field_errors(error, fields, "")) from None
