@@ -92,7 +92,13 @@ class Definition(BaseModel):
     """
 
     model_config = ConfigDict(
-        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, validate_default=True
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        json_schema_extra=lambda schema: schema.update(
+            required=["kind", *schema.get("required", ())]
+        ),
     )
 
     about: ClassVar[About]

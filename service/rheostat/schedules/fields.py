@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 MAX_STEP: Final = 2**53 - 1
 """The largest coordinate: every integer up to it is a float64 of its own."""
+LENGTH_TEXT: Final = r"^(\d{1,30}(\.\d{1,30})? ?(%|epochs?|[kKMGBT])|rest)$"
+"""The other ways to write a length, such as ``"10%"``, ``"3 epochs"``, ``"4.3T"``, ``"rest"``."""
 
 
 def _whole(value: Any) -> Any:
@@ -17,8 +19,13 @@ def _whole(value: Any) -> Any:
     return value
 
 
+def _or_text(**schema: Any) -> WithJsonSchema:
+    """Tell that a number of steps may be written as text, which is resolved before validation."""
+    text = {"type": "string", "pattern": LENGTH_TEXT}
+    return WithJsonSchema({"anyOf": [schema, text], "unit": "steps"}, mode="validation")
+
+
 _VALUE: Final = {"unit": "value"}
-_STEPS: Final = {"unit": "steps"}
 _NONE: Final = {"unit": "none"}
 
 Value = Annotated[float, Field(json_schema_extra=_VALUE)]
@@ -33,18 +40,37 @@ Growth = Annotated[float, Field(ge=1, json_schema_extra=_NONE)]
 """What lengths are multiplied by: at least one."""
 Fraction = Annotated[float, Field(gt=0, lt=1, json_schema_extra=_NONE)]
 """A number between 0 and 1, both excluded."""
-Place = Annotated[float, Field(ge=0, le=MAX_STEP, json_schema_extra=_STEPS)]
+Share = Annotated[float, Field(gt=0, le=1, json_schema_extra=_NONE)]
+"""A number above 0 and up to 1."""
+Count = Annotated[int, Field(ge=1, le=MAX_STEP, json_schema_extra=_NONE), BeforeValidator(_whole)]
+"""How many times something happens."""
+
+Place = Annotated[
+    float,
+    Field(ge=0, le=MAX_STEP),
+    _or_text(type="number", minimum=0, maximum=MAX_STEP),
+]
 """A place on the axis, which may lie between two steps."""
-Duration = Annotated[float, Field(gt=0, le=MAX_STEP, json_schema_extra=_STEPS)]
+Duration = Annotated[
+    float,
+    Field(gt=0, le=MAX_STEP),
+    _or_text(type="number", exclusiveMinimum=0, maximum=MAX_STEP),
+]
 """A length that need not be a whole number of steps."""
-Length = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MAX_STEP, json_schema_extra=_STEPS)]
+Length = Annotated[
+    int,
+    Field(ge=1, le=MAX_STEP),
+    BeforeValidator(_whole),
+    _or_text(type="integer", minimum=1, maximum=MAX_STEP),
+]
 """A number of steps, at least one."""
 LengthOrZero = Annotated[
-    int, BeforeValidator(_whole), Field(ge=0, le=MAX_STEP, json_schema_extra=_STEPS)
+    int,
+    Field(ge=0, le=MAX_STEP),
+    BeforeValidator(_whole),
+    _or_text(type="integer", minimum=0, maximum=MAX_STEP),
 ]
 """A number of steps that may be none."""
-Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MAX_STEP, json_schema_extra=_NONE)]
-"""How many times something happens."""
 
 Start = Annotated[Value, Field(description="the value at step 0")]
 End = Annotated[Value, Field(description="the value from the end on")]

@@ -125,6 +125,8 @@ def _part(
         length = _exact(part["steps"], window.since(start), f"{path}.steps", after)
         end = None if length is None else start + length
         out["steps"] = _steps(part["steps"], start, end)
+    if "from" in part:
+        out["from"] = _place(part["from"], Window(window.clock), f"{path}.from")
     inner = replace(window, start=start, end=window.end if end is None else end)
     if "schedule" in part:
         out["schedule"] = resolve(part["schedule"], inner, f"{path}.schedule")

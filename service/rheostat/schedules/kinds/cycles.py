@@ -16,6 +16,7 @@ from rheostat.schedules.fields import (
     Fraction,
     Growth,
     Length,
+    Share,
     Start,
     Value,
 )
@@ -80,8 +81,8 @@ class Cyclic(Preset):
     """Up and down between two values for ever, with an amplitude that may shrink."""
 
     about = About(
-        formula="low + (high − low) · w(t) · a(t): w rises from 0 to 1 in `up` steps, falls in `down`; "
-        "a is 1 (`constant`), 2^−cycle (`halving`) or gamma^t (`exponential`)",
+        formula="low + (high − low) · w(t) · a(t): w rises from 0 to 1 in `up` steps, falls in "
+        "`down`; a is 1 (`constant`), 2^−cycle (`halving`) or gamma^t (`exponential`)",
         after="it has no end",
         example={"kind": "cyclic", "low": 0.01, "high": 0.1, "up": 2000, "down": 2000},
         names={
@@ -104,13 +105,7 @@ class Cyclic(Preset):
         Field(description="whether high − low stays, halves with each cycle, or falls by gamma^t"),
     ] = "constant"
     gamma: Annotated[
-        float,
-        Field(
-            gt=0,
-            le=1,
-            json_schema_extra={"unit": "none"},
-            description="the factor of each step of the exponential amplitude",
-        ),
+        Share, Field(description="the factor of each step of the exponential amplitude")
     ] = 1.0
 
     def expansion(self) -> Definition:
@@ -135,8 +130,8 @@ class CosineRestarts(Preset):
     """A cosine that starts again and again, each time longer and lower if told so."""
 
     about = About(
-        formula="end + (start · peak_factor^i − end) · (1 + cos(π · x))/2, x how far cycle i is, which is "
-        "period · period_factor^i long",
+        formula="end + (start · peak_factor^i − end) · (1 + cos(π · x))/2, x how far cycle i is, "
+        "which is period · period_factor^i long",
         after="it has no end; after `cycles` cycles, `end`",
         example={
             "kind": "cosine_restarts",

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from rheostat.schedules.definition import About, Bounds, Floats, Followed, Places
-from rheostat.schedules.fields import Positive
+from rheostat.schedules.fields import Positive, Share
 from rheostat.schedules.kinds.pointwise import Unary
 from rheostat.schedules.normal import half_mass, quantile
 from rheostat.schedules.splitmix import uniform
@@ -19,7 +19,7 @@ class Noise(Unary):
     """A definition times one plus noise: a function of seed and step, the same bits everywhere."""
 
     about = About(
-        formula="of(t) · (1 + n(t)), with n from output ⌊t⌋ of SplitMix64(seed): uniform in ±amplitude, "
+        formula="of(t) · (1 + n(t)), n from output ⌊t⌋ of SplitMix64(seed): uniform in ±amplitude, "
         "or normal with deviation `std`, cut off at ±amplitude",
         after="what the definitions inside hold there",
         example={
@@ -36,15 +36,7 @@ class Noise(Unary):
         int,
         Field(ge=0, lt=2**63, json_schema_extra={"unit": "none"}, description="which noise it is"),
     ]
-    amplitude: Annotated[
-        float,
-        Field(
-            gt=0,
-            le=1,
-            json_schema_extra={"unit": "none"},
-            description="the greatest noise, relative to the value",
-        ),
-    ]
+    amplitude: Annotated[Share, Field(description="the greatest noise, relative to the value")]
     distribution: Annotated[
         Literal["uniform", "normal"], Field(description="how the noise is spread")
     ] = "uniform"

@@ -81,8 +81,8 @@ class Piecewise(Definition):
     """Values at given points, and what lies between them."""
 
     about = About(
-        formula="the value of the last point at or before t (`previous`), or what lies between it and "
-        "the next one: a line, half a cosine wave, or a^(1 − y) · b^y (`geometric`)",
+        formula="the value of the last point at or before t (`previous`), or what lies between it "
+        "and the next one: a line, half a cosine wave, or a^(1 − y) · b^y (`geometric`)",
         after="the last point's value; before the first point, its value",
         example={"kind": "piecewise", "points": [[0, 0.0], [5, 0.4], [24, 0.0]]},
         names={

@@ -143,8 +143,8 @@ class Wsd(Preset):
     """Warm-up, stable, decay: up to the peak, along it, and down."""
 
     about = About(
-        formula="warmup_start + (peak − warmup_start) · t/warmup, then peak for `stable` steps, then "
-        "end + (peak − end) · c(y), y from 0 to 1 in `decay` steps",
+        formula="warmup_start + (peak − warmup_start) · t/warmup, then peak for `stable` steps, "
+        "then end + (peak − end) · c(y), y from 0 to 1 in `decay` steps",
         after=(
             "`end`; while `stable` is null, the peak holds for ever and the decay has no place yet"
         ),

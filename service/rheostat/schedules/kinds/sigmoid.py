@@ -23,7 +23,7 @@ class Sigmoid(Definition):
         example={"kind": "sigmoid", "start": 0.1, "end": 0.001, "center": 700, "width": 50},
         names={"caffe": "sigmoid", "timm": "TanhLRScheduler"},
     )
-    lengths = ("center",)
+    lengths = ("center", "width")
 
     kind: Literal["sigmoid"] = "sigmoid"
     start: Annotated[Value, Field(description="what the value comes from, long before the center")]
