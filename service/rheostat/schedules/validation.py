@@ -46,7 +46,7 @@ def _unknown_tag(item: ErrorDetails, path: str) -> FieldError:
     bound = f"one of {known}" if known else "required"
     value = item["input"].get(tag) if isinstance(item["input"], dict) else None
     message = f"must be {bound}" if known else "is required"
-    return FieldError(f"{path}.{tag}", message, shown(value), bound)
+    return FieldError(f"{path}.{tag}".removeprefix("."), message, shown(value), bound)
 
 
 def _path(loc: tuple[int | str, ...], data: Any) -> str:
@@ -57,6 +57,8 @@ def _path(loc: tuple[int | str, ...], data: Any) -> str:
             arrived = False
             continue
         arrived = True
+        if step == "[key]":  # the error is about the name that the path already ends with
+            continue
         path += f"[{step}]" if isinstance(step, int) else f".{step[:100]}"
         try:
             here = here[step]

@@ -16,6 +16,7 @@ from pydantic import Field, TypeAdapter
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import Definition
+from rheostat.schedules.shown import shown
 from rheostat.server.runs.edits import Edit, Hold, Place, Ramp, Revert, Rewarm, Scale, Set
 from rheostat.server.runs.timeline import Timeline
 from rheostat.server.runs.units import Units
@@ -63,7 +64,7 @@ def parse_changes(data: Any, parameters: Collection[str], units: Units) -> Chang
 
     """
     if not isinstance(data, Mapping) or not data:
-        raise _refuse("changes", "changes must name at least one parameter", data)
+        raise _refuse("changes", "must name at least one parameter", shown(data), "≥ 1 parameters")
     unknown = [name for name in data if name not in parameters]
     if unknown:
         message = f"the run has no parameter {unknown[0]!r}"
@@ -80,14 +81,14 @@ def _parse_list(data: Any, field: str, units: Units) -> tuple[Change, ...]:
     if not isinstance(data, list):
         return (_parse(data, field, units),)
     if not data:
-        raise _refuse(field, f"{field} must hold at least one change", data)
+        raise _refuse(field, "must hold at least one change", data, "≥ 1 changes")
     return tuple(_parse(item, f"{field}[{index}]", units) for index, item in enumerate(data))
 
 
 def _parse(data: Any, field: str, units: Units) -> Change:
     if not isinstance(data, Mapping) or ("edit" in data) == ("kind" in data):
-        message = f'{field} must be an object with either "edit" or "kind"'
-        raise _refuse(field, message, data)
+        bound = 'an object with either "edit" or "kind"'
+        raise _refuse(field, f"must be {bound}", shown(data), bound)
     if "edit" in data:
         return validate(EDITS, data, field)
     rest = {key: value for key, value in data.items() if key != "clock"}
@@ -100,7 +101,7 @@ def _clock(data: Mapping[str, Any], definition: Definition, field: str) -> Clock
     if clock in CLOCKS:
         return cast("Clock", clock)
     bound = '"run" (counts from step 0) or "change" (counts from the effective step)'
-    message = f"{field}.clock must say what the definition counts from: {bound}"
+    message = f"must say what the definition counts from: {bound}"
     raise _refuse(f"{field}.clock", message, clock, bound)
 
 
@@ -108,5 +109,5 @@ def _to_json(change: Change) -> dict[str, Any]:
     return change.to_json() if isinstance(change, Replacement) else change.model_dump(mode="json")
 
 
-def _refuse(field: str, message: str, value: Any, bound: str | None = None) -> Invalid:
-    return Invalid(message, errors=[FieldError(field, message, value, bound)])
+def _refuse(field: str, message: str, value: Any, bound: str) -> Invalid:
+    return Invalid("The change is refused.", errors=[FieldError(field, message, value, bound)])

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from rheostat.errors import FieldError, GuardViolated
 from rheostat.schedules import Bounds
+from rheostat.schedules.validation import wrong
 from rheostat.server.runs.timeline import Timelines
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -30,7 +30,7 @@ class Guard(BaseModel):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise PydanticCustomError("less_than_equal", "min must not be above max")
+            raise wrong("min", "must not be above max", self.min, f"≤ {self.max!r}")
         return self
 
 

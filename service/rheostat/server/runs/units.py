@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from rheostat.schedules import Definition, parse
-
-Lookup = Callable[[str, int | None], Definition]
-"""Finds a schedule of the library by name and version (None: the newest)."""
+from rheostat.schedules.references import Lookup
 
 
 @dataclass(frozen=True)
@@ -27,4 +24,5 @@ class Units:
             total=self.total,
             steps_per_epoch=self.steps_per_epoch,
             field=field,
+            lookup=self.lookup,
         )

@@ -1,0 +1,77 @@
+"""Guards: which changes they stop."""
+
+from typing import Any
+
+import pytest
+
+from rheostat.server.runs.guards import Guard, violations
+from rheostat.server.runs.timeline import Piece, Timeline, Timelines
+from rheostat.server.runs.units import Units
+
+UNITS = Units()
+
+
+def piece(start: int, definition: Any) -> Piece:
+    """Return a piece that counts from its own start."""
+    return Piece(start, start, UNITS.parse(definition, "x"), 1)
+
+
+def constant(start: int, value: float) -> Piece:
+    """Return a piece of one value."""
+    return piece(start, {"kind": "constant", "value": value})
+
+
+def follower(scale: float) -> Timeline:
+    """Return the timeline of a parameter that follows x."""
+    return Timeline((piece(0, {"kind": "follow", "parameter": "x", "scale": scale}),))
+
+
+def broken(guards: dict[str, Guard], *pieces: Piece, step: int = 10) -> list[str]:
+    """Return what is said when the pieces replace a constant 1 from ``step`` on."""
+    before = Timelines({"x": Timeline((constant(0, 1.0),)), "y": follower(0.1)})
+    after = before.replaced({"x": Timeline(pieces)})
+    return [error.message for error in violations(guards, before, after, step)]
+
+
+def test_values_within_the_bounds_pass() -> None:
+    """Both bounds are allowed themselves."""
+    assert broken({"x": Guard(min=0.5, max=2.0)}, constant(10, 0.5), constant(20, 2.0)) == []
+
+
+def test_a_value_outside_the_bounds_is_found_at_any_later_step() -> None:
+    """Bounds hold for the whole future, not only for the effective step."""
+    line = piece(10, {"kind": "linear", "start": 1, "end": 0, "steps": 10**9})
+    (message,) = broken({"x": Guard(min=0.5)}, line)
+    assert "fall to 0.0, below its guard of 0.5" in message
+
+
+def test_only_the_part_of_a_curve_that_is_used_counts() -> None:
+    """A line to 0 that is cut off halfway by the next piece never falls below one half."""
+    line = piece(10, {"kind": "linear", "start": 1, "end": 0, "steps": 100})
+    assert broken({"x": Guard(min=0.45)}, line, constant(60, 1.0)) == []
+
+
+def test_a_jump_at_the_effective_step_is_found() -> None:
+    """From 1 to 5 is more than four times."""
+    (message,) = broken({"x": Guard(max_ratio=4)}, constant(10, 5.0))
+    assert "jump from 1.0 to 5.0 at step 10" in message
+
+
+def test_a_jump_at_a_later_boundary_is_found() -> None:
+    """The end of a hold is a boundary too."""
+    (message,) = broken({"x": Guard(max_ratio=4)}, constant(10, 0.5), constant(30, 4.0))
+    assert "jump from 0.5 to 4.0 at step 30" in message
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0])
+def test_jumps_to_zero_and_across_it_have_no_ratio(value: float) -> None:
+    """No finite ratio allows them."""
+    assert len(broken({"x": Guard(max_ratio=1e300)}, constant(10, value))) == 1
+
+
+def test_guards_see_through_follow() -> None:
+    """A parameter that follows another one breaks its own guards with it."""
+    guards = {"y": Guard(max=0.3, max_ratio=4)}
+    outside, jump = broken(guards, constant(10, 2.0), constant(20, 9.0))
+    assert "rise to 0.9" in outside
+    assert "at step 20" in jump

@@ -1,0 +1,99 @@
+"""Settling: which reads settle a run, and up to where."""
+
+import numpy as np
+import pytest
+
+from rheostat.errors import Finished, Invalid, StaleGeneration, StepJump
+from rheostat.server.runs.grid import MAX_STEP
+from rheostat.server.runs.lineage import Generation, Lineage
+from rheostat.server.runs.settling import Ask, Segment, holes, join_up, settled_end
+from rheostat.server.runs.spec import RunSpec
+
+SPEC = RunSpec(
+    name="r",
+    parameters={"lr": {"kind": "constant", "value": 1.0}},
+    resolution=10,
+    max_block=8,
+    max_jump=8,
+)
+TREE = Lineage([Generation(1, None, 0, 500), Generation(2, 1, 200, 300)])
+
+
+def settled(ask: Ask, end: int | None = None) -> int | None:
+    """Return what a read settles in generation 2 of the tree."""
+    return settled_end(SPEC, 2, end, TREE, ask)
+
+
+def test_a_read_past_the_settled_end_settles_up_to_its_own_end() -> None:
+    """The settled end is the end of the last cell that was handed out."""
+    assert settled(Ask(2, 290, 3)) == 320
+
+
+def test_a_read_below_the_settled_end_settles_nothing() -> None:
+    """What is settled is answered in any generation, also one that was left."""
+    assert settled(Ask(2, 220, 8)) is None
+    assert settled(Ask(1, 420, 8)) is None
+
+
+def test_an_old_generation_settles_nothing_new() -> None:
+    """P6: a fenced worker is refused, and told where the rewind went."""
+    with pytest.raises(StaleGeneration) as refusal:
+        settled(Ask(1, 490, 2))
+    assert {"generation": 2, "rewound_to": 200} == refusal.value.members
+
+
+def test_a_read_may_reach_max_jump_past_the_settled_end_and_no_further() -> None:
+    """Eight cells of ten steps past 300 end at 380."""
+    assert settled(Ask(2, 300, 8)) == 380
+    with pytest.raises(StepJump) as refusal:
+        settled(Ask(2, 310, 8))
+    assert {"settled_until": 300, "max_jump": 8} == refusal.value.members
+
+
+def test_a_resuming_read_may_start_far_ahead() -> None:
+    """``resume`` waives the distance to the start of the read."""
+    assert settled(Ask(2, 9000, 8, resume=True)) == 9080
+
+
+def test_a_finished_run_settles_up_to_its_end() -> None:
+    """A lagging rank reads what is left; a read past the end learns where it is."""
+    assert settled(Ask(2, 300, 4), end=340) == 340
+    with pytest.raises(Finished) as refusal:
+        settled(Ask(2, 300, 5), end=340)
+    assert refusal.value.members == {"end": 340}
+
+
+@pytest.mark.parametrize(
+    ("start", "count", "field"),
+    [
+        (5, 1, "start"),
+        (-10, 1, "start"),
+        (0, 0, "count"),
+        (0, 9, "count"),
+        (MAX_STEP - MAX_STEP % 10, 2, "count"),
+        (MAX_STEP + 9, 1, "start"),
+    ],
+)
+def test_blocks_off_the_grid_are_refused(start: int, count: int, field: str) -> None:
+    """P10: a start within a cell, an empty or oversized block, and the end of the axis."""
+    with pytest.raises(Invalid) as refusal:
+        settled(Ask(2, start, count, resume=True))
+    assert field == refusal.value.errors[0].field
+
+
+def segment(start: int, stop: int) -> Segment:
+    """Return a segment of one parameter whose values are its steps."""
+    return Segment(start, stop, np.arange(start, stop, 10, dtype=np.float64).reshape(1, -1))
+
+
+def test_holes_are_what_no_segment_covers() -> None:
+    """Segments in any order, also beyond both ends of the span."""
+    assert holes(100, 200, [segment(150, 160), segment(80, 110)]) == [(110, 150), (160, 200)]
+    assert holes(100, 200, []) == [(100, 200)]
+    assert holes(100, 200, [segment(90, 300)]) == []
+
+
+def test_segments_join_up_in_the_order_of_their_steps() -> None:
+    """The values stand in the order of the steps, whatever the order of the segments."""
+    joined = join_up([segment(20, 40), segment(0, 20)])
+    assert joined.tolist() == [[0.0, 10.0, 20.0, 30.0]]

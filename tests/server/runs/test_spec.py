@@ -1,0 +1,75 @@
+"""Specifications of runs: what a run can be created with."""
+
+from typing import Any
+
+import pytest
+
+from rheostat.errors import Invalid
+from rheostat.server.runs.limits import Limits
+from rheostat.server.runs.spec import parse_spec
+from rheostat.server.runs.units import Units
+
+CONSTANT = {"kind": "constant", "value": 1}
+BODY: dict[str, Any] = {"name": "gpt-7b", "parameters": {"lr": CONSTANT}}
+LIMITS = Limits(block=512, jump=256, parameters=3, labels=1, pending=4, message=5)
+
+
+def test_lengths_are_resolved_by_the_runs_own_total() -> None:
+    """Ten percent of a total of 5,000 are 500 steps."""
+    decay = {"kind": "linear", "start": 1, "end": 0, "steps": "10%"}
+    body = {**BODY, "parameters": {"lr": decay}, "total": 5000, "max_block": 8, "max_jump": 8}
+    spec = parse_spec(body, Units(), LIMITS)
+    assert spec.parameters["lr"]["steps"] == 500
+
+
+def test_schedules_are_inlined() -> None:
+    """What is stored does not depend on the library any more."""
+    found = Units().parse({"kind": "constant", "value": 3}, "x")
+    units = Units(lookup=lambda name, version: {("s", 2): found}[name, version])
+    reference = {"kind": "schedule", "name": "s", "version": 2}
+    body = {**BODY, "parameters": {"lr": reference}, "max_block": 8, "max_jump": 8}
+    assert parse_spec(body, units, LIMITS).parameters["lr"] == found.to_json()
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"name": ""}, "name"),
+        ({"name": ".hidden"}, "name"),
+        ({"name": "a b"}, "name"),
+        ({"name": "x" * 129}, "name"),
+        ({"name": "run_0123456789abcdef0123456789"}, "name"),
+        ({"name": None}, "name"),
+        ({"parameters": {}}, "parameters"),
+        ({"parameters": {"LR": CONSTANT}}, "parameters.LR"),
+        ({"parameters": {"lr/": CONSTANT}}, "parameters.lr/"),
+        (
+            {"parameters": {"a": CONSTANT, "b": CONSTANT, "c": CONSTANT, "d": CONSTANT}},
+            "parameters",
+        ),
+        ({"parameters": {"lr": {"kind": "constant"}}}, "parameters.lr.value"),
+        ({"parameters": {"lr": {"kind": "follow", "parameter": "x"}}}, "parameters.lr"),
+        ({"parameters": {"lr": {"kind": "follow", "parameter": "lr"}}}, "parameters.lr"),
+        ({"axis": "minutes"}, "axis"),
+        ({"resolution": 0}, "resolution"),
+        ({"resolution": 1.5}, "resolution"),
+        ({"total": -1}, "total"),
+        ({"total": True}, "total"),
+        ({"steps_per_epoch": 0}, "steps_per_epoch"),
+        ({"max_block": 0}, "max_block"),
+        ({"max_block": 513}, "max_block"),
+        ({"max_jump": 257}, "max_jump"),
+        ({"guards": {"wd": {"min": 0}}}, "guards.wd"),
+        ({"guards": {"lr": {"min": 2, "max": 1}}}, "guards.lr.min"),
+        ({"guards": {"lr": {"max_ratio": 0.5}}}, "guards.lr.max_ratio"),
+        ({"labels": {"a": "1", "b": "2"}}, "labels"),
+        ({"labels": {"a": 1}}, "labels.a"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_wrong_specifications_name_the_field(change: dict[str, Any], field: str) -> None:
+    """P10: what is wrong is named by its path."""
+    body = {**BODY, "max_block": 8, "max_jump": 8, **change}
+    with pytest.raises(Invalid) as refusal:
+        parse_spec(body, Units(), LIMITS)
+    assert field in [error.field for error in refusal.value.errors]
