@@ -8,7 +8,7 @@ import sys
 def main() -> None:
     """Run the command line; without the extra `server`, say how to get it."""
     try:
-        from rheostat.cli.app import app  # noqa: PLC0415
+        from rheostat.cli.app import app
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "rheostat":
             raise

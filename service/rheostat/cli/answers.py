@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import getpass
 import inspect
 import json
+import socket
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import wraps
 from inspect import Parameter
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
+
+import typer
 
 from rheostat.cli import options
 from rheostat.cli.failures import reported
@@ -18,19 +23,39 @@ from rheostat.errors import RheostatError
 
 Command = Callable[..., Any]
 
-_JSON = Parameter("as_json", Parameter.KEYWORD_ONLY, default=False, annotation=options.AsJson)
+TIMEOUT, RETRIES = 30.0, 2
+"""Seconds that a command waits for an answer, and how often it asks again where that is safe."""
+
+
+def default_author() -> str:
+    """Return who works at this terminal, as user@host."""
+    user = "unknown"
+    with suppress(OSError, KeyError):
+        user = getpass.getuser()
+    return f"{user}@{socket.gethostname()}"
+
+
+def _option(name: str, default: Any, annotation: Any) -> Parameter:
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+_JSON = _option("as_json", False, options.AsJson)
+_SERVER = _option("server", options.DEFAULT_URL, options.Server)
+_TOKEN = _option("token", None, options.Token)
+_AUTHOR = _option("author", default_author, options.Author)
 
 
 class Answer:
     """One JSON document, and the function that draws it (with ``how``) for people."""
 
-    def __init__(self, document: Any, draw: Callable[..., None], **how: Any) -> None:
-        self.document = document
-        self._draw = draw
-        self._how = how
+    def __init__(
+        self, document: Any, draw: Callable[..., None], *, code: int = 0, **how: Any
+    ) -> None:
+        self.document, self.code = document, code
+        self._draw, self._how = draw, how
 
     def give(self, *, as_json: bool) -> None:
-        """Print the document, or draw it."""
+        """Print the document, or draw it; ``code`` is the command's exit code."""
         if as_json:
             print(json.dumps(self.document, ensure_ascii=False))
         else:
@@ -56,24 +81,61 @@ def _pour(body: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask a person; a script must say --yes."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("give --yes, for there is nobody to ask")
+    typer.confirm(question, abort=True, err=True)
+
+
 def answering(function: Callable[..., Answer]) -> Command:
-    """Make a function that returns an answer a command with the option ``--json``."""
+    """Make a function that returns an answer a command, with the option ``--json``."""
 
     @wraps(function)
     def command(*, as_json: bool, **arguments: Any) -> None:
         with reported(as_json=as_json):
-            function(**arguments).give(as_json=as_json)
+            answer = function(**arguments)
+            answer.give(as_json=as_json)
+        raise typer.Exit(answer.code)
 
-    return _signed(command, _parameters(function), [_JSON])
+    return _signed(command, [*_parameters(function), _JSON])
+
+
+def asking(function: Callable[..., Answer]) -> Command:
+    """Make a function of a `Client` a command, with ``--server`` and ``--token`` besides."""
+    return _connected(function, [_SERVER, _TOKEN])
+
+
+def changing(function: Callable[..., Answer]) -> Command:
+    """Make a function that changes something a command as `asking` does, with ``--author``."""
+    return _connected(function, [_AUTHOR, _SERVER, _TOKEN])
+
+
+def _connected(function: Callable[..., Answer], added: Sequence[Parameter]) -> Command:
+    @wraps(function)
+    def connected(
+        *, server: str, token: str | None, author: str | None = None, **arguments: Any
+    ) -> Answer:
+        from rheostat.client import Client  # httpx loads slowly
+
+        with Client(server, token=token, author=author, timeout=TIMEOUT, retries=RETRIES) as client:
+            return function(client, **arguments)
+
+    return answering(_signed(connected, [*_parameters(function)[1:], *added]))
 
 
 def _parameters(function: Command) -> list[Parameter]:
-    return list(inspect.signature(function, eval_str=True).parameters.values())
+    # `Client` is imported by type checkers alone.
+    hints = get_type_hints(function, localns={"Client": Any}, include_extras=True)
+    parameters = inspect.signature(function).parameters.values()
+    return [each.replace(annotation=hints[each.name]) for each in parameters]
 
 
-def _signed(command: Any, own: Iterable[Parameter], added: Iterable[Parameter]) -> Command:
+def _signed(command: Any, parameters: Sequence[Parameter]) -> Command:
     """Give a command the signature from which typer reads its arguments and options."""
-    parameters = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in (*own, *added)]
-    command.__signature__ = inspect.Signature(parameters)
-    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    keywords = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in parameters]
+    command.__signature__ = inspect.Signature(keywords)
+    command.__annotations__ = {each.name: each.annotation for each in keywords}
     return command  # type: ignore[no-any-return]

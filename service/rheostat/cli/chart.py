@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from rheostat.cli import text
 
 Piece = tuple[str, str]
-"""Characters and their style: ``line 0``, ``line 1`` … for curves, ``axis``, ``label``, ``mark``."""
+"""Characters and their style: ``line 0``, ``line 1`` … of curves, ``axis``, ``label``, ``mark``."""
 
 BLANK = 0x2800
 DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
@@ -44,8 +44,11 @@ class Scale:
     low: float
     high: float
     log: bool = False
+    only: float | None = None
+    """The value of a scale that has no other."""
 
     def __call__(self, value: float) -> float:
+        """Return where a value lies between the ends."""
         if self.log:
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
@@ -59,13 +62,15 @@ class Scale:
             return cls(low, high, log=True) if low < high else cls(low / 2, high * 2, log=True)
         if low == high:
             room = abs(low) / 2 or 1.0
-            return cls(low - room, high + room)
+            return cls(low - room, high + room, only=low)
         return cls(low, high)
 
     def ticks(self, most: int) -> list[float]:
         """Return at most ``most`` round values on the scale (two at least fit on most scales)."""
         if self.log:
             return _decades(self.low, self.high, most)
+        if self.only is not None:
+            return [self.only]
         step = _round_step((self.high - self.low) / max(most - 1, 1))
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
         return [index * step for index in range(first, last + 1)]
@@ -151,7 +156,10 @@ def chart(
     marked = {column(mark.x) for mark in marks if x.low <= mark.x <= x.high}
     rows = []
     for row in range(height):
-        axis = [(labels.get(row, "").rjust(left), "label"), (" ┤" if row in labels else " │", "axis")]
+        axis = [
+            (labels.get(row, "").rjust(left), "label"),
+            (" ┤" if row in labels else " │", "axis"),
+        ]
         name, ink = names.get(row, ("", 0))
         end = [(" " + name, f"line {ink}")] if name else []
         rows.append([*axis, *canvas.row(row, marked), *end])

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rheostat.cli import options, text, words
 from rheostat.cli.answers import Answer, answering, delivered
 from rheostat.cli.chart import Series
+from rheostat.cli.options import Form
 from rheostat.cli.screen import Screen, left, right, wide
-from rheostat.errors import FieldError, TooLarge
+from rheostat.errors import FieldError, Invalid, TooLarge
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,29 +30,38 @@ UNENDING = 1_000
 """Steps shown of a definition without an end."""
 
 
-class Form(StrEnum):
-    """How `evaluate` writes values."""
+class Span(NamedTuple):
+    """The steps that are asked for, as far as they are said."""
 
-    TABLE = "table"
-    CSV = "csv"
-    NPY = "npy"
-    F64 = "f64"
+    start: int = 0
+    stop: int | None = None
+    stride: int | None = None
+    total: int | None = None
+
+    def steps(self, shown: Sequence[Definition], most: int) -> range:
+        """Return the steps; up to the last definition's end, and about ``most``, if not said."""
+        if (self.stop is not None and self.stop <= self.start) or self.stride == 0:
+            bound = f"stop > {self.start} and stride ≥ 1"
+            wrong = FieldError("stop", "the range of steps is empty", self.stop, bound)
+            raise Invalid("There are no steps to compute.", errors=[wrong])
+        lengths = [item.length for item in shown]
+        end = max((length for length in lengths if length is not None), default=0)
+        if None in lengths or not end:
+            end = max(end, UNENDING)
+        last = max(self.start, (self.total or end) if self.stop is None else self.stop - 1)
+        return range(self.start, last + 1, self.stride or max(1, (last - self.start) // most))
 
 
 @answering
 def evaluate(
     definition: options.DefinitionWords,
-    step: Annotated[
-        list[int] | None, typer.Option(metavar="STEP", min=0, help="One step; may be repeated.")
-    ] = None,
+    step: options.Steps = None,
     start: options.Start = 0,
     stop: options.Stop = None,
     stride: options.Stride = None,
     total: options.Total = None,
     steps_per_epoch: options.StepsPerEpoch = None,
-    form: Annotated[
-        Form, typer.Option("--format", help="What to write; f64 is little-endian float64.")
-    ] = Form.TABLE,
+    form: options.Format = Form.TABLE,
     output: options.Output = None,
 ) -> Answer:
     """
@@ -65,19 +72,8 @@ def evaluate(
     rheostat evaluate linear start=1 end=0 steps=90% --total 1000 --stride 100
     rheostat evaluate @lr.json --stop 10000 --format csv -o lr.csv
     """
-    [parsed] = _parsed([words.definition(definition)], total, steps_per_epoch)
-    if step:
-        steps: Sequence[int] = step
-    else:
-        natural = _steps([parsed], start, stop, total, ROWS if form is Form.TABLE else MOST)
-        steps = natural if stride is None else range(start, natural.stop, stride)
-    values = _values(parsed, steps)
-    document = {"steps": list(steps), "values": values.tolist()}
-    if form is not Form.TABLE:
-        return delivered(_encoded(form, steps, values), output, document)
-    if step and len(step) == 1:
-        return Answer({"step": step[0], "value": float(values[0])}, _draw_value)
-    return Answer(document, draw_values)
+    read = parsed(words.definition(definition), total, steps_per_epoch)
+    return evaluated(read, step or Span(start, stop, stride, total), form, output)
 
 
 @answering
@@ -99,51 +95,61 @@ def plot(
     rheostat plot @lr.json , @lr.json steps=20000
     rheostat plot wsd peak=3e-4 warmup=5% stable=75% decay=20% --total 50000 -o lr.svg
     """
-    parsed = _parsed(words.definitions(definitions), total, steps_per_epoch)
-    steps = _steps(parsed, start, stop, total, POINTS)
+    read = [parsed(each, total, steps_per_epoch) for each in words.definitions(definitions)]
+    return plotted(read, Span(start, stop, None, total), height=height, log=log, output=output)
+
+
+def evaluated(
+    definition: Definition, asked: Sequence[int] | Span, form: Form, output: Path | None
+) -> Answer:
+    """Answer with the values of a definition at the steps that are asked for."""
+    if isinstance(asked, Span):
+        steps: Sequence[int] = asked.steps([definition], ROWS if form is Form.TABLE else MOST)
+    else:
+        steps = asked
+    values = _values(definition, steps)
+    document = {"steps": list(steps), "values": values.tolist()}
+    if form is not Form.TABLE:
+        return delivered(_encoded(form, steps, values), output, document)
+    if len(steps) == 1:
+        return Answer({"step": steps[0], "value": float(values[0])}, _draw_value)
+    return Answer(document, _draw_values)
+
+
+def plotted(
+    shown: Sequence[Definition], span: Span, *, height: int, log: bool, output: Path | None
+) -> Answer:
+    """Answer with the curves of definitions, or with a picture file of them."""
+    steps = span.steps(shown, POINTS)
     if output is not None:
-        return delivered(_picture(output, parsed, steps), output)
-    curves = [
-        {"definition": each.to_json(), "values": _values(each, steps).tolist()} for each in parsed
+        return delivered(_picture(output, shown, steps), output)
+    items = [
+        {"definition": each.to_json(), "values": _values(each, steps).tolist()} for each in shown
     ]
-    return Answer({"steps": list(steps), "curves": curves}, draw_curves, height=height, log=log)
+    document = {"steps": list(steps), "curves": items}
+    return Answer(document, _draw_curves, height=height, log=log)
 
 
-def _parsed(
-    data: Sequence[dict[str, Any]], total: int | None, steps_per_epoch: int | None
-) -> list[Definition]:
-    from rheostat.schedules import parse  # noqa: PLC0415 - NumPy and Pydantic load slowly
+def parsed(data: Any, total: int | None = None, steps_per_epoch: int | None = None) -> Definition:
+    """Return the definition that JSON data describes."""
+    from rheostat.schedules import parse  # NumPy and Pydantic load slowly
 
-    return [parse(item, total=total, steps_per_epoch=steps_per_epoch) for item in data]
-
-
-def _steps(
-    shown: Sequence[Definition], start: int, stop: int | None, total: int | None, most: int
-) -> range:
-    """Return the steps up to the last definition's end, ``most`` of them or little more."""
-    lengths = [item.length for item in shown]
-    end = max((length for length in lengths if length is not None), default=0)
-    if None in lengths or not end:
-        end = max(end, UNENDING)
-    last = (stop or (total or end) + 1) - 1
-    return range(start, last + 1, max(1, (last - start) // most))
+    return parse(data, total=total, steps_per_epoch=steps_per_epoch)
 
 
 def _values(definition: Definition, steps: Sequence[int]) -> NDArray[np.float64]:
-    import numpy as np  # noqa: PLC0415
+    import numpy as np
 
-    from rheostat.schedules import evaluate as values_at  # noqa: PLC0415
+    from rheostat.schedules import evaluate as values_at
 
     if len(steps) > MOST:
-        bound = f"≤ {MOST} values"
-        wrong = FieldError("stop", "stop asks for too many values", len(steps), bound)
-        raise TooLarge(f"{len(steps)} values are more than one answer may have", errors=[wrong])
+        wrong = FieldError("stop", "stop asks for too many values", len(steps), f"≤ {MOST} values")
+        raise TooLarge("There are too many values for one answer.", errors=[wrong])
     wanted = steps if isinstance(steps, range) else np.array(steps, dtype=np.int64)
     return values_at(definition, wanted)
 
 
-def draw_values(screen: Screen, answer: dict[str, Any]) -> None:
-    """Draw steps and values as a table."""
+def _draw_values(screen: Screen, answer: dict[str, Any]) -> None:
     pairs = zip(answer["steps"], answer["values"], strict=True)
     rows = ((text.count(step), text.exact(value)) for step, value in pairs)
     screen.table([right("STEP"), left("VALUE")], rows)
@@ -153,8 +159,7 @@ def _draw_value(screen: Screen, answer: dict[str, Any]) -> None:
     screen.line(text.exact(answer["value"]))
 
 
-def draw_curves(screen: Screen, answer: dict[str, Any], *, height: int, log: bool) -> None:
-    """Draw definitions on common axes, and below them what they are."""
+def _draw_curves(screen: Screen, answer: dict[str, Any], *, height: int, log: bool) -> None:
     curves = answer["curves"]
     names = _names([curve["definition"]["kind"] for curve in curves])
     named = list(zip(names, curves, strict=True))
@@ -171,7 +176,7 @@ def _legend(name: str, curve: dict[str, Any]) -> tuple[str, str, str, str]:
 
 
 def _names(kinds: Sequence[str]) -> list[str]:
-    """Number the kinds that come more than once."""
+    """Return the kinds, numbered where they come more than once."""
     seen: Counter[str] = Counter()
     names = []
     for kind in kinds:
@@ -181,27 +186,25 @@ def _names(kinds: Sequence[str]) -> list[str]:
 
 
 def _encoded(form: Form, steps: Sequence[int], values: NDArray[np.float64]) -> bytes:
-    import numpy as np  # noqa: PLC0415
+    import numpy as np
 
-    from rheostat.server.api import render  # noqa: PLC0415
+    from rheostat.server.api import render
 
     if form is Form.F64:
         return values.astype("<f8").tobytes()
     if form is Form.NPY:
         return render.write_npy(values)
-    return render.write_csv(render.Curves(np.array(steps, dtype=np.int64), {"value": values}))
+    return render.write_csv(render.Curves(np.array(steps, dtype=np.int64), {"value": values}, {}))
 
 
 def _picture(output: Path, shown: Sequence[Definition], steps: Sequence[int]) -> bytes:
-    import numpy as np  # noqa: PLC0415
+    import numpy as np
 
-    from rheostat.server.api.look import Look  # noqa: PLC0415
-    from rheostat.server.api.pictures import draw  # noqa: PLC0415
+    from rheostat.server.api.look import Look
+    from rheostat.server.api.pictures import draw
 
     names = _names([item.kind for item in shown])
     columns = {name: _values(item, steps) for name, item in zip(names, shown, strict=True)}
-    title = " | ".join(text.definition(item.to_json()) for item in shown)
-    kind = output.suffix.lower().removeprefix(".")
-    if kind not in {"png", "svg"}:
-        raise typer.BadParameter(f"{output} must end in .png or .svg")
-    return draw(kind, np.array(steps, dtype=np.int64), columns, Look(title=title))
+    title = text.definition(shown[0].to_json()) if len(shown) == 1 else ""
+    look = Look(title=title)
+    return draw(options.picture_kind(output), np.array(steps, dtype=np.int64), columns, look)

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-LAST = 2**53 - 1
-"""The largest coordinate."""
+from rheostat.cli import words
+
 DEFAULT_URL = "http://127.0.0.1:8000"
 
+
+class Form(StrEnum):
+    """How curves are written."""
+
+    TABLE = "table"
+    CSV = "csv"
+    NPY = "npy"
+    F64 = "f64"
+
+
 Server = Annotated[
-    str, typer.Option("--server", metavar="URL", envvar="RHEOSTAT_URL", help="Where the service is.")
+    str,
+    typer.Option("--server", metavar="URL", envvar="RHEOSTAT_URL", help="Where the service is."),
 ]
 Token = Annotated[
     str | None,
@@ -22,7 +34,7 @@ AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON document instead of text for people.")
 ]
 Author = Annotated[
-    str | None,
+    str,
     typer.Option(
         metavar="NAME",
         envvar="RHEOSTAT_AUTHOR",
@@ -38,34 +50,44 @@ ScheduleName = Annotated[str, typer.Argument(metavar="NAME", help="Name of a sch
 DefinitionWords = Annotated[
     list[str],
     typer.Argument(
-        metavar="DEFINITION", help="KIND field=value …, a number, @FILE, - or JSON.", show_default=False
+        metavar="DEFINITION",
+        help="KIND field=value …, a number, @FILE, - or JSON.",
+        show_default=False,
     ),
 ]
-Start = Annotated[int, typer.Option(metavar="STEP", min=0, max=LAST, help="First step.")]
-Stop = Annotated[
-    int | None,
-    typer.Option(
-        metavar="STEP", min=1, max=LAST, help="The step after the last.", show_default="the end"
-    ),
-]
+
+
+def steps(text: str, *names: str, metavar: str = "STEP", default: str | None = None) -> Any:
+    """Return an option that takes a number of steps, also written 1e6 or 4.3T."""
+    shown = True if default is None else default
+    return typer.Option(*names, metavar=metavar, help=text, parser=words.steps, show_default=shown)
+
+
+Start = Annotated[int, steps("First step.")]
+Stop = Annotated[int | None, steps("The step after the last.", default="the end")]
 Stride = Annotated[
     int | None,
-    typer.Option(
-        metavar="STEPS", min=1, help="Distance of steps.", show_default="about 20 rows in a table"
-    ),
+    steps("Distance of steps.", metavar="STEPS", default="about 20 rows in a table, else 1"),
 ]
+Steps = Annotated[list[int] | None, steps("Only this step; may be repeated.", "--step")]
 Total = Annotated[
-    int | None,
-    typer.Option(metavar="STEPS", min=1, help='Length of the training, for lengths such as "10%".'),
+    int | None, steps('Length of the training, for lengths such as "10%".', metavar="STEPS")
 ]
 StepsPerEpoch = Annotated[
-    int | None,
-    typer.Option(metavar="STEPS", min=1, help='Length of an epoch, for lengths as "3 epochs".'),
+    int | None, steps('Length of an epoch, for lengths such as "3 epochs".', metavar="STEPS")
 ]
 Height = Annotated[
     int, typer.Option(metavar="ROWS", min=3, max=200, help="Height of a chart in the terminal.")
 ]
 Log = Annotated[bool, typer.Option("--log", help="Draw values on a logarithmic scale.")]
+Format = Annotated[
+    Form, typer.Option("--format", help="What to write; f64 is little-endian float64.")
+]
+Labels = Annotated[
+    list[str] | None,
+    typer.Option("--label", metavar="KEY=VALUE", help="A label; may be repeated."),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file.")
 ]
@@ -73,3 +95,11 @@ Picture = Annotated[
     Path | None,
     typer.Option("--output", "-o", metavar="FILE", help="Draw into this file, .png or .svg."),
 ]
+
+
+def picture_kind(output: Path) -> str:
+    """Return ``png`` or ``svg``, as the file's name says."""
+    kind = output.suffix.lower().removeprefix(".")
+    if kind not in {"png", "svg"}:
+        raise typer.BadParameter(f"{output} must end in .png or .svg")
+    return kind

@@ -3,71 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from io import StringIO
-
-from rich.console import Console
-from rich.table import Column, Table
-from rich.text import Text
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rheostat.cli.chart import Mark, Piece, Series, chart
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 INKS = ("cyan", "magenta", "yellow", "green", "blue", "red")
 STYLES = {"axis": "dim", "label": "", "mark": "yellow", "": ""}
 UNBOUNDED = 10_000
 """Width of a table in a pipe: whatever reads it wants whole lines."""
 
-Cell = str | Text
+Cell = str | Piece
+
+
+class Column(NamedTuple):
+    """A column of a table: ``look`` is passed to rich."""
+
+    header: str
+    look: dict[str, Any]
 
 
 def left(header: str) -> Column:
     """Return a column of words that are never broken."""
-    return Column(header, no_wrap=True)
+    return Column(header, {"no_wrap": True})
 
 
 def right(header: str) -> Column:
     """Return a column of numbers."""
-    return Column(header, justify="right", no_wrap=True)
+    return Column(header, {"no_wrap": True, "justify": "right"})
 
 
 def wide(header: str) -> Column:
     """Return a column of text that is folded where the terminal is too narrow."""
-    return Column(header, overflow="fold")
+    return Column(header, {"overflow": "fold"})
 
 
 class Screen:
     """Standard output, for people."""
 
     def __init__(self) -> None:
-        self.console = Console(highlight=False, emoji=False, markup=False)
+        from rich.console import Console  # `--help` needs no rich
+
+        self._console = Console(highlight=False, emoji=False, markup=False)
 
     @property
     def width(self) -> int:
         """How many characters a chart may be wide."""
-        return max(self.console.width, 40)
+        return max(self._console.width, 40)
 
-    def line(self, *pieces: str | Piece) -> None:
+    def line(self, *pieces: Cell) -> None:
         """Print pieces of text, each plain or with a style, as one line."""
-        self.console.print(Text.assemble(*pieces), soft_wrap=True)
+        from rich.text import Text
+
+        self._console.print(Text.assemble(*pieces), soft_wrap=True)
 
     def table(self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> None:
         """Print a table without lines: a header, and columns two spaces apart."""
-        table = Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        for row in rows:
-            table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
-        if self.console.is_terminal:
-            self.console.print(table)
-        else:
-            print(_plain(table))
+        self._print_table(columns, rows, show_header=True)
 
     def pairs(self, *pairs: tuple[str, Cell]) -> None:
         """Print names with their values, aligned."""
-        grid = Table.grid(Column(style="bold", no_wrap=True), wide(""), padding=(0, 2, 0, 0))
-        for name, value in pairs:
-            grid.add_row(name, value if isinstance(value, Text) else Text(value))
-        if self.console.is_terminal:
-            self.console.print(grid)
-        else:
-            print(_plain(grid))
+        rows = (((name, "bold"), value) for name, value in pairs)
+        self._print_table([left(""), wide("")], rows, show_header=False)
 
     def chart(
         self,
@@ -79,9 +78,25 @@ class Screen:
         first_ink: int = 0,
     ) -> None:
         """Print curves on common axes; ``first_ink`` is the colour of the first."""
-        rows = chart(curves, width=self.width, height=height, marks=marks, log=log)
-        for row in rows:
+        for row in chart(curves, width=self.width, height=height, marks=marks, log=log):
             self.line(*((piece, _style(style, first_ink)) for piece, style in row))
+
+    def _print_table(
+        self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]], *, show_header: bool
+    ) -> None:
+        from rich.table import Table
+        from rich.text import Text
+
+        look: dict[str, Any] = {"box": None, "pad_edge": False, "padding": (0, 2, 0, 0)}
+        table = Table(**look, show_header=show_header, header_style="bold")
+        for column in columns:
+            table.add_column(column.header, **column.look)
+        for row in rows:
+            table.add_row(*(Text.assemble(cell) for cell in row))
+        if self._console.is_terminal:
+            self._console.print(table)
+        else:
+            print(_plain(table))
 
 
 def _style(style: str, first_ink: int) -> str:
@@ -91,6 +106,10 @@ def _style(style: str, first_ink: int) -> str:
 
 
 def _plain(table: Table) -> str:
+    from io import StringIO
+
+    from rich.console import Console
+
     buffer = StringIO()
     Console(file=buffer, width=UNBOUNDED, color_system=None).print(table)
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())

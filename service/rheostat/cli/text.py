@@ -10,6 +10,8 @@ from typing import Any
 
 from rheostat.cli.words import EDITS
 
+SHAPED = {"power": {"power", "polynomial"}, "ratio": {"exponential"}}
+"""The shapes that have a use for a field."""
 UNITS = ("", "k", "M", "B", "T")
 
 
@@ -54,7 +56,7 @@ def when(moment: str, now: datetime | None = None) -> str:
 def definition(data: Mapping[str, Any]) -> str:
     """Write a definition in the words that the command line reads, as far as one line can."""
     if data.get("kind") == "constant":
-        return _value(data.get("value"))
+        return literal(data.get("value"))
     return " ".join([str(data.get("kind", "?")), *_fields(data, {"kind"})])
 
 
@@ -67,28 +69,39 @@ def change(data: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
         return definition(data)
     if name == "replace":
         return " ".join(
-            ["replace", definition(data.get("definition", {})), *_fields(data, {"edit", "definition"})]
+            [
+                "replace",
+                definition(data.get("definition", {})),
+                *_fields(data, {"edit", "definition"}),
+            ]
         )
     bare = EDITS.get(name)
     value = data.get(bare) if bare else None
-    words = [name] if value is None else [name, _value(value)]
+    words = [name] if value is None else [name, literal(value)]
     return " ".join([*words, *_fields(data, {"edit", bare})])
 
 
 def _fields(data: Mapping[str, Any], without: set[str | None]) -> list[str]:
-    shown = {key: value for key, value in data.items() if key not in without}
-    return [f"{key}={_value(v)}" for key, v in shown.items() if v is not None and v is not False]
+    shown = {k: v for k, v in data.items() if k not in without and not _idle(k, data)}
+    return [f"{key}={literal(v)}" for key, v in shown.items() if v is not None and v is not False]
 
 
-def _value(value: Any) -> str:
+def _idle(field: str, data: Mapping[str, Any]) -> bool:
+    """Say whether a field does nothing, because the shape has no use for it."""
+    shape = data.get("shape", data.get("decay_shape"))
+    return shape is not None and field in SHAPED and shape not in SHAPED[field]
+
+
+def literal(value: Any) -> str:
+    """Write a field's value as the command line reads it, as far as one word can."""
     if isinstance(value, bool | str):
         return value if isinstance(value, str) else json.dumps(value)
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
         return exact(value).removesuffix(".0")
-    if isinstance(value, Mapping) and "kind" in value:
-        return f"({definition(value)})"
+    if isinstance(value, Mapping):
+        return f"({definition(value) if 'kind' in value else ' '.join(_fields(value, set()))})"
     if isinstance(value, Sequence):
         return _list(value)
     return json.dumps(value)
@@ -96,7 +109,7 @@ def _value(value: Any) -> str:
 
 def _list(items: Sequence[Any]) -> str:
     """Write a list in brackets; a long one by its first and last items."""
-    texts = [_value(item) for item in items]
+    texts = [literal(item) for item in items]
     if len(texts) > 8:
         texts = [*texts[:3], f"… {len(texts) - 4} more …", texts[-1]]
     return f"[{', '.join(texts)}]"

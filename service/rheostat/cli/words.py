@@ -25,6 +25,7 @@ import math
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,10 @@ EDITS: dict[str, str | None] = {
     "revert": "to",
 }
 """Each edit with the field that its bare value fills."""
+
+UNITS = {"k": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
+LAST = 2**53 - 1
+"""The largest coordinate."""
 
 _FIELD = re.compile(r"(?:--)?([a-z][a-z0-9_/.-]*)=(.*)", re.DOTALL)
 _OPTION = re.compile(r"--([a-z][a-z0-9_.-]*)")
@@ -87,6 +92,28 @@ def assignments(words: Iterable[str]) -> dict[str, Any]:
     return _filled({}, words)
 
 
+def labels(words: Iterable[str]) -> dict[str, str]:
+    """Read ``key=value`` words, whose values are texts."""
+    pairs = [word.partition("=") for word in words]
+    for key, equals, value in pairs:
+        if not (key and equals and value):
+            raise typer.BadParameter(f"a label is written key=value, not {key + equals + value!r}")
+    return {key: value for key, _, value in pairs}
+
+
+def steps(written: str | int) -> int:
+    """Read a number of steps, also written 1e6 or 4.3T."""
+    text = str(written)
+    number, unit = (text[:-1], UNITS[text[-1]]) if text[-1:] in UNITS else (text, 1)
+    try:
+        count = Fraction(number) * unit
+    except (ValueError, ZeroDivisionError):
+        count = Fraction(-1)
+    if count.denominator != 1 or not 0 <= count <= LAST:
+        raise typer.BadParameter(f"{text!r} is not a whole number of steps from 0 to {LAST:,}")
+    return int(count)
+
+
 def _phrases(words: Sequence[str]) -> list[list[str]]:
     phrases: list[list[str]] = [[]]
     for word in words:
@@ -114,13 +141,11 @@ def _named(words: Sequence[str]) -> Iterator[tuple[str, dict[str, Any] | list[st
 
 def _definition(phrase: Sequence[str]) -> dict[str, Any]:
     head, fields = phrase[0], phrase[1:]
-    if head == "-" or head.startswith(("@", "{")):
-        return _filled(_as_definition(head, _value(head)), fields)
-    if _is_number(value := _value(head)):
-        return _filled({"kind": "constant", "value": value}, fields)
     if _FIELD.fullmatch(head):
         raise typer.BadParameter(f"{head!r} comes before a kind: as in  cosine start=1e-3 …")
-    return _filled({"kind": head}, fields)
+    value = _value(head)
+    base = {"kind": value} if isinstance(value, str) else _as_definition(head, value)
+    return _filled(base, fields)
 
 
 def _change(phrase: Sequence[str]) -> dict[str, Any]:
@@ -129,7 +154,7 @@ def _change(phrase: Sequence[str]) -> dict[str, Any]:
         return _definition(phrase)
     if name == "replace":
         new = _definition(rest) if rest else {}
-        own = {key: new.pop(key) for key in ("clock", "blend") if key in new}
+        own: dict[str, Any] = {key: new.pop(key) for key in ("clock", "blend") if key in new}
         return {"edit": name, "definition": new, **own}
     edit: dict[str, Any] = {"edit": name}
     if rest and not _FIELD.fullmatch(rest[0]) and not _OPTION.fullmatch(rest[0]):
@@ -158,7 +183,7 @@ def _is_number(value: Any) -> bool:
 
 def _filled(data: dict[str, Any], words: Iterable[str]) -> dict[str, Any]:
     """Return ``data`` with every field of ``words`` set at its path."""
-    filled = json.loads(json.dumps(data))
+    filled: dict[str, Any] = json.loads(json.dumps(data))
     seen: set[str] = set()
     for path, text in _fields(words):
         if any(other == path or other.startswith(f"{path}.") for other in seen):
@@ -204,9 +229,11 @@ def _scalar(text: str) -> Any:
     if text in {"true", "false", "null"}:
         return json.loads(text)
     try:
-        return int(text) if re.fullmatch(r"[+-]?\d+", text) else _finite(text)
+        number = _finite(text)
     except ValueError:
         return text
+    whole = number.is_integer() and abs(number) <= LAST
+    return int(number) if whole else number
 
 
 def _finite(text: str) -> float:

@@ -1,0 +1,5 @@
+"""``python -m rheostat.cli`` is the command `rheostat`."""
+
+from rheostat.cli import main
+
+main()

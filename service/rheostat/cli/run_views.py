@@ -1,0 +1,234 @@
+"""Runs, revisions and plans, drawn for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rheostat.cli import text
+from rheostat.cli.chart import Mark, Series
+from rheostat.cli.screen import Cell, Screen, left, right, wide
+
+Document = Mapping[str, Any]
+
+
+def runs(screen: Screen, items: list[Document]) -> None:
+    """Draw a list of runs."""
+    if not items:
+        screen.line("No runs. Make one:  rheostat run create NAME lr=0.1")
+        return
+    columns = [
+        left("NAME"),
+        left("STATE"),
+        right("SETTLED"),
+        right("TOTAL"),
+        right("REVISION"),
+        left("CREATED"),
+        wide("LABELS"),
+    ]
+    rows = (
+        (
+            item["name"],
+            _state(item),
+            text.count(item["settled_until"]),
+            text.count(item["total"]) if item["total"] else "",
+            str(item["revision"]),
+            text.when(item["created_at"]),
+            _labels(item["labels"]),
+        )
+        for item in items
+    )
+    screen.table(columns, rows)
+
+
+def run(screen: Screen, item: Document) -> None:
+    """Draw everything about one run."""
+    screen.pairs(
+        ("run", item["name"]),
+        ("id", item["id"]),
+        ("state", _state(item)),
+        ("settled", f"until {item['axis']} {text.count(item['settled_until'])}{_of_total(item)}"),
+        ("revision", f"{item['revision']}, generation {item['generation']}"),
+        ("created", text.when(item["created_at"])),
+        *_details(item),
+    )
+    screen.line()
+    columns = [left("PARAMETER"), left("VALUE"), wide("DEFINITION")]
+    values, definitions = item["current"], item["parameters"]
+    screen.table(
+        columns,
+        (
+            (name, _number(values.get(name)), text.definition(definitions[name]))
+            for name in sorted(definitions)
+        ),
+    )
+    if item["pending"]:
+        screen.line()
+        screen.line(("Pending", "bold"))
+        history(screen, item["pending"])
+
+
+def created(screen: Screen, item: Document) -> None:
+    """Say that a run exists."""
+    screen.line(f"Run {item['name']} is ready, id {item['id']}.")
+
+
+def history(screen: Screen, items: Iterable[Document]) -> None:
+    """Draw revisions, the oldest first."""
+    columns = [
+        right("REVISION"),
+        right("STEP"),
+        left("STATE"),
+        left("BY"),
+        left("WHEN"),
+        wide("CHANGE"),
+        wide("MESSAGE"),
+    ]
+    ordered = sorted(items, key=lambda item: item["revision"])
+    screen.table(columns, map(_revision_row, ordered))
+
+
+def _revision_row(item: Document) -> tuple[Cell, ...]:
+    state = [name for name in ("pending", "cancelled", "forced") if item[name]]
+    style = "dim" if item["cancelled"] else ""
+    row = (
+        str(item["revision"]),
+        text.count(item["effective"]),
+        ", ".join(state),
+        item["author"] or "",
+        text.when(item["created_at"]),
+        _what(item),
+        item["message"] or "",
+    )
+    return tuple((cell, style) for cell in row)
+
+
+def _what(item: Document) -> str:
+    changes = item.get("changes") or {}
+    return (
+        ", ".join(f"{name} {text.change(change)}" for name, change in changes.items())
+        or item["kind"]
+    )
+
+
+def changed(screen: Screen, answer: Document) -> None:
+    """Say where a change takes effect."""
+    step = text.count(answer["effective"])
+    screen.line(f"Revision {answer['revision']} takes effect at step {step} on every worker.")
+    _others_pending(screen, answer)
+
+
+def cancelled(screen: Screen, answer: Document) -> None:
+    """Say what was cancelled."""
+    screen.line(f"Revision {answer['cancelled']} is cancelled.")
+    _others_pending(screen, answer)
+
+
+def undone(screen: Screen, answer: Document) -> None:
+    """Say how a change was undone."""
+    if "cancelled" in answer:
+        screen.line(f"Revision {answer['undone']} was pending and is cancelled.")
+    else:
+        step = text.count(answer["effective"])
+        screen.line(
+            f"Revision {answer['undone']} is undone by revision {answer['revision']}, "
+            f"which takes effect at step {step} on every worker."
+        )
+    _others_pending(screen, answer)
+
+
+def _others_pending(screen: Screen, answer: Document) -> None:
+    others = [item for item in answer["pending"] if item["revision"] != answer["revision"]]
+    if others:
+        screen.line("Also pending:")
+        history(screen, others)
+
+
+def dry_run(screen: Screen, answer: Document) -> None:
+    """Draw what a change would do to each parameter."""
+    for name, before in sorted(answer["before"].items()):
+        steps = answer["steps"]
+        curves = [Series("before", steps, before), Series("after", steps, answer["after"][name])]
+        screen.line((name, "bold"))
+        screen.chart(curves, height=10, marks=[Mark(answer["effective"], "change")])
+        screen.line()
+    step = text.count(answer["effective"])
+    screen.line(f"It would take effect at step {step}, if sent now. Nothing has been changed.")
+
+
+def plan(screen: Screen, answer: Document, *, height: int, log: bool) -> None:
+    """Draw each parameter's curve, and the revisions that give it."""
+    later = [item for item in answer["revisions"] if item["revision"] > 1]
+    marks = [Mark(item["from"], f"revision {item['revision']}") for item in later]
+    if answer["settled_until"]:
+        marks.append(Mark(answer["settled_until"], "settled"))
+    for ink, (name, values) in enumerate(sorted(answer["parameters"].items())):
+        low, high = text.short(min(values)), text.short(max(values))
+        screen.line((name, "bold"), f"  from {low} to {high}")
+        curves = [Series(name, answer["steps"], values)]
+        screen.chart(curves, height=height, marks=marks, log=log, first_ink=ink)
+        screen.line()
+    columns = [right("REVISION"), right("FROM STEP"), left("BY"), wide("MESSAGE")]
+    rows = (
+        (
+            str(item["revision"]),
+            text.count(item["from"]),
+            item["author"] or "",
+            item["message"] or "",
+        )
+        for item in answer["revisions"]
+    )
+    screen.table(columns, rows)
+    screen.line(f"\nSettled until step {text.count(answer['settled_until'])}.")
+
+
+def explanation(screen: Screen, answer: Document) -> None:
+    """Draw why each parameter has its value at a step."""
+    state = "settled" if answer["final"] else "open: it may still change"
+    screen.line((f"Step {text.count(answer['step'])}", "bold"), f", {state}")
+    for name, item in sorted(answer["parameters"].items()):
+        screen.line()
+        by = f"by {item['author']}" if item["author"] else ""
+        since = f"revision {item['revision']} {by}, from step {text.count(item['effective'])} on"
+        screen.pairs(
+            (name, text.exact(item["value"])),
+            ("because", since + (f": {item['message']}" if item["message"] else "")),
+            ("follows", text.definition(item["definition"])),
+            ("counts from", text.count(item["origin"])),
+        )
+
+
+def finished(screen: Screen, item: Document) -> None:
+    """Say where a run ended."""
+    screen.line(f"Run {item['name']} is finished: step {text.count(item['end'])} has no value.")
+
+
+def deleted(screen: Screen, answer: Document) -> None:
+    """Say what is gone."""
+    screen.line(f"Run {answer['deleted']} is removed.")
+
+
+def _state(item: Document) -> str:
+    return "live" if item["finished_at"] is None else f"finished {text.when(item['finished_at'])}"
+
+
+def _of_total(item: Document) -> str:
+    return f" of {text.count(item['total'])}" if item["total"] else ""
+
+
+def _details(item: Document) -> Iterable[tuple[str, str]]:
+    if item["resolution"] != 1:
+        yield "resolution", text.count(item["resolution"])
+    if item["labels"]:
+        yield "labels", _labels(item["labels"])
+    for name, guard in (item["guards"] or {}).items():
+        bounds = (f"{key} {text.short(v)}" for key, v in guard.items() if v is not None)
+        yield f"guard {name}", ", ".join(bounds)
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else text.exact(value)

@@ -1,0 +1,68 @@
+"""`rheostat serve`: the service, until it is told to stop."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", envvar="RHEOSTAT_HOST", help="Address to listen on.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option(
+            metavar="PORT",
+            envvar="RHEOSTAT_PORT",
+            min=0,
+            max=65535,
+            help="Port to listen on; 0 takes a free one.",
+        ),
+    ] = 8000,
+    database: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            envvar="RHEOSTAT_DATABASE",
+            help="Where runs and schedules are kept: sqlite:///FILE or postgresql://….",
+        ),
+    ] = "sqlite:///rheostat.db",
+    workers: Annotated[
+        int,
+        typer.Option(
+            metavar="N", envvar="RHEOSTAT_WORKERS", min=1, max=256, help="Processes that serve."
+        ),
+    ] = 1,
+    no_auth: Annotated[
+        bool,
+        typer.Option(
+            "--no-auth",
+            envvar="RHEOSTAT_NO_AUTH",
+            help="Serve everybody who can reach an address beyond this machine.",
+        ),
+    ] = False,
+) -> None:
+    """
+    Serve schedules and runs over HTTP, until Ctrl-C or SIGTERM.
+
+    Prints one line when it is ready. All other settings are RHEOSTAT_… variables: docs/settings.md.
+    """
+    from pydantic import ValidationError  # the server loads slowly
+
+    from rheostat.server.serve import serve as run
+    from rheostat.server.settings import Settings
+
+    try:
+        settings = Settings(
+            host=host, port=port, database=database, workers=workers, no_auth=no_auth
+        )
+    except ValidationError as error:
+        wrong = (f"RHEOSTAT_{_path(item['loc'])}: {item['msg']}" for item in error.errors())
+        raise typer.BadParameter("\n".join(wrong)) from None
+    run(settings)
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    return "_".join(map(str, location)).upper()
