@@ -1,0 +1,60 @@
+"""
+Changes of a run, in the form in which they are sent.
+
+>>> run.change({"lr": scale(0.5)}, message="loss spike")
+>>> run.change({"lr": [hold(100), ramp(0, steps=10_000, shape="1-sqrt")]})
+>>> run.change({"lr": replace({"kind": "constant", "value": 1e-4})}, effective=12_000)
+
+An edit acts on what is there; a replacement takes its place. Several changes of one parameter, in
+a list, apply one after the other. The service checks them, with bounds, and names what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+Change = dict[str, Any]
+
+
+def scale(factor: float) -> Change:
+    """Multiply the parameter by ``factor`` from the effective step on."""
+    return {"edit": "scale", "factor": factor}
+
+
+def hold(
+    steps: int | str | None = None, *, then: Literal["rejoin", "shift"] | None = None
+) -> Change:
+    """
+    Stay at the value of the effective step for ``steps`` steps; without them, for good.
+
+    Afterwards ``rejoin`` (the default) goes on where the curve would be by then, and ``shift``
+    where it was left.
+    """
+    return _edit("hold", steps=steps, then=then)
+
+
+def ramp(to: float, *, steps: int | str, shape: str | None = None) -> Change:
+    """
+    Go from the value in force to ``to`` within ``steps`` steps, and stay there.
+
+    ``shape`` is ``linear`` (the default) or another shape of decays, such as ``cosine`` or
+    ``1-sqrt``.
+    """
+    return _edit("ramp", to=to, steps=steps, shape=shape)
+
+
+def replace(
+    definition: Mapping[str, Any], *, clock: Literal["run", "change"] | None = None
+) -> Change:
+    """
+    Follow ``definition`` from the effective step on.
+
+    Its clock counts from step 0 of the run (``run``) or from the effective step (``change``). It
+    must be said, unless the definition is constant.
+    """
+    return dict(definition) if clock is None else {**definition, "clock": clock}
+
+
+def _edit(name: str, **fields: Any) -> Change:
+    return {"edit": name, **{key: value for key, value in fields.items() if value is not None}}

@@ -1,0 +1,139 @@
+"""Blocks of values: which cells to ask for in one request, and the values that came."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import httpx
+
+from rheostat.client.wire import F64, Broken
+
+LAST_STEP = 2**53 - 1
+"""The largest coordinate."""
+
+Column = memoryview  # of float64
+
+
+class Order(NamedTuple):
+    """Cells to ask for: ``size`` of them from ``start`` on, both in cells."""
+
+    start: int
+    size: int
+    resume: bool = False
+
+    @property
+    def stop(self) -> int:
+        """The cell after the last."""
+        return self.start + self.size
+
+
+def around(cell: int, longest: float, first: int, stop: int) -> tuple[int, int]:
+    """
+    Return start and count of the largest aligned block around a cell.
+
+    The count is a power of two, at most ``longest``, and the start a multiple of it, so that
+    workers at the same place ask for the same block. It lies in [first, stop), as the cell must.
+
+    >>> around(1000, 4096, 0, 1050)
+    (512, 512)
+    >>> around(1050, 8, 1050, 2**53)
+    (1050, 2)
+    """
+    count = floor_power(longest)
+    while True:
+        start = cell - cell % count
+        if first <= start and start + count <= stop:
+            return start, count
+        count //= 2
+
+
+def floor_power(number: float) -> int:
+    """Return the largest power of two that is at most ``number``, and at least 1."""
+    return 1 << (max(1, int(number)).bit_length() - 1)
+
+
+class Window:
+    """
+    Half a block, indexed for look-ups.
+
+    ``cells[name][step]`` holds the values by coordinate. A dictionary of dictionaries is the
+    quickest look-up that plain Python has: two subscripts, and neither arithmetic nor a comparison.
+    A parameter is indexed when it is first read.
+    """
+
+    __slots__ = ("_columns", "_steps", "cells")
+
+    def __init__(self, columns: Mapping[str, Column], steps: range) -> None:
+        self._columns = columns
+        self._steps = steps
+        self.cells: dict[str, dict[int, float]] = {}
+
+    def index(self, names: Iterable[str]) -> None:
+        """Index these parameters."""
+        for name in names:
+            if name not in self.cells:
+                self.cells[name] = dict(zip(self._steps, self._columns[name], strict=True))
+
+
+NOTHING = Window({}, range(0))
+
+
+class Block:
+    """The values of consecutive cells, as two windows; of a single cell, as one."""
+
+    __slots__ = ("columns", "middle", "start", "stop", "windows")
+
+    def __init__(self, order: Order, columns: Mapping[str, Column], resolution: int) -> None:
+        self.start = order.start
+        self.stop = order.stop
+        self.middle = order.start + order.size // 2
+        self.columns = columns
+        halves = (range(self.start, self.middle), range(self.middle, self.stop))
+        self.windows = [self._window(half, resolution) for half in halves if half]
+
+    def __contains__(self, cell: int) -> bool:
+        return self.start <= cell < self.stop
+
+    def value(self, name: str, cell: int) -> float:
+        """Return the parameter's value of a cell."""
+        return self.columns[name][cell - self.start]
+
+    def row(self, cell: int) -> dict[str, float]:
+        """Return all parameters' values of a cell."""
+        at = cell - self.start
+        return {name: column[at] for name, column in self.columns.items()}
+
+    def _window(self, cells: range, resolution: int) -> Window:
+        part = slice(cells.start - self.start, cells.stop - self.start)
+        columns = {name: column[part] for name, column in self.columns.items()}
+        return Window(columns, range(cells.start * resolution, cells.stop * resolution, resolution))
+
+
+def columns(response: httpx.Response, order: Order) -> Mapping[str, Column]:
+    """Return the values of each parameter, which are read in the response's own bytes."""
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
+    names = response.headers.get("Rheostat-Parameters", "").split(",")
+    size = 8 * order.size
+    body = response.content
+    if kind != F64 or len(body) != size * len(names):
+        raise Broken(
+            f"expected {size} bytes of float64 for each of {names}, got {len(body)}, {kind}"
+        )
+    values = _float64(body)
+    starts = range(0, len(values), order.size)
+    return {
+        name.strip(): values[start : start + order.size]
+        for name, start in zip(names, starts, strict=True)
+    }
+
+
+def _float64(body: bytes) -> Column:
+    """Return little-endian float64 as numbers: in place where that is the machine's own order."""
+    values: Any = memoryview(body).cast("d")
+    if sys.byteorder == "big":
+        values = array("d", body)
+        values.byteswap()
+    return memoryview(values)

@@ -1,0 +1,67 @@
+"""The blocking client."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from rheostat.client.joined import joining
+from rheostat.client.link import Link
+from rheostat.client.operations import ServiceCalls
+from rheostat.client.run import Run
+from rheostat.client.settings import Settings
+from rheostat.client.wire import Document
+
+
+class Client(ServiceCalls[Document, list[Document], None]):
+    """
+    A client of one Rheostat service.
+
+    It may be used by many threads, after a fork, and as a context manager. A pickled copy takes its
+    token from its own environment.
+    """
+
+    link: Link
+
+    def _open(self, settings: Settings) -> Link:
+        self.link = Link(settings)
+        return self.link
+
+    def run(
+        self,
+        name: str,
+        *,
+        create: Mapping[str, Any] | None = None,
+        checkpoint: Mapping[str, Any] | None = None,
+    ) -> Run:
+        """
+        Join a run, as a worker; waits for the service until the ``deadline``.
+
+        Args:
+            name: The run's name or id.
+            create: The body to create it with, ``{"parameters": {"lr": definition}, …}``. Every
+                worker may send it: the first creates the run, the others find the same.
+            checkpoint: What `Run.checkpoint` returned for the step that is resumed.
+
+        Raises `UnknownRun`, `NameTaken` if the run was created otherwise than ``create`` says, and
+        `StaleCheckpoint` if the checkpoint lies beyond a rewind.
+
+        """
+        facts = self.link.run(joining(self.settings, name, checkpoint, create))
+        return Run(self, facts)
+
+    def close(self) -> None:
+        """Close the connections. Runs still look up what they hold, and raise `Closed` past it."""
+        self.link.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,279 @@
+"""
+The calls of operators and viewers, written once for both clients.
+
+``One``, ``Many`` and ``Nothing`` are what a call returns: a JSON object, a list of them, None; for
+asyncio, awaitables of these. Objects are as the service sends them: see its ``/docs``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+import httpx
+
+from rheostat.client import wire
+from rheostat.client.settings import Settings
+from rheostat.client.wire import Call
+
+One = TypeVar("One", covariant=True)  # noqa: PLC0105 - the suffix would be in every signature
+Many = TypeVar("Many", covariant=True)  # noqa: PLC0105
+Nothing = TypeVar("Nothing", covariant=True)  # noqa: PLC0105
+
+Definition = Mapping[str, Any]
+Change = Mapping[str, Any]
+
+
+class Asks(Protocol[One, Many, Nothing]):
+    """What the calls need of a link."""
+
+    def one(self, call: Call) -> One:
+        """Return the JSON object that answers the call."""
+
+    def many(self, call: Call, key: str = "items") -> Many:
+        """Return all items of a list that comes in pages."""
+
+    def nothing(self, call: Call) -> Nothing:
+        """Make a call that has no answer."""
+
+
+class ServiceCalls(Generic[One, Many, Nothing]):
+    """What a client is told, and what it can ask of the service as a whole."""
+
+    def __init__(  # noqa: PLR0913
+        self,
+        base_url: str,
+        *,
+        token: str | None = None,
+        timeout: float = 10.0,
+        deadline: float = 600.0,
+        retries: int = 4,
+        lookahead: float = 2.0,
+        author: str | None = None,
+        transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """
+        Set up a client. It connects when it is first used.
+
+        Args:
+            base_url: Such as ``http://rheostat:8000``.
+            token: Who is asking; by default the environment variable ``RHEOSTAT_TOKEN``, if set.
+            timeout: Seconds for each phase of one attempt: to connect, to send, to receive.
+            deadline: Seconds that a worker waits for an unreachable service before `Unreachable`.
+            retries: How often other calls than a worker's are repeated before `Unreachable`.
+            lookahead: Seconds that a worker's blocks should last: a change reaches it within about
+                two of these, or two steps, whichever is longer.
+            author: Who makes changes, for the history.
+            transport: What sends the requests, for tests.
+
+        """
+        settings = Settings(
+            base_url=base_url,
+            token=token,
+            timeout=timeout,
+            deadline=deadline,
+            retries=retries,
+            lookahead=lookahead,
+            author=author,
+            transport=transport,
+        )
+        self.__setstate__(settings)
+
+    def _open(self, settings: Settings) -> Asks[One, Many, Nothing]:
+        raise NotImplementedError
+
+    def __getstate__(self) -> Settings:
+        return self.settings
+
+    def __setstate__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._ask = self._open(settings)
+
+    @property
+    def schedules(self) -> Schedules[One, Many, Nothing]:
+        """The library of named, versioned definitions."""
+        return Schedules(self._ask)
+
+    def control(self, run: str) -> Control[One, Many, Nothing]:
+        """Return the operators' calls of a run, by name or id, without joining it."""
+        return Control(self._ask, run)
+
+    def runs(self, *, label: str | None = None) -> Many:
+        """Return all runs, or those with the label ``key=value``."""
+        return self._ask.many(wire.get(wire.path("runs"), label=label))
+
+    def create_run(self, name: str, parameters: Mapping[str, Definition], **options: Any) -> One:
+        """
+        Create a run; raise `NameTaken` if there is one of this name.
+
+        ``options``: ``axis``, ``resolution``, ``total``, ``steps_per_epoch``, ``max_block``,
+        ``max_jump``, ``guards``, ``labels``.
+        """
+        body = {"name": name, "parameters": parameters, **options}
+        return self._ask.one(wire.post(wire.path("runs"), body))
+
+    def evaluate(
+        self,
+        definition: Definition,
+        steps: int | range | Sequence[int],
+        *,
+        total: int | None = None,
+        steps_per_epoch: int | None = None,
+    ) -> One:
+        """Return ``{"value": …}`` of one step, or ``{"values": […]}`` of many."""
+        context = {"total": total, "steps_per_epoch": steps_per_epoch}
+        given = {key: value for key, value in context.items() if value is not None}
+        body = {"definition": definition, **_steps(steps), **given}
+        return self._ask.one(wire.post(wire.path("evaluate"), body))
+
+    def kinds(self) -> One:
+        """Return every kind of definition: formula, fields with bounds, example, schema."""
+        return self._ask.one(wire.get(wire.path("kinds")))
+
+    def kind(self, name: str) -> One:
+        """Return one kind of definition."""
+        return self._ask.one(wire.get(wire.path("kinds", name)))
+
+
+class Schedules(Generic[One, Many, Nothing]):
+    """The library: definitions under a name, whose versions never change."""
+
+    def __init__(self, link: Asks[One, Many, Nothing]) -> None:
+        self._ask = link
+
+    def list(self) -> Many:
+        """Return the schedules, each with its newest version."""
+        return self._ask.many(wire.get(wire.path("schedules")))
+
+    def get(self, name: str, *, version: int | None = None) -> One:
+        """Return a schedule, in its newest version or the one asked for."""
+        return self._ask.one(wire.get(wire.path("schedules", name), version=version))
+
+    def put(self, name: str, definition: Definition, *, if_match: str | None = None) -> One:
+        """Store a new version; raise `PreconditionFailed` if ``if_match`` is not the newest."""
+        where = wire.path("schedules", name)
+        return self._ask.one(wire.put(where, {"definition": definition}, if_match=if_match))
+
+    def delete(self, name: str) -> Nothing:
+        """Remove a schedule. Runs that were made with it keep their copy."""
+        return self._ask.nothing(wire.delete(wire.path("schedules", name)))
+
+    def values(
+        self,
+        name: str,
+        *,
+        start: int | None = None,
+        stop: int | None = None,
+        stride: int | None = None,
+        version: int | None = None,
+    ) -> One:
+        """Return the curve from ``start`` to ``stop``, exclusive."""
+        where = wire.path("schedules", name, "values")
+        return self._ask.one(
+            wire.get(where, start=start, stop=stop, stride=stride, version=version)
+        )
+
+    def value(self, name: str, step: int, *, version: int | None = None) -> One:
+        """Return the value at one step."""
+        return self._ask.one(
+            wire.get(wire.path("schedules", name, "values", step), version=version)
+        )
+
+
+class Control(Generic[One, Many, Nothing]):
+    """What operators and viewers do with a run; ``key`` is its name or id."""
+
+    def __init__(self, link: Asks[One, Many, Nothing], key: str) -> None:
+        self._ask = link
+        self._key = key
+
+    def show(self) -> One:
+        """Return where the run is: definitions, values, pending revisions, generations."""
+        return self._ask.one(wire.get(self._path()))
+
+    def change(
+        self,
+        changes: Mapping[str, Change | Sequence[Change]],
+        *,
+        effective: int | Literal["next"] = "next",
+        message: str = "",
+        expected_revision: int | None = None,
+        force: bool = False,
+        dry_run: bool = False,
+    ) -> One:
+        """
+        Change parameters, all at the same step on every worker; see `rheostat.changes`.
+
+        Args:
+            changes: For each parameter a change, or several to apply one after the other.
+            effective: The step, or ``"next"``: the first that no worker has been given.
+            message: Why, for the history.
+            expected_revision: Refuse with `RevisionMismatch` if the run has moved on from it.
+            force: Break the guards of the run; the history records it.
+            dry_run: Return the effective step and both curves, and change nothing.
+
+        Raises `TooLate` if the step was handed out already, and `GuardViolated`.
+
+        """
+        body = {
+            "changes": changes,
+            "effective": effective,
+            "message": message,
+            "expected_revision": expected_revision,
+            "force": force,
+        }
+        where = self._path("revisions")
+        return self._ask.one(wire.post(where, body, dry_run=True if dry_run else None))
+
+    def history(self) -> Many:
+        """Return all revisions."""
+        return self._ask.many(wire.get(self._path("revisions")))
+
+    def revision(self, number: int) -> One:
+        """Return one revision."""
+        return self._ask.one(wire.get(self._path("revisions", number)))
+
+    def cancel(self, number: int) -> One:
+        """Cancel a revision that is pending; raise `NotPending` if it is not."""
+        return self._ask.one(wire.delete(self._path("revisions", number)))
+
+    def plan(
+        self, start: int | None = None, stop: int | None = None, points: int | None = None
+    ) -> One:
+        """Return the curves, past and future, at up to ``points`` steps. It settles nothing."""
+        return self._ask.one(wire.get(self._path("plan"), start=start, stop=stop, points=points))
+
+    def explain(self, step: int) -> One:
+        """Return each parameter's value at a step, and which revision gives it, by whom and why."""
+        return self._ask.one(wire.get(self._path("explain"), step=step))
+
+    def preview(self, start: int, count: int) -> One:
+        """Return the values of ``count`` cells, and which of them are final. It settles nothing."""
+        return self._ask.one(wire.get(self._path("values"), start=start, count=count))
+
+    def ledger(
+        self, start: int | None = None, stop: int | None = None, generation: int | None = None
+    ) -> Many:
+        """Return what was really served: ``{"start", "count", "values"}`` of each stretch."""
+        where = self._path("ledger")
+        call = wire.get(where, start=start, stop=stop, generation=generation)
+        return self._ask.many(call, "segments")
+
+    def finish(self, end: int | None = None, *, message: str = "") -> One:
+        """Close the run: at ``end``, its first step without a value, or where the workers are."""
+        return self._ask.one(wire.post(self._path("finish"), {"end": end, "message": message}))
+
+    def delete(self) -> Nothing:
+        """Remove the run with its history and its ledger, for good."""
+        return self._ask.nothing(wire.delete(self._path()))
+
+    def _path(self, *segments: str | int) -> str:
+        return wire.path("runs", self._key, *segments)
+
+
+def _steps(steps: int | range | Sequence[int]) -> dict[str, Any]:
+    if isinstance(steps, int):
+        return {"step": steps}
+    if isinstance(steps, range) and steps.step > 0:
+        return {"start": steps.start, "stop": steps.stop, "stride": steps.step}
+    return {"steps": list(steps)}

@@ -1,0 +1,170 @@
+"""
+What a worker holds, and which cells it asks for next: no sockets, threads or locks here.
+
+Why a change is prompt (P5). Let p be the pace in cells for a second and L the look-ahead. Past
+what is settled a block has m ≤ max(1, pL) cells, by the pace measured when it was asked for, and
+is asked for when
+
+* no more than pL/2 cells of the current block are left, or
+* the worker has come to the second half of the current block, which had at most pL cells itself
+  (or, of one cell, to that cell).
+
+So when it arrives, the worker holds values of at most pL/2 + pL cells, or of two cells where a
+look-ahead is shorter than a cell lasts; and from then on of fewer, until it asks again. A revision
+with ``"effective": "next"`` lands at the end of what is held: it is reached within 1.5 L, or two
+steps, whichever is longer. On the other side a block is asked for at least L/4 before it is needed,
+once blocks have their full length, and one step before in any case.
+
+That holds for a pace that lasts. A loop that reads without training is bounded by doubling: the
+blocks past what is settled are of 1, 2, 4 … cells, so that k reads settle at most 3k cells beyond
+them, and never more than two of the longest blocks. Replaying what is settled settles nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from rheostat.client.blocks import LAST_STEP, NOTHING, Block, Order, around, floor_power
+from rheostat.client.joined import Joined
+from rheostat.client.pace import Pace
+from rheostat.errors import Finished
+
+
+class Reading:
+    """
+    The previous, the current and the next block of a worker, and the pace at which it reads.
+
+    A reader looks for its cell (`holds`); if it is there, `enter` moves on to its block, and `due`
+    says whether the next one is to be fetched. Otherwise `order` says what to fetch, and `arrived`
+    takes it in, or `refused` does.
+    """
+
+    def __init__(
+        self,
+        joined: Joined,
+        *,
+        lookahead: float,
+        first: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.joined = joined
+        self.settled = joined.settled_until // joined.resolution
+        self.first = first
+        self.window = NOTHING
+        self._end = self._cells(joined.end)
+        self._longest = floor_power(joined.max_block)
+        self._pace = Pace(lookahead, clock)
+        self._previous: Block | None = None
+        self._current: Block | None = None
+        self._next: Block | None = None
+        self._fresh = 0
+        self._entered = 0
+        self._jumps = deque([0, 0, 0], maxlen=3)
+        self._asked_in = NOTHING
+
+    def holds(self, cell: int) -> bool:
+        """Whether the cell can be read without a request."""
+        return any(block and cell in block for block in self._blocks())
+
+    def enter(self, cell: int) -> Block:
+        """
+        Return the block that holds the cell; move on to it, unless it is the previous one.
+
+        A worker that looks back a few steps is served from the previous block.
+        """
+        block = next(block for block in self._blocks() if block and cell in block)
+        if block is self._next:
+            self._move_on(block, cell)
+        elif block is self._current and cell >= block.middle and self.window is block.windows[0]:
+            self.window = block.windows[-1]
+            self._pace.mark(cell)
+        return block
+
+    def due(self, cell: int) -> int | None:
+        """
+        Return the cell to fetch ahead for, or None if it is not yet time for that.
+
+        Within one window it says so once: if fetching fails, it is tried again at the middle of the
+        block, and when the cell is needed.
+        """
+        block, window = self._current, self.window
+        fetched = self._next is not None and self._next.stop > cell
+        if block is None or cell not in block or fetched or self._asked_in is window:
+            return None
+        expected = max(block.stop, cell + self._stride)
+        late = cell >= block.middle or cell + self._stride >= block.stop
+        if not late and self._pace.seconds(block.stop - cell) > self._pace.lookahead / 2:
+            return None
+        if self._end is not None and expected >= self._end:
+            return None
+        self._asked_in = window
+        return expected
+
+    def order(self, cell: int) -> Order:
+        """Return what to ask for, so that the cell is in it; raise `Finished` if there is none."""
+        if self._end is not None and cell >= self._end:
+            raise self._finished()
+        stop = self._end or LAST_STEP // self.joined.resolution + 1
+        if cell < self.settled:
+            return Order(*around(cell, self._longest, 0, min(stop, self.settled)))
+        longest = max(1, min(2 * self._fresh, self._pace.cells, self._longest))
+        start, count = around(cell, longest, self.settled, stop)
+        return Order(start, count, resume=self.first and start > self.settled)
+
+    def exactly(self, cell: int, count: int) -> Order:
+        """Return the order of these very cells."""
+        return Order(cell, count, resume=self.first and cell > self.settled)
+
+    def arrived(self, order: Order, block: Block | None = None) -> None:
+        """Take in what was ordered; without a block, only that it is settled now."""
+        self.first = False
+        if block is not None:
+            self._next = block
+            if order.stop > self.settled:
+                self._fresh = order.size
+        self.settled = max(self.settled, order.stop)
+
+    def refused(self, order: Order, refusal: Finished) -> None:
+        """Learn where the run ends; raise the refusal if it is no reason to ask for less."""
+        end = self._cells(refusal.members.get("end"))
+        if end is None or end >= order.stop:
+            raise refusal
+        self._end = end
+
+    @property
+    def _stride(self) -> int:
+        """By how many cells the worker moves at a time, if that has been seen three times."""
+        return min(self._jumps)
+
+    def _blocks(self) -> tuple[Block | None, ...]:
+        return self._current, self._next, self._previous
+
+    def _move_on(self, block: Block, cell: int) -> None:
+        """
+        Make the next block the current one, and measure the pace.
+
+        Blocks that follow one another are read at a pace, and so are jumps of one size, by a worker
+        whose steps are longer than its blocks. Another jump says nothing about it.
+        """
+        before = self._current
+        follows = before is not None and block.start <= before.stop <= cell
+        jump = 0 if follows or before is None else max(0, cell - self._entered)
+        if follows or 0 < jump <= 2 * self._jumps[-1]:
+            self._pace.mark(cell)
+        else:
+            self._pace.restart(cell)
+        self._jumps.append(jump)
+        self._entered = cell
+        self._previous, self._current, self._next = before, block, None
+        self.window = block.windows[0 if cell < block.middle else -1]
+
+    def _cells(self, step: int | None) -> int | None:
+        return None if step is None else step // self.joined.resolution
+
+    def _finished(self) -> Finished:
+        end = (self._end or 0) * self.joined.resolution
+        return Finished(
+            f"run {self.joined.name} is finished: step {end} is its first without a value", end=end
+        )

@@ -1,0 +1,156 @@
+"""A worker's reads, as far as they are the same with and without asyncio."""
+
+from __future__ import annotations
+
+import operator
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from rheostat.client.blocks import LAST_STEP, NOTHING, Block, Column, Order
+from rheostat.client.flow import Flow, exchange
+from rheostat.client.joined import Joined, joining
+from rheostat.client.reading import Reading
+from rheostat.client.settings import Settings, invalid
+from rheostat.errors import Finished
+
+
+class Reads:
+    """What a worker reads, and what it knows of its run."""
+
+    _near: Mapping[str, Mapping[int, float]]
+    """The look-up of the window that is being read: by name, and then by coordinate."""
+
+    def __init__(self, settings: Settings, facts: Joined, *, first: bool = True) -> None:
+        self._settings = settings
+        self._names: set[str] = set()
+        self._lock = threading.Lock()
+        """Guards what is held, and is never kept while waiting."""
+        self._begin(facts, first=first)
+
+    @property
+    def id(self) -> str:
+        """The run's id, which is never used again."""
+        return self._facts.id
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self._facts.name
+
+    @property
+    def generation(self) -> int:
+        """The generation that was joined."""
+        return self._facts.generation
+
+    @property
+    def axis(self) -> str:
+        """What the run counts, such as ``step``."""
+        return self._facts.axis
+
+    @property
+    def resolution(self) -> int:
+        """The width of a cell: a step is rounded down to a multiple of it."""
+        return self._facts.resolution
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of the parameters, sorted."""
+        return self._facts.parameters
+
+    @property
+    def total(self) -> int | None:
+        """The length of the training, if the run states it."""
+        return self._facts.total
+
+    def checkpoint(self, step: int) -> dict[str, Any]:
+        """Return what a checkpoint at ``step`` must hold to be resumed: see `Client.run`."""
+        return {"id": self.id, "generation": self.generation, "step": step}
+
+    def _begin(self, facts: Joined, *, first: bool = True) -> None:
+        """Read on as one who joined just now, or (``first`` is false) has read since."""
+        self._facts = facts
+        self._reading = Reading(facts, lookahead=self._settings.lookahead, first=first)
+        self._near = NOTHING.cells
+        self._width = len(facts.parameters)
+        self._resolution = facts.resolution
+
+    def _state(self) -> tuple[Joined, bool]:
+        """Return what a copy in another process begins with: no blocks, but what is settled."""
+        settled = self._reading.settled * self._facts.resolution
+        return replace(self._facts, settled_until=settled), self._reading.first
+
+    def _renew(self) -> None:
+        """Begin again after a fork: a thread that is not here may have held the lock."""
+        facts, first = self._state()
+        self._lock = threading.Lock()
+        self._begin(facts, first=first)
+
+    def _cell_of(self, step: int, *names: str) -> int:
+        """Return the cell of a step, and have these parameters indexed from now on."""
+        known = self._facts.parameters
+        for name in names:
+            if name not in known:
+                raise invalid("name", name, f"one of {', '.join(known)}")
+        self._names.update(names)
+        step = operator.index(step)
+        if not 0 <= step <= LAST_STEP:
+            raise invalid("step", step, f"from 0 to {LAST_STEP}")
+        return step // self._facts.resolution
+
+    def _held(self, cell: int) -> tuple[Block, int | None] | None:
+        """Return the block of a cell, if it is there, and the cell to fetch ahead for, if any."""
+        with self._lock:
+            reading = self._reading
+            if not reading.holds(cell):
+                return None
+            block = reading.enter(cell)
+            reading.window.index(self._names)
+            self._near = reading.window.cells
+            return block, reading.due(cell)
+
+    def _until(self) -> float:
+        """Return the time up to which a worker waits that begins to do so now."""
+        return time.monotonic() + self._settings.deadline
+
+    def _fetching(self, cell: int, until: float) -> Flow[None]:
+        """Fetch the block of a cell; where the run ends within it, only learn that."""
+        with self._lock:
+            reading = self._reading
+            order = reading.order(cell)
+        try:
+            block = yield from self._reading_of(order, until)
+        except Finished as refusal:
+            with self._lock:
+                reading.refused(order, refusal)
+            return
+        for window in block.windows:
+            window.index(tuple(self._names))
+        with self._lock:
+            reading.arrived(order, block)
+
+    def _fetching_exactly(self, step: int, count: int) -> Flow[dict[str, Column]]:
+        """Fetch ``count`` cells beside those that are held."""
+        if not 1 <= count <= self._facts.max_block:
+            raise invalid("n", count, f"from 1 to max_block, {self._facts.max_block}")
+        with self._lock:
+            reading = self._reading
+            order = reading.exactly(self._cell_of(step), count)
+        block = yield from self._reading_of(order, self._until())
+        with self._lock:
+            reading.arrived(order)
+        return dict(block.columns)
+
+    def _reading_of(self, order: Order, until: float) -> Flow[Block]:
+        facts = self._facts
+        call = facts.read(order)
+        patience = self._settings.worker(call, max(0.0, until - time.monotonic()))
+        return (yield from exchange(call, patience, lambda answer: facts.block(order, answer)))
+
+    def _rejoining(self, checkpoint: Mapping[str, Any] | None) -> Flow[Joined]:
+        facts = yield from joining(self._settings, self.name, checkpoint)
+        with self._lock:
+            self._begin(facts)
+        return facts

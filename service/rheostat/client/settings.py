@@ -1,0 +1,85 @@
+"""What a client is told once."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from rheostat import __version__
+from rheostat.client.retry import Patience
+from rheostat.client.wire import Call
+from rheostat.errors import FieldError, Invalid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The arguments of `Client` and `AsyncClient`; raises `Invalid` where one is out of bounds."""
+
+    base_url: str
+    token: str | None = None
+    timeout: float = 10.0
+    deadline: float = 600.0
+    retries: int = 4
+    lookahead: float = 2.0
+    author: str | None = None
+    transport: Any = None
+
+    def __post_init__(self) -> None:
+        for name in ("timeout", "deadline", "lookahead"):
+            value = getattr(self, name)
+            _check(name, value, value > 0, "above 0 seconds")
+        _check("retries", self.retries, self.retries >= 0, "at least 0")
+        _check("base_url", self.base_url, _is_http(self.base_url), "http://… or https://…")
+        one_line = self.author is None or self.author.isprintable()
+        _check("author", self.author, one_line, "printable characters on one line")
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A pickle may end up in a checkpoint, where a token must not be.
+        return {name: getattr(self, name) for name in self.__slots__ if name != "token"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in {**state, "token": None}.items():
+            object.__setattr__(self, name, value)
+
+    def headers(self) -> dict[str, str | bytes]:
+        """Return what every request says; a name beyond ASCII goes as UTF-8."""
+        headers: dict[str, str | bytes] = {"User-Agent": f"rheostat/{__version__}"}
+        token = self.token or os.environ.get("RHEOSTAT_TOKEN")
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        if self.author:
+            headers["Rheostat-Author"] = self.author.encode()
+        return headers
+
+    def operator(self, call: Call) -> Patience:
+        """Return the patience of a call that somebody sits and waits for."""
+        return Patience(self._about(call), retries=self.retries)
+
+    def worker(self, call: Call, deadline: float | None = None) -> Patience:
+        """Return the patience of a call that a training cannot go on without."""
+        return Patience(self._about(call), deadline=self.deadline if deadline is None else deadline)
+
+    def _about(self, call: Call) -> str:
+        return f"{call.method} {self.base_url.rstrip('/')}{call.path}"
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        return False
+    return parsed.scheme in {"http", "https"} and bool(parsed.host)
+
+
+def _check(field: str, value: Any, holds: bool, bound: str) -> None:  # noqa: FBT001
+    if not holds:
+        raise invalid(field, value, bound)
+
+
+def invalid(field: str, value: Any, bound: str) -> Invalid:
+    """Return the error of an argument that is out of bounds."""
+    wrong = FieldError(field, f"must be {bound}", value, bound)
+    return Invalid(f"{field} is {value!r}, and must be {bound}", errors=[wrong])

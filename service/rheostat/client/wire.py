@@ -1,0 +1,136 @@
+"""What is sent and what comes back, as plain values: no sockets here."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from rheostat import errors
+
+JSON = "application/json"
+F64 = "application/octet-stream"
+
+Document = dict[str, Any]
+
+
+class Broken(Exception):  # noqa: N818 - it is not raised to callers: it is a reason to repeat
+    """An answer that says 200 and cannot be what the service sent: cut off, or a proxy's page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, which may be sent several times."""
+
+    method: str
+    path: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = None
+    seconds: float = math.inf
+    """How long an attempt may take, if that is less than the client's ``timeout``."""
+
+    @property
+    def repeatable(self) -> bool:
+        """
+        Whether a second sending does nothing more than the first.
+
+        Every POST carries an ``Idempotency-Key``. A DELETE that was carried out, but whose answer
+        was lost, would be refused the second time.
+        """
+        return self.method != "DELETE"
+
+
+def path(*segments: str | int) -> str:
+    """Return the path of a resource; each segment is quoted as a whole."""
+    return "/v1/" + "/".join(quote(str(segment), safe="") for segment in segments)
+
+
+def get(where: str, *, accept: str = JSON, **params: Any) -> Call:
+    """Return a read; parameters that are None are left out."""
+    return Call("GET", where, _given(params), {"Accept": accept})
+
+
+def post(where: str, body: Any, **params: Any) -> Call:
+    """Return a POST under a key of its own, so that repeating it has one effect."""
+    headers = {**_SENDS_JSON, "Idempotency-Key": os.urandom(16).hex()}
+    return Call("POST", where, _given(params), headers, encode(body))
+
+
+def put(where: str, body: Any, *, if_match: str | None = None) -> Call:
+    """Return a PUT, on the condition that the resource is still at ``if_match``, if given."""
+    headers = _SENDS_JSON if if_match is None else {**_SENDS_JSON, "If-Match": if_match}
+    return Call("PUT", where, headers=headers, content=encode(body))
+
+
+def delete(where: str) -> Call:
+    """Return a DELETE."""
+    return Call("DELETE", where, headers={"Accept": JSON})
+
+
+def encode(body: Any) -> bytes:
+    """Return the body as JSON; raise `Invalid` if JSON cannot say it (NaN, an array, a set)."""
+    try:
+        return json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError) as error:
+        wrong = errors.FieldError("body", str(error), bound="JSON, with finite numbers")
+        raise errors.Invalid("the request cannot be written as JSON", errors=[wrong]) from error
+
+
+def document(response: httpx.Response) -> Document:
+    """Return the JSON object of an answer; no content is an empty one."""
+    if response.status_code == httpx.codes.NO_CONTENT:
+        return {}
+    found = _json_object(response)
+    if found is None:
+        raise Broken(f"expected a JSON object, got {_excerpt(response)}")
+    return found
+
+
+def refusal(response: httpx.Response) -> errors.Refused:
+    """Return the error of an answer that is not a success, be it a problem document or not."""
+    problem = _json_object(response) or {}
+    if str(problem.get("type", "")).startswith(errors.PROBLEM_TYPE):
+        return errors.from_problem(problem, response.status_code)
+    detail = f"an answer that is not Rheostat's: {_excerpt(response)}"
+    return errors.from_problem({"detail": detail}, response.status_code)
+
+
+def retry_after(response: httpx.Response) -> float:
+    """Return the seconds to wait that the answer asks for, as a number or a date; else 0."""
+    text = response.headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdecimal():
+        return float(text)
+    try:
+        until = parsedate_to_datetime(text).timestamp()
+    except ValueError:
+        return 0.0
+    return max(0.0, until - time.time())
+
+
+def _given(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in params.items() if value is not None}
+
+
+def _json_object(response: httpx.Response) -> Document | None:
+    try:
+        found = json.loads(response.content)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _excerpt(response: httpx.Response) -> str:
+    kind = response.headers.get("Content-Type", "no content type")
+    return f"{response.status_code}, {kind}, {response.text[:200]!r}"
+
+
+_SENDS_JSON = {"Accept": JSON, "Content-Type": JSON}
