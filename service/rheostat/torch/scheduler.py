@@ -9,7 +9,7 @@ from weakref import ref
 from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
 
-from rheostat.errors import FieldError, Invalid
+from rheostat.errors import FieldError, Invalid, StaleCheckpoint
 from rheostat.torch.fields import Binding, Fields, Group, bind
 from rheostat.torch.ranks import Position, agree
 
@@ -93,9 +93,9 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
         groups = self.optimizer.param_groups
         if len(groups) != self._bound:
             self._bind()
-        values = self.run.values(step)
+        value = self.run.value
         for group, _, (key, place), parameter in self._bindings:
-            _write(groups[group], key, place, values[parameter])
+            _write(groups[group], key, place, value(parameter, step))
         self.last_epoch = step
         self._last_lr: list[Any] = [_copy(group["lr"]) for group in groups]
 
@@ -113,14 +113,14 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the run's name and id, the generation and the step: what a resume must match."""
-        return self._position(self.last_epoch)._asdict()
+        return {"run": self.run.name, **self.run.checkpoint(self.last_epoch)}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """
         Resume at a checkpoint: join its generation, and set the values of its step.
 
-        Raises `StaleCheckpoint` if the run was rewound to before the checkpoint, or was deleted
-        and made again; `Invalid` if the state is another run's, or not of this class.
+        Raises `StaleCheckpoint` if the run was rewound to before the checkpoint, was deleted and
+        made again, or is another one; `Invalid` if the state was not saved by this class.
         """
         agree(lambda: self._rejoin(state_dict), self._process_group)
         self._update_lr(state_dict["step"])
@@ -130,7 +130,13 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
         if missing:
             message = f"the state has no {', '.join(missing)}: it was not saved by RheostatLR"
             raise Invalid(message, errors=[FieldError("state_dict", message, sorted(state))])
-        self.run.rejoin({key: state[key] for key in ("id", "generation", "step")})
+        try:
+            self.run.rejoin({key: state[key] for key in ("id", "generation", "step")})
+        except StaleCheckpoint as error:
+            if state["run"] == self.run.name:
+                raise
+            message = f"the state was saved with the run {state['run']!r}: {error.detail}"
+            raise StaleCheckpoint(message, **error.members) from error
         return self._position(state["step"])
 
     def _position(self, step: int) -> Position:

@@ -1,0 +1,69 @@
+"""The ranks of a process group go on together, or stop together."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rheostat import Client
+
+pytest.importorskip("torch")
+pytestmark = pytest.mark.frameworks
+
+COSINE = {"kind": "cosine", "start": 0.1, "end": 0.001, "steps": 20}
+Outcomes = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def outcomes(server: str, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
+    """Return what two ranks of one process group saw."""
+    with Client(server) as client:
+        for run in ("ranks", "others"):
+            client.create_run(run, {"lr": COSINE})
+    rendezvous = str(tmp_path_factory.mktemp("ranks") / "rendezvous")
+    program = [sys.executable, str(Path(__file__).with_name("rank.py"))]
+    arguments = [rendezvous, server, "ranks", "others"]
+    ranks = [
+        subprocess.Popen([*program, rank, *arguments], stdout=subprocess.PIPE, text=True)
+        for rank in ("0", "1")
+    ]
+    return [json.loads(rank.communicate(timeout=120)[0]) for rank in ranks]
+
+
+def test_all_ranks_read_the_same_values(outcomes: Outcomes) -> None:
+    """P1: bit for bit."""
+    assert len(set(outcomes[0]["values"])) == 20
+    assert outcomes[0]["values"] == outcomes[1]["values"]
+
+
+@pytest.mark.parametrize(
+    ("attempt", "kind", "words"),
+    [
+        ("two runs", "Conflict", "do not agree: rank 0 is at generation 1 of run ranks"),
+        ("two steps", "Conflict", "at step 1"),
+        ("one stale", "StaleCheckpoint", "saved with the run 'others'"),
+    ],
+)
+def test_all_ranks_raise_the_same_error(
+    outcomes: Outcomes, attempt: str, kind: str, words: str
+) -> None:
+    """A rank that cannot join, or joins elsewhere, stops the others: none waits for it."""
+    first, second = (outcome[attempt] for outcome in outcomes)
+    assert first == second
+    assert first[0] == kind
+    assert words in first[1]
+
+
+def test_the_error_says_which_rank_failed(outcomes: Outcomes) -> None:
+    """In a job of a thousand ranks one wants to know where to look."""
+    assert outcomes[0]["one stale"][-1] == "rank 1 of 2 could not join; all ranks stop"
+
+
+def test_ranks_that_agree_go_on(outcomes: Outcomes) -> None:
+    """A checkpoint that all of them load is loaded, after all those failures."""
+    assert [(o["agreed"], o["step"]) for o in outcomes] == [(None, 7), (None, 7)]
