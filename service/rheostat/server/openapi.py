@@ -1,16 +1,9 @@
-"""
-The OpenAPI document: FastAPI's, with the shapes that it cannot derive.
-
-``python -m rheostat.server.openapi`` prints it; ``docs/openapi.json`` is a copy, which a
-test compares.
-"""
+"""The OpenAPI document: FastAPI's, with the shapes that it cannot derive."""
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
-import orjson
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
@@ -92,11 +85,3 @@ def _complete(responses: dict[str, Any]) -> None:
     if "HTTPValidationError" in str(responses.get("422")):
         del responses["422"]
     responses["default"] = OTHER
-
-
-if __name__ == "__main__":
-    from rheostat.server.app import create_app
-    from rheostat.server.settings import Settings
-
-    text = orjson.dumps(create_app(Settings()).openapi(), option=orjson.OPT_INDENT_2)
-    sys.stdout.buffer.write(text + b"\n")

@@ -28,6 +28,7 @@ from rheostat import __version__
 from rheostat.errors import Refused
 from rheostat.server.api.metrics import MULTIPROCESS
 from rheostat.server.app import create_app
+from rheostat.server.protocol import BoundedHttp
 from rheostat.server.settings import Settings
 from rheostat.server.store.store import Store
 
@@ -128,7 +129,7 @@ def _config(settings: Settings) -> Config:
         partial(_application, settings, os.getpid()),
         factory=True,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHttp,
         ws="none",
         lifespan="on",
         workers=settings.workers,

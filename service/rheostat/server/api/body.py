@@ -56,19 +56,20 @@ def loads(body: bytes) -> Any:
 
 
 def _count_keys(value: Any) -> int:
-    keys, level = 0, [value]
-    for _ in range(DEEPEST + 1):
-        inner: list[Any] = []
-        for item in level:
-            if isinstance(item, dict):
-                keys += len(item)
-                inner += item.values()
-            elif isinstance(item, list) and not {dict, list}.isdisjoint(map(type, item)):
-                inner += item
-        if not inner:
+    keys, level = 0, [value] if isinstance(value, (dict, list)) else []
+    for _ in range(DEEPEST):
+        keys += sum(len(item) for item in level if isinstance(item, dict))
+        level = [inner for item in level for inner in _containers(item)]
+        if not level:
             return keys
-        level = inner
     raise Malformed(f"the body nests deeper than {DEEPEST} levels")
+
+
+def _containers(item: Any) -> list[Any]:
+    values = item.values() if isinstance(item, dict) else item
+    if {dict, list}.isdisjoint(map(type, values)):
+        return []
+    return [value for value in values if isinstance(value, (dict, list))]
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

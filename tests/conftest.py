@@ -1,0 +1,139 @@
+"""A real server process for whoever needs one, killed and started again at will."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+import httpx
+import pytest
+
+READY = re.compile(r"Rheostat \S+ serves (?P<url>http://\S+) from (?P<database>\S+)\n")
+PROGRAM = """
+from rheostat.server.serve import serve
+from rheostat.server.settings import Settings
+if __name__ == "__main__":
+    serve(Settings())
+"""
+
+
+class RunningServer:
+    """A server in a process of its own, with its workers in its process group."""
+
+    def __init__(self, folder: Path, settings: dict[str, object]) -> None:
+        self.folder = folder
+        self.program = folder / "program.py"
+        self.program.write_text(PROGRAM)
+        self.settings = {"database": f"sqlite:///{folder / 'rheostat.db'}", "port": 0, **settings}
+        self.process = self._started()
+
+    @property
+    def log(self) -> str:
+        """What it has logged so far."""
+        return (self.folder / "log.txt").read_text()
+
+    def kill(self) -> None:
+        """Kill it and its workers at once, as ``kill -9`` does."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self._wait()
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Ask it to stop, and return its exit code."""
+        self.process.send_signal(number)
+        return self._wait()
+
+    def restart(self) -> None:
+        """Start it again, on the same port and the same database."""
+        self.process = self._started()
+
+    def client(self) -> httpx.Client:
+        """Return an HTTP client for it."""
+        return httpx.Client(base_url=self.url, timeout=60)
+
+    def close(self) -> None:
+        """Make sure that it is gone."""
+        if self.process.poll() is None:
+            self.kill()
+
+    def _started(self) -> subprocess.Popen[str]:
+        names = {f"RHEOSTAT_{name.upper()}": str(value) for name, value in self.settings.items()}
+        with (self.folder / "log.txt").open("a") as log:
+            process = subprocess.Popen(
+                [sys.executable, str(self.program)],
+                env={**os.environ, **names},
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+            )
+        assert process.stdout is not None
+        ready = READY.fullmatch(process.stdout.readline())
+        assert ready, f"it did not start:\n{self.log}"
+        self.url = ready["url"]
+        self.settings["port"] = self.url.rpartition(":")[2]
+        return process
+
+    def _wait(self) -> int:
+        code = self.process.wait(timeout=60)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return code
+
+
+class StartServer(Protocol):
+    """Starts a server with settings of its own."""
+
+    def __call__(self, **settings: object) -> RunningServer:
+        """Return it when it is ready."""
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """One server with default settings for all tests that leave it as it is."""
+    running = RunningServer(tmp_path_factory.mktemp("server"), {})
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def server(shared_server: RunningServer) -> str:
+    """Return the address of one server that all tests share."""
+    return shared_server.url
+
+
+@pytest.fixture
+def http(server: str) -> Iterator[httpx.Client]:
+    """Return an HTTP client of the server that all tests share."""
+    with httpx.Client(base_url=server, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture
+def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
+    """Start servers of the test's own: each with a fresh database, unless told which."""
+    with ExitStack() as stack:
+
+        def start(**settings: object) -> RunningServer:
+            running = RunningServer(tmp_path_factory.mktemp("server"), settings)
+            stack.callback(running.close)
+            return running
+
+        yield start
+
+
+Names = Callable[[], str]
+
+
+@pytest.fixture
+def new_name(request: pytest.FixtureRequest) -> Names:
+    """Return names for runs and schedules that no other test uses."""
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", request.node.name)[:80]
+    numbers = iter(range(1000))
+    return lambda: f"{stem}-{os.getpid()}-{next(numbers)}"
