@@ -13,8 +13,10 @@ what it becomes, then in what it differs::
     library = Library("torch")
 
     @library.scheduler("CosineAnnealingLR")
-    def cosine(case: Case, *, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> Definition:
-        \"\"\"A periodic `cosine`: past T_max the wave goes on.\"\"\"
+    def cosine(
+        case: Case, *, T_max: Steps, eta_min: float = 0.0, last_epoch: int = -1
+    ) -> AnyDefinition:
+        \"\"\"`cosine`, periodic: past T_max the wave goes on.\"\"\"
         return Cosine(start=case.base, end=eta_min, steps=T_max, periodic=True)
 
 - The annotations are checked strictly, by Pydantic; `Steps` also takes a whole float. Unknown
@@ -23,8 +25,9 @@ what it becomes, then in what it differs::
   than ``lr`` in the decorator: ``hyperparameters=("lr", "momentum")``), `case.context` the rest.
 - ``raise case.wrong("T_max", "must be above 0", T_max, "> 0")`` refuses what the library refuses.
 - ``case.nested(spec, "schedulers[0]")`` converts a `Nested` scheduler, with its own base if given.
-- Build the definition from the kinds; what they refuse is reported for the converter. Prefer the
-  preset that a person would write to a pile of parts.
+- ``library.metric_driven("ReduceLROnPlateau")`` names what reacts to metrics.
+- Build the definition from the kinds and the helpers of `building`; what the kinds refuse is
+  reported for the converter. Prefer the preset that a person would write to a pile of parts.
 """
 
 from rheostat.schedules.convert.request import convert

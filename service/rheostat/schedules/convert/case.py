@@ -9,9 +9,9 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from rheostat.errors import FieldError, Invalid
-from rheostat.schedules.definition import Definition
 from rheostat.schedules.fields import MAX_STEP
 from rheostat.schedules.shown import shown
+from rheostat.schedules.union import AnyDefinition
 
 STRICT = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 Function: TypeAlias = Any
@@ -63,7 +63,7 @@ class Case:
     base_value: float | None
     hyperparameter: str
     context: Context
-    convert: Callable[[Case, str, dict[str, Any]], Definition]
+    convert: Callable[[Case, str, dict[str, Any]], AnyDefinition]
     """What converts a scheduler of the library in this name, with these parameters."""
     field: str = "params"
     """The path of the parameters, for errors."""
@@ -88,13 +88,13 @@ class Case:
         *,
         base_value: float | None = None,
         library: str | None = None,
-    ) -> Definition:
+    ) -> AnyDefinition:
         """Return the definition of a scheduler that stands in a parameter of this one."""
         inner = replace(
             self,
             library=library or self.library,
             base_value=self.base_value if base_value is None else base_value,
-            field=f"{self.field}.{parameter}",
+            field=f"{self.field}.{parameter}.params",
         )
         return self.convert(inner, spec.name, spec.params)
 

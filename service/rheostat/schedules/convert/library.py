@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from inspect import cleandoc
 from typing import TypeAlias
 
-from rheostat.schedules.definition import Definition
+from rheostat.schedules.union import AnyDefinition
 
-Converter: TypeAlias = Callable[..., Definition]
+Converter: TypeAlias = Callable[..., AnyDefinition]
 """A function of a `Case` and of the library's own parameters, by keyword."""
 
 
@@ -43,6 +43,8 @@ class Library:
 
     name: str
     schedulers: list[Scheduler] = field(default_factory=list)
+    reactive: list[str] = field(default_factory=list)
+    """The names of the schedulers that react to a metric, which is no function of the step."""
 
     def scheduler(
         self, *names: str, hyperparameters: tuple[str, ...] | None = ("lr",)
@@ -54,6 +56,10 @@ class Library:
             return function
 
         return register
+
+    def metric_driven(self, *names: str) -> None:
+        """Register schedulers that react to a metric: they are refused, saying so."""
+        self.reactive.extend(names)
 
     def find(self, name: str) -> Scheduler | None:
         """Return the scheduler of this name, if there is one."""

@@ -17,10 +17,12 @@ from rheostat.schedules.convert.parameters import checked, meant
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.parse import parse
 from rheostat.schedules.shown import shown
+from rheostat.schedules.union import AnyDefinition
 from rheostat.schedules.validation import field_errors
 
 _RECORD: Final = frozenset(
-    {"id", "version", "driver", "note", "source", "result_dtype", "lr_dtype", "steps", "values"}
+    {"id", "version", "driver", "note", "source", "steps", "values", "metrics", "raises"}
+    | {"result_dtype", "lr_dtype", "value_after_construct"}
 )
 """Fields of a record of a scheduler's values that say how it was made: they change nothing."""
 
@@ -48,9 +50,6 @@ def convert(
             definition, as functions and what reacts to metrics.
 
     """
-    if "metrics" in context:
-        message = "drive this scheduler: its values are no function of the step"
-        raise refused(FieldError("metrics", message, shown(context["metrics"]), "none"))
     surroundings = {key: value for key, value in context.items() if key not in _RECORD}
     case = Case(
         library=library,
@@ -63,7 +62,7 @@ def convert(
     return parse(_convert(case, name, dict(params)).to_json())
 
 
-def _convert(case: Case, name: str, params: dict[str, Any]) -> Definition:
+def _convert(case: Case, name: str, params: dict[str, Any]) -> AnyDefinition:
     case = replace(case, name=name)
     scheduler = _scheduler(case, _library(case))
     arguments = checked(case, scheduler, params)
@@ -93,17 +92,26 @@ def _library(case: Case) -> Library:
 
 def _scheduler(case: Case, library: Library) -> Scheduler:
     scheduler = library.find(case.name)
+    if case.name in library.reactive:
+        message = "reacts to a metric: its values are no function of the step"
+        bound = "a schedule of steps; change a run as its metrics come in"
+        raise refused(FieldError(_name(case), message, case.name, bound))
     if scheduler is None:
         known = list(library.names())
         message = f"is not a scheduler of {library.name}{meant(case.name, known)}"
-        path = case.field.removesuffix("params") + "name"
-        raise refused(FieldError(path, message, shown(case.name), f"one of {', '.join(known)}"))
+        raise refused(
+            FieldError(_name(case), message, shown(case.name), f"one of {', '.join(known)}")
+        )
     allowed = scheduler.hyperparameters
     if allowed is not None and case.hyperparameter not in allowed:
         bound = f"one of {', '.join(allowed)}"
         message = f"is not set by {case.name}"
         raise refused(FieldError("hyperparameter", message, shown(case.hyperparameter), bound))
     return scheduler
+
+
+def _name(case: Case) -> str:
+    return case.field.removesuffix("params") + "name"
 
 
 def _base(value: Any) -> float | None:
