@@ -35,7 +35,7 @@ def run(*revisions: Revision) -> list[Revision]:
 
 def values(timelines: Timelines, *steps: int, name: str = "x") -> list[float]:
     """Return a parameter's values at steps."""
-    return timelines.evaluate(np.array(steps, dtype=np.int64))[name].tolist()
+    return list(timelines.evaluate(np.array(steps, dtype=np.int64))[name])
 
 
 def after(change: Any, *steps: int, effective: int = 40) -> list[float]:

@@ -39,7 +39,7 @@ def test_an_old_generation_settles_nothing_new() -> None:
     """P6: a fenced worker is refused, and told where the rewind went."""
     with pytest.raises(StaleGeneration) as refusal:
         settled(Ask(1, 490, 2))
-    assert {"generation": 2, "rewound_to": 200} == refusal.value.members
+    assert refusal.value.members == {"generation": 2, "rewound_to": 200}
 
 
 def test_a_read_may_reach_max_jump_past_the_settled_end_and_no_further() -> None:
@@ -47,7 +47,7 @@ def test_a_read_may_reach_max_jump_past_the_settled_end_and_no_further() -> None
     assert settled(Ask(2, 300, 8)) == 380
     with pytest.raises(StepJump) as refusal:
         settled(Ask(2, 310, 8))
-    assert {"settled_until": 300, "max_jump": 8} == refusal.value.members
+    assert refusal.value.members == {"settled_until": 300, "max_jump": 8}
 
 
 def test_a_resuming_read_may_start_far_ahead() -> None:

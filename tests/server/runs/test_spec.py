@@ -25,7 +25,7 @@ def test_lengths_are_resolved_by_the_runs_own_total() -> None:
 def test_schedules_are_inlined() -> None:
     """What is stored does not depend on the library any more."""
     found = Units().parse({"kind": "constant", "value": 3}, "x")
-    units = Units(lookup=lambda name, version: {("s", 2): found}[name, version])
+    units = Units(lookup=lambda name, version: {("s", 2): found}[name, version or 0])
     reference = {"kind": "schedule", "name": "s", "version": 2}
     body = {**BODY, "parameters": {"lr": reference}, "max_block": 8, "max_jump": 8}
     assert parse_spec(body, units, LIMITS).parameters["lr"] == found.to_json()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from rheostat.server.store import tables
 FLOAT = np.dtype("<f8")
 
 
-def read(connection: Connection, run_id: str, stretch: Stretch, grid: Grid) -> Iterator[Segment]:
+def read(connection: Connection, run_id: str, stretch: Stretch, grid: Grid) -> Generator[Segment]:
     """Yield what is known of a stretch, by rising step, read as it is asked for."""
     table = tables.ledger
     # no segment is longer than the longest block, so those that begin earlier end before it
@@ -28,11 +28,11 @@ def read(connection: Connection, run_id: str, stretch: Stretch, grid: Grid) -> I
         .where(table.c.start > earliest, table.c.start < stretch.stop)
         .order_by(table.c.start)
     )
-    rows = connection.execute(query.execution_options(yield_per=64))
-    for start, count, values in rows:
-        segment = Segment(start, start + count * grid.resolution, _decode(values, count))
-        if segment.stop > stretch.start:
-            yield segment.clipped(grid, stretch.start, stretch.stop)
+    with connection.execute(query.execution_options(yield_per=64)) as rows:
+        for start, count, values in rows:
+            segment = Segment(start, start + count * grid.resolution, _decode(values, count))
+            if segment.stop > stretch.start:
+                yield segment.clipped(grid, stretch.start, stretch.stop)
 
 
 def append(connection: Connection, run_id: str, generation: int, segments: list[Segment]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from typing import Any
 
 from rheostat.server.runs.grid import MAX_STEP
@@ -50,19 +51,20 @@ def _page(
 ) -> tuple[list[Segment], int | None]:
     grid, room = run.spec.grid, max(PAGE // len(run.spec.names), 1)
     segments: list[Segment] = []
-    for segment in _segments(records, run, lineage, generation, start, stop):
-        if room == 0:
-            return segments, segment.start
-        fitting = segment.clipped(grid, segment.start, segment.start + room * grid.resolution)
-        segments.append(fitting)
-        room -= fitting.count
-        if fitting.stop < segment.stop:
-            return segments, fitting.stop
+    with closing(_segments(records, run, lineage, generation, start, stop)) as found:
+        for segment in found:
+            if room == 0:
+                return segments, segment.start
+            fitting = segment.clipped(grid, segment.start, segment.start + room * grid.resolution)
+            segments.append(fitting)
+            room -= fitting.count
+            if fitting.stop < segment.stop:
+                return segments, fitting.stop
     return segments, None
 
 
 def _segments(
     records: Records, run: RunRecord, lineage: Lineage, generation: int, start: int, stop: int
-) -> Iterator[Segment]:
+) -> Generator[Segment]:
     for stretch in lineage.owners(generation, run.spec.grid.floor(start), stop):
         yield from ledger.read(records.connection, run.id, stretch, run.spec.grid)

