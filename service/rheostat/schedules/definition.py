@@ -112,6 +112,12 @@ class Definition(BaseModel):
 
     kind: str
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Definition) and self.canonical == other.canonical
+
+    def __hash__(self) -> int:
+        return hash(self.canonical)
+
     @abstractmethod
     def at(self, t: Places, followed: Followed | None = None) -> Floats:
         """Return the values at places ``t ≥ 0``."""
