@@ -7,12 +7,13 @@ import sys
 
 def main() -> None:
     """Run the command line; without the extra `server`, say how to get it."""
-    try:
-        from rheostat.cli.app import app
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "rheostat":
-            raise
-        sys.exit(f'The command line needs {error.name}: pip install "rheostat[server]"')
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
-    app()
+    try:
+        from rheostat.cli.app import app
+
+        app(prog_name="rheostat")
+    except ModuleNotFoundError as error:
+        if (error.name or "rheostat").partition(".")[0] == "rheostat":
+            raise
+        sys.exit(f'The command line needs {error.name}: pip install "rheostat[server]"')

@@ -48,14 +48,11 @@ _AUTHOR = _option("author", default_author, options.Author)
 class Answer:
     """One JSON document, and the function that draws it (with ``how``) for people."""
 
-    def __init__(
-        self, document: Any, draw: Callable[..., None], *, code: int = 0, **how: Any
-    ) -> None:
-        self.document, self.code = document, code
-        self._draw, self._how = draw, how
+    def __init__(self, document: Any, draw: Callable[..., None], **how: Any) -> None:
+        self.document, self._draw, self._how = document, draw, how
 
     def give(self, *, as_json: bool) -> None:
-        """Print the document, or draw it; ``code`` is the command's exit code."""
+        """Print the document, or draw it."""
         if as_json:
             print(json.dumps(self.document, ensure_ascii=False))
         else:
@@ -96,9 +93,7 @@ def answering(function: Callable[..., Answer]) -> Command:
     @wraps(function)
     def command(*, as_json: bool, **arguments: Any) -> None:
         with reported(as_json=as_json):
-            answer = function(**arguments)
-            answer.give(as_json=as_json)
-        raise typer.Exit(answer.code)
+            function(**arguments).give(as_json=as_json)
 
     return _signed(command, [*_parameters(function), _JSON])
 

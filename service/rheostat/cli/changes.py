@@ -141,7 +141,7 @@ def _folds(item: Mapping[str, Any]) -> bool:
 def cancel(
     client: Client,
     run: options.Run,
-    revision: Annotated[int, typer.Argument(metavar="REVISION", min=1)],
+    revision: Annotated[int, typer.Argument(metavar="REVISION", min=1, help="Number of it.")],
 ) -> Answer:
     """Cancel a revision that is still pending."""
     return Answer(client.control(run).cancel(revision), run_views.cancelled)

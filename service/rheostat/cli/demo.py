@@ -13,9 +13,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from rheostat.cli import text
-from rheostat.cli.answers import Answer, answering
+from rheostat.cli import options, text
+from rheostat.cli.answers import Answer
 from rheostat.cli.demo_processes import Server, Worker, kill
+from rheostat.cli.failures import reported
 from rheostat.cli.screen import Screen, left, right
 from rheostat.errors import RheostatError
 
@@ -25,13 +26,13 @@ PACE = 0.004
 TAIL = {"kind": "cosine", "start": 0.02, "end": 0.001, "steps": 2000, "clock": "change"}
 
 
-@answering
 def demo(
     seconds: Annotated[
         float, typer.Option(metavar="S", min=10, max=600, help="About how long it takes.")
     ] = 25,
     workers: Annotated[int, typer.Option(metavar="N", min=1, max=16, help="Workers.")] = 4,
-) -> Answer:
+    as_json: options.AsJson = False,
+) -> None:
     """
     Watch it work: live changes and a crash, with every value checked.
 
@@ -41,22 +42,28 @@ def demo(
     1 if one differs, or if a worker switched at another step than the others.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with reported(as_json=as_json):
+        result = _result_of(seconds, workers, Screen(error=as_json))
+        Answer(result, _draw).give(as_json=as_json)
+    raise typer.Exit(0 if result["agreed"] else 1)
+
+
+def _result_of(seconds: float, workers: int, screen: Screen) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="rheostat-demo-") as folder, ExitStack() as stack:
-        show = Demo(Path(folder), seconds, stack)
+        show = Demo(Path(folder), seconds, stack, screen)
         show.begin(workers)
         show.change_now()
         show.crash()
         show.change_later()
-        result = show.finish()
-    return Answer(result, _draw, code=0 if result["agreed"] else 1)
+        return show.finish()
 
 
 class Demo:
     """The run of the demo: what was changed in it, and what each worker saw."""
 
-    def __init__(self, folder: Path, seconds: float, stack: ExitStack) -> None:
+    def __init__(self, folder: Path, seconds: float, stack: ExitStack, screen: Screen) -> None:
         self.folder, self.stack, self.seconds = folder, stack, seconds
-        self.screen, self.began, self.lock = Screen(), time.monotonic(), Lock()
+        self.screen, self.began, self.lock = screen, time.monotonic(), Lock()
         self.workers: list[Worker] = []
         self.changes: list[dict[str, Any]] = []
         self.plan = {"kind": "cosine", "start": 0.1, "end": 0.001, "steps": int(seconds / PACE)}

@@ -110,12 +110,11 @@ def _draw_list(screen: Screen, items: Sequence[Mapping[str, Any]]) -> None:
     if not items:
         screen.line("No schedules. Keep one:  rheostat schedule put NAME cosine start=1e-3 …")
         return
-    columns = [left("NAME"), right("VERSION"), left("KIND"), left("BY"), left("CREATED")]
+    columns = [left("NAME"), right("VERSION"), left("BY"), left("CREATED")]
     rows = (
         (
             item["name"],
             str(item["version"]),
-            item["kind"],
             item["author"] or "",
             text.when(item["created_at"]),
         )

@@ -137,7 +137,9 @@ def explain(
     run: options.Run,
     step: Annotated[
         int | None,
-        typer.Argument(metavar="STEP", parser=words.steps, show_default="the next open step"),
+        typer.Argument(
+            metavar="STEP", help="Where.", parser=words.steps, show_default="the next open step"
+        ),
     ] = None,
 ) -> Answer:
     """Say why each parameter has its value at a step: revision, author, message, definition."""

@@ -41,12 +41,12 @@ def wide(header: str) -> Column:
 
 
 class Screen:
-    """Standard output, for people."""
+    """Standard output, or standard error, for people."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, error: bool = False) -> None:
         from rich.console import Console  # `--help` needs no rich
 
-        self._console = Console(highlight=False, emoji=False, markup=False)
+        self._console = Console(stderr=error, highlight=False, emoji=False, markup=False)
 
     @property
     def width(self) -> int:
@@ -96,7 +96,7 @@ class Screen:
         if self._console.is_terminal:
             self._console.print(table)
         else:
-            print(_plain(table))
+            print(_plain(table), file=self._console.file)
 
 
 def _style(style: str, first_ink: int) -> str:

@@ -1,0 +1,83 @@
+"""The command line: the application in this process, or the real command in its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pytest
+from typer.testing import CliRunner
+
+from rheostat.cli.app import app
+
+NOWHERE = "http://127.0.0.1:1"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one document on standard output, and nothing else is there."""
+        return json.loads(self.out)
+
+
+class Command(Protocol):
+    """Runs `rheostat` with the words of a line, as a shell would split it."""
+
+    def __call__(self, line: str, *, stdin: str = "", **variables: str) -> Ran:
+        """Return its exit code and what it printed."""
+
+
+@pytest.fixture
+def rheostat() -> Command:
+    """Return the command without a service."""
+    return _in_process({"RHEOSTAT_URL": NOWHERE})
+
+
+@pytest.fixture
+def operator(server: str) -> Command:
+    """Return the command of somebody called ann, who works with the shared server."""
+    return _in_process({"RHEOSTAT_URL": server, "RHEOSTAT_AUTHOR": "ann"})
+
+
+@pytest.fixture
+def process(server: str) -> Command:
+    """Return the command in a process of its own, with the shared server."""
+
+    def run(line: str, *, stdin: str = "", **variables: str) -> Ran:
+        done = subprocess.run(
+            [sys.executable, "-m", "rheostat.cli", *shlex.split(line)],
+            env={**os.environ, "COLUMNS": "80", "RHEOSTAT_URL": server, **variables},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+def _in_process(settings: dict[str, str]) -> Command:
+    def run(line: str, *, stdin: str = "", **variables: str) -> Ran:
+        environment = {"COLUMNS": "80", **settings, **variables}
+        done = CliRunner().invoke(
+            app, shlex.split(line), input=stdin, env=environment, prog_name="rheostat"
+        )
+        if done.exception and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return Ran(done.exit_code, done.stdout, done.stderr)
+
+    return run
