@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated, Any
 
 from fastapi import Body, Query
@@ -35,6 +36,7 @@ from rheostat.server.store.idempotency import once
 from rheostat.server.store.operations import close, create, join, show
 
 runs = router("runs")
+log = logging.getLogger("rheostat.server")
 
 NO_STORE = {"Cache-Control": "no-store"}
 BODY = {
@@ -169,6 +171,9 @@ class End(Wire):
     end: Annotated[int, Field(ge=0, le=MAX_STEP)] | None = None
     """First step without a value; by default, the end of what is settled."""
 
+    message: Annotated[str, Field(max_length=4096)] = ""
+    """Why; the server's log keeps it, with the author."""
+
 
 @runs.post(
     "/v1/runs/{run}/finish",
@@ -181,9 +186,11 @@ class End(Wire):
     },
     openapi_extra=examples.body(now={}, later={"end": 120_000}),
 )
-async def finish_run(run: Run, end: End, store: StoreDep, key: KeyDep) -> Response:
+async def finish_run(run: Run, end: End, store: StoreDep, note: NoteDep, key: KeyDep) -> Response:
     """Close a run: reads from its end on are refused, and say where it ended."""
-    return document(await store.write(once, key, lambda r: close.finish(r, run, end.end)))
+    finished = await store.write(once, key, lambda r: close.finish(r, run, end.end))
+    log.info("run %s is finished by %s: %r", finished["id"], note.author, end.message)
+    return document(finished)
 
 
 class Checkpoint(Wire):
