@@ -103,12 +103,10 @@ def _outcome(case: Case) -> str:
     exception = EXCEPTIONS.get(case["id"], {})
     if "metrics" in case:
         return "metric-driven"
-    if _holds_a_function(case["params"]):
-        return "function"
     at_once = case.get("raises", {}).get("at_step") == "construct"
     if exception.get("refused") or (at_once and not exception.get("accepted")):
         return "refused"
-    return "converted"
+    return "function" if _holds_a_function(case["params"]) else "converted"
 
 
 def _with(outcome: str) -> Any:

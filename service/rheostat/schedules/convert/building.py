@@ -14,7 +14,7 @@ from rheostat.schedules.fields import MAX_STEP
 from rheostat.schedules.kinds.curves import Constant, Linear
 from rheostat.schedules.kinds.cycles import Cyclic
 from rheostat.schedules.kinds.decays import Exponential
-from rheostat.schedules.kinds.points import Piecewise
+from rheostat.schedules.kinds.points import Piecewise, Table
 from rheostat.schedules.kinds.pointwise import Scale
 from rheostat.schedules.kinds.presets import Step
 from rheostat.schedules.kinds.repeat import Repeat
@@ -57,7 +57,17 @@ def scaled(factor: float, definition: AnyDefinition) -> AnyDefinition:
 
 def since(step: float, definition: AnyDefinition) -> AnyDefinition:
     """Return the rest of a definition from a place on its axis."""
-    return Sequence(parts=(Part(schedule=definition, from_=step),)) if step else definition
+    return Sequence(parts=(part(definition, start=step),)) if step else definition
+
+
+def part(definition: AnyDefinition, *, start: float = 0.0, steps: int | None = None) -> Part:
+    """Return a part of a sequence that begins inside of its definition's own curve."""
+    return Part.model_validate({"schedule": definition, "from": start, "steps": steps})
+
+
+def table(values: Items[float]) -> AnyDefinition:
+    """Return the definition of one value for each step."""
+    return Table.model_validate({"values": tuple(values)})
 
 
 def exponential(

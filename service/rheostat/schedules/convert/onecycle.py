@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+from rheostat.schedules.convert.building import part
 from rheostat.schedules.convert.case import Case
 from rheostat.schedules.kinds.cycles import OneCycle
 from rheostat.schedules.kinds.points import Piecewise
-from rheostat.schedules.kinds.sequence import Part, Sequence
+from rheostat.schedules.kinds.sequence import Sequence
 from rheostat.schedules.union import AnyDefinition
 
 Corner = tuple[float, float]
@@ -55,4 +56,4 @@ def _cut(corners: list[Corner], total: int, shape: Literal["linear", "cosine"]) 
     origin = corners[0][0]
     points = tuple((place - origin, value) for place, value in corners)
     curve = Piecewise(points=points, interpolation=shape)
-    return Sequence(parts=(Part(schedule=curve, from_=-origin, steps=total),))
+    return Sequence(parts=(part(curve, start=-origin, steps=total),))

@@ -1,1 +1,129 @@
 """PyTorch's schedulers of schedulers."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import replace
+from itertools import pairwise
+from typing import Annotated
+
+from pydantic import Field
+
+from rheostat.schedules.convert.building import of_group
+from rheostat.schedules.convert.case import Case, Nested, Steps
+from rheostat.schedules.convert.torch.chain import LONGEST, Link, product, with_floor
+from rheostat.schedules.convert.torch.registry import library
+from rheostat.schedules.kinds.curves import Cosine
+from rheostat.schedules.kinds.sequence import Part, Sequence
+from rheostat.schedules.union import AnyDefinition
+
+Schedulers = Annotated[list[Nested], Field(min_length=1)]
+_STUCK = {"LinearLR", "PolynomialLR"}
+"""What divides by zero if it starts at a milestone and has no length."""
+_ABSOLUTE = {"CosineAnnealingWarmRestarts", "CyclicLR", "OneCycleLR"}
+"""What sets the learning rate, whatever it was."""
+
+
+@library.scheduler("SequentialLR")
+def sequential(
+    case: Case, *, schedulers: Schedulers, milestones: list[Steps], last_epoch: int = -1
+) -> AnyDefinition:
+    """
+    `sequence`.
+
+    Each part starts again from the base value. A OneCycleLR among the parts changes the base value
+    of those after it and of the first one, as in PyTorch. PyTorch fails on a SequentialLR or
+    ChainedScheduler that is not the first part, and steps one that is the first part twice at
+    once; the definition runs each from its beginning.
+    """
+    if len(milestones) != len(schedulers) - 1:
+        bound = f"{len(schedulers) - 1} milestones"
+        raise case.wrong("milestones", "must be one less than schedulers", milestones, bound)
+    for before, after in pairwise(milestones):
+        if after < before:
+            raise case.wrong("milestones", "must not fall", after, f"≥ {before}")
+    first = bisect_right(milestones, 0)
+    bases = _bases(case, schedulers)
+    parts = []
+    for i, spec in enumerate(schedulers[first:], first):
+        _check_start(case, spec, i, at_milestone=i > first)
+        base = bases[-1] if i == first else bases[i]
+        schedule = case.nested(spec, f"schedulers[{i}]", base_value=base)
+        parts.append(Part(schedule=schedule, until=milestones[i] if i < len(milestones) else None))
+    return Sequence(parts=tuple(parts)) if len(parts) > 1 else parts[0].schedule
+
+
+def _bases(case: Case, schedulers: list[Nested]) -> list[float]:
+    """Return the base value of each scheduler as it is constructed, and the one in the end."""
+    bases = [case.base]
+    for i, spec in enumerate(schedulers):
+        base = bases[-1]
+        if spec.name == "OneCycleLR":
+            case.nested(spec, f"schedulers[{i}]")
+            peak = of_group(case, "max_lr", spec.params["max_lr"])
+            base = float(peak / spec.params.get("div_factor", 25.0))
+        elif spec.name == "CyclicLR" and i == 0:
+            case.nested(spec, "schedulers[0]")
+            base = float(of_group(case, "base_lr", spec.params["base_lr"]))
+        bases.append(base)
+    return bases
+
+
+def _check_start(case: Case, spec: Nested, i: int, *, at_milestone: bool) -> None:
+    length = spec.params.get("total_iters")
+    if at_milestone and spec.name in _STUCK and length is not None and length <= 0:
+        path = f"schedulers[{i}].params.total_iters"
+        raise case.wrong(path, "is a division by zero at the milestone", length, "≥ 1")
+
+
+@library.scheduler("ChainedScheduler")
+def chained(case: Case, *, schedulers: Schedulers) -> AnyDefinition:
+    """
+    `product`.
+
+    A scheduler that sets the rate whatever it was (CosineAnnealingWarmRestarts, CyclicLR,
+    OneCycleLR) can only be the last one: it alone holds. Where another one sets it (a SequentialLR
+    at its milestones, a CosineAnnealingLR at T_max) the others start again, as in PyTorch: a
+    `sequence` of products. With eta_min, and others beside it, a CosineAnnealingLR has no formula
+    until the others rest: those steps become a `table`.
+    """
+    *before, last = schedulers
+    if last.name in _ABSOLUTE:
+        return case.nested(last, f"schedulers[{len(before)}]")
+    for i, spec in enumerate(before):
+        if spec.name in _ABSOLUTE:
+            message = "sets the rate in each step: that has a definition only as the last scheduler"
+            raise case.wrong(f"schedulers[{i}].name", message, spec.name, "another scheduler")
+    links = [_link(case, spec, f"schedulers[{i}]") for i, spec in enumerate(schedulers)]
+    for i, link in enumerate(links):
+        if isinstance(link.curve, Cosine) and link.curve.end != 0 and len(links) > 1:
+            others = links[:i] + links[i + 1 :]
+            if any(other.sets or not other.settled(LONGEST) for other in others):
+                bound = f"beside others that come to rest within {LONGEST} steps, eta_min 0"
+                raise case.wrong(
+                    f"schedulers[{i}].params.eta_min", "must be 0", link.curve.end, bound
+                )
+            return with_floor(link.curve, others, i)
+    return product(_without_needless(links))
+
+
+def _link(case: Case, spec: Nested, path: str) -> Link:
+    curve = case.nested(spec, path)
+    factor = case.nested(spec, path, base_value=1.0)
+    sets: tuple[int, ...] = ()
+    if spec.name == "SequentialLR":
+        sets = (0, *(step for step in spec.params["milestones"] if step > 0))
+    elif isinstance(curve, Cosine):
+        sets = (curve.steps,)
+    return Link(curve, factor, sets)
+
+
+def _without_needless(links: list[Link]) -> list[Link]:
+    """Return the links; a cosine whose others rest at their base value by its end sets nothing."""
+    return [
+        replace(link, sets=())
+        if isinstance(link.curve, Cosine)
+        and all(other.neutral(link.curve.steps) for other in links if other is not link)
+        else link
+        for link in links
+    ]

@@ -59,8 +59,10 @@ def constant(
     With total_iters 0 PyTorch never leaves the first one, and so does the definition. With factor
     0 PyTorch divides by zero at the end.
     """
-    reduced, full = Constant(value=case.base * factor), Constant(value=case.base)
-    return sequence((reduced, total_iters), then=full) if total_iters > 0 else reduced
+    reduced = Constant(value=case.base * factor)
+    if total_iters <= 0 or factor == 1:
+        return reduced
+    return sequence((reduced, total_iters), then=Constant(value=case.base))
 
 
 @library.scheduler("LinearLR")
