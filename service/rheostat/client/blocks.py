@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 
@@ -14,7 +14,10 @@ from rheostat.client.wire import F64, Broken
 LAST_STEP = 2**53 - 1
 """The largest coordinate."""
 
-Column = memoryview  # of float64
+if TYPE_CHECKING:
+    Column = memoryview[float]
+else:
+    Column = memoryview  # not subscriptable before Python 3.14
 
 
 class Order(NamedTuple):

@@ -13,7 +13,8 @@ So when it arrives, the worker holds values of at most pL/2 + pL cells, or of tw
 look-ahead is shorter than a cell lasts; and from then on of fewer, until it asks again. A revision
 with ``"effective": "next"`` lands at the end of what is held: it is reached within 1.5 L, or two
 steps, whichever is longer. On the other side a block is asked for at least L/4 before it is needed,
-once blocks have their full length, and one step before in any case.
+once blocks have their full length, and one step before in any case. A worker whose steps span many
+cells may never come to the second half; it asks when it enters a block, and holds up to 2 L.
 
 That holds for a pace that lasts. A loop that reads without training is bounded by doubling: the
 blocks past what is settled are of 1, 2, 4 … cells, so that k reads settle at most 3k cells beyond
@@ -61,6 +62,7 @@ class Reading:
         self._next: Block | None = None
         self._fresh = 0
         self._entered = 0
+        self._leaps = False
         self._jumps = deque([0, 0, 0], maxlen=3)
         self._asked_in = NOTHING
 
@@ -94,7 +96,7 @@ class Reading:
         if block is None or cell not in block or fetched or self._asked_in is window:
             return None
         expected = max(block.stop, cell + self._stride)
-        late = cell >= block.middle or cell + self._stride >= block.stop
+        late = cell >= block.middle or self._leaps
         if not late and self._pace.seconds(block.stop - cell) > self._pace.lookahead / 2:
             return None
         if self._end is not None and expected >= self._end:
@@ -145,12 +147,15 @@ class Reading:
         """
         Make the next block the current one, and measure the pace.
 
-        Blocks that follow one another are read at a pace, and so are jumps of one size, by a worker
-        whose steps are longer than its blocks. Another jump says nothing about it.
+        Blocks that are read one after the other tell the pace. So do leaps of about one size, by a
+        worker whose steps span many cells; a single leap does not.
         """
         before = self._current
         follows = before is not None and block.start <= before.stop <= cell
-        jump = 0 if follows or before is None else max(0, cell - self._entered)
+        self._leaps = before is not None and not (
+            cell == before.stop and self.window is before.windows[-1]
+        )
+        jump = max(0, cell - self._entered) if self._leaps else 0
         if follows or 0 < jump <= 2 * self._jumps[-1]:
             self._pace.mark(cell)
         else:

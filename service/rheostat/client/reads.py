@@ -25,7 +25,7 @@ class Reads:
 
     def __init__(self, settings: Settings, facts: Joined, *, first: bool = True) -> None:
         self._settings = settings
-        self._names: set[str] = set()
+        self._names: frozenset[str] = frozenset()
         self._lock = threading.Lock()
         """Guards what is held, and is never kept while waiting."""
         self._begin(facts, first=first)
@@ -94,7 +94,7 @@ class Reads:
         for name in names:
             if name not in known:
                 raise invalid("name", name, f"one of {', '.join(known)}")
-        self._names.update(names)
+        self._names = self._names.union(names)
         step = operator.index(step)
         if not 0 <= step <= LAST_STEP:
             raise invalid("step", step, f"from 0 to {LAST_STEP}")
@@ -127,7 +127,7 @@ class Reads:
                 reading.refused(order, refusal)
             return
         for window in block.windows:
-            window.index(tuple(self._names))
+            window.index(self._names)
         with self._lock:
             reading.arrived(order, block)
 

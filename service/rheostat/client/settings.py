@@ -63,7 +63,8 @@ class Settings:
         return Patience(self._about(call), deadline=self.deadline if deadline is None else deadline)
 
     def _about(self, call: Call) -> str:
-        return f"{call.method} {self.base_url.rstrip('/')}{call.path}"
+        url = httpx.URL(self.base_url.rstrip("/") + call.path, params=call.params)
+        return f"{call.method} {url}"
 
 
 def _is_http(url: str) -> bool:

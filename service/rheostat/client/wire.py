@@ -99,7 +99,9 @@ def refusal(response: httpx.Response) -> errors.Refused:
     """Return the error of an answer that is not a success, be it a problem document or not."""
     problem = _json_object(response) or {}
     if str(problem.get("type", "")).startswith(errors.PROBLEM_TYPE):
-        return errors.from_problem(problem, response.status_code)
+        listed = problem.get("errors")
+        fields = [f for f in listed if isinstance(f, dict)] if isinstance(listed, list) else []
+        return errors.from_problem({**problem, "errors": fields}, response.status_code)
     detail = f"an answer that is not Rheostat's: {_excerpt(response)}"
     return errors.from_problem({"detail": detail}, response.status_code)
 

@@ -1,0 +1,282 @@
+"""What a worker reads, against a service in memory."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from rheostat import Client
+from rheostat.errors import (
+    Closed,
+    Finished,
+    Invalid,
+    StaleCheckpoint,
+    StaleGeneration,
+    StepJump,
+    UnknownRun,
+)
+
+if TYPE_CHECKING:
+    from tests.client.conftest import FakeService
+
+
+def quiet(run: Any) -> None:
+    """Wait until nothing is fetched in the background."""
+    for thread in threading.enumerate():
+        if thread.name == f"rheostat {run.name}":
+            thread.join()
+
+
+def test_values_are_those_of_the_ledger(client: Client, service: FakeService) -> None:
+    """P1: every value that a worker holds is the one that the service wrote down."""
+    run = client.run("gpt")
+
+    read = {step: run.value("lr", step) for step in range(700)}
+
+    assert read == {step: 1.0 / (step + 1) for step in range(700)}
+    assert {step: service.ledger[step] for step in read} == read
+
+
+def test_joining_pins_the_run(client: Client) -> None:
+    """A handle knows the run that it joined, and what a checkpoint must hold."""
+    run = client.run("gpt")
+
+    assert (run.id, run.name, run.generation, run.axis) == ("run-1", "gpt", 1, "step")
+    assert (run.resolution, run.parameters, run.total) == (1, ("lr", "weight_decay"), None)
+    assert run.checkpoint(7) == {"id": "run-1", "generation": 1, "step": 7}
+
+
+def test_worker_creates_the_run_that_it_joins(client: Client, service: FakeService) -> None:
+    """Every requeue of a job can send the body that creates its run."""
+    service.deleted = True
+
+    run = client.run("gpt", create={"parameters": {"lr": {"kind": "constant", "value": 0.1}}})
+
+    assert run.id == "run-1"
+    assert [request.method for request in service.requests] == ["PUT", "POST"]
+
+
+def test_change_is_read_from_its_step_on(client: Client, service: FakeService) -> None:
+    """P2, P3: a change lands past what was handed out, for all parameters at one step."""
+    run = client.run("gpt")
+    run.value("lr", 40)
+    quiet(run)
+
+    effective = service.change(0.5)
+    rows = {step: run.values(step) for step in range(41, effective + 20)}
+
+    assert effective > 40
+    for step, row in rows.items():
+        expected = (0.5 if step >= effective else 1.0) / (step + 1)
+        assert row == {"lr": expected, "weight_decay": -expected}
+
+
+def test_changes_reach_a_worker_that_trains(client: Client, service: FakeService) -> None:
+    """P5: a change with "next" lands at most two blocks past the worker."""
+    run = client.run("gpt")
+    for step in range(300):
+        run.value("lr", step)
+        time.sleep(0.0005)
+    quiet(run)
+    longest = max(count for _, count in service.reads)
+
+    assert service.change(0.5) <= 300 + 2 * longest
+
+
+def test_many_threads_fetch_each_block_once(client: Client, service: FakeService) -> None:
+    """Threads that need a block at once wait for one request."""
+    run = client.run("gpt")
+    gate = threading.Barrier(8)
+
+    def train(_: int) -> list[float]:
+        gate.wait()
+        return [run.value("lr", step) for step in range(500)]
+
+    with ThreadPoolExecutor(8) as pool:
+        columns = list(pool.map(train, range(8)))
+    quiet(run)
+
+    assert columns == [[1.0 / (step + 1) for step in range(500)]] * 8
+    assert len(service.reads) == len(set(service.reads))
+
+
+def test_step_is_rounded_down_to_its_cell(client: Client, service: FakeService) -> None:
+    """A run that counts samples has one value for each batch; reads are of whole cells."""
+    service.resolution = 16
+    run = client.run("gpt")
+
+    assert [run.value("lr", step) for step in (0, 15, 16, 40, 47, 48)] == [
+        *(1.0, 1.0, 1 / 2),
+        *(1 / 3, 1 / 3, 1 / 4),
+    ]
+    assert run.values(47) == {"lr": 1 / 3, "weight_decay": -1 / 3}
+    assert all(start % 16 == 0 for start, _ in service.reads)
+
+
+def test_steps_in_any_order(client: Client) -> None:
+    """Steps may repeat, go back, and skip a stretch."""
+    run = client.run("gpt")
+    steps = [0, 1, 1, 0, 5, 4, 300, 299, 301, 301, 7, 302, 2000, 1999, 0]
+
+    assert [run.value("lr", step) for step in steps] == [1.0 / (step + 1) for step in steps]
+
+
+def test_resume_is_asked_for_once(client: Client, service: FakeService) -> None:
+    """A worker may begin far past what is settled, and jump no further later on."""
+    run = client.run("gpt")
+
+    run.value("lr", 100_000)
+    quiet(run)
+    with pytest.raises(StepJump):
+        run.value("lr", 200_000)
+
+    asked = [request.url.params.get("resume") for request in service.requests[1:]]
+    assert asked[0] == "true"
+    assert set(asked[1:]) == {None}
+
+
+def test_checkpoint_is_checked_when_joining(client: Client, service: FakeService) -> None:
+    """P6: a checkpoint of another generation is refused, with what to do."""
+    point = client.run("gpt").checkpoint(10)
+    service.generation = 2
+
+    with pytest.raises(StaleCheckpoint) as refusal:
+        client.run("gpt", checkpoint=point)
+
+    assert refusal.value.members["generation"] == 2
+
+
+def test_fenced_worker_reads_what_it_holds(client: Client, service: FakeService) -> None:
+    """P6: after a rewind a worker reads on to the end of what is settled, and there it stops."""
+    run = client.run("gpt")
+    run.value("lr", 20)
+    quiet(run)
+    service.generation = 2
+    held = service.settled
+
+    assert [run.value("lr", step) for step in range(held)] == [1 / (n + 1) for n in range(held)]
+    with pytest.raises(StaleGeneration):
+        run.value("lr", held)
+    run.rejoin()
+    assert (run.generation, run.value("lr", held)) == (2, 1 / (held + 1))
+
+
+def test_refused_rejoin_changes_nothing(client: Client, service: FakeService) -> None:
+    """P6: a handle that may not resume a checkpoint stays where it was."""
+    run = client.run("gpt")
+    run.value("lr", 3)
+    service.generation = 2
+
+    with pytest.raises(StaleCheckpoint):
+        run.rejoin({"id": "run-1", "generation": 1, "step": 3})
+
+    assert (run.generation, run.value("lr", 3)) == (1, 1 / 4)
+
+
+@pytest.mark.parametrize("end", [1, 2, 33, 37, 64, 100])
+def test_finished_run_is_read_to_its_end(client: Client, service: FakeService, end: int) -> None:
+    """Every step below the end has its value, whatever blocks there are; the end is `Finished`."""
+    run = client.run("gpt")
+    service.end = end
+
+    assert [run.value("lr", step) for step in range(end)] == [1 / (n + 1) for n in range(end)]
+    for step in (end, end + 5000):
+        with pytest.raises(Finished) as refusal:
+            run.value("lr", step)
+        assert refusal.value.members == {"end": end}
+
+
+def test_run_that_was_finished_before(client: Client, service: FakeService) -> None:
+    """Who joins a finished run replays it, and is told its end without asking."""
+    service.settled, service.end = 100, 100
+    run = client.run("gpt")
+
+    assert run.value("lr", 99) == 1 / 100
+    asked = len(service.requests)
+    with pytest.raises(Finished):
+        run.value("lr", 100)
+
+    assert len(service.requests) == asked
+
+
+def test_refusal_in_the_background_shows_where_it_matters(
+    client: Client, service: FakeService
+) -> None:
+    """P9: a run that disappears is noticed at the first step that is not held, and not before."""
+    run = client.run("gpt")
+    run.value("lr", 0)
+    quiet(run)
+    service.deleted = True
+    held = service.settled
+
+    assert [run.value("lr", step) for step in range(held)] == [1 / (n + 1) for n in range(held)]
+    with pytest.raises(UnknownRun):
+        run.value("lr", held)
+
+
+def test_block_is_read_and_settled(client: Client, service: FakeService) -> None:
+    """`block` gives the cells that it was asked for, and leaves the worker where it was."""
+    service.resolution = 4
+    run = client.run("gpt")
+
+    found = run.block(10, 5)
+
+    assert {name: list(column) for name, column in found.items()} == {
+        "lr": [1 / 3, 1 / 4, 1 / 5, 1 / 6, 1 / 7],
+        "weight_decay": [-1 / 3, -1 / 4, -1 / 5, -1 / 6, -1 / 7],
+    }
+    assert (service.reads, service.settled) == ([(8, 5)], 7)
+    assert run.value("lr", 12) == 1 / 4
+
+
+@pytest.mark.parametrize(
+    ("read", "field"),
+    [
+        (lambda run: run.value("momentum", 0), "name"),
+        (lambda run: run.value("lr", -1), "step"),
+        (lambda run: run.value("lr", 2**53), "step"),
+        (lambda run: run.values(-1), "step"),
+        (lambda run: run.block(0, 0), "n"),
+        (lambda run: run.block(0, 4097), "n"),
+    ],
+)
+def test_wrong_arguments_are_refused_without_a_request(
+    client: Client, service: FakeService, read: Any, field: str
+) -> None:
+    """P10: an argument that no run can answer is refused by name, value and bound."""
+    run = client.run("gpt")
+    run.value("lr", 0)
+    quiet(run)
+    asked = len(service.requests)
+
+    with pytest.raises(Invalid) as refusal:
+        read(run)
+
+    assert refusal.value.errors[0].field == field
+    assert refusal.value.errors[0].bound
+    assert len(service.requests) == asked
+
+
+def test_a_step_must_be_an_integer(client: Client) -> None:
+    """A step that only looks like one is not rounded."""
+    with pytest.raises(TypeError):
+        client.run("gpt").value("lr", 1.5)  # type: ignore[arg-type]
+
+
+def test_closed_client_gives_what_is_held(service: FakeService) -> None:
+    """After `close` a worker reads what it holds, and then is told."""
+    with Client("http://test", transport=httpx.MockTransport(service)) as client:
+        run = client.run("gpt")
+        run.value("lr", 20)
+        quiet(run)
+
+    assert run.value("lr", 20) == 1 / 21
+    with pytest.raises(Closed):
+        run.value("lr", service.settled)
+    with pytest.raises(Closed):
+        client.run("gpt")

@@ -1,0 +1,98 @@
+"""What is sent, and what is made of answers, whoever gave them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from rheostat import errors
+from rheostat.client import wire
+from rheostat.client.wire import Broken
+
+
+@pytest.mark.parametrize("cls", list(errors.refusals()))
+def test_every_error_of_the_service_is_raised_as_itself(cls: type[errors.Refused]) -> None:
+    """Each class of the tree survives the wire, with its fields and members."""
+    wrong = errors.FieldError("parameters.lr.steps", "must be at least 1", 0, ">= 1")
+    sent = cls("a sentence", errors=[wrong], earliest=7)
+
+    found = wire.refusal(httpx.Response(cls.status, json=sent.to_problem()))
+
+    assert type(found) is cls
+    assert (found.detail, found.errors, found.members) == ("a sentence", (wrong,), {"earliest": 7})
+
+
+@pytest.mark.parametrize(
+    ("status", "cls"),
+    [
+        (502, errors.Refused),
+        (503, errors.Unavailable),
+        (404, errors.NotFound),
+        (401, errors.Unauthenticated),
+        (413, errors.TooLarge),
+        (429, errors.RateLimited),
+        (301, errors.Refused),
+    ],
+)
+@pytest.mark.parametrize(
+    "body",
+    ["<html>Bad gateway</html>", "", "[]", '{"type": 7}', '{"type": "about:blank"}', "\ufffd"],
+)
+def test_answer_of_somebody_else(status: int, cls: type[errors.Refused], body: str) -> None:
+    """A proxy's page becomes an error of its status that shows what came."""
+    found = wire.refusal(httpx.Response(status, text=body))
+
+    assert type(found) is cls
+    assert f"{status}, text/plain" in found.detail
+
+
+@pytest.mark.parametrize("wrong", ["text", [1], [{"field": 1}], {"a": 1}, None])
+def test_problem_with_wrong_members_is_an_error_all_the_same(wrong: Any) -> None:
+    """Whatever a problem document holds, it ends in an error of the tree."""
+    problem = {"type": "urn:rheostat:problem:invalid", "detail": "no", "errors": wrong}
+
+    assert isinstance(wire.refusal(httpx.Response(422, json=problem)), errors.Invalid)
+
+
+def test_path_quotes_each_segment() -> None:
+    """A name is one segment, whatever is in it: it cannot reach another path."""
+    assert (
+        wire.path("runs", "../x/y z?", "revisions", 3) == "/v1/runs/..%2Fx%2Fy%20z%3F/revisions/3"
+    )
+
+
+def test_post_carries_a_key_of_its_own() -> None:
+    """Every POST is safe to repeat, and no two share a key."""
+    keys = {wire.post("/v1/runs", {}).headers["Idempotency-Key"] for _ in range(100)}
+
+    assert len(keys) == 100
+    assert "Idempotency-Key" not in wire.put("/v1/runs/gpt", {}).headers
+
+
+def test_parameters_that_are_none_are_not_sent() -> None:
+    """An option that was not given is left to the service's default."""
+    assert wire.get("/v1/runs", label=None, start=0).params == {"start": 0}
+
+
+def test_body_keeps_every_float() -> None:
+    """JSON numbers read back to the same float64."""
+    values = [0.1, 1 / 3, 5e-324, 1.7976931348623157e308, 2**53 - 1, -0.0]
+
+    assert json.loads(wire.encode(values)) == values
+
+
+@pytest.mark.parametrize("body", [float("nan"), {"lr": float("inf")}, {1, 2}, object()])
+def test_body_that_json_cannot_say_is_refused(body: Any) -> None:
+    """P10: NaN and infinity are refused before they are sent."""
+    with pytest.raises(errors.Invalid):
+        wire.encode(body)
+
+
+@pytest.mark.parametrize("body", ["", "<html>", "[1]", "null", '{"id": '])
+def test_success_that_is_no_json_object_is_broken(body: str) -> None:
+    """A 200 of something else than the service is no answer."""
+    with pytest.raises(Broken):
+        wire.document(httpx.Response(200, text=body))
