@@ -1,0 +1,1 @@
+"""The parts of `ddp_digits` that any training has: data, network, processes, tables."""
