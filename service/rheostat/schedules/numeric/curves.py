@@ -63,7 +63,7 @@ def weight(shape: Shape, n: Ints, d: int) -> tuple[Floats, Floats]:
         return z**shape.power, 1 - z**shape.power
     r = shape.ratio
     log = np.log(r)
-    return r * np.expm1(z * log) / (1 - r), np.expm1(y * log) / (r - 1)
+    return r * np.expm1(-z * log) / (1 - r), np.expm1(y * log) / (r - 1)
 
 
 @_Curve
