@@ -89,6 +89,51 @@ def test_rewarm_ends_on_the_schedule() -> None:
     assert after(change, 40, 45, 50, 60) == [0, 25, 50, 40]
 
 
+def test_extend_stretches_what_remains() -> None:
+    """From 60 at step 40, what would have ended at 100 ends at 160: half as steep."""
+    assert after({"edit": "extend", "end": 160}, 40, 42, 100, 160, 500) == [60, 59, 30, 0, 0]
+
+
+def test_extend_can_hurry() -> None:
+    """Ending at 70 instead is twice as steep."""
+    change = {"edit": "extend", "end": 70}
+    assert after(change, 40, 41, 70) == pytest.approx([60, 58, 0], rel=1e-15)
+
+
+def test_extend_stretches_pieces_that_begin_later() -> None:
+    """Ten steps of hold become twenty, and the line after them takes twice as long."""
+    change = [{"edit": "hold", "steps": 10, "then": "shift"}, {"edit": "extend", "end": 180}]
+    assert after(change, 40, 59, 60, 62, 180) == [60, 60, 60, 59, 0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"edit": "extend", "end": 40}, "is past already"),
+        ([{"edit": "scale", "factor": 1}, {"edit": "extend", "end": 20}], "is past already"),
+    ],
+)
+def test_extend_to_the_past_is_refused(change: Any, message: str) -> None:
+    """There is nothing to stretch into."""
+    with pytest.raises(Invalid) as refusal:
+        after(change, 40)
+    assert message == refusal.value.errors[0].message
+
+
+def test_extending_what_has_ended_is_refused() -> None:
+    """Nothing remains of a line that ended at step 100."""
+    with pytest.raises(Invalid) as refusal:
+        after({"edit": "extend", "end": 300}, 150, effective=150)
+    assert refusal.value.errors[0].message == "the curve in force ended at 100"
+
+
+def test_replace_eases_the_new_definition_in() -> None:
+    """Over ten steps from the line to 0: at the middle half of the 55 that the line has there."""
+    zero = {"kind": "constant", "value": 0}
+    change = {"edit": "replace", "definition": zero, "clock": "run", "blend": 10}
+    assert after(change, 40, 45, 50, 90) == [60, 27.5, 0, 0]
+
+
 def test_a_definition_counts_from_its_clock() -> None:
     """By the run's clock the new line is at 1 - 40/100, by the change's at its start."""
     line = {"kind": "linear", "start": 1, "end": 0, "steps": 100}

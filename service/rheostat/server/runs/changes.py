@@ -17,13 +17,24 @@ from pydantic import Field, TypeAdapter
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import Definition
 from rheostat.schedules.shown import shown
-from rheostat.server.runs.edits import Edit, Hold, Place, Ramp, Revert, Rewarm, Scale, Set
+from rheostat.server.runs.edits import (
+    Edit,
+    Extend,
+    Hold,
+    Place,
+    Ramp,
+    Replace,
+    Revert,
+    Rewarm,
+    Scale,
+    Set,
+)
 from rheostat.server.runs.timeline import Timeline
 from rheostat.server.runs.units import Units
 from rheostat.server.runs.validation import validate
 
 AnyEdit = Annotated[
-    Scale | Hold | Set | Ramp | Rewarm | Revert,
+    Scale | Hold | Set | Ramp | Rewarm | Extend | Replace | Revert,
     Field(discriminator="edit"),
 ]
 EDITS: Final[TypeAdapter[Edit]] = TypeAdapter(AnyEdit)
@@ -90,10 +101,17 @@ def _parse(data: Any, field: str, units: Units) -> Change:
         bound = 'an object with either "edit" or "kind"'
         raise _refuse(field, f"must be {bound}", shown(data), bound)
     if "edit" in data:
-        return validate(EDITS, data, field)
+        return validate(EDITS, _with_definition(data, field, units), field)
     rest = {key: value for key, value in data.items() if key != "clock"}
     definition = units.parse(rest, field)
     return Replacement(definition, _clock(data, definition, field))
+
+
+def _with_definition(data: Mapping[str, Any], field: str, units: Units) -> Mapping[str, Any]:
+    """Return an edit with the definition inside it, if there is one, read in the run's units."""
+    if "definition" not in data:
+        return data
+    return {**data, "definition": units.parse(data["definition"], f"{field}.definition")}
 
 
 def _clock(data: Mapping[str, Any], definition: Definition, field: str) -> Clock:

@@ -10,10 +10,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from math import ceil
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, field_serializer
 
+from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import Definition, parse
 from rheostat.schedules.shapes import ShapeField, ShapePower, ShapeRatio
 from rheostat.server.runs.timeline import Piece, Timeline, Timelines
@@ -46,6 +48,11 @@ class Place:
     def piece(self, definition: Definition, origin: int | None = None) -> Piece:
         """Return a new piece that begins here, and counts from here unless told otherwise."""
         return Piece(self.step, self.step if origin is None else origin, definition, self.revision)
+
+    def refuse(self, field: str, message: str, value: Any, bound: str) -> Invalid:
+        """Return the error about a field of the edit."""
+        error = FieldError(f"{self.field}.{field}", message, value, bound)
+        return Invalid("The change is refused.", errors=[error])
 
     def constant(self, value: float) -> Piece:
         """Return a new piece of one value."""
@@ -148,6 +155,64 @@ class Rewarm(Edit):
         return Timeline((warmup, *timeline.after(end)))
 
 
+class Extend(Edit):
+    """Stretch what remains of the curve so that it ends at step ``end``."""
+
+    edit: Literal["extend"]
+    end: Count
+
+    def apply(self, timeline: Timeline, place: Place) -> Timeline:
+        """Slow the clock of every piece down, or hurry it, from the effective step on."""
+        rest = timeline.after(place.step)
+        ratio = self._ratio(rest[-1], place)
+        pieces = (_stretched(piece, place.step, ratio) for piece in rest)
+        return Timeline(tuple(replace(piece, revision=place.revision) for piece in pieces))
+
+    def _ratio(self, last: Piece, place: Place) -> float:
+        length = last.definition.length
+        if length is None or last.origin + length <= place.step:
+            state = "never ends" if length is None else f"ended at {last.origin + length}"
+            raise place.refuse("end", f"the curve in force {state}", self.end, "a curve that ends")
+        if self.end <= place.step:
+            raise place.refuse("end", "is past already", self.end, f"> {place.step}")
+        return (self.end - place.step) / (last.origin + length - place.step)
+
+
+class Replace(Edit):
+    """Replace what is in force by a definition, eased in over ``blend`` steps."""
+
+    edit: Literal["replace"]
+    definition: InstanceOf[Definition]
+    clock: Literal["run", "change"]
+    blend: Count | None = None
+
+    @field_serializer("definition")
+    def _to_json(self, definition: Definition) -> dict[str, Any]:
+        return definition.to_json()
+
+    def apply(self, timeline: Timeline, place: Place) -> Timeline:
+        """Put the definition in force, after a cross-fade with the old one if that is wanted."""
+        new = place.piece(self.definition, place.step if self.clock == "change" else 0)
+        if self.blend is None:
+            return Timeline((new,))
+        end = place.step + self.blend
+        old = [piece for piece in timeline.after(place.step) if piece.start < end]
+        fades = (self._fade(piece, new, self.blend, place) for piece in old)
+        return Timeline((*fades, replace(new, start=end)))
+
+    def _fade(self, old: Piece, new: Piece, steps: int, place: Place) -> Piece:
+        """Return the mixture of both from the start of a piece of the old timeline."""
+        at = old.start
+        ramp = {"kind": "ramp", "steps": steps}
+        falls = place.piece(parse({**ramp, "start": 1.0, "end": 0.0}))
+        rises = place.piece(parse({**ramp, "start": 0.0, "end": 1.0}))
+        pairs = ((falls, old), (rises, new))
+        products = [{"kind": "product", "of": [_since(at, p) for p in pair]} for pair in pairs]
+        return Piece(
+            at, at, parse({"kind": "sum", "of": products}, field=place.field), new.revision
+        )
+
+
 class Revert(Edit):
     """Go back to what revision ``to`` had in force."""
 
@@ -164,3 +229,24 @@ def _lead(place: Place, edit: Ramp | Rewarm, start: float, end: float) -> Piece:
     curve = edit.model_dump(include={"steps", "shape", "power", "ratio"})
     curve |= {"kind": "ramp", "start": start, "end": end}
     return place.piece(parse(curve, field=place.field))
+
+
+def _since(step: int, piece: Piece) -> dict[str, Any]:
+    """Return a piece's definition as it goes on from ``step``, counted from there."""
+    definition, offset = piece.definition.to_json(), step - piece.origin
+    if offset == 0:
+        return definition
+    return {"kind": "sequence", "parts": [{"schedule": definition, "from": offset}]}
+
+
+def _stretched(piece: Piece, at: int, ratio: float) -> Piece:
+    """Return a piece whose clock, from step ``at`` on, runs ``ratio`` times as slowly."""
+    if piece.start == at:
+        inner = _since(at, piece)
+        origin = at
+    else:
+        inner = piece.definition.to_json()
+        origin = at + ceil((piece.origin - at) * ratio)
+    start = at + ceil((piece.start - at) * ratio)
+    stretched = parse({"kind": "stretch", "of": inner, "ratio": ratio})
+    return Piece(start, origin, stretched, piece.revision)

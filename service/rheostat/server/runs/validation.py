@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from rheostat.errors import Invalid
-from rheostat.schedules import limits
 from rheostat.schedules.validation import field_errors
 
 T = TypeVar("T")
@@ -23,7 +22,6 @@ def validate(adapter: TypeAdapter[T], data: Any, field: str) -> T:
         Names each wrong field, its value and its bound.
 
     """
-    limits.check(data, field)
     try:
         return adapter.validate_python(data)
     except ValidationError as error:
