@@ -42,6 +42,10 @@ CALLS: list[tuple[Callable[[Client], object], str, str, object]] = [
         *("POST", "/v1/runs", {"name": "gpt", "parameters": {"lr": CONSTANT}, "total": 100}),
     ),
     (
+        lambda c: c.create_run("gpt", {"lr": CONSTANT}, exist_ok=True, axis="samples"),
+        *("PUT", "/v1/runs/gpt", {"parameters": {"lr": CONSTANT}, "axis": "samples"}),
+    ),
+    (
         lambda c: c.evaluate(CONSTANT, 7),
         *("POST", "/v1/evaluate", {"definition": CONSTANT, "step": 7}),
     ),

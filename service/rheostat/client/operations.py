@@ -102,15 +102,25 @@ class ServiceCalls(Generic[One, Many, Nothing]):
         """Return all runs, or those with the label ``key=value``."""
         return self._ask.many(wire.get(wire.path("runs"), label=label))
 
-    def create_run(self, name: str, parameters: Mapping[str, Definition], **options: Any) -> One:
+    def create_run(
+        self,
+        name: str,
+        parameters: Mapping[str, Definition],
+        *,
+        exist_ok: bool = False,
+        **options: Any,
+    ) -> One:
         """
         Create a run; raise `NameTaken` if there is one of this name.
 
-        ``options``: ``axis``, ``resolution``, ``total``, ``steps_per_epoch``, ``max_block``,
-        ``max_jump``, ``guards``, ``labels``.
+        With ``exist_ok`` that is raised only if it was created otherwise than now. ``options``:
+        ``axis``, ``resolution``, ``total``, ``steps_per_epoch``, ``max_block``, ``max_jump``,
+        ``guards``, ``labels``.
         """
-        body = {"name": name, "parameters": parameters, **options}
-        return self._ask.one(wire.post(wire.path("runs"), body))
+        body = {"parameters": parameters, **options}
+        if exist_ok:
+            return self._ask.one(wire.put(wire.path("runs", name), body))
+        return self._ask.one(wire.post(wire.path("runs"), {"name": name, **body}))
 
     def evaluate(
         self,
@@ -126,9 +136,9 @@ class ServiceCalls(Generic[One, Many, Nothing]):
         body = {"definition": definition, **_steps(steps), **given}
         return self._ask.one(wire.post(wire.path("evaluate"), body))
 
-    def kinds(self) -> One:
+    def kinds(self) -> Many:
         """Return every kind of definition: formula, fields with bounds, example, schema."""
-        return self._ask.one(wire.get(wire.path("kinds")))
+        return self._ask.many(wire.get(wire.path("kinds")))
 
     def kind(self, name: str) -> One:
         """Return one kind of definition."""
@@ -149,10 +159,9 @@ class Schedules(Generic[One, Many, Nothing]):
         """Return a schedule, in its newest version or the one asked for."""
         return self._ask.one(wire.get(wire.path("schedules", name), version=version))
 
-    def put(self, name: str, definition: Definition, *, if_match: str | None = None) -> One:
-        """Store a new version; raise `PreconditionFailed` if ``if_match`` is not the newest."""
-        where = wire.path("schedules", name)
-        return self._ask.one(wire.put(where, {"definition": definition}, if_match=if_match))
+    def put(self, name: str, definition: Definition) -> One:
+        """Store a new version, and return it."""
+        return self._ask.one(wire.put(wire.path("schedules", name), {"definition": definition}))
 
     def delete(self, name: str) -> Nothing:
         """Remove a schedule. Runs that were made with it keep their copy."""

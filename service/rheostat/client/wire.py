@@ -65,10 +65,9 @@ def post(where: str, body: Any, **params: Any) -> Call:
     return Call("POST", where, _given(params), headers, encode(body))
 
 
-def put(where: str, body: Any, *, if_match: str | None = None) -> Call:
-    """Return a PUT, on the condition that the resource is still at ``if_match``, if given."""
-    headers = _SENDS_JSON if if_match is None else {**_SENDS_JSON, "If-Match": if_match}
-    return Call("PUT", where, headers=headers, content=encode(body))
+def put(where: str, body: Any) -> Call:
+    """Return a PUT."""
+    return Call("PUT", where, headers=_SENDS_JSON, content=encode(body))
 
 
 def delete(where: str) -> Call:
