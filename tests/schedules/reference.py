@@ -69,7 +69,7 @@ def cosine(d: Json, t: Fraction) -> Any:
 
 
 def polynomial(d: Json, t: Fraction) -> Any:
-    """The power of what remains, in growing teeth if told so."""
+    """Return the power of what remains, in growing teeth if told so."""
     n = d["steps"] * (max(1, ceil(t / d["steps"])) if d.get("cycle") else 1)
     return between(d["start"], d["end"], fall("polynomial", min(ratio(t / n), mpf(1)), d))
 
@@ -83,7 +83,7 @@ def ramp(d: Json, t: Fraction) -> Any:
 
 
 def sigmoid(d: Json, t: Fraction) -> Any:
-    """The logistic curve."""
+    """Return the logistic curve."""
     x = (t - Fraction(d["center"])) / Fraction(d["width"])
     return between(d["start"], d["end"], 1 / (1 + mpmath.exp(ratio(x))))
 
@@ -95,24 +95,24 @@ def applications(d: Json, t: Fraction) -> Any:
 
 
 def exponential(d: Json, t: Fraction) -> Any:
-    """A factor applied again and again, down to a floor."""
+    """Return a factor applied again and again, down to a floor."""
     x = exact(d["start"]) * exact(d["factor"]) ** applications(d, t)
     return x if d.get("floor") is None else max(x, exact(d["floor"]))
 
 
 def inverse_sqrt(d: Json, t: Fraction) -> Any:
-    """A power law."""
+    """Return a power law."""
     scale = Fraction(d["timescale"])
     return exact(d["start"]) * ratio(scale / (scale + t)) ** exact(d.get("power", 0.5))
 
 
 def inverse_time(d: Json, t: Fraction) -> Any:
-    """A divisor that grows."""
+    """Return a value over a divisor that grows."""
     return exact(d["start"]) / (1 + exact(d["rate"]) * applications(d, t))
 
 
 def multistep(d: Json, t: Fraction) -> Any:
-    """A factor at each milestone."""
+    """Return a value with a factor at each milestone."""
     return exact(d["start"]) * exact(d["factor"]) ** sum(m <= t for m in d["milestones"])
 
 
@@ -133,8 +133,10 @@ def between_points(how: str, start: float, end: float, y: Any) -> Any:
     if how == "previous":
         return exact(start)
     if how == "geometric":
-        return exact(start) ** (1 - y) * exact(end) ** y if start > 0 else -(
-            exact(-start) ** (1 - y) * exact(-end) ** y
+        return (
+            exact(start) ** (1 - y) * exact(end) ** y
+            if start > 0
+            else -(exact(-start) ** (1 - y) * exact(-end) ** y)
         )
     return between(start, end, fall(how, y, {}))
 
@@ -190,12 +192,12 @@ def quantize(d: Json, t: Fraction) -> Any:
 
 
 def step(d: Json, t: Fraction) -> Any:
-    """A factor every so many steps."""
+    """Return a value with a factor every so many steps."""
     return exponential({**d, "staircase": True}, t)
 
 
 def warmup(d: Json, t: Fraction) -> Any:
-    """A ramp up to what follows."""
+    """Return a ramp up to what follows."""
     if t >= d["steps"]:
         return value(d["then"], t - d["steps"])
     start, peak = exact(d.get("start", 0)), value(d["then"], 0)
@@ -247,7 +249,7 @@ def cosine_restarts(d: Json, t: Fraction) -> Any:
 
 
 KINDS: dict[str, Callable[[Json, Fraction], Any]] = {
-    "constant": lambda d, t: exact(d["value"]),
+    "constant": lambda d, _: exact(d["value"]),
     "linear": lambda d, t: between(d["start"], d["end"], 1 - progress(d, t)),
     "cosine": cosine,
     "polynomial": polynomial,

@@ -37,7 +37,9 @@ def flag() -> SearchStrategy[bool]:
 
 
 def _points() -> SearchStrategy[list[list[float]]]:
-    places = st.lists(st.floats(0, 1000, allow_subnormal=False), min_size=1, max_size=6, unique=True)
+    places = st.lists(
+        st.floats(0, 1000, allow_subnormal=False), min_size=1, max_size=6, unique=True
+    )
     steps = st.one_of(places, st.lists(st.integers(0, 80), min_size=1, max_size=6, unique=True))
     return steps.map(sorted).flatmap(
         lambda xs: st.tuples(*(values for _ in xs)).map(
@@ -59,7 +61,13 @@ curves = st.one_of(
         cycle=flag(),
     ),
     kind(
-        "ramp", start=values, end=values, steps=lengths, shape=shapes, mirrored=flag(), **shape_fields
+        "ramp",
+        start=values,
+        end=values,
+        steps=lengths,
+        shape=shapes,
+        mirrored=flag(),
+        **shape_fields,
     ),
     kind("sigmoid", start=values, end=values, center=st.floats(0, 1e4), width=durations),
     kind("exponential", start=values, factor=factors, every=durations, staircase=flag()),

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.schedules.cases import golden_cases
 
 from rheostat.schedules import parse
-from tests.schedules.cases import golden_cases
 
 
 @pytest.mark.parametrize("case", golden_cases())

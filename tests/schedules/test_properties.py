@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.schedules import strategies
 
 from rheostat.schedules import Definition, evaluate, parse
-from tests.schedules import strategies
 
 Json = dict[str, Any]
 

@@ -2,8 +2,8 @@
 Lengths in other units than steps: ``"10%"``, ``"3 epochs"``, ``"4.3T"`` and ``"rest"``.
 
 They are resolved to integers in the raw JSON before it is validated. Boundaries are rounded, not
-lengths: a part that begins at the exact place b and is l long becomes round(b + l) − round(b)
-steps, ties to even, so that parts always add up to the whole. A definition that stands inside of
+lengths: a part from the exact place a to b becomes round(b) − round(a) steps, ties to even, so that
+parts always add up to the whole. A definition that stands inside of
 another one begins where its time begins, and ``"rest"`` reaches to where that time ends: the end
 of its part, or the run's total.
 """
@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from rheostat.errors import FieldError
 from rheostat.schedules.definition import Definition
@@ -37,15 +37,32 @@ class Clock:
     errors: list[FieldError] = field(default_factory=list)
 
 
+class Boundary(NamedTuple):
+    """A place between two lengths on the run's clock: exactly, and as it is rounded."""
+
+    exact: Fraction
+    whole: int
+
+    def after(self, length: Fraction, written: Any) -> Boundary:
+        """Return the boundary past a length: rounded if it is text, as many steps on if not."""
+        exact = self.exact + length
+        return Boundary(
+            exact, round(exact) if isinstance(written, str) else self.whole + round(length)
+        )
+
+
+_ORIGIN: Final = Boundary(Fraction(0), 0)
+
+
 @dataclass(frozen=True)
 class Window:
-    """The time of a definition on the run's clock: its exact start, and its end if known."""
+    """The time of a definition on the run's clock: where it starts, and where it ends if known."""
 
     clock: Clock
-    start: Fraction = Fraction(0)
+    start: Boundary = _ORIGIN
     end: Fraction | None = None
 
-    def since(self, start: Fraction) -> Window:
+    def since(self, start: Boundary) -> Window:
         """Return the window from a later start on."""
         return replace(self, start=start)
 
@@ -82,8 +99,8 @@ def _warmup(cls: type[Definition], raw: _Object, window: Window, path: str) -> _
 def _repeat(cls: type[Definition], raw: _Object, window: Window, path: str) -> _Object:
     """Give what is repeated a clock of its own, which ends with the period."""
     out, end = _consecutive(raw, cls.lengths, window, path)
-    period = end - window.start if end > window.start else None
-    inner = Window(window.clock, end=period)
+    period = end.exact - window.start.exact
+    inner = Window(window.clock, end=period or None)
     return {**out, "of": resolve(raw["of"], inner, f"{path}.of")} if "of" in raw else out
 
 
@@ -112,23 +129,21 @@ def _sequence(cls: type[Definition], raw: _Object, window: Window, path: str) ->
 
 
 def _part(
-    part: _Object, later: Sequence[Any], window: Window, start: Fraction, path: str
-) -> tuple[_Object, Fraction]:
+    part: _Object, later: Sequence[Any], window: Window, start: Boundary, path: str
+) -> tuple[_Object, Boundary]:
     """Return a part with its lengths resolved, and where it ends."""
     out, end = dict(part), None
     if part.get("until") is not None:
-        length = _exact(part["until"], window, f"{path}.until")
-        end = None if length is None else window.start + length
+        end = _end(part["until"], window, f"{path}.until")
         out["until"] = _steps(part["until"], window.start, end)
     elif part.get("steps") is not None:
         after = [item.get("steps") for item in later if isinstance(item, dict)]
-        length = _exact(part["steps"], window.since(start), f"{path}.steps", after)
-        end = None if length is None else start + length
+        end = _end(part["steps"], window.since(start), f"{path}.steps", after)
         out["steps"] = _steps(part["steps"], start, end)
     if "from" in part:
         out["from"] = _place(part["from"], Window(window.clock), f"{path}.from")
-    inner = replace(window, start=start, end=window.end if end is None else end)
     if "schedule" in part:
+        inner = Window(window.clock, start, window.end if end is None else end.exact)
         out["schedule"] = resolve(part["schedule"], inner, f"{path}.schedule")
     return out, start if end is None else end
 
@@ -172,36 +187,37 @@ _LAYOUTS: Final[dict[str, _Layout]] = {
 
 def _consecutive(
     raw: _Object, names: tuple[str, ...], window: Window, path: str
-) -> tuple[_Object, Fraction]:
+) -> tuple[_Object, Boundary]:
     """Resolve fields that follow each other; return them, and where the last one ends."""
     out, start = dict(raw), window.start
     for i, name in enumerate(names):
         later = [raw.get(other) for other in names[i + 1 :]]
-        length = _exact(raw.get(name), window.since(start), f"{path}.{name}", later)
-        if length is not None:
-            out[name] = _steps(raw[name], start, start + length)
-            start += length
+        end = _end(raw.get(name), window.since(start), f"{path}.{name}", later)
+        if end is not None:
+            out[name] = _steps(raw[name], start, end)
+            start = end
     return out, start
 
 
 def _place(value: Any, window: Window, path: str) -> Any:
     """Return a place that is counted from the definition's own start."""
-    if not isinstance(value, str):
-        return value
-    length = _exact(value, window, path)
-    return _steps(value, window.start, None if length is None else window.start + length)
+    return _steps(value, window.start, _end(value, window, path))
 
 
-def _steps(value: Any, start: Fraction, end: Fraction | None) -> Any:
+def _steps(value: Any, start: Boundary, end: Boundary | None) -> Any:
     """Return the whole steps from start to end for a length that was given as text."""
-    if not isinstance(value, str) or end is None:
-        return value
-    return round(end) - round(start)
+    return value if end is None or not isinstance(value, str) else end.whole - start.whole
+
+
+def _end(value: Any, window: Window, path: str, later: Sequence[Any] = ()) -> Boundary | None:
+    """Return where a length ends that begins with the window; ``later`` follows a ``"rest"``."""
+    length = _exact(value, window, path, later)
+    return None if length is None else window.start.after(length, value)
 
 
 def _exact(value: Any, window: Window, path: str, later: Sequence[Any] = ()) -> Fraction | None:
     """
-    Return a length in exact steps, or None for what is none; ``later`` follows a ``"rest"``.
+    Return a length in exact steps, or None for what is none.
 
     Errors of text are noted; whether numbers are in range is for the kind to say.
     """
@@ -242,7 +258,7 @@ def _rest(window: Window, path: str, later: Sequence[Any]) -> Fraction | None:
         return None
     quiet = Window(replace(window.clock, errors=[]))
     lengths = [_exact(value, quiet, path) for value in later]
-    left = window.end - window.start - sum(filter(None, lengths), Fraction(0))
+    left = window.end - window.start.exact - sum(filter(None, lengths), Fraction(0))
     if left < 0:
         message = f"has nothing left: the other lengths are {float(-left):g} steps too long"
         _wrong(window.clock, path, message, "rest", "other lengths up to the total")

@@ -39,7 +39,7 @@ class _Size:
     def add_object(self, item: _Item) -> None:
         """Count an object; it is a definition if it has a kind."""
         self._objects += 1
-        self._nodes += "kind" in item.value
+        self._nodes += _is_definition(item.value)
         if self._nodes > MAX_NODES or self._objects > 2 * MAX_NODES:
             _refuse(self._whole, "has too many definitions inside", f"≤ {MAX_NODES} definitions")
         if len(item.value) > _MAX_FIELDS:
@@ -62,7 +62,7 @@ def check(data: Any, field: str) -> None:
         Invalid: naming the field that goes beyond a limit.
 
     """
-    whole = _Item(data, field, 1, 0)
+    whole = _Item(data, field, 1, _is_definition(data))
     size, stack = _Size(whole), [whole]
     while stack:
         item = stack.pop()
@@ -82,7 +82,7 @@ def _fields(item: _Item) -> Iterator[_Item]:
     for key, value in item.value.items():
         if not isinstance(key, str):
             _refuse(item, "has a field whose name is not a string", "names are strings")
-        nesting = item.nesting + (isinstance(value, Mapping) and "kind" in value)
+        nesting = item.nesting + _is_definition(value)
         yield _Item(value, f"{item.path}.{key[:100]}", item.depth + 1, nesting)
 
 
@@ -91,8 +91,12 @@ def _items(item: _Item) -> Iterator[_Item]:
     for i, value in enumerate(item.value):
         if _plain(value) or (type(value) in {list, tuple} and _plain_pair(value)):
             continue
-        nesting = item.nesting + (isinstance(value, Mapping) and "kind" in value)
+        nesting = item.nesting + _is_definition(value)
         yield _Item(value, f"{item.path}[{i}]", item.depth + 1, nesting)
+
+
+def _is_definition(value: Any) -> bool:
+    return isinstance(value, Mapping) and "kind" in value
 
 
 def _plain_pair(value: Any) -> bool:

@@ -21,8 +21,17 @@ def wrong(field: str, message: str, value: Any, bound: str) -> PydanticCustomErr
 
 def field_errors(error: ValidationError, data: Any, field: str) -> list[FieldError]:
     """Return the first errors of a validation of ``data``; their paths start with ``field``."""
-    details = error.errors(include_url=False)[:_MAX_ERRORS]
-    return [field_error(item, data, field) for item in details]
+    details = error.errors(include_url=False)
+    told = [item for item in details if not _follows_from_others(item, details)]
+    return [field_error(item, data, field) for item in told[:_MAX_ERRORS]]
+
+
+def _follows_from_others(item: ErrorDetails, details: list[ErrorDetails]) -> bool:
+    """Say whether a list is too short only since items of it are wrong."""
+    loc = item["loc"]
+    return item["type"] == "too_short" and any(
+        len(other["loc"]) > len(loc) and other["loc"][: len(loc)] == loc for other in details
+    )
 
 
 def field_error(item: ErrorDetails, data: Any, field: str) -> FieldError:
