@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, inf, nextafter
 
+from rheostat.schedules.kinds.curves import Constant
 from rheostat.schedules.kinds.presets import Warmup
 from rheostat.schedules.kinds.sequence import Part, Sequence
 from rheostat.schedules.union import AnyDefinition
@@ -33,8 +34,8 @@ def pieces(*items: Piece) -> AnyDefinition:
         if item.until <= start:
             continue
         until = None if item.until == inf else ceil(item.until)
-        fields = {"schedule": item.curve, "until": until, "from": float(start - item.origin)}
-        parts.append(Part.model_validate(fields))
+        place = 0.0 if isinstance(item.curve, Constant) else float(start - item.origin)
+        parts.append(Part.model_validate({"schedule": item.curve, "until": until, "from": place}))
         if until is None:
             break
         start = until
