@@ -24,6 +24,7 @@ import logging
 import math
 import os
 import pickle
+import signal
 import sys
 import tempfile
 import time
@@ -148,6 +149,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=1200, help="length of the training (1200)")
     options = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server is stopped too
     mode = with_latest_values if options.naive else with_rheostat
     with tempfile.TemporaryDirectory() as directory:
         return 0 if mode(Path(directory), options.steps) else 1
