@@ -175,6 +175,19 @@ def test_undo_reverts_what_is_in_force(
     assert values["weight_decay"][8:] == [0.2] * 16
 
 
+def test_undoing_an_undo_brings_the_change_back(
+    operator: Any, run: str, settle: Callable[[str, int], dict[str, list[float]]]
+) -> None:
+    """Of two changes in force the newest alone is undone, and an undo is a change like others."""
+    for stop in (8, 16):
+        settle(run, stop)
+        operator(f"run change {run} lr 0.{stop}")
+    for stop in (24, 32):
+        settle(run, stop)
+        assert operator(f"run undo {run}").code == 0
+    assert settle(run, 40)["lr"][8:] == [0.8] * 8 + [0.16] * 8 + [0.8] * 8 + [0.16] * 8
+
+
 def test_undo_does_not_take_back_more_than_the_newest(
     operator: Any, run: str, settle: Callable[[str, int], dict[str, list[float]]]
 ) -> None:

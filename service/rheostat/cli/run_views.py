@@ -179,7 +179,10 @@ def plan(screen: Screen, answer: Document, *, height: int, log: bool) -> None:
         for item in answer["revisions"]
     )
     screen.table(columns, rows)
-    screen.line(f"\nSettled until step {text.count(answer['settled_until'])}.")
+    settled = answer["settled_until"]
+    screen.line(
+        f"\nSettled until step {text.count(settled)}." if settled else "\nNothing is settled yet."
+    )
 
 
 def explanation(screen: Screen, answer: Document) -> None:
