@@ -78,14 +78,10 @@ def create(
         "guards": words.assignments(guard or ()) or None,
         "labels": words.labels(label or ()) or None,
     }
-    spec = {key: value for key, value in given.items() if value is not None}
+    spec: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     definitions = words.parameters(parameters)
-    if not exist_ok:
-        return Answer(client.create_run(name, definitions, **spec), run_views.created)
-    from rheostat.client import wire
-
-    put = wire.put(wire.path("runs", name), {"parameters": definitions, **spec})
-    return Answer(client.link.one(put), run_views.created)
+    made = client.create_run(name, definitions, exist_ok=exist_ok, **spec)
+    return Answer(made, run_views.created)
 
 
 @asking
