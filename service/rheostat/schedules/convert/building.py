@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Sequence as Items
-from math import floor, log
-from typing import TypeVar
+from math import ceil, floor, inf, log
+from typing import Literal, TypeVar
 
 import numpy as np
 
 from rheostat.schedules.convert.case import Case
 from rheostat.schedules.fields import MAX_STEP
-from rheostat.schedules.kinds.curves import Constant, Linear
+from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial
 from rheostat.schedules.kinds.cycles import Cyclic
-from rheostat.schedules.kinds.decays import Exponential
+from rheostat.schedules.kinds.decays import Exponential, InverseSqrt
 from rheostat.schedules.kinds.points import Piecewise, Table
-from rheostat.schedules.kinds.pointwise import Scale
-from rheostat.schedules.kinds.presets import Step
+from rheostat.schedules.kinds.pointwise import Product, Scale, Sum
+from rheostat.schedules.kinds.presets import Step, Warmup
 from rheostat.schedules.kinds.repeat import Repeat
 from rheostat.schedules.kinds.sequence import Part, Sequence
 from rheostat.schedules.kinds.timing import Stretch
@@ -70,10 +70,76 @@ def table(values: Items[float]) -> AnyDefinition:
     return Table.model_validate({"values": tuple(values)})
 
 
+def polynomial(start: float, end: float, steps: float, power: float = 1.0) -> AnyDefinition:
+    """Return a line or another power; power 0 never leaves the start."""
+    if power == 0:
+        return Constant(value=start)
+    if power == 1:
+        return over(steps, lambda n: Linear(start=start, end=end, steps=n))
+    return over(steps, lambda n: Polynomial(start=start, end=end, steps=n, power=power))
+
+
+def cosine(start: float, end: float, steps: float) -> AnyDefinition:
+    """Return half a cosine wave of a length that need not be a whole number of steps."""
+    return over(steps, lambda n: Cosine(start=start, end=end, steps=n))
+
+
+def warmed(steps: float, start: float, peak: float, then: AnyDefinition) -> AnyDefinition:
+    """Return a line from start to peak and what follows it, a preset where that begins there."""
+    if steps <= 0:
+        return since(-steps, then)
+    if float(steps).is_integer() and value_at(then, 0) == peak:
+        return Warmup(steps=int(steps), start=start, then=then)
+    whole = ceil(steps)
+    return sequence((polynomial(start, peak, steps), whole), then=since(whole - steps, then))
+
+
+def levels(boundaries: Items[float], values: Items[float]) -> AnyDefinition:
+    """
+    Return values that hold until a boundary each, the last one for good.
+
+    A boundary that does not lie after the ones before it leaves its value out.
+    """
+    points, start = [], 0.0
+    for boundary, value in zip(boundaries, values, strict=False):
+        if boundary > start:
+            points.append((start, value))
+            start = float(boundary)
+    points.append((start, values[-1]))
+    if len(points) == 1:
+        return Constant(value=values[-1])
+    return Piecewise(points=tuple(points), interpolation="previous")
+
+
+def through(
+    points: Items[tuple[float, float]], shape: Literal["linear", "cosine"]
+) -> AnyDefinition:
+    """Return the curve through points in order, of which it is what lies from step 0 on."""
+    places = [place for place, _ in points]
+    first = max((i for i, place in enumerate(places) if place <= 0), default=0)
+    kept = [
+        point
+        for point, after in zip(points[first:], [*places[first + 1 :], inf], strict=True)
+        if point[0] < after
+    ]
+    origin = min(kept[0][0], 0.0)
+    if len(kept) == 1:
+        return Constant(value=kept[0][1])
+    shifted = tuple((place - origin, value) for place, value in kept)
+    return since(-origin, Piecewise(points=shifted, interpolation=shape))
+
+
+def noam(peak: float, steps: int) -> AnyDefinition:
+    """Return a line from 0 to a peak, and from there an inverse square root of the step."""
+    return Warmup(steps=steps, then=InverseSqrt(start=peak, timescale=float(steps)))
+
+
 def exponential(
     start: float, factor: float, every: float = 1.0, *, staircase: bool = False
 ) -> AnyDefinition:
     """Return start · factor^(t/every); what grows holds where it would leave float64's range."""
+    if factor == 1:
+        return Constant(value=start)
     curve: AnyDefinition = (
         Step(start=start, every=every, factor=factor)
         if staircase
@@ -85,14 +151,33 @@ def exponential(
     return Sequence(parts=(Part(schedule=curve, steps=max(0, min(end, MAX_STEP))),))
 
 
-def triangles(low: float, high: float, up: float, down: float) -> AnyDefinition:
-    """Return a triangle wave from low to high and back; without a way down a sawtooth."""
+def triangles(
+    low: float,
+    high: float,
+    up: float,
+    down: float,
+    amplitude: Literal["constant", "halving", "exponential"] = "constant",
+    gamma: float = 1.0,
+) -> AnyDefinition:
+    """Return the kind `cyclic`, whose ways up and down need be no whole numbers, or down be 0."""
     if float(up).is_integer() and float(down).is_integer() and down > 0:
-        return Cyclic(low=low, high=high, up=int(up), down=int(down))
-    if down == 0:
-        return Repeat(of=over(up, lambda n: Linear(start=low, end=high, steps=n)), every=float(up))
-    points = ((0.0, low), (float(up), high), (float(up + down), low))
-    return Repeat(of=Piecewise(points=points), every=float(up + down))
+        return Cyclic(
+            low=low, high=high, up=int(up), down=int(down), amplitude=amplitude, gamma=gamma
+        )
+    if amplitude == "constant":
+        return _triangle(low, high, up, down)
+    if amplitude == "halving":
+        wave: AnyDefinition = _triangle(0.0, high - low, up, down, peak_factor=0.5)
+    else:
+        shrinking = Exponential(start=1.0, factor=gamma)
+        wave = Product(of=(_triangle(0.0, high - low, up, down), shrinking))
+    return Sum(of=(Constant(value=low), wave))
+
+
+def _triangle(low: float, high: float, up: float, down: float, peak_factor: float = 1.0) -> Repeat:
+    points = [(0.0, low), (float(up), high)] + ([(float(up + down), low)] if down else [])
+    wave = Piecewise(points=tuple(points))
+    return Repeat(of=wave, every=float(up + down), peak_factor=peak_factor)
 
 
 def of_group(case: Case, parameter: str, value: T | list[T]) -> T:

@@ -88,13 +88,18 @@ class Case:
         *,
         base_value: float | None = None,
         library: str | None = None,
+        inside: str = ".params",
     ) -> AnyDefinition:
-        """Return the definition of a scheduler that stands in a parameter of this one."""
+        """
+        Return the definition of a scheduler that stands in a parameter of this one.
+
+        Its parameters stand at the path ``inside`` of there.
+        """
         inner = replace(
             self,
             library=library or self.library,
             base_value=self.base_value if base_value is None else base_value,
-            field=f"{self.field}.{parameter}.params",
+            field=f"{self.field}.{parameter}{inside}",
         )
         return self.convert(inner, spec.name, spec.params)
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rheostat.schedules.convert.building import of_group
+from rheostat.schedules.convert.building import of_group, value_at
 from rheostat.schedules.convert.case import Case, Nested, Steps
 from rheostat.schedules.convert.torch.chain import LONGEST, Link, product, with_floor
 from rheostat.schedules.convert.torch.registry import library
@@ -18,10 +18,8 @@ from rheostat.schedules.kinds.sequence import Part, Sequence
 from rheostat.schedules.union import AnyDefinition
 
 Schedulers = Annotated[list[Nested], Field(min_length=1)]
-_STUCK = {"LinearLR", "PolynomialLR"}
-"""What divides by zero if it starts at a milestone and has no length."""
 _ABSOLUTE = {"CosineAnnealingWarmRestarts", "CyclicLR", "OneCycleLR"}
-"""What sets the learning rate, whatever it was."""
+"""What sets the learning rate in each step, whatever it was."""
 
 
 @library.scheduler("SequentialLR")
@@ -31,10 +29,10 @@ def sequential(
     """
     `sequence`.
 
-    Each part starts again from the base value. A OneCycleLR among the parts changes the base value
-    of those after it and of the first one, as in PyTorch. PyTorch fails on a SequentialLR or
-    ChainedScheduler that is not the first part, and steps one that is the first part twice at
-    once; the definition runs each from its beginning.
+    Each part starts again from the base value; SWALR starts from the value before it. A OneCycleLR
+    among the parts changes the base value of those after it and of the first one, as in PyTorch.
+    PyTorch fails on a SequentialLR or ChainedScheduler that is not the first part, and steps one
+    that is the first part twice at once; the definition runs each from its beginning.
     """
     if len(milestones) != len(schedulers) - 1:
         bound = f"{len(schedulers) - 1} milestones"
@@ -44,13 +42,27 @@ def sequential(
             raise case.wrong("milestones", "must not fall", after, f"≥ {before}")
     first = bisect_right(milestones, 0)
     bases = _bases(case, schedulers)
-    parts = []
+    parts: list[Part] = []
     for i, spec in enumerate(schedulers[first:], first):
-        _check_start(case, spec, i, at_milestone=i > first)
-        base = bases[-1] if i == first else bases[i]
-        schedule = case.nested(spec, f"schedulers[{i}]", base_value=base)
+        base = bases[-1] if i == first and spec.name not in _ABSOLUTE else bases[i]
+        if i > first and spec.name == "SWALR":
+            base = value_at(Sequence(parts=tuple(parts)), milestones[i - 1] - 1)
+        path = f"schedulers[{i}]"
+        begun = spec if i == first else _at_milestone(case, spec, path)
+        schedule = case.nested(begun, path, base_value=base)
         parts.append(Part(schedule=schedule, until=milestones[i] if i < len(milestones) else None))
     return Sequence(parts=tuple(parts)) if len(parts) > 1 else parts[0].schedule
+
+
+def _at_milestone(case: Case, spec: Nested, path: str) -> Nested:
+    """Return a scheduler of no length as it is from a milestone on; there it does not get stuck."""
+    length = spec.params.get("total_iters")
+    if length != 0 or spec.name not in {"ConstantLR", "LinearLR", "PolynomialLR"}:
+        return spec
+    if spec.name == "ConstantLR":
+        return Nested(name="ConstantLR", params={"factor": 1.0})
+    message = "is a division by zero at the milestone"
+    raise case.wrong(f"{path}.params.total_iters", message, length, "≥ 1")
 
 
 def _bases(case: Case, schedulers: list[Nested]) -> list[float]:
@@ -69,13 +81,6 @@ def _bases(case: Case, schedulers: list[Nested]) -> list[float]:
     return bases
 
 
-def _check_start(case: Case, spec: Nested, i: int, *, at_milestone: bool) -> None:
-    length = spec.params.get("total_iters")
-    if at_milestone and spec.name in _STUCK and length is not None and length <= 0:
-        path = f"schedulers[{i}].params.total_iters"
-        raise case.wrong(path, "is a division by zero at the milestone", length, "≥ 1")
-
-
 @library.scheduler("ChainedScheduler")
 def chained(case: Case, *, schedulers: Schedulers) -> AnyDefinition:
     """
@@ -88,12 +93,8 @@ def chained(case: Case, *, schedulers: Schedulers) -> AnyDefinition:
     until the others rest: those steps become a `table`.
     """
     *before, last = schedulers
-    if last.name in _ABSOLUTE:
+    if last.name in _ABSOLUTE or not before:
         return case.nested(last, f"schedulers[{len(before)}]")
-    for i, spec in enumerate(before):
-        if spec.name in _ABSOLUTE:
-            message = "sets the rate in each step: that has a definition only as the last scheduler"
-            raise case.wrong(f"schedulers[{i}].name", message, spec.name, "another scheduler")
     links = [_link(case, spec, f"schedulers[{i}]") for i, spec in enumerate(schedulers)]
     for i, link in enumerate(links):
         if isinstance(link.curve, Cosine) and link.curve.end != 0 and len(links) > 1:
@@ -110,12 +111,26 @@ def chained(case: Case, *, schedulers: Schedulers) -> AnyDefinition:
 def _link(case: Case, spec: Nested, path: str) -> Link:
     curve = case.nested(spec, path)
     factor = case.nested(spec, path, base_value=1.0)
+    _check_link(case, spec, path)
     sets: tuple[int, ...] = ()
     if spec.name == "SequentialLR":
         sets = (0, *(step for step in spec.params["milestones"] if step > 0))
     elif isinstance(curve, Cosine):
-        sets = (curve.steps,)
+        sets = (curve.steps + 1,)
     return Link(curve, factor, sets)
+
+
+def _check_link(case: Case, spec: Nested, path: str) -> None:
+    """Refuse what does not multiply the rate."""
+    if spec.name in _ABSOLUTE | {"SWALR"}:
+        message = "sets the rate in each step: that has a definition only as the last scheduler"
+        raise case.wrong(f"{path}.name", message, spec.name, "another scheduler")
+    for i, inner in enumerate(spec.params.get("schedulers", [])):
+        here = f"{path}.params.schedulers[{i}]"
+        _check_link(case, Nested.model_validate(inner), here)
+        if inner.get("params", {}).get("eta_min"):
+            message = "must be 0 inside of a chain's scheduler"
+            raise case.wrong(f"{here}.params.eta_min", message, inner["params"]["eta_min"], "0")
 
 
 def _without_needless(links: list[Link]) -> list[Link]:

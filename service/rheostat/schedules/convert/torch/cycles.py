@@ -10,7 +10,7 @@ from rheostat.schedules.convert.building import of_group, triangles
 from rheostat.schedules.convert.case import Case, Function, Steps
 from rheostat.schedules.convert.onecycle import one_cycle
 from rheostat.schedules.convert.torch.registry import library
-from rheostat.schedules.kinds.cycles import CosineRestarts, Cyclic
+from rheostat.schedules.kinds.cycles import CosineRestarts
 from rheostat.schedules.union import AnyDefinition
 
 BOTH = ("lr", "momentum", "beta1", "betas")
@@ -72,19 +72,11 @@ def cyclic(
         low = of_group(case, "max_momentum", max_momentum)
         high = of_group(case, "base_momentum", base_momentum)
     down = step_size_up if step_size_down is None else step_size_down
-    if mode == "triangular":
-        return triangles(low, high, step_size_up, down)
-    for name, size in (("step_size_up", step_size_up), ("step_size_down", down)):
-        if not size.is_integer() or size == 0:
-            raise case.wrong(name, f"must be a whole number of steps in mode {mode}", size, "≥ 1")
-    return Cyclic(
-        low=low,
-        high=high,
-        up=int(step_size_up),
-        down=int(down),
-        amplitude="halving" if mode == "triangular2" else "exponential",
-        gamma=gamma if mode == "exp_range" else 1.0,
-    )
+    if mode == "triangular2":
+        return triangles(low, high, step_size_up, down, "halving")
+    if mode == "exp_range":
+        return triangles(low, high, step_size_up, down, "exponential", gamma)
+    return triangles(low, high, step_size_up, down)
 
 
 @library.scheduler("OneCycleLR", hyperparameters=BOTH)
