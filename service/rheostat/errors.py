@@ -23,6 +23,7 @@ Every failure that Rheostat reports, as one tree.
     │   │   ├── StepJump               a read too far past what is settled
     │   │   ├── TooLate                the wanted step is settled already
     │   │   ├── RevisionMismatch       the run has moved on from ``expected_revision``
+    │   │   ├── GenerationMismatch     the run was rewound since ``expected_generation``
     │   │   ├── NotPending             only a pending revision can be cancelled
     │   │   └── Finished               the run is closed at or before the step
     │   ├── PreconditionFailed    412  ``If-Match`` names another version
@@ -217,6 +218,12 @@ class RevisionMismatch(Conflict):
     code = "revision-mismatch"
 
 
+class GenerationMismatch(Conflict):
+    """The run's generation is not ``expected_generation``: somebody else has rewound it."""
+
+    code = "generation-mismatch"
+
+
 class NotPending(Conflict):
     """The revision is in force, cancelled already, or of a kind that cannot be cancelled."""
 
@@ -307,7 +314,8 @@ def from_problem(problem: Mapping[str, Any], status: int) -> Refused:
     """
     code = str(problem.get("type", "")).removeprefix(PROBLEM_TYPE)
     classes = list(refusals())
-    found = [cls for cls in classes if cls.code == code] + [c for c in classes if c.status == status]
+    found = [cls for cls in classes if cls.code == code]
+    found += [cls for cls in classes if cls.status == status]
     cls = found[0] if found else Refused
     reserved = {"type", "title", "status", "detail", "errors", "instance"}
     members = {str(key): value for key, value in problem.items() if key not in reserved}

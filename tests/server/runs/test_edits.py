@@ -131,7 +131,7 @@ def test_replace_eases_the_new_definition_in() -> None:
     """Over ten steps from the line to 0: at the middle half of the 55 that the line has there."""
     zero = {"kind": "constant", "value": 0}
     change = {"edit": "replace", "definition": zero, "clock": "run", "blend": 10}
-    assert after(change, 40, 45, 50, 90) == [60, 27.5, 0, 0]
+    assert after(change, 40, 45, 50, 90) == pytest.approx([60, 27.5, 0, 0], rel=1e-15)
 
 
 def test_a_definition_counts_from_its_clock() -> None:

@@ -1,4 +1,4 @@
-"""``/v1/runs/{run}/revisions``: changes of a live run."""
+"""``/v1/runs/{run}/revisions`` and ``…/rewind``: changes of a live run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from rheostat.errors import (
     Finished,
+    GenerationMismatch,
     GuardViolated,
     IdempotencyMismatch,
     Invalid,
@@ -19,6 +20,7 @@ from rheostat.errors import (
     TooLarge,
     TooLate,
     Unavailable,
+    UnknownGeneration,
     UnknownRevision,
     UnknownRun,
     UnknownSchedule,
@@ -33,7 +35,7 @@ from rheostat.server.api.run_deps import KeyDep, NoteDep, Number, Run, StoreDep
 from rheostat.server.api.runs import document
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.idempotency import once
-from rheostat.server.store.operations import revise, show
+from rheostat.server.store.operations import revise, rewind, show
 
 revisions = router("revisions")
 
@@ -132,6 +134,65 @@ async def revise_run(
     if dry_run:
         return document(await store.read(revise.rehearse, run, wish, POINTS))
     return document(await store.write(once, key, lambda r: revise.revise(r, run, wish)), 201)
+
+
+class Return(Wire):
+    """A rewind as it is asked for."""
+
+    to: Annotated[int, Field(ge=0, le=MAX_STEP)]
+    """Step at which the new generation branches: the first that is open again."""
+
+    from_generation: Expected = None
+    """Generation to branch from; by default the current one."""
+
+    expected_generation: Expected = None
+    """Current generation, as the author has seen it; another one is refused."""
+
+    changes: Changes | None = None
+    """What to change at that step."""
+
+    message: str = ""
+    """Why."""
+
+    force: bool = False
+    """Accept it though it breaks a guard."""
+
+    def wish(self, note: Note) -> rewind.Rewind:
+        """Return the wish of the author in ``note``."""
+        return rewind.Rewind(
+            self.to,
+            self.from_generation,
+            self.expected_generation,
+            self.changes,
+            self.force,
+            Note(note.author, self.message),
+        )
+
+
+@revisions.post(
+    "/v1/runs/{run}/rewind",
+    summary="Rewind a run",
+    status_code=201,
+    response_class=Response,
+    responses={
+        201: examples.document(
+            {"generation": 2, "parent": 1, "from": 30_500, "ended": 31_040, "revision": 3}
+        ),
+        **refuses(Malformed, UnknownRun, UnknownGeneration, UnknownSchedule, UnknownRevision),
+        **refuses(TooLarge, UnsupportedMediaType, Finished, GenerationMismatch),
+        **refuses(Invalid, GuardViolated, IdempotencyMismatch, Unavailable),
+    },
+    openapi_extra=examples.body(
+        checkpoint={"to": 30_500, "message": "loss diverged"},
+        halved={"to": 30_500, "changes": {"lr": {"edit": "scale", "factor": 0.5}}},
+    ),
+)
+async def rewind_run(
+    run: Run, wanted: Return, store: StoreDep, note: NoteDep, key: KeyDep
+) -> Response:
+    """Start a new generation from an earlier step; workers of the old one are fenced off."""
+    wish = wanted.wish(note)
+    return document(await store.write(once, key, lambda r: rewind.rewind(r, run, wish)), 201)
 
 
 @revisions.get(

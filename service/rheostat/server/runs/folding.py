@@ -45,6 +45,8 @@ def fold(
 
 
 def _apply(base: Timelines, revision: Revision, history: History) -> Timelines:
+    if not revision.changes:  # a rewind may change nothing
+        return base
     changed: dict[str, Timeline] = {}
     for name, changes in parse_changes(revision.changes, base.keys(), Units()).items():
         timeline = base[name]

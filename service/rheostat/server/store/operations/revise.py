@@ -104,7 +104,7 @@ def cancel(
     _require_pending(revision, run, settled)
     base, pending = upcoming(records, run, lineage)
     left = [item for item in pending if item.number != number]
-    folded = fold(base.timelines, left, run.spec.guards, _history(records, run))
+    folded = fold(base.timelines, left, run.spec.guards, history(records, run))
     cancellation = Revision(
         number=run.revision + 1,
         generation=run.generation,
@@ -148,16 +148,15 @@ def _fold(records: Records, run: RunRecord, wish: Wish) -> _Fold:
         timelines=base.timelines,
         forced=wish.force,
     )
-    history = _history(records, run)
-    folded = fold(base.timelines, [*old, new], run.spec.guards, history)
+    folded = fold(base.timelines, [*old, new], run.spec.guards, history(records, run))
     index = next(i for i, item in enumerate(folded) if item.number == new.number)
     before = folded[index - 1].timelines if index else base.timelines
-    revision = _honest(folded[index], before, run)
+    revision = honest(folded[index], before, run)
     pending = [*folded[:index], revision, *folded[index + 1 :]]
     return _Fold(run, settled, before, revision, old, pending)
 
 
-def _honest(revision: Revision, before: Timelines, run: RunRecord) -> Revision:
+def honest(revision: Revision, before: Timelines, run: RunRecord) -> Revision:
     """Return the revision, marked as forced only if it really breaks a guard."""
     after, step = revision.timelines, revision.effective
     broken = revision.forced and any(violations(run.spec.guards, before, after, step))
@@ -198,7 +197,9 @@ def _require_pending(revision: Revision, run: RunRecord, settled: int) -> None:
     raise NotPending(f"revision {revision.number} is {state}", state=state)
 
 
-def _history(records: Records, run: RunRecord) -> History:
+def history(records: Records, run: RunRecord) -> History:
+    """Return how edits look up what an earlier revision had in force."""
+
     def timelines(number: int) -> Timelines:
         found = records.revision(run.id, number)
         if not found.folds:

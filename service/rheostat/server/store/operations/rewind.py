@@ -1,0 +1,102 @@
+"""Rewinding: a new generation that branches at an earlier step, and fences the old one off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rheostat.errors import FieldError, Finished, GenerationMismatch, Invalid
+from rheostat.server.runs.changes import Changes, changes_to_json, parse_changes
+from rheostat.server.runs.folding import fold
+from rheostat.server.runs.limits import require_at_most
+from rheostat.server.runs.lineage import Generation, Lineage
+from rheostat.server.runs.revision import Note, Revision, RevisionKind
+from rheostat.server.store.operations.revise import history, honest
+from rheostat.server.store.records import Records, RunRecord, now
+
+
+@dataclass(frozen=True)
+class Rewind:
+    """A rewind as an operator asks for it."""
+
+    to: int
+    from_generation: int | None = None
+    expected_generation: int | None = None
+    changes: Any = None
+    force: bool = False
+    note: Note = field(default_factory=Note)
+
+
+def rewind(records: Records, ref: str, wish: Rewind) -> dict[str, Any]:
+    """
+    Start a generation that branches from another one, by default the current one.
+
+    Raises
+    ------
+    GenerationMismatch
+        Somebody else has rewound the run since the operator looked.
+    Invalid
+        The step lies past what is settled there, or a change is wrong.
+    Finished, UnknownGeneration, GuardViolated
+        And nothing has changed.
+
+    """
+    run = records.find(ref, lock=True)
+    _require_open(run, wish)
+    lineage = records.lineage(run.id)
+    source = lineage[wish.from_generation or run.generation]
+    _require_settled(run, source, wish.to)
+    (owner,) = lineage.owners(source.number, wish.to, wish.to + 1)
+    before = records.in_force_at(run.id, owner.generation, wish.to).timelines
+    generation = Generation(_next(lineage), source.number, wish.to, wish.to)
+    new = Revision(
+        number=run.revision + 1,
+        generation=generation.number,
+        kind=RevisionKind.REWIND,
+        effective=wish.to,
+        changes=changes_to_json(_changes(records, run, wish)),
+        note=wish.note,
+        created_at=now(),
+        timelines=before,
+        forced=wish.force,
+    )
+    (folded,) = fold(before, [new], run.spec.guards, history(records, run))
+    revision = honest(folded, before, run)
+    records.add_generation(run.id, generation)
+    records.add_revision(run.id, revision)
+    records.advance(run.id, generation=generation.number, revision=revision.number)
+    return {
+        "generation": generation.number,
+        "parent": source.number,
+        "from": wish.to,
+        "ended": lineage[run.generation].settled_until,
+        "revision": revision.number,
+    }
+
+
+def _require_open(run: RunRecord, wish: Rewind) -> None:
+    if run.end is not None:
+        raise Finished(f"the run is finished: its last step lies before {run.end}", end=run.end)
+    if wish.expected_generation not in {None, run.generation}:
+        raise GenerationMismatch(
+            f"the run is in generation {run.generation}, not {wish.expected_generation}",
+            generation=run.generation,
+        )
+
+
+def _require_settled(run: RunRecord, source: Generation, to: int) -> None:
+    if run.spec.grid.require("to", to) > source.settled_until:
+        bound = f"<= {source.settled_until}"
+        message = f"generation {source.number} is settled up to {source.settled_until} only"
+        raise Invalid(message, errors=[FieldError("to", message, to, bound)])
+
+
+def _changes(records: Records, run: RunRecord, wish: Rewind) -> Changes:
+    require_at_most(records.limits.message, "message", wish.note.message, "characters")
+    if wish.changes is None:
+        return {}
+    return parse_changes(wish.changes, run.spec.names, run.spec.units(records.units()))
+
+
+def _next(lineage: Lineage) -> int:
+    return max(generation.number for generation in lineage) + 1
