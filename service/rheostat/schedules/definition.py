@@ -72,6 +72,8 @@ class About:
     """A definition of the kind."""
     names: dict[str, str] = field(default_factory=dict)
     """What libraries call it."""
+    shown: int | None = None
+    """How many steps of the example the manual plots; by default a quarter more than it has."""
 
 
 class Child(NamedTuple):

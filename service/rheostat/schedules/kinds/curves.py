@@ -27,8 +27,10 @@ class Constant(Definition):
             "fvcore": "ConstantParamScheduler",
             "megatron": "constant",
             "optax": "constant_schedule",
-            "transformers": "constant",
+            "timm": "sched=constant",
+            "transformers": "get_constant_schedule",
         },
+        shown=100,
     )
 
     kind: Literal["constant"] = "constant"
@@ -83,13 +85,14 @@ class Linear(Curve):
         example={"kind": "linear", "start": 0.1, "end": 0.0, "steps": 10000},
         names={
             "composer": "LinearScheduler",
+            "deepspeed": "WarmupDecayLR",
             "fvcore": "LinearParamScheduler",
             "megatron": "linear",
             "mmengine": "LinearParamScheduler",
             "optax": "linear_schedule",
             "paddle": "LinearLR",
             "torch": "LinearLR",
-            "transformers": "linear",
+            "transformers": "get_linear_schedule_with_warmup",
         },
     )
 
@@ -113,6 +116,7 @@ class Cosine(Curve):
             "deepspeed": "WarmupCosineLR",
             "fairseq": "cosine",
             "fvcore": "CosineParamScheduler",
+            "ignite": "CosineAnnealingScheduler",
             "keras": "CosineDecay",
             "megatron": "cosine",
             "mmengine": "CosineAnnealingParamScheduler (periodic)",
@@ -120,7 +124,7 @@ class Cosine(Curve):
             "paddle": "CosineAnnealingDecay (periodic)",
             "timm": "CosineLRScheduler",
             "torch": "CosineAnnealingLR (periodic)",
-            "transformers": "cosine (periodic)",
+            "transformers": "get_cosine_schedule_with_warmup (periodic)",
         },
     )
 
@@ -165,8 +169,9 @@ class Polynomial(Curve):
             "paddle": "PolynomialDecay",
             "timm": "PolyLRScheduler",
             "torch": "PolynomialLR",
-            "transformers": "polynomial",
+            "transformers": "get_polynomial_decay_schedule_with_warmup",
         },
+        shown=250,
     )
 
     kind: Literal["polynomial"] = "polynomial"

@@ -91,6 +91,7 @@ class Cyclic(Preset):
             "paddle": "CyclicLR",
             "torch": "CyclicLR (triangular, triangular2, exp_range)",
         },
+        shown=10000,
     )
     lengths = ("up", "down")
 
@@ -143,14 +144,16 @@ class CosineRestarts(Preset):
         names={
             "composer": "CosineAnnealingWarmRestartsScheduler",
             "fairseq": "cosine (t_mult)",
+            "ignite": "CosineAnnealingScheduler (cycle_mult)",
             "keras": "CosineDecayRestarts",
             "mmengine": "CosineRestartParamScheduler",
             "optax": "sgdr_schedule",
             "paddle": "CosineAnnealingWarmRestarts",
             "timm": "CosineLRScheduler (cycle_mul, cycle_decay)",
             "torch": "CosineAnnealingWarmRestarts",
-            "transformers": "cosine_with_restarts",
+            "transformers": "get_cosine_with_hard_restarts_schedule_with_warmup",
         },
+        shown=8000,
     )
     lengths = ("period",)
 

@@ -61,6 +61,7 @@ class Exponential(Decay):
             "paddle": "ExponentialDecay, NaturalExpDecay",
             "torch": "ExponentialLR",
         },
+        shown=6000,
     )
     culprit = "factor"
     lengths = ("every",)
@@ -105,8 +106,9 @@ class InverseSqrt(Decay):
             "nemo": "InverseSquareRootAnnealing",
             "olmo_core": "InvSqrtWithWarmup, PowerLR",
             "timm": "stable_fn rsqrt, power",
-            "transformers": "inverse_sqrt",
+            "transformers": "get_inverse_sqrt_schedule",
         },
+        shown=40000,
     )
     lengths = ("timescale",)
 
@@ -130,6 +132,7 @@ class InverseTime(Decay):
         after="it has no end",
         example={"kind": "inverse_time", "start": 0.1, "rate": 0.5, "every": 1000},
         names={"keras": "InverseTimeDecay", "paddle": "InverseTimeDecay", "thinc": "decaying"},
+        shown=20000,
     )
     lengths = ("every",)
 

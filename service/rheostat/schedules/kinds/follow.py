@@ -27,6 +27,7 @@ class Follow(Definition):
         after="what the other parameter's value gives",
         example={"kind": "follow", "parameter": "lr", "power": 2},
         names={"composer": "DecoupledAdamW", "t5x": "weight decay lr²"},
+        shown=1200,
     )
     culprit = "scale"
 

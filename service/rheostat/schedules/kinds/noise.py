@@ -29,6 +29,7 @@ class Noise(Unary):
             "of": {"kind": "cosine", "start": 0.1, "end": 0.0, "steps": 1000},
         },
         names={"timm": "noise_range_t, noise_pct, noise_std, noise_seed"},
+        shown=1200,
     )
 
     kind: Literal["noise"] = "noise"

@@ -86,7 +86,8 @@ class Piecewise(Definition):
         after="the last point's value; before the first point, its value",
         example={"kind": "piecewise", "points": [[0, 0.0], [5, 0.4], [24, 0.0]]},
         names={
-            "fairseq": "manual, fixed",
+            "diffusers": "piecewise_constant (previous)",
+            "fairseq": "manual, fixed (previous)",
             "ignite": "PiecewiseLinear",
             "keras": "PiecewiseConstantDecay (previous)",
             "optax": "piecewise_interpolate_schedule",
@@ -177,6 +178,7 @@ class Table(Definition):
         after="the last value",
         example={"kind": "table", "values": [0.1, 0.08, 0.05, 0.04]},
         names={"torch": "LambdaLR, MultiplicativeLR (tabulated)"},
+        shown=8,
     )
 
     kind: Literal["table"] = "table"

@@ -78,6 +78,7 @@ class Product(Many):
             "pytorch_warmup": "dampening",
             "torch": "ChainedScheduler",
         },
+        shown=3000,
     )
 
     kind: Literal["product"] = "product"
@@ -104,6 +105,7 @@ class Sum(Many):
                 {"kind": "cosine", "start": 0.09, "end": 0.0, "steps": 1000, "periodic": True},
             ],
         },
+        shown=4000,
     )
 
     kind: Literal["sum"] = "sum"
@@ -181,10 +183,11 @@ class Clip(Unary):
         after="what the definitions inside hold there",
         example={
             "kind": "clip",
-            "min": 1e-5,
+            "min": 2e-4,
             "of": {"kind": "inverse_sqrt", "start": 1e-3, "timescale": 1000},
         },
         names={"megatron": "min_lr", "optax": "end_value"},
+        shown=50000,
     )
 
     kind: Literal["clip"] = "clip"
@@ -220,8 +223,8 @@ class Quantize(Unary):
         after="what the definitions inside hold there",
         example={
             "kind": "quantize",
-            "multiple": 16,
-            "of": {"kind": "linear", "start": 192, "end": 2048, "steps": 9765625},
+            "multiple": 128,
+            "of": {"kind": "linear", "start": 256, "end": 2048, "steps": 9765625},
         },
         names={"megatron": "rampup_batch_size"},
     )

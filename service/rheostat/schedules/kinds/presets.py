@@ -71,6 +71,7 @@ class Step(Preset):
             "timm": "StepLRScheduler",
             "torch": "StepLR",
         },
+        shown=150,
     )
     lengths = ("every",)
     culprit = "factor"
@@ -104,7 +105,7 @@ class Warmup(Preset):
             "optax": "warmup_*",
             "paddle": "LinearWarmup",
             "timm": "warmup_t, warmup_prefix",
-            "transformers": "*_with_warmup",
+            "transformers": "get_*_with_warmup",
         },
     )
     lengths = ("steps",)
@@ -157,13 +158,15 @@ class Wsd(Preset):
             "decay_shape": "1-sqrt",
         },
         names={
+            "maxtext": "lr_schedule_type=wsd",
             "megatron": "WSD",
-            "nemo": "WarmupHoldPolicy",
+            "nanotron": "lr_decay_starting_step",
+            "nemo": "WarmupHoldAnnealLinear, WarmupHoldAnnealOneMinusSquareRoot",
             "olmo_core": "WSD",
             "pytorch_optimizer": "get_wsd_schedule",
             "timm": "WSDLRScheduler",
             "torchtitan": "decay_ratio",
-            "transformers": "warmup_stable_decay",
+            "transformers": "get_wsd_schedule",
         },
     )
     lengths = ("warmup", "stable", "decay")

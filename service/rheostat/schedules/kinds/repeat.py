@@ -39,6 +39,7 @@ class Repeat(Definition):
             "of": {"kind": "cosine", "start": 0.1, "end": 0.0, "steps": 1000},
         },
         names={"fairseq": "cosine with lr_shrink", "ignite": "cycle_mult", "olmo_core": "WSDS"},
+        shown=5000,
     )
     lengths = ("every",)
     culprit = "peak_factor"

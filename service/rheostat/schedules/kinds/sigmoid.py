@@ -22,6 +22,7 @@ class Sigmoid(Definition):
         after="it has no end, and tends to `end`",
         example={"kind": "sigmoid", "start": 0.1, "end": 0.001, "center": 700, "width": 50},
         names={"caffe": "sigmoid", "timm": "TanhLRScheduler"},
+        shown=1500,
     )
     lengths = ("center", "width")
 

@@ -1,0 +1,20 @@
+"""The manual of kinds is what the kinds say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rheostat.schedules import KINDS, docs
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_the_manual_is_up_to_date() -> None:
+    """`docs/kinds.md` is what `python -m rheostat.schedules.docs docs` writes."""
+    assert (DOCS / "kinds.md").read_text() == docs.manual()
+
+
+def test_the_plots_are_up_to_date() -> None:
+    """There is one plot for each kind, drawn from the values that are served."""
+    plots = {path.stem: path.read_text() for path in (DOCS / "kinds").glob("*.svg")}
+    assert plots == {kind: docs.plot(kind) for kind in KINDS}
