@@ -6,6 +6,7 @@ holds, by record, where the library's values are not the ones to give, and why:
 
 - ``{"reason", "rtol", "atol"}``: its values are less exact; atol is relative to their peak;
 - ``{"reason", "from", "to"}``: its values differ at these steps, the last one excluded;
+- ``{"reason", "stride"}``: it counts calls of the scheduler, each of so many steps;
 - ``{"reason", "refused": true}``: the converter refuses what the library takes;
 - ``{"reason", "accepted": true}``: the converter takes what the library refuses at once.
 """
@@ -133,7 +134,8 @@ def _errors(case: Case, exception: Case) -> NDArray[np.float64]:
     rtol = exception.get("rtol", 1e-9 if loose else 1e-12)
     atol = exception.get("atol", 1e-12 if loose else 1e-15)
     peak = np.abs(expected).max(initial=0.0)
-    off = np.abs(evaluate(_convert(case), steps) - expected)
+    places = steps * exception.get("stride", 1)
+    off = np.abs(evaluate(_convert(case), places) - expected)
     excess = np.maximum(off - (rtol * np.abs(expected) + atol * peak), 0.0)
     if "from" in exception or "to" in exception:
         excess[(steps >= exception.get("from", 0)) & (steps < exception.get("to", inf))] = 0.0
