@@ -1,0 +1,122 @@
+"""fairseq's schedulers of lists: a learning rate for each epoch, or for each update that is named."""
+
+from __future__ import annotations
+
+from ast import literal_eval
+from collections.abc import Mapping
+from itertools import groupby
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from rheostat.schedules.convert.case import Case, Steps
+from rheostat.schedules.convert.fairseq.registry import Count, Rates, library
+from rheostat.schedules.convert.pieces import Piece, pieces
+from rheostat.schedules.kinds.curves import Constant, Linear
+from rheostat.schedules.kinds.decays import Exponential
+from rheostat.schedules.kinds.points import Piecewise
+from rheostat.schedules.limits import MAX_POINTS
+from rheostat.schedules.union import AnyDefinition
+
+Written = str | dict[str, float]
+"""A dictionary, or the text of one."""
+
+
+@library.scheduler("FixedLRSchedule", "fixed")
+def fixed(
+    case: Case,
+    *,
+    lr: Rates | None = None,
+    force_anneal: Annotated[Steps, Field(ge=1)] | None = None,
+    lr_shrink: Annotated[float, Field(ge=0)] = 0.1,
+    warmup_updates: Count = 0,
+) -> AnyDefinition:
+    """
+    `piecewise` by epochs; with a warm-up, the first epoch's value by updates.
+
+    fairseq numbers epochs from 1, and so does the definition. The warm-up counts updates, which
+    are no epochs: with one the definition counts updates, and holds the first learning rate.
+    """
+    rates = [case.base] if lr is None else lr if isinstance(lr, list) else [lr]
+    if warmup_updates > 0:
+        rise = Linear(start=0.0, end=rates[0], steps=warmup_updates)
+        held = Piece(Constant(value=rates[0]))
+        return pieces(Piece(rise, until=warmup_updates, origin=-1), held)
+    listed = _steps([(epoch, rate) for epoch, rate in enumerate(rates, 1)])
+    if force_anneal is None:
+        return listed
+    annealed = Exponential(start=rates[-1] * lr_shrink, factor=lr_shrink)
+    return pieces(Piece(listed, until=force_anneal), Piece(annealed, origin=force_anneal))
+
+
+@library.scheduler("ManualSchedule", "manual")
+def manual(
+    case: Case,
+    *,
+    epoch2lr: Written = "{}",
+    update2lr: Written = "{}",
+    lr: Rates | None = None,
+) -> AnyDefinition:
+    """
+    `piecewise`: the value of the largest key that is not above the step.
+
+    Keys name a step, several ("11,12") or a range ("1-10"). The definition counts the updates of
+    update2lr, or the epochs of epoch2lr, which fairseq numbers from 1.
+    """
+    by_epoch, by_update = _read(case, "epoch2lr", epoch2lr), _read(case, "update2lr", update2lr)
+    if by_epoch and by_update:
+        message = "cannot stand beside update2lr: a definition counts epochs or updates"
+        raise case.wrong("epoch2lr", message, epoch2lr, "one of both")
+    values = by_epoch or by_update
+    first = lr[0] if isinstance(lr, list) else case.base if lr is None else lr
+    return _steps([(0, values.get(1, first)), *sorted(values.items())])
+
+
+def _steps(points: list[tuple[int, float]]) -> AnyDefinition:
+    """Return the value of the last point, a constant if there is but one."""
+    kept = [next(group) for _, group in groupby(dict(points).items(), key=lambda item: item[1])]
+    if len(kept) == 1:
+        return Constant(value=kept[0][1])
+    places = tuple((float(step), value) for step, value in kept)
+    return Piecewise(points=places, interpolation="previous")
+
+
+def _read(case: Case, parameter: str, written: Written) -> dict[int, float]:
+    """Return the value of each step that is named; later names win."""
+    values: dict[int, float] = {}
+    for key, value in _parsed(case, parameter, written).items():
+        for steps in _named(case, parameter, key):
+            if len(values) + len(steps) > MAX_POINTS:
+                bound = f"≤ {MAX_POINTS} steps in all"
+                raise case.wrong(parameter, "names too many steps", key, bound)
+            values.update(dict.fromkeys(steps, float(value)))
+    return values
+
+
+def _parsed(case: Case, parameter: str, written: Written) -> Mapping[str, float]:
+    if isinstance(written, dict):
+        return written
+    try:
+        parsed: Any = literal_eval(written.replace(" ", ""))
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        parsed = None
+    if not isinstance(parsed, dict) or not all(_is_entry(item) for item in parsed.items()):
+        bound = "{'1-10': 1e-3, '11,12': 5e-4}"
+        raise case.wrong(parameter, "must be a dictionary of steps", written, bound)
+    return parsed
+
+
+def _is_entry(item: tuple[Any, Any]) -> bool:
+    return isinstance(item[0], str) and type(item[1]) in {int, float}
+
+
+def _named(case: Case, parameter: str, key: str) -> list[range]:
+    """Return the steps that a key names."""
+    try:
+        if "," in key:
+            return [range(int(part), int(part) + 1) for part in key.split(",")]
+        first, _, last = key.partition("-")
+        return [range(int(first), int(last or first) + 1)]
+    except ValueError:
+        bound = '"20", "11,12" or "1-10"'
+        raise case.wrong(parameter, "has a key that names no steps", key, bound) from None
