@@ -13,7 +13,7 @@ from rheostat.schedules import Definition, evaluate, parse
 
 Json = dict[str, Any]
 
-some = settings(deadline=None, max_examples=150)
+some = settings(deadline=None, max_examples=100)
 
 
 def array(steps: list[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:

@@ -1,0 +1,70 @@
+"""Bounds by interval arithmetic: they hold in every window, and are exact where they can be."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.schedules import strategies
+
+from rheostat.schedules import Bounds, parse
+
+Json = dict[str, Any]
+
+COSINE = {"kind": "cosine", "start": 0.1, "end": 0.001, "steps": 50}
+GROWTH = {"kind": "exponential", "start": 1e-8, "factor": 2.0, "every": 10}
+
+
+@settings(deadline=None, max_examples=100)
+@given(strategies.definitions, st.integers(0, 300), st.integers(0, 200), st.data())
+def test_windows(raw: Json, start: int, length: int, data: st.DataObject) -> None:
+    """Bounds of a stretch of a definition hold for every step in it, both ends included."""
+    definition = parse(raw)
+    steps = data.draw(st.lists(st.integers(start, start + length), min_size=1, max_size=20))
+    values = definition.values(np.array([start, *steps, start + length]))
+    with np.errstate(over="ignore"):
+        low, high = definition.between(float(start), float(start + length), {})
+    assert low <= values.min()
+    assert values.max() <= high
+
+
+@pytest.mark.parametrize(
+    ("definition", "low", "high"),
+    [
+        (COSINE, 0.001, 0.1),
+        ({**COSINE, "periodic": True}, 0.001, 0.1),
+        ({"kind": "exponential", "start": 0.1, "factor": 0.9}, 0.0, 0.1),
+        ({"kind": "exponential", "start": 0.1, "factor": 0.9, "floor": 0.01}, 0.01, 0.1),
+        ({"kind": "clip", "of": GROWTH, "min": 0.1, "max": 0.3}, 0.1, 0.3),
+        ({"kind": "scale", "of": COSINE, "factor": -2}, -0.2, -0.002),
+        ({"kind": "quantize", "of": COSINE, "multiple": 0.0625, "rounding": "ceil"}, 0.0625, 0.125),
+        ({"kind": "wsd", "peak": 3e-4, "warmup": 10, "stable": 5, "decay": 5}, 0.0, 3e-4),
+        ({"kind": "warmup", "steps": 10, "then": COSINE}, 0.0, 0.1),
+        ({"kind": "repeat", "of": COSINE, "every": 50}, 0.001, 0.1),
+        ({"kind": "table", "values": [3, -1, 2]}, -1, 3),
+    ],
+)
+def test_exact_bounds(definition: Json, low: float, high: float) -> None:
+    """Bounds are the least and greatest value themselves where these are known exactly."""
+    assert tuple(parse(definition).bounds()) == (low, high)
+
+
+def test_growth_may_end() -> None:
+    """What grows without end is accepted where a sequence uses it for so many steps only."""
+    parts = [{"schedule": GROWTH, "steps": 300}, {"schedule": COSINE}]
+    definition = parse({"kind": "sequence", "parts": parts})
+    assert definition.bounds().max == pytest.approx(1e-8 * 2**30, rel=1e-12)
+
+
+def test_bounds_of_what_follows() -> None:
+    """What follows a parameter is bounded by that one's bounds, and by nothing without them."""
+    squared = parse({"kind": "follow", "parameter": "lr", "power": 2, "scale": -3, "offset": 1})
+    assert squared.bounds({"lr": Bounds(-2.0, 1.0)}) == pytest.approx((-11.0, 1.0), rel=1e-14)
+    assert tuple(squared.bounds()) == (-inf, 1.0)
+    rooted = parse({"kind": "follow", "parameter": "lr", "power": 0.5})
+    assert rooted.bounds({"lr": Bounds(4.0, 9.0)}) == pytest.approx((2.0, 3.0))
+    assert not rooted.bounds({"lr": Bounds(-1.0, 9.0)}).finite

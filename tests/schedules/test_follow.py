@@ -1,0 +1,60 @@
+"""Parameters that follow another one of the run."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rheostat.errors import Invalid
+from rheostat.schedules import parse
+
+LR = {"kind": "follow", "parameter": "lr"}
+HEAD = {"kind": "follow", "parameter": "lr/head", "scale": 2}
+STEPS = np.array([0, 1, 2])
+FOLLOWED = {"lr": np.array([0.1, 0.2, 0.3]), "lr/head": np.array([1.0, 2.0, 3.0])}
+
+
+def test_values_are_those_of_the_same_step() -> None:
+    """A product of two parameters and a constant multiplies what they are at each step."""
+    definition = parse({"kind": "product", "of": [LR, HEAD, {"kind": "constant", "value": 0.5}]})
+    assert definition.follows() == {"lr", "lr/head"}
+    assert definition.values(STEPS, FOLLOWED).tolist() == [0.1, 0.4, 0.3 * 6.0 * 0.5]
+
+
+@pytest.mark.parametrize(
+    "outer",
+    [
+        {"kind": "scale", "factor": 3},
+        {"kind": "power", "exponent": 1},
+        {"kind": "clip", "max": 9},
+        {"kind": "quantize", "multiple": 0.1},
+        {"kind": "noise", "seed": 1, "amplitude": 0.1},
+    ],
+)
+def test_inside_of_what_works_at_one_step(outer: dict[str, object]) -> None:
+    """Kinds that look at one step alone may have it inside."""
+    definition = parse({**outer, "of": LR})
+    assert np.isfinite(definition.values(STEPS, FOLLOWED)).all()
+    assert definition.length is None
+
+
+@pytest.mark.parametrize(
+    ("outer", "path"),
+    [
+        ({"kind": "stretch", "ratio": 2, "of": LR}, "definition.of"),
+        ({"kind": "staircase", "every": 2, "of": LR}, "definition.of"),
+        (
+            {"kind": "warmup", "steps": 2, "then": {"kind": "sum", "of": [LR]}},
+            "definition.then.of[0]",
+        ),
+        (
+            {"kind": "sequence", "parts": [{"schedule": LR, "steps": 1}, {"schedule": HEAD}]},
+            "definition.parts[0].schedule",
+        ),
+    ],
+)
+def test_not_where_time_is_changed(outer: dict[str, object], path: str) -> None:
+    """P10: where the value of another step would be needed, it is refused."""
+    with pytest.raises(Invalid) as caught:
+        parse(outer)
+    assert caught.value.errors[0].field == path
