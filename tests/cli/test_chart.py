@@ -7,6 +7,7 @@ import re
 import pytest
 
 from rheostat.cli.chart import BLANK, Mark, Scale, Series, chart
+from rheostat.errors import Invalid
 
 LINE = Series("line", range(101), [step / 100 for step in range(101)])
 
@@ -79,6 +80,29 @@ def test_a_logarithmic_axis_makes_a_decay_straight() -> None:
     curved, straight = cells(rows(decay, log=True, width=62)), cells(rows(line, width=60))
     assert len(curved[0]) == len(straight[0])
     assert curved == straight
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [-1.7e308, 1.7e308],
+        [5e-324, 0.0],
+        [1.0, 1.0000000000000002],
+        [1e300, 1e-300],
+        [9007199254740991.0, 0.0],
+        [0.0, -0.0],
+    ],
+)
+def test_any_finite_values_can_be_drawn(values: list[float]) -> None:
+    """The largest, smallest and closest numbers give a chart with a curve in it."""
+    assert dots("".join(rows(Series("extreme", [0, 2**53 - 1], values))[:8]))
+
+
+def test_a_logarithmic_axis_needs_values_above_zero() -> None:
+    """A curve that touches zero is refused, naming the value and the bound (P10)."""
+    with pytest.raises(Invalid) as refusal:
+        rows(LINE, log=True)
+    assert (refusal.value.errors[0].value, refusal.value.errors[0].bound) == (0.0, "> 0")
 
 
 @pytest.mark.parametrize(

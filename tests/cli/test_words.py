@@ -162,7 +162,7 @@ def test_steps_are_whole(text: str, expected: int) -> None:
     assert words.steps(text) == expected
 
 
-@pytest.mark.parametrize("text", ["-1", "1.5", "0.0001k", "T", "", "x", "1e300", "1/0"])
+@pytest.mark.parametrize("text", ["-1", "1.5", "0.0001k", "T", "", "x", "1e999999999", "nan"])
 def test_steps_that_are_not_whole_are_refused(text: str) -> None:
     """No step is rounded."""
     with pytest.raises(typer.BadParameter, match="not a whole number of steps"):

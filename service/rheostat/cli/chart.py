@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from rheostat.cli import text
+from rheostat.errors import FieldError, Invalid
 
 Piece = tuple[str, str]
 """Characters and their style: ``line 0``, ``line 1`` … of curves, ``axis``, ``label``, ``mark``."""
 
 BLANK = 0x2800
+LARGEST, SMALLEST = 1e290, 1e-290
+"""Magnitudes beyond which values are drawn at the border, and differences as none."""
 DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 """The bit of each dot in a braille cell, by column and row."""
 
@@ -51,16 +54,17 @@ class Scale:
         """Return where a value lies between the ends."""
         if self.log:
             return math.log(value / self.low) / math.log(self.high / self.low)
-        return (value - self.low) / (self.high - self.low)
+        return (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
 
     @classmethod
     def of(cls, values: Iterable[float], *, log: bool = False) -> Scale:
         """Return the scale that holds all values, with room to draw a constant in its middle."""
         found = list(values)
-        low, high = min(found), max(found)
+        low, high = max(min(found), -LARGEST), min(max(found), LARGEST)
         if log:
+            _require_above_zero(low)
             return cls(low, high, log=True) if low < high else cls(low / 2, high * 2, log=True)
-        if low == high:
+        if high - low < SMALLEST:
             room = abs(low) / 2 or 1.0
             return cls(low - room, high + room, only=low)
         return cls(low, high)
@@ -74,6 +78,12 @@ class Scale:
         step = _round_step((self.high - self.low) / max(most - 1, 1))
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
         return [index * step for index in range(first, last + 1)]
+
+
+def _require_above_zero(low: float) -> None:
+    if low <= 0:
+        message = "a logarithmic scale needs values above 0"
+        raise Invalid("This cannot be drawn.", errors=[FieldError("log", message, low, "> 0")])
 
 
 def _round_step(least: float) -> float:
@@ -173,7 +183,9 @@ def _columns(x: Scale, columns: int) -> Callable[[float], int]:
 def _row_labels(y: Scale, height: int) -> dict[int, str]:
     ticks = y.ticks(max(height // 2, 2))
     rows = {height - 1 - round(y(tick) * (4 * height - 1)) // 4: tick for tick in ticks}
-    return {row: text.short(tick) for row, tick in rows.items()}
+    labels = {row: text.short(tick) for row, tick in rows.items()}
+    alike = len(set(labels.values())) < len(labels)
+    return {row: text.exact(tick) for row, tick in rows.items()} if alike else labels
 
 
 def _end_names(curves: Sequence[Series], y: Scale, height: int) -> dict[int, tuple[str, int]]:

@@ -25,7 +25,7 @@ import math
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from fractions import Fraction
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -106,12 +106,12 @@ def steps(written: str | int) -> int:
     text = str(written)
     number, unit = (text[:-1], UNITS[text[-1]]) if text[-1:] in UNITS else (text, 1)
     try:
-        count = Fraction(number) * unit
-    except (ValueError, ZeroDivisionError):
-        count = Fraction(-1)
-    if count.denominator != 1 or not 0 <= count <= LAST:
-        raise typer.BadParameter(f"{text!r} is not a whole number of steps from 0 to {LAST:,}")
-    return int(count)
+        count = Decimal(number) * unit
+        if 0 <= count <= LAST and count == int(count):
+            return int(count)
+    except ArithmeticError:
+        pass
+    raise typer.BadParameter(f"{text!r} is not a whole number of steps from 0 to {LAST:,}")
 
 
 def _phrases(words: Sequence[str]) -> list[list[str]]:
