@@ -42,12 +42,19 @@ class RunningServer:
     def kill(self) -> None:
         """Kill it and its workers at once, as ``kill -9`` does."""
         os.killpg(self.process.pid, signal.SIGKILL)
-        self._wait()
+        self.wait()
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Ask it to stop, and return its exit code."""
         self.process.send_signal(number)
-        return self._wait()
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for the end of its first process, and return its exit code."""
+        code = self.process.wait(timeout=60)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return code
 
     def restart(self) -> None:
         """Start it again, on the same port and the same database."""
@@ -79,12 +86,6 @@ class RunningServer:
         self.url = ready["url"]
         self.settings["port"] = self.url.rpartition(":")[2]
         return process
-
-    def _wait(self) -> int:
-        code = self.process.wait(timeout=60)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        return code
 
 
 class StartServer(Protocol):
@@ -137,3 +138,17 @@ def new_name(request: pytest.FixtureRequest) -> Names:
     stem = re.sub(r"[^A-Za-z0-9]+", "-", request.node.name)[:80]
     numbers = iter(range(1000))
     return lambda: f"{stem}-{os.getpid()}-{next(numbers)}"
+
+
+RunPython = Callable[[str], str]
+
+
+@pytest.fixture
+def run_python() -> RunPython:
+    """Return what runs a program in a fresh interpreter, and returns its output."""
+
+    def run(program: str) -> str:
+        command = [sys.executable, "-c", program]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    return run

@@ -1,0 +1,107 @@
+"""The documents that are made from the code are current, and say what is true."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from fastapi.openapi.models import OpenAPI
+
+from rheostat.errors import refusals
+from rheostat.server.app import create_app
+from rheostat.server.documents import DOCUMENTS, openapi
+from rheostat.server.settings import Settings
+
+DOCS = Path(__file__).parents[2] / "docs"
+DOCUMENT = orjson.loads(openapi())
+OPERATIONS = {
+    f"{method.upper()} {path}": operation
+    for path, item in DOCUMENT["paths"].items()
+    for method, operation in item.items()
+}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_documents_are_current(name: str) -> None:
+    """What is kept under docs/ is what `python -m rheostat.server.documents docs` writes."""
+    assert (DOCS / name).read_bytes() == DOCUMENTS[name]()
+
+
+def test_every_setting_is_explained() -> None:
+    """Each setting has a sentence, and can be given as an environment variable."""
+    for name, info in Settings.model_fields.items():
+        assert (info.description or "").endswith("."), name
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`RHEOSTAT_…` variables are the settings, read when they are asked for."""
+    monkeypatch.setenv("RHEOSTAT_PORT", "8123")
+    monkeypatch.setenv("RHEOSTAT_ALLOWED_HOSTS", "A.lan, b.lan,")
+    assert (Settings().port, Settings().allowed_hosts) == (8123, ("a.lan", "b.lan"))
+
+
+@pytest.mark.parametrize("wrong", [{"port": 65536}, {"workers": 0}, {"hosts": "x"}])
+def test_wrong_settings_are_refused(wrong: Any) -> None:
+    """A setting out of bounds, or of an unknown name, is refused."""
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Settings(**wrong)
+
+
+def test_every_route_is_described() -> None:
+    """The document has every route of the application, each with a summary and an operation id."""
+    app = create_app(Settings.model_construct())
+    routes = {
+        f"{method} {route.path}"  # type: ignore[attr-defined]
+        for route in app.routes
+        for method in route.methods  # type: ignore[attr-defined]
+        if getattr(route, "include_in_schema", False)
+    }
+    assert OPERATIONS.keys() == routes
+    assert all(operation["summary"] for operation in OPERATIONS.values())
+    ids = [operation["operationId"] for operation in OPERATIONS.values()]
+    assert len({*ids}) == len(ids)
+
+
+def test_the_version_is_3_1() -> None:
+    """The document is OpenAPI 3.1, whose schemas are JSON Schema 2020-12."""
+    assert DOCUMENT["openapi"].startswith("3.1.")
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
+def test_failures_are_declared_by_their_codes(operation: Any) -> None:
+    """Every operation declares its failures as problem documents, with codes that exist."""
+    codes = {cls.code: cls.status for cls in refusals()}
+    for status, response in operation["responses"].items():
+        if status.startswith("2"):
+            continue
+        (media_type,) = response["content"]
+        assert media_type == "application/problem+json"
+        for code in response["content"][media_type].get("examples", {}):
+            assert codes[code] == int(status)
+
+
+def test_the_document_is_sound() -> None:
+    """The document has the form of OpenAPI, and whatever it refers to is there."""
+    OpenAPI.model_validate(DOCUMENT)
+    referred = set(re.findall(r'"\$ref":"#/components/schemas/(\w+)"', openapi_text()))
+    assert referred <= DOCUMENT["components"]["schemas"].keys()
+
+
+def openapi_text() -> str:
+    """Return the document without spaces."""
+    return orjson.dumps(DOCUMENT).decode()
+
+
+def test_examples_of_bodies_are_accepted(start_server: Any) -> None:
+    """The example of a body can be sent as it is: the server finds nothing wrong with it."""
+    with start_server().client() as http:
+        for operation, described in OPERATIONS.items():
+            method, path = re.sub(r"\{\w+\}", "gpt-7b", operation).split()
+            content = described.get("requestBody", {}).get("content", {})
+            for body in content.values():
+                for example in body["examples"].values():
+                    answer = http.request(method, path, json=example["value"])
+                    assert answer.status_code in {200, 201, 409}, (operation, answer.text)

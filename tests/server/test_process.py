@@ -1,0 +1,173 @@
+"""The server as a process: its one line, its exit codes, its workers, its end."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+PROGRAM = "from rheostat.server import serve, settings; serve.serve(settings.Settings())"
+LINE = {"kind": "linear", "start": 1.0, "end": 0.0, "steps": 8}
+
+
+def refused(folder: Path, **settings: object) -> tuple[int, str]:
+    """Start a server that cannot serve; return its exit code and what it said."""
+    settings = {"database": f"sqlite:///{folder / 'x.db'}", "port": 0, **settings}
+    names = {f"RHEOSTAT_{name.upper()}": str(value) for name, value in settings.items()}
+    command = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(
+        command, env=os.environ | names, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.returncode, done.stderr
+
+
+def workers_of(running: Any) -> list[int]:
+    """Return the process ids of a server's workers."""
+    supervisor = running.process.pid
+    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+    commands = {int(pid): Path(f"/proc/{pid}/cmdline").read_text() for pid in children}
+    return [pid for pid, command in commands.items() if "spawn_main" in command]
+
+
+def wait_for_the_end_of(pids: list[int]) -> None:
+    """Return when none of the processes runs any more."""
+    while any(map(runs, pids)):
+        time.sleep(0.05)
+
+
+def runs(pid: int) -> bool:
+    """Say whether a process runs; one that nobody has waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_cleanly(workers: int, number: int, start_server: Any) -> None:
+    """A server that is told to stop does, with exit code 0 and nothing to complain about."""
+    running = start_server(workers=workers, log_level="warning")
+    assert running.stop(number) == 0
+    assert running.log == ""
+
+
+def test_the_line_names_address_and_database(start_server: Any) -> None:
+    """The ready line names the port that was taken, and the database."""
+    running = start_server(host="localhost")
+    assert re.fullmatch(r"http://127\.0\.0\.1:[1-9]\d+", running.url)
+    assert httpx.get(f"{running.url}/readyz").status_code == 200
+
+
+def test_other_machines_need_an_explicit_word(tmp_path: Path, start_server: Any) -> None:
+    """A server that other machines can reach refuses to start without tokens, unless told."""
+    code, said = refused(tmp_path, host="0.0.0.0")  # noqa: S104 - it must not listen there
+    assert code == 2
+    assert "--no-auth" in said
+    running = start_server(host="0.0.0.0", no_auth="true")  # noqa: S104 - as above
+    url = running.url.replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - as above
+    assert httpx.get(f"{url}/livez", headers={"host": "gpu-box"}).status_code == 200
+
+
+def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
+    """A port that somebody else listens on ends the start with one clear sentence."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, said = refused(tmp_path, port=port)
+    assert code == 1
+    assert f"127.0.0.1:{port}" in said
+
+
+@pytest.mark.parametrize(
+    ("database", "code"),
+    [
+        ("sqlite:////nowhere/at/all/x.db", 1),
+        ("postgresql://ann:secret@127.0.0.1:9/x", 1),
+        ("mysql://127.0.0.1/x", 2),
+        ("sqlite://", 2),
+    ],
+)
+def test_a_wrong_database_is_one_sentence(database: str, code: int, tmp_path: Path) -> None:
+    """A database that cannot be had ends the start with one sentence, without its password."""
+    returned, said = refused(tmp_path, database=database)
+    assert returned == code
+    assert "secret" not in said
+
+
+def test_what_is_acknowledged_survives_kill_9(start_server: Any) -> None:
+    """P4: a schedule that was acknowledged is there after `kill -9`, on the same port."""
+    running = start_server()
+    with running.client() as http:
+        kept = http.put("/v1/schedules/a", json={"definition": LINE})
+    url = running.url
+    running.kill()
+    running.restart()
+    assert running.url == url
+    with running.client() as http:
+        assert http.get("/v1/schedules/a").json() == kept.json()
+
+
+def test_two_workers_serve_one_library(start_server: Any) -> None:
+    """P7: what one worker acknowledged every worker knows, and any answers for all in figures."""
+    running = start_server(workers=2)
+    assert len(workers_of(running)) == 2
+    versions = []
+    for value in range(24):
+        with running.client() as http:  # a connection of its own, to either worker
+            body = {"definition": {"kind": "constant", "value": value}}
+            versions.append(http.put("/v1/schedules/a", json=body).json()["version"])
+    assert versions == [*range(1, 25)]
+    counted = (
+        'rheostat_request_seconds_count{method="PUT",route="/v1/schedules/{name}",status="201"}'
+    )
+    with running.client() as http:
+        assert f"{counted} 24.0" in http.get("/metrics").text
+
+
+def test_workers_end_with_their_supervisor(start_server: Any) -> None:
+    """When the supervisor alone is killed, its workers stop by themselves and free the port."""
+    running = start_server(workers=2)
+    workers = workers_of(running)
+    running.process.kill()
+    running.wait()
+    wait_for_the_end_of(workers)
+    running.restart()
+
+
+def test_a_worker_that_dies_is_replaced(start_server: Any) -> None:
+    """P4: after one worker was killed, the others answer, and the library is whole."""
+    running = start_server(workers=2)
+    with running.client() as http:
+        http.put("/v1/schedules/a", json={"definition": LINE}).raise_for_status()
+    victim = workers_of(running)[-1]
+    os.kill(victim, signal.SIGKILL)
+    wait_for_the_end_of([victim])
+    for _ in range(8):
+        with running.client() as http:
+            assert http.get("/v1/schedules/a/values/4").json()["value"] == 0.5
+    assert running.stop() == 0
+
+
+def test_requests_are_logged_with_their_ids(start_server: Any) -> None:
+    """Each request is one line of the log, with its id; nobody can forge a line."""
+    running = start_server()
+    with running.client() as http:
+        http.get("/livez?%0Aforged", headers={"x-request-id": "night-shift-7"})
+        http.get("/v1/kinds/%0Aforged")
+    running.stop()
+    first, second = (line for line in running.log.splitlines() if "rheostat.access" in line)
+    assert re.search(
+        r"INFO rheostat\.access GET /livez\?%0Aforged 422 \S+ ms night-shift-7$", first
+    )
+    assert "GET /v1/kinds/%0Aforged 404" in second
