@@ -12,7 +12,7 @@ import numpy as np
 from rheostat.schedules.convert.case import Case
 from rheostat.schedules.fields import MAX_STEP
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial
-from rheostat.schedules.kinds.cycles import Cyclic
+from rheostat.schedules.kinds.cycles import CosineRestarts, Cyclic
 from rheostat.schedules.kinds.decays import Exponential, InverseSqrt
 from rheostat.schedules.kinds.points import Piecewise, Table
 from rheostat.schedules.kinds.pointwise import Product, Scale, Sum
@@ -132,6 +132,23 @@ def through(
 def noam(peak: float, steps: int) -> AnyDefinition:
     """Return a line from 0 to a peak, and from there an inverse square root of the step."""
     return Warmup(steps=steps, then=InverseSqrt(start=peak, timescale=float(steps)))
+
+
+def restarts(
+    start: float, end: float, period: float, period_factor: float = 1.0, peak_factor: float = 1.0
+) -> AnyDefinition:
+    """Return cosine restarts; if they grow, as many as stay in float64's range."""
+    cycles = None
+    if peak_factor > 1 and start > 0:
+        cycles = max(1, floor(log(_LARGEST / start) / log(peak_factor)))
+    return CosineRestarts(
+        start=start,
+        end=end,
+        period=period,
+        period_factor=period_factor,
+        peak_factor=peak_factor,
+        cycles=cycles,
+    )
 
 
 def exponential(

@@ -40,7 +40,10 @@ class Context(BaseModel):
 
     model_config = STRICT
 
-    total: Annotated[Steps | None, Field(description="the length of the training in steps")] = None
+    total: Annotated[
+        Annotated[Steps, Field(ge=1)] | None,
+        Field(description="the length of the training in steps"),
+    ] = None
     context: Annotated[
         dict[str, Any] | None, Field(description="the state of Composer's trainer: its durations")
     ] = None
@@ -76,6 +79,14 @@ class Case:
             raise refused(FieldError("base_value", message, None, "a finite number"))
         return self.base_value
 
+    @property
+    def total(self) -> float:
+        """The length of the training in steps, which is required if it is asked for."""
+        if self.context.total is None:
+            message = f"is required: {self.name} counts shares of the training"
+            raise refused(FieldError("total", message, None, "≥ 1"))
+        return self.context.total
+
     def wrong(self, parameter: str, message: str, value: Any, bound: str | None = None) -> Invalid:
         """Return the error about a parameter, to be raised."""
         path = f"{self.field}.{parameter}" if parameter else self.field
@@ -88,17 +99,23 @@ class Case:
         *,
         base_value: float | None = None,
         library: str | None = None,
+        total: float | None = None,
         inside: str = ".params",
     ) -> AnyDefinition:
         """
         Return the definition of a scheduler that stands in a parameter of this one.
 
-        Its parameters stand at the path ``inside`` of there.
+        It may have a base value, a library and a total of its own; its parameters stand at the
+        path ``inside`` of there.
         """
+        context = (
+            self.context if total is None else self.context.model_copy(update={"total": total})
+        )
         inner = replace(
             self,
             library=library or self.library,
             base_value=self.base_value if base_value is None else base_value,
+            context=context,
             field=f"{self.field}.{parameter}{inside}",
         )
         return self.convert(inner, spec.name, spec.params)

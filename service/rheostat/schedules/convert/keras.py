@@ -14,12 +14,12 @@ from rheostat.schedules.convert.building import (
     levels,
     over,
     polynomial,
+    restarts,
     warmed,
 )
 from rheostat.schedules.convert.case import Case, Function
 from rheostat.schedules.convert.library import Library
 from rheostat.schedules.kinds.curves import Constant, Polynomial
-from rheostat.schedules.kinds.cycles import CosineRestarts
 from rheostat.schedules.kinds.decays import InverseTime
 from rheostat.schedules.kinds.pointwise import Sum
 from rheostat.schedules.union import AnyDefinition
@@ -147,15 +147,10 @@ def cosine_restarts(
     by a rounded logarithm, and in float32 misses some restarts.
     """
     floor_value = alpha * initial_learning_rate
-    above = m_mul != 1 and alpha != 0
-    waves = CosineRestarts(
-        start=initial_learning_rate - floor_value if above else initial_learning_rate,
-        end=0.0 if above else floor_value,
-        period=first_decay_steps,
-        period_factor=t_mul,
-        peak_factor=m_mul,
-    )
-    return Sum(of=(Constant(value=floor_value), waves)) if above else waves
+    if m_mul == 1 or alpha == 0:
+        return restarts(initial_learning_rate, floor_value, first_decay_steps, t_mul, m_mul)
+    waves = restarts(initial_learning_rate - floor_value, 0.0, first_decay_steps, t_mul, m_mul)
+    return Sum(of=(Constant(value=floor_value), waves))
 
 
 @library.scheduler("LearningRateScheduler")
