@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import numpy as np
+import pytest
 
 from rheostat.schedules import evaluate
 
@@ -25,7 +26,6 @@ BODY: dict[str, Any] = {
         "weight_decay": {"kind": "constant", "value": 0.1},
     },
 }
-KILLS = 30
 
 
 @dataclass
@@ -145,14 +145,17 @@ def factors(revisions: dict[int, dict[str, Any]], step: int) -> float:
     return result
 
 
-def test_nothing_acknowledged_is_lost_to_thirty_kills(start_server: StartServer) -> None:
+@pytest.mark.parametrize(("processes", "kills"), [(1, 30), (2, 5)])
+def test_nothing_acknowledged_is_lost_to_kills(
+    start_server: StartServer, processes: int, kills: int
+) -> None:
     """P1, P2, P4: each served value is in the ledger and explained by the acknowledged history."""
-    server, witness, chance = start_server(), Witness(), random.Random(7)
+    server, witness, chance = start_server(workers=processes), Witness(), random.Random(7)
     with server.client() as client:
         run = client.post("/v1/runs", json=BODY).raise_for_status().json()["id"]
     workers = [work(server, run, witness, seed) for seed in (1, 2)]
     with busy(*workers, operate(server, witness)):
-        for _ in range(KILLS):
+        for _ in range(kills):
             time.sleep(chance.uniform(0.05, 0.5))
             server.kill()
             server.restart()

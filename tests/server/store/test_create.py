@@ -84,15 +84,25 @@ def test_a_checkpoint_of_another_run_is_stale(desk: Desk) -> None:
 def test_finishing_closes_a_run_where_it_is_settled(desk: Desk) -> None:
     """A second finish at the same end is no error; another end is."""
     desk.settle(desk.create(), 0, 7)
-    assert desk.write(close.finish, "gpt", None)["end"] == 7
-    assert desk.write(close.finish, "gpt", 7)["end"] == 7
+    assert desk.write(close.finish, "gpt", None, Note())["end"] == 7
+    assert desk.write(close.finish, "gpt", 7, Note())["end"] == 7
     with pytest.raises(Finished):
-        desk.write(close.finish, "gpt", 9)
+        desk.write(close.finish, "gpt", 9, Note())
+
+
+def test_the_history_says_who_finished_a_run_and_why(desk: Desk) -> None:
+    """It is the last revision, and takes effect at the end."""
+    desk.settle(desk.create(), 0, 7)
+    desk.write(close.finish, "gpt", 9, Note("bob", "converged"))
+    items, _ = desk.read(show.revisions, "gpt", 1, 10)
+    (last,) = items
+    found = last["revision"], last["kind"], last["effective"], last["author"], last["message"]
+    assert found == (2, "finish", 9, "bob", "converged")
 
 
 def test_a_run_cannot_end_before_what_is_settled(desk: Desk) -> None:
     """What workers have, they have."""
     desk.settle(desk.create(), 0, 7)
     with pytest.raises(TooLate) as refusal:
-        desk.write(close.finish, "gpt", 6)
+        desk.write(close.finish, "gpt", 6, Note())
     assert refusal.value.members == {"earliest": 7}

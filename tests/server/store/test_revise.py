@@ -104,11 +104,11 @@ def test_a_cancelled_revision_has_no_effect_and_stays_in_the_history(desk: Desk)
     desk.settle(run, 0, 60)
     assert desk.settle(run, 40, 12)[0] == [*range(60, 50, -1), 50, 50]
     items, _ = desk.read(show.revisions, "gpt", 0, 10)
-    assert [(item["kind"], item["cancelled"]) for item in items] == [
-        ("create", False),
-        ("change", True),
-        ("change", False),
-        ("cancel", False),
+    assert [(item["kind"], item["cancelled"], item["cancels"]) for item in items] == [
+        ("create", False, None),
+        ("change", True, None),
+        ("change", False, None),
+        ("cancel", False, 2),
     ]
 
 
@@ -188,7 +188,7 @@ def test_reverting_to_an_unknown_revision_is_refused(desk: Desk) -> None:
 def test_a_finished_run_takes_no_revisions(desk: Desk) -> None:
     """The refusal says where it ended."""
     desk.settle(desk.create(), 0, 5)
-    desk.write(close.finish, "gpt", None)
+    desk.write(close.finish, "gpt", None, Note())
     with pytest.raises(Finished) as refusal:
         desk.revise(HALVE)
     assert refusal.value.members == {"end": 5}

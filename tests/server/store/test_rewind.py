@@ -13,6 +13,7 @@ from rheostat.errors import (
     StaleCheckpoint,
     StaleGeneration,
 )
+from rheostat.server.runs.revision import Note
 from rheostat.server.store.operations import close, join, show
 from rheostat.server.store.operations.join import Checkpoint
 from rheostat.server.store.operations.rewind import Rewind, rewind
@@ -100,7 +101,7 @@ def test_a_rewind_goes_to_a_settled_step(desk: Desk, to: int, bound: str) -> Non
 def test_a_finished_run_is_not_rewound(desk: Desk) -> None:
     """It has an end."""
     desk.settle(desk.create(), 0, 20)
-    desk.write(close.finish, "gpt", None)
+    desk.write(close.finish, "gpt", None, Note())
     with pytest.raises(Finished):
         back(desk, 8)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Annotated, Any
 
 from fastapi import Body, Query
@@ -31,12 +30,12 @@ from rheostat.server.api.pages import cursor_of, place_of
 from rheostat.server.api.problems import refuses
 from rheostat.server.api.render import write_json
 from rheostat.server.api.run_deps import KeyDep, NoteDep, Run, StoreDep
+from rheostat.server.runs.revision import Note
 from rheostat.server.runs.spec import RunSpec
 from rheostat.server.store.idempotency import once
 from rheostat.server.store.operations import close, create, join, show
 
 runs = router("runs")
-log = logging.getLogger("rheostat.server")
 
 NO_STORE = {"Cache-Control": "no-store"}
 BODY = {
@@ -171,8 +170,8 @@ class End(Wire):
     end: Annotated[int, Field(ge=0, le=MAX_STEP)] | None = None
     """First step without a value; by default, the end of what is settled."""
 
-    message: Annotated[str, Field(max_length=4096)] = ""
-    """Why; the server's log keeps it, with the author."""
+    message: str = ""
+    """Why; the history keeps it, with the author."""
 
 
 @runs.post(
@@ -188,9 +187,8 @@ class End(Wire):
 )
 async def finish_run(run: Run, end: End, store: StoreDep, note: NoteDep, key: KeyDep) -> Response:
     """Close a run: reads from its end on are refused, and say where it ended."""
-    finished = await store.write(once, key, lambda r: close.finish(r, run, end.end))
-    log.info("run %s is finished by %s: %r", finished["id"], note.author, end.message)
-    return document(finished)
+    why = Note(note.author, end.message)
+    return document(await store.write(once, key, lambda r: close.finish(r, run, end.end, why)))
 
 
 class Checkpoint(Wire):

@@ -17,6 +17,7 @@ class RevisionKind(StrEnum):
     CHANGE = "change"
     CANCEL = "cancel"
     REWIND = "rewind"
+    FINISH = "finish"
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Revision:
     timelines: Timelines
     forced: bool = False
     cancelled: bool = False
+    cancels: int | None = None
 
     @property
     def place(self) -> tuple[int, int]:
@@ -54,8 +56,9 @@ class Revision:
 
     @property
     def folds(self) -> bool:
-        """Whether it takes part in the folding: neither cancelled nor a cancellation."""
-        return not self.cancelled and self.kind is not RevisionKind.CANCEL
+        """Whether it takes part in the folding: it put something in force, or will."""
+        silent = {RevisionKind.CANCEL, RevisionKind.FINISH}
+        return not self.cancelled and self.kind not in silent
 
     def pending(self, settled_until: int) -> bool:
         """Whether the revision has yet to take effect, and so may still be cancelled."""
@@ -80,5 +83,6 @@ class Revision:
             "created_at": self.created_at,
             "forced": self.forced,
             "cancelled": self.cancelled,
+            "cancels": self.cancels,
             "pending": self.pending(settled_until),
         }

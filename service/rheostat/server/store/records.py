@@ -167,6 +167,7 @@ class Records:
                 created_at=revision.created_at,
                 forced=revision.forced,
                 cancelled=revision.cancelled,
+                cancels=revision.cancels,
             )
         )
 
@@ -248,6 +249,7 @@ class Records:
             created_at=row.created_at,
             forced=row.forced,
             cancelled=row.cancelled,
+            cancels=row.cancels,
             timelines=self._load_timelines(row.run_id, json.loads(row.timelines)),
         )
 

@@ -78,7 +78,7 @@ revisions = Table(
     Column("generation", Integer, nullable=False),
     Column("kind", String(16), nullable=False),
     Column("effective", BigInteger, nullable=False),
-    # whether it takes part in folding: neither cancelled nor a cancellation
+    # whether it takes part in folding: not cancelled, and not a mere note
     Column("folds", Boolean, nullable=False),
     Column("changes", Text, nullable=False),
     # the hash of each parameter's timeline in force from `effective` on, in `timelines`
@@ -88,6 +88,8 @@ revisions = Table(
     Column("created_at", String(32), nullable=False),
     Column("forced", Boolean, nullable=False),
     Column("cancelled", Boolean, nullable=False),
+    # of a cancellation: the number of the revision that it took back
+    Column("cancels", Integer),
     Index("ix_revisions_in_force", "run_id", "generation", "effective", "revision"),
 )
 

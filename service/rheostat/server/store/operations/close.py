@@ -5,12 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from rheostat.errors import Finished, TooLate
+from rheostat.server.runs.limits import require_at_most
+from rheostat.server.runs.revision import Note, Revision, RevisionKind
+from rheostat.server.runs.timeline import Timelines
 from rheostat.server.store.operations.show import show
 from rheostat.server.store.records import Records, now
 
 
-def finish(records: Records, ref: str, end: int | None) -> dict[str, Any]:
-    """Close a run: no step from ``end`` on (by default, what is settled) will have a value."""
+def finish(records: Records, ref: str, end: int | None, note: Note) -> dict[str, Any]:
+    """
+    Close a run: no step from ``end`` on (by default, what is settled) will have a value.
+
+    The history keeps it as a revision, which puts nothing in force.
+    """
     run = records.find(ref, lock=True)
     settled = records.lineage(run.id)[run.generation].settled_until
     if run.end is not None:
@@ -22,7 +29,19 @@ def finish(records: Records, ref: str, end: int | None) -> dict[str, Any]:
             f"step {end} is settled: workers may have its value; the earliest end is {settled}",
             earliest=settled,
         )
-    records.advance(run.id, end=settled if end is None else end, finished_at=now())
+    require_at_most(records.limits.message, "message", note.message, "characters")
+    last = Revision(
+        number=run.revision + 1,
+        generation=run.generation,
+        kind=RevisionKind.FINISH,
+        effective=settled if end is None else end,
+        changes={},
+        note=note,
+        created_at=now(),
+        timelines=Timelines({}),
+    )
+    records.add_revision(run.id, last)
+    records.advance(run.id, revision=last.number, end=last.effective, finished_at=last.created_at)
     return show(records, run.id)
 
 

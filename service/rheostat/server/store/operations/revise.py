@@ -114,6 +114,7 @@ def cancel(
         note=note,
         created_at=now(),
         timelines=Timelines({}),
+        cancels=number,
     )
     records.cancel_revision(run.id, number)
     records.add_revision(run.id, cancellation)
