@@ -190,3 +190,23 @@ steps = st.lists(
     max_size=30,
 )
 """Steps in any order."""
+
+
+_EXTREMES = [0, 1, -1, 5e-324, 1e-300, 1e-6, 1e300, -1e300, 1.7e308, -1.7e308, 2**53 - 1, 2**53]
+
+
+def _shaken(data: Any, choose: Any) -> Any:
+    """Return JSON with some of its numbers replaced by extreme ones."""
+    if isinstance(data, dict):
+        return {key: _shaken(item, choose) for key, item in data.items()}
+    if isinstance(data, list):
+        return [_shaken(item, choose) for item in data]
+    if isinstance(data, (int, float)) and not isinstance(data, bool) and choose(st.booleans()):
+        return choose(st.sampled_from(_EXTREMES))
+    return data
+
+
+@st.composite
+def extreme(draw: Any) -> Json:
+    """Return definitions with extreme numbers, many of them not valid."""
+    return dict(_shaken(draw(definitions), draw))

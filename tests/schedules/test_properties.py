@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.schedules import strategies
 
+from rheostat.errors import Invalid
 from rheostat.schedules import Definition, evaluate, parse
 
 Json = dict[str, Any]
@@ -101,3 +102,18 @@ def test_presets_are_what_they_expand_to(raw: Json, steps: list[int]) -> None:
     assert isinstance(expansion, Definition)
     again = parse(expansion.to_json())
     assert again.values(array(steps)).tobytes() == preset.values(array(steps)).tobytes()
+
+
+@settings(deadline=None, max_examples=400)
+@given(strategies.extreme(), strategies.steps)
+def test_extreme_numbers_are_refused_or_harmless(raw: Json, steps: list[int]) -> None:
+    """P10: a definition with extreme numbers is refused, or finite and bounded at every step."""
+    try:
+        definition = parse(raw)
+    except Invalid:
+        return
+    values = definition.values(array([*steps, 0, 2**53 - 1]))
+    low, high = definition.bounds()
+    assert low <= values.min()
+    assert values.max() <= high
+    assert parse(definition.to_json()) == definition

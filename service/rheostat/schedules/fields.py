@@ -8,6 +8,8 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 MAX_STEP: Final = 2**53 - 1
 """The largest coordinate: every integer up to it is a float64 of its own."""
+SHORTEST: Final = 1e-6
+"""The least length of what need not be a whole number of steps."""
 LENGTH_TEXT: Final = r"^(\d{1,30}(\.\d{1,30})? ?(%|epochs?|[kKMGBT])|rest)$"
 """The other ways to write a length, such as ``"10%"``, ``"3 epochs"``, ``"4.3T"``, ``"rest"``."""
 
@@ -36,7 +38,7 @@ Factor = Annotated[float, Field(ge=0, json_schema_extra=_NONE)]
 """What values are multiplied by: finite and not negative."""
 Positive = Annotated[float, Field(gt=0, json_schema_extra=_NONE)]
 """A finite number above zero, without a unit."""
-Growth = Annotated[float, Field(ge=1, json_schema_extra=_NONE)]
+Growth = Annotated[float, Field(ge=1, le=1e6, json_schema_extra=_NONE)]
 """What lengths are multiplied by: at least one."""
 Fraction = Annotated[float, Field(gt=0, lt=1, json_schema_extra=_NONE)]
 """A number between 0 and 1, both excluded."""
@@ -53,8 +55,8 @@ Place = Annotated[
 """A place on the axis, which may lie between two steps."""
 Duration = Annotated[
     float,
-    Field(gt=0, le=MAX_STEP),
-    _or_text(type="number", exclusiveMinimum=0, maximum=MAX_STEP),
+    Field(ge=SHORTEST, le=MAX_STEP),
+    _or_text(type="number", minimum=SHORTEST, maximum=MAX_STEP),
 ]
 """A length that need not be a whole number of steps."""
 Length = Annotated[

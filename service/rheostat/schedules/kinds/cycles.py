@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from rheostat.schedules.definition import About, Definition
 from rheostat.schedules.fields import (
+    MAX_STEP,
     Corner,
     Count,
     Duration,
@@ -48,6 +49,7 @@ class OneCycle(Preset):
         },
     )
     lengths = ("steps",)
+    culprit = "up"
 
     kind: Literal["one_cycle"] = "one_cycle"
     peak: Annotated[Value, Field(description="the value at the turn")]
@@ -62,11 +64,10 @@ class OneCycle(Preset):
         bool, Field(description="whether it returns to start as fast as it rose, and then to end")
     ] = False
 
-    @model_validator(mode="after")
-    def _phases_fit(self) -> Self:
+    def check(self) -> None:
+        """Refuse a way up and back that leaves no room for the third phase."""
         if self.three_phase and self.up >= 0.5:
             raise wrong("up", "must be below a half for three phases", self.up, "< 0.5")
-        return self
 
     def expansion(self) -> Definition:
         """Return the piecewise curve through the corners."""
@@ -94,6 +95,7 @@ class Cyclic(Preset):
         shown=10000,
     )
     lengths = ("up", "down")
+    culprit = "high"
 
     kind: Literal["cyclic"] = "cyclic"
     low: Annotated[Value, Field(description="the value at step 0")]
@@ -108,6 +110,12 @@ class Cyclic(Preset):
     gamma: Annotated[
         Share, Field(description="the factor of each step of the exponential amplitude")
     ] = 1.0
+
+    def check(self) -> None:
+        """Refuse cycles that are longer than the axis."""
+        if self.up + self.down > MAX_STEP:
+            bound = f"up + down ≤ {MAX_STEP}"
+            raise wrong("down", "makes the cycle too long", self.down, bound)
 
     def expansion(self) -> Definition:
         """Return the repeated triangle; a shrinking one stands on a constant."""
@@ -156,6 +164,7 @@ class CosineRestarts(Preset):
         shown=8000,
     )
     lengths = ("period",)
+    culprit = "peak_factor"
 
     kind: Literal["cosine_restarts"] = "cosine_restarts"
     start: Annotated[Value, Field(description="the value at the start of the first cycle")]

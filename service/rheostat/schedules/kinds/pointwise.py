@@ -229,6 +229,8 @@ class Quantize(Unary):
         names={"megatron": "rampup_batch_size"},
     )
 
+    culprit = "multiple"
+
     kind: Literal["quantize"] = "quantize"
     multiple: Annotated[
         float,

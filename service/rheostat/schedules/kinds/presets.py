@@ -9,7 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from rheostat.schedules.definition import About, Bounds, Child, Definition, Floats, Followed, Places
 from rheostat.schedules.fields import (
@@ -35,7 +35,24 @@ class Preset(Definition):
 
     @cached_property
     def _expanded(self) -> Definition:
-        return self.expansion()
+        with np.errstate(over="ignore"):
+            return self.expansion()
+
+    def check(self) -> None:
+        """Raise for fields that do not fit together."""
+
+    @model_validator(mode="after")
+    def _can_be_expanded(self) -> Self:
+        self.check()
+        if self.follows():  # which `parse` refuses, by the field's own path
+            return self
+        try:
+            _ = self._expanded
+        except ValidationError:
+            value = getattr(self, self.culprit)
+            message = "lets values leave the range of float64"
+            raise wrong(self.culprit, message, value, "finite values at every step") from None
+        return self
 
     @abstractmethod
     def expansion(self) -> Definition:
@@ -109,6 +126,7 @@ class Warmup(Preset):
         },
     )
     lengths = ("steps",)
+    culprit = "then"
 
     kind: Literal["warmup"] = "warmup"
     steps: Annotated[LengthOrZero, Field(description="the length of the warm-up")]
@@ -170,6 +188,7 @@ class Wsd(Preset):
         },
     )
     lengths = ("warmup", "stable", "decay")
+    culprit = "peak"
 
     kind: Literal["wsd"] = "wsd"
     peak: Annotated[Value, Field(description="the stable value")]
@@ -186,11 +205,10 @@ class Wsd(Preset):
     ratio: ShapeRatio = 0.1
     end: Annotated[Value, Field(description="the value after the decay")] = 0.0
 
-    @model_validator(mode="after")
-    def _decay_has_length(self) -> Self:
+    def check(self) -> None:
+        """Require a decay when the stable phase has an end."""
         if self.stable is not None and self.decay is None:
             raise wrong("decay", "is required when stable is given", None, "≥ 1")
-        return self
 
     def expansion(self) -> Definition:
         """Return the sequence of a ramp, the constant peak, and the decay if it has a place."""

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from rheostat.schedules import numeric
 from rheostat.schedules.definition import About, Bounds, Child, Definition, Floats, Followed, Places
-from rheostat.schedules.fields import Duration, Length, Positive
+from rheostat.schedules.fields import MAX_STEP, Duration, Length
 from rheostat.schedules.numeric import Shape
 from rheostat.schedules.shapes import ShapeField, ShapePower, ShapeRatio
 
@@ -64,11 +64,19 @@ class Stretch(Timed):
     )
 
     kind: Literal["stretch"] = "stretch"
-    ratio: Annotated[Positive, Field(description="how many times as long it takes")]
+    ratio: Annotated[
+        float,
+        Field(
+            ge=1e-6,
+            le=MAX_STEP,
+            json_schema_extra={"unit": "none"},
+            description="how many times as long it takes",
+        ),
+    ]
 
     def places(self, t: Places) -> Places:
-        """Return t/ratio."""
-        return t / self.ratio
+        """Return t/ratio, up to the last coordinate there is."""
+        return np.minimum(t / self.ratio, MAX_STEP)
 
     @property
     def length(self) -> int | None:
