@@ -16,6 +16,7 @@ SHAPES: Final[dict[ShapeName, str]] = {
     "power": "1 − y^power",
     "polynomial": "(1 − y)^power",
     "exponential": "(ratio^y − ratio)/(1 − ratio)",
+    "rational": "(1 − y)/(1 − (1 − ratio)·y)",
 }
 """What each shape is as c(y), which falls from 1 to 0 while y runs from 0 to 1."""
 
@@ -24,5 +25,6 @@ ShapePower = Annotated[
     Positive, Field(description="the exponent of the shapes power and polynomial")
 ]
 ShapeRatio = Annotated[
-    Fraction, Field(description="the ratio of the shape exponential: smaller is steeper")
+    Fraction,
+    Field(description="the ratio of the shapes exponential and rational: smaller is steeper"),
 ]

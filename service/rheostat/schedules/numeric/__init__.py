@@ -1,39 +1,46 @@
 """
 The numeric core: curves as functions of the step, exact and the same bits however they are asked.
 
-Every curve takes the step ``t`` first, counted from the curve's own origin: an ``int >= 0`` gives
-a ``float``, an ``int64`` array (one-dimensional, any order, any size) gives a ``float64`` array.
-Parameters are finite and validated by the caller. Finite curves hold their end past ``steps``.
+Every curve takes the step ``t ≥ 0`` first, counted from the curve's own origin: a number gives a
+``float``; a ``range``, or a one-dimensional array of whole steps or of places between steps, in
+any order, gives a ``float64`` array. The other parameters are finite numbers that the caller has
+checked. Curves between two values hold their end past ``steps``.
 
-==========================================================  =======================================
-``linear(t, start, end, steps)``                            from start to end
-``cosine(t, start, end, steps)``                            half a cosine wave from start to end
-``cosine_periodic(t, start, end, steps)``                   the same wave going on, period 2·steps
-``polynomial(t, start, end, steps, power)``                 end + (start − end)·(1 − t/steps)^power
-``geometric(t, start, end, steps)``                         start^(1 − y)·end^y, y = t/steps
-``exponential(t, start, factor, every)``                    start · factor^(t/every)
-``inverse_power(t, start, timescale, power)``               start · (timescale/(timescale + t))^power
-``inverse_time(t, start, rate, every)``                     start / (1 + rate·t/every)
-``shaped(t, start, end, steps, shape)``                     from start to end along a `Shape`
-``weight(shape, n, d)``                                     the pair (w, 1 − w) of a shape at n/d
-``mix(start, end, w, v)``                                   start·w + end·v, between start and end
-==========================================================  =======================================
+======================================  ===================================================
+``linear(t, start, end, steps)``        from start to end
+``cosine(t, start, end, steps)``        half a cosine wave from start to end
+``cosine_periodic(t, …)``               the same wave going on, with period 2·steps
+``polynomial(t, …, steps, power)``      end + (start − end)·(1 − t/steps)^power
+``geometric(t, start, end, steps)``     start^(1 − y)·end^y, y = t/steps
+``exponential(t, start, factor, e)``    start·factor^(t/e)
+``inverse_power(t, start, s, power)``   start·(s/(s + t))^power
+``inverse_time(t, start, rate, e)``     start/(1 + rate·t/e)
+``shaped(t, start, end, steps, s)``     from start to end along a `Shape`
+``weight(shape, n, d)``                 the pair (w, 1 − w) of a shape at n/d
+``mix(start, end, w, v)``               start·w + end·v, between start and end
+``power(values, exponent)``             the power of each value
+======================================  ===================================================
 
-A `Shape` is how something falls from 1 (y = 0) to 0 (y = 1), as ``Shape("power", power=2.0)``:
+A `Shape` is how a weight falls from 1 (y = 0) to 0 (y = 1), as in ``Shape("power", power=2.0)``:
 
-===============  =================================================================================
+===============  =========================================================
 ``linear``       1 − y
 ``cosine``       (1 + cos πy)/2
 ``1-sqrt``       1 − √y
 ``power``        1 − y^power
 ``polynomial``   (1 − y)^power
 ``exponential``  (ratio^y − ratio)/(1 − ratio), ratio > 0 and not 1
-===============  =================================================================================
+``rational``     (1 − y)/(1 − (1 − ratio)·y), ratio > 0
+===============  =========================================================
+
+At whole steps up to 2^53, values of curves are within 4 units in the last place of the exact ones,
+near their ends and near zero too, never outside of the curve's two ends, and at those ends exact.
+``linear.curve(start, end, steps)`` and the like give the `Curve` alone, for many single steps.
 """
 
+from rheostat.schedules.numeric.arrays import Curve
+from rheostat.schedules.numeric.build import Shape, ShapeName
 from rheostat.schedules.numeric.curves import (
-    Shape,
-    ShapeName,
     cosine,
     cosine_periodic,
     exponential,
@@ -41,13 +48,14 @@ from rheostat.schedules.numeric.curves import (
     inverse_power,
     inverse_time,
     linear,
-    mix,
     polynomial,
     shaped,
-    weight,
 )
+from rheostat.schedules.numeric.elementwise import power
+from rheostat.schedules.numeric.weights import mix, weight
 
 __all__ = [
+    "Curve",
     "Shape",
     "ShapeName",
     "cosine",
@@ -59,6 +67,7 @@ __all__ = [
     "linear",
     "mix",
     "polynomial",
+    "power",
     "shaped",
     "weight",
 ]

@@ -1,123 +1,93 @@
-"""The base curves by their direct formulas."""
+"""The curves as functions of the step."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import wraps
-from typing import Any, Literal, overload
+from functools import lru_cache
+from typing import Any, Final, Generic, ParamSpec, TypeAlias, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-ShapeName = Literal["linear", "cosine", "1-sqrt", "power", "polynomial", "exponential"]
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from rheostat.schedules.numeric import build
+from rheostat.schedules.numeric.arrays import Curve, Floats
+from rheostat.schedules.numeric.elementwise import geometric_between
+
+P = ParamSpec("P")
+
+Places: TypeAlias = NDArray[np.int64] | NDArray[np.float64]
+"""Steps, or places between them."""
+
+_KEPT: Final = 128
+"""Curves of each kind that are kept with their nodes."""
+_FEW: Final = 4
+"""Up to so many places are quicker one by one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """How a weight falls from 1 to 0; ``power`` and ``ratio`` matter to the shapes that use them."""
+class Function(Generic[P]):
+    """A curve as a function of the step and of the curve's parameters."""
 
-    name: ShapeName
-    power: float = 1.0
-    ratio: float = 0.1
-
-
-class _Curve:
-    """A curve that takes one step or many."""
-
-    def __init__(self, function: Callable[..., Floats]) -> None:
-        self._function = function
-        wraps(function)(self)
+    def __init__(self, curve: Callable[P, Curve]) -> None:
+        self.curve = cast("Callable[P, Curve]", lru_cache(_KEPT)(curve))
+        """From the parameters to the curve itself."""
+        self.__doc__ = curve.__doc__
 
     @overload
-    def __call__(self, t: int, *args: Any, **kwargs: Any) -> float: ...
+    def __call__(self, t: float, *args: P.args, **kwargs: P.kwargs) -> float: ...
     @overload
-    def __call__(self, t: Ints, *args: Any, **kwargs: Any) -> Floats: ...
-    def __call__(self, t: int | Ints, *args: Any, **kwargs: Any) -> float | Floats:
-        if isinstance(t, int):
-            return float(self._function(np.array([t], dtype=np.int64), *args, **kwargs)[0])
-        return self._function(t, *args, **kwargs)
+    def __call__(self, t: range | Places, *args: P.args, **kwargs: P.kwargs) -> Floats: ...
+    def __call__(
+        self, t: float | range | Places, *args: P.args, **kwargs: P.kwargs
+    ) -> float | Floats:
+        """Return the value at one place, or an array of the values at many."""
+        curve = self.curve(*args, **kwargs)
+        if isinstance(t, (int, float)):
+            return curve.at(t)
+        if len(t) <= _FEW:
+            places = t if isinstance(t, range) else t.tolist()
+            return np.array([curve.at(place) for place in places], dtype=np.float64)
+        if not _consecutive(t):
+            places = np.arange(t.start, t.stop, t.step) if isinstance(t, range) else t
+            return curve.many(places.astype(np.float64, copy=False))
+        out = np.empty(len(t))
+        curve.run(int(t[0]), int(t[-1]) + 1, out)
+        return out
 
 
-def mix(start: float, end: float, w: Floats, v: Floats) -> Floats:
-    """Return start·w + end·v, never outside of the two."""
-    low, high = min(start, end), max(start, end)
-    return np.clip(start * w + end * v, low, high)
+def _consecutive(t: range | Places) -> bool:
+    """Whether these are whole numbers, one right after the other."""
+    if isinstance(t, range):
+        return t.step == 1
+    if t.dtype.kind != "i" or t[-1] - t[0] != len(t) - 1:
+        return False
+    return bool((t[1:] > t[:-1]).all())
 
 
-def weight(shape: Shape, n: Ints, d: int) -> tuple[Floats, Floats]:
-    """Return (w, 1 − w) of the shape at y = n/d, both accurate; n is clipped to [0, d]."""
-    n = np.minimum(n, d)
-    y, z = n / d, (d - n) / d
-    if shape.name == "linear":
-        return z, y
-    if shape.name == "cosine":
-        return np.sin(np.pi / 2 * z) ** 2 * (n < d), np.sin(np.pi / 2 * y) ** 2
-    if shape.name == "1-sqrt":
-        return z / (1 + np.sqrt(y)), np.sqrt(y)
-    if shape.name == "power":
-        return 1 - y**shape.power, y**shape.power
-    if shape.name == "polynomial":
-        return z**shape.power, 1 - z**shape.power
-    r = shape.ratio
-    log = np.log(r)
-    return r * np.expm1(-z * log) / (1 - r), np.expm1(y * log) / (r - 1)
+linear = Function(build.linear)
+cosine = Function(build.cosine)
+cosine_periodic = Function(build.cosine_periodic)
+polynomial = Function(build.polynomial)
+shaped = Function(build.shaped)
+exponential = Function(build.exponential)
+inverse_power = Function(build.inverse_power)
+inverse_time = Function(build.inverse_time)
+_geometric = Function(build.geometric)
 
 
-@_Curve
-def shaped(t: Ints, start: float, end: float, steps: int, shape: Shape) -> Floats:
-    """Return the curve from start to end along a shape."""
-    w, v = weight(shape, t, steps)
-    return np.where(t >= steps, end, mix(start, end, w, v))
+@overload
+def geometric(t: float, start: float, end: float, steps: int) -> float: ...
+@overload
+def geometric(t: range | Places, start: float, end: float, steps: int) -> Floats: ...
+@overload
+def geometric(t: Places, start: Floats, end: Floats, steps: Places) -> Floats: ...
+def geometric(t: Any, start: Any, end: Any, steps: Any) -> float | Floats:
+    """
+    Return start^(1 − y)·end^y with y = t/steps, for ends of one sign that are not zero.
 
-
-@_Curve
-def linear(t: Ints, start: float, end: float, steps: int) -> Floats:
-    """Return the line from start to end."""
-    return shaped(t, start, end, steps, Shape("linear"))
-
-
-@_Curve
-def cosine(t: Ints, start: float, end: float, steps: int) -> Floats:
-    """Return half a cosine wave from start to end."""
-    return shaped(t, start, end, steps, Shape("cosine"))
-
-
-@_Curve
-def cosine_periodic(t: Ints, start: float, end: float, steps: int) -> Floats:
-    """Return the cosine wave that goes on, with period 2·steps."""
-    p = t % (2 * steps)
-    return cosine(np.minimum(p, 2 * steps - p), start, end, steps)
-
-
-@_Curve
-def polynomial(t: Ints, start: float, end: float, steps: int, power: float) -> Floats:
-    """Return end + (start − end)·(1 − t/steps)^power."""
-    return shaped(t, start, end, steps, Shape("polynomial", power=power))
-
-
-@_Curve
-def geometric(t: Ints, start: float, end: float, steps: int) -> Floats:
-    """Return start^(1 − y)·end^y; both of one sign, and not zero."""
-    y = np.minimum(t, steps) / steps
-    return np.where(t >= steps, end, start * np.exp(y * (np.log(end / start))))
-
-
-@_Curve
-def exponential(t: Ints, start: float, factor: float, every: float = 1) -> Floats:
-    """Return start·factor^(t/every)."""
-    return start * np.power(factor, t / every)
-
-
-@_Curve
-def inverse_power(t: Ints, start: float, timescale: float, power: float = 0.5) -> Floats:
-    """Return start·(timescale/(timescale + t))^power."""
-    return start * (timescale / (timescale + t)) ** power
-
-
-@_Curve
-def inverse_time(t: Ints, start: float, rate: float, every: float = 1) -> Floats:
-    """Return start/(1 + rate·t/every)."""
-    return start / (1 + rate * t / every)
+    The ends and the steps are numbers, or arrays that hold one for each place.
+    """
+    if isinstance(start, np.ndarray):
+        t, steps = (x.astype(np.float64, copy=False) for x in (t, steps))
+        return geometric_between(t, start, end, steps)
+    values: float | Floats = _geometric(t, start, end, steps)
+    return values

@@ -1,0 +1,203 @@
+"""From the parameters of a curve to the `Curve` that computes it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+import numpy as np
+
+from rheostat.schedules.numeric.arrays import Curve, Real, sqrt
+from rheostat.schedules.numeric.between import (
+    Anchored,
+    Between,
+    Doubled,
+    Endless,
+    Formula,
+    Periodic,
+)
+from rheostat.schedules.numeric.big import Big, ln
+from rheostat.schedules.numeric.laws import Geometric, Law, Power, Relaxation, Wave, endless
+from rheostat.schedules.numeric.powers import Centre, Place, PowerLaw, Scale, raised
+from rheostat.schedules.numeric.zeros import nearest_zero
+
+ShapeName: TypeAlias = Literal[
+    "linear", "cosine", "1-sqrt", "power", "polynomial", "exponential", "rational"
+]
+
+_END: Final = 2.0**54
+"""Past the last step that there is."""
+_STEEPEST: Final = 900
+"""The binary logarithm of slopes that are safe from overflow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a weight falls from 1 to 0; `power` and `ratio` are for the shapes that name them."""
+
+    name: ShapeName
+    power: float = 1.0
+    ratio: float = 0.1
+
+
+def linear(start: float, end: float, steps: int) -> Curve:
+    """Return the curve start + (end − start)·t/steps."""
+    return shaped(start, end, steps, Shape("linear"))
+
+
+def cosine(start: float, end: float, steps: int) -> Curve:
+    """Return the curve end + (start − end)·(1 + cos(π·t/steps))/2."""
+    return shaped(start, end, steps, Shape("cosine"))
+
+
+def cosine_periodic(start: float, end: float, steps: int) -> Curve:
+    """Return the cosine wave that goes on, with period 2·steps."""
+    return Periodic(cosine(start, end, steps), steps)
+
+
+def polynomial(start: float, end: float, steps: int, power: float) -> Curve:
+    """Return the curve end + (start − end)·(1 − t/steps)^power."""
+    return shaped(start, end, steps, Shape("polynomial", power=power))
+
+
+def shaped(start: float, end: float, steps: int, shape: Shape, *, backwards: bool = False) -> Curve:
+    """Return the curve from start to end along a shape, or along it run backwards in time."""
+    start, end = _positive_zero(start), _positive_zero(end)
+    if start == end:
+        return _constant(start)
+    if math.isinf(start - end):
+        return Doubled(shaped(start / 2, end / 2, steps, shape, backwards=backwards))
+    if shape.name == "cosine":
+        return _walked(Wave(start, end, steps))
+    if shape.name in {"exponential", "rational"}:
+        ratio = Big(1) / Big.of(shape.ratio) if backwards else Big.of(shape.ratio)
+        if shape.name == "rational":
+            return _rational(start, end, steps, ratio)
+        return _walked(Relaxation(start, end, steps, ratio))
+    power = {"linear": 1.0, "1-sqrt": 0.5}.get(shape.name, float(shape.power))
+    # 1 − y^p holds a power of y, (1 − y)^p one of 1 − y.
+    falls = (shape.name == "polynomial") != backwards
+    if power in {1, 2, 3}:
+        return _walked(Power(start, end, steps, int(power), falls=falls))
+    return _powered(start, end, steps, power, falls=falls)
+
+
+def geometric(start: float, end: float, steps: int) -> Curve:
+    """Return start^(1 − y)·end^y with y = t/steps, for ends of one sign that are not zero."""
+    if start == end:
+        return _constant(start)
+    return _walked(Geometric(float(start), float(end), steps))
+
+
+def exponential(start: float, factor: float, every: float = 1) -> Curve:
+    """Return start·factor^(t/every), for a factor ≥ 0; of 0 the 0th power is 1."""
+    start = _positive_zero(start)
+    if start == 0 or factor == 1:
+        return _constant(start)
+    if factor == 0:
+        return Between(_constant(0.0), start, 0.0, math.inf, {})
+    return Endless(endless(start, ln(Big.of(factor)), every))
+
+
+def inverse_power(start: float, timescale: float, power: float = 0.5) -> Curve:
+    """Return start·(timescale/(timescale + t))^power."""
+    start, timescale, power = _positive_zero(start), float(timescale), float(power)
+    if start == 0:
+        return _constant(start)
+    if power == 1:
+        return Formula(lambda t: start * (timescale / (timescale + t)))
+    if power == 0.5:
+        return Formula(lambda t: start * sqrt(timescale / (timescale + t)))
+
+    def place(t: Real) -> tuple[Real, Real]:
+        total = timescale + t
+        passed = total - timescale
+        return total, (timescale - (total - passed)) + (t - passed)
+
+    scale = Scale(0.0, Big.of(start), timescale, -power, timescale, timescale + _END)
+    return Between(PowerLaw(place, scale), start, 0.0, math.inf, {})
+
+
+def inverse_time(start: float, rate: float, every: float = 1) -> Curve:
+    """Return start/(1 + rate·t/every), for a rate ≥ 0."""
+    start = _positive_zero(start)
+    slope = Big.of(rate) / Big.of(every)
+    # Very steep ones are computed at a smaller scale, so that their slope does not overflow.
+    scale = Big(1, -max(slope.magnitude - _STEEPEST, 0))
+    above, one, below = float(Big.of(start) * scale), float(scale), float(slope * scale)
+    return Between(Formula(lambda t: above / (one + below * t)), start, 0.0, math.inf, {})
+
+
+def _positive_zero(value: float) -> float:
+    """Return a float whose zero has no sign: equal parameters are to give equal bits."""
+    return value + 0.0
+
+
+def _constant(value: float) -> Curve:
+    return Formula(lambda t: np.full_like(t, value) if isinstance(t, np.ndarray) else value)
+
+
+def _walked(law: Law) -> Curve:
+    zero = nearest_zero(law.value, law.first, law.last, law.steps)
+    return Between(Anchored(law, zero), law.first, law.last, law.steps, zero.beside)
+
+
+def _rational(start: float, end: float, steps: int, ratio: Big) -> Curve:
+    """Return end + (start − end)·(1 − y)/(1 − y + ratio·y)."""
+    span = Big.of(end) - Big.of(start)
+
+    def divisor(n: int) -> Big:
+        return Big(steps - n) + ratio * Big(n)
+
+    def value(n: int) -> Big:
+        return Big.of(start).plus(span * ratio * Big(n) / divisor(n))
+
+    zero = nearest_zero(value, start, end, steps)
+    t0, value0, slope = zero.place, float(value(zero.place)), float(ratio)
+    lever = ratio * Big(steps) / divisor(t0)
+    unit, change = 2.0**lever.magnitude, float(span * lever * Big(1, -lever.magnitude))
+
+    def formula(t: Real) -> Real:
+        return value0 + change * (unit * (t - t0) / ((steps - t) + slope * t))
+
+    return Between(Formula(formula, bounded=False), start, end, steps, zero.beside)
+
+
+def _powered(start: float, end: float, steps: int, power: float, *, falls: bool) -> Curve:
+    """Return the curve along a power of s/steps, where s is steps − t if it falls, or else t."""
+    rest, top = (end, start) if falls else (start, end)
+    span = Big.of(top) - Big.of(rest)
+
+    def value(n: int) -> Big:
+        s = Big(steps - n if falls else n)
+        return Big.of(rest).plus(span * raised(s / Big(steps), power) if s.mantissa else Big(0))
+
+    def place(t: Real) -> tuple[Real, Real]:
+        s = steps - t
+        return (s, (steps - s) - t) if falls else (t, 0.0)
+
+    zero = nearest_zero(value, start, end, steps)
+    s0 = steps - zero.place if falls else zero.place
+    centre = Centre(zero.place, s0, falls, float(value(zero.place))) if s0 else None
+    if power == 0.5:
+        formula = _root(place, rest, float(span), steps, centre)
+        return Between(Formula(formula, bounded=False), start, end, steps, zero.beside)
+    scale = Scale(rest, span, float(steps), power, 0.0, float(steps))
+    return Between(PowerLaw(place, scale, centre), start, end, steps, zero.beside)
+
+
+def _root(
+    place: Place, rest: float, span: float, steps: int, centre: Centre | None
+) -> Callable[[Real], Real]:
+    """Return rest + span·√(s/steps) as a formula, expanded about the centre if there is one."""
+    if centre is None:
+        return lambda t: rest + span * sqrt(place(t)[0] / steps)
+    root = sqrt(centre.s / steps)
+
+    def formula(t: Real) -> Real:
+        share = centre.distance(t) / steps / (sqrt(place(t)[0] / steps) + root)
+        return centre.value + span * share
+
+    return formula

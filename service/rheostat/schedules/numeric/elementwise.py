@@ -1,0 +1,121 @@
+"""
+Powers of arrays whose elements have nothing in common.
+
+Logarithms come as unevaluated sums of two floats, right to about 2⁻⁶⁴ of what is added up in them,
+from a table of 91 exact logarithms and a short series.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from rheostat.schedules.numeric.arrays import Floats, horner
+from rheostat.schedules.numeric.between import Endless
+from rheostat.schedules.numeric.big import BITS, Big, ln
+from rheostat.schedules.numeric.laws import endless
+
+_Pair: TypeAlias = tuple[Floats, Floats]
+
+_PARTS: Final = 128
+_FIRST, _LAST = 90, 182
+_HALF: Final = 0.7071067811865476
+_SERIES: Final = (-1 / 2, 1 / 3, -1 / 4, 1 / 5, -1 / 6, 1 / 7, -1 / 8)
+"""ln(1 + x) = x + x² · Σ c_k x^k, for |x| < 0.006."""
+_SPLIT: Final = 2.0**27 + 1
+
+
+def power(values: Floats, exponent: float) -> Floats:
+    """Return values^exponent for values from 0 on; 0 to a negative power is infinite."""
+    if exponent == 0:
+        return np.ones_like(values)
+    out = np.full_like(values, 0.0 if exponent > 0 else np.inf)
+    inside = values > 0
+    high, low = _log(values[inside])
+    product, rest = _product(high, np.full_like(high, exponent))
+    out[inside] = _exp(product, rest + low * exponent)
+    return out
+
+
+def geometric_between(t: Floats, start: Floats, end: Floats, steps: Floats) -> Floats:
+    """Return start^(1 − y)·end^y, y = t/steps, element by element."""
+    y = np.clip(t / steps, 0.0, 1.0)
+    product, rest = _product(y, steps)
+    left = ((t - product) - rest) / steps
+    (a, a_low), (b, b_low) = _log(np.abs(end)), _log(np.abs(start))
+    high, low = _sum(a, -b)
+    low += a_low - b_low
+    exponent, rest = _product(y, high)
+    values = start * _exp(exponent, rest + y * low + left * high)
+    values = np.clip(values, np.minimum(start, end), np.maximum(start, end))
+    return np.where(t >= steps, end, np.where(t <= 0, start, values))
+
+
+def _log(x: Floats) -> _Pair:
+    """Return natural logarithms of positive numbers."""
+    mantissa, exponent = np.frexp(x)
+    low_half = mantissa < _HALF
+    mantissa *= 1.0 + low_half
+    doublings = (exponent - low_half).astype(np.float64)
+    part = np.rint(mantissa * _PARTS)
+    c = part / _PARTS
+    r = (mantissa - c) / c
+    product, rest = _product(r, c)
+    left = ((mantissa - c - product) - rest) / c
+    table, (ln2, ln2_low) = _logarithms()
+    row = part.astype(np.intp) - _FIRST
+    high, first = _sum(doublings * ln2, table[0].take(row))
+    high, second = _sum(high, r)
+    low = doublings * ln2_low + table[1].take(row) + left + r * r * horner(r, _SERIES)
+    return _sum(high, first + second + low)
+
+
+def _exp(high: Floats, low: Floats) -> Floats:
+    """Return e^(high + low), where low is far below one."""
+    growing, shrinking = _exponentials()
+    values = np.where(
+        high > 0, growing.many(np.maximum(high, 0)), shrinking.many(np.maximum(-high, 0))
+    )
+    return np.where(np.isinf(values), values, values + values * low)
+
+
+def _sum(a: Floats, b: Floats) -> _Pair:
+    """Return a sum and what its rounding left over."""
+    total = a + b
+    part = total - a
+    return total, (a - (total - part)) + (b - part)
+
+
+def _product(a: Floats, b: Floats) -> _Pair:
+    """Return a product and what its rounding left over."""
+    total = a * b
+    (a_high, a_low), (b_high, b_low) = _halves(a), _halves(b)
+    return total, ((a_high * b_high - total) + a_high * b_low + a_low * b_high) + a_low * b_low
+
+
+def _halves(a: Floats) -> _Pair:
+    spread = a * _SPLIT
+    high = spread - (spread - a)
+    return high, a - high
+
+
+@cache
+def _logarithms() -> tuple[Floats, tuple[float, float]]:
+    """Return the logarithms of k/128 in two rows, and that of 2 with few bits and the rest."""
+    logs = [Big(ln(Big(k, -7)), -BITS) for k in range(_FIRST, _LAST + 1)]
+    two = ln(Big(2))
+    few = two >> (BITS - 40)
+    rest = Big(two - (few << (BITS - 40)), -BITS)
+    return np.array([_split(log) for log in logs]).T, (float(Big(few, -40)), float(rest))
+
+
+def _split(x: Big) -> tuple[float, float]:
+    high = float(x)
+    return high, float(x - Big.of(high))
+
+
+@cache
+def _exponentials() -> tuple[Endless, Endless]:
+    return Endless(endless(1.0, 1 << BITS, 1.0)), Endless(endless(1.0, -1 << BITS, 1.0))

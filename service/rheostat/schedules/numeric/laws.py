@@ -1,0 +1,244 @@
+"""
+The laws of the curves that are walked in cells of equal width.
+
+A law is a curve over y from 0 to 1, from a first to a last value. At y = n/d it knows its exact
+value, and for steps of h its weights (see `cells`).
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import Final
+
+from rheostat.schedules.numeric.arrays import Real, horner
+from rheostat.schedules.numeric.big import BITS, PI, Big, cos_sin, exp, ln
+from rheostat.schedules.numeric.cells import Basis, Walk
+
+_CELLS: Final = 6
+"""A walk has 2^5 to 2^6 cells, where nothing else limits their width."""
+_REACH: Final = 2
+"""The exponent of an exponential changes by less than 2^-2 in a cell."""
+
+_STEEPEST: Final = 1e300
+_WIDEST: Final = 1000
+
+_SINE: Final = (1.0, -1 / 6, 1 / 120, -1 / 5040, 1 / 362880)
+"""sin ρ = ρ · Σ c_k ρ^2k, for ρ < 0.1."""
+_VERSINE: Final = (1.0, -1 / 12, 1 / 360, -1 / 20160, 1 / 1814400)
+"""1 − cos ρ = ρ²/2 · Σ c_k ρ^2k, for ρ < 0.1."""
+_GROWTH: Final = tuple(1 / math.factorial(k) for k in range(1, 13))
+"""e^x − 1 = x · Σ c_k x^k, for |x| < 1/4."""
+
+
+class Law(ABC):
+    """A curve of so many steps, from a first to a last value."""
+
+    def __init__(self, first: float, last: float, steps: int) -> None:
+        self.first, self.last, self.steps = first, last, steps
+
+    @abstractmethod
+    def node(self, n: int, d: int, h: Big) -> tuple[Big, ...]:
+        """
+        Return the value at y = n/d, and the weights there.
+
+        Cells have a width of h, or −h if the walk goes down.
+        """
+
+    @abstractmethod
+    def basis(self, shift: int, h: Big) -> Basis:
+        """Return the x_i as functions of the distance in a cell of 2^shift steps."""
+
+    def value(self, n: int) -> Big:
+        """Return the value at a whole step."""
+        return self.node(n, self.steps, Big(1))[0]
+
+    def shift(self, length: int) -> int:
+        """Return the binary logarithm of the width of cells in a walk of some length."""
+        return length.bit_length() - _CELLS
+
+    def walk(self, anchor: int, direction: int) -> Walk:
+        """Return the walk from an anchor up (1) to the last value, or down (−1) to the first."""
+        length, limit = anchor, self.first
+        if direction > 0:
+            length, limit = self.steps - anchor, self.last
+        shift = self.shift(length)
+        up, down = max(shift, 0), max(-shift, 0)
+        d, h = self.steps << down, Big(direction, shift) / Big(self.steps)
+
+        def node(j: int) -> tuple[float, ...]:
+            n = (anchor << down) + direction * (j << up)
+            return tuple(map(float, self.node(n, d, h)))
+
+        cells = ((length << down) >> up) + 1
+        rises = (self.last > self.first) == (direction > 0)
+        return Walk(cells, shift, node, self.basis(shift, h), limit, rises=rises)
+
+
+class Power(Law):
+    """
+    A power of y, 1, 2 or 3, or of 1 − y if that falls.
+
+    first + (last − first)·y^power, or last + (first − last)·(1 − y)^power.
+    """
+
+    def __init__(
+        self, first: float, last: float, steps: int, power: int, *, falls: bool = False
+    ) -> None:
+        super().__init__(first, last, steps)
+        self._power, self._falls = power, falls
+        self._rest, top = (last, first) if falls else (first, last)
+        self._span = Big.of(top) - Big.of(self._rest)
+
+    def node(self, n: int, d: int, h: Big) -> tuple[Big, ...]:
+        """Return the coefficients of (y + h)^power between the first and the last as weights."""
+        n, h = (d - n, -h) if self._falls else (n, h)
+        y = Big(n) / Big(d)
+        power = self._span * y
+        weight = Big(self._power) * self._span * h
+        weights: tuple[Big, ...] = ()
+        if self._power == 2:
+            weights, power = (weight * y,), power * y
+        elif self._power == 3:
+            weight *= y
+            weights, power = (weight * y, weight * h), power * y * y
+        return Big.of(self._rest).plus(power), *weights
+
+    def basis(self, shift: int, h: Big) -> Basis:
+        """Return the powers of the distance in widths of a cell."""
+        inverse, top = 2.0**-shift, self._span
+        for _ in range(self._power):
+            top *= -h if self._falls else h
+        scale = float(top)
+
+        def powers(r: Real) -> tuple[Real, ...]:
+            x = r * inverse
+            if self._power == 1:
+                return (x * scale,)
+            square = x * x
+            if self._power == 2:
+                return x, square * scale
+            return x, square, square * x * scale
+
+        return powers
+
+
+class Wave(Law):
+    """Half a cosine wave: last + (first − last)·(1 + cos πy)/2."""
+
+    def __init__(self, first: float, last: float, steps: int) -> None:
+        super().__init__(first, last, steps)
+        half = Big(1, -1)
+        self._middle = (Big.of(first) + Big.of(last)) * half
+        self._half = (Big.of(first) - Big.of(last)) * half
+
+    def node(self, n: int, d: int, h: Big) -> tuple[Big, ...]:
+        """Return the weights of sin ρ and of 1 − cos ρ."""
+        cosine, sine = cos_sin(n, d)
+        wave, along = self._half * cosine, self._half * sine
+        return self._middle.plus(wave), along if h.mantissa < 0 else -along, -wave
+
+    def basis(self, shift: int, h: Big) -> Basis:
+        """Return sin ρ and 1 − cos ρ of the angle ρ."""
+        del shift, h
+        turn = PI / Big(self.steps)
+        slope, square = float(turn), float(turn * turn * Big(1, -1))
+
+        def sine_versine(r: Real) -> tuple[Real, ...]:
+            half = r * r * square
+            z = half + half
+            return r * slope * horner(z, _SINE), half * horner(z, _VERSINE)
+
+        return sine_versine
+
+
+class Exponential(Law):
+    """A law whose weight is span·e^(rate·y); the rate is a fixed-point number."""
+
+    def __init__(self, first: float, last: float, steps: int, rate: int, span: Big) -> None:
+        super().__init__(first, last, steps)
+        self._rate, self._span = rate, span
+
+    @abstractmethod
+    def rest(self, growth: Big) -> Big:
+        """Return the value where the exponential is so large."""
+
+    def node(self, n: int, d: int, h: Big) -> tuple[Big, ...]:
+        """Return the weight of e^x − 1, at the scale of the largest x in a cell."""
+        growth = exp(self._rate * n // d)
+        return self.rest(growth), self._span * growth * Big(1, self._scale(h))
+
+    def basis(self, shift: int, h: Big) -> Basis:
+        """Return e^x − 1 of what the exponent grows by, at its own scale."""
+        del shift
+        slope = float(Big(self._rate, -BITS) / Big(self.steps))
+        return growth(-slope if h.mantissa < 0 else slope, 2.0 ** -self._scale(h))
+
+    def _scale(self, h: Big) -> int:
+        return (Big(self._rate, -BITS) * h).magnitude
+
+    def shift(self, length: int) -> int:
+        """Return the width in which the exponent changes by less than a quarter."""
+        slope = float(Big(self._rate, -BITS) / Big(self.steps))
+        return min(super().shift(length), reach(slope))
+
+
+class Geometric(Exponential):
+    """first^(1 − y)·last^y, for ends of one sign."""
+
+    def __init__(self, first: float, last: float, steps: int) -> None:
+        ratio = Big.of(last) / Big.of(first)
+        super().__init__(first, last, steps, ln(ratio), Big.of(first))
+
+    def rest(self, growth: Big) -> Big:
+        """See `Exponential`."""
+        return self._span * growth
+
+
+class Relaxation(Exponential):
+    """last + (first − last)·(ratio^y − ratio)/(1 − ratio), for ratios above 0 other than 1."""
+
+    def __init__(self, first: float, last: float, steps: int, ratio: Big) -> None:
+        span = (Big.of(first) - Big.of(last)) / (Big(1) - ratio)
+        super().__init__(first, last, steps, ln(ratio), span)
+        self._bottom = ratio
+
+    def rest(self, growth: Big) -> Big:
+        """See `Exponential`."""
+        return Big.of(self.last).plus(self._span * (growth - self._bottom))
+
+
+def growth(slope: float, scale: float = 1.0) -> Basis:
+    """Return scale·(e^(slope·r) − 1) as a function of r."""
+
+    def grown(r: Real) -> tuple[Real, ...]:
+        x = r * slope
+        return (x * scale * horner(x, _GROWTH),)
+
+    return grown
+
+
+def reach(slope: float) -> int:
+    """Return the largest binary logarithm of a width in which an exponent changes little."""
+    return max(-_WIDEST, min(-_REACH - math.frexp(slope)[1], _WIDEST))
+
+
+def endless(start: float, rate: int, every: float) -> Walk:
+    """Return the walk along start·e^(rate·t/every), up to where it is zero or out of range."""
+    a, b = every.as_integer_ratio()
+    slope = float(Big(rate, -BITS) * Big(b) / Big(a))
+    slope = max(-_STEEPEST, min(slope, _STEEPEST))
+    shift = reach(slope)
+    up, down = max(shift, 0), max(-shift, 0)
+    first = Big.of(start)
+
+    def node(j: int) -> tuple[float, ...]:
+        value = float(first * exp(rate * (j << up) * b // (a << down)))
+        # An infinite weight would make nothing of no distance.
+        return value, value if math.isfinite(value) else 0.0
+
+    room = math.log(abs(start)) + 750 if slope < 0 else 710 - math.log(abs(start))
+    cells = int(room / (abs(slope) * 2.0**shift)) + 2
+    rises = (start > 0) == (rate > 0)
+    limit = math.inf if rises else -math.inf
+    return Walk(cells, shift, node, growth(slope), limit, rises=rises)
