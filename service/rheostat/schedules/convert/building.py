@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Items
 from math import ceil, floor, inf, log
 from typing import Literal, TypeVar
@@ -24,6 +24,7 @@ from rheostat.schedules.union import AnyDefinition
 
 _LARGEST = 1e100
 """Growth ends where it would pass this: a definition has finite values at every step."""
+_MOST_CYCLES = 300
 T = TypeVar("T")
 
 
@@ -53,6 +54,37 @@ def value_at(definition: AnyDefinition, step: int) -> float:
 def scaled(factor: float, definition: AnyDefinition) -> AnyDefinition:
     """Return the definition times a factor."""
     return definition if factor == 1 else Scale(factor=factor, of=definition)
+
+
+def times(first: AnyDefinition, second: AnyDefinition) -> AnyDefinition:
+    """Return the product of two definitions; a constant is a factor."""
+    if isinstance(first, Constant):
+        return scaled(first.value, second)
+    if isinstance(second, Constant):
+        return scaled(second.value, first)
+    return Product(of=(first, second))
+
+
+def cycles(case: Case, parts: Iterator[tuple[AnyDefinition, int]]) -> AnyDefinition:
+    """
+    Return cycles one after the other: as many as the training has, or as fit on the axis.
+
+    The lengths must grow; those that do not are for `Repeat`.
+    """
+    end = case.context.total or MAX_STEP
+    taken, length = [], 0
+    for part, steps in parts:
+        taken.append((part, steps))
+        length += steps
+        if length >= end:
+            break
+        if len(taken) == _MOST_CYCLES:
+            bound = f"at most {_MOST_CYCLES} cycles; total says when the training ends"
+            raise case.wrong(
+                "", "would take too many cycles of different lengths", len(taken), bound
+            )
+    *before, (last, _) = taken
+    return sequence(*before, then=last)
 
 
 def since(step: float, definition: AnyDefinition) -> AnyDefinition:
