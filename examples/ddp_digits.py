@@ -47,14 +47,15 @@ from rheostat import Client, ramp, replace, scale
 from rheostat.torch import RheostatLR
 
 GOOD = 0.95
-LOOKAHEAD = 0.5  # seconds; the default is for trainings that last longer than this one
+SHORTEST = 400
+LOOKAHEAD, DEADLINE = 0.5, 60  # seconds; the defaults are for longer trainings
 
 
 def train(rank: int, plan: Plan, progress: Any) -> None:
     """Train as one of the ranks, with values from a run."""
     logging.basicConfig(format=f"rank {rank}: %(message)s")
-    run = Client(plan.address, lookahead=LOOKAHEAD).run("digits")
-    _train(rank, plan, progress, lambda optimizer: RheostatLR(optimizer, run))
+    client = Client(plan.address, lookahead=LOOKAHEAD, deadline=DEADLINE)
+    _train(rank, plan, progress, lambda optimizer: RheostatLR(optimizer, client.run("digits")))
 
 
 def train_naively(rank: int, plan: Plan, progress: Any) -> None:
@@ -148,6 +149,8 @@ def main() -> int:
     parser.add_argument("--naive", action="store_true", help="poll the latest values instead")
     parser.add_argument("--steps", type=int, default=1200, help="length of the training (1200)")
     options = parser.parse_args()
+    if options.steps < SHORTEST:
+        parser.error(f"--steps is {options.steps}, and two changes need {SHORTEST} or more")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server is stopped too
     mode = with_latest_values if options.naive else with_rheostat

@@ -19,22 +19,22 @@ class Plan(NamedTuple):
     @property
     def halve_at(self) -> int:
         """The step at which the operator decides to halve the learning rate."""
-        return self.steps // 4
+        return self.steps // 5
 
     @property
     def kill_at(self) -> int:
         """The step at which the server is killed."""
-        return self.steps * 45 // 100
+        return self.steps * 2 // 5
 
     @property
     def tail_at(self) -> int:
         """The step at which the operator decides that the tail begins."""
-        return self.steps * 65 // 100
+        return self.steps // 2
 
     @property
     def tail(self) -> int:
         """The length of the tail."""
-        return self.steps // 5
+        return self.steps // 4
 
     def record_of(self, rank: int) -> Path:
         """Return the file in which a rank leaves its record."""
