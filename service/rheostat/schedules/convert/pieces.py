@@ -48,7 +48,7 @@ def warmed(steps: int, then: AnyDefinition, start: float = 0.0) -> AnyDefinition
     return Warmup(steps=steps, start=start, then=then) if steps > 0 else then
 
 
-def share(whole: int, parts: float) -> float:
+def share(whole: float | Fraction, parts: float = 1) -> float:
     """
     Return whole/parts, rounded down.
 

@@ -1,4 +1,4 @@
-"""fairseq's schedulers of lists: a learning rate for each epoch, or for each update that is named."""
+"""fairseq's schedulers of lists: a learning rate for each epoch, or for some updates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of fairseq's schedulers, and what all of them share: a learning rate given as a list."""
+"""The table of fairseq's schedulers, and what they share: a learning rate given as a list."""
 
 from typing import Annotated
 

@@ -1,0 +1,142 @@
+"""NeMo's schedulers that anneal from the warm-up to max_steps."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from rheostat.schedules.convert.case import Case
+from rheostat.schedules.convert.nemo.registry import (
+    Count,
+    Length,
+    Share,
+    after_warmup,
+    beyond,
+    ending,
+    floored,
+    length,
+    library,
+)
+from rheostat.schedules.convert.pieces import Piece, pieces, warmed
+from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial
+from rheostat.schedules.union import AnyDefinition
+
+Power = Annotated[float, Field(ge=0)]
+
+
+@library.scheduler("CosineAnnealing")
+def cosine(
+    case: Case,
+    *,
+    max_steps: Length,
+    warmup_steps: Count | None = None,
+    warmup_ratio: Share | None = None,
+    constant_steps: Count | None = None,
+    constant_ratio: Share | None = None,
+    min_lr: float = 0.0,
+    last_epoch: int = -1,
+) -> AnyDefinition:
+    """
+    `warmup` to a `cosine`.
+
+    constant_steps at min_lr come off the end of the cosine, and change the warm-up: with them it
+    starts from 0.
+    """
+    warmup = length(case, "warmup", warmup_steps, warmup_ratio, max_steps)
+    held = length(case, "constant", constant_steps, constant_ratio, max_steps)
+    if case.base < min_lr or (held > 0 and case.base == min_lr):
+        raise case.wrong("min_lr", "must be below the learning rate", min_lr, f"< {case.base}")
+    beyond(case, "the warm-up and the constant steps", warmup + held, max_steps)
+    curve = Cosine(start=case.base, end=min_lr, steps=max_steps - warmup - held)
+    return warmed(warmup, curve) if held > 0 else after_warmup(case, warmup, curve)
+
+
+@library.scheduler("WarmupAnnealing")
+def linear(
+    case: Case,
+    *,
+    max_steps: Length,
+    warmup_steps: Count | None = None,
+    warmup_ratio: Share | None = None,
+    min_lr: float = 0.0,
+    last_epoch: int = -1,
+) -> AnyDefinition:
+    """`warmup` to a `linear` decay."""
+    warmup = length(case, "warmup", warmup_steps, warmup_ratio, max_steps)
+    beyond(case, "the warm-up", warmup, max_steps)
+    curve = Linear(start=case.base, end=min_lr, steps=max_steps - warmup)
+    return after_warmup(case, warmup, curve)
+
+
+@library.scheduler("SquareAnnealing")
+def square(
+    case: Case,
+    *,
+    max_steps: Length,
+    warmup_steps: Count | None = None,
+    warmup_ratio: Share | None = None,
+    min_lr: float = 1e-5,
+    last_epoch: int = -1,
+) -> AnyDefinition:
+    """
+    `warmup` to a `polynomial` of power 2, clipped at min_lr.
+
+    It is clipped and not rescaled, so that it reaches min_lr before max_steps.
+    """
+    warmup = length(case, "warmup", warmup_steps, warmup_ratio, max_steps)
+    beyond(case, "the warm-up", warmup, max_steps)
+    curve = Polynomial(start=case.base, end=0.0, steps=max_steps - warmup, power=2.0)
+    if min_lr <= case.base:
+        return after_warmup(case, warmup, floored(curve, min_lr))
+    rise = after_warmup(case, warmup, Constant(value=case.base))
+    floor = Piece(Constant(value=min_lr))
+    return pieces(Piece(rise, until=warmup + 1 if warmup > 0 else 0), floor)
+
+
+@library.scheduler("SquareRootAnnealing")
+def square_root(
+    case: Case,
+    *,
+    max_steps: Length,
+    warmup_steps: Count | None = None,
+    warmup_ratio: Share | None = None,
+    min_lr: float = 0.0,
+    last_epoch: int = -1,
+) -> AnyDefinition:
+    """
+    `sequence` of a warm-up and a `polynomial` of power 0.5, clipped at min_lr.
+
+    The decay counts from step 0, so that there is a jump after the warm-up.
+    """
+    warmup = length(case, "warmup", warmup_steps, warmup_ratio, max_steps)
+    curve = Polynomial(start=case.base, end=0.0, steps=max_steps, power=0.5)
+    rise = after_warmup(case, warmup, Constant(value=case.base))
+    until = warmup + 1 if warmup > 0 else 0
+    return pieces(Piece(rise, until=until), Piece(floored(curve, min_lr)))
+
+
+@library.scheduler("PolynomialDecayAnnealing")
+def polynomial(
+    case: Case,
+    *,
+    max_steps: Length,
+    warmup_steps: Count | None = None,
+    warmup_ratio: Share | None = None,
+    min_lr: float = 0.0,
+    power: Power = 1.0,
+    cycle: bool = False,
+    last_epoch: int = -1,
+) -> AnyDefinition:
+    """
+    `warmup` to a `polynomial`.
+
+    cycle has no effect: the first cycle ends at max_steps, and after it min_lr holds.
+    """
+    warmup = length(case, "warmup", warmup_steps, warmup_ratio, max_steps)
+    beyond(case, "the warm-up", warmup, max_steps)
+    if power == 0:
+        held = after_warmup(case, warmup, Constant(value=case.base))
+        return ending(held, max_steps, min_lr)
+    curve = Polynomial(start=case.base, end=min_lr, steps=max_steps - warmup, power=power)
+    return after_warmup(case, warmup, curve)

@@ -1,0 +1,63 @@
+"""NeMo's policies without a decay, and PyTorch's schedulers under their own names."""
+
+from __future__ import annotations
+
+from rheostat.schedules.convert.case import Case
+from rheostat.schedules.convert.nemo.registry import (
+    Count,
+    Length,
+    Share,
+    after_warmup,
+    ending,
+    length,
+    library,
+)
+from rheostat.schedules.convert.torch import curves, cycles
+from rheostat.schedules.kinds.curves import Constant
+from rheostat.schedules.union import AnyDefinition
+
+library.scheduler("StepLR")(curves.step)
+library.scheduler("ExponentialLR")(curves.decay)
+library.scheduler("CyclicLR", hyperparameters=cycles.BOTH)(cycles.cyclic)
+
+
+@library.scheduler("WarmupPolicy")
+def warm(
+    case: Case,
+    *,
+    warmup_steps: Count | None = None,
+    warmup_ratio: Share | None = None,
+    max_steps: Length | None = None,
+    min_lr: float = 0.0,
+    last_epoch: int = -1,
+) -> AnyDefinition:
+    """
+    `warmup` to a constant.
+
+    After max_steps it drops to min_lr.
+    """
+    warmup = length(case, "warmup", warmup_steps, warmup_ratio, max_steps)
+    return ending(after_warmup(case, warmup, Constant(value=case.base)), max_steps, min_lr)
+
+
+@library.scheduler("WarmupHoldPolicy")
+def hold(
+    case: Case,
+    *,
+    warmup_steps: Count | None = None,
+    warmup_ratio: Share | None = None,
+    hold_steps: Count | None = None,
+    hold_ratio: Share | None = None,
+    max_steps: Length,
+    min_lr: float = 0.0,
+    last_epoch: int = -1,
+) -> AnyDefinition:
+    """
+    `warmup` to a constant.
+
+    After max_steps, and after the hold, it drops to min_lr.
+    """
+    warmup = length(case, "warmup", warmup_steps, warmup_ratio, max_steps)
+    held = length(case, "hold", hold_steps, hold_ratio, max_steps)
+    curve = after_warmup(case, warmup, Constant(value=case.base))
+    return ending(curve, max(max_steps, warmup + held - 1 if held else 0), min_lr)
