@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from rheostat import Client, Run, scale
-from rheostat.errors import Invalid, StaleCheckpoint
+from rheostat.errors import Invalid, StaleCheckpoint, StaleGeneration
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.frameworks
@@ -42,10 +43,14 @@ def training(run: Run, steps: int = 0) -> tuple[Any, Any]:
 
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(2))], lr=0.1)
     scheduler = RheostatLR(optimizer, run)
+    train(optimizer, scheduler, steps)
+    return optimizer, scheduler
+
+
+def train(optimizer: Any, scheduler: Any, steps: int) -> None:
     for _ in range(steps):
         optimizer.step()
         scheduler.step()
-    return optimizer, scheduler
 
 
 def test_the_state_says_where_the_training_is(new_run: NewRun) -> None:
@@ -71,16 +76,49 @@ def test_a_new_process_goes_on_with_the_same_values(
     assert [float(line) for line in resumed.stdout.split()] == expected
 
 
-def test_the_run_has_the_last_word_over_the_optimizers_checkpoint(new_run: NewRun) -> None:
-    """In whichever order they are loaded, the next update uses the run's value."""
+@pytest.mark.parametrize("optimizer_first", [True, False])
+def test_the_first_update_after_a_rewind_uses_the_new_value(
+    new_run: NewRun, http: httpx.Client, *, optimizer_first: bool
+) -> None:
+    """P6: the optimizer's checkpoint holds the old value, and has not the last word."""
     run = new_run(lr=COSINE)
     optimizer, scheduler = training(run, 3)
     saved, state = optimizer.state_dict(), scheduler.state_dict()
-    saved["param_groups"][0]["lr"] = 123.0
+    rewind(http, run, 3, changes={"lr": scale(0.5)})
     optimizer, scheduler = training(run)
-    scheduler.load_state_dict(state)
-    optimizer.load_state_dict(saved)
-    assert optimizer.param_groups[0]["lr"] == run.value("lr", 3)
+    steps = [lambda: optimizer.load_state_dict(saved), lambda: scheduler.load_state_dict(state)]
+    for load in steps if optimizer_first else reversed(steps):
+        load()
+    assert scheduler.state_dict() == {**state, "generation": 2}
+    assert optimizer.param_groups[0]["lr"] == 0.5 * saved["param_groups"][0]["lr"]
+
+
+def test_a_checkpoint_beyond_a_rewind_is_refused(new_run: NewRun, http: httpx.Client) -> None:
+    """P6: what it learnt at the steps that were taken back is not in the new generation's past."""
+    run = new_run(lr=COSINE)
+    _, scheduler = training(run, 5)
+    state = scheduler.state_dict()
+    rewind(http, run, 4)
+    with pytest.raises(StaleCheckpoint, match="step 5 of generation 1"):
+        scheduler.load_state_dict(state)
+
+
+def test_a_rewind_stops_a_training_that_goes_on(new_run: NewRun, http: httpx.Client) -> None:
+    """P6: after the last value that was settled comes an error, and the state stays there."""
+    run = new_run(lr=COSINE)
+    optimizer, scheduler = training(run, 5)
+    ended = rewind(http, run, 4)["ended"]
+    with pytest.raises(StaleGeneration):
+        train(optimizer, scheduler, 40)
+    assert scheduler.state_dict()["step"] == ended - 1
+    assert scheduler.get_last_lr() == [run.value("lr", ended - 1)]
+
+
+def rewind(http: httpx.Client, run: Run, to: int, **options: Any) -> dict[str, Any]:
+    """Take a run back to a step, as an operator does."""
+    answer = http.post(f"/v1/runs/{run.id}/rewind", json={"to": to, **options})
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
 
 
 def test_a_checkpoint_of_a_deleted_run_is_refused(new_run: NewRun, client: Client) -> None:
