@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +14,7 @@ import httpx
 import pytest
 
 from rheostat import Client, Run
+from rheostat.errors import StepJump
 
 if TYPE_CHECKING:
     from tests.client.conftest import FakeService
@@ -56,6 +58,7 @@ def in_child(work: object) -> bytes:
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
+        signal.alarm(30)  # rather killed than waiting for a lock for ever
         try:
             os.write(write, pickle.dumps(work()))
         finally:
@@ -109,6 +112,17 @@ def test_pickle_holds_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert b"top-secret" not in data
     assert copy.settings.headers()["Authorization"] == "Bearer of the copy"
+
+
+def test_pickled_after_it_read_it_may_not_jump(url: str, service: FakeService) -> None:
+    """P6: a copy is no way around the guard against slips of the step."""
+    with Client(url) as client:
+        run = client.run("gpt")
+        run.value("lr", 10)
+        copy: Run = pickle.loads(pickle.dumps(run))  # noqa: S301
+
+        with copy.client, pytest.raises(StepJump):
+            copy.value("lr", 50_000)
 
 
 def test_pickled_before_it_read_it_may_still_resume(url: str, service: FakeService) -> None:

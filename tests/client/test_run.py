@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from rheostat import Client
+from rheostat import Client, Run
 from rheostat.errors import (
     Closed,
     Finished,
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from tests.client.conftest import FakeService
 
 
-def quiet(run: Any) -> None:
-    """Wait until nothing is fetched in the background."""
-    for thread in threading.enumerate():
-        if thread.name == f"rheostat {run.name}":
-            thread.join()
+def quiet(run: Run) -> None:
+    """Wait until what was to be fetched in the background has been."""
+    done = threading.Event()
+    run._background.do(done.set)
+    assert done.wait(10)
 
 
 def test_values_are_those_of_the_ledger(client: Client, service: FakeService) -> None:
@@ -91,6 +91,7 @@ def test_changes_reach_a_worker_that_trains(client: Client, service: FakeService
 def test_many_threads_fetch_each_block_once(client: Client, service: FakeService) -> None:
     """Threads that need a block at once wait for one request."""
     run = client.run("gpt")
+    service.before = lambda _: time.sleep(0.005)
     gate = threading.Barrier(8)
 
     def train(_: int) -> list[float]:

@@ -189,10 +189,9 @@ def test_closing_ends_the_waiting(server: Server) -> None:
         run = client.run("gpt")
         for step in range(4):
             run.value("lr", step)
-        fetching = [t for t in threading.enumerate() if t.name == "rheostat gpt"]
+        [thread] = [thread for thread in threading.enumerate() if thread.name == "rheostat gpt"]
 
-    for thread in fetching:
-        thread.join(timeout=10)
+    del run
+    thread.join(timeout=10)
 
-    assert fetching
-    assert not any(thread.is_alive() for thread in fetching)
+    assert not thread.is_alive()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from rheostat.client.background import Background
 from rheostat.client.blocks import Block, Column
 from rheostat.client.fork import renew_in_children
 from rheostat.client.joined import Joined
@@ -35,6 +37,7 @@ class Run(Reads, Control[Document, list[Document], None]):
         self.client = client
         self._line = threading.Lock()
         """Kept by the one who fetches: the others wait for its block."""
+        self._background = Background(f"rheostat {self.name}")
         renew_in_children(self)
 
     def value(self, name: str, step: int) -> float:
@@ -100,16 +103,8 @@ class Run(Reads, Control[Document, list[Document], None]):
                     self.client.link.run(self._fetching(cell, until))
         block, ahead = found
         if ahead is not None:
-            self._start_fetching(ahead)
+            self._background.do(partial(self._fetch_ahead, ahead))
         return block
-
-    def _start_fetching(self, cell: int) -> None:
-        name = f"rheostat {self.name}"
-        thread = threading.Thread(target=self._fetch_ahead, args=(cell,), name=name, daemon=True)
-        try:
-            thread.start()
-        except RuntimeError as error:  # the interpreter ends, or there are too many threads
-            log.debug("no thread to fetch ahead: %s", error)
 
     def _fetch_ahead(self, cell: int) -> None:
         """Fetch in the background. A refusal is not kept: who needs the cell will ask, and hear."""
@@ -124,6 +119,7 @@ class Run(Reads, Control[Document, list[Document], None]):
     def _renew(self) -> None:
         super()._renew()
         self._line = threading.Lock()
+        self._background = Background(f"rheostat {self.name}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _revive, (type(self), self.client, *self._state())

@@ -22,7 +22,7 @@ F64 = "application/octet-stream"
 Document = dict[str, Any]
 
 
-class Broken(Exception):  # noqa: N818 - it is not raised to callers: it is a reason to repeat
+class Broken(Exception):
     """An answer that says 200 and cannot be what the service sent: cut off, or a proxy's page."""
 
 
