@@ -13,6 +13,7 @@ Every failure that Rheostat reports, as one tree.
     │   │   ├── UnknownGeneration
     │   │   ├── UnknownRevision
     │   │   ├── UnknownSchedule
+    │   │   ├── UnknownToken
     │   │   └── UnknownKind
     │   ├── MethodNotAllowed      405
     │   ├── NotAcceptable         406  no format that the request accepts
@@ -24,6 +25,7 @@ Every failure that Rheostat reports, as one tree.
     │   │   ├── TooLate                the wanted step is settled already
     │   │   ├── RevisionMismatch       the run has moved on from ``expected_revision``
     │   │   ├── GenerationMismatch     the run was rewound since ``expected_generation``
+    │   │   ├── HasForks               a run whose past others inherit cannot be deleted
     │   │   ├── NotPending             only a pending revision can be cancelled
     │   │   └── Finished               the run is closed at or before the step
     │   ├── PreconditionFailed    412  ``If-Match`` names another version
@@ -158,6 +160,12 @@ class UnknownSchedule(NotFound):
     code = "unknown-schedule"
 
 
+class UnknownToken(NotFound):
+    """No token of this name is in use."""
+
+    code = "unknown-token"
+
+
 class UnknownKind(NotFound):
     """There is no kind of definition of this name."""
 
@@ -222,6 +230,12 @@ class GenerationMismatch(Conflict):
     """The run's generation is not ``expected_generation``: somebody else has rewound it."""
 
     code = "generation-mismatch"
+
+
+class HasForks(Conflict):
+    """Other runs were forked from this one, and need its past."""
+
+    code = "has-forks"
 
 
 class NotPending(Conflict):
@@ -319,7 +333,9 @@ def from_problem(problem: Mapping[str, Any], status: int) -> Refused:
     cls = found[0] if found else Refused
     reserved = {"type", "title", "status", "detail", "errors", "instance"}
     members = {str(key): value for key, value in problem.items() if key not in reserved}
-    errors = [_field_error(item) for item in problem.get("errors") or ()]
+    listed = problem.get("errors")
+    items = listed if isinstance(listed, list) else []
+    errors = [_field_error(item) for item in items if isinstance(item, Mapping)]
     detail = str(problem.get("detail") or f"the service answered {status}")
     return _revive(cls, detail, errors, members)
 

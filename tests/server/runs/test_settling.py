@@ -5,7 +5,7 @@ import pytest
 
 from rheostat.errors import Finished, Invalid, StaleGeneration, StepJump
 from rheostat.server.runs.grid import MAX_STEP
-from rheostat.server.runs.lineage import Generation, Lineage
+from rheostat.server.runs.lineage import Generation, Key, Lineage
 from rheostat.server.runs.settling import Ask, Segment, holes, join_up, settled_end
 from rheostat.server.runs.spec import RunSpec
 
@@ -16,7 +16,8 @@ SPEC = RunSpec(
     max_block=8,
     max_jump=8,
 )
-TREE = Lineage([Generation(1, None, 0, 500), Generation(2, 1, 200, 300)])
+ONE, TWO = Key("r", 1), Key("r", 2)
+TREE = Lineage("r", [Generation(ONE, None, 0, 500), Generation(TWO, ONE, 200, 300)])
 
 
 def settled(ask: Ask, end: int | None = None) -> int | None:

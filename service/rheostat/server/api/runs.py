@@ -11,6 +11,8 @@ from starlette.responses import Response
 from rheostat.errors import (
     FieldError,
     Finished,
+    GuardViolated,
+    HasForks,
     IdempotencyMismatch,
     Invalid,
     Malformed,
@@ -19,6 +21,7 @@ from rheostat.errors import (
     TooLarge,
     TooLate,
     Unavailable,
+    UnknownGeneration,
     UnknownRun,
     UnknownSchedule,
     UnsupportedMediaType,
@@ -33,7 +36,7 @@ from rheostat.server.api.run_deps import KeyDep, NoteDep, Run, StoreDep
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.spec import RunSpec
 from rheostat.server.store.idempotency import once
-from rheostat.server.store.operations import close, create, join, show
+from rheostat.server.store.operations import close, create, fork, join, show
 
 runs = router("runs")
 
@@ -59,6 +62,11 @@ RUN = {
 CREATION = (Malformed, NameTaken, TooLarge, UnsupportedMediaType, Invalid, UnknownSchedule)
 
 SpecData = Annotated[dict[str, Any], Body(), WithJsonSchema(RunSpec.model_json_schema())]
+CreationData = Annotated[
+    dict[str, Any],
+    Body(),
+    WithJsonSchema({"anyOf": [RunSpec.model_json_schema(), fork.Fork.model_json_schema()]}),
+]
 
 
 def document(content: Any, status: int = 200, **headers: str) -> Response:
@@ -73,13 +81,27 @@ def document(content: Any, status: int = 200, **headers: str) -> Response:
     response_class=Response,
     responses={
         201: examples.document(RUN),
-        **refuses(*CREATION, IdempotencyMismatch, Unavailable),
+        **refuses(*CREATION, UnknownRun, UnknownGeneration, GuardViolated),
+        **refuses(IdempotencyMismatch, Unavailable),
     },
-    openapi_extra=examples.body(cosine=BODY),
+    openapi_extra=examples.body(
+        cosine=BODY,
+        fork={
+            "name": "gpt-7b-decay",
+            "from": {"run": "gpt-7b", "generation": 1, "step": 90_000},
+            "changes": {"lr": {"edit": "ramp", "to": 0, "steps": 10_000, "shape": "1-sqrt"}},
+        },
+    ),
 )
-async def create_run(body: SpecData, store: StoreDep, note: NoteDep, key: KeyDep) -> Response:
-    """Create a run of a new name; its id is unguessable, and never used again."""
-    run = await store.write(once, key, lambda records: create.create(records, body, note))
+async def create_run(body: CreationData, store: StoreDep, note: NoteDep, key: KeyDep) -> Response:
+    """
+    Create a run of a new name; its id is unguessable, and never used again.
+
+    With `from`, it is a fork: it inherits another run's past up to a settled step, and its
+    specification, and takes `changes` at that step. The other run goes on undisturbed.
+    """
+    make = fork.fork if "from" in body else create.create
+    run = await store.write(once, key, lambda records: make(records, body, note))
     return document(run, 201, Location=f"/v1/runs/{run['name']}")
 
 
@@ -156,7 +178,7 @@ async def read_run(run: Run, store: StoreDep) -> Response:
     summary="Remove a run",
     status_code=204,
     response_class=Response,
-    responses=refuses(UnknownRun, Invalid, Unavailable),
+    responses=refuses(UnknownRun, HasForks, Invalid, Unavailable),
 )
 async def delete_run(run: Run, store: StoreDep) -> Response:
     """Remove a run with its history and its ledger. Workers that have its id get a 404."""

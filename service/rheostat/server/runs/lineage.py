@@ -1,67 +1,86 @@
 """
-Generations: the tree that rewinds grow, and who owns which cell of it.
+Generations: the tree that rewinds and forks grow, and who owns which cell of it.
 
 A generation branches from its parent at ``start``. Cells below that are its ancestors', bit for
-bit; cells from there on are its own.
+bit; cells from there on are its own. A rewind branches within a run; a fork branches off into a
+run of its own, and fences nobody.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from rheostat.errors import StaleCheckpoint, UnknownGeneration
+
+
+class Key(NamedTuple):
+    """Names a generation among those of all runs."""
+
+    run_id: str
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
     """A stretch of a run's life. ``settled_until`` is its first open step."""
 
-    number: int
-    parent: int | None
+    key: Key
+    parent: Key | None
     start: int
     settled_until: int
 
     def to_json(self) -> dict[str, Any]:
-        """Return the wire form."""
-        return {
-            "generation": self.number,
-            "parent": self.parent,
+        """Return the wire form; ``parent_run`` is there if the run was forked from another one."""
+        document: dict[str, Any] = {
+            "generation": self.key.number,
+            "parent": self.parent.number if self.parent else None,
             "from": self.start,
             "settled_until": self.settled_until,
         }
+        if self.parent and self.parent.run_id != self.key.run_id:
+            document["parent_run"] = self.parent.run_id
+        return document
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """The steps from ``start`` to ``stop`` that ``generation`` owns."""
+    """The steps from ``start`` to ``stop`` that the generation ``owner`` owns."""
 
-    generation: int
+    owner: Key
     start: int
     stop: int
 
 
 class Lineage:
-    """All generations of one run."""
+    """The generations of a run, and of the runs that it was forked from."""
 
-    def __init__(self, generations: Iterable[Generation]) -> None:
-        self._generations = {generation.number: generation for generation in generations}
+    def __init__(self, run_id: str, generations: Iterable[Generation]) -> None:
+        self._run_id = run_id
+        self._generations = {generation.key: generation for generation in generations}
 
     def __getitem__(self, number: int) -> Generation:
         try:
-            return self._generations[number]
+            return self._generations[Key(self._run_id, number)]
         except KeyError:
             raise UnknownGeneration(f"the run has no generation {number}") from None
 
     def __iter__(self) -> Iterator[Generation]:
-        return iter(self._generations.values())
+        """Iterate over the run's own generations."""
+        return (g for g in self._generations.values() if g.key.run_id == self._run_id)
+
+    def settled(self, number: int, until: int) -> Lineage:
+        """Return the lineage with a generation settled further."""
+        old = self[number]
+        new = Generation(old.key, old.parent, old.start, until)
+        return Lineage(self._run_id, [*self._generations.values(), new])
 
     def line(self, number: int) -> list[Generation]:
         """Return the generation, its parent, and so on to the root."""
         line = [self[number]]
         while (parent := line[-1].parent) is not None:
-            line.append(self[parent])
+            line.append(self._generations[parent])
         return line
 
     def owners(self, number: int, start: int, stop: int) -> list[Stretch]:
@@ -70,25 +89,26 @@ class Lineage:
         for generation in self.line(number):
             first = max(start, generation.start)
             if first < stop:
-                stretches.append(Stretch(generation.number, first, stop))
+                stretches.append(Stretch(generation.key, first, stop))
             stop = min(stop, generation.start)
         return stretches[::-1]
 
-    def require_resumable(self, current: int, generation: int, step: int) -> None:
+    def require_resumable(self, current: int, checkpoint: Key, step: int) -> None:
         """
         Raise `StaleCheckpoint` unless a checkpoint lies in the past of generation ``current``.
 
         A checkpoint at ``step`` has used the values below it. They are the current generation's
         own past only if no branch between the two lies below ``step``.
         """
-        line = self.line(current)
-        branches = [descendant for descendant in line if descendant.number > generation]
-        on_line = any(ancestor.number == generation for ancestor in line)
-        if on_line and all(step <= descendant.start for descendant in branches):
-            return
+        for generation in self.line(current):
+            if generation.key == checkpoint:
+                return
+            if step > generation.start:
+                break
         raise StaleCheckpoint(
-            f"the checkpoint is at step {step} of generation {generation}, which is not in the past"
-            f" of generation {current}; resume from an earlier checkpoint, or rewind the run to it",
+            f"the checkpoint is at step {step} of generation {checkpoint.number}, which is not in"
+            f" the past of generation {current}; resume from an earlier checkpoint, or rewind the"
+            " run to it",
             generation=current,
-            rewind={"to": step, "from_generation": generation},
+            rewind={"to": step, "from_generation": checkpoint.number},
         )

@@ -17,6 +17,7 @@ class RevisionKind(StrEnum):
     CHANGE = "change"
     CANCEL = "cancel"
     REWIND = "rewind"
+    FORK = "fork"
     FINISH = "finish"
 
 

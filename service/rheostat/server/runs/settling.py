@@ -32,10 +32,11 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Reign:
-    """From ``start`` to ``stop``, revision ``revision`` and its timelines are in force."""
+    """From ``start`` to ``stop``, a revision of a run and its timelines are in force."""
 
     start: int
     stop: int
+    run_id: str
     revision: int
     timelines: Timelines
 
@@ -113,10 +114,9 @@ def settled_end(
 
 
 def _raise_stale(lineage: Lineage, generation: int, current: int) -> None:
-    line = lineage.line(current)
     # the branch at which the current line left the reader's generation, or its own line to it
-    ancestors = {ancestor.number for ancestor in lineage.line(generation)}
-    branch = min((g for g in line if g.number not in ancestors), key=lambda g: g.number)
+    ancestors = {ancestor.key for ancestor in lineage.line(generation)}
+    branch = [g for g in lineage.line(current) if g.key not in ancestors][-1]
     raise StaleGeneration(
         f"generation {generation} was left by a rewind to step {branch.start};"
         f" the run is in generation {current}",

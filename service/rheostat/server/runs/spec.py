@@ -30,15 +30,21 @@ Block = Annotated[int, Field(ge=1, le=LONGEST_BLOCK)]
 Parameter = Annotated[str, Field(pattern=PARAMETER, max_length=128)]
 Label = Annotated[str, Field(min_length=1, max_length=128)]
 
+RunName = Annotated[
+    str, Field(pattern=NAME, description="unique among the runs that exist; not an id")
+]
+Labels = Annotated[
+    dict[Label, Annotated[str, Field(max_length=1024)]],
+    Field(description="free text, to find runs by"),
+]
+
 
 class RunSpec(BaseModel):
     """The body that creates a run, but for the definitions, which are read by `Units`."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
-    name: Annotated[
-        str, Field(pattern=NAME, description="unique among the runs that exist; not an id")
-    ]
+    name: RunName
     parameters: Annotated[
         dict[Parameter, Any],
         Field(min_length=1, description="a definition for each parameter"),
@@ -60,10 +66,7 @@ class RunSpec(BaseModel):
     guards: Annotated[
         dict[Parameter, Guard], Field(description="bounds that no change may break")
     ] = Field(default_factory=dict)
-    labels: Annotated[
-        dict[Label, Annotated[str, Field(max_length=1024)]],
-        Field(description="free text, to find runs by"),
-    ] = Field(default_factory=dict)
+    labels: Labels = Field(default_factory=dict)
 
     @property
     def grid(self) -> Grid:
@@ -119,14 +122,19 @@ def parse_spec(body: Any, units: Units, limits: Limits) -> RunSpec:
     return spec
 
 
+def require_free_name(name: str) -> None:
+    """Raise `Invalid` if a name looks like an id."""
+    if re.match(ID, name):
+        message = "the name looks like the id of a run, which a path could mistake it for"
+        raise Invalid(message, errors=[FieldError("name", message, name, "not an id")])
+
+
 def _require_sound(spec: RunSpec, limits: Limits) -> None:
     require_at_most(limits.parameters, "parameters", spec.parameters, "parameters")
     require_at_most(limits.labels, "labels", spec.labels, "labels")
     require_at_most(limits.block, "max_block", spec.max_block, "cells")
     require_at_most(limits.jump, "max_jump", spec.max_jump, "cells")
-    if re.match(ID, spec.name):
-        message = "the name looks like the id of a run, which a path could mistake it for"
-        raise Invalid(message, errors=[FieldError("name", message, spec.name, "not an id")])
+    require_free_name(spec.name)
     for name in sorted(spec.guards.keys() - spec.parameters.keys()):
         message = f"the guard is for {name!r}, which is not a parameter of the run"
         bound = f"one of {', '.join(spec.names)}"

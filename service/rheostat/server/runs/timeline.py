@@ -166,6 +166,15 @@ class Timelines(Mapping[str, Timeline]):
         """Return one parameter's value at one step."""
         return float(self.evaluate(np.array([step], dtype=np.int64))[name][0])
 
+    def relabelled(self, revision: int) -> Timelines:
+        """Return these timelines with every piece put there by ``revision``."""
+        return Timelines(
+            {
+                name: Timeline(tuple(replace(piece, revision=revision) for piece in line.pieces))
+                for name, line in self._timelines.items()
+            }
+        )
+
     def replaced(self, changed: Mapping[str, Timeline]) -> Timelines:
         """Return these timelines with some of them exchanged."""
         return Timelines({**self._timelines, **changed})

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, insert, select
 
 from rheostat.server.runs.grid import Grid
-from rheostat.server.runs.lineage import Stretch
+from rheostat.server.runs.lineage import Key, Stretch
 from rheostat.server.runs.settling import Segment
 from rheostat.server.runs.spec import LONGEST_BLOCK
 from rheostat.server.store import tables
@@ -17,14 +17,15 @@ from rheostat.server.store import tables
 FLOAT = np.dtype("<f8")
 
 
-def read(connection: Connection, run_id: str, stretch: Stretch, grid: Grid) -> Generator[Segment]:
+def read(connection: Connection, stretch: Stretch, grid: Grid) -> Generator[Segment]:
     """Yield what is known of a stretch, by rising step, read as it is asked for."""
     table = tables.ledger
     # no segment is longer than the longest block, so those that begin earlier end before it
     earliest = stretch.start - LONGEST_BLOCK * grid.resolution
     query = (
         select(table.c.start, table.c.count, table.c["values"])
-        .where(table.c.run_id == run_id, table.c.generation == stretch.generation)
+        .where(table.c.run_id == stretch.owner.run_id)
+        .where(table.c.generation == stretch.owner.number)
         .where(table.c.start > earliest, table.c.start < stretch.stop)
         .order_by(table.c.start)
     )
@@ -35,14 +36,14 @@ def read(connection: Connection, run_id: str, stretch: Stretch, grid: Grid) -> G
                 yield segment.clipped(grid, stretch.start, stretch.stop)
 
 
-def append(connection: Connection, run_id: str, generation: int, segments: list[Segment]) -> None:
+def append(connection: Connection, owner: Key, segments: list[Segment]) -> None:
     """Add segments, of cells that the ledger lacks."""
     if not segments:
         return
     rows = [
         {
-            "run_id": run_id,
-            "generation": generation,
+            "run_id": owner.run_id,
+            "generation": owner.number,
             "start": segment.start,
             "count": segment.count,
             "values": segment.values.astype(FLOAT, copy=False).tobytes(),

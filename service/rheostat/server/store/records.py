@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 from rheostat.errors import UnknownRevision, UnknownRun, UnknownSchedule
 from rheostat.schedules import Definition, parse
 from rheostat.server.runs.limits import Limits
-from rheostat.server.runs.lineage import Generation, Lineage
+from rheostat.server.runs.lineage import Generation, Key, Lineage, Stretch
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.settling import Reign
 from rheostat.server.runs.spec import RunSpec
@@ -39,6 +39,11 @@ class RunRecord:
     revision: int
     end: int | None
     finished_at: str | None
+
+    @property
+    def key(self) -> Key:
+        """The current generation's key."""
+        return Key(self.id, self.generation)
 
 
 def now() -> str:
@@ -114,25 +119,40 @@ class Records:
         """Delete a run and everything of it."""
         self.connection.execute(delete(tables.runs).where(tables.runs.c.id == run_id))
 
-    def add_generation(self, run_id: str, generation: Generation) -> None:
+    def add_generation(self, generation: Generation) -> None:
         """Store a new generation."""
         self.connection.execute(
             insert(tables.generations).values(
-                run_id=run_id,
-                generation=generation.number,
-                parent=generation.parent,
+                run_id=generation.key.run_id,
+                generation=generation.key.number,
+                parent=generation.parent and generation.parent.number,
+                parent_run=generation.parent and generation.parent.run_id,
                 start=generation.start,
                 settled_until=generation.settled_until,
             )
         )
 
     def lineage(self, run_id: str) -> Lineage:
-        """Return the run's generations."""
-        query = select(tables.generations).where(tables.generations.c.run_id == run_id)
-        rows = self.connection.execute(query.order_by(tables.generations.c.generation))
-        return Lineage(
-            Generation(row.generation, row.parent, row.start, row.settled_until) for row in rows
-        )
+        """Return the run's generations, and those of the runs that it was forked from."""
+        found: list[Generation] = []
+        source: str | None = run_id
+        while source is not None:
+            generations = self._generations(source)
+            others = (g.parent.run_id for g in generations if g.parent)
+            found += generations
+            source = next((other for other in others if other != source), None)
+        return Lineage(run_id, found)
+
+    def _generations(self, run_id: str) -> list[Generation]:
+        table = tables.generations
+        query = select(table).where(table.c.run_id == run_id).order_by(table.c.generation)
+        return [_generation(row) for row in self.connection.execute(query)]
+
+    def is_forked(self, run_id: str) -> bool:
+        """Whether another run has been forked from this one."""
+        table = tables.generations
+        query = select(table.c.run_id).where(table.c.parent_run == run_id, table.c.run_id != run_id)
+        return self.connection.execute(query.limit(1)).first() is not None
 
     def settle(self, run_id: str, generation: int, until: int) -> None:
         """Record that the steps below ``until`` are settled."""
@@ -203,37 +223,36 @@ class Records:
         query = _revisions(run_id).where(number > after).order_by(number).limit(limit)
         return [self._revision(row) for row in self.connection.execute(query)]
 
-    def in_force_at(self, run_id: str, generation: int, step: int) -> Revision:
+    def in_force_at(self, owner: Key, step: int) -> Revision:
         """Return the revision in force at a step that the generation owns."""
         table = tables.revisions
         query = (
-            _revisions(run_id)
-            .where(table.c.generation == generation, table.c.folds, table.c.effective <= step)
+            _revisions(owner.run_id)
+            .where(table.c.generation == owner.number, table.c.folds, table.c.effective <= step)
             .order_by(table.c.effective.desc(), table.c.revision.desc())
             .limit(1)
         )
         return self._revision(self.connection.execute(query).one())
 
-    def effective_within(
-        self, run_id: str, generation: int, start: int, stop: int | None
-    ) -> list[Revision]:
+    def effective_within(self, owner: Key, start: int, stop: int | None) -> list[Revision]:
         """Return the revisions that take effect from ``start`` to ``stop``, in folding order."""
         table = tables.revisions
-        query = _revisions(run_id).where(
-            table.c.generation == generation, table.c.folds, table.c.effective >= start
+        query = _revisions(owner.run_id).where(
+            table.c.generation == owner.number, table.c.folds, table.c.effective >= start
         )
         if stop is not None:
             query = query.where(table.c.effective < stop)
         rows = self.connection.execute(query.order_by(table.c.effective, table.c.revision))
         return [self._revision(row) for row in rows]
 
-    def reigns(self, run_id: str, generation: int, start: int, stop: int) -> list[Reign]:
-        """Return who reigns from ``start`` to ``stop`` of what the generation owns."""
-        first = self.in_force_at(run_id, generation, start)
-        rulers = [first, *self.effective_within(run_id, generation, start + 1, stop)]
+    def reigns(self, stretch: Stretch) -> list[Reign]:
+        """Return which revisions reign over a stretch, by rising step."""
+        owner, start, stop = stretch.owner, stretch.start, stretch.stop
+        first = self.in_force_at(owner, start)
+        rulers = [first, *self.effective_within(owner, start + 1, stop)]
         starts = [start, *(ruler.effective for ruler in rulers[1:])]
         return [
-            Reign(begin, end, ruler.number, ruler.timelines)
+            Reign(begin, end, owner.run_id, ruler.number, ruler.timelines)
             for ruler, begin, end in zip(rulers, starts, [*starts[1:], stop], strict=True)
             if begin < end
         ]
@@ -292,6 +311,11 @@ class Records:
 
 def _revisions(run_id: str) -> Select[Any]:
     return select(tables.revisions).where(tables.revisions.c.run_id == run_id)
+
+
+def _generation(row: Row[Any]) -> Generation:
+    parent = None if row.parent is None else Key(row.parent_run, row.parent)
+    return Generation(Key(row.run_id, row.generation), parent, row.start, row.settled_until)
 
 
 def _run(row: Row[Any]) -> RunRecord:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 metadata = MetaData(
@@ -66,6 +67,8 @@ generations = Table(
     _run_id(),
     Column("generation", Integer, primary_key=True),
     Column("parent", Integer),
+    # the run that the parent belongs to: another one if this is a fork
+    Column("parent_run", String(32), index=True),
     Column("start", BigInteger, nullable=False),
     Column("settled_until", BigInteger, nullable=False),
 )
@@ -131,4 +134,26 @@ idempotency = Table(
     Column("request_hash", String(64), nullable=False),
     Column("answer", Text, nullable=False),
     Column("created_at", String(32), nullable=False, index=True),
+)
+
+# Only the hash of a token's secret is kept. A revoked token stays, and its name is free again.
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("name", String(128), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("hash", String(64), nullable=False, unique=True),
+    Column("created_at", String(32), nullable=False),
+    Column("created_by", Text),
+    Column("expires_at", String(32)),
+    Column("revoked_at", String(32)),
+)
+_HELD = text("revoked_at IS NULL")
+Index(
+    "uq_tokens_name_held",
+    tokens.c.name,
+    unique=True,
+    sqlite_where=_HELD,
+    postgresql_where=_HELD,
 )

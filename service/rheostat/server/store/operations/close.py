@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rheostat.errors import Finished, TooLate
+from rheostat.errors import Finished, HasForks, TooLate
 from rheostat.server.runs.limits import require_at_most
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.timeline import Timelines
@@ -46,5 +46,12 @@ def finish(records: Records, ref: str, end: int | None, note: Note) -> dict[str,
 
 
 def delete(records: Records, ref: str) -> None:
-    """Remove a run and everything of it; its id is never used again."""
-    records.remove(records.find(ref, lock=True).id)
+    """
+    Remove a run and everything of it; its id is never used again.
+
+    Raises `HasForks` if other runs have inherited its past.
+    """
+    run = records.find(ref, lock=True)
+    if records.is_forked(run.id):
+        raise HasForks(f"other runs were forked from {run.spec.name!r}, and need its past")
+    records.remove(run.id)

@@ -45,18 +45,22 @@ def ensure(records: Records, body: Any, note: Note) -> tuple[dict[str, Any], boo
     return show(records, there.id), False
 
 
-def _add(records: Records, spec: RunSpec, given: Any, note: Note) -> dict[str, Any]:
-    created_at = now()
-    run = RunRecord(
+def new_run(spec: RunSpec, note: Note) -> RunRecord:
+    """Return a run that is not stored yet, with an id that nobody can guess."""
+    return RunRecord(
         id=f"run_{secrets.token_hex(13)}",
         spec=spec,
         author=note.author,
-        created_at=created_at,
+        created_at=now(),
         generation=1,
         revision=1,
         end=None,
         finished_at=None,
     )
+
+
+def _add(records: Records, spec: RunSpec, given: Any, note: Note) -> dict[str, Any]:
+    run = new_run(spec, note)
     first = Revision(
         number=1,
         generation=1,
@@ -64,11 +68,11 @@ def _add(records: Records, spec: RunSpec, given: Any, note: Note) -> dict[str, A
         effective=0,
         changes=given,
         note=note,
-        created_at=created_at,
+        created_at=run.created_at,
         timelines=spec.timelines(),
     )
     records.add(run)
-    records.add_generation(run.id, Generation(number=1, parent=None, start=0, settled_until=0))
+    records.add_generation(Generation(run.key, parent=None, start=0, settled_until=0))
     records.add_revision(run.id, first)
     return show(records, run.id)
 

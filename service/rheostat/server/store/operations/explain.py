@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rheostat.server.runs.timeline import Piece
+from rheostat.server.runs.settling import Reign
 from rheostat.server.store.operations import values
 from rheostat.server.store.records import Records
 
@@ -23,15 +23,16 @@ def explain(records: Records, ref: str, step: int) -> dict[str, Any]:
         "parameters": {
             name: {
                 "value": float(column[0]),
-                **_source(records, run.id, reign.timelines[name].at(block.start)),
+                **_source(records, reign, name, block.start),
             }
             for name, column in zip(block.names, block.values, strict=True)
         },
     }
 
 
-def _source(records: Records, run_id: str, piece: Piece) -> dict[str, Any]:
-    revision = records.revision(run_id, piece.revision)
+def _source(records: Records, reign: Reign, name: str, step: int) -> dict[str, Any]:
+    piece = reign.timelines[name].at(step)
+    revision = records.revision(reign.run_id, piece.revision)
     return {
         "revision": revision.number,
         "effective": revision.effective,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rheostat.errors import StaleCheckpoint
+from rheostat.server.runs.lineage import Key
 from rheostat.server.store.records import Records
 
 
@@ -23,12 +24,13 @@ def join(records: Records, ref: str, checkpoint: Checkpoint | None) -> dict[str,
     run = records.find(ref)
     lineage = records.lineage(run.id)
     if checkpoint is not None:
-        if checkpoint.id != run.id:
+        if all(checkpoint.id != past.key.run_id for past in lineage.line(run.generation)):
             raise StaleCheckpoint(
                 f"the checkpoint is of the run {checkpoint.id}, and {run.spec.name!r} is {run.id}",
                 id=run.id,
             )
-        lineage.require_resumable(run.generation, checkpoint.generation, checkpoint.step)
+        key = Key(checkpoint.id, checkpoint.generation)
+        lineage.require_resumable(run.generation, key, checkpoint.step)
     spec = run.spec
     return {
         "id": run.id,

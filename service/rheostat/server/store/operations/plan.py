@@ -22,7 +22,7 @@ def plan(records: Records, ref: str, start: int, stop: int | None, points: int) 
     lineage = records.lineage(run.id)
     settled = lineage[run.generation].settled_until
     if stop is None:
-        last = records.in_force_at(run.id, run.generation, MAX_STEP)
+        last = records.in_force_at(run.key, MAX_STEP)
         stop = horizon(run, max(start, settled), [last.timelines])
     if not start < stop:
         message = f"stop is {stop}, and must be past start, which is {start}"
@@ -37,7 +37,7 @@ def plan(records: Records, ref: str, start: int, stop: int | None, points: int) 
         "settled_until": settled,
         "steps": steps,
         "parameters": _evaluate(reigns, steps),
-        "revisions": [_mark(records, run, reign) for reign in reigns],
+        "revisions": [_mark(records, reign) for reign in reigns],
     }
 
 
@@ -62,7 +62,7 @@ def _all_reigns(
     return [
         reign
         for stretch in lineage.owners(run.generation, start, stop)
-        for reign in records.reigns(run.id, stretch.generation, stretch.start, stretch.stop)
+        for reign in records.reigns(stretch)
     ]
 
 
@@ -85,8 +85,8 @@ def _evaluate(reigns: list[Reign], steps: NDArray[np.int64]) -> dict[str, NDArra
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _mark(records: Records, run: RunRecord, reign: Reign) -> dict[str, Any]:
-    note = records.revision(run.id, reign.revision).note
+def _mark(records: Records, reign: Reign) -> dict[str, Any]:
+    note = records.revision(reign.run_id, reign.revision).note
     return {
         "from": reign.start,
         "revision": reign.revision,

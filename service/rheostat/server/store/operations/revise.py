@@ -14,7 +14,7 @@ from rheostat.errors import (
     RevisionMismatch,
     TooLate,
 )
-from rheostat.server.runs.changes import changes_to_json, parse_changes
+from rheostat.server.runs.changes import Changes, changes_to_json, parse_changes
 from rheostat.server.runs.edits import History
 from rheostat.server.runs.folding import fold
 from rheostat.server.runs.guards import violations
@@ -196,6 +196,13 @@ def _require_pending(revision: Revision, run: RunRecord, settled: int) -> None:
     else:
         state = f"in force since step {revision.effective}"
     raise NotPending(f"revision {revision.number} is {state}", state=state)
+
+
+def read_changes(records: Records, run: RunRecord, given: Any) -> Changes:
+    """Return the changes that come with a rewind or a fork; there may be none."""
+    if given is None:
+        return {}
+    return parse_changes(given, run.spec.names, run.spec.units(records.units()))
 
 
 def history(records: Records, run: RunRecord) -> History:

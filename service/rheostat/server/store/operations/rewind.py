@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rheostat.errors import FieldError, Finished, GenerationMismatch, Invalid
-from rheostat.server.runs.changes import Changes, changes_to_json, parse_changes
+from rheostat.server.runs.changes import changes_to_json
 from rheostat.server.runs.folding import fold
 from rheostat.server.runs.limits import require_at_most
-from rheostat.server.runs.lineage import Generation, Lineage
+from rheostat.server.runs.lineage import Generation, Key, Lineage
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
-from rheostat.server.store.operations.revise import history, honest
+from rheostat.server.store.operations.revise import history, honest, read_changes
 from rheostat.server.store.records import Records, RunRecord, now
 
 
@@ -43,18 +43,21 @@ def rewind(records: Records, ref: str, wish: Rewind) -> dict[str, Any]:
     """
     run = records.find(ref, lock=True)
     _require_open(run, wish)
+    require_at_most(records.limits.message, "message", wish.note.message, "characters")
     lineage = records.lineage(run.id)
     source = lineage[wish.from_generation or run.generation]
     _require_settled(run, source, wish.to)
-    (owner,) = lineage.owners(source.number, wish.to, wish.to + 1)
-    before = records.in_force_at(run.id, owner.generation, wish.to).timelines
-    generation = Generation(_next(lineage), source.number, wish.to, wish.to)
+    (owner,) = lineage.owners(source.key.number, wish.to, wish.to + 1)
+    before = records.in_force_at(owner.owner, wish.to).timelines
+    if owner.owner.run_id != run.id:  # revisions there have numbers of their own
+        before = before.relabelled(run.revision + 1)
+    generation = Generation(Key(run.id, _next(lineage)), source.key, wish.to, wish.to)
     new = Revision(
         number=run.revision + 1,
-        generation=generation.number,
+        generation=generation.key.number,
         kind=RevisionKind.REWIND,
         effective=wish.to,
-        changes=changes_to_json(_changes(records, run, wish)),
+        changes=changes_to_json(read_changes(records, run, wish.changes)),
         note=wish.note,
         created_at=now(),
         timelines=before,
@@ -62,12 +65,12 @@ def rewind(records: Records, ref: str, wish: Rewind) -> dict[str, Any]:
     )
     (folded,) = fold(before, [new], run.spec.guards, history(records, run))
     revision = honest(folded, before, run)
-    records.add_generation(run.id, generation)
+    records.add_generation(generation)
     records.add_revision(run.id, revision)
-    records.advance(run.id, generation=generation.number, revision=revision.number)
+    records.advance(run.id, generation=revision.generation, revision=revision.number)
     return {
-        "generation": generation.number,
-        "parent": source.number,
+        "generation": revision.generation,
+        "parent": source.key.number,
         "from": wish.to,
         "ended": lineage[run.generation].settled_until,
         "revision": revision.number,
@@ -87,16 +90,9 @@ def _require_open(run: RunRecord, wish: Rewind) -> None:
 def _require_settled(run: RunRecord, source: Generation, to: int) -> None:
     if run.spec.grid.require("to", to) > source.settled_until:
         bound = f"<= {source.settled_until}"
-        message = f"generation {source.number} is settled up to {source.settled_until} only"
+        message = f"generation {source.key.number} is settled up to {source.settled_until} only"
         raise Invalid(message, errors=[FieldError("to", message, to, bound)])
 
 
-def _changes(records: Records, run: RunRecord, wish: Rewind) -> Changes:
-    require_at_most(records.limits.message, "message", wish.note.message, "characters")
-    if wish.changes is None:
-        return {}
-    return parse_changes(wish.changes, run.spec.names, run.spec.units(records.units()))
-
-
 def _next(lineage: Lineage) -> int:
-    return max(generation.number for generation in lineage) + 1
+    return max(generation.key.number for generation in lineage) + 1

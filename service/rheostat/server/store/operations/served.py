@@ -67,4 +67,4 @@ def _segments(
     records: Records, run: RunRecord, lineage: Lineage, generation: int, start: int, stop: int
 ) -> Generator[Segment]:
     for stretch in lineage.owners(generation, run.spec.grid.floor(start), stop):
-        yield from ledger.read(records.connection, run.id, stretch, run.spec.grid)
+        yield from ledger.read(records.connection, stretch, run.spec.grid)

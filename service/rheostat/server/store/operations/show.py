@@ -18,7 +18,7 @@ def show(records: Records, ref: str) -> dict[str, Any]:
     lineage = records.lineage(run.id)
     settled = lineage[run.generation].settled_until
     _, pending = upcoming(records, run, lineage)
-    timelines = records.in_force_at(run.id, run.generation, settled).timelines
+    timelines = records.in_force_at(run.key, settled).timelines
     current = timelines.evaluate(np.array([settled], dtype=np.int64))
     return {
         **state(run, settled),
@@ -60,10 +60,10 @@ def upcoming(records: Records, run: RunRecord, lineage: Lineage) -> tuple[Revisi
     The first revision of a generation is fixed from the start; the others once they are settled.
     """
     settled = lineage[run.generation].settled_until
-    waiting = records.effective_within(run.id, run.generation, settled, None)
+    waiting = records.effective_within(run.key, settled, None)
     if waiting and waiting[0].kind is not RevisionKind.CHANGE:
         return waiting[0], waiting[1:]
-    return records.in_force_at(run.id, run.generation, settled - 1), waiting
+    return records.in_force_at(run.key, settled - 1), waiting
 
 
 def page(

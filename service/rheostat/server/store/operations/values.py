@@ -27,8 +27,7 @@ def settle(records: Records, run_id: str, ask: Ask) -> Block:
     until = settled_end(run.spec, run.generation, run.end, lineage, ask)
     if until is not None:
         records.settle(run.id, ask.generation, until)
-        generation = replace(lineage[ask.generation], settled_until=until)
-        lineage = Lineage([*lineage, generation])
+        lineage = lineage.settled(ask.generation, until)
     return _block(records, run, lineage, ask, keep=True)
 
 
@@ -51,7 +50,7 @@ def _block(records: Records, run: RunRecord, lineage: Lineage, ask: Ask, *, keep
     reigns: list[Reign] = []
     segments: list[Segment] = []
     for stretch in lineage.owners(ask.generation, ask.start, stop):
-        ruling = records.reigns(run.id, stretch.generation, stretch.start, stretch.stop)
+        ruling = records.reigns(stretch)
         segments += _segments(records, run, stretch, ruling, keep=keep)
         reigns += ruling
     return Block(
@@ -71,11 +70,11 @@ def _segments(
 ) -> list[Segment]:
     """Return what the ledger holds of a stretch, and compute (and keep) what it lacks."""
     connection, grid = records.connection, run.spec.grid
-    known = list(ledger.read(connection, run.id, stretch, grid))
+    known = list(ledger.read(connection, stretch, grid))
     new = [
         compute(grid, start, stop, reigns)
         for start, stop in holes(stretch.start, stretch.stop, known)
     ]
     if keep:
-        ledger.append(connection, run.id, stretch.generation, new)
+        ledger.append(connection, stretch.owner, new)
     return [*known, *new]

@@ -1,4 +1,4 @@
-"""Runs, their ledger, and the library of schedules."""
+"""Runs, their ledger, the library of schedules, and tokens."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -45,10 +45,32 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", "version", name=op.f("pk_schedules")),
     )
     op.create_table(
+        "tokens",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("role", sa.String(length=16), nullable=False),
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.Column("created_at", sa.String(length=32), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=True),
+        sa.Column("expires_at", sa.String(length=32), nullable=True),
+        sa.Column("revoked_at", sa.String(length=32), nullable=True),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_tokens")),
+        sa.UniqueConstraint("hash", name=op.f("uq_tokens_hash")),
+    )
+    op.create_index(
+        "uq_tokens_name_held",
+        "tokens",
+        ["name"],
+        unique=True,
+        sqlite_where=sa.text("revoked_at IS NULL"),
+        postgresql_where=sa.text("revoked_at IS NULL"),
+    )
+    op.create_table(
         "generations",
         sa.Column("run_id", sa.String(length=32), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("parent", sa.Integer(), nullable=True),
+        sa.Column("parent_run", sa.String(length=32), nullable=True),
         sa.Column("start", sa.BigInteger(), nullable=False),
         sa.Column("settled_until", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -56,6 +78,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("run_id", "generation", name=op.f("pk_generations")),
     )
+    op.create_index(op.f("ix_generations_parent_run"), "generations", ["parent_run"], unique=False)
     op.create_table(
         "labels",
         sa.Column("run_id", sa.String(length=32), nullable=False),
@@ -124,7 +147,10 @@ def downgrade() -> None:
     op.drop_table("revisions")
     op.drop_table("ledger")
     op.drop_table("labels")
+    op.drop_index(op.f("ix_generations_parent_run"), table_name="generations")
     op.drop_table("generations")
+    op.drop_index("uq_tokens_name_held", table_name="tokens")
+    op.drop_table("tokens")
     op.drop_table("schedules")
     op.drop_table("runs")
     op.drop_index(op.f("ix_idempotency_created_at"), table_name="idempotency")

@@ -1,0 +1,110 @@
+"""Forking: a new run that inherits another one's past, and fences nobody."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from rheostat.errors import FieldError, Invalid, NameTaken
+from rheostat.server.runs.changes import changes_to_json
+from rheostat.server.runs.folding import fold
+from rheostat.server.runs.grid import MAX_STEP
+from rheostat.server.runs.lineage import Generation, Lineage
+from rheostat.server.runs.revision import Note, Revision, RevisionKind
+from rheostat.server.runs.spec import Labels, RunName, require_free_name
+from rheostat.server.runs.validation import validate
+from rheostat.server.store.operations.create import new_run
+from rheostat.server.store.operations.revise import history, read_changes
+from rheostat.server.store.operations.show import show
+from rheostat.server.store.records import Records, RunRecord
+
+
+class Origin(BaseModel):
+    """Where a fork leaves another run."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    run: Annotated[str, Field(max_length=128, description="the run's name or id")]
+    generation: (
+        Annotated[int, Field(ge=1, lt=2**31, description="by default its current one")] | None
+    ) = None
+    step: (
+        Annotated[int, Field(ge=0, le=MAX_STEP, description="by default its settled end")] | None
+    ) = None
+
+
+class Fork(BaseModel):
+    """The body that forks a run."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    name: RunName
+    from_: Annotated[Origin, Field(alias="from", description="where it leaves another run")]
+    changes: Annotated[Any, Field(description="what to change at that step")] = None
+    labels: Labels | None = None
+
+
+FORK = TypeAdapter(Fork)
+
+
+def fork(records: Records, body: Any, note: Note) -> dict[str, Any]:
+    """
+    Create a run whose past is another run's, up to a settled step of one of its generations.
+
+    It has the other run's specification, but for its name and labels, and follows what is in
+    force there at that step, with the changes.
+    """
+    wish = validate(FORK, body, "")
+    require_free_name(wish.name)
+    if records.find_name(wish.name) is not None:
+        raise NameTaken(f"there is a run {wish.name!r} already")
+    source = records.find(wish.from_.run, lock=True)
+    lineage = records.lineage(source.id)
+    parent = lineage[wish.from_.generation or source.generation]
+    step = _step(source, parent, wish)
+    renamed = {"name": wish.name, "labels": wish.labels or {}}
+    run = new_run(source.spec.model_copy(update=renamed), note)
+    generation = Generation(run.key, parent.key, step, step)
+    revision = _revision(records, run, lineage, generation, wish.changes, note)
+    records.add(run)
+    records.add_generation(generation)
+    records.add_revision(run.id, revision)
+    return show(records, run.id)
+
+
+def _step(source: RunRecord, parent: Generation, wish: Fork) -> int:
+    settled = parent.settled_until
+    if wish.from_.step is None:
+        return settled
+    step = source.spec.grid.require("from.step", wish.from_.step)
+    if step > settled:
+        message = f"generation {parent.key.number} is settled up to {settled} only"
+        bound = f"<= {settled}"
+        raise Invalid(message, errors=[FieldError("from.step", message, step, bound)])
+    return step
+
+
+def _revision(
+    records: Records,
+    run: RunRecord,
+    lineage: Lineage,
+    generation: Generation,
+    given: Any,
+    note: Note,
+) -> Revision:
+    """Return the fork's first revision: what was in force at its step, with the changes."""
+    step, parent = generation.start, generation.parent
+    assert parent is not None  # noqa: S101 - a fork has one
+    (owner,) = lineage.owners(parent.number, step, step + 1)
+    before = records.in_force_at(owner.owner, step).timelines.relabelled(1)
+    first = Revision(
+        number=1,
+        generation=1,
+        kind=RevisionKind.FORK,
+        effective=step,
+        changes=changes_to_json(read_changes(records, run, given)),
+        note=note,
+        created_at=run.created_at,
+        timelines=before,
+    )
+    (folded,) = fold(before, [first], run.spec.guards, history(records, run))
+    return folded

@@ -1,0 +1,78 @@
+"""Tokens in the database: made, listed and revoked by admins, and found by their secret's hash."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Row, insert, select, update
+
+from rheostat.errors import NameTaken, UnknownToken
+from rheostat.server.store.records import Records, now
+from rheostat.server.store.tables import tokens
+from rheostat.server.tokens import NewToken, Role, Token, hash_of, new_secret
+
+FIELDS = tuple(tokens.c[name] for name in Token.__dataclass_fields__)
+
+
+def create(records: Records, new: NewToken, created_by: str | None) -> dict[str, Any]:
+    """Make a token, and return it with its secret, which nobody can be told again."""
+    secret = new_secret()
+    token = Token(
+        name=new.name,
+        role=Role(new.role),
+        created_at=now(),
+        created_by=created_by,
+        expires_at=new.expiry(),
+        revoked_at=None,
+    )
+    if _held(records, new.name):
+        raise NameTaken(f"there is a token {new.name!r} already: revoke it, or take another name")
+    row = {**asdict(token), "hash": hash_of(secret)}
+    records.connection.execute(insert(tokens).values(**row))
+    return {**asdict(token), "token": secret}
+
+
+def revoke(records: Records, name: str) -> None:
+    """Make a token useless for good, and its name free; the list keeps it."""
+    if not _held(records, name):
+        raise UnknownToken(f"there is no token {name!r} that could be revoked")
+    held = (tokens.c.name == name, tokens.c.revoked_at.is_(None))
+    records.connection.execute(update(tokens).where(*held).values(revoked_at=now()))
+
+
+def page(records: Records, after: int, limit: int) -> tuple[Sequence[Token], int | None]:
+    """Return the tokens past number ``after``, oldest first, and where to go on."""
+    query = select(tokens.c.number, *FIELDS).where(tokens.c.number > after)
+    rows = records.connection.execute(query.order_by(tokens.c.number).limit(limit + 1)).all()
+    following = rows[limit - 1].number if len(rows) > limit else None
+    return [_token(row[1:]) for row in rows[:limit]], following
+
+
+def find(records: Records, secret_hash: str) -> Token | None:
+    """Return the token whose secret has this hash, be it of use or not."""
+    query = select(tokens.c.hash, *FIELDS).where(tokens.c.hash == secret_hash)
+    row = records.connection.execute(query).one_or_none()
+    # how long an index takes to find something must not be what decides
+    if row is None or not hmac.compare_digest(row.hash, secret_hash):
+        return None
+    return _token(row[1:])
+
+
+def usable(records: Records) -> bool:
+    """Say whether anybody has a token that can be used now."""
+    query = select(*FIELDS).where(tokens.c.revoked_at.is_(None))
+    moment = now()
+    return any(_token(row).flaw(moment) is None for row in records.connection.execute(query))
+
+
+def _held(records: Records, name: str) -> bool:
+    query = select(tokens.c.number).where(tokens.c.name == name, tokens.c.revoked_at.is_(None))
+    return records.connection.execute(query).first() is not None
+
+
+def _token(row: Row[Any] | Sequence[Any]) -> Token:
+    name, role, *times = row
+    return Token(name, Role(role), *times)
