@@ -7,6 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from rheostat.schedules.shapes import SHAPES
+
 Json = dict[str, Any]
 
 values = st.one_of(
@@ -19,7 +21,7 @@ lengths = st.one_of(st.integers(1, 50), st.integers(1, 10**15))
 short = st.integers(1, 60)
 durations = st.one_of(short.map(float), st.floats(0.3, 1e4))
 factors = st.one_of(st.sampled_from([0.0, 1.0, 0.5]), st.floats(0.0, 1.0))
-shapes = st.sampled_from(["linear", "cosine", "1-sqrt", "power", "polynomial", "exponential"])
+shapes = st.sampled_from(sorted(SHAPES))
 shape_fields = {
     "power": st.one_of(st.sampled_from([1, 2, 0.5]), st.floats(0.05, 8)),
     "ratio": st.floats(1e-6, 0.999),

@@ -74,7 +74,7 @@ WRONG: list[tuple[Any, str, Any, str]] = [
     (line(**{"": 1}), ".", 1, "no other fields"),
     (line(kind="linear", power=2), ".power", 2, "no other fields"),
     ({7: 1, **LINE}, "", "an object of 5", "names are strings"),
-    ({**LINE, "kind": "polynomial", "power": 0}, ".power", 0, "> 0"),
+    ({**LINE, "kind": "polynomial", "power": 0}, ".power", 0, "≥ 0.001"),
     ({**LINE, "kind": "cosine", "periodic": 1}, ".periodic", 1, "true or false"),
     ({**LINE, "kind": "ramp", "shape": "sqrt"}, ".shape", "sqrt", "'1-sqrt'"),
     ({**LINE, "kind": "ramp", "ratio": 1}, ".ratio", 1, "< 1"),

@@ -1,4 +1,4 @@
-"""Arithmetic on values that gives the same bits everywhere: blends, multiples and powers."""
+"""Arithmetic on values that gives the same bits everywhere: multiples and powers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from rheostat.schedules import numeric
 from rheostat.schedules.definition import Bounds, Floats
 
 
@@ -31,18 +32,13 @@ def rounded(
     return count * multiple
 
 
-def blended(start: Floats, end: Floats, w: Floats, v: Floats) -> Floats:
-    """Return start·w + end·v, never outside of the two; one pair of ends for each weight."""
-    return np.clip(start * w + end * v, np.minimum(start, end), np.maximum(start, end))
-
-
 def power_of_values(values: Floats, exponent: float) -> Floats:
     """Return values^exponent; the exponent is a whole number where values are negative."""
     if exponent == 1:
         return values
     if exponent == 0.5:
         return np.sqrt(values)
-    size = np.power(np.abs(values), exponent)
+    size = numeric.power(np.abs(values), exponent)
     return np.where(values < 0, -size, size) if exponent % 2 == 1 else size
 
 

@@ -38,6 +38,8 @@ Factor = Annotated[float, Field(ge=0, json_schema_extra=_NONE)]
 """What values are multiplied by: finite and not negative."""
 Positive = Annotated[float, Field(gt=0, json_schema_extra=_NONE)]
 """A finite number above zero, without a unit."""
+Exponent = Annotated[float, Field(ge=1e-3, le=1e3, json_schema_extra=_NONE)]
+"""What numbers are raised to the power of."""
 Growth = Annotated[float, Field(ge=1, le=1e6, json_schema_extra=_NONE)]
 """What lengths are multiplied by: at least one."""
 Fraction = Annotated[float, Field(gt=0, lt=1, json_schema_extra=_NONE)]

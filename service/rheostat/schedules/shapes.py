@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from rheostat.schedules.fields import Fraction, Positive
+from rheostat.schedules.fields import Exponent, Fraction
 from rheostat.schedules.numeric import ShapeName
 
 SHAPES: Final[dict[ShapeName, str]] = {
@@ -16,15 +16,14 @@ SHAPES: Final[dict[ShapeName, str]] = {
     "power": "1 − y^power",
     "polynomial": "(1 − y)^power",
     "exponential": "(ratio^y − ratio)/(1 − ratio)",
-    "rational": "(1 − y)/(1 − (1 − ratio)·y)",
+    "rational": "(1 − y)/(1 − (1 − ratio) · y)",
 }
 """What each shape is as c(y), which falls from 1 to 0 while y runs from 0 to 1."""
 
 ShapeField = Annotated[ShapeName, Field(description="the shape c(y): see the table of shapes")]
 ShapePower = Annotated[
-    Positive, Field(description="the exponent of the shapes power and polynomial")
+    Exponent, Field(description="the exponent of the shapes power and polynomial")
 ]
 ShapeRatio = Annotated[
-    Fraction,
-    Field(description="the ratio of the shapes exponential and rational: smaller is steeper"),
+    Fraction, Field(description="the ratio of the shapes exponential and rational")
 ]

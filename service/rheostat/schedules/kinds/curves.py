@@ -10,7 +10,7 @@ from pydantic import Field
 
 from rheostat.schedules import numeric
 from rheostat.schedules.definition import About, Bounds, Definition, Floats, Followed, Places
-from rheostat.schedules.fields import End, Length, Positive, Start, Value
+from rheostat.schedules.fields import End, Exponent, Length, Start, Value
 from rheostat.schedules.numeric import Shape
 from rheostat.schedules.shapes import ShapeField, ShapePower, ShapeRatio
 
@@ -175,7 +175,7 @@ class Polynomial(Curve):
     )
 
     kind: Literal["polynomial"] = "polynomial"
-    power: Annotated[Positive, Field(description="the exponent")] = 1.0
+    power: Annotated[Exponent, Field(description="the exponent")] = 1.0
     cycle: Annotated[
         bool, Field(description="whether it jumps up again past the end, with longer steps")
     ] = False
@@ -232,7 +232,4 @@ class Ramp(Curve):
         """Return end + (start − end)·c(t/steps), or start + (end − start)·c(1 − t/steps)."""
         del followed
         shape = Shape(self.shape, power=self.power, ratio=self.ratio)
-        if not self.mirrored:
-            return numeric.shaped(t, self.start, self.end, self.steps, shape)
-        left = self.steps - np.minimum(t, self.steps)
-        return numeric.shaped(left, self.end, self.start, self.steps, shape)
+        return numeric.shaped(t, self.start, self.end, self.steps, shape, backwards=self.mirrored)

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from rheostat.schedules import numeric
 from rheostat.schedules.definition import About, Bounds, Definition, Floats, Followed, Places
-from rheostat.schedules.fields import Duration, Factor, Positive, Start, Value
+from rheostat.schedules.fields import Duration, Exponent, Factor, Start, Value
 
 Every = Annotated[Duration, Field(description="how long one application takes")]
 Staircase = Annotated[bool, Field(description="whether t/every is rounded down")]
@@ -76,7 +76,7 @@ class Exponential(Decay):
         """Return start·factor^(t/every)."""
         del followed
         if self.staircase:
-            values = numeric.exponential(np.floor(t / self.every), self.start, self.factor, 1.0)
+            values = numeric.exponential(np.floor(t / self.every), self.start, self.factor)
         else:
             values = numeric.exponential(t, self.start, self.factor, self.every)
         return values if self.floor is None else np.maximum(values, self.floor)
@@ -116,7 +116,7 @@ class InverseSqrt(Decay):
     timescale: Annotated[
         Duration, Field(description="how long it takes to fall by the factor 2^−power")
     ]
-    power: Annotated[Positive, Field(description="the exponent")] = 0.5
+    power: Annotated[Exponent, Field(description="the exponent")] = 0.5
 
     def at(self, t: Places, followed: Followed | None = None) -> Floats:
         """Return start·(timescale/(timescale + t))^power."""

@@ -11,7 +11,7 @@ from pydantic import Field
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.definition import About, Bounds, Definition, Floats, Followed, Places
 from rheostat.schedules.exact import power_of_bounds, power_of_values
-from rheostat.schedules.fields import Number, Positive, Value
+from rheostat.schedules.fields import Exponent, Number, Value
 
 
 class Follow(Definition):
@@ -41,7 +41,7 @@ class Follow(Definition):
         ),
     ]
     scale: Annotated[Number, Field(description="the factor; it may be negative")] = 1.0
-    power: Annotated[Positive, Field(description="the exponent of the other value")] = 1.0
+    power: Annotated[Exponent, Field(description="the exponent of the other value")] = 1.0
     offset: Annotated[Value, Field(description="what is added")] = 0.0
 
     def at(self, t: Places, followed: Followed | None = None) -> Floats:

@@ -13,7 +13,6 @@ from pydantic import Field, model_validator
 
 from rheostat.schedules import numeric
 from rheostat.schedules.definition import About, Bounds, Definition, Floats, Followed, Places
-from rheostat.schedules.exact import blended
 from rheostat.schedules.fields import Factor, LengthOrZero, Place, Value
 from rheostat.schedules.validation import wrong
 
@@ -61,7 +60,7 @@ class Multistep(Definition):
         """Return start·factor^(number of milestones at or before t)."""
         del followed
         passed = np.searchsorted(self._sorted, t, side="right")
-        return numeric.exponential(passed.astype(np.int64), self.start, self.factor, 1.0)
+        return numeric.exponential(passed.astype(np.int64), self.start, self.factor)
 
     def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
         """Return the values at both ends."""
@@ -151,7 +150,7 @@ class Piecewise(Definition):
         if self.interpolation == "geometric":
             return numeric.geometric(passed, start, end, width)
         weights = numeric.weight(numeric.Shape(self.interpolation), passed, width)
-        return blended(start, end, *weights)
+        return numeric.mix(start, end, *weights)
 
     def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
         """Return the extremes of the points around the window."""

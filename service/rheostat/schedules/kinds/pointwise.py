@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from rheostat.schedules.definition import About, Bounds, Child, Definition, Floats, Followed, Places
 from rheostat.schedules.exact import power_of_bounds, power_of_values, rounded
-from rheostat.schedules.fields import Number, Positive, Value
+from rheostat.schedules.fields import Exponent, Number, Value
 from rheostat.schedules.validation import wrong
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class Power(Unary):
 
     kind: Literal["power"] = "power"
     exponent: Annotated[
-        Positive, Field(description="the exponent; a whole number where values are negative")
+        Exponent, Field(description="the exponent; a whole number where values are negative")
     ]
 
     def at(self, t: Places, followed: Followed | None = None) -> Floats:
