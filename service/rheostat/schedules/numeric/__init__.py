@@ -31,6 +31,7 @@ A `Shape` is how a weight falls from 1 (y = 0) to 0 (y = 1), as in ``Shape("powe
 ``polynomial``   (1 − y)^power
 ``exponential``  (ratio^y − ratio)/(1 − ratio), ratio > 0 and not 1
 ``rational``     (1 − y)/(1 − (1 − ratio)·y), ratio > 0
+``logarithmic``  ln(ratio + (1 − ratio)·y)/ln ratio, ratio > 0 and not 1
 ===============  =========================================================
 
 At whole steps up to 2^53, values of curves are within 4 units in the last place of the exact ones,

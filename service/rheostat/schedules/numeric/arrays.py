@@ -68,3 +68,10 @@ def horner(x: Real, coefficients: tuple[float, ...]) -> Real:
 def sqrt(x: Real) -> Real:
     """Return the square root, which IEEE 754 rounds correctly."""
     return np.sqrt(x) if isinstance(x, np.ndarray) else math.sqrt(x)
+
+
+def two_sum(a: Real, b: Real) -> tuple[Real, Real]:
+    """Return a sum and what its rounding left over."""
+    total = a + b
+    part = total - a
+    return total, (a - (total - part)) + (b - part)

@@ -9,7 +9,8 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
-from rheostat.schedules.numeric.arrays import Curve, Real, sqrt
+from rheostat.schedules.numeric import octaves
+from rheostat.schedules.numeric.arrays import Curve, Real, sqrt, two_sum
 from rheostat.schedules.numeric.between import (
     Anchored,
     Between,
@@ -18,13 +19,20 @@ from rheostat.schedules.numeric.between import (
     Formula,
     Periodic,
 )
-from rheostat.schedules.numeric.big import Big, ln
+from rheostat.schedules.numeric.big import BITS, Big, ln
 from rheostat.schedules.numeric.laws import Geometric, Law, Power, Relaxation, Wave, endless
-from rheostat.schedules.numeric.powers import Centre, Place, PowerLaw, Scale, raised
+from rheostat.schedules.numeric.octaves import Centre, Logarithm, Octaves, Place, raised
 from rheostat.schedules.numeric.zeros import nearest_zero
 
 ShapeName: TypeAlias = Literal[
-    "linear", "cosine", "1-sqrt", "power", "polynomial", "exponential", "rational"
+    "linear",
+    "cosine",
+    "1-sqrt",
+    "power",
+    "polynomial",
+    "exponential",
+    "rational",
+    "logarithmic",
 ]
 
 _END: Final = 2.0**54
@@ -71,11 +79,10 @@ def shaped(start: float, end: float, steps: int, shape: Shape, *, backwards: boo
         return Doubled(shaped(start / 2, end / 2, steps, shape, backwards=backwards))
     if shape.name == "cosine":
         return _walked(Wave(start, end, steps))
-    if shape.name in {"exponential", "rational"}:
-        ratio = Big(1) / Big.of(shape.ratio) if backwards else Big.of(shape.ratio)
-        if shape.name == "rational":
-            return _rational(start, end, steps, ratio)
-        return _walked(Relaxation(start, end, steps, ratio))
+    if shape.name in _RATIOS:
+        ratio = Big.of(shape.ratio)
+        # Run backwards, each of these shapes is the one of the inverse ratio.
+        return _RATIOS[shape.name](start, end, steps, Big(1) / ratio if backwards else ratio)
     power = {"linear": 1.0, "1-sqrt": 0.5}.get(shape.name, float(shape.power))
     # 1 − y^p holds a power of y, (1 − y)^p one of 1 − y.
     falls = (shape.name == "polynomial") != backwards
@@ -112,12 +119,11 @@ def inverse_power(start: float, timescale: float, power: float = 0.5) -> Curve:
         return Formula(lambda t: start * sqrt(timescale / (timescale + t)))
 
     def place(t: Real) -> tuple[Real, Real]:
-        total = timescale + t
-        passed = total - timescale
-        return total, (timescale - (total - passed)) + (t - passed)
+        return two_sum(timescale, t)
 
-    scale = Scale(0.0, Big.of(start), timescale, -power, timescale, timescale + _END)
-    return Between(PowerLaw(place, scale), start, 0.0, math.inf, {})
+    reach = timescale, timescale + _END
+    scale = octaves.Power(0.0, Big.of(start), timescale, -power, *reach)
+    return Between(Octaves(place, scale), start, 0.0, math.inf, {})
 
 
 def inverse_time(start: float, rate: float, every: float = 1) -> Curve:
@@ -142,6 +148,37 @@ def _constant(value: float) -> Curve:
 def _walked(law: Law) -> Curve:
     zero = nearest_zero(law.value, law.first, law.last, law.steps)
     return Between(Anchored(law, zero), law.first, law.last, law.steps, zero.beside)
+
+
+def _relaxation(start: float, end: float, steps: int, ratio: Big) -> Curve:
+    return _walked(Relaxation(start, end, steps, ratio))
+
+
+def _logarithmic(start: float, end: float, steps: int, ratio: Big) -> Curve:
+    """Return start + (end − start)·ln(1 + (1/ratio − 1)·y)/ln(1/ratio)."""
+    span = (Big.of(start) - Big.of(end)) / Big(ln(ratio), -BITS)
+    # It is the logarithm of a line, which falls for ratios above 1: of s = t + least, or of
+    # s = (steps − t) + least.
+    falls = ratio.magnitude > 0
+    least = Big(steps) / (ratio - Big(1) if falls else Big(1) / ratio - Big(1))
+    high = float(least)
+    low = float(least - Big.of(high))
+
+    def line(t: int) -> Big:
+        return least + Big(steps - t if falls else t)
+
+    def value(t: int) -> Big:
+        return Big.of(start).plus(span * Big(ln(line(t) / line(0)), -BITS))
+
+    def place(t: Real) -> tuple[Real, Real]:
+        s, rest = two_sum(high, steps - t if falls else t)
+        return s, rest + low
+
+    zero = nearest_zero(value, start, end, steps)
+    t0 = zero.place
+    centre = Centre(t0, float(line(t0)), falls, float(value(t0)), float(span))
+    scale = Logarithm(start, span, line(0), high, float(least + Big(steps)))
+    return Between(Octaves(place, scale, centre), start, end, steps, zero.beside)
 
 
 def _rational(start: float, end: float, steps: int, ratio: Big) -> Curve:
@@ -180,12 +217,15 @@ def _powered(start: float, end: float, steps: int, power: float, *, falls: bool)
 
     zero = nearest_zero(value, start, end, steps)
     s0 = steps - zero.place if falls else zero.place
-    centre = Centre(zero.place, s0, falls, float(value(zero.place))) if s0 else None
+    centre = None
+    if s0:
+        at_zero = value(zero.place)
+        centre = Centre(zero.place, s0, falls, float(at_zero), float(at_zero - Big.of(rest)))
     if power == 0.5:
         formula = _root(place, rest, float(span), steps, centre)
         return Between(Formula(formula, bounded=False), start, end, steps, zero.beside)
-    scale = Scale(rest, span, float(steps), power, 0.0, float(steps))
-    return Between(PowerLaw(place, scale, centre), start, end, steps, zero.beside)
+    scale = octaves.Power(rest, span, float(steps), power, 0.0, float(steps))
+    return Between(Octaves(place, scale, centre), start, end, steps, zero.beside)
 
 
 def _root(
@@ -201,3 +241,11 @@ def _root(
         return centre.value + span * share
 
     return formula
+
+
+_RATIOS: Final = {
+    "exponential": _relaxation,
+    "rational": _rational,
+    "logarithmic": _logarithmic,
+}
+"""The shapes that have a ratio."""

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from rheostat.schedules.numeric.arrays import Floats, horner
+from rheostat.schedules.numeric.arrays import Floats, horner, two_sum
 from rheostat.schedules.numeric.between import Endless
 from rheostat.schedules.numeric.big import BITS, Big, ln
 from rheostat.schedules.numeric.laws import endless
@@ -45,7 +45,7 @@ def geometric_between(t: Floats, start: Floats, end: Floats, steps: Floats) -> F
     product, rest = _product(y, steps)
     left = ((t - product) - rest) / steps
     (a, a_low), (b, b_low) = _log(np.abs(end)), _log(np.abs(start))
-    high, low = _sum(a, -b)
+    high, low = two_sum(a, -b)
     low += a_low - b_low
     exponent, rest = _product(y, high)
     values = start * _exp(exponent, rest + y * low + left * high)
@@ -66,10 +66,10 @@ def _log(x: Floats) -> _Pair:
     left = ((mantissa - c - product) - rest) / c
     table, (ln2, ln2_low) = _logarithms()
     row = part.astype(np.intp) - _FIRST
-    high, first = _sum(doublings * ln2, table[0].take(row))
-    high, second = _sum(high, r)
+    high, first = two_sum(doublings * ln2, table[0].take(row))
+    high, second = two_sum(high, r)
     low = doublings * ln2_low + table[1].take(row) + left + r * r * horner(r, _SERIES)
-    return _sum(high, first + second + low)
+    return two_sum(high, first + second + low)
 
 
 def _exp(high: Floats, low: Floats) -> Floats:
@@ -79,13 +79,6 @@ def _exp(high: Floats, low: Floats) -> Floats:
         high > 0, growing.many(np.maximum(high, 0)), shrinking.many(np.maximum(-high, 0))
     )
     return np.where(np.isinf(values), values, values + values * low)
-
-
-def _sum(a: Floats, b: Floats) -> _Pair:
-    """Return a sum and what its rounding left over."""
-    total = a + b
-    part = total - a
-    return total, (a - (total - part)) + (b - part)
 
 
 def _product(a: Floats, b: Floats) -> _Pair:

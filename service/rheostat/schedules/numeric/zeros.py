@@ -30,7 +30,9 @@ def nearest_zero(value: Callable[[int], Big], first: float, last: float, steps: 
     def crossed(n: int) -> bool:
         return (value(n).mantissa > 0) == rises
 
-    after = bisect_left(range(steps), True, key=crossed)
-    place = min((after - 1, after), key=lambda n: abs(float(value(n))))
-    sides = (n for n in (place - 1, place + 1) if 0 < n < steps)
-    return Zero(place, {n: float(value(n)) for n in sides})
+    def rounded(n: int) -> float:
+        return {0: first, steps: last}.get(n) or float(value(n))
+
+    after = bisect_left(range(steps), True, lo=1, key=crossed)
+    place = min((after - 1, after), key=lambda n: abs(rounded(n)))
+    return Zero(place, {n: rounded(n) for n in (place - 1, place + 1) if 0 < n < steps})
