@@ -108,6 +108,12 @@ def test_hosts_are_those_of_the_settings(tmp_path: Any) -> None:
 
 def test_a_link_from_another_site_may_be_followed(http: httpx.Client) -> None:
     """A reader who follows a link gets the page; another site's script gets nothing."""
-    headers = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
-    assert http.get("/", headers=headers).status_code == 200
-    assert http.get("/", headers={**headers, "sec-fetch-mode": "cors"}).status_code == 403
+    link = {"site": "cross-site", "mode": "navigate", "dest": "document"}
+    for changed, status in (
+        ({}, 200),
+        ({"mode": "cors"}, 403),
+        ({"dest": "iframe"}, 403),
+        ({"site": "same-site", "mode": "no-cors"}, 403),
+    ):
+        headers = {f"sec-fetch-{key}": value for key, value in {**link, **changed}.items()}
+        assert http.get("/", headers=headers).status_code == status

@@ -10,16 +10,20 @@ import anyio
 from fastapi import FastAPI
 
 from rheostat import __version__
+from rheostat.server.api.access import Access
+from rheostat.server.api.browsers import Doorkeeper
 from rheostat.server.api.evaluate import evaluation
 from rheostat.server.api.history import history
 from rheostat.server.api.kinds import kinds
 from rheostat.server.api.metrics import Metrics
-from rheostat.server.api.middleware import BodyLimit, Doorkeeper, Observer
+from rheostat.server.api.middleware import BodyLimit, Observer
 from rheostat.server.api.operations import operations
 from rheostat.server.api.problems import HANDLERS
+from rheostat.server.api.rates import RateLimit
 from rheostat.server.api.revisions import revisions
 from rheostat.server.api.runs import runs
 from rheostat.server.api.schedules import schedules
+from rheostat.server.api.tokens import tokens
 from rheostat.server.api.values import values
 from rheostat.server.openapi import describe
 from rheostat.server.settings import Settings
@@ -27,7 +31,7 @@ from rheostat.server.store.cache import BoundedCache
 from rheostat.server.store.schedules import StoredLibrary
 from rheostat.server.store.store import Store
 
-ROUTERS = (operations, evaluation, kinds, schedules, runs, values, history, revisions)
+ROUTERS = (operations, evaluation, kinds, schedules, runs, values, history, revisions, tokens)
 
 CURVES_AT_ONCE = 4
 """Large curves and pictures that one process computes at a time; others wait."""
@@ -64,7 +68,11 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.answers = BoundedCache(settings.answer_cache_bytes)
     anyone = not settings.loopback and not settings.allowed_hosts
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
-    app.add_middleware(Doorkeeper, hosts=None if anyone else settings.allowed_hosts)
+    app.add_middleware(
+        Doorkeeper, hosts=None if anyone else {settings.host, *settings.allowed_hosts}
+    )
+    if settings.rate_limit:
+        app.add_middleware(RateLimit, rate=settings.rate_limit)
     app.add_middleware(Observer, metrics=app.state.metrics)
     return app
 
@@ -74,6 +82,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     store = Store(app.state.settings.database, app.state.settings.limits)
     app.state.store = store
     app.state.library = StoredLibrary(store)
+    app.state.access = Access(store if app.state.settings.tokens_required else None)
     app.state.curve_limiter = anyio.CapacityLimiter(CURVES_AT_ONCE)
     await anyio.to_thread.run_sync(store.start)
     try:

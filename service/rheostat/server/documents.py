@@ -28,8 +28,8 @@ the command line too.
 
 
 def openapi() -> bytes:
-    """Return the OpenAPI document of a server with default settings."""
-    document = create_app(Settings.model_construct()).openapi()
+    """Return the OpenAPI document of a server that requires tokens."""
+    document = create_app(Settings.model_construct(auth=True)).openapi()
     return orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n"
 
 

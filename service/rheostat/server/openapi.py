@@ -9,14 +9,17 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
 from rheostat import __version__
+from rheostat.errors import Forbidden, Unauthenticated
 from rheostat.schedules.union import ADAPTER
+from rheostat.server.api.body import StrictRoute
 from rheostat.server.api.examples import REFERENCE
-from rheostat.server.api.problems import MEDIA_TYPE
+from rheostat.server.api.problems import MEDIA_TYPE, refuses
 
 SCHEMAS: dict[str, TypeAdapter[Any]] = {"Definition": ADAPTER}
 """What routes refer to by name, for they read it themselves."""
 
 REF = "#/components/schemas/{model}"
+ANSWER = "#/components/responses/{name}"
 OTHER = {
     "description": "Any other failure.",
     "content": {MEDIA_TYPE: {"schema": {"$ref": REF.format(model="Problem")}}},
@@ -45,6 +48,15 @@ PROBLEM = {
         "request_id": {**TEXT, "description": "Leads to the service's log."},
     },
 }
+TOKEN = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "The secret of a token. Each operation names the role that it needs: viewer,"
+    " worker, operator or admin, of which each may do what those before it may.",
+}
+REFUSALS = (Unauthenticated, Forbidden)
+"""What every operation that needs a role may answer."""
+
 INTRODUCTION = """\
 Serves hyperparameter schedules to distributed trainings, and changes them at the same step on
 every worker. Every failure is an `application/problem+json` document. Every answer has an
@@ -67,6 +79,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
     for path in document["paths"].values():
         for operation in path.values():
             _complete(operation["responses"])
+    if app.state.settings.tokens_required:
+        _require_tokens(document, app)
     document["components"]["schemas"] = dict(sorted(schemas.items()))
     return {key: _resolved(value) for key, value in document.items()}
 
@@ -79,6 +93,20 @@ def _resolved(node: Any) -> Any:
             return {"$ref": REF.format(model=node[REFERENCE]), **rest}
         return {key: _resolved(value) for key, value in node.items()}
     return [_resolved(item) for item in node] if isinstance(node, list) else node
+
+
+def _require_tokens(document: dict[str, Any], app: FastAPI) -> None:
+    document["components"] |= {
+        "securitySchemes": {"token": TOKEN},
+        "responses": {cls.__name__: refuses(cls)[cls.status] for cls in REFUSALS},
+    }
+    shared = {str(cls.status): {"$ref": ANSWER.format(name=cls.__name__)} for cls in REFUSALS}
+    for route in app.routes:
+        if isinstance(route, StrictRoute) and route.role is not None:
+            for method in route.methods or ():
+                operation = document["paths"][route.path][method.lower()]
+                operation["security"] = [{"token": [route.role.value]}]
+                operation["responses"] |= shared
 
 
 def _complete(responses: dict[str, Any]) -> None:

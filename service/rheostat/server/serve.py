@@ -7,6 +7,7 @@ on standard output that it serves, when it does. Logs go to standard error.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -30,6 +31,7 @@ from rheostat.server.api.metrics import MULTIPROCESS
 from rheostat.server.app import create_app
 from rheostat.server.protocol import BoundedHttp
 from rheostat.server.settings import Settings
+from rheostat.server.store.operations import tokens
 from rheostat.server.store.store import Store
 
 FAILED, MISUSED = 1, 2
@@ -51,14 +53,8 @@ def serve(settings: Settings) -> None:
             address or the database is not to be had; both after one sentence on standard error.
 
     """
-    if not settings.loopback and not settings.no_auth:
-        _give_up(
-            MISUSED,
-            f"{settings.host} can be reached from other machines, and there are no tokens yet:"
-            " add --no-auth to serve everybody who can reach it, or listen on 127.0.0.1",
-        )
     with _stopping_quietly(), _bound(settings) as listener:
-        _migrate(settings)
+        _open(settings)
         ready = partial(_announce, settings, listener)
         if settings.workers == 1:
             _Worker(_config(settings), ready).run(sockets=[listener])
@@ -104,16 +100,24 @@ def _bound(settings: Settings) -> Iterator[socket.socket]:
         yield listener
 
 
-def _migrate(settings: Settings) -> None:
+def _open(settings: Settings) -> None:
     try:
         store = Store(settings.database, settings.limits)
         store.start()
+        locked_out = settings.tokens_required and not asyncio.run(store.read(tokens.usable))
         store.close()
     except Refused as error:
         _give_up(MISUSED, str(error.errors[0].message if error.errors else error.detail))
     except Exception as error:  # noqa: BLE001 - drivers have many classes, their message is clear
         reason = str(error).strip().splitlines()[0]
         _give_up(FAILED, f"cannot open the database {settings.safe_database}: {reason}")
+    if locked_out:
+        _give_up(
+            MISUSED,
+            f"nobody could use a server at {settings.host}, for its database has no token yet: make"
+            f" one with `rheostat token create NAME --role admin --database"
+            f" {settings.safe_database}`, or add --no-auth to serve everybody who can reach it",
+        )
 
 
 def _announce(settings: Settings, listener: socket.socket) -> None:

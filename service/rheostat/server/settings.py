@@ -10,7 +10,7 @@ import ipaddress
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from rheostat.server.runs.limits import Limits
@@ -27,7 +27,7 @@ class Settings(BaseSettings):
     )
 
     host: str = "127.0.0.1"
-    """Address to listen on; one beyond loopback needs `no_auth`."""
+    """Address to listen on; one beyond loopback requires tokens, unless `no_auth` is set."""
 
     port: int = Field(8000, ge=0, le=65535)
     """Port to listen on; 0 takes a free one, which the ready line names."""
@@ -38,8 +38,11 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=256)
     """Processes that serve, all on this machine and on one database."""
 
+    auth: bool = False
+    """Require tokens on loopback, too."""
+
     no_auth: bool = False
-    """Serve everybody who can reach the address, without tokens."""
+    """Require no tokens beyond loopback either: serve everybody who can reach the address."""
 
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     """Names besides the loopback ones that a `Host` header may carry, separated by commas; without
@@ -47,6 +50,10 @@ class Settings(BaseSettings):
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severity that is logged; each request is one line of severity info."""
+
+    rate_limit: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
+    """Requests per second that each process answers to one address, ten seconds' worth of them at
+    once; 0 is no limit."""
 
     docs: bool = True
     """Serve the interactive documentation under `/docs`."""
@@ -93,6 +100,18 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(name.strip().lower() for name in value.split(",") if name.strip())
         return value
+
+    @field_validator("no_auth")
+    @classmethod
+    def _decide(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's
+        if value and info.data.get("auth"):
+            raise ValueError("no_auth and auth contradict each other")
+        return value
+
+    @property
+    def tokens_required(self) -> bool:
+        """Whether requests need a token."""
+        return self.auth or not (self.loopback or self.no_auth)
 
     @property
     def limits(self) -> Limits:

@@ -34,6 +34,10 @@ class Role(StrEnum):
         return order.index(self) >= order.index(needed)
 
 
+RoleName = Literal["viewer", "worker", "operator", "admin"]
+"""The roles as they are written in requests."""
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """A token as it is kept and shown. Times are ISO 8601, in UTC."""
@@ -74,7 +78,7 @@ class NewToken(BaseModel):
     name: Annotated[str, Field(pattern=f"^{NAME}$")]
     """Who will use it: the author of the changes that are made with it."""
 
-    role: Literal["viewer", "worker", "operator", "admin"]
+    role: RoleName
     """What it may do."""
 
     expires_at: Annotated[str, Field(max_length=64, json_schema_extra={"format": "date-time"})] | (

@@ -1,7 +1,8 @@
 """
 Strict reading of requests: JSON without doubt about its meaning, and no unknown parameters.
 
-`StrictRoute` is the route class of every router. FastAPI goes on validating the body against the
+`StrictRoute` is the route class of every router. It lets in who may come in, and reads nothing of
+the others' requests. FastAPI goes on validating the body against the
 route's model; what it gets has been read here.
 """
 
@@ -22,6 +23,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rheostat.errors import FieldError, Invalid, Malformed, UnsupportedMediaType
+from rheostat.server.api.access import admit, role_needed
+from rheostat.server.tokens import Role
 
 DEEPEST = 64
 """Levels of nesting that a body may have; a definition itself may have 16."""
@@ -118,11 +121,17 @@ class JsonRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """A route that reads JSON strictly and refuses query parameters that it does not have."""
+    """A route for a role, which reads JSON strictly and refuses unknown query parameters."""
+
+    @property
+    def role(self) -> Role | None:
+        """Return the role that callers need, None if whoever asks is let in."""
+        return role_needed(self.endpoint)
 
     def get_route_handler(self) -> Handler:
         """Return FastAPI's handler behind the checks."""
         inner = super().get_route_handler()
+        role = self.role
         repeatable = {
             field.alias: _is_list(field.field_info.annotation)
             for field in get_flat_params(self.dependant)
@@ -130,6 +139,7 @@ class StrictRoute(APIRoute):
         }
 
         async def handle(request: Request) -> Response:
+            await admit(request, role)
             check_query(request, repeatable)
             if self.body_field is None:
                 return await inner(request)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 
 from rheostat.schedules.fields import MAX_STEP
+from rheostat.server.api.access import caller_of
 from rheostat.server.api.body import StrictRoute
 from rheostat.server.library import NAME, Library
 from rheostat.server.settings import Settings
@@ -22,6 +23,22 @@ async def _library(request: Request) -> Any:
     return request.app.state.library
 
 
+async def _author(
+    request: Request,
+    sent: Annotated[
+        str | None,
+        Header(
+            alias="Rheostat-Author",
+            min_length=1,
+            max_length=200,
+            description="Who makes the change, for the record; a token's own name goes before.",
+            examples=["ann"],
+        ),
+    ] = None,
+) -> str | None:
+    return caller_of(request).name or sent
+
+
 SettingsDep = Annotated[Settings, Depends(_settings)]
 LibraryDep = Annotated[Library, Depends(_library)]
 
@@ -29,16 +46,7 @@ ScheduleName = Annotated[
     str, Path(pattern=f"^{NAME}$", description="Name of the schedule.", examples=["pretrain"])
 ]
 Step = Annotated[int, Path(ge=0, le=MAX_STEP, description="Step, from 0.")]
-Author = Annotated[
-    str | None,
-    Header(
-        alias="Rheostat-Author",
-        min_length=1,
-        max_length=200,
-        description="Who makes the change, for the record.",
-        examples=["ann"],
-    ),
-]
+Author = Annotated[str | None, Depends(_author)]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Most items in one answer.")]
 Cursor = Annotated[
     str | None, Query(max_length=1024, description="`next` of the answer before; opaque.")

@@ -21,6 +21,7 @@ from rheostat.errors import (
 from rheostat.schedules import evaluate
 from rheostat.schedules.fields import MAX_STEP
 from rheostat.server.api import examples
+from rheostat.server.api.access import needs
 from rheostat.server.api.definitions import (
     PLACES,
     DefinitionBody,
@@ -34,6 +35,7 @@ from rheostat.server.api.formats import Format, check_size, offers
 from rheostat.server.api.look import Look
 from rheostat.server.api.problems import refuses
 from rheostat.server.api.render import QUICK, Curves, answer
+from rheostat.server.tokens import Role
 
 FORMS = "one of stop (with start and stride), steps and step"
 
@@ -97,6 +99,7 @@ class Evaluation(DefinitionBody):
         step={"definition": {"kind": "constant", "value": 0.1}, "step": 500},
     ),
 )
+@needs(Role.VIEWER)
 async def evaluate_definition(
     asked: Evaluation,
     chosen: Annotated[Format, offers(*Format)],

@@ -18,6 +18,7 @@ from rheostat.errors import (
 )
 from rheostat.schedules.fields import MAX_STEP
 from rheostat.server.api import examples
+from rheostat.server.api.access import needs
 from rheostat.server.api.deps import Cursor, SettingsDep, router
 from rheostat.server.api.formats import Format, check_size, offers
 from rheostat.server.api.look import Look, Mark
@@ -27,6 +28,7 @@ from rheostat.server.api.render import Curves, answer
 from rheostat.server.api.run_deps import Generation, Run, Start, Stop, StoreDep
 from rheostat.server.api.runs import NO_STORE, document
 from rheostat.server.store.operations import explain, plan, served
+from rheostat.server.tokens import Role
 
 history = router("history")
 
@@ -59,6 +61,7 @@ REASON = {
         **refuses(UnknownRun, NotAcceptable, TooLarge, Invalid, Unavailable),
     },
 )
+@needs(Role.VIEWER)
 async def read_plan(
     request: Request,
     run: Run,
@@ -91,6 +94,7 @@ async def read_plan(
         **refuses(UnknownRun, Invalid, Unavailable),
     },
 )
+@needs(Role.VIEWER)
 async def read_explanation(
     run: Run,
     store: StoreDep,
@@ -117,6 +121,7 @@ async def read_explanation(
         **refuses(UnknownRun, UnknownGeneration, Invalid, Unavailable),
     },
 )
+@needs(Role.VIEWER)
 async def read_ledger(
     run: Run,
     store: StoreDep,

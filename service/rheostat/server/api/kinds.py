@@ -8,9 +8,11 @@ from rheostat.errors import UnknownKind
 from rheostat.schedules import KINDS
 from rheostat.schedules.catalogue import described
 from rheostat.server.api import examples
+from rheostat.server.api.access import needs
 from rheostat.server.api.deps import router
 from rheostat.server.api.problems import refuses
 from rheostat.server.api.render import write_json
+from rheostat.server.tokens import Role
 
 kinds = router("definitions")
 
@@ -21,6 +23,7 @@ kinds = router("definitions")
     response_class=Response,
     responses={200: examples.document({"items": [{"kind": "constant"}], "next": None})},
 )
+@needs(Role.VIEWER)
 async def list_kinds() -> Response:
     """Return every kind with its formula, its fields with their bounds, and an example."""
     items = [described(kind) for kind in KINDS]
@@ -33,6 +36,7 @@ async def list_kinds() -> Response:
     response_class=Response,
     responses={200: examples.document({"kind": "constant"}), **refuses(UnknownKind)},
 )
+@needs(Role.VIEWER)
 async def get_kind(kind: str) -> Response:
     """Return a kind with its formula, its fields with their bounds, and an example."""
     if kind not in KINDS:

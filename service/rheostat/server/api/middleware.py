@@ -1,9 +1,9 @@
 """
 What surrounds every request, as plain ASGI: cheap, and usable around any application.
 
-From the outside in: `Observer` (request id, failures, figures, log), `Doorkeeper` (who may ask
-from where), `BodyLimit`. A route of its own outside FastAPI goes inside all three; it names its
-template by setting ``scope["route"]`` to something that has a ``path``.
+From the outside in: `Observer` (request id, failures, figures, log), `RateLimit`, `Doorkeeper` (who
+may ask from where), `BodyLimit`. A route of its own outside FastAPI goes inside all of them; it
+names its template by setting ``scope["route"]`` to something that has a ``path``.
 """
 
 from __future__ import annotations
@@ -12,18 +12,16 @@ import logging
 import os
 import re
 import time
-from collections.abc import Collection
-from urllib.parse import urlsplit
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rheostat.errors import Forbidden, Malformed, TooLarge
+from rheostat.errors import Malformed, TooLarge
 from rheostat.server.api import problems
+from rheostat.server.api.browsers import protections
 from rheostat.server.api.metrics import Metrics
 
 SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 CLIENT_GONE = 499
 
 access = logging.getLogger("rheostat.access")
@@ -64,7 +62,7 @@ class Observer:
                 message["headers"] = [
                     *message["headers"],
                     (b"x-request-id", request_id),
-                    (b"x-content-type-options", b"nosniff"),
+                    *protections(scope["path"], message["headers"]),
                 ]
             await send(message)
 
@@ -105,44 +103,6 @@ def _target(scope: Scope) -> str:
     path: bytes = scope.get("raw_path") or b""
     query: bytes = scope["query_string"]
     return (path + b"?" + query if query else path).decode("latin-1")
-
-
-class Doorkeeper:
-    """
-    Refuses a foreign ``Host`` and requests that another site's page sends.
-
-    Both are how a page in an operator's browser reaches a service that only this machine, or only
-    this network, can reach. With ``hosts`` None every name is allowed.
-    """
-
-    def __init__(self, app: ASGIApp, hosts: Collection[str] | None) -> None:
-        self.app = app
-        self.hosts = None if hosts is None else LOOPBACK | frozenset(hosts)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or raise `Forbidden`."""
-        if scope["type"] == "http":
-            headers = dict(scope["headers"])
-            host = headers.get(b"host", b"").decode("latin-1").lower()
-            if self.hosts is not None and _name(host) not in self.hosts:
-                raise Forbidden(f"this service does not answer for the host {host[:100]!r}")
-            if _cross_site(headers, host, scope["method"]):
-                raise Forbidden("another site's page may not use this service")
-        await self.app(scope, receive, send)
-
-
-def _name(host: str) -> str:
-    name, colon, port = host.rpartition(":")
-    return name if colon and port.isdigit() else host
-
-
-def _cross_site(headers: dict[bytes, bytes], host: str, method: str) -> bool:
-    site = headers.get(b"sec-fetch-site")
-    if site is not None:
-        followed_link = method == "GET" and headers.get(b"sec-fetch-mode") == b"navigate"
-        return site == b"cross-site" and not followed_link
-    origin = headers.get(b"origin")
-    return origin is not None and urlsplit(origin.decode("latin-1")).netloc.lower() != host
 
 
 class BodyLimit:

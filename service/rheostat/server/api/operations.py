@@ -9,8 +9,10 @@ from starlette.responses import JSONResponse, Response
 from rheostat import __version__
 from rheostat.errors import Unavailable
 from rheostat.server.api import examples
+from rheostat.server.api.access import needs
 from rheostat.server.api.deps import router
 from rheostat.server.api.problems import refuses
+from rheostat.server.tokens import Role
 
 operations = router("operations")
 
@@ -21,6 +23,7 @@ operations = router("operations")
     response_class=JSONResponse,
     responses={200: examples.document({"status": "alive"})},
 )
+@needs(None)
 async def livez() -> Response:
     """Answer 200 as long as the process handles requests at all."""
     return JSONResponse({"status": "alive"}, headers={"Cache-Control": "no-store"})
@@ -32,6 +35,7 @@ async def livez() -> Response:
     response_class=JSONResponse,
     responses={200: examples.document({"status": "ready"}), **refuses(Unavailable)},
 )
+@needs(None)
 async def readyz(request: Request) -> Response:
     """Answer 200 if the database answers."""
     if not await request.app.state.store.ping():
@@ -45,6 +49,7 @@ async def readyz(request: Request) -> Response:
     response_class=Response,
     responses={200: {"description": "The figures.", "content": {"text/plain": {}}}},
 )
+@needs(Role.VIEWER)
 async def metrics(request: Request) -> Response:
     """Return the figures of all workers in Prometheus's text format."""
     return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE_LATEST)
@@ -56,6 +61,7 @@ async def metrics(request: Request) -> Response:
     response_class=JSONResponse,
     responses={200: examples.document({"service": "Rheostat", "version": __version__})},
 )
+@needs(None)
 async def index(request: Request) -> Response:
     """Name the service, its version and its documents."""
     links = {"openapi": "/openapi.json", "kinds": "/v1/kinds", "runs": "/v1/runs"}

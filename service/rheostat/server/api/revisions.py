@@ -28,6 +28,7 @@ from rheostat.errors import (
 )
 from rheostat.schedules.fields import MAX_STEP
 from rheostat.server.api import examples
+from rheostat.server.api.access import needs
 from rheostat.server.api.deps import Cursor, Limit, Wire, router
 from rheostat.server.api.pages import cursor_of, number_of
 from rheostat.server.api.problems import refuses
@@ -36,6 +37,7 @@ from rheostat.server.api.runs import document
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.idempotency import once
 from rheostat.server.store.operations import revise, rewind, show
+from rheostat.server.tokens import Role
 
 revisions = router("revisions")
 
@@ -120,6 +122,7 @@ class Change(Wire):
         },
     ),
 )
+@needs(Role.OPERATOR)
 async def revise_run(
     run: Run,
     change: Change,
@@ -187,6 +190,7 @@ class Return(Wire):
         halved={"to": 30_500, "changes": {"lr": {"edit": "scale", "factor": 0.5}}},
     ),
 )
+@needs(Role.OPERATOR)
 async def rewind_run(
     run: Run, wanted: Return, store: StoreDep, note: NoteDep, key: KeyDep
 ) -> Response:
@@ -204,6 +208,7 @@ async def rewind_run(
         **refuses(UnknownRun, Invalid, Unavailable),
     },
 )
+@needs(Role.VIEWER)
 async def list_revisions(
     run: Run, store: StoreDep, limit: Limit = 100, cursor: Cursor = None
 ) -> Response:
@@ -221,6 +226,7 @@ async def list_revisions(
         **refuses(UnknownRun, UnknownRevision, Invalid, Unavailable),
     },
 )
+@needs(Role.VIEWER)
 async def read_revision(run: Run, number: Number, store: StoreDep) -> Response:
     """Return one revision."""
     return document(await store.read(show.revision, run, number))
@@ -236,6 +242,7 @@ async def read_revision(run: Run, number: Number, store: StoreDep) -> Response:
         **refuses(Invalid, IdempotencyMismatch, Unavailable),
     },
 )
+@needs(Role.OPERATOR)
 async def cancel_revision(
     run: Run,
     number: Number,

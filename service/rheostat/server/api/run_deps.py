@@ -19,7 +19,7 @@ async def _store(request: Request) -> Any:
     return request.app.state.store
 
 
-async def _note(author: Author = None) -> Note:
+async def _note(author: Author) -> Note:
     return Note(author)
 
 

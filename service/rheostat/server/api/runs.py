@@ -28,6 +28,7 @@ from rheostat.errors import (
 )
 from rheostat.schedules.fields import MAX_STEP
 from rheostat.server.api import examples
+from rheostat.server.api.access import needs
 from rheostat.server.api.deps import Cursor, Limit, Wire, router
 from rheostat.server.api.pages import cursor_of, place_of
 from rheostat.server.api.problems import refuses
@@ -37,6 +38,7 @@ from rheostat.server.runs.revision import Note
 from rheostat.server.runs.spec import RunSpec
 from rheostat.server.store.idempotency import once
 from rheostat.server.store.operations import close, create, fork, join, show
+from rheostat.server.tokens import Role
 
 runs = router("runs")
 
@@ -93,6 +95,7 @@ def document(content: Any, status: int = 200, **headers: str) -> Response:
         },
     ),
 )
+@needs(Role.OPERATOR)
 async def create_run(body: CreationData, store: StoreDep, note: NoteDep, key: KeyDep) -> Response:
     """
     Create a run of a new name; its id is unguessable, and never used again.
@@ -116,6 +119,7 @@ async def create_run(body: CreationData, store: StoreDep, note: NoteDep, key: Ke
     },
     openapi_extra=examples.body(cosine={**BODY, "name": "gpt-7b"}),
 )
+@needs(Role.WORKER)
 async def ensure_run(name: Run, body: SpecData, store: StoreDep, note: NoteDep) -> Response:
     """
     Create a run, or answer that it exists: every requeue of a job can send its body again.
@@ -139,6 +143,7 @@ async def ensure_run(name: Run, body: SpecData, store: StoreDep, note: NoteDep) 
         **refuses(Invalid, Unavailable),
     },
 )
+@needs(Role.VIEWER)
 async def list_runs(
     store: StoreDep,
     label: Annotated[
@@ -168,6 +173,7 @@ def _label(text: str) -> tuple[str, str]:
     response_class=Response,
     responses={200: examples.document(RUN), **refuses(UnknownRun, Invalid, Unavailable)},
 )
+@needs(Role.VIEWER)
 async def read_run(run: Run, store: StoreDep) -> Response:
     """Return a run's state: what is in force where it is settled to, and what is pending."""
     return document(await store.read(show.show, run))
@@ -180,6 +186,7 @@ async def read_run(run: Run, store: StoreDep) -> Response:
     response_class=Response,
     responses=refuses(UnknownRun, HasForks, Invalid, Unavailable),
 )
+@needs(Role.OPERATOR)
 async def delete_run(run: Run, store: StoreDep) -> Response:
     """Remove a run with its history and its ledger. Workers that have its id get a 404."""
     await store.write(close.delete, run)
@@ -207,6 +214,7 @@ class End(Wire):
     },
     openapi_extra=examples.body(now={}, later={"end": 120_000}),
 )
+@needs(Role.OPERATOR)
 async def finish_run(run: Run, end: End, store: StoreDep, note: NoteDep, key: KeyDep) -> Response:
     """Close a run: reads from its end on are refused, and say where it ended."""
     why = Note(note.author, end.message)
@@ -250,6 +258,7 @@ class Checkpoint(Wire):
         fresh={}, resuming={"id": RUN["id"], "generation": 1, "step": 3000}
     ),
 )
+@needs(Role.WORKER)
 async def join_run(run: Run, checkpoint: Checkpoint, store: StoreDep) -> Response:
     """Tell a worker the run's id, generation, grid and parameters; refuse a stale checkpoint."""
     return document(await store.read(join.join, run, checkpoint.complete()))

@@ -22,6 +22,7 @@ from rheostat.errors import (
 from rheostat.schedules import evaluate
 from rheostat.schedules.fields import MAX_STEP
 from rheostat.server.api import examples
+from rheostat.server.api.access import needs
 from rheostat.server.api.definitions import DefinitionBody, range_of, steps_of
 from rheostat.server.api.deps import (
     Author,
@@ -39,6 +40,7 @@ from rheostat.server.api.pages import cursor_of, place_of
 from rheostat.server.api.problems import refuses
 from rheostat.server.api.render import QUICK, Curves, answer, write_json
 from rheostat.server.library import Check, Entry, Schedule
+from rheostat.server.tokens import Role
 
 schedules = router("schedules")
 
@@ -79,12 +81,13 @@ EXAMPLE = {
     },
     openapi_extra=examples.body(cosine={"definition": EXAMPLE["definition"]}),
 )
+@needs(Role.OPERATOR)
 async def put_schedule(
     name: ScheduleName,
     new: DefinitionBody,
     library: LibraryDep,
     request: Request,
-    author: Author = None,
+    author: Author,
     if_match: IfMatch = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
@@ -104,6 +107,7 @@ async def put_schedule(
         **refuses(UnknownSchedule, Invalid, Unavailable),
     },
 )
+@needs(Role.VIEWER)
 async def get_schedule(
     name: ScheduleName, library: LibraryDep, version: Version = None
 ) -> Response:
@@ -120,6 +124,7 @@ async def get_schedule(
         **refuses(Invalid, Unavailable),
     },
 )
+@needs(Role.VIEWER)
 async def list_schedules(
     library: LibraryDep, limit: Limit = 100, cursor: Cursor = None
 ) -> Response:
@@ -138,6 +143,7 @@ async def list_schedules(
     response_class=Response,
     responses=refuses(UnknownSchedule, PreconditionFailed, Invalid, Unavailable),
 )
+@needs(Role.OPERATOR)
 async def delete_schedule(
     name: ScheduleName, library: LibraryDep, if_match: IfMatch = None
 ) -> Response:
@@ -157,6 +163,7 @@ async def delete_schedule(
         **refuses(UnknownSchedule, NotAcceptable, TooLarge, Invalid, Unavailable),
     },
 )
+@needs(Role.VIEWER)
 async def get_values(
     name: ScheduleName,
     library: LibraryDep,
@@ -207,6 +214,7 @@ async def get_values(
         **refuses(UnknownSchedule, Invalid, Unavailable),
     },
 )
+@needs(Role.VIEWER)
 async def get_value(
     name: ScheduleName, step: Step, library: LibraryDep, version: Version = None
 ) -> Response:

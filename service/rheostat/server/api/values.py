@@ -21,6 +21,7 @@ from rheostat.errors import (
 )
 from rheostat.schedules.fields import MAX_STEP
 from rheostat.server.api import examples
+from rheostat.server.api.access import may_settle, needs
 from rheostat.server.api.answers import Answer, Answers, Question, settled, to_json
 from rheostat.server.api.deps import Step, router
 from rheostat.server.api.formats import Format, offers
@@ -30,6 +31,7 @@ from rheostat.server.api.runs import document
 from rheostat.server.runs.settling import Ask
 from rheostat.server.runs.spec import ID
 from rheostat.server.store.operations import values as operations
+from rheostat.server.tokens import Role
 
 values = router("values")
 
@@ -55,6 +57,7 @@ Count = Annotated[int, Query(ge=1, le=65_536, description="How many cells.")]
         **refuses(NotAcceptable, Invalid, Unavailable),
     },
 )
+@needs(Role.VIEWER)
 async def read_values(
     request: Request,
     run: Run,
@@ -69,12 +72,13 @@ async def read_values(
     ] = False,
 ) -> Response:
     """
-    Settle a block and return it, if the path has a run's id and the query a generation.
+    Settle a block and return it, if a worker asks by the run's id and with a generation.
 
-    The values of such an answer never change, so caches may keep it for ever. Any other read is
-    a preview: it settles nothing, and `final` says which of its values are settled.
+    The values of such an answer never change, so caches may keep it for ever. Any other read, a
+    viewer's among them, is a preview: it settles nothing, and `final` says which of its values
+    are settled.
     """
-    if generation is None or not re.match(ID, run):
+    if generation is None or not re.match(ID, run) or not may_settle(request):
         block = await store.read(operations.preview, run, Ask(0, start, count), generation)
         return document({**to_json(block), "final": block.final})
     question = Question(run, generation, start, count, chosen)
@@ -104,6 +108,7 @@ def _respond(request: Request, answer: Answer) -> Response:
         **refuses(UnknownRun, UnknownGeneration, Invalid, Unavailable),
     },
 )
+@needs(Role.VIEWER)
 async def read_value(
     run: Run, step: Step, store: StoreDep, generation: Generation = None
 ) -> Response:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import insert, select, update
 
 from rheostat.errors import NameTaken, UnknownToken
 from rheostat.server.store.records import Records, now
@@ -48,7 +48,7 @@ def page(records: Records, after: int, limit: int) -> tuple[Sequence[Token], int
     query = select(tokens.c.number, *FIELDS).where(tokens.c.number > after)
     rows = records.connection.execute(query.order_by(tokens.c.number).limit(limit + 1)).all()
     following = rows[limit - 1].number if len(rows) > limit else None
-    return [_token(row[1:]) for row in rows[:limit]], following
+    return [_token(*row[1:]) for row in rows[:limit]], following
 
 
 def find(records: Records, secret_hash: str) -> Token | None:
@@ -58,14 +58,14 @@ def find(records: Records, secret_hash: str) -> Token | None:
     # how long an index takes to find something must not be what decides
     if row is None or not hmac.compare_digest(row.hash, secret_hash):
         return None
-    return _token(row[1:])
+    return _token(*row[1:])
 
 
 def usable(records: Records) -> bool:
     """Say whether anybody has a token that can be used now."""
     query = select(*FIELDS).where(tokens.c.revoked_at.is_(None))
     moment = now()
-    return any(_token(row).flaw(moment) is None for row in records.connection.execute(query))
+    return any(_token(*row).flaw(moment) is None for row in records.connection.execute(query))
 
 
 def _held(records: Records, name: str) -> bool:
@@ -73,6 +73,5 @@ def _held(records: Records, name: str) -> bool:
     return records.connection.execute(query).first() is not None
 
 
-def _token(row: Row[Any] | Sequence[Any]) -> Token:
-    name, role, *times = row
-    return Token(name, Role(role), *times)
+def _token(name: str, role: str, *rest: Any) -> Token:
+    return Token(name, Role(role), *rest)

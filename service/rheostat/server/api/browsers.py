@@ -1,0 +1,94 @@
+"""
+What a browser may do here: show this service's own pages, and nothing on behalf of others'.
+
+A page in an operator's browser can reach what only this machine, or only this network, can reach.
+`Doorkeeper` refuses its requests; the headers of `protections` keep our pages from being misused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from rheostat.errors import Forbidden
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+OWN = frozenset({b"same-origin", b"none"})
+"""Values of ``Sec-Fetch-Site``: our own page asks, or a person at the address bar."""
+
+Header = tuple[bytes, bytes]
+
+NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
+PAGES = (b"text/html", b"image/svg+xml")
+POLICY = (
+    b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline';"
+    b" img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none';"
+    b" frame-ancestors 'none'"
+)
+DOCS_POLICY = (
+    b"default-src 'none'; script-src 'unsafe-inline' https://cdn.jsdelivr.net;"
+    b" style-src 'unsafe-inline' https://cdn.jsdelivr.net;"
+    b" img-src data: https://fastapi.tiangolo.com; connect-src 'self'; base-uri 'none';"
+    b" form-action 'none'; frame-ancestors 'none'"
+)
+"""Of Swagger's page, whose script comes from a public network of mirrors."""
+
+
+def protections(path: str, headers: Iterable[Header]) -> list[Header]:
+    """Return the headers that protect an answer with these headers in a browser."""
+    kind = next((value for key, value in headers if key == b"content-type"), b"")
+    if not kind.startswith(PAGES):
+        return [NOSNIFF]
+    return [
+        NOSNIFF,
+        (b"content-security-policy", DOCS_POLICY if path.startswith("/docs") else POLICY),
+        (b"cross-origin-opener-policy", b"same-origin"),
+        (b"cross-origin-resource-policy", b"same-origin"),
+        (b"referrer-policy", b"no-referrer"),
+        (b"x-frame-options", b"DENY"),
+    ]
+
+
+class Doorkeeper:
+    """
+    Refuses a foreign ``Host`` and requests that another site's page sends.
+
+    The first stops names that were rebound to this address. With ``hosts`` None every name is
+    allowed. No header ever lets another origin read an answer.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str] | None) -> None:
+        self.app = app
+        self.hosts = None if hosts is None else LOOPBACK | frozenset(hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or raise `Forbidden`."""
+        if scope["type"] == "http":
+            headers = dict(scope["headers"])
+            host = headers.get(b"host", b"").decode("latin-1").lower()
+            if self.hosts is not None and _name(host) not in self.hosts:
+                raise Forbidden(f"this service does not answer for the host {host[:100]!r}")
+            if _from_elsewhere(headers, host, scope["method"]):
+                raise Forbidden("another site's page may not use this service")
+        await self.app(scope, receive, send)
+
+
+def _name(host: str) -> str:
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdigit() else host
+
+
+def _from_elsewhere(headers: dict[bytes, bytes], host: str, method: str) -> bool:
+    # Browsers that send no Sec-Fetch-Site (old ones, or http to another machine) name the origin of
+    # what may change something. Other ports of this machine are other sites' pages, too.
+    site = headers.get(b"sec-fetch-site")
+    if site is not None:
+        return site not in OWN and not _follows_link(headers, method)
+    origin = headers.get(b"origin")
+    return origin is not None and origin.decode("latin-1").lower().partition("://")[2] != host
+
+
+def _follows_link(headers: dict[bytes, bytes], method: str) -> bool:
+    shown = headers.get(b"sec-fetch-mode"), headers.get(b"sec-fetch-dest")
+    return method == "GET" and shown == (b"navigate", b"document")
