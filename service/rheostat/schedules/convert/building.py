@@ -170,17 +170,21 @@ def restarts(
     start: float, end: float, period: float, period_factor: float = 1.0, peak_factor: float = 1.0
 ) -> AnyDefinition:
     """Return cosine restarts; if they grow, as many as stay in float64's range."""
-    cycles = None
-    if peak_factor > 1 and start > 0:
-        cycles = max(1, floor(log(_LARGEST / start) / log(peak_factor)))
     return CosineRestarts(
         start=start,
         end=end,
         period=period,
         period_factor=period_factor,
         peak_factor=peak_factor,
-        cycles=cycles,
+        cycles=most_cycles(start, peak_factor),
     )
+
+
+def most_cycles(size: float, factor: float) -> int | None:
+    """Return how many cycles that grow stay in float64's range; None for no limit."""
+    if factor <= 1:
+        return None
+    return max(1, floor(log(_LARGEST / max(abs(size), 1e-9)) / log(factor)))
 
 
 def exponential(

@@ -1,0 +1,125 @@
+"""Ignite's schedulers by points, and those of engine states."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from rheostat.schedules.convert.building import exponential, sequence, since, through
+from rheostat.schedules.convert.case import Case, Steps
+from rheostat.schedules.convert.ignite.registry import library
+from rheostat.schedules.kinds.points import Multistep
+from rheostat.schedules.union import AnyDefinition
+
+Point = Annotated[
+    tuple[Steps, float], BeforeValidator(lambda x: tuple(x) if isinstance(x, list) else x)
+]
+Points = Annotated[list[Point], Field(min_length=1)]
+
+
+@library.scheduler("PiecewiseLinear", hyperparameters=None)
+def piecewise(
+    case: Case,
+    *,
+    milestones_values: Points,
+    param_name: str | None = None,
+    save_history: bool = False,
+    param_group_index: int | None = None,
+) -> AnyDefinition:
+    """
+    `piecewise`.
+
+    A repeated milestone is a jump.
+    """
+    for i, (before, after) in enumerate(pairwise(milestones_values)):
+        if after[0] < before[0]:
+            path = f"milestones_values[{i + 1}]"
+            bound = f"≥ {before[0]}"
+            raise case.wrong(path, "must not lie before the one before it", after[0], bound)
+    return _through(milestones_values)
+
+
+def _through(points: list[tuple[int, float]]) -> AnyDefinition:
+    """Return lines through points; where a place stands twice, a jump."""
+    for i, (before, after) in enumerate(pairwise(points)):
+        if 0 < before[0] == after[0]:
+            whole = [(float(place), value) for place, value in points[: i + 1]]
+            rest = since(after[0], _through(points[i + 1 :]))
+            return sequence((through(whole, "linear"), after[0]), then=rest)
+    return through([(float(place), value) for place, value in points], "linear")
+
+
+@library.scheduler("PiecewiseLinearStateScheduler", hyperparameters=None)
+def piecewise_state(
+    case: Case,
+    *,
+    milestones_values: Points,
+    param_name: str | None = None,
+    save_history: bool = False,
+    create_new: bool = False,
+) -> AnyDefinition:
+    """
+    `piecewise`, from its second step on.
+
+    The first event counts as 1.
+    """
+    return since(1, piecewise(case, milestones_values=milestones_values))
+
+
+@library.scheduler("ExpStateScheduler", hyperparameters=None)
+def exponential_state(
+    case: Case,
+    *,
+    initial_value: float,
+    gamma: float,
+    param_name: str | None = None,
+    save_history: bool = False,
+    create_new: bool = False,
+) -> AnyDefinition:
+    """
+    `exponential`, from its second step on.
+
+    The first event counts as 1.
+    """
+    return since(1, exponential(initial_value, gamma))
+
+
+@library.scheduler("StepStateScheduler", hyperparameters=None)
+def step_state(
+    case: Case,
+    *,
+    initial_value: float,
+    gamma: float,
+    step_size: Annotated[Steps, Field(gt=0)],
+    param_name: str | None = None,
+    save_history: bool = False,
+    create_new: bool = False,
+) -> AnyDefinition:
+    """
+    `step`, from its second step on.
+
+    The first event counts as 1.
+    """
+    return since(1, exponential(initial_value, gamma, step_size, staircase=True))
+
+
+@library.scheduler("MultiStepStateScheduler", hyperparameters=None)
+def multistep_state(
+    case: Case,
+    *,
+    initial_value: float,
+    gamma: float,
+    milestones: list[Annotated[Steps, Field(ge=0)]],
+    param_name: str | None = None,
+    save_history: bool = False,
+    create_new: bool = False,
+) -> AnyDefinition:
+    """
+    `multistep`, from its second step on.
+
+    The first event counts as 1.
+    """
+    curve = Multistep(start=initial_value, milestones=tuple(milestones), factor=gamma)
+    return since(1, curve)
