@@ -68,6 +68,7 @@ WRONG = {
     "a wrong step in the list": ({"steps": [1, 2, -3]}, "steps[2]"),
     "a stride of zero": ({"stop": 5, "stride": 0}, "stride"),
     "an unknown field": ({"step": 1, "stops": 2}, "stops"),
+    "an object for an unknown field's name": ({"step": 1, "kind": {"kind": []}}, "kind"),
     "a total of zero": ({"step": 1, "total": 0}, "total"),
 }
 

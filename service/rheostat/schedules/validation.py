@@ -62,7 +62,7 @@ def _path(loc: tuple[int | str, ...], data: Any) -> str:
     """Return the JSON path of a location, without the tags of the union."""
     path, here, arrived = "", data, True
     for step in loc:
-        if arrived and isinstance(here, dict) and step in {here.get("kind"), here.get("edit")}:
+        if arrived and isinstance(here, dict) and step in (here.get("kind"), here.get("edit")):
             arrived = False
             continue
         arrived = True
