@@ -149,12 +149,12 @@ class Definition(BaseModel):
         ``followed`` holds the values of the parameters that the definition follows, at the same
         steps.
         """
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             return self.at(np.maximum(t, 0), followed)
 
     def bounds(self, followed: Mapping[str, Bounds] | None = None) -> Bounds:
         """Return bounds of the values over all ``t ≥ 0``, by interval arithmetic."""
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             return self.between(0.0, inf, followed or {})
 
     def follows(self) -> frozenset[str]:

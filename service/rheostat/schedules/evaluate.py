@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, overload
+from typing import Any, Final, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +10,12 @@ from numpy.typing import NDArray
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.definition import Definition, Floats
 from rheostat.schedules.fields import MAX_STEP
+from rheostat.schedules.numeric.chunks import ChunkCache
 from rheostat.schedules.parse import parse
 from rheostat.schedules.shown import shown
+
+CACHE: Final = ChunkCache()
+"""The values that were computed last, by the content hash of their definition."""
 
 
 @overload
@@ -23,15 +27,21 @@ def evaluate(definition: Any, steps: int | range | NDArray[np.int64]) -> float |
     Return the values of a definition, or of the JSON of one, at steps from its origin.
 
     An integer gives a float; a ``range`` or a one-dimensional array of integers in any order
-    gives an array. Steps before 0 have the value at 0.
+    gives an array. Steps before 0 have the value at 0. The array of a range may be read-only:
+    it is a view of the cache.
 
     Raises:
         Invalid: if the definition or the steps are wrong.
 
     """
     parsed = definition if isinstance(definition, Definition) else parse(definition)
+    if type(steps) is int and 0 <= steps <= MAX_STEP:
+        return CACHE.value(parsed.content_hash, parsed.values, steps)
+    if isinstance(steps, range) and steps.step > 0 and 0 <= steps.start and steps.stop <= MAX_STEP:
+        hashed = parsed.content_hash
+        return CACHE.curve(hashed, parsed.values, steps.start, steps.stop, steps.step)
     if isinstance(steps, int):
-        return float(parsed.values(_places(np.array([_coordinate(steps)])))[0])
+        return parsed.values(_places(np.array([_coordinate(steps)]))).item()
     if isinstance(steps, range):
         return parsed.values(np.arange(steps.start, steps.stop, steps.step, dtype=np.int64))
     return parsed.values(_places(np.asarray(steps)))
@@ -51,7 +61,5 @@ def _places(steps: NDArray[Any]) -> NDArray[np.int64]:
 
 def _wrong_steps(steps: Any) -> Invalid:
     bound = f"integers up to {MAX_STEP}"
-    return Invalid(
-        "The steps are refused.",
-        errors=[FieldError("steps", f"must be {bound}", shown(steps), bound)],
-    )
+    error = FieldError("steps", f"must be {bound}", shown(steps), bound)
+    return Invalid("The steps are refused.", errors=[error])

@@ -17,10 +17,13 @@ def rounded(
     """
     Return the multiple below, above or nearest to each value, ties to the even multiple.
 
-    The remainder is exact, so that a value just below a multiple is never taken for it.
+    The remainder is exact, so that a value just below a multiple is never taken for it. A value of
+    2^52 multiples or more is returned as it is: float64 has no finer steps there.
     """
-    remainder = np.fmod(values, multiple)
-    count = np.rint((values - remainder) / multiple)
+    fine = np.abs(values) < multiple * 2.0**52
+    inside = np.where(fine, values, 0.0)
+    remainder = np.fmod(inside, multiple)
+    count = np.rint((inside - remainder) / multiple)
     if rounding == "floor":
         count = count - (remainder < 0)
     elif rounding == "ceil":
@@ -29,7 +32,7 @@ def rounded(
         distance = 2 * np.abs(remainder)
         away = (distance > multiple) | ((distance == multiple) & (np.fmod(count, 2) != 0))
         count = count + np.where(away, np.sign(remainder), 0.0)
-    return count * multiple
+    return np.where(fine, count * multiple, values)
 
 
 def power_of_values(values: Floats, exponent: float) -> Floats:

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from rheostat.schedules.fields import Exponent, Fraction
+from rheostat.schedules.fields import Exponent
 from rheostat.schedules.numeric import ShapeName
 
 SHAPES: Final[dict[ShapeName, str]] = {
@@ -17,6 +17,7 @@ SHAPES: Final[dict[ShapeName, str]] = {
     "polynomial": "(1 − y)^power",
     "exponential": "(ratio^y − ratio)/(1 − ratio)",
     "rational": "(1 − y)/(1 − (1 − ratio) · y)",
+    "logarithmic": "ln(ratio + (1 − ratio) · y)/ln(ratio)",
 }
 """What each shape is as c(y), which falls from 1 to 0 while y runs from 0 to 1."""
 
@@ -25,5 +26,11 @@ ShapePower = Annotated[
     Exponent, Field(description="the exponent of the shapes power and polynomial")
 ]
 ShapeRatio = Annotated[
-    Fraction, Field(description="the ratio of the shapes exponential and rational")
+    float,
+    Field(
+        ge=1e-100,
+        lt=1,
+        json_schema_extra={"unit": "none"},
+        description="the ratio of the shapes exponential, rational and logarithmic",
+    ),
 ]

@@ -17,7 +17,16 @@ FORMULA = "the formula in 60 digits: tests/schedules/reference.py"
 LINE = {"kind": "linear", "start": 0.1, "end": 0.9, "steps": 7}
 WAVE = {"kind": "cosine", "start": 0.3, "end": 0.01, "steps": 90}
 FALL = {"kind": "exponential", "start": 0.1, "factor": 0.97}
-SHAPES = ("linear", "cosine", "1-sqrt", "power", "polynomial", "exponential", "rational")
+SHAPES = (
+    "linear",
+    "cosine",
+    "1-sqrt",
+    "power",
+    "polynomial",
+    "exponential",
+    "rational",
+    "logarithmic",
+)
 
 CASES: dict[str, list[tuple[Json, list[int]]]] = {
     "constant": [({"value": 0.1}, [0, 1, 10**15]), ({"value": -3}, [0, 5])],

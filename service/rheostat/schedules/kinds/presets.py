@@ -35,7 +35,7 @@ class Preset(Definition):
 
     @cached_property
     def _expanded(self) -> Definition:
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             return self.expansion()
 
     def check(self) -> None:
