@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rheostat import __version__
-from rheostat.cli import catalogue, changes, curves, demo, library, runs, serving
+from rheostat.cli import catalogue, changes, curves, demo, library, runs, serving, tokens
 
 CODES = """
 \b
@@ -38,6 +38,7 @@ app = _group(
 )
 run = _group("Make, look at and change live runs.")
 schedule = _group("The library of named, versioned definitions.")
+token = _group("Who may use a service, and in which role.")
 
 app.command()(serving.serve)
 app.command()(curves.evaluate)
@@ -45,6 +46,7 @@ app.command()(curves.plot)
 app.command()(catalogue.kinds)
 app.add_typer(run, name="run")
 app.add_typer(schedule, name="schedule")
+app.add_typer(token, name="token")
 app.command()(demo.demo)
 
 run.command()(runs.create)
@@ -66,6 +68,10 @@ schedule.command()(library.put)
 schedule.command()(library.delete)
 schedule.command()(library.plot)
 schedule.command()(library.values)
+
+token.command()(tokens.create)
+token.command("list")(tokens.list_tokens)
+token.command()(tokens.revoke)
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from rheostat.server.settings import Settings
 
 
 def serve(
@@ -35,12 +38,16 @@ def serve(
             metavar="N", envvar="RHEOSTAT_WORKERS", min=1, max=256, help="Processes that serve."
         ),
     ] = 1,
+    auth: Annotated[
+        bool,
+        typer.Option("--auth", envvar="RHEOSTAT_AUTH", help="Require tokens on loopback, too."),
+    ] = False,
     no_auth: Annotated[
         bool,
         typer.Option(
             "--no-auth",
             envvar="RHEOSTAT_NO_AUTH",
-            help="Serve everybody who can reach an address beyond this machine.",
+            help="Require none beyond it: serve everybody who can reach the address.",
         ),
     ] = False,
 ) -> None:
@@ -49,19 +56,26 @@ def serve(
 
     Prints one line when it is ready. All other settings are RHEOSTAT_… variables: docs/settings.md.
     """
-    from pydantic import ValidationError  # the server loads slowly
+    from rheostat.server.serve import serve as run  # the server loads slowly
 
-    from rheostat.server.serve import serve as run
+    run(
+        read_settings(
+            host=host, port=port, database=database, workers=workers, auth=auth, no_auth=no_auth
+        )
+    )
+
+
+def read_settings(**given: Any) -> Settings:
+    """Return the settings that are given here and, for the rest, in the environment."""
+    from pydantic import ValidationError
+
     from rheostat.server.settings import Settings
 
     try:
-        settings = Settings(
-            host=host, port=port, database=database, workers=workers, no_auth=no_auth
-        )
+        return Settings(**given)
     except ValidationError as error:
         wrong = (f"RHEOSTAT_{_path(item['loc'])}: {item['msg']}" for item in error.errors())
         raise typer.BadParameter("\n".join(wrong)) from None
-    run(settings)
 
 
 def _path(location: tuple[int | str, ...]) -> str:

@@ -98,6 +98,11 @@ class ServiceCalls(Generic[One, Many, Nothing]):
         """Return the operators' calls of a run, by name or id, without joining it."""
         return Control(self._ask, run)
 
+    @property
+    def tokens(self) -> Tokens[One, Many, Nothing]:
+        """Who may use the service, for admins."""
+        return Tokens(self._ask)
+
     def runs(self, *, label: str | None = None) -> Many:
         """Return all runs, or those with the label ``key=value``."""
         return self._ask.many(wire.get(wire.path("runs"), label=label))
@@ -187,6 +192,26 @@ class Schedules(Generic[One, Many, Nothing]):
         return self._ask.one(
             wire.get(wire.path("schedules", name, "values", step), version=version)
         )
+
+
+class Tokens(Generic[One, Many, Nothing]):
+    """Tokens: each has a name and a role, viewer, worker, operator or admin."""
+
+    def __init__(self, link: Asks[One, Many, Nothing]) -> None:
+        self._ask = link
+
+    def list(self) -> Many:
+        """Return the tokens without their secrets, those that were revoked among them."""
+        return self._ask.many(wire.get(wire.path("tokens")))
+
+    def create(self, name: str, role: str, *, expires_at: str | None = None) -> One:
+        """Make a token, and return it with its secret, ``token``, which nobody is told again."""
+        body = {"name": name, "role": role, "expires_at": expires_at}
+        return self._ask.one(wire.post(wire.path("tokens"), body))
+
+    def revoke(self, name: str) -> Nothing:
+        """Make a token useless: within seconds, every process of the service refuses it."""
+        return self._ask.nothing(wire.delete(wire.path("tokens", name)))
 
 
 class Control(Generic[One, Many, Nothing]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -19,7 +19,7 @@ class Settings:
     """The arguments of `Client` and `AsyncClient`; raises `Invalid` where one is out of bounds."""
 
     base_url: str
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     timeout: float = 10.0
     deadline: float = 600.0
     retries: int = 4
@@ -49,6 +49,7 @@ class Settings:
         headers: dict[str, str | bytes] = {"User-Agent": f"rheostat/{__version__}"}
         token = self.token or os.environ.get("RHEOSTAT_TOKEN")
         if token:
+            _check_token(token)
             headers["Authorization"] = f"Bearer {token}"
         if self.author:
             headers["Rheostat-Author"] = self.author.encode()
@@ -78,6 +79,13 @@ def _is_http(url: str) -> bool:
 def _check(field: str, value: Any, holds: bool, bound: str) -> None:  # noqa: FBT001
     if not holds:
         raise invalid(field, value, bound)
+
+
+def _check_token(token: str) -> None:
+    if not (token.isascii() and token.isprintable()):
+        bound = "printable ASCII characters on one line"
+        wrong = FieldError("token", f"must be {bound}", bound=bound)  # without the secret
+        raise Invalid(f"the token must be {bound}", errors=[wrong])
 
 
 def invalid(field: str, value: Any, bound: str) -> Invalid:

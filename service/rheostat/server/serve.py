@@ -26,13 +26,13 @@ from uvicorn import Config, Server
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from rheostat import __version__
-from rheostat.errors import Refused
+from rheostat.errors import Refused, RheostatError
 from rheostat.server.api.metrics import MULTIPROCESS
 from rheostat.server.app import create_app
+from rheostat.server.opening import open_store
 from rheostat.server.protocol import BoundedHttp
 from rheostat.server.settings import Settings
 from rheostat.server.store.operations import tokens
-from rheostat.server.store.store import Store
 
 FAILED, MISUSED = 1, 2
 """Exit codes: the address or the database is not to be had; the settings make no sense."""
@@ -102,21 +102,19 @@ def _bound(settings: Settings) -> Iterator[socket.socket]:
 
 def _open(settings: Settings) -> None:
     try:
-        store = Store(settings.database, settings.limits)
-        store.start()
+        store = open_store(settings)
         locked_out = settings.tokens_required and not asyncio.run(store.read(tokens.usable))
         store.close()
     except Refused as error:
         _give_up(MISUSED, str(error.errors[0].message if error.errors else error.detail))
-    except Exception as error:  # noqa: BLE001 - drivers have many classes, their message is clear
-        reason = str(error).strip().splitlines()[0]
-        _give_up(FAILED, f"cannot open the database {settings.safe_database}: {reason}")
+    except RheostatError as error:
+        _give_up(FAILED, str(error))
     if locked_out:
         _give_up(
             MISUSED,
-            f"nobody could use a server at {settings.host}, for its database has no token yet: make"
-            f" one with `rheostat token create NAME --role admin --database"
-            f" {settings.safe_database}`, or add --no-auth to serve everybody who can reach it",
+            f"a server at {settings.host} requires tokens, and its database has none yet: make one"
+            f" with `rheostat token create NAME --role admin --database {settings.safe_database}`,"
+            " or add --no-auth to serve everybody who can reach it",
         )
 
 

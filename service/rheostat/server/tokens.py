@@ -1,4 +1,4 @@
-"""Tokens and roles: who asks, and what they may do. A token's secret is shown once, never kept."""
+"""Tokens: who asks, and in which role. A token's secret is shown once, and never kept."""
 
 from __future__ import annotations
 
@@ -6,32 +6,18 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.server.library import NAME
+from rheostat.server.roles import Role
 
 PREFIX = "rheo_"
 """How every secret begins, so that scanners of repositories and logs know one."""
 
 FUTURE = "an ISO 8601 time with its offset from UTC, in the future"
-
-
-class Role(StrEnum):
-    """What a caller may do: all that the roles before may, and more."""
-
-    VIEWER = "viewer"
-    WORKER = "worker"
-    OPERATOR = "operator"
-    ADMIN = "admin"
-
-    def covers(self, needed: Role) -> bool:
-        """Whether this role may do what ``needed`` may."""
-        order = list(Role)
-        return order.index(self) >= order.index(needed)
 
 
 RoleName = Literal["viewer", "worker", "operator", "admin"]

@@ -24,7 +24,7 @@ from starlette.responses import Response
 
 from rheostat.errors import FieldError, Invalid, Malformed, UnsupportedMediaType
 from rheostat.server.api.access import admit, role_needed
-from rheostat.server.tokens import Role
+from rheostat.server.roles import Role
 
 DEEPEST = 64
 """Levels of nesting that a body may have; a definition itself may have 16."""

@@ -35,7 +35,7 @@ from rheostat.server.api.formats import Format, check_size, offers
 from rheostat.server.api.look import Look
 from rheostat.server.api.problems import refuses
 from rheostat.server.api.render import QUICK, Curves, answer
-from rheostat.server.tokens import Role
+from rheostat.server.roles import Role
 
 FORMS = "one of stop (with start and stride), steps and step"
 

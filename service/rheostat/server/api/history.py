@@ -27,8 +27,8 @@ from rheostat.server.api.problems import refuses
 from rheostat.server.api.render import Curves, answer
 from rheostat.server.api.run_deps import Generation, Run, Start, Stop, StoreDep
 from rheostat.server.api.runs import NO_STORE, document
+from rheostat.server.roles import Role
 from rheostat.server.store.operations import explain, plan, served
-from rheostat.server.tokens import Role
 
 history = router("history")
 

@@ -12,7 +12,7 @@ from rheostat.server.api import examples
 from rheostat.server.api.access import needs
 from rheostat.server.api.deps import router
 from rheostat.server.api.problems import refuses
-from rheostat.server.tokens import Role
+from rheostat.server.roles import Role
 
 operations = router("operations")
 

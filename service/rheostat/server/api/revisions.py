@@ -34,10 +34,10 @@ from rheostat.server.api.pages import cursor_of, number_of
 from rheostat.server.api.problems import refuses
 from rheostat.server.api.run_deps import KeyDep, NoteDep, Number, Run, StoreDep
 from rheostat.server.api.runs import document
+from rheostat.server.roles import Role
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.idempotency import once
 from rheostat.server.store.operations import revise, rewind, show
-from rheostat.server.tokens import Role
 
 revisions = router("revisions")
 

@@ -34,11 +34,11 @@ from rheostat.server.api.pages import cursor_of, place_of
 from rheostat.server.api.problems import refuses
 from rheostat.server.api.render import write_json
 from rheostat.server.api.run_deps import KeyDep, NoteDep, Run, StoreDep
+from rheostat.server.roles import Role
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.spec import RunSpec
 from rheostat.server.store.idempotency import once
 from rheostat.server.store.operations import close, create, fork, join, show
-from rheostat.server.tokens import Role
 
 runs = router("runs")
 

@@ -40,14 +40,16 @@ from rheostat.server.api.pages import cursor_of, place_of
 from rheostat.server.api.problems import refuses
 from rheostat.server.api.render import QUICK, Curves, answer, write_json
 from rheostat.server.library import Check, Entry, Schedule
-from rheostat.server.tokens import Role
+from rheostat.server.roles import Role
 
 schedules = router("schedules")
 
 UNENDING = 1_000
 """Steps that are shown of a curve that never ends, when nobody says how many."""
 
-Version = Annotated[int | None, Query(ge=1, description="Version; the newest by default.")]
+Version = Annotated[
+    int | None, Query(ge=1, le=2**31 - 1, description="Version; the newest by default.")
+]
 IfMatch = Annotated[
     str | None,
     Header(

@@ -26,8 +26,9 @@ from rheostat.server.api.problems import refuses
 from rheostat.server.api.run_deps import StoreDep
 from rheostat.server.api.runs import document
 from rheostat.server.library import NAME
+from rheostat.server.roles import Role
 from rheostat.server.store.operations import tokens as operations
-from rheostat.server.tokens import NewToken, Role, RoleName
+from rheostat.server.tokens import NewToken, RoleName
 
 tokens = router("tokens")
 

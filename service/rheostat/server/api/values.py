@@ -28,10 +28,10 @@ from rheostat.server.api.formats import Format, offers
 from rheostat.server.api.problems import refuses
 from rheostat.server.api.run_deps import Generation, Run, StoreDep
 from rheostat.server.api.runs import document
+from rheostat.server.roles import Role
 from rheostat.server.runs.settling import Ask
 from rheostat.server.runs.spec import ID
 from rheostat.server.store.operations import values as operations
-from rheostat.server.tokens import Role
 
 values = router("values")
 

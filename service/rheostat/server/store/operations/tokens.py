@@ -10,9 +10,10 @@ from typing import Any
 from sqlalchemy import insert, select, update
 
 from rheostat.errors import NameTaken, UnknownToken
+from rheostat.server.roles import Role
 from rheostat.server.store.records import Records, now
 from rheostat.server.store.tables import tokens
-from rheostat.server.tokens import NewToken, Role, Token, hash_of, new_secret
+from rheostat.server.tokens import NewToken, Token, hash_of, new_secret
 
 FIELDS = tuple(tokens.c[name] for name in Token.__dataclass_fields__)
 

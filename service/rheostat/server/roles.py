@@ -1,0 +1,19 @@
+"""Roles: what a caller may do."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a caller may do: all that the roles before may, and more."""
+
+    VIEWER = "viewer"
+    WORKER = "worker"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+    def covers(self, needed: Role) -> bool:
+        """Whether this role may do what ``needed`` may."""
+        order = list(Role)
+        return order.index(self) >= order.index(needed)
