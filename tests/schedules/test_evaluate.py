@@ -36,7 +36,19 @@ def test_far_steps_are_exact() -> None:
 
 @pytest.mark.parametrize(
     "steps",
-    [True, 2**53, -(2**53), 1.5, "3", None, np.array([0.5]), np.zeros((2, 2), dtype=np.int64)],
+    [
+        True,
+        2**53,
+        -(2**53),
+        2**70,
+        1.5,
+        "3",
+        None,
+        range(0, 2**53 + 1, 2**53),
+        np.array([0.5]),
+        np.array([1, 2**53]),
+        np.zeros((2, 2), dtype=np.int64),
+    ],
 )
 def test_wrong_steps(steps: Any) -> None:
     """P10: steps are integers up to 2^53 − 1, one-dimensional if there are many."""

@@ -37,29 +37,30 @@ def evaluate(definition: Any, steps: int | range | NDArray[np.int64]) -> float |
     parsed = definition if isinstance(definition, Definition) else parse(definition)
     if type(steps) is int and 0 <= steps <= MAX_STEP:
         return CACHE.value(parsed.content_hash, parsed.values, steps)
-    if isinstance(steps, range) and steps.step > 0 and 0 <= steps.start and steps.stop <= MAX_STEP:
-        hashed = parsed.content_hash
-        return CACHE.curve(hashed, parsed.values, steps.start, steps.stop, steps.step)
-    if isinstance(steps, int):
-        return parsed.values(_places(np.array([_coordinate(steps)]))).item()
     if isinstance(steps, range):
-        return parsed.values(np.arange(steps.start, steps.stop, steps.step, dtype=np.int64))
-    return parsed.values(_places(np.asarray(steps)))
+        return _of_range(parsed, steps)
+    if type(steps) is int:
+        return parsed.values(_checked(np.array([steps]))).item()
+    return parsed.values(_checked(np.asarray(steps)))
 
 
-def _coordinate(step: int) -> int:
-    if isinstance(step, bool) or not -MAX_STEP <= step <= MAX_STEP:
-        raise _wrong_steps(step)
-    return step
+def _of_range(definition: Definition, steps: range) -> Floats:
+    if steps and not -MAX_STEP <= min(steps[0], steps[-1]) <= max(steps[0], steps[-1]) <= MAX_STEP:
+        raise _wrong_steps(steps)
+    if steps.step > 0 and steps.start >= 0:
+        key = definition.content_hash
+        return CACHE.curve(key, definition.values, steps.start, steps.stop, steps.step)
+    return definition.values(np.arange(steps.start, steps.stop, steps.step, dtype=np.int64))
 
 
-def _places(steps: NDArray[Any]) -> NDArray[np.int64]:
-    if steps.ndim != 1 or steps.dtype.kind not in "iu":
+def _checked(steps: NDArray[Any]) -> NDArray[np.int64]:
+    whole = steps.ndim == 1 and steps.dtype.kind in "iu"
+    if not whole or (steps.size and not -MAX_STEP <= steps.min() <= steps.max() <= MAX_STEP):
         raise _wrong_steps(steps)
     return steps.astype(np.int64, copy=False)
 
 
 def _wrong_steps(steps: Any) -> Invalid:
-    bound = f"integers up to {MAX_STEP}"
+    bound = f"integers from {-MAX_STEP} to {MAX_STEP}"
     error = FieldError("steps", f"must be {bound}", shown(steps), bound)
     return Invalid("The steps are refused.", errors=[error])
