@@ -4,8 +4,24 @@ Rheostat for PyTorch: learning rate, weight decay, momentum and betas from a run
 >>> from rheostat import Client
 >>> from rheostat.torch import RheostatLR
 >>> scheduler = RheostatLR(optimizer, Client("http://rheostat:8000").run("gpt-7b"))
+
+`definition_of` reads a scheduler of PyTorch; it needs the extra ``local``.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from rheostat.torch.scheduler import RheostatLR
 
-__all__ = ["RheostatLR"]
+if TYPE_CHECKING:
+    from rheostat.torch.convert import definition_of
+
+__all__ = ["RheostatLR", "definition_of"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs NumPy and Pydantic when it is first asked for."""
+    if name == "definition_of":
+        return import_module("rheostat.torch.convert").definition_of
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)
