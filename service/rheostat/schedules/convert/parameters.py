@@ -61,6 +61,8 @@ def _unknown(case: Case, model: type[BaseModel], params: Mapping[str, Any]) -> l
 
 
 def _functions(case: Case, params: Mapping[str, Any]) -> list[FieldError]:
+    if _is_function(params):
+        return [FieldError(case.field, _WAY_OUT, shown(params), "no functions")]
     return [
         FieldError(f"{case.field}.{name}", _WAY_OUT, shown(value), "no functions")
         for name, value in params.items()
