@@ -48,7 +48,7 @@ from rheostat.torch import RheostatLR
 
 GOOD = 0.95
 SHORTEST = 400
-LOOKAHEAD, DEADLINE = 0.5, 60  # seconds; the defaults are for longer trainings
+LOOKAHEAD, DEADLINE = 0.5, 120  # seconds; the defaults are for longer trainings
 
 
 def train(rank: int, plan: Plan, progress: Any) -> None:
