@@ -23,7 +23,7 @@ def builder(
     *,
     learning_rate: Annotated[float, Field(gt=0)],
     lr_warmup_steps: Count = 0,
-    lr_warmup_style: Literal["linear", "constant"] = "linear",
+    lr_warmup_style: Literal["linear", "constant"] | None = "linear",
     lr_decay_style: Literal["linear", "cosine"] | None = None,
     lr_decay_steps: Count | None = None,
     lr_decay_starting_step: Count | None = None,
@@ -63,5 +63,5 @@ def builder(
         rise = Constant(value=0.0)
         if lr_warmup_steps > 0:
             rise = Linear(start=0.0, end=case.base, steps=lr_warmup_steps)
-    first = Piece(rise, until=lr_warmup_steps + 1)
+    first = Piece(rise, until=0 if lr_warmup_style is None else lr_warmup_steps + 1)
     return pieces(first, Piece(held, until=start), Piece(fall, origin=start))
