@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.fields import MAX_STEP
+from rheostat.schedules.limits import MAX_NODES
 from rheostat.schedules.shown import shown
 from rheostat.schedules.union import AnyDefinition
 
@@ -57,6 +58,21 @@ class Context(BaseModel):
     ] = None
 
 
+class Budget:
+    """How many schedulers may still be converted for one definition."""
+
+    def __init__(self) -> None:
+        self._left = MAX_NODES
+
+    def spend(self, field: str) -> None:
+        """Count one conversion; raise Invalid if there were too many."""
+        self._left -= 1
+        if self._left < 0:
+            bound = f"≤ {MAX_NODES} conversions"
+            message = "stand inside of too many others: each is converted several times"
+            raise refused(FieldError(field, message, None, bound))
+
+
 @dataclass(frozen=True)
 class Case:
     """A scheduler as its own library configures it, and the value that it starts from."""
@@ -68,6 +84,7 @@ class Case:
     context: Context
     convert: Callable[[Case, str, dict[str, Any]], AnyDefinition]
     """What converts a scheduler of the library in this name, with these parameters."""
+    budget: Budget
     field: str = "params"
     """The path of the parameters, for errors."""
 

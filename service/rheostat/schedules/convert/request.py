@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from math import isfinite
+from sys import float_info
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from rheostat.errors import FieldError
 from rheostat.schedules.convert import libraries
-from rheostat.schedules.convert.case import Case, Context, refused
+from rheostat.schedules.convert.case import Budget, Case, Context, refused
 from rheostat.schedules.convert.library import Library, Scheduler
 from rheostat.schedules.convert.parameters import checked, meant
+from rheostat.schedules.convert.size import check
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.parse import parse
 from rheostat.schedules.shown import shown
@@ -25,6 +26,7 @@ _RECORD: Final = frozenset(
     | {"result_dtype", "lr_dtype", "value_after_construct"}
 )
 """Fields of a record of a scheduler's values that say how it was made: they change nothing."""
+_LARGEST: Final = float_info.max
 
 
 def convert(
@@ -51,6 +53,7 @@ def convert(
 
     """
     surroundings = {key: value for key, value in context.items() if key not in _RECORD}
+    check(params)
     case = Case(
         library=library,
         name=name,
@@ -58,12 +61,14 @@ def convert(
         hyperparameter=hyperparameter,
         context=_context(surroundings),
         convert=_convert,
+        budget=Budget(),
     )
     return parse(_convert(case, name, dict(params)).to_json())
 
 
 def _convert(case: Case, name: str, params: dict[str, Any]) -> AnyDefinition:
     case = replace(case, name=name)
+    case.budget.spend(case.field)
     scheduler = _scheduler(case, _library(case))
     arguments = checked(case, scheduler, params)
     try:
@@ -117,7 +122,8 @@ def _name(case: Case) -> str:
 def _base(value: Any) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not -_LARGEST <= value <= _LARGEST:
         raise refused(FieldError("base_value", "must be a finite number", shown(value), "finite"))
     return float(value)
 

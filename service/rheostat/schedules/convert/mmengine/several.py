@@ -15,8 +15,8 @@ from rheostat.schedules.kinds.curves import Constant
 from rheostat.schedules.kinds.sequence import Sequence
 from rheostat.schedules.union import AnyDefinition
 
-_LONGEST = 100_000
-"""How many steps are tabulated at most."""
+_LONGEST = 300_000
+"""How many steps are tabulated at most, times the schedulers that take turns."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,9 @@ def _table(
     case: Case, active: list[Window], begin: int, end: int | None, value: float
 ) -> AnyDefinition:
     """Return the values of schedulers that take turns, step by step."""
-    if end is None or end - begin > _LONGEST:
-        message = f"overlap for more than {_LONGEST} steps with one that has eta_min"
+    longest = _LONGEST // len(active)
+    if end is None or end - begin > longest:
+        message = f"overlap for more than {longest} steps with one that has eta_min"
         raise case.wrong("schedulers", message, len(active), "eta_min 0, or an end")
     steps = np.arange(begin, end)
     shares = [_shares(window, steps) for window in active]

@@ -18,8 +18,8 @@ from rheostat.schedules.kinds.pointwise import Product
 from rheostat.schedules.kinds.sequence import Part, Sequence
 from rheostat.schedules.union import AnyDefinition
 
-LONGEST = 100_000
-"""How many steps are tabulated at most."""
+LONGEST = 300_000
+"""How many steps are tabulated at most, times the schedulers that take turns."""
 
 
 @dataclass(frozen=True)

@@ -99,11 +99,10 @@ def chained(case: Case, *, schedulers: Schedulers) -> AnyDefinition:
     for i, link in enumerate(links):
         if isinstance(link.curve, Cosine) and link.curve.end != 0 and len(links) > 1:
             others = links[:i] + links[i + 1 :]
-            if any(other.sets or not other.settled(LONGEST) for other in others):
-                bound = f"beside others that come to rest within {LONGEST} steps, eta_min 0"
-                raise case.wrong(
-                    f"schedulers[{i}].params.eta_min", "must be 0", link.curve.end, bound
-                )
+            longest = LONGEST // len(links)
+            if any(other.sets or not other.settled(longest) for other in others):
+                message = f"must be 0 unless all the others come to rest within {longest} steps"
+                raise case.wrong(f"schedulers[{i}].params.eta_min", message, link.curve.end, "0")
             return with_floor(link.curve, others, i)
     return product(_without_needless(links))
 
