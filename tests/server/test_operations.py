@@ -70,6 +70,23 @@ def test_requests_are_counted_by_template(tmp_path: Any) -> None:
         assert requests(client, "/livez", 405, "other") == 3
 
 
+def test_the_chunk_cache_is_counted(http: httpx.Client) -> None:
+    """A curve that is asked for again is found in the chunk cache, and the figures say so."""
+    definition = {"kind": "linear", "start": 0.123456, "end": 0, "steps": 77_777}
+    before = figures(http.get("/metrics").text)
+    for _ in range(2):
+        http.post(
+            "/v1/evaluate", json={"definition": definition, "stop": 60_000}
+        ).raise_for_status()
+    after = figures(http.get("/metrics").text)
+    hits, misses, size = (
+        f"rheostat_chunk_cache_{n}" for n in ("hits_total", "misses_total", "bytes")
+    )
+    assert after[misses] > before[misses]
+    assert after[hits] - before[hits] == after[misses] - before[misses]
+    assert after[size] - before[size] >= 8 * 60_000
+
+
 def test_two_applications_in_one_process(tmp_path: Any) -> None:
     """Applications share nothing: neither the database nor the figures."""
     names = ("one", "two")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,8 +11,10 @@ import anyio
 from fastapi import FastAPI
 
 from rheostat import __version__
+from rheostat.schedules.evaluate import CACHE
 from rheostat.server.api.access import Access
 from rheostat.server.api.browsers import Doorkeeper
+from rheostat.server.api.convert import conversion
 from rheostat.server.api.evaluate import evaluation
 from rheostat.server.api.history import history
 from rheostat.server.api.kinds import kinds
@@ -31,7 +34,18 @@ from rheostat.server.store.cache import BoundedCache
 from rheostat.server.store.schedules import StoredLibrary
 from rheostat.server.store.store import Store
 
-ROUTERS = (operations, evaluation, kinds, schedules, runs, values, history, revisions, tokens)
+ROUTERS = (
+    operations,
+    evaluation,
+    conversion,
+    kinds,
+    schedules,
+    runs,
+    values,
+    history,
+    revisions,
+    tokens,
+)
 
 CURVES_AT_ONCE = 4
 """Large curves and pictures that one process computes at a time; others wait."""
@@ -64,7 +78,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.settings = settings
-    app.state.metrics = Metrics()
+    app.state.metrics = Metrics(CACHE.figures)
     app.state.answers = BoundedCache(settings.answer_cache_bytes)
     anyone = not settings.loopback and not settings.allowed_hosts
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
@@ -84,8 +98,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.library = StoredLibrary(store)
     app.state.access = Access(store if app.state.settings.tokens_required else None)
     app.state.curve_limiter = anyio.CapacityLimiter(CURVES_AT_ONCE)
+    CACHE.resize(app.state.settings.chunk_cache_bytes)
     await anyio.to_thread.run_sync(store.start)
+    sampling = asyncio.create_task(app.state.metrics.keep_sampling())
     try:
         yield
     finally:
+        sampling.cancel()
         await anyio.to_thread.run_sync(store.close)

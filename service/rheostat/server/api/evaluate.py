@@ -76,7 +76,9 @@ class Evaluation(DefinitionBody):
             raise Invalid("The steps are refused.", errors=wrong)
         if ranged:
             return range_of(self.start, self.stop, self.stride)
-        return [self.step] if self.steps is None else self.steps
+        if self.steps is not None:
+            return self.steps
+        return range(self.step or 0, (self.step or 0) + 1)
 
 
 @evaluation.post(
@@ -118,7 +120,7 @@ async def evaluate_definition(
 
     def compute() -> Curves:
         steps = steps_of(places)
-        values = evaluate(definition, steps)
+        values = evaluate(definition, places if isinstance(places, range) else steps)
         document = {"values": values} if asked.step is None else {"value": float(values[0])}
         return Curves(steps, {"value": values}, document, Look(definition.kind))
 

@@ -7,29 +7,26 @@ the files in ``PROMETHEUS_MULTIPROC_DIR``, and any of them answers for all.
 
 from __future__ import annotations
 
+import asyncio
 import os
-from typing import NamedTuple
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+
+from rheostat.schedules.numeric.chunks import Figures
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-class CacheFigures(NamedTuple):
-    """What the chunk cache has done since the process started, and holds now."""
-
-    hits: int
-    misses: int
-    bytes: int
-
-
 class Metrics:
-    """The figures of one application."""
+    """The figures of one application; ``chunk_cache`` says how its cache does."""
 
-    def __init__(self) -> None:
+    def __init__(self, chunk_cache: Callable[[], Figures]) -> None:
+        self._chunk_cache = chunk_cache
+        self._sampled = Figures(0, 0, 0, 0, 0)
         self.registry = CollectorRegistry()
         self._requests = Histogram(
             "rheostat_request_seconds",
@@ -39,7 +36,6 @@ class Metrics:
             registry=self.registry,
         )
         self._children: dict[tuple[str, str, int], Histogram] = {}
-        self._cache = CacheFigures(0, 0, 0)
         self._hits = self._counter("hits", "Pieces of curves found in the chunk cache.")
         self._misses = self._counter("misses", "Pieces of curves that had to be computed.")
         self._bytes = Gauge(
@@ -63,15 +59,23 @@ class Metrics:
                 self._children[key] = child
         child.observe(seconds)
 
-    def sample(self, figures: CacheFigures) -> None:
+    def sample(self) -> None:
         """Take over the chunk cache's present figures."""
-        self._hits.inc(figures.hits - self._cache.hits)
-        self._misses.inc(figures.misses - self._cache.misses)
+        figures, before = self._chunk_cache(), self._sampled
+        self._hits.inc(figures.hits - before.hits)
+        self._misses.inc(figures.misses - before.misses)
         self._bytes.set(figures.bytes)
-        self._cache = figures
+        self._sampled = figures
+
+    async def keep_sampling(self) -> None:
+        """Sample each second for ever, for the other workers, which are asked for all figures."""
+        while True:
+            self.sample()
+            await asyncio.sleep(1)
 
     def text(self) -> bytes:
         """Return all figures, those of the other workers included, in Prometheus's text format."""
+        self.sample()
         if directory := os.environ.get(MULTIPROCESS):
             registry = CollectorRegistry()
             MultiProcessCollector(registry, directory)  # type: ignore[no-untyped-call]

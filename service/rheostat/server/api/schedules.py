@@ -197,8 +197,7 @@ async def get_values(
     check_size(chosen, len(places), settings)
 
     def compute() -> Curves:
-        steps = steps_of(places)
-        values = evaluate(schedule.definition, steps)
+        steps, values = steps_of(places), evaluate(schedule.definition, places)
         asked = {"start": places.start, "stop": places.stop, "stride": places.step}
         document = {"name": name, "version": schedule.entry.version, **asked, "values": values}
         look = Look(f"{name}, version {schedule.entry.version}")
