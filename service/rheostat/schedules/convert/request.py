@@ -129,6 +129,19 @@ def _base(value: Any) -> float | None:
 
 
 def _context(fields: dict[str, Any]) -> Context:
+    known = list(Context.model_fields)
+    unknown = [
+        FieldError(
+            name[:100],
+            f"is nothing that a library knows{meant(name, known)}",
+            shown(value),
+            f"one of {', '.join(known)}",
+        )
+        for name, value in fields.items()
+        if name not in known
+    ]
+    if unknown:
+        raise refused(*unknown)
     try:
         return Context.model_validate(fields)
     except ValidationError as error:

@@ -1,0 +1,95 @@
+"""`POST /v1/convert`: the schedulers of other libraries over the wire."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+COSINE = {
+    "library": "torch",
+    "name": "CosineAnnealingLR",
+    "params": {"T_max": 100},
+    "base_value": 0.1,
+}
+
+
+def test_a_scheduler_becomes_a_definition(http: httpx.Client) -> None:
+    """The answer is a definition, which `/v1/evaluate` takes and which has the library's values."""
+    definition = http.post("/v1/convert", json=COSINE).json()["definition"]
+    assert definition["kind"] == "cosine"
+    body = {"definition": definition, "steps": [0, 50, 100, 200]}
+    values = http.post("/v1/evaluate", json=body).json()["values"]
+    assert values == pytest.approx([0.1, 0.05, 0.0, 0.1], rel=1e-12, abs=1e-16)
+
+
+def test_packages_and_other_fields(http: httpx.Client) -> None:
+    """The package's name does too, and the momentum of a scheduler that cycles it."""
+    params = {"max_lr": 0.1, "total_steps": 101, "pct_start": 0.5}
+    body = {**COSINE, "library": "PyTorch", "name": "OneCycleLR", "params": params}
+    definition = http.post("/v1/convert", json={**body, "hyperparameter": "momentum"}).json()
+    assert (definition["definition"]["start"], definition["definition"]["peak"]) == (0.95, 0.85)
+
+
+def test_what_a_library_knows_beside_the_parameters(http: httpx.Client) -> None:
+    """Context goes beside the parameters, and a whole record of values can be sent as it is."""
+    record = {"id": "fvcore/linear", "version": "0.1.5", "steps": [0], "values": [1.0], "total": 40}
+    body = {
+        **record,
+        "library": "fvcore",
+        "name": "LinearParamScheduler",
+        "params": {"start_value": 1.0, "end_value": 0.0},
+    }
+    definition = http.post("/v1/convert", json=body).json()["definition"]
+    assert definition == {"kind": "linear", "start": 1.0, "end": 0.0, "steps": 40}
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "an unknown library": ({"library": "torhc"}, "library"),
+    "an unknown scheduler": ({"name": "CosineLR"}, "name"),
+    "an unknown parameter": ({"params": {"T_max": 5, "eta_mni": 0}}, "params.eta_mni"),
+    "a missing parameter": ({"params": {}}, "params.T_max"),
+    "a parameter of a wrong type": ({"params": {"T_max": "5"}}, "params.T_max"),
+    "a boolean for a number": ({"params": {"T_max": True}}, "params.T_max"),
+    "a parameter out of bounds": ({"params": {"T_max": 0}}, "params"),
+    "a huge parameter": ({"params": {"T_max": 2**63}}, "params.T_max"),
+    "no base value": ({"base_value": None}, "base_value"),
+    "a base value of a wrong type": ({"base_value": "0.1"}, "base_value"),
+    "another field": ({"hyperparameter": "momentum"}, "hyperparameter"),
+    "unknown context": ({"totl": 5}, "totl"),
+    "context of a wrong type": ({"total": 0}, "total"),
+    "parameters that are no object": ({"params": [5]}, "params"),
+    "a function": (
+        {"name": "LambdaLR", "params": {"lr_lambda": {"expr": "0.9**t"}}},
+        "params.lr_lambda",
+    ),
+    "a wrong scheduler inside": (
+        {
+            "name": "SequentialLR",
+            "params": {"schedulers": [{"name": "StepLR", "params": {}}], "milestones": []},
+        },
+        "params.schedulers[0].params.step_size",
+    ),
+    "a reaction to metrics": ({"name": "ReduceLROnPlateau", "params": {}}, "name"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_wrong_requests_are_refused(wrong: str, http: httpx.Client, problem: Any) -> None:
+    """P10: what cannot be converted is a 422 that names the field and its bound."""
+    change, field = WRONG[wrong]
+    document = problem(http.post("/v1/convert", json={**COSINE, **change}), "invalid")
+    (error,) = document["errors"]
+    assert error["field"] == field
+    assert error["message"]
+    assert error["bound"]
+
+
+def test_schedulers_inside_of_schedulers_have_an_end(http: httpx.Client, problem: Any) -> None:
+    """P10: nesting that would take work without bound is refused."""
+    spec: dict[str, Any] = {"name": "ExponentialLR", "params": {"gamma": 0.5}}
+    for _ in range(10):
+        spec = {"name": "ChainedScheduler", "params": {"schedulers": [spec, spec]}}
+    body = {"library": "torch", "base_value": 0.1, **spec}
+    problem(http.post("/v1/convert", json=body), "invalid")
