@@ -9,10 +9,19 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 
-from rheostat import AsyncClient, Client, hold, ramp, replace, scale
-from rheostat.errors import Finished, GuardViolated, NameTaken, NotPending, TooLate, UnknownRun
+from rheostat import AsyncClient, Client, Run, hold, ramp, replace, scale
+from rheostat.errors import (
+    Finished,
+    GuardViolated,
+    NameTaken,
+    NotPending,
+    StaleGeneration,
+    TooLate,
+    UnknownRun,
+)
 
 HALF = {"kind": "constant", "value": 0.5}
 LINE = {"kind": "linear", "start": 1.0, "end": 0.0, "steps": 1000}
@@ -139,6 +148,34 @@ def test_finished_and_deleted(real: Client, new_name: Callable[[], str]) -> None
     assert end.value.members["end"] == 50
     with pytest.raises(UnknownRun):
         real.run(run.name)
+
+
+def test_fenced_workers_stop_at_one_step(
+    real: Client, http: httpx.Client, new_name: Callable[[], str]
+) -> None:
+    """P6: who lags behind reads what others had settled, and stops where they stop."""
+    name = new_name()
+    ahead, behind = real.run(name, create=SPEC), real.run(name)
+    for run, steps in ((ahead, 25), (behind, 3)):
+        read = [run.value("lr", step) for step in range(steps)]
+        assert read[-1] == 1.0 - (steps - 1) / 1000
+    http.post(f"/v1/runs/{name}/rewind", json={"to": 2}).raise_for_status()
+
+    stops = [fenced_at(run) for run in (ahead, behind)]
+
+    assert stops[0] == stops[1] >= 25
+
+
+def fenced_at(run: Run) -> int:
+    """Read until a rewind to step 2 is in the way; return the step."""
+    for step in range(1000):
+        try:
+            run.value("lr", step)
+        except StaleGeneration as refusal:
+            assert refusal.members["rewound_to"] == 2
+            assert refusal.members["settled_until"] == step
+            return step
+    pytest.fail("nothing fenced the worker off")
 
 
 def test_run_is_created_once(real: Client, new_name: Callable[[], str]) -> None:

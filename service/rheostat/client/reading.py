@@ -26,11 +26,12 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from copy import copy
 
 from rheostat.client.blocks import LAST_STEP, NOTHING, Block, Order, around, floor_power
 from rheostat.client.joined import Joined
 from rheostat.client.pace import Pace
-from rheostat.errors import Finished
+from rheostat.errors import Finished, StaleGeneration
 
 
 class Reading:
@@ -55,6 +56,7 @@ class Reading:
         self.first = first
         self.window = NOTHING
         self._end = self._cells(joined.end)
+        self._refusal: Finished | StaleGeneration | None = None
         self._longest = floor_power(joined.max_block)
         self._pace = Pace(lookahead, clock)
         self._previous: Block | None = None
@@ -105,9 +107,9 @@ class Reading:
         return expected
 
     def order(self, cell: int) -> Order:
-        """Return what to ask for, so that the cell is in it; raise `Finished` if there is none."""
+        """Return what to ask for, so that the cell is in it; raise the refusal if there is none."""
         if self._end is not None and cell >= self._end:
-            raise self._finished()
+            raise copy(self._refusal) or self._finished()
         stop = self._end or LAST_STEP // self.joined.resolution + 1
         if cell < self.settled:
             return Order(*around(cell, self._longest, 0, min(stop, self.settled)))
@@ -128,12 +130,18 @@ class Reading:
                 self._fresh = order.size
         self.settled = max(self.settled, order.stop)
 
-    def refused(self, order: Order, refusal: Finished) -> None:
-        """Learn where the run ends; raise the refusal if it is no reason to ask for less."""
-        end = self._cells(refusal.members.get("end"))
+    def refused(self, order: Order, refusal: Finished | StaleGeneration) -> None:
+        """
+        Learn where the run, or the generation that a rewind has left, ends.
+
+        Up to there every worker may read, so that all of them stop at the same step. Raises the
+        refusal if it is no reason to ask for less.
+        """
+        field = "end" if isinstance(refusal, Finished) else "settled_until"
+        end = self._cells(refusal.members.get(field))
         if end is None or end >= order.stop:
             raise refusal
-        self._end = end
+        self._end, self._refusal = end, refusal
 
     @property
     def _stride(self) -> int:

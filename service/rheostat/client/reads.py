@@ -14,7 +14,7 @@ from rheostat.client.flow import Flow, exchange
 from rheostat.client.joined import Joined, joining
 from rheostat.client.reading import Reading
 from rheostat.client.settings import Settings, invalid
-from rheostat.errors import Finished
+from rheostat.errors import Finished, StaleGeneration
 
 
 class Reads:
@@ -116,13 +116,13 @@ class Reads:
         return time.monotonic() + self._settings.deadline
 
     def _fetching(self, cell: int, until: float) -> Flow[None]:
-        """Fetch the block of a cell; where the run ends within it, only learn that."""
+        """Fetch the block of a cell; where the run or generation ends in it, only learn that."""
         with self._lock:
             reading = self._reading
             order = reading.order(cell)
         try:
             block = yield from self._reading_of(order, until)
-        except Finished as refusal:
+        except (Finished, StaleGeneration) as refusal:
             with self._lock:
                 reading.refused(order, refusal)
             return

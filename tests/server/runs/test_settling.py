@@ -40,7 +40,7 @@ def test_an_old_generation_settles_nothing_new() -> None:
     """P6: a fenced worker is refused, and told where the rewind went."""
     with pytest.raises(StaleGeneration) as refusal:
         settled(Ask(1, 490, 2))
-    assert refusal.value.members == {"generation": 2, "rewound_to": 200}
+    assert refusal.value.members == {"generation": 2, "rewound_to": 200, "settled_until": 500}
 
 
 def test_a_read_may_reach_max_jump_past_the_settled_end_and_no_further() -> None:

@@ -122,6 +122,7 @@ def _raise_stale(lineage: Lineage, generation: int, current: int) -> None:
         f" the run is in generation {current}",
         generation=current,
         rewound_to=branch.start,
+        settled_until=lineage[generation].settled_until,
     )
 
 
