@@ -24,6 +24,7 @@ _FIRST, _LAST = 90, 182
 _HALF: Final = 0.7071067811865476
 _SERIES: Final = (-1 / 2, 1 / 3, -1 / 4, 1 / 5, -1 / 6, 1 / 7, -1 / 8)
 """ln(1 + x) = x + x² · Σ c_k x^k, for |x| < 0.006."""
+_SAFE: Final = 700.0
 _SPLIT: Final = 2.0**27 + 1
 
 
@@ -48,7 +49,10 @@ def geometric_between(t: Floats, start: Floats, end: Floats, steps: Floats) -> F
     high, low = two_sum(a, -b)
     low += a_low - b_low
     exponent, rest = _product(y, high)
-    values = start * _exp(exponent, rest + y * low + left * high)
+    # Where the exponential alone is out of range, it comes as a square.
+    part = np.where(np.abs(exponent) > _SAFE, 0.5, 1.0)
+    grown = _exp(exponent * part, (rest + y * low + left * high) * part)
+    values = start * grown * np.where(part == 1, 1.0, grown)
     values = np.clip(values, np.minimum(start, end), np.maximum(start, end))
     return np.where(t >= steps, end, np.where(t <= 0, start, values))
 
@@ -78,7 +82,7 @@ def _exp(high: Floats, low: Floats) -> Floats:
     values = np.where(
         high > 0, growing.many(np.maximum(high, 0)), shrinking.many(np.maximum(-high, 0))
     )
-    return np.where(np.isinf(values), values, values + values * low)
+    return values + np.where(np.isinf(values), 0.0, values) * low
 
 
 def _product(a: Floats, b: Floats) -> _Pair:

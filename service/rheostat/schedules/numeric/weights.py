@@ -10,18 +10,20 @@ import numpy as np
 from rheostat.schedules.numeric import build
 from rheostat.schedules.numeric.arrays import Curve, Floats
 from rheostat.schedules.numeric.build import Shape
-from rheostat.schedules.numeric.curves import Places
+from rheostat.schedules.numeric.curves import Places, shaped
 
 _UNIT: Final = 4096
 """Steps of the curves from 0 to 1 that give the weights, read at places between steps."""
 
 
-def weight(shape: Shape, n: Places, d: float | Places) -> tuple[Floats, Floats]:
+def weight(shape: Shape, n: Places, d: int | Places) -> tuple[Floats, Floats]:
     """
     Return the pair (w, 1 − w) of a shape at y = n/d, each accurate, however near to 0 it is.
 
-    ``n`` holds places from 0 on; ``d`` is a length above 0, or one for each of them.
+    ``n`` holds places from 0 on; ``d`` is a length above 0, or an array of one for each of them.
     """
+    if not isinstance(d, np.ndarray):
+        return shaped(n, 1.0, 0.0, d, shape), shaped(n, 0.0, 1.0, d, shape)
     y, left = np.minimum(n / d, 1.0) * _UNIT, np.maximum((d - n) / d, 0.0) * _UNIT
     early = y <= left
     place = np.where(early, y, left)
