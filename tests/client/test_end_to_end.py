@@ -163,19 +163,16 @@ def test_fenced_workers_stop_at_one_step(
 
     stops = [fence(run) for run in (ahead, behind)]
 
-    assert stops[0] == stops[1]
-    step, members = stops[0]
-    assert members["settled_until"] == step >= 25
-    assert members["rewound_to"] == 2
+    assert stops[0] == stops[1] >= (25, 25, 2)
 
 
-def fence(run: Run) -> tuple[int, dict[str, Any]]:
-    """Read until a rewind is in the way; return the step, and what the refusal says."""
+def fence(run: Run) -> tuple[int, int, int]:
+    """Read until a rewind is in the way; return the step, and what the refusal says of it."""
     for step in range(1000):
         try:
             run.value("lr", step)
         except StaleGeneration as refusal:
-            return step, refusal.members
+            return step, refusal.members["settled_until"], refusal.members["rewound_to"]
     pytest.fail("nothing fenced the worker off")
 
 
