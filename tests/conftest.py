@@ -7,10 +7,11 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 import pytest
@@ -127,6 +128,50 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
             return running
 
         yield start
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A server that requires tokens, and the secret of a token of each role, named as it."""
+
+    url: str
+    database: str
+    secrets: Mapping[str, str]
+
+    def client(self, secret: str | None) -> httpx.Client:
+        """Return an HTTP client with this token."""
+        headers = {} if secret is None else {"Authorization": f"Bearer {secret}"}
+        return httpx.Client(base_url=self.url, timeout=60, headers=headers)
+
+    def ask(self, role: str | None, method: str, path: str, **request: Any) -> httpx.Response:
+        """Send one request with the token of a role, or with none."""
+        with self.client(None if role is None else self.secrets[role]) as http:
+            return http.request(method, path, **request)
+
+
+@contextmanager
+def open_tokens(database: str) -> Iterator[Any]:
+    """Open a database's tokens, as `rheostat token` does."""
+    from rheostat.server.opening import open_store
+    from rheostat.server.settings import Settings
+    from rheostat.server.store.tokens import StoredTokens
+
+    store = open_store(Settings(database=database))
+    yield StoredTokens(store, "tests")
+    store.close()
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    """One server that requires tokens, for all tests that leave its own tokens as they are."""
+    folder = tmp_path_factory.mktemp("server")
+    database = f"sqlite:///{folder / 'rheostat.db'}"
+    with open_tokens(database) as tokens:
+        roles = ("viewer", "worker", "operator", "admin")
+        secrets = {role: tokens.create(role, role)["token"] for role in roles}
+    running = RunningServer(folder, {"auth": "true"})
+    yield Guarded(running.url, database, secrets)
+    running.close()
 
 
 Names = Callable[[], str]
