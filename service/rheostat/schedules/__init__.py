@@ -6,10 +6,10 @@ Definitions of schedules, and their values.
 [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
 """
 
-from rheostat.schedules.convert import convert
+from rheostat.schedules.convert import convert, convert_config
 from rheostat.schedules.definition import Bounds, Definition
 from rheostat.schedules.evaluate import evaluate
 from rheostat.schedules.parse import parse
 from rheostat.schedules.union import KINDS
 
-__all__ = ["KINDS", "Bounds", "Definition", "convert", "evaluate", "parse"]
+__all__ = ["KINDS", "Bounds", "Definition", "convert", "convert_config", "evaluate", "parse"]

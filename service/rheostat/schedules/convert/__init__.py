@@ -30,6 +30,7 @@ what it becomes, then in what it differs::
   reported for the converter. Prefer the preset that a person would write to a pile of parts.
 """
 
+from rheostat.schedules.convert.configs import convert_config
 from rheostat.schedules.convert.request import convert
 
-__all__ = ["convert"]
+__all__ = ["convert", "convert_config"]

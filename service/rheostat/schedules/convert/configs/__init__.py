@@ -1,0 +1,57 @@
+"""
+From whole configuration files of other libraries to the definitions of their parameters.
+
+>>> from rheostat.schedules import convert_config
+>>> flags = "--lr 6e-5 --lr-decay-style cosine --lr-warmup-samples 100 --train-samples 2000"
+>>> convert_config("megatron", flags)["lr"].to_json()["kind"]
+'warmup'
+
+``deepspeed`` is the JSON file that `deepspeed.initialize` takes, ``transformers`` the fields of
+`TrainingArguments`, ``megatron`` the command line. What says nothing about a schedule is ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from rheostat.errors import FieldError
+from rheostat.schedules.convert import libraries
+from rheostat.schedules.convert.case import refused
+from rheostat.schedules.convert.configs import deepspeed, megatron, transformers
+from rheostat.schedules.convert.configs.reading import Clock, clock
+from rheostat.schedules.definition import Definition
+from rheostat.schedules.shown import shown
+
+_FORMATS: Final[dict[str, Callable[[Any, Clock], dict[str, Definition]]]] = {
+    "deepspeed": deepspeed.definitions,
+    "megatron": megatron.definitions,
+    "transformers": transformers.definitions,
+}
+
+
+def convert_config(
+    library: str,
+    config: Mapping[str, Any] | str | list[str],
+    *,
+    total: int | None = None,
+    steps_per_epoch: int | None = None,
+) -> dict[str, Definition]:
+    """
+    Return the definitions that a library's configuration file describes, by parameter.
+
+    ``config`` is the file's content as JSON; Megatron's command line may also be a string or a
+    list. ``total`` is the length of the training in steps and ``steps_per_epoch`` that of an
+    epoch, for configurations that leave them to the trainer.
+
+    Raises:
+        Invalid: if the library has no such format, or a field is missing, wrong or refused.
+
+    """
+    found = libraries.find(library)
+    definitions = None if found is None else _FORMATS.get(found.name)
+    if definitions is None:
+        bound = f"one of {', '.join(_FORMATS)}"
+        message = f"is no library whose configuration files can be converted: {bound}"
+        raise refused(FieldError("library", message, shown(library), bound))
+    return definitions(config, clock(total, steps_per_epoch))
