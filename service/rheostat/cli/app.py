@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rheostat import __version__
-from rheostat.cli import catalogue, changes, curves, demo, library, runs, serving, tokens
+from rheostat.cli import catalogue, changes, convert, curves, demo, library, runs, serving, tokens
 
 CODES = """
 \b
@@ -44,6 +44,7 @@ app.command()(serving.serve)
 app.command()(curves.evaluate)
 app.command()(curves.plot)
 app.command()(catalogue.kinds)
+app.command()(convert.convert)
 app.add_typer(run, name="run")
 app.add_typer(schedule, name="schedule")
 app.add_typer(token, name="token")

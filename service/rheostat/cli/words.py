@@ -101,6 +101,11 @@ def labels(words: Iterable[str]) -> dict[str, str]:
     return {key: value for key, _, value in pairs}
 
 
+def value(text: str) -> Any:
+    """Read one value: JSON, a list as 1,2,3, a file, standard input, or text."""
+    return _value(text)
+
+
 def steps(written: str | int) -> int:
     """Read a number of steps, also written 1e6 or 4.3T."""
     text = str(written)

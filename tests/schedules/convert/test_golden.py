@@ -110,7 +110,7 @@ def _outcome(case: Case) -> str:
     return "function" if _holds_a_function(case["params"]) else "converted"
 
 
-def _with(outcome: str) -> Any:
+def _with(outcome: str) -> pytest.MarkDecorator:
     cases = [case for case in CASES if _outcome(case) == outcome]
     return pytest.mark.parametrize("case", cases, ids=[case["id"] for case in cases])
 
@@ -136,7 +136,7 @@ def _errors(case: Case, exception: Case) -> NDArray[np.float64]:
     peak = np.abs(expected).max(initial=0.0)
     places = steps * exception.get("stride", 1)
     off = np.abs(evaluate(_convert(case), places) - expected)
-    excess = np.maximum(off - (rtol * np.abs(expected) + atol * peak), 0.0)
+    excess: NDArray[np.float64] = np.maximum(off - (rtol * np.abs(expected) + atol * peak), 0.0)
     if "from" in exception or "to" in exception:
         excess[(steps >= exception.get("from", 0)) & (steps < exception.get("to", inf))] = 0.0
     return excess
@@ -185,5 +185,5 @@ def test_an_exception_has_a_reason_and_is_needed(name: str) -> None:
 def test_no_record_is_left_out() -> None:
     """Every record of every library is here once."""
     counts = Counter(case["file"] for case in CASES)
-    assert counts == {name: COUNTS[name] for name in counts}
+    assert counts == COUNTS
     assert len({case["id"] for case in CASES}) == len(CASES)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from rheostat.errors import FieldError
+from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.convert import libraries
 from rheostat.schedules.convert.case import Budget, Case, Context, refused
 from rheostat.schedules.convert.library import Library, Scheduler
@@ -88,11 +88,15 @@ def _inside(case: Case, kind: str, error: FieldError) -> FieldError:
 def _library(case: Case) -> Library:
     library = libraries.find(case.library)
     if library is None:
-        known = list(libraries.NAMES)
-        message = f"is not a library that can be converted{meant(case.library, known)}"
-        bound = f"one of {', '.join(known)}"
-        raise refused(FieldError("library", message, shown(case.library), bound))
+        raise unknown_library(case.library)
     return library
+
+
+def unknown_library(name: str) -> Invalid:
+    """Return the error about a library that is not known, to be raised."""
+    known = list(libraries.NAMES)
+    message = f"is not a library that can be converted{meant(name, known)}"
+    return refused(FieldError("library", message, shown(name), f"one of {', '.join(known)}"))
 
 
 def _scheduler(case: Case, library: Library) -> Scheduler:

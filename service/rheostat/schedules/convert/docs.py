@@ -1,0 +1,81 @@
+"""
+The manual of the converters, made from their tables.
+
+``python -m rheostat.schedules.convert.docs docs`` writes ``docs/converters.md``; a test fails when
+it is out of date.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from inspect import cleandoc
+from pathlib import Path
+
+from rheostat.schedules.convert.libraries import NAMES
+from rheostat.schedules.convert.library import Library
+
+HEAD = """\
+# Converters
+
+A scheduler as its own library configures it becomes a definition that gives the same values: in
+Python, over HTTP and on the command line.
+
+```python
+from rheostat.schedules import convert, evaluate
+
+definition = convert("torch", "CosineAnnealingLR", {"T_max": 100}, 0.1)
+evaluate(definition, range(101))
+```
+
+```
+POST /v1/convert  {"library": "torch", "name": "CosineAnnealingLR", "params": {"T_max": 100},
+                   "base_value": 0.1}
+rheostat convert torch CosineAnnealingLR T_max=100 --base 0.1
+```
+
+`params` is what the scheduler's constructor is given, by name, with the library's own defaults;
+schedulers inside of others are `{"name", "params"}`. `base_value` is the value that the optimizer
+starts from. `hyperparameter` is `lr` unless it is said. What else a library knows goes beside
+them: `total` (fvcore, Detectron2, fastai), `group` where parameters differ between groups, and so
+on. `rheostat.torch.definition_of(scheduler)` reads a live scheduler of PyTorch.
+
+A step is the number of completed steps, 0 first, as the library itself counts them. Values are the
+mathematical ones: where a library computes in float32, its own differ in the eighth digit. What
+resumes a training, as `last_epoch`, changes nothing: a definition counts from the beginning. An
+unknown parameter, and whatever the library itself refuses, is refused with the reason; so is what
+has no definition: a function (tabulate it: kind `table`), and what reacts to a metric.
+"""
+
+
+def manual() -> str:
+    """Return the manual, as Markdown."""
+    return "\n".join([HEAD, *(_chapter(module, others) for module, others in NAMES.items())])
+
+
+def _chapter(module: str, others: tuple[str, ...]) -> str:
+    loaded = import_module(f"rheostat.schedules.convert.{module}")
+    title, _, about = cleandoc(loaded.__doc__ or "").replace("``", "`").partition(": ")
+    names = ", ".join(f"`{name}`" for name in (module, *others))
+    lines = [f"## {title}", "", " ".join(about.split()), "", f"Library: {names}.", ""]
+    return "\n".join([*lines, *_table(loaded.library)]) + "\n"
+
+
+def _table(library: Library) -> Iterator[str]:
+    yield "| scheduler | becomes | notes |"
+    yield "|---|---|---|"
+    for item in library.schedulers:
+        names = ", ".join(f"`{name}`" for name in item.names)
+        yield f"| {names} | {_cell(item.becomes)} | {_cell(item.notes)} |"
+    if library.reactive:
+        names = ", ".join(f"`{name}`" for name in library.reactive)
+        yield f"| {names} | Refused: it reacts to a metric. | |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("``", "`").replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    (Path(sys.argv[1]) / "converters.md").write_text(manual())

@@ -1,0 +1,62 @@
+"""`rheostat convert`: other libraries' schedulers as definitions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def test_a_scheduler_becomes_a_definition(rheostat: Any, tmp_path: Path) -> None:
+    """Parameters are words, whose lists have commas; the answer can be read again as it stands."""
+    line = "convert torch MultiStepLR milestones=30,60 gamma=0.5 --base 0.1"
+    ran = rheostat(line)
+    assert ran.code == 0
+    expected = {"kind": "multistep", "start": 0.1, "milestones": [30, 60], "factor": 0.5}
+    assert rheostat(line + " --json").json == expected
+    (tmp_path / "lr.json").write_text(ran.out)
+    assert float(rheostat(f"evaluate @{tmp_path}/lr.json --step 45").out) == pytest.approx(0.05, rel=1e-15)
+
+
+def test_parameters_from_json(rheostat: Any, tmp_path: Path) -> None:
+    """Parameters are read from a file too, and words go on from it."""
+    file = tmp_path / "params.json"
+    file.write_text('{"start_value": 1.0, "end_value": 0.5}')
+    line = f"convert fvcore LinearParamScheduler @{file} end_value=0 --total 40 --json"
+    assert rheostat(line).json == {"kind": "linear", "start": 1.0, "end": 0.0, "steps": 40}
+
+
+def test_what_a_library_knows_beside_the_parameters(rheostat: Any) -> None:
+    """A group, or any other context, is said by its name."""
+    line = "convert torch SWALR swa_lr=0.1,0.2 anneal_epochs=0 --base 1 --json --context group="
+    assert rheostat(line + "1").json == {"kind": "constant", "value": 0.2}
+
+
+def test_what_can_be_converted_is_listed(rheostat: Any) -> None:
+    """Without a name the schedulers of a library are listed, without a library the libraries."""
+    assert {"library": "torch", "names": ["pytorch"]} in rheostat("convert --json").json
+    listed = rheostat("convert pytorch").out
+    assert "CosineAnnealingLR" in listed
+    assert "`cosine`, periodic" in listed
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("convert torch CosineAnnealingLR t_max=5 --base 1", "did you mean T_max?"),
+        ("convert torch CosineAnnealing T_max=5 --base 1", "did you mean CosineAnnealingLR?"),
+        ("convert torhc", "did you mean torch?"),
+        ("convert torch StepLR step_size=3", "base_value"),
+    ],
+)
+def test_what_cannot_be_converted_is_refused(line: str, said: str, rheostat: Any) -> None:
+    """A refusal names the field, and what was probably meant."""
+    ran = rheostat(line)
+    assert ran.code == 1
+    assert said in ran.err
+
+
+def test_words_that_are_no_parameters(rheostat: Any) -> None:
+    """A word without a value is a mistake of the command line."""
+    assert rheostat("convert torch StepLR step_size").code == 2
