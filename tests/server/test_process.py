@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.conftest import open_tokens
 
 PROGRAM = "from rheostat.server import serve, settings; serve.serve(settings.Settings())"
 LINE = {"kind": "linear", "start": 1.0, "end": 0.0, "steps": 8}
@@ -70,14 +71,60 @@ def test_the_line_names_address_and_database(start_server: Any) -> None:
     assert httpx.get(f"{running.url}/readyz").status_code == 200
 
 
-def test_other_machines_need_an_explicit_word(tmp_path: Path, start_server: Any) -> None:
-    """A server that other machines can reach refuses to start without tokens, unless told."""
-    code, said = refused(tmp_path, host="0.0.0.0")  # noqa: S104 - it must not listen there
-    assert code == 2
-    assert "--no-auth" in said
-    running = start_server(host="0.0.0.0", no_auth="true")  # noqa: S104 - as above
-    url = running.url.replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - as above
-    assert httpx.get(f"{url}/livez", headers={"host": "gpu-box"}).status_code == 200
+ALL = "0.0.0.0"  # noqa: S104 - every address of this machine
+
+
+@pytest.mark.parametrize("settings", [{"host": ALL}, {"auth": "true"}], ids=["beyond", "asked for"])
+def test_nobody_is_locked_out_by_mistake(tmp_path: Path, settings: Any) -> None:
+    """A server that would require tokens, and has none, refuses to start and says what to do."""
+    for _ in range(2):
+        code, said = refused(tmp_path, **settings)
+        assert code == 2
+        assert f"rheostat token create NAME --role admin --database sqlite:///{tmp_path}" in said
+        assert "--no-auth" in said
+        with open_tokens(
+            f"sqlite:///{tmp_path / 'x.db'}"
+        ) as tokens:  # one that was revoked is none
+            tokens.create("ann", "admin")
+            tokens.revoke("ann")
+
+
+def test_other_machines_need_a_token_or_an_explicit_word(tmp_path: Path, start_server: Any) -> None:
+    """A server that other machines can reach requires tokens, unless told `--no-auth`."""
+    database = f"sqlite:///{tmp_path / 'x.db'}"
+    with open_tokens(database) as tokens:
+        secret = tokens.create("ann", "viewer")["token"]
+    closed = start_server(host=ALL, database=database)
+    opened = start_server(host=ALL, no_auth="true")
+    for running, headers, status in (
+        (closed, {}, 401),
+        (closed, {"authorization": f"Bearer {secret}"}, 200),
+        (opened, {}, 200),
+    ):
+        url = running.url.replace(ALL, "127.0.0.1")
+        answer = httpx.get(f"{url}/v1/runs", headers={"host": "gpu-box", **headers})
+        assert answer.status_code == status
+
+
+def test_two_workers_refuse_a_revoked_token(tmp_path: Path, start_server: Any) -> None:
+    """Every process asks the database again after some seconds."""
+    database = f"sqlite:///{tmp_path / 'x.db'}"
+    with open_tokens(database) as tokens:
+        secret = tokens.create("ann", "viewer")["token"]
+        running = start_server(workers=2, auth="true", database=database)
+        assert {status(running, secret) for _ in range(8)} == {200}
+        tokens.revoke("ann")
+        refusals = 0
+        while refusals < 12:  # each request is a connection of its own, to either worker
+            refusals = refusals + 1 if status(running, secret) == 401 else 0
+            time.sleep(0.1)
+
+
+def status(running: Any, secret: str) -> int:
+    """Return the status of a request with a token."""
+    with running.client() as http:
+        answer = http.get("/v1/runs", headers={"authorization": f"Bearer {secret}"})
+        return int(answer.status_code)
 
 
 def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
