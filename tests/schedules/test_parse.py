@@ -146,10 +146,10 @@ WRONG: list[tuple[Any, str, Any, str]] = [
     ({"kind": "noise", "of": LINE, "seed": 1.0, "amplitude": 0.1}, ".seed", 1.0, "an integer"),
     ({"kind": "noise", "of": LINE, "seed": 1, "amplitude": 1.5}, ".amplitude", 1.5, "≤ 1"),
     (
-        {"kind": "repeat", "of": LINE, "every": 9, "period_factor": 1.0001},
+        {"kind": "repeat", "of": LINE, "every": 9, "period_factor": 1.04},
         ".period_factor",
-        1.0001,
-        "≥ 1.001",
+        1.04,
+        "≥ 1.05",
     ),
     ({"kind": "repeat", "of": LINE, "every": 9, "peak_factor": 2}, ".peak_factor", 2.0, "finite"),
     ({"kind": "repeat", "of": FOLLOW, "every": 9}, ".of", "follow", "product, sum"),

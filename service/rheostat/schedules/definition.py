@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -167,9 +166,8 @@ class Definition(BaseModel):
 
     @cached_property
     def canonical(self) -> bytes:
-        """The canonical JSON as bytes, with sorted keys and no spaces."""
-        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return text.encode()
+        """The canonical JSON as bytes: no spaces, fields in the order of the manual."""
+        return self.model_dump_json(by_alias=True).encode()
 
     @cached_property
     def content_hash(self) -> str:

@@ -9,7 +9,7 @@ differ between machines.
 from __future__ import annotations
 
 from decimal import Decimal, localcontext
-from functools import cache
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -96,7 +96,7 @@ def quantile(q: Floats) -> Floats:
     return np.where(np.abs(q) <= 0.425, centre, np.copysign(outside, q))
 
 
-@cache
+@lru_cache(1024)
 def half_mass(x: float) -> float:
     """Return Φ(x) − ½ for x ≥ 0, correctly rounded: the series in 80 digits."""
     if x > 9:

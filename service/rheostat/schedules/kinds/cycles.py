@@ -171,7 +171,7 @@ class CosineRestarts(Preset):
     end: Annotated[Value, Field(description="the value at the end of each cycle")]
     period: Annotated[Duration, Field(description="how long the first cycle takes")]
     period_factor: Annotated[
-        Growth, Field(description="how much longer each cycle is: 1, or at least 1.001")
+        Growth, Field(description="how much longer each cycle is: 1, or at least 1.05")
     ] = 1.0
     peak_factor: Annotated[
         Factor, Field(description="what the start is multiplied by in each cycle")

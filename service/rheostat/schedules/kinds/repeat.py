@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from functools import cached_property
+from functools import lru_cache
 from math import ceil, inf, nextafter
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
@@ -19,10 +19,10 @@ from rheostat.schedules.validation import wrong
 if TYPE_CHECKING:
     from rheostat.schedules.union import AnyDefinition
 
-_SLOWEST: Final = 1.001
+_SLOWEST: Final = 1.05
 """The least growth of periods: with less, too many cycles would fit on the axis."""
-_SCALE: Final = 2**100
-"""Cycles are laid out in integers of this fraction of a step, without rounding to speak of."""
+_BITS: Final = 100
+"""Cycles are laid out in integers of 2^−100 steps, without rounding to speak of."""
 
 
 class Repeat(Definition):
@@ -48,7 +48,7 @@ class Repeat(Definition):
     of: Annotated[AnyDefinition, Field(description="the definition of one cycle")]
     every: Annotated[Duration, Field(description="how long the first cycle takes")]
     period_factor: Annotated[
-        Growth, Field(description="how much longer each cycle is: 1, or at least 1.001")
+        Growth, Field(description="how much longer each cycle is: 1, or at least 1.05")
     ] = 1.0
     peak_factor: Annotated[Factor, Field(description="how much higher each cycle is")] = 1.0
     cycles: Annotated[
@@ -62,26 +62,11 @@ class Repeat(Definition):
             raise wrong("period_factor", "is too close to 1", self.period_factor, bound)
         return self
 
-    @cached_property
-    def _layout(self) -> tuple[Floats, Floats]:
-        """Where cycles start, and how many times as long as the first one they are."""
-        growth = Fraction(self.period_factor)
-        first = length = int(Fraction(self.every) * _SCALE)
-        start = 0
-        starts: list[float] = []
-        factors: list[float] = []
-        while start <= MAX_STEP * _SCALE and len(starts) < (self.cycles or inf):
-            starts.append(start / _SCALE)
-            factors.append(length / first)
-            start += length
-            length = length * growth.numerator // growth.denominator
-        return np.array([*starts, start / _SCALE]), np.array(factors)
-
     def _cycle(self, t: Places) -> tuple[Places, Places]:
         """Return the number of the cycle, and the place inside of it on the inner axis."""
         last = MAX_STEP if self.cycles is None else self.cycles - 1
         if self.period_factor != 1:
-            starts, factors = self._layout
+            starts, factors = _layout(self.every, self.period_factor, self.cycles or MAX_STEP)
             number = np.searchsorted(starts[:-1], t, side="right") - 1
             place = (t - starts[number]) / factors[number]
         else:
@@ -130,4 +115,22 @@ class Repeat(Definition):
             return None
         if self.period_factor == 1:
             return ceil(self.cycles * Fraction(self.every))
-        return ceil(float(self._layout[0][-1]))
+        return ceil(float(_layout(self.every, self.period_factor, self.cycles)[0][-1]))
+
+
+@lru_cache(256)
+def _layout(every: float, growth: float, cycles: int) -> tuple[Floats, Floats]:
+    """Return where cycles start, and the last ends, and how much longer than the first they are."""
+    up, down = growth.as_integer_ratio()
+    shift = down.bit_length() - 1
+    length = int(Fraction(every) * 2**_BITS)
+    start, end = 0, MAX_STEP << _BITS
+    starts: list[float] = []
+    lengths: list[float] = []
+    while start <= end and len(starts) < cycles:
+        starts.append(float(start))
+        lengths.append(float(length))
+        start += length
+        length = length * up >> shift
+    factors = np.array(lengths) / lengths[0]
+    return np.array([*starts, float(start)]) * 2.0**-_BITS, factors

@@ -107,12 +107,20 @@ class Sequence(Definition):
         """Return each part's values where it is in force; past the end the last one's end."""
         t = t if self._ends[-1] == inf else np.minimum(t, int(self._ends[-1]))
         index = np.searchsorted(self._starts, t, side="right") - 1
-        if t.size and (index == index.flat[0]).all():
-            return self._part_at(int(index.flat[0]), t, followed)
+        if (index[1:] >= index[:-1]).all():
+            return self._in_order(t, index, followed)
+        order = np.argsort(index, kind="stable")
         values = np.empty(t.shape)
-        for i in np.unique(index):
-            here = index == i
-            values[here] = self._part_at(i, t[here], followed)
+        values[order] = self._in_order(t[order], index[order], followed)
+        return values
+
+    def _in_order(self, t: Places, index: NDArray[np.intp], followed: Followed | None) -> Floats:
+        """Return the values at places whose parts' numbers never fall."""
+        edges = [0, *(np.flatnonzero(index[1:] != index[:-1]) + 1), len(t)]
+        values = np.empty(t.shape)
+        for low, high in pairwise(edges):
+            if low < high:
+                values[low:high] = self._part_at(index[low], t[low:high], followed)
         return values
 
     def _part_at(self, i: int, t: Places, followed: Followed | None) -> Floats:
