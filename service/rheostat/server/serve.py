@@ -40,6 +40,9 @@ FAILED, MISUSED = 1, 2
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
 
+SWITCH = 0.0005
+"""Seconds that a thread which computes a curve may keep the interpreter from the event loop."""
+
 KEEP_ALIVE, GRACE, HEALTH = 75, 10, 30
 """Seconds: an idle connection stays, open answers may take at a stop, a worker may be silent."""
 
@@ -146,6 +149,7 @@ def _config(settings: Settings) -> Config:
 
 
 def _application(settings: Settings, supervisor: int) -> FastAPI:
+    sys.setswitchinterval(SWITCH)
     if supervisor != os.getpid():
         threading.Thread(target=_stop_with, args=(supervisor,), daemon=True).start()
     return create_app(settings)

@@ -20,11 +20,12 @@ from rheostat.server.api.look import Look
 
 Floats = NDArray[np.float64]
 Steps = NDArray[np.int64]
+Part = bytes | memoryview
 
-SLICE = 8192
+SLICE = 2048
 """Numbers written at a time: other threads get their turn in between."""
 
-PIECE = 1024 * 1024
+PIECE = 256 * 1024
 """Bytes of a body that are sent at a time."""
 
 QUICK = 4096
@@ -48,18 +49,36 @@ class Curves:
         return sorted(self.columns)
 
 
-class PiecewiseResponse(Response):
-    """An answer that is sent in pieces, so that a large one does not fill the socket's buffer."""
+class PartsResponse(Response):
+    """An answer that is sent part by part, so that a large one is never copied as a whole."""
+
+    def __init__(self, parts: list[Part], headers: Mapping[str, str], media_type: str) -> None:
+        length = {"Content-Length": str(sum(map(len, parts)))}
+        super().__init__(None, headers={**headers, **length}, media_type=media_type)
+        self._parts = parts
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """Send the answer."""
         start = {"status": self.status_code, "headers": self.raw_headers}
         await send({"type": "http.response.start", **start})
-        body, end = memoryview(self.body), len(self.body)
-        for begin in range(0, max(end, 1), PIECE):
-            piece = bytes(body[begin : begin + PIECE])
-            more = begin + PIECE < end
-            await send({"type": "http.response.body", "body": piece, "more_body": more})
+        for piece in _pieces(self._parts):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _pieces(parts: list[Part]) -> Iterator[bytes]:
+    waiting: list[Part] = []
+    for part in parts:
+        if len(part) > PIECE:
+            yield b"".join(waiting)
+            yield from (bytes(part[begin : begin + PIECE]) for begin in range(0, len(part), PIECE))
+            waiting = []
+            continue
+        waiting.append(part)
+        if sum(map(len, waiting)) > PIECE:
+            yield b"".join(waiting)
+            waiting = []
+    yield b"".join(waiting)
 
 
 async def answer(
@@ -78,37 +97,52 @@ async def answer(
     """
     most_points = request.app.state.settings.max_picture_points
 
-    def work() -> tuple[bytes, list[str]]:
+    def work() -> tuple[list[Part], list[str]]:
         curves = compute()
         return write(chosen, curves, most_points), curves.names
 
     if quick and not chosen.picture:
-        body, names = work()
+        parts, names = work()
     else:
         limiter = request.app.state.curve_limiter
-        body, names = await anyio.to_thread.run_sync(work, limiter=limiter)
+        parts, names = await anyio.to_thread.run_sync(work, limiter=limiter)
     all_headers = {"Vary": "Accept", **(headers or {})}
     if chosen in {Format.F64, Format.NPY}:
         all_headers["Rheostat-Parameters"] = ",".join(names)
-    return PiecewiseResponse(body, headers=all_headers, media_type=chosen.media_type)
+    return PartsResponse(parts, all_headers, chosen.media_type)
 
 
-def write(chosen: Format, curves: Curves, most_points: int) -> bytes:
-    """Return curves as the bytes of a format."""
+def write(chosen: Format, curves: Curves, most_points: int) -> list[Part]:
+    """Return curves as a format, in the parts of which its bytes consist."""
     match chosen:
         case Format.JSON:
-            return write_json(curves.document)
+            return list(_json(curves.document))
         case Format.F64:
-            return _stacked(curves).tobytes()
+            return [_stacked(curves).data.cast("B")]
         case Format.NPY:
-            return write_npy(_stacked(curves))
+            return _npy(_stacked(curves))
         case Format.CSV:
-            return write_csv(curves)
+            return list(_csv(curves))
         case Format.PNG | Format.SVG:
             from rheostat.server.api.pictures import draw  # noqa: PLC0415 - loads matplotlib
 
             columns = {name: curves.columns[name] for name in curves.names}
-            return draw(chosen, curves.steps, columns, curves.look, most_points)
+            return [draw(chosen, curves.steps, columns, curves.look, most_points)]
+
+
+def write_json(document: Mapping[str, Any]) -> bytes:
+    """Return a document as JSON; floats are the shortest text that reads back the same."""
+    return b"".join(_json(document))
+
+
+def write_npy(array: Floats) -> bytes:
+    """Return an array in NumPy's file format, version 1.0."""
+    return b"".join(_npy(array))
+
+
+def write_csv(curves: Curves) -> bytes:
+    """Return a table with the columns ``step`` and one per parameter, lines ended as RFC 4180."""
+    return b"".join(_csv(curves))
 
 
 def _stacked(curves: Curves) -> Floats:
@@ -116,22 +150,39 @@ def _stacked(curves: Curves) -> Floats:
     return np.array(columns, dtype="<f8").reshape(len(columns), len(curves.steps))
 
 
-def write_npy(array: Floats) -> bytes:
-    """Return an array in NumPy's file format, version 1.0."""
-    buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, array, version=(1, 0), allow_pickle=False)
-    return buffer.getvalue()
+def _npy(array: Floats) -> list[Part]:
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(array))
+    return [head.getvalue(), np.ascontiguousarray(array).data.cast("B")]
 
 
-def write_json(document: Mapping[str, Any]) -> bytes:
-    """Return a document as JSON; floats are the shortest text that reads back the same."""
-    return orjson.dumps(document, default=_array)
+def _json(document: Mapping[str, Any]) -> Iterator[bytes]:
+    # Arrays are left out at first, and their places marked by NUL, which JSON text never has.
+    arrays: list[NDArray[Any]] = []
+
+    def leave_out(value: Any) -> orjson.Fragment:
+        if not isinstance(value, np.ndarray):
+            raise TypeError
+        arrays.append(value)
+        return orjson.Fragment(b"\0")
+
+    head, *tails = orjson.dumps(document, default=leave_out).split(b"\0")
+    yield head
+    for array, tail in zip(arrays, tails, strict=True):
+        separator = b"["
+        for text in _texts(array):
+            yield separator + text
+            separator = b","
+        yield (b"]" if len(array) else b"[]") + tail
 
 
-def _array(value: Any) -> orjson.Fragment:
-    if not isinstance(value, np.ndarray):
-        raise TypeError
-    return orjson.Fragment(b"[" + b",".join(_texts(value)) + b"]")
+def _csv(curves: Curves) -> Iterator[bytes]:
+    names = curves.names
+    yield ",".join(("step", *names)).encode() + b"\r\n"
+    columns = [curves.steps, *(curves.columns[name] for name in names)]
+    for parts in zip(*map(_texts, columns), strict=True):
+        rows = zip(*(part.split(b",") for part in parts), strict=True)
+        yield b"\r\n".join(map(b",".join, rows)) + b"\r\n"
 
 
 def _texts(values: NDArray[Any]) -> Iterator[bytes]:
@@ -139,14 +190,3 @@ def _texts(values: NDArray[Any]) -> Iterator[bytes]:
     for begin in range(0, len(values), SLICE):
         part = orjson.dumps(values[begin : begin + SLICE], option=orjson.OPT_SERIALIZE_NUMPY)
         yield part[1:-1]
-
-
-def write_csv(curves: Curves) -> bytes:
-    """Return a table with the columns ``step`` and one per parameter, lines ended as RFC 4180."""
-    names = curves.names
-    lines = [",".join(("step", *names)).encode() + b"\r\n"]
-    columns = [curves.steps, *(curves.columns[name] for name in names)]
-    for parts in zip(*map(_texts, columns), strict=True):
-        rows = zip(*(part.split(b",") for part in parts), strict=True)
-        lines.append(b"\r\n".join(map(b",".join, rows)) + b"\r\n")
-    return b"".join(lines)
