@@ -194,7 +194,7 @@ steps = st.lists(
 """Steps in any order."""
 
 
-_EXTREMES = [0, 1, -1, 5e-324, 1e-300, 1e-6, 1e200, -1e200, 2**53 - 1, 2**53]
+_EXTREMES = [0, 1, -1, 5e-324, 1e-300, 1e-6, 1e200, 1.7e308, -1.7e308, 2**53 - 1, 2**53]
 
 
 def _shaken(data: Any, choose: Any) -> Any:
