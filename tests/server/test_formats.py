@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
 from rheostat.server.api.formats import Format, wanted
+from rheostat.server.api.render import write_json
 
 COSINE = {"kind": "cosine", "start": 1e-3, "end": 1e-5, "steps": 997}
 ASKED = {"definition": COSINE, "start": 3, "stop": 20_000, "stride": 2}
 STEPS = np.arange(3, 20_000, 2)
 
 ALL = tuple(Format)
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
 ACCEPTED = [
     (None, ALL, "json"),
     ("", ALL, "json"),
@@ -117,3 +123,17 @@ def test_a_curve_at_the_binary_limit_is_answered(http: httpx.Client) -> None:
         assert int(answer.headers["content-length"]) == 8 * 10**7
         *_, last = answer.iter_bytes(8 * 10**6)
     assert np.frombuffer(last, "<f8")[-1] == (10**7 - 1) / 10**7
+
+
+@given(
+    arrays.arrays(np.float64, st.sampled_from([0, 1, 2048, 5000]), elements=FINITE),
+    st.integers(0, 3),
+)
+def test_arrays_anywhere_in_json_read_back_exactly(values: np.ndarray[Any, Any], kept: int) -> None:
+    """JSON numbers read back to the same float64, wherever in a document their array stands."""
+    steps = np.arange(len(values)) * 2**40
+    document = {"a": values, "b": [{"c": values[:kept], "d": "\u0000"}], "steps": steps, "z": 0.1}
+    read = json.loads(write_json(document))
+    assert np.array(read["a"], float).tobytes() == values.tobytes()
+    assert np.array(read["b"][0]["c"], float).tobytes() == values[:kept].tobytes()
+    assert (read["steps"], read["b"][0]["d"], read["z"]) == (steps.tolist(), "\0", 0.1)
