@@ -82,9 +82,11 @@ def test_admins_manage_tokens(guarded: Any, new_name: Callable[[], str]) -> None
 @pytest.mark.parametrize("token", ["rheo_x\n", "rheo_\x00", "schlüssel"])
 def test_a_token_that_no_header_can_carry_is_refused(token: str) -> None:
     """P10: a token with a line break, as files have at their end, is named before it is sent."""
-    with Client("http://127.0.0.1:1", token=token, retries=0) as client:
-        with pytest.raises(Invalid) as refusal:
-            client.kinds()
+    with (
+        Client("http://127.0.0.1:1", token=token, retries=0) as client,
+        pytest.raises(Invalid) as refusal,
+    ):
+        client.kinds()
     (error,) = refusal.value.errors
     assert (error.field, error.value) == ("token", None)
 

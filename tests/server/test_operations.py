@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import pytest
 from fastapi.testclient import TestClient
 
 from rheostat import __version__
+from rheostat.server.api.browsers import names
 from rheostat.server.app import create_app
 from rheostat.server.settings import Settings
 from rheostat.server.store.schedules import StoredLibrary
@@ -121,6 +123,26 @@ def test_hosts_are_those_of_the_settings(tmp_path: Any) -> None:
         hosts = ("rheostat.lan:8000", "OTHER", "localhost", "[::1]:80", "rheostat.lan.evil", "")
         answers = [client.get("/livez", headers={"host": host}) for host in hosts]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 200, 403, 403]
+
+
+PUBLIC = {"evil.example", "10.0.0.1.evil.example", "gpu.lan"}
+PRIVATE = {"gpu-box", "10.0.0.5", "[fe80::1]", "[::ffff:10.0.0.5]", "x.svc.cluster.local"}
+LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
+
+
+@pytest.mark.parametrize(
+    ("given", "answered"),
+    [
+        ({}, PUBLIC | PRIVATE | LOOPBACK),
+        ({"no_auth": True}, PRIVATE | LOOPBACK),
+        ({"no_auth": True, "allowed_hosts": "gpu.lan"}, LOOPBACK | {"gpu.lan"}),
+        ({"allowed_hosts": "gpu.lan"}, LOOPBACK | {"gpu.lan"}),
+    ],
+)
+def test_hosts_beyond_loopback(given: Any, answered: set[str]) -> None:
+    """P10: without tokens, no name is answered for that a public site could have and rebind."""
+    answers_for = names(Settings(host="192.168.7.7", **given))
+    assert {name for name in PUBLIC | PRIVATE | LOOPBACK if answers_for(name)} == answered
 
 
 def test_a_link_from_another_site_may_be_followed(http: httpx.Client) -> None:

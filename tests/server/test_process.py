@@ -82,9 +82,8 @@ def test_nobody_is_locked_out_by_mistake(tmp_path: Path, settings: Any) -> None:
         assert code == 2
         assert f"rheostat token create NAME --role admin --database sqlite:///{tmp_path}" in said
         assert "--no-auth" in said
-        with open_tokens(
-            f"sqlite:///{tmp_path / 'x.db'}"
-        ) as tokens:  # one that was revoked is none
+        # a token that was revoked is none
+        with open_tokens(f"sqlite:///{tmp_path / 'x.db'}") as tokens:
             tokens.create("ann", "admin")
             tokens.revoke("ann")
 

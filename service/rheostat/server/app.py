@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from rheostat import __version__
 from rheostat.schedules.evaluate import CACHE
 from rheostat.server.api.access import Access
-from rheostat.server.api.browsers import Doorkeeper
+from rheostat.server.api.browsers import Doorkeeper, names
 from rheostat.server.api.convert import conversion
 from rheostat.server.api.evaluate import evaluation
 from rheostat.server.api.history import history
@@ -80,11 +80,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = Metrics(CACHE.figures)
     app.state.answers = BoundedCache(settings.answer_cache_bytes)
-    anyone = not settings.loopback and not settings.allowed_hosts
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
-    app.add_middleware(
-        Doorkeeper, hosts=None if anyone else {settings.host, *settings.allowed_hosts}
-    )
+    app.add_middleware(Doorkeeper, answers_for=names(settings))
     if settings.rate_limit:
         app.add_middleware(RateLimit, rate=settings.rate_limit)
     app.add_middleware(Observer, metrics=app.state.metrics)

@@ -45,8 +45,9 @@ class Settings(BaseSettings):
     """Require no tokens beyond loopback either: serve everybody who can reach the address."""
 
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
-    """Names besides the loopback ones that a `Host` header may carry, separated by commas; without
-    any, an address beyond loopback allows every name."""
+    """Names besides the loopback ones that a `Host` header may carry, separated by commas. Without
+    any, an address beyond loopback allows every name if tokens are required, and else those that no
+    public site can have: addresses, names without a dot, and those in `.local` and `.internal`."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severity that is logged; each request is one line of severity info."""

@@ -7,13 +7,20 @@ A page in an operator's browser can reach what only this machine, or only this n
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import ipaddress
+import socket
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rheostat.errors import Forbidden
+from rheostat.server.settings import Settings
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+PRIVATE = (".local", ".internal")
+"""Ends of names that no public name server gives out."""
+
 OWN = frozenset({b"same-origin", b"none"})
 """Values of ``Sec-Fetch-Site``: our own page asks, or a person at the address bar."""
 
@@ -50,25 +57,49 @@ def protections(path: str, headers: Iterable[Header]) -> list[Header]:
     ]
 
 
+def names(settings: Settings) -> Callable[[str], bool]:
+    """
+    Return whether a server of these settings answers for a name in ``Host``.
+
+    A page's own name, rebound to this address, is what has to be kept out. Where tokens are
+    required it gains nothing, since a browser sends none of itself.
+    """
+    known = LOOPBACK | {settings.host, *settings.allowed_hosts}
+    if settings.loopback or settings.allowed_hosts:
+        return known.__contains__
+    if settings.tokens_required:
+        return lambda _name: True
+    own = known | {socket.gethostname().lower()}
+    return lambda name: name in own or _is_private(name)
+
+
+def _is_private(name: str) -> bool:
+    with suppress(ValueError):
+        return bool(ipaddress.ip_address(name.strip("[]")))
+    return "." not in name or name.endswith(PRIVATE)
+
+
 class Doorkeeper:
     """
     Refuses a foreign ``Host`` and requests that another site's page sends.
 
-    The first stops names that were rebound to this address. With ``hosts`` None every name is
-    allowed. No header ever lets another origin read an answer.
+    No header of ours ever lets another origin read an answer.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Collection[str] | None) -> None:
+    def __init__(self, app: ASGIApp, answers_for: Callable[[str], bool]) -> None:
         self.app = app
-        self.hosts = None if hosts is None else LOOPBACK | frozenset(hosts)
+        self.answers_for = answers_for
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or raise `Forbidden`."""
         if scope["type"] == "http":
             headers = dict(scope["headers"])
             host = headers.get(b"host", b"").decode("latin-1").lower()
-            if self.hosts is not None and _name(host) not in self.hosts:
-                raise Forbidden(f"this service does not answer for the host {host[:100]!r}")
+            if not self.answers_for(_name(host)):
+                raise Forbidden(
+                    f"this service does not answer for the host {host[:100]!r}: see the setting"
+                    " RHEOSTAT_ALLOWED_HOSTS"
+                )
             if _from_elsewhere(headers, host, scope["method"]):
                 raise Forbidden("another site's page may not use this service")
         await self.app(scope, receive, send)
