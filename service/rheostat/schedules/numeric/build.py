@@ -156,7 +156,7 @@ def _relaxation(start: float, end: float, steps: int, ratio: Big) -> Curve:
 
 def _logarithmic(start: float, end: float, steps: int, ratio: Big) -> Curve:
     """Return start + (end − start)·ln(1 + (1/ratio − 1)·y)/ln(1/ratio)."""
-    span = (Big.of(start) - Big.of(end)) / Big(ln(ratio), -BITS)
+    span, rate = Big.of(start) - Big.of(end), Big(ln(ratio), -BITS)
     # It is the logarithm of a line, which falls for ratios above 1: of s = t + least, or of
     # s = (steps − t) + least.
     falls = ratio.magnitude > 0
@@ -168,7 +168,7 @@ def _logarithmic(start: float, end: float, steps: int, ratio: Big) -> Curve:
         return least + Big(steps - t if falls else t)
 
     def value(t: int) -> Big:
-        return Big.of(start).plus(span * Big(ln(line(t) / line(0)), -BITS))
+        return Big.of(start).plus(span * Big(ln(line(t) / line(0)), -BITS) / rate)
 
     def place(t: Real) -> tuple[Real, Real]:
         s, rest = two_sum(high, steps - t if falls else t)
@@ -176,8 +176,8 @@ def _logarithmic(start: float, end: float, steps: int, ratio: Big) -> Curve:
 
     zero = nearest_zero(value, start, end, steps)
     t0 = zero.place
-    centre = Centre(t0, float(line(t0)), falls, float(value(t0)), float(span))
-    scale = Logarithm(start, span, line(0), high, float(least + Big(steps)))
+    scale = Logarithm(start, span, rate, line(0), high, float(least + Big(steps)))
+    centre = Centre(t0, float(line(t0)), falls, float(value(t0)), scale.change)
     return Between(Octaves(place, scale, centre), start, end, steps, zero.beside)
 
 

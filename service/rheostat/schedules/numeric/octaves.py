@@ -96,17 +96,23 @@ class Power(Scale):
 
 
 class Logarithm(Scale):
-    """offset + span·ln(s/reference)."""
+    """offset + span·ln(s/reference)/rate."""
 
-    def __init__(self, offset: float, span: Big, reference: Big, least: float, most: float) -> None:
-        self._offset, self._span, self._reference = Big.of(offset), span, reference
+    def __init__(
+        self, offset: float, span: Big, rate: Big, reference: Big, least: float, most: float
+    ) -> None:
+        self._offset, self._span, self._reference = Big.of(offset), span / rate, reference
         self.least, self.most = least, most
-        self.series = tuple((-1) ** k / (k + 1) for k in range(10))
+        # A small rate is made up for by the series, so that the change does not overflow.
+        unit = -rate.magnitude
+        self.change = float(self._span * Big(1, -unit))
+        """The change at every s."""
+        self.series = tuple((-1) ** k / (k + 1) * 2.0**unit for k in range(10))
 
     def node(self, s: float) -> tuple[float, float]:
-        """Return the value at s, and the span."""
+        """Return the value at s, and the change."""
         grown = self._span * Big(ln(Big.of(s) / self._reference), -BITS)
-        return float(self._offset.plus(grown)), float(self._span)
+        return float(self._offset.plus(grown)), self.change
 
 
 @dataclass(frozen=True)
