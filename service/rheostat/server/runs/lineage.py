@@ -9,7 +9,7 @@ run of its own, and fences nobody.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from rheostat.errors import StaleCheckpoint, UnknownGeneration
@@ -24,12 +24,18 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """A stretch of a run's life. ``settled_until`` is its first open step."""
+    """
+    A stretch of a run's life. ``settled_until`` is its first open step.
+
+    ``event`` is the number of the event that settled it up to there, at ``settled_at``.
+    """
 
     key: Key
     parent: Key | None
     start: int
     settled_until: int
+    event: int = 0
+    settled_at: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the wire form; ``parent_run`` is there if the run was forked from another one."""
@@ -72,8 +78,7 @@ class Lineage:
 
     def settled(self, number: int, until: int) -> Lineage:
         """Return the lineage with a generation settled further."""
-        old = self[number]
-        new = Generation(old.key, old.parent, old.start, until)
+        new = replace(self[number], settled_until=until)
         return Lineage(self._run_id, [*self._generations.values(), new])
 
     def line(self, number: int) -> list[Generation]:

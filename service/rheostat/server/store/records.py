@@ -37,6 +37,7 @@ class RunRecord:
     created_at: str
     generation: int
     revision: int
+    event: int
     end: int | None
     finished_at: str | None
 
@@ -44,6 +45,10 @@ class RunRecord:
     def key(self) -> Key:
         """The current generation's key."""
         return Key(self.id, self.generation)
+
+    def newest_event(self, lineage: Lineage) -> int:
+        """Return the number of the newest event: a revision, or a settle."""
+        return max(self.event, lineage[self.generation].event)
 
 
 def now() -> str:
@@ -129,6 +134,8 @@ class Records:
                 parent_run=generation.parent and generation.parent.run_id,
                 start=generation.start,
                 settled_until=generation.settled_until,
+                event=generation.event,
+                settled_at=generation.settled_at,
             )
         )
 
@@ -154,13 +161,13 @@ class Records:
         query = select(table.c.run_id).where(table.c.parent_run == run_id, table.c.run_id != run_id)
         return self.connection.execute(query.limit(1)).first() is not None
 
-    def settle(self, run_id: str, generation: int, until: int) -> None:
-        """Record that the steps below ``until`` are settled."""
+    def settle(self, owner: Key, until: int, event: int) -> None:
+        """Record that the steps below ``until`` are settled, and by which event."""
         table = tables.generations
         self.connection.execute(
             update(table)
-            .where(table.c.run_id == run_id, table.c.generation == generation)
-            .values(settled_until=until)
+            .where(table.c.run_id == owner.run_id, table.c.generation == owner.number)
+            .values(settled_until=until, event=event, settled_at=now())
         )
 
     def advance(self, run_id: str, **values: Any) -> None:
@@ -170,8 +177,8 @@ class Records:
 
     # revisions
 
-    def add_revision(self, run_id: str, revision: Revision) -> None:
-        """Store a revision, with its timelines if it has any."""
+    def add_revision(self, run_id: str, revision: Revision, event: int) -> None:
+        """Store a revision, which is an event of this number, with its timelines."""
         self.connection.execute(
             insert(tables.revisions).values(
                 run_id=run_id,
@@ -188,6 +195,7 @@ class Records:
                 forced=revision.forced,
                 cancelled=revision.cancelled,
                 cancels=revision.cancels,
+                event=event,
             )
         )
 
@@ -315,7 +323,8 @@ def _revisions(run_id: str) -> Select[Any]:
 
 def _generation(row: Row[Any]) -> Generation:
     parent = None if row.parent is None else Key(row.parent_run, row.parent)
-    return Generation(Key(row.run_id, row.generation), parent, row.start, row.settled_until)
+    key = Key(row.run_id, row.generation)
+    return Generation(key, parent, row.start, row.settled_until, row.event, row.settled_at)
 
 
 def _run(row: Row[Any]) -> RunRecord:
@@ -326,6 +335,7 @@ def _run(row: Row[Any]) -> RunRecord:
         created_at=row.created_at,
         generation=row.generation,
         revision=row.revision,
+        event=row.event,
         end=row.end,
         finished_at=row.finished_at,
     )

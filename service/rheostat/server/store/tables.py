@@ -48,6 +48,8 @@ runs = Table(
     # the current generation, and the newest revision
     Column("generation", Integer, nullable=False),
     Column("revision", Integer, nullable=False),
+    # the number of the newest event that is a revision; 0 if only the first one was made
+    Column("event", BigInteger, nullable=False),
     # of a finished run: the first step without a value
     Column("end", BigInteger),
     Column("finished_at", String(32)),
@@ -71,6 +73,9 @@ generations = Table(
     Column("parent_run", String(32), index=True),
     Column("start", BigInteger, nullable=False),
     Column("settled_until", BigInteger, nullable=False),
+    # the number of the event that settled it so far, and when; 0 if nothing did
+    Column("event", BigInteger, nullable=False),
+    Column("settled_at", String(32)),
 )
 
 revisions = Table(
@@ -93,6 +98,9 @@ revisions = Table(
     Column("cancelled", Boolean, nullable=False),
     # of a cancellation: the number of the revision that it took back
     Column("cancels", Integer),
+    # its number among the events of the run; 0 for the first revision, which is none
+    Column("event", BigInteger, nullable=False),
+    Index("uq_revisions_run_id_event", "run_id", "event", unique=True),
     Index("ix_revisions_in_force", "run_id", "generation", "effective", "revision"),
 )
 

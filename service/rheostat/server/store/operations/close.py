@@ -19,7 +19,8 @@ def finish(records: Records, ref: str, end: int | None, note: Note) -> dict[str,
     The history keeps it as a revision, which puts nothing in force.
     """
     run = records.find(ref, lock=True)
-    settled = records.lineage(run.id)[run.generation].settled_until
+    lineage = records.lineage(run.id)
+    settled = lineage[run.generation].settled_until
     if run.end is not None:
         if end in {None, run.end}:
             return show(records, run.id)
@@ -40,8 +41,15 @@ def finish(records: Records, ref: str, end: int | None, note: Note) -> dict[str,
         created_at=now(),
         timelines=Timelines({}),
     )
-    records.add_revision(run.id, last)
-    records.advance(run.id, revision=last.number, end=last.effective, finished_at=last.created_at)
+    event = run.newest_event(lineage) + 1
+    records.add_revision(run.id, last, event)
+    records.advance(
+        run.id,
+        revision=last.number,
+        event=event,
+        end=last.effective,
+        finished_at=last.created_at,
+    )
     return show(records, run.id)
 
 

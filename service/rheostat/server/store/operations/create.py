@@ -54,6 +54,7 @@ def new_run(spec: RunSpec, note: Note) -> RunRecord:
         created_at=now(),
         generation=1,
         revision=1,
+        event=0,
         end=None,
         finished_at=None,
     )
@@ -73,7 +74,7 @@ def _add(records: Records, spec: RunSpec, given: Any, note: Note) -> dict[str, A
     )
     records.add(run)
     records.add_generation(Generation(run.key, parent=None, start=0, settled_until=0))
-    records.add_revision(run.id, first)
+    records.add_revision(run.id, first, run.event)
     return show(records, run.id)
 
 

@@ -67,7 +67,7 @@ def fork(records: Records, body: Any, note: Note) -> dict[str, Any]:
     revision = _revision(records, run, lineage, generation, wish.changes, note)
     records.add(run)
     records.add_generation(generation)
-    records.add_revision(run.id, revision)
+    records.add_revision(run.id, revision, run.event)
     return show(records, run.id)
 
 

@@ -19,6 +19,7 @@ from rheostat.server.runs.edits import History
 from rheostat.server.runs.folding import fold
 from rheostat.server.runs.guards import violations
 from rheostat.server.runs.limits import require_at_most
+from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.timeline import Timelines
 from rheostat.server.store.operations.plan import horizon, sample
@@ -42,11 +43,16 @@ class _Fold:
     """What a wish comes to: the new revision among the pending ones, all folded."""
 
     run: RunRecord
-    settled: int
+    lineage: Lineage
     before: Timelines
     revision: Revision
     old: Sequence[Revision]
     pending: Sequence[Revision]
+
+    @property
+    def settled(self) -> int:
+        """The first step that is still open."""
+        return self.lineage[self.run.generation].settled_until
 
 
 def revise(records: Records, ref: str, wish: Wish) -> dict[str, Any]:
@@ -61,9 +67,10 @@ def revise(records: Records, ref: str, wish: Wish) -> dict[str, Any]:
     """
     result = _fold(records, records.find(ref, lock=True), wish)
     run, revision = result.run, result.revision
-    records.add_revision(run.id, revision)
+    event = run.newest_event(result.lineage) + 1
+    records.add_revision(run.id, revision, event)
     _update(records, run.id, result.old, result.pending)
-    records.advance(run.id, revision=revision.number)
+    records.advance(run.id, revision=revision.number, event=event)
     return {
         "revision": revision.number,
         "effective": revision.effective,
@@ -116,10 +123,11 @@ def cancel(
         timelines=Timelines({}),
         cancels=number,
     )
+    event = run.newest_event(lineage) + 1
     records.cancel_revision(run.id, number)
-    records.add_revision(run.id, cancellation)
+    records.add_revision(run.id, cancellation, event)
     _update(records, run.id, left, folded)
-    records.advance(run.id, revision=cancellation.number)
+    records.advance(run.id, revision=cancellation.number, event=event)
     return {
         "revision": cancellation.number,
         "cancelled": number,
@@ -154,7 +162,7 @@ def _fold(records: Records, run: RunRecord, wish: Wish) -> _Fold:
     before = folded[index - 1].timelines if index else base.timelines
     revision = honest(folded[index], before, run)
     pending = [*folded[:index], revision, *folded[index + 1 :]]
-    return _Fold(run, settled, before, revision, old, pending)
+    return _Fold(run, lineage, before, revision, old, pending)
 
 
 def honest(revision: Revision, before: Timelines, run: RunRecord) -> Revision:

@@ -66,8 +66,9 @@ def rewind(records: Records, ref: str, wish: Rewind) -> dict[str, Any]:
     (folded,) = fold(before, [new], run.spec.guards, history(records, run))
     revision = honest(folded, before, run)
     records.add_generation(generation)
-    records.add_revision(run.id, revision)
-    records.advance(run.id, generation=revision.generation, revision=revision.number)
+    event = run.newest_event(lineage) + 1
+    records.add_revision(run.id, revision, event)
+    records.advance(run.id, generation=revision.generation, revision=revision.number, event=event)
     return {
         "generation": revision.generation,
         "parent": source.key.number,

@@ -21,7 +21,7 @@ def show(records: Records, ref: str) -> dict[str, Any]:
     timelines = records.in_force_at(run.key, settled).timelines
     current = timelines.evaluate(np.array([settled], dtype=np.int64))
     return {
-        **state(run, settled),
+        **state(run, lineage),
         "parameters": {name: tl.at(settled).definition.to_json() for name, tl in timelines.items()},
         "current": {name: float(values[0]) for name, values in current.items()},
         "pending": [revision.to_json(settled) for revision in pending],
@@ -29,7 +29,7 @@ def show(records: Records, ref: str) -> dict[str, Any]:
     }
 
 
-def state(run: RunRecord, settled: int) -> dict[str, Any]:
+def state(run: RunRecord, lineage: Lineage) -> dict[str, Any]:
     """Return what a list of runs shows of each."""
     spec = run.spec
     return {
@@ -49,7 +49,8 @@ def state(run: RunRecord, settled: int) -> dict[str, Any]:
         "end": run.end,
         "generation": run.generation,
         "revision": run.revision,
-        "settled_until": settled,
+        "event": run.newest_event(lineage),
+        "settled_until": lineage[run.generation].settled_until,
     }
 
 
@@ -71,9 +72,7 @@ def page(
 ) -> tuple[list[dict[str, Any]], str | None]:
     """Return the runs past the name ``after`` that carry all ``labels``, and where to go on."""
     found = records.runs(labels, after, limit + 1)
-    items = [
-        state(run, records.lineage(run.id)[run.generation].settled_until) for run in found[:limit]
-    ]
+    items = [state(run, records.lineage(run.id)) for run in found[:limit]]
     return items, found[limit - 1].spec.name if len(found) > limit else None
 
 

@@ -26,7 +26,9 @@ def settle(records: Records, run_id: str, ask: Ask) -> Block:
     lineage = records.lineage(run.id)
     until = settled_end(run.spec, run.generation, run.end, lineage, ask)
     if until is not None:
-        records.settle(run.id, ask.generation, until)
+        # the last event of a run is its end, though what lies before that may settle later
+        event = run.newest_event(lineage) + 1 if run.end is None else lineage[ask.generation].event
+        records.settle(run.key, until, event)
         lineage = lineage.settled(ask.generation, until)
     return _block(records, run, lineage, ask, keep=True)
 

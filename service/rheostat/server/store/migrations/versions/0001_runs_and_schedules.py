@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.String(length=32), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("event", sa.BigInteger(), nullable=False),
         sa.Column("end", sa.BigInteger(), nullable=True),
         sa.Column("finished_at", sa.String(length=32), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_runs")),
@@ -73,6 +74,8 @@ def upgrade() -> None:
         sa.Column("parent_run", sa.String(length=32), nullable=True),
         sa.Column("start", sa.BigInteger(), nullable=False),
         sa.Column("settled_until", sa.BigInteger(), nullable=False),
+        sa.Column("event", sa.BigInteger(), nullable=False),
+        sa.Column("settled_at", sa.String(length=32), nullable=True),
         sa.ForeignKeyConstraint(
             ["run_id"], ["runs.id"], name=op.f("fk_generations_runs"), ondelete="CASCADE"
         ),
@@ -117,6 +120,7 @@ def upgrade() -> None:
         sa.Column("forced", sa.Boolean(), nullable=False),
         sa.Column("cancelled", sa.Boolean(), nullable=False),
         sa.Column("cancels", sa.Integer(), nullable=True),
+        sa.Column("event", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["run_id"], ["runs.id"], name=op.f("fk_revisions_runs"), ondelete="CASCADE"
         ),
@@ -128,6 +132,7 @@ def upgrade() -> None:
         ["run_id", "generation", "effective", "revision"],
         unique=False,
     )
+    op.create_index("uq_revisions_run_id_event", "revisions", ["run_id", "event"], unique=True)
     op.create_table(
         "timelines",
         sa.Column("run_id", sa.String(length=32), nullable=False),
@@ -143,6 +148,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Undo the migration."""
     op.drop_table("timelines")
+    op.drop_index("uq_revisions_run_id_event", table_name="revisions")
     op.drop_index("ix_revisions_in_force", table_name="revisions")
     op.drop_table("revisions")
     op.drop_table("ledger")

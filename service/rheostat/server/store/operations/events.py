@@ -1,0 +1,137 @@
+"""
+Events, as they are read.
+
+They are not stored a second time: a revision is one, under its number, and so is the settled end
+of each generation. See ``docs/decisions/events.md``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, case, func, select
+
+from rheostat.errors import FieldError, Invalid
+from rheostat.server.runs.event import Event, EventKind
+from rheostat.server.runs.lineage import Lineage
+from rheostat.server.runs.revision import RevisionKind
+from rheostat.server.store import tables
+from rheostat.server.store.records import Records
+
+PAGE = 100
+"""Most events that are read of a run at a time."""
+
+LONGEST = 16 * 1024
+"""Characters of JSON up to which an event shows the changes of its revision."""
+
+KINDS = {
+    RevisionKind.CHANGE: EventKind.REVISED,
+    RevisionKind.CANCEL: EventKind.CANCELLED,
+    RevisionKind.REWIND: EventKind.REWOUND,
+    RevisionKind.FINISH: EventKind.FINISHED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Events of a run by rising number; ``over`` means that there will never be more."""
+
+    run_id: str
+    events: Sequence[Event]
+    over: bool
+
+
+def page(records: Records, ref: str, after: int) -> Page:
+    """
+    Return the next events after a number, at most `PAGE`.
+
+    Raises `Invalid` if there is no event of that number yet: it was another run's.
+    """
+    run = records.find(ref)
+    lineage = records.lineage(run.id)
+    newest = run.newest_event(lineage)
+    if after > newest:
+        message = f"the run's newest event is {newest}, not {after}"
+        raise Invalid(message, errors=[FieldError("after", message, after, f"<= {newest}")])
+    events = _read(records, lineage, run.id, after)
+    return Page(run.id, events, over=run.end is not None and not events)
+
+
+def news(records: Records, heads: Mapping[str, int]) -> dict[str, Sequence[Event] | None]:
+    """Return what happened to runs after a number each; None to those that are no more."""
+    runs, generations = tables.runs, tables.generations
+    query = (
+        select(runs.c.id, runs.c.event.label("revised"), *_SETTLED)
+        .join(generations, runs.c.id == generations.c.run_id)
+        .where(runs.c.id.in_(heads), generations.c.generation == runs.c.generation)
+    )
+    found: dict[str, Sequence[Event] | None] = dict.fromkeys(heads)
+    for run_id, revised, *settled in records.connection.execute(query).all():
+        if revised > heads[run_id]:
+            found[run_id] = _read(records, records.lineage(run_id), run_id, heads[run_id])
+        else:
+            event = _settled(run_id, *settled)
+            found[run_id] = [event] if event.number > heads[run_id] else []
+    return found
+
+
+def _read(records: Records, lineage: Lineage, run_id: str, after: int) -> list[Event]:
+    event = tables.revisions.c.event
+    query = select(*_REVISED).where(tables.revisions.c.run_id == run_id, event > after)
+    rows = records.connection.execute(query.order_by(event).limit(PAGE))
+    events = [_revised(row, run_id, lineage) for row in rows]
+    events += [
+        _settled(run_id, past.key.number, past.settled_until, past.event, past.settled_at)
+        for past in lineage
+        if past.event > after
+    ]
+    return sorted(events, key=lambda event: event.number)[:PAGE]
+
+
+_SETTLED = tuple(
+    tables.generations.c[name] for name in ("generation", "settled_until", "event", "settled_at")
+)
+
+
+def _settled(run_id: str, generation: int, until: int, number: int, at: str | None) -> Event:
+    facts = {"generation": generation, "settled_until": until}
+    return Event(run_id, number, EventKind.SETTLED, at, facts)
+
+
+_CHANGES = tables.revisions.c.changes
+_REVISED = (
+    *(
+        tables.revisions.c[name]
+        for name in (
+            *("event", "kind", "created_at", "generation", "revision", "effective"),
+            *("author", "message", "forced", "cancels"),
+        )
+    ),
+    case((func.length(_CHANGES) <= LONGEST, _CHANGES)).label("changes"),
+)
+
+
+def _revised(row: Row[Any], run_id: str, lineage: Lineage) -> Event:
+    facts = {
+        "generation": row.generation,
+        "revision": row.revision,
+        "effective": row.effective,
+        "changes": None if row.changes is None else json.loads(row.changes),
+        "author": row.author,
+        "message": row.message,
+        "forced": row.forced,
+    }
+    kind = KINDS[RevisionKind(row.kind)]
+    match kind:
+        case EventKind.CANCELLED:
+            facts["cancelled"] = row.cancels
+        case EventKind.REWOUND:
+            new, left = lineage[row.generation], lineage[row.generation - 1]
+            parent = new.parent and new.parent.number
+            facts |= {"parent": parent, "from": new.start, "ended": left.settled_until}
+        case EventKind.FINISHED:
+            facts["end"] = row.effective
+    return Event(run_id, row.event, kind, row.created_at, facts)
