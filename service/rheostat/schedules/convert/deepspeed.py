@@ -21,7 +21,7 @@ library = Library("deepspeed")
 
 Values = float | list[float]
 Length = Annotated[Steps, Field(gt=0)]
-Count = Annotated[Steps, Field(ge=0)]
+Stairs = Annotated[Steps, Field(ge=0, le=10_000)]
 _LONG = 1_000_000
 """A line without an end ends after so many of its intervals: a definition has finite values."""
 
@@ -127,8 +127,8 @@ def one_cycle(
     decay_lr_rate: float = 0.0,
     cycle_first_step_size: Annotated[float, Field(gt=0)] = 2000,
     cycle_second_step_size: Annotated[float, Field(ge=0)] | None = None,
-    cycle_first_stair_count: Count = 0,
-    cycle_second_stair_count: Count | None = None,
+    cycle_first_stair_count: Stairs = 0,
+    cycle_second_stair_count: Stairs | None = None,
     decay_step_size: Annotated[float, Field(ge=0)] = 0,
     cycle_momentum: bool = True,
     cycle_min_mom: Values = 0.8,
