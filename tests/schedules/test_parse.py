@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -311,6 +312,14 @@ def test_numbers_are_strict_but_whole_floats_are_lengths() -> None:
     """An integer is a float, and 5e12 a length; nothing else is turned into a number."""
     definition = parse(line(start=1, steps=5e12))
     assert definition.to_json() == {"kind": "linear", "start": 1.0, "end": 0.0, "steps": 5 * 10**12}
+
+
+def test_numbers_of_numpy() -> None:
+    """NumPy's floats are floats; its integers and arrays are not JSON."""
+    assert parse(line(start=np.float64(0.5))).to_json()["start"] == 0.5
+    for value in (np.float64("nan"), np.int64(5), np.zeros(3)):
+        (error,) = errors_of(line(start=value))
+        assert error.field == "definition.start"
 
 
 def test_parsing_twice_gives_the_same_definition() -> None:

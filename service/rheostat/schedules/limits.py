@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from math import isfinite
 from typing import Any, Final, NamedTuple, NoReturn
 
@@ -68,14 +68,14 @@ def check(data: Any, field: str) -> None:
         item = stack.pop()
         if item.depth > _MAX_DEPTH or item.nesting > MAX_NESTING:
             _refuse(whole, "is nested too deep", f"≤ {MAX_NESTING} definitions")
-        if isinstance(item.value, Mapping):
+        if isinstance(item.value, dict):
             size.add_object(item)
             stack.extend(_fields(item))
         elif isinstance(item.value, (list, tuple)):
             size.add_list(item)
             stack.extend(_items(item))
         elif not _plain(item.value):
-            _refuse_scalar(item)
+            _check_scalar(item)
 
 
 def _fields(item: _Item) -> Iterator[_Item]:
@@ -96,7 +96,7 @@ def _items(item: _Item) -> Iterator[_Item]:
 
 
 def _is_definition(value: Any) -> bool:
-    return isinstance(value, Mapping) and "kind" in value
+    return isinstance(value, dict) and "kind" in value
 
 
 def _plain_pair(value: Any) -> bool:
@@ -112,10 +112,11 @@ def _plain(value: Any) -> bool:
     return value is None or kind is bool or kind is str
 
 
-def _refuse_scalar(item: _Item) -> NoReturn:
-    if isinstance(item.value, (int, float)):
+def _check_scalar(item: _Item) -> None:
+    if not isinstance(item.value, (int, float)):
+        _refuse(item, "must be JSON", "a number, string, list, object, true, false or null")
+    if not -_LARGEST < item.value < _LARGEST:
         _refuse(item, "must be a finite number", "a finite float64")
-    _refuse(item, "must be JSON", "a number, string, list, object, true, false or null")
 
 
 def _refuse(item: _Item, message: str, bound: str) -> NoReturn:
