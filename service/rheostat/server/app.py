@@ -16,6 +16,8 @@ from rheostat.server.api.access import Access
 from rheostat.server.api.browsers import Doorkeeper, names
 from rheostat.server.api.convert import conversion
 from rheostat.server.api.evaluate import evaluation
+from rheostat.server.api.events import events
+from rheostat.server.api.feeds import Feeds
 from rheostat.server.api.history import history
 from rheostat.server.api.kinds import kinds
 from rheostat.server.api.metrics import Metrics
@@ -29,6 +31,7 @@ from rheostat.server.api.schedules import schedules
 from rheostat.server.api.tokens import tokens
 from rheostat.server.api.values import values
 from rheostat.server.openapi import describe
+from rheostat.server.protocol import ON_SHUTDOWN
 from rheostat.server.settings import Settings
 from rheostat.server.store.cache import BoundedCache
 from rheostat.server.store.schedules import StoredLibrary
@@ -44,6 +47,7 @@ ROUTERS = (
     values,
     history,
     revisions,
+    events,
     tokens,
 )
 
@@ -89,17 +93,19 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     store = Store(app.state.settings.database, app.state.settings.limits)
     app.state.store = store
     app.state.library = StoredLibrary(store)
     app.state.access = Access(store if app.state.settings.tokens_required else None)
+    app.state.feeds = Feeds(store, app.state.settings.max_event_streams, app.state.metrics)
     app.state.curve_limiter = anyio.CapacityLimiter(CURVES_AT_ONCE)
     CACHE.resize(app.state.settings.chunk_cache_bytes)
     await anyio.to_thread.run_sync(store.start)
     sampling = asyncio.create_task(app.state.metrics.keep_sampling())
     try:
-        yield
+        yield {ON_SHUTDOWN: app.state.feeds.close}
     finally:
+        app.state.feeds.close()
         sampling.cancel()
         await anyio.to_thread.run_sync(store.close)

@@ -89,6 +89,9 @@ class Settings(BaseSettings):
     max_message_characters: Count = 4_096
     """Longest message of a revision, in characters."""
 
+    max_event_streams: Count = 1_000
+    """Most event streams that are open at a time, per process."""
+
     chunk_cache_bytes: Annotated[int, Field(ge=0)] = 256 * MIB
     """Memory for computed pieces of curves, in bytes per process."""
 

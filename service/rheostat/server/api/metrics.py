@@ -45,6 +45,13 @@ class Metrics:
             multiprocess_mode="livesum",
         )
 
+        self._streams = Gauge(
+            "rheostat_event_streams",
+            "Event streams that are open.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
+
     def _counter(self, name: str, help_text: str) -> Counter:
         return Counter(f"rheostat_chunk_cache_{name}", help_text, registry=self.registry)
 
@@ -58,6 +65,10 @@ class Metrics:
             if known == method:
                 self._children[key] = child
         child.observe(seconds)
+
+    def count_streams(self, number: int) -> None:
+        """Note how many event streams are open."""
+        self._streams.set(number)
 
     def sample(self) -> None:
         """Take over the chunk cache's present figures."""
