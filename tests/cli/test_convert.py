@@ -16,7 +16,9 @@ def test_a_scheduler_becomes_a_definition(rheostat: Any, tmp_path: Path) -> None
     expected = {"kind": "multistep", "start": 0.1, "milestones": [30, 60], "factor": 0.5}
     assert rheostat(line + " --json").json == expected
     (tmp_path / "lr.json").write_text(ran.out)
-    assert float(rheostat(f"evaluate @{tmp_path}/lr.json --step 45").out) == pytest.approx(0.05, rel=1e-15)
+    assert float(rheostat(f"evaluate @{tmp_path}/lr.json --step 45").out) == pytest.approx(
+        0.05, rel=1e-15
+    )
 
 
 def test_parameters_from_json(rheostat: Any, tmp_path: Path) -> None:
