@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rheostat.errors import HasForks, Invalid, NameTaken, StaleCheckpoint
+from rheostat.errors import GuardViolated, HasForks, Invalid, NameTaken, StaleCheckpoint
 from rheostat.server.runs.revision import Note
-from rheostat.server.store.operations import close, explain, fork, join, plan
+from rheostat.server.store.operations import close, explain, fork, join, plan, show
 from rheostat.server.store.operations.join import Checkpoint
 from rheostat.server.store.operations.rewind import Rewind, rewind
 
@@ -122,3 +122,16 @@ def test_wrong_forks_are_refused(
     with pytest.raises(error) as refusal:
         forked(desk, name, **origin)
     assert [item.field for item in refusal.value.errors] == ([field] if field else [])
+
+
+def test_a_fork_says_who_and_why(desk: Desk) -> None:
+    """Its first revision has the author and the message; a guard that was forced shows."""
+    run = desk.create(guards={"lr": {"max_ratio": 3}})
+    desk.settle(run, 0, 20)
+    body = {"name": "decay", "from": {"run": "gpt"}, "message": "a sharp decay"}
+    body |= {"changes": {"lr": {"edit": "scale", "factor": 0.1}}}
+    with pytest.raises(GuardViolated):
+        desk.write(fork.fork, body, Note("bob"))
+    desk.write(fork.fork, {**body, "force": True}, Note("bob"))
+    first = desk.read(show.revision, "decay", 1)
+    assert (first["author"], first["message"], first["forced"]) == ("bob", "a sharp decay", True)

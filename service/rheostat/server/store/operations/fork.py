@@ -10,12 +10,13 @@ from rheostat.errors import FieldError, Invalid, NameTaken
 from rheostat.server.runs.changes import changes_to_json
 from rheostat.server.runs.folding import fold
 from rheostat.server.runs.grid import MAX_STEP
+from rheostat.server.runs.limits import require_at_most
 from rheostat.server.runs.lineage import Generation, Lineage
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.spec import Labels, RunName, require_free_name
 from rheostat.server.runs.validation import validate
 from rheostat.server.store.operations.create import new_run
-from rheostat.server.store.operations.revise import history, read_changes
+from rheostat.server.store.operations.revise import history, honest, read_changes
 from rheostat.server.store.operations.show import show
 from rheostat.server.store.records import Records, RunRecord
 
@@ -41,6 +42,8 @@ class Fork(BaseModel):
     from_: Annotated[Origin, Field(alias="from", description="where it leaves another run")]
     changes: Annotated[Any, Field(description="what to change at that step")] = None
     labels: Labels | None = None
+    message: Annotated[str, Field(description="why")] = ""
+    force: Annotated[bool, Field(description="accept it though it breaks a guard")] = False
 
 
 FORK = TypeAdapter(Fork)
@@ -55,6 +58,7 @@ def fork(records: Records, body: Any, note: Note) -> dict[str, Any]:
     """
     wish = validate(FORK, body, "")
     require_free_name(wish.name)
+    require_at_most(records.limits.message, "message", wish.message, "characters")
     if records.find_name(wish.name) is not None:
         raise NameTaken(f"there is a run {wish.name!r} already")
     source = records.find(wish.from_.run, lock=True)
@@ -64,7 +68,7 @@ def fork(records: Records, body: Any, note: Note) -> dict[str, Any]:
     renamed = {"name": wish.name, "labels": wish.labels or {}}
     run = new_run(source.spec.model_copy(update=renamed), note)
     generation = Generation(run.key, parent.key, step, step)
-    revision = _revision(records, run, lineage, generation, wish.changes, note)
+    revision = _revision(records, run, lineage, generation, wish)
     records.add(run)
     records.add_generation(generation)
     records.add_revision(run.id, revision, run.event)
@@ -84,12 +88,7 @@ def _step(source: RunRecord, parent: Generation, wish: Fork) -> int:
 
 
 def _revision(
-    records: Records,
-    run: RunRecord,
-    lineage: Lineage,
-    generation: Generation,
-    given: Any,
-    note: Note,
+    records: Records, run: RunRecord, lineage: Lineage, generation: Generation, wish: Fork
 ) -> Revision:
     """Return the fork's first revision: what was in force at its step, with the changes."""
     step, parent = generation.start, generation.parent
@@ -101,10 +100,11 @@ def _revision(
         generation=1,
         kind=RevisionKind.FORK,
         effective=step,
-        changes=changes_to_json(read_changes(records, run, given)),
-        note=note,
+        changes=changes_to_json(read_changes(records, run, wish.changes)),
+        note=Note(run.author, wish.message),
         created_at=run.created_at,
         timelines=before,
+        forced=wish.force,
     )
     (folded,) = fold(before, [first], run.spec.guards, history(records, run))
-    return folded
+    return honest(folded, before, run)
