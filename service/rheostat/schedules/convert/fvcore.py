@@ -24,6 +24,7 @@ EPSILON = 1e-6
 Values = Annotated[list[float], Field(min_length=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[Steps, Field(gt=0)]
+Few = Annotated[Steps, Field(gt=0, le=10_000)]
 
 
 def first_step(near: float, reached: Callable[[int], bool]) -> int:
@@ -124,7 +125,7 @@ def step(case: Case, *, num_updates: Positive, values: Values) -> AnyDefinition:
 
 @library.scheduler("StepWithFixedGammaParamScheduler", hyperparameters=None)
 def fixed_gamma(
-    case: Case, *, base_value: Positive, num_decays: Count, gamma: Positive, num_updates: Count
+    case: Case, *, base_value: Positive, num_decays: Few, gamma: Positive, num_updates: Count
 ) -> AnyDefinition:
     """
     `multistep` with num_decays milestones at equal distances.

@@ -53,6 +53,9 @@ def convert(
 
     """
     surroundings = {key: value for key, value in context.items() if key not in _RECORD}
+    _check_types(library=library, name=name, hyperparameter=hyperparameter)
+    if not isinstance(params, Mapping):
+        raise refused(FieldError("params", "must be an object", shown(params), "an object"))
     check(params)
     case = Case(
         library=library,
@@ -121,6 +124,12 @@ def _scheduler(case: Case, library: Library) -> Scheduler:
 
 def _name(case: Case) -> str:
     return case.field.removesuffix("params") + "name"
+
+
+def _check_types(**names: Any) -> None:
+    for field, value in names.items():
+        if not isinstance(value, str):
+            raise refused(FieldError(field, "must be a string", shown(value), "a string"))
 
 
 def _base(value: Any) -> float | None:
