@@ -140,3 +140,19 @@ def linear_with_warmup(
         num_steps_per_epoch=num_steps_per_epoch,
         warmup_steps=warmup_steps,
     )
+
+
+@library.scheduler(
+    "InvertedTriangular", "inverted_triangular", hyperparameters=("momentum", "betas", "lr")
+)
+def inverted_triangular(
+    case: Case, *, cool_down: Length, warm_up: Length, ratio: float = 10, last_epoch: int = -1
+) -> AnyDefinition:
+    """
+    `piecewise`: down to the base value / ratio, and up again.
+
+    It is for the momentum; a step is an epoch.
+    """
+    low = case.base / ratio
+    corners = ((0.0, case.base), (float(cool_down), low), (float(cool_down + warm_up), case.base))
+    return Piecewise(points=corners)

@@ -20,22 +20,31 @@ from rheostat.schedules.union import AnyDefinition
 
 library = Library("fastai")
 
-_CALL = re.compile(r"(\w+)\(([^()]*)\)(?: ?x ?(\d{1,4}))?")
+_CALL = re.compile(r"(\w+)\(([^()]*)\)(?: ?x ?(\d{1,3}))?[,+ ]*")
 _ARGUMENTS = ("start", "end", "power")
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def _read(value: Any) -> Any:
-    """Read ``SchedCos(0.1,0) x3`` as three schedulers; anything else is left as it is."""
-    match = _CALL.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        return value
-    try:
-        numbers = [float(text) for text in match[2].split(",")]
-    except ValueError:
-        return value
-    spec = {"name": match[1], "params": dict(zip(_ARGUMENTS, numbers, strict=False))}
-    return [spec] * int(match[3] or 1)
+    """Read ``SchedCos(0.1,0) x3`` as three schedulers; what is not text is left as it is."""
+    if isinstance(value, list):
+        return [spec for item in value for spec in _calls(item)]
+    return _calls(value)
+
+
+def _calls(text: Any) -> list[Any]:
+    if not isinstance(text, str) or _CALL.sub("", text):
+        return [text]
+    return [
+        _call(name, numbers)
+        for name, numbers, times in _CALL.findall(text)
+        for _ in range(int(times or 1))
+    ]
+
+
+def _call(name: str, numbers: str) -> dict[str, Any]:
+    values = [float(number) for number in numbers.split(",")]
+    return {"name": name, "params": dict(zip(_ARGUMENTS, values, strict=False))}
 
 
 Schedulers = Annotated[list[Nested], BeforeValidator(_read)]
