@@ -53,9 +53,9 @@ class Database:
             yield connection
 
     def ping(self) -> None:
-        """Raise unless the database answers."""
+        """Raise unless the database answers, from the tables themselves."""
         with self.read() as connection:
-            connection.execute(text("SELECT 1"))
+            connection.execute(text("SELECT version_num FROM alembic_version"))
 
     def close(self) -> None:
         """Close every connection."""

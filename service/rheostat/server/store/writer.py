@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from rheostat.errors import Refused, Unavailable
 from rheostat.server.store.database import Database
@@ -115,7 +115,7 @@ class Writer:
             waiting.answer()
 
     def _fail(self, group: list[_Waiting[Any]], error: Exception) -> None:
-        if isinstance(error, DBAPIError):
+        if isinstance(error, DBAPIError) and not isinstance(error, ProgrammingError):
             logger.warning("the database failed an operation: %s", error)
             error = Unavailable("the database is away, or did not confirm; try again")
         for waiting in group:
