@@ -5,7 +5,8 @@ The thin client: httpx and the standard library, nothing else.
 """
 
 from rheostat.client.client import Client
-from rheostat.client.operations import Control, Schedules
+from rheostat.client.control import Control
+from rheostat.client.operations import Schedules
 from rheostat.client.run import Run
 
 __all__ = ["Client", "Control", "Run", "Schedules"]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
 from rheostat.client.asynclink import AsyncLink
 from rheostat.client.blocks import Block, Column
+from rheostat.client.control import Control
 from rheostat.client.fork import renew_in_children
 from rheostat.client.joined import Joined, joining
-from rheostat.client.operations import Control, ServiceCalls
+from rheostat.client.operations import ServiceCalls
 from rheostat.client.reads import Reads
 from rheostat.client.settings import Settings
 from rheostat.client.wire import Document
@@ -21,7 +22,15 @@ from rheostat.errors import RheostatError
 log = logging.getLogger("rheostat")
 
 
-class AsyncRun(Reads, Control[Awaitable[Document], Awaitable[list[Document]], Awaitable[None]]):
+class AsyncRun(
+    Reads,
+    Control[
+        Awaitable[Document],
+        Awaitable[list[Document]],
+        Awaitable[None],
+        AsyncIterator[Document],
+    ],
+):
     """A run that was joined, for one event loop; see `Run`."""
 
     def __init__(self, client: AsyncClient, facts: Joined, *, first: bool = True) -> None:
@@ -105,7 +114,14 @@ def _revive(
     return cls(client, facts, first=first)
 
 
-class AsyncClient(ServiceCalls[Awaitable[Document], Awaitable[list[Document]], Awaitable[None]]):
+class AsyncClient(
+    ServiceCalls[
+        Awaitable[Document],
+        Awaitable[list[Document]],
+        Awaitable[None],
+        AsyncIterator[Document],
+    ]
+):
     """A client of one Rheostat service for one event loop; its arguments are those of `Client`."""
 
     link: AsyncLink

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Coroutine
+from contextlib import aclosing
 from typing import Any
 
 import httpx
 
-from rheostat.client import flow, wire
+from rheostat.client import flow, watching, wire
 from rheostat.client.flow import Flow, Outcome, Result
 from rheostat.client.fork import renew_in_children
 from rheostat.client.link import closed, options, request
 from rheostat.client.settings import Settings
+from rheostat.client.watching import MORE, Piece, Watch, next_wish
 from rheostat.client.wire import Call, Document
 
 
@@ -50,7 +52,22 @@ class AsyncLink:
                 wish = conversation.send(outcome)
             except StopIteration as stop:
                 return stop.value  # type: ignore[no-any-return]
-            outcome = await (self._send(wish) if isinstance(wish, Call) else asyncio.sleep(wish))
+            outcome = await (self.send(wish) if isinstance(wish, Call) else asyncio.sleep(wish))
+
+    async def watch(self, conversation: Watch) -> AsyncIterator[Document]:
+        """Read streams and sleep as the watch wishes, and yield what it finds."""
+        outcome: watching.Outcome = None
+        async with aclosing(_Stream(self)) as stream:
+            while (wish := next_wish(conversation, outcome)) is not None:
+                outcome = None
+                if isinstance(wish, Call):
+                    outcome = await stream.open(wish)
+                elif wish is MORE:
+                    outcome = await stream.more()
+                elif isinstance(wish, dict):
+                    yield wish
+                else:
+                    await asyncio.sleep(wish)
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         """Work in the background, until it is done or the link is closed."""
@@ -67,12 +84,46 @@ class AsyncLink:
         if self._http is not None:
             await self._http.aclose()
 
-    async def _send(self, call: Call) -> Outcome:
+    async def send(self, call: Call) -> httpx.Response | httpx.RequestError:
+        """Return the answer, of a stream the head alone, or the error that there was instead."""
         if self._closed:
             raise closed()
         if self._http is None:
             self._http = httpx.AsyncClient(**options(self.settings))
+        streams = call.silence is not None
         try:
-            return await self._http.send(request(self._http, call, self.settings.timeout))
+            asked = request(self._http, call, self.settings.timeout)
+            answer = await self._http.send(asked, stream=streams)
+            if streams and not answer.is_success:
+                await answer.aread()
         except httpx.RequestError as error:
             return error
+        return answer
+
+
+class _Stream:
+    """The answer that a watch reads piece by piece; one at a time."""
+
+    def __init__(self, link: AsyncLink) -> None:
+        self._link = link
+        self._answer: httpx.Response | None = None
+
+    async def open(self, call: Call) -> httpx.Response | httpx.RequestError:
+        """Ask for a stream, in place of the one before."""
+        await self.aclose()
+        answer = await self._link.send(call)
+        if isinstance(answer, httpx.Response):
+            self._answer, self._pieces = answer, aiter(answer.aiter_bytes())
+        return answer
+
+    async def more(self) -> Piece:
+        """Return the next piece; none if there will be no more."""
+        try:
+            return await anext(self._pieces, b"")
+        except httpx.RequestError as error:
+            return error
+
+    async def aclose(self) -> None:
+        """Give the connection back, or close it if there is more to read."""
+        if self._answer is not None:
+            await self._answer.aclose()

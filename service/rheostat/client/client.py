@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,7 +14,7 @@ from rheostat.client.settings import Settings
 from rheostat.client.wire import Document
 
 
-class Client(ServiceCalls[Document, list[Document], None]):
+class Client(ServiceCalls[Document, list[Document], None, Iterator[Document]]):
     """
     A client of one Rheostat service.
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import httpx
 
-from rheostat.client import flow, wire
+from rheostat.client import flow, watching, wire
 from rheostat.client.flow import Flow, Outcome, Result
 from rheostat.client.fork import renew_in_children
 from rheostat.client.settings import Settings
+from rheostat.client.watching import MORE, Piece, Watch, next_wish
 from rheostat.client.wire import Call, Document
 from rheostat.errors import Closed
 
@@ -54,7 +57,22 @@ class Link:
                 wish = conversation.send(outcome)
             except StopIteration as stop:
                 return stop.value  # type: ignore[no-any-return]
-            outcome = self._send(wish) if isinstance(wish, Call) else self._sleep(wish)
+            outcome = self.send(wish) if isinstance(wish, Call) else self._sleep(wish)
+
+    def watch(self, conversation: Watch) -> Iterator[Document]:
+        """Read streams and sleep as the watch wishes, and yield what it finds."""
+        outcome: watching.Outcome = None
+        with closing(_Stream(self)) as stream:
+            while (wish := next_wish(conversation, outcome)) is not None:
+                outcome = None
+                if isinstance(wish, Call):
+                    outcome = stream.open(wish)
+                elif wish is MORE:
+                    outcome = stream.more()
+                elif isinstance(wish, dict):
+                    yield wish
+                else:
+                    self._sleep(wish)
 
     def close(self) -> None:
         """Close the connections; whatever waits ends with `Closed`."""
@@ -67,16 +85,20 @@ class Link:
             raise closed()
         return None
 
-    def _send(self, call: Call) -> Outcome:
-        http = self._open()
+    def send(self, call: Call) -> httpx.Response | httpx.RequestError:
+        """Return the answer, of a stream the head alone, or the error that there was instead."""
+        http, streams = self._open(), call.silence is not None
         try:
-            return http.send(request(http, call, self.settings.timeout))
+            answer = http.send(request(http, call, self.settings.timeout), stream=streams)
+            if streams and not answer.is_success:
+                answer.read()
         except httpx.RequestError as error:
             return error
         except RuntimeError:
             if self._closed.is_set():  # by another thread, meanwhile
                 raise closed() from None
             raise
+        return answer
 
     def _open(self) -> httpx.Client:
         with self._opening:
@@ -85,6 +107,35 @@ class Link:
             if self._http is None:
                 self._http = httpx.Client(**options(self.settings))
             return self._http
+
+
+class _Stream:
+    """The answer that a watch reads piece by piece; one at a time."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._answer: httpx.Response | None = None
+        self._pieces: Iterator[bytes] = iter(())
+
+    def open(self, call: Call) -> httpx.Response | httpx.RequestError:
+        """Ask for a stream, in place of the one before."""
+        self.close()
+        answer = self._link.send(call)
+        if isinstance(answer, httpx.Response):
+            self._answer, self._pieces = answer, answer.iter_bytes()
+        return answer
+
+    def more(self) -> Piece:
+        """Return the next piece; none if there will be no more."""
+        try:
+            return next(self._pieces, b"")
+        except httpx.RequestError as error:
+            return error
+
+    def close(self) -> None:
+        """Give the connection back, or close it if there is more to read."""
+        if self._answer is not None:
+            self._answer.close()
 
 
 def options(settings: Settings) -> dict[str, Any]:
@@ -98,13 +149,14 @@ def options(settings: Settings) -> dict[str, Any]:
 
 def request(http: httpx.Client | httpx.AsyncClient, call: Call, timeout: float) -> httpx.Request:
     """Return the request of a call."""
+    seconds = min(timeout, max(call.seconds, SHORTEST_ATTEMPT))
     return http.build_request(
         call.method,
         call.path,
         params=call.params,
         headers=call.headers,
         content=call.content,
-        timeout=min(timeout, max(call.seconds, SHORTEST_ATTEMPT)),
+        timeout=httpx.Timeout(seconds, read=call.silence or seconds),
     )
 
 

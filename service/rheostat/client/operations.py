@@ -1,43 +1,21 @@
-"""
-The calls of operators and viewers, written once for both clients.
-
-``One``, ``Many`` and ``Nothing`` are what a call returns: a JSON object, a list of them, None; for
-asyncio, awaitables of these. Objects are as the service sends them: see its ``/docs``.
-"""
+"""The calls of operators and viewers about the service, written once for both clients."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic
 
 import httpx
 
 from rheostat.client import wire
+from rheostat.client.asks import Asks, Many, Nothing, One, Stream, Watches
+from rheostat.client.control import Control
 from rheostat.client.settings import Settings
-from rheostat.client.wire import Call
-
-One = TypeVar("One", covariant=True)  # noqa: PLC0105 - the suffix would be in every signature
-Many = TypeVar("Many", covariant=True)  # noqa: PLC0105
-Nothing = TypeVar("Nothing", covariant=True)  # noqa: PLC0105
 
 Definition = Mapping[str, Any]
-Change = Mapping[str, Any]
 
 
-class Asks(Protocol[One, Many, Nothing]):
-    """What the calls need of a link."""
-
-    def one(self, call: Call) -> One:
-        """Return the JSON object that answers the call."""
-
-    def many(self, call: Call, key: str = "items") -> Many:
-        """Return all items of a list that comes in pages."""
-
-    def nothing(self, call: Call) -> Nothing:
-        """Make a call that has no answer."""
-
-
-class ServiceCalls(Generic[One, Many, Nothing]):
+class ServiceCalls(Generic[One, Many, Nothing, Stream]):
     """What a client is told, and what it can ask of the service as a whole."""
 
     def __init__(  # noqa: PLR0913
@@ -79,7 +57,7 @@ class ServiceCalls(Generic[One, Many, Nothing]):
         )
         self.__setstate__(settings)
 
-    def _open(self, settings: Settings) -> Asks[One, Many, Nothing]:
+    def _open(self, settings: Settings) -> Watches[One, Many, Nothing, Stream]:
         raise NotImplementedError
 
     def __getstate__(self) -> Settings:
@@ -94,7 +72,7 @@ class ServiceCalls(Generic[One, Many, Nothing]):
         """The library of named, versioned definitions."""
         return Schedules(self._ask)
 
-    def control(self, run: str) -> Control[One, Many, Nothing]:
+    def control(self, run: str) -> Control[One, Many, Nothing, Stream]:
         """Return the operators' calls of a run, by name or id, without joining it."""
         return Control(self._ask, run)
 
@@ -212,97 +190,6 @@ class Tokens(Generic[One, Many, Nothing]):
     def revoke(self, name: str) -> Nothing:
         """Make a token useless: within seconds, every process of the service refuses it."""
         return self._ask.nothing(wire.delete(wire.path("tokens", name)))
-
-
-class Control(Generic[One, Many, Nothing]):
-    """What operators and viewers do with a run; ``key`` is its name or id."""
-
-    def __init__(self, link: Asks[One, Many, Nothing], key: str) -> None:
-        self._ask = link
-        self._key = key
-
-    def show(self) -> One:
-        """Return where the run is: definitions, values, pending revisions, generations."""
-        return self._ask.one(wire.get(self._path()))
-
-    def change(
-        self,
-        changes: Mapping[str, Change | Sequence[Change]],
-        *,
-        effective: int | Literal["next"] = "next",
-        message: str = "",
-        expected_revision: int | None = None,
-        force: bool = False,
-        dry_run: bool = False,
-    ) -> One:
-        """
-        Change parameters, all at the same step on every worker; see `rheostat.changes`.
-
-        Args:
-            changes: For each parameter a change, or several to apply one after the other.
-            effective: The step, or ``"next"``: the first that no worker has been given.
-            message: Why, for the history.
-            expected_revision: Refuse with `RevisionMismatch` if the run has moved on from it.
-            force: Break the guards of the run; the history records it.
-            dry_run: Return the effective step and both curves, and change nothing.
-
-        Raises `TooLate` if the step was handed out already, and `GuardViolated`.
-
-        """
-        body = {
-            "changes": changes,
-            "effective": effective,
-            "message": message,
-            "expected_revision": expected_revision,
-            "force": force,
-        }
-        where = self._path("revisions")
-        return self._ask.one(wire.post(where, body, dry_run=True if dry_run else None))
-
-    def history(self) -> Many:
-        """Return all revisions."""
-        return self._ask.many(wire.get(self._path("revisions")))
-
-    def revision(self, number: int) -> One:
-        """Return one revision."""
-        return self._ask.one(wire.get(self._path("revisions", number)))
-
-    def cancel(self, number: int) -> One:
-        """Cancel a revision that is pending; raise `NotPending` if it is not."""
-        return self._ask.one(wire.delete(self._path("revisions", number)))
-
-    def plan(
-        self, start: int | None = None, stop: int | None = None, points: int | None = None
-    ) -> One:
-        """Return the curves, past and future, at up to ``points`` steps. It settles nothing."""
-        return self._ask.one(wire.get(self._path("plan"), start=start, stop=stop, points=points))
-
-    def explain(self, step: int) -> One:
-        """Return each parameter's value at a step, and which revision gives it, by whom and why."""
-        return self._ask.one(wire.get(self._path("explain"), step=step))
-
-    def preview(self, start: int, count: int) -> One:
-        """Return the values of ``count`` cells, and which of them are final. It settles nothing."""
-        return self._ask.one(wire.get(self._path("values"), start=start, count=count))
-
-    def ledger(
-        self, start: int | None = None, stop: int | None = None, generation: int | None = None
-    ) -> Many:
-        """Return what was really served: ``{"start", "count", "values"}`` of each stretch."""
-        where = self._path("ledger")
-        call = wire.get(where, start=start, stop=stop, generation=generation)
-        return self._ask.many(call, "segments")
-
-    def finish(self, end: int | None = None, *, message: str = "") -> One:
-        """Close the run: at ``end``, its first step without a value, or where the workers are."""
-        return self._ask.one(wire.post(self._path("finish"), {"end": end, "message": message}))
-
-    def delete(self) -> Nothing:
-        """Remove the run with its history and its ledger, for good."""
-        return self._ask.nothing(wire.delete(self._path()))
-
-    def _path(self, *segments: str | int) -> str:
-        return wire.path("runs", self._key, *segments)
 
 
 def _steps(steps: int | range | Sequence[int]) -> dict[str, Any]:

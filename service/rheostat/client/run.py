@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rheostat.client.background import Background
 from rheostat.client.blocks import Block, Column
+from rheostat.client.control import Control
 from rheostat.client.fork import renew_in_children
 from rheostat.client.joined import Joined
-from rheostat.client.operations import Control
 from rheostat.client.reads import Reads
 from rheostat.client.wire import Document
 from rheostat.errors import RheostatError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("rheostat")
 
 
-class Run(Reads, Control[Document, list[Document], None]):
+class Run(Reads, Control[Document, list[Document], None, Iterator[Document]]):
     """
     A run that was joined: its id and its generation are pinned.
 

@@ -37,6 +37,8 @@ class Call:
     content: bytes | None = None
     seconds: float = math.inf
     """How long an attempt may take, if that is less than the client's ``timeout``."""
+    silence: float | None = None
+    """How long the answer may pause, if it is one that is read as it comes."""
 
     @property
     def repeatable(self) -> bool:
@@ -70,9 +72,9 @@ def put(where: str, body: Any) -> Call:
     return Call("PUT", where, headers=_SENDS_JSON, content=encode(body))
 
 
-def delete(where: str) -> Call:
-    """Return a DELETE."""
-    return Call("DELETE", where, headers={"Accept": JSON})
+def delete(where: str, **params: Any) -> Call:
+    """Return a DELETE; parameters that are None are left out."""
+    return Call("DELETE", where, _given(params), headers={"Accept": JSON})
 
 
 def encode(body: Any) -> bytes:
