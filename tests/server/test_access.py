@@ -51,6 +51,7 @@ NEEDED = {
     "GET /v1/runs/{run}/plan": "viewer",
     "GET /v1/runs/{run}/explain": "viewer",
     "GET /v1/runs/{run}/ledger": "viewer",
+    "GET /v1/runs/{run}/events": "viewer",
     "GET /v1/runs/{run}/revisions": "viewer",
     "POST /v1/runs/{run}/revisions": "operator",
     "GET /v1/runs/{run}/revisions/{number}": "viewer",
