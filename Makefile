@@ -23,11 +23,11 @@ serve: $(STAMP) ## serve on http://127.0.0.1:8000 with an embedded SQLite
 	$(BIN)/rheostat serve $(ARGS)
 
 test: $(STAMP) ## run every test that needs no heavy framework
-	$(BIN)/pytest -m "not frameworks" -n 2 $(ARGS)
+	$(BIN)/pytest --ignore tests/torch -n 2 $(ARGS)
 
 test-frameworks: $(STAMP) ## run the tests that need PyTorch
 	$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(BIN)/pytest -m frameworks $(ARGS)
+	$(BIN)/pytest tests/torch $(ARGS)
 
 check: $(STAMP) ## format, lint, types, layers
 	$(BIN)/ruff format --check .

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -181,8 +182,7 @@ Names = Callable[[], str]
 def new_name(request: pytest.FixtureRequest) -> Names:
     """Return names for runs and schedules that no other test uses."""
     stem = re.sub(r"[^A-Za-z0-9]+", "-", request.node.name)[:80]
-    numbers = iter(range(1000))
-    return lambda: f"{stem}-{os.getpid()}-{next(numbers)}"
+    return lambda: f"{stem}-{uuid.uuid4().hex[:12]}"
 
 
 RunPython = Callable[[str], str]

@@ -14,8 +14,7 @@ import pytest
 from rheostat import Client, Run, scale
 from rheostat.errors import Invalid, StaleCheckpoint, StaleGeneration
 
-torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.frameworks
+torch = pytest.importorskip("torch", reason="needs PyTorch: make test-frameworks")
 
 NewRun = Callable[..., Run]
 COSINE = {"kind": "cosine", "start": 0.1, "end": 0.001, "steps": 40}

@@ -11,9 +11,8 @@ import pytest
 from rheostat.errors import Invalid
 from rheostat.schedules import evaluate
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="needs PyTorch: make test-frameworks")
 pytestmark = [
-    pytest.mark.frameworks,
     pytest.mark.filterwarnings("ignore:Detected call of .lr_scheduler.step"),
 ]
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("torch")
-pytestmark = pytest.mark.frameworks
+pytest.importorskip("torch", reason="needs PyTorch: make test-frameworks")
 
 PAGE = Path(__file__).parents[2] / "docs" / "pytorch.md"
 

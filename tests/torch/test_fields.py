@@ -6,8 +6,7 @@ import pytest
 
 from rheostat.errors import Invalid
 
-torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.frameworks
+torch = pytest.importorskip("torch", reason="needs PyTorch: make test-frameworks")
 
 
 def weight() -> Any:

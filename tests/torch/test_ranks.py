@@ -12,8 +12,7 @@ import pytest
 
 from rheostat import Client
 
-pytest.importorskip("torch")
-pytestmark = pytest.mark.frameworks
+pytest.importorskip("torch", reason="needs PyTorch: make test-frameworks")
 
 COSINE = {"kind": "cosine", "start": 0.1, "end": 0.001, "steps": 20}
 Outcomes = list[dict[str, Any]]

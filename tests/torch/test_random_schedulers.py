@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from rheostat.errors import Invalid
 from rheostat.schedules import convert, evaluate
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="needs PyTorch: make test-frameworks")
 pytestmark = [
-    pytest.mark.frameworks,
     pytest.mark.filterwarnings("ignore:Detected call of .lr_scheduler.step"),
 ]
 
