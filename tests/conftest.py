@@ -16,6 +16,11 @@ from typing import Any, Protocol
 
 import httpx
 import pytest
+from hypothesis import settings
+
+if os.environ.get("CI"):  # what fails there must fail here, too
+    settings.register_profile("ci", derandomize=True)
+    settings.load_profile("ci")
 
 READY = re.compile(r"Rheostat \S+ serves (?P<url>http://\S+) from (?P<database>\S+)\n")
 PROGRAM = """

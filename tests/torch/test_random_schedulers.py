@@ -121,8 +121,9 @@ def test_a_random_scheduler_s_definition_gives_its_values(spec: dict[str, Any]) 
     expected = stepped(spec)
     try:
         definition = convert("torch", spec["name"], spec["params"], 0.1)
-    except Invalid:
-        assert len(expected) < spec["params"].get("total_steps", STEPS)
+    except Invalid as refusal:
+        zero = "a factor is 0" in str(refusal)
+        assert zero or len(expected) < spec["params"].get("total_steps", STEPS)
         assume(False)
     values = evaluate(definition, range(len(expected)))
     peak = max(map(abs, expected), default=0.0)

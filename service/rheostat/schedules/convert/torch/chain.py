@@ -59,6 +59,8 @@ def _since(links: list[Link], setter: int, step: int) -> AnyDefinition:
         if i == setter or (step > 0 and link.settled(before)):
             continue
         known = value_at(link.factor, before) if before >= 0 else 1.0
+        if known == 0:  # what the library makes of 0 · ∞ depends on its rounding
+            raise ZeroDivisionError("a factor is 0 where another scheduler sets the rate; tabulate")
         factors.append(scaled(1 / known, since(step, link.factor)))
     return Product(of=tuple(factors)) if len(factors) > 1 else factors[0]
 
