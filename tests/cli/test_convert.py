@@ -62,3 +62,30 @@ def test_what_cannot_be_converted_is_refused(line: str, said: str, rheostat: Any
 def test_words_that_are_no_parameters(rheostat: Any) -> None:
     """A word without a value is a mistake of the command line."""
     assert rheostat("convert torch StepLR step_size").code == 2
+
+
+def test_a_configuration_file_becomes_the_parameters_of_a_run(
+    rheostat: Any, tmp_path: Path
+) -> None:
+    """The library of a file is told from what is in it; Megatron's command line is one too."""
+    file = tmp_path / "ds_config.json"
+    file.write_text('{"optimizer": {"type": "SGD", "params": {"lr": 0.1}}, "fp16": {}}')
+    expected = {"lr": {"kind": "constant", "value": 0.1}}
+    assert rheostat(f"convert --config {file} --json").json == expected
+    file.write_text("--lr 0.1 \\\n --train-samples 40 --num-layers 2\n")
+    linear = {"kind": "linear", "start": 0.1, "end": 0.0, "steps": 40}
+    assert rheostat(f"convert --config {file} --json").json["lr"] == linear
+    file.write_text('{"learning_rate": 0.1, "lr_scheduler_type": "linear"}')
+    line = f"convert transformers --config {file} --json --steps-per-epoch 20"
+    assert rheostat(line).json["lr"] == {**linear, "steps": 60}
+
+
+def test_a_file_that_says_nothing(rheostat: Any, tmp_path: Path) -> None:
+    """A file whose library cannot be told is a mistake of the command line; a wrong one is not."""
+    file = tmp_path / "config.json"
+    file.write_text("{}")
+    assert rheostat(f"convert --config {file}").code == 2
+    ran = rheostat(f"convert deepspeed --config {file}")
+    assert ran.code == 1
+    assert "config.scheduler" in ran.err
+    assert rheostat(f"convert --config {tmp_path}/nothing.json").code == 2

@@ -72,6 +72,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "params.schedulers[0].params.step_size",
     ),
     "a reaction to metrics": ({"name": "ReduceLROnPlateau", "params": {}}, "name"),
+    "no name": ({"name": None}, "name"),
 }
 
 
@@ -93,3 +94,38 @@ def test_schedulers_inside_of_schedulers_have_an_end(http: httpx.Client, problem
         spec = {"name": "ChainedScheduler", "params": {"schedulers": [spec, spec]}}
     body = {"library": "torch", "base_value": 0.1, **spec}
     problem(http.post("/v1/convert", json=body), "invalid")
+
+
+def test_a_configuration_file_becomes_parameters(http: httpx.Client) -> None:
+    """A DeepSpeed file becomes the parameters of a run, which can be created with them."""
+    optimizer = {"type": "AdamW", "params": {"lr": 1e-3, "weight_decay": 0.1}}
+    steps = {"total_num_steps": 100, "warmup_num_steps": 10}
+    scheduler = {"type": "WarmupCosineLR", "params": steps}
+    config = {"optimizer": optimizer, "scheduler": scheduler, "fp16": {"enabled": True}}
+    answer = http.post("/v1/convert", json={"library": "deepspeed", "config": config}).json()
+    assert set(answer) == {"parameters"}
+    body = {"parameters": answer["parameters"]}
+    http.put("/v1/runs/converted", json=body).raise_for_status()
+    values = http.get("/v1/runs/converted/values/11").json()["parameters"]
+    assert values["lr"] == pytest.approx(1e-3 * 0.9996955, rel=1e-4)
+    assert values["weight_decay"] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"library": "optax", "config": {}}, "library"),
+        ({"library": "megatron", "config": "--lr 0.1"}, "config.train_samples"),
+        ({"library": "transformers", "config": {"max_steps": "9"}}, "config.max_steps"),
+        ({"library": "deepspeed", "config": {}, "base_value": 1.0}, "base_value"),
+        ({"library": "deepspeed", "config": {}, "driver": "x"}, "driver"),
+        ({"library": "deepspeed", "config": {}, "steps_per_epoch": 0}, "steps_per_epoch"),
+        ({"library": "deepspeed", "config": 5}, "config"),
+    ],
+)
+def test_wrong_files_are_refused(
+    body: dict[str, Any], field: str, http: httpx.Client, problem: Any
+) -> None:
+    """P10: what is wrong in a configuration file is named by its path."""
+    document = problem(http.post("/v1/convert", json=body), "invalid")
+    assert any(error["field"].startswith(field) for error in document["errors"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -31,6 +32,14 @@ Base = Annotated[
 Hyperparameter = Annotated[
     str, typer.Option(metavar="NAME", help="The field that is wanted, of several.")
 ]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="A whole configuration file: a DeepSpeed JSON, the fields of TrainingArguments, or "
+        "a file with Megatron's command line.",
+    ),
+]
 Context = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=VALUE", help="What else the library knows; may be repeated."),
@@ -45,6 +54,8 @@ def convert(
     base: Base = None,
     hyperparameter: Hyperparameter = "lr",
     total: options.Total = None,
+    steps_per_epoch: options.StepsPerEpoch = None,
+    config: Config = None,
     context: Context = None,
 ) -> Answer:
     """
@@ -54,10 +65,13 @@ def convert(
     rheostat convert torch CosineAnnealingLR T_max=100 --base 0.1
     rheostat convert torch MultiStepLR milestones=30,60 --base 0.1 > lr.json
     rheostat convert fvcore CosineParamScheduler start_value=1 end_value=0 --total 9000
+    rheostat convert --config ds_config.json
     rheostat convert transformers
     """
     from rheostat.schedules import convert as converted  # NumPy and Pydantic load slowly
 
+    if config is not None:
+        return Answer(_parameters(library, config, total, steps_per_epoch), _draw_definition)
     if library is None:
         return Answer(_libraries(), _draw_libraries)
     if name is None:
@@ -74,6 +88,25 @@ def convert(
         **known,
     )
     return Answer(found.to_json(), _draw_definition)
+
+
+def _parameters(
+    library: str | None, file: Path, total: int | None, steps_per_epoch: int | None
+) -> dict[str, Any]:
+    """Convert a configuration file, whose library can be told from what is in it."""
+    from rheostat.schedules import convert_config
+    from rheostat.schedules.convert.configs import library_of
+
+    text = words.contents(str(file))
+    try:
+        config = json.loads(text)
+    except ValueError:
+        config = text
+    library = library or library_of(config)
+    if library is None:
+        raise typer.BadParameter(f"say which library {file} belongs to")
+    found = convert_config(library, config, total=total, steps_per_epoch=steps_per_epoch)
+    return {name: definition.to_json() for name, definition in found.items()}
 
 
 def _filled(pieces: Sequence[str]) -> dict[str, Any]:

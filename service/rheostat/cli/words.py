@@ -222,7 +222,7 @@ def _value(text: str) -> Any:
     if text == "-":
         return _json(sys.stdin.read(), "standard input")
     if text.startswith("@"):
-        return _json(_contents(text[1:]), text[1:])
+        return _json(contents(text[1:]), text[1:])
     if text.startswith(("{", "[", '"')):
         return _json(text, "this")
     parts = text.split(",")
@@ -248,7 +248,8 @@ def _finite(text: str) -> float:
     return number
 
 
-def _contents(path: str) -> str:
+def contents(path: str) -> str:
+    """Return the text of a file; what cannot be read is a mistake of the command line."""
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""``POST /v1/convert``: another library's scheduler as a definition."""
+"""``POST /v1/convert``: another library's scheduler, or its configuration file, as definitions."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pydantic import ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rheostat.errors import Invalid, Malformed, TooLarge, UnsupportedMediaType
-from rheostat.schedules import convert
+from rheostat.errors import FieldError, Invalid, Malformed, TooLarge, UnsupportedMediaType
+from rheostat.schedules import convert, convert_config
 from rheostat.schedules.convert.case import Context
 from rheostat.server.api import examples
 from rheostat.server.api.access import needs
@@ -21,21 +21,22 @@ from rheostat.server.roles import Role
 
 conversion = router("definitions")
 
+_BESIDE_CONFIG = frozenset({"library", "config", "total", "steps_per_epoch"})
 COSINE = {"kind": "cosine", "start": 0.1, "end": 0.0, "steps": 100, "periodic": True}
 
 
 class Conversion(Context):
-    """A scheduler as its own library configures it."""
+    """A scheduler as its own library configures it, or a whole configuration file."""
 
     model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
 
     library: str
     """The library, by its import name or its package's name."""
 
-    name: str
+    name: str | None = None
     """The scheduler's name there."""
 
-    params: dict[str, Any]
+    params: dict[str, Any] | None = None
     """What its constructor is given; a scheduler inside is ``{"name", "params"}``."""
 
     base_value: float | None = None
@@ -44,9 +45,36 @@ class Conversion(Context):
     hyperparameter: str = "lr"
     """The field that is wanted of a scheduler that sets several."""
 
+    config: dict[str, Any] | list[str] | str | None = None
+    """
+    In place of a scheduler: a DeepSpeed file, the fields of transformers' `TrainingArguments`, or
+    Megatron's command line.
+    """
+
+    steps_per_epoch: int | None = None
+    """The length of an epoch in steps, for a ``config`` that counts epochs."""
+
     def convert(self) -> dict[str, Any]:
-        """Return the definition as JSON; what the library does not know is refused."""
-        return convert(**self.model_dump(exclude_unset=True)).to_json()
+        """Return the answer; what the library does not know is refused."""
+        self._check()
+        if self.config is None:
+            return {"definition": convert(**self.model_dump(exclude_unset=True)).to_json()}
+        lengths = {"total": self.total, "steps_per_epoch": self.steps_per_epoch}
+        found = convert_config(self.library, self.config, **lengths)
+        return {"parameters": {name: item.to_json() for name, item in found.items()}}
+
+    def _check(self) -> None:
+        """Refuse what is neither a scheduler nor a file, or both."""
+        if self.config is None:
+            wrong = [field for field in ("name", "params") if getattr(self, field) is None]
+            message, bound = "is required, unless config is given", "required"
+        else:
+            given = self.model_fields_set | set(self.model_extra or ())
+            wrong = sorted(given - _BESIDE_CONFIG)
+            message, bound = "cannot stand beside config", ", ".join(sorted(_BESIDE_CONFIG))
+        if wrong:
+            errors = [FieldError(field, message, None, bound) for field in wrong]
+            raise Invalid("The request is neither a scheduler nor a file.", errors=errors)
 
 
 @conversion.post(
@@ -82,6 +110,20 @@ class Conversion(Context):
             "params": {"max_lr": 0.1, "total_steps": 1000},
             "hyperparameter": "momentum",
         },
+        file={
+            "library": "deepspeed",
+            "config": {
+                "optimizer": {"type": "AdamW", "params": {"lr": 1e-3, "weight_decay": 0.1}},
+                "scheduler": {
+                    "type": "WarmupCosineLR",
+                    "params": {"total_num_steps": 10000, "warmup_num_steps": 500},
+                },
+            },
+        },
+        command_line={
+            "library": "megatron",
+            "config": "--lr 6e-5 --min-lr 6e-6 --lr-decay-style cosine --train-samples 220000000",
+        },
     ),
 )
 @needs(Role.VIEWER)
@@ -89,8 +131,11 @@ async def convert_scheduler(asked: Conversion, request: Request) -> Response:
     """
     Return the definition that gives the values of another library's scheduler.
 
+    With ``config``, a whole configuration file, the answer has ``parameters``: a definition for
+    each parameter that the file describes, as a run is created with.
+
     Nothing is stored. What has no definition, as a function, is refused with the way out.
     """
     limiter = request.app.state.curve_limiter
-    definition = await anyio.to_thread.run_sync(asked.convert, limiter=limiter)
-    return Response(write_json({"definition": definition}), media_type="application/json")
+    answer = await anyio.to_thread.run_sync(asked.convert, limiter=limiter)
+    return Response(write_json(answer), media_type="application/json")

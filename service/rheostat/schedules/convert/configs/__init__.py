@@ -30,6 +30,18 @@ _FORMATS: Final[dict[str, Callable[[Any, Clock], dict[str, Definition]]]] = {
 }
 
 
+def library_of(config: Any) -> str | None:
+    """Return the library that a configuration file looks like, if there is one."""
+    if isinstance(config, (str, list)):
+        return "megatron"
+    if not isinstance(config, Mapping):
+        return None
+    if {"optimizer", "scheduler", "train_batch_size"} & config.keys():
+        return "deepspeed"
+    known = {"learning_rate", "lr_scheduler_type", "num_train_epochs"} & config.keys()
+    return "transformers" if known else None
+
+
 def convert_config(
     library: str,
     config: Mapping[str, Any] | str | list[str],
