@@ -47,6 +47,7 @@ docs: $(STAMP) ## write the manuals that are made from the code
 	$(BIN)/python -m rheostat.schedules.convert.docs docs
 	$(BIN)/python -m rheostat.server.documents docs
 	$(BIN)/python -m rheostat.cli.reference docs/cli.md
+	$(BIN)/python examples/gallery.py docs
 
 lock: ## renew the lock files (needs uv)
 	$(LOCK) --extra dev --output-file requirements.lock

@@ -41,6 +41,22 @@ starts from. `hyperparameter` is `lr` unless it is said. What else a library kno
 them: `total` (fvcore, Detectron2, fastai), `group` where parameters differ between groups, and so
 on. `rheostat.torch.definition_of(scheduler)` reads a live scheduler of PyTorch.
 
+Whole configuration files become the parameters of a run: the JSON file of DeepSpeed, the fields of
+transformers' `TrainingArguments`, and Megatron's command line (in samples, with its batch ramp).
+What says nothing about a schedule is ignored; `total` and `steps_per_epoch` say what the file
+leaves to the trainer.
+
+```python
+from rheostat.schedules import convert_config
+
+convert_config("megatron", "--lr 6e-5 --lr-decay-style cosine --train-samples 220000000")
+```
+
+```
+POST /v1/convert  {"library": "deepspeed", "config": {"optimizer": {…}, "scheduler": {…}, …}}
+rheostat convert --config ds_config.json
+```
+
 A step is the number of completed steps, 0 first, as the library itself counts them. Values are the
 mathematical ones: where a library computes in float32, its own differ in the eighth digit. What
 resumes a training, as `last_epoch`, changes nothing: a definition counts from the beginning. An
