@@ -14,9 +14,34 @@ from rheostat.schedules.union import ADAPTER
 from rheostat.server.api.body import StrictRoute
 from rheostat.server.api.examples import REFERENCE
 from rheostat.server.api.problems import MEDIA_TYPE, refuses
+from rheostat.server.runs.changes import EDITS
+from rheostat.server.runs.spec import SPEC
+from rheostat.server.store.operations.fork import FORK
 
-SCHEMAS: dict[str, TypeAdapter[Any]] = {"Definition": ADAPTER}
+SCHEMAS: dict[str, TypeAdapter[Any]] = {
+    "Definition": ADAPTER,
+    "Edit": EDITS,
+    "Fork": FORK,
+    "Run": SPEC,
+}
 """What routes refer to by name, for they read it themselves."""
+
+REPLACEMENT = {
+    "description": "A definition that replaces what is in force.",
+    "allOf": [
+        {"$ref": "#/components/schemas/Definition"},
+        {
+            "type": "object",
+            "properties": {
+                "clock": {
+                    "enum": ["run", "change"],
+                    "description": "Whether it counts from step 0 or from the effective step;"
+                    " required unless it is constant.",
+                }
+            },
+        },
+    ],
+}
 
 REF = "#/components/schemas/{model}"
 ANSWER = "#/components/responses/{name}"
@@ -69,7 +94,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         title="Rheostat", version=__version__, description=INTRODUCTION, routes=app.routes
     )
     schemas = document["components"]["schemas"]
-    schemas |= {"FieldError": FIELD_ERROR, "Problem": PROBLEM}
+    schemas |= {"FieldError": FIELD_ERROR, "Problem": PROBLEM, "Replacement": REPLACEMENT}
     for name, adapter in SCHEMAS.items():
         schema = adapter.json_schema(ref_template=REF)
         schemas |= schema.pop("$defs", {})

@@ -14,9 +14,17 @@ REFERENCE = "x-reference"
 BINARY = {"type": "string", "format": "binary"}
 
 
-def refers(schema: str) -> WithJsonSchema:
-    """Return what makes a field's schema a reference to one of `openapi.SCHEMAS`."""
-    return WithJsonSchema({REFERENCE: schema})
+def refers(*schemas: str) -> WithJsonSchema:
+    """Return what makes a field's schema a reference to one (any) of `openapi.SCHEMAS`."""
+    found = [{REFERENCE: schema} for schema in schemas]
+    return WithJsonSchema({"anyOf": found} if len(found) > 1 else found[0])
+
+
+def by_parameter(*schemas: str) -> WithJsonSchema:
+    """Return the schema of an object with one (any) of `openapi.SCHEMAS`, or a list, by name."""
+    one = [{REFERENCE: schema} for schema in schemas]
+    each = {"anyOf": [*one, {"type": "array", "minItems": 1, "items": {"anyOf": one}}]}
+    return WithJsonSchema({"type": "object", "minProperties": 1, "additionalProperties": each})
 
 
 def body(**examples: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import Query
-from pydantic import Field, WithJsonSchema
+from pydantic import Field
 from starlette.responses import Response
 
 from rheostat.errors import (
@@ -45,17 +45,7 @@ POINTS = 200
 """How many points of the curves before and after a rehearsal shows."""
 
 Expected = Annotated[int, Field(ge=1, le=2**31 - 1)] | None
-Changes = Annotated[
-    Any,
-    WithJsonSchema(
-        {
-            "type": "object",
-            "description": "For each parameter, a change or a list of changes: an edit"
-            ' (`{"edit": "scale", "factor": 0.5}`) or a definition with its `clock`.',
-            "additionalProperties": True,
-        }
-    ),
-]
+Changes = Annotated[Any, examples.by_parameter("Edit", "Replacement")]
 REVISION = {
     "revision": 2,
     "generation": 1,
@@ -75,7 +65,7 @@ class Change(Wire):
     """A revision as it is asked for."""
 
     changes: Changes
-    """What to do to which parameter."""
+    """What to do to which parameter: an edit, or a definition with the clock that it counts by."""
 
     effective: Literal["next"] | Annotated[int, Field(ge=0, le=MAX_STEP)] = "next"
     """Step from which it holds; `next` is the first that no worker has been given."""
@@ -110,9 +100,21 @@ class Change(Wire):
             description="A rehearsal (`dry_run`): nothing has changed.",
         ),
         201: examples.document({"revision": 2, "effective": 4096, "pending": [REVISION]}),
-        **refuses(Malformed, UnknownRun, UnknownSchedule, UnknownRevision, TooLarge),
-        **refuses(UnsupportedMediaType, Finished, RevisionMismatch, TooLate),
-        **refuses(Invalid, GuardViolated, IdempotencyMismatch, Unavailable),
+        **refuses(
+            Malformed,
+            UnknownRun,
+            UnknownSchedule,
+            UnknownRevision,
+            TooLarge,
+            UnsupportedMediaType,
+            Finished,
+            RevisionMismatch,
+            TooLate,
+            Invalid,
+            GuardViolated,
+            IdempotencyMismatch,
+            Unavailable,
+        ),
     },
     openapi_extra=examples.body(
         halve={"changes": {"lr": {"edit": "scale", "factor": 0.5}}, "message": "loss spike"},
@@ -181,9 +183,21 @@ class Return(Wire):
         201: examples.document(
             {"generation": 2, "parent": 1, "from": 30_500, "ended": 31_040, "revision": 3}
         ),
-        **refuses(Malformed, UnknownRun, UnknownGeneration, UnknownSchedule, UnknownRevision),
-        **refuses(TooLarge, UnsupportedMediaType, Finished, GenerationMismatch),
-        **refuses(Invalid, GuardViolated, IdempotencyMismatch, Unavailable),
+        **refuses(
+            Malformed,
+            UnknownRun,
+            UnknownGeneration,
+            UnknownSchedule,
+            UnknownRevision,
+            TooLarge,
+            UnsupportedMediaType,
+            Finished,
+            GenerationMismatch,
+            Invalid,
+            GuardViolated,
+            IdempotencyMismatch,
+            Unavailable,
+        ),
     },
     openapi_extra=examples.body(
         checkpoint={"to": 30_500, "message": "loss diverged"},
@@ -238,8 +252,16 @@ async def read_revision(run: Run, number: Number, store: StoreDep) -> Response:
     response_class=Response,
     responses={
         200: examples.document({"revision": 3, "cancelled": 2, "pending": []}),
-        **refuses(UnknownRun, UnknownRevision, NotPending, RevisionMismatch, GuardViolated),
-        **refuses(Invalid, IdempotencyMismatch, Unavailable),
+        **refuses(
+            UnknownRun,
+            UnknownRevision,
+            NotPending,
+            RevisionMismatch,
+            GuardViolated,
+            Invalid,
+            IdempotencyMismatch,
+            Unavailable,
+        ),
     },
 )
 @needs(Role.OPERATOR)

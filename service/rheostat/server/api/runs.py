@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import Body, Query
-from pydantic import Field, WithJsonSchema
+from pydantic import Field
 from starlette.responses import Response
 
 from rheostat.errors import (
@@ -36,7 +36,6 @@ from rheostat.server.api.render import write_json
 from rheostat.server.api.run_deps import KeyDep, NoteDep, Run, StoreDep
 from rheostat.server.roles import Role
 from rheostat.server.runs.revision import Note
-from rheostat.server.runs.spec import RunSpec
 from rheostat.server.store.idempotency import once
 from rheostat.server.store.operations import close, create, fork, join, show
 
@@ -63,12 +62,8 @@ RUN = {
 }
 CREATION = (Malformed, NameTaken, TooLarge, UnsupportedMediaType, Invalid, UnknownSchedule)
 
-SpecData = Annotated[dict[str, Any], Body(), WithJsonSchema(RunSpec.model_json_schema())]
-CreationData = Annotated[
-    dict[str, Any],
-    Body(),
-    WithJsonSchema({"anyOf": [RunSpec.model_json_schema(), fork.Fork.model_json_schema()]}),
-]
+SpecData = Annotated[dict[str, Any], Body(), examples.refers("Run")]
+CreationData = Annotated[dict[str, Any], Body(), examples.refers("Run", "Fork")]
 
 
 def document(content: Any, status: int = 200, **headers: str) -> Response:
@@ -83,8 +78,14 @@ def document(content: Any, status: int = 200, **headers: str) -> Response:
     response_class=Response,
     responses={
         201: examples.document(RUN),
-        **refuses(*CREATION, UnknownRun, UnknownGeneration, GuardViolated),
-        **refuses(IdempotencyMismatch, Unavailable),
+        **refuses(
+            *CREATION,
+            UnknownRun,
+            UnknownGeneration,
+            GuardViolated,
+            IdempotencyMismatch,
+            Unavailable,
+        ),
     },
     openapi_extra=examples.body(
         cosine=BODY,
@@ -209,8 +210,17 @@ class End(Wire):
     response_class=Response,
     responses={
         200: examples.document({**RUN, "end": 100_000}),
-        **refuses(Malformed, UnknownRun, Finished, TooLate, TooLarge, UnsupportedMediaType),
-        **refuses(Invalid, IdempotencyMismatch, Unavailable),
+        **refuses(
+            Malformed,
+            UnknownRun,
+            Finished,
+            TooLate,
+            TooLarge,
+            UnsupportedMediaType,
+            Invalid,
+            IdempotencyMismatch,
+            Unavailable,
+        ),
     },
     openapi_extra=examples.body(now={}, later={"end": 120_000}),
 )
@@ -251,8 +261,15 @@ class Checkpoint(Wire):
     response_class=Response,
     responses={
         200: examples.document({**RUN, "parameters": ["lr"], "max_block": 4096, "end": None}),
-        **refuses(Malformed, UnknownRun, StaleCheckpoint, TooLarge, UnsupportedMediaType),
-        **refuses(Invalid, Unavailable),
+        **refuses(
+            Malformed,
+            UnknownRun,
+            StaleCheckpoint,
+            TooLarge,
+            UnsupportedMediaType,
+            Invalid,
+            Unavailable,
+        ),
     },
     openapi_extra=examples.body(
         fresh={}, resuming={"id": RUN["id"], "generation": 1, "step": 3000}

@@ -53,8 +53,16 @@ Count = Annotated[int, Query(ge=1, le=65_536, description="How many cells.")]
     response_class=Response,
     responses={
         200: examples.document(BLOCK, description="A settled block, or a preview."),
-        **refuses(UnknownRun, UnknownGeneration, StaleGeneration, StepJump, Finished),
-        **refuses(NotAcceptable, Invalid, Unavailable),
+        **refuses(
+            UnknownRun,
+            UnknownGeneration,
+            StaleGeneration,
+            StepJump,
+            Finished,
+            NotAcceptable,
+            Invalid,
+            Unavailable,
+        ),
     },
 )
 @needs(Role.VIEWER)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, InstanceOf, field_serializer
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, WithJsonSchema, field_serializer
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import Definition, parse
@@ -182,7 +182,8 @@ class Replace(Edit):
     """Replace what is in force by a definition, eased in over ``blend`` steps."""
 
     edit: Literal["replace"]
-    definition: InstanceOf[Definition]
+    # parsed before, in the run's units; the OpenAPI document puts its schema in place of the name
+    definition: Annotated[InstanceOf[Definition], WithJsonSchema({"x-reference": "Definition"})]
     clock: Literal["run", "change"]
     blend: Count | None = None
 
