@@ -94,8 +94,9 @@ def test_iterations_of_megatron_become_samples() -> None:
     by_samples = "--lr 0.1 --train-samples 800 --lr-warmup-samples 80 --lr-decay-samples 640"
     by_iterations = by_samples.replace("samples 800", "samples 100").replace("80", "10")
     by_iterations = by_iterations.replace("640", "80").replace("samples", "iters")
-    flags = f"{by_iterations} --global-batch-size 8"
-    assert convert_config("megatron", flags) == convert_config("megatron", by_samples)
+    decay = "--weight-decay-incr-style linear --start-weight-decay 0 --end-weight-decay 0.1"
+    flags = f"{by_iterations} --global-batch-size 8 {decay}"
+    assert convert_config("megatron", flags) == convert_config("megatron", f"{by_samples} {decay}")
 
 
 def test_megatron_s_decoupled_layers_are_a_group() -> None:
