@@ -7,7 +7,7 @@ import inspect
 import json
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import wraps
 from inspect import Parameter
@@ -59,6 +59,22 @@ class Answer:
             self._draw(Screen(), self.document, **self._how)
 
 
+class Lines:
+    """JSON documents that come one by one, and the function that draws each as a line."""
+
+    def __init__(self, documents: Iterable[Any], draw: Callable[[Screen, Any], None]) -> None:
+        self._documents, self._draw = documents, draw
+
+    def give(self, *, as_json: bool) -> None:
+        """Print the documents, or draw them, as they come."""
+        screen = Screen()
+        for document in self._documents:
+            if as_json:
+                print(json.dumps(document, ensure_ascii=False), flush=True)
+            else:
+                self._draw(screen, document)
+
+
 def delivered(body: bytes, output: Path | None, document: Any = None) -> Answer:
     """Write a file; or, without one, answer with the body for people and the document for JSON."""
     if output is None:
@@ -87,7 +103,7 @@ def confirm(question: str, *, yes: bool) -> None:
     typer.confirm(question, abort=True, err=True)
 
 
-def answering(function: Callable[..., Answer]) -> Command:
+def answering(function: Callable[..., Answer | Lines]) -> Command:
     """Make a function that returns an answer a command, with the option ``--json``."""
 
     @wraps(function)

@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 
 from rheostat import __version__
-from rheostat.cli import catalogue, changes, convert, curves, demo, library, runs, serving, tokens
+from rheostat.cli import (
+    branches,
+    catalogue,
+    changes,
+    convert,
+    curves,
+    demo,
+    library,
+    runs,
+    serving,
+    tokens,
+    watching,
+)
 
 CODES = """
 \b
@@ -19,6 +31,8 @@ Exit codes:
   130  interrupted by Ctrl-C
 """
 SETTINGS = {"help_option_names": ["-h", "--help"]}
+# What looks like an option after a change belongs to the change: `ramp 0 --steps 1000`.
+WITH_CHANGES = SETTINGS | {"ignore_unknown_options": True}
 
 
 def _group(summary: str, epilog: str | None = None) -> typer.Typer:
@@ -55,11 +69,13 @@ run.command("list")(runs.list_runs)
 run.command()(runs.show)
 run.command()(runs.plan)
 run.command()(runs.explain)
-# What looks like an option after a change belongs to the change: `ramp 0 --steps 1000`.
-run.command(context_settings=SETTINGS | {"ignore_unknown_options": True})(changes.change)
+run.command(context_settings=WITH_CHANGES)(changes.change)
 run.command()(changes.undo)
 run.command()(changes.cancel)
+run.command(context_settings=WITH_CHANGES)(branches.rewind)
+run.command(context_settings=WITH_CHANGES)(branches.fork)
 run.command()(runs.history)
+run.command()(watching.watch)
 run.command()(changes.finish)
 run.command()(changes.delete)
 

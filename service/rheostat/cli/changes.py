@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from rheostat.cli import options, run_views, words
 from rheostat.cli.answers import Answer, changing, confirm
-from rheostat.errors import NotPending, RheostatError
 
 if TYPE_CHECKING:
     from rheostat.client import Client
@@ -37,6 +35,10 @@ Expect = Annotated[
     typer.Option(metavar="REVISION", min=1, help="Refuse if this is not the newest revision."),
 ]
 
+Force = Annotated[
+    bool, typer.Option("--force", help="Break the guards of the run; the history records it.")
+]
+
 
 @changing
 def change(
@@ -50,9 +52,7 @@ def change(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")
     ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Break the guards of the run; the history records it.")
-    ] = False,
+    force: Force = False,
 ) -> Answer:
     """
     Change parameters of a run; every worker applies it at the same step.
@@ -96,45 +96,8 @@ def undo(client: Client, run: options.Run, message: options.Message = "") -> Ans
     A pending change is cancelled; one that is in force already is reverted, for the parameters
     that it touched, from the next step on. Undoing that brings the change back.
     """
-    control = client.control(run)
-    shown = control.show()
-    newest, before = _newest_change(shown["generation"], control.history())
-    number = newest["revision"]
-    if newest["pending"]:
-        try:
-            return Answer({**control.cancel(number), "undone": number}, run_views.undone)
-        except NotPending:
-            pass  # it settled meanwhile, so that there is something to revert
-    done = control.change(
-        {name: {"edit": "revert", "to": before} for name in newest["changes"]},
-        message=message or f"undo revision {number}",
-        expected_revision=shown["revision"],
-    )
-    return Answer({**done, "undone": number}, run_views.undone)
-
-
-def _newest_change(
-    generation: int, history: Sequence[Mapping[str, Any]]
-) -> tuple[Mapping[str, Any], int]:
-    """Return the newest change that is not cancelled, and the revision that it was made on."""
-    folded = [item for item in history if item["generation"] == generation and _folds(item)]
-    folded.sort(key=lambda item: (item["effective"], item["revision"]))
-    changes = [item for item in folded if item["kind"] == "change"]
-    if not changes:
-        raise RheostatError("the run has no change that could be undone")
-    newest = max(changes, key=lambda item: item["revision"])
-    place = folded.index(newest)
-    later = [item for item in folded[place + 1 :] if not item["pending"]]
-    if any(set(item["changes"]) & set(newest["changes"]) for item in later):
-        raise RheostatError(
-            f"revision {later[-1]['revision']} took effect after the newest one, "
-            f"{newest['revision']}: say what you want with  revert REVISION"
-        )
-    return newest, folded[place - 1]["revision"]
-
-
-def _folds(item: Mapping[str, Any]) -> bool:
-    return item["kind"] != "cancel" and not item["cancelled"]
+    done = client.control(run).undo(message=message)
+    return Answer(done, run_views.undone)
 
 
 @changing
@@ -142,9 +105,11 @@ def cancel(
     client: Client,
     run: options.Run,
     revision: Annotated[int, typer.Argument(metavar="REVISION", min=1, help="Number of it.")],
+    message: options.Message = "",
 ) -> Answer:
     """Cancel a revision that is still pending."""
-    return Answer(client.control(run).cancel(revision), run_views.cancelled)
+    done = client.control(run).cancel(revision, message=message)
+    return Answer(done, run_views.cancelled)
 
 
 @changing

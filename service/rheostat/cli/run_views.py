@@ -88,6 +88,21 @@ def history(screen: Screen, items: Iterable[Document]) -> None:
     screen.table(columns, map(_revision_row, ordered))
 
 
+def rewound(screen: Screen, answer: Document) -> None:
+    """Say where a run goes on, and what was left behind."""
+    step = text.count(answer["from"])
+    screen.line(
+        f"Generation {answer['generation']} goes on from step {step}. The generation that was left "
+        f"is settled until step {text.count(answer['ended'])}, and its workers are fenced off."
+    )
+
+
+def forked(screen: Screen, item: Document) -> None:
+    """Say that a run exists that has another one's past."""
+    step = text.count(item["settled_until"])
+    screen.line(f"Run {item['name']} is ready, id {item['id']}: it goes on from step {step}.")
+
+
 def _revision_row(item: Document) -> tuple[Cell, ...]:
     state = [name for name in ("pending", "cancelled", "forced") if item[name]]
     style = "dim" if item["cancelled"] else ""
@@ -97,13 +112,14 @@ def _revision_row(item: Document) -> tuple[Cell, ...]:
         ", ".join(state),
         item["author"] or "",
         text.when(item["created_at"]),
-        _what(item),
+        what(item),
         item["message"] or "",
     )
     return tuple((cell, style) for cell in row)
 
 
-def _what(item: Document) -> str:
+def what(item: Document) -> str:
+    """Write what a revision does, as one would type it."""
     changes = item.get("changes") or {}
     return (
         ", ".join(f"{name} {text.change(change)}" for name, change in changes.items())
