@@ -47,6 +47,6 @@ class Parser:
         return None
 
     def _completed(self) -> Message | None:
-        kind, data = self._kind, "\n".join(self._data)
+        kind, data = self._kind, self._data
         self._kind, self._data = "", []
-        return Message(kind, data) if data else None
+        return Message(kind, "\n".join(data)) if data else None

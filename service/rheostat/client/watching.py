@@ -58,8 +58,9 @@ class Watching:
 
     def _call(self) -> Call:
         where = wire.path("runs", self._run, "events")
-        call = wire.get(where, accept="text/event-stream", after=self._after)
-        return replace(call, silence=SILENCE)
+        call = wire.get(where, accept="text/event-stream")
+        known = {} if self._after is None else {"Last-Event-ID": str(self._after)}
+        return replace(call, headers={**call.headers, **known}, silence=SILENCE)
 
     def _stream(self) -> Stream:
         """Yield the events of one stream; return why it ended, or None if it was the last."""
