@@ -103,7 +103,10 @@ magnitudes = st.one_of(
 )
 ends = st.one_of(st.just(0.0), magnitudes)
 lengths = st.one_of(
-    st.integers(1, 300), st.floats(0, 15).map(lambda x: int(10**x)), st.integers(1, MOST)
+    st.integers(1, 300),
+    st.floats(0, 15).map(lambda x: int(10**x)),
+    st.integers(0, 49).map(lambda k: 2**k),
+    st.integers(1, MOST),
 )
 powers = st.one_of(
     st.sampled_from([1.0, 2.0, 3.0, 0.5, 0.9, 4.0, 1.5]), st.floats(1e-3, 8), st.floats(8, 1e4)
@@ -122,12 +125,16 @@ def shapes(name: str) -> st.SearchStrategy[Shape]:
 
 @st.composite
 def steps_of(draw: st.DrawFn, steps: int) -> list[int]:
-    """Return steps of a curve: any, near either end at every scale, and thirds."""
+    """Return steps of a curve: any, near either end at every scale, thirds, and parts of 2^n."""
+    cell = st.integers(1, 64).map(lambda part: part << max(steps.bit_length() - 6, 0))
+    seam = st.builds(lambda t, aside: min(max(t + aside, 0), steps), cell, st.integers(-1, 0))
     near = st.floats(0, math.log10(steps + 1)).map(lambda x: min(int(10**x), steps))
     place = st.one_of(
         st.integers(0, steps),
         near,
         near.map(lambda t: steps - t),
+        seam,
+        seam.map(lambda t: steps - t),
         st.sampled_from([steps // 2, steps // 3, 2 * steps // 3, steps - 1]),
     )
     return draw(st.lists(place, min_size=1, max_size=8))

@@ -89,6 +89,8 @@ def test_values_cannot_be_changed(squares: Squares) -> None:
     values = ChunkCache().curve("squares", squares, 0, 10)
     with pytest.raises(ValueError, match="read-only"):
         values[0] = 1.0
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        values.flags.writeable = True
 
 
 def test_bytes_are_bounded_and_the_oldest_go_first(squares: Squares) -> None:

@@ -59,6 +59,17 @@ def test_a_flat_curve_keeps_between_its_ends() -> None:
     assert set(values.tolist()) == {start, end}
 
 
+def test_a_subnormal_curve_keeps_between_its_ends() -> None:
+    """Among subnormal numbers, where a step of rounding is large, no value passes an end."""
+    steps, start, square = 486548103, 5.451e-320, Shape("power", power=2.0)
+    places = range(14520, 14540)
+    shuffled = np.array(places)[::-1]
+    run = numeric.shaped(places, start, 0.0, steps, square)
+    assert max(run) <= start
+    assert numeric.shaped(shuffled, start, 0.0, steps, square)[::-1].tolist() == run.tolist()
+    assert [numeric.shaped(t, start, 0.0, steps, square) for t in places] == run.tolist()
+
+
 @pytest.mark.parametrize(
     ("factor", "values"), [(0.0, [2.0, 0.0, 0.0]), (1.0, [2.0, 2.0, 2.0]), (0.5, [2.0, 1.0, 0.5])]
 )

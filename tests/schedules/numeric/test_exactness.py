@@ -56,6 +56,22 @@ def test_a_curve_is_exact_where_it_changes_its_sign(shape: str, data: st.DataObj
     check(data.draw(crossings(shape)))
 
 
+STEEP = Shape("polynomial", power=4.4)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case(6.040492300755095, -4.2694658151214166e-05, 1702278533, STEEP, []),
+        Case(3.215993335322867e-05, -0.0016601597072105566, 686, Shape("cosine"), []),
+    ],
+)
+def test_a_curve_is_exact_right_beside_zero(case: Case) -> None:
+    """The steps next to a change of sign, where most cancels, are exact within 4 ulp too."""
+    zero = case.crossing()
+    check(case._replace(places=list(range(zero - 2, zero + 4))))
+
+
 @settings(max_examples=80, deadline=None)
 @given(data=st.data(), start=magnitudes, end=magnitudes, steps=lengths)
 def test_a_geometric_curve_is_exact(
