@@ -185,11 +185,13 @@ def test_nobody_listens() -> None:
 def test_closing_ends_the_waiting(server: Server) -> None:
     """A client that is closed while it fetches in the background leaves no thread behind."""
     server.acts = [lambda c: c.sendall(GOOD), *[close_at_once] * 1000]
+    others = threading.enumerate()
     with Client(server.url) as client:
         run = client.run("gpt")
         for step in range(4):
             run.value("lr", step)
-        [thread] = [thread for thread in threading.enumerate() if thread.name == "rheostat gpt"]
+        named = (thread for thread in threading.enumerate() if thread.name == "rheostat gpt")
+        [thread] = [thread for thread in named if thread not in others]
 
     del run
     thread.join(timeout=10)
