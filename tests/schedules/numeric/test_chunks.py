@@ -74,6 +74,9 @@ def test_the_second_step_brings_the_chunk(squares: Squares) -> None:
         cache.value("squares", squares, step)
     assert squares.asked == [1, 512]
     assert cache.figures().hits == 2
+    alone = ChunkCache()
+    alone.curve("squares", squares, 0, 512)
+    assert cache.figures().bytes == alone.figures().bytes
 
 
 def test_keys_keep_functions_apart(squares: Squares) -> None:
