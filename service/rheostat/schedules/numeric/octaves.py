@@ -26,7 +26,7 @@ _BITS: Final = 7
 """Leading bits, after the first one, of the lower ends of cells; large powers take more."""
 _LEAST: Final = 2.0**-64
 """The least s that is told from others: far below one step."""
-_NEGLIGIBLE: Final = 2.0**-60
+_NEGLIGIBLE: Final = 2.0**-57
 """What a series may leave out, relative to its first term."""
 _STEEP: Final = 1000.0
 """Powers above this one are taken of c at once, not of its mantissa and exponent."""
@@ -41,12 +41,14 @@ class Scale(ABC):
     least: float
     most: float
     bits = _BITS
-    series: tuple[float, ...]
-    """The c_k of change · x · Σ c_k x^k, by which the value differs at s·(1 + x)."""
 
     @abstractmethod
     def node(self, s: float) -> tuple[float, float]:
         """Return the value at s, and the change."""
+
+    @abstractmethod
+    def series(self, reach: float) -> tuple[float, ...]:
+        """Return the c_k of change · x · Σ c_k x^k, by which s·(1 + x) differs, |x| ≤ reach."""
 
 
 class Power(Scale):
@@ -64,7 +66,6 @@ class Power(Scale):
         self._offset, self._span, self._reference = Big.of(offset), span, Big.of(reference)
         self._power = power
         self.bits = min(max(_BITS, math.frexp(power)[1] + 4), 52)
-        self.series = _binomial(power, 2.0 ** (1 - self.bits))
         self.least, self.most = self._visible(least, most)
         self._mantissas: dict[float, Big] = {}
         self._exponents: dict[int, Big] = {}
@@ -73,6 +74,14 @@ class Power(Scale):
         """Return the value at s, and the part of it that is the power."""
         change = self._raised(s)
         return float(self._offset.plus(change)), float(change)
+
+    def series(self, reach: float) -> tuple[float, ...]:
+        """Return the binomial series."""
+        terms, k, share = [self._power, self._power * (self._power - 1) / 2], 2, reach
+        while abs(terms[-1]) * share > _NEGLIGIBLE * abs(self._power):
+            terms.append(terms[-1] * (self._power - k) / (k + 1))
+            k, share = k + 1, share * reach
+        return tuple(terms)
 
     def _raised(self, s: float) -> Big:
         """Return the power; its mantissa's and its exponent's are used again and again."""
@@ -104,15 +113,19 @@ class Logarithm(Scale):
         self._offset, self._span, self._reference = Big.of(offset), span / rate, reference
         self.least, self.most = least, most
         # A small rate is made up for by the series, so that the change does not overflow.
-        unit = -rate.magnitude
-        self.change = float(self._span * Big(1, -unit))
+        self._unit = -rate.magnitude
+        self.change = float(self._span * Big(1, -self._unit))
         """The change at every s."""
-        self.series = tuple((-1) ** k / (k + 1) * 2.0**unit for k in range(10))
 
     def node(self, s: float) -> tuple[float, float]:
         """Return the value at s, and the change."""
         grown = self._span * Big(ln(Big.of(s) / self._reference), -BITS)
         return float(self._offset.plus(grown)), self.change
+
+    def series(self, reach: float) -> tuple[float, ...]:
+        """Return the logarithmic series."""
+        count = math.ceil(math.log2(_NEGLIGIBLE) / math.log2(reach)) + 1
+        return tuple((-1) ** k / (k + 1) * 2.0**self._unit for k in range(count))
 
 
 @dataclass(frozen=True)
@@ -142,6 +155,7 @@ class Octaves:
     def __init__(self, place: Place, scale: Scale, centre: Centre | None = None) -> None:
         self._place, self._scale, self._centre = place, scale, centre
         self._shift = 52 - scale.bits
+        self._series = scale.series(0.5**scale.bits)
         self._nodes: dict[float, tuple[float, float]] = {}
         self._radius = centre.s * 2.0 ** (1 - scale.bits) if centre else -1.0
 
@@ -155,7 +169,9 @@ class Octaves:
         mantissa, exponent = math.frexp(s)
         units = 2.0 ** (self._scale.bits + 1)
         c = math.ldexp(math.floor(mantissa * units) / units, exponent)
-        value: float = self._about(*self._known(c), ((s - c) + rest) / c)
+        known, change = self._known(c)
+        x = ((s - c) + rest) / c
+        value: float = known + change * (x * horner(x, self._series))
         return value
 
     def many(self, t: Floats) -> Floats:
@@ -172,10 +188,12 @@ class Octaves:
 
     def _block(self, t: Floats, out: Floats) -> None:
         s, rest = self._place(t)
-        s = np.minimum(np.maximum(s, self._scale.least), self._scale.most)
+        s = np.maximum(s, self._scale.least)
+        np.minimum(s, self._scale.most, out=s)
         bits = s.view(np.int64)
         c = (bits & -(1 << self._shift)).view(np.float64)
-        cells = (bits >> self._shift) - self._first
+        cells = bits >> self._shift
+        cells -= self._first
         values = self._table[0].take(cells)
         missing = np.isnan(values)
         if missing.any():
@@ -183,16 +201,22 @@ class Octaves:
                 node = np.int64((self._first + cell) << self._shift).view(np.float64)
                 self._table[:, cell] = self._known(float(node))
             values = self._table[0].take(cells)
-        out[:] = self._about(values, self._table[1].take(cells), ((s - c) + rest) / c)
+        s -= c
+        s += rest
+        s /= c
+        moved = horner(s, self._series)
+        moved *= s
+        moved *= self._table[1].take(cells)
+        np.add(moved, values, out=out)
         if self._centre:
             near = np.abs(t - self._centre.t) <= self._radius
-            out[near] = self._near(self._centre, t[near])
-
-    def _about(self, value: Real, change: Real, x: Real) -> Real:
-        return value + change * (x * horner(x, self._scale.series))
+            if near.any():
+                out[near] = self._near(self._centre, t[near])
 
     def _near(self, centre: Centre, t: Real) -> Real:
-        return self._about(centre.value, centre.change, centre.distance(t) / centre.s)
+        """Return values about the centre."""
+        x = centre.distance(t) / centre.s
+        return centre.value + centre.change * (x * horner(x, self._central))
 
     def _known(self, c: float) -> tuple[float, float]:
         """Return value and change at the lower end of a cell; once computed, they are kept."""
@@ -200,6 +224,10 @@ class Octaves:
         if node is None:
             node = self._nodes[c] = self._scale.node(c)
         return node
+
+    @cached_property
+    def _central(self) -> tuple[float, ...]:
+        return self._scale.series(2.0 ** (1 - self._scale.bits))
 
     @cached_property
     def _first(self) -> int:
@@ -218,12 +246,3 @@ def raised(x: Big, power: float) -> Big:
     """Return a power of a positive number."""
     numerator, denominator = power.as_integer_ratio()
     return exp(ln(x) * numerator // denominator)
-
-
-def _binomial(power: float, reach: float) -> tuple[float, ...]:
-    """Return the c_k of (1 + x)^power − 1 = x · Σ c_k x^k, for |x| up to a reach."""
-    series, k, share = [power, power * (power - 1) / 2], 2, reach
-    while abs(series[-1]) * share > _NEGLIGIBLE * abs(power):
-        series.append(series[-1] * (power - k) / (k + 1))
-        k, share = k + 1, share * reach
-    return tuple(series)
