@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from rheostat.client.sse import Message, Parser
 
+BLOCKS = ": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event"
 STREAM = (
     ": a comment\r\n\r\n"
     "event: revised\rdata: one\r\ndata: two\n\r\n"
@@ -30,10 +31,7 @@ FOUND = [
     ("stream", "data"),
     [
         ("data: YHOO\ndata: +2\ndata: 10\n\n", ["YHOO\n+2\n10"]),
-        (
-            ": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event",
-            ["first event", "second event"],
-        ),
+        (BLOCKS, ["first event", "second event"]),
         ("data\n\ndata\ndata\n\ndata:", ["", "\n"]),
         ("data:test\n\ndata: test\n\n", ["test", "test"]),
     ],

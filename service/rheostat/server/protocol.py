@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 
 import orjson
@@ -14,9 +13,6 @@ from rheostat.server.api.problems import MEDIA_TYPE
 ON_SHUTDOWN = "rheostat.on_shutdown"
 """Key of the lifespan's state: what ends the answers that would never end by themselves."""
 
-STALLED = 30.0
-"""Seconds after which a peer that takes nothing of an answer is given up."""
-
 LONGEST_HEAD = 64 * 1024
 """Bytes that a request line and its headers may have."""
 
@@ -26,13 +22,11 @@ class BoundedHttp(HttpToolsProtocol):
     One connection.
 
     The parser itself takes heads of any length, so they are counted here; and what it cannot
-    parse never becomes a request, so the problem document is written here. A peer that takes
-    nothing of what it is sent is cut off, or it could hold an answer's memory for ever.
+    parse never becomes a request, so the problem document is written here.
     """
 
     _head = 0
     _in_head = False
-    _watch: asyncio.TimerHandle | None = None
 
     def on_message_begin(self) -> None:
         """Begin to count."""
@@ -68,37 +62,7 @@ class BoundedHttp(HttpToolsProtocol):
         self.transport.write(head.encode() + body)
         self.transport.close()
 
-    def pause_writing(self) -> None:
-        """Begin to watch whether the peer takes anything."""
-        super().pause_writing()
-        self._watch_writing()
-
-    def resume_writing(self) -> None:
-        """Cease to watch."""
-        super().resume_writing()
-        self._cease_watching()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Cease to watch."""
-        self._cease_watching()
-        super().connection_lost(exc)
-
     def shutdown(self) -> None:
         """Begin to stop."""
         super().shutdown()
         self.app_state[ON_SHUTDOWN]()
-
-    def _watch_writing(self) -> None:
-        left = self.transport.get_write_buffer_size()
-        self._watch = self.loop.call_later(STALLED, self._check_writing, left)
-
-    def _check_writing(self, before: int) -> None:
-        if self.transport.get_write_buffer_size() < before:
-            self._watch_writing()
-        else:
-            self.transport.abort()
-
-    def _cease_watching(self) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None

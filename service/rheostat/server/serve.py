@@ -46,6 +46,9 @@ SWITCH = 0.0005
 KEEP_ALIVE, GRACE, HEALTH = 75, 10, 30
 """Seconds: an idle connection stays, open answers may take at a stop, a worker may be silent."""
 
+STALLED = 60
+"""Seconds after which a peer that takes nothing of what it is sent is cut off."""
+
 
 def serve(settings: Settings) -> None:
     """
@@ -93,6 +96,8 @@ def _bound(settings: Settings) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # connections inherit it
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALLED * 1000)
         try:
             listener.bind((settings.host, settings.port))
             listener.listen(BACKLOG)
