@@ -68,6 +68,8 @@ def test_revisions_past_a_rewind_drop_and_earlier_ones_stay(desk: Desk) -> None:
         97, 48, 47.5, 47, 46.5, 23, 22.75, 22.5, 22.25, 22,
     ]  # fmt: skip
     assert desk.read(show.show, "gpt")["pending"] == []
+    items, _ = desk.read(show.revisions, "gpt", 0, 10)
+    assert not any(item["pending"] for item in items)
 
 
 def test_a_rewind_may_branch_from_any_generation(desk: Desk) -> None:

@@ -61,13 +61,18 @@ class Revision:
         silent = {RevisionKind.CANCEL, RevisionKind.FINISH}
         return not self.cancelled and self.kind not in silent
 
-    def pending(self, settled_until: int) -> bool:
+    def pending(self, settled_until: int | None) -> bool:
         """Whether the revision has yet to take effect, and so may still be cancelled."""
         waits = self.kind is RevisionKind.CHANGE and not self.cancelled
-        return waits and self.effective >= settled_until
+        return waits and settled_until is not None and self.effective >= settled_until
 
-    def to_json(self, settled_until: int) -> dict[str, Any]:
-        """Return the wire form; ``settled_until`` is that of the revision's generation."""
+    def to_json(self, settled_until: int | None) -> dict[str, Any]:
+        """
+        Return the wire form.
+
+        ``settled_until`` is that of the current generation, or None if this one belongs to another:
+        what a rewind has left waits for nothing.
+        """
         return {
             "revision": self.number,
             "generation": self.generation,

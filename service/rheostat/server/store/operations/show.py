@@ -80,7 +80,7 @@ def revision(records: Records, ref: str, number: int) -> dict[str, Any]:
     """Return one revision of a run."""
     run = records.find(ref)
     found = records.revision(run.id, number)
-    return found.to_json(records.lineage(run.id)[found.generation].settled_until)
+    return _to_json(found, run, records.lineage(run.id))
 
 
 def revisions(
@@ -90,5 +90,10 @@ def revisions(
     run = records.find(ref)
     lineage = records.lineage(run.id)
     found = records.revisions(run.id, after, limit + 1)
-    items = [item.to_json(lineage[item.generation].settled_until) for item in found[:limit]]
+    items = [_to_json(item, run, lineage) for item in found[:limit]]
     return items, found[limit - 1].number if len(found) > limit else None
+
+
+def _to_json(revision: Revision, run: RunRecord, lineage: Lineage) -> dict[str, Any]:
+    current = revision.generation == run.generation
+    return revision.to_json(lineage[run.generation].settled_until if current else None)
