@@ -31,6 +31,8 @@ Basis: TypeAlias = Callable[[Real], tuple[Real, ...]]
 
 _SHORT: Final = 256
 """Cells of fewer steps are gathered rather than walked through one by one."""
+_LONG: Final = 65536
+"""Tables of more steps are slower to write and read than to compute again."""
 _NEAR: Final = 2.0**-48
 _TINY: Final = 2.0**-1066
 """More than rounding can move a value: relative to it, and among the subnormal numbers."""
@@ -78,11 +80,8 @@ class Walk:
             out[:] = whole[::-1] if backwards else whole
             return
         width = int(self._width)
-        shared = (
-            self._tabulated(0, width, backwards=backwards)
-            if width <= min(BLOCK, len(out))
-            else None
-        )
+        worth = width <= min(_LONG, len(out) // 2)
+        shared = self._tabulated(0, width, backwards=backwards) if worth else None
         for low, high in blocks(start, stop, min(width, BLOCK)):
             j, r = divmod(low, width)
             end = r + high - low
