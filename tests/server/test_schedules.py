@@ -100,7 +100,7 @@ def test_the_list_is_paged_by_name(http: httpx.Client, new_name: Any) -> None:
 
 
 def test_a_removed_schedule_is_gone(http: httpx.Client, new_name: Any, problem: Any) -> None:
-    """A removed schedule is unknown with all its versions; a new one of the name begins anew."""
+    """A removed schedule is unknown with all its versions."""
     name = new_name()
     tag = put(http, name, LINE).headers["etag"]
     stale = {"if-match": '"0-0"'}
@@ -109,7 +109,16 @@ def test_a_removed_schedule_is_gone(http: httpx.Client, new_name: Any, problem: 
     for path in ("", "?version=1", "/values", "/values/0"):
         problem(http.get(f"/v1/schedules/{name}{path}"), "unknown-schedule")
     problem(http.delete(f"/v1/schedules/{name}"), "unknown-schedule")
-    assert put(http, name, CONSTANT).json()["version"] == 1
+
+
+def test_versions_are_not_used_again(http: httpx.Client, new_name: Any) -> None:
+    """A version names one definition for ever, also after the schedule was deleted."""
+    name = new_name()
+    constants = [{"definition": {"kind": "constant", "value": value}} for value in (1, 2)]
+    first = http.put(f"/v1/schedules/{name}", json=constants[0])
+    http.delete(f"/v1/schedules/{name}").raise_for_status()
+    second = http.put(f"/v1/schedules/{name}", json=constants[1])
+    assert (first.json()["version"], second.json()["version"]) == (1, 2)
 
 
 def test_values_of_a_version(http: httpx.Client, new_name: Any) -> None:

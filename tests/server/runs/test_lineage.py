@@ -3,6 +3,7 @@
 import pytest
 
 from rheostat.errors import StaleCheckpoint, UnknownGeneration
+from rheostat.server.runs.grid import Grid
 from rheostat.server.runs.lineage import Generation, Key, Lineage, Stretch
 
 
@@ -55,7 +56,7 @@ def test_checkpoints_of_the_past_may_resume(
     tree: Lineage, current: int, generation: int, step: int
 ) -> None:
     """P6: a checkpoint on the current line, at or before every branch, is accepted."""
-    tree.require_resumable(current, Key("r", generation), step)
+    tree.require_resumable(current, Key("r", generation), step, Grid(1))
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_checkpoints_beyond_a_rewind_are_refused(
 ) -> None:
     """P6: a checkpoint beyond a branch, or off the line, is refused with the rewind it needs."""
     with pytest.raises(StaleCheckpoint) as refusal:
-        tree.require_resumable(current, Key("r", generation), step)
+        tree.require_resumable(current, Key("r", generation), step, Grid(1))
     assert {"to": step, "from_generation": generation} == refusal.value.members["rewind"]
 
 
@@ -84,7 +85,24 @@ def test_a_fork_inherits_from_another_run() -> None:
     assert [owned(1, 590, 600), owned(2, 600, 650), owned(1, 650, 660, "f")] == tree.owners(
         1, 590, 660
     )
-    tree.require_resumable(1, Key("r", 2), 650)
+    tree.require_resumable(1, Key("r", 2), 650, Grid(1))
     with pytest.raises(StaleCheckpoint):
-        tree.require_resumable(1, Key("r", 2), 651)
+        tree.require_resumable(1, Key("r", 2), 651, Grid(1))
     assert [fork] == list(tree)
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "rewind"),
+    [
+        (Key("r", 1), {"to": 110, "from_generation": 1}),
+        (Key("r", 9), None),
+        (Key("other", 1), None),
+    ],
+)
+def test_only_a_rewind_that_works_is_suggested(
+    tree: Lineage, checkpoint: Key, rewind: dict[str, int] | None
+) -> None:
+    """P6: to the start of a cell, and from a generation of this very run."""
+    with pytest.raises(StaleCheckpoint) as refusal:
+        tree.require_resumable(4, checkpoint, 101, Grid(10))
+    assert rewind == refusal.value.members.get("rewind")

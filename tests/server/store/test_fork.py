@@ -85,7 +85,7 @@ def test_explanations_and_plans_reach_into_the_other_run(desk: Desk) -> None:
     forked(desk, step=8)
     assert desk.read(explain.explain, "decay", 5)["parameters"]["lr"]["message"] == "spike"
     assert desk.read(explain.explain, "decay", 9)["parameters"]["lr"]["author"] == "bob"
-    shown = desk.read(plan.plan, "decay", 0, 12, 12)
+    shown = desk.read(plan.plan, "decay", 0, 12, 12, 10**6)
     assert [(mark["from"], mark["author"]) for mark in shown["revisions"]] == [
         (0, "ann"),
         (4, "ann"),
@@ -135,3 +135,12 @@ def test_a_fork_says_who_and_why(desk: Desk) -> None:
     desk.write(fork.fork, {**body, "force": True}, Note("bob"))
     first = desk.read(show.revision, "decay", 1)
     assert (first["author"], first["message"], first["forced"]) == ("bob", "a sharp decay", True)
+
+
+def test_a_fork_may_revert_to_a_revision_of_its_run(desk: Desk) -> None:
+    """The numbers are those of the run that it comes from."""
+    run = desk.create()
+    desk.revise(HALVE, 4)
+    desk.settle(run, 0, 20)
+    child = forked(desk, step=8, changes={"lr": {"edit": "revert", "to": 1}})
+    assert desk.settle(child, 7, 2)[0] == [46.5, 92]

@@ -12,6 +12,7 @@ from rheostat.errors import (
     Invalid,
     NotPending,
     RevisionMismatch,
+    TooLarge,
     TooLate,
     UnknownRevision,
 )
@@ -213,7 +214,88 @@ def test_a_plan_shows_past_and_future_with_their_revisions(desk: Desk) -> None:
     """Eleven points of 0 to 100, the change marked where it takes effect."""
     desk.create(total=101)
     desk.revise(HALVE, 50)
-    shown = desk.read(plan.plan, "gpt", 0, None, 11)
+    shown = desk.read(plan.plan, "gpt", 0, None, 11, 10**6)
     assert shown["steps"].tolist() == list(range(0, 101, 10))
     assert shown["parameters"]["lr"].tolist() == [100, 90, 80, 70, 60, 25, 20, 15, 10, 5, 0]
     assert [(mark["from"], mark["revision"]) for mark in shown["revisions"]] == [(0, 1), (50, 2)]
+
+
+FOLLOWER = {"kind": "follow", "parameter": "lr", "scale": 1e200}
+
+
+def test_what_follows_another_parameter_stays_finite(desk: Desk) -> None:
+    """P10: each definition is finite by itself; what they come to together is checked as well."""
+    desk.create(parameters={"lr": {"kind": "constant", "value": 1.0}, "wd": FOLLOWER})
+    with pytest.raises(Invalid, match="wd would leave the range"):
+        desk.revise({"lr": {"kind": "constant", "value": 1e200}}, force=True)
+    parameters = {"lr": {"kind": "constant", "value": 1e200}, "wd": FOLLOWER}
+    with pytest.raises(Invalid, match="wd would leave the range"):
+        desk.create(name="other", parameters=parameters)
+
+
+def test_a_guard_is_not_asked_again_about_what_stays_as_it_is(desk: Desk) -> None:
+    """What was forced once does not stand in the way of other parameters."""
+    desk.create(guards={"lr": {"max": 150}})
+    desk.revise({"lr": {"edit": "scale", "factor": 2}}, force=True)
+    assert desk.revise({"wd": {"edit": "scale", "factor": 0.5}})["revision"] == 3
+
+
+def test_a_pending_edit_that_cannot_follow_is_named(desk: Desk) -> None:
+    """An emergency stop says which pending revision to cancel first."""
+    desk.create()
+    desk.revise({"lr": {"edit": "extend", "end": 500}}, 100)
+    with pytest.raises(Invalid, match="revision 2 is pending at step 100") as refusal:
+        desk.revise(HOLD)
+    assert refusal.value.members == {"revision": 2, "effective": 100}
+
+
+def test_only_what_was_in_force_can_be_reverted_to(desk: Desk) -> None:
+    """A pending revision may still change, or be cancelled."""
+    desk.create()
+    desk.revise(HALVE, 80)
+    with pytest.raises(Invalid, match="revision 2 has put nothing in force"):
+        desk.revise({"lr": {"edit": "revert", "to": 2}}, 70)
+
+
+def test_pieces_past_the_last_coordinate_are_left_out(desk: Desk) -> None:
+    """An edit may reach further than steps do; what is there can still be settled."""
+    run = desk.create()
+    far = [{"edit": "set", "value": 1, "steps": 10**9}, {"edit": "extend", "end": 2**53 - 1}]
+    desk.revise({"lr": far}, 4)
+    assert desk.settle(run, 0, 8)[0][4:] == [1, 1, 1, 1]
+
+
+def test_a_revision_holds_only_so_many_changes(desk: Desk) -> None:
+    """P10: work within a transaction is bounded."""
+    desk.create()
+    with pytest.raises(Invalid) as refusal:
+        desk.revise({"lr": [{"edit": "hold"}] * 65})
+    assert refusal.value.errors[0].bound == "1 to 64 changes"
+
+
+def test_guards_of_parameters_that_follow_each_other_are_quick(desk: Desk) -> None:
+    """P10: sixty parameters, each following two others, are checked in one pass."""
+    parameters: dict[str, Any] = {"p0": {"kind": "constant", "value": 0}}
+    for k in range(1, 60):
+        names = [f"p{k - 1}", f"p{max(k - 2, 0)}"]
+        of = [{"kind": "follow", "parameter": name} for name in names]
+        parameters[f"p{k}"] = {"kind": "sum", "of": of}
+    desk.create(parameters=parameters, guards={"p59": {"max_ratio": 2}})
+    assert desk.revise({"p0": {"kind": "constant", "value": 0}})["revision"] == 2
+
+
+def test_a_finished_run_takes_no_cancellations(desk: Desk) -> None:
+    """Its history is closed."""
+    desk.create()
+    desk.revise(HALVE, 80)
+    desk.write(close.finish, "gpt", None, Note())
+    with pytest.raises(Finished):
+        desk.write(revise.cancel, "gpt", 2, None, Note())
+
+
+def test_a_plan_is_bounded_by_its_values_not_its_points(desk: Desk) -> None:
+    """P10: a thousand points of two parameters are two thousand values."""
+    desk.create()
+    with pytest.raises(TooLarge) as refusal:
+        desk.read(plan.plan, "gpt", 0, None, 1000, 1999)
+    assert refusal.value.errors[0].bound == "<= 999"

@@ -131,3 +131,17 @@ def test_a_run_made_again_under_a_deleted_name_is_another_run(desk: Desk) -> Non
     assert desk.settle(new, 0, 2) == [[1, 1]]
     with pytest.raises(UnknownRun):
         desk.settle(old, 0, 1)
+
+
+def test_the_widest_cells_can_be_settled(desk: Desk) -> None:
+    """A resolution near the last coordinate leaves a few cells."""
+    run = desk.create(resolution=2**50)
+    assert desk.settle(run, 0, 2)[1] == [0.5, 0.5]
+
+
+def test_the_ledger_shows_whole_cells(desk: Desk) -> None:
+    """A range that ends within a cell shows it."""
+    run = desk.create(resolution=10)
+    desk.settle(run, 0, 3)
+    page = desk.read(served.served, "gpt", None, 3, 15)
+    assert [(item["start"], item["count"]) for item in page["segments"]] == [(0, 2)]

@@ -36,7 +36,15 @@ async def _author(
         ),
     ] = None,
 ) -> str | None:
-    return caller_of(request).name or sent
+    return caller_of(request).name or (None if sent is None else _utf8(sent))
+
+
+def _utf8(header: str) -> str:
+    """Return a header's text: HTTP hands bytes on as Latin-1, and our clients send UTF-8."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return header
 
 
 SettingsDep = Annotated[Settings, Depends(_settings)]

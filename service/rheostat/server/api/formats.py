@@ -132,10 +132,15 @@ def _not_acceptable(asked: str | None, offered: tuple[Format, ...]) -> NotAccept
     return NotAcceptable(detail, errors=wrong, available=available)
 
 
+def most_values(chosen: Format, settings: Settings) -> int:
+    """Return how many values one answer may have in a format."""
+    text = chosen in {Format.JSON, Format.CSV}
+    return settings.max_text_values if text else settings.max_binary_values
+
+
 def check_size(chosen: Format, count: int, settings: Settings, field: str = "stop") -> None:
     """Raise `TooLarge` if a curve of ``count`` values is over the limit of its format."""
-    text = chosen in {Format.JSON, Format.CSV}
-    limit = settings.max_text_values if text else settings.max_binary_values
+    limit = most_values(chosen, settings)
     if count <= limit:
         return
     detail = f"{count} values are more than the {limit} that one answer in {chosen} may have"

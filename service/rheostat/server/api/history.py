@@ -20,7 +20,7 @@ from rheostat.schedules.fields import MAX_STEP
 from rheostat.server.api import examples
 from rheostat.server.api.access import needs
 from rheostat.server.api.deps import Cursor, SettingsDep, router
-from rheostat.server.api.formats import Format, check_size, offers
+from rheostat.server.api.formats import Format, most_values, offers
 from rheostat.server.api.look import Look, Mark
 from rheostat.server.api.pages import cursor_of, number_of
 from rheostat.server.api.problems import refuses
@@ -75,8 +75,10 @@ async def read_plan(
     ] = 1000,
 ) -> Response:
     """Return the run's curves with the revisions that shaped them; nothing is settled by it."""
-    check_size(chosen, points, settings, "points")
-    found = await store.read(plan.plan, run, start, stop, points)
+    if chosen.picture:
+        points = min(points, settings.max_picture_points)
+    most = most_values(chosen, settings)
+    found = await store.read(plan.plan, run, start, stop, points, most)
     marks = tuple(
         Mark(item["from"], f"r{item['revision']}") for item in found["revisions"] if item["from"]
     )

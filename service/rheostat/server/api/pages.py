@@ -21,7 +21,7 @@ def place_of(cursor: str | None) -> str:
         place = urlsafe_b64decode(padded.encode("ascii")).decode()
     except ValueError:
         place = None
-    if place is None or cursor_of(place) != cursor:
+    if place is None or "\0" in place or cursor_of(place) != cursor:
         bound = "`next` of an earlier answer"
         wrong = [FieldError("cursor", f"cursor must be {bound}", cursor[:100], bound)]
         raise Invalid("The cursor is refused.", errors=wrong)

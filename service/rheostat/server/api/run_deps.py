@@ -46,7 +46,14 @@ NoteDep = Annotated[Note, Depends(_note)]
 KeyDep = Annotated[Key | None, Depends(_key)]
 
 Run = Annotated[
-    str, Path(min_length=1, max_length=128, description="A run's name or id.", examples=["gpt-7b"])
+    str,
+    Path(
+        min_length=1,
+        max_length=128,
+        pattern=r"^[^\x00]+$",
+        description="A run's name or id.",
+        examples=["gpt-7b"],
+    ),
 ]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="A revision's number.")]
 Start = Annotated[int, Query(ge=0, le=MAX_STEP, description="First step.")]

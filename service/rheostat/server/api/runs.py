@@ -162,7 +162,7 @@ async def list_runs(
 
 def _label(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
-    if not key or not equals:
+    if not key or not equals or "\0" in text:
         message = "label must be key=value"
         raise Invalid(message, errors=[FieldError("label", message, text[:100], "key=value")])
     return key, value

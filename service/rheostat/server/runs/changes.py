@@ -39,6 +39,9 @@ AnyEdit = Annotated[
 ]
 EDITS: Final[TypeAdapter[Edit]] = TypeAdapter(AnyEdit)
 
+MOST_CHANGES: Final = 64
+"""Changes of one parameter in one revision."""
+
 Clock = Literal["run", "change"]
 CLOCKS: Final = ("run", "change")
 
@@ -91,8 +94,9 @@ def changes_to_json(changes: Changes) -> dict[str, Any]:
 def _parse_list(data: Any, field: str, units: Units) -> tuple[Change, ...]:
     if not isinstance(data, list):
         return (_parse(data, field, units),)
-    if not data:
-        raise _refuse(field, "must hold at least one change", data, "≥ 1 changes")
+    if not 1 <= len(data) <= MOST_CHANGES:
+        bound = f"1 to {MOST_CHANGES} changes"
+        raise _refuse(field, f"must hold {bound}", shown(data), bound)
     return tuple(_parse(item, f"{field}[{index}]", units) for index, item in enumerate(data))
 
 

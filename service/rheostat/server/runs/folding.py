@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from rheostat.errors import Invalid
 from rheostat.server.runs.changes import parse_changes
 from rheostat.server.runs.edits import History, Place
 from rheostat.server.runs.guards import Guards, require_guards
@@ -32,16 +33,34 @@ def fold(
     ------
     GuardViolated
         A revision that was not forced breaks a guard.
+    Invalid
+        An edit makes no sense where it would act; of a pending revision, its number is named.
 
     """
+    ordered = sorted(revisions, key=lambda revision: revision.place)
+    newest = max((revision.number for revision in ordered), default=0)
     folded: list[Revision] = []
-    for revision in sorted(revisions, key=lambda revision: revision.place):
-        timelines = _apply(base, revision, history)
+    for revision in ordered:
+        try:
+            timelines = _apply(base, revision, history)
+        except Invalid as refusal:
+            raise refusal if revision.number == newest else _obstructed(revision, refusal) from None
         if not revision.forced:
             require_guards(guards, base, timelines, revision.effective, revision.number)
         folded.append(replace(revision, timelines=timelines))
         base = timelines
     return folded
+
+
+def _obstructed(revision: Revision, refusal: Invalid) -> Invalid:
+    """Return the error about a pending revision that no longer makes sense."""
+    return Invalid(
+        f"revision {revision.number} is pending at step {revision.effective}, and could not follow;"
+        " cancel it first",
+        errors=refusal.errors,
+        revision=revision.number,
+        effective=revision.effective,
+    )
 
 
 def _apply(base: Timelines, revision: Revision, history: History) -> Timelines:
@@ -54,5 +73,7 @@ def _apply(base: Timelines, revision: Revision, history: History) -> Timelines:
             field = f"changes.{name}[{index}]"
             place = Place(name, field, revision.effective, revision.number, base, history)
             timeline = change.apply(timeline, place)
-        changed[name] = timeline
-    return base.replaced(changed)
+        changed[name] = timeline.within_reach()
+    timelines = base.replaced(changed)
+    timelines.require_sound(revision.effective)
+    return timelines

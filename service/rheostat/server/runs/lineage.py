@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from rheostat.errors import StaleCheckpoint, UnknownGeneration
+from rheostat.server.runs.grid import Grid
 
 
 class Key(NamedTuple):
@@ -76,6 +77,10 @@ class Lineage:
         """Iterate over the run's own generations."""
         return (g for g in self._generations.values() if g.key.run_id == self._run_id)
 
+    def all(self) -> Iterator[Generation]:
+        """Iterate over the generations of the runs that it was forked from, too."""
+        return iter(self._generations.values())
+
     def settled(self, number: int, until: int) -> Lineage:
         """Return the lineage with a generation settled further."""
         new = replace(self[number], settled_until=until)
@@ -98,7 +103,7 @@ class Lineage:
             stop = min(stop, generation.start)
         return stretches[::-1]
 
-    def require_resumable(self, current: int, checkpoint: Key, step: int) -> None:
+    def require_resumable(self, current: int, checkpoint: Key, step: int, grid: Grid) -> None:
         """
         Raise `StaleCheckpoint` unless a checkpoint lies in the past of generation ``current``.
 
@@ -110,10 +115,12 @@ class Lineage:
                 return
             if step > generation.start:
                 break
-        raise StaleCheckpoint(
+        refusal = StaleCheckpoint(
             f"the checkpoint is at step {step} of generation {checkpoint.number}, which is not in"
-            f" the past of generation {current}; resume from an earlier checkpoint, or rewind the"
-            " run to it",
+            f" the past of generation {current}; resume from an earlier checkpoint, or rewind",
             generation=current,
-            rewind={"to": step, "from_generation": checkpoint.number},
         )
+        if checkpoint.run_id == self._run_id and checkpoint in self._generations:
+            to = -(-step // grid.resolution) * grid.resolution
+            refusal.members["rewind"] = {"to": to, "from_generation": checkpoint.number}
+        raise refusal

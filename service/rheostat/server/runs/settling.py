@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rheostat.errors import FieldError, Finished, Invalid, StaleGeneration, StepJump
 from rheostat.server.runs.grid import MAX_STEP, Grid
 from rheostat.server.runs.lineage import Lineage
+from rheostat.server.runs.revision import Note
 from rheostat.server.runs.spec import RunSpec
 from rheostat.server.runs.timeline import Timelines
 
@@ -38,6 +39,7 @@ class Reign:
     stop: int
     run_id: str
     revision: int
+    note: Note
     timelines: Timelines
 
 

@@ -118,7 +118,7 @@ def parse_spec(body: Any, units: Units, limits: Limits) -> RunSpec:
     }
     resolved = {name: definition.to_json() for name, definition in definitions.items()}
     spec = spec.model_copy(update={"parameters": resolved})
-    spec.timelines()  # refuses parameters that follow nobody, or each other in a circle
+    spec.timelines().require_sound(0)
     return spec
 
 

@@ -21,6 +21,10 @@ from numpy.typing import NDArray
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import Bounds, Definition, parse
+from rheostat.server.runs.grid import MAX_STEP
+
+MOST_PIECES = 1_000
+"""Pieces of one timeline from the newest revision on."""
 
 Steps = NDArray[np.int64]
 Values = NDArray[np.float64]
@@ -87,6 +91,10 @@ class Timeline:
             there = {name: values[mask] for name, values in followed.items()}
             result[mask] = self.pieces[index].values(steps[mask], there)
         return result
+
+    def within_reach(self) -> Timeline:
+        """Return the timeline without the pieces that would begin past the last coordinate."""
+        return Timeline(tuple(piece for piece in self.pieces if piece.start <= MAX_STEP))
 
     def at(self, step: int) -> Piece:
         """Return the piece in force at ``step``."""
@@ -158,9 +166,32 @@ class Timelines(Mapping[str, Timeline]):
 
     def boundaries(self, name: str, step: int) -> list[int]:
         """Return where pieces of a parameter, or of what it follows, start past ``step``."""
-        timeline = self._timelines[name]
-        own = {piece.start for piece in timeline.pieces if piece.start > step}
-        return sorted(own.union(*(self.boundaries(other, step) for other in timeline.follows)))
+        pieces = (piece for other in self.sources(name) for piece in self[other].pieces)
+        return sorted({piece.start for piece in pieces if piece.start > step})
+
+    def sources(self, name: str) -> set[str]:
+        """Return a parameter, what it follows, what that follows, and so on."""
+        found, waiting = set[str](), [name]
+        while waiting:
+            one = waiting.pop()
+            if one not in found:
+                found.add(one)
+                waiting += self[one].follows
+        return found
+
+    def require_sound(self, step: int) -> None:
+        """
+        Raise `Invalid` unless every value from ``step`` on is finite, and few pieces give them.
+
+        Each definition is finite by itself; what follows another parameter may not be.
+        """
+        for name, bounds in self.bounds(step).items():
+            if not bounds.finite:
+                message = f"{name} would leave the range of float64: {bounds.min} to {bounds.max}"
+                raise _refuse(name, message, "finite values at every step")
+            if len(self[name].pieces) > MOST_PIECES:
+                message = f"{name} would change its definition {len(self[name].pieces)} times"
+                raise _refuse(name, message, f"<= {MOST_PIECES} pieces")
 
     def value(self, name: str, step: int) -> float:
         """Return one parameter's value at one step."""

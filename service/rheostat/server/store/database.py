@@ -17,6 +17,9 @@ from rheostat.server.store.turn import Turn
 BUSY_SECONDS = 30
 """How long a SQLite connection waits for a lock; the turn makes waits of this length a defect."""
 
+POOL: dict[str, Any] = {"pool_size": 5, "max_overflow": 60}
+"""More connections than threads that read, so that the writer never waits for one."""
+
 
 class Database:
     """
@@ -80,7 +83,7 @@ def _require_known(url: str) -> URL:
 
 
 def _sqlite(url: URL) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **POOL)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
@@ -101,4 +104,5 @@ def _postgresql(url: URL) -> Engine:
         "-c synchronous_commit=on -c lock_timeout=5s -c idle_in_transaction_session_timeout=10s"
     )
     url = url.set(drivername="postgresql+psycopg")
-    return create_engine(url, pool_pre_ping=True, connect_args={"options": options})
+    arguments = {"options": options, "connect_timeout": 5}
+    return create_engine(url, pool_pre_ping=True, connect_args=arguments, **POOL)

@@ -44,6 +44,8 @@ def once(
     if key is None:
         return operation(records)
     connection, table = records.connection, tables.idempotency
+    old = (datetime.now(UTC) - KEPT).isoformat(timespec="microseconds")
+    connection.execute(delete(table).where(table.c.created_at < old))
     known = connection.execute(select(table).where(table.c.key == key.key)).one_or_none()
     if known is not None:
         if known.request_hash != key.request_hash:
@@ -51,8 +53,6 @@ def once(
         answer: dict[str, Any] = json.loads(known.answer)
         return answer
     result = operation(records)
-    old = (datetime.now(UTC) - KEPT).isoformat(timespec="microseconds")
-    connection.execute(delete(table).where(table.c.created_at < old))
     row = {"key": key.key, "request_hash": key.request_hash, "answer": json.dumps(result)}
     connection.execute(insert(table).values(created_at=now(), **row))
     return result

@@ -21,7 +21,7 @@ def read(connection: Connection, stretch: Stretch, grid: Grid) -> Generator[Segm
     """Yield what is known of a stretch, by rising step, read as it is asked for."""
     table = tables.ledger
     # no segment is longer than the longest block, so those that begin earlier end before it
-    earliest = stretch.start - LONGEST_BLOCK * grid.resolution
+    earliest = max(stretch.start - LONGEST_BLOCK * grid.resolution, -1)
     query = (
         select(table.c.start, table.c.count, table.c["values"])
         .where(table.c.run_id == stretch.owner.run_id)

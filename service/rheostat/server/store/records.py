@@ -155,6 +155,13 @@ class Records:
         query = select(table).where(table.c.run_id == run_id).order_by(table.c.generation)
         return [_generation(row) for row in self.connection.execute(query)]
 
+    def lock_past(self, run_id: str) -> None:
+        """Lock the runs that a run was forked from: their ledger may get cells that it lacks."""
+        past = {past.key.run_id for past in self.lineage(run_id).all()} - {run_id}
+        if past:
+            query = select(tables.runs.c.id).where(tables.runs.c.id.in_(past))
+            self.connection.execute(query.order_by(tables.runs.c.id).with_for_update()).all()
+
     def is_forked(self, run_id: str) -> bool:
         """Whether another run has been forked from this one."""
         table = tables.generations
@@ -260,7 +267,7 @@ class Records:
         rulers = [first, *self.effective_within(owner, start + 1, stop)]
         starts = [start, *(ruler.effective for ruler in rulers[1:])]
         return [
-            Reign(begin, end, owner.run_id, ruler.number, ruler.timelines)
+            Reign(begin, end, owner.run_id, ruler.number, ruler.note, ruler.timelines)
             for ruler, begin, end in zip(rulers, starts, [*starts[1:], stop], strict=True)
             if begin < end
         ]

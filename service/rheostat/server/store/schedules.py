@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 import orjson
-from sqlalchemy import and_, delete, func, insert, select
+from sqlalchemy import and_, delete, func, insert, select, update
 
 from rheostat.errors import UnknownSchedule
 from rheostat.schedules import Definition, parse
@@ -14,7 +14,7 @@ from rheostat.schedules.references import Lookup
 from rheostat.server.library import Check, Entry, Schedule
 from rheostat.server.store.records import Records, now
 from rheostat.server.store.store import Store
-from rheostat.server.store.tables import schedules
+from rheostat.server.store.tables import schedule_versions, schedules
 
 ENTRY = tuple(schedules.c[name] for name in Entry.__dataclass_fields__)
 
@@ -55,11 +55,23 @@ def _put(
     check(newest)
     if newest and newest.content_hash == definition.content_hash:
         return newest, False
-    version = newest.version + 1 if newest else 1
+    version = _next(records, name)
     entry = Entry(name, version, definition.content_hash, author, now())
     text = definition.canonical.decode()
     records.connection.execute(insert(schedules).values(**asdict(entry), definition=text))
     return entry, True
+
+
+def _next(records: Records, name: str) -> int:
+    """Return the next version of a schedule; what was deleted counts, too."""
+    table, connection = schedule_versions, records.connection
+    named = table.c.name == name
+    known: int = connection.execute(select(table.c.newest).where(named)).scalar() or 0
+    if known:
+        connection.execute(update(table).where(named).values(newest=known + 1))
+    else:
+        connection.execute(insert(table).values(name=name, newest=1))
+    return known + 1
 
 
 def _newest(records: Records, name: str) -> Entry | None:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from rheostat.errors import Unavailable
 from rheostat.server.runs.limits import Limits
@@ -65,7 +66,9 @@ class Store:
 
         try:
             return await asyncio.to_thread(read)
-        except OperationalError as error:
+        except ProgrammingError:
+            raise
+        except (DBAPIError, PoolTimeout) as error:
             raise Unavailable("the database is away; try again") from error
 
     def _records(self, connection: Connection) -> Records:

@@ -134,6 +134,14 @@ schedules = Table(
     Column("created_at", String(32), nullable=False),
 )
 
+# The newest version that a schedule ever had: versions are not used again after a deletion.
+schedule_versions = Table(
+    "schedule_versions",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("newest", Integer, nullable=False),
+)
+
 idempotency = Table(
     "idempotency",
     metadata,

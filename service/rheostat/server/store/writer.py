@@ -4,7 +4,8 @@ The writer: one thread per process that commits the waiting operations of all ru
 A commit costs a flush to disk. While one is under way, further operations queue up, and the next
 transaction takes them all: group commit. An operation decides first and writes last, so that one
 that refuses has written nothing and the others of its group are not disturbed. If a group
-fails for any other reason, each of its operations is run again alone.
+fails for any other reason, each of its operations is run again alone, once: whoever lost a race
+for a name finds it taken then.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ class Writer:
             group.append(waiting)
         return group, False
 
-    def _commit(self, group: list[_Waiting[Any]]) -> None:
+    def _commit(self, group: list[_Waiting[Any]], *, final: bool = False) -> None:
         committing = False
         try:
             with self._database.write() as connection:
@@ -105,11 +106,11 @@ class Writer:
                 committing = True
         except Exception as error:  # noqa: BLE001 - whatever it is, each waiting caller is told
             # The outcome of a failed commit is unknown: what may have happened is not repeated.
-            if len(group) > 1 and not committing:
-                for waiting in group:
-                    self._commit([waiting])
-            else:
+            if committing or final:
                 self._fail(group, error)
+            else:
+                for waiting in group:
+                    self._commit([waiting], final=True)
             return
         for waiting in group:
             waiting.answer()

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from rheostat.errors import FieldError, Invalid, NameTaken
 from rheostat.server.runs.changes import changes_to_json
+from rheostat.server.runs.edits import History
 from rheostat.server.runs.folding import fold
 from rheostat.server.runs.grid import MAX_STEP
 from rheostat.server.runs.limits import require_at_most
@@ -68,7 +69,8 @@ def fork(records: Records, body: Any, note: Note) -> dict[str, Any]:
     renamed = {"name": wish.name, "labels": wish.labels or {}}
     run = new_run(source.spec.model_copy(update=renamed), note)
     generation = Generation(run.key, parent.key, step, step)
-    revision = _revision(records, run, lineage, generation, wish)
+    past = history(records, source)
+    revision = _revision(records, run, lineage, generation, wish, past)
     records.add(run)
     records.add_generation(generation)
     records.add_revision(run.id, revision, run.event)
@@ -88,7 +90,12 @@ def _step(source: RunRecord, parent: Generation, wish: Fork) -> int:
 
 
 def _revision(
-    records: Records, run: RunRecord, lineage: Lineage, generation: Generation, wish: Fork
+    records: Records,
+    run: RunRecord,
+    lineage: Lineage,
+    generation: Generation,
+    wish: Fork,
+    past: History,
 ) -> Revision:
     """Return the fork's first revision: what was in force at its step, with the changes."""
     step, parent = generation.start, generation.parent
@@ -106,5 +113,5 @@ def _revision(
         timelines=before,
         forced=wish.force,
     )
-    (folded,) = fold(before, [first], run.spec.guards, history(records, run))
+    (folded,) = fold(before, [first], run.spec.guards, past)
     return honest(folded, before, run)

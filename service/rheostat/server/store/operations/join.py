@@ -30,7 +30,7 @@ def join(records: Records, ref: str, checkpoint: Checkpoint | None) -> dict[str,
                 id=run.id,
             )
         key = Key(checkpoint.id, checkpoint.generation)
-        lineage.require_resumable(run.generation, key, checkpoint.step)
+        lineage.require_resumable(run.generation, key, checkpoint.step, run.spec.grid)
     spec = run.spec
     return {
         "id": run.id,

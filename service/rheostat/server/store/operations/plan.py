@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rheostat.errors import FieldError, Invalid
+from rheostat.errors import FieldError, Invalid, TooLarge
 from rheostat.server.runs.grid import MAX_STEP, Grid
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.settling import Reign
@@ -16,9 +16,19 @@ from rheostat.server.runs.timeline import Timelines
 from rheostat.server.store.records import Records, RunRecord
 
 
-def plan(records: Records, ref: str, start: int, stop: int | None, points: int) -> dict[str, Any]:
-    """Return the curves of a run from ``start`` to ``stop``, past and future, at some steps."""
+def plan(
+    records: Records, ref: str, start: int, stop: int | None, points: int, most: int
+) -> dict[str, Any]:
+    """
+    Return the curves of a run from ``start`` to ``stop``, past and future, at some steps.
+
+    Raises `TooLarge` if they would have more than ``most`` values in all.
+    """
     run = records.find(ref)
+    if points * len(run.spec.names) > most:
+        message = f"{points} points of {len(run.spec.names)} parameters are over {most} values"
+        bound = f"<= {most // len(run.spec.names)}"
+        raise TooLarge(message, errors=[FieldError("points", message, points, bound)])
     lineage = records.lineage(run.id)
     settled = lineage[run.generation].settled_until
     if stop is None:
@@ -37,7 +47,7 @@ def plan(records: Records, ref: str, start: int, stop: int | None, points: int) 
         "settled_until": settled,
         "steps": steps,
         "parameters": _evaluate(reigns, steps),
-        "revisions": [_mark(records, reign) for reign in reigns],
+        "revisions": [_mark(reign) for reign in reigns],
     }
 
 
@@ -85,11 +95,10 @@ def _evaluate(reigns: list[Reign], steps: NDArray[np.int64]) -> dict[str, NDArra
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _mark(records: Records, reign: Reign) -> dict[str, Any]:
-    note = records.revision(reign.run_id, reign.revision).note
+def _mark(reign: Reign) -> dict[str, Any]:
     return {
         "from": reign.start,
         "revision": reign.revision,
-        "author": note.author,
-        "message": note.message,
+        "author": reign.note.author,
+        "message": reign.note.message,
     }

@@ -104,6 +104,7 @@ def cancel(
     """Take back a pending revision; the history keeps it, and the cancellation is one too."""
     run = records.find(ref, lock=True)
     require_at_most(records.limits.message, "message", note.message, "characters")
+    _require_open(run)
     _require_revision(run, expected_revision)
     lineage = records.lineage(run.id)
     settled = lineage[run.generation].settled_until
@@ -138,8 +139,7 @@ def cancel(
 def _fold(records: Records, run: RunRecord, wish: Wish) -> _Fold:
     lineage = records.lineage(run.id)
     settled = lineage[run.generation].settled_until
-    if run.end is not None:
-        raise Finished(f"the run is finished: its last step lies before {run.end}", end=run.end)
+    _require_open(run)
     _require_revision(run, wish.expected_revision)
     effective = _effective(run, wish.effective, settled)
     require_at_most(records.limits.message, "message", wish.note.message, "characters")
@@ -172,10 +172,13 @@ def honest(revision: Revision, before: Timelines, run: RunRecord) -> Revision:
     return replace(revision, forced=broken)
 
 
+def _require_open(run: RunRecord) -> None:
+    if run.end is not None:
+        raise Finished(f"the run is finished: its last step lies before {run.end}", end=run.end)
+
+
 def _effective(run: RunRecord, wanted: Literal["next"] | int, settled: int) -> int:
-    if wanted == "next":
-        return settled
-    step = run.spec.grid.require("effective", wanted)
+    step = run.spec.grid.require("effective", settled if wanted == "next" else wanted)
     if step < settled:
         raise TooLate(
             f"step {step} is settled: workers may have its value; {settled} is the earliest",
@@ -218,9 +221,11 @@ def history(records: Records, run: RunRecord) -> History:
 
     def timelines(number: int) -> Timelines:
         found = records.revision(run.id, number)
-        if not found.folds:
-            message = f"revision {number} is cancelled, or a cancellation: it put nothing in force"
-            raise Invalid(message, errors=[FieldError("changes", message, number)])
+        settled = records.lineage(run.id)[found.generation].settled_until
+        if not found.folds or found.pending(settled):
+            message = f"revision {number} has put nothing in force"
+            bound = "a revision that is in force, or was"
+            raise Invalid(message, errors=[FieldError("changes", message, number, bound)])
         return found.timelines
 
     return timelines

@@ -6,7 +6,6 @@ from collections.abc import Generator
 from contextlib import closing
 from typing import Any
 
-from rheostat.server.runs.grid import MAX_STEP
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.settling import Segment
 from rheostat.server.store import ledger
@@ -27,7 +26,9 @@ def served(
     run = records.find(ref)
     lineage = records.lineage(run.id)
     number = run.generation if generation is None else generation
-    last = lineage[number].settled_until if stop is None else min(stop, MAX_STEP + 1)
+    last = lineage[number].settled_until
+    if stop is not None:  # the cell that holds the last step is shown whole
+        last = min(last, run.spec.grid.floor(stop - 1) + run.spec.resolution)
     segments, following = _page(records, run, lineage, number, start, last)
     return {
         "id": run.id,

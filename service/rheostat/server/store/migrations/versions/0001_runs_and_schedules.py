@@ -36,6 +36,12 @@ def upgrade() -> None:
         sa.UniqueConstraint("name", name=op.f("uq_runs_name")),
     )
     op.create_table(
+        "schedule_versions",
+        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("newest", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_schedule_versions")),
+    )
+    op.create_table(
         "schedules",
         sa.Column("name", sa.String(length=128), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -158,6 +164,7 @@ def downgrade() -> None:
     op.drop_index("uq_tokens_name_held", table_name="tokens")
     op.drop_table("tokens")
     op.drop_table("schedules")
+    op.drop_table("schedule_versions")
     op.drop_table("runs")
     op.drop_index(op.f("ix_idempotency_created_at"), table_name="idempotency")
     op.drop_table("idempotency")
