@@ -96,8 +96,8 @@ def test_values_cannot_be_changed(squares: Squares) -> None:
         values.flags.writeable = True
 
 
-def test_bytes_are_bounded_and_the_oldest_go_first(squares: Squares) -> None:
-    """A cache keeps no more than its capacity, and lets go of what was used longest ago."""
+def test_bytes_are_bounded_and_what_is_used_stays(squares: Squares) -> None:
+    """A cache keeps no more than its capacity, and lets go first of what nobody used again."""
     cache = ChunkCache(capacity=3 * 5000)
     for start in (0, 512, 0, 1024, 0, 1536):
         cache.curve("squares", squares, start, start + 512)
