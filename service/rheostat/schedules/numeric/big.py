@@ -16,7 +16,7 @@ BITS: Final = 192
 _ONE: Final = 1 << BITS
 _LN2: Final = 4350955369971217654477563090224794165364344896676135745069
 _PI: Final = 19720096697726538562396133364228268891463450865190089732560
-_HALVINGS: Final = 8
+_HALVINGS: Final = 10
 _OUT_OF_RANGE: Final = 4096
 """No float64 has an exponent of this size."""
 _FAR: Final = 1 << 20
@@ -54,7 +54,9 @@ class Big:
         return _cut(self.mantissa * other.mantissa, self.exponent + other.exponent)
 
     def __truediv__(self, other: Big) -> Big:
-        shift = max(BITS + other.mantissa.bit_length() - self.mantissa.bit_length(), 0)
+        shift = BITS + other.mantissa.bit_length() - self.mantissa.bit_length()
+        if shift <= 0:
+            return Big(self.mantissa // other.mantissa, self.exponent - other.exponent)
         quotient = (self.mantissa << shift) // other.mantissa
         return Big(quotient, self.exponent - other.exponent - shift)
 
@@ -69,8 +71,8 @@ class Big:
     def plus(self, other: Big) -> Big:
         """Return the sum; zero if it cancels so far that only rounding is left of it."""
         total = self + other
-        largest = max(self.magnitude, other.magnitude)
-        return total if total.magnitude > largest - _CANCELLED else Big(0)
+        least = max(self.magnitude, other.magnitude) - _CANCELLED
+        return total if total.magnitude > least else Big(0)
 
     @property
     def magnitude(self) -> int:

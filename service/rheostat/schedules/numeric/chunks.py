@@ -16,7 +16,8 @@ Function: TypeAlias = Callable[[NDArray[np.int64]], Floats]
 
 CAPACITY: Final = 256 * 2**20
 """Bytes that a cache keeps by default."""
-_SMALLEST: Final = 2**9
+_SMALL_BITS: Final = 9
+_SMALLEST: Final = 1 << _SMALL_BITS
 _LARGEST: Final = 2**20
 """Values in a chunk: a power of two between these."""
 _PIECE: Final = 2**16
@@ -24,9 +25,9 @@ _PIECE: Final = 2**16
 _ENTRY: Final = 512
 """Bytes that a chunk takes beside its values."""
 
-_Name: TypeAlias = tuple[Hashable, int, int, int, int]
-"""A function's key, stride, phase, size and index: the values at phase + stride·i for
-index·size ≤ i < (index + 1)·size."""
+_Name: TypeAlias = tuple[Hashable, int, int, int, int] | tuple[Hashable, int]
+"""A function's key, index, size, stride and phase: the values at phase + stride·i for
+index·size ≤ i < (index + 1)·size. Key and index alone name a smallest chunk of all steps."""
 
 
 class Figures(NamedTuple):
@@ -39,18 +40,32 @@ class Figures(NamedTuple):
     capacity: int
 
 
+class _Chunk:
+    """Values, and whether they were used since the cache last looked for what to let go of."""
+
+    __slots__ = ("cost", "item", "used", "values")
+
+    def __init__(self, values: Floats) -> None:
+        values.flags.writeable = False
+        self.values, self.used = values, False
+        self.item = values.data
+        """The values again, by an access that gives plain floats."""
+        self.cost = values.nbytes + _ENTRY
+
+
 class ChunkCache:
     """
     Values of functions of the step, by the function's key and the number of a chunk.
 
-    The key stands for the function: equal keys, equal values. Chunks that were not used for the
-    longest time go first. Any number of threads may use a cache; two of them may now and then
+    The key stands for the function: equal keys, equal values. Once the capacity is reached, chunks
+    go in the order in which they came, but for those that were used meanwhile: they get another
+    turn. Any number of threads may use a cache; a hit takes no lock. Two threads may now and then
     compute the same chunk at the same time.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._lock = Lock()
-        self._chunks: dict[_Name, Floats] = {}
+        self._chunks: dict[_Name, _Chunk] = {}
         self._capacity, self._bytes, self._hits, self._misses = capacity, 0, 0, 0
 
     def curve(
@@ -66,9 +81,17 @@ class ChunkCache:
             size = min(size, _PIECE)
         parts = []
         for index in range(first // size, (last - 1) // size + 1):
-            chunk = self._chunk((key, stride, phase, size, index), function)
             origin = index * size
-            parts.append(chunk[max(first - origin, 0) : last - origin])
+            name = (key, index, size, stride, phase)
+            chunk = self._chunks.get(name)
+            if chunk is None:
+                low = phase + stride * origin
+                steps = range(low, low + stride * size, stride)
+                chunk = self._computed(name, function, steps)
+            else:
+                chunk.used = True
+                self._hits += 1
+            parts.append(chunk.values[max(first - origin, 0) : last - origin])
         values = parts[0] if len(parts) == 1 else np.concatenate(parts)
         values.flags.writeable = False
         return values
@@ -80,15 +103,19 @@ class ChunkCache:
         The first one asked for in a chunk is computed alone, so that it is there at once; the
         second one brings the chunk.
         """
-        index, place = divmod(step, _SMALLEST)
-        name = (key, 1, 0, _SMALLEST, index)
-        if name in self._chunks:
-            chunk = self._chunk(name, function)
-            return chunk.item(place)
-        with self._lock:
-            self._misses += 1
-            self._keep(name, _NOTHING)
-        return function(np.array([step])).item(0)
+        name = (key, step >> _SMALL_BITS)
+        chunk = self._chunks.get(name)
+        if chunk is None:
+            self._keep(name, _Chunk(np.empty(0)))
+            return function(np.array([step])).item(0)
+        if chunk.item:
+            chunk.used = True
+            self._hits += 1
+        else:
+            origin = step & -_SMALLEST
+            chunk = self._computed(name, function, range(origin, origin + _SMALLEST))
+        value: float = chunk.item[step & (_SMALLEST - 1)]
+        return value
 
     def figures(self) -> Figures:
         """Return hits and misses so far, and the chunks and bytes that are kept."""
@@ -102,36 +129,25 @@ class ChunkCache:
             self._capacity = capacity
             self._shrink()
 
-    def _chunk(self, name: _Name, function: Function) -> Floats:
-        """Return a chunk from the cache, or compute it."""
-        with self._lock:
-            chunk = self._chunks.get(name, _NOTHING)
-            if len(chunk):
-                # The last ones are those used last.
-                self._chunks[name] = self._chunks.pop(name)
-                self._hits += 1
-                return chunk
-            self._misses += 1
-        _, stride, phase, size, index = name
-        start = phase + stride * size * index
-        chunk = function(np.arange(start, start + stride * size, stride))
-        chunk.flags.writeable = False
-        with self._lock:
-            self._keep(name, chunk)
+    def _computed(self, name: _Name, function: Function, steps: range) -> _Chunk:
+        chunk = _Chunk(function(np.arange(steps.start, steps.stop, steps.step)))
+        self._keep(name, chunk)
         return chunk
 
-    def _keep(self, name: _Name, chunk: Floats) -> None:
-        old = self._chunks.pop(name, None)
-        if old is not None:
-            self._bytes -= old.nbytes + _ENTRY
-        self._chunks[name] = chunk
-        self._bytes += chunk.nbytes + _ENTRY
-        self._shrink()
+    def _keep(self, name: _Name, chunk: _Chunk) -> None:
+        with self._lock:
+            self._misses += 1
+            old = self._chunks.pop(name, None)
+            self._bytes += chunk.cost - (old.cost if old else 0)
+            self._chunks[name] = chunk
+            self._shrink()
 
     def _shrink(self) -> None:
         while self._bytes > self._capacity:
-            self._bytes -= self._chunks.pop(next(iter(self._chunks))).nbytes + _ENTRY
-
-
-_NOTHING: Final = np.empty(0)
-"""What stands for a chunk of which one value was asked for."""
+            name = next(iter(self._chunks))
+            chunk = self._chunks.pop(name)
+            if chunk.used:
+                chunk.used = False
+                self._chunks[name] = chunk
+            else:
+                self._bytes -= chunk.cost

@@ -87,29 +87,29 @@ class Power(Law):
     ) -> None:
         super().__init__(first, last, steps)
         self._power, self._falls = power, falls
-        self._rest, top = (last, first) if falls else (first, last)
-        self._span = Big.of(top) - Big.of(self._rest)
+        self._rest, top = map(Big.of, (last, first) if falls else (first, last))
+        self._span = top - self._rest
 
     def node(self, n: int, d: int, h: Big) -> tuple[Big, ...]:
         """Return the coefficients of (y + h)^power between the first and the last as weights."""
         n, h = (d - n, -h) if self._falls else (n, h)
         y = Big(n) / Big(d)
-        power = self._span * y
-        weight = Big(self._power) * self._span * h
-        weights: tuple[Big, ...] = ()
+        line = self._span * y
+        if self._power == 1:
+            return (self._rest.plus(line),)
+        square = line * y
         if self._power == 2:
-            weights, power = (weight * y,), power * y
-        elif self._power == 3:
-            weight *= y
-            weights, power = (weight * y, weight * h), power * y * y
-        return Big.of(self._rest).plus(power), *weights
+            return self._rest.plus(square), Big(2) * line * h
+        three = Big(3) * h
+        return self._rest.plus(square * y), three * square, three * h * line
 
     def basis(self, shift: int, h: Big) -> Basis:
         """Return the powers of the distance in widths of a cell."""
         inverse, top = 2.0**-shift, self._span
         for _ in range(self._power):
-            top *= -h if self._falls else h
-        scale = float(top)
+            top *= h
+        # A walk down turns the signs of odd powers, as a power that falls does.
+        scale = float(-top if self._falls and self._power != 2 else top)
 
         def powers(r: Real) -> tuple[Real, ...]:
             x = r * inverse
