@@ -93,6 +93,21 @@ async def collected(stream: AsyncIterator[bytes]) -> list[int]:
     return numbers([body async for body in stream])
 
 
+def test_a_feed_knows_what_it_has_not() -> None:
+    """A listener before the oldest kept event is told so; any other gets exactly what is newer."""
+
+    async def scenario() -> None:
+        feed = Feed(10)
+        feed.publish([Message(number, b"", last=False) for number in range(12, 12 + 70)])
+        assert (feed.since, feed.head) == (17, 81)
+        assert feed.after(16) is None
+        assert [message.number for message in feed.after(17) or ()] == [*range(18, 82)]
+        assert [message.number for message in feed.after(79) or ()] == [80, 81]
+        assert feed.after(81) == []
+
+    asyncio.run(scenario())
+
+
 def test_one_question_serves_all_listeners(tmp_path: Path) -> None:
     """However many listen, the database is asked once at a time, for all of their runs."""
 
@@ -192,20 +207,5 @@ def test_whoever_falls_behind_is_not_buffered_for(
             await here.asked()
             assert len(feed.after(feed.since)) == 4
             assert numbers([first]) + await collected(slow) == [*range(1, 22)]
-
-    asyncio.run(scenario())
-
-
-def test_a_feed_knows_what_it_has_not() -> None:
-    """A listener before the oldest kept event is told so; any other gets exactly what is newer."""
-
-    async def scenario() -> None:
-        feed = Feed(10)
-        feed.publish([Message(number, b"", last=False) for number in range(12, 12 + 70)])
-        assert (feed.since, feed.head) == (17, 81)
-        assert feed.after(16) is None
-        assert [message.number for message in feed.after(17) or ()] == [*range(18, 82)]
-        assert [message.number for message in feed.after(79) or ()] == [80, 81]
-        assert feed.after(81) == []
 
     asyncio.run(scenario())
