@@ -77,9 +77,9 @@ class Lineage:
         """Iterate over the run's own generations."""
         return (g for g in self._generations.values() if g.key.run_id == self._run_id)
 
-    def all(self) -> Iterator[Generation]:
-        """Iterate over the generations of the runs that it was forked from, too."""
-        return iter(self._generations.values())
+    def ancestors(self) -> set[str]:
+        """Return the ids of the runs that it was forked from."""
+        return {key.run_id for key in self._generations} - {self._run_id}
 
     def settled(self, number: int, until: int) -> Lineage:
         """Return the lineage with a generation settled further."""

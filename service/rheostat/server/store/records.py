@@ -155,11 +155,10 @@ class Records:
         query = select(table).where(table.c.run_id == run_id).order_by(table.c.generation)
         return [_generation(row) for row in self.connection.execute(query)]
 
-    def lock_past(self, run_id: str) -> None:
-        """Lock the runs that a run was forked from: their ledger may get cells that it lacks."""
-        past = {past.key.run_id for past in self.lineage(run_id).all()} - {run_id}
-        if past:
-            query = select(tables.runs.c.id).where(tables.runs.c.id.in_(past))
+    def lock(self, run_ids: set[str]) -> None:
+        """Keep others from changing these runs."""
+        if run_ids:
+            query = select(tables.runs.c.id).where(tables.runs.c.id.in_(run_ids))
             self.connection.execute(query.order_by(tables.runs.c.id).with_for_update()).all()
 
     def is_forked(self, run_id: str) -> bool:

@@ -104,7 +104,7 @@ def cancel(
     """Take back a pending revision; the history keeps it, and the cancellation is one too."""
     run = records.find(ref, lock=True)
     require_at_most(records.limits.message, "message", note.message, "characters")
-    _require_open(run)
+    require_open(run)
     _require_revision(run, expected_revision)
     lineage = records.lineage(run.id)
     settled = lineage[run.generation].settled_until
@@ -139,7 +139,7 @@ def cancel(
 def _fold(records: Records, run: RunRecord, wish: Wish) -> _Fold:
     lineage = records.lineage(run.id)
     settled = lineage[run.generation].settled_until
-    _require_open(run)
+    require_open(run)
     _require_revision(run, wish.expected_revision)
     effective = _effective(run, wish.effective, settled)
     require_at_most(records.limits.message, "message", wish.note.message, "characters")
@@ -172,7 +172,8 @@ def honest(revision: Revision, before: Timelines, run: RunRecord) -> Revision:
     return replace(revision, forced=broken)
 
 
-def _require_open(run: RunRecord) -> None:
+def require_open(run: RunRecord) -> None:
+    """Raise `Finished` if the run is."""
     if run.end is not None:
         raise Finished(f"the run is finished: its last step lies before {run.end}", end=run.end)
 

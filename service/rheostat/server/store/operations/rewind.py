@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from rheostat.errors import FieldError, Finished, GenerationMismatch, Invalid
+from rheostat.errors import FieldError, GenerationMismatch, Invalid
 from rheostat.server.runs.changes import changes_to_json
 from rheostat.server.runs.folding import fold
 from rheostat.server.runs.limits import require_at_most
 from rheostat.server.runs.lineage import Generation, Key, Lineage
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
-from rheostat.server.store.operations.revise import history, honest, read_changes
+from rheostat.server.store.operations.revise import history, honest, read_changes, require_open
 from rheostat.server.store.records import Records, RunRecord, now
 
 
@@ -42,7 +42,8 @@ def rewind(records: Records, ref: str, wish: Rewind) -> dict[str, Any]:
 
     """
     run = records.find(ref, lock=True)
-    _require_open(run, wish)
+    require_open(run)
+    _require_generation(run, wish)
     require_at_most(records.limits.message, "message", wish.note.message, "characters")
     lineage = records.lineage(run.id)
     source = lineage[wish.from_generation or run.generation]
@@ -78,9 +79,7 @@ def rewind(records: Records, ref: str, wish: Rewind) -> dict[str, Any]:
     }
 
 
-def _require_open(run: RunRecord, wish: Rewind) -> None:
-    if run.end is not None:
-        raise Finished(f"the run is finished: its last step lies before {run.end}", end=run.end)
+def _require_generation(run: RunRecord, wish: Rewind) -> None:
     if wish.expected_generation not in {None, run.generation}:
         raise GenerationMismatch(
             f"the run is in generation {run.generation}, not {wish.expected_generation}",

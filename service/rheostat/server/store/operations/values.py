@@ -23,8 +23,8 @@ from rheostat.server.store.records import Records, RunRecord
 def settle(records: Records, run_id: str, ask: Ask) -> Block:
     """Answer a settling read: what it hands out is in the ledger once this is committed."""
     run = records.find(run_id, lock=True)
-    records.lock_past(run.id)
     lineage = records.lineage(run.id)
+    records.lock(lineage.ancestors())  # their ledger may get cells that it lacks
     until = settled_end(run.spec, run.generation, run.end, lineage, ask)
     if until is not None:
         # the last event of a run is its end, though what lies before that may settle later
