@@ -101,7 +101,7 @@ def _sqlite(url: URL) -> Engine:
 
 def _postgresql(url: URL) -> Engine:
     options = (
-        "-c synchronous_commit=on -c lock_timeout=5s -c idle_in_transaction_session_timeout=10s"
+        "-c synchronous_commit=on -c lock_timeout=2s -c idle_in_transaction_session_timeout=5s"
     )
     url = url.set(drivername="postgresql+psycopg")
     arguments = {"options": options, "connect_timeout": 5}

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import delete, insert, select
 
 from rheostat.errors import IdempotencyMismatch
-from rheostat.server.store import tables
+from rheostat.server.store import locks, tables
 from rheostat.server.store.records import Records, now
 
 KEPT = timedelta(hours=24)
@@ -45,7 +45,10 @@ def once(
         return operation(records)
     connection, table = records.connection, tables.idempotency
     old = (datetime.now(UTC) - KEPT).isoformat(timespec="microseconds")
-    connection.execute(delete(table).where(table.c.created_at < old))
+    locks.word(connection, f"key {key.key}")
+    expired = select(table.c.key).where(table.c.created_at < old)
+    expired = expired.with_for_update(skip_locked=True)  # another replica is deleting the others
+    connection.execute(delete(table).where(table.c.key.in_(expired)))
     known = connection.execute(select(table).where(table.c.key == key.key)).one_or_none()
     if known is not None:
         if known.request_hash != key.request_hash:

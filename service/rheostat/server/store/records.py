@@ -21,7 +21,7 @@ from rheostat.server.runs.settling import Reign
 from rheostat.server.runs.spec import RunSpec
 from rheostat.server.runs.timeline import Timeline, Timelines
 from rheostat.server.runs.units import Units
-from rheostat.server.store import tables
+from rheostat.server.store import locks, tables
 from rheostat.server.store.cache import BoundedCache
 
 TimelineCache = BoundedCache[str, Timeline]
@@ -88,13 +88,24 @@ class Records:
     def find(self, ref: str, *, lock: bool = False) -> RunRecord:
         """Return the run with this id or name; with ``lock``, nobody else may change it."""
         query = select(tables.runs).where((tables.runs.c.id == ref) | (tables.runs.c.name == ref))
-        row = self.connection.execute(query.with_for_update() if lock else query).one_or_none()
+        row = (
+            locks.row(self.connection, query)
+            if lock
+            else self.connection.execute(query).one_or_none()
+        )
         if row is None:
             raise UnknownRun(f"there is no run {ref!r}")
         return _run(row)
 
-    def find_name(self, name: str) -> RunRecord | None:
-        """Return the run with this name, if there is one."""
+    def claim(self, name: str) -> RunRecord | None:
+        """Return the run with this name; if there is none, nobody else may make it."""
+        found = self._named(name)
+        if found is None and locks.is_shared(self.connection):
+            locks.word(self.connection, f"run {name}")
+            found = self._named(name)
+        return found
+
+    def _named(self, name: str) -> RunRecord | None:
         query = select(tables.runs).where(tables.runs.c.name == name)
         row = self.connection.execute(query).one_or_none()
         return None if row is None else _run(row)
@@ -157,9 +168,8 @@ class Records:
 
     def lock(self, run_ids: set[str]) -> None:
         """Keep others from changing these runs."""
-        if run_ids:
-            query = select(tables.runs.c.id).where(tables.runs.c.id.in_(run_ids))
-            self.connection.execute(query.order_by(tables.runs.c.id).with_for_update()).all()
+        for run_id in run_ids:
+            locks.row(self.connection, select(tables.runs.c.id).where(tables.runs.c.id == run_id))
 
     def is_forked(self, run_id: str) -> bool:
         """Whether another run has been forked from this one."""

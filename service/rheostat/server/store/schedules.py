@@ -12,6 +12,7 @@ from rheostat.errors import UnknownSchedule
 from rheostat.schedules import Definition, parse
 from rheostat.schedules.references import Lookup
 from rheostat.server.library import Check, Entry, Schedule
+from rheostat.server.store import locks
 from rheostat.server.store.records import Records, now
 from rheostat.server.store.store import Store
 from rheostat.server.store.tables import schedule_versions, schedules
@@ -51,6 +52,7 @@ class StoredLibrary:
 def _put(
     records: Records, name: str, definition: Definition, author: str | None, check: Check
 ) -> tuple[Entry, bool]:
+    locks.word(records.connection, f"schedule {name}")
     newest = _newest(records, name)
     check(newest)
     if newest and newest.content_hash == definition.content_hash:
@@ -107,6 +109,7 @@ def _page(records: Records, after: str, limit: int) -> list[Entry]:
 
 
 def _delete(records: Records, name: str, check: Check) -> None:
+    locks.word(records.connection, f"schedule {name}")
     newest = _newest(records, name)
     if newest is None:
         raise UnknownSchedule(f"the library has no schedule {name}")

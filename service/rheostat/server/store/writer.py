@@ -3,9 +3,9 @@ The writer: one thread per process that commits the waiting operations of all ru
 
 A commit costs a flush to disk. While one is under way, further operations queue up, and the next
 transaction takes them all: group commit. An operation decides first and writes last, so that one
-that refuses has written nothing and the others of its group are not disturbed. If a group
-fails for any other reason, each of its operations is run again alone, once: whoever lost a race
-for a name finds it taken then.
+that refuses has written nothing and the others of its group are not disturbed. So has one that
+finds its run held by another replica: it joins the next group. If a group fails for any other
+reason, each of its operations is run again alone, once.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -22,13 +23,18 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from rheostat.errors import Refused, Unavailable
+from rheostat.server.store import locks
 from rheostat.server.store.database import Database
+from rheostat.server.store.locks import Held
 
 T = TypeVar("T")
 Operation = Callable[[Connection], T]
 
 GROUP = 512
 """The most operations in one transaction: bounds how long the first of them waits."""
+
+HELD_SECONDS = 10
+"""How long an operation tries to get a lock; the database ends a frozen holder before that."""
 
 logger = logging.getLogger(__name__)
 
@@ -37,15 +43,19 @@ logger = logging.getLogger(__name__)
 class _Waiting(Generic[T]):
     operation: Operation[T]
     future: Future[T] = field(default_factory=Future)
+    deadline: float = field(default_factory=lambda: time.monotonic() + HELD_SECONDS)
     result: T | None = None
     refusal: Refused | None = None
+    held: Held | None = None
 
     def run(self, connection: Connection) -> None:
-        self.result, self.refusal = None, None
+        self.result, self.refusal, self.held = None, None, None
         try:
             self.result = self.operation(connection)
         except Refused as refusal:
             self.refusal = refusal
+        except Held as held:
+            self.held = held
 
     def answer(self) -> None:
         if self.refusal is not None:
@@ -60,6 +70,7 @@ class Writer:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._queue: queue.SimpleQueue[_Waiting[Any] | None] = queue.SimpleQueue()
+        self._closing = False
         self._thread = threading.Thread(target=self._loop, name="rheostat-writer", daemon=True)
 
     def start(self) -> None:
@@ -79,41 +90,57 @@ class Writer:
             self._thread.join()
 
     def _loop(self) -> None:
-        while (first := self._queue.get()) is not None:
-            group, last = self._gather(first)
-            self._commit([w for w in group if w.future.set_running_or_notify_cancel()])
-            if last:
-                return
+        held: list[_Waiting[Any]] = []
+        while held or not self._closing:
+            new = self._gather(wait=not held)
+            held = self._patient(self._commit([*held, *new]))
 
-    def _gather(self, first: _Waiting[Any]) -> tuple[list[_Waiting[Any]], bool]:
-        group = [first]
-        while len(group) < GROUP:
+    def _gather(self, *, wait: bool) -> list[_Waiting[Any]]:
+        """Return the operations that are queued, and wait for one if asked to."""
+        group: list[_Waiting[Any]] = []
+        while not self._closing and len(group) < GROUP:
             try:
-                waiting = self._queue.get_nowait()
+                waiting = self._queue.get(block=wait and not group)
             except queue.Empty:
                 break
             if waiting is None:
-                return group, True
-            group.append(waiting)
-        return group, False
+                self._closing = True
+            elif waiting.future.set_running_or_notify_cancel():
+                group.append(waiting)
+        return group
 
-    def _commit(self, group: list[_Waiting[Any]], *, final: bool = False) -> None:
-        committing = False
+    def _commit(self, group: list[_Waiting[Any]], *, final: bool = False) -> list[_Waiting[Any]]:
+        """Run and answer a group; return those that could not get a lock."""
+        if not group:
+            return []
+        undone = False  # whether a failure leaves nothing behind, so that it may be tried again
         try:
             with self._database.write() as connection:
+                undone = True
+                if held := group[0].held:
+                    locks.wait(connection, held.waiting)
                 for waiting in group:
                     waiting.run(connection)
-                committing = True
+                undone = False
         except Exception as error:  # noqa: BLE001 - whatever it is, each waiting caller is told
-            # The outcome of a failed commit is unknown: what may have happened is not repeated.
-            if committing or final:
+            # Without a database nobody can be helped; and the outcome of a failed commit is
+            # unknown: what may have happened is not repeated.
+            if final or not undone:
                 self._fail(group, error)
-            else:
-                for waiting in group:
-                    self._commit([waiting], final=True)
-            return
+                return []
+            return [held for waiting in group for held in self._commit([waiting], final=True)]
         for waiting in group:
-            waiting.answer()
+            if waiting.held is None:
+                waiting.answer()
+        return [waiting for waiting in group if waiting.held]
+
+    def _patient(self, held: list[_Waiting[Any]]) -> list[_Waiting[Any]]:
+        """Return those that may go on waiting, the one that has just waited last."""
+        patient = [waiting for waiting in held if waiting.deadline > time.monotonic()]
+        for waiting in held:
+            if waiting not in patient:
+                waiting.future.set_exception(Unavailable("another replica holds it; try again"))
+        return [*patient[1:], *patient[:1]]
 
     def _fail(self, group: list[_Waiting[Any]], error: Exception) -> None:
         if isinstance(error, DBAPIError) and not isinstance(error, ProgrammingError):

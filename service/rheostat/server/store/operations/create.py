@@ -17,7 +17,7 @@ from rheostat.server.store.records import Records, RunRecord, now
 def create(records: Records, body: Any, note: Note) -> dict[str, Any]:
     """Create a run; raise `NameTaken` if one of this name exists."""
     spec = parse_spec(body, records.units(), records.limits)
-    there = records.find_name(spec.name)
+    there = records.claim(spec.name)
     if there is not None:
         raise NameTaken(f"there is a run {spec.name!r} already", id=there.id)
     return _add(records, spec, body["parameters"], note)
@@ -34,7 +34,7 @@ def ensure(records: Records, body: Any, note: Note) -> tuple[dict[str, Any], boo
 
     """
     spec = parse_spec(body, records.units(), records.limits)
-    there = records.find_name(spec.name)
+    there = records.claim(spec.name)
     if there is None:
         return _add(records, spec, body["parameters"], note), True
     differences = _differences(there.spec.to_json(), spec.to_json())

@@ -60,7 +60,7 @@ def fork(records: Records, body: Any, note: Note) -> dict[str, Any]:
     wish = validate(FORK, body, "")
     require_free_name(wish.name)
     require_at_most(records.limits.message, "message", wish.message, "characters")
-    if records.find_name(wish.name) is not None:
+    if records.claim(wish.name) is not None:
         raise NameTaken(f"there is a run {wish.name!r} already")
     source = records.find(wish.from_.run, lock=True)
     lineage = records.lineage(source.id)

@@ -1,0 +1,119 @@
+"""Locks between replicas on PostgreSQL: nobody waits behind what is not their own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import pytest
+from sqlalchemy import Connection, select, text
+
+from rheostat.errors import Unavailable
+from rheostat.server.runs.revision import Note
+from rheostat.server.runs.settling import Ask
+from rheostat.server.store import locks, tables, writer
+from rheostat.server.store.database import Database
+from rheostat.server.store.operations import create, revise, values
+
+pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+T = TypeVar("T")
+HALVE = {"lr": [{"edit": "scale", "factor": 0.5}]}
+
+
+def in_background(work: Coroutine[Any, Any, T]) -> Future[T]:
+    """Start work in a thread of its own."""
+    future: Future[T] = Future()
+    threading.Thread(target=lambda: future.set_result(asyncio.run(work)), daemon=True).start()
+    return future
+
+
+@contextmanager
+def replica(desk: Any) -> Iterator[Connection]:
+    """Open a transaction as another replica would."""
+    other = Database(desk.url)
+    try:
+        with other.write() as connection:
+            yield connection
+    finally:
+        other.close()
+
+
+def hold(connection: Connection, run_id: str) -> None:
+    """Lock a run's row."""
+    assert locks.row(connection, select(tables.runs).where(tables.runs.c.id == run_id))
+
+
+def test_no_run_waits_behind_another_one(desk: Any) -> None:
+    """P5: while a replica holds a run, this one serves the others; then it serves that one."""
+    held, free = desk.create(name="held"), desk.create(name="free")
+    with replica(desk) as other:
+        hold(other, held)
+        waiting = in_background(desk.store.write(values.settle, held, Ask(1, 0, 4)))
+        for step in range(5):
+            assert desk.settle(free, step, 1)[0] == [100.0 - step]
+        desk.write(revise.revise, "free", revise.Wish(HALVE))
+        assert not waiting.done()
+    assert list(waiting.result(30).values[0]) == [100.0, 99.0, 98.0, 97.0]
+
+
+def test_replicas_that_want_the_same_runs_in_another_order_do_not_block_each_other(
+    desk: Any,
+) -> None:
+    """P7: whoever holds a lock waits for none, so that there are no deadlocks."""
+    first, second = desk.create(name="first"), desk.create(name="second")
+
+    def both(records: Any) -> None:
+        for run_id in (second, first):
+            records.find(run_id, lock=True)
+
+    with replica(desk) as other:
+        hold(other, first)
+        waiting = in_background(desk.store.write(both))
+        # the other one gets its second lock, though this one has already asked for it
+        for _ in range(5):
+            desk.write(lambda records: records.units())
+        other.execute(text("SET LOCAL lock_timeout = '20s'"))
+        query = select(tables.runs.c.id).where(tables.runs.c.id == second)
+        assert other.execute(query.with_for_update()).scalar_one() == second
+    assert waiting.result(30) is None
+
+
+def test_a_name_is_given_once(desk: Any) -> None:
+    """P7: who loses the race for a name finds the run that was made, and no error."""
+    body = {"name": "new", "parameters": {"lr": {"kind": "constant", "value": 1}}}
+    with replica(desk) as other:
+        records = desk.store._records(other)
+        made, new = create.ensure(records, body, Note("ann"))
+        waiting = in_background(desk.store.write(create.ensure, body, Note("bob")))
+        desk.write(lambda records: records.units())
+        assert (new, waiting.done()) == (True, False)
+    assert waiting.result(30) == (made, False)
+
+
+def test_a_frozen_replica_holds_nobody_up_for_long(desk: Any) -> None:
+    """P5: the database ends a transaction in which nothing happens, and its run goes on."""
+    run = desk.create()
+    frozen = Database(desk.url)
+    connection = frozen.engine.connect()
+    transaction = connection.begin()
+    hold(connection, run)
+    assert desk.settle(run, 0, 2)[0] == [100.0, 99.0]
+    with pytest.raises(Exception, match=r"idle-in-transaction|terminat"):
+        connection.execute(text("SELECT 1"))
+    transaction.close()
+    frozen.close()
+
+
+def test_patience_ends(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P9: a run that another replica keeps to itself is answered by 503."""
+    run = desk.create()
+    monkeypatch.setattr(writer, "HELD_SECONDS", 0.2)
+    with replica(desk) as other:
+        hold(other, run)
+        with pytest.raises(Unavailable, match="another replica"):
+            desk.settle(run, 0, 1)
+    assert desk.settle(run, 0, 1)[0] == [100.0]
