@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select, text
 from rheostat.errors import Unavailable
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.settling import Ask
-from rheostat.server.store import locks, tables, writer
+from rheostat.server.store import hot, locks, tables, writer
 from rheostat.server.store.database import Database
 from rheostat.server.store.operations import create, revise, values
 
@@ -44,7 +44,7 @@ def replica(desk: Any) -> Iterator[Connection]:
 
 def hold(connection: Connection, run_id: str) -> None:
     """Lock a run's row."""
-    assert locks.row(connection, select(tables.runs).where(tables.runs.c.id == run_id))
+    assert locks.row(connection, hot.RUN_BY_ID, {"ref": run_id})
 
 
 def test_no_run_waits_behind_another_one(desk: Any) -> None:

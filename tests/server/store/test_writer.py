@@ -23,7 +23,11 @@ class Bench:
             connection.execute(text("CREATE TABLE numbers (number INTEGER UNIQUE)"))
         self.commits = 0
         event.listen(self.database.engine, "commit", self._count)
-        self.writer = Writer(self.database)
+        self.doubts = 0
+        self.writer = Writer(self.database, on_failure=self._doubt)
+
+    def _doubt(self) -> None:
+        self.doubts += 1
 
     def _count(self, _connection: Connection) -> None:
         self.commits += 1
@@ -105,7 +109,7 @@ def test_a_commit_of_unknown_outcome_is_not_repeated(bench: Bench) -> None:
     for future in futures:
         with pytest.raises(OSError, match="the disk is gone"):
             future.result(30)
-    assert len(runs) == 2
+    assert (len(runs), bench.doubts) == (2, 1)
 
 
 def test_an_answer_is_given_after_the_commit(bench: Bench) -> None:

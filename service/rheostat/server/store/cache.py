@@ -38,3 +38,9 @@ class BoundedCache(Generic[Key, Item]):
             while self._size > self._limit:
                 _, (_, freed) = self._items.popitem(last=False)
                 self._size -= freed
+
+    def clear(self) -> None:
+        """Let go of everything."""
+        with self._lock:
+            self._items.clear()
+            self._size = 0

@@ -1,57 +1,151 @@
-"""The ledger's rows: what was handed out, bit for bit."""
+"""
+The ledger's rows: what was handed out, bit for bit.
+
+A settling read appends what it hands out as it is. Once `PACKED` values follow each other they are
+packed into one row: smooth curves have bit patterns whose second differences are small, so these
+are deflated, their bytes in planes. Unpacking gives the same bits.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import zlib
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Row, delete, select
 
 from rheostat.server.runs.grid import Grid
 from rheostat.server.runs.lineage import Key, Stretch
 from rheostat.server.runs.settling import Segment
-from rheostat.server.runs.spec import LONGEST_BLOCK
-from rheostat.server.store import tables
+from rheostat.server.store import hot, tables
+
+PACKED = 4096
+"""Values of one packed row: enough to pack well, and few enough to unpack for one block."""
 
 FLOAT = np.dtype("<f8")
+BITS = np.dtype("<u8")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How the cells of a run are laid out: its grid, and how many parameters each cell has."""
+
+    grid: Grid
+    width: int
+
+    @property
+    def span(self) -> int:
+        """The coordinates of one packed row."""
+        return max(PACKED // self.width, 1) * self.grid.resolution
+
+    def floor(self, step: int) -> int:
+        """Return where the span that holds ``step`` begins."""
+        return step - step % self.span
 
 
 def read(connection: Connection, stretch: Stretch, grid: Grid) -> Generator[Segment]:
     """Yield what is known of a stretch, by rising step, read as it is asked for."""
-    table = tables.ledger
-    # no segment is longer than the longest block, so those that begin earlier end before it
-    earliest = max(stretch.start - LONGEST_BLOCK * grid.resolution, -1)
-    query = (
-        select(table.c.start, table.c.count, table.c["values"])
-        .where(table.c.run_id == stretch.owner.run_id)
-        .where(table.c.generation == stretch.owner.number)
-        .where(table.c.start > earliest, table.c.start < stretch.stop)
-        .order_by(table.c.start)
-    )
-    with connection.execute(query.execution_options(yield_per=64)) as rows:
-        for start, count, values in rows:
-            segment = Segment(start, start + count * grid.resolution, _decode(values, count))
+    where = {
+        "run_id": stretch.owner.run_id,
+        "generation": stretch.owner.number,
+        "start": stretch.start,
+        "stop": stretch.stop,
+    }
+    with connection.execute(hot.SEGMENTS, where) as rows:
+        for row in rows:
+            segment = _segment(row, grid)
             if segment.stop > stretch.start:
                 yield segment.clipped(grid, stretch.start, stretch.stop)
 
 
-def append(connection: Connection, owner: Key, segments: list[Segment]) -> None:
+def append(connection: Connection, owner: Key, segments: Iterable[Segment]) -> None:
     """Add segments, of cells that the ledger lacks."""
-    if not segments:
-        return
-    rows = [
-        {
-            "run_id": owner.run_id,
-            "generation": owner.number,
-            "start": segment.start,
-            "count": segment.count,
-            "values": segment.values.astype(FLOAT, copy=False).tobytes(),
-        }
-        for segment in segments
-    ]
-    connection.execute(insert(tables.ledger), rows)
+    rows = [_row(owner, segment, _raw(segment.values), packed=False) for segment in segments]
+    if rows:
+        connection.execute(hot.APPEND, rows)
 
 
-def _decode(values: bytes, count: int) -> NDArray[np.float64]:
-    return np.frombuffer(values, dtype=FLOAT).reshape(-1, count)
+def pack(connection: Connection, owner: Key, shape: Shape, start: int, stop: int) -> None:
+    """Pack the rows that begin from ``start`` to ``stop``, where they follow each other."""
+    table = tables.ledger
+    there = (
+        table.c.run_id == owner.run_id,
+        table.c.generation == owner.number,
+        table.c.start >= start,
+        table.c.start < stop,
+        table.c.packed.is_(False),
+    )
+    rows = connection.execute(select(table).where(*there).order_by(table.c.start))
+    segments = [_segment(row, shape.grid) for row in rows]
+    if segments:
+        connection.execute(delete(table).where(*there))
+        joined = [_joined(group) for group in _groups(segments, shape.span)]
+        packed = [_row(owner, segment, _pack(segment.values), packed=True) for segment in joined]
+        connection.execute(hot.APPEND, packed)
+
+
+def pack_full(connection: Connection, owner: Key, shape: Shape, settled: int, until: int) -> None:
+    """Pack the spans that were completed as the settled end moved up to ``until``."""
+    if (start := shape.floor(settled)) < (stop := shape.floor(until)):
+        pack(connection, owner, shape, start, stop)
+
+
+def pack_rest(connection: Connection, owner: Key, shape: Shape, settled: int) -> None:
+    """Pack the last, incomplete span of a generation that is left or finished."""
+    pack(connection, owner, shape, shape.floor(settled), settled)
+
+
+def _groups(segments: list[Segment], span: int) -> list[list[Segment]]:
+    """Return the segments, those together that follow each other and begin in one span."""
+    groups: list[list[Segment]] = []
+    for segment in segments:
+        last = groups[-1] if groups else None
+        if last and last[-1].stop == segment.start and segment.start % span:
+            last.append(segment)
+        else:
+            groups.append([segment])
+    return groups
+
+
+def _joined(group: list[Segment]) -> Segment:
+    values = np.concatenate([segment.values for segment in group], axis=1)
+    return Segment(group[0].start, group[-1].stop, values)
+
+
+def _row(owner: Key, segment: Segment, values: bytes, *, packed: bool) -> dict[str, object]:
+    return {
+        "run_id": owner.run_id,
+        "generation": owner.number,
+        "start": segment.start,
+        "count": segment.count,
+        "packed": packed,
+        "values": values,
+    }
+
+
+def _segment(row: Row[tuple[int, int, bool, bytes]], grid: Grid) -> Segment:
+    raw = _unpack(row.values, row.count) if row.packed else np.frombuffer(row.values, dtype=FLOAT)
+    values = raw.reshape(-1, row.count)
+    return Segment(row.start, row.start + row.count * grid.resolution, values)
+
+
+def _raw(values: NDArray[np.float64]) -> bytes:
+    return values.astype(FLOAT, copy=False).tobytes()
+
+
+def _pack(values: NDArray[np.float64]) -> bytes:
+    bits = values.astype(FLOAT).view(BITS)
+    for _ in range(2):
+        bits = np.diff(bits, axis=1, prepend=np.zeros((len(bits), 1), BITS))  # modulo 2^64
+    planes = bits.astype(BITS).view(np.uint8).reshape(-1, BITS.itemsize).T
+    return zlib.compress(planes.tobytes(), level=1)
+
+
+def _unpack(packed: bytes, count: int) -> NDArray[np.float64]:
+    planes = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(BITS.itemsize, -1)
+    bits = np.ascontiguousarray(planes.T).view(BITS).reshape(-1, count)
+    for _ in range(2):
+        bits = np.cumsum(bits, axis=1, dtype=BITS)  # modulo 2^64
+    return bits.view(FLOAT)

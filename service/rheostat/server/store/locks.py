@@ -9,6 +9,7 @@ the start of a transaction that holds nothing yet (`wait`). On SQLite the turn i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Executable, Row, Select, func, select, text
@@ -33,13 +34,20 @@ def is_shared(connection: Connection) -> bool:
     return connection.dialect.name != "sqlite"
 
 
-def row(connection: Connection, query: Select[Any]) -> Row[Any] | None:
+def unlocked_row(
+    connection: Connection, query: Select[Any], where: Mapping[str, Any]
+) -> Row[Any] | None:
+    """Return the one row of a query, or None."""
+    return connection.execute(query, where).one_or_none()
+
+
+def row(connection: Connection, query: Select[Any], where: Mapping[str, Any]) -> Row[Any] | None:
     """Return the one row of a query, or None; keep others from changing it, or raise `Held`."""
     if not is_shared(connection):
-        return connection.execute(query).one_or_none()
-    found = connection.execute(query.with_for_update(skip_locked=True)).one_or_none()
-    if found is None and connection.execute(query).one_or_none() is not None:
-        raise Held(query.with_for_update())
+        return unlocked_row(connection, query, where)
+    found = unlocked_row(connection, query.with_for_update(skip_locked=True), where)
+    if found is None and unlocked_row(connection, query, where) is not None:
+        raise Held(query.with_for_update().params(**where))
     return found
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -18,13 +20,38 @@ from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.lineage import Generation, Key, Lineage, Stretch
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.settling import Reign
-from rheostat.server.runs.spec import RunSpec
+from rheostat.server.runs.spec import ID, RunSpec
 from rheostat.server.runs.timeline import Timeline, Timelines
 from rheostat.server.runs.units import Units
-from rheostat.server.store import locks, tables
+from rheostat.server.store import hot, locks, tables
 from rheostat.server.store.cache import BoundedCache
+from rheostat.server.store.ledger import Shape
 
-TimelineCache = BoundedCache[str, Timeline]
+TIMELINE_BYTES = 64 * 1024 * 1024
+STATE_BYTES = 16 * 1024 * 1024
+
+BEYOND = 2**62
+"""Past every step."""
+
+
+class Caches:
+    """
+    What a process remembers of the database.
+
+    Timelines are kept by the hash of their content. The generations before a run's newest one,
+    and the revisions that rule its newest one, change only with the number of the generation or
+    of the revision, which is part of their key; but a commit that fails takes its numbers back.
+    """
+
+    def __init__(self) -> None:
+        self.timelines: BoundedCache[str, Timeline] = BoundedCache(TIMELINE_BYTES)
+        self.past: BoundedCache[Key, Sequence[Generation]] = BoundedCache(STATE_BYTES)
+        self.rulers: BoundedCache[tuple[Key, int], Sequence[Row[Any]]] = BoundedCache(STATE_BYTES)
+
+    def doubt(self) -> None:
+        """Let go of what may come from a transaction that was not committed."""
+        self.past.clear()
+        self.rulers.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +73,11 @@ class RunRecord:
         """The current generation's key."""
         return Key(self.id, self.generation)
 
+    @property
+    def shape(self) -> Shape:
+        """How its cells are laid out."""
+        return Shape(self.spec.grid, len(self.spec.names))
+
     def newest_event(self, lineage: Lineage) -> int:
         """Return the number of the newest event: a revision, or a settle."""
         return max(self.event, lineage[self.generation].event)
@@ -59,10 +91,10 @@ def now() -> str:
 class Records:
     """What one transaction sees and changes of the runs."""
 
-    def __init__(self, connection: Connection, limits: Limits, cache: TimelineCache) -> None:
+    def __init__(self, connection: Connection, limits: Limits, caches: Caches) -> None:
         self.connection = connection
         self.limits = limits
-        self._cache = cache
+        self._caches = caches
 
     # the library
 
@@ -87,12 +119,9 @@ class Records:
 
     def find(self, ref: str, *, lock: bool = False) -> RunRecord:
         """Return the run with this id or name; with ``lock``, nobody else may change it."""
-        query = select(tables.runs).where((tables.runs.c.id == ref) | (tables.runs.c.name == ref))
-        row = (
-            locks.row(self.connection, query)
-            if lock
-            else self.connection.execute(query).one_or_none()
-        )
+        query = hot.RUN_BY_ID if re.match(ID, ref) else hot.RUN_BY_NAME
+        read = locks.row if lock else locks.unlocked_row
+        row = read(self.connection, query, {"ref": ref})
         if row is None:
             raise UnknownRun(f"there is no run {ref!r}")
         return _run(row)
@@ -106,8 +135,7 @@ class Records:
         return found
 
     def _named(self, name: str) -> RunRecord | None:
-        query = select(tables.runs).where(tables.runs.c.name == name)
-        row = self.connection.execute(query).one_or_none()
+        row = locks.unlocked_row(self.connection, hot.RUN_BY_NAME, {"ref": name})
         return None if row is None else _run(row)
 
     def runs(self, labels: Mapping[str, str], after: str, limit: int) -> list[RunRecord]:
@@ -150,26 +178,32 @@ class Records:
             )
         )
 
-    def lineage(self, run_id: str) -> Lineage:
+    def lineage(self, run: RunRecord) -> Lineage:
         """Return the run's generations, and those of the runs that it was forked from."""
+        past = self._caches.past.get(run.key)
+        if past is None:
+            past = self._past(run.key)
+            self._caches.past.put(run.key, past, 256 * (len(past) + 1))
+        newest = {"run_id": run.id, "generation": run.generation}
+        row = self.connection.execute(hot.GENERATION, newest).one()
+        return Lineage(run.id, [*past, _generation(row)])
+
+    def _past(self, newest: Key) -> list[Generation]:
+        """Return all generations but the newest; their settled ends never change."""
         found: list[Generation] = []
-        source: str | None = run_id
+        source: str | None = newest.run_id
         while source is not None:
-            generations = self._generations(source)
+            rows = self.connection.execute(hot.GENERATIONS, {"run_id": source})
+            generations = [_generation(row) for row in rows]
             others = (g.parent.run_id for g in generations if g.parent)
             found += generations
             source = next((other for other in others if other != source), None)
-        return Lineage(run_id, found)
-
-    def _generations(self, run_id: str) -> list[Generation]:
-        table = tables.generations
-        query = select(table).where(table.c.run_id == run_id).order_by(table.c.generation)
-        return [_generation(row) for row in self.connection.execute(query)]
+        return [generation for generation in found if generation.key != newest]
 
     def lock(self, run_ids: set[str]) -> None:
         """Keep others from changing these runs."""
         for run_id in run_ids:
-            locks.row(self.connection, select(tables.runs.c.id).where(tables.runs.c.id == run_id))
+            locks.row(self.connection, hot.RUN_BY_ID, {"ref": run_id})
 
     def is_forked(self, run_id: str) -> bool:
         """Whether another run has been forked from this one."""
@@ -179,12 +213,8 @@ class Records:
 
     def settle(self, owner: Key, until: int, event: int) -> None:
         """Record that the steps below ``until`` are settled, and by which event."""
-        table = tables.generations
-        self.connection.execute(
-            update(table)
-            .where(table.c.run_id == owner.run_id, table.c.generation == owner.number)
-            .values(settled_until=until, event=event, settled_at=now())
-        )
+        where = {"of_run": owner.run_id, "of_generation": owner.number}
+        self.connection.execute(hot.SETTLE, {**where, "until": until, "number": event, "at": now()})
 
     def advance(self, run_id: str, **values: Any) -> None:
         """Change the run's own row."""
@@ -269,17 +299,50 @@ class Records:
         rows = self.connection.execute(query.order_by(table.c.effective, table.c.revision))
         return [self._revision(row) for row in rows]
 
-    def reigns(self, stretch: Stretch) -> list[Reign]:
-        """Return which revisions reign over a stretch, by rising step."""
+    def reigns(self, stretch: Stretch, head: int | None = None) -> list[Reign]:
+        """
+        Return which revisions reign over a stretch, by rising step.
+
+        ``head`` is the run's newest revision, if the stretch belongs to the newest generation and
+        the next ones are likely to be asked for, too.
+        """
         owner, start, stop = stretch.owner, stretch.start, stretch.stop
-        first = self.in_force_at(owner, start)
-        rulers = [first, *self.effective_within(owner, start + 1, stop)]
+        rulers = self._read_rulers(stretch) if head is None else self._rulers(stretch, head)
         starts = [start, *(ruler.effective for ruler in rulers[1:])]
         return [
-            Reign(begin, end, owner.run_id, ruler.number, ruler.note, ruler.timelines)
+            Reign(
+                begin,
+                end,
+                owner.run_id,
+                ruler.revision,
+                Note(ruler.author, ruler.message),
+                self._load_timelines(owner.run_id, json.loads(ruler.timelines)),
+            )
             for ruler, begin, end in zip(rulers, starts, [*starts[1:], stop], strict=True)
             if begin < end
         ]
+
+    def _rulers(self, stretch: Stretch, head: int) -> Sequence[Row[Any]]:
+        key = (stretch.owner, head)
+        rulers = self._caches.rulers.get(key)
+        if rulers is None:
+            rulers = self._read_rulers(replace(stretch, stop=BEYOND))
+            size = sum(1024 + len(ruler.message) + len(ruler.timelines) for ruler in rulers)
+            self._caches.rulers.put(key, rulers, size)
+        if stretch.start < rulers[0].effective:
+            return self._read_rulers(stretch)
+        effective = [ruler.effective for ruler in rulers]
+        first = bisect_right(effective, stretch.start) - 1
+        return rulers[first : bisect_right(effective, stretch.stop - 1)]
+
+    def _read_rulers(self, stretch: Stretch) -> Sequence[Row[Any]]:
+        where = {
+            "run_id": stretch.owner.run_id,
+            "generation": stretch.owner.number,
+            "start": stretch.start,
+            "stop": stretch.stop,
+        }
+        return self.connection.execute(hot.RULERS, where).all()
 
     def _revision(self, row: Row[Any]) -> Revision:
         return Revision(
@@ -314,7 +377,7 @@ class Records:
         return set(self.connection.execute(query).scalars())
 
     def _load_timelines(self, run_id: str, hashes: Mapping[str, str]) -> Timelines:
-        found = {key: self._cache.get(key) for key in hashes.values()}
+        found = {key: self._caches.timelines.get(key) for key in hashes.values()}
         missing = [key for key, timeline in found.items() if timeline is None]
         found |= self._read_timelines(run_id, missing)
         known = {key: timeline for key, timeline in found.items() if timeline is not None}
@@ -329,7 +392,7 @@ class Records:
         texts = {row.hash: row.pieces for row in self.connection.execute(query)}
         found = {key: Timeline.from_json(json.loads(text)) for key, text in texts.items()}
         for key, timeline in found.items():
-            self._cache.put(key, timeline, len(texts[key]))
+            self._caches.timelines.put(key, timeline, len(texts[key]))
         return found
 
 

@@ -12,18 +12,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from rheostat.errors import Unavailable
 from rheostat.server.runs.limits import Limits
-from rheostat.server.store.cache import BoundedCache
 from rheostat.server.store.database import Database
 from rheostat.server.store.migrate import migrate
-from rheostat.server.store.records import Records, TimelineCache
+from rheostat.server.store.records import Caches, Records
 from rheostat.server.store.writer import Writer
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Operation = Callable[Concatenate[Records, P], T]
 """What is done within one transaction, by the rules of the domain."""
-
-TIMELINE_BYTES = 64 * 1024 * 1024
 
 
 class Store:
@@ -37,8 +34,8 @@ class Store:
     def __init__(self, url: str, limits: Limits) -> None:
         self._database = Database(url)
         self._limits = limits
-        self._writer = Writer(self._database)
-        self._timelines: TimelineCache = BoundedCache(TIMELINE_BYTES)
+        self._caches = Caches()
+        self._writer = Writer(self._database, on_failure=self._caches.doubt)
 
     def start(self) -> None:
         """Bring the tables up to date, and begin to accept operations."""
@@ -72,7 +69,7 @@ class Store:
             raise Unavailable("the database is away; try again") from error
 
     def _records(self, connection: Connection) -> Records:
-        return Records(connection, self._limits, self._timelines)
+        return Records(connection, self._limits, self._caches)
 
     async def ping(self) -> bool:
         """Say whether the database answers."""

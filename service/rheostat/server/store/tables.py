@@ -112,7 +112,8 @@ timelines = Table(
     Column("pieces", Text, nullable=False),
 )
 
-# What was handed out: from `start`, `count` cells of each parameter, sorted by name, float64.
+# What was handed out: from `start`, `count` cells of each parameter, sorted by name, as float64
+# or `packed`: see ledger.py.
 ledger = Table(
     "ledger",
     metadata,
@@ -120,6 +121,7 @@ ledger = Table(
     Column("generation", Integer, primary_key=True),
     Column("start", BigInteger, primary_key=True, autoincrement=False),
     Column("count", Integer, nullable=False),
+    Column("packed", Boolean, nullable=False),
     Column("values", LargeBinary, nullable=False),
 )
 

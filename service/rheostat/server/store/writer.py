@@ -65,10 +65,11 @@ class _Waiting(Generic[T]):
 
 
 class Writer:
-    """Runs operations on a database, many in one transaction."""
+    """Runs operations on a database, many in one transaction, and tells when one failed."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, on_failure: Callable[[], None]) -> None:
         self._database = database
+        self._on_failure = on_failure
         self._queue: queue.SimpleQueue[_Waiting[Any] | None] = queue.SimpleQueue()
         self._closing = False
         self._thread = threading.Thread(target=self._loop, name="rheostat-writer", daemon=True)
@@ -123,6 +124,7 @@ class Writer:
                     waiting.run(connection)
                 undone = False
         except Exception as error:  # noqa: BLE001 - whatever it is, each waiting caller is told
+            self._on_failure()
             # Without a database nobody can be helped; and the outcome of a failed commit is
             # unknown: what may have happened is not repeated.
             if final or not undone:

@@ -8,6 +8,7 @@ from rheostat.errors import Finished, HasForks, TooLate
 from rheostat.server.runs.limits import require_at_most
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.timeline import Timelines
+from rheostat.server.store import ledger
 from rheostat.server.store.operations.show import show
 from rheostat.server.store.records import Records, now
 
@@ -19,7 +20,7 @@ def finish(records: Records, ref: str, end: int | None, note: Note) -> dict[str,
     The history keeps it as a revision, which puts nothing in force.
     """
     run = records.find(ref, lock=True)
-    lineage = records.lineage(run.id)
+    lineage = records.lineage(run)
     settled = lineage[run.generation].settled_until
     if run.end is not None:
         if end in {None, run.end}:
@@ -50,6 +51,7 @@ def finish(records: Records, ref: str, end: int | None, note: Note) -> dict[str,
         end=last.effective,
         finished_at=last.created_at,
     )
+    ledger.pack_rest(records.connection, run.key, run.shape, settled)
     return show(records, run.id)
 
 

@@ -51,7 +51,7 @@ def page(records: Records, ref: str, after: int) -> Page:
     Raises `Invalid` if there is no event of that number yet: it was another run's.
     """
     run = records.find(ref)
-    lineage = records.lineage(run.id)
+    lineage = records.lineage(run)
     newest = run.newest_event(lineage)
     if after > newest:
         message = f"the run's newest event is {newest}, not {after}"
@@ -71,7 +71,9 @@ def news(records: Records, heads: Mapping[str, int]) -> dict[str, Sequence[Event
     found: dict[str, Sequence[Event] | None] = dict.fromkeys(heads)
     for run_id, revised, *settled in records.connection.execute(query).all():
         if revised > heads[run_id]:
-            found[run_id] = _read(records, records.lineage(run_id), run_id, heads[run_id])
+            found[run_id] = _read(
+                records, records.lineage(records.find(run_id)), run_id, heads[run_id]
+            )
         else:
             event = _settled(run_id, *settled)
             found[run_id] = [event] if event.number > heads[run_id] else []

@@ -63,7 +63,7 @@ def fork(records: Records, body: Any, note: Note) -> dict[str, Any]:
     if records.claim(wish.name) is not None:
         raise NameTaken(f"there is a run {wish.name!r} already")
     source = records.find(wish.from_.run, lock=True)
-    lineage = records.lineage(source.id)
+    lineage = records.lineage(source)
     parent = lineage[wish.from_.generation or source.generation]
     step = _step(source, parent, wish)
     renamed = {"name": wish.name, "labels": wish.labels or {}}

@@ -22,7 +22,7 @@ class Checkpoint:
 def join(records: Records, ref: str, checkpoint: Checkpoint | None) -> dict[str, Any]:
     """Return the run's id, current generation, grid and parameters; refuse a stale checkpoint."""
     run = records.find(ref)
-    lineage = records.lineage(run.id)
+    lineage = records.lineage(run)
     if checkpoint is not None:
         if all(checkpoint.id != past.key.run_id for past in lineage.line(run.generation)):
             raise StaleCheckpoint(

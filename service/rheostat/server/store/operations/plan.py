@@ -29,7 +29,7 @@ def plan(
         message = f"{points} points of {len(run.spec.names)} parameters are over {most} values"
         bound = f"<= {most // len(run.spec.names)}"
         raise TooLarge(message, errors=[FieldError("points", message, points, bound)])
-    lineage = records.lineage(run.id)
+    lineage = records.lineage(run)
     settled = lineage[run.generation].settled_until
     if stop is None:
         last = records.in_force_at(run.key, MAX_STEP)

@@ -106,7 +106,7 @@ def cancel(
     require_at_most(records.limits.message, "message", note.message, "characters")
     require_open(run)
     _require_revision(run, expected_revision)
-    lineage = records.lineage(run.id)
+    lineage = records.lineage(run)
     settled = lineage[run.generation].settled_until
     revision = records.revision(run.id, number)
     _require_pending(revision, run, settled)
@@ -137,7 +137,7 @@ def cancel(
 
 
 def _fold(records: Records, run: RunRecord, wish: Wish) -> _Fold:
-    lineage = records.lineage(run.id)
+    lineage = records.lineage(run)
     settled = lineage[run.generation].settled_until
     require_open(run)
     _require_revision(run, wish.expected_revision)
@@ -222,7 +222,7 @@ def history(records: Records, run: RunRecord) -> History:
 
     def timelines(number: int) -> Timelines:
         found = records.revision(run.id, number)
-        settled = records.lineage(run.id)[found.generation].settled_until
+        settled = records.lineage(run)[found.generation].settled_until
         if not found.folds or found.pending(settled):
             message = f"revision {number} has put nothing in force"
             bound = "a revision that is in force, or was"

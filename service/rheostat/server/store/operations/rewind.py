@@ -11,6 +11,7 @@ from rheostat.server.runs.folding import fold
 from rheostat.server.runs.limits import require_at_most
 from rheostat.server.runs.lineage import Generation, Key, Lineage
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
+from rheostat.server.store import ledger
 from rheostat.server.store.operations.revise import history, honest, read_changes, require_open
 from rheostat.server.store.records import Records, RunRecord, now
 
@@ -45,7 +46,7 @@ def rewind(records: Records, ref: str, wish: Rewind) -> dict[str, Any]:
     require_open(run)
     _require_generation(run, wish)
     require_at_most(records.limits.message, "message", wish.note.message, "characters")
-    lineage = records.lineage(run.id)
+    lineage = records.lineage(run)
     source = lineage[wish.from_generation or run.generation]
     _require_settled(run, source, wish.to)
     (owner,) = lineage.owners(source.key.number, wish.to, wish.to + 1)
@@ -70,11 +71,13 @@ def rewind(records: Records, ref: str, wish: Rewind) -> dict[str, Any]:
     event = run.newest_event(lineage) + 1
     records.add_revision(run.id, revision, event)
     records.advance(run.id, generation=revision.generation, revision=revision.number, event=event)
+    ended = lineage[run.generation].settled_until
+    ledger.pack_rest(records.connection, run.key, run.shape, ended)
     return {
         "generation": revision.generation,
         "parent": source.key.number,
         "from": wish.to,
-        "ended": lineage[run.generation].settled_until,
+        "ended": ended,
         "revision": revision.number,
     }
 

@@ -24,7 +24,7 @@ def served(
     ``next`` is the step to go on from, or None after the last page.
     """
     run = records.find(ref)
-    lineage = records.lineage(run.id)
+    lineage = records.lineage(run)
     number = run.generation if generation is None else generation
     last = lineage[number].settled_until
     if stop is not None:  # the cell that holds the last step is shown whole

@@ -15,7 +15,7 @@ from rheostat.server.store.records import Records, RunRecord
 def show(records: Records, ref: str) -> dict[str, Any]:
     """Return the state of a run."""
     run = records.find(ref)
-    lineage = records.lineage(run.id)
+    lineage = records.lineage(run)
     settled = lineage[run.generation].settled_until
     _, pending = upcoming(records, run, lineage)
     timelines = records.in_force_at(run.key, settled).timelines
@@ -72,7 +72,7 @@ def page(
 ) -> tuple[list[dict[str, Any]], str | None]:
     """Return the runs past the name ``after`` that carry all ``labels``, and where to go on."""
     found = records.runs(labels, after, limit + 1)
-    items = [state(run, records.lineage(run.id)) for run in found[:limit]]
+    items = [state(run, records.lineage(run)) for run in found[:limit]]
     return items, found[limit - 1].spec.name if len(found) > limit else None
 
 
@@ -80,7 +80,7 @@ def revision(records: Records, ref: str, number: int) -> dict[str, Any]:
     """Return one revision of a run."""
     run = records.find(ref)
     found = records.revision(run.id, number)
-    return _to_json(found, run, records.lineage(run.id))
+    return _to_json(found, run, records.lineage(run))
 
 
 def revisions(
@@ -88,7 +88,7 @@ def revisions(
 ) -> tuple[list[dict[str, Any]], int | None]:
     """Return the revisions past number ``after``, oldest first, and where to go on."""
     run = records.find(ref)
-    lineage = records.lineage(run.id)
+    lineage = records.lineage(run)
     found = records.revisions(run.id, after, limit + 1)
     items = [_to_json(item, run, lineage) for item in found[:limit]]
     return items, found[limit - 1].number if len(found) > limit else None

@@ -23,15 +23,18 @@ from rheostat.server.store.records import Records, RunRecord
 def settle(records: Records, run_id: str, ask: Ask) -> Block:
     """Answer a settling read: what it hands out is in the ledger once this is committed."""
     run = records.find(run_id, lock=True)
-    lineage = records.lineage(run.id)
+    lineage = records.lineage(run)
     records.lock(lineage.ancestors())  # their ledger may get cells that it lacks
     until = settled_end(run.spec, run.generation, run.end, lineage, ask)
-    if until is not None:
-        # the last event of a run is its end, though what lies before that may settle later
-        event = run.newest_event(lineage) + 1 if run.end is None else lineage[ask.generation].event
-        records.settle(run.key, until, event)
-        lineage = lineage.settled(ask.generation, until)
-    return _block(records, run, lineage, ask, keep=True)
+    block = _block(records, run, lineage, ask, keep=True)
+    if until is None:
+        return block
+    settled = lineage[ask.generation]
+    # the last event of a run is its end, though what lies before that may settle later
+    event = run.newest_event(lineage) + 1 if run.end is None else settled.event
+    records.settle(run.key, until, event)
+    ledger.pack_full(records.connection, run.key, run.shape, settled.settled_until, until)
+    return replace(block, settled_until=until)
 
 
 def preview(records: Records, ref: str, ask: Ask, generation: int | None = None) -> Block:
@@ -39,7 +42,7 @@ def preview(records: Records, ref: str, ask: Ask, generation: int | None = None)
     run = records.find(ref)
     require_block(run.spec, ask.start, ask.count)
     ask = replace(ask, generation=run.generation if generation is None else generation)
-    return _block(records, run, records.lineage(run.id), ask, keep=False)
+    return _block(records, run, records.lineage(run), ask, keep=False)
 
 
 def preview_step(records: Records, ref: str, step: int, generation: int | None = None) -> Block:
@@ -52,9 +55,11 @@ def _block(records: Records, run: RunRecord, lineage: Lineage, ask: Ask, *, keep
     stop = ask.start + ask.count * run.spec.resolution
     reigns: list[Reign] = []
     segments: list[Segment] = []
+    settled = lineage[ask.generation].settled_until
     for stretch in lineage.owners(ask.generation, ask.start, stop):
-        ruling = records.reigns(stretch)
-        segments += _segments(records, run, stretch, ruling, keep=keep)
+        new = keep and stretch.owner == run.key and stretch.stop > settled
+        ruling = records.reigns(stretch, run.revision if new else None)
+        segments += _segments(records, run, stretch, ruling, settled, keep=keep)
         reigns += ruling
     return Block(
         run_id=run.id,
@@ -64,16 +69,24 @@ def _block(records: Records, run: RunRecord, lineage: Lineage, ask: Ask, *, keep
         names=run.spec.names,
         reigns=reigns,
         values=join_up(segments),
-        settled_until=lineage[ask.generation].settled_until,
+        settled_until=settled,
     )
 
 
 def _segments(
-    records: Records, run: RunRecord, stretch: Stretch, reigns: list[Reign], *, keep: bool
+    records: Records,
+    run: RunRecord,
+    stretch: Stretch,
+    reigns: list[Reign],
+    settled: int,
+    *,
+    keep: bool,
 ) -> list[Segment]:
     """Return what the ledger holds of a stretch, and compute (and keep) what it lacks."""
     connection, grid = records.connection, run.spec.grid
-    known = list(ledger.read(connection, stretch, grid))
+    known: list[Segment] = []
+    if stretch.start < settled:  # beyond it the ledger is empty
+        known = list(ledger.read(connection, stretch, grid))
     new = [
         compute(grid, start, stop, reigns)
         for start, stop in holes(stretch.start, stretch.stop, known)

@@ -1,0 +1,60 @@
+"""
+The statements of settling reads.
+
+They run for every block that a worker gets, so they are put together once: SQLAlchemy takes
+longer to build one than SQLite takes to run it.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import bindparam, func, insert, select, update
+
+from rheostat.server.store.tables import generations, ledger, revisions, runs
+
+_OF_RUN = bindparam("run_id")
+_OF_GENERATION = bindparam("generation")
+
+RUN_BY_ID = select(runs).where(runs.c.id == bindparam("ref"))
+RUN_BY_NAME = select(runs).where(runs.c.name == bindparam("ref"))
+
+GENERATIONS = select(generations).where(generations.c.run_id == _OF_RUN)
+GENERATION = GENERATIONS.where(generations.c.generation == _OF_GENERATION)
+
+SETTLE = (
+    update(generations)
+    .where(generations.c.run_id == bindparam("of_run"))
+    .where(generations.c.generation == bindparam("of_generation"))
+    .values(settled_until=bindparam("until"), event=bindparam("number"), settled_at=bindparam("at"))
+)
+
+_in_force = (revisions.c.run_id == _OF_RUN, revisions.c.generation == _OF_GENERATION)
+_first = select(func.max(revisions.c.effective)).where(
+    *_in_force, revisions.c.folds, revisions.c.effective <= bindparam("start")
+)
+RULERS = (
+    select(
+        *(revisions.c[name] for name in ("effective", "revision", "author", "message", "timelines"))
+    )
+    .where(*_in_force, revisions.c.folds)
+    .where(revisions.c.effective >= _first.scalar_subquery())
+    .where(revisions.c.effective < bindparam("stop"))
+    .order_by(revisions.c.effective, revisions.c.revision)
+)
+"""The revision in force at ``start``, and those that follow before ``stop``, in folding order."""
+
+_in_ledger = (ledger.c.run_id == _OF_RUN, ledger.c.generation == _OF_GENERATION)
+_reaching = (
+    select(func.max(ledger.c.start))
+    .where(*_in_ledger, ledger.c.start <= bindparam("start"))
+    .scalar_subquery()
+)
+SEGMENTS = (
+    select(ledger.c.start, ledger.c.count, ledger.c.packed, ledger.c["values"])
+    .where(*_in_ledger, ledger.c.start >= func.coalesce(_reaching, bindparam("start")))
+    .where(ledger.c.start < bindparam("stop"))
+    .order_by(ledger.c.start)
+    .execution_options(yield_per=64)
+)
+"""Segments do not overlap, so only the last that begins by ``start`` can reach past it."""
+
+APPEND = insert(ledger)
