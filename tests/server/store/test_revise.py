@@ -18,7 +18,8 @@ from rheostat.errors import (
 )
 from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.revision import Note
-from rheostat.server.store.operations import close, explain, plan, revise, show
+from rheostat.server.runs.settling import Ask
+from rheostat.server.store.operations import close, explain, plan, revise, show, values
 from rheostat.server.store.operations.revise import Wish
 
 if TYPE_CHECKING:
@@ -299,3 +300,16 @@ def test_a_plan_is_bounded_by_its_values_not_its_points(desk: Desk) -> None:
     with pytest.raises(TooLarge) as refusal:
         desk.read(plan.plan, "gpt", 0, None, 1000, 1999)
     assert refusal.value.errors[0].bound == "<= 999"
+
+
+def test_of_revisions_at_one_step_the_last_reigns(desk: Desk) -> None:
+    """P1: a block names it from its own start on, whoever asks, and however."""
+    run = desk.create()
+    for factor in (0.5, 0.5, 2):
+        desk.revise({"lr": {"edit": "scale", "factor": factor}}, effective=8)
+    settled = desk.write(values.settle, run, Ask(1, 16, 4, resume=True))
+    previewed = desk.read(values.preview, run, Ask(1, 16, 4))
+    across = desk.read(values.preview, run, Ask(1, 4, 8))
+    assert settled.revisions == previewed.revisions == [(16, 4)]
+    assert across.revisions == [(4, 1), (8, 4)]
+    assert list(settled.values[0]) == list(previewed.values[0]) == [42, 41.5, 41, 40.5]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, delete, insert, select, update
@@ -307,8 +308,10 @@ class Records:
         the next ones are likely to be asked for, too.
         """
         owner, start, stop = stretch.owner, stretch.start, stretch.stop
-        rulers = self._read_rulers(stretch) if head is None else self._rulers(stretch, head)
-        starts = [start, *(ruler.effective for ruler in rulers[1:])]
+        rulers = self._rulers(stretch, head)
+        effective = [ruler.effective for ruler in rulers]
+        first, last = bisect_right(effective, start) - 1, bisect_right(effective, stop - 1)
+        bounds = [start, *effective[first + 1 : last], stop]
         return [
             Reign(
                 begin,
@@ -318,22 +321,22 @@ class Records:
                 Note(ruler.author, ruler.message),
                 self._load_timelines(owner.run_id, json.loads(ruler.timelines)),
             )
-            for ruler, begin, end in zip(rulers, starts, [*starts[1:], stop], strict=True)
+            for ruler, (begin, end) in zip(rulers[first:last], pairwise(bounds), strict=True)
             if begin < end
         ]
 
-    def _rulers(self, stretch: Stretch, head: int) -> Sequence[Row[Any]]:
+    def _rulers(self, stretch: Stretch, head: int | None) -> Sequence[Row[Any]]:
+        """Return the revisions in force within a stretch, and maybe some before and after."""
+        if head is None:
+            return self._read_rulers(stretch)
         key = (stretch.owner, head)
         rulers = self._caches.rulers.get(key)
         if rulers is None:
             rulers = self._read_rulers(replace(stretch, stop=BEYOND))
             size = sum(1024 + len(ruler.message) + len(ruler.timelines) for ruler in rulers)
             self._caches.rulers.put(key, rulers, size)
-        if stretch.start < rulers[0].effective:
-            return self._read_rulers(stretch)
-        effective = [ruler.effective for ruler in rulers]
-        first = bisect_right(effective, stretch.start) - 1
-        return rulers[first : bisect_right(effective, stretch.stop - 1)]
+        earlier = stretch.start < rulers[0].effective
+        return self._read_rulers(stretch) if earlier else rulers
 
     def _read_rulers(self, stretch: Stretch) -> Sequence[Row[Any]]:
         where = {
