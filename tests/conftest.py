@@ -89,6 +89,9 @@ class RunningServer:
             )
         assert process.stdout is not None
         ready = READY.fullmatch(process.stdout.readline())
+        if ready is None:
+            process.kill()
+            process.communicate()
         assert ready, f"it did not start:\n{self.log}"
         self.url = ready["url"]
         self.settings["port"] = self.url.rpartition(":")[2]

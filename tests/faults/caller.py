@@ -1,0 +1,105 @@
+"""How a worker or an operator of the fault test asks: of any replica, until there is an answer."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Literal, Self
+
+import httpx
+from tests.faults.observations import Log, Write
+from tests.faults.witness import Witness, code
+
+TIMEOUT = 5.0
+"""Seconds after which another replica is asked."""
+PAUSE = 0.1
+"""Seconds of the longest pause after a failure."""
+PATIENCE = 900.0
+"""Seconds after which a service that does not answer is given up: no fault lasts as long."""
+
+
+class Hopeless(Exception):
+    """The service does not come back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A final answer, and how it was come by."""
+
+    response: httpx.Response
+    sent: float
+    answered: float
+    attempts: int
+
+
+class Caller:
+    """Asks the replicas at ``urls`` in an order of chance."""
+
+    def __init__(self, urls: Sequence[str], log: Log, seed: str) -> None:
+        self.log = log
+        self.chance = Random(seed)
+        self._stack = ExitStack()
+        self._links = [
+            self._stack.enter_context(
+                httpx.Client(base_url=url, timeout=TIMEOUT, transport=Witness(log))
+            )
+            for url in urls
+        ]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def ask(self, method: str, path: str, **parts: Any) -> Answered:
+        """Repeat a request, each time at any replica, until one gives a final answer."""
+        sent, attempts = time.monotonic(), 0
+        while time.monotonic() < sent + PATIENCE:
+            attempts += 1
+            try:
+                response = self.chance.choice(self._links).request(method, path, **parts)
+            except httpx.TransportError:
+                response = None
+            if response is not None and response.status_code != 503:
+                return Answered(response, sent, time.monotonic(), attempts)
+            time.sleep(self.chance.uniform(0.0, PAUSE))
+        raise Hopeless(f"no answer to {method} {path} in {PATIENCE} s, tried {attempts}×")
+
+    def state(self, run: str) -> dict[str, Any]:
+        """Return where a run is."""
+        document: dict[str, Any] = self.ask("GET", f"/v1/runs/{run}").response.json()
+        return document
+
+    def write(
+        self, run: str, kind: Literal["change", "cancel", "rewind"], wish: Mapping[str, Any]
+    ) -> Write:
+        """Change a run, with one key for all attempts, and record what came of it."""
+        message = uuid.UUID(int=self.chance.getrandbits(128), version=4).hex
+        method, path, parts = "POST", f"/v1/runs/{run}/revisions", {"json": {**wish}}
+        if kind == "cancel":
+            method, path = "DELETE", f"{path}/{wish['revision']}"
+            parts = {"params": {"message": message}}
+        else:
+            parts["json"]["message"] = message
+        if kind == "rewind":
+            path = f"/v1/runs/{run}/rewind"
+        done = self.ask(method, path, headers={"Idempotency-Key": message}, **parts)
+        good = done.response.is_success
+        write = Write(
+            run=run,
+            kind=kind,
+            message=message,
+            wish=wish,
+            sent=done.sent,
+            answered=done.answered,
+            attempts=done.attempts,
+            answer=done.response.json() if good else None,
+            refusal=None if good else code(done.response),
+        )
+        self.log.writes.append(write)
+        return write

@@ -1,0 +1,163 @@
+"""One fault test from beginning to end: who takes part, what goes wrong, and how it is judged."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from random import Random
+
+import numpy as np
+from tests.faults import plan
+from tests.faults.caller import Caller
+from tests.faults.crew import Crew
+from tests.faults.faults import Faults, upon, upon_database
+from tests.faults.fleet import Fleet
+from tests.faults.history import History, read_history
+from tests.faults.judging import violations
+from tests.faults.observations import Log
+from tests.faults.operators import Operator, Watchdogs
+from tests.faults.proxy import Network
+from tests.faults.workers import Reader, Trainer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """How much happens: it ends when all of this has, however long that takes."""
+
+    runs: int
+    faults: Faults
+    least: Mapping[str, int]
+    """Of some figures, the number that is to be reached."""
+    read: float
+    """Mean seconds that a worker trains between two blocks; so for the others below."""
+    change: float
+    rewind: float
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What has happened so far."""
+
+    log: Log
+    faults: Counter[str] = field(default_factory=Counter)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def count(self, fault: str) -> None:
+        """Count a fault."""
+        with self.lock:
+            self.faults[fault] += 1
+
+    def all(self) -> Mapping[str, int]:
+        """Return what was observed, and the faults that there were."""
+        reads, writes = list(self.log.reads), list(self.log.writes)
+        values = sum(read.values.size for read in reads if read.values is not None)
+        values += sum(look.values.size for look in list(self.log.looks))
+        done = Counter(f"{write.kind}s" for write in writes if write.answer is not None)
+        repeated = sum(write.attempts > 1 for write in writes)
+        refused = sum(write.refusal is not None for write in writes)
+        return {
+            "values": values,
+            "answers": sum(read.answered is not None for read in reads),
+            "unanswered": sum(read.answered is None for read in reads),
+            **{kind: done[kind] for kind in ("changes", "cancels", "rewinds")},
+            "refused": refused,
+            "repeated": repeated,
+            "joins": len(self.log.joins),
+            **self.faults,
+        }
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was done to a service, and what it broke."""
+
+    seed: int
+    figures: Mapping[str, int]
+    seconds: float
+    violations: Sequence[str]
+
+
+def run_campaign(
+    fleet: Fleet, scale: Scale, seed: int, tell: Callable[[str], None] = lambda _: None
+) -> Verdict:
+    """Let everybody work on a fleet through all faults, then judge what they saw."""
+    begun, log = time.monotonic(), Log()
+    figures, people, faults = Figures(log), Crew(), Crew()
+    direct = [replica.url for replica in fleet.replicas]
+    with ExitStack() as stack:
+        caller = stack.enter_context(Caller(direct, log, ""))
+        network = stack.enter_context(Network(f"{seed}-network", figures.count))
+        team = _Team([network.to(url) for url in direct], log, stack)
+        runs = [_create(caller, f"{seed}-{index}") for index in range(scale.runs)]
+        for index, run in enumerate(runs):
+            team.employ(people, scale, run, f"{seed}-{index}")
+        _unleash(faults, fleet, scale.faults, f"{seed}", figures)
+        _wait(scale, figures, people, faults, tell)
+        network.calm()
+        people.dismiss()
+        histories = {run: read_history(caller, run) for run in runs}
+    found = violations(log, histories)
+    found += [f"somebody failed: {failure!r}" for failure in (*people.failures, *faults.failures)]
+    told = {**figures.all(), "ledger": _kept(histories), "runs": scale.runs}
+    return Verdict(seed, told, time.monotonic() - begun, found)
+
+
+def _create(caller: Caller, name: str) -> str:
+    body = {"name": f"run-{name}", "parameters": plan.parameters(Random(f"{name}-plan"))}
+    key = {"Idempotency-Key": name}
+    answer = caller.ask("POST", "/v1/runs", json=body, headers=key).response
+    return str(answer.raise_for_status().json()["id"])
+
+
+@dataclass(frozen=True)
+class _Team:
+    """Those who use the runs, through the proxies at ``urls``."""
+
+    urls: list[str]
+    log: Log
+    stack: ExitStack
+
+    def employ(self, crew: Crew, scale: Scale, run: str, seed: str) -> None:
+        """Let workers, an operator and two watchdogs use one run."""
+        for number in range(2):
+            crew.add(Reader(self._caller(f"{seed}-reader-{number}"), run, scale.read).work)
+        crew.add(Trainer(Random(seed).choice(self.urls), self.log, run, scale.read / 32).work)
+        crew.add(Operator(self._caller(f"{seed}-operator"), run, scale.change).work)
+        dogs = self._caller(f"{seed}-dog-0"), self._caller(f"{seed}-dog-1")
+        crew.add(Watchdogs(dogs, run, scale.rewind).work)
+
+    def _caller(self, seed: str) -> Caller:
+        return self.stack.enter_context(Caller(self.urls, self.log, seed))
+
+
+def _unleash(crew: Crew, fleet: Fleet, faults: Faults, seed: str, figures: Figures) -> None:
+    """Let the faults begin."""
+    for number, victim in enumerate(fleet.replicas):
+        crew.add(upon(victim, number, len(fleet.replicas), faults, seed, figures.count))
+    if fleet.database is not None:
+        crew.add(upon_database(fleet.database, faults, seed, figures.count))
+
+
+def _wait(
+    scale: Scale, figures: Figures, people: Crew, faults: Crew, tell: Callable[[str], None]
+) -> None:
+    """Wait until all has happened, or something went wrong with the test itself."""
+    while not (people.failures or faults.failures):
+        reached = figures.all()
+        tell(", ".join(f"{number:,} {what}" for what, number in reached.items()))
+        if faults.done and all(reached[what] >= least for what, least in scale.least.items()):
+            break
+        time.sleep(1.0)
+    faults.dismiss()
+
+
+def _kept(histories: Mapping[str, History]) -> int:
+    return sum(
+        int((~np.isnan(column)).sum())
+        for history in histories.values()
+        for column in history.ledger.values()
+    )

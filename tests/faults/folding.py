@@ -1,0 +1,101 @@
+"""What a run's final history says that each value is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from tests.faults.curves import Curve, changed, defined, evaluate
+from tests.faults.history import History
+from tests.faults.observations import Reigns, Values
+
+FOLDED = {"create", "change", "rewind"}
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """From ``effective`` on, ``revision`` is in force, with these curves."""
+
+    effective: int
+    revision: int
+    curves: Mapping[str, Curve]
+
+
+class Explanation:
+    """The curves of every generation of a run, folded from its revisions."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._known: dict[int, Mapping[str, Curve]] = {}
+        self._states: dict[int, list[State]] = {}
+        definitions = history.revisions[0]["changes"]
+        self._followers = {
+            name: (item["parameter"], float(item.get("scale", 1.0)))
+            for name, item in definitions.items()
+            if item["kind"] == "follow"
+        }
+        self._first = {
+            name: defined(item, 0)
+            for name, item in definitions.items()
+            if name not in self._followers
+        }
+        for number in sorted(history.generations):
+            self._states[number] = self._fold(number)
+
+    def values(self, generation: int, start: int, stop: int) -> Values:
+        """Return the values of a stretch of a generation."""
+        parts = [
+            self._evaluate(state, first, last)
+            for state, first, last in self._within(generation, start, stop)
+        ]
+        return np.concatenate(parts, axis=1)
+
+    def reigns(self, generation: int, start: int, stop: int) -> Reigns:
+        """Return which revision is in force from which step on."""
+        within = self._within(generation, start, stop)
+        return tuple((first, state.revision) for state, first, _ in within)
+
+    def _fold(self, number: int) -> list[State]:
+        generation = self._history.generations[number]
+        states: list[State] = []
+        if generation.parent is not None:
+            inherited = self._states[generation.parent]
+            states = [state for state in inherited if state.effective <= generation.start]
+        own = [
+            item
+            for item in self._history.revisions
+            if item["generation"] == number and item["kind"] in FOLDED and not item["cancelled"]
+        ]
+        for item in sorted(own, key=lambda item: (item["effective"], item["revision"])):
+            before = states[-1].curves if states else self._first
+            curves = before if item["kind"] == "create" else self._apply(before, item)
+            self._known[item["revision"]] = curves
+            states.append(State(item["effective"], item["revision"], curves))
+        return states
+
+    def _apply(self, before: Mapping[str, Curve], item: Mapping[str, Any]) -> Mapping[str, Curve]:
+        after = dict(before)
+        for name, changes in item["changes"].items():
+
+            def past(revision: int, name: str = name) -> Curve:
+                return self._known[revision][name]
+
+            for change in changes:
+                after[name] = changed(after[name], change, item["effective"], past)
+        return after
+
+    def _within(self, generation: int, start: int, stop: int) -> Iterator[tuple[State, int, int]]:
+        states = self._states[generation]
+        ends = [*(state.effective for state in states[1:]), stop]
+        for state, end in zip(states, ends, strict=True):
+            first, last = max(state.effective, start), min(end, stop)
+            if first < last:
+                yield state, first, last
+
+    def _evaluate(self, state: State, start: int, stop: int) -> Values:
+        found = {name: evaluate(curve, start, stop) for name, curve in state.curves.items()}
+        for name, (followed, scale) in self._followers.items():
+            found[name] = found[followed] * scale
+        return np.stack([found[name] for name in sorted(found)])

@@ -1,0 +1,106 @@
+"""What those who use a service saw of it: the log that the checks judge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+"""Shape parameters × cells, parameters sorted by name."""
+
+Reigns = tuple[tuple[int, int], ...]
+"""From which step on which revision is in force."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """
+    One attempt of a settling read, as it left and as it was answered, if it was.
+
+    ``sent`` and ``answered`` are seconds of one clock that all observers share. ``refusal`` is the
+    problem's code, and ``current`` the generation that a refusal names.
+    """
+
+    run: str
+    generation: int
+    start: int
+    count: int
+    sent: float
+    answered: float | None = None
+    values: Values | None = None
+    reigns: Reigns = ()
+    refusal: str | None = None
+    current: int | None = None
+
+    @property
+    def stop(self) -> int:
+        """The first step past the block."""
+        return self.start + self.count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a client gave its worker, step by step from ``start``: what the training used."""
+
+    run: str
+    generation: int
+    start: int
+    values: Values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Join:
+    """A join: the checkpoint that was sent, and the generation that the answer names."""
+
+    run: str
+    checkpoint: tuple[int, int] | None
+    sent: float
+    answered: float
+    generation: int
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """
+    A change, a cancellation or a rewind, sent with one key until there was an answer.
+
+    ``message`` is unlike that of any other. ``answer`` is the document of an acknowledgement,
+    ``refusal`` the code of a problem, and ``attempts`` how often it was sent.
+    """
+
+    run: str
+    kind: Literal["change", "cancel", "rewind"]
+    message: str
+    wish: Mapping[str, Any]
+    sent: float
+    answered: float
+    attempts: int
+    answer: Mapping[str, Any] | None = None
+    refusal: str | None = None
+
+
+@dataclass(frozen=True)
+class Log:
+    """All observations; whoever observes appends, from any thread."""
+
+    reads: list[Read] = field(default_factory=list)
+    looks: list[Look] = field(default_factory=list)
+    joins: list[Join] = field(default_factory=list)
+    writes: list[Write] = field(default_factory=list)
+    strange: list[str] = field(default_factory=list)
+    """What nobody expects of a service, such as an answer 500."""
+
+    def of(self, run: str) -> Log:
+        """Return what was observed of one run."""
+        return Log(
+            [item for item in self.reads if item.run == run],
+            [item for item in self.looks if item.run == run],
+            [item for item in self.joins if item.run == run],
+            [item for item in self.writes if item.run == run],
+            self.strange,
+        )

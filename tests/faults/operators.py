@@ -1,0 +1,87 @@
+"""Those who change a run: operators, and watchdogs that rewind it."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from tests.faults import plan
+from tests.faults.caller import Caller
+from tests.faults.crew import Stop
+
+BACK = 800
+"""Steps that a rewind goes back at most."""
+
+
+class Operator:
+    """Changes a run, from the next step on or from a later one, and takes changes back."""
+
+    def __init__(self, caller: Caller, run: str, pause: float) -> None:
+        self._caller = caller
+        self._run = run
+        self._pause = pause
+        self._chance = caller.chance
+        self._made: list[tuple[int, int, int]] = []
+        self._pending: list[int] = []
+
+    def work(self, stop: Stop) -> None:
+        """Operate until told to stop."""
+        while not stop():
+            if self._pending and self._chance.random() < 0.2:
+                self._caller.write(self._run, "cancel", {"revision": self._pending.pop()})
+            else:
+                self._change(self._caller.state(self._run))
+            time.sleep(self._chance.uniform(0.0, 2 * self._pause))
+
+    def _change(self, state: dict[str, Any]) -> None:
+        chance, settled, generation = self._chance, state["settled_until"], state["generation"]
+        in_force = [n for g, n, step in self._made if g == generation and step < settled]
+        wish: dict[str, Any] = {"changes": plan.changes(chance, in_force[-8:])}
+        later = settled + chance.randint(0, 300)
+        wish["effective"] = "next" if chance.random() < 0.6 else later
+        if chance.random() < 0.2:
+            wish["expected_revision"] = state["revision"]
+        answer = self._caller.write(self._run, "change", wish).answer
+        if answer is not None:
+            self._made.append((generation, answer["revision"], answer["effective"]))
+            waiting = [item["revision"] for item in answer["pending"]]
+            self._pending = [number for number in waiting if chance.random() < 0.5]
+
+
+class Watchdogs:
+    """Two that rewind a run on the same alarm, each by itself: at most one of them may."""
+
+    def __init__(self, callers: tuple[Caller, Caller], run: str, pause: float) -> None:
+        self._callers = callers
+        self._run = run
+        self._pause = pause
+
+    def work(self, stop: Stop) -> None:
+        """Watch until told to stop."""
+        chance = self._callers[0].chance
+        with ThreadPoolExecutor(2) as pool:
+            while not stop():
+                self._wait(chance.uniform(0.0, 2 * self._pause), stop)
+                state = self._callers[0].state(self._run)
+                both = [pool.submit(self._rewind, caller, state) for caller in self._callers]
+                for one in both:
+                    one.result()
+
+    def _wait(self, seconds: float, stop: Stop) -> None:
+        until = time.monotonic() + seconds
+        while not stop() and time.monotonic() < until:
+            time.sleep(0.05)
+
+    def _rewind(self, caller: Caller, state: dict[str, Any]) -> None:
+        chance = caller.chance
+        wish: dict[str, Any] = {"expected_generation": state["generation"]}
+        source = state["generations"][-1]
+        if chance.random() < 0.2:
+            source = chance.choice(state["generations"])
+            wish["from_generation"] = source["generation"]
+        settled = source["settled_until"]
+        wish["to"] = settled - min(settled, chance.randint(0, BACK))
+        if chance.random() < 0.3:
+            wish["changes"] = plan.changes(chance, [])
+        caller.write(self._run, "rewind", wish)

@@ -1,0 +1,135 @@
+"""
+The long form: ``python -m tests.faults.proof [--seed N] [--only postgresql] [FILE]``.
+
+It prints how it gets on, and in the end the table of its figures, which it also puts between the
+marks of FILE. It exits with 1 if any promise was broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.faults.campaign import Scale, Verdict, run_campaign
+from tests.faults.faults import Faults
+from tests.faults.fleet import Fleet, on_postgresql, on_sqlite
+
+MARKS = re.compile(r"(?<=<!-- figures -->\n).*(?=<!-- end of figures -->)", re.DOTALL)
+SECONDS = 10.0
+"""How often it says how it gets on."""
+
+LEAST = {"values": 1_000_000, "changes": 2_000, "rewinds": 200}
+ROWS = {
+    "values": "values checked, bit for bit",
+    "ledger": "values in the ledgers, recomputed",
+    "answers": "settling reads answered",
+    "unanswered": "settling reads cut off, timed out or answered 503",
+    "joins": "joins, with checkpoints of all ages",
+    "changes": "changes acknowledged",
+    "cancels": "cancellations acknowledged",
+    "rewinds": "rewinds acknowledged",
+    "refused": "changes, cancellations and rewinds refused",
+    "repeated": "changes, cancellations and rewinds sent more than once",
+    "kill": "kills (`kill -9`)",
+    "pause": "pauses (SIGSTOP) of up to 3 s",
+    "long pause": "pauses of 6 s to 13 s",
+    "crash": "database crashes",
+    "cut": "connections cut off within a message",
+    "half-close": "connections half-closed within a message",
+    "delay": "messages delayed",
+}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One database, and what is done to the service on it."""
+
+    name: str
+    fleet: Callable[[Path], AbstractContextManager[Fleet]]
+    scale: Scale
+
+
+def scale(faults: Faults) -> Scale:
+    """Return the long form with these faults."""
+    return Scale(runs=4, faults=faults, least=LEAST, read=0.1, change=0.1, rewind=2.0)
+
+
+TRIALS = {
+    "postgresql": Trial(
+        "PostgreSQL, 3 replicas",
+        lambda folder: on_postgresql(3, folder),
+        scale(
+            Faults(kills=100, pauses=40, long_pauses=6, crashes=20, gap=1.5, crash_gap=10.0),
+        ),
+    ),
+    "sqlite": Trial(
+        "SQLite, 2 processes",
+        lambda folder: on_sqlite(2, folder),
+        scale(Faults(kills=100, pauses=40, gap=1.0)),
+    ),
+}
+
+
+def main() -> int:
+    """Run what was asked for; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.proof")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", choices=TRIALS)
+    parser.add_argument("file", nargs="?", type=Path)
+    asked = parser.parse_args()
+    trials = [trial for key, trial in TRIALS.items() if asked.only in {None, key}]
+    verdicts = [_try(trial, asked.seed) for trial in trials]
+    table = render([trial.name for trial in trials], verdicts)
+    say(table)
+    if asked.file is not None:
+        asked.file.write_text(MARKS.sub(lambda _: table, asked.file.read_text()))
+    return int(any(verdict.violations for verdict in verdicts))
+
+
+def _try(trial: Trial, seed: int) -> Verdict:
+    say(f"{trial.name}, seed {seed}")
+    said = 0.0
+
+    def tell(sentence: str) -> None:
+        nonlocal said
+        if time.monotonic() > said + SECONDS:
+            said = time.monotonic()
+            say(sentence)
+
+    with tempfile.TemporaryDirectory() as folder, trial.fleet(Path(folder)) as fleet:
+        verdict = run_campaign(fleet, trial.scale, seed, tell)
+    for violation in verdict.violations:
+        say(f"VIOLATION {violation}")
+    return verdict
+
+
+def render(names: Sequence[str], verdicts: Sequence[Verdict]) -> str:
+    """Return the table of the figures, in Markdown."""
+    rows = [
+        (words, [verdict.figures.get(what, 0) for verdict in verdicts])
+        for what, words in ROWS.items()
+    ]
+    rows.append(("seconds", [round(verdict.seconds) for verdict in verdicts]))
+    rows.append(("seed", [verdict.seed for verdict in verdicts]))
+    rows.append(("**violations**", [len(verdict.violations) for verdict in verdicts]))
+    lines = [f"| | {' | '.join(names)} |", f"|---|{'---:|' * len(names)}"]
+    for words, numbers in rows:
+        lines.append(f"| {words} | {' | '.join(f'{number:,}' for number in numbers)} |")
+    return "\n".join(lines) + "\n"
+
+
+def say(sentence: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(sentence + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

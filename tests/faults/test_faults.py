@@ -1,0 +1,32 @@
+"""The promises under faults, in short; `make proof` does the same for minutes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.faults.campaign import Scale, run_campaign
+from tests.faults.faults import Faults
+from tests.faults.fleet import on_postgresql, on_sqlite
+
+SEED = 1
+
+
+def test_replicas_on_postgresql(tmp_path: Path) -> None:
+    """P1-P4, P6, P7: what replicas served and acknowledged through all faults is one history."""
+    faults = Faults(kills=3, pauses=2, crashes=1, gap=0.5, crash_gap=2.0)
+    with on_postgresql(2, tmp_path) as fleet:
+        verdict = run_campaign(fleet, _scale(faults), SEED)
+    assert verdict.violations == [], f"seed {verdict.seed}, {verdict.figures}"
+
+
+def test_processes_on_sqlite(tmp_path: Path) -> None:
+    """P1-P4, P6, P7: the same of two processes on one SQLite."""
+    faults = Faults(kills=4, pauses=2, gap=0.5)
+    with on_sqlite(2, tmp_path) as fleet:
+        verdict = run_campaign(fleet, _scale(faults), SEED)
+    assert verdict.violations == [], f"seed {verdict.seed}, {verdict.figures}"
+
+
+def _scale(faults: Faults) -> Scale:
+    least = {"values": 10_000, "changes": 20, "rewinds": 4}
+    return Scale(runs=1, faults=faults, least=least, read=0.02, change=0.1, rewind=0.5)
