@@ -108,6 +108,34 @@ def test_block_is_there_before_it_is_needed(seconds: float, start: int) -> None:
     assert worker.waits == [start]
 
 
+@given(
+    seconds=st.floats(1e-3, 10.0),
+    part=st.floats(0.0, 0.99),
+    start=st.integers(0, 10_000),
+)
+@settings(deadline=None, max_examples=25)
+def test_first_block_alone_is_waited_for(seconds: float, part: float, start: int) -> None:
+    """P8: where a request takes less than a step, its worker waits for the first block only."""
+    worker = Worker(settled=start, max_block=512)
+    worker.latency = part * seconds
+
+    worker.train(range(start, start + 1000), seconds)
+
+    assert worker.waits == [start]
+
+
+@given(latency=st.floats(1e-3, 0.05), start=st.integers(0, 10_000))
+@settings(deadline=None, max_examples=25)
+def test_start_of_a_fast_training_is_short(latency: float, start: int) -> None:
+    """P8: if n steps last as long as a request, no read waits after the first 4n steps."""
+    worker = Worker(settled=start)
+    worker.latency = latency
+
+    worker.train(range(start, start + 2000), 1e-3)
+
+    assert max(worker.waits) - start <= 4 * latency / 1e-3
+
+
 @given(seconds=st.floats(1e-3, 0.4))
 @settings(deadline=None, max_examples=20)
 def test_block_may_take_a_quarter_of_the_lookahead(seconds: float) -> None:
@@ -122,15 +150,15 @@ def test_block_may_take_a_quarter_of_the_lookahead(seconds: float) -> None:
 
 
 def test_blocks_grow_to_the_lookahead_and_are_the_same_for_all() -> None:
-    """Blocks double from one cell to the power of two that lasts at most the look-ahead."""
+    """Blocks double from two cells to the power of two that lasts at most the look-ahead."""
     worker = Worker(lookahead=2.0)
 
     worker.train(range(300), 0.03)
 
-    assert [(o.start, o.size) for o in worker.orders[:9]] == [
-        (0, 1), (1, 1), (2, 2), (4, 4), (8, 8), (16, 16), (32, 32), (64, 64), (128, 64),
+    assert [(o.start, o.size) for o in worker.orders[:8]] == [
+        (0, 2), (2, 2), (4, 4), (8, 8), (16, 16), (32, 32), (64, 64), (128, 64),
     ]  # fmt: skip
-    assert set(worker.sizes[8:]) == {64}
+    assert set(worker.sizes[7:]) == {64}
 
 
 @pytest.mark.parametrize(("before", "after"), [(0.03, 0.3), (0.01, 5.0), (0.3, 0.03)])
@@ -160,7 +188,7 @@ def test_loop_that_does_not_train_cannot_settle_the_future(reads: int, start: in
 
 
 def test_replay_settles_nothing() -> None:
-    """A worker that resumes reads what is settled in long blocks, and then starts at one cell."""
+    """A worker that resumes reads what is settled in long blocks, and then goes on cell by cell."""
     worker = Worker(settled=1050)
 
     worker.train(range(1000, 1054), 0.0)
@@ -176,11 +204,10 @@ def test_only_the_first_read_resumes() -> None:
     worker.read(50_000)
     worker.read(90_000)
 
-    assert [order.resume for order in worker.orders if order.start >= 50_000] == [
-        True,
-        False,
-        False,
-        False,
+    assert [(order.start, order.resume) for order in worker.orders] == [
+        (50_000, True),
+        (90_000, False),
+        (90_001, False),
     ]
     assert Worker(settled=100).reading.order(100).resume is False
     assert Worker(settled=100).reading.order(99).resume is False

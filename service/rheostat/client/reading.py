@@ -1,9 +1,10 @@
 """
 What a worker holds, and which cells it asks for next: no sockets, threads or locks here.
 
-Why a change is prompt (P5). Let p be the pace in cells for a second and L the look-ahead. Past
-what is settled a block has m ≤ max(1, pL) cells, by the pace measured when it was asked for, and
-is asked for when
+Why a change is prompt (P5). Let p be the pace in cells for a second and L the look-ahead. The first
+block has two cells: what a worker may hold that does not know its pace. Past what is settled each
+further one has m ≤ max(1, pL) cells, by the pace measured when it was asked for, and is asked for
+when
 
 * no more than pL/2 cells of the current block are left, or
 * the worker has come to the second half of the current block, which had at most pL cells itself
@@ -13,12 +14,19 @@ So when it arrives, the worker holds values of at most pL/2 + pL cells, or of tw
 look-ahead is shorter than a cell lasts; and from then on of fewer, until it asks again. A revision
 with ``"effective": "next"`` lands at the end of what is held: it is reached within 1.5 L, or two
 steps, whichever is longer. On the other side a block is asked for at least L/4 before it is needed,
-once blocks have their full length, and one step before in any case. A worker whose steps span many
-cells may never come to the second half; it asks when it enters a block, and holds up to 2 L.
+once blocks have their full length, and one step before in any case: a worker whose steps last
+longer than a request waits for its first block alone. One whose steps span many cells may never
+come to the second half; it asks when it enters a block, and holds up to 2 L.
 
 That holds for a pace that lasts. A loop that reads without training is bounded by doubling: the
-blocks past what is settled are of 1, 2, 4 … cells, so that k reads settle at most 3k cells beyond
-them, and never more than two of the longest blocks. Replaying what is settled settles nothing.
+blocks past what is settled are of 2, 2, 4, 8 … cells, and each is asked for when the one before it
+is being read, so that k reads settle at most 3k cells beyond them, and never more than two of the
+longest blocks. Replaying what is settled settles nothing.
+
+The price is the start of a very fast training, whose first steps are shorter than a request. It
+learns its pace at its second step, so that the block after that comes late by a request less a
+step, and those that follow by less and less, until one lasts longer than a request. Waiting less
+would mean to hold values before the pace is known, or more of them than were read.
 """
 
 from __future__ import annotations
@@ -113,8 +121,7 @@ class Reading:
         stop = self._end or LAST_STEP // self.joined.resolution + 1
         if cell < self.settled:
             return Order(*around(cell, self._longest, 0, min(stop, self.settled)))
-        longest = max(1, min(2 * self._fresh, self._pace.cells, self._longest))
-        start, count = around(cell, longest, self.settled, stop)
+        start, count = around(cell, self._most(), self.settled, stop)
         return Order(start, count, resume=self.first and start > self.settled)
 
     def exactly(self, cell: int, count: int) -> Order:
@@ -142,6 +149,12 @@ class Reading:
         if end is None or end >= order.stop:
             raise refusal
         self._end, self._refusal = end, refusal
+
+    def _most(self) -> float:
+        """Return how many cells the next block may have past what is settled."""
+        if self._current is None:
+            return min(2, self._longest)
+        return max(1, min(2 * self._fresh, self._pace.cells, self._longest))
 
     @property
     def _stride(self) -> int:
