@@ -19,6 +19,7 @@ def pair(monkeypatch: pytest.MonkeyPatch) -> Pair:
     """Return a peer, and the server's end of its connection, with a patience of one second."""
     monkeypatch.setattr(serve, "STALLED", 1)
     with serve._bound(Settings(port=0)) as listener:
+        listener.listen()
         peer = socket.create_connection(listener.getsockname())
         return peer, listener.accept()[0]
 

@@ -99,8 +99,9 @@ def _bound(settings: Settings) -> Iterator[socket.socket]:
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # connections inherit it
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALLED * 1000)
         try:
+            # A worker listens when it is ready: until then connections are refused, and not kept
+            # waiting, so that whoever distributes requests sends them to another replica.
             listener.bind((settings.host, settings.port))
-            listener.listen(BACKLOG)
         except OSError as error:
             where = f"{settings.host}:{settings.port}"
             _give_up(FAILED, f"cannot listen on {where}: {error.strerror or error}")
@@ -203,6 +204,12 @@ class _Supervisor(Multiprocess):
         super().init_processes()
         if all(self._wait_for(process) for process in self.processes):
             self._ready()
+
+    def terminate_all(self) -> None:
+        # The workers stop accepting; nobody shall wait for them at a socket that is still open.
+        for listener in self.sockets:
+            listener.close()
+        super().terminate_all()
 
     def keep_subprocess_alive(self) -> None:
         before = {process.pid for process in self.processes}
