@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,19 @@ from sqlalchemy import Connection, event, text
 from rheostat.errors import Conflict, Unavailable
 from rheostat.server.store.database import Database
 from rheostat.server.store.writer import Writer
+
+
+class Session:
+    """A transaction whose operations share nothing but the connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.execute = connection.execute
+
+    def expect(self, run_ids: Collection[str]) -> None:
+        """Need nothing of runs."""
+
+    def flush(self) -> None:
+        """Keep nothing back."""
 
 
 class Bench:
@@ -24,7 +37,7 @@ class Bench:
         self.commits = 0
         event.listen(self.database.engine, "commit", self._count)
         self.doubts = 0
-        self.writer = Writer(self.database, on_failure=self._doubt)
+        self.writer = Writer(self.database, Session, on_failure=self._doubt)
 
     def _doubt(self) -> None:
         self.doubts += 1
@@ -39,11 +52,11 @@ class Bench:
             return list(connection.execute(query).scalars())
 
 
-def inserting(number: int) -> Callable[[Connection], int]:
+def inserting(number: int) -> Callable[[Session], int]:
     """Return the operation that stores a number, and returns it."""
 
-    def insert(connection: Connection) -> int:
-        connection.execute(text("INSERT INTO numbers VALUES (:n)"), {"n": number})
+    def insert(session: Session) -> int:
+        session.execute(text("INSERT INTO numbers VALUES (:n)"), {"n": number})
         return number
 
     return insert
@@ -69,7 +82,7 @@ def test_waiting_operations_share_a_commit(bench: Bench) -> None:
 def test_a_refusal_does_not_disturb_the_group(bench: Bench) -> None:
     """Its caller gets it, and the others are committed."""
 
-    def refuse(_connection: Connection) -> None:
+    def refuse(_session: Session) -> None:
         raise Conflict("no")
 
     refused = bench.writer.submit(refuse)
@@ -99,9 +112,9 @@ def test_a_commit_of_unknown_outcome_is_not_repeated(bench: Bench) -> None:
     def fail(_connection: Connection) -> None:
         raise OSError("the disk is gone")
 
-    def count(connection: Connection) -> int:
+    def count(session: Session) -> int:
         runs.append(1)
-        return inserting(len(runs))(connection)
+        return inserting(len(runs))(session)
 
     event.listen(bench.database.engine, "commit", fail)
     futures = [bench.writer.submit(count) for _ in range(2)]

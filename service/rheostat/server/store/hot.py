@@ -7,15 +7,24 @@ longer to build one than SQLite takes to run it.
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import BindParameter, bindparam, func, insert, select, update
 
 from rheostat.server.store.tables import generations, ledger, revisions, runs
 
-_OF_RUN = bindparam("run_id")
-_OF_GENERATION = bindparam("generation")
+_OF_RUN: BindParameter[str] = bindparam("run_id")
+_OF_GENERATION: BindParameter[int] = bindparam("generation")
 
 RUN_BY_ID = select(runs).where(runs.c.id == bindparam("ref"))
 RUN_BY_NAME = select(runs).where(runs.c.name == bindparam("ref"))
+
+RUNS = select(runs).where(runs.c.id.in_(bindparam("ids", expanding=True)))
+NEWEST = (
+    select(generations)
+    .join(runs, runs.c.id == generations.c.run_id)
+    .where(runs.c.id.in_(bindparam("ids", expanding=True)))
+    .where(runs.c.generation == generations.c.generation)
+)
+"""The newest generation of each run."""
 
 GENERATIONS = select(generations).where(generations.c.run_id == _OF_RUN)
 GENERATION = GENERATIONS.where(generations.c.generation == _OF_GENERATION)
@@ -42,6 +51,7 @@ RULERS = (
 )
 """The revision in force at ``start``, and those that follow before ``stop``, in folding order."""
 
+SEGMENT = tuple(ledger.c[name] for name in ("start", "count", "packed", "values"))
 _in_ledger = (ledger.c.run_id == _OF_RUN, ledger.c.generation == _OF_GENERATION)
 _reaching = (
     select(func.max(ledger.c.start))
@@ -49,7 +59,7 @@ _reaching = (
     .scalar_subquery()
 )
 SEGMENTS = (
-    select(ledger.c.start, ledger.c.count, ledger.c.packed, ledger.c["values"])
+    select(*SEGMENT)
     .where(*_in_ledger, ledger.c.start >= func.coalesce(_reaching, bindparam("start")))
     .where(ledger.c.start < bindparam("stop"))
     .order_by(ledger.c.start)

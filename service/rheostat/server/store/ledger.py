@@ -9,8 +9,9 @@ are deflated, their bytes in planes. Unpacking gives the same bits.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,13 +61,6 @@ def read(connection: Connection, stretch: Stretch, grid: Grid) -> Generator[Segm
                 yield segment.clipped(grid, stretch.start, stretch.stop)
 
 
-def append(connection: Connection, owner: Key, segments: Iterable[Segment]) -> None:
-    """Add segments, of cells that the ledger lacks."""
-    rows = [_row(owner, segment, _raw(segment.values), packed=False) for segment in segments]
-    if rows:
-        connection.execute(hot.APPEND, rows)
-
-
 def pack(connection: Connection, owner: Key, shape: Shape, start: int, stop: int) -> None:
     """Pack the rows that begin from ``start`` to ``stop``, where they follow each other."""
     table = tables.ledger
@@ -77,24 +71,13 @@ def pack(connection: Connection, owner: Key, shape: Shape, start: int, stop: int
         table.c.start < stop,
         table.c.packed.is_(False),
     )
-    rows = connection.execute(select(table).where(*there).order_by(table.c.start))
+    rows = connection.execute(select(*hot.SEGMENT).where(*there).order_by(table.c.start))
     segments = [_segment(row, shape.grid) for row in rows]
     if segments:
         connection.execute(delete(table).where(*there))
-        joined = [_joined(group) for group in _groups(segments, shape.span)]
-        packed = [_row(owner, segment, _pack(segment.values), packed=True) for segment in joined]
+        groups = _groups(segments, shape.span)
+        packed = [row(owner, _joined(group), packed=True) for group in groups]
         connection.execute(hot.APPEND, packed)
-
-
-def pack_full(connection: Connection, owner: Key, shape: Shape, settled: int, until: int) -> None:
-    """Pack the spans that were completed as the settled end moved up to ``until``."""
-    if (start := shape.floor(settled)) < (stop := shape.floor(until)):
-        pack(connection, owner, shape, start, stop)
-
-
-def pack_rest(connection: Connection, owner: Key, shape: Shape, settled: int) -> None:
-    """Pack the last, incomplete span of a generation that is left or finished."""
-    pack(connection, owner, shape, shape.floor(settled), settled)
 
 
 def _groups(segments: list[Segment], span: int) -> list[list[Segment]]:
@@ -114,21 +97,22 @@ def _joined(group: list[Segment]) -> Segment:
     return Segment(group[0].start, group[-1].stop, values)
 
 
-def _row(owner: Key, segment: Segment, values: bytes, *, packed: bool) -> dict[str, object]:
+def row(owner: Key, segment: Segment, *, packed: bool = False) -> dict[str, object]:
+    """Return a segment as it is stored."""
     return {
         "run_id": owner.run_id,
         "generation": owner.number,
         "start": segment.start,
         "count": segment.count,
         "packed": packed,
-        "values": values,
+        "values": _pack(segment.values) if packed else _raw(segment.values),
     }
 
 
-def _segment(row: Row[tuple[int, int, bool, bytes]], grid: Grid) -> Segment:
-    raw = _unpack(row.values, row.count) if row.packed else np.frombuffer(row.values, dtype=FLOAT)
-    values = raw.reshape(-1, row.count)
-    return Segment(row.start, row.start + row.count * grid.resolution, values)
+def _segment(row: Row[Any], grid: Grid) -> Segment:
+    start, count, packed, values = tuple(row)
+    flat = _unpack(values, count) if packed else np.frombuffer(values, dtype=FLOAT)
+    return Segment(start, start + count * grid.resolution, flat.reshape(-1, count))
 
 
 def _raw(values: NDArray[np.float64]) -> bytes:

@@ -9,7 +9,7 @@ the start of a transaction that holds nothing yet (`wait`). On SQLite the turn i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Executable, Row, Select, func, select, text
@@ -49,6 +49,15 @@ def row(connection: Connection, query: Select[Any], where: Mapping[str, Any]) ->
     if found is None and unlocked_row(connection, query, where) is not None:
         raise Held(query.with_for_update().params(**where))
     return found
+
+
+def rows(
+    connection: Connection, query: Select[Any], where: Mapping[str, Any]
+) -> Sequence[Row[Any]]:
+    """Return the rows of a query that nobody holds, and keep others from changing them."""
+    if is_shared(connection):
+        query = query.with_for_update(skip_locked=True)
+    return connection.execute(query, where).all()
 
 
 def word(connection: Connection, word: str) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -20,11 +20,11 @@ from rheostat.schedules import Definition, parse
 from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.lineage import Generation, Key, Lineage, Stretch
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
-from rheostat.server.runs.settling import Reign
+from rheostat.server.runs.settling import Reign, Segment
 from rheostat.server.runs.spec import ID, RunSpec
 from rheostat.server.runs.timeline import Timeline, Timelines
 from rheostat.server.runs.units import Units
-from rheostat.server.store import hot, locks, tables
+from rheostat.server.store import hot, ledger, locks, tables
 from rheostat.server.store.cache import BoundedCache
 from rheostat.server.store.ledger import Shape
 
@@ -90,12 +90,53 @@ def now() -> str:
 
 
 class Records:
-    """What one transaction sees and changes of the runs."""
+    """
+    What one transaction sees and changes of the runs.
+
+    A transaction may settle blocks of many runs. What it will need of them is read at once
+    (`expect`), and what settling writes is kept back and written at once: when the transaction
+    ends, or as soon as anybody asks for the connection.
+    """
 
     def __init__(self, connection: Connection, limits: Limits, caches: Caches) -> None:
-        self.connection = connection
         self.limits = limits
+        self._connection = connection
         self._caches = caches
+        self._runs: dict[str, RunRecord] = {}
+        self._newest: dict[Key, Generation] = {}
+        self._settled: list[dict[str, Any]] = []
+        self._served: list[dict[str, Any]] = []
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, with everything written that was kept back."""
+        self.flush()
+        return self._connection
+
+    def flush(self) -> None:
+        """Write what was kept back."""
+        if self._settled:
+            self._connection.execute(hot.SETTLE, self._settled)
+            self._settled = []
+        if self._served:
+            self._connection.execute(hot.APPEND, self._served)
+            self._served = []
+
+    def expect(self, run_ids: Collection[str]) -> None:
+        """Lock and read the runs that the operations to come are about, but for held ones."""
+        if not run_ids:
+            return
+        where = {"ids": sorted(run_ids)}
+        runs = [_run(row) for row in locks.rows(self._connection, hot.RUNS, where)]
+        newest = [_generation(row) for row in self._connection.execute(hot.NEWEST, where)]
+        self._runs = {run.id: run for run in runs}
+        self._newest = {each.key: each for each in newest if each.key.run_id in self._runs}
+
+    def _forget(self, run_id: str) -> None:
+        """Read a run again when it is asked for: it has changed."""
+        run = self._runs.pop(run_id, None)
+        if run is not None:
+            del self._newest[run.key]
 
     # the library
 
@@ -120,6 +161,8 @@ class Records:
 
     def find(self, ref: str, *, lock: bool = False) -> RunRecord:
         """Return the run with this id or name; with ``lock``, nobody else may change it."""
+        if ref in self._runs:
+            return self._runs[ref]
         query = hot.RUN_BY_ID if re.match(ID, ref) else hot.RUN_BY_NAME
         read = locks.row if lock else locks.unlocked_row
         row = read(self.connection, query, {"ref": ref})
@@ -162,10 +205,12 @@ class Records:
 
     def remove(self, run_id: str) -> None:
         """Delete a run and everything of it."""
+        self._forget(run_id)
         self.connection.execute(delete(tables.runs).where(tables.runs.c.id == run_id))
 
     def add_generation(self, generation: Generation) -> None:
         """Store a new generation."""
+        self._forget(generation.key.run_id)
         self.connection.execute(
             insert(tables.generations).values(
                 run_id=generation.key.run_id,
@@ -185,9 +230,11 @@ class Records:
         if past is None:
             past = self._past(run.key)
             self._caches.past.put(run.key, past, 256 * (len(past) + 1))
-        newest = {"run_id": run.id, "generation": run.generation}
-        row = self.connection.execute(hot.GENERATION, newest).one()
-        return Lineage(run.id, [*past, _generation(row)])
+        return Lineage(run.id, [*past, self._newest.get(run.key) or self._generation(run.key)])
+
+    def _generation(self, key: Key) -> Generation:
+        where = {"run_id": key.run_id, "generation": key.number}
+        return _generation(self.connection.execute(hot.GENERATION, where).one())
 
     def _past(self, newest: Key) -> list[Generation]:
         """Return all generations but the newest; their settled ends never change."""
@@ -214,11 +261,20 @@ class Records:
 
     def settle(self, owner: Key, until: int, event: int) -> None:
         """Record that the steps below ``until`` are settled, and by which event."""
+        at = now()
         where = {"of_run": owner.run_id, "of_generation": owner.number}
-        self.connection.execute(hot.SETTLE, {**where, "until": until, "number": event, "at": now()})
+        self._settled.append({**where, "until": until, "number": event, "at": at})
+        if known := self._newest.get(owner):
+            settled = replace(known, settled_until=until, event=event, settled_at=at)
+            self._newest[owner] = settled
+
+    def append(self, owner: Key, segments: Iterable[Segment]) -> None:
+        """Add segments to the ledger, of cells that it lacks."""
+        self._served += [ledger.row(owner, segment) for segment in segments]
 
     def advance(self, run_id: str, **values: Any) -> None:
         """Change the run's own row."""
+        self._forget(run_id)
         table = tables.runs
         self.connection.execute(update(table).where(table.c.id == run_id).values(**values))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -12,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from rheostat.errors import Unavailable
 from rheostat.server.runs.limits import Limits
+from rheostat.server.runs.spec import ID
 from rheostat.server.store.database import Database
 from rheostat.server.store.migrate import migrate
 from rheostat.server.store.records import Caches, Records
@@ -35,7 +37,7 @@ class Store:
         self._database = Database(url)
         self._limits = limits
         self._caches = Caches()
-        self._writer = Writer(self._database, on_failure=self._caches.doubt)
+        self._writer = Writer(self._database, self._records, on_failure=self._caches.doubt)
 
     def start(self) -> None:
         """Bring the tables up to date, and begin to accept operations."""
@@ -48,10 +50,14 @@ class Store:
         self._database.close()
 
     async def write(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run an operation that may write; return once its effect is durable."""
-        future = self._writer.submit(
-            lambda connection: operation(self._records(connection), *args, **kwargs)
-        )
+        """
+        Run an operation that may write; return once its effect is durable.
+
+        If its first argument is the id of a run, the run is read together with those of the other
+        operations that share its transaction.
+        """
+        about = args[0] if args and isinstance(args[0], str) and re.match(ID, args[0]) else None
+        future = self._writer.submit(lambda records: operation(records, *args, **kwargs), about)
         return await asyncio.wrap_future(future)
 
     async def read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

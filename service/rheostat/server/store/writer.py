@@ -14,10 +14,10 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, ProgrammingError
@@ -28,7 +28,19 @@ from rheostat.server.store.database import Database
 from rheostat.server.store.locks import Held
 
 T = TypeVar("T")
-Operation = Callable[[Connection], T]
+
+
+class Session(Protocol):
+    """What the operations of one transaction share."""
+
+    def expect(self, run_ids: Collection[str]) -> None:
+        """Lock and read what these runs' operations will need."""
+
+    def flush(self) -> None:
+        """Write what was kept back."""
+
+
+S = TypeVar("S", bound=Session)
 
 GROUP = 512
 """The most operations in one transaction: bounds how long the first of them waits."""
@@ -40,18 +52,19 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass
-class _Waiting(Generic[T]):
-    operation: Operation[T]
+class _Waiting(Generic[S, T]):
+    operation: Callable[[S], T]
+    run_id: str | None
     future: Future[T] = field(default_factory=Future)
     deadline: float = field(default_factory=lambda: time.monotonic() + HELD_SECONDS)
     result: T | None = None
     refusal: Refused | None = None
     held: Held | None = None
 
-    def run(self, connection: Connection) -> None:
+    def run(self, session: S) -> None:
         self.result, self.refusal, self.held = None, None, None
         try:
-            self.result = self.operation(connection)
+            self.result = self.operation(session)
         except Refused as refusal:
             self.refusal = refusal
         except Held as held:
@@ -64,13 +77,23 @@ class _Waiting(Generic[T]):
             self.future.set_result(self.result)  # type: ignore[arg-type]
 
 
-class Writer:
-    """Runs operations on a database, many in one transaction, and tells when one failed."""
+class Writer(Generic[S]):
+    """
+    Runs operations on a database, many in one transaction.
 
-    def __init__(self, database: Database, on_failure: Callable[[], None]) -> None:
+    ``begin`` makes the session of a transaction; ``on_failure`` is told when one failed.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        begin: Callable[[Connection], S],
+        on_failure: Callable[[], None],
+    ) -> None:
         self._database = database
+        self._begin = begin
         self._on_failure = on_failure
-        self._queue: queue.SimpleQueue[_Waiting[Any] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Waiting[S, Any] | None] = queue.SimpleQueue()
         self._closing = False
         self._thread = threading.Thread(target=self._loop, name="rheostat-writer", daemon=True)
 
@@ -78,9 +101,9 @@ class Writer:
         """Start the thread."""
         self._thread.start()
 
-    def submit(self, operation: Operation[T]) -> Future[T]:
-        """Queue an operation; the future resolves once its effect is durable."""
-        waiting = _Waiting(operation)
+    def submit(self, operation: Callable[[S], T], run_id: str | None = None) -> Future[T]:
+        """Queue an operation, about a run maybe; the future resolves once its effect is durable."""
+        waiting = _Waiting(operation, run_id)
         self._queue.put(waiting)
         return waiting.future
 
@@ -91,14 +114,14 @@ class Writer:
             self._thread.join()
 
     def _loop(self) -> None:
-        held: list[_Waiting[Any]] = []
+        held: list[_Waiting[S, Any]] = []
         while held or not self._closing:
             new = self._gather(wait=not held)
             held = self._patient(self._commit([*held, *new]))
 
-    def _gather(self, *, wait: bool) -> list[_Waiting[Any]]:
+    def _gather(self, *, wait: bool) -> list[_Waiting[S, Any]]:
         """Return the operations that are queued, and wait for one if asked to."""
-        group: list[_Waiting[Any]] = []
+        group: list[_Waiting[S, Any]] = []
         while not self._closing and len(group) < GROUP:
             try:
                 waiting = self._queue.get(block=wait and not group)
@@ -110,7 +133,9 @@ class Writer:
                 group.append(waiting)
         return group
 
-    def _commit(self, group: list[_Waiting[Any]], *, final: bool = False) -> list[_Waiting[Any]]:
+    def _commit(
+        self, group: list[_Waiting[S, Any]], *, final: bool = False
+    ) -> list[_Waiting[S, Any]]:
         """Run and answer a group; return those that could not get a lock."""
         if not group:
             return []
@@ -120,8 +145,11 @@ class Writer:
                 undone = True
                 if held := group[0].held:
                     locks.wait(connection, held.waiting)
+                session = self._begin(connection)
+                session.expect({waiting.run_id for waiting in group if waiting.run_id})
                 for waiting in group:
-                    waiting.run(connection)
+                    waiting.run(session)
+                session.flush()
                 undone = False
         except Exception as error:  # noqa: BLE001 - whatever it is, each waiting caller is told
             self._on_failure()
@@ -136,7 +164,7 @@ class Writer:
                 waiting.answer()
         return [waiting for waiting in group if waiting.held]
 
-    def _patient(self, held: list[_Waiting[Any]]) -> list[_Waiting[Any]]:
+    def _patient(self, held: list[_Waiting[S, Any]]) -> list[_Waiting[S, Any]]:
         """Return those that may go on waiting, the one that has just waited last."""
         patient = [waiting for waiting in held if waiting.deadline > time.monotonic()]
         for waiting in held:
@@ -144,7 +172,7 @@ class Writer:
                 waiting.future.set_exception(Unavailable("another replica holds it; try again"))
         return [*patient[1:], *patient[:1]]
 
-    def _fail(self, group: list[_Waiting[Any]], error: Exception) -> None:
+    def _fail(self, group: list[_Waiting[S, Any]], error: Exception) -> None:
         if isinstance(error, DBAPIError) and not isinstance(error, ProgrammingError):
             logger.warning("the database failed an operation: %s", error)
             error = Unavailable("the database is away, or did not confirm; try again")

@@ -51,7 +51,7 @@ def finish(records: Records, ref: str, end: int | None, note: Note) -> dict[str,
         end=last.effective,
         finished_at=last.created_at,
     )
-    ledger.pack_rest(records.connection, run.key, run.shape, settled)
+    ledger.pack(records.connection, run.key, run.shape, run.shape.floor(settled), settled)
     return show(records, run.id)
 
 

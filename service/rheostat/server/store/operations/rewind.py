@@ -72,7 +72,7 @@ def rewind(records: Records, ref: str, wish: Rewind) -> dict[str, Any]:
     records.add_revision(run.id, revision, event)
     records.advance(run.id, generation=revision.generation, revision=revision.number, event=event)
     ended = lineage[run.generation].settled_until
-    ledger.pack_rest(records.connection, run.key, run.shape, ended)
+    ledger.pack(records.connection, run.key, run.shape, run.shape.floor(ended), ended)
     return {
         "generation": revision.generation,
         "parent": source.key.number,

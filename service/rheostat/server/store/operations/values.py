@@ -33,7 +33,9 @@ def settle(records: Records, run_id: str, ask: Ask) -> Block:
     # the last event of a run is its end, though what lies before that may settle later
     event = run.newest_event(lineage) + 1 if run.end is None else settled.event
     records.settle(run.key, until, event)
-    ledger.pack_full(records.connection, run.key, run.shape, settled.settled_until, until)
+    start, stop = run.shape.floor(settled.settled_until), run.shape.floor(until)
+    if start < stop:  # a span is full
+        ledger.pack(records.connection, run.key, run.shape, start, stop)
     return replace(block, settled_until=until)
 
 
@@ -83,14 +85,14 @@ def _segments(
     keep: bool,
 ) -> list[Segment]:
     """Return what the ledger holds of a stretch, and compute (and keep) what it lacks."""
-    connection, grid = records.connection, run.spec.grid
+    grid = run.spec.grid
     known: list[Segment] = []
     if stretch.start < settled:  # beyond it the ledger is empty
-        known = list(ledger.read(connection, stretch, grid))
+        known = list(ledger.read(records.connection, stretch, grid))
     new = [
         compute(grid, start, stop, reigns)
         for start, stop in holes(stretch.start, stretch.stop, known)
     ]
     if keep:
-        ledger.append(connection, stretch.owner, new)
+        records.append(stretch.owner, new)
     return [*known, *new]
