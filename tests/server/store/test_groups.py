@@ -1,0 +1,100 @@
+"""Operations that share a transaction: each acts on what those before it did."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+from rheostat.errors import StaleGeneration, StepJump, UnknownRun
+from rheostat.server.runs.revision import Note
+from rheostat.server.runs.settling import Ask
+from rheostat.server.store.operations import close, create, revise, rewind, show, values
+
+HALVE = {"lr": {"edit": "scale", "factor": 0.5}}
+
+
+def together(desk: Any, *calls: tuple[Any, ...]) -> list[Any]:
+    """Run operations in one transaction, and return their results and refusals."""
+    waits, go = threading.Event(), threading.Event()
+
+    def hold(_records: Any) -> None:
+        waits.set()
+        go.wait(30)
+
+    async def gathered() -> list[Any]:
+        first = asyncio.ensure_future(desk.store.write(hold))
+        await asyncio.to_thread(waits.wait, 30)
+        rest = [asyncio.ensure_future(desk.store.write(*call)) for call in calls]
+        await asyncio.sleep(0)  # each is queued now, behind the one that holds the writer
+        go.set()
+        await first
+        return await asyncio.gather(*rest, return_exceptions=True)
+
+    return asyncio.run(gathered())
+
+
+def test_each_sees_what_the_ones_before_it_did(desk: Any) -> None:
+    """P7: settling, revising and rewinding in a group are as if executed one at a time."""
+    run, other = desk.create(), desk.create(name="other")
+    settled = (values.settle, run)
+    answers = together(
+        desk,
+        (*settled, Ask(1, 0, 4)),
+        (values.settle, other, Ask(1, 0, 2)),
+        (revise.revise, run, revise.Wish(HALVE)),
+        (*settled, Ask(1, 2, 4)),
+        (*settled, Ask(1, 2, 4)),
+        (rewind.rewind, run, rewind.Rewind(to=2)),
+        (*settled, Ask(2, 2, 4)),
+        (*settled, Ask(1, 6, 1)),
+        (*settled, Ask(1, 4, 2)),
+    )
+    first, others, revised, second, again, rewound, third, fenced, old = answers
+    assert list(first.values[0]) == [100, 99, 98, 97]
+    assert list(others.values[0]) == [100, 99]
+    assert revised["effective"] == 4
+    assert list(second.values[0]) == list(again.values[0]) == [98, 97, 48, 47.5]
+    assert (rewound["ended"], second.revisions) == (6, [(2, 1), (4, 2)])
+    assert list(third.values[0]) == [98, 97, 96, 95]
+    assert isinstance(fenced, StaleGeneration)
+    assert list(old.values[0]) == [48, 47.5]
+    state = desk.read(show.show, run)
+    ends = [(each["generation"], each["settled_until"]) for each in state["generations"]]
+    assert ends == [(1, 6), (2, 6)]
+    desk.restart()
+    assert desk.settle(run, 2, 4, 2)[0] == [98, 97, 96, 95]
+    assert desk.settle(run, 2, 4, 1)[0] == [98, 97, 48, 47.5]
+
+
+def test_a_run_that_ends_in_the_group_has_ended(desk: Any) -> None:
+    """P1: who asks after its deletion does not get the blocks of the run of the same name."""
+    run, other = desk.create(), desk.create(name="other")
+    answers = together(
+        desk,
+        (values.settle, run, Ask(1, 0, 4)),
+        (close.delete, run),
+        (values.settle, run, Ask(1, 0, 4)),
+        (
+            create.create,
+            {"name": "gpt", "parameters": {"lr": {"kind": "constant", "value": 1}}},
+            Note("b"),
+        ),
+        (values.settle, run, Ask(1, 0, 4)),
+        (values.settle, other, Ask(1, 0, 1)),
+    )
+    assert [type(answer) for answer in (answers[2], answers[4])] == [UnknownRun, UnknownRun]
+    assert list(answers[5].values[0]) == [100]
+
+
+def test_a_refusal_leaves_nothing_behind(desk: Any) -> None:
+    """P10: what is refused in a group changes nothing for the others of its run."""
+    run = desk.create()
+    refused, settled, revised = together(
+        desk,
+        (values.settle, run, Ask(1, 100_000, 1)),
+        (values.settle, run, Ask(1, 0, 2)),
+        (revise.revise, run, revise.Wish(HALVE)),
+    )
+    assert isinstance(refused, StepJump)
+    assert (list(settled.values[0]), revised["effective"]) == ([100, 99], 2)
