@@ -7,7 +7,7 @@ ARGS ?=
 LOCK := uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \
   --generate-hashes --no-header --no-annotate --no-emit-index-url
 
-.PHONY: help serve test test-frameworks fuzz check format docs lock clean
+.PHONY: help serve test test-frameworks fuzz proof check format docs lock clean
 
 help: ## list what make can do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -41,6 +41,10 @@ format: $(STAMP) ## format and mend what can be mended
 
 fuzz: $(STAMP) ## throw 100,000 random definitions at a server
 	RHEOSTAT_EXAMPLES=100000 $(BIN)/pytest tests/server/test_random_definitions.py
+
+proof: $(STAMP) ## kill, freeze, cut off and crash everything for minutes, and check what was served
+	$(BIN)/python -m tests.faults.proof docs/reliability.md
+	RHEOSTAT_EXAMPLES=3000 $(BIN)/pytest tests/server/protocol
 
 docs: $(STAMP) ## write the manuals that are made from the code
 	$(BIN)/python -m rheostat.schedules.docs docs

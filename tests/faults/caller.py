@@ -18,7 +18,7 @@ TIMEOUT = 5.0
 """Seconds after which another replica is asked."""
 PAUSE = 0.1
 """Seconds of the longest pause after a failure."""
-PATIENCE = 900.0
+PATIENCE = 300.0
 """Seconds after which a service that does not answer is given up: no fault lasts as long."""
 
 

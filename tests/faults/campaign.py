@@ -51,6 +51,10 @@ class Figures:
         with self.lock:
             self.faults[fault] += 1
 
+    def done(self) -> int:
+        """Return how many changes, cancellations and rewinds were answered."""
+        return len(self.log.writes)
+
     def all(self) -> Mapping[str, int]:
         """Return what was observed, and the faults that there were."""
         reads, writes = list(self.log.reads), list(self.log.writes)
@@ -86,12 +90,13 @@ def run_campaign(
 ) -> Verdict:
     """Let everybody work on a fleet through all faults, then judge what they saw."""
     begun, log = time.monotonic(), Log()
-    figures, people, faults = Figures(log), Crew(), Crew()
+    figures = Figures(log)
     direct = [replica.url for replica in fleet.replicas]
     with ExitStack() as stack:
         caller = stack.enter_context(Caller(direct, log, ""))
         network = stack.enter_context(Network(f"{seed}-network", figures.count))
-        team = _Team([network.to(url) for url in direct], log, stack)
+        team = _Team([network.to(url) for url in direct], log, stack.enter_context(ExitStack()))
+        faults, people = stack.enter_context(Crew()), stack.enter_context(Crew())
         runs = [_create(caller, f"{seed}-{index}") for index in range(scale.runs)]
         for index, run in enumerate(runs):
             team.employ(people, scale, run, f"{seed}-{index}")
@@ -137,16 +142,16 @@ class _Team:
 def _unleash(crew: Crew, fleet: Fleet, faults: Faults, seed: str, figures: Figures) -> None:
     """Let the faults begin."""
     for number, victim in enumerate(fleet.replicas):
-        crew.add(upon(victim, number, len(fleet.replicas), faults, seed, figures.count))
+        crew.add(upon(victim, number, len(fleet.replicas), faults, seed, figures))
     if fleet.database is not None:
-        crew.add(upon_database(fleet.database, faults, seed, figures.count))
+        crew.add(upon_database(fleet.database, faults, seed, figures))
 
 
 def _wait(
     scale: Scale, figures: Figures, people: Crew, faults: Crew, tell: Callable[[str], None]
 ) -> None:
     """Wait until all has happened, or something went wrong with the test itself."""
-    while not (people.failures or faults.failures):
+    while not (people.failures or faults.failures or figures.log.strange):
         reached = figures.all()
         tell(", ".join(f"{number:,} {what}" for what, number in reached.items()))
         if faults.done and all(reached[what] >= least for what, least in scale.least.items()):

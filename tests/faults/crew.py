@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Self
 
 Stop = Callable[[], bool]
 
@@ -15,6 +16,12 @@ class Crew:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self.failures: list[BaseException] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.dismiss()
 
     def add(self, work: Callable[[Stop], None]) -> None:
         """Let somebody work."""

@@ -2,17 +2,17 @@
 The checks' own arithmetic: exact, and from the definitions alone.
 
 Every curve here is made of straight lines whose numbers are fractions of a power of two, so that
-its values are the only ones that float64 can have there, however they are computed. A curve is a
-tuple of pieces by rising start; the first one holds for all earlier steps, too.
+its values are the only ones that float64 can have there, however they are computed. A definition
+gives a shape, which knows every step; edits cut the curve of a parameter into pieces of shapes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ class Inexact(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Line:
     """The line ``base + slope · step``, from ``start`` on."""
 
     start: int
@@ -37,48 +37,83 @@ class Piece:
         """Return the value at a step."""
         return self.base + self.slope * step
 
+
+Shape = tuple[Line, ...]
+"""Lines by rising start; the first holds for all earlier steps, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A shape, in force from ``start`` on."""
+
+    start: int
+    shape: Shape
+
+    def at(self, step: int) -> Fraction:
+        """Return the value at a step."""
+        return in_force(self.shape, step).at(step)
+
     def times(self, factor: Fraction) -> Piece:
         """Return the piece with all values multiplied."""
-        return Piece(self.start, self.base * factor, self.slope * factor)
+        lines = (Line(line.start, line.base * factor, line.slope * factor) for line in self.shape)
+        return Piece(self.start, tuple(lines))
 
     def later(self, steps: int) -> Piece:
         """Return the piece, ``steps`` later."""
-        return Piece(self.start + steps, self.base - self.slope * steps, self.slope)
+        lines = (
+            Line(line.start + steps, line.base - line.slope * steps, line.slope)
+            for line in self.shape
+        )
+        return Piece(self.start + steps, tuple(lines))
 
 
 Curve = tuple[Piece, ...]
+"""Pieces by rising start; the first holds for all earlier steps, too."""
+
 Past = Callable[[int], Curve]
 """Looks up what a revision had in force."""
 
+Starting = TypeVar("Starting", bound=Line | Piece)
 
-def after(curve: Curve, step: int) -> Curve:
-    """Return the pieces in force from ``step`` on, the first of them cut to start there."""
-    index = max((i for i, piece in enumerate(curve) if piece.start <= step), default=0)
-    return (replace(curve[index], start=step), *curve[index + 1 :])
+
+def in_force(items: Sequence[Starting], step: int) -> Starting:
+    """Return the line or the piece that holds at a step."""
+    return after(items, step)[0]
+
+
+def after(items: Sequence[Starting], step: int) -> list[Starting]:
+    """Return the lines or pieces in force from ``step`` on, the first cut to start there."""
+    index = max((i for i, item in enumerate(items) if item.start <= step), default=0)
+    return [replace(items[index], start=step), *items[index + 1 :]]
 
 
 def value(curve: Curve, step: int) -> Fraction:
     """Return a curve's value at a step."""
-    return after(curve, step)[0].at(step)
+    return in_force(curve, step).at(step)
 
 
-def line(start: Fraction, end: Fraction, steps: int, origin: int) -> Curve:
+def constant(number: Fraction) -> Shape:
+    """Return the shape of one value."""
+    return (Line(0, number),)
+
+
+def ramp(start: Fraction, end: Fraction, steps: int, origin: int) -> Shape:
     """Return the line from start to end within so many steps, and its ends before and after."""
     slope = (end - start) / steps
     return (
-        Piece(min(origin, 0), start),
-        Piece(origin, start - slope * origin, slope),
-        Piece(origin + steps, end),
+        Line(origin - 1, start),
+        Line(origin, start - slope * origin, slope),
+        Line(origin + steps, end),
     )
 
 
-def defined(data: Mapping[str, Any], origin: int) -> Curve:
-    """Return the curve of a definition that counts from ``origin``."""
+def defined(data: Mapping[str, Any], origin: int) -> Shape:
+    """Return the shape of a definition that counts from ``origin``."""
     if data["kind"] == "constant":
-        return (Piece(0, Fraction(data["value"])),)
+        return constant(Fraction(data["value"]))
     if data["kind"] == "linear":
         ends = Fraction(data["start"]), Fraction(data["end"])
-        return line(*ends, int(data["steps"]), origin)
+        return ramp(*ends, int(data["steps"]), origin)
     raise NotImplementedError(data["kind"])
 
 
@@ -86,7 +121,7 @@ def changed(curve: Curve, change: Mapping[str, Any], step: int, past: Past) -> C
     """Return what a change makes of a curve from its effective step on."""
     if "kind" in change:
         origin = step if change.get("clock") == "change" else 0
-        return after(defined(change, origin), step)
+        return (Piece(step, defined(change, origin)),)
     return EDITS[change["edit"]](curve, change, step, past)
 
 
@@ -96,11 +131,12 @@ def _scale(curve: Curve, edit: Mapping[str, Any], step: int, _: Past) -> Curve:
 
 
 def _set(curve: Curve, edit: Mapping[str, Any], step: int, _: Past) -> Curve:
-    return (Piece(step, Fraction(edit["value"])), *after(curve, step + edit["steps"]))
+    held = Piece(step, constant(Fraction(edit["value"])))
+    return (held, *after(curve, step + edit["steps"]))
 
 
 def _hold(curve: Curve, edit: Mapping[str, Any], step: int, _: Past) -> Curve:
-    held, steps = Piece(step, value(curve, step)), edit.get("steps")
+    held, steps = Piece(step, constant(value(curve, step))), edit.get("steps")
     if steps is None:
         return (held,)
     if edit.get("then", "rejoin") == "rejoin":
@@ -109,11 +145,11 @@ def _hold(curve: Curve, edit: Mapping[str, Any], step: int, _: Past) -> Curve:
 
 
 def _ramp(curve: Curve, edit: Mapping[str, Any], step: int, _: Past) -> Curve:
-    return after(line(value(curve, step), Fraction(edit["to"]), edit["steps"], step), step)
+    return (Piece(step, ramp(value(curve, step), Fraction(edit["to"]), edit["steps"], step)),)
 
 
 def _revert(_: Curve, edit: Mapping[str, Any], step: int, past: Past) -> Curve:
-    return after(past(edit["to"]), step)
+    return tuple(after(past(edit["to"]), step))
 
 
 EDITS = {"scale": _scale, "set": _set, "hold": _hold, "ramp": _ramp, "revert": _revert}
@@ -121,20 +157,27 @@ EDITS = {"scale": _scale, "set": _set, "hold": _hold, "ramp": _ramp, "revert": _
 
 def evaluate(curve: Curve, start: int, stop: int) -> NDArray[np.float64]:
     """Return the values from ``start`` to ``stop``; raise `Inexact` if one has no float64."""
-    pieces = after(curve, start)
-    ends = [*(piece.start for piece in pieces[1:]), stop]
     parts = [
-        _exactly(piece, np.arange(piece.start, min(end, stop), dtype=np.int64))
-        for piece, end in zip(pieces, ends, strict=True)
-        if piece.start < min(end, stop)
+        _exactly(line, np.arange(begin, end, dtype=np.int64))
+        for piece, first, last in _spans(curve, start, stop)
+        for line, begin, end in _spans(piece.shape, first, last)
     ]
     return np.concatenate(parts)
 
 
-def _exactly(piece: Piece, steps: NDArray[np.int64]) -> NDArray[np.float64]:
-    unit = math.lcm(piece.base.denominator, piece.slope.denominator)
-    base, slope = int(piece.base * unit), int(piece.slope * unit)
+def _spans(items: Sequence[Starting], start: int, stop: int) -> Iterator[tuple[Starting, int, int]]:
+    """Yield which line or piece holds from where to where."""
+    within = after(items, start)
+    ends = [*(item.start for item in within[1:]), stop]
+    for item, end in zip(within, ends, strict=True):
+        if item.start < min(end, stop):
+            yield item, item.start, min(end, stop)
+
+
+def _exactly(line: Line, steps: NDArray[np.int64]) -> NDArray[np.float64]:
+    unit = math.lcm(line.base.denominator, line.slope.denominator)
+    base, slope = int(line.base * unit), int(line.slope * unit)
     ends = [abs(base + slope * int(step)) for step in (steps[0], steps[-1])]
     if unit & (unit - 1) or max(ends) > EXACT or abs(base) + abs(slope) * int(steps[-1]) >= 2**63:
-        raise Inexact(piece)
+        raise Inexact(line)
     return (base + slope * steps) / float(unit)

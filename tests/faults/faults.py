@@ -6,28 +6,44 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
+from typing import Protocol
 
 from tests.faults.crew import Stop
 from tests.faults.fleet import Database, Victim
 
-Count = Callable[[str], None]
 Work = Callable[[Stop], None]
+
+
+class Watched(Protocol):
+    """Where faults are counted, and what is done is known."""
+
+    def count(self, fault: str) -> None:
+        """Count a fault."""
+
+    def done(self) -> int:
+        """Return how many changes, cancellations and rewinds were answered."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Faults:
-    """How many faults there are in all, and the mean seconds between two of one victim."""
+    """
+    How many faults there are in all, and how much is done between two of one victim.
+
+    Faults are paced by what is done, and not by the clock, so that a machine of any speed sees
+    them in the middle of the same work. ``gap`` is the mean number of changes, cancellations and
+    rewinds that are answered between two faults of one victim, ``crash_gap`` of the database.
+    """
 
     kills: int
     pauses: int
     long_pauses: int = 0
     """Pauses longer than any lock is waited for, and than an idle transaction is suffered."""
     crashes: int = 0
-    gap: float
-    crash_gap: float = 1.0
+    gap: int
+    crash_gap: int = 0
 
 
-def upon(victim: Victim, number: int, of: int, faults: Faults, seed: str, count: Count) -> Work:
+def upon(victim: Victim, number: int, of: int, faults: Faults, seed: str, watched: Watched) -> Work:
     """Return what hits one of ``of`` victims: its share of the faults, in an order of chance."""
     chance = Random(f"{seed}-victim-{number}")
     kinds = [*("kill",) * _share(faults.kills, number, of)]
@@ -36,25 +52,25 @@ def upon(victim: Victim, number: int, of: int, faults: Faults, seed: str, count:
     chance.shuffle(kinds)
 
     def work(stop: Stop) -> None:
-        for kind in _paced(kinds, faults.gap, chance, stop):
+        for kind in _paced(kinds, faults.gap, chance, stop, watched):
             if kind == "kill":
                 victim.kill(chance)
             else:
                 longest = (0.2, 3.0) if kind == "pause" else (6.0, 13.0)
                 victim.pause(chance.uniform(*longest), chance)
-            count(kind)
+            watched.count(kind)
 
     return work
 
 
-def upon_database(database: Database, faults: Faults, seed: str, count: Count) -> Work:
+def upon_database(database: Database, faults: Faults, seed: str, watched: Watched) -> Work:
     """Return what crashes a database over and over."""
-    chance = Random(f"{seed}-database")
+    chance, kinds = Random(f"{seed}-database"), ["crash"] * faults.crashes
 
     def work(stop: Stop) -> None:
-        for kind in _paced(["crash"] * faults.crashes, faults.crash_gap, chance, stop):
+        for kind in _paced(kinds, faults.crash_gap, chance, stop, watched):
             database.crash(chance)
-            count(kind)
+            watched.count(kind)
 
     return work
 
@@ -63,9 +79,13 @@ def _share(number: int, index: int, of: int) -> int:
     return number // of + (index < number % of)
 
 
-def _paced(kinds: list[str], gap: float, chance: Random, stop: Stop) -> Iterator[str]:
+def _paced(
+    kinds: list[str], gap: int, chance: Random, stop: Stop, watched: Watched
+) -> Iterator[str]:
     for kind in kinds:
-        time.sleep(chance.uniform(0.0, 2 * gap))
+        until = watched.done() + chance.randint(0, 2 * gap)
+        while watched.done() < until and not stop():
+            time.sleep(0.02)
         if stop():
             return
         yield kind

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from tests.faults.curves import Curve, changed, defined, evaluate
+from tests.faults.curves import Curve, Piece, changed, defined, evaluate
 from tests.faults.history import History
 from tests.faults.observations import Reigns, Values
 
@@ -37,7 +37,7 @@ class Explanation:
             if item["kind"] == "follow"
         }
         self._first = {
-            name: defined(item, 0)
+            name: (Piece(0, defined(item, 0)),)
             for name, item in definitions.items()
             if name not in self._followers
         }

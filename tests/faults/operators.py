@@ -28,7 +28,7 @@ class Operator:
     def work(self, stop: Stop) -> None:
         """Operate until told to stop."""
         while not stop():
-            if self._pending and self._chance.random() < 0.2:
+            if self._pending and self._chance.random() < 0.3:
                 self._caller.write(self._run, "cancel", {"revision": self._pending.pop()})
             else:
                 self._change(self._caller.state(self._run))

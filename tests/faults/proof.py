@@ -66,13 +66,13 @@ TRIALS = {
         "PostgreSQL, 3 replicas",
         lambda folder: on_postgresql(3, folder),
         scale(
-            Faults(kills=100, pauses=40, long_pauses=6, crashes=20, gap=1.5, crash_gap=10.0),
+            Faults(kills=100, pauses=40, long_pauses=6, crashes=20, gap=40, crash_gap=100),
         ),
     ),
     "sqlite": Trial(
         "SQLite, 2 processes",
         lambda folder: on_sqlite(2, folder),
-        scale(Faults(kills=100, pauses=40, gap=1.0)),
+        scale(Faults(kills=100, pauses=40, gap=15)),
     ),
 }
 

@@ -53,7 +53,12 @@ class Witness(httpx.BaseTransport):
         if found is None:
             return
         if found["what"] == "values" and "generation" in request.url.params:
-            self._log.reads.append(_read(found["run"], request.url.params, sent, answered, answer))
+            try:
+                read = _read(found["run"], request.url.params, sent, answered, answer)
+            except (ValueError, KeyError) as error:
+                self._log.strange.append(f"{request.url} was answered by no block: {error!r}")
+            else:
+                self._log.reads.append(read)
         elif found["what"] == "join" and answer is not None and answer.status_code in {200, 409}:
             self._log.joins.append(_join(found["run"], request, sent, answered, answer))
 
