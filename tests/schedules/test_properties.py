@@ -52,7 +52,7 @@ def test_the_same_bits_however_asked(raw: Json, steps: list[int], random: Any) -
 @some
 @given(strategies.definitions, st.integers(0, 400), st.integers(1, 200), st.integers(1, 7))
 def test_curves_join(raw: Json, start: int, count: int, stride: int) -> None:
-    """P1: a curve is what its two halves are, and what its every n-th step is."""
+    """P1: a curve is what its two halves are, what its every n-th step is, and what arrays give."""
     definition = parse(raw)
     whole = evaluate(definition, range(start, start + 2 * count))
     first = evaluate(definition, range(start, start + count))
@@ -60,6 +60,7 @@ def test_curves_join(raw: Json, start: int, count: int, stride: int) -> None:
     assert whole.tobytes() == first.tobytes() + second.tobytes()
     strided = evaluate(definition, range(start, start + 2 * count, stride))
     assert whole[::stride].tobytes() == strided.tobytes()
+    assert whole.tobytes() == definition.values(np.arange(start, start + 2 * count)).tobytes()
 
 
 @some

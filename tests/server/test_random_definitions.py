@@ -18,13 +18,15 @@ EXAMPLES = int(os.environ.get("RHEOSTAT_EXAMPLES", "500"))
 
 STEPS = [0, 1, 7, 1000, 10**15, 2**53 - 1]
 
+# A body with NUL is no JSON to this service, wherever it stands: test_body.py looks at that.
+characters = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 garbage = st.one_of(
     st.none(),
     st.booleans(),
     st.sampled_from([0, -1, 1.5, 1e308, -1e308, 1e-320, 2**53, 10**18, "", "10%", "rest", "x"]),
     st.integers(-(2**63), 2**63),
     st.floats(allow_nan=False, allow_infinity=False),
-    st.text(max_size=5),
+    st.text(characters, max_size=5),
     st.lists(st.integers(0, 3), max_size=3),
     st.dictionaries(st.sampled_from(["kind", "of", "steps", "x"]), st.integers(0, 3), max_size=2),
 )

@@ -15,13 +15,20 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 Floats: TypeAlias = NDArray[np.float64]
-Places: TypeAlias = NDArray[Any]
+Array: TypeAlias = NDArray[Any]
 """Places on a definition's own axis: int64, or float64 where some may lie between two steps."""
+Places: TypeAlias = range | Array
+"""A rising range of steps, or an array of places in any order."""
 Followed: TypeAlias = Mapping[str, Floats]
 """The values of the run's other parameters, aligned with the places."""
 
 _ROUNDING = 2e-15
 """What rounding may add to a value, relative to the numbers on its way: a few ulp."""
+
+
+def array(t: Places) -> Array:
+    """Return places as an array."""
+    return np.arange(t.start, t.stop, t.step) if isinstance(t, range) else t
 
 
 class Bounds(NamedTuple):
@@ -141,15 +148,18 @@ class Definition(BaseModel):
         """Return what a preset is made of; None for a kind that is not a preset."""
         return None
 
-    def values(self, t: NDArray[np.int64], followed: Followed | None = None) -> Floats:
+    def values(self, t: range | NDArray[np.int64], followed: Followed | None = None) -> Floats:
         """
-        Return the values at steps ``t``, an int64 array of any order; steps before 0 count as 0.
+        Return the values at steps ``t``, a range or an int64 array of any order.
+
+        Steps before 0 count as 0.
 
         ``followed`` holds the values of the parameters that the definition follows, at the same
         steps.
         """
         with np.errstate(over="ignore", invalid="ignore"):
-            return self.at(np.maximum(t, 0), followed)
+            rises = isinstance(t, range) and t.step > 0 and t.start >= 0
+            return self.at(t if rises else np.maximum(array(t), 0), followed)
 
     def bounds(self, followed: Mapping[str, Bounds] | None = None) -> Bounds:
         """Return bounds of the values over all ``t ≥ 0``, by interval arithmetic."""

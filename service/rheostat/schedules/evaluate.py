@@ -50,7 +50,7 @@ def _of_range(definition: Definition, steps: range) -> Floats:
     if steps.step > 0 and steps.start >= 0:
         key = definition.content_hash
         return CACHE.curve(key, definition.values, steps.start, steps.stop, steps.step)
-    return definition.values(np.arange(steps.start, steps.stop, steps.step, dtype=np.int64))
+    return definition.values(steps)
 
 
 def _checked(steps: NDArray[Any]) -> NDArray[np.int64]:

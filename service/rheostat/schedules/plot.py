@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from rheostat.schedules.definition import Floats, Places
+from rheostat.schedules.definition import Array, Floats
 
 _WIDTH: Final = 560
 _HEIGHT: Final = 180
@@ -16,7 +16,7 @@ _STYLE: Final = (
 )
 
 
-def svg(t: Places, values: Floats, title: str) -> str:
+def svg(t: Array, values: Floats, title: str) -> str:
     """Return the line through the points (t, values), at least two; t rises."""
     low, high = float(values.min()), float(values.max())
     if low == high:

@@ -6,6 +6,7 @@ import math
 from typing import get_args
 
 import mpmath
+import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -151,8 +152,12 @@ def test_a_power_is_zero_where_it_is_zero() -> None:
     assert numeric.polynomial(2 * 10**10, 8.0, -1.0, 3 * 10**10, 2) == 0.0
 
 
-def test_values_of_all_sizes_are_finite() -> None:
-    """Ends that are too far apart for their difference to be a float give finite values."""
-    for t in range(11):
-        exact = mpf(1.7e308) * (10 - 2 * t) / 10
-        assert ulps(numeric.linear(t, 1.7e308, -1.7e308, 10), exact, 1.7e308) <= ULPS
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("end", [0.0, 1e308, -1.7e308])
+@pytest.mark.parametrize("ratio", [0.1, 1 - 2.0**-53, 30.0])
+def test_values_of_all_sizes_are_exact(shape: ShapeName, end: float, ratio: float) -> None:
+    """Ends at the limit of float64, and too far apart for their difference to be a float."""
+    case = Case(1.7e308, end, 100, Shape(shape, power=0.9, ratio=ratio), [*range(0, 101, 7)])
+    check(case)
+    values = numeric.shaped(np.array(case.places), *case[:4])
+    assert values.tolist() == [case.value(t) for t in case.places]

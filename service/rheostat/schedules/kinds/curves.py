@@ -9,7 +9,15 @@ import numpy as np
 from pydantic import Field
 
 from rheostat.schedules import numeric
-from rheostat.schedules.definition import About, Bounds, Definition, Floats, Followed, Places
+from rheostat.schedules.definition import (
+    About,
+    Bounds,
+    Definition,
+    Floats,
+    Followed,
+    Places,
+    array,
+)
 from rheostat.schedules.fields import End, Exponent, Length, Start, Value
 from rheostat.schedules.numeric import Shape
 from rheostat.schedules.shapes import ShapeField, ShapePower, ShapeRatio
@@ -39,7 +47,7 @@ class Constant(Definition):
     def at(self, t: Places, followed: Followed | None = None) -> Floats:
         """Return `value` everywhere."""
         del followed
-        return np.full(t.shape, self.value)
+        return np.full(len(t), self.value)
 
     def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
         """Return the value twice."""
@@ -185,6 +193,7 @@ class Polynomial(Curve):
         del followed
         if not self.cycle:
             return numeric.polynomial(t, self.start, self.end, self.steps, self.power)
+        t = array(t)
         n = self.steps * np.maximum(1, np.ceil(t / self.steps))
         weight = numeric.weight(Shape("polynomial", power=self.power), t, n)
         return numeric.mix(self.start, self.end, *weight)

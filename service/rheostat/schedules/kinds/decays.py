@@ -10,7 +10,15 @@ import numpy as np
 from pydantic import Field
 
 from rheostat.schedules import numeric
-from rheostat.schedules.definition import About, Bounds, Definition, Floats, Followed, Places
+from rheostat.schedules.definition import (
+    About,
+    Bounds,
+    Definition,
+    Floats,
+    Followed,
+    Places,
+    array,
+)
 from rheostat.schedules.fields import Duration, Exponent, Factor, Start, Value
 
 Every = Annotated[Duration, Field(description="how long one application takes")]
@@ -76,7 +84,7 @@ class Exponential(Decay):
         """Return start·factor^(t/every)."""
         del followed
         if self.staircase:
-            values = numeric.exponential(np.floor(t / self.every), self.start, self.factor)
+            values = numeric.exponential(np.floor(array(t) / self.every), self.start, self.factor)
         else:
             values = numeric.exponential(t, self.start, self.factor, self.every)
         return values if self.floor is None else np.maximum(values, self.floor)
@@ -145,7 +153,7 @@ class InverseTime(Decay):
         """Return start/(1 + rate·t/every)."""
         del followed
         if self.staircase:
-            return numeric.inverse_time(np.floor(t / self.every), self.start, self.rate, 1.0)
+            return numeric.inverse_time(np.floor(array(t) / self.every), self.start, self.rate, 1.0)
         return numeric.inverse_time(t, self.start, self.rate, self.every)
 
     def limit(self) -> float:

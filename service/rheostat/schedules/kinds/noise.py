@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from rheostat.schedules.definition import About, Bounds, Floats, Followed, Places
+from rheostat.schedules.definition import About, Bounds, Floats, Followed, Places, array
 from rheostat.schedules.fields import Positive, Share
 from rheostat.schedules.kinds.pointwise import Unary
 from rheostat.schedules.normal import half_mass, quantile
@@ -47,7 +47,7 @@ class Noise(Unary):
 
     def at(self, t: Places, followed: Followed | None = None) -> Floats:
         """Return of(t)·(1 + n(t))."""
-        return self.of.at(t, followed) * (1 + self._noise(t.astype(np.int64)))
+        return self.of.at(t, followed) * (1 + self._noise(array(t).astype(np.int64)))
 
     def _noise(self, t: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Floats:
         even = uniform(self.seed, t)

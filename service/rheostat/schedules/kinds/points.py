@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from rheostat.schedules import numeric
-from rheostat.schedules.definition import About, Bounds, Definition, Floats, Followed, Places
+from rheostat.schedules.definition import (
+    About,
+    Bounds,
+    Definition,
+    Floats,
+    Followed,
+    Places,
+    array,
+)
 from rheostat.schedules.fields import Factor, LengthOrZero, Place, Value
 from rheostat.schedules.validation import wrong
 
@@ -59,7 +67,7 @@ class Multistep(Definition):
     def at(self, t: Places, followed: Followed | None = None) -> Floats:
         """Return start·factor^(number of milestones at or before t)."""
         del followed
-        passed = np.searchsorted(self._sorted, t, side="right")
+        passed = np.searchsorted(self._sorted, array(t), side="right")
         return numeric.exponential(passed.astype(np.int64), self.start, self.factor)
 
     def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
@@ -139,7 +147,7 @@ class Piecewise(Definition):
     def at(self, t: Places, followed: Followed | None = None) -> Floats:
         """Return the value of the point before t, or what lies between it and the next one."""
         del followed
-        last = len(self.points) - 1
+        t, last = array(t), len(self.points) - 1
         left = np.clip(np.searchsorted(self._steps, t, side="right") - 1, 0, last)
         if self.interpolation == "previous":
             return self._values[left]
@@ -198,7 +206,7 @@ class Table(Definition):
     def at(self, t: Places, followed: Followed | None = None) -> Floats:
         """Return the value of the step, or of the step before a place between two."""
         del followed
-        return self._values[np.minimum(t, len(self._values) - 1).astype(np.int64)]
+        return self._values[np.minimum(array(t), len(self._values) - 1).astype(np.int64)]
 
     def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
         """Return the extremes of the values in the window."""

@@ -12,7 +12,17 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from rheostat.schedules import numeric
-from rheostat.schedules.definition import About, Bounds, Child, Definition, Floats, Followed, Places
+from rheostat.schedules.definition import (
+    About,
+    Array,
+    Bounds,
+    Child,
+    Definition,
+    Floats,
+    Followed,
+    Places,
+    array,
+)
 from rheostat.schedules.fields import MAX_STEP, Count, Duration, Factor, Growth
 from rheostat.schedules.validation import wrong
 
@@ -62,7 +72,7 @@ class Repeat(Definition):
             raise wrong("period_factor", "is too close to 1", self.period_factor, bound)
         return self
 
-    def _cycle(self, t: Places) -> tuple[Places, Places]:
+    def _cycle(self, t: Array) -> tuple[Array, Array]:
         """Return the number of the cycle, and the place inside of it on the inner axis."""
         last = MAX_STEP if self.cycles is None else self.cycles - 1
         if self.period_factor != 1:
@@ -80,13 +90,13 @@ class Repeat(Definition):
 
     def at(self, t: Places, followed: Followed | None = None) -> Floats:
         """Return the cycle's value, times peak_factor to the number of cycles before."""
-        number, place = self._cycle(t)
+        number, place = self._cycle(array(t))
         values = self.of.at(place, followed)
         if self.peak_factor == 1:
             return values
         return numeric.exponential(number, 1.0, self.peak_factor, 1.0) * values
 
-    def _window(self, start: float, stop: float) -> tuple[Places, Child]:
+    def _window(self, start: float, stop: float) -> tuple[Array, Child]:
         """Return the numbers of the first and last cycle, and what is used inside of them."""
         number, place = self._cycle(np.array([start, min(stop, MAX_STEP)]))
         first, last = place.tolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import pairwise
@@ -12,7 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from rheostat.schedules.definition import About, Bounds, Child, Definition, Floats, Followed, Places
+from rheostat.schedules.definition import (
+    About,
+    Array,
+    Bounds,
+    Child,
+    Definition,
+    Floats,
+    Followed,
+    Places,
+    array,
+)
 from rheostat.schedules.fields import LengthOrZero, Place
 from rheostat.schedules.validation import wrong
 
@@ -105,6 +116,8 @@ class Sequence(Definition):
 
     def at(self, t: Places, followed: Followed | None = None) -> Floats:
         """Return each part's values where it is in force; past the end the last one's end."""
+        if isinstance(t, range):
+            return self._along(t, followed)
         t = t if self._ends[-1] == inf else np.minimum(t, int(self._ends[-1]))
         index = np.searchsorted(self._starts, t, side="right") - 1
         if (index[1:] >= index[:-1]).all():
@@ -114,7 +127,20 @@ class Sequence(Definition):
         values[order] = self._in_order(t[order], index[order], followed)
         return values
 
-    def _in_order(self, t: Places, index: NDArray[np.intp], followed: Followed | None) -> Floats:
+    def _along(self, t: range, followed: Followed | None) -> Floats:
+        """Return the values at the steps of a range."""
+        values = np.empty(len(t))
+        starts = (bisect_left(t, end) for end in self._ends[:-1])
+        held = bisect_right(t, self._ends[-1])
+        for i, (low, high) in enumerate(pairwise([0, *starts, held])):
+            if low < high:
+                values[low:high] = self._part_at(i, t[low:high], followed)
+        if held < len(t):
+            end = int(self._ends[-1])
+            values[held:] = self._part_at(len(self.parts) - 1, range(end, end + 1), followed)
+        return values
+
+    def _in_order(self, t: Array, index: NDArray[np.intp], followed: Followed | None) -> Floats:
         """Return the values at places whose parts' numbers never fall."""
         edges = [0, *(np.flatnonzero(index[1:] != index[:-1]) + 1), len(t)]
         values = np.empty(t.shape)
@@ -126,7 +152,11 @@ class Sequence(Definition):
     def _part_at(self, i: int, t: Places, followed: Followed | None) -> Floats:
         part = self.parts[i]
         begin = int(self._starts[i])
-        shift = int(part.from_) - begin if part.from_.is_integer() else part.from_ - begin
+        if not part.from_.is_integer():
+            return part.schedule.at(array(t) + (part.from_ - begin), followed)
+        shift = int(part.from_) - begin
+        if isinstance(t, range):
+            return part.schedule.at(range(t.start + shift, t.stop + shift, t.step), followed)
         return part.schedule.at(t + shift, followed)
 
     def children(self, start: float = 0.0, stop: float = inf) -> Iterator[Child]:

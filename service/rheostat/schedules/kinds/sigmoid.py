@@ -10,7 +10,15 @@ import numpy as np
 from pydantic import Field
 
 from rheostat.schedules import numeric
-from rheostat.schedules.definition import About, Bounds, Definition, Floats, Followed, Places
+from rheostat.schedules.definition import (
+    About,
+    Bounds,
+    Definition,
+    Floats,
+    Followed,
+    Places,
+    array,
+)
 from rheostat.schedules.fields import Duration, Place, Value
 
 
@@ -38,6 +46,7 @@ class Sigmoid(Definition):
     def at(self, t: Places, followed: Followed | None = None) -> Floats:
         """Return end + (start − end)/(1 + e^((t − center)/width))."""
         del followed
+        t = array(t)
         growth = numeric.exponential(np.abs(t - self.center), 1.0, e, self.width)
         less, more = 1 / (1 + growth), 1 / (1 + 1 / growth)
         early = t < self.center

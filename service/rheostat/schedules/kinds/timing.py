@@ -10,7 +10,17 @@ import numpy as np
 from pydantic import Field
 
 from rheostat.schedules import numeric
-from rheostat.schedules.definition import About, Bounds, Child, Definition, Floats, Followed, Places
+from rheostat.schedules.definition import (
+    About,
+    Array,
+    Bounds,
+    Child,
+    Definition,
+    Floats,
+    Followed,
+    Places,
+    array,
+)
 from rheostat.schedules.fields import MAX_STEP, Duration, Length
 from rheostat.schedules.numeric import Shape
 from rheostat.schedules.shapes import ShapeField, ShapePower, ShapeRatio
@@ -26,13 +36,13 @@ class Timed(Definition):
 
     of: Inner
 
-    def places(self, t: Places) -> Places:
+    def places(self, t: Array) -> Array:
         """Return where the other definition is looked up; never falls as t grows."""
         raise NotImplementedError
 
     def at(self, t: Places, followed: Followed | None = None) -> Floats:
         """Return the other definition's values at those places."""
-        return self.of.at(self.places(t), followed)
+        return self.of.at(self.places(array(t)), followed)
 
     def children(self, start: float = 0.0, stop: float = inf) -> Iterator[Child]:
         """Yield the definition, with the places that are looked up."""
@@ -74,7 +84,7 @@ class Stretch(Timed):
         ),
     ]
 
-    def places(self, t: Places) -> Places:
+    def places(self, t: Array) -> Array:
         """Return t/ratio, up to the last coordinate there is."""
         return np.minimum(t / self.ratio, MAX_STEP)
 
@@ -111,7 +121,7 @@ class Warp(Timed):
     power: ShapePower = 1.0
     ratio: ShapeRatio = 0.1
 
-    def places(self, t: Places) -> Places:
+    def places(self, t: Array) -> Array:
         """Return steps·(1 − c(t/steps))."""
         shape = Shape(self.shape, power=self.power, ratio=self.ratio)
         return self.steps * numeric.weight(shape, np.minimum(t, self.steps), self.steps)[1]
@@ -147,7 +157,7 @@ class Staircase(Timed):
     kind: Literal["staircase"] = "staircase"
     every: Annotated[Duration, Field(description="how long each value holds")]
 
-    def places(self, t: Places) -> Places:
+    def places(self, t: Array) -> Array:
         """Return every·⌊t/every⌋."""
         return self.every * np.floor(t / self.every)
 

@@ -13,8 +13,15 @@ Floats: TypeAlias = NDArray[np.float64]
 Real: TypeAlias = Any
 """A float, or an array of them: formulas are written once for both."""
 
-BLOCK: Final = 16384
-"""Elements to work on at a time, so that intermediate results stay in the processor's cache."""
+BLOCK: Final = 32768
+"""Elements to work on in place at a time, so that they stay in the processor's cache."""
+PART: Final = 8192
+"""
+Elements to work on at a time with arrays made for intermediate results: larger ones would come from
+the operating system and go back to it each time.
+"""
+_FIRST: Final = np.arange(BLOCK, dtype=np.float64)
+"""The whole numbers below it: a sum with them is quicker than a range of others."""
 
 
 class Curve(Protocol):
@@ -34,7 +41,7 @@ class Curve(Protocol):
         """Write the values at consecutive whole places."""
 
 
-def blocks(start: int, stop: int, size: int = BLOCK) -> Iterator[tuple[int, int]]:
+def blocks(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
     """Yield the bounds of pieces of a range that end at multiples of a size."""
     while start < stop:
         end = min(stop, (start // size + 1) * size)
@@ -44,7 +51,14 @@ def blocks(start: int, stop: int, size: int = BLOCK) -> Iterator[tuple[int, int]
 
 def steps(start: int, stop: int) -> Floats:
     """Return the whole numbers of a range as floats."""
-    return np.arange(start, stop, dtype=np.float64)
+    if stop - start > BLOCK:
+        return np.arange(start, stop, dtype=np.float64)
+    return rising(start, np.empty(stop - start))
+
+
+def rising(first: float, out: Floats) -> Floats:
+    """Write a number, and one more each time, to an array of up to `BLOCK` elements."""
+    return np.add(_FIRST[: len(out)], first, out=out)
 
 
 def distinct(numbers: NDArray[Any], end: int) -> list[int]:
@@ -55,9 +69,9 @@ def distinct(numbers: NDArray[Any], end: int) -> list[int]:
     return found
 
 
-def horner(x: Real, coefficients: tuple[float, ...]) -> Real:
-    """Return Σ c_k x^k, for two coefficients or more."""
-    total = x * coefficients[-1]
+def horner(x: Real, coefficients: tuple[float, ...], out: Floats | None = None) -> Real:
+    """Return Σ c_k x^k, for two coefficients or more; in an array that is there if one is given."""
+    total = x * coefficients[-1] if out is None else np.multiply(x, coefficients[-1], out=out)
     for coefficient in coefficients[-2:0:-1]:
         total += coefficient
         total *= x

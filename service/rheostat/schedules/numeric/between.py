@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 
-from rheostat.schedules.numeric.arrays import Curve, Floats, Real, blocks, steps
+from rheostat.schedules.numeric.arrays import (
+    BLOCK,
+    PART,
+    Curve,
+    Floats,
+    Real,
+    blocks,
+    steps,
+)
 from rheostat.schedules.numeric.cells import Walk
 from rheostat.schedules.numeric.laws import Law
 from rheostat.schedules.numeric.zeros import Zero
+
+_NEAR: Final = 2.0**-48
+"""More than rounding can move a value, relative to it."""
 
 
 class Formula:
@@ -27,13 +39,13 @@ class Formula:
     def many(self, t: Floats) -> Floats:
         """Return the values at places in any order."""
         out = np.empty_like(t)
-        for start, stop in blocks(0, len(t)):
+        for start, stop in blocks(0, len(t), PART):
             out[start:stop] = self._formula(t[start:stop])
         return out
 
     def run(self, start: int, stop: int, out: Floats) -> None:
         """Write the values at consecutive whole places."""
-        for low, high in blocks(start, stop):
+        for low, high in blocks(start, stop, PART):
             out[low - start : high - start] = self._formula(steps(low, high))
 
 
@@ -96,6 +108,7 @@ class Between:
         self._curve, self._start, self._end, self._steps = curve, start, end, steps
         self._exact = exact
         self._low, self._high = min(start, end), max(start, end)
+        self._margin = max(abs(start), abs(end)) * _NEAR
 
     def at(self, t: float) -> float:
         """Return the value at one place."""
@@ -129,10 +142,18 @@ class Between:
         inside = out[first - start : last - start]
         self._curve.run(first, last, inside)
         if not self._curve.bounded:
-            np.clip(inside, self._low, self._high, out=inside)
+            self._clip(inside)
         for place, value in self._exact.items():
             if first <= place < last:
                 out[place - start] = value
+
+    def _clip(self, values: Floats) -> None:
+        """Keep consecutive values, which run one way but for rounding, between the ends."""
+        least, most = self._low + self._margin, self._high - self._margin
+        for low, high in blocks(0, len(values), BLOCK):
+            piece = values[low:high]
+            if not (least < piece.item(0) < most and least < piece.item(-1) < most):
+                np.clip(piece, self._low, self._high, out=piece)
 
 
 class Periodic:
@@ -201,23 +222,23 @@ class Endless:
         out[end - start :] = self._walk.at(self._last)
 
 
-class Doubled:
-    """Twice a curve."""
+class Scaled:
+    """A curve times a power of two."""
 
     bounded = True
 
-    def __init__(self, curve: Curve) -> None:
-        self._curve = curve
+    def __init__(self, curve: Curve, factor: float) -> None:
+        self._curve, self._factor = curve, factor
 
     def at(self, t: float) -> float:
         """Return the value at one place."""
-        return 2 * self._curve.at(t)
+        return self._factor * self._curve.at(t)
 
     def many(self, t: Floats) -> Floats:
         """Return the values at places in any order."""
-        return 2 * self._curve.many(t)
+        return self._factor * self._curve.many(t)
 
     def run(self, start: int, stop: int, out: Floats) -> None:
         """Write the values at consecutive whole places."""
         self._curve.run(start, stop, out)
-        out *= 2
+        out *= self._factor

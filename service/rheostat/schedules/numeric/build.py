@@ -9,19 +9,21 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
-from rheostat.schedules.numeric import octaves
-from rheostat.schedules.numeric.arrays import Curve, Real, sqrt, two_sum
+from rheostat.schedules.numeric import scales
+from rheostat.schedules.numeric.arrays import Curve, Real, sqrt
 from rheostat.schedules.numeric.between import (
     Anchored,
     Between,
-    Doubled,
     Endless,
     Formula,
     Periodic,
+    Scaled,
 )
 from rheostat.schedules.numeric.big import BITS, Big, ln
 from rheostat.schedules.numeric.laws import Geometric, Law, Power, Relaxation, Wave, endless
-from rheostat.schedules.numeric.octaves import Centre, Logarithm, Octaves, Place, raised
+from rheostat.schedules.numeric.octaves import Centre, Line, Octaves
+from rheostat.schedules.numeric.quotients import Quotient
+from rheostat.schedules.numeric.scales import Logarithm, raised
 from rheostat.schedules.numeric.zeros import nearest_zero
 
 ShapeName: TypeAlias = Literal[
@@ -39,6 +41,9 @@ _END: Final = 2.0**54
 """Past the last step that there is."""
 _STEEPEST: Final = 900
 """The binary logarithm of slopes that are safe from overflow."""
+_LARGE: Final = 2.0**960
+"""Values above it are computed at a smaller scale: what they are sums of could overflow."""
+_SMALLER: Final = 2.0**-64
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +80,9 @@ def shaped(start: float, end: float, steps: int, shape: Shape, *, backwards: boo
     start, end = _positive_zero(start), _positive_zero(end)
     if start == end:
         return _constant(start)
-    if math.isinf(start - end):
-        return Doubled(shaped(start / 2, end / 2, steps, shape, backwards=backwards))
+    if max(abs(start), abs(end)) > _LARGE:
+        small = shaped(start * _SMALLER, end * _SMALLER, steps, shape, backwards=backwards)
+        return Between(Scaled(small, 1 / _SMALLER), start, end, steps, {})
     if shape.name == "cosine":
         return _walked(Wave(start, end, steps))
     if shape.name in _RATIOS:
@@ -113,17 +119,15 @@ def inverse_power(start: float, timescale: float, power: float = 0.5) -> Curve:
     start, timescale, power = _positive_zero(start), float(timescale), float(power)
     if start == 0:
         return _constant(start)
-    if power == 1:
-        return Formula(lambda t: start * (timescale / (timescale + t)))
-    if power == 0.5:
-        return Formula(lambda t: start * sqrt(timescale / (timescale + t)))
-
-    def place(t: Real) -> tuple[Real, Real]:
-        return two_sum(timescale, t)
-
+    if power in {0.5, 1}:
+        return Quotient(start, timescale, timescale, 1.0, root=power == 0.5)
+    if abs(start) > _LARGE:
+        small = inverse_power(start * _SMALLER, timescale, power)
+        return Between(Scaled(small, 1 / _SMALLER), start, 0.0, math.inf, {})
+    line = Line(Big.of(timescale), falls=False)
     reach = timescale, timescale + _END
-    scale = octaves.Power(0.0, Big.of(start), timescale, -power, *reach)
-    return Between(Octaves(place, scale), start, 0.0, math.inf, {})
+    scale = scales.Power(0.0, Big.of(start), timescale, -power, *reach)
+    return Between(Octaves(line, scale), start, 0.0, math.inf, {})
 
 
 def inverse_time(start: float, rate: float, every: float = 1) -> Curve:
@@ -133,7 +137,7 @@ def inverse_time(start: float, rate: float, every: float = 1) -> Curve:
     # Very steep ones are computed at a smaller scale, so that their slope does not overflow.
     scale = Big(1, -max(slope.magnitude - _STEEPEST, 0))
     above, one, below = float(Big.of(start) * scale), float(scale), float(slope * scale)
-    return Between(Formula(lambda t: above / (one + below * t)), start, 0.0, math.inf, {})
+    return Between(Quotient(1.0, above, one, below), start, 0.0, math.inf, {})
 
 
 def _positive_zero(value: float) -> float:
@@ -161,24 +165,20 @@ def _logarithmic(start: float, end: float, steps: int, ratio: Big) -> Curve:
     # s = (steps − t) + least.
     falls = ratio.magnitude > 0
     least = Big(steps) / (ratio - Big(1) if falls else Big(1) / ratio - Big(1))
-    high = float(least)
-    low = float(least - Big.of(high))
+    most = least + Big(steps)
 
-    def line(t: int) -> Big:
+    def s(t: int) -> Big:
         return least + Big(steps - t if falls else t)
 
     def value(t: int) -> Big:
-        return Big.of(start).plus(span * Big(ln(line(t) / line(0)), -BITS) / rate)
-
-    def place(t: Real) -> tuple[Real, Real]:
-        s, rest = two_sum(high, steps - t if falls else t)
-        return s, rest + low
+        return Big.of(start).plus(span * Big(ln(s(t) / s(0)), -BITS) / rate)
 
     zero = nearest_zero(value, start, end, steps)
     t0 = zero.place
-    scale = Logarithm(start, span, rate, line(0), high, float(least + Big(steps)))
-    centre = Centre(t0, float(line(t0)), falls, float(value(t0)), scale.change)
-    return Between(Octaves(place, scale, centre), start, end, steps, zero.beside)
+    scale = Logarithm(start, span, rate, s(0), float(least), float(most))
+    centre = Centre(t0, float(s(t0)), float(value(t0)), scale.change)
+    line = Line(most if falls else least, falls=falls)
+    return Between(Octaves(line, scale, centre), start, end, steps, zero.beside)
 
 
 def _rational(start: float, end: float, steps: int, ratio: Big) -> Curve:
@@ -211,33 +211,30 @@ def _powered(start: float, end: float, steps: int, power: float, *, falls: bool)
         s = Big(steps - n if falls else n)
         return Big.of(rest).plus(span * raised(s / Big(steps), power) if s.mantissa else Big(0))
 
-    def place(t: Real) -> tuple[Real, Real]:
-        s = steps - t
-        return (s, (steps - s) - t) if falls else (t, 0.0)
-
     zero = nearest_zero(value, start, end, steps)
     s0 = steps - zero.place if falls else zero.place
     centre = None
     if s0:
         at_zero = value(zero.place)
-        centre = Centre(zero.place, s0, falls, float(at_zero), float(at_zero - Big.of(rest)))
+        centre = Centre(zero.place, s0, float(at_zero), float(at_zero - Big.of(rest)))
+    line = Line(Big(steps if falls else 0), falls=falls)
     if power == 0.5:
-        formula = _root(place, rest, float(span), steps, centre)
+        formula = _root(line, rest, float(span), steps, centre)
         return Between(Formula(formula, bounded=False), start, end, steps, zero.beside)
-    scale = octaves.Power(rest, span, float(steps), power, 0.0, float(steps))
-    return Between(Octaves(place, scale, centre), start, end, steps, zero.beside)
+    scale = scales.Power(rest, span, float(steps), power, 0.0, float(steps))
+    return Between(Octaves(line, scale, centre), start, end, steps, zero.beside)
 
 
 def _root(
-    place: Place, rest: float, span: float, steps: int, centre: Centre | None
+    line: Line, rest: float, span: float, steps: int, centre: Centre | None
 ) -> Callable[[Real], Real]:
     """Return rest + span·√(s/steps) as a formula, expanded about the centre if there is one."""
     if centre is None:
-        return lambda t: rest + span * sqrt(place(t)[0] / steps)
+        return lambda t: rest + span * sqrt(line.rounded(t) / steps)
     root = sqrt(centre.s / steps)
 
     def formula(t: Real) -> Real:
-        share = centre.distance(t) / steps / (sqrt(place(t)[0] / steps) + root)
+        share = line.way(centre.t, t) / steps / (sqrt(line.rounded(t) / steps) + root)
         return centre.value + span * share
 
     return formula

@@ -22,7 +22,15 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from rheostat.schedules.numeric.arrays import BLOCK, Floats, Real, blocks, distinct, steps
+from rheostat.schedules.numeric.arrays import (
+    BLOCK,
+    PART,
+    Floats,
+    Real,
+    blocks,
+    distinct,
+    steps,
+)
 
 Node: TypeAlias = Callable[[int], tuple[float, ...]]
 """From the number of a cell to the value and the weights at its lower end."""
@@ -69,19 +77,19 @@ class Walk:
     def many(self, u: Floats) -> Floats:
         """Return the values at distances in any order."""
         out = np.empty_like(u)
-        for start, stop in blocks(0, len(u)):
+        for start, stop in blocks(0, len(u), PART):
             self._gather(u[start:stop], out[start:stop])
         return out
 
     def run(self, start: int, stop: int, out: Floats, *, backwards: bool = False) -> None:
         """Write the values at consecutive whole distances, the greatest one first if backwards."""
         if self._width < _SHORT:
-            whole = self.many(steps(start, stop))
-            out[:] = whole[::-1] if backwards else whole
+            self._short(start, stop, out[::-1] if backwards else out)
             return
         width = int(self._width)
         worth = width <= min(_LONG, len(out) // 2)
         shared = self._tabulated(0, width, backwards=backwards) if worth else None
+        spare = np.empty(min(width, BLOCK))
         for low, high in blocks(start, stop, min(width, BLOCK)):
             j, r = divmod(low, width)
             end = r + high - low
@@ -90,43 +98,46 @@ class Walk:
             else:
                 xs = [x[width - end : width - r] if backwards else x[r:end] for x in shared]
             piece = out[stop - high : stop - low] if backwards else out[low - start : high - start]
-            self._cross(j, xs, piece)
+            self._cross(j, xs, piece, spare[: high - low])
+            # Values run one way, but for rounding: if the farthest is not at the limit, none is.
+            if abs(self._limit - piece.item(0 if backwards else -1)) <= self._margin:
+                self._clamp(piece)
+
+    def _short(self, start: int, stop: int, out: Floats) -> None:
+        """Write the values at consecutive whole distances, however short the cells are."""
+        for low, high in blocks(start, stop, PART):
+            self._gather(steps(low, high), out[low - start : high - start])
 
     def _tabulated(self, start: int, stop: int, *, backwards: bool) -> Sequence[Floats]:
         """Return the x_i for a range of distances."""
         r = steps(start, stop)
         return self._basis(r[::-1].copy() if backwards else r)
 
-    def _cross(self, j: int, xs: Sequence[Floats], out: Floats) -> None:
+    def _cross(self, j: int, xs: Sequence[Floats], out: Floats, spare: Floats) -> None:
         """Write the values in one cell."""
         value, *weights = self._known(j)
-        if weights:
-            np.multiply(xs[0], weights[0], out=out)
-            for i in range(1, len(xs)):
-                out += xs[i] * weights[i] if i < len(weights) else xs[i]
-            out += value
-        else:
+        if not weights:
             np.add(xs[0], value, out=out)
-        # Values run one way, but for rounding: if both ends are far from the limit, all are.
-        ends = float(out[0]), float(out[-1])
-        if any(abs(self._limit - end) <= self._margin for end in ends):
-            self._clamp(out)
+            return
+        np.multiply(xs[0], weights[0], out=out)
+        for i in range(1, len(xs)):
+            out += np.multiply(xs[i], weights[i], out=spare) if i < len(weights) else xs[i]
+        out += value
 
     def _gather(self, u: Floats, out: Floats) -> None:
         """Write the values in any cells."""
         j = (u * self._inverse).astype(np.intp)
         xs = self._basis(u - j * self._width)
-        values = self._table[0].take(j)
-        missing = np.isnan(values)
+        values, *weights = table = self._table
+        missing = np.isnan(values.take(j))
         if missing.any():
             for k in distinct(j[missing], self._cells):
-                self._table[:, k] = self._known(k)
-            values = self._table[0].take(j)
-        weights = self._table[1:]
+                # Other threads look at the value to see whether the weights are there.
+                table[1:, k], table[0, k] = self._known(k)[1:], self._known(k)[0]
         moved = weights[0].take(j) * xs[0] if len(weights) else xs[0]
         for i in range(1, len(xs)):
             moved += weights[i].take(j) * xs[i] if i < len(weights) else xs[i]
-        np.add(moved, values, out=out)
+        np.add(moved, values.take(j), out=out)
         self._clamp(out)
 
     def _clamp(self, values: Floats) -> None:

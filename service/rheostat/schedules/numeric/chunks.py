@@ -7,11 +7,10 @@ from threading import Lock
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rheostat.schedules.numeric.arrays import Floats
 
-Function: TypeAlias = Callable[[NDArray[np.int64]], Floats]
+Function: TypeAlias = Callable[[range], Floats]
 """From steps to values."""
 
 CAPACITY: Final = 256 * 2**20
@@ -107,7 +106,7 @@ class ChunkCache:
         chunk = self._chunks.get(name)
         if chunk is None:
             self._keep(name, _Chunk(np.empty(0)))
-            return function(np.array([step])).item(0)
+            return function(range(step, step + 1)).item(0)
         if chunk.item:
             chunk.used = True
             self._hits += 1
@@ -130,7 +129,7 @@ class ChunkCache:
             self._shrink()
 
     def _computed(self, name: _Name, function: Function, steps: range) -> _Chunk:
-        chunk = _Chunk(function(np.arange(steps.start, steps.stop, steps.step)))
+        chunk = _Chunk(function(steps))
         self._keep(name, chunk)
         return chunk
 

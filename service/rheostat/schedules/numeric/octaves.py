@@ -1,150 +1,96 @@
 """
-Curves over cells of equal relative width: powers and logarithms of a positive s.
+Curves over cells of equal relative width: powers and logarithms of a line s = origin ± t.
 
-The lower ends c of the cells are the numbers of a few leading bits. In a cell the value is a series
-in (s − c)/c about the value at c, which is rounded once from a `Big` number.
+The lower ends of the cells are the numbers of a few leading bits. In a cell the value is a series
+in (s − c)/c about the value at the middle c, which is rounded once from a `Big` number.
 """
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from rheostat.schedules.numeric.arrays import Floats, Real, blocks, distinct, horner, steps
-from rheostat.schedules.numeric.big import BITS, Big, exp, ln
+from rheostat.schedules.numeric.arrays import (
+    BLOCK,
+    PART,
+    Floats,
+    Real,
+    blocks,
+    distinct,
+    horner,
+    rising,
+    steps,
+    two_sum,
+)
+from rheostat.schedules.numeric.big import Big
+from rheostat.schedules.numeric.scales import Scale
 
-Place: TypeAlias = Callable[[Real], tuple[Real, Real]]
-"""From t to s, as a float and what its rounding left over."""
-
-_BITS: Final = 7
-"""Leading bits, after the first one, of the lower ends of cells; large powers take more."""
-_LEAST: Final = 2.0**-64
-"""The least s that is told from others: far below one step."""
-_NEGLIGIBLE: Final = 2.0**-57
+_NEGLIGIBLE: Final = 2.0**-56
 """What a series may leave out, relative to its first term."""
-_STEEP: Final = 1000.0
-"""Powers above this one are taken of c at once, not of its mantissa and exponent."""
-_SMALLEST: Final = 1080
-"""Below 2^−1080 there is no float64 but zero."""
-_FAR: Final = 1000.0
+_WIDE: Final = 2048
+"""Cells of so many steps are walked through one by one."""
 
 
-class Scale(ABC):
-    """A curve over s from `least` to `most`, and its series about any s."""
+class Line:
+    """s = origin + t, or origin − t if it falls; the origin is a sum of two floats."""
 
-    least: float
-    most: float
-    bits = _BITS
+    def __init__(self, origin: Big, *, falls: bool) -> None:
+        self._high = float(origin)
+        self._low = float(origin - Big.of(self._high))
+        self._whole = self._low == 0 and self._high.is_integer()
+        self._falls = falls
 
-    @abstractmethod
-    def node(self, s: float) -> tuple[float, float]:
-        """Return the value at s, and the change."""
+    def at(self, t: Real) -> tuple[Real, Real]:
+        """Return s as a float and what its rounding left over."""
+        s, rest = two_sum(self._high, -t if self._falls else t)
+        return s, rest + self._low
 
-    @abstractmethod
-    def series(self, reach: float) -> tuple[float, ...]:
-        """Return the c_k of change · x · Σ c_k x^k, by which s·(1 + x) differs, |x| ≤ reach."""
+    def rounded(self, t: Real) -> Real:
+        """Return s alone."""
+        return self._high - t if self._falls else self._high + t
 
+    def way(self, start: float, t: Real) -> Real:
+        """Return how far it is from one place to another along s, or from one s to another."""
+        return start - t if self._falls else t - start
 
-class Power(Scale):
-    """offset + span·(s/reference)^power, for any real power but 0."""
+    def until(self, t: int, width: float) -> int:
+        """Return the number of whole steps up to the next multiple of a width, for a whole s."""
+        passed: float = self.rounded(t) % width
+        return math.floor(passed) + 1 if self._falls else math.ceil(width - passed)
 
-    def __init__(
-        self,
-        offset: float,
-        span: Big,
-        reference: float,
-        power: float,
-        least: float,
-        most: float,
-    ) -> None:
-        self._offset, self._span, self._reference = Big.of(offset), span, Big.of(reference)
-        self._power = power
-        self.bits = min(max(_BITS, math.frexp(power)[1] + 4), 52)
-        self.least, self.most = self._visible(least, most)
-        self._mantissas: dict[float, Big] = {}
-        self._exponents: dict[int, Big] = {}
-
-    def node(self, s: float) -> tuple[float, float]:
-        """Return the value at s, and the part of it that is the power."""
-        change = self._raised(s)
-        return float(self._offset.plus(change)), float(change)
-
-    def series(self, reach: float) -> tuple[float, ...]:
-        """Return the binomial series."""
-        terms, k, share = [self._power, self._power * (self._power - 1) / 2], 2, reach
-        while abs(terms[-1]) * share > _NEGLIGIBLE * abs(self._power):
-            terms.append(terms[-1] * (self._power - k) / (k + 1))
-            k, share = k + 1, share * reach
-        return tuple(terms)
-
-    def _raised(self, s: float) -> Big:
-        """Return the power; its mantissa's and its exponent's are used again and again."""
-        if abs(self._power) > _STEEP:
-            return self._span * raised(Big.of(s) / self._reference, self._power)
-        mantissa, exponent = math.frexp(s)
-        if mantissa not in self._mantissas:
-            self._mantissas[mantissa] = raised(Big.of(mantissa), self._power)
-        if exponent not in self._exponents:
-            ratio = Big(1, exponent) / self._reference
-            self._exponents[exponent] = self._span * raised(ratio, self._power)
-        return self._mantissas[mantissa] * self._exponents[exponent]
-
-    def _visible(self, least: float, most: float) -> tuple[float, float]:
-        """Return the range of s in which the power is not zero in float64."""
-        room = (_SMALLEST + self._span.magnitude) / self._power
-        edge = float(self._reference) * 2.0 ** max(-_FAR, min(-room, _FAR))
-        if self._power > 0:
-            return max(least, _LEAST, edge), most
-        return least, min(most, max(edge, least))
+    def along(self, c: float, start: int, out: Floats) -> None:
+        """Write s − c, or c − s if it falls, at consecutive whole places near to c."""
+        if self._whole:  # nothing of this is rounded
+            rising(self.way(c, self.rounded(start)), out)
+            return
+        s, rest = self.at(steps(start, start + len(out)))
+        np.add(s - c, rest, out=out)
+        if self._falls:
+            np.negative(out, out=out)
 
 
-class Logarithm(Scale):
-    """offset + span·ln(s/reference)/rate."""
+class Node(NamedTuple):
+    """The value and the change at the middle c of a cell, and the inverse of c."""
 
-    def __init__(
-        self, offset: float, span: Big, rate: Big, reference: Big, least: float, most: float
-    ) -> None:
-        self._offset, self._span, self._reference = Big.of(offset), span / rate, reference
-        self.least, self.most = least, most
-        # A small rate is made up for by the series, so that the change does not overflow.
-        self._unit = -rate.magnitude
-        self.change = float(self._span * Big(1, -self._unit))
-        """The change at every s."""
-
-    def node(self, s: float) -> tuple[float, float]:
-        """Return the value at s, and the change."""
-        grown = self._span * Big(ln(Big.of(s) / self._reference), -BITS)
-        return float(self._offset.plus(grown)), self.change
-
-    def series(self, reach: float) -> tuple[float, ...]:
-        """Return the logarithmic series."""
-        count = math.ceil(math.log2(_NEGLIGIBLE) / math.log2(reach)) + 1
-        return tuple((-1) ** k / (k + 1) * 2.0**self._unit for k in range(count))
+    value: float
+    change: float
+    c: float
+    inverse: float
 
 
 @dataclass(frozen=True)
 class Centre:
-    """
-    A place t to expand a curve about: its s, the value and the change there.
-
-    ``falls`` says that s falls with t.
-    """
+    """A place t to expand a curve about: its s, the value and the change there."""
 
     t: int
     s: float
-    falls: bool
     value: float
     change: float
-
-    def distance(self, t: Real) -> Real:
-        """Return how much greater s is at another place."""
-        return self.t - t if self.falls else t - self.t
 
 
 class Octaves:
@@ -152,82 +98,121 @@ class Octaves:
 
     bounded = False
 
-    def __init__(self, place: Place, scale: Scale, centre: Centre | None = None) -> None:
-        self._place, self._scale, self._centre = place, scale, centre
+    def __init__(self, line: Line, scale: Scale, centre: Centre | None = None) -> None:
+        self._line, self._scale, self._centre = line, scale, centre
+        self._bits = scale.bits
         self._shift = 52 - scale.bits
-        self._series = scale.series(0.5**scale.bits)
-        self._nodes: dict[float, tuple[float, float]] = {}
-        self._radius = centre.s * 2.0 ** (1 - scale.bits) if centre else -1.0
+        reach = 0.5 ** (scale.bits + 1)
+        # Away from a zero, a correction is a small part of the value.
+        self._series = scale.series(reach, _NEGLIGIBLE if centre else _NEGLIGIBLE / reach)
+        self._nodes: dict[float, Node] = {}
+        self._radius = int(centre.s * 2 * reach) if centre else -1
 
     def at(self, t: float) -> float:
         """Return the value at one place."""
         if self._centre and abs(t - self._centre.t) <= self._radius:
             near: float = self._near(self._centre, t)
             return near
-        s, rest = self._place(t)
+        s, rest = self._line.at(t)
         s = min(max(s, self._scale.least), self._scale.most)
-        mantissa, exponent = math.frexp(s)
-        units = 2.0 ** (self._scale.bits + 1)
-        c = math.ldexp(math.floor(mantissa * units) / units, exponent)
-        known, change = self._known(c)
-        x = ((s - c) + rest) / c
-        value: float = known + change * (x * horner(x, self._series))
-        return value
+        value, change, c, inverse = self._known(self._middle(s))
+        x = ((s - c) + rest) * inverse
+        moved: float = change * (horner(x, self._series) * x)
+        return value + moved
 
     def many(self, t: Floats) -> Floats:
         """Return the values at places in any order."""
         out = np.empty_like(t)
-        for start, stop in blocks(0, len(t)):
-            self._block(t[start:stop], out[start:stop])
+        for start, stop in blocks(0, len(t), PART):
+            some, piece = t[start:stop], out[start:stop]
+            self._gather(some, piece)
+            if self._centre:
+                near = np.abs(some - self._centre.t) <= self._radius
+                piece[near] = self._near(self._centre, some[near])
         return out
 
     def run(self, start: int, stop: int, out: Floats) -> None:
         """Write the values at consecutive whole places."""
-        for low, high in blocks(start, stop):
-            self._block(steps(low, high), out[low - start : high - start])
+        first, last = start, start
+        if self._centre:
+            first = min(max(self._centre.t - self._radius, start), stop)
+            last = min(max(self._centre.t + self._radius + 1, start), stop)
+            for low, high in blocks(first, last, PART):
+                out[low - start : high - start] = self._near(self._centre, steps(low, high))
+        spare = np.empty(min(len(out), BLOCK))
+        for low, high in (*self._pieces(start, first), *self._pieces(last, stop)):
+            self._piece(low, high, out[low - start : high - start], spare[: high - low])
 
-    def _block(self, t: Floats, out: Floats) -> None:
-        s, rest = self._place(t)
+    def _pieces(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Yield the bounds of pieces of a range, each in one cell if that is a wide one."""
+        low = start
+        while low < stop:
+            s = self._line.rounded(low)
+            width = math.ldexp(1.0, math.frexp(s)[1] - 1 - self._bits)
+            inside = min(self._line.until(low, width), BLOCK) if width >= _WIDE else PART
+            high = min(low + inside, stop)
+            yield low, high
+            low = high
+
+    def _piece(self, start: int, stop: int, out: Floats, x: Floats) -> None:
+        """Write the values at consecutive whole places, in one cell if it can be."""
+        ends = self._line.rounded(start), self._line.rounded(stop - 1)
+        c, d = map(self._middle, ends)
+        if c != d or min(ends) < self._scale.least or max(ends) > self._scale.most:
+            self._gather(steps(start, stop), out)
+            return
+        node = self._known(c)
+        self._line.along(c, start, x)
+        x *= self._line.way(0, node.inverse)
+        horner(x, self._series, out)
+        out *= x
+        out *= node.change
+        out += node.value
+
+    def _gather(self, t: Floats, out: Floats) -> None:
+        """Write the values in any cells."""
+        s, rest = self._line.at(t)
         s = np.maximum(s, self._scale.least)
         np.minimum(s, self._scale.most, out=s)
-        bits = s.view(np.int64)
-        c = (bits & -(1 << self._shift)).view(np.float64)
-        cells = bits >> self._shift
+        cells = s.view(np.int64) >> self._shift
         cells -= self._first
-        values = self._table[0].take(cells)
-        missing = np.isnan(values)
+        value, change, c, inverse = table = self._table
+        missing = np.isnan(value.take(cells))
         if missing.any():
-            for cell in distinct(cells[missing], self._table.shape[1]):
-                node = np.int64((self._first + cell) << self._shift).view(np.float64)
-                self._table[:, cell] = self._known(float(node))
-            values = self._table[0].take(cells)
-        s -= c
+            for cell in distinct(cells[missing], table.shape[1]):
+                lower = np.int64((self._first + cell) << self._shift).view(np.float64)
+                node = self._known(self._middle(float(lower)))
+                # Other threads look at the value to see whether the rest is there.
+                table[1:, cell], table[0, cell] = node[1:], node.value
+        s -= c.take(cells)
         s += rest
-        s /= c
-        moved = horner(s, self._series)
-        moved *= s
-        moved *= self._table[1].take(cells)
-        np.add(moved, values, out=out)
-        if self._centre:
-            near = np.abs(t - self._centre.t) <= self._radius
-            if near.any():
-                out[near] = self._near(self._centre, t[near])
+        s *= inverse.take(cells)
+        horner(s, self._series, out)
+        out *= s
+        out *= change.take(cells)
+        out += value.take(cells)
 
     def _near(self, centre: Centre, t: Real) -> Real:
         """Return values about the centre."""
-        x = centre.distance(t) / centre.s
+        x = self._line.way(centre.t, t) / centre.s
         return centre.value + centre.change * (x * horner(x, self._central))
 
-    def _known(self, c: float) -> tuple[float, float]:
-        """Return value and change at the lower end of a cell; once computed, they are kept."""
+    def _middle(self, s: float) -> float:
+        """Return the middle of the cell of s."""
+        mantissa, exponent = math.frexp(s)
+        units = 2.0 ** (self._bits + 1)
+        return math.ldexp((math.floor(mantissa * units) + 0.5) / units, exponent)
+
+    def _known(self, c: float) -> Node:
+        """Return the node of a cell; once computed, it is kept."""
         node = self._nodes.get(c)
         if node is None:
-            node = self._nodes[c] = self._scale.node(c)
+            node = self._nodes[c] = Node(*self._scale.node(c), c, 1 / c)
         return node
 
     @cached_property
     def _central(self) -> tuple[float, ...]:
-        return self._scale.series(2.0 ** (1 - self._scale.bits))
+        return self._scale.series(0.5**self._bits, _NEGLIGIBLE)
 
     @cached_property
     def _first(self) -> int:
@@ -236,13 +221,7 @@ class Octaves:
     @cached_property
     def _table(self) -> Floats:
         """The nodes in columns, for many at a time: not a number where none is known yet."""
-        return np.full((2, self._cell(self._scale.most) - self._first + 1), math.nan)
+        return np.full((4, self._cell(self._scale.most) - self._first + 1), math.nan)
 
     def _cell(self, s: float) -> int:
         return int(np.float64(s).view(np.int64)) >> self._shift
-
-
-def raised(x: Big, power: float) -> Big:
-    """Return a power of a positive number."""
-    numerator, denominator = power.as_integer_ratio()
-    return exp(ln(x) * numerator // denominator)
