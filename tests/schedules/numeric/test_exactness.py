@@ -153,8 +153,8 @@ def test_a_power_is_zero_where_it_is_zero() -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("end", [0.0, 1e308, -1.7e308])
-@pytest.mark.parametrize("ratio", [0.1, 1 - 2.0**-53, 30.0])
+@pytest.mark.parametrize("end", [0.0, -1.7e308])
+@pytest.mark.parametrize("ratio", [0.1, 1 - 2.0**-53])
 def test_values_of_all_sizes_are_exact(shape: ShapeName, end: float, ratio: float) -> None:
     """Ends at the limit of float64, and too far apart for their difference to be a float."""
     case = Case(1.7e308, end, 100, Shape(shape, power=0.9, ratio=ratio), [*range(0, 101, 7)])

@@ -17,6 +17,7 @@ _ONE: Final = 1 << BITS
 _LN2: Final = 4350955369971217654477563090224794165364344896676135745069
 _PI: Final = 19720096697726538562396133364228268891463450865190089732560
 _HALVINGS: Final = 10
+_BISECTIONS: Final = 4
 _OUT_OF_RANGE: Final = 4096
 """No float64 has an exponent of this size."""
 _FAR: Final = 1 << 20
@@ -67,6 +68,10 @@ class Big:
             return self.mantissa / (1 << -self.exponent)
         except OverflowError:
             return math.inf if self.mantissa > 0 else -math.inf
+
+    def shifted(self, bits: int) -> Big:
+        """Return the product with a power of two."""
+        return Big(self.mantissa, self.exponent + bits)
 
     def plus(self, other: Big) -> Big:
         """Return the sum; zero if it cancels so far that only rounding is left of it."""
@@ -135,14 +140,15 @@ def _exp(x: int) -> int:
 
 
 def _cos_sin(x: int) -> tuple[int, int]:
-    x >>= 4
-    parts = [_ONE, x, 0, 0]
-    term, k = x, 2
+    x >>= _BISECTIONS
+    square = x * x >> BITS
+    sine = term = x
+    k = 2
     while term:
-        term = (term * x >> BITS) // k
-        parts[k % 4] += term
-        k += 1
-    cosine, sine = parts[0] - parts[2], parts[1] - parts[3]
-    for _ in range(4):
+        term = (term * square >> BITS) // (k * (k + 1))
+        sine += -term if k & 2 else term
+        k += 2
+    cosine = math.isqrt((_ONE << BITS) - sine * sine)
+    for _ in range(_BISECTIONS):
         cosine, sine = (cosine * cosine - sine * sine) >> BITS, cosine * sine >> (BITS - 1)
     return cosine, sine

@@ -124,7 +124,7 @@ def inverse_power(start: float, timescale: float, power: float = 0.5) -> Curve:
     if abs(start) > _LARGE:
         small = inverse_power(start * _SMALLER, timescale, power)
         return Between(Scaled(small, 1 / _SMALLER), start, 0.0, math.inf, {})
-    line = Line(Big.of(timescale), falls=False)
+    line = Line(timescale, falls=False)
     reach = timescale, timescale + _END
     scale = scales.Power(0.0, Big.of(start), timescale, -power, *reach)
     return Between(Octaves(line, scale), start, 0.0, math.inf, {})
@@ -177,7 +177,8 @@ def _logarithmic(start: float, end: float, steps: int, ratio: Big) -> Curve:
     t0 = zero.place
     scale = Logarithm(start, span, rate, s(0), float(least), float(most))
     centre = Centre(t0, float(s(t0)), float(value(t0)), scale.change)
-    line = Line(most if falls else least, falls=falls)
+    origin = most if falls else least
+    line = Line(float(origin), float(origin - Big.of(float(origin))), falls=falls)
     return Between(Octaves(line, scale, centre), start, end, steps, zero.beside)
 
 
@@ -194,7 +195,7 @@ def _rational(start: float, end: float, steps: int, ratio: Big) -> Curve:
     zero = nearest_zero(value, start, end, steps)
     t0, value0, slope = zero.place, float(value(zero.place)), float(ratio)
     lever = ratio * Big(steps) / divisor(t0)
-    unit, change = 2.0**lever.magnitude, float(span * lever * Big(1, -lever.magnitude))
+    unit, change = 2.0**lever.magnitude, float((span * lever).shifted(-lever.magnitude))
 
     def formula(t: Real) -> Real:
         return value0 + change * (unit * (t - t0) / ((steps - t) + slope * t))
@@ -217,7 +218,7 @@ def _powered(start: float, end: float, steps: int, power: float, *, falls: bool)
     if s0:
         at_zero = value(zero.place)
         centre = Centre(zero.place, s0, float(at_zero), float(at_zero - Big.of(rest)))
-    line = Line(Big(steps if falls else 0), falls=falls)
+    line = Line(float(steps) if falls else 0.0, falls=falls)
     if power == 0.5:
         formula = _root(line, rest, float(span), steps, centre)
         return Between(Formula(formula, bounded=False), start, end, steps, zero.beside)

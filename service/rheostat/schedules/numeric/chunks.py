@@ -52,6 +52,10 @@ class _Chunk:
         self.cost = values.nbytes + _ENTRY
 
 
+_ASKED: Final = _Chunk(np.empty(0))
+"""Stands where one step of a chunk was asked for, so that the next one brings the chunk."""
+
+
 class ChunkCache:
     """
     Values of functions of the step, by the function's key and the number of a chunk.
@@ -105,7 +109,7 @@ class ChunkCache:
         name = (key, step >> _SMALL_BITS)
         chunk = self._chunks.get(name)
         if chunk is None:
-            self._keep(name, _Chunk(np.empty(0)))
+            self._keep(name, _ASKED)
             return function(range(step, step + 1)).item(0)
         if chunk.item:
             chunk.used = True

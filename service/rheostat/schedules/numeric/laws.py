@@ -99,7 +99,7 @@ class Power(Law):
             return (self._rest.plus(line),)
         square = line * y
         if self._power == 2:
-            return self._rest.plus(square), Big(2) * line * h
+            return self._rest.plus(square), (line * h).shifted(1)
         three = Big(3) * h
         return self._rest.plus(square * y), three * square, three * h * line
 
@@ -128,9 +128,8 @@ class Wave(Law):
 
     def __init__(self, first: float, last: float, steps: int) -> None:
         super().__init__(first, last, steps)
-        half = Big(1, -1)
-        self._middle = (Big.of(first) + Big.of(last)) * half
-        self._half = (Big.of(first) - Big.of(last)) * half
+        top, rest = Big.of(first), Big.of(last)
+        self._middle, self._half = (top + rest).shifted(-1), (top - rest).shifted(-1)
 
     def node(self, n: int, d: int, h: Big) -> tuple[Big, ...]:
         """Return the weights of sin ρ and of 1 − cos ρ."""
@@ -142,7 +141,7 @@ class Wave(Law):
         """Return sin ρ and 1 − cos ρ of the angle ρ."""
         del shift, h
         turn = PI / Big(self.steps)
-        slope, square = float(turn), float(turn * turn * Big(1, -1))
+        slope, square = float(turn), float((turn * turn).shifted(-1))
 
         def sine_versine(r: Real) -> tuple[Real, ...]:
             half = r * r * square
@@ -166,7 +165,7 @@ class Exponential(Law):
     def node(self, n: int, d: int, h: Big) -> tuple[Big, ...]:
         """Return the weight of e^x − 1, at the scale of the largest x in a cell."""
         growth = exp(self._rate * n // d)
-        return self.rest(growth), self._span * growth * Big(1, self._scale(h))
+        return self.rest(growth), (self._span * growth).shifted(self._scale(h))
 
     def basis(self, shift: int, h: Big) -> Basis:
         """Return e^x − 1 of what the exponent grows by, at its own scale."""

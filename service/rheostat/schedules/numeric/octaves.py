@@ -27,7 +27,6 @@ from rheostat.schedules.numeric.arrays import (
     steps,
     two_sum,
 )
-from rheostat.schedules.numeric.big import Big
 from rheostat.schedules.numeric.scales import Scale
 
 _NEGLIGIBLE: Final = 2.0**-56
@@ -39,11 +38,9 @@ _WIDE: Final = 2048
 class Line:
     """s = origin + t, or origin − t if it falls; the origin is a sum of two floats."""
 
-    def __init__(self, origin: Big, *, falls: bool) -> None:
-        self._high = float(origin)
-        self._low = float(origin - Big.of(self._high))
-        self._whole = self._low == 0 and self._high.is_integer()
-        self._falls = falls
+    def __init__(self, high: float, low: float = 0.0, *, falls: bool) -> None:
+        self._high, self._low, self._falls = high, low, falls
+        self._whole = low == 0 and high.is_integer()
 
     def at(self, t: Real) -> tuple[Real, Real]:
         """Return s as a float and what its rounding left over."""

@@ -14,6 +14,8 @@ _LEAST: Final = 2.0**-64
 """The least s that is told from others: far below one step."""
 _STEEP: Final = 1000.0
 """Powers above this one are taken of s at once, not of its mantissa and exponent."""
+_FEW: Final = 3
+"""So many values are taken at once, for those who want no more."""
 _SMALLEST: Final = 1080
 """Below 2^−1080 there is no float64 but zero."""
 _FAR: Final = 1000.0
@@ -55,6 +57,7 @@ class Power(Scale):
         self._power = power
         self.bits = min(max(_BITS, math.frexp(power)[1] + 3), 50)
         self.least, self.most = self._visible(least, most)
+        self._first = _FEW
         self._mantissas: dict[float, Big] = {}
         self._exponents: dict[int, Big] = {}
 
@@ -66,15 +69,17 @@ class Power(Scale):
     def series(self, reach: float, negligible: float) -> tuple[float, ...]:
         """Return the binomial series."""
         terms, share = [self._power, self._power * (self._power - 1) / 2], reach
-        while abs(terms[-1]) * share > negligible * min(abs(self._power), 1):
+        least = negligible * min(abs(self._power), 1.0)
+        while abs(terms[-1]) * share > least:
             k = len(terms)
             terms.append(terms[-1] * (self._power - k) / (k + 1))
             share *= reach
         return tuple(terms[:-1]) if len(terms) > 2 else tuple(terms)
 
     def _raised(self, s: float) -> Big:
-        """Return the power; its mantissa's and its exponent's are used again and again."""
-        if abs(self._power) > _STEEP:
+        """Return the power; its mantissa's and its exponent's are used again, if there are many."""
+        self._first = max(self._first - 1, 0)
+        if self._first or abs(self._power) > _STEEP:
             return self._span * raised(Big.of(s) / self._reference, self._power)
         mantissa, exponent = math.frexp(s)
         if mantissa not in self._mantissas:
@@ -103,7 +108,7 @@ class Logarithm(Scale):
         self.least, self.most = least, most
         # A small rate is made up for by the series, so that the change does not overflow.
         self._unit = -rate.magnitude
-        self.change = float(self._span * Big(1, -self._unit))
+        self.change = float(self._span.shifted(-self._unit))
         """The change at every s."""
 
     def node(self, s: float) -> tuple[float, float]:
