@@ -33,9 +33,11 @@ class Scale:
     least: Mapping[str, int]
     """Of some figures, the number that is to be reached."""
     read: float
-    """Mean seconds that a worker trains between two blocks; so for the others below."""
+    """Mean seconds that a worker trains between two blocks."""
     change: float
-    rewind: float
+    """Mean seconds between two changes of an operator."""
+    rewind: int
+    """Mean number of changes and rewinds, of all runs, between two rewinds of one."""
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,8 @@ class Workers(Replica):
             super().kill(chance)
             return
         before = self._processes()
-        os.kill(chance.choice(before), signal.SIGKILL)
+        # the one that has served for longest: those that come back are left time for it
+        os.kill(min(before, key=_started), signal.SIGKILL)
         while len(set(self._processes()) - set(before)) == 0:
             time.sleep(0.05)
 
@@ -72,6 +73,10 @@ class Workers(Replica):
         supervisor = self._server.process.pid
         children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
         return [int(child) for child in children if b"spawn_main" in _command(child)]
+
+
+def _started(process: int) -> float:
+    return Path(f"/proc/{process}").stat().st_ctime
 
 
 def _command(process: str) -> bytes:

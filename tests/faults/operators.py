@@ -10,7 +10,7 @@ from tests.faults import plan
 from tests.faults.caller import Caller
 from tests.faults.crew import Stop
 
-BACK = 800
+BACK = 600
 """Steps that a rewind goes back at most."""
 
 
@@ -50,28 +50,29 @@ class Operator:
 
 
 class Watchdogs:
-    """Two that rewind a run on the same alarm, each by itself: at most one of them may."""
+    """
+    Two that rewind a run on the same alarm, each by itself: at most one of them may.
 
-    def __init__(self, callers: tuple[Caller, Caller], run: str, pause: float) -> None:
+    ``gap`` is the mean number of changes and rewinds, of all runs, between two alarms.
+    """
+
+    def __init__(self, callers: tuple[Caller, Caller], run: str, gap: int) -> None:
         self._callers = callers
         self._run = run
-        self._pause = pause
+        self._gap = gap
 
     def work(self, stop: Stop) -> None:
         """Watch until told to stop."""
-        chance = self._callers[0].chance
+        caller = self._callers[0]
         with ThreadPoolExecutor(2) as pool:
             while not stop():
-                self._wait(chance.uniform(0.0, 2 * self._pause), stop)
-                state = self._callers[0].state(self._run)
-                both = [pool.submit(self._rewind, caller, state) for caller in self._callers]
+                state = caller.state(self._run)
+                both = [pool.submit(self._rewind, dog, state) for dog in self._callers]
                 for one in both:
                     one.result()
-
-    def _wait(self, seconds: float, stop: Stop) -> None:
-        until = time.monotonic() + seconds
-        while not stop() and time.monotonic() < until:
-            time.sleep(0.05)
+                until = len(caller.log.writes) + caller.chance.randint(0, 2 * self._gap)
+                while len(caller.log.writes) < until and not stop():
+                    time.sleep(0.05)
 
     def _rewind(self, caller: Caller, state: dict[str, Any]) -> None:
         chance = caller.chance

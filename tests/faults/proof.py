@@ -58,7 +58,7 @@ class Trial:
 
 def scale(faults: Faults) -> Scale:
     """Return the long form with these faults."""
-    return Scale(runs=4, faults=faults, least=LEAST, read=0.1, change=0.1, rewind=2.0)
+    return Scale(runs=4, faults=faults, least=LEAST, read=0.1, change=0.1, rewind=40)
 
 
 TRIALS = {
@@ -66,7 +66,7 @@ TRIALS = {
         "PostgreSQL, 3 replicas",
         lambda folder: on_postgresql(3, folder),
         scale(
-            Faults(kills=100, pauses=40, long_pauses=6, crashes=20, gap=40, crash_gap=100),
+            Faults(kills=100, pauses=40, long_pauses=6, crashes=20, gap=40, crash_gap=120),
         ),
     ),
     "sqlite": Trial(
@@ -107,6 +107,7 @@ def _try(trial: Trial, seed: int) -> Verdict:
         verdict = run_campaign(fleet, trial.scale, seed, tell)
     for violation in verdict.violations:
         say(f"VIOLATION {violation}")
+    say(render([trial.name], [verdict]))
     return verdict
 
 
