@@ -1,0 +1,265 @@
+"""The check: every operation is done by the service and by the model, and must end alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import inf, nextafter
+from typing import Any
+
+from tests.server.protocol.curves import Refusal
+from tests.server.protocol.model import Block as Expected
+from tests.server.protocol.model import Model
+from tests.server.protocol.state import Run
+from tests.server.protocol.systems import System
+
+from rheostat.errors import Refused
+from rheostat.server.runs.block import Block
+
+BODY: Mapping[str, Any] = {
+    "parameters": {
+        "lr": {"kind": "linear", "start": 128.0, "end": 0.0, "steps": 128},
+        "mom": {"kind": "follow", "parameter": "wd", "scale": 2.0},
+        "wd": {"kind": "constant", "value": 1.0},
+    },
+    "resolution": 1,
+    "max_block": 16,
+    "max_jump": 16,
+    "guards": {"wd": {"max": 64.0, "max_ratio": 8.0}, "mom": {"min": 0.0, "max": 100.0}},
+}
+"""lr = 128 - step, wd = 1, mom = 2 wd; the latter two are guarded."""
+
+
+class Checker:
+    """Does each operation twice, and looks at the whole run after it."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.model = Model()
+        self._served: dict[tuple[str, int, int], dict[str, float]] = {}
+        self._ulps = 0
+        self.sound = True
+
+    # operations
+
+    def create(self, name: str, **fields: Any) -> Run | None:
+        """Create a run, unless the name is taken."""
+        body = {**BODY, "name": name, **fields}
+        run = self._alike(lambda: self.model.create(body), lambda: self.system.create(body))
+        return self._named(run)
+
+    def fork(
+        self,
+        name: str,
+        run: Run,
+        *,
+        generation: int | None = None,
+        step: int | None = None,
+        changes: Any = None,
+    ) -> Run | None:
+        """Fork a run."""
+        asked = (name, run.name, generation, step, changes)
+        return self._named(
+            self._alike(lambda: self.model.fork(*asked), lambda: self.system.fork(*asked))
+        )
+
+    def _named(self, outcome: tuple[Any, Any]) -> Run | None:
+        run: Run | None
+        run, there = outcome
+        if run is not None:
+            run.id = there
+            self.look(run)
+        return run
+
+    def delete(self, run: Run) -> None:
+        """Delete a run."""
+        self._alike(lambda: self.model.delete(run.id), lambda: self.system.delete(run.name))
+        self.look(run)
+
+    def settle(
+        self,
+        run: Run,
+        start: int,
+        count: int,
+        generation: int | None = None,
+        *,
+        resume: bool = False,
+    ) -> None:
+        """Read a block as a worker does: P1, P2, P6."""
+        number = run.current.number if generation is None else generation
+        asked = (run.id, number, start, count)
+        expected, block = self._alike(
+            lambda: self.model.settle(*asked, resume=resume),
+            lambda: self.system.settle(*asked, resume=resume),
+        )
+        if block is not None:
+            assert all(block.final)
+            self._compare(expected, block)
+            self._keep(expected, block)
+        self.look(run)
+
+    def preview(self, run: Run, start: int, count: int) -> None:
+        """Read a block as a viewer does, by the run's name."""
+        asked = (run.name, start, count)
+        expected, block = self._alike(
+            lambda: self.model.preview(*asked), lambda: self.system.preview(*asked)
+        )
+        if block is not None:
+            self._compare(expected, block)
+
+    def revise(self, run: Run, changes: Any, effective: Any = "next", **rest: Any) -> None:
+        """Revise a run: P2, P3, P5."""
+        asked = (run.name, changes, effective)
+        self._same(
+            lambda: self.model.revise(*asked, **rest), lambda: self.system.revise(*asked, **rest)
+        )
+        self.look(run)
+
+    def rehearse(self, run: Run, changes: Any, effective: Any = "next") -> None:
+        """Ask for the curves before and after a revision, which changes nothing."""
+        asked = (run.name, changes, effective)
+        expected, answer = self._alike(
+            lambda: self.model.rehearse(*asked), lambda: self.system.rehearse(*asked)
+        )
+        if expected is not None:
+            assert expected.effective == answer["effective"]
+            steps = list(map(int, answer["steps"]))
+            for name in changes:
+                for env, values in (
+                    (expected.before, answer["before"]),
+                    (expected.after, answer["after"]),
+                ):
+                    assert [float(env[name].value(s, env)) for s in steps] == list(values[name])
+        self.look(run)
+
+    def cancel(self, run: Run, number: int) -> None:
+        """Cancel a revision."""
+        asked = (run.name, number)
+        self._same(lambda: self.model.cancel(*asked), lambda: self.system.cancel(*asked))
+        self.look(run)
+
+    def rewind(
+        self,
+        run: Run,
+        to: int,
+        *,
+        source: int | None = None,
+        expected: int | None = None,
+        changes: Any = None,
+    ) -> None:
+        """Rewind a run: P6."""
+        asked = (run.name, to, source, expected, changes)
+        self._same(lambda: self.model.rewind(*asked), lambda: self.system.rewind(*asked))
+        self.look(run)
+
+    def join(self, run: Run, checkpoint: tuple[str, int, int] | None = None) -> None:
+        """Join a run, as a worker that resumes does: P6."""
+        asked = (run.name, checkpoint)
+        self._same(lambda: self.model.join(*asked), lambda: self.system.join(*asked))
+
+    def finish(self, run: Run, end: int | None = None) -> None:
+        """Finish a run."""
+        self._same(
+            lambda: self.model.finish(run.name, end), lambda: self.system.finish(run.name, end)
+        )
+        self.look(run)
+
+    def restart(self, *, every: bool = True) -> None:
+        """Let a process die, or all of them, and start again: P4."""
+        self.system.restart(every=every)
+        for run in self.model.runs:
+            self.look(run)
+
+    def upgrade(self) -> None:
+        """Restart on a computer whose arithmetic is off by one more unit in the last place."""
+        self._ulps += 1
+        self.system.upgrade(self._ulps)
+        self.restart()
+
+    def repeat(self, index: int) -> None:
+        """Send a request again, of which the answer was lost: it has its effect once."""
+        self.system.repeat(index)
+        for run in self.model.runs[:1]:
+            self.look(run)
+
+    # comparison
+
+    def look(self, run: Run) -> None:
+        """Compare what the run shows, and the values on both sides of what is settled."""
+        first = max(run.settled - 4 * run.cell, 0)
+        expected, answer = self._alike(
+            lambda: _state(self.model.find(run.id)), lambda: self.system.look(run.id, first, 12)
+        )
+        if answer is not None:
+            shown, block = answer
+            self._require(expected, {key: shown[key] for key in expected})
+            self._compare(self.model.preview(run.id, first, 12), block)
+
+    def look_back(self) -> None:
+        """Compare the ledger with every value that was ever handed out: P1."""
+        for run in self.model.runs:
+            for past in run.generations:
+                for cell, values in self.system.ledger(run.id, past.number):
+                    owner, *_ = past.in_force(cell)
+                    assert values == self._served[owner.run.id, owner.number, cell]
+
+    def _compare(self, expected: Expected, block: Block) -> None:
+        self._require(expected.revisions, list(block.revisions))
+        self._require(expected.final, block.final)
+        for index, owner in enumerate(expected.owners):
+            cell = block.start + index * block.resolution
+            wanted = self._served.get((*owner, cell)) or self._computed(expected, index)
+            self._require((cell, owner, wanted), (cell, owner, self._column(block, index)))
+
+    def _keep(self, expected: Expected, block: Block) -> None:
+        for index, owner in enumerate(expected.owners):
+            cell = block.start + index * block.resolution
+            self._served.setdefault((*owner, cell), self._column(block, index))
+
+    def _computed(self, expected: Expected, index: int) -> dict[str, float]:
+        return {name: _raised(float(v), self._ulps) for name, v in expected.values[index].items()}
+
+    def _column(self, block: Block, index: int) -> dict[str, float]:
+        return dict(zip(block.names, map(float, block.values[:, index]), strict=True))
+
+    def _same(self, expected: Callable[[], Any], got: Callable[[], Any]) -> None:
+        wanted, answer = self._alike(expected, got)
+        self._require(wanted, answer)
+
+    def _require(self, wanted: Any, answer: Any) -> None:
+        self.sound = wanted == answer
+        assert wanted == answer
+
+    def _alike(self, expected: Callable[[], Any], got: Callable[[], Any]) -> tuple[Any, Any]:
+        """Return both answers; None if both were refused, for the same reason."""
+        self.sound = False
+        wanted, refusal = _outcome(expected)
+        answer, refused = _outcome(got)
+        assert refusal == refused
+        self.sound = True
+        return wanted, answer
+
+
+def _outcome(operation: Callable[[], Any]) -> tuple[Any, str | None]:
+    try:
+        return operation(), None
+    except (Refusal, Refused) as refusal:
+        return None, refusal.code
+
+
+def _raised(value: float, ulps: int) -> float:
+    for _ in range(ulps):
+        value = nextafter(value, inf)
+    return value
+
+
+def _state(run: Run) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "name": run.name,
+        "generation": run.current.number,
+        "revision": len(run.revisions),
+        "settled_until": run.settled,
+        "end": run.end,
+        "pending": [revision.number for revision in run.pending()],
+        "generations": [(past.number, past.start, past.settled) for past in run.generations],
+    }

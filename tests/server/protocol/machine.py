@@ -1,0 +1,210 @@
+"""The state machine: whatever workers and operators may do, in any order."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from hypothesis import assume
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from tests.server.protocol import strategies
+from tests.server.protocol.checker import Checker
+from tests.server.protocol.state import Run
+from tests.server.protocol.systems import System
+
+FARTHEST = 1 << 14
+"""Where no curve is stretched beyond: so far, fractions by halves are exact in float64."""
+
+examples = itertools.count()
+exists = precondition(lambda machine: bool(machine.runs))
+
+one = st.integers(0, 1)
+few = st.integers(0, 7)
+cells = st.integers(1, 8)
+numbers = st.sampled_from([None, None, 1, 2, 3])
+some_changes = st.none() | strategies.changes
+
+
+class Protocol(RuleBasedStateMachine):
+    """Two names for runs, and everything that may happen to those who have them."""
+
+    system: System
+    """What is checked; subclasses set it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.system.begin()
+        self.checker = Checker(self.system)
+        example = next(examples)
+        self.names = [f"{letter}-{example}" for letter in "ab"]
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs that exist."""
+        return self.checker.model.runs
+
+    def some(self, index: int) -> Run:
+        """Return one of the runs."""
+        return self.runs[index % len(self.runs)]
+
+    @initialize(resolution=st.sampled_from([1, 1, 4]), count=cells)
+    def start(self, resolution: int, count: int) -> None:
+        """Begin with a run that has come a little way."""
+        run = self.checker.create(self.names[0], resolution=resolution)
+        assert run is not None
+        self.checker.settle(run, 0, count)
+
+    # workers
+
+    @exists
+    @rule(run=one, count=cells)
+    def go_on(self, run: int, count: int) -> None:
+        """Read what comes next."""
+        there = self.some(run)
+        self.checker.settle(there, there.settled, count)
+
+    @exists
+    @rule(
+        run=one, start=st.integers(-8, 20), count=st.integers(0, 17), old=few, resume=st.booleans()
+    )
+    def read(self, run: int, start: int, count: int, old: int, resume: bool) -> None:  # noqa: FBT001
+        """Read what is settled, across its end, far beyond, in any generation."""
+        there = self.some(run)
+        first = max(there.settled + start * there.cell, 0)
+        generation = max(there.current.number - old // 3, 0)
+        self.checker.settle(there, first, count, generation, resume=resume)
+
+    @exists
+    @rule(run=one, owner=one, generation=few, beyond=st.integers(-8, 2))
+    def join(self, run: int, owner: int, generation: int, beyond: int) -> None:
+        """Come back with a checkpoint, of this run or of another one."""
+        there, past = self.some(run), self.some(owner).generations
+        left = past[generation % len(past)]
+        self.checker.join(there, (left.run.id, left.number, max(left.settled + beyond, 0)))
+
+    # operators
+
+    @exists
+    @rule(
+        run=one,
+        changes=strategies.changes,
+        expected=st.sampled_from([None, None, None, 0, -1]),
+        force=st.booleans(),
+    )
+    def revise(self, run: int, changes: Any, expected: int | None, force: bool) -> None:  # noqa: FBT001
+        """Revise a run from the next step on."""
+        there = self.some(run)
+        number = None if expected is None else len(there.revisions) + expected
+        self.checker.revise(there, changes, expected_revision=number, force=force)
+
+    @exists
+    @rule(run=one, changes=strategies.changes, ahead=st.integers(-2, 12))
+    def revise_ahead(self, run: int, changes: Any, ahead: int) -> None:
+        """Revise a run from a step on."""
+        there = self.some(run)
+        self.checker.revise(there, changes, _step(there, ahead))
+
+    @exists
+    @rule(run=one, times=st.sampled_from([2, 4]))
+    def extend(self, run: int, times: int) -> None:
+        """Stretch what remains of the learning rate, while nothing is pending."""
+        there = self.some(run)
+        *_, env = there.current.in_force(there.settled)
+        end = env["lr"].end
+        if not there.pending() and end is not None:
+            stretched = max(there.settled + times * (end - there.settled), 1)
+            assume(stretched <= FARTHEST)
+            self.checker.revise(there, {"lr": {"edit": "extend", "end": stretched}})
+
+    @exists
+    @rule(run=one, back=st.integers(0, 4))
+    def cancel(self, run: int, back: int) -> None:
+        """Cancel what is pending, or what is not."""
+        there = self.some(run)
+        pending = there.pending()
+        number = pending[back % len(pending)].number if pending else len(there.revisions) - back
+        self.checker.cancel(there, max(number, 0))
+
+    @exists
+    @rule(
+        run=one,
+        back=st.integers(-1, 10),
+        source=numbers,
+        expected=st.sampled_from([None, None, 0, -1]),
+        changes=some_changes,
+    )
+    def rewind(
+        self, run: int, back: int, source: int | None, expected: int | None, changes: Any
+    ) -> None:
+        """Rewind a run by a few cells, from any generation."""
+        there = self.some(run)
+        parent = there.generations[(source or 0) % len(there.generations) if source else -1]
+        self.checker.rewind(
+            there,
+            max(parent.settled - back * there.cell, 0),
+            source=source and parent.number,
+            expected=None if expected is None else there.current.number + expected,
+            changes=changes,
+        )
+
+    @exists
+    @rule(run=one, changes=strategies.changes, ahead=st.integers(-1, 12), start=st.integers(0, 160))
+    def look_ahead(self, run: int, changes: Any, ahead: int, start: int) -> None:
+        """Ask what a revision would do, and look anywhere."""
+        there = self.some(run)
+        self.checker.rehearse(there, changes, _step(there, ahead))
+        self.checker.preview(there, start, 8)
+
+    # runs and processes
+
+    @exists
+    @rule(run=one, name=one, back=few, generation=numbers, changes=some_changes)
+    def fork(self, run: int, name: int, back: int, generation: int | None, changes: Any) -> None:
+        """Fork a run at one of its last cells, or where it is."""
+        source = self.some(run)
+        step = None if back == 0 else max(source.settled - (back - 1) * source.cell, 0)
+        self.checker.fork(
+            self.names[name], source, generation=generation, step=step, changes=changes
+        )
+
+    @rule(run=one, what=st.sampled_from(["create", "create", "delete", "again", "finish"]))
+    def live(self, run: int, what: str) -> None:
+        """Begin or end a run."""
+        if what == "create" or not self.runs:
+            self.checker.create(self.names[run])
+        elif what == "finish":
+            self.checker.finish(self.some(run), _step(self.some(run), run))
+        else:
+            there = self.some(run)
+            self.checker.delete(there)
+            if what == "again":
+                self.checker.create(there.name)
+
+    @rule(what=st.sampled_from(["replica", "everything", "upgrade"]))
+    def restart(self, what: str) -> None:
+        """Stop one process or all of them, and start again, maybe with another arithmetic."""
+        if what == "upgrade":
+            self.checker.upgrade()
+        else:
+            self.checker.restart(every=what == "everything")
+
+    @rule(index=st.integers(0, 63))
+    def repeat(self, index: int) -> None:
+        """Send an earlier request again."""
+        self.checker.repeat(index)
+
+    @rule(done=st.booleans())
+    def lose(self, done: bool) -> None:  # noqa: FBT001
+        """Let the next commit fail, done or not: whoever asks sends the same request again."""
+        self.system.lose(done=done)
+
+    def teardown(self) -> None:
+        """Compare all that was ever handed out with the ledger."""
+        if self.checker.sound:
+            self.checker.look_back()
+
+
+def _step(run: Run, ahead: int) -> int:
+    """Return a step near the end of what is settled; not always the start of a cell."""
+    return max(run.settled + ahead * max(run.cell // 2, 1), 0)

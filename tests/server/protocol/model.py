@@ -1,0 +1,261 @@
+"""
+A model of the protocol: what every operation must answer, and what every value must be.
+
+The definitions of its runs are lines and constants, and their values are fractions, so that the
+expected values are mathematics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any, Literal, NamedTuple
+
+from tests.server.protocol.curves import Env, Refusal, applied, define
+from tests.server.protocol.state import Generation, Revision, Run
+
+Values = Mapping[str, Fraction]
+
+
+class Block(NamedTuple):
+    """The answer to a read."""
+
+    revisions: list[tuple[int, int]]
+    owners: list[tuple[str, int]]
+    values: Sequence[Values]
+    final: list[bool]
+
+
+class Rehearsal(NamedTuple):
+    """What a revision would do."""
+
+    effective: int
+    before: Env
+    after: Env
+
+
+class Model:
+    """All runs, and what was handed out of them."""
+
+    def __init__(self) -> None:
+        self.runs: list[Run] = []
+        self.deleted: list[Run] = []
+
+    def find(self, ref: str) -> Run:
+        """Return a run by its name or its id."""
+        for run in self.runs:
+            if ref in {run.name, run.id}:
+                return run
+        raise Refusal("unknown-run")
+
+    def create(self, body: Mapping[str, Any]) -> Run:
+        """Make a run; its id is the service's to choose."""
+        self._require_free(body["name"])
+        run = Run(body["name"], body)
+        run.begin(None, 0, {n: define(d, 0) for n, d in body["parameters"].items()}, 1)
+        self.runs.append(run)
+        return run
+
+    def fork(self, name: str, ref: str, number: int | None, step: int | None, changes: Any) -> Run:
+        """Make a run that has another one's past."""
+        self._require_free(name)
+        source = self.find(ref)
+        parent = source.generation(number) if number else source.current
+        step = parent.settled if step is None else step
+        _require(step % source.cell == 0, step <= parent.settled)
+        *_, before = parent.in_force(step)
+        after = applied(changes or {}, step, before, source.history)
+        source.breaks(changes or {}, step, before, after, force=False)
+        run = Run(name, {**source.body, "name": name})
+        run.begin(parent, step, after, 1)
+        self.runs.append(run)
+        return run
+
+    def delete(self, ref: str) -> None:
+        """Remove a run that no other one was forked from."""
+        run = self.find(ref)
+        if any(
+            g.parent and g.parent.run is run
+            for r in self.runs
+            if r is not run
+            for g in r.generations
+        ):
+            raise Refusal("has-forks")
+        self.runs.remove(run)
+        self.deleted.append(run)
+
+    def settle(self, ref: str, number: int, start: int, count: int, *, resume: bool) -> Block:
+        """Hand out a block: P2, P6."""
+        run = self.find(ref)
+        stop = _stop(run, start, count)
+        past = run.generation(number)
+        if stop > past.settled:
+            if past is not run.current:
+                raise Refusal("stale-generation")
+            if run.end is not None and stop > run.end:
+                raise Refusal("finished")
+            base = max(start, past.settled) if resume else past.settled
+            if stop - base > run.body["max_jump"] * run.cell:
+                raise Refusal("step-jump")
+            past.settled = stop
+        return self._block(past, start, stop)
+
+    def preview(self, ref: str, start: int, count: int) -> Block:
+        """Show a block, and which of it is final."""
+        run = self.find(ref)
+        return self._block(run.current, start, _stop(run, start, count))
+
+    def _block(self, past: Generation, start: int, stop: int) -> Block:
+        cells = range(start, stop, past.run.cell)
+        rulers = [past.in_force(cell) for cell in cells]
+        heads = [((owner.run.id, owner.number), revision.number) for owner, revision, _ in rulers]
+        revisions = [
+            (cell, head[1])
+            for cell, head, before in zip(cells, heads, [None, *heads], strict=False)
+            if head != before
+        ]
+        values = [
+            {name: curve.value(cell, env) for name, curve in env.items()}
+            for cell, (_, _, env) in zip(cells, rulers, strict=True)
+        ]
+        owners = [owner for owner, _ in heads]
+        return Block(revisions, owners, values, [cell < past.settled for cell in cells])
+
+    def revise(
+        self,
+        ref: str,
+        changes: Mapping[str, Any],
+        effective: int | Literal["next"],
+        *,
+        expected_revision: int | None = None,
+        force: bool = False,
+    ) -> dict[str, Any]:
+        """Accept a revision: P2, P3, and P5, since "next" is the first open step."""
+        run = self.find(ref)
+        _require_open(run)
+        if expected_revision not in {None, len(run.revisions)}:
+            raise Refusal("revision-mismatch")
+        step = run.settled if effective == "next" else effective
+        _require(step % run.cell == 0)
+        if step < run.settled:
+            raise Refusal("too-late")
+        new = Revision(len(run.revisions) + 1, run.current.number, "change", step, changes, force)
+        run.revisions.append(new)
+        run.draft = new
+        try:
+            folded = list(run.folded(run.current, check=run.settled))
+        except Refusal:
+            run.revisions.pop()
+            raise
+        finally:
+            run.draft = None
+        place = next(index for index, (revision, _) in enumerate(folded) if revision is new)
+        before, after = folded[place - 1][1], folded[place][1]
+        new.forced = run.breaks(changes, step, before, after, force=force)
+        pending = [revision.number for revision in run.pending()]
+        return {"revision": new.number, "effective": step, "pending": pending}
+
+    def rehearse(self, ref: str, changes: Mapping[str, Any], effective: Any) -> Rehearsal:
+        """Say what a revision would do, and do nothing."""
+        run = self.find(ref)
+        answer = self.revise(ref, changes, effective)
+        folded = [(revision.number, env) for revision, env in run.folded(run.current)]
+        place = [number for number, _ in folded].index(len(run.revisions))
+        run.revisions.pop()
+        return Rehearsal(answer["effective"], folded[place - 1][1], folded[place][1])
+
+    def cancel(self, ref: str, number: int) -> dict[str, Any]:
+        """Take a pending revision back."""
+        run = self.find(ref)
+        _require_open(run)
+        revision = run.revision(number)
+        if revision not in run.pending():
+            raise Refusal("not-pending")
+        revision.cancelled = True
+        try:
+            list(run.folded(run.current, check=run.settled))
+        except Refusal:
+            revision.cancelled = False
+            raise
+        self._note(run, revision.effective)
+        pending = [other.number for other in run.pending()]
+        return {"revision": len(run.revisions), "cancelled": number, "pending": pending}
+
+    def rewind(
+        self, ref: str, to: int, source: int | None, expected: int | None, changes: Any
+    ) -> dict[str, Any]:
+        """Begin a generation at a settled step: P6."""
+        run = self.find(ref)
+        _require_open(run)
+        if expected not in {None, run.current.number}:
+            raise Refusal("generation-mismatch")
+        parent = run.generation(source) if source else run.current
+        _require(to % run.cell == 0, to <= parent.settled)
+        *_, before = parent.in_force(to)
+        after = applied(changes or {}, to, before, run.history)
+        run.breaks(changes or {}, to, before, after, force=False)
+        ended = run.settled
+        run.begin(parent, to, after, len(run.revisions) + 1)
+        return {
+            "generation": run.current.number,
+            "parent": parent.number,
+            "from": to,
+            "ended": ended,
+            "revision": len(run.revisions),
+        }
+
+    def join(self, ref: str, checkpoint: tuple[str, int, int] | None) -> dict[str, Any]:
+        """Let a worker in unless its checkpoint lies beyond a branch: P6."""
+        run = self.find(ref)
+        if checkpoint is not None and not _resumable(run.current, *checkpoint):
+            raise Refusal("stale-checkpoint")
+        return {
+            "id": run.id,
+            "generation": run.current.number,
+            "revision": len(run.revisions),
+            "settled_until": run.settled,
+            "end": run.end,
+        }
+
+    def finish(self, ref: str, end: int | None) -> None:
+        """Close a run."""
+        run = self.find(ref)
+        if run.end is not None:
+            if end not in {None, run.end}:
+                raise Refusal("finished")
+            return
+        _require(end is None or end % run.cell == 0)
+        if end is not None and end < run.settled:
+            raise Refusal("too-late")
+        run.end = run.settled if end is None else end
+        self._note(run, run.end)
+
+    def _note(self, run: Run, step: int) -> None:
+        run.revisions.append(Revision(len(run.revisions) + 1, run.current.number, "note", step))
+
+    def _require_free(self, name: str) -> None:
+        if any(run.name == name for run in self.runs):
+            raise Refusal("name-taken")
+
+
+def _resumable(current: Generation, run_id: str, number: int, step: int) -> bool:
+    line = list(current.line)
+    there = [
+        index for index, past in enumerate(line) if (past.run.id, past.number) == (run_id, number)
+    ]
+    return bool(there) and all(step <= later.start for later in line[: there[0]])
+
+
+def _stop(run: Run, start: int, count: int) -> int:
+    _require(start % run.cell == 0, 1 <= count <= run.body["max_block"])
+    return start + count * run.cell
+
+
+def _require_open(run: Run) -> None:
+    if run.end is not None:
+        raise Refusal("finished")
+
+
+def _require(*conditions: bool) -> None:
+    if not all(conditions):
+        raise Refusal("invalid")

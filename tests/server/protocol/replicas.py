@@ -1,0 +1,203 @@
+"""The store: replicas of it on one database."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, ParamSpec, TypeVar
+
+import pytest
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
+from tests.server.protocol.systems import Checkpoint, Column, numbered, raised, seen
+
+from rheostat.errors import Unavailable
+from rheostat.server.runs.block import Block
+from rheostat.server.runs.limits import Limits
+from rheostat.server.runs.revision import Note
+from rheostat.server.runs.settling import Ask
+from rheostat.server.store import Store
+from rheostat.server.store.database import Database
+from rheostat.server.store.idempotency import Key, once
+from rheostat.server.store.operations import (
+    close,
+    create,
+    fork,
+    join,
+    revise,
+    rewind,
+    served,
+    show,
+    values,
+)
+from rheostat.server.store.records import Records
+from rheostat.server.store.store import Operation
+
+P = ParamSpec("P")
+T = TypeVar("T")
+POINTS = 16
+
+
+class Replicas:
+    """The store: replicas of it on one database, which take turns."""
+
+    def __init__(self, url: str, replicas: int = 2) -> None:
+        self._url = url
+        self._runner = asyncio.Runner()
+        self._keys = itertools.count()
+        self._sent: list[tuple[Key, Operation[[], Any], Any]] = []
+        self._patch = pytest.MonkeyPatch()
+        self._stores = [self._started() for _ in range(replicas)]
+        self._lost: bool | None = None
+
+    def _started(self) -> Store:
+        store = Store(self._url, Limits())
+        store.start()
+        return store
+
+    def begin(self) -> None:
+        """Forget what was sent: a new example."""
+        self._sent.clear()
+        self._patch.undo()
+        self._lost = None
+        self._patch.setattr(Database, "write", self._losing(Database.write))
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._patch.undo()
+        for store in self._stores:
+            store.close()
+        self._runner.close()
+
+    def restart(self, *, every: bool) -> None:
+        """Replace a replica, or all of them."""
+        self._lost = None
+        stay = [] if every else self._stores[1:]
+        leave = self._stores[: len(self._stores) - len(stay)]
+        for store in leave:
+            store.close()
+        self._stores = [*stay, *(self._started() for _ in leave)]
+
+    def upgrade(self, ulps: int) -> None:
+        """Replace the function that computes what the ledger lacks."""
+        self._patch.setattr(values, "compute", raised(ulps))
+
+    def repeat(self, index: int) -> None:
+        """Send a request again with its key."""
+        if self._sent:
+            key, operation, answer = self._sent[index % len(self._sent)]
+            assert self._write(once, key, operation) == answer
+
+    def lose(self, *, done: bool) -> None:
+        """Let the next commit fail, before or after it is done; the request is sent again."""
+        self._lost = done
+
+    def _losing(self, write: Any) -> Any:
+        @contextmanager
+        def losing(database: Database) -> Iterator[Connection]:
+            lost, self._lost = self._lost, None
+            with write(database) as connection:
+                yield connection
+                if lost is False:
+                    raise OperationalError("COMMIT", None, ConnectionError())
+            if lost is True:
+                raise OperationalError("COMMIT", None, ConnectionError())
+
+        return losing
+
+    def create(self, body: Any) -> str:
+        """Create a run."""
+        return str(self._post(lambda r: create.create(r, body, Note()))["id"])
+
+    def fork(
+        self, name: str, ref: str, generation: int | None, step: int | None, changes: Any
+    ) -> str:
+        """Fork a run."""
+        origin = {"run": ref, "generation": generation, "step": step}
+        body = {"name": name, "from": origin, "changes": changes}
+        return str(self._post(lambda r: fork.fork(r, body, Note()))["id"])
+
+    def delete(self, ref: str) -> None:
+        """Delete a run."""
+        self._lost = None  # a repeated deletion finds nothing
+        self._write(close.delete, ref)
+
+    def settle(self, ref: str, generation: int, start: int, count: int, *, resume: bool) -> Block:
+        """Hand out a block."""
+        return self._write(values.settle, ref, Ask(generation, start, count, resume))
+
+    def preview(self, ref: str, start: int, count: int) -> Block:
+        """Show a block."""
+        return self._read(values.preview, ref, Ask(0, start, count))
+
+    def revise(self, ref: str, changes: Any, effective: Any, **rest: Any) -> dict[str, Any]:
+        """Accept a revision."""
+        wish = revise.Wish(changes, effective, **rest)
+        return numbered(self._post(lambda r: revise.revise(r, ref, wish)))
+
+    def rehearse(self, ref: str, changes: Any, effective: Any) -> dict[str, Any]:
+        """Return the curves before and after a revision."""
+        return self._read(revise.rehearse, ref, revise.Wish(changes, effective), POINTS)
+
+    def cancel(self, ref: str, number: int) -> dict[str, Any]:
+        """Cancel a revision."""
+        return numbered(self._post(lambda r: revise.cancel(r, ref, number, None, Note())))
+
+    def rewind(
+        self, ref: str, to: int, source: int | None, expected: int | None, changes: Any
+    ) -> dict[str, Any]:
+        """Rewind a run."""
+        wish = rewind.Rewind(to, source, expected, changes)
+        return self._post(lambda r: rewind.rewind(r, ref, wish))
+
+    def join(self, ref: str, checkpoint: Checkpoint | None) -> dict[str, Any]:
+        """Join a run."""
+        answer = self._read(join.join, ref, checkpoint and join.Checkpoint(*checkpoint))
+        words = ("id", "generation", "revision", "settled_until", "end")
+        return {name: answer[name] for name in words}
+
+    def finish(self, ref: str, end: int | None) -> None:
+        """Finish a run."""
+        self._post(lambda r: close.finish(r, ref, end, Note()))
+
+    def look(self, ref: str, start: int, count: int) -> tuple[dict[str, Any], Block]:
+        """Return the state of a run, and a block of it, of one moment."""
+
+        def both(records: Records) -> tuple[dict[str, Any], Block]:
+            ask = Ask(0, start, count)
+            return seen(show.show(records, ref)), values.preview(records, ref, ask)
+
+        return self._read(both)
+
+    def ledger(self, ref: str, generation: int) -> Iterator[Column]:
+        """Yield what the ledger has."""
+        answer = self._read(served.served, ref, generation, 0, None)
+        for segment in answer["segments"]:
+            for index in range(segment["count"]):
+                column = {name: float(v[index]) for name, v in segment["values"].items()}
+                yield segment["start"] + index * answer["resolution"], column
+
+    def _post(self, operation: Callable[[Records], dict[str, Any]]) -> dict[str, Any]:
+        key = Key(f"{id(self)}-{next(self._keys)}", "hash")
+        answer = self._write(once, key, operation)
+        self._sent.append((key, operation, answer))
+        return answer
+
+    def _turn(self) -> Store:
+        self._stores = [*self._stores[1:], self._stores[0]]
+        return self._stores[0]
+
+    def _write(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        tries = 1 if self._lost is None else 2
+        while True:
+            tries -= 1
+            try:
+                return self._runner.run(self._turn().write(operation, *args, **kwargs))
+            except Unavailable:
+                if not tries:
+                    raise
+
+    def _read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._runner.run(self._turn().read(operation, *args, **kwargs))

@@ -1,0 +1,59 @@
+"""Changes of which mathematics knows the values: by halves, quarters and eighths."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+values = st.sampled_from([0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 32.0, 64.0, 128.0])
+factors = st.sampled_from([0.25, 0.5, 1.0, 2.0, 4.0])
+steps = st.sampled_from([1, 2, 4, 8])
+clocks = st.sampled_from(["run", "change"])
+constants = st.fixed_dictionaries({"kind": st.just("constant"), "value": values})
+lines = st.fixed_dictionaries(
+    {
+        "kind": st.just("linear"),
+        "start": values,
+        "end": values,
+        "steps": st.sampled_from([8, 16, 64]),
+    }
+)
+
+
+def _edit(name: str, **fields: Any) -> st.SearchStrategy[Any]:
+    return st.fixed_dictionaries({"edit": st.just(name), **fields})
+
+
+def _replacement(definition: Any, clock: str) -> Any:
+    return {**definition, "clock": clock}
+
+
+scale = _edit("scale", factor=factors)
+hold = _edit("hold")
+window = _edit("hold", steps=steps, then=st.just("rejoin")) | _edit(
+    "set", value=values, steps=steps
+)
+moves = (
+    _edit("hold", steps=steps, then=st.sampled_from(["rejoin", "shift"]))
+    | _edit("ramp", to=values, steps=steps)
+    | _edit("rewarm", start=values, steps=steps)
+    | _edit("replace", definition=lines, clock=clocks)
+    | _edit("replace", definition=lines, clock=clocks, blend=steps)
+    | st.builds(_replacement, lines, clocks)
+)
+reverts = _edit("revert", to=st.integers(1, 6))
+
+
+def _several(one: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return one | st.lists(one, min_size=1, max_size=3)
+
+
+changes = st.fixed_dictionaries(
+    {},
+    optional={
+        "lr": _several(constants | scale | hold | window | moves) | reverts,
+        "wd": _several(constants | scale | hold | window),
+        "mom": _several(constants | scale | hold),
+    },
+).filter(bool)

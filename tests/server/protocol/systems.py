@@ -1,0 +1,117 @@
+"""What is checked against the model, in the model's words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from rheostat.server.runs.block import Block
+from rheostat.server.runs.revision import Revision
+from rheostat.server.runs.settling import Segment, compute
+
+Column = tuple[int, dict[str, float]]
+Checkpoint = tuple[str, int, int]
+
+
+class System(Protocol):
+    """Whatever keeps the protocol."""
+
+    def begin(self) -> None:
+        """Forget what was before: a new history."""
+
+    def create(self, body: Any) -> str:
+        """Create a run, and return its id."""
+
+    def fork(
+        self, name: str, ref: str, generation: int | None, step: int | None, changes: Any
+    ) -> str:
+        """Fork a run, and return the id of the new one."""
+
+    def delete(self, ref: str) -> None:
+        """Delete a run."""
+
+    def settle(self, ref: str, generation: int, start: int, count: int, *, resume: bool) -> Block:
+        """Hand out a block."""
+
+    def preview(self, ref: str, start: int, count: int) -> Block:
+        """Show a block."""
+
+    def revise(
+        self,
+        ref: str,
+        changes: Any,
+        effective: Any,
+        *,
+        expected_revision: int | None = None,
+        force: bool = False,
+    ) -> dict[str, Any]:
+        """Accept a revision."""
+
+    def rehearse(self, ref: str, changes: Any, effective: Any) -> dict[str, Any]:
+        """Return the curves before and after a revision, and change nothing."""
+
+    def cancel(self, ref: str, number: int) -> dict[str, Any]:
+        """Cancel a revision."""
+
+    def rewind(
+        self, ref: str, to: int, source: int | None, expected: int | None, changes: Any
+    ) -> dict[str, Any]:
+        """Rewind a run."""
+
+    def join(self, ref: str, checkpoint: Checkpoint | None) -> dict[str, Any]:
+        """Join a run."""
+
+    def finish(self, ref: str, end: int | None) -> None:
+        """Finish a run."""
+
+    def look(self, ref: str, start: int, count: int) -> tuple[dict[str, Any], Block]:
+        """Return the state of a run, and a block of it."""
+
+    def ledger(self, ref: str, generation: int) -> Iterator[Column]:
+        """Yield every cell that was handed out, with its values."""
+
+    def restart(self, *, every: bool) -> None:
+        """Let a process die, or all of them, and start again."""
+
+    def upgrade(self, ulps: int) -> None:
+        """Compute values that are so many units in the last place too great from now on."""
+
+    def repeat(self, index: int) -> None:
+        """Send one of the earlier requests again, and require the earlier answer."""
+
+    def lose(self, *, done: bool) -> None:
+        """Let the next commit fail: it is done or not, and nobody is told."""
+
+
+def seen(shown: dict[str, Any]) -> dict[str, Any]:
+    """Return a run's state in the model's words."""
+    generations = [
+        (past["generation"], past["from"], past["settled_until"]) for past in shown["generations"]
+    ]
+    return {**shown, **numbered(shown), "generations": generations}
+
+
+def numbered(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer with the numbers of the pending revisions alone."""
+    return {**answer, "pending": [revision["revision"] for revision in answer["pending"]]}
+
+
+def word(revision: int, effective: int, pending: Sequence[Revision]) -> dict[str, Any]:
+    """Return the answer to a revision in the model's words."""
+    numbers = [each.number for each in pending]
+    return {"revision": revision, "effective": effective, "pending": numbers}
+
+
+def raised(ulps: int) -> Callable[..., Segment]:
+    """Return `compute` as a computer has it whose values are a few units too great."""
+
+    def compute_there(*args: Any) -> Segment:
+        segment = compute(*args)
+        higher = segment.values
+        for _ in range(ulps):
+            higher = np.nextafter(higher, np.inf)
+        return Segment(segment.start, segment.stop, higher)
+
+    return compute_there

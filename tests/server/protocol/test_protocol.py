@@ -1,0 +1,49 @@
+"""The protocol beside its model: the domain alone, and the store on both databases."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+from tests.server.protocol.machine import Protocol
+from tests.server.protocol.memory import Memory
+from tests.server.protocol.replicas import Replicas
+from tests.server.protocol.systems import System
+
+EXAMPLES = int(os.environ.get("RHEOSTAT_EXAMPLES", "100"))
+"""Histories of the domain that are tried, and five times as many as of each database."""
+
+
+def agree(system: System, examples: int) -> None:
+    """Let the state machine look for a history in which a system and the model part."""
+    machine = type("Machine", (Protocol,), {"system": system})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=max(examples, 1),
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_the_domain_keeps_the_protocol() -> None:
+    """P1, P2, P3, P5, P6: what its functions decide, and every value, is as in the model."""
+    agree(Memory(), EXAMPLES)
+
+
+@pytest.fixture
+def replicas(database: str) -> Iterator[Replicas]:
+    """Return two replicas on each database."""
+    system = Replicas(database)
+    yield system
+    system.close()
+
+
+def test_the_store_keeps_the_protocol(replicas: Replicas) -> None:
+    """P1 to P7, over two replicas that are killed, started again, and lose answers."""
+    agree(replicas, EXAMPLES // 5)
