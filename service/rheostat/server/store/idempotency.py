@@ -6,12 +6,12 @@ The answer is stored in the transaction of the effect, so that either both exist
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 from sqlalchemy import delete, insert, select
 
 from rheostat.errors import IdempotencyMismatch
@@ -53,9 +53,13 @@ def once(
     if known is not None:
         if known.request_hash != key.request_hash:
             raise IdempotencyMismatch("the Idempotency-Key was used with another request")
-        answer: dict[str, Any] = json.loads(known.answer)
+        answer: dict[str, Any] = orjson.loads(known.answer)
         return answer
     result = operation(records)
-    row = {"key": key.key, "request_hash": key.request_hash, "answer": json.dumps(result)}
+    row = {
+        "key": key.key,
+        "request_hash": key.request_hash,
+        "answer": orjson.dumps(result).decode(),
+    }
     connection.execute(insert(table).values(created_at=now(), **row))
     return result

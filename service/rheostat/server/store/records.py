@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -13,6 +12,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 
 from rheostat.errors import UnknownRevision, UnknownRun, UnknownSchedule
@@ -155,7 +155,7 @@ class Records:
         if text is None:
             which = "" if version is None else f", version {version}"
             raise UnknownSchedule(f"there is no schedule {name!r}{which}")
-        return parse(json.loads(text))
+        return parse(orjson.loads(text))
 
     # runs
 
@@ -194,7 +194,7 @@ class Records:
     def add(self, run: RunRecord) -> None:
         """Store a new run, with its labels."""
         row = {field: getattr(run, field) for field in RunRecord.__slots__ if field != "spec"}
-        spec = json.dumps(run.spec.to_json())
+        spec = _text(run.spec.to_json())
         self.connection.execute(insert(tables.runs).values(spec=spec, name=run.spec.name, **row))
         if run.spec.labels:
             pairs = [
@@ -290,7 +290,7 @@ class Records:
                 kind=revision.kind,
                 effective=revision.effective,
                 folds=revision.folds,
-                changes=json.dumps(dict(revision.changes)),
+                changes=_text(dict(revision.changes)),
                 timelines=self._store_timelines(run_id, revision.timelines),
                 author=revision.note.author,
                 message=revision.note.message,
@@ -375,7 +375,7 @@ class Records:
                 owner.run_id,
                 ruler.revision,
                 Note(ruler.author, ruler.message),
-                self._load_timelines(owner.run_id, json.loads(ruler.timelines)),
+                self._load_timelines(owner.run_id, orjson.loads(ruler.timelines)),
             )
             for ruler, (begin, end) in zip(rulers[first:last], pairwise(bounds), strict=True)
             if begin < end
@@ -409,26 +409,28 @@ class Records:
             generation=row.generation,
             kind=RevisionKind(row.kind),
             effective=row.effective,
-            changes=json.loads(row.changes),
+            changes=orjson.loads(row.changes),
             note=Note(row.author, row.message),
             created_at=row.created_at,
             forced=row.forced,
             cancelled=row.cancelled,
             cancels=row.cancels,
-            timelines=self._load_timelines(row.run_id, json.loads(row.timelines)),
+            timelines=self._load_timelines(row.run_id, orjson.loads(row.timelines)),
         )
 
     # timelines
 
     def _store_timelines(self, run_id: str, timelines: Mapping[str, Timeline]) -> str:
-        texts = {name: json.dumps(timeline.to_json()) for name, timeline in timelines.items()}
+        texts = {name: _text(timeline.to_json()) for name, timeline in timelines.items()}
         hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
         known = self._known(run_id, hashes.values())
         new = {hashes[name]: text for name, text in texts.items() if hashes[name] not in known}
         if new:
             rows = [{"run_id": run_id, "hash": key, "pieces": text} for key, text in new.items()]
             self.connection.execute(insert(tables.timelines), rows)
-        return json.dumps(hashes)
+        for name, text in texts.items():
+            self._caches.timelines.put(hashes[name], timelines[name], len(text))
+        return _text(hashes)
 
     def _known(self, run_id: str, hashes: Iterable[str]) -> set[str]:
         table = tables.timelines
@@ -449,10 +451,14 @@ class Records:
         query = select(table.c.hash, table.c.pieces)
         query = query.where(table.c.run_id == run_id, table.c.hash.in_(hashes))
         texts = {row.hash: row.pieces for row in self.connection.execute(query)}
-        found = {key: Timeline.from_json(json.loads(text)) for key, text in texts.items()}
+        found = {key: Timeline.from_json(orjson.loads(text)) for key, text in texts.items()}
         for key, timeline in found.items():
             self._caches.timelines.put(key, timeline, len(texts[key]))
         return found
+
+
+def _text(document: Any) -> str:
+    return orjson.dumps(document).decode()
 
 
 def _revisions(run_id: str) -> Select[Any]:

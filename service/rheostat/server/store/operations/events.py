@@ -7,11 +7,11 @@ of each generation. See ``docs/decisions/events.md``.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from sqlalchemy import Row, case, func, select
 
 from rheostat.errors import FieldError, Invalid
@@ -121,7 +121,7 @@ def _revised(row: Row[Any], run_id: str, lineage: Lineage) -> Event:
         "generation": row.generation,
         "revision": row.revision,
         "effective": row.effective,
-        "changes": None if row.changes is None else json.loads(row.changes),
+        "changes": None if row.changes is None else orjson.loads(row.changes),
         "author": row.author,
         "message": row.message,
         "forced": row.forced,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -111,8 +112,9 @@ def cancel(
     revision = records.revision(run.id, number)
     _require_pending(revision, run, settled)
     base, pending = upcoming(records, run, lineage)
-    left = [item for item in pending if item.number != number]
-    folded = fold(base.timelines, left, run.spec.guards, history(records, run))
+    earlier, (_, *later) = _around(revision, pending)
+    before = (earlier[-1] if earlier else base).timelines
+    folded = [*earlier, *fold(before, later, run.spec.guards, history(records, run))]
     cancellation = Revision(
         number=run.revision + 1,
         generation=run.generation,
@@ -127,7 +129,7 @@ def cancel(
     event = run.newest_event(lineage) + 1
     records.cancel_revision(run.id, number)
     records.add_revision(run.id, cancellation, event)
-    _update(records, run.id, left, folded)
+    _update(records, run.id, pending, folded)
     records.advance(run.id, revision=cancellation.number, event=event)
     return {
         "revision": cancellation.number,
@@ -157,12 +159,19 @@ def _fold(records: Records, run: RunRecord, wish: Wish) -> _Fold:
         timelines=base.timelines,
         forced=wish.force,
     )
-    folded = fold(base.timelines, [*old, new], run.spec.guards, history(records, run))
-    index = next(i for i, item in enumerate(folded) if item.number == new.number)
-    before = folded[index - 1].timelines if index else base.timelines
-    revision = honest(folded[index], before, run)
-    pending = [*folded[:index], revision, *folded[index + 1 :]]
-    return _Fold(run, lineage, before, revision, old, pending)
+    earlier, later = _around(new, old)
+    before = (earlier[-1] if earlier else base).timelines
+    first, *rest = fold(before, [new, *later], run.spec.guards, history(records, run))
+    revision = honest(first, before, run)
+    return _Fold(run, lineage, before, revision, old, [*earlier, revision, *rest])
+
+
+def _around(
+    revision: Revision, pending: Sequence[Revision]
+) -> tuple[Sequence[Revision], Sequence[Revision]]:
+    """Return the pending revisions that fold before a revision, and those that fold after it."""
+    index = bisect_left(pending, revision.place, key=lambda item: item.place)
+    return pending[:index], pending[index:]
 
 
 def honest(revision: Revision, before: Timelines, run: RunRecord) -> Revision:
