@@ -15,6 +15,7 @@ from rheostat.cli import (
     curves,
     demo,
     library,
+    recovering,
     runs,
     serving,
     tokens,
@@ -62,6 +63,7 @@ app.command()(convert.convert)
 app.add_typer(run, name="run")
 app.add_typer(schedule, name="schedule")
 app.add_typer(token, name="token")
+app.command()(recovering.recover)
 app.command()(demo.demo)
 
 run.command()(runs.create)

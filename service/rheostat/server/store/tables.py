@@ -32,7 +32,7 @@ metadata = MetaData(
 
 
 def _run_id() -> Column[str]:
-    runs = ForeignKey("runs.id", ondelete="CASCADE")
+    runs = ForeignKey("runs.id", ondelete="CASCADE", onupdate="CASCADE")
     return Column("run_id", String(32), runs, primary_key=True)
 
 

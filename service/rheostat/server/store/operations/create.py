@@ -45,10 +45,15 @@ def ensure(records: Records, body: Any, note: Note) -> tuple[dict[str, Any], boo
     return show(records, there.id), False
 
 
+def new_id() -> str:
+    """Return an id for a run that nobody can guess, and that was never used."""
+    return f"run_{secrets.token_hex(13)}"
+
+
 def new_run(spec: RunSpec, note: Note) -> RunRecord:
-    """Return a run that is not stored yet, with an id that nobody can guess."""
+    """Return a run that is not stored yet."""
     return RunRecord(
-        id=f"run_{secrets.token_hex(13)}",
+        id=new_id(),
         spec=spec,
         author=note.author,
         created_at=now(),

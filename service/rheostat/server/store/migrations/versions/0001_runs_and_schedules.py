@@ -83,7 +83,11 @@ def upgrade() -> None:
         sa.Column("event", sa.BigInteger(), nullable=False),
         sa.Column("settled_at", sa.String(length=32), nullable=True),
         sa.ForeignKeyConstraint(
-            ["run_id"], ["runs.id"], name=op.f("fk_generations_runs"), ondelete="CASCADE"
+            ["run_id"],
+            ["runs.id"],
+            name=op.f("fk_generations_runs"),
+            ondelete="CASCADE",
+            onupdate="CASCADE",
         ),
         sa.PrimaryKeyConstraint("run_id", "generation", name=op.f("pk_generations")),
     )
@@ -94,7 +98,11 @@ def upgrade() -> None:
         sa.Column("key", sa.String(length=128), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["run_id"], ["runs.id"], name=op.f("fk_labels_runs"), ondelete="CASCADE"
+            ["run_id"],
+            ["runs.id"],
+            name=op.f("fk_labels_runs"),
+            ondelete="CASCADE",
+            onupdate="CASCADE",
         ),
         sa.PrimaryKeyConstraint("run_id", "key", name=op.f("pk_labels")),
     )
@@ -107,7 +115,11 @@ def upgrade() -> None:
         sa.Column("packed", sa.Boolean(), nullable=False),
         sa.Column("values", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["run_id"], ["runs.id"], name=op.f("fk_ledger_runs"), ondelete="CASCADE"
+            ["run_id"],
+            ["runs.id"],
+            name=op.f("fk_ledger_runs"),
+            ondelete="CASCADE",
+            onupdate="CASCADE",
         ),
         sa.PrimaryKeyConstraint("run_id", "generation", "start", name=op.f("pk_ledger")),
     )
@@ -129,7 +141,11 @@ def upgrade() -> None:
         sa.Column("cancels", sa.Integer(), nullable=True),
         sa.Column("event", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["run_id"], ["runs.id"], name=op.f("fk_revisions_runs"), ondelete="CASCADE"
+            ["run_id"],
+            ["runs.id"],
+            name=op.f("fk_revisions_runs"),
+            ondelete="CASCADE",
+            onupdate="CASCADE",
         ),
         sa.PrimaryKeyConstraint("run_id", "revision", name=op.f("pk_revisions")),
     )
@@ -146,7 +162,11 @@ def upgrade() -> None:
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.Column("pieces", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["run_id"], ["runs.id"], name=op.f("fk_timelines_runs"), ondelete="CASCADE"
+            ["run_id"],
+            ["runs.id"],
+            name=op.f("fk_timelines_runs"),
+            ondelete="CASCADE",
+            onupdate="CASCADE",
         ),
         sa.PrimaryKeyConstraint("run_id", "hash", name=op.f("pk_timelines")),
     )

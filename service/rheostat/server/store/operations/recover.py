@@ -1,0 +1,38 @@
+"""Recovering from a backup: what it has forgotten must not be mistaken for what it knows."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import delete, select, update
+
+from rheostat.server.store import tables
+from rheostat.server.store.operations.create import new_id
+from rheostat.server.store.records import Records
+
+
+@dataclass(frozen=True)
+class Renewed:
+    """A run that has a new id."""
+
+    name: str
+    old: str
+    new: str
+
+
+def recover(records: Records) -> list[dict[str, str]]:
+    """
+    Give every run a new id, in a database that was restored from a backup.
+
+    Steps that were settled after the backup look open in it. Under the old ids, workers and caches
+    would mix values from before and after; under the new ones, they find no run, and say so.
+    """
+    connection, runs, generations = records.connection, tables.runs, tables.generations
+    rows = connection.execute(select(runs.c.name, runs.c.id).order_by(runs.c.name)).all()
+    renewed = [Renewed(name, old, new_id()) for name, old in rows]
+    for each in renewed:
+        connection.execute(update(runs).where(runs.c.id == each.old).values(id=each.new))
+        of_forks = generations.c.parent_run == each.old
+        connection.execute(update(generations).where(of_forks).values(parent_run=each.new))
+    connection.execute(delete(tables.idempotency))  # its answers name the old ids
+    return [asdict(each) for each in renewed]
