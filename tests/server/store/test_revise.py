@@ -313,3 +313,19 @@ def test_of_revisions_at_one_step_the_last_reigns(desk: Desk) -> None:
     assert settled.revisions == previewed.revisions == [(16, 4)]
     assert across.revisions == [(4, 1), (8, 4)]
     assert list(settled.values[0]) == list(previewed.values[0]) == [42, 41.5, 41, 40.5]
+
+
+def test_a_page_of_long_revisions_ends_early(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P10: what one answer takes is bounded, and following `next` leaves none out."""
+    run = desk.create()
+    table = {"kind": "table", "values": [float(n) for n in range(100)], "clock": "change"}
+    for _ in range(4):
+        desk.revise({"lr": table})
+    monkeypatch.setattr(show, "LONGEST_PAGE", 1000)
+    after: int | None = 0
+    pages: list[list[int]] = []
+    while after is not None:
+        items, after = desk.read(show.revisions, run, after, 100)
+        pages.append([item["revision"] for item in items])
+    assert [number for page in pages for number in page] == [1, 2, 3, 4, 5]
+    assert len(pages) > 1

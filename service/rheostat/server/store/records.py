@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -328,11 +328,13 @@ class Records:
             raise UnknownRevision(f"the run has no revision {number}")
         return self._revision(row)
 
-    def revisions(self, run_id: str, after: int, limit: int) -> list[Revision]:
-        """Return revisions by number, past ``after``."""
+    def revisions(self, run_id: str, after: int, limit: int) -> Generator[Revision]:
+        """Yield revisions by number, past ``after``, read as they are asked for."""
         number = tables.revisions.c.revision
         query = _revisions(run_id).where(number > after).order_by(number).limit(limit)
-        return [self._revision(row) for row in self.connection.execute(query)]
+        with self.connection.execute(query.execution_options(yield_per=16)) as rows:
+            for row in rows:
+                yield self._revision(row)
 
     def in_force_at(self, owner: Key, step: int) -> Revision:
         """Return the revision in force at a step that the generation owns."""

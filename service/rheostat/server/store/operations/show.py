@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 import numpy as np
+import orjson
 
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.revision import Revision, RevisionKind
 from rheostat.server.store.records import Records, RunRecord
+
+LONGEST_PAGE = 4 * 1024 * 1024
+"""Bytes of changes after which a page of revisions ends."""
 
 
 def show(records: Records, ref: str) -> dict[str, Any]:
@@ -86,12 +91,22 @@ def revision(records: Records, ref: str, number: int) -> dict[str, Any]:
 def revisions(
     records: Records, ref: str, after: int, limit: int
 ) -> tuple[list[dict[str, Any]], int | None]:
-    """Return the revisions past number ``after``, oldest first, and where to go on."""
+    """
+    Return the revisions past number ``after``, oldest first, and where to go on.
+
+    A page has at most ``limit`` of them, and fewer if their definitions are long.
+    """
     run = records.find(ref)
     lineage = records.lineage(run)
-    found = records.revisions(run.id, after, limit + 1)
-    items = [_to_json(item, run, lineage) for item in found[:limit]]
-    return items, found[limit - 1].number if len(found) > limit else None
+    items: list[dict[str, Any]] = []
+    size = 0
+    with closing(records.revisions(run.id, after, limit + 1)) as found:
+        for revision in found:
+            if len(items) == limit or size > LONGEST_PAGE:
+                return items, items[-1]["revision"]
+            items.append(_to_json(revision, run, lineage))
+            size += len(orjson.dumps(items[-1]["changes"]))
+    return items, None
 
 
 def _to_json(revision: Revision, run: RunRecord, lineage: Lineage) -> dict[str, Any]:
