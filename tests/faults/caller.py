@@ -16,7 +16,7 @@ from tests.faults.witness import Witness, code
 
 TIMEOUT = 5.0
 """Seconds after which another replica is asked."""
-PAUSE = 0.1
+PAUSE = 0.3
 """Seconds of the longest pause after a failure."""
 PATIENCE = 300.0
 """Seconds after which a service that does not answer is given up: no fault lasts as long."""
