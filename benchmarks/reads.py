@@ -17,8 +17,8 @@ SQLite (``synchronous=FULL``); each step reads two parameters and then sleeps to
 **stall** is a read that waited longer than one step lasts. The worker does not know its pace before
 its second step, and until then holds two steps, as promised to operators (P5): so if the first
 request of all takes longer than a step, so does the one after it, and the reads are shown by where
-they waited: within the first 64 steps, and after those. A wait ends with an answer; a read that was late
-while none came did not wait, but its process did, for a processor.
+they waited: within the first 64 steps, and after those. A wait ends with an answer; a read that was
+late while none came did not wait, but its process did, for a processor.
 """
 
 from __future__ import annotations
