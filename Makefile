@@ -44,7 +44,7 @@ fuzz: $(STAMP) ## throw 100,000 random definitions at a server
 
 proof: $(STAMP) ## kill, freeze, cut off and crash everything for minutes, and check what was served
 	$(BIN)/python -m tests.faults.proof docs/reliability.md
-	RHEOSTAT_EXAMPLES=3000 $(BIN)/pytest tests/server/protocol
+	RHEOSTAT_EXAMPLES=2000 $(BIN)/pytest tests/server/protocol -n 2
 
 docs: $(STAMP) ## write the manuals that are made from the code
 	$(BIN)/python -m rheostat.schedules.docs docs
