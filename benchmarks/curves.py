@@ -6,9 +6,10 @@ Curves of a million steps, side by side: how long they take, and how exact they 
 Each column answers the same question, the values of one schedule at the steps 0 … 999,999 as
 float64, in the way that is quickest for a user of that library:
 
-``again``      Rheostat's ``evaluate(definition, range(10**6))``, asked before: from the chunk cache
-``computed``   Rheostat's numeric core, without the cache
-``first``      ``evaluate`` of a definition that was just parsed, with nothing cached at all
+``again``      Rheostat's ``evaluate(definition, range(10**6))``, asked before: a view of the cache
+``anew``       all million values computed anew by Rheostat's numeric core, which knows the curve
+               and its nodes, as the other libraries know their compiled functions
+``first``      parsing the definition and ``evaluate``, with nothing known and nothing cached
 ``optax``      ``jax.jit(jax.vmap(schedule))`` in x64, warmed, on a device array of steps
 ``torch``      a tensor expression in float64, on a tensor of steps
 ``numpy``      the direct formula, on an array of steps
@@ -17,7 +18,9 @@ float64, in the way that is quickest for a user of that library:
 All run in one process and take turns, each up to two seconds or 200 times; the table shows the best
 time of each in milliseconds, which other work on the machine disturbs least. Steps exist before the
 clock starts. JAX and PyTorch use all processors, Rheostat and NumPy one; run it under
-``taskset -c 0`` to see all of them on one. Libraries that are not installed show as such.
+``taskset -c 0`` to see all of them on one. Optax has no inverse square root and no inverse time:
+its column is the direct formula there, compiled by JAX. Libraries that are not installed show as
+such.
 
 The second table is the largest distance from the exact value (mpmath, 50 digits) in units in the
 last place, over 3,000 of the steps, among them the last thousand. The third is a single step
@@ -144,7 +147,7 @@ def rheostat_columns(kind: Kind) -> Iterator[tuple[str, Callable[[], Any]]]:
         return evaluate(parse(kind.definition), range(STEPS))
 
     yield "again", lambda: evaluate(asked, range(STEPS))
-    yield "computed", lambda: kind.core(range(STEPS))
+    yield "anew", lambda: kind.core(range(STEPS))
     yield "first", first
 
 
@@ -268,7 +271,7 @@ def number(value: float | None, digits: int = 3) -> str:
 def main() -> None:
     """Print the three tables."""
     mpmath.mp.dps = 50
-    columns = ["again", "computed", "first", "optax", "torch", "numpy", "stepped"]
+    columns = ["again", "anew", "first", "optax", "torch", "numpy", "stepped"]
     print(f"{STEPS:,} steps, {os.cpu_count()} processors: best time in ms\n")
     row("", columns)
     singles, exactness = {}, {}

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.schedules import strategies
 
-from rheostat.schedules import Bounds, parse
+from rheostat.errors import Invalid
+from rheostat.schedules import Bounds, evaluate, parse
 
 Json = dict[str, Any]
 
@@ -58,6 +59,31 @@ def test_growth_may_end() -> None:
     parts = [{"schedule": GROWTH, "steps": 300}, {"schedule": COSINE}]
     definition = parse({"kind": "sequence", "parts": parts})
     assert definition.bounds().max == pytest.approx(1e-8 * 2**30, rel=1e-12)
+
+
+STEEP = {"kind": "exponential", "start": 1.0, "factor": 1e200}
+FALLING = {**STEEP, "start": -1.0}
+CROSSING = {"kind": "linear", "start": -1.0, "end": 1.0, "steps": 10}
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        {"kind": "sum", "of": [STEEP, FALLING]},
+        {"kind": "product", "of": [CROSSING, STEEP]},
+        {"kind": "power", "of": {"kind": "scale", "factor": 0, "of": STEEP}, "exponent": 2},
+    ],
+)
+def test_infinities_that_cancel_are_refused(inner: Json) -> None:
+    """P10: no clip hides that some step has no value: ∞ − ∞ and 0 · ∞ are found beforehand."""
+    with pytest.raises(Invalid):
+        parse({"kind": "clip", "min": -5, "max": 5, "of": inner})
+
+
+def test_infinities_that_are_clipped_are_values() -> None:
+    """What grows past float64 is the limit of its clip from there on, powers of it too."""
+    squared = parse({"kind": "clip", "max": 5, "of": {"kind": "power", "exponent": 2, "of": STEEP}})
+    assert evaluate(squared, range(4)).tolist() == [1, 5, 5, 5]
 
 
 def test_bounds_of_what_follows() -> None:

@@ -56,8 +56,17 @@ class Bounds(NamedTuple):
         return Bounds(low, high)
 
     def times(self, other: Bounds) -> Bounds:
-        """Return the bounds of products."""
+        """Return the bounds of products; NaN where zero may meet infinity."""
+        for a, b in ((self, other), (other, self)):
+            if a.min <= 0 <= a.max and not b.finite:
+                return Bounds(nan, nan)
         return Bounds.around(*(a * b for a in self for b in other))
+
+    def plus(self, other: Bounds) -> Bounds:
+        """Return the bounds of sums; NaN where infinities may cancel."""
+        if isnan(self.min + other.max) or isnan(self.max + other.min):
+            return Bounds(nan, nan)
+        return Bounds(self.min + other.min, self.max + other.max)
 
     def within(self, low: float, high: float) -> Bounds:
         """Return the bounds, clipped to [low, high]."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf, nan
+from math import inf, isnan, nan
 from typing import Literal
 
 import numpy as np
@@ -47,6 +47,8 @@ def power_of_values(values: Floats, exponent: float) -> Floats:
 
 def power_of_bounds(bounds: Bounds, exponent: float) -> Bounds:
     """Return the bounds of powers; NaN if a negative value meets a fractional exponent."""
+    if isnan(bounds.min):
+        return bounds
     if not exponent.is_integer() and bounds.min < 0:
         return Bounds(nan, nan)
     if not bounds.finite:

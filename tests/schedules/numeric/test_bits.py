@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import os
 import subprocess
 import sys
@@ -111,6 +112,13 @@ def test_a_full_curve_has_the_bits_of_its_steps(curve: Curve) -> None:
     assert [curve(step) for step in some.tolist()] == whole[some].tolist()
     pieces = [curve(range(low, min(low + 4096, LONG + 10))) for low in range(0, LONG + 10, 4096)]
     assert np.concatenate(pieces).tobytes() == whole.tobytes()
+
+
+def test_growth_past_float64_has_the_bits_of_its_steps() -> None:
+    """P1: an exponential that grows past float64 within a few steps does so at the same step."""
+    curve = exponential(1.0, 1e200, 1)
+    assert curve(range(8)).tolist() == [1.0, curve(1), *[math.inf] * 6]
+    assert curve(1) == pytest.approx(1e200, rel=1e-15)
 
 
 PROGRAM = """

@@ -117,7 +117,7 @@ class Sum(Many):
     def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
         """Return the sum of the intervals."""
         parts = [part.between(start, stop, followed) for part in self.of]
-        return reduce(lambda a, b: Bounds.around(a.min + b.min, a.max + b.max), parts)
+        return reduce(Bounds.plus, parts)
 
 
 class Scale(Unary):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Final
@@ -215,7 +216,7 @@ class Endless:
 
     def run(self, start: int, stop: int, out: Floats) -> None:
         """Write the values at consecutive whole places."""
-        end = int(min(max(start, self._last), stop))
+        end = min(max(start, math.floor(self._last) + 1), stop)
         if start < end:
             with np.errstate(over="ignore"):
                 self._walk.run(start, end, out[: end - start])

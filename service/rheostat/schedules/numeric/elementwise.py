@@ -29,11 +29,11 @@ _SPLIT: Final = 2.0**27 + 1
 
 
 def power(values: Floats, exponent: float) -> Floats:
-    """Return values^exponent for values from 0 on; 0 to a negative power is infinite."""
+    """Return values^exponent for values from 0 to infinity; 0 to a negative power is infinite."""
     if exponent == 0:
         return np.ones_like(values)
-    out = np.full_like(values, 0.0 if exponent > 0 else np.inf)
-    inside = values > 0
+    out = np.where((values > 0) == (exponent > 0), np.inf, 0.0)
+    inside = (values > 0) & (values < np.inf)
     high, low = _log(values[inside])
     product, rest = _product(high, np.full_like(high, exponent))
     out[inside] = _exp(product, rest + low * exponent)
