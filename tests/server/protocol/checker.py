@@ -232,18 +232,18 @@ class Checker:
     def _alike(self, expected: Callable[[], Any], got: Callable[[], Any]) -> tuple[Any, Any]:
         """Return both answers; None if both were refused, for the same reason."""
         self.sound = False
-        wanted, refusal = _outcome(expected)
-        answer, refused = _outcome(got)
-        assert refusal == refused
+        wanted, refusal, _ = _outcome(expected)
+        answer, refused, detail = _outcome(got)
+        assert refusal == refused, f"{refusal} was expected, and {refused} came: {detail}"
         self.sound = True
         return wanted, answer
 
 
-def _outcome(operation: Callable[[], Any]) -> tuple[Any, str | None]:
+def _outcome(operation: Callable[[], Any]) -> tuple[Any, str | None, Exception | None]:
     try:
-        return operation(), None
+        return operation(), None, None
     except (Refusal, Refused) as refusal:
-        return None, refusal.code
+        return None, refusal.code, refusal
 
 
 def _raised(value: float, ulps: int) -> float:

@@ -1,0 +1,203 @@
+"""Planted bugs: the check that finds nothing in the service finds each of them."""
+
+# ruff: noqa: D401 - a story says what happens, not what to do
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from tests.server.protocol import plants
+from tests.server.protocol.checker import BODY, Checker
+from tests.server.protocol.plants import Plant
+from tests.server.protocol.replicas import Replicas
+from tests.server.protocol.state import Run
+
+Story = Callable[[Checker, Run], None]
+
+HALVE = {"lr": {"edit": "scale", "factor": 0.5}}
+BOTH = {**HALVE, "wd": {"kind": "constant", "value": 4.0}}
+FLAT = {"lr": {"kind": "constant", "value": 2.0}}
+LINE = {"lr": {"kind": "linear", "start": 64.0, "end": 0.0, "steps": 64, "clock": "run"}}
+
+
+def too_late(checker: Checker, run: Run) -> None:
+    """An operator asks for a step that workers have."""
+    checker.revise(run, HALVE, 3)
+
+
+def failing(checker: Checker, run: Run) -> None:
+    """The commit of a change fails, and nothing of it is kept."""
+    checker.system.lose(done=False)
+    checker.revise(run, HALVE)
+    checker.restart()
+
+
+def unheard(checker: Checker, run: Run) -> None:
+    """The answer to a change is lost, and the operator sends it again."""
+    checker.system.lose(done=True)
+    checker.revise(run, HALVE)
+
+
+def change(checker: Checker, run: Run) -> None:
+    """Workers go on after a change."""
+    checker.settle(run, 8, 2)
+    checker.revise(run, HALVE)
+    checker.settle(run, 10, 4)
+
+
+def fenced(checker: Checker, run: Run) -> None:
+    """A worker of before a rewind asks for what comes next."""
+    checker.rewind(run, 4)
+    checker.settle(run, 8, 4, generation=1)
+
+
+def resumed(checker: Checker, run: Run) -> None:
+    """A worker comes back with a checkpoint from beyond a rewind."""
+    checker.rewind(run, 4)
+    checker.join(run, (run.id, 1, 6))
+
+
+def together(checker: Checker, run: Run) -> None:
+    """Two parameters change at one step."""
+    checker.revise(run, BOTH)
+
+
+def upgraded(checker: Checker, run: Run) -> None:
+    """What was served is read again from a computer with another arithmetic."""
+    checker.upgrade()
+    checker.settle(run, 0, 8)
+
+
+def ahead(checker: Checker, run: Run) -> None:
+    """An operator names a step."""
+    checker.revise(run, HALVE, 13)
+
+
+def replaced(checker: Checker, run: Run) -> None:
+    """A pending edit is preceded by a later replacement."""
+    checker.revise(run, HALVE, 14)
+    checker.revise(run, LINE, 10)
+    checker.settle(run, 8, 8)
+
+
+def made_again(checker: Checker, run: Run) -> None:
+    """A run is deleted, and made again with another body under its name; both are looked at."""
+    checker.preview(run, 0, 4)
+    checker.delete(run)
+    again = checker.create(run.name, parameters={**BODY["parameters"], **FLAT})
+    assert again is not None
+    checker.preview(again, 0, 4)
+
+
+def inherited(checker: Checker, run: Run) -> None:
+    """A generation with changes reads across its branch."""
+    checker.rewind(run, 4, changes=HALVE)
+    checker.settle(run, 0, 8)
+
+
+def raced(checker: Checker, run: Run) -> None:
+    """An operator changes what somebody else has changed since."""
+    checker.revise(run, HALVE)
+    checker.revise(run, HALVE, expected_revision=1)
+
+
+def watched(checker: Checker, run: Run) -> None:
+    """Two watchdogs see the same spike, and both rewind."""
+    checker.rewind(run, 4, expected=1)
+    checker.rewind(run, 4, expected=1)
+
+
+def jumped(checker: Checker, run: Run) -> None:
+    """A worker that does not resume reads far beyond what is settled."""
+    checker.settle(run, 60, 4)
+
+
+def looked(checker: Checker, run: Run) -> None:
+    """A viewer looks beyond what is settled."""
+    checker.preview(run, 4, 8)
+
+
+def kept(checker: Checker, run: Run) -> None:
+    """A rewind goes to the very step at which a change took effect."""
+    checker.revise(run, HALVE)
+    checker.settle(run, 8, 4)
+    checker.rewind(run, 8)
+
+
+BUGS: list[tuple[Plant, Story]] = [
+    (plants.unchecked_step, too_late),
+    (plants.answer_before_commit, failing),
+    (plants.lost_acknowledgement, failing),
+    (plants.stale_revisions, change),
+    (plants.no_fence, fenced),
+    (plants.any_checkpoint, resumed),
+    (plants.two_steps, together),
+    (plants.no_ledger, upgraded),
+    (plants.rounded_step, ahead),
+    (plants.old_expansion, replaced),
+    (plants.old_name, made_again),
+    (plants.late_next, together),
+    (plants.shared_cell, inherited),
+    (plants.blind_write, raced),
+    (plants.two_watchdogs, watched),
+    (plants.repeated_effect, unheard),
+    (plants.far_jump, jumped),
+    (plants.preview_settles, looked),
+    (plants.dropped_revision, kept),
+]
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicas]:
+    """Return two replicas on one database, for all bugs."""
+    system = Replicas(f"sqlite:///{tmp_path_factory.mktemp('bugs') / 'rheostat.db'}")
+    yield system
+    system.close()
+
+
+Tell = Callable[[Story], None]
+
+
+@pytest.fixture
+def tell(shared: Replicas) -> Tell:
+    """Return what checks a history of a run of which eight steps are settled."""
+
+    def tell(story: Story) -> None:
+        shared.begin()
+        checker = Checker(shared)
+        try:
+            run = checker.create(f"run-{next(numbers)}")
+            assert run is not None
+            checker.settle(run, 0, 8)
+            story(checker, run)
+            checker.look_back()
+        finally:
+            shared.restart(every=True)  # nothing is under way when a bug is taken out again
+
+    return tell
+
+
+numbers = itertools.count()
+named = pytest.mark.parametrize(("plant", "story"), BUGS, ids=[plant.__name__ for plant, _ in BUGS])
+
+
+@named
+def test_a_planted_bug_is_caught(
+    plant: Plant, story: Story, tell: Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P1 to P7: the check finds no fault with a history, and finds one once the bug is planted."""
+    tell(story)
+    plant(monkeypatch)
+    with pytest.raises(AssertionError):
+        tell(story)
+
+
+def test_every_bug_is_planted() -> None:
+    """None of them is forgotten here."""
+    written: set[Any] = {
+        item for item in vars(plants).values() if getattr(item, "__module__", "") == plants.__name__
+    }
+    assert {plant for plant, _ in BUGS} == written
