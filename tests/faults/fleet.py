@@ -18,6 +18,9 @@ from typing import Any, Protocol
 import psycopg
 from tests.conftest import RunningServer
 
+ATTEMPTS = 100
+"""How often a process is started again before the test itself is given up."""
+
 
 class Victim(Protocol):
     """Something that faults happen to; each method ends when all is well again."""
@@ -95,12 +98,13 @@ def paused(process: int, seconds: float) -> None:
 
 def start_again(server: RunningServer) -> None:
     """Start a server until it stays: without its database, it does not."""
-    while True:
+    for _ in range(ATTEMPTS):
         try:
             server.restart()
         except AssertionError:
             continue
         return
+    raise RuntimeError(f"it does not start any more:\n{server.log}")
 
 
 class Database:
@@ -122,12 +126,13 @@ class Database:
         """Stop it in immediate mode, in the middle of everything, and start it again."""
         self.stop()
         time.sleep(chance.uniform(0.0, 1.0))
-        while True:
+        for _ in range(ATTEMPTS):
             try:
                 self._server.ensure_postgres_running()
             except subprocess.SubprocessError:  # what it left behind is not gone yet
                 continue
             return
+        raise RuntimeError("PostgreSQL does not start any more")
 
     def stop(self) -> None:
         """Stop it in immediate mode."""
