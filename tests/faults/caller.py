@@ -14,7 +14,7 @@ import httpx
 from tests.faults.observations import Log, Write
 from tests.faults.witness import Witness, code
 
-TIMEOUT = 5.0
+TIMEOUT = 10.0
 """Seconds after which another replica is asked."""
 PAUSE = 0.3
 """Seconds of the longest pause after a failure."""

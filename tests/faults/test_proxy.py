@@ -68,10 +68,10 @@ def test_faults_befall_connections(echo: str) -> None:
     counts = Counter[str]()
     with Network("seed", lambda fate: counts.update([fate])) as network:
         url, whole, broken = network.to(echo), 0, 0
-        while counts.keys() < {"cut", "half-close", "delay"}:
+        while not broken or counts.keys() < {"cut", "half-close", "delay"}:
             good, bad = talk(url)
             whole, broken = whole + good, broken + bad
-    assert whole > broken > 0
+    assert whole > broken
 
 
 def test_a_calm_network_delivers(echo: str) -> None:
