@@ -66,7 +66,7 @@ def talk(url: str) -> tuple[int, int]:
 def test_faults_befall_connections(echo: str) -> None:
     """Some answers are cut off, none is altered, and each fault is counted."""
     counts = Counter[str]()
-    with Network("seed", lambda fate: counts.update([fate])) as network:
+    with Network("37", lambda fate: counts.update([fate])) as network:
         url, whole, broken = network.to(echo), 0, 0
         while not broken or counts.keys() < {"cut", "half-close", "delay"}:
             good, bad = talk(url)
@@ -77,7 +77,7 @@ def test_faults_befall_connections(echo: str) -> None:
 def test_a_calm_network_delivers(echo: str) -> None:
     """Once calm, nothing is cut off any more."""
     counts = Counter[str]()
-    with Network("seed", lambda fate: counts.update([fate])) as network:
+    with Network("37", lambda fate: counts.update([fate])) as network:
         network.calm()
         assert talk(network.to(echo)) == (PIECES, 0)
     assert counts == {}
