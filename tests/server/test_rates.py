@@ -16,9 +16,6 @@ from rheostat.server.settings import Settings
 LOCAL = "http://127.0.0.1"
 
 
-async def _nothing(*_: Any) -> None: ...
-
-
 def test_who_asks_too_much_is_told_when_to_come_back(tmp_path: Any, problem: Any) -> None:
     """P10: ten seconds' worth at once; then 429 with `Retry-After`, for this client alone."""
     app = create_app(Settings(database=f"sqlite:///{tmp_path / 'x.db'}", rate_limit=0.5))
@@ -51,7 +48,7 @@ def test_debts_are_paid_with_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits as long as `Retry-After` says is answered, and who waits less is not."""
     clock = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    limit = rates.RateLimit(_nothing, rate=4.0)
+    limit = rates.Rates(4.0)
     for _ in range(40):
         limit._charge("a")
     with pytest.raises(RateLimited) as refusal:
@@ -67,7 +64,7 @@ def test_debts_are_paid_with_time(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_memory_of_clients_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """P10: an attacker with many addresses fills no memory; who was quiet longest is forgotten."""
     monkeypatch.setattr(rates, "MOST", 2)
-    limit = rates.RateLimit(_nothing, rate=1.0)
+    limit = rates.Rates(1.0)
     for address in ("a", "b", "a", "c"):
         limit._charge(address)
     assert list(limit._paid) == ["a", "c"]

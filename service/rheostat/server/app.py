@@ -13,27 +13,29 @@ from fastapi import FastAPI
 from rheostat import __version__
 from rheostat.schedules.evaluate import CACHE
 from rheostat.server.api.access import Access
+from rheostat.server.api.answers import Answers
 from rheostat.server.api.browsers import Doorkeeper, names
 from rheostat.server.api.convert import conversion
+from rheostat.server.api.door import Door
 from rheostat.server.api.evaluate import evaluation
 from rheostat.server.api.events import events
 from rheostat.server.api.feeds import Feeds
 from rheostat.server.api.history import history
+from rheostat.server.api.journal import Journal
 from rheostat.server.api.kinds import kinds
 from rheostat.server.api.metrics import Metrics
 from rheostat.server.api.middleware import BodyLimit, Observer
 from rheostat.server.api.operations import operations
 from rheostat.server.api.problems import HANDLERS
-from rheostat.server.api.rates import RateLimit
+from rheostat.server.api.rates import RateLimit, Rates
 from rheostat.server.api.revisions import revisions
 from rheostat.server.api.runs import runs
 from rheostat.server.api.schedules import schedules
 from rheostat.server.api.tokens import tokens
 from rheostat.server.api.values import values
 from rheostat.server.openapi import describe
-from rheostat.server.protocol import ON_SHUTDOWN
+from rheostat.server.protocol import DOOR, ON_SHUTDOWN
 from rheostat.server.settings import Settings
-from rheostat.server.store.cache import BoundedCache
 from rheostat.server.store.schedules import StoredLibrary
 from rheostat.server.store.store import Store
 
@@ -83,12 +85,15 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.metrics = Metrics(CACHE.figures)
-    app.state.answers = BoundedCache(settings.answer_cache_bytes)
+    app.state.answers = Answers(settings.answer_cache_bytes)
+    app.state.journal = Journal()
+    app.state.rates = Rates(settings.rate_limit)
+    app.state.answers_for = names(settings)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
-    app.add_middleware(Doorkeeper, answers_for=names(settings))
+    app.add_middleware(Doorkeeper, answers_for=app.state.answers_for)
     if settings.rate_limit:
-        app.add_middleware(RateLimit, rate=settings.rate_limit)
-    app.add_middleware(Observer, metrics=app.state.metrics)
+        app.add_middleware(RateLimit, rates=app.state.rates)
+    app.add_middleware(Observer, metrics=app.state.metrics, journal=app.state.journal)
     return app
 
 
@@ -104,8 +109,21 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     await anyio.to_thread.run_sync(store.start)
     sampling = asyncio.create_task(app.state.metrics.keep_sampling())
     try:
-        yield {ON_SHUTDOWN: app.state.feeds.close}
+        yield {ON_SHUTDOWN: app.state.feeds.close, DOOR: _door(app)}
     finally:
         app.state.feeds.close()
         sampling.cancel()
+        app.state.journal.write()
         await anyio.to_thread.run_sync(store.close)
+
+
+def _door(app: FastAPI) -> Door:
+    state = app.state
+    return Door(
+        state.answers,
+        state.metrics,
+        state.journal,
+        state.access,
+        state.rates,
+        state.answers_for,
+    )

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import orjson
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from rheostat.errors import Malformed
 from rheostat.server.api.problems import MEDIA_TYPE
 
 ON_SHUTDOWN = "rheostat.on_shutdown"
 """Key of the lifespan's state: what ends the answers that would never end by themselves."""
+
+DOOR = "rheostat.door"
+"""Key of the lifespan's state: the `Door` to which requests come before they become tasks."""
 
 LONGEST_HEAD = 64 * 1024
 """Bytes that a request line and its headers may have."""
@@ -21,30 +29,41 @@ class BoundedHttp(HttpToolsProtocol):
     """
     One connection.
 
-    The parser itself takes heads of any length, so they are counted here; and what it cannot
+    A request that is answered at the door costs no task, and its headers are not written anew. The
+    parser itself takes heads of any length, so they are counted here; and what it cannot
     parse never becomes a request, so the problem document is written here.
     """
 
     _head = 0
-    _in_head = False
-
-    def on_message_begin(self) -> None:
-        """Begin to count."""
-        super().on_message_begin()
-        self._head, self._in_head = 0, True
-
-    def on_headers_complete(self) -> None:
-        """Cease to count."""
-        self._in_head = False
-        super().on_headers_complete()
 
     def data_received(self, data: bytes) -> None:
         """Take what came; give up on a head that is too long."""
         super().data_received(data)
-        if self._in_head:
-            self._head += len(data)
-            if self._head > LONGEST_HEAD:
-                self.send_400_response(f"the request's head is over {LONGEST_HEAD} bytes")
+        scope: Any = self.scope  # filled as the head is read, the method last
+        if scope is None or "method" in scope:
+            self._head = 0
+            return
+        self._head += len(data.rpartition(b"\r\n\r\n")[2])  # the rest is other requests'
+        if self._head > LONGEST_HEAD:
+            self.send_400_response(f"the request's head is over {LONGEST_HEAD} bytes")
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Answer a request at the door, or start the task that does."""
+        # A peer that takes nothing of what it is sent has to wait, as the long way makes it; and
+        # what is in the pipeline must not be answered each within the answer to the one before.
+        plain = cycle.keep_alive and not self.pipeline and not self.flow.write_paused
+        reply = self.app_state[DOOR].reply(cycle.scope) if plain else None
+        if reply is None:
+            super()._start_asgi_task(cycle, app)
+            return
+        form, request_id = reply
+        parts = [STATUS_LINE[form.status]]
+        for name, value in self.server_state.default_headers:
+            parts += (name, b": ", value, b"\r\n")
+        parts += (form.lines, b"x-request-id: ", request_id, b"\r\n\r\n", form.body)
+        self.transport.write(b"".join(parts))
+        cycle.response_started = cycle.response_complete = True
+        self.on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not a request, and close."""

@@ -15,5 +15,7 @@ class Role(StrEnum):
 
     def covers(self, needed: Role) -> bool:
         """Whether this role may do what ``needed`` may."""
-        order = list(Role)
-        return order.index(self) >= order.index(needed)
+        return ORDER.index(self) >= ORDER.index(needed)
+
+
+ORDER = tuple(Role)

@@ -170,14 +170,20 @@ def _stop_with(supervisor: int) -> None:
 
 def _logging(level: str) -> dict[str, Any]:
     line = "%(asctime)s %(levelname)s %(name)s %(message)s"
-    handler = {"class": "logging.StreamHandler", "formatter": "line"}
+    handler = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": {"format": line}},
-        "handlers": {"stderr": {**handler, "stream": "ext://sys.stderr"}},
+        "handlers": {
+            "stderr": {**handler, "formatter": "line"},
+            "lines": handler,  # of requests, which are written many at a time
+        },
         "root": {"level": "WARNING", "handlers": ["stderr"]},
-        "loggers": {"rheostat": {"level": level.upper()}},
+        "loggers": {
+            "rheostat": {"level": level.upper()},
+            "rheostat.access": {"handlers": ["lines"], "propagate": False},
+        },
     }
 
 

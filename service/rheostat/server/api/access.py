@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 from starlette.requests import Request
@@ -33,8 +33,12 @@ MOST = 4096
 """Tokens that a process remembers."""
 
 BEARER = re.compile(rb"(?i:bearer) +(rheo_[0-9a-f]{40}) *")
+SHAPE = f"Authorization: Bearer {PREFIX}…"
 CALLER = "rheostat.caller"
 """Key of the scope under which `admit` leaves the caller."""
+
+SETTLERS = tuple(role for role in Role if role.covers(Role.WORKER))
+"""Roles that may hand out values for good."""
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 _roles: WeakKeyDictionary[Callable[..., Any], Role | None] = WeakKeyDictionary()
@@ -97,8 +101,20 @@ def may_settle(request: Request) -> bool:
 
     So neither a link that somebody follows nor an address that is tried out moves a run.
     """
-    looks = request.headers.get("sec-fetch-mode") == "navigate"
-    return caller_of(request).role.covers(Role.WORKER) and not looks
+    return settles(caller_of(request), request.headers.get("sec-fetch-mode"))
+
+
+def settles(caller: Caller, fetch_mode: str | None) -> bool:
+    """Say what `may_settle` says of a caller, and the ``Sec-Fetch-Mode`` of the request."""
+    return fetch_mode != "navigate" and caller.role in SETTLERS
+
+
+class Known(NamedTuple):
+    """What was found of a header, and until when it is believed, by the monotonic clock."""
+
+    token: Token
+    caller: Caller
+    until: float
 
 
 class Access:
@@ -106,49 +122,79 @@ class Access:
 
     def __init__(self, store: Store | None) -> None:
         self._store = store
-        self._known: dict[str, tuple[Token, float]] = {}
-        self._searches: dict[str, asyncio.Task[Token | None]] = {}
+        self._known: dict[bytes, Known] = {}
+        self._searches: dict[bytes, asyncio.Task[Known | None]] = {}
 
     async def caller(self, scope: Scope) -> Caller:
         """Return who sends a request; raise `Unauthenticated` if no token says so."""
         if self._store is None:
             return EVERYBODY
-        token = await self._find(self._store, hash_of(_secret(scope)))
-        if token is None:
+        found = await self._find(self._store, _sent(scope))
+        if found is None:
             raise Unauthenticated("the token is not known")
-        if flaw := token.flaw(now()):
+        if flaw := _flaw(found.token):
             raise Unauthenticated(flaw)
-        return Caller(token.name, token.role)
+        return found.caller
 
-    async def _find(self, store: Store, key: str) -> Token | None:
-        token, until = self._known.get(key, (None, 0.0))
-        if time.monotonic() < until:
-            return token
-        search = self._searches.get(key)
+    def remembered(self, header: bytes) -> Caller | None:
+        """Return who sends a request with this header, None unless that is known at once."""
+        if self._store is None:
+            return EVERYBODY
+        known = self._known.get(header)
+        if known is None or _flaw(known.token):
+            return None
+        left = known.until - time.monotonic()
+        if 0 < left < TRUSTED / 2:  # ask again before others have to wait for it
+            self._search(self._store, header)
+        return known.caller if left > 0 else None
+
+    async def _find(self, store: Store, header: bytes) -> Known | None:
+        known = self._known.get(header)
+        if known is not None and time.monotonic() < known.until:
+            return known
+        return await asyncio.shield(self._search(store, header))
+
+    def _search(self, store: Store, header: bytes) -> asyncio.Task[Known | None]:
+        search = self._searches.get(header)
         if search is None:  # many requests with one token are one question
-            search = self._searches[key] = asyncio.create_task(self._search(store, key))
-        return await asyncio.shield(search)
+            search = asyncio.create_task(self._look_up(store, header, _secret(header)))
+            search.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._searches[header] = search
+        return search
 
-    async def _search(self, store: Store, key: str) -> Token | None:
+    async def _look_up(self, store: Store, header: bytes, secret: str) -> Known | None:
         began = time.monotonic()
         try:
-            token = await store.read(tokens.find, key)
+            token = await store.read(tokens.find, hash_of(secret))
         finally:
-            del self._searches[key]
-        if token is not None:
-            if len(self._known) >= MOST:
-                self._known.clear()
-            self._known[key] = token, began + TRUSTED
-        return token
+            del self._searches[header]
+        if token is None:
+            return None
+        if len(self._known) >= MOST:
+            self._known.clear()
+        known = Known(token, Caller(token.name, token.role), began + TRUSTED)
+        self._known[header] = known
+        return known
 
 
-def _secret(scope: Scope) -> str:
-    sent = [value for key, value in scope["headers"] if key == b"authorization"]
-    found = BEARER.fullmatch(sent[0]) if len(sent) == 1 else None
-    if found is not None:
-        return found[1].decode()
-    fault = "the Authorization header is not" if sent else "a token is needed, as the header"
-    raise Unauthenticated(f"{fault} Authorization: Bearer {PREFIX}…")
+def _sent(scope: Scope) -> bytes:
+    sent: list[bytes] = [value for key, value in scope["headers"] if key == b"authorization"]
+    if not sent:
+        raise Unauthenticated(f"a token is needed, as the header {SHAPE}")
+    if len(sent) > 1:
+        raise Unauthenticated(f"the Authorization header is not {SHAPE}")
+    return sent[0]
+
+
+def _secret(header: bytes) -> str:
+    found = BEARER.fullmatch(header)
+    if found is None:
+        raise Unauthenticated(f"the Authorization header is not {SHAPE}")
+    return found[1].decode()
+
+
+def _flaw(token: Token) -> str | None:
+    return token.flaw(now() if token.expires_at else "")
 
 
 def _refusal(caller: Caller, role: Role) -> Forbidden:

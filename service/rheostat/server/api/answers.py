@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from starlette.responses import Response
+from starlette.types import Scope
+
+from rheostat.server.api.browsers import Header, protections
 from rheostat.server.api.formats import Format
 from rheostat.server.api.render import write_json
 from rheostat.server.runs.block import Block
-from rheostat.server.store.cache import BoundedCache
 
 IMMUTABLE = "public, max-age=31536000, immutable"
+
+OVERHEAD = 1024
+"""Bytes of memory that are counted for an answer, and for an address, besides their texts."""
+
+ADDRESSES = 8
+"""Addresses of one answer that are remembered: its readers send the same one, mostly."""
 
 
 class Question(NamedTuple):
@@ -23,14 +35,45 @@ class Question(NamedTuple):
     chosen: Format
 
 
-class Answer(NamedTuple):
-    """The body of a block, and its headers."""
+Address = tuple[bytes, bytes, bytes | None]
+"""Path, query and ``Accept`` of a request as they came: all that decides which block it gets."""
 
+
+def address_of(scope: Scope, headers: Mapping[bytes, bytes]) -> Address | None:
+    """Return a request's address, None if a header is there twice or the server kept no path."""
+    path = scope.get("raw_path")
+    if path is None or len(headers) < len(scope["headers"]):
+        return None
+    return path, scope["query_string"], headers.get(b"accept")
+
+
+class Form(NamedTuple):
+    """An answer as one reader gets it: with its body, or with the news that nothing changed."""
+
+    status: int
+    headers: list[Header]
+    lines: bytes
+    """The same headers, and those that protect every answer, as they stand on the wire."""
     body: bytes
-    headers: dict[str, str]
 
 
-Answers = BoundedCache[Question, Answer]
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A settled block, ready to be sent."""
+
+    tag: bytes
+    whole: Form
+    unchanged: Form
+    addresses: list[Address] = field(default_factory=list)
+
+    def to(self, if_none_match: bytes | None) -> Form:
+        """Return the form for who has what bears that tag."""
+        return self.unchanged if if_none_match == self.tag else self.whole
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes, without its addresses."""
+        return OVERHEAD + len(self.whole.body)
 
 
 def settled(block: Block, chosen: Format) -> Answer:
@@ -45,7 +88,78 @@ def settled(block: Block, chosen: Format) -> Answer:
         "Rheostat-Generation": str(block.generation),
         "Rheostat-Revisions": ",".join(f"{number}@{step}" for step, number in block.revisions),
     }
-    return Answer(body, headers)
+    whole = Response(body, headers=headers)
+    unchanged = Response(status_code=304, headers=headers)
+    return Answer(headers["ETag"].encode(), _form(whole), _form(unchanged))
+
+
+def _form(response: Response) -> Form:
+    headers = response.raw_headers
+    on_wire = (b"%b: %b\r\n" % header for header in (*headers, *protections("", headers)))
+    return Form(response.status_code, headers, b"".join(on_wire), bytes(response.body))
+
+
+class Answers:
+    """
+    Keeps the newest answers, up to ``limit`` bytes; for the event loop alone.
+
+    Under the addresses by which an answer was asked for, it is found without reading them. A block
+    is read by all ranks when it is new, so the oldest go first: there is no need to note each use.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._size = 0
+        self._answers: OrderedDict[Question, Answer] = OrderedDict()
+        self._at: dict[Address, Answer] = {}
+
+    def get(self, question: Question) -> Answer | None:
+        """Return the answer to a question, or None."""
+        return self._answers.get(question)
+
+    def at(self, address: Address) -> Answer | None:
+        """Return the answer that was noted for an address, or None."""
+        return self._at.get(address)
+
+    def put(self, question: Question, answer: Answer) -> None:
+        """Keep an answer, unless it alone is over the limit."""
+        if question not in self._answers and answer.size <= self._limit:
+            self._answers[question] = answer
+            self._grow(answer.size)
+
+    def note(self, address: Address, question: Question) -> None:
+        """Remember that a request from an address asked this, if its answer is kept."""
+        answer = self._answers.get(question)
+        if answer is None or address in self._at:
+            return
+        if len(answer.addresses) == ADDRESSES:
+            self._forget(answer.addresses.pop(0))
+        answer.addresses.append(address)
+        self._at[address] = answer
+        self._grow(_size(address))
+
+    def drop_run(self, run_id: str) -> None:
+        """Let go of all answers of a run."""
+        for question in [question for question in self._answers if question.run_id == run_id]:
+            self._drop(self._answers.pop(question))
+
+    def _grow(self, size: int) -> None:
+        self._size += size
+        while self._size > self._limit:
+            self._drop(self._answers.popitem(last=False)[1])
+
+    def _drop(self, answer: Answer) -> None:
+        self._size -= answer.size
+        for address in answer.addresses:
+            self._forget(address)
+
+    def _forget(self, address: Address) -> None:
+        del self._at[address]
+        self._size -= _size(address)
+
+
+def _size(address: Address) -> int:
+    return OVERHEAD + sum(len(part) for part in address if part)
 
 
 def to_json(block: Block) -> dict[str, object]:

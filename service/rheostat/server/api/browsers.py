@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -93,16 +93,22 @@ class Doorkeeper:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or raise `Forbidden`."""
         if scope["type"] == "http":
-            headers = dict(scope["headers"])
-            host = headers.get(b"host", b"").decode("latin-1").lower()
-            if not self.answers_for(_name(host)):
-                raise Forbidden(
-                    f"this service does not answer for the host {host[:100]!r}: see the setting"
-                    " RHEOSTAT_ALLOWED_HOSTS"
-                )
-            if _from_elsewhere(headers, host, scope["method"]):
-                raise Forbidden("another site's page may not use this service")
+            turn_away(dict(scope["headers"]), scope["method"], self.answers_for)
         await self.app(scope, receive, send)
+
+
+def turn_away(
+    headers: Mapping[bytes, bytes], method: str, answers_for: Callable[[str], bool]
+) -> None:
+    """Raise `Forbidden` for a foreign ``Host``, and for what another site's page sends."""
+    host = headers.get(b"host", b"").decode("latin-1").lower()
+    if not answers_for(_name(host)):
+        raise Forbidden(
+            f"this service does not answer for the host {host[:100]!r}: see the setting"
+            " RHEOSTAT_ALLOWED_HOSTS"
+        )
+    if _from_elsewhere(headers, host, method):
+        raise Forbidden("another site's page may not use this service")
 
 
 def _name(host: str) -> str:
@@ -110,7 +116,7 @@ def _name(host: str) -> str:
     return name if colon and port.isdigit() else host
 
 
-def _from_elsewhere(headers: dict[bytes, bytes], host: str, method: str) -> bool:
+def _from_elsewhere(headers: Mapping[bytes, bytes], host: str, method: str) -> bool:
     # Browsers that send no Sec-Fetch-Site (old ones, or http to another machine) name the origin of
     # what may change something. Other ports of this machine are other sites' pages, too.
     site = headers.get(b"sec-fetch-site")
@@ -120,6 +126,6 @@ def _from_elsewhere(headers: dict[bytes, bytes], host: str, method: str) -> bool
     return origin is not None and origin.decode("latin-1").lower().partition("://")[2] != host
 
 
-def _follows_link(headers: dict[bytes, bytes], method: str) -> bool:
+def _follows_link(headers: Mapping[bytes, bytes], method: str) -> bool:
     shown = headers.get(b"sec-fetch-mode"), headers.get(b"sec-fetch-dest")
     return method == "GET" and shown == (b"navigate", b"document")

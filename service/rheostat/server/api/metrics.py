@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from bisect import bisect_left
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -19,6 +20,32 @@ from rheostat.schedules.numeric.chunks import Figures
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Tally:
+    """
+    Requests of one series, put aside: `flush` adds them to the histogram.
+
+    Counting in the histogram itself takes locks, and in several workers a file.
+    """
+
+    def __init__(self, histogram: Histogram) -> None:
+        self._histogram = histogram
+        self._counts = [0] * (len(BUCKETS) + 1)
+        self._seconds = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one request."""
+        self._counts[bisect_left(BUCKETS, seconds)] += 1
+        self._seconds += seconds
+
+    def flush(self) -> None:
+        """Take over what was counted; the histogram itself can only be told of one at a time."""
+        for bucket, count in zip(self._histogram._buckets, self._counts, strict=True):  # noqa: SLF001
+            if count:
+                bucket.inc(count)
+        self._histogram._sum.inc(self._seconds)  # noqa: SLF001
+        self._counts, self._seconds = [0] * len(self._counts), 0.0
 
 
 class Metrics:
@@ -36,6 +63,7 @@ class Metrics:
             registry=self.registry,
         )
         self._children: dict[tuple[str, str, int], Histogram] = {}
+        self._tallies: list[Tally] = []
         self._hits = self._counter("hits", "Pieces of curves found in the chunk cache.")
         self._misses = self._counter("misses", "Pieces of curves that had to be computed.")
         self._bytes = Gauge(
@@ -66,12 +94,20 @@ class Metrics:
                 self._children[key] = child
         child.observe(seconds)
 
+    def tally(self, route: str, method: str, status: int) -> Tally:
+        """Return what counts requests of one series, to be seen at the next sample."""
+        tally = Tally(self._requests.labels(route, method, str(status)))
+        self._tallies.append(tally)
+        return tally
+
     def count_streams(self, number: int) -> None:
         """Note how many event streams are open."""
         self._streams.set(number)
 
     def sample(self) -> None:
-        """Take over the chunk cache's present figures."""
+        """Take over the tallies, and the chunk cache's present figures."""
+        for tally in self._tallies:
+            tally.flush()
         figures, before = self._chunk_cache(), self._sampled
         self._hits.inc(figures.hits - before.hits)
         self._misses.inc(figures.misses - before.misses)

@@ -3,13 +3,13 @@ What surrounds every request, as plain ASGI: cheap, and usable around any applic
 
 From the outside in: `Observer` (request id, failures, figures, log), `RateLimit`, `Doorkeeper` (who
 may ask from where), `BodyLimit`. A route of its own outside FastAPI goes inside all of them; it
-names its template by setting ``scope["route"]`` to something that has a ``path``.
+names its template by setting ``scope["route"]`` to something that has a ``path``. Before them all
+there is the `Door`, which asks the same of what it answers itself.
 """
 
 from __future__ import annotations
 
-import logging
-import os
+import random
 import re
 import time
 
@@ -19,12 +19,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from rheostat.errors import Malformed, TooLarge
 from rheostat.server.api import problems
 from rheostat.server.api.browsers import protections
+from rheostat.server.api.journal import Journal
 from rheostat.server.api.metrics import Metrics
 
 SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 CLIENT_GONE = 499
-
-access = logging.getLogger("rheostat.access")
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:
@@ -43,9 +42,10 @@ class Observer:
     A sane ``X-Request-Id`` of the caller is kept, so that one id follows a request through proxies.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, journal: Journal) -> None:
         self.app = app
         self.metrics = metrics
+        self.journal = journal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection; what is not HTTP passes through."""
@@ -53,7 +53,8 @@ class Observer:
             await self.app(scope, receive, send)
             return
         began, status = time.perf_counter(), 0
-        request_id = _request_id(scope)
+        request_id = identify(header(scope, b"x-request-id"))
+        scope[problems.REQUEST_ID] = request_id.decode()
 
         async def observed(message: Message) -> None:
             nonlocal status
@@ -75,34 +76,17 @@ class Observer:
                 raise
             await problems.response(error, scope)(scope, receive, observed)
         finally:
-            self._record(scope, status or CLIENT_GONE, time.perf_counter() - began)
-
-    def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "unmatched")
-        self.metrics.observe(route, scope["method"], status, seconds)
-        if access.isEnabledFor(logging.INFO):
-            access.info(
-                "%s %s %d %.1f ms %s",
-                scope["method"],
-                _target(scope),
-                status,
-                seconds * 1000,
-                scope[problems.REQUEST_ID],
-            )
+            route = getattr(scope.get("route"), "path", "unmatched")
+            status, seconds = status or CLIENT_GONE, time.perf_counter() - began
+            self.metrics.observe(route, scope["method"], status, seconds)
+            self.journal.note(scope, status, seconds, request_id)
 
 
-def _request_id(scope: Scope) -> bytes:
-    sent = header(scope, b"x-request-id")
-    request_id = sent if sent and SANE_ID.fullmatch(sent) else os.urandom(8).hex().encode()
-    scope[problems.REQUEST_ID] = request_id.decode()
-    return request_id
-
-
-def _target(scope: Scope) -> str:
-    # The raw path is still percent-encoded, so nobody writes lines of their own into the log.
-    path: bytes = scope.get("raw_path") or b""
-    query: bytes = scope["query_string"]
-    return (path + b"?" + query if query else path).decode("latin-1")
+def identify(sent: bytes | None) -> bytes:
+    """Return the id of a request: what its caller sent, if it is sane, and else a new one."""
+    if sent is not None and SANE_ID.fullmatch(sent):
+        return sent
+    return b"%016x" % random.getrandbits(64)
 
 
 class BodyLimit:

@@ -19,25 +19,32 @@ MOST = 10_000
 PROBES = frozenset({"/livez", "/readyz"})
 
 
-class RateLimit:
+class Rates:
     """
-    Refuses an address that sends more than ``rate`` requests per second.
+    Counts what each address asks: ``rate`` requests per second, or 0 for no limit.
 
     Each request moves the time at which its sender's debt is paid by 1 / ``rate``; it is refused
     if that time lies more than `BURST` ahead. This is a token bucket in one number.
     """
 
-    def __init__(self, app: ASGIApp, rate: float) -> None:
-        self.app = app
-        self._cost = 1 / rate
+    def __init__(self, rate: float) -> None:
+        self.limited = rate > 0
+        self._cost = 1 / rate if rate else 0.0
         self._room = max(BURST, self._cost)
         self._paid: OrderedDict[str, float] = OrderedDict()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or raise `RateLimited`."""
-        if scope["type"] == "http" and scope["path"] not in PROBES:
+    def allow(self, scope: Scope) -> bool:
+        """Count a request, unless it is one too many."""
+        try:
+            self.charge(scope)
+        except RateLimited:
+            return False
+        return True
+
+    def charge(self, scope: Scope) -> None:
+        """Count a request; raise `RateLimited`, and do not count it, if it is one too many."""
+        if self.limited and scope["path"] not in PROBES:
             self._charge(scope["client"][0] if scope.get("client") else "")
-        await self.app(scope, receive, send)
 
     def _charge(self, address: str) -> None:
         now = time.monotonic()
@@ -49,3 +56,17 @@ class RateLimit:
         self._paid.move_to_end(address)
         if len(self._paid) > MOST:
             self._paid.popitem(last=False)
+
+
+class RateLimit:
+    """Refuses requests of an address that asks too much."""
+
+    def __init__(self, app: ASGIApp, rates: Rates) -> None:
+        self.app = app
+        self.rates = rates
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or raise `RateLimited`."""
+        if scope["type"] == "http":
+            self.rates.charge(scope)
+        await self.app(scope, receive, send)

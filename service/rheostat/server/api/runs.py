@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Body, Query
 from pydantic import Field
+from starlette.requests import Request
 from starlette.responses import Response
 
 from rheostat.errors import (
@@ -188,9 +189,14 @@ async def read_run(run: Run, store: StoreDep) -> Response:
     responses=refuses(UnknownRun, HasForks, Invalid, Unavailable),
 )
 @needs(Role.OPERATOR)
-async def delete_run(run: Run, store: StoreDep) -> Response:
-    """Remove a run with its history and its ledger. Workers that have its id get a 404."""
-    await store.write(close.delete, run)
+async def delete_run(run: Run, store: StoreDep, request: Request) -> Response:
+    """
+    Remove a run with its history and its ledger. Workers that have its id get a 404.
+
+    Settled blocks that other processes, or caches in front, have in memory may be read there until
+    they make room for others. The id is never used again.
+    """
+    request.app.state.answers.drop_run(await store.write(close.delete, run))
     return Response(status_code=204)
 
 

@@ -22,9 +22,18 @@ from rheostat.errors import (
 from rheostat.schedules.fields import MAX_STEP
 from rheostat.server.api import examples
 from rheostat.server.api.access import may_settle, needs
-from rheostat.server.api.answers import Answer, Answers, Question, settled, to_json
+from rheostat.server.api.answers import (
+    Answer,
+    Answers,
+    Question,
+    address_of,
+    settled,
+    to_json,
+)
 from rheostat.server.api.deps import Step, router
+from rheostat.server.api.door import ROUTE
 from rheostat.server.api.formats import Format, offers
+from rheostat.server.api.middleware import header
 from rheostat.server.api.problems import refuses
 from rheostat.server.api.run_deps import Generation, Run, StoreDep
 from rheostat.server.api.runs import document
@@ -48,7 +57,7 @@ Count = Annotated[int, Query(ge=1, le=65_536, description="How many cells.")]
 
 
 @values.get(
-    "/v1/runs/{run}/values",
+    ROUTE,
     summary="Read a block of values",
     response_class=Response,
     responses={
@@ -95,14 +104,18 @@ async def read_values(
     if answer is None:
         ask = Ask(generation, start, count, resume)
         answer = settled(await store.write(operations.settle, run, ask), chosen)
-        answers.put(question, answer, len(answer.body) + 1024)
+        answers.put(question, answer)
+    address = address_of(request.scope, dict(request.scope["headers"]))
+    if address is not None:
+        answers.note(address, question)
     return _respond(request, answer)
 
 
 def _respond(request: Request, answer: Answer) -> Response:
-    if request.headers.get("if-none-match") == answer.headers["ETag"]:
-        return Response(status_code=304, headers=answer.headers)
-    return Response(answer.body, headers=answer.headers)
+    form = answer.to(header(request.scope, b"if-none-match"))
+    response = Response(form.body, form.status)
+    response.raw_headers = list(form.headers)
+    return response
 
 
 @values.get(

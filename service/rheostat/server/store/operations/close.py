@@ -55,9 +55,9 @@ def finish(records: Records, ref: str, end: int | None, note: Note) -> dict[str,
     return show(records, run.id)
 
 
-def delete(records: Records, ref: str) -> None:
+def delete(records: Records, ref: str) -> str:
     """
-    Remove a run and everything of it; its id is never used again.
+    Remove a run and everything of it, and return its id, which is never used again.
 
     Raises `HasForks` if other runs have inherited its past.
     """
@@ -65,3 +65,4 @@ def delete(records: Records, ref: str) -> None:
     if records.is_forked(run.id):
         raise HasForks(f"other runs were forked from {run.spec.name!r}, and need its past")
     records.remove(run.id)
+    return run.id
