@@ -9,8 +9,8 @@ one asyncio process beside it, on the same machine: each has a connection of its
 joins the run itself, and decides what to ask for and when with the client's own code
 (`rheostat.client.reading`); only httpx is replaced by bare sockets, and a look-up that asks for
 nothing is not made. A worker trains at a steady pace, 10 steps a second, and its look-ahead is 4 s.
-The runs start one after the other over the first half of the time; the ranks of a run train
-together, at most 10 ms apart.
+The runs start one after the other over the first half of the time. The ranks of a run join within
+the 5 s before its start, as processes do that start up, and train together, at most 10 ms apart.
 
 **Stall**: a read of a worker, after its first block, that waited longer than one step lasts.
 
@@ -79,7 +79,9 @@ async def simulate(load: Workload, url: str, server: Process) -> Outcome:
         workers = [Worker(load, run) for run in load.runs for _ in range(load.ranks)]
         out = Outcome(workers)
         tasks = [
-            asyncio.create_task(worker.live(began + index // load.ranks * load.stagger))
+            asyncio.create_task(
+                worker.live(began + load.joining + index // load.ranks * load.stagger)
+            )
             for index, worker in enumerate(workers)
         ]
         await asyncio.sleep(load.seconds * 0.75)

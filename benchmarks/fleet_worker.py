@@ -29,6 +29,7 @@ class Workload:
     step: float = 0.1
     lookahead: float = 4.0
     apart: float = 0.01
+    joining: float = 5.0
     proxied: bool = False
     until: float = 0.0
     lag: float = 0.0
@@ -36,7 +37,7 @@ class Workload:
     @property
     def stagger(self) -> float:
         """The seconds from the start of one run to that of the next."""
-        return self.seconds / 2 / len(self.runs)
+        return (self.seconds / 2 - self.joining) / len(self.runs)
 
 
 class Connection(asyncio.Protocol):
@@ -54,6 +55,8 @@ class Connection(asyncio.Protocol):
 
     def ask(self, request: bytes) -> asyncio.Future[httpx.Response]:
         """Send a request."""
+        if self._transport.is_closing():
+            raise ConnectionError("closed")
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return self._answer
@@ -104,14 +107,13 @@ class Worker:
         self._ahead: asyncio.Task[None] | None = None
 
     async def live(self, start: float) -> None:
-        """Join at a time, train to the end of the load, and leave."""
+        """Join before a time, train from then to the end of the load, and leave."""
         loop = asyncio.get_running_loop()
-        await asyncio.sleep(start - loop.time())
-        url = httpx.URL(self.load.url)
-        self._host = url.netloc.decode()
-        _, self._connection = await loop.create_connection(Connection, url.host, url.port or 80)
+        await asyncio.sleep(start - loop.time() - random.uniform(0, self.load.joining))
+        await self._connect()
         self._facts = await self._join()
         self._reading = Reading(self._facts, lookahead=self.load.lookahead, clock=loop.time)
+        await asyncio.sleep(start - loop.time() + random.uniform(0, self.load.apart))
         await self._train(self._facts)
         if self._ahead:
             await self._ahead
@@ -128,8 +130,7 @@ class Worker:
     async def _train(self, facts: Joined) -> None:
         loop, step = asyncio.get_running_loop(), self.load.step
         cell = first = facts.settled_until
-        due = loop.time() + random.uniform(0, self.load.apart)
-        await asyncio.sleep(due - loop.time())
+        due = loop.time()
         while due < self.load.until:
             began = loop.time()
             self.load.lag = max(self.load.lag, began - due)
@@ -179,8 +180,17 @@ class Worker:
         request = "\r\n".join([*lines, "", ""]).encode() + body
         while True:
             self.requests += 1
-            answer = await self._connection.ask(request)
-            if answer.is_success:
-                return answer
+            try:
+                answer = await self._connection.ask(request)
+            except ConnectionError:
+                await self._connect()
+            else:
+                if answer.is_success:
+                    return answer
+                await asyncio.sleep(self.load.step)
             self.failures += 1
-            await asyncio.sleep(self.load.step)
+
+    async def _connect(self) -> None:
+        url, loop = httpx.URL(self.load.url), asyncio.get_running_loop()
+        self._host = url.netloc.decode()
+        _, self._connection = await loop.create_connection(Connection, url.host, url.port or 80)
