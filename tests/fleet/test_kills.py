@@ -15,7 +15,7 @@ from rheostat import Client, scale
 if TYPE_CHECKING:
     from tests.fleet.conftest import StartFleet
 
-KILLS = int(os.environ.get("RHEOSTAT_KILLS", "3"))
+KILLS = int(os.environ.get("RHEOSTAT_KILLS", "2"))
 """Replicas that are killed; many more make the long form of this test."""
 
 WORKER = """
