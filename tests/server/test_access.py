@@ -41,7 +41,7 @@ NEEDED = {
     "GET /v1/schedules/{name}/values/{step}": "viewer",
     "GET /v1/runs": "viewer",
     "POST /v1/runs": "operator",
-    "PUT /v1/runs/{name}": "worker",
+    "PUT /v1/runs/{run}": "worker",
     "GET /v1/runs/{run}": "viewer",
     "DELETE /v1/runs/{run}": "operator",
     "POST /v1/runs/{run}/join": "worker",

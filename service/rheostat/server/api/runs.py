@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import Body, Query
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -111,7 +111,7 @@ async def create_run(body: CreationData, store: StoreDep, note: NoteDep, key: Ke
 
 
 @runs.put(
-    "/v1/runs/{name}",
+    "/v1/runs/{run}",
     summary="Create a run, unless it is there",
     response_class=Response,
     responses={
@@ -122,18 +122,18 @@ async def create_run(body: CreationData, store: StoreDep, note: NoteDep, key: Ke
     openapi_extra=examples.body(cosine={**BODY, "name": "gpt-7b"}),
 )
 @needs(Role.WORKER)
-async def ensure_run(name: Run, body: SpecData, store: StoreDep, note: NoteDep) -> Response:
+async def ensure_run(run: Run, body: SpecData, store: StoreDep, note: NoteDep) -> Response:
     """
     Create a run, or answer that it exists: every requeue of a job can send its body again.
 
     A run of this name that was created with another body is refused, with the differences.
     """
-    body = {"name": name, **body}
-    if body["name"] != name:
-        message = f"the body names {body['name']!r}, and the path {name!r}"
-        raise Invalid(message, errors=[FieldError("name", message, body["name"], name)])
-    run, created = await store.write(create.ensure, body, note)
-    return document(run, 201 if created else 200)
+    body = {"name": run, **body}
+    if body["name"] != run:
+        message = f"the body names {body['name']!r}, and the path {run!r}"
+        raise Invalid(message, errors=[FieldError("name", message, body["name"], run)])
+    shown, created = await store.write(create.ensure, body, note)
+    return document(shown, 201 if created else 200)
 
 
 @runs.get(
@@ -237,8 +237,25 @@ async def finish_run(run: Run, end: End, store: StoreDep, note: NoteDep, key: Ke
     return document(await store.write(once, key, lambda r: close.finish(r, run, end.end, why)))
 
 
+ALL_OR_NONE: dict[str, Any] = {
+    "anyOf": [
+        {"properties": dict.fromkeys(("id", "generation", "step"), {"type": "null"})},
+        {
+            "properties": {
+                "id": {"type": "string"},
+                "generation": {"type": "integer"},
+                "step": {"type": "integer"},
+            },
+            "required": ["id", "generation", "step"],
+        },
+    ]
+}
+
+
 class Checkpoint(Wire):
     """What a resuming worker's checkpoint holds: all three, or none."""
+
+    model_config = ConfigDict(json_schema_extra=ALL_OR_NONE)
 
     id: Annotated[str, Field(max_length=128)] | None = None
     """Id of the run."""
