@@ -7,7 +7,7 @@ ARGS ?=
 LOCK := uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \
   --generate-hashes --no-header --no-annotate --no-emit-index-url
 
-.PHONY: help serve test test-frameworks fuzz proof check format docs lock clean
+.PHONY: help bench serve test test-frameworks fuzz proof check format docs lock clean
 
 help: ## list what make can do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -38,6 +38,16 @@ check: $(STAMP) ## format, lint, types, layers
 format: $(STAMP) ## format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## measure what docs/performance.md tells
+	$(BIN)/python benchmarks/reads.py
+	$(BIN)/python benchmarks/values.py
+	$(BIN)/python benchmarks/settling.py
+	$(BIN)/python benchmarks/fleet.py
+	$(BIN)/python benchmarks/growth.py docs/growth.svg
+	$(BIN)/python benchmarks/curves.py
+	$(BIN)/python benchmarks/curve_answers.py
+	$(BIN)/python benchmarks/start.py
 
 fuzz: $(STAMP) ## throw 100,000 random definitions at a server
 	RHEOSTAT_EXAMPLES=100000 $(BIN)/pytest tests/server/test_random_definitions.py

@@ -8,6 +8,7 @@ on standard output that it serves, when it does. Logs go to standard error.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -65,6 +66,7 @@ def serve(settings: Settings) -> None:
         if settings.workers == 1:
             _Worker(_config(settings), ready).run(sockets=[listener])
         else:
+            gc.enable()  # each worker does so itself
             with tempfile.TemporaryDirectory(prefix="rheostat-metrics-") as directory:
                 os.environ[MULTIPROCESS] = directory
                 _Supervisor(_config(settings), listener, ready).run()
@@ -158,7 +160,11 @@ def _application(settings: Settings, supervisor: int) -> FastAPI:
     sys.setswitchinterval(SWITCH)
     if supervisor != os.getpid():
         threading.Thread(target=_stop_with, args=(supervisor,), daemon=True).start()
-    return create_app(settings)
+    app = create_app(settings)
+    # What is loaded by now stays: to look through it for garbage again and again costs latency.
+    gc.freeze()
+    gc.enable()
+    return app
 
 
 def _stop_with(supervisor: int) -> None:
