@@ -13,7 +13,7 @@ from tests.server.protocol.memory import Memory
 from tests.server.protocol.replicas import Replicas
 from tests.server.protocol.systems import System
 
-EXAMPLES = int(os.environ.get("RHEOSTAT_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("RHEOSTAT_EXAMPLES", "60"))
 """Histories of the domain that are tried, and five times as many as of each database."""
 
 
