@@ -8,6 +8,7 @@ import json
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -145,9 +146,11 @@ def opened(folder: Any, **settings: Any) -> Iterator[House]:
     thread = threading.Thread(target=lambda: asyncio.run(house.open(ready, closing)))
     thread.start()
     assert ready.wait(60)
-    yield house
-    house.loop.call_soon_threadsafe(closing.set)
-    thread.join(60)
+    try:
+        yield house
+    finally:
+        house.loop.call_soon_threadsafe(closing.set)
+        thread.join(60)
 
 
 @pytest.fixture(scope="module")
@@ -350,3 +353,62 @@ def _request_id(stream: Any) -> int:
     headers = http.client.parse_headers(stream)
     stream.read(int(headers["content-length"]))
     return int(headers["x-request-id"])
+
+
+def test_ranks_that_ask_together_are_one(tmp_path: Any) -> None:
+    """P5: of those who ask for a block while it is settled, one goes to the store; all get it."""
+    with opened(tmp_path) as house:
+        path = f"/v1/runs/{house.new_run()}/values?{BLOCK}"
+        store = house.app.state.store
+        held, go = threading.Event(), threading.Event()
+
+        def hold(_records: Any) -> None:
+            held.set()
+            go.wait(60)
+
+        holding = asyncio.run_coroutine_threadsafe(store.write(hold), house.loop)
+        assert held.wait(60)
+        writes = _counted(store)
+        connections = [_asked(house.door, path) for _ in range(20)]
+        gone = connections.pop(10)
+        gone.close()
+        while not writes:
+            time.sleep(0.01)
+        go.set()
+        holding.result(60)
+        bodies = {connection.getresponse().read() for connection in connections}
+        assert (len(bodies), len(writes)) == (1, 1)
+        assert json.loads(bodies.pop())["parameters"]["lr"][0] == 1e-3
+        for connection in connections:  # they go on as ever
+            connection.request("GET", "/livez")
+            assert connection.getresponse().read()
+            connection.close()
+
+
+def test_those_who_wait_for_a_refusal_are_refused(tmp_path: Any) -> None:
+    """P10: each for itself, as if nobody else had asked."""
+    with opened(tmp_path) as house:
+        path = f"/v1/runs/{house.new_run()}/values?generation=1&start=90000&count=64"
+        connections = [_asked(house.door, path) for _ in range(5)]
+        codes = {json.loads(each.getresponse().read())["type"] for each in connections}
+        for connection in connections:
+            connection.close()
+        assert codes == {"urn:rheostat:problem:step-jump"}
+
+
+def _asked(port: int, path: str) -> http.client.HTTPConnection:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", path)
+    return connection
+
+
+def _counted(store: Any) -> list[Any]:
+    writes: list[Any] = []
+    write = store.write
+
+    def counted(operation: Any, *rest: Any) -> Any:
+        writes.append(operation)
+        return write(operation, *rest)
+
+    store.write = counted
+    return writes

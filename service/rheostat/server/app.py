@@ -20,6 +20,7 @@ from rheostat.server.api.door import Door
 from rheostat.server.api.evaluate import evaluation
 from rheostat.server.api.events import events
 from rheostat.server.api.feeds import Feeds
+from rheostat.server.api.flights import Flights
 from rheostat.server.api.history import history
 from rheostat.server.api.journal import Journal
 from rheostat.server.api.kinds import kinds
@@ -86,6 +87,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = Metrics(CACHE.figures)
     app.state.answers = Answers(settings.answer_cache_bytes)
+    app.state.flights = Flights()
     app.state.journal = Journal()
     app.state.rates = Rates(settings.rate_limit)
     app.state.answers_for = names(settings)
@@ -125,5 +127,6 @@ def _door(app: FastAPI) -> Door:
         state.journal,
         state.access,
         state.rates,
+        state.flights,
         state.answers_for,
     )

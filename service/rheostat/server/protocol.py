@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any
 
 import orjson
@@ -48,14 +49,28 @@ class BoundedHttp(HttpToolsProtocol):
             self.send_400_response(f"the request's head is over {LONGEST_HEAD} bytes")
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Answer a request at the door, or start the task that does."""
+        """Answer a request at the door, or have it wait there, or start the task that does."""
+        if self._reply(cycle):
+            return
+        if self._is_plain(cycle):
+            app = self.app_state[DOOR].fly(cycle.scope, app, partial(self._again, cycle, app))
+        if app is not None:
+            super()._start_asgi_task(cycle, app)
+
+    def _again(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Answer a request that has waited."""
+        if not cycle.disconnected and not self._reply(cycle):
+            super()._start_asgi_task(cycle, app)
+
+    def _is_plain(self, cycle: RequestResponseCycle) -> bool:
         # A peer that takes nothing of what it is sent has to wait, as the long way makes it; and
         # what is in the pipeline must not be answered each within the answer to the one before.
-        plain = cycle.keep_alive and not self.pipeline and not self.flow.write_paused
-        reply = self.app_state[DOOR].reply(cycle.scope) if plain else None
+        return cycle.keep_alive and not self.pipeline and not self.flow.write_paused
+
+    def _reply(self, cycle: RequestResponseCycle) -> bool:
+        reply = self.app_state[DOOR].reply(cycle.scope) if self._is_plain(cycle) else None
         if reply is None:
-            super()._start_asgi_task(cycle, app)
-            return
+            return False
         form, request_id = reply
         parts = [STATUS_LINE[form.status]]
         for name, value in self.server_state.default_headers:
@@ -64,6 +79,7 @@ class BoundedHttp(HttpToolsProtocol):
         self.transport.write(b"".join(parts))
         cycle.response_started = cycle.response_complete = True
         self.on_response_complete()
+        return True
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not a request, and close."""

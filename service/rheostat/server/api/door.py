@@ -5,10 +5,10 @@ What FastAPI and a task of its own do for a request costs many times what sendin
 comes to the same for the same request each time. So a settling read takes the long way once, and
 its answer is noted under the request's `Address`: the method aside, that is all of a request that
 decides which block it gets, and how it is written. The next request from this address is answered
-here. Whatever else the long way asks of a request is asked here too, by the same functions: its
-host, its token, its role, its sender's pace. Where the least thing is missing, and for whatever
-a browser sends, a request takes the long way, and is refused there: the door has no errors of its
-own.
+here, and so are those that arrive while the first one is on its way: they wait for it. Whatever
+else the long way asks of a request is asked here too, by the same functions: its host, its token,
+its role, its sender's pace. Where the least thing is missing, and for whatever a browser sends, a
+request takes the long way, and is refused there: the door has no errors of its own.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 
-from starlette.types import Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rheostat.errors import Forbidden
 from rheostat.server.api.access import Access, settles
-from rheostat.server.api.answers import Answer, Answers, Form, address_of
+from rheostat.server.api.answers import Address, Answer, Answers, Form, address_of
 from rheostat.server.api.browsers import turn_away
+from rheostat.server.api.flights import Flights
 from rheostat.server.api.journal import Journal
 from rheostat.server.api.metrics import Metrics
 from rheostat.server.api.middleware import identify
@@ -52,9 +53,11 @@ class Door:
         journal: Journal,
         access: Access,
         rates: Rates,
+        flights: Flights,
         answers_for: Callable[[str], bool],
     ) -> None:
         self._answers = answers
+        self._flights = flights
         self._tallies = {status: metrics.tally(ROUTE, "GET", status) for status in (200, 304)}
         self._journal = journal
         self._access = access
@@ -75,6 +78,36 @@ class Door:
         self._tallies[form.status].add(seconds)
         self._journal.note(scope, form.status, seconds, request_id)
         return form, request_id
+
+    def fly(self, scope: Scope, app: ASGIApp, again: Callable[[], None]) -> ASGIApp | None:
+        """
+        Return what answers a request the long way, or None if it waits.
+
+        ``again`` is called once the request that it waits for has its answer.
+        """
+        address = self._settling(scope)
+        if address is None:
+            return app
+        if self._flights.lead(address):
+            return partial(self._lead, address, app)
+        self._flights.wait(address, again)
+        return None
+
+    async def _lead(
+        self, address: Address, app: ASGIApp, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        try:
+            await app(scope, receive, send)
+        finally:
+            self._flights.land(address)
+
+    def _settling(self, scope: Scope) -> Address | None:
+        """Return a request's address if it looks like a settling read."""
+        headers = dict(scope["headers"])
+        asks = scope["method"] == "GET" and scope["path"].endswith("/values")
+        if not asks or b"generation=" not in scope["query_string"]:
+            return None
+        return address_of(scope, headers) if BROWSERS.isdisjoint(headers) else None
 
     def _find(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Answer | None:
         if scope["method"] != "GET":

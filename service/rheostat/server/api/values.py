@@ -108,6 +108,7 @@ async def read_values(
     address = address_of(request.scope, dict(request.scope["headers"]))
     if address is not None:
         answers.note(address, question)
+        request.app.state.flights.land(address)
     return _respond(request, answer)
 
 
