@@ -214,6 +214,7 @@ class _Supervisor(Multiprocess):
 
     def init_processes(self) -> None:
         super().init_processes()
+        self._leave_pipes()
         if all(self._wait_for(process) for process in self.processes):
             self._ready()
 
@@ -226,8 +227,15 @@ class _Supervisor(Multiprocess):
     def keep_subprocess_alive(self) -> None:
         before = {process.pid for process in self.processes}
         super().keep_subprocess_alive()
+        self._leave_pipes()
         for gone in before - {process.pid for process in self.processes}:
             mark_process_dead(gone)  # type: ignore[no-untyped-call]
+
+    def _leave_pipes(self) -> None:
+        # The death of a worker that is being asked how it is is heard at once, and not after
+        # `HEALTH`, if nobody else holds its end of the pipe.
+        for process in self.processes:
+            process.child_conn.close()
 
     def _wait_for(self, process: Process) -> bool:
         while not self.signal_queue and process.process.is_alive():

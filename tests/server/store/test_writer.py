@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import IntegrityError
 
-from rheostat.errors import Conflict, Unavailable
+from rheostat.errors import Conflict
 from rheostat.server.store.database import Database
 from rheostat.server.store.writer import Writer
 
@@ -99,7 +100,7 @@ def test_a_failure_fails_alone(bench: Bench) -> None:
     first, twin, last = (bench.writer.submit(inserting(n)) for n in (1, 1, 2))
     bench.writer.start()
     assert first.result(30) == 1
-    with pytest.raises(Unavailable):
+    with pytest.raises(IntegrityError):
         twin.result(30)
     assert last.result(30) == 2
     assert bench.numbers() == [1, 2]

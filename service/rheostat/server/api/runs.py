@@ -239,7 +239,7 @@ async def finish_run(run: Run, end: End, store: StoreDep, note: NoteDep, key: Ke
 
 ALL_OR_NONE: dict[str, Any] = {
     "anyOf": [
-        {"properties": dict.fromkeys(("id", "generation", "step"), {"type": "null"})},
+        {"properties": {name: {"type": "null"} for name in ("id", "generation", "step")}},
         {
             "properties": {
                 "id": {"type": "string"},

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 
 from rheostat.errors import Refused, Unavailable
 from rheostat.server.store import locks
@@ -47,6 +47,9 @@ GROUP = 512
 
 HELD_SECONDS = 10
 """How long an operation tries to get a lock; the database ends a frozen holder before that."""
+
+DEFECTS = (ProgrammingError, IntegrityError, DataError)
+"""Errors of the database that no other time would mend."""
 
 logger = logging.getLogger(__name__)
 
@@ -173,7 +176,7 @@ class Writer(Generic[S]):
         return [*patient[1:], *patient[:1]]
 
     def _fail(self, group: list[_Waiting[S, Any]], error: Exception) -> None:
-        if isinstance(error, DBAPIError) and not isinstance(error, ProgrammingError):
+        if isinstance(error, DBAPIError) and not isinstance(error, DEFECTS):
             logger.warning("the database failed an operation: %s", error)
             error = Unavailable("the database is away, or did not confirm; try again")
         for waiting in group:
