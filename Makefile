@@ -54,7 +54,8 @@ fuzz: $(STAMP) ## throw 100,000 random definitions at a server
 
 proof: $(STAMP) ## kill, freeze, cut off and crash everything for minutes, and check what was served
 	$(BIN)/python -m tests.faults.proof docs/reliability.md
-	RHEOSTAT_EXAMPLES=2000 $(BIN)/pytest tests/server/protocol -n 2
+	RHEOSTAT_EXAMPLES=2000 $(BIN)/pytest tests/server/protocol tests/server/test_openapi_cases.py \
+	  tests/server/test_openapi_raw.py -n 2
 
 docs: $(STAMP) ## write the manuals that are made from the code
 	$(BIN)/python -m rheostat.schedules.docs docs
