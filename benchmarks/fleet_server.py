@@ -57,9 +57,7 @@ def serve(folder: Path) -> Iterator[tuple[str, Process]]:
     database = f"sqlite:///{folder / 'rheostat.db'}"
     command = [sys.executable, "-m", "rheostat.cli", "serve", "--port", "0", "--database", database]
     environment = {**os.environ, "RHEOSTAT_LOG_LEVEL": "warning"}
-    with subprocess.Popen(  # noqa: S603 - the server under test
-        command, env=environment, stdout=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             line = process.stdout.readline() if process.stdout else ""
             yield line.split()[3], Process(process.pid)
@@ -85,7 +83,7 @@ def nginx(folder: Path, url: str) -> Iterator[str]:
     filled = string.Template(TEMPLATE.read_text()).safe_substitute(values)
     (folder / "rheostat.conf").write_text(filled)
     command = [program, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
-    with subprocess.Popen(command) as process:  # noqa: S603 - what shutil.which has found
+    with subprocess.Popen(command) as process:
         try:
             _await(address)
             yield f"http://{address}"
