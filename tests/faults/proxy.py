@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 from typing import Literal, Self
 
@@ -32,6 +33,7 @@ class Network:
         self._thread = threading.Thread(target=self._loop.run_forever, name="network")
         self._servers: list[asyncio.Server] = []
         self._connections: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -58,11 +60,13 @@ class Network:
             task = asyncio.current_task()
             assert task is not None
             self._connections.add(task)
+            self._writers.add(peer[1])
             try:
-                await self._connect(peer, port)
-            except (OSError, asyncio.CancelledError):
-                peer[1].transport.abort()
+                with suppress(OSError):  # the server is gone, or either side has closed
+                    await self._connect(peer, port)
             finally:
+                peer[1].transport.abort()
+                self._writers.discard(peer[1])
                 self._connections.discard(task)
 
         server = await asyncio.start_server(accept, "127.0.0.1", 0)
@@ -72,13 +76,16 @@ class Network:
     async def _stop(self) -> None:
         for server in self._servers:
             server.close()
-        for task in list(self._connections):
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
-        await asyncio.sleep(0)  # aborted transports close their sockets in the next turn
+        await asyncio.sleep(0.05)  # what was accepted has begun by then
+        while self._connections:
+            for writer in self._writers:
+                writer.transport.abort()
+            await asyncio.wait(self._connections, timeout=0.05)
+        await asyncio.sleep(0.05)  # aborted transports close their sockets in a later turn
 
     async def _connect(self, client: Peer, port: int) -> None:
         server = await asyncio.open_connection("127.0.0.1", port)
+        self._writers.add(server[1])
         ways = [
             asyncio.ensure_future(self._pass_on(client[0], server[1])),
             asyncio.ensure_future(self._pass_on(server[0], client[1])),
@@ -93,6 +100,7 @@ class Network:
             await asyncio.gather(*ways, return_exceptions=True)
             for _, writer in (client, server):
                 writer.transport.abort()
+            self._writers.discard(server[1])
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Pass on what comes; return whether the other direction is to go on for a while."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
-from rheostat.errors import NameTaken, Unavailable, UnknownToken
+from rheostat.errors import NameTaken, UnknownToken
 from rheostat.server.roles import Role
 from rheostat.server.store.operations import tokens
 from rheostat.server.store.records import Records
@@ -83,7 +84,7 @@ def test_the_database_itself_keeps_names_apart(desk: Desk) -> None:
         row = {"name": "ci", "role": "admin", "hash": "0" * 64, "created_at": NOON}
         records.connection.execute(table.insert().values(**row))
 
-    with pytest.raises(Unavailable):
+    with pytest.raises(IntegrityError):
         desk.write(insert_another)
     assert len(desk.read(tokens.page, 0, 10)[0]) == 1
 
