@@ -198,9 +198,18 @@ def test_following_survives_kill_9(start_server: Any) -> None:
     """P4: a client that follows a run sees each acknowledged change once, through two crashes."""
     running = start_server()
     seen: list[dict[str, Any]] = []
+    follows = threading.Event()
+
+    def follow() -> None:
+        for event in watcher.control("gpt").events():
+            seen.append(event)
+            follows.set()
+
     with operating(running.url, "gpt") as control, Client(running.url) as watcher:
-        thread = threading.Thread(target=lambda: seen.extend(watcher.control("gpt").events()))
+        thread = threading.Thread(target=follow)
         thread.start()
+        control.change({"lr": scale(0.5)})
+        assert follows.wait(60)  # it is patient from when it has heard something
         for _ in range(3):
             for _ in range(4):
                 control.change({"lr": scale(0.5)})
@@ -211,7 +220,7 @@ def test_following_survives_kill_9(start_server: Any) -> None:
         thread.join(60)
     numbers = [event["number"] for event in seen]
     assert numbers == sorted(set(numbers))
-    assert [e["revision"] for e in seen if e["kind"] == "revised"] == [*range(2, 14)]
+    assert [e["revision"] for e in seen if e["kind"] == "revised"] == [*range(2, 15)]
     assert (seen[-1]["kind"], seen[-1]["end"]) == ("finished", 24)
 
 
