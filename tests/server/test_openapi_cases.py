@@ -13,8 +13,6 @@ import pytest
 if TYPE_CHECKING:
     from tests.conftest import Guarded
 
-pytest.importorskip("schemathesis", reason="it is large, and not among the requirements")
-
 EXAMPLES = int(os.environ.get("RHEOSTAT_EXAMPLES", "0"))
 """Generated requests of each operation and role; those of the document are always sent."""
 
