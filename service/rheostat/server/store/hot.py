@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import BindParameter, bindparam, func, insert, select, update
 
+from rheostat.server.runs.lineage import Stretch
 from rheostat.server.store.tables import generations, ledger, revisions, runs
 
 _OF_RUN: BindParameter[str] = bindparam("run_id")
@@ -68,3 +69,14 @@ SEGMENTS = (
 """Segments do not overlap, so only the last that begins by ``start`` can reach past it."""
 
 APPEND = insert(ledger)
+
+
+def within(stretch: Stretch) -> dict[str, str | int]:
+    """Return the parameters of `RULERS` and of `SEGMENTS`."""
+    owner = stretch.owner
+    return {
+        "run_id": owner.run_id,
+        "generation": owner.number,
+        "start": stretch.start,
+        "stop": stretch.stop,
+    }

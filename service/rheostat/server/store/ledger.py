@@ -48,13 +48,7 @@ class Shape:
 
 def read(connection: Connection, stretch: Stretch, grid: Grid) -> Generator[Segment]:
     """Yield what is known of a stretch, by rising step, read as it is asked for."""
-    where = {
-        "run_id": stretch.owner.run_id,
-        "generation": stretch.owner.number,
-        "start": stretch.start,
-        "stop": stretch.stop,
-    }
-    with connection.execute(hot.SEGMENTS, where) as rows:
+    with connection.execute(hot.SEGMENTS, hot.within(stretch)) as rows:
         for row in rows:
             segment = _segment(row, grid)
             if segment.stop > stretch.start:

@@ -347,14 +347,12 @@ class Records:
         )
         return self._revision(self.connection.execute(query).one())
 
-    def effective_within(self, owner: Key, start: int, stop: int | None) -> list[Revision]:
-        """Return the revisions that take effect from ``start`` to ``stop``, in folding order."""
+    def effective_from(self, owner: Key, step: int) -> list[Revision]:
+        """Return the revisions that take effect at ``step`` or later, in folding order."""
         table = tables.revisions
         query = _revisions(owner.run_id).where(
-            table.c.generation == owner.number, table.c.folds, table.c.effective >= start
+            table.c.generation == owner.number, table.c.folds, table.c.effective >= step
         )
-        if stop is not None:
-            query = query.where(table.c.effective < stop)
         rows = self.connection.execute(query.order_by(table.c.effective, table.c.revision))
         return [self._revision(row) for row in rows]
 
@@ -397,13 +395,7 @@ class Records:
         return self._read_rulers(stretch) if earlier else rulers
 
     def _read_rulers(self, stretch: Stretch) -> Sequence[Row[Any]]:
-        where = {
-            "run_id": stretch.owner.run_id,
-            "generation": stretch.owner.number,
-            "start": stretch.start,
-            "stop": stretch.stop,
-        }
-        return self.connection.execute(hot.RULERS, where).all()
+        return self.connection.execute(hot.RULERS, hot.within(stretch)).all()
 
     def _revision(self, row: Row[Any]) -> Revision:
         return Revision(

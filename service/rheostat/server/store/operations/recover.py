@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-
 from sqlalchemy import delete, select, update
 
 from rheostat.server.store import tables
 from rheostat.server.store.operations.create import new_id
 from rheostat.server.store.records import Records
-
-
-@dataclass(frozen=True)
-class Renewed:
-    """A run that has a new id."""
-
-    name: str
-    old: str
-    new: str
 
 
 def recover(records: Records) -> list[dict[str, str]]:
@@ -29,10 +18,11 @@ def recover(records: Records) -> list[dict[str, str]]:
     """
     connection, runs, generations = records.connection, tables.runs, tables.generations
     rows = connection.execute(select(runs.c.name, runs.c.id).order_by(runs.c.name)).all()
-    renewed = [Renewed(name, old, new_id()) for name, old in rows]
+    renewed = [{"name": name, "old": old, "new": new_id()} for name, old in rows]
     for each in renewed:
-        connection.execute(update(runs).where(runs.c.id == each.old).values(id=each.new))
-        of_forks = generations.c.parent_run == each.old
-        connection.execute(update(generations).where(of_forks).values(parent_run=each.new))
+        old, new = each["old"], each["new"]
+        connection.execute(update(runs).where(runs.c.id == old).values(id=new))
+        of_forks = generations.c.parent_run == old
+        connection.execute(update(generations).where(of_forks).values(parent_run=new))
     connection.execute(delete(tables.idempotency))  # its answers name the old ids
-    return [asdict(each) for each in renewed]
+    return renewed

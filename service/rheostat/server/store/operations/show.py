@@ -66,7 +66,7 @@ def upcoming(records: Records, run: RunRecord, lineage: Lineage) -> tuple[Revisi
     The first revision of a generation is fixed from the start; the others once they are settled.
     """
     settled = lineage[run.generation].settled_until
-    waiting = records.effective_within(run.key, settled, None)
+    waiting = records.effective_from(run.key, settled)
     if waiting and waiting[0].kind is not RevisionKind.CHANGE:
         return waiting[0], waiting[1:]
     return records.in_force_at(run.key, settled - 1), waiting
