@@ -11,7 +11,7 @@ import typer
 from rheostat.cli import options
 from rheostat.cli.answers import Answer, answering, confirm
 from rheostat.cli.screen import Screen, left
-from rheostat.cli.serving import read_settings
+from rheostat.cli.serving import opened, settings_of
 
 Database = Annotated[
     str | None,
@@ -34,19 +34,14 @@ def recover(database: Database = None, yes: options.Yes = False) -> Answer:
     still run stop with a clear error, and caches in front of the service have nothing to say.
     Restored histories stay as they are. Stop the service first, and restart the trainings after it.
     """
-    from rheostat.server.opening import open_store  # the server loads slowly
-    from rheostat.server.store.operations import recover as operations
+    from rheostat.server.store.operations import recover as operations  # it loads slowly
 
-    given = {} if database is None else {"database": database}
-    settings = read_settings(**given)
+    settings = settings_of(database)
     confirm(
         f"Give every run in {settings.safe_database} a new id? Workers have to rejoin.", yes=yes
     )
-    store = open_store(settings)
-    try:
+    with opened(settings) as store:
         renewed = asyncio.run(store.write(operations.recover))
-    finally:
-        store.close()
     return Answer(renewed, _draw)
 
 

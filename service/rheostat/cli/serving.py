@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from rheostat.server.settings import Settings
+    from rheostat.server.store.store import Store
 
 
 def serve(
@@ -65,6 +68,23 @@ def serve(
             host=host, port=port, database=database, workers=workers, auth=auth, no_auth=no_auth
         )
     )
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Store]:
+    """Open the database that the settings name, without a service."""
+    from rheostat.server.opening import open_store  # the server loads slowly
+
+    store = open_store(settings)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def settings_of(database: str | None) -> Settings:
+    """Return the settings with this database, or with the one that the environment names."""
+    return read_settings(**({} if database is None else {"database": database}))
 
 
 def read_settings(**given: Any) -> Settings:

@@ -12,7 +12,7 @@ import typer
 from rheostat.cli import options, text
 from rheostat.cli.answers import RETRIES, TIMEOUT, Answer, answering, confirm, default_author
 from rheostat.cli.screen import Screen, left
-from rheostat.cli.serving import read_settings
+from rheostat.cli.serving import opened, settings_of
 from rheostat.server.roles import Role
 
 Name = Annotated[
@@ -115,15 +115,10 @@ def _tokens(database: str | None, server: str | None, token: str | None) -> Iter
 
 @contextmanager
 def _stored(database: str | None) -> Iterator[Tokens]:
-    from rheostat.server.opening import open_store  # the server loads slowly
-    from rheostat.server.store.tokens import StoredTokens
+    from rheostat.server.store.tokens import StoredTokens  # the server loads slowly
 
-    given = {} if database is None else {"database": database}
-    store = open_store(read_settings(**given))
-    try:
+    with opened(settings_of(database)) as store:
         yield StoredTokens(store, default_author())
-    finally:
-        store.close()
 
 
 def _draw_made(screen: Screen, made: Mapping[str, Any]) -> None:
