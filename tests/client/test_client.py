@@ -279,6 +279,8 @@ def test_headers_say_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
         {"deadline": -1.0},
         {"deadline": float("nan")},
         {"lookahead": 0.0},
+        {"pace": 0.0},
+        {"pace": float("nan")},
         {"retries": -1},
         {"author": "two\nlines"},
     ],

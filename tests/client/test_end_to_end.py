@@ -56,6 +56,18 @@ def train(client: Client, name: str, steps: int, seconds: float) -> dict[int, di
     return read
 
 
+def test_first_block_of_a_known_pace_lasts_for_the_lookahead(
+    server: str, new_name: Callable[[], str]
+) -> None:
+    """P8: 100 steps a second for 2 s are 200, of which the power of two below is settled."""
+    with Client(server, pace=100.0) as client:
+        run = client.run(new_name(), create=SPEC)
+
+        run.value("lr", 0)
+
+        assert run.show()["settled_until"] == 128
+
+
 def test_workers_switch_at_one_step(real: Client, new_name: Callable[[], str]) -> None:
     """P1, P2, P3: workers of different pace agree on every value, before and after a change."""
     name = new_name()

@@ -17,7 +17,14 @@ from rheostat.errors import Finished
 class Worker:
     """A worker by a clock of its own, which remembers what it asked for and how far it held."""
 
-    def __init__(self, *, lookahead: float = 2.0, settled: int = 0, max_block: int = 4096) -> None:
+    def __init__(
+        self,
+        *,
+        lookahead: float = 2.0,
+        pace: float | None = None,
+        settled: int = 0,
+        max_block: int = 4096,
+    ) -> None:
         facts = Joined(
             id="run-1",
             name="gpt",
@@ -34,7 +41,7 @@ class Worker:
         self.now = 0.0
         self.latency = 0.0
         self._underway: tuple[float, Order] | None = None
-        self.reading = Reading(facts, lookahead=lookahead, clock=lambda: self.now)
+        self.reading = Reading(facts, lookahead=lookahead, pace=pace, clock=lambda: self.now)
         self.orders: list[Order] = []
         self.waits: list[int] = []
         """The cells that were not there when they were needed."""
@@ -134,6 +141,38 @@ def test_start_of_a_fast_training_is_short(latency: float, start: int) -> None:
     worker.train(range(start, start + 2000), 1e-3)
 
     assert max(worker.waits) - start <= 4 * latency / 1e-3
+
+
+@given(
+    latency=st.floats(0.0, 0.2),
+    seconds=st.floats(5e-4, 1.0),
+    start=st.integers(0, 2**40),
+    behind=st.integers(0, 5000),
+)
+@settings(deadline=None, max_examples=50)
+def test_training_that_knows_its_pace_waits_once(
+    latency: float, seconds: float, start: int, behind: int
+) -> None:
+    """P8, P5: told the pace, a worker waits for its first block only, and settles up to 1.5 L."""
+    worker = Worker(pace=1 / seconds, settled=start)
+    worker.latency = latency
+    cells = range(max(0, start - behind), start + 3000)
+
+    held = worker.train(cells, seconds)
+
+    assert worker.waits == [cells[0]]
+    ahead = [min(n, cell + n - start) for cell, n in zip(cells, held, strict=True)]
+    assert max(ahead) * seconds <= max(1.5 * 2.0, 2 * seconds) * (1 + 1e-9)
+
+
+def test_pace_that_was_promised_and_not_kept_is_soon_corrected() -> None:
+    """P5: blocks after the first two are as long as the steps that are seen ask for."""
+    worker = Worker(pace=1000.0)
+
+    worker.train(range(5000), 0.5)
+
+    assert worker.sizes[:2] == [1024, 1024]
+    assert set(worker.sizes[2:]) == {4}
 
 
 @given(seconds=st.floats(1e-3, 0.4))

@@ -40,8 +40,8 @@ def around(cell: int, longest: float, first: int, stop: int) -> tuple[int, int]:
     The count is a power of two, at most ``longest``, and the start a multiple of it, so that
     workers at the same place ask for the same block. It lies in [first, stop), as the cell must.
 
-    >>> around(1000, 4096, 0, 1050)
-    (512, 512)
+    >>> around(1000, 4096, 0, 1020)
+    (992, 16)
     >>> around(1050, 8, 1050, 2**53)
     (1050, 2)
     """
@@ -51,6 +51,21 @@ def around(cell: int, longest: float, first: int, stop: int) -> tuple[int, int]:
         if first <= start and start + count <= stop:
             return start, count
         count //= 2
+
+
+def onward(cell: int, longest: float, stop: int) -> tuple[int, int]:
+    """
+    Return start and count of a block from a cell on that ends where a large aligned one begins.
+
+    It has more than half of ``longest`` cells, rounded down to a power of two, unless ``stop`` is
+    nearer.
+
+    >>> onward(1051, 16, 2**53)
+    (1051, 13)
+    """
+    count = floor_power(longest)
+    end = cell - cell % (count // 2) + count
+    return cell, min(end, stop) - cell
 
 
 def floor_power(number: float) -> int:

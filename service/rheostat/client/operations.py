@@ -27,6 +27,7 @@ class ServiceCalls(Generic[One, Many, Nothing, Stream]):
         deadline: float = 600.0,
         retries: int = 4,
         lookahead: float = 2.0,
+        pace: float | None = None,
         author: str | None = None,
         transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None = None,
     ) -> None:
@@ -41,6 +42,9 @@ class ServiceCalls(Generic[One, Many, Nothing, Stream]):
             retries: How often other calls than a worker's are repeated before `Unreachable`.
             lookahead: Seconds that a worker's blocks should last: a change reaches it within about
                 two of these, or two steps, whichever is longer.
+            pace: The steps a second that a training makes, if it is known: then even its first
+                blocks last for the look-ahead. Otherwise a worker holds two steps until it has seen
+                how fast it reads, and waits if they are shorter than a request.
             author: Who makes changes, for the history.
             transport: What sends the requests, for tests.
 
@@ -52,6 +56,7 @@ class ServiceCalls(Generic[One, Many, Nothing, Stream]):
             deadline=deadline,
             retries=retries,
             lookahead=lookahead,
+            pace=pace,
             author=author,
             transport=transport,
         )

@@ -9,14 +9,18 @@ class Pace:
     """
     The wall-clock pace of reading, in seconds for a cell, taken between two marks.
 
+    Until the second mark it is what the training says of itself, if it does.
+
     Time that the worker spends waiting for values counts, so that trouble makes it look slower,
     and its blocks shorter.
     """
 
-    def __init__(self, lookahead: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, lookahead: float, clock: Callable[[], float], seconds: float | None = None
+    ) -> None:
         self.lookahead = lookahead
         self._clock = clock
-        self._seconds: float | None = None
+        self._seconds = seconds
         self._cell = 0
         self._time = 0.0
 

@@ -26,7 +26,9 @@ longest blocks. Replaying what is settled settles nothing.
 The price is the start of a very fast training, whose first steps are shorter than a request. It
 learns its pace at its second step, so that the block after that comes late by a request less a
 step, and those that follow by less and less, until one lasts longer than a request. Waiting less
-would mean to hold values before the pace is known, or more of them than were read.
+would mean to hold values before the pace is known, or more of them than were read. So a training
+that knows its ``pace`` says so: its blocks have up to pL cells from the first on, which is the only
+one it waits for.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ from collections import deque
 from collections.abc import Callable
 from copy import copy
 
-from rheostat.client.blocks import LAST_STEP, NOTHING, Block, Order, around, floor_power
+from rheostat.client.blocks import LAST_STEP, NOTHING, Block, Order, around, floor_power, onward
 from rheostat.client.joined import Joined
 from rheostat.client.pace import Pace
 from rheostat.errors import Finished, StaleGeneration
@@ -56,6 +58,7 @@ class Reading:
         joined: Joined,
         *,
         lookahead: float,
+        pace: float | None = None,
         first: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -66,7 +69,8 @@ class Reading:
         self._end = self._cells(joined.end)
         self._refusal: Finished | StaleGeneration | None = None
         self._longest = floor_power(joined.max_block)
-        self._pace = Pace(lookahead, clock)
+        self._pace = Pace(lookahead, clock, pace and joined.resolution / pace)
+        self._told = self._pace.cells if pace else 0
         self._previous: Block | None = None
         self._current: Block | None = None
         self._next: Block | None = None
@@ -119,9 +123,13 @@ class Reading:
         if self._end is not None and cell >= self._end:
             raise copy(self._refusal) or self._finished()
         stop = self._end or LAST_STEP // self.joined.resolution + 1
+        most = self._most()
         if cell < self.settled:
-            return Order(*around(cell, self._longest, 0, min(stop, self.settled)))
-        start, count = around(cell, self._most(), self.settled, stop)
+            start, count = around(cell, self._longest, 0, min(stop, self.settled))
+        else:
+            start, count = around(cell, most, self.settled, stop)
+        if self._told and start + count - cell < most // 4:
+            start, count = onward(cell, most, stop)
         return Order(start, count, resume=self.first and start > self.settled)
 
     def exactly(self, cell: int, count: int) -> Order:
@@ -153,8 +161,9 @@ class Reading:
     def _most(self) -> float:
         """Return how many cells the next block may have past what is settled."""
         if self._current is None:
-            return min(2, self._longest)
-        return max(1, min(2 * self._fresh, self._pace.cells, self._longest))
+            return min(max(2, self._told), self._longest)
+        grown = max(2 * self._fresh, self._told)
+        return max(1, min(grown, self._pace.cells, self._longest))
 
     @property
     def _stride(self) -> int:

@@ -72,7 +72,8 @@ class Reads:
     def _begin(self, facts: Joined, *, first: bool = True) -> None:
         """Read on as one who joined just now, or (``first`` is false) has read since."""
         self._facts = facts
-        self._reading = Reading(facts, lookahead=self._settings.lookahead, first=first)
+        told = self._settings
+        self._reading = Reading(facts, lookahead=told.lookahead, pace=told.pace, first=first)
         self._near = NOTHING.cells
         self._width = len(facts.parameters)
         self._resolution = facts.resolution

@@ -24,6 +24,7 @@ class Settings:
     deadline: float = 600.0
     retries: int = 4
     lookahead: float = 2.0
+    pace: float | None = None
     author: str | None = None
     transport: Any = None
 
@@ -31,6 +32,8 @@ class Settings:
         for name in ("timeout", "deadline", "lookahead"):
             value = getattr(self, name)
             _check(name, value, value > 0, "above 0 seconds")
+        pace = self.pace
+        _check("pace", pace, pace is None or pace > 0, "above 0 steps a second, or None")
         _check("retries", self.retries, self.retries >= 0, "at least 0")
         _check("base_url", self.base_url, _is_http(self.base_url), "http://… or https://…")
         one_line = self.author is None or self.author.isprintable()
