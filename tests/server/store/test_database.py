@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import text
 
 from rheostat.errors import Invalid
 from rheostat.server.store.database import Database
-from rheostat.server.store.migrate import migrate
+from rheostat.server.store.migrate import HEAD, SCRIPTS, migrate
 from rheostat.server.store.tables import metadata
 
 
@@ -42,6 +44,22 @@ def test_migrating_again_changes_nothing(database: str) -> None:
     opened = Database(database)
     migrate(opened)
     migrate(opened)
+    opened.close()
+
+
+def test_the_newest_migration_is_the_one_that_a_start_looks_for() -> None:
+    """A database that is said to be up to date has had every script."""
+    assert ScriptDirectory(str(SCRIPTS)).get_current_head() == HEAD
+
+
+def test_a_database_of_a_newer_version_is_refused(database: str) -> None:
+    """P1: an older service does not serve from tables that it does not know."""
+    opened = Database(database)
+    migrate(opened)
+    with opened.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(CommandError, match="9999"):
+        migrate(opened)
     opened.close()
 
 
