@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Literal, get_args, get_origin
 
 import orjson
-from pydantic.fields import FieldInfo
 
 from rheostat.server.app import create_app
-from rheostat.server.settings import Settings
+from rheostat.server.settings import Settings, variable
 
 SETTINGS_HEAD = """\
 # Settings
@@ -35,16 +34,16 @@ def openapi() -> bytes:
 
 def settings() -> bytes:
     """Return the table of all settings, as Markdown."""
-    rows = (_row(name, info) for name, info in Settings.model_fields.items())
+    rows = (_row(name) for name in Settings.model_fields)
     return (SETTINGS_HEAD + "".join(rows)).encode()
 
 
-def _row(name: str, info: FieldInfo) -> str:
-    variable = f"{Settings.model_config.get('env_prefix', '')}{name.upper()}"
-    sentence = " ".join((info.description or "").split())
+def _row(name: str) -> str:
+    info = Settings.model_fields[name]
+    sentence = " ".join(Settings.descriptions()[name].split())
     if get_origin(info.annotation) is Literal:
         sentence += f" One of {', '.join(f'`{choice}`' for choice in get_args(info.annotation))}."
-    return f"| `{variable}` | {_default(info.default)} | {sentence} |\n"
+    return f"| `{variable(name)}` | {_default(info.default)} | {sentence} |\n"
 
 
 def _default(value: object) -> str:

@@ -7,24 +7,28 @@ Every field is also an environment variable, ``RHEOSTAT_`` and the field's name 
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from rheostat.server.described import Described
 from rheostat.server.runs.limits import Limits
 
 Count = Annotated[int, Field(ge=1)]
 MIB = 1024 * 1024
 
 
-class Settings(BaseSettings):
+def variable(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return f"RHEOSTAT_{name.upper()}"
+
+
+class Settings(Described):
     """Everything that a server can be told."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="RHEOSTAT_", extra="forbid", frozen=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     host: str = "127.0.0.1"
     """Address to listen on; one beyond loopback requires tokens, unless `no_auth` is set."""
@@ -44,7 +48,7 @@ class Settings(BaseSettings):
     no_auth: bool = False
     """Require no tokens beyond loopback either: serve everybody who can reach the address."""
 
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    allowed_hosts: tuple[str, ...] = ()
     """Names besides the loopback ones that a `Host` header may carry, separated by commas. Without
     any, an address beyond loopback allows every name if tokens are required, and else those that no
     public site can have: addresses, names without a dot, and those in `.local` and `.internal`."""
@@ -97,6 +101,12 @@ class Settings(BaseSettings):
 
     answer_cache_bytes: Annotated[int, Field(ge=0)] = 64 * MIB
     """Memory for settled blocks that are served without the database, in bytes per process."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, given: dict[str, Any]) -> dict[str, Any]:
+        names = ((name, variable(name)) for name in cls.model_fields)
+        return {name: os.environ[its] for name, its in names if its in os.environ} | given
 
     @field_validator("allowed_hosts", mode="before")
     @classmethod

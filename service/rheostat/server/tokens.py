@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from rheostat.errors import FieldError, Invalid
+from rheostat.server.described import Described
 from rheostat.server.library import NAME
 from rheostat.server.roles import Role
 
@@ -54,12 +55,10 @@ def hash_of(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-class NewToken(BaseModel):
+class NewToken(Described):
     """A token as it is asked for."""
 
-    model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     name: Annotated[str, Field(pattern=f"^{NAME}$")]
     """Who will use it: the author of the changes that are made with it."""

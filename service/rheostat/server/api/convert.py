@@ -17,6 +17,7 @@ from rheostat.server.api.access import needs
 from rheostat.server.api.deps import router
 from rheostat.server.api.problems import refuses
 from rheostat.server.api.render import write_json
+from rheostat.server.described import Described
 from rheostat.server.roles import Role
 
 conversion = router("definitions")
@@ -25,10 +26,10 @@ _BESIDE_CONFIG = frozenset({"library", "config", "total", "steps_per_epoch"})
 COSINE = {"kind": "cosine", "start": 0.1, "end": 0.0, "steps": 100, "periodic": True}
 
 
-class Conversion(Context):
+class Conversion(Described, Context):
     """A scheduler as its own library configures it, or a whole configuration file."""
 
-    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="allow")
 
     library: str
     """The library, by its import name or its package's name."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 from starlette.requests import Request
 
 from rheostat.schedules.fields import MAX_STEP
 from rheostat.server.api.access import caller_of
 from rheostat.server.api.body import StrictRoute
+from rheostat.server.described import Described
 from rheostat.server.library import NAME, Library
 from rheostat.server.settings import Settings
 
@@ -61,12 +62,10 @@ Cursor = Annotated[
 ]
 
 
-class Wire(BaseModel):
+class Wire(Described):
     """Base of request bodies: strict, closed, and described by their fields' docstrings."""
 
-    model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 def router(tag: str) -> APIRouter:
