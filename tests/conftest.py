@@ -51,6 +51,22 @@ class RunningServer:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.wait()
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop it and its workers where they are, as a machine does that swaps, for a while."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self.process.pid, signal.SIGCONT)
+
+    @contextmanager
+    def gone(self) -> Iterator[None]:
+        """Kill it, and start it again later."""
+        self.kill()
+        yield
+        self.restart()
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Ask it to stop, and return its exit code."""
         self.process.send_signal(number)

@@ -1,4 +1,4 @@
-"""A training of many processes goes on while the replicas behind nginx are killed."""
+"""A training of many processes goes on while replicas behind nginx are killed and frozen."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from rheostat import Client, scale
 if TYPE_CHECKING:
     from tests.fleet.conftest import StartFleet
 
-KILLS = int(os.environ.get("RHEOSTAT_KILLS", "2"))
-"""Replicas that are killed; many more make the long form of this test."""
+FAULTS = int(os.environ.get("RHEOSTAT_FAULTS", "3"))
+"""Every third one freezes a replica, the others kill it; many more make the test's long form."""
 
 WORKER = """
 import json, sys, time
@@ -62,20 +62,19 @@ def ledger(fleet: Any) -> dict[int, dict[str, float]]:
     return found
 
 
-def test_a_training_survives_kills(start_fleet: StartFleet) -> None:
-    """P1, P4, P9: no worker gives up, and none ever holds a value that the ledger lacks."""
+def test_a_training_survives_kills_and_frozen_replicas(start_fleet: StartFleet) -> None:
+    """P1, P4, P5, P9: all get on, changes too, and no worker holds a value that the ledger lacks."""
     fleet = start_fleet(3)
     fleet.create("gpt")
     command = [sys.executable, "-c", WORKER, fleet.url]
     workers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(8)]
     with Client(fleet.url, retries=20) as client:
         run = client.run("gpt")
-        for replica in itertools.islice(itertools.cycle(fleet.replicas), KILLS):
+        for fault, replica in zip(range(FAULTS), itertools.cycle(fleet.replicas), strict=False):
             go_on(client)
-            replica.kill()
-            run.change({"lr": scale(0.5)}, message="halved while a replica is away")
-            go_on(client)
-            replica.restart()
+            with replica.frozen() if fault % 3 == 1 else replica.gone():
+                run.change({"lr": scale(0.5)}, message="halved while a replica is away")
+                go_on(client)
         run.finish()
     said = [worker.communicate(timeout=180)[0] for worker in workers]
     assert [worker.returncode for worker in workers] == [0] * 8
