@@ -63,7 +63,7 @@ def ledger(fleet: Any) -> dict[int, dict[str, float]]:
 
 
 def test_a_training_survives_kills_and_frozen_replicas(start_fleet: StartFleet) -> None:
-    """P1, P4, P5, P9: all get on, changes too, and no worker holds a value that the ledger lacks."""
+    """P1, P4, P5, P9: all get on, changes too; no worker holds a value that the ledger lacks."""
     fleet = start_fleet(3)
     fleet.create("gpt")
     command = [sys.executable, "-c", WORKER, fleet.url]
