@@ -16,7 +16,7 @@ from sqlalchemy import text
 from rheostat.errors import Invalid
 from rheostat.server.store.database import Database
 from rheostat.server.store.migrate import HEAD, SCRIPTS, migrate
-from rheostat.server.store.tables import metadata
+from rheostat.server.store.schema import metadata
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    text,
 )
 
 metadata = MetaData(
@@ -166,12 +165,4 @@ tokens = Table(
     Column("created_by", Text),
     Column("expires_at", String(32)),
     Column("revoked_at", String(32)),
-)
-_HELD = text("revoked_at IS NULL")
-Index(
-    "uq_tokens_name_held",
-    tokens.c.name,
-    unique=True,
-    sqlite_where=_HELD,
-    postgresql_where=_HELD,
 )

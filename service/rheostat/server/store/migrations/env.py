@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from rheostat.server.store.tables import metadata
+from rheostat.server.store.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
