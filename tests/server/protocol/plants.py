@@ -20,6 +20,7 @@ from rheostat.server.runs.timeline import Timeline, Timelines
 from rheostat.server.store import ledger, writer
 from rheostat.server.store.operations import revise, rewind, values
 from rheostat.server.store.records import Records
+from rheostat.server.store.revisions import Revisions
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -58,13 +59,13 @@ def lost_acknowledgement(patch: pytest.MonkeyPatch) -> None:
 
 def stale_revisions(patch: pytest.MonkeyPatch) -> None:
     """Remember the revisions in force of each generation, and never look again."""
-    rulers = Records._rulers
+    rulers = Revisions._rulers
     heads: dict[Key, int] = {}
 
-    def cached(records: Records, stretch: Stretch, head: int | None) -> Any:
-        return rulers(records, stretch, head and heads.setdefault(stretch.owner, head))
+    def cached(revisions: Revisions, stretch: Stretch, head: int | None) -> Any:
+        return rulers(revisions, stretch, head and heads.setdefault(stretch.owner, head))
 
-    patch.setattr(Records, "_rulers", cached)
+    patch.setattr(Revisions, "_rulers", cached)
 
 
 def no_fence(patch: pytest.MonkeyPatch) -> None:
@@ -200,11 +201,11 @@ def preview_settles(patch: pytest.MonkeyPatch) -> None:
 
 def dropped_revision(patch: pytest.MonkeyPatch) -> None:
     """Drop a revision that is effective at the very step of a rewind."""
-    at = Records.in_force_at
+    at = Revisions.in_force_at
 
-    def below(records: Records, owner: Key, step: int) -> Any:
-        found = at(records, owner, step)
+    def below(revisions: Revisions, owner: Key, step: int) -> Any:
+        found = at(revisions, owner, step)
         dropped = found.effective == step and found.kind is RevisionKind.CHANGE
-        return at(records, owner, step - 1) if dropped else found
+        return at(revisions, owner, step - 1) if dropped else found
 
-    patch.setattr(Records, "in_force_at", below)
+    patch.setattr(Revisions, "in_force_at", below)

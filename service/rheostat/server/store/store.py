@@ -14,9 +14,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from rheostat.errors import Unavailable
 from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.spec import ID
+from rheostat.server.store.caches import Caches
 from rheostat.server.store.database import Database
 from rheostat.server.store.migrate import migrate
-from rheostat.server.store.records import Caches, Records
+from rheostat.server.store.records import Records
 from rheostat.server.store.writer import Writer
 
 P = ParamSpec("P")

@@ -43,7 +43,7 @@ def finish(records: Records, ref: str, end: int | None, note: Note) -> dict[str,
         timelines=Timelines({}),
     )
     event = run.newest_event(lineage) + 1
-    records.add_revision(run.id, last, event)
+    records.revisions.add(run.id, last, event)
     records.advance(
         run.id,
         revision=last.number,

@@ -79,13 +79,13 @@ def _add(records: Records, spec: RunSpec, given: Any, note: Note) -> dict[str, A
     )
     records.add(run)
     records.add_generation(Generation(run.key, parent=None, start=0, settled_until=0))
-    records.add_revision(run.id, first, run.event)
+    records.revisions.add(run.id, first, run.event)
     return show(records, run.id)
 
 
 def _same_words(records: Records, run: RunRecord, spec: RunSpec, given: Any) -> bool:
     """Whether the body is the creating one, though a schedule that it names has a newer version."""
-    first = records.revision(run.id, 1)
+    first = records.revisions.one(run.id, 1)
     rest = run.spec.model_copy(update={"parameters": spec.parameters})
     return rest == spec and first.changes == given
 

@@ -32,7 +32,7 @@ def explain(records: Records, ref: str, step: int) -> dict[str, Any]:
 
 def _source(records: Records, reign: Reign, name: str, step: int) -> dict[str, Any]:
     piece = reign.timelines[name].at(step)
-    revision = records.revision(reign.run_id, piece.revision)
+    revision = records.revisions.one(reign.run_id, piece.revision)
     return {
         "revision": revision.number,
         "effective": revision.effective,

@@ -73,7 +73,7 @@ def fork(records: Records, body: Any, note: Note) -> dict[str, Any]:
     revision = _revision(records, run, lineage, generation, wish, past)
     records.add(run)
     records.add_generation(generation)
-    records.add_revision(run.id, revision, run.event)
+    records.revisions.add(run.id, revision, run.event)
     return show(records, run.id)
 
 
@@ -101,7 +101,7 @@ def _revision(
     step, parent = generation.start, generation.parent
     assert parent is not None  # noqa: S101 - a fork has one
     (owner,) = lineage.owners(parent.number, step, step + 1)
-    before = records.in_force_at(owner.owner, step).timelines.relabelled(1)
+    before = records.revisions.in_force_at(owner.owner, step).timelines.relabelled(1)
     first = Revision(
         number=1,
         generation=1,

@@ -32,7 +32,7 @@ def plan(
     lineage = records.lineage(run)
     settled = lineage[run.generation].settled_until
     if stop is None:
-        last = records.in_force_at(run.key, MAX_STEP)
+        last = records.revisions.in_force_at(run.key, MAX_STEP)
         stop = horizon(run, max(start, settled), [last.timelines])
     if not start < stop:
         message = f"stop is {stop}, and must be past start, which is {start}"
@@ -72,7 +72,7 @@ def _all_reigns(
     return [
         reign
         for stretch in lineage.owners(run.generation, start, stop)
-        for reign in records.reigns(stretch)
+        for reign in records.revisions.reigns(stretch)
     ]
 
 

@@ -69,7 +69,7 @@ def revise(records: Records, ref: str, wish: Wish) -> dict[str, Any]:
     result = _fold(records, records.find(ref, lock=True), wish)
     run, revision = result.run, result.revision
     event = run.newest_event(result.lineage) + 1
-    records.add_revision(run.id, revision, event)
+    records.revisions.add(run.id, revision, event)
     _update(records, run.id, result.old, result.pending)
     records.advance(run.id, revision=revision.number, event=event)
     return {
@@ -109,7 +109,7 @@ def cancel(
     _require_revision(run, expected_revision)
     lineage = records.lineage(run)
     settled = lineage[run.generation].settled_until
-    revision = records.revision(run.id, number)
+    revision = records.revisions.one(run.id, number)
     _require_pending(revision, run, settled)
     base, pending = upcoming(records, run, lineage)
     earlier, (_, *later) = _around(revision, pending)
@@ -127,8 +127,8 @@ def cancel(
         cancels=number,
     )
     event = run.newest_event(lineage) + 1
-    records.cancel_revision(run.id, number)
-    records.add_revision(run.id, cancellation, event)
+    records.revisions.cancel(run.id, number)
+    records.revisions.add(run.id, cancellation, event)
     _update(records, run.id, pending, folded)
     records.advance(run.id, revision=cancellation.number, event=event)
     return {
@@ -230,7 +230,7 @@ def history(records: Records, run: RunRecord) -> History:
     """Return how edits look up what an earlier revision had in force."""
 
     def timelines(number: int) -> Timelines:
-        found = records.revision(run.id, number)
+        found = records.revisions.one(run.id, number)
         settled = records.lineage(run)[found.generation].settled_until
         if not found.folds or found.pending(settled):
             message = f"revision {number} has put nothing in force"
@@ -248,4 +248,4 @@ def _update(
     known = {revision.number: revision.timelines for revision in old}
     for revision in new:
         if revision.number in known and revision.timelines != known[revision.number]:
-            records.update_timelines(run_id, revision)
+            records.revisions.update(run_id, revision)

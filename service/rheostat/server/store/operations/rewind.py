@@ -50,7 +50,7 @@ def rewind(records: Records, ref: str, wish: Rewind) -> dict[str, Any]:
     source = lineage[wish.from_generation or run.generation]
     _require_settled(run, source, wish.to)
     (owner,) = lineage.owners(source.key.number, wish.to, wish.to + 1)
-    before = records.in_force_at(owner.owner, wish.to).timelines
+    before = records.revisions.in_force_at(owner.owner, wish.to).timelines
     if owner.owner.run_id != run.id:  # revisions there have numbers of their own
         before = before.relabelled(run.revision + 1)
     generation = Generation(Key(run.id, _next(lineage)), source.key, wish.to, wish.to)
@@ -69,7 +69,7 @@ def rewind(records: Records, ref: str, wish: Rewind) -> dict[str, Any]:
     revision = honest(folded, before, run)
     records.add_generation(generation)
     event = run.newest_event(lineage) + 1
-    records.add_revision(run.id, revision, event)
+    records.revisions.add(run.id, revision, event)
     records.advance(run.id, generation=revision.generation, revision=revision.number, event=event)
     ended = lineage[run.generation].settled_until
     ledger.pack(records.connection, run.key, run.shape, run.shape.floor(ended), ended)

@@ -23,7 +23,7 @@ def show(records: Records, ref: str) -> dict[str, Any]:
     lineage = records.lineage(run)
     settled = lineage[run.generation].settled_until
     _, pending = upcoming(records, run, lineage)
-    timelines = records.in_force_at(run.key, settled).timelines
+    timelines = records.revisions.in_force_at(run.key, settled).timelines
     current = timelines.evaluate(np.array([settled], dtype=np.int64))
     return {
         **state(run, lineage),
@@ -66,10 +66,10 @@ def upcoming(records: Records, run: RunRecord, lineage: Lineage) -> tuple[Revisi
     The first revision of a generation is fixed from the start; the others once they are settled.
     """
     settled = lineage[run.generation].settled_until
-    waiting = records.effective_from(run.key, settled)
+    waiting = records.revisions.effective_from(run.key, settled)
     if waiting and waiting[0].kind is not RevisionKind.CHANGE:
         return waiting[0], waiting[1:]
-    return records.in_force_at(run.key, settled - 1), waiting
+    return records.revisions.in_force_at(run.key, settled - 1), waiting
 
 
 def page(
@@ -84,7 +84,7 @@ def page(
 def revision(records: Records, ref: str, number: int) -> dict[str, Any]:
     """Return one revision of a run."""
     run = records.find(ref)
-    found = records.revision(run.id, number)
+    found = records.revisions.one(run.id, number)
     return _to_json(found, run, records.lineage(run))
 
 
@@ -100,7 +100,7 @@ def revisions(
     lineage = records.lineage(run)
     items: list[dict[str, Any]] = []
     size = 0
-    with closing(records.revisions(run.id, after, limit + 1)) as found:
+    with closing(records.revisions.page(run.id, after, limit + 1)) as found:
         for revision in found:
             if len(items) == limit or size > LONGEST_PAGE:
                 return items, items[-1]["revision"]

@@ -60,7 +60,7 @@ def _block(records: Records, run: RunRecord, lineage: Lineage, ask: Ask, *, keep
     settled = lineage[ask.generation].settled_until
     for stretch in lineage.owners(ask.generation, ask.start, stop):
         new = keep and stretch.owner == run.key and stretch.stop > settled
-        ruling = records.reigns(stretch, run.revision if new else None)
+        ruling = records.revisions.reigns(stretch, run.revision if new else None)
         segments += _segments(records, run, stretch, ruling, settled, keep=keep)
         reigns += ruling
     return Block(

@@ -1,0 +1,174 @@
+"""The revisions of runs, and which of them reign where."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import orjson
+from sqlalchemy import Row, Select, insert, select, update
+
+from rheostat.errors import UnknownRevision
+from rheostat.server.runs.lineage import Key, Stretch
+from rheostat.server.runs.revision import Note, Revision, RevisionKind
+from rheostat.server.runs.settling import Reign
+from rheostat.server.store import hot, tables
+from rheostat.server.store.caches import Caches
+from rheostat.server.store.timelines import StoredTimelines
+from rheostat.server.store.transaction import Transaction
+
+BEYOND = 2**62
+"""Past every step."""
+
+
+class Revisions:
+    """The revisions, as one transaction sees and changes them."""
+
+    def __init__(self, transaction: Transaction, caches: Caches) -> None:
+        self._transaction = transaction
+        self._known = caches.rulers
+        self._timelines = StoredTimelines(transaction, caches.timelines)
+
+    def add(self, run_id: str, revision: Revision, event: int) -> None:
+        """Store a revision, which is an event of this number, with its timelines."""
+        self._transaction.connection.execute(
+            insert(tables.revisions).values(
+                run_id=run_id,
+                revision=revision.number,
+                generation=revision.generation,
+                kind=revision.kind,
+                effective=revision.effective,
+                folds=revision.folds,
+                changes=_text(dict(revision.changes)),
+                timelines=_text(self._timelines.store(run_id, revision.timelines)),
+                author=revision.note.author,
+                message=revision.note.message,
+                created_at=revision.created_at,
+                forced=revision.forced,
+                cancelled=revision.cancelled,
+                cancels=revision.cancels,
+                event=event,
+            )
+        )
+
+    def update(self, run_id: str, revision: Revision) -> None:
+        """Store what a pending revision now expands to."""
+        stored = _text(self._timelines.store(run_id, revision.timelines))
+        self._update(run_id, revision.number, timelines=stored)
+
+    def cancel(self, run_id: str, number: int) -> None:
+        """Take a revision out of the folding, for good."""
+        self._update(run_id, number, cancelled=True, folds=False)
+
+    def _update(self, run_id: str, number: int, **values: Any) -> None:
+        table = tables.revisions
+        self._transaction.connection.execute(
+            update(table)
+            .where(table.c.run_id == run_id, table.c.revision == number)
+            .values(**values)
+        )
+
+    def one(self, run_id: str, number: int) -> Revision:
+        """Return one revision."""
+        table = tables.revisions
+        query = _revisions(run_id).where(table.c.revision == number)
+        row = self._transaction.connection.execute(query).one_or_none()
+        if row is None:
+            raise UnknownRevision(f"the run has no revision {number}")
+        return self._read(row)
+
+    def page(self, run_id: str, after: int, limit: int) -> Generator[Revision]:
+        """Yield revisions by number, past ``after``, read as they are asked for."""
+        number = tables.revisions.c.revision
+        query = _revisions(run_id).where(number > after).order_by(number).limit(limit)
+        with self._transaction.connection.execute(query.execution_options(yield_per=16)) as rows:
+            for row in rows:
+                yield self._read(row)
+
+    def in_force_at(self, owner: Key, step: int) -> Revision:
+        """Return the revision in force at a step that the generation owns."""
+        table = tables.revisions
+        query = (
+            _revisions(owner.run_id)
+            .where(table.c.generation == owner.number, table.c.folds, table.c.effective <= step)
+            .order_by(table.c.effective.desc(), table.c.revision.desc())
+            .limit(1)
+        )
+        return self._read(self._transaction.connection.execute(query).one())
+
+    def effective_from(self, owner: Key, step: int) -> list[Revision]:
+        """Return the revisions that take effect at ``step`` or later, in folding order."""
+        table = tables.revisions
+        query = _revisions(owner.run_id).where(
+            table.c.generation == owner.number, table.c.folds, table.c.effective >= step
+        )
+        query = query.order_by(table.c.effective, table.c.revision)
+        rows = self._transaction.connection.execute(query)
+        return [self._read(row) for row in rows]
+
+    def reigns(self, stretch: Stretch, head: int | None = None) -> list[Reign]:
+        """
+        Return which revisions reign over a stretch, by rising step.
+
+        ``head`` is the run's newest revision, if the stretch belongs to the newest generation and
+        the next ones are likely to be asked for, too.
+        """
+        owner, start, stop = stretch.owner, stretch.start, stretch.stop
+        rulers = self._rulers(stretch, head)
+        effective = [ruler.effective for ruler in rulers]
+        first, last = bisect_right(effective, start) - 1, bisect_right(effective, stop - 1)
+        bounds = [start, *effective[first + 1 : last], stop]
+        return [
+            Reign(
+                begin,
+                end,
+                owner.run_id,
+                ruler.revision,
+                Note(ruler.author, ruler.message),
+                self._timelines.load(owner.run_id, orjson.loads(ruler.timelines)),
+            )
+            for ruler, (begin, end) in zip(rulers[first:last], pairwise(bounds), strict=True)
+            if begin < end
+        ]
+
+    def _rulers(self, stretch: Stretch, head: int | None) -> Sequence[Row[Any]]:
+        """Return the revisions in force within a stretch, and maybe some before and after."""
+        if head is None:
+            return self._read_rulers(stretch)
+        key = (stretch.owner, head)
+        rulers = self._known.get(key)
+        if rulers is None:
+            rulers = self._read_rulers(replace(stretch, stop=BEYOND))
+            size = sum(1024 + len(ruler.message) + len(ruler.timelines) for ruler in rulers)
+            self._known.put(key, rulers, size)
+        earlier = stretch.start < rulers[0].effective
+        return self._read_rulers(stretch) if earlier else rulers
+
+    def _read_rulers(self, stretch: Stretch) -> Sequence[Row[Any]]:
+        return self._transaction.connection.execute(hot.RULERS, hot.within(stretch)).all()
+
+    def _read(self, row: Row[Any]) -> Revision:
+        return Revision(
+            number=row.revision,
+            generation=row.generation,
+            kind=RevisionKind(row.kind),
+            effective=row.effective,
+            changes=orjson.loads(row.changes),
+            note=Note(row.author, row.message),
+            created_at=row.created_at,
+            forced=row.forced,
+            cancelled=row.cancelled,
+            cancels=row.cancels,
+            timelines=self._timelines.load(row.run_id, orjson.loads(row.timelines)),
+        )
+
+
+def _text(document: Any) -> str:
+    return orjson.dumps(document).decode()
+
+
+def _revisions(run_id: str) -> Select[Any]:
+    return select(tables.revisions).where(tables.revisions.c.run_id == run_id)
