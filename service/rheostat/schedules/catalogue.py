@@ -9,6 +9,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from rheostat.schedules.any_kind import REFERENCE
 from rheostat.schedules.fields import LENGTH_TEXT, MAX_STEP
 from rheostat.schedules.kinds.sequence import Part
 from rheostat.schedules.parse import parse
@@ -76,7 +77,7 @@ def _flat(schema: Any, part: Any) -> Any:
         return [_flat(item, part) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    if "discriminator" in schema:
+    if REFERENCE in schema:
         rest = {key: schema[key] for key in ("description", "default") if key in schema}
         return {**_A_DEFINITION, **rest}
     if "$ref" in schema:

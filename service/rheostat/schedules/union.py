@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial, Ramp
@@ -16,7 +16,7 @@ from rheostat.schedules.kinds.points import Multistep, Piecewise, Table
 from rheostat.schedules.kinds.pointwise import Clip, Power, Product, Quantize, Scale, Sum
 from rheostat.schedules.kinds.presets import Step, Warmup, Wsd
 from rheostat.schedules.kinds.repeat import Repeat
-from rheostat.schedules.kinds.sequence import Part, Sequence
+from rheostat.schedules.kinds.sequence import Sequence
 from rheostat.schedules.kinds.sigmoid import Sigmoid
 from rheostat.schedules.kinds.timing import Staircase, Stretch, Warp
 
@@ -70,10 +70,6 @@ KINDS: Final[dict[str, type[Definition]]] = {
     cls.model_fields["kind"].default: cls for family in FAMILIES.values() for cls in family
 }
 """Every kind by its name."""
-
-_MODELS: Final[tuple[type[BaseModel], ...]] = (Part, *KINDS.values())
-for _model in _MODELS:
-    _model.model_rebuild(_types_namespace={"AnyDefinition": AnyDefinition})
 
 ADAPTER: Final[TypeAdapter[Definition]] = TypeAdapter(AnyDefinition)
 """What validates the JSON of any definition."""

@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import reduce
 from math import inf
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
+from rheostat.schedules.any_kind import AnyKind
 from rheostat.schedules.definition import About, Bounds, Child, Definition, Floats, Followed, Places
 from rheostat.schedules.exact import power_of_bounds, power_of_values, rounded
 from rheostat.schedules.fields import Exponent, Number, Value
 from rheostat.schedules.validation import wrong
 
-if TYPE_CHECKING:
-    from rheostat.schedules.union import AnyDefinition
-
 Several = Annotated[
-    "tuple[AnyDefinition, ...]",
+    tuple[AnyKind, ...],
     Field(strict=False, min_length=1, description="the definitions that are combined"),
 ]
 
@@ -39,7 +37,7 @@ class Pointwise(Definition):
 class Unary(Pointwise):
     """A combinator of one definition."""
 
-    of: Annotated[AnyDefinition, Field(description="the definition whose values are changed")]
+    of: Annotated[AnyKind, Field(description="the definition whose values are changed")]
 
     def children(self, start: float = 0.0, stop: float = inf) -> Iterator[Child]:
         """Yield the definition."""

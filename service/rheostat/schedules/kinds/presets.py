@@ -6,11 +6,12 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from math import inf
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
+from rheostat.schedules.any_kind import AnyKind
 from rheostat.schedules.definition import About, Bounds, Child, Definition, Floats, Followed, Places
 from rheostat.schedules.fields import (
     Duration,
@@ -25,9 +26,6 @@ from rheostat.schedules.kinds.decays import Exponential
 from rheostat.schedules.kinds.sequence import Part, Sequence
 from rheostat.schedules.shapes import ShapeField, ShapePower, ShapeRatio
 from rheostat.schedules.validation import wrong
-
-if TYPE_CHECKING:
-    from rheostat.schedules.union import AnyDefinition
 
 
 class Preset(Definition):
@@ -134,7 +132,7 @@ class Warmup(Preset):
     shape: ShapeField = "linear"
     power: ShapePower = 1.0
     ratio: ShapeRatio = 0.1
-    then: Annotated[AnyDefinition, Field(description="what follows the warm-up")]
+    then: Annotated[AnyKind, Field(description="what follows the warm-up")]
 
     def expansion(self) -> Definition:
         """Return the sequence of the mirrored ramp and what follows."""

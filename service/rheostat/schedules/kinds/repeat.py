@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil, inf, nextafter
-from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from rheostat.schedules import numeric
+from rheostat.schedules.any_kind import AnyKind
 from rheostat.schedules.definition import (
     About,
     Array,
@@ -25,9 +26,6 @@ from rheostat.schedules.definition import (
 )
 from rheostat.schedules.fields import MAX_STEP, Count, Duration, Factor, Growth
 from rheostat.schedules.validation import wrong
-
-if TYPE_CHECKING:
-    from rheostat.schedules.union import AnyDefinition
 
 _SLOWEST: Final = 1.05
 """The least growth of periods: with less, too many cycles would fit on the axis."""
@@ -55,7 +53,7 @@ class Repeat(Definition):
     culprit = "peak_factor"
 
     kind: Literal["repeat"] = "repeat"
-    of: Annotated[AnyDefinition, Field(description="the definition of one cycle")]
+    of: Annotated[AnyKind, Field(description="the definition of one cycle")]
     every: Annotated[Duration, Field(description="how long the first cycle takes")]
     period_factor: Annotated[
         Growth, Field(description="how much longer each cycle is: 1, or at least 1.05")

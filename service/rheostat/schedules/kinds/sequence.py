@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import pairwise
 from math import ceil, inf, nextafter
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from rheostat.schedules.any_kind import AnyKind
 from rheostat.schedules.definition import (
     About,
     Array,
@@ -27,16 +28,13 @@ from rheostat.schedules.definition import (
 from rheostat.schedules.fields import LengthOrZero, Place
 from rheostat.schedules.validation import wrong
 
-if TYPE_CHECKING:
-    from rheostat.schedules.union import AnyDefinition
-
 
 class Part(BaseModel):
     """One part of a sequence: a definition and how long it is in force."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
-    schedule: Annotated[AnyDefinition, Field(description="the definition in force")]
+    schedule: Annotated[AnyKind, Field(description="the definition in force")]
     steps: Annotated[LengthOrZero | None, Field(description="how long it is in force")] = None
     until: Annotated[
         LengthOrZero | None,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from math import ceil, inf
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
 from rheostat.schedules import numeric
+from rheostat.schedules.any_kind import AnyKind
 from rheostat.schedules.definition import (
     About,
     Array,
@@ -25,10 +26,7 @@ from rheostat.schedules.fields import MAX_STEP, Duration, Length
 from rheostat.schedules.numeric import Shape
 from rheostat.schedules.shapes import ShapeField, ShapePower, ShapeRatio
 
-if TYPE_CHECKING:
-    from rheostat.schedules.union import AnyDefinition
-
-Inner = Annotated["AnyDefinition", Field(description="the definition whose time is changed")]
+Inner = Annotated[AnyKind, Field(description="the definition whose time is changed")]
 
 
 class Timed(Definition):
