@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
+from http.client import HTTPResponse
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 if TYPE_CHECKING:
@@ -38,6 +40,31 @@ def test_bodies_may_be_as_long_as_the_service_takes(
         problem(http.post("/v1/evaluate", content=content, headers=headers), code)
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"\x16\x03\x01\x02",
+        b"GET /v1/runs?label=" + b"a" * 9000 + b" HTTP/1.1\r\nHost: localhost",
+        b"GET /v1/runs HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"a" * 40_000,
+        b"GET /v1/runs HTTP/1.1\r\nNo colon",
+        b"GET /v1/runs HTTP/1.1",
+    ],
+)
+def test_what_is_no_request_is_refused_as_the_service_would(
+    head: bytes, start_nginx: StartNginx, problem: Any
+) -> None:
+    """P10: what nginx itself cannot read gets a problem document, too."""
+    nginx = start_nginx("127.0.0.1:1")
+    with socket.create_connection(("127.0.0.1", nginx.port), timeout=60) as there:
+        there.sendall(head + b"\r\n\r\n")
+        answer = HTTPResponse(there)
+        answer.begin()
+        content = answer.read()
+    problem(
+        httpx.Response(answer.status, headers=dict(answer.headers), content=content), "malformed"
+    )
+
+
 @pytest.mark.parametrize("path", ["/v1/runs", "/v1/runs/run_0/values?generation=1&start=0&count=1"])
 def test_without_replicas_it_says_so(path: str, start_nginx: StartNginx, problem: Any) -> None:
     """P9: when no replica answers, clients are told to come again, in the service's own words."""
@@ -50,6 +77,13 @@ def test_without_replicas_it_says_so(path: str, start_nginx: StartNginx, problem
             assert answer.headers["retry-after"] == "1"
             keyed = http.post(path, json={}, headers={"Idempotency-Key": "a"})
             problem(keyed, "unavailable")
+
+
+@pytest.mark.parametrize("path", ["/may-settle", "/malformed"])
+def test_inner_addresses_are_nobodys(path: str, fleet: Fleet, problem: Any) -> None:
+    """P10: what nginx keeps for itself is an unknown address to everybody else."""
+    with fleet.client() as http:
+        problem(http.get(path), "not-found")
 
 
 def test_the_service_knows_who_asks(fleet: Fleet) -> None:
