@@ -10,8 +10,10 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
-        from rheostat.cli.app import app
-
+        if sys.argv[1:2] == ["serve"]:  # to load the other commands would delay the service
+            from rheostat.cli.root import app
+        else:
+            from rheostat.cli.app import app
         app(prog_name="rheostat")
     except ModuleNotFoundError as error:
         if (error.name or "rheostat").partition(".")[0] == "rheostat":
