@@ -17,6 +17,7 @@ $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m compileall -q service # pip compiles what it installs, but not what stays here
 	@touch $(STAMP)
 
 serve: $(STAMP) ## serve on http://127.0.0.1:8000 with an embedded SQLite
