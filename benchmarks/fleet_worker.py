@@ -1,196 +1,204 @@
-"""A worker of `fleet.py`: the client's own decisions, over a bare socket."""
+"""
+The workers of `fleet.py`: the client's own requests and decisions, over bare sockets.
+
+Ten thousand workers are to cost less than the server that they ask. So a worker is no thread and
+no task, but what is called when a read is due and when an answer has come; and what the ranks of a
+run have in common is made once for all of them: the client writes a request for the first that
+sends it, and reads a block for the first that gets it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass
-from typing import Any, cast
-from urllib.parse import urlencode
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
-import httptools
 import httpx
 
-from rheostat.client.blocks import Block
+from rheostat.client import link
+from rheostat.client.blocks import Block, Order
 from rheostat.client.joined import Joined, joining
 from rheostat.client.reading import Reading
 from rheostat.client.settings import Settings
 from rheostat.client.wire import Call
 
+LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
+
 
 @dataclass
-class Workload:
-    """What all workers have in common; times are the event loop's, in seconds."""
+class Load:
+    """What all workers have in common; times are of the monotonic clock, in seconds."""
 
     url: str
-    runs: list[str]
-    ranks: int
     seconds: float
     step: float = 0.1
     lookahead: float = 4.0
     apart: float = 0.01
     joining: float = 5.0
-    proxied: bool = False
     until: float = 0.0
-    lag: float = 0.0
+    late: float = 0.0
+    """The longest time by which a read began too late."""
+    settings: Settings = field(init=False)
+    http: httpx.Client = field(init=False)
+    """Writes requests, and sends none."""
 
-    @property
-    def stagger(self) -> float:
-        """The seconds from the start of one run to that of the next."""
-        return (self.seconds / 2 - self.joining) / len(self.runs)
+    def __post_init__(self) -> None:
+        self.settings = Settings(base_url=self.url, lookahead=self.lookahead)
+        self.http = httpx.Client(**link.options(self.settings))
 
-
-class Connection(asyncio.Protocol):
-    """One connection that is kept alive: one request at a time."""
-
-    def connection_made(self, transport: Any) -> None:
-        """Begin with a first answer."""
-        self._transport = transport
-        self._expect()
-
-    def _expect(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._body: list[bytes] = []
-
-    def ask(self, request: bytes) -> asyncio.Future[httpx.Response]:
-        """Send a request."""
-        if self._transport.is_closing():
-            raise ConnectionError("closed")
-        self._answer = asyncio.get_running_loop().create_future()
-        self._transport.write(request)
-        return self._answer
-
-    def data_received(self, data: bytes) -> None:
-        """Parse what has come."""
-        self._parser.feed_data(data)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """Fail what waits."""
-        waiting = getattr(self, "_answer", None)
-        if waiting and not waiting.done():
-            waiting.set_exception(error or ConnectionError("closed"))
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header."""
-        self._headers.append((name, value))
-
-    def on_body(self, body: bytes) -> None:
-        """Keep a piece of the body."""
-        self._body.append(body)
-
-    def on_message_complete(self) -> None:
-        """Hand the answer over."""
-        status, content = self._parser.get_status_code(), b"".join(self._body)
-        answer = httpx.Response(status, headers=self._headers, content=content)
-        self._expect()
-        self._answer.set_result(answer)
-
-    def close(self) -> None:
-        """Close it."""
-        self._transport.close()
+    def written(self, call: Call) -> bytes:
+        """Return a call as the client puts it on the wire."""
+        request = link.request(self.http, call, self.settings.timeout)
+        head = [b"%b %b HTTP/1.1" % (request.method.encode(), request.url.raw_path)]
+        head += [b"%b: %b" % pair for pair in request.headers.raw]
+        return b"\r\n".join([*head, b"", request.content])
 
 
-class Worker:
+class Run:
+    """What the ranks of a run ask and are answered: the same bytes, whoever asks (P1)."""
+
+    def __init__(self, load: Load, name: str) -> None:
+        self.load = load
+        self.name = name
+        self.differing = 0
+        """Answers that were not what another rank got."""
+        self._requests: dict[Order, bytes] = {}
+        self._blocks: dict[tuple[int, int], tuple[bytes, Block]] = {}
+
+    def request(self, facts: Joined, order: Order) -> bytes:
+        """Return the request for a block."""
+        if order not in self._requests:
+            self._requests[order] = self.load.written(facts.read(order))
+        return self._requests[order]
+
+    def block(self, facts: Joined, order: Order, head: bytes, body: bytes) -> Block:
+        """Return the block that came, and note if another rank got a different one."""
+        key = order.start, order.size
+        if key not in self._blocks:
+            self._blocks[key] = body, facts.block(order, _response(head, body))
+        first, block = self._blocks[key]
+        self.differing += body != first
+        return block
+
+
+class Worker(asyncio.Protocol):
     """Trains at a steady pace, and notes how long it waited and when a change reached it."""
 
-    def __init__(self, load: Workload, run: str) -> None:
-        self.load = load
+    def __init__(self, run: Run) -> None:
         self.run = run
+        self.load = run.load
         self.waits: list[float] = []
         """Of reads after the first block, in seconds."""
-        self.blocks = self.requests = self.failures = 0
+        self.answers: list[float] = []
+        """How long each block was under way, in seconds."""
+        self.requests = self.failures = 0
         self.switched: int | None = None
         """The first step whose value is another one."""
         self.switched_at = float("inf")
-        self._line = asyncio.Lock()
-        self._ahead: asyncio.Task[None] | None = None
+        self._received = b""
+        self._asks = self._waits = False
 
     async def live(self, start: float) -> None:
         """Join before a time, train from then to the end of the load, and leave."""
-        loop = asyncio.get_running_loop()
-        await asyncio.sleep(start - loop.time() - random.uniform(0, self.load.joining))
-        await self._connect()
-        self._facts = await self._join()
-        self._reading = Reading(self._facts, lookahead=self.load.lookahead, clock=loop.time)
-        await asyncio.sleep(start - loop.time() + random.uniform(0, self.load.apart))
-        await self._train(self._facts)
-        if self._ahead:
-            await self._ahead
-        self._connection.close()
+        self._loop = asyncio.get_running_loop()
+        self._left = self._loop.create_future()
+        self._due = start + random.uniform(0, self.load.apart)
+        await asyncio.sleep(start - time.monotonic() - random.uniform(0, self.load.joining))
+        url = self.load.http.base_url
+        await self._loop.create_connection(lambda: self, url.host, url.port or 80)
+        await self._left
 
-    async def _join(self) -> Joined:
-        conversation = joining(Settings(base_url=self.load.url), self.run, None)
+    def connection_made(self, transport: Any) -> None:
+        """Join."""
+        self._transport = transport
+        self._conversation = joining(self.load.settings, self.run.name, None)
+        self._send(self.load.written(next(self._conversation)), self._join)  # type: ignore[arg-type]
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """End, too early maybe."""
+        self.failures += self._due < self.load.until
+        self._left.set_result(None)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come, once it is whole; what was refused is asked again a step later."""
+        self._received += data
+        head, end, body = self._received.partition(b"\r\n\r\n")
+        if not end or len(body) < int(LENGTH.search(head)[1]):  # type: ignore[index]
+            return
+        self._received = b""
+        if head.startswith(b"HTTP/1.1 200 "):
+            self._take(head, body)
+        else:
+            self.failures += 1
+            self._loop.call_later(self.load.step, self._send, self._sent, self._take)
+
+    def _send(self, request: bytes, take: Callable[[bytes, bytes], None]) -> None:
+        self.requests += 1
+        self._sent, self._take = request, take
+        self._transport.write(request)
+
+    def _join(self, head: bytes, body: bytes) -> None:
         try:
-            conversation.send(await self._send(cast("Call", next(conversation))))
+            self._conversation.send(_response(head, body))
         except StopIteration as end:
-            return cast("Joined", end.value)
-        raise RuntimeError("a join is one call")
+            self._facts: Joined = end.value
+        self._reading = Reading(self._facts, lookahead=self.load.lookahead)
+        self._cell = self._first = self._facts.settled_until
+        self._loop.call_at(self._due, self._read)
 
-    async def _train(self, facts: Joined) -> None:
-        loop, step = asyncio.get_running_loop(), self.load.step
-        cell = first = facts.settled_until
-        due = loop.time()
-        while due < self.load.until:
-            began = loop.time()
-            self.load.lag = max(self.load.lag, began - due)
-            await self._fetch(cell)
-            if cell != first:
-                self.waits.append(loop.time() - began)
-            due = max(due, loop.time() - step / 2)  # a read that waited delays those after it
-            cell = self._read(cell, due)
-            due += (cell - self._entered) * step
-            await asyncio.sleep(due - loop.time())
+    def _read(self) -> None:
+        """Read a cell, as soon as it is there."""
+        self._began = time.monotonic()
+        self.load.late = max(self.load.late, self._began - self._due)
+        self._go_on()
 
-    def _read(self, cell: int, now: float) -> int:
-        """Read a cell; return the next one that is not a mere look-up."""
+    def _go_on(self) -> None:
+        self._waits = not self._reading.holds(self._cell)
+        if not self._waits:
+            self._train()
+        elif not self._asks:
+            self._fetch(self._cell)
+
+    def _train(self) -> None:
+        """Train on what is there, up to the next read that is not a mere look-up."""
+        cell, step, now = self._cell, self.load.step, time.monotonic()
+        if cell != self._first:
+            self.waits.append(now - self._began)
         block = self._reading.enter(cell)
-        self._entered = cell
         ahead = self._reading.due(cell)
-        if ahead is not None:
-            self._ahead = asyncio.create_task(self._fetch(ahead))
-        end = block.middle if cell < block.middle else block.stop
-        if self.switched is not None and cell <= self.switched < end:
-            self.switched_at = now + (self.switched - cell) * self.load.step
-        return end
+        if ahead is not None and not self._asks:
+            self._fetch(ahead)
+        self._cell = block.middle if cell < block.middle else block.stop
+        self._due = max(self._due, now - step / 2)  # a read that waited delays those after it
+        if self.switched is not None and cell <= self.switched < self._cell:
+            self.switched_at = self._due + (self.switched - cell) * step
+        self._due += (self._cell - cell) * step
+        if self._due < self.load.until:
+            self._loop.call_at(self._due, self._read)
+        else:
+            self._loop.call_at(self.load.until, self._transport.close)
 
-    async def _fetch(self, cell: int) -> None:
-        async with self._line:
-            while not self._reading.holds(cell):
-                order = self._reading.order(cell)
-                block = self._facts.block(order, await self._send(self._facts.read(order)))
-                self._reading.arrived(order, block)
-                self.blocks += 1
-                self._look_at(block)
+    def _fetch(self, cell: int) -> None:
+        self._asks, self._asked = True, time.monotonic()
+        self._order = self._reading.order(cell)
+        self._send(self.run.request(self._facts, self._order), self._arrive)
 
-    def _look_at(self, block: Block) -> None:
+    def _arrive(self, head: bytes, body: bytes) -> None:
+        self._asks = False
+        self.answers.append(time.monotonic() - self._asked)
+        block = self.run.block(self._facts, self._order, head, body)
+        self._reading.arrived(self._order, block)
         column = block.columns["lr"]
         if self.switched is None and column[-1] != 1.0:
             self.switched = block.start + next(i for i, v in enumerate(column) if v != 1.0)
+        if self._waits:
+            self._go_on()
 
-    async def _send(self, call: Call) -> httpx.Response:
-        body = call.content or b""
-        query = f"?{urlencode(call.params)}" if call.params else ""
-        lines = [
-            f"{call.method} {call.path}{query} HTTP/1.1",
-            f"Host: {self._host}",
-            *(f"{name}: {value}" for name, value in call.headers.items()),
-            *([f"Content-Length: {len(body)}"] if body else []),
-        ]
-        request = "\r\n".join([*lines, "", ""]).encode() + body
-        while True:
-            self.requests += 1
-            try:
-                answer = await self._connection.ask(request)
-            except ConnectionError:
-                await self._connect()
-            else:
-                if answer.is_success:
-                    return answer
-                await asyncio.sleep(self.load.step)
-            self.failures += 1
 
-    async def _connect(self) -> None:
-        url, loop = httpx.URL(self.load.url), asyncio.get_running_loop()
-        self._host = url.netloc.decode()
-        _, self._connection = await loop.create_connection(Connection, url.host, url.port or 80)
+def _response(head: bytes, body: bytes) -> httpx.Response:
+    pairs = [line.split(b": ", 1) for line in head.split(b"\r\n")[1:]]
+    return httpx.Response(200, headers=[(name, value) for name, value in pairs], content=body)

@@ -1,4 +1,4 @@
-"""A server process that can be watched, and nginx in front of it, for the benchmarks."""
+"""nginx in front of a server, for the benchmarks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import shutil
 import socket
 import string
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,37 +31,6 @@ http {{
     include {folder}/rheostat.conf;
 }}
 """
-
-
-class Process:
-    """What Linux says of a process."""
-
-    def __init__(self, pid: int) -> None:
-        self._folder = Path(f"/proc/{pid}")
-
-    def memory(self) -> float:
-        """Return the resident set in MiB."""
-        pages = int((self._folder / "statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-    def seconds(self) -> float:
-        """Return the processor time so far."""
-        user, system = (self._folder / "stat").read_text().rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-
-
-@contextmanager
-def serve(folder: Path) -> Iterator[tuple[str, Process]]:
-    """Run a server with one process and a fresh SQLite; yield its address and its process."""
-    database = f"sqlite:///{folder / 'rheostat.db'}"
-    command = [sys.executable, "-m", "rheostat.cli", "serve", "--port", "0", "--database", database]
-    environment = {**os.environ, "RHEOSTAT_LOG_LEVEL": "warning"}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            line = process.stdout.readline() if process.stdout else ""
-            yield line.split()[3], Process(process.pid)
-        finally:
-            process.terminate()
 
 
 @contextmanager
