@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, NoReturn
 
@@ -38,8 +38,16 @@ from rheostat.server.store.operations import tokens
 FAILED, MISUSED = 1, 2
 """Exit codes: the address or the database is not to be had; the settings make no sense."""
 
-BACKLOG = 2048
-"""Connections that may wait to be accepted."""
+BACKLOG = 65_535
+"""Connections that may wait to be accepted; the system's own limit may be lower."""
+
+ACCEPTED = 16
+"""
+Connections that are accepted in one turn of the event loop.
+
+libuv accepts one for each socket that listens, so as many descriptors of one socket do. Under load
+a turn takes long, and a fleet that starts would wait for minutes while others are served.
+"""
 
 SWITCH = 0.0005
 """Seconds that a thread which computes a curve may keep the interpreter from the event loop."""
@@ -60,16 +68,16 @@ def serve(settings: Settings) -> None:
             address or the database is not to be had; both after one sentence on standard error.
 
     """
-    with _stopping_quietly(), _bound(settings) as listener:
+    with _stopping_quietly(), _bound(settings) as listeners:
         _open(settings)
-        ready = partial(_announce, settings, listener)
+        ready = partial(_announce, settings, listeners[0])
         if settings.workers == 1:
-            _Worker(_config(settings), ready).run(sockets=[listener])
+            _Worker(_config(settings), ready).run(sockets=listeners)
         else:
             gc.enable()  # each worker does so itself
             with tempfile.TemporaryDirectory(prefix="rheostat-metrics-") as directory:
                 os.environ[MULTIPROCESS] = directory
-                _Supervisor(_config(settings), listener, ready).run()
+                _Supervisor(_config(settings), listeners, ready).run()
 
 
 def _give_up(code: int, sentence: str) -> NoReturn:
@@ -94,7 +102,7 @@ def _stopping_quietly() -> Iterator[None]:
 
 
 @contextmanager
-def _bound(settings: Settings) -> Iterator[socket.socket]:
+def _bound(settings: Settings) -> Iterator[list[socket.socket]]:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -107,8 +115,11 @@ def _bound(settings: Settings) -> Iterator[socket.socket]:
         except OSError as error:
             where = f"{settings.host}:{settings.port}"
             _give_up(FAILED, f"cannot listen on {where}: {error.strerror or error}")
-        listener.set_inheritable(True)
-        yield listener
+        with ExitStack() as stack:
+            listeners = [stack.enter_context(listener.dup()) for _ in range(ACCEPTED)]
+            for each in listeners:
+                each.set_inheritable(True)
+            yield listeners
 
 
 def _open(settings: Settings) -> None:
@@ -208,8 +219,10 @@ class _Worker(Server):
 class _Supervisor(Multiprocess):
     """A supervisor that says when all of its workers accept connections."""
 
-    def __init__(self, config: Config, listener: socket.socket, ready: partial[None]) -> None:
-        super().__init__(config, [listener])
+    def __init__(
+        self, config: Config, listeners: list[socket.socket], ready: partial[None]
+    ) -> None:
+        super().__init__(config, listeners)
         self._ready = ready
 
     def init_processes(self) -> None:
