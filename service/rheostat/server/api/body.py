@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from itertools import islice
 from typing import Any, TypeVar, get_args, get_origin
 
 import anyio.to_thread
@@ -24,6 +25,7 @@ from starlette.responses import Response
 
 from rheostat.errors import FieldError, Invalid, Malformed, UnsupportedMediaType
 from rheostat.server.api.access import admit, role_needed
+from rheostat.server.api.fields import MOST
 from rheostat.server.roles import Role
 
 DEEPEST = 64
@@ -43,8 +45,8 @@ def loads(body: bytes) -> Any:
     Read JSON strictly.
 
     Raises `Malformed` for what is not JSON (NaN and Infinity included), not UTF-8, or has lone
-    surrogates; for a number beyond float64; for a key that appears twice in one object, NUL in a
-    string, and nesting beyond `DEEPEST`.
+    surrogates; for a number beyond float64; for a key that appears twice in one object, and
+    nesting beyond `DEEPEST`. Raises `Invalid` for NUL in strings, keys among them.
     """
     try:
         value = orjson.loads(body)
@@ -53,8 +55,8 @@ def loads(body: bytes) -> Any:
     keys = _count_keys(value)
     if body.count(b":") != keys:
         json.loads(body, object_pairs_hook=_distinct)
-    if b"\\u0000" in body and _has_nul(value):
-        raise Malformed("the body has a NUL character in a string")
+    if b"\\u0000" in body:
+        _refuse_nul(value)
     return value
 
 
@@ -84,12 +86,28 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _has_nul(value: Any) -> bool:
+def _refuse_nul(value: Any) -> None:
+    having = ((field, text) for field, text in _strings(value, "") if "\0" in text)
+    wrong = [
+        FieldError(field.removeprefix(".") or "body", "has a NUL character", text, "no NUL")
+        for field, text in islice(having, MOST)
+    ]
+    if wrong:
+        raise Invalid("the body has NUL characters in strings", errors=wrong)
+
+
+def _strings(value: Any, field: str) -> Iterator[tuple[str, str]]:
+    """Yield the strings of a body, keys among them, each with the path of its field."""
     if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, dict):
-        return any("\0" in key or _has_nul(item) for key, item in value.items())
-    return isinstance(value, list) and any(map(_has_nul, value))
+        yield field, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            path = f"{field}.{key[:100]}"
+            yield path, key
+            yield from _strings(item, path)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _strings(item, f"{field}[{index}]")
 
 
 async def off_loop(request: Request, work: Callable[[], T]) -> T:
