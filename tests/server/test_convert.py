@@ -45,6 +45,16 @@ def test_what_a_library_knows_beside_the_parameters(http: httpx.Client) -> None:
     assert definition == {"kind": "linear", "start": 1.0, "end": 0.0, "steps": 40}
 
 
+def test_null_is_the_same_as_nothing(http: httpx.Client) -> None:
+    """A client may write out every field that the document says may be null."""
+    unset = {"config": None, "steps_per_epoch": None, "total": None, "group": None}
+    answers = [http.post("/v1/convert", json={**COSINE, **each}).json() for each in ({}, unset)]
+    assert answers[0] == answers[1]
+    file = {"library": "megatron", "config": "--lr 1e-4 --train-samples 1000"}
+    answer = http.post("/v1/convert", json={**file, "name": None, "params": None, "group": None})
+    assert answer.json()["parameters"].keys() >= {"lr"}
+
+
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown library": ({"library": "torhc"}, "library"),
     "an unknown scheduler": ({"name": "CosineLR"}, "name"),

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import anyio.to_thread
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from rheostat.errors import FieldError, Invalid, Malformed, TooLarge, UnsupportedMediaType
 from rheostat.schedules import convert, convert_config
 from rheostat.schedules.convert.case import Context
+from rheostat.schedules.fields import MAX_STEP
 from rheostat.server.api import examples
 from rheostat.server.api.access import needs
 from rheostat.server.api.deps import router
@@ -52,17 +53,24 @@ class Conversion(Described, Context):
     Megatron's command line.
     """
 
-    steps_per_epoch: int | None = None
+    steps_per_epoch: Annotated[int, Field(ge=1, le=MAX_STEP)] | None = None
     """The length of an epoch in steps, for a ``config`` that counts epochs."""
 
     def convert(self) -> dict[str, Any]:
         """Return the answer; what the library does not know is refused."""
         self._check()
         if self.config is None:
-            return {"definition": convert(**self.model_dump(exclude_unset=True)).to_json()}
+            return {"definition": convert(**self._given()).to_json()}
         lengths = {"total": self.total, "steps_per_epoch": self.steps_per_epoch}
         found = convert_config(self.library, self.config, **lengths)
         return {"parameters": {name: item.to_json() for name, item in found.items()}}
+
+    def _given(self) -> dict[str, Any]:
+        """Return what was sent, without fields that are null: they might as well be left out."""
+        sent, known = self.model_dump(exclude_unset=True), type(self).model_fields
+        return {
+            name: value for name, value in sent.items() if value is not None or name not in known
+        }
 
     def _check(self) -> None:
         """Refuse what is neither a scheduler nor a file, or both."""
@@ -70,8 +78,7 @@ class Conversion(Described, Context):
             wrong = [field for field in ("name", "params") if getattr(self, field) is None]
             message, bound = "is required, unless config is given", "required"
         else:
-            given = self.model_fields_set | set(self.model_extra or ())
-            wrong = sorted(given - _BESIDE_CONFIG)
+            wrong = sorted(self._given().keys() - _BESIDE_CONFIG)
             message, bound = "cannot stand beside config", ", ".join(sorted(_BESIDE_CONFIG))
         if wrong:
             errors = [FieldError(field, message, None, bound) for field in wrong]
@@ -83,7 +90,7 @@ class Conversion(Described, Context):
     summary="Convert another library's scheduler",
     response_class=Response,
     responses={
-        200: examples.document({"definition": COSINE}),
+        200: examples.document({"definition": COSINE}, {"parameters": {"lr": COSINE}}),
         **refuses(Malformed, TooLarge, UnsupportedMediaType, Invalid),
     },
     openapi_extra=examples.body(
