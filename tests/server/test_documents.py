@@ -99,6 +99,14 @@ def test_the_document_is_sound() -> None:
     assert referred <= DOCUMENT["components"]["schemas"].keys()
 
 
+@pytest.mark.parametrize(("union", "tag"), [("Definition", "kind"), ("Edit", "edit")])
+def test_every_kind_and_edit_is_described(union: str, tag: str) -> None:
+    """What the document says of a kind is about this kind, though an edit may have its name."""
+    schemas = DOCUMENT["components"]["schemas"]
+    for name, ref in schemas[union]["discriminator"]["mapping"].items():
+        assert schemas[ref.rpartition("/")[2]]["properties"][tag]["const"] == name
+
+
 def openapi_text() -> str:
     """Return the document without spaces."""
     return orjson.dumps(DOCUMENT).decode()

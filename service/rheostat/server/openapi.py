@@ -10,9 +10,10 @@ from pydantic import TypeAdapter
 
 from rheostat import __version__
 from rheostat.errors import Forbidden, Unauthenticated
-from rheostat.schedules.union import ADAPTER
+from rheostat.schedules.references import Reference
+from rheostat.schedules.union import ADAPTER, KINDS
 from rheostat.server.api.body import StrictRoute
-from rheostat.server.api.examples import REFERENCE
+from rheostat.server.api.examples import REFERENCE, by_parameter
 from rheostat.server.api.problems import MEDIA_TYPE, refuses
 from rheostat.server.runs.changes import EDITS
 from rheostat.server.runs.spec import SPEC
@@ -22,25 +23,24 @@ SCHEMAS: dict[str, TypeAdapter[Any]] = {
     "Definition": ADAPTER,
     "Edit": EDITS,
     "Fork": FORK,
+    "Reference": TypeAdapter(Reference),
     "Run": SPEC,
 }
 """What routes refer to by name, for they read it themselves."""
 
 REPLACEMENT = {
-    "description": "A definition that replaces what is in force.",
-    "allOf": [
-        {"$ref": "#/components/schemas/Definition"},
-        {
-            "type": "object",
-            "properties": {
-                "clock": {
-                    "enum": ["run", "change"],
-                    "description": "Whether it counts from step 0 or from the effective step;"
-                    " required unless it is constant.",
-                }
-            },
+    "description": "A definition that replaces what is in force: the fields of its kind, as in"
+    " `Definition`, and `clock`. The edit `replace` does the same, with the definition apart.",
+    "type": "object",
+    "required": ["kind"],
+    "properties": {
+        "kind": {"enum": [*KINDS, "schedule"]},
+        "clock": {
+            "enum": ["run", "change"],
+            "description": "Whether it counts from step 0 or from the effective step;"
+            " required unless it is constant.",
         },
-    ],
+    },
 }
 
 REF = "#/components/schemas/{model}"
@@ -94,30 +94,59 @@ def describe(app: FastAPI) -> dict[str, Any]:
         title="Rheostat", version=__version__, description=INTRODUCTION, routes=app.routes
     )
     schemas = document["components"]["schemas"]
-    schemas |= {"FieldError": FIELD_ERROR, "Problem": PROBLEM, "Replacement": REPLACEMENT}
-    for name, adapter in SCHEMAS.items():
-        schema = adapter.json_schema(ref_template=REF)
-        schemas |= schema.pop("$defs", {})
-        schemas[name] = schema
     for derived in ("HTTPValidationError", "ValidationError"):
         schemas.pop(derived, None)
+    schemas |= _schemas()
     for path in document["paths"].values():
         for operation in path.values():
-            _complete(operation["responses"])
+            _complete(operation)
     if app.state.settings.tokens_required:
         _require_tokens(document, app)
     document["components"]["schemas"] = dict(sorted(schemas.items()))
     return {key: _resolved(value) for key, value in document.items()}
 
 
+def _schemas() -> dict[str, Any]:
+    found: dict[str, Any] = {"FieldError": FIELD_ERROR, "Problem": PROBLEM}
+    for name, adapter in SCHEMAS.items():
+        suffix = name if name == "Edit" else ""  # `Scale` is a kind, and an edit, too
+        schema = adapter.json_schema(ref_template=REF.format(model="{model}" + suffix))
+        found |= {inner + suffix: each for inner, each in schema.pop("$defs", {}).items()}
+        found[name] = schema
+    changes = by_parameter("Edit", "Replacement").json_schema
+    nameless = {**found["Run"], "required": ["parameters"]}
+    return {
+        **found,
+        "Changes": changes,
+        "Definition": _with_references(found["Definition"]),
+        "Replacement": REPLACEMENT,
+        "RunAtPath": {**nameless, "description": "A run; its name, if it is here, is the path's."},
+    }
+
+
+def _with_references(union: dict[str, Any]) -> dict[str, Any]:
+    reference = REF.format(model="Reference")
+    kinds = {**union["discriminator"]["mapping"], "schedule": reference}
+    return {
+        "discriminator": {**union["discriminator"], "mapping": kinds},
+        "oneOf": [*union["oneOf"], {"$ref": reference}],
+    }
+
+
 def _resolved(node: Any) -> Any:
-    """Return the document with the references that `examples.refers` left in it."""
-    if isinstance(node, dict):
-        if REFERENCE in node:
-            rest = {key: value for key, value in node.items() if key == "description"}
-            return {"$ref": REF.format(model=node[REFERENCE]), **rest}
-        return {key: _resolved(value) for key, value in node.items()}
-    return [_resolved(item) for item in node] if isinstance(node, list) else node
+    """Return the document as references have it that fields left, or that stand for a union."""
+    if isinstance(node, list):
+        return [_resolved(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    rest = {key: value for key, value in node.items() if key == "description"}
+    if REFERENCE in node:
+        return {"$ref": REF.format(model=node[REFERENCE]), **rest}
+    if "oneOf" in node and len(node["oneOf"]) == len(KINDS):
+        return {"$ref": REF.format(model="Definition"), **rest}
+    if "patternProperties" in node:
+        node = {**node, "additionalProperties": False}
+    return {key: _resolved(value) for key, value in node.items()}
 
 
 def _require_tokens(document: dict[str, Any], app: FastAPI) -> None:
@@ -134,7 +163,19 @@ def _require_tokens(document: dict[str, Any], app: FastAPI) -> None:
                 operation["responses"] |= shared
 
 
-def _complete(responses: dict[str, Any]) -> None:
+def _complete(operation: dict[str, Any]) -> None:
+    responses = operation["responses"]
     if "HTTPValidationError" in str(responses.get("422")):
         del responses["422"]
     responses["default"] = OTHER
+    for parameter in operation.get("parameters", ()):
+        parameter["schema"] = _without_null(parameter["schema"])
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a parameter, which is left out where its value would be null."""
+    if "anyOf" not in schema:
+        return schema
+    (present,) = (choice for choice in schema["anyOf"] if choice != {"type": "null"})
+    rest = {key: value for key, value in schema.items() if key != "anyOf"}
+    return {**present, **rest}

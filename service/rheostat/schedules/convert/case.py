@@ -42,7 +42,7 @@ class Context(BaseModel):
     model_config = STRICT
 
     total: Annotated[
-        Annotated[Steps, Field(ge=1)] | None,
+        Annotated[int, Field(ge=1, le=MAX_STEP), BeforeValidator(_whole)] | None,
         Field(description="the length of the training in steps"),
     ] = None
     context: Annotated[

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, WithJsonSchema
+from pydantic import ConfigDict, Field, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -44,11 +44,33 @@ Places = Annotated[
 ]
 """Read as a list of anything: what is in it is checked where it may take its time."""
 
+NULL = {"type": "null"}
+ONE_FORM: dict[str, Any] = {
+    "anyOf": [
+        {
+            "required": ["stop"],
+            "properties": {"stop": {"type": "integer"}, "steps": NULL, "step": NULL},
+        },
+        *(
+            {
+                "required": [form],
+                "properties": {
+                    form: {"type": kind},
+                    **dict.fromkeys(("start", "stop", "stride", other), NULL),
+                },
+            }
+            for form, kind, other in (("steps", "array", "step"), ("step", "integer", "steps"))
+        ),
+    ]
+}
+
 evaluation = router("definitions")
 
 
 class Evaluation(DefinitionBody):
     """A definition, and which of its values to compute: a range, a list of steps, or one step."""
+
+    model_config = ConfigDict(json_schema_extra=ONE_FORM)
 
     start: Place | None = None
     """First step of a range; 0 by default."""
@@ -86,7 +108,7 @@ class Evaluation(DefinitionBody):
     summary="Compute values of a definition",
     response_class=Response,
     responses={
-        200: examples.curves({"values": [0.001, 0.0007575, 0.000505]}),
+        200: examples.curves({"values": [0.001, 0.0007575, 0.000505]}, {"value": 0.001}),
         **refuses(Malformed, UnknownSchedule, NotAcceptable, TooLarge, UnsupportedMediaType),
         **refuses(Invalid, Unavailable),
     },

@@ -20,6 +20,7 @@ from rheostat.server.api.problems import refuses
 from rheostat.server.api.run_deps import Run, StoreDep
 from rheostat.server.api.runs import NO_STORE
 from rheostat.server.roles import Role
+from rheostat.server.runs.event import EventKind
 from rheostat.server.store.operations import events as operations
 
 events = router("events")
@@ -28,6 +29,16 @@ HEARTBEAT = 15.0
 """Seconds of silence after which a comment is sent, so that nobody takes the stream for dead."""
 
 MEDIA_TYPE = "text/event-stream"
+EVENT = {
+    "type": "object",
+    "description": "Each event; its `data` is JSON.",
+    "required": ["id", "event", "data"],
+    "properties": {
+        "id": {"type": "string", "pattern": "^[0-9]+$"},
+        "event": {"enum": [kind.value for kind in EventKind]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
 EXAMPLE = """\
 id: 17
 event: settled
@@ -47,7 +58,7 @@ data: {"number": 18, "kind": "revised", "id": "run_1f0c…", "created_at": "2026
     responses={
         200: {
             "description": "The events, until the run is finished or deleted.",
-            "content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": EXAMPLE}},
+            "content": {MEDIA_TYPE: {"schema": EVENT, "example": EXAMPLE}},
         },
         204: {"description": "The run is finished, and all its events are known already."},
         **refuses(UnknownRun, Invalid, RateLimited, Unavailable),

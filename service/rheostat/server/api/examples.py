@@ -13,6 +13,9 @@ REFERENCE = "x-reference"
 
 BINARY = {"type": "string", "format": "binary"}
 
+NULLABLE = frozenset({"author", "created_by", "expires_at", "parent"})
+"""Fields of answers that may be null, though they are not in the examples."""
+
 
 def refers(*schemas: str) -> WithJsonSchema:
     """Return what makes a field's schema a reference to one (any) of `openapi.SCHEMAS`."""
@@ -33,14 +36,37 @@ def body(**examples: Any) -> dict[str, Any]:
     return {"requestBody": {"content": {"application/json": {"examples": shown}}}}
 
 
-def curves(example: Any, *, description: str = "The values.") -> dict[str, Any]:
+def curves(*examples: Any, description: str = "The values.") -> dict[str, Any]:
     """Return the description of an answer that comes in all formats of curves."""
     content: dict[str, Any] = {MEDIA_TYPES[item]: {"schema": BINARY} for item in Format}
     content[MEDIA_TYPES[Format.CSV]] = {"schema": {"type": "string"}}
-    return {"description": description, "content": {**content, **document(example)["content"]}}
-
-
-def document(example: Any, *, description: str = "The answer.") -> dict[str, Any]:
-    """Return the description of a JSON answer by an example."""
-    content = {"application/json": {"schema": {"type": "object"}, "example": example}}
+    content |= document(*examples)["content"]
     return {"description": description, "content": content}
+
+
+def document(*examples: Any, description: str = "The answer.") -> dict[str, Any]:
+    """Return the description of a JSON answer by examples: it is like one of them, or has more."""
+    shapes = [shape(example) for example in examples]
+    schema = shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
+    content = {"application/json": {"schema": schema, "example": examples[0]}}
+    return {"description": description, "content": content}
+
+
+def shape(example: Any) -> dict[str, Any]:
+    """
+    Return the schema of what has all the fields of an example, of their types.
+
+    The objects in it are by parameter or definitions, whose fields are not the same everywhere.
+    """
+    fields = {name: _type(value) for name, value in example.items()}
+    for name in NULLABLE & fields.keys():
+        fields[name] = {}
+    return {"type": "object", "required": [*fields], "properties": fields}
+
+
+def _type(value: Any) -> dict[str, Any]:
+    if isinstance(value, list) and value:
+        first = value[0]
+        return {"type": "array", "items": shape(first) if isinstance(first, dict) else _type(first)}
+    names = {bool: "boolean", int: "integer", float: "number", str: "string", dict: "object"}
+    return {"type": names[type(value)]} if type(value) in names else {}

@@ -45,7 +45,7 @@ POINTS = 200
 """How many points of the curves before and after a rehearsal shows."""
 
 Expected = Annotated[int, Field(ge=1, le=2**31 - 1)] | None
-Changes = Annotated[Any, examples.by_parameter("Edit", "Replacement")]
+Changes = Annotated[Any, examples.refers("Changes")]
 REVISION = {
     "revision": 2,
     "generation": 1,
@@ -119,7 +119,15 @@ class Change(Wire):
     openapi_extra=examples.body(
         halve={"changes": {"lr": {"edit": "scale", "factor": 0.5}}, "message": "loss spike"},
         replace={
-            "changes": {"lr": {"kind": "linear", "start": 1e-4, "end": 0, "steps": 5000}},
+            "changes": {
+                "lr": {
+                    "kind": "linear",
+                    "start": 1e-4,
+                    "end": 0,
+                    "steps": 5000,
+                    "clock": "change",
+                }
+            },
             "effective": 90_000,
         },
     ),

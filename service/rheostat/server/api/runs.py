@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from fastapi import Body, Query
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -48,7 +49,7 @@ BODY = {
     "parameters": {"lr": {"kind": "cosine", "start": 3e-4, "end": 3e-5, "steps": 100_000}},
     "total": 100_000,
 }
-RUN = {
+STATE = {
     "id": "run_1f0c9a3be5d24c77a8e1b20c94",
     "name": "gpt-7b",
     "axis": "step",
@@ -56,14 +57,27 @@ RUN = {
     "generation": 1,
     "revision": 1,
     "settled_until": 0,
+}
+RUN = {
+    **STATE,
     "parameters": BODY["parameters"],
     "current": {"lr": 3e-4},
     "pending": [],
     "generations": [{"generation": 1, "parent": None, "from": 0, "settled_until": 0}],
 }
+JOINED = {
+    **STATE,
+    "parameters": ["lr"],
+    "max_block": 4096,
+    "max_jump": 4096,
+    "total": None,
+    "end": None,
+}
 CREATION = (Malformed, NameTaken, TooLarge, UnsupportedMediaType, Invalid, UnknownSchedule)
 
-SpecData = Annotated[dict[str, Any], Body(), examples.refers("Run")]
+LABEL = r"^[^=\x00]+=[^\x00]*$"
+
+SpecData = Annotated[dict[str, Any], Body(), examples.refers("RunAtPath")]
 CreationData = Annotated[dict[str, Any], Body(), examples.refers("Run", "Fork")]
 
 
@@ -141,7 +155,7 @@ async def ensure_run(run: Run, body: SpecData, store: StoreDep, note: NoteDep) -
     summary="List runs",
     response_class=Response,
     responses={
-        200: examples.document({"items": [RUN], "next": None}),
+        200: examples.document({"items": [STATE], "next": None}),
         **refuses(Invalid, Unavailable),
     },
 )
@@ -149,7 +163,7 @@ async def ensure_run(run: Run, body: SpecData, store: StoreDep, note: NoteDep) -
 async def list_runs(
     store: StoreDep,
     label: Annotated[
-        list[str] | None,
+        list[Annotated[str, WithJsonSchema({"type": "string", "pattern": LABEL})]] | None,
         Query(max_length=64, description="`key=value`, which the runs carry; may be repeated."),
     ] = None,
     limit: Limit = 100,
@@ -162,8 +176,8 @@ async def list_runs(
 
 
 def _label(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not key or not equals or "\0" in text:
+    key, _, value = text.partition("=")
+    if not re.search(LABEL, text):
         message = "label must be key=value"
         raise Invalid(message, errors=[FieldError("label", message, text[:100], "key=value")])
     return key, value
@@ -283,7 +297,7 @@ class Checkpoint(Wire):
     summary="Join a run",
     response_class=Response,
     responses={
-        200: examples.document({**RUN, "parameters": ["lr"], "max_block": 4096, "end": None}),
+        200: examples.document(JOINED),
         **refuses(
             Malformed,
             UnknownRun,

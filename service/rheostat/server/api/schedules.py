@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Header, Query
 from starlette.requests import Request
@@ -61,12 +61,15 @@ IfNoneMatch = Annotated[
     str | None,
     Header(max_length=1024, description="`*`: do it only if there is no schedule of this name."),
 ]
-EXAMPLE = {
+ENTRY = {
     "name": "pretrain",
     "version": 1,
     "content_hash": "9c1d0f…",
     "author": "ann",
     "created_at": "2026-01-01T12:00:00.000+00:00",
+}
+EXAMPLE: dict[str, Any] = {
+    **ENTRY,
     "definition": {"kind": "cosine", "start": 1e-3, "end": 1e-5, "steps": 10000},
 }
 
@@ -122,7 +125,7 @@ async def get_schedule(
     summary="List the schedules",
     response_class=Response,
     responses={
-        200: examples.document({"items": [EXAMPLE], "next": None}),
+        200: examples.document({"items": [ENTRY], "next": None}),
         **refuses(Invalid, Unavailable),
     },
 )
@@ -160,7 +163,14 @@ async def delete_schedule(
     response_class=Response,
     responses={
         200: examples.curves(
-            {"name": "pretrain", "version": 1, "start": 0, "stop": 3, "stride": 1, "values": [1, 1]}
+            {
+                "name": "pretrain",
+                "version": 1,
+                "start": 0,
+                "stop": 2,
+                "stride": 1,
+                "values": [0.001, 0.000998],
+            }
         ),
         **refuses(UnknownSchedule, NotAcceptable, TooLarge, Invalid, Unavailable),
     },

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rheostat.errors import (
+    Forbidden,
     Invalid,
     Malformed,
     NameTaken,
@@ -52,7 +53,8 @@ TokenName = Annotated[
     response_class=Response,
     responses={
         201: examples.document({**TOKEN, "token": "rheo_3f…"}),
-        **refuses(Malformed, NameTaken, TooLarge, UnsupportedMediaType, Invalid, Unavailable),
+        **refuses(Malformed, Forbidden, NameTaken, TooLarge, UnsupportedMediaType, Invalid),
+        **refuses(Unavailable),
     },
     openapi_extra=examples.body(
         forever={"name": "ann", "role": "admin"},
@@ -77,7 +79,7 @@ async def create_token(new: NewToken, store: StoreDep, request: Request) -> Resp
     response_class=Response,
     responses={
         200: examples.document({"items": [TOKEN], "next": None}),
-        **refuses(Invalid, Unavailable),
+        **refuses(Forbidden, Invalid, Unavailable),
     },
 )
 @needs(Role.ADMIN)
@@ -93,7 +95,7 @@ async def list_tokens(store: StoreDep, limit: Limit = 100, cursor: Cursor = None
     summary="Revoke a token",
     status_code=204,
     response_class=Response,
-    responses=refuses(UnknownToken, Invalid, Unavailable),
+    responses=refuses(Forbidden, UnknownToken, Invalid, Unavailable),
 )
 @needs(Role.ADMIN)
 async def revoke_token(name: TokenName, store: StoreDep) -> Response:
@@ -106,7 +108,10 @@ async def revoke_token(name: TokenName, store: StoreDep) -> Response:
     "/v1/access",
     summary="Say who asks",
     response_class=Response,
-    responses={200: examples.document({"name": "ci", "role": "worker"}), **refuses(Invalid)},
+    responses={
+        200: examples.document({"name": "ci", "role": "worker"}),
+        **refuses(Forbidden, Invalid),
+    },
 )
 @needs(Role.VIEWER)
 async def read_access(

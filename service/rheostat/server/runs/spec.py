@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import Definition
@@ -46,7 +46,7 @@ class RunSpec(BaseModel):
 
     name: RunName
     parameters: Annotated[
-        dict[Parameter, Any],
+        dict[Parameter, Annotated[Any, WithJsonSchema({"x-reference": "Definition"})]],
         Field(min_length=1, description="a definition for each parameter"),
     ]
     axis: Annotated[

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema
 
 from rheostat.errors import FieldError, Invalid, NameTaken
 from rheostat.server.runs.changes import changes_to_json
@@ -41,7 +41,11 @@ class Fork(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
     name: RunName
     from_: Annotated[Origin, Field(alias="from", description="where it leaves another run")]
-    changes: Annotated[Any, Field(description="what to change at that step")] = None
+    changes: Annotated[
+        Any,
+        Field(description="what to change at that step"),
+        WithJsonSchema({"anyOf": [{"x-reference": "Changes"}, {"type": "null"}]}),
+    ] = None
     labels: Labels | None = None
     message: Annotated[str, Field(description="why")] = ""
     force: Annotated[bool, Field(description="accept it though it breaks a guard")] = False
