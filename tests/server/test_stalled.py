@@ -18,7 +18,7 @@ Pair = tuple[socket.socket, socket.socket]
 def pair(monkeypatch: pytest.MonkeyPatch) -> Pair:
     """Return a peer, and the server's end of its connection, with a patience of one second."""
     monkeypatch.setattr(serve, "STALLED", 1)
-    with serve._bound(Settings(port=0)) as listener:
+    with serve._bound(Settings(port=0)) as (listener, *_):
         listener.listen()
         peer = socket.create_connection(listener.getsockname())
         return peer, listener.accept()[0]
