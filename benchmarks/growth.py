@@ -35,12 +35,11 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
-from fleet_server import serve
 from matplotlib.figure import Figure
+from side_by_side import service
 
 from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.revision import Note
@@ -185,19 +184,21 @@ async def rows(store: Store, sizes: list[int]) -> dict[int, Costs]:
 def ranks(sizes: list[int]) -> dict[int, Costs]:
     """Read new blocks over HTTP, as so many workers do, over one connection."""
     found = {}
-    with tempfile.TemporaryDirectory() as folder, serve(Path(folder)) as (url, server):
-        made = httpx.post(f"{url}/v1/runs", json={"name": "measured", "parameters": PARAMETERS})
-        connection = http.client.HTTPConnection(url.removeprefix("http://"))
+    with tempfile.TemporaryDirectory() as folder, service(folder) as server:
+        made = httpx.post(
+            f"{server.url}/v1/runs", json={"name": "measured", "parameters": PARAMETERS}
+        )
+        connection = http.client.HTTPConnection(server.url.removeprefix("http://"))
         blocks = itertools.count()
         for size in sizes:
             number = max(5, 500 // size)
-            began = server.seconds()
+            began = server.cpu()
             for start in itertools.islice(blocks, number):
                 path = f"/v1/runs/{made.json()['id']}/values?generation=1&start={start * BLOCK}"
                 for _ in range(size):
                     connection.request("GET", f"{path}&count={BLOCK}&format=f64")
                     connection.getresponse().read()
-            found[size] = {"read": (server.seconds() - began) / number / size * 1e6}
+            found[size] = {"read": (server.cpu() - began) / number / size * 1e6}
     return found
 
 

@@ -14,11 +14,11 @@ loads neither). They take turns, 15 each; processor time of the best, with bytec
 
 **Training.** 100,000 steps at 1,000 steps a second, or another rate, against a real server with
 SQLite (``synchronous=FULL``); each step reads two parameters and then sleeps to its time. A
-**stall** is a read that waited longer than one step lasts. The worker does not know its pace before
-its second step, and until then holds two steps, as promised to operators (P5): so if the first
-request of all takes longer than a step, so does the one after it, and the reads are shown by where
-they waited: within the first 64 steps, and after those. A wait ends with an answer; a read that was
-late while none came did not wait, but its process did, for a processor.
+**stall** is a read after the first block that waited longer than one step lasts. The client is told
+the pace. A second training, of 5,000 steps, is not: such a worker does not know its pace before its
+second step, and until then holds two steps, as promised to operators (P5); so if the first request
+of all takes longer than a step, so does the one after it. A wait ends with an answer; a read that
+was late while none came did not wait, but its process did, for a processor.
 """
 
 from __future__ import annotations
@@ -30,20 +30,18 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import httpx
 import torch
-from fleet_server import serve
+from side_by_side import service
 from torch.optim import lr_scheduler
 
 from rheostat import Client, Run
 from rheostat.torch import RheostatLR
 
 ROUNDS, TURNS = 1000, 300
-STEPS = 100_000
-RAMP = 64
+STEPS, UNTOLD = 100_000, 5_000
 BODY = {
     "parameters": {
         "lr": {"kind": "cosine", "start": 1e-3, "end": 1e-5, "steps": STEPS},
@@ -144,14 +142,14 @@ def imports() -> dict[str, float]:
     return times
 
 
-def train(url: str, rate: float) -> None:
+def train(url: str, rate: float, steps: int, pace: float | None) -> None:
     """Train, and print how long reads waited."""
     transport = Counting()
-    with Client(url, transport=transport) as client:
-        run = client.run("trained", create=BODY)
+    with Client(url, transport=transport, pace=pace) as client:
+        run = client.run(f"{steps}-steps", create=BODY)
         waits: list[tuple[int, float]] = []
         began = due = time.perf_counter()
-        for step in range(STEPS):
+        for step in range(steps):
             before, answered = time.perf_counter(), transport.requests
             run.value("lr", step)
             run.value("weight_decay", step)
@@ -161,10 +159,10 @@ def train(url: str, rate: float) -> None:
             due = max(due + 1 / rate, time.perf_counter())
             time.sleep(max(0.0, due - time.perf_counter()))
         seconds = time.perf_counter() - began
-    print(f"{STEPS / seconds:,.0f} steps/s, {transport.requests / seconds:.2f} requests/s")
-    print(f"stalls after the first {RAMP} steps: {sum(step > RAMP for step, _ in waits)}")
     shown = ", ".join(f"{wait * 1e3:.1f} ms at step {step}" for step, wait in waits[:12])
-    print(f"reads that waited longer than a step: {shown}")
+    print(f"\n{steps:,} steps, the pace {'untold' if pace is None else 'told'}")
+    print(f"{steps / seconds:,.0f} steps/s, {transport.requests / seconds:.2f} requests/s")
+    print(f"stalls: {sum(step > 0 for step, _ in waits)}; waits longer than a step: {shown}")
 
 
 def table(title: str, times: dict[str, float], unit: str, of: str) -> None:
@@ -179,13 +177,13 @@ def main() -> None:
     rate = float(sys.argv[1]) if sys.argv[1:] else 1000.0
     print(f"load average {os.getloadavg()[0]:.1f}")
     warnings.simplefilter("ignore")  # the schedulers miss an optimizer's steps
-    with tempfile.TemporaryDirectory() as folder, serve(Path(folder)) as (url, _):
-        with Client(url) as client:
+    with tempfile.TemporaryDirectory() as folder, service(folder) as server:
+        with Client(server.url) as client:
             table("look-up", best(lookups(held(client, "looked-up"))), "ns", 'd["lr"][i]')
             table("scheduler.step()", best(schedulers(client)), "ns", "CosineAnnealingLR")
         table("import", imports(), "ms", "httpx")
-        print()
-        train(url, rate)
+        train(server.url, rate, STEPS, rate)
+        train(server.url, rate, UNTOLD, None)
     print(f"load average {os.getloadavg()[0]:.1f}")
 
 
