@@ -65,7 +65,7 @@ class Outcome:
     """For each run the time at which its change was sent, and the step that was answered."""
     memory: tuple[float, float] = (0.0, 0.0)
     pace: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """Processor time of the server and of the workers, and requests, in a second at the end."""
+    """Processor time of the server and of the workers, and answers, in a second at the end."""
     came_through: float = 0.0
 
 
@@ -97,8 +97,8 @@ async def simulate(load: Load, names: list[str], ranks: int, server: Process) ->
 
 
 def _spent(out: Outcome, server: Process) -> tuple[float, float, float, float]:
-    asked = sum(worker.requests for worker in out.workers)
-    return time.monotonic(), server.cpu(), time.process_time(), asked
+    answers = sum(len(worker.answers) for worker in out.workers)
+    return time.monotonic(), server.cpu(), time.process_time(), answers
 
 
 async def _change(http: httpx.AsyncClient, run: Run, out: Outcome) -> None:
@@ -124,16 +124,15 @@ def report(out: Outcome) -> None:
     apart = sum(worker.switched != out.changed[worker.run][1] for worker in reached)
     differing = sum(run.differing for run in out.changed)
     stalls = sum(wait > load.step for wait in waits)
-    thousands, (server, own, requests) = len(workers) / 1000, out.pace
+    thousands, (server, own, rate) = len(workers) / 1000, out.pace
     grown = out.memory[1] - out.memory[0]
     rows = [
         ("stalls after the first block", f"{stalls} of {len(waits):,} reads of blocks"),
         ("longest wait", f"{max(waits, default=0) * 1e3:.0f} ms; late {load.late * 1e3:.0f} ms"),
-        ("answers", f"{_spread(answers, 1e3)} ms"),
+        ("answers", f"{rate:,.0f}/s; {_spread(answers, 1e3)} ms"),
         ("failed requests, differing", f"{sum(w.failures for w in workers)}, {differing}"),
         ("change reached", f"{len(reach):,} of {len(workers):,} workers; {apart} elsewhere"),
         ("reach", f"{_spread(reach, 1)} s; look-ahead {load.lookahead:g} s"),
-        ("requests", f"{requests:,.0f}/s"),
         ("server, per 1,000 workers", f"{server / thousands:.1%} of a processor"),
         ("", f"{grown / thousands:.1f} MiB, beside {out.memory[0]:.0f} MiB"),
         ("the workers' own process", f"{own:.0%} of a processor"),
@@ -157,7 +156,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--ranks", type=int, default=100)
-    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--nginx", action="store_true")
     asked = parser.parse_args()
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

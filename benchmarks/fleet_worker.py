@@ -1,10 +1,10 @@
 """
 The workers of `fleet.py`: the client's own requests and decisions, over bare sockets.
 
-Ten thousand workers are to cost less than the server that they ask. So a worker is no thread and
-no task, but what is called when a read is due and when an answer has come; and what the ranks of a
-run have in common is made once for all of them: the client writes a request for the first that
-sends it, and reads a block for the first that gets it.
+Ten thousand workers are to cost less than the server that they ask. So a worker is neither thread
+nor task, but what is called when a read is due or an answer has come; and what the ranks of a run
+have in common is made once: the client writes a request for the first that sends it, and reads a
+block for the first that gets it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import random
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -42,13 +42,10 @@ class Load:
     until: float = 0.0
     late: float = 0.0
     """The longest time by which a read began too late."""
-    settings: Settings = field(init=False)
-    http: httpx.Client = field(init=False)
-    """Writes requests, and sends none."""
 
     def __post_init__(self) -> None:
         self.settings = Settings(base_url=self.url, lookahead=self.lookahead)
-        self.http = httpx.Client(**link.options(self.settings))
+        self.http = httpx.Client(**link.options(self.settings))  # writes requests, and sends none
 
     def written(self, call: Call) -> bytes:
         """Return a call as the client puts it on the wire."""
@@ -95,12 +92,11 @@ class Worker(asyncio.Protocol):
         """Of reads after the first block, in seconds."""
         self.answers: list[float] = []
         """How long each block was under way, in seconds."""
-        self.requests = self.failures = 0
+        self.failures = 0
         self.switched: int | None = None
         """The first step whose value is another one."""
         self.switched_at = float("inf")
-        self._received = b""
-        self._asks = self._waits = False
+        self._received, self._asks, self._waits = b"", False, False
 
     async def live(self, start: float) -> None:
         """Join before a time, train from then to the end of the load, and leave."""
@@ -137,7 +133,6 @@ class Worker(asyncio.Protocol):
             self._loop.call_later(self.load.step, self._send, self._sent, self._take)
 
     def _send(self, request: bytes, take: Callable[[bytes, bytes], None]) -> None:
-        self.requests += 1
         self._sent, self._take = request, take
         self._transport.write(request)
 
@@ -148,6 +143,7 @@ class Worker(asyncio.Protocol):
             self._facts: Joined = end.value
         self._reading = Reading(self._facts, lookahead=self.load.lookahead)
         self._cell = self._first = self._facts.settled_until
+        self._due = max(self._due, time.monotonic())
         self._loop.call_at(self._due, self._read)
 
     def _read(self) -> None:
