@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
+from pydantic_core import to_json
 
 Floats: TypeAlias = NDArray[np.float64]
 Array: TypeAlias = NDArray[Any]
@@ -157,6 +158,7 @@ class Definition(BaseModel):
         """Return what a preset is made of; None for a kind that is not a preset."""
         return None
 
+    @np.errstate(over="ignore", invalid="ignore")
     def values(self, t: range | NDArray[np.int64], followed: Followed | None = None) -> Floats:
         """
         Return the values at steps ``t``, a range or an int64 array of any order.
@@ -166,9 +168,8 @@ class Definition(BaseModel):
         ``followed`` holds the values of the parameters that the definition follows, at the same
         steps.
         """
-        with np.errstate(over="ignore", invalid="ignore"):
-            rises = isinstance(t, range) and t.step > 0 and t.start >= 0
-            return self.at(t if rises else np.maximum(array(t), 0), followed)
+        rises = isinstance(t, range) and t.step > 0 and t.start >= 0
+        return self.at(t if rises else np.maximum(array(t), 0), followed)
 
     def bounds(self, followed: Mapping[str, Bounds] | None = None) -> Bounds:
         """Return bounds of the values over all ``t ≥ 0``, by interval arithmetic."""
@@ -186,7 +187,7 @@ class Definition(BaseModel):
     @cached_property
     def canonical(self) -> bytes:
         """The canonical JSON as bytes: no spaces, fields in the order of the manual."""
-        return self.model_dump_json(by_alias=True).encode()
+        return to_json(self, by_alias=True)
 
     @cached_property
     def content_hash(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import mpmath
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mpmath import mpf
@@ -71,6 +72,21 @@ def test_cosine_and_sine_are_accurate(d: int, part: float) -> None:
         for got, wanted in zip(cos_sin(n, d), (mpmath.cos(angle), mpmath.sin(angle)), strict=True):
             assert abs(exact(got) - wanted) <= ACCURATE
         assert near(PI, mpmath.pi)
+
+
+@pytest.mark.parametrize("aside", [-(2.0**-50), 0.0, 2.0**-50])
+def test_functions_are_accurate_where_a_series_starts(aside: float) -> None:
+    """At multiples of 2^−7 and right beside them, where tables change, all is right to 2^−170."""
+    with mpmath.workprec(400):
+        for x in (k / 128 + aside for k in range(1, 129)):
+            assert near(exp(int(mpf(x) * 2**BITS)), mpmath.exp(x))
+            assert abs(mpf(ln(Big.of(x))) / 2**BITS - mpmath.log(x)) <= ACCURATE
+            n, d = math.floor(x / math.pi * 2**53), 2**53
+            angle = mpmath.pi * n / d
+            for got, wanted in zip(
+                cos_sin(n, d), (mpmath.cos(angle), mpmath.sin(angle)), strict=True
+            ):
+                assert abs(exact(got) - wanted) <= ACCURATE
 
 
 def test_what_cancels_is_zero() -> None:

@@ -112,6 +112,8 @@ def test_a_full_curve_has_the_bits_of_its_steps(curve: Curve) -> None:
     assert [curve(step) for step in some.tolist()] == whole[some].tolist()
     pieces = [curve(range(low, min(low + 4096, LONG + 10))) for low in range(0, LONG + 10, 4096)]
     assert np.concatenate(pieces).tobytes() == whole.tobytes()
+    low, high = 12_345, LONG - 777
+    assert curve(range(low, high)).tobytes() == whole[low:high].tobytes()
 
 
 def test_growth_past_float64_has_the_bits_of_its_steps() -> None:

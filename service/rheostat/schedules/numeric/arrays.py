@@ -20,6 +20,11 @@ PART: Final = 8192
 Elements to work on at a time with arrays made for intermediate results: larger ones would come from
 the operating system and go back to it each time.
 """
+SLAB: Final = 131072
+"""
+Elements to work on at a time in rows that share a table: fewer cost calls of NumPy, and more would
+go to memory and back for each operation.
+"""
 _FIRST: Final = np.arange(BLOCK, dtype=np.float64)
 """The whole numbers below it: a sum with them is quicker than a range of others."""
 
@@ -45,6 +50,15 @@ def blocks(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
     """Yield the bounds of pieces of a range that end at multiples of a size."""
     while start < stop:
         end = min(stop, (start // size + 1) * size)
+        yield start, end
+        start = end
+
+
+def slabs(start: int, stop: int, row: int) -> Iterator[tuple[int, int]]:
+    """Yield the bounds of pieces of a range: some whole rows of so many, or a part of one."""
+    while start < stop:
+        rows = 0 if start % row else min(stop - start, SLAB) // row
+        end = start + rows * row if rows else min(stop, (start // row + 1) * row)
         yield start, end
         start = end
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -57,30 +56,23 @@ class Anchored:
 
     def __init__(self, law: Law, zero: Zero) -> None:
         self._law, self._anchor = law, zero.place
-
-    @cached_property
-    def _above(self) -> Walk:
-        return self._law.walk(self._anchor, 1)
-
-    @cached_property
-    def _below(self) -> Walk:
-        return self._law.walk(self._anchor, -1)
+        self._walks: dict[int, Walk] = {}
 
     def at(self, t: float) -> float:
         """Return the value at one place."""
         u = t - self._anchor
-        return self._above.at(u) if u > 0 else self._below.at(-u)
+        return self._walk(1).at(u) if u > 0 else self._walk(-1).at(-u)
 
     def many(self, t: Floats) -> Floats:
         """Return the values at places in any order."""
         u = t - self._anchor
         if u.min() >= 0:
-            return self._above.many(u)
+            return self._walk(1).many(u)
         if u.max() <= 0:
-            return self._below.many(-u)
+            return self._walk(-1).many(-u)
         out = np.empty_like(u)
-        for walk, side, distance in ((self._above, u > 0, u), (self._below, u <= 0, -u)):
-            out[side] = walk.many(distance[side])
+        for direction, side in ((1, u > 0), (-1, u <= 0)):
+            out[side] = self._walk(direction).many(direction * u[side])
         return out
 
     def run(self, start: int, stop: int, out: Floats) -> None:
@@ -89,9 +81,16 @@ class Anchored:
         turn = min(max(start, anchor), stop)
         if start < turn:
             before = out[: turn - start]
-            self._below.run(anchor - turn + 1, anchor - start + 1, before, backwards=True)
+            self._walk(-1).run(anchor - turn + 1, anchor - start + 1, before, backwards=True)
         if turn < stop:
-            self._above.run(turn - anchor, stop - anchor, out[turn - start :])
+            self._walk(1).run(turn - anchor, stop - anchor, out[turn - start :])
+
+    def _walk(self, direction: int) -> Walk:
+        """Return the walk up (1) or down (−1)."""
+        walk = self._walks.get(direction)
+        if walk is None:
+            walk = self._walks[direction] = self._law.walk(self._anchor, direction)
+        return walk
 
 
 class Between:
@@ -108,8 +107,7 @@ class Between:
     ) -> None:
         self._curve, self._start, self._end, self._steps = curve, start, end, steps
         self._exact = exact
-        self._low, self._high = min(start, end), max(start, end)
-        self._margin = max(abs(start), abs(end)) * _NEAR
+        self._low, self._high = (start, end) if start < end else (end, start)
 
     def at(self, t: float) -> float:
         """Return the value at one place."""
@@ -150,7 +148,8 @@ class Between:
 
     def _clip(self, values: Floats) -> None:
         """Keep consecutive values, which run one way but for rounding, between the ends."""
-        least, most = self._low + self._margin, self._high - self._margin
+        margin = max(abs(self._low), abs(self._high)) * _NEAR
+        least, most = self._low + margin, self._high - margin
         for low, high in blocks(0, len(values), BLOCK):
             piece = values[low:high]
             if not (least < piece.item(0) < most and least < piece.item(-1) < most):

@@ -4,11 +4,13 @@ Numbers of some 200 bits, for the few values that each curve is built upon.
 A `Big` is an integer times a power of two. Sums and products of them, and the elementary functions
 of rational numbers below, are right to better than 2⁻¹⁷⁰; ``float()`` rounds correctly, down into
 the subnormal numbers. It is integer arithmetic throughout, so that results are the same everywhere.
+A function is a table at multiples of 2⁻⁷ and a series from there on.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Final
 
 BITS: Final = 192
@@ -16,8 +18,16 @@ BITS: Final = 192
 _ONE: Final = 1 << BITS
 _LN2: Final = 4350955369971217654477563090224794165364344896676135745069
 _PI: Final = 19720096697726538562396133364228268891463450865190089732560
-_HALVINGS: Final = 10
-_BISECTIONS: Final = 4
+_KEPT: Final = BITS + 32
+"""Bits that the mantissa of a sum or a product keeps."""
+_PART: Final = 7
+"""Fraction bits of what tables are made for."""
+_GROWTH: Final = tuple(_ONE // math.factorial(k) for k in range(19, -1, -1))
+"""e^x = Σ x^k/k!, from the highest power down, for x < 2^−7."""
+_AREA: Final = tuple(_ONE // (2 * k + 1) for k in range(12, -1, -1))
+"""artanh x = x · Σ x^2k/(2k + 1), from the highest power down, for x < 2^−8."""
+_SINE: Final = tuple((-1) ** k * _ONE // math.factorial(2 * k + 1) for k in range(10, -1, -1))
+"""sin x = x · Σ ±x^2k/(2k + 1)!, from the highest power down, for x < 2^−7."""
 _OUT_OF_RANGE: Final = 4096
 """No float64 has an exponent of this size."""
 _FAR: Final = 1 << 20
@@ -36,8 +46,14 @@ class Big:
     @classmethod
     def of(cls, value: float) -> Big:
         """Return a float64 exactly."""
-        numerator, denominator = float(value).as_integer_ratio()
+        numerator, denominator = value.as_integer_ratio()
         return cls(numerator, 1 - denominator.bit_length())
+
+    @classmethod
+    def ratio(cls, n: int, d: int) -> Big:
+        """Return n/d."""
+        bits = BITS + d.bit_length()
+        return cls((n << bits) // d, -bits)
 
     def __neg__(self) -> Big:
         return Big(-self.mantissa, self.exponent)
@@ -49,10 +65,17 @@ class Big:
         return _cut((self.mantissa << shift) + other.mantissa, other.exponent)
 
     def __sub__(self, other: Big) -> Big:
-        return self + -other
+        shift = self.exponent - other.exponent
+        if shift < 0:
+            return _cut(self.mantissa - (other.mantissa << -shift), self.exponent)
+        return _cut((self.mantissa << shift) - other.mantissa, other.exponent)
 
     def __mul__(self, other: Big) -> Big:
-        return _cut(self.mantissa * other.mantissa, self.exponent + other.exponent)
+        mantissa = self.mantissa * other.mantissa
+        excess = mantissa.bit_length() - _KEPT
+        if excess > 0:
+            return Big(mantissa >> excess, self.exponent + other.exponent + excess)
+        return Big(mantissa, self.exponent + other.exponent)
 
     def __truediv__(self, other: Big) -> Big:
         shift = BITS + other.mantissa.bit_length() - self.mantissa.bit_length()
@@ -69,6 +92,10 @@ class Big:
         except OverflowError:
             return math.inf if self.mantissa > 0 else -math.inf
 
+    def over(self, d: int) -> float:
+        """Return the quotient with a positive whole number, of a number with a fraction."""
+        return self.mantissa / (d << -self.exponent)
+
     def shifted(self, bits: int) -> Big:
         """Return the product with a power of two."""
         return Big(self.mantissa, self.exponent + bits)
@@ -76,6 +103,8 @@ class Big:
     def plus(self, other: Big) -> Big:
         """Return the sum; zero if it cancels so far that only rounding is left of it."""
         total = self + other
+        if (self.mantissa < 0) == (other.mantissa < 0):
+            return total
         least = max(self.magnitude, other.magnitude) - _CANCELLED
         return total if total.magnitude > least else Big(0)
 
@@ -101,14 +130,10 @@ def exp(x: int) -> Big:
 def ln(number: Big) -> int:
     """Return the natural logarithm of a positive number as a fixed-point number."""
     excess = number.mantissa.bit_length() - BITS
-    doublings = number.magnitude
     x = number.mantissa >> excess if excess > 0 else number.mantissa << -excess
-    guess = round(math.log(x / _ONE) * 2.0**60) << (BITS - 60)
-    # What the guess lacks is the logarithm of x/e^guess, which is all but 1.
-    near = _exp(guess)
-    ratio = ((x - near) << BITS) // (x + near)
-    cube = (ratio * ratio >> BITS) * ratio >> BITS
-    return guess + 2 * ratio + 2 * cube // 3 + doublings * _LN2
+    cell = x >> BITS - _PART
+    middle = 2 * cell + 1 << BITS - _PART - 1
+    return _LOGARITHMS[cell] + _ln_ratio(x - middle, x + middle) + number.magnitude * _LN2
 
 
 PI: Final = Big(_PI, -BITS)
@@ -116,39 +141,72 @@ PI: Final = Big(_PI, -BITS)
 
 def cos_sin(n: int, d: int) -> tuple[Big, Big]:
     """Return cosine and sine of π·n/d, for quotients from 0 to 1."""
-    if 2 * n > d:
-        cosine, sine = cos_sin(d - n, d)
-        return -cosine, sine
+    mirrored = 2 * n > d
+    if mirrored:
+        n = d - n
     if 4 * n > d:
-        b, a = _cos_sin(_PI * (d - 2 * n) // (2 * d))
+        sine, cosine = _cos_sin(_PI * (d - 2 * n) // (2 * d))
     else:
-        a, b = _cos_sin(_PI * n // d)
-    return Big(a, -BITS), Big(b, -BITS)
+        cosine, sine = _cos_sin(_PI * n // d)
+    return Big(-cosine if mirrored else cosine, -BITS), Big(sine, -BITS)
 
 
-def _exp(x: int) -> int:
-    x >>= _HALVINGS
-    total = term = _ONE
-    k = 1
-    while term:
-        term = (term * x >> BITS) // k
-        total += term
-        k += 1
-    for _ in range(_HALVINGS):
-        total = total * total >> BITS
+def _series(coefficients: tuple[int, ...], x: int) -> int:
+    total = 0
+    for coefficient in coefficients:
+        total = coefficient + (total * x >> BITS)
     return total
 
 
+def _exp(x: int) -> int:
+    part = x >> BITS - _PART
+    return _EXPONENTIALS[part] * _series(_GROWTH, x - (part << BITS - _PART)) >> BITS
+
+
+def _ln_ratio(difference: int, total: int) -> int:
+    """Return ln(a/b) by a − b and a + b."""
+    x = (difference << BITS) // total
+    return _series(_AREA, x * x >> BITS) * x >> BITS - 1
+
+
 def _cos_sin(x: int) -> tuple[int, int]:
-    x >>= _BISECTIONS
-    square = x * x >> BITS
-    sine = term = x
-    k = 2
-    while term:
-        term = (term * square >> BITS) // (k * (k + 1))
-        sine += -term if k & 2 else term
-        k += 2
-    cosine = math.isqrt((_ONE << BITS) - sine * sine)
-    for _ in range(_BISECTIONS):
-        cosine, sine = (cosine * cosine - sine * sine) >> BITS, cosine * sine >> (BITS - 1)
-    return cosine, sine
+    part = x >> BITS - _PART
+    x -= part << BITS - _PART
+    sine = _series(_SINE, x * x >> BITS) * x >> BITS
+    return _turned(math.isqrt((_ONE << BITS) - sine * sine), sine, *_TURNS[part])
+
+
+def _turned(a: int, b: int, c: int, d: int) -> tuple[int, int]:
+    """Return cosine and sine of the sum of two angles by theirs."""
+    return (a * c - b * d) >> BITS, (a * d + b * c) >> BITS
+
+
+def _exponentials() -> Iterator[int]:
+    """Yield e^x of the multiples x of 2^−7 below ln 2."""
+    step, power = _series(_GROWTH, _ONE >> _PART), _ONE
+    for _ in range((_LN2 >> BITS - _PART) + 1):
+        yield power
+        power = power * step >> BITS
+
+
+def _logarithms() -> Iterator[tuple[int, int]]:
+    """Yield the logarithms of the middles of cells of 2^−7 from 1/2 to 1, by their numbers."""
+    last = (1 << _PART) - 1
+    total = _ln_ratio(-1, 4 * last + 3)
+    for cell in range(last, last >> 1, -1):
+        yield cell, total
+        total -= _ln_ratio(1, 2 * cell)
+
+
+def _turns() -> Iterator[tuple[int, int]]:
+    """Yield cosine and sine of the multiples of 2^−7 up to π/4."""
+    sine = _series(_SINE, _ONE >> 2 * _PART) >> _PART
+    step, turn = (math.isqrt((_ONE << BITS) - sine * sine), sine), (_ONE, 0)
+    for _ in range((_PI >> BITS - _PART + 2) + 1):
+        yield turn
+        turn = _turned(*step, *turn)
+
+
+_EXPONENTIALS: Final = tuple(_exponentials())
+_LOGARITHMS: Final = dict(_logarithms())
+_TURNS: Final = tuple(_turns())

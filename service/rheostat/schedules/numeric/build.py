@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -46,8 +45,7 @@ _LARGE: Final = 2.0**960
 _SMALLER: Final = 2.0**-64
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(NamedTuple):
     """How a weight falls from 1 to 0; `power` and `ratio` are for the shapes that name them."""
 
     name: ShapeName
@@ -120,24 +118,29 @@ def inverse_power(start: float, timescale: float, power: float = 0.5) -> Curve:
     if start == 0:
         return _constant(start)
     if power in {0.5, 1}:
-        return Quotient(start, timescale, timescale, 1.0, root=power == 0.5)
+        return _quotient(start, Big(1) / Big.of(timescale), root=power == 0.5)
     if abs(start) > _LARGE:
         small = inverse_power(start * _SMALLER, timescale, power)
         return Between(Scaled(small, 1 / _SMALLER), start, 0.0, math.inf, {})
     line = Line(timescale, falls=False)
     reach = timescale, timescale + _END
-    scale = scales.Power(0.0, Big.of(start), timescale, -power, *reach)
+    scale = scales.Power(Big(0), Big.of(start), timescale, -power, *reach)
     return Between(Octaves(line, scale), start, 0.0, math.inf, {})
 
 
 def inverse_time(start: float, rate: float, every: float = 1) -> Curve:
     """Return start/(1 + rate·t/every), for a rate ≥ 0."""
-    start = _positive_zero(start)
-    slope = Big.of(rate) / Big.of(every)
+    return _quotient(_positive_zero(start), Big.of(rate) / Big.of(every), root=False)
+
+
+def _quotient(start: float, slope: Big, *, root: bool) -> Curve:
+    """Return start/(1 + slope·t), or start over the square root of that."""
     # Very steep ones are computed at a smaller scale, so that their slope does not overflow.
-    scale = Big(1, -max(slope.magnitude - _STEEPEST, 0))
-    above, one, below = float(Big.of(start) * scale), float(scale), float(slope * scale)
-    return Between(Quotient(1.0, above, one, below), start, 0.0, math.inf, {})
+    halvings = max(slope.magnitude - _STEEPEST, 0) + 1 >> 1
+    above = Big.of(start).shifted(-halvings if root else -2 * halvings)
+    below = slope.shifted(-2 * halvings)
+    quotient = Quotient(float(above), 4.0**-halvings, float(below), root=root)
+    return Between(quotient, start, 0.0, math.inf, {})
 
 
 def _positive_zero(value: float) -> float:
@@ -150,7 +153,7 @@ def _constant(value: float) -> Curve:
 
 
 def _walked(law: Law) -> Curve:
-    zero = nearest_zero(law.value, law.first, law.last, law.steps)
+    zero = nearest_zero(lambda n: law.value(n, law.steps), law.first, law.last, law.steps)
     return Between(Anchored(law, zero), law.first, law.last, law.steps, zero.beside)
 
 
@@ -205,22 +208,22 @@ def _rational(start: float, end: float, steps: int, ratio: Big) -> Curve:
 
 def _powered(start: float, end: float, steps: int, power: float, *, falls: bool) -> Curve:
     """Return the curve along a power of s/steps, where s is steps − t if it falls, or else t."""
-    rest, top = (end, start) if falls else (start, end)
-    span = Big.of(top) - Big.of(rest)
+    rest, top = map(Big.of, (end, start) if falls else (start, end))
+    span = top - rest
 
     def value(n: int) -> Big:
         s = Big(steps - n if falls else n)
-        return Big.of(rest).plus(span * raised(s / Big(steps), power) if s.mantissa else Big(0))
+        return rest.plus(span * raised(s / Big(steps), power)) if s.mantissa else rest
 
     zero = nearest_zero(value, start, end, steps)
     s0 = steps - zero.place if falls else zero.place
     centre = None
     if s0:
         at_zero = value(zero.place)
-        centre = Centre(zero.place, s0, float(at_zero), float(at_zero - Big.of(rest)))
+        centre = Centre(zero.place, s0, float(at_zero), float(at_zero - rest))
     line = Line(float(steps) if falls else 0.0, falls=falls)
     if power == 0.5:
-        formula = _root(line, rest, float(span), steps, centre)
+        formula = _root(line, float(rest), float(span), steps, centre)
         return Between(Formula(formula, bounded=False), start, end, steps, zero.beside)
     scale = scales.Power(rest, span, float(steps), power, 0.0, float(steps))
     return Between(Octaves(line, scale, centre), start, end, steps, zero.beside)

@@ -16,7 +16,7 @@ additions, multiplications and truncations as IEEE 754 defines them, so does eve
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Final, TypeAlias
 
@@ -25,10 +25,12 @@ import numpy as np
 from rheostat.schedules.numeric.arrays import (
     BLOCK,
     PART,
+    SLAB,
     Floats,
     Real,
     blocks,
     distinct,
+    slabs,
     steps,
 )
 
@@ -86,22 +88,39 @@ class Walk:
         if self._width < _SHORT:
             self._short(start, stop, out[::-1] if backwards else out)
             return
-        width = int(self._width)
-        worth = width <= min(_LONG, len(out) // 2)
-        shared = self._tabulated(0, width, backwards=backwards) if worth else None
-        spare = np.empty(min(width, BLOCK))
-        for low, high in blocks(start, stop, min(width, BLOCK)):
-            j, r = divmod(low, width)
-            end = r + high - low
-            if shared is None:
-                xs = self._tabulated(r, end, backwards=backwards)
-            else:
-                xs = [x[width - end : width - r] if backwards else x[r:end] for x in shared]
+        if self._width <= min(_LONG, len(out) // 2):
+            self._rows(start, stop, out, backwards=backwards)
+        else:
+            self._parts(start, stop, out, backwards=backwards)
+
+    def _rows(self, start: int, stop: int, out: Floats, *, backwards: bool) -> None:
+        """Write the values at consecutive whole distances, by a table that cells share."""
+        width, order = int(self._width), -1 if backwards else 1
+        xs = self._tabulated(0, width, backwards=backwards)
+        first, last = start // width, (stop - 1) // width
+        nodes = self._columns(first, last + 1)
+        spare = np.empty(min(len(out), SLAB) if len(nodes) > 2 else 0)
+        for low, high in slabs(start, stop, width):
+            j, r = divmod(low - first * width, width)
+            end = min(r + high - low, width)
+            part = slice(width - end, width - r) if backwards else slice(r, end)
             piece = out[stop - high : stop - low] if backwards else out[low - start : high - start]
-            self._cross(j, xs, piece, spare[: high - low])
-            # Values run one way, but for rounding: if the farthest is not at the limit, none is.
-            if abs(self._limit - piece.item(0 if backwards else -1)) <= self._margin:
-                self._clamp(piece)
+            rows = piece.reshape(-1, end - r)
+            some = nodes[:, j : j + len(rows)][:, ::order]
+            self._cross(some, [x[part] for x in xs], rows, spare[: piece.size])
+            self._confine(piece, backwards=backwards)
+
+    def _parts(self, start: int, stop: int, out: Floats, *, backwards: bool) -> None:
+        """Write the values at consecutive whole distances, in a few cells or in long ones."""
+        width = int(self._width)
+        size = min(width, BLOCK)
+        spare = np.empty(min(len(out), size))
+        for low, high in blocks(start, stop, size):
+            j, r = divmod(low, width)
+            xs = self._tabulated(r, r + high - low, backwards=backwards)
+            piece = out[stop - high : stop - low] if backwards else out[low - start : high - start]
+            self._cross(self._known(j), xs, piece, spare[: high - low])
+            self._confine(piece, backwards=backwards)
 
     def _short(self, start: int, stop: int, out: Floats) -> None:
         """Write the values at consecutive whole distances, however short the cells are."""
@@ -110,35 +129,57 @@ class Walk:
 
     def _tabulated(self, start: int, stop: int, *, backwards: bool) -> Sequence[Floats]:
         """Return the x_i for a range of distances."""
-        r = steps(start, stop)
-        return self._basis(r[::-1].copy() if backwards else r)
+        if backwards:
+            return self._basis(stop - 1 - steps(0, stop - start))
+        return self._basis(steps(start, stop))
 
-    def _cross(self, j: int, xs: Sequence[Floats], out: Floats, spare: Floats) -> None:
-        """Write the values in one cell."""
-        value, *weights = self._known(j)
+    def _cross(
+        self, node: Iterable[Real], xs: Sequence[Floats], out: Floats, spare: Floats
+    ) -> None:
+        """Write the values in a cell, or in some, a row for each."""
+        value, *weights = node
         if not weights:
             np.add(xs[0], value, out=out)
             return
         np.multiply(xs[0], weights[0], out=out)
-        for i in range(1, len(xs)):
-            out += np.multiply(xs[i], weights[i], out=spare) if i < len(weights) else xs[i]
+        for x, weight in zip(xs[1:], weights[1:], strict=False):
+            out += np.multiply(x, weight, out=spare.reshape(out.shape))
+        if len(xs) > len(weights):
+            out += xs[-1]
         out += value
+
+    def _confine(self, values: Floats, *, backwards: bool) -> None:
+        """Keep values of consecutive distances within the limit."""
+        # They run one way, but for rounding: if the farthest is not at the limit, none is.
+        if abs(self._limit - values.item(0 if backwards else -1)) <= self._margin:
+            self._clamp(values)
 
     def _gather(self, u: Floats, out: Floats) -> None:
         """Write the values in any cells."""
         j = (u * self._inverse).astype(np.intp)
         xs = self._basis(u - j * self._width)
-        values, *weights = table = self._table
+        values, *weights = self._table
         missing = np.isnan(values.take(j))
         if missing.any():
-            for k in distinct(j[missing], self._cells):
-                # Other threads look at the value to see whether the weights are there.
-                table[1:, k], table[0, k] = self._known(k)[1:], self._known(k)[0]
+            self._tabulate(distinct(j[missing], self._cells))
         moved = weights[0].take(j) * xs[0] if len(weights) else xs[0]
         for i in range(1, len(xs)):
             moved += weights[i].take(j) * xs[i] if i < len(weights) else xs[i]
         np.add(moved, values.take(j), out=out)
         self._clamp(out)
+
+    def _columns(self, first: int, end: int) -> Floats:
+        """Return the nodes of consecutive cells, a row for each cell in each of their numbers."""
+        nodes = self._table[:, first:end, None]
+        if np.isnan(nodes[0]).any():
+            self._tabulate(range(first, end))
+        return nodes
+
+    def _tabulate(self, cells: Iterable[int]) -> None:
+        """Take the nodes of some cells into the table."""
+        for j in cells:
+            # Other threads look at the value to see whether the weights are there.
+            self._table[1:, j], self._table[0, j] = self._known(j)[1:], self._known(j)[0]
 
     def _clamp(self, values: Floats) -> None:
         (np.minimum if self._rises else np.maximum)(values, self._limit, out=values)

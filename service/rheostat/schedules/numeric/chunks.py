@@ -143,7 +143,8 @@ class ChunkCache:
             old = self._chunks.pop(name, None)
             self._bytes += chunk.cost - (old.cost if old else 0)
             self._chunks[name] = chunk
-            self._shrink()
+            if self._bytes > self._capacity:
+                self._shrink()
 
     def _shrink(self) -> None:
         while self._bytes > self._capacity:

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 from rheostat.schedules.numeric.arrays import Real, horner
 from rheostat.schedules.numeric.big import BITS, PI, Big, cos_sin, exp, ln
 from rheostat.schedules.numeric.cells import Basis, Walk
+
+Side: TypeAlias = tuple[Callable[[int, int], tuple[float, ...]], Basis]
+"""From y = n/d to the value and the weights of the cell there, and the x_i."""
 
 _CELLS: Final = 6
 """A walk has 2^5 to 2^6 cells, where nothing else limits their width."""
@@ -27,6 +31,8 @@ _SINE: Final = (1.0, -1 / 6, 1 / 120, -1 / 5040, 1 / 362880)
 """sin ρ = ρ · Σ c_k ρ^2k, for ρ < 0.1."""
 _VERSINE: Final = (1.0, -1 / 12, 1 / 360, -1 / 20160, 1 / 1814400)
 """1 − cos ρ = ρ²/2 · Σ c_k ρ^2k, for ρ < 0.1."""
+_HALF_SQUARE: Final = (PI * PI).shifted(-1)
+"""π²/2."""
 _GROWTH: Final = tuple(1 / math.factorial(k) for k in range(1, 13))
 """e^x − 1 = x · Σ c_k x^k, for |x| < 1/4."""
 
@@ -38,20 +44,12 @@ class Law(ABC):
         self.first, self.last, self.steps = first, last, steps
 
     @abstractmethod
-    def node(self, n: int, d: int, h: Big) -> tuple[Big, ...]:
-        """
-        Return the value at y = n/d, and the weights there.
-
-        Cells have a width of h, or −h if the walk goes down.
-        """
+    def value(self, n: int, d: int) -> Big:
+        """Return the value at y = n/d."""
 
     @abstractmethod
-    def basis(self, shift: int, h: Big) -> Basis:
-        """Return the x_i as functions of the distance in a cell of 2^shift steps."""
-
-    def value(self, n: int) -> Big:
-        """Return the value at a whole step."""
-        return self.node(n, self.steps, Big(1))[0]
+    def side(self, direction: int, shift: int) -> Side:
+        """Return how to walk up (1) or down (−1) in cells of 2^shift steps."""
 
     def shift(self, length: int) -> int:
         """Return the binary logarithm of the width of cells in a walk of some length."""
@@ -64,15 +62,11 @@ class Law(ABC):
             length, limit = self.steps - anchor, self.last
         shift = self.shift(length)
         up, down = max(shift, 0), max(-shift, 0)
-        d, h = self.steps << down, Big(direction, shift) / Big(self.steps)
-
-        def node(j: int) -> tuple[float, ...]:
-            n = (anchor << down) + direction * (j << up)
-            return tuple(map(float, self.node(n, d, h)))
-
+        first, width, d = anchor << down, direction << up, self.steps << down
+        node, basis = self.side(direction, shift)
         cells = ((length << down) >> up) + 1
         rises = (self.last > self.first) == (direction > 0)
-        return Walk(cells, shift, node, self.basis(shift, h), limit, rises=rises)
+        return Walk(cells, shift, lambda j: node(first + j * width, d), basis, limit, rises=rises)
 
 
 class Power(Law):
@@ -90,26 +84,33 @@ class Power(Law):
         self._rest, top = map(Big.of, (last, first) if falls else (first, last))
         self._span = top - self._rest
 
-    def node(self, n: int, d: int, h: Big) -> tuple[Big, ...]:
-        """Return the coefficients of (y + h)^power between the first and the last as weights."""
-        n, h = (d - n, -h) if self._falls else (n, h)
-        y = Big(n) / Big(d)
-        line = self._span * y
-        if self._power == 1:
-            return (self._rest.plus(line),)
-        square = line * y
-        if self._power == 2:
-            return self._rest.plus(square), (line * h).shifted(1)
-        three = Big(3) * h
-        return self._rest.plus(square * y), three * square, three * h * line
+    def value(self, n: int, d: int) -> Big:
+        """See `Law`."""
+        y = Big.ratio(d - n if self._falls else n, d)
+        top = self._span * y
+        for _ in range(1, self._power):
+            top *= y
+        return self._rest.plus(top)
 
-    def basis(self, shift: int, h: Big) -> Basis:
-        """Return the powers of the distance in widths of a cell."""
+    def side(self, direction: int, shift: int) -> Side:
+        """Return the coefficients of (y + h)^power as weights of the powers of a distance."""
+        h = Big.ratio(-direction if self._falls else direction, self.steps).shifted(shift)
         inverse, top = 2.0**-shift, self._span
         for _ in range(self._power):
             top *= h
-        # A walk down turns the signs of odd powers, as a power that falls does.
-        scale = float(-top if self._falls and self._power != 2 else top)
+        scale = float(top)
+
+        def node(n: int, d: int) -> tuple[float, ...]:
+            y = Big.ratio(d - n if self._falls else n, d)
+            line = self._span * y
+            if self._power == 1:
+                return (float(self._rest.plus(line)),)
+            square = line * y
+            if self._power == 2:
+                return float(self._rest.plus(square)), float((line * h).shifted(1))
+            three = Big(3) * h
+            value = self._rest.plus(square * y)
+            return float(value), float(three * square), float(three * h * line)
 
         def powers(r: Real) -> tuple[Real, ...]:
             x = r * inverse
@@ -120,7 +121,7 @@ class Power(Law):
                 return x, square * scale
             return x, square, square * x * scale
 
-        return powers
+        return node, powers
 
 
 class Wave(Law):
@@ -128,27 +129,30 @@ class Wave(Law):
 
     def __init__(self, first: float, last: float, steps: int) -> None:
         super().__init__(first, last, steps)
-        top, rest = Big.of(first), Big.of(last)
-        self._middle, self._half = (top + rest).shifted(-1), (top - rest).shifted(-1)
+        top, rest = Big.of(first).shifted(-1), Big.of(last).shifted(-1)
+        self._middle, self._half = top + rest, top - rest
 
-    def node(self, n: int, d: int, h: Big) -> tuple[Big, ...]:
-        """Return the weights of sin ρ and of 1 − cos ρ."""
-        cosine, sine = cos_sin(n, d)
-        wave, along = self._half * cosine, self._half * sine
-        return self._middle.plus(wave), along if h.mantissa < 0 else -along, -wave
+    def value(self, n: int, d: int) -> Big:
+        """See `Law`."""
+        return self._middle.plus(self._half * cos_sin(n, d)[0])
 
-    def basis(self, shift: int, h: Big) -> Basis:
-        """Return sin ρ and 1 − cos ρ of the angle ρ."""
-        del shift, h
-        turn = PI / Big(self.steps)
-        slope, square = float(turn), float((turn * turn).shifted(-1))
+    def side(self, direction: int, shift: int) -> Side:
+        """Return the weights of sin ρ and of 1 − cos ρ, for the angle ρ."""
+        del shift
+        slope, square = PI.over(self.steps), _HALF_SQUARE.over(self.steps**2)
+
+        def node(n: int, d: int) -> tuple[float, ...]:
+            cosine, sine = cos_sin(n, d)
+            wave = self._half * cosine
+            value, along = self._middle.plus(wave), float(self._half * sine)
+            return float(value), -along if direction > 0 else along, -float(wave)
 
         def sine_versine(r: Real) -> tuple[Real, ...]:
             half = r * r * square
             z = half + half
             return r * slope * horner(z, _SINE), half * horner(z, _VERSINE)
 
-        return sine_versine
+        return node, sine_versine
 
 
 class Exponential(Law):
@@ -157,29 +161,29 @@ class Exponential(Law):
     def __init__(self, first: float, last: float, steps: int, rate: int, span: Big) -> None:
         super().__init__(first, last, steps)
         self._rate, self._span = rate, span
+        self._slope = Big(rate, -BITS).over(steps)
 
     @abstractmethod
     def rest(self, growth: Big) -> Big:
         """Return the value where the exponential is so large."""
 
-    def node(self, n: int, d: int, h: Big) -> tuple[Big, ...]:
-        """Return the weight of e^x − 1, at the scale of the largest x in a cell."""
-        growth = exp(self._rate * n // d)
-        return self.rest(growth), (self._span * growth).shifted(self._scale(h))
+    def value(self, n: int, d: int) -> Big:
+        """See `Law`."""
+        return self.rest(exp(self._rate * n // d))
 
-    def basis(self, shift: int, h: Big) -> Basis:
-        """Return e^x − 1 of what the exponent grows by, at its own scale."""
-        del shift
-        slope = float(Big(self._rate, -BITS) / Big(self.steps))
-        return growth(-slope if h.mantissa < 0 else slope, 2.0 ** -self._scale(h))
+    def side(self, direction: int, shift: int) -> Side:
+        """Return the weight of e^x − 1, and that of what the exponent grows by, at its scale."""
+        scale = math.frexp(self._slope)[1] + shift
 
-    def _scale(self, h: Big) -> int:
-        return (Big(self._rate, -BITS) * h).magnitude
+        def node(n: int, d: int) -> tuple[float, ...]:
+            grown = exp(self._rate * n // d)
+            return float(self.rest(grown)), float((self._span * grown).shifted(scale))
+
+        return node, growth(direction * self._slope, 2.0**-scale)
 
     def shift(self, length: int) -> int:
         """Return the width in which the exponent changes by less than a quarter."""
-        slope = float(Big(self._rate, -BITS) / Big(self.steps))
-        return min(super().shift(length), reach(slope))
+        return min(super().shift(length), reach(self._slope))
 
 
 class Geometric(Exponential):
@@ -225,7 +229,7 @@ def reach(slope: float) -> int:
 def endless(start: float, rate: int, every: float) -> Walk:
     """Return the walk along start·e^(rate·t/every), up to where it is zero or out of range."""
     a, b = every.as_integer_ratio()
-    slope = float(Big(rate, -BITS) * Big(b) / Big(a))
+    slope = Big(rate * b, -BITS).over(a)
     slope = max(-_STEEPEST, min(slope, _STEEPEST))
     shift = reach(slope)
     up, down = max(shift, 0), max(-shift, 0)

@@ -111,7 +111,8 @@ class Octaves:
             near: float = self._near(self._centre, t)
             return near
         s, rest = self._line.at(t)
-        s = min(max(s, self._scale.least), self._scale.most)
+        if not self._scale.least <= s <= self._scale.most:
+            s = min(max(s, self._scale.least), self._scale.most)
         value, change, c, inverse = self._known(self._middle(s))
         x = ((s - c) + rest) * inverse
         moved: float = change * (horner(x, self._series) * x)

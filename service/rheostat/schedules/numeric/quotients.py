@@ -1,4 +1,4 @@
-"""Quotients of a number and a line, and square roots of such quotients."""
+"""Quotients of a number and a line, or the square root of one."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rheostat.schedules.numeric.arrays import BLOCK, Floats, blocks, steps
+from rheostat.schedules.numeric.arrays import BLOCK, Floats, slabs, steps
 
 
 @dataclass(frozen=True)
 class Quotient:
     """
-    factor · above/(base + slope·t), or factor times the square root of the quotient.
+    above/(base + slope·t), or above over the square root of the line.
 
     The line is its value at the last multiple of `BLOCK`, and the slope from there on: in a run
     of steps it costs one addition. No value is above the one at 0, for slopes from 0 on.
     """
 
-    factor: float
     above: float
     base: float
     slope: float
@@ -29,8 +28,8 @@ class Quotient:
     def at(self, t: float) -> float:
         """Return the value at one place."""
         r = t % BLOCK
-        quotient = self.above / (self.slope * r + (self.base + self.slope * (t - r)))
-        return self.factor * (math.sqrt(quotient) if self.root else quotient)
+        line = self.slope * r + (self.base + self.slope * (t - r))
+        return self.above / (math.sqrt(line) if self.root else line)
 
     def many(self, t: Floats) -> Floats:
         """Return the values at places in any order."""
@@ -47,17 +46,16 @@ class Quotient:
             out[:] = self.many(steps(start, stop))
             return
         grown = steps(0, BLOCK) * self.slope
-        for low, high in blocks(start, stop, BLOCK):
+        for low, high in slabs(start, stop, BLOCK):
             r = low % BLOCK
+            end = min(r + high - low, BLOCK)
             piece = out[low - start : high - start]
-            line = self.base + self.slope * (low - r)
-            np.add(grown[r : r + high - low], line, out=piece)
+            lines = np.arange(low - r, high, BLOCK) * self.slope + self.base
+            np.add(grown[r:end], lines[:, None], out=piece.reshape(-1, end - r))
             self._divide(piece)
 
     def _divide(self, line: Floats) -> None:
         """Turn values of the line into values of the curve."""
-        np.divide(self.above, line, out=line)
         if self.root:
             np.sqrt(line, out=line)
-        if self.factor != 1:
-            line *= self.factor
+        np.divide(self.above, line, out=line)

@@ -46,17 +46,17 @@ class Power(Scale):
 
     def __init__(
         self,
-        offset: float,
+        offset: Big,
         span: Big,
         reference: float,
         power: float,
         least: float,
         most: float,
     ) -> None:
-        self._offset, self._span, self._reference = Big.of(offset), span, Big.of(reference)
+        self._offset, self._span, self._reference = offset, span, Big.of(reference)
         self._power = power
         self.bits = min(max(_BITS, math.frexp(power)[1] + 3), 50)
-        self.least, self.most = self._visible(least, most)
+        self.least, self.most = self._visible(reference, least, most)
         self._first = _FEW
         self._mantissas: dict[float, Big] = {}
         self._exponents: dict[int, Big] = {}
@@ -68,13 +68,14 @@ class Power(Scale):
 
     def series(self, reach: float, negligible: float) -> tuple[float, ...]:
         """Return the binomial series."""
-        terms, share = [self._power, self._power * (self._power - 1) / 2], reach
+        terms, term, share = [self._power], self._power * (self._power - 1) / 2, reach
         least = negligible * min(abs(self._power), 1.0)
-        while abs(terms[-1]) * share > least:
+        while abs(term) * share > least or len(terms) < 2:
+            terms.append(term)
             k = len(terms)
-            terms.append(terms[-1] * (self._power - k) / (k + 1))
+            term = term * (self._power - k) / (k + 1)
             share *= reach
-        return tuple(terms[:-1]) if len(terms) > 2 else tuple(terms)
+        return tuple(terms)
 
     def _raised(self, s: float) -> Big:
         """Return the power; its mantissa's and its exponent's are used again, if there are many."""
@@ -89,10 +90,10 @@ class Power(Scale):
             self._exponents[exponent] = self._span * raised(ratio, self._power)
         return self._mantissas[mantissa] * self._exponents[exponent]
 
-    def _visible(self, least: float, most: float) -> tuple[float, float]:
+    def _visible(self, reference: float, least: float, most: float) -> tuple[float, float]:
         """Return the range of s in which the power is not zero in float64."""
         room = (_SMALLEST + self._span.magnitude) / self._power
-        edge = float(self._reference) * 2.0 ** max(-_FAR, min(-room, _FAR))
+        edge = reference * 2.0 ** max(-_FAR, min(-room, _FAR))
         if self._power > 0:
             return max(least, _LEAST, edge), most
         return least, min(most, max(edge, least))

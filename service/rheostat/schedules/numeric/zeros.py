@@ -23,7 +23,7 @@ def nearest_zero(value: Callable[[int], Big], first: float, last: float, steps: 
     It is one of the ends, unless they have opposite signs. ``value(n)`` is the value at a
     whole step n. Right beside a change of sign, a sum would still cancel: those values are given.
     """
-    if max(first, last) <= 0 or min(first, last) >= 0:
+    if first >= 0 <= last or first <= 0 >= last:
         return Zero(0 if abs(first) <= abs(last) else steps, {})
     rises = last > 0
 
