@@ -11,7 +11,7 @@ from pydantic_core.core_schema import no_info_plain_validator_function
 from rheostat.schedules.definition import Definition
 
 REFERENCE: Final = "x-reference"
-"""In a JSON Schema: the name of what is described elsewhere."""
+"""Key of a JSON Schema for the name of what is described elsewhere, until they are joined."""
 
 
 def _read(data: Any) -> Definition:

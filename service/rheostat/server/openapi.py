@@ -10,10 +10,11 @@ from pydantic import TypeAdapter
 
 from rheostat import __version__
 from rheostat.errors import Forbidden, Unauthenticated
+from rheostat.schedules.any_kind import REFERENCE
 from rheostat.schedules.references import Reference
 from rheostat.schedules.union import ADAPTER, KINDS
 from rheostat.server.api.body import StrictRoute
-from rheostat.server.api.examples import REFERENCE, by_parameter
+from rheostat.server.api.examples import by_parameter
 from rheostat.server.api.problems import MEDIA_TYPE, refuses
 from rheostat.server.runs.changes import EDITS
 from rheostat.server.runs.spec import SPEC
@@ -134,16 +135,14 @@ def _with_references(union: dict[str, Any]) -> dict[str, Any]:
 
 
 def _resolved(node: Any) -> Any:
-    """Return the document as references have it that fields left, or that stand for a union."""
+    """Return the document with the references that fields left in it."""
     if isinstance(node, list):
         return [_resolved(item) for item in node]
     if not isinstance(node, dict):
         return node
-    rest = {key: value for key, value in node.items() if key == "description"}
     if REFERENCE in node:
+        rest = {key: value for key, value in node.items() if key == "description"}
         return {"$ref": REF.format(model=node[REFERENCE]), **rest}
-    if "oneOf" in node and len(node["oneOf"]) == len(KINDS):
-        return {"$ref": REF.format(model="Definition"), **rest}
     if "patternProperties" in node:
         node = {**node, "additionalProperties": False}
     return {key: _resolved(value) for key, value in node.items()}

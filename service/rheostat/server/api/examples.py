@@ -6,10 +6,8 @@ from typing import Any
 
 from pydantic import WithJsonSchema
 
+from rheostat.schedules.any_kind import REFERENCE
 from rheostat.server.api.formats import MEDIA_TYPES, Format
-
-REFERENCE = "x-reference"
-"""Key under which `refers` leaves a name, until the whole document is put together."""
 
 BINARY = {"type": "string", "format": "binary"}
 
