@@ -1,8 +1,9 @@
 """
 Every record of a library's own values, against the definition that its scheduler becomes.
 
-``golden/libraries/<library>.jsonl`` holds the records, unchanged. ``exceptions/<library>.json``
-holds, by record, where the library's values are not the ones to give, and why:
+``golden/libraries/<library>.jsonl`` holds the records that were given, unchanged, and
+``further/<library>.jsonl`` more of them, of the same versions. ``exceptions/<library>.json`` holds,
+by record, where the library's values are not the ones to give, and why:
 
 - ``{"reason", "rtol", "atol"}``: its values are less exact; atol is relative to their peak;
 - ``{"reason", "from", "to"}``: its values differ at these steps, the last one excluded;
@@ -60,7 +61,7 @@ COUNTS = {
     "torchtitan": 3,
     "transformers": 36,
 }
-"""How many records each library has."""
+"""How many given records each library has."""
 ACCUMULATING = {
     "mmengine": None,
     "torch": {
@@ -86,7 +87,9 @@ def _read(path: Path) -> list[Case]:
     return [{**json.loads(line), "file": path.stem} for line in path.read_text().splitlines()]
 
 
-CASES = [case for path in sorted(FOLDER.glob("*.jsonl")) for case in _read(path)]
+GIVEN = [case for path in sorted(FOLDER.glob("*.jsonl")) for case in _read(path)]
+FURTHER = [case for path in sorted((FOLDER / "further").glob("*.jsonl")) for case in _read(path)]
+CASES = GIVEN + FURTHER
 EXCEPTIONS: dict[str, Any] = {
     key: value
     for path in sorted((FOLDER / "exceptions").glob("*.json"))
@@ -183,7 +186,7 @@ def test_an_exception_has_a_reason_and_is_needed(name: str) -> None:
 
 
 def test_no_record_is_left_out() -> None:
-    """Every record of every library is here once."""
-    counts = Counter(case["file"] for case in CASES)
+    """Every given record of every library is here once."""
+    counts = Counter(case["file"] for case in GIVEN)
     assert counts == COUNTS
     assert len({case["id"] for case in CASES}) == len(CASES)

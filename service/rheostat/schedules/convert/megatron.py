@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import floor
+from math import floor, inf
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, ValidationError
@@ -96,8 +96,9 @@ def scheduler(
 
     A step is a sample, for Megatron moves on by the batch size; a warm-up given as a fraction need
     not be whole. The weight decay rises alone, from step 0, whatever the learning rate does.
-    inverse-square-root drops to min_lr after lr_decay_steps. A group may override max_lr, min_lr,
-    start_wd, end_wd and wd_mult.
+    inverse-square-root drops to min_lr after lr_decay_steps. Without an lr_wsd_decay_style WSD
+    fails where its decay would begin; the definition holds max_lr. A group may override max_lr,
+    min_lr, start_wd, end_wd and wd_mult.
     """
     _check_order(case, ("min_lr", min_lr), ("max_lr", max_lr))
     _check_order(case, ("init_lr", init_lr), ("max_lr", max_lr))
@@ -149,7 +150,8 @@ def _stages(case: Case, rate: Rate, steps: float | None, style: DecayStyle | Non
     if steps is None:
         raise case.wrong("wsd_decay_steps", "is required for WSD", None, "a number of samples")
     if style is None:
-        raise case.wrong("lr_wsd_decay_style", "is required for WSD", None, "a style")
+        until = inf if steps else floor(rate.end) + 1
+        return rate.after_warmup(Piece(Constant(value=rate.peak), until=until))
     shape, ratio, start = _SHAPES[style], 0.5, rate.end - steps
     stable = start - rate.warmup
     whole = all(float(x).is_integer() for x in (rate.warmup, stable, steps))

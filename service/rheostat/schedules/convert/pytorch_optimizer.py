@@ -165,7 +165,7 @@ def _lengths(case: Case, first: int, warmup: int, factor: float) -> Iterator[int
     for _ in range(300):
         yield steps
         end -= steps
-        following = max(1, int((steps - warmup) * factor)) + warmup
+        following = min(max(1, int((steps - warmup) * factor)) + warmup, MAX_STEP)
         if following == steps or end <= 0:
             return
         steps = following

@@ -13,8 +13,8 @@ from rheostat.schedules.convert.nemo.registry import (
     Share,
     after_warmup,
     beyond,
-    ending,
     floored,
+    held,
     length,
     library,
 )
@@ -44,12 +44,14 @@ def cosine(
     starts from 0.
     """
     warmup = length(case, "warmup", warmup_steps, warmup_ratio, max_steps)
-    held = length(case, "constant", constant_steps, constant_ratio, max_steps)
-    if case.base < min_lr or (held > 0 and case.base == min_lr):
+    rest = length(case, "constant", constant_steps, constant_ratio, max_steps)
+    if case.base < min_lr or (rest > 0 and case.base == min_lr):
         raise case.wrong("min_lr", "must be below the learning rate", min_lr, f"< {case.base}")
-    beyond(case, "the warm-up and the constant steps", warmup + held, max_steps)
-    curve = Cosine(start=case.base, end=min_lr, steps=max_steps - warmup - held)
-    return warmed(warmup, curve) if held > 0 else after_warmup(case, warmup, curve)
+    if rest == 0 and warmup >= max_steps:
+        return held(case, warmup, warmup, min_lr)
+    beyond(case, "the warm-up and the constant steps", warmup + rest, max_steps)
+    curve = Cosine(start=case.base, end=min_lr, steps=max_steps - warmup - rest)
+    return warmed(warmup, curve) if rest > 0 else after_warmup(case, warmup, curve)
 
 
 @library.scheduler("WarmupAnnealing")
@@ -64,7 +66,8 @@ def linear(
 ) -> AnyDefinition:
     """`warmup` to a `linear` decay."""
     warmup = length(case, "warmup", warmup_steps, warmup_ratio, max_steps)
-    beyond(case, "the warm-up", warmup, max_steps)
+    if warmup >= max_steps:
+        return held(case, warmup, warmup, min_lr)
     curve = Linear(start=case.base, end=min_lr, steps=max_steps - warmup)
     return after_warmup(case, warmup, curve)
 
@@ -85,7 +88,8 @@ def square(
     It is clipped and not rescaled, so that it reaches min_lr before max_steps.
     """
     warmup = length(case, "warmup", warmup_steps, warmup_ratio, max_steps)
-    beyond(case, "the warm-up", warmup, max_steps)
+    if warmup >= max_steps:
+        return held(case, warmup, warmup, min_lr)
     curve = Polynomial(start=case.base, end=0.0, steps=max_steps - warmup, power=2.0)
     if min_lr <= case.base:
         return after_warmup(case, warmup, floored(curve, min_lr))
@@ -134,9 +138,7 @@ def polynomial(
     cycle has no effect: the first cycle ends at max_steps, and after it min_lr holds.
     """
     warmup = length(case, "warmup", warmup_steps, warmup_ratio, max_steps)
-    beyond(case, "the warm-up", warmup, max_steps)
-    if power == 0:
-        held = after_warmup(case, warmup, Constant(value=case.base))
-        return ending(held, max_steps, min_lr)
+    if power == 0 or warmup >= max_steps:
+        return held(case, warmup, max(warmup, max_steps), min_lr)
     curve = Polynomial(start=case.base, end=min_lr, steps=max_steps - warmup, power=power)
     return after_warmup(case, warmup, curve)

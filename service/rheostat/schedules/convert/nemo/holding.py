@@ -12,9 +12,9 @@ from rheostat.schedules.convert.nemo.registry import (
     Length,
     Share,
     after_warmup,
-    beyond,
     ending,
     floored,
+    held,
     length,
     library,
 )
@@ -44,6 +44,8 @@ def linear(
     """
     warmup = length(case, "warmup", warmup_steps, warmup_ratio, max_steps)
     start = _held_until(case, warmup, hold_steps, hold_ratio, max_steps)
+    if max(start - 1, warmup) >= max_steps:
+        return held(case, warmup, max(start - 1, warmup), min_lr)
     steps = max_steps - start
     if start >= warmup:
         return Wsd(
@@ -76,6 +78,8 @@ def one_minus_square_root(
     """
     warmup = length(case, "warmup", warmup_steps, warmup_ratio, max_steps)
     start = _held_until(case, warmup, hold_steps, hold_ratio, max_steps)
+    if max(start - 1, warmup) >= max_steps:
+        return held(case, warmup, max(start - 1, warmup), min_lr)
     steps = max_steps - start
     if start >= warmup and min_lr <= 0:
         return Wsd(
@@ -112,8 +116,9 @@ def polynomial(
     """
     warmup = length(case, "warmup", warmup_steps, warmup_ratio, max_steps)
     start = _held_until(case, warmup, hold_steps, hold_ratio, max_steps)
+    if max(start - 1, warmup) >= max_steps:
+        return held(case, warmup, max(start - 1, warmup), min_lr)
     steps = max_steps - max(warmup, start)
-    beyond(case, "the warm-up", warmup, max_steps)
     curve = Polynomial(start=case.base, end=min_lr, steps=steps, power=power, cycle=cycle)
     return ending(_laid_out(case, warmup, start, curve), max_steps, min_lr)
 
@@ -140,6 +145,8 @@ def noam(
     if warmup == 0:
         raise case.wrong("warmup_steps", "is required: Noam decays by it", warmup, "≥ 1")
     start = max(warmup, _held_until(case, warmup, hold_steps, hold_ratio, max_steps))
+    if start >= max_steps:
+        return held(case, warmup, max(start - 1, warmup), min_lr)
     curve: AnyDefinition = Constant(value=case.base)
     if decay_rate > 0:
         curve = InverseSqrt(start=case.base, timescale=warmup, power=decay_rate)
@@ -148,9 +155,11 @@ def noam(
 
 def _held_until(case: Case, warmup: int, steps: int | None, ratio: float | None, total: int) -> int:
     """Return the step at which the hold is over; without a hold NeMo takes it for 0."""
-    held = length(case, "hold", steps, ratio, total)
-    start = warmup + held if steps is not None or ratio is not None else 0
-    beyond(case, "the warm-up and the hold", start, total)
+    hold = length(case, "hold", steps, ratio, total)
+    start = warmup + hold if steps is not None or ratio is not None else 0
+    if start == total:
+        message = "is a division by zero: it ends with the hold"
+        raise case.wrong("max_steps", message, total, f"≠ {start}")
     return start
 
 

@@ -8,7 +8,7 @@ from rheostat.schedules.convert.nemo.registry import (
     Length,
     Share,
     after_warmup,
-    ending,
+    held,
     length,
     library,
 )
@@ -37,11 +37,13 @@ def warm(
     After max_steps it drops to min_lr.
     """
     warmup = length(case, "warmup", warmup_steps, warmup_ratio, max_steps)
-    return ending(after_warmup(case, warmup, Constant(value=case.base)), max_steps, min_lr)
+    if max_steps is None:
+        return after_warmup(case, warmup, Constant(value=case.base))
+    return held(case, warmup, max(max_steps, warmup), min_lr)
 
 
 @library.scheduler("WarmupHoldPolicy")
-def hold(
+def holding(
     case: Case,
     *,
     warmup_steps: Count | None = None,
@@ -58,6 +60,5 @@ def hold(
     After max_steps, and after the hold, it drops to min_lr.
     """
     warmup = length(case, "warmup", warmup_steps, warmup_ratio, max_steps)
-    held = length(case, "hold", hold_steps, hold_ratio, max_steps)
-    curve = after_warmup(case, warmup, Constant(value=case.base))
-    return ending(curve, max(max_steps, warmup + held - 1 if held else 0), min_lr)
+    hold = length(case, "hold", hold_steps, hold_ratio, max_steps)
+    return held(case, warmup, max(max_steps, warmup, warmup + hold - 1), min_lr)

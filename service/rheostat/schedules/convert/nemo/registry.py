@@ -44,6 +44,11 @@ def ending(curve: AnyDefinition, end: int | None, floor: float) -> AnyDefinition
     return pieces(Piece(curve, until=end + 1), Piece(Constant(value=floor)))
 
 
+def held(case: Case, warmup: int, end: int, floor: float) -> AnyDefinition:
+    """Return the warm-up and the base value, up to an end that lies past max_steps."""
+    return ending(after_warmup(case, warmup, Constant(value=case.base)), end, floor)
+
+
 def floored(curve: AnyDefinition, floor: float) -> AnyDefinition:
     """Return a curve of positive values that never falls below a floor."""
     return Clip(of=curve, min=floor) if floor > 0 else curve

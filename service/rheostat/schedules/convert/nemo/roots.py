@@ -40,7 +40,7 @@ def inverse_sqrt(
     """
     warmup = length(case, "warmup", warmup_steps, warmup_ratio, max_steps)
     curve = InverseSqrt(start=case.base, timescale=warmup + 1)
-    return ending(after_warmup(case, warmup, curve), max_steps, min_lr)
+    return ending(after_warmup(case, warmup, curve), max(max_steps, warmup), min_lr)
 
 
 @library.scheduler("T5InverseSquareRootAnnealing")

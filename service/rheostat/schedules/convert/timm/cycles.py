@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rheostat.schedules.convert.building import value_at
+from rheostat.schedules.convert.building import levels, value_at
 from rheostat.schedules.convert.case import Case
 from rheostat.schedules.convert.pieces import Piece, pieces
 from rheostat.schedules.convert.timm.registry import (
@@ -30,6 +30,7 @@ from rheostat.schedules.kinds.timing import Warp
 from rheostat.schedules.union import AnyDefinition
 
 Power = Annotated[float, Field(gt=0)]
+PolyPower = Annotated[float, Field(ge=0)]
 Mul = Annotated[float, Field(gt=0)]
 Curve = Callable[[float, float], AnyDefinition]
 """One cycle, from its start and its end."""
@@ -103,7 +104,7 @@ def polynomial(
     case: Case,
     *,
     t_initial: Length,
-    power: Power = 0.5,
+    power: PolyPower = 0.5,
     lr_min: Floor = 0.0,
     cycle_mul: Mul = 1.0,
     cycle_decay: float = 1.0,
@@ -122,11 +123,14 @@ def polynomial(
     """
     `polynomial`, repeated if cycle_limit is above 1.
 
-    k_decay is a `warp` of its time. Warm-up, cycles and noise are those of CosineLRScheduler.
+    k_decay is a `warp` of its time. With power 0 each cycle holds its start. Warm-up, cycles and
+    noise are those of CosineLRScheduler.
     """
     cycles = Cycles(t_initial, cycle_mul, cycle_decay, cycle_limit)
 
     def fall(start: float, end: float) -> AnyDefinition:
+        if power == 0:
+            return levels([t_initial], [start, end])
         curve = Polynomial(start=start, end=end, steps=t_initial, power=power)
         return _warped(curve, t_initial, k_decay)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from fractions import Fraction
 from itertools import pairwise
+from math import inf, nextafter
 from typing import Annotated
 
 from pydantic import Field
@@ -41,9 +44,11 @@ def step(
     """
     `step`, or `constant` with a decay_rate of 1, which is timm's default.
 
-    decay_t need not be whole. The warm-up is a prefix, unlike that of the other schedulers.
+    decay_t need not be whole: 3.7 is a little more as float64, so that timm's step 37 is still in
+    the tenth interval, and so is the definition's. The warm-up is a prefix, unlike that of the
+    other schedulers.
     """
-    curve = exponential(case.base, decay_rate, decay_t, staircase=True)
+    curve = exponential(case.base, decay_rate, _length(decay_t), staircase=True)
     if decay_rate == 1:
         curve = Constant(value=case.base)
     warm = Warm(warmup_t, warmup_lr_init, warmup_prefix)
@@ -69,12 +74,27 @@ def multistep(
     """
     `multistep`, each milestone one step earlier than it says.
 
-    timm compares them with t + 1, and keeps that. A warm-up is a prefix, which shifts them.
+    timm compares them with t + 1, and keeps that. A warm-up is a prefix, which shifts them. Of
+    milestones that fall it counts those that its bisection finds, and so does the definition.
     """
-    for before, after in pairwise(decay_t):
-        if after < before:
-            raise case.wrong("decay_t", "must not fall", after, f"≥ {before}")
-    milestones = tuple(max(0, milestone - 1) for milestone in decay_t)
-    curve = Multistep(start=case.base, milestones=milestones, factor=decay_rate)
+    curve = Multistep(start=case.base, milestones=_milestones(decay_t), factor=decay_rate)
     warm = Warm(warmup_t, warmup_lr_init, warmup_prefix, peak=case.base)
     return finished(case, curve, warm, Noisy(noise_range_t, noise_pct, noise_std, noise_seed))
+
+
+def _length(decay_t: float) -> float:
+    """Return a length by which a rounded quotient is rounded down as timm's exact one is."""
+    if Fraction(decay_t) <= Fraction(repr(decay_t)):
+        return decay_t
+    return nextafter(nextafter(decay_t, inf), inf)
+
+
+def _milestones(decay_t: list[int]) -> tuple[int, ...]:
+    """Return the steps of the changes: timm counts the milestones up to t + 1 by bisection."""
+    steps = sorted(set(decay_t))
+    counts = [0, *(bisect_right(decay_t, step) for step in steps)]
+    return tuple(
+        max(0, step - 1)
+        for step, (before, after) in zip(steps, pairwise(counts), strict=True)
+        for _ in range(after - before)
+    )

@@ -9,17 +9,29 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rheostat.schedules.convert.building import of_group, value_at
+from rheostat.schedules.convert.building import of_group, sequence, since, value_at
 from rheostat.schedules.convert.case import Case, Nested, Steps
-from rheostat.schedules.convert.torch.chain import LONGEST, Link, product, with_floor
+from rheostat.schedules.convert.torch.chain import (
+    LONGEST,
+    overridden,
+    product,
+    repetition,
+    with_floor,
+)
+from rheostat.schedules.convert.torch.links import Link, turning_points
 from rheostat.schedules.convert.torch.registry import library
-from rheostat.schedules.kinds.curves import Cosine
+from rheostat.schedules.kinds.curves import Constant, Cosine
 from rheostat.schedules.kinds.sequence import Part, Sequence
 from rheostat.schedules.union import AnyDefinition
 
 Schedulers = Annotated[list[Nested], Field(min_length=1)]
 _ABSOLUTE = {"CosineAnnealingWarmRestarts", "CyclicLR", "OneCycleLR"}
 """What sets the learning rate in each step, whatever it was."""
+_SHARED: dict[str, dict[str, float | None]] = {
+    "OneCycleLR": {"max_lr": None, "div_factor": 25.0, "final_div_factor": 1e4},
+    "SWALR": {"swa_lr": None},
+}
+"""What schedulers keep in the optimizer's group, with its default: the last one's holds."""
 
 
 @library.scheduler("SequentialLR")
@@ -30,7 +42,9 @@ def sequential(
     `sequence`.
 
     Each part starts again from the base value; SWALR starts from the value before it. A OneCycleLR
-    among the parts changes the base value of those after it and of the first one, as in PyTorch.
+    among the parts changes the base value of those after it and of the first one, as in PyTorch;
+    of several the last one's max_lr, div_factor and final_div_factor hold for all, and so does
+    swa_lr of several SWALR.
     PyTorch fails on a SequentialLR or ChainedScheduler that is not the first part, and steps one
     that is the first part twice at once; the definition runs each from its beginning.
     """
@@ -49,6 +63,7 @@ def sequential(
             base = value_at(Sequence(parts=tuple(parts)), milestones[i - 1] - 1)
         path = f"schedulers[{i}]"
         begun = spec if i == first else _at_milestone(case, spec, path)
+        begun = _with_shared_ends(begun, schedulers)
         schedule = case.nested(begun, path, base_value=base)
         parts.append(Part(schedule=schedule, until=milestones[i] if i < len(milestones) else None))
     return Sequence(parts=tuple(parts)) if len(parts) > 1 else parts[0].schedule
@@ -63,6 +78,15 @@ def _at_milestone(case: Case, spec: Nested, path: str) -> Nested:
         return Nested(name="ConstantLR", params={"factor": 1.0})
     message = "is a division by zero at the milestone"
     raise case.wrong(f"{path}.params.total_iters", message, length, "≥ 1")
+
+
+def _with_shared_ends(spec: Nested, schedulers: list[Nested]) -> Nested:
+    """Return a scheduler with the ends of the last one of its kind, which all keep in the group."""
+    if spec.name not in _SHARED:
+        return spec
+    last = next(one for one in reversed(schedulers) if one.name == spec.name).params
+    ends = {k: last.get(k, default) for k, default in _SHARED[spec.name].items()}
+    return Nested(name=spec.name, params={**spec.params, **ends})
 
 
 def _bases(case: Case, schedulers: list[Nested]) -> list[float]:
@@ -87,24 +111,54 @@ def chained(case: Case, *, schedulers: Schedulers) -> AnyDefinition:
     `product`.
 
     A scheduler that sets the rate whatever it was (CosineAnnealingWarmRestarts, CyclicLR,
-    OneCycleLR) can only be the last one: it alone holds. Where another one sets it (a SequentialLR
-    at its milestones, a CosineAnnealingLR at T_max) the others start again, as in PyTorch: a
-    `sequence` of products. With eta_min, and others beside it, a CosineAnnealingLR has no formula
-    until the others rest: those steps become a `table`.
+    OneCycleLR) undoes those before it; those after it multiply it by their change of each step
+    alone, as in PyTorch. Where another one sets it (a SequentialLR at its milestones, a
+    CosineAnnealingLR after each of its ends) the others start again: a `sequence` of products. With
+    eta_min, and others beside it, a CosineAnnealingLR has no formula until the others rest, or
+    until all repeats: those steps become a `table`. Where nothing repeats soon, the others
+    start again after the first ten ends alone.
     """
-    *before, last = schedulers
-    if last.name in _ABSOLUTE or not before:
-        return case.nested(last, f"schedulers[{len(before)}]")
+    after = next((i for i, s in enumerate(reversed(schedulers)) if s.name in _ABSOLUTE), None)
+    if after is not None or len(schedulers) == 1:
+        return _overridden(case, schedulers, len(schedulers) - (after or 0))
     links = [_link(case, spec, f"schedulers[{i}]") for i, spec in enumerate(schedulers)]
     for i, link in enumerate(links):
         if isinstance(link.curve, Cosine) and link.curve.end != 0 and len(links) > 1:
             others = links[:i] + links[i + 1 :]
-            longest = LONGEST // len(links)
-            if any(other.sets or not other.settled(longest) for other in others):
-                message = f"must be 0 unless all the others come to rest within {longest} steps"
-                raise case.wrong(f"schedulers[{i}].params.eta_min", message, link.curve.end, "0")
+            _check_floor(case, link.curve, others, i)
             return with_floor(link.curve, others, i)
     return product(_without_needless(links))
+
+
+def _check_floor(case: Case, wave: Cosine, others: list[Link], place: int) -> None:
+    """Refuse a cosine that does not end at 0 where what it makes of the others has no table."""
+    longest = LONGEST // (len(others) + 1)
+    known = all(other.repeats and not other.sets for other in others)
+    rest = max(other.rest for other in others)
+    if known and any(other.factor.length is None for other in others):
+        rest = sum(repetition(wave, others, rest))
+    if not known or rest > longest:
+        message = f"must be 0 unless all the others rest or repeat within {longest} steps"
+        raise case.wrong(f"schedulers[{place}].params.eta_min", message, wave.end, "0")
+
+
+def _overridden(case: Case, schedulers: list[Nested], count: int) -> AnyDefinition:
+    """Return the last of so many schedulers, which sets the rate, and what those after it do."""
+    *before, last = schedulers[:count]
+    for i, spec in enumerate(before):
+        case.nested(spec, f"schedulers[{i}]")
+    base = _bases(case, before)[-1]
+    curve = case.nested(last, f"schedulers[{len(before)}]", base_value=base)
+    if last.name == "CyclicLR" and before:  # it leaves the first step as it was
+        curve = sequence((Constant(value=base), 1), then=since(1, curve))
+    links = [
+        _link(case, spec, f"schedulers[{i}]") for i, spec in enumerate(schedulers[count:], count)
+    ]
+    for i, link in enumerate(links, count):
+        if link.sets or not link.repeats or link.rest > LONGEST // len(links):
+            message = "has no definition after a scheduler that sets the rate in each step"
+            raise case.wrong(f"schedulers[{i}].name", message, schedulers[i].name, "before it")
+    return overridden(curve, links) if links else curve
 
 
 def _link(case: Case, spec: Nested, path: str) -> Link:
@@ -113,7 +167,7 @@ def _link(case: Case, spec: Nested, path: str) -> Link:
     _check_link(case, spec, path)
     sets: tuple[int, ...] = ()
     if spec.name == "SequentialLR":
-        sets = (0, *(step for step in spec.params["milestones"] if step > 0))
+        sets = (0, *turning_points(spec))
     elif isinstance(curve, Cosine):
         sets = (curve.steps + 1,)
     return Link(curve, factor, sets)
