@@ -20,7 +20,7 @@ PART: Final = 8192
 Elements to work on at a time with arrays made for intermediate results: larger ones would come from
 the operating system and go back to it each time.
 """
-SLAB: Final = 131072
+SLAB: Final = 262144
 """
 Elements to work on at a time in rows that share a table: fewer cost calls of NumPy, and more would
 go to memory and back for each operation.

@@ -92,6 +92,9 @@ class Walk:
             self._rows(start, stop, out, backwards=backwards)
         else:
             self._parts(start, stop, out, backwards=backwards)
+        # Values run one way, but for rounding: if the farthest is not at the limit, none is.
+        if abs(self._limit - out.item(0 if backwards else -1)) <= self._margin:
+            self._clamp(out)
 
     def _rows(self, start: int, stop: int, out: Floats, *, backwards: bool) -> None:
         """Write the values at consecutive whole distances, by a table that cells share."""
@@ -108,7 +111,6 @@ class Walk:
             rows = piece.reshape(-1, end - r)
             some = nodes[:, j : j + len(rows)][:, ::order]
             self._cross(some, [x[part] for x in xs], rows, spare[: piece.size])
-            self._confine(piece, backwards=backwards)
 
     def _parts(self, start: int, stop: int, out: Floats, *, backwards: bool) -> None:
         """Write the values at consecutive whole distances, in a few cells or in long ones."""
@@ -120,7 +122,6 @@ class Walk:
             xs = self._tabulated(r, r + high - low, backwards=backwards)
             piece = out[stop - high : stop - low] if backwards else out[low - start : high - start]
             self._cross(self._known(j), xs, piece, spare[: high - low])
-            self._confine(piece, backwards=backwards)
 
     def _short(self, start: int, stop: int, out: Floats) -> None:
         """Write the values at consecutive whole distances, however short the cells are."""
@@ -147,12 +148,6 @@ class Walk:
         if len(xs) > len(weights):
             out += xs[-1]
         out += value
-
-    def _confine(self, values: Floats, *, backwards: bool) -> None:
-        """Keep values of consecutive distances within the limit."""
-        # They run one way, but for rounding: if the farthest is not at the limit, none is.
-        if abs(self._limit - values.item(0 if backwards else -1)) <= self._margin:
-            self._clamp(values)
 
     def _gather(self, u: Floats, out: Floats) -> None:
         """Write the values in any cells."""
