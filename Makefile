@@ -14,6 +14,7 @@ help: ## list what make can do
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Rheostat needs Python 3.11 or newer; set PYTHON=") if sys.version_info < (3, 11) else None'
+	@echo 'installing into $(VENV), once: a minute or two'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

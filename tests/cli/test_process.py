@@ -134,6 +134,22 @@ def test_serve_refuses_settings_that_make_no_sense(process: Any) -> None:
     assert (public.code, "--no-auth" in public.err) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("options", "way_out"),
+    [
+        ("--auth", "or leave --auth out"),
+        ("--auth --host 0.0.0.0", "or give --no-auth in place of --auth to serve everybody"),
+    ],
+)
+def test_serve_without_tokens_says_what_to_do(
+    options: str, way_out: str, process: Any, tmp_path: Path
+) -> None:
+    """Both ways out work: tokens are made by a command, and no options contradict each other."""
+    ran = process(f"serve {options} --port 0 --database sqlite:///{tmp_path / 'runs.db'}")
+    assert (ran.code, "rheostat token create" in ran.err) == (2, True)
+    assert way_out in ran.err
+
+
 def test_serve_has_the_defaults_of_the_settings() -> None:
     """What --help says is what a server without options does."""
     import inspect

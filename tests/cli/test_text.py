@@ -25,6 +25,21 @@ def test_exact_numbers_read_back_bit_for_bit(value: float) -> None:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
+        (14_680_064.0, "14680064"),
+        (1e15, "1000000000000000"),
+        (0.0, "0"),
+        (-3.0, "-3"),
+        (0.5, "0.5"),
+    ],
+)
+def test_whole_numbers_have_no_point(value: float, expected: str) -> None:
+    """A batch size reads as the whole number that it is."""
+    assert text.exact(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
         (0.0005, "0.0005"),
         (1e-5, "1e-5"),
         (2 / 3, "0.666667"),

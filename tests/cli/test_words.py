@@ -110,6 +110,22 @@ def test_a_change_is_an_edit_or_a_definition(line: str, expected: Any) -> None:
     assert words.changes(["lr", *shlex.split(line)]) == {"lr": expected}
 
 
+@pytest.mark.parametrize("line", ["zap", "zap 5", "zap value=5", "Scale 0.5"])
+def test_an_unknown_change_is_named(line: str) -> None:
+    """What is neither an edit nor a kind is said to be so, with all edits and where kinds are."""
+    with pytest.raises(
+        typer.BadParameter, match=f"unknown change '{line.split(maxsplit=1)[0]}'"
+    ) as refusal:
+        words.changes(["lr", *line.split()])
+    assert all(part in str(refusal.value) for part in [*words.EDITS, "definition", "kinds"])
+
+
+def test_a_schedule_of_the_library_is_a_change() -> None:
+    """The kind `schedule`, which is the library's and not the core's, is for the service."""
+    expected = {"kind": "schedule", "name": "gpt-lr", "clock": "run"}
+    assert words.changes(["lr", "schedule", "name=gpt-lr"], "run") == {"lr": expected}
+
+
 def test_several_changes_make_one_revision() -> None:
     """Changes of different parameters stand side by side, those of one follow one another (P3)."""
     line = "lr hold 10, lr scale 0.5 , weight_decay 0.05"

@@ -16,13 +16,14 @@ UNITS = ("", "k", "M", "B", "T")
 
 
 def exact(value: float) -> str:
-    """Write the shortest decimal that reads back to the same float64, as in ``1e-5``."""
-    return re.sub(r"e([+-])0*", lambda match: "e" + match[1].strip("+"), repr(value))
+    """Write the shortest number that reads back to the same float64: ``1e-5``, ``14680064``."""
+    written = re.sub(r"e([+-])0*", lambda match: "e" + match[1].strip("+"), repr(value))
+    return written.removesuffix(".0")
 
 
 def short(value: float, digits: int = 6) -> str:
     """Write a number with at most ``digits`` significant digits."""
-    return exact(float(f"{value:.{digits}g}")).removesuffix(".0")
+    return exact(float(f"{value:.{digits}g}"))
 
 
 def count(value: int) -> str:
@@ -99,7 +100,7 @@ def literal(value: Any) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
-        return exact(value).removesuffix(".0")
+        return exact(value)
     if isinstance(value, Mapping):
         return f"({definition(value) if 'kind' in value else ' '.join(_fields(value, set()))})"
     if isinstance(value, Sequence):

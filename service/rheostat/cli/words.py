@@ -48,6 +48,7 @@ LAST = 2**53 - 1
 """The largest coordinate."""
 
 _FIELD = re.compile(r"(?:--)?([a-z][a-z0-9_/.-]*)=(.*)", re.DOTALL)
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _OPTION = re.compile(r"--([a-z][a-z0-9_.-]*)")
 
 
@@ -156,6 +157,7 @@ def _definition(phrase: Sequence[str]) -> dict[str, Any]:
 def _change(phrase: Sequence[str]) -> dict[str, Any]:
     name, rest = phrase[0], list(phrase[1:])
     if name not in EDITS:
+        _require_change(name)
         return _definition(phrase)
     if name == "replace":
         new = _definition(rest) if rest else {}
@@ -165,6 +167,17 @@ def _change(phrase: Sequence[str]) -> dict[str, Any]:
     if rest and not _FIELD.fullmatch(rest[0]) and not _OPTION.fullmatch(rest[0]):
         edit[str(EDITS[name])] = _value(rest.pop(0))
     return _filled(edit, rest)
+
+
+def _require_change(name: str) -> None:
+    """Refuse a word that names neither an edit nor a kind."""
+    from rheostat.schedules import KINDS  # NumPy and Pydantic load slowly
+
+    if _NAME.fullmatch(name) and name not in {*KINDS, "schedule"}:
+        raise typer.BadParameter(
+            f"unknown change {name!r}: neither an edit, which is one of {', '.join(EDITS)}, "
+            "nor a definition, which begins with its kind: `rheostat kinds` lists them"
+        )
 
 
 def _clocked(change: dict[str, Any], clock: str | None) -> dict[str, Any]:

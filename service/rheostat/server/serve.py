@@ -144,8 +144,16 @@ def _open(settings: Settings) -> None:
             MISUSED,
             f"a server at {settings.host} requires tokens, and its database has none yet: make one"
             f" with `rheostat token create NAME --role admin --database {settings.safe_database}`,"
-            " or add --no-auth to serve everybody who can reach it",
+            f" or {_without_tokens(settings)}",
         )
+
+
+def _without_tokens(settings: Settings) -> str:
+    """Say how a server that requires tokens would be started without."""
+    if settings.auth and settings.loopback:
+        return "leave --auth out"
+    instead = "give --no-auth in place of --auth" if settings.auth else "add --no-auth"
+    return f"{instead} to serve everybody who can reach it"
 
 
 def _announce(settings: Settings, listener: socket.socket) -> None:
