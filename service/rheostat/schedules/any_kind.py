@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema
@@ -38,4 +38,9 @@ class _Marker:
         return {REFERENCE: "Definition"}
 
 
-AnyKind: TypeAlias = Annotated[Definition, _Marker]
+if TYPE_CHECKING:
+    from rheostat.schedules.union import AnyDefinition
+
+    AnyKind: TypeAlias = AnyDefinition
+else:
+    AnyKind = Annotated[Definition, _Marker]
