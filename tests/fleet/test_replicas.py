@@ -72,7 +72,7 @@ def test_a_change_is_made_on_all_replicas(fleet: Fleet, new_name: Any) -> None:
 
 def test_a_server_that_starts_keeps_nobody_waiting() -> None:
     """P5: until it is ready connections are refused, so that another replica is asked."""
-    with serve._bound(Settings(port=0)) as listener, pytest.raises(ConnectionRefusedError):
+    with serve._bound(Settings(port=0)) as (listener, *_), pytest.raises(ConnectionRefusedError):
         socket.create_connection(listener.getsockname())
 
 
