@@ -68,6 +68,21 @@ def test_first_block_of_a_known_pace_lasts_for_the_lookahead(
         assert run.show()["settled_until"] == 128
 
 
+@pytest.mark.parametrize("sizes", [{"max_jump": 1}, {"max_jump": 3}, {"max_block": 5}])
+@pytest.mark.parametrize("pace", [None, 1e6])
+def test_blocks_keep_within_the_run_s_limits(
+    sizes: dict[str, int], pace: float | None, server: str, new_name: Callable[[], str]
+) -> None:
+    """P8: a run with short blocks or jumps is read to its end, at whatever pace."""
+    with Client(server, pace=pace) as client:
+        run = client.run(new_name(), create={**SPEC, **sizes})
+
+        found = [run.value("lr", step) for step in range(100)]
+        assert found == pytest.approx([(1000 - step) / 1000 for step in range(100)], rel=1e-15)
+        most = min(sizes.values())
+        assert len(run.block(100, most)["lr"]) == most
+
+
 def test_workers_switch_at_one_step(real: Client, new_name: Callable[[], str]) -> None:
     """P1, P2, P3: workers of different pace agree on every value, before and after a change."""
     name = new_name()

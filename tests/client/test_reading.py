@@ -35,6 +35,7 @@ class Worker:
             settled_until=settled,
             parameters=("lr",),
             max_block=max_block,
+            max_jump=4096,
             total=None,
             end=None,
         )

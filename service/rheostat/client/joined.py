@@ -28,8 +28,14 @@ class Joined:
     settled_until: int
     parameters: tuple[str, ...]
     max_block: int
+    max_jump: int
     total: int | None
     end: int | None
+
+    @property
+    def longest(self) -> int:
+        """The most cells that one read may have, wherever it begins."""
+        return min(self.max_block, self.max_jump)
 
     def read(self, order: Order) -> Call:
         """Return the settling read of an order: the same URL for all workers at the same place."""

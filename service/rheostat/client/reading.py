@@ -68,7 +68,7 @@ class Reading:
         self.window = NOTHING
         self._end = self._cells(joined.end)
         self._refusal: Finished | StaleGeneration | None = None
-        self._longest = floor_power(joined.max_block)
+        self._longest = floor_power(joined.longest)
         self._pace = Pace(lookahead, clock, pace and joined.resolution / pace)
         self._told = self._pace.cells if pace else 0
         self._previous: Block | None = None

@@ -134,8 +134,9 @@ class Reads:
 
     def _fetching_exactly(self, step: int, count: int) -> Flow[dict[str, Column]]:
         """Fetch ``count`` cells beside those that are held."""
-        if not 1 <= count <= self._facts.max_block:
-            raise invalid("n", count, f"from 1 to max_block, {self._facts.max_block}")
+        most = self._facts.longest
+        if not 1 <= count <= most:
+            raise invalid("n", count, f"from 1 to {most}, the run's max_block or max_jump")
         with self._lock:
             reading = self._reading
             order = reading.exactly(self._cell_of(step), count)

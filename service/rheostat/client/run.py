@@ -79,7 +79,7 @@ class Run(Reads, Control[Document, list[Document], None, Iterator[Document]]):
         """
         Return each parameter's values of ``n`` cells from a step on, float64, and settle them.
 
-        ``n`` is at most the run's ``max_block``. No change can touch these cells any more: ask for
+        ``n`` is at most the run's ``max_block`` and ``max_jump``. No change can touch these cells any more: ask for
         no more than will be used soon, or for a `preview`, which settles nothing.
         """
         return self.client.link.run(self._fetching_exactly(step, n))

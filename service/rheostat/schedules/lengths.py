@@ -222,13 +222,14 @@ def _exact(value: Any, window: Window, path: str, later: Sequence[Any] = ()) -> 
     Errors of text are noted; whether numbers are in range is for the kind to say.
     """
     if isinstance(value, str):
-        return _rest(window, path, later) if value == "rest" else _read(value, window.clock, path)
+        return _rest(window, path, later) if value == "rest" else read(value, window.clock, path)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return Fraction(value) if 0 <= value <= MAX_STEP else None
 
 
-def _read(text: str, clock: Clock, path: str) -> Fraction | None:
+def read(text: str, clock: Clock, path: str) -> Fraction | None:
+    """Return the exact steps of a length that is written as text, but for ``rest``."""
     match = _TEXT.fullmatch(text)
     if match is None:
         _wrong(clock, path, f"must be {_FORMS}", text, _FORMS)

@@ -154,7 +154,9 @@ class Memory:
         before = [r for r in owner.ruling(stretch.owner.number) if r.effective <= start][-1]
         kind, stored = RevisionKind.REWIND, changes and changes_to_json(source.parsed(changes))
         new = Revision(number, 1, kind, start, stored or {}, Note(), "", before.timelines)
-        (folded,) = fold(before.timelines, [new], source.spec.guards, source.history)
+        (folded,) = fold(
+            before.timelines, [new], source.spec.guards, source.history, asked=new.number
+        )
         return folded.timelines
 
     def delete(self, ref: str) -> None:
@@ -245,7 +247,7 @@ class Memory:
         stored = changes_to_json(run.parsed(changes))
         kind, generation = RevisionKind.CHANGE, run.current.key.number
         new = Revision(run.following, generation, kind, step, stored, Note(), "", base, force)
-        folded = fold(base, [*pending, new], run.spec.guards, run.history)
+        folded = fold(base, [*pending, new], run.spec.guards, run.history, asked=new.number)
         index = next(i for i, r in enumerate(folded) if r.number == new.number)
         before = folded[index - 1].timelines if index else base
         broken = any(violations(run.spec.guards, before, folded[index].timelines, step))

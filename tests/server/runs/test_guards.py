@@ -42,7 +42,7 @@ def test_a_value_outside_the_bounds_is_found_at_any_later_step() -> None:
     """Bounds hold for the whole future, not only for the effective step."""
     line = piece(10, {"kind": "linear", "start": 1, "end": 0, "steps": 10**9})
     (message,) = broken({"x": Guard(min=0.5)}, line)
-    assert "fall to 0.0, below its guard of 0.5" in message
+    assert "fall to 0.0 at step 1000000010, below its guard of 0.5" in message
 
 
 def test_only_the_part_of_a_curve_that_is_used_counts() -> None:
@@ -51,10 +51,48 @@ def test_only_the_part_of_a_curve_that_is_used_counts() -> None:
     assert broken({"x": Guard(min=0.45)}, line, constant(60, 1.0)) == []
 
 
+LINES = [
+    {"kind": "linear", "start": 0.0, "end": 1.0, "steps": 100},
+    {"kind": "linear", "start": 1.0, "end": 0.0, "steps": 100},
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "bounds"), [("sum", Guard(min=1.0, max=1.0)), ("product", Guard(min=0.0, max=0.25))]
+)
+def test_curves_that_depend_on_each_other_are_no_violation(kind: str, bounds: Guard) -> None:
+    """y + (1 − y) is 1 everywhere, and y·(1 − y) at most 1/4, though each may be 1."""
+    assert broken({"x": bounds}, piece(10, {"kind": kind, "of": LINES})) == []
+
+
+def test_the_worst_value_is_named_and_where_it_is() -> None:
+    """y·(1 − y) is greatest in the middle."""
+    (message,) = broken({"x": Guard(max=0.2)}, piece(10, {"kind": "product", "of": LINES}))
+    assert "rise to 0.25 at step 60, above its guard of 0.2" in message
+
+
+def test_what_cannot_be_ruled_out_is_refused() -> None:
+    """Noise may be anywhere within its amplitude at some step among all."""
+    noise = {
+        "kind": "noise",
+        "of": {"kind": "constant", "value": 1.0},
+        "seed": 1,
+        "amplitude": 0.5,
+        "distribution": "uniform",
+    }
+    (message,) = broken({"x": Guard(max=1.499999999)}, piece(10, noise))
+    assert message.startswith(("x may rise as far as 1.5", "x would rise to 1.4999999"))
+
+
 def test_a_jump_at_the_effective_step_is_found() -> None:
     """From 1 to 5 is more than four times."""
     (message,) = broken({"x": Guard(max_ratio=4)}, constant(10, 5.0))
     assert "jump from 1.0 to 5.0 at step 10" in message
+
+
+def test_a_third_is_a_jump_of_three() -> None:
+    """The rounding of a quotient is no slip."""
+    assert broken({"x": Guard(max_ratio=3)}, constant(10, 1 / 3 * (1 - 2**-53))) == []
 
 
 def test_a_jump_at_a_later_boundary_is_found() -> None:

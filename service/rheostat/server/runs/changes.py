@@ -18,6 +18,7 @@ from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import Definition
 from rheostat.schedules.shown import shown
 from rheostat.server.runs.edits import (
+    LENGTHS,
     Edit,
     Extend,
     Hold,
@@ -105,17 +106,19 @@ def _parse(data: Any, field: str, units: Units) -> Change:
         bound = 'an object with either "edit" or "kind"'
         raise _refuse(field, f"must be {bound}", shown(data), bound)
     if "edit" in data:
-        return validate(EDITS, _with_definition(data, field, units), field)
+        return validate(EDITS, _resolved(data, field, units), field)
     rest = {key: value for key, value in data.items() if key != "clock"}
     definition = units.parse(rest, field)
     return Replacement(definition, _clock(data, definition, field))
 
 
-def _with_definition(data: Mapping[str, Any], field: str, units: Units) -> Mapping[str, Any]:
-    """Return an edit with the definition inside it, if there is one, read in the run's units."""
-    if "definition" not in data:
-        return data
-    return {**data, "definition": units.parse(data["definition"], f"{field}.definition")}
+def _resolved(data: Mapping[str, Any], field: str, units: Units) -> Mapping[str, Any]:
+    """Return an edit with its lengths, and the definition inside it, read in the run's units."""
+    read = {"definition": units.parse, **dict.fromkeys(LENGTHS, units.steps)}
+    return {
+        key: read[key](value, f"{field}.{key}") if key in read else value
+        for key, value in data.items()
+    }
 
 
 def _clock(data: Mapping[str, Any], definition: Definition, field: str) -> Clock:

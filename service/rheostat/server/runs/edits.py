@@ -11,16 +11,41 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, InstanceOf, WithJsonSchema, field_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    WithJsonSchema,
+    field_serializer,
+    model_validator,
+)
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import Definition, parse
 from rheostat.schedules.shapes import ShapeField, ShapePower, ShapeRatio
+from rheostat.schedules.validation import wrong
 from rheostat.server.runs.timeline import Piece, Timeline, Timelines
 
-Count = Annotated[int, Field(ge=1, le=2**53 - 1, description="a number of steps")]
+TEXT = r"^\d{1,30}(\.\d{1,30})? ?(%|epochs?|[kKMGBT])$"
+LENGTHS = frozenset({"steps", "end", "blend"})
+"""Fields that may be written as text, such as ``"10%"`` or ``"7T"``; read before they are here."""
+
+Revision = Annotated[int, Field(ge=1, le=2**53 - 1, description="the number of a revision")]
+Count = Annotated[
+    int,
+    Field(ge=1, le=2**53 - 1, description="a number of steps"),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": 2**53 - 1},
+                {"type": "string", "pattern": TEXT},
+            ]
+        }
+    ),
+]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -184,8 +209,17 @@ class Replace(Edit):
     edit: Literal["replace"]
     # parsed before, in the run's units; the OpenAPI document puts its schema in place of the name
     definition: Annotated[InstanceOf[Definition], WithJsonSchema({"x-reference": "Definition"})]
-    clock: Literal["run", "change"]
+    clock: Annotated[
+        Literal["run", "change"] | None, Field(description="required unless it is constant")
+    ] = None
     blend: Count | None = None
+
+    @model_validator(mode="after")
+    def _clocked(self) -> Self:
+        if self.clock is None and self.definition.length != 0:
+            bound = '"run" (counts from step 0) or "change" (counts from the effective step)'
+            raise wrong("clock", "is required unless the definition is constant", None, bound)
+        return self
 
     @field_serializer("definition")
     def _to_json(self, definition: Definition) -> dict[str, Any]:
@@ -218,7 +252,7 @@ class Revert(Edit):
     """Go back to what revision ``to`` had in force."""
 
     edit: Literal["revert"]
-    to: Count
+    to: Revision
 
     def apply(self, _timeline: Timeline, place: Place) -> Timeline:
         """Take the timeline of the earlier revision, on the run's clock."""

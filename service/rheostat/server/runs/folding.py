@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from rheostat.errors import Invalid
+from rheostat.errors import GuardViolated, Invalid
 from rheostat.server.runs.changes import parse_changes
 from rheostat.server.runs.edits import History, Place
 from rheostat.server.runs.guards import Guards, require_guards
@@ -25,9 +25,13 @@ def fold(
     revisions: Iterable[Revision],
     guards: Guards,
     history: History,
+    *,
+    asked: int | None = None,
 ) -> list[Revision]:
     """
     Return the revisions with their timelines, folded onto ``base`` in order of their places.
+
+    ``asked`` is the number of the one that is being made, if there is one; the others are pending.
 
     Raises
     ------
@@ -38,24 +42,24 @@ def fold(
 
     """
     ordered = sorted(revisions, key=lambda revision: revision.place)
-    newest = max((revision.number for revision in ordered), default=0)
     folded: list[Revision] = []
     for revision in ordered:
         try:
             timelines = _apply(base, revision, history)
+            if not revision.forced:
+                require_guards(guards, base, timelines, revision.effective, revision.number)
         except Invalid as refusal:
-            raise refusal if revision.number == newest else _obstructed(revision, refusal) from None
-        if not revision.forced:
-            require_guards(guards, base, timelines, revision.effective, revision.number)
+            raise refusal if revision.number == asked else _obstructed(revision, refusal) from None
         folded.append(replace(revision, timelines=timelines))
         base = timelines
     return folded
 
 
 def _obstructed(revision: Revision, refusal: Invalid) -> Invalid:
-    """Return the error about a pending revision that no longer makes sense."""
-    return Invalid(
-        f"revision {revision.number} is pending at step {revision.effective}, and could not follow;"
+    """Return the error about a pending revision that no longer makes sense, or breaks a guard."""
+    why = "would break a guard then" if isinstance(refusal, GuardViolated) else "could not follow"
+    return type(refusal)(
+        f"revision {revision.number} is pending at step {revision.effective}, and {why};"
         " cancel it first",
         errors=refusal.errors,
         revision=revision.number,

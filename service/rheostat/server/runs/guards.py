@@ -9,8 +9,9 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rheostat.errors import FieldError, GuardViolated
-from rheostat.schedules import Bounds
 from rheostat.schedules.validation import wrong
+from rheostat.server.runs.extremes import SLACK, Extreme, above, below
+from rheostat.server.runs.grid import MAX_STEP
 from rheostat.server.runs.timeline import Timelines
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -46,11 +47,10 @@ def violations(
     Jumps are checked at ``step``, where the two part, and at every later boundary of ``after``
     (the end of a hold, say), also those that a parameter inherits from one that it follows.
     """
-    bounds = after.bounds(step) if guards else {}
     for name, guard in guards.items():
         if all(before[other] is after[other] for other in after.sources(name)):
             continue  # what is as it was has been checked, or forced, before
-        yield from _outside(name, guard, bounds[name])
+        yield from _outside(name, guard, after, step)
         if guard.max_ratio is not None:
             old, new = before.value(name, step), after.value(name, step)
             yield from _jump(name, guard.max_ratio, step, old, new)
@@ -75,18 +75,25 @@ def require_guards(
         )
 
 
-def _outside(name: str, guard: Guard, bounds: Bounds) -> Iterator[FieldError]:
-    if guard.min is not None and bounds.min < guard.min:
-        message = f"{name} would fall to {bounds.min!r}, below its guard of {guard.min!r}"
-        yield FieldError(f"changes.{name}", message, bounds.min, f">= {guard.min!r}")
-    if guard.max is not None and bounds.max > guard.max:
-        message = f"{name} would rise to {bounds.max!r}, above its guard of {guard.max!r}"
-        yield FieldError(f"changes.{name}", message, bounds.max, f"<= {guard.max!r}")
+def _outside(name: str, guard: Guard, after: Timelines, step: int) -> Iterator[FieldError]:
+    if guard.min is not None and (least := below(after, name, step, guard.min)):
+        message = f"{_reach(name, 'fall', least)}, below its guard of {guard.min!r}"
+        yield FieldError(f"changes.{name}", message, least.value, f">= {guard.min!r}")
+    if guard.max is not None and (most := above(after, name, step, guard.max)):
+        message = f"{_reach(name, 'rise', most)}, above its guard of {guard.max!r}"
+        yield FieldError(f"changes.{name}", message, most.value, f"<= {guard.max!r}")
+
+
+def _reach(name: str, way: str, to: Extreme) -> str:
+    if to.step is None:
+        return f"{name} may {way} as far as {to.value!r}"
+    when = "in the end" if to.step == MAX_STEP else f"at step {to.step}"
+    return f"{name} would {way} to {to.value!r} {when}"
 
 
 def _jump(name: str, limit: float, step: int, old: float, new: float) -> Iterator[FieldError]:
     ratio = _ratio(old, new)
-    if ratio > limit:
+    if ratio > limit * (1 + SLACK):
         message = (
             f"{name} would jump from {old!r} to {new!r} at step {step}, by more than ×{limit!r}"
         )

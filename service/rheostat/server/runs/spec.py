@@ -61,8 +61,13 @@ class RunSpec(BaseModel):
     ) = None
     max_block: Annotated[Block, Field(description="the most cells in one settling read")] = 4096
     max_jump: Annotated[
-        Block, Field(description="the most cells that one read may settle at once")
-    ] = 4096
+        Block,
+        Field(
+            default_factory=lambda fields: max(4096, fields.get("max_block", 0)),
+            description="the most cells that one read may settle at once; by default 4096, or"
+            " max_block if that is more",
+        ),
+    ]
     guards: Annotated[
         dict[Parameter, Guard], Field(description="bounds that no change may break")
     ] = Field(default_factory=dict)

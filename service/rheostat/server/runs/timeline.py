@@ -100,10 +100,14 @@ class Timeline:
         """Return the piece in force at ``step``."""
         return self.pieces[self._index(step)]
 
-    def bounds(self, step: int, followed: Mapping[str, Bounds]) -> Bounds:
-        """Return bounds of the values from ``step`` on."""
-        pieces = self.after(step)
-        stops = [*(float(piece.start - 1) for piece in pieces[1:]), inf]
+    def between(self, start: int, stop: float) -> tuple[Piece, ...]:
+        """Return the pieces in force from ``start`` to ``stop``, the first cut to start there."""
+        return tuple(piece for piece in self.after(start) if piece.start <= stop)
+
+    def bounds(self, step: int, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
+        """Return bounds of the values from ``step`` to ``stop``."""
+        pieces = self.between(step, stop)
+        stops = [*(float(piece.start - 1) for piece in pieces[1:]), stop]
         each = [
             piece.definition.between(
                 float(max(piece.start - piece.origin, 0)), max(stop - piece.origin, 0.0), followed
@@ -157,17 +161,26 @@ class Timelines(Mapping[str, Timeline]):
             )
         return {name: found[name] for name in self._timelines}
 
-    def bounds(self, step: int) -> dict[str, Bounds]:
-        """Return bounds of each parameter's values from ``step`` on."""
+    def bounds(self, step: int, stop: float = inf) -> dict[str, Bounds]:
+        """Return bounds of each parameter's values from ``step`` to ``stop``."""
         found: dict[str, Bounds] = {}
         for name in self._order:
-            found[name] = self._timelines[name].bounds(step, found)
+            found[name] = self._timelines[name].bounds(step, stop, found)
         return found
 
     def boundaries(self, name: str, step: int) -> list[int]:
         """Return where pieces of a parameter, or of what it follows, start past ``step``."""
         pieces = (piece for other in self.sources(name) for piece in self[other].pieces)
         return sorted({piece.start for piece in pieces if piece.start > step})
+
+    def end(self, name: str) -> int:
+        """Return the step from which a parameter stays as it is, or the last step of all."""
+        ends = [
+            MAX_STEP if piece.definition.length is None else piece.origin + piece.definition.length
+            for other in self.sources(name)
+            for piece in self[other].pieces
+        ]
+        return min(max(ends), MAX_STEP)
 
     def sources(self, name: str) -> set[str]:
         """Return a parameter, what it follows, what that follows, and so on."""

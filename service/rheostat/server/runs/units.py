@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from rheostat.errors import Invalid
 from rheostat.schedules import Definition, parse
+from rheostat.schedules.lengths import Clock, read
 from rheostat.schedules.references import Lookup
 
 
@@ -16,6 +18,16 @@ class Units:
     total: int | None = None
     steps_per_epoch: int | None = None
     lookup: Lookup | None = None
+
+    def steps(self, value: Any, field: str) -> Any:
+        """Return a number of steps, which may be written as text; other values as they are."""
+        if not isinstance(value, str):
+            return value
+        clock = Clock(self.total, self.steps_per_epoch)
+        exact = read(value, clock, field)
+        if exact is None:
+            raise Invalid("The length is refused.", errors=clock.errors)
+        return round(exact)
 
     def parse(self, data: Any, field: str) -> Definition:
         """Return the definition that ``data`` describes, in whole steps, with schedules inlined."""

@@ -117,5 +117,5 @@ def _revision(
         timelines=before,
         forced=wish.force,
     )
-    (folded,) = fold(before, [first], run.spec.guards, past)
+    (folded,) = fold(before, [first], run.spec.guards, past, asked=first.number)
     return honest(folded, before, run)

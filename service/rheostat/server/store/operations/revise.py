@@ -21,9 +21,10 @@ from rheostat.server.runs.folding import fold
 from rheostat.server.runs.guards import violations
 from rheostat.server.runs.limits import require_at_most
 from rheostat.server.runs.lineage import Lineage
+from rheostat.server.runs.overview import Span, overview, restricted
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.timeline import Timelines
-from rheostat.server.store.operations.plan import horizon, sample
+from rheostat.server.store.operations.plan import horizon
 from rheostat.server.store.operations.show import upcoming
 from rheostat.server.store.records import Records, RunRecord, now
 
@@ -83,18 +84,16 @@ def rehearse(records: Records, ref: str, wish: Wish, points: int) -> dict[str, A
     """Return what `revise` would do: the effective step, and the curves before and after."""
     result = _fold(records, records.find(ref), wish)
     run, effective = result.run, result.revision.effective
-    stop = horizon(run, effective, [result.before, result.revision.timelines])
-    steps = sample(run.spec.grid, effective, stop, points)
-    names = result.revision.changes.keys()
-    before, after = (
-        {name: values for name, values in timelines.evaluate(steps).items() if name in names}
-        for timelines in (result.before, result.revision.timelines)
-    )
+    names = sorted(result.revision.changes)
+    both = [restricted(each, names) for each in (result.before, result.revision.timelines)]
+    stop = horizon(run, effective, effective, both)
+    lines = [[Span(effective, stop, timelines)] for timelines in both]
+    steps, (before, after) = overview(run.spec.grid, lines, points)
     return {
         "effective": effective,
         "steps": steps,
-        "before": before,
-        "after": after,
+        "before": {name: before[name] for name in names},
+        "after": {name: after[name] for name in names},
         "pending": [item.to_json(result.settled) for item in result.pending],
     }
 
@@ -161,7 +160,9 @@ def _fold(records: Records, run: RunRecord, wish: Wish) -> _Fold:
     )
     earlier, later = _around(new, old)
     before = (earlier[-1] if earlier else base).timelines
-    first, *rest = fold(before, [new, *later], run.spec.guards, history(records, run))
+    first, *rest = fold(
+        before, [new, *later], run.spec.guards, history(records, run), asked=new.number
+    )
     revision = honest(first, before, run)
     return _Fold(run, lineage, before, revision, old, [*earlier, revision, *rest])
 

@@ -65,7 +65,7 @@ def rewind(records: Records, ref: str, wish: Rewind) -> dict[str, Any]:
         timelines=before,
         forced=wish.force,
     )
-    (folded,) = fold(before, [new], run.spec.guards, history(records, run))
+    (folded,) = fold(before, [new], run.spec.guards, history(records, run), asked=new.number)
     revision = honest(folded, before, run)
     records.add_generation(generation)
     event = run.newest_event(lineage) + 1
