@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import inspect
-import json
 import socket
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -18,7 +17,7 @@ import typer
 
 from rheostat.cli import options
 from rheostat.cli.failures import reported
-from rheostat.cli.screen import Screen
+from rheostat.cli.screen import Screen, machine_text
 from rheostat.errors import RheostatError
 
 Command = Callable[..., Any]
@@ -54,7 +53,7 @@ class Answer:
     def give(self, *, as_json: bool) -> None:
         """Print the document, or draw it."""
         if as_json:
-            print(json.dumps(self.document, ensure_ascii=False))
+            print(machine_text(self.document))
         else:
             self._draw(Screen(), self.document, **self._how)
 
@@ -70,7 +69,7 @@ class Lines:
         screen = Screen()
         for document in self._documents:
             if as_json:
-                print(json.dumps(document, ensure_ascii=False), flush=True)
+                print(machine_text(document), flush=True)
             else:
                 self._draw(screen, document)
 

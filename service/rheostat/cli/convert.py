@@ -144,7 +144,8 @@ def _schedulers(library: str) -> list[dict[str, Any]]:
 
 
 def _draw_definition(screen: Screen, definition: dict[str, Any]) -> None:
-    screen.line(json.dumps(definition, indent=2))
+    for line in json.dumps(definition, indent=2).split("\n"):
+        screen.line(line)
 
 
 def _draw_libraries(screen: Screen, items: Sequence[dict[str, Any]]) -> None:

@@ -228,4 +228,5 @@ def _draw(screen: Screen, result: dict[str, Any]) -> None:
         ("of them different, bit for bit", text.count(result["differing"])),
     )
     if not result["agreed"]:
-        screen.line(("\nThe workers do not agree: this is a defect of Rheostat.", "red"))
+        screen.line()
+        screen.line(("The workers do not agree: this is a defect of Rheostat.", "red"))

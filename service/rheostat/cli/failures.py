@@ -12,7 +12,6 @@ How a command fails: one readable block on standard error, and an exit code for 
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from typing import Any
 
 import typer
 
+from rheostat.cli.screen import machine_text, visible
 from rheostat.errors import FieldError, Refused, RheostatError, Unavailable, Unreachable
 
 REFUSED, UNREACHABLE, INTERRUPTED = 1, 3, 130
@@ -32,8 +32,8 @@ def reported(*, as_json: bool) -> Iterator[None]:
         yield
     except RheostatError as error:
         if as_json:
-            print(json.dumps(_document(error), ensure_ascii=False))
-        print(_block(error), file=sys.stderr)
+            print(machine_text(_document(error)))
+        print(*map(visible, _block(error)), sep="\n", file=sys.stderr)
         again = isinstance(error, Unreachable | Unavailable)
         raise typer.Exit(UNREACHABLE if again else REFUSED) from None
     except KeyboardInterrupt:
@@ -46,15 +46,17 @@ def _document(error: RheostatError) -> dict[str, Any]:
     return {"type": "about:blank", "title": type(error).__name__, "detail": str(error)}
 
 
-def _block(error: RheostatError) -> str:
+def _block(error: RheostatError) -> Iterator[str]:
+    """Yield the lines that tell people what is wrong."""
     if not isinstance(error, Refused):
-        return f"Error: {error}"
-    lines = [f"Refused: {error.detail}  [{error.status} {error.code}]"]
+        yield from f"Error: {error}".split("\n")
+        return
+    yield f"Refused: {error.detail}  [{error.status} {error.code}]"
     for item in error.errors:
-        lines += _field_lines(item)
-    members = {name: value for name, value in error.members.items() if name != "request_id"}
-    lines += [f"  {name.replace('_', ' ')}: {_brief(value)}" for name, value in members.items()]
-    return "\n".join(lines)
+        yield from _field_lines(item)
+    for name, value in error.members.items():
+        if name != "request_id":
+            yield f"  {name.replace('_', ' ')}: {_brief(value)}"
 
 
 def _field_lines(item: FieldError) -> Iterator[str]:
@@ -66,5 +68,5 @@ def _field_lines(item: FieldError) -> Iterator[str]:
 
 
 def _brief(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = machine_text(value)
     return text if len(text) <= 200 else text[:200] + "…"

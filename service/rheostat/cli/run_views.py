@@ -196,8 +196,9 @@ def plan(screen: Screen, answer: Document, *, height: int, log: bool) -> None:
     )
     screen.table(columns, rows)
     settled = answer["settled_until"]
+    screen.line()
     screen.line(
-        f"\nSettled until step {text.count(settled)}." if settled else "\nNothing is settled yet."
+        f"Settled until step {text.count(settled)}." if settled else "Nothing is settled yet."
     )
 
 

@@ -1,7 +1,14 @@
-"""What people see: lines, tables and charts, in colour on a terminal and plain in a pipe."""
+"""
+What people see: lines, tables and charts, in colour on a terminal and plain in a pipe.
+
+Names, messages and whatever else others wrote go through `visible`, or through `machine_text`, so
+that nothing of it can move the cursor, colour or hide text, or pass for a line of ours.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +21,10 @@ INKS = ("cyan", "magenta", "yellow", "green", "blue", "red")
 STYLES = {"axis": "dim", "label": "", "mark": "yellow", "": ""}
 UNBOUNDED = 10_000
 """Width of a table in a pipe: whatever reads it wants whole lines."""
+UNSEEN = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Control characters, ends of lines, what turns text around, and halves of characters."""
 
 Cell = str | Piece
 
@@ -40,6 +51,17 @@ def wide(header: str) -> Column:
     return Column(header, {"overflow": "fold"})
 
 
+def visible(text: str) -> str:
+    """Return one line of text in which what cannot be seen is written as ``\\n`` or ``\\u202e``."""
+    return UNSEEN.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def machine_text(document: Any) -> str:
+    """Return a document as one line of JSON; what cannot be seen is escaped as JSON does."""
+    written = json.dumps(document, ensure_ascii=False)
+    return UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", written)
+
+
 class Screen:
     """Standard output, or standard error, for people."""
 
@@ -57,7 +79,7 @@ class Screen:
         """Print pieces of text, each plain or with a style, as one line."""
         from rich.text import Text
 
-        self._console.print(Text.assemble(*pieces), soft_wrap=True)
+        self._console.print(Text.assemble(*map(_visible, pieces)), soft_wrap=True)
 
     def table(self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> None:
         """Print a table without lines: a header, and columns two spaces apart."""
@@ -92,11 +114,15 @@ class Screen:
         for column in columns:
             table.add_column(column.header, **column.look)
         for row in rows:
-            table.add_row(*(Text.assemble(cell) for cell in row))
+            table.add_row(*(Text.assemble(_visible(cell)) for cell in row))
         if self._console.is_terminal:
             self._console.print(table)
         else:
             print(_plain(table), file=self._console.file)
+
+
+def _visible(piece: Cell) -> Cell:
+    return visible(piece) if isinstance(piece, str) else (visible(piece[0]), piece[1])
 
 
 def _style(style: str, first_ink: int) -> str:
