@@ -7,9 +7,11 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
@@ -68,6 +70,23 @@ def process(server: str) -> Command:
         return Ran(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+Settle = Callable[[str, int], dict[str, list[float]]]
+
+
+@pytest.fixture
+def settle(http: httpx.Client) -> Settle:
+    """Return a worker that reads a run up to a step, as trainers do, and returns the values."""
+
+    def read(name: str, stop: int) -> dict[str, list[float]]:
+        shown = http.get(f"/v1/runs/{name}").json()
+        asked = {"generation": shown["generation"], "start": 0, "count": stop}
+        answer = http.get(f"/v1/runs/{shown['id']}/values", params=asked).raise_for_status()
+        values: dict[str, list[float]] = answer.json()["parameters"]
+        return values
+
+    return read
 
 
 def _in_process(settings: dict[str, str]) -> Command:

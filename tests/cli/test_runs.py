@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 PLAN = "lr linear start=1 end=0 steps=1000"
@@ -19,20 +18,6 @@ def run(operator: Any, new_name: Callable[[], str]) -> str:
     name = new_name()
     assert operator(f"run create {name} {PLAN} , weight_decay 0.1 --guard lr.max=2").code == 0
     return name
-
-
-@pytest.fixture
-def settle(http: httpx.Client) -> Callable[[str, int], dict[str, list[float]]]:
-    """Return a worker that reads a run up to a step, as trainers do, and returns the values."""
-
-    def read(name: str, stop: int) -> dict[str, list[float]]:
-        run_id = http.get(f"/v1/runs/{name}").json()["id"]
-        asked = {"generation": 1, "start": 0, "count": stop}
-        answer = http.get(f"/v1/runs/{run_id}/values", params=asked).raise_for_status()
-        values: dict[str, list[float]] = answer.json()["parameters"]
-        return values
-
-    return read
 
 
 def test_a_run_is_created_shown_and_listed(operator: Any, new_name: Callable[[], str]) -> None:
@@ -147,57 +132,6 @@ def test_the_history_names_author_time_and_reason(operator: Any, run: str) -> No
     row = operator(f"run history {run}").out.splitlines()[-1]
     for part in ("2", "pending", "bob", "lr hold 5", "look first"):
         assert part in row
-
-
-def test_undo_cancels_what_is_pending(operator: Any, run: str) -> None:
-    """The newest change, while it is pending, is cancelled; then the one before it is undone."""
-    operator(f"run change {run} lr scale 0.5 --at 100")
-    operator(f"run change {run} weight_decay 0.2 --at 200")
-    assert operator(f"run undo {run} --json").json["cancelled"] == 3
-    assert operator(f"run undo {run} --json").json["cancelled"] == 2
-    assert operator(f"run show {run} --json").json["pending"] == []
-    nothing = operator(f"run undo {run}")
-    assert (nothing.code, nothing.err) == (1, "Error: the run has no change that could be undone\n")
-
-
-def test_undo_reverts_what_is_in_force(
-    operator: Any, run: str, settle: Callable[[str, int], dict[str, list[float]]]
-) -> None:
-    """A change in force is taken back from the next step on, bit for bit; the rest stays."""
-    settle(run, 8)
-    operator(f"run change {run} weight_decay 0.2")
-    operator(f"run change {run} lr scale 0.5")
-    settle(run, 16)
-    undone = operator(f"run undo {run}")
-    assert "Revision 3 is undone by revision 4" in undone.out
-    values = settle(run, 24)
-    assert values["lr"][16:] == pytest.approx([1 - s / 1000 for s in range(16, 24)], rel=1e-15)
-    assert values["weight_decay"][8:] == [0.2] * 16
-
-
-def test_undoing_an_undo_brings_the_change_back(
-    operator: Any, run: str, settle: Callable[[str, int], dict[str, list[float]]]
-) -> None:
-    """Of two changes in force the newest alone is undone, and an undo is a change like others."""
-    for stop in (8, 16):
-        settle(run, stop)
-        operator(f"run change {run} lr 0.{stop}")
-    for stop in (24, 32):
-        settle(run, stop)
-        assert operator(f"run undo {run}").code == 0
-    assert settle(run, 40)["lr"][8:] == [0.8] * 8 + [0.16] * 8 + [0.8] * 8 + [0.16] * 8
-
-
-def test_undo_does_not_take_back_more_than_the_newest(
-    operator: Any, run: str, settle: Callable[[str, int], dict[str, list[float]]]
-) -> None:
-    """Where a change of the same parameter took effect after the newest one, undo refuses."""
-    operator(f"run change {run} lr scale 0.5 --at 20")
-    operator(f"run change {run} lr scale 0.9 --at 10")
-    settle(run, 30)
-    refused = operator(f"run undo {run}")
-    assert refused.code == 1
-    assert "revision 2 took effect after the newest one, 3" in refused.err
 
 
 def test_only_pending_revisions_are_cancelled(operator: Any, run: str) -> None:

@@ -94,7 +94,8 @@ def undo(client: Client, run: options.Run, message: options.Message = "") -> Ans
     Take the newest change back.
 
     A pending change is cancelled; one that is in force already is reverted, for the parameters
-    that it touched, from the next step on. Undoing that brings the change back.
+    that it touched, from the next step on. Undoing that brings the change back. What a rewind has
+    dropped is gone already; a rewind itself stays, and a change that came with it is undone.
     """
     done = client.control(run).undo(message=message)
     return Answer(done, run_views.undone)

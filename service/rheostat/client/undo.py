@@ -1,4 +1,9 @@
-"""Taking back the newest change of a run, which is several calls."""
+"""
+Taking back the newest change of a run, which is several calls.
+
+It is the newest of those on the line of the current generation. One that came with a rewind is a
+change like others: it is reverted, and the rewind stays.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,7 @@ from typing import Any
 
 from rheostat.client import wire
 from rheostat.client.flow import Flow, exchange, pages
+from rheostat.client.lines import Line
 from rheostat.client.settings import Settings
 from rheostat.client.wire import Call, Document
 from rheostat.errors import NotPending, RheostatError
@@ -23,7 +29,7 @@ def undoing(settings: Settings, run: str, message: str) -> Flow[Document]:
     shown = yield from ask(wire.get(run))
     listing = wire.get(f"{run}/revisions")
     history = yield from pages(listing, "items", lambda: settings.operator(listing))
-    newest, before = _newest_change(shown["generation"], history)
+    newest, before = _newest_change(shown, history)
     number = newest["revision"]
     if newest["pending"]:
         try:
@@ -42,22 +48,33 @@ def undoing(settings: Settings, run: str, message: str) -> Flow[Document]:
     return {**done, "undone": number}
 
 
-def _newest_change(generation: int, history: Sequence[Revision]) -> tuple[Revision, int]:
-    """Return the newest change that is not cancelled, and the revision that it was made on."""
-    folded = [item for item in history if item["generation"] == generation and _folds(item)]
+def _newest_change(shown: Document, history: Sequence[Revision]) -> tuple[Revision, int]:
+    """Return the newest change that is not taken back, and the revision that it was made on."""
+    line = Line(shown["generations"], shown["generation"])
+    folded = [item for item in history if _folds(item) and line.holds(item)]
     folded.sort(key=lambda item: (item["effective"], item["revision"]))
-    changes = [item for item in folded if item["kind"] == "change"]
+    changes = [item for item in folded if item["changes"] and item["kind"] != "create"]
     if not changes:
         raise RheostatError("the run has no change that could be undone")
     newest = max(changes, key=lambda item: item["revision"])
     place = folded.index(newest)
-    later = [item for item in folded[place + 1 :] if not item["pending"]]
-    if any(set(item["changes"]) & set(newest["changes"]) for item in later):
+    _require_last(newest, folded[place + 1 :])
+    if place == 0:
         raise RheostatError(
-            f"revision {later[-1]['revision']} took effect after the newest one, "
-            f"{newest['revision']}: say what you want with  revert REVISION"
+            f"the newest change, revision {newest['revision']}, came with the {newest['kind']}, and"
+            " what was in force before it is another run's: make a change that says what you want"
         )
     return newest, folded[place - 1]["revision"]
+
+
+def _require_last(newest: Revision, later: Sequence[Revision]) -> None:
+    """Refuse to take back what another change has been put on."""
+    for item in reversed(later):
+        if not item["pending"] and set(item["changes"]) & set(newest["changes"]):
+            raise RheostatError(
+                f"revision {item['revision']} took effect after the newest one, "
+                f"{newest['revision']}: say what you want with  revert REVISION"
+            )
 
 
 def _folds(item: Revision) -> bool:
