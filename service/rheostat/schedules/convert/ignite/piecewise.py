@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from rheostat.schedules.convert.building import exponential, sequence, since, through
-from rheostat.schedules.convert.case import Case, Steps
+from rheostat.schedules.convert.case import Case, Function, Steps
 from rheostat.schedules.convert.ignite.registry import library
 from rheostat.schedules.kinds.points import Multistep
 from rheostat.schedules.union import AnyDefinition
@@ -17,6 +17,21 @@ Point = Annotated[
     tuple[Steps, float], BeforeValidator(lambda x: tuple(x) if isinstance(x, list) else x)
 ]
 Points = Annotated[list[Point], Field(min_length=1)]
+
+
+@library.scheduler("LambdaStateScheduler", "BatchSizeScheduler", hyperparameters=None)
+def function(
+    case: Case,
+    *,
+    lambda_obj: Function | None = None,
+    scheduler_fn: Function | None = None,
+    param_name: str | None = None,
+    save_history: bool = False,
+    create_new: bool = False,
+) -> AnyDefinition:
+    """Refused: a function is no data. Tabulate its values, and give them as a `table`."""
+    given = lambda_obj or scheduler_fn
+    raise case.wrong("lambda_obj", "must be a function", given, "a function")
 
 
 @library.scheduler("PiecewiseLinear", hyperparameters=None)

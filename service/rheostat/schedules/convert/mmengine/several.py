@@ -15,6 +15,7 @@ from rheostat.schedules.kinds.curves import Constant
 from rheostat.schedules.kinds.sequence import Sequence
 from rheostat.schedules.union import AnyDefinition
 
+_MOST_WAVES = 10
 _LONGEST = 300_000
 """How many steps are tabulated at most, times the schedulers that take turns."""
 
@@ -44,6 +45,15 @@ class Window:
         """Whether it sets the value, whatever it was."""
         return self.restarts or self.spec.name.startswith("OneCycle")
 
+    @property
+    def rises(self) -> list[int]:
+        """The first few steps at which a cosine rises from its end, whatever the value was."""
+        if not self.spec.name.startswith("CosineAnnealing"):
+            return []
+        half = int(self.spec.params.get("T_max") or self.end - self.begin)
+        steps = (self.begin + half + 1 + 2 * half * i for i in range(_MOST_WAVES))
+        return [step for step in steps if step < self.end]
+
     def curve(self, start: float) -> AnyDefinition:
         """Return its curve from a value, counted from its begin, without an end."""
         params = {**self.spec.params, "begin": 0, "end": self.end - self.begin}
@@ -67,11 +77,12 @@ def several(
     """
     `sequence` of what the windows leave: a curve, a `product` of overlapping ones, or a constant.
 
-    Each scheduler goes on from the value that it finds. Where one that does not end at 0 overlaps
+    Each scheduler goes on from the value that it finds, but for a cosine past its T_max, which
+    rises towards the base value again. Where one that does not end at 0 overlaps
     with others there is no formula: those steps become a `table`.
     """
     windows = [_window(case, spec, f"schedulers[{i}]") for i, spec in enumerate(schedulers)]
-    edges = {edge for window in windows for edge in (window.begin, window.end)}
+    edges = {edge for window in windows for edge in (window.begin, window.end, *window.rises)}
     steps = [0, *sorted(edge for edge in edges if 0 < edge < ENDLESS)]
     ends = [*steps[1:], None]
     parts, value = [], case.base
@@ -111,15 +122,19 @@ def _between(
         if window.sets:
             message = "sets the value, which others in the same steps change: there is no formula"
             raise case.wrong(f"{window.path}.name", message, window.spec.name, "alone in its steps")
+    if len(active) == 1 and begin in last.rises:
+        return since(begin - last.begin, last.curve(case.base))
     if len(active) == 1:
         start = last.floor + (value - last.floor) / last.left(begin - 1)
         return since(begin - last.begin, last.curve(start))
     if any(window.floor for window in active):
         return _table(case, active, begin, end, value)
-    whole: AnyDefinition = Constant(value=value)
-    for window in active:
-        factor = scaled(1 / window.left(begin - 1), since(begin - window.begin, window.curve(1.0)))
-        whole = times(whole, factor)
+    rising = max((i for i, window in enumerate(active) if begin in window.rises), default=None)
+    whole: AnyDefinition = Constant(value=value if rising is None else case.base)
+    for i, window in enumerate(active):
+        before = begin if rising is not None and i < rising else begin - 1
+        left = 1.0 if i == rising else window.left(before)
+        whole = times(whole, scaled(1 / left, since(begin - window.begin, window.curve(1.0))))
     return whole
 
 
