@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rheostat import errors
-    from rheostat.changes import hold, ramp, replace, scale
+    from rheostat.changes import (
+        extend,
+        hold,
+        ramp,
+        replace,
+        revert,
+        rewarm,
+        scale,
+        set_value,
+    )
     from rheostat.client import Client, Run
     from rheostat.client.asynchronous import AsyncClient, AsyncRun
 
@@ -26,17 +35,23 @@ __all__ = [
     "Client",
     "Run",
     "errors",
+    "extend",
     "hold",
     "ramp",
     "replace",
+    "revert",
+    "rewarm",
     "scale",
+    "set_value",
 ]
+
+_CHANGES = ("extend", "hold", "ramp", "replace", "revert", "rewarm", "scale", "set_value")
 
 # Loaded when first used: the service and the command line import this package without httpx.
 _HOMES = {
     **dict.fromkeys(("Client", "Run"), "rheostat.client"),
     **dict.fromkeys(("AsyncClient", "AsyncRun"), "rheostat.client.asynchronous"),
-    **dict.fromkeys(("hold", "ramp", "replace", "scale"), "rheostat.changes"),
+    **dict.fromkeys(_CHANGES, "rheostat.changes"),
 }
 
 

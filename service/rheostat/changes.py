@@ -17,6 +17,11 @@ from typing import Any, Literal
 Change = dict[str, Any]
 
 
+def set_value(value: float, *, steps: int | str) -> Change:
+    """Use ``value`` for ``steps`` steps, then return to the schedule."""
+    return _edit("set", value=value, steps=steps)
+
+
 def scale(factor: float) -> Change:
     """Multiply the parameter by ``factor`` from the effective step on."""
     return {"edit": "scale", "factor": factor}
@@ -34,26 +39,60 @@ def hold(
     return _edit("hold", steps=steps, then=then)
 
 
-def ramp(to: float, *, steps: int | str, shape: str | None = None) -> Change:
+def ramp(
+    to: float,
+    *,
+    steps: int | str,
+    shape: str | None = None,
+    power: float | None = None,
+    ratio: float | None = None,
+) -> Change:
     """
     Go from the value in force to ``to`` within ``steps`` steps, and stay there.
 
     ``shape`` is ``linear`` (the default) or another shape of decays, such as ``cosine`` or
-    ``1-sqrt``.
+    ``1-sqrt``; ``power`` (1 by default) and ``ratio`` (0.1) are for the shapes that have them.
     """
-    return _edit("ramp", to=to, steps=steps, shape=shape)
+    return _edit("ramp", to=to, steps=steps, shape=shape, power=power, ratio=ratio)
+
+
+def rewarm(
+    steps: int | str,
+    *,
+    start: float | None = None,
+    shape: str | None = None,
+    power: float | None = None,
+    ratio: float | None = None,
+) -> Change:
+    """Warm up from ``start`` (0 by default) back onto the schedule, within ``steps`` steps."""
+    return _edit("rewarm", steps=steps, start=start, shape=shape, power=power, ratio=ratio)
+
+
+def extend(end: int | str) -> Change:
+    """Stretch what remains of the curve so that it ends at step ``end``, such as ``"7T"``."""
+    return _edit("extend", end=end)
 
 
 def replace(
-    definition: Mapping[str, Any], *, clock: Literal["run", "change"] | None = None
+    definition: Mapping[str, Any],
+    *,
+    clock: Literal["run", "change"] | None = None,
+    blend: int | str | None = None,
 ) -> Change:
     """
-    Follow ``definition`` from the effective step on.
+    Follow ``definition`` from the effective step on, eased in over ``blend`` steps.
 
     Its clock counts from step 0 of the run (``run``) or from the effective step (``change``). It
     must be said, unless the definition is constant.
     """
+    if blend is not None:
+        return _edit("replace", definition=dict(definition), clock=clock, blend=blend)
     return dict(definition) if clock is None else {**definition, "clock": clock}
+
+
+def revert(to: int) -> Change:
+    """Go back to what revision ``to`` had in force."""
+    return _edit("revert", to=to)
 
 
 def _edit(name: str, **fields: Any) -> Change:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from rheostat import hold, ramp, replace, scale
+from rheostat import extend, hold, ramp, replace, revert, rewarm, scale, set_value
 
 COSINE = {"kind": "cosine", "start": 1e-3, "end": 1e-5, "steps": 10_000}
+RAMP = {"edit": "ramp", "to": 0, "steps": 5}
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,16 @@ COSINE = {"kind": "cosine", "start": 1e-3, "end": 1e-5, "steps": 10_000}
         (
             ramp(0.0, steps=10_000, shape="1-sqrt"),
             {"edit": "ramp", "to": 0.0, "steps": 10_000, "shape": "1-sqrt"},
+        ),
+        (ramp(0, steps=5, shape="power", power=2), RAMP | {"shape": "power", "power": 2}),
+        (set_value(0.0, steps=100), {"edit": "set", "value": 0.0, "steps": 100}),
+        (rewarm(100), {"edit": "rewarm", "steps": 100}),
+        (rewarm("1%", start=1e-5), {"edit": "rewarm", "steps": "1%", "start": 1e-5}),
+        (extend("7T"), {"edit": "extend", "end": "7T"}),
+        (revert(3), {"edit": "revert", "to": 3}),
+        (
+            replace(COSINE, clock="run", blend=10),
+            {"edit": "replace", "definition": COSINE, "clock": "run", "blend": 10},
         ),
         (replace(COSINE, clock="change"), {**COSINE, "clock": "change"}),
         (replace({"kind": "constant", "value": 1.0}), {"kind": "constant", "value": 1.0}),

@@ -12,7 +12,19 @@ from typing import Any
 import httpx
 import pytest
 
-from rheostat import AsyncClient, Client, Run, hold, ramp, replace, scale
+from rheostat import (
+    AsyncClient,
+    Client,
+    Run,
+    extend,
+    hold,
+    ramp,
+    replace,
+    revert,
+    rewarm,
+    scale,
+    set_value,
+)
 from rheostat.errors import (
     Finished,
     GuardViolated,
@@ -213,6 +225,31 @@ def test_run_is_created_once(real: Client, new_name: Callable[[], str]) -> None:
     with pytest.raises(NameTaken) as refusal:
         real.run(name, create={"parameters": {"lr": HALF}})
     assert refusal.value.members["differences"]
+
+
+@pytest.mark.parametrize(
+    ("change", "length"),
+    [
+        (hold("1%"), {"steps": 10}),
+        (set_value(0.1, steps="2 epochs"), {"steps": 100}),
+        (ramp(0.1, steps="1k"), {"steps": 1000}),
+        (rewarm("0.5 epochs", start=0.1), {"steps": 25}),
+        (extend("2k"), {"end": 2000}),
+        (replace(HALF, blend="5%"), {"blend": 50, "clock": "run"}),
+        (replace(LINE, clock="change", blend=7), {"blend": 7, "clock": "change"}),
+        (revert(1), {"to": 1}),
+    ],
+)
+def test_every_edit_is_taken_with_lengths_in_its_own_words(
+    change: Any, length: dict[str, Any], real: Client, new_name: Callable[[], str]
+) -> None:
+    """Lengths are resolved by the run's own total and epoch, and stored as steps."""
+    run = real.run(new_name(), create={**SPEC, "total": 1000, "steps_per_epoch": 50})
+    run.change({"lr": change})
+
+    (stored,) = run.history()[-1]["changes"]["lr"]
+
+    assert {key: stored[key] for key in length} == length
 
 
 def test_guards_are_told(real: Client, new_name: Callable[[], str]) -> None:

@@ -61,7 +61,7 @@ LINES = [
     ("kind", "bounds"), [("sum", Guard(min=1.0, max=1.0)), ("product", Guard(min=0.0, max=0.25))]
 )
 def test_curves_that_depend_on_each_other_are_no_violation(kind: str, bounds: Guard) -> None:
-    """y + (1 − y) is 1 everywhere, and y·(1 − y) at most 1/4, though each may be 1."""
+    """Y + (1 − y) is 1 everywhere, and y·(1 − y) at most 1/4, though each may be 1."""
     assert broken({"x": bounds}, piece(10, {"kind": kind, "of": LINES})) == []
 
 

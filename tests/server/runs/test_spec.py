@@ -57,6 +57,7 @@ def test_schedules_are_inlined() -> None:
         ({"total": True}, "total"),
         ({"steps_per_epoch": 0}, "steps_per_epoch"),
         ({"max_block": 0}, "max_block"),
+        ({"guards": {"lr": {"max": 1e-9}}}, "parameters.lr"),
         ({"max_block": 513}, "max_block"),
         ({"max_jump": 257}, "max_jump"),
         ({"guards": {"wd": {"min": 0}}}, "guards.wd"),

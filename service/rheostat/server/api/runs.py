@@ -73,7 +73,10 @@ JOINED = {
     "total": None,
     "end": None,
 }
-CREATION = (Malformed, NameTaken, TooLarge, UnsupportedMediaType, Invalid, UnknownSchedule)
+CREATION = (
+    *(Malformed, NameTaken, TooLarge, UnsupportedMediaType),
+    *(Invalid, GuardViolated, UnknownSchedule),
+)
 
 LABEL = r"^[^=\x00]+=[^\x00]*$"
 
@@ -97,7 +100,6 @@ def document(content: Any, status: int = 200, **headers: str) -> Response:
             *CREATION,
             UnknownRun,
             UnknownGeneration,
-            GuardViolated,
             IdempotencyMismatch,
             Unavailable,
         ),

@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -214,12 +214,16 @@ class Replace(Edit):
     ] = None
     blend: Count | None = None
 
-    @model_validator(mode="after")
-    def _clocked(self) -> Self:
-        if self.clock is None and self.definition.length != 0:
-            bound = '"run" (counts from step 0) or "change" (counts from the effective step)'
-            raise wrong("clock", "is required unless the definition is constant", None, bound)
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _clocked(cls, data: dict[str, Any]) -> dict[str, Any]:
+        definition = data.get("definition")
+        if data.get("clock") is not None or not isinstance(definition, Definition):
+            return data
+        if definition.length == 0:
+            return {**data, "clock": "run"}
+        bound = '"run" (counts from step 0) or "change" (counts from the effective step)'
+        raise wrong("clock", "is required unless the definition is constant", None, bound)
 
     @field_serializer("definition")
     def _to_json(self, definition: Definition) -> dict[str, Any]:

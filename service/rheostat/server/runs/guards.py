@@ -50,13 +50,24 @@ def violations(
     for name, guard in guards.items():
         if all(before[other] is after[other] for other in after.sources(name)):
             continue  # what is as it was has been checked, or forced, before
-        yield from _outside(name, guard, after, step)
+        yield from _outside(f"changes.{name}", name, guard, after, step)
         if guard.max_ratio is not None:
             old, new = before.value(name, step), after.value(name, step)
             yield from _jump(name, guard.max_ratio, step, old, new)
             for boundary in after.boundaries(name, step):
                 old, new = after.value(name, boundary - 1), after.value(name, boundary)
                 yield from _jump(name, guard.max_ratio, boundary, old, new)
+
+
+def require_sound_start(guards: Guards, timelines: Timelines) -> None:
+    """Raise `GuardViolated` if the definitions that a run begins with break its own bounds."""
+    errors = [
+        error
+        for name, guard in guards.items()
+        for error in _outside(f"parameters.{name}", name, guard, timelines, 0)
+    ]
+    if errors:
+        raise GuardViolated("the run would break its own guards", errors=errors)
 
 
 def require_guards(
@@ -75,13 +86,15 @@ def require_guards(
         )
 
 
-def _outside(name: str, guard: Guard, after: Timelines, step: int) -> Iterator[FieldError]:
+def _outside(
+    field: str, name: str, guard: Guard, after: Timelines, step: int
+) -> Iterator[FieldError]:
     if guard.min is not None and (least := below(after, name, step, guard.min)):
         message = f"{_reach(name, 'fall', least)}, below its guard of {guard.min!r}"
-        yield FieldError(f"changes.{name}", message, least.value, f">= {guard.min!r}")
+        yield FieldError(field, message, least.value, f">= {guard.min!r}")
     if guard.max is not None and (most := above(after, name, step, guard.max)):
         message = f"{_reach(name, 'rise', most)}, above its guard of {guard.max!r}"
-        yield FieldError(f"changes.{name}", message, most.value, f"<= {guard.max!r}")
+        yield FieldError(field, message, most.value, f"<= {guard.max!r}")
 
 
 def _reach(name: str, way: str, to: Extreme) -> str:

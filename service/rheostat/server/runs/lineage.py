@@ -115,12 +115,16 @@ class Lineage:
                 return
             if step > generation.start:
                 break
-        refusal = StaleCheckpoint(
+        detail = (
             f"the checkpoint is at step {step} of generation {checkpoint.number}, which is not in"
-            f" the past of generation {current}; resume from an earlier checkpoint, or rewind",
-            generation=current,
+            f" the past of generation {current}; resume from an earlier checkpoint"
         )
-        if checkpoint.run_id == self._run_id and checkpoint in self._generations:
-            to = -(-step // grid.resolution) * grid.resolution
-            refusal.members["rewind"] = {"to": to, "from_generation": checkpoint.number}
-        raise refusal
+        if checkpoint.run_id != self._run_id or checkpoint not in self._generations:
+            raise StaleCheckpoint(detail, generation=current)
+        to = -(-step // grid.resolution) * grid.resolution
+        command = f"rheostat run rewind {self._run_id} {to} --from-generation {checkpoint.number}"
+        raise StaleCheckpoint(
+            f"{detail}, or have all workers go on from this one: {command}",
+            generation=current,
+            rewind={"to": to, "from_generation": checkpoint.number},
+        )

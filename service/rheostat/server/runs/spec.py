@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import Definition
 from rheostat.server.runs.grid import MAX_STEP, Grid
-from rheostat.server.runs.guards import Guard
+from rheostat.server.runs.guards import Guard, require_sound_start
 from rheostat.server.runs.limits import Limits, require_at_most
 from rheostat.server.runs.timeline import Timeline, Timelines
 from rheostat.server.runs.units import Units
@@ -69,7 +69,8 @@ class RunSpec(BaseModel):
         ),
     ]
     guards: Annotated[
-        dict[Parameter, Guard], Field(description="bounds that no change may break")
+        dict[Parameter, Guard],
+        Field(description="bounds that neither the definitions nor a change may break"),
     ] = Field(default_factory=dict)
     labels: Labels = Field(default_factory=dict)
 
@@ -113,6 +114,8 @@ def parse_spec(body: Any, units: Units, limits: Limits) -> RunSpec:
     ------
     Invalid
         Names each field that is wrong, its value and its bound.
+    GuardViolated
+        A definition leaves the bounds of its parameter's guard.
 
     """
     spec = validate(SPEC, body, "")
@@ -123,7 +126,9 @@ def parse_spec(body: Any, units: Units, limits: Limits) -> RunSpec:
     }
     resolved = {name: definition.to_json() for name, definition in definitions.items()}
     spec = spec.model_copy(update={"parameters": resolved})
-    spec.timelines().require_sound(0)
+    timelines = spec.timelines()
+    timelines.require_sound(0)
+    require_sound_start(spec.guards, timelines)
     return spec
 
 
