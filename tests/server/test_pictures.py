@@ -1,4 +1,4 @@
-"""Pictures: that they are drawn whatever the values, and that thinning hides nothing."""
+"""Pictures: that they are drawn whatever the values, and that nothing is hidden."""
 
 from __future__ import annotations
 
@@ -11,14 +11,11 @@ from xml.etree import ElementTree as ET
 import httpx
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from rheostat.errors import TooLarge
 from rheostat.server.api.look import Look, Mark
-from rheostat.server.api.pictures import MOST_PANELS, coordinate, draw, thin
+from rheostat.server.api.pictures import MOST_PANELS, coordinate, draw
 
 COSINE = {"kind": "cosine", "start": 1e-3, "end": 1e-5, "steps": 1000}
 EXTREMES = {
@@ -80,19 +77,6 @@ def test_a_single_outlier_in_a_million_is_seen() -> None:
     rows, columns = np.nonzero(blue(draw("png", np.arange(10**6), {"lr": values}, Look())))
     assert np.ptp(rows) > 350
     assert columns[rows.argmin()] > columns[rows.argmax()]
-
-
-@given(
-    arrays.arrays(np.float64, st.integers(1, 3000), elements=st.floats(-1, 1)),
-    st.integers(8, 400),
-)
-def test_thinning_keeps_ends_and_extremes(values: np.ndarray[Any, Any], limit: int) -> None:
-    """Of any curve, thinning keeps the ends, the least and the greatest value, within the limit."""
-    kept = thin(values, limit)
-    assert len(kept) <= limit
-    assert (np.diff(kept) > 0).all()
-    assert (kept[0], kept[-1]) == (0, len(values) - 1)
-    assert (values[kept].min(), values[kept].max()) == (values.min(), values.max())
 
 
 def test_past_and_future_look_different() -> None:

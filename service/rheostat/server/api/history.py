@@ -33,6 +33,7 @@ from rheostat.server.store.operations import explain, plan, served
 history = router("history")
 
 FORMATS = tuple(Format)
+POINTS = "The most steps: evenly spread, and where a parameter goes beyond what it is beside them."
 PLAN = {
     "id": "run_1f0c9a3be5d24c77a8e1b20c94",
     "generation": 1,
@@ -70,17 +71,18 @@ async def read_plan(
     chosen: Annotated[Format, offers(*FORMATS)],
     start: Start = 0,
     stop: Stop = None,
-    points: Annotated[
-        int, Query(ge=2, le=10_000_000, description="How many steps, evenly spread.")
-    ] = 1000,
+    points: Annotated[int, Query(ge=2, le=10_000_000, description=POINTS)] = 1000,
 ) -> Response:
     """Return the run's curves with the revisions that shaped them; nothing is settled by it."""
     if chosen.picture:
         points = min(points, settings.max_picture_points)
     most = most_values(chosen, settings)
     found = await store.read(plan.plan, run, start, stop, points, most)
+    first = max(int(found["steps"][0]), 1)
     marks = tuple(
-        Mark(item["from"], f"r{item['revision']}") for item in found["revisions"] if item["from"]
+        Mark(item["from"], f"r{item['revision']}")
+        for item in found["revisions"]
+        if item["from"] >= first
     )
     look = Look(found["name"], found["axis"], marks, found["settled_until"])
     curves = Curves(found["steps"], found["parameters"], found, look)

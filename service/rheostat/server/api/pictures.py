@@ -23,6 +23,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from numpy.typing import NDArray
 
 from rheostat.errors import FieldError, TooLarge
+from rheostat.schedules.thin import thin
 from rheostat.server.api.look import Look, Mark
 
 Floats = NDArray[np.float64]
@@ -67,30 +68,12 @@ def draw(
         figure = Figure(figsize=size, dpi=DPI, layout=ConstrainedLayoutEngine(h_pad=PAD, w_pad=PAD))
         panels = list(figure.subplots(len(columns), sharex=True, squeeze=False)[:, 0])
         for panel, (name, values) in zip(panels, columns.items(), strict=True):
-            shown = order[thin(values[order], share)]
+            shown = order[thin([values[order]], share)]
             _panel(panel, name, steps[shown], values[shown], look)
         _frame(figure, panels, steps, look)
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, metadata={"Date": None} if kind == "svg" else None)
     return buffer.getvalue()
-
-
-def thin(values: Floats, limit: int) -> NDArray[np.intp]:
-    """
-    Return at most ``limit`` indices of a curve that look like all of it.
-
-    The curve is cut into equal stretches, about one per column of pixels, and of each the first,
-    least, greatest and last value are kept: whatever sticks out stays visible.
-    """
-    count = len(values)
-    if count <= limit:
-        return np.arange(count)
-    width = -(-count // (limit // 4))
-    starts = np.arange(0, count, width)
-    padded = np.pad(values, (0, len(starts) * width - count), mode="edge").reshape(-1, width)
-    ends = np.minimum(starts + width, count) - 1
-    least, greatest = starts + padded.argmin(axis=1), starts + padded.argmax(axis=1)
-    return np.unique(np.minimum(np.concatenate([starts, least, greatest, ends]), count - 1))
 
 
 def _panel(axes: Axes, name: str, steps: Steps, values: Floats, look: Look) -> None:

@@ -147,6 +147,17 @@ class Revisions:
         earlier = stretch.start < rulers[0].effective
         return self._read_rulers(stretch) if earlier else rulers
 
+    def marks(self, stretch: Stretch) -> Sequence[Row[Any]]:
+        """
+        Return step, number, author and message of the revisions in force within a stretch.
+
+        In folding order, from those on that took effect last at or before its start.
+        """
+        query = hot.RULERS.with_only_columns(
+            *(tables.revisions.c[name] for name in ("effective", "revision", "author", "message"))
+        )
+        return self._transaction.connection.execute(query, hot.within(stretch)).all()
+
     def _read_rulers(self, stretch: Stretch) -> Sequence[Row[Any]]:
         return self._transaction.connection.execute(hot.RULERS, hot.within(stretch)).all()
 

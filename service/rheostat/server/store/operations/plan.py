@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rheostat.errors import FieldError, Invalid, TooLarge
-from rheostat.server.runs.grid import MAX_STEP, Grid
-from rheostat.server.runs.lineage import Lineage
-from rheostat.server.runs.settling import Reign
-from rheostat.server.runs.timeline import Timelines
+from rheostat.server.runs.grid import MAX_STEP
+from rheostat.server.runs.lineage import Stretch
+from rheostat.server.runs.overview import Span, overview
+from rheostat.server.runs.timeline import Timeline, Timelines
 from rheostat.server.store.records import Records, RunRecord
+
+ROOM = 1000
+"""Cells that a plan shows past what is known of the future, where nothing says how many."""
 
 
 def plan(
@@ -25,20 +25,19 @@ def plan(
     Raises `TooLarge` if they would have more than ``most`` values in all.
     """
     run = records.find(ref)
-    if points * len(run.spec.names) > most:
-        message = f"{points} points of {len(run.spec.names)} parameters are over {most} values"
-        bound = f"<= {most // len(run.spec.names)}"
-        raise TooLarge(message, errors=[FieldError("points", message, points, bound)])
+    _require_few(run, points, most)
     lineage = records.lineage(run)
     settled = lineage[run.generation].settled_until
     if stop is None:
         last = records.revisions.in_force_at(run.key, MAX_STEP)
-        stop = horizon(run, max(start, settled), [last.timelines])
+        stop = horizon(run, start, settled, [last.timelines])
     if not start < stop:
         message = f"stop is {stop}, and must be past start, which is {start}"
         raise Invalid(message, errors=[FieldError("stop", message, stop, f"> {start}")])
-    reigns = _all_reigns(records, run, lineage, start, stop)
-    steps = sample(run.spec.grid, start, stop, points)
+    stretches = lineage.owners(run.generation, start, stop)
+    reigns = [reign for stretch in stretches for reign in records.revisions.reigns(stretch)]
+    line = [Span(reign.start, reign.stop, reign.timelines) for reign in reigns]
+    steps, (values,) = overview(run.spec.grid, [line], points)
     return {
         "id": run.id,
         "name": run.spec.name,
@@ -46,59 +45,48 @@ def plan(
         "generation": run.generation,
         "settled_until": settled,
         "steps": steps,
-        "parameters": _evaluate(reigns, steps),
-        "revisions": [_mark(reign) for reign in reigns],
+        "parameters": values,
+        "revisions": [mark for stretch in stretches for mark in _marks(records, stretch)],
     }
 
 
-def horizon(run: RunRecord, step: int, timelines: Iterable[Timelines]) -> int:
-    """Return where a plan ends by default: at the run's end or total, or where its curves end."""
-    planned = run.end or run.spec.total
-    if planned is not None and planned > step:
-        return planned
-    ends = [
-        piece.origin + piece.definition.length
-        for each in timelines
-        for timeline in each.values()
-        for piece in timeline.pieces
-        if piece.definition.length is not None
-    ]
-    return min(max([step + 1000 * run.spec.resolution, *ends]), MAX_STEP + 1)
+def horizon(run: RunRecord, start: int, settled: int, timelines: Iterable[Timelines]) -> int:
+    """
+    Return where a plan from ``start`` ends by default.
+
+    A finished run's plan ends with it; any other at the run's total or, if that is later, where its
+    curves end. If neither is known, or both are past, it shows `ROOM` cells of what is open.
+    """
+    if run.end is not None and run.end > start:
+        return run.end
+    lines = [timeline for each in timelines for timeline in each.values()]
+    known = max(start, settled, *(line.pieces[-1].start for line in lines))
+    planned = max(run.spec.total or 0, *(end for line in lines for end in _ends(line)))
+    if run.spec.total is None or planned <= known:
+        planned = max(planned, known + ROOM * run.spec.resolution)
+    return min(planned, MAX_STEP + 1)
 
 
-def _all_reigns(
-    records: Records, run: RunRecord, lineage: Lineage, start: int, stop: int
-) -> list[Reign]:
-    return [
-        reign
-        for stretch in lineage.owners(run.generation, start, stop)
-        for reign in records.revisions.reigns(stretch)
-    ]
+def _ends(timeline: Timeline) -> Iterator[int]:
+    """Yield where the curves of a timeline end, if others do not replace them before."""
+    stops = [*(piece.start for piece in timeline.pieces[1:]), MAX_STEP + 1]
+    for piece, stop in zip(timeline.pieces, stops, strict=True):
+        if piece.definition.length is not None:
+            yield min(piece.origin + piece.definition.length, stop)
 
 
-def sample(grid: Grid, start: int, stop: int, points: int) -> NDArray[np.int64]:
-    """Return up to ``points`` cells, spread evenly from the first to the last before ``stop``."""
-    first, last = grid.floor(start), grid.floor(stop - 1)
-    count = min(points, grid.cells(first, last) + 1)
-    cells = np.linspace(0, grid.cells(first, last), count).round().astype(np.int64)
-    return first + cells * grid.resolution
+def _require_few(run: RunRecord, points: int, most: int) -> None:
+    if points * len(run.spec.names) > most:
+        message = f"{points} points of {len(run.spec.names)} parameters are over {most} values"
+        bound = f"<= {most // len(run.spec.names)}"
+        raise TooLarge(message, errors=[FieldError("points", message, points, bound)])
 
 
-def _evaluate(reigns: list[Reign], steps: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
-    """Return each parameter's values at rising ``steps`` that the reigns cover."""
-    parts = []
-    for index, reign in enumerate(reigns):
-        # the first cell may begin before `start`, where no reign does
-        lower = reign.start if index else int(steps[0])
-        there = steps[(steps >= lower) & (steps < reign.stop)]
-        parts.append(reign.timelines.evaluate(there))
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _mark(reign: Reign) -> dict[str, Any]:
-    return {
-        "from": reign.start,
-        "revision": reign.revision,
-        "author": reign.note.author,
-        "message": reign.note.message,
-    }
+def _marks(records: Records, stretch: Stretch) -> Iterator[dict[str, Any]]:
+    for revision in records.revisions.marks(stretch):
+        yield {
+            "from": revision.effective,
+            "revision": revision.revision,
+            "author": revision.author,
+            "message": revision.message,
+        }
