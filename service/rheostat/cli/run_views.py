@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rheostat.cli import text
+from rheostat.cli import history_views, text
 from rheostat.cli.chart import Mark, Series
-from rheostat.cli.screen import Cell, Screen, left, right, wide
+from rheostat.cli.screen import Screen, left, right, wide
 
 Document = Mapping[str, Any]
 
@@ -41,14 +41,16 @@ def runs(screen: Screen, items: list[Document]) -> None:
     screen.table(columns, rows)
 
 
-def run(screen: Screen, item: Document) -> None:
-    """Draw everything about one run."""
+def run(screen: Screen, item: Document, *, origin: str | None) -> None:
+    """Draw everything about one run; ``origin`` is the name of the run that it was forked from."""
     screen.pairs(
         ("run", item["name"]),
         ("id", item["id"]),
-        ("state", _state(item)),
+        ("state", _state(item) + _end(item)),
+        *([] if origin is None else [("forked from", history_views.fork(item, origin))]),
         ("settled", f"until {item['axis']} {text.count(item['settled_until'])}{_of_total(item)}"),
-        ("revision", f"{item['revision']}, generation {item['generation']}"),
+        ("revision", str(item["revision"])),
+        ("generation", str(item["generation"]) + _branch(item)),
         ("created", text.when(item["created_at"])),
         *_details(item),
     )
@@ -65,27 +67,12 @@ def run(screen: Screen, item: Document) -> None:
     if item["pending"]:
         screen.line()
         screen.line(("Pending", "bold"))
-        history(screen, item["pending"])
+        history_views.pending(screen, item["pending"])
 
 
 def created(screen: Screen, item: Document) -> None:
     """Say that a run exists."""
     screen.line(f"Run {item['name']} is ready, id {item['id']}.")
-
-
-def history(screen: Screen, items: Iterable[Document]) -> None:
-    """Draw revisions, the oldest first."""
-    columns = [
-        right("REVISION"),
-        right("STEP"),
-        left("STATE"),
-        left("BY"),
-        left("WHEN"),
-        wide("CHANGE"),
-        wide("MESSAGE"),
-    ]
-    ordered = sorted(items, key=lambda item: item["revision"])
-    screen.table(columns, map(_revision_row, ordered))
 
 
 def rewound(screen: Screen, answer: Document) -> None:
@@ -101,30 +88,6 @@ def forked(screen: Screen, item: Document) -> None:
     """Say that a run exists that has another one's past."""
     step = text.count(item["settled_until"])
     screen.line(f"Run {item['name']} is ready, id {item['id']}: it goes on from step {step}.")
-
-
-def _revision_row(item: Document) -> tuple[Cell, ...]:
-    state = [name for name in ("pending", "cancelled", "forced") if item[name]]
-    style = "dim" if item["cancelled"] else ""
-    row = (
-        str(item["revision"]),
-        text.count(item["effective"]),
-        ", ".join(state),
-        item["author"] or "",
-        text.when(item["created_at"]),
-        what(item),
-        item["message"] or "",
-    )
-    return tuple((cell, style) for cell in row)
-
-
-def what(item: Document) -> str:
-    """Write what a revision does, as one would type it."""
-    changes = item.get("changes") or {}
-    return (
-        ", ".join(f"{name} {text.change(change)}" for name, change in changes.items())
-        or item["kind"]
-    )
 
 
 def changed(screen: Screen, answer: Document) -> None:
@@ -157,7 +120,7 @@ def _others_pending(screen: Screen, answer: Document) -> None:
     others = [item for item in answer["pending"] if item["revision"] != answer["revision"]]
     if others:
         screen.line("Also pending:")
-        history(screen, others)
+        history_views.pending(screen, others)
 
 
 def dry_run(screen: Screen, answer: Document) -> None:
@@ -202,14 +165,18 @@ def plan(screen: Screen, answer: Document, *, height: int, log: bool) -> None:
     )
 
 
-def explanation(screen: Screen, answer: Document) -> None:
-    """Draw why each parameter has its value at a step."""
+def explanation(screen: Screen, answer: Document, *, end: int | None) -> None:
+    """Draw why each parameter has its value at a step, unless the run ended before it."""
+    step = (f"Step {text.count(answer['step'])}", "bold")
+    if end is not None and answer["step"] >= end:
+        screen.line(step, f" has no value: the run ended at step {text.count(end)}.")
+        return
     state = "settled" if answer["final"] else "open: it may still change"
-    screen.line((f"Step {text.count(answer['step'])}", "bold"), f", {state}")
+    screen.line(step, f", {state}")
     for name, item in sorted(answer["parameters"].items()):
         screen.line()
-        by = f"by {item['author']}" if item["author"] else ""
-        since = f"revision {item['revision']} {by}, from step {text.count(item['effective'])} on"
+        by = f" by {item['author']}" if item["author"] else ""
+        since = f"revision {item['revision']}{by}, from step {text.count(item['effective'])} on"
         screen.pairs(
             (name, text.exact(item["value"])),
             ("because", since + (f": {item['message']}" if item["message"] else "")),
@@ -220,7 +187,10 @@ def explanation(screen: Screen, answer: Document) -> None:
 
 def finished(screen: Screen, item: Document) -> None:
     """Say where a run ended."""
-    screen.line(f"Run {item['name']} is finished: step {text.count(item['end'])} has no value.")
+    end = text.count(item["end"])
+    screen.line(
+        f"Run {item['name']} is finished: it ended at step {end}, the first without a value."
+    )
 
 
 def deleted(screen: Screen, answer: Document) -> None:
@@ -230,6 +200,18 @@ def deleted(screen: Screen, answer: Document) -> None:
 
 def _state(item: Document) -> str:
     return "live" if item["finished_at"] is None else f"finished {text.when(item['finished_at'])}"
+
+
+def _end(item: Document) -> str:
+    return "" if item["end"] is None else f", ended at {item['axis']} {text.count(item['end'])}"
+
+
+def _branch(item: Document) -> str:
+    """Write where the current generation branched from an older one of the run."""
+    (own,) = (each for each in item["generations"] if each["generation"] == item["generation"])
+    if own["parent"] is None or "parent_run" in own:
+        return ""
+    return f", from {item['axis']} {text.count(own['from'])} of generation {own['parent']}"
 
 
 def _of_total(item: Document) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rheostat.cli import options, run_views, words
+from rheostat.cli import history_views, options, run_views, words
 from rheostat.cli.answers import Answer, asking, changing, delivered
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ def list_runs(
 @asking
 def show(client: Client, run: options.Run) -> Answer:
     """Show a run: where it is, its values there, what is pending."""
-    return Answer(client.control(run).show(), run_views.run)
+    shown = client.control(run).show()
+    return Answer(shown, run_views.run, origin=_origin(client, shown))
 
 
 @asking
@@ -123,8 +124,16 @@ def plan(
 
 @asking
 def history(client: Client, run: options.Run) -> Answer:
-    """List the revisions of a run, the oldest first: who changed what, where, when and why."""
-    return Answer(client.control(run).history(), run_views.history)
+    """
+    List the revisions of a run, the oldest first: who changed what, where, when and why.
+
+    The state says what became of each: in force on the way to the current generation, pending,
+    cancelled, or dropped by a rewind. A forced one is shown with the guards of what it changed.
+    """
+    control = client.control(run)
+    found = control.history()
+    shown = control.show()  # asked last, it knows the generation of every revision
+    return Answer(found, history_views.history, run=shown, origin=_origin(client, shown))
 
 
 @asking
@@ -134,14 +143,30 @@ def explain(
     step: Annotated[
         int | None,
         typer.Argument(
-            metavar="STEP", help="Where.", parser=words.steps, show_default="the next open step"
+            metavar="STEP",
+            help="Where.",
+            parser=words.steps,
+            show_default="the next open step, or the last of a finished run",
         ),
     ] = None,
 ) -> Answer:
     """Say why each parameter has its value at a step: revision, author, message, definition."""
     control = client.control(run)
-    at = control.show()["settled_until"] if step is None else step
-    return Answer(control.explain(at), run_views.explanation)
+    shown = control.show()
+    at = _next_or_last(shown) if step is None else step
+    return Answer(control.explain(at), run_views.explanation, end=shown["end"])
+
+
+def _next_or_last(shown: dict[str, Any]) -> int:
+    settled, end = shown["settled_until"], shown["end"]
+    found: int = settled if end is None else max(0, min(settled, end - shown["resolution"]))
+    return found
+
+
+def _origin(client: Client, shown: dict[str, Any]) -> str | None:
+    """Return the name of the run that this one was forked from, if it was."""
+    parent = shown["generations"][0].get("parent_run")
+    return client.control(parent).show()["name"] if parent else None
 
 
 def _picture(plan: dict[str, Any], title: str, kind: str) -> bytes:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rheostat.cli import options, run_views, text
+from rheostat.cli import history_views, options, text
 from rheostat.cli.answers import RETRIES, TIMEOUT, Lines, answering
 from rheostat.cli.screen import Screen
 
@@ -90,4 +90,4 @@ def _what(event: Event, by: str) -> str:
 
 
 def _change(event: Event) -> str:
-    return "a long change" if event["changes"] is None else run_views.what(event)
+    return "a long change" if event["changes"] is None else history_views.changes(event)
