@@ -6,25 +6,29 @@ Curves of a million steps, side by side: how long they take, and how exact they 
 Each column answers the same question, the values of one schedule at the steps 0 … 999,999 as
 float64, in the way that is quickest for a user of that library:
 
-``again``      Rheostat's ``evaluate(definition, range(10**6))``, asked before: a view of the cache
+``again``      Rheostat's ``evaluate(definition, range(10**6))``, asked before: what a caller gets
+               who is warmed as optax is. It is a view of the cache, and nothing is computed
 ``anew``       all million values computed anew by Rheostat's numeric core, which knows the curve
                and its nodes, as the other libraries know their compiled functions
-``first``      parsing the definition and ``evaluate``, with nothing known and nothing cached
-``optax``      ``jax.jit(jax.vmap(schedule))`` in x64, warmed, on a device array of steps
+``first``      parsing a definition never seen before and ``evaluate``, with nothing known
+``optax``      ``jax.jit(jax.vmap(schedule))`` in x64, warmed, on a device array of steps: computes
+               all million values each time
 ``torch``      a tensor expression in float64, on a tensor of steps
 ``numpy``      the direct formula, on an array of steps
 ``stepped``    PyTorch's scheduler, stepped 20,000 times, as if a million times
 
 All run in one process and take turns, each up to two seconds or 200 times; the table shows the best
-time of each in milliseconds, which other work on the machine disturbs least. Steps exist before the
-clock starts. JAX and PyTorch use all processors, Rheostat and NumPy one; run it under
-``taskset -c 0`` to see all of them on one. Optax has no inverse square root and no inverse time:
-its column is the direct formula there, compiled by JAX. Libraries that are not installed show as
-such.
+time of each in milliseconds, which other work on the machine disturbs least, and how many times
+longer optax takes than ``again`` and than ``anew``. Steps exist before the clock starts. JAX and
+PyTorch use all processors, Rheostat and NumPy one; run it under ``taskset -c 0`` to see all of them
+on one. Optax has no inverse square root and no inverse time: its column is the direct formula
+there, compiled by JAX. Libraries that are not installed show as such.
 
 The second table is the largest distance from the exact value (mpmath, 50 digits) in units in the
 last place, over 3,000 of the steps, among them the last thousand. The third is a single step
-through ``evaluate``, in microseconds: of a definition that was just parsed, and again.
+through ``evaluate``, the best time in microseconds: ``cold``, of a definition that is parsed but
+was never asked for, its content hash included; ``warm``, of one asked for before; and ``parse`` is
+what it takes from JSON to such a definition.
 """
 
 from __future__ import annotations
@@ -36,6 +40,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any, NamedTuple
 
 import mpmath
@@ -43,14 +48,14 @@ import numpy as np
 from mpmath import mpf
 
 from rheostat.schedules import evaluate, numeric, parse
-from rheostat.schedules.evaluate import CACHE
-from rheostat.schedules.numeric.chunks import CAPACITY
 
 STEPS = 1_000_000
 STEPPED = 20_000
 START, END = 1e-3, 1e-5
 FACTOR, EVERY, TIMESCALE, RATE = 0.9999, 10, 4000.0, 0.5
 TURNS, SECONDS = 200, 2.0
+NEW = count(1)
+"""Tells definitions apart."""
 
 Formula = Callable[[Any], Any]
 
@@ -136,27 +141,17 @@ def found(name: str) -> Any:
         return None
 
 
+def unseen(kind: Kind) -> dict[str, Any]:
+    """Return a definition of a kind that was never asked for."""
+    return {**kind.definition, "start": START * (1 + next(NEW) * 1e-9)}
+
+
 def rheostat_columns(kind: Kind) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Yield the ways of asking Rheostat."""
     asked = parse(kind.definition)
-
-    def first() -> Any:
-        CACHE.resize(0)
-        CACHE.resize(CAPACITY)
-        forget()
-        return evaluate(parse(kind.definition), range(STEPS))
-
     yield "again", lambda: evaluate(asked, range(STEPS))
     yield "anew", lambda: kind.core(range(STEPS))
-    yield "first", first
-
-
-def forget() -> None:
-    """Let go of all nodes that the numeric core has computed."""
-    for name in numeric.__all__:
-        clear = getattr(getattr(getattr(numeric, name), "curve", None), "cache_clear", None)
-        if clear:
-            clear()
+    yield "first", lambda: evaluate(parse(unseen(kind)), range(STEPS))
 
 
 def other_columns(kind: Kind) -> Iterator[tuple[str, Callable[[], Any] | None]]:
@@ -238,24 +233,28 @@ def _ulps(value: float, wanted: Any) -> float:
     return float(abs(mpf(value) - wanted) / math.ulp(float(wanted)))
 
 
-def single(kind: Kind) -> tuple[float, float]:
-    """Return the microseconds of a step of a definition just parsed, and of one asked before."""
-    colds = []
-    for step in range(777_777, 777_977):
-        forget()
-        CACHE.resize(0)
-        CACHE.resize(CAPACITY)
-        definition = parse(kind.definition)
-        began = time.perf_counter()
-        evaluate(definition, step)
-        colds.append(time.perf_counter() - began)
-    warms = []
-    for _ in range(50):
-        began = time.perf_counter()
-        for step in range(777_777, 777_977):
+def single(kind: Kind) -> list[float]:
+    """Return the microseconds of a cold and a warm step, and of parsing a definition."""
+    news = [unseen(kind) for _ in range(300)]
+    parsing, definitions = shortest(parse, news)
+    cold, _ = shortest(lambda definition: evaluate(definition, 777_777), definitions)
+
+    def again(definition: Any) -> None:
+        for step in range(777_000, 778_000):
             evaluate(definition, step)
-        warms.append((time.perf_counter() - began) / 200)
-    return min(colds) * 1e6, min(warms) * 1e6
+
+    warm, _ = shortest(again, definitions[:1] * 20)
+    return [cold, warm / 1000, parsing]
+
+
+def shortest(function: Callable[[Any], Any], arguments: list[Any]) -> tuple[float, list[Any]]:
+    """Return the microseconds of the quickest call, and what the calls return."""
+    taken, results = [], []
+    for argument in arguments:
+        began = time.perf_counter()
+        results.append(function(argument))
+        taken.append(time.perf_counter() - began)
+    return min(taken) * 1e6, results
 
 
 def row(name: str, cells: list[str]) -> None:
@@ -268,32 +267,37 @@ def number(value: float | None, digits: int = 3) -> str:
     return "not installed" if value is None else f"{value:.{digits}f}"
 
 
+def ratios(times: dict[str, float]) -> list[str]:
+    """Return how many times longer optax takes than the values that are there, and computed."""
+    if "optax" not in times:
+        return ["", ""]
+    return [f"{times['optax'] / times['again']:.0f}", f"{times['optax'] / times['anew']:.1f}"]
+
+
 def main() -> None:
     """Print the three tables."""
     mpmath.mp.dps = 50
     columns = ["again", "anew", "first", "optax", "torch", "numpy", "stepped"]
     print(f"{STEPS:,} steps, {os.cpu_count()} processors: best time in ms\n")
-    row("", columns)
+    row("", [*columns, "optax/again", "optax/anew"])
     singles, exactness = {}, {}
     for kind in KINDS:
         ways = dict(rheostat_columns(kind)) | dict(other_columns(kind))
         there = {name: way for name, way in ways.items() if way is not None}
         times = best(there)
-        row(
-            kind.name,
-            [*(number(times.get(name)) for name in columns[:-1]), number(stepped(kind), 0)],
-        )
+        cells = [number(times.get(name)) for name in columns[:-1]]
+        row(kind.name, [*cells, number(stepped(kind), 0), *ratios(times)])
         errors = {name: worst(kind, there[name]()) for name in there}
         exactness[kind.name] = [number(errors.get(name), 1) for name in columns[1:2] + columns[3:6]]
-        singles[kind.name] = single(kind)
+        singles[kind.name] = [number(taken, 2) for taken in single(kind)]
     print("\nlargest error in units in the last place\n")
     row("", columns[1:2] + columns[3:6])
     for name, cells in exactness.items():
         row(name, cells)
     print("\na single step in µs\n")
-    row("", ["cold", "warm"])
-    for name, (cold, warm) in singles.items():
-        row(name, [number(cold, 1), number(warm, 2)])
+    row("", ["cold", "warm", "parse"])
+    for name, cells in singles.items():
+        row(name, cells)
 
 
 if __name__ == "__main__":

@@ -76,9 +76,9 @@ def test_cosine_and_sine_are_accurate(d: int, part: float) -> None:
 
 @pytest.mark.parametrize("aside", [-(2.0**-50), 0.0, 2.0**-50])
 def test_functions_are_accurate_where_a_series_starts(aside: float) -> None:
-    """At multiples of 2^−7 and right beside them, where tables change, all is right to 2^−170."""
+    """At multiples of 2^−8 and right beside them, where tables change, all is right to 2^−170."""
     with mpmath.workprec(400):
-        for x in (k / 128 + aside for k in range(1, 129)):
+        for x in (k / 256 + aside for k in range(1, 257)):
             assert near(exp(int(mpf(x) * 2**BITS)), mpmath.exp(x))
             assert abs(mpf(ln(Big.of(x))) / 2**BITS - mpmath.log(x)) <= ACCURATE
             n, d = math.floor(x / math.pi * 2**53), 2**53

@@ -4,7 +4,7 @@ Numbers of some 200 bits, for the few values that each curve is built upon.
 A `Big` is an integer times a power of two. Sums and products of them, and the elementary functions
 of rational numbers below, are right to better than 2⁻¹⁷⁰; ``float()`` rounds correctly, down into
 the subnormal numbers. It is integer arithmetic throughout, so that results are the same everywhere.
-A function is a table at multiples of 2⁻⁷ and a series from there on.
+A function is a table at multiples of 2⁻⁸ and a series from there on.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _LN2: Final = 4350955369971217654477563090224794165364344896676135745069
 _PI: Final = 19720096697726538562396133364228268891463450865190089732560
 _KEPT: Final = BITS + 32
 """Bits that the mantissa of a sum or a product keeps."""
-_PART: Final = 7
+_PART: Final = 8
 """Fraction bits of what tables are made for."""
-_GROWTH: Final = tuple(_ONE // math.factorial(k) for k in range(19, -1, -1))
-"""e^x = Σ x^k/k!, from the highest power down, for x < 2^−7."""
-_AREA: Final = tuple(_ONE // (2 * k + 1) for k in range(12, -1, -1))
-"""artanh x = x · Σ x^2k/(2k + 1), from the highest power down, for x < 2^−8."""
-_SINE: Final = tuple((-1) ** k * _ONE // math.factorial(2 * k + 1) for k in range(10, -1, -1))
-"""sin x = x · Σ ±x^2k/(2k + 1)!, from the highest power down, for x < 2^−7."""
+_GROWTH: Final = tuple(_ONE // math.factorial(k) for k in range(17, -1, -1))
+"""e^x = Σ x^k/k!, from the highest power down, for x < 2^−8."""
+_AREA: Final = tuple(_ONE // (2 * k + 1) for k in range(11, -1, -1))
+"""artanh x = x · Σ x^2k/(2k + 1), from the highest power down, for x ≤ 2^−8."""
+_SINE: Final = tuple((-1) ** k * _ONE // math.factorial(2 * k + 1) for k in range(8, -1, -1))
+"""sin x = x · Σ ±x^2k/(2k + 1)!, from the highest power down, for x < 2^−8."""
 _OUT_OF_RANGE: Final = 4096
 """No float64 has an exponent of this size."""
 _FAR: Final = 1 << 20
@@ -182,7 +182,7 @@ def _turned(a: int, b: int, c: int, d: int) -> tuple[int, int]:
 
 
 def _exponentials() -> Iterator[int]:
-    """Yield e^x of the multiples x of 2^−7 below ln 2."""
+    """Yield e^x of the multiples x of 2^−8 below ln 2."""
     step, power = _series(_GROWTH, _ONE >> _PART), _ONE
     for _ in range((_LN2 >> BITS - _PART) + 1):
         yield power
@@ -190,7 +190,7 @@ def _exponentials() -> Iterator[int]:
 
 
 def _logarithms() -> Iterator[tuple[int, int]]:
-    """Yield the logarithms of the middles of cells of 2^−7 from 1/2 to 1, by their numbers."""
+    """Yield the logarithms of the middles of cells of 2^−8 from 1/2 to 1, by their numbers."""
     last = (1 << _PART) - 1
     total = _ln_ratio(-1, 4 * last + 3)
     for cell in range(last, last >> 1, -1):
@@ -199,7 +199,7 @@ def _logarithms() -> Iterator[tuple[int, int]]:
 
 
 def _turns() -> Iterator[tuple[int, int]]:
-    """Yield cosine and sine of the multiples of 2^−7 up to π/4."""
+    """Yield cosine and sine of the multiples of 2^−8 up to π/4."""
     sine = _series(_SINE, _ONE >> 2 * _PART) >> _PART
     step, turn = (math.isqrt((_ONE << BITS) - sine * sine), sine), (_ONE, 0)
     for _ in range((_PI >> BITS - _PART + 2) + 1):

@@ -38,8 +38,8 @@ ShapeName: TypeAlias = Literal[
 
 _END: Final = 2.0**54
 """Past the last step that there is."""
-_STEEPEST: Final = 900
-"""The binary logarithm of slopes that are safe from overflow."""
+_STEEPEST: Final = 2.0**900
+"""Slopes below it are safe from overflow."""
 _LARGE: Final = 2.0**960
 """Values above it are computed at a smaller scale: what they are sums of could overflow."""
 _SMALLER: Final = 2.0**-64
@@ -118,7 +118,7 @@ def inverse_power(start: float, timescale: float, power: float = 0.5) -> Curve:
     if start == 0:
         return _constant(start)
     if power in {0.5, 1}:
-        return _quotient(start, Big(1) / Big.of(timescale), root=power == 0.5)
+        return _quotient(start, 1.0, timescale, root=power == 0.5)
     if abs(start) > _LARGE:
         small = inverse_power(start * _SMALLER, timescale, power)
         return Between(Scaled(small, 1 / _SMALLER), start, 0.0, math.inf, {})
@@ -130,15 +130,19 @@ def inverse_power(start: float, timescale: float, power: float = 0.5) -> Curve:
 
 def inverse_time(start: float, rate: float, every: float = 1) -> Curve:
     """Return start/(1 + rate·t/every), for a rate ≥ 0."""
-    return _quotient(_positive_zero(start), Big.of(rate) / Big.of(every), root=False)
+    return _quotient(_positive_zero(start), rate, every, root=False)
 
 
-def _quotient(start: float, slope: Big, *, root: bool) -> Curve:
-    """Return start/(1 + slope·t), or start over the square root of that."""
-    # Very steep ones are computed at a smaller scale, so that their slope does not overflow.
-    halvings = max(slope.magnitude - _STEEPEST, 0) + 1 >> 1
+def _quotient(start: float, rise: float, run: float, *, root: bool) -> Curve:
+    """Return start/(1 + t·rise/run), or start over the square root of that."""
+    slope = rise / run
+    if slope < _STEEPEST:
+        return Quotient(start, 1.0, slope, root=root)
+    # Computed at a smaller scale, so that the slope does not overflow.
+    steep = Big.of(rise) / Big.of(run)
+    halvings = steep.magnitude // 4
     above = Big.of(start).shifted(-halvings if root else -2 * halvings)
-    below = slope.shifted(-2 * halvings)
+    below = steep.shifted(-2 * halvings)
     quotient = Quotient(float(above), 4.0**-halvings, float(below), root=root)
     return Between(quotient, start, 0.0, math.inf, {})
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -71,13 +71,8 @@ class Line:
             np.negative(out, out=out)
 
 
-class Node(NamedTuple):
-    """The value and the change at the middle c of a cell, and the inverse of c."""
-
-    value: float
-    change: float
-    c: float
-    inverse: float
+Node: TypeAlias = tuple[float, float, float, float]
+"""The value and the change at the middle c of a cell, c, and the inverse of c."""
 
 
 @dataclass(frozen=True)
@@ -159,13 +154,13 @@ class Octaves:
         if c != d or min(ends) < self._scale.least or max(ends) > self._scale.most:
             self._gather(steps(start, stop), out)
             return
-        node = self._known(c)
+        value, change, _, inverse = self._known(c)
         self._line.along(c, start, x)
-        x *= self._line.way(0, node.inverse)
+        x *= self._line.way(0, inverse)
         horner(x, self._series, out)
         out *= x
-        out *= node.change
-        out += node.value
+        out *= change
+        out += value
 
     def _gather(self, t: Floats, out: Floats) -> None:
         """Write the values in any cells."""
@@ -181,7 +176,7 @@ class Octaves:
                 lower = np.int64((self._first + cell) << self._shift).view(np.float64)
                 node = self._known(self._middle(float(lower)))
                 # Other threads look at the value to see whether the rest is there.
-                table[1:, cell], table[0, cell] = node[1:], node.value
+                table[1:, cell], table[0, cell] = node[1:], node[0]
         s -= c.take(cells)
         s += rest
         s *= inverse.take(cells)
@@ -205,7 +200,7 @@ class Octaves:
         """Return the node of a cell; once computed, it is kept."""
         node = self._nodes.get(c)
         if node is None:
-            node = self._nodes[c] = Node(*self._scale.node(c), c, 1 / c)
+            node = self._nodes[c] = (*self._scale.node(c), c, 1 / c)
         return node
 
     @cached_property

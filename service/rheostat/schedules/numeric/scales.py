@@ -68,12 +68,13 @@ class Power(Scale):
 
     def series(self, reach: float, negligible: float) -> tuple[float, ...]:
         """Return the binomial series."""
-        terms, term, share = [self._power], self._power * (self._power - 1) / 2, reach
-        least = negligible * min(abs(self._power), 1.0)
-        while abs(term) * share > least or len(terms) < 2:
+        power = self._power
+        terms, term, share, k = [power], power * (power - 1) / 2, reach, 1
+        least = negligible * min(abs(power), 1.0)
+        while abs(term) * share > least or k < 2:
             terms.append(term)
-            k = len(terms)
-            term = term * (self._power - k) / (k + 1)
+            k += 1
+            term = term * (power - k) / (k + 1)
             share *= reach
         return tuple(terms)
 
@@ -126,4 +127,4 @@ class Logarithm(Scale):
 def raised(x: Big, power: float) -> Big:
     """Return a power of a positive number."""
     numerator, denominator = power.as_integer_ratio()
-    return exp(ln(x) * numerator // denominator)
+    return exp(ln(x) * numerator >> denominator.bit_length() - 1)
