@@ -186,10 +186,9 @@ def open_tokens(database: str) -> Iterator[Any]:
     store.close()
 
 
-@pytest.fixture(scope="session")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    """One server that requires tokens, for all tests that leave its own tokens as they are."""
-    folder = tmp_path_factory.mktemp("server")
+@contextmanager
+def guarding(folder: Path) -> Iterator[Guarded]:
+    """Run a server that requires tokens."""
     database = f"sqlite:///{folder / 'rheostat.db'}"
     with open_tokens(database) as tokens:
         roles = ("viewer", "worker", "operator", "admin")
@@ -197,6 +196,20 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     running = RunningServer(folder, {"auth": "true"})
     yield Guarded(running.url, database, secrets)
     running.close()
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    """One server that requires tokens, for all tests that leave its own tokens as they are."""
+    with guarding(tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+@pytest.fixture
+def own_guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    """Return a server that requires tokens, for one test alone."""
+    with guarding(tmp_path_factory.mktemp("server")) as running:
+        yield running
 
 
 Names = Callable[[], str]

@@ -109,7 +109,9 @@ async def revoke_token(name: TokenName, store: StoreDep) -> Response:
     summary="Say who asks",
     response_class=Response,
     responses={
-        200: examples.document({"name": "ci", "role": "worker"}),
+        200: examples.document(
+            {"name": "ci", "role": "worker"}, {"name": None, "role": "operator"}
+        ),
         **refuses(Forbidden, Invalid),
     },
 )

@@ -1,0 +1,174 @@
+"""
+What schemathesis sends, and as whom: requests of the service's document that mean something.
+
+A definition may hold definitions of every kind, which hold others: no generator comes to an end
+there. So bodies are made from copies of the document's schemas in which the definitions are of
+`KINDS`, and what stands inside of one is of the first of them. What requests are about is there,
+for the rest of them to be looked at. Answers are held against the document as it is, and more
+strictly: without `default`, a status that an operation does not name is a failure.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import re
+from collections import defaultdict
+from itertools import count, cycle
+from pathlib import Path
+from typing import Any
+
+import requests
+import schemathesis
+from schemathesis.specs.openapi.checks import missing_required_header
+
+from rheostat.server.api.pages import cursor_of
+from rheostat.server.library import NAME
+
+Json = dict[str, Any]
+Case = Any
+"""A request of schemathesis; its type knows less of it than it has."""
+
+KINDS = frozenset(os.environ["RHEOSTAT_KINDS"].split())
+"""Schemas of the kinds of definitions that are sent; if there are none, all are."""
+
+TURNS: list[list[str | None]] = json.loads(os.environ["RHEOSTAT_TURNS"])
+"""With which tokens, or with none, requests are sent again: one of these lists after the other."""
+
+REF = "#/components/schemas/"
+LIVE, SPARE, ENDED, CHANGED = "gpt-7b", "spare", "ended", "changed"
+"""What stays; what comes and goes; runs that are finished, and with a pending revision 2."""
+
+FIXED: dict[tuple[str, str], list[Any]] = {
+    ("ensure_run", "run"): [SPARE],
+    ("delete_run", "run"): [SPARE],
+    ("finish_run", "run"): [ENDED],
+    ("follow_run", "run"): [ENDED],
+    ("cancel_revision", "run"): [CHANGED],
+    ("cancel_revision", "number"): [2],
+    ("cancel_revision", "expected_revision"): [2],
+    ("delete_schedule", "name"): [SPARE],
+    ("revoke_token", "name"): [SPARE],
+}
+ANYWHERE = {"run": [LIVE], "name": [LIVE], "cursor": ["", cursor_of("0")]}
+"""What parameters are, of one operation or of any. The events of a finished run come to an end."""
+
+NULL = {"type": "null"}
+SCALE = {"$ref": f"{REF}SentScaleEdit"}
+ONE = {"type": "object", "properties": {"lr": SCALE}, "additionalProperties": False}
+NARROWED: dict[str, dict[str, Json]] = {
+    "Change": {"expected_revision": NULL},
+    "Conversion": {
+        "library": {"enum": ["torch"]},
+        "name": {"enum": ["CosineAnnealingLR"]},
+        "params": {"enum": [{"T_max": 100}]},
+        "config": NULL,
+        "steps_per_epoch": NULL,
+    },
+    "Fork": {"changes": {"anyOf": [NULL, ONE]}},
+    "Origin": {"run": {"enum": [LIVE]}},
+    "Replacement": {
+        "kind": {"enum": ["constant", "linear"]},
+        **{field: {"type": "number"} for field in ("value", "start", "end")},
+        "steps": {"type": "integer", "minimum": 1},
+    },
+    "Return": {
+        "to": {"type": "integer", "minimum": 0, "maximum": 0},
+        "from_generation": NULL,
+        "expected_generation": NULL,
+        "changes": {"anyOf": [NULL, ONE]},
+    },
+    "RunAtPath": {"name": {"enum": [SPARE]}},
+}
+"""What fields of bodies are. All changes are sent as revisions; forks and rewinds read the same."""
+
+numbers = count()
+turns = cycle(TURNS)
+session = requests.Session()
+answered: defaultdict[str, defaultdict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+"""Statuses of the answers to each operation's valid requests, and to those that are not."""
+
+atexit.register(lambda: Path("answered.json").write_text(json.dumps(answered)))
+
+
+@schemathesis.hook
+def before_load_schema(_context: Any, raw_schema: Json) -> None:
+    """Change the document before it is read."""
+    schemas = raw_schema["components"]["schemas"]
+    schemas |= sent(schemas)
+    for operations in raw_schema["paths"].values():
+        for operation in operations.values():
+            del operation["responses"]["default"]
+            if "requestBody" in operation:
+                operation["requestBody"] = renamed(operation["requestBody"], "Outer")
+            for parameter in operation.get("parameters", ()):
+                name = parameter["name"]
+                choices = FIXED.get((operation["operationId"], name), ANYWHERE.get(name))
+                if choices is not None:
+                    parameter["schema"].pop("examples", None)
+                    parameter["schema"]["enum"] = choices
+
+
+@schemathesis.hook
+def before_call(_context: Any, case: Case, _kwargs: Any) -> None:
+    """Change what is sound, but would be refused for what was sent before."""
+    if case.meta and getattr(case.meta.phase.data, "parameter", None) == "Authorization":
+        return  # if it is changed, schemathesis puts the header back that it left out
+    replacements = ("idempotency-key", 255, f"{next(numbers)}"), ("if-match", 1024, "*")
+    for header, longest, value in (*replacements, ("if-none-match", 1024, "none")):
+        if 0 < len(case.headers.get(header, "")) <= longest:
+            case.headers[header] = value
+    if case.method == "POST" and case.path in {"/v1/runs", "/v1/tokens"}:
+        name = case.body.get("name") if isinstance(case.body, dict) else None
+        if isinstance(name, str) and re.fullmatch(NAME, name):
+            case.body = {**case.body, "name": f"{name[:100]}-{next(numbers)}"}
+
+
+@schemathesis.hook
+def after_call(_context: Any, case: Case, response: Any) -> None:
+    """Note the status of an answer."""
+    if case.meta and case.method == case.operation.method.upper():
+        answered[case.operation.label][case.meta.generation.mode.value].append(response.status_code)
+
+
+@schemathesis.check
+def others_are_answered(_context: Any, _response: Any, case: Case) -> None:
+    """Send a request again with other tokens, and hold the answers against the document, too."""
+    for token in next(turns):
+        header = token and f"Bearer {token}"
+        answer = case.call(session=session, headers={"Authorization": header})
+        excluded = [others_are_answered, missing_required_header]
+        case.validate_response(answer, excluded_checks=excluded)
+
+
+def sent(schemas: Json) -> Json:
+    """Return copies of the schemas that definitions do not nest in without end, by their names."""
+    kinds = [each["$ref"].removeprefix(REF) for each in schemas["Definition"]["oneOf"]]
+    inside = {*kinds, "Part"}
+    copies = {
+        f"Sent{name}": renamed(schema, "Inner" if name in inside else "Outer")
+        for name, schema in schemas.items()
+    }
+    change = copies["SentChanges"].pop("additionalProperties")
+    change["anyOf"][-1]["items"] = SCALE
+    copies["SentChanges"] |= {"properties": {"lr": change}, "additionalProperties": False}
+    for name, fields in NARROWED.items():
+        copies[f"Sent{name}"]["properties"] |= fields
+    outer = [{"$ref": f"{REF}Sent{kind}"} for kind in kinds if kind in (KINDS or kinds)]
+    return {**copies, "SentOuter": {"oneOf": outer}, "SentInner": {"oneOf": outer[:1]}}
+
+
+def renamed(node: Any, definition: str) -> Any:
+    """Return a part of the document that refers to copies, and to this one for definitions."""
+    if isinstance(node, list):
+        # null first: fields that may be null often exclude each other
+        choices = [renamed(item, definition) for item in node]
+        return sorted(choices, key=lambda choice: bool(choice != {"type": "null"}))
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        name = node["$ref"].removeprefix(REF)
+        return {**node, "$ref": f"{REF}Sent{definition if name == 'Definition' else name}"}
+    rest = ((key, value) for key, value in node.items() if key != "discriminator")
+    return {key: renamed(value, definition) for key, value in rest}
