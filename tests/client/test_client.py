@@ -282,6 +282,11 @@ def test_headers_say_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
         {"pace": 0.0},
         {"pace": float("nan")},
         {"retries": -1},
+        {"retries": 1.5},
+        {"pace": "100"},
+        {"timeout": None},
+        {"author": 5},
+        {"base_url": 5},
         {"author": "two\nlines"},
     ],
 )

@@ -62,6 +62,15 @@ def test_retry_after_is_a_number_or_a_date() -> None:
     assert wire.retry_after(_answer("Wed, 21 Oct 2015 07:28:00 GMT")) == 0.0
 
 
+def test_waiting_that_began_before_counts() -> None:
+    """What another attempt has waited for already is part of what is told, and of the deadline."""
+    clock = Clock()
+    patience = Patience("GET", deadline=30.0, since=72.0, clock=clock)
+
+    assert patience.left == 2.0
+    assert "in 28.0 s" in str(patience.farewell(REFUSED))
+
+
 def test_deadline_ends_the_waiting() -> None:
     """P9: no pause goes past the deadline, and after it the last failure is told."""
     clock = Clock()

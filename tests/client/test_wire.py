@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from rheostat import errors
@@ -82,6 +83,13 @@ def test_body_keeps_every_float() -> None:
     values = [0.1, 1 / 3, 5e-324, 1.7976931348623157e308, 2**53 - 1, -0.0]
 
     assert json.loads(wire.encode(values)) == values
+
+
+def test_numbers_of_other_libraries_are_numbers() -> None:
+    """A step from NumPy is an integer, and a value a float."""
+    body = {"effective": np.int64(9000), "factor": np.float32(0.5), "flag": True}
+
+    assert wire.encode(body) == b'{"effective":9000,"factor":0.5,"flag":true}'
 
 
 @pytest.mark.parametrize("body", [float("nan"), {"lr": float("inf")}, {1, 2}, object()])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -79,21 +80,21 @@ class AsyncRun(
     async def _reach(self, cell: int) -> Block:
         found = self._held(cell)
         if found is None:
-            until = self._until()
+            since = time.monotonic()
             async with self._line:
                 while (found := self._held(cell)) is None:
-                    await self.client.link.run(self._fetching(cell, until))
+                    await self.client.link.run(self._fetching(cell, since))
         block, ahead = found
         if ahead is not None:
             self.client.link.start(self._fetch_ahead(ahead))
         return block
 
     async def _fetch_ahead(self, cell: int) -> None:
-        until = self._until()
+        since = time.monotonic()
         try:
             async with self._line:
                 while not self._reading.holds(cell):
-                    await self.client.link.run(self._fetching(cell, until))
+                    await self.client.link.run(self._fetching(cell, since))
         except RheostatError as error:
             log.debug("could not fetch ahead: %s", error)
 

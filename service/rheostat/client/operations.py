@@ -42,9 +42,10 @@ class ServiceCalls(Generic[One, Many, Nothing, Stream]):
             retries: How often other calls than a worker's are repeated before `Unreachable`.
             lookahead: Seconds that a worker's blocks should last: a change reaches it within about
                 two of these, or two steps, whichever is longer.
-            pace: The steps a second that a training makes, if it is known: then even its first
-                blocks last for the look-ahead. Otherwise a worker holds two steps until it has seen
-                how fast it reads, and waits if they are shorter than a request.
+            pace: How many steps (or tokens, or whatever the run counts) a training goes on in a
+                second, if that is known: then even its first blocks last for the look-ahead.
+                Otherwise a worker holds two cells until it has seen how fast it reads, and waits
+                if they are shorter than a request.
             author: Who makes changes, for the history.
             transport: What sends the requests, for tests.
 

@@ -112,17 +112,17 @@ class Reads:
             self._near = reading.window.cells
             return block, reading.due(cell)
 
-    def _until(self) -> float:
-        """Return the time up to which a worker waits that begins to do so now."""
-        return time.monotonic() + self._settings.deadline
+    def _fetching(self, cell: int, since: float) -> Flow[None]:
+        """
+        Fetch the block of a cell; where the run or generation ends in it, only learn that.
 
-    def _fetching(self, cell: int, until: float) -> Flow[None]:
-        """Fetch the block of a cell; where the run or generation ends in it, only learn that."""
+        Whoever needs it waits ``since`` then, by the monotonic clock.
+        """
         with self._lock:
             reading = self._reading
             order = reading.order(cell)
         try:
-            block = yield from self._reading_of(order, until)
+            block = yield from self._reading_of(order, since)
         except (Finished, StaleGeneration) as refusal:
             with self._lock:
                 reading.refused(order, refusal)
@@ -140,15 +140,15 @@ class Reads:
         with self._lock:
             reading = self._reading
             order = reading.exactly(self._cell_of(step), count)
-        block = yield from self._reading_of(order, self._until())
+        block = yield from self._reading_of(order, time.monotonic())
         with self._lock:
             reading.arrived(order)
         return dict(block.columns)
 
-    def _reading_of(self, order: Order, until: float) -> Flow[Block]:
+    def _reading_of(self, order: Order, since: float) -> Flow[Block]:
         facts = self._facts
         call = facts.read(order)
-        patience = self._settings.worker(call, max(0.0, until - time.monotonic()))
+        patience = self._settings.worker(call, since)
         return (yield from exchange(call, patience, lambda answer: facts.block(order, answer)))
 
     def _rejoining(self, checkpoint: Mapping[str, Any] | None) -> Flow[Joined]:

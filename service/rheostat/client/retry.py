@@ -61,7 +61,8 @@ class Patience:
 
     The pause before attempt k + 1 is drawn evenly from 0 to min(`LONGEST`, `BASE` · 2^(k−1))
     seconds, and comes on top of what ``Retry-After`` asks for. It ends with `Unreachable` when
-    ``retries`` repetitions were made, or when ``deadline`` seconds have passed.
+    ``retries`` repetitions were made, or when ``deadline`` seconds have passed (``since`` then, by
+    the clock, if the waiting began before the first attempt).
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Patience:
         *,
         deadline: float = math.inf,
         retries: float = math.inf,
+        since: float | None = None,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -78,7 +80,7 @@ class Patience:
         self._retries = retries
         self._clock = clock
         self._jitter = jitter
-        self._since = clock()
+        self._since = clock() if since is None else since
         self._failures = 0
         self._report_at = QUIET
 

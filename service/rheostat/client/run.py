@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -79,8 +80,8 @@ class Run(Reads, Control[Document, list[Document], None, Iterator[Document]]):
         """
         Return each parameter's values of ``n`` cells from a step on, float64, and settle them.
 
-        ``n`` is at most the run's ``max_block`` and ``max_jump``. No change can touch these cells any more: ask for
-        no more than will be used soon, or for a `preview`, which settles nothing.
+        ``n`` is at most the run's ``max_block`` and ``max_jump``. No change can touch these cells
+        any more: ask for no more than will be used soon, or for a `preview`, which settles nothing.
         """
         return self.client.link.run(self._fetching_exactly(step, n))
 
@@ -97,10 +98,10 @@ class Run(Reads, Control[Document, list[Document], None, Iterator[Document]]):
         """Return the block of a cell, and have the next one fetched if it is time."""
         found = self._held(cell)
         if found is None:
-            until = self._until()
+            since = time.monotonic()
             with self._line:
                 while (found := self._held(cell)) is None:
-                    self.client.link.run(self._fetching(cell, until))
+                    self.client.link.run(self._fetching(cell, since))
         block, ahead = found
         if ahead is not None:
             self._background.do(partial(self._fetch_ahead, ahead))
@@ -108,11 +109,11 @@ class Run(Reads, Control[Document, list[Document], None, Iterator[Document]]):
 
     def _fetch_ahead(self, cell: int) -> None:
         """Fetch in the background. A refusal is not kept: who needs the cell will ask, and hear."""
-        until = self._until()
+        since = time.monotonic()
         try:
             with self._line:
                 while not self._reading.holds(cell):
-                    self.client.link.run(self._fetching(cell, until))
+                    self.client.link.run(self._fetching(cell, since))
         except RheostatError as error:
             log.debug("could not fetch ahead: %s", error)
 

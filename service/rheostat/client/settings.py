@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import httpx
@@ -29,15 +30,18 @@ class Settings:
     transport: Any = None
 
     def __post_init__(self) -> None:
+        given: dict[str, Any] = {name: getattr(self, name) for name in ("retries", "author")}
         for name in ("timeout", "deadline", "lookahead"):
             value = getattr(self, name)
-            _check(name, value, value > 0, "above 0 seconds")
+            _check(name, value, _is_positive(value), "above 0 seconds")
         pace = self.pace
-        _check("pace", pace, pace is None or pace > 0, "above 0 steps a second, or None")
-        _check("retries", self.retries, self.retries >= 0, "at least 0")
+        _check("pace", pace, pace is None or _is_positive(pace), "above 0 steps a second, or None")
+        retries, author = given["retries"], given["author"]
+        whole = isinstance(retries, int) and retries >= 0
+        _check("retries", retries, whole, "an integer, at least 0")
         _check("base_url", self.base_url, _is_http(self.base_url), "http://… or https://…")
-        one_line = self.author is None or self.author.isprintable()
-        _check("author", self.author, one_line, "printable characters on one line")
+        one_line = author is None or (isinstance(author, str) and author.isprintable())
+        _check("author", author, one_line, "printable characters on one line")
 
     def __getstate__(self) -> dict[str, Any]:
         # A pickle may end up in a checkpoint, where a token must not be.
@@ -62,19 +66,23 @@ class Settings:
         """Return the patience of a call that somebody sits and waits for."""
         return Patience(self._about(call), retries=self.retries)
 
-    def worker(self, call: Call, deadline: float | None = None) -> Patience:
-        """Return the patience of a call that a training cannot go on without."""
-        return Patience(self._about(call), deadline=self.deadline if deadline is None else deadline)
+    def worker(self, call: Call, since: float | None = None) -> Patience:
+        """Return the patience of a call that a training cannot go on without, and waits for."""
+        return Patience(self._about(call), deadline=self.deadline, since=since)
 
     def _about(self, call: Call) -> str:
         url = httpx.URL(self.base_url.rstrip("/") + call.path, params=call.params)
         return f"{call.method} {url}"
 
 
-def _is_http(url: str) -> bool:
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, Real) and float(value) > 0
+
+
+def _is_http(url: Any) -> bool:
     try:
         parsed = httpx.URL(url)
-    except httpx.InvalidURL:
+    except (httpx.InvalidURL, TypeError):
         return False
     return parsed.scheme in {"http", "https"} and bool(parsed.host)
 

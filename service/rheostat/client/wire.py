@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import os
 import time
 from collections.abc import Mapping
@@ -80,10 +81,16 @@ def delete(where: str, **params: Any) -> Call:
 def encode(body: Any) -> bytes:
     """Return the body as JSON; raise `Invalid` if JSON cannot say it (NaN, an array, a set)."""
     try:
-        return json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
+        text = json.dumps(body, allow_nan=False, separators=(",", ":"), default=_plain)
+        return text.encode()
     except (TypeError, ValueError) as error:
         wrong = errors.FieldError("body", str(error), bound="JSON, with finite numbers")
         raise errors.Invalid("the request cannot be written as JSON", errors=[wrong]) from error
+
+
+def _plain(value: Any) -> int | float:
+    """Return a number of another library, such as NumPy's, as Python has it."""
+    return operator.index(value) if hasattr(value, "__index__") else float(value)
 
 
 def document(response: httpx.Response) -> Document:
