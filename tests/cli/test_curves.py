@@ -132,6 +132,27 @@ def test_pictures_are_written_to_files(rheostat: Any, tmp_path: Path) -> None:
     assert "http://www.w3.org/2000/svg" in svg.read_text()
 
 
+@pytest.mark.parametrize("output", ["", "-o {folder}/curve.png"])
+def test_a_logarithmic_scale_needs_values_above_zero(
+    output: str, rheostat: Any, tmp_path: Path
+) -> None:
+    """`--log` refuses a curve that ends at 0 in the terminal and in a file, and writes none."""
+    ran = rheostat(f"plot {LINE} --log {output.format(folder=tmp_path)}")
+    assert (ran.code, ran.out) == (1, "")
+    assert "a logarithmic scale needs values above 0" in ran.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_obeys_its_scale(rheostat: Any, tmp_path: Path) -> None:
+    """`--log` gives a picture powers of ten, also where values span less than three decades."""
+    plain, log = tmp_path / "plain.svg", tmp_path / "log.svg"
+    line = "plot exponential start=1 factor=0.5 --stop 8"
+    assert rheostat(f"{line} -o {plain}").code == 0
+    assert rheostat(f"{line} -o {log} --log").code == 0
+    powers = ["10^{" in file.read_text() for file in (plain, log)]
+    assert powers == [False, True]
+
+
 def test_a_file_that_cannot_be_written_is_said(rheostat: Any, tmp_path: Path) -> None:
     """An expected failure of the file system is one sentence, no traceback."""
     ran = rheostat(f"plot {LINE} -o {tmp_path / 'missing' / 'curve.png'}")

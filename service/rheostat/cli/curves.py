@@ -11,6 +11,7 @@ from rheostat.cli import options, text, words
 from rheostat.cli.answers import Answer, answering, delivered
 from rheostat.cli.chart import Series
 from rheostat.cli.options import Form
+from rheostat.cli.pictures import picture
 from rheostat.cli.screen import Screen, left, right, wide
 from rheostat.errors import FieldError, Invalid, TooLarge
 
@@ -122,7 +123,7 @@ def plotted(
     """Answer with the curves of definitions, or with a picture file of them."""
     steps = span.steps(shown, POINTS)
     if output is not None:
-        return delivered(_picture(output, shown, steps), output)
+        return delivered(_picture(output, shown, steps, log=log), output)
     items = [
         {"definition": each.to_json(), "values": _values(each, steps).tolist()} for each in shown
     ]
@@ -197,14 +198,12 @@ def _encoded(form: Form, steps: Sequence[int], values: NDArray[np.float64]) -> b
     return render.write_csv(render.Curves(np.array(steps, dtype=np.int64), {"value": values}, {}))
 
 
-def _picture(output: Path, shown: Sequence[Definition], steps: Sequence[int]) -> bytes:
-    import numpy as np
-
+def _picture(
+    output: Path, shown: Sequence[Definition], steps: Sequence[int], *, log: bool
+) -> bytes:
     from rheostat.server.api.look import Look
-    from rheostat.server.api.pictures import draw
 
     names = _names([item.kind for item in shown])
     columns = {name: _values(item, steps) for name, item in zip(names, shown, strict=True)}
     title = text.definition(shown[0].to_json()) if len(shown) == 1 else ""
-    look = Look(title=title)
-    return draw(options.picture_kind(output), np.array(steps, dtype=np.int64), columns, look)
+    return picture(output, steps, columns, Look(title=title, log=log))

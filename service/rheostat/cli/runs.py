@@ -8,8 +8,11 @@ import typer
 
 from rheostat.cli import history_views, options, run_views, words
 from rheostat.cli.answers import Answer, asking, changing, delivered
+from rheostat.cli.pictures import picture
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rheostat.client import Client
 
 ParameterWords = Annotated[
@@ -118,7 +121,7 @@ def plan(
     """Draw the curves of a run, past and future, with its revisions."""
     found = client.control(run).plan(start, stop, points)
     if output is not None:
-        return delivered(_picture(found, run, options.picture_kind(output)), output)
+        return delivered(_picture(output, found, run, log=log), output)
     return Answer(found, run_views.plan, height=height, log=log)
 
 
@@ -169,14 +172,13 @@ def _origin(client: Client, shown: dict[str, Any]) -> str | None:
     return client.control(parent).show()["name"] if parent else None
 
 
-def _picture(plan: dict[str, Any], title: str, kind: str) -> bytes:
+def _picture(output: Path, plan: dict[str, Any], title: str, *, log: bool) -> bytes:
     import numpy as np
 
     from rheostat.server.api.look import Look, Mark
-    from rheostat.server.api.pictures import draw
 
     later = [item for item in plan["revisions"] if item["revision"] > 1]
     marks = tuple(Mark(item["from"], f"revision {item['revision']}") for item in later)
-    look = Look(title=title, marks=marks, settled_until=plan["settled_until"])
+    look = Look(title=title, marks=marks, settled_until=plan["settled_until"], log=log)
     columns = {name: np.array(values) for name, values in sorted(plan["parameters"].items())}
-    return draw(kind, np.array(plan["steps"], dtype=np.int64), columns, look)
+    return picture(output, plan["steps"], columns, look)

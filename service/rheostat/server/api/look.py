@@ -22,3 +22,5 @@ class Look:
     marks: tuple[Mark, ...] = ()
     settled_until: int | None = None
     """Values before it are drawn solid on a shaded ground, later ones dashed; None: all solid."""
+    log: bool = False
+    """Whether values, all above 0, are drawn on a logarithmic scale however little they span."""

@@ -93,12 +93,12 @@ def _panel(axes: Axes, name: str, steps: Steps, values: Floats, look: Look) -> N
     if split < len(steps):
         axes.plot(steps[future], values[future], linestyle=(0, (4, 2)), alpha=0.9, **style)
     axes.set_ylabel(name, color=TEXT, parse_math=False)
-    _scale(axes, values)
+    _scale(axes, values, log=look.log)
 
 
-def _scale(axes: Axes, values: Floats) -> None:
+def _scale(axes: Axes, values: Floats, *, log: bool) -> None:
     low, high = float(values.min()), float(values.max())
-    if low > 1 / LARGEST and high / low > 10**DECADES:
+    if log or (low > 1 / LARGEST and high / low > 10**DECADES):
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(numticks=8))
         axes.yaxis.set_minor_formatter(NullFormatter())
