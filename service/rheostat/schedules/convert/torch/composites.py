@@ -42,7 +42,8 @@ def sequential(
     `sequence`.
 
     Each part starts again from the base value; SWALR starts from the value before it. A OneCycleLR
-    among the parts changes the base value of those after it and of the first one, as in PyTorch;
+    among the parts changes the base value of those after it and of the first one (a cosine that
+    is the first one rises past T_max to its own), as in PyTorch;
     of several the last one's max_lr, div_factor and final_div_factor hold for all, and so does
     swa_lr of several SWALR.
     PyTorch fails on a SequentialLR or ChainedScheduler that is not the first part, and steps one
@@ -65,6 +66,10 @@ def sequential(
         begun = spec if i == first else _at_milestone(case, spec, path)
         begun = _with_shared_ends(begun, schedulers)
         schedule = case.nested(begun, path, base_value=base)
+        if isinstance(schedule, Cosine) and schedule.periodic and base != bases[i]:
+            own = case.nested(begun, path, base_value=bases[i])
+            turn = schedule.steps + 1
+            schedule = sequence((schedule, turn), then=since(turn, own))
         parts.append(Part(schedule=schedule, until=milestones[i] if i < len(milestones) else None))
     return Sequence(parts=tuple(parts)) if len(parts) > 1 else parts[0].schedule
 
