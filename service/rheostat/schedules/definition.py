@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -30,6 +30,12 @@ _ROUNDING = 2e-15
 def array(t: Places) -> Array:
     """Return places as an array."""
     return np.arange(t.start, t.stop, t.step) if isinstance(t, range) else t
+
+
+def window(places: Iterable[float] | Floats, start: float, stop: float) -> Floats:
+    """Return the places from ``start`` to ``stop``."""
+    found = np.asarray(places if isinstance(places, np.ndarray) else [*places], dtype=np.float64)
+    return found[(found >= start) & (found <= stop)]
 
 
 class Bounds(NamedTuple):
@@ -148,6 +154,16 @@ class Definition(BaseModel):
     @abstractmethod
     def length(self) -> int | None:
         """A step from which on the value never changes; None if it may change for ever."""
+
+    def corners(self, start: float, stop: float, most: int) -> Floats:
+        """
+        Return places at ``start ≤ t ≤ stop`` where the curve may break or turn back.
+
+        They are those that the kind can tell without looking at values, at most about ``most`` of
+        them: of more, some that are evenly chosen, and of given values those that stick out.
+        """
+        del most
+        return window([0.0] if self.length is None else [0.0, self.length], start, stop)
 
     def children(self, start: float = 0.0, stop: float = inf) -> Iterator[Child]:
         """Yield the definitions that this one uses for ``start ≤ t ≤ stop``."""

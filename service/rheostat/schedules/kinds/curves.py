@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import ceil, floor
 from typing import Annotated, Literal
 
 import numpy as np
@@ -18,9 +19,10 @@ from rheostat.schedules.definition import (
     Places,
     array,
 )
-from rheostat.schedules.fields import End, Exponent, Length, Start, Value
+from rheostat.schedules.fields import MAX_STEP, End, Exponent, Length, Start, Value
 from rheostat.schedules.numeric import Shape
 from rheostat.schedules.shapes import ShapeField, ShapePower, ShapeRatio
+from rheostat.schedules.thin import spread
 
 
 class Constant(Definition):
@@ -77,6 +79,12 @@ class Curve(Definition):
             return Bounds(low, high)
         inner = Bounds.around(*self.at(np.array([start, min(stop, self.steps)])).tolist())
         return inner.widened(max(abs(low), abs(high))).within(low, high)
+
+    def _turns(self, start: float, stop: float, most: int) -> Floats:
+        """Return multiples of `steps`, where a curve that goes on past its end turns or jumps."""
+        first, last = ceil(start / self.steps), floor(min(stop, MAX_STEP) / self.steps)
+        count = max(last - first + 1, 0)
+        return (first + spread(count, min(count, most))) * np.float64(self.steps)
 
     @property
     def length(self) -> int | None:
@@ -151,6 +159,11 @@ class Cosine(Curve):
             return Bounds.around(self.start, self.end)
         return super().between(start, stop, followed)
 
+    def corners(self, start: float, stop: float, most: int) -> Floats:
+        """Return both ends; of a periodic wave, its turns."""
+        turning = self._turns if self.periodic else super().corners
+        return turning(start, stop, most)
+
     @property
     def length(self) -> int | None:
         """The curve's `steps`; None of a periodic wave."""
@@ -203,6 +216,11 @@ class Polynomial(Curve):
         if self.cycle and stop > self.steps:
             return Bounds.around(self.start, self.end)
         return super().between(start, stop, followed)
+
+    def corners(self, start: float, stop: float, most: int) -> Floats:
+        """Return both ends; of cycles, where they begin."""
+        turning = self._turns if self.cycle else super().corners
+        return turning(start, stop, most)
 
     @property
     def length(self) -> int | None:

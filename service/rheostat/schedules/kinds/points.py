@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from math import ceil
+from math import ceil, inf
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -20,8 +20,10 @@ from rheostat.schedules.definition import (
     Followed,
     Places,
     array,
+    window,
 )
 from rheostat.schedules.fields import Factor, LengthOrZero, Place, Value
+from rheostat.schedules.thin import spread, thin
 from rheostat.schedules.validation import wrong
 
 
@@ -77,6 +79,11 @@ class Multistep(Definition):
         if self.factor > 1:
             return ends
         return ends.within(min(self.start, 0.0), max(self.start, 0.0))
+
+    def corners(self, start: float, stop: float, most: int) -> Floats:
+        """Return the milestones."""
+        found = window(self._sorted, start, stop)
+        return found[spread(len(found), min(len(found), most))]
 
     @property
     def length(self) -> int:
@@ -171,6 +178,12 @@ class Piecewise(Definition):
         used = self._values[first:end]
         return Bounds(float(used.min()), float(used.max()))
 
+    def corners(self, start: float, stop: float, most: int) -> Floats:
+        """Return the points."""
+        first, end = np.searchsorted(self._steps, [start, np.nextafter(stop, inf)]).tolist()
+        used = slice(first, end)
+        return self._steps[used][thin([self._values[used]], max(most, 2))]
+
     @property
     def length(self) -> int:
         """The last point's step, rounded up."""
@@ -214,6 +227,12 @@ class Table(Definition):
         last = len(self._values) - 1
         used = self._values[int(min(start, last)) : int(min(stop, last)) + 1]
         return Bounds(float(used.min()), float(used.max()))
+
+    def corners(self, start: float, stop: float, most: int) -> Floats:
+        """Return the steps of the table whose values stick out."""
+        first, last = ceil(start), int(min(stop, len(self._values) - 1))
+        used = self._values[first : last + 1]
+        return first + thin([used], max(most, 2)).astype(np.float64)
 
     @property
     def length(self) -> int:

@@ -33,6 +33,12 @@ class Pointwise(Definition):
         lengths = [child.definition.length for child in self.children()]
         return None if None in lengths else max(n for n in lengths if n is not None)
 
+    def corners(self, start: float, stop: float, most: int) -> Floats:
+        """Return the children's corners."""
+        children = [child.definition for child in self.children()]
+        share = max(most // len(children), 1)
+        return np.concatenate([child.corners(start, stop, share) for child in children])
+
 
 class Unary(Pointwise):
     """A combinator of one definition."""

@@ -64,6 +64,10 @@ class Preset(Definition):
         """Return the expansion's bounds."""
         return self._expanded.between(start, stop, followed)
 
+    def corners(self, start: float, stop: float, most: int) -> Floats:
+        """Return the expansion's corners."""
+        return self._expanded.corners(start, stop, most)
+
     @property
     def length(self) -> int | None:
         """The expansion's length."""

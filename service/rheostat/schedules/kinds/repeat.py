@@ -23,8 +23,10 @@ from rheostat.schedules.definition import (
     Followed,
     Places,
     array,
+    window,
 )
 from rheostat.schedules.fields import MAX_STEP, Count, Duration, Factor, Growth
+from rheostat.schedules.thin import spread
 from rheostat.schedules.validation import wrong
 
 _SLOWEST: Final = 1.05
@@ -115,6 +117,18 @@ class Repeat(Definition):
         peaks = numeric.exponential(number, 1.0, self.peak_factor, 1.0)
         highest = max(1.0, *peaks.tolist())
         return inner.times(Bounds.around(*peaks.tolist()).widened().within(0.0, highest))
+
+    def corners(self, start: float, stop: float, most: int) -> Floats:
+        """Return where cycles begin, and the corners inside of them."""
+        inner = np.append(self.of.corners(0.0, self.every, most), self.every)
+        first, last = self._cycle(np.array([start, min(stop, MAX_STEP)]))[0].tolist()
+        count = int(last - first) + 1
+        number = int(first) + spread(count, min(count, max(most // len(inner), 2)))
+        begins, factors = number * self.every, np.ones(len(number))
+        if self.period_factor != 1:
+            starts, growths = _layout(self.every, self.period_factor, self.cycles or MAX_STEP)
+            begins, factors = starts[number], growths[number]
+        return window((begins[:, None] + inner * factors[:, None]).ravel(), start, stop)
 
     @property
     def length(self) -> int | None:

@@ -24,6 +24,7 @@ from rheostat.schedules.definition import (
     Followed,
     Places,
     array,
+    window,
 )
 from rheostat.schedules.fields import LengthOrZero, Place
 from rheostat.schedules.validation import wrong
@@ -167,6 +168,17 @@ class Sequence(Definition):
             if begin <= first <= final:
                 shift = part.from_ - begin
                 yield Child(f"parts[{i}].schedule", part.schedule, first + shift, final + shift)
+
+    def corners(self, start: float, stop: float, most: int) -> Floats:
+        """Return where parts begin, and the corners of those in force."""
+        found, share = [window(self._starts, start, stop)], max(most // len(self.parts), 1)
+        for i, (part, end) in enumerate(zip(self.parts, self._ends, strict=True)):
+            begin = float(self._starts[i])
+            first, last, shift = max(start, begin), min(stop, end), part.from_ - begin
+            if first <= last:
+                inner = part.schedule.corners(first + shift, last + shift, share)
+                found.append(inner - shift)
+        return np.concatenate(found)
 
     def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
         """Return the hull of the intervals of the parts in force."""

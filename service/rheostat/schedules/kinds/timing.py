@@ -21,6 +21,7 @@ from rheostat.schedules.definition import (
     Followed,
     Places,
     array,
+    window,
 )
 from rheostat.schedules.fields import MAX_STEP, Duration, Length
 from rheostat.schedules.numeric import Shape
@@ -85,6 +86,10 @@ class Stretch(Timed):
     def places(self, t: Array) -> Array:
         """Return t/ratio, up to the last coordinate there is."""
         return np.minimum(t / self.ratio, MAX_STEP)
+
+    def corners(self, start: float, stop: float, most: int) -> Floats:
+        """Return the corners of the definition inside, as much later."""
+        return self.of.corners(start / self.ratio, stop / self.ratio, most) * self.ratio
 
     @property
     def length(self) -> int | None:
@@ -158,6 +163,12 @@ class Staircase(Timed):
     def places(self, t: Array) -> Array:
         """Return every·⌊t/every⌋."""
         return self.every * np.floor(t / self.every)
+
+    def corners(self, start: float, stop: float, most: int) -> Floats:
+        """Return the stairs at which corners of the definition inside are first seen."""
+        first = self.every * np.floor(start / self.every)
+        stairs = np.ceil(self.of.corners(first, stop, most) / self.every)
+        return window(stairs * self.every, start, stop)
 
     @property
     def length(self) -> int | None:

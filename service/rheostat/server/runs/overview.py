@@ -1,21 +1,24 @@
 """
 Overviews: what the curves of a run look like over a range, at few enough steps to be looked at.
 
-Up to `LOOKED_AT` values are computed to find out: all cells of the range if they are so few, and
-else the cells of an even stride.
+Up to `LOOKED_AT` values are computed to find out: those at all cells of the range if they are so
+few. Of a longer range half of the cells that are looked at are spread evenly; the others, as many
+as it takes, lie where a curve may break or turn as far as pieces and definitions can tell: where
+pieces begin and end (of changes, holds and values that are set), and at corners of definitions.
+What values alone tell, such as the extremes of noise or of a product, is seen at the even ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from rheostat.schedules.thin import spread, thin
 from rheostat.server.runs.grid import Grid
-from rheostat.server.runs.timeline import Steps, Timelines, Values
+from rheostat.server.runs.timeline import Piece, Steps, Timelines, Values
 
 LOOKED_AT = 2_000_000
 """Values that are computed for one overview, unless more of them are wanted."""
@@ -46,7 +49,7 @@ def overview(
     a line goes beyond its values at the cells beside: see `thin`.
     """
     width = sum(len(line[0].timelines) for line in lines)
-    steps = _cells(grid, lines[0][0].start, lines[0][-1].stop, max(points, LOOKED_AT // width))
+    steps = _cells(grid, lines, max(points, LOOKED_AT // width))
     found = [_evaluate(line, steps) for line in lines]
     kept = thin([values for columns in found for values in columns.values()], points)
     return steps[kept], [
@@ -60,11 +63,40 @@ def restricted(timelines: Timelines, names: Sequence[str]) -> Timelines:
     return Timelines({name: timelines[name] for name in needed})
 
 
-def _cells(grid: Grid, start: int, stop: int, most: int) -> Steps:
-    """Return the cells that hold the steps from ``start`` to ``stop``, evenly chosen."""
-    first, last = grid.floor(start), grid.floor(stop - 1)
+def _cells(grid: Grid, lines: Sequence[Line], most: int) -> Steps:
+    """Return the cells to look at: all of the range, or about as many as ``most``."""
+    first, last = grid.floor(lines[0][0].start), grid.floor(lines[0][-1].stop - 1)
     count = grid.cells(first, last) + 1
-    return first + spread(count, min(count, most)) * grid.resolution
+    if count <= most:
+        return grid.steps(first, last + 1)
+    even = first + spread(count, most - most // 2) * grid.resolution
+    corners = _corners(grid, lines, most // 2)
+    chosen = corners[spread(len(corners), min(len(corners), most // 2))]
+    return np.union1d(even, np.clip(chosen, first, last))
+
+
+def _corners(grid: Grid, lines: Sequence[Line], most: int) -> Steps:
+    """Return the cells where a curve may break or turn, and those before and after."""
+    windows = [window for line in lines for window in _windows(line)]
+    share = most // (3 * len(windows))
+    places = [np.zeros(0, dtype=np.int64)]
+    for piece, start, stop in windows:
+        since, until = float(start - piece.origin), float(stop - 1 - piece.origin)
+        corners = piece.definition.corners(max(since, 0.0), max(until, 0.0), share)
+        places += [piece.origin + corners.astype(np.int64), np.array([start, stop - 1])]
+    cells = np.unique(np.concatenate(places) // grid.resolution)
+    return np.unique(np.concatenate([cells - 1, cells, cells + 1])) * grid.resolution
+
+
+def _windows(line: Line) -> Iterator[tuple[Piece, int, int]]:
+    """Yield the pieces of a line, each with the range in which it is in force."""
+    for name in line[0].timelines:
+        for timeline, group in groupby(line, key=lambda span: span.timelines[name]):
+            spans = list(group)
+            stop = spans[-1].stop
+            pieces = timeline.between(spans[0].start, stop - 1)
+            stops = [*(piece.start for piece in pieces[1:]), stop]
+            yield from ((piece, piece.start, end) for piece, end in zip(pieces, stops, strict=True))
 
 
 def _evaluate(line: Line, steps: Steps) -> Mapping[str, Values]:
@@ -72,10 +104,30 @@ def _evaluate(line: Line, steps: Steps) -> Mapping[str, Values]:
     # the first cell may begin before the first span does
     starts = [span.start for span in line[1:]]
     edges = [0, *np.searchsorted(steps, starts).tolist(), len(steps)]
+    stages = [
+        _Stage(span.timelines, *ends) for span, ends in zip(line, pairwise(edges), strict=True)
+    ]
     values = {name: np.empty(len(steps)) for name in line[0].timelines}
-    for span, (first, last) in zip(line, pairwise(edges), strict=True):
-        for begin in range(first, last, AT_ONCE):
-            there = slice(begin, min(begin + AT_ONCE, last))
-            for name, column in span.timelines.evaluate(steps[there]).items():
-                values[name][there] = column
+    for order, group in groupby(stages, key=lambda stage: stage.timelines.order):
+        together = list(group)
+        for name in order:
+            _fill(values, name, together, steps)
     return values
+
+
+class _Stage(NamedTuple):
+    """Timelines, and the indices of the steps at which they are in force."""
+
+    timelines: Timelines
+    first: int
+    last: int
+
+
+def _fill(values: Mapping[str, Values], name: str, stages: Sequence[_Stage], steps: Steps) -> None:
+    """Compute one parameter; most revisions leave most parameters as they were."""
+    for timeline, group in groupby(stages, key=lambda stage: stage.timelines[name]):
+        same = list(group)
+        for begin in range(same[0].first, same[-1].last, AT_ONCE):
+            there = slice(begin, min(begin + AT_ONCE, same[-1].last))
+            followed = {other: values[other][there] for other in timeline.follows}
+            values[name][there] = timeline.values(steps[there], followed)

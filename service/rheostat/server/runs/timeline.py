@@ -151,6 +151,11 @@ class Timelines(Mapping[str, Timeline]):
     def __len__(self) -> int:
         return len(self._timelines)
 
+    @property
+    def order(self) -> list[str]:
+        """The names, each after those that it follows."""
+        return self._order
+
     def evaluate(self, steps: Steps) -> dict[str, Values]:
         """Return each parameter's values at ``steps``, sorted by name."""
         found: dict[str, Values] = {}

@@ -1,0 +1,67 @@
+"""Corners: where a curve may break or turn, told without looking at values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rheostat.schedules import KINDS, parse
+
+UNTOLD = {"follow", "noise", "product", "sum", "quantize", "clip", "power", "scale"}
+"""Kinds whose extremes depend on values, or on another parameter's."""
+LAST = 100_000
+
+NESTED: list[dict[str, Any]] = [
+    {"kind": "scale", "factor": -1, "of": KINDS["one_cycle"].about.example},
+    {"kind": "stretch", "ratio": 7.3, "of": {"kind": "table", "values": [0, 5, 1, -5, 0]}},
+    {"kind": "repeat", "every": 777.5, "of": KINDS["warmup"].about.example, "peak_factor": 0.5},
+    {"kind": "staircase", "every": 64, "of": KINDS["cyclic"].about.example},
+    {"kind": "cosine", "start": 1, "end": 0, "steps": 321, "periodic": True},
+    {"kind": "polynomial", "start": 1, "end": 0, "steps": 50, "cycle": True},
+    {
+        "kind": "sequence",
+        "parts": [
+            {
+                "schedule": {"kind": "multistep", "start": 1, "milestones": [9, 50], "factor": 2},
+                "steps": 60,
+            },
+            {
+                "schedule": {"kind": "piecewise", "points": [[0, 0], [4.5, 9], [5.5, -9], [20, 0]]},
+                "from": 2,
+            },
+        ],
+    },
+]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [*(cls.about.example for kind, cls in KINDS.items() if kind not in UNTOLD), *NESTED],
+    ids=lambda data: data["kind"],
+)
+@pytest.mark.parametrize(("start", "stop"), [(0, LAST), (130, 2990)])
+def test_extremes_lie_at_ends_and_corners(data: dict[str, Any], start: int, stop: int) -> None:
+    """The least and greatest of all values are at corners, beside them, or at the ends."""
+    definition = parse(data)
+    values = definition.values(np.arange(start, stop + 1))
+    corners = definition.corners(start, stop, LAST)
+    assert ((corners >= start) & (corners <= stop)).all()
+    steps = np.unique(np.floor(corners)[:, None] + [-1, 0, 1]).clip(start, stop).astype(np.int64)
+    seen = definition.values(np.append(steps, [start, stop]))
+    assert (seen.min(), seen.max()) == (values.min(), values.max())
+
+
+@pytest.mark.parametrize("most", [4, 50])
+def test_corners_are_few_however_long_the_curve(most: int) -> None:
+    """P10: of a million table values, points, milestones or cycles only some are told."""
+    rows = [[step, (step * 7919) % 1001] for step in range(10_000)]
+    for data in (
+        {"kind": "table", "values": [float(value) for _, value in rows]},
+        {"kind": "piecewise", "points": rows},
+        {"kind": "multistep", "start": 1, "milestones": [*range(10_000)], "factor": 1},
+        {"kind": "cyclic", "low": 0, "high": 1, "up": 1, "down": 2},
+        {"kind": "cosine", "start": 1, "end": 0, "steps": 1, "periodic": True},
+    ):
+        assert 0 < len(parse(data).corners(0, 2.0**53, most)) <= 2 * most + 2
