@@ -12,6 +12,7 @@ How a command fails: one readable block on standard error, and an exit code for 
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,30 @@ from rheostat.cli.screen import machine_text, visible
 from rheostat.errors import FieldError, Refused, RheostatError, Unavailable, Unreachable
 
 REFUSED, UNREACHABLE, INTERRUPTED = 1, 3, 130
+
+OPTIONS = {
+    '"force": true': "--force",
+    "expected_revision": "--expect",
+    "expected_generation": "--expect",
+    "from_generation": "--from-generation",
+    "from.generation": "--generation",
+    "from.step": "--step",
+    "steps_per_epoch": "--steps-per-epoch",
+    "max_block": "--max-block",
+    "max_jump": "--max-jump",
+    "base_value": "--base",
+}
+"""What the service calls by other names than the command line."""
+FIELDS = {
+    "effective": "--at",
+    "to": "STEP",
+    "end": "--end",
+    "total": "--total",
+    "resolution": "--resolution",
+}
+"""Likewise, where a line begins with it: elsewhere it is a word like others."""
+_WORDS = re.compile(rf"(?<![\w.])(?:{'|'.join(map(re.escape, OPTIONS))})(?!\w)")
+_FIELD = re.compile(rf"^(?:{'|'.join(FIELDS)})(?=: | is )")
 
 
 @contextmanager
@@ -51,7 +76,7 @@ def _block(error: RheostatError) -> Iterator[str]:
     if not isinstance(error, Refused):
         yield from f"Error: {error}".split("\n")
         return
-    yield f"Refused: {error.detail}  [{error.status} {error.code}]"
+    yield f"Refused: {_in_options(error.detail)}  [{error.status} {error.code}]"
     for item in error.errors:
         yield from _field_lines(item)
     for name, value in error.members.items():
@@ -59,8 +84,15 @@ def _block(error: RheostatError) -> Iterator[str]:
             yield f"  {name.replace('_', ' ')}: {_brief(value)}"
 
 
+def _in_options(line: str) -> str:
+    """Return a line of the service's with the options that people type in place of its fields."""
+    line = _FIELD.sub(lambda found: FIELDS[found[0]], line)
+    return _WORDS.sub(lambda found: OPTIONS[found[0]], line)
+
+
 def _field_lines(item: FieldError) -> Iterator[str]:
-    yield f"  {item.message}" if item.field in item.message else f"  {item.field}: {item.message}"
+    about_field = item.message if item.field in item.message else f"{item.field}: {item.message}"
+    yield f"  {_in_options(about_field)}"
     about = [] if item.value is None else [f"value {_brief(item.value)}"]
     about += [] if item.bound is None else [f"bound {item.bound}"]
     if about:
