@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -23,7 +25,22 @@ def field_errors(error: ValidationError, data: Any, field: str) -> list[FieldErr
     """Return the first errors of a validation of ``data``; their paths start with ``field``."""
     details = error.errors(include_url=False)
     told = [item for item in details if not _follows_from_others(item, details)]
-    return [field_error(item, data, field) for item in told[:_MAX_ERRORS]]
+    return merged(field_error(item, data, field) for item in told[:_MAX_ERRORS])
+
+
+def merged(errors: Iterable[FieldError]) -> list[FieldError]:
+    """Return one error for each field: of what may be one thing or another, all are said."""
+    found: dict[str, FieldError] = {}
+    for error in errors:
+        before = found.get(error.field, error)
+        found[error.field] = error if before.message == error.message else _either(before, error)
+    return list(found.values())
+
+
+def _either(one: FieldError, other: FieldError) -> FieldError:
+    bounds = [bound for bound in (one.bound, other.bound) if bound]
+    message = f"{one.message}, or {other.message}"
+    return replace(one, message=message, bound=" or ".join(bounds) or None)
 
 
 def _follows_from_others(item: ErrorDetails, details: list[ErrorDetails]) -> bool:
@@ -36,7 +53,7 @@ def _follows_from_others(item: ErrorDetails, details: list[ErrorDetails]) -> boo
 
 def field_error(item: ErrorDetails, data: Any, field: str) -> FieldError:
     """Return one error of a validation of ``data``; its path starts with ``field``."""
-    path = (field + _path(item["loc"], data)).removeprefix(".")
+    path = (field + _path(item, data)).removeprefix(".")
     context = item.get("ctx", {})
     if item["type"] == "wrong":
         path = f"{path}.{context['field']}".removeprefix(".")
@@ -58,15 +75,19 @@ def _unknown_tag(item: ErrorDetails, path: str) -> FieldError:
     return FieldError(f"{path}.{tag}".removeprefix("."), message, shown(value), bound)
 
 
-def _path(loc: tuple[int | str, ...], data: Any) -> str:
-    """Return the JSON path of a location, without the tags of the union."""
+def _path(item: ErrorDetails, data: Any) -> str:
+    """Return the JSON path of a location, without the tags and types of unions."""
     path, here, arrived = "", data, True
-    for step in loc:
+    steps = item["loc"]
+    for index, step in enumerate(steps, 1):
         if arrived and isinstance(here, dict) and step in (here.get("kind"), here.get("edit")):
             arrived = False
             continue
         arrived = True
         if step == "[key]":  # the error is about the name that the path already ends with
+            continue
+        absent = item["type"] == "missing" and index == len(steps)
+        if data is not None and not absent and not _leads_on(here, step):
             continue
         path += f"[{step}]" if isinstance(step, int) else f".{step[:100]}"
         try:
@@ -76,6 +97,12 @@ def _path(loc: tuple[int | str, ...], data: Any) -> str:
     return path
 
 
+def _leads_on(here: Any, step: int | str) -> bool:
+    if isinstance(step, int):
+        return isinstance(here, (list, tuple)) and step < len(here)
+    return isinstance(here, dict) and step in here
+
+
 _BOUNDS: Final = {
     "greater_than": ("must be greater than {gt}", "> {gt}"),
     "greater_than_equal": ("must be at least {ge}", "≥ {ge}"),
@@ -83,7 +110,7 @@ _BOUNDS: Final = {
     "less_than_equal": ("must be at most {le}", "≤ {le}"),
     "finite_number": ("must be a finite number", "finite"),
     "missing": ("is required", "required"),
-    "extra_forbidden": ("is not a field of this kind", "no other fields"),
+    "extra_forbidden": ("is not a field here", "no other fields"),
     "float_type": ("must be a number", "a number"),
     "int_type": ("must be an integer", "an integer"),
     "int_from_float": ("must be an integer", "an integer"),

@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic_core import ErrorDetails
 
 from rheostat.errors import FieldError
-from rheostat.schedules.validation import field_error
+from rheostat.schedules.validation import field_error, merged
 
 MOST = 50
 """Wrong fields that one answer lists."""
@@ -27,4 +27,4 @@ def request_errors(error: RequestValidationError) -> list[FieldError]:
         data = error.body if place == "body" else None
         details = cast("ErrorDetails", {**item, "loc": tuple(path)})
         found.append(field_error(details, data, "" if path else str(place)))
-    return found
+    return merged(found)
