@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from functools import lru_cache
 from typing import Final
 
 from rheostat.schedules.numeric.big import BITS, Big, exp, ln
@@ -68,15 +69,7 @@ class Power(Scale):
 
     def series(self, reach: float, negligible: float) -> tuple[float, ...]:
         """Return the binomial series."""
-        power = self._power
-        terms, term, share, k = [power], power * (power - 1) / 2, reach, 1
-        least = negligible * min(abs(power), 1.0)
-        while abs(term) * share > least or k < 2:
-            terms.append(term)
-            k += 1
-            term = term * (power - k) / (k + 1)
-            share *= reach
-        return tuple(terms)
+        return _binomial(self._power, reach, negligible)
 
     def _raised(self, s: float) -> Big:
         """Return the power; its mantissa's and its exponent's are used again, if there are many."""
@@ -122,6 +115,18 @@ class Logarithm(Scale):
         """Return the logarithmic series."""
         count = math.ceil(math.log2(negligible) / math.log2(reach)) + 1
         return tuple((-1) ** k / (k + 1) * 2.0**self._unit for k in range(count))
+
+
+@lru_cache(64)
+def _binomial(power: float, reach: float, negligible: float) -> tuple[float, ...]:
+    terms, term, share, k = [power], power * (power - 1) / 2, reach, 1
+    least = negligible * min(abs(power), 1.0)
+    while abs(term) * share > least or k < 2:
+        terms.append(term)
+        k += 1
+        term = term * (power - k) / (k + 1)
+        share *= reach
+    return tuple(terms)
 
 
 def raised(x: Big, power: float) -> Big:
