@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -103,6 +104,49 @@ def test_revisions_are_marked_and_named() -> None:
     assert "4 eve" not in comments
 
 
+@pytest.mark.parametrize(("settled", "told"), [(0, False), (3, False), (30, True), (100, True)])
+def test_what_is_settled_is_told_where_there_is_room(settled: int, *, told: bool) -> None:
+    """The word stands within the ground that it names, and where nothing is settled is none."""
+    steps, look = np.arange(100), Look(settled_until=settled)
+    picture = {kind: draw(kind, steps, {"lr": np.ones(100)}, look) for kind in ("svg", "png")}
+    assert (b"<!-- settled -->" in picture["svg"]) == told
+    ground = (pixels(picture["png"]) == (0xE8, 0xF0, 0xE4)).all(axis=2).sum(axis=1).max()
+    assert ground == pytest.approx(1300 * settled / 100, abs=60 * (settled > 0))
+
+
+def test_many_revisions_stay_apart() -> None:
+    """A thousand marks on a tenth of the axis are thin lines with room between them."""
+    marks = tuple(Mark(step, f"r{step}") for step in range(5000, 6000))
+    look = Look(marks=(*marks, Mark(8000, "r1"), Mark(8000, "r2")))
+    columns = {"lr": np.ones(10_000)}
+    row = pixels(draw("png", np.arange(10_000), columns, look))[150]
+    red = np.flatnonzero(row[:, 0] - row[:, 2] > 30)
+    assert 30 < len(red) < 90
+    comments = re.findall(r"<!-- (.*?) -->", draw("svg", np.arange(10_000), columns, look).decode())
+    assert len([text for text in comments if text.startswith("r")]) < 10
+    assert "r1, r2" in comments
+
+
+def test_one_step_has_one_tick() -> None:
+    """The axis of a single step names that step, once."""
+    svg = draw("svg", np.array([3]), {"lr": np.array([0.1])}, Look()).decode()
+    assert re.findall(r"<!-- (.*?) -->", svg)[:2] == ["3", "step"]
+
+
+def test_a_plan_s_picture_marks_what_is_in_its_range(
+    http: httpx.Client, new_name: Callable[[], str]
+) -> None:
+    """A revision that was in force before the range has no mark in it."""
+    name = new_name()
+    http.post("/v1/runs", json={"name": name, "parameters": {"lr": COSINE}}).raise_for_status()
+    for step in (130, 600):
+        body = {"changes": {"lr": {"edit": "scale", "factor": 0.5}}, "effective": step}
+        http.post(f"/v1/runs/{name}/revisions", json=body).raise_for_status()
+    svg = http.get(f"/v1/runs/{name}/plan?format=svg&start=200").text
+    marks = [text for text in re.findall(r"<!-- (.*?) -->", svg) if re.fullmatch(r"r\d", text)]
+    assert marks == ["r3"]
+
+
 def test_wide_positive_values_are_on_a_logarithmic_scale() -> None:
     """A decay over six decades is a straight line, for its axis is logarithmic."""
     values = np.geomspace(1, 1e-6, 1000)
@@ -138,6 +182,7 @@ def test_the_same_curve_is_the_same_svg() -> None:
         (1_500_000, 3_000_000, "1.5M"),
         (4.3e12, 5e12, "4.3T"),
         (4.305e12, 1e10, "4,305B"),
+        (0, 5e12, "0"),
     ],
 )
 def test_coordinates_are_short_but_distinct(step: float, span: float, text: str) -> None:

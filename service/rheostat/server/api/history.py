@@ -33,7 +33,6 @@ from rheostat.server.store.operations import explain, plan, served
 history = router("history")
 
 FORMATS = tuple(Format)
-POINTS = "The most steps: evenly spread, and where a parameter goes beyond what it is beside them."
 PLAN = {
     "id": "run_1f0c9a3be5d24c77a8e1b20c94",
     "generation": 1,
@@ -71,9 +70,18 @@ async def read_plan(
     chosen: Annotated[Format, offers(*FORMATS)],
     start: Start = 0,
     stop: Stop = None,
-    points: Annotated[int, Query(ge=2, le=10_000_000, description=POINTS)] = 1000,
+    points: Annotated[int, Query(ge=2, le=10_000_000, description="The most steps.")] = 1000,
 ) -> Response:
-    """Return the run's curves with the revisions that shaped them; nothing is settled by it."""
+    """
+    Return the run's curves with the revisions that shaped them; nothing is settled by it.
+
+    The steps are common to all parameters. They are at most `points`: spread evenly, and besides
+    where a parameter goes beyond its values on both sides, so that short excursions and each
+    parameter's extremes are among them. All cells are looked at for that, up to two million values
+    in all; of a longer range so many at even distances, and where changes, holds and parts of
+    definitions begin and end. A range without `stop` ends with a finished run, and else at its
+    `total` or where its curves end, whichever is later.
+    """
     if chosen.picture:
         points = min(points, settings.max_picture_points)
     most = most_values(chosen, settings)

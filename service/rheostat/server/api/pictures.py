@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from itertools import groupby
+from math import inf
 from typing import Any
 
 import matplotlib as mpl
@@ -41,6 +43,8 @@ DECADES = 3
 """Positive values that span more than these are drawn on a logarithmic scale."""
 LARGEST = 1e100
 """Magnitude at which a picture is cut off, saying so: matplotlib needs room for its margins."""
+LINES = 250
+"""The most marks beside each other that can be told apart."""
 NICE = (1, 2, 2.5, 5, 10)
 """Multiples of a power of ten that ticks stand at."""
 UNITS = ((10**12, "T"), (10**9, "B"), (10**6, "M"))
@@ -123,12 +127,12 @@ def _frame(figure: Figure, panels: Sequence[Axes], steps: Steps, look: Look) -> 
         axes.spines[["top", "right"]].set_visible(False)
         axes.spines[["left", "bottom"]].set_color(TEXT)
         axes.tick_params(which="both", color=TEXT, labelcolor=TEXT)
-        for mark in marks:
-            axes.axvline(mark.step, color=MARK, linewidth=1.0, alpha=0.8, zorder=1.5)
-    if look.settled_until is not None and look.settled_until > left:
-        _shade(panels, left, min(look.settled_until, right))
+        for step in _apart([mark.step for mark in marks], (right - left) / LINES):
+            axes.axvline(step, color=MARK, linewidth=0.7, alpha=0.8, zorder=1.5)
+    if look.settled_until is not None and look.settled_until > low:
+        _shade(panels, left, min(look.settled_until, right), right)
     panels[-1].set_xlabel(look.axis, color=TEXT, parse_math=False)
-    panels[-1].xaxis.set_major_locator(MaxNLocator(8, integer=True, steps=NICE))
+    panels[-1].xaxis.set_major_locator(MaxNLocator(8, integer=True, steps=NICE, min_n_ticks=1))
     panels[-1].xaxis.set_major_formatter(
         FuncFormatter(lambda step, _: coordinate(step, high - low))
     )
@@ -136,9 +140,20 @@ def _frame(figure: Figure, panels: Sequence[Axes], steps: Steps, look: Look) -> 
     figure.suptitle(_drawable(look.title), color=TEXT, fontsize=11, parse_math=False)
 
 
-def _shade(panels: Sequence[Axes], left: float, end: float) -> None:
+def _apart(steps: Iterable[float], least: float) -> Iterator[float]:
+    """Yield steps in rising order, without those that are too close to the one before."""
+    free = -inf
+    for step in sorted(steps):
+        if step >= free:
+            yield step
+            free = step + least
+
+
+def _shade(panels: Sequence[Axes], left: float, end: float, right: float) -> None:
     for axes in panels:
         axes.axvspan(left, end, color=GROUND, zorder=0, linewidth=0)
+    if end - left < _width("settled", right - left):
+        return
     panels[0].annotate(
         "settled",
         (end, 0.0),
@@ -152,17 +167,18 @@ def _shade(panels: Sequence[Axes], left: float, end: float) -> None:
 
 
 def _label(axes: Axes, marks: list[Mark], left: float, right: float) -> None:
-    free = left
-    for mark in sorted(marks, key=lambda mark: mark.step):
-        text = _drawable(mark.label)
+    free = -inf
+    for step, at_once in groupby(sorted(marks, key=_step), key=_step):
+        text = _drawable(", ".join(mark.label for mark in at_once))
         text = text if len(text) <= 28 else text[:27] + "…"
-        width = (len(text) + 2) * (right - left) / 130
-        if mark.step < free or not text:
+        width = _width(text, right - left)
+        flip = step + width > right
+        begin = step - width if flip else step
+        if begin < free or not text:
             continue
-        flip = mark.step + width > right
         axes.annotate(
             text,
-            (mark.step, 1.0),
+            (step, 1.0),
             xycoords=("data", "axes fraction"),
             xytext=(-3 if flip else 3, 2),
             textcoords="offset points",
@@ -172,12 +188,21 @@ def _label(axes: Axes, marks: list[Mark], left: float, right: float) -> None:
             parse_math=False,
             annotation_clip=False,
         )
-        free = mark.step + width
+        free = begin + width
+
+
+def _step(mark: Mark) -> int:
+    return mark.step
+
+
+def _width(text: str, span: float) -> float:
+    """Return about how much of an axis of that span a small text takes, with room beside it."""
+    return (len(text) + 2) * span / 130
 
 
 def coordinate(step: float, span: float) -> str:
     """Return a coordinate as a reader of an axis of that span likes it: ``12,000``, ``1.5M``."""
-    unit, suffix = next((item for item in UNITS if span >= item[0]), (1, ""))
+    unit, suffix = next((item for item in UNITS if span >= item[0] and step), (1, ""))
     return f"{step / unit:,.6g}{suffix}" if suffix else f"{step:,.0f}"
 
 
