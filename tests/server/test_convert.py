@@ -139,3 +139,12 @@ def test_wrong_files_are_refused(
     """P10: what is wrong in a configuration file is named by its path."""
     document = problem(http.post("/v1/convert", json=body), "invalid")
     assert any(error["field"].startswith(field) for error in document["errors"])
+
+
+def test_parameters_may_be_left_out_where_there_are_none(http: httpx.Client) -> None:
+    """What is missing is named by its own name."""
+    body = {"library": "torch", "name": "ExponentialLR", "base_value": 0.1}
+    answer = http.post("/v1/convert", json=body)
+    assert [error["field"] for error in answer.json()["errors"]] == ["params.gamma"]
+    body = {"library": "pytorch_warmup", "name": "RAdamWarmup", "base_value": 0.1}
+    assert http.post("/v1/convert", json=body).status_code == 200

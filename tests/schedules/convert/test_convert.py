@@ -47,6 +47,26 @@ def test_defaults_are_the_library_s_own() -> None:
     assert values.tolist() == pytest.approx([0.1, 0.3], rel=1e-15)
 
 
+@pytest.mark.parametrize(
+    ("library", "name", "params", "context"),
+    [
+        ("pytorch_warmup", "RAdamWarmup", {"betas": (0.9, 0.99)}, {}),
+        ("pytorch_warmup", "UntunedLinearWarmup", {"betas": (0.9, 0.99)}, {}),
+        ("pytorch_warmup", "UntunedExponentialWarmup", {"betas": (0.9, 0.99)}, {}),
+        ("fastai", "fit_one_cycle", {"moms": (0.9, 0.8, 0.9)}, {"total": 100}),
+    ],
+)
+def test_tuples_may_be_lists(
+    library: str, name: str, params: dict[str, tuple[float, ...]], context: dict[str, Any]
+) -> None:
+    """JSON has lists alone."""
+    lists = {key: list(value) for key, value in params.items()}
+    found = [convert(library, name, given, 0.1, **context) for given in (params, lists)]
+    assert found[0] == found[1]
+    with pytest.raises(Invalid):
+        convert(library, name, {key: ["0.9", "0.8"] for key in params}, 0.1, **context)
+
+
 def test_what_was_meant_is_asked() -> None:
     """A library, a scheduler and a parameter that are nearly right are named."""
     assert "mean torch?" in refusal("torhc", "StepLR", {}).message

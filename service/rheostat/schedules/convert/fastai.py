@@ -146,7 +146,7 @@ def one_cycle(
     div: float = 25.0,
     div_final: float = 1e5,
     pct_start: Share = 0.25,
-    moms: tuple[float, float, float] = (0.95, 0.85, 0.95),
+    moms: Annotated[tuple[float, float, float], Field(strict=False)] = (0.95, 0.85, 0.95),
 ) -> AnyDefinition:
     """
     `one_cycle`.

@@ -20,7 +20,7 @@ library = Library("pytorch_warmup")
 
 Period = Annotated[Steps, Field(gt=0)]
 Periods = Period | list[Period]
-Betas = tuple[float, Annotated[float, Field(gt=0, lt=1)]]
+Betas = Annotated[tuple[float, Annotated[float, Field(gt=0, lt=1)]], Field(strict=False)]
 _LONGEST = 500_000
 """How many factors are tabulated at most."""
 

@@ -60,7 +60,7 @@ class Conversion(Described, Context):
         """Return the answer; what the library does not know is refused."""
         self._check()
         if self.config is None:
-            return {"definition": convert(**self._given()).to_json()}
+            return {"definition": convert(**{"params": {}, **self._given()}).to_json()}
         lengths = {"total": self.total, "steps_per_epoch": self.steps_per_epoch}
         found = convert_config(self.library, self.config, **lengths)
         return {"parameters": {name: item.to_json() for name, item in found.items()}}
@@ -75,7 +75,7 @@ class Conversion(Described, Context):
     def _check(self) -> None:
         """Refuse what is neither a scheduler nor a file, or both."""
         if self.config is None:
-            wrong = [field for field in ("name", "params") if getattr(self, field) is None]
+            wrong = ["name"] if self.name is None else []
             message, bound = "is required, unless config is given", "required"
         else:
             wrong = sorted(self._given().keys() - _BESIDE_CONFIG)
