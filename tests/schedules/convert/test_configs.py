@@ -156,6 +156,16 @@ def test_a_file_without_a_scheduler_has_a_constant_rate() -> None:
         ("megatron", "--lr 0.1 --train-iters 9", "config.global_batch_size"),
         ("megatron", "--lr 0.1 --train-samples 9 --lr-warmup-iters 1", "config.lr_warmup_iters"),
         ("megatron", "--lr 0.1 --train-samples 9 --lr-decay-style sine", "config.lr_decay_style"),
+        (
+            "megatron",
+            "--lr 0.1 --train-samples 9 --lr-warmup-samples 1 --lr-warmup-fraction 0.1",
+            "config.lr_warmup_samples",
+        ),
+        (
+            "megatron",
+            "--lr 0.1 --train-iters 9 --global-batch-size 4 --rampup-batch-size 2 2 9",
+            "config.rampup_batch_size",
+        ),
     ],
 )
 def test_a_wrong_file_is_refused_by_the_field(library: str, config: Any, field: str) -> None:

@@ -28,7 +28,10 @@ LONGEST_BLOCK = 65_536
 Whole = Annotated[int, Field(ge=1, le=MAX_STEP)]
 Block = Annotated[int, Field(ge=1, le=LONGEST_BLOCK)]
 Parameter = Annotated[str, Field(pattern=PARAMETER, max_length=128)]
-Label = Annotated[str, Field(min_length=1, max_length=128)]
+Label = Annotated[
+    str,
+    Field(pattern="^[^=]+$", max_length=128, description="without =, which ends it in a filter"),
+]
 
 RunName = Annotated[
     str, Field(pattern=NAME, description="unique among the runs that exist; not an id")

@@ -133,7 +133,11 @@ def _lengths(arguments: Arguments, clock: Clock) -> tuple[int, float, int, int |
     decay = (getattr(arguments, f"lr_decay_{unit}") or train) * size
     warmup = getattr(arguments, f"lr_warmup_{unit}") * size
     if arguments.lr_warmup_fraction is not None:
+        if warmup:
+            raise _excluded(f"lr_warmup_{unit}", warmup // size, "lr_warmup_fraction")
         warmup = arguments.lr_warmup_fraction * decay
+    if arguments.rampup_batch_size and not by_samples:
+        raise _excluded("rampup_batch_size", arguments.rampup_batch_size, "train_iters")
     end = getattr(arguments, f"lr_wsd_decay_{unit}")
     return decay, warmup, train * size, None if end is None else end * size
 
@@ -166,6 +170,10 @@ def _ramp(arguments: Arguments) -> AnyDefinition:
         return Quantize(of=line, multiple=increment)
     rise = Linear(start=0.0, end=end - start, steps=samples)
     return Sum(of=(Constant(value=start), Quantize(of=rise, multiple=increment)))
+
+
+def _excluded(name: str, value: Any, other: str) -> Invalid:
+    return refused(FieldError(f"config.{name}", f"excludes {other}", shown(value), "not given"))
 
 
 def _missing(name: str, when: str) -> Invalid:
