@@ -42,8 +42,9 @@ class Command(Protocol):
 
 
 @pytest.fixture
-def rheostat() -> Command:
-    """Return the command without a service."""
+def rheostat(monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Return the command without a service, for which it does not wait."""
+    monkeypatch.setattr("rheostat.cli.connecting.PAUSE", 0.0)
     return _in_process({"RHEOSTAT_URL": NOWHERE})
 
 

@@ -22,9 +22,6 @@ from rheostat.errors import RheostatError
 
 Command = Callable[..., Any]
 
-TIMEOUT, RETRIES = 30.0, 2
-"""Seconds that a command waits for an answer, and how often it asks again where that is safe."""
-
 
 def default_author() -> str:
     """Return who works at this terminal, as user@host."""
@@ -128,9 +125,9 @@ def _connected(function: Callable[..., Answer], added: Sequence[Parameter]) -> C
     def connected(
         *, server: str, token: str | None, author: str | None = None, **arguments: Any
     ) -> Answer:
-        from rheostat.client import Client  # httpx loads slowly
+        from rheostat.cli.connecting import connect  # httpx loads slowly
 
-        with Client(server, token=token, author=author, timeout=TIMEOUT, retries=RETRIES) as client:
+        with connect(server, token, author) as client:
             return function(client, **arguments)
 
     return answering(_signed(connected, [*_parameters(function)[1:], *added]))

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Protocol
 import typer
 
 from rheostat.cli import options, text
-from rheostat.cli.answers import RETRIES, TIMEOUT, Answer, answering, confirm, default_author
+from rheostat.cli.answers import Answer, answering, confirm, default_author
 from rheostat.cli.screen import Screen, left
 from rheostat.cli.serving import opened, settings_of
 from rheostat.server.roles import Role
@@ -103,10 +103,9 @@ def revoke(
 @contextmanager
 def _tokens(database: str | None, server: str | None, token: str | None) -> Iterator[Tokens]:
     if database is None and (server or token):
-        from rheostat.client import Client  # httpx loads slowly
+        from rheostat.cli.connecting import connect  # httpx loads slowly
 
-        url = server or options.DEFAULT_URL
-        with Client(url, token=token, timeout=TIMEOUT, retries=RETRIES) as client:
+        with connect(server or options.DEFAULT_URL, token) as client:
             yield client.tokens
     else:
         with _stored(database) as tokens:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from rheostat.cli import history_views, options, text
-from rheostat.cli.answers import RETRIES, TIMEOUT, Lines, answering
+from rheostat.cli.answers import Lines, answering
 from rheostat.cli.screen import Screen
 
 Event = Mapping[str, Any]
@@ -47,9 +47,9 @@ def watch(
 
 
 def _events(run: str, after: int | None, server: str, token: str | None) -> Iterator[Event]:
-    from rheostat.client import Client  # httpx loads slowly
+    from rheostat.cli.connecting import connect  # httpx loads slowly
 
-    with Client(server, token=token, timeout=TIMEOUT, retries=RETRIES) as client:
+    with connect(server, token) as client:
         if after is None:
             shown = client.control(run).show()
             run, after = shown["id"], max(0, shown["event"] - 1)

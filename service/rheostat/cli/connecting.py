@@ -1,0 +1,59 @@
+"""The client of the command line, which waits for a service that is being restarted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from rheostat.cli.screen import Screen
+from rheostat.client import Client
+from rheostat.client.link import Link
+from rheostat.client.settings import Settings
+from rheostat.client.wire import Call
+from rheostat.errors import Unreachable
+
+TIMEOUT, RETRIES = 30.0, 2
+"""Seconds that a command waits for an answer, and how often it asks again where that is safe."""
+PAUSE, PAUSES, QUIET = 0.25, 20, 4
+"""Seconds between two calls that are refused a connection, how many there are, and how many of
+them nothing is said about: five seconds in all, the first of them in silence."""
+
+
+def connect(server: str, token: str | None, author: str | None = None) -> Client:
+    """Return a client that is as patient as people are."""
+    return _Client(server, token=token, author=author, timeout=TIMEOUT, retries=RETRIES)
+
+
+class _Link(Link):
+    _pauses = 0
+
+    def send(self, call: Call) -> httpx.Response | httpx.RequestError:
+        """Send a call, again and again while nobody listens: it never reached the service."""
+        while _refused(answer := super().send(call)) and self._pauses < PAUSES:
+            self._pauses += 1
+            if self._pauses == QUIET + 1:
+                Screen(error=True).line(f"waiting for {self.settings.base_url} …")
+            self._sleep(PAUSE)
+        if not _refused(answer):
+            self._pauses = 0
+        elif call.silence is None:  # a watch that was cut off waits for longer
+            url = self.settings.base_url
+            raise Unreachable(f"no answer from {url}: {answer}\nDoes the service run, and there?")
+        return answer
+
+
+class _Client(Client):
+    def _open(self, settings: Settings) -> Link:
+        self.link = _Link(settings)
+        return self.link
+
+
+def _refused(answer: Any) -> bool:
+    """Say whether a connection was refused, which httpx tells by the cause of its error."""
+    if not isinstance(answer, httpx.ConnectError):
+        return False
+    cause: BaseException | None = answer
+    while cause is not None and not isinstance(cause, ConnectionRefusedError):
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None

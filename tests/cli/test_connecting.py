@@ -1,0 +1,77 @@
+"""A command waits for a service that is being restarted, and not for ever."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from rheostat.cli.connecting import PAUSE, PAUSES, QUIET
+from rheostat.client.link import Link
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.conftest import StartServer
+
+Sleeps = list[float]
+
+
+@pytest.fixture
+def during(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sleeps]:
+    """Return what has something done in the pause of a number, in place of sleeping."""
+
+    def act(pause: int = 0, what: Callable[[], None] = lambda: None) -> Sleeps:
+        slept: Sleeps = []
+
+        def sleep(_link: Link, seconds: float) -> None:
+            slept.append(seconds)
+            if len(slept) == pause:
+                what()
+
+        monkeypatch.setattr(Link, "_sleep", sleep)
+        return slept
+
+    return act
+
+
+def test_a_restart_is_waited_for(operator: Any, start_server: StartServer, during: Any) -> None:
+    """Once the service is back the command goes on, and has said on what it waits."""
+    running = start_server()
+    running.kill()
+    slept = during(QUIET + 1, running.restart)
+    ran = operator("run create gpt lr=0.1 --json", RHEOSTAT_URL=running.url)
+    assert (ran.code, ran.json["name"]) == (0, "gpt")
+    assert ran.err == f"waiting for {running.url} …\n"
+    assert slept == [PAUSE] * (QUIET + 1)
+
+
+def test_a_short_absence_is_not_worth_a_word(
+    operator: Any, start_server: StartServer, during: Any
+) -> None:
+    """What is back within a second is not spoken of."""
+    running = start_server()
+    running.kill()
+    during(QUIET, running.restart)
+    ran = operator("run list", RHEOSTAT_URL=running.url)
+    assert (ran.code, ran.err) == (0, "")
+
+
+def test_waiting_has_an_end(operator: Any, during: Any) -> None:
+    """After five seconds of pauses it is over, with exit code 3 (P9)."""
+    slept = during()
+    ran = operator("run list", RHEOSTAT_URL="http://127.0.0.1:1")
+    assert ran.code == 3
+    assert ran.err.startswith(
+        "waiting for http://127.0.0.1:1 …\nError: no answer from http://127.0.0.1:1: "
+    )
+    assert slept == [PAUSE] * PAUSES
+    assert PAUSE * PAUSES == 5
+
+
+def test_only_a_refused_connection_is_waited_for(operator: Any, server: str, during: Any) -> None:
+    """What fails otherwise, as a handshake with a service that knows none, is no restart."""
+    slept = during()
+    ran = operator("run list", RHEOSTAT_URL=server.replace("http:", "https:"))
+    assert (ran.code, slept.count(PAUSE)) == (3, 0)
+    assert "waiting" not in ran.err
