@@ -67,16 +67,29 @@ def test_a_rewind_may_bring_back_what_another_dropped(operator: Any, run: str, s
     settle(run, 40)
     operator(f"run rewind {run} 10 -m first")
     operator(f"run rewind {run} 30 --from-generation 1 -m second")
-    states = [row["STATE"] for row in rows(operator, run)]
-    assert states == ["in force", "in force", "dropped by the rewind to generation 3", "in force"]
-    assert rows(operator, run)[3]["CHANGE"] == "rewind from generation 1 into generation 3"
     assert "from step 30 of generation 1" in operator(f"run show {run}").out
+    settle(run, 35)
+    operator(f"run rewind {run} 32 -m third")
+    found = rows(operator, run)
+    assert [(row["STATE"], row["MESSAGE"]) for row in found[1:]] == [
+        ("in force", ""),
+        ("dropped by the rewind to generation 3", "first"),
+        ("in force", "second"),
+        ("in force", "third"),
+    ]
+    assert found[3]["CHANGE"] == "rewind from generation 1 into generation 3"
+    assert found[4]["CHANGE"] == "rewind from generation 3 into generation 4"
 
 
 def test_a_forced_guard_is_named(operator: Any, run: str) -> None:
     """Whoever reads the history sees that a change was forced, and which guard stood there."""
+    operator(f"run change {run} lr 5 , weight_decay 0.2 --force")
+    assert rows(operator, run)[1]["STATE"] == (
+        "pending, forced past lr.max=2 or weight_decay.max_ratio=3"
+    )
+    assert operator(f"run undo {run}").code == 0
     operator(f"run change {run} lr 5 --force")
-    assert rows(operator, run)[1]["STATE"] == "pending, forced past lr.max=2"
+    assert rows(operator, run)[3]["STATE"] == "pending, forced past lr.max=2"
     assert "lr 5, forced" in operator(f"run show {run}").out
 
 

@@ -77,7 +77,7 @@ def fork(run: Document, origin: str) -> str:
 
 def _row(item: Document, run: Document, origin: str | None, state: str) -> tuple[Cell, ...]:
     if item["forced"]:
-        state += f", forced past {' '.join(_guards(item, run['guards'] or {}))}"
+        state += f", forced past {' or '.join(_guards(item, run['guards'] or {}))}"
     row = (
         str(item["revision"]),
         str(item["generation"]),
@@ -109,7 +109,11 @@ def _deed(item: Document, run: Document, origin: str | None) -> str:
 
 
 def _guards(item: Document, guards: Mapping[str, Document]) -> Iterator[str]:
-    """Yield the guards of what a revision changes; all, if only others that follow it have any."""
+    """
+    Yield the guards that a revision may have broken; the service does not keep which.
+
+    They are those of what it changes, or all of them if only parameters that follow it have any.
+    """
     changed = {name: guard for name, guard in guards.items() if name in item["changes"]}
     for name, guard in (changed or guards).items():
         for bound, value in guard.items():
