@@ -121,3 +121,12 @@ def test_a_large_table_comes_back_bit_for_bit(http: httpx.Client) -> None:
     values = [1 / (n + 3) for n in range(LARGE // 8)]
     body = {"definition": {"kind": "table", "values": values}, "stop": len(values)}
     assert http.post("/v1/evaluate", json=body).json()["values"] == values
+
+
+def test_what_needs_no_content_is_taken_without(http: httpx.Client, new_name: Any) -> None:
+    """A run is joined and finished by a bare POST, as one types it."""
+    name = new_name()
+    body = {"parameters": {"lr": {"kind": "constant", "value": 1.0}}}
+    http.put(f"/v1/runs/{name}", json=body).raise_for_status()
+    assert http.post(f"/v1/runs/{name}/join").raise_for_status().json()["generation"] == 1
+    assert http.post(f"/v1/runs/{name}/finish").raise_for_status().json()["end"] == 0

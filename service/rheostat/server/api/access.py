@@ -204,5 +204,5 @@ def _refusal(caller: Caller, role: Role) -> Forbidden:
             " --database works on the database itself",
             role=role,
         )
-    detail = f"the token {caller.name} is a {caller.role}'s, and this needs the role {role}"
+    detail = f"the token {caller.name} has the role {caller.role}, and this needs {role}"
     return Forbidden(detail, role=role)

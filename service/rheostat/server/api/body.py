@@ -129,8 +129,8 @@ class JsonRequest(Request):
             return
         media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if not JSON_TYPE.fullmatch(media_type):
-            sent = media_type[:100] or "no Content-Type"
-            raise UnsupportedMediaType(f"the body must be application/json, not {sent}")
+            sent = f"is {media_type[:100]}" if media_type else "is missing"
+            raise UnsupportedMediaType(f"Content-Type must be application/json, and {sent}")
         self.content = await off_loop(self, lambda: loads(body))
 
     async def json(self) -> Any:
@@ -178,7 +178,7 @@ def check_query(request: Request, repeatable: dict[str, bool]) -> None:
     wrong = []
     for name, value in request.query_params.multi_items():
         if name not in repeatable:
-            bound = f"one of {', '.join(sorted(repeatable)) or 'none'}"
+            bound = f"one of {', '.join(sorted(repeatable))}" if repeatable else "no parameters"
             wrong.append(FieldError(name, "is not a parameter here", value, bound))
         elif name in seen and not repeatable[name]:
             wrong.append(FieldError(name, "is given more than once", value, "once"))

@@ -226,6 +226,9 @@ class End(Wire):
     """Why; the history keeps it, with the author."""
 
 
+NOW = End()
+
+
 @runs.post(
     "/v1/runs/{run}/finish",
     summary="Finish a run",
@@ -247,7 +250,9 @@ class End(Wire):
     openapi_extra=examples.body(now={}, later={"end": 120_000}),
 )
 @needs(Role.OPERATOR)
-async def finish_run(run: Run, end: End, store: StoreDep, note: NoteDep, key: KeyDep) -> Response:
+async def finish_run(
+    run: Run, store: StoreDep, note: NoteDep, key: KeyDep, end: Annotated[End, Body()] = NOW
+) -> Response:
     """Close a run: reads from its end on are refused, and say where it ended."""
     why = Note(note.author, end.message)
     return document(await store.write(once, key, lambda r: close.finish(r, run, end.end, why)))
@@ -294,6 +299,9 @@ class Checkpoint(Wire):
         return join.Checkpoint(self.id, self.generation, self.step)
 
 
+FRESH = Checkpoint()
+
+
 @runs.post(
     "/v1/runs/{run}/join",
     summary="Join a run",
@@ -315,6 +323,8 @@ class Checkpoint(Wire):
     ),
 )
 @needs(Role.WORKER)
-async def join_run(run: Run, checkpoint: Checkpoint, store: StoreDep) -> Response:
+async def join_run(
+    run: Run, store: StoreDep, checkpoint: Annotated[Checkpoint, Body()] = FRESH
+) -> Response:
     """Tell a worker the run's id, generation, grid and parameters; refuse a stale checkpoint."""
     return document(await store.read(join.join, run, checkpoint.complete()))
