@@ -40,19 +40,28 @@ REF = "#/components/schemas/"
 LIVE, SPARE, ENDED, CHANGED = "gpt-7b", "spare", "ended", "changed"
 """What stays; what comes and goes; runs that are finished, and with a pending revision 2."""
 
-FIXED: dict[tuple[str, str], list[Any]] = {
-    ("ensure_run", "run"): [SPARE],
-    ("delete_run", "run"): [SPARE],
-    ("finish_run", "run"): [ENDED],
-    ("follow_run", "run"): [ENDED],
-    ("cancel_revision", "run"): [CHANGED],
-    ("cancel_revision", "number"): [2],
-    ("cancel_revision", "expected_revision"): [2],
-    ("delete_schedule", "name"): [SPARE],
-    ("revoke_token", "name"): [SPARE],
+FIXED: dict[tuple[str, str], Any] = {
+    ("ensure_run", "run"): SPARE,
+    ("delete_run", "run"): SPARE,
+    ("finish_run", "run"): ENDED,
+    ("follow_run", "run"): ENDED,
+    ("cancel_revision", "run"): CHANGED,
+    ("cancel_revision", "number"): 2,
+    ("cancel_revision", "expected_revision"): 2,
+    ("delete_schedule", "name"): SPARE,
+    ("revoke_token", "name"): SPARE,
 }
-ANYWHERE = {"run": [LIVE], "name": [LIVE], "cursor": ["", cursor_of("0")]}
-"""What parameters are, of one operation or of any. The events of a finished run come to an end."""
+ANYWHERE = {
+    "run": LIVE,
+    "name": LIVE,
+    "cursor": cursor_of("0"),
+    "if-match": "*",
+    "if-none-match": "none",
+}
+"""What parameters are sent as, of one operation or of any, in place of anything else that is sound.
+
+The events of a finished run come to an end.
+"""
 
 NULL = {"type": "null"}
 SCALE = {"$ref": f"{REF}SentScaleEdit"}
@@ -102,27 +111,36 @@ def before_load_schema(_context: Any, raw_schema: Json) -> None:
             del operation["responses"]["default"]
             if "requestBody" in operation:
                 operation["requestBody"] = renamed(operation["requestBody"], "Outer")
-            for parameter in operation.get("parameters", ()):
-                name = parameter["name"]
-                choices = FIXED.get((operation["operationId"], name), ANYWHERE.get(name))
-                if choices is not None:
-                    parameter["schema"].pop("examples", None)
-                    parameter["schema"]["enum"] = choices
 
 
 @schemathesis.hook
 def before_call(_context: Any, case: Case, _kwargs: Any) -> None:
-    """Change what is sound, but would be refused for what was sent before."""
+    """Change what is sound, but would be refused for what was sent before, or was not."""
     if case.meta and getattr(case.meta.phase.data, "parameter", None) == "Authorization":
         return  # if it is changed, schemathesis puts the header back that it left out
-    replacements = ("idempotency-key", 255, f"{next(numbers)}"), ("if-match", 1024, "*")
-    for header, longest, value in (*replacements, ("if-none-match", 1024, "none")):
-        if 0 < len(case.headers.get(header, "")) <= longest:
-            case.headers[header] = value
-    if case.method == "POST" and case.path in {"/v1/runs", "/v1/tokens"}:
-        name = case.body.get("name") if isinstance(case.body, dict) else None
+    operation = case.operation.definition.raw["operationId"]
+    for place in (case.path_parameters, case.query, case.headers):
+        for name, value in list((place or {}).items()):
+            fixed = FIXED.get((operation, name), ANYWHERE.get(name))
+            if name == "idempotency-key":
+                fixed = f"{next(numbers)}"
+            if fixed is not None and is_sound(operation, name, value):
+                place[name] = fixed
+    if operation in {"create_run", "create_token"} and isinstance(case.body, dict):
+        name = case.body.get("name")
         if isinstance(name, str) and re.fullmatch(NAME, name):
             case.body = {**case.body, "name": f"{name[:100]}-{next(numbers)}"}
+
+
+def is_sound(operation: str, name: str, value: Any) -> bool:
+    """Tell whether a parameter is as the document says."""
+    text = f"{value}"
+    if name in {"number", "expected_revision"}:
+        return text.isdecimal() and 1 <= int(text) < 2**31
+    if name == "name" or (name == "run" and operation == "ensure_run"):
+        return re.fullmatch(NAME, text) is not None
+    longest = {"run": 128, "idempotency-key": 255}.get(name, 1024)
+    return 0 < len(text) <= longest and not (name == "run" and "\0" in text)
 
 
 @schemathesis.hook
