@@ -112,7 +112,7 @@ def plan(
     start: options.Start = 0,
     stop: options.Stop = None,
     points: Annotated[
-        int, typer.Option(metavar="N", min=2, max=20_000, help="How many points.")
+        int, typer.Option(metavar="N", min=2, max=20_000, help="The most points.")
     ] = 1000,
     height: options.Height = 10,
     log: options.Log = False,
