@@ -66,11 +66,27 @@ def test_names_stand_at_the_ends_of_curves() -> None:
 
 def test_marks_are_named_below_the_axis() -> None:
     """A mark is a dotted column with its label under it; one outside the range is left out."""
-    drawn = rows(LINE, marks=[Mark(50, "settled"), Mark(51, "2"), Mark(500, "never")])
-    column = drawn[0].index("┊")
-    assert drawn[10].index("▲ settled") == column
-    assert "▲ 2" in drawn[11]
+    drawn = rows(LINE, marks=[Mark(50, "settled"), Mark(20, "2"), Mark(500, "never")])
+    first, second = (at for at, character in enumerate(drawn[0]) if character == "┊")
+    assert (drawn[10].index("▲ 2"), drawn[10].index("▲ settled")) == (first, second)
     assert "never" not in "".join(drawn)
+
+
+def test_names_of_marks_take_one_row() -> None:
+    """Of a thousand marks those are named that have room, first those that are given first."""
+    marks = [Mark(40, "settled"), *(Mark(step / 10, str(step)) for step in range(1000))]
+    drawn = rows(LINE, marks=marks)
+    assert len(drawn) == 8 + 3
+    assert "▲ settled" in drawn[10]
+    assert drawn[10].count("▲") > 5
+
+
+@pytest.mark.parametrize("stop", [1000, 10_000, 10**12])
+def test_the_axis_ends_with_a_tick(stop: int) -> None:
+    """The steps before 10,000 end at 9,999, and the last column is named 10,000 all the same."""
+    drawn = rows(Series("line", [0, stop - 1], [0, 1]), width=79)
+    assert drawn[8].endswith("┬")
+    assert drawn[9].split()[-1] in {"1,000", "10,000", "1T"}
 
 
 def test_a_logarithmic_axis_makes_a_decay_straight() -> None:

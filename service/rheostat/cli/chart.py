@@ -34,7 +34,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Mark:
-    """A vertical line at ``x``, with a label below the axis."""
+    """A vertical line at ``x``, with a label below the axis where there is room for it."""
 
     x: float
     label: str
@@ -69,14 +69,19 @@ class Scale:
             return cls(low - room, high + room, only=low)
         return cls(low, high)
 
-    def ticks(self, most: int) -> list[float]:
-        """Return at most ``most`` round values on the scale (two at least fit on most scales)."""
+    def ticks(self, most: int, room: float = 0.0) -> list[float]:
+        """
+        Return at most ``most`` round values on the scale (two at least fit on most scales).
+
+        Those that are past an end by up to ``room`` of the scale's length stand at that end.
+        """
         if self.log:
             return _decades(self.low, self.high, most)
         if self.only is not None:
             return [self.only]
         step = _round_step((self.high - self.low) / max(most - 1, 1))
-        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+        past = room * (self.high - self.low) / step + 1e-9
+        first, last = math.ceil(self.low / step - past), math.floor(self.high / step + past)
         return [index * step for index in range(first, last + 1)]
 
 
@@ -150,7 +155,8 @@ def chart(
     """
     Draw curves on common axes, ``width`` characters wide and ``height`` rows high without axes.
 
-    With more than one curve, each one's name stands at its right end. ``log`` needs values > 0.
+    With more than one curve, each one's name stands at its right end. All marks share one row of
+    labels; the first ones given come first. ``log`` needs values > 0.
     """
     x = Scale.of(value for curve in curves for value in curve.xs)
     y = Scale.of((value for curve in curves for value in curve.ys), log=log)
@@ -200,29 +206,35 @@ def _end_names(curves: Sequence[Series], y: Scale, height: int) -> dict[int, tup
 
 
 def _below(x: Scale, columns: int, left: int, marks: Sequence[Mark]) -> Iterator[list[Piece]]:
-    """Yield the axis, the labels of its ticks, and those of the marks."""
-    column = _columns(x, columns)
-    labels = {column(tick): text.compact(tick) for tick in x.ticks(max(columns // 10, 2))}
+    """Yield the axis, the labels of its ticks, and those of the marks, a row each."""
+    column, begin, end = _columns(x, columns), left + 2, left + 2 + columns
+    labels = {
+        column(tick): text.compact(tick) for tick in x.ticks(max(columns // 10, 2), 0.5 / columns)
+    }
     line = "".join("┬" if at in labels else "─" for at in range(columns))
     yield [(" " * left + " └" + line, "axis")]
-    yield [(_placed(list(labels.items()), left + 2, left + 2 + columns)[0], "label")]
-    shown = sorted((column(m.x), f"▲ {m.label}") for m in marks if x.low <= m.x <= x.high)
-    for row in _placed(shown, left + 2, left + 2 + columns, centred=False):
-        if row:
-            yield [(row, "mark")]
+    centred = [(begin + at - len(label) // 2, label) for at, label in labels.items()]
+    yield [(_row(centred, end), "label")]
+    shown = [mark for mark in marks if x.low <= mark.x <= x.high]
+    names = [_pointing(begin + column(mark.x), mark.label, end) for mark in shown]
+    if names:
+        yield [(_row(names, end), "mark")]
 
 
-def _placed(
-    labels: Sequence[tuple[int, str]], offset: int, stop: int, *, centred: bool = True
-) -> list[str]:
-    """Place labels at their columns, on as many rows as keep them apart."""
-    rows = [""]
-    for column, label in labels:
-        wanted = offset + column - (len(label) // 2 if centred else 0)
+def _pointing(at: int, label: str, stop: int) -> tuple[int, str]:
+    """Return a label with an arrow at its column, before it unless that reaches past ``stop``."""
+    named = f"▲ {label}"
+    return (at, named) if at + len(named) <= stop else (at - len(label) - 1, f"{label} ▲")
+
+
+def _row(labels: Iterable[tuple[int, str]], stop: int) -> str:
+    """Write labels at their columns, or just before ``stop``; one without room is left out."""
+    placed: list[tuple[int, str]] = []
+    for wanted, label in labels:
         start = max(min(wanted, stop - len(label)), 0)
-        fits = [i for i, row in enumerate(rows) if not row or len(row) + 2 <= start]
-        if not fits:
-            rows.append("")
-        index = fits[0] if fits else len(rows) - 1
-        rows[index] = rows[index].ljust(start) + label
-    return rows
+        if all(start + len(label) + 1 < at or at + len(other) + 1 < start for at, other in placed):
+            placed.append((start, label))
+    row = ""
+    for start, label in sorted(placed):
+        row = row.ljust(start) + label
+    return row

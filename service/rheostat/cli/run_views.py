@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 from typing import Any
 
 from rheostat.cli import history_views, text
@@ -10,6 +12,9 @@ from rheostat.cli.chart import Mark, Series
 from rheostat.cli.screen import Screen, left, right, wide
 
 Document = Mapping[str, Any]
+
+LISTED = 20
+"""The most revisions that are listed below a plan."""
 
 
 def runs(screen: Screen, items: list[Document]) -> None:
@@ -137,32 +142,43 @@ def dry_run(screen: Screen, answer: Document) -> None:
 
 def plan(screen: Screen, answer: Document, *, height: int, log: bool) -> None:
     """Draw each parameter's curve, and the revisions that give it."""
-    later = [item for item in answer["revisions"] if item["revision"] > 1]
-    marks = [Mark(item["from"], f"revision {item['revision']}") for item in later]
-    if answer["settled_until"]:
-        marks.append(Mark(answer["settled_until"], "settled"))
+    settled = answer["settled_until"]
+    marks = [Mark(settled, "settled")] if settled else []
+    marks += _marks(item for item in answer["revisions"] if item["revision"] > 1)
     for ink, (name, values) in enumerate(sorted(answer["parameters"].items())):
         low, high = text.short(min(values)), text.short(max(values))
         screen.line((name, "bold"), f"  from {low} to {high}")
         curves = [Series(name, answer["steps"], values)]
         screen.chart(curves, height=height, marks=marks, log=log, first_ink=ink)
         screen.line()
-    columns = [right("REVISION"), right("FROM STEP"), left("BY"), wide("MESSAGE")]
-    rows = (
-        (
-            str(item["revision"]),
-            text.count(item["from"]),
-            item["author"] or "",
-            item["message"] or "",
-        )
-        for item in answer["revisions"]
-    )
-    screen.table(columns, rows)
-    settled = answer["settled_until"]
+    _planned_revisions(screen, answer)
     screen.line()
     screen.line(
         f"Settled until step {text.count(settled)}." if settled else "Nothing is settled yet."
     )
+
+
+def _marks(items: Iterable[Document]) -> Iterator[Mark]:
+    for step, at_once in groupby(items, key=lambda item: item["from"]):
+        numbers = [str(item["revision"]) for item in at_once]
+        names = ", ".join(numbers) if len(numbers) < 4 else f"{numbers[0]} … {numbers[-1]}"
+        yield Mark(step, f"revision{'s' * (len(numbers) > 1)} {names}")
+
+
+def _planned_revisions(screen: Screen, answer: Document) -> None:
+    """List the revisions of a plan, of many those that are next to what is settled."""
+    items = answer["revisions"]
+    pending = bisect_left([item["from"] for item in items], answer["settled_until"])
+    first = max(min(pending - LISTED // 2, len(items) - LISTED), 0)
+    columns = [right("REVISION"), right("FROM STEP"), left("BY"), wide("MESSAGE")]
+    rows = (
+        (str(item["revision"]), text.count(item["from"]), item["author"] or "", item["message"])
+        for item in items[first : first + LISTED]
+    )
+    screen.table(columns, rows)
+    if len(items) > LISTED:
+        count = text.count(len(items) - LISTED)
+        screen.line(f"… and {count} more, which `rheostat run history {answer['name']}` lists.")
 
 
 def explanation(screen: Screen, answer: Document, *, end: int | None) -> None:

@@ -86,11 +86,8 @@ async def read_plan(
         points = min(points, settings.max_picture_points)
     most = most_values(chosen, settings)
     found = await store.read(plan.plan, run, start, stop, points, most)
-    first = max(int(found["steps"][0]), 1)
     marks = tuple(
-        Mark(item["from"], f"r{item['revision']}")
-        for item in found["revisions"]
-        if item["from"] >= first
+        Mark(item["from"], f"r{item['revision']}") for item in found["revisions"] if item["from"]
     )
     look = Look(found["name"], found["axis"], marks, found["settled_until"])
     curves = Curves(found["steps"], found["parameters"], found, look)

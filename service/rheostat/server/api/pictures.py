@@ -119,7 +119,7 @@ def _frame(figure: Figure, panels: Sequence[Axes], steps: Steps, look: Look) -> 
     low, high = float(steps.min()), float(steps.max())
     margin = max(0.02 * (high - low), 1e-12 * high, 0.5)
     left, right = low - margin, high + margin
-    marks = [mark for mark in look.marks if left <= mark.step <= right]
+    marks = [mark for mark in look.marks if low <= mark.step <= high]
     for axes in panels:
         axes.set_xlim(left, right)
         axes.grid(visible=True, color=GRID, linewidth=0.7)
@@ -169,7 +169,9 @@ def _shade(panels: Sequence[Axes], left: float, end: float, right: float) -> Non
 def _label(axes: Axes, marks: list[Mark], left: float, right: float) -> None:
     free = -inf
     for step, at_once in groupby(sorted(marks, key=_step), key=_step):
-        text = _drawable(", ".join(mark.label for mark in at_once))
+        labels = [mark.label for mark in at_once]
+        names = ", ".join(labels) if len(labels) < 4 else f"{labels[0]} … {labels[-1]}"
+        text = _drawable(names)
         text = text if len(text) <= 28 else text[:27] + "…"
         width = _width(text, right - left)
         flip = step + width > right
