@@ -65,6 +65,15 @@ def test_curves_that_depend_on_each_other_are_no_violation(kind: str, bounds: Gu
     assert broken({"x": bounds}, piece(10, {"kind": kind, "of": LINES})) == []
 
 
+@pytest.mark.parametrize("steps", [10, 1_000, 1_000_000])
+def test_a_cross_fade_stays_between_its_ends(steps: int) -> None:
+    """A constant that is faded into the same constant is at its bound all the time."""
+    ramps = [{"kind": "ramp", "start": a, "end": 1 - a, "steps": steps} for a in (1.0, 0.0)]
+    value = {"kind": "constant", "value": -1.0}
+    fades = [{"kind": "product", "of": [ramp, value]} for ramp in ramps]
+    assert broken({"x": Guard(min=-1.0, max=-1.0)}, piece(10, {"kind": "sum", "of": fades})) == []
+
+
 def test_the_worst_value_is_named_and_where_it_is() -> None:
     """y·(1 − y) is greatest in the middle."""
     (message,) = broken({"x": Guard(max=0.2)}, piece(10, {"kind": "product", "of": LINES}))

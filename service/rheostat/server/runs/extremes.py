@@ -2,8 +2,8 @@
 Extremes: the value of a parameter that goes furthest beyond a limit, and where.
 
 Intervals are bounded by interval arithmetic, which takes what depends on each other for independent
-(a cross-fade of two curves, say) and so promises less than is true. What it cannot rule out is
-halved, the worst part first, until the part is one step and its value is known.
+(the two curves of a cross-fade, say) and so promises less than is true. What it cannot rule out is
+halved, the worst part first, until a part is short enough to look at all of its values.
 """
 
 from __future__ import annotations
@@ -11,10 +11,15 @@ from __future__ import annotations
 import heapq
 from typing import NamedTuple
 
+import numpy as np
+
 from rheostat.server.runs.grid import MAX_STEP
 from rheostat.server.runs.timeline import Timelines
 
-EFFORT = 4_000
+SHORT = 4_096
+"""Steps of a part whose values are all looked at."""
+
+EFFORT = 1_000
 """Pieces that are bounded in all before what is in doubt is taken for what it may be."""
 
 SLACK = 1e-12
@@ -30,39 +35,55 @@ class Extreme(NamedTuple):
 
 def above(timelines: Timelines, name: str, step: int, limit: float) -> Extreme | None:
     """Return the greatest value above ``limit`` from ``step`` on, or None if there is none."""
-    return _beyond(timelines, name, step, limit, sign=1)
+    return _Search(timelines, name, 1, limit).run(step)
 
 
 def below(timelines: Timelines, name: str, step: int, limit: float) -> Extreme | None:
     """Return the least value below ``limit`` from ``step`` on, or None if there is none."""
-    return _beyond(timelines, name, step, limit, sign=-1)
+    return _Search(timelines, name, -1, limit).run(step)
 
 
-def _beyond(timelines: Timelines, name: str, step: int, limit: float, sign: int) -> Extreme | None:
-    most = sign * limit + abs(limit) * SLACK
-    found: Extreme | None = None
-    effort = 0
+class _Search:
+    """The search in one direction: upwards, or with ``sign`` −1 downwards."""
 
-    def rated(start: int, stop: int) -> tuple[float, int, int]:
-        nonlocal effort
-        effort += len(timelines[name].between(start, stop))
-        bounds = timelines.bounds(start, stop)[name]
-        return -(bounds.max if sign > 0 else -bounds.min), start, stop
+    def __init__(self, timelines: Timelines, name: str, sign: int, limit: float) -> None:
+        self._timelines = timelines
+        self._name = name
+        self._sign = sign
+        self._most = sign * limit + abs(limit) * SLACK
+        self._step: int | None = None
+        self._effort = 0
 
-    end = min(max(timelines.end(name), step), MAX_STEP - 1)
-    waiting = sorted([rated(step, end), rated(end + 1, MAX_STEP)])
-    while waiting:
-        rating, start, stop = heapq.heappop(waiting)
-        if -rating <= max(most, sign * found.value if found else most):
-            break
-        if effort > EFFORT:
-            return found or Extreme(-sign * rating, None)
-        for place in {start, stop}:
-            value = timelines.value(name, place)
-            if sign * value > max(most, sign * found.value if found else most):
-                found = Extreme(value, place)
-        if stop - start > 1:
+    def run(self, step: int) -> Extreme | None:
+        """Return what goes furthest beyond the limit from a step on."""
+        end = min(max(self._timelines.end(self._name), step), MAX_STEP - 1)
+        waiting = sorted([self._rated(step, end), self._rated(end + 1, MAX_STEP)])
+        while waiting:
+            rating, start, stop = heapq.heappop(waiting)
+            if -rating <= self._most:
+                break
+            if self._effort > EFFORT:
+                return self._found() or Extreme(-self._sign * rating, None)
+            if stop - start < SHORT:
+                self._look_at(np.arange(start, stop + 1))
+                continue
+            self._look_at(np.array([start, stop]))
             middle = (start + stop) // 2
-            for half in (rated(start, middle), rated(middle + 1, stop)):
-                heapq.heappush(waiting, half)
-    return found
+            heapq.heappush(waiting, self._rated(start, middle))
+            heapq.heappush(waiting, self._rated(middle + 1, stop))
+        return self._found()
+
+    def _found(self) -> Extreme | None:
+        return None if self._step is None else Extreme(self._sign * self._most, self._step)
+
+    def _rated(self, start: int, stop: int) -> tuple[float, int, int]:
+        """Return how far a part may go, as what is least for the worst, and where it lies."""
+        self._effort += len(self._timelines[self._name].between(start, stop))
+        bounds = self._timelines.bounds(start, stop)[self._name]
+        return -(bounds.max if self._sign > 0 else -bounds.min), start, stop
+
+    def _look_at(self, steps: np.ndarray) -> None:
+        values = self._sign * self._timelines.evaluate(steps)[self._name]
+        best = int(np.argmax(values))
+        if values[best] > self._most:
+            self._most, self._step = float(values[best]), int(steps[best])
