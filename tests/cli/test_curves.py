@@ -123,6 +123,17 @@ def test_a_plot_is_data_for_machines(rheostat: Any) -> None:
     assert document["curves"][1]["definition"] == {"kind": "constant", "value": 2.0}
 
 
+def test_a_plot_keeps_what_sticks_out(rheostat: Any) -> None:
+    """One step of 300,000 is in the plot, and so is every end."""
+    spike = [[0, 1], [123_456, 5], [123_457, 1], [300_000, 1]]
+    line = f"piecewise points={json.dumps(spike).replace(' ', '')} interpolation=previous"
+    document = rheostat(f"plot {line} , {LINE} --json").json
+    curve = dict(zip(document["steps"], document["curves"][0]["values"], strict=True))
+    assert len(curve) <= 20_000
+    assert [step for step, value in curve.items() if value == 5] == [123_456]
+    assert (min(curve), max(curve)) == (0, 300_000)
+
+
 def test_pictures_are_written_to_files(rheostat: Any, tmp_path: Path) -> None:
     """A name that ends in .png or .svg gives that picture."""
     png, svg = tmp_path / "curve.png", tmp_path / "curve.svg"

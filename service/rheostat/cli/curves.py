@@ -25,6 +25,8 @@ ROWS = 20
 """Rows of a table whose stride nobody chose."""
 POINTS = 20_000
 """Most points of a curve in a chart."""
+LOOKED_AT = 1_000_000
+"""About the most steps that are looked at for a chart, evenly spread, to find what sticks out."""
 MOST = 10_000_000
 """Most values in one answer."""
 UNENDING = 1_000
@@ -121,13 +123,12 @@ def plotted(
     shown: Sequence[Definition], span: Span, *, height: int, log: bool, output: Path | None
 ) -> Answer:
     """Answer with the curves of definitions, or with a picture file of them."""
-    steps = span.steps(shown, POINTS)
+    steps, values = _thinned(shown, span)
     if output is not None:
-        return delivered(_picture(output, shown, steps, log=log), output)
-    items = [
-        {"definition": each.to_json(), "values": _values(each, steps).tolist()} for each in shown
-    ]
-    document = {"steps": list(steps), "curves": items}
+        return delivered(_picture(output, shown, steps, values, log=log), output)
+    curves = zip(shown, values, strict=True)
+    items = [{"definition": each.to_json(), "values": its.tolist()} for each, its in curves]
+    document = {"steps": steps, "curves": items}
     return Answer(document, _draw_curves, height=height, log=log)
 
 
@@ -136,6 +137,18 @@ def parsed(data: Any, total: int | None = None, steps_per_epoch: int | None = No
     from rheostat.schedules import parse  # NumPy and Pydantic load slowly
 
     return parse(data, total=total, steps_per_epoch=steps_per_epoch)
+
+
+def _thinned(
+    shown: Sequence[Definition], span: Span
+) -> tuple[list[int], list[NDArray[np.float64]]]:
+    """Return steps, and at them curves that keep the extremes of all steps, if not too many."""
+    from rheostat.schedules.thin import thin
+
+    steps = span.steps(shown, LOOKED_AT)
+    values = [_values(each, steps) for each in shown]
+    kept = thin(values, POINTS)
+    return [steps[index] for index in kept.tolist()], [each[kept] for each in values]
 
 
 def _values(definition: Definition, steps: Sequence[int]) -> NDArray[np.float64]:
@@ -199,11 +212,16 @@ def _encoded(form: Form, steps: Sequence[int], values: NDArray[np.float64]) -> b
 
 
 def _picture(
-    output: Path, shown: Sequence[Definition], steps: Sequence[int], *, log: bool
+    output: Path,
+    shown: Sequence[Definition],
+    steps: Sequence[int],
+    values: Sequence[NDArray[np.float64]],
+    *,
+    log: bool,
 ) -> bytes:
     from rheostat.server.api.look import Look
 
     names = _names([item.kind for item in shown])
-    columns = {name: _values(item, steps) for name, item in zip(names, shown, strict=True)}
+    columns = dict(zip(names, values, strict=True))
     title = text.definition(shown[0].to_json()) if len(shown) == 1 else ""
     return picture(output, steps, columns, Look(title=title, log=log))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rheostat.schedules import parse
@@ -31,6 +31,7 @@ def constant(value: float) -> dict[str, Any]:
     return {"kind": "constant", "value": value}
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(st.integers(1, 9), st.booleans(), st.integers(0, 2)), min_size=1))
 def test_all_cells_have_the_values_of_what_is_in_force(
     spans: list[tuple[int, bool, int]],
