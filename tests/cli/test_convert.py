@@ -49,7 +49,7 @@ def test_what_can_be_converted_is_listed(rheostat: Any) -> None:
         ("convert torch CosineAnnealingLR t_max=5 --base 1", "did you mean T_max?"),
         ("convert torch CosineAnnealing T_max=5 --base 1", "did you mean CosineAnnealingLR?"),
         ("convert torhc", "did you mean torch?"),
-        ("convert torch StepLR step_size=3", "base_value"),
+        ("convert torch StepLR step_size=3", "--base"),
     ],
 )
 def test_what_cannot_be_converted_is_refused(line: str, said: str, rheostat: Any) -> None:
