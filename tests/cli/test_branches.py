@@ -31,7 +31,7 @@ def value(operator: Any, run: str, step: int) -> float:
 def test_a_rewind_goes_on_from_a_step(operator: Any, run: str) -> None:
     """It says where, and what is left behind; its change holds from there on."""
     done = operator(f"run rewind {run} 8 {HALF} -m diverged")
-    assert done.out.startswith("Generation 2 goes on from step 8.")
+    assert done.out.startswith("Generation 2 goes on from step 8 of generation 1.")
     assert "until step 20" in done.out
     assert value(operator, run, 7) == 0.993
     assert value(operator, run, 8) == 0.992 / 2

@@ -82,9 +82,9 @@ def created(screen: Screen, item: Document) -> None:
 
 def rewound(screen: Screen, answer: Document) -> None:
     """Say where a run goes on, and what was left behind."""
-    step = text.count(answer["from"])
+    start = f"step {text.count(answer['from'])} of generation {answer['parent']}"
     screen.line(
-        f"Generation {answer['generation']} goes on from step {step}. The generation that was left "
+        f"Generation {answer['generation']} goes on from {start}. The generation that was left "
         f"is settled until step {text.count(answer['ended'])}, and its workers are fenced off."
     )
 
