@@ -13,7 +13,9 @@ UNTOLD = {"follow", "noise", "product", "sum", "quantize", "clip", "power", "sca
 """Kinds whose extremes depend on values, or on another parameter's."""
 LAST = 100_000
 
+TRIANGLE = {"kind": "piecewise", "points": [[0, 0], [37, 1], [100, 0]]}
 NESTED: list[dict[str, Any]] = [
+    {"kind": "repeat", "every": 100, "of": TRIANGLE, "period_factor": 1.5, "peak_factor": 2},
     {"kind": "scale", "factor": -1, "of": KINDS["one_cycle"].about.example},
     {"kind": "stretch", "ratio": 7.3, "of": {"kind": "table", "values": [0, 5, 1, -5, 0]}},
     {"kind": "repeat", "every": 777.5, "of": KINDS["warmup"].about.example, "peak_factor": 0.5},
@@ -51,6 +53,18 @@ def test_extremes_lie_at_ends_and_corners(data: dict[str, Any], start: int, stop
     steps = np.unique(np.floor(corners)[:, None] + [-1, 0, 1]).clip(start, stop).astype(np.int64)
     seen = definition.values(np.append(steps, [start, stop]))
     assert (seen.min(), seen.max()) == (values.min(), values.max())
+
+
+def test_of_many_given_values_those_that_stick_out_are_corners() -> None:
+    """Among 50 corners of 10,000 values, or points, are the least and the greatest."""
+    values = [1.0] * 10_000
+    values[1234], values[8765] = 5.0, -5.0
+    table = {"kind": "table", "values": values}
+    points = {"kind": "piecewise", "points": [[step, value] for step, value in enumerate(values)]}
+    for data in (table, points):
+        corners = parse(data).corners(0, LAST, 50)
+        assert len(corners) <= 50
+        assert {1234, 8765} <= {*corners.tolist()}
 
 
 @pytest.mark.parametrize("most", [4, 50])
