@@ -1,5 +1,6 @@
 """Specifications of runs: what a run can be created with."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,6 +30,24 @@ def test_schedules_are_inlined() -> None:
     reference = {"kind": "schedule", "name": "s", "version": 2}
     body = {**BODY, "parameters": {"lr": reference}, "max_block": 8, "max_jump": 8}
     assert parse_spec(body, units, LIMITS).parameters["lr"] == found.to_json()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "jump"),
+    [({}, 4096), ({"max_block": 8}, 4096), ({"max_block": 65_536}, 65_536)],
+)
+def test_the_longest_block_may_be_read_at_once(sizes: dict[str, int], jump: int) -> None:
+    """A jump is as long as a block, if nothing else is said."""
+    limits = replace(LIMITS, block=65_536, jump=65_536)
+    assert parse_spec({**BODY, **sizes}, Units(), limits).max_jump == jump
+    assert parse_spec({**BODY, **sizes, "max_jump": 7}, Units(), limits).max_jump == 7
+
+
+def test_one_wrong_field_is_one_error() -> None:
+    """P10: what is right is not complained about."""
+    with pytest.raises(Invalid) as refusal:
+        parse_spec({**BODY, "total": 0}, Units(), LIMITS)
+    assert [error.field for error in refusal.value.errors] == ["total"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema, model_validator
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import Definition
@@ -66,16 +66,24 @@ class RunSpec(BaseModel):
     max_jump: Annotated[
         Block,
         Field(
-            default_factory=lambda fields: max(4096, fields.get("max_block", 0)),
             description="the most cells that one read may settle at once; by default 4096, or"
-            " max_block if that is more",
+            " max_block if that is more"
         ),
-    ]
+    ] = 4096
     guards: Annotated[
         dict[Parameter, Guard],
         Field(description="bounds that neither the definitions nor a change may break"),
     ] = Field(default_factory=dict)
     labels: Labels = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _jump(cls, data: Any) -> Any:
+        """Let the longest block be read at once, unless something else is said."""
+        block = data.get("max_block") if isinstance(data, dict) else None
+        if type(block) is int and 4096 < block <= LONGEST_BLOCK:
+            return {"max_jump": block, **data}
+        return data
 
     @property
     def grid(self) -> Grid:
