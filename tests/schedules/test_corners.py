@@ -13,7 +13,7 @@ UNTOLD = {"follow", "noise", "product", "sum", "quantize", "clip", "power", "sca
 """Kinds whose extremes depend on values, or on another parameter's."""
 LAST = 100_000
 
-TRIANGLE = {"kind": "piecewise", "points": [[0, 0], [37, 1], [100, 0]]}
+TRIANGLE: dict[str, Any] = {"kind": "piecewise", "points": [[0, 0], [37, 1], [100, 0]]}
 NESTED: list[dict[str, Any]] = [
     {"kind": "repeat", "every": 100, "of": TRIANGLE, "period_factor": 1.5, "peak_factor": 2},
     {"kind": "scale", "factor": -1, "of": KINDS["one_cycle"].about.example},
@@ -71,7 +71,11 @@ def test_of_many_given_values_those_that_stick_out_are_corners() -> None:
 def test_corners_are_few_however_long_the_curve(most: int) -> None:
     """P10: of a million table values, points, milestones or cycles only some are told."""
     rows = [[step, (step * 7919) % 1001] for step in range(10_000)]
+    nested = TRIANGLE
+    for level in range(13):
+        nested = {"kind": "repeat", "every": 100 * 2**level, "of": nested}
     for data in (
+        nested,
         {"kind": "table", "values": [float(value) for _, value in rows]},
         {"kind": "piecewise", "points": rows},
         {"kind": "multistep", "start": 1, "milestones": [*range(10_000)], "factor": 1},

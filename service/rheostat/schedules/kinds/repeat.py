@@ -120,7 +120,7 @@ class Repeat(Definition):
 
     def corners(self, start: float, stop: float, most: int) -> Floats:
         """Return where cycles begin, and the corners inside of them."""
-        inner = np.append(self.of.corners(0.0, self.every, most), self.every)
+        inner = np.append(self.of.corners(0.0, self.every, most // 2), self.every)
         first, last = self._cycle(np.array([start, min(stop, MAX_STEP)]))[0].tolist()
         count = int(last - first) + 1
         number = int(first) + spread(count, min(count, max(most // len(inner), 2)))
@@ -128,7 +128,8 @@ class Repeat(Definition):
         if self.period_factor != 1:
             starts, growths = _layout(self.every, self.period_factor, self.cycles or MAX_STEP)
             begins, factors = starts[number], growths[number]
-        return window((begins[:, None] + inner * factors[:, None]).ravel(), start, stop)
+        found = window((begins[:, None] + inner * factors[:, None]).ravel(), start, stop)
+        return found[spread(len(found), min(len(found), max(most, 2)))]
 
     @property
     def length(self) -> int | None:

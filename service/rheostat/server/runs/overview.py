@@ -1,27 +1,32 @@
 """
 Overviews: what the curves of a run look like over a range, at few enough steps to be looked at.
 
-Up to `LOOKED_AT` values are computed to find out: those at all cells of the range if they are so
-few. Of a longer range half of the cells that are looked at are spread evenly; the others, as many
-as it takes, lie where a curve may break or turn as far as pieces and definitions can tell: where
-pieces begin and end (of changes, holds and values that are set), and at corners of definitions.
-What values alone tell, such as the extremes of noise or of a product, is seen at the even ones.
+Up to `LOOKED_AT` values of simple definitions are computed to find out: those at all cells of the
+range if they are so few. Of a longer range half of the cells that are looked at are spread evenly;
+the others, as many as it takes, lie where a curve may break or turn as far as pieces and
+definitions can tell: where pieces begin and end (of changes, holds and values that are set), and at
+corners of definitions. What values alone tell, such as the extremes of noise or of a product, is
+seen there at the even ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
 import numpy as np
 
+from rheostat.schedules import Definition
 from rheostat.schedules.thin import spread, thin
 from rheostat.server.runs.grid import Grid
 from rheostat.server.runs.timeline import Piece, Steps, Timelines, Values
 
 LOOKED_AT = 2_000_000
 """Values that are computed for one overview, unless more of them are wanted."""
+
+SIMPLE = 4
+"""Definitions inside one that is computed so often; others are less often, as they have more."""
 
 AT_ONCE = 2**16
 """Steps that are computed at a time: what is computed on the way takes no more memory."""
@@ -38,6 +43,9 @@ class Span(NamedTuple):
 Line = Sequence[Span]
 """Spans that follow each other without a gap."""
 
+Window = tuple[Piece, int, int]
+"""A piece, and the range in which it is in force."""
+
 
 def overview(
     grid: Grid, lines: Sequence[Line], points: int
@@ -48,8 +56,7 @@ def overview(
     The cells are spread evenly over the range, and among them are those at which a parameter of
     a line goes beyond its values at the cells beside: see `thin`.
     """
-    width = sum(len(line[0].timelines) for line in lines)
-    steps = _cells(grid, lines, max(points, LOOKED_AT // width))
+    steps = _cells(grid, lines, points)
     found = [_evaluate(line, steps) for line in lines]
     kept = thin([values for columns in found for values in columns.values()], points)
     return steps[kept], [
@@ -63,21 +70,32 @@ def restricted(timelines: Timelines, names: Sequence[str]) -> Timelines:
     return Timelines({name: timelines[name] for name in needed})
 
 
-def _cells(grid: Grid, lines: Sequence[Line], most: int) -> Steps:
-    """Return the cells to look at: all of the range, or about as many as ``most``."""
+def _cells(grid: Grid, lines: Sequence[Line], points: int) -> Steps:
+    """Return the cells to look at: all of the range, or as many as is affordable."""
+    pieces = [list(_pieces(line, name)) for line in lines for name in line[0].timelines]
+    most = max(points, LOOKED_AT // sum(map(_weight, pieces)))
     first, last = grid.floor(lines[0][0].start), grid.floor(lines[0][-1].stop - 1)
     count = grid.cells(first, last) + 1
     if count <= most:
         return grid.steps(first, last + 1)
     even = first + spread(count, most - most // 2) * grid.resolution
-    corners = _corners(grid, lines, most // 2)
+    corners = _corners(grid, [window for each in pieces for window in each], most // 2)
     chosen = corners[spread(len(corners), min(len(corners), most // 2))]
     return np.union1d(even, np.clip(chosen, first, last))
 
 
-def _corners(grid: Grid, lines: Sequence[Line], most: int) -> Steps:
+def _weight(windows: Iterable[Window]) -> int:
+    """Return how many simple definitions take as long as one value of a parameter."""
+    heaviest = max(_nodes(piece.definition) for piece, _, _ in windows)
+    return -(-heaviest // SIMPLE)
+
+
+def _nodes(definition: Definition) -> int:
+    return 1 + sum(_nodes(child.definition) for child in definition.children())
+
+
+def _corners(grid: Grid, windows: Sequence[Window], most: int) -> Steps:
     """Return the cells where a curve may break or turn, and those before and after."""
-    windows = [window for line in lines for window in _windows(line)]
     share = most // (3 * len(windows))
     places = [np.zeros(0, dtype=np.int64)]
     for piece, start, stop in windows:
@@ -88,15 +106,14 @@ def _corners(grid: Grid, lines: Sequence[Line], most: int) -> Steps:
     return np.unique(np.concatenate([cells - 1, cells, cells + 1])) * grid.resolution
 
 
-def _windows(line: Line) -> Iterator[tuple[Piece, int, int]]:
-    """Yield the pieces of a line, each with the range in which it is in force."""
-    for name in line[0].timelines:
-        for timeline, group in groupby(line, key=lambda span: span.timelines[name]):
-            spans = list(group)
-            stop = spans[-1].stop
-            pieces = timeline.between(spans[0].start, stop - 1)
-            stops = [*(piece.start for piece in pieces[1:]), stop]
-            yield from ((piece, piece.start, end) for piece, end in zip(pieces, stops, strict=True))
+def _pieces(line: Line, name: str) -> Iterator[Window]:
+    """Yield the pieces of a parameter, each with the range in which it is in force."""
+    for timeline, group in groupby(line, key=lambda span: span.timelines[name]):
+        spans = list(group)
+        stop = spans[-1].stop
+        pieces = timeline.between(spans[0].start, stop - 1)
+        stops = [*(piece.start for piece in pieces[1:]), stop]
+        yield from ((piece, piece.start, end) for piece, end in zip(pieces, stops, strict=True))
 
 
 def _evaluate(line: Line, steps: Steps) -> Mapping[str, Values]:
