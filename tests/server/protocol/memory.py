@@ -78,10 +78,19 @@ class Stored:
     def history(self, number: int) -> Timelines:
         """Return what an earlier revision put in force."""
         revision = self.revision(number)
-        settled = self.generations[revision.generation - 1].settled_until
-        if not revision.folds or revision.pending(settled):
+        waits = revision.pending(self.generations[revision.generation - 1].settled_until)
+        if not revision.folds or (waits and not self._kept(revision)):
             raise Invalid("it put nothing in force")
         return revision.timelines
+
+    def _kept(self, revision: Revision) -> bool:
+        """Whether the current generation branched from the revision's, at its step or later."""
+        child = self.current
+        while child.parent is not None and child.parent.run_id == self.id:
+            if child.parent.number == revision.generation:
+                return revision.effective <= child.start
+            child = self.generations[child.parent.number - 1]
+        return False
 
     def revision(self, number: int) -> Revision:
         """Return a revision."""

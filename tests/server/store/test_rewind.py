@@ -72,6 +72,19 @@ def test_revisions_past_a_rewind_drop_and_earlier_ones_stay(desk: Desk) -> None:
     assert not any(item["pending"] for item in items)
 
 
+def test_what_a_rewind_kept_can_be_reverted_to(desk: Desk) -> None:
+    """A change that was pending at the very step of the rewind came into force there."""
+    run = desk.create()
+    desk.settle(run, 0, 8)
+    desk.revise(HALVE, 8)
+    desk.revise(HALVE, 9)
+    back(desk, 8, changes=HALVE)
+    desk.revise({"lr": {"edit": "revert", "to": 2}}, 10)
+    assert desk.settle(run, 8, 4, generation=2)[0] == [23, 22.75, 45, 44.5]
+    with pytest.raises(Invalid, match="revision 3 has put nothing in force"):
+        desk.revise({"lr": {"edit": "revert", "to": 3}}, 20)
+
+
 def test_a_rewind_may_branch_from_any_generation(desk: Desk) -> None:
     """Also from one that was left, at a step that only it has settled."""
     run = desk.create()

@@ -93,6 +93,11 @@ class Lineage:
             line.append(self._generations[parent])
         return line
 
+    def kept(self, number: int, current: int, effective: int) -> bool:
+        """Whether the line of ``current`` left a generation at a step or later, revisions too."""
+        own = self[number].key
+        return any(g.parent == own and effective <= g.start for g in self.line(current))
+
     def owners(self, number: int, start: int, stop: int) -> list[Stretch]:
         """Return who owns the steps from ``start`` to ``stop`` of a generation, by rising step."""
         stretches: list[Stretch] = []

@@ -232,8 +232,10 @@ def history(records: Records, run: RunRecord) -> History:
 
     def timelines(number: int) -> Timelines:
         found = records.revisions.one(run.id, number)
-        settled = records.lineage(run)[found.generation].settled_until
-        if not found.folds or found.pending(settled):
+        lineage = records.lineage(run)
+        waits = found.pending(lineage[found.generation].settled_until)
+        kept = lineage.kept(found.generation, run.generation, found.effective)
+        if not found.folds or (waits and not kept):
             message = f"revision {number} has put nothing in force"
             bound = "a revision that is in force, or was"
             raise Invalid(message, errors=[FieldError("changes", message, number, bound)])
