@@ -74,14 +74,22 @@ def test_the_line_names_address_and_database(start_server: Any) -> None:
 ALL = "0.0.0.0"  # noqa: S104 - every address of this machine
 
 
-@pytest.mark.parametrize("settings", [{"host": ALL}, {"auth": "true"}], ids=["beyond", "asked for"])
-def test_nobody_is_locked_out_by_mistake(tmp_path: Path, settings: Any) -> None:
+@pytest.mark.parametrize(
+    ("settings", "otherwise"),
+    [
+        ({"host": ALL}, "add --no-auth"),
+        ({"auth": "true"}, "leave --auth out"),
+        ({"host": ALL, "auth": "true"}, "give --no-auth in place of --auth"),
+    ],
+    ids=["beyond", "asked for", "both"],
+)
+def test_nobody_is_locked_out_by_mistake(tmp_path: Path, settings: Any, otherwise: str) -> None:
     """A server that would require tokens, and has none, refuses to start and says what to do."""
     for _ in range(2):
         code, said = refused(tmp_path, **settings)
         assert code == 2
         assert f"rheostat token create NAME --role admin --database sqlite:///{tmp_path}" in said
-        assert "--no-auth" in said
+        assert otherwise in said
         # a token that was revoked is none
         with open_tokens(f"sqlite:///{tmp_path / 'x.db'}") as tokens:
             tokens.create("ann", "admin")
