@@ -32,7 +32,7 @@ __all__ = ["postgres", "problem"]
 TEMPLATE = Path(__file__).parents[2] / "deploy" / "nginx.conf.template"
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 REPLICA = "server {} max_fails=0;"
-WAIT = "proxy_cache_lock_timeout 250ms;"
+WAIT = "proxy_cache_lock_timeout 50ms;"
 MAIN = """
 daemon off;
 {user}
