@@ -117,7 +117,9 @@ class Run:
         """Return what a revision put in force; raise if it has not, or not yet."""
         revision = self.revision(number)
         past = self.generation(revision.generation)
-        waits = revision.kind == "change" and revision.effective >= past.settled
+        branches = [child.start for child in self.current.line if child.parent is past]
+        reached = revision.effective < past.settled or revision.effective in branches
+        waits = revision.kind == "change" and not reached
         if revision.kind == "note" or revision.cancelled or waits:
             raise Refusal("invalid")
         return next(env for r, env in self.folded(past, revision.place) if r is revision)
