@@ -227,7 +227,7 @@ class Checker:
 
     def _require(self, wanted: Any, answer: Any) -> None:
         self.sound = wanted == answer
-        assert wanted == answer
+        assert wanted == answer, f"{wanted} was expected, and {answer} came"
 
     def _alike(self, expected: Callable[[], Any], got: Callable[[], Any]) -> tuple[Any, Any]:
         """Return both answers; None if both were refused, for the same reason."""

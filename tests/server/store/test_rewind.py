@@ -14,6 +14,7 @@ from rheostat.errors import (
     StaleGeneration,
 )
 from rheostat.server.runs.revision import Note
+from rheostat.server.store.database import Database
 from rheostat.server.store.operations import close, join, show
 from rheostat.server.store.operations.join import Checkpoint
 from rheostat.server.store.operations.rewind import Rewind, rewind
@@ -70,6 +71,20 @@ def test_revisions_past_a_rewind_drop_and_earlier_ones_stay(desk: Desk) -> None:
     assert desk.read(show.show, "gpt")["pending"] == []
     items, _ = desk.read(show.revisions, "gpt", 0, 10)
     assert not any(item["pending"] for item in items)
+
+
+def test_generations_are_in_order_wherever_their_rows_are(desk: Desk) -> None:
+    """PostgreSQL puts a row that changes elsewhere, and reads a small table as it lies."""
+    desk.settle(desk.create(), 0, 8)
+    back(desk, 4)
+    back(desk, 2)
+    database = Database(desk.url)
+    with database.write() as connection:
+        connection.exec_driver_sql("UPDATE generations SET start = start WHERE generation = 1")
+        connection.exec_driver_sql("ANALYZE")
+    database.close()
+    generations = desk.read(show.show, "gpt")["generations"]
+    assert [item["generation"] for item in generations] == [1, 2, 3]
 
 
 def test_what_a_rewind_kept_can_be_reverted_to(desk: Desk) -> None:

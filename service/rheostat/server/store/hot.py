@@ -27,8 +27,9 @@ NEWEST = (
 )
 """The newest generation of each run."""
 
-GENERATIONS = select(generations).where(generations.c.run_id == _OF_RUN)
-GENERATION = GENERATIONS.where(generations.c.generation == _OF_GENERATION)
+_of_run = select(generations).where(generations.c.run_id == _OF_RUN)
+GENERATIONS = _of_run.order_by(generations.c.generation)
+GENERATION = _of_run.where(generations.c.generation == _OF_GENERATION)
 
 SETTLE = (
     update(generations)
