@@ -18,6 +18,7 @@ from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import Definition
 from rheostat.schedules.shown import shown
 from rheostat.server.runs.edits import (
+    CLOCK,
     LENGTHS,
     Edit,
     Extend,
@@ -125,9 +126,8 @@ def _clock(data: Mapping[str, Any], definition: Definition, field: str) -> Clock
     clock = data.get("clock", "run" if definition.length == 0 else None)
     if clock in CLOCKS:
         return cast("Clock", clock)
-    bound = '"run" (counts from step 0) or "change" (counts from the effective step)'
-    message = f"must say what the definition counts from: {bound}"
-    raise _refuse(f"{field}.clock", message, clock, bound)
+    message = f"must say what the definition counts from: {CLOCK}"
+    raise _refuse(f"{field}.clock", message, clock, CLOCK)
 
 
 def _to_json(change: Change) -> dict[str, Any]:

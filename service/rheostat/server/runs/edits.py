@@ -25,11 +25,14 @@ from pydantic import (
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import Definition, parse
+from rheostat.schedules.any_kind import REFERENCE
+from rheostat.schedules.fields import AMOUNT
 from rheostat.schedules.shapes import ShapeField, ShapePower, ShapeRatio
 from rheostat.schedules.validation import wrong
 from rheostat.server.runs.timeline import Piece, Timeline, Timelines
 
-TEXT = r"^\d{1,30}(\.\d{1,30})? ?(%|epochs?|[kKMGBT])$"
+CLOCK = '"run" (counts from step 0) or "change" (counts from the effective step)'
+"""What the clock of a definition may be."""
 LENGTHS = frozenset({"steps", "end", "blend"})
 """Fields that may be written as text, such as ``"10%"`` or ``"7T"``; read before they are here."""
 
@@ -41,7 +44,7 @@ Count = Annotated[
         {
             "anyOf": [
                 {"type": "integer", "minimum": 1, "maximum": 2**53 - 1},
-                {"type": "string", "pattern": TEXT},
+                {"type": "string", "pattern": f"^{AMOUNT}$"},
             ]
         }
     ),
@@ -208,7 +211,7 @@ class Replace(Edit):
 
     edit: Literal["replace"]
     # parsed before, in the run's units; the OpenAPI document puts its schema in place of the name
-    definition: Annotated[InstanceOf[Definition], WithJsonSchema({"x-reference": "Definition"})]
+    definition: Annotated[InstanceOf[Definition], WithJsonSchema({REFERENCE: "Definition"})]
     clock: Annotated[
         Literal["run", "change"] | None, Field(description="required unless it is constant")
     ] = None
@@ -222,8 +225,7 @@ class Replace(Edit):
             return data
         if definition.length == 0:
             return {**data, "clock": "run"}
-        bound = '"run" (counts from step 0) or "change" (counts from the effective step)'
-        raise wrong("clock", "is required unless the definition is constant", None, bound)
+        raise wrong("clock", "is required unless the definition is constant", None, CLOCK)
 
     @field_serializer("definition")
     def _to_json(self, definition: Definition) -> dict[str, Any]:

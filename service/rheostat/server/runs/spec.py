@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema, 
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import Definition
+from rheostat.schedules.any_kind import REFERENCE
 from rheostat.server.runs.grid import MAX_STEP, Grid
 from rheostat.server.runs.guards import Guard, require_sound_start
 from rheostat.server.runs.limits import Limits, require_at_most
@@ -49,7 +50,7 @@ class RunSpec(BaseModel):
 
     name: RunName
     parameters: Annotated[
-        dict[Parameter, Annotated[Any, WithJsonSchema({"x-reference": "Definition"})]],
+        dict[Parameter, Annotated[Any, WithJsonSchema({REFERENCE: "Definition"})]],
         Field(min_length=1, description="a definition for each parameter"),
     ]
     axis: Annotated[

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema
 
 from rheostat.errors import FieldError, Invalid, NameTaken
+from rheostat.schedules.any_kind import REFERENCE
 from rheostat.server.runs.changes import changes_to_json
 from rheostat.server.runs.edits import History
 from rheostat.server.runs.folding import fold
@@ -44,7 +45,7 @@ class Fork(BaseModel):
     changes: Annotated[
         Any,
         Field(description="what to change at that step"),
-        WithJsonSchema({"anyOf": [{"x-reference": "Changes"}, {"type": "null"}]}),
+        WithJsonSchema({"anyOf": [{REFERENCE: "Changes"}, {"type": "null"}]}),
     ] = None
     labels: Labels | None = None
     message: Annotated[str, Field(description="why")] = ""
