@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,46 +15,62 @@ if TYPE_CHECKING:
     from rheostat.server.store.store import Store
 
 
+def _usually(name: str, default: str | None = None) -> str:
+    """Say where a setting comes from that no option gives: the environment, and else a default."""
+    return f"RHEOSTAT_{name}" + (f", or {default}" if default else "")
+
+
 def serve(
     host: Annotated[
-        str, typer.Option(metavar="ADDRESS", envvar="RHEOSTAT_HOST", help="Address to listen on.")
-    ] = "127.0.0.1",
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Address to listen on.",
+            show_default=_usually("HOST", "127.0.0.1"),
+        ),
+    ] = None,
     port: Annotated[
-        int,
+        int | None,
         typer.Option(
             metavar="PORT",
-            envvar="RHEOSTAT_PORT",
             min=0,
             max=65535,
             help="Port to listen on; 0 takes a free one.",
+            show_default=_usually("PORT", "8000"),
         ),
-    ] = 8000,
+    ] = None,
     database: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="URL",
-            envvar="RHEOSTAT_DATABASE",
             help="Where runs and schedules are kept: sqlite:///FILE or postgresql://….",
+            show_default=_usually("DATABASE", "sqlite:///rheostat.db"),
         ),
-    ] = "sqlite:///rheostat.db",
+    ] = None,
     workers: Annotated[
-        int,
+        int | None,
         typer.Option(
-            metavar="N", envvar="RHEOSTAT_WORKERS", min=1, max=256, help="Processes that serve."
+            metavar="N",
+            min=1,
+            max=256,
+            help="Processes that serve.",
+            show_default=_usually("WORKERS", "1"),
         ),
-    ] = 1,
+    ] = None,
     auth: Annotated[
-        bool,
-        typer.Option("--auth", envvar="RHEOSTAT_AUTH", help="Require tokens on loopback, too."),
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--auth", help="Require tokens on loopback, too.", show_default=_usually("AUTH")
+        ),
+    ] = None,
     no_auth: Annotated[
-        bool,
+        bool | None,
         typer.Option(
             "--no-auth",
-            envvar="RHEOSTAT_NO_AUTH",
             help="Require none beyond it: serve everybody who can reach the address.",
+            show_default=_usually("NO_AUTH"),
         ),
-    ] = False,
+    ] = None,
 ) -> None:
     """
     Serve schedules and runs over HTTP, until Ctrl-C or SIGTERM.
@@ -63,11 +80,9 @@ def serve(
     gc.disable()  # loading makes no garbage, and is an eighth slower if it is looked for
     from rheostat.server.serve import serve as run  # the server loads slowly
 
-    run(
-        read_settings(
-            host=host, port=port, database=database, workers=workers, auth=auth, no_auth=no_auth
-        )
-    )
+    options = {"host": host, "port": port, "database": database, "workers": workers}
+    flags = {"auth": auth, "no_auth": no_auth}
+    run(read_settings(**options, **flags))
 
 
 @contextmanager
@@ -84,21 +99,38 @@ def opened(settings: Settings) -> Iterator[Store]:
 
 def settings_of(database: str | None) -> Settings:
     """Return the settings with this database, or with the one that the environment names."""
-    return read_settings(**({} if database is None else {"database": database}))
+    from rheostat.server.environment import remarks
+
+    settings = read_settings(database=database)
+    for remark in remarks(type(settings).model_fields):
+        print(f"rheostat: {remark}", file=sys.stderr)
+    return settings
 
 
 def read_settings(**given: Any) -> Settings:
-    """Return the settings that are given here and, for the rest, in the environment."""
+    """Return the settings that are given here, unless as None, and those in the environment."""
     from pydantic import ValidationError
 
+    from rheostat.errors import Invalid
     from rheostat.server.settings import Settings
 
+    given = {name: value for name, value in given.items() if value is not None}
     try:
         return Settings(**given)
+    except Invalid as error:
+        raise typer.BadParameter(error.detail) from None
     except ValidationError as error:
-        wrong = (f"RHEOSTAT_{_path(item['loc'])}: {item['msg']}" for item in error.errors())
+        wrong = (_sentence(item, given) for item in error.errors())
         raise typer.BadParameter("\n".join(wrong)) from None
 
 
-def _path(location: tuple[int | str, ...]) -> str:
-    return "_".join(map(str, location)).upper()
+def _sentence(item: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+    """Say which setting is wrong, its value, and what it should be."""
+    from rheostat.server.environment import variable
+
+    message = str(item["msg"]).removeprefix("Value error, ").replace("Input should", "it should")
+    if not item["loc"]:
+        return message
+    name = str(item["loc"][0])
+    called = f"--{name.replace('_', '-')}" if name in given else variable(name)
+    return f"{called} is {item['input']!r}: {message}"

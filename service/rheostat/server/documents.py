@@ -13,7 +13,8 @@ from typing import Literal, get_args, get_origin
 import orjson
 
 from rheostat.server.app import create_app
-from rheostat.server.settings import Settings, variable
+from rheostat.server.environment import variable
+from rheostat.server.settings import Settings
 
 SETTINGS_HEAD = """\
 # Settings

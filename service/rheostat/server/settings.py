@@ -1,28 +1,25 @@
 """
 Settings of the server: one class, each field with its default and one sentence.
 
-Every field is also an environment variable, ``RHEOSTAT_`` and the field's name in capitals.
+Every field is also an environment variable, ``RHEOSTAT_`` and the field's name in capitals; of
+`database`, ``RHEOSTAT_DATABASE_FILE`` may name a file instead, so that its password is in no
+environment.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from rheostat.server.described import Described
+from rheostat.server.environment import from_environment
 from rheostat.server.runs.limits import Limits
 
 Count = Annotated[int, Field(ge=1)]
 MIB = 1024 * 1024
-
-
-def variable(name: str) -> str:
-    """Return the environment variable of a setting."""
-    return f"RHEOSTAT_{name.upper()}"
 
 
 class Settings(Described):
@@ -37,7 +34,8 @@ class Settings(Described):
     """Port to listen on; 0 takes a free one, which the ready line names."""
 
     database: str = "sqlite:///rheostat.db"
-    """Where runs and schedules are kept: `sqlite:///path` or `postgresql://…`."""
+    """Where runs and schedules are kept: `sqlite:///path` or `postgresql://…`. A file that
+    `RHEOSTAT_DATABASE_FILE` names may hold it instead, such as a mounted secret."""
 
     workers: int = Field(1, ge=1, le=256)
     """Processes that serve, all on this machine and on one database."""
@@ -105,8 +103,7 @@ class Settings(Described):
     @model_validator(mode="before")
     @classmethod
     def _complete(cls, given: dict[str, Any]) -> dict[str, Any]:
-        names = ((name, variable(name)) for name in cls.model_fields)
-        return {name: os.environ[its] for name, its in names if its in os.environ} | given
+        return from_environment(cls.model_fields.keys() - given.keys()) | given
 
     @field_validator("allowed_hosts", mode="before")
     @classmethod
