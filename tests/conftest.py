@@ -34,10 +34,10 @@ if __name__ == "__main__":
 class RunningServer:
     """A server in a process of its own, with its workers in its process group."""
 
-    def __init__(self, folder: Path, settings: dict[str, object]) -> None:
+    def __init__(self, folder: Path, settings: dict[str, object], program: str = PROGRAM) -> None:
         self.folder = folder
         self.program = folder / "program.py"
-        self.program.write_text(PROGRAM)
+        self.program.write_text(program)
         self.settings = {"database": f"sqlite:///{folder / 'rheostat.db'}", "port": 0, **settings}
         self.process = self._started()
 

@@ -9,12 +9,14 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from tests.conftest import open_tokens
+from prometheus_client.parser import text_string_to_metric_families
+from tests.conftest import RunningServer, open_tokens
 
 PROGRAM = "from rheostat.server import serve, settings; serve.serve(settings.Settings())"
 LINE = {"kind": "linear", "start": 1.0, "end": 0.0, "steps": 8}
@@ -182,11 +184,23 @@ def test_two_workers_serve_one_library(start_server: Any) -> None:
             body = {"definition": {"kind": "constant", "value": value}}
             versions.append(http.put("/v1/schedules/a", json=body).json()["version"])
     assert versions == [*range(1, 25)]
-    counted = (
-        'rheostat_request_seconds_count{method="PUT",route="/v1/schedules/{name}",status="201"}'
-    )
+    while counted(running, "PUT", "/v1/schedules/{name}") < 24:  # they tell each other each second
+        time.sleep(0.1)
+    assert counted(running, "PUT", "/v1/schedules/{name}") == 24
+
+
+def counted(running: Any, method: str, route: str) -> float:
+    """Return how many requests of a route all workers together say that they have answered."""
     with running.client() as http:
-        assert f"{counted} 24.0" in http.get("/metrics").text
+        families = text_string_to_metric_families(http.get("/metrics").text)
+    wanted = {"method": method, "route": route}
+    return sum(
+        sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name == "rheostat_request_seconds_count"
+        and wanted.items() <= sample.labels.items()
+    )
 
 
 def test_workers_end_with_their_supervisor(start_server: Any) -> None:
@@ -200,17 +214,113 @@ def test_workers_end_with_their_supervisor(start_server: Any) -> None:
 
 
 def test_a_worker_that_dies_is_replaced(start_server: Any) -> None:
-    """P4: after one worker was killed, the others answer, and the library is whole."""
-    running = start_server(workers=2)
+    """P4: after a worker was killed others answer, and the log says who it was, and of what."""
+    running = start_server(workers=2, log_level="error")
     with running.client() as http:
         http.put("/v1/schedules/a", json={"definition": LINE}).raise_for_status()
-    victim = workers_of(running)[-1]
-    os.kill(victim, signal.SIGKILL)
+    victim, *others = workers_of(running)
+    os.kill(victim, signal.SIGBUS)
     wait_for_the_end_of([victim])
     for _ in range(8):
         with running.client() as http:
             assert http.get("/v1/schedules/a/values/4").json()["value"] == 0.5
+    while len(workers_of(running)) < 2:
+        time.sleep(0.05)
+    assert set(workers_of(running)) >= {*others}
     assert running.stop() == 0
+    (line,) = running.log.splitlines()
+    assert f"ERROR rheostat.supervisor worker {victim} was killed by SIGBUS after " in line
+    assert line.endswith(" s; another takes its place now")
+
+
+def test_figures_survive_their_worker(start_server: Any) -> None:
+    """No sum goes down when a worker is killed, and one who takes its place counts on."""
+    running = start_server(workers=2)
+    for number in range(24):
+        with running.client() as http:
+            http.put(f"/v1/schedules/a-{number}", json={"definition": LINE}).raise_for_status()
+    seen = 0.0
+    while seen < 24:
+        seen = counted(running, "PUT", "/v1/schedules/{name}")
+        time.sleep(0.1)
+    for victim in workers_of(running):
+        os.kill(victim, signal.SIGKILL)
+        wait_for_the_end_of([victim])
+    for _ in range(8):
+        assert counted(running, "PUT", "/v1/schedules/{name}") == 24
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+@pytest.mark.parametrize("shared", ["tmpfs", "nothing"])
+def test_a_full_disk_kills_no_worker(shared: str, tmp_path: Path) -> None:
+    """P13: figures may be lost when the temporary folder is full or missing, and nothing else."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    subprocess.run(["/bin/mount", "-t", "tmpfs", "-o", "size=400k", "none", temporary], check=True)
+    folder = tmp_path / "server"
+    folder.mkdir()
+    program = WITHOUT_MEMORY.format(where=str(temporary) if shared == "tmpfs" else "/nowhere")
+    running = RunningServer(folder, {"workers": 2, "log_level": "warning"}, program)
+    try:
+        before = workers_of(running)
+        with suppress(OSError), (temporary / "full").open("wb") as file:
+            for _ in range(500):
+                file.write(bytes(1024))
+                file.flush()
+        for path in ("/v1/runs", "/v1/kinds", "/v1/kinds/cosine", "/v1/schedules", "/nowhere") * 3:
+            with running.client() as http:
+                assert http.get(path).status_code in {200, 404}
+            time.sleep(0.2)  # they share their figures in the meantime
+        # not even those of the others: whoever answered has counted it
+        assert any(counted(running, "GET", "/v1/runs") for _ in range(50))
+        assert workers_of(running) == before
+        assert running.stop() == 0
+        assert "figures" in running.log
+        assert [*temporary.iterdir()] == [temporary / "full"]
+    finally:
+        running.close()
+        subprocess.run(["/bin/umount", "--lazy", temporary], check=True)
+
+
+WITHOUT_MEMORY = """
+import os, tempfile
+del os.memfd_create  # as on a system that has none, or allows none
+tempfile._candidate_tempdir_list = lambda: [{where!r}]
+from rheostat.server.serve import serve
+from rheostat.server.settings import Settings
+if __name__ == "__main__":
+    serve(Settings())
+"""
+
+
+@pytest.mark.parametrize("variable", ["PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_no_file_is_mapped(
+    variable: str, workers: int, tmp_path: Path, start_server: Any, monkeypatch: Any
+) -> None:
+    """P13: nobody's setting for other programs makes workers map files of a folder."""
+    monkeypatch.setenv(variable, str(tmp_path))
+    running = start_server(workers=workers)
+    with running.client() as http:
+        assert http.get("/metrics").status_code == 200
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_it_stops_whenever_it_is_told_to(tmp_path: Path) -> None:
+    """A signal at any moment of the start ends the server and all of its processes, quietly."""
+    names = {"RHEOSTAT_DATABASE": f"sqlite:///{tmp_path}/x.db", "RHEOSTAT_PORT": "0"}
+    for tenth in range(4, 24, 3):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "rheostat.cli", "serve"],
+            env=os.environ | names | {"RHEOSTAT_WORKERS": "2", "RHEOSTAT_LOG_LEVEL": "warning"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        time.sleep(tenth / 10)
+        os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does
+        _, said = process.communicate(timeout=60)
+        assert (process.returncode, said) == (0, b"")
 
 
 def test_requests_are_logged_with_their_ids(start_server: Any) -> None:

@@ -11,14 +11,14 @@ from rheostat.server.opening import open_store
 from rheostat.server.settings import Settings
 
 START = """
-import json, os, sys
+import json, sys
 from rheostat.cli import root
 from rheostat.server import serve
 from rheostat.server.settings import Settings
 settings = Settings(database=sys.argv[1])
 serve._open(settings)
 print(json.dumps([*sys.modules]))
-serve._application(settings, os.getpid())
+serve._application(settings)
 print(json.dumps([*sys.modules]))
 """
 

@@ -56,7 +56,7 @@ def remarks(names: Collection[str]) -> Iterator[str]:
     known = {variable(name) for name in names} | {_file_variable(name) for name in IN_FILES}
     for its, value in sorted(os.environ.items()):
         if its in known and _is_service(its, value):
-            yield f"{its}={value} tells of a Service of Kubernetes, and is no setting: it is ignored"
+            yield f"{its}={value} is ignored: it tells of a Service of Kubernetes"
         elif its.startswith(PREFIX) and its not in known | CLIENTS and not _is_service(its, value):
             near = get_close_matches(its, known, 1)
             yield f"{its} is no setting, and is ignored" + "".join(

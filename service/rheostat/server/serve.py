@@ -9,31 +9,33 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import signal
 import socket
 import sys
-import tempfile
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from prometheus_client.multiprocess import mark_process_dead
 from uvicorn import Config, Server
-from uvicorn.supervisors.multiprocess import Multiprocess, Process
+from uvicorn.config import STARTUP_FAILURE
 
 from rheostat import __version__
 from rheostat.errors import Refused, RheostatError
-from rheostat.server.api.metrics import MULTIPROCESS
+from rheostat.server.environment import remarks
+from rheostat.server.figures import SharedFigures, share_figures
 from rheostat.server.opening import open_store
 from rheostat.server.settings import Settings
 from rheostat.server.store.operations import tokens
+from rheostat.server.supervisor import ALIVE, READY, Supervisor, stop_with_supervisor
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+LOG = logging.getLogger("rheostat.serve")
 
 FAILED, MISUSED = 1, 2
 """Exit codes: the address or the database is not to be had; the settings make no sense."""
@@ -63,6 +65,15 @@ them keep is looked through so often that it takes a fifth of the time, 50 to 20
 KEEP_ALIVE, GRACE, HEALTH = 75, 10, 30
 """Seconds: an idle connection stays, open answers may take at a stop, a worker may be silent."""
 
+PATIENCE = GRACE + 5
+"""Seconds after which a worker that was told to stop is killed."""
+
+BEAT = 10
+"""Ticks of uvicorn's, of 0.1 s, from one sign of life of a worker to the next."""
+
+MAPPED = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
+"""Variables that make prometheus-client map files, which kills the process on a full disk."""
+
 STALLED = 60
 """Seconds after which a peer that takes nothing of what it is sent is cut off."""
 
@@ -76,16 +87,33 @@ def serve(settings: Settings) -> None:
             address or the database is not to be had; both after one sentence on standard error.
 
     """
+    for name in MAPPED:
+        os.environ.pop(name, None)
+    config = _config(settings)
+    for remark in remarks(Settings.model_fields):
+        LOG.warning(remark)
     with _stopping_quietly(), _bound(settings) as listeners:
         _open(settings)
-        ready = partial(_announce, settings, listeners[0])
+        ready = partial(_announce, settings, listeners[0].getsockname())
         if settings.workers == 1:
-            _Worker(_config(settings), ready).run(sockets=listeners)
+            _Worker(config, ready).run(sockets=listeners)
         else:
-            gc.enable()  # each worker does so itself
-            with tempfile.TemporaryDirectory(prefix="rheostat-metrics-") as directory:
-                os.environ[MULTIPROCESS] = directory
-                _Supervisor(_config(settings), listeners, ready).run()
+            gc.enable()  # a supervisor makes little, for long
+            _supervise(settings, listeners, ready)
+
+
+def _supervise(
+    settings: Settings, listeners: list[socket.socket], ready: Callable[[], None]
+) -> None:
+    figures = share_figures(settings.workers)
+    if figures is None:
+        LOG.warning("no memory to share: each worker's /metrics has its own figures alone")
+    work = partial(_work, settings, figures)
+    served = Supervisor(
+        work, listeners, settings.workers, ready, HEALTH, PATIENCE, STARTUP_FAILURE
+    ).run()
+    if not served:
+        sys.exit(FAILED)
 
 
 def _give_up(code: int, sentence: str) -> NoReturn:
@@ -156,52 +184,45 @@ def _without_tokens(settings: Settings) -> str:
     return f"{instead} to serve everybody who can reach it"
 
 
-def _announce(settings: Settings, listener: socket.socket) -> None:
-    host, port = listener.getsockname()[:2]
+def _announce(settings: Settings, address: tuple[str, int]) -> None:
+    host, port = address[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     where = f"{url} from {settings.safe_database}"
     sys.stdout.write(f"Rheostat {__version__} serves {where}\n")
     sys.stdout.flush()
 
 
-def _config(settings: Settings) -> Config:
+def _config(settings: Settings, figures: SharedFigures | None = None, place: int = 0) -> Config:
     return Config(
-        partial(_application, settings, os.getpid()),
+        partial(_application, settings, figures, place),
         factory=True,
         loop="uvloop",
         http="rheostat.server.protocol:BoundedHttp",
         ws="none",
         lifespan="on",
-        workers=settings.workers,
         backlog=BACKLOG,
         log_config=_logging(settings.log_level),
         access_log=False,
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,
-        timeout_worker_healthcheck=HEALTH,
     )
 
 
-def _application(settings: Settings, supervisor: int) -> FastAPI:
+def _application(
+    settings: Settings, figures: SharedFigures | None = None, place: int = 0
+) -> FastAPI:
     from rheostat.server.app import create_app  # noqa: PLC0415 - a supervisor needs no application
 
     sys.setswitchinterval(SWITCH)
-    if supervisor != os.getpid():
-        threading.Thread(target=_stop_with, args=(supervisor,), daemon=True).start()
     app = create_app(settings)
+    if figures is not None:
+        app.state.metrics.share(figures, place)
     # What is loaded by now stays: to look through it for garbage again and again costs latency.
     gc.freeze()
     gc.set_threshold(NEW_OBJECTS)
     gc.enable()
     return app
-
-
-def _stop_with(supervisor: int) -> None:
-    # A supervisor that was killed cannot stop its workers, and they hold its port.
-    while os.getppid() == supervisor:
-        time.sleep(0.5)
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _logging(level: str) -> dict[str, Any]:
@@ -224,54 +245,40 @@ def _logging(level: str) -> dict[str, Any]:
 
 
 class _Worker(Server):
-    """A worker that says when its socket accepts connections."""
+    """A worker that says when its socket accepts connections, and each second that it lives."""
 
-    def __init__(self, config: Config, ready: partial[None]) -> None:
+    def __init__(
+        self, config: Config, ready: Callable[[], object], alive: Callable[[], object] | None = None
+    ) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._ready, self._alive = ready, alive
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._ready()
 
+    async def on_tick(self, counter: int) -> bool:
+        if self._alive is not None and counter % BEAT == 0:
+            self._alive()
+        return await super().on_tick(counter)
 
-class _Supervisor(Multiprocess):
-    """A supervisor that says when all of its workers accept connections."""
 
-    def __init__(
-        self, config: Config, listeners: list[socket.socket], ready: partial[None]
-    ) -> None:
-        super().__init__(config, listeners)
-        self._ready = ready
+def _work(
+    settings: Settings,
+    figures: SharedFigures | None,
+    place: int,
+    listeners: list[socket.socket],
+    news: socket.socket,
+) -> None:
+    """Serve as one of several workers."""
+    gc.disable()
+    with _stopping_quietly():
+        watch = threading.Thread(target=stop_with_supervisor, args=(news, PATIENCE), daemon=True)
+        watch.start()
+        config = _config(settings, figures, place)
+        _Worker(config, partial(_tell, news, READY), partial(_tell, news, ALIVE)).run(listeners)
 
-    def init_processes(self) -> None:
-        super().init_processes()
-        self._leave_pipes()
-        if all(self._wait_for(process) for process in self.processes):
-            self._ready()
 
-    def terminate_all(self) -> None:
-        # The workers stop accepting; nobody shall wait for them at a socket that is still open.
-        for listener in self.sockets:
-            listener.close()
-        super().terminate_all()
-
-    def keep_subprocess_alive(self) -> None:
-        before = {process.pid for process in self.processes}
-        super().keep_subprocess_alive()
-        self._leave_pipes()
-        for gone in before - {process.pid for process in self.processes}:
-            mark_process_dead(gone)  # type: ignore[no-untyped-call]
-
-    def _leave_pipes(self) -> None:
-        # The death of a worker that is being asked how it is is heard at once, and not after
-        # `HEALTH`, if nobody else holds its end of the pipe.
-        for process in self.processes:
-            process.child_conn.close()
-
-    def _wait_for(self, process: Process) -> bool:
-        while not self.signal_queue and process.process.is_alive():
-            if process.is_ready(timeout=1):
-                return True
-            time.sleep(0.05)
-        return False
+def _tell(news: socket.socket, what: bytes) -> None:
+    with suppress(OSError):  # a supervisor that is frozen or gone keeps no worker from its work
+        news.send(what, socket.MSG_DONTWAIT)

@@ -2,22 +2,23 @@
 Figures for Prometheus: requests by route, and the core's chunk cache.
 
 One process keeps its own registry, so that two applications can live in it. Several workers share
-the files in ``PROMETHEUS_MULTIPROC_DIR``, and any of them answers for all.
+their figures (`SharedFigures`), and any of them answers for all: what they count is added up, and
+what they hold, too.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
+import logging
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 
 from rheostat.schedules.numeric.chunks import Figures
+from rheostat.server.figures import SUMS, Family, Sample, SharedFigures, added
 
-MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
+LOG = logging.getLogger("rheostat.metrics")
 BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -26,7 +27,7 @@ class Tally:
     """
     Requests of one series, put aside: `flush` adds them to the histogram.
 
-    Counting in the histogram itself takes locks, and in several workers a file.
+    Counting in the histogram itself takes locks.
     """
 
     def __init__(self, histogram: Histogram) -> None:
@@ -54,6 +55,10 @@ class Metrics:
     def __init__(self, chunk_cache: Callable[[], Figures]) -> None:
         self._chunk_cache = chunk_cache
         self._sampled = Figures(0, 0, 0, 0, 0)
+        self._shared: SharedFigures | None = None
+        self._place, self._sequence = 0, 0
+        self._before: list[Family] = []
+        self._complained = False
         self.registry = CollectorRegistry()
         self._requests = Histogram(
             "rheostat_request_seconds",
@@ -70,14 +75,12 @@ class Metrics:
             "rheostat_chunk_cache_bytes",
             "Memory that the chunk cache holds.",
             registry=self.registry,
-            multiprocess_mode="livesum",
         )
 
         self._streams = Gauge(
             "rheostat_event_streams",
             "Event streams that are open.",
             registry=self.registry,
-            multiprocess_mode="livesum",
         )
 
     def _counter(self, name: str, help_text: str) -> Counter:
@@ -104,6 +107,12 @@ class Metrics:
         """Note how many event streams are open."""
         self._streams.set(number)
 
+    def share(self, figures: SharedFigures, place: int) -> None:
+        """Share figures from now on, and count on from what was counted at this place before."""
+        self._sequence, before = figures.read(place)
+        self._before = [family for family in before if family.kind in SUMS]
+        self._shared, self._place = figures, place
+
     def sample(self) -> None:
         """Take over the tallies, and the chunk cache's present figures."""
         for tally in self._tallies:
@@ -118,13 +127,55 @@ class Metrics:
         """Sample each second for ever, for the other workers, which are asked for all figures."""
         while True:
             self.sample()
+            self._publish()
             await asyncio.sleep(1)
 
     def text(self) -> bytes:
         """Return all figures, those of the other workers included, in Prometheus's text format."""
         self.sample()
-        if directory := os.environ.get(MULTIPROCESS):
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry, directory)  # type: ignore[no-untyped-call]
-            return generate_latest(registry)
-        return generate_latest(self.registry)
+        families = self._own()
+        if self._shared is not None:
+            families = added([families, *self._shared.others(self._place)])
+        return generate_latest(_Collected(families))  # type: ignore[arg-type]
+
+    def _own(self) -> list[Family]:
+        return added([self._before, _families(self.registry)])
+
+    def _publish(self) -> None:
+        if self._shared is None:
+            return
+        try:
+            self._shared.write(self._place, self._sequence + 1, self._own())
+        except OSError as error:  # figures are worth less than the service
+            if not self._complained:
+                LOG.warning("this worker's figures are not shared for now: %s", error)
+            self._complained = True
+        else:
+            self._complained = False
+            self._sequence += 1
+
+
+class _Collected:
+    """Figures in the form in which Prometheus's own writer takes them."""
+
+    def __init__(self, families: Iterable[Family]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield each family."""
+        for family in self._families:
+            metric = Metric(family.name, family.text, family.kind)
+            for sample in family.samples:
+                metric.add_sample(*sample)
+            yield metric
+
+
+def _families(registry: CollectorRegistry) -> Iterator[Family]:
+    """Yield what a registry holds, without the times at which its series began."""
+    for metric in registry.collect():
+        samples = [
+            Sample(each.name, each.labels, each.value)
+            for each in metric.samples
+            if not each.name.endswith("_created")
+        ]
+        yield Family(metric.name, metric.documentation, metric.type, samples)
