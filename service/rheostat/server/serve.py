@@ -109,10 +109,10 @@ def _supervise(
     if figures is None:
         LOG.warning("no memory to share: each worker's /metrics has its own figures alone")
     work = partial(_work, settings, figures)
-    served = Supervisor(
+    stopped = Supervisor(
         work, listeners, settings.workers, ready, HEALTH, PATIENCE, STARTUP_FAILURE
     ).run()
-    if not served:
+    if not stopped:
         sys.exit(FAILED)
 
 

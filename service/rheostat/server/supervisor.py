@@ -105,15 +105,14 @@ class Supervisor:
     _announced: bool = False
 
     def run(self) -> bool:
-        """Work until a signal says stop; return whether the workers ever served."""
+        """Work until a signal says stop; return False if that was in vain, since none can start."""
         self._places = [Place(number) for number in range(self.workers)]
         resource_tracker.ensure_running()  # it plays with the signal mask when it starts
         with self._woken() as alarm:
             try:
-                self._watch(alarm)
+                return self._watch(alarm)
             finally:
                 self._stop(alarm)
-        return self._announced
 
     @contextmanager
     def _woken(self) -> Iterator[socket.socket]:
@@ -134,7 +133,7 @@ class Supervisor:
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self._signals.append(number)
 
-    def _watch(self, alarm: socket.socket) -> None:
+    def _watch(self, alarm: socket.socket) -> bool:
         last = time.monotonic()
         while not self._signals:
             for place in self._places:
@@ -145,8 +144,9 @@ class Supervisor:
             asleep, last = min(now - last, 2 * TICK), now  # a machine that slept accuses nobody
             for place in self._places:
                 if place.worker is not None and not self._look_at(place, place.worker, asleep):
-                    return
+                    return False
             self._announce()
+        return True
 
     def _wait(self, alarm: socket.socket, seconds: float) -> None:
         """Return when a signal came, a worker said something or ended, or the time is over."""
