@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
@@ -116,6 +117,29 @@ def test_pages_are_protected(http: httpx.Client, path: str) -> None:
     assert answer.headers["x-frame-options"] == "DENY"
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+
+
+def test_the_documentation_is_our_own(http: httpx.Client) -> None:
+    """P10: `/docs` loads nothing from elsewhere and runs nothing inline, and is whole."""
+    page = http.get("/docs")
+    policy = page.headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    loaded = re.findall(r'(?:src|href)="(?!data:)([^"]+)"', page.text)
+    assert len(loaded) == 3
+    assert not re.search(r"<script(?! src=)|<style|style=| on\w+=", page.text)
+    for path in loaded:
+        assert re.fullmatch(r"docs/[\w.-]+", path), "relative: it works below a proxy's path"
+        file = http.get(f"/{path}")
+        assert file.status_code == 200
+        again = http.get(f"/{path}", headers={"if-none-match": file.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize("name", ["nothing.js", "page.html", "LICENSE", "..%2f..%2fapp.py"])
+def test_no_other_file_is_served(http: httpx.Client, problem: Any, name: str) -> None:
+    """P10: what the page does not load is not there."""
+    problem(http.get(f"/docs/{name}"), "not-found")
 
 
 def test_data_is_not_a_page(http: httpx.Client) -> None:

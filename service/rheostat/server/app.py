@@ -32,6 +32,7 @@ from rheostat.server.api.rates import RateLimit, Rates
 from rheostat.server.api.revisions import revisions
 from rheostat.server.api.runs import runs
 from rheostat.server.api.schedules import schedules
+from rheostat.server.api.swagger import swagger
 from rheostat.server.api.tokens import tokens
 from rheostat.server.api.values import values
 from rheostat.server.openapi import describe
@@ -74,11 +75,12 @@ def create_app(settings: Settings) -> FastAPI:
 
     Nothing is opened before it starts, and two of them can live in one process.
     """
+    routers = (*ROUTERS, swagger) if settings.docs else ROUTERS
     app = Rheostat(
         title="Rheostat",
         version=__version__,
-        routes=[route for router in ROUTERS for route in router.routes],
-        docs_url="/docs" if settings.docs else None,
+        routes=[route for router in routers for route in router.routes],
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         exception_handlers=HANDLERS,
