@@ -45,6 +45,13 @@ def test_alive_and_ready(http: httpx.Client) -> None:
     assert http.get("/readyz").json() == {"status": "ready"}
 
 
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS"])
+def test_balancers_probe_as_they_come(http: httpx.Client, method: str) -> None:
+    """A probe by another method than GET learns that the process lives, and gets no body."""
+    answer = http.request(method, "/livez")
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
 def test_not_ready_without_its_database(tmp_path: Any, problem: Any) -> None:
     """P9: a server whose database is away is alive, not ready, and refuses honestly."""
     app = create_app(Settings(database=f"sqlite:///{tmp_path / 'x.db'}"))
@@ -125,8 +132,10 @@ def test_hosts_are_those_of_the_settings(tmp_path: Any) -> None:
     assert [answer.status_code for answer in answers] == [200, 200, 200, 200, 403, 403]
 
 
-PUBLIC = {"evil.example", "10.0.0.1.evil.example", "gpu.lan"}
-PRIVATE = {"gpu-box", "10.0.0.5", "[fe80::1]", "[::ffff:10.0.0.5]", "x.svc.cluster.local"}
+PUBLIC = {"evil.example", "10.0.0.1.evil.example", "gpu.lan", "rheostat.training", "evil.svc.dev"}
+ADDRESSES = {"", "10.0.0.5", "[fe80::1]", "[::ffff:10.0.0.5]"}
+"""What probes name: their target's address, or nothing."""
+PRIVATE = ADDRESSES | {"gpu-box", "x.svc.cluster.local", "rheostat.training.svc", "a.b.svc."}
 LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 
 
@@ -135,8 +144,8 @@ LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
     [
         ({}, PUBLIC | PRIVATE | LOOPBACK),
         ({"no_auth": True}, PRIVATE | LOOPBACK),
-        ({"no_auth": True, "allowed_hosts": "gpu.lan"}, LOOPBACK | {"gpu.lan"}),
-        ({"allowed_hosts": "gpu.lan"}, LOOPBACK | {"gpu.lan"}),
+        ({"no_auth": True, "allowed_hosts": "gpu.lan"}, ADDRESSES | LOOPBACK | {"gpu.lan"}),
+        ({"allowed_hosts": "gpu.lan"}, ADDRESSES | LOOPBACK | {"gpu.lan"}),
     ],
 )
 def test_hosts_beyond_loopback(given: Any, answered: set[str]) -> None:

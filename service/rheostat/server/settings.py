@@ -49,7 +49,9 @@ class Settings(Described):
     allowed_hosts: tuple[str, ...] = ()
     """Names besides the loopback ones that a `Host` header may carry, separated by commas. Without
     any, an address beyond loopback allows every name if tokens are required, and else those that no
-    public site can have: addresses, names without a dot, and those in `.local` and `.internal`."""
+    public site can have: addresses, names without a dot, and those in `.local`, `.internal` and
+    `.svc`. `service.namespace` of Kubernetes is none of these, since `namespace` may be a public
+    domain: list it here. Addresses beyond loopback are allowed with any list."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severity that is logged; each request is one line of severity info."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -18,8 +17,8 @@ from rheostat.errors import Forbidden
 from rheostat.server.settings import Settings
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
-PRIVATE = (".local", ".internal")
-"""Ends of names that no public name server gives out."""
+PRIVATE = (".local", ".internal", ".svc")
+"""Ends of names that no public name server gives out; the last are Kubernetes' own."""
 
 OWN = frozenset({b"same-origin", b"none"})
 """Values of ``Sec-Fetch-Site``: our own page asks, or a person at the address bar."""
@@ -60,18 +59,27 @@ def names(settings: Settings) -> Callable[[str], bool]:
     required it gains nothing, since a browser sends none of itself.
     """
     known = LOOPBACK | {settings.host, *settings.allowed_hosts}
-    if settings.loopback or settings.allowed_hosts:
+    if settings.loopback:
         return known.__contains__
+    if settings.allowed_hosts:
+        return lambda name: name in known or not name or _is_address(name)  # as probes ask
     if settings.tokens_required:
         return lambda _name: True
     own = known | {socket.gethostname().lower()}
     return lambda name: name in own or _is_private(name)
 
 
+def _is_address(name: str) -> bool:
+    """Say whether this is no name but an address, which cannot be rebound to another one."""
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
 def _is_private(name: str) -> bool:
-    with suppress(ValueError):
-        return bool(ipaddress.ip_address(name.strip("[]")))
-    return "." not in name or name.endswith(PRIVATE)
+    return _is_address(name) or "." not in name or name.removesuffix(".").endswith(PRIVATE)
 
 
 class Doorkeeper:

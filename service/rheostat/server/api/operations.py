@@ -29,6 +29,14 @@ async def livez() -> Response:
     return JSONResponse({"status": "alive"}, headers={"Cache-Control": "no-store"})
 
 
+@operations.head("/livez", include_in_schema=False)
+@operations.options("/livez", include_in_schema=False)
+@needs(None)
+async def livez_without_body() -> Response:
+    """Answer balancers that probe by `HEAD` or `OPTIONS`, as they come."""
+    return Response(headers={"Cache-Control": "no-store", "Allow": "GET, HEAD, OPTIONS"})
+
+
 @operations.get(
     "/readyz",
     summary="Can it serve?",
