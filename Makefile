@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
-LOCK := uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \
+LOCK := uv pip compile --quiet --upgrade --universal --python-version 3.11 \
   --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .PHONY: help bench serve test test-frameworks fuzz proof check format docs lock clean
@@ -67,8 +67,9 @@ docs: $(STAMP) ## write the manuals that are made from the code
 	$(BIN)/python examples/gallery.py docs
 
 lock: ## renew the lock files (needs uv)
-	$(LOCK) --extra dev --output-file requirements.lock
-	$(LOCK) --extra postgres --output-file requirements-server.lock
+	$(LOCK) pyproject.toml --extra dev --output-file requirements.lock
+	$(LOCK) pyproject.toml --extra postgres --output-file requirements-server.lock
+	echo hatchling | $(LOCK) - --output-file requirements-build.lock
 
 clean: ## remove what make made
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

@@ -58,7 +58,7 @@ def remarks(names: Collection[str]) -> Iterator[str]:
         if its in known and _is_service(its, value):
             yield f"{its}={value} is ignored: it tells of a Service of Kubernetes"
         elif its.startswith(PREFIX) and its not in known | CLIENTS and not _is_service(its, value):
-            near = get_close_matches(its, known, 1)
+            near = get_close_matches(its, known, 1, 0.8)
             yield f"{its} is no setting, and is ignored" + "".join(
                 f": is {name} meant?" for name in near
             )
