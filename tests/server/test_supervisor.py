@@ -33,7 +33,7 @@ def supervise(folder: Path, work: str, workers: int = 1) -> subprocess.Popen[str
     """Start a supervisor of workers that do this."""
     program = folder / "program.py"
     program.write_text(PROGRAM.format(work=work, workers=workers))
-    command = [sys.executable, program]
+    command = [sys.executable, str(program)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

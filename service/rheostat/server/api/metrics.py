@@ -136,7 +136,7 @@ class Metrics:
         families = self._own()
         if self._shared is not None:
             families = added([families, *self._shared.others(self._place)])
-        return generate_latest(_Collected(families))  # type: ignore[arg-type]
+        return generate_latest(_Collected(families))
 
     def _own(self) -> list[Family]:
         return added([self._before, _families(self.registry)])
