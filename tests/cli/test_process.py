@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import socket
@@ -151,11 +152,18 @@ def test_serve_without_tokens_says_what_to_do(
 
 
 def test_serve_has_the_defaults_of_the_settings() -> None:
-    """What --help says is what a server without options does."""
-    import inspect
-
-    from rheostat.cli.serving import serve
+    """What --help says of a setting is what the server does without option and variable."""
+    from rheostat.cli.root import app
+    from rheostat.server.environment import variable
     from rheostat.server.settings import Settings
 
-    shown = {name: p.default for name, p in inspect.signature(serve).parameters.items()}
-    assert shown == {name: Settings.model_fields[name].default for name in shown}
+    (command,) = app.registered_commands
+    assert command.callback is not None
+    options = inspect.get_annotations(command.callback, eval_str=True)
+    del options["return"]
+    for name, annotation in options.items():
+        (option,) = annotation.__metadata__
+        default = Settings.model_fields[name].default
+        usual = f", or {default}" if default is not False else ""
+        assert option.show_default == f"{variable(name)}{usual}"
+        assert inspect.signature(command.callback).parameters[name].default is None
