@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -127,6 +128,29 @@ def test_serve_says_when_it_is_ready_and_stops_cleanly(tmp_path: Path) -> None:
         assert process.wait(timeout=60) == 0
 
 
+def test_serve_needs_no_streams(tmp_path: Path) -> None:
+    """A server whose standard streams are closed or full serves, and no file takes their place."""
+    database = f"sqlite:///{tmp_path / 'runs.db'}"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    for streams in ("<&- >&- 2>&-", ">/dev/full 2>/dev/full"):
+        line = f'exec "$@" {streams}'
+        options = ("--port", str(port), "--database", database, "--workers", "2")
+        command = ["/bin/sh", "-c", line, "sh", sys.executable, "-m", "rheostat.cli", "serve"]
+        with subprocess.Popen([*command, *options]) as process:
+            while True:
+                assert process.poll() is None
+                try:
+                    answer = httpx.get(f"http://127.0.0.1:{port}/livez")
+                except httpx.TransportError:
+                    time.sleep(0.1)
+                else:
+                    break
+            assert answer.status_code == 200
+            process.terminate()
+            assert process.wait(timeout=60) == 0
+
+
 def test_serve_refuses_settings_that_make_no_sense(process: Any) -> None:
     """A wrong variable is named, and an open address needs --no-auth (exit code 2)."""
     wrong = process("serve", RHEOSTAT_MAX_BLOCK="many")
@@ -153,17 +177,15 @@ def test_serve_without_tokens_says_what_to_do(
 
 def test_serve_has_the_defaults_of_the_settings() -> None:
     """What --help says of a setting is what the server does without option and variable."""
-    from rheostat.cli.root import app
+    from rheostat.cli.serving import serve
     from rheostat.server.environment import variable
     from rheostat.server.settings import Settings
 
-    (command,) = app.registered_commands
-    assert command.callback is not None
-    options = inspect.get_annotations(command.callback, eval_str=True)
+    options = inspect.get_annotations(serve, eval_str=True)
     del options["return"]
     for name, annotation in options.items():
         (option,) = annotation.__metadata__
         default = Settings.model_fields[name].default
         usual = f", or {default}" if default is not False else ""
         assert option.show_default == f"{variable(name)}{usual}"
-        assert inspect.signature(command.callback).parameters[name].default is None
+        assert inspect.signature(serve).parameters[name].default is None

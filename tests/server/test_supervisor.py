@@ -38,7 +38,7 @@ def supervise(folder: Path, work: str, workers: int = 1) -> subprocess.Popen[str
 
 
 def test_workers_that_die_at_once_come_back_slowly(tmp_path: Path) -> None:
-    """P13: a crash loop is one line for each death, at pauses of 0, 1, 2, 4 … 30 seconds."""
+    """P13: a crash loop is a line for each death; starts are 0, 1, 2, 4 … 30 seconds apart."""
     process = supervise(tmp_path, "os.kill(os.getpid(), signal.SIGSEGV)")
     time.sleep(6)
     process.terminate()

@@ -13,8 +13,7 @@ def main() -> None:
     if serves:  # told to stop while it still loads, it stops; as a container's first process, too
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: os._exit(0))
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    _open_streams()
     try:
         if serves:  # to load the other commands would delay the service
             from rheostat.cli.root import app
@@ -25,3 +24,17 @@ def main() -> None:
         if (error.name or "rheostat").partition(".")[0] == "rheostat":
             raise
         sys.exit(f'The command line needs {error.name}: pip install "rheostat[server]"')
+
+
+def _open_streams() -> None:
+    """Let the standard streams take every character, and open those that were closed."""
+    # A file or socket that took the number of one would be written to by whoever writes to it.
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
+        else:
+            stream.reconfigure(errors="replace")

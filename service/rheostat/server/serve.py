@@ -188,8 +188,9 @@ def _announce(settings: Settings, address: tuple[str, int]) -> None:
     host, port = address[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     where = f"{url} from {settings.safe_database}"
-    sys.stdout.write(f"Rheostat {__version__} serves {where}\n")
-    sys.stdout.flush()
+    with suppress(OSError):  # nobody need read it
+        sys.stdout.write(f"Rheostat {__version__} serves {where}\n")
+        sys.stdout.flush()
 
 
 def _config(settings: Settings, figures: SharedFigures | None = None, place: int = 0) -> Config:

@@ -29,11 +29,8 @@ ALIVE, READY = b".", b"!"
 TICK = 0.5
 """Seconds after which the supervisor looks around though nothing has happened."""
 
-STEADY = 60.0
-"""Seconds after which a worker's end is no longer held against the next one."""
-
 LONGEST_PAUSE = 30.0
-"""Seconds at most between the end of a worker and the next, if they end again and again."""
+"""Seconds at most between two starts at one place; who lived for longer is followed at once."""
 
 STOPS = (signal.SIGTERM, signal.SIGINT)
 
@@ -175,8 +172,7 @@ class Supervisor:
                 process.start()
         except OSError as error:
             ours.close()
-            pause = self._pause(place)
-            when = f"in {pause:g} s" if pause else "now"
+            when = self._pause(place, 0.0)
             LOG.error("a worker cannot be started: %s; the next try is %s", error, when)  # noqa: TRY400 - the reason is all
         else:
             place.worker = Worker(process, ours, time.monotonic())
@@ -199,23 +195,23 @@ class Supervisor:
         if code == self.hopeless and not self._announced:
             return False
         place.worker = None
-        if worker.ready and time.monotonic() - worker.began > STEADY:
+        lived = time.monotonic() - worker.began
+        if lived > LONGEST_PAUSE:
             place.failures = 0
-        pause = self._pause(place)
-        when = f"in {pause:g} s" if pause else "now"
         LOG.error(
             "worker %d %s after %.1f s; another takes its place %s",
-            *(worker.process.pid, ended(code), time.monotonic() - worker.began, when),
+            *(worker.process.pid, ended(code), lived, self._pause(place, lived)),
         )
         worker.forget()
         return True
 
-    def _pause(self, place: Place) -> float:
-        """Count a failure, and return the seconds until the next try: 0, 1, 2, 4, … 30."""
+    def _pause(self, place: Place, lived: float) -> str:
+        """Count a failure, and say when the next start is: 0, 1, 2, 4, … 30 s after the last."""
         pause = min(LONGEST_PAUSE, 2.0 ** (place.failures - 1)) if place.failures else 0.0
+        wait = max(0.0, pause - lived)
         place.failures += 1
-        place.due = time.monotonic() + pause
-        return pause
+        place.due = time.monotonic() + wait
+        return f"in {wait:.0f} s" if wait >= 0.5 else "now"
 
     def _stop(self, alarm: socket.socket) -> None:
         # The workers stop accepting; nobody shall wait for them at a socket that is still open.
