@@ -127,7 +127,7 @@ class Metrics:
         """Sample each second for ever, for the other workers, which are asked for all figures."""
         while True:
             self.sample()
-            self._publish()
+            self._publish(self._own())
             await asyncio.sleep(1)
 
     def text(self) -> bytes:
@@ -135,17 +135,18 @@ class Metrics:
         self.sample()
         families = self._own()
         if self._shared is not None:
+            self._publish(families)  # so that no other worker answers with less after this
             families = added([families, *self._shared.others(self._place)])
         return generate_latest(_Collected(families))
 
     def _own(self) -> list[Family]:
         return added([self._before, _families(self.registry)])
 
-    def _publish(self) -> None:
+    def _publish(self, families: list[Family]) -> None:
         if self._shared is None:
             return
         try:
-            self._shared.write(self._place, self._sequence + 1, self._own())
+            self._shared.write(self._place, self._sequence + 1, families)
         except OSError as error:  # figures are worth less than the service
             if not self._complained:
                 LOG.warning("this worker's figures are not shared for now: %s", error)
