@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,56 @@ def test_a_configuration_file_becomes_the_parameters_of_a_run(
     file.write_text('{"learning_rate": 0.1, "lr_scheduler_type": "linear"}')
     line = f"convert transformers --config {file} --json --steps-per-epoch 20"
     assert rheostat(line).json["lr"] == {**linear, "steps": 60}
+
+
+def test_the_length_of_an_epoch_is_said(rheostat: Any, tmp_path: Path) -> None:
+    """A list of MMEngine with two clocks is converted by iterations."""
+    file = tmp_path / "list.json"
+    warmup = {"start_factor": 0.5, "end": 10, "by_epoch": False}
+    stairs = {"milestones": [3], "gamma": 0.1}
+    schedulers = [
+        {"name": "LinearLR", "params": warmup},
+        {"name": "MultiStepLR", "params": stairs},
+    ]
+    file.write_text(json.dumps({"schedulers": schedulers}))
+    line = f"convert mmengine list @{file} --base 0.1"
+    ran = rheostat(line)
+    assert ran.code == 1
+    assert "--steps-per-epoch" in ran.err
+    (tmp_path / "lr.json").write_text(rheostat(f"{line} --steps-per-epoch 20").out)
+    for step, value in ((0, 0.05), (59, 0.1), (60, 0.01)):
+        out = rheostat(f"evaluate @{tmp_path}/lr.json --step {step}").out
+        assert float(out) == pytest.approx(value, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"learning_rate": 1e-4, "lr_scheduler": "constant"}', "of one library alone"),
+        ('{"zero_optimization": {}, "lr_scheduler_type": "cosine"}', "of several"),
+        ("learning_rate: 1e-4\nwarmup_ratio: 0.1\n", "YAML"),
+        ("--lr 5e-4 --lr-scheduler inverse_sqrt --warmup-updates 4000", "flags"),
+    ],
+)
+def test_a_library_is_not_guessed(content: str, said: str, rheostat: Any, tmp_path: Path) -> None:
+    """A file that others have too is not taken for anything: the library is asked for, and why."""
+    file = tmp_path / "config"
+    file.write_text(content)
+    ran = rheostat(f"convert --config {file}")
+    assert ran.code == 2
+    words = " ".join(ran.err.replace("│", " ").split())
+    assert said in words
+    assert "Give its name" in words
+
+
+def test_a_file_stands_alone(rheostat: Any, tmp_path: Path) -> None:
+    """What describes one scheduler would have no effect beside a whole file: it is refused."""
+    file = tmp_path / "config.json"
+    file.write_text('{"lr_scheduler_type": "linear", "max_steps": 9}')
+    assert rheostat(f"convert transformers --config {file}").code == 0
+    for more in ("linear", "linear x=1", "--base 0.1", "--context group=1"):
+        assert rheostat(f"convert transformers {more} --config {file}").code == 2
+    assert rheostat(f"convert transformers --hyperparameter x --config {file}").code == 2
 
 
 def test_a_file_that_says_nothing(rheostat: Any, tmp_path: Path) -> None:

@@ -71,14 +71,17 @@ def convert(
     from rheostat.schedules import convert as converted  # NumPy and Pydantic load slowly
 
     if config is not None:
+        _check_alone(name=name, parameters=parameters, base=base, context=context)
+        if hyperparameter != "lr":
+            raise typer.BadParameter("--hyperparameter cannot stand beside --config")
         return Answer(_parameters(library, config, total, steps_per_epoch), _draw_definition)
     if library is None:
         return Answer(_libraries(), _draw_libraries)
     if name is None:
         return Answer(_schedulers(library), _draw_schedulers)
     known = _filled(context or [])
-    if total is not None:
-        known["total"] = total
+    lengths = {"total": total, "steps_per_epoch": steps_per_epoch}
+    known |= {length: value for length, value in lengths.items() if value is not None}
     found = converted(
         library,
         name,
@@ -88,6 +91,13 @@ def convert(
         **known,
     )
     return Answer(found.to_json(), _draw_definition)
+
+
+def _check_alone(**given: Any) -> None:
+    """Refuse what describes one scheduler beside a whole file."""
+    for word, value in given.items():
+        if value is not None:
+            raise typer.BadParameter(f"{word} cannot stand beside --config")
 
 
 def _parameters(
@@ -102,9 +112,13 @@ def _parameters(
         config = json.loads(text)
     except ValueError:
         config = text
-    library = library or library_of(config)
     if library is None:
-        raise typer.BadParameter(f"say which library {file} belongs to")
+        library, why = library_of(config)
+    if library is None:
+        line = f"rheostat convert transformers --config {file}"
+        raise typer.BadParameter(
+            f"the library of {file} cannot be told, for {why}. Give its name, as in: {line}"
+        )
     found = convert_config(library, config, total=total, steps_per_epoch=steps_per_epoch)
     return {name: definition.to_json() for name, definition in found.items()}
 

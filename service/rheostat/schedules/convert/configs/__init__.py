@@ -7,7 +7,8 @@ From whole configuration files of other libraries to the definitions of their pa
 'warmup'
 
 ``deepspeed`` is the JSON file that `deepspeed.initialize` takes, ``transformers`` the fields of
-`TrainingArguments`, ``megatron`` the command line. What says nothing about a schedule is ignored.
+`TrainingArguments`, ``megatron`` the command line. What says nothing about a schedule is ignored;
+a field of a schedule that is not read is refused.
 """
 
 from __future__ import annotations
@@ -20,26 +21,17 @@ from rheostat.schedules.convert import libraries
 from rheostat.schedules.convert.case import refused
 from rheostat.schedules.convert.configs import deepspeed, megatron, transformers
 from rheostat.schedules.convert.configs.reading import Clock, clock
+from rheostat.schedules.convert.configs.telling import library_of
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.shown import shown
+
+__all__ = ["convert_config", "library_of"]
 
 _FORMATS: Final[dict[str, Callable[[Any, Clock], dict[str, Definition]]]] = {
     "deepspeed": deepspeed.definitions,
     "megatron": megatron.definitions,
     "transformers": transformers.definitions,
 }
-
-
-def library_of(config: Any) -> str | None:
-    """Return the library that a configuration file looks like, if there is one."""
-    if isinstance(config, (str, list)):
-        return "megatron"
-    if not isinstance(config, Mapping):
-        return None
-    if {"optimizer", "scheduler", "train_batch_size"} & config.keys():
-        return "deepspeed"
-    known = {"learning_rate", "lr_scheduler_type", "num_train_epochs"} & config.keys()
-    return "transformers" if known else None
 
 
 def convert_config(
@@ -54,10 +46,12 @@ def convert_config(
 
     ``config`` is the file's content as JSON; Megatron's command line may also be a string or a
     list. ``total`` is the length of the training in steps and ``steps_per_epoch`` that of an
-    epoch, for configurations that leave them to the trainer.
+    epoch, for configurations that leave them to the trainer; they change nothing in those that do
+    not (DeepSpeed's).
 
     Raises:
-        Invalid: if the library has no such format, or a field is missing, wrong or refused.
+        Invalid: if the library has no such format, or a field is missing, wrong, refused, or of a
+            schedule but not known.
 
     """
     found = libraries.find(library)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from rheostat.errors import FieldError
 from rheostat.schedules.convert.case import refused
+from rheostat.schedules.convert.configs.fields import Read, check_unknown
 from rheostat.schedules.convert.configs.reading import LENIENT, Clock, Place, converted, read
 from rheostat.schedules.convert.deepspeed import library
 from rheostat.schedules.definition import Definition
@@ -19,12 +20,18 @@ _BETAS = ("adam", "lamb", "lion")
 
 
 class Block(BaseModel):
-    """An optimizer or a scheduler."""
+    """A scheduler, or an optimizer."""
 
-    model_config = LENIENT
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     type: str
     params: dict[str, Any] = {}
+
+
+class OptimizerBlock(Block):
+    """An optimizer."""
+
+    legacy_fusion: bool = False
 
 
 class Optimizer(BaseModel):
@@ -41,8 +48,21 @@ class File(BaseModel):
 
     model_config = LENIENT
 
-    optimizer: Block | None = None
+    optimizer: OptimizerBlock | None = None
     scheduler: Block | None = None
+
+
+_READ = Read(
+    "deepspeed",
+    tuple(File.model_fields),
+    other_schedules={
+        "compression_training",
+        "curriculum_learning",
+        "data_efficiency",
+        "quantize_training",
+    },
+)
+_READ_OF_OPTIMIZER = Read("deepspeed", tuple(Optimizer.model_fields), harmless={"momentum_decay"})
 
 
 def definitions(config: Any, clock: Clock) -> dict[str, Definition]:
@@ -53,10 +73,13 @@ def definitions(config: Any, clock: Clock) -> dict[str, Definition]:
     optimizers that have betas, as beta1, and their second beta to 0.99.
     """
     file = read(File, config)
+    check_unknown(config, _READ)
     _check_written(file)
     optimizer = Optimizer()
     if file.optimizer is not None:
-        optimizer = read(Optimizer, file.optimizer.params, "config.optimizer.params")
+        place = "config.optimizer.params"
+        optimizer = read(Optimizer, file.optimizer.params, place)
+        check_unknown(file.optimizer.params, _READ_OF_OPTIMIZER, place)
     result: dict[str, Definition] = {}
     if file.scheduler is not None:
         result.update(_scheduled(file.scheduler, file.optimizer, optimizer.lr))

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.convert.case import refused
+from rheostat.schedules.convert.configs.fields import Read, check_unknown
 from rheostat.schedules.convert.configs.reading import (
     LENIENT,
     Clock,
@@ -18,7 +19,9 @@ from rheostat.schedules.convert.configs.reading import (
     Place,
     converted,
     read,
+    stated,
 )
+from rheostat.schedules.convert.configs.telling import ONLY_JSON, flags_of
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.kinds.curves import Constant, Linear
 from rheostat.schedules.kinds.pointwise import Quantize, Sum
@@ -64,6 +67,18 @@ class Arguments(BaseModel):
 _INTEGERS: Final = {
     name for name in Arguments.model_fields if name.endswith(("_iters", "_samples", "batch_size"))
 }
+_READ: Final = Read(
+    "megatron",
+    tuple(Arguments.model_fields),
+    harmless={
+        "cuda_graph_warmup_steps",
+        "dino_warmup_teacher_temp",
+        "dino_warmup_teacher_temp_epochs",
+        "no_weight_decay_cond_type",
+        "override_opt_param_scheduler",
+        "use_checkpoint_opt_param_scheduler",
+    },
+)
 _WORDS: Final = {name for name in Arguments.model_fields if name.endswith("_style")}
 
 
@@ -75,7 +90,9 @@ def definitions(config: Any, clock: Clock) -> dict[str, Definition]:
     Megatron. --rampup-batch-size gives a batch_size, and --decoupled-lr an lr/decoupled for the
     input and output layers.
     """
-    arguments = read(Arguments, _arguments(config))
+    given = _arguments(config)
+    check_unknown(given, _READ)
+    arguments = read(Arguments, given)
     params = _params(arguments, clock)
     name = "OptimizerParamScheduler"
     result = {
@@ -127,8 +144,12 @@ def _lengths(arguments: Arguments, clock: Clock) -> tuple[int, float, int, int |
         if value := getattr(arguments, f"{name}_{other}"):
             message = f"is in {other}, but the training is in {unit}"
             raise refused(FieldError(f"config.{name}_{other}", message, value, "not given"))
-    train = getattr(arguments, f"train_{unit}") or clock.total
-    if train is None:
+    train = getattr(arguments, f"train_{unit}")
+    if train is not None:
+        train = stated(f"train_{unit}", train, clock.total)
+    elif clock.total is not None:
+        train = clock.total
+    else:
         raise _missing("train_samples", "or else train_iters")
     decay = (getattr(arguments, f"lr_decay_{unit}") or train) * size
     warmup = getattr(arguments, f"lr_warmup_{unit}") * size
@@ -189,6 +210,9 @@ def _arguments(config: Any) -> Mapping[str, Any]:
     if not isinstance(config, list) or not all(isinstance(word, str) for word in config):
         bound = "a command line, a list of its words, or an object"
         raise refused(FieldError("config", f"must be {bound}", shown(config), bound))
+    if not flags_of(config):
+        message = f"has no flags, so it is no command line: {ONLY_JSON}"
+        raise refused(FieldError("config", message, shown(" ".join(config)), "--lr 1e-4 …"))
     return _parsed(config)
 
 
@@ -204,7 +228,7 @@ def _words(line: str) -> list[str]:
 
 
 def _parsed(words: list[str]) -> dict[str, Any]:
-    """Return the arguments that are known; a flag takes the words up to the next one."""
+    """Return the arguments by name; a flag takes the words up to the next one."""
     found: dict[str, list[str]] = {}
     name = None
     for word in words:
@@ -215,7 +239,8 @@ def _parsed(words: list[str]) -> dict[str, Any]:
         elif name is not None:
             found[name].append(word)
     return {
-        key: _value(key, values) for key, values in found.items() if key in Arguments.model_fields
+        key: _value(key, values) if key in Arguments.model_fields else " ".join(values)
+        for key, values in found.items()
     }
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.convert.case import STRICT, Steps, refused
+from rheostat.schedules.convert.configs.telling import ONLY_JSON
 from rheostat.schedules.convert.request import convert
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.shown import shown
@@ -39,9 +40,19 @@ def clock(total: Any, steps_per_epoch: Any) -> Clock:
 def read(model: type[Model], config: Any, field: str = "config") -> Model:
     """Return a part of a configuration file, checked; errors name the field by its path."""
     if not isinstance(config, Mapping):
-        message = "must be an object"
+        message = (
+            f"must be a JSON object: {ONLY_JSON}" if field == "config" else "must be an object"
+        )
         raise refused(FieldError(field, message, shown(config), "an object"))
     return _validated(model, dict(config), field)
+
+
+def stated(config: str, value: int, given: int | None, *, field: str = "total") -> int:
+    """Return a length that a file states, which another that is given must not contradict."""
+    if given is not None and given != value:
+        message = f"contradicts the file, whose {config} makes it {value}"
+        raise refused(FieldError(field, message, given, f"{value}, or not given"))
+    return value
 
 
 def _validated(model: type[Model], data: dict[str, Any], field: str) -> Model:

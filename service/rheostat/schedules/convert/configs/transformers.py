@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from math import ceil
 from typing import Annotated, Any
 
@@ -10,9 +11,18 @@ from pydantic import BaseModel, Field
 
 from rheostat.errors import FieldError
 from rheostat.schedules.convert.case import Steps, refused
-from rheostat.schedules.convert.configs.reading import LENIENT, Clock, Place, converted, read
+from rheostat.schedules.convert.configs.fields import Read, check_unknown
+from rheostat.schedules.convert.configs.reading import (
+    LENIENT,
+    Clock,
+    Place,
+    converted,
+    read,
+    stated,
+)
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.kinds.curves import Constant
+from rheostat.schedules.shown import shown
 
 _PLACE = Place("config.lr_scheduler_type", "config.lr_scheduler_kwargs")
 _WITHOUT_TOTAL = {"constant", "constant_with_warmup", "inverse_sqrt"}
@@ -34,6 +44,14 @@ class Arguments(BaseModel):
     num_train_epochs: NotNegative = 3.0
 
 
+_READ = Read(
+    "transformers",
+    tuple(Arguments.model_fields),
+    harmless={"max_samples", "max_train_samples"},
+    apart={"accelerator_config", "deepspeed"},
+)
+
+
 def definitions(config: Any, clock: Clock) -> dict[str, Definition]:
     """
     Return the learning rate and the weight decay.
@@ -43,6 +61,8 @@ def definitions(config: Any, clock: Clock) -> dict[str, Definition]:
     rounded up.
     """
     arguments = read(Arguments, config)
+    check_unknown(config, _READ)
+    _check_deepspeed(config.get("deepspeed"))
     name, total = arguments.lr_scheduler_type, _total(arguments, clock)
     params = _specific(arguments)
     if name != "constant":
@@ -57,10 +77,21 @@ def definitions(config: Any, clock: Clock) -> dict[str, Definition]:
 
 def _total(arguments: Arguments, clock: Clock) -> int | None:
     if arguments.max_steps > 0:
-        return arguments.max_steps
-    if clock.total is not None or clock.steps_per_epoch is None:
+        return stated("max_steps", arguments.max_steps, clock.total)
+    if clock.steps_per_epoch is None:
         return clock.total
-    return ceil(arguments.num_train_epochs * clock.steps_per_epoch)
+    epochs = arguments.num_train_epochs
+    if clock.total is not None and "num_train_epochs" not in arguments.model_fields_set:
+        return clock.total
+    return stated("num_train_epochs", ceil(epochs * clock.steps_per_epoch), clock.total)
+
+
+def _check_deepspeed(block: Any) -> None:
+    """Refuse a DeepSpeed file inside whose scheduler takes the place of the Trainer's."""
+    if isinstance(block, Mapping) and block.get("scheduler") is not None:
+        message = "sets the rate in place of lr_scheduler_type: convert that file, as deepspeed"
+        value = shown(block["scheduler"])
+        raise refused(FieldError("config.deepspeed.scheduler", message, value, "not given"))
 
 
 def _warmup(arguments: Arguments, total: int | None) -> int:
