@@ -55,6 +55,20 @@ def test_null_is_the_same_as_nothing(http: httpx.Client) -> None:
     assert answer.json()["parameters"].keys() >= {"lr"}
 
 
+def test_an_epoch_s_length_is_sent_beside_the_parameters(http: httpx.Client, problem: Any) -> None:
+    """A list of MMEngine with two clocks needs steps_per_epoch, and is converted by iterations."""
+    warmup = {"name": "LinearLR", "params": {"start_factor": 0.5, "end": 10, "by_epoch": False}}
+    stairs = {"name": "MultiStepLR", "params": {"milestones": [3], "gamma": 0.1}}
+    params = {"schedulers": [warmup, stairs]}
+    body = {"library": "mmengine", "name": "list", "params": params, "base_value": 0.1}
+    (error,) = problem(http.post("/v1/convert", json=body), "invalid")["errors"]
+    assert error["field"] == "steps_per_epoch"
+    answer = http.post("/v1/convert", json={**body, "steps_per_epoch": 20}).json()
+    asked = {"definition": answer["definition"], "steps": [0, 59, 60]}
+    values = http.post("/v1/evaluate", json=asked).json()["values"]
+    assert values == pytest.approx([0.05, 0.1, 0.01], rel=1e-12)
+
+
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown library": ({"library": "torhc"}, "library"),
     "an unknown scheduler": ({"name": "CosineLR"}, "name"),
@@ -131,6 +145,9 @@ def test_a_configuration_file_becomes_parameters(http: httpx.Client) -> None:
         ({"library": "deepspeed", "config": {}, "driver": "x"}, "driver"),
         ({"library": "deepspeed", "config": {}, "steps_per_epoch": 0}, "steps_per_epoch"),
         ({"library": "deepspeed", "config": 5}, "config"),
+        ({"library": "deepspeed", "config": {"lr_decay_style": "cosine"}}, "config.lr_decay_style"),
+        ({"library": "transformers", "config": {"lr_warmup": 9}}, "config.lr_warmup"),
+        ({"library": "transformers", "config": "lr: 1e-3"}, "config"),
     ],
 )
 def test_wrong_files_are_refused(

@@ -45,6 +45,12 @@ class Context(BaseModel):
         Annotated[int, Field(ge=1, le=MAX_STEP), BeforeValidator(_whole)] | None,
         Field(description="the length of the training in steps"),
     ] = None
+    steps_per_epoch: Annotated[
+        Annotated[int, Field(ge=1, le=MAX_STEP), BeforeValidator(_whole)] | None,
+        Field(
+            description="the length of an epoch in steps, where some count epochs and others steps"
+        ),
+    ] = None
     context: Annotated[
         dict[str, Any] | None, Field(description="the state of Composer's trainer: its durations")
     ] = None

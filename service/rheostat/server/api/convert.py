@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import anyio.to_thread
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 
 from rheostat.errors import FieldError, Invalid, Malformed, TooLarge, UnsupportedMediaType
 from rheostat.schedules import convert, convert_config
 from rheostat.schedules.convert.case import Context
-from rheostat.schedules.fields import MAX_STEP
 from rheostat.server.api import examples
 from rheostat.server.api.access import needs
 from rheostat.server.api.deps import router
@@ -52,9 +51,6 @@ class Conversion(Described, Context):
     In place of a scheduler: a DeepSpeed file, the fields of transformers' `TrainingArguments`, or
     Megatron's command line.
     """
-
-    steps_per_epoch: Annotated[int, Field(ge=1, le=MAX_STEP)] | None = None
-    """The length of an epoch in steps, for a ``config`` that counts epochs."""
 
     def convert(self) -> dict[str, Any]:
         """Return the answer; what the library does not know is refused."""

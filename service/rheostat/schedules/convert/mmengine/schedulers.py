@@ -9,13 +9,13 @@ from pydantic import Field
 
 from rheostat.schedules.convert.building import exponential, of_group, polynomial, sequence
 from rheostat.schedules.convert.case import Case, Steps
+from rheostat.schedules.convert.ignored import LastEpoch, Verbose
 from rheostat.schedules.convert.mmengine.registry import (
     ENDLESS,
     Begin,
+    Span,
     library,
     named,
-    width,
-    windowed,
 )
 from rheostat.schedules.convert.onecycle import one_cycle
 from rheostat.schedules.kinds.curves import Constant, Cosine
@@ -33,20 +33,24 @@ def constant(
     factor: Factor = 1 / 3,
     begin: Begin = 0,
     end: Steps = ENDLESS,
-    last_step: int = -1,
+    last_step: LastEpoch = -1,
     by_epoch: bool = True,
-    verbose: bool = False,
-    param_name: str = "lr",
+    convert_to_iter_based: bool = False,
+    verbose: Verbose = False,
+    param_name: str | None = None,
 ) -> AnyDefinition:
     """
     `sequence` of two constants.
 
     It returns to the base value one step before end.
     """
-    steps = width(case, begin, end) - 1
+    span = Span.of(
+        case, (begin, end), param_name, by_epoch=by_epoch, to_iters=convert_to_iter_based
+    )
+    steps = span.width - 1
     reduced = Constant(value=case.base * factor)
     curve = sequence((reduced, steps), then=Constant(value=case.base)) if steps else reduced
-    return windowed(case, begin, end, curve)
+    return span.laid_out(curve)
 
 
 @library.scheduler(*named("Linear"), hyperparameters=None)
@@ -57,20 +61,24 @@ def linear(
     end_factor: Factor = 1.0,
     begin: Begin = 0,
     end: Steps = ENDLESS,
-    last_step: int = -1,
+    last_step: LastEpoch = -1,
     by_epoch: bool = True,
-    verbose: bool = False,
-    param_name: str = "lr",
+    convert_to_iter_based: bool = False,
+    verbose: Verbose = False,
+    param_name: str | None = None,
 ) -> AnyDefinition:
     """
     `linear`.
 
     It reaches its end one step before end. With start_factor 0 MMEngine divides by zero.
     """
-    steps = width(case, begin, end) - 1
+    span = Span.of(
+        case, (begin, end), param_name, by_epoch=by_epoch, to_iters=convert_to_iter_based
+    )
+    steps = span.width - 1
     start = case.base * start_factor
     curve = polynomial(start, case.base * end_factor, steps) if steps else Constant(value=start)
-    return windowed(case, begin, end, curve)
+    return span.laid_out(curve)
 
 
 @library.scheduler(*named("Poly"), hyperparameters=None)
@@ -81,20 +89,24 @@ def poly(
     power: float = 1.0,
     begin: Begin = 0,
     end: Steps = ENDLESS,
-    last_step: int = -1,
+    last_step: LastEpoch = -1,
     by_epoch: bool = True,
-    verbose: bool = False,
-    param_name: str = "lr",
+    convert_to_iter_based: bool = False,
+    verbose: Verbose = False,
+    param_name: str | None = None,
 ) -> AnyDefinition:
     """
     `polynomial`, or `linear` for power 1.
 
     It reaches its end one step before end.
     """
-    steps = width(case, begin, end) - 1
+    span = Span.of(
+        case, (begin, end), param_name, by_epoch=by_epoch, to_iters=convert_to_iter_based
+    )
+    steps = span.width - 1
     start = Constant(value=case.base)
     curve = polynomial(case.base, eta_min, steps, power) if steps else start
-    return windowed(case, begin, end, curve)
+    return span.laid_out(curve)
 
 
 @library.scheduler(*named("Step"), hyperparameters=None)
@@ -105,14 +117,18 @@ def step(
     gamma: float = 0.1,
     begin: Begin = 0,
     end: Steps = ENDLESS,
-    last_step: int = -1,
+    last_step: LastEpoch = -1,
     by_epoch: bool = True,
-    verbose: bool = False,
-    param_name: str = "lr",
+    convert_to_iter_based: bool = False,
+    verbose: Verbose = False,
+    param_name: str | None = None,
 ) -> AnyDefinition:
     """`step`."""
-    curve = exponential(case.base, gamma, step_size, staircase=True)
-    return windowed(case, begin, end, curve)
+    span = Span.of(
+        case, (begin, end), param_name, by_epoch=by_epoch, to_iters=convert_to_iter_based
+    )
+    curve = exponential(case.base, gamma, step_size * span.factor, staircase=True)
+    return span.laid_out(curve)
 
 
 @library.scheduler(*named("MultiStep"), hyperparameters=None)
@@ -123,18 +139,23 @@ def multistep(
     gamma: float = 0.1,
     begin: Begin = 0,
     end: Steps = ENDLESS,
-    last_step: int = -1,
+    last_step: LastEpoch = -1,
     by_epoch: bool = True,
-    verbose: bool = False,
-    param_name: str = "lr",
+    convert_to_iter_based: bool = False,
+    verbose: Verbose = False,
+    param_name: str | None = None,
 ) -> AnyDefinition:
     """
     `multistep`.
 
     Milestones count from begin. A repeated one counts again.
     """
-    curve = Multistep(start=case.base, milestones=tuple(milestones), factor=gamma)
-    return windowed(case, begin, end, curve)
+    span = Span.of(
+        case, (begin, end), param_name, by_epoch=by_epoch, to_iters=convert_to_iter_based
+    )
+    places = tuple(place * span.factor for place in milestones)
+    curve = Multistep(start=case.base, milestones=places, factor=gamma)
+    return span.laid_out(curve)
 
 
 @library.scheduler(*named("Exponential"), hyperparameters=None)
@@ -144,17 +165,21 @@ def decay(
     gamma: float,
     begin: Begin = 0,
     end: Steps = ENDLESS,
-    last_step: int = -1,
+    last_step: LastEpoch = -1,
     by_epoch: bool = True,
-    verbose: bool = False,
-    param_name: str = "lr",
+    convert_to_iter_based: bool = False,
+    verbose: Verbose = False,
+    param_name: str | None = None,
 ) -> AnyDefinition:
     """
     `exponential`.
 
     With gamma above 1 it holds where it would pass 1e100.
     """
-    return windowed(case, begin, end, exponential(case.base, gamma))
+    span = Span.of(
+        case, (begin, end), param_name, by_epoch=by_epoch, to_iters=convert_to_iter_based
+    )
+    return span.laid_out(exponential(case.base, gamma))
 
 
 @library.scheduler(*named("CosineAnnealing"), hyperparameters=None)
@@ -165,11 +190,12 @@ def cosine(
     eta_min: float | None = None,
     begin: Begin = 0,
     end: Steps = ENDLESS,
-    last_step: int = -1,
+    last_step: LastEpoch = -1,
     by_epoch: bool = True,
-    verbose: bool = False,
+    convert_to_iter_based: bool = False,
+    verbose: Verbose = False,
     eta_min_ratio: float | None = None,
-    param_name: str = "lr",
+    param_name: str | None = None,
 ) -> AnyDefinition:
     """
     `cosine`, periodic: past T_max the wave goes on until end.
@@ -180,9 +206,12 @@ def cosine(
         message = "cannot stand beside eta_min"
         raise case.wrong("eta_min_ratio", message, eta_min_ratio, "eta_min or eta_min_ratio")
     lowest = case.base * eta_min_ratio if eta_min_ratio is not None else eta_min or 0.0
-    steps = T_max or width(case, begin, end)
+    span = Span.of(
+        case, (begin, end), param_name, by_epoch=by_epoch, to_iters=convert_to_iter_based
+    )
+    steps = (T_max or 0) * span.factor or span.width
     wave = Cosine(start=case.base, end=lowest, steps=steps, periodic=True)
-    return windowed(case, begin, end, wave)
+    return span.laid_out(wave)
 
 
 @library.scheduler(*named("CosineRestart"), hyperparameters=None)
@@ -195,10 +224,11 @@ def restarts(
     eta_min_ratio: float | None = None,
     begin: Begin = 0,
     end: Steps = ENDLESS,
-    last_step: int = -1,
+    last_step: LastEpoch = -1,
     by_epoch: bool = True,
-    verbose: bool = False,
-    param_name: str = "lr",
+    convert_to_iter_based: bool = False,
+    verbose: Verbose = False,
+    param_name: str | None = None,
 ) -> AnyDefinition:
     """
     `sequence` of cosines.
@@ -212,15 +242,17 @@ def restarts(
         bound = f"{len(periods)} weights"
         raise case.wrong("restart_weights", "must fit the periods", restart_weights, bound)
     lowest = case.base * eta_min_ratio if eta_min_ratio is not None else eta_min or 0.0
+    span = Span.of(
+        case, (begin, end), param_name, by_epoch=by_epoch, to_iters=convert_to_iter_based
+    )
+    lengths = [steps * span.factor for steps in periods]
     waves = [
         (Cosine(start=case.base * weight, end=lowest, steps=steps), steps)
-        for weight, steps in zip(restart_weights, periods, strict=True)
+        for weight, steps in zip(restart_weights, lengths, strict=True)
     ]
-    *_, whole = accumulate(periods)
-    last = min(end, begin + whole)
+    *_, whole = accumulate(lengths)
     curve = sequence(*waves[:-1], then=waves[-1][0])
-    width(case, begin, end)
-    return windowed(case, begin, last, curve)
+    return span.at_most(whole).laid_out(curve)
 
 
 @library.scheduler("OneCycleParamScheduler", "OneCycleLR")
@@ -236,10 +268,11 @@ def onecycle(
     three_phase: bool = False,
     begin: Begin = 0,
     end: Steps = ENDLESS,
-    last_step: int = -1,
+    last_step: LastEpoch = -1,
     by_epoch: bool = True,
-    verbose: bool = False,
-    param_name: str = "lr",
+    convert_to_iter_based: bool = False,
+    verbose: Verbose = False,
+    param_name: str | None = None,
 ) -> AnyDefinition:
     """
     `one_cycle` of total_steps − 1 steps.
@@ -247,10 +280,13 @@ def onecycle(
     The optimizer's own value plays no part. At step total_steps, which MMEngine still accepts, it
     runs past the end; the definition holds.
     """
-    total = total_steps or width(case, begin, end)
+    span = Span.of(
+        case, (begin, end), param_name, by_epoch=by_epoch, to_iters=convert_to_iter_based
+    )
+    total = (total_steps or 0) * span.factor or span.width
     peak = of_group(case, "eta_max", eta_max)
     start = peak / div_factor
     values, up = (start, peak, start / final_div_factor), ("pct_start", pct_start)
     shape: Literal["cosine", "linear"] = "cosine" if anneal_strategy == "cos" else "linear"
     curve = one_cycle(case, values, total, up, shape, three_phase=three_phase)
-    return windowed(case, begin, end, curve)
+    return span.laid_out(curve)
