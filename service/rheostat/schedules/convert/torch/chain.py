@@ -3,17 +3,19 @@ Schedulers that move one learning rate in turns.
 
 In each step every link multiplies the rate by its own ratio F(t)/F(t − 1). A link that sets the
 rate instead, as a sequence does at its milestones, forgets what the others did before; so does a
-cosine after each of its ends, where the rate is 0.
+cosine after each of its ends, where the rate is 0 and it adds the way up to what it finds.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from math import lcm
+from typing import NamedTuple
+
+import numpy as np
 
 from rheostat.schedules.convert.building import part, scaled, since, table, value_at
-from rheostat.schedules.convert.torch.links import MOST_WAVES, Link
+from rheostat.schedules.convert.torch.links import Link
 from rheostat.schedules.definition import Floats
 from rheostat.schedules.kinds.curves import Constant, Cosine
 from rheostat.schedules.kinds.pointwise import Product
@@ -23,118 +25,170 @@ from rheostat.schedules.union import AnyDefinition
 
 LONGEST = 300_000
 """How many steps are tabulated at most, times the schedulers that take turns."""
-_MOST_TURNS = 100
-"""How many turns of all links together are laid out."""
+_MOST_PARTS = 100
+"""How many parts of a sequence are written out, times the schedulers; more become a table."""
+_MOST_STRETCHES = 3_000
+"""How often the rate is set at most until all repeats, times the schedulers."""
 _SMALLEST = 1e-300
-_SEVERAL = -1
-"""Stands for several cosines that set the rate in the same step."""
 
 
-@dataclass(frozen=True)
-class Turns:
-    """The steps at which a link sets the rate, and by which link; from `start` on periodically."""
+class NoFormulaError(ValueError):
+    """What the schedulers make of the rate together has no definition that ends."""
 
-    setters: dict[int, int]
-    start: int | None = None
+
+class Turns(NamedTuple):
+    """The steps at which a link sets the rate; from ``start`` on all repeats, or one is left."""
+
+    steps: list[int]
+    start: int
     period: int = 0
+    """After how many steps all repeats; 0 if what follows the start is a definition of its own."""
+
+
+class Stretch(NamedTuple):
+    """The rate from a step at which it is set until the next one, as a definition from there."""
+
+    step: int
+    rate: AnyDefinition
 
 
 def product(links: list[Link]) -> AnyDefinition:
     """Return what links make of the rate together, from each step at which one of them sets it."""
     turns = _turns(links)
-    steps = sorted(turns.setters)
-    if turns.start is None:
-        return _laid_out(links, turns.setters, [*steps, None])
-    before = [step for step in steps if step < turns.start]
-    within = [step for step in steps if step >= turns.start]
-    last = turns.start + turns.period
-    parts = _parts(links, turns.setters, [*before, turns.start])
-    again = _laid_out(links, turns.setters, [*within, last], turns.start)
-    return Sequence(parts=(*parts, Part(schedule=Repeat(of=again, every=float(turns.period)))))
+    stretches = _stretches(links, turns)
+    if len(stretches) == 1:
+        return stretches[0].rate
+    if len(stretches) * len(links) <= _MOST_PARTS:
+        return _laid_out(stretches, turns)
+    return _tabulated(stretches, turns, len(links))
 
 
 def _turns(links: list[Link]) -> Turns:
-    """Return who sets the rate when; cosines do so at each end until the others come to rest."""
-    setters = {0: 0} | {step: i for i, link in enumerate(links) for step in link.sets}
-    waves = {i: link.wave for i, link in enumerate(links) if link.wave}
+    """Return the steps that set the rate; cosines do so at each end until the others rest."""
+    steps = sorted({0, *(step for link in links for step in (*link.sets, *link.inner))})
+    waves = [link for link in links if link.wave]
     if not waves:
-        return Turns(setters)
-    rest = max([*(link.rest for link in links), *setters])
-    first, *_ = waves.values()
-    start = first * (1 + 2 * -((first - rest) // (2 * first))) + 1
-    others = any(link.factor.length is None and not link.wave for link in links)
-    period = lcm(*(link.period for link in links)) if others or len(waves) > 1 else 0
-    ends = [(t, i) for i, steps in waves.items() for t in _ends(steps, start + max(period, 1))]
-    if period and len(ends) <= _MOST_TURNS // len(links):
-        return Turns(_with_ends(setters, ends), start, period)
-    few = [(t, i) for t, i in ends if t <= 2 * MOST_WAVES * waves[i]]
-    return Turns(_with_ends(setters, sorted(few)[: _MOST_TURNS // len(links)]))
+        return _few(Turns(steps, steps[-1]), len(links))
+    rest = max([*(link.rest for link in links), *steps])
+    start = waves[0].first_rise(rest + 1)
+    endless = any(link.factor.length is None and not link.wave for link in links)
+    period = lcm(*(link.period for link in links)) if endless or len(waves) > 1 else 0
+    if period and not all(link.repeats for link in links):
+        raise NoFormulaError("a cosine goes on past its end while others never repeat")
+    until = start + max(period, 1)
+    most = _MOST_STRETCHES // len(links)
+    if sum((until - link.origin) // (2 * link.wave) for link in waves) > most:
+        raise NoFormulaError(f"a cosine ends more than {most} times until all repeats")
+    ends = {step for link in waves for step in link.rises(until)}
+    return _few(Turns(sorted({*steps, *ends}), start, period), len(links))
 
 
-def _ends(steps: int, until: int) -> range:
-    """Return the steps after each end of a wave."""
-    return range(steps + 1, until, 2 * steps)
+def _few(turns: Turns, links: int) -> Turns:
+    if len(turns.steps) > _MOST_STRETCHES // links:
+        raise NoFormulaError(f"the rate is set more than {_MOST_STRETCHES // links} times")
+    return turns
 
 
-def _with_ends(setters: dict[int, int], ends: list[tuple[int, int]]) -> dict[int, int]:
-    for step, i in ends:
-        setters[step] = i if setters.get(step, i) == i else _SEVERAL
-    return setters
+def _stretches(links: list[Link], turns: Turns) -> list[Stretch]:
+    """Return the rate from each step that sets it; what it was before counts where it is not 0."""
+    found: list[Stretch] = []
+    end = turns.start + turns.period if turns.period else None
+    for step, following in pairwise([*turns.steps, end]):
+        before = _last(found, step) if found and step is not None else 0.0
+        if step is None:
+            break
+        if turns.period and step == turns.start and before != 0:
+            raise NoFormulaError("the rate does not repeat itself")
+        found.append(Stretch(step, _since(links, step, before, following)))
+    if end is not None and _last(found, end) != 0:
+        raise NoFormulaError("the rate does not repeat itself")
+    return found
 
 
-def _laid_out(
-    links: list[Link], setters: dict[int, int], steps: list[int | None], origin: int = 0
-) -> AnyDefinition:
-    parts = _parts(links, setters, steps, origin)
-    return Sequence(parts=tuple(parts)) if len(parts) > 1 else parts[0].schedule
+def _last(stretches: list[Stretch], step: int) -> float:
+    """Return the rate one step before the end of the last stretch."""
+    return value_at(stretches[-1].rate, step - 1 - stretches[-1].step)
 
 
-def _parts(
-    links: list[Link], setters: dict[int, int], steps: list[int | None], origin: int = 0
-) -> list[Part]:
-    """Return the rate from each of the steps until the next one, counted from an origin."""
-    return [
-        Part(
-            schedule=_since(links, setters[step], step),
-            until=None if until is None else until - origin,
-        )
-        for step, until in pairwise(steps)
-        if step is not None
+def _since(links: list[Link], step: int, before: float, following: int | None) -> AnyDefinition:
+    """Return the rate from a step at which it is set, which was another one before."""
+    setters = [i for i, link in enumerate(links) if link.sets_at(step)] or [0]
+    alone = len(setters) == 1 and (before == 0 or step in links[setters[0]].sets)
+    if step == 0 or (alone and all(_moves(link, step) for link in links)):
+        return _since_one(links, setters[-1], step)
+    rate = before
+    for link in links:
+        rate = link.turn(step, rate)
+    moving = [link for link in links if not link.settled(step)]
+    still = [link for link in moving if abs(value_at(link.factor, step)) < _SMALLEST]
+    if still and following != step + 1:
+        raise NoFormulaError("a factor is 0 where another scheduler sets the rate")
+    factors = [
+        scaled(1 / value_at(link.factor, step), since(step, link.factor))
+        for link in moving
+        if link not in still
     ]
+    return scaled(rate, Product(of=tuple(factors))) if factors else Constant(value=rate)
 
 
-def _since(links: list[Link], setter: int, step: int) -> AnyDefinition:
+def _moves(link: Link, step: int) -> bool:
+    """Return whether a factor has a ratio at a step, or rests: of 0 · ∞ there is anything."""
+    known = all(abs(value_at(link.factor, place)) >= _SMALLEST for place in (step - 1, step))
+    return known or link.sets_at(step) or link.settled(step - 1)
+
+
+def _since_one(links: list[Link], setter: int, step: int) -> AnyDefinition:
     """Return the rate from a step at which one link has set it."""
-    if setter == _SEVERAL:
-        return _since_several(links, step)
     factors = [since(step, links[setter].curve)]
     for i, link in enumerate(links):
         before = step if i < setter else step - 1
         if i == setter or (step > 0 and link.settled(before)):
             continue
-        factors.append(scaled(1 / _known(link, before), since(step, link.factor)))
+        known = value_at(link.factor, before) if before >= 0 else 1.0
+        factors.append(scaled(1 / known, since(step, link.factor)))
     return Product(of=tuple(factors)) if len(factors) > 1 else factors[0]
 
 
-def _since_several(links: list[Link], step: int) -> AnyDefinition:
-    """Return the rate from a step at which several cosines rise from 0, and so add up."""
-    rate = 0.0
-    for link in links:
-        if link.wave and (step - 1) % (2 * link.wave) == link.wave:
-            rate += value_at(link.curve, step)
-        elif not link.settled(step - 1):
-            rate *= value_at(link.factor, step) / _known(link, step - 1)
-    moving = [link for link in links if not link.settled(step)]
-    factors = [scaled(1 / _known(link, step), since(step, link.factor)) for link in moving]
-    return scaled(rate, Product(of=tuple(factors)))
+def _laid_out(stretches: list[Stretch], turns: Turns) -> AnyDefinition:
+    """Return the stretches as the parts of a sequence, whose last one may repeat."""
+    if not turns.period:
+        return Sequence(parts=tuple(_parts(stretches, None)))
+    before = [stretch for stretch in stretches if stretch.step < turns.start]
+    within = [stretch for stretch in stretches if stretch.step >= turns.start]
+    inside = _parts(within, turns.start + turns.period, turns.start)
+    again = Sequence(parts=tuple(inside)) if len(inside) > 1 else inside[0].schedule
+    repeated = Part(schedule=Repeat(of=again, every=float(turns.period)))
+    return Sequence(parts=(*_parts(before, turns.start), repeated))
 
 
-def _known(link: Link, step: int) -> float:
-    """Return the factor at a step, which must not be 0: of 0 · ∞ the library makes anything."""
-    known = value_at(link.factor, step) if step >= 0 else 1.0
-    if abs(known) < _SMALLEST:
-        raise ZeroDivisionError("a factor is 0 where another scheduler sets the rate; tabulate")
-    return known
+def _parts(stretches: list[Stretch], end: int | None, origin: int = 0) -> list[Part]:
+    """Return parts that lie one after the other, counted from an origin."""
+    ends = [*(stretch.step for stretch in stretches[1:]), end]
+    return [
+        Part(schedule=stretch.rate, until=None if until is None else until - origin)
+        for stretch, until in zip(stretches, ends, strict=True)
+    ]
+
+
+def _tabulated(stretches: list[Stretch], turns: Turns, links: int) -> AnyDefinition:
+    """Return the stretches in a table, and what follows it: a definition, or one that repeats."""
+    end = turns.start + turns.period
+    if end > LONGEST // links:
+        raise NoFormulaError(f"the rate is set too often within {LONGEST // links} steps")
+    steps = [*(stretch.step for stretch in stretches), end]
+    values = np.concatenate(
+        [
+            stretch.rate.values(np.arange(until - begin))
+            for stretch, (begin, until) in zip(stretches, pairwise(steps), strict=True)
+            if until > begin
+        ]
+    ).tolist()
+    first = part(table(values[: turns.start]), steps=turns.start)
+    if turns.period:
+        again: AnyDefinition = Repeat(of=table(values[turns.start :]), every=float(turns.period))
+    else:
+        again = stretches[-1].rate
+    return Sequence(parts=(first, Part(schedule=again)))
 
 
 def overridden(curve: AnyDefinition, links: list[Link]) -> AnyDefinition:

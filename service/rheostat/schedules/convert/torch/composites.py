@@ -11,20 +11,24 @@ from pydantic import Field
 
 from rheostat.schedules.convert.building import of_group, sequence, since, value_at
 from rheostat.schedules.convert.case import Case, Nested, Steps
+from rheostat.schedules.convert.ignored import LastEpoch
 from rheostat.schedules.convert.torch.chain import (
     LONGEST,
+    NoFormulaError,
     overridden,
     product,
     repetition,
     with_floor,
 )
-from rheostat.schedules.convert.torch.links import Link, turning_points
+from rheostat.schedules.convert.torch.links import Link
 from rheostat.schedules.convert.torch.registry import library
 from rheostat.schedules.kinds.curves import Constant, Cosine
 from rheostat.schedules.kinds.sequence import Part, Sequence
 from rheostat.schedules.union import AnyDefinition
 
 Schedulers = Annotated[list[Nested], Field(min_length=1)]
+_MOST_RISES = 1_000
+_COMPOSED = {"SequentialLR", "ChainedScheduler"}
 _ABSOLUTE = {"CosineAnnealingWarmRestarts", "CyclicLR", "OneCycleLR"}
 """What sets the learning rate in each step, whatever it was."""
 _SHARED: dict[str, dict[str, float | None]] = {
@@ -36,7 +40,7 @@ _SHARED: dict[str, dict[str, float | None]] = {
 
 @library.scheduler("SequentialLR")
 def sequential(
-    case: Case, *, schedulers: Schedulers, milestones: list[Steps], last_epoch: int = -1
+    case: Case, *, schedulers: Schedulers, milestones: list[Steps], last_epoch: LastEpoch = -1
 ) -> AnyDefinition:
     """
     `sequence`.
@@ -46,8 +50,8 @@ def sequential(
     is the first one rises past T_max to its own), as in PyTorch;
     of several the last one's max_lr, div_factor and final_div_factor hold for all, and so does
     swa_lr of several SWALR.
-    PyTorch fails on a SequentialLR or ChainedScheduler that is not the first part, and steps one
-    that is the first part twice at once; the definition runs each from its beginning.
+    PyTorch fails on a SequentialLR or ChainedScheduler that is not the first part; the definition
+    runs each from its beginning. One that is the first part it steps twice at once: refused.
     """
     if len(milestones) != len(schedulers) - 1:
         bound = f"{len(schedulers) - 1} milestones"
@@ -56,6 +60,10 @@ def sequential(
         if after < before:
             raise case.wrong("milestones", "must not fall", after, f"≥ {before}")
     first = bisect_right(milestones, 0)
+    if schedulers[first].name in _COMPOSED:
+        message = "is the first part, and PyTorch steps its schedulers twice at once"
+        name = schedulers[first].name
+        raise case.wrong(f"schedulers[{first}].name", message, name, "a scheduler of one curve")
     bases = _bases(case, schedulers)
     parts: list[Part] = []
     for i, spec in enumerate(schedulers[first:], first):
@@ -120,9 +128,10 @@ def chained(case: Case, *, schedulers: Schedulers) -> AnyDefinition:
     alone, as in PyTorch. Where another one sets it (a SequentialLR at its milestones, a
     CosineAnnealingLR after each of its ends) the others start again: a `sequence` of products. With
     eta_min, and others beside it, a CosineAnnealingLR has no formula until the others rest, or
-    until all repeats: those steps become a `table`. Where nothing repeats soon, the others
-    start again after the first ten ends alone.
+    until all repeats: those steps become a `table`, and so do many ends. Where nothing repeats
+    soon there is no definition. A ChainedScheduler inside is the same as its own schedulers.
     """
+    schedulers = _flat(schedulers)
     after = next((i for i, s in enumerate(reversed(schedulers)) if s.name in _ABSOLUTE), None)
     if after is not None or len(schedulers) == 1:
         return _overridden(case, schedulers, len(schedulers) - (after or 0))
@@ -132,13 +141,26 @@ def chained(case: Case, *, schedulers: Schedulers) -> AnyDefinition:
             others = links[:i] + links[i + 1 :]
             _check_floor(case, link.curve, others, i)
             return with_floor(link.curve, others, i)
-    return product(_without_needless(links))
+    try:
+        return product(_without_needless(links))
+    except NoFormulaError as error:
+        bound = "schedulers that rest or repeat; or a table"
+        raise case.wrong("schedulers", f"have no definition: {error}", len(links), bound) from None
+
+
+def _flat(schedulers: list[Nested]) -> list[Nested]:
+    """Return schedulers with those of chains inside in the chains' place: they step in turns."""
+    flat: list[Nested] = []
+    for spec in schedulers:
+        inner = spec.params.get("schedulers") if spec.name == "ChainedScheduler" else None
+        flat += _flat([Nested.model_validate(item) for item in inner]) if inner else [spec]
+    return flat
 
 
 def _check_floor(case: Case, wave: Cosine, others: list[Link], place: int) -> None:
     """Refuse a cosine that does not end at 0 where what it makes of the others has no table."""
     longest = LONGEST // (len(others) + 1)
-    known = all(other.repeats and not other.sets for other in others)
+    known = all(other.repeats and not (other.sets or other.wave) for other in others)
     rest = max(other.rest for other in others)
     if known and any(other.factor.length is None for other in others):
         rest = sum(repetition(wave, others, rest))
@@ -160,7 +182,7 @@ def _overridden(case: Case, schedulers: list[Nested], count: int) -> AnyDefiniti
         _link(case, spec, f"schedulers[{i}]") for i, spec in enumerate(schedulers[count:], count)
     ]
     for i, link in enumerate(links, count):
-        if link.sets or not link.repeats or link.rest > LONGEST // len(links):
+        if link.sets or link.wave or not link.repeats or link.rest > LONGEST // len(links):
             message = "has no definition after a scheduler that sets the rate in each step"
             raise case.wrong(f"schedulers[{i}].name", message, schedulers[i].name, "before it")
     return overridden(curve, links) if links else curve
@@ -170,12 +192,34 @@ def _link(case: Case, spec: Nested, path: str) -> Link:
     curve = case.nested(spec, path)
     factor = case.nested(spec, path, base_value=1.0)
     _check_link(case, spec, path)
-    sets: tuple[int, ...] = ()
     if spec.name == "SequentialLR":
-        sets = (0, *turning_points(spec))
-    elif isinstance(curve, Cosine):
-        sets = (curve.steps + 1,)
-    return Link(curve, factor, sets)
+        return _sequence(case, spec, path, (curve, factor))
+    wave = curve.steps if isinstance(curve, Cosine) else 0
+    return Link(curve, factor, wave=wave)
+
+
+def _sequence(
+    case: Case, spec: Nested, path: str, curves: tuple[AnyDefinition, AnyDefinition]
+) -> Link:
+    """Return a sequence, which sets the rate at its milestones; cosines in it rise past an end."""
+    starts = [0, *(max(0, int(step)) for step in spec.params["milestones"])]
+    inner: list[int] = []
+    wave = origin = 0
+    parts = spec.params["schedulers"]
+    for start, end, scheduler in zip(starts, [*starts[1:], None], parts, strict=True):
+        if scheduler["name"] != "CosineAnnealingLR":
+            continue
+        steps = int(scheduler["params"]["T_max"])
+        if end is None:
+            wave, origin = steps, start
+            continue
+        rises = range(start + steps + 1, end, 2 * steps)
+        if len(rises) > _MOST_RISES:
+            message = f"ends more than {_MOST_RISES} times before the next milestone; tabulate"
+            raise case.wrong(f"{path}.params.schedulers", message, steps, "a longer T_max")
+        inner += rises
+    sets = tuple(dict.fromkeys(starts))
+    return Link(*curves, sets, tuple(inner), wave, origin)
 
 
 def _check_link(case: Case, spec: Nested, path: str) -> None:
@@ -194,7 +238,7 @@ def _check_link(case: Case, spec: Nested, path: str) -> None:
 def _without_needless(links: list[Link]) -> list[Link]:
     """Return the links; a cosine whose others rest at their base value by its end sets nothing."""
     return [
-        replace(link, sets=())
+        replace(link, wave=0)
         if isinstance(link.curve, Cosine)
         and all(other.neutral(link.curve.steps) for other in links if other is not link)
         else link

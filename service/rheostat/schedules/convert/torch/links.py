@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from math import inf
 
 import numpy as np
 
 from rheostat.schedules.convert.building import levels, table, value_at
-from rheostat.schedules.convert.case import Nested
 from rheostat.schedules.definition import Floats
-from rheostat.schedules.kinds.curves import Constant, Cosine
+from rheostat.schedules.kinds.curves import Constant
 from rheostat.schedules.kinds.decays import Exponential
 from rheostat.schedules.kinds.points import Multistep
 from rheostat.schedules.kinds.presets import Step
 from rheostat.schedules.kinds.repeat import Repeat
 from rheostat.schedules.union import AnyDefinition
-
-MOST_WAVES = 10
-"""How many waves of a cosine at most forget what the others did, unless all is periodic."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +25,41 @@ class Link:
     factor: AnyDefinition
     """The curve from a base value of 1."""
     sets: tuple[int, ...] = ()
+    """The steps at which it sets the rate, whatever it was: a sequence's milestones."""
+    inner: tuple[int, ...] = ()
+    """The steps at which a cosine inside of it rises from its end, before the last milestone."""
+    wave: int = 0
+    """The length of a cosine that rises after each of its ends, for ever; 0 for all else."""
+    origin: int = 0
+    """The step at which that cosine begins."""
 
-    @property
-    def wave(self) -> int:
-        """The length of a cosine that sets the rate after each of its ends; 0 for all else."""
-        return self.curve.steps if isinstance(self.curve, Cosine) and self.sets else 0
+    def rises(self, until: int) -> Iterator[int]:
+        """Yield the steps after each end of the cosine."""
+        yield from range(self.origin + self.wave + 1, until, 2 * self.wave)
+
+    def first_rise(self, step: int) -> int:
+        """Return the first step at or after another one at which the cosine rises."""
+        first = self.origin + self.wave + 1
+        return first + 2 * self.wave * max(0, -((first - step) // (2 * self.wave)))
+
+    def rises_at(self, step: int) -> bool:
+        """Return whether a cosine rises from its end at a step, adding to what it finds."""
+        past = step - self.origin - self.wave - 1
+        return step in self.inner or (self.wave > 0 and past >= 0 and past % (2 * self.wave) == 0)
+
+    def sets_at(self, step: int) -> bool:
+        """Return whether it sets the rate at a step, or rises from an end."""
+        return step in self.sets or self.rises_at(step)
+
+    def turn(self, step: int, rate: float) -> float:
+        """Return what its turn at a step makes of the rate."""
+        if step in self.sets:
+            return value_at(self.curve, step)
+        if self.rises_at(step):
+            return rate + value_at(self.curve, step)
+        if self.settled(step - 1):
+            return rate
+        return rate * value_at(self.factor, step) / value_at(self.factor, step - 1)
 
     @property
     def rest(self) -> int:
@@ -43,14 +69,18 @@ class Link:
     @property
     def period(self) -> int:
         """After how many steps it repeats itself: 1 if it rests, or shrinks by the same ratio."""
-        if isinstance(self.factor, Cosine):
-            return 2 * self.factor.steps
+        if self.wave:
+            return 2 * self.wave
         return int(self.factor.every) if isinstance(self.factor, Step) else 1
 
     @property
     def repeats(self) -> bool:
         """Whether it comes to rest, or at least repeats itself."""
-        return self.factor.length is not None or isinstance(self.factor, (Exponential, Step))
+        return (
+            self.wave > 0
+            or self.factor.length is not None
+            or isinstance(self.factor, (Exponential, Step))
+        )
 
     def settled(self, step: int) -> bool:
         """Return whether the rate is left alone after a step."""
@@ -58,7 +88,13 @@ class Link:
 
     def neutral(self, step: int) -> bool:
         """Return whether by a step it rests at the base value itself, and never set the rate."""
-        return not self.sets and self.settled(step) and value_at(self.factor, step) == 1
+        return (
+            not self.sets
+            and not self.inner
+            and not self.wave
+            and self.settled(step)
+            and value_at(self.factor, step) == 1
+        )
 
     def ratios(self, steps: int) -> Floats:
         """Return the factor at step 0, and then what each step up to the last multiplies it by."""
@@ -87,17 +123,3 @@ class Link:
             again = levels([1], [self.factor.factor, 1.0])
             return Repeat(of=again, every=self.factor.every)
         return table([*self.ratios(self.rest), 1.0])
-
-
-def turning_points(spec: Nested) -> list[int]:
-    """Return the steps at which a sequence sets the rate: its milestones, and its cosines' ends."""
-    starts = [0, *(max(0, step) for step in spec.params["milestones"])]
-    points = [step for step in starts if step > 0]
-    for start, end, inner in zip(
-        starts, [*starts[1:], inf], spec.params["schedulers"], strict=True
-    ):
-        if inner["name"] == "CosineAnnealingLR":
-            steps = int(inner["params"]["T_max"])
-            ends = range(start + steps + 1, start + 2 * MOST_WAVES * steps, 2 * steps)
-            points += [step for step in ends if step < end]
-    return points
