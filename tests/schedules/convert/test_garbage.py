@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.schedules.convert.records import CASES, asked
 
 from rheostat.errors import Invalid
 from rheostat.schedules import convert, evaluate
 
-FOLDER = Path(__file__).parents[1] / "golden" / "libraries"
-CASES = [
-    {**json.loads(line), "library": path.stem}
-    for path in sorted(FOLDER.glob("*.jsonl"))
-    for line in path.read_text().splitlines()
-]
-CONTEXT = ("total", "context", "lr_scale", "group", "group_overrides", "optimizer_default_lr")
 STEPS = np.array([0, 1, 2, 7, 99, 10**6, 2**53 - 1])
 
 numbers = st.sampled_from(
@@ -59,13 +51,12 @@ def replaced(case: dict[str, Any], path: tuple[Any, ...], value: Any) -> None:
 @given(case=st.sampled_from(CASES), changes=st.data())
 def test_anything_is_converted_or_refused(case: dict[str, Any], changes: st.DataObject) -> None:
     """P10: whatever stands in a parameter, the answer is finite values or a refusal."""
-    names = ("params", "base_value", "hyperparameter", *CONTEXT)
-    asked = deepcopy({key: case[key] for key in names if key in case})
+    given = deepcopy(asked(case))
     for _ in range(changes.draw(st.integers(1, 2))):
-        path = changes.draw(st.sampled_from(places(asked)))
-        replaced(asked, path, changes.draw(garbage))
+        path = changes.draw(st.sampled_from(places(given)))
+        replaced(given, path, changes.draw(garbage))
     try:
-        definition = convert(case["library"], case["name"], **asked)
+        definition = convert(case["file"], case["name"], **given)
     except Invalid:
         return
     if not definition.follows():

@@ -17,18 +17,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from math import inf
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.schedules.convert.records import CASES, FOLDER, GIVEN, Case, asked
 
 from rheostat.errors import Invalid
 from rheostat.schedules import convert, evaluate
 
-FOLDER = Path(__file__).parents[1] / "golden" / "libraries"
-CONTEXT = ("total", "context", "lr_scale", "group", "group_overrides", "optimizer_default_lr")
 COUNTS = {
     "allennlp": 3,
     "axolotl": 6,
@@ -80,16 +78,6 @@ ACCUMULATING = {
 }
 """The schedulers that compute each value from the one before it; None: all of the library."""
 
-Case = dict[str, Any]
-
-
-def _read(path: Path) -> list[Case]:
-    return [{**json.loads(line), "file": path.stem} for line in path.read_text().splitlines()]
-
-
-GIVEN = [case for path in sorted(FOLDER.glob("*.jsonl")) for case in _read(path)]
-FURTHER = [case for path in sorted((FOLDER / "further").glob("*.jsonl")) for case in _read(path)]
-CASES = GIVEN + FURTHER
 EXCEPTIONS: dict[str, Any] = {
     key: value
     for path in sorted((FOLDER / "exceptions").glob("*.json"))
@@ -119,14 +107,7 @@ def _with(outcome: str) -> pytest.MarkDecorator:
 
 
 def _convert(case: Case) -> Any:
-    return convert(
-        case["file"],
-        case["name"],
-        case["params"],
-        case["base_value"],
-        hyperparameter=case["hyperparameter"],
-        **{key: case[key] for key in CONTEXT if key in case},
-    )
+    return convert(case["file"], case["name"], **asked(case))
 
 
 def _errors(case: Case, exception: Case) -> NDArray[np.float64]:

@@ -17,6 +17,7 @@ from rheostat.schedules.convert.building import (
     warmed,
 )
 from rheostat.schedules.convert.case import Case, Steps
+from rheostat.schedules.convert.ignored import LastEpoch, LayerFactor
 from rheostat.schedules.convert.library import Library
 from rheostat.schedules.kinds.curves import Constant, Cosine
 from rheostat.schedules.kinds.points import Piecewise
@@ -35,7 +36,7 @@ def noam_decay(
     model_size: Positive,
     warmup_steps: Length,
     factor: float = 1.0,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `sequence` of one step at the base value, and a `warmup` to an `inverse_sqrt`.
@@ -54,7 +55,7 @@ def cosine_restarts(
     t_mul: Annotated[float, Field(ge=1)] = 1.0,
     eta_min: Annotated[float, Field(ge=0)] = 0.0,
     eta_mul: float = 1.0,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `cosine_restarts`, or a `sequence` of cosines if t_mul is no whole number.
@@ -82,10 +83,10 @@ def slanted_triangular(
     num_steps_per_epoch: Length,
     cut_frac: Annotated[float, Field(ge=0, lt=1)] = 0.1,
     ratio: float = 32,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
     gradual_unfreezing: bool = False,
     discriminative_fine_tuning: bool = False,
-    decay_factor: float = 0.38,
+    decay_factor: LayerFactor = 0.38,
 ) -> AnyDefinition:
     """
     `piecewise`.
@@ -115,7 +116,7 @@ def polynomial_decay(
     power: Positive = 1.0,
     warmup_steps: Steps = 0,
     end_learning_rate: float = 0.0,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """`warmup` to a `polynomial`, or a `linear` for power 1, that ends with the training."""
     length = num_epochs * num_steps_per_epoch - warmup_steps
@@ -131,7 +132,7 @@ def linear_with_warmup(
     num_epochs: Length,
     num_steps_per_epoch: Length,
     warmup_steps: Steps = 100,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """`warmup` to a `linear` that ends with the training."""
     return polynomial_decay(
@@ -146,7 +147,7 @@ def linear_with_warmup(
     "InvertedTriangular", "inverted_triangular", hyperparameters=("momentum", "betas", "lr")
 )
 def inverted_triangular(
-    case: Case, *, cool_down: Length, warm_up: Length, ratio: float = 10, last_epoch: int = -1
+    case: Case, *, cool_down: Length, warm_up: Length, ratio: float = 10, last_epoch: LastEpoch = -1
 ) -> AnyDefinition:
     """
     `piecewise`: down to the base value / ratio, and up again.

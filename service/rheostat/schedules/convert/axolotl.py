@@ -9,6 +9,7 @@ from pydantic import Field
 
 from rheostat.schedules.convert.building import value_at
 from rheostat.schedules.convert.case import Case, Nested, Steps
+from rheostat.schedules.convert.ignored import LastEpoch
 from rheostat.schedules.convert.library import Library
 from rheostat.schedules.convert.pieces import Piece, pieces, warmed
 from rheostat.schedules.convert.transformers.cosines import wave
@@ -34,7 +35,7 @@ def quadratic(
     num_warmup_steps: Count,
     num_training_steps: Count,
     num_cycles: Cycles = 0.5,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """`warmup` along a parabola to a periodic `cosine`."""
     curve = wave(case.base, 0.0, num_training_steps - num_warmup_steps, num_cycles)
@@ -61,7 +62,7 @@ def decay_constant(
     constant_lr_ratio: Annotated[float, Field(ge=0)],
     min_lr_ratio: float,
     num_cycles: Cycles = 0.5,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """`warmup` to a `cosine` that is over at a share of the training, constant_lr_ratio."""
     base, end = case.base, case.base * min_lr_ratio
@@ -86,7 +87,7 @@ def rex(
     min_lr: float,
     total_steps: Count = 0,
     num_warmup_steps: Count = 0,
-    last_step: int = 0,
+    last_step: LastEpoch = 0,
 ) -> AnyDefinition:
     """
     `sequence` of a line and a rational `ramp`, one step ahead.
@@ -117,7 +118,7 @@ def logarithmic(
     num_steps: Annotated[Steps, Field(ge=2)],
     min_lr: Annotated[float, Field(gt=0)],
     max_lr: Annotated[float, Field(gt=0)],
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """`piecewise` geometric, one step late: steps 0 and 1 have the same value."""
     points = ((1.0, min_lr), (float(num_steps), max_lr))

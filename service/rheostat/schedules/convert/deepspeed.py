@@ -9,6 +9,7 @@ from pydantic import Field
 
 from rheostat.schedules.convert.building import of_group, sequence
 from rheostat.schedules.convert.case import Case, Steps
+from rheostat.schedules.convert.ignored import LastEpoch
 from rheostat.schedules.convert.library import Library
 from rheostat.schedules.convert.pieces import Piece, pieces
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Ramp
@@ -34,7 +35,7 @@ def warmup(
     warmup_max_lr: Values | None = None,
     warmup_num_steps: Length = 1000,
     warmup_type: str = "log",
-    last_batch_iteration: int = -1,
+    last_batch_iteration: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `ramp` to a constant, one update late.
@@ -59,7 +60,7 @@ def decay(
     warmup_max_lr: Values = 0.001,
     warmup_num_steps: Length = 1000,
     warmup_type: str = "log",
-    last_batch_iteration: int = -1,
+    last_batch_iteration: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `ramp` to a `linear` decay back to warmup_min_lr, one update late.
@@ -83,7 +84,7 @@ def cosine(
     warmup_num_steps: Length = 1000,
     cos_min_ratio: float = 0.0001,
     warmup_type: str = "log",
-    last_batch_iteration: int = -1,
+    last_batch_iteration: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `ramp` to a `cosine`, one update late.
@@ -106,7 +107,7 @@ def range_test(
     lr_range_test_step_size: Length = 2000,
     lr_range_test_step_rate: float = 1.0,
     lr_range_test_staircase: bool = False,
-    last_batch_iteration: int = -1,
+    last_batch_iteration: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `linear`, in a `staircase` if asked for.
@@ -134,7 +135,7 @@ def one_cycle(
     cycle_min_mom: Values = 0.8,
     cycle_max_mom: Values = 0.9,
     decay_mom_rate: float = 0.0,
-    last_batch_iteration: int = -1,
+    last_batch_iteration: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `piecewise` up and down in straight lines or stairs, and then an `inverse_time` decay.

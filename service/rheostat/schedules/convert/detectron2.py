@@ -11,6 +11,7 @@ from rheostat.schedules.convert.building import part, polynomial, scaled
 from rheostat.schedules.convert.case import Case, Nested, Steps
 from rheostat.schedules.convert.fvcore import EPSILON, first_step
 from rheostat.schedules.convert.fvcore import library as fvcore
+from rheostat.schedules.convert.ignored import LastEpoch
 from rheostat.schedules.convert.library import Library
 from rheostat.schedules.kinds.curves import Constant, Cosine
 from rheostat.schedules.kinds.points import Multistep
@@ -62,7 +63,11 @@ def warmup(
 
 @library.scheduler("LRMultiplier")
 def multiplier(
-    case: Case, *, multiplier: Nested, max_iter: Annotated[Steps, Field(gt=0)], last_iter: int = -1
+    case: Case,
+    *,
+    multiplier: Nested,
+    max_iter: Annotated[Steps, Field(gt=0)],
+    last_iter: LastEpoch = -1,
 ) -> AnyDefinition:
     """The multiplier's definition, times the base value; max_iter is the whole training."""
     return scaled(case.base, case.nested(multiplier, "multiplier", total=max_iter))
@@ -77,7 +82,7 @@ def warmup_multistep(
     warmup_factor: float = 0.001,
     warmup_iters: Steps = 1000,
     warmup_method: Method = "linear",
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """`product` of `multistep` and a line from warmup_factor to 1."""
     if milestones != sorted(milestones):
@@ -94,7 +99,7 @@ def warmup_cosine(
     warmup_factor: float = 0.001,
     warmup_iters: Steps = 1000,
     warmup_method: Method = "linear",
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """`product` of a `cosine`, periodic, and a line from warmup_factor to 1."""
     wave = Cosine(start=case.base, end=0.0, steps=max_iters, periodic=True)

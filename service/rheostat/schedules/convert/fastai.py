@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field
 from rheostat.schedules.convert.building import cosine, over, part, polynomial
 from rheostat.schedules.convert.case import Case, Nested, Steps
 from rheostat.schedules.convert.fvcore import first_step
+from rheostat.schedules.convert.ignored import CycleEpochs, EpochCount, HeldEnd, StopsEarly
 from rheostat.schedules.convert.library import Library
 from rheostat.schedules.kinds.curves import Constant, Ramp
 from rheostat.schedules.kinds.cycles import OneCycle
@@ -51,7 +52,7 @@ Schedulers = Annotated[list[Nested], BeforeValidator(_read)]
 
 
 @library.scheduler("SchedNo", hyperparameters=None)
-def constant(case: Case, *, start: float, end: float) -> AnyDefinition:
+def constant(case: Case, *, start: float, end: HeldEnd) -> AnyDefinition:
     """`constant`: start."""
     return Constant(value=start)
 
@@ -141,7 +142,7 @@ def combined_cos(
 def one_cycle(
     case: Case,
     *,
-    n_epoch: Steps | None = None,
+    n_epoch: EpochCount = None,
     lr_max: float | None = None,
     div: float = 25.0,
     div_final: float = 1e5,
@@ -164,7 +165,7 @@ def one_cycle(
 def flat_cos(
     case: Case,
     *,
-    n_epoch: Steps | None = None,
+    n_epoch: EpochCount = None,
     lr: float | None = None,
     div_final: float = 1e5,
     pct_start: Share = 0.75,
@@ -179,7 +180,7 @@ def sgdr(
     case: Case,
     *,
     n_cycles: Annotated[Steps, Field(ge=1, le=60)],
-    cycle_len: Annotated[Steps, Field(ge=1)],
+    cycle_len: CycleEpochs,
     lr_max: float | None = None,
     cycle_mult: Annotated[Steps, Field(ge=2)] = 2,
 ) -> AnyDefinition:
@@ -198,7 +199,7 @@ def finder(
     start_lr: float = 1e-7,
     end_lr: float = 10.0,
     num_it: Steps = 100,
-    stop_div: bool = True,
+    stop_div: StopsEarly = True,
 ) -> AnyDefinition:
     """`piecewise`, geometric, over num_it steps, at least 6."""
     points = ((0.0, start_lr), (float(max(num_it, 6)), end_lr))

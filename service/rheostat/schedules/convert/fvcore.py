@@ -11,6 +11,7 @@ from pydantic import Field
 
 from rheostat.schedules.convert.building import cosine, levels, part, polynomial
 from rheostat.schedules.convert.case import Case, Nested, Steps
+from rheostat.schedules.convert.ignored import UpdateCount
 from rheostat.schedules.convert.library import Library
 from rheostat.schedules.kinds.curves import Constant
 from rheostat.schedules.kinds.decays import Exponential
@@ -113,7 +114,7 @@ def _milestones(
 
 
 @library.scheduler("StepParamScheduler", hyperparameters=None)
-def step(case: Case, *, num_updates: Positive, values: Values) -> AnyDefinition:
+def step(case: Case, *, num_updates: UpdateCount, values: Values) -> AnyDefinition:
     """
     `piecewise` with all values for the same time.
 
@@ -125,7 +126,7 @@ def step(case: Case, *, num_updates: Positive, values: Values) -> AnyDefinition:
 
 @library.scheduler("StepWithFixedGammaParamScheduler", hyperparameters=None)
 def fixed_gamma(
-    case: Case, *, base_value: Positive, num_decays: Few, gamma: Positive, num_updates: Count
+    case: Case, *, base_value: Positive, num_decays: Few, gamma: Positive, num_updates: UpdateCount
 ) -> AnyDefinition:
     """
     `multistep` with num_decays milestones at equal distances.

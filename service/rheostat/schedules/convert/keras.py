@@ -18,6 +18,7 @@ from rheostat.schedules.convert.building import (
     warmed,
 )
 from rheostat.schedules.convert.case import Case, Function
+from rheostat.schedules.convert.ignored import Label, Verbose
 from rheostat.schedules.convert.library import Library
 from rheostat.schedules.kinds.curves import Constant, Polynomial
 from rheostat.schedules.kinds.decays import InverseTime
@@ -38,7 +39,7 @@ def exponential_decay(
     decay_steps: Length,
     decay_rate: float,
     staircase: bool = False,
-    name: str = "ExponentialDecay",
+    name: Label = "ExponentialDecay",
 ) -> AnyDefinition:
     """
     `exponential`, or `step` if staircase.
@@ -50,7 +51,7 @@ def exponential_decay(
 
 @library.scheduler("PiecewiseConstantDecay")
 def piecewise_constant(
-    case: Case, *, boundaries: list[float], values: list[float], name: str = "PiecewiseConstant"
+    case: Case, *, boundaries: list[float], values: list[float], name: Label = "PiecewiseConstant"
 ) -> AnyDefinition:
     """
     `piecewise`.
@@ -75,7 +76,7 @@ def polynomial_decay(
     end_learning_rate: float = 0.0001,
     power: float = 1.0,
     cycle: bool = False,
-    name: str = "PolynomialDecay",
+    name: Label = "PolynomialDecay",
 ) -> AnyDefinition:
     """
     `polynomial`, or `linear` for power 1.
@@ -98,7 +99,7 @@ def inverse_time(
     decay_steps: Length,
     decay_rate: float,
     staircase: bool = False,
-    name: str = "InverseTimeDecay",
+    name: Label = "InverseTimeDecay",
 ) -> AnyDefinition:
     """`inverse_time`."""
     return InverseTime(
@@ -113,7 +114,7 @@ def cosine_decay(
     initial_learning_rate: float,
     decay_steps: Length,
     alpha: float = 0.0,
-    name: str = "CosineDecay",
+    name: Label = "CosineDecay",
     warmup_target: float | None = None,
     warmup_steps: Annotated[float, Field(ge=0)] = 0,
 ) -> AnyDefinition:
@@ -138,7 +139,7 @@ def cosine_restarts(
     t_mul: float = 2.0,
     m_mul: float = 1.0,
     alpha: float = 0.0,
-    name: str = "SGDRDecay",
+    name: Label = "SGDRDecay",
 ) -> AnyDefinition:
     """
     `cosine_restarts`.
@@ -154,6 +155,6 @@ def cosine_restarts(
 
 
 @library.scheduler("LearningRateScheduler")
-def function(case: Case, *, schedule: Function, verbose: int = 0) -> AnyDefinition:
+def function(case: Case, *, schedule: Function, verbose: Verbose = 0) -> AnyDefinition:
     """Refused: a function is no data. Tabulate its values, and give them as a `table`."""
     raise case.wrong("schedule", "must be a function", schedule, "a function")

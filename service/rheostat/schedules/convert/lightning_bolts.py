@@ -8,6 +8,7 @@ from pydantic import Field
 
 from rheostat.schedules.convert.building import polynomial, sequence, since, warmed
 from rheostat.schedules.convert.case import Case, Steps
+from rheostat.schedules.convert.ignored import LastEpoch
 from rheostat.schedules.convert.library import Library
 from rheostat.schedules.kinds.curves import Constant, Cosine
 from rheostat.schedules.union import AnyDefinition
@@ -23,7 +24,7 @@ def warmup_cosine(
     max_epochs: Steps,
     warmup_start_lr: float = 0.0,
     eta_min: float = 0.0,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `sequence` of a line and a `cosine`, periodic: past max_epochs the wave goes on.

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from rheostat.schedules.convert.building import over
 from rheostat.schedules.convert.case import STRICT, Case, refused
+from rheostat.schedules.convert.ignored import AtResume
 from rheostat.schedules.convert.library import Library
 from rheostat.schedules.convert.pieces import Piece, pieces, warmed
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Ramp
@@ -86,8 +87,8 @@ def scheduler(
     end_wd: float,
     wd_incr_steps: Samples,
     wd_incr_style: Literal["constant", "linear", "cosine"],
-    use_checkpoint_opt_param_scheduler: bool = True,
-    override_opt_param_scheduler: bool = False,
+    use_checkpoint_opt_param_scheduler: AtResume = True,
+    override_opt_param_scheduler: AtResume = False,
     wsd_decay_steps: Samples | None = None,
     lr_wsd_decay_style: DecayStyle | None = None,
 ) -> AnyDefinition:

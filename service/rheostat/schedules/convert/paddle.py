@@ -17,6 +17,7 @@ from rheostat.schedules.convert.building import (
     warmed,
 )
 from rheostat.schedules.convert.case import Case, Function, Nested, Steps
+from rheostat.schedules.convert.ignored import LastEpoch, ScaleMode, Verbose
 from rheostat.schedules.convert.library import Library
 from rheostat.schedules.convert.onecycle import one_cycle
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial
@@ -42,8 +43,8 @@ def function(
     *,
     learning_rate: Rate,
     lr_lambda: Function,
-    last_epoch: int = -1,
-    verbose: bool = False,
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
 ) -> AnyDefinition:
     """Refused: a function is no data. Tabulate its values, and give them as a `table`."""
     raise case.wrong("lr_lambda", "must be a function", lr_lambda, "a function")
@@ -56,8 +57,8 @@ def noam_decay(
     d_model: Positive,
     warmup_steps: Length,
     learning_rate: Rate = 1.0,
-    last_epoch: int = -1,
-    verbose: bool = False,
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
 ) -> AnyDefinition:
     """`warmup` to an `inverse_sqrt`, from 0 to learning_rate / √(d_model · warmup_steps)."""
     return noam(learning_rate * d_model**-0.5 * warmup_steps**-0.5, warmup_steps)
@@ -69,8 +70,8 @@ def piecewise(
     *,
     boundaries: Annotated[list[float], Field(min_length=1)],
     values: list[float],
-    last_epoch: int = -1,
-    verbose: bool = False,
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
 ) -> AnyDefinition:
     """
     `piecewise`.
@@ -89,8 +90,8 @@ def natural_exponential(
     *,
     learning_rate: Rate,
     gamma: Positive,
-    last_epoch: int = -1,
-    verbose: bool = False,
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
 ) -> AnyDefinition:
     """`exponential` by the factor 1/e every 1/gamma steps."""
     return Exponential(start=learning_rate, factor=exp(-1), every=1 / gamma)
@@ -102,8 +103,8 @@ def inverse_time(
     *,
     learning_rate: Rate,
     gamma: float,
-    last_epoch: int = -1,
-    verbose: bool = False,
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
 ) -> AnyDefinition:
     """`inverse_time`."""
     return InverseTime(start=learning_rate, rate=gamma)
@@ -118,8 +119,8 @@ def polynomial_decay(
     end_lr: float = 0.0001,
     power: Positive = 1.0,
     cycle: bool = False,
-    last_epoch: int = -1,
-    verbose: bool = False,
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
 ) -> AnyDefinition:
     """`polynomial`, or `linear` for power 1."""
     if not cycle:
@@ -135,8 +136,8 @@ def warmup(
     warmup_steps: Length,
     start_lr: float,
     end_lr: float,
-    last_epoch: int = -1,
-    verbose: bool = False,
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
 ) -> AnyDefinition:
     """
     `warmup`, or a `sequence` if what follows does not begin at end_lr.
@@ -158,8 +159,8 @@ def exponential_decay(
     *,
     learning_rate: Rate,
     gamma: Fraction,
-    last_epoch: int = -1,
-    verbose: bool = False,
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
 ) -> AnyDefinition:
     """`exponential`."""
     return Exponential(start=learning_rate, factor=gamma)
@@ -172,8 +173,8 @@ def multistep(
     learning_rate: Rate,
     milestones: list[Steps],
     gamma: Gamma = 0.1,
-    last_epoch: int = -1,
-    verbose: bool = False,
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
 ) -> AnyDefinition:
     """`multistep`."""
     for before, after in pairwise(milestones):
@@ -191,8 +192,8 @@ def step(
     learning_rate: Rate,
     step_size: Length,
     gamma: Gamma = 0.1,
-    last_epoch: int = -1,
-    verbose: bool = False,
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
 ) -> AnyDefinition:
     """`step`."""
     return exponential(learning_rate, gamma, step_size, staircase=True)
@@ -205,8 +206,8 @@ def cosine(
     learning_rate: Rate,
     T_max: Length,
     eta_min: float = 0.0,
-    last_epoch: int = -1,
-    verbose: bool = False,
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
 ) -> AnyDefinition:
     """`cosine`, periodic: past T_max the wave goes on."""
     return Cosine(start=learning_rate, end=eta_min, steps=T_max, periodic=True)
@@ -220,8 +221,8 @@ def restarts(
     T_0: Length,
     T_mult: Annotated[Steps, Field(ge=1)] = 1,
     eta_min: float = 0.0,
-    last_epoch: int = -1,
-    verbose: bool = False,
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
 ) -> AnyDefinition:
     """
     `cosine_restarts`.
@@ -240,8 +241,8 @@ def linear(
     total_steps: Length,
     start_factor: Annotated[float, Field(gt=0, le=1)] = 1 / 3,
     end_factor: Factor = 1.0,
-    last_epoch: int = -1,
-    verbose: bool = False,
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
 ) -> AnyDefinition:
     """`linear`."""
     start, end = learning_rate * start_factor, learning_rate * end_factor
@@ -259,8 +260,8 @@ def onecycle(
     phase_pct: Factor = 0.3,
     anneal_strategy: Literal["cos", "linear"] = "cos",
     three_phase: bool = False,
-    last_epoch: int = -1,
-    verbose: bool = False,
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
 ) -> AnyDefinition:
     """
     `one_cycle` of total_steps − 1 steps.
@@ -291,9 +292,9 @@ def cyclic(
     mode: Literal["triangular", "triangular2", "exp_range"] = "triangular",
     exp_gamma: float = 1.0,
     scale_fn: Function | None = None,
-    scale_mode: Literal["cycle", "iterations"] = "cycle",
-    last_epoch: int = -1,
-    verbose: bool = False,
+    scale_mode: ScaleMode = "cycle",
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
 ) -> AnyDefinition:
     """
     `cyclic`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache
 from inspect import Parameter, signature
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError, create_model
 
 from rheostat.errors import FieldError
 from rheostat.schedules.convert.case import STRICT, Case, refused
+from rheostat.schedules.convert.ignored import Ignored
 from rheostat.schedules.convert.library import Converter, Scheduler
 from rheostat.schedules.shown import shown
 from rheostat.schedules.validation import field_errors
@@ -72,6 +73,19 @@ def _functions(case: Case, params: Mapping[str, Any]) -> list[FieldError]:
 
 def _is_function(value: Any) -> bool:
     return callable(value) or (isinstance(value, Mapping) and set(value) == {"expr"})
+
+
+def parameter_names(scheduler: Scheduler) -> list[str]:
+    """Return the names of a scheduler's parameters."""
+    return list(_model(scheduler.function).model_fields)
+
+
+def ignored_by(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
+    """Yield the parameters of a scheduler that change nothing, and why."""
+    for name, field in _model(scheduler.function).model_fields.items():
+        for mark in field.metadata:
+            if isinstance(mark, Ignored):
+                yield name, mark.reason
 
 
 def meant(name: str, known: Iterable[str]) -> str:

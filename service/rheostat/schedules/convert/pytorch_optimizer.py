@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import cos, log2, pi
 from typing import Annotated, Literal
 
@@ -17,6 +18,7 @@ from rheostat.schedules.convert.building import (
     table,
 )
 from rheostat.schedules.convert.case import Case, Nested, Steps
+from rheostat.schedules.convert.ignored import LastEpoch, UnusedLength
 from rheostat.schedules.convert.library import Library
 from rheostat.schedules.fields import MAX_STEP
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Ramp
@@ -88,7 +90,7 @@ def cosine(
 def poly(
     case: Case,
     *,
-    t_max: Count,
+    t_max: UnusedLength,
     max_lr: Rate,
     min_lr: Rate = 0.0,
     init_lr: Rate = 0.0,
@@ -136,7 +138,7 @@ def restarts(
     min_lr: float = 1e-6,
     warmup_steps: Count = 0,
     gamma: float = 0.9,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `repeat` of a `warmup` to a `cosine`, or a `sequence` if cycle_mult is not 1.
@@ -204,7 +206,7 @@ def chebyshev(
     *,
     num_epochs: Annotated[Steps, Field(ge=1, le=100_000)],
     is_warmup: bool = False,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `table` of the permuted Chebyshev steps, times the base value.
@@ -222,6 +224,15 @@ def chebyshev(
     return table([case.base * factor for factor in [factors[0]] * 2 + factors])
 
 
+_REMEMBERED: dict[str, tuple[str, float]] = {
+    "LinearScheduler": ("init_lr", 0.0),
+    "CosineScheduler": ("init_lr", 0.0),
+    "PolyScheduler": ("init_lr", 0.0),
+    "REXScheduler": ("max_lr", 1.0),
+}
+"""What stands for the rate at step 0 in schedulers that remember one, and its default."""
+
+
 @library.scheduler("ProportionScheduler", hyperparameters=None)
 def proportion(
     case: Case,
@@ -235,7 +246,8 @@ def proportion(
     """
     `follow`: a line of the learning rate.
 
-    With lr_scheduler, a line of that scheduler's definition.
+    With lr_scheduler, one of this library or of PyTorch, a line of that scheduler's definition;
+    at step 0 of what the scheduler remembers, which need not be the rate: its init_lr, or max_lr.
     """
     if max_lr <= min_lr:
         return Constant(value=max_value)
@@ -243,8 +255,15 @@ def proportion(
     offset = min_value - slope * min_lr
     if lr_scheduler is None:
         return Follow(parameter="lr", scale=slope, offset=offset)
-    inner = case.nested(lr_scheduler, "lr_scheduler")
-    return Sum(of=(Constant(value=offset), scaled(slope, inner)))
+    own = library.find(lr_scheduler.name) is not None
+    rate = replace(case, hyperparameter="lr")
+    inner = rate.nested(lr_scheduler, "lr_scheduler", library=None if own else "torch")
+    line = Sum(of=(Constant(value=offset), scaled(slope, inner)))
+    if lr_scheduler.name not in _REMEMBERED:
+        return line
+    name, default = _REMEMBERED[lr_scheduler.name]
+    first = lr_scheduler.params.get(name, default)
+    return sequence((Constant(value=offset + slope * first), 1), then=since(1, line))
 
 
 @library.scheduler("get_wsd_schedule")
@@ -257,7 +276,7 @@ def wsd(
     min_lr_ratio: float = 0.0,
     num_cycles: Annotated[float, Field(gt=0)] = 0.5,
     cooldown_type: Literal["cosine", "1-sqrt", "linear", "1-square"] = "1-sqrt",
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `wsd`, or a `sequence` where it jumps at the end.

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from rheostat.schedules.convert.building import of_group, polynomial, table, times
 from rheostat.schedules.convert.case import Case, Nested, Steps
+from rheostat.schedules.convert.ignored import LastEpoch
 from rheostat.schedules.convert.library import Library
 from rheostat.schedules.kinds.curves import Constant
 from rheostat.schedules.kinds.decays import Exponential
@@ -27,7 +28,7 @@ _LONGEST = 500_000
 
 @library.scheduler("LinearWarmup")
 def linear(
-    case: Case, *, warmup_period: Periods, last_step: int = -1, inner: Nested | None = None
+    case: Case, *, warmup_period: Periods, last_step: LastEpoch = -1, inner: Nested | None = None
 ) -> AnyDefinition:
     """
     `product` of the scheduler and a line from 1/warmup_period to 1.
@@ -39,7 +40,7 @@ def linear(
 
 @library.scheduler("ExponentialWarmup")
 def exponential(
-    case: Case, *, warmup_period: Periods, last_step: int = -1, inner: Nested | None = None
+    case: Case, *, warmup_period: Periods, last_step: LastEpoch = -1, inner: Nested | None = None
 ) -> AnyDefinition:
     """`product` of the scheduler and 1 − `exponential`."""
     return _exponential(case, of_group(case, "warmup_period", warmup_period), inner)
@@ -47,7 +48,11 @@ def exponential(
 
 @library.scheduler("UntunedLinearWarmup")
 def untuned_linear(
-    case: Case, *, last_step: int = -1, inner: Nested | None = None, betas: Betas = (0.9, 0.999)
+    case: Case,
+    *,
+    last_step: LastEpoch = -1,
+    inner: Nested | None = None,
+    betas: Betas = (0.9, 0.999),
 ) -> AnyDefinition:
     """
     As LinearWarmup, with the period ⌊2/(1 − β₂)⌋.
@@ -59,7 +64,11 @@ def untuned_linear(
 
 @library.scheduler("UntunedExponentialWarmup")
 def untuned_exponential(
-    case: Case, *, last_step: int = -1, inner: Nested | None = None, betas: Betas = (0.9, 0.999)
+    case: Case,
+    *,
+    last_step: LastEpoch = -1,
+    inner: Nested | None = None,
+    betas: Betas = (0.9, 0.999),
 ) -> AnyDefinition:
     """
     As ExponentialWarmup, with the period ⌊1/(1 − β₂)⌋.
@@ -71,7 +80,11 @@ def untuned_exponential(
 
 @library.scheduler("RAdamWarmup")
 def radam(
-    case: Case, *, last_step: int = -1, inner: Nested | None = None, betas: Betas = (0.9, 0.999)
+    case: Case,
+    *,
+    last_step: LastEpoch = -1,
+    inner: Nested | None = None,
+    betas: Betas = (0.9, 0.999),
 ) -> AnyDefinition:
     """
     `product` of the scheduler and a `table` of the rectification, until that is 1.

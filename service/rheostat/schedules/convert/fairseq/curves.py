@@ -54,9 +54,12 @@ def polynomial(
     """
     `warmup` to a `polynomial` decay.
 
-    total_num_update counts the warm-up, and is max_update unless it is given. force_anneal has no
-    effect on a single learning rate.
+    total_num_update counts the warm-up, and is max_update unless it is given. From epoch
+    force_anneal on fairseq takes each epoch's last rate for its peak: refused.
     """
+    if force_anneal is not None:
+        message = "lets each epoch decay anew from the last one's rate: there is no formula"
+        raise case.wrong("force_anneal", message, force_anneal, "null")
     total = total_num_update or max_update
     if total is None:
         raise case.wrong("total_num_update", "is required, or else max_update", None, "> 0")

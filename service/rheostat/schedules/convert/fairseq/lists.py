@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from rheostat.schedules.convert.building import exponential, times
 from rheostat.schedules.convert.case import Case, Steps
 from rheostat.schedules.convert.fairseq.registry import Count, Rates, library
 from rheostat.schedules.convert.pieces import Piece, pieces
 from rheostat.schedules.kinds.curves import Constant, Linear
-from rheostat.schedules.kinds.decays import Exponential
 from rheostat.schedules.kinds.points import Piecewise
 from rheostat.schedules.limits import MAX_POINTS
 from rheostat.schedules.union import AnyDefinition
@@ -35,18 +35,38 @@ def fixed(
     `piecewise` by epochs; with a warm-up, the first epoch's value by updates.
 
     fairseq numbers epochs from 1, and so does the definition. The warm-up counts updates, which
-    are no epochs: with one the definition counts updates, and holds the first learning rate.
+    are no epochs: with one the definition counts updates. steps_per_epoch says how many make an
+    epoch; without it the training is taken to end with its first one.
     """
     rates = [case.base] if lr is None else lr if isinstance(lr, list) else [lr]
-    if warmup_updates > 0:
-        rise = Linear(start=0.0, end=rates[0], steps=warmup_updates)
-        held = Piece(Constant(value=rates[0]))
-        return pieces(Piece(rise, until=warmup_updates, origin=-1), held)
-    listed = _steps([(epoch, rate) for epoch, rate in enumerate(rates, 1)])
-    if force_anneal is None:
+    if warmup_updates == 0:
+        return _by_epochs(rates, force_anneal, lr_shrink)
+    length = case.context.steps_per_epoch
+    if length is not None:
+        annealed = None if force_anneal is None else (force_anneal - 1) * length
+        by_updates = _by_epochs(rates, annealed, lr_shrink, first=0, length=length)
+        return times(_rise(1.0, warmup_updates), by_updates)
+    if force_anneal is not None:
+        message = "counts epochs beside a warm-up of updates: steps_per_epoch is required"
+        raise case.wrong("force_anneal", message, force_anneal, "null")
+    return _rise(rates[0], warmup_updates)
+
+
+def _rise(peak: float, steps: int) -> AnyDefinition:
+    """Return a line to a peak, one step ahead, which holds."""
+    rise = Linear(start=0.0, end=peak, steps=steps)
+    return pieces(Piece(rise, until=steps, origin=-1), Piece(Constant(value=peak)))
+
+
+def _by_epochs(
+    rates: list[float], anneal: int | None, shrink: float, *, first: int = 1, length: int = 1
+) -> AnyDefinition:
+    """Return a rate for each epoch, which shrinks in each from a step on."""
+    listed = _steps([(first + epoch * length, rate) for epoch, rate in enumerate(rates)])
+    if anneal is None:
         return listed
-    annealed = Exponential(start=rates[-1] * lr_shrink, factor=lr_shrink)
-    return pieces(Piece(listed, until=force_anneal), Piece(annealed, origin=force_anneal))
+    annealed = exponential(rates[-1] * shrink, shrink, length, staircase=length > 1)
+    return pieces(Piece(listed, until=anneal), Piece(annealed, origin=anneal))
 
 
 @library.scheduler("ManualSchedule", "manual")

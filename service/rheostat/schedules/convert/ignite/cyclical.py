@@ -11,6 +11,7 @@ from pydantic import Field
 from rheostat.schedules.convert.building import cycles, most_cycles, restarts, triangles
 from rheostat.schedules.convert.case import Case, Steps
 from rheostat.schedules.convert.ignite.registry import library
+from rheostat.schedules.convert.ignored import GroupIndex, History, ParamName
 from rheostat.schedules.kinds.curves import Cosine
 from rheostat.schedules.kinds.points import Piecewise
 from rheostat.schedules.kinds.pointwise import Sum
@@ -106,9 +107,9 @@ def linear(
     end_value_mult: Factor = 1.0,
     warmup_duration: Count = 0,
     monotonic: bool = False,
-    param_name: str | None = None,
-    save_history: bool = False,
-    param_group_index: int | None = None,
+    param_name: ParamName = None,
+    save_history: History = False,
+    param_group_index: GroupIndex = None,
 ) -> AnyDefinition:
     """
     `cyclic`, or `repeat` of a line if monotonic.
@@ -137,9 +138,9 @@ def cosine(
     start_value_mult: Factor = 1.0,
     end_value_mult: Factor = 1.0,
     warmup_duration: Count = 0,
-    param_name: str | None = None,
-    save_history: bool = False,
-    param_group_index: int | None = None,
+    param_name: ParamName = None,
+    save_history: History = False,
+    param_group_index: GroupIndex = None,
 ) -> AnyDefinition:
     """
     `cosine_restarts`, or a `repeat` if there is a warm-up or the end changes.

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 from rheostat.schedules.convert.building import exponential, sequence, since, through
 from rheostat.schedules.convert.case import Case, Function, Steps
 from rheostat.schedules.convert.ignite.registry import library
+from rheostat.schedules.convert.ignored import CreateNew, GroupIndex, History, ParamName
 from rheostat.schedules.kinds.points import Multistep
 from rheostat.schedules.union import AnyDefinition
 
@@ -25,9 +26,9 @@ def function(
     *,
     lambda_obj: Function | None = None,
     scheduler_fn: Function | None = None,
-    param_name: str | None = None,
-    save_history: bool = False,
-    create_new: bool = False,
+    param_name: ParamName = None,
+    save_history: History = False,
+    create_new: CreateNew = False,
 ) -> AnyDefinition:
     """Refused: a function is no data. Tabulate its values, and give them as a `table`."""
     given = lambda_obj or scheduler_fn
@@ -39,9 +40,9 @@ def piecewise(
     case: Case,
     *,
     milestones_values: Points,
-    param_name: str | None = None,
-    save_history: bool = False,
-    param_group_index: int | None = None,
+    param_name: ParamName = None,
+    save_history: History = False,
+    param_group_index: GroupIndex = None,
 ) -> AnyDefinition:
     """
     `piecewise`.
@@ -71,9 +72,9 @@ def piecewise_state(
     case: Case,
     *,
     milestones_values: Points,
-    param_name: str | None = None,
-    save_history: bool = False,
-    create_new: bool = False,
+    param_name: ParamName = None,
+    save_history: History = False,
+    create_new: CreateNew = False,
 ) -> AnyDefinition:
     """
     `piecewise`, from its second step on.
@@ -89,9 +90,9 @@ def exponential_state(
     *,
     initial_value: float,
     gamma: float,
-    param_name: str | None = None,
-    save_history: bool = False,
-    create_new: bool = False,
+    param_name: ParamName = None,
+    save_history: History = False,
+    create_new: CreateNew = False,
 ) -> AnyDefinition:
     """
     `exponential`, from its second step on.
@@ -108,9 +109,9 @@ def step_state(
     initial_value: float,
     gamma: float,
     step_size: Annotated[Steps, Field(gt=0)],
-    param_name: str | None = None,
-    save_history: bool = False,
-    create_new: bool = False,
+    param_name: ParamName = None,
+    save_history: History = False,
+    create_new: CreateNew = False,
 ) -> AnyDefinition:
     """
     `step`, from its second step on.
@@ -127,9 +128,9 @@ def multistep_state(
     initial_value: float,
     gamma: float,
     milestones: list[Annotated[Steps, Field(ge=0)]],
-    param_name: str | None = None,
-    save_history: bool = False,
-    create_new: bool = False,
+    param_name: ParamName = None,
+    save_history: History = False,
+    create_new: CreateNew = False,
 ) -> AnyDefinition:
     """
     `multistep`, from its second step on.

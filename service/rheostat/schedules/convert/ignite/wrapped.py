@@ -9,6 +9,7 @@ from pydantic import Field
 from rheostat.schedules.convert.building import scaled, sequence, since, value_at
 from rheostat.schedules.convert.case import Case, Nested, Steps
 from rheostat.schedules.convert.ignite.registry import library
+from rheostat.schedules.convert.ignored import History, Names
 from rheostat.schedules.kinds.curves import Constant, Cosine
 from rheostat.schedules.kinds.points import Piecewise
 from rheostat.schedules.union import AnyDefinition
@@ -22,7 +23,7 @@ def concat(
     *,
     schedulers: Annotated[list[Nested], Field(min_length=2)],
     durations: list[Steps],
-    save_history: bool = False,
+    save_history: History = False,
 ) -> AnyDefinition:
     """
     `sequence`.
@@ -45,7 +46,7 @@ def of_torch(
     *,
     lr_scheduler: Nested | None = None,
     inner: Nested | None = None,
-    save_history: bool = False,
+    save_history: History = False,
     use_legacy: bool = False,
 ) -> AnyDefinition:
     """
@@ -103,7 +104,7 @@ def with_warmup(
     warmup_start_value: float,
     warmup_duration: Annotated[Steps, Field(gt=1)],
     warmup_end_value: float | None = None,
-    save_history: bool = False,
+    save_history: History = False,
     output_simulated_values: None = None,
 ) -> AnyDefinition:
     """
@@ -136,11 +137,13 @@ def of_groups(
     case: Case,
     *,
     schedulers: Annotated[list[Nested], Field(min_length=1)],
-    names: list[str] | None = None,
-    save_history: bool = False,
+    names: Names = None,
+    save_history: History = False,
 ) -> AnyDefinition:
     """The definition of the scheduler of the group that is asked for."""
-    group = case.context.group or 0
+    group = case.context.group
+    if group is None and len(schedulers) == 1:
+        group = 0
     if not isinstance(group, int) or not 0 <= group < len(schedulers):
         bound = f"group: a number from 0 to {len(schedulers) - 1}"
         raise case.wrong("schedulers", "must have one for the group", group, bound)

@@ -7,12 +7,12 @@ from typing import Annotated
 from pydantic import Field
 
 from rheostat.schedules.convert.case import Case
+from rheostat.schedules.convert.ignored import FirstCycle, LastEpoch
 from rheostat.schedules.convert.nemo.registry import (
     Count,
     Length,
     Share,
     after_warmup,
-    beyond,
     floored,
     held,
     length,
@@ -35,13 +35,13 @@ def cosine(
     constant_steps: Count | None = None,
     constant_ratio: Share | None = None,
     min_lr: float = 0.0,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `warmup` to a `cosine`.
 
     constant_steps at min_lr come off the end of the cosine, and change the warm-up: with them it
-    starts from 0.
+    starts from 0. Where they leave no cosine, min_lr follows the warm-up at once.
     """
     warmup = length(case, "warmup", warmup_steps, warmup_ratio, max_steps)
     rest = length(case, "constant", constant_steps, constant_ratio, max_steps)
@@ -49,9 +49,22 @@ def cosine(
         raise case.wrong("min_lr", "must be below the learning rate", min_lr, f"< {case.base}")
     if rest == 0 and warmup >= max_steps:
         return held(case, warmup, warmup, min_lr)
-    beyond(case, "the warm-up and the constant steps", warmup + rest, max_steps)
+    if warmup + rest >= max_steps:
+        return _constant_after(case, warmup, rest, max_steps, min_lr)
     curve = Cosine(start=case.base, end=min_lr, steps=max_steps - warmup - rest)
     return warmed(warmup, curve) if rest > 0 else after_warmup(case, warmup, curve)
+
+
+def _constant_after(
+    case: Case, warmup: int, rest: int, max_steps: int, min_lr: float
+) -> AnyDefinition:
+    """Return a warm-up from 0 that is followed by the constant steps."""
+    if warmup == 0 and rest == max_steps:
+        message = "is a division by zero: constant_steps leave none of it"
+        raise case.wrong("max_steps", message, max_steps, f"≠ {rest}")
+    rise = Linear(start=0.0, end=case.base, steps=max(1, warmup))
+    until = warmup + 1 if warmup > 0 else 0
+    return pieces(Piece(rise, until=until), Piece(Constant(value=min_lr)))
 
 
 @library.scheduler("WarmupAnnealing")
@@ -62,7 +75,7 @@ def linear(
     warmup_steps: Count | None = None,
     warmup_ratio: Share | None = None,
     min_lr: float = 0.0,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """`warmup` to a `linear` decay."""
     warmup = length(case, "warmup", warmup_steps, warmup_ratio, max_steps)
@@ -80,7 +93,7 @@ def square(
     warmup_steps: Count | None = None,
     warmup_ratio: Share | None = None,
     min_lr: float = 1e-5,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `warmup` to a `polynomial` of power 2, clipped at min_lr.
@@ -106,7 +119,7 @@ def square_root(
     warmup_steps: Count | None = None,
     warmup_ratio: Share | None = None,
     min_lr: float = 0.0,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `sequence` of a warm-up and a `polynomial` of power 0.5, clipped at min_lr.
@@ -129,8 +142,8 @@ def polynomial(
     warmup_ratio: Share | None = None,
     min_lr: float = 0.0,
     power: Power = 1.0,
-    cycle: bool = False,
-    last_epoch: int = -1,
+    cycle: FirstCycle = False,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `warmup` to a `polynomial`.

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from rheostat.schedules.convert.case import Case
+from rheostat.schedules.convert.ignored import LastEpoch
 from rheostat.schedules.convert.nemo.registry import (
     Count,
     Length,
@@ -35,7 +36,7 @@ def linear(
     hold_steps: Count | None = None,
     hold_ratio: Share | None = None,
     min_lr: float = 0.0,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `wsd`.
@@ -69,7 +70,7 @@ def one_minus_square_root(
     hold_steps: Count | None = None,
     hold_ratio: Share | None = None,
     min_lr: float = 0.0,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `wsd` of shape 1-sqrt; with a min_lr, clipped there and not rescaled.
@@ -106,7 +107,7 @@ def polynomial(
     min_lr: float = 0.0,
     power: Annotated[float, Field(gt=0)] = 1.0,
     cycle: bool = False,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `sequence` of a warm-up, a constant and a `polynomial`.
@@ -134,7 +135,7 @@ def noam(
     hold_ratio: Share | None = None,
     decay_rate: float = 0.5,
     min_lr: float = 0.0,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `sequence` of a warm-up, a constant and an `inverse_sqrt` of power decay_rate.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rheostat.schedules.convert.case import Case
+from rheostat.schedules.convert.ignored import LastEpoch
 from rheostat.schedules.convert.nemo.registry import (
     Count,
     Length,
@@ -29,7 +30,7 @@ def warm(
     warmup_ratio: Share | None = None,
     max_steps: Length | None = None,
     min_lr: float = 0.0,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `warmup` to a constant.
@@ -52,7 +53,7 @@ def holding(
     hold_ratio: Share | None = None,
     max_steps: Length,
     min_lr: float = 0.0,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `warmup` to a constant.

@@ -52,9 +52,3 @@ def held(case: Case, warmup: int, end: int, floor: float) -> AnyDefinition:
 def floored(curve: AnyDefinition, floor: float) -> AnyDefinition:
     """Return a curve of positive values that never falls below a floor."""
     return Clip(of=curve, min=floor) if floor > 0 else curve
-
-
-def beyond(case: Case, name: str, value: int, total: int) -> None:
-    """Refuse a warm-up or hold that leaves nothing of max_steps."""
-    if value >= total:
-        raise case.wrong("max_steps", f"must be above {name}, {value}", total, f"> {value}")

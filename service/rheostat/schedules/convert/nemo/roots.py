@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from rheostat.schedules.convert.case import Case
+from rheostat.schedules.convert.ignored import LastEpoch
 from rheostat.schedules.convert.nemo.registry import (
     Count,
     Length,
@@ -31,7 +32,7 @@ def inverse_sqrt(
     warmup_steps: Count | None = None,
     warmup_ratio: Share | None = None,
     min_lr: float = 0.0,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `warmup` to an `inverse_sqrt`.
@@ -51,7 +52,7 @@ def t5(
     constant_steps: Length,
     constant_ratio: None = None,
     min_lr: float = 0.0,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `sequence` of a constant and an `inverse_sqrt`.
@@ -76,7 +77,7 @@ def noam(
     warmup_ratio: Share | None = None,
     max_steps: Length | None = None,
     min_lr: float = 0.0,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `sequence` of a line and an `inverse_sqrt`, clipped at min_lr.

@@ -9,11 +9,11 @@ from pydantic import BaseModel, Field
 
 from rheostat.schedules.convert.building import value_at
 from rheostat.schedules.convert.case import STRICT, Case, Nested, Steps
+from rheostat.schedules.convert.ignored import LrField, Units, Whole
 from rheostat.schedules.convert.olmo_core.registry import (
     Count,
     Length,
     NotNegative,
-    Units,
     library,
     training,
 )
@@ -53,12 +53,12 @@ class Decay(BaseModel):
 def composable(
     case: Case,
     *,
-    lr_field: str = "lr",
-    initial_lr_field: str = "initial_lr",
+    lr_field: LrField = "lr",
+    initial_lr_field: LrField = "initial_lr",
     units: Units = "steps",
     stages: Annotated[list[Stage], Field(min_length=1)],
     override_decay: Decay | None = None,
-    t_max_arg: Steps | None = None,
+    t_max_arg: Whole = None,
 ) -> AnyDefinition:
     """
     `sequence` of lines and cosines, which holds its last value.
@@ -83,8 +83,8 @@ def composable(
 def sequential(
     case: Case,
     *,
-    lr_field: str = "lr",
-    initial_lr_field: str = "initial_lr",
+    lr_field: LrField = "lr",
+    initial_lr_field: LrField = "initial_lr",
     units: Units = "steps",
     schedulers: Annotated[list[Nested], Field(min_length=1)],
     schedulers_max: list[Length] | None = None,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from rheostat.schedules.convert.building import value_at
 from rheostat.schedules.convert.case import Case, Steps
+from rheostat.schedules.convert.ignored import LrField, Units
 from rheostat.schedules.convert.olmo_core.registry import (
     Count,
     Length,
     NotNegative,
     Share,
-    Units,
     library,
     rise,
     share,
@@ -24,8 +24,8 @@ from rheostat.schedules.union import AnyDefinition
 def cosine(
     case: Case,
     *,
-    lr_field: str = "lr",
-    initial_lr_field: str = "initial_lr",
+    lr_field: LrField = "lr",
+    initial_lr_field: LrField = "initial_lr",
     units: Units = "steps",
     warmup: Count | None = None,
     warmup_steps: Count | None = None,
@@ -48,8 +48,8 @@ def cosine(
 def half(
     case: Case,
     *,
-    lr_field: str = "lr",
-    initial_lr_field: str = "initial_lr",
+    lr_field: LrField = "lr",
+    initial_lr_field: LrField = "initial_lr",
     units: Units = "steps",
     warmup: Count | None = None,
     warmup_steps: Count | None = None,
@@ -74,8 +74,8 @@ def half(
 def with_decay(
     case: Case,
     *,
-    lr_field: str = "lr",
-    initial_lr_field: str = "initial_lr",
+    lr_field: LrField = "lr",
+    initial_lr_field: LrField = "initial_lr",
     units: Units = "steps",
     warmup: Count | None = None,
     warmup_steps: Count | None = None,

@@ -7,12 +7,12 @@ from typing import Annotated
 from pydantic import Field
 
 from rheostat.schedules.convert.case import Case, Steps
+from rheostat.schedules.convert.ignored import LrField, Units, Whole
 from rheostat.schedules.convert.olmo_core.registry import (
     Count,
     Length,
     NotNegative,
     Share,
-    Units,
     library,
     rise,
     share,
@@ -30,10 +30,10 @@ from rheostat.schedules.union import AnyDefinition
 def constant(
     case: Case,
     *,
-    lr_field: str = "lr",
-    initial_lr_field: str = "initial_lr",
+    lr_field: LrField = "lr",
+    initial_lr_field: LrField = "initial_lr",
     units: Units = "steps",
-    t_max_arg: Steps | None = None,
+    t_max_arg: Whole = None,
 ) -> AnyDefinition:
     """`constant`."""
     return Constant(value=case.base)
@@ -43,8 +43,8 @@ def constant(
 def warm(
     case: Case,
     *,
-    lr_field: str = "lr",
-    initial_lr_field: str = "initial_lr",
+    lr_field: LrField = "lr",
+    initial_lr_field: LrField = "initial_lr",
     units: Units = "steps",
     warmup: Count | None = None,
     warmup_steps: Count | None = None,
@@ -63,8 +63,8 @@ def warm(
 def linear(
     case: Case,
     *,
-    lr_field: str = "lr",
-    initial_lr_field: str = "initial_lr",
+    lr_field: LrField = "lr",
+    initial_lr_field: LrField = "initial_lr",
     units: Units = "steps",
     alpha_f: float = 0.1,
     t_max: Length | None = None,
@@ -87,8 +87,8 @@ def linear(
 def inverse_sqrt(
     case: Case,
     *,
-    lr_field: str = "lr",
-    initial_lr_field: str = "initial_lr",
+    lr_field: LrField = "lr",
+    initial_lr_field: LrField = "initial_lr",
     units: Units = "steps",
     alpha_f: float = 0.1,
     warmup: Count | None = None,
@@ -119,8 +119,8 @@ def inverse_sqrt(
 def exponential(
     case: Case,
     *,
-    lr_field: str = "lr",
-    initial_lr_field: str = "initial_lr",
+    lr_field: LrField = "lr",
+    initial_lr_field: LrField = "initial_lr",
     units: Units = "steps",
     lr_min: Annotated[float, Field(gt=0)] = 1e-9,
     t_max_arg: Steps | None = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -17,7 +17,6 @@ Count = Annotated[Steps, Field(ge=0)]
 Length = Annotated[Steps, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0)]
-Units = Literal["steps", "tokens"]
 
 
 def training(case: Case, t_max_arg: int | None, t_max: int | None = None) -> int:

@@ -7,12 +7,12 @@ from typing import Annotated
 from pydantic import Field
 
 from rheostat.schedules.convert.case import Case, Steps
+from rheostat.schedules.convert.ignored import LrField, Units, Whole
 from rheostat.schedules.convert.olmo_core.registry import (
     Count,
     Length,
     NotNegative,
     Share,
-    Units,
     library,
     needed,
     rise,
@@ -30,8 +30,8 @@ from rheostat.schedules.union import AnyDefinition
 def wsd(
     case: Case,
     *,
-    lr_field: str = "lr",
-    initial_lr_field: str = "initial_lr",
+    lr_field: LrField = "lr",
+    initial_lr_field: LrField = "initial_lr",
     units: Units = "steps",
     warmup: Count | None = None,
     warmup_steps: Count | None = None,
@@ -74,8 +74,8 @@ def wsd(
 def power(
     case: Case,
     *,
-    lr_field: str = "lr",
-    initial_lr_field: str = "initial_lr",
+    lr_field: LrField = "lr",
+    initial_lr_field: LrField = "initial_lr",
     units: Units = "steps",
     b: Annotated[float, Field(lt=0)] = -0.51,
     warmup: Count | None = None,
@@ -113,8 +113,8 @@ def power(
 def periods(
     case: Case,
     *,
-    lr_field: str = "lr",
-    initial_lr_field: str = "initial_lr",
+    lr_field: LrField = "lr",
+    initial_lr_field: LrField = "initial_lr",
     units: Units = "steps",
     period_lengths: Annotated[list[Length], Field(min_length=1)],
     period_lr_multipliers: list[Annotated[float, Field(gt=0)]] | None = None,
@@ -124,7 +124,7 @@ def periods(
     decay_fraction: Share | None = None,
     warmup_min_lr: NotNegative = 0.0,
     decay_min_lr: NotNegative = 0.0,
-    t_max_arg: Steps | None = None,
+    t_max_arg: Whole = None,
 ) -> AnyDefinition:
     """
     `sequence` of a warm-up and, for each period, a constant and a line.

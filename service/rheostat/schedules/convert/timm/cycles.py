@@ -10,6 +10,7 @@ from pydantic import Field
 
 from rheostat.schedules.convert.building import levels, value_at
 from rheostat.schedules.convert.case import Case
+from rheostat.schedules.convert.ignored import InEpochs, Initialize
 from rheostat.schedules.convert.pieces import Piece, pieces
 from rheostat.schedules.convert.timm.registry import (
     Count,
@@ -65,13 +66,13 @@ def cosine(
     warmup_t: Count = 0,
     warmup_lr_init: float = 0.0,
     warmup_prefix: bool = False,
-    t_in_epochs: bool = True,
+    t_in_epochs: InEpochs = True,
     noise_range_t: Range = None,
     noise_pct: float = 0.67,
     noise_std: float = 1.0,
     noise_seed: int | None = 42,
     k_decay: Power = 1.0,
-    initialize: bool = True,
+    initialize: Initialize = True,
 ) -> AnyDefinition:
     """
     `cosine`, or `cosine_restarts` if cycle_limit is above 1.
@@ -112,13 +113,13 @@ def polynomial(
     warmup_t: Count = 0,
     warmup_lr_init: float = 0.0,
     warmup_prefix: bool = False,
-    t_in_epochs: bool = True,
+    t_in_epochs: InEpochs = True,
     noise_range_t: Range = None,
     noise_pct: float = 0.67,
     noise_std: float = 1.0,
     noise_seed: int | None = 42,
     k_decay: Power = 1.0,
-    initialize: bool = True,
+    initialize: Initialize = True,
 ) -> AnyDefinition:
     """
     `polynomial`, repeated if cycle_limit is above 1.
@@ -153,12 +154,12 @@ def tanh(
     warmup_t: Count = 0,
     warmup_lr_init: Floor = 0.0,
     warmup_prefix: bool = False,
-    t_in_epochs: bool = True,
+    t_in_epochs: InEpochs = True,
     noise_range_t: Range = None,
     noise_pct: float = 0.67,
     noise_std: float = 1.0,
     noise_seed: int | None = 42,
-    initialize: bool = True,
+    initialize: Initialize = True,
 ) -> AnyDefinition:
     """
     `sigmoid` up to the end of the cycle, and then lr_min.

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rheostat.schedules.convert.case import Case
+from rheostat.schedules.convert.ignored import InEpochs, Initialize
 from rheostat.schedules.convert.pieces import Piece, pieces
 from rheostat.schedules.convert.timm.registry import (
     Count,
@@ -50,12 +51,12 @@ def stages(
     decay_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.1,
     warmup_t: Count = 0,
     warmup_lr_init: float = 0.0,
-    t_in_epochs: bool = True,
+    t_in_epochs: InEpochs = True,
     noise_range_t: Range = None,
     noise_pct: float = 0.67,
     noise_std: float = 1.0,
     noise_seed: int | None = 42,
-    initialize: bool = True,
+    initialize: Initialize = True,
 ) -> AnyDefinition:
     """
     `wsd`; with another stable_fn an `inverse_sqrt`, times the decay.

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from rheostat.schedules.convert.building import exponential
 from rheostat.schedules.convert.case import Case
+from rheostat.schedules.convert.ignored import InEpochs, Initialize
 from rheostat.schedules.convert.timm.registry import (
     Count,
     Noisy,
@@ -34,12 +35,12 @@ def step(
     warmup_t: Count = 0,
     warmup_lr_init: float = 0.0,
     warmup_prefix: bool = True,
-    t_in_epochs: bool = True,
+    t_in_epochs: InEpochs = True,
     noise_range_t: Range = None,
     noise_pct: float = 0.67,
     noise_std: float = 1.0,
     noise_seed: int | None = 42,
-    initialize: bool = True,
+    initialize: Initialize = True,
 ) -> AnyDefinition:
     """
     `step`, or `constant` with a decay_rate of 1, which is timm's default.
@@ -64,12 +65,12 @@ def multistep(
     warmup_t: Count = 0,
     warmup_lr_init: float = 0.0,
     warmup_prefix: bool = True,
-    t_in_epochs: bool = True,
+    t_in_epochs: InEpochs = True,
     noise_range_t: Range = None,
     noise_pct: float = 0.67,
     noise_std: float = 1.0,
     noise_seed: int | None = 42,
-    initialize: bool = True,
+    initialize: Initialize = True,
 ) -> AnyDefinition:
     """
     `multistep`, each milestone one step earlier than it says.

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from rheostat.schedules.convert.building import exponential, of_group, sequence
 from rheostat.schedules.convert.case import Case, Function, Steps
+from rheostat.schedules.convert.ignored import LastEpoch
 from rheostat.schedules.convert.torch.registry import library
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial
 from rheostat.schedules.kinds.points import Multistep
@@ -20,14 +21,14 @@ Epochs = Annotated[Steps, Field(ge=0)]
 
 
 @library.scheduler("LambdaLR", "MultiplicativeLR")
-def function(case: Case, *, lr_lambda: Function, last_epoch: int = -1) -> AnyDefinition:
+def function(case: Case, *, lr_lambda: Function, last_epoch: LastEpoch = -1) -> AnyDefinition:
     """Refused: a function is no data. Tabulate its values, and give them as a `table`."""
     raise case.wrong("lr_lambda", "must be a function", lr_lambda, "a function")
 
 
 @library.scheduler("StepLR")
 def step(
-    case: Case, *, step_size: Steps, gamma: float = 0.1, last_epoch: int = -1
+    case: Case, *, step_size: Steps, gamma: float = 0.1, last_epoch: LastEpoch = -1
 ) -> AnyDefinition:
     """
     `step`.
@@ -39,7 +40,7 @@ def step(
 
 @library.scheduler("MultiStepLR")
 def multistep(
-    case: Case, *, milestones: list[Milestone], gamma: float = 0.1, last_epoch: int = -1
+    case: Case, *, milestones: list[Milestone], gamma: float = 0.1, last_epoch: LastEpoch = -1
 ) -> AnyDefinition:
     """
     `multistep`.
@@ -51,7 +52,7 @@ def multistep(
 
 @library.scheduler("ConstantLR")
 def constant(
-    case: Case, *, factor: Factor = 1 / 3, total_iters: Steps = 5, last_epoch: int = -1
+    case: Case, *, factor: Factor = 1 / 3, total_iters: Steps = 5, last_epoch: LastEpoch = -1
 ) -> AnyDefinition:
     """
     `sequence` of two constants.
@@ -72,7 +73,7 @@ def linear(
     start_factor: StartFactor = 1 / 3,
     end_factor: Factor = 1.0,
     total_iters: Steps = 5,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `linear`.
@@ -86,7 +87,7 @@ def linear(
 
 
 @library.scheduler("ExponentialLR")
-def decay(case: Case, *, gamma: float, last_epoch: int = -1) -> AnyDefinition:
+def decay(case: Case, *, gamma: float, last_epoch: LastEpoch = -1) -> AnyDefinition:
     """
     `exponential`.
 
@@ -97,7 +98,7 @@ def decay(case: Case, *, gamma: float, last_epoch: int = -1) -> AnyDefinition:
 
 @library.scheduler("PolynomialLR")
 def polynomial(
-    case: Case, *, total_iters: Steps = 5, power: float = 1.0, last_epoch: int = -1
+    case: Case, *, total_iters: Steps = 5, power: float = 1.0, last_epoch: LastEpoch = -1
 ) -> AnyDefinition:
     """
     `polynomial` to 0.
@@ -111,7 +112,7 @@ def polynomial(
 
 @library.scheduler("CosineAnnealingLR")
 def cosine(
-    case: Case, *, T_max: Steps, eta_min: float = 0.0, last_epoch: int = -1
+    case: Case, *, T_max: Steps, eta_min: float = 0.0, last_epoch: LastEpoch = -1
 ) -> AnyDefinition:
     """`cosine`, periodic: past T_max the wave goes on."""
     return Cosine(start=case.base, end=eta_min, steps=T_max, periodic=True)
@@ -124,7 +125,7 @@ def averaging(
     swa_lr: float | list[float],
     anneal_epochs: Epochs = 10,
     anneal_strategy: Literal["cos", "linear"] = "cos",
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `cosine` or `linear` from the base value to swa_lr.

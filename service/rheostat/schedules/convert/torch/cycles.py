@@ -8,6 +8,7 @@ from pydantic import Field
 
 from rheostat.schedules.convert.building import of_group, triangles
 from rheostat.schedules.convert.case import Case, Function, Steps
+from rheostat.schedules.convert.ignored import LastEpoch, ScaleMode
 from rheostat.schedules.convert.onecycle import one_cycle
 from rheostat.schedules.convert.torch.registry import library
 from rheostat.schedules.kinds.cycles import CosineRestarts
@@ -33,7 +34,7 @@ def restarts(
     T_0: Annotated[Steps, Field(gt=0)],
     T_mult: Annotated[Steps, Field(ge=1)] = 1,
     eta_min: float = 0.0,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `cosine_restarts`.
@@ -55,11 +56,11 @@ def cyclic(
     mode: Literal["triangular", "triangular2", "exp_range"] = "triangular",
     gamma: float = 1.0,
     scale_fn: Function | None = None,
-    scale_mode: Literal["cycle", "iterations"] = "cycle",
+    scale_mode: ScaleMode = "cycle",
     cycle_momentum: bool = True,
     base_momentum: Values = 0.8,
     max_momentum: Values = 0.9,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `cyclic`.
@@ -95,7 +96,7 @@ def onecycle(
     div_factor: float = 25.0,
     final_div_factor: float = 1e4,
     three_phase: bool = False,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `one_cycle` of total_steps − 1 steps.

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from rheostat.schedules.convert.building import over
 from rheostat.schedules.convert.case import Case
+from rheostat.schedules.convert.ignored import LastEpoch
 from rheostat.schedules.convert.pieces import Piece, pieces, share, warmed
 from rheostat.schedules.convert.transformers.registry import Count, library
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear
@@ -25,7 +26,7 @@ def cosine(
     num_warmup_steps: Count,
     num_training_steps: Count,
     num_cycles: Cycles = 0.5,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `warmup` to a periodic `cosine`.
@@ -44,7 +45,7 @@ def restarts(
     num_warmup_steps: Count,
     num_training_steps: Count,
     num_cycles: Cycles = 1,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `warmup` to `cosine_restarts`.
@@ -62,7 +63,7 @@ def floored(
     num_warmup_steps: Count,
     num_training_steps: Count,
     num_cycles: Cycles = 0.5,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
     min_lr: float | None = None,
     min_lr_rate: float | None = None,
 ) -> AnyDefinition:
@@ -86,7 +87,7 @@ def ahead(
     num_warmup_steps: Count,
     num_training_steps: Count,
     num_cycles: Cycles = 0.5,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
     min_lr: float | None = None,
     min_lr_rate: float | None = None,
     warmup_lr_rate: float | None = None,

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from rheostat.schedules.convert.case import Case, Nested
+from rheostat.schedules.convert.ignored import LastEpoch
 from rheostat.schedules.convert.pieces import Piece, pieces, warmed
 from rheostat.schedules.convert.transformers.registry import Count, library
 from rheostat.schedules.kinds.curves import Constant, Linear, Polynomial
@@ -15,20 +16,20 @@ from rheostat.schedules.union import AnyDefinition
 
 
 @library.scheduler("get_constant_schedule", "constant")
-def constant(case: Case, *, last_epoch: int = -1) -> AnyDefinition:
+def constant(case: Case, *, last_epoch: LastEpoch = -1) -> AnyDefinition:
     """`constant`."""
     return Constant(value=case.base)
 
 
 @library.scheduler("get_constant_schedule_with_warmup", "constant_with_warmup")
-def warm(case: Case, *, num_warmup_steps: Count, last_epoch: int = -1) -> AnyDefinition:
+def warm(case: Case, *, num_warmup_steps: Count, last_epoch: LastEpoch = -1) -> AnyDefinition:
     """`warmup` to a constant."""
     return warmed(num_warmup_steps, Constant(value=case.base))
 
 
 @library.scheduler("get_linear_schedule_with_warmup", "linear")
 def linear(
-    case: Case, *, num_warmup_steps: Count, num_training_steps: Count, last_epoch: int = -1
+    case: Case, *, num_warmup_steps: Count, num_training_steps: Count, last_epoch: LastEpoch = -1
 ) -> AnyDefinition:
     """
     `warmup` to a `linear` decay to 0.
@@ -49,7 +50,7 @@ def polynomial(
     num_training_steps: Count,
     lr_end: float = 1e-7,
     power: Annotated[float, Field(ge=0)] = 1.0,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `warmup` to a `polynomial` decay.
@@ -77,7 +78,7 @@ def inverse_sqrt(
     *,
     num_warmup_steps: Count,
     timescale: Annotated[float, Field(gt=0)] | None = None,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `warmup` to an `inverse_sqrt`.

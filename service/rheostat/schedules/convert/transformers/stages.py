@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rheostat.schedules.convert.case import Case, Steps
+from rheostat.schedules.convert.ignored import LastEpoch
 from rheostat.schedules.convert.pieces import Piece, pieces
 from rheostat.schedules.convert.transformers.cosines import wave
 from rheostat.schedules.convert.transformers.registry import Count, library
@@ -30,7 +31,7 @@ def stages(
     decay_type: ShapeType = "cosine",
     min_lr_ratio: float = 0.0,
     num_cycles: Annotated[float, Field(ge=0)] = 0.5,
-    last_epoch: int = -1,
+    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `wsd`.
