@@ -22,9 +22,11 @@ from rheostat.schedules.fields import MAX_STEP
 from rheostat.schedules.shown import shown
 from rheostat.schedules.union import KINDS
 
-_TEXT: Final = re.compile(r"(\d{1,30}(?:\.\d{1,30})?) ?(%|epochs?|[kKMGBT])", re.ASCII)
+_TEXT: Final = re.compile(r"(\d{1,30})(?:\.(\d{1,30}))? ?(%|epochs?|[kKMGBT])", re.ASCII)
 _MULTIPLES: Final = {"k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
 _FORMS: Final = 'an integer, "4.3T", "10%", "3 epochs" or "rest"'
+_MOST_ERRORS: Final = 20
+"""Wrong lengths that are told; of the others none is noted."""
 _Object: TypeAlias = dict[str, Any]
 
 
@@ -45,13 +47,14 @@ class Boundary(NamedTuple):
 
     def after(self, length: Fraction, written: Any) -> Boundary:
         """Return the boundary past a length: rounded if it is text, as many steps on if not."""
-        exact = self.exact + length
+        exact = self.exact + length if self.exact else length
         return Boundary(
             exact, round(exact) if isinstance(written, str) else self.whole + round(length)
         )
 
 
-_ORIGIN: Final = Boundary(Fraction(0), 0)
+_NOTHING: Final = Fraction(0)
+_ORIGIN: Final = Boundary(_NOTHING, 0)
 
 
 @dataclass(frozen=True)
@@ -118,18 +121,19 @@ def _sequence(cls: type[Definition], raw: _Object, window: Window, path: str) ->
     if not isinstance(parts, (list, tuple)):
         return raw
     out, start = [], window.start
-    for i, part in enumerate(parts):
-        here = f"{path}.parts[{i}]"
+    lengths = [part.get("steps") if isinstance(part, dict) else None for part in parts]
+    places = [f"{path}.parts[{i}]" for i in range(len(parts))]
+    after = _after(lengths, window.clock, [f"{place}.steps" for place in places])
+    for part, place, later in zip(parts, places, after, strict=True):
+        resolved = part
         if isinstance(part, dict):
-            resolved, start = _part(part, parts[i + 1 :], window, start, here)
-            out.append(resolved)
-        else:
-            out.append(part)
+            resolved, start = _part(part, later, window, start, place)
+        out.append(resolved)
     return {**raw, "parts": out}
 
 
 def _part(
-    part: _Object, later: Sequence[Any], window: Window, start: Boundary, path: str
+    part: _Object, later: Fraction, window: Window, start: Boundary, path: str
 ) -> tuple[_Object, Boundary]:
     """Return a part with its lengths resolved, and where it ends."""
     out, end = dict(part), None
@@ -137,8 +141,7 @@ def _part(
         end = _end(part["until"], window, f"{path}.until")
         out["until"] = _steps(part["until"], window.start, end)
     elif part.get("steps") is not None:
-        after = [item.get("steps") for item in later if isinstance(item, dict)]
-        end = _end(part["steps"], window.since(start), f"{path}.steps", after)
+        end = _end(part["steps"], window.since(start), f"{path}.steps", later)
         out["steps"] = _steps(part["steps"], start, end)
     if "from" in part:
         out["from"] = _place(part["from"], Window(window.clock), f"{path}.from")
@@ -146,6 +149,26 @@ def _part(
         inner = Window(window.clock, start, window.end if end is None else end.exact)
         out["schedule"] = resolve(part["schedule"], inner, f"{path}.schedule")
     return out, start if end is None else end
+
+
+def _after(lengths: Sequence[Any], clock: Clock, paths: Sequence[str]) -> list[Fraction]:
+    """
+    Return for each length how long those after it are together: what its ``"rest"`` leaves them.
+
+    Of lengths that follow each other one can be the rest; another one would have nothing.
+    """
+    rests = [i for i, length in enumerate(lengths) if length == "rest"]
+    if not rests:
+        return [_NOTHING] * len(lengths)
+    for i in rests[1:]:
+        message = "is said a second time, and the first one takes all that is left"
+        _wrong(clock, paths[i], message, "rest", 'one "rest" among lengths in a row')
+    quiet = Window(replace(clock, errors=[]))
+    after, total = [], _NOTHING
+    for length in reversed(lengths):
+        after.append(total)
+        total += (None if length == "rest" else _exact(length, quiet, "")) or _NOTHING
+    return after[::-1]
 
 
 def _milestones(cls: type[Definition], raw: _Object, window: Window, path: str) -> _Object:
@@ -190,8 +213,8 @@ def _consecutive(
 ) -> tuple[_Object, Boundary]:
     """Resolve fields that follow each other; return them, and where the last one ends."""
     out, start = dict(raw), window.start
-    for i, name in enumerate(names):
-        later = [raw.get(other) for other in names[i + 1 :]]
+    after = _after([raw.get(name) for name in names], window.clock, [f"{path}.{n}" for n in names])
+    for name, later in zip(names, after, strict=True):
         end = _end(raw.get(name), window.since(start), f"{path}.{name}", later)
         if end is not None:
             out[name] = _steps(raw[name], start, end)
@@ -209,13 +232,13 @@ def _steps(value: Any, start: Boundary, end: Boundary | None) -> Any:
     return value if end is None or not isinstance(value, str) else end.whole - start.whole
 
 
-def _end(value: Any, window: Window, path: str, later: Sequence[Any] = ()) -> Boundary | None:
-    """Return where a length ends that begins with the window; ``later`` follows a ``"rest"``."""
+def _end(value: Any, window: Window, path: str, later: Fraction = _NOTHING) -> Boundary | None:
+    """Return where a length ends that begins with the window; ``"rest"`` leaves ``later``."""
     length = _exact(value, window, path, later)
     return None if length is None else window.start.after(length, value)
 
 
-def _exact(value: Any, window: Window, path: str, later: Sequence[Any] = ()) -> Fraction | None:
+def _exact(value: Any, window: Window, path: str, later: Fraction = _NOTHING) -> Fraction | None:
     """
     Return a length in exact steps, or None for what is none.
 
@@ -234,32 +257,31 @@ def read(text: str, clock: Clock, path: str) -> Fraction | None:
     if match is None:
         _wrong(clock, path, f"must be {_FORMS}", text, _FORMS)
         return None
-    number, unit = Fraction(match[1]), match[2]
+    whole, decimals, unit = match.groups(default="")
+    digits, scale = int(whole + decimals), 10 ** len(decimals)
     if unit == "%":
         if clock.total is None:
             _wrong(clock, path, "is a share of the run: give its `total`", text)
             return None
-        return number / 100 * clock.total
+        return Fraction(digits * clock.total, scale * 100)
     if unit.startswith("epoch"):
         if clock.steps_per_epoch is None:
             _wrong(clock, path, "counts epochs: give `steps_per_epoch`", text)
             return None
-        return number * clock.steps_per_epoch
-    length = number * _MULTIPLES[unit]
+        return Fraction(digits * clock.steps_per_epoch, scale)
+    length = Fraction(digits * _MULTIPLES[unit], scale)
     if length.denominator != 1:
         _wrong(clock, path, "must be a whole number of steps", text, "an integer")
         return None
     return length
 
 
-def _rest(window: Window, path: str, later: Sequence[Any]) -> Fraction | None:
+def _rest(window: Window, path: str, later: Fraction) -> Fraction | None:
     if window.end is None:
         message = "needs an end to reach to: give the run's `total`"
         _wrong(window.clock, path, message, "rest")
         return None
-    quiet = Window(replace(window.clock, errors=[]))
-    lengths = [_exact(value, quiet, path) for value in later]
-    left = window.end - window.start.exact - sum(filter(None, lengths), Fraction(0))
+    left = window.end - window.start.exact - later
     if left < 0:
         message = f"has nothing left: the other lengths are {float(-left):g} steps too long"
         _wrong(window.clock, path, message, "rest", "other lengths up to the total")
@@ -268,5 +290,6 @@ def _rest(window: Window, path: str, later: Sequence[Any]) -> Fraction | None:
 
 
 def _wrong(clock: Clock, path: str, message: str, value: Any, bound: str | None = None) -> None:
-    """Note an error."""
-    clock.errors.append(FieldError(path, message, shown(value), bound))
+    """Note an error, unless there are enough of them."""
+    if len(clock.errors) < _MOST_ERRORS:
+        clock.errors.append(FieldError(path, message, shown(value), bound))
