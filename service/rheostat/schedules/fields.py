@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, FailFast, Field, WithJsonSchema
 
 MAX_STEP: Final = 2**53 - 1
 """The largest coordinate: every integer up to it is a float64 of its own."""
@@ -76,6 +76,37 @@ LengthOrZero = Annotated[
     _or_text(type="integer", minimum=0, maximum=MAX_STEP),
 ]
 """A number of steps that may be none."""
+
+
+def _all_whole(values: Any) -> Any:
+    """Accept ``5e12`` in a list of integers, as `_whole` does."""
+    if isinstance(values, (list, tuple)) and float in {*map(type, values)}:
+        return [_whole(value) for value in values]
+    return values
+
+
+Values = Annotated[tuple[Value, ...], Field(strict=False), FailFast()]
+"""Any number of values. Of long lists, only the first item that is wrong is told."""
+Steps = Annotated[
+    tuple[
+        Annotated[
+            int,
+            Field(ge=0, le=MAX_STEP),
+            _or_text(type="integer", minimum=0, maximum=MAX_STEP),
+        ],
+        ...,
+    ],
+    Field(strict=False),
+    FailFast(),
+    BeforeValidator(_all_whole),
+]
+"""Any number of steps, each as in `LengthOrZero`."""
+Points = Annotated[
+    tuple[Annotated[tuple[Place, Value], Field(strict=False)], ...],
+    Field(strict=False),
+    FailFast(),
+]
+"""Any number of pairs of a place and a value."""
 
 Start = Annotated[Value, Field(description="the value at step 0")]
 End = Annotated[Value, Field(description="the value from the end on")]

@@ -174,7 +174,7 @@ def _after(lengths: Sequence[Any], clock: Clock, paths: Sequence[str]) -> list[F
 def _milestones(cls: type[Definition], raw: _Object, window: Window, path: str) -> _Object:
     del cls
     items = raw.get("milestones")
-    if not isinstance(items, (list, tuple)):
+    if not isinstance(items, (list, tuple)) or str not in {*map(type, items)}:
         return raw
     here = f"{path}.milestones"
     return {**raw, "milestones": [_place(x, window, f"{here}[{i}]") for i, x in enumerate(items)]}

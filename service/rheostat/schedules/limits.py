@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from math import isfinite
 from typing import Any, Final, NamedTuple, NoReturn
+
+from pydantic import BaseModel
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.shown import shown
@@ -15,11 +18,20 @@ MAX_NODES: Final = 1_000
 """Definitions in all."""
 MAX_POINTS: Final = 1_000_000
 """Table values, points and milestones in all."""
+MAX_TEXTS: Final = 10_000
+"""Lengths in lists, such as those of points and milestones, that are written as text."""
 _MAX_DEPTH: Final = 4 * MAX_NESTING
 """Containers inside containers: a definition is at most three deep in its parent."""
+_MAX_INSIDE: Final = 4 * MAX_NODES
+"""Objects and lists in all, but for pairs in lists."""
 _MAX_FIELDS: Final = 100
+"""Fields of one object: many more than any kind has."""
+_MAX_FIELDS_IN_ALL: Final = 20 * MAX_NODES
 _LARGEST: Final = 2**1023
 """Integers below it are finite as float64."""
+
+
+_NUMBERS: Final = frozenset({int, float})
 
 
 class _Item(NamedTuple):
@@ -29,32 +41,46 @@ class _Item(NamedTuple):
     nesting: int
 
 
-class _Size:
-    """What has been counted so far."""
+class Size:
+    """How much of everything has been counted so far."""
 
     def __init__(self, whole: _Item) -> None:
         self._whole = whole
-        self._objects = self._nodes = self._points = 0
+        self._objects = self._fields = self._lists = self._texts = 0
+        self.nodes = self.points = 0
 
     def add_object(self, item: _Item) -> None:
         """Count an object; it is a definition if it has a kind."""
         self._objects += 1
-        self._nodes += _is_definition(item.value)
-        if self._nodes > MAX_NODES or self._objects > 2 * MAX_NODES:
+        self._fields += len(item.value)
+        self.nodes += _is_definition(item.value)
+        if self.nodes > MAX_NODES or self._objects > 2 * MAX_NODES:
             _refuse(self._whole, "has too many definitions inside", f"≤ {MAX_NODES} definitions")
         if len(item.value) > _MAX_FIELDS:
             _refuse(item, "has too many fields", f"≤ {_MAX_FIELDS} fields")
+        if self._fields > _MAX_FIELDS_IN_ALL:
+            _refuse(self._whole, "has too many fields", f"≤ {_MAX_FIELDS_IN_ALL} fields in all")
 
     def add_list(self, item: _Item) -> None:
-        """Count a list's items; a pair in a list of pairs is one point."""
-        self._points += len(item.value)
-        if self._points > MAX_POINTS:
+        """Count a list and its items; a pair in a list of pairs is one point."""
+        self._lists += 1
+        if self._objects + self._lists > _MAX_INSIDE:
+            _refuse(self._whole, "has too many lists inside", f"≤ {_MAX_INSIDE} lists and objects")
+        self.points += len(item.value)
+        if self.points > MAX_POINTS:
             _refuse(self._whole, "has too many points", f"≤ {MAX_POINTS} points in all")
 
+    def add_text(self) -> None:
+        """Count a text in a list: each is read by itself, which takes longer than a number."""
+        self._texts += 1
+        if self._texts > MAX_TEXTS:
+            bound = f"≤ {MAX_TEXTS} texts"
+            _refuse(self._whole, "has too many texts in its lists", bound)
 
-def check(data: Any, field: str) -> None:
+
+def check(data: Any, field: str) -> Size:
     """
-    Refuse data that is too deep, too large, or not JSON.
+    Return the size of data; refuse what is too deep, too large, or not JSON.
 
     Takes time in proportion to what the limits allow, whatever the data is.
 
@@ -63,7 +89,7 @@ def check(data: Any, field: str) -> None:
 
     """
     whole = _Item(data, field, 1, _is_definition(data))
-    size, stack = _Size(whole), [whole]
+    size, stack = Size(whole), [whole]
     while stack:
         item = stack.pop()
         if item.depth > _MAX_DEPTH or item.nesting > MAX_NESTING:
@@ -73,9 +99,45 @@ def check(data: Any, field: str) -> None:
             stack.extend(_fields(item))
         elif isinstance(item.value, (list, tuple)):
             size.add_list(item)
-            stack.extend(_items(item))
+            if not _numbers(item.value):
+                # of more than these, some are always too many
+                stack.extend(islice(_items(item, size), _MAX_INSIDE + 1))
         elif not _plain(item.value):
             _check_scalar(item)
+    return size
+
+
+def check_built(definition: BaseModel, field: str) -> None:
+    """
+    Refuse a definition that was built of others, not read, and is too deep or too large.
+
+    Raises:
+        Invalid: naming the field.
+
+    """
+    nodes = points = 0
+    stack: list[tuple[BaseModel, int]] = [(definition, 0)]
+    while stack:
+        model, outside = stack.pop()
+        nesting = outside + ("kind" in type(model).model_fields)
+        nodes += nesting > outside
+        values = [getattr(model, name) for name in type(model).model_fields]
+        points += sum(len(value) for value in values if isinstance(value, tuple))
+        if nesting > MAX_NESTING:
+            raise _too_much(field, "is nested too deep", f"≤ {MAX_NESTING} definitions")
+        if nodes > MAX_NODES:
+            raise _too_much(field, "has too many definitions inside", f"≤ {MAX_NODES} definitions")
+        if points > MAX_POINTS:
+            raise _too_much(field, "has too many points", f"≤ {MAX_POINTS} points in all")
+        for value in values:
+            inside = value if isinstance(value, tuple) else (value,)
+            if inside and isinstance(inside[0], BaseModel):
+                stack.extend((item, nesting) for item in inside)
+
+
+def _too_much(field: str, message: str, bound: str) -> Invalid:
+    error = FieldError(field, f"{message}: {bound}", None, bound)
+    return Invalid("The definition is refused.", errors=[error])
 
 
 def _fields(item: _Item) -> Iterator[_Item]:
@@ -86,10 +148,26 @@ def _fields(item: _Item) -> Iterator[_Item]:
         yield _Item(value, f"{item.path}.{key[:100]}", item.depth + 1, nesting)
 
 
-def _items(item: _Item) -> Iterator[_Item]:
-    """Yield the items that need a look of their own: most of a long list are plain numbers."""
+def _numbers(values: Any) -> bool:
+    """Say whether all of a list are finite numbers, as those of most long ones are."""
+    if not {*map(type, values)} <= _NUMBERS:
+        return False
+    try:
+        return all(map(isfinite, values))
+    except OverflowError:  # an integer beyond float64
+        return False
+
+
+def _items(item: _Item, size: Size) -> Iterator[_Item]:
+    """Yield the items that need a look of their own: no plain values, and no pairs of them."""
     for i, value in enumerate(item.value):
-        if _plain(value) or (type(value) in {list, tuple} and _plain_pair(value)):
+        if _plain(value):
+            if type(value) is str:
+                size.add_text()
+            continue
+        if type(value) in {list, tuple} and _plain_pair(value):
+            if type(value[0]) is str or type(value[1]) is str:
+                size.add_text()
             continue
         nesting = item.nesting + _is_definition(value)
         yield _Item(value, f"{item.path}[{i}]", item.depth + 1, nesting)

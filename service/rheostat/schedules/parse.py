@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
 from math import inf
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 from pydantic import ValidationError
@@ -21,9 +22,13 @@ from rheostat.schedules.shown import shown
 from rheostat.schedules.union import ADAPTER
 from rheostat.schedules.validation import field_errors
 
+D = TypeVar("D", bound=Definition)
+
 _CACHED: Final = 512
 _LARGEST_CACHED: Final = 8192
 """Definitions whose JSON is longer, in characters, are parsed each time."""
+_MANY: Final = 1_000
+"""Of more points than these the JSON is longer, and is not written to find out."""
 
 
 class _Context(NamedTuple):
@@ -53,12 +58,14 @@ def parse(
     """
     if isinstance(data, Definition):
         return data
-    limits.check(data, field)
+    size = limits.check(data, field)
     _check_lengths(total=total, steps_per_epoch=steps_per_epoch)
     whole = inlined(data, lookup, field)
     if whole is not data:
-        limits.check(whole, field)
+        size = limits.check(whole, field)
     context = _Context(total, steps_per_epoch, field)
+    if max(size.points, size.nodes) > _MANY:
+        return _parse(whole, context)
     text = json.dumps(whole, sort_keys=True)
     return _parsed(text, context) if len(text) <= _LARGEST_CACHED else _parse(whole, context)
 
@@ -78,8 +85,30 @@ def _parse(data: Any, context: _Context) -> Definition:
         definition = ADAPTER.validate_python(resolved)
     except ValidationError as error:
         raise _invalid(*field_errors(error, resolved, context.field)) from None
-    _check_follows(definition, context.field, allowed=True)
-    _check_bounds(definition, context.field)
+    return _sound(definition, context.field)
+
+
+def built(make: Callable[[], D], field: str = "definition") -> D:
+    """
+    Return a definition that is made of others, which were parsed before.
+
+    It is held to all that `parse` demands, without being written out and read again.
+
+    Raises:
+        Invalid: with one item for each wrong field.
+
+    """
+    try:
+        definition = make()
+    except ValidationError as error:
+        raise _invalid(*field_errors(error, None, field)) from None
+    limits.check_built(definition, field)
+    return _sound(definition, field)
+
+
+def _sound(definition: D, field: str) -> D:
+    _check_follows(definition, field, allowed=True)
+    _check_bounds(definition, field)
     return definition
 
 

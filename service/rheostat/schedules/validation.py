@@ -13,6 +13,8 @@ from rheostat.errors import FieldError
 from rheostat.schedules.shown import shown
 
 _MAX_ERRORS: Final = 20
+_MAX_LOOKED_AT: Final = 200
+"""Errors that are looked at to find those that are told."""
 
 
 def wrong(field: str, message: str, value: Any, bound: str) -> PydanticCustomError:
@@ -23,7 +25,7 @@ def wrong(field: str, message: str, value: Any, bound: str) -> PydanticCustomErr
 
 def field_errors(error: ValidationError, data: Any, field: str) -> list[FieldError]:
     """Return the first errors of a validation of ``data``; their paths start with ``field``."""
-    details = error.errors(include_url=False)
+    details = error.errors(include_url=False)[:_MAX_LOOKED_AT]
     told = [item for item in details if not _follows_from_others(item, details)]
     return merged(field_error(item, data, field) for item in told[:_MAX_ERRORS])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypeAlias
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.fields import MAX_STEP
-from rheostat.schedules.limits import MAX_NODES
+from rheostat.schedules.limits import MAX_NODES, MAX_POINTS
 from rheostat.schedules.shown import shown
 from rheostat.schedules.union import AnyDefinition
 
@@ -65,16 +65,18 @@ class Context(BaseModel):
 
 
 class Budget:
-    """How many schedulers may still be converted for one definition."""
+    """How many schedulers, of how many values, may still be converted for one definition."""
 
     def __init__(self) -> None:
         self._left = MAX_NODES
+        self._values = MAX_POINTS
 
-    def spend(self, field: str) -> None:
-        """Count one conversion; raise Invalid if there were too many."""
+    def spend(self, params: Mapping[str, Any], field: str) -> None:
+        """Count one conversion; raise Invalid if there were too many, or of too much."""
         self._left -= 1
-        if self._left < 0:
-            bound = f"≤ {MAX_NODES} conversions"
+        self._values -= sum(len(v) for v in params.values() if isinstance(v, (list, dict, str)))
+        if self._left < 0 or self._values < 0:
+            bound = f"≤ {MAX_NODES} conversions, of {MAX_POINTS} values"
             message = "stand inside of too many others: each is converted several times"
             raise refused(FieldError(field, message, None, bound))
 

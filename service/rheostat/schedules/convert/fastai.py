@@ -21,7 +21,9 @@ from rheostat.schedules.union import AnyDefinition
 
 library = Library("fastai")
 
-_CALL = re.compile(r"(\w+)\(([^()]*)\)(?: ?x ?(\d{1,3}))?[,+ ]*")
+_CALL = re.compile(r"(\w{1,64})\(([^()]{0,200})\)(?: ?x ?(\d{1,3}))?[,+ ]{0,8}")
+"""One call, read from where the one before it ended."""
+_MOST_CALLS = 1_000
 _ARGUMENTS = ("start", "end", "power")
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -34,13 +36,18 @@ def _read(value: Any) -> Any:
 
 
 def _calls(text: Any) -> list[Any]:
-    if not isinstance(text, str) or _CALL.sub("", text):
+    """Return the calls that a text consists of; anything else is left as it is."""
+    if not isinstance(text, str):
         return [text]
-    return [
-        _call(name, numbers)
-        for name, numbers, times in _CALL.findall(text)
-        for _ in range(int(times or 1))
-    ]
+    found, place = list[Any](), 0
+    while place < len(text):
+        match = _CALL.match(text, place)
+        if match is None or len(found) > _MOST_CALLS:
+            return [text]
+        name, numbers, times = match.groups()
+        found += [_call(name, numbers)] * int(times or 1)
+        place = match.end()
+    return found
 
 
 def _call(name: str, numbers: str) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from inspect import Parameter, signature
+from itertools import islice
 from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ValidationError, create_model
@@ -21,6 +22,11 @@ _WAY_OUT = (
     "is a function, which no definition can hold: tabulate it, as "
     '{"kind": "table", "values": [its values at steps 0, 1, 2, …]}'
 )
+
+_MOST_ERRORS = 20
+"""Unknown fields that are told, each with the name that was probably meant."""
+_MOST_LOOKED_AT = 2_000
+_LONGEST_NAME = 64
 
 
 def checked(case: Case, scheduler: Scheduler, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,25 +55,35 @@ def _model(function: Converter) -> type[BaseModel]:
 
 def _unknown(case: Case, model: type[BaseModel], params: Mapping[str, Any]) -> list[FieldError]:
     known = list(model.model_fields)
+    bound = f"one of {', '.join(known)}" if known else "no parameters"
+    kind = f"is not a parameter of {case.name}"
+    return unknown_fields(params, known, f"{case.field}.", kind, bound)
+
+
+def unknown_fields(
+    fields: Mapping[str, Any], known: Sequence[str], prefix: str, message: str, bound: str
+) -> list[FieldError]:
+    """Return the errors about fields that are not known, the first few of them."""
+    unknown = [name for name in islice(fields, _MOST_LOOKED_AT) if name not in known]
     return [
         FieldError(
-            f"{case.field}.{name[:100]}",
-            f"is not a parameter of {case.name}{meant(name, known)}",
-            shown(value),
-            f"one of {', '.join(known)}" if known else "no parameters",
+            f"{prefix}{name[:100]}", message + meant(name, known), shown(fields[name]), bound
         )
-        for name, value in params.items()
-        if name not in model.model_fields
+        for name in unknown[:_MOST_ERRORS]
     ]
 
 
 def _functions(case: Case, params: Mapping[str, Any]) -> list[FieldError]:
     if _is_function(params):
         return [FieldError(case.field, _WAY_OUT, shown(params), "no functions")]
-    return [
-        FieldError(f"{case.field}.{name}", _WAY_OUT, shown(value), "no functions")
+    having = (
+        (name, value)
         for name, value in params.items()
         if any(map(_is_function, value if isinstance(value, list) else [value]))
+    )
+    return [
+        FieldError(f"{case.field}.{name[:100]}", _WAY_OUT, shown(value), "no functions")
+        for name, value in islice(having, _MOST_ERRORS)
     ]
 
 
@@ -89,7 +105,9 @@ def ignored_by(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
 
 
 def meant(name: str, known: Iterable[str]) -> str:
-    """Return a question after the name that was probably meant, or nothing."""
+    """Return a question after the name that was probably meant, or nothing; no name is long."""
+    if len(name) > _LONGEST_NAME:
+        return ""
     by_key = {item.lower(): item for item in known}
-    close = get_close_matches(name[:100].lower(), by_key, n=1)
+    close = get_close_matches(name.lower(), by_key, n=1)
     return f"; did you mean {by_key[close[0]]}?" if close else ""

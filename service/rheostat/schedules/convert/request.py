@@ -13,10 +13,11 @@ from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.convert import libraries
 from rheostat.schedules.convert.case import Budget, Case, Context, refused
 from rheostat.schedules.convert.library import Library, Scheduler
-from rheostat.schedules.convert.parameters import checked, meant
-from rheostat.schedules.convert.size import check
+from rheostat.schedules.convert.parameters import checked, meant, unknown_fields
+from rheostat.schedules.convert.size import check, check_text
 from rheostat.schedules.definition import Definition
-from rheostat.schedules.parse import parse
+from rheostat.schedules.limits import MAX_NESTING
+from rheostat.schedules.parse import built
 from rheostat.schedules.shown import shown
 from rheostat.schedules.union import AnyDefinition
 from rheostat.schedules.validation import field_errors
@@ -27,6 +28,7 @@ _RECORD: Final = frozenset(
 )
 """Fields of a record of a scheduler's values that say how it was made: they change nothing."""
 _LARGEST: Final = float_info.max
+_NOT_DEEP: Final = f"≤ {MAX_NESTING} definitions inside of each other"
 
 
 def convert(
@@ -53,10 +55,11 @@ def convert(
 
     """
     surroundings = {key: value for key, value in context.items() if key not in _RECORD}
-    _check_types(library=library, name=name, hyperparameter=hyperparameter)
+    _check_names(library=library, name=name, hyperparameter=hyperparameter)
     if not isinstance(params, Mapping):
         raise refused(FieldError("params", "must be an object", shown(params), "an object"))
     check(params)
+    check(surroundings, "context")
     case = Case(
         library=library,
         name=name,
@@ -66,12 +69,12 @@ def convert(
         convert=_convert,
         budget=Budget(),
     )
-    return parse(_convert(case, name, dict(params)).to_json())
+    return built(lambda: _convert(case, name, dict(params)))
 
 
 def _convert(case: Case, name: str, params: dict[str, Any]) -> AnyDefinition:
     case = replace(case, name=name)
-    case.budget.spend(case.field)
+    case.budget.spend(params, case.field)
     scheduler = _scheduler(case, _library(case))
     arguments = checked(case, scheduler, params)
     try:
@@ -79,6 +82,8 @@ def _convert(case: Case, name: str, params: dict[str, Any]) -> AnyDefinition:
     except ValidationError as error:
         found = field_errors(error, None, "")
         raise refused(*(_inside(case, error.title, item) for item in found)) from None
+    except RecursionError:
+        raise case.wrong("", "would become too deep a definition", params, _NOT_DEEP) from None
     except ArithmeticError as error:
         raise case.wrong("", f"give no finite values ({error})", params) from None
 
@@ -126,10 +131,11 @@ def _name(case: Case) -> str:
     return case.field.removesuffix("params") + "name"
 
 
-def _check_types(**names: Any) -> None:
+def _check_names(**names: Any) -> None:
     for field, value in names.items():
         if not isinstance(value, str):
             raise refused(FieldError(field, "must be a string", shown(value), "a string"))
+        check_text(value, field)
 
 
 def _base(value: Any) -> float | None:
@@ -143,16 +149,8 @@ def _base(value: Any) -> float | None:
 
 def _context(fields: dict[str, Any]) -> Context:
     known = list(Context.model_fields)
-    unknown = [
-        FieldError(
-            name[:100],
-            f"is nothing that a library knows{meant(name, known)}",
-            shown(value),
-            f"one of {', '.join(known)}",
-        )
-        for name, value in fields.items()
-        if name not in known
-    ]
+    message, bound = "is nothing that a library knows", f"one of {', '.join(known)}"
+    unknown = unknown_fields(fields, known, "", message, bound)
     if unknown:
         raise refused(*unknown)
     try:

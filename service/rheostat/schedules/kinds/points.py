@@ -22,7 +22,7 @@ from rheostat.schedules.definition import (
     array,
     window,
 )
-from rheostat.schedules.fields import Factor, LengthOrZero, Place, Value
+from rheostat.schedules.fields import Factor, Points, Steps, Value, Values
 from rheostat.schedules.thin import spread, thin
 from rheostat.schedules.validation import wrong
 
@@ -54,9 +54,8 @@ class Multistep(Definition):
     kind: Literal["multistep"] = "multistep"
     start: Annotated[Value, Field(description="the value before all milestones")]
     milestones: Annotated[
-        tuple[LengthOrZero, ...],
+        Steps,
         Field(
-            strict=False,
             description="the steps at which it changes, in any order; a repeated one counts again",
         ),
     ]
@@ -88,7 +87,7 @@ class Multistep(Definition):
     @property
     def length(self) -> int:
         """The last milestone."""
-        return max(self.milestones, default=0)
+        return int(self._sorted[-1]) if self.milestones else 0
 
 
 class Piecewise(Definition):
@@ -111,9 +110,8 @@ class Piecewise(Definition):
 
     kind: Literal["piecewise"] = "piecewise"
     points: Annotated[
-        tuple[Annotated[tuple[Place, Value], Field(strict=False)], ...],
+        Points,
         Field(
-            strict=False,
             min_length=1,
             description="pairs of a step, which may lie between two steps, and a value; in order",
         ),
@@ -203,10 +201,9 @@ class Table(Definition):
 
     kind: Literal["table"] = "table"
     values_: Annotated[
-        tuple[Value, ...],
+        Values,
         Field(
             alias="values",
-            strict=False,
             min_length=1,
             description="the value of each step from 0 on",
         ),

@@ -22,6 +22,7 @@ from rheostat.schedules.convert.case import refused
 from rheostat.schedules.convert.configs import deepspeed, megatron, transformers
 from rheostat.schedules.convert.configs.reading import Clock, clock
 from rheostat.schedules.convert.configs.telling import library_of
+from rheostat.schedules.convert.size import check, check_text
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.shown import shown
 
@@ -54,10 +55,13 @@ def convert_config(
             schedule but not known.
 
     """
+    check_text(library, "library")
     found = libraries.find(library)
     definitions = None if found is None else _FORMATS.get(found.name)
     if definitions is None:
         bound = f"one of {', '.join(_FORMATS)}"
         message = f"is no library whose configuration files can be converted: {bound}"
         raise refused(FieldError("library", message, shown(library), bound))
+    if not isinstance(config, str):  # a command line has a limit of its own
+        check(config, "config")
     return definitions(config, clock(total, steps_per_epoch))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from math import inf
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from rheostat.schedules.convert.building import exponential, sequence, since, through
+from rheostat.schedules.convert.building import exponential, since, through
 from rheostat.schedules.convert.case import Case, Function, Steps
 from rheostat.schedules.convert.ignite.registry import library
 from rheostat.schedules.convert.ignored import CreateNew, GroupIndex, History, ParamName
+from rheostat.schedules.convert.pieces import Piece, pieces
 from rheostat.schedules.kinds.points import Multistep
 from rheostat.schedules.union import AnyDefinition
 
@@ -59,11 +61,15 @@ def piecewise(
 
 def _through(points: list[tuple[int, float]]) -> AnyDefinition:
     """Return lines through points; where a place stands twice, a jump."""
-    for i, (before, after) in enumerate(pairwise(points)):
-        if 0 < before[0] == after[0]:
-            whole = [(float(place), value) for place, value in points[: i + 1]]
-            rest = since(after[0], _through(points[i + 1 :]))
-            return sequence((through(whole, "linear"), after[0]), then=rest)
+    jumps = [i for i, (a, b) in enumerate(pairwise(points), 1) if 0 < a[0] == b[0]]
+    parts = [
+        Piece(_lines(points[first:end]), until=inf if end == len(points) else points[end][0])
+        for first, end in pairwise([0, *jumps, len(points)])
+    ]
+    return pieces(*parts)
+
+
+def _lines(points: list[tuple[int, float]]) -> AnyDefinition:
     return through([(float(place), value) for place, value in points], "linear")
 
 
