@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Mapping
 from fractions import Fraction
 from functools import lru_cache
 from math import inf
@@ -88,20 +88,32 @@ def _parse(data: Any, context: _Context) -> Definition:
     return _sound(definition, context.field)
 
 
-def built(make: Callable[[], D], field: str = "definition") -> D:
+def composed(data: Mapping[str, Any], field: str = "definition") -> Definition:
     """
-    Return a definition that is made of others, which were parsed before.
+    Return the definition that raw data describes, in which others stand that were parsed before.
 
-    It is held to all that `parse` demands, without being written out and read again.
+    It is held to all that `parse` demands, though nothing that was parsed is read again; lengths
+    are in steps.
 
     Raises:
         Invalid: with one item for each wrong field.
 
     """
     try:
-        definition = make()
+        definition = ADAPTER.validate_python(data)
     except ValidationError as error:
-        raise _invalid(*field_errors(error, None, field)) from None
+        raise _invalid(*field_errors(error, data, field)) from None
+    return checked(definition, field)
+
+
+def checked(definition: D, field: str = "definition") -> D:
+    """
+    Return a definition that was built, not parsed; raise `Invalid` unless `parse` would take it.
+
+    Raises:
+        Invalid: if it is too large, too deep, or leaves the range of float64.
+
+    """
     limits.check_built(definition, field)
     return _sound(definition, field)
 

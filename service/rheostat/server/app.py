@@ -14,6 +14,7 @@ from rheostat import __version__
 from rheostat.schedules.evaluate import CACHE
 from rheostat.server.api.access import Access
 from rheostat.server.api.answers import Answers
+from rheostat.server.api.body import READ_AT_ONCE
 from rheostat.server.api.browsers import Doorkeeper, names
 from rheostat.server.api.convert import conversion
 from rheostat.server.api.door import Door
@@ -57,6 +58,9 @@ ROUTERS = (
 
 CURVES_AT_ONCE = 4
 """Large curves and pictures that one process computes at a time; others wait."""
+
+CONVERSIONS_AT_ONCE = 2
+"""Other libraries' schedulers that one process converts at a time; others wait."""
 
 
 class Rheostat(FastAPI):
@@ -109,6 +113,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     app.state.access = Access(store if app.state.settings.tokens_required else None)
     app.state.feeds = Feeds(store, app.state.settings.max_event_streams, app.state.metrics)
     app.state.curve_limiter = anyio.CapacityLimiter(CURVES_AT_ONCE)
+    app.state.conversion_limiter = anyio.CapacityLimiter(CONVERSIONS_AT_ONCE)
+    app.state.reading_limiter = anyio.CapacityLimiter(READ_AT_ONCE)
     CACHE.resize(app.state.settings.chunk_cache_bytes)
     await anyio.to_thread.run_sync(store.start)
     sampling = asyncio.create_task(app.state.metrics.keep_sampling())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,6 +38,9 @@ class Schedule:
     definition: Definition
 
 
+Reference = tuple[str, int | None]
+"""A schedule's name, and its version, None for the newest."""
+
 Check = Callable[[Entry | None], None]
 """Raises if the newest version, None if there is none, is not as the caller expects."""
 
@@ -57,8 +60,12 @@ class Library(Protocol):
     async def get(self, name: str, version: int | None = None) -> Schedule:
         """Return a version, the newest by default; raise `UnknownSchedule` if there is none."""
 
-    async def look_up(self, read: Callable[[Lookup], Definition]) -> Definition:
-        """Return what ``read`` makes of the library; it raises `UnknownSchedule` as `get` does."""
+    async def find(self, references: Collection[Reference]) -> Lookup:
+        """
+        Return what looks up these schedules, which are read now, at once.
+
+        Raises `UnknownSchedule` when it is asked for one that there is not.
+        """
 
     async def page(self, after: str, limit: int) -> Sequence[Entry]:
         """Return the newest versions of the first ``limit`` names that sort after ``after``."""

@@ -7,11 +7,21 @@ import threading
 from typing import Any
 
 from rheostat.errors import StaleGeneration, StepJump, UnknownRun
+from rheostat.server.runs.changes import parse_changes
+from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.settling import Ask
+from rheostat.server.runs.spec import parse_run
+from rheostat.server.runs.units import Units
 from rheostat.server.store.operations import close, create, revise, rewind, show, values
 
 HALVE = {"lr": {"edit": "scale", "factor": 0.5}}
+NEW = {"name": "gpt", "parameters": {"lr": {"kind": "constant", "value": 1}}}
+PARSED = {
+    ("changes", "lr", "wd", None, None): parse_changes(HALVE, ["lr", "wd"], Units()),
+    "run": parse_run(NEW, Units(), Limits()),
+}
+"""What operations have parsed outside of a transaction; here it is done before them all."""
 
 
 def together(desk: Any, *calls: tuple[Any, ...]) -> list[Any]:
@@ -22,10 +32,17 @@ def together(desk: Any, *calls: tuple[Any, ...]) -> list[Any]:
         waits.set()
         go.wait(30)
 
+    def parsed(records: Any, about: Any, operation: Any, *arguments: Any) -> Any:
+        records.begin(PARSED)
+        return operation(records, about, *arguments)
+
     async def gathered() -> list[Any]:
         first = asyncio.ensure_future(desk.store.write(hold))
         await asyncio.to_thread(waits.wait, 30)
-        rest = [asyncio.ensure_future(desk.store.write(*call)) for call in calls]
+        rest = [
+            asyncio.ensure_future(desk.store.write(parsed, about, operation, *arguments))
+            for operation, about, *arguments in calls
+        ]
         await asyncio.sleep(0)  # each is queued now, behind the one that holds the writer
         go.set()
         await first
@@ -75,11 +92,7 @@ def test_a_run_that_ends_in_the_group_has_ended(desk: Any) -> None:
         (values.settle, run, Ask(1, 0, 4)),
         (close.delete, run),
         (values.settle, run, Ask(1, 0, 4)),
-        (
-            create.create,
-            {"name": "gpt", "parameters": {"lr": {"kind": "constant", "value": 1}}},
-            Note("b"),
-        ),
+        (create.create, NEW, Note("b")),
         (values.settle, run, Ask(1, 0, 4)),
         (values.settle, other, Ask(1, 0, 1)),
     )

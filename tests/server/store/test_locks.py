@@ -13,8 +13,11 @@ import pytest
 from sqlalchemy import Connection, select, text
 
 from rheostat.errors import Unavailable
+from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.settling import Ask
+from rheostat.server.runs.spec import parse_run
+from rheostat.server.runs.units import Units
 from rheostat.server.store import hot, locks, tables, writer
 from rheostat.server.store.database import Database
 from rheostat.server.store.operations import create, revise, values
@@ -75,7 +78,7 @@ def test_replicas_that_want_the_same_runs_in_another_order_do_not_block_each_oth
         waiting = in_background(desk.store.write(both))
         # the other one gets its second lock, though this one has already asked for it
         for _ in range(5):
-            desk.write(lambda records: records.units())
+            desk.write(lambda records: records.limits)
         other.execute(text("SET LOCAL lock_timeout = '20s'"))
         query = select(tables.runs.c.id).where(tables.runs.c.id == second)
         assert other.execute(query.with_for_update()).scalar_one() == second
@@ -87,9 +90,10 @@ def test_a_name_is_given_once(desk: Any) -> None:
     body = {"name": "new", "parameters": {"lr": {"kind": "constant", "value": 1}}}
     with replica(desk) as other:
         records = desk.store._records(other)
+        records.begin({"run": parse_run(body, Units(), Limits())})
         made, new = create.ensure(records, body, Note("ann"))
         waiting = in_background(desk.store.write(create.ensure, body, Note("bob")))
-        desk.write(lambda records: records.units())
+        desk.write(lambda records: records.limits)
         assert (new, waiting.done()) == (True, False)
     assert waiting.result(30) == (made, False)
 

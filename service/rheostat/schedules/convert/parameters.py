@@ -29,16 +29,16 @@ _MOST_LOOKED_AT = 2_000
 _LONGEST_NAME = 64
 
 
-def checked(case: Case, scheduler: Scheduler, params: Mapping[str, Any]) -> dict[str, Any]:
+def arguments(case: Case, scheduler: Scheduler, params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments that a converter is given, defaults left out; or raise Invalid."""
     model = _model(scheduler.function)
     if errors := [*_unknown(case, model, params), *_functions(case, params)]:
         raise refused(*errors)
     try:
-        arguments = model.model_validate(params)
+        found = model.model_validate(params)
     except ValidationError as error:
         raise refused(*field_errors(error, params, case.field)) from None
-    return {name: getattr(arguments, name) for name in arguments.model_fields_set}
+    return {name: getattr(found, name) for name in found.model_fields_set}
 
 
 @cache

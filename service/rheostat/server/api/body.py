@@ -8,12 +8,11 @@ route's model; what it gets has been read here.
 
 from __future__ import annotations
 
-import json
+import gc
 import re
-from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from itertools import islice
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, NoReturn, TypeVar, get_args, get_origin
 
 import anyio.to_thread
 import orjson
@@ -23,7 +22,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rheostat.errors import FieldError, Invalid, Malformed, UnsupportedMediaType
+from rheostat.errors import FieldError, Invalid, Malformed, TooLarge, UnsupportedMediaType
 from rheostat.server.api.access import admit, role_needed
 from rheostat.server.api.fields import MOST
 from rheostat.server.roles import Role
@@ -31,8 +30,30 @@ from rheostat.server.roles import Role
 DEEPEST = 64
 """Levels of nesting that a body may have; a definition itself may have 16."""
 
-LARGE = 64 * 1024
+MOST_MEMBERS = 2_000
+"""Members of one object: enough for a configuration file, and for 256 parameters."""
+
+MOST_OF = {
+    b"{": (20_000, "objects"),
+    b":": (100_000, "members of objects"),
+    b'"': (2_000_000, "quotation marks"),
+    b"[": (1_050_000, "lists"),
+}
+"""
+How often a body may have a character, and what it stands for; in strings it counts as well.
+
+A byte of each costs a hundred times as much as a byte of a number, in time and in memory. A million
+points fit, so do 16,384 changes; they are counted before anything is made of them.
+"""
+
+LARGE = 4 * 1024
 """Bodies over this size, in bytes, are worked on in a thread."""
+
+READ_AT_ONCE = 2
+"""Large bodies that one process works on at a time; others wait."""
+
+TOKEN = re.compile(rb'("(?:[^"\\]++|\\.)*+"|[{}])\s*+(:)?')
+"""A string, which is a key if a colon follows, or the start or end of an object."""
 
 JSON_TYPE = re.compile(r"application/([^;]+\+)?json")
 
@@ -42,32 +63,78 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 def loads(body: bytes) -> Any:
     """
-    Read JSON strictly.
+    Read JSON strictly, in time in proportion to its length.
 
-    Raises `Malformed` for what is not JSON (NaN and Infinity included), not UTF-8, or has lone
-    surrogates; for a number beyond float64; for a key that appears twice in one object, and
-    nesting beyond `DEEPEST`. Raises `Invalid` for NUL in strings, keys among them.
+    Raises `TooLarge` for more objects, lists or strings than any request needs. Raises `Malformed`
+    for what is not JSON (NaN and Infinity included), not UTF-8, or has lone surrogates; for a
+    number beyond float64; for a key that appears twice in one object, and nesting beyond
+    `DEEPEST`. Raises `Invalid` for an object of more than `MOST_MEMBERS`, and for NUL in strings,
+    keys among them.
     """
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Malformed(f"the body is not JSON: {error}") from None
-    keys = _count_keys(value)
-    if body.count(b":") != keys:
-        json.loads(body, object_pairs_hook=_distinct)
+    _check_counts(body)
+    value = _parsed(body)
+    if body.count(b":") != _count_keys(value):
+        _refuse_twins(body)
     if b"\\u0000" in body:
         _refuse_nul(value)
     return value
 
 
+def _check_counts(body: bytes) -> None:
+    for character, (most, what) in MOST_OF.items():
+        count = body.count(character)
+        if count > most:
+            detail = f"the body has {count} {what}, and at most {most} are read"
+            wrong = [FieldError("body", detail, count, f"≤ {most} {what}")]
+            raise TooLarge(detail, errors=wrong, limit=most)
+
+
+def _parsed(body: bytes) -> Any:
+    collects = len(body) > LARGE and gc.isenabled()
+    if collects:  # to look for garbage among a million new lists takes longer than to make them
+        gc.disable()
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Malformed(f"the body is not JSON: {error}") from None
+    finally:
+        if collects:
+            gc.enable()
+
+
 def _count_keys(value: Any) -> int:
+    """Return how many members all objects have; refuse an object that has too many."""
     keys, level = 0, [value] if isinstance(value, (dict, list)) else []
     for _ in range(DEEPEST):
-        keys += sum(len(item) for item in level if isinstance(item, dict))
+        objects = [item for item in level if isinstance(item, dict)]
+        if any(len(item) > MOST_MEMBERS for item in objects):
+            _refuse_long(value)
+        keys += sum(map(len, objects))
         level = [inner for item in level for inner in _containers(item)]
         if not level:
             return keys
     raise Malformed(f"the body nests deeper than {DEEPEST} levels")
+
+
+def _refuse_long(value: Any) -> NoReturn:
+    """Refuse the first object, from the outside in, that has too many members."""
+    level = [("", value)]
+    while True:
+        for field, item in level:
+            if isinstance(item, dict) and len(item) > MOST_MEMBERS:
+                place, bound = field.removeprefix(".") or "body", f"≤ {MOST_MEMBERS} members"
+                message = f"has {len(item)} members"
+                wrong = [FieldError(place, message, f"an object of {len(item)}", bound)]
+                raise Invalid(f"{place} {message}", errors=wrong)
+        level = [inner for field, item in level for inner in _fields(field, item)]
+
+
+def _fields(field: str, item: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(item, dict):
+        named = ((f"{field}.{key[:100]}", value) for key, value in item.items())
+    else:
+        named = ((f"{field}[{index}]", value) for index, value in enumerate(item))
+    return ((name, value) for name, value in named if isinstance(value, (dict, list)))
 
 
 def _containers(item: Any) -> list[Any]:
@@ -77,13 +144,20 @@ def _containers(item: Any) -> list[Any]:
     return [value for value in values if isinstance(value, (dict, list))]
 
 
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        counts = Counter(key for key, _ in pairs)
-        twice = next(key for key, times in counts.items() if times > 1)
-        raise Malformed(f"the key {twice[:100]!r} appears twice in one object of the body")
-    return found
+def _refuse_twins(body: bytes) -> None:
+    """Refuse a key that appears twice in one object; the body is JSON."""
+    objects: list[set[str]] = []
+    for match in TOKEN.finditer(body):
+        token, colon = match.groups()
+        if token == b"{":
+            objects.append(set())
+        elif token == b"}":
+            objects.pop()
+        elif colon:
+            key = orjson.loads(token)
+            if key in objects[-1]:
+                raise Malformed(f"the key {key[:100]!r} appears twice in one object of the body")
+            objects[-1].add(key)
 
 
 def _refuse_nul(value: Any) -> None:
@@ -111,10 +185,11 @@ def _strings(value: Any, field: str) -> Iterator[tuple[str, str]]:
 
 
 async def off_loop(request: Request, work: Callable[[], T]) -> T:
-    """Do work on a request's body: at once if it is small, else in a thread."""
+    """Do work on a request's body: at once if it is small, else in a thread, a few at a time."""
     if len(await request.body()) <= LARGE:
         return work()
-    return await anyio.to_thread.run_sync(work)
+    limiter = request.app.state.reading_limiter
+    return await anyio.to_thread.run_sync(work, limiter=limiter)
 
 
 class JsonRequest(Request):
@@ -175,8 +250,10 @@ def _is_list(annotation: Any) -> bool:
 def check_query(request: Request, repeatable: dict[str, bool]) -> None:
     """Refuse unknown query parameters, and those that are given twice but stand for one value."""
     seen: set[str] = set()
-    wrong = []
+    wrong: list[FieldError] = []
     for name, value in request.query_params.multi_items():
+        if len(wrong) == MOST:
+            break
         if name not in repeatable:
             bound = f"one of {', '.join(sorted(repeatable))}" if repeatable else "no parameters"
             wrong.append(FieldError(name, "is not a parameter here", value, bound))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import anyio.to_thread
-from pydantic import ConfigDict
+from pydantic import ConfigDict, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -24,6 +24,15 @@ conversion = router("definitions")
 
 _BESIDE_CONFIG = frozenset({"library", "config", "total", "steps_per_epoch"})
 COSINE = {"kind": "cosine", "start": 0.1, "end": 0.0, "steps": 100, "periodic": True}
+
+CONFIG: dict[str, Any] = {
+    "anyOf": [
+        {"type": "object"},
+        {"type": "array", "items": {"type": "string"}},
+        {"type": "string"},
+        {"type": "null"},
+    ]
+}
 
 
 class Conversion(Described, Context):
@@ -46,7 +55,7 @@ class Conversion(Described, Context):
     hyperparameter: str = "lr"
     """The field that is wanted of a scheduler that sets several."""
 
-    config: dict[str, Any] | list[str] | str | None = None
+    config: Annotated[Any, WithJsonSchema(CONFIG)] = None
     """
     In place of a scheduler: a DeepSpeed file, the fields of transformers' `TrainingArguments`, or
     Megatron's command line.
@@ -140,6 +149,6 @@ async def convert_scheduler(asked: Conversion, request: Request) -> Response:
 
     Nothing is stored. What has no definition, as a function, is refused with the way out.
     """
-    limiter = request.app.state.curve_limiter
+    limiter = request.app.state.conversion_limiter
     answer = await anyio.to_thread.run_sync(asked.convert, limiter=limiter)
     return Response(write_json(answer), media_type="application/json")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from starlette.requests import Request
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import Definition, parse
 from rheostat.schedules.fields import MAX_STEP
-from rheostat.schedules.references import Lookup
+from rheostat.schedules.references import Lookup, references
 from rheostat.schedules.validation import field_errors
 from rheostat.server.api import examples
 from rheostat.server.api.body import off_loop
@@ -41,11 +40,10 @@ class DefinitionBody(Wire):
 
     async def read(self, request: Request, library: Library) -> Definition:
         """Return the definition, with schedules of the library in place of their names."""
-        if refers_to_schedules(self.definition):
-            return await library.look_up(self._parsed)
-        return await off_loop(request, self._parsed)
+        found = await library.find(references(self.definition))
+        return await off_loop(request, lambda: self._parsed(found))
 
-    def _parsed(self, lookup: Lookup | None = None) -> Definition:
+    def _parsed(self, lookup: Lookup) -> Definition:
         return standalone(
             parse(
                 self.definition,
@@ -54,15 +52,6 @@ class DefinitionBody(Wire):
                 lookup=lookup,
             )
         )
-
-
-def refers_to_schedules(data: Any) -> bool:
-    """Say whether raw JSON names a schedule of the library anywhere."""
-    if isinstance(data, Mapping):
-        return data.get("kind") == "schedule" or any(map(refers_to_schedules, data.values()))
-    if isinstance(data, list) and data and isinstance(data[0], Mapping):
-        return any(map(refers_to_schedules, data))
-    return False
 
 
 def standalone(definition: Definition) -> Definition:

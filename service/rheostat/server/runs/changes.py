@@ -31,6 +31,7 @@ from rheostat.server.runs.edits import (
     Scale,
     Set,
 )
+from rheostat.server.runs.limits import require_few_texts
 from rheostat.server.runs.timeline import Timeline
 from rheostat.server.runs.units import Units
 from rheostat.server.runs.validation import validate
@@ -81,6 +82,7 @@ def parse_changes(data: Any, parameters: Collection[str], units: Units) -> Chang
     """
     if not isinstance(data, Mapping) or not data:
         raise _refuse("changes", "must name at least one parameter", shown(data), "≥ 1 parameters")
+    require_few_texts("changes", data)
     unknown = [name for name in data if name not in parameters]
     if unknown:
         message = f"the run has no parameter {unknown[0]!r}"

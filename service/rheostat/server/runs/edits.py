@@ -24,9 +24,11 @@ from pydantic import (
 )
 
 from rheostat.errors import FieldError, Invalid
-from rheostat.schedules import Definition, parse
+from rheostat.schedules import Definition
 from rheostat.schedules.any_kind import REFERENCE
 from rheostat.schedules.fields import AMOUNT
+from rheostat.schedules.kinds.pointwise import Scale as ScaledDefinition
+from rheostat.schedules.parse import composed
 from rheostat.schedules.shapes import ShapeField, ShapePower, ShapeRatio
 from rheostat.schedules.validation import wrong
 from rheostat.server.runs.timeline import Piece, Timeline, Timelines
@@ -84,7 +86,7 @@ class Place:
 
     def constant(self, value: float) -> Piece:
         """Return a new piece of one value."""
-        return self.piece(parse({"kind": "constant", "value": value}))
+        return self.piece(composed({"kind": "constant", "value": value}))
 
 
 class Edit(BaseModel):
@@ -109,11 +111,11 @@ class Scale(Edit):
         return Timeline(tuple(self._scaled(piece, place) for piece in timeline.after(place.step)))
 
     def _scaled(self, piece: Piece, place: Place) -> Piece:
-        inner = piece.definition.to_json()
+        inner: Definition = piece.definition
         factor = self.factor
-        if inner["kind"] == "scale":
-            inner, factor = inner["of"], factor * inner["factor"]
-        scaled = parse({"kind": "scale", "of": inner, "factor": factor}, field=place.field)
+        if isinstance(inner, ScaledDefinition):
+            factor, inner = factor * inner.factor, inner.of
+        scaled = composed({"kind": "scale", "of": inner, "factor": factor}, place.field)
         return replace(piece, definition=scaled, revision=place.revision)
 
 
@@ -245,13 +247,11 @@ class Replace(Edit):
         """Return the mixture of both from the start of a piece of the old timeline."""
         at = old.start
         ramp = {"kind": "ramp", "steps": steps}
-        falls = place.piece(parse({**ramp, "start": 1.0, "end": 0.0}))
-        rises = place.piece(parse({**ramp, "start": 0.0, "end": 1.0}))
+        falls = place.piece(composed({**ramp, "start": 1.0, "end": 0.0}))
+        rises = place.piece(composed({**ramp, "start": 0.0, "end": 1.0}))
         pairs = ((falls, old), (rises, new))
         products = [{"kind": "product", "of": [_since(at, p) for p in pair]} for pair in pairs]
-        return Piece(
-            at, at, parse({"kind": "sum", "of": products}, field=place.field), new.revision
-        )
+        return Piece(at, at, composed({"kind": "sum", "of": products}, place.field), new.revision)
 
 
 class Revert(Edit):
@@ -269,15 +269,15 @@ class Revert(Edit):
 def _lead(place: Place, edit: Ramp | Rewarm, start: float, end: float) -> Piece:
     curve = edit.model_dump(include={"steps", "shape", "power", "ratio"})
     curve |= {"kind": "ramp", "start": start, "end": end}
-    return place.piece(parse(curve, field=place.field))
+    return place.piece(composed(curve, place.field))
 
 
-def _since(step: int, piece: Piece) -> dict[str, Any]:
+def _since(step: int, piece: Piece) -> Definition:
     """Return a piece's definition as it goes on from ``step``, counted from there."""
-    definition, offset = piece.definition.to_json(), step - piece.origin
+    definition, offset = piece.definition, step - piece.origin
     if offset == 0:
         return definition
-    return {"kind": "sequence", "parts": [{"schedule": definition, "from": offset}]}
+    return composed({"kind": "sequence", "parts": [{"schedule": definition, "from": offset}]})
 
 
 def _stretched(piece: Piece, at: int, ratio: float) -> Piece:
@@ -286,8 +286,8 @@ def _stretched(piece: Piece, at: int, ratio: float) -> Piece:
         inner = _since(at, piece)
         origin = at
     else:
-        inner = piece.definition.to_json()
+        inner = piece.definition
         origin = at + ceil((piece.origin - at) * ratio)
     start = at + ceil((piece.start - at) * ratio)
-    stretched = parse({"kind": "stretch", "of": inner, "ratio": ratio})
+    stretched = composed({"kind": "stretch", "of": inner, "ratio": ratio})
     return Piece(start, origin, stretched, piece.revision)

@@ -71,7 +71,8 @@ def _apply(base: Timelines, revision: Revision, history: History) -> Timelines:
     if not revision.changes:  # a rewind may change nothing
         return base
     changed: dict[str, Timeline] = {}
-    for name, changes in parse_changes(revision.changes, base.keys(), Units()).items():
+    edits = revision.edits or parse_changes(revision.changes, base.keys(), Units())
+    for name, changes in edits.items():
         timeline = base[name]
         for index, change in enumerate(changes):
             field = f"changes.{name}[{index}]"

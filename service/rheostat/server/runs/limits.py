@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
+from typing import Any
 
 from rheostat.errors import FieldError, Invalid
 
@@ -22,6 +23,25 @@ class Limits:
     """Revisions that wait for their steps."""
     message: int = 4_096
     """Characters of a revision's message."""
+
+
+MOST_TEXTS = 50_000
+"""Lengths that are written as text, in the lists of all definitions of one request."""
+
+
+def require_few_texts(field: str, data: Any) -> None:
+    """Raise `Invalid` if raw definitions have too many lengths in lists that are written as text."""
+    count, waiting = 0, [data]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Mapping):
+            waiting.extend(value.values())
+        elif isinstance(value, list) and not {*map(type, value)} <= {int, float}:
+            texts = sum(isinstance(item, str) for item in value)
+            count += texts
+            require_at_most(MOST_TEXTS, field, count, "lengths in lists that are written as text")
+            if texts < len(value):
+                waiting.extend(item for item in value if isinstance(item, (Mapping, list)))
 
 
 def require_at_most(limit: int, field: str, value: int | Sized, what: str) -> None:

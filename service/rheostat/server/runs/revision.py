@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from rheostat.server.runs.changes import Changes
 from rheostat.server.runs.timeline import Timelines
 
 
@@ -49,6 +50,8 @@ class Revision:
     forced: bool = False
     cancelled: bool = False
     cancels: int | None = None
+    edits: Changes | None = field(default=None, compare=False)
+    """The changes as they were parsed, where they are needed for folding."""
 
     @property
     def place(self) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from rheostat.schedules import Definition
 from rheostat.schedules.any_kind import REFERENCE
 from rheostat.server.runs.grid import MAX_STEP, Grid
 from rheostat.server.runs.guards import Guard, require_sound_start
-from rheostat.server.runs.limits import Limits, require_at_most
+from rheostat.server.runs.limits import Limits, require_at_most, require_few_texts
 from rheostat.server.runs.timeline import Timeline, Timelines
 from rheostat.server.runs.units import Units
 from rheostat.server.runs.validation import validate
@@ -119,8 +119,13 @@ SPEC = TypeAdapter(RunSpec)
 
 
 def parse_spec(body: Any, units: Units, limits: Limits) -> RunSpec:
+    """Return the specification with every definition validated and resolved; see `parse_run`."""
+    return parse_run(body, units, limits)[0]
+
+
+def parse_run(body: Any, units: Units, limits: Limits) -> tuple[RunSpec, Timelines]:
     """
-    Return the specification with every definition validated and resolved.
+    Return the specification of a run with every definition resolved, and what the run follows.
 
     Raises
     ------
@@ -132,16 +137,17 @@ def parse_spec(body: Any, units: Units, limits: Limits) -> RunSpec:
     """
     spec = validate(SPEC, body, "")
     _require_sound(spec, limits)
+    require_few_texts("parameters", spec.parameters)
     reader = spec.units(units)
     definitions: Mapping[str, Definition] = {
         name: reader.parse(data, f"parameters.{name}") for name, data in spec.parameters.items()
     }
     resolved = {name: definition.to_json() for name, definition in definitions.items()}
     spec = spec.model_copy(update={"parameters": resolved})
-    timelines = spec.timelines()
+    timelines = Timelines({name: Timeline.of(each) for name, each in definitions.items()})
     timelines.require_sound(0)
     require_sound_start(spec.guards, timelines)
-    return spec
+    return spec, timelines
 
 
 def require_free_name(name: str) -> None:

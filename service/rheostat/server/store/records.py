@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -12,14 +12,13 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from rheostat.errors import UnknownRun, UnknownSchedule
-from rheostat.schedules import Definition, parse
+from rheostat.errors import UnknownRun
 from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.lineage import Generation, Key, Lineage
 from rheostat.server.runs.settling import Segment
 from rheostat.server.runs.spec import ID, RunSpec
-from rheostat.server.runs.units import Units
 from rheostat.server.store import hot, ledger, locks, tables
+from rheostat.server.store.aside import Results, Work
 from rheostat.server.store.caches import Caches
 from rheostat.server.store.ledger import Shape
 from rheostat.server.store.revisions import Revisions
@@ -68,9 +67,11 @@ class Records:
     (`expect`), and what settling writes is written at once (`Transaction`).
     """
 
-    def __init__(self, connection: Connection, limits: Limits, caches: Caches) -> None:
+    def __init__(
+        self, connection: Connection, limits: Limits, caches: Caches, *, shared: bool = False
+    ) -> None:
         self.limits = limits
-        self._transaction = Transaction(connection)
+        self._transaction = Transaction(connection, shared=shared)
         self.revisions = Revisions(self._transaction, caches)
         self._past = caches.past
         self._runs: dict[str, RunRecord] = {}
@@ -80,6 +81,14 @@ class Records:
     def connection(self) -> Connection:
         """The connection, with everything written that was kept back."""
         return self._transaction.connection
+
+    def begin(self, done: Results) -> None:
+        """Begin an operation, for which this was done aside."""
+        self._transaction.begin(done)
+
+    def aside(self, key: Hashable, work: Work, data: Any) -> Any:
+        """Return the result that is known by a key, or have it made of ``data`` (see `Aside`)."""
+        return self._transaction.aside(key, work, data)
 
     def flush(self) -> None:
         """Write what was kept back."""
@@ -100,25 +109,6 @@ class Records:
         run = self._runs.pop(run_id, None)
         if run is not None:
             del self._newest[run.key]
-
-    # the library
-
-    def units(self) -> Units:
-        """Return how definitions are read: schedules by name come from the library."""
-        return Units(lookup=self.schedule)
-
-    def schedule(self, name: str, version: int | None) -> Definition:
-        """Return a schedule of the library, by default its newest version."""
-        table = tables.schedules
-        query = select(table.c.definition).where(table.c.name == name)
-        if version is not None:
-            query = query.where(table.c.version == version)
-        query = query.order_by(table.c.version.desc()).limit(1)
-        text = self.connection.execute(query).scalar_one_or_none()
-        if text is None:
-            which = "" if version is None else f", version {version}"
-            raise UnknownSchedule(f"there is no schedule {name!r}{which}")
-        return parse(orjson.loads(text))
 
     # runs
 
@@ -156,6 +146,7 @@ class Records:
 
     def add(self, run: RunRecord) -> None:
         """Store a new run, with its labels."""
+        self._transaction.write()
         row = {field: getattr(run, field) for field in RunRecord.__slots__ if field != "spec"}
         spec = orjson.dumps(run.spec.to_json()).decode()
         self.connection.execute(insert(tables.runs).values(spec=spec, name=run.spec.name, **row))
@@ -168,11 +159,13 @@ class Records:
 
     def remove(self, run_id: str) -> None:
         """Delete a run and everything of it."""
+        self._transaction.write()
         self._forget(run_id)
         self.connection.execute(delete(tables.runs).where(tables.runs.c.id == run_id))
 
     def add_generation(self, generation: Generation) -> None:
         """Store a new generation."""
+        self._transaction.write()
         self._forget(generation.key.run_id)
         self.connection.execute(
             insert(tables.generations).values(
@@ -224,6 +217,7 @@ class Records:
 
     def settle(self, owner: Key, until: int, event: int) -> None:
         """Record that the steps below ``until`` are settled, and by which event."""
+        self._transaction.write()
         at = now()
         where = {"of_run": owner.run_id, "of_generation": owner.number}
         self._transaction.settled.append({**where, "until": until, "number": event, "at": at})
@@ -233,10 +227,12 @@ class Records:
 
     def append(self, owner: Key, segments: Iterable[Segment]) -> None:
         """Add segments to the ledger, of cells that it lacks."""
+        self._transaction.write()
         self._transaction.served += [ledger.row(owner, segment) for segment in segments]
 
     def advance(self, run_id: str, **values: Any) -> None:
         """Change the run's own row."""
+        self._transaction.write()
         self._forget(run_id)
         table = tables.runs
         self.connection.execute(update(table).where(table.c.id == run_id).values(**values))

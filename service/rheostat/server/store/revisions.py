@@ -12,10 +12,15 @@ import orjson
 from sqlalchemy import Row, Select, insert, select, update
 
 from rheostat.errors import UnknownRevision
+from rheostat.schedules.references import Lookup
+from rheostat.server.runs.changes import parse_changes
 from rheostat.server.runs.lineage import Key, Stretch
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.settling import Reign
+from rheostat.server.runs.timeline import Timelines
+from rheostat.server.runs.units import Units
 from rheostat.server.store import hot, tables
+from rheostat.server.store.aside import Results
 from rheostat.server.store.caches import Caches
 from rheostat.server.store.timelines import StoredTimelines
 from rheostat.server.store.transaction import Transaction
@@ -34,6 +39,7 @@ class Revisions:
 
     def add(self, run_id: str, revision: Revision, event: int) -> None:
         """Store a revision, which is an event of this number, with its timelines."""
+        self._transaction.write()
         self._transaction.connection.execute(
             insert(tables.revisions).values(
                 run_id=run_id,
@@ -64,6 +70,7 @@ class Revisions:
         self._update(run_id, number, cancelled=True, folds=False)
 
     def _update(self, run_id: str, number: int, **values: Any) -> None:
+        self._transaction.write()
         table = tables.revisions
         self._transaction.connection.execute(
             update(table)
@@ -106,8 +113,26 @@ class Revisions:
             table.c.generation == owner.number, table.c.folds, table.c.effective >= step
         )
         query = query.order_by(table.c.effective, table.c.revision)
-        rows = self._transaction.connection.execute(query)
-        return [self._read(row) for row in rows]
+        rows = self._transaction.connection.execute(query).all()
+        hashes = [orjson.loads(row.timelines) for row in rows]
+        timelines = self._timelines.load_all(owner.run_id, hashes)
+        return [self._revision(*both) for both in zip(rows, timelines, strict=True)]
+
+    def edits(self, run_id: str, revisions: Sequence[Revision]) -> list[Revision]:
+        """Return revisions with their changes parsed, so that they can be folded."""
+
+        def parsed(_lookup: Lookup) -> Results:
+            return {
+                _edits(run_id, revision): parse_changes(
+                    revision.changes, revision.changes.keys(), Units()
+                )
+                for revision in revisions
+            }
+
+        changes = [revision.changes for revision in revisions]
+        keys = [_edits(run_id, revision) for revision in revisions]
+        edits = [self._transaction.aside(key, parsed, changes, stored=True) for key in keys]
+        return [replace(one, edits=each) for one, each in zip(revisions, edits, strict=True)]
 
     def reigns(self, stretch: Stretch, head: int | None = None) -> list[Reign]:
         """
@@ -121,6 +146,13 @@ class Revisions:
         effective = [ruler.effective for ruler in rulers]
         first, last = bisect_right(effective, start) - 1, bisect_right(effective, stop - 1)
         bounds = [start, *effective[first + 1 : last], stop]
+        shown = [
+            (ruler, begin, end)
+            for ruler, (begin, end) in zip(rulers[first:last], pairwise(bounds), strict=True)
+            if begin < end
+        ]
+        hashes = [orjson.loads(ruler.timelines) for ruler, _, _ in shown]
+        timelines = self._timelines.load_all(owner.run_id, hashes)
         return [
             Reign(
                 begin,
@@ -128,10 +160,9 @@ class Revisions:
                 owner.run_id,
                 ruler.revision,
                 Note(ruler.author, ruler.message),
-                self._timelines.load(owner.run_id, orjson.loads(ruler.timelines)),
+                loaded,
             )
-            for ruler, (begin, end) in zip(rulers[first:last], pairwise(bounds), strict=True)
-            if begin < end
+            for (ruler, begin, end), loaded in zip(shown, timelines, strict=True)
         ]
 
     def _rulers(self, stretch: Stretch, head: int | None) -> Sequence[Row[Any]]:
@@ -162,6 +193,9 @@ class Revisions:
         return self._transaction.connection.execute(hot.RULERS, hot.within(stretch)).all()
 
     def _read(self, row: Row[Any]) -> Revision:
+        return self._revision(row, self._timelines.load(row.run_id, orjson.loads(row.timelines)))
+
+    def _revision(self, row: Row[Any], timelines: Timelines) -> Revision:
         return Revision(
             number=row.revision,
             generation=row.generation,
@@ -173,8 +207,12 @@ class Revisions:
             forced=row.forced,
             cancelled=row.cancelled,
             cancels=row.cancels,
-            timelines=self._timelines.load(row.run_id, orjson.loads(row.timelines)),
+            timelines=timelines,
         )
+
+
+def _edits(run_id: str, revision: Revision) -> tuple[str, str, int]:
+    return "edits", run_id, revision.number
 
 
 def _text(document: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 
 import orjson
@@ -11,8 +11,9 @@ from sqlalchemy import and_, delete, func, insert, select, update
 from rheostat.errors import UnknownSchedule
 from rheostat.schedules import Definition, parse
 from rheostat.schedules.references import Lookup
-from rheostat.server.library import Check, Entry, Schedule
+from rheostat.server.library import Check, Entry, Reference, Schedule
 from rheostat.server.store import locks
+from rheostat.server.store.operations import library
 from rheostat.server.store.records import Records, now
 from rheostat.server.store.store import Store
 from rheostat.server.store.tables import schedule_versions, schedules
@@ -36,9 +37,9 @@ class StoredLibrary:
         """Return a version, the newest by default."""
         return await self._store.read(_get, name, version)
 
-    async def look_up(self, read: Callable[[Lookup], Definition]) -> Definition:
-        """Return what ``read`` makes of the library."""
-        return await self._store.read(lambda records: read(records.schedule))
+    async def find(self, references: Collection[Reference]) -> Lookup:
+        """Return what looks up these schedules, which are read now, at once."""
+        return await self._store.read(library.find, references)
 
     async def page(self, after: str, limit: int) -> Sequence[Entry]:
         """Return the newest versions of the first names that sort after ``after``."""

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
-from typing import Concatenate, ParamSpec, TypeVar
+from asyncio import Future
+from collections.abc import Awaitable, Callable, Hashable
+from functools import partial
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from rheostat.errors import Unavailable
+from rheostat.schedules.references import references
 from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.spec import ID
+from rheostat.server.store.aside import Aside, Desks, Results
 from rheostat.server.store.caches import Caches
 from rheostat.server.store.database import Database
 from rheostat.server.store.migrate import migrate
+from rheostat.server.store.operations import library
 from rheostat.server.store.records import Records
 from rheostat.server.store.writer import Writer
 
@@ -38,6 +43,7 @@ class Store:
         self._database = Database(url)
         self._limits = limits
         self._caches = Caches()
+        self._desks = Desks()
         self._writer = Writer(self._database, self._records, on_failure=self._caches.doubt)
 
     def start(self) -> None:
@@ -48,6 +54,7 @@ class Store:
     def close(self) -> None:
         """Finish what was accepted, and let go of the database."""
         self._writer.close()
+        self._desks.close()
         self._database.close()
 
     async def write(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -58,16 +65,44 @@ class Store:
         operations that share its transaction.
         """
         about = args[0] if args and isinstance(args[0], str) and re.match(ID, args[0]) else None
-        future = self._writer.submit(lambda records: operation(records, *args, **kwargs), about)
-        return await asyncio.wrap_future(future)
+
+        def write(done: Results) -> Future[T]:
+            def run(records: Records) -> T:
+                records.begin(done)
+                return operation(records, *args, **kwargs)
+
+            return asyncio.wrap_future(self._writer.submit(run, about))
+
+        return await self._with_help(write)
 
     async def read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an operation that only reads."""
 
-        def read() -> T:
+        def read(done: Results) -> T:
             with self._database.read() as connection:
-                return operation(self._records(connection), *args, **kwargs)
+                records = Records(connection, self._limits, self._caches)
+                records.begin(done)
+                return operation(records, *args, **kwargs)
 
+        return await self._with_help(lambda done: self._reading(partial(read, done)))
+
+    async def _with_help(self, attempt: Callable[[Results], Awaitable[T]]) -> T:
+        """Attempt an operation until all that it needs has been done aside."""
+        done: dict[Hashable, Any] = {}
+        while True:
+            try:
+                return await attempt(done)
+            except Aside as aside:
+                done |= await self._done(aside)
+
+    async def _done(self, aside: Aside) -> Results:
+        """Do work aside, with the schedules that its data refers to."""
+        threads, loop = self._desks.for_(aside), asyncio.get_running_loop()
+        wanted = await loop.run_in_executor(threads, references, aside.data)
+        lookup = await self.read(library.find, wanted) if wanted else library.lookup({})
+        return await loop.run_in_executor(threads, aside.work, lookup)
+
+    async def _reading(self, read: Callable[[], T]) -> T:
         try:
             return await asyncio.to_thread(read)
         except ProgrammingError:
@@ -76,7 +111,7 @@ class Store:
             raise Unavailable("the database is away; try again") from error
 
     def _records(self, connection: Connection) -> Records:
-        return Records(connection, self._limits, self._caches)
+        return Records(connection, self._limits, self._caches, shared=True)
 
     async def ping(self) -> bool:
         """Say whether the database answers."""

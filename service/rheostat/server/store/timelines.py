@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import orjson
 from sqlalchemy import insert, select
 
+from rheostat.schedules.references import Lookup
 from rheostat.server.runs.timeline import Timeline, Timelines
 from rheostat.server.store import tables
+from rheostat.server.store.aside import Results
 from rheostat.server.store.cache import BoundedCache
 from rheostat.server.store.transaction import Transaction
 
@@ -32,6 +34,7 @@ class StoredTimelines:
             self._transaction.connection.execute(insert(tables.timelines), rows)
         for name, text in texts.items():
             self._cache.put(hashes[name], timelines[name], len(text))
+            self._transaction.keep(_key(hashes[name]), timelines[name])
         return hashes
 
     def _known(self, run_id: str, hashes: Iterable[str]) -> set[str]:
@@ -41,11 +44,15 @@ class StoredTimelines:
 
     def load(self, run_id: str, hashes: Mapping[str, str]) -> Timelines:
         """Return the timelines with these hashes."""
-        found = {key: self._cache.get(key) for key in hashes.values()}
-        missing = [key for key, timeline in found.items() if timeline is None]
-        found |= self._read(run_id, missing)
-        known = {key: timeline for key, timeline in found.items() if timeline is not None}
-        return Timelines({name: known[key] for name, key in hashes.items()})
+        (timelines,) = self.load_all(run_id, [hashes])
+        return timelines
+
+    def load_all(self, run_id: str, each: Sequence[Mapping[str, str]]) -> list[Timelines]:
+        """Return the timelines with each of these hashes, all of which are read at once."""
+        wanted = {key for hashes in each for key in hashes.values()}
+        found = {key: self._cache.get(key) or self._transaction.known(_key(key)) for key in wanted}
+        found |= self._read(run_id, [key for key in wanted if found[key] is None])
+        return [Timelines({name: found[key] for name, key in hashes.items()}) for hashes in each]
 
     def _read(self, run_id: str, hashes: list[str]) -> dict[str, Timeline]:
         if not hashes:
@@ -54,10 +61,20 @@ class StoredTimelines:
         query = select(table.c.hash, table.c.pieces)
         query = query.where(table.c.run_id == run_id, table.c.hash.in_(hashes))
         texts = {row.hash: row.pieces for row in self._transaction.connection.execute(query)}
-        found = {key: Timeline.from_json(orjson.loads(text)) for key, text in texts.items()}
+
+        def parsed(_lookup: Lookup) -> Results:
+            return {_key(key): Timeline.from_json(orjson.loads(t)) for key, t in texts.items()}
+
+        found = {
+            key: self._transaction.aside(_key(key), parsed, texts, stored=True) for key in texts
+        }
         for key, timeline in found.items():
             self._cache.put(key, timeline, len(texts[key]))
         return found
+
+
+def _key(content_hash: str) -> tuple[str, str]:
+    return "timeline", content_hash
 
 
 def _text(timeline: Timeline) -> str:

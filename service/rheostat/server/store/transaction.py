@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 from sqlalchemy import Connection
 
+from rheostat.schedules import Definition
 from rheostat.server.store import hot
+from rheostat.server.store.aside import Aside, Results, Work
 
 
 class Transaction:
@@ -14,12 +17,45 @@ class Transaction:
     A connection, and what settling writes: kept back, to be written at once for many runs.
 
     It is written when the transaction ends, or as soon as anybody asks for the connection.
+    In a ``shared`` one the operations of others wait for each.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, shared: bool) -> None:
         self._connection = connection
+        self._shared = shared
+        self._done: dict[Hashable, Any] = {}
+        self._written = False
         self.settled: list[dict[str, Any]] = []
         self.served: list[dict[str, Any]] = []
+
+    def begin(self, done: Results) -> None:
+        """Begin an operation, for which this was done aside."""
+        self._done, self._written = dict(done), False
+
+    def write(self) -> None:
+        """Note that the operation has begun to write: it can no longer wait for anything."""
+        self._written = True
+
+    def keep(self, key: Hashable, result: Any) -> None:
+        """Have the result of some work at hand for the rest of the operation."""
+        self._done[key] = result
+
+    def known(self, key: Hashable) -> Any:
+        """Return the result that is known by a key, or None."""
+        return self._done.get(key)
+
+    def aside(self, key: Hashable, work: Work, data: Any, *, stored: bool = False) -> Any:
+        """
+        Return the result that is known by a key; if there is none, have the work done.
+
+        It is done outside of the transaction, and the operation begins anew. What is stored is
+        read at once if nobody waits for the operation, or it has begun to write.
+        """
+        if key not in self._done:
+            if not stored or (self._shared and not self._written):
+                raise Aside(work, data, stored=stored)
+            self._done.update(work(_no_library))
+        return self._done[key]
 
     @property
     def connection(self) -> Connection:
@@ -35,3 +71,7 @@ class Transaction:
         if self.served:
             self._connection.execute(hot.APPEND, self.served)
             self.served = []
+
+
+def _no_library(name: str, _version: int | None) -> Definition:
+    raise LookupError(name)

@@ -24,6 +24,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingErr
 
 from rheostat.errors import Refused, Unavailable
 from rheostat.server.store import locks
+from rheostat.server.store.aside import Aside
 from rheostat.server.store.database import Database
 from rheostat.server.store.locks import Held
 
@@ -61,14 +62,14 @@ class _Waiting(Generic[S, T]):
     future: Future[T] = field(default_factory=Future)
     deadline: float = field(default_factory=lambda: time.monotonic() + HELD_SECONDS)
     result: T | None = None
-    refusal: Refused | None = None
+    refusal: Refused | Aside | None = None
     held: Held | None = None
 
     def run(self, session: S) -> None:
         self.result, self.refusal, self.held = None, None, None
         try:
             self.result = self.operation(session)
-        except Refused as refusal:
+        except (Refused, Aside) as refusal:
             self.refusal = refusal
         except Held as held:
             self.held = held

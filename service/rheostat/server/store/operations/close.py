@@ -32,6 +32,7 @@ def finish(records: Records, ref: str, end: int | None, note: Note) -> dict[str,
             earliest=settled,
         )
     require_at_most(records.limits.message, "message", note.message, "characters")
+    show(records, run.id)  # what is shown in the end is read before anything is written
     last = Revision(
         number=run.revision + 1,
         generation=run.generation,

@@ -7,20 +7,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from rheostat.errors import NameTaken
+from rheostat.schedules.references import Lookup
 from rheostat.server.runs.lineage import Generation
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
-from rheostat.server.runs.spec import RunSpec, parse_spec
+from rheostat.server.runs.spec import RunSpec, parse_run
+from rheostat.server.runs.timeline import Timelines
+from rheostat.server.runs.units import Units
+from rheostat.server.store.aside import Results
 from rheostat.server.store.operations.show import show
 from rheostat.server.store.records import Records, RunRecord, now
 
 
 def create(records: Records, body: Any, note: Note) -> dict[str, Any]:
     """Create a run; raise `NameTaken` if one of this name exists."""
-    spec = parse_spec(body, records.units(), records.limits)
+    spec, timelines = _read(records, body)
     there = records.claim(spec.name)
     if there is not None:
         raise NameTaken(f"there is a run {spec.name!r} already", id=there.id)
-    return _add(records, spec, body["parameters"], note)
+    return _add(records, spec, timelines, body["parameters"], note)
 
 
 def ensure(records: Records, body: Any, note: Note) -> tuple[dict[str, Any], bool]:
@@ -33,16 +37,24 @@ def ensure(records: Records, body: Any, note: Note) -> tuple[dict[str, Any], boo
         A run of this name was created with another body; ``differences`` lists where.
 
     """
-    spec = parse_spec(body, records.units(), records.limits)
+    spec, timelines = _read(records, body)
     there = records.claim(spec.name)
     if there is None:
-        return _add(records, spec, body["parameters"], note), True
+        return _add(records, spec, timelines, body["parameters"], note), True
     differences = _differences(there.spec.to_json(), spec.to_json())
     if differences and not _same_words(records, there, spec, body["parameters"]):
         fields = ", ".join(item["field"] for item in differences)
         message = f"the run {spec.name!r} was created with another body: {fields} differ"
         raise NameTaken(message, id=there.id, differences=differences)
     return show(records, there.id), False
+
+
+def _read(records: Records, body: Any) -> tuple[RunSpec, Timelines]:
+    def parsed(lookup: Lookup) -> Results:
+        return {"run": parse_run(body, Units(lookup=lookup), records.limits)}
+
+    read: tuple[RunSpec, Timelines] = records.aside("run", parsed, body)
+    return read
 
 
 def new_id() -> str:
@@ -65,7 +77,9 @@ def new_run(spec: RunSpec, note: Note) -> RunRecord:
     )
 
 
-def _add(records: Records, spec: RunSpec, given: Any, note: Note) -> dict[str, Any]:
+def _add(
+    records: Records, spec: RunSpec, timelines: Timelines, given: Any, note: Note
+) -> dict[str, Any]:
     run = new_run(spec, note)
     first = Revision(
         number=1,
@@ -75,7 +89,7 @@ def _add(records: Records, spec: RunSpec, given: Any, note: Note) -> dict[str, A
         changes=given,
         note=note,
         created_at=run.created_at,
-        timelines=spec.timelines(),
+        timelines=timelines,
     )
     records.add(run)
     records.add_generation(Generation(run.key, parent=None, start=0, settled_until=0))

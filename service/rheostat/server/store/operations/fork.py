@@ -107,16 +107,18 @@ def _revision(
     assert parent is not None  # noqa: S101 - a fork has one
     (owner,) = lineage.owners(parent.number, step, step + 1)
     before = records.revisions.in_force_at(owner.owner, step).timelines.relabelled(1)
+    changes = read_changes(records, run, wish.changes)
     first = Revision(
         number=1,
         generation=1,
         kind=RevisionKind.FORK,
         effective=step,
-        changes=changes_to_json(read_changes(records, run, wish.changes)),
+        changes=changes_to_json(changes),
         note=Note(run.author, wish.message),
         created_at=run.created_at,
         timelines=before,
         forced=wish.force,
+        edits=changes,
     )
     (folded,) = fold(before, [first], run.spec.guards, past, asked=first.number)
     return honest(folded, before, run)

@@ -15,6 +15,7 @@ from rheostat.errors import (
     RevisionMismatch,
     TooLate,
 )
+from rheostat.schedules.references import Lookup
 from rheostat.server.runs.changes import Changes, changes_to_json, parse_changes
 from rheostat.server.runs.edits import History
 from rheostat.server.runs.folding import fold
@@ -24,6 +25,8 @@ from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.overview import Span, overview, restricted
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.timeline import Timelines
+from rheostat.server.runs.units import Units
+from rheostat.server.store.aside import Results
 from rheostat.server.store.operations.plan import horizon
 from rheostat.server.store.operations.show import upcoming
 from rheostat.server.store.records import Records, RunRecord, now
@@ -110,7 +113,7 @@ def cancel(
     settled = lineage[run.generation].settled_until
     revision = records.revisions.one(run.id, number)
     _require_pending(revision, run, settled)
-    base, pending = upcoming(records, run, lineage)
+    base, pending = _to_fold(records, run, lineage)
     earlier, (_, *later) = _around(revision, pending)
     before = (earlier[-1] if earlier else base).timelines
     folded = [*earlier, *fold(before, later, run.spec.guards, history(records, run))]
@@ -144,8 +147,8 @@ def _fold(records: Records, run: RunRecord, wish: Wish) -> _Fold:
     _require_revision(run, wish.expected_revision)
     effective = _effective(run, wish.effective, settled)
     require_at_most(records.limits.message, "message", wish.note.message, "characters")
-    changes = parse_changes(wish.changes, run.spec.names, run.spec.units(records.units()))
-    base, old = upcoming(records, run, lineage)
+    changes = parsed_changes(records, run, wish.changes)
+    base, old = _to_fold(records, run, lineage)
     require_at_most(records.limits.pending - 1, "changes", old, "pending revisions before it")
     new = Revision(
         number=run.revision + 1,
@@ -157,6 +160,7 @@ def _fold(records: Records, run: RunRecord, wish: Wish) -> _Fold:
         created_at=now(),
         timelines=base.timelines,
         forced=wish.force,
+        edits=changes,
     )
     earlier, later = _around(new, old)
     before = (earlier[-1] if earlier else base).timelines
@@ -222,9 +226,27 @@ def _require_pending(revision: Revision, run: RunRecord, settled: int) -> None:
 
 def read_changes(records: Records, run: RunRecord, given: Any) -> Changes:
     """Return the changes that come with a rewind or a fork; there may be none."""
-    if given is None:
-        return {}
-    return parse_changes(given, run.spec.names, run.spec.units(records.units()))
+    return {} if given is None else parsed_changes(records, run, given)
+
+
+def parsed_changes(records: Records, run: RunRecord, given: Any) -> Changes:
+    """Return a request's changes, parsed aside for what they depend on of the run."""
+    units, names = run.spec.units(Units()), run.spec.names
+    key = ("changes", *names, units.total, units.steps_per_epoch)
+
+    def parsed(lookup: Lookup) -> Results:
+        return {key: parse_changes(given, names, replace(units, lookup=lookup))}
+
+    changes: Changes = records.aside(key, parsed, given)
+    return changes
+
+
+def _to_fold(
+    records: Records, run: RunRecord, lineage: Lineage
+) -> tuple[Revision, Sequence[Revision]]:
+    """Return the newest revision that is fixed, and the pending ones, whose edits are parsed."""
+    base, pending = upcoming(records, run, lineage)
+    return base, records.revisions.edits(run.id, pending)
 
 
 def history(records: Records, run: RunRecord) -> History:

@@ -53,17 +53,19 @@ def rewind(records: Records, ref: str, wish: Rewind) -> dict[str, Any]:
     before = records.revisions.in_force_at(owner.owner, wish.to).timelines
     if owner.owner.run_id != run.id:  # revisions there have numbers of their own
         before = before.relabelled(run.revision + 1)
+    changes = read_changes(records, run, wish.changes)
     generation = Generation(Key(run.id, _next(lineage)), source.key, wish.to, wish.to)
     new = Revision(
         number=run.revision + 1,
         generation=generation.key.number,
         kind=RevisionKind.REWIND,
         effective=wish.to,
-        changes=changes_to_json(read_changes(records, run, wish.changes)),
+        changes=changes_to_json(changes),
         note=wish.note,
         created_at=now(),
         timelines=before,
         forced=wish.force,
+        edits=changes,
     )
     (folded,) = fold(before, [new], run.spec.guards, history(records, run), asked=new.number)
     revision = honest(folded, before, run)

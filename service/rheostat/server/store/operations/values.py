@@ -55,21 +55,22 @@ def preview_step(records: Records, ref: str, step: int, generation: int | None =
 
 def _block(records: Records, run: RunRecord, lineage: Lineage, ask: Ask, *, keep: bool) -> Block:
     stop = ask.start + ask.count * run.spec.resolution
-    reigns: list[Reign] = []
-    segments: list[Segment] = []
     settled = lineage[ask.generation].settled_until
+    ruling: list[tuple[Stretch, list[Reign]]] = []
     for stretch in lineage.owners(ask.generation, ask.start, stop):
         new = keep and stretch.owner == run.key and stretch.stop > settled
-        ruling = records.revisions.reigns(stretch, run.revision if new else None)
-        segments += _segments(records, run, stretch, ruling, settled, keep=keep)
-        reigns += ruling
+        reigns = records.revisions.reigns(stretch, run.revision if new else None)
+        ruling.append((stretch, reigns))
+    segments: list[Segment] = []  # may be kept, so everything has been read before
+    for stretch, reigns in ruling:
+        segments += _segments(records, run, stretch, reigns, settled, keep=keep)
     return Block(
         run_id=run.id,
         generation=ask.generation,
         start=ask.start,
         resolution=run.spec.resolution,
         names=run.spec.names,
-        reigns=reigns,
+        reigns=[reign for _, reigns in ruling for reign in reigns],
         values=join_up(segments),
         settled_until=settled,
     )
