@@ -30,7 +30,7 @@ MOST_TEXTS = 50_000
 
 
 def require_few_texts(field: str, data: Any) -> None:
-    """Raise `Invalid` if raw definitions have too many lengths in lists that are written as text."""
+    """Raise `Invalid` if raw definitions have too many lengths in lists written as text."""
     count, waiting = 0, [data]
     while waiting:
         value = waiting.pop()
