@@ -26,7 +26,7 @@ from rheostat.server.runs.changes import changes_to_json, parse_changes
 from rheostat.server.runs.folding import fold
 from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
-from rheostat.server.runs.spec import RunSpec, parse_spec
+from rheostat.server.runs.spec import RunSpec, parse_run
 from rheostat.server.runs.timeline import Timelines
 from rheostat.server.runs.units import Units
 
@@ -77,14 +77,18 @@ class Training:
     planned: list[Number]
     trained: list[Number]
 
-    @cached_property
+    @property
     def spec(self) -> RunSpec:
         """The specification of the run."""
-        return parse_spec(self.body, Units(), Limits())
+        return self._parsed[0]
+
+    @property
+    def _plan(self) -> Timelines:
+        return self._parsed[1]
 
     @cached_property
-    def _plan(self) -> Timelines:
-        return self.spec.timelines()
+    def _parsed(self) -> tuple[RunSpec, Timelines]:
+        return parse_run(self.body, Units(), Limits())
 
     @cached_property
     def _revisions(self) -> list[Revision]:

@@ -38,7 +38,7 @@ CHANGED = [name for name, training in TRAININGS.items() if training.changes]
 def consumed(name: str, iterations: int) -> list[int]:
     """Return how many samples a client has read before each iteration, by adding up batches."""
     training = TRAININGS[name]
-    line = training.spec.parameters["batch_size"]["of"]
+    line = training.body["parameters"]["batch_size"]["of"]
     cells = np.arange(0, line["steps"] + 16, 16, dtype=np.int64)
     batches = training.values("batch_size", cells, planned=True).astype(np.int64).tolist()
     counts = [0]

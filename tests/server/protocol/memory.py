@@ -38,7 +38,7 @@ from rheostat.server.runs.settling import (
     require_block,
     settled_end,
 )
-from rheostat.server.runs.spec import RunSpec, parse_spec
+from rheostat.server.runs.spec import RunSpec, parse_run
 from rheostat.server.runs.timeline import Timelines
 from rheostat.server.runs.units import Units
 
@@ -127,9 +127,10 @@ class Memory:
     def create(self, body: Any) -> str:
         """Create a run."""
         self._require_free(body["name"])
-        run = self._new(parse_spec(body, Units(), Limits()))
+        spec, timelines = parse_run(body, Units(), Limits())
+        run = self._new(spec)
         run.generations.append(Generation(Key(run.id, 1), None, 0, 0))
-        run.add(RevisionKind.CREATE, 0, None, run.spec.timelines())
+        run.add(RevisionKind.CREATE, 0, None, timelines)
         return run.id
 
     def _new(self, spec: RunSpec) -> Stored:

@@ -7,7 +7,7 @@ import pytest
 
 from rheostat.errors import Invalid
 from rheostat.server.runs.limits import Limits
-from rheostat.server.runs.spec import parse_spec
+from rheostat.server.runs.spec import RunSpec, parse_run
 from rheostat.server.runs.units import Units
 
 CONSTANT = {"kind": "constant", "value": 1}
@@ -15,12 +15,16 @@ BODY: dict[str, Any] = {"name": "gpt-7b", "parameters": {"lr": CONSTANT}}
 LIMITS = Limits(block=512, jump=256, parameters=3, labels=1, pending=4, message=5)
 
 
+def parse_spec(body: Any, units: Units, limits: Limits) -> RunSpec:
+    return parse_run(body, units, limits)[0]
+
+
 def test_lengths_are_resolved_by_the_runs_own_total() -> None:
     """Ten percent of a total of 5,000 are 500 steps."""
     decay = {"kind": "linear", "start": 1, "end": 0, "steps": "10%"}
     body = {**BODY, "parameters": {"lr": decay}, "total": 5000, "max_block": 8, "max_jump": 8}
-    spec = parse_spec(body, Units(), LIMITS)
-    assert spec.parameters["lr"]["steps"] == 500
+    _, timelines = parse_run(body, Units(), LIMITS)
+    assert timelines["lr"].at(0).definition.to_json()["steps"] == 500
 
 
 def test_schedules_are_inlined() -> None:
@@ -29,7 +33,9 @@ def test_schedules_are_inlined() -> None:
     units = Units(lookup=lambda name, version: {("s", 2): found}[name, version or 0])
     reference = {"kind": "schedule", "name": "s", "version": 2}
     body = {**BODY, "parameters": {"lr": reference}, "max_block": 8, "max_jump": 8}
-    assert parse_spec(body, units, LIMITS).parameters["lr"] == found.to_json()
+    spec, timelines = parse_run(body, units, LIMITS)
+    assert timelines["lr"].at(0).definition == found
+    assert spec.parameters == {"lr": found.content_hash}
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,12 @@ import uuid
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import psycopg
 import pytest
 
+from rheostat.schedules import Definition
 from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.settling import Ask
@@ -30,6 +31,17 @@ LINE = {"kind": "linear", "start": 100, "end": -28, "steps": 128}
 BODY = {"name": "gpt", "parameters": {"lr": LINE, "wd": {"kind": "constant", "value": 0.5}}}
 
 
+def plain(result: Any) -> Any:
+    """Return a result as it was, but a definition inside of a document as its JSON."""
+    if isinstance(result, Definition):
+        return result.to_json()
+    if type(result) is dict:
+        return {key: plain(value) for key, value in result.items()}
+    if type(result) is list or type(result) is tuple:
+        return type(result)([plain(value) for value in result])
+    return result
+
+
 class Desk:
     """A store with a synchronous handle, and a run to try things on."""
 
@@ -41,11 +53,11 @@ class Desk:
 
     def write(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an operation to its end, committed."""
-        return asyncio.run(self.store.write(operation, *args, **kwargs))
+        return cast("T", plain(asyncio.run(self.store.write(operation, *args, **kwargs))))
 
     def read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a reading operation."""
-        return asyncio.run(self.store.read(operation, *args, **kwargs))
+        return cast("T", plain(asyncio.run(self.store.read(operation, *args, **kwargs))))
 
     def create(self, **fields: Any) -> str:
         """Create the run ``gpt``, lr = 100 - step and wd = 0.5, and return its id."""

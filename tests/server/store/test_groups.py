@@ -17,8 +17,9 @@ from rheostat.server.store.operations import close, create, revise, rewind, show
 
 HALVE = {"lr": {"edit": "scale", "factor": 0.5}}
 NEW = {"name": "gpt", "parameters": {"lr": {"kind": "constant", "value": 1}}}
+STORED = {"lr": [{"edit": "scale", "factor": 0.5}]}
 PARSED = {
-    ("changes", "lr", "wd", None, None): parse_changes(HALVE, ["lr", "wd"], Units()),
+    ("changes", "lr", "wd", None, None): (parse_changes(HALVE, ["lr", "wd"], Units()), STORED),
     "run": parse_run(NEW, Units(), Limits()),
 }
 """What operations have parsed outside of a transaction; here it is done before them all."""

@@ -52,8 +52,11 @@ LARGE = 4 * 1024
 READ_AT_ONCE = 2
 """Large bodies that one process works on at a time; others wait."""
 
-TOKEN = re.compile(rb'("(?:[^"\\]++|\\.)*+"|[{}])\s*+(:)?')
-"""A string, which is a key if a colon follows, or the start or end of an object."""
+TOKEN = re.compile(rb'["{}]')
+"""The start of a string, and the start or end of an object."""
+
+STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"')
+COLON = re.compile(rb"\s*+:")
 
 JSON_TYPE = re.compile(r"application/([^;]+\+)?json")
 
@@ -147,17 +150,21 @@ def _containers(item: Any) -> list[Any]:
 def _refuse_twins(body: bytes) -> None:
     """Refuse a key that appears twice in one object; the body is JSON."""
     objects: list[set[str]] = []
-    for match in TOKEN.finditer(body):
-        token, colon = match.groups()
-        if token == b"{":
+    place = 0
+    while token := TOKEN.search(body, place):
+        place = token.end()
+        if token[0] == b"{":
             objects.append(set())
-        elif token == b"}":
+        elif token[0] == b"}":
             objects.pop()
-        elif colon:
-            key = orjson.loads(token)
-            if key in objects[-1]:
-                raise Malformed(f"the key {key[:100]!r} appears twice in one object of the body")
-            objects[-1].add(key)
+        elif string := STRING.match(body, token.start()):
+            place = string.end()
+            if COLON.match(body, place):
+                key = orjson.loads(string[0])
+                if key in objects[-1]:
+                    detail = f"the key {key[:100]!r} appears twice in one object of the body"
+                    raise Malformed(detail)
+                objects[-1].add(key)
 
 
 def _refuse_nul(value: Any) -> None:

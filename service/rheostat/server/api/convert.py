@@ -65,10 +65,10 @@ class Conversion(Described, Context):
         """Return the answer; what the library does not know is refused."""
         self._check()
         if self.config is None:
-            return {"definition": convert(**{"params": {}, **self._given()}).to_json()}
+            return {"definition": convert(**{"params": {}, **self._given()})}
         lengths = {"total": self.total, "steps_per_epoch": self.steps_per_epoch}
         found = convert_config(self.library, self.config, **lengths)
-        return {"parameters": {name: item.to_json() for name, item in found.items()}}
+        return {"parameters": found}
 
     def _given(self) -> dict[str, Any]:
         """Return what was sent, without fields that are null: they might as well be left out."""

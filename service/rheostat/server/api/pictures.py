@@ -49,7 +49,7 @@ NICE = (1, 2, 2.5, 5, 10)
 """Multiples of a power of ten that ticks stand at."""
 UNITS = ((10**12, "T"), (10**9, "B"), (10**6, "M"))
 
-STYLE = {"svg.hashsalt": "rheostat", "font.size": 9, "agg.path.chunksize": 500}
+STYLE: dict[Any, Any] = {"svg.hashsalt": "rheostat", "font.size": 9, "agg.path.chunksize": 500}
 """
 Of a long line 500 points are drawn at a time, so that other threads get their turn in between; a
 line that runs up and down is drawn ten times as fast besides.

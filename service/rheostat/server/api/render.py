@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from rheostat.server.api.formats import Format
 from rheostat.server.api.look import Look
+from rheostat.server.fragments import fragment
 
 Floats = NDArray[np.float64]
 Steps = NDArray[np.int64]
@@ -162,7 +163,7 @@ def _json(document: Mapping[str, Any]) -> Iterator[bytes]:
 
     def leave_out(value: Any) -> orjson.Fragment:
         if not isinstance(value, np.ndarray):
-            raise TypeError
+            return fragment(value)
         arrays.append(value)
         return orjson.Fragment(b"\0")
 

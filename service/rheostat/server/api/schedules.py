@@ -243,7 +243,7 @@ def _end(schedule: Schedule) -> int:
 
 def _answer(schedule: Schedule, *, created: bool = False) -> Response:
     entry = schedule.entry
-    document = {**asdict(entry), "definition": schedule.definition.to_json()}
+    document = {**asdict(entry), "definition": schedule.definition}
     headers = {"ETag": entry.tag, "Cache-Control": "no-cache"}
     if created:
         headers["Location"] = f"/v1/schedules/{entry.name}?version={entry.version}"

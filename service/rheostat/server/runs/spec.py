@@ -100,16 +100,6 @@ class RunSpec(BaseModel):
         """Return ``units`` with the run's own lengths."""
         return Units(self.total, self.steps_per_epoch, units.lookup)
 
-    def timelines(self) -> Timelines:
-        """Return what a new run follows; the definitions must be resolved."""
-        plain = Units()
-        return Timelines(
-            {
-                name: Timeline.of(plain.parse(data, f"parameters.{name}"))
-                for name, data in self.parameters.items()
-            }
-        )
-
     def to_json(self) -> dict[str, Any]:
         """Return the stored form."""
         return self.model_dump(mode="json")
@@ -118,14 +108,11 @@ class RunSpec(BaseModel):
 SPEC = TypeAdapter(RunSpec)
 
 
-def parse_spec(body: Any, units: Units, limits: Limits) -> RunSpec:
-    """Return the specification with every definition validated and resolved; see `parse_run`."""
-    return parse_run(body, units, limits)[0]
-
-
 def parse_run(body: Any, units: Units, limits: Limits) -> tuple[RunSpec, Timelines]:
     """
-    Return the specification of a run with every definition resolved, and what the run follows.
+    Return the specification of a run, and what the run follows.
+
+    In the specification, the content hash of each resolved definition stands for it.
 
     Raises
     ------
@@ -142,8 +129,9 @@ def parse_run(body: Any, units: Units, limits: Limits) -> tuple[RunSpec, Timelin
     definitions: Mapping[str, Definition] = {
         name: reader.parse(data, f"parameters.{name}") for name, data in spec.parameters.items()
     }
-    resolved = {name: definition.to_json() for name, definition in definitions.items()}
-    spec = spec.model_copy(update={"parameters": resolved})
+    # a run's row is read for each block, so it names its definitions by their content
+    hashes = {name: definition.content_hash for name, definition in definitions.items()}
+    spec = spec.model_copy(update={"parameters": hashes})
     timelines = Timelines({name: Timeline.of(each) for name, each in definitions.items()})
     timelines.require_sound(0)
     require_sound_start(spec.guards, timelines)

@@ -13,6 +13,7 @@ import graphlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from hashlib import sha256
 from math import inf
 from typing import Any
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import Bounds, Definition, parse
+from rheostat.server.fragments import dumps
 from rheostat.server.runs.grid import MAX_STEP
 
 MOST_PIECES = 1_000
@@ -44,11 +46,11 @@ class Piece:
         return self.definition.values(steps - self.origin, followed)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the wire form."""
+        """Return the wire form, but for the definition, which is written as it is."""
         return {
             "from": self.start,
             "origin": self.origin,
-            "definition": self.definition.to_json(),
+            "definition": self.definition,
             "revision": self.revision,
         }
 
@@ -121,8 +123,18 @@ class Timeline:
         return earlier[-1] if earlier else 0
 
     def to_json(self) -> list[dict[str, Any]]:
-        """Return the wire form, which is also what is stored."""
+        """Return the wire form, but for the definitions, which are written as they are."""
         return [piece.to_json() for piece in self.pieces]
+
+    @cached_property
+    def text(self) -> str:
+        """What is stored: the wire form as JSON."""
+        return dumps(self.to_json()).decode()
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of what is stored, in hexadecimal."""
+        return sha256(self.text.encode()).hexdigest()
 
     @classmethod
     def from_json(cls, items: list[dict[str, Any]]) -> Timeline:

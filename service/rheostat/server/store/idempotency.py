@@ -15,6 +15,7 @@ import orjson
 from sqlalchemy import delete, insert, select
 
 from rheostat.errors import IdempotencyMismatch
+from rheostat.server.fragments import dumps
 from rheostat.server.store import locks, tables
 from rheostat.server.store.records import Records, now
 
@@ -59,7 +60,7 @@ def once(
     row = {
         "key": key.key,
         "request_hash": key.request_hash,
-        "answer": orjson.dumps(result).decode(),
+        "answer": dumps(result).decode(),
     }
     connection.execute(insert(table).values(created_at=now(), **row))
     return result

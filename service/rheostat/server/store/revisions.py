@@ -13,6 +13,7 @@ from sqlalchemy import Row, Select, insert, select, update
 
 from rheostat.errors import UnknownRevision
 from rheostat.schedules.references import Lookup
+from rheostat.server.fragments import dumps
 from rheostat.server.runs.changes import parse_changes
 from rheostat.server.runs.lineage import Key, Stretch
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
@@ -216,7 +217,7 @@ def _edits(run_id: str, revision: Revision) -> tuple[str, str, int]:
 
 
 def _text(document: Any) -> str:
-    return orjson.dumps(document).decode()
+    return dumps(document).decode()
 
 
 def _revisions(run_id: str) -> Select[Any]:

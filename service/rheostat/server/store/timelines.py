@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 import orjson
@@ -25,16 +24,15 @@ class StoredTimelines:
 
     def store(self, run_id: str, timelines: Mapping[str, Timeline]) -> dict[str, str]:
         """Store what is not there yet of a run's timelines, and return their hashes."""
-        texts = {name: _text(timeline) for name, timeline in timelines.items()}
-        hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+        hashes = {name: timeline.digest for name, timeline in timelines.items()}
         known = self._known(run_id, hashes.values())
-        new = {hashes[name]: text for name, text in texts.items() if hashes[name] not in known}
+        new = {each.digest: each.text for each in timelines.values() if each.digest not in known}
         if new:
             rows = [{"run_id": run_id, "hash": key, "pieces": text} for key, text in new.items()]
             self._transaction.connection.execute(insert(tables.timelines), rows)
-        for name, text in texts.items():
-            self._cache.put(hashes[name], timelines[name], len(text))
-            self._transaction.keep(_key(hashes[name]), timelines[name])
+        for timeline in timelines.values():
+            self._cache.put(timeline.digest, timeline, len(timeline.text))
+            self._transaction.keep(_key(timeline.digest), timeline)
         return hashes
 
     def _known(self, run_id: str, hashes: Iterable[str]) -> set[str]:
@@ -75,7 +73,3 @@ class StoredTimelines:
 
 def _key(content_hash: str) -> tuple[str, str]:
     return "timeline", content_hash
-
-
-def _text(timeline: Timeline) -> str:
-    return orjson.dumps(timeline.to_json()).decode()

@@ -41,8 +41,10 @@ def ensure(records: Records, body: Any, note: Note) -> tuple[dict[str, Any], boo
     there = records.claim(spec.name)
     if there is None:
         return _add(records, spec, timelines, body["parameters"], note), True
-    differences = _differences(there.spec.to_json(), spec.to_json())
+    differences = _differences(there.spec, spec)
     if differences and not _same_words(records, there, spec, body["parameters"]):
+        first = records.revisions.one(there.id, 1).timelines
+        differences = [_told(item, first, timelines) for item in differences]
         fields = ", ".join(item["field"] for item in differences)
         message = f"the run {spec.name!r} was created with another body: {fields} differ"
         raise NameTaken(message, id=there.id, differences=differences)
@@ -50,8 +52,13 @@ def ensure(records: Records, body: Any, note: Note) -> tuple[dict[str, Any], boo
 
 
 def _read(records: Records, body: Any) -> tuple[RunSpec, Timelines]:
+    limits = records.limits
+
     def parsed(lookup: Lookup) -> Results:
-        return {"run": parse_run(body, Units(lookup=lookup), records.limits)}
+        spec, timelines = parse_run(body, Units(lookup=lookup), limits)
+        for timeline in timelines.values():
+            timeline.digest  # noqa: B018 - what is to be stored is made here, too
+        return {"run": (spec, timelines)}
 
     read: tuple[RunSpec, Timelines] = records.aside("run", parsed, body)
     return read
@@ -104,13 +111,22 @@ def _same_words(records: Records, run: RunRecord, spec: RunSpec, given: Any) -> 
     return rest == spec and first.changes == given
 
 
-def _differences(there: Mapping[str, Any], sent: Mapping[str, Any]) -> list[dict[str, Any]]:
-    flat = [_flat(there), _flat(sent)]
+def _differences(there: RunSpec, sent: RunSpec) -> list[dict[str, Any]]:
+    flat = [_flat(there.to_json()), _flat(sent.to_json())]
     return [
         {"field": field, "there": flat[0].get(field), "sent": flat[1].get(field)}
         for field in sorted(flat[0].keys() | flat[1].keys())
         if flat[0].get(field) != flat[1].get(field)
     ]
+
+
+def _told(item: dict[str, Any], there: Timelines, sent: Timelines) -> dict[str, Any]:
+    """Return a difference with the definitions that differ, in place of their hashes."""
+    kind, _, name = item["field"].partition(".")
+    if kind != "parameters":
+        return item
+    both = {"there": there.get(name), "sent": sent.get(name)}
+    return {**item, **{key: line and line.at(0).definition for key, line in both.items()}}
 
 
 def _flat(spec: Mapping[str, Any]) -> dict[str, Any]:

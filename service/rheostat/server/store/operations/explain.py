@@ -39,6 +39,6 @@ def _source(records: Records, reign: Reign, name: str, step: int) -> dict[str, A
         "author": revision.note.author,
         "message": revision.note.message,
         "created_at": revision.created_at,
-        "definition": piece.definition.to_json(),
+        "definition": piece.definition,
         "origin": piece.origin,
     }

@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema
 
 from rheostat.errors import FieldError, Invalid, NameTaken
 from rheostat.schedules.any_kind import REFERENCE
-from rheostat.server.runs.changes import changes_to_json
 from rheostat.server.runs.edits import History
 from rheostat.server.runs.folding import fold
 from rheostat.server.runs.grid import MAX_STEP
@@ -107,13 +106,13 @@ def _revision(
     assert parent is not None  # noqa: S101 - a fork has one
     (owner,) = lineage.owners(parent.number, step, step + 1)
     before = records.revisions.in_force_at(owner.owner, step).timelines.relabelled(1)
-    changes = read_changes(records, run, wish.changes)
+    changes, written = read_changes(records, run, wish.changes)
     first = Revision(
         number=1,
         generation=1,
         kind=RevisionKind.FORK,
         effective=step,
-        changes=changes_to_json(changes),
+        changes=written,
         note=Note(run.author, wish.message),
         created_at=run.created_at,
         timelines=before,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -147,7 +147,7 @@ def _fold(records: Records, run: RunRecord, wish: Wish) -> _Fold:
     _require_revision(run, wish.expected_revision)
     effective = _effective(run, wish.effective, settled)
     require_at_most(records.limits.message, "message", wish.note.message, "characters")
-    changes = parsed_changes(records, run, wish.changes)
+    changes, written = parsed_changes(records, run, wish.changes)
     base, old = _to_fold(records, run, lineage)
     require_at_most(records.limits.pending - 1, "changes", old, "pending revisions before it")
     new = Revision(
@@ -155,7 +155,7 @@ def _fold(records: Records, run: RunRecord, wish: Wish) -> _Fold:
         generation=run.generation,
         kind=RevisionKind.CHANGE,
         effective=effective,
-        changes=changes_to_json(changes),
+        changes=written,
         note=wish.note,
         created_at=now(),
         timelines=base.timelines,
@@ -224,21 +224,24 @@ def _require_pending(revision: Revision, run: RunRecord, settled: int) -> None:
     raise NotPending(f"revision {revision.number} is {state}", state=state)
 
 
-def read_changes(records: Records, run: RunRecord, given: Any) -> Changes:
+def read_changes(records: Records, run: RunRecord, given: Any) -> tuple[Changes, Mapping[str, Any]]:
     """Return the changes that come with a rewind or a fork; there may be none."""
-    return {} if given is None else parsed_changes(records, run, given)
+    return ({}, {}) if given is None else parsed_changes(records, run, given)
 
 
-def parsed_changes(records: Records, run: RunRecord, given: Any) -> Changes:
-    """Return a request's changes, parsed aside for what they depend on of the run."""
+def parsed_changes(
+    records: Records, run: RunRecord, given: Any
+) -> tuple[Changes, Mapping[str, Any]]:
+    """Return a request's changes, parsed aside for what they depend on of the run, and as JSON."""
     units, names = run.spec.units(Units()), run.spec.names
     key = ("changes", *names, units.total, units.steps_per_epoch)
 
     def parsed(lookup: Lookup) -> Results:
-        return {key: parse_changes(given, names, replace(units, lookup=lookup))}
+        changes = parse_changes(given, names, replace(units, lookup=lookup))
+        return {key: (changes, changes_to_json(changes))}
 
-    changes: Changes = records.aside(key, parsed, given)
-    return changes
+    both: tuple[Changes, Mapping[str, Any]] = records.aside(key, parsed, given)
+    return both
 
 
 def _to_fold(

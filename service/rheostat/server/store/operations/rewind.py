@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rheostat.errors import FieldError, GenerationMismatch, Invalid
-from rheostat.server.runs.changes import changes_to_json
 from rheostat.server.runs.folding import fold
 from rheostat.server.runs.limits import require_at_most
 from rheostat.server.runs.lineage import Generation, Key, Lineage
@@ -53,14 +52,14 @@ def rewind(records: Records, ref: str, wish: Rewind) -> dict[str, Any]:
     before = records.revisions.in_force_at(owner.owner, wish.to).timelines
     if owner.owner.run_id != run.id:  # revisions there have numbers of their own
         before = before.relabelled(run.revision + 1)
-    changes = read_changes(records, run, wish.changes)
+    changes, written = read_changes(records, run, wish.changes)
     generation = Generation(Key(run.id, _next(lineage)), source.key, wish.to, wish.to)
     new = Revision(
         number=run.revision + 1,
         generation=generation.key.number,
         kind=RevisionKind.REWIND,
         effective=wish.to,
-        changes=changes_to_json(changes),
+        changes=written,
         note=wish.note,
         created_at=now(),
         timelines=before,

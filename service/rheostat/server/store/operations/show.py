@@ -7,8 +7,8 @@ from contextlib import closing
 from typing import Any
 
 import numpy as np
-import orjson
 
+from rheostat.server.fragments import dumps
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.revision import Revision, RevisionKind
 from rheostat.server.store.records import Records, RunRecord
@@ -27,7 +27,7 @@ def show(records: Records, ref: str) -> dict[str, Any]:
     current = timelines.evaluate(np.array([settled], dtype=np.int64))
     return {
         **state(run, lineage),
-        "parameters": {name: tl.at(settled).definition.to_json() for name, tl in timelines.items()},
+        "parameters": {name: tl.at(settled).definition for name, tl in timelines.items()},
         "current": {name: float(values[0]) for name, values in current.items()},
         "pending": [revision.to_json(settled) for revision in pending],
         "generations": [generation.to_json() for generation in lineage],
@@ -105,7 +105,7 @@ def revisions(
             if len(items) == limit or size > LONGEST_PAGE:
                 return items, items[-1]["revision"]
             items.append(_to_json(revision, run, lineage))
-            size += len(orjson.dumps(items[-1]["changes"]))
+            size += len(dumps(items[-1]["changes"]))
     return items, None
 
 
