@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
+import orjson
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 from tests.server.protocol.systems import Checkpoint, Column, numbered, raised, seen
 
 from rheostat.errors import Unavailable
+from rheostat.server.fragments import dumps
 from rheostat.server.runs.block import Block
 from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.revision import Note
@@ -88,18 +90,27 @@ class Replicas:
         """Send a request again with its key."""
         if self._sent:
             key, operation, answer = self._sent[index % len(self._sent)]
-            assert self._write(once, key, operation) == answer
+            again = self._write(once, key, operation)
+            assert orjson.loads(dumps(again)) == orjson.loads(dumps(answer))
 
     def lose(self, *, done: bool) -> None:
-        """Let the next commit fail, before or after it is done; the request is sent again."""
+        """Let the next commit of something fail, before or after it is done; it is sent again."""
         self._lost = done
 
     def _losing(self, write: Any) -> Any:
         @contextmanager
         def losing(database: Database) -> Iterator[Connection]:
             lost, self._lost = self._lost, None
+            written = list[str]()
+
+            def note(*execution: Any) -> None:
+                written.append(execution[2].split()[0])
+
             with write(database) as connection:
+                event.listen(connection, "before_cursor_execute", note)
                 yield connection
+                if not {"INSERT", "UPDATE"} & set(written):
+                    lost, self._lost = None, lost
                 if lost is False:
                     raise OperationalError("COMMIT", None, ConnectionError())
             if lost is True:
