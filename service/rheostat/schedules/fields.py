@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, FailFast, Field, WithJsonSchema
+from pydantic import (
+    BeforeValidator,
+    FailFast,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+)
 
 MAX_STEP: Final = 2**53 - 1
 """The largest coordinate: every integer up to it is a float64 of its own."""
@@ -85,8 +93,27 @@ def _all_whole(values: Any) -> Any:
     return values
 
 
-Values = Annotated[tuple[Value, ...], Field(strict=False), FailFast()]
-"""Any number of values. Of long lists, only the first item that is wrong is told."""
+_PIECE: Final = 10_000
+
+
+def _in_pieces(values: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    """Validate a long list piece by piece: other threads get their turn in between."""
+    if not isinstance(values, (list, tuple)) or len(values) <= _PIECE:
+        return handler(values)
+    begins = range(0, len(values), _PIECE)
+    try:
+        return tuple(item for begin in begins for item in handler(values[begin : begin + _PIECE]))
+    except ValidationError:
+        return handler(values)  # which says where in the whole list it is
+
+
+Values = Annotated[
+    tuple[Value, ...],
+    Field(strict=False, min_length=1),
+    FailFast(),
+    WrapValidator(_in_pieces),
+]
+"""Any number of values, at least one. Of a long list, only the first wrong item is told."""
 Steps = Annotated[
     tuple[
         Annotated[
@@ -99,14 +126,16 @@ Steps = Annotated[
     Field(strict=False),
     FailFast(),
     BeforeValidator(_all_whole),
+    WrapValidator(_in_pieces),
 ]
 """Any number of steps, each as in `LengthOrZero`."""
 Points = Annotated[
     tuple[Annotated[tuple[Place, Value], Field(strict=False)], ...],
-    Field(strict=False),
+    Field(strict=False, min_length=1),
     FailFast(),
+    WrapValidator(_in_pieces),
 ]
-"""Any number of pairs of a place and a value."""
+"""Any number of pairs of a place and a value, at least one."""
 
 Start = Annotated[Value, Field(description="the value at step 0")]
 End = Annotated[Value, Field(description="the value from the end on")]

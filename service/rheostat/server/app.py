@@ -59,7 +59,7 @@ ROUTERS = (
 CURVES_AT_ONCE = 4
 """Large curves and pictures that one process computes at a time; others wait."""
 
-CONVERSIONS_AT_ONCE = 2
+CONVERSIONS_AT_ONCE = 1
 """Other libraries' schedulers that one process converts at a time; others wait."""
 
 

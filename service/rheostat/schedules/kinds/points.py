@@ -112,7 +112,6 @@ class Piecewise(Definition):
     points: Annotated[
         Points,
         Field(
-            min_length=1,
             description="pairs of a step, which may lie between two steps, and a value; in order",
         ),
     ]
@@ -204,7 +203,6 @@ class Table(Definition):
         Values,
         Field(
             alias="values",
-            min_length=1,
             description="the value of each step from 0 on",
         ),
     ]

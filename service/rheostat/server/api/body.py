@@ -49,8 +49,8 @@ points fit, so do 16,384 changes; they are counted before anything is made of th
 LARGE = 4 * 1024
 """Bodies over this size, in bytes, are worked on in a thread."""
 
-READ_AT_ONCE = 2
-"""Large bodies that one process works on at a time; others wait."""
+READ_AT_ONCE = 1
+"""Large bodies that one process works on at a time: more would only share one interpreter."""
 
 TOKEN = re.compile(rb'["{}]')
 """The start of a string, and the start or end of an object."""

@@ -23,6 +23,9 @@ Place = Annotated[int, Field(ge=0, le=MAX_STEP)]
 Length = Annotated[int, Field(ge=1, le=MAX_STEP)]
 Steps = NDArray[np.int64]
 
+PIECE = 100_000
+"""Steps of a list that are validated at a time."""
+
 PLACES = TypeAdapter(Annotated[list[Place], FailFast()], config=ConfigDict(strict=True))
 
 
@@ -78,6 +81,12 @@ def steps_of(places: range | list[Any]) -> Steps:
     """Return steps as an array; raise `Invalid` for what is not a step."""
     if isinstance(places, range):
         return np.arange(places.start, places.stop, places.step, dtype=np.int64)
+    begins = range(0, len(places), PIECE)  # other threads get their turn in between
+    try:
+        pieces = [PLACES.validate_python(places[begin : begin + PIECE]) for begin in begins]
+        return np.concatenate([np.array(piece, dtype=np.int64) for piece in pieces])
+    except ValidationError:
+        pass
     try:
         return np.array(PLACES.validate_python(places), dtype=np.int64)
     except ValidationError as error:

@@ -48,8 +48,8 @@ class Desks:
 
     def __init__(self) -> None:
         self._small = ThreadPoolExecutor(4, "rheostat-aside")
-        self._requests = ThreadPoolExecutor(2, "rheostat-aside-requests")
-        self._stored = ThreadPoolExecutor(2, "rheostat-aside-stored")
+        self._requests = ThreadPoolExecutor(1, "rheostat-aside-requests")
+        self._stored = ThreadPoolExecutor(1, "rheostat-aside-stored")
 
     def for_(self, aside: Aside) -> ThreadPoolExecutor:
         """Return the threads that do a piece of work."""
