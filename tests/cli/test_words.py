@@ -183,3 +183,16 @@ def test_steps_that_are_not_whole_are_refused(text: str) -> None:
     """No step is rounded."""
     with pytest.raises(typer.BadParameter, match="not a whole number of steps"):
         words.steps(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["root:x:0:0:secret", '{"secret": nan', '["secret", 1e999]', "[" * 9999]
+)
+def test_what_a_file_has_in_it_is_not_shown(text: str, tmp_path: Path) -> None:
+    """P10: of a file that is no JSON the error says where, and shows nothing of it."""
+    file = tmp_path / "file.txt"
+    file.write_text(text)
+    with pytest.raises(typer.BadParameter) as refused:
+        words.definition([f"@{file}"])
+    assert "secret" not in str(refused.value)
+    assert str(file) in str(refused.value)

@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from rheostat.schedules.catalogue import described
-from rheostat.schedules.limits import MAX_NESTING, MAX_NODES, MAX_POINTS
+from rheostat.schedules.limits import MAX_NESTING, MAX_NODES, MAX_POINTS, MAX_TEXTS
 from rheostat.schedules.parse import parse
 from rheostat.schedules.plot import svg
 from rheostat.schedules.shapes import SHAPES
@@ -39,7 +39,7 @@ that kind, and nothing else; `GET /v1/kinds` says the same as this page.
   to 2^53 is refused when it is made. What grows without end can be held by a `clip`, or ended by a
   `sequence`.
 - A definition has at most {MAX_NESTING} definitions inside of each other, {MAX_NODES:,} in all, and
-  {MAX_POINTS:,} table values, points and milestones.
+  {MAX_POINTS:,} table values, points and milestones, of which {MAX_TEXTS:,} may be written as text.
 - `{{"kind": "schedule", "name": …, "version": …}}` stands for a schedule of the service's library
   wherever a definition may, and is replaced by it when it is stored.
 
@@ -54,7 +54,7 @@ definition is parsed:
 | `"4.3T"`, `"375M"`, `"10k"` | multiples: `k`, `M`, `B` or `G`, `T` |
 | `"10%"` | a share of the run's `total` |
 | `"3 epochs"` | times the run's `steps_per_epoch` |
-| `"rest"` | what is left: to the end of the part it stands in, or of the run |
+| `"rest"` | what is left: to the end of the part it stands in, or of the run; one of lengths in a row |
 
 Boundaries are rounded, not lengths (ties to even), so that parts always add up: three times
 `"33.33333%"` of 100 is 33 + 34 + 33.

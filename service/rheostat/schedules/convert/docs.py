@@ -37,7 +37,8 @@ rheostat convert torch CosineAnnealingLR T_max=100 --base 0.1
 ```
 
 `params` is what the scheduler's constructor is given, by name, with the library's own defaults;
-schedulers inside of others are `{"name", "params"}`. `base_value` is the value that the optimizer
+schedulers inside of others are `{"name", "params"}`. There may be 100,000 values, and texts of
+10,000 characters. `base_value` is the value that the optimizer
 starts from. `hyperparameter` is `lr` unless it is said. What else a library knows goes beside
 them: `total` (fvcore, Detectron2, fastai), `steps_per_epoch` (MMEngine, and fairseq's fixed
 schedule), `group` where parameters differ between groups, and so on; what a scheduler does not ask
