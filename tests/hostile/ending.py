@@ -6,7 +6,23 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-SIGNS = ("a", "1", ".", " ", "(", ")", "%", "_", "=", ",", "-", "\n", "\\", '"', "é")
+SIGNS: tuple[str, ...] = (
+    "a",
+    "1",
+    ".",
+    " ",
+    "(",
+    ")",
+    "%",
+    "_",
+    "=",
+    ",",
+    "-",
+    "\n",
+    "\\",
+    '"',
+    "é",
+)
 SIGNS += ("a(", "1 ", "1,", "1.", "1_", "x ")
 """What texts are made of, over and over: what patterns like, and what nearly ends a match."""
 

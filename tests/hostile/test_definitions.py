@@ -318,6 +318,34 @@ def test_what_was_parsed_is_parsed_anew_when_it_no_longer_holds(desk: Desk, pars
     assert pending["changes"]["lr"][0]["parts"][0]["steps"] == 500
 
 
+def test_large_operations_take_turns_with_the_others(desk: Desk) -> None:
+    """P13: each large operation has a transaction of its own, and others come in between."""
+    waits, go, order = threading.Event(), threading.Event(), list[str]()
+
+    def hold(_records: Any) -> None:
+        waits.set()
+        assert go.wait(30)
+
+    def note(name: str) -> Callable[[Any], None]:
+        return lambda _records: order.append(name)
+
+    submit = desk.store._writer.submit
+    futures = [submit(hold)]
+    assert waits.wait(30)
+
+    def first(_records: Any) -> None:
+        order.append("large 0")
+        futures.append(submit(note("between")))
+
+    futures += [submit(first, large=True)]
+    futures += [submit(note(f"large {i}"), large=True) for i in (1, 2)]
+    futures += [submit(note("small")), submit(note("small"))]
+    go.set()
+    for future in futures:
+        future.result(30)
+    assert order == ["small", "small", "large 0", "between", "large 1", "large 2"]
+
+
 def test_references_are_looked_up_before_the_writer(desk: Desk, parser: Parser) -> None:
     """A schedule of the library is found by a run that names it, and nobody waits for that."""
     parser.go.set()

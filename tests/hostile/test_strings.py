@@ -151,7 +151,7 @@ def test_too_many_values_are_refused() -> None:
 
 def test_many_unknown_names_are_refused_with_few_guesses() -> None:
     """P13: what was meant is guessed for the first few unknown names, and for short ones."""
-    unknown = {f"step_siz{i}": 1 for i in range(50_000)}
+    unknown: dict[str, Any] = {f"step_siz{i}": 1 for i in range(50_000)}
     with ends(0.5), pytest.raises(Invalid) as refused:
         convert("torch", "StepLR", unknown, 0.1)
     assert len(refused.value.errors) <= 50
@@ -189,7 +189,7 @@ def test_long_texts_in_every_field_of_a_part(field: str) -> None:
 
 
 ROUTES = [
-    (min(route.methods), route)
+    (min(route.methods or ()), route)
     for route in create_app(Settings()).routes
     if isinstance(route, APIRoute)
 ]

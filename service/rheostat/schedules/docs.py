@@ -54,7 +54,7 @@ definition is parsed:
 | `"4.3T"`, `"375M"`, `"10k"` | multiples: `k`, `M`, `B` or `G`, `T` |
 | `"10%"` | a share of the run's `total` |
 | `"3 epochs"` | times the run's `steps_per_epoch` |
-| `"rest"` | what is left: to the end of the part it stands in, or of the run; one of lengths in a row |
+| `"rest"` | what is left: to the end of the part it stands in, or of the run; said once in a row |
 
 Boundaries are rounded, not lengths (ties to even), so that parts always add up: three times
 `"33.33333%"` of 100 is 33 + 34 + 33.

@@ -1,5 +1,5 @@
 """
-Definitions inside of documents: they are written from their canonical JSON, as it is.
+Definitions inside of documents, and documents that are stored: they are written as they are.
 
 A definition may have a million points. To make Python's lists and dictionaries of it only to
 write them out again holds the interpreter's lock for long; its canonical JSON is made once.
@@ -7,6 +7,8 @@ write them out again holds the interpreter's lock for long; its canonical JSON i
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -14,13 +16,41 @@ import orjson
 from rheostat.schedules import Definition
 
 
+class Written(Mapping[str, Any]):
+    """An object whose JSON is at hand, and which is read when somebody looks into it."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @cached_property
+    def _read(self) -> dict[str, Any]:
+        read: dict[str, Any] = orjson.loads(self.text)
+        return read
+
+    def __getitem__(self, key: str) -> Any:
+        return self._read[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read)
+
+    def __len__(self) -> int:
+        return len(self._read)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Mapping) and self._read == dict(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 def dumps(document: Any) -> bytes:
-    """Return a document as JSON, in which definitions may stand anywhere."""
+    """Return a document as JSON, in which definitions and stored documents may stand anywhere."""
     return orjson.dumps(document, default=fragment)
 
 
 def fragment(value: Any) -> orjson.Fragment:
-    """Return the JSON of a definition; raise `TypeError` for what is none."""
-    if not isinstance(value, Definition):
-        raise TypeError
-    return orjson.Fragment(value.canonical)
+    """Return the JSON of a definition or of what is stored; raise `TypeError` for other things."""
+    if isinstance(value, Definition):
+        return orjson.Fragment(value.canonical)
+    if isinstance(value, Written):
+        return orjson.Fragment(value.text)
+    raise TypeError

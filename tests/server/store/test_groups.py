@@ -20,7 +20,7 @@ NEW = {"name": "gpt", "parameters": {"lr": {"kind": "constant", "value": 1}}}
 STORED = {"lr": [{"edit": "scale", "factor": 0.5}]}
 PARSED = {
     ("changes", "lr", "wd", None, None): (parse_changes(HALVE, ["lr", "wd"], Units()), STORED),
-    "run": parse_run(NEW, Units(), Limits()),
+    "run": (*parse_run(NEW, Units(), Limits()), NEW["parameters"]),
 }
 """What operations have parsed outside of a transaction; here it is done before them all."""
 

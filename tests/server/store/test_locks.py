@@ -90,7 +90,7 @@ def test_a_name_is_given_once(desk: Any) -> None:
     body = {"name": "new", "parameters": {"lr": {"kind": "constant", "value": 1}}}
     with replica(desk) as other:
         records = desk.store._records(other)
-        records.begin({"run": parse_run(body, Units(), Limits())})
+        records.begin({"run": (*parse_run(body, Units(), Limits()), body["parameters"])})
         made, new = create.ensure(records, body, Note("ann"))
         waiting = in_background(desk.store.write(create.ensure, body, Note("bob")))
         desk.write(lambda records: records.limits)

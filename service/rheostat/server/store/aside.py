@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any
 
 from rheostat.schedules.references import Lookup
+from rheostat.server.fragments import Written
 
 Results = Mapping[Hashable, Any]
 """What was done aside, by what it depends on."""
@@ -41,6 +42,7 @@ class Aside(Exception):
         self.work = work
         self.data = data
         self.stored = stored
+        self.small = _is_small(data)
 
 
 class Desks:
@@ -53,7 +55,7 @@ class Desks:
 
     def for_(self, aside: Aside) -> ThreadPoolExecutor:
         """Return the threads that do a piece of work."""
-        if _is_small(aside.data):
+        if aside.small:
             return self._small
         return self._stored if aside.stored else self._requests
 
@@ -70,6 +72,8 @@ def _is_small(data: Any) -> bool:
         value = waiting.pop()
         if isinstance(value, str):
             characters -= len(value)
+        elif isinstance(value, Written):
+            characters -= len(value.text)
         elif isinstance(value, (Mapping, list)):
             values -= len(value)
             waiting.extend(islice(value.values() if isinstance(value, Mapping) else value, SMALL))

@@ -13,7 +13,7 @@ from sqlalchemy import Row, Select, insert, select, update
 
 from rheostat.errors import UnknownRevision
 from rheostat.schedules.references import Lookup
-from rheostat.server.fragments import dumps
+from rheostat.server.fragments import Written, dumps
 from rheostat.server.runs.changes import parse_changes
 from rheostat.server.runs.lineage import Key, Stretch
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
@@ -49,7 +49,7 @@ class Revisions:
                 kind=revision.kind,
                 effective=revision.effective,
                 folds=revision.folds,
-                changes=_text(dict(revision.changes)),
+                changes=_text(revision.changes),
                 timelines=_text(self._timelines.store(run_id, revision.timelines)),
                 author=revision.note.author,
                 message=revision.note.message,
@@ -202,7 +202,7 @@ class Revisions:
             generation=row.generation,
             kind=RevisionKind(row.kind),
             effective=row.effective,
-            changes=orjson.loads(row.changes),
+            changes=Written(row.changes),
             note=Note(row.author, row.message),
             created_at=row.created_at,
             forced=row.forced,

@@ -7,7 +7,7 @@ import re
 from asyncio import Future
 from collections.abc import Awaitable, Callable, Hashable
 from functools import partial
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, ProgrammingError
@@ -27,8 +27,16 @@ from rheostat.server.store.writer import Writer
 
 P = ParamSpec("P")
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 Operation = Callable[Concatenate[Records, P], T]
 """What is done within one transaction, by the rules of the domain."""
+
+
+class Attempt(Protocol[T_co]):
+    """One attempt at an operation, with what was done for it aside, which may have been large."""
+
+    def __call__(self, done: Results, *, large: bool) -> Awaitable[T_co]:
+        """Return the operation's result, or raise `Aside`."""
 
 
 class Store:
@@ -66,12 +74,12 @@ class Store:
         """
         about = args[0] if args and isinstance(args[0], str) and re.match(ID, args[0]) else None
 
-        def write(done: Results) -> Future[T]:
+        def write(done: Results, *, large: bool) -> Future[T]:
             def run(records: Records) -> T:
                 records.begin(done)
                 return operation(records, *args, **kwargs)
 
-            return asyncio.wrap_future(self._writer.submit(run, about))
+            return asyncio.wrap_future(self._writer.submit(run, about, large=large))
 
         return await self._with_help(write)
 
@@ -84,16 +92,18 @@ class Store:
                 records.begin(done)
                 return operation(records, *args, **kwargs)
 
-        return await self._with_help(lambda done: self._reading(partial(read, done)))
+        return await self._with_help(lambda done, **_: self._reading(partial(read, done)))
 
-    async def _with_help(self, attempt: Callable[[Results], Awaitable[T]]) -> T:
-        """Attempt an operation until all that it needs has been done aside."""
+    async def _with_help(self, attempt: Attempt[T]) -> T:
+        """Attempt an operation until all that it needs has been done aside; much of it is large."""
         done: dict[Hashable, Any] = {}
+        large = False
         while True:
             try:
-                return await attempt(done)
+                return await attempt(done, large=large)
             except Aside as aside:
                 done |= await self._done(aside)
+                large |= not aside.small
 
     async def _done(self, aside: Aside) -> Results:
         """Do work aside, with the schedules that its data refers to."""

@@ -14,6 +14,7 @@ import logging
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -59,6 +60,7 @@ logger = logging.getLogger(__name__)
 class _Waiting(Generic[S, T]):
     operation: Callable[[S], T]
     run_id: str | None
+    large: bool = False
     future: Future[T] = field(default_factory=Future)
     deadline: float = field(default_factory=lambda: time.monotonic() + HELD_SECONDS)
     result: T | None = None
@@ -99,15 +101,22 @@ class Writer(Generic[S]):
         self._on_failure = on_failure
         self._queue: queue.SimpleQueue[_Waiting[S, Any] | None] = queue.SimpleQueue()
         self._closing = False
+        self._large: deque[_Waiting[S, Any]] = deque()
         self._thread = threading.Thread(target=self._loop, name="rheostat-writer", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
-    def submit(self, operation: Callable[[S], T], run_id: str | None = None) -> Future[T]:
-        """Queue an operation, about a run maybe; the future resolves once its effect is durable."""
-        waiting = _Waiting(operation, run_id)
+    def submit(
+        self, operation: Callable[[S], T], run_id: str | None = None, *, large: bool = False
+    ) -> Future[T]:
+        """
+        Queue an operation, about a run maybe; the future resolves once its effect is durable.
+
+        A ``large`` one has a transaction of its own, after which the others get their turn.
+        """
+        waiting = _Waiting(operation, run_id, large)
         self._queue.put(waiting)
         return waiting.future
 
@@ -119,22 +128,24 @@ class Writer(Generic[S]):
 
     def _loop(self) -> None:
         held: list[_Waiting[S, Any]] = []
-        while held or not self._closing:
-            new = self._gather(wait=not held)
+        while held or self._large or not self._closing:
+            new = self._gather(wait=not held and not self._large)
             held = self._patient(self._commit([*held, *new]))
+            if self._large:
+                held += self._patient(self._commit([self._large.popleft()]))
 
     def _gather(self, *, wait: bool) -> list[_Waiting[S, Any]]:
         """Return the operations that are queued, and wait for one if asked to."""
         group: list[_Waiting[S, Any]] = []
         while not self._closing and len(group) < GROUP:
             try:
-                waiting = self._queue.get(block=wait and not group)
+                waiting = self._queue.get(block=wait and not group and not self._large)
             except queue.Empty:
                 break
             if waiting is None:
                 self._closing = True
             elif waiting.future.set_running_or_notify_cancel():
-                group.append(waiting)
+                (self._large if waiting.large else group).append(waiting)
         return group
 
     def _commit(

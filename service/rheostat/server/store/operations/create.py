@@ -8,6 +8,7 @@ from typing import Any
 
 from rheostat.errors import NameTaken
 from rheostat.schedules.references import Lookup
+from rheostat.server.fragments import Written, dumps
 from rheostat.server.runs.lineage import Generation
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.spec import RunSpec, parse_run
@@ -20,11 +21,11 @@ from rheostat.server.store.records import Records, RunRecord, now
 
 def create(records: Records, body: Any, note: Note) -> dict[str, Any]:
     """Create a run; raise `NameTaken` if one of this name exists."""
-    spec, timelines = _read(records, body)
+    spec, timelines, given = _read(records, body)
     there = records.claim(spec.name)
     if there is not None:
         raise NameTaken(f"there is a run {spec.name!r} already", id=there.id)
-    return _add(records, spec, timelines, body["parameters"], note)
+    return _add(records, spec, timelines, given, note)
 
 
 def ensure(records: Records, body: Any, note: Note) -> tuple[dict[str, Any], bool]:
@@ -37,10 +38,10 @@ def ensure(records: Records, body: Any, note: Note) -> tuple[dict[str, Any], boo
         A run of this name was created with another body; ``differences`` lists where.
 
     """
-    spec, timelines = _read(records, body)
+    spec, timelines, given = _read(records, body)
     there = records.claim(spec.name)
     if there is None:
-        return _add(records, spec, timelines, body["parameters"], note), True
+        return _add(records, spec, timelines, given, note), True
     differences = _differences(there.spec, spec)
     if differences and not _same_words(records, there, spec, body["parameters"]):
         first = records.revisions.one(there.id, 1).timelines
@@ -51,16 +52,17 @@ def ensure(records: Records, body: Any, note: Note) -> tuple[dict[str, Any], boo
     return show(records, there.id), False
 
 
-def _read(records: Records, body: Any) -> tuple[RunSpec, Timelines]:
+def _read(records: Records, body: Any) -> tuple[RunSpec, Timelines, Written]:
+    """Return the run that a body describes, what it follows, and the definitions as given."""
     limits = records.limits
 
     def parsed(lookup: Lookup) -> Results:
         spec, timelines = parse_run(body, Units(lookup=lookup), limits)
         for timeline in timelines.values():
             timeline.digest  # noqa: B018 - what is to be stored is made here, too
-        return {"run": (spec, timelines)}
+        return {"run": (spec, timelines, Written(dumps(body["parameters"]).decode()))}
 
-    read: tuple[RunSpec, Timelines] = records.aside("run", parsed, body)
+    read: tuple[RunSpec, Timelines, Written] = records.aside("run", parsed, body)
     return read
 
 
@@ -85,7 +87,7 @@ def new_run(spec: RunSpec, note: Note) -> RunRecord:
 
 
 def _add(
-    records: Records, spec: RunSpec, timelines: Timelines, given: Any, note: Note
+    records: Records, spec: RunSpec, timelines: Timelines, given: Written, note: Note
 ) -> dict[str, Any]:
     run = new_run(spec, note)
     first = Revision(
