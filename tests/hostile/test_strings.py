@@ -17,7 +17,7 @@ from rheostat.schedules import KINDS, convert, convert_config, parse
 from rheostat.schedules.convert import libraries
 from rheostat.schedules.convert.case import Context
 from rheostat.schedules.convert.configs import deepspeed, megatron, transformers
-from rheostat.schedules.convert.parameters import _model
+from rheostat.schedules.convert.parameters import parameter_names
 from rheostat.schedules.convert.size import MAX_TEXT, MAX_VALUES
 from rheostat.schedules.kinds.sequence import Part
 from rheostat.server.app import create_app
@@ -28,7 +28,7 @@ HEAD = 20_000
 """Characters that fit into a request's head, though each takes three there."""
 
 CONVERTERS = [
-    (name, scheduler.names[0], tuple(_model(scheduler.function).model_fields))
+    (name, scheduler.names[0], tuple(parameter_names(scheduler)))
     for name in libraries.NAMES
     if (library := libraries.find(name)) is not None
     for scheduler in library.schedulers

@@ -85,7 +85,7 @@ def _parse(data: Any, context: _Context) -> Definition:
         definition = ADAPTER.validate_python(resolved)
     except ValidationError as error:
         raise _invalid(*field_errors(error, resolved, context.field)) from None
-    return _sound(definition, context.field)
+    return _in_range(definition, context.field)
 
 
 def composed(data: Mapping[str, Any], field: str = "definition") -> Definition:
@@ -103,10 +103,10 @@ def composed(data: Mapping[str, Any], field: str = "definition") -> Definition:
         definition = ADAPTER.validate_python(data)
     except ValidationError as error:
         raise _invalid(*field_errors(error, data, field)) from None
-    return checked(definition, field)
+    return sound(definition, field)
 
 
-def checked(definition: D, field: str = "definition") -> D:
+def sound(definition: D, field: str = "definition") -> D:
     """
     Return a definition that was built, not parsed; raise `Invalid` unless `parse` would take it.
 
@@ -115,10 +115,10 @@ def checked(definition: D, field: str = "definition") -> D:
 
     """
     limits.check_built(definition, field)
-    return _sound(definition, field)
+    return _in_range(definition, field)
 
 
-def _sound(definition: D, field: str) -> D:
+def _in_range(definition: D, field: str) -> D:
     _check_follows(definition, field, allowed=True)
     _check_bounds(definition, field)
     return definition

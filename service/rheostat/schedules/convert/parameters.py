@@ -29,7 +29,7 @@ _MOST_LOOKED_AT = 2_000
 _LONGEST_NAME = 64
 
 
-def arguments(case: Case, scheduler: Scheduler, params: Mapping[str, Any]) -> dict[str, Any]:
+def checked(case: Case, scheduler: Scheduler, params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments that a converter is given, defaults left out; or raise Invalid."""
     model = _model(scheduler.function)
     if errors := [*_unknown(case, model, params), *_functions(case, params)]:

@@ -13,11 +13,11 @@ from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.convert import libraries
 from rheostat.schedules.convert.case import Budget, Case, Context, refused
 from rheostat.schedules.convert.library import Library, Scheduler
-from rheostat.schedules.convert.parameters import arguments, meant, unknown_fields
+from rheostat.schedules.convert.parameters import checked, meant, unknown_fields
 from rheostat.schedules.convert.size import check, check_text
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.limits import MAX_NESTING
-from rheostat.schedules.parse import checked
+from rheostat.schedules.parse import sound
 from rheostat.schedules.shown import shown
 from rheostat.schedules.union import AnyDefinition
 from rheostat.schedules.validation import field_errors
@@ -69,14 +69,14 @@ def convert(
         convert=_convert,
         budget=Budget(),
     )
-    return checked(_convert(case, name, dict(params)))
+    return sound(_convert(case, name, dict(params)))
 
 
 def _convert(case: Case, name: str, params: dict[str, Any]) -> AnyDefinition:
     case = replace(case, name=name)
     case.budget.spend(params, case.field)
     scheduler = _scheduler(case, _library(case))
-    given = arguments(case, scheduler, params)
+    given = checked(case, scheduler, params)
     try:
         return scheduler.function(case, **given)
     except ValidationError as error:

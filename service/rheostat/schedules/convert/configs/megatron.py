@@ -25,7 +25,7 @@ from rheostat.schedules.convert.configs.telling import ONLY_JSON, flags_of
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.kinds.curves import Constant, Linear
 from rheostat.schedules.kinds.pointwise import Quantize, Sum
-from rheostat.schedules.parse import checked
+from rheostat.schedules.parse import sound
 from rheostat.schedules.shown import shown
 from rheostat.schedules.union import AnyDefinition
 
@@ -109,7 +109,7 @@ def definitions(config: Any, clock: Clock) -> dict[str, Definition]:
             _PLACE, "megatron", name, params, group_overrides=overrides
         )
     if arguments.rampup_batch_size is not None:
-        result["batch_size"] = checked(_ramp(arguments), "config")
+        result["batch_size"] = sound(_ramp(arguments), "config")
     return result
 
 
