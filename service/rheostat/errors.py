@@ -21,7 +21,8 @@ Every failure that Rheostat reports, as one tree.
     │   │   ├── NameTaken              a run of this name exists and differs
     │   │   ├── StaleGeneration        a rewind fenced this worker off
     │   │   ├── StaleCheckpoint        the checkpoint lies beyond a rewind
-    │   │   ├── StepJump               a read too far past what is settled
+    │   │   ├── StepJump               too far past what is settled
+    │   │   ├── PastTotal              past the run's ``total``
     │   │   ├── TooLate                the wanted step is settled already
     │   │   ├── RevisionMismatch       the run has moved on from ``expected_revision``
     │   │   ├── GenerationMismatch     the run was rewound since ``expected_generation``
@@ -209,9 +210,15 @@ class StaleCheckpoint(Conflict):
 
 
 class StepJump(Conflict):
-    """The read ends further past the settled end than ``max_jump`` allows."""
+    """The read, the start or the checkpoint lies too far past what is settled."""
 
     code = "step-jump"
+
+
+class PastTotal(Conflict):
+    """The step lies past the run's ``total``; ``extend`` is the command that makes it longer."""
+
+    code = "past-total"
 
 
 class TooLate(Conflict):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -21,7 +21,13 @@ class Guard(BaseModel):
     """The bounds of one parameter's values, and of its jumps where a change takes effect."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-    min: Annotated[Number, Field(description="the least value allowed")] | None = None
+    min: (
+        Annotated[
+            Number,
+            Field(description="the least value allowed; of `lr` and `weight_decay` 0 by default"),
+        ]
+        | None
+    ) = None
     max: Annotated[Number, Field(description="the greatest value allowed")] | None = None
     max_ratio: (
         Annotated[float, Field(ge=1, allow_inf_nan=False, description="the greatest jump allowed")]
@@ -36,6 +42,24 @@ class Guard(BaseModel):
 
 
 Guards = Mapping[str, Guard]
+
+NOT_NEGATIVE = frozenset({"lr", "weight_decay"})
+"""Parameters that are hardly ever meant to be negative, in any group."""
+
+
+def with_floors(guards: Guards, names: Iterable[str]) -> dict[str, Guard]:
+    """
+    Return the guards, with a ``min`` of 0 for what must not be negative by a slip.
+
+    A guard that has a ``min``, be it null, or a ``max`` below 0, says what is meant.
+    """
+    found = dict(guards)
+    for name in names:
+        guard = guards.get(name, Guard())
+        said = "min" in guard.model_fields_set or (guard.max is not None and guard.max < 0)
+        if name.partition("/")[0] in NOT_NEGATIVE and not said:
+            found[name] = guard.model_copy(update={"min": 0.0})
+    return dict(sorted(found.items()))
 
 
 def violations(
@@ -67,7 +91,11 @@ def require_sound_start(guards: Guards, timelines: Timelines) -> None:
         for error in _outside(f"parameters.{name}", name, guard, timelines, 0)
     ]
     if errors:
-        raise GuardViolated("the run would break its own guards", errors=errors)
+        raise GuardViolated(
+            "the run would break its own guards; a guard of lr or weight_decay that may be negative"
+            ' says so: "min": null',
+            errors=errors,
+        )
 
 
 def require_guards(
