@@ -13,6 +13,7 @@ from rheostat.errors import (
     Finished,
     Invalid,
     NotAcceptable,
+    PastTotal,
     StaleGeneration,
     StepJump,
     Unavailable,
@@ -27,8 +28,8 @@ from rheostat.server.api.answers import (
     Answers,
     Question,
     address_of,
+    preview,
     settled,
-    to_json,
 )
 from rheostat.server.api.deps import Step, router
 from rheostat.server.api.door import ROUTE
@@ -66,8 +67,9 @@ Count = Annotated[int, Query(ge=1, le=65_536, description="How many cells.")]
             UnknownRun,
             UnknownGeneration,
             StaleGeneration,
-            StepJump,
             Finished,
+            PastTotal,
+            StepJump,
             NotAcceptable,
             Invalid,
             Unavailable,
@@ -84,27 +86,29 @@ async def read_values(
     count: Count,
     generation: Generation = None,
     *,
-    resume: Annotated[
-        bool, Query(description="A worker's first read after joining: may be far ahead.")
-    ] = False,
+    resume: Annotated[bool, Query(description="Ignored.", deprecated=True)] = False,  # noqa: ARG001
 ) -> Response:
     """
     Settle a block and return it, if a worker asks by the run's id and with a generation.
 
     The values of such an answer never change, so caches may keep it for ever. Any other read, a
     viewer's among them, is a preview: it settles nothing, and `final` says which of its values
-    are settled.
+    are settled (in bytes: `Rheostat-Settled-Until`, the first step that is not).
+
+    A read that settles begins at most `max_gap` and ends at most `max_jump` cells past what is
+    settled, and ends at most one block past the run's `total`.
     """
     if generation is None or not re.match(ID, run) or not may_settle(request):
         block = await store.read(operations.preview, run, Ask(0, start, count), generation)
-        return document({**to_json(block), "final": block.final})
+        return preview(block, chosen)
     question = Question(run, generation, start, count, chosen)
     answers: Answers = request.app.state.answers
     answer = answers.get(question)
     if answer is None:
-        ask = Ask(generation, start, count, resume)
+        ask = Ask(generation, start, count)
         answer = settled(await store.write(operations.settle, run, ask), chosen)
         answers.put(question, answer)
+    store.sightings.note(*answer.cells)
     address = address_of(request.scope, dict(request.scope["headers"]))
     if address is not None:
         answers.note(address, question)

@@ -9,6 +9,7 @@ anything else is an operator's to do.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from rheostat.errors import PastTotal, StepJump, TooLate
 from rheostat.server.runs.lineage import Lineage
@@ -74,7 +75,7 @@ def require_reach(standing: Standing, start: int, stop: int) -> None:
 
 def begun_at(standing: Standing, start: int) -> int | None:
     """
-    Return up to where a training that begins at ``start`` settles the run, or None if it just joins.
+    Return up to where a training that begins at ``start`` settles the run; None if it just joins.
 
     Raises `StepJump` if it is neither near what is settled nor the beginning of the run's training.
     """
@@ -139,15 +140,16 @@ def _jump(standing: Standing, what: str, step: int, most: int) -> StepJump:
     spec, settled = standing.spec, standing.settled
     cells = f"{most} cells" if spec.resolution == 1 else f"{most} cells of {spec.resolution}"
     to = spec.grid.floor(step)
-    open_to = standing.end is None and (standing.last is None or to <= standing.last)
+    possible = standing.end is None and (standing.last is None or to <= standing.last)
+    members: dict[str, Any] = {"advance": {"to": to}} if possible else {}
     return StepJump(
         f"{what} at {step}, and the run is settled up to {settled}: more than {cells} past that;"
-        f" {_way_on(standing, to, possible=open_to)}",
+        f" {_way_on(standing, to, possible=possible)}",
         settled_until=settled,
         begins=standing.begins,
         max_gap=spec.max_gap,
         max_jump=spec.max_jump,
-        **({"advance": {"to": to}} if open_to else {}),
+        **members,
     )
 
 

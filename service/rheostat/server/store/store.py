@@ -18,6 +18,7 @@ from rheostat.server.store.caches import Caches
 from rheostat.server.store.database import Database
 from rheostat.server.store.migrate import migrate
 from rheostat.server.store.records import Records
+from rheostat.server.store.sightings import Sightings
 from rheostat.server.store.writer import Writer
 
 P = ParamSpec("P")
@@ -38,6 +39,8 @@ class Store:
         self._database = Database(url)
         self._limits = limits
         self._caches = Caches()
+        self.sightings = Sightings()
+        """Where workers read, as far as this process has seen: the routes note it."""
         self._writer = Writer(self._database, self._records, on_failure=self._caches.doubt)
 
     def start(self) -> None:
@@ -76,7 +79,7 @@ class Store:
             raise Unavailable("the database is away; try again") from error
 
     def _records(self, connection: Connection) -> Records:
-        return Records(connection, self._limits, self._caches)
+        return Records(connection, self._limits, self._caches, self.sightings)
 
     async def ping(self) -> bool:
         """Say whether the database answers."""
