@@ -179,7 +179,7 @@ HITS = {
     "percent-encoding": ("GET", "generation=1&st%61rt=0&count=64", []),
     "leading zeros": ("GET", "generation=01&start=000&count=64", []),
     "an empty part": ("GET", f"{BLOCK}&", []),
-    "resume": ("GET", f"{BLOCK}&resume=true", []),
+    "what is ignored": ("GET", f"{BLOCK}&resume=true", []),
     "an id of its own": ("GET", BLOCK, [("x-request-id", "night-7")]),
     "a foul id": ("GET", BLOCK, [("x-request-id", "x" * 65)]),
     "another tag": ("GET", BLOCK, [("if-none-match", '"other"')]),

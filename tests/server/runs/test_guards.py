@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from rheostat.server.runs.guards import Guard, violations
+from rheostat.server.runs.grid import MAX_STEP
+from rheostat.server.runs.guards import Guard, violations, with_floors
 from rheostat.server.runs.timeline import Piece, Timeline, Timelines
 from rheostat.server.runs.units import Units
 
@@ -122,3 +123,40 @@ def test_guards_see_through_follow() -> None:
     outside, jump = broken(guards, constant(10, 2.0), constant(20, 9.0))
     assert "rise to 0.9" in outside
     assert "at step 20" in jump
+
+
+@pytest.mark.parametrize("step", [MAX_STEP - 1, MAX_STEP])
+def test_a_guard_holds_at_the_last_step_of_all(step: int) -> None:
+    """P10: a change there is judged by the values there, and nothing lies beyond."""
+    line = {"kind": "linear", "start": 1, "end": -1, "steps": 2}
+    assert broken({"x": Guard(max=1.0)}, piece(step, line), step=step) == []
+    assert len(broken({"x": Guard(max=0.5)}, piece(step, line), step=step)) == 1
+    fell = broken({"x": Guard(min=0.5)}, piece(step, line), step=step)
+    assert len(fell) == (1 if step < MAX_STEP else 0)
+
+
+@pytest.mark.parametrize("name", ["lr", "weight_decay", "lr/head", "weight_decay/no_decay"])
+@pytest.mark.parametrize(
+    ("given", "least"),
+    [
+        (None, 0.0),
+        ({"max": 2.0}, 0.0),
+        ({"max_ratio": 2.0}, 0.0),
+        ({"min": -1.0}, -1.0),
+        ({"min": 1e-6}, 1e-6),
+        ({"min": None}, None),
+        ({"max": -1.0}, None),
+    ],
+)
+def test_what_must_not_be_negative_has_a_floor(name: str, given: Any, least: float | None) -> None:
+    """A slip of a sign is caught, in any group, unless the run says what is meant."""
+    given = {} if given is None else {name: Guard(**given)}
+    assert with_floors(given, [name])[name].min == least
+    stored = {n: Guard(**guard.model_dump()) for n, guard in with_floors(given, [name]).items()}
+    assert with_floors(stored, [name]) == stored
+
+
+@pytest.mark.parametrize("name", ["momentum", "lr_scale", "head", "batch_size", "z/lr"])
+def test_other_parameters_have_none(name: str) -> None:
+    """What they mean is the training's own."""
+    assert with_floors({}, [name]) == {}

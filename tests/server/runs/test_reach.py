@@ -47,7 +47,7 @@ def refused(error: type[Refused], call: Any, *asked: Any) -> Refused:
 def test_a_read_begins_at_most_a_gap_past_what_is_settled(
     axis: str, gap: int, max_gap: int, resolution: int
 ) -> None:
-    """P14: 256 cells where each is read; where a batch is a stride of cells, all that may settle."""
+    """P14: 256 cells where each is read, and all that may settle where a batch is a stride."""
     here = standing(100 * resolution, axis=axis, resolution=resolution)
     start = (100 + gap) * resolution
     require_reach(here, start, start + resolution)

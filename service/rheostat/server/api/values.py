@@ -62,7 +62,9 @@ Count = Annotated[int, Query(ge=1, le=65_536, description="How many cells.")]
     summary="Read a block of values",
     response_class=Response,
     responses={
-        200: examples.document(BLOCK, description="A settled block, or a preview."),
+        200: examples.document(
+            BLOCK, description="A settled block, or a preview.", also=[Format.F64]
+        ),
         **refuses(
             UnknownRun,
             UnknownGeneration,

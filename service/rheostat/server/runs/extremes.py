@@ -56,8 +56,9 @@ class _Search:
 
     def run(self, step: int) -> Extreme | None:
         """Return what goes furthest beyond the limit from a step on."""
-        end = min(max(self._timelines.end(self._name), step), MAX_STEP - 1)
-        waiting = sorted([self._rated(step, end), self._rated(end + 1, MAX_STEP)])
+        end = max(self._timelines.end(self._name), step)
+        parts = [(step, end), (end + 1, MAX_STEP)]
+        waiting = sorted(self._rated(start, stop) for start, stop in parts if start <= stop)
         while waiting:
             rating, start, stop = heapq.heappop(waiting)
             if -rating <= self._most:
