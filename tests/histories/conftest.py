@@ -51,19 +51,19 @@ class Replay:
         return self._http.get(f"/v1/runs/{self._id}/values", params=query)
 
 
-Begin = Callable[[dict[str, Any] | str], Replay]
+Begin = Callable[..., Replay]
 
 
 @pytest.fixture
 def replay(server: str, http: httpx.Client, new_name: Callable[[], str]) -> Iterator[Begin]:
-    """Return what begins a training: one of the gallery by its name, or a body."""
+    """Return what begins a training: one of the gallery by its name, or a body; and its fields."""
     with Client(server) as client:
 
-        def begin(what: dict[str, Any] | str) -> Replay:
+        def begin(what: dict[str, Any] | str, **fields: Any) -> Replay:
             body = (
                 json.loads((RUNS / f"{what}.json").read_text()) if isinstance(what, str) else what
             )
-            return Replay(client, http, {**body, "name": new_name()})
+            return Replay(client, http, {**body, **fields, "name": new_name()})
 
         yield begin
 

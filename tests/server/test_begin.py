@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -48,7 +48,7 @@ Make = Callable[..., Asker]
 
 
 @pytest.fixture
-def make(http: httpx.Client, new_name: Callable[[], str]) -> Iterator[Make]:
+def make(http: httpx.Client, new_name: Callable[[], str]) -> Make:
     """Return what makes a run."""
     return lambda **fields: Asker(http, new_name(), **fields)
 
@@ -56,7 +56,7 @@ def make(http: httpx.Client, new_name: Callable[[], str]) -> Iterator[Make]:
 @pytest.mark.parametrize("more", [{}, {"resume": "true"}])
 @pytest.mark.parametrize("start", [257, 4096, 90_000, FARTHEST])
 def test_no_read_takes_a_run_away(
-    make: Make, problem: AssertProblem, start: int, more: dict[str, str]
+    make: Make, problem: AssertProblem, start: int, more: dict[str, Any]
 ) -> None:
     """P14: whatever a single read asks for, the next change lands where the training is."""
     run = make(total=1000)
@@ -144,7 +144,7 @@ def test_a_preview_comes_as_bytes(
     """As a settled block comes, but that nobody may keep it; and nothing is settled."""
     run = make()
     run.read(0, 2).raise_for_status()
-    asked = {"start": start, "count": 4, **query}
+    asked: dict[str, Any] = {"start": start, "count": 4, **query}
     answer = run.http.get(f"{run.path}/values", params=asked, headers=headers)
     assert answer.headers["content-type"] == F64
     assert answer.headers["cache-control"] == "no-store"
@@ -169,12 +169,13 @@ def test_a_preview_comes_as_json(make: Make, query: dict[str, str]) -> None:
 def test_what_is_offered_is_given(make: Make, problem: AssertProblem, offered: str) -> None:
     """P10: what the refusal of another format lists comes, to viewers and workers alike."""
     run = make()
-    asked = {"start": 0, "count": 2}
+    asked: dict[str, Any] = {"start": 0, "count": 2}
     refusal = problem(
         run.http.get(f"{run.path}/values", params={**asked, "format": "csv"}), "not-acceptable"
     )
     assert offered in refusal["available"]
-    for reading in ({}, {"generation": 1}):
+    readings: list[dict[str, Any]] = [{}, {"generation": 1}]
+    for reading in readings:
         query = {**asked, **reading, "format": offered}
         answer = run.http.get(f"/v1/runs/{run.id}/values", params=query).raise_for_status()
         assert answer.headers["content-type"] == refusal["available"][offered]

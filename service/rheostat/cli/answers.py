@@ -53,6 +53,7 @@ class Answer:
             print(machine_text(self.document))
         else:
             self._draw(Screen(), self.document, **self._how)
+            _warn(self.document)
 
 
 class Lines:
@@ -69,6 +70,12 @@ class Lines:
                 print(machine_text(document), flush=True)
             else:
                 self._draw(screen, document)
+
+
+def _warn(document: Any) -> None:
+    """Print what the service warns of in its answer to a change."""
+    for warning in document.get("warnings", ()) if isinstance(document, dict) else ():
+        Screen(error=True).line(("Warning: ", "yellow"), warning)
 
 
 def delivered(body: bytes, output: Path | None, document: Any = None) -> Answer:

@@ -16,7 +16,7 @@ from tests.server.protocol import replicas
 
 from rheostat.server.runs import folding, settling
 from rheostat.server.runs.lineage import Key, Lineage, Stretch
-from rheostat.server.runs.reach import Standing
+from rheostat.server.runs.reach import Standing, require_reach
 from rheostat.server.runs.revision import RevisionKind
 from rheostat.server.runs.spec import RunSpec
 from rheostat.server.runs.timeline import Timeline, Timelines
@@ -188,7 +188,7 @@ def repeated_effect(patch: pytest.MonkeyPatch) -> None:
 
 def far_jump(patch: pytest.MonkeyPatch) -> None:
     """Let a worker settle as much as it likes."""
-    reach = settling.require_reach
+    reach = require_reach
 
     def unlimited(standing: Standing, *asked: int) -> None:
         spec = standing.spec.model_copy(update={"max_jump": 10**9})
@@ -204,7 +204,7 @@ def no_gap(patch: pytest.MonkeyPatch) -> None:
 
 def endless(patch: pytest.MonkeyPatch) -> None:
     """Let a worker read on past the total."""
-    reach = settling.require_reach
+    reach = require_reach
     patch.setattr(
         settling, "require_reach", lambda standing, *s: reach(replace(standing, total=None), *s)
     )
@@ -212,7 +212,7 @@ def endless(patch: pytest.MonkeyPatch) -> None:
 
 def total_to_the_step(patch: pytest.MonkeyPatch) -> None:
     """Refuse the cells that are read past the last update."""
-    reach = settling.require_reach
+    reach = require_reach
 
     def exact(standing: Standing, start: int, stop: int) -> None:
         reach(standing, start, stop + standing.spec.max_block * standing.spec.resolution)

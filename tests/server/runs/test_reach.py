@@ -165,4 +165,5 @@ def test_a_run_is_moved_on_past_what_is_settled_and_no_further_than_its_total() 
     require_advance(here, 1000)
     assert refused(TooLate, require_advance, here, 100).members == {"earliest": 110}
     assert refused(PastTotal, require_advance, here, 1010).members["total"] == 1000
-    assert refused(Invalid, require_advance, here, 115)
+    (error,) = refused(Invalid, require_advance, here, 115).errors
+    assert (error.field, error.bound) == ("to", "a multiple of the resolution 10")

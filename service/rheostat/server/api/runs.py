@@ -57,6 +57,7 @@ STATE = {
     "resolution": 1,
     "generation": 1,
     "revision": 1,
+    "begins": 0,
     "settled_until": 0,
 }
 RUN = {
@@ -69,7 +70,6 @@ RUN = {
 JOINED = {
     **STATE,
     "parameters": ["lr"],
-    "begins": 0,
     "max_block": 4096,
     "max_gap": 256,
     "max_jump": 4096,

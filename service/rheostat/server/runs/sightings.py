@@ -30,7 +30,7 @@ class Sighting:
 def fastest(sightings: Iterable[Sighting | None], now: float) -> Sighting | None:
     """Return the furthest of those that read still; if none does, the last one; None of none."""
     known = [sighting for sighting in sightings if sighting is not None]
-    live = [sighting for sighting in known if now - sighting.at <= LIVE]
+    live = [sighting for sighting in known if abs(now - sighting.at) <= LIVE]
     if live:
         return max(live, key=lambda sighting: sighting.start)
     return max(known, key=lambda sighting: sighting.at, default=None)

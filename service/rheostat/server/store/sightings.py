@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
-from typing import NamedTuple
 
 from rheostat.server.runs.lineage import Key
 from rheostat.server.runs.sightings import Sighting
@@ -16,12 +14,19 @@ MOST = 4_096
 """Generations that are remembered, those that were first seen last."""
 
 
-class _Seen(NamedTuple):
+Read = tuple[int, int, float]
+"""The fields of a `Sighting`: a tuple is put in place at once, and costs next to nothing."""
+
+
+class _Seen:
     """The furthest read of the period that began then, and of the one before."""
 
-    since: float
-    furthest: Sighting
-    before: Sighting | None
+    __slots__ = ("before", "furthest", "since")
+
+    def __init__(self, read: Read) -> None:
+        self.since = read[2]
+        self.furthest = read
+        self.before = read
 
 
 class Sightings:
@@ -33,22 +38,25 @@ class Sightings:
     """
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[Key, _Seen] = OrderedDict()
+        self._seen: dict[Key, _Seen] = {}
 
     def note(self, key: Key, start: int, stop: int) -> None:
         """Remember that a worker has read the cells from ``start`` to ``stop``."""
         now = time.time()
         seen = self._seen.get(key)
         if seen is None:
-            self._seen[key] = _Seen(now, Sighting(start, stop, now), None)
-            if len(self._seen) > MOST:
-                self._seen.popitem(last=False)
+            self._add(key, _Seen((start, stop, now)))
         elif not 0 <= now - seen.since < PERIOD:
-            self._seen[key] = _Seen(now, Sighting(start, stop, now), seen.furthest)
-        elif start >= seen.furthest.start:
-            self._seen[key] = seen._replace(furthest=Sighting(start, stop, now))
+            seen.before, seen.furthest, seen.since = seen.furthest, (start, stop, now), now
+        elif start >= seen.furthest[0]:
+            seen.furthest = (start, stop, now)
 
-    def of(self, key: Key) -> tuple[Sighting | None, ...]:
+    def _add(self, key: Key, seen: _Seen) -> None:
+        if len(self._seen) >= MOST:
+            self._seen.pop(next(iter(self._seen)))
+        self._seen[key] = seen
+
+    def of(self, key: Key) -> tuple[Sighting, ...]:
         """Return what is known of a generation."""
         seen = self._seen.get(key)
-        return () if seen is None else (seen.furthest, seen.before)
+        return () if seen is None else (Sighting(*seen.furthest), Sighting(*seen.before))
