@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from rheostat.errors import GuardViolated
+from rheostat.server.runs import extremes
 from rheostat.server.runs.grid import MAX_STEP
-from rheostat.server.runs.guards import Guard, violations, with_floors
+from rheostat.server.runs.guards import Guard, require_sound_start, violations, with_floors
 from rheostat.server.runs.timeline import Piece, Timeline, Timelines
 from rheostat.server.runs.units import Units
 
@@ -123,6 +125,33 @@ def test_guards_see_through_follow() -> None:
     outside, jump = broken(guards, constant(10, 2.0), constant(20, 9.0))
     assert "rise to 0.9" in outside
     assert "at step 20" in jump
+
+
+def waves(number: int) -> dict[str, Any]:
+    """Return a sum of long waves of which no interval says that it stays above 0."""
+    wave = {"kind": "cosine", "start": 1, "end": -1, "periodic": True}
+    parts = [{**wave, "steps": 10**12 + n} for n in range(number)]
+    return {"kind": "sum", "of": [{"kind": "constant", "value": number - 0.5}, *parts]}
+
+
+@pytest.mark.parametrize(("parameters", "number"), [(20, 3), (2, 40), (1, 400)])
+def test_what_is_in_doubt_takes_bounded_work(
+    monkeypatch: pytest.MonkeyPatch, parameters: int, number: int
+) -> None:
+    """P13: however many curves of one request are in doubt, and however large they are."""
+    bounded: list[int] = []
+    exact = Timelines.bounds
+
+    def counted(timelines: Timelines, *interval: float) -> Any:
+        bounded.append(1)
+        return exact(timelines, *interval)
+
+    names = [f"lr/p{n}" for n in range(parameters)]
+    line = Timeline((piece(0, waves(number)),))
+    monkeypatch.setattr(Timelines, "bounds", counted)
+    with pytest.raises(GuardViolated):
+        require_sound_start(with_floors({}, names), Timelines(dict.fromkeys(names, line)))
+    assert len(bounded) <= extremes.EFFORT // max(number // extremes.LIGHT, 1) + 4 * parameters
 
 
 @pytest.mark.parametrize("step", [MAX_STEP - 1, MAX_STEP])

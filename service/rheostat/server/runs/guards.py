@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rheostat.errors import FieldError, GuardViolated
 from rheostat.schedules.validation import wrong
-from rheostat.server.runs.extremes import SLACK, Extreme, above, below
+from rheostat.server.runs.extremes import SLACK, Effort, Extreme, above, below
 from rheostat.server.runs.grid import MAX_STEP
 from rheostat.server.runs.timeline import Timelines
 
@@ -63,7 +63,11 @@ def with_floors(guards: Guards, names: Iterable[str]) -> dict[str, Guard]:
 
 
 def violations(
-    guards: Guards, before: Timelines, after: Timelines, step: int
+    guards: Guards,
+    before: Timelines,
+    after: Timelines,
+    step: int,
+    effort: Effort | None = None,
 ) -> Iterator[FieldError]:
     """
     Yield every guard that is broken when ``after`` replaces ``before`` from ``step`` on.
@@ -71,10 +75,11 @@ def violations(
     Jumps are checked at ``step``, where the two part, and at every later boundary of ``after``
     (the end of a hold, say), also those that a parameter inherits from one that it follows.
     """
+    effort = effort or Effort()
     for name, guard in guards.items():
         if all(before[other] is after[other] for other in after.sources(name)):
             continue  # what is as it was has been checked, or forced, before
-        yield from _outside(f"changes.{name}", name, guard, after, step)
+        yield from _outside(f"changes.{name}", name, guard, after, step, effort)
         if guard.max_ratio is not None:
             old, new = before.value(name, step), after.value(name, step)
             yield from _jump(name, guard.max_ratio, step, old, new)
@@ -85,10 +90,11 @@ def violations(
 
 def require_sound_start(guards: Guards, timelines: Timelines) -> None:
     """Raise `GuardViolated` if the definitions that a run begins with break its own bounds."""
+    effort = Effort()
     errors = [
         error
         for name, guard in guards.items()
-        for error in _outside(f"parameters.{name}", name, guard, timelines, 0)
+        for error in _outside(f"parameters.{name}", name, guard, timelines, 0, effort)
     ]
     if errors:
         raise GuardViolated(
@@ -99,10 +105,15 @@ def require_sound_start(guards: Guards, timelines: Timelines) -> None:
 
 
 def require_guards(
-    guards: Guards, before: Timelines, after: Timelines, step: int, revision: int
+    guards: Guards,
+    before: Timelines,
+    after: Timelines,
+    step: int,
+    revision: int,
+    effort: Effort,
 ) -> None:
     """Raise `GuardViolated` if revision ``revision``, effective at ``step``, breaks a guard."""
-    errors = list(violations(guards, before, after, step))
+    errors = list(violations(guards, before, after, step, effort))
     if errors:
         raise GuardViolated(
             f"revision {revision}, effective at {step}, would break"
@@ -115,12 +126,12 @@ def require_guards(
 
 
 def _outside(
-    field: str, name: str, guard: Guard, after: Timelines, step: int
+    field: str, name: str, guard: Guard, after: Timelines, step: int, effort: Effort
 ) -> Iterator[FieldError]:
-    if guard.min is not None and (least := below(after, name, step, guard.min)):
+    if guard.min is not None and (least := below(after, name, step, guard.min, effort)):
         message = f"{_reach(name, 'fall', least)}, below its guard of {guard.min!r}"
         yield FieldError(field, message, least.value, f">= {guard.min!r}")
-    if guard.max is not None and (most := above(after, name, step, guard.max)):
+    if guard.max is not None and (most := above(after, name, step, guard.max, effort)):
         message = f"{_reach(name, 'rise', most)}, above its guard of {guard.max!r}"
         yield FieldError(field, message, most.value, f"<= {guard.max!r}")
 
