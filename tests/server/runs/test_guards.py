@@ -142,9 +142,9 @@ def test_what_is_in_doubt_takes_bounded_work(
     bounded: list[int] = []
     exact = Timelines.bounds
 
-    def counted(timelines: Timelines, *interval: float) -> Any:
+    def counted(timelines: Timelines, start: int, stop: float) -> Any:
         bounded.append(1)
-        return exact(timelines, *interval)
+        return exact(timelines, start, stop)
 
     names = [f"lr/p{n}" for n in range(parameters)]
     line = Timeline((piece(0, waves(number)),))
