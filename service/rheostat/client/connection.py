@@ -24,6 +24,8 @@ LEAST_RATE = MIB
 """Bytes a second at which an answer that may be long has to come."""
 LONGEST_REFUSAL = MIB
 """Bytes of the longest answer that is no success."""
+EXCERPT_BYTES = 1024
+"""Bytes that are kept of an answer that is longer than it may be, to show it."""
 
 
 def seconds_of(call: Call, timeout: float) -> float:
@@ -59,6 +61,7 @@ class Body:
         self._response = response
         self._most = call.most if response.is_success else LONGEST_REFUSAL
         self._seconds, self._until = seconds, time.monotonic() + seconds
+        self._unpacked = response.is_stream_consumed  # by a transport of tests
         self._pieces: list[bytes] = []
         self._size = 0
 
@@ -74,12 +77,13 @@ class Body:
         """Return the answer with this body."""
         response, body = self._response, b"".join(self._pieces)
         coded = response.headers.get("Content-Encoding", "identity").strip().lower()
-        if coded not in {"", "identity"} and not response.is_stream_consumed:
+        if coded not in {"", "identity"} and not self._unpacked:
             raise Broken(
                 f"an answer in {coded!r:.40}, which was not asked for", response.status_code
             )
         over = self._size > self._most
-        return Answer(response.status_code, response.headers, body[: self._most], over)
+        kept = body[:EXCERPT_BYTES] if over else body
+        return Answer(response.status_code, response.headers, kept, over)
 
 
 def head(response: httpx.Response) -> Answer:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from rheostat.client import answers
 from rheostat.client.answers import LONGEST_WAIT_FOR_OTHERS, Answer, Broken, Document
 from rheostat.client.retry import Patience, Trouble
-from rheostat.client.wire import Call
+from rheostat.client.wire import MIB, Call
 
 Result = TypeVar("Result")
 Outcome = Answer | Exception | None
@@ -23,6 +23,8 @@ Flow = Generator[Call | float, Any, Result]
 """A conversation with a result; what is sent into it is an `Outcome`."""
 Parse = Callable[[Answer], Result]
 
+LONGEST_LIST = 1024 * MIB
+"""Bytes that all pages of a list may have together."""
 EMPTY_PAGES = 100
 """Pages without an item, one after the other, after which a list is taken for endless."""
 
@@ -63,7 +65,7 @@ def _judged(outcome: Answer | Exception, parse: Parse[Result]) -> Result | Troub
 
 def pages(call: Call, key: str, patience: Callable[[], Patience]) -> Flow[list[Document]]:
     """Return the items of a list that comes in pages, all of them."""
-    pages = Pages(key, call.most)
+    pages = Pages(key)
     while True:
         yield from exchange(call, patience(), pages.take)
         if pages.next is None:
@@ -72,13 +74,13 @@ def pages(call: Call, key: str, patience: Callable[[], Patience]) -> Flow[list[D
 
 
 class Pages:
-    """The pages of one list so far; no more of them than one answer may have bytes."""
+    """The pages of one list so far."""
 
-    def __init__(self, key: str, most: int) -> None:
+    def __init__(self, key: str) -> None:
         self.items: list[Document] = []
         self.next: str | None = None
         self._key = key
-        self._left = most
+        self._left = LONGEST_LIST
         self._empty = 0
         self._seen: set[str] = set()
 

@@ -18,9 +18,9 @@ JSON = "application/json"
 F64 = "application/octet-stream"
 
 MIB = 1024 * 1024
-LONGEST_DOCUMENT = 256 * MIB
-"""Bytes of the longest JSON answer that is read; ten times the longest curve that is sent."""
-LONGEST_FACTS = 16 * MIB
+LONGEST_DOCUMENT = 64 * MIB
+"""Bytes of the longest JSON answer that is read: of two curves as long as they may be."""
+LONGEST_FACTS = MIB
 """Bytes of the longest answer to a join, which names each parameter once."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
