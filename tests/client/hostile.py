@@ -141,6 +141,9 @@ class Hostile:
                 if not (piece := connection.recv(65536)):
                     return
                 request += piece
+                if request.startswith(b"\x16"):  # TLS
+                    connection.sendall(page("400 Bad Request"))
+                    return
             self.asked.append(request)
             path = request.split(b" ", 2)[1].partition(b"?")[0].decode()
             self._act(path)(connection)

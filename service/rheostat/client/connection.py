@@ -143,9 +143,8 @@ def _load_own(context: ssl.SSLContext, cert: Any) -> None:
         parts = (cert,) if isinstance(cert, str) else tuple(cert)
         context.load_cert_chain(*parts)
     except (OSError, ValueError, TypeError) as error:
-        shown = cert if isinstance(cert, str) else cert[:1]  # without the key's password
-        bound = "a certificate's file, or (file, key, password)"
-        raise _no_file("cert", shown, bound, error) from error
+        shown = cert if isinstance(cert, str) else cert[0]  # without the key's password
+        raise _no_file("cert", shown, "a certificate with its key, in PEM", error) from error
 
 
 def closed() -> Closed:

@@ -78,7 +78,7 @@ def _covers(entry: str, host: str, port: int) -> bool:
     entry = entry.strip().rpartition("://")[2]
     if entry == "*":
         return True
-    network = _network(entry)
+    network = None if "]:" in entry else _network(entry)
     if network is None and (found := _PORT.search(entry)):
         if int(found[1]) != port:
             return False

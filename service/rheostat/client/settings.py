@@ -63,10 +63,16 @@ class Settings:
         one_line = author is None or (isinstance(author, str) and author.isprintable())
         _check("author", author, one_line, "printable characters on one line")
         _check_headers(self.headers)
+        verify = self.verify
+        names = isinstance(verify, bool | str | os.PathLike) or hasattr(verify, "wrap_socket")
+        _check("verify", verify, names, "a file, a folder, an ssl.SSLContext, True or False")
+        if not _is_cert(self.cert):
+            _refuse_secret("cert", "a file, or (file, key, password)")
         object.__setattr__(self, "way", self._way())
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {name: getattr(self, name) for name in self.__slots__ if name not in SECRETS}
+        left_out = {*SECRETS, "way"}
+        state = {name: getattr(self, name) for name in self.__slots__ if name not in left_out}
         if self.proxy is not None and "@" in self.proxy:
             state["proxy"] = None
         return state
@@ -185,6 +191,11 @@ def _check_headers(headers: Any) -> None:
     )
     if not sound:
         _refuse_secret("headers", "names and texts of one printable line each")
+
+
+def _is_cert(cert: Any) -> bool:
+    parts = cert if isinstance(cert, tuple) and 0 < len(cert) <= 3 else (cert,)
+    return cert is None or all(isinstance(part, str) for part in parts)
 
 
 def _refuse_secret(field: str, bound: str) -> None:

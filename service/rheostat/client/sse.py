@@ -12,6 +12,8 @@ r"""No other character ends a line, whatever Unicode says; a last ``\r`` may be 
 
 LONGEST = 16 * 1024 * 1024
 """Bytes of the longest event, twice the longest request."""
+OF_A_LINE = 64
+"""Bytes that a line takes besides its own: there may be many empty ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class Parser:
             self._kind = value
         elif field == "data":
             self._data.append(value)
-            self._held += len(value) + 1
+            self._held += len(value) + OF_A_LINE
         return None
 
     def _completed(self) -> Message | None:
