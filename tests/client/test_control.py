@@ -83,8 +83,6 @@ def test_streams_take_no_connection_from_reads(server: str, run: str) -> None:
             streams = [client.control(run).events() for _ in range(105)]
             assert {(await anext(stream))["number"] for stream in streams} == {1}
             assert await (await client.run(run)).value("lr", 0) == 1.0
-            for stream in streams:
-                await stream.aclose()
 
     asyncio.run(scenario())
 

@@ -322,7 +322,7 @@ def test_own_authorities(
     url = f"https://127.0.0.1:{secure()}"
     context = ssl.create_default_context(cafile=certificate)
     for options in ({"verify": str(certificate)}, {"verify": context}, {"verify": False}):
-        with Client(url, **options) as client:  # type: ignore[arg-type]
+        with Client(url, **options) as client:
             assert client.run("gpt").value("lr", 0) == 0.5
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with Client(url) as client:

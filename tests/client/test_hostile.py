@@ -208,7 +208,7 @@ def test_the_service_s_own_word_is_raised(
 @pytest.mark.parametrize("without", ["Rheostat_Generation", "Rheostat_Parameters", "ETag"])
 def test_stripped_headers_are_told_soon(without: str, read: Read, server: Hostile) -> None:
     """A proxy that leaves our headers out is told at the first block, not after the deadline."""
-    server.acts["/values"] = [says(block(**{without: None}))]
+    server.acts["/values"] = [says(block(VALUES, **{without: None}))]
 
     with pytest.raises(Unreachable, match=f"without the headers {without.replace('_', '-')}"):
         read(server.url, deadline=600)
@@ -271,22 +271,20 @@ def test_long_lasting_trouble_leaves_no_threads(read: Read, server: Hostile) -> 
     assert left() == []
 
 
-ABSURD: list[dict[str, Any]] = [
-    *({"resolution": value} for value in (0, -1, 10**30, 1.5, "1", None, True)),
-    *({"generation": value} for value in ("../x", 0, -1, None, 1.0)),
-    *({"settled_until": value} for value in (-3, "x", None, 10**30, [])),
-    *(
-        {"parameters": value}
-        for value in (None, [], [1], "lr", {"lr": 1}, ["lr", "lr"], ["b", "a"])
-    ),
-    *({"max_block": value} for value in (0, -1, 10**30, "4096", None)),
-    *({"max_jump": value} for value in (0, None)),
-    *({"end": value} for value in ("x", -1, [])),
-    *({"total": value} for value in ("x", 0, {})),
-    *({"id": value} for value in (None, 7, "", "..", "../x", "a/b", "a" * 1000)),
-    *({"name": value} for value in (None, 7, "\n")),
-    {"axis": None},
-]
+WRONG_FACTS: dict[str, list[Any]] = {
+    "resolution": [0, -1, 10**30, 1.5, "1", None, True],
+    "generation": ["../x", 0, -1, None, 1.0],
+    "settled_until": [-3, "x", None, 10**30, []],
+    "parameters": [None, [], [1], "lr", {"lr": 1}, ["lr", "lr"], ["b", "a"]],
+    "max_block": [0, -1, 10**30, "4096", None],
+    "max_jump": [0, None],
+    "end": ["x", -1, []],
+    "total": ["x", 0, {}],
+    "id": [None, 7, "", "..", "../x", "a/b", "a" * 1000],
+    "name": [None, 7, "\n"],
+    "axis": [None],
+}
+ABSURD = [{name: value} for name, values in WRONG_FACTS.items() for value in values]
 
 
 @both

@@ -21,7 +21,7 @@ from rheostat.client.operations import Schedules, ServiceCalls, Tokens
 from rheostat.errors import RheostatError
 
 LINE = {"kind": "constant", "value": 1.0}
-TRAPS = st.sampled_from(
+TRAPS: st.SearchStrategy[Any] = st.sampled_from(
     [
         *(0, -1, 10**30, 2**53, 1e308, "", "x", "../x", "\ud800", "\x1b[2J", None, True, [], {}),
         *([[]] * 3, {"a": {}}, [None], "2020-01-01T00:00:00Z", "urn:rheostat:problem:finished"),

@@ -73,7 +73,7 @@ def test_head_does_not_grow_with_names(http: httpx.Client, new_name: Callable[[]
     for names in (["lr"], ["lr", *NAMES]):
         spec = {"parameters": {each: {"kind": "constant", "value": 1} for each in names}}
         joined = http.put(f"/v1/runs/{new_name()}", json=spec).raise_for_status().json()
-        asked = {"generation": 1, "start": 0, "count": 1, "format": "f64"}
+        asked: dict[str, str | int] = {"generation": 1, "start": 0, "count": 1, "format": "f64"}
         head = http.get(f"/v1/runs/{joined['id']}/values", params=asked).raise_for_status().headers
         sizes.append(sum(len(each) + len(text) for each, text in head.items()))
 
