@@ -6,6 +6,7 @@ import json
 import random
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -219,6 +220,17 @@ def test_redirects_are_shown(operator: Any, stranger: Hostile) -> None:
 
     assert ran.code == 3
     assert "https://there.example/v1/runs" in ran.err
+
+
+def test_no_file_is_printed(rheostat: Any, tmp_path: Path) -> None:
+    """P10: a file that is no definition is named, and what is in it stays there."""
+    (tmp_path / "file").write_text("s3cret: 1")
+
+    for line in (f"evaluate @{tmp_path / 'file'} 0", f"run create gpt lr=@{tmp_path / 'file'}"):
+        ran = rheostat(line)
+        assert ran.code == 2
+        assert f"{tmp_path / 'file'} is not JSON" in ran.err.replace("\n", "")
+        assert "s3cret" not in ran.out + ran.err
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "control.delete": lambda c: c.control("gpt").delete(),
 }
 OPTIONS = {"deadline": 0.02, "timeout": 1.0, "retries": 0}
-often = settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
+often = settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
 
 
 def every_call() -> set[str]:
