@@ -213,5 +213,9 @@ def test_other_libraries_than_asyncio_are_refused_in_words(service: FakeService)
     """Under trio, where no loop of asyncio runs, the first call says so."""
     client = AsyncClient("http://test", transport=httpx.MockTransport(service))
 
+    async def main() -> None:
+        async with client:
+            await client.run("gpt")
+
     with pytest.raises(WrongLoop, match="asyncio"):
-        client.run("gpt").send(None)
+        main().send(None)

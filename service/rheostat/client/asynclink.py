@@ -113,7 +113,9 @@ class AsyncLink:
     async def close(self) -> None:
         """Close the connections, and end the work in the background."""
         self._closed = True
-        if self._loop is not asyncio.get_running_loop():
+        try:
+            self.require_loop()
+        except WrongLoop:
             return  # what belonged to another loop has ended with it
         for task in self._tasks:
             task.cancel()
