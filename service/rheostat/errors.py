@@ -38,7 +38,9 @@ Every failure that Rheostat reports, as one tree.
     │   ├── RateLimited           429
     │   ├── Internal              500  a defect of the service
     │   └── Unavailable           503  the database is away; try again
-    ├── Unreachable                    no answer before the deadline
+    ├── Unreachable                    no answer of the service before the deadline
+    │   └── Redirected                 somebody answers that it is at another address
+    ├── WrongLoop                      an `AsyncClient` outside of its one asyncio event loop
     └── Closed                         the client or run handle was closed
 
 Each class of ``Refused`` has a stable ``code`` (the last part of the problem's ``type``) and one
@@ -312,7 +314,17 @@ class Unavailable(Refused):
 
 
 class Unreachable(RheostatError):
-    """The service gave no answer before the deadline."""
+    """The service gave no answer before the deadline; what others answered is no answer of its."""
+
+
+class Redirected(Unreachable):
+    """Somebody answers that the service is elsewhere, at ``location``: that is never followed."""
+
+    location: str = ""
+
+
+class WrongLoop(RheostatError):
+    """An `AsyncClient` was used in a second event loop, or in none of asyncio."""
 
 
 class Closed(RheostatError):
@@ -348,8 +360,9 @@ def from_problem(problem: Mapping[str, Any], status: int) -> Refused:
 
 
 def _field_error(item: Mapping[str, Any]) -> FieldError:
-    field, message = str(item.get("field", "")), str(item.get("message", ""))
-    return FieldError(field, message, item.get("value"), item.get("bound"))
+    field, message, bound = (item.get(name) for name in ("field", "message", "bound"))
+    shown = None if bound is None else str(bound)
+    return FieldError(str(field or ""), str(message or ""), item.get("value"), shown)
 
 
 def _revive(

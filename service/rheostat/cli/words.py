@@ -274,4 +274,6 @@ def _json(text: str, origin: str) -> Any:
     try:
         return json.loads(text, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError) as error:
-        raise typer.BadParameter(f"{origin} is not JSON: {error}\n{text[:200]}") from error
+        # what is in a file may be a secret, and what is printed may be kept by whoever runs jobs
+        shown = f"\n{text[:200]}" if origin == "this" else ""
+        raise typer.BadParameter(f"{origin} is not JSON: {error}{shown}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import NamedTuple
 from starlette.responses import Response
 from starlette.types import Scope
 
+from rheostat.digests import body_digest, names_digest
 from rheostat.server.api.browsers import Header, protections
 from rheostat.server.api.formats import Format
 from rheostat.server.api.render import write_json
@@ -98,7 +98,7 @@ def settled(block: Block, chosen: Format) -> Answer:
     headers = {
         "Content-Type": chosen.media_type,
         "Cache-Control": IMMUTABLE,
-        "ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"',
+        "ETag": f'"{body_digest(body)}"',
         **_described(block),
     }
     whole = Response(body, headers=headers)
@@ -123,8 +123,10 @@ def _described(block: Block) -> dict[str, str]:
     """Return the headers that say what a block holds."""
     return {
         "Vary": "Accept",
-        "Rheostat-Parameters": ",".join(block.names),
+        "Rheostat-Run": block.run_id,
         "Rheostat-Generation": str(block.generation),
+        "Rheostat-Start": str(block.start),
+        "Rheostat-Parameters": names_digest(block.names),
         "Rheostat-Revisions": ",".join(f"{number}@{step}" for step, number in block.revisions),
     }
 

@@ -54,6 +54,16 @@ BLOCK = {
     "revisions": [{"from": 4096, "revision": 1}],
     "parameters": {"lr": [0.001, 0.001], "weight_decay": [0.1, 0.1]},
 }
+HEADERS = {
+    "Rheostat-Run": "Id of the run.",
+    "Rheostat-Generation": "The generation that was asked for.",
+    "Rheostat-Start": "The first step of the block.",
+    "Rheostat-Parameters": "SHA-256, in lower-case hexadecimal, of the names of the parameters,"
+    " sorted and joined by line feeds: the join tells them, and the order of float64 is theirs.",
+    "Rheostat-Revisions": "Which revision is in force from which step on: `3@4096,4@4120`.",
+    "ETag": "The first half of the SHA-256 of the body, in lower-case hexadecimal.",
+}
+"""What a settled block says of itself, in every format."""
 Count = Annotated[int, Query(ge=1, le=65_536, description="How many cells.")]
 
 
@@ -62,9 +72,15 @@ Count = Annotated[int, Query(ge=1, le=65_536, description="How many cells.")]
     summary="Read a block of values",
     response_class=Response,
     responses={
-        200: examples.document(
-            BLOCK, description="A settled block, or a preview.", also=[Format.F64]
-        ),
+        200: {
+            **examples.document(
+                BLOCK, description="A settled block, or a preview.", also=[Format.F64]
+            ),
+            "headers": {
+                name: {"description": text, "schema": {"type": "string"}}
+                for name, text in HEADERS.items()
+            },
+        },
         **refuses(
             UnknownRun,
             UnknownGeneration,
