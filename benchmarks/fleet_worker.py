@@ -19,7 +19,8 @@ from typing import Any
 
 import httpx
 
-from rheostat.client import link
+from rheostat.client import connection
+from rheostat.client.answers import Answer
 from rheostat.client.blocks import Block, Order
 from rheostat.client.joined import Joined, joining
 from rheostat.client.reading import Reading
@@ -45,11 +46,13 @@ class Load:
 
     def __post_init__(self) -> None:
         self.settings = Settings(base_url=self.url, lookahead=self.lookahead)
-        self.http = httpx.Client(**link.options(self.settings))  # writes requests, and sends none
+        self.http = httpx.Client(
+            **connection.client_options(self.settings)
+        )  # writes requests, and sends none
 
     def written(self, call: Call) -> bytes:
         """Return a call as the client puts it on the wire."""
-        request = link.request(self.http, call, self.settings.timeout)
+        request = connection.request(self.http, call, self.settings.timeout)
         head = [b"%b %b HTTP/1.1" % (request.method.encode(), request.url.raw_path)]
         head += [b"%b: %b" % pair for pair in request.headers.raw]
         return b"\r\n".join([*head, b"", request.content])
@@ -195,6 +198,6 @@ class Worker(asyncio.Protocol):
             self._go_on()
 
 
-def _response(head: bytes, body: bytes) -> httpx.Response:
+def _response(head: bytes, body: bytes) -> Answer:
     pairs = [line.split(b": ", 1) for line in head.split(b"\r\n")[1:]]
-    return httpx.Response(200, headers=[(name, value) for name, value in pairs], content=body)
+    return Answer(200, httpx.Headers([(name, value) for name, value in pairs]), body)

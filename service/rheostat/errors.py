@@ -21,7 +21,8 @@ Every failure that Rheostat reports, as one tree.
     │   │   ├── NameTaken              a run of this name exists and differs
     │   │   ├── StaleGeneration        a rewind fenced this worker off
     │   │   ├── StaleCheckpoint        the checkpoint lies beyond a rewind
-    │   │   ├── StepJump               a read too far past what is settled
+    │   │   ├── StepJump               too far past what is settled
+    │   │   ├── PastTotal              past the run's ``total``
     │   │   ├── TooLate                the wanted step is settled already
     │   │   ├── RevisionMismatch       the run has moved on from ``expected_revision``
     │   │   ├── GenerationMismatch     the run was rewound since ``expected_generation``
@@ -37,7 +38,9 @@ Every failure that Rheostat reports, as one tree.
     │   ├── RateLimited           429
     │   ├── Internal              500  a defect of the service
     │   └── Unavailable           503  the database is away; try again
-    ├── Unreachable                    no answer before the deadline
+    ├── Unreachable                    no answer of the service before the deadline
+    │   └── Redirected                 somebody answers that it is at another address
+    ├── WrongLoop                      an `AsyncClient` outside of its one asyncio event loop
     └── Closed                         the client or run handle was closed
 
 Each class of ``Refused`` has a stable ``code`` (the last part of the problem's ``type``) and one
@@ -209,9 +212,15 @@ class StaleCheckpoint(Conflict):
 
 
 class StepJump(Conflict):
-    """The read ends further past the settled end than ``max_jump`` allows."""
+    """The read, the start or the checkpoint lies too far past what is settled."""
 
     code = "step-jump"
+
+
+class PastTotal(Conflict):
+    """The step lies past the run's ``total``; ``extend`` is the command that makes it longer."""
+
+    code = "past-total"
 
 
 class TooLate(Conflict):
@@ -305,7 +314,17 @@ class Unavailable(Refused):
 
 
 class Unreachable(RheostatError):
-    """The service gave no answer before the deadline."""
+    """The service gave no answer before the deadline; what others answered is no answer of its."""
+
+
+class Redirected(Unreachable):
+    """Somebody answers that the service is elsewhere, at ``location``: that is never followed."""
+
+    location: str = ""
+
+
+class WrongLoop(RheostatError):
+    """An `AsyncClient` was used in a second event loop, or in none of asyncio."""
 
 
 class Closed(RheostatError):
@@ -341,8 +360,9 @@ def from_problem(problem: Mapping[str, Any], status: int) -> Refused:
 
 
 def _field_error(item: Mapping[str, Any]) -> FieldError:
-    field, message = str(item.get("field", "")), str(item.get("message", ""))
-    return FieldError(field, message, item.get("value"), item.get("bound"))
+    field, message, bound = (item.get(name) for name in ("field", "message", "bound"))
+    shown = None if bound is None else str(bound)
+    return FieldError(str(field or ""), str(message or ""), item.get("value"), shown)
 
 
 def _revive(

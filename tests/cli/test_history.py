@@ -85,11 +85,12 @@ def test_a_forced_guard_is_named(operator: Any, run: str) -> None:
     """Whoever reads the history sees that a change was forced, and which guard stood there."""
     operator(f"run change {run} lr 5 , weight_decay 0.2 --force")
     assert rows(operator, run)[1]["STATE"] == (
-        "pending, forced past lr.max=2 or weight_decay.max_ratio=3"
+        "pending, forced past lr.min=0 or lr.max=2"
+        " or weight_decay.min=0 or weight_decay.max_ratio=3"
     )
     assert operator(f"run undo {run}").code == 0
     operator(f"run change {run} lr 5 --force")
-    assert rows(operator, run)[3]["STATE"] == "pending, forced past lr.max=2"
+    assert rows(operator, run)[3]["STATE"] == "pending, forced past lr.min=0 or lr.max=2"
     assert "lr 5, forced" in operator(f"run show {run}").out
 
 

@@ -99,6 +99,21 @@ def test_a_step_that_was_handed_out_is_refused(
     assert "earliest: 64" in refused.err
 
 
+def test_a_change_that_lands_far_from_the_workers_warns(
+    operator: Any, run: str, settle: Callable[[str, int], dict[str, list[float]]]
+) -> None:
+    """P14: on standard error for people, so that scripts read what they always did."""
+    settle(run, 64)
+    near = operator(f"run change {run} lr scale 0.5")
+    assert (near.code, near.err) == (0, "")
+    far = operator(f"run change {run} lr scale 0.5 --at 500")
+    assert far.code == 0
+    assert far.err.startswith("Warning: step 500 lies 500 past step 0")
+    assert "Warning" not in far.out
+    cancelled = operator(f"run cancel {run} 3 --json").json
+    assert (cancelled["beyond"], len(cancelled["warnings"])) == (500, 1)
+
+
 def test_guards_hold_unless_forced(operator: Any, run: str) -> None:
     """A change that breaks a guard is refused; --force overrides, and the history says so."""
     refused = operator(f"run change {run} lr scale 100")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,6 +17,7 @@ from rheostat import Client
 from rheostat.errors import (
     Conflict,
     Finished,
+    NotFound,
     Refused,
     StaleCheckpoint,
     StaleGeneration,
@@ -25,6 +27,17 @@ from rheostat.errors import (
 )
 
 NAMES = ("lr", "weight_decay")
+
+
+def block_headers(body: bytes, names: Sequence[str], generation: int = 1) -> dict[str, str]:
+    """Return what the service says of a settled block."""
+    return {
+        "Content-Type": "application/octet-stream",
+        "Content-Length": str(len(body)),
+        "ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"',
+        "Rheostat-Parameters": hashlib.sha256("\n".join(names).encode()).hexdigest(),
+        "Rheostat-Generation": str(generation),
+    }
 
 
 class FakeService:
@@ -95,7 +108,7 @@ class FakeService:
                 return httpx.Response(201, json={"name": "gpt"})
             case ["runs", *_]:
                 raise UnknownRun("there is no such run")
-        return httpx.Response(404, text="<html>no such page</html>")
+        raise NotFound("there is nothing here")
 
     def _join(self, checkpoint: dict[str, Any]) -> httpx.Response:
         if checkpoint and (checkpoint["id"], checkpoint["generation"]) != (
@@ -123,9 +136,9 @@ class FakeService:
             self.ledger.setdefault(cell, self.value(cell))
         values = [self.ledger[cell] for cell in range(start, start + count)]
         values += [-value for value in values]
-        headers = {"Content-Type": "application/octet-stream"}
-        headers |= {"Rheostat-Parameters": ",".join(NAMES), "Rheostat-Generation": "1"}
-        return httpx.Response(200, content=struct.pack(f"<{2 * count}d", *values), headers=headers)
+        body = struct.pack(f"<{2 * count}d", *values)
+        headers = block_headers(body, NAMES, generation=int(params["generation"]))
+        return httpx.Response(200, content=body, headers=headers)
 
     def _settle(self, start: int, stop: int, params: httpx.QueryParams) -> None:
         if int(params["generation"]) != self.generation:

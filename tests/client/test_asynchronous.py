@@ -12,7 +12,7 @@ import pytest
 
 from rheostat import AsyncClient, AsyncRun, scale
 from rheostat.client.settings import Settings
-from rheostat.errors import Closed, Finished, NotFound, StaleGeneration, Unreachable
+from rheostat.errors import Closed, Finished, NotFound, StaleGeneration, Unreachable, WrongLoop
 
 if TYPE_CHECKING:
     from tests.client.conftest import FakeService
@@ -179,3 +179,43 @@ def test_pickled_run_keeps_its_generation(service: FakeService) -> None:
         assert b"secret" not in data
 
     reading(service, work)
+
+
+def test_second_event_loop_is_refused_in_words(service: FakeService) -> None:
+    """A client that comes from another event loop says so, in whatever is asked of it."""
+    client = AsyncClient("http://test", transport=httpx.MockTransport(service))
+
+    async def first() -> AsyncRun:
+        run = await client.run("gpt")
+        await run.value("lr", 0)
+        return run
+
+    run = asyncio.run(first())
+
+    async def second() -> None:
+        for ask in (
+            lambda: client.run("gpt"),
+            client.runs,
+            lambda: run.value("lr", 3000),
+            lambda: run.values(3000),
+            lambda: run.block(0, 4),
+            run.rejoin,
+            lambda: anext(run.events()),
+        ):
+            with pytest.raises(WrongLoop, match="another one"):
+                await ask()
+        await client.close()
+
+    asyncio.run(second())
+
+
+def test_other_libraries_than_asyncio_are_refused_in_words(service: FakeService) -> None:
+    """Under trio, where no loop of asyncio runs, the first call says so."""
+    client = AsyncClient("http://test", transport=httpx.MockTransport(service))
+
+    async def main() -> None:
+        async with client:
+            await client.run("gpt")
+
+    with pytest.raises(WrongLoop, match="asyncio"):
+        main().send(None)

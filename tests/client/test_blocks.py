@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import sys
 
@@ -10,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rheostat.client.answers import Answer, Broken
 from rheostat.client.blocks import Block, Order, around, columns, floor_power
-from rheostat.client.wire import Broken
 
 F64 = {"Content-Type": "application/octet-stream"}
 
@@ -53,12 +54,11 @@ def test_floor_power(number: float, power: int) -> None:
     assert floor_power(number) == power
 
 
-def test_columns_in_the_order_of_the_header() -> None:
-    """Parameter follows parameter in the body, in the order that the header says."""
+def test_columns_are_in_the_order_of_the_names() -> None:
+    """Parameter follows parameter in the body, in the order that the join tells."""
     values = [0.1, 5e-324, -0.0, 1.7976931348623157e308]
-    answer = _answer(struct.pack("<4d", *values), "lr,lr/head")
 
-    found = columns(answer, Order(8, 2))
+    found = columns(_answer(struct.pack("<4d", *values)), Order(8, 2), ("lr", "lr/head"))
 
     assert {name: list(column) for name, column in found.items()} == {
         "lr": values[:2],
@@ -71,27 +71,44 @@ def test_columns_on_a_big_endian_machine(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(sys, "byteorder", "big" if sys.byteorder == "little" else "little")
     foreign = "<" if sys.byteorder == "little" else ">"
 
-    found = columns(_answer(struct.pack(f"{foreign}2d", 0.25, 3.0), "lr"), Order(0, 2))
+    found = columns(_answer(struct.pack(f"{foreign}2d", 0.25, 3.0)), Order(0, 2), ("lr",))
 
     assert list(found["lr"]) == [0.25, 3.0]
 
 
 @pytest.mark.parametrize(
-    ("body", "names", "kind"),
+    ("body", "kind"),
     [
-        (bytes(8), "lr", F64),
-        (bytes(24), "lr", F64),
-        (bytes(16), "lr,weight_decay", F64),
-        (bytes(16), "lr", {"Content-Type": "text/html"}),
-        (b"", "", F64),
+        (bytes(8), F64),
+        (bytes(24), F64),
+        (bytes(32), F64),
+        (bytes(16), {"Content-Type": "text/html"}),
+        (bytes(16), {}),
+        (b"", F64),
     ],
 )
-def test_body_that_cannot_be_right_is_not_read(
-    body: bytes, names: str, kind: dict[str, str]
-) -> None:
+def test_body_that_cannot_be_right_is_not_read(body: bytes, kind: dict[str, str]) -> None:
     """P9: a body of another length or type than was asked for gives no values."""
     with pytest.raises(Broken, match="expected 16 bytes"):
-        columns(_answer(body, names, kind), Order(0, 2))
+        columns(_answer(body, kind), Order(0, 2), ("lr",))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("place", range(4))
+def test_value_that_is_not_finite_is_not_read(value: float, place: int) -> None:
+    """P9: no optimizer is given NaN or infinity, wherever in a block it is."""
+    values = [0.5, 1e308, 1e308, 0.5]
+    values[place] = value
+
+    with pytest.raises(Broken, match="not finite"):
+        columns(_answer(struct.pack("<4d", *values)), Order(0, 4), ("lr",))
+
+
+def test_large_values_whose_sum_is_not_finite_are_read() -> None:
+    """Values may be as large as a float64 can be."""
+    values = [1.7976931348623157e308] * 4
+
+    assert list(columns(_answer(struct.pack("<4d", *values)), Order(0, 4), ("lr",))["lr"]) == values
 
 
 def test_windows_are_the_halves_of_a_block() -> None:
@@ -104,5 +121,5 @@ def test_windows_are_the_halves_of_a_block() -> None:
     assert [list(window.cells["lr"]) for window in block.windows] == [[64, 80], [96, 112]]
 
 
-def _answer(body: bytes, names: str, kind: dict[str, str] = F64) -> httpx.Response:
-    return httpx.Response(200, content=body, headers={"Rheostat-Parameters": names, **kind})
+def _answer(body: bytes, kind: dict[str, str] = F64) -> Answer:
+    return Answer(200, httpx.Headers(kind), body)

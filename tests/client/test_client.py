@@ -143,16 +143,16 @@ def test_call_as_it_is_sent(
 def test_lists_are_read_to_the_end() -> None:
     """Pages are followed, with the question that was asked at first."""
     pages = [
-        {"items": [1, 2], "next": "a"},
+        {"items": [{"n": 1}, {"n": 2}], "next": "a"},
         {"items": [], "next": "b"},
-        {"items": [3], "next": None},
+        {"items": [{"n": 3}], "next": None},
     ]
     recorder = Recorder(*(httpx.Response(200, json=page) for page in pages))
 
     with recorder.client() as client:
         found: list[Any] = client.runs(label="k=v")
 
-    assert found == [1, 2, 3]
+    assert [item["n"] for item in found] == [1, 2, 3]
     assert [request.url.query.decode() for request in recorder.requests] == [
         *("label=k%3Dv", "label=k%3Dv&cursor=a", "label=k%3Dv&cursor=b"),
     ]
@@ -233,9 +233,10 @@ def test_deletion_that_never_left_is_repeated() -> None:
 def test_worker_waits_longer_than_the_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """P9: joining waits for a service that is not there yet, as reading does."""
     monkeypatch.setattr("rheostat.client.retry.BASE", 0.001)
-    recorder = Recorder(*(httpx.ConnectError("refused") for _ in range(12)), httpx.Response(404))
+    unknown = httpx.Response(404, json=errors.UnknownRun("no run").to_problem())
+    recorder = Recorder(*(httpx.ConnectError("refused") for _ in range(12)), unknown)
 
-    with recorder.client(retries=0) as client, pytest.raises(errors.NotFound):
+    with recorder.client(retries=0) as client, pytest.raises(errors.UnknownRun):
         client.run("gpt")
 
     assert len(recorder.requests) == 13

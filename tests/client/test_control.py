@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rheostat import AsyncClient, Client, scale
-from rheostat.errors import GenerationMismatch, RheostatError, StaleGeneration
+from rheostat.errors import GenerationMismatch, Invalid, RheostatError, StaleGeneration
 
 LINE = {"kind": "linear", "start": 1.0, "end": 0.0, "steps": 1000}
 
@@ -47,6 +47,44 @@ def test_a_fork_lives_beside_its_run(server: str, run: str) -> None:
         assert original.value("lr", 8) == 0.992
         [first] = client.control(f"{run}-b").history()
         assert (first["author"], first["message"]) == ("ann", "x")
+
+
+def test_looking_on_settles_nothing(server: str, run: str) -> None:
+    """P14: values may be looked up anywhere, and the run is where it was."""
+    with Client(server) as client:
+        control = client.control(run)
+        assert [control.value_at("lr", step) for step in (0, 19, 500)] == [1.0, 0.981, 0.5]
+        assert control.value_at(250) == 0.75
+        assert control.values_at(999) == {"lr": 0.001}
+        with pytest.raises(Invalid, match="one of lr"):
+            control.value_at("momentum", 0)
+        with pytest.raises(Invalid, match="step"):
+            control.values_at(-1)
+        assert control.show()["settled_until"] == 20
+
+    async def scenario() -> None:
+        async with AsyncClient(server) as client:
+            control = client.control(run)
+            assert await control.value_at("lr", 500) == 0.5
+            assert await control.values_at(500) == {"lr": 0.5}
+
+    asyncio.run(scenario())
+
+
+def test_streams_take_no_connection_from_reads(server: str, run: str) -> None:
+    """P8: a worker reads at once, however many streams of events its client follows."""
+    with Client(server, timeout=5, deadline=10) as client:
+        streams = [client.control(run).events() for _ in range(105)]
+        assert {next(stream)["number"] for stream in streams} == {1}
+        assert client.run(run).value("lr", 0) == 1.0
+
+    async def scenario() -> None:
+        async with AsyncClient(server, timeout=5, deadline=10) as client:
+            streams = [client.control(run).events() for _ in range(105)]
+            assert {(await anext(stream))["number"] for stream in streams} == {1}
+            assert await (await client.run(run)).value("lr", 0) == 1.0
+
+    asyncio.run(scenario())
 
 
 def test_undoing_cancels_or_reverts(server: str, run: str) -> None:

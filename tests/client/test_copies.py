@@ -111,7 +111,7 @@ def test_pickle_holds_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
     copy: Client = pickle.loads(data)  # noqa: S301
 
     assert b"top-secret" not in data
-    assert copy.settings.headers()["Authorization"] == "Bearer of the copy"
+    assert copy.settings.all_headers()["Authorization"] == "Bearer of the copy"
 
 
 def test_pickled_after_it_read_it_may_not_jump(url: str, service: FakeService) -> None:

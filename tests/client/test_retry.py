@@ -10,9 +10,9 @@ from email.utils import format_datetime
 import httpx
 import pytest
 
-from rheostat.client import wire
+from rheostat.client import answers
+from rheostat.client.answers import Answer, Broken, Redirected, Stripped
 from rheostat.client.retry import LONGEST, Patience, Trouble
-from rheostat.client.wire import Broken
 from rheostat.errors import Conflict, RateLimited, Unavailable, Unreachable
 
 REFUSED = Trouble(httpx.ConnectError("refused"))
@@ -57,9 +57,9 @@ def test_retry_after_is_a_number_or_a_date() -> None:
     later = format_datetime(datetime.now(UTC) + timedelta(minutes=10), usegmt=True)
     texts = {"5": 5.0, " 12 ": 12.0, "": 0.0, "soon": 0.0, "-3": 0.0, "1e9": 0.0}
 
-    assert {text: wire.retry_after(_answer(text)) for text in texts} == texts
-    assert 500 < wire.retry_after(_answer(later)) <= 600
-    assert wire.retry_after(_answer("Wed, 21 Oct 2015 07:28:00 GMT")) == 0.0
+    assert {text: answers.retry_after(_answer(text)) for text in texts} == texts
+    assert 500 < answers.retry_after(_answer(later)) <= 600
+    assert answers.retry_after(_answer("Wed, 21 Oct 2015 07:28:00 GMT")) == 0.0
 
 
 def test_waiting_that_began_before_counts() -> None:
@@ -135,7 +135,10 @@ def test_waiting_is_logged_once_in_a_while(caplog: pytest.LogCaptureFixture) -> 
         (Trouble(Unavailable(""), 503), True, False),
         (Trouble(Unavailable(""), 504), True, False),
         *((Trouble(Conflict(""), status), False, False) for status in (400, 401, 403, 404, 409)),
-        *((Trouble(Conflict(""), status), False, False) for status in (301, 412, 413, 422, 500)),
+        *((Trouble(Conflict(""), status), False, False) for status in (405, 412, 413, 422, 500)),
+        *((Trouble(Broken("", status)), True, False) for status in (200, 304, 401, 404, 500, 522)),
+        (Trouble(Stripped("")), True, False),
+        (Trouble(Redirected("", 301, "https://there")), False, False),
     ],
 )
 def test_what_is_repeated(trouble: Trouble, *, repeatable: bool, other: bool) -> None:
@@ -149,5 +152,5 @@ def test_patience_without_limits_has_no_deadline() -> None:
     assert Patience("GET").left == math.inf
 
 
-def _answer(retry_after: str) -> httpx.Response:
-    return httpx.Response(503, headers={"Retry-After": retry_after})
+def _answer(retry_after: str) -> Answer:
+    return Answer(503, httpx.Headers({"Retry-After": retry_after}))

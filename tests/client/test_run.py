@@ -263,6 +263,85 @@ def test_wrong_arguments_are_refused_without_a_request(
     assert len(service.requests) == asked
 
 
+@pytest.mark.parametrize("name", ["team/gpt", "..", ".", "", "a b", "-a", "a" * 129, "gpt\n", 7])
+def test_what_can_be_no_name_is_refused_without_a_request(
+    client: Client, service: FakeService, name: Any
+) -> None:
+    """P10: the rule for names is told before anything is asked."""
+    for ask in (
+        client.run,
+        client.control,
+        lambda name: client.create_run(name, {}, exist_ok=True),
+    ):
+        with pytest.raises(Invalid) as refusal:
+            ask(name)
+        assert "A-Z a-z 0-9" in str(refusal.value.errors[0].bound)
+
+    assert service.requests == []
+
+
+@pytest.mark.parametrize("pace", [None, 10.0])
+def test_who_begins_in_what_is_settled_is_told_once(
+    service: FakeService, caplog: pytest.LogCaptureFixture, pace: float | None
+) -> None:
+    """A second attempt under the same name is told whose values it is given, in one line."""
+    service.settled = 12_000
+    transport = httpx.MockTransport(service)
+    with (
+        Client("http://test", transport=transport, pace=pace) as client,
+        caplog.at_level("WARNING"),
+    ):
+        run = client.run("gpt")
+        run.values(0)
+        run.values(5000)
+
+    [said] = [record.getMessage() for record in caplog.records]
+    for part in ("gpt", "12,000", "1 revision;", "served again", "name it anew", "fork"):
+        assert part in said
+
+
+@pytest.mark.parametrize(
+    ("settled", "pace", "checkpoint", "step"),
+    [(2, None, None, 0), (40, 10.0, None, 0), (12_000, None, 11_999, 11_999), (0, None, None, 0)],
+)
+def test_ranks_and_resumed_trainings_are_told_nothing(
+    service: FakeService,
+    caplog: pytest.LogCaptureFixture,
+    settled: int,
+    pace: float | None,
+    checkpoint: int | None,
+    step: int,
+) -> None:
+    """Ranks that begin together, and who joins with a checkpoint, are no second attempt."""
+    service.settled = settled
+    point = None if checkpoint is None else {"id": "run-1", "generation": 1, "step": checkpoint}
+    transport = httpx.MockTransport(service)
+    with (
+        Client("http://test", transport=transport, pace=pace) as client,
+        caplog.at_level("WARNING"),
+    ):
+        client.run("gpt", checkpoint=point).value("lr", step)
+
+    assert caplog.records == []
+
+
+def test_trouble_in_the_background_is_not_silent(
+    client: Client, service: FakeService, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever happens in the background is logged, and the thread goes on."""
+    run = client.run("gpt")
+
+    def fail() -> None:
+        raise RecursionError("deep")
+
+    run._background.do(fail)
+    quiet(run)
+
+    [record] = caplog.records
+    assert record.exc_info is not None
+    assert isinstance(record.exc_info[1], RecursionError)
+
+
 def test_a_step_must_be_an_integer(client: Client) -> None:
     """A step that only looks like one is not rounded."""
     with pytest.raises(TypeError):

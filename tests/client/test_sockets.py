@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from tests.client.conftest import block_headers
 
 from rheostat import Client
 from rheostat.errors import Unreachable
@@ -25,11 +26,11 @@ Act = Callable[[socket.socket], None]
 
 def answer(kind: str, body: bytes, *, length: int | None = None) -> bytes:
     """Return a whole answer; ``length`` is what its header claims."""
-    head = (
-        f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nRheostat-Parameters: lr\r\n"
-        f"Content-Length: {len(body) if length is None else length}\r\n\r\n"
-    )
-    return head.encode() + body
+    headers = block_headers(body, ["lr"]) | {"Content-Type": kind}
+    if length is not None:
+        headers["Content-Length"] = str(length)
+    lines = "".join(f"{name}: {text}\r\n" for name, text in headers.items())
+    return f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode() + body
 
 
 GOOD = answer("application/octet-stream", VALUES)
@@ -47,10 +48,9 @@ def whole_but_too_short(connection: socket.socket) -> None:
 
 def until_closed(connection: socket.socket) -> None:
     """Send half of the values without saying how many there are."""
-    head = (
-        b"HTTP/1.0 200 OK\r\nContent-Type: application/octet-stream\r\nRheostat-Parameters: lr\r\n"
-    )
-    connection.sendall(head + b"\r\n" + VALUES[:16])
+    head, _, body = answer("application/octet-stream", VALUES[:16]).partition(b"\r\n\r\n")
+    kept = [line for line in head.split(b"\r\n") if not line.startswith(b"Content-Length")]
+    connection.sendall(b"\r\n".join([*kept, b"", body]).replace(b"HTTP/1.1", b"HTTP/1.0", 1))
 
 
 def cut_in_the_head(connection: socket.socket) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rheostat.client.answers import Broken
 from rheostat.client.sse import Message, Parser
 
 BLOCKS = ": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event"
@@ -48,3 +49,42 @@ def test_it_does_not_matter_how_the_bytes_arrive(cuts: list[int]) -> None:
     parser = Parser()
     pieces = [STREAM[a:b] for a, b in pairwise(edges)]
     assert [message for piece in pieces for message in parser.feed(piece)] == FOUND
+
+
+def test_lines_in_many_pieces_take_linear_time() -> None:
+    """A line of megabytes that comes byte by byte is put together once."""
+    parser = Parser()
+    parser.feed(b"data: ")
+    for _ in range(200_000):
+        parser.feed(b"a")
+
+    [message] = parser.feed(b"\n\n")
+
+    assert len(message.data) == 200_000
+
+
+@pytest.mark.parametrize(
+    "piece", [b"a" * 65536, b"data: " + b"a" * 65536 + b"\n", b"data\n" * 9999]
+)
+def test_events_have_a_longest(piece: bytes) -> None:
+    """P10: what never ends is given up, whether it is a line or an event of many."""
+    parser = Parser()
+
+    def feed() -> None:
+        for _ in range(3000):
+            parser.feed(piece)
+
+    with pytest.raises(Broken, match="longer than"):
+        feed()
+
+
+@pytest.mark.parametrize(
+    "pieces", [[b"data: x\r", b"\ndata: y\r", b"\r"], [b"data: x\r", b"data: y\r\r", b":"]]
+)
+def test_ends_of_lines_that_are_cut(pieces: list[bytes]) -> None:
+    """A carriage return at the end of a piece ends its line, with or without a line feed."""
+    parser = Parser()
+
+    found = [message.data for piece in [*pieces, b"\n\n"] for message in parser.feed(piece)]
+
+    assert found == ["x\ny"]

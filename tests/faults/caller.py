@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import httpx
-from tests.faults.observations import Log, Write
+from tests.faults.observations import Kind, Log, Write
 from tests.faults.witness import Witness, code
 
 TIMEOUT = 10.0
@@ -75,9 +75,7 @@ class Caller:
         document: dict[str, Any] = self.ask("GET", f"/v1/runs/{run}").response.json()
         return document
 
-    def write(
-        self, run: str, kind: Literal["change", "cancel", "rewind"], wish: Mapping[str, Any]
-    ) -> Write:
+    def write(self, run: str, kind: Kind, wish: Mapping[str, Any]) -> Write:
         """Change a run, with one key for all attempts, and record what came of it."""
         message = uuid.UUID(int=self.chance.getrandbits(128), version=4).hex
         method, path, parts = "POST", f"/v1/runs/{run}/revisions", {"json": {**wish}}
@@ -86,8 +84,8 @@ class Caller:
             parts = {"params": {"message": message}}
         else:
             parts["json"]["message"] = message
-        if kind == "rewind":
-            path = f"/v1/runs/{run}/rewind"
+        if kind in {"rewind", "advance"}:
+            path = f"/v1/runs/{run}/{kind}"
         done = self.ask(method, path, headers={"Idempotency-Key": message}, **parts)
         good = done.response.is_success
         write = Write(

@@ -54,7 +54,7 @@ class Figures:
             self.faults[fault] += 1
 
     def done(self) -> int:
-        """Return how many changes, cancellations and rewinds were answered."""
+        """Return how many changes, of whatever kind, were answered."""
         return len(self.log.writes)
 
     def all(self) -> Mapping[str, int]:
@@ -69,7 +69,7 @@ class Figures:
             "values": values,
             "answers": sum(read.answered is not None for read in reads),
             "unanswered": sum(read.answered is None for read in reads),
-            **{kind: done[kind] for kind in ("changes", "cancels", "rewinds")},
+            **{kind: done[kind] for kind in ("changes", "cancels", "rewinds", "advances")},
             "refused": refused,
             "repeated": repeated,
             "joins": len(self.log.joins),

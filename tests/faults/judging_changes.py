@@ -11,7 +11,7 @@ from tests.faults.observations import Write
 
 
 def acknowledged(evidence: Evidence) -> Iterator[str]:
-    """P4: every acknowledged change, cancellation and rewind is in the history as it was told."""
+    """P4: every acknowledged change, of whatever kind, is in the history as it was told."""
     for write in evidence.acknowledged:
         assert write.answer is not None
         item = evidence.revisions.get(write.answer["revision"])
@@ -25,8 +25,9 @@ def _differing(evidence: Evidence, write: Write, item: Mapping[str, Any]) -> str
     told = write.answer or {}
     pairs: list[tuple[str, Any, Any]]
     pairs = [("message", write.message, item["message"]), ("kind", write.kind, item["kind"])]
-    if write.kind == "change":
+    if write.kind in {"change", "advance"}:
         pairs.append(("effective", told["effective"], item["effective"]))
+        pairs.append(("generation", told.get("generation", item["generation"]), item["generation"]))
     elif write.kind == "cancel":
         target = evidence.revisions[told["cancelled"]]
         pairs.append(("cancels", told["cancelled"], item["cancels"]))

@@ -12,7 +12,7 @@ Time = Callable[[Read], float | None]
 
 
 def ordered(evidence: Evidence) -> Iterator[str]:
-    """P7: changes, cancellations and rewinds are numbered in an order that real time allows."""
+    """P7: changes of all kinds are numbered in an order that real time allows."""
     numbers = [
         (write.answered, int(write.answer["revision"]))
         for write in evidence.acknowledged
@@ -46,7 +46,7 @@ def open_when_accepted(evidence: Evidence) -> Iterator[str]:
 
 def no_later_than_needed(evidence: Evidence) -> Iterator[str]:
     """P5: a change for the next step is at the first one that nobody had asked for yet."""
-    sent = _ends(evidence, lambda read: read.sent)
+    sent = _ends(evidence, lambda read: read.sent, moved=True)
     for write in evidence.acknowledged:
         assert write.answer is not None
         item = evidence.revisions.get(write.answer["revision"])
@@ -123,9 +123,14 @@ def _begun(evidence: Evidence) -> Mapping[int, float]:
     }
 
 
-def _ends(evidence: Evidence, time: Time) -> Mapping[int, Highest]:
-    """Return, by generation, the ends of the reads that had that time."""
+def _ends(evidence: Evidence, time: Time, *, moved: bool = False) -> Mapping[int, Highest]:
+    """Return, by generation, the ends of the reads that had that time, or of advances, too."""
     found: dict[int, list[tuple[float, int]]] = defaultdict(list)
+    if moved:
+        asked = {write.message: write.sent for write in evidence.log.writes}
+        for item in evidence.history.revisions:
+            if item["kind"] == "advance" and item["message"] in asked:
+                found[item["generation"]].append((asked[item["message"]], item["effective"]))
     for read in evidence.log.reads:
         moment = time(read)
         if moment is not None:

@@ -15,6 +15,8 @@ Values = NDArray[np.float64]
 Reigns = tuple[tuple[int, int], ...]
 """From which step on which revision is in force."""
 
+Kind = Literal["change", "cancel", "rewind", "advance"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
@@ -67,14 +69,14 @@ class Join:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
     """
-    A change, a cancellation or a rewind, sent with one key until there was an answer.
+    A change, a cancellation, a rewind or an advance, sent with one key until there was an answer.
 
     ``message`` is unlike that of any other. ``answer`` is the document of an acknowledgement,
     ``refusal`` the code of a problem, and ``attempts`` how often it was sent.
     """
 
     run: str
-    kind: Literal["change", "cancel", "rewind"]
+    kind: Kind
     message: str
     wish: Mapping[str, Any]
     sent: float

@@ -12,10 +12,12 @@ from tests.faults.crew import Stop
 
 BACK = 600
 """Steps that a rewind goes back at most."""
+FORTH = 400
+"""Steps that an advance goes on at most."""
 
 
 class Operator:
-    """Changes a run, from the next step on or from a later one, and takes changes back."""
+    """Changes a run, from the next step on or a later one, takes that back, and moves it on."""
 
     def __init__(self, caller: Caller, run: str, pause: float) -> None:
         self._caller = caller
@@ -28,11 +30,20 @@ class Operator:
     def work(self, stop: Stop) -> None:
         """Operate until told to stop."""
         while not stop():
-            if self._pending and self._chance.random() < 0.3:
+            drawn = self._chance.random()
+            if self._pending and drawn < 0.3:
                 self._caller.write(self._run, "cancel", {"revision": self._pending.pop()})
+            elif drawn > 0.95:
+                self._advance(self._caller.state(self._run))
             else:
                 self._change(self._caller.state(self._run))
             time.sleep(self._chance.uniform(0.0, 2 * self._pause))
+
+    def _advance(self, state: dict[str, Any]) -> None:
+        wish = {"to": state["settled_until"] + self._chance.randint(1, FORTH)}
+        if self._chance.random() < 0.2:
+            wish["expected_revision"] = state["revision"]
+        self._caller.write(self._run, "advance", wish)
 
     def _change(self, state: dict[str, Any]) -> None:
         chance, settled, generation = self._chance, state["settled_until"], state["generation"]

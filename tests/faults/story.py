@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy import nan
 from tests.faults.history import Generation, History
 from tests.faults.observations import Join, Log, Look, Read, Reigns, Values, Write
 
@@ -90,6 +91,8 @@ def _writes() -> list[Write]:
         write("change", "gone", gone, 9, revision=4, effective=11),
         write("cancel", "no", {"revision": 4}, 11, revision=5, cancelled=4),
         write("rewind", "back", back, 15, **rewound),
+        write("advance", "skip", {"to": 12}, 25, revision=7, effective=12, generation=2),
+        write("change", "last", {**halve}, 27, revision=8, effective=12),
     ]
 
 
@@ -104,7 +107,7 @@ def _history() -> History:
     return History(
         run=RUN,
         parameters=("head", "lr", "momentum", "weight_decay"),
-        generations={1: Generation(1, None, 0, 12), 2: Generation(2, 1, 8, 10)},
+        generations={1: Generation(1, None, 0, 12), 2: Generation(2, 1, 8, 12)},
         revisions=[
             _item(1, "create", 0, created, ""),
             _item(2, "change", 4, twins(HALF), "halve"),
@@ -112,8 +115,13 @@ def _history() -> History:
             {**_item(4, "change", 11, twins(HALF), "gone"), "cancelled": True},
             {**_item(5, "cancel", 11, {}, "no"), "cancels": 4},
             {**_item(6, "rewind", 8, {}, "back"), "generation": 2},
+            {**_item(7, "advance", 12, {}, "skip"), "generation": 2},
+            {**_item(8, "change", 12, twins(HALF), "last"), "generation": 2},
         ],
-        ledger={1: cells(1, 1, 1, 1, *[0.5] * 6, 2, 2), 2: cells(0.5, 0.5)},
+        ledger={
+            1: cells(1, 1, 1, 1, *[0.5] * 6, 2, 2),
+            2: cells(0.5, 0.5, nan, nan),  # an advance has passed what nobody has read
+        },
     )
 
 

@@ -201,6 +201,18 @@ def next_is_rounded_up(_: Log, history: History) -> History:
     return revised(history, 2, effective=5)
 
 
+@plants("no_later_than_needed")
+def next_is_past_the_advance(_: Log, history: History) -> History:
+    """Let a change for the next step wait for more than an advance has settled."""
+    return revised(history, 8, effective=13)
+
+
+@plants("acknowledged")
+def an_advance_in_words(_: Log, history: History) -> History:
+    """Move a run on less far than was acknowledged."""
+    return revised(history, 7, effective=11)
+
+
 @plants("fenced")
 def an_old_generation_goes_on(log: Log, _: History) -> Log:
     """Settle another block of the old generation after the rewind."""

@@ -18,7 +18,7 @@ from rheostat.errors import StaleCheckpoint, StaleGeneration
 BLOCK = 64
 """Cells that a worker reads at most in one request."""
 AHEAD = 100
-"""Steps that a worker which resumes may have skipped at most."""
+"""Steps that a worker which resumes may have skipped at most: near what is settled."""
 EVERY = 256
 """Steps between two checkpoints of a worker that reads through the client."""
 
@@ -38,7 +38,6 @@ class Reader:
         self._checkpoints: list[tuple[int, int]] = []
         self._blocks: deque[tuple[int, int, int]] = deque(maxlen=200)
         self._generation = self._step = 0
-        self._first = True
 
     def work(self, stop: Stop) -> None:
         """Read until told to stop."""
@@ -68,23 +67,20 @@ class Reader:
     def _begin(self, joined: dict[str, Any], step: int) -> None:
         skipped = self._chance.randint(0, AHEAD) if self._chance.random() < 0.1 else 0
         self._generation, self._step = joined["generation"], step + skipped
-        self._first = True
 
     def _read_on(self) -> bool:
         """Read the next block; return whether it was to be had."""
         block = (self._generation, self._step, self._chance.randint(1, BLOCK))
-        if not self._read(*block, resume=self._first):
+        if not self._read(*block):
             return False
-        self._first = False
         self._step += block[2]
         self._blocks.append(block)
         if self._chance.random() < 0.1:
             self._checkpoints.append((self._generation, self._step))
         return True
 
-    def _read(self, generation: int, start: int, count: int, *, resume: bool = False) -> bool:
+    def _read(self, generation: int, start: int, count: int) -> bool:
         query: dict[str, Any] = {"generation": generation, "start": start, "count": count}
-        query |= {"resume": "true"} if resume else {}
         kind = self._chance.choice(["application/json", "application/octet-stream"])
         path, headers = f"/v1/runs/{self._run}/values", {"Accept": kind}
         return self._caller.ask("GET", path, params=query, headers=headers).response.is_success

@@ -181,7 +181,8 @@ class Fleet:
     def create(self, name: str, **fields: Any) -> str:
         """Create a run with lr = 100 - step and wd = 0.5, and return its id."""
         parameters = {"lr": LINE, "wd": {"kind": "constant", "value": 0.5}}
-        body = {"name": name, "parameters": parameters, **fields}
+        guards = {"lr": {"min": None}}  # it becomes negative in the end
+        body = {"name": name, "parameters": parameters, "guards": guards, **fields}
         with self.client() as http:
             answer = http.post("/v1/runs", json=body)
         return str(answer.raise_for_status().json()["id"])

@@ -122,14 +122,16 @@ def test_refusals_are_not_kept(fleet: Fleet, new_name: Any, problem: Any) -> Non
     assert answer.raise_for_status().json()["parameters"]["lr"] == [96, 95, 94, 93]
 
 
-def test_a_worker_may_resume_far_ahead(fleet: Fleet, new_name: Any) -> None:
-    """`resume` reaches the service, and what it let in may be read without it from then on."""
+def test_a_training_may_begin_in_the_middle(fleet: Fleet, new_name: Any) -> None:
+    """P14: what was refused is there once one worker has said that it begins here."""
     run = fleet.create(new_name(), max_jump=4)
     with fleet.client("worker") as http:
-        answers = [http.get(block(run, start=60, resume=True)) for _ in range(2)]
-        plain = http.get(block(run, start=60))
+        refused = http.get(block(run, start=60))
+        http.post(f"/v1/runs/{run}/join", json={"start": 60}).raise_for_status()
+        answers = [http.get(block(run, start=60)) for _ in range(2)]
+    assert refused.status_code == 409
     assert [source(answer) for answer in answers] == ["MISS", "HIT"]
-    assert answers[1].content == plain.content
+    assert answers[0].content == answers[1].content
 
 
 def test_previews_are_not_kept(fleet: Fleet, new_name: Any) -> None:

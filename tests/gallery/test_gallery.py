@@ -160,7 +160,8 @@ def test_four_series_are_read_in_one_call(http: httpx.Client) -> None:
     body = {**training.body, "name": "dino-in-one-call"}
     run = http.put("/v1/runs/dino-in-one-call", json=body).json()
     url = f"/v1/runs/{run['id']}/values"
-    query: dict[str, str | int] = {"generation": 1, "start": 125_100, "count": 1, "resume": "true"}
+    http.post(f"/v1/runs/{run['id']}/join", json={"start": 125_100}).raise_for_status()
+    query: dict[str, str | int] = {"generation": 1, "start": 125_100, "count": 1}
     parameters = http.get(url, params=query).json()["parameters"]
     expected = {name: [training.value(name, 125_100)] for name in parameters}
     assert parameters == expected

@@ -27,8 +27,12 @@ class Replay:
         self._cell: int = body.get("resolution", 1)
 
     def train(self, until: int, generation: int | None = None) -> httpx.Response:
-        """Let the workers, resumed somewhere, go on to ``until``, its first step that is open."""
-        return self._read(until - self._cell, generation or self.generation)
+        """Let the workers go on to ``until``, its first step that is open: one reads the last."""
+        last = until - self._cell
+        if generation is None and last > self.operator.show()["settled_until"]:
+            path = f"/v1/runs/{self._id}/advance"
+            self._http.post(path, json={"to": last}).raise_for_status()
+        return self._read(last, generation or self.generation)
 
     def rewind(self, to: int, changes: Any = None, **rest: Any) -> dict[str, Any]:
         """Rewind, and have the workers start again."""
@@ -44,23 +48,22 @@ class Replay:
 
     def _read(self, start: int, generation: int) -> httpx.Response:
         query: dict[str, int | str] = {"generation": generation, "start": start, "count": 1}
-        query["resume"] = "true"
         return self._http.get(f"/v1/runs/{self._id}/values", params=query)
 
 
-Begin = Callable[[dict[str, Any] | str], Replay]
+Begin = Callable[..., Replay]
 
 
 @pytest.fixture
 def replay(server: str, http: httpx.Client, new_name: Callable[[], str]) -> Iterator[Begin]:
-    """Return what begins a training: one of the gallery by its name, or a body."""
+    """Return what begins a training: one of the gallery by its name, or a body; and its fields."""
     with Client(server) as client:
 
-        def begin(what: dict[str, Any] | str) -> Replay:
+        def begin(what: dict[str, Any] | str, **fields: Any) -> Replay:
             body = (
                 json.loads((RUNS / f"{what}.json").read_text()) if isinstance(what, str) else what
             )
-            return Replay(client, http, {**body, "name": new_name()})
+            return Replay(client, http, {**body, **fields, "name": new_name()})
 
         yield begin
 

@@ -44,6 +44,7 @@ FIXED: dict[tuple[str, str], Any] = {
     ("ensure_run", "run"): SPARE,
     ("delete_run", "run"): SPARE,
     ("finish_run", "run"): ENDED,
+    ("advance_run", "run"): CHANGED,
     ("follow_run", "run"): ENDED,
     ("cancel_revision", "run"): CHANGED,
     ("cancel_revision", "number"): 2,
@@ -75,6 +76,7 @@ NARROWED: dict[str, dict[str, Json]] = {
         "config": NULL,
         "steps_per_epoch": NULL,
     },
+    "Move": {"to": {"enum": [94_000]}, "expected_revision": NULL},
     "Fork": {"changes": {"anyOf": [NULL, ONE]}},
     "Origin": {"run": {"enum": [LIVE]}},
     "Replacement": {

@@ -68,7 +68,7 @@ def work(server: RunningServer, run: str, witness: Witness, seed: int) -> Callab
         with server.client() as client:
             while not stop.is_set():
                 count = chance.choice((1, 2, 4, 8))
-                query = {"generation": 1, "start": step, "count": count, "resume": True}
+                query = {"generation": 1, "start": step, "count": count}
                 block = _answer(client, "GET", f"/v1/runs/{run}/values", params=query)
                 if block is not None:
                     witness.saw(block)

@@ -116,7 +116,8 @@ def trained_run(http: Any) -> None:
     """Make the run of the examples, which has come as far as they say."""
     body = OPERATIONS["POST /v1/runs"]["requestBody"]["content"]["application/json"]["examples"]
     run = http.put("/v1/runs/gpt-7b", json=body["cosine"]["value"]).raise_for_status().json()
-    block = {"generation": 1, "start": 89_999, "count": 1, "resume": True}
+    http.post("/v1/runs/gpt-7b/join", json={"start": 89_999}).raise_for_status()
+    block = {"generation": 1, "start": 89_999, "count": 1}
     http.get(f"/v1/runs/{run['id']}/values", params=block).raise_for_status()
 
 

@@ -23,6 +23,7 @@ from uvicorn.server import ServerState
 from rheostat.server.api import access, rates
 from rheostat.server.app import create_app
 from rheostat.server.protocol import DOOR, BoundedHttp
+from rheostat.server.runs.lineage import Key
 from rheostat.server.settings import Settings
 
 SPEC = {
@@ -179,7 +180,7 @@ HITS = {
     "percent-encoding": ("GET", "generation=1&st%61rt=0&count=64", []),
     "leading zeros": ("GET", "generation=01&start=000&count=64", []),
     "an empty part": ("GET", f"{BLOCK}&", []),
-    "resume": ("GET", f"{BLOCK}&resume=true", []),
+    "what is ignored": ("GET", f"{BLOCK}&resume=true", []),
     "an id of its own": ("GET", BLOCK, [("x-request-id", "night-7")]),
     "a foul id": ("GET", BLOCK, [("x-request-id", "x" * 65)]),
     "another tag": ("GET", BLOCK, [("if-none-match", '"other"')]),
@@ -243,6 +244,19 @@ def test_what_a_reader_has_is_not_sent_again(house: House, path: str, accept: st
     long_way, door = both(house, "GET", f"{path}?{BLOCK}", headers)
     assert (door.status, door.body, house.answered) == (304, b"", before + 1)
     assert door.lasting == long_way.lasting
+
+
+def test_both_ways_see_where_workers_read(house: House, path: str) -> None:
+    """P14: a block that is answered at the door is one that a worker reads; a preview is not."""
+    key = Key(path.split("/")[3], 1)
+
+    def asked(port: int, role: str) -> float:
+        house.ask(port, "GET", f"{path}?{BLOCK}", house.token(role))
+        return max((seen.at for seen in house.app.state.store.sightings.of(key)), default=0.0)
+
+    times = [asked(port, "worker") for port in (house.long_way, house.door, house.door)]
+    assert times == sorted(set(times))
+    assert asked(house.door, "viewer") == times[-1]
 
 
 def test_a_path_by_another_name(house: House, path: str) -> None:

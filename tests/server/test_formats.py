@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from typing import Any
@@ -91,11 +92,11 @@ def test_every_format_carries_the_same_bits(chosen: str, http: httpx.Client) -> 
     np.testing.assert_allclose(values, formula, rtol=1e-12, atol=1e-18)  # 1e-15 of the peak
 
 
-def test_binary_answers_name_their_parameters(http: httpx.Client) -> None:
-    """Binary answers say in a header which parameters follow each other."""
+def test_binary_answers_prove_their_parameters(http: httpx.Client) -> None:
+    """Binary answers hold a digest of the names of what follows each other, sorted."""
     for chosen in ("f64", "npy"):
         answer = http.post(f"/v1/evaluate?format={chosen}", json=ASKED)
-        assert answer.headers["rheostat-parameters"] == "value"
+        assert answer.headers["rheostat-parameters"] == hashlib.sha256(b"value").hexdigest()
 
 
 def test_csv_ends_its_lines_as_its_standard_says(http: httpx.Client) -> None:

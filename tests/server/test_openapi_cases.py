@@ -37,7 +37,8 @@ def prepare(http: httpx.Client) -> None:
         http.put(f"/v1/schedules/{name}", json={"definition": CURVE}).raise_for_status()
     for name in ("gpt-7b", "ended", "changed"):
         run = http.put(f"/v1/runs/{name}", json=BODY).raise_for_status().json()
-        block = {"generation": 1, "start": 89_999, "count": 1, "resume": True}
+        http.post(f"/v1/runs/{name}/join", json={"start": 89_999}).raise_for_status()
+        block = {"generation": 1, "start": 89_999, "count": 1}
         http.get(f"/v1/runs/{run['id']}/values", params=block).raise_for_status()
     http.post("/v1/runs/changed/revisions", json=HOLD).raise_for_status()
     http.post("/v1/runs/ended/finish", json={}).raise_for_status()

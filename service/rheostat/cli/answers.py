@@ -16,7 +16,7 @@ from typing import Any, get_type_hints
 import typer
 
 from rheostat.cli import options
-from rheostat.cli.failures import reported
+from rheostat.cli.failures import readable, reported
 from rheostat.cli.screen import Screen, machine_text
 from rheostat.errors import RheostatError
 
@@ -52,7 +52,9 @@ class Answer:
         if as_json:
             print(machine_text(self.document))
         else:
-            self._draw(Screen(), self.document, **self._how)
+            with readable():
+                self._draw(Screen(), self.document, **self._how)
+                _warn(self.document)
 
 
 class Lines:
@@ -64,11 +66,18 @@ class Lines:
     def give(self, *, as_json: bool) -> None:
         """Print the documents, or draw them, as they come."""
         screen = Screen()
-        for document in self._documents:
-            if as_json:
-                print(machine_text(document), flush=True)
-            else:
-                self._draw(screen, document)
+        with readable():
+            for document in self._documents:
+                if as_json:
+                    print(machine_text(document), flush=True)
+                else:
+                    self._draw(screen, document)
+
+
+def _warn(document: Any) -> None:
+    """Print what the service warns of in its answer to a change."""
+    for warning in document.get("warnings", ()) if isinstance(document, dict) else ():
+        Screen(error=True).line(("Warning: ", "yellow"), warning)
 
 
 def delivered(body: bytes, output: Path | None, document: Any = None) -> Answer:
@@ -127,7 +136,7 @@ def _connected(function: Callable[..., Answer], added: Sequence[Parameter]) -> C
     ) -> Answer:
         from rheostat.cli.connecting import connect  # httpx loads slowly
 
-        with connect(server, token, author) as client:
+        with connect(server, token, author) as client, readable():
             return function(client, **arguments)
 
     return answering(_signed(connected, [*_parameters(function)[1:], *added]))

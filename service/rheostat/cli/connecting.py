@@ -8,6 +8,7 @@ import httpx
 
 from rheostat.cli.screen import Screen
 from rheostat.client import Client
+from rheostat.client.answers import Answer
 from rheostat.client.link import Link
 from rheostat.client.settings import Settings
 from rheostat.client.wire import Call
@@ -28,7 +29,7 @@ def connect(server: str, token: str | None, author: str | None = None) -> Client
 class _Link(Link):
     _pauses = 0
 
-    def send(self, call: Call) -> httpx.Response | httpx.RequestError:
+    def send(self, call: Call) -> Answer | Exception:
         """Send a call, again and again while nobody listens: it never reached the service."""
         while _refused(answer := super().send(call)) and self._pauses < PAUSES:
             self._pauses += 1
@@ -38,8 +39,11 @@ class _Link(Link):
         if not _refused(answer):
             self._pauses = 0
         elif call.silence is None:  # a watch that was cut off waits for longer
-            url = self.settings.base_url
-            raise Unreachable(f"no answer from {url}: {answer}\nDoes the service run, and there?")
+            through = "" if self.settings.way is None else f" through {self.settings.way}"
+            raise Unreachable(
+                f"no answer from {self.settings.base_url}{through}: {answer}\n"
+                "Does the service run, and there?"
+            )
         return answer
 
 

@@ -65,6 +65,27 @@ def reported(*, as_json: bool) -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from None
 
 
+@contextmanager
+def readable() -> Iterator[None]:
+    """Turn what goes wrong with the members of a service's answer into one sentence."""
+    try:
+        yield
+    except typer.BadParameter:
+        raise
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
+        raise RheostatError(
+            f"what was answered cannot be shown: {type(error).__name__}: {_cut(str(error))}. Is it"
+            " a Rheostat of this version that answers?"
+        ) from error
+
+
 def _document(error: RheostatError) -> dict[str, Any]:
     if isinstance(error, Refused):
         return error.to_problem()
@@ -100,5 +121,8 @@ def _field_lines(item: FieldError) -> Iterator[str]:
 
 
 def _brief(value: Any) -> str:
-    text = machine_text(value)
+    return _cut(machine_text(value))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= 200 else text[:200] + "…"

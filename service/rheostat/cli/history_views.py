@@ -135,7 +135,7 @@ class _Fates:
 
     def of(self, item: Document) -> str:
         """Write what became of a revision; nothing of one that is done once it is written."""
-        if item["kind"] in {"cancel", "finish"}:
+        if item["kind"] in {"cancel", "finish", "advance"}:
             return ""
         if item["cancelled"]:
             return f"cancelled by revision {self._cancelled[item['revision']]}"

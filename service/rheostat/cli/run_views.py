@@ -241,7 +241,7 @@ def _details(item: Document) -> Iterable[tuple[str, str]]:
         yield "labels", _labels(item["labels"])
     for name, guard in (item["guards"] or {}).items():
         bounds = (f"{key} {text.short(v)}" for key, v in guard.items() if v is not None)
-        yield f"guard {name}", ", ".join(bounds)
+        yield f"guard {name}", ", ".join(bounds) or "none"
 
 
 def _labels(labels: Mapping[str, str]) -> str:

@@ -56,7 +56,8 @@ def create(
         list[str] | None,
         typer.Option(
             metavar="PARAMETER.BOUND=VALUE",
-            help="A guard, such as lr.max=0.01, lr.min=0 or lr.max_ratio=3; may be repeated.",
+            help="A guard, such as lr.max=0.01 or lr.max_ratio=3; may be repeated. What lr and"
+            " weight_decay must not fall below is 0, unless it says lr.min=null.",
         ),
     ] = None,
     label: options.Labels = None,

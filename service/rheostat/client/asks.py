@@ -3,22 +3,25 @@ What the calls of both clients need of a link, and what they return.
 
 ``One``, ``Many`` and ``Nothing`` are what a call returns: a JSON object, a list of them, None; for
 asyncio, awaitables of these. ``Stream`` is an iterator of JSON objects, for asyncio an asynchronous
-one. Objects are as the service sends them: see its ``/docs``.
+one, and ``Number`` a float, or an awaitable of one. Objects are as the service sends them: see its
+``/docs``.
 """
 
 from __future__ import annotations
 
 from typing import Protocol, TypeVar
 
+from rheostat.client.answers import Document
 from rheostat.client.flow import Flow
 from rheostat.client.settings import Settings
 from rheostat.client.watching import Watch
-from rheostat.client.wire import Call, Document
+from rheostat.client.wire import Call
 
 One = TypeVar("One", covariant=True)  # noqa: PLC0105 - the suffix would be in every signature
 Many = TypeVar("Many", covariant=True)  # noqa: PLC0105
 Nothing = TypeVar("Nothing", covariant=True)  # noqa: PLC0105
 Stream = TypeVar("Stream", covariant=True)  # noqa: PLC0105
+Number = TypeVar("Number", covariant=True)  # noqa: PLC0105
 
 
 class Asks(Protocol[One, Many, Nothing]):
@@ -34,13 +37,16 @@ class Asks(Protocol[One, Many, Nothing]):
         """Make a call that has no answer."""
 
 
-class Watches(Asks[One, Many, Nothing], Protocol[One, Many, Nothing, Stream]):
+class Watches(Asks[One, Many, Nothing], Protocol[One, Many, Nothing, Stream, Number]):
     """What the calls of a run need of a link besides."""
 
     settings: Settings
 
     def run(self, conversation: Flow[Document]) -> One:
         """Return the result of several calls."""
+
+    def number(self, conversation: Flow[float]) -> Number:
+        """Return the number that is the result of several calls."""
 
     def watch(self, conversation: Watch) -> Stream:
         """Yield what a watch finds."""

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
+from rheostat.client.answers import Document
 from rheostat.client.asynclink import AsyncLink
 from rheostat.client.blocks import Block, Column
 from rheostat.client.control import Control
@@ -17,7 +18,6 @@ from rheostat.client.joined import Joined, joining
 from rheostat.client.operations import ServiceCalls
 from rheostat.client.reads import Reads
 from rheostat.client.settings import Settings
-from rheostat.client.wire import Document
 from rheostat.errors import RheostatError
 
 log = logging.getLogger("rheostat")
@@ -30,19 +30,22 @@ class AsyncRun(
         Awaitable[list[Document]],
         Awaitable[None],
         AsyncIterator[Document],
+        Awaitable[float],
     ],
 ):
     """A run that was joined, for one event loop; see `Run`."""
 
-    def __init__(self, client: AsyncClient, facts: Joined, *, first: bool = True) -> None:
+    def __init__(
+        self, client: AsyncClient, facts: Joined, *, first: bool = True, replays: bool = False
+    ) -> None:
         Control.__init__(self, client.link, facts.id)
-        Reads.__init__(self, client.settings, facts, first=first)
+        Reads.__init__(self, client.settings, facts, first=first, replays=replays)
         self.client = client
         self._line = asyncio.Lock()
         renew_in_children(self)
 
     async def value(self, name: str, step: int) -> float:
-        """Return the parameter's value at a step; within what was fetched without a pause."""
+        """Return the parameter's value at a step, and settle it; see `Run.value`."""
         try:
             return self._near[name][step]
         except KeyError:
@@ -53,7 +56,7 @@ class AsyncRun(
         return (await self._reach(cell)).value(name, cell)
 
     async def values(self, step: int) -> dict[str, float]:
-        """Return all parameters' values at a step."""
+        """Return all parameters' values at a step, and settle them."""
         near = self._near
         if len(near) == self._width:
             row = {}
@@ -81,11 +84,13 @@ class AsyncRun(
         found = self._held(cell)
         if found is None:
             since = time.monotonic()
+            self.client.link.require_loop()  # the lock belongs to it, too
             async with self._line:
                 while (found := self._held(cell)) is None:
                     await self.client.link.run(self._fetching(cell, since))
         block, ahead = found
         if ahead is not None:
+            self.client.link.require_loop()
             self.client.link.start(self._fetch_ahead(ahead))
         return block
 
@@ -121,6 +126,7 @@ class AsyncClient(
         Awaitable[list[Document]],
         Awaitable[None],
         AsyncIterator[Document],
+        Awaitable[float],
     ]
 ):
     """A client of one Rheostat service for one event loop; its arguments are those of `Client`."""
@@ -140,7 +146,7 @@ class AsyncClient(
     ) -> AsyncRun:
         """Join a run, as a worker; see `Client.run`."""
         facts = await self.link.run(joining(self.settings, name, checkpoint, create))
-        return AsyncRun(self, facts)
+        return AsyncRun(self, facts, replays=checkpoint is None)
 
     async def close(self) -> None:
         """Close the connections, and end what is fetched in the background."""

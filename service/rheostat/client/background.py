@@ -49,5 +49,8 @@ class Background:
 
 def _do_all(queue: SimpleQueue[Work | None]) -> None:
     while (work := queue.get()) is not None:
-        work()
+        try:
+            work()
+        except Exception:  # the next piece of work is not to suffer from it
+            log.exception("nothing is fetched ahead this time")
         del work  # or what it belongs to would live until there is more to do

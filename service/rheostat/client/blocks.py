@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import httpx
-
-from rheostat.client.wire import F64, Broken
+from rheostat.client.answers import Answer, Broken
+from rheostat.client.wire import F64
 
 LAST_STEP = 2**53 - 1
 """The largest coordinate."""
@@ -130,21 +130,22 @@ class Block:
         return Window(columns, range(cells.start * resolution, cells.stop * resolution, resolution))
 
 
-def columns(response: httpx.Response, order: Order) -> Mapping[str, Column]:
-    """Return the values of each parameter, which are read in the response's own bytes."""
-    kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
-    names = response.headers.get("Rheostat-Parameters", "").split(",")
-    size = 8 * order.size
-    body = response.content
-    if kind != F64 or len(body) != size * len(names):
-        raise Broken(
-            f"expected {size} bytes of float64 for each of {names}, got {len(body)}, {kind}"
-        )
-    values = _float64(body)
+def columns(answer: Answer, order: Order, names: Sequence[str]) -> Mapping[str, Column]:
+    """
+    Return the values of each parameter, which are read in the answer's own bytes.
+
+    Raises `Broken` if these are not exactly the values that were asked for, or one is not finite.
+    """
+    size = 8 * order.size * len(names)
+    if answer.kind != F64 or len(answer.body) != size or answer.over:
+        raise Broken(f"expected {size} bytes of {F64}, got {answer}", answer.status)
+    values = _float64(answer.body)
+    # the sum is quick, and finite unless a value is not, or the values are very large
+    if not (math.isfinite(sum(values)) or all(map(math.isfinite, values))):
+        raise Broken("a block with a value that is not finite")
     starts = range(0, len(values), order.size)
     return {
-        name.strip(): values[start : start + order.size]
-        for name, start in zip(names, starts, strict=True)
+        name: values[start : start + order.size] for name, start in zip(names, starts, strict=True)
     }
 
 

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
+from rheostat.client.answers import Document
 from rheostat.client.joined import joining
 from rheostat.client.link import Link
 from rheostat.client.operations import ServiceCalls
 from rheostat.client.run import Run
 from rheostat.client.settings import Settings
-from rheostat.client.wire import Document
 
 
-class Client(ServiceCalls[Document, list[Document], None, Iterator[Document]]):
+class Client(ServiceCalls[Document, list[Document], None, Iterator[Document], float]):
     """
     A client of one Rheostat service.
 
@@ -44,12 +44,13 @@ class Client(ServiceCalls[Document, list[Document], None, Iterator[Document]]):
                 worker may send it: the first creates the run, the others find the same.
             checkpoint: What `Run.checkpoint` returned for the step that is resumed.
 
-        Raises `UnknownRun`, `NameTaken` if the run was created otherwise than ``create`` says, and
-        `StaleCheckpoint` if the checkpoint lies beyond a rewind.
+        Raises `Invalid` for what can be no run's name, `UnknownRun`, `NameTaken` if the run was
+        created otherwise than ``create`` says, and `StaleCheckpoint` if the checkpoint lies beyond
+        a rewind.
 
         """
         facts = self.link.run(joining(self.settings, name, checkpoint, create))
-        return Run(self, facts)
+        return Run(self, facts, replays=checkpoint is None)
 
     def close(self) -> None:
         """Close the connections. Runs still look up what they hold, and raise `Closed` past it."""

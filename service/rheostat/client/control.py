@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Generic, Literal
+from typing import Any, Generic, Literal, overload
 
 from rheostat.client import wire
-from rheostat.client.asks import Many, Nothing, One, Stream, Watches
+from rheostat.client.asks import Many, Nothing, Number, One, Stream, Watches
+from rheostat.client.previews import value_previewed, values_previewed
 from rheostat.client.undo import undoing
 from rheostat.client.watching import Watching
 
@@ -14,10 +15,10 @@ Change = Mapping[str, Any]
 Changes = Mapping[str, Change | Sequence[Change]]
 
 
-class Control(Generic[One, Many, Nothing, Stream]):
+class Control(Generic[One, Many, Nothing, Stream, Number]):
     """What operators and viewers do with a run; ``key`` is its name or id."""
 
-    def __init__(self, link: Watches[One, Many, Nothing, Stream], key: str) -> None:
+    def __init__(self, link: Watches[One, Many, Nothing, Stream, Number], key: str) -> None:
         self._ask = link
         self._key = key
 
@@ -172,6 +173,27 @@ class Control(Generic[One, Many, Nothing, Stream]):
     def preview(self, start: int, count: int) -> One:
         """Return the values of ``count`` cells, and which of them are final. It settles nothing."""
         return self._ask.one(wire.get(self._path("values"), start=start, count=count))
+
+    @overload
+    def value_at(self, name: str, step: int) -> Number: ...
+
+    @overload
+    def value_at(self, name: int) -> Number: ...
+
+    def value_at(self, name: str | int, step: int | None = None) -> Number:
+        """
+        Return a parameter's value at a step, as it was served or is planned. It settles nothing.
+
+        ``value_at("lr", 1000)``, or ``value_at(1000)`` where the run has one parameter only. Who
+        looks at a run reads it so: `Run.value` settles the step, as a worker has to.
+        """
+        asked, at = (None, name) if step is None else (name, step)
+        flow = value_previewed(self._ask.settings, self._key, at, asked)
+        return self._ask.number(flow)
+
+    def values_at(self, step: int) -> One:
+        """Return ``{parameter: value}`` at a step. It settles nothing, as `value_at`."""
+        return self._ask.run(values_previewed(self._ask.settings, self._key, step))
 
     def ledger(
         self, start: int | None = None, stop: int | None = None, generation: int | None = None

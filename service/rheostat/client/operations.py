@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Generic
+from typing import TYPE_CHECKING, Any, Generic
 
 import httpx
 
 from rheostat.client import wire
-from rheostat.client.asks import Asks, Many, Nothing, One, Stream, Watches
+from rheostat.client.asks import Asks, Many, Nothing, Number, One, Stream, Watches
 from rheostat.client.control import Control
 from rheostat.client.settings import Settings
+
+if TYPE_CHECKING:
+    from os import PathLike
+    from ssl import SSLContext
 
 Definition = Mapping[str, Any]
 
 
-class ServiceCalls(Generic[One, Many, Nothing, Stream]):
+class ServiceCalls(Generic[One, Many, Nothing, Stream, Number]):
     """What a client is told, and what it can ask of the service as a whole."""
 
     def __init__(  # noqa: PLR0913
@@ -29,16 +33,24 @@ class ServiceCalls(Generic[One, Many, Nothing, Stream]):
         lookahead: float = 2.0,
         pace: float | None = None,
         author: str | None = None,
+        verify: bool | str | PathLike[str] | SSLContext = True,
+        cert: str | tuple[str, ...] | None = None,
+        headers: Mapping[str, str] | None = None,
+        proxy: str | None = None,
+        trust_env: bool = True,
         transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """
         Set up a client. It connects when it is first used.
 
         Args:
-            base_url: Such as ``http://rheostat:8000``.
+            base_url: Such as ``http://rheostat:8000``, without a name or password.
             token: Who is asking; by default the environment variable ``RHEOSTAT_TOKEN``, if set.
-            timeout: Seconds for each phase of one attempt: to connect, to send, to receive.
+            timeout: Seconds for each phase of one attempt, to connect, to send, to receive, and for
+                all of them together; an answer that may be long has a second more for each MiB.
             deadline: Seconds that a worker waits for an unreachable service before `Unreachable`.
+                Only a refusal of the service itself, and a redirect, is raised before; and, when it
+                joins, a certificate that is not trusted.
             retries: How often other calls than a worker's are repeated before `Unreachable`.
             lookahead: Seconds that a worker's blocks should last: a change reaches it within about
                 two of these, or two steps, whichever is longer.
@@ -47,7 +59,16 @@ class ServiceCalls(Generic[One, Many, Nothing, Stream]):
                 Otherwise a worker holds two cells until it has seen how fast it reads, and waits
                 if they are shorter than a request.
             author: Who makes changes, for the history.
+            verify: The authorities of certificates, as a file, a folder or an `ssl.SSLContext`;
+                False trusts anybody. By default the usual ones, or those of ``SSL_CERT_FILE``.
+            cert: This side's certificate, as a file, or as (file, key, password).
+            headers: What every request says besides, as a gateway on the way may want it.
+            proxy: What to send requests through, ``http://…`` or ``https://…`` (``socks5://…`` with
+                httpx[socks]); by default what ``HTTP_PROXY`` and its like say.
+            trust_env: False leaves the environment's proxies and certificates alone.
             transport: What sends the requests, for tests.
+
+        Raises `Invalid` for an argument, or a proxy of the environment, that cannot be meant.
 
         """
         settings = Settings(
@@ -59,11 +80,16 @@ class ServiceCalls(Generic[One, Many, Nothing, Stream]):
             lookahead=lookahead,
             pace=pace,
             author=author,
+            verify=verify,
+            cert=cert,
+            headers=headers,
+            proxy=proxy,
+            trust_env=trust_env,
             transport=transport,
         )
         self.__setstate__(settings)
 
-    def _open(self, settings: Settings) -> Watches[One, Many, Nothing, Stream]:
+    def _open(self, settings: Settings) -> Watches[One, Many, Nothing, Stream, Number]:
         raise NotImplementedError
 
     def __getstate__(self) -> Settings:
@@ -78,9 +104,9 @@ class ServiceCalls(Generic[One, Many, Nothing, Stream]):
         """The library of named, versioned definitions."""
         return Schedules(self._ask)
 
-    def control(self, run: str) -> Control[One, Many, Nothing, Stream]:
+    def control(self, run: str) -> Control[One, Many, Nothing, Stream, Number]:
         """Return the operators' calls of a run, by name or id, without joining it."""
-        return Control(self._ask, run)
+        return Control(self._ask, wire.require_name(run, "run"))
 
     @property
     def tokens(self) -> Tokens[One, Many, Nothing]:
@@ -108,7 +134,8 @@ class ServiceCalls(Generic[One, Many, Nothing, Stream]):
         """
         body = {"parameters": parameters, **options}
         if exist_ok:
-            return self._ask.one(wire.put(wire.path("runs", name), body))
+            where = wire.path("runs", wire.require_name(name))
+            return self._ask.one(wire.put(where, body))
         return self._ask.one(wire.post(wire.path("runs"), {"name": name, **body}))
 
     def evaluate(

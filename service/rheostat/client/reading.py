@@ -37,6 +37,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from copy import copy
+from typing import Any
 
 from rheostat.client.blocks import LAST_STEP, NOTHING, Block, Order, around, floor_power, onward
 from rheostat.client.joined import Joined
@@ -195,8 +196,9 @@ class Reading:
         self._previous, self._current, self._next = before, block, None
         self.window = block.windows[0 if cell < block.middle else -1]
 
-    def _cells(self, step: int | None) -> int | None:
-        return None if step is None else step // self.joined.resolution
+    def _cells(self, step: Any) -> int | None:
+        """Return the cell of a step that the service tells; None for what is no step."""
+        return step // self.joined.resolution if type(step) is int and step >= 0 else None
 
     def _finished(self) -> Finished:
         end = (self._end or 0) * self.joined.resolution

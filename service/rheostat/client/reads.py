@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import operator
 import threading
 import time
@@ -13,8 +14,14 @@ from rheostat.client.blocks import LAST_STEP, NOTHING, Block, Column, Order
 from rheostat.client.flow import Flow, exchange
 from rheostat.client.joined import Joined, joining
 from rheostat.client.reading import Reading
-from rheostat.client.settings import Settings, invalid
+from rheostat.client.settings import Settings
+from rheostat.client.wire import invalid
 from rheostat.errors import Finished, StaleGeneration
+
+AT_ONCE = 8
+"""Cells that a training which has just begun may hold, if its pace is not known."""
+
+log = logging.getLogger("rheostat")
 
 
 class Reads:
@@ -23,8 +30,12 @@ class Reads:
     _near: Mapping[str, Mapping[int, float]]
     """The look-up of the window that is being read: by name, and then by coordinate."""
 
-    def __init__(self, settings: Settings, facts: Joined, *, first: bool = True) -> None:
+    def __init__(
+        self, settings: Settings, facts: Joined, *, first: bool = True, replays: bool = False
+    ) -> None:
         self._settings = settings
+        self._replays = replays
+        """Whether it is to be told, once, that it is given what others were given before."""
         self._names: frozenset[str] = frozenset()
         self._lock = threading.Lock()
         """Guards what is held, and is never kept while waiting."""
@@ -121,6 +132,7 @@ class Reads:
         with self._lock:
             reading = self._reading
             order = reading.order(cell)
+        self._tell_of_replay(cell)
         try:
             block = yield from self._reading_of(order, since)
         except (Finished, StaleGeneration) as refusal:
@@ -132,6 +144,27 @@ class Reads:
         with self._lock:
             reading.arrived(order, block)
 
+    def _tell_of_replay(self, cell: int) -> None:
+        """
+        Warn who begins far below the settled end without a checkpoint: it may mean a new training.
+
+        Ranks that begin together are not far apart: what the first of them holds is `AT_ONCE`
+        cells, or two look-aheads if the pace was told.
+        """
+        facts, told, tells = self._facts, self._settings, self._replays
+        self._replays = False
+        pace = told.pace or 0.0
+        held = max(AT_ONCE, 2 * told.lookahead * pace / facts.resolution)
+        if not tells or facts.settled_until // facts.resolution - cell <= held:
+            return
+        log.warning(
+            "run %s was trained to %s %s and has %s revision%s; its values are served again, from "
+            "%s on. New attempt: name it anew, or fork it. The same one: join with its checkpoint",
+            *(facts.name, facts.axis, f"{facts.settled_until:,}"),
+            *(facts.revision, "" if facts.revision == 1 else "s"),
+            f"{cell * facts.resolution:,}",
+        )
+
     def _fetching_exactly(self, step: int, count: int) -> Flow[dict[str, Column]]:
         """Fetch ``count`` cells beside those that are held."""
         most = self._facts.longest
@@ -140,6 +173,7 @@ class Reads:
         with self._lock:
             reading = self._reading
             order = reading.exactly(self._cell_of(step), count)
+        self._tell_of_replay(order.start)
         block = yield from self._reading_of(order, time.monotonic())
         with self._lock:
             reading.arrived(order)
@@ -148,7 +182,7 @@ class Reads:
     def _reading_of(self, order: Order, since: float) -> Flow[Block]:
         facts = self._facts
         call = facts.read(order)
-        patience = self._settings.worker(call, since)
+        patience = self._settings.worker(call, since, begun=not self._reading.first)
         return (yield from exchange(call, patience, lambda answer: facts.block(order, answer)))
 
     def _rejoining(self, checkpoint: Mapping[str, Any] | None) -> Flow[Joined]:

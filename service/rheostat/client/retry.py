@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import httpx
 
+from rheostat import errors
+from rheostat.client.answers import Broken, Redirected, Stripped
 from rheostat.errors import Unreachable
 
 BASE = 0.1
@@ -24,35 +26,87 @@ QUIET = 2.0
 REPORT_EVERY = 30.0
 """Seconds between two lines of the log."""
 
-PASSING = frozenset({429, 502, 503, 504})
-"""Statuses that a later attempt may not meet."""
+PASSING = frozenset({408, 425, 429, 502, 503, 504})
+"""Statuses of the service's own refusals that a later attempt may not meet."""
 NOTHING_DONE = frozenset({429})
 """Those of them that say that the request had no effect."""
+FLEETING = frozenset({408, 421, 425, 429, 499})
+"""Statuses below 500 of somebody else that a second attempt, right away, may not meet."""
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-HOPELESS = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
+HOPELESS = (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL, Redirected)
+PASSING_TLS = ("SSLEOFError", "SSLZeroReturnError", "SSLSyscallError")
+"""Failures of TLS that say that the connection broke, and nothing about the other side."""
+
+HINT = (
+    "Check that the service runs and that this machine reaches it. Workers wait for the "
+    "client's `deadline`, other calls are repeated as often as its `retries` says."
+)
+OTHERS_HINT = (
+    "Something between here and the service answered in its place, or changed what it said: look "
+    "at the proxies and caches on the way, and at the address."
+)
+TLS_HINT = (
+    "Check the address, http:// or https://, and the certificate: `verify=` or SSL_CERT_FILE name "
+    "the authority that signed it."
+)
 
 log = logging.getLogger("rheostat")
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """An attempt that failed: the error, the status of a refusal, the pause that it asks for."""
+    """
+    An attempt that failed: the error, and the pause that is asked for.
+
+    The status is that of the service's own refusal: whatever is not its word has none.
+    """
 
     error: Exception
     status: int | None = None
     asked: float = 0.0
 
     def __str__(self) -> str:
+        if isinstance(self.error, Broken):
+            return str(self.error)
         named = f"{type(self.error).__name__}: {self.error}"
         return named if self.status is None else f"{self.status} {self.error}"
 
-    def passes(self, *, repeatable: bool) -> bool:
-        """Say whether the same request may be sent again, and may then succeed."""
+    def passes(self, *, repeatable: bool, waits: bool = True, begun: bool = True) -> bool:
+        """
+        Say whether the same request may be sent again, and may then succeed.
+
+        Args:
+            repeatable: Whether sending it twice does nothing more than sending it once.
+            waits: Whether a worker waits for it. To a worker only the service's own refusals and
+                redirects are final; others are told at once of what will hardly pass.
+            begun: Whether the service was reached before. What is wrong from the beginning, as
+                a certificate, is a mistake to be mended, and nothing to be waited for.
+
+        """
         if self.status is not None:
             return self.status in (PASSING if repeatable else NOTHING_DONE)
-        if repeatable:
-            return not isinstance(self.error, HOPELESS)
-        return isinstance(self.error, NEVER_SENT)
+        if isinstance(self.error, HOPELESS):
+            return False
+        settled_by_itself = isinstance(self.error, Stripped) or fails_at_tls(self.error)
+        if settled_by_itself and not (waits and begun):
+            return False
+        if not repeatable:
+            return isinstance(self.error, NEVER_SENT)
+        if isinstance(self.error, Broken) and not waits:
+            status = self.error.status
+            return status < 300 or status >= 500 or status in FLEETING
+        return True
+
+
+def fails_at_tls(error: BaseException | None) -> bool:
+    """Say whether there was no TLS with the other side: no trusted certificate, or none spoken."""
+    seen = 0
+    while error is not None and seen < 16:
+        names = [cls.__name__ for cls in type(error).__mro__]  # to import ssl takes milliseconds
+        if "SSLError" in names:
+            return not any(name in PASSING_TLS for name in names)
+        error, seen = error.__cause__ or error.__context__, seen + 1
+    return False
 
 
 class Patience:
@@ -63,21 +117,27 @@ class Patience:
     seconds, and comes on top of what ``Retry-After`` asks for. It ends with `Unreachable` when
     ``retries`` repetitions were made, or when ``deadline`` seconds have passed (``since`` then, by
     the clock, if the waiting began before the first attempt).
+
+    ``waits`` says whether a worker waits, and ``begun`` whether the service was reached before:
+    see `Trouble.passes`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         about: str,
         *,
         deadline: float = math.inf,
         retries: float = math.inf,
         since: float | None = None,
+        waits: bool = True,
+        begun: bool = True,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._about = about
         self._deadline = deadline
         self._retries = retries
+        self._waits, self._begun = waits, begun
         self._clock = clock
         self._jitter = jitter
         self._since = clock() if since is None else since
@@ -88,6 +148,11 @@ class Patience:
     def left(self) -> float:
         """Seconds until the deadline, at least 0."""
         return max(0.0, self._deadline - self._waited())
+
+    def require_passing(self, trouble: Trouble, *, repeatable: bool) -> None:
+        """Raise what has to be told of trouble that will not pass."""
+        if not trouble.passes(repeatable=repeatable, waits=self._waits, begun=self._begun):
+            raise trouble.error if trouble.status is not None else self.farewell(trouble)
 
     def pause(self, trouble: Trouble) -> float:
         """Return the seconds to sleep after a failure; raise `Unreachable` when it is over."""
@@ -108,11 +173,17 @@ class Patience:
     def farewell(self, trouble: Trouble) -> Unreachable:
         """Return the error that says what was tried, for how long, and what to do."""
         tries = max(1, self._failures)
-        error = Unreachable(
-            f"no answer to {self._about}, tried {tries}× in {self._waited():.1f} s: {trouble}\n"
-            "Check that the service runs and that this machine reaches it. Workers wait for the "
-            "client's `deadline`, other calls are repeated as often as its `retries` says."
-        )
+        said = f"no answer to {self._about}, tried {tries}× in {self._waited():.1f} s: {trouble}\n"
+        error: Unreachable
+        if isinstance(trouble.error, Redirected):
+            error = errors.Redirected(said.rstrip())
+            error.location = trouble.error.location
+        elif fails_at_tls(trouble.error):
+            error = Unreachable(f"{said}{TLS_HINT}")
+        elif isinstance(trouble.error, Broken):
+            error = Unreachable(f"{said}{OTHERS_HINT}")
+        else:
+            error = Unreachable(f"{said}{HINT}")
         error.__cause__ = trouble.error
         return error
 

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from rheostat.client.answers import Document
 from rheostat.client.background import Background
 from rheostat.client.blocks import Block, Column
 from rheostat.client.control import Control
 from rheostat.client.fork import renew_in_children
 from rheostat.client.joined import Joined
 from rheostat.client.reads import Reads
-from rheostat.client.wire import Document
 from rheostat.errors import RheostatError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("rheostat")
 
 
-class Run(Reads, Control[Document, list[Document], None, Iterator[Document]]):
+class Run(Reads, Control[Document, list[Document], None, Iterator[Document], float]):
     """
     A run that was joined: its id and its generation are pinned.
 
@@ -32,9 +32,11 @@ class Run(Reads, Control[Document, list[Document], None, Iterator[Document]]):
     generation without joining again; it has its own connections, and the token of its environment.
     """
 
-    def __init__(self, client: Client, facts: Joined, *, first: bool = True) -> None:
+    def __init__(
+        self, client: Client, facts: Joined, *, first: bool = True, replays: bool = False
+    ) -> None:
         Control.__init__(self, client.link, facts.id)
-        Reads.__init__(self, client.settings, facts, first=first)
+        Reads.__init__(self, client.settings, facts, first=first, replays=replays)
         self.client = client
         self._line = threading.Lock()
         """Kept by the one who fetches: the others wait for its block."""
@@ -43,10 +45,14 @@ class Run(Reads, Control[Document, list[Document], None, Iterator[Document]]):
 
     def value(self, name: str, step: int) -> float:
         """
-        Return the parameter's value at a step.
+        Return the parameter's value at a step, and settle it: no change can touch it any more.
+
+        This is for the training. Who looks on takes `value_at`, which settles nothing.
 
         Within what was fetched it is a look-up. Past it the service is asked, and this handle waits
         for it, saying so in the log, until the client's ``deadline``; then `Unreachable` is raised.
+        What others answer in the service's place is waited out alike, but for redirects, which are
+        raised at once.
         From the end of a finished run on that is `Finished`, and after a rewind `StaleGeneration`,
         at the first step that this generation did not settle.
         """
@@ -60,7 +66,7 @@ class Run(Reads, Control[Document, list[Document], None, Iterator[Document]]):
         return self._reach(cell).value(name, cell)
 
     def values(self, step: int) -> dict[str, float]:
-        """Return all parameters' values at a step; waits and raises as `value` does."""
+        """Return all parameters' values at a step; settles, waits and raises as `value` does."""
         near = self._near
         if len(near) == self._width:
             row = {}

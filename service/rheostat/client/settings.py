@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
@@ -10,9 +12,20 @@ from typing import Any
 import httpx
 
 from rheostat import __version__
+from rheostat.client import environment
+from rheostat.client.answers import public_address
+from rheostat.client.environment import Proxy
 from rheostat.client.retry import Patience
-from rheostat.client.wire import Call
+from rheostat.client.wire import Call, invalid
 from rheostat.errors import FieldError, Invalid
+
+SECRETS = {"token": None, "headers": None, "cert": None}
+"""What is in no pickle, which may end up in a checkpoint, and what a copy has instead."""
+NEAR = (".local", ".internal", ".lan", ".svc", ".cluster.local", ".home.arpa", ".localhost")
+"""Ends of names that no public site has."""
+
+log = logging.getLogger("rheostat")
+_warned: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +40,14 @@ class Settings:
     lookahead: float = 2.0
     pace: float | None = None
     author: str | None = None
+    verify: Any = True
+    cert: Any = field(default=None, repr=False)
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
+    proxy: str | None = field(default=None, repr=False)
+    trust_env: bool = True
     transport: Any = None
+    way: Proxy | None = field(default=None, init=False)
+    """The proxy that is asked, if any: the one given, or the environment's."""
 
     def __post_init__(self) -> None:
         given: dict[str, Any] = {name: getattr(self, name) for name in ("retries", "author")}
@@ -39,52 +59,113 @@ class Settings:
         retries, author = given["retries"], given["author"]
         whole = isinstance(retries, int) and retries >= 0
         _check("retries", retries, whole, "an integer, at least 0")
-        _check("base_url", self.base_url, _is_http(self.base_url), "http://… or https://…")
+        _check_url(self.base_url)
         one_line = author is None or (isinstance(author, str) and author.isprintable())
         _check("author", author, one_line, "printable characters on one line")
+        _check_headers(self.headers)
+        verify = self.verify
+        names = isinstance(verify, bool | str | os.PathLike) or hasattr(verify, "wrap_socket")
+        _check("verify", verify, names, "a file, a folder, an ssl.SSLContext, True or False")
+        if not _is_cert(self.cert):
+            _refuse_secret("cert", "a file, or (file, key, password)")
+        object.__setattr__(self, "way", self._way())
 
     def __getstate__(self) -> dict[str, Any]:
-        # A pickle may end up in a checkpoint, where a token must not be.
-        return {name: getattr(self, name) for name in self.__slots__ if name != "token"}
+        left_out = {*SECRETS, "way"}
+        state = {name: getattr(self, name) for name in self.__slots__ if name not in left_out}
+        if self.proxy is not None and "@" in self.proxy:
+            state["proxy"] = None
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        for name, value in {**state, "token": None}.items():
+        for name, value in {**state, **SECRETS, "way": None}.items():
             object.__setattr__(self, name, value)
+        object.__setattr__(self, "way", self._way())
 
-    def headers(self) -> dict[str, str | bytes]:
+    @property
+    def url(self) -> httpx.URL:
+        """The service's address."""
+        return httpx.URL(self.base_url)
+
+    def all_headers(self) -> dict[str, str | bytes]:
         """Return what every request says; a name beyond ASCII goes as UTF-8."""
         headers: dict[str, str | bytes] = {"User-Agent": f"rheostat/{__version__}"}
         token = self.token or os.environ.get("RHEOSTAT_TOKEN")
-        if token:
+        own = {name.lower() for name in self.headers or ()}
+        if token and "authorization" not in own:
             _check_token(token)
+            self._warn_of_listeners()
             headers["Authorization"] = f"Bearer {token}"
         if self.author:
             headers["Rheostat-Author"] = self.author.encode()
-        return headers
+        headers |= {name: text.encode() for name, text in (self.headers or {}).items()}
+        # Blocks are never compressed, and what is announced as long as it is can be bounded.
+        return headers | {"Accept-Encoding": "identity"}
 
     def operator(self, call: Call) -> Patience:
         """Return the patience of a call that somebody sits and waits for."""
-        return Patience(self._about(call), retries=self.retries)
+        return Patience(self._about(call), retries=self.retries, waits=False)
 
-    def worker(self, call: Call, since: float | None = None) -> Patience:
+    def worker(self, call: Call, since: float | None = None, *, begun: bool = True) -> Patience:
         """Return the patience of a call that a training cannot go on without, and waits for."""
-        return Patience(self._about(call), deadline=self.deadline, since=since)
+        return Patience(self._about(call), deadline=self.deadline, since=since, begun=begun)
 
     def _about(self, call: Call) -> str:
         url = httpx.URL(self.base_url.rstrip("/") + call.path, params=call.params)
-        return f"{call.method} {url}"
+        through = "" if self.way is None else f" through {self.way}"
+        return f"{call.method} {url}{through}"
+
+    def _way(self) -> Proxy | None:
+        if self.proxy is not None:
+            return environment.proxy(self.proxy, "proxy=")
+        if self.transport is not None or not self.trust_env:
+            return None
+        return environment.proxy_for(self.url)
+
+    def _warn_of_listeners(self) -> None:
+        """Say once that whoever is on the way can read the token."""
+        if self.url.scheme != "http" or self.transport is not None:
+            return
+        there = [self.url] if self.way is None else [self.url, httpx.URL(self.way.url)]
+        far = next((url for url in there if not _is_near(url.host)), None)
+        if far is not None and far.host not in _warned:
+            _warned.add(far.host)
+            log.warning(
+                "the token goes to %s as readable text: whoever is on the way can take it. "
+                "Use https:// there",
+                far.host,
+            )
+
+
+def _is_near(host: str) -> bool:
+    """Whether a host is this machine, or in a network that is nobody else's, as far as one sees."""
+    from ipaddress import ip_address  # noqa: PLC0415 - only where there is a token
+
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        name = host.lower().rstrip(".")
+        return "." not in name or name.endswith(NEAR)
+    return address.is_private or address.is_loopback or address.is_link_local
 
 
 def _is_positive(value: Any) -> bool:
     return isinstance(value, Real) and float(value) > 0
 
 
-def _is_http(url: Any) -> bool:
+def _check_url(url: Any) -> None:
+    shown = public_address(url) if isinstance(url, str) else url
     try:
         parsed = httpx.URL(url)
-    except (httpx.InvalidURL, TypeError):
-        return False
-    return parsed.scheme in {"http", "https"} and bool(parsed.host)
+        port = parsed.port
+    except (httpx.InvalidURL, TypeError, ValueError):
+        raise invalid("base_url", shown, "http://… or https://…") from None
+    if parsed.userinfo:
+        bound = "without a name or password: give `token=`, or `headers=`"
+        raise invalid("base_url", shown, bound)
+    holds = parsed.scheme in {"http", "https"} and bool(parsed.host)
+    _check("base_url", shown, holds and 0 < (port or 80) < 2**16, "http://… or https://…")
+    _check("base_url", shown, not parsed.query and not parsed.fragment, "without a query")
 
 
 def _check(field: str, value: Any, holds: bool, bound: str) -> None:  # noqa: FBT001
@@ -94,12 +175,29 @@ def _check(field: str, value: Any, holds: bool, bound: str) -> None:  # noqa: FB
 
 def _check_token(token: str) -> None:
     if not (token.isascii() and token.isprintable()):
-        bound = "printable ASCII characters on one line"
-        wrong = FieldError("token", f"must be {bound}", bound=bound)  # without the secret
-        raise Invalid(f"the token must be {bound}", errors=[wrong])
+        _refuse_secret("token", "printable ASCII characters on one line")
 
 
-def invalid(field: str, value: Any, bound: str) -> Invalid:
-    """Return the error of an argument that is out of bounds."""
-    wrong = FieldError(field, f"must be {bound}", value, bound)
-    return Invalid(f"{field} is {value!r}, and must be {bound}", errors=[wrong])
+def _check_headers(headers: Any) -> None:
+    if headers is None:
+        return
+    sound = isinstance(headers, Mapping) and all(
+        isinstance(name, str)
+        and isinstance(text, str)
+        and name.isascii()
+        and name.replace("-", "").replace("_", "").isalnum()
+        and text.isprintable()
+        for name, text in headers.items()
+    )
+    if not sound:
+        _refuse_secret("headers", "names and texts of one printable line each")
+
+
+def _is_cert(cert: Any) -> bool:
+    parts = cert if isinstance(cert, tuple) and 0 < len(cert) <= 3 else (cert,)
+    return cert is None or all(isinstance(part, str) for part in parts)
+
+
+def _refuse_secret(field: str, bound: str) -> None:
+    wrong = FieldError(field, f"must be {bound}", bound=bound)  # without the secret
+    raise Invalid(f"the {field} must be {bound}", errors=[wrong])

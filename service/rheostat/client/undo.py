@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rheostat.client import wire
+from rheostat.client import answers, wire
+from rheostat.client.answers import Document, understood
 from rheostat.client.flow import Flow, exchange, pages
 from rheostat.client.lines import Line
 from rheostat.client.settings import Settings
-from rheostat.client.wire import Call, Document
+from rheostat.client.wire import Call
 from rheostat.errors import NotPending, RheostatError
 
 Revision = Mapping[str, Any]
@@ -24,14 +25,20 @@ def undoing(settings: Settings, run: str, message: str) -> Flow[Document]:
     """Return the flow that cancels or reverts the newest change of the run at this path."""
 
     def ask(call: Call) -> Flow[Document]:
-        return exchange(call, settings.operator(call), wire.document)
+        return exchange(call, settings.operator(call), answers.document)
 
     shown = yield from ask(wire.get(run))
     listing = wire.get(f"{run}/revisions")
     history = yield from pages(listing, "items", lambda: settings.operator(listing))
-    newest, before = _newest_change(shown, history)
-    number = newest["revision"]
-    if newest["pending"]:
+    with understood("the history of the run"):
+        newest, before = _newest_change(shown, history)
+        number, pending = newest["revision"], newest["pending"]
+        body = {
+            "changes": {name: {"edit": "revert", "to": before} for name in newest["changes"]},
+            "message": message or f"undo revision {number}",
+            "expected_revision": shown["revision"],
+        }
+    if pending:
         try:
             where = f"{run}/revisions/{number}"
             done = yield from ask(wire.delete(where, message=message or None))
@@ -39,11 +46,6 @@ def undoing(settings: Settings, run: str, message: str) -> Flow[Document]:
             pass  # it settled meanwhile, so that there is something to revert
         else:
             return {**done, "undone": number}
-    body = {
-        "changes": {name: {"edit": "revert", "to": before} for name in newest["changes"]},
-        "message": message or f"undo revision {number}",
-        "expected_revision": shown["revision"],
-    }
     done = yield from ask(wire.post(f"{run}/revisions", body))
     return {**done, "undone": number}
 

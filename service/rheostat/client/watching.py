@@ -2,13 +2,14 @@
 Following what happens to a run, written once for both clients.
 
 A watch is a conversation as in ``flow.py`` that also yields what it found: documents, for whoever
-follows. Its calls open streams: the `httpx.Response` that it is sent has a head alone, and for each
+follows. Its calls open streams: the `Answer` that it is sent has a head alone, and for each
 `MORE` it is sent the next piece of the body, ``b""`` at the end, or the error that there was.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Generator
 from dataclasses import replace
 from enum import Enum
@@ -16,10 +17,12 @@ from enum import Enum
 import httpx
 
 from rheostat.client import wire
+from rheostat.client.answers import Answer, Broken, Document
+from rheostat.client.flow import trouble_of
 from rheostat.client.retry import Trouble
 from rheostat.client.settings import Settings
-from rheostat.client.sse import Parser
-from rheostat.client.wire import Broken, Call, Document
+from rheostat.client.sse import Message, Parser
+from rheostat.client.wire import Call
 
 
 class Wish(Enum):
@@ -29,13 +32,14 @@ class Wish(Enum):
 
 
 MORE = Wish.MORE
-Piece = bytes | httpx.RequestError
-Outcome = httpx.Response | Piece | None
+Piece = bytes | Exception
+Outcome = Answer | Piece | None
 Watch = Generator[Call | float | Wish | Document, Outcome, None]
 Stream = Generator[Call | float | Wish | Document, Outcome, Trouble | None]
 
+EVENTS = "text/event-stream"
 SILENCE = 45.0
-"""Seconds without a byte after which a stream is dead: the service sends some every 15."""
+"""Seconds without a whole line after which a stream is dead: the service sends some every 15."""
 
 
 class Watching:
@@ -51,42 +55,54 @@ class Watching:
     def events(self) -> Watch:
         """Yield the events until the run is finished; where a stream breaks, resume it."""
         while (trouble := (yield from self._stream())) is not None:
-            if not trouble.passes(repeatable=True):
-                hopeless = trouble.status is None
-                raise self._patience.farewell(trouble) if hopeless else trouble.error
+            self._patience.require_passing(trouble, repeatable=True)
             yield self._patience.pause(trouble)
 
     def _call(self) -> Call:
         where = wire.path("runs", self._run, "events")
-        call = wire.get(where, accept="text/event-stream")
+        call = wire.get(where, accept=EVENTS)
         known = {} if self._after is None else {"Last-Event-ID": str(self._after)}
         return replace(call, headers={**call.headers, **known}, silence=SILENCE)
 
     def _stream(self) -> Stream:
         """Yield the events of one stream; return why it ended, or None if it was the last."""
         answer = yield self._call()
-        if not isinstance(answer, httpx.Response):
+        if not isinstance(answer, Answer):
             return Trouble(_error(answer))
-        if not answer.is_success:
-            return Trouble(wire.refusal(answer), answer.status_code, wire.retry_after(answer))
-        if answer.status_code == httpx.codes.NO_CONTENT:
-            return None
+        trouble = trouble_of(answer)
+        if trouble is not None or answer.status == httpx.codes.NO_CONTENT:
+            return trouble
+        if answer.kind != EVENTS:
+            return Trouble(Broken(f"expected a stream of events, got {answer}", answer.status))
         # by its name, another run might be found when the stream breaks
-        self._run = answer.headers.get("Rheostat-Run", self._run)
-        parser, opening = Parser(), True
+        self._run = self._id_of(answer)
+        return (yield from self._messages())
+
+    def _messages(self) -> Stream:
+        """Yield the events of a stream whose head has come; return why it ended."""
+        parser, lines, last, opening = Parser(), 0, time.monotonic(), True
         while isinstance(piece := (yield MORE), bytes) and piece:
-            for message in parser.feed(piece):
-                document = _document(message.data)
-                if document is None:
-                    return Trouble(Broken(f"expected an event, got {message.data[:200]!r}"))
+            try:
+                documents = [_document(message) for message in parser.feed(piece)]
+            except Broken as error:
+                return Trouble(error)
+            for document in documents:
                 yield document
-                if message.kind == "finished":
+                if document.get("kind") == "finished":
                     return None
                 self._after, opening = document["number"], False
+            if parser.lines > lines:
+                lines, last = parser.lines, time.monotonic()
+            elif time.monotonic() - last > SILENCE:
+                return Trouble(Broken(f"no whole line of a stream of events in {SILENCE:.0f} s"))
             if not opening:
                 self._patience = self._settings.worker(self._call())
             opening = False  # one that breaks as soon as it opens is no sign of life
         return Trouble(_error(piece))
+
+    def _id_of(self, answer: Answer) -> str:
+        named = answer.headers.get("Rheostat-Run", self._run)
+        return named if wire.NAME.fullmatch(named) else self._run
 
 
 def next_wish(watch: Watch, outcome: Outcome) -> Call | float | Wish | Document | None:
@@ -97,14 +113,18 @@ def next_wish(watch: Watch, outcome: Outcome) -> Call | float | Wish | Document 
         return None
 
 
-def _document(data: str) -> Document | None:
+def _document(message: Message) -> Document:
     try:
-        found = json.loads(data)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) and "number" in found else None
+        found = json.loads(message.data)
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, dict) and type(found.get("number")) is int:
+        document: Document = {"kind": message.kind, **found}
+        if isinstance(document["kind"], str):
+            return document
+    raise Broken(f"expected an event, got {message.data[:200]!r}")
 
 
-def _error(outcome: Outcome) -> httpx.RequestError:
+def _error(outcome: Outcome) -> Exception:
     ended = httpx.RemoteProtocolError("the stream ended")
-    return outcome if isinstance(outcome, httpx.RequestError) else ended
+    return outcome if isinstance(outcome, Exception) else ended

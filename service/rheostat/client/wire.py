@@ -1,4 +1,4 @@
-"""What is sent and what comes back, as plain values: no sockets here."""
+"""What is sent, as plain values: no sockets here."""
 
 from __future__ import annotations
 
@@ -6,25 +6,26 @@ import json
 import math
 import operator
 import os
-import time
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
-
-import httpx
 
 from rheostat import errors
 
 JSON = "application/json"
 F64 = "application/octet-stream"
 
-Document = dict[str, Any]
+MIB = 1024 * 1024
+LONGEST_DOCUMENT = 64 * MIB
+"""Bytes of the longest JSON answer that is read: of two curves as long as they may be."""
+LONGEST_FACTS = MIB
+"""Bytes of the longest answer to a join, which names each parameter once."""
 
-
-class Broken(Exception):
-    """An answer that says 200 and cannot be what the service sent: cut off, or a proxy's page."""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+"""What the service lets runs and schedules be named."""
+NAME_RULE = "1 to 128 of A-Z a-z 0-9 . _ -, and a letter or digit first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,11 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes | None = None
     seconds: float = math.inf
-    """How long an attempt may take, if that is less than the client's ``timeout``."""
+    """How long an attempt may take, if that is less than the client's ``timeout`` allows."""
     silence: float | None = None
     """How long the answer may pause, if it is one that is read as it comes."""
+    most: int = LONGEST_DOCUMENT
+    """Bytes that the answer may have; of a longer one no more is read."""
 
     @property
     def repeatable(self) -> bool:
@@ -53,8 +56,18 @@ class Call:
 
 
 def path(*segments: str | int) -> str:
-    """Return the path of a resource; each segment is quoted as a whole."""
-    return "/v1/" + "/".join(quote(str(segment), safe="") for segment in segments)
+    """Return the path of a resource; each segment is quoted as a whole, and stays one."""
+    for segment in segments:
+        if segment in {"", ".", ".."}:
+            raise invalid("name", segment, NAME_RULE)
+    return "/v1/" + "/".join(quote(str(segment), safe="", errors="replace") for segment in segments)
+
+
+def require_name(name: Any, field: str = "name") -> str:
+    """Return the name of a run, or its id; raise `Invalid` if it can be neither."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise invalid(field, name, NAME_RULE)
+    return name
 
 
 def get(where: str, *, accept: str = JSON, **params: Any) -> Call:
@@ -83,9 +96,15 @@ def encode(body: Any) -> bytes:
     try:
         text = json.dumps(body, allow_nan=False, separators=(",", ":"), default=_plain)
         return text.encode()
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError, OverflowError) as error:
         wrong = errors.FieldError("body", str(error), bound="JSON, with finite numbers")
         raise errors.Invalid("the request cannot be written as JSON", errors=[wrong]) from error
+
+
+def invalid(field: str, value: Any, bound: str) -> errors.Invalid:
+    """Return the error of an argument that is out of bounds."""
+    wrong = errors.FieldError(field, f"must be {bound}", value, bound)
+    return errors.Invalid(f"{field} is {value!r}, and must be {bound}", errors=[wrong])
 
 
 def _plain(value: Any) -> int | float:
@@ -93,54 +112,8 @@ def _plain(value: Any) -> int | float:
     return operator.index(value) if hasattr(value, "__index__") else float(value)
 
 
-def document(response: httpx.Response) -> Document:
-    """Return the JSON object of an answer; no content is an empty one."""
-    if response.status_code == httpx.codes.NO_CONTENT:
-        return {}
-    found = _json_object(response)
-    if found is None:
-        raise Broken(f"expected a JSON object, got {_excerpt(response)}")
-    return found
-
-
-def refusal(response: httpx.Response) -> errors.Refused:
-    """Return the error of an answer that is not a success, be it a problem document or not."""
-    problem = _json_object(response) or {}
-    if str(problem.get("type", "")).startswith(errors.PROBLEM_TYPE):
-        listed = problem.get("errors")
-        fields = [f for f in listed if isinstance(f, dict)] if isinstance(listed, list) else []
-        return errors.from_problem({**problem, "errors": fields}, response.status_code)
-    detail = f"an answer that is not Rheostat's: {_excerpt(response)}"
-    return errors.from_problem({"detail": detail}, response.status_code)
-
-
-def retry_after(response: httpx.Response) -> float:
-    """Return the seconds to wait that the answer asks for, as a number or a date; else 0."""
-    text = response.headers.get("Retry-After", "").strip()
-    if text.isascii() and text.isdecimal():
-        return float(text)
-    try:
-        until = parsedate_to_datetime(text).timestamp()
-    except ValueError:
-        return 0.0
-    return max(0.0, until - time.time())
-
-
 def _given(params: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in params.items() if value is not None}
-
-
-def _json_object(response: httpx.Response) -> Document | None:
-    try:
-        found = json.loads(response.content)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _excerpt(response: httpx.Response) -> str:
-    kind = response.headers.get("Content-Type", "no content type")
-    return f"{response.status_code}, {kind}, {response.text[:200]!r}"
 
 
 _SENDS_JSON = {"Accept": JSON, "Content-Type": JSON}

@@ -137,4 +137,5 @@ def _door(app: FastAPI) -> Door:
         state.rates,
         state.flights,
         state.answers_for,
+        state.store.sightings,
     )

@@ -9,11 +9,11 @@ environment.
 from __future__ import annotations
 
 import ipaddress
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from rheostat.server.addresses import without_secrets
 from rheostat.server.described import Described
 from rheostat.server.environment import from_environment
 from rheostat.server.runs.limits import Limits
@@ -151,4 +151,4 @@ class Settings(Described):
     @property
     def safe_database(self) -> str:
         """The database's address without its password."""
-        return re.sub(r"(?<=://)([^:/@]*):[^@]*@", r"\1:***@", self.database)
+        return without_secrets(self.database)

@@ -81,15 +81,12 @@ class Checker:
         start: int,
         count: int,
         generation: int | None = None,
-        *,
-        resume: bool = False,
     ) -> None:
-        """Read a block as a worker does: P1, P2, P6."""
+        """Read a block as a worker does: P1, P2, P6, P14."""
         number = run.current.number if generation is None else generation
         asked = (run.id, number, start, count)
         expected, block = self._alike(
-            lambda: self.model.settle(*asked, resume=resume),
-            lambda: self.system.settle(*asked, resume=resume),
+            lambda: self.model.settle(*asked), lambda: self.system.settle(*asked)
         )
         if block is not None:
             assert all(block.final)
@@ -151,10 +148,22 @@ class Checker:
         self._same(lambda: self.model.rewind(*asked), lambda: self.system.rewind(*asked))
         self.look(run)
 
-    def join(self, run: Run, checkpoint: tuple[str, int, int] | None = None) -> None:
-        """Join a run, as a worker that resumes does: P6."""
-        asked = (run.name, checkpoint)
+    def join(
+        self,
+        run: Run,
+        checkpoint: tuple[str, int, int] | None = None,
+        start: int | None = None,
+    ) -> None:
+        """Join a run, as a worker does that resumes, or that begins in the middle: P6, P14."""
+        asked = (run.name, checkpoint, start)
         self._same(lambda: self.model.join(*asked), lambda: self.system.join(*asked))
+        self.look(run)
+
+    def advance(self, run: Run, to: int, expected: int | None = None) -> None:
+        """Move a run on: P14."""
+        asked = (run.name, to, expected)
+        self._same(lambda: self.model.advance(*asked), lambda: self.system.advance(*asked))
+        self.look(run)
 
     def finish(self, run: Run, end: int | None = None) -> None:
         """Finish a run."""
@@ -259,6 +268,7 @@ def _state(run: Run) -> dict[str, Any]:
         "generation": run.current.number,
         "revision": len(run.revisions),
         "settled_until": run.settled,
+        "begins": run.begins,
         "end": run.end,
         "pending": [revision.number for revision in run.pending()],
         "generations": [(past.number, past.start, past.settled) for past in run.generations],

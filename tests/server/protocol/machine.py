@@ -48,12 +48,17 @@ class Protocol(RuleBasedStateMachine):
         """Return one of the runs."""
         return self.runs[index % len(self.runs)]
 
-    @initialize(resolution=st.sampled_from([1, 1, 4]), count=cells)
-    def start(self, resolution: int, count: int) -> None:
-        """Begin with a run that has come a little way."""
-        run = self.checker.create(self.names[0], resolution=resolution)
+    @initialize(
+        resolution=st.sampled_from([1, 1, 4]),
+        count=st.integers(0, 8),
+        total=st.sampled_from([None, None, 41]),
+    )
+    def start(self, resolution: int, count: int, total: int | None) -> None:
+        """Begin with a run that has come a little way, or has not begun."""
+        run = self.checker.create(self.names[0], resolution=resolution, total=total)
         assert run is not None
-        self.checker.settle(run, 0, count)
+        if count:
+            self.checker.settle(run, 0, count)
 
     # workers
 
@@ -65,23 +70,36 @@ class Protocol(RuleBasedStateMachine):
         self.checker.settle(there, there.settled, count)
 
     @exists
-    @rule(
-        run=one, start=st.integers(-8, 20), count=st.integers(0, 17), old=few, resume=st.booleans()
-    )
-    def read(self, run: int, start: int, count: int, old: int, resume: bool) -> None:  # noqa: FBT001
+    @rule(run=one, start=st.integers(-8, 20), count=st.integers(0, 17), old=few)
+    def read(self, run: int, start: int, count: int, old: int) -> None:
         """Read what is settled, across its end, far beyond, in any generation."""
         there = self.some(run)
         first = max(there.settled + start * there.cell, 0)
         generation = max(there.current.number - old // 3, 0)
-        self.checker.settle(there, first, count, generation, resume=resume)
+        self.checker.settle(there, first, count, generation)
 
     @exists
-    @rule(run=one, owner=one, generation=few, beyond=st.integers(-8, 2))
-    def join(self, run: int, owner: int, generation: int, beyond: int) -> None:
-        """Come back with a checkpoint, of this run or of another one."""
+    @rule(
+        run=one,
+        owner=one,
+        generation=few,
+        beyond=st.integers(-8, 40),
+        start=st.none() | st.integers(-2, 40),
+    )
+    def join(self, run: int, owner: int, generation: int, beyond: int, start: int | None) -> None:
+        """Come back with a checkpoint, of this run or of another one, or from beyond both."""
         there, past = self.some(run), self.some(owner).generations
         left = past[generation % len(past)]
-        self.checker.join(there, (left.run.id, left.number, max(left.settled + beyond, 0)))
+        step = max(left.settled + beyond, 0)
+        begins = None if start is None else _step(there, start)
+        self.checker.join(there, (left.run.id, left.number, step), begins)
+
+    @exists
+    @rule(run=one, ahead=st.integers(-2, 60))
+    def begin(self, run: int, ahead: int) -> None:
+        """Say that the training begins here, first or again."""
+        there = self.some(run)
+        self.checker.join(there, start=_step(there, ahead))
 
     # operators
 
@@ -104,6 +122,14 @@ class Protocol(RuleBasedStateMachine):
         """Revise a run from a step on."""
         there = self.some(run)
         self.checker.revise(there, changes, _step(there, ahead))
+
+    @exists
+    @rule(run=one, ahead=st.integers(-2, 40), expected=st.sampled_from([None, None, 0, -1]))
+    def advance(self, run: int, ahead: int, expected: int | None) -> None:
+        """Move a run on, past pending revisions maybe."""
+        there = self.some(run)
+        number = None if expected is None else len(there.revisions) + expected
+        self.checker.advance(there, _step(there, ahead), number)
 
     @exists
     @rule(run=one, times=st.sampled_from([2, 4]))

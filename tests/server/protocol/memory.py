@@ -27,6 +27,7 @@ from rheostat.server.runs.folding import fold
 from rheostat.server.runs.guards import violations
 from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.lineage import Generation, Key, Lineage, Stretch
+from rheostat.server.runs.reach import Standing, begun_at, require_advance, require_near
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.settling import (
     Ask,
@@ -51,6 +52,7 @@ class Stored:
     spec: RunSpec
     generations: list[Generation] = field(default_factory=list)
     revisions: dict[int, Revision] = field(default_factory=dict)
+    begins: int = 0
     end: int | None = None
 
     @property
@@ -177,11 +179,10 @@ class Memory:
             raise HasForks("it has forks")
         del self._runs[run.id]
 
-    def settle(self, ref: str, generation: int, start: int, count: int, *, resume: bool) -> Block:
+    def settle(self, ref: str, generation: int, start: int, count: int) -> Block:
         """Hand out a block."""
-        run, ask = self._find(ref), Ask(generation, start, count, resume)
-        lineage, current = self._lineage(run), run.current.key.number
-        until = settled_end(run.spec, current, run.end, lineage, ask)
+        run, ask = self._find(ref), Ask(generation, start, count)
+        until = settled_end(self._standing(run), ask)
         if until is not None:
             run.generations[-1] = replace(run.current, settled_until=until)
         return self._block(run, ask, keep=True)
@@ -317,19 +318,42 @@ class Memory:
             "revision": new.number,
         }
 
-    def join(self, ref: str, checkpoint: Checkpoint | None) -> dict[str, Any]:
-        """Join a run."""
+    def join(self, ref: str, checkpoint: Checkpoint | None, start: int | None) -> dict[str, Any]:
+        """Join a run, and begin it if need be."""
         run = self._find(ref)
+        standing = self._standing(run)
         if checkpoint is not None:
             key, step = Key(*checkpoint[:2]), checkpoint[2]
-            lineage = self._lineage(run)
-            lineage.require_resumable(run.current.key.number, key, step, run.spec.grid)
+            standing.lineage.require_resumable(standing.generation, key, step, run.spec.grid)
+        begins = None if start is None else begun_at(standing, start)
+        if checkpoint is not None:
+            require_near(standing, checkpoint[2], begins or standing.settled)
+        if begins is not None:
+            run.begins = begins
+            run.generations[-1] = replace(run.current, settled_until=begins)
         return {
             "id": run.id,
             "generation": run.current.key.number,
             "revision": len(run.revisions),
             "settled_until": run.current.settled_until,
+            "begins": run.begins,
             "end": run.end,
+        }
+
+    def advance(self, ref: str, to: int, expected: int | None) -> dict[str, Any]:
+        """Move a run on."""
+        run = self._find(ref)
+        _require_open(run)
+        if expected not in {None, len(run.revisions)}:
+            raise RevisionMismatch("it has moved on")
+        require_advance(self._standing(run), to)
+        run.generations[-1] = replace(run.current, settled_until=to)
+        new = run.add(RevisionKind.ADVANCE, to, None, Timelines({}))
+        return {
+            "revision": new.number,
+            "effective": to,
+            "settled_until": to,
+            "generation": run.current.key.number,
         }
 
     def finish(self, ref: str, end: int | None) -> None:
@@ -354,6 +378,7 @@ class Memory:
             "generation": run.current.key.number,
             "revision": len(run.revisions),
             "settled_until": run.current.settled_until,
+            "begins": run.begins,
             "end": run.end,
             "pending": [r.to_json(None) for r in run.upcoming()[1]],
             "generations": [g.to_json() for g in run.generations],
@@ -394,6 +419,10 @@ class Memory:
     def _require_free(self, name: str) -> None:
         if any(run.spec.name == name for run in self._runs.values()):
             raise NameTaken("there is one")
+
+    def _standing(self, run: Stored) -> Standing:
+        number, total = run.current.key.number, run.spec.total
+        return Standing(run.spec, self._lineage(run), number, total, run.begins, run.end)
 
     def _lineage(self, run: Stored) -> Lineage:
         return Lineage(run.id, [g for each in self._runs.values() for g in each.generations])

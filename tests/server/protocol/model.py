@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any, Literal, NamedTuple
 
 from tests.server.protocol.curves import Env, Refusal, applied, define
-from tests.server.protocol.state import Generation, Revision, Run
+from tests.server.protocol.state import GAP, Generation, Revision, Run
 
 Values = Mapping[str, Fraction]
 
@@ -84,8 +84,8 @@ class Model:
         self.runs.remove(run)
         self.deleted.append(run)
 
-    def settle(self, ref: str, number: int, start: int, count: int, *, resume: bool) -> Block:
-        """Hand out a block: P2, P6."""
+    def settle(self, ref: str, number: int, start: int, count: int) -> Block:
+        """Hand out a block: P2, P6, P14."""
         run = self.find(ref)
         stop = _stop(run, start, count)
         past = run.generation(number)
@@ -94,8 +94,9 @@ class Model:
                 raise Refusal("stale-generation")
             if run.end is not None and stop > run.end:
                 raise Refusal("finished")
-            base = max(start, past.settled) if resume else past.settled
-            if stop - base > run.body["max_jump"] * run.cell:
+            if run.total is not None and stop - run.body["max_block"] * run.cell > run.ceiling:
+                raise Refusal("past-total")
+            if start - past.settled > GAP * run.cell or stop - past.settled > run.jump:
                 raise Refusal("step-jump")
             past.settled = stop
         return self._block(past, start, stop)
@@ -204,17 +205,50 @@ class Model:
             "revision": len(run.revisions),
         }
 
-    def join(self, ref: str, checkpoint: tuple[str, int, int] | None) -> dict[str, Any]:
-        """Let a worker in unless its checkpoint lies beyond a branch: P6."""
+    def join(
+        self, ref: str, checkpoint: tuple[str, int, int] | None, start: int | None
+    ) -> dict[str, Any]:
+        """Let a worker in unless its checkpoint lies beyond a branch, or it is far: P6, P14."""
         run = self.find(ref)
         if checkpoint is not None and not _resumable(run.current, *checkpoint):
             raise Refusal("stale-checkpoint")
+        settled = run.settled
+        begins = start is not None and not run.near(settled, start)
+        if start is not None and begins:
+            if not run.unbegun or any(b is not None and start > b for b in (run.total, run.end)):
+                raise Refusal("step-jump")
+            settled = start - start % run.cell
+        if checkpoint is not None and not run.near(settled, checkpoint[2]):
+            raise Refusal("step-jump")
+        if begins:
+            run.current.settled = run.begins = settled
         return {
             "id": run.id,
             "generation": run.current.number,
             "revision": len(run.revisions),
             "settled_until": run.settled,
+            "begins": run.begins,
             "end": run.end,
+        }
+
+    def advance(self, ref: str, to: int, expected: int | None) -> dict[str, Any]:
+        """Settle what nobody has read: P14."""
+        run = self.find(ref)
+        _require_open(run)
+        if expected not in {None, len(run.revisions)}:
+            raise Refusal("revision-mismatch")
+        _require(to % run.cell == 0)
+        if to <= run.settled:
+            raise Refusal("too-late")
+        if run.total is not None and to > run.total:
+            raise Refusal("past-total")
+        run.current.settled = to
+        self._note(run, to)
+        return {
+            "revision": len(run.revisions),
+            "effective": to,
+            "settled_until": to,
+            "generation": run.current.number,
         }
 
     def finish(self, ref: str, end: int | None) -> None:

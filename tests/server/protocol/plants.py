@@ -11,14 +11,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from tests.server.protocol import replicas
 
 from rheostat.server.runs import folding, settling
 from rheostat.server.runs.lineage import Key, Lineage, Stretch
+from rheostat.server.runs.reach import Standing, require_reach
 from rheostat.server.runs.revision import RevisionKind
+from rheostat.server.runs.spec import RunSpec
 from rheostat.server.runs.timeline import Timeline, Timelines
-from rheostat.server.store import ledger, writer
-from rheostat.server.store.operations import revise, rewind, values
+from rheostat.server.store import ledger, tables, writer
+from rheostat.server.store.operations import advance, join, revise, rewind, values
 from rheostat.server.store.records import Records
 from rheostat.server.store.revisions import Revisions
 
@@ -165,7 +168,12 @@ def shared_cell(patch: pytest.MonkeyPatch) -> None:
 
 def blind_write(patch: pytest.MonkeyPatch) -> None:
     """Ignore the revision that an operator expects."""
-    patch.setattr(revise, "_require_revision", lambda *_: None)
+    patch.setattr(revise, "require_revision", lambda *_: None)
+
+
+def blind_advance(patch: pytest.MonkeyPatch) -> None:
+    """Ignore the revision that an operator expects who moves a run on."""
+    patch.setattr(advance, "require_revision", lambda *_: None)
 
 
 def two_watchdogs(patch: pytest.MonkeyPatch) -> None:
@@ -179,13 +187,108 @@ def repeated_effect(patch: pytest.MonkeyPatch) -> None:
 
 
 def far_jump(patch: pytest.MonkeyPatch) -> None:
-    """Let a worker that resumes settle as much as it likes."""
-    end = settling.settled_end
+    """Let a worker settle as much as it likes."""
+    reach = require_reach
 
-    def unlimited(spec: Any, *rest: Any) -> int | None:
-        return end(spec.model_copy(update={"max_jump": 10**9}), *rest)
+    def unlimited(standing: Standing, *asked: int) -> None:
+        spec = standing.spec.model_copy(update={"max_jump": 10**9})
+        reach(replace(standing, spec=spec), *asked)
 
-    patch.setattr(values, "settled_end", unlimited)
+    patch.setattr(settling, "require_reach", unlimited)
+
+
+def no_gap(patch: pytest.MonkeyPatch) -> None:
+    """Let a worker begin a read wherever it ends near enough."""
+    patch.setattr(RunSpec, "max_gap", 10**9)
+
+
+def endless(patch: pytest.MonkeyPatch) -> None:
+    """Let a worker read on past the total."""
+    reach = require_reach
+    patch.setattr(
+        settling, "require_reach", lambda standing, *s: reach(replace(standing, total=None), *s)
+    )
+
+
+def total_to_the_step(patch: pytest.MonkeyPatch) -> None:
+    """Refuse the cells that are read past the last update."""
+    reach = require_reach
+
+    def exact(standing: Standing, start: int, stop: int) -> None:
+        reach(standing, start, stop + standing.spec.max_block * standing.spec.resolution)
+
+    patch.setattr(settling, "require_reach", exact)
+
+
+def begun_twice(patch: pytest.MonkeyPatch) -> None:
+    """Forget that a training has said where it begins."""
+    _let_begin(patch, lambda standing: replace(standing, begins=0))
+
+
+def begun_late(patch: pytest.MonkeyPatch) -> None:
+    """Let a training begin in the middle of a run that has trained."""
+    _let_begin(patch, lambda s: replace(s, spec=s.spec.model_copy(update={"max_jump": 10**9})))
+
+
+def begun_in_fork(patch: pytest.MonkeyPatch) -> None:
+    """Let a training begin in the middle of a run that has another one's past."""
+
+    def rootless(standing: Standing) -> Standing:
+        orphans = [replace(past, parent=None) for past in standing.lineage]
+        return replace(standing, lineage=Lineage(standing.lineage[1].key.run_id, orphans))
+
+    _let_begin(patch, rootless)
+
+
+def begun_after_rewind(patch: pytest.MonkeyPatch) -> None:
+    """Let a training begin in the middle in a later generation."""
+    _let_begin(patch, lambda standing: replace(standing, generation=1))
+
+
+def _let_begin(patch: pytest.MonkeyPatch, seen: Callable[[Standing], Standing]) -> None:
+    unbegun = Standing.unbegun.fget  # type: ignore[attr-defined]
+    patch.setattr(Standing, "unbegun", property(lambda standing: unbegun(seen(standing))))
+
+
+def begun_in_vain(patch: pytest.MonkeyPatch) -> None:
+    """Write down where a training begins, and settle nothing of what it skips."""
+
+    def begin(records: Records, run: Any, _lineage: Any, step: int, _author: Any) -> None:
+        records.change(run.id, begins=step)
+
+    patch.setattr(join, "_begin", begin)
+
+
+def checkpoint_from_nowhere(patch: pytest.MonkeyPatch) -> None:
+    """Accept a checkpoint from far beyond what is settled."""
+    patch.setattr(join, "require_near", lambda *_: None)
+
+
+def postponed_change(patch: pytest.MonkeyPatch) -> None:
+    """Let a pending change that a run is moved past wait for the new end of what is settled."""
+    move = advance.advance
+    effective = tables.revisions.c.effective
+
+    def late(records: Records, ref: str, wish: Any) -> Any:
+        run = records.find(ref)
+        since = records.lineage(run)[run.generation].settled_until
+        answer = move(records, ref, wish)
+        waiting = update(tables.revisions).where(effective >= since, effective < wish.to)
+        records.connection.execute(waiting.values(effective=wish.to))
+        return answer
+
+    patch.setattr(advance, "advance", late)
+
+
+def unsettled_advance(patch: pytest.MonkeyPatch) -> None:
+    """Move a run on in words alone."""
+    settle = Records.settle
+
+    def only_read(records: Records, owner: Key, until: int, event: int, read: Any) -> None:
+        if read is not None and read.stop == until:
+            settle(records, owner, until, event, read)
+
+    patch.setattr(Records, "settle", only_read)
 
 
 def preview_settles(patch: pytest.MonkeyPatch) -> None:

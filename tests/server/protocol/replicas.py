@@ -12,7 +12,7 @@ import orjson
 import pytest
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
-from tests.server.protocol.systems import Checkpoint, Column, numbered, raised, seen
+from tests.server.protocol.systems import Checkpoint, Column, bare, numbered, raised, seen
 
 from rheostat.errors import Unavailable
 from rheostat.server.fragments import dumps
@@ -24,6 +24,7 @@ from rheostat.server.store import Store
 from rheostat.server.store.database import Database
 from rheostat.server.store.idempotency import Key, once
 from rheostat.server.store.operations import (
+    advance,
     close,
     create,
     fork,
@@ -135,9 +136,9 @@ class Replicas:
         self._lost = None  # a repeated deletion finds nothing
         self._write(close.delete, ref)
 
-    def settle(self, ref: str, generation: int, start: int, count: int, *, resume: bool) -> Block:
+    def settle(self, ref: str, generation: int, start: int, count: int) -> Block:
         """Hand out a block."""
-        return self._write(values.settle, ref, Ask(generation, start, count, resume))
+        return self._write(values.settle, ref, Ask(generation, start, count))
 
     def preview(self, ref: str, start: int, count: int) -> Block:
         """Show a block."""
@@ -163,11 +164,18 @@ class Replicas:
         wish = rewind.Rewind(to, source, expected, changes)
         return self._post(lambda r: rewind.rewind(r, ref, wish))
 
-    def join(self, ref: str, checkpoint: Checkpoint | None) -> dict[str, Any]:
-        """Join a run."""
-        answer = self._read(join.join, ref, checkpoint and join.Checkpoint(*checkpoint))
-        words = ("id", "generation", "revision", "settled_until", "end")
+    def join(self, ref: str, checkpoint: Checkpoint | None, start: int | None) -> dict[str, Any]:
+        """Join a run, and begin it if need be."""
+        arrival = join.Arrival(checkpoint and join.Checkpoint(*checkpoint), start)
+        answer = self._read(join.join, ref, arrival)
+        answer = answer or self._write(join.begin, ref, arrival, "ann")
+        words = ("id", "generation", "revision", "settled_until", "begins", "end")
         return {name: answer[name] for name in words}
+
+    def advance(self, ref: str, to: int, expected: int | None) -> dict[str, Any]:
+        """Move a run on."""
+        wish = advance.Advance(to, expected)
+        return bare(self._post(lambda r: advance.advance(r, ref, wish)))
 
     def finish(self, ref: str, end: int | None) -> None:
         """Finish a run."""

@@ -15,6 +15,8 @@ from typing import Any, Literal
 from tests.server.protocol.curves import Env, Refusal, applied
 
 LAST = (math.inf, math.inf)
+GAP = 4
+"""Cells past what is settled at which a read may begin: ``max_gap`` of the tests."""
 HORIZON = 32
 """Steps after which no guarded parameter changes: what is guarded has short windows only."""
 
@@ -71,6 +73,7 @@ class Run:
     id: str = ""
     generations: list[Generation] = field(default_factory=list)
     revisions: list[Revision] = field(default_factory=list)
+    begins: int = 0
     end: int | None = None
     draft: Revision | None = None
 
@@ -88,6 +91,32 @@ class Run:
     def cell(self) -> int:
         """The width of a cell."""
         return int(self.body["resolution"])
+
+    @property
+    def jump(self) -> int:
+        """How far past what is settled a read may end."""
+        return int(self.body["max_jump"]) * self.cell
+
+    @property
+    def total(self) -> int | None:
+        """The planned length."""
+        return self.body.get("total")
+
+    @property
+    def ceiling(self) -> int:
+        """The end of the last cell of the planned length."""
+        return -(-(self.total or 0) // self.cell) * self.cell
+
+    @property
+    def unbegun(self) -> bool:
+        """Whether a training may say where it begins."""
+        alone = self.current.number == 1 and self.current.parent is None
+        return alone and self.begins == 0 and self.settled <= self.jump
+
+    def near(self, settled: int, step: int) -> bool:
+        """Whether a worker at a step can read its cell once so much is settled."""
+        cell = step - step % self.cell
+        return cell - settled <= GAP * self.cell and cell + self.cell - settled <= self.jump
 
     def begin(self, parent: Generation | None, start: int, base: Env, number: int) -> None:
         """Begin a generation."""

@@ -32,7 +32,7 @@ class System(Protocol):
     def delete(self, ref: str) -> None:
         """Delete a run."""
 
-    def settle(self, ref: str, generation: int, start: int, count: int, *, resume: bool) -> Block:
+    def settle(self, ref: str, generation: int, start: int, count: int) -> Block:
         """Hand out a block."""
 
     def preview(self, ref: str, start: int, count: int) -> Block:
@@ -60,8 +60,11 @@ class System(Protocol):
     ) -> dict[str, Any]:
         """Rewind a run."""
 
-    def join(self, ref: str, checkpoint: Checkpoint | None) -> dict[str, Any]:
-        """Join a run."""
+    def join(self, ref: str, checkpoint: Checkpoint | None, start: int | None) -> dict[str, Any]:
+        """Join a run, and begin it if need be."""
+
+    def advance(self, ref: str, to: int, expected: int | None) -> dict[str, Any]:
+        """Move a run on."""
 
     def finish(self, ref: str, end: int | None) -> None:
         """Finish a run."""
@@ -94,8 +97,13 @@ def seen(shown: dict[str, Any]) -> dict[str, Any]:
 
 
 def numbered(answer: dict[str, Any]) -> dict[str, Any]:
-    """Return an answer with the numbers of the pending revisions alone."""
-    return {**answer, "pending": [revision["revision"] for revision in answer["pending"]]}
+    """Return an answer with the numbers of the pending revisions alone, without hints."""
+    return {**bare(answer), "pending": [revision["revision"] for revision in answer["pending"]]}
+
+
+def bare(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer without what it says of where workers are, which is a hint."""
+    return {name: item for name, item in answer.items() if name not in {"beyond", "warnings"}}
 
 
 def word(revision: int, effective: int, pending: Sequence[Revision]) -> dict[str, Any]:

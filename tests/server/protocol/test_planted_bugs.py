@@ -13,7 +13,7 @@ from tests.server.protocol import plants
 from tests.server.protocol.checker import BODY, Checker
 from tests.server.protocol.plants import Plant
 from tests.server.protocol.replicas import Replicas
-from tests.server.protocol.state import Run
+from tests.server.protocol.state import GAP, Run
 
 Story = Callable[[Checker, Run], None]
 
@@ -111,8 +111,65 @@ def watched(checker: Checker, run: Run) -> None:
 
 
 def jumped(checker: Checker, run: Run) -> None:
-    """A worker that does not resume reads far beyond what is settled."""
-    checker.settle(run, 60, 4)
+    """A worker asks for more than it may settle at once."""
+    checker.settle(run, 10, 16)
+
+
+def leapt(checker: Checker, run: Run) -> None:
+    """A worker begins a read too far past what is settled, and ends it near enough."""
+    checker.settle(run, 8 + GAP + 1, 1)
+
+
+def overran(checker: Checker, run: Run) -> None:
+    """A loop reads on past the end of what was planned: one block of it, and no more."""
+    short = checker.create(f"{run.name}-short", total=8)
+    assert short is not None
+    for start in (0, 8, 16, 24):
+        checker.settle(short, start, 8)
+
+
+def begun(checker: Checker, run: Run) -> None:
+    """A training begins in the middle, says so again, and another one begins elsewhere."""
+    for start in (14, 14, 80):
+        checker.join(run, start=start)
+
+
+def begun_trained(checker: Checker, run: Run) -> None:
+    """A training says that it begins in the middle of a run that another one trains."""
+    checker.settle(run, 8, 16)
+    checker.join(run, start=80)
+
+
+def begun_fork(checker: Checker, run: Run) -> None:
+    """A training says that it begins in the middle of a fork."""
+    fork = checker.fork(f"{run.name}-fork", run)
+    assert fork is not None
+    checker.join(fork, start=80)
+
+
+def begun_again(checker: Checker, run: Run) -> None:
+    """A training says that it begins in the middle of what was rewound."""
+    checker.rewind(run, 4)
+    checker.join(run, start=80)
+
+
+def forgotten(checker: Checker, run: Run) -> None:
+    """A worker comes back with a checkpoint of which the service knows nothing."""
+    checker.join(run, (run.id, 1, 80))
+
+
+def moved_on(checker: Checker, run: Run) -> None:
+    """An operator moves a run on past a pending change, and another one takes that back."""
+    checker.revise(run, HALVE, 14)
+    checker.advance(run, 20)
+    checker.cancel(run, 2)
+    checker.settle(run, 12, 10)
+
+
+def moved_on_late(checker: Checker, run: Run) -> None:
+    """An operator moves a run on that somebody else has changed since."""
+    checker.revise(run, HALVE)
+    checker.advance(run, 20, expected=1)
 
 
 def looked(checker: Checker, run: Run) -> None:
@@ -145,6 +202,18 @@ BUGS: list[tuple[Plant, Story]] = [
     (plants.two_watchdogs, watched),
     (plants.repeated_effect, unheard),
     (plants.far_jump, jumped),
+    (plants.no_gap, leapt),
+    (plants.endless, overran),
+    (plants.total_to_the_step, overran),
+    (plants.begun_twice, begun),
+    (plants.begun_late, begun_trained),
+    (plants.begun_in_fork, begun_fork),
+    (plants.begun_after_rewind, begun_again),
+    (plants.begun_in_vain, begun),
+    (plants.checkpoint_from_nowhere, forgotten),
+    (plants.postponed_change, moved_on),
+    (plants.unsettled_advance, moved_on),
+    (plants.blind_advance, moved_on_late),
     (plants.preview_settles, looked),
     (plants.dropped_revision, kept),
 ]
@@ -198,6 +267,8 @@ def test_a_planted_bug_is_caught(
 def test_every_bug_is_planted() -> None:
     """None of them is forgotten here."""
     written: set[Any] = {
-        item for item in vars(plants).values() if getattr(item, "__module__", "") == plants.__name__
+        item
+        for name, item in vars(plants).items()
+        if getattr(item, "__module__", "") == plants.__name__ and not name.startswith("_")
     }
     assert {plant for plant, _ in BUGS} == written

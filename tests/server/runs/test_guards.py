@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
-from rheostat.server.runs.guards import Guard, violations
+from rheostat.errors import GuardViolated
+from rheostat.server.runs import extremes
+from rheostat.server.runs.grid import MAX_STEP
+from rheostat.server.runs.guards import Guard, require_sound_start, violations, with_floors
 from rheostat.server.runs.timeline import Piece, Timeline, Timelines
 from rheostat.server.runs.units import Units
 
@@ -122,3 +125,67 @@ def test_guards_see_through_follow() -> None:
     outside, jump = broken(guards, constant(10, 2.0), constant(20, 9.0))
     assert "rise to 0.9" in outside
     assert "at step 20" in jump
+
+
+def waves(number: int) -> dict[str, Any]:
+    """Return a sum of long waves of which no interval says that it stays above 0."""
+    wave = {"kind": "cosine", "start": 1, "end": -1, "periodic": True}
+    parts = [{**wave, "steps": 10**12 + n} for n in range(number)]
+    return {"kind": "sum", "of": [{"kind": "constant", "value": number - 0.5}, *parts]}
+
+
+@pytest.mark.parametrize(("parameters", "number"), [(20, 3), (2, 40), (1, 400)])
+def test_what_is_in_doubt_takes_bounded_work(
+    monkeypatch: pytest.MonkeyPatch, parameters: int, number: int
+) -> None:
+    """P13: however many curves of one request are in doubt, and however large they are."""
+    bounded: list[int] = []
+    exact = Timelines.bounds
+
+    def counted(timelines: Timelines, start: int, stop: float) -> Any:
+        bounded.append(1)
+        return exact(timelines, start, stop)
+
+    names = [f"lr/p{n}" for n in range(parameters)]
+    line = Timeline((piece(0, waves(number)),))
+    monkeypatch.setattr(Timelines, "bounds", counted)
+    with pytest.raises(GuardViolated):
+        require_sound_start(with_floors({}, names), Timelines(dict.fromkeys(names, line)))
+    assert len(bounded) <= extremes.EFFORT // max(number // extremes.LIGHT, 1) + 4 * parameters
+
+
+@pytest.mark.parametrize("step", [MAX_STEP - 1, MAX_STEP])
+def test_a_guard_holds_at_the_last_step_of_all(step: int) -> None:
+    """P10: a change there is judged by the values there, and nothing lies beyond."""
+    line = {"kind": "linear", "start": 1, "end": -1, "steps": 2}
+    assert broken({"x": Guard(max=1.0)}, piece(step, line), step=step) == []
+    assert len(broken({"x": Guard(max=0.5)}, piece(step, line), step=step)) == 1
+    fell = broken({"x": Guard(min=0.5)}, piece(step, line), step=step)
+    assert len(fell) == (1 if step < MAX_STEP else 0)
+
+
+@pytest.mark.parametrize("name", ["lr", "weight_decay", "lr/head", "weight_decay/no_decay"])
+@pytest.mark.parametrize(
+    ("given", "least"),
+    [
+        (None, 0.0),
+        ({"max": 2.0}, 0.0),
+        ({"max_ratio": 2.0}, 0.0),
+        ({"min": -1.0}, -1.0),
+        ({"min": 1e-6}, 1e-6),
+        ({"min": None}, None),
+        ({"max": -1.0}, None),
+    ],
+)
+def test_what_must_not_be_negative_has_a_floor(name: str, given: Any, least: float | None) -> None:
+    """A slip of a sign is caught, in any group, unless the run says what is meant."""
+    given = {} if given is None else {name: Guard(**given)}
+    assert with_floors(given, [name])[name].min == least
+    stored = {n: Guard(**guard.model_dump()) for n, guard in with_floors(given, [name]).items()}
+    assert with_floors(stored, [name]) == stored
+
+
+@pytest.mark.parametrize("name", ["momentum", "lr_scale", "head", "batch_size", "z/lr"])
+def test_other_parameters_have_none(name: str) -> None:
+    """What they mean is the training's own."""
+    assert with_floors({}, [name]) == {}

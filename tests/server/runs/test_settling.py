@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from rheostat.errors import Finished, Invalid, StaleGeneration, StepJump
+from rheostat.errors import Finished, Invalid, PastTotal, StaleGeneration, StepJump
 from rheostat.server.runs.grid import MAX_STEP
 from rheostat.server.runs.lineage import Generation, Key, Lineage
+from rheostat.server.runs.reach import Standing
 from rheostat.server.runs.settling import Ask, Segment, holes, join_up, settled_end
 from rheostat.server.runs.spec import RunSpec
 
@@ -20,9 +21,9 @@ ONE, TWO = Key("r", 1), Key("r", 2)
 TREE = Lineage("r", [Generation(ONE, None, 0, 500), Generation(TWO, ONE, 200, 300)])
 
 
-def settled(ask: Ask, end: int | None = None) -> int | None:
+def settled(ask: Ask, **standing: int) -> int | None:
     """Return what a read settles in generation 2 of the tree."""
-    return settled_end(SPEC, 2, end, TREE, ask)
+    return settled_end(Standing(SPEC, TREE, 2, **standing), ask)
 
 
 def test_a_read_past_the_settled_end_settles_up_to_its_own_end() -> None:
@@ -43,25 +44,25 @@ def test_an_old_generation_settles_nothing_new() -> None:
     assert refusal.value.members == {"generation": 2, "rewound_to": 200, "settled_until": 500}
 
 
-def test_a_read_may_reach_max_jump_past_the_settled_end_and_no_further() -> None:
-    """Eight cells of ten steps past 300 end at 380."""
-    assert settled(Ask(2, 300, 8)) == 380
-    with pytest.raises(StepJump) as refusal:
-        settled(Ask(2, 310, 8))
-    assert refusal.value.members == {"settled_until": 300, "max_jump": 8}
-
-
-def test_a_resuming_read_may_start_far_ahead() -> None:
-    """``resume`` waives the distance to the start of the read."""
-    assert settled(Ask(2, 9000, 8, resume=True)) == 9080
-
-
 def test_a_finished_run_settles_up_to_its_end() -> None:
     """A lagging rank reads what is left; a read past the end learns where it is."""
     assert settled(Ask(2, 300, 4), end=340) == 340
     with pytest.raises(Finished) as refusal:
         settled(Ask(2, 300, 5), end=340)
     assert refusal.value.members == {"end": 340}
+
+
+def test_refusals_come_in_their_order() -> None:
+    """The run has left the worker, it has ended, the worker counts wrongly, it has leapt."""
+    far = Ask(2, 9000, 8)
+    with pytest.raises(StaleGeneration):
+        settled(Ask(1, 9000, 8), end=340, total=400)
+    with pytest.raises(Finished):
+        settled(far, end=340, total=400)
+    with pytest.raises(PastTotal):
+        settled(far, total=400)
+    with pytest.raises(StepJump):
+        settled(far, total=9000)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def test_a_finished_run_settles_up_to_its_end() -> None:
 def test_blocks_off_the_grid_are_refused(start: int, count: int, field: str) -> None:
     """P10: a start within a cell, an empty or oversized block, and the end of the axis."""
     with pytest.raises(Invalid) as refusal:
-        settled(Ask(2, start, count, resume=True))
+        settled(Ask(2, start, count))
     assert field == refusal.value.errors[0].field
 
 

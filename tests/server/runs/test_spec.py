@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rheostat.errors import Invalid
+from rheostat.errors import GuardViolated, Invalid
 from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.spec import RunSpec, parse_run
 from rheostat.server.runs.units import Units
@@ -101,3 +101,16 @@ def test_wrong_specifications_name_the_field(change: dict[str, Any], field: str)
     with pytest.raises(Invalid) as refusal:
         parse_spec(body, Units(), LIMITS)
     assert field in [error.field for error in refusal.value.errors]
+
+
+def test_a_negative_learning_rate_has_to_be_meant() -> None:
+    """P10: it is refused with the way out, and the stored form shows the floor."""
+    body = {**BODY, "parameters": {"lr": {"kind": "constant", "value": -0.1}}}
+    with pytest.raises(GuardViolated, match='"min": null') as refusal:
+        parse_spec(body, Units(), Limits())
+    (error,) = refusal.value.errors
+    assert (error.field, error.value, error.bound) == ("parameters.lr", -0.1, ">= 0.0")
+    meant = parse_spec({**body, "guards": {"lr": {"min": None}}}, Units(), Limits())
+    assert meant.to_json()["guards"] == {"lr": {"min": None, "max": None, "max_ratio": None}}
+    usual = parse_spec(BODY, Units(), Limits()).to_json()["guards"]
+    assert usual == {"lr": {"min": 0.0, "max": None, "max_ratio": None}}

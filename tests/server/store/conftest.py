@@ -20,7 +20,8 @@ from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.settling import Ask
 from rheostat.server.store import Store
-from rheostat.server.store.operations import create, revise, values
+from rheostat.server.store.operations import create, join, revise, values
+from rheostat.server.store.operations.join import Checkpoint
 from rheostat.server.store.operations.revise import Wish
 from rheostat.server.store.store import Operation
 
@@ -29,7 +30,11 @@ T = TypeVar("T")
 
 LINE = {"kind": "linear", "start": 100, "end": -28, "steps": 128}
 """100 - step, exact in binary."""
-BODY = {"name": "gpt", "parameters": {"lr": LINE, "wd": {"kind": "constant", "value": 0.5}}}
+BODY = {
+    "name": "gpt",
+    "parameters": {"lr": LINE, "wd": {"kind": "constant", "value": 0.5}},
+    "guards": {"lr": {"min": None}},  # it becomes negative in the end
+}
 
 
 def plain(result: Any) -> Any:
@@ -64,6 +69,14 @@ class Desk:
         """Create the run ``gpt``, lr = 100 - step and wd = 0.5, and return its id."""
         run = self.write(create.create, {**BODY, **fields}, Note("ann"))
         return str(run["id"])
+
+    def join(
+        self, ref: str = "gpt", *, checkpoint: Checkpoint | None = None, start: int | None = None
+    ) -> dict[str, Any]:
+        """Join a run, as a worker does, and begin it where that is needed."""
+        arrival = join.Arrival(checkpoint, start)
+        joined = self.read(join.join, ref, arrival)
+        return joined or self.write(join.begin, ref, arrival, "ann")
 
     def settle(self, run_id: str, start: int, count: int, generation: int = 1) -> list[list[float]]:
         """Settle a block and return its values."""

@@ -10,7 +10,7 @@ import pytest
 from rheostat.errors import Finished, IdempotencyMismatch, NameTaken, StaleCheckpoint, TooLate
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.idempotency import Key, once
-from rheostat.server.store.operations import close, create, join, show
+from rheostat.server.store.operations import close, create, show
 from rheostat.server.store.operations.join import Checkpoint
 
 if TYPE_CHECKING:
@@ -32,11 +32,37 @@ def test_another_body_is_refused_with_the_differences(desk: Desk) -> None:
     """The fields are named, with what is there and what was sent."""
     desk.write(create.ensure, BODY, Note())
     with pytest.raises(NameTaken) as refusal:
-        desk.write(create.ensure, {**BODY, "total": 9, "labels": {"team": "cv"}}, Note())
+        desk.write(create.ensure, {**BODY, "total": 9, "max_block": 8}, Note())
     assert refusal.value.members["differences"] == [
-        {"field": "labels.team", "there": "nlp", "sent": "cv"},
+        {"field": "max_block", "there": 4096, "sent": 8},
         {"field": "total", "there": None, "sent": 9},
     ]
+
+
+@pytest.mark.parametrize(
+    "otherwise",
+    [
+        {"labels": {"team": "cv", "job": "1002"}},
+        {"labels": {}},
+        {"parameters": {"lr": {"kind": "constant", "value": 1.0}}},
+        {"guards": {"lr": {"min": 0}}},
+        {"guards": {"lr": {"min": 0.0, "max": None}}, "axis": "step", "total": None},
+    ],
+)
+def test_what_means_the_same_finds_the_run_again(desk: Desk, otherwise: dict[str, Any]) -> None:
+    """Defaults may be said or not, and labels are not compared: the run keeps its first ones."""
+    first = desk.write(create.create, BODY, Note())
+    again, created = desk.write(create.ensure, {**BODY, **otherwise}, Note())
+    assert not created
+    assert (again["id"], again["labels"]) == (first["id"], {"team": "nlp"})
+
+
+def test_a_bound_that_differs_is_another_run(desk: Desk) -> None:
+    """A run that may be negative is not one that may not."""
+    desk.write(create.ensure, BODY, Note())
+    with pytest.raises(NameTaken) as refusal:
+        desk.write(create.ensure, {**BODY, "guards": {"lr": {"min": None}}}, Note())
+    assert [item["field"] for item in refusal.value.members["differences"]] == ["guards.lr"]
 
 
 def test_a_name_is_taken_once(desk: Desk) -> None:
@@ -76,9 +102,9 @@ def test_runs_are_listed_by_name_label_and_page(desk: Desk) -> None:
 def test_a_checkpoint_of_another_run_is_stale(desk: Desk) -> None:
     """P6: though the name is the same, the id is not."""
     run = desk.create()
-    assert desk.read(join.join, "gpt", Checkpoint(run, 1, 0))["id"] == run
+    assert desk.join("gpt", checkpoint=Checkpoint(run, 1, 0))["id"] == run
     with pytest.raises(StaleCheckpoint, match="of the run run_0"):
-        desk.read(join.join, "gpt", Checkpoint("run_0", 1, 0))
+        desk.join("gpt", checkpoint=Checkpoint("run_0", 1, 0))
 
 
 def test_finishing_closes_a_run_where_it_is_settled(desk: Desk) -> None:

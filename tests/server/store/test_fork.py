@@ -8,7 +8,7 @@ import pytest
 
 from rheostat.errors import GuardViolated, HasForks, Invalid, NameTaken, StaleCheckpoint
 from rheostat.server.runs.revision import Note
-from rheostat.server.store.operations import close, explain, fork, join, plan, show
+from rheostat.server.store.operations import close, explain, fork, plan, show
 from rheostat.server.store.operations.join import Checkpoint
 from rheostat.server.store.operations.rewind import Rewind, rewind
 
@@ -59,9 +59,9 @@ def test_a_checkpoint_of_the_past_resumes_in_the_fork(desk: Desk) -> None:
     run = desk.create()
     desk.settle(run, 0, 20)
     child = forked(desk, step=8)
-    assert desk.read(join.join, "decay", Checkpoint(run, 1, 8))["id"] == child
+    assert desk.join("decay", checkpoint=Checkpoint(run, 1, 8))["id"] == child
     with pytest.raises(StaleCheckpoint):
-        desk.read(join.join, "decay", Checkpoint(run, 1, 9))
+        desk.join("decay", checkpoint=Checkpoint(run, 1, 9))
 
 
 def test_a_fork_can_be_forked_and_rewound(desk: Desk) -> None:
@@ -81,7 +81,7 @@ def test_explanations_and_plans_reach_into_the_other_run(desk: Desk) -> None:
     """Below the fork, the other run's revision is named; above it, the fork's own."""
     desk.create()
     desk.revise(HALVE, 4, note=Note("ann", "spike"))
-    desk.settle(desk.read(join.join, "gpt", None)["id"], 0, 20)
+    desk.settle(desk.join()["id"], 0, 20)
     forked(desk, step=8)
     assert desk.read(explain.explain, "decay", 5)["parameters"]["lr"]["message"] == "spike"
     assert desk.read(explain.explain, "decay", 9)["parameters"]["lr"]["author"] == "bob"
@@ -126,7 +126,7 @@ def test_wrong_forks_are_refused(
 
 def test_a_fork_says_who_and_why(desk: Desk) -> None:
     """Its first revision has the author and the message; a guard that was forced shows."""
-    run = desk.create(guards={"lr": {"max_ratio": 3}})
+    run = desk.create(guards={"lr": {"min": None, "max_ratio": 3}})
     desk.settle(run, 0, 20)
     body = {"name": "decay", "from": {"run": "gpt"}, "message": "a sharp decay"}
     body |= {"changes": {"lr": {"edit": "scale", "factor": 0.1}}}

@@ -16,7 +16,7 @@ from rheostat.server.runs.lineage import Key, Stretch
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.settling import Segment
 from rheostat.server.store import ledger, tables
-from rheostat.server.store.operations import close, rewind, served
+from rheostat.server.store.operations import advance, close, rewind, served
 from rheostat.server.store.records import Records
 
 COSINE = {"kind": "cosine", "start": 0.1, "end": 0.001, "steps": 100_000}
@@ -64,9 +64,13 @@ def test_holes_stay_holes(desk: Any) -> None:
     """P9: what nobody asked for is not in the ledger, and is computed when it is asked for."""
     run = desk.create(**SETTINGS)
     desk.settle(run, 0, 8)
+    desk.join(start=1000)
     desk.settle(run, 1000, 16)
+    desk.settle(run, 1200, 16)
+    desk.write(advance.advance, run, advance.Advance(to=2040))
     desk.settle(run, 2040, 16)
-    assert [(row.start, row.count) for row in rows(desk)] == [(0, 8), (1000, 16), (2040, 16)]
+    found = [(row.start, row.count) for row in rows(desk)]
+    assert found == [(0, 8), (1000, 16), (1200, 16), (2040, 16)]
     assert len(desk.settle(run, 0, 2048)[0]) == 2048
     assert sum(row.count for row in rows(desk)) == 2056
 

@@ -149,7 +149,7 @@ def test_a_rehearsal_shows_both_curves_and_changes_nothing(desk: Desk) -> None:
 
 def test_a_guard_refuses_unless_forced_and_the_history_says_so(desk: Desk) -> None:
     """Only a revision that really broke a guard is marked as forced."""
-    desk.create(guards={"lr": {"max": 150}})
+    desk.create(guards={"lr": {"min": None, "max": 150}})
     with pytest.raises(GuardViolated):
         desk.revise({"lr": {"edit": "scale", "factor": 2}})
     desk.revise({"lr": {"edit": "scale", "factor": 2}}, force=True)
@@ -160,7 +160,7 @@ def test_a_guard_refuses_unless_forced_and_the_history_says_so(desk: Desk) -> No
 
 def test_a_revision_may_not_break_the_guard_of_a_pending_one(desk: Desk) -> None:
     """Folding again checks again: a ramp from a doubled value would pass the guard."""
-    desk.create(guards={"wd": {"max": 1.5}})
+    desk.create(guards={"lr": {"min": None}, "wd": {"max": 1.5}})
     desk.revise({"wd": {"edit": "scale", "factor": 2}}, 50)
     with pytest.raises(GuardViolated) as refusal:
         desk.revise({"wd": {"edit": "scale", "factor": 2}}, 40)
@@ -236,7 +236,7 @@ def test_what_follows_another_parameter_stays_finite(desk: Desk) -> None:
 
 def test_a_guard_is_not_asked_again_about_what_stays_as_it_is(desk: Desk) -> None:
     """What was forced once does not stand in the way of other parameters."""
-    desk.create(guards={"lr": {"max": 150}})
+    desk.create(guards={"lr": {"min": None, "max": 150}})
     desk.revise({"lr": {"edit": "scale", "factor": 2}}, force=True)
     assert desk.revise({"wd": {"edit": "scale", "factor": 0.5}})["revision"] == 3
 
@@ -307,7 +307,7 @@ def test_of_revisions_at_one_step_the_last_reigns(desk: Desk) -> None:
     run = desk.create()
     for factor in (0.5, 0.5, 2):
         desk.revise({"lr": {"edit": "scale", "factor": factor}}, effective=8)
-    settled = desk.write(values.settle, run, Ask(1, 16, 4, resume=True))
+    settled = desk.write(values.settle, run, Ask(1, 16, 4))
     previewed = desk.read(values.preview, run, Ask(1, 16, 4))
     across = desk.read(values.preview, run, Ask(1, 4, 8))
     assert settled.revisions == previewed.revisions == [(16, 4)]

@@ -15,7 +15,7 @@ from rheostat.errors import (
 )
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.database import Database
-from rheostat.server.store.operations import close, join, show
+from rheostat.server.store.operations import close, show
 from rheostat.server.store.operations.join import Checkpoint
 from rheostat.server.store.operations.rewind import Rewind, rewind
 
@@ -141,6 +141,6 @@ def test_a_checkpoint_from_beyond_a_rewind_cannot_be_resumed(desk: Desk) -> None
     run = desk.create()
     desk.settle(run, 0, 20)
     back(desk, 8)
-    assert desk.read(join.join, "gpt", Checkpoint(run, 1, 8))["generation"] == 2
+    assert desk.join("gpt", checkpoint=Checkpoint(run, 1, 8))["generation"] == 2
     with pytest.raises(StaleCheckpoint):
-        desk.read(join.join, "gpt", Checkpoint(run, 1, 9))
+        desk.join("gpt", checkpoint=Checkpoint(run, 1, 9))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,10 +10,12 @@ from typing import NamedTuple
 from starlette.responses import Response
 from starlette.types import Scope
 
+from rheostat.digests import body_digest, names_digest
 from rheostat.server.api.browsers import Header, protections
 from rheostat.server.api.formats import Format
 from rheostat.server.api.render import write_json
 from rheostat.server.runs.block import Block
+from rheostat.server.runs.lineage import Key
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 
@@ -57,6 +58,20 @@ class Form(NamedTuple):
     body: bytes
 
 
+class Cells(NamedTuple):
+    """Which cells an answer holds: of a generation, from ``start`` to ``stop``."""
+
+    owner: Key
+    start: int
+    stop: int
+
+    @classmethod
+    def of(cls, block: Block) -> Cells:
+        """Return the cells of a block."""
+        stop = block.start + block.count * block.resolution
+        return cls(Key(block.run_id, block.generation), block.start, stop)
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A settled block, ready to be sent."""
@@ -64,6 +79,7 @@ class Answer:
     tag: bytes
     whole: Form
     unchanged: Form
+    cells: Cells
     addresses: list[Address] = field(default_factory=list)
 
     def to(self, if_none_match: bytes | None) -> Form:
@@ -82,15 +98,37 @@ def settled(block: Block, chosen: Format) -> Answer:
     headers = {
         "Content-Type": chosen.media_type,
         "Cache-Control": IMMUTABLE,
-        "ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"',
-        "Vary": "Accept",
-        "Rheostat-Parameters": ",".join(block.names),
-        "Rheostat-Generation": str(block.generation),
-        "Rheostat-Revisions": ",".join(f"{number}@{step}" for step, number in block.revisions),
+        "ETag": f'"{body_digest(body)}"',
+        **_described(block),
     }
     whole = Response(body, headers=headers)
     unchanged = Response(status_code=304, headers=headers)
-    return Answer(headers["ETag"].encode(), _form(whole), _form(unchanged))
+    return Answer(headers["ETag"].encode(), _form(whole), _form(unchanged), Cells.of(block))
+
+
+def preview(block: Block, chosen: Format) -> Response:
+    """Return a block of which not all is settled, as an answer that nobody may keep."""
+    document = {**to_json(block), "final": block.final}
+    body = _f64(block) if chosen is Format.F64 else write_json(document)
+    headers = {
+        "Content-Type": chosen.media_type,
+        "Cache-Control": "no-store",
+        **_described(block),
+        "Rheostat-Settled-Until": str(block.settled_until),
+    }
+    return Response(body, headers=headers)
+
+
+def _described(block: Block) -> dict[str, str]:
+    """Return the headers that say what a block holds."""
+    return {
+        "Vary": "Accept",
+        "Rheostat-Run": block.run_id,
+        "Rheostat-Generation": str(block.generation),
+        "Rheostat-Start": str(block.start),
+        "Rheostat-Parameters": names_digest(block.names),
+        "Rheostat-Revisions": ",".join(f"{number}@{step}" for step, number in block.revisions),
+    }
 
 
 def _form(response: Response) -> Form:

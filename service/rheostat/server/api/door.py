@@ -28,6 +28,7 @@ from rheostat.server.api.journal import Journal
 from rheostat.server.api.metrics import Metrics
 from rheostat.server.api.middleware import identify
 from rheostat.server.api.rates import Rates
+from rheostat.server.store.sightings import Sightings
 
 ROUTE = "/v1/runs/{run}/values"
 """Template of the paths that are answered here."""
@@ -55,8 +56,10 @@ class Door:
         rates: Rates,
         flights: Flights,
         answers_for: Callable[[str], bool],
+        sightings: Sightings,
     ) -> None:
         self._answers = answers
+        self._sightings = sightings
         self._flights = flights
         self._tallies = {status: metrics.tally(ROUTE, "GET", status) for status in (200, 304)}
         self._journal = journal
@@ -77,6 +80,7 @@ class Door:
         seconds = time.perf_counter() - began
         self._tallies[form.status].add(seconds)
         self._journal.note(scope, form.status, seconds, request_id)
+        self._sightings.note(*answer.cells)
         return form, request_id
 
     def fly(self, scope: Scope, app: ASGIApp, again: Callable[[], None]) -> ASGIApp | None:

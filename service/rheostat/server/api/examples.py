@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import WithJsonSchema
@@ -11,7 +12,7 @@ from rheostat.server.api.formats import MEDIA_TYPES, Format
 
 BINARY = {"type": "string", "format": "binary"}
 
-NULLABLE = frozenset({"author", "created_by", "expires_at", "parent"})
+NULLABLE = frozenset({"author", "beyond", "created_by", "expires_at", "parent"})
 """Fields of answers that may be null, though they are not in the examples."""
 
 
@@ -42,11 +43,18 @@ def curves(*examples: Any, description: str = "The values.") -> dict[str, Any]:
     return {"description": description, "content": content}
 
 
-def document(*examples: Any, description: str = "The answer.") -> dict[str, Any]:
-    """Return the description of a JSON answer by examples: it is like one of them, or has more."""
+def document(
+    *examples: Any, description: str = "The answer.", also: Sequence[Format] = ()
+) -> dict[str, Any]:
+    """
+    Return the description of a JSON answer by examples: it is like one of them, or has more.
+
+    ``also`` has the binary formats in which it comes as well.
+    """
     shapes = [shape(example) for example in examples]
     schema = shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
-    content = {"application/json": {"schema": schema, "example": examples[0]}}
+    content: dict[str, Any] = {MEDIA_TYPES[item]: {"schema": BINARY} for item in also}
+    content |= {"application/json": {"schema": schema, "example": examples[0]}}
     return {"description": description, "content": content}
 
 

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from rheostat.digests import names_digest
 from rheostat.server.api.formats import Format
 from rheostat.server.api.look import Look
 from rheostat.server.fragments import fragment
@@ -109,7 +110,7 @@ async def answer(
         parts, names = await anyio.to_thread.run_sync(work, limiter=limiter)
     all_headers = {"Vary": "Accept", **(headers or {})}
     if chosen in {Format.F64, Format.NPY}:
-        all_headers["Rheostat-Parameters"] = ",".join(names)
+        all_headers["Rheostat-Parameters"] = names_digest(names)
     return PartsResponse(parts, all_headers, chosen.media_type)
 
 

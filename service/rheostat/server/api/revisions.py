@@ -16,6 +16,7 @@ from rheostat.errors import (
     Invalid,
     Malformed,
     NotPending,
+    PastTotal,
     RevisionMismatch,
     TooLarge,
     TooLate,
@@ -37,7 +38,7 @@ from rheostat.server.api.runs import document
 from rheostat.server.roles import Role
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.idempotency import once
-from rheostat.server.store.operations import revise, rewind, show
+from rheostat.server.store.operations import advance, revise, rewind, show
 
 revisions = router("revisions")
 
@@ -46,6 +47,7 @@ POINTS = 200
 
 Expected = Annotated[int, Field(ge=1, le=2**31 - 1)] | None
 Changes = Annotated[Any, examples.refers("Changes")]
+LANDING: dict[str, Any] = {"beyond": 64, "warnings": []}
 REVISION = {
     "revision": 2,
     "generation": 1,
@@ -96,10 +98,18 @@ class Change(Wire):
     response_class=Response,
     responses={
         200: examples.document(
-            {"effective": 8, "steps": [8], "before": {"lr": [0.1]}, "after": {"lr": [0.05]}},
+            {
+                "effective": 8,
+                "steps": [8],
+                "before": {"lr": [0.1]},
+                "after": {"lr": [0.05]},
+                **LANDING,
+            },
             description="A rehearsal (`dry_run`): nothing has changed.",
         ),
-        201: examples.document({"revision": 2, "effective": 4096, "pending": [REVISION]}),
+        201: examples.document(
+            {"revision": 2, "effective": 4096, "pending": [REVISION], **LANDING}
+        ),
         **refuses(
             Malformed,
             UnknownRun,
@@ -142,11 +152,80 @@ async def revise_run(
     *,
     dry_run: Annotated[bool, Query(description="Only show what would happen.")] = False,
 ) -> Response:
-    """Accept a change of parameters, all of them at one step that no worker has been given."""
+    """
+    Accept a change of parameters, all of them at one step that no worker has been given.
+
+    `beyond` says how far past the fastest worker that is (null: none was seen), by the start of
+    the block that it was last seen to read, and `warnings` has a sentence if that is far.
+    """
     wish = change.wish(note)
     if dry_run:
         return document(await store.read(revise.rehearse, run, wish, POINTS))
     return document(await store.write(once, key, lambda r: revise.revise(r, run, wish)), 201)
+
+
+class Move(Wire):
+    """An advance as it is asked for."""
+
+    to: Annotated[int, Field(ge=0, le=MAX_STEP)]
+    """First step that is open from then on; starts a cell."""
+
+    message: str = ""
+    """Why."""
+
+    expected_revision: Expected = None
+    """Newest revision that the author has seen; another one is refused."""
+
+    def wish(self, note: Note) -> advance.Advance:
+        """Return the wish of the author in ``note``."""
+        return advance.Advance(self.to, self.expected_revision, Note(note.author, self.message))
+
+
+@revisions.post(
+    "/v1/runs/{run}/advance",
+    summary="Move a run on",
+    status_code=201,
+    response_class=Response,
+    responses={
+        201: examples.document(
+            {
+                "revision": 2,
+                "effective": 20_000,
+                "settled_until": 20_000,
+                "generation": 1,
+                **LANDING,
+            }
+        ),
+        **refuses(
+            Malformed,
+            UnknownRun,
+            TooLarge,
+            UnsupportedMediaType,
+            Finished,
+            RevisionMismatch,
+            TooLate,
+            PastTotal,
+            Invalid,
+            IdempotencyMismatch,
+            Unavailable,
+        ),
+    },
+    openapi_extra=examples.body(
+        restored={"to": 20_000, "message": "the backup was of step 12,000"},
+    ),
+)
+@needs(Role.OPERATOR)
+async def advance_run(
+    run: Run, move: Move, store: StoreDep, note: NoteDep, key: KeyDep
+) -> Response:
+    """
+    Settle a run up to a step, by the revisions in force, though nobody has read so far.
+
+    For a training that is really there: after a restored backup, a smoke test, a skipped stretch
+    of data. No later change can touch the steps below; whoever reads them is given their values.
+    """
+    wish = move.wish(note)
+    return document(await store.write(once, key, lambda r: advance.advance(r, run, wish)), 201)
 
 
 class Return(Wire):
@@ -259,7 +338,7 @@ async def read_revision(run: Run, number: Number, store: StoreDep) -> Response:
     summary="Cancel a pending revision",
     response_class=Response,
     responses={
-        200: examples.document({"revision": 3, "cancelled": 2, "pending": []}),
+        200: examples.document({"revision": 3, "cancelled": 2, "pending": [], **LANDING}),
         **refuses(
             UnknownRun,
             UnknownRevision,

@@ -20,6 +20,7 @@ from rheostat.errors import (
     Malformed,
     NameTaken,
     StaleCheckpoint,
+    StepJump,
     TooLarge,
     TooLate,
     Unavailable,
@@ -56,6 +57,7 @@ STATE = {
     "resolution": 1,
     "generation": 1,
     "revision": 1,
+    "begins": 0,
     "settled_until": 0,
 }
 RUN = {
@@ -69,6 +71,7 @@ JOINED = {
     **STATE,
     "parameters": ["lr"],
     "max_block": 4096,
+    "max_gap": 256,
     "max_jump": 4096,
     "total": None,
     "end": None,
@@ -131,7 +134,9 @@ async def create_run(body: CreationData, store: StoreDep, note: NoteDep, key: Ke
     summary="Create a run, unless it is there",
     response_class=Response,
     responses={
-        200: examples.document(RUN, description="It was there, created with this body."),
+        200: examples.document(
+            RUN, description="It was there, created with this body, labels aside."
+        ),
         201: examples.document(RUN, description="It was created."),
         **refuses(*CREATION, Unavailable),
     },
@@ -142,7 +147,8 @@ async def ensure_run(run: Run, body: SpecData, store: StoreDep, note: NoteDep) -
     """
     Create a run, or answer that it exists: every requeue of a job can send its body again.
 
-    A run of this name that was created with another body is refused, with the differences.
+    A run of this name that was created with another body is refused, with the differences. What
+    the bodies mean is compared, labels aside: the run keeps those that it was created with.
     """
     body = {"name": run, **body}
     if body["name"] != run:
@@ -273,13 +279,13 @@ ALL_OR_NONE: dict[str, Any] = {
 }
 
 
-class Checkpoint(Wire):
-    """What a resuming worker's checkpoint holds: all three, or none."""
+class Joining(Wire):
+    """What a worker says when it joins: its checkpoint (all three parts, or none), or its start."""
 
     model_config = ConfigDict(json_schema_extra=ALL_OR_NONE)
 
     id: Annotated[str, Field(max_length=128)] | None = None
-    """Id of the run."""
+    """Id of the run, from the checkpoint."""
 
     generation: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
     """Generation that the checkpoint was written in."""
@@ -287,8 +293,14 @@ class Checkpoint(Wire):
     step: Annotated[int, Field(ge=0, le=MAX_STEP)] | None = None
     """First step that the checkpoint has not done."""
 
-    def complete(self) -> join.Checkpoint | None:
-        """Return the checkpoint, or None; raise `Invalid` if a part is missing."""
+    start: Annotated[int, Field(ge=0, le=MAX_STEP)] | None = None
+    """Where a training without a checkpoint of this run begins."""
+
+    def arrival(self) -> join.Arrival:
+        """Return what was said; raise `Invalid` if a part of the checkpoint is missing."""
+        return join.Arrival(self._checkpoint(), self.start)
+
+    def _checkpoint(self) -> join.Checkpoint | None:
         parts = {"id": self.id, "generation": self.generation, "step": self.step}
         missing = [name for name, part in parts.items() if part is None]
         if len(missing) == len(parts):
@@ -299,7 +311,7 @@ class Checkpoint(Wire):
         return join.Checkpoint(self.id, self.generation, self.step)
 
 
-FRESH = Checkpoint()
+FRESH = Joining()
 
 
 @runs.post(
@@ -312,6 +324,7 @@ FRESH = Checkpoint()
             Malformed,
             UnknownRun,
             StaleCheckpoint,
+            StepJump,
             TooLarge,
             UnsupportedMediaType,
             Invalid,
@@ -319,12 +332,24 @@ FRESH = Checkpoint()
         ),
     },
     openapi_extra=examples.body(
-        fresh={}, resuming={"id": RUN["id"], "generation": 1, "step": 3000}
+        fresh={},
+        resuming={"id": RUN["id"], "generation": 1, "step": 3000},
+        beginning={"start": 20_000},
     ),
 )
 @needs(Role.WORKER)
 async def join_run(
-    run: Run, store: StoreDep, checkpoint: Annotated[Checkpoint, Body()] = FRESH
+    run: Run, store: StoreDep, note: NoteDep, joining: Annotated[Joining, Body()] = FRESH
 ) -> Response:
-    """Tell a worker the run's id, generation, grid and parameters; refuse a stale checkpoint."""
-    return document(await store.read(join.join, run, checkpoint.complete()))
+    """
+    Tell a worker the run's id, generation, grid and parameters; refuse a stale checkpoint.
+
+    A training whose first step lies far past what is settled says so by `start`: once in a run's
+    life, before it has trained, this settles the run up to there, and `begins` says so from then
+    on. Whoever joins near what is settled, or below it, writes nothing.
+    """
+    arrival = joining.arrival()
+    joined = await store.read(join.join, run, arrival)
+    if joined is None:
+        joined = await store.write(join.begin, run, arrival, note.author)
+    return document(joined)

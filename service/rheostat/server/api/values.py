@@ -13,6 +13,7 @@ from rheostat.errors import (
     Finished,
     Invalid,
     NotAcceptable,
+    PastTotal,
     StaleGeneration,
     StepJump,
     Unavailable,
@@ -27,8 +28,8 @@ from rheostat.server.api.answers import (
     Answers,
     Question,
     address_of,
+    preview,
     settled,
-    to_json,
 )
 from rheostat.server.api.deps import Step, router
 from rheostat.server.api.door import ROUTE
@@ -53,6 +54,16 @@ BLOCK = {
     "revisions": [{"from": 4096, "revision": 1}],
     "parameters": {"lr": [0.001, 0.001], "weight_decay": [0.1, 0.1]},
 }
+HEADERS = {
+    "Rheostat-Run": "Id of the run.",
+    "Rheostat-Generation": "The generation that was asked for.",
+    "Rheostat-Start": "The first step of the block.",
+    "Rheostat-Parameters": "SHA-256, in lower-case hexadecimal, of the names of the parameters,"
+    " sorted and joined by line feeds: the join tells them, and the order of float64 is theirs.",
+    "Rheostat-Revisions": "Which revision is in force from which step on: `3@4096,4@4120`.",
+    "ETag": "The first half of the SHA-256 of the body, in lower-case hexadecimal.",
+}
+"""What a settled block says of itself, in every format."""
 Count = Annotated[int, Query(ge=1, le=65_536, description="How many cells.")]
 
 
@@ -61,13 +72,22 @@ Count = Annotated[int, Query(ge=1, le=65_536, description="How many cells.")]
     summary="Read a block of values",
     response_class=Response,
     responses={
-        200: examples.document(BLOCK, description="A settled block, or a preview."),
+        200: {
+            **examples.document(
+                BLOCK, description="A settled block, or a preview.", also=[Format.F64]
+            ),
+            "headers": {
+                name: {"description": text, "schema": {"type": "string"}}
+                for name, text in HEADERS.items()
+            },
+        },
         **refuses(
             UnknownRun,
             UnknownGeneration,
             StaleGeneration,
-            StepJump,
             Finished,
+            PastTotal,
+            StepJump,
             NotAcceptable,
             Invalid,
             Unavailable,
@@ -84,27 +104,29 @@ async def read_values(
     count: Count,
     generation: Generation = None,
     *,
-    resume: Annotated[
-        bool, Query(description="A worker's first read after joining: may be far ahead.")
-    ] = False,
+    resume: Annotated[bool, Query(description="Ignored.", deprecated=True)] = False,  # noqa: ARG001
 ) -> Response:
     """
     Settle a block and return it, if a worker asks by the run's id and with a generation.
 
     The values of such an answer never change, so caches may keep it for ever. Any other read, a
     viewer's among them, is a preview: it settles nothing, and `final` says which of its values
-    are settled.
+    are settled (in bytes: `Rheostat-Settled-Until`, the first step that is not).
+
+    A read that settles begins at most `max_gap` and ends at most `max_jump` cells past what is
+    settled, and ends at most one block past the run's `total`.
     """
     if generation is None or not re.match(ID, run) or not may_settle(request):
         block = await store.read(operations.preview, run, Ask(0, start, count), generation)
-        return document({**to_json(block), "final": block.final})
+        return preview(block, chosen)
     question = Question(run, generation, start, count, chosen)
     answers: Answers = request.app.state.answers
     answer = answers.get(question)
     if answer is None:
-        ask = Ask(generation, start, count, resume)
+        ask = Ask(generation, start, count)
         answer = settled(await store.write(operations.settle, run, ask), chosen)
         answers.put(question, answer)
+    store.sightings.note(*answer.cells)
     address = address_of(request.scope, dict(request.scope["headers"]))
     if address is not None:
         answers.note(address, question)

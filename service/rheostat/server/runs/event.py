@@ -11,7 +11,9 @@ from typing import Any
 class EventKind(StrEnum):
     """What happened."""
 
+    BEGUN = "begun"
     SETTLED = "settled"
+    ADVANCED = "advanced"
     REVISED = "revised"
     CANCELLED = "cancelled"
     REWOUND = "rewound"

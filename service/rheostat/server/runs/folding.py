@@ -14,6 +14,7 @@ from dataclasses import replace
 from rheostat.errors import GuardViolated, Invalid
 from rheostat.server.runs.changes import parse_changes
 from rheostat.server.runs.edits import History, Place
+from rheostat.server.runs.extremes import Effort
 from rheostat.server.runs.guards import Guards, require_guards
 from rheostat.server.runs.revision import Revision
 from rheostat.server.runs.timeline import Timeline, Timelines
@@ -43,11 +44,13 @@ def fold(
     """
     ordered = sorted(revisions, key=lambda revision: revision.place)
     folded: list[Revision] = []
+    effort = Effort()
     for revision in ordered:
         try:
             timelines = _apply(base, revision, history)
             if not revision.forced:
-                require_guards(guards, base, timelines, revision.effective, revision.number)
+                at, number = revision.effective, revision.number
+                require_guards(guards, base, timelines, at, number, effort)
         except Invalid as refusal:
             raise refusal if revision.number == asked else _obstructed(revision, refusal) from None
         folded.append(replace(revision, timelines=timelines))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rheostat.errors import FieldError, GuardViolated
 from rheostat.schedules.validation import wrong
-from rheostat.server.runs.extremes import SLACK, Extreme, above, below
+from rheostat.server.runs.extremes import SLACK, Effort, Extreme, above, below
 from rheostat.server.runs.grid import MAX_STEP
 from rheostat.server.runs.timeline import Timelines
 
@@ -21,7 +21,13 @@ class Guard(BaseModel):
     """The bounds of one parameter's values, and of its jumps where a change takes effect."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-    min: Annotated[Number, Field(description="the least value allowed")] | None = None
+    min: (
+        Annotated[
+            Number,
+            Field(description="the least value allowed; of `lr` and `weight_decay` 0 by default"),
+        ]
+        | None
+    ) = None
     max: Annotated[Number, Field(description="the greatest value allowed")] | None = None
     max_ratio: (
         Annotated[float, Field(ge=1, allow_inf_nan=False, description="the greatest jump allowed")]
@@ -37,9 +43,31 @@ class Guard(BaseModel):
 
 Guards = Mapping[str, Guard]
 
+NOT_NEGATIVE = frozenset({"lr", "weight_decay"})
+"""Parameters that are hardly ever meant to be negative, in any group."""
+
+
+def with_floors(guards: Guards, names: Iterable[str]) -> dict[str, Guard]:
+    """
+    Return the guards, with a ``min`` of 0 for what must not be negative by a slip.
+
+    A guard that has a ``min``, be it null, or a ``max`` below 0, says what is meant.
+    """
+    found = dict(guards)
+    for name in names:
+        guard = guards.get(name, Guard())
+        said = "min" in guard.model_fields_set or (guard.max is not None and guard.max < 0)
+        if name.partition("/")[0] in NOT_NEGATIVE and not said:
+            found[name] = guard.model_copy(update={"min": 0.0})
+    return dict(sorted(found.items()))
+
 
 def violations(
-    guards: Guards, before: Timelines, after: Timelines, step: int
+    guards: Guards,
+    before: Timelines,
+    after: Timelines,
+    step: int,
+    effort: Effort | None = None,
 ) -> Iterator[FieldError]:
     """
     Yield every guard that is broken when ``after`` replaces ``before`` from ``step`` on.
@@ -47,10 +75,11 @@ def violations(
     Jumps are checked at ``step``, where the two part, and at every later boundary of ``after``
     (the end of a hold, say), also those that a parameter inherits from one that it follows.
     """
+    effort = effort or Effort()
     for name, guard in guards.items():
         if all(before[other] is after[other] for other in after.sources(name)):
             continue  # what is as it was has been checked, or forced, before
-        yield from _outside(f"changes.{name}", name, guard, after, step)
+        yield from _outside(f"changes.{name}", name, guard, after, step, effort)
         if guard.max_ratio is not None:
             old, new = before.value(name, step), after.value(name, step)
             yield from _jump(name, guard.max_ratio, step, old, new)
@@ -61,20 +90,30 @@ def violations(
 
 def require_sound_start(guards: Guards, timelines: Timelines) -> None:
     """Raise `GuardViolated` if the definitions that a run begins with break its own bounds."""
+    effort = Effort()
     errors = [
         error
         for name, guard in guards.items()
-        for error in _outside(f"parameters.{name}", name, guard, timelines, 0)
+        for error in _outside(f"parameters.{name}", name, guard, timelines, 0, effort)
     ]
     if errors:
-        raise GuardViolated("the run would break its own guards", errors=errors)
+        raise GuardViolated(
+            "the run would break its own guards; a guard of lr or weight_decay that may be negative"
+            ' says so: "min": null',
+            errors=errors,
+        )
 
 
 def require_guards(
-    guards: Guards, before: Timelines, after: Timelines, step: int, revision: int
+    guards: Guards,
+    before: Timelines,
+    after: Timelines,
+    step: int,
+    revision: int,
+    effort: Effort,
 ) -> None:
     """Raise `GuardViolated` if revision ``revision``, effective at ``step``, breaks a guard."""
-    errors = list(violations(guards, before, after, step))
+    errors = list(violations(guards, before, after, step, effort))
     if errors:
         raise GuardViolated(
             f"revision {revision}, effective at {step}, would break"
@@ -87,12 +126,12 @@ def require_guards(
 
 
 def _outside(
-    field: str, name: str, guard: Guard, after: Timelines, step: int
+    field: str, name: str, guard: Guard, after: Timelines, step: int, effort: Effort
 ) -> Iterator[FieldError]:
-    if guard.min is not None and (least := below(after, name, step, guard.min)):
+    if guard.min is not None and (least := below(after, name, step, guard.min, effort)):
         message = f"{_reach(name, 'fall', least)}, below its guard of {guard.min!r}"
         yield FieldError(field, message, least.value, f">= {guard.min!r}")
-    if guard.max is not None and (most := above(after, name, step, guard.max)):
+    if guard.max is not None and (most := above(after, name, step, guard.max, effort)):
         message = f"{_reach(name, 'rise', most)}, above its guard of {guard.max!r}"
         yield FieldError(field, message, most.value, f"<= {guard.max!r}")
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from rheostat.errors import StaleCheckpoint, UnknownGeneration
 from rheostat.server.runs.grid import Grid
+from rheostat.server.runs.sightings import Sighting
 
 
 class Key(NamedTuple):
@@ -28,7 +29,8 @@ class Generation:
     """
     A stretch of a run's life. ``settled_until`` is its first open step.
 
-    ``event`` is the number of the event that settled it up to there, at ``settled_at``.
+    ``event`` is the number of the event that settled it up to there, at ``settled_at``; ``read``
+    is the last read that did.
     """
 
     key: Key
@@ -37,6 +39,7 @@ class Generation:
     settled_until: int
     event: int = 0
     settled_at: str | None = None
+    read: Sighting | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the wire form; ``parent_run`` is there if the run was forked from another one."""

@@ -17,10 +17,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rheostat.schedules import Definition
 from rheostat.schedules.thin import spread, thin
 from rheostat.server.runs.grid import Grid
-from rheostat.server.runs.timeline import Piece, Steps, Timelines, Values
+from rheostat.server.runs.timeline import Piece, Steps, Timelines, Values, nodes
 
 LOOKED_AT = 2_000_000
 """Values that are computed for one overview, unless more of them are wanted."""
@@ -86,12 +85,8 @@ def _cells(grid: Grid, lines: Sequence[Line], points: int) -> Steps:
 
 def _weight(windows: Iterable[Window]) -> int:
     """Return how many simple definitions take as long as one value of a parameter."""
-    heaviest = max(_nodes(piece.definition) for piece, _, _ in windows)
+    heaviest = max(nodes(piece.definition) for piece, _, _ in windows)
     return -(-heaviest // SIMPLE)
-
-
-def _nodes(definition: Definition) -> int:
-    return 1 + sum(_nodes(child.definition) for child in definition.children())
 
 
 def _corners(grid: Grid, windows: Sequence[Window], most: int) -> Steps:

@@ -20,6 +20,7 @@ class RevisionKind(StrEnum):
     REWIND = "rewind"
     FORK = "fork"
     FINISH = "finish"
+    ADVANCE = "advance"
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Revision:
     @property
     def folds(self) -> bool:
         """Whether it takes part in the folding: it put something in force, or will."""
-        silent = {RevisionKind.CANCEL, RevisionKind.FINISH}
+        silent = {RevisionKind.CANCEL, RevisionKind.FINISH, RevisionKind.ADVANCE}
         return not self.cancelled and self.kind not in silent
 
     def pending(self, settled_until: int | None) -> bool:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rheostat.errors import FieldError, Finished, Invalid, StaleGeneration, StepJump
+from rheostat.errors import FieldError, Finished, Invalid, StaleGeneration
 from rheostat.server.runs.grid import MAX_STEP, Grid
 from rheostat.server.runs.lineage import Lineage
+from rheostat.server.runs.reach import Standing, require_reach
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.spec import RunSpec
 from rheostat.server.runs.timeline import Timelines
@@ -28,7 +29,6 @@ class Ask:
     generation: int
     start: int
     count: int
-    resume: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,7 @@ def require_block(spec: RunSpec, start: int, count: int) -> int:
     return stop
 
 
-def settled_end(
-    spec: RunSpec, current: int, end: int | None, lineage: Lineage, ask: Ask
-) -> int | None:
+def settled_end(standing: Standing, ask: Ask) -> int | None:
     """
     Return up to where a read settles its generation, or None if it settles nothing new.
 
@@ -91,27 +89,19 @@ def settled_end(
         The read would settle steps of a generation that a rewind has left.
     Finished
         It reaches past the end of a finished run.
-    StepJump
-        It reaches too far past what is settled.
+    PastTotal, StepJump
+        It reaches too far: see `require_reach`.
 
     """
-    stop = require_block(spec, ask.start, ask.count)
-    settled = lineage[ask.generation].settled_until
-    if stop <= settled:
+    lineage, end = standing.lineage, standing.end
+    stop = require_block(standing.spec, ask.start, ask.count)
+    if stop <= lineage[ask.generation].settled_until:
         return None
-    if ask.generation != current:
-        _raise_stale(lineage, ask.generation, current)
+    if ask.generation != standing.generation:
+        _raise_stale(lineage, ask.generation, standing.generation)
     if end is not None and stop > end:
         raise Finished(f"the run is finished: its last step lies before {end}", end=end)
-    reach = stop - (max(ask.start, settled) if ask.resume else settled)
-    if reach > spec.max_jump * spec.resolution:
-        raise StepJump(
-            f"the read ends at {stop}, {reach} past what is settled; at most {spec.max_jump} cells"
-            f" of {spec.resolution} are allowed (a worker's first read after joining may say"
-            " resume=true)",
-            settled_until=settled,
-            max_jump=spec.max_jump,
-        )
+    require_reach(standing, ask.start, stop)
     return stop
 
 

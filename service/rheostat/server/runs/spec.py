@@ -12,7 +12,7 @@ from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import Definition
 from rheostat.schedules.any_kind import REFERENCE
 from rheostat.server.runs.grid import MAX_STEP, Grid
-from rheostat.server.runs.guards import Guard, require_sound_start
+from rheostat.server.runs.guards import Guard, require_sound_start, with_floors
 from rheostat.server.runs.limits import Limits, require_at_most, require_few_texts
 from rheostat.server.runs.timeline import Timeline, Timelines
 from rheostat.server.runs.units import Units
@@ -25,6 +25,9 @@ ID = r"^run_[0-9a-f]{26}$"
 
 LONGEST_BLOCK = 65_536
 """The greatest ``max_block``, in cells."""
+
+MAX_GAP = 256
+"""How many cells past what is settled a read may begin, where every step is read."""
 
 Whole = Annotated[int, Field(ge=1, le=MAX_STEP)]
 Block = Annotated[int, Field(ge=1, le=LONGEST_BLOCK)]
@@ -73,7 +76,10 @@ class RunSpec(BaseModel):
     ] = 4096
     guards: Annotated[
         dict[Parameter, Guard],
-        Field(description="bounds that neither the definitions nor a change may break"),
+        Field(
+            description="bounds that neither the definitions nor a change may break; the `min` of"
+            " `lr` and `weight_decay`, groups included, is 0 unless it is given (null: none)"
+        ),
     ] = Field(default_factory=dict)
     labels: Labels = Field(default_factory=dict)
 
@@ -90,6 +96,16 @@ class RunSpec(BaseModel):
     def grid(self) -> Grid:
         """The run's grid."""
         return Grid(self.resolution)
+
+    @property
+    def max_gap(self) -> int:
+        """
+        The most cells past what is settled at which a read may begin.
+
+        A training that counts steps or epochs reads each of them. One that counts samples or
+        tokens may read one cell in as many as its batch is wide.
+        """
+        return MAX_GAP if self.axis in {"step", "epoch"} else self.max_jump
 
     @property
     def names(self) -> list[str]:
@@ -131,7 +147,8 @@ def parse_run(body: Any, units: Units, limits: Limits) -> tuple[RunSpec, Timelin
     }
     # a run's row is read for each block, so it names its definitions by their content
     hashes = {name: definition.content_hash for name, definition in definitions.items()}
-    spec = spec.model_copy(update={"parameters": hashes})
+    guards = with_floors(spec.guards, spec.names)
+    spec = spec.model_copy(update={"parameters": hashes, "guards": guards})
     timelines = Timelines({name: Timeline.of(each) for name, each in definitions.items()})
     timelines.require_sound(0)
     require_sound_start(spec.guards, timelines)

@@ -241,6 +241,11 @@ class Timelines(Mapping[str, Timeline]):
         return Timelines({**self._timelines, **changed})
 
 
+def nodes(definition: Definition) -> int:
+    """Return how many definitions a definition is made of, itself among them."""
+    return 1 + sum(nodes(child.definition) for child in definition.children())
+
+
 def _order_of_evaluation(timelines: Mapping[str, Timeline]) -> list[str]:
     for name, timeline in timelines.items():
         for other in sorted(timeline.follows - timelines.keys()):

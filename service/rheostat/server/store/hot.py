@@ -35,7 +35,14 @@ SETTLE = (
     update(generations)
     .where(generations.c.run_id == bindparam("of_run"))
     .where(generations.c.generation == bindparam("of_generation"))
-    .values(settled_until=bindparam("until"), event=bindparam("number"), settled_at=bindparam("at"))
+    .values(
+        settled_until=bindparam("until"),
+        event=bindparam("number"),
+        settled_at=bindparam("at"),
+        read_from=bindparam("since"),
+        read_until=bindparam("read"),
+        read_at=bindparam("seen"),
+    )
 )
 
 _in_force = (revisions.c.run_id == _OF_RUN, revisions.c.generation == _OF_GENERATION)

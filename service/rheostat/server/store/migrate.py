@@ -8,7 +8,7 @@ from sqlalchemy import inspect, text
 
 from rheostat.server.store.database import Database
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest of the migrations."""
 
 SCRIPTS = Path(__file__).with_name("migrations")

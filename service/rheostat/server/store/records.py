@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,13 +16,16 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from rheostat.errors import UnknownRun
 from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.lineage import Generation, Key, Lineage
+from rheostat.server.runs.reach import Standing
 from rheostat.server.runs.settling import Segment
+from rheostat.server.runs.sightings import Sighting, fastest
 from rheostat.server.runs.spec import ID, RunSpec
 from rheostat.server.store import hot, ledger, locks, tables
 from rheostat.server.store.aside import Results, Work
 from rheostat.server.store.caches import Caches
 from rheostat.server.store.ledger import Shape
 from rheostat.server.store.revisions import Revisions
+from rheostat.server.store.sightings import Sightings
 from rheostat.server.store.transaction import Transaction
 
 
@@ -38,6 +42,15 @@ class RunRecord:
     event: int
     end: int | None
     finished_at: str | None
+    begins: int = 0
+    begun_by: str | None = None
+    begun_at: str | None = None
+    begun_event: int | None = None
+
+    @property
+    def total(self) -> int | None:
+        """The planned length that is in force."""
+        return self.spec.total
 
     @property
     def key(self) -> Key:
@@ -50,8 +63,12 @@ class RunRecord:
         return Shape(self.spec.grid, len(self.spec.names))
 
     def newest_event(self, lineage: Lineage) -> int:
-        """Return the number of the newest event: a revision, or a settle."""
+        """Return the number of the newest event: a revision, a settle, or the beginning."""
         return max(self.event, lineage[self.generation].event)
+
+    def standing(self, lineage: Lineage) -> Standing:
+        """Return what decides how far it may be read."""
+        return Standing(self.spec, lineage, self.generation, self.total, self.begins, self.end)
 
 
 def now() -> str:
@@ -68,9 +85,16 @@ class Records:
     """
 
     def __init__(
-        self, connection: Connection, limits: Limits, caches: Caches, *, shared: bool = False
+        self,
+        connection: Connection,
+        limits: Limits,
+        caches: Caches,
+        sightings: Sightings,
+        *,
+        shared: bool = False,
     ) -> None:
         self.limits = limits
+        self.sightings = sightings
         self._transaction = Transaction(connection, shared=shared)
         self.revisions = Revisions(self._transaction, caches)
         self._past = caches.past
@@ -177,6 +201,7 @@ class Records:
                 settled_until=generation.settled_until,
                 event=generation.event,
                 settled_at=generation.settled_at,
+                **_read(generation.read, "read_from", "read_until", "read_at"),
             )
         )
 
@@ -215,22 +240,36 @@ class Records:
         query = select(table.c.run_id).where(table.c.parent_run == run_id, table.c.run_id != run_id)
         return self.connection.execute(query.limit(1)).first() is not None
 
-    def settle(self, owner: Key, until: int, event: int) -> None:
-        """Record that the steps below ``until`` are settled, and by which event."""
+    def settle(self, owner: Key, until: int, event: int, read: Sighting | None) -> None:
+        """Record that the steps below ``until`` are settled, by which event and last read."""
         self._transaction.write()
         at = now()
         where = {"of_run": owner.run_id, "of_generation": owner.number}
-        self._transaction.settled.append({**where, "until": until, "number": event, "at": at})
+        values = {"until": until, "number": event, "at": at}
+        self._transaction.settled.append(
+            {**where, **values, **_read(read, "since", "read", "seen")}
+        )
         if known := self._newest.get(owner):
-            settled = replace(known, settled_until=until, event=event, settled_at=at)
+            settled = replace(known, settled_until=until, event=event, settled_at=at, read=read)
             self._newest[owner] = settled
+
+    def seen(self, run: RunRecord, lineage: Lineage) -> Sighting | None:
+        """Return where the fastest worker of the current generation was last seen to read."""
+        here, there = self.sightings.of(run.key), lineage[run.generation].read
+        return fastest([*here, there], time.time())
 
     def append(self, owner: Key, segments: Iterable[Segment]) -> None:
         """Add segments to the ledger, of cells that it lacks."""
         self._transaction.write()
         self._transaction.served += [ledger.row(owner, segment) for segment in segments]
 
-    def advance(self, run_id: str, **values: Any) -> None:
+    def pack(self, run: RunRecord, before: int, after: int) -> None:
+        """Pack what is full of the ledger, now that the settled end has moved."""
+        start, stop = run.shape.floor(before), run.shape.floor(after)
+        if start < stop:
+            ledger.pack(self.connection, run.key, run.shape, start, stop)
+
+    def change(self, run_id: str, **values: Any) -> None:
         """Change the run's own row."""
         self._transaction.write()
         self._forget(run_id)
@@ -238,10 +277,22 @@ class Records:
         self.connection.execute(update(table).where(table.c.id == run_id).values(**values))
 
 
+def _read(read: Sighting | None, *names: str) -> dict[str, Any]:
+    """Return the columns of a sighting, under these names."""
+    if read is None:
+        return dict.fromkeys(names)
+    at = datetime.fromtimestamp(read.at, UTC).isoformat(timespec="microseconds")
+    return dict(zip(names, (read.start, read.stop, at), strict=True))
+
+
 def _generation(row: Row[Any]) -> Generation:
     parent = None if row.parent is None else Key(row.parent_run, row.parent)
     key = Key(row.run_id, row.generation)
-    return Generation(key, parent, row.start, row.settled_until, row.event, row.settled_at)
+    read = None
+    if row.read_at is not None:
+        at = datetime.fromisoformat(row.read_at).timestamp()
+        read = Sighting(row.read_from, row.read_until, at)
+    return Generation(key, parent, row.start, row.settled_until, row.event, row.settled_at, read)
 
 
 def _run(row: Row[Any]) -> RunRecord:
@@ -255,6 +306,10 @@ def _run(row: Row[Any]) -> RunRecord:
         event=row.event,
         end=row.end,
         finished_at=row.finished_at,
+        begins=row.begins,
+        begun_by=row.begun_by,
+        begun_at=row.begun_at,
+        begun_event=row.begun_event,
     )
 
 

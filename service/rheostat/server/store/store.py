@@ -23,6 +23,7 @@ from rheostat.server.store.database import Database
 from rheostat.server.store.migrate import migrate
 from rheostat.server.store.operations import library
 from rheostat.server.store.records import Records
+from rheostat.server.store.sightings import Sightings
 from rheostat.server.store.writer import Writer
 
 P = ParamSpec("P")
@@ -52,6 +53,8 @@ class Store:
         self._limits = limits
         self._caches = Caches()
         self._desks = Desks()
+        self.sightings = Sightings()
+        """Where workers read, as far as this process has seen: the routes note it."""
         self._writer = Writer(self._database, self._records, on_failure=self._caches.doubt)
 
     def start(self) -> None:
@@ -88,7 +91,7 @@ class Store:
 
         def read(done: Results) -> T:
             with self._database.read() as connection:
-                records = Records(connection, self._limits, self._caches)
+                records = Records(connection, self._limits, self._caches, self.sightings)
                 records.begin(done)
                 return operation(records, *args, **kwargs)
 
@@ -121,7 +124,7 @@ class Store:
             raise Unavailable("the database is away; try again") from error
 
     def _records(self, connection: Connection) -> Records:
-        return Records(connection, self._limits, self._caches, shared=True)
+        return Records(connection, self._limits, self._caches, self.sightings, shared=True)
 
     async def ping(self) -> bool:
         """Say whether the database answers."""

@@ -47,11 +47,16 @@ runs = Table(
     # the current generation, and the newest revision
     Column("generation", Integer, nullable=False),
     Column("revision", Integer, nullable=False),
-    # the number of the newest event that is a revision; 0 if only the first one was made
+    # the number of the newest event but for settles; 0 if there was none yet
     Column("event", BigInteger, nullable=False),
     # of a finished run: the first step without a value
     Column("end", BigInteger),
     Column("finished_at", String(32)),
+    # of a training that began in the middle: where, who said so, when, and as which event
+    Column("begins", BigInteger, nullable=False, server_default="0"),
+    Column("begun_by", Text),
+    Column("begun_at", String(32)),
+    Column("begun_event", BigInteger),
 )
 
 labels = Table(
@@ -75,6 +80,10 @@ generations = Table(
     # the number of the event that settled it so far, and when; 0 if nothing did
     Column("event", BigInteger, nullable=False),
     Column("settled_at", String(32)),
+    # the read that settled it last, and when: where a worker was then
+    Column("read_from", BigInteger),
+    Column("read_until", BigInteger),
+    Column("read_at", String(32)),
 )
 
 revisions = Table(

@@ -45,7 +45,7 @@ def finish(records: Records, ref: str, end: int | None, note: Note) -> dict[str,
     )
     event = run.newest_event(lineage) + 1
     records.revisions.add(run.id, last, event)
-    records.advance(
+    records.change(
         run.id,
         revision=last.number,
         event=event,

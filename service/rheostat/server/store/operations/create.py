@@ -32,6 +32,9 @@ def ensure(records: Records, body: Any, note: Note) -> tuple[dict[str, Any], boo
     """
     Return the run that ``body`` creates, and whether it was created now.
 
+    Labels are no part of what a run is: a job that comes back with others (its number in the
+    queue, the hash of its code) finds its run, which keeps those that it was created with.
+
     Raises
     ------
     NameTaken
@@ -42,6 +45,7 @@ def ensure(records: Records, body: Any, note: Note) -> tuple[dict[str, Any], boo
     there = records.claim(spec.name)
     if there is None:
         return _add(records, spec, timelines, given, note), True
+    spec = spec.model_copy(update={"labels": there.spec.labels})
     differences = _differences(there.spec, spec)
     if differences and not _same_words(records, there, spec, body["parameters"]):
         first = records.revisions.one(there.id, 1).timelines

@@ -1,8 +1,8 @@
 """
 Events, as they are read.
 
-They are not stored a second time: a revision is one, under its number, and so is the settled end
-of each generation. See ``docs/decisions/events.md``.
+They are not stored a second time: a revision is one, under its number, and so are the settled end
+of each generation, and the beginning of a training in the middle. See ``docs/decisions/events.md``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rheostat.server.runs.event import Event, EventKind
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.revision import RevisionKind
 from rheostat.server.store import tables
-from rheostat.server.store.records import Records
+from rheostat.server.store.records import Records, RunRecord
 
 PAGE = 100
 """Most events that are read of a run at a time."""
@@ -32,6 +32,7 @@ KINDS = {
     RevisionKind.CANCEL: EventKind.CANCELLED,
     RevisionKind.REWIND: EventKind.REWOUND,
     RevisionKind.FINISH: EventKind.FINISHED,
+    RevisionKind.ADVANCE: EventKind.ADVANCED,
 }
 
 
@@ -56,7 +57,7 @@ def page(records: Records, ref: str, after: int) -> Page:
     if after > newest:
         message = f"the run's newest event is {newest}, not {after}"
         raise Invalid(message, errors=[FieldError("after", message, after, f"<= {newest}")])
-    events = _read(records, lineage, run.id, after)
+    events = _read(records, run, lineage, after)
     return Page(run.id, events, over=run.end is not None and not events)
 
 
@@ -71,26 +72,37 @@ def news(records: Records, heads: Mapping[str, int]) -> dict[str, Sequence[Event
     found: dict[str, Sequence[Event] | None] = dict.fromkeys(heads)
     for run_id, revised, *settled in records.connection.execute(query).all():
         if revised > heads[run_id]:
-            found[run_id] = _read(
-                records, records.lineage(records.find(run_id)), run_id, heads[run_id]
-            )
+            run = records.find(run_id)
+            found[run_id] = _read(records, run, records.lineage(run), heads[run_id])
         else:
             event = _settled(run_id, *settled)
             found[run_id] = [event] if event.number > heads[run_id] else []
     return found
 
 
-def _read(records: Records, lineage: Lineage, run_id: str, after: int) -> list[Event]:
+def _read(records: Records, run: RunRecord, lineage: Lineage, after: int) -> list[Event]:
     event = tables.revisions.c.event
-    query = select(*_REVISED).where(tables.revisions.c.run_id == run_id, event > after)
+    query = select(*_REVISED).where(tables.revisions.c.run_id == run.id, event > after)
     rows = records.connection.execute(query.order_by(event).limit(PAGE))
-    events = [_revised(row, run_id, lineage) for row in rows]
+    events = [_revised(row, run.id, lineage) for row in rows]
+    if run.begun_event is not None and run.begun_event > after:
+        events.append(_begun(run, run.begun_event))
     events += [
-        _settled(run_id, past.key.number, past.settled_until, past.event, past.settled_at)
+        _settled(run.id, past.key.number, past.settled_until, past.event, past.settled_at)
         for past in lineage
         if past.event > after
     ]
     return sorted(events, key=lambda event: event.number)[:PAGE]
+
+
+def _begun(run: RunRecord, number: int) -> Event:
+    facts = {
+        "generation": 1,
+        "begins": run.begins,
+        "settled_until": run.begins,
+        "author": run.begun_by,
+    }
+    return Event(run.id, number, EventKind.BEGUN, run.begun_at, facts)
 
 
 _SETTLED = tuple(
@@ -134,6 +146,8 @@ def _revised(row: Row[Any], run_id: str, lineage: Lineage) -> Event:
             new, left = lineage[row.generation], lineage[row.generation - 1]
             parent = new.parent and new.parent.number
             facts |= {"parent": parent, "from": new.start, "ended": left.settled_until}
+        case EventKind.ADVANCED:
+            facts["settled_until"] = row.effective
         case EventKind.FINISHED:
             facts["end"] = row.effective
     return Event(run_id, row.event, kind, row.created_at, facts)

@@ -1,13 +1,16 @@
-"""Joining: what a worker learns of its run before it reads."""
+"""Joining: what a worker learns of its run before it reads, and where a training begins."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
 from rheostat.errors import StaleCheckpoint
-from rheostat.server.runs.lineage import Key
-from rheostat.server.store.records import Records
+from rheostat.server.runs.lineage import Key, Lineage
+from rheostat.server.runs.reach import begun_at, require_near
+from rheostat.server.runs.sightings import Sighting
+from rheostat.server.store.records import Records, RunRecord, now
 
 
 @dataclass(frozen=True)
@@ -19,18 +22,84 @@ class Checkpoint:
     step: int
 
 
-def join(records: Records, ref: str, checkpoint: Checkpoint | None) -> dict[str, Any]:
-    """Return the run's id, current generation, grid and parameters; refuse a stale checkpoint."""
+@dataclass(frozen=True)
+class Arrival:
+    """What a worker says when it joins: its checkpoint, and where its training begins."""
+
+    checkpoint: Checkpoint | None = None
+    start: int | None = None
+
+
+def join(records: Records, ref: str, arrival: Arrival) -> dict[str, Any] | None:
+    """
+    Return the run's id, current generation, grid and parameters, or None if it has to `begin`.
+
+    Raises
+    ------
+    StaleCheckpoint
+        The checkpoint lies beyond a rewind, or belongs to another run.
+    StepJump
+        It, or the start, lies too far past what is settled.
+
+    """
     run = records.find(ref)
     lineage = records.lineage(run)
-    if checkpoint is not None:
-        if all(checkpoint.id != past.key.run_id for past in lineage.line(run.generation)):
-            raise StaleCheckpoint(
-                f"the checkpoint is of the run {checkpoint.id}, and {run.spec.name!r} is {run.id}",
-                id=run.id,
-            )
-        key = Key(checkpoint.id, checkpoint.generation)
-        lineage.require_resumable(run.generation, key, checkpoint.step, run.spec.grid)
+    return _joined(run, lineage) if _beginning(run, lineage, arrival) is None else None
+
+
+def begin(records: Records, ref: str, arrival: Arrival, author: str | None) -> dict[str, Any]:
+    """Settle the run up to where a training begins, once in its life, and join it; see `join`."""
+    run = records.find(ref, lock=True)
+    lineage = records.lineage(run)
+    step = _beginning(run, lineage, arrival)
+    if step is not None:
+        _begin(records, run, lineage, step, author)
+        run = records.find(run.id)
+        lineage = records.lineage(run)
+    return _joined(run, lineage)
+
+
+def _beginning(run: RunRecord, lineage: Lineage, arrival: Arrival) -> int | None:
+    """Return up to where the run has to be settled for a worker to join, or None."""
+    standing = run.standing(lineage)
+    if arrival.checkpoint is not None:
+        _require_of_the_past(run, lineage, arrival.checkpoint)
+    begins = None if arrival.start is None else begun_at(standing, arrival.start)
+    if arrival.checkpoint is not None:
+        require_near(standing, arrival.checkpoint.step, begins or standing.settled)
+    return begins
+
+
+def _begin(
+    records: Records, run: RunRecord, lineage: Lineage, step: int, author: str | None
+) -> None:
+    before = lineage[run.generation]
+    told = run.end is None  # the last event of a run is its end
+    event = run.newest_event(lineage) + 1
+    here = Sighting(step, step + run.spec.resolution, time.time())
+    records.settle(run.key, step, event + 1 if told else before.event, here)
+    records.change(
+        run.id,
+        begins=step,
+        begun_by=author,
+        begun_at=now(),
+        begun_event=event if told else None,
+        event=event if told else run.event,
+    )
+    records.pack(run, before.settled_until, step)
+
+
+def _require_of_the_past(run: RunRecord, lineage: Lineage, checkpoint: Checkpoint) -> None:
+    if all(checkpoint.id != past.key.run_id for past in lineage.line(run.generation)):
+        raise StaleCheckpoint(
+            f"the checkpoint is of the run {checkpoint.id}, and {run.spec.name!r} is {run.id}",
+            id=run.id,
+        )
+    key = Key(checkpoint.id, checkpoint.generation)
+    lineage.require_resumable(run.generation, key, checkpoint.step, run.spec.grid)
+
+
+def _joined(run: RunRecord, lineage: Lineage) -> dict[str, Any]:
     spec = run.spec
     return {
         "id": run.id,
@@ -40,9 +109,11 @@ def join(records: Records, ref: str, checkpoint: Checkpoint | None) -> dict[str,
         "generation": run.generation,
         "revision": run.revision,
         "settled_until": lineage[run.generation].settled_until,
+        "begins": run.begins,
         "parameters": spec.names,
         "max_block": spec.max_block,
+        "max_gap": spec.max_gap,
         "max_jump": spec.max_jump,
-        "total": spec.total,
+        "total": run.total,
         "end": run.end,
     }

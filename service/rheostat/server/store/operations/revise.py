@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,7 @@ from rheostat.server.runs.limits import require_at_most
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.overview import Span, overview, restricted
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
+from rheostat.server.runs.sightings import warnings
 from rheostat.server.runs.timeline import Timelines
 from rheostat.server.runs.units import Units
 from rheostat.server.store.aside import Results
@@ -75,11 +77,12 @@ def revise(records: Records, ref: str, wish: Wish) -> dict[str, Any]:
     event = run.newest_event(result.lineage) + 1
     records.revisions.add(run.id, revision, event)
     _update(records, run.id, result.old, result.pending)
-    records.advance(run.id, revision=revision.number, event=event)
+    records.change(run.id, revision=revision.number, event=event)
     return {
         "revision": revision.number,
         "effective": revision.effective,
         "pending": [item.to_json(result.settled) for item in result.pending],
+        **landing(records, run, result.lineage, revision.effective),
     }
 
 
@@ -98,6 +101,7 @@ def rehearse(records: Records, ref: str, wish: Wish, points: int) -> dict[str, A
         "before": {name: before[name] for name in names},
         "after": {name: after[name] for name in names},
         "pending": [item.to_json(result.settled) for item in result.pending],
+        **landing(records, run, result.lineage, effective),
     }
 
 
@@ -108,7 +112,7 @@ def cancel(
     run = records.find(ref, lock=True)
     require_at_most(records.limits.message, "message", note.message, "characters")
     require_open(run)
-    _require_revision(run, expected_revision)
+    require_revision(run, expected_revision)
     lineage = records.lineage(run)
     settled = lineage[run.generation].settled_until
     revision = records.revisions.one(run.id, number)
@@ -132,11 +136,25 @@ def cancel(
     records.revisions.cancel(run.id, number)
     records.revisions.add(run.id, cancellation, event)
     _update(records, run.id, pending, folded)
-    records.advance(run.id, revision=cancellation.number, event=event)
+    records.change(run.id, revision=cancellation.number, event=event)
     return {
         "revision": cancellation.number,
         "cancelled": number,
         "pending": [item.to_json(settled) for item in folded],
+        **landing(records, run, lineage, revision.effective),
+    }
+
+
+def landing(records: Records, run: RunRecord, lineage: Lineage, step: int) -> dict[str, Any]:
+    """
+    Return how far beyond the fastest worker a change at ``step`` lands, as far as is known.
+
+    ``beyond`` counts from where it was last seen to read, and is None if nobody was.
+    """
+    seen = records.seen(run, lineage)
+    return {
+        "beyond": None if seen is None else max(step - seen.start, 0),
+        "warnings": warnings(step, seen, time.time()),
     }
 
 
@@ -144,7 +162,7 @@ def _fold(records: Records, run: RunRecord, wish: Wish) -> _Fold:
     lineage = records.lineage(run)
     settled = lineage[run.generation].settled_until
     require_open(run)
-    _require_revision(run, wish.expected_revision)
+    require_revision(run, wish.expected_revision)
     effective = _effective(run, wish.effective, settled)
     require_at_most(records.limits.message, "message", wish.note.message, "characters")
     changes, written = parsed_changes(records, run, wish.changes)
@@ -202,7 +220,8 @@ def _effective(run: RunRecord, wanted: Literal["next"] | int, settled: int) -> i
     return step
 
 
-def _require_revision(run: RunRecord, expected: int | None) -> None:
+def require_revision(run: RunRecord, expected: int | None) -> None:
+    """Raise `RevisionMismatch` if the run has moved on from the revision that was expected."""
     if expected is not None and expected != run.revision:
         raise RevisionMismatch(
             f"the run is at revision {run.revision}, and {expected} was expected",

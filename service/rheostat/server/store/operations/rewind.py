@@ -71,7 +71,7 @@ def rewind(records: Records, ref: str, wish: Rewind) -> dict[str, Any]:
     records.add_generation(generation)
     event = run.newest_event(lineage) + 1
     records.revisions.add(run.id, revision, event)
-    records.advance(run.id, generation=revision.generation, revision=revision.number, event=event)
+    records.change(run.id, generation=revision.generation, revision=revision.number, event=event)
     ended = lineage[run.generation].settled_until
     ledger.pack(records.connection, run.key, run.shape, run.shape.floor(ended), ended)
     return {

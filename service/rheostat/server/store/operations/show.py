@@ -42,9 +42,10 @@ def state(run: RunRecord, lineage: Lineage) -> dict[str, Any]:
         "name": spec.name,
         "axis": spec.axis,
         "resolution": spec.resolution,
-        "total": spec.total,
+        "total": run.total,
         "steps_per_epoch": spec.steps_per_epoch,
         "max_block": spec.max_block,
+        "max_gap": spec.max_gap,
         "max_jump": spec.max_jump,
         "guards": {name: guard.model_dump() for name, guard in spec.guards.items()},
         "labels": spec.labels,
@@ -55,6 +56,7 @@ def state(run: RunRecord, lineage: Lineage) -> dict[str, Any]:
         "generation": run.generation,
         "revision": run.revision,
         "event": run.newest_event(lineage),
+        "begins": run.begins,
         "settled_until": lineage[run.generation].settled_until,
     }
 

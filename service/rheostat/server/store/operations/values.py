@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 from rheostat.server.runs.block import Block
@@ -16,6 +17,7 @@ from rheostat.server.runs.settling import (
     require_block,
     settled_end,
 )
+from rheostat.server.runs.sightings import Sighting
 from rheostat.server.store import ledger
 from rheostat.server.store.records import Records, RunRecord
 
@@ -25,17 +27,15 @@ def settle(records: Records, run_id: str, ask: Ask) -> Block:
     run = records.find(run_id, lock=True)
     lineage = records.lineage(run)
     records.lock(lineage.ancestors())  # their ledger may get cells that it lacks
-    until = settled_end(run.spec, run.generation, run.end, lineage, ask)
+    until = settled_end(run.standing(lineage), ask)
     block = _block(records, run, lineage, ask, keep=True)
     if until is None:
         return block
     settled = lineage[ask.generation]
     # the last event of a run is its end, though what lies before that may settle later
     event = run.newest_event(lineage) + 1 if run.end is None else settled.event
-    records.settle(run.key, until, event)
-    start, stop = run.shape.floor(settled.settled_until), run.shape.floor(until)
-    if start < stop:  # a span is full
-        ledger.pack(records.connection, run.key, run.shape, start, stop)
+    records.settle(run.key, until, event, Sighting(ask.start, until, time.time()))
+    records.pack(run, settled.settled_until, until)
     return replace(block, settled_until=until)
 
 

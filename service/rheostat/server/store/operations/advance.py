@@ -1,0 +1,63 @@
+"""Advancing: an operator moves the settled end on, past steps that nobody will train."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rheostat.server.runs.limits import require_at_most
+from rheostat.server.runs.reach import require_advance
+from rheostat.server.runs.revision import Note, Revision, RevisionKind
+from rheostat.server.runs.timeline import Timelines
+from rheostat.server.store.operations.revise import landing, require_open, require_revision
+from rheostat.server.store.records import Records, now
+
+
+@dataclass(frozen=True)
+class Advance:
+    """An advance as an operator asks for it."""
+
+    to: int
+    expected_revision: int | None = None
+    note: Note = field(default_factory=Note)
+
+
+def advance(records: Records, ref: str, wish: Advance) -> dict[str, Any]:
+    """
+    Settle the current generation up to a step, by the revisions in force, without any read.
+
+    Raises
+    ------
+    Finished, RevisionMismatch, TooLate, PastTotal, Invalid
+        And nothing has changed.
+
+    """
+    run = records.find(ref, lock=True)
+    lineage = records.lineage(run)
+    require_open(run)
+    require_revision(run, wish.expected_revision)
+    require_at_most(records.limits.message, "message", wish.note.message, "characters")
+    require_advance(run.standing(lineage), wish.to)
+    before = lineage[run.generation]
+    revision = Revision(
+        number=run.revision + 1,
+        generation=run.generation,
+        kind=RevisionKind.ADVANCE,
+        effective=wish.to,
+        changes={},
+        note=wish.note,
+        created_at=now(),
+        timelines=Timelines({}),
+    )
+    event = run.newest_event(lineage) + 1
+    records.revisions.add(run.id, revision, event)
+    records.settle(run.key, wish.to, event + 1, before.read)
+    records.change(run.id, revision=revision.number, event=event)
+    records.pack(run, before.settled_until, wish.to)
+    return {
+        "revision": revision.number,
+        "effective": wish.to,
+        "settled_until": wish.to,
+        "generation": run.generation,
+        **landing(records, run, lineage, wish.to),
+    }
