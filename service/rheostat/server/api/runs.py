@@ -63,6 +63,7 @@ STATE = {
 RUN = {
     **STATE,
     "parameters": BODY["parameters"],
+    "words": {},
     "current": {"lr": 3e-4},
     "pending": [],
     "generations": [{"generation": 1, "parent": None, "from": 0, "settled_until": 0}],

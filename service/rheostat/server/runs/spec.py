@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema, model_validator
 
 from rheostat.errors import FieldError, Invalid
-from rheostat.schedules import Definition
 from rheostat.schedules.any_kind import REFERENCE
 from rheostat.server.runs.grid import MAX_STEP, Grid
 from rheostat.server.runs.guards import Guard, require_sound_start, with_floors
 from rheostat.server.runs.limits import Limits, require_at_most
 from rheostat.server.runs.timeline import Timeline, Timelines
-from rheostat.server.runs.units import Units
+from rheostat.server.runs.units import Stored, Units
 from rheostat.server.runs.validation import validate
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
@@ -112,16 +110,16 @@ class RunSpec(BaseModel):
         """The names of the parameters, sorted: the order of columns everywhere."""
         return sorted(self.parameters)
 
-    def units(self, units: Units) -> Units:
-        """Return ``units`` with the run's own lengths."""
-        return Units(self.total, self.steps_per_epoch, units.lookup)
+    def units(self, units: Units, total: int | None) -> Units:
+        """Return ``units`` with the run's own lengths, of which the total may have changed."""
+        return Units(total, self.steps_per_epoch, units.lookup)
 
     def timelines(self) -> Timelines:
-        """Return what a new run follows; the definitions must be resolved."""
-        plain = Units()
+        """Return what a new run follows; the definitions must be as they are stored."""
+        stored = Stored()
         return Timelines(
             {
-                name: Timeline.of(plain.parse(data, f"parameters.{name}"))
+                name: Timeline.of(*stored.write(data, f"parameters.{name}"))
                 for name, data in self.parameters.items()
             }
         )
@@ -136,7 +134,7 @@ SPEC = TypeAdapter(RunSpec)
 
 def parse_spec(body: Any, units: Units, limits: Limits) -> RunSpec:
     """
-    Return the specification with every definition validated and resolved.
+    Return the specification with every definition validated and resolved, beside its words.
 
     Raises
     ------
@@ -148,11 +146,11 @@ def parse_spec(body: Any, units: Units, limits: Limits) -> RunSpec:
     """
     spec = validate(SPEC, body, "")
     _require_sound(spec, limits)
-    reader = spec.units(units)
-    definitions: Mapping[str, Definition] = {
-        name: reader.parse(data, f"parameters.{name}") for name, data in spec.parameters.items()
+    reader = spec.units(units, spec.total)
+    resolved = {
+        name: reader.write(data, f"parameters.{name}").to_json()
+        for name, data in spec.parameters.items()
     }
-    resolved = {name: definition.to_json() for name, definition in definitions.items()}
     guards = with_floors(spec.guards, spec.names)
     spec = spec.model_copy(update={"parameters": resolved, "guards": guards})
     timelines = spec.timelines()

@@ -8,7 +8,7 @@ from sqlalchemy import inspect, text
 
 from rheostat.server.store.database import Database
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest of the migrations."""
 
 SCRIPTS = Path(__file__).with_name("migrations")

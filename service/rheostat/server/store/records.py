@@ -43,15 +43,12 @@ class RunRecord:
     event: int
     end: int | None
     finished_at: str | None
+    total: int | None
+    """The total in force: the one that the run was created with, until a revision set another."""
     begins: int = 0
     begun_by: str | None = None
     begun_at: str | None = None
     begun_event: int | None = None
-
-    @property
-    def total(self) -> int | None:
-        """The planned length that is in force."""
-        return self.spec.total
 
     @property
     def key(self) -> Key:
@@ -62,6 +59,10 @@ class RunRecord:
     def shape(self) -> Shape:
         """How its cells are laid out."""
         return Shape(self.spec.grid, len(self.spec.names))
+
+    def units(self, units: Units) -> Units:
+        """Return ``units`` with the run's own lengths."""
+        return self.spec.units(units, self.total)
 
     def newest_event(self, lineage: Lineage) -> int:
         """Return the number of the newest event: a revision, a settle, or the beginning."""
@@ -306,6 +307,7 @@ def _run(row: Row[Any]) -> RunRecord:
         event=row.event,
         end=row.end,
         finished_at=row.finished_at,
+        total=row.total,
         begins=row.begins,
         begun_by=row.begun_by,
         begun_at=row.begun_at,

@@ -50,6 +50,8 @@ class Revisions:
                 forced=revision.forced,
                 cancelled=revision.cancelled,
                 cancels=revision.cancels,
+                total=revision.total,
+                laid_for=revision.laid_for,
                 event=event,
             )
         )
@@ -57,7 +59,7 @@ class Revisions:
     def update(self, run_id: str, revision: Revision) -> None:
         """Store what a pending revision now expands to."""
         stored = _text(self._timelines.store(run_id, revision.timelines))
-        self._update(run_id, revision.number, timelines=stored)
+        self._update(run_id, revision.number, timelines=stored, laid_for=revision.laid_for)
 
     def cancel(self, run_id: str, number: int) -> None:
         """Take a revision out of the folding, for good."""
@@ -173,6 +175,8 @@ class Revisions:
             forced=row.forced,
             cancelled=row.cancelled,
             cancels=row.cancels,
+            total=row.total,
+            laid_for=row.laid_for,
             timelines=self._timelines.load(row.run_id, orjson.loads(row.timelines)),
         )
 

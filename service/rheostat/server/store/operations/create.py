@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rheostat.errors import NameTaken
+from rheostat.schedules.words import in_words
 from rheostat.server.runs.lineage import Generation
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.spec import RunSpec, parse_spec
@@ -27,25 +28,23 @@ def ensure(records: Records, body: Any, note: Note) -> tuple[dict[str, Any], boo
     """
     Return the run that ``body`` creates, and whether it was created now.
 
-    Labels are no part of what a run is: a job that comes back with others (its number in the
-    queue, the hash of its code) finds its run, which keeps those that it was created with.
+    The body's words count, not the steps that they come to: a training that was made longer finds
+    its run with the total in force, and with the one that created it. Labels do not count.
 
     Raises
     ------
     NameTaken
-        A run of this name was created with another body; ``differences`` lists where.
+        A run of this name was created with another body; ``differences`` lists where, and
+        ``extend`` is the command that makes the run as long as the body says.
 
     """
     spec = parse_spec(body, records.units(), records.limits)
     there = records.claim(spec.name)
     if there is None:
         return _add(records, spec, body["parameters"], note), True
-    spec = spec.model_copy(update={"labels": there.spec.labels})
-    differences = _differences(there.spec.to_json(), spec.to_json())
-    if differences and not _same_words(records, there, spec, body["parameters"]):
-        fields = ", ".join(item["field"] for item in differences)
-        message = f"the run {spec.name!r} was created with another body: {fields} differ"
-        raise NameTaken(message, id=there.id, differences=differences)
+    differences = _differences(records, there, spec, body["parameters"])
+    if differences:
+        raise _name_taken(there, spec, differences)
     return show(records, there.id), False
 
 
@@ -66,6 +65,7 @@ def new_run(spec: RunSpec, note: Note) -> RunRecord:
         event=0,
         end=None,
         finished_at=None,
+        total=spec.total,
     )
 
 
@@ -80,6 +80,7 @@ def _add(records: Records, spec: RunSpec, given: Any, note: Note) -> dict[str, A
         note=note,
         created_at=run.created_at,
         timelines=spec.timelines(),
+        laid_for=spec.total,
     )
     records.add(run)
     records.add_generation(Generation(run.key, parent=None, start=0, settled_until=0))
@@ -87,27 +88,53 @@ def _add(records: Records, spec: RunSpec, given: Any, note: Note) -> dict[str, A
     return show(records, run.id)
 
 
-def _same_words(records: Records, run: RunRecord, spec: RunSpec, given: Any) -> bool:
-    """Whether the body is the creating one, though a schedule that it names has a newer version."""
-    first = records.revisions.one(run.id, 1)
-    rest = run.spec.model_copy(update={"parameters": spec.parameters})
-    return rest == spec and first.changes == given
+def _name_taken(there: RunRecord, spec: RunSpec, differences: list[dict[str, Any]]) -> NameTaken:
+    fields = ", ".join(item["field"] for item in differences)
+    verb = "differs" if len(differences) == 1 else "differ"
+    message = f"the run {spec.name!r} was created with another body: {fields} {verb}"
+    members: dict[str, Any] = {"id": there.id, "differences": differences}
+    if spec.total is not None and any(item["field"] == "total" for item in differences):
+        members["extend"] = f"rheostat run extend {spec.name} --total {spec.total}"
+        message = f"{message}; to train as long as that: {members['extend']}"
+    return NameTaken(message, **members)
 
 
-def _differences(there: Mapping[str, Any], sent: Mapping[str, Any]) -> list[dict[str, Any]]:
-    flat = [_flat(there), _flat(sent)]
-    return [
-        {"field": field, "there": flat[0].get(field), "sent": flat[1].get(field)}
-        for field in sorted(flat[0].keys() | flat[1].keys())
-        if flat[0].get(field) != flat[1].get(field)
+def _differences(
+    records: Records, there: RunRecord, spec: RunSpec, given: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Return where a body differs from the one that created a run, in words."""
+    if there.spec == spec and there.total == spec.total:
+        return []
+    found, sent = _flat(there.spec), _flat(spec)
+    if spec.total in {there.spec.total, there.total}:
+        found["total"] = sent["total"]
+    else:
+        found["total"] = there.total
+    differences = [
+        {"field": field, "there": found.get(field), "sent": sent.get(field)}
+        for field in sorted(found.keys() | sent.keys())
+        if found.get(field) != sent.get(field)
     ]
+    same = _named_alike(records, there, given) if differences else frozenset()
+    return [item for item in differences if item["field"] not in same]
 
 
-def _flat(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields by their paths, one level into the objects."""
+def _named_alike(records: Records, there: RunRecord, given: Mapping[str, Any]) -> frozenset[str]:
+    """Return the parameters that are given as they were, though a schedule has a newer version."""
+    first = records.revisions.one(there.id, 1)
+    return frozenset(
+        f"parameters.{name}" for name, data in given.items() if first.changes.get(name) == data
+    )
+
+
+def _flat(spec: RunSpec) -> dict[str, Any]:
+    """Return the fields but for labels by their paths, one level into objects; lengths in words."""
+    document = spec.to_json()
+    document["parameters"] = {name: in_words(data) for name, data in document["parameters"].items()}
+    del document["labels"]
     return {
         path: value
-        for field, inner in spec.items()
+        for field, inner in document.items()
         for path, value in (
             ((f"{field}.{key}", item) for key, item in inner.items())
             if isinstance(inner, dict)

@@ -64,6 +64,7 @@ def rewind(records: Records, ref: str, wish: Rewind) -> dict[str, Any]:
         created_at=now(),
         timelines=before,
         forced=wish.force,
+        laid_for=run.total,
     )
     (folded,) = fold(before, [new], run.spec.guards, history(records, run), asked=new.number)
     revision = honest(folded, before, run)
