@@ -51,7 +51,7 @@ class Protocol(RuleBasedStateMachine):
     @initialize(
         resolution=st.sampled_from([1, 1, 4]),
         count=st.integers(0, 8),
-        total=st.sampled_from([None, None, 41]),
+        total=st.sampled_from([None, 32, 128]),
     )
     def start(self, resolution: int, count: int, total: int | None) -> None:
         """Begin with a run that has come a little way, or has not begun."""
@@ -142,6 +142,20 @@ class Protocol(RuleBasedStateMachine):
             stretched = max(there.settled + times * (end - there.settled), 1)
             assume(stretched <= FARTHEST)
             self.checker.revise(there, {"lr": {"edit": "extend", "end": stretched}})
+
+    @exists
+    @rule(
+        run=one,
+        total=strategies.totals,
+        ahead=st.sampled_from([None, None, -1, 0, 2, 6, 12]),
+        expected=st.sampled_from([None, None, None, 0, -1]),
+    )
+    def plan(self, run: int, total: int, ahead: int | None, expected: int | None) -> None:
+        """Train longer, or less long, than planned."""
+        there = self.some(run)
+        number = None if expected is None else len(there.revisions) + expected
+        effective = "next" if ahead is None else _step(there, ahead)
+        self.checker.extend(there, total, effective, expected_revision=number)
 
     @exists
     @rule(run=one, back=st.integers(0, 4))

@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
@@ -50,6 +52,27 @@ def test_migrating_again_changes_nothing(database: str) -> None:
 def test_the_newest_migration_is_the_one_that_a_start_looks_for() -> None:
     """A database that is said to be up to date has had every script."""
     assert ScriptDirectory(str(SCRIPTS)).get_current_head() == HEAD
+
+
+def test_runs_of_before_have_the_total_that_they_were_created_with(database: str) -> None:
+    """Totals that change came later: until then, the one of the creation was in force."""
+    opened = Database(database)
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    run = (
+        "INSERT INTO runs (id, name, spec, created_at, generation, revision, event)"
+        " VALUES (:id, :id, :spec, '', 1, 1, 0)"
+    )
+    with opened.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        for name, spec in (("long", '{"total": 4503599627370496}'), ("open", '{"total": null}')):
+            connection.execute(text(run), {"id": name, "spec": spec})
+    migrate(opened)
+    with opened.read() as connection:
+        found = connection.execute(text("SELECT id, total FROM runs ORDER BY id")).all()
+    assert [tuple(row) for row in found] == [("long", 2**52), ("open", None)]
+    opened.close()
 
 
 def test_a_database_of_a_newer_version_is_refused(database: str) -> None:
