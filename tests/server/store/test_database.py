@@ -12,7 +12,6 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import text
 
 from rheostat.errors import Invalid
@@ -72,17 +71,6 @@ def test_runs_of_before_have_the_total_that_they_were_created_with(database: str
     with opened.read() as connection:
         found = connection.execute(text("SELECT id, total FROM runs ORDER BY id")).all()
     assert [tuple(row) for row in found] == [("long", 2**52), ("open", None)]
-    opened.close()
-
-
-def test_a_database_of_a_newer_version_is_refused(database: str) -> None:
-    """P1: an older service does not serve from tables that it does not know."""
-    opened = Database(database)
-    migrate(opened)
-    with opened.write() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(CommandError, match="9999"):
-        migrate(opened)
     opened.close()
 
 

@@ -71,6 +71,8 @@ RUN = {
 JOINED = {
     **STATE,
     "parameters": ["lr"],
+    "event": 0,
+    "incarnation": "5d1c3b9a8e2f4706",
     "max_block": 4096,
     "max_gap": 256,
     "max_jump": 4096,
@@ -353,4 +355,4 @@ async def join_run(
     joined = await store.read(join.join, run, arrival)
     if joined is None:
         joined = await store.write(join.begin, run, arrival, note.author)
-    return document(joined)
+    return document({**joined, "incarnation": store.incarnation})

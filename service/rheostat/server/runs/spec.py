@@ -132,6 +132,23 @@ class RunSpec(BaseModel):
 SPEC = TypeAdapter(RunSpec)
 
 
+class _StoredGuard(Guard):
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+
+class StoredRun(RunSpec):
+    """
+    A specification as a row has it, maybe one that a newer release stored.
+
+    Fields that are not known here say nothing about values, and are left alone: what is received
+    forbids them, what is stored may have them.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+    guards: dict[Parameter, _StoredGuard] = Field(default_factory=dict)  # type: ignore[assignment]
+
+
 def parse_spec(body: Any, units: Units, limits: Limits) -> RunSpec:
     """
     Return the specification with every definition validated and resolved, beside its words.

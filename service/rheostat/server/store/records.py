@@ -11,16 +11,17 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
+from pydantic import ValidationError
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from rheostat.errors import UnknownRun, UnknownSchedule
+from rheostat.errors import Unavailable, UnknownRun, UnknownSchedule
 from rheostat.schedules import Definition, parse
 from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.lineage import Generation, Key, Lineage
 from rheostat.server.runs.reach import Standing
 from rheostat.server.runs.settling import Segment
 from rheostat.server.runs.sightings import Sighting, fastest
-from rheostat.server.runs.spec import ID, RunSpec
+from rheostat.server.runs.spec import ID, RunSpec, StoredRun
 from rheostat.server.runs.units import Units
 from rheostat.server.store import hot, ledger, locks, tables
 from rheostat.server.store.caches import Caches
@@ -299,7 +300,7 @@ def _generation(row: Row[Any]) -> Generation:
 def _run(row: Row[Any]) -> RunRecord:
     return RunRecord(
         id=row.id,
-        spec=_spec(row.spec),
+        spec=_spec(row.name, row.spec),
         author=row.author,
         created_at=row.created_at,
         generation=row.generation,
@@ -316,5 +317,10 @@ def _run(row: Row[Any]) -> RunRecord:
 
 
 @lru_cache(maxsize=1024)
-def _spec(text: str) -> RunSpec:
-    return RunSpec.model_validate_json(text)
+def _spec(name: str, text: str) -> RunSpec:
+    try:
+        return StoredRun.model_validate_json(text)
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        message = f"a newer release stored the run {name!r}: this one cannot read its {where}"
+        raise Unavailable(message, reason="schema") from error

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Row, Select, insert, select, update
 
-from rheostat.errors import UnknownRevision
+from rheostat.errors import Unavailable, UnknownRevision
 from rheostat.server.runs.lineage import Key, Stretch
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.settling import Reign
@@ -167,7 +167,7 @@ class Revisions:
         return Revision(
             number=row.revision,
             generation=row.generation,
-            kind=RevisionKind(row.kind),
+            kind=_kind(row.kind),
             effective=row.effective,
             changes=orjson.loads(row.changes),
             note=Note(row.author, row.message),
@@ -179,6 +179,14 @@ class Revisions:
             laid_for=row.laid_for,
             timelines=self._timelines.load(row.run_id, orjson.loads(row.timelines)),
         )
+
+
+def _kind(text: str) -> RevisionKind:
+    try:
+        return RevisionKind(text)
+    except ValueError:
+        message = f"a newer release made a revision of kind {text!r}, which this one does not know"
+        raise Unavailable(message, reason="schema") from None
 
 
 def _text(document: Any) -> str:

@@ -138,6 +138,9 @@ ledger = Table(
     Column("values", LargeBinary, nullable=False),
 )
 
+# One row: which life of this database it is. A restored backup begins a new one.
+incarnation = Table("incarnation", metadata, Column("id", String(32), primary_key=True))
+
 schedules = Table(
     "schedules",
     metadata,

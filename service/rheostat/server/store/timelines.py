@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 import orjson
 from sqlalchemy import insert, select
 
+from rheostat.errors import Invalid, Unavailable
 from rheostat.server.runs.timeline import Timeline, Timelines
 from rheostat.server.store import tables
 from rheostat.server.store.cache import BoundedCache
@@ -54,10 +55,19 @@ class StoredTimelines:
         query = select(table.c.hash, table.c.pieces)
         query = query.where(table.c.run_id == run_id, table.c.hash.in_(hashes))
         texts = {row.hash: row.pieces for row in self._transaction.connection.execute(query)}
-        found = {key: Timeline.from_json(orjson.loads(text)) for key, text in texts.items()}
+        found = {key: _timeline(text) for key, text in texts.items()}
         for key, timeline in found.items():
             self._cache.put(key, timeline, len(texts[key]))
         return found
+
+
+def _timeline(text: str) -> Timeline:
+    try:
+        return Timeline.from_json(orjson.loads(text))
+    except (Invalid, ValueError, TypeError, KeyError) as error:
+        # What is not understood must not be left out: its values would be others.
+        message = "a newer release stored what is in force: this one cannot read its definition"
+        raise Unavailable(message, reason="schema") from error
 
 
 def _text(timeline: Timeline) -> str:
