@@ -189,7 +189,12 @@ def extended(old: Curve, end: int, at: int) -> Curve:
     if old.end is None or old.end <= at or end <= at:
         raise Refusal("invalid")
     ratio = Fraction(end - at, old.end - at)
-    return Curve(lambda s, env: old.value(at + (s - at) / ratio, env), end, old.follows)
+
+    def value(step: Step, env: Env) -> Fraction:
+        done = max(step - at, Fraction(0))  # a revert may come before it: there it stands still
+        return old.value(at + done / ratio, env)
+
+    return Curve(value, end, old.follows)
 
 
 def blended(old: Curve, new: Curve, steps: int, at: int) -> Curve:
