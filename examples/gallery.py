@@ -92,7 +92,7 @@ class Training:
 
     @cached_property
     def _revisions(self) -> list[Revision]:
-        units, plan = self.spec.units(Units()), self._plan
+        units, plan = self.spec.units(Units(), self.spec.total), self._plan
         revisions = [
             Revision(
                 number=number,

@@ -57,6 +57,7 @@ NEEDED = {
     "GET /v1/runs/{run}/revisions/{number}": "viewer",
     "DELETE /v1/runs/{run}/revisions/{number}": "operator",
     "POST /v1/runs/{run}/rewind": "operator",
+    "POST /v1/runs/{run}/total": "operator",
     "POST /v1/runs/{run}/advance": "operator",
     "GET /v1/tokens": "admin",
     "POST /v1/tokens": "admin",

@@ -64,6 +64,8 @@ def pending(screen: Screen, items: Iterable[Document]) -> None:
 
 def changes(item: Document) -> str:
     """Write what a revision changes, as one would type it."""
+    if item.get("total") is not None:
+        return f"total {text.count(item['total'])}"
     each = (item.get("changes") or {}).items()
     return ", ".join(f"{name} {text.change(change)}" for name, change in each)
 
@@ -95,7 +97,7 @@ def _row(item: Document, run: Document, origin: str | None, state: str) -> tuple
 def _deed(item: Document, run: Document, origin: str | None) -> str:
     """Write what a revision did besides changing parameters."""
     match item["kind"]:
-        case "change":
+        case "change" | "total":
             return ""
         case "cancel":
             return f"cancel revision {item['cancels']}"
@@ -142,6 +144,8 @@ class _Fates:
         last = max(number for number, line in self._lines.items() if line.holds(item))
         if last == self._current:
             return "pending" if item["pending"] else "in force"
+        if item["kind"] == "total":
+            return f"kept by the rewind to generation {last + 1}"
         waited = item["effective"] >= self._settled[item["generation"]]
         pending = " while pending" if waited and item["kind"] == "change" else ""
         return f"dropped{pending} by the rewind to generation {last + 1}"

@@ -58,6 +58,9 @@ def definition(data: Mapping[str, Any]) -> str:
     """Write a definition in the words that the command line reads, as far as one line can."""
     if data.get("kind") == "constant":
         return literal(data.get("value"))
+    if "words" in data:  # as it was written: what it comes to depends on the run
+        clock = {name: data[name] for name in ("clock",) if name in data}
+        data = {**data["words"]["definition"], **clock}
     return " ".join([str(data.get("kind", "?")), *_fields(data, {"kind"})])
 
 

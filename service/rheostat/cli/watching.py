@@ -14,7 +14,13 @@ from rheostat.cli.screen import Screen
 
 Event = Mapping[str, Any]
 
-STYLES = {"settled": "dim", "revised": "cyan", "cancelled": "yellow", "rewound": "magenta"}
+STYLES = {
+    "settled": "dim",
+    "revised": "cyan",
+    "cancelled": "yellow",
+    "rewound": "magenta",
+    "extended": "cyan",
+}
 
 
 @answering
@@ -78,7 +84,7 @@ def _what(event: Event, by: str) -> str:
     match event["kind"]:
         case "settled":
             return f"generation {event['generation']}" if event["generation"] > 1 else ""
-        case "revised":
+        case "revised" | "extended":
             return f"revision {event['revision']}{by}: {_change(event)}{forced}"
         case "cancelled":
             return f"revision {event['cancelled']} is taken back{by}"

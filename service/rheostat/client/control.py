@@ -153,10 +153,10 @@ class Control(Generic[One, Many, Nothing, Stream, Number]):
         Yield what happens to the run, as it happens, until it is finished.
 
         Each event has a ``number`` and a ``kind``: ``settled``, ``revised``, ``cancelled``,
-        ``rewound`` or ``finished``. It begins after event number ``after``, by default with the
-        first that is known; `show` says which is the newest, ``event``. A stream that breaks is
-        resumed without loss; if there is none for the client's ``deadline``, `Unreachable` is
-        raised, and `UnknownRun` once the run was deleted.
+        ``rewound``, ``extended`` or ``finished``. It begins after event number ``after``, by
+        default with the first that is known; `show` says which is the newest, ``event``. A stream
+        that breaks is resumed without loss; if there is none for the client's ``deadline``,
+        `Unreachable` is raised, and `UnknownRun` once the run was deleted.
         """
         return self._ask.watch(Watching(self._ask.settings, self._key, after).events())
 

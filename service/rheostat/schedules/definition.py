@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import to_json
 
+from rheostat.schedules.lengths import Json, Window, consecutive, inside
+
 Floats: TypeAlias = NDArray[np.float64]
 Array: TypeAlias = NDArray[Any]
 """Places on a definition's own axis: int64, or float64 where some may lie between two steps."""
@@ -129,6 +131,10 @@ class Definition(BaseModel):
     """What the manual says of the kind."""
     lengths: ClassVar[tuple[str, ...]] = ()
     """The fields that are lengths, in the order in which they follow each other from step 0."""
+    measures: ClassVar[tuple[str, ...]] = ()
+    """Those of the lengths that say how fast, and end nowhere: a timescale."""
+    recurring: ClassVar[bool] = False
+    """Whether the lengths recur, whatever the fields are."""
     pointwise: ClassVar[bool] = False
     """Whether a value depends on the children's values at the same step alone."""
     culprit: ClassVar[str] = ""
@@ -191,6 +197,31 @@ class Definition(BaseModel):
         """Return bounds of the values over all ``t ≥ 0``, by interval arithmetic."""
         with np.errstate(over="ignore", invalid="ignore"):
             return self.between(0.0, inf, followed or {})
+
+    @classmethod
+    def laid_out(cls, raw: Json, window: Window, path: str) -> Json:
+        """
+        Return the raw definition with its lengths in whole steps: what they mean, the kind says.
+
+        Here they follow each other, and what stands inside has the same time.
+        """
+        out, _ = consecutive(cls, raw, window, path)
+        return {key: inside(value, window, f"{path}.{key}") for key, value in out.items()}
+
+    @classmethod
+    def recurs(cls, raw: Mapping[str, Any]) -> bool:
+        """Whether the raw definition's lengths recur, so that it has `turn`."""
+        del raw
+        return cls.recurring
+
+    def turn(self, number: int) -> float:
+        """Return the place of a turn, from 0 at 0; infinity beyond all places."""
+        raise NotImplementedError
+
+    @property
+    def turns(self) -> int | None:
+        """At which turn the curve ends; None if it does not."""
+        return None
 
     def follows(self) -> frozenset[str]:
         """Return the names of the parameters that the definition follows."""

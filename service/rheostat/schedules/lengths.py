@@ -6,28 +6,40 @@ lengths: a part from the exact place a to b becomes round(b) − round(a) steps,
 parts always add up to the whole. A definition that stands inside of
 another one begins where its time begins, and ``"rest"`` reaches to where that time ends: the end
 of its part, or the run's total.
+
+The words can be laid out again for another total, from some step on. Boundaries that are passed by
+then are kept where they are, and all others lie where the words put them for the new total: see
+``docs/decisions/total.md``. What a kind's own lengths mean, the kind says (`Definition.laid_out`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from rheostat.errors import FieldError
-from rheostat.schedules.definition import Definition
 from rheostat.schedules.fields import MAX_STEP
 from rheostat.schedules.shown import shown
-from rheostat.schedules.union import KINDS
+
+if TYPE_CHECKING:
+    from rheostat.schedules.definition import Definition
 
 _TEXT: Final = re.compile(r"(\d{1,30})(?:\.(\d{1,30}))? ?(%|epochs?|[kKMGBT])", re.ASCII)
 _MULTIPLES: Final = {"k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
 _FORMS: Final = 'an integer, "4.3T", "10%", "3 epochs" or "rest"'
 _MOST_ERRORS: Final = 20
 """Wrong lengths that are told; of the others none is noted."""
-_Object: TypeAlias = dict[str, Any]
+Json: TypeAlias = dict[str, Any]
+
+Kept: TypeAlias = float | tuple[float, float] | None
+"""
+What is kept of a boundary: its place, or None for one that ends with the total and moves with it.
+
+Of what recurs, a step and how many of its turns have passed by then: see `recurring`.
+"""
 
 
 @dataclass(frozen=True)
@@ -37,20 +49,29 @@ class Clock:
     total: int | None = None
     steps_per_epoch: int | None = None
     errors: list[FieldError] = field(default_factory=list)
+    said: set[str] = field(default_factory=set)
+    """Which of ``%``, ``epoch`` and ``rest`` were read."""
+    root: int = 0
+    """Characters of paths that lead to the definition: what is kept is named by the others."""
+    kept: Mapping[str, Kept] | None = None
+    """What stays where it was when another total was in force; None in a first layout."""
+    noted: dict[str, Kept] | None = None
+    """Where what is passed is noted, to be kept in the next layout."""
 
 
 class Boundary(NamedTuple):
-    """A place between two lengths on the run's clock: exactly, and as it is rounded."""
+    """A place between two lengths on the run's clock: where the words put it, and where it is."""
 
     exact: Fraction
     whole: int
+    relative: bool = False
+    """Whether it depends on the total."""
 
     def after(self, length: Fraction, written: Any) -> Boundary:
         """Return the boundary past a length: rounded if it is text, as many steps on if not."""
         exact = self.exact + length if self.exact else length
-        return Boundary(
-            exact, round(exact) if isinstance(written, str) else self.whole + round(length)
-        )
+        whole = round(exact) if isinstance(written, str) else self.whole + round(length)
+        return Boundary(exact, whole, self.relative or is_relative(written))
 
 
 _NOTHING: Final = Fraction(0)
@@ -64,94 +85,126 @@ class Window:
     clock: Clock
     start: Boundary = _ORIGIN
     end: Fraction | None = None
+    now: Fraction | None = None
+    """Up to where boundaries are passed; None where nothing is noted, as in time that recurs."""
+    last: bool = True
+    """Whether nothing follows what ends here."""
+    totals: tuple[Fraction, ...] = ()
+    """Where the total lies, as the words count it and as the run does."""
 
     def since(self, start: Boundary) -> Window:
         """Return the window from a later start on."""
         return replace(self, start=start)
 
+    def followed(self, *, last: bool = False) -> Window:
+        """Return the window for what something follows, unless it is the last."""
+        return replace(self, last=self.last and last)
+
+    def measuring(self, start: Boundary) -> Window:
+        """Return the window for a length that has no place of its own: nothing of it is kept."""
+        if self.clock.kept is not None:
+            start = start._replace(whole=round(start.exact))
+        return replace(self, start=start, now=None)
+
+    def ahead(self, by: float) -> Window:
+        """Return the window of a curve of which the first ``by`` steps are left out."""
+        if self.now is None or not by:
+            return self
+        shift = Fraction(by)
+        totals = tuple(total + shift for total in self.totals)
+        return replace(self, now=self.now + shift, totals=totals)
+
+    def moved(self, by: int) -> Window:
+        """Return the window with all that the words put in it moved; its start stays."""
+        start = self.start._replace(exact=self.start.exact + by)
+        return replace(self, start=start, end=None if self.end is None else self.end + by)
+
+    def slower(self, ratio: float) -> Window:
+        """Return a time of its own without an end, in which all takes ``ratio`` times as long."""
+        if self.now is None:
+            return Window(self.clock)
+        start, scale = self.start.whole, Fraction(ratio)
+        totals = tuple((total - start) / scale for total in self.totals)
+        now = (self.now - start) / scale
+        return Window(self.clock, now=now, last=self.last, totals=totals)
+
+    def passed(self, place: float) -> bool:
+        """Whether a place is passed, and to be noted."""
+        return self.clock.noted is not None and self.now is not None and place <= self.now
+
+    def note(self, path: str, place: float) -> None:
+        """Note a place that is to stay."""
+        if self.clock.noted is not None:
+            self.clock.noted[path[self.clock.root :]] = place
+
+    def corner(self, since: float, path: str) -> float:
+        """Return where a corner is kept that lies between two lengths, counted from the start."""
+        kept = (self.clock.kept or {}).get(path[self.clock.root :])
+        place = kept if isinstance(kept, (int, float)) else self.start.whole + since
+        if self.passed(place):
+            self.note(path, place)
+        return place - self.start.whole if isinstance(kept, (int, float)) else since
+
+    def placed(self, boundary: Boundary, path: str, *, last: bool) -> Boundary:
+        """Return a boundary where it is kept, and note what is to be kept of it."""
+        clock, key = self.clock, path[self.clock.root :]
+        if clock.kept is not None:
+            boundary = self._kept(boundary, key)
+        if clock.noted is not None and self.now is not None:
+            ends = last and self.last and boundary.relative
+            if ends and boundary.whole in self.totals:
+                clock.noted[key] = None
+            elif boundary.whole <= self.now:
+                clock.noted[key] = boundary.whole
+            elif ends and clock.kept is not None and clock.kept.get(key, 0) is None:
+                clock.noted[key] = None
+        return boundary
+
+    def _kept(self, boundary: Boundary, key: str) -> Boundary:
+        kept = (self.clock.kept or {}).get(key, boundary.whole)
+        whole = int(kept) if isinstance(kept, (int, float)) else round(boundary.exact)
+        return boundary._replace(whole=max(whole, self.start.whole))
+
 
 def resolve(raw: Any, window: Window, path: str) -> Any:
     """Return the raw definition with all lengths resolved; errors go to the clock's list."""
+    from rheostat.schedules.recurring import going_on  # noqa: PLC0415 - it looks at the kinds
+    from rheostat.schedules.union import KINDS  # noqa: PLC0415 - it is made of the kinds
+
     if not isinstance(raw, dict) or not isinstance(raw.get("kind"), str):
         return raw
     cls = KINDS.get(raw["kind"])
     if cls is None:
         return raw
-    return _LAYOUTS.get(raw["kind"], _plain)(cls, raw, window, path)
+    return going_on(cls, cls.laid_out(raw, window, path), window, path)
 
 
-def _plain(cls: type[Definition], raw: _Object, window: Window, path: str) -> _Object:
-    """Lay the length fields out one after the other; what stands inside has the same time."""
-    out, _ = _consecutive(raw, cls.lengths, window, path)
-    return {key: _inside(value, window, f"{path}.{key}") for key, value in out.items()}
-
-
-def _inside(value: Any, window: Window, path: str) -> Any:
+def inside(value: Any, window: Window, path: str) -> Any:
+    """Resolve what a field holds, if that is definitions."""
     if isinstance(value, (list, tuple)) and value and isinstance(value[0], dict):
         return [resolve(item, window, f"{path}[{i}]") for i, item in enumerate(value)]
     return resolve(value, window, path)
 
 
-def _warmup(cls: type[Definition], raw: _Object, window: Window, path: str) -> _Object:
-    """Let what follows the warm-up begin where it ends."""
-    out, end = _consecutive(raw, cls.lengths, window, path)
-    then = resolve(raw.get("then"), window.since(end), f"{path}.then")
-    return out if then is None else {**out, "then": then}
+def consecutive(
+    cls: type[Definition], raw: Json, window: Window, path: str
+) -> tuple[Json, Boundary]:
+    """Resolve a kind's lengths, which follow each other; return them, and where the last ends."""
+    out, start, names = dict(raw), window.start, cls.lengths
+    measures = names if cls.recurs(raw) else cls.measures
+    final = next((name for name in reversed(names) if raw.get(name) is not None), None)
+    after = later([raw.get(name) for name in names], window.clock, [f"{path}.{n}" for n in names])
+    for name, left in zip(names, after, strict=True):
+        measures_only = name in measures
+        here = window.measuring(start) if measures_only else window.since(start)
+        end = end_of(raw.get(name), here, f"{path}.{name}", left, last=name == final)
+        if end is not None:
+            out[name] = steps_of(raw[name], here.start, end)
+            start = end
+    return out, start
 
 
-def _repeat(cls: type[Definition], raw: _Object, window: Window, path: str) -> _Object:
-    """Give what is repeated a clock of its own, which ends with the period."""
-    out, end = _consecutive(raw, cls.lengths, window, path)
-    period = end.exact - window.start.exact
-    inner = Window(window.clock, end=period or None)
-    return {**out, "of": resolve(raw["of"], inner, f"{path}.of")} if "of" in raw else out
-
-
-def _retimed(cls: type[Definition], raw: _Object, window: Window, path: str) -> _Object:
-    """Give what runs at another pace a clock of its own, without an end."""
-    out, _ = _consecutive(raw, cls.lengths, window, path)
-    inner = Window(window.clock)
-    return {**out, "of": resolve(raw["of"], inner, f"{path}.of")} if "of" in raw else out
-
-
-def _sequence(cls: type[Definition], raw: _Object, window: Window, path: str) -> _Object:
-    """Let each part begin where the one before it ends."""
-    del cls
-    parts = raw.get("parts")
-    if not isinstance(parts, (list, tuple)):
-        return raw
-    out, start = [], window.start
-    lengths = [part.get("steps") if isinstance(part, dict) else None for part in parts]
-    places = [f"{path}.parts[{i}]" for i in range(len(parts))]
-    after = _after(lengths, window.clock, [f"{place}.steps" for place in places])
-    for part, place, later in zip(parts, places, after, strict=True):
-        resolved = part
-        if isinstance(part, dict):
-            resolved, start = _part(part, later, window, start, place)
-        out.append(resolved)
-    return {**raw, "parts": out}
-
-
-def _part(
-    part: _Object, later: Fraction, window: Window, start: Boundary, path: str
-) -> tuple[_Object, Boundary]:
-    """Return a part with its lengths resolved, and where it ends."""
-    out, end = dict(part), None
-    if part.get("until") is not None:
-        end = _end(part["until"], window, f"{path}.until")
-        out["until"] = _steps(part["until"], window.start, end)
-    elif part.get("steps") is not None:
-        end = _end(part["steps"], window.since(start), f"{path}.steps", later)
-        out["steps"] = _steps(part["steps"], start, end)
-    if "from" in part:
-        out["from"] = _place(part["from"], Window(window.clock), f"{path}.from")
-    if "schedule" in part:
-        inner = Window(window.clock, start, window.end if end is None else end.exact)
-        out["schedule"] = resolve(part["schedule"], inner, f"{path}.schedule")
-    return out, start if end is None else end
-
-
-def _after(lengths: Sequence[Any], clock: Clock, paths: Sequence[str]) -> list[Fraction]:
+def later(lengths: Sequence[Any], clock: Clock, paths: Sequence[str]) -> list[Fraction]:
     """
     Return for each length how long those after it are together: what its ``"rest"`` leaves them.
 
@@ -171,81 +224,50 @@ def _after(lengths: Sequence[Any], clock: Clock, paths: Sequence[str]) -> list[F
     return after[::-1]
 
 
-def _milestones(cls: type[Definition], raw: _Object, window: Window, path: str) -> _Object:
-    del cls
-    items = raw.get("milestones")
-    if not isinstance(items, (list, tuple)) or str not in {*map(type, items)}:
-        return raw
-    here = f"{path}.milestones"
-    return {**raw, "milestones": [_place(x, window, f"{here}[{i}]") for i, x in enumerate(items)]}
-
-
-def _points(cls: type[Definition], raw: _Object, window: Window, path: str) -> _Object:
-    del cls
-    items = raw.get("points")
-    if not isinstance(items, (list, tuple)) or not any(_has_text(item) for item in items):
-        return raw
-    points = [
-        [_place(item[0], window, f"{path}.points[{i}][0]"), *item[1:]] if _has_text(item) else item
-        for i, item in enumerate(items)
-    ]
-    return {**raw, "points": points}
-
-
-def _has_text(item: Any) -> bool:
-    return isinstance(item, (list, tuple)) and bool(item) and isinstance(item[0], str)
-
-
-_Layout: TypeAlias = Callable[[type[Definition], _Object, Window, str], _Object]
-_LAYOUTS: Final[dict[str, _Layout]] = {
-    "multistep": _milestones,
-    "piecewise": _points,
-    "repeat": _repeat,
-    "sequence": _sequence,
-    "stretch": _retimed,
-    "warmup": _warmup,
-    "warp": _retimed,
-}
-
-
-def _consecutive(
-    raw: _Object, names: tuple[str, ...], window: Window, path: str
-) -> tuple[_Object, Boundary]:
-    """Resolve fields that follow each other; return them, and where the last one ends."""
-    out, start = dict(raw), window.start
-    after = _after([raw.get(name) for name in names], window.clock, [f"{path}.{n}" for n in names])
-    for name, later in zip(names, after, strict=True):
-        end = _end(raw.get(name), window.since(start), f"{path}.{name}", later)
-        if end is not None:
-            out[name] = _steps(raw[name], start, end)
-            start = end
-    return out, start
-
-
-def _place(value: Any, window: Window, path: str) -> Any:
+def place(value: Any, window: Window, path: str, *, last: bool = False) -> Any:
     """Return a place that is counted from the definition's own start."""
-    return _steps(value, window.start, _end(value, window, path))
+    return steps_of(value, window.start, end_of(value, window, path, last=last))
 
 
-def _steps(value: Any, start: Boundary, end: Boundary | None) -> Any:
-    """Return the whole steps from start to end for a length that was given as text."""
-    return value if end is None or not isinstance(value, str) else end.whole - start.whole
+def steps_of(value: Any, start: Boundary, end: Boundary | None) -> Any:
+    """Return the steps from start to end: whole ones for text, a number as it is if it fits."""
+    if end is None:
+        return value
+    whole = end.whole - start.whole
+    return whole if isinstance(value, str) or round(value) != whole else value
 
 
-def _end(value: Any, window: Window, path: str, later: Fraction = _NOTHING) -> Boundary | None:
-    """Return where a length ends that begins with the window; ``"rest"`` leaves ``later``."""
-    length = _exact(value, window, path, later)
-    return None if length is None else window.start.after(length, value)
+def end_of(
+    value: Any, window: Window, path: str, left: Fraction = _NOTHING, *, last: bool = False
+) -> Boundary | None:
+    """Return where a length ends that begins with the window; ``"rest"`` leaves ``left``."""
+    length = _exact(value, window, path, left)
+    if length is None:
+        return None
+    return window.placed(window.start.after(length, value), path, last=last)
 
 
-def _exact(value: Any, window: Window, path: str, later: Fraction = _NOTHING) -> Fraction | None:
+def is_relative(written: Any) -> bool:
+    """Whether a length depends on the run's total."""
+    return isinstance(written, str) and (written == "rest" or written.endswith("%"))
+
+
+def is_spoken(written: Any) -> bool:
+    """Whether a length depends on the run, not on itself alone as ``"4.3T"`` does."""
+    return is_relative(written) or (isinstance(written, str) and written.endswith(_EPOCHS))
+
+
+_EPOCHS: Final = ("epoch", "epochs")
+
+
+def _exact(value: Any, window: Window, path: str, left: Fraction = _NOTHING) -> Fraction | None:
     """
     Return a length in exact steps, or None for what is none.
 
     Errors of text are noted; whether numbers are in range is for the kind to say.
     """
     if isinstance(value, str):
-        return _rest(window, path, later) if value == "rest" else read(value, window.clock, path)
+        return _rest(window, path, left) if value == "rest" else read(value, window.clock, path)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return Fraction(value) if 0 <= value <= MAX_STEP else None
@@ -260,11 +282,13 @@ def read(text: str, clock: Clock, path: str) -> Fraction | None:
     whole, decimals, unit = match.groups(default="")
     digits, scale = int(whole + decimals), 10 ** len(decimals)
     if unit == "%":
+        clock.said.add("%")
         if clock.total is None:
             _wrong(clock, path, "is a share of the run: give its `total`", text)
             return None
         return Fraction(digits * clock.total, scale * 100)
     if unit.startswith("epoch"):
+        clock.said.add("epoch")
         if clock.steps_per_epoch is None:
             _wrong(clock, path, "counts epochs: give `steps_per_epoch`", text)
             return None
@@ -276,17 +300,18 @@ def read(text: str, clock: Clock, path: str) -> Fraction | None:
     return length
 
 
-def _rest(window: Window, path: str, later: Fraction) -> Fraction | None:
+def _rest(window: Window, path: str, left: Fraction) -> Fraction | None:
+    window.clock.said.add("rest")
     if window.end is None:
         message = "needs an end to reach to: give the run's `total`"
         _wrong(window.clock, path, message, "rest")
         return None
-    left = window.end - window.start.exact - later
-    if left < 0:
-        message = f"has nothing left: the other lengths are {float(-left):g} steps too long"
+    rest = window.end - window.start.exact - left
+    if rest < 0:
+        message = f"has nothing left: the other lengths are {float(-rest):g} steps too long"
         _wrong(window.clock, path, message, "rest", "other lengths up to the total")
         return None
-    return left
+    return rest
 
 
 def _wrong(clock: Clock, path: str, message: str, value: Any, bound: str | None = None) -> None:

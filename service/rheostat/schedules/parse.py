@@ -16,7 +16,7 @@ from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import limits
 from rheostat.schedules.definition import Bounds, Child, Definition
 from rheostat.schedules.fields import MAX_STEP
-from rheostat.schedules.lengths import Clock, Window, resolve
+from rheostat.schedules.lengths import Clock, Kept, Window, resolve
 from rheostat.schedules.references import Lookup, inlined
 from rheostat.schedules.shown import shown
 from rheostat.schedules.union import ADAPTER
@@ -31,10 +31,32 @@ _MANY: Final = 1_000
 """Of more points than these the JSON is longer, and is not written to find out."""
 
 
-class _Context(NamedTuple):
-    total: int | None
-    steps_per_epoch: int | None
-    field: str
+class Context(NamedTuple):
+    """How a definition is read."""
+
+    total: int | None = None
+    steps_per_epoch: int | None = None
+    field: str = "definition"
+    kept: tuple[tuple[str, Kept], ...] | None = None
+    """What of the definition stays where it was for another total."""
+
+    def window(self, clock: Clock, **passing: Any) -> Window:
+        """Return the time of the whole definition."""
+        return Window(clock, end=None if self.total is None else Fraction(self.total), **passing)
+
+    def clock(self, **noting: Any) -> Clock:
+        """Return what its lengths are relative to."""
+        kept = None if self.kept is None else dict(self.kept)
+        return Clock(self.total, self.steps_per_epoch, root=len(self.field), kept=kept, **noting)
+
+
+class Parsed(NamedTuple):
+    """A definition, and the JSON that it was read from, with references replaced."""
+
+    definition: Definition
+    data: Any
+    spoken: bool
+    """Whether lengths depend on the run."""
 
 
 def parse(
@@ -56,36 +78,49 @@ def parse(
         Invalid: with one item for each wrong field.
 
     """
+    return parsed(data, Context(total, steps_per_epoch, field), lookup).definition
+
+
+def parsed(data: Any, context: Context, lookup: Lookup | None = None) -> Parsed:
+    """Return the definition that JSON data describes, and how it was described."""
     if isinstance(data, Definition):
-        return data
-    size = limits.check(data, field)
-    _check_lengths(total=total, steps_per_epoch=steps_per_epoch)
-    whole = inlined(data, lookup, field)
+        return Parsed(data, None, spoken=False)
+    size = limits.check(data, context.field)
+    _check_lengths(total=context.total, steps_per_epoch=context.steps_per_epoch)
+    whole = inlined(data, lookup, context.field)
     if whole is not data:
-        size = limits.check(whole, field)
-    context = _Context(total, steps_per_epoch, field)
+        size = limits.check(whole, context.field)
     if max(size.points, size.nodes) > _MANY:
         return _parse(whole, context)
     text = json.dumps(whole, sort_keys=True)
     return _parsed(text, context) if len(text) <= _LARGEST_CACHED else _parse(whole, context)
 
 
+def passed(
+    data: Any, context: Context, now: Fraction, totals: tuple[Fraction, ...]
+) -> dict[str, Kept]:
+    """Return what of a definition is to stay where it is at ``now``: see `lengths`."""
+    noted: dict[str, Kept] = {}
+    window = context.window(context.clock(noted=noted), now=now, totals=totals)
+    resolve(data, window, context.field)
+    return noted
+
+
 @lru_cache(_CACHED)
-def _parsed(text: str, context: _Context) -> Definition:
+def _parsed(text: str, context: Context) -> Parsed:
     return _parse(json.loads(text), context)
 
 
-def _parse(data: Any, context: _Context) -> Definition:
-    clock = Clock(context.total, context.steps_per_epoch)
-    end = None if context.total is None else Fraction(context.total)
-    resolved = resolve(data, Window(clock, end=end), context.field)
+def _parse(data: Any, context: Context) -> Parsed:
+    clock = context.clock()
+    resolved = resolve(data, context.window(clock), context.field)
     if clock.errors:
         raise _invalid(*clock.errors)
     try:
         definition = ADAPTER.validate_python(resolved)
     except ValidationError as error:
         raise _invalid(*field_errors(error, resolved, context.field)) from None
-    return _in_range(definition, context.field)
+    return Parsed(_in_range(definition, context.field), data, spoken=bool(clock.said))
 
 
 def composed(data: Mapping[str, Any], field: str = "definition") -> Definition:

@@ -35,6 +35,7 @@ from rheostat.server.api.runs import runs
 from rheostat.server.api.schedules import schedules
 from rheostat.server.api.swagger import swagger
 from rheostat.server.api.tokens import tokens
+from rheostat.server.api.total import totals
 from rheostat.server.api.values import values
 from rheostat.server.openapi import describe
 from rheostat.server.protocol import DOOR, ON_SHUTDOWN
@@ -52,6 +53,7 @@ ROUTERS = (
     values,
     history,
     revisions,
+    totals,
     events,
     tokens,
 )

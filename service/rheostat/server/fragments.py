@@ -16,7 +16,7 @@ import orjson
 from rheostat.schedules import Definition
 
 
-class Written(Mapping[str, Any]):
+class Verbatim(Mapping[str, Any]):
     """An object whose JSON is at hand, and which is read when somebody looks into it."""
 
     def __init__(self, text: str) -> None:
@@ -36,6 +36,9 @@ class Written(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._read)
 
+    def __bool__(self) -> bool:
+        return self.text != "{}"
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Mapping) and self._read == dict(other)
 
@@ -51,6 +54,6 @@ def fragment(value: Any) -> orjson.Fragment:
     """Return the JSON of a definition or of what is stored; raise `TypeError` for other things."""
     if isinstance(value, Definition):
         return orjson.Fragment(value.canonical)
-    if isinstance(value, Written):
+    if isinstance(value, Verbatim):
         return orjson.Fragment(value.text)
     raise TypeError

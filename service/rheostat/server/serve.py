@@ -161,16 +161,16 @@ def _bound(settings: Settings) -> Iterator[list[socket.socket]]:
 def _open(settings: Settings) -> None:
     try:
         store = open_store(settings)
-        locked_out = settings.tokens_required and not asyncio.run(store.read(tokens.usable))
+        lack = asyncio.run(store.read(tokens.lack)) if settings.tokens_required else None
         store.close()
     except Refused as error:
         _give_up(MISUSED, str(error.errors[0].message if error.errors else error.detail))
     except RheostatError as error:
         _give_up(FAILED, str(error))
-    if locked_out:
+    if lack:
         _give_up(
             MISUSED,
-            f"a server at {settings.host} requires tokens, and its database has none yet: make one"
+            f"a server at {settings.host} requires tokens, and {lack}: make one"
             f" with `rheostat token create NAME --role admin --database {settings.safe_database}`,"
             f" or {_without_tokens(settings)}",
         )

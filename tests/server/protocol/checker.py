@@ -17,16 +17,19 @@ from rheostat.server.runs.block import Block
 
 BODY: Mapping[str, Any] = {
     "parameters": {
-        "lr": {"kind": "linear", "start": 128.0, "end": 0.0, "steps": 128},
+        "lr": {"kind": "linear", "start": 128.0, "end": 0.0, "steps": "100%"},
         "mom": {"kind": "follow", "parameter": "wd", "scale": 2.0},
         "wd": {"kind": "constant", "value": 1.0},
     },
+    "total": 128,
     "resolution": 1,
     "max_block": 16,
     "max_jump": 16,
     "guards": {"wd": {"max": 64.0, "max_ratio": 8.0}, "mom": {"min": 0.0, "max": 100.0}},
 }
-"""lr = 128 - step, wd = 1, mom = 2 wd; the latter two are guarded."""
+"""lr = 128 - step for the total of 128, wd = 1, mom = 2 wd; the latter two are guarded."""
+LINE = {"kind": "linear", "start": 128.0, "end": 0.0, "steps": 128}
+"""lr of a run without a total."""
 
 
 class Checker:
@@ -44,6 +47,8 @@ class Checker:
     def create(self, name: str, **fields: Any) -> Run | None:
         """Create a run, unless the name is taken."""
         body = {**BODY, "name": name, **fields}
+        if body["total"] is None:
+            body["parameters"] = {**body["parameters"], "lr": LINE}
         run = self._alike(lambda: self.model.create(body), lambda: self.system.create(body))
         return self._named(run)
 
@@ -108,6 +113,14 @@ class Checker:
         asked = (run.name, changes, effective)
         self._same(
             lambda: self.model.revise(*asked, **rest), lambda: self.system.revise(*asked, **rest)
+        )
+        self.look(run)
+
+    def extend(self, run: Run, total: int, effective: Any = "next", **rest: Any) -> None:
+        """Set a run's total."""
+        asked = (run.name, total, effective)
+        self._same(
+            lambda: self.model.extend(*asked, **rest), lambda: self.system.extend(*asked, **rest)
         )
         self.look(run)
 
@@ -270,6 +283,7 @@ def _state(run: Run) -> dict[str, Any]:
         "settled_until": run.settled,
         "begins": run.begins,
         "end": run.end,
+        "total": run.total,
         "pending": [revision.number for revision in run.pending()],
         "generations": [(past.number, past.start, past.settled) for past in run.generations],
     }

@@ -51,7 +51,7 @@ class Protocol(RuleBasedStateMachine):
     @initialize(
         resolution=st.sampled_from([1, 1, 4]),
         count=st.integers(0, 8),
-        total=st.sampled_from([None, None, 41]),
+        total=st.sampled_from([None, 32, 128]),
     )
     def start(self, resolution: int, count: int, total: int | None) -> None:
         """Begin with a run that has come a little way, or has not begun."""
@@ -144,6 +144,20 @@ class Protocol(RuleBasedStateMachine):
             self.checker.revise(there, {"lr": {"edit": "extend", "end": stretched}})
 
     @exists
+    @rule(
+        run=one,
+        total=strategies.totals,
+        ahead=st.sampled_from([None, None, -1, 0, 2, 6, 12]),
+        expected=st.sampled_from([None, None, None, 0, -1]),
+    )
+    def plan(self, run: int, total: int, ahead: int | None, expected: int | None) -> None:
+        """Train longer, or less long, than planned."""
+        there = self.some(run)
+        number = None if expected is None else len(there.revisions) + expected
+        effective = "next" if ahead is None else _step(there, ahead)
+        self.checker.extend(there, total, effective, expected_revision=number)
+
+    @exists
     @rule(run=one, back=st.integers(0, 4))
     def cancel(self, run: int, back: int) -> None:
         """Cancel what is pending, or what is not."""
@@ -166,9 +180,11 @@ class Protocol(RuleBasedStateMachine):
         """Rewind a run by a few cells, from any generation."""
         there = self.some(run)
         parent = there.generations[(source or 0) % len(there.generations) if source else -1]
+        to = max(parent.settled - back * there.cell, 0)
+        assume(not _reverts_to_later(there, changes, to))
         self.checker.rewind(
             there,
-            max(parent.settled - back * there.cell, 0),
+            to,
             source=source and parent.number,
             expected=None if expected is None else there.current.number + expected,
             changes=changes,
@@ -190,6 +206,7 @@ class Protocol(RuleBasedStateMachine):
         """Fork a run at one of its last cells, or where it is."""
         source = self.some(run)
         step = None if back == 0 else max(source.settled - (back - 1) * source.cell, 0)
+        assume(not _reverts_to_later(source, changes, source.settled if step is None else step))
         self.checker.fork(
             self.names[name], source, generation=generation, step=step, changes=changes
         )
@@ -234,3 +251,16 @@ class Protocol(RuleBasedStateMachine):
 def _step(run: Run, ahead: int) -> int:
     """Return a step near the end of what is settled; not always the start of a cell."""
     return max(run.settled + ahead * max(run.cell // 2, 1), 0)
+
+
+def _reverts_to_later(run: Run, changes: Any, step: int) -> bool:
+    """
+    Return whether changes at a step go back to a revision that took effect later than that.
+
+    Such a curve stands still until its revision's step, and cannot be extended before that: the
+    service refuses it as an offset below 0.
+    """
+    change = (changes or {}).get("lr")
+    if not isinstance(change, dict) or change.get("edit") != "revert":
+        return False
+    return any(each.number == change["to"] and each.effective > step for each in run.revisions)

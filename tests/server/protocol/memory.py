@@ -23,7 +23,7 @@ from rheostat.errors import (
 )
 from rheostat.server.runs.block import Block
 from rheostat.server.runs.changes import changes_to_json, parse_changes
-from rheostat.server.runs.folding import fold
+from rheostat.server.runs.folding import before_and_after, fold
 from rheostat.server.runs.guards import violations
 from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.lineage import Generation, Key, Lineage, Stretch
@@ -54,6 +54,7 @@ class Stored:
     revisions: dict[int, Revision] = field(default_factory=dict)
     begins: int = 0
     end: int | None = None
+    total: int | None = None
 
     @property
     def current(self) -> Generation:
@@ -104,13 +105,15 @@ class Stored:
         """Add a revision that is not folded yet."""
         stored = {} if changes is None else changes_to_json(self.parsed(changes))
         number, generation = self.following, self.current.key.number
-        new = Revision(number, generation, kind, effective, stored, Note(), "", base)
+        new = Revision(
+            number, generation, kind, effective, stored, Note(), "", base, laid_for=self.total
+        )
         self.revisions[number] = new
         return new
 
     def parsed(self, changes: Any) -> Any:
         """Return a request's changes."""
-        return parse_changes(changes, self.spec.names, Units())
+        return parse_changes(changes, self.spec.names, Units(self.total))
 
 
 class Memory:
@@ -136,7 +139,7 @@ class Memory:
         return run.id
 
     def _new(self, spec: RunSpec) -> Stored:
-        run = Stored(f"run_{next(self._ids):026x}", spec)
+        run = Stored(f"run_{next(self._ids):026x}", spec, total=spec.total)
         self._runs[run.id] = run
         return run
 
@@ -149,7 +152,7 @@ class Memory:
         parent = self._lineage(source)[generation or source.current.key.number]
         start = parent.settled_until if step is None else step
         base = self._branching(source, parent, start, 1, changes)
-        run = self._new(source.spec.model_copy(update={"name": name}))
+        run = self._new(source.spec.model_copy(update={"name": name, "total": source.total}))
         run.generations.append(Generation(Key(run.id, 1), parent.key, start, start))
         run.add(RevisionKind.FORK, start, None, base)
         return run.id
@@ -165,7 +168,10 @@ class Memory:
         owner = self._runs[stretch.owner.run_id]
         before = [r for r in owner.ruling(stretch.owner.number) if r.effective <= start][-1]
         kind, stored = RevisionKind.REWIND, changes and changes_to_json(source.parsed(changes))
-        new = Revision(number, 1, kind, start, stored or {}, Note(), "", before.timelines)
+        new = Revision(
+            *(number, 1, kind, start, stored or {}, Note(), "", before.timelines),
+            laid_for=source.total,
+        )
         (folded,) = fold(
             before.timelines, [new], source.spec.guards, source.history, asked=new.number
         )
@@ -247,23 +253,45 @@ class Memory:
         self, run: Stored, changes: Any, effective: Any, expected: int | None, *, force: bool
     ) -> tuple[list[Revision], Timelines]:
         """Return the pending revisions with a new one, and what was in force before that."""
-        _require_open(run)
-        if expected not in {None, len(run.revisions)}:
-            raise RevisionMismatch("it has moved on")
-        settled = run.current.settled_until
-        step = run.spec.grid.require("effective", settled if effective == "next" else effective)
-        if step < settled:
-            raise TooLate("it is settled")
+        step = _effective(run, effective, expected)
         base, pending = run.upcoming()
         stored = changes_to_json(run.parsed(changes))
         kind, generation = RevisionKind.CHANGE, run.current.key.number
-        new = Revision(run.following, generation, kind, step, stored, Note(), "", base, force)
+        new = Revision(
+            *(run.following, generation, kind, step, stored, Note(), "", base, force),
+            laid_for=run.total,
+        )
         folded = fold(base, [*pending, new], run.spec.guards, run.history, asked=new.number)
         index = next(i for i, r in enumerate(folded) if r.number == new.number)
         before = folded[index - 1].timelines if index else base
         broken = any(violations(run.spec.guards, before, folded[index].timelines, step))
         folded[index] = replace(folded[index], forced=force and broken)
         return folded, before
+
+    def extend(
+        self, ref: str, total: int, effective: Any, *, expected_revision: int | None = None
+    ) -> dict[str, Any]:
+        """Set a run's total."""
+        run = self._find(ref)
+        settled, (base, pending) = run.current.settled_until, run.upcoming()
+        if total == run.total:
+            _effective(run, "next", expected_revision)
+            return {**word(len(run.revisions), settled, pending), "total": total}
+        step = _effective(run, effective, expected_revision)
+        if total < step:
+            raise Invalid("it is past already")
+        kind, generation = RevisionKind.TOTAL, run.current.key.number
+        new = Revision(
+            *(run.following, generation, kind, step, {}, Note(), "", base),
+            total=total,
+            laid_for=total,
+        )
+        earlier, later = before_and_after(new, pending)
+        both = [*earlier, new, *later]
+        folded = fold(base, both, run.spec.guards, run.history, asked=new.number)
+        run.revisions |= {r.number: r for r in folded}
+        run.total = total
+        return {**word(new.number, step, folded), "total": total}
 
     def rehearse(self, ref: str, changes: Any, effective: Any) -> dict[str, Any]:
         """Return the curves before and after a revision."""
@@ -284,7 +312,7 @@ class Memory:
         run = self._find(ref)
         _require_open(run)
         revision, (base, pending) = run.revision(number), run.upcoming()
-        if revision not in pending:
+        if revision not in pending or revision.kind is RevisionKind.TOTAL:
             raise NotPending("it does not wait", state="fixed")
         left = [r for r in pending if r is not revision]
         folded = fold(base, left, run.spec.guards, run.history)
@@ -338,6 +366,7 @@ class Memory:
             "settled_until": run.current.settled_until,
             "begins": run.begins,
             "end": run.end,
+            "total": run.total,
         }
 
     def advance(self, ref: str, to: int, expected: int | None) -> dict[str, Any]:
@@ -380,6 +409,7 @@ class Memory:
             "settled_until": run.current.settled_until,
             "begins": run.begins,
             "end": run.end,
+            "total": run.total,
             "pending": [r.to_json(None) for r in run.upcoming()[1]],
             "generations": [g.to_json() for g in run.generations],
         }
@@ -421,11 +451,22 @@ class Memory:
             raise NameTaken("there is one")
 
     def _standing(self, run: Stored) -> Standing:
-        number, total = run.current.key.number, run.spec.total
+        number, total = run.current.key.number, run.total
         return Standing(run.spec, self._lineage(run), number, total, run.begins, run.end)
 
     def _lineage(self, run: Stored) -> Lineage:
         return Lineage(run.id, [g for each in self._runs.values() for g in each.generations])
+
+
+def _effective(run: Stored, wanted: Any, expected: int | None) -> int:
+    _require_open(run)
+    if expected not in {None, len(run.revisions)}:
+        raise RevisionMismatch("it has moved on")
+    settled = run.current.settled_until
+    step = run.spec.grid.require("effective", settled if wanted == "next" else wanted)
+    if step < settled:
+        raise TooLate("it is settled")
+    return step
 
 
 def _require_open(run: Stored) -> None:

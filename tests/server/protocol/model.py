@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple
 
-from tests.server.protocol.curves import Env, Refusal, applied, define
-from tests.server.protocol.state import GAP, Generation, Revision, Run
+from tests.server.protocol.curves import Env, Refusal, applied, define, in_steps
+from tests.server.protocol.state import GAP, Generation, Revision, Run, laid_out
 
 Values = Mapping[str, Fraction]
 
@@ -51,8 +51,9 @@ class Model:
     def create(self, body: Mapping[str, Any]) -> Run:
         """Make a run; its id is the service's to choose."""
         self._require_free(body["name"])
-        run = Run(body["name"], body)
-        run.begin(None, 0, {n: define(d, 0) for n, d in body["parameters"].items()}, 1)
+        run = Run(body["name"], body, planned=body["total"])
+        first = {n: define(d, 0, run.total) for n, d in body["parameters"].items()}
+        run.begin(None, 0, first, 1)
         self.runs.append(run)
         return run
 
@@ -64,9 +65,11 @@ class Model:
         step = parent.settled if step is None else step
         _require(step % source.cell == 0, step <= parent.settled)
         *_, before = parent.in_force(step)
-        after = applied(changes or {}, step, before, source.history)
-        source.breaks(changes or {}, step, before, after, force=False)
-        run = Run(name, {**source.body, "name": name})
+        before = laid_out(before, source.total, step)
+        changes = in_steps(changes, source.total)
+        after = applied(changes, step, before, source.history, source.total)
+        source.breaks(changes, step, before, after, force=False)
+        run = Run(name, {**source.body, "name": name}, planned=source.total)
         run.begin(parent, step, after, 1)
         self.runs.append(run)
         return run
@@ -140,6 +143,7 @@ class Model:
         _require(step % run.cell == 0)
         if step < run.settled:
             raise Refusal("too-late")
+        changes = in_steps(changes, run.total)
         new = Revision(len(run.revisions) + 1, run.current.number, "change", step, changes, force)
         run.revisions.append(new)
         run.draft = new
@@ -156,6 +160,43 @@ class Model:
         pending = [revision.number for revision in run.pending()]
         return {"revision": new.number, "effective": step, "pending": pending}
 
+    def extend(
+        self,
+        ref: str,
+        total: int,
+        effective: int | Literal["next"],
+        *,
+        expected_revision: int | None = None,
+    ) -> dict[str, Any]:
+        """Set the total: what has passed stays, and the words say where the rest ends."""
+        run = self.find(ref)
+        _require_open(run)
+        if expected_revision not in {None, len(run.revisions)}:
+            raise Refusal("revision-mismatch")
+        step = run.settled if effective == "next" else effective
+        if total != run.total:
+            _require(step % run.cell == 0)
+            if step < run.settled:
+                raise Refusal("too-late")
+            _require(step <= total)
+            number = len(run.revisions) + 1
+            new = Revision(number, run.current.number, "total", step, total=total)
+            run.revisions.append(new)
+            try:
+                list(run.folded(run.current, check=run.settled))
+            except Refusal:
+                run.revisions.pop()
+                raise
+        else:
+            step = run.settled
+        pending = [revision.number for revision in run.pending()]
+        return {
+            "revision": len(run.revisions),
+            "effective": step,
+            "pending": pending,
+            "total": total,
+        }
+
     def rehearse(self, ref: str, changes: Mapping[str, Any], effective: Any) -> Rehearsal:
         """Say what a revision would do, and do nothing."""
         run = self.find(ref)
@@ -170,7 +211,7 @@ class Model:
         run = self.find(ref)
         _require_open(run)
         revision = run.revision(number)
-        if revision not in run.pending():
+        if revision not in run.pending() or revision.kind == "total":
             raise Refusal("not-pending")
         revision.cancelled = True
         try:
@@ -193,8 +234,10 @@ class Model:
         parent = run.generation(source) if source else run.current
         _require(to % run.cell == 0, to <= parent.settled)
         *_, before = parent.in_force(to)
-        after = applied(changes or {}, to, before, run.history)
-        run.breaks(changes or {}, to, before, after, force=False)
+        before = laid_out(before, run.total, to)
+        changes = in_steps(changes, run.total)
+        after = applied(changes, to, before, run.history, run.total)
+        run.breaks(changes, to, before, after, force=False)
         ended = run.settled
         run.begin(parent, to, after, len(run.revisions) + 1)
         return {
@@ -229,6 +272,7 @@ class Model:
             "settled_until": run.settled,
             "begins": run.begins,
             "end": run.end,
+            "total": run.total,
         }
 
     def advance(self, ref: str, to: int, expected: int | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import update
 from tests.server.protocol import replicas
 
+from rheostat.schedules.words import Words
 from rheostat.server.runs import folding, settling
 from rheostat.server.runs.lineage import Key, Lineage, Stretch
 from rheostat.server.runs.reach import Standing, require_reach
@@ -22,7 +23,7 @@ from rheostat.server.runs.spec import RunSpec
 from rheostat.server.runs.timeline import Timeline, Timelines
 from rheostat.server.store import ledger, tables, writer
 from rheostat.server.store.operations import advance, join, revise, rewind, values
-from rheostat.server.store.records import Records
+from rheostat.server.store.records import Records, RunRecord
 from rheostat.server.store.revisions import Revisions
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -34,7 +35,7 @@ def unchecked_step(patch: pytest.MonkeyPatch) -> None:
     def effective(run: Any, wanted: Any, settled: int) -> int:
         return run.spec.grid.require("effective", settled if wanted == "next" else wanted)  # type: ignore[no-any-return]
 
-    patch.setattr(revise, "_effective", effective)
+    patch.setattr(revise, "effective_step", effective)
 
 
 def answer_before_commit(patch: pytest.MonkeyPatch) -> None:
@@ -110,13 +111,13 @@ def no_ledger(patch: pytest.MonkeyPatch) -> None:
 
 def rounded_step(patch: pytest.MonkeyPatch) -> None:
     """Round an explicit step up to a block of eight."""
-    effective = revise._effective
+    effective = revise.effective_step
 
     def rounded(run: Any, wanted: Any, settled: int) -> int:
         step = effective(run, wanted, settled)
         return step if wanted == "next" else -(-step // 8) * 8
 
-    patch.setattr(revise, "_effective", rounded)
+    patch.setattr(revise, "effective_step", rounded)
 
 
 def old_expansion(patch: pytest.MonkeyPatch) -> None:
@@ -142,13 +143,13 @@ def old_name(patch: pytest.MonkeyPatch) -> None:
 
 def late_next(patch: pytest.MonkeyPatch) -> None:
     """Let "next" land one cell later than it must."""
-    effective = revise._effective
+    effective = revise.effective_step
 
     def late(run: Any, wanted: Any, settled: int) -> int:
         step = effective(run, wanted, settled)
         return step + run.spec.resolution if wanted == "next" else step
 
-    patch.setattr(revise, "_effective", late)
+    patch.setattr(revise, "effective_step", late)
 
 
 def shared_cell(patch: pytest.MonkeyPatch) -> None:
@@ -312,3 +313,54 @@ def dropped_revision(patch: pytest.MonkeyPatch) -> None:
         return at(revisions, owner, step - 1) if dropped else found
 
     patch.setattr(Revisions, "in_force_at", below)
+
+
+def moved_boundary(patch: pytest.MonkeyPatch) -> None:
+    """Lay words out anew for a new total, what has passed with the rest."""
+    moved = Words.moved
+
+    def anew(words: Words, total: int, now: int, origin: int) -> Words:
+        return replace(moved(words, total, now, origin), kept=None)
+
+    patch.setattr(Words, "moved", anew)
+
+
+def total_lost(patch: pytest.MonkeyPatch) -> None:
+    """Go back to the total of the creation with a rewind."""
+    change = Records.change
+
+    def back(records: Records, run_id: str, **values: Any) -> None:
+        lost = {"total": records.find(run_id).spec.total} if "generation" in values else {}
+        change(records, run_id, **values, **lost)
+
+    patch.setattr(Records, "change", back)
+
+
+def old_layout(patch: pytest.MonkeyPatch) -> None:
+    """Keep a pending definition laid out for the total of before."""
+    around = folding.before_and_after
+
+    def unchanged(new: Any, pending: Any) -> Any:
+        earlier, later = around(new, pending)
+        return earlier, pending[len(pending) - len(later) :]
+
+    patch.setattr(revise, "before_and_after", unchanged)
+
+
+def old_future(patch: pytest.MonkeyPatch) -> None:
+    """Bring back with a rewind what an older total had laid out, though the newer one stays."""
+    patch.setattr(folding, "LAYING_OUT", frozenset({RevisionKind.TOTAL}))
+
+
+def late_total(patch: pytest.MonkeyPatch) -> None:
+    """Read shares of the total in later changes by the total of the creation."""
+
+    def units(run: RunRecord, given: Any) -> Any:
+        return run.spec.units(given, run.spec.total)
+
+    patch.setattr(RunRecord, "units", units)
+
+
+def total_cancelled(patch: pytest.MonkeyPatch) -> None:
+    """Let a pending total be cancelled, as if it were a change."""
+    patch.setattr(revise, "_require_pending", lambda *_: None)

@@ -35,6 +35,7 @@ from rheostat.server.store.operations import (
     show,
     values,
 )
+from rheostat.server.store.operations.total import NewTotal, make_total
 from rheostat.server.store.records import Records
 from rheostat.server.store.store import Operation
 
@@ -149,6 +150,11 @@ class Replicas:
         wish = revise.Wish(changes, effective, **rest)
         return numbered(self._post(lambda r: revise.revise(r, ref, wish)))
 
+    def extend(self, ref: str, total: int, effective: Any, **rest: Any) -> dict[str, Any]:
+        """Set a run's total."""
+        wish = NewTotal(total, effective, **rest)
+        return numbered(self._post(lambda r: make_total(r, ref, wish)[0]))
+
     def rehearse(self, ref: str, changes: Any, effective: Any) -> dict[str, Any]:
         """Return the curves before and after a revision."""
         return self._read(revise.rehearse, ref, revise.Wish(changes, effective), POINTS)
@@ -169,7 +175,7 @@ class Replicas:
         arrival = join.Arrival(checkpoint and join.Checkpoint(*checkpoint), start)
         answer = self._read(join.join, ref, arrival)
         answer = answer or self._write(join.begin, ref, arrival, "ann")
-        words = ("id", "generation", "revision", "settled_until", "begins", "end")
+        words = ("id", "generation", "revision", "settled_until", "begins", "end", "total")
         return {name: answer[name] for name in words}
 
     def advance(self, ref: str, to: int, expected: int | None) -> dict[str, Any]:

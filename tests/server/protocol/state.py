@@ -17,6 +17,7 @@ from tests.server.protocol.curves import Env, Refusal, applied
 LAST = (math.inf, math.inf)
 GAP = 4
 """Cells past what is settled at which a read may begin: ``max_gap`` of the tests."""
+WAITING = frozenset({"change", "total"})
 HORIZON = 32
 """Steps after which no guarded parameter changes: what is guarded has short windows only."""
 
@@ -27,11 +28,12 @@ class Revision:
 
     number: int
     generation: int
-    kind: Literal["first", "change", "note"]
+    kind: Literal["first", "change", "total", "note"]
     effective: int
     changes: Mapping[str, Any] = field(default_factory=dict)
     forced: bool = False
     cancelled: bool = False
+    total: int = 0
 
     @property
     def place(self) -> tuple[int, int]:
@@ -76,6 +78,8 @@ class Run:
     begins: int = 0
     end: int | None = None
     draft: Revision | None = None
+    planned: int | None = None
+    """The total that it began with."""
 
     @property
     def current(self) -> Generation:
@@ -93,14 +97,27 @@ class Run:
         return int(self.body["resolution"])
 
     @property
+    def total(self) -> int | None:
+        """The total in force: the newest, whatever was rewound."""
+        return [self.planned, *(r.total for r in self.revisions if r.kind == "total")][-1]
+
+    def counted(self, revision: Revision) -> int | None:
+        """Return the total that a revision counts by: the newest that it, or its step, knows."""
+        known = [
+            other.total
+            for other in self.revisions
+            if other.kind == "total"
+            and (
+                other.number <= revision.number
+                or (other.generation == revision.generation and other.place <= revision.place)
+            )
+        ]
+        return [self.planned, *known][-1]
+
+    @property
     def jump(self) -> int:
         """How far past what is settled a read may end."""
         return int(self.body["max_jump"]) * self.cell
-
-    @property
-    def total(self) -> int | None:
-        """The planned length."""
-        return self.body.get("total")
 
     @property
     def ceiling(self) -> int:
@@ -139,7 +156,7 @@ class Run:
     def pending(self) -> list[Revision]:
         """Return the changes that have yet to take effect, in folding order."""
         live = (r for r in self.revisions if r.generation == self.current.number)
-        waiting = (r for r in live if r.kind == "change" and not r.cancelled)
+        waiting = (r for r in live if r.kind in WAITING and not r.cancelled)
         return sorted((r for r in waiting if r.effective >= self.settled), key=lambda r: r.place)
 
     def history(self, number: int) -> Env:
@@ -148,7 +165,7 @@ class Run:
         past = self.generation(revision.generation)
         branches = [child.start for child in self.current.line if child.parent is past]
         reached = revision.effective < past.settled or revision.effective in branches
-        waits = revision.kind == "change" and not reached
+        waits = revision.kind in WAITING and not reached
         if revision.kind == "note" or revision.cancelled or waits:
             raise Refusal("invalid")
         return next(env for r, env in self.folded(past, revision.place) if r is revision)
@@ -166,8 +183,11 @@ class Run:
         for revision in sorted((r for r in live if r.kind != "note"), key=lambda r: r.place):
             if revision.place > last:
                 return
+            if revision.kind == "total":
+                env = laid_out(env, self.counted(revision), revision.effective)
             if revision.kind == "change":
-                after = applied(revision.changes, revision.effective, env, self.history)
+                total = self.counted(revision)
+                after = applied(revision.changes, revision.effective, env, self.history, total)
                 if revision.effective >= check:
                     self.breaks(
                         revision.changes, revision.effective, env, after, force=revision.forced
@@ -195,6 +215,13 @@ class Run:
         if broken and not force:
             raise Refusal("guard-violated")
         return broken
+
+
+def laid_out(env: Env, total: int | None, at: int) -> Env:
+    """Return all curves for a total that comes at a step."""
+    if total is None:
+        return env
+    return {name: curve.laid_out(total, at) for name, curve in env.items()}
 
 
 def _ratio(old: Fraction, new: Fraction) -> float:

@@ -16,9 +16,11 @@ lines = st.fixed_dictionaries(
         "kind": st.just("linear"),
         "start": values,
         "end": values,
-        "steps": st.sampled_from([8, 16, 64]),
+        "steps": st.sampled_from([8, 16, 64, "100%", "50%", "25%"]),
     }
 )
+totals = st.sampled_from([32, 64, 128, 256, 512])
+"""Of which a half and a quarter are powers of two as well."""
 
 
 def _edit(name: str, **fields: Any) -> st.SearchStrategy[Any]:
@@ -36,7 +38,7 @@ window = _edit("hold", steps=steps, then=st.just("rejoin")) | _edit(
 )
 moves = (
     _edit("hold", steps=steps, then=st.sampled_from(["rejoin", "shift"]))
-    | _edit("ramp", to=values, steps=steps)
+    | _edit("ramp", to=values, steps=steps | st.just("25%"))
     | _edit("rewarm", start=values, steps=steps)
     | _edit("replace", definition=lines, clock=clocks)
     | _edit("replace", definition=lines, clock=clocks, blend=steps)

@@ -49,6 +49,11 @@ class System(Protocol):
     ) -> dict[str, Any]:
         """Accept a revision."""
 
+    def extend(
+        self, ref: str, total: int, effective: Any, *, expected_revision: int | None = None
+    ) -> dict[str, Any]:
+        """Set a run's total."""
+
     def rehearse(self, ref: str, changes: Any, effective: Any) -> dict[str, Any]:
         """Return the curves before and after a revision, and change nothing."""
 

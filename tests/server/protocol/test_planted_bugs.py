@@ -21,6 +21,10 @@ HALVE = {"lr": {"edit": "scale", "factor": 0.5}}
 BOTH = {**HALVE, "wd": {"kind": "constant", "value": 4.0}}
 FLAT = {"lr": {"kind": "constant", "value": 2.0}}
 LINE = {"lr": {"kind": "linear", "start": 64.0, "end": 0.0, "steps": 64, "clock": "run"}}
+SHARES = {
+    share: {"lr": {"kind": "linear", "start": 64.0, "end": 0.0, "steps": share, "clock": "run"}}
+    for share in ("25%", "50%")
+}
 
 
 def too_late(checker: Checker, run: Run) -> None:
@@ -184,6 +188,43 @@ def kept(checker: Checker, run: Run) -> None:
     checker.rewind(run, 8)
 
 
+def extended(checker: Checker, run: Run) -> None:
+    """A line that ended before the total came is over; and it stays so."""
+    checker.revise(run, SHARES["25%"])
+    for _ in range(2):
+        checker.settle(run, run.settled, 16)
+    checker.extend(run, 256)
+    checker.settle(run, run.settled, 16)
+
+
+def rewound(checker: Checker, run: Run) -> None:
+    """A rewind goes back to before a new total, which stays."""
+    checker.extend(run, 256)
+    checker.settle(run, 8, 4)
+    checker.rewind(run, 4)
+    checker.settle(run, 4, 8)
+
+
+def planned(checker: Checker, run: Run) -> None:
+    """A new total comes before a pending definition."""
+    checker.revise(run, SHARES["50%"], 14)
+    checker.extend(run, 256, 10)
+    checker.settle(run, 8, 16)
+
+
+def counted(checker: Checker, run: Run) -> None:
+    """A share of the total is named after a new one, for a step before that takes effect."""
+    checker.extend(run, 256, 14)
+    checker.revise(run, {"lr": {"edit": "ramp", "to": 0.0, "steps": "25%"}}, 10)
+    checker.settle(run, 8, 16)
+
+
+def regretted(checker: Checker, run: Run) -> None:
+    """An operator would take a new total back."""
+    checker.extend(run, 256, 14)
+    checker.cancel(run, 2)
+
+
 BUGS: list[tuple[Plant, Story]] = [
     (plants.unchecked_step, too_late),
     (plants.answer_before_commit, failing),
@@ -216,6 +257,12 @@ BUGS: list[tuple[Plant, Story]] = [
     (plants.blind_advance, moved_on_late),
     (plants.preview_settles, looked),
     (plants.dropped_revision, kept),
+    (plants.moved_boundary, extended),
+    (plants.total_lost, rewound),
+    (plants.old_layout, planned),
+    (plants.old_future, rewound),
+    (plants.late_total, counted),
+    (plants.total_cancelled, regretted),
 ]
 
 

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from rheostat.schedules import Definition
-from rheostat.server.fragments import Written
+from rheostat.server.fragments import Verbatim
 from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.settling import Ask
@@ -41,7 +41,7 @@ def plain(result: Any) -> Any:
     """Return a result as it was, but a definition inside of a document as its JSON."""
     if isinstance(result, Definition):
         return result.to_json()
-    if type(result) is dict or isinstance(result, Written):
+    if type(result) is dict or isinstance(result, Verbatim):
         return {key: plain(value) for key, value in result.items()}
     if type(result) is list or type(result) is tuple:
         return type(result)([plain(value) for value in result])

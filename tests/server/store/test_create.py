@@ -29,12 +29,15 @@ def test_the_same_body_finds_the_run_again(desk: Desk) -> None:
 
 
 def test_another_body_is_refused_with_the_differences(desk: Desk) -> None:
-    """The fields are named, with what is there and what was sent."""
+    """The fields are named, with what is there and what was sent; labels do not count."""
     desk.write(create.ensure, BODY, Note())
+    relabelled, created = desk.write(create.ensure, {**BODY, "labels": {"team": "cv"}}, Note())
+    assert not created
+    assert relabelled["labels"] == {"team": "nlp"}
     with pytest.raises(NameTaken) as refusal:
-        desk.write(create.ensure, {**BODY, "total": 9, "max_block": 8}, Note())
+        desk.write(create.ensure, {**BODY, "axis": "tokens", "total": 9}, Note())
     assert refusal.value.members["differences"] == [
-        {"field": "max_block", "there": 4096, "sent": 8},
+        {"field": "axis", "there": "step", "sent": "tokens"},
         {"field": "total", "there": None, "sent": 9},
     ]
 

@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import text
 
 from rheostat.errors import Invalid
@@ -52,14 +53,24 @@ def test_the_newest_migration_is_the_one_that_a_start_looks_for() -> None:
     assert ScriptDirectory(str(SCRIPTS)).get_current_head() == HEAD
 
 
-def test_a_database_of_a_newer_version_is_refused(database: str) -> None:
-    """P1: an older service does not serve from tables that it does not know."""
+def test_runs_of_before_have_the_total_that_they_were_created_with(database: str) -> None:
+    """Totals that change came later: until then, the one of the creation was in force."""
     opened = Database(database)
-    migrate(opened)
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    run = (
+        "INSERT INTO runs (id, name, spec, created_at, generation, revision, event)"
+        " VALUES (:id, :id, :spec, '', 1, 1, 0)"
+    )
     with opened.write() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(CommandError, match="9999"):
-        migrate(opened)
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        for name, spec in (("long", '{"total": 4503599627370496}'), ("open", '{"total": null}')):
+            connection.execute(text(run), {"id": name, "spec": spec})
+    migrate(opened)
+    with opened.read() as connection:
+        found = connection.execute(text("SELECT id, total FROM runs ORDER BY id")).all()
+    assert [tuple(row) for row in found] == [("long", 2**52), ("open", None)]
     opened.close()
 
 

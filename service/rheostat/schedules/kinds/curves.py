@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import ceil, floor
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -80,6 +80,10 @@ class Curve(Definition):
         inner = Bounds.around(*self.at(np.array([start, min(stop, self.steps)])).tolist())
         return inner.widened(max(abs(low), abs(high))).within(low, high)
 
+    def turn(self, number: int) -> float:
+        """Return the multiple of `steps`."""
+        return float(number * self.steps)
+
     def _turns(self, start: float, stop: float, most: int) -> Floats:
         """Return multiples of `steps`, where a curve that goes on past its end turns or jumps."""
         first, last = ceil(start / self.steps), floor(min(stop, MAX_STEP) / self.steps)
@@ -147,6 +151,11 @@ class Cosine(Curve):
     kind: Literal["cosine"] = "cosine"
     periodic: Annotated[bool, Field(description="whether the wave goes on past the end")] = False
 
+    @classmethod
+    def recurs(cls, raw: Mapping[str, Any]) -> bool:
+        """Whether the wave goes on."""
+        return bool(raw.get("periodic"))
+
     def at(self, t: Places, followed: Followed | None = None) -> Floats:
         """Return end + (start − end)·(1 + cos(π·t/steps))/2."""
         del followed
@@ -200,6 +209,11 @@ class Polynomial(Curve):
     cycle: Annotated[
         bool, Field(description="whether it jumps up again past the end, with longer steps")
     ] = False
+
+    @classmethod
+    def recurs(cls, raw: Mapping[str, Any]) -> bool:
+        """Whether it jumps up again."""
+        return bool(raw.get("cycle"))
 
     def at(self, t: Places, followed: Followed | None = None) -> Floats:
         """Return end + (start − end)·(1 − t/n)^power."""

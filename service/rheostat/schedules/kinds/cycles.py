@@ -26,8 +26,9 @@ from rheostat.schedules.kinds.decays import Exponential
 from rheostat.schedules.kinds.points import Piecewise
 from rheostat.schedules.kinds.pointwise import Product, Sum
 from rheostat.schedules.kinds.presets import Preset
-from rheostat.schedules.kinds.repeat import Repeat
+from rheostat.schedules.kinds.repeat import Repeat, cycle_start
 from rheostat.schedules.kinds.timing import Stretch
+from rheostat.schedules.lengths import Json, Window, consecutive
 from rheostat.schedules.validation import wrong
 
 
@@ -64,6 +65,23 @@ class OneCycle(Preset):
         bool, Field(description="whether it returns to start as fast as it rose, and then to end")
     ] = False
 
+    @classmethod
+    def laid_out(cls, raw: Json, window: Window, path: str) -> Json:
+        """Let the turns that are passed stay; what then is no cycle by its fields is piecewise."""
+        out, end = consecutive(cls, raw, window, path)
+        up, steps = raw.get("up", 0.3), end.whole - window.start.whole
+        if window.clock.kept is None and window.clock.noted is None:
+            return out
+        places = [up * steps, 2 * up * steps] if raw.get("three_phase") else [up * steps]
+        turns = [window.corner(turn, f"{path}.up[{number}]") for number, turn in enumerate(places)]
+        if turns == places:
+            return out
+        values = [raw["peak"], raw["start"]]
+        inner = [[turn, value] for turn, value in zip(turns, values, strict=False)]
+        points = [[0, raw["start"]], *inner, [steps, raw["end"]]]
+        shape = raw.get("shape", "cosine")
+        return {"kind": "piecewise", "points": points, "interpolation": shape}
+
     def check(self) -> None:
         """Refuse a way up and back that leaves no room for the third phase."""
         if self.three_phase and self.up >= 0.5:
@@ -96,6 +114,7 @@ class Cyclic(Preset):
     )
     lengths = ("up", "down")
     culprit = "high"
+    recurring = True
 
     kind: Literal["cyclic"] = "cyclic"
     low: Annotated[Value, Field(description="the value at step 0")]
@@ -110,6 +129,11 @@ class Cyclic(Preset):
     gamma: Annotated[
         Share, Field(description="the factor of each step of the exponential amplitude")
     ] = 1.0
+
+    def turn(self, number: int) -> float:
+        """Return where a way up or down begins."""
+        cycles, half = divmod(number, 2)
+        return float(cycles * (self.up + self.down) + half * self.up)
 
     def check(self) -> None:
         """Refuse cycles that are longer than the axis."""
@@ -165,6 +189,7 @@ class CosineRestarts(Preset):
     )
     lengths = ("period",)
     culprit = "peak_factor"
+    recurring = True
 
     kind: Literal["cosine_restarts"] = "cosine_restarts"
     start: Annotated[Value, Field(description="the value at the start of the first cycle")]
@@ -179,6 +204,15 @@ class CosineRestarts(Preset):
     cycles: Annotated[
         Count | None, Field(description="how many cycles there are; null for no end")
     ] = None
+
+    def turn(self, number: int) -> float:
+        """Return where a cycle begins."""
+        return cycle_start(self.period, self.period_factor, number)
+
+    @property
+    def turns(self) -> int | None:
+        """The number of cycles."""
+        return self.cycles
 
     def expansion(self) -> Definition:
         """Return the repeated cosine; if only the start shrinks, the sum of start's and end's."""

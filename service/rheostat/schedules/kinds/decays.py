@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import inf
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -72,13 +72,22 @@ class Exponential(Decay):
         shown=6000,
     )
     culprit = "factor"
-    lengths = ("every",)
+    lengths = measures = ("every",)
 
     kind: Literal["exponential"] = "exponential"
     factor: Annotated[Factor, Field(description="the factor of each application")]
     every: Every = 1.0
     staircase: Staircase = False
     floor: Annotated[Value | None, Field(description="the least value; null for none")] = None
+
+    @classmethod
+    def recurs(cls, raw: Mapping[str, Any]) -> bool:
+        """Whether it falls in stairs."""
+        return bool(raw.get("staircase"))
+
+    def turn(self, number: int) -> float:
+        """Return where a stair begins."""
+        return number * self.every
 
     def at(self, t: Places, followed: Followed | None = None) -> Floats:
         """Return start·factor^(t/every)."""
@@ -118,7 +127,7 @@ class InverseSqrt(Decay):
         },
         shown=40000,
     )
-    lengths = ("timescale",)
+    lengths = measures = ("timescale",)
 
     kind: Literal["inverse_sqrt"] = "inverse_sqrt"
     timescale: Annotated[
@@ -142,12 +151,21 @@ class InverseTime(Decay):
         names={"keras": "InverseTimeDecay", "paddle": "InverseTimeDecay", "thinc": "decaying"},
         shown=20000,
     )
-    lengths = ("every",)
+    lengths = measures = ("every",)
 
     kind: Literal["inverse_time"] = "inverse_time"
     rate: Annotated[Factor, Field(description="what each application adds to the divisor")]
     every: Every = 1.0
     staircase: Staircase = False
+
+    @classmethod
+    def recurs(cls, raw: Mapping[str, Any]) -> bool:
+        """Whether it falls in stairs."""
+        return bool(raw.get("staircase"))
+
+    def turn(self, number: int) -> float:
+        """Return where a stair begins."""
+        return number * self.every
 
     def at(self, t: Places, followed: Followed | None = None) -> Floats:
         """Return start/(1 + rate·t/every)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from math import ceil, inf
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from rheostat.schedules.definition import (
     window,
 )
 from rheostat.schedules.fields import Factor, Points, Steps, Value, Values
+from rheostat.schedules.lengths import Json, Window, place
 from rheostat.schedules.thin import spread, thin
 from rheostat.schedules.validation import wrong
 
@@ -60,6 +61,18 @@ class Multistep(Definition):
         ),
     ]
     factor: Annotated[Factor, Field(description="the factor at each milestone")]
+
+    @classmethod
+    def laid_out(cls, raw: Json, window: Window, path: str) -> Json:
+        """Count the milestones from the definition's own start."""
+        items = raw.get("milestones")
+        if not isinstance(items, (list, tuple)) or str not in {*map(type, items)}:
+            return raw
+        here = f"{path}.milestones"
+        milestones = [
+            place(item, window, f"{here}[{i}]", last=True) for i, item in enumerate(items)
+        ]
+        return {**raw, "milestones": milestones}
 
     @cached_property
     def _sorted(self) -> NDArray[np.int64]:
@@ -119,6 +132,18 @@ class Piecewise(Definition):
         Literal["previous", "linear", "cosine", "geometric"],
         Field(description="what holds between two points"),
     ] = "linear"
+
+    @classmethod
+    def laid_out(cls, raw: Json, window: Window, path: str) -> Json:
+        """Count the steps that are written as text from the definition's own start."""
+        items = raw.get("points")
+        if not isinstance(items, (list, tuple)) or not any(_has_text(item) for item in items):
+            return raw
+        points = [
+            _placed(item, window, f"{path}.points[{i}][0]", last=i == len(items) - 1)
+            for i, item in enumerate(items)
+        ]
+        return {**raw, "points": points}
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -185,6 +210,14 @@ class Piecewise(Definition):
     def length(self) -> int:
         """The last point's step, rounded up."""
         return ceil(self.points[-1][0])
+
+
+def _has_text(item: Any) -> bool:
+    return isinstance(item, (list, tuple)) and bool(item) and isinstance(item[0], str)
+
+
+def _placed(item: Any, window: Window, path: str, *, last: bool) -> Any:
+    return [place(item[0], window, path, last=last), *item[1:]] if _has_text(item) else item
 
 
 class Table(Definition):

@@ -24,6 +24,7 @@ from rheostat.schedules.fields import (
 from rheostat.schedules.kinds.curves import Constant, Ramp
 from rheostat.schedules.kinds.decays import Exponential
 from rheostat.schedules.kinds.sequence import Part, Sequence
+from rheostat.schedules.lengths import Json, Window, consecutive, resolve
 from rheostat.schedules.shapes import ShapeField, ShapePower, ShapeRatio
 from rheostat.schedules.validation import wrong
 
@@ -94,11 +95,16 @@ class Step(Preset):
     )
     lengths = ("every",)
     culprit = "factor"
+    recurring = True
 
     kind: Literal["step"] = "step"
     start: Start
     every: Annotated[Duration, Field(description="how long each value holds")]
     factor: Annotated[Factor, Field(description="the factor of each change")]
+
+    def turn(self, number: int) -> float:
+        """Return where the value changes."""
+        return number * self.every
 
     def expansion(self) -> Definition:
         """Return the exponential staircase."""
@@ -137,6 +143,13 @@ class Warmup(Preset):
     power: ShapePower = 1.0
     ratio: ShapeRatio = 0.1
     then: Annotated[AnyKind, Field(description="what follows the warm-up")]
+
+    @classmethod
+    def laid_out(cls, raw: Json, window: Window, path: str) -> Json:
+        """Let what follows the warm-up begin where it ends."""
+        out, end = consecutive(cls, raw, window.followed(), path)
+        then = resolve(raw.get("then"), window.since(end), f"{path}.then")
+        return out if then is None else {**out, "then": then}
 
     def expansion(self) -> Definition:
         """Return the sequence of the mirrored ramp and what follows."""

@@ -26,6 +26,7 @@ from rheostat.schedules.definition import (
     window,
 )
 from rheostat.schedules.fields import MAX_STEP, Count, Duration, Factor, Growth
+from rheostat.schedules.lengths import Json, Window, consecutive, resolve
 from rheostat.schedules.thin import spread
 from rheostat.schedules.validation import wrong
 
@@ -53,6 +54,7 @@ class Repeat(Definition):
     )
     lengths = ("every",)
     culprit = "peak_factor"
+    recurring = True
 
     kind: Literal["repeat"] = "repeat"
     of: Annotated[AnyKind, Field(description="the definition of one cycle")]
@@ -64,6 +66,23 @@ class Repeat(Definition):
     cycles: Annotated[
         Count | None, Field(description="how many cycles there are; null for no end")
     ] = None
+
+    @classmethod
+    def laid_out(cls, raw: Json, window: Window, path: str) -> Json:
+        """Give what is repeated a clock of its own, which ends with the period."""
+        out, end = consecutive(cls, raw, window, path)
+        period = end.exact - window.start.exact
+        inner = Window(window.clock, end=period or None)
+        return {**out, "of": resolve(raw["of"], inner, f"{path}.of")} if "of" in raw else out
+
+    def turn(self, number: int) -> float:
+        """Return where a cycle begins."""
+        return cycle_start(self.every, self.period_factor, number)
+
+    @property
+    def turns(self) -> int | None:
+        """The number of cycles."""
+        return self.cycles
 
     @model_validator(mode="after")
     def _grows_or_not(self) -> Self:
@@ -139,6 +158,16 @@ class Repeat(Definition):
         if self.period_factor == 1:
             return ceil(self.cycles * Fraction(self.every))
         return ceil(float(_layout(self.every, self.period_factor, self.cycles)[0][-1]))
+
+
+def cycle_start(every: float, growth: float, number: int) -> float:
+    """Return where a cycle begins, of which the first is ``every`` long and each one longer."""
+    if growth == 1:
+        return number * every
+    try:
+        return every * (growth**number - 1) / (growth - 1)
+    except OverflowError:
+        return inf
 
 
 @lru_cache(256)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
 from math import ceil, inf, nextafter
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +29,16 @@ from rheostat.schedules.definition import (
     window,
 )
 from rheostat.schedules.fields import LengthOrZero, Place
+from rheostat.schedules.lengths import (
+    Boundary,
+    Json,
+    Window,
+    end_of,
+    is_relative,
+    later,
+    resolve,
+    steps_of,
+)
 from rheostat.schedules.validation import wrong
 
 
@@ -90,6 +102,24 @@ class Sequence(Definition):
         tuple[Part, ...],
         Field(strict=False, min_length=1, description="the parts in order; the last may be open"),
     ]
+
+    @classmethod
+    def laid_out(cls, raw: Json, window: Window, path: str) -> Json:
+        """Let each part begin where the one before it ends."""
+        parts = raw.get("parts")
+        if not isinstance(parts, (list, tuple)):
+            return raw
+        out, start = [], window.start
+        lengths = [part.get("steps") if isinstance(part, dict) else None for part in parts]
+        places = [f"{path}.parts[{i}]" for i in range(len(parts))]
+        after = later(lengths, window.clock, [f"{place}.steps" for place in places])
+        for i, (part, here, left) in enumerate(zip(parts, places, after, strict=True)):
+            resolved = part
+            if isinstance(part, dict):
+                around = window.followed(last=i == len(parts) - 1)
+                resolved, start = _laid_out(part, left, around, start, here)
+            out.append(resolved)
+        return {**raw, "parts": out}
 
     @model_validator(mode="after")
     def _parts_follow(self) -> Self:
@@ -197,3 +227,37 @@ class Sequence(Definition):
         if inner is None:
             return None
         return int(self._starts[-1]) + max(0, ceil(inner - self.parts[-1].from_))
+
+
+def _laid_out(
+    part: Json, left: Fraction, window: Window, start: Boundary, path: str
+) -> tuple[Json, Boundary]:
+    """Return a part with its lengths resolved, and where it ends."""
+    out, end = dict(part), None
+    if part.get("until") is not None:
+        end = end_of(part["until"], window, f"{path}.until", last=True)
+        if end is not None and window.clock.kept is not None:
+            end = end._replace(whole=max(end.whole, start.whole))
+        out["until"] = steps_of(part["until"], window.start, end)
+    elif part.get("steps") is not None:
+        end = end_of(part["steps"], window.since(start), f"{path}.steps", left, last=True)
+        out["steps"] = steps_of(part["steps"], start, end)
+    inner = replace(window, start=start, end=window.end if end is None else end.exact)
+    if "from" in part:
+        out["from"], inner = _skipped(part["from"], inner, f"{path}.from")
+    if "schedule" in part:
+        out["schedule"] = resolve(part["schedule"], inner, f"{path}.schedule")
+    return out, start if end is None else end
+
+
+def _skipped(given: Any, window: Window, path: str) -> tuple[Any, Window]:
+    """Return where inside its own curve a part begins, and the time of what it then uses."""
+    begin = end_of(given, Window(window.clock), path)
+    skipped = steps_of(given, Boundary(Fraction(0), 0), begin)
+    if not is_relative(given) or begin is None:
+        return skipped, window.ahead(skipped)
+    if window.passed(window.start.whole):
+        window.note(path, begin.whole)
+    if window.clock.kept is not None:  # what is skipped may be kept, of a curve that is longer
+        window = window.moved(begin.whole - round(begin.exact))
+    return skipped, window.ahead(begin.whole)

@@ -33,6 +33,7 @@ class Sigmoid(Definition):
         shown=1500,
     )
     lengths = ("center", "width")
+    measures = ("width",)
 
     kind: Literal["sigmoid"] = "sigmoid"
     start: Annotated[Value, Field(description="what the value comes from, long before the center")]

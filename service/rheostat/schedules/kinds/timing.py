@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from math import ceil, inf
 from typing import Annotated, Literal
 
@@ -24,6 +25,8 @@ from rheostat.schedules.definition import (
     window,
 )
 from rheostat.schedules.fields import MAX_STEP, Duration, Length
+from rheostat.schedules.kinds.curves import Constant
+from rheostat.schedules.lengths import Json, Window, consecutive, resolve
 from rheostat.schedules.numeric import Shape
 from rheostat.schedules.shapes import ShapeField, ShapePower, ShapeRatio
 
@@ -83,6 +86,13 @@ class Stretch(Timed):
         ),
     ]
 
+    @classmethod
+    def laid_out(cls, raw: Json, window: Window, path: str) -> Json:
+        """Give what is stretched a clock of its own, without an end."""
+        ratio = 1.0 if window.now is None else raw["ratio"]
+        inner = window.slower(ratio)
+        return {**raw, "of": resolve(raw["of"], inner, f"{path}.of")} if "of" in raw else raw
+
     def places(self, t: Array) -> Array:
         """Return t/ratio, up to the last coordinate there is."""
         return np.minimum(t / self.ratio, MAX_STEP)
@@ -124,6 +134,20 @@ class Warp(Timed):
     power: ShapePower = 1.0
     ratio: ShapeRatio = 0.1
 
+    @classmethod
+    def laid_out(cls, raw: Json, window: Window, path: str) -> Json:
+        """Give what is warped a clock of its own, without an end, which the warp leads."""
+        out, end = consecutive(cls, raw, window, path)
+        inner = Window(window.clock)
+        if window.now is not None:
+            begin, steps = window.start.whole, end.whole - window.start.whole
+            shape = {name: raw[name] for name in ("shape", "power", "ratio") if name in raw}
+            warp = cls(of=Constant(value=0.0), steps=steps, **shape)
+            now = Fraction(warp.place(max(float(window.now) - begin, 0.0)))
+            totals = (Fraction(steps),) if end.whole in window.totals else ()
+            inner = Window(window.clock, now=now, last=window.last, totals=totals)
+        return {**out, "of": resolve(raw["of"], inner, f"{path}.of")} if "of" in raw else out
+
     def places(self, t: Array) -> Array:
         """Return steps·(1 − c(t/steps))."""
         shape = Shape(self.shape, power=self.power, ratio=self.ratio)
@@ -155,7 +179,7 @@ class Staircase(Timed):
             "torch": "a scheduler stepped once per epoch",
         },
     )
-    lengths = ("every",)
+    lengths = measures = ("every",)
 
     kind: Literal["staircase"] = "staircase"
     every: Annotated[Duration, Field(description="how long each value holds")]

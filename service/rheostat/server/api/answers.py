@@ -92,8 +92,13 @@ class Answer:
         return OVERHEAD + len(self.whole.body)
 
 
-def settled(block: Block, chosen: Format) -> Answer:
-    """Return a settled block as the answer that anybody may keep for ever."""
+def settled(block: Block, chosen: Format, incarnation: str) -> Answer:
+    """
+    Return a settled block as the answer that anybody may keep for ever.
+
+    The headers tell which life of the database it comes from, and as which event of its run it was
+    settled: by these a worker notices that a backup was put in the place of what it has read.
+    """
     body = _f64(block) if chosen is Format.F64 else write_json(to_json(block))
     headers = {
         "Content-Type": chosen.media_type,
@@ -101,6 +106,9 @@ def settled(block: Block, chosen: Format) -> Answer:
         "ETag": f'"{body_digest(body)}"',
         **_described(block),
     }
+    headers["Rheostat-Incarnation"] = incarnation
+    if block.event is not None:
+        headers["Rheostat-Event"] = str(block.event)
     whole = Response(body, headers=headers)
     unchanged = Response(status_code=304, headers=headers)
     return Answer(headers["ETag"].encode(), _form(whole), _form(unchanged), Cells.of(block))

@@ -54,6 +54,7 @@ REVISION = {
     "kind": "change",
     "effective": 4096,
     "changes": {"lr": [{"edit": "scale", "factor": 0.5}]},
+    "total": None,
     "author": "ann",
     "message": "loss spike",
     "created_at": "2026-01-01T12:00:00.000000+00:00",

@@ -63,6 +63,7 @@ STATE = {
 RUN = {
     **STATE,
     "parameters": BODY["parameters"],
+    "words": {},
     "current": {"lr": 3e-4},
     "pending": [],
     "generations": [{"generation": 1, "parent": None, "from": 0, "settled_until": 0}],
@@ -70,6 +71,8 @@ RUN = {
 JOINED = {
     **STATE,
     "parameters": ["lr"],
+    "event": 0,
+    "incarnation": "5d1c3b9a8e2f4706",
     "max_block": 4096,
     "max_gap": 256,
     "max_jump": 4096,
@@ -352,4 +355,4 @@ async def join_run(
     joined = await store.read(join.join, run, arrival)
     if joined is None:
         joined = await store.write(join.begin, run, arrival, note.author)
-    return document(joined)
+    return document({**joined, "incarnation": store.incarnation})

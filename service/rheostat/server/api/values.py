@@ -61,6 +61,8 @@ HEADERS = {
     "Rheostat-Parameters": "SHA-256, in lower-case hexadecimal, of the names of the parameters,"
     " sorted and joined by line feeds: the join tells them, and the order of float64 is theirs.",
     "Rheostat-Revisions": "Which revision is in force from which step on: `3@4096,4@4120`.",
+    "Rheostat-Incarnation": "Which life of the database it comes from; the join tells it, too.",
+    "Rheostat-Event": "The event of the run that settled it, where this answer did.",
     "ETag": "The first half of the SHA-256 of the body, in lower-case hexadecimal.",
 }
 """What a settled block says of itself, in every format."""
@@ -124,7 +126,8 @@ async def read_values(
     answer = answers.get(question)
     if answer is None:
         ask = Ask(generation, start, count)
-        answer = settled(await store.write(operations.settle, run, ask), chosen)
+        block = await store.write(operations.settle, run, ask)
+        answer = settled(block, chosen, store.incarnation)
         answers.put(question, answer)
     store.sightings.note(*answer.cells)
     address = address_of(request.scope, dict(request.scope["headers"]))

@@ -28,6 +28,8 @@ class Block:
     reigns: Sequence[Reign]
     values: NDArray[np.float64]
     settled_until: int
+    event: int | None = None
+    """The number of the event that settled it, if this very read did."""
 
     @property
     def count(self) -> int:

@@ -3,7 +3,8 @@ Changes: what a revision does to each parameter, as it was sent and as it is sto
 
 A change is an edit (``{"edit": "scale", "factor": 0.5}``) or a definition that replaces what was
 in force, with the clock that it counts by. A parameter may have a list of them, applied one after
-the other. What is stored is the validated form, with every length resolved.
+the other. What is stored is the validated form, with every length resolved, and beside it the words
+of lengths that depend on the run.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pydantic import Field, TypeAdapter
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import Definition
 from rheostat.schedules.shown import shown
+from rheostat.schedules.words import Written
 from rheostat.server.runs.edits import (
     CLOCK,
     LENGTHS,
@@ -53,17 +55,17 @@ CLOCKS: Final = ("run", "change")
 class Replacement:
     """A definition in place of what was in force, counted from step 0 or from the change."""
 
-    definition: Definition
+    written: Written
     clock: Clock
 
     def apply(self, _timeline: Timeline, place: Place) -> Timeline:
         """Return the definition as the only piece."""
         origin = place.step if self.clock == "change" else 0
-        return Timeline((place.piece(self.definition, origin),))
+        return Timeline((place.piece(*self.written, origin=origin),))
 
     def to_json(self) -> dict[str, Any]:
         """Return the wire form."""
-        return {**self.definition.to_json(), "clock": self.clock}
+        return {**self.written.to_json(), "clock": self.clock}
 
 
 Change = Edit | Replacement
@@ -111,13 +113,13 @@ def _parse(data: Any, field: str, units: Units) -> Change:
     if "edit" in data:
         return validate(EDITS, _resolved(data, field, units), field)
     rest = {key: value for key, value in data.items() if key != "clock"}
-    definition = units.parse(rest, field)
-    return Replacement(definition, _clock(data, definition, field))
+    written = units.write(rest, field)
+    return Replacement(written, _clock(data, written.definition, field))
 
 
 def _resolved(data: Mapping[str, Any], field: str, units: Units) -> Mapping[str, Any]:
     """Return an edit with its lengths, and the definition inside it, read in the run's units."""
-    read = {"definition": units.parse, **dict.fromkeys(LENGTHS, units.steps)}
+    read = {"definition": units.write, **dict.fromkeys(LENGTHS, units.steps)}
     return {
         key: read[key](value, f"{field}.{key}") if key in read else value
         for key, value in data.items()

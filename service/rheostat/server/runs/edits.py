@@ -31,6 +31,7 @@ from rheostat.schedules.kinds.pointwise import Scale as ScaledDefinition
 from rheostat.schedules.parse import composed
 from rheostat.schedules.shapes import ShapeField, ShapePower, ShapeRatio
 from rheostat.schedules.validation import wrong
+from rheostat.schedules.words import Words, Written
 from rheostat.server.runs.timeline import Piece, Timeline, Timelines
 
 CLOCK = '"run" (counts from step 0) or "change" (counts from the effective step)'
@@ -70,14 +71,19 @@ class Place:
     before: Timelines
     """What was in force before the revision."""
     history: History
+    total: int | None = None
+    """The total that the revision counts by."""
 
     def value(self, timeline: Timeline, step: int) -> float:
         """Return the value that a timeline of this parameter has at a step."""
         return self.before.replaced({self.parameter: timeline}).value(self.parameter, step)
 
-    def piece(self, definition: Definition, origin: int | None = None) -> Piece:
+    def piece(
+        self, definition: Definition, words: Words | None = None, *, origin: int | None = None
+    ) -> Piece:
         """Return a new piece that begins here, and counts from here unless told otherwise."""
-        return Piece(self.step, self.step if origin is None else origin, definition, self.revision)
+        origin = self.step if origin is None else origin
+        return Piece(self.step, origin, definition, self.revision, words)
 
     def refuse(self, field: str, message: str, value: Any, bound: str) -> Invalid:
         """Return the error about a field of the edit."""
@@ -111,6 +117,10 @@ class Scale(Edit):
         return Timeline(tuple(self._scaled(piece, place) for piece in timeline.after(place.step)))
 
     def _scaled(self, piece: Piece, place: Place) -> Piece:
+        if piece.words is not None:
+            words = piece.words.scaled(self.factor)
+            definition = words.laid_out(place.field)
+            return replace(piece, definition=definition, words=words, revision=place.revision)
         inner: Definition = piece.definition
         factor = self.factor
         if isinstance(inner, ScaledDefinition):
@@ -213,7 +223,7 @@ class Replace(Edit):
 
     edit: Literal["replace"]
     # parsed before, in the run's units; the OpenAPI document puts its schema in place of the name
-    definition: Annotated[InstanceOf[Definition], WithJsonSchema({REFERENCE: "Definition"})]
+    definition: Annotated[InstanceOf[Written], WithJsonSchema({REFERENCE: "Definition"})]
     clock: Annotated[
         Literal["run", "change"] | None, Field(description="required unless it is constant")
     ] = None
@@ -222,20 +232,21 @@ class Replace(Edit):
     @model_validator(mode="before")
     @classmethod
     def _clocked(cls, data: dict[str, Any]) -> dict[str, Any]:
-        definition = data.get("definition")
-        if data.get("clock") is not None or not isinstance(definition, Definition):
+        written = data.get("definition")
+        if data.get("clock") is not None or not isinstance(written, Written):
             return data
-        if definition.length == 0:
+        if written.definition.length == 0:
             return {**data, "clock": "run"}
         raise wrong("clock", "is required unless the definition is constant", None, CLOCK)
 
     @field_serializer("definition")
-    def _to_json(self, definition: Definition) -> dict[str, Any]:
-        return definition.to_json()
+    def _to_json(self, written: Written) -> dict[str, Any]:
+        return written.to_json()
 
     def apply(self, timeline: Timeline, place: Place) -> Timeline:
         """Put the definition in force, after a cross-fade with the old one if that is wanted."""
-        new = place.piece(self.definition, place.step if self.clock == "change" else 0)
+        origin = place.step if self.clock == "change" else 0
+        new = place.piece(*self.definition, origin=origin)
         if self.blend is None:
             return Timeline((new,))
         end = place.step + self.blend
@@ -261,8 +272,11 @@ class Revert(Edit):
     to: Revision
 
     def apply(self, _timeline: Timeline, place: Place) -> Timeline:
-        """Take the timeline of the earlier revision, on the run's clock."""
-        pieces = place.history(self.to)[place.parameter].after(place.step)
+        """Take the timeline of the earlier revision, on the run's clock, for today's total."""
+        line = place.history(self.to)[place.parameter]
+        if place.total is not None:
+            line = line.laid_out(place.total, place.step, place.revision, place.field)
+        pieces = line.after(place.step)
         return Timeline(tuple(replace(piece, revision=place.revision) for piece in pieces))
 
 

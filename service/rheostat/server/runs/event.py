@@ -17,6 +17,7 @@ class EventKind(StrEnum):
     REVISED = "revised"
     CANCELLED = "cancelled"
     REWOUND = "rewound"
+    EXTENDED = "extended"
     FINISHED = "finished"
 
 

@@ -4,11 +4,15 @@ Folding: what the revisions of a run put in force, from which step on.
 Changes are folded in the order of their effective steps, then of their numbers. What a change
 expands to is fixed once its effective step is settled; until then, whatever comes before it in
 that order (a later revision, or a cancellation) folds it again.
+
+A new total lays the words of what is in force out again, from its effective step on; and so does
+whatever brings back what an older total had laid out: a rewind, a fork.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from rheostat.errors import GuardViolated, Invalid
@@ -16,9 +20,24 @@ from rheostat.server.runs.changes import parse_changes
 from rheostat.server.runs.edits import History, Place
 from rheostat.server.runs.extremes import Effort
 from rheostat.server.runs.guards import Guards, require_guards
-from rheostat.server.runs.revision import Revision
+from rheostat.server.runs.revision import Revision, RevisionKind
 from rheostat.server.runs.timeline import Timeline, Timelines
-from rheostat.server.runs.units import Units
+from rheostat.server.runs.units import Stored
+
+
+def before_and_after(
+    new: Revision, pending: Sequence[Revision]
+) -> tuple[Sequence[Revision], Sequence[Revision]]:
+    """
+    Return the pending revisions that fold before a revision, and those that fold after it.
+
+    The words of those that come after a new total are laid out for it.
+    """
+    index = bisect_left(pending, new.place, key=lambda item: item.place)
+    later = pending[index:]
+    if new.kind is RevisionKind.TOTAL:
+        later = [replace(revision, laid_for=new.total) for revision in later]
+    return pending[:index], later
 
 
 def fold(
@@ -52,10 +71,18 @@ def fold(
                 at, number = revision.effective, revision.number
                 require_guards(guards, base, timelines, at, number, effort)
         except Invalid as refusal:
-            raise refusal if revision.number == asked else _obstructed(revision, refusal) from None
+            told = _of_parameters(refusal) if revision.kind is RevisionKind.TOTAL else refusal
+            raise told if revision.number == asked else _obstructed(revision, told) from None
         folded.append(replace(revision, timelines=timelines))
         base = timelines
     return folded
+
+
+def _of_parameters(refusal: Invalid) -> Invalid:
+    """Return the error about a new total, which changes parameters without naming them."""
+    fields = [error.field.replace("changes.", "parameters.", 1) for error in refusal.errors]
+    errors = [replace(error, field=f) for error, f in zip(refusal.errors, fields, strict=True)]
+    return type(refusal)(refusal.detail, errors=errors, **refusal.members)
 
 
 def _obstructed(revision: Revision, refusal: Invalid) -> Invalid:
@@ -70,18 +97,47 @@ def _obstructed(revision: Revision, refusal: Invalid) -> Invalid:
     )
 
 
+LAYING_OUT = frozenset({RevisionKind.TOTAL, RevisionKind.REWIND, RevisionKind.FORK})
+
+
 def _apply(base: Timelines, revision: Revision, history: History) -> Timelines:
-    if not revision.changes:  # a rewind may change nothing
-        return base
+    timelines = base
+    if revision.kind in LAYING_OUT and revision.laid_for is not None:
+        timelines = _laid_out(base, revision, revision.laid_for)
+    if revision.changes:  # a rewind may change nothing
+        timelines = timelines.replaced(_changed(timelines, revision, history))
+    if timelines is not base:
+        timelines.require_sound(revision.effective)
+    return timelines
+
+
+def _laid_out(base: Timelines, revision: Revision, total: int) -> Timelines:
+    """Return what is in force with its words laid out for a total."""
+    try:
+        return base.laid_out(total, revision.effective, revision.number)
+    except Invalid as refusal:
+        raise Invalid(
+            f"the definitions in force cannot be laid out for a total of {total}",
+            errors=refusal.errors,
+        ) from None
+
+
+def _changed(base: Timelines, revision: Revision, history: History) -> dict[str, Timeline]:
     changed: dict[str, Timeline] = {}
-    edits = revision.edits or parse_changes(revision.changes, base.keys(), Units())
+    stored = Stored(revision.laid_for)
+    edits = revision.edits or parse_changes(revision.changes, base.keys(), stored)
     for name, changes in edits.items():
         timeline = base[name]
         for index, change in enumerate(changes):
-            field = f"changes.{name}[{index}]"
-            place = Place(name, field, revision.effective, revision.number, base, history)
+            place = Place(
+                name,
+                f"changes.{name}[{index}]",
+                revision.effective,
+                revision.number,
+                base,
+                history,
+                revision.laid_for,
+            )
             timeline = change.apply(timeline, place)
         changed[name] = timeline.within_reach()
-    timelines = base.replaced(changed)
-    timelines.require_sound(revision.effective)
-    return timelines
+    return changed

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from rheostat.server.runs.changes import Changes
-from rheostat.server.runs.timeline import Timelines
+from rheostat.server.runs.timeline import Timeline, Timelines
 
 
 class RevisionKind(StrEnum):
@@ -20,7 +20,14 @@ class RevisionKind(StrEnum):
     REWIND = "rewind"
     FORK = "fork"
     FINISH = "finish"
+    TOTAL = "total"
     ADVANCE = "advance"
+
+
+FIXED = frozenset({RevisionKind.CREATE, RevisionKind.REWIND, RevisionKind.FORK})
+"""What begins a generation, and is in force from its start."""
+WAITING = frozenset({RevisionKind.CHANGE, RevisionKind.TOTAL})
+"""What is folded again until its step is settled."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,9 @@ class Revision:
 
     ``timelines`` are what the run follows from ``effective`` on, until the next revision's: the
     change with everything before it folded in. They are final once ``effective`` is settled.
+    ``total`` is what a revision of that kind makes the run's total. ``laid_for`` is the total for
+    which the words of a revision's definitions are laid out: the one in force when it was accepted,
+    or a newer one that takes effect before it.
     """
 
     number: int
@@ -51,6 +61,8 @@ class Revision:
     forced: bool = False
     cancelled: bool = False
     cancels: int | None = None
+    total: int | None = None
+    laid_for: int | None = None
     edits: Changes | None = field(default=None, compare=False)
     """The changes as they were parsed, where they are needed for folding."""
 
@@ -66,9 +78,14 @@ class Revision:
         return not self.cancelled and self.kind not in silent
 
     def pending(self, settled_until: int | None) -> bool:
-        """Whether the revision has yet to take effect, and so may still be cancelled."""
-        waits = self.kind is RevisionKind.CHANGE and not self.cancelled
+        """Whether the revision has yet to take effect; if it is a change, it may be cancelled."""
+        waits = self.kind in WAITING and not self.cancelled
         return waits and settled_until is not None and self.effective >= settled_until
+
+    def _laid_out(self, timeline: Timeline) -> bool:
+        """Whether the revision set a total that this timeline is laid out for."""
+        ours = (piece.revision == self.number for piece in timeline.pieces)
+        return self.kind is RevisionKind.TOTAL and any(ours)
 
     def to_json(self, settled_until: int | None) -> dict[str, Any]:
         """
@@ -83,10 +100,11 @@ class Revision:
             "kind": self.kind,
             "effective": self.effective,
             "changes": self.changes,
+            "total": self.total,
             "parameters": {
                 name: timeline.to_json()
                 for name, timeline in self.timelines.items()
-                if name in self.changes
+                if name in self.changes or self._laid_out(timeline)
             },
             "author": self.note.author,
             "message": self.note.message,

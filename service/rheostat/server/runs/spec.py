@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema, model_validator
 
 from rheostat.errors import FieldError, Invalid
-from rheostat.schedules import Definition
 from rheostat.schedules.any_kind import REFERENCE
 from rheostat.server.runs.grid import MAX_STEP, Grid
 from rheostat.server.runs.guards import Guard, require_sound_start, with_floors
@@ -112,9 +110,9 @@ class RunSpec(BaseModel):
         """The names of the parameters, sorted: the order of columns everywhere."""
         return sorted(self.parameters)
 
-    def units(self, units: Units) -> Units:
-        """Return ``units`` with the run's own lengths."""
-        return Units(self.total, self.steps_per_epoch, units.lookup)
+    def units(self, units: Units, total: int | None) -> Units:
+        """Return ``units`` with the run's own lengths, of which the total may have changed."""
+        return Units(total, self.steps_per_epoch, units.lookup)
 
     def to_json(self) -> dict[str, Any]:
         """Return the stored form."""
@@ -124,11 +122,28 @@ class RunSpec(BaseModel):
 SPEC = TypeAdapter(RunSpec)
 
 
+class _StoredGuard(Guard):
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+
+class StoredRun(RunSpec):
+    """
+    A specification as a row has it, maybe one that a newer release stored.
+
+    Fields that are not known here say nothing about values, and are left alone: what is received
+    forbids them, what is stored may have them.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+    guards: dict[Parameter, _StoredGuard] = Field(default_factory=dict)  # type: ignore[assignment]
+
+
 def parse_run(body: Any, units: Units, limits: Limits) -> tuple[RunSpec, Timelines]:
     """
     Return the specification of a run, and what the run follows.
 
-    In the specification, the content hash of each resolved definition stands for it.
+    In the specification, the digest of each definition's words stands for it.
 
     Raises
     ------
@@ -141,15 +156,15 @@ def parse_run(body: Any, units: Units, limits: Limits) -> tuple[RunSpec, Timelin
     spec = validate(SPEC, body, "")
     _require_sound(spec, limits)
     require_few_texts("parameters", spec.parameters)
-    reader = spec.units(units)
-    definitions: Mapping[str, Definition] = {
-        name: reader.parse(data, f"parameters.{name}") for name, data in spec.parameters.items()
+    reader = spec.units(units, spec.total)
+    written = {
+        name: reader.write(data, f"parameters.{name}") for name, data in spec.parameters.items()
     }
-    # a run's row is read for each block, so it names its definitions by their content
-    hashes = {name: definition.content_hash for name, definition in definitions.items()}
+    # a run's row is read for each block, so it names its definitions by what they say
+    digests = {name: each.digest for name, each in written.items()}
     guards = with_floors(spec.guards, spec.names)
-    spec = spec.model_copy(update={"parameters": hashes, "guards": guards})
-    timelines = Timelines({name: Timeline.of(each) for name, each in definitions.items()})
+    spec = spec.model_copy(update={"parameters": digests, "guards": guards})
+    timelines = Timelines({name: Timeline.of(*each) for name, each in written.items()})
     timelines.require_sound(0)
     require_sound_start(spec.guards, timelines)
     return spec, timelines

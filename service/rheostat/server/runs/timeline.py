@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from math import inf
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import Bounds, Definition, parse
+from rheostat.schedules.words import Words
 from rheostat.server.fragments import dumps
 from rheostat.server.runs.grid import MAX_STEP
 
@@ -34,12 +36,17 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Piece:
-    """``definition``, counted from ``origin``, in force from ``start`` because of ``revision``."""
+    """
+    ``definition``, counted from ``origin``, in force from ``start`` because of ``revision``.
+
+    ``words`` are those of a definition whose lengths depend on the run.
+    """
 
     start: int
     origin: int
     definition: Definition
     revision: int
+    words: Words | None = None
 
     def values(self, steps: Steps, followed: Mapping[str, Values]) -> Values:
         """Return the values at absolute ``steps``; ``followed`` is aligned with them."""
@@ -47,12 +54,30 @@ class Piece:
 
     def to_json(self) -> dict[str, Any]:
         """Return the wire form, but for the definition, which is written as it is."""
-        return {
+        document = {
             "from": self.start,
             "origin": self.origin,
             "definition": self.definition,
             "revision": self.revision,
         }
+        return document if self.words is None else {**document, "words": self.words.to_json()}
+
+    @classmethod
+    def from_json(cls, item: Mapping[str, Any]) -> Piece:
+        """Read what was stored."""
+        words = Words.from_json(item["words"]) if "words" in item else None
+        definition = parse(item["definition"])
+        return cls(item["from"], item["origin"], definition, item["revision"], words)
+
+    def laid_out(self, total: int, now: int, revision: int, field: str) -> Piece:
+        """Return the piece with its words laid out for a total, in force from step ``now`` on."""
+        if self.words is None or self.words.total == total:
+            return self
+        words = self.words.moved(total, now - self.origin, self.origin)
+        definition = words.laid_out(field)
+        if definition == self.definition:
+            return self
+        return replace(self, definition=definition, words=words, revision=revision)
 
     def shifted(self, by: int) -> Piece:
         """Return the piece with its start and its clock ``by`` steps later."""
@@ -66,9 +91,9 @@ class Timeline:
     pieces: tuple[Piece, ...]
 
     @classmethod
-    def of(cls, definition: Definition) -> Timeline:
+    def of(cls, definition: Definition, words: Words | None = None) -> Timeline:
         """Return the timeline of a new run: the definition, from step 0, by revision 1."""
-        return cls((Piece(0, 0, definition, 1),))
+        return cls((Piece(0, 0, definition, 1, words),))
 
     @cached_property
     def follows(self) -> frozenset[str]:
@@ -80,6 +105,16 @@ class Timeline:
         index = self._index(step)
         first = replace(self.pieces[index], start=step)
         return (first, *self.pieces[index + 1 :])
+
+    def laid_out(self, total: int, now: int, revision: int, field: str) -> Timeline:
+        """
+        Return the pieces in force from step ``now`` on, with their words laid out for a total.
+
+        What nothing of it changes stays the same object.
+        """
+        pieces = self.after(now)
+        laid = tuple(piece.laid_out(total, now, revision, field) for piece in pieces)
+        return self if all(map(is_, pieces, laid)) else Timeline(laid)
 
     def values(self, steps: Steps, followed: Mapping[str, Values]) -> Values:
         """Return the values at ``steps``, in any order."""
@@ -139,12 +174,7 @@ class Timeline:
     @classmethod
     def from_json(cls, items: list[dict[str, Any]]) -> Timeline:
         """Read what was stored."""
-        return cls(
-            tuple(
-                Piece(item["from"], item["origin"], parse(item["definition"]), item["revision"])
-                for item in items
-            )
-        )
+        return cls(tuple(map(Piece.from_json, items)))
 
 
 class Timelines(Mapping[str, Timeline]):
@@ -235,6 +265,14 @@ class Timelines(Mapping[str, Timeline]):
                 for name, line in self._timelines.items()
             }
         )
+
+    def laid_out(self, total: int, now: int, revision: int) -> Timelines:
+        """Return what ``revision`` makes of these timelines, from step ``now`` on, by a total."""
+        laid = {
+            name: line.laid_out(total, now, revision, f"parameters.{name}")
+            for name, line in self._timelines.items()
+        }
+        return self if all(map(is_, laid.values(), self.values())) else Timelines(laid)
 
     def replaced(self, changed: Mapping[str, Timeline]) -> Timelines:
         """Return these timelines with some of them exchanged."""

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from rheostat.errors import Invalid
-from rheostat.schedules import Definition, parse
+from rheostat.schedules import Definition
 from rheostat.schedules.lengths import Clock, read
 from rheostat.schedules.references import Lookup
+from rheostat.schedules.words import Written, write
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,23 @@ class Units:
 
     def parse(self, data: Any, field: str) -> Definition:
         """Return the definition that ``data`` describes, in whole steps, with schedules inlined."""
-        return parse(
+        return self.write(data, field).definition
+
+    def write(self, data: Any, field: str) -> Written:
+        """Return the definition that ``data`` describes, with the words that describe it."""
+        return write(
             data,
             total=self.total,
             steps_per_epoch=self.steps_per_epoch,
             field=field,
             lookup=self.lookup,
         )
+
+
+@dataclass(frozen=True)
+class Stored(Units):
+    """How definitions are read that are stored already: with their words, for this total."""
+
+    def write(self, data: Any, field: str) -> Written:
+        """Return the definition as it was stored, laid out for the total if there is one."""
+        return Written.from_json(data, self.total, field)

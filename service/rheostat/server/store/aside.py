@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any
 
 from rheostat.schedules.references import Lookup
-from rheostat.server.fragments import Written
+from rheostat.server.fragments import Verbatim
 
 Results = Mapping[Hashable, Any]
 """What was done aside, by what it depends on."""
@@ -72,7 +72,7 @@ def _is_small(data: Any) -> bool:
         value = waiting.pop()
         if isinstance(value, str):
             characters -= len(value)
-        elif isinstance(value, Written):
+        elif isinstance(value, Verbatim):
             characters -= len(value.text)
         elif isinstance(value, (Mapping, list)):
             values -= len(value)

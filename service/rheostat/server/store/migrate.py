@@ -1,14 +1,24 @@
-"""Migrations: bring the tables of a database up to date before anything is served from it."""
+"""
+Migrations: bring the tables of a database up to date before anything is served from it.
+
+The number of a migration does not prove what the tables look like, so they are compared with what
+queries are written against. A database of a newer release, of another program, or one that was
+changed by hand is refused at the start, and not at the first request that stumbles over it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import inspect, text
+from sqlalchemy import Connection, Inspector, Table, inspect, select, text
 
+from rheostat.errors import RheostatError
+from rheostat.server.store import tables
 from rheostat.server.store.database import Database
 
-HEAD = "0002"
+HEAD = "0004"
 """The newest of the migrations."""
 
 SCRIPTS = Path(__file__).with_name("migrations")
@@ -17,10 +27,35 @@ ADVISORY_LOCK = 0x52686F73
 """Names the PostgreSQL lock that makes replicas that start together migrate one by one."""
 
 
+class WrongSchema(RheostatError):
+    """The database is not one that this release can serve from."""
+
+
 def migrate(database: Database) -> None:
-    """Run the migrations that the database lacks, in one transaction."""
-    if _version(database) == HEAD:
-        return
+    """
+    Run the migrations that the database lacks, in one transaction, and check what is there.
+
+    Raises:
+        WrongSchema: A newer release made the database, another program did, or its tables are not
+            those of its migrations.
+
+    """
+    with database.read() as connection:
+        version = _version(connection)
+        _require_known(connection, version)
+    if version != HEAD:
+        _upgrade(database)
+    with database.read() as connection:
+        lacking = list(differences(connection))
+    if lacking:
+        raise WrongSchema(
+            f"its tables are not those of schema {HEAD}: {'; '.join(lacking[:5])}. It was made by"
+            " a release of before the first, or changed by hand: restore a backup, or begin with"
+            " another database"
+        )
+
+
+def _upgrade(database: Database) -> None:
     from alembic import command  # noqa: PLC0415 - loading it takes longer than anything here
     from alembic.config import Config  # noqa: PLC0415
 
@@ -33,10 +68,89 @@ def migrate(database: Database) -> None:
         command.upgrade(config, "head")
 
 
-def _version(database: Database) -> str | None:
+def _version(connection: Connection) -> str | None:
     """Return the newest migration that the database has, or None if it has none."""
-    with database.read() as connection:
-        if not inspect(connection).has_table("alembic_version"):
-            return None
-        found = connection.scalar(text("SELECT version_num FROM alembic_version"))
-        return None if found is None else str(found)
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return None if found is None else str(found)
+
+
+def _require_known(connection: Connection, version: str | None) -> None:
+    """Refuse what no migration of ours can begin with."""
+    if version is None:
+        taken = sorted(tables.metadata.tables.keys() & set(inspect(connection).get_table_names()))
+        if taken:
+            raise WrongSchema(
+                f"it has tables of another program ({', '.join(taken)}): give Rheostat a"
+                " database of its own"
+            )
+    elif not (len(version) == len(HEAD) and version.isdecimal()):
+        raise WrongSchema(
+            f"it is another program's: its schema is {version[:40]!r}, and Rheostat's are numbers"
+            f" up to {HEAD}. Give Rheostat a database of its own"
+        )
+    elif version > HEAD:
+        raise WrongSchema(
+            f"a newer release of Rheostat made it: its schema is {version}, and this release knows"
+            f" those up to {HEAD}. Start that release, or restore a backup from before the upgrade"
+        )
+
+
+def incarnation(connection: Connection) -> str:
+    """Return which life of the database this is; a restored backup begins a new one."""
+    return str(connection.execute(select(tables.incarnation.c.id)).scalar_one())
+
+
+def differences(connection: Connection) -> Iterator[str]:
+    """
+    Yield what is not as the queries expect it, a few words for each table or column.
+
+    What is there besides does no harm, so that a release can go on with the tables of the next.
+    """
+    inspector = inspect(connection)
+    there = set(inspector.get_table_names())
+    for name, table in sorted(tables.metadata.tables.items()):
+        if name in there:
+            yield from _differing_columns(table, inspector)
+            yield from _differing_keys(table, inspector)
+        else:
+            yield f"there is no table {name}"
+
+
+def _differing_columns(table: Table, inspector: Inspector) -> Iterator[str]:
+    found = {column["name"]: column for column in inspector.get_columns(table.name)}
+    for column in table.columns:
+        name, real = f"{table.name}.{column.name}", found.get(column.name)
+        if real is None:
+            yield f"there is no column {name}"
+            continue
+        kind, expected = _kind(real["type"]), _kind(column.type)
+        if kind is not expected:
+            yield f"{name} is {real['type']}, and {column.type} is expected"
+        if real["nullable"] and not column.nullable:
+            yield f"{name} may be missing from a row"
+
+
+def _kind(type_: Any) -> type | None:
+    """Return the Python type of a column's values, None for types that no column of ours has."""
+    try:
+        return type_.python_type  # type: ignore[no-any-return]
+    except NotImplementedError:
+        return None
+
+
+def _differing_keys(table: Table, inspector: Inspector) -> Iterator[str]:
+    primary = inspector.get_pk_constraint(table.name)["constrained_columns"]
+    expected = [column.name for column in table.primary_key]
+    if sorted(primary) != sorted(expected):
+        yield f"the key of {table.name} is {primary}, and {expected} is expected"
+    found = {
+        (tuple(key["constrained_columns"]), key["referred_table"]): key.get("options", {})
+        for key in inspector.get_foreign_keys(table.name)
+    }
+    for key in table.foreign_key_constraints:
+        options = found.get((tuple(key.column_keys), key.referred_table.name), {})
+        real = [str(options.get(name, "")).upper() for name in ("ondelete", "onupdate")]
+        if real != [key.ondelete, key.onupdate]:
+            yield f"{table.name} does not follow {key.referred_table.name}"

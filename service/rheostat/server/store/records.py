@@ -11,15 +11,17 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
+from pydantic import ValidationError
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from rheostat.errors import UnknownRun
+from rheostat.errors import Unavailable, UnknownRun
 from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.lineage import Generation, Key, Lineage
 from rheostat.server.runs.reach import Standing
 from rheostat.server.runs.settling import Segment
 from rheostat.server.runs.sightings import Sighting, fastest
-from rheostat.server.runs.spec import ID, RunSpec
+from rheostat.server.runs.spec import ID, RunSpec, StoredRun
+from rheostat.server.runs.units import Units
 from rheostat.server.store import hot, ledger, locks, tables
 from rheostat.server.store.aside import Results, Work
 from rheostat.server.store.caches import Caches
@@ -42,15 +44,12 @@ class RunRecord:
     event: int
     end: int | None
     finished_at: str | None
+    total: int | None
+    """The total in force: the one that the run was created with, until a revision set another."""
     begins: int = 0
     begun_by: str | None = None
     begun_at: str | None = None
     begun_event: int | None = None
-
-    @property
-    def total(self) -> int | None:
-        """The planned length that is in force."""
-        return self.spec.total
 
     @property
     def key(self) -> Key:
@@ -61,6 +60,10 @@ class RunRecord:
     def shape(self) -> Shape:
         """How its cells are laid out."""
         return Shape(self.spec.grid, len(self.spec.names))
+
+    def units(self, units: Units) -> Units:
+        """Return ``units`` with the run's own lengths."""
+        return self.spec.units(units, self.total)
 
     def newest_event(self, lineage: Lineage) -> int:
         """Return the number of the newest event: a revision, a settle, or the beginning."""
@@ -298,7 +301,7 @@ def _generation(row: Row[Any]) -> Generation:
 def _run(row: Row[Any]) -> RunRecord:
     return RunRecord(
         id=row.id,
-        spec=_spec(row.spec),
+        spec=_spec(row.name, row.spec),
         author=row.author,
         created_at=row.created_at,
         generation=row.generation,
@@ -306,6 +309,7 @@ def _run(row: Row[Any]) -> RunRecord:
         event=row.event,
         end=row.end,
         finished_at=row.finished_at,
+        total=row.total,
         begins=row.begins,
         begun_by=row.begun_by,
         begun_at=row.begun_at,
@@ -314,5 +318,10 @@ def _run(row: Row[Any]) -> RunRecord:
 
 
 @lru_cache(maxsize=1024)
-def _spec(text: str) -> RunSpec:
-    return RunSpec.model_validate_json(text)
+def _spec(name: str, text: str) -> RunSpec:
+    try:
+        return StoredRun.model_validate_json(text)
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        message = f"a newer release stored the run {name!r}: this one cannot read its {where}"
+        raise Unavailable(message, reason="schema") from error

@@ -11,15 +11,15 @@ from typing import Any
 import orjson
 from sqlalchemy import Row, Select, insert, select, update
 
-from rheostat.errors import UnknownRevision
+from rheostat.errors import Unavailable, UnknownRevision
 from rheostat.schedules.references import Lookup
-from rheostat.server.fragments import Written, dumps
-from rheostat.server.runs.changes import parse_changes
+from rheostat.server.fragments import Verbatim, dumps
+from rheostat.server.runs.changes import Changes, parse_changes
 from rheostat.server.runs.lineage import Key, Stretch
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.settling import Reign
 from rheostat.server.runs.timeline import Timelines
-from rheostat.server.runs.units import Units
+from rheostat.server.runs.units import Stored
 from rheostat.server.store import hot, tables
 from rheostat.server.store.aside import Results
 from rheostat.server.store.caches import Caches
@@ -57,6 +57,8 @@ class Revisions:
                 forced=revision.forced,
                 cancelled=revision.cancelled,
                 cancels=revision.cancels,
+                total=revision.total,
+                laid_for=revision.laid_for,
                 event=event,
             )
         )
@@ -64,7 +66,7 @@ class Revisions:
     def update(self, run_id: str, revision: Revision) -> None:
         """Store what a pending revision now expands to."""
         stored = _text(self._timelines.store(run_id, revision.timelines))
-        self._update(run_id, revision.number, timelines=stored)
+        self._update(run_id, revision.number, timelines=stored, laid_for=revision.laid_for)
 
     def cancel(self, run_id: str, number: int) -> None:
         """Take a revision out of the folding, for good."""
@@ -121,19 +123,18 @@ class Revisions:
 
     def edits(self, run_id: str, revisions: Sequence[Revision]) -> list[Revision]:
         """Return revisions with their changes parsed, so that they can be folded."""
+        changing = [revision for revision in revisions if revision.changes]
 
         def parsed(_lookup: Lookup) -> Results:
-            return {
-                _edits(run_id, revision): parse_changes(
-                    revision.changes, revision.changes.keys(), Units()
-                )
-                for revision in revisions
-            }
+            return {_edits(run_id, revision): _parsed(revision) for revision in changing}
 
-        changes = [revision.changes for revision in revisions]
-        keys = [_edits(run_id, revision) for revision in revisions]
-        edits = [self._transaction.aside(key, parsed, changes, stored=True) for key in keys]
-        return [replace(one, edits=each) for one, each in zip(revisions, edits, strict=True)]
+        changes = [revision.changes for revision in changing]
+        keys = {revision.number: _edits(run_id, revision) for revision in changing}
+        edits = {
+            number: self._transaction.aside(key, parsed, changes, stored=True)
+            for number, key in keys.items()
+        }
+        return [replace(revision, edits=edits.get(revision.number)) for revision in revisions]
 
     def reigns(self, stretch: Stretch, head: int | None = None) -> list[Reign]:
         """
@@ -200,20 +201,34 @@ class Revisions:
         return Revision(
             number=row.revision,
             generation=row.generation,
-            kind=RevisionKind(row.kind),
+            kind=_kind(row.kind),
             effective=row.effective,
-            changes=Written(row.changes),
+            changes=Verbatim(row.changes),
             note=Note(row.author, row.message),
             created_at=row.created_at,
             forced=row.forced,
             cancelled=row.cancelled,
             cancels=row.cancels,
+            total=row.total,
+            laid_for=row.laid_for,
             timelines=timelines,
         )
 
 
-def _edits(run_id: str, revision: Revision) -> tuple[str, str, int]:
-    return "edits", run_id, revision.number
+def _parsed(revision: Revision) -> Changes:
+    return parse_changes(revision.changes, revision.changes.keys(), Stored(revision.laid_for))
+
+
+def _edits(run_id: str, revision: Revision) -> tuple[str, str, int, int | None]:
+    return "edits", run_id, revision.number, revision.laid_for
+
+
+def _kind(text: str) -> RevisionKind:
+    try:
+        return RevisionKind(text)
+    except ValueError:
+        message = f"a newer release made a revision of kind {text!r}, which this one does not know"
+        raise Unavailable(message, reason="schema") from None
 
 
 def _text(document: Any) -> str:

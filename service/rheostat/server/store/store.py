@@ -20,7 +20,7 @@ from rheostat.server.runs.spec import ID
 from rheostat.server.store.aside import Aside, Desks, Results
 from rheostat.server.store.caches import Caches
 from rheostat.server.store.database import Database
-from rheostat.server.store.migrate import migrate
+from rheostat.server.store.migrate import incarnation, migrate
 from rheostat.server.store.operations import library
 from rheostat.server.store.records import Records
 from rheostat.server.store.sightings import Sightings
@@ -56,10 +56,14 @@ class Store:
         self.sightings = Sightings()
         """Where workers read, as far as this process has seen: the routes note it."""
         self._writer = Writer(self._database, self._records, on_failure=self._caches.doubt)
+        self.incarnation = ""
+        """Which life of the database this is: another one after a backup was restored."""
 
     def start(self) -> None:
         """Bring the tables up to date, and begin to accept operations."""
         migrate(self._database)
+        with self._database.read() as connection:
+            self.incarnation = incarnation(connection)
         self._writer.start()
 
     def close(self) -> None:

@@ -57,6 +57,8 @@ runs = Table(
     Column("begun_by", Text),
     Column("begun_at", String(32)),
     Column("begun_event", BigInteger),
+    # the total in force: that of the spec, until a revision set another
+    Column("total", BigInteger),
 )
 
 labels = Table(
@@ -106,6 +108,9 @@ revisions = Table(
     Column("cancelled", Boolean, nullable=False),
     # of a cancellation: the number of the revision that it took back
     Column("cancels", Integer),
+    # of a new total: what it is; and the total that the words of its definitions are laid out for
+    Column("total", BigInteger),
+    Column("laid_for", BigInteger),
     # its number among the events of the run; 0 for the first revision, which is none
     Column("event", BigInteger, nullable=False),
     Index("uq_revisions_run_id_event", "run_id", "event", unique=True),
@@ -132,6 +137,9 @@ ledger = Table(
     Column("packed", Boolean, nullable=False),
     Column("values", LargeBinary, nullable=False),
 )
+
+# One row: which life of this database it is. A restored backup begins a new one.
+incarnation = Table("incarnation", metadata, Column("id", String(32), primary_key=True))
 
 schedules = Table(
     "schedules",

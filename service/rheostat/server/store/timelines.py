@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import orjson
 from sqlalchemy import insert, select
 
+from rheostat.errors import Invalid, Unavailable
 from rheostat.schedules.references import Lookup
 from rheostat.server.runs.timeline import Timeline, Timelines
 from rheostat.server.store import tables
@@ -61,7 +62,7 @@ class StoredTimelines:
         texts = {row.hash: row.pieces for row in self._transaction.connection.execute(query)}
 
         def parsed(_lookup: Lookup) -> Results:
-            return {_key(key): Timeline.from_json(orjson.loads(t)) for key, t in texts.items()}
+            return {_key(key): _timeline(text) for key, text in texts.items()}
 
         found = {
             key: self._transaction.aside(_key(key), parsed, texts, stored=True) for key in texts
@@ -73,3 +74,12 @@ class StoredTimelines:
 
 def _key(content_hash: str) -> tuple[str, str]:
     return "timeline", content_hash
+
+
+def _timeline(text: str) -> Timeline:
+    try:
+        return Timeline.from_json(orjson.loads(text))
+    except (Invalid, ValueError, TypeError, KeyError) as error:
+        # What is not understood must not be left out: its values would be others.
+        message = "a newer release stored what is in force: this one cannot read its definition"
+        raise Unavailable(message, reason="schema") from error

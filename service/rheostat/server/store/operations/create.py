@@ -8,11 +8,11 @@ from typing import Any
 
 from rheostat.errors import NameTaken
 from rheostat.schedules.references import Lookup
-from rheostat.server.fragments import Written, dumps
+from rheostat.server.fragments import Verbatim, dumps
 from rheostat.server.runs.lineage import Generation
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.spec import RunSpec, parse_run
-from rheostat.server.runs.timeline import Timelines
+from rheostat.server.runs.timeline import Timeline, Timelines
 from rheostat.server.runs.units import Units
 from rheostat.server.store.aside import Results
 from rheostat.server.store.operations.show import show
@@ -32,31 +32,27 @@ def ensure(records: Records, body: Any, note: Note) -> tuple[dict[str, Any], boo
     """
     Return the run that ``body`` creates, and whether it was created now.
 
-    Labels are no part of what a run is: a job that comes back with others (its number in the
-    queue, the hash of its code) finds its run, which keeps those that it was created with.
+    The body's words count, not the steps that they come to: a training that was made longer finds
+    its run with the total in force, and with the one that created it. Labels do not count.
 
     Raises
     ------
     NameTaken
-        A run of this name was created with another body; ``differences`` lists where.
+        A run of this name was created with another body; ``differences`` lists where, and
+        ``extend`` is the command that makes the run as long as the body says.
 
     """
     spec, timelines, given = _read(records, body)
     there = records.claim(spec.name)
     if there is None:
         return _add(records, spec, timelines, given, note), True
-    spec = spec.model_copy(update={"labels": there.spec.labels})
-    differences = _differences(there.spec, spec)
-    if differences and not _same_words(records, there, spec, body["parameters"]):
-        first = records.revisions.one(there.id, 1).timelines
-        differences = [_told(item, first, timelines) for item in differences]
-        fields = ", ".join(item["field"] for item in differences)
-        message = f"the run {spec.name!r} was created with another body: {fields} differ"
-        raise NameTaken(message, id=there.id, differences=differences)
+    differences = _differences(records, there, spec, timelines, body["parameters"])
+    if differences:
+        raise _name_taken(there, spec, differences)
     return show(records, there.id), False
 
 
-def _read(records: Records, body: Any) -> tuple[RunSpec, Timelines, Written]:
+def _read(records: Records, body: Any) -> tuple[RunSpec, Timelines, Verbatim]:
     """Return the run that a body describes, what it follows, and the definitions as given."""
     limits = records.limits
 
@@ -64,9 +60,9 @@ def _read(records: Records, body: Any) -> tuple[RunSpec, Timelines, Written]:
         spec, timelines = parse_run(body, Units(lookup=lookup), limits)
         for timeline in timelines.values():
             timeline.digest  # noqa: B018 - what is to be stored is made here, too
-        return {"run": (spec, timelines, Written(dumps(body["parameters"]).decode()))}
+        return {"run": (spec, timelines, Verbatim(dumps(body["parameters"]).decode()))}
 
-    read: tuple[RunSpec, Timelines, Written] = records.aside("run", parsed, body)
+    read: tuple[RunSpec, Timelines, Verbatim] = records.aside("run", parsed, body)
     return read
 
 
@@ -87,11 +83,12 @@ def new_run(spec: RunSpec, note: Note) -> RunRecord:
         event=0,
         end=None,
         finished_at=None,
+        total=spec.total,
     )
 
 
 def _add(
-    records: Records, spec: RunSpec, timelines: Timelines, given: Written, note: Note
+    records: Records, spec: RunSpec, timelines: Timelines, given: Verbatim, note: Note
 ) -> dict[str, Any]:
     run = new_run(spec, note)
     first = Revision(
@@ -103,6 +100,7 @@ def _add(
         note=note,
         created_at=run.created_at,
         timelines=timelines,
+        laid_for=spec.total,
     )
     records.add(run)
     records.add_generation(Generation(run.key, parent=None, start=0, settled_until=0))
@@ -110,36 +108,75 @@ def _add(
     return show(records, run.id)
 
 
-def _same_words(records: Records, run: RunRecord, spec: RunSpec, given: Any) -> bool:
-    """Whether the body is the creating one, though a schedule that it names has a newer version."""
-    first = records.revisions.one(run.id, 1)
-    rest = run.spec.model_copy(update={"parameters": spec.parameters})
-    return rest == spec and first.changes == given
+def _name_taken(there: RunRecord, spec: RunSpec, differences: list[dict[str, Any]]) -> NameTaken:
+    fields = ", ".join(item["field"] for item in differences)
+    verb = "differs" if len(differences) == 1 else "differ"
+    message = f"the run {spec.name!r} was created with another body: {fields} {verb}"
+    members: dict[str, Any] = {"id": there.id, "differences": differences}
+    if spec.total is not None and any(item["field"] == "total" for item in differences):
+        members["extend"] = f"rheostat run extend {spec.name} --total {spec.total}"
+        message = f"{message}; to train as long as that: {members['extend']}"
+    return NameTaken(message, **members)
 
 
-def _differences(there: RunSpec, sent: RunSpec) -> list[dict[str, Any]]:
-    flat = [_flat(there.to_json()), _flat(sent.to_json())]
+def _differences(
+    records: Records,
+    there: RunRecord,
+    spec: RunSpec,
+    timelines: Timelines,
+    given: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    """Return where a body differs from the one that created a run, in words."""
+    if there.spec == spec and there.total == spec.total:
+        return []
+    found, sent = _flat(there.spec), _flat(spec)
+    if spec.total in {there.spec.total, there.total}:
+        found["total"] = sent["total"]
+    else:
+        found["total"] = there.total
+    differences = [
+        {"field": field, "there": found.get(field), "sent": sent.get(field)}
+        for field in sorted(found.keys() | sent.keys())
+        if found.get(field) != sent.get(field)
+    ]
+    if not differences:
+        return []
+    first = records.revisions.one(there.id, 1)
+    same = _named_alike(first, given)
     return [
-        {"field": field, "there": flat[0].get(field), "sent": flat[1].get(field)}
-        for field in sorted(flat[0].keys() | flat[1].keys())
-        if flat[0].get(field) != flat[1].get(field)
+        _told(item, first.timelines, timelines) for item in differences if item["field"] not in same
     ]
 
 
+def _named_alike(first: Revision, given: Mapping[str, Any]) -> frozenset[str]:
+    """Return the parameters that are given as they were, though a schedule has a newer version."""
+    return frozenset(
+        f"parameters.{name}" for name, data in given.items() if first.changes.get(name) == data
+    )
+
+
 def _told(item: dict[str, Any], there: Timelines, sent: Timelines) -> dict[str, Any]:
-    """Return a difference with the definitions that differ, in place of their hashes."""
+    """Return a difference with what definitions say, in place of their digests."""
     kind, _, name = item["field"].partition(".")
     if kind != "parameters":
         return item
-    both = {"there": there.get(name), "sent": sent.get(name)}
-    return {**item, **{key: line and line.at(0).definition for key, line in both.items()}}
+    return {**item, "there": _said(there.get(name)), "sent": _said(sent.get(name))}
 
 
-def _flat(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields by their paths, one level into the objects."""
+def _said(timeline: Timeline | None) -> Any:
+    if timeline is None:
+        return None
+    piece = timeline.at(0)
+    return piece.definition.to_json() if piece.words is None else piece.words.data
+
+
+def _flat(spec: RunSpec) -> dict[str, Any]:
+    """Return the fields but for labels by their paths, one level into objects."""
+    document = spec.to_json()
+    del document["labels"]
     return {
         path: value
-        for field, inner in spec.items()
+        for field, inner in document.items()
         for path, value in (
             ((f"{field}.{key}", item) for key, item in inner.items())
             if isinstance(inner, dict)

@@ -33,6 +33,7 @@ KINDS = {
     RevisionKind.REWIND: EventKind.REWOUND,
     RevisionKind.FINISH: EventKind.FINISHED,
     RevisionKind.ADVANCE: EventKind.ADVANCED,
+    RevisionKind.TOTAL: EventKind.EXTENDED,
 }
 
 
@@ -121,7 +122,7 @@ _REVISED = (
         tables.revisions.c[name]
         for name in (
             *("event", "kind", "created_at", "generation", "revision", "effective"),
-            *("author", "message", "forced", "cancels"),
+            *("author", "message", "forced", "cancels", "total"),
         )
     ),
     case((func.length(_CHANGES) <= LONGEST, _CHANGES)).label("changes"),
@@ -148,6 +149,8 @@ def _revised(row: Row[Any], run_id: str, lineage: Lineage) -> Event:
             facts |= {"parent": parent, "from": new.start, "ended": left.settled_until}
         case EventKind.ADVANCED:
             facts["settled_until"] = row.effective
+        case EventKind.EXTENDED:
+            facts["total"] = row.total
         case EventKind.FINISHED:
             facts["end"] = row.effective
     return Event(run_id, row.event, kind, row.created_at, facts)

@@ -41,4 +41,5 @@ def _source(records: Records, reign: Reign, name: str, step: int) -> dict[str, A
         "created_at": revision.created_at,
         "definition": piece.definition,
         "origin": piece.origin,
+        **({} if piece.words is None else {"words": piece.words.to_json()}),
     }

@@ -70,7 +70,8 @@ def fork(records: Records, body: Any, note: Note) -> dict[str, Any]:
     lineage = records.lineage(source)
     parent = lineage[wish.from_.generation or source.generation]
     step = _step(source, parent, wish)
-    renamed = {"name": wish.name, "labels": wish.labels or {}}
+    renamed: dict[str, Any] = {"name": wish.name, "labels": wish.labels or {}}
+    renamed |= {"total": source.total}
     run = new_run(source.spec.model_copy(update=renamed), note)
     generation = Generation(run.key, parent.key, step, step)
     past = history(records, source)
@@ -118,6 +119,7 @@ def _revision(
         timelines=before,
         forced=wish.force,
         edits=changes,
+        laid_for=run.total,
     )
     (folded,) = fold(before, [first], run.spec.guards, past, asked=first.number)
     return honest(folded, before, run)

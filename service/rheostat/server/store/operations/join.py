@@ -92,7 +92,9 @@ def _begin(
 def _require_of_the_past(run: RunRecord, lineage: Lineage, checkpoint: Checkpoint) -> None:
     if all(checkpoint.id != past.key.run_id for past in lineage.line(run.generation)):
         raise StaleCheckpoint(
-            f"the checkpoint is of the run {checkpoint.id}, and {run.spec.name!r} is {run.id}",
+            f"the checkpoint is of the run {checkpoint.id}, and {run.spec.name!r} is {run.id}: it"
+            " was made anew, or its database was restored from a backup and recovered. To go on in"
+            f" this one, begin at step {checkpoint.step} without the checkpoint's run",
             id=run.id,
         )
     key = Key(checkpoint.id, checkpoint.generation)
@@ -108,6 +110,7 @@ def _joined(run: RunRecord, lineage: Lineage) -> dict[str, Any]:
         "resolution": spec.resolution,
         "generation": run.generation,
         "revision": run.revision,
+        "event": run.newest_event(lineage),
         "settled_until": lineage[run.generation].settled_until,
         "begins": run.begins,
         "parameters": spec.names,

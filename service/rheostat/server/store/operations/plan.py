@@ -61,8 +61,8 @@ def horizon(run: RunRecord, start: int, settled: int, timelines: Iterable[Timeli
         return run.end
     lines = [timeline for each in timelines for timeline in each.values()]
     known = max(start, settled, *(line.pieces[-1].start for line in lines))
-    planned = max(run.spec.total or 0, *(end for line in lines for end in _ends(line)))
-    if run.spec.total is None or planned <= known:
+    planned = max(run.total or 0, *(end for line in lines for end in _ends(line)))
+    if run.total is None or planned <= known:
         planned = max(planned, known + ROOM * run.spec.resolution)
     return min(planned, MAX_STEP + 1)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 from sqlalchemy import delete, select, update
 
 from rheostat.server.store import tables
@@ -11,7 +13,7 @@ from rheostat.server.store.records import Records
 
 def recover(records: Records) -> list[dict[str, str]]:
     """
-    Give every run a new id, in a database that was restored from a backup.
+    Give every run a new id, in a database that was restored from a backup, and it a new life.
 
     Steps that were settled after the backup look open in it. Under the old ids, workers and caches
     would mix values from before and after; under the new ones, they find no run, and say so.
@@ -24,5 +26,6 @@ def recover(records: Records) -> list[dict[str, str]]:
         connection.execute(update(runs).where(runs.c.id == old).values(id=new))
         of_forks = generations.c.parent_run == old
         connection.execute(update(generations).where(of_forks).values(parent_run=new))
+    connection.execute(update(tables.incarnation).values(id=secrets.token_hex(8)))
     connection.execute(delete(tables.idempotency))  # its answers name the old ids
     return renewed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -19,7 +18,7 @@ from rheostat.errors import (
 from rheostat.schedules.references import Lookup
 from rheostat.server.runs.changes import Changes, changes_to_json, parse_changes
 from rheostat.server.runs.edits import History
-from rheostat.server.runs.folding import fold
+from rheostat.server.runs.folding import before_and_after, fold
 from rheostat.server.runs.guards import violations
 from rheostat.server.runs.limits import require_at_most
 from rheostat.server.runs.lineage import Lineage
@@ -46,8 +45,8 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class _Fold:
-    """What a wish comes to: the new revision among the pending ones, all folded."""
+class Folded:
+    """What a new revision comes to: it is among the pending ones, all folded."""
 
     run: RunRecord
     lineage: Lineage
@@ -72,37 +71,13 @@ def revise(records: Records, ref: str, wish: Wish) -> dict[str, Any]:
         And nothing has changed.
 
     """
-    result = _fold(records, records.find(ref, lock=True), wish)
-    run, revision = result.run, result.revision
-    event = run.newest_event(result.lineage) + 1
-    records.revisions.add(run.id, revision, event)
-    _update(records, run.id, result.old, result.pending)
-    records.change(run.id, revision=revision.number, event=event)
-    return {
-        "revision": revision.number,
-        "effective": revision.effective,
-        "pending": [item.to_json(result.settled) for item in result.pending],
-        **landing(records, run, result.lineage, revision.effective),
-    }
+    return keep(records, _folded(records, records.find(ref, lock=True), wish))
 
 
 def rehearse(records: Records, ref: str, wish: Wish, points: int) -> dict[str, Any]:
     """Return what `revise` would do: the effective step, and the curves before and after."""
-    result = _fold(records, records.find(ref), wish)
-    run, effective = result.run, result.revision.effective
-    names = sorted(result.revision.changes)
-    both = [restricted(each, names) for each in (result.before, result.revision.timelines)]
-    stop = horizon(run, effective, effective, both)
-    lines = [[Span(effective, stop, timelines)] for timelines in both]
-    steps, (before, after) = overview(run.spec.grid, lines, points)
-    return {
-        "effective": effective,
-        "steps": steps,
-        "before": {name: before[name] for name in names},
-        "after": {name: after[name] for name in names},
-        "pending": [item.to_json(result.settled) for item in result.pending],
-        **landing(records, run, result.lineage, effective),
-    }
+    folded = _folded(records, records.find(ref), wish)
+    return rehearsal(records, folded, sorted(folded.revision.changes), points)
 
 
 def cancel(
@@ -117,8 +92,9 @@ def cancel(
     settled = lineage[run.generation].settled_until
     revision = records.revisions.one(run.id, number)
     _require_pending(revision, run, settled)
-    base, pending = _to_fold(records, run, lineage)
-    earlier, (_, *later) = _around(revision, pending)
+    base, pending = upcoming(records, run, lineage)
+    earlier, (_, *later) = before_and_after(revision, pending)
+    later = records.revisions.edits(run.id, later)
     before = (earlier[-1] if earlier else base).timelines
     folded = [*earlier, *fold(before, later, run.spec.guards, history(records, run))]
     cancellation = Revision(
@@ -158,16 +134,13 @@ def landing(records: Records, run: RunRecord, lineage: Lineage, step: int) -> di
     }
 
 
-def _fold(records: Records, run: RunRecord, wish: Wish) -> _Fold:
+def _folded(records: Records, run: RunRecord, wish: Wish) -> Folded:
     lineage = records.lineage(run)
-    settled = lineage[run.generation].settled_until
     require_open(run)
     require_revision(run, wish.expected_revision)
-    effective = _effective(run, wish.effective, settled)
+    effective = effective_step(run, wish.effective, lineage[run.generation].settled_until)
     require_at_most(records.limits.message, "message", wish.note.message, "characters")
     changes, written = parsed_changes(records, run, wish.changes)
-    base, old = _to_fold(records, run, lineage)
-    require_at_most(records.limits.pending - 1, "changes", old, "pending revisions before it")
     new = Revision(
         number=run.revision + 1,
         generation=run.generation,
@@ -176,25 +149,61 @@ def _fold(records: Records, run: RunRecord, wish: Wish) -> _Fold:
         changes=written,
         note=wish.note,
         created_at=now(),
-        timelines=base.timelines,
+        timelines=Timelines({}),
         forced=wish.force,
+        laid_for=run.total,
         edits=changes,
     )
-    earlier, later = _around(new, old)
+    return folded_in(records, run, lineage, new)
+
+
+def folded_in(records: Records, run: RunRecord, lineage: Lineage, new: Revision) -> Folded:
+    """Return what a new revision comes to, among the pending ones, which it folds again."""
+    base, old = upcoming(records, run, lineage)
+    field = "total" if new.kind is RevisionKind.TOTAL else "changes"
+    require_at_most(records.limits.pending - 1, field, old, "pending revisions before it")
+    earlier, after = before_and_after(new, old)
+    later = records.revisions.edits(run.id, after)
     before = (earlier[-1] if earlier else base).timelines
     first, *rest = fold(
         before, [new, *later], run.spec.guards, history(records, run), asked=new.number
     )
     revision = honest(first, before, run)
-    return _Fold(run, lineage, before, revision, old, [*earlier, revision, *rest])
+    return Folded(run, lineage, before, revision, old, [*earlier, revision, *rest])
 
 
-def _around(
-    revision: Revision, pending: Sequence[Revision]
-) -> tuple[Sequence[Revision], Sequence[Revision]]:
-    """Return the pending revisions that fold before a revision, and those that fold after it."""
-    index = bisect_left(pending, revision.place, key=lambda item: item.place)
-    return pending[:index], pending[index:]
+def keep(records: Records, folded: Folded, **values: Any) -> dict[str, Any]:
+    """Store a revision and what it folded again, and return the answer."""
+    run, revision = folded.run, folded.revision
+    event = run.newest_event(folded.lineage) + 1
+    records.revisions.add(run.id, revision, event)
+    _update(records, run.id, folded.old, folded.pending)
+    records.change(run.id, revision=revision.number, event=event, **values)
+    return {
+        "revision": revision.number,
+        "effective": revision.effective,
+        "pending": [item.to_json(folded.settled) for item in folded.pending],
+        **landing(records, run, folded.lineage, revision.effective),
+    }
+
+
+def rehearsal(
+    records: Records, folded: Folded, names: Sequence[str], points: int, stop: int = 0
+) -> dict[str, Any]:
+    """Return the curves of parameters before and after a revision, at least up to ``stop``."""
+    run, effective = folded.run, folded.revision.effective
+    both = [restricted(each, names) for each in (folded.before, folded.revision.timelines)]
+    stop = max(horizon(run, effective, effective, both), stop)
+    lines = [[Span(effective, stop, timelines)] for timelines in both]
+    steps, (before, after) = overview(run.spec.grid, lines, points)
+    return {
+        "effective": effective,
+        "steps": steps,
+        "before": {name: before[name] for name in names},
+        "after": {name: after[name] for name in names},
+        "pending": [item.to_json(folded.settled) for item in folded.pending],
+        **landing(records, run, folded.lineage, effective),
+    }
 
 
 def honest(revision: Revision, before: Timelines, run: RunRecord) -> Revision:
@@ -210,7 +219,8 @@ def require_open(run: RunRecord) -> None:
         raise Finished(f"the run is finished: its last step lies before {run.end}", end=run.end)
 
 
-def _effective(run: RunRecord, wanted: Literal["next"] | int, settled: int) -> int:
+def effective_step(run: RunRecord, wanted: Literal["next"] | int, settled: int) -> int:
+    """Return the step from which a revision holds; raise `TooLate` if it is settled."""
     step = run.spec.grid.require("effective", settled if wanted == "next" else wanted)
     if step < settled:
         raise TooLate(
@@ -230,7 +240,8 @@ def require_revision(run: RunRecord, expected: int | None) -> None:
 
 
 def _require_pending(revision: Revision, run: RunRecord, settled: int) -> None:
-    if revision.generation == run.generation and revision.pending(settled):
+    waits = revision.generation == run.generation and revision.pending(settled)
+    if waits and revision.kind is RevisionKind.CHANGE:
         return
     if revision.cancelled:
         state = "cancelled already"
@@ -252,7 +263,7 @@ def parsed_changes(
     records: Records, run: RunRecord, given: Any
 ) -> tuple[Changes, Mapping[str, Any]]:
     """Return a request's changes, parsed aside for what they depend on of the run, and as JSON."""
-    units, names = run.spec.units(Units()), run.spec.names
+    units, names = run.units(Units()), run.spec.names
     key = ("changes", *names, units.total, units.steps_per_epoch)
 
     def parsed(lookup: Lookup) -> Results:
@@ -261,14 +272,6 @@ def parsed_changes(
 
     both: tuple[Changes, Mapping[str, Any]] = records.aside(key, parsed, given)
     return both
-
-
-def _to_fold(
-    records: Records, run: RunRecord, lineage: Lineage
-) -> tuple[Revision, Sequence[Revision]]:
-    """Return the newest revision that is fixed, and the pending ones, whose edits are parsed."""
-    base, pending = upcoming(records, run, lineage)
-    return base, records.revisions.edits(run.id, pending)
 
 
 def history(records: Records, run: RunRecord) -> History:
@@ -292,7 +295,8 @@ def _update(
     records: Records, run_id: str, old: Sequence[Revision], new: Sequence[Revision]
 ) -> None:
     """Store what pending revisions expand to, where that has changed."""
-    known = {revision.number: revision.timelines for revision in old}
+    known = {revision.number: (revision.timelines, revision.laid_for) for revision in old}
     for revision in new:
-        if revision.number in known and revision.timelines != known[revision.number]:
+        expansion = revision.timelines, revision.laid_for
+        if revision.number in known and expansion != known[revision.number]:
             records.revisions.update(run_id, revision)

@@ -65,6 +65,7 @@ def rewind(records: Records, ref: str, wish: Rewind) -> dict[str, Any]:
         timelines=before,
         forced=wish.force,
         edits=changes,
+        laid_for=run.total,
     )
     (folded,) = fold(before, [new], run.spec.guards, history(records, run), asked=new.number)
     revision = honest(folded, before, run)

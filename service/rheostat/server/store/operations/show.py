@@ -10,7 +10,7 @@ import numpy as np
 
 from rheostat.server.fragments import dumps
 from rheostat.server.runs.lineage import Lineage
-from rheostat.server.runs.revision import Revision, RevisionKind
+from rheostat.server.runs.revision import FIXED, Revision
 from rheostat.server.store.records import Records, RunRecord
 
 LONGEST_PAGE = 4 * 1024 * 1024
@@ -25,9 +25,11 @@ def show(records: Records, ref: str) -> dict[str, Any]:
     _, pending = upcoming(records, run, lineage)
     timelines = records.revisions.in_force_at(run.key, settled).timelines
     current = timelines.evaluate(np.array([settled], dtype=np.int64))
+    pieces = {name: timeline.at(settled) for name, timeline in timelines.items()}
     return {
         **state(run, lineage),
-        "parameters": {name: tl.at(settled).definition for name, tl in timelines.items()},
+        "parameters": {name: piece.definition for name, piece in pieces.items()},
+        "words": {name: piece.words.data for name, piece in pieces.items() if piece.words},
         "current": {name: float(values[0]) for name, values in current.items()},
         "pending": [revision.to_json(settled) for revision in pending],
         "generations": [generation.to_json() for generation in lineage],
@@ -69,7 +71,7 @@ def upcoming(records: Records, run: RunRecord, lineage: Lineage) -> tuple[Revisi
     """
     settled = lineage[run.generation].settled_until
     waiting = records.revisions.effective_from(run.key, settled)
-    if waiting and waiting[0].kind is not RevisionKind.CHANGE:
+    if waiting and waiting[0].kind in FIXED:
         return waiting[0], waiting[1:]
     return records.revisions.in_force_at(run.key, settled - 1), waiting
 

@@ -62,11 +62,15 @@ def find(records: Records, secret_hash: str) -> Token | None:
     return _token(*row[1:])
 
 
-def usable(records: Records) -> bool:
-    """Say whether anybody has a token that can be used now."""
-    query = select(*FIELDS).where(tokens.c.revoked_at.is_(None))
+def lack(records: Records) -> str | None:
+    """Say why nobody has a token that can be used now, None if somebody has one."""
     moment = now()
-    return any(_token(*row).flaw(moment) is None for row in records.connection.execute(query))
+    made = [_token(*row) for row in records.connection.execute(select(*FIELDS))]
+    if not made:
+        return "its database has none yet"
+    if any(token.flaw(moment) is None for token in made):
+        return None
+    return f"each of the {len(made)} in its database has expired or was revoked"
 
 
 def _held(records: Records, name: str) -> bool:

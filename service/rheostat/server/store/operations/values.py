@@ -36,7 +36,7 @@ def settle(records: Records, run_id: str, ask: Ask) -> Block:
     event = run.newest_event(lineage) + 1 if run.end is None else settled.event
     records.settle(run.key, until, event, Sighting(ask.start, until, time.time()))
     records.pack(run, settled.settled_until, until)
-    return replace(block, settled_until=until)
+    return replace(block, settled_until=until, event=event if run.end is None else None)
 
 
 def preview(records: Records, ref: str, ask: Ask, generation: int | None = None) -> Block:

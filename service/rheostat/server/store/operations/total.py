@@ -1,0 +1,108 @@
+"""The total of a run: how long it is planned to be, which may change while it trains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from rheostat.errors import FieldError, Invalid
+from rheostat.server.runs.limits import require_at_most
+from rheostat.server.runs.revision import Note, Revision, RevisionKind
+from rheostat.server.runs.timeline import Timelines
+from rheostat.server.store.operations.revise import (
+    Folded,
+    effective_step,
+    folded_in,
+    keep,
+    landing,
+    rehearsal,
+    require_open,
+    require_revision,
+)
+from rheostat.server.store.operations.show import upcoming
+from rheostat.server.store.records import Records, RunRecord, now
+
+
+@dataclass(frozen=True)
+class NewTotal:
+    """A total as an operator asks for it."""
+
+    total: int
+    effective: Literal["next"] | int = "next"
+    expected_revision: int | None = None
+    force: bool = False
+    note: Note = field(default_factory=Note)
+
+
+def make_total(records: Records, ref: str, wish: NewTotal) -> tuple[dict[str, Any], bool]:
+    """
+    Make a run longer, or shorter, and return the answer and whether anything was made.
+
+    From the effective step on, definitions whose lengths depend on the total are laid out for the
+    new one. The total that is in force already makes nothing.
+
+    Raises
+    ------
+    Finished, RevisionMismatch, TooLate, GuardViolated, Invalid
+        And nothing has changed.
+
+    """
+    run = records.find(ref, lock=True)
+    _require_allowed(records, run, wish)
+    if wish.total == run.total:
+        return _as_it_is(records, run), False
+    folded = _folded(records, run, wish)
+    answer = keep(records, folded, total=wish.total)
+    return {**answer, "total": wish.total}, True
+
+
+def rehearse_total(records: Records, ref: str, wish: NewTotal, points: int) -> dict[str, Any]:
+    """Return what `make_total` would do: the effective step, and the curves before and after."""
+    run = records.find(ref)
+    _require_allowed(records, run, wish)
+    folded = _folded(records, run, wish)
+    shown = rehearsal(records, folded, run.spec.names, points, wish.total)
+    return {**shown, "total": wish.total}
+
+
+def _require_allowed(records: Records, run: RunRecord, wish: NewTotal) -> None:
+    require_open(run)
+    require_revision(run, wish.expected_revision)
+    require_at_most(records.limits.message, "message", wish.note.message, "characters")
+
+
+def _as_it_is(records: Records, run: RunRecord) -> dict[str, Any]:
+    """Return the answer for a total that is in force already: as if made by the newest revision."""
+    lineage = records.lineage(run)
+    settled = lineage[run.generation].settled_until
+    _, pending = upcoming(records, run, lineage)
+    return {
+        "revision": run.revision,
+        "effective": settled,
+        "pending": [revision.to_json(settled) for revision in pending],
+        "total": run.total,
+        **landing(records, run, lineage, settled),
+    }
+
+
+def _folded(records: Records, run: RunRecord, wish: NewTotal) -> Folded:
+    lineage = records.lineage(run)
+    effective = effective_step(run, wish.effective, lineage[run.generation].settled_until)
+    if wish.total < effective:
+        message = f"the total is {wish.total}, and the run has come, or goes on, to {effective}"
+        bound = f">= {effective}"
+        raise Invalid(message, errors=[FieldError("total", message, wish.total, bound)])
+    new = Revision(
+        number=run.revision + 1,
+        generation=run.generation,
+        kind=RevisionKind.TOTAL,
+        effective=effective,
+        changes={},
+        note=wish.note,
+        created_at=now(),
+        timelines=Timelines({}),
+        forced=wish.force,
+        total=wish.total,
+        laid_for=wish.total,
+    )
+    return folded_in(records, run, lineage, new)
