@@ -368,4 +368,5 @@ def test_the_first_revision_keeps_the_words(desk: Desk) -> None:
     first = desk.read(lambda records: records.revisions.one(run["id"], 1).timelines)
     piece = first["lr"].at(0)
     assert piece.definition.to_json()["steps"] == 64
+    assert piece.words is not None
     assert piece.words.data["steps"] == "100%"
