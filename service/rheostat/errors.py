@@ -37,7 +37,7 @@ Every failure that Rheostat reports, as one tree.
     │   │   └── IdempotencyMismatch    the key was used with another request
     │   ├── RateLimited           429
     │   ├── Internal              500  a defect of the service
-    │   └── Unavailable           503  the database is away; try again
+    │   └── Unavailable           503  the database cannot be used now; ``reason`` says why
     ├── Unreachable                    no answer of the service before the deadline
     │   └── Redirected                 somebody answers that it is at another address
     ├── WrongLoop                      an `AsyncClient` outside of its one asyncio event loop
@@ -308,7 +308,12 @@ class Internal(Refused):
 
 
 class Unavailable(Refused):
-    """The database is away, or a commit's outcome is unknown. Repeating is safe for reads."""
+    """
+    The database cannot be used now; ``reason`` says why. Repeating is safe for reads.
+
+    ``reason`` is one of ``disk-full``, ``read-only``, ``database-away``, ``writer-stuck``,
+    ``schema``, ``file-replaced`` and ``busy``; the detail says whether anything was changed.
+    """
 
     code, status = "unavailable", 503
 

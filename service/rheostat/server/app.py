@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import anyio
@@ -112,7 +113,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     app.state.feeds = Feeds(store, app.state.settings.max_event_streams, app.state.metrics)
     app.state.curve_limiter = anyio.CapacityLimiter(CURVES_AT_ONCE)
     CACHE.resize(app.state.settings.chunk_cache_bytes)
-    await anyio.to_thread.run_sync(store.start)
+    await anyio.to_thread.run_sync(partial(store.start, anyway=True))
     sampling = asyncio.create_task(app.state.metrics.keep_sampling())
     try:
         yield {ON_SHUTDOWN: app.state.feeds.close, DOOR: _door(app)}

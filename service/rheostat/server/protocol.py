@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from rheostat.errors import Malformed
+from rheostat.server.api.middleware import PRESENT
 from rheostat.server.api.problems import MEDIA_TYPE
 
 ON_SHUTDOWN = "rheostat.on_shutdown"
@@ -50,6 +51,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Answer a request at the door, or have it wait there, or start the task that does."""
+        scope: dict[str, Any] = cycle.scope  # type: ignore[assignment]
+        scope[PRESENT] = lambda: not cycle.disconnected
         if self._reply(cycle):
             return
         if self._is_plain(cycle):

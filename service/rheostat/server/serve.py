@@ -27,7 +27,7 @@ from rheostat import __version__
 from rheostat.errors import Refused, RheostatError
 from rheostat.server.environment import remarks
 from rheostat.server.figures import SharedFigures, share_figures
-from rheostat.server.opening import open_store
+from rheostat.server.opening import keeping_open, open_store, require_usable
 from rheostat.server.settings import Settings
 from rheostat.server.store.operations import tokens
 from rheostat.server.supervisor import ALIVE, READY, Supervisor, stop_with_supervisor
@@ -109,9 +109,11 @@ def _supervise(
     if figures is None:
         LOG.warning("no memory to share: each worker's /metrics has its own figures alone")
     work = partial(_work, settings, figures)
-    stopped = Supervisor(
+    supervisor = Supervisor(
         work, listeners, settings.workers, ready, HEALTH, PATIENCE, STARTUP_FAILURE
-    ).run()
+    )
+    with keeping_open(settings):  # workers come and go, and shall all find the same file
+        stopped = supervisor.run()
     if not stopped:
         sys.exit(FAILED)
 
@@ -161,8 +163,11 @@ def _bound(settings: Settings) -> Iterator[list[socket.socket]]:
 def _open(settings: Settings) -> None:
     try:
         store = open_store(settings)
-        lack = asyncio.run(store.read(tokens.lack)) if settings.tokens_required else None
-        store.close()
+        try:
+            require_usable(store, settings)
+            lack = asyncio.run(store.read(tokens.lack)) if settings.tokens_required else None
+        finally:
+            store.close()
     except Refused as error:
         _give_up(MISUSED, str(error.errors[0].message if error.errors else error.detail))
     except RheostatError as error:
@@ -240,6 +245,7 @@ def _logging(level: str) -> dict[str, Any]:
         "root": {"level": "WARNING", "handlers": ["stderr"]},
         "loggers": {
             "rheostat": {"level": level.upper()},
+            "sqlalchemy.pool": {"level": "CRITICAL"},  # the store says what failed, in one line
             "rheostat.access": {"handlers": ["lines"], "propagate": False},
         },
     }

@@ -24,6 +24,7 @@ from rheostat.server.roles import Role
 from rheostat.server.store import Store
 from rheostat.server.store.operations import tokens
 from rheostat.server.store.records import now
+from rheostat.server.store.store import work_for_all
 from rheostat.server.tokens import PREFIX, Token, hash_of
 
 TRUSTED = 3.0
@@ -163,6 +164,7 @@ class Access:
         return search
 
     async def _look_up(self, store: Store, header: bytes, secret: str) -> Known | None:
+        work_for_all()
         began = time.monotonic()
         try:
             token = await store.read(tokens.find, hash_of(secret))

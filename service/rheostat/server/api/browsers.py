@@ -23,6 +23,9 @@ PRIVATE = (".local", ".internal", ".svc")
 OWN = frozenset({b"same-origin", b"none"})
 """Values of ``Sec-Fetch-Site``: our own page asks, or a person at the address bar."""
 
+CHECKS = frozenset({"/livez", "/readyz", "/"})
+"""What load balancers look at; nothing there is anybody's own."""
+
 Header = tuple[bytes, bytes]
 
 NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
@@ -95,9 +98,14 @@ class Doorkeeper:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or raise `Forbidden`."""
-        if scope["type"] == "http":
+        if scope["type"] == "http" and not _is_check(scope):
             turn_away(dict(scope["headers"]), scope["method"], self.answers_for)
         await self.app(scope, receive, send)
+
+
+def _is_check(scope: Scope) -> bool:
+    """Whether a load balancer asks how this is, by HTTP/1.0 without a host: no browser does."""
+    return scope["path"] in CHECKS and not any(key == b"host" for key, _ in scope["headers"])
 
 
 def turn_away(

@@ -20,6 +20,7 @@ from rheostat.server.api.render import write_json
 from rheostat.server.runs.event import Event
 from rheostat.server.store import Store
 from rheostat.server.store.operations import events
+from rheostat.server.store.store import work_for_all
 
 POLL = 0.5
 """Seconds between two questions to the database."""
@@ -110,7 +111,7 @@ class Feeds:
     def place(self) -> Iterator[None]:
         """Count one stream; raise `RateLimited` if there are as many as there may be."""
         if self._closing:
-            raise Unavailable("the service is about to stop", retry_after=1)
+            raise Unavailable("the service is about to stop", retry_after=1, reason="busy")
         if self._streams >= self._limit:
             message = f"this process has {self._limit} event streams, and may have no more"
             raise RateLimited(message, retry_after=COME_BACK)
@@ -148,6 +149,7 @@ class Feeds:
         self._metrics.count_streams(self._streams)
 
     async def _poll(self) -> None:
+        work_for_all()
         while True:
             await asyncio.sleep(POLL)
             if not self._feeds:

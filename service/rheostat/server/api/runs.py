@@ -355,4 +355,4 @@ async def join_run(
     joined = await store.read(join.join, run, arrival)
     if joined is None:
         joined = await store.write(join.begin, run, arrival, note.author)
-    return document({**joined, "incarnation": store.incarnation})
+    return document(joined)

@@ -94,6 +94,7 @@ class Records:
         self.sightings = sightings
         self._transaction = Transaction(connection)
         self.revisions = Revisions(self._transaction, caches)
+        self._caches = caches
         self._past = caches.past
         self._runs: dict[str, RunRecord] = {}
         self._newest: dict[Key, Generation] = {}
@@ -102,6 +103,14 @@ class Records:
     def connection(self) -> Connection:
         """The connection, with everything written that was kept back."""
         return self._transaction.connection
+
+    @property
+    def incarnation(self) -> str:
+        """Which life of the database this is: another one after a backup was restored."""
+        if self._caches.incarnation is None:
+            query = select(tables.incarnation.c.id)
+            self._caches.incarnation = str(self.connection.execute(query).scalar_one())
+        return self._caches.incarnation
 
     def flush(self) -> None:
         """Write what was kept back."""

@@ -72,6 +72,7 @@ def _block(records: Records, run: RunRecord, lineage: Lineage, ask: Ask, *, keep
         reigns=reigns,
         values=join_up(segments),
         settled_until=settled,
+        incarnation=records.incarnation,
     )
 
 
