@@ -138,7 +138,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     app.state.store = store
     app.state.library = StoredLibrary(store)
     app.state.access = Access(store if app.state.settings.tokens_required else None)
-    app.state.feeds = Feeds(store, app.state.settings.max_event_streams, app.state.metrics)
+    app.state.feeds = _feeds(app)
     app.state.curve_limiter = anyio.CapacityLimiter(CURVES_AT_ONCE)
     CACHE.resize(app.state.settings.chunk_cache_bytes)
     await anyio.to_thread.run_sync(store.start)
@@ -157,6 +157,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         looking.cancel()
         app.state.journal.write()
         await anyio.to_thread.run_sync(store.close)
+
+
+def _feeds(app: FastAPI) -> Feeds:
+    settings: Settings = app.state.settings
+    share = settings.max_event_streams_per_caller
+    return Feeds(app.state.store, settings.max_event_streams, share, app.state.metrics)
 
 
 def _connections(app: FastAPI) -> Connections:

@@ -45,6 +45,8 @@ CONNECTIONS = "rheostat.connections"
 LONGEST_HEAD = 64 * 1024
 """Bytes that a request line and its headers may have."""
 
+TOO_LONG = f"the request's head is over {LONGEST_HEAD} bytes"
+
 LONG_HEAD = 8 * 1024
 """Bytes of a head after whose answer the connection ends: uvicorn keeps it until the next one."""
 
@@ -105,6 +107,9 @@ class BoundedHttp(HttpToolsProtocol):
     which does not come in time, or for whose body there is no room.
     """
 
+    scope: Any  # None until the first request, and filled as its head is read
+    cycle: Any
+    pipeline: Any
     due = inf
     taken_by = inf
     _refused: Refused | None = None
@@ -200,21 +205,30 @@ class BoundedHttp(HttpToolsProtocol):
             unreadable = Malformed("this is not an HTTP request that can be read")
             self.refuse(cause if isinstance(cause, Refused) else unreadable)
             return
-        if self._whole is not self.scope or self._whole is None:
+        if self._refused is None and (self._whole is not self.scope or self._whole is None):
             self._await_rest(data)
 
     def _feed(self, data: bytes) -> None:
         """Parse much piece by piece, so that what may be many requests waits as bytes."""
         view = memoryview(data)
-        self._long = data.find(b"\r\n\r\n") > LONG_HEAD
+        head = self._head
         while view and self._refused is None:
-            in_body = self._whole is not self.scope and "method" in (self.scope or ())
+            in_body = self._in_body
             size = SMALL if in_body else AT_ONCE
             self.parser.feed_data(view[:size])
+            head = 0 if self._whole is self.scope or self._in_body else head + len(view[:size])
+            self._long |= head > LONG_HEAD
+            if head > LONGEST_HEAD:
+                self.refuse(Malformed(TOO_LONG))
             view = view[size:]
             if self.pipeline and view:
                 self._keep(bytes(view))
                 return
+
+    @property
+    def _in_body(self) -> bool:
+        # the method is the last thing of a scope that is filled, when the head is whole
+        return self._whole is not self.scope and self.scope is not None and "method" in self.scope
 
     def _keep(self, data: bytes) -> None:
         """Keep bytes until the requests that came before them are answered."""
@@ -232,6 +246,7 @@ class BoundedHttp(HttpToolsProtocol):
         data, self._unparsed = self._unparsed, b""
         if self._ahead is not None:
             self._ahead.release()
+            self._ahead = None
         if data and self._refused is None and not self.transport.is_closing():
             self.flow.resume_reading()
             self._parse(data)
@@ -243,7 +258,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._forget_head()
             self._part, self._began = self.scope, now
             data = data.rpartition(b"\r\n\r\n")[2]  # what comes before belongs to others
-        if self.scope is None or "method" not in self.scope:  # filled as it is read, that last
+        if not self._in_body:
             self._await_head(len(data))
             return
         if self._unasked:
@@ -258,11 +273,11 @@ class BoundedHttp(HttpToolsProtocol):
     def _await_head(self, size: int) -> None:
         self._unasked = True
         self._head += size
-        self._long = self._head > LONG_HEAD
+        self._long |= self._head > LONG_HEAD
         self.due = self._began + HEAD
         self._open.begin_head(self, size)
         if self._head > LONGEST_HEAD:
-            self.refuse(Malformed(f"the request's head is over {LONGEST_HEAD} bytes"))
+            self.refuse(Malformed(TOO_LONG))
 
     def _require_contents(self) -> None:
         # Chunks of one byte, endless extensions of chunks, and fields after them cost much, and
@@ -338,7 +353,7 @@ class BoundedHttp(HttpToolsProtocol):
         if not cycle.disconnected and not self._reply(cycle):
             self._start(cycle, app)
 
-    def _start(self, cycle: RequestResponseCycle, app: Any) -> None:
+    def _start(self, cycle: Any, app: Any) -> None:
         async def counted(scope: Scope, receive: Receive, send: Send) -> None:
             try:
                 await app(scope, receive, send)
@@ -347,8 +362,8 @@ class BoundedHttp(HttpToolsProtocol):
 
         if self._long:  # what it was made of is kept until the next request comes
             cycle.keep_alive = False
-        cycle.scope[CUT_OFF] = self._cut_off  # type: ignore[typeddict-unknown-key]
-        super()._start_asgi_task(cycle, counted)
+        cycle.scope[CUT_OFF] = self._cut_off
+        super()._start_asgi_task(cycle, counted)  # type: ignore[arg-type]
 
     def _is_plain(self, cycle: RequestResponseCycle) -> bool:
         # A peer that takes nothing of what it is sent has to wait, as the long way makes it; and
@@ -398,6 +413,8 @@ class BoundedHttp(HttpToolsProtocol):
         elif self.pipeline:
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)
+            if self._unparsed and not self.pipeline:  # its body may be among it
+                self.loop.call_soon(self._go_on)
         elif self._unparsed:
             self.loop.call_soon(self._go_on)
         else:
