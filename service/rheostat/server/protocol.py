@@ -129,6 +129,8 @@ class BoundedHttp(HttpToolsProtocol):
     """Bytes that came after its head, and those of them that are its body."""
     _unparsed = b""
     """What came after more requests than can be answered at once."""
+    _served: Any = None
+    """The request that is being answered, of those that came: ``cycle`` is the newest."""
     _ahead: Holding | None = None
     _lent: Holding | None = None
     _open: Connections
@@ -166,6 +168,7 @@ class BoundedHttp(HttpToolsProtocol):
         """Give back all that was held."""
         self._open.leave(self)
         self._give_back()
+        self._disconnect()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -197,7 +200,7 @@ class BoundedHttp(HttpToolsProtocol):
             if len(data) <= AT_ONCE:
                 self.parser.feed_data(data)
             else:
-                self._feed(data)
+                data = self._feed(data)
         except httptools.HttpParserUpgrade:
             self._unsupported_upgrade_warning()
         except httptools.HttpParserError as error:
@@ -208,13 +211,12 @@ class BoundedHttp(HttpToolsProtocol):
         if self._refused is None and (self._whole is not self.scope or self._whole is None):
             self._await_rest(data)
 
-    def _feed(self, data: bytes) -> None:
-        """Parse much piece by piece, so that what may be many requests waits as bytes."""
+    def _feed(self, data: bytes) -> bytes:
+        """Parse much piece by piece, so that many requests wait as bytes; return what was."""
         view = memoryview(data)
         head = self._head
         while view and self._refused is None:
-            in_body = self._in_body
-            size = SMALL if in_body else AT_ONCE
+            size = SMALL if self._in_body and self._body >= SMALL else AT_ONCE
             self.parser.feed_data(view[:size])
             head = 0 if self._whole is self.scope or self._in_body else head + len(view[:size])
             self._long |= head > LONG_HEAD
@@ -223,7 +225,8 @@ class BoundedHttp(HttpToolsProtocol):
             view = view[size:]
             if self.pipeline and view:
                 self._keep(bytes(view))
-                return
+                break
+        return data[: len(data) - len(view)]
 
     @property
     def _in_body(self) -> bool:
@@ -360,6 +363,7 @@ class BoundedHttp(HttpToolsProtocol):
             finally:
                 _release(cycle)
 
+        self._served = cycle
         if self._long:  # what it was made of is kept until the next request comes
             cycle.keep_alive = False
         cycle.scope[CUT_OFF] = self._cut_off
@@ -460,9 +464,7 @@ class BoundedHttp(HttpToolsProtocol):
         if waits and (another or cycle.response_started or self.pipeline):
             self.abort()  # it would come within the answer to another request
             return
-        if waits:
-            cycle.disconnected = True
-            cycle.message_event.set()
+        self._disconnect()
         self.flow.resume_reading()
         self.transport.write(_as_answer(error))
         if self.transport.can_write_eof():
@@ -472,7 +474,15 @@ class BoundedHttp(HttpToolsProtocol):
     def abort(self) -> None:
         """End it at once, whatever is under way."""
         self._give_back()
+        self._disconnect()
         self.transport.abort()
+
+    def _disconnect(self) -> None:
+        """Let the request that is being answered know that nobody waits for it any more."""
+        if self._served is not None and not self._served.response_complete:
+            self._served.disconnected = True
+            self._served.message_event.set()
+            self.flow.resume_writing()
 
     def _cut_off(self) -> None:
         self._end("cut off while bytes were short")
