@@ -75,9 +75,11 @@ def _send(connection: socket.socket, data: bytes) -> None:
     connection.setblocking(False)
     until = time.monotonic() + 0.5
     view = memoryview(data)
+    writable = select.poll()
+    writable.register(connection, select.POLLOUT)
     with suppress(OSError):
         while view and time.monotonic() < until:
-            if select.select([], [connection], [], 0.05)[1]:
+            if writable.poll(50):
                 view = view[connection.send(view) :]
 
 

@@ -15,7 +15,8 @@ import heapq
 import logging
 import os
 import resource
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Callable
 from typing import Protocol
 
 from rheostat.errors import Unavailable
@@ -114,6 +115,35 @@ def connections_for(wanted: int) -> int:
     return min(wanted, room)
 
 
+class Lane:
+    """
+    Begins requests one after another, one in a turn of the event loop.
+
+    What a request computes before it waits for something, a turn cannot interrupt: a thousand that
+    come at once would be one long turn, in which nobody is let in and nobody is answered.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._moving = False
+
+    def begin(self, request: Callable[[], None]) -> None:
+        """Begin a request now, or when those before it have begun."""
+        if self._moving:
+            self._waiting.append(request)
+            return
+        self._moving = True
+        asyncio.get_running_loop().call_soon(self._move)
+        request()
+
+    def _move(self) -> None:
+        if not self._waiting:
+            self._moving = False
+            return
+        asyncio.get_running_loop().call_soon(self._move)
+        self._waiting.popleft()()
+
+
 class Connections:
     """All connections of one process, at most ``limit`` of them; for the event loop alone."""
 
@@ -123,6 +153,7 @@ class Connections:
         self.limit = limit
         self.receiving, self.small, self.sending = receiving, small, sending
         self.heads = 0
+        self.reads, self.others = Lane(), Lane()
         self._metrics = metrics
         self._all: set[Connection] = set()
         self._unasked: dict[Connection, None] = {}

@@ -22,6 +22,7 @@ from rheostat.errors import Malformed, Refused, RequestTimeout, Unavailable
 from rheostat.server.api import problems
 from rheostat.server.api.browsers import protections
 from rheostat.server.api.budgets import SMALL, Holding, busy
+from rheostat.server.api.rates import PROBES
 from rheostat.server.api.traffic import CUT_OFF
 from rheostat.server.connections import (
     FIRST,
@@ -58,6 +59,9 @@ MOST_WAITING = 256
 
 WAITING = 4 * 1024
 """Bytes of memory that are counted for each of them."""
+
+EXCESS = 2 * AT_ONCE
+"""Bytes that may come with a body besides as many as it has: the sizes of chunks, and the like."""
 
 MOST_TRAILERS = 64
 """Fields that may come after a chunked body; nobody reads them."""
@@ -214,15 +218,19 @@ class BoundedHttp(HttpToolsProtocol):
     def _feed(self, data: bytes) -> bytes:
         """Parse much piece by piece, so that many requests wait as bytes; return what was."""
         view = memoryview(data)
-        head = self._head
+        head, raw = self._head, self._raw
         while view and self._refused is None:
             size = SMALL if self._in_body and self._body >= SMALL else AT_ONCE
-            self.parser.feed_data(view[:size])
-            head = 0 if self._whole is self.scope or self._in_body else head + len(view[:size])
+            piece, view, whole = view[:size], view[size:], self._whole
+            self.parser.feed_data(piece)
+            in_body = self._in_body
+            raw = raw + len(piece) if in_body and self._whole is whole else 0
+            head = 0 if in_body or self._whole is self.scope else head + len(piece)
             self._long |= head > LONG_HEAD
             if head > LONGEST_HEAD:
                 self.refuse(Malformed(TOO_LONG))
-            view = view[size:]
+            elif in_body:
+                self._require_contents(raw)
             if self.pipeline and view:
                 self._keep(bytes(view))
                 break
@@ -271,7 +279,7 @@ class BoundedHttp(HttpToolsProtocol):
         # Nobody waits for the body of a request that is answered: it has got its time then.
         if self.cycle is None or not self.cycle.response_complete:
             self.due = self._began + GRACE + self._raw / SLOWEST
-        self._require_contents()
+        self._require_contents(self._raw)
 
     def _await_head(self, size: int) -> None:
         self._unasked = True
@@ -282,12 +290,12 @@ class BoundedHttp(HttpToolsProtocol):
         if self._head > LONGEST_HEAD:
             self.refuse(Malformed(TOO_LONG))
 
-    def _require_contents(self) -> None:
+    def _require_contents(self, raw: int) -> None:
         # Chunks of one byte, endless extensions of chunks, and fields after them cost much, and
         # bring nothing. What is in excess of a body that nobody reads has its time, and no more.
         trailers = 0 if self.headers is self.scope["headers"] else len(self.headers)
         answered = self.cycle is not None and self.cycle.response_complete
-        if trailers > MOST_TRAILERS or (self._raw > 2 * self._body + SMALL and not answered):
+        if trailers > MOST_TRAILERS or (raw > 2 * self._body + EXCESS and not answered):
             self.refuse(Malformed("the body has too little content in too many bytes"))
 
     # from the parser
@@ -357,16 +365,29 @@ class BoundedHttp(HttpToolsProtocol):
             self._start(cycle, app)
 
     def _start(self, cycle: Any, app: Any) -> None:
+        """Start the task that answers a request, in its turn; reads that others wait for go on."""
+        self._served = cycle
+        if self._long:  # what it was made of is kept until the next request comes
+            cycle.keep_alive = False
+        cycle.scope[CUT_OFF] = self._cut_off
+        if cycle.scope["path"] in PROBES:
+            self._run(cycle, app)
+        elif app is not self.app:
+            self._open.reads.begin(partial(self._run, cycle, app))
+        else:
+            self._open.others.begin(partial(self._run_if_wanted, cycle, app))
+
+    def _run_if_wanted(self, cycle: Any, app: Any) -> None:
+        if not cycle.disconnected:
+            self._run(cycle, app)
+
+    def _run(self, cycle: Any, app: Any) -> None:
         async def counted(scope: Scope, receive: Receive, send: Send) -> None:
             try:
                 await app(scope, receive, send)
             finally:
                 _release(cycle)
 
-        self._served = cycle
-        if self._long:  # what it was made of is kept until the next request comes
-            cycle.keep_alive = False
-        cycle.scope[CUT_OFF] = self._cut_off
         super()._start_asgi_task(cycle, counted)  # type: ignore[arg-type]
 
     def _is_plain(self, cycle: RequestResponseCycle) -> bool:

@@ -85,6 +85,7 @@ async def follow_run(
     it is new, so of several such events the last may stand for all. `Rheostat-Run` is the run's id.
     """
     position = after if last_event_id is None else last_event_id
+    request.app.state.feeds.require_place(_name(request))
     page = await store.read(operations.page, run, position)
     headers = {**NO_STORE, "Rheostat-Run": page.run_id}
     if page.over:

@@ -112,17 +112,21 @@ class Feeds:
         self._poller: asyncio.Task[None] | None = None
         self._closing = False
 
-    @contextmanager
-    def place(self, caller: str) -> Iterator[None]:
-        """Count one stream of a caller; raise `RateLimited` if there may be no more."""
+    def require_place(self, caller: str) -> None:
+        """Raise `RateLimited` if a caller may have no stream more, or nobody."""
         if self._closing:
             raise Unavailable("the service is about to stop", retry_after=1)
-        if self._streams >= self._limit:
-            message = f"this process has {self._limit} event streams, and may have no more"
-            raise RateLimited(message, retry_after=COME_BACK, limit=self._limit)
         if self._callers[caller] >= self._share:
             message = f"{caller} has {self._share} event streams here, and may have no more"
             raise RateLimited(message, retry_after=COME_BACK, limit=self._share)
+        if self._streams >= self._limit:
+            message = f"this process has {self._limit} event streams, and may have no more"
+            raise RateLimited(message, retry_after=COME_BACK, limit=self._limit)
+
+    @contextmanager
+    def place(self, caller: str) -> Iterator[None]:
+        """Count one stream of a caller; raise `RateLimited` if there may be no more."""
+        self.require_place(caller)
         self._count(caller, +1)
         try:
             yield
