@@ -6,6 +6,7 @@ import http.client
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,6 +18,17 @@ from uvicorn import Config, Server
 from rheostat.server.app import create_app
 from rheostat.server.protocol import BoundedHttp
 from rheostat.server.settings import Settings
+
+ENDED = 'rheostat_connections_ended_total{reason="%s"}'
+"""Name of the figure that counts the connections ended for a reason."""
+
+
+def until(what: Callable[[], Any], seconds: float = 20) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 class Answer:
@@ -50,6 +62,8 @@ class Inside:
         )
         self.server = Server(config)
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+        # so that the system takes little of what nobody reads; connections inherit it
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)
         self.port: int = self.listener.getsockname()[1]
         arguments = {"sockets": [self.listener]}
         self.thread = threading.Thread(target=self.server.run, kwargs=arguments)

@@ -11,8 +11,8 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from tests.hostile.conftest import Inside, Start, rest
-from tests.hostile.test_connections import ENDED, EVALUATION, GET, POST
+from tests.hostile.conftest import ENDED, Inside, Start, rest, until
+from tests.hostile.test_connections import EVALUATION, GET, POST
 
 from rheostat.errors import Unavailable
 from rheostat.server import connections
@@ -37,14 +37,6 @@ def curve(server: Inside, stop: int, form: str = "f64", **options: int) -> socke
     head = POST.replace(b"evaluate", b"evaluate?format=%b" % form.encode())
     request = head + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     return server.connect(request, SO_RCVBUF=4096, **options)
-
-
-def until(what: Any, seconds: float = 20) -> None:
-    """Wait until something holds."""
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def others_are_served(server: Inside) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from tests.conftest import StartServer
-from tests.hostile.conftest import Inside, Start, reads, rest
+from tests.hostile.conftest import ENDED, Inside, Start, reads, rest
 
 from rheostat.server import connections, protocol
 
@@ -123,9 +123,6 @@ def test_those_without_a_request_make_room(start: Start, data: bytes) -> None:
         asked.sendall(GET + b"\r\n")
         assert reads(asked).read()
         assert server.figure(ENDED % "made room without a request") >= 1
-
-
-ENDED = 'rheostat_connections_ended_total{reason="%s"}'
 
 
 def test_those_that_were_silent_for_longest_make_room(

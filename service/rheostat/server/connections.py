@@ -117,7 +117,7 @@ def connections_for(wanted: int) -> int:
 
 class Lane:
     """
-    Begins requests one after another, one in a turn of the event loop.
+    Does one thing after another, one in a turn of the event loop.
 
     What a request computes before it waits for something, a turn cannot interrupt: a thousand that
     come at once would be one long turn, in which nobody is let in and nobody is answered.
@@ -125,20 +125,26 @@ class Lane:
 
     def __init__(self) -> None:
         self._waiting: deque[Callable[[], None]] = deque()
-        self._moving = False
+        self.busy = False
+        """Whether something was done in this turn already."""
 
-    def begin(self, request: Callable[[], None]) -> None:
-        """Begin a request now, or when those before it have begun."""
-        if self._moving:
-            self._waiting.append(request)
-            return
-        self._moving = True
-        asyncio.get_running_loop().call_soon(self._move)
-        request()
+    def begin(self, thing: Callable[[], None]) -> None:
+        """Do something now, or in its turn."""
+        if self.busy:
+            self._waiting.append(thing)
+        else:
+            self.rest()
+            thing()
+
+    def rest(self) -> None:
+        """Do nothing more in this turn: what the lane is for was done beside it."""
+        if not self.busy:
+            self.busy = True
+            asyncio.get_running_loop().call_soon(self._move)
 
     def _move(self) -> None:
         if not self._waiting:
-            self._moving = False
+            self.busy = False
             return
         asyncio.get_running_loop().call_soon(self._move)
         self._waiting.popleft()()
@@ -153,7 +159,7 @@ class Connections:
         self.limit = limit
         self.receiving, self.small, self.sending = receiving, small, sending
         self.heads = 0
-        self.reads, self.others = Lane(), Lane()
+        self.parses, self.reads, self.others = Lane(), Lane(), Lane()
         self._metrics = metrics
         self._all: set[Connection] = set()
         self._unasked: dict[Connection, None] = {}

@@ -51,6 +51,9 @@ TOO_LONG = f"the request's head is over {LONGEST_HEAD} bytes"
 LONG_HEAD = 8 * 1024
 """Bytes of a head after whose answer the connection ends: uvicorn keeps it until the next one."""
 
+LIGHT = 1024
+"""Bytes that are parsed as they come; of more, those of one connection in a turn of the loop."""
+
 AT_ONCE = 4 * 1024
 """Bytes that are parsed at a time of what may be many requests."""
 
@@ -182,8 +185,13 @@ class BoundedHttp(HttpToolsProtocol):
                 self.refuse(self._refused)
         elif self.is_ahead:
             self._keep(data)
+        elif len(data) > LIGHT and self._open.parses.busy:
+            self._keep(data)
+            self._open.parses.begin(self._go_on)
         else:
             self._parse(data)
+            if len(data) > LIGHT:
+                self._open.parses.rest()
 
     def pause_writing(self) -> None:
         """Begin to wait for the peer to take what it is sent."""
@@ -250,7 +258,8 @@ class BoundedHttp(HttpToolsProtocol):
             self._ahead.grow(len(data))
         except Unavailable:
             self._cut_off()
-        self._unparsed += data
+        else:
+            self._unparsed += data
 
     def _go_on(self) -> None:
         """Parse what was kept."""
