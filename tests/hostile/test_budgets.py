@@ -10,6 +10,7 @@ import time
 from contextlib import ExitStack
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.hostile.conftest import ENDED, Inside, Start, rest, until
 from tests.hostile.test_connections import EVALUATION, GET, POST
@@ -315,3 +316,29 @@ def test_the_oldest_makes_room_first() -> None:
     assert (gone, budget.used) == ([1, 2], 100)
     with pytest.raises(Unavailable):
         budget.take(1)
+
+
+def test_nothing_is_computed_for_who_has_hung_up(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P13: curves that wait for their turn are dropped when their callers leave."""
+    computed: list[int] = []
+    held, go = threading.Event(), threading.Event()
+
+    def slow(_definition: Any, places: Any) -> Any:
+        computed.append(len(places))
+        held.set()
+        go.wait(30)
+        return np.zeros(len(places))
+
+    monkeypatch.setattr("rheostat.server.app.CURVES_AT_ONCE", 1)
+    monkeypatch.setattr("rheostat.server.api.evaluate.evaluate", slow)
+    server = start()
+    with curve(server, 10_000):
+        assert held.wait(30)
+        for _ in range(10):
+            curve(server, 20_000).close()
+        others_are_served(server)
+        go.set()
+        until(lambda: server.app.state.sending.used == 0)
+    assert computed == [10_000]

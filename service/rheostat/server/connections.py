@@ -80,8 +80,8 @@ class Connection(Protocol):
         """Whether it waits for a request."""
 
     @property
-    def unsent(self) -> int:
-        """Bytes that its peer has yet to take."""
+    def piled(self) -> int:
+        """Bytes that are held because its peer has yet to take them, counted nowhere else."""
 
     def expire(self, now: float) -> None:
         """End it, unless it is not the peer who is late."""
@@ -232,7 +232,7 @@ class Connections:
             log.warning("connections that were ended in the last %.0f s: %s", REPORT, ended)
 
     def _bound_unsent(self) -> None:
-        waiting = {each: each.unsent for each in self._all}
+        waiting = {each: each.piled for each in self._all}
         total = sum(waiting.values())
         if total <= UNSENT:
             return

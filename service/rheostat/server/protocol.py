@@ -23,7 +23,7 @@ from rheostat.server.api import problems
 from rheostat.server.api.browsers import protections
 from rheostat.server.api.budgets import SMALL, Holding, busy
 from rheostat.server.api.rates import PROBES
-from rheostat.server.api.traffic import CUT_OFF
+from rheostat.server.api.traffic import CUT_OFF, IS_GONE
 from rheostat.server.connections import (
     FIRST,
     GRACE,
@@ -63,7 +63,10 @@ MOST_WAITING = 256
 WAITING = 4 * 1024
 """Bytes of memory that are counted for each of them."""
 
-EXCESS = 2 * AT_ONCE
+ENOUGH = 4 * SMALL
+"""Bytes that a peer may go on to send after it was refused."""
+
+EXCESS = 1024
 """Bytes that may come with a body besides as many as it has: the sizes of chunks, and the like."""
 
 MOST_TRAILERS = 64
@@ -134,6 +137,8 @@ class BoundedHttp(HttpToolsProtocol):
     _began = 0.0
     _raw = _body = 0
     """Bytes that came after its head, and those of them that are its body."""
+    _room = 0
+    """Bytes that are held for it."""
     _unparsed = b""
     """What came after more requests than can be answered at once."""
     _served: Any = None
@@ -153,6 +158,11 @@ class BoundedHttp(HttpToolsProtocol):
         """Bytes that the peer has yet to take, but for those that the system holds."""
         size: int = self.transport.get_write_buffer_size()
         return size
+
+    @property
+    def piled(self) -> int:
+        """Bytes of them that are held for this peer alone."""
+        return 0 if self._lent is not None and self._lent.shared is not None else self.unsent
 
     @property
     def is_ahead(self) -> bool:
@@ -181,8 +191,11 @@ class BoundedHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take what came."""
         if self._refused is not None:
+            self._raw += len(data)
             if not self._told:
                 self.refuse(self._refused)
+            elif self._raw > ENOUGH:
+                self.abort()
         elif self.is_ahead:
             self._keep(data)
         elif len(data) > LIGHT and self._open.parses.busy:
@@ -226,13 +239,13 @@ class BoundedHttp(HttpToolsProtocol):
     def _feed(self, data: bytes) -> bytes:
         """Parse much piece by piece, so that many requests wait as bytes; return what was."""
         view = memoryview(data)
-        head, raw = self._head, self._raw
+        head, raw, in_body = self._head, self._raw, self._in_body
         while view and self._refused is None:
-            size = SMALL if self._in_body and self._body >= SMALL else AT_ONCE
+            size = SMALL if in_body and self._body >= SMALL else AT_ONCE
             piece, view, whole = view[:size], view[size:], self._whole
             self.parser.feed_data(piece)
-            in_body = self._in_body
-            raw = raw + len(piece) if in_body and self._whole is whole else 0
+            begun, in_body = in_body, self._in_body
+            raw = raw + len(piece) if begun and in_body and self._whole is whole else 0
             head = 0 if in_body or self._whole is self.scope else head + len(piece)
             self._long |= head > LONG_HEAD
             if head > LONGEST_HEAD:
@@ -318,33 +331,38 @@ class BoundedHttp(HttpToolsProtocol):
         cycle = self.cycle
         if cycle.response_complete or self._refused is not None:
             return
-        try:
-            self._hold(cycle, len(body))
-        except Unavailable as refusal:
-            self._open.count("no room for a body")
-            self.refuse(refusal)
+        self._body += len(body)
+        if self._body > self._room and not self._hold(cycle):
             return
         cycle.body += body
         if len(cycle.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
         cycle.message_event.set()
 
-    def _hold(self, cycle: Any, size: int) -> None:
-        """Count bytes of a body: a small one among the small ones."""
-        self._body += size
+    def _hold(self, cycle: Any) -> bool:
+        """Hold room for a body, in steps, a small one's among the small; say whether there is."""
         held: Holding | None = getattr(cycle, "held", None)
-        if held is None:
-            cycle.held = self._open.small.take(size, self._cut_off_body)
-        elif self._body <= SMALL or self._body - size > SMALL:
-            held.grow(size)
-        else:
-            held.release()
-            cycle.held = self._open.receiving.take(self._body, self._cut_off_body)
+        step = AT_ONCE if self._body <= SMALL else SMALL
+        room = -(-self._body // step) * step
+        try:
+            if held is None:
+                cycle.held = self._open.small.take(room, self._cut_off_body)
+            elif self._body <= SMALL or self._room > SMALL:
+                held.grow(room - self._room)
+            else:
+                held.release()
+                cycle.held = self._open.receiving.take(room, self._cut_off_body)
+        except Unavailable as refusal:
+            self._open.count("no room for a body")
+            self.refuse(refusal)
+            return False
+        self._room = room
+        return True
 
     def on_message_complete(self) -> None:
         """Note that the request has come as a whole."""
         self._whole, self._began = self.scope, 0.0
-        self._raw = self._body = 0
+        self._raw = self._body = self._room = 0
         if self._unasked:
             self._forget_head()
         cycle = self.cycle
@@ -379,6 +397,7 @@ class BoundedHttp(HttpToolsProtocol):
         if self._long:  # what it was made of is kept until the next request comes
             cycle.keep_alive = False
         cycle.scope[CUT_OFF] = self._cut_off
+        cycle.scope[IS_GONE] = lambda: cycle.disconnected
         if cycle.scope["path"] in PROBES:
             self._run(cycle, app)
         elif app is not self.app:
@@ -486,7 +505,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def refuse(self, error: Refused) -> None:
         """Answer what will not become a request, or not as a whole, and take nothing more."""
-        self._refused, self._told = error, True
+        self._refused, self._told, self._raw = error, True, 0
         cycle = self.cycle
         waits = cycle is not None and not cycle.response_complete
         another = waits and (cycle.scope is not self.scope or self._whole is self.scope)

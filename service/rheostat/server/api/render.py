@@ -20,7 +20,7 @@ from rheostat.digests import names_digest
 from rheostat.server.api.budgets import SMALL, Budget, Holding
 from rheostat.server.api.formats import Format
 from rheostat.server.api.look import Look
-from rheostat.server.api.traffic import Part, cut_off, pieces
+from rheostat.server.api.traffic import Part, cut_off, pieces, require_caller
 
 Floats = NDArray[np.float64]
 Steps = NDArray[np.int64]
@@ -146,6 +146,7 @@ async def answer(
     most_points = request.app.state.settings.max_picture_points
 
     def work() -> tuple[list[Part], list[str]]:
+        require_caller(request.scope)
         curves = compute()
         return write(chosen, curves, most_points), curves.names
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rheostat.errors import Unavailable
@@ -19,6 +20,9 @@ from rheostat.server.api.budgets import SMALL, Budget, Holding, Turns
 
 CUT_OFF = "rheostat.cut_off"
 """Key of the scope under which a connection leaves what ends it: of who is slow, in need."""
+
+IS_GONE = "rheostat.is_gone"
+"""Key of the scope under which it leaves what says whether the caller has hung up."""
 
 Part = bytes | memoryview
 
@@ -33,6 +37,13 @@ def cut_off(scope: Scope) -> Callable[[], None] | None:
     """Return what ends a request's connection, None where there is none."""
     found: Callable[[], None] | None = scope.get(CUT_OFF)
     return found
+
+
+def require_caller(scope: Scope) -> None:
+    """Raise `ClientDisconnect` if the caller has hung up: nothing has to be computed any more."""
+    is_gone: Callable[[], bool] | None = scope.get(IS_GONE)
+    if is_gone is not None and is_gone():
+        raise ClientDisconnect
 
 
 class Traffic:
