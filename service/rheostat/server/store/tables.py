@@ -60,7 +60,7 @@ runs = Table(
     # the total in force: that of the spec, until a revision set another
     Column("total", BigInteger),
     # about how many bytes its creation wrote: its author has a share of them
-    Column("stored", BigInteger, nullable=False),
+    Column("stored", BigInteger, nullable=False, server_default="0"),
     Index("ix_runs_author_stored", "author", "stored"),
 )
 

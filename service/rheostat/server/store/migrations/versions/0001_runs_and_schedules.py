@@ -32,11 +32,9 @@ def upgrade() -> None:
         sa.Column("event", sa.BigInteger(), nullable=False),
         sa.Column("end", sa.BigInteger(), nullable=True),
         sa.Column("finished_at", sa.String(length=32), nullable=True),
-        sa.Column("stored", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_runs")),
         sa.UniqueConstraint("name", name=op.f("uq_runs_name")),
     )
-    op.create_index("ix_runs_author_stored", "runs", ["author", "stored"], unique=False)
     op.create_table(
         "schedule_versions",
         sa.Column("name", sa.String(length=128), nullable=False),
