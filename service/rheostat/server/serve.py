@@ -25,6 +25,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from rheostat import __version__
 from rheostat.errors import Refused, RheostatError
+from rheostat.server.connections import raise_open_files
 from rheostat.server.environment import remarks
 from rheostat.server.figures import SharedFigures, share_figures
 from rheostat.server.opening import keeping_open, open_store, require_usable
@@ -62,8 +63,8 @@ Every connection keeps what its last request was made of. With Python's 700, wha
 them keep is looked through so often that it takes a fifth of the time, 50 to 200 ms at once.
 """
 
-KEEP_ALIVE, GRACE, HEALTH = 75, 10, 30
-"""Seconds: an idle connection stays, open answers may take at a stop, a worker may be silent."""
+GRACE, HEALTH = 10, 30
+"""Seconds: open answers may take at a stop, a worker may be silent."""
 
 PATIENCE = GRACE + 5
 """Seconds after which a worker that was told to stop is killed."""
@@ -92,6 +93,7 @@ def serve(settings: Settings) -> None:
     config = _config(settings)
     for remark in remarks(Settings.model_fields):
         LOG.warning(remark)
+    raise_open_files()
     with _stopping_quietly(), _bound(settings) as listeners:
         _open(settings)
         ready = partial(_announce, settings, listeners[0].getsockname())
@@ -210,7 +212,6 @@ def _config(settings: Settings, figures: SharedFigures | None = None, place: int
         log_config=_logging(settings.log_level),
         access_log=False,
         server_header=False,
-        timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,
     )
 

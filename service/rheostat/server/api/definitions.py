@@ -85,10 +85,8 @@ def range_of(start: int | None, stop: int | None, stride: int | None) -> range:
     return places
 
 
-def steps_of(places: range | list[Any]) -> Steps:
+def steps_of(places: list[Any]) -> Steps:
     """Return steps as an array; raise `Invalid` for what is not a step."""
-    if isinstance(places, range):
-        return np.arange(places.start, places.stop, places.step, dtype=np.int64)
     try:
         return np.array(PLACES.validate_python(places), dtype=np.int64)
     except ValidationError as error:

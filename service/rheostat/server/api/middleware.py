@@ -21,13 +21,12 @@ from rheostat.server.api import problems
 from rheostat.server.api.browsers import protections
 from rheostat.server.api.journal import Journal
 from rheostat.server.api.metrics import Metrics
+from rheostat.server.api.traffic import PRESENT
 from rheostat.server.store.store import is_wanted
 from rheostat.server.store.waiting import always
 
 SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 CLIENT_GONE = 499
-PRESENT = "rheostat.present"
-"""Key of the scope under which the server leaves what says whether the caller is still there."""
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:

@@ -12,9 +12,9 @@ from typing import Any
 
 import orjson
 from pydantic import ValidationError
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from rheostat.errors import Unavailable, UnknownRun, UnknownSchedule
+from rheostat.errors import FieldError, Invalid, Unavailable, UnknownRun, UnknownSchedule
 from rheostat.schedules import Definition, parse
 from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.lineage import Generation, Key, Lineage
@@ -29,6 +29,9 @@ from rheostat.server.store.ledger import Shape
 from rheostat.server.store.revisions import Revisions
 from rheostat.server.store.sightings import Sightings
 from rheostat.server.store.transaction import Transaction
+
+COPIES = 3
+"""A definition is written into the run's specification, its first revision and its timelines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,14 +191,28 @@ class Records:
     def add(self, run: RunRecord) -> None:
         """Store a new run, with its labels."""
         row = {field: getattr(run, field) for field in RunRecord.__slots__ if field != "spec"}
-        spec = orjson.dumps(run.spec.to_json()).decode()
-        self.connection.execute(insert(tables.runs).values(spec=spec, name=run.spec.name, **row))
+        spec = _text(run.spec)
+        row |= {"spec": spec, "name": run.spec.name, "stored": COPIES * len(spec)}
+        self.connection.execute(insert(tables.runs).values(**row))
         if run.spec.labels:
             pairs = [
                 {"run_id": run.id, "key": key, "value": value}
                 for key, value in run.spec.labels.items()
             ]
             self.connection.execute(insert(tables.labels), pairs)
+
+    def require_room(self, spec: RunSpec, author: str | None, share: int) -> None:
+        """Raise `Invalid` if an author's runs would take over ``share`` bytes with this one."""
+        runs = tables.runs.c
+        query = select(func.coalesce(func.sum(runs.stored), 0)).where(runs.author == author)
+        stored, more = int(self.connection.execute(query).scalar_one()), COPIES * len(_text(spec))
+        if stored + more > share:
+            message = (
+                f"the runs that {author} has created take {stored} bytes, and this one would take"
+                f" {more} more: an operator may create it, or delete others"
+            )
+            wrong = [FieldError("parameters", message, stored + more, f"<= {share} bytes")]
+            raise Invalid(message, errors=wrong, limit=share)
 
     def remove(self, run_id: str) -> None:
         """Delete a run and everything of it."""
@@ -323,6 +340,10 @@ def _run(row: Row[Any]) -> RunRecord:
         begun_at=row.begun_at,
         begun_event=row.begun_event,
     )
+
+
+def _text(spec: RunSpec) -> str:
+    return orjson.dumps(spec.to_json()).decode()
 
 
 @lru_cache(maxsize=1024)

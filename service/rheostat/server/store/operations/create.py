@@ -24,23 +24,31 @@ def create(records: Records, body: Any, note: Note) -> dict[str, Any]:
     return _add(records, spec, body["parameters"], note)
 
 
-def ensure(records: Records, body: Any, note: Note) -> tuple[dict[str, Any], bool]:
+def ensure(
+    records: Records, body: Any, note: Note, share: int | None = None
+) -> tuple[dict[str, Any], bool]:
     """
     Return the run that ``body`` creates, and whether it was created now.
 
     The body's words count, not the steps that they come to: a training that was made longer finds
     its run with the total in force, and with the one that created it. Labels do not count.
 
+    ``share`` is how many bytes the runs of this author may take, if that is bounded.
+
     Raises
     ------
     NameTaken
         A run of this name was created with another body; ``differences`` lists where, and
         ``extend`` is the command that makes the run as long as the body says.
+    Invalid
+        Among others, if the author's share is used up.
 
     """
     spec = parse_spec(body, records.units(), records.limits)
     there = records.claim(spec.name)
     if there is None:
+        if share is not None:
+            records.require_room(spec, note.author, share)
         return _add(records, spec, body["parameters"], note), True
     differences = _differences(records, there, spec, body["parameters"])
     if differences:
