@@ -127,6 +127,7 @@ def test_a_process_that_stands_still_in_its_turn(tmp_path: Path, start_server: A
         answers = crowd.wait()
         with pytest.raises(httpx.TimeoutException):
             httpx.post(f"{run}/revisions", json=SHRINK, timeout=1)
+        time.sleep(1)  # until the server has seen that this caller left
     turn.close()
     assert [answer.status_code for answer in answers] == [503, 503]
     assert {answer.json()["reason"] for answer in answers} == {"writer-stuck"}
