@@ -34,6 +34,7 @@ from rheostat.server.runs.revision import Note
 from rheostat.server.runs.settling import Ask
 from rheostat.server.store import Store, writer
 from rheostat.server.store.operations import create, values
+from rheostat.server.store.patience import UNHURRIED
 
 RUNS = 1000
 CELLS = 64
@@ -109,7 +110,7 @@ def flush(folder: str) -> float:
 def report(name: str, database: Callable[[], AbstractContextManager[str]]) -> None:
     """Measure on one database, and print its row."""
     with database() as url:
-        store = Store(url, Limits())
+        store = Store(url, Limits(), UNHURRIED)
         store.start()
         pairs = asyncio.run(measure(store))
         store.close()

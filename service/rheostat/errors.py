@@ -17,6 +17,7 @@ Every failure that Rheostat reports, as one tree.
     │   │   └── UnknownKind
     │   ├── MethodNotAllowed      405
     │   ├── NotAcceptable         406  no format that the request accepts
+    │   ├── RequestTimeout        408  the request did not come within its time
     │   ├── Conflict              409  the request is sound, the state is against it
     │   │   ├── NameTaken              a run of this name exists and differs
     │   │   ├── StaleGeneration        a rewind fenced this worker off
@@ -37,7 +38,7 @@ Every failure that Rheostat reports, as one tree.
     │   │   └── IdempotencyMismatch    the key was used with another request
     │   ├── RateLimited           429
     │   ├── Internal              500  a defect of the service
-    │   └── Unavailable           503  the database is away; try again
+    │   └── Unavailable           503  no database, or no room for this now; ``reason`` says why
     ├── Unreachable                    no answer of the service before the deadline
     │   └── Redirected                 somebody answers that it is at another address
     ├── WrongLoop                      an `AsyncClient` outside of its one asyncio event loop
@@ -187,6 +188,12 @@ class NotAcceptable(Refused):
     code, status = "not-acceptable", 406
 
 
+class RequestTimeout(Refused):
+    """The request's head or body did not come within its time."""
+
+    code, status = "request-timeout", 408
+
+
 class Conflict(Refused):
     """The request is sound, but the state of the run or schedule is against it."""
 
@@ -308,7 +315,13 @@ class Internal(Refused):
 
 
 class Unavailable(Refused):
-    """The database is away, or a commit's outcome is unknown. Repeating is safe for reads."""
+    """
+    The database cannot be used now, or there is no room for this; ``reason`` says why.
+
+    ``reason`` is one of ``disk-full``, ``read-only``, ``database-away``, ``writer-stuck``,
+    ``schema``, ``file-replaced`` and ``busy``; the detail says whether anything was changed.
+    Repeating is safe for reads.
+    """
 
     code, status = "unavailable", 503
 

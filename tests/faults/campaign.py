@@ -14,7 +14,7 @@ import numpy as np
 from tests.faults import plan
 from tests.faults.caller import Caller
 from tests.faults.crew import Crew
-from tests.faults.faults import Faults, upon, upon_database
+from tests.faults.faults import Faults, upon, upon_database, upon_disk
 from tests.faults.fleet import Fleet
 from tests.faults.history import History, read_history
 from tests.faults.judging import violations
@@ -147,6 +147,8 @@ def _unleash(crew: Crew, fleet: Fleet, faults: Faults, seed: str, figures: Figur
         crew.add(upon(victim, number, len(fleet.replicas), faults, seed, figures))
     if fleet.database is not None:
         crew.add(upon_database(fleet.database, faults, seed, figures))
+    if fleet.disk is not None:
+        crew.add(upon_disk(fleet.disk, faults, seed, figures))
 
 
 def _wait(

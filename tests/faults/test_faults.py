@@ -13,7 +13,7 @@ SEED = 3
 
 def test_replicas_on_postgresql(tmp_path: Path) -> None:
     """P1-P4, P6, P7: what replicas served and acknowledged through all faults is one history."""
-    faults = Faults(kills=3, pauses=2, crashes=1, gap=4, crash_gap=10)
+    faults = Faults(kills=3, pauses=2, crashes=1, black_holes=1, gap=4, crash_gap=10)
     with on_postgresql(2, tmp_path) as fleet:
         verdict = run_campaign(fleet, _scale(faults), SEED)
     assert verdict.violations == [], f"seed {verdict.seed}, {verdict.figures}"
@@ -21,7 +21,7 @@ def test_replicas_on_postgresql(tmp_path: Path) -> None:
 
 def test_processes_on_sqlite(tmp_path: Path) -> None:
     """P1-P4, P6, P7: the same of two processes on one SQLite."""
-    faults = Faults(kills=3, pauses=2, gap=4)
+    faults = Faults(kills=3, pauses=2, fills=1, gap=4, crash_gap=10)
     with on_sqlite(2, tmp_path) as fleet:
         verdict = run_campaign(fleet, _scale(faults), SEED)
     assert verdict.violations == [], f"seed {verdict.seed}, {verdict.figures}"

@@ -6,7 +6,7 @@ from collections import Counter
 from random import Random
 
 from tests.faults import plan
-from tests.faults.faults import Faults, upon
+from tests.faults.faults import Faults, upon, upon_database, upon_disk
 
 
 class Diary:
@@ -59,6 +59,35 @@ def test_a_seed_gives_one_schedule_of_faults() -> None:
 def test_every_fault_befalls_somebody() -> None:
     """All faults that were asked for are shared among the victims."""
     assert diaries("1")[1] == {"kill": 7, "pause": 5, "long pause": 2}
+
+
+class Place(Diary):
+    """A database, or its disk, that writes down what befalls it."""
+
+    def crash(self, chance: Random) -> None:
+        """Write down a crash."""
+        self.entries.append(f"crash {chance.random()}")
+
+    def black_hole(self, chance: Random) -> None:
+        """Write down a silence."""
+        self.entries.append(f"black hole {chance.random()}")
+
+    def fill(self, chance: Random) -> None:
+        """Write down a full disk."""
+        self.entries.append(f"full disk {chance.random()}")
+
+
+def test_every_fault_befalls_the_database_and_its_disk() -> None:
+    """All that was asked for happens, in an order that the seed decides."""
+    faults = Faults(kills=0, pauses=0, crashes=3, black_holes=4, fills=5, gap=1, crash_gap=1)
+    told: list[list[str]] = []
+    for seed in ("1", "1", "2"):
+        place, busy = Place(), Busy()
+        upon_database(place, faults, seed, busy)(lambda: False)
+        upon_disk(place, faults, seed, busy)(lambda: False)
+        assert busy.counts == {"crash": 3, "black hole": 4, "full disk": 5}
+        told.append(place.entries)
+    assert told[0] == told[1] != told[2]
 
 
 def test_a_seed_gives_one_plan() -> None:

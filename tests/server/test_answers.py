@@ -13,9 +13,9 @@ from rheostat.server.runs.block import Block
 
 def block(start: int, run: str = "run_a") -> tuple[Question, Answer, Address]:
     """Return a block of 8 cells: the question, its answer of 64 bytes, and an address."""
-    made = Block(run, 1, start, 1, ["lr"], [], np.zeros((1, 8)), start + 8)
+    made = Block(run, 1, start, 1, ["lr"], [], np.zeros((1, 8)), start + 8, "")
     address = (run.encode(), f"start={start}".encode(), None)
-    return Question(run, 1, start, 8, Format.F64), settled(made, Format.F64, "5d1c3b9a"), address
+    return Question(run, 1, start, 8, Format.F64), settled(made, Format.F64), address
 
 
 def test_the_oldest_make_room() -> None:

@@ -45,11 +45,19 @@ def test_alive_and_ready(http: httpx.Client) -> None:
     assert http.get("/readyz").json() == {"status": "ready"}
 
 
-@pytest.mark.parametrize("method", ["HEAD", "OPTIONS"])
-def test_balancers_probe_as_they_come(http: httpx.Client, method: str) -> None:
-    """A probe by another method than GET learns that the process lives, and gets no body."""
-    answer = http.request(method, "/livez")
-    assert (answer.status_code, answer.content) == (200, b"")
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+def test_load_balancers_ask_as_they_like(http: httpx.Client, path: str, method: str) -> None:
+    """`curl -I` and HAProxy's check as it comes are answered as GET is; HEAD without a body."""
+    answer = http.request(method, path)
+    assert answer.status_code == 200
+    assert (answer.content == b"") == (method == "HEAD")
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/"])
+def test_haproxy_asks_by_the_oldest_http(send_raw: Any, path: str) -> None:
+    """HAProxy's own check names no host and no newer version."""
+    assert send_raw(f"OPTIONS {path} HTTP/1.0\r\n\r\n".encode()).status_code == 200
 
 
 def test_not_ready_without_its_database(tmp_path: Any, problem: Any) -> None:
@@ -57,12 +65,17 @@ def test_not_ready_without_its_database(tmp_path: Any, problem: Any) -> None:
     app = create_app(Settings(database=f"sqlite:///{tmp_path / 'x.db'}"))
     with TestClient(app, base_url=LOCAL) as client:
         started, app.state.store = app.state.store, Store(AWAY, LIMITS)
+        app.state.store.start(anyway=True)
         app.state.library = StoredLibrary(app.state.store)
         assert client.get("/livez").status_code == 200
-        problem(client.get("/readyz"), "unavailable")
+        for method in ("GET", "OPTIONS"):
+            unready = problem(client.request(method, "/readyz"), "unavailable")
+            assert "database-away" in unready["reasons"]
+        assert client.head("/readyz").status_code == 503
         answer = client.get("/v1/schedules")
-        problem(answer, "unavailable")
+        assert problem(answer, "unavailable")["reason"] == "database-away"
         assert int(answer.headers["retry-after"]) > 0
+        app.state.store.close()
         app.state.store = started
 
 

@@ -327,11 +327,11 @@ def test_requests_are_logged_with_their_ids(start_server: Any) -> None:
     """Each request is one line of the log, with its id; nobody can forge a line."""
     running = start_server()
     with running.client() as http:
-        http.get("/livez?%0Aforged", headers={"x-request-id": "night-shift-7"})
+        http.get("/v1/runs?cursor=%0Aforged", headers={"x-request-id": "night-shift-7"})
         http.get("/v1/kinds/%0Aforged")
     running.stop()
     first, second = (line for line in running.log.splitlines() if "rheostat.access" in line)
     assert re.search(
-        r"INFO rheostat\.access GET /livez\?%0Aforged 422 \S+ ms night-shift-7$", first
+        r"INFO rheostat\.access GET /v1/runs\?cursor=%0Aforged 422 \S+ ms night-shift-7$", first
     )
     assert "GET /v1/kinds/%0Aforged 404" in second

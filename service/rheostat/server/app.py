@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import anyio
 from fastapi import FastAPI
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import Query
 
 from rheostat import __version__
 from rheostat.schedules.evaluate import CACHE
 from rheostat.server.api.access import Access
 from rheostat.server.api.answers import Answers
-from rheostat.server.api.body import READ_AT_ONCE
+from rheostat.server.api.body import READ_AT_ONCE, StrictRoute
 from rheostat.server.api.browsers import Doorkeeper, names
+from rheostat.server.api.budgets import SMALL, Budget, Turns
 from rheostat.server.api.convert import conversion
 from rheostat.server.api.door import Door
 from rheostat.server.api.evaluate import evaluation
@@ -36,9 +40,11 @@ from rheostat.server.api.schedules import schedules
 from rheostat.server.api.swagger import swagger
 from rheostat.server.api.tokens import tokens
 from rheostat.server.api.total import totals
+from rheostat.server.api.traffic import Traffic
 from rheostat.server.api.values import values
+from rheostat.server.connections import Connections, connections_for
 from rheostat.server.openapi import describe
-from rheostat.server.protocol import DOOR, ON_SHUTDOWN
+from rheostat.server.protocol import CONNECTIONS, DOOR, ON_SHUTDOWN
 from rheostat.server.settings import Settings
 from rheostat.server.store.schedules import StoredLibrary
 from rheostat.server.store.store import Store
@@ -63,6 +69,13 @@ CURVES_AT_ONCE = 4
 
 CONVERSIONS_AT_ONCE = 1
 """Other libraries' schedulers that one process converts at a time; others wait."""
+
+
+SLOW_BODY, SLOW_ANSWER = 1.0, 5.0
+"""Seconds after which a large body, or a large answer, has to make room for others if need be."""
+
+SMALL_BODIES = 1024 * SMALL
+"""Bytes of small bodies, and of requests that wait for their turn, that a process holds."""
 
 
 class Rheostat(FastAPI):
@@ -96,15 +109,31 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.metrics = Metrics(CACHE.figures)
     app.state.answers = Answers(settings.answer_cache_bytes)
     app.state.flights = Flights()
-    app.state.journal = Journal()
+    app.state.journal = Journal(_parameters())
     app.state.rates = Rates(settings.rate_limit)
     app.state.answers_for = names(settings)
+    app.state.receiving = Budget(settings.max_receiving_bytes, "large bodies", SLOW_BODY)
+    app.state.sending = Budget(settings.max_sending_bytes, "large answers", SLOW_ANSWER)
+    turns = Turns(settings.max_body_bytes)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(Traffic, turns=turns, sending=app.state.sending)
     app.add_middleware(Doorkeeper, answers_for=app.state.answers_for)
     if settings.rate_limit:
         app.add_middleware(RateLimit, rates=app.state.rates)
     app.add_middleware(Observer, metrics=app.state.metrics, journal=app.state.journal)
     return app
+
+
+def _parameters() -> set[str]:
+    """Return the names of all query parameters that any route takes."""
+    return {
+        field.alias
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, StrictRoute)
+        for field in get_flat_params(route.dependant)
+        if isinstance(field.field_info, Query)
+    }
 
 
 @asynccontextmanager
@@ -113,20 +142,44 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     app.state.store = store
     app.state.library = StoredLibrary(store)
     app.state.access = Access(store if app.state.settings.tokens_required else None)
-    app.state.feeds = Feeds(store, app.state.settings.max_event_streams, app.state.metrics)
+    app.state.feeds = _feeds(app)
     app.state.curve_limiter = anyio.CapacityLimiter(CURVES_AT_ONCE)
     app.state.conversion_limiter = anyio.CapacityLimiter(CONVERSIONS_AT_ONCE)
     app.state.reading_limiter = anyio.CapacityLimiter(READ_AT_ONCE)
     CACHE.resize(app.state.settings.chunk_cache_bytes)
-    await anyio.to_thread.run_sync(store.start)
+    await anyio.to_thread.run_sync(partial(store.start, anyway=True))
+    connections = _connections(app)
     sampling = asyncio.create_task(app.state.metrics.keep_sampling())
+    looking = asyncio.create_task(connections.keep_looking())
     try:
-        yield {ON_SHUTDOWN: app.state.feeds.close, DOOR: _door(app)}
+        yield {
+            ON_SHUTDOWN: app.state.feeds.close,
+            DOOR: _door(app),
+            CONNECTIONS: connections,
+        }
     finally:
         app.state.feeds.close()
         sampling.cancel()
+        looking.cancel()
         app.state.journal.write()
         await anyio.to_thread.run_sync(store.close)
+
+
+def _feeds(app: FastAPI) -> Feeds:
+    settings: Settings = app.state.settings
+    share = settings.max_event_streams_per_caller
+    return Feeds(app.state.store, settings.max_event_streams, share, app.state.metrics)
+
+
+def _connections(app: FastAPI) -> Connections:
+    state = app.state
+    return Connections(
+        connections_for(state.settings.max_connections),
+        state.receiving,
+        Budget(SMALL_BODIES, "small bodies", SLOW_BODY),
+        state.sending,
+        state.metrics,
+    )
 
 
 def _door(app: FastAPI) -> Door:

@@ -70,6 +70,7 @@ PROBLEM = {
         "title": {**TEXT, "description": "The code as words."},
         "status": {"type": "integer", "minimum": 400, "maximum": 599},
         "detail": {**TEXT, "description": "What happened, as a sentence."},
+        "reason": {**TEXT, "description": "Why the service cannot answer now (503)."},
         "errors": {"type": "array", "items": {"$ref": REF.format(model="FieldError")}},
         "request_id": {**TEXT, "description": "Leads to the service's log."},
     },

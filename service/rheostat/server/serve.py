@@ -25,9 +25,10 @@ from uvicorn.config import STARTUP_FAILURE
 
 from rheostat import __version__
 from rheostat.errors import Refused, RheostatError
+from rheostat.server.connections import raise_open_files
 from rheostat.server.environment import remarks
 from rheostat.server.figures import SharedFigures, share_figures
-from rheostat.server.opening import open_store
+from rheostat.server.opening import keeping_open, open_store, require_usable
 from rheostat.server.settings import Settings
 from rheostat.server.store.operations import tokens
 from rheostat.server.supervisor import ALIVE, READY, Supervisor, stop_with_supervisor
@@ -62,8 +63,8 @@ Every connection keeps what its last request was made of. With Python's 700, wha
 them keep is looked through so often that it takes a fifth of the time, 50 to 200 ms at once.
 """
 
-KEEP_ALIVE, GRACE, HEALTH = 75, 10, 30
-"""Seconds: an idle connection stays, open answers may take at a stop, a worker may be silent."""
+GRACE, HEALTH = 10, 30
+"""Seconds: open answers may take at a stop, a worker may be silent."""
 
 PATIENCE = GRACE + 5
 """Seconds after which a worker that was told to stop is killed."""
@@ -92,6 +93,7 @@ def serve(settings: Settings) -> None:
     config = _config(settings)
     for remark in remarks(Settings.model_fields):
         LOG.warning(remark)
+    raise_open_files()
     with _stopping_quietly(), _bound(settings) as listeners:
         _open(settings)
         ready = partial(_announce, settings, listeners[0].getsockname())
@@ -109,9 +111,11 @@ def _supervise(
     if figures is None:
         LOG.warning("no memory to share: each worker's /metrics has its own figures alone")
     work = partial(_work, settings, figures)
-    stopped = Supervisor(
+    supervisor = Supervisor(
         work, listeners, settings.workers, ready, HEALTH, PATIENCE, STARTUP_FAILURE
-    ).run()
+    )
+    with keeping_open(settings):  # workers come and go, and shall all find the same file
+        stopped = supervisor.run()
     if not stopped:
         sys.exit(FAILED)
 
@@ -161,8 +165,11 @@ def _bound(settings: Settings) -> Iterator[list[socket.socket]]:
 def _open(settings: Settings) -> None:
     try:
         store = open_store(settings)
-        lack = asyncio.run(store.read(tokens.lack)) if settings.tokens_required else None
-        store.close()
+        try:
+            require_usable(store, settings)
+            lack = asyncio.run(store.read(tokens.lack)) if settings.tokens_required else None
+        finally:
+            store.close()
     except Refused as error:
         _give_up(MISUSED, str(error.errors[0].message if error.errors else error.detail))
     except RheostatError as error:
@@ -205,7 +212,6 @@ def _config(settings: Settings, figures: SharedFigures | None = None, place: int
         log_config=_logging(settings.log_level),
         access_log=False,
         server_header=False,
-        timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,
     )
 
@@ -240,6 +246,7 @@ def _logging(level: str) -> dict[str, Any]:
         "root": {"level": "WARNING", "handlers": ["stderr"]},
         "loggers": {
             "rheostat": {"level": level.upper()},
+            "sqlalchemy.pool": {"level": "CRITICAL"},  # the store says what failed, in one line
             "rheostat.access": {"handlers": ["lines"], "propagate": False},
         },
     }

@@ -66,6 +66,18 @@ class Settings(Described):
     max_body_bytes: Count = 8 * MIB
     """Longest request body, in bytes."""
 
+    max_connections: Count = 16_384
+    """Most connections that are open at a time, per process; fewer if fewer files may be open."""
+
+    max_receiving_bytes: Count = 256 * MIB
+    """Memory for bodies of over 64 KiB while they come and are worked on, in bytes per process."""
+
+    max_sending_bytes: Count = 256 * MIB
+    """Memory for answers of over 64 KiB until they have left, in bytes per process."""
+
+    max_stored_bytes: Count = 64 * MIB
+    """Most bytes of the definitions of all runs that were created with one worker's token."""
+
     max_binary_values: Count = 10_000_000
     """Most values of one curve in a binary answer or behind a picture."""
 
@@ -95,6 +107,9 @@ class Settings(Described):
 
     max_event_streams: Count = 1_000
     """Most event streams that are open at a time, per process."""
+
+    max_event_streams_per_caller: Count = 200
+    """Most of them that one token has, or one address where tokens are not required."""
 
     chunk_cache_bytes: Annotated[int, Field(ge=0)] = 256 * MIB
     """Memory for computed pieces of curves, in bytes per process."""

@@ -216,7 +216,7 @@ class Memory:
         settled = lineage[ask.generation].settled_until
         names, values = run.spec.names, join_up(segments)
         return Block(
-            run.id, ask.generation, ask.start, grid.resolution, names, reigns, values, settled
+            run.id, ask.generation, ask.start, grid.resolution, names, reigns, values, settled, ""
         )
 
     def _reigns(self, stretch: Stretch) -> list[Reign]:

@@ -21,7 +21,7 @@ from rheostat.server.runs.reach import Standing, require_reach
 from rheostat.server.runs.revision import RevisionKind
 from rheostat.server.runs.spec import RunSpec
 from rheostat.server.runs.timeline import Timeline, Timelines
-from rheostat.server.store import ledger, tables, writer
+from rheostat.server.store import ledger, tables, waiting, writer
 from rheostat.server.store.operations import advance, join, revise, rewind, values
 from rheostat.server.store.records import Records, RunRecord
 from rheostat.server.store.revisions import Revisions
@@ -40,23 +40,23 @@ def unchecked_step(patch: pytest.MonkeyPatch) -> None:
 
 def answer_before_commit(patch: pytest.MonkeyPatch) -> None:
     """Send the answer, then commit."""
-    run, answer = writer._Waiting.run, writer._Waiting.answer
+    run, answer = waiting.Waiting.run, waiting.Waiting.answer
 
-    def early(waiting: Any, session: Any) -> None:
-        run(waiting, session)
-        answer(waiting)
+    def early(operation: Any, session: Any) -> None:
+        run(operation, session)
+        answer(operation)
 
-    patch.setattr(writer._Waiting, "run", early)
-    patch.setattr(writer._Waiting, "answer", lambda _waiting: None)
-    patch.setattr(writer.Writer, "_fail", lambda *_: None)
+    patch.setattr(waiting.Waiting, "run", early)
+    patch.setattr(waiting.Waiting, "answer", lambda _: None)
+    patch.setattr(writer.Writer, "_fail", lambda *_, **_how: None)
 
 
 def lost_acknowledgement(patch: pytest.MonkeyPatch) -> None:
     """Acknowledge what a failed commit did not keep."""
 
-    def fail(_writer: Any, group: Any, _error: Exception) -> None:
-        for waiting in group:
-            waiting.answer()
+    def fail(_writer: Any, group: Any, _error: Exception, *, sure: bool) -> None:
+        for each in group:
+            each.answer()
 
     patch.setattr(writer.Writer, "_fail", fail)
 

@@ -7,7 +7,7 @@ import signal
 import tempfile
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -125,6 +125,12 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
     return address.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture
+def desk_at() -> Callable[[str], Desk]:
+    """Return what opens a store at an address of the test's own, which has to close it."""
+    return lambda url: Desk(url, Limits())
 
 
 @pytest.fixture

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from typing import Any
 
 from rheostat.errors import StaleGeneration, StepJump, UnknownRun
+from rheostat.server.fragments import Verbatim
 from rheostat.server.runs.changes import parse_changes
 from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.revision import Note
@@ -20,7 +22,7 @@ NEW = {"name": "gpt", "parameters": {"lr": {"kind": "constant", "value": 1}}}
 STORED = {"lr": [{"edit": "scale", "factor": 0.5}]}
 PARSED = {
     ("changes", "lr", "wd", None, None): (parse_changes(HALVE, ["lr", "wd"], Units()), STORED),
-    "run": (*parse_run(NEW, Units(), Limits()), NEW["parameters"]),
+    "run": (*parse_run(NEW, Units(), Limits()), Verbatim(json.dumps(NEW["parameters"]))),
 }
 """What operations have parsed outside of a transaction; here it is done before them all."""
 

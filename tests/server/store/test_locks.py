@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import Future
@@ -13,6 +14,7 @@ import pytest
 from sqlalchemy import Connection, select, text
 
 from rheostat.errors import Unavailable
+from rheostat.server.fragments import Verbatim
 from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.settling import Ask
@@ -90,7 +92,9 @@ def test_a_name_is_given_once(desk: Any) -> None:
     body = {"name": "new", "parameters": {"lr": {"kind": "constant", "value": 1}}}
     with replica(desk) as other:
         records = desk.store._records(other)
-        records.begin({"run": (*parse_run(body, Units(), Limits()), body["parameters"])})
+        records.begin(
+            {"run": (*parse_run(body, Units(), Limits()), Verbatim(json.dumps(body["parameters"])))}
+        )
         made, new = create.ensure(records, body, Note("ann"))
         waiting = in_background(desk.store.write(create.ensure, body, Note("bob")))
         desk.write(lambda records: records.limits)

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from rheostat.errors import Unavailable
 from rheostat.server.store.database import Database
 from rheostat.server.store.migrate import HEAD, WrongSchema, migrate
-from rheostat.server.store.operations import recover, show
+from rheostat.server.store.operations import join, recover, show
 from rheostat.server.store.tables import metadata
 
 
@@ -147,10 +147,11 @@ def test_a_revision_of_a_newer_release_is_refused(desk: Any) -> None:
 
 def test_recovering_begins_a_new_incarnation(desk: Any) -> None:
     """P1: clients can tell a restored database from the one that they knew."""
-    before = desk.store.incarnation
+    desk.create()
+    before = desk.read(join.join, "gpt", join.Arrival())["incarnation"]
     desk.write(recover.recover)
     desk.restart()
-    assert before != desk.store.incarnation
+    assert before != desk.read(join.join, "gpt", join.Arrival())["incarnation"]
 
 
 def _store(desk: Any, fields: dict[str, Any]) -> None:

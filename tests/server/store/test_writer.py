@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import pytest
 from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import IntegrityError
 
-from rheostat.errors import Conflict
+from rheostat.errors import Conflict, Unavailable
 from rheostat.server.store.database import Database
+from rheostat.server.store.turn import Turn
 from rheostat.server.store.writer import Writer
 
 
@@ -153,3 +155,63 @@ def test_closing_finishes_what_was_accepted(bench: Bench) -> None:
     bench.writer.close()
     assert last.result(0) == 2
     assert bench.numbers() == [2]
+
+
+def test_an_operation_that_was_given_up_in_time_is_never_done(bench: Bench) -> None:
+    """P9: who was told that nothing was changed finds nothing changed, whenever it begins."""
+    given_up = bench.writer.enqueue(inserting(1))
+    assert given_up.give_up()
+    bench.writer.start()
+    assert bench.writer.submit(inserting(2)).result(30) == 2
+    assert bench.numbers() == [2]
+
+
+def test_an_operation_whose_caller_has_left_is_not_begun(bench: Bench) -> None:
+    """The caller is looked for when its turn has come, not when it asked."""
+    there = True
+    left = bench.writer.submit(inserting(1), is_wanted=lambda: there)
+    stays = bench.writer.submit(inserting(2))
+    there = False
+    bench.writer.start()
+    assert stays.result(30) == 2
+    with pytest.raises(Unavailable, match="nothing was changed"):
+        left.result(30)
+    assert bench.numbers() == [2]
+
+
+def test_nothing_begins_before_there_is_a_transaction(bench: Bench) -> None:
+    """While the turn is another process's, an operation can be given up for certain."""
+    turn = Turn(Path(str(bench.database.url.database)))
+    bench.writer.start()
+    with turn.taken():
+        waiting = bench.writer.enqueue(inserting(1))
+        time.sleep(0.2)
+        assert bench.writer.oldest() >= 0.1
+        assert waiting.give_up()
+    assert bench.writer.submit(inserting(2)).result(30) == 2
+    assert bench.numbers() == [2]
+    turn.close()
+
+
+def test_one_that_is_given_up_too_late_takes_nobody_with_it(bench: Bench) -> None:
+    """Before its transaction commits it is left out, and the others of its group are done."""
+    given_up = bench.writer.enqueue(inserting(1))
+
+    def give_up(session: Session) -> int:
+        given_up.give_up()
+        return inserting(2)(session)
+
+    other = bench.writer.submit(give_up)
+    bench.writer.start()
+    assert other.result(30) == 2
+    with pytest.raises(Unavailable, match="nothing was changed"):
+        given_up.future.result(30)
+    assert bench.numbers() == [2]
+
+
+def test_those_who_give_up_leave_nothing_in_the_queue(bench: Bench) -> None:
+    """While the writer stands still for hours, those who come and go take no memory."""
+    for number in range(1000):
+        bench.writer.enqueue(inserting(number)).give_up()
+    assert bench.writer.oldest() == 0
+    assert len(bench.writer._queue._small) <= 1

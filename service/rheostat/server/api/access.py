@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -24,6 +26,7 @@ from rheostat.server.roles import Role
 from rheostat.server.store import Store
 from rheostat.server.store.operations import tokens
 from rheostat.server.store.records import now
+from rheostat.server.store.store import work_for_all
 from rheostat.server.tokens import PREFIX, Token, hash_of
 
 TRUSTED = 3.0
@@ -32,6 +35,10 @@ TRUSTED = 3.0
 MOST = 4096
 """Tokens that a process remembers."""
 
+QUESTION = 256
+"""Tokens about which the database is asked at once."""
+
+SCHEME = b"Bearer "
 BEARER = re.compile(rb"(?i:bearer) +(rheo_[0-9a-f]{40}) *")
 SHAPE = f"Authorization: Bearer {PREFIX}…"
 CALLER = "rheostat.caller"
@@ -110,26 +117,38 @@ def settles(caller: Caller, fetch_mode: str | None) -> bool:
 
 
 class Known(NamedTuple):
-    """What was found of a header, and until when it is believed, by the monotonic clock."""
+    """What was found of a token, and until when it is believed, by the monotonic clock."""
 
     token: Token
     caller: Caller
     until: float
 
 
+Search = asyncio.Future[Known | None]
+
+
 class Access:
-    """Knows callers by their tokens; without a store, it asks for none."""
+    """
+    Knows callers by their tokens; without a store, it asks for none.
+
+    Tokens are remembered, and looked for, by their secret alone, as ``Bearer rheo_…``: however a
+    header is written, it is one entry. The database is asked one question at a time, about all
+    tokens that wait for an answer, so that whoever sends unknown ones costs no more than one query
+    after the other, and nobody who has a token waits for more than the next.
+    """
 
     def __init__(self, store: Store | None) -> None:
         self._store = store
         self._known: dict[bytes, Known] = {}
-        self._searches: dict[bytes, asyncio.Task[Known | None]] = {}
+        self._searches: dict[bytes, Search] = {}
+        self._wanted: deque[bytes] = deque()
+        self._asking: asyncio.Task[None] | None = None
 
     async def caller(self, scope: Scope) -> Caller:
         """Return who sends a request; raise `Unauthenticated` if no token says so."""
         if self._store is None:
             return EVERYBODY
-        found = await self._find(self._store, _sent(scope))
+        found = await self._find(self._store, _plain(_sent(scope)))
         if found is None:
             raise Unauthenticated("the token is not known")
         if flaw := _flaw(found.token):
@@ -154,27 +173,55 @@ class Access:
             return known
         return await asyncio.shield(self._search(store, header))
 
-    def _search(self, store: Store, header: bytes) -> asyncio.Task[Known | None]:
+    def _search(self, store: Store, header: bytes) -> Search:
         search = self._searches.get(header)
         if search is None:  # many requests with one token are one question
-            search = asyncio.create_task(self._look_up(store, header, _secret(header)))
+            search = self._searches[header] = asyncio.get_running_loop().create_future()
             search.add_done_callback(lambda done: done.cancelled() or done.exception())
-            self._searches[header] = search
+            self._wanted.append(header)
+            if self._asking is None or self._asking.done():
+                self._asking = asyncio.create_task(self._ask(store))
         return search
 
-    async def _look_up(self, store: Store, header: bytes, secret: str) -> Known | None:
+    async def _ask(self, store: Store) -> None:
+        """Ask the database about all tokens that are wanted, some at a time."""
+        while self._wanted:
+            count = min(QUESTION, len(self._wanted))
+            headers = [self._wanted.popleft() for _ in range(count)]
+            searches = {header: self._searches.pop(header) for header in headers}
+            try:
+                found = await self._look_up(store, headers)
+            except Exception as error:  # noqa: BLE001 - each of those who wait is told
+                for search in searches.values():
+                    search.set_exception(error)
+            except BaseException:
+                for search in searches.values():
+                    search.cancel()
+                raise
+            else:
+                for header, search in searches.items():
+                    search.set_result(found.get(header))
+
+    async def _look_up(self, store: Store, headers: Sequence[bytes]) -> dict[bytes, Known]:
+        work_for_all()
         began = time.monotonic()
-        try:
-            token = await store.read(tokens.find, hash_of(secret))
-        finally:
-            del self._searches[header]
-        if token is None:
-            return None
-        if len(self._known) >= MOST:
-            self._known.clear()
-        known = Known(token, Caller(token.name, token.role), began + TRUSTED)
+        hashes = {hash_of(header.removeprefix(SCHEME).decode()): header for header in headers}
+        found = {
+            hashes[secret_hash]: Known(token, Caller(token.name, token.role), began + TRUSTED)
+            for secret_hash, token in (await store.read(tokens.find, tuple(hashes))).items()
+        }
+        for header, known in found.items():
+            self._remember(header, known)
+        return found
+
+    def _remember(self, header: bytes, known: Known) -> None:
+        """Keep what was found, and let go of what is no longer believed: it is the oldest."""
+        self._known.pop(header, None)
+        now = time.monotonic()
+        for oldest, its in list(islice(self._known.items(), 2)):
+            if its.until < now or len(self._known) >= MOST:
+                del self._known[oldest]
         self._known[header] = known
-        return known
 
 
 def _sent(scope: Scope) -> bytes:
@@ -186,11 +233,12 @@ def _sent(scope: Scope) -> bytes:
     return sent[0]
 
 
-def _secret(header: bytes) -> str:
+def _plain(header: bytes) -> bytes:
+    """Return a header as most clients write it."""
     found = BEARER.fullmatch(header)
     if found is None:
         raise Unauthenticated(f"the Authorization header is not {SHAPE}")
-    return found[1].decode()
+    return SCHEME + found[1]
 
 
 def _flaw(token: Token) -> str | None:

@@ -92,7 +92,7 @@ class Answer:
         return OVERHEAD + len(self.whole.body)
 
 
-def settled(block: Block, chosen: Format, incarnation: str) -> Answer:
+def settled(block: Block, chosen: Format) -> Answer:
     """
     Return a settled block as the answer that anybody may keep for ever.
 
@@ -106,7 +106,7 @@ def settled(block: Block, chosen: Format, incarnation: str) -> Answer:
         "ETag": f'"{body_digest(body)}"',
         **_described(block),
     }
-    headers["Rheostat-Incarnation"] = incarnation
+    headers["Rheostat-Incarnation"] = block.incarnation
     if block.event is not None:
         headers["Rheostat-Event"] = str(block.event)
     whole = Response(body, headers=headers)

@@ -191,9 +191,9 @@ def _strings(value: Any, field: str) -> Iterator[tuple[str, str]]:
             yield from _strings(item, f"{field}[{index}]")
 
 
-async def off_loop(request: Request, work: Callable[[], T]) -> T:
-    """Do work on a request's body: at once if it is small, else in a thread, a few at a time."""
-    if len(await request.body()) <= LARGE:
+async def off_loop(request: Request, work: Callable[[], T], *, large: bool = False) -> T:
+    """Do work on a request's body: at once if it is small, else in a thread, one at a time."""
+    if not large and len(await request.body()) <= LARGE:
         return work()
     limiter = request.app.state.reading_limiter
     return await anyio.to_thread.run_sync(work, limiter=limiter)

@@ -8,20 +8,29 @@ A page in an operator's browser can reach what only this machine, or only this n
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Callable, Iterable, Mapping
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from rheostat.errors import Forbidden
+from rheostat.errors import Forbidden, Malformed
 from rheostat.server.settings import Settings
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 PRIVATE = (".local", ".internal", ".svc")
 """Ends of names that no public name server gives out; the last are Kubernetes' own."""
 
+VERSIONS = frozenset({"1.0", "1.1"})
+
+HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{0,5})?")
+"""What a ``Host`` header may be: a name or an address, and a port."""
+
 OWN = frozenset({b"same-origin", b"none"})
 """Values of ``Sec-Fetch-Site``: our own page asks, or a person at the address bar."""
+
+CHECKS = frozenset({"/livez", "/readyz", "/"})
+"""What load balancers look at; nothing there is anybody's own."""
 
 Header = tuple[bytes, bytes]
 
@@ -96,8 +105,27 @@ class Doorkeeper:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or raise `Forbidden`."""
         if scope["type"] == "http":
+            require_sound(scope)
+        if scope["type"] == "http" and not _is_check(scope):
             turn_away(dict(scope["headers"]), scope["method"], self.answers_for)
         await self.app(scope, receive, send)
+
+
+def _is_check(scope: Scope) -> bool:
+    """Whether a load balancer asks how this is, by HTTP/1.0 without a host: no browser does."""
+    return scope["path"] in CHECKS and not any(key == b"host" for key, _ in scope["headers"])
+
+
+def require_sound(scope: Scope) -> None:
+    """Raise `Malformed` for another version of HTTP than 1, and for more or less than one host."""
+    version = scope["http_version"]
+    if version not in VERSIONS:
+        raise Malformed(f"this service speaks HTTP/1.1, and not HTTP/{version}")
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    if len(hosts) > 1 or (not hosts and version == "1.1"):
+        raise Malformed(f"a request has one Host header, and this has {len(hosts) or 'none'}")
+    if hosts and hosts[0] and not HOST.fullmatch(hosts[0]):
+        raise Malformed(f"the Host header is no name or address: {hosts[0][:100]!r}")
 
 
 def turn_away(
@@ -116,7 +144,7 @@ def turn_away(
 
 def _name(host: str) -> str:
     name, colon, port = host.rpartition(":")
-    return name if colon and port.isdigit() else host
+    return name if colon and (not port or port.isdecimal()) else host
 
 
 def _from_elsewhere(headers: Mapping[bytes, bytes], host: str, method: str) -> bool:

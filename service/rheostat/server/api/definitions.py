@@ -43,10 +43,13 @@ class DefinitionBody(Wire):
 
     async def read(self, request: Request, library: Library) -> Definition:
         """Return the definition, with schedules of the library in place of their names."""
-        found = await library.find(references(self.definition))
-        return await off_loop(request, lambda: self._parsed(found))
+        named = await off_loop(request, lambda: references(self.definition))
+        if not named:
+            return await off_loop(request, self._parsed)
+        found = await library.find(named)
+        return await off_loop(request, lambda: self._parsed(found), large=True)
 
-    def _parsed(self, lookup: Lookup) -> Definition:
+    def _parsed(self, lookup: Lookup | None = None) -> Definition:
         return standalone(
             parse(
                 self.definition,
@@ -77,10 +80,8 @@ def range_of(start: int | None, stop: int | None, stride: int | None) -> range:
     return places
 
 
-def steps_of(places: range | list[Any]) -> Steps:
+def steps_of(places: list[Any]) -> Steps:
     """Return steps as an array; raise `Invalid` for what is not a step."""
-    if isinstance(places, range):
-        return np.arange(places.start, places.stop, places.step, dtype=np.int64)
     begins = range(0, len(places), PIECE)  # other threads get their turn in between
     try:
         pieces = [PLACES.validate_python(places[begin : begin + PIECE]) for begin in begins]

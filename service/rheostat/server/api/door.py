@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from rheostat.errors import Forbidden
 from rheostat.server.api.access import Access, settles
 from rheostat.server.api.answers import Address, Answer, Answers, Form, address_of
-from rheostat.server.api.browsers import turn_away
+from rheostat.server.api.browsers import HOST, turn_away
 from rheostat.server.api.flights import Flights
 from rheostat.server.api.journal import Journal
 from rheostat.server.api.metrics import Metrics
@@ -120,13 +120,15 @@ class Door:
         return None if address is None else self._answers.at(address)
 
     def _lets_in(self, scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
-        if not self._odd.isdisjoint(headers) or not self._is_own(headers.get(b"host", b"")):
+        if not self._odd.isdisjoint(headers) or not self._is_own(headers.get(b"host")):
             return False
         caller = self._access.remembered(headers.get(b"authorization", b""))
         return caller is not None and settles(caller, None) and self._rates.allow(scope)
 
 
-def _is_own(answers_for: Callable[[str], bool], host: bytes) -> bool:
+def _is_own(answers_for: Callable[[str], bool], host: bytes | None) -> bool:
+    if not host or not HOST.fullmatch(host):
+        return False
     try:
         turn_away({b"host": host}, "GET", answers_for)
     except Forbidden:

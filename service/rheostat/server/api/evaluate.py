@@ -34,7 +34,7 @@ from rheostat.server.api.deps import LibraryDep, SettingsDep, router
 from rheostat.server.api.formats import Format, check_size, offers
 from rheostat.server.api.look import Look
 from rheostat.server.api.problems import refuses
-from rheostat.server.api.render import QUICK, Curves, answer
+from rheostat.server.api.render import Curves, answer, reserve
 from rheostat.server.roles import Role
 
 FORMS = "one of stop (with start and stride), steps and step"
@@ -141,9 +141,10 @@ async def evaluate_definition(
     definition = await asked.read(request, library)
 
     def compute() -> Curves:
-        steps = steps_of(places)
-        values = evaluate(definition, places if isinstance(places, range) else steps)
+        steps = places if isinstance(places, range) else steps_of(places)
+        values = evaluate(definition, steps)
         document = {"values": values} if asked.step is None else {"value": float(values[0])}
         return Curves(steps, {"value": values}, document, Look(definition.kind))
 
-    return await answer(request, chosen, compute, quick=len(places) <= QUICK)
+    holding = reserve(request, chosen, len(places))
+    return await answer(request, chosen, compute, holding=holding)

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from rheostat.errors import Invalid, RateLimited, Refused, Unavailable, UnknownRun
 from rheostat.schedules.fields import MAX_STEP
-from rheostat.server.api.access import admit, needs
+from rheostat.server.api.access import admit, caller_of, needs
 from rheostat.server.api.deps import router
 from rheostat.server.api.feeds import Feeds, Message, messages
 from rheostat.server.api.problems import refuses
@@ -85,6 +85,7 @@ async def follow_run(
     it is new, so of several such events the last may stand for all. `Rheostat-Run` is the run's id.
     """
     position = after if last_event_id is None else last_event_id
+    request.app.state.feeds.require_place(_name(request))
     page = await store.read(operations.page, run, position)
     headers = {**NO_STORE, "Rheostat-Run": page.run_id}
     if page.over:
@@ -111,7 +112,7 @@ class EventStream(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events; raise `RateLimited` if there are too many streams."""
-        with self._feeds.place():
+        with self._feeds.place(_name(self._request)):
             async with aclosing(self._bodies):
                 await super().__call__(scope, receive, send)
 
@@ -152,3 +153,11 @@ class EventStream(StreamingResponse):
     def _taken(self, found: Sequence[Message]) -> bytes:
         self._position = found[-1].number
         return b"".join(message.body for message in found)
+
+
+def _name(request: Request) -> str:
+    """Return whose streams are counted together: a token's, or an address's if there are none."""
+    caller = caller_of(request)
+    if caller.name is not None:
+        return f"the token {caller.name}"
+    return f"the address {request.client.host if request.client else 'unknown'}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from rheostat.server.api.render import write_json
 from rheostat.server.runs.event import Event
 from rheostat.server.store import Store
 from rheostat.server.store.operations import events
+from rheostat.server.store.store import work_for_all
 
 POLL = 0.5
 """Seconds between two questions to the database."""
@@ -95,30 +96,43 @@ class Feed:
 
 
 class Feeds:
-    """The feeds of one process, at most ``limit`` streams of them, and the one who asks for all."""
+    """
+    The feeds of one process, and the one who asks for all.
 
-    def __init__(self, store: Store, limit: int, metrics: Metrics) -> None:
+    There are at most ``limit`` streams of them, of which one caller has at most ``share``.
+    """
+
+    def __init__(self, store: Store, limit: int, share: int, metrics: Metrics) -> None:
         self._store = store
         self._limit = limit
+        self._share = share
+        self._callers: Counter[str] = Counter()
         self._metrics = metrics
         self._streams = 0
         self._feeds: dict[str, Feed] = {}
         self._poller: asyncio.Task[None] | None = None
         self._closing = False
 
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """Count one stream; raise `RateLimited` if there are as many as there may be."""
+    def require_place(self, caller: str) -> None:
+        """Raise `RateLimited` if a caller may have no stream more, or nobody."""
         if self._closing:
-            raise Unavailable("the service is about to stop", retry_after=1)
+            raise Unavailable("the service is about to stop", retry_after=1, reason="busy")
+        if self._callers[caller] >= self._share:
+            message = f"{caller} has {self._share} event streams here, and may have no more"
+            raise RateLimited(message, retry_after=COME_BACK, limit=self._share)
         if self._streams >= self._limit:
             message = f"this process has {self._limit} event streams, and may have no more"
-            raise RateLimited(message, retry_after=COME_BACK)
-        self._count(+1)
+            raise RateLimited(message, retry_after=COME_BACK, limit=self._limit)
+
+    @contextmanager
+    def place(self, caller: str) -> Iterator[None]:
+        """Count one stream of a caller; raise `RateLimited` if there may be no more."""
+        self.require_place(caller)
+        self._count(caller, +1)
         try:
             yield
         finally:
-            self._count(-1)
+            self._count(caller, -1)
 
     @contextmanager
     def following(self, run_id: str, head: int) -> Iterator[Feed]:
@@ -143,11 +157,15 @@ class Feeds:
         if self._poller is not None:
             self._poller.cancel()
 
-    def _count(self, change: int) -> None:
+    def _count(self, caller: str, change: int) -> None:
         self._streams += change
+        self._callers[caller] += change
+        if not self._callers[caller]:
+            del self._callers[caller]
         self._metrics.count_streams(self._streams)
 
     async def _poll(self) -> None:
+        work_for_all()
         while True:
             await asyncio.sleep(POLL)
             if not self._feeds:

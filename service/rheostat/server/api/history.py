@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Annotated
 
 from fastapi import Query
@@ -24,7 +25,7 @@ from rheostat.server.api.formats import Format, most_values, offers
 from rheostat.server.api.look import Look, Mark
 from rheostat.server.api.pages import cursor_of, number_of
 from rheostat.server.api.problems import refuses
-from rheostat.server.api.render import Curves, answer
+from rheostat.server.api.render import QUICK, Curves, answer, reserve
 from rheostat.server.api.run_deps import Generation, Run, Start, Stop, StoreDep
 from rheostat.server.api.runs import NO_STORE, document
 from rheostat.server.roles import Role
@@ -85,13 +86,16 @@ async def read_plan(
     if chosen.picture:
         points = min(points, settings.max_picture_points)
     most = most_values(chosen, settings)
-    found = await store.read(plan.plan, run, start, stop, points, most)
+    few = nullcontext() if points <= QUICK else request.app.state.curve_limiter
+    async with few:
+        found = await store.read(plan.plan, run, start, stop, points, most)
     marks = tuple(
         Mark(item["from"], f"r{item['revision']}") for item in found["revisions"] if item["from"]
     )
     look = Look(found["name"], found["axis"], marks, found["settled_until"])
     curves = Curves(found["steps"], found["parameters"], found, look)
-    return await answer(request, chosen, lambda: curves, headers=NO_STORE)
+    holding = reserve(request, chosen, len(curves.places) * len(curves.columns))
+    return await answer(request, chosen, lambda: curves, holding=holding, headers=NO_STORE)
 
 
 @history.get(

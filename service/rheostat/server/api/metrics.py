@@ -83,6 +83,18 @@ class Metrics:
             registry=self.registry,
         )
 
+        self._connections = Gauge(
+            "rheostat_connections",
+            "Connections that are open.",
+            registry=self.registry,
+        )
+        self._ended = Counter(
+            "rheostat_connections_ended",
+            "Connections that the service ended by itself, by reason.",
+            ("reason",),
+            registry=self.registry,
+        )
+
     def _counter(self, name: str, help_text: str) -> Counter:
         return Counter(f"rheostat_chunk_cache_{name}", help_text, registry=self.registry)
 
@@ -106,6 +118,14 @@ class Metrics:
     def count_streams(self, number: int) -> None:
         """Note how many event streams are open."""
         self._streams.set(number)
+
+    def count_connections(self, number: int) -> None:
+        """Note how many connections are open."""
+        self._connections.set(number)
+
+    def count_ended(self, reason: str) -> None:
+        """Count a connection that was ended, for one of few reasons."""
+        self._ended.labels(reason).inc()
 
     def share(self, figures: SharedFigures, place: int) -> None:
         """Share figures from now on, and count on from what was counted at this place before."""

@@ -21,6 +21,9 @@ from rheostat.server.api import problems
 from rheostat.server.api.browsers import protections
 from rheostat.server.api.journal import Journal
 from rheostat.server.api.metrics import Metrics
+from rheostat.server.api.traffic import PRESENT
+from rheostat.server.store.store import is_wanted
+from rheostat.server.store.waiting import always
 
 SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 CLIENT_GONE = 499
@@ -55,6 +58,7 @@ class Observer:
         began, status = time.perf_counter(), 0
         request_id = identify(header(scope, b"x-request-id"))
         scope[problems.REQUEST_ID] = request_id.decode()
+        is_wanted.set(scope.get(PRESENT, always))
 
         async def observed(message: Message) -> None:
             nonlocal status

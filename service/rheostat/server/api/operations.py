@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -13,6 +15,7 @@ from rheostat.server.api.access import needs
 from rheostat.server.api.deps import router
 from rheostat.server.api.problems import refuses
 from rheostat.server.roles import Role
+from rheostat.server.store.store import sentence
 
 operations = router("operations")
 
@@ -29,14 +32,6 @@ async def livez() -> Response:
     return JSONResponse({"status": "alive"}, headers={"Cache-Control": "no-store"})
 
 
-@operations.head("/livez", include_in_schema=False)
-@operations.options("/livez", include_in_schema=False)
-@needs(None)
-async def livez_without_body() -> Response:
-    """Answer balancers that probe by `HEAD` or `OPTIONS`, as they come."""
-    return Response(headers={"Cache-Control": "no-store", "Allow": "GET, HEAD, OPTIONS"})
-
-
 @operations.get(
     "/readyz",
     summary="Can it serve?",
@@ -45,9 +40,15 @@ async def livez_without_body() -> Response:
 )
 @needs(None)
 async def readyz(request: Request) -> Response:
-    """Answer 200 if the database answers."""
-    if not await request.app.state.store.ping():
-        raise Unavailable("the database does not answer")
+    """
+    Answer 200 if the database can be read and written.
+
+    Otherwise `reasons` lists why not: `disk-full`, `read-only`, `database-away`, `writer-stuck`,
+    `schema`, `file-replaced`. The writer itself is asked, behind all that waits for it.
+    """
+    reasons = await request.app.state.store.reasons()
+    if reasons:
+        raise Unavailable(sentence(reasons), reason=reasons[0], reasons=reasons)
     return JSONResponse({"status": "ready"}, headers={"Cache-Control": "no-store"})
 
 
@@ -77,3 +78,9 @@ async def index(request: Request) -> Response:
     if request.app.state.settings.docs:
         links = {"docs": "/docs", **links}
     return JSONResponse({"service": "Rheostat", "version": __version__, **links})
+
+
+# load balancers ask by HEAD, and HAProxy by OPTIONS
+_CHECKS: dict[str, Any] = {"/livez": livez, "/readyz": readyz, "/": index}
+for _path, _endpoint in _CHECKS.items():
+    operations.add_api_route(_path, _endpoint, methods=["HEAD", "OPTIONS"], include_in_schema=False)

@@ -27,6 +27,9 @@ MEDIA_TYPE = "application/problem+json"
 REQUEST_ID = "rheostat.request_id"
 """Key of the scope under which `Observer` leaves the request's id."""
 
+MEMORY = 5
+"""Seconds after which a request for which there was no memory may be sent again."""
+
 log = logging.getLogger("rheostat.server")
 
 
@@ -43,6 +46,11 @@ def refusal(error: Exception, scope: Scope) -> Refused:
             return _wrong_method(scope)
         case HTTPException():
             return errors.Malformed(str(error.detail))
+        case MemoryError():
+            log.error("request %s found no memory", scope.get(REQUEST_ID))
+            return errors.Unavailable(
+                "there is no memory for this now; try again", reason="busy", retry_after=MEMORY
+            )
     log.error("request %s failed", scope.get(REQUEST_ID), exc_info=error)
     return errors.Internal("the service failed; its log says why, under this request's id")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import anyio.to_thread
@@ -16,34 +17,54 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from rheostat.digests import names_digest
+from rheostat.server.api.budgets import SMALL, Budget, Holding
 from rheostat.server.api.formats import Format
 from rheostat.server.api.look import Look
+from rheostat.server.api.traffic import Part, cut_off, pieces, require_caller
 from rheostat.server.fragments import fragment
 
 Floats = NDArray[np.float64]
 Steps = NDArray[np.int64]
-Part = bytes | memoryview
 
 SLICE = 2048
 """Numbers written at a time: other threads get their turn in between."""
 
-PIECE = 256 * 1024
-"""Bytes of a body that are sent at a time."""
-
 QUICK = 4096
 """Numbers up to which an answer is computed and written at once, without a thread."""
+
+
+COSTS = {
+    Format.F64: 8,
+    Format.NPY: 8,
+    Format.JSON: 48,
+    Format.CSV: 64,
+    Format.PNG: 64,
+    Format.SVG: 64,
+}
+"""Bytes of memory that a value takes at most while an answer is made, in each format."""
+
+DRAWING = 16 * 1024 * 1024
+"""Bytes of memory that a picture takes besides, while it is drawn."""
 
 
 @dataclass(frozen=True)
 class Curves:
     """Columns of values over their steps, and what the formats need besides."""
 
-    steps: Steps
+    places: Steps | range
     columns: Mapping[str, Floats]
     document: Mapping[str, Any]
     """The JSON answer, in which arrays may stand anywhere."""
     look: Look = field(default_factory=Look)
     """How a picture of them looks."""
+
+    @cached_property
+    def steps(self) -> Steps:
+        """The steps as an array, which is made only for the formats that show them."""
+        if isinstance(self.places, range):
+            first, stop, stride = self.places.start, self.places.stop, self.places.step
+            return np.arange(first, stop, stride, dtype=np.int64)
+        return self.places
 
     @property
     def names(self) -> list[str]:
@@ -54,33 +75,59 @@ class Curves:
 class PartsResponse(Response):
     """An answer that is sent part by part, so that a large one is never copied as a whole."""
 
-    def __init__(self, parts: list[Part], headers: Mapping[str, str], media_type: str) -> None:
+    def __init__(
+        self,
+        parts: list[Part],
+        headers: Mapping[str, str],
+        media_type: str,
+        holding: Holding | None = None,
+    ) -> None:
         length = {"Content-Length": str(sum(map(len, parts)))}
         super().__init__(None, headers={**headers, **length}, media_type=media_type)
         self._parts = parts
+        self._holding = holding
 
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        """Send the answer."""
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send the answer, and give back what was held for it."""
         start = {"status": self.status_code, "headers": self.raw_headers}
-        await send({"type": "http.response.start", **start})
-        for piece in _pieces(self._parts):
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        try:
+            if self._holding is not None:
+                self._holding.expose(cut_off(scope))
+            await send({"type": "http.response.start", **start})
+            for piece in _pieces(self._parts):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            if self._holding is not None:
+                self._holding.release()
 
 
-def _pieces(parts: list[Part]) -> Iterator[bytes]:
+def _pieces(parts: list[Part]) -> Iterator[Part]:
     waiting: list[Part] = []
     for part in parts:
-        if len(part) > PIECE:
+        if len(part) > SMALL:
             yield b"".join(waiting)
-            yield from (bytes(part[begin : begin + PIECE]) for begin in range(0, len(part), PIECE))
+            yield from pieces(part)
             waiting = []
             continue
         waiting.append(part)
-        if sum(map(len, waiting)) > PIECE:
+        if sum(map(len, waiting)) > SMALL:
             yield b"".join(waiting)
             waiting = []
     yield b"".join(waiting)
+
+
+def reserve(request: Request, chosen: Format, count: int) -> Holding | None:
+    """
+    Hold the memory of an answer with so many values, before it is computed.
+
+    Returns None for a small one, which needs nobody's leave. Raises `Unavailable` if there is no
+    room for it now.
+    """
+    if count <= QUICK and not chosen.picture:
+        return None
+    sending: Budget = request.app.state.sending
+    return sending.take(DRAWING * chosen.picture + COSTS[chosen] * count)
 
 
 async def answer(
@@ -88,30 +135,36 @@ async def answer(
     chosen: Format,
     compute: Callable[[], Curves],
     *,
-    quick: bool = False,
+    holding: Holding | None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """
     Return the curves that ``compute`` returns, in the format that was chosen.
 
-    Both computing and writing happen in a thread, a few at a time, unless the work is ``quick``:
-    at most `QUICK` values, and no picture.
+    Both computing and writing happen in a thread, a few at a time, unless nothing had to be held
+    for the answer, as `reserve` said.
     """
     most_points = request.app.state.settings.max_picture_points
 
     def work() -> tuple[list[Part], list[str]]:
+        require_caller(request.scope)
         curves = compute()
         return write(chosen, curves, most_points), curves.names
 
-    if quick and not chosen.picture:
+    if holding is None:
         parts, names = work()
     else:
         limiter = request.app.state.curve_limiter
-        parts, names = await anyio.to_thread.run_sync(work, limiter=limiter)
+        try:
+            parts, names = await anyio.to_thread.run_sync(work, limiter=limiter)
+        except BaseException:
+            holding.release()
+            raise
+        holding.shrink(sum(map(len, parts)))
     all_headers = {"Vary": "Accept", **(headers or {})}
     if chosen in {Format.F64, Format.NPY}:
         all_headers["Rheostat-Parameters"] = names_digest(names)
-    return PartsResponse(parts, all_headers, chosen.media_type)
+    return PartsResponse(parts, all_headers, chosen.media_type, holding)
 
 
 def write(chosen: Format, curves: Curves, most_points: int) -> list[Part]:
@@ -120,9 +173,9 @@ def write(chosen: Format, curves: Curves, most_points: int) -> list[Part]:
         case Format.JSON:
             return list(_json(curves.document))
         case Format.F64:
-            return [_stacked(curves).data.cast("B")]
+            return _rows(curves)
         case Format.NPY:
-            return _npy(_stacked(curves))
+            return [_npy_head((len(curves.columns), len(curves.places))), *_rows(curves)]
         case Format.CSV:
             return list(_csv(curves))
         case Format.PNG | Format.SVG:
@@ -139,7 +192,7 @@ def write_json(document: Mapping[str, Any]) -> bytes:
 
 def write_npy(array: Floats) -> bytes:
     """Return an array in NumPy's file format, version 1.0."""
-    return b"".join(_npy(array))
+    return _npy_head(array.shape) + array.astype("<f8", copy=False).tobytes()
 
 
 def write_csv(curves: Curves) -> bytes:
@@ -147,15 +200,16 @@ def write_csv(curves: Curves) -> bytes:
     return b"".join(_csv(curves))
 
 
-def _stacked(curves: Curves) -> Floats:
+def _rows(curves: Curves) -> list[Part]:
     columns = [curves.columns[name] for name in curves.names]
-    return np.array(columns, dtype="<f8").reshape(len(columns), len(curves.steps))
+    return [np.ascontiguousarray(column, "<f8").data.cast("B") for column in columns]
 
 
-def _npy(array: Floats) -> list[Part]:
+def _npy_head(shape: tuple[int, ...]) -> bytes:
     head = io.BytesIO()
-    np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(array))
-    return [head.getvalue(), np.ascontiguousarray(array).data.cast("B")]
+    fields = {"descr": "<f8", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(head, fields)
+    return head.getvalue()
 
 
 def _json(document: Mapping[str, Any]) -> Iterator[bytes]:

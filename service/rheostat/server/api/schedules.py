@@ -23,7 +23,7 @@ from rheostat.schedules import evaluate
 from rheostat.schedules.fields import MAX_STEP
 from rheostat.server.api import examples
 from rheostat.server.api.access import needs
-from rheostat.server.api.definitions import DefinitionBody, range_of, steps_of
+from rheostat.server.api.definitions import DefinitionBody, range_of
 from rheostat.server.api.deps import (
     Author,
     Cursor,
@@ -38,7 +38,7 @@ from rheostat.server.api.formats import Format, check_size, offers
 from rheostat.server.api.look import Look
 from rheostat.server.api.pages import cursor_of, place_of
 from rheostat.server.api.problems import refuses
-from rheostat.server.api.render import QUICK, Curves, answer, write_json
+from rheostat.server.api.render import Curves, answer, reserve, write_json
 from rheostat.server.library import Check, Entry, Schedule
 from rheostat.server.roles import Role
 
@@ -207,13 +207,14 @@ async def get_values(
     check_size(chosen, len(places), settings)
 
     def compute() -> Curves:
-        steps, values = steps_of(places), evaluate(schedule.definition, places)
+        values = evaluate(schedule.definition, places)
         asked = {"start": places.start, "stop": places.stop, "stride": places.step}
         document = {"name": name, "version": schedule.entry.version, **asked, "values": values}
         look = Look(f"{name}, version {schedule.entry.version}")
-        return Curves(steps, {"value": values}, document, look)
+        return Curves(places, {"value": values}, document, look)
 
-    return await answer(request, chosen, compute, quick=len(places) <= QUICK)
+    holding = reserve(request, chosen, len(places))
+    return await answer(request, chosen, compute, holding=holding)
 
 
 @schedules.get(

@@ -127,7 +127,7 @@ async def read_values(
     if answer is None:
         ask = Ask(generation, start, count)
         block = await store.write(operations.settle, run, ask)
-        answer = settled(block, chosen, store.incarnation)
+        answer = settled(block, chosen)
         answers.put(question, answer)
     store.sightings.note(*answer.cells)
     address = address_of(request.scope, dict(request.scope["headers"]))

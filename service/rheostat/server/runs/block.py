@@ -28,6 +28,8 @@ class Block:
     reigns: Sequence[Reign]
     values: NDArray[np.float64]
     settled_until: int
+    incarnation: str
+    """Which life of its database it comes from."""
     event: int | None = None
     """The number of the event that settled it, if this very read did."""
 

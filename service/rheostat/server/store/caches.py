@@ -29,7 +29,10 @@ class Caches:
         self.past: BoundedCache[Key, Sequence[Generation]] = BoundedCache(STATE_BYTES)
         self.rulers: BoundedCache[tuple[Key, int], Sequence[Row[Any]]] = BoundedCache(STATE_BYTES)
 
+        self.incarnation: str | None = None
+
     def doubt(self) -> None:
         """Let go of what may come from a transaction that was not committed."""
+        self.incarnation = None  # the database may have been restored meanwhile
         self.past.clear()
         self.rulers.clear()

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.engine import URL
+from sqlalchemy import Connection, Engine, event, make_url, text
+from sqlalchemy.engine import URL, ExceptionContext
 
 from rheostat.errors import FieldError, Invalid
-from rheostat.server.store.turn import Turn
+from rheostat.server.store.failures import DatabaseFailure, Reason, reason_of
+from rheostat.server.store.patience import Patience
+from rheostat.server.store.sqlite import Sqlite
 
-BUSY_SECONDS = 30
-"""How long a SQLite connection waits for a lock; the turn makes waits of this length a defect."""
-
-POOL: dict[str, Any] = {"pool_size": 5, "max_overflow": 60}
+POOL: dict[str, Any] = {"pool_size": 5, "max_overflow": 60, "pool_timeout": 5}
 """More connections than threads that read, so that the writer never waits for one."""
 
 
@@ -27,44 +24,101 @@ class Database:
 
     A write transaction on SQLite is ``BEGIN IMMEDIATE`` within the process's turn, with
     ``synchronous=FULL`` under WAL: a commit that returned survives power loss. On PostgreSQL it
-    is READ COMMITTED with ``synchronous_commit=on``, and gives up on locks after seconds.
+    is READ COMMITTED with ``synchronous_commit=on``, and gives up on locks after seconds. Neither
+    writes to a file that is not the database any more, nor waits for ever for an answer.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience: Patience | None = None) -> None:
         self.url = _require_known(url)
-        self.engine = _sqlite(self.url) if self.is_sqlite else _postgresql(self.url)
-        self._turn = Turn(Path(str(self.url.database))) if self.is_sqlite else None
+        self._sqlite = Sqlite(self.url, POOL) if self.is_sqlite else None
+        self.engine = self._sqlite.engine if self._sqlite else self._postgresql(patience)
+        event.listen(self.engine, "handle_error", _shorten)
 
     @property
     def is_sqlite(self) -> bool:
         """Whether this is SQLite."""
         return self.url.get_backend_name() == "sqlite"
 
+    def _postgresql(self, patience: Patience | None) -> Engine:
+        from rheostat.server.store import postgres  # noqa: PLC0415 - SQLite needs no driver of it
+
+        return postgres.engine(self.url, patience or Patience(), POOL)
+
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Open a transaction that may write; commit it on success."""
-        with self._turn.taken() if self._turn else nullcontext():
-            writer = self.engine.execution_options(write=True)
-            with writer.begin() as connection:
+        if self._sqlite:
+            with self._sqlite.write() as connection:
+                yield connection
+        else:
+            with self.engine.begin() as connection:
                 yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Open a transaction that sees one state of the database throughout."""
+        if self._sqlite:
+            self._sqlite.require_readable()
         level = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         with self.engine.connect().execution_options(**level) as connection, connection.begin():
             yield connection
 
-    def ping(self) -> None:
-        """Raise unless the database answers, from the tables themselves."""
-        with self.read() as connection:
-            connection.execute(text("SELECT version_num FROM alembic_version"))
+    def keep_open(self) -> None:
+        """Open a file, and hold on to it; other processes may take no other one from then on."""
+        if self._sqlite:
+            self._sqlite.require_readable()
+            self._sqlite.file.tell()
+
+    def require_sessions(self) -> None:
+        """Raise if connections do not keep a session of their own."""
+        if not self.is_sqlite:
+            from rheostat.server.store import postgres  # noqa: PLC0415 - as above
+
+            postgres.require_no_pooler(self.engine)
+
+    def glance(self) -> Reason | None:
+        """Return what is wrong, as far as that is seen without asking the database."""
+        try:
+            if self._sqlite:
+                self._sqlite.glance()
+        except DatabaseFailure as failure:
+            return failure.reason
+        return None
+
+    def probe(self, connection: Connection) -> None:
+        """Find out within a write transaction, cheaply, whether the database can be written to."""
+        connection.execute(text("SELECT version_num FROM alembic_version"))
+        if self._sqlite:
+            self._sqlite.probe(connection)
+        elif connection.scalar(text("SHOW transaction_read_only")) == "on":
+            raise DatabaseFailure(
+                Reason.READ_ONLY, "the database takes no changes: it is a standby, or set so"
+            )
+
+    def reason_of(self, error: BaseException) -> Reason | None:
+        """Return why an error of the database may pass, or None: it is a defect."""
+        return self._sqlite.reason_of(error) if self._sqlite else reason_of(error)
+
+    def is_undone(self, error: BaseException) -> bool:
+        """Say whether a commit that failed by this error has left nothing behind, for certain."""
+        # what SQLite found no room for, or no turn, it has rolled back
+        return self.is_sqlite and reason_of(error) in {Reason.DISK_FULL, Reason.BUSY}
 
     def close(self) -> None:
         """Close every connection."""
-        self.engine.dispose()
-        if self._turn:
-            self._turn.close()
+        if self._sqlite:
+            self._sqlite.close()
+        else:
+            self.engine.dispose()
+
+
+def _shorten(context: ExceptionContext) -> None:
+    """Leave statements, and links that explain SQLAlchemy, out of what errors say."""
+    error = context.sqlalchemy_exception
+    if error is not None:
+        error.code = None
+        if hasattr(error, "statement"):
+            error.statement = None
 
 
 def _require_known(url: str) -> URL:
@@ -80,29 +134,3 @@ def _require_known(url: str) -> URL:
         message = "an SQLite database must be a file: what is acknowledged has to survive"
         raise Invalid(message, errors=[FieldError("database", message, url, "sqlite:///FILE")])
     return parsed
-
-
-def _sqlite(url: URL) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **POOL)
-
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
-        connection.isolation_level = None  # transactions begin where _begin says, and only there
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        write = connection.get_execution_options().get("write")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-    return engine
-
-
-def _postgresql(url: URL) -> Engine:
-    options = (
-        "-c synchronous_commit=on -c lock_timeout=2s -c idle_in_transaction_session_timeout=5s"
-    )
-    url = url.set(drivername="postgresql+psycopg")
-    arguments = {"options": options, "connect_timeout": 5}
-    return create_engine(url, pool_pre_ping=True, connect_args=arguments, **POOL)

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Inspector, Table, inspect, select, text
+from sqlalchemy import Connection, Inspector, Table, inspect, text
 
 from rheostat.errors import RheostatError
 from rheostat.server.store import tables
 from rheostat.server.store.database import Database
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest of the migrations."""
 
 SCRIPTS = Path(__file__).with_name("migrations")
@@ -95,11 +95,6 @@ def _require_known(connection: Connection, version: str | None) -> None:
             f"a newer release of Rheostat made it: its schema is {version}, and this release knows"
             f" those up to {HEAD}. Start that release, or restore a backup from before the upgrade"
         )
-
-
-def incarnation(connection: Connection) -> str:
-    """Return which life of the database this is; a restored backup begins a new one."""
-    return str(connection.execute(select(tables.incarnation.c.id)).scalar_one())
 
 
 def differences(connection: Connection) -> Iterator[str]:

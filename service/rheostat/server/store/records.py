@@ -12,9 +12,9 @@ from typing import Any
 
 import orjson
 from pydantic import ValidationError
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from rheostat.errors import Unavailable, UnknownRun
+from rheostat.errors import FieldError, Invalid, Unavailable, UnknownRun
 from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.lineage import Generation, Key, Lineage
 from rheostat.server.runs.reach import Standing
@@ -100,6 +100,7 @@ class Records:
         self.sightings = sightings
         self._transaction = Transaction(connection, shared=shared)
         self.revisions = Revisions(self._transaction, caches)
+        self._caches = caches
         self._past = caches.past
         self._runs: dict[str, RunRecord] = {}
         self._newest: dict[Key, Generation] = {}
@@ -116,6 +117,14 @@ class Records:
     def aside(self, key: Hashable, work: Work, data: Any) -> Any:
         """Return the result that is known by a key, or have it made of ``data`` (see `Aside`)."""
         return self._transaction.aside(key, work, data)
+
+    @property
+    def incarnation(self) -> str:
+        """Which life of the database this is: another one after a backup was restored."""
+        if self._caches.incarnation is None:
+            query = select(tables.incarnation.c.id)
+            self._caches.incarnation = str(self.connection.execute(query).scalar_one())
+        return self._caches.incarnation
 
     def flush(self) -> None:
         """Write what was kept back."""
@@ -171,18 +180,32 @@ class Records:
             query = query.where(table.c.id.in_(carries))
         return [_run(row) for row in self.connection.execute(query)]
 
-    def add(self, run: RunRecord) -> None:
-        """Store a new run, with its labels."""
+    def add(self, run: RunRecord, definitions: int) -> None:
+        """Store a new run, with its labels; its definitions have so many characters."""
         self._transaction.write()
         row = {field: getattr(run, field) for field in RunRecord.__slots__ if field != "spec"}
         spec = orjson.dumps(run.spec.to_json()).decode()
-        self.connection.execute(insert(tables.runs).values(spec=spec, name=run.spec.name, **row))
+        row |= {"spec": spec, "name": run.spec.name, "stored": len(spec) + definitions}
+        self.connection.execute(insert(tables.runs).values(**row))
         if run.spec.labels:
             pairs = [
                 {"run_id": run.id, "key": key, "value": value}
                 for key, value in run.spec.labels.items()
             ]
             self.connection.execute(insert(tables.labels), pairs)
+
+    def require_room(self, more: int, author: str | None, share: int) -> None:
+        """Raise `Invalid` if an author's runs would take over ``share`` bytes with so many more."""
+        runs = tables.runs.c
+        query = select(func.coalesce(func.sum(runs.stored), 0)).where(runs.author == author)
+        stored = int(self.connection.execute(query).scalar_one())
+        if stored + more > share:
+            message = (
+                f"the runs that {author} has created take {stored} bytes, and this one would take"
+                f" {more} more: an operator may create it, or delete others"
+            )
+            wrong = [FieldError("parameters", message, stored + more, f"<= {share} bytes")]
+            raise Invalid(message, errors=wrong, limit=share)
 
     def remove(self, run_id: str) -> None:
         """Delete a run and everything of it."""

@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
-from asyncio import Future
-from collections.abc import Awaitable, Callable, Hashable
+import time
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import ContextVar
 from functools import partial
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, ProgrammingError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from rheostat.errors import Unavailable
-from rheostat.schedules.references import references
+from rheostat.schedules.references import Lookup, references
 from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.spec import ID
 from rheostat.server.store.aside import Aside, Desks, Results
 from rheostat.server.store.caches import Caches
 from rheostat.server.store.database import Database
-from rheostat.server.store.migrate import incarnation, migrate
+from rheostat.server.store.failures import (
+    NOTHING_DONE,
+    UNKNOWN,
+    WORDS,
+    Reason,
+    is_schema,
+    line,
+    logger,
+    unavailable,
+)
+from rheostat.server.store.health import Health
+from rheostat.server.store.migrate import migrate
 from rheostat.server.store.operations import library
+from rheostat.server.store.patience import Patience
 from rheostat.server.store.records import Records
 from rheostat.server.store.sightings import Sightings
+from rheostat.server.store.waiting import Waiting, always
 from rheostat.server.store.writer import Writer
 
 P = ParamSpec("P")
@@ -31,6 +45,23 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 Operation = Callable[Concatenate[Records, P], T]
 """What is done within one transaction, by the rules of the domain."""
+
+READERS = min(32, (os.cpu_count() or 1) + 4)
+"""Threads that read at the same time; what else waits for them has a deadline."""
+
+PROBE_SECONDS = 2.0
+"""How long readiness waits for the writer to write something; most callers wait little longer."""
+
+PROBED_SECONDS = 0.25
+"""How long a probe's result is believed: whoever asks often does not write as often."""
+
+is_wanted: ContextVar[Callable[[], bool]] = ContextVar("is_wanted", default=always)
+"""Says, of the request that is being answered, whether its caller is still there."""
+
+
+def work_for_all() -> None:
+    """Say, in a task that one request started and others rely on, that it outlives its caller."""
+    is_wanted.set(always)
 
 
 class Attempt(Protocol[T_co]):
@@ -45,31 +76,53 @@ class Store:
     Runs operations on the database at ``url``.
 
     `write` groups them into transactions of one writer thread; `read` gives each a transaction
-    of its own, which sees one state of the database throughout.
+    of its own, which sees one state of the database throughout. Both are answered within
+    ``patience.operation`` seconds, if need be by `Unavailable`, whose ``reason`` says why.
     """
 
-    def __init__(self, url: str, limits: Limits) -> None:
-        self._database = Database(url)
+    def __init__(self, url: str, limits: Limits, patience: Patience | None = None) -> None:
+        self._patience = patience or Patience()
+        self._database = Database(url, self._patience)
         self._limits = limits
         self._caches = Caches()
         self._desks = Desks()
         self.sightings = Sightings()
         """Where workers read, as far as this process has seen: the routes note it."""
-        self._writer = Writer(self._database, self._records, on_failure=self._caches.doubt)
-        self.incarnation = ""
-        """Which life of the database this is: another one after a backup was restored."""
+        self.health = Health()
+        self._writer = Writer(
+            self._database, self._records, on_failure=self._caches.doubt, health=self.health
+        )
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="rheostat-reader")
+        self._probe: asyncio.Future[None] | None = None
+        self._probed = 0.0
 
-    def start(self) -> None:
-        """Bring the tables up to date, and begin to accept operations."""
-        migrate(self._database)
-        with self._database.read() as connection:
-            self.incarnation = incarnation(connection)
+    def start(self, *, anyway: bool = False) -> None:
+        """
+        Bring the tables up to date, and begin to accept operations.
+
+        With ``anyway``, a database that is not to be had now is no error: everything is refused
+        until it is. So a process that is started in the place of another one can wait for it.
+        """
+        try:
+            migrate(self._database)
+        except Exception as error:
+            reason = self._database.reason_of(error)
+            if reason is None or not anyway:
+                raise
+            logger.error("started without a database (%s): %s", reason, line(error))
         self._writer.start()
+
+    def require_usable(self) -> None:
+        """Raise unless the database can be written to, and keeps what a session is told."""
+        self._database.require_sessions()
+        with self._database.write() as connection:
+            self._database.probe(connection)
 
     def close(self) -> None:
         """Finish what was accepted, and let go of the database."""
         self._writer.close()
         self._desks.close()
+        self._readers.shutdown(wait=False, cancel_futures=True)
         self._database.close()
 
     async def write(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -77,31 +130,63 @@ class Store:
         Run an operation that may write; return once its effect is durable.
 
         If its first argument is the id of a run, the run is read together with those of the other
-        operations that share its transaction.
+        operations that share its transaction. One that has not begun when its caller has left, or
+        has been refused, is not done.
         """
         about = args[0] if args and isinstance(args[0], str) and re.match(ID, args[0]) else None
+        wanted = is_wanted.get()
 
-        def write(done: Results, *, large: bool) -> Future[T]:
-            def run(records: Records) -> T:
-                records.begin(done)
-                return operation(records, *args, **kwargs)
+        def write(done: Results, *, large: bool) -> Awaitable[T]:
+            run = _begun(operation, done, *args, **kwargs)
+            return self._written(self._writer.enqueue(run, about, wanted, large=large))
 
-            return asyncio.wrap_future(self._writer.submit(run, about, large=large))
+        return await self._with_help(write, wanted)
 
-        return await self._with_help(write)
+    async def _written(self, waiting: Waiting[Records, T]) -> T:
+        try:
+            async with asyncio.timeout(self._patience.operation):
+                return await asyncio.wrap_future(waiting.future)
+        except TimeoutError:
+            outcome = NOTHING_DONE if waiting.give_up() else UNKNOWN
+            raise unavailable(self._why(self._slow()), outcome=outcome) from None
+        except asyncio.CancelledError:
+            waiting.give_up()
+            raise
 
     async def read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an operation that only reads."""
+        wanted = is_wanted.get()
 
-        def read(done: Results) -> T:
-            with self._database.read() as connection:
-                records = Records(connection, self._limits, self._caches, self.sightings)
-                records.begin(done)
-                return operation(records, *args, **kwargs)
+        def read(done: Results, **_large: bool) -> Awaitable[T]:
+            run = _begun(operation, done, *args, **kwargs)
+            return self._found(partial(self._read, run, wanted))
 
-        return await self._with_help(lambda done, **_: self._reading(partial(read, done)))
+        return await self._with_help(read, wanted)
 
-    async def _with_help(self, attempt: Attempt[T]) -> T:
+    def _read(self, run: Callable[[Records], T], wanted: Callable[[], bool]) -> T:
+        _require_wanted(wanted)
+        with self._database.read() as connection:
+            return run(Records(connection, self._limits, self._caches, self.sightings))
+
+    async def _found(self, read: Callable[[], T]) -> T:
+        future: Future[T] = self._readers.submit(read)
+        try:
+            async with asyncio.timeout(self._patience.operation):
+                return await asyncio.wrap_future(future)
+        except TimeoutError:
+            raise unavailable(self._why(Reason.BUSY)) from None
+        except Aside:
+            raise
+        except Exception as error:
+            reason = self._database.reason_of(error)
+            if reason is not None:
+                self.health.reporter.tell("a read", reason, error)
+                raise unavailable(reason, error) from error
+            if is_schema(error):
+                self.health.hold(Reason.SCHEMA)
+            raise
+
+    async def _with_help(self, attempt: Attempt[T], wanted: Callable[[], bool]) -> T:
         """Attempt an operation until all that it needs has been done aside; much of it is large."""
         done: dict[Hashable, Any] = {}
         large = False
@@ -109,31 +194,95 @@ class Store:
             try:
                 return await attempt(done, large=large)
             except Aside as aside:
-                done |= await self._done(aside)
+                try:
+                    async with asyncio.timeout(self._patience.operation):
+                        done |= await self._done(aside, wanted)
+                except TimeoutError:
+                    raise unavailable(self._why(Reason.BUSY)) from None
                 large |= not aside.small
 
-    async def _done(self, aside: Aside) -> Results:
+    async def _done(self, aside: Aside, wanted: Callable[[], bool]) -> Results:
         """Do work aside, with the schedules that its data refers to."""
         threads, loop = self._desks.for_(aside), asyncio.get_running_loop()
-        wanted = await loop.run_in_executor(threads, references, aside.data)
-        lookup = await self.read(library.find, wanted) if wanted else library.lookup({})
-        return await loop.run_in_executor(threads, aside.work, lookup)
 
-    async def _reading(self, read: Callable[[], T]) -> T:
-        try:
-            return await asyncio.to_thread(read)
-        except ProgrammingError:
-            raise
-        except (DBAPIError, PoolTimeout) as error:
-            raise Unavailable("the database is away; try again") from error
+        def work(lookup: Lookup) -> Results:
+            _require_wanted(wanted)
+            return aside.work(lookup)
+
+        named = await loop.run_in_executor(threads, references, aside.data)
+        lookup = await self.read(library.find, named) if named else library.lookup({})
+        return await loop.run_in_executor(threads, work, lookup)
+
+    def _slow(self) -> Reason:
+        """Return what it means that the writer has not come to something: load, or a standstill."""
+        moving = self.health.worked_within(PROBE_SECONDS)
+        return Reason.BUSY if moving else Reason.WRITER_STUCK
+
+    def _why(self, otherwise: Reason) -> Reason:
+        """Return what is known to be wrong."""
+        return next(iter(self.health.reasons()), otherwise)
 
     def _records(self, connection: Connection) -> Records:
         return Records(connection, self._limits, self._caches, self.sightings, shared=True)
 
-    async def ping(self) -> bool:
-        """Say whether the database answers."""
-        try:
-            await asyncio.to_thread(self._database.ping)
-        except (DBAPIError, OSError):
-            return False
-        return True
+    async def reasons(self) -> Sequence[Reason]:
+        """
+        Return why the store cannot do its work; nothing if it can.
+
+        Asks the writer to write something, which takes its turn behind all that waits, unless a
+        commit has just worked.
+        """
+        if (seen := self._database.glance()) is not None:
+            return sorted({seen, *self.health.reasons()})
+        if not self.health.reasons() and self.health.worked_within(PROBED_SECONDS):
+            return []
+        probe = self._probing()
+        late = self._writer.oldest() > PROBE_SECONDS
+        await asyncio.wait([probe], timeout=0 if late else PROBE_SECONDS)
+        found = set(self.health.reasons())
+        if not probe.done():
+            found |= {self._slow()} - {Reason.BUSY}
+        elif (error := probe.exception()) is not None:
+            found.add(_reason(error))
+        return sorted(found)
+
+    def _probing(self) -> asyncio.Future[None]:
+        """Return the probe that is under way, or has just ended, or else a new one."""
+        probe = self._probe
+        old = time.monotonic() > self._probed + PROBED_SECONDS
+        if probe is None or (probe.done() and old):
+            waiting = self._writer.enqueue(lambda records: self._database.probe(records.connection))
+            self._probe = probe = asyncio.wrap_future(waiting.future)
+            probe.add_done_callback(self._note)
+        return probe
+
+    def _note(self, probe: asyncio.Future[Any]) -> None:
+        self._probed = time.monotonic()
+        if not probe.cancelled():
+            probe.exception()  # it is told to whoever asks
+
+
+def _begun(
+    operation: Operation[P, T], done: Results, *args: P.args, **kwargs: P.kwargs
+) -> Callable[[Records], T]:
+    def run(records: Records) -> T:
+        records.begin(done)
+        return operation(records, *args, **kwargs)
+
+    return run
+
+
+def _require_wanted(wanted: Callable[[], bool]) -> None:
+    if not wanted():
+        raise Unavailable("the caller has gone")
+
+
+def _reason(error: BaseException) -> Reason:
+    found = error.members.get("reason") if isinstance(error, Unavailable) else None
+    reason = Reason.DATABASE_AWAY if found is None else Reason(found)
+    return Reason.WRITER_STUCK if reason is Reason.BUSY else reason
+
+
+def sentence(reasons: Sequence[Reason]) -> str:
+    """Return reasons as people say them."""
+    return "; ".join(WORDS[reason] for reason in reasons)

@@ -59,6 +59,9 @@ runs = Table(
     Column("begun_event", BigInteger),
     # the total in force: that of the spec, until a revision set another
     Column("total", BigInteger),
+    # about how many bytes its creation wrote: its author has a share of them
+    Column("stored", BigInteger, nullable=False, server_default="0"),
+    Index("ix_runs_author_stored", "author", "stored"),
 )
 
 labels = Table(

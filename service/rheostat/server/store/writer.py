@@ -4,30 +4,35 @@ The writer: one thread per process that commits the waiting operations of all ru
 A commit costs a flush to disk. While one is under way, further operations queue up, and the next
 transaction takes them all: group commit. An operation decides first and writes last, so that one
 that refuses has written nothing and the others of its group are not disturbed. So has one that
-finds its run held by another replica: it joins the next group. If a group fails for any other
-reason, each of its operations is run again alone, once.
+finds its run held by another replica: it joins the next group. If a group fails by a defect, each
+of its operations is run again alone, once.
+
+Nothing begins before there is a transaction to do it in, and until it begins an operation can be
+given up for certain: whoever has been refused, or has left, finds nothing of it later.
 """
 
 from __future__ import annotations
 
-import logging
-import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 
-from rheostat.errors import Refused, Unavailable
+from rheostat.errors import Unavailable
 from rheostat.server.store import locks
-from rheostat.server.store.aside import Aside
 from rheostat.server.store.database import Database
-from rheostat.server.store.locks import Held
+from rheostat.server.store.failures import (
+    NOTHING_DONE,
+    UNKNOWN,
+    Reason,
+    is_schema,
+    unavailable,
+)
+from rheostat.server.store.health import Health
+from rheostat.server.store.waiting import ALL, Queue, Waiting, always
 
 T = TypeVar("T")
 
@@ -47,40 +52,15 @@ S = TypeVar("S", bound=Session)
 GROUP = 512
 """The most operations in one transaction: bounds how long the first of them waits."""
 
-HELD_SECONDS = 10
+HELD_SECONDS = 7
 """How long an operation tries to get a lock; the database ends a frozen holder before that."""
 
-DEFECTS = (ProgrammingError, IntegrityError, DataError)
-"""Errors of the database that no other time would mend."""
-
-logger = logging.getLogger(__name__)
+CLOSING = 10
+"""Seconds for which whoever stops waits for the operations that were accepted."""
 
 
-@dataclass
-class _Waiting(Generic[S, T]):
-    operation: Callable[[S], T]
-    run_id: str | None
-    large: bool = False
-    future: Future[T] = field(default_factory=Future)
-    deadline: float = field(default_factory=lambda: time.monotonic() + HELD_SECONDS)
-    result: T | None = None
-    refusal: Refused | Aside | None = None
-    held: Held | None = None
-
-    def run(self, session: S) -> None:
-        self.result, self.refusal, self.held = None, None, None
-        try:
-            self.result = self.operation(session)
-        except (Refused, Aside) as refusal:
-            self.refusal = refusal
-        except Held as held:
-            self.held = held
-
-    def answer(self) -> None:
-        if self.refusal is not None:
-            self.future.set_exception(self.refusal)
-        else:
-            self.future.set_result(self.result)  # type: ignore[arg-type]
+class _Abandoned(Exception):
+    """Somebody whose operation is in the transaction was told that nothing is known of it."""
 
 
 class Writer(Generic[S]):
@@ -95,13 +75,14 @@ class Writer(Generic[S]):
         database: Database,
         begin: Callable[[Connection], S],
         on_failure: Callable[[], None],
+        health: Health | None = None,
     ) -> None:
         self._database = database
         self._begin = begin
         self._on_failure = on_failure
-        self._queue: queue.SimpleQueue[_Waiting[S, Any] | None] = queue.SimpleQueue()
-        self._closing = False
-        self._large: deque[_Waiting[S, Any]] = deque()
+        self._health = health or Health()
+        self._queue: Queue[S] = Queue()
+        self._busy: float | None = None
         self._thread = threading.Thread(target=self._loop, name="rheostat-writer", daemon=True)
 
     def start(self) -> None:
@@ -109,87 +90,133 @@ class Writer(Generic[S]):
         self._thread.start()
 
     def submit(
-        self, operation: Callable[[S], T], run_id: str | None = None, *, large: bool = False
+        self,
+        operation: Callable[[S], T],
+        run_id: str | None = None,
+        is_wanted: Callable[[], bool] = always,
+        *,
+        large: bool = False,
     ) -> Future[T]:
+        """Queue an operation, about a run maybe; the future resolves once its effect is durable."""
+        return self.enqueue(operation, run_id, is_wanted, large=large).future
+
+    def enqueue(
+        self,
+        operation: Callable[[S], T],
+        run_id: str | None = None,
+        is_wanted: Callable[[], bool] = always,
+        *,
+        large: bool = False,
+    ) -> Waiting[S, T]:
         """
-        Queue an operation, about a run maybe; the future resolves once its effect is durable.
+        Queue an operation, and return it while it waits.
 
         A ``large`` one has a transaction of its own, after which the others get their turn.
         """
-        waiting = _Waiting(operation, run_id, large)
+        waiting: Waiting[S, Any] = Waiting(operation, run_id, is_wanted, large)
         self._queue.put(waiting)
-        return waiting.future
+        return waiting
+
+    def oldest(self) -> float:
+        """Return for how many seconds the oldest operation has waited that is not answered."""
+        found = [since for since in (self._busy, self._queue.oldest()) if since is not None]
+        return time.monotonic() - min(found) if found else 0.0
 
     def close(self) -> None:
-        """Finish what is queued, and stop."""
-        self._queue.put(None)
+        """Finish what is queued, and stop; after `CLOSING` seconds, leave it undone."""
+        self._queue.close()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(CLOSING)
 
     def _loop(self) -> None:
-        held: list[_Waiting[S, Any]] = []
-        while held or self._large or not self._closing:
-            new = self._gather(wait=not held and not self._large)
-            held = self._patient(self._commit([*held, *new]))
-            if self._large:
-                held += self._patient(self._commit([self._large.popleft()]))
+        held: list[Waiting[S, Any]] = []
+        while held or self._queue.wait():
+            held = self._patient(self._commit(held, self._take))
+            self._busy = min((waiting.since for waiting in held), default=None)
 
-    def _gather(self, *, wait: bool) -> list[_Waiting[S, Any]]:
-        """Return the operations that are queued, and wait for one if asked to."""
-        group: list[_Waiting[S, Any]] = []
-        while not self._closing and len(group) < GROUP:
-            try:
-                waiting = self._queue.get(block=wait and not group and not self._large)
-            except queue.Empty:
-                break
-            if waiting is None:
-                self._closing = True
-            elif waiting.future.set_running_or_notify_cancel():
-                (self._large if waiting.large else group).append(waiting)
+    def _take(self, most: int) -> list[Waiting[S, Any]]:
+        group = self._queue.take(most)
+        if self._busy is None and group:
+            self._busy = group[0].since
         return group
 
     def _commit(
-        self, group: list[_Waiting[S, Any]], *, final: bool = False
-    ) -> list[_Waiting[S, Any]]:
-        """Run and answer a group; return those that could not get a lock."""
-        if not group:
-            return []
-        undone = False  # whether a failure leaves nothing behind, so that it may be tried again
+        self,
+        held: list[Waiting[S, Any]],
+        more: Callable[[int], list[Waiting[S, Any]]] = lambda _: [],
+        *,
+        final: bool = False,
+    ) -> list[Waiting[S, Any]]:
+        """Run and answer what was held, and what waits; return those that could not get a lock."""
+        group, begun, sure = held, False, True
         try:
             with self._database.write() as connection:
-                undone = True
-                if held := group[0].held:
-                    locks.wait(connection, held.waiting)
-                session = self._begin(connection)
-                session.expect({waiting.run_id for waiting in group if waiting.run_id})
-                for waiting in group:
-                    waiting.run(session)
-                session.flush()
-                undone = False
+                group, begun = [*held, *more(GROUP)], True
+                if not group:
+                    return []
+                self._run(connection, group)
+                sure = False  # from here on a failure may leave something behind
         except Exception as error:  # noqa: BLE001 - whatever it is, each waiting caller is told
             self._on_failure()
-            # Without a database nobody can be helped; and the outcome of a failed commit is
-            # unknown: what may have happened is not repeated.
-            if final or not undone:
-                self._fail(group, error)
+            if not begun:  # without a transaction nobody can be helped
+                group = [*held, *more(ALL)]
+            if final or not begun or not sure or not self._may_pass_alone(error):
+                self._fail(group, error, sure=sure or self._database.is_undone(error))
                 return []
-            return [held for waiting in group for held in self._commit([waiting], final=True)]
+            alone = [waiting for waiting in group if self._goes_on(waiting)]
+            return [late for waiting in alone for late in self._commit([waiting], final=True)]
+        self._health.worked()
         for waiting in group:
             if waiting.held is None:
                 waiting.answer()
         return [waiting for waiting in group if waiting.held]
 
-    def _patient(self, held: list[_Waiting[S, Any]]) -> list[_Waiting[S, Any]]:
+    def _run(self, connection: Connection, group: list[Waiting[S, Any]]) -> None:
+        if held := group[0].held:
+            locks.wait(connection, held.waiting)
+        session = self._begin(connection)
+        session.expect({waiting.run_id for waiting in group if waiting.run_id})
+        for waiting in group:
+            waiting.run(session)
+        session.flush()
+        if any(waiting.abandoned for waiting in group):
+            raise _Abandoned
+
+    def _may_pass_alone(self, error: Exception) -> bool:
+        """Say whether the operations of a group that failed may work by themselves."""
+        return self._database.reason_of(error) in {None, Reason.BUSY}
+
+    def _patient(self, held: list[Waiting[S, Any]]) -> list[Waiting[S, Any]]:
         """Return those that may go on waiting, the one that has just waited last."""
-        patient = [waiting for waiting in held if waiting.deadline > time.monotonic()]
+        now = time.monotonic()
+        patient = [
+            waiting
+            for waiting in held
+            if waiting.since + HELD_SECONDS > now and self._goes_on(waiting)
+        ]
         for waiting in held:
-            if waiting not in patient:
-                waiting.future.set_exception(Unavailable("another replica holds it; try again"))
+            if waiting not in patient and not waiting.future.done():
+                waiting.future.set_exception(_HELD)
         return [*patient[1:], *patient[:1]]
 
-    def _fail(self, group: list[_Waiting[S, Any]], error: Exception) -> None:
-        if isinstance(error, DBAPIError) and not isinstance(error, DEFECTS):
-            logger.warning("the database failed an operation: %s", error)
-            error = Unavailable("the database is away, or did not confirm; try again")
+    def _goes_on(self, waiting: Waiting[S, Any]) -> bool:
+        """Say whether an operation is still to be done; tell whoever gave it up that it is not."""
+        if waiting.goes_on:
+            return True
+        waiting.future.set_exception(Unavailable("given up: nothing was changed"))
+        return False
+
+    def _fail(self, group: list[Waiting[S, Any]], error: Exception, *, sure: bool) -> None:
+        """Tell everybody in a group why it failed, and whether it is sure that it did."""
+        reason = self._database.reason_of(error)
+        if reason is not None:
+            self._health.reporter.tell("a transaction", reason, error)
+            self._health.failed(reason)
+            error = unavailable(reason, error, outcome=NOTHING_DONE if sure else UNKNOWN)
+        elif is_schema(error):
+            self._health.hold(Reason.SCHEMA)
         for waiting in group:
             waiting.future.set_exception(error)
+
+
+_HELD = Unavailable("another replica holds it: nothing was changed; try again", reason="busy")

@@ -28,23 +28,31 @@ def create(records: Records, body: Any, note: Note) -> dict[str, Any]:
     return _add(records, spec, timelines, given, note)
 
 
-def ensure(records: Records, body: Any, note: Note) -> tuple[dict[str, Any], bool]:
+def ensure(
+    records: Records, body: Any, note: Note, share: int | None = None
+) -> tuple[dict[str, Any], bool]:
     """
     Return the run that ``body`` creates, and whether it was created now.
 
     The body's words count, not the steps that they come to: a training that was made longer finds
     its run with the total in force, and with the one that created it. Labels do not count.
 
+    ``share`` is how many bytes the runs of this author may take, if that is bounded.
+
     Raises
     ------
     NameTaken
         A run of this name was created with another body; ``differences`` lists where, and
         ``extend`` is the command that makes the run as long as the body says.
+    Invalid
+        Among others, if the author's share is used up.
 
     """
     spec, timelines, given = _read(records, body)
     there = records.claim(spec.name)
     if there is None:
+        if share is not None:
+            records.require_room(_size(timelines, given), note.author, share)
         return _add(records, spec, timelines, given, note), True
     differences = _differences(records, there, spec, timelines, body["parameters"])
     if differences:
@@ -102,10 +110,15 @@ def _add(
         timelines=timelines,
         laid_for=spec.total,
     )
-    records.add(run)
+    records.add(run, _size(timelines, given))
     records.add_generation(Generation(run.key, parent=None, start=0, settled_until=0))
     records.revisions.add(run.id, first, run.event)
     return show(records, run.id)
+
+
+def _size(timelines: Timelines, given: Verbatim) -> int:
+    """Return the characters of definitions that are stored: as they were given, and as read."""
+    return len(given.text) + sum(len(timeline.text) for timeline in timelines.values())
 
 
 def _name_taken(there: RunRecord, spec: RunSpec, differences: list[dict[str, Any]]) -> NameTaken:

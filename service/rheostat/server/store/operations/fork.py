@@ -76,7 +76,7 @@ def fork(records: Records, body: Any, note: Note) -> dict[str, Any]:
     generation = Generation(run.key, parent.key, step, step)
     past = history(records, source)
     revision = _revision(records, run, lineage, generation, wish, past)
-    records.add(run)
+    records.add(run, sum(len(timeline.text) for timeline in revision.timelines.values()))
     records.add_generation(generation)
     records.revisions.add(run.id, revision, run.event)
     return show(records, run.id)

@@ -44,7 +44,7 @@ def join(records: Records, ref: str, arrival: Arrival) -> dict[str, Any] | None:
     """
     run = records.find(ref)
     lineage = records.lineage(run)
-    return _joined(run, lineage) if _beginning(run, lineage, arrival) is None else None
+    return _joined(records, run, lineage) if _beginning(run, lineage, arrival) is None else None
 
 
 def begin(records: Records, ref: str, arrival: Arrival, author: str | None) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def begin(records: Records, ref: str, arrival: Arrival, author: str | None) -> d
         _begin(records, run, lineage, step, author)
         run = records.find(run.id)
         lineage = records.lineage(run)
-    return _joined(run, lineage)
+    return _joined(records, run, lineage)
 
 
 def _beginning(run: RunRecord, lineage: Lineage, arrival: Arrival) -> int | None:
@@ -101,7 +101,7 @@ def _require_of_the_past(run: RunRecord, lineage: Lineage, checkpoint: Checkpoin
     lineage.require_resumable(run.generation, key, checkpoint.step, run.spec.grid)
 
 
-def _joined(run: RunRecord, lineage: Lineage) -> dict[str, Any]:
+def _joined(records: Records, run: RunRecord, lineage: Lineage) -> dict[str, Any]:
     spec = run.spec
     return {
         "id": run.id,
@@ -111,6 +111,7 @@ def _joined(run: RunRecord, lineage: Lineage) -> dict[str, Any]:
         "generation": run.generation,
         "revision": run.revision,
         "event": run.newest_event(lineage),
+        "incarnation": records.incarnation,
         "settled_until": lineage[run.generation].settled_until,
         "begins": run.begins,
         "parameters": spec.names,

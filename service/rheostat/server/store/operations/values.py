@@ -73,6 +73,7 @@ def _block(records: Records, run: RunRecord, lineage: Lineage, ask: Ask, *, keep
         reigns=[reign for _, reigns in ruling for reign in reigns],
         values=join_up(segments),
         settled_until=settled,
+        incarnation=records.incarnation,
     )
 
 

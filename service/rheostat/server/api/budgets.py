@@ -1,0 +1,195 @@
+"""
+How many bytes a process holds for others: bodies that it receives, and answers that it sends.
+
+What nobody bounds in sum, one caller can take: sixty bodies that stop short of their end, or a
+dozen large answers that nobody reads. So the bytes of all of them together are counted, and who
+comes when there is no room is refused, and told when to come again. Before that, those make room
+who have had theirs for long: an honest caller on a slow line suffers only while bytes are short,
+and one who stalls on purpose keeps nobody out. Small bodies and answers have a budget of their own,
+so that the large ones never stand in their way. All of this is for the event loop alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from rheostat.errors import Unavailable
+
+SMALL = 64 * 1024
+"""Bytes up to which a body, an answer, or a piece of one is small."""
+
+COME_BACK = 2
+"""Seconds after which who found no room may try again."""
+
+PATIENCE = 10.0
+"""Seconds for which a large body waits for its turn to be worked on."""
+
+
+def busy(detail: str) -> Unavailable:
+    """Return the refusal of a request for which the process has no room."""
+    return Unavailable(detail, reason="busy", retry_after=COME_BACK)
+
+
+class Holding:
+    """What one request holds of a budget."""
+
+    __slots__ = ("_budget", "cut_off", "shared", "since", "size")
+
+    def __init__(self, budget: Budget, cut_off: Callable[[], None] | None, shared: Any) -> None:
+        self._budget = budget
+        self.cut_off = cut_off
+        self.shared = shared
+        self.since = time.monotonic()
+        self.size = 0
+
+    def grow(self, size: int) -> None:
+        """Hold ``size`` bytes more; raise `Unavailable` if there is no room for them."""
+        self._budget.grow(self, size)
+
+    def shrink(self, size: int) -> None:
+        """Hold ``size`` bytes in all, if that is less than what is held."""
+        self._budget.used -= max(0, self.size - size)
+        self.size = min(self.size, size)
+
+    def keep(self) -> None:
+        """Make no room for others any more: what is held is being worked on."""
+        self._budget.expose(self, None)
+
+    def expose(self, cut_off: Callable[[], None] | None) -> None:
+        """From now on, make room for others by ``cut_off`` once this has taken long."""
+        self._budget.expose(self, cut_off)
+
+    def release(self) -> None:
+        """Give everything back; again, if one likes."""
+        self._budget.release(self)
+
+
+class Budget:
+    """
+    At most ``limit`` bytes for one purpose, which ``what`` names.
+
+    A holding that alone is over the limit is let in if it is the only one. Once it is ``seconds``
+    old, it may be cut off to make room, the oldest first.
+    """
+
+    def __init__(self, limit: int, what: str, seconds: float) -> None:
+        self.limit = limit
+        self.used = 0
+        self._what = what
+        self._seconds = seconds
+        self._exposed: dict[Holding, None] = {}
+        self._shared: dict[int, list[Any]] = {}
+
+    def take(
+        self, size: int, cut_off: Callable[[], None] | None = None, shared: Any = None
+    ) -> Holding:
+        """
+        Hold ``size`` bytes; raise `Unavailable` if there is no room for them.
+
+        An object that several hold at once, ``shared``, is counted once.
+        """
+        holding = Holding(self, cut_off, shared)
+        if shared is not None and (known := self._shared.get(id(shared))):
+            known[1] += 1
+        else:
+            self.grow(holding, size)
+            if shared is not None:
+                self._shared[id(shared)] = [shared, 1, size]
+                holding.size = 0  # it is the object's, and not this holding's
+        if cut_off is not None:
+            self._exposed[holding] = None
+        return holding
+
+    def grow(self, holding: Holding, size: int) -> None:
+        """See `Holding.grow`."""
+        if self.used and self.used + size > self.limit:
+            self._make_room(holding, size)
+        self.used += size
+        holding.size += size
+
+    def expose(self, holding: Holding, cut_off: Callable[[], None] | None) -> None:
+        """See `Holding.expose` and `Holding.keep`."""
+        self._exposed.pop(holding, None)
+        holding.cut_off = cut_off
+        if cut_off is not None:
+            holding.since = time.monotonic()
+            self._exposed[holding] = None
+
+    def release(self, holding: Holding) -> None:
+        """See `Holding.release`."""
+        self._exposed.pop(holding, None)
+        self.used -= holding.size
+        holding.size, shared, holding.shared = 0, holding.shared, None
+        if shared is None:
+            return
+        known = self._shared[id(shared)]
+        known[1] -= 1
+        if not known[1]:
+            del self._shared[id(shared)]
+            self.used -= known[2]
+
+    def _make_room(self, asking: Holding, size: int) -> None:
+        latest = time.monotonic() - self._seconds
+        while self.used > asking.size and self.used + size > self.limit:
+            oldest = next(iter(self._exposed), None)
+            if oldest is None or oldest is asking or oldest.since > latest:
+                raise busy(
+                    f"this process holds {self.used} bytes of {self._what}, and may hold no more"
+                    f" than {self.limit}; try again"
+                )
+            cut_off = oldest.cut_off
+            self.release(oldest)
+            if cut_off is not None:
+                cut_off()
+
+
+class Turns:
+    """
+    Large bodies are worked on in turn: as many at once as have ``limit`` bytes together.
+
+    What a body is read into takes many times its bytes, so the budget of those that arrive does
+    not bound it.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._used = 0
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    async def wait(self, size: int) -> None:
+        """Wait for the turn of a body of ``size`` bytes; raise `Unavailable` if it is too long."""
+        if not self._waiting and self._fits(size):
+            self._used += size
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((size, turn))
+        try:
+            await asyncio.wait_for(asyncio.shield(turn), PATIENCE)
+        except TimeoutError:
+            if not turn.done():
+                raise busy("other large bodies are being worked on; try again") from None
+        except BaseException:
+            if turn.done():  # it came together with what ended the wait
+                self.done(size)
+            raise
+        finally:
+            turn.cancel()
+
+    def done(self, size: int) -> None:
+        """End the turn of a body, and begin those for which there is room now."""
+        self._used -= size
+        while self._waiting:
+            following, turn = self._waiting[0]
+            if not turn.done():
+                if not self._fits(following):
+                    return
+                self._used += following
+                turn.set_result(None)
+            self._waiting.popleft()
+
+    def _fits(self, size: int) -> bool:
+        return not self._used or self._used + size <= self._limit

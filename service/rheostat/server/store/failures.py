@@ -1,0 +1,184 @@
+"""What a failure of the database means: a reason for machines, a sentence, one line for the log."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import sqlite3
+import threading
+import time
+from collections import Counter
+from enum import StrEnum
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from rheostat.errors import Unavailable
+
+logger = logging.getLogger("rheostat.store")
+
+
+class Reason(StrEnum):
+    """Why the database cannot be used now: the member `reason` of a 503."""
+
+    DISK_FULL = "disk-full"
+    READ_ONLY = "read-only"
+    DATABASE_AWAY = "database-away"
+    WRITER_STUCK = "writer-stuck"
+    SCHEMA = "schema"
+    FILE_REPLACED = "file-replaced"
+    BUSY = "busy"
+
+
+WORDS = {
+    Reason.DISK_FULL: "the disk of the database is full",
+    Reason.READ_ONLY: "the database cannot be written to",
+    Reason.DATABASE_AWAY: "the database does not answer",
+    Reason.WRITER_STUCK: "the database has not finished an earlier change",
+    Reason.SCHEMA: "the tables of the database are not those that this release uses",
+    Reason.FILE_REPLACED: "the database file was replaced, deleted or damaged under the service",
+    Reason.BUSY: "the database has too much to do",
+}
+
+NOTHING_DONE = "nothing was changed; try again"
+UNKNOWN = "whether this was done is not known; look, or repeat it with its Idempotency-Key"
+
+
+class DatabaseFailure(Exception):
+    """A failure that the store found by itself, before a driver would."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def unavailable(reason: Reason, error: object = None, *, outcome: str = "try again") -> Unavailable:
+    """Return the refusal for a reason; what the store found by itself is said in full."""
+    words = str(error) if isinstance(error, DatabaseFailure) else WORDS[reason]
+    return Unavailable(f"{words}: {outcome}", reason=reason.value)
+
+
+def reason_of(error: BaseException) -> Reason | None:
+    """Return why an error of the database may pass, or None: it is a defect, or no such error."""
+    if isinstance(error, DatabaseFailure):
+        return error.reason
+    if isinstance(error, PoolTimeout):
+        return Reason.BUSY
+    if isinstance(error, DBAPIError):
+        cause = error.orig
+        known = isinstance(cause, sqlite3.Error) or hasattr(cause, "sqlstate")
+        return reason_of(cause) if cause is not None and known else Reason.DATABASE_AWAY
+    if isinstance(error, sqlite3.Error):
+        return _of_sqlite(error)
+    if isinstance(error, OSError):
+        return _ERRNOS.get(error.errno or 0)
+    if hasattr(error, "sqlstate"):
+        return _of_postgresql(error)
+    return None
+
+
+def is_schema(error: BaseException) -> bool:
+    """Say whether an error means that a table or a column is not there."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, sqlite3.Error):
+        return str(cause).startswith(MISSING)
+    return getattr(cause, "sqlstate", None) in MISSING_STATES
+
+
+def line(error: BaseException) -> str:
+    """Return an error as one line, without statements and their parameters."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    said = str(cause).strip()
+    return said.splitlines()[0] if said else type(cause).__name__
+
+
+class Reporter:
+    """Logs failures in one line each, and many of one kind in one line a second."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._said: dict[tuple[str, Reason], float] = {}
+        self._unsaid: Counter[tuple[str, Reason]] = Counter()
+
+    def tell(self, what: str, reason: Reason, error: BaseException) -> None:
+        """Log that something failed for a reason."""
+        kind, now = (what, reason), time.monotonic()
+        with self._lock:
+            if now < self._said.get(kind, -QUIET) + QUIET:
+                self._unsaid[kind] += 1
+                return
+            self._said[kind] = now
+            more = self._unsaid.pop(kind, 0)
+        others = f" (and {more} before)" if more else ""
+        logger.warning("%s failed, %s: %s%s", what, reason, line(error), others)
+
+
+QUIET = 1.0
+"""Seconds between two lines about failures of one kind."""
+
+MISSING = ("no such table", "no such column", "table ")
+"""How SQLite begins to say so; the last one is "table runs has no column named …"."""
+
+MISSING_STATES = {"42P01", "42703", "3F000", "42704"}
+
+_ERRNOS = {
+    errno.ENOENT: Reason.FILE_REPLACED,
+    errno.ENOTDIR: Reason.FILE_REPLACED,
+    errno.ENOSPC: Reason.DISK_FULL,
+    errno.EDQUOT: Reason.DISK_FULL,
+    errno.EROFS: Reason.READ_ONLY,
+    errno.EACCES: Reason.READ_ONLY,
+    errno.EPERM: Reason.READ_ONLY,
+}
+
+_SQLITE = {
+    sqlite3.SQLITE_FULL: Reason.DISK_FULL,
+    sqlite3.SQLITE_READONLY: Reason.READ_ONLY,
+    sqlite3.SQLITE_PERM: Reason.READ_ONLY,
+    sqlite3.SQLITE_AUTH: Reason.READ_ONLY,
+    sqlite3.SQLITE_CORRUPT: Reason.FILE_REPLACED,
+    sqlite3.SQLITE_NOTADB: Reason.FILE_REPLACED,
+    sqlite3.SQLITE_BUSY: Reason.BUSY,
+    sqlite3.SQLITE_LOCKED: Reason.BUSY,
+    sqlite3.SQLITE_PROTOCOL: Reason.BUSY,
+    sqlite3.SQLITE_IOERR: Reason.DATABASE_AWAY,
+    sqlite3.SQLITE_CANTOPEN: Reason.DATABASE_AWAY,
+    sqlite3.SQLITE_NOMEM: Reason.BUSY,
+    sqlite3.SQLITE_INTERRUPT: Reason.BUSY,
+}
+
+
+def _of_sqlite(error: sqlite3.Error) -> Reason | None:
+    code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else _SQLITE.get(code & 0xFF)
+
+
+_STATES = {
+    "25006": Reason.READ_ONLY,  # a standby, or a transaction that may not write
+    "42501": Reason.READ_ONLY,  # no privilege
+    "53100": Reason.DISK_FULL,
+    "53200": Reason.BUSY,  # out of memory
+    "53300": Reason.BUSY,  # too many connections
+    "53400": Reason.BUSY,
+    "57014": Reason.BUSY,  # took longer than a statement may
+    "55P03": Reason.BUSY,  # a lock was not to be had
+    "40001": Reason.BUSY,
+    "40P01": Reason.BUSY,
+}
+
+_DEFECTS = ("22", "23", "26", "42")
+"""Classes of states that no other time would mend: data, integrity, statements."""
+
+
+def _of_postgresql(error: BaseException) -> Reason | None:
+    import psycopg  # noqa: PLC0415 - SQLite needs no driver of PostgreSQL
+
+    if not isinstance(error, psycopg.Error):
+        return None
+    state = error.sqlstate
+    if state in _STATES:
+        return _STATES[state]
+    if state is None:
+        away = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        return Reason.DATABASE_AWAY if away else None
+    return None if state.startswith(_DEFECTS) else Reason.DATABASE_AWAY
