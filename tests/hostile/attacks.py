@@ -145,8 +145,9 @@ BODIES: Final[dict[str, tuple[str, str, Callable[[], bytes]]]] = {
             lambda: compact(conversion(name="MultiStepLR", params={"milestones": ["x"] * 99_000})),
         ),
         ("shares after a rest", "POST", "/v1/evaluate", lambda: compact(evaluate(rests(490, 1)))),
+        ("rests and shares", "POST", "/v1/evaluate", lambda: compact(evaluate(rests(350, 500)))),
         ("many rests", "POST", "/v1/evaluate", lambda: compact(evaluate(rests(0, 990)))),
-        ("850,000 keys", "POST", "/v1/evaluate", lambda: keys(800_000)),
+        ("750,000 keys", "POST", "/v1/evaluate", lambda: keys(750_000)),
         ("400,000 keys with colons", "POST", "/v1/evaluate", lambda: keys(400_000, ":::::")),
         ("100,000 keys", "POST", "/v1/evaluate", lambda: keys(100_000)),
         ("keys up to the limit", "POST", "/v1/evaluate", lambda: keys(2_000)),
@@ -270,6 +271,12 @@ BODIES: Final[dict[str, tuple[str, str, Callable[[], bytes]]]] = {
             "PUT",
             "/v1/runs/NEW",
             lambda: compact(run(**{f"p{i}": rests(490, 1) for i in range(20)})),
+        ),
+        (
+            "a run of rests and shares",
+            "PUT",
+            "/v1/runs/NEW",
+            lambda: compact(run(**{f"p{i}": rests(350, 500) for i in range(6)})),
         ),
         (
             "a run of many shares",

@@ -39,7 +39,7 @@ def test_tables_of_another_release_are_a_defect(desk: Any, statement: str) -> No
     assert "sqlalche.me" not in said
     assert "nlp" not in line(failure.value)
     assert ready(desk.store) == ["schema"]
-    desk.write(lambda records: records.units())  # what works besides does not mend it
+    desk.write(lambda records: records.limits)  # what works besides does not mend it
     assert ready(desk.store) == ["schema"]
 
 
