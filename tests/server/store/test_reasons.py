@@ -24,7 +24,7 @@ HALVE = {"lr": [{"edit": "scale", "factor": 0.5}]}
 
 @pytest.mark.parametrize(
     "statement",
-    ["DROP TABLE ledger", "ALTER TABLE runs DROP COLUMN author", "DROP TABLE labels"],
+    ["DROP TABLE ledger", "ALTER TABLE runs DROP COLUMN finished_at", "DROP TABLE labels"],
 )
 def test_tables_of_another_release_are_a_defect(desk: Any, statement: str) -> None:
     """Nobody is told to try again, and the server is not ready, for `schema`, until a restart."""

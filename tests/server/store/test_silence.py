@@ -160,6 +160,8 @@ def test_failures_are_one_line_without_what_was_sent(
     with pytest.raises(Unavailable):
         asyncio.run(behind.store.write(create.create, secret, Note("ann")))
     behind.way.reset()
+    behind.way.resume()
+    behind.wait()  # the writer has come to an end with it
     said = [record for record in caplog.records if record.name == "rheostat.store"]
     assert said
     for record in said:
@@ -167,3 +169,23 @@ def test_failures_are_one_line_without_what_was_sent(
         assert "\n" not in message
         assert record.exc_info is None
         assert not any(word in message for word in ("hush", "hidden", "sqlalche.me", "SELECT"))
+
+
+def test_a_process_that_starts_without_its_database_waits_for_it(behind: Behind) -> None:
+    """P9: it refuses, then serves what it finds: nobody has to restart it."""
+    behind.way.vanish()
+    port, name = behind.way.port, make_url(str(behind.store._database.url)).database
+    late = Store(f"postgresql://postgres@127.0.0.1:{port}/{name}", Limits(), SHORT)
+    late.start(anyway=True)
+    with pytest.raises(Unavailable) as refused:
+        asyncio.run(late.read(show.show, "gpt"))
+    assert refused.value.members["reason"] == "database-away"
+    assert asyncio.run(late.reasons()) == ["database-away"]
+    behind.way.replace()
+    until = time.monotonic() + 30
+    while asyncio.run(late.reasons()):
+        late._probe = None  # of another loop
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    assert asyncio.run(late.read(show.show, "gpt"))["revision"] == 1
+    late.close()

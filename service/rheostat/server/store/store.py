@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import threading
 import time
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -48,6 +49,9 @@ Operation = Callable[Concatenate[Records, P], T]
 
 READERS = min(32, (os.cpu_count() or 1) + 4)
 """Threads that read at the same time; what else waits for them has a deadline."""
+
+ABSENT_SECONDS = 1.0
+"""Between two attempts to open a database that was not to be had at the start."""
 
 PROBE_SECONDS = 2.0
 """How long readiness waits for the writer to write something; most callers wait little longer."""
@@ -95,6 +99,8 @@ class Store:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="rheostat-reader")
         self._probe: asyncio.Future[None] | None = None
         self._probed = 0.0
+        self._absent: Reason | None = None
+        self._closing = threading.Event()
 
     def start(self, *, anyway: bool = False) -> None:
         """
@@ -106,11 +112,31 @@ class Store:
         try:
             migrate(self._database)
         except Exception as error:
-            reason = self._database.reason_of(error)
-            if reason is None or not anyway:
+            self._absent = self._database.reason_of(error)
+            if self._absent is None or not anyway:
                 raise
-            logger.error("started without a database (%s): %s", reason, line(error))
+            logger.error("started without a database (%s): %s", self._absent, line(error))
+            threading.Thread(target=self._wait_for_it, daemon=True).start()
         self._writer.start()
+
+    def _wait_for_it(self) -> None:
+        """Look at the database when it is to be had, and let it be used if it is the right one."""
+        while not self._closing.wait(ABSENT_SECONDS):
+            try:
+                migrate(self._database)
+            except Exception as error:  # noqa: BLE001 - whatever it is, nothing is served from it
+                reason = self._database.reason_of(error)
+                self._absent = reason or Reason.SCHEMA
+                if reason is None:
+                    logger.error("the database cannot be used: %s", line(error))
+                    return
+            else:
+                self._absent = None
+                return
+
+    def _require_present(self) -> None:
+        if self._absent is not None:
+            raise unavailable(self._absent)
 
     def require_usable(self) -> None:
         """Raise unless the database can be written to, and keeps what a session is told."""
@@ -120,6 +146,7 @@ class Store:
 
     def close(self) -> None:
         """Finish what was accepted, and let go of the database."""
+        self._closing.set()
         self._writer.close()
         self._desks.close()
         self._readers.shutdown(wait=False, cancel_futures=True)
@@ -133,6 +160,7 @@ class Store:
         operations that share its transaction. One that has not begun when its caller has left, or
         has been refused, is not done.
         """
+        self._require_present()
         about = args[0] if args and isinstance(args[0], str) and re.match(ID, args[0]) else None
         wanted = is_wanted.get()
 
@@ -155,6 +183,7 @@ class Store:
 
     async def read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an operation that only reads."""
+        self._require_present()
         wanted = is_wanted.get()
 
         def read(done: Results, **_large: bool) -> Awaitable[T]:
@@ -232,7 +261,7 @@ class Store:
         Asks the writer to write something, which takes its turn behind all that waits, unless a
         commit has just worked.
         """
-        if (seen := self._database.glance()) is not None:
+        if (seen := self._absent or self._database.glance()) is not None:
             return sorted({seen, *self.health.reasons()})
         if not self.health.reasons() and self.health.worked_within(PROBED_SECONDS):
             return []
