@@ -53,14 +53,20 @@ class Record(NamedTuple):
 def report(
     records: Sequence[Record], announced: list[int], ledger: Mapping[str, Sequence[float]]
 ) -> bool:
-    """Print what the ranks did; return whether all of it is alike and as announced."""
+    """
+    Print what the ranks did; return whether all of it is alike and as announced.
+
+    What a fast training was told for a step past its end has no rank switch.
+    """
+    steps = len(records[0].lr)
+    announced_within = [step if step < steps else None for step in announced]
     rows = [
         [*record.switches, 2 * len(record.lr), record.differing(ledger), record.checksum]
         for record in records
     ]
     heads = ["rank", "halved from", "tail from", "values checked", "differing", "parameters"]
     _print_table([*heads, "test accuracy"], _numbered(rows, records))
-    alike = all(row == [*announced, 2 * len(records[0].lr), 0, rows[0][-1]] for row in rows)
+    alike = all(row == [*announced_within, 2 * steps, 0, rows[0][-1]] for row in rows)
     print(
         "All ranks switched at the announced steps, used the ledger's values, and hold one model."
         if alike

@@ -8,7 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
+
+from rheostat import Client, Run
+from rheostat.cli.demo import Demo
+from rheostat.cli.demo_processes import Server, kill
+from rheostat.cli.screen import Screen
+from rheostat.errors import TooLate
 
 COMMAND = [sys.executable, "-m", "rheostat.cli", "demo", "--seconds", "10"]
 
@@ -51,6 +59,51 @@ def test_every_worker_switches_at_the_announced_step(tmp_path: Path) -> None:
     assert (result["differing"], result["agreed"]) == (0, True)
     assert "kill -9" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_step_that_was_settled_meanwhile_is_chosen_anew(tmp_path: Path) -> None:
+    """
+    The operator of the demo never loses the race for a step against the workers' blocks.
+
+    Each time it has looked where the run is, the workers take as many steps as a block can have.
+    """
+    with ExitStack() as stack, Client(serve(stack, tmp_path)) as client:
+        client.create_run("demo", {"lr": {"kind": "constant", "value": 0.1}})
+        worker, show = client.run("demo"), Demo(tmp_path, 25, stack, Screen())
+        operator = Overtaken(client.control("demo"), worker)
+        show.operator = operator  # type: ignore[assignment]
+        show.change_later()
+        (change,) = show.changes
+        assert worker.show()["settled_until"] <= change["effective"]
+    assert operator.refusals == 3
+
+
+class Overtaken:
+    """An operator who is overtaken three times between a look at the run and a change of it."""
+
+    def __init__(self, control: Any, worker: Run) -> None:
+        self.control, self.worker, self.refusals = control, worker, 0
+
+    def show(self) -> Any:
+        """Look where the run is."""
+        return self.control.show()
+
+    def change(self, *arguments: Any, effective: int, **options: Any) -> Any:
+        """Change it, too late three times."""
+        if self.refusals < 3:
+            count = effective + 1 - self.show()["settled_until"]
+            self.worker.block(self.show()["settled_until"], count)
+        try:
+            return self.control.change(*arguments, effective=effective, **options)
+        except TooLate:
+            self.refusals += 1
+            raise
+
+
+def serve(stack: ExitStack, folder: Path) -> str:
+    server = Server(folder)
+    stack.callback(lambda: kill(server.process))
+    return server.url
 
 
 def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:

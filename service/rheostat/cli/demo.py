@@ -18,7 +18,7 @@ from rheostat.cli.answers import Answer
 from rheostat.cli.demo_processes import Server, Worker, kill
 from rheostat.cli.failures import reported
 from rheostat.cli.screen import Screen, left, right
-from rheostat.errors import RheostatError
+from rheostat.errors import RheostatError, TooLate
 
 NAME = "demo"
 PACE = 0.004
@@ -107,9 +107,17 @@ class Demo:
         self.change({"edit": "scale", "factor": 0.5}, "loss spike", effective="next")
 
     def change_later(self) -> None:
-        """Go over to another curve, at a step that the operator chooses."""
-        settled = self.operator.show()["settled_until"]
-        self.change(TAIL, "cool down", effective=settled + int(1 / PACE))
+        """
+        Go over to another curve, at a step that the operator chooses.
+
+        Workers may fetch a block in the meantime and settle that step; then a later one is chosen.
+        """
+        step, lead = self.operator.show()["settled_until"], int(1 / PACE)
+        while True:
+            try:
+                return self.change(TAIL, "cool down", effective=step + lead)
+            except TooLate as late:
+                step, lead = late.members["earliest"], 2 * lead
 
     def change(
         self, change: dict[str, Any], message: str, *, effective: int | Literal["next"]
