@@ -27,8 +27,9 @@ serve: $(STAMP) ## serve on http://127.0.0.1:8000 with an embedded SQLite
 test: $(STAMP) ## run every test that needs no heavy framework
 	$(BIN)/pytest --ignore tests/torch -n 2 $(ARGS)
 
-test-frameworks: $(STAMP) ## run the tests that need PyTorch
+test-frameworks: $(STAMP) ## run the tests that need PyTorch and Accelerate
 	$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -c 'import accelerate' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check accelerate==1.15.0
 	$(BIN)/pytest tests/torch $(ARGS)
 
 check: $(STAMP) ## format, lint, types, layers

@@ -1,7 +1,7 @@
 """
-One of two ranks: tries three things in a process group, and prints what came of each.
+One of two ranks: tries what ranks do together, and prints what came of each.
 
-usage: rank.py <rank> <rendezvous file> <url> <run> <another run>
+usage: rank.py <rank> <rendezvous file> <url> <run> <another run> <a run with lr and lr/head>
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main(rank: int, rendezvous: str, url: str, *runs: str) -> None:
     scheduler = RheostatLR(optimizer(), client.run(runs[0]))
     mine = scheduler.state_dict()
     others = RheostatLR(optimizer(), client.run(runs[1])).state_dict()
-    outcomes = {
+    outcomes: dict[str, Any] = {
         "values": [value(scheduler, step) for step in range(20)],
         "two runs": error(lambda: RheostatLR(optimizer(), client.run(runs[rank]))),
         "one stale": error(lambda: scheduler.load_state_dict([mine, others][rank])),
@@ -34,13 +34,39 @@ def main(rank: int, rendezvous: str, url: str, *runs: str) -> None:
         "agreed": error(lambda: scheduler.load_state_dict({**mine, "step": 7})),
         "step": scheduler.last_epoch,
     }
+    stages: list[list[dict[str, Any]]] = [[{"name": "body"}], [{"name": "body"}, {"name": "head"}]]
+    grouped = client.run(runs[2])
+    misfits: list[list[dict[str, Any]]] = [
+        stages[1],
+        [{"name": "body", "lr": 0.1}, {"name": "haed", "lr": 0.2}],
+    ]
+    outcomes |= {
+        "a group of one rank": error(lambda: RheostatLR(optimizer(*stages[rank]), grouped)),
+        "its fields": RheostatLR(optimizer(*stages[rank]), grouped).fields,
+        "a group of none": error(lambda: RheostatLR(optimizer(*stages[0]), grouped)),
+        "one misfit": error(lambda: RheostatLR(optimizer(*misfits[rank]), client.run(runs[0]))),
+        "one that is no run": error(
+            lambda: RheostatLR(optimizer(), [scheduler.run, "ranks"][rank])  # type: ignore[arg-type]
+        ),
+        "one defect": error(lambda: RheostatLR([optimizer(), Broken()][rank], scheduler.run)),
+    }
     print(json.dumps(outcomes))  # noqa: T201 - read by the test
     distributed.destroy_process_group()
 
 
-def optimizer() -> Any:
+class Broken:
+    """An optimizer with a defect of its own."""
+
+    @property
+    def optimizer(self) -> Any:
+        """Fail, and not as the project's own errors do."""
+        raise ZeroDivisionError("a defect")
+
+
+def optimizer(*groups: dict[str, Any]) -> Any:
     """Return a small one."""
-    return torch.optim.SGD([torch.nn.Parameter(torch.ones(2))], lr=0.1)
+    weights = [{"params": [torch.nn.Parameter(torch.ones(2))], **group} for group in groups or [{}]]
+    return torch.optim.SGD(weights, lr=0.1)
 
 
 def value(scheduler: Any, step: int) -> float:
@@ -54,7 +80,7 @@ def error(attempt: Callable[[], Any]) -> list[str] | None:
     """Return the class and the text of the error, if there is one."""
     try:
         attempt()
-    except RheostatError as failure:
+    except (RheostatError, ZeroDivisionError) as failure:
         return [type(failure).__name__, str(failure), *getattr(failure, "__notes__", ())]
     return None
 

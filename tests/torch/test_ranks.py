@@ -24,9 +24,10 @@ def outcomes(server: str, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     with Client(server) as client:
         for run in ("ranks", "others"):
             client.create_run(run, {"lr": COSINE})
+        client.create_run("grouped", {"lr": COSINE, "lr/head": COSINE})
     rendezvous = str(tmp_path_factory.mktemp("ranks") / "rendezvous")
     program = [sys.executable, str(Path(__file__).with_name("rank.py"))]
-    arguments = [rendezvous, server, "ranks", "others"]
+    arguments = [rendezvous, server, "ranks", "others", "grouped"]
     ranks = [
         subprocess.Popen([*program, rank, *arguments], stdout=subprocess.PIPE, text=True)
         for rank in ("0", "1")
@@ -46,6 +47,9 @@ def test_all_ranks_read_the_same_values(outcomes: Outcomes) -> None:
         ("two runs", "Conflict", "do not agree: rank 0 is at generation 1 of run ranks"),
         ("two steps", "Conflict", "at step 1"),
         ("one stale", "StaleCheckpoint", "saved with the run 'others'"),
+        ("a group of none", "Invalid", "no parameter group is named 'head' (there are: body)"),
+        ("one misfit", "Invalid", "groups differ"),
+        ("one that is no run", "Invalid", "run must be a run that was joined"),
     ],
 )
 def test_all_ranks_raise_the_same_error(
@@ -60,7 +64,22 @@ def test_all_ranks_raise_the_same_error(
 
 def test_the_error_says_which_rank_failed(outcomes: Outcomes) -> None:
     """In a job of a thousand ranks one wants to know where to look."""
-    assert outcomes[0]["one stale"][-1] == "rank 1 of 2 could not join; all ranks stop"
+    assert outcomes[0]["one stale"][-1] == "rank 1 of 2 failed; all ranks stop"
+
+
+def test_a_group_that_one_rank_has_is_no_misspelling(outcomes: Outcomes) -> None:
+    """A stage of a pipeline that has no head takes no part in ``lr/head``, and the run is right."""
+    assert [outcome["a group of one rank"] for outcome in outcomes] == [None, None]
+    fields = [outcome["its fields"] for outcome in outcomes]
+    assert fields == [[{"lr": "lr"}], [{"lr": "lr"}, {"lr": "lr/head"}]]
+
+
+def test_a_defect_of_one_rank_reaches_the_others(outcomes: Outcomes) -> None:
+    """They raise at once what they were told, and do not wait until the group's timeout."""
+    first, second = (outcome["one defect"] for outcome in outcomes)
+    assert second == ["ZeroDivisionError", "a defect"]
+    assert first[0] == "Conflict"
+    assert "ZeroDivisionError: a defect" in first[1]
 
 
 def test_ranks_that_agree_go_on(outcomes: Outcomes) -> None:

@@ -163,7 +163,7 @@ def test_tokens_cannot_be_counted_by_calls(new_run: NewRun) -> None:
     optimizer = torch.optim.SGD([weight()], lr=0.1)
     found = scheduler(optimizer, run)
     optimizer.step()
-    with pytest.raises(Invalid, match=r"call step\(update=<tokens so far>\)"):
+    with pytest.raises(Invalid, match=r"step\(update=<tokens so far>\)"):
         found.step()
     found.step(update=130)
     assert found.get_last_lr() == [0.375]

@@ -185,6 +185,12 @@ class Reads:
         patience = self._settings.worker(call, since, begun=not self._reading.first)
         return (yield from exchange(call, patience, lambda answer: facts.block(order, answer)))
 
+    def _beginning(self, start: int) -> Flow[Joined]:
+        facts = yield from joining(self._settings, self.id, {"start": start})
+        with self._lock:
+            self._begin(facts)
+        return facts
+
     def _rejoining(self, checkpoint: Mapping[str, Any] | None) -> Flow[Joined]:
         facts = yield from joining(self._settings, self.name, checkpoint)
         with self._lock:

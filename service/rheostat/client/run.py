@@ -100,6 +100,20 @@ class Run(Reads, Control[Document, list[Document], None, Iterator[Document], flo
         """
         self._key = self.client.link.run(self._rejoining(checkpoint)).id
 
+    def begin(self, start: int) -> None:
+        """
+        Say at which step a training begins that has no checkpoint of this run; join it there.
+
+        Up to ``max_gap`` past what is settled nothing has to be said, and nothing changes. Further
+        on a run can begin once in its life, as long as hardly anything of it was read; everything
+        before ``start`` is settled then. Ranks agree on the step first, and then all say it.
+
+        Raises:
+            StepJump: The run was trained already, and not so far; the error says the way on.
+
+        """
+        self.client.link.run(self._beginning(start))
+
     def _reach(self, cell: int) -> Block:
         """Return the block of a cell, and have the next one fetched if it is time."""
         found = self._held(cell)

@@ -38,10 +38,16 @@ class Binding(NamedTuple):
 
 
 def bind(
-    groups: Sequence[Group], parameters: Iterable[str], fields: Fields | None = None
+    groups: Sequence[Group],
+    parameters: Iterable[str],
+    fields: Fields | None = None,
+    elsewhere: Iterable[str] = (),
 ) -> tuple[Binding, ...]:
     """
     Return what is written where; raise `Invalid` unless that is beyond doubt.
+
+    ``elsewhere`` are the names of the groups that other ranks have: a parameter of one of these is
+    no misspelling here.
 
     With a sequence of ``fields`` each group gets what its mapping says and nothing else. A mapping
     says it for all groups, and without ``fields`` every parameter goes into the field of its name,
@@ -51,7 +57,7 @@ def bind(
     """
     known = frozenset(parameters)
     if fields is None:
-        bindings = _by_name(groups, known)
+        bindings = _by_name(groups, known, frozenset(elsewhere))
     elif isinstance(fields, Mapping):
         _check_names([fields] * len(groups), groups, known)
         bindings = [b for field in fields for b in _shared(groups, field, fields[field])]
@@ -104,13 +110,20 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _by_name(groups: Sequence[Group], known: frozenset[str]) -> list[Binding]:
+def group_names(groups: Sequence[Group]) -> list[str]:
+    """Return the names of the groups that have one."""
+    return [str(group["name"]) for group in groups if "name" in group]
+
+
+def _by_name(
+    groups: Sequence[Group], known: frozenset[str], elsewhere: frozenset[str]
+) -> list[Binding]:
     bindings = []
     for field in sorted({parameter.partition("/")[0] for parameter in known}):
         if not any(_slot(group, field) for group in groups):
             continue
         named = {p.partition("/")[2]: p for p in known if p.startswith(f"{field}/")}
-        _check_groups_exist(groups, named)
+        _check_groups_exist(named, [*group_names(groups), *sorted(elsewhere)])
         rest = [i for i, group in enumerate(groups) if group.get("name") not in named]
         for index, group in enumerate(groups):
             slot = _slot(group, field)
@@ -148,13 +161,12 @@ def _shared(
     return found
 
 
-def _check_groups_exist(groups: Sequence[Group], named: Mapping[str, str]) -> None:
-    names = [group["name"] for group in groups if "name" in group]
+def _check_groups_exist(named: Mapping[str, str], names: Sequence[str]) -> None:
     for name in sorted(named.keys() - set(names)):
         raise _refusal(
             named[name],
-            f"no parameter group is named {name!r} (there are: {_listed(names)}): name it, "
-            f"or say with fields= which parameter each group takes",
+            f"no parameter group is named {name!r} (there are: {_listed(dict.fromkeys(names))}): "
+            "name it, or say with fields= which parameter each group takes",
             value=name,
         )
 

@@ -1,15 +1,18 @@
-"""All ranks of a process group join one generation, or all of them raise the same error."""
+"""What all ranks of a process group do together: all of them succeed, or all raise one error."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from torch import distributed
 
 from rheostat.errors import Conflict, RheostatError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+T = TypeVar("T")
 
 
 class Position(NamedTuple):
@@ -24,35 +27,56 @@ class Position(NamedTuple):
         return f"generation {self.generation} of run {self.run} ({self.id}) at step {self.step}"
 
 
-def agree(join: Callable[[], Position], process_group: Any = None) -> None:
+def on_all_ranks(attempt: Callable[[], T], process_group: Any = None) -> list[T]:
     """
-    Call ``join`` on every rank, and return if all of them are at one position.
+    Call ``attempt`` on every rank, and return what it returned on each, in the order of the ranks.
 
-    Otherwise every rank raises the same error: the first failure in the order of the ranks, or
-    `Conflict` if the positions differ. Without an initialised process group it is a plain call.
+    If it fails on some rank, every rank raises the same error, that of the first such rank, so
+    that none waits for another one in a collective call. Only an error that is not Rheostat's own
+    stays on its rank; the others raise `Conflict`, which tells it. Without an initialised process
+    group it is a plain call.
     """
-    outcome = _attempt(join)
     ranks = _size(process_group)
-    outcomes: list[Position | RheostatError] = [outcome] * ranks
-    if ranks > 1:
-        distributed.all_gather_object(outcomes, outcome, group=process_group)
-    for rank, other in enumerate(outcomes):
-        if isinstance(other, RheostatError):
-            if ranks > 1:
-                other.add_note(f"rank {rank} of {ranks} could not join; all ranks stop")
-            raise other
-        if other != outcomes[0]:
+    if ranks == 1:
+        return [attempt()]
+    mine, defect = _attempt(attempt)
+    outcomes = [mine] * ranks
+    distributed.all_gather_object(outcomes, mine, group=process_group)
+    if defect is not None:
+        raise defect
+    for rank, outcome in enumerate(outcomes):
+        if outcome.error is not None:
+            outcome.error.add_note(f"rank {rank} of {ranks} failed; all ranks stop")
+            raise outcome.error
+    return [outcome.result for outcome in outcomes]
+
+
+def require_one(positions: Iterable[Position]) -> None:
+    """Raise `Conflict` unless all ranks are at one position."""
+    first, *others = positions
+    for rank, other in enumerate(others, start=1):
+        if other != first:
             raise Conflict(
-                f"the ranks of the process group do not agree: rank 0 is at {outcomes[0]}, "
+                f"the ranks of the process group do not agree: rank 0 is at {first}, "
                 f"rank {rank} at {other}"
             )
 
 
-def _attempt(join: Callable[[], Position]) -> Position | RheostatError:
+@dataclass(frozen=True)
+class _Outcome(Generic[T]):
+    result: T | Any = None
+    error: RheostatError | None = None
+
+
+def _attempt(attempt: Callable[[], T]) -> tuple[_Outcome[T], Exception | None]:
+    """Return what came of it, in a form that travels, and the error that stays on this rank."""
     try:
-        return join()
+        return _Outcome(attempt()), None
     except RheostatError as error:
-        return error
+        return _Outcome(error=error), None
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other ranks must not wait
+        told = Conflict(f"a rank of the process group failed: {type(error).__name__}: {error}")
+        return _Outcome(error=told), error
 
 
 def _size(process_group: Any) -> int:

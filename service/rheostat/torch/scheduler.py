@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Literal, get_args
 from weakref import ref
 
 from torch import Tensor
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from rheostat.errors import FieldError, Invalid, StaleCheckpoint
-from rheostat.torch.fields import Binding, Fields, Group, bind
-from rheostat.torch.ranks import Position, agree
+from rheostat.errors import FieldError, Finished, Invalid, StaleCheckpoint
+from rheostat.torch.fields import Binding, Fields, Group, bind, group_names
+from rheostat.torch.ranks import Position, on_all_ranks, require_one
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from torch.optim import Optimizer
-
     from rheostat.client import Run
 
+AtEnd = Literal["raise", "flag"]
+AT_END = get_args(AtEnd)
 STATE = ("run", "id", "generation", "step")
 COUNTED_ELSEWHERE = ("samples", "tokens")
 EARLY = (
     "lr_scheduler.step() was called before optimizer.step(): the first value of the schedule was "
     "never used. Call optimizer.step() first."
 )
+
+
+LOADED_HOOKS = "_optimizer_load_state_dict_post_hooks"
+"""What only an `Optimizer` has that was initialised as one."""
 
 
 class RheostatLR(LRScheduler):  # type: ignore[misc]
@@ -39,15 +46,23 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
     is the same step on every rank.
 
     Args:
-        optimizer: Its groups are written to, and must fit the run's parameters (`Invalid`).
+        optimizer: Its groups are written to, and must fit the run's parameters (`Invalid`). What
+            wraps an optimizer, such as Accelerate's, is taken for the one inside.
         run: A run that was joined: ``Client(url).run(name)``.
         fields: Which parameter goes into which field, where their names do not say so: one
             mapping for all groups, or one for each, such as ``[{"lr": "lr"}, {"lr": "lr/head"}]``.
         last_epoch: The last step that was done elsewhere, -1 for none. The first value is that of
-            ``last_epoch + 1``.
+            ``last_epoch + 1``, which the run is told as the beginning of the training.
         process_group: The ranks that train together; the default group if it is initialised.
             Construction and `load_state_dict` are collective calls in it: all ranks go on in one
-            generation at one step, or all raise the same error.
+            generation at one step, or all raise the same error. A parameter group that any of
+            them has, ``lr/head`` for example, need not be there on the others.
+        at_end: What happens at the end of a finished run: ``"raise"`` raises `Finished`, and
+            ``"flag"`` sets `ended` and leaves the fields as they are, for loops that have an end
+            of their own to go through, with a last checkpoint.
+
+    Attributes:
+        ended: Whether the run has no value for the current step, since it is finished.
 
     """
 
@@ -59,45 +74,101 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
         fields: Fields | None = None,
         last_epoch: int = -1,
         process_group: Any = None,
+        at_end: AtEnd = "raise",
     ) -> None:
         self.run = run
+        self.ended = False
         self._asked = fields
-        self._first = last_epoch + 1
+        self._at_end = at_end
         self._process_group = process_group
+        names = on_all_ranks(lambda: self._check(optimizer, last_epoch), process_group)
+        self._elsewhere = frozenset(chain.from_iterable(names))
         self._counted_elsewhere = run.axis in COUNTED_ELSEWHERE
-        super().__init__(optimizer)
-        optimizer.register_load_state_dict_post_hook(_reapply(ref(self)))
+        require_one(on_all_ranks(self._begin, process_group))
+        super().__init__(self.optimizer)
+        self.optimizer.register_load_state_dict_post_hook(_reapply(ref(self)))
+
+    def _check(self, optimizer: Any, last_epoch: Any) -> list[str]:
+        """Return the names of the optimizer's groups; refuse what is no argument for any run."""
+        optimizer = unwrapped(optimizer)
+        if not isinstance(optimizer, Optimizer):
+            raise refusal("optimizer", f"is a {type(optimizer).__name__}, and no Optimizer")
+        if not hasattr(self.run, "rejoin"):
+            raise refusal("run", "must be a run that was joined: Client(url).run(name)", self.run)
+        if self._at_end not in AT_END:
+            raise refusal("at_end", f"must be one of {', '.join(AT_END)}", self._at_end)
+        if whole(last_epoch, "last_epoch") < -1:
+            raise refusal("last_epoch", "must be at least -1", last_epoch, "≥ -1")
+        self._first = operator.index(last_epoch) + 1
+        self.optimizer = optimizer
+        return group_names(optimizer.param_groups)
+
+    def _begin(self) -> Position:
+        """Tell the run where the training begins, and see that it has what the optimizer needs."""
+        if self._first > 0:
+            self.run.begin(self._first)
+        self._bind()
+        self._look_up(self._first)
+        return self._position(self._first)
 
     def _initial_step(self) -> None:
         self.last_epoch = self._first - 1
-        self._bind()
-        agree(lambda: self._position(self._first), self._process_group)
         super()._initial_step()
 
-    def step(self, update: int | None = None) -> None:
+    def step(self, *, update: int | None = None) -> None:
         """
         Go on to the next step, or to the step ``update`` of the framework's own counter.
 
-        A run that counts samples or tokens needs ``update``.
+        The update that was done counts whatever comes of the look-up: if this raises, the fields
+        are as they were, and a checkpoint that is saved then has the step that follows. To look
+        again without counting another update, call it with ``update=scheduler.last_epoch``.
+
+        Args:
+            update: The number of updates done, an integer; a run that counts samples or tokens
+                needs it.
+
+        Raises:
+            Invalid: ``update`` is missing though the run counts samples or tokens, or is no whole
+                number.
+            Finished: The run has no value at this step (with ``at_end="raise"``).
+            StaleGeneration: The run was rewound.
+            Unreachable: The service did not answer until the client's deadline.
+
         """
         if self._step_count == 1 and not getattr(self.optimizer, "_opt_called", False):
             warnings.warn(EARLY, UserWarning, stacklevel=2)
-        if update is None and self._counted_elsewhere and not self._is_initial:
-            message = f"the run counts {self.run.axis}: call step(update=<{self.run.axis} so far>)"
-            raise Invalid("the step is not known", errors=[FieldError("update", message)])
-        self._update_lr(update)
+        if update is not None:
+            update = whole(update, "update")
+        elif self._counted_elsewhere and not self._is_initial:
+            axis = self.run.axis
+            message = f"is needed, since the run counts {axis}: step(update=<{axis} so far>)"
+            raise refusal("update", message)
         self._step_count += 1
+        self._update_lr(update)
 
     def _update_lr(self, epoch: int | None = None) -> None:
-        step = self.last_epoch + 1 if epoch is None else epoch
+        self.last_epoch = step = self.last_epoch + 1 if epoch is None else epoch
         groups = self.optimizer.param_groups
         if len(groups) != self._bound:
             self._bind()
-        value = self.run.value
-        for group, _, (key, place), parameter in self._bindings:
-            _write(groups[group], key, place, value(parameter, step))
-        self.last_epoch = step
+        # All are looked up before any is written: what raises leaves nothing half written.
+        values = self._look_up(step)
+        for (group, _, (key, place), _), value in zip(self._bindings, values, strict=False):
+            _write(groups[group], key, place, value)
         self._last_lr: list[Any] = [_copy(group["lr"]) for group in groups]
+
+    def _look_up(self, step: int) -> list[float]:
+        """Return the value of each binding, or none of them past an end that is only flagged."""
+        value = self.run.value
+        try:
+            values = [value(binding.parameter, step) for binding in self._bindings]
+        except Finished:
+            if self._at_end == "raise":
+                raise
+            self.ended = True
+            return []
+        self.ended = False
+        return values
 
     def get_lr(self) -> list[Any]:
         """Return each group's learning rate at the current step."""
@@ -122,14 +193,14 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
         Raises `StaleCheckpoint` if the run was rewound to before the checkpoint, was deleted and
         made again, or is another one; `Invalid` if the state was not saved by this class.
         """
-        agree(lambda: self._rejoin(state_dict), self._process_group)
+        require_one(on_all_ranks(lambda: self._rejoin(state_dict), self._process_group))
         self._update_lr(state_dict["step"])
 
     def _rejoin(self, state: Mapping[str, Any]) -> Position:
         missing = [key for key in STATE if key not in state]
         if missing:
-            message = f"the state has no {', '.join(missing)}: it was not saved by RheostatLR"
-            raise Invalid(message, errors=[FieldError("state_dict", message, sorted(state))])
+            message = f"has no {', '.join(missing)}: it was not saved by RheostatLR"
+            raise refusal("state_dict", message, sorted(state))
         try:
             self.run.rejoin({key: state[key] for key in ("id", "generation", "step")})
         except StaleCheckpoint as error:
@@ -137,6 +208,7 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
                 raise
             message = f"the state was saved with the run {state['run']!r}: {error.detail}"
             raise StaleCheckpoint(message, **error.members) from error
+        self._look_up(state["step"])
         return self._position(state["step"])
 
     def _position(self, step: int) -> Position:
@@ -144,8 +216,34 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
 
     def _bind(self) -> None:
         groups = self.optimizer.param_groups
-        self._bindings: tuple[Binding, ...] = bind(groups, self.run.parameters, self._asked)
+        known = self.run.parameters
+        self._bindings: tuple[Binding, ...] = bind(groups, known, self._asked, self._elsewhere)
         self._bound = len(groups)
+
+
+def unwrapped(optimizer: Any) -> Any:
+    """
+    Return the optimizer inside of what wraps it.
+
+    Accelerate's and DeepSpeed's wrappers keep theirs as ``optimizer``. They step it, and share its
+    groups, but have not all that an `Optimizer` of PyTorch has.
+    """
+    while not hasattr(optimizer, LOADED_HOOKS) and hasattr(optimizer, "optimizer"):
+        optimizer = optimizer.optimizer
+    return optimizer
+
+
+def whole(value: Any, field: str) -> int:
+    """Return an integer of any type; raise `Invalid` for other numbers, whole ones included."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise refusal(field, f"must be an integer, and is {value!r}", value) from None
+
+
+def refusal(field: str, message: str, value: Any = None, bound: str | None = None) -> Invalid:
+    """Return the error that names an argument."""
+    return Invalid(f"{field} {message}", errors=[FieldError(field, message, value, bound)])
 
 
 def _reapply(scheduler: ref[RheostatLR]) -> Callable[[Optimizer], None]:
