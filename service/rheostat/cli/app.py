@@ -9,6 +9,7 @@ from rheostat.cli import (
     convert,
     curves,
     demo,
+    extents,
     library,
     recovering,
     runs,
@@ -44,6 +45,8 @@ run.command()(runs.explain)
 run.command(context_settings=WITH_CHANGES)(changes.change)
 run.command()(changes.undo)
 run.command()(changes.cancel)
+run.command()(extents.advance)
+run.command()(extents.extend)
 run.command(context_settings=WITH_CHANGES)(branches.rewind)
 run.command(context_settings=WITH_CHANGES)(branches.fork)
 run.command()(runs.history)

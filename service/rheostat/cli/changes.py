@@ -35,6 +35,9 @@ Expect = Annotated[
     typer.Option(metavar="REVISION", min=1, help="Refuse if this is not the newest revision."),
 ]
 
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")
+]
 Force = Annotated[
     bool, typer.Option("--force", help="Break the guards of the run; the history records it.")
 ]
@@ -49,9 +52,7 @@ def change(
     at: At = None,
     clock: Clock = None,
     expect: Expect = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     force: Force = False,
 ) -> Answer:
     """

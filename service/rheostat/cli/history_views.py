@@ -105,6 +105,10 @@ def _deed(item: Document, run: Document, origin: str | None) -> str:
             number = item["generation"]
             (made,) = (each for each in run["generations"] if each["generation"] == number)
             return f"rewind from generation {made['parent']} into generation {number}"
+        case "advance":
+            return f"advance to step {text.count(item['effective'])}"
+        case "total":
+            return f"total of {text.count(item['total'])} steps"
         case "fork" if origin is not None:
             return f"fork of {fork(run, origin)}"
     return str(item["kind"])

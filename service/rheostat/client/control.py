@@ -114,6 +114,67 @@ class Control(Generic[One, Many, Nothing, Stream, Number]):
         }
         return self._ask.one(wire.post(self._path("rewind"), body))
 
+    def advance(self, to: int, *, message: str = "", expected_revision: int | None = None) -> One:
+        """
+        Settle the run up to a step that its training has reached without it.
+
+        For a restored backup, or a stretch of data that is skipped: workers may begin only a little
+        past what is settled. No change can touch what lies before the step any more.
+
+        Args:
+            to: The first step that is open afterwards, at most the run's total.
+            message: Why, for the history.
+            expected_revision: Refuse with `RevisionMismatch` if the run has moved on from it.
+
+        Raises:
+            StepJump: The step is settled already, or lies too far.
+            Finished: The run is.
+
+        """
+        body = {"to": to, "message": message, "expected_revision": expected_revision}
+        return self._ask.one(wire.post(self._path("advance"), body))
+
+    def extend_total(
+        self,
+        total: int,
+        *,
+        effective: int | Literal["next"] = "next",
+        message: str = "",
+        expected_revision: int | None = None,
+        force: bool = False,
+        dry_run: bool = False,
+    ) -> One:
+        """
+        Train longer than planned, or shorter: lay out anew what is relative to the run's total.
+
+        From ``effective`` on, what was planned in shares of the total or up to its end ends where
+        these words put it for the new total. Boundaries that were passed stay, and so does what was
+        written in steps. A total that is in force already makes no revision.
+
+        Args:
+            total: The new length, at least ``effective``.
+            effective: The step, or ``"next"``: the first that no worker has been given.
+            message: Why, for the history.
+            expected_revision: Refuse with `RevisionMismatch` if the run has moved on from it.
+            force: Break the guards of the run; the history records it.
+            dry_run: Return the effective step and both curves, and change nothing.
+
+        Raises:
+            TooLate: The step was handed out already.
+            GuardViolated: A parameter would jump, or leave its bounds.
+            Finished: The run is.
+
+        """
+        body = {
+            "total": total,
+            "effective": effective,
+            "message": message,
+            "expected_revision": expected_revision,
+            "force": force,
+        }
+        where = self._path("total")
+        return self._ask.one(wire.post(where, body, dry_run=True if dry_run else None))
+
     def fork(
         self,
         name: str,

@@ -20,6 +20,9 @@ from rheostat.errors import NotPending, RheostatError
 
 Revision = Mapping[str, Any]
 
+FOLDING = {"create", "change", "rewind", "fork", "total"}
+"""Kinds of revisions that put something in force."""
+
 
 def undoing(settings: Settings, run: str, message: str) -> Flow[Document]:
     """Return the flow that cancels or reverts the newest change of the run at this path."""
@@ -80,4 +83,4 @@ def _require_last(newest: Revision, later: Sequence[Revision]) -> None:
 
 
 def _folds(item: Revision) -> bool:
-    return item["kind"] not in {"cancel", "finish"} and not item["cancelled"]
+    return item["kind"] in FOLDING and not item["cancelled"]
