@@ -230,6 +230,12 @@ class PastTotal(Conflict):
     code = "past-total"
 
 
+class WentBack(Conflict):
+    """The service has forgotten what it settled: a backup, or a standby that lagged, serves now."""
+
+    code = "went-back"
+
+
 class TooLate(Conflict):
     """The wanted effective step is settled; ``earliest`` is the first that is open."""
 

@@ -58,6 +58,9 @@ class FakeService:
         self.ledger: dict[int, float] = {}
         self.revisions: list[tuple[int, float]] = []
         self.requests: list[httpx.Request] = []
+        self.event, self.incarnation = 0, "first"
+        self.total: int | None = None
+        self.begun = False
         self.before: Callable[[httpx.Request], httpx.Response | None] = lambda _: None
         """What answers, or raises, or waits, instead of or before the service."""
         self._turn = threading.Lock()
@@ -111,6 +114,11 @@ class FakeService:
         raise NotFound("there is nothing here")
 
     def _join(self, checkpoint: dict[str, Any]) -> httpx.Response:
+        start = checkpoint.pop("start", None)
+        if start is not None and start // self.resolution > self.settled + self.max_jump:
+            if self.begun:
+                raise StepJump("too far", settled_until=self.settled * self.resolution)
+            self.begun, self.settled = True, start // self.resolution
         if checkpoint and (checkpoint["id"], checkpoint["generation"]) != (
             "run-1",
             self.generation,
@@ -120,7 +128,13 @@ class FakeService:
         facts = {"id": "run-1", "name": "gpt", "axis": "step", "resolution": self.resolution}
         facts |= {"generation": self.generation, "revision": 1 + len(self.revisions)}
         facts |= {"settled_until": self.settled * self.resolution, "parameters": NAMES}
-        facts |= {"max_block": self.max_block, "max_jump": self.max_jump, "total": None, "end": end}
+        facts |= {
+            "max_block": self.max_block,
+            "max_jump": self.max_jump,
+            "total": self.total,
+            "end": end,
+        }
+        facts |= {"event": self.event, "incarnation": self.incarnation}
         return httpx.Response(200, json=facts)
 
     def _read(self, params: httpx.QueryParams) -> httpx.Response:
@@ -130,22 +144,26 @@ class FakeService:
         start = step // self.resolution
         if self.end is not None and start + count > self.end:
             raise Finished("the run is finished", end=self.end * self.resolution)
+        told: dict[str, str] = {}
         if start + count > self.settled:
-            self._settle(start, start + count, params)
+            self._settle(start + count, params)
+            self.event += 1
+            told = {"Rheostat-Event": str(self.event)}
         for cell in range(start, start + count):
             self.ledger.setdefault(cell, self.value(cell))
         values = [self.ledger[cell] for cell in range(start, start + count)]
         values += [-value for value in values]
         body = struct.pack(f"<{2 * count}d", *values)
         headers = block_headers(body, NAMES, generation=int(params["generation"]))
+        headers |= {"Rheostat-Incarnation": self.incarnation, **told}
         return httpx.Response(200, content=body, headers=headers)
 
-    def _settle(self, start: int, stop: int, params: httpx.QueryParams) -> None:
+    def _settle(self, stop: int, params: httpx.QueryParams) -> None:
         if int(params["generation"]) != self.generation:
             raise StaleGeneration("a rewind started another generation", generation=self.generation)
-        base = max(self.settled, start) if params.get("resume") == "true" else self.settled
-        if stop > base + self.max_jump:
-            raise StepJump("too far", settled_until=self.settled, max_jump=self.max_jump)
+        if stop > self.settled + self.max_jump:
+            settled = self.settled * self.resolution
+            raise StepJump("too far", settled_until=settled, max_jump=self.max_jump)
         self.settled = stop
 
 

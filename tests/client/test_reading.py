@@ -24,6 +24,7 @@ class Worker:
         pace: float | None = None,
         settled: int = 0,
         max_block: int = 4096,
+        total: int | None = None,
     ) -> None:
         facts = Joined(
             id="run-1",
@@ -36,8 +37,10 @@ class Worker:
             parameters=("lr",),
             max_block=max_block,
             max_jump=4096,
-            total=None,
+            total=total,
             end=None,
+            event=0,
+            incarnation="first",
         )
         self.now = 0.0
         self.latency = 0.0
@@ -237,20 +240,40 @@ def test_replay_settles_nothing() -> None:
     assert asked == [(0, 1024), (1024, 16), (1040, 8), (1048, 2), (1050, 1)]
 
 
-def test_only_the_first_read_resumes() -> None:
-    """The first read after a join may lie far past what is settled, a later one may not."""
-    worker = Worker(settled=100)
+def test_nothing_is_fetched_ahead_past_the_total() -> None:
+    """
+    P14: a training that reads on past its planned end settles what it reads, cell by cell.
 
-    worker.read(50_000)
-    worker.read(90_000)
+    Schedulers look up one value more than there are updates, and that one is asked for.
+    """
+    worker = Worker(total=100)
 
-    assert [(order.start, order.resume) for order in worker.orders] == [
-        (50_000, True),
-        (90_000, False),
-        (90_001, False),
-    ]
-    assert Worker(settled=100).reading.order(100).resume is False
-    assert Worker(settled=100).reading.order(99).resume is False
+    worker.train(range(103), 0.03)
+
+    assert max(order.stop for order in worker.orders if order.start < 100) == 100
+    past = [(order.start, order.size) for order in worker.orders if order.start >= 100]
+    assert past == [(100, 1), (101, 1), (102, 1)]
+
+
+def test_a_total_that_was_changed_is_learnt() -> None:
+    """A training that was made longer fetches ahead again."""
+    worker = Worker(total=100)
+    worker.train(range(101), 0.03)
+
+    worker.reading.lengthen(200)
+    worker.train(range(101, 200), 0.03)
+
+    assert max(order.size for order in worker.orders if order.start >= 101) > 8
+    assert max(order.stop for order in worker.orders) == 200
+
+
+def test_what_is_settled_past_the_total_comes_in_blocks() -> None:
+    """A restart after the total is a replay like any other."""
+    worker = Worker(total=100, settled=160)
+
+    worker.read(128)
+
+    assert (worker.orders[0].start, worker.orders[0].size) == (128, 32)
 
 
 def test_looking_back_costs_no_request() -> None:
@@ -306,8 +329,8 @@ def test_block_that_straddles_the_end_is_asked_for_again_shorter() -> None:
 
     worker.reading.refused(order, Finished("finished", end=70))
 
-    assert worker.reading.order(64) == (64, 4, False)
-    assert worker.reading.order(69) == (68, 2, False)
+    assert worker.reading.order(64) == (64, 4)
+    assert worker.reading.order(69) == (68, 2)
     with pytest.raises(Finished) as refusal:
         worker.reading.order(70)
     assert refusal.value.members == {"end": 70}

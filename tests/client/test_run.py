@@ -127,18 +127,28 @@ def test_steps_in_any_order(client: Client) -> None:
     assert [run.value("lr", step) for step in steps] == [1.0 / (step + 1) for step in steps]
 
 
-def test_resume_is_asked_for_once(client: Client, service: FakeService) -> None:
-    """A worker may begin far past what is settled, and jump no further later on."""
+def test_a_training_says_once_where_it_begins(client: Client, service: FakeService) -> None:
+    """P14: a first read far past what is settled is refused, unless the run was told of it."""
     run = client.run("gpt")
+    with pytest.raises(StepJump):
+        run.value("lr", 100_000)
 
-    run.value("lr", 100_000)
-    quiet(run)
+    run.begin(100_000)
+    assert run.value("lr", 100_000) == 1 / 100_001
+    assert client.run("gpt", start=100_000).value("lr", 100_001) == 1 / 100_002
+
     with pytest.raises(StepJump):
         run.value("lr", 200_000)
+    with pytest.raises(StepJump):
+        client.run("gpt", start=200_000)
 
-    asked = [request.url.params.get("resume") for request in service.requests[1:]]
-    assert asked[0] == "true"
-    assert set(asked[1:]) == {None}
+
+def test_a_checkpoint_has_its_own_step(client: Client) -> None:
+    """P10: a start beside a checkpoint would be another one."""
+    run = client.run("gpt")
+    with pytest.raises(Invalid) as refusal:
+        client.run("gpt", checkpoint=run.checkpoint(0), start=5)
+    assert refusal.value.errors[0].field == "start"
 
 
 def test_checkpoint_is_checked_when_joining(client: Client, service: FakeService) -> None:

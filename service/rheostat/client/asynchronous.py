@@ -94,6 +94,10 @@ class AsyncRun(
             self.client.link.start(self._fetch_ahead(ahead))
         return block
 
+    async def begin(self, start: int) -> None:
+        """Say at which step a training begins without a checkpoint; see `Run.begin`."""
+        await self.client.link.run(self._beginning(start))
+
     async def _fetch_ahead(self, cell: int) -> None:
         since = time.monotonic()
         try:
@@ -143,10 +147,11 @@ class AsyncClient(
         *,
         create: Mapping[str, Any] | None = None,
         checkpoint: Mapping[str, Any] | None = None,
+        start: int | None = None,
     ) -> AsyncRun:
         """Join a run, as a worker; see `Client.run`."""
-        facts = await self.link.run(joining(self.settings, name, checkpoint, create))
-        return AsyncRun(self, facts, replays=checkpoint is None)
+        facts = await self.link.run(joining(self.settings, name, checkpoint, create, start))
+        return AsyncRun(self, facts, replays=checkpoint is None and start is None)
 
     async def close(self) -> None:
         """Close the connections, and end what is fetched in the background."""

@@ -25,7 +25,6 @@ class Order(NamedTuple):
 
     start: int
     size: int
-    resume: bool = False
 
     @property
     def stop(self) -> int:

@@ -34,6 +34,7 @@ class Client(ServiceCalls[Document, list[Document], None, Iterator[Document], fl
         *,
         create: Mapping[str, Any] | None = None,
         checkpoint: Mapping[str, Any] | None = None,
+        start: int | None = None,
     ) -> Run:
         """
         Join a run, as a worker; waits for the service until the ``deadline``.
@@ -43,14 +44,18 @@ class Client(ServiceCalls[Document, list[Document], None, Iterator[Document], fl
             create: The body to create it with, ``{"parameters": {"lr": definition}, …}``. Every
                 worker may send it: the first creates the run, the others find the same.
             checkpoint: What `Run.checkpoint` returned for the step that is resumed.
+            start: The first step of a training that has no checkpoint of this run; see `Run.begin`.
 
-        Raises `Invalid` for what can be no run's name, `UnknownRun`, `NameTaken` if the run was
-        created otherwise than ``create`` says, and `StaleCheckpoint` if the checkpoint lies beyond
-        a rewind.
+        Raises:
+            Invalid: This can be no run's name.
+            UnknownRun: There is no such run.
+            NameTaken: The run was created otherwise than ``create`` says.
+            StaleCheckpoint: The checkpoint lies beyond a rewind.
+            StepJump: The checkpoint, or the start, lies too far past what is settled.
 
         """
-        facts = self.link.run(joining(self.settings, name, checkpoint, create))
-        return Run(self, facts, replays=checkpoint is None)
+        facts = self.link.run(joining(self.settings, name, checkpoint, create, start))
+        return Run(self, facts, replays=checkpoint is None and start is None)
 
     def close(self) -> None:
         """Close the connections. Runs still look up what they hold, and raise `Closed` past it."""

@@ -12,7 +12,7 @@ from rheostat.client.answers import Answer, Broken, Stripped
 from rheostat.client.blocks import LAST_STEP, Block, Order
 from rheostat.client.flow import Flow, exchange
 from rheostat.client.settings import Settings
-from rheostat.client.wire import LONGEST_FACTS, NAME, Call
+from rheostat.client.wire import LONGEST_FACTS, NAME, Call, invalid
 from rheostat.digests import body_digest, names_digest
 
 LONGEST_BLOCK = 2**20
@@ -38,6 +38,8 @@ class Joined:
     max_jump: int
     total: int | None
     end: int | None
+    event: int
+    incarnation: str
 
     @property
     def longest(self) -> int:
@@ -56,7 +58,6 @@ class Joined:
             generation=self.generation,
             start=order.start * self.resolution,
             count=order.size,
-            resume="true" if order.resume else None,
             format="f64",
         )
         return replace(call, most=8 * order.size * len(self.parameters))
@@ -92,15 +93,21 @@ class Joined:
 def joining(
     settings: Settings,
     run: str,
-    checkpoint: Mapping[str, Any] | None,
+    checkpoint: Mapping[str, Any] | None = None,
     create: Mapping[str, Any] | None = None,
+    start: int | None = None,
 ) -> Flow[Joined]:
     """Return the flow that creates a run, if it is told how, and joins it."""
     wire.require_name(run)
     if create is not None:
         call = wire.put(wire.path("runs", run), dict(create))
         yield from exchange(call, settings.worker(call, begun=False), answers.document)
-    call = wire.post(wire.path("runs", run, "join"), dict(checkpoint or {}))
+    body = dict(checkpoint or {})
+    if start is not None:
+        if body:
+            raise invalid("start", start, "left out beside a checkpoint, which has its step")
+        body["start"] = start
+    call = wire.post(wire.path("runs", run, "join"), body)
     call = replace(call, most=LONGEST_FACTS)
     return (yield from exchange(call, settings.worker(call, begun=False), joined))
 
@@ -152,5 +159,7 @@ _SOUND: dict[str, Callable[[Any], bool]] = {
     "max_jump": _from(1, LONGEST_BLOCK),
     "total": _or_none(_from(1)),
     "end": _or_none(_from(0)),
+    "event": _from(0),
+    "incarnation": _text,
 }
 """What each member of the answer to a join has to be."""

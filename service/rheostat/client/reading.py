@@ -68,6 +68,7 @@ class Reading:
         self.first = first
         self.window = NOTHING
         self._end = self._cells(joined.end)
+        self._total = self._cells(joined.total and joined.total + joined.resolution - 1)
         self._refusal: Finished | StaleGeneration | None = None
         self._longest = floor_power(joined.longest)
         self._pace = Pace(lookahead, clock, pace and joined.resolution / pace)
@@ -114,7 +115,7 @@ class Reading:
         late = cell >= block.middle or self._leaps
         if not late and self._pace.seconds(block.stop - cell) > self._pace.lookahead / 2:
             return None
-        if self._end is not None and expected >= self._end:
+        if any(last is not None and expected >= last for last in (self._end, self._total)):
             return None
         self._asked_in = window
         return expected
@@ -127,15 +128,27 @@ class Reading:
         most = self._most()
         if cell < self.settled:
             start, count = around(cell, self._longest, 0, min(stop, self.settled))
+        elif self.is_beyond(cell):
+            return Order(cell, 1)
         else:
+            stop = min(stop, self._total or stop)
             start, count = around(cell, most, self.settled, stop)
         if self._told and start + count - cell < most // 4:
             start, count = onward(cell, most, stop)
-        return Order(start, count, resume=self.first and start > self.settled)
+        return Order(start, count)
 
-    def exactly(self, cell: int, count: int) -> Order:
-        """Return the order of these very cells."""
-        return Order(cell, count, resume=self.first and cell > self.settled)
+    def is_beyond(self, cell: int) -> bool:
+        """
+        Whether a cell lies past the total of the run, and is not settled.
+
+        Such a cell is asked for when it is read, and alone: schedulers look up one more value than
+        there are updates.
+        """
+        return self._total is not None and cell >= max(self._total, self.settled)
+
+    def lengthen(self, total: int | None) -> None:
+        """Learn the total that is in force now."""
+        self._total = self._cells(total and total + self.joined.resolution - 1)
 
     def arrived(self, order: Order, block: Block | None = None) -> None:
         """Take in what was ordered; without a block, only that it is settled now."""

@@ -13,10 +13,11 @@ from typing import Any
 from rheostat.client.blocks import LAST_STEP, NOTHING, Block, Column, Order
 from rheostat.client.flow import Flow, exchange
 from rheostat.client.joined import Joined, joining
+from rheostat.client.life import Life
 from rheostat.client.reading import Reading
 from rheostat.client.settings import Settings
 from rheostat.client.wire import invalid
-from rheostat.errors import Finished, StaleGeneration
+from rheostat.errors import Finished, StaleGeneration, StepJump
 
 AT_ONCE = 8
 """Cells that a training which has just begun may hold, if its pace is not known."""
@@ -85,6 +86,8 @@ class Reads:
         self._facts = facts
         told = self._settings
         self._reading = Reading(facts, lookahead=told.lookahead, pace=told.pace, first=first)
+        self._life = Life(facts)
+        self._told_total: int | None = None
         self._near = NOTHING.cells
         self._width = len(facts.parameters)
         self._resolution = facts.resolution
@@ -131,6 +134,10 @@ class Reads:
         """
         with self._lock:
             reading = self._reading
+            beyond = reading.is_beyond(cell)
+        if beyond:
+            yield from self._learn_total(reading)
+        with self._lock:
             order = reading.order(cell)
         self._tell_of_replay(cell)
         try:
@@ -143,6 +150,15 @@ class Reads:
             window.index(self._names)
         with self._lock:
             reading.arrived(order, block)
+
+    def _learn_total(self, reading: Reading) -> Flow[None]:
+        """Ask whether a training that is past its total was made longer; say once if it was not."""
+        facts = yield from joining(self._settings, self.id)
+        with self._lock:
+            reading.lengthen(facts.total)
+        if facts.total != self._told_total:
+            self._told_total = facts.total
+            log.info("run %s is read past its total of %s", facts.name, f"{facts.total:,}")
 
     def _tell_of_replay(self, cell: int) -> None:
         """
@@ -172,7 +188,7 @@ class Reads:
             raise invalid("n", count, f"from 1 to {most}, the run's max_block or max_jump")
         with self._lock:
             reading = self._reading
-            order = reading.exactly(self._cell_of(step), count)
+            order = Order(self._cell_of(step), count)
         self._tell_of_replay(order.start)
         block = yield from self._reading_of(order, time.monotonic())
         with self._lock:
@@ -181,12 +197,22 @@ class Reads:
 
     def _reading_of(self, order: Order, since: float) -> Flow[Block]:
         facts = self._facts
+        self._life.require_one()
         call = facts.read(order)
         patience = self._settings.worker(call, since, begun=not self._reading.first)
-        return (yield from exchange(call, patience, lambda answer: facts.block(order, answer)))
+        try:
+            answer, block = yield from exchange(
+                call, patience, lambda answer: (answer, facts.block(order, answer))
+            )
+        except StepJump as refusal:
+            self._life.require_settled(refusal)
+            raise
+        with self._lock:
+            self._life.saw(answer, order.stop * facts.resolution)
+        return block
 
     def _beginning(self, start: int) -> Flow[Joined]:
-        facts = yield from joining(self._settings, self.id, {"start": start})
+        facts = yield from joining(self._settings, self.id, start=start)
         with self._lock:
             self._begin(facts)
         return facts
