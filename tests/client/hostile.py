@@ -26,6 +26,8 @@ FACTS: dict[str, Any] = {
     "parameters": ["lr"],
     "max_block": 4096,
     "max_jump": 4096,
+    "event": 0,
+    "incarnation": "first",
     "total": None,
     "end": None,
 }

@@ -278,6 +278,8 @@ WRONG_FACTS: dict[str, list[Any]] = {
     "parameters": [None, [], [1], "lr", {"lr": 1}, ["lr", "lr"], ["b", "a"]],
     "max_block": [0, -1, 10**30, "4096", None],
     "max_jump": [0, None],
+    "event": [-1, "12", None],
+    "incarnation": ["", 7, None, "a" * 300],
     "end": ["x", -1, []],
     "total": ["x", 0, {}],
     "id": [None, 7, "", "..", "../x", "a/b", "a" * 1000],

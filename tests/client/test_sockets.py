@@ -17,7 +17,7 @@ from rheostat.errors import Unreachable
 JOINED = (
     b'{"id": "run-1", "name": "gpt", "axis": "step", "resolution": 1, "generation": 1, '
     b'"revision": 1, "settled_until": 4, "parameters": ["lr"], "max_block": 4096, '
-    b'"max_jump": 4096, "total": null, "end": null}'
+    b'"max_jump": 4096, "total": null, "end": null, "event": 0, "incarnation": "first"}'
 )
 VALUES = struct.pack("<4d", 0.5, 0.25, 0.125, 0.0625)
 
