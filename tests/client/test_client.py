@@ -199,7 +199,9 @@ def test_retries_are_bounded() -> None:
     assert "GET http://test/base/v1/runs" in str(found.value)
 
 
-@pytest.mark.parametrize("cls", [cls for cls in errors.refusals() if cls.status not in (408, 429, 503)])
+@pytest.mark.parametrize(
+    "cls", [cls for cls in errors.refusals() if cls.status not in (408, 429, 503)]
+)
 def test_refusals_are_raised_at_once(cls: type[errors.Refused]) -> None:
     """What will not pass is not tried again."""
     recorder = Recorder(httpx.Response(cls.status, json=cls("no").to_problem()))

@@ -117,13 +117,17 @@ def stepped(spec: dict[str, Any]) -> list[float]:
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(spec=schedulers(CURVES) | sequences() | chains())
 def test_a_random_scheduler_s_definition_gives_its_values(spec: dict[str, Any]) -> None:
-    """Single schedulers, sequences and chains have PyTorch's values, or fail there too."""
+    """
+    Single schedulers, sequences and chains have PyTorch's values, or fail there too.
+
+    Few chains have no definition, since they never repeat, and are refused.
+    """
     expected = stepped(spec)
     try:
         definition = convert("torch", spec["name"], spec["params"], 0.1)
     except Invalid as refusal:
-        zero = "a factor is 0" in str(refusal)
-        assert zero or len(expected) < spec["params"].get("total_steps", STEPS)
+        endless = spec["name"] == "ChainedScheduler" and "have no definition: " in str(refusal)
+        assert endless or len(expected) < spec["params"].get("total_steps", STEPS)
         assume(False)
     values = evaluate(definition, range(len(expected)))
     peak = max(map(abs, expected), default=0.0)

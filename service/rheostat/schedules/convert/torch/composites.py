@@ -67,6 +67,8 @@ def sequential(
     bases = _bases(case, schedulers)
     parts: list[Part] = []
     for i, spec in enumerate(schedulers[first:], first):
+        if first < i < len(milestones) and milestones[i] == milestones[i - 1]:
+            continue  # it is never stepped
         base = bases[-1] if i == first and spec.name not in _ABSOLUTE else bases[i]
         if i > first and spec.name == "SWALR":
             base = value_at(Sequence(parts=tuple(parts)), milestones[i - 1] - 1)
