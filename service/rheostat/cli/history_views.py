@@ -107,8 +107,6 @@ def _deed(item: Document, run: Document, origin: str | None) -> str:
             return f"rewind from generation {made['parent']} into generation {number}"
         case "advance":
             return f"advance to step {text.count(item['effective'])}"
-        case "total":
-            return f"total of {text.count(item['total'])} steps"
         case "fork" if origin is not None:
             return f"fork of {fork(run, origin)}"
     return str(item["kind"])

@@ -99,7 +99,6 @@ def changed(screen: Screen, answer: Document) -> None:
     """Say where a change takes effect."""
     step = text.count(answer["effective"])
     screen.line(f"Revision {answer['revision']} takes effect at step {step} on every worker.")
-    _warnings(screen, answer)
     _others_pending(screen, answer)
 
 
@@ -109,7 +108,6 @@ def advanced(screen: Screen, answer: Document) -> None:
     screen.line(
         f"Revision {answer['revision']}: settled until step {step}, where workers may begin."
     )
-    _warnings(screen, answer)
 
 
 def extended(screen: Screen, answer: Document) -> None:
@@ -118,13 +116,7 @@ def extended(screen: Screen, answer: Document) -> None:
     screen.line(
         f"Revision {answer['revision']}: the total is {total} steps, laid out from step {step} on."
     )
-    _warnings(screen, answer)
     _others_pending(screen, answer)
-
-
-def _warnings(screen: Screen, answer: Document) -> None:
-    for warning in answer.get("warnings", ()):
-        screen.line((f"Warning: {warning}", "yellow"))
 
 
 def cancelled(screen: Screen, answer: Document) -> None:
@@ -143,7 +135,6 @@ def undone(screen: Screen, answer: Document) -> None:
             f"Revision {answer['undone']} is undone by revision {answer['revision']}, "
             f"which takes effect at step {step} on every worker."
         )
-    _warnings(screen, answer)
     _others_pending(screen, answer)
 
 
@@ -164,7 +155,6 @@ def dry_run(screen: Screen, answer: Document) -> None:
         screen.line()
     step = text.count(answer["effective"])
     screen.line(f"It would take effect at step {step}, if sent now. Nothing has been changed.")
-    _warnings(screen, answer)
 
 
 def plan(screen: Screen, answer: Document, *, height: int, log: bool) -> None:

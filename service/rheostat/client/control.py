@@ -127,7 +127,8 @@ class Control(Generic[One, Many, Nothing, Stream, Number]):
             expected_revision: Refuse with `RevisionMismatch` if the run has moved on from it.
 
         Raises:
-            StepJump: The step is settled already, or lies too far.
+            TooLate: The step is settled already.
+            PastTotal: The step lies past the run's total.
             Finished: The run is.
 
         """
