@@ -48,7 +48,7 @@ class AsyncRun(
         """Return the parameter's value at a step, and settle it; see `Run.value`."""
         try:
             return self._near[name][step]
-        except KeyError:
+        except (KeyError, TypeError):  # it is not held, or no key at all
             pass  # an error raised in here would show this one as its context
         cell = self._cell_of(step, name)
         if cell * self._resolution != step:
@@ -63,7 +63,7 @@ class AsyncRun(
             try:
                 for name, cells in near.items():
                     row[name] = cells[step]
-            except KeyError:
+            except (KeyError, TypeError):
                 pass
             else:
                 return row

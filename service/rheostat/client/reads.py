@@ -110,10 +110,10 @@ class Reads:
             if name not in known:
                 raise invalid("name", name, f"one of {', '.join(known)}")
         self._names = self._names.union(names)
-        step = operator.index(step)
-        if not 0 <= step <= LAST_STEP:
+        whole = _whole(step)
+        if not 0 <= whole <= LAST_STEP:
             raise invalid("step", step, f"from 0 to {LAST_STEP}")
-        return step // self._facts.resolution
+        return whole // self._facts.resolution
 
     def _held(self, cell: int) -> tuple[Block, int | None] | None:
         """Return the block of a cell, if it is there, and the cell to fetch ahead for, if any."""
@@ -222,3 +222,19 @@ class Reads:
         with self._lock:
             self._begin(facts)
         return facts
+
+
+def _whole(step: Any) -> int:
+    """
+    Return a step as an integer: of NumPy and others too, and 63.0, which a look-up finds as 63.
+
+    Raises:
+        Invalid: It is no whole number.
+
+    """
+    try:
+        return operator.index(step)
+    except TypeError:
+        if isinstance(step, float) and step.is_integer():
+            return int(step)
+        raise invalid("step", step, "a whole number") from None

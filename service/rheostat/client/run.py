@@ -58,7 +58,7 @@ class Run(Reads, Control[Document, list[Document], None, Iterator[Document], flo
         """
         try:
             return self._near[name][step]
-        except KeyError:
+        except (KeyError, TypeError):  # it is not held, or no key at all
             pass  # an error raised in here would show this one as its context
         cell = self._cell_of(step, name)
         if cell * self._resolution != step:
@@ -73,7 +73,7 @@ class Run(Reads, Control[Document, list[Document], None, Iterator[Document], flo
             try:
                 for name, cells in near.items():
                     row[name] = cells[step]
-            except KeyError:
+            except (KeyError, TypeError):
                 pass
             else:
                 return row
