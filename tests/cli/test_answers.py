@@ -30,6 +30,8 @@ ARGUMENTS = {
     "run explain": "gpt 3",
     "run change": "gpt lr 0.5",
     "run cancel": "gpt 2",
+    "run advance": "gpt 200",
+    "run extend": "gpt --total 2000",
     "run rewind": "gpt 3",
     "run fork": "gpt other",
     "run finish": "gpt",
