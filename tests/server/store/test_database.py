@@ -21,13 +21,25 @@ from rheostat.server.store.schema import metadata
 
 
 @pytest.mark.parametrize(
-    "url", ["", "rheostat.db", "mysql://h/d", "sqlite://", "sqlite:///:memory:", "http://h"]
+    "url",
+    [
+        *("", "rheostat.db", "mysql://h/d", "sqlite://", "sqlite:///:memory:", "http://h"),
+        "sqlite:///x.db?mode=memory&uri=true",
+    ],
 )
 def test_only_files_and_postgresql_are_databases(url: str) -> None:
     """P4, P10: nothing that forgets, and nothing that is not supported."""
     with pytest.raises(Invalid) as refusal:
         Database(url)
     assert refusal.value.errors[0].field == "database"
+
+
+def test_postgresql_has_two_names() -> None:
+    """As libpq takes them."""
+    opened = Database("postgres://ann:secret@127.0.0.1:1/runs")
+    assert not opened.is_sqlite
+    assert opened.url.render_as_string() == "postgresql://ann:***@127.0.0.1:1/runs"
+    opened.close()
 
 
 def test_migrations_make_the_tables_that_queries_expect(database: str) -> None:

@@ -122,6 +122,8 @@ def _shorten(context: ExceptionContext) -> None:
 
 
 def _require_known(url: str) -> URL:
+    if url.startswith("postgres://"):  # libpq takes it, and SQLAlchemy does not
+        url = url.replace("postgres", "postgresql", 1)
     try:
         parsed = make_url(url)
     except Exception:  # noqa: BLE001 - SQLAlchemy's errors here are of several classes
@@ -130,7 +132,11 @@ def _require_known(url: str) -> URL:
         bound = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
         message = f"the database URL must be {bound}"
         raise Invalid(message, errors=[FieldError("database", message, None, bound)])
-    if parsed.get_backend_name() == "sqlite" and parsed.database in {None, "", ":memory:"}:
-        message = "an SQLite database must be a file: what is acknowledged has to survive"
+    forgets = parsed.database in {None, "", ":memory:"} or parsed.query
+    if parsed.get_backend_name() == "sqlite" and forgets:
+        message = (
+            "an SQLite database must be a file, and takes no options: what is acknowledged has to"
+            " survive"
+        )
         raise Invalid(message, errors=[FieldError("database", message, url, "sqlite:///FILE")])
     return parsed
