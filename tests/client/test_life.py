@@ -37,7 +37,7 @@ def far_behind(service: FakeService) -> None:
 @pytest.mark.parametrize(
     ("restore", "words"),
     [
-        (later, "was settled by event 3, and event"),
+        (later, r"was settled by event \d+, and event \d+ was there already"),
         (recovered, "another incarnation, 'second'"),
         (far_behind, "it is settled until step 0, and was until"),
     ],

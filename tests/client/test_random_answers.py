@@ -97,6 +97,8 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "control.change": lambda c: c.control("gpt").change({"lr": scale(0.5)}),
     "control.history": lambda c: c.control("gpt").history(),
     "control.revision": lambda c: c.control("gpt").revision(2),
+    "control.advance": lambda c: c.control("gpt").advance(200),
+    "control.extend_total": lambda c: c.control("gpt").extend_total(2000),
     "control.cancel": lambda c: c.control("gpt").cancel(2),
     "control.undo": lambda c: c.control("gpt").undo(),
     "control.rewind": lambda c: c.control("gpt").rewind(3),

@@ -8,6 +8,7 @@ is looked up before anything is validated, so that what is stored never depends 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -38,15 +39,15 @@ class Reference(BaseModel):
 
 
 def references(data: Any) -> set[tuple[str, int | None]]:
-    """Return the names and versions of the schedules that raw JSON refers to, where they are."""
+    """Return the names and versions of the schedules that raw JSON rightly refers to."""
     found, waiting = set[tuple[str, int | None]](), [data]
     while waiting:
         value = waiting.pop()
         if isinstance(value, Mapping):
             if value.get("kind") == "schedule":
-                name, version = value.get("name"), value.get("version")
-                if type(name) is str and (version is None or type(version) is int):
-                    found.add((name, version))
+                with suppress(ValidationError):  # what is wrong is refused when it is inlined
+                    reference = Reference.model_validate(value)
+                    found.add((reference.name, reference.version))
             else:
                 waiting.extend(value.values())
         elif _may_hold_definitions(value):

@@ -90,16 +90,6 @@ class Connection(Protocol):
         """End it at once, whatever is under way; its unfinished head no longer counts."""
 
 
-def raise_open_files() -> None:
-    """Let this process, and those that it starts, open as many files as the system allows."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        except (OSError, ValueError) as error:  # macOS has a lower limit of its own
-            log.warning("the limit of %d open files could not be raised: %s", soft, error)
-
-
 def connections_for(wanted: int) -> int:
     """Return how many connections there may be: as many as wanted, or as the open files allow."""
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]

@@ -11,6 +11,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -25,7 +26,6 @@ from uvicorn.config import STARTUP_FAILURE
 
 from rheostat import __version__
 from rheostat.errors import Refused, RheostatError
-from rheostat.server.connections import raise_open_files
 from rheostat.server.environment import remarks
 from rheostat.server.figures import SharedFigures, share_figures
 from rheostat.server.opening import keeping_open, open_store, require_usable
@@ -93,7 +93,7 @@ def serve(settings: Settings) -> None:
     config = _config(settings)
     for remark in remarks(Settings.model_fields):
         LOG.warning(remark)
-    raise_open_files()
+    _raise_open_files()
     with _stopping_quietly(), _bound(settings) as listeners:
         _open(settings)
         ready = partial(_announce, settings, listeners[0].getsockname())
@@ -198,6 +198,16 @@ def _announce(settings: Settings, address: tuple[str, int]) -> None:
     with suppress(OSError):  # nobody need read it
         sys.stdout.write(f"Rheostat {__version__} serves {where}\n")
         sys.stdout.flush()
+
+
+def _raise_open_files() -> None:
+    """Let this process, and those that it starts, open as many files as the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError) as error:  # macOS has a lower limit of its own
+            LOG.warning("the limit of %d open files could not be raised: %s", soft, error)
 
 
 def _config(settings: Settings, figures: SharedFigures | None = None, place: int = 0) -> Config:

@@ -12,7 +12,7 @@ from rheostat.server.api.formats import MEDIA_TYPES, Format
 
 BINARY = {"type": "string", "format": "binary"}
 
-NULLABLE = frozenset({"author", "beyond", "created_by", "expires_at", "parent"})
+NULLABLE = frozenset({"author", "beyond", "created_by", "expires_at", "parent", "total"})
 """Fields of answers that may be null, though they are not in the examples."""
 
 

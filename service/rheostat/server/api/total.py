@@ -47,6 +47,16 @@ EXTENDED = {
 }
 
 
+REHEARSED = {
+    "effective": 100_000,
+    "total": 120_000,
+    "steps": [100_000, 119_999],
+    "before": {"lr": [3e-5, 3e-5]},
+    "after": {"lr": [4.8e-5, 3e-5]},
+    "pending": [],
+}
+
+
 class Total(Wire):
     """A total as it is asked for."""
 
@@ -84,6 +94,7 @@ class Total(Wire):
     responses={
         200: examples.document(
             {"revision": 2, "effective": 100_000, "pending": [], "total": 120_000},
+            REHEARSED,
             description="It is the total in force, and nothing was made; or a rehearsal"
             " (`dry_run`): `effective`, `total`, `steps`, the curves `before` and `after`, and what"
             " would be `pending`.",
