@@ -287,16 +287,24 @@ def _lead(place: Place, edit: Ramp | Rewarm, start: float, end: float) -> Piece:
 
 
 def _since(step: int, piece: Piece) -> Definition:
-    """Return a piece's definition as it goes on from ``step``, counted from there."""
+    """
+    Return a piece's definition as it goes on from ``step``, counted from there.
+
+    Before its origin, to which a rewind may have gone back, it stands at its first value.
+    """
     definition, offset = piece.definition, step - piece.origin
     if offset == 0:
         return definition
-    return composed({"kind": "sequence", "parts": [{"schedule": definition, "from": offset}]})
+    if offset > 0:
+        return composed({"kind": "sequence", "parts": [{"schedule": definition, "from": offset}]})
+    standing = {"kind": "staircase", "of": definition, "every": -offset}
+    parts = [{"schedule": standing, "steps": -offset}, {"schedule": definition}]
+    return composed({"kind": "sequence", "parts": parts})
 
 
 def _stretched(piece: Piece, at: int, ratio: float) -> Piece:
     """Return a piece whose clock, from step ``at`` on, runs ``ratio`` times as slowly."""
-    if piece.start == at:
+    if piece.start == at and piece.origin <= at:
         inner = _since(at, piece)
         origin = at
     else:
