@@ -25,7 +25,7 @@ from pydantic import (
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import Definition
-from rheostat.schedules.any_kind import REFERENCE
+from rheostat.schedules.any_kind import GIVEN
 from rheostat.schedules.fields import AMOUNT
 from rheostat.schedules.kinds.pointwise import Scale as ScaledDefinition
 from rheostat.schedules.parse import composed
@@ -223,7 +223,7 @@ class Replace(Edit):
 
     edit: Literal["replace"]
     # parsed before, in the run's units; the OpenAPI document puts its schema in place of the name
-    definition: Annotated[InstanceOf[Written], WithJsonSchema({REFERENCE: "Definition"})]
+    definition: Annotated[InstanceOf[Written], WithJsonSchema(GIVEN)]
     clock: Annotated[
         Literal["run", "change"] | None, Field(description="required unless it is constant")
     ] = None
