@@ -19,9 +19,15 @@ def test_one_step_many_steps_and_ranges() -> None:
     assert isinstance(one, float)
     assert one == 0.25
     assert evaluate(LINE, range(6)).tolist() == [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
-    assert evaluate(LINE, range(5, -2, -2)).tolist() == [1.0, 0.75, 0.25, 0.0]
+    assert evaluate(LINE, range(5, 0, -2)).tolist() == [1.0, 0.75, 0.25]
     assert evaluate(LINE, np.array([3, 0, 3], dtype=np.uint8)).tolist() == [0.75, 0.0, 0.75]
     assert evaluate(LINE, range(0)).tolist() == []
+
+
+def test_a_number_is_a_constant() -> None:
+    """A bare number is the definition of that value at every step."""
+    assert evaluate(0.5, range(2)).tolist() == [0.5, 0.5]
+    assert parse(3) == parse({"kind": "constant", "value": 3})
 
 
 def test_far_steps_are_exact() -> None:
@@ -38,6 +44,9 @@ def test_far_steps_are_exact() -> None:
     "steps",
     [
         True,
+        -1,
+        range(5, -2, -2),
+        np.array([3, -1]),
         2**53,
         -(2**53),
         2**70,
@@ -51,7 +60,7 @@ def test_far_steps_are_exact() -> None:
     ],
 )
 def test_wrong_steps(steps: Any) -> None:
-    """P10: steps are integers up to 2^53 − 1, one-dimensional if there are many."""
+    """P10: steps are integers from 0 to 2^53 − 1, one-dimensional if there are many."""
     with pytest.raises(Invalid) as caught:
         evaluate(LINE, steps)
     assert caught.value.errors[0].field == "steps"

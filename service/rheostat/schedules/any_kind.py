@@ -13,6 +13,9 @@ from rheostat.schedules.definition import Definition
 REFERENCE: Final = "x-reference"
 """Key of a JSON Schema for the name of what is described elsewhere, until they are joined."""
 
+GIVEN: Final = {REFERENCE: "DefinitionOrNumber"}
+"""JSON Schema of a whole definition as it is given: a number stands for a constant."""
+
 
 def _read(data: Any) -> Definition:
     from rheostat.schedules.union import ADAPTER  # noqa: PLC0415 - it is made of the kinds

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from hashlib import sha256
 from math import inf, isfinite, isnan, nan
@@ -160,6 +161,11 @@ class Definition(BaseModel):
     @abstractmethod
     def length(self) -> int | None:
         """A step from which on the value never changes; None if it may change for ever."""
+
+    @property
+    def wavelength(self) -> Fraction | None:
+        """After which time the same values come again, at every place; None if they do not."""
+        return None
 
     def corners(self, start: float, stop: float, most: int) -> Floats:
         """

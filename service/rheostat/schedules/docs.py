@@ -42,6 +42,10 @@ that kind, and nothing else; `GET /v1/kinds` says the same as this page.
   {MAX_POINTS:,} table values, points and milestones, of which {MAX_TEXTS:,} may be written as text.
 - `{{"kind": "schedule", "name": …, "version": …}}` stands for a schedule of the service's library
   wherever a definition may, and is replaced by it when it is stored.
+- A number in place of a whole definition is a constant: `{{"parameters": {{"lr": 0.1}}}}`.
+- Values of base curves are within 4 units in the last place (ulp) of the exact ones. Combinators
+  round what they are given, and some enlarge what that was off: a `power` by its `exponent`, so
+  that a value raised to the 1000th power may be off by a few hundred ulp.
 
 ## Lengths
 

@@ -27,27 +27,27 @@ def evaluate(definition: Any, steps: int | range | NDArray[np.int64]) -> float |
     Return the values of a definition, or of the JSON of one, at steps from its origin.
 
     An integer gives a float; a ``range`` or a one-dimensional array of integers in any order
-    gives an array. Steps before 0 have the value at 0. The array of a range may be read-only:
-    it is a view of the cache.
+    gives an array. Steps are coordinates, from 0 to 2^53 − 1, as they are over HTTP. The array of
+    a range may be read-only: it is a view of the cache.
 
     Raises:
         Invalid: if the definition or the steps are wrong.
 
     """
     parsed = definition if isinstance(definition, Definition) else parse(definition)
-    if type(steps) is int and 0 <= steps <= MAX_STEP:
+    if type(steps) is int:
+        if not 0 <= steps <= MAX_STEP:
+            raise _wrong_steps(steps)
         return CACHE.value(parsed.content_hash, parsed.values, steps)
     if isinstance(steps, range):
         return _of_range(parsed, steps)
-    if type(steps) is int:
-        return parsed.values(_checked(np.array([steps]))).item()
     return parsed.values(_checked(np.asarray(steps)))
 
 
 def _of_range(definition: Definition, steps: range) -> Floats:
-    if steps and not -MAX_STEP <= min(steps[0], steps[-1]) <= max(steps[0], steps[-1]) <= MAX_STEP:
+    if steps and not 0 <= min(steps[0], steps[-1]) <= max(steps[0], steps[-1]) <= MAX_STEP:
         raise _wrong_steps(steps)
-    if steps.step > 0 and steps.start >= 0:
+    if steps.step > 0 and steps.start >= 0:  # an empty range may begin anywhere
         key = definition.content_hash
         return CACHE.curve(key, definition.values, steps.start, steps.stop, steps.step)
     return definition.values(steps)
@@ -55,12 +55,12 @@ def _of_range(definition: Definition, steps: range) -> Floats:
 
 def _checked(steps: NDArray[Any]) -> NDArray[np.int64]:
     whole = steps.ndim == 1 and steps.dtype.kind in "iu"
-    if not whole or (steps.size and not -MAX_STEP <= steps.min() <= steps.max() <= MAX_STEP):
+    if not whole or (steps.size and not 0 <= steps.min() <= steps.max() <= MAX_STEP):
         raise _wrong_steps(steps)
     return steps.astype(np.int64, copy=False)
 
 
 def _wrong_steps(steps: Any) -> Invalid:
-    bound = f"integers from {-MAX_STEP} to {MAX_STEP}"
+    bound = f"integers from 0 to {MAX_STEP}"
     error = FieldError("steps", f"must be {bound}", shown(steps), bound)
     return Invalid("The steps are refused.", errors=[error])

@@ -68,7 +68,7 @@ def parse(
     lookup: Lookup | None = None,
 ) -> Definition:
     """
-    Return the definition that JSON data describes.
+    Return the definition that JSON data describes; a number is a constant.
 
     ``total`` is the length of the run in steps, for ``"10%"`` and ``"rest"``; ``steps_per_epoch``
     is for ``"3 epochs"``; ``lookup`` finds the schedules that the definition refers to. The paths
@@ -85,15 +85,21 @@ def parsed(data: Any, context: Context, lookup: Lookup | None = None) -> Parsed:
     """Return the definition that JSON data describes, and how it was described."""
     if isinstance(data, Definition):
         return Parsed(data, None, spoken=False)
+    data = whole(data)
     size = limits.check(data, context.field)
     _check_lengths(total=context.total, steps_per_epoch=context.steps_per_epoch)
-    whole = inlined(data, lookup, context.field)
-    if whole is not data:
-        size = limits.check(whole, context.field)
+    full = inlined(data, lookup, context.field)
+    if full is not data:
+        size = limits.check(full, context.field)
     if max(size.points, size.nodes) > _MANY:
-        return _parse(whole, context)
-    text = json.dumps(whole, sort_keys=True)
-    return _parsed(text, context) if len(text) <= _LARGEST_CACHED else _parse(whole, context)
+        return _parse(full, context)
+    text = json.dumps(full, sort_keys=True)
+    return _parsed(text, context) if len(text) <= _LARGEST_CACHED else _parse(full, context)
+
+
+def whole(data: Any) -> Any:
+    """Return the JSON of a definition; a number stands for a constant."""
+    return {"kind": "constant", "value": data} if type(data) in {int, float} else data
 
 
 def passed(

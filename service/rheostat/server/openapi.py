@@ -44,6 +44,8 @@ REPLACEMENT = {
     },
 }
 
+NUMBER = {"type": "number", "description": "a constant"}
+
 REF = "#/components/schemas/{model}"
 ANSWER = "#/components/responses/{name}"
 OTHER = {
@@ -115,12 +117,14 @@ def _schemas() -> dict[str, Any]:
         schema = adapter.json_schema(ref_template=REF.format(model="{model}" + suffix))
         found |= {inner + suffix: each for inner, each in schema.pop("$defs", {}).items()}
         found[name] = schema
-    changes = by_parameter("Edit", "Replacement").json_schema
+    changes = by_parameter("Edit", "Replacement", "Number").json_schema
     nameless = {**found["Run"], "required": ["parameters"]}
     return {
         **found,
         "Changes": changes,
         "Definition": _with_references(found["Definition"]),
+        "DefinitionOrNumber": {"anyOf": [{"$ref": REF.format(model="Definition")}, NUMBER]},
+        "Number": NUMBER,
         "Replacement": REPLACEMENT,
         "RunAtPath": {**nameless, "description": "A run; its name, if it is here, is the path's."},
     }

@@ -181,7 +181,6 @@ class Protocol(RuleBasedStateMachine):
         there = self.some(run)
         parent = there.generations[(source or 0) % len(there.generations) if source else -1]
         to = max(parent.settled - back * there.cell, 0)
-        assume(not _reverts_to_later(there, changes, to))
         self.checker.rewind(
             there,
             to,
@@ -206,7 +205,6 @@ class Protocol(RuleBasedStateMachine):
         """Fork a run at one of its last cells, or where it is."""
         source = self.some(run)
         step = None if back == 0 else max(source.settled - (back - 1) * source.cell, 0)
-        assume(not _reverts_to_later(source, changes, source.settled if step is None else step))
         self.checker.fork(
             self.names[name], source, generation=generation, step=step, changes=changes
         )
@@ -251,16 +249,3 @@ class Protocol(RuleBasedStateMachine):
 def _step(run: Run, ahead: int) -> int:
     """Return a step near the end of what is settled; not always the start of a cell."""
     return max(run.settled + ahead * max(run.cell // 2, 1), 0)
-
-
-def _reverts_to_later(run: Run, changes: Any, step: int) -> bool:
-    """
-    Return whether changes at a step go back to a revision that took effect later than that.
-
-    Such a curve stands still until its revision's step, and cannot be extended before that: the
-    service refuses it as an offset below 0.
-    """
-    change = (changes or {}).get("lr")
-    if not isinstance(change, dict) or change.get("edit") != "revert":
-        return False
-    return any(each.number == change["to"] and each.effective > step for each in run.revisions)

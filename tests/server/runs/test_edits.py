@@ -155,6 +155,30 @@ def test_revert_puts_back_what_a_revision_had() -> None:
     assert values(last, 70, 80) == [30, 20]
 
 
+@pytest.mark.parametrize(
+    ("change", "right"),
+    [
+        # 10 steps at 100, then the line: all of it in twice the time
+        ({"edit": "extend", "end": 260}, {40: 100, 60: 100, 110: 75, 160: 50, 260: 0}),
+        # half of the old curve after 5 of 10 steps, half of the new one
+        (
+            {"edit": "replace", "definition": 50, "blend": 40},
+            {40: 100, 50: 0.75 * 100 + 0.25 * 50, 60: 0.5 * 90 + 25, 80: 50},
+        ),
+    ],
+)
+def test_a_curve_can_be_edited_before_the_step_that_it_counts_from(
+    change: Any, right: dict[int, float]
+) -> None:
+    """A rewind may go back by a revert to a curve that begins later: till then it stands still."""
+    later = revision(2, 50, {"x": {**LINE, "clock": "change"}})
+    (counted,) = run(later)
+    known = {2: counted.timelines}
+    back = revision(3, 40, {"x": [{"edit": "revert", "to": 2}, change]})
+    (only,) = fold(counted.timelines, [back], {}, known.__getitem__)
+    assert values(only.timelines, *right) == pytest.approx([*right.values()], rel=1e-14)
+
+
 def test_changes_of_one_revision_share_its_step() -> None:
     """P3: two parameters change at the same step, and the second sees the first's old value."""
     both = {"x": {"edit": "scale", "factor": 2}, "y": {"edit": "set", "value": 1, "steps": 1}}
@@ -185,7 +209,7 @@ def test_scaling_again_and_again_does_not_nest() -> None:
         ({}, "changes", "≥ 1"),
         ([], "changes", "≥ 1"),
         ({"z": {"edit": "hold"}}, "changes.z", "one of x, y"),
-        ({"x": 3}, "changes.x", "an object"),
+        ({"x": "3"}, "changes.x", "a number, or an object"),
         ({"x": []}, "changes.x", "1 to 64"),
         ({"x": {"edit": "halve"}}, "changes.x.edit", "one of"),
         ({"x": {"edit": "scale"}}, "changes.x.factor", "required"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from math import ceil, floor
 from typing import Annotated, Any, Literal
 
@@ -172,6 +173,11 @@ class Cosine(Curve):
         """Return both ends; of a periodic wave, its turns."""
         turning = self._turns if self.periodic else super().corners
         return turning(start, stop, most)
+
+    @property
+    def wavelength(self) -> Fraction | None:
+        """Twice the `steps` of a periodic wave."""
+        return Fraction(2 * self.steps) if self.periodic else None
 
     @property
     def length(self) -> int | None:

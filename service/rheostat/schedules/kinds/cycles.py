@@ -26,7 +26,7 @@ from rheostat.schedules.kinds.decays import Exponential
 from rheostat.schedules.kinds.points import Piecewise
 from rheostat.schedules.kinds.pointwise import Product, Sum
 from rheostat.schedules.kinds.presets import Preset
-from rheostat.schedules.kinds.repeat import Repeat, cycle_start
+from rheostat.schedules.kinds.repeat import Repeat, cycle_start, require_growth
 from rheostat.schedules.kinds.timing import Stretch
 from rheostat.schedules.lengths import Json, Window, consecutive
 from rheostat.schedules.validation import wrong
@@ -204,6 +204,10 @@ class CosineRestarts(Preset):
     cycles: Annotated[
         Count | None, Field(description="how many cycles there are; null for no end")
     ] = None
+
+    def check(self) -> None:
+        """Refuse periods that hardly grow."""
+        require_growth(self.period_factor)
 
     def turn(self, number: int) -> float:
         """Return where a cycle begins."""

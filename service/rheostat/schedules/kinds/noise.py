@@ -56,6 +56,11 @@ class Noise(Unary):
         noise = self.std * quantile(even * half_mass(self.amplitude / self.std))
         return np.clip(noise, -self.amplitude, self.amplitude)
 
+    @property
+    def wavelength(self) -> None:
+        """None: noise does not come again."""
+        return None
+
     def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
         """Return the interval times 1 ± amplitude."""
         noise = Bounds(1 - self.amplitude, 1 + self.amplitude)
@@ -64,4 +69,4 @@ class Noise(Unary):
     @property
     def length(self) -> None:
         """None: the noise never ends."""
-        return
+        return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from functools import reduce
 from math import inf
 from typing import Annotated, Literal, Self
@@ -49,6 +50,11 @@ class Unary(Pointwise):
         """Yield the definition."""
         yield Child("of", self.of, start, stop)
 
+    @property
+    def wavelength(self) -> Fraction | None:
+        """The period of the definition inside."""
+        return self.of.wavelength
+
 
 class Many(Pointwise):
     """A combinator of several definitions."""
@@ -61,6 +67,12 @@ class Many(Pointwise):
         """Yield the definitions."""
         for i, part in enumerate(self.of):
             yield Child(f"of[{i}]", part, start, stop)
+
+    @property
+    def wavelength(self) -> Fraction | None:
+        """The period that all of them have, but for those that never change."""
+        found = {part.wavelength for part in self.of if part.length != 0}
+        return found.pop() if len(found) == 1 else None
 
 
 class Product(Many):

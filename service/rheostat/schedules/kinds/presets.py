@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from functools import cached_property
 from math import inf
 from typing import Annotated, Literal, Self
@@ -68,6 +69,11 @@ class Preset(Definition):
     def corners(self, start: float, stop: float, most: int) -> Floats:
         """Return the expansion's corners."""
         return self._expanded.corners(start, stop, most)
+
+    @property
+    def wavelength(self) -> Fraction | None:
+        """The expansion's period."""
+        return self._expanded.wavelength
 
     @property
     def length(self) -> int | None:

@@ -86,9 +86,7 @@ class Repeat(Definition):
 
     @model_validator(mode="after")
     def _grows_or_not(self) -> Self:
-        if 1 < self.period_factor < _SLOWEST:
-            bound = f"1 or ≥ {_SLOWEST}"
-            raise wrong("period_factor", "is too close to 1", self.period_factor, bound)
+        require_growth(self.period_factor)
         return self
 
     def _cycle(self, t: Array) -> tuple[Array, Array]:
@@ -100,8 +98,9 @@ class Repeat(Definition):
             place = (t - starts[number]) / factors[number]
         else:
             every = int(self.every) if self.every.is_integer() else self.every
-            number = np.minimum(t // every, last)
-            place = t - number * every
+            count, rest = np.divmod(t, every)  # whose remainder is exact, far out as well
+            number = np.minimum(count, last)
+            place = np.where(count <= last, rest, t - number * every)
         ended = (number == last) & (place >= self.every)
         if place.dtype == np.int64:
             return number, np.where(ended, int(self.every), place)
@@ -151,6 +150,12 @@ class Repeat(Definition):
         return found[spread(len(found), min(len(found), max(most, 2)))]
 
     @property
+    def wavelength(self) -> Fraction | None:
+        """The length of a cycle, if all are the same and there is no last one."""
+        alike = self.period_factor == 1 and self.peak_factor == 1 and self.cycles is None
+        return Fraction(self.every) if alike else None
+
+    @property
     def length(self) -> int | None:
         """The end of the last cycle; None if there is no last one."""
         if self.cycles is None:
@@ -158,6 +163,12 @@ class Repeat(Definition):
         if self.period_factor == 1:
             return ceil(self.cycles * Fraction(self.every))
         return ceil(float(_layout(self.every, self.period_factor, self.cycles)[0][-1]))
+
+
+def require_growth(factor: float) -> None:
+    """Raise for periods that grow, but hardly."""
+    if 1 < factor < _SLOWEST:
+        raise wrong("period_factor", "is too close to 1", factor, f"1 or ≥ {_SLOWEST}")
 
 
 def cycle_start(every: float, growth: float, number: int) -> float:

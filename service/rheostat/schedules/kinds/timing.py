@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from math import ceil, inf
+from functools import cached_property
+from math import ceil, inf, nextafter
 from typing import Annotated, Literal
 
 import numpy as np
@@ -100,6 +101,42 @@ class Stretch(Timed):
     def corners(self, start: float, stop: float, most: int) -> Floats:
         """Return the corners of the definition inside, as much later."""
         return self.of.corners(start / self.ratio, stop / self.ratio, most) * self.ratio
+
+    def at(self, t: Places, followed: Followed | None = None) -> Floats:
+        """Return the other definition's values at t/ratio, in its period if it has one."""
+        t = array(t)
+        return self.of.at(self.places(t) if self._turn is None else self._phases(t), followed)
+
+    def children(self, start: float = 0.0, stop: float = inf) -> Iterator[Child]:
+        """Yield the definition, with the places that are looked up; whole periods of a wave."""
+        if self._turn is None or stop <= float(self._turn):
+            yield from super().children(start, stop)
+        else:
+            yield Child("of", self.of, 0.0, inf)
+
+    @property
+    def wavelength(self) -> Fraction | None:
+        """The inner period times the ratio."""
+        return self._turn
+
+    @cached_property
+    def _turn(self) -> Fraction | None:
+        inner = self.of.wavelength
+        return None if inner is None else inner * Fraction(self.ratio)
+
+    def _phases(self, t: Array) -> Array:
+        """
+        Return t/ratio, less as many inner periods as it can be.
+
+        A wave that began 10¹² steps ago is looked up as exactly as one that begins now.
+        """
+        inner, turn = self.of.wavelength, self._turn
+        assert inner is not None  # noqa: S101 - whoever asks has looked
+        assert turn is not None  # noqa: S101
+        places = self.places(t)
+        counted = (places >= float(inner)) & (t < float(turn) * numeric.COUNTED)
+        rest = np.minimum(numeric.remainder(t, turn) / self.ratio, nextafter(float(inner), 0.0))
+        return np.where(counted, rest, places)
 
     @property
     def length(self) -> int | None:

@@ -19,6 +19,7 @@ checked. Curves between two values hold their end past ``steps``.
 ``weight(shape, n, d)``                 the pair (w, 1 − w) of a shape at n/d
 ``mix(start, end, w, v)``               start·w + end·v, between start and end
 ``power(values, exponent)``             the power of each value
+``remainder(t, period)``                t modulo a period, which need be no float64
 ======================================  ===================================================
 
 A `Shape` is how a weight falls from 1 (y = 0) to 0 (y = 1), as in ``Shape("power", power=2.0)``:
@@ -53,9 +54,11 @@ from rheostat.schedules.numeric.curves import (
     shaped,
 )
 from rheostat.schedules.numeric.elementwise import power
+from rheostat.schedules.numeric.phases import COUNTED, remainder
 from rheostat.schedules.numeric.weights import mix, weight
 
 __all__ = [
+    "COUNTED",
     "Curve",
     "Shape",
     "ShapeName",
@@ -69,6 +72,7 @@ __all__ = [
     "mix",
     "polynomial",
     "power",
+    "remainder",
     "shaped",
     "weight",
 ]

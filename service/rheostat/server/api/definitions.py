@@ -32,7 +32,7 @@ PLACES = TypeAdapter(Annotated[list[Place], FailFast()], config=ConfigDict(stric
 class DefinitionBody(Wire):
     """A definition, and the lengths that its own lengths refer to."""
 
-    definition: Annotated[Any, examples.refers("Definition")]
+    definition: Annotated[Any, examples.refers("DefinitionOrNumber")]
     """The definition: see `/v1/kinds`."""
 
     total: Length | None = None

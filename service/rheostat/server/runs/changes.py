@@ -2,9 +2,9 @@
 Changes: what a revision does to each parameter, as it was sent and as it is stored.
 
 A change is an edit (``{"edit": "scale", "factor": 0.5}``) or a definition that replaces what was
-in force, with the clock that it counts by. A parameter may have a list of them, applied one after
-the other. What is stored is the validated form, with every length resolved, and beside it the words
-of lengths that depend on the run.
+in force, with the clock that it counts by; a number is a constant. A parameter may have a list of
+them, applied one after the other. What is stored is the validated form, with every length resolved,
+and beside it the words of lengths that depend on the run.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pydantic import Field, TypeAdapter
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import Definition
+from rheostat.schedules.parse import whole
 from rheostat.schedules.shown import shown
 from rheostat.schedules.words import Written
 from rheostat.server.runs.edits import (
@@ -107,8 +108,9 @@ def _parse_list(data: Any, field: str, units: Units) -> tuple[Change, ...]:
 
 
 def _parse(data: Any, field: str, units: Units) -> Change:
+    data = whole(data)
     if not isinstance(data, Mapping) or ("edit" in data) == ("kind" in data):
-        bound = 'an object with either "edit" or "kind"'
+        bound = 'a number, or an object with either "edit" or "kind"'
         raise _refuse(field, f"must be {bound}", shown(data), bound)
     if "edit" in data:
         return validate(EDITS, _resolved(data, field, units), field)

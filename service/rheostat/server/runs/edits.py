@@ -25,7 +25,7 @@ from pydantic import (
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import Definition
-from rheostat.schedules.any_kind import REFERENCE
+from rheostat.schedules.any_kind import GIVEN
 from rheostat.schedules.fields import AMOUNT
 from rheostat.schedules.kinds.pointwise import Scale as ScaledDefinition
 from rheostat.schedules.parse import composed
@@ -223,7 +223,7 @@ class Replace(Edit):
 
     edit: Literal["replace"]
     # parsed before, in the run's units; the OpenAPI document puts its schema in place of the name
-    definition: Annotated[InstanceOf[Written], WithJsonSchema({REFERENCE: "Definition"})]
+    definition: Annotated[InstanceOf[Written], WithJsonSchema(GIVEN)]
     clock: Annotated[
         Literal["run", "change"] | None, Field(description="required unless it is constant")
     ] = None
@@ -287,16 +287,24 @@ def _lead(place: Place, edit: Ramp | Rewarm, start: float, end: float) -> Piece:
 
 
 def _since(step: int, piece: Piece) -> Definition:
-    """Return a piece's definition as it goes on from ``step``, counted from there."""
+    """
+    Return a piece's definition as it goes on from ``step``, counted from there.
+
+    Before its origin, to which a rewind may have gone back, it stands at its first value.
+    """
     definition, offset = piece.definition, step - piece.origin
     if offset == 0:
         return definition
-    return composed({"kind": "sequence", "parts": [{"schedule": definition, "from": offset}]})
+    if offset > 0:
+        return composed({"kind": "sequence", "parts": [{"schedule": definition, "from": offset}]})
+    standing = {"kind": "staircase", "of": definition, "every": -offset}
+    parts = [{"schedule": standing, "steps": -offset}, {"schedule": definition}]
+    return composed({"kind": "sequence", "parts": parts})
 
 
 def _stretched(piece: Piece, at: int, ratio: float) -> Piece:
     """Return a piece whose clock, from step ``at`` on, runs ``ratio`` times as slowly."""
-    if piece.start == at:
+    if piece.start == at and piece.origin <= at:
         inner = _since(at, piece)
         origin = at
     else:

@@ -66,7 +66,7 @@ def require_reach(standing: Standing, start: int, stop: int) -> None:
     spec, settled, total = standing.spec, standing.settled, standing.total
     cell = spec.resolution
     if total is not None and stop > _ceiling(total, cell) + spec.max_block * cell:
-        raise _past_total(standing, f"the read ends at {stop}", stop)
+        raise _past_total(standing, f"the read ends at {stop},", stop)
     if start - settled > spec.max_gap * cell:
         raise _jump(standing, "the read begins", start, spec.max_gap)
     if stop - settled > spec.max_jump * cell:
@@ -128,7 +128,7 @@ def _ceiling(step: int, resolution: int) -> int:
 def _past_total(standing: Standing, what: str, step: int) -> PastTotal:
     command = f"rheostat run extend {standing.spec.name} --total {step}"
     return PastTotal(
-        f"{what}, past the run's total of {standing.total}; check what the worker counts, or have"
+        f"{what} past the run's total of {standing.total}; check what the worker counts, or have"
         f" the run made longer: {command}",
         total=standing.total,
         settled_until=standing.settled,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema, model_validator
 
 from rheostat.errors import FieldError, Invalid
-from rheostat.schedules.any_kind import REFERENCE
+from rheostat.schedules.any_kind import GIVEN
 from rheostat.server.runs.grid import MAX_STEP, Grid
 from rheostat.server.runs.guards import Guard, require_sound_start, with_floors
 from rheostat.server.runs.limits import Limits, require_at_most, require_few_texts
@@ -51,8 +51,8 @@ class RunSpec(BaseModel):
 
     name: RunName
     parameters: Annotated[
-        dict[Parameter, Annotated[Any, WithJsonSchema({REFERENCE: "Definition"})]],
-        Field(min_length=1, description="a definition for each parameter"),
+        dict[Parameter, Annotated[Any, WithJsonSchema(GIVEN)]],
+        Field(min_length=1, description="a definition, or a number, for each parameter"),
     ]
     axis: Annotated[
         Literal["step", "samples", "tokens", "epoch"], Field(description="what the run counts")

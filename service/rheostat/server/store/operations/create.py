@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rheostat.errors import NameTaken
+from rheostat.schedules.parse import whole
 from rheostat.schedules.references import Lookup
 from rheostat.server.fragments import Verbatim, dumps
 from rheostat.server.runs.lineage import Generation
@@ -68,7 +69,8 @@ def _read(records: Records, body: Any) -> tuple[RunSpec, Timelines, Verbatim]:
         spec, timelines = parse_run(body, Units(lookup=lookup), limits)
         for timeline in timelines.values():
             timeline.digest  # noqa: B018 - what is to be stored is made here, too
-        return {"run": (spec, timelines, Verbatim(dumps(body["parameters"]).decode()))}
+        given = {name: whole(data) for name, data in body["parameters"].items()}
+        return {"run": (spec, timelines, Verbatim(dumps(given).decode()))}
 
     read: tuple[RunSpec, Timelines, Verbatim] = records.aside("run", parsed, body)
     return read
@@ -164,7 +166,9 @@ def _differences(
 def _named_alike(first: Revision, given: Mapping[str, Any]) -> frozenset[str]:
     """Return the parameters that are given as they were, though a schedule has a newer version."""
     return frozenset(
-        f"parameters.{name}" for name, data in given.items() if first.changes.get(name) == data
+        f"parameters.{name}"
+        for name, data in given.items()
+        if first.changes.get(name) == whole(data)
     )
 
 
