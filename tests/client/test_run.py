@@ -291,6 +291,9 @@ def test_block_is_read_and_settled(client: Client, service: FakeService) -> None
         (lambda run: run.rejoin([1]), "checkpoint"),
         (lambda run: run.block(0, 0), "n"),
         (lambda run: run.block(0, 4097), "n"),
+        (lambda run: run.block(0, "2"), "n"),
+        (lambda run: run.block(0, None), "n"),
+        (lambda run: run.block(0, 1.5), "n"),
     ],
 )
 def test_wrong_arguments_are_refused_without_a_request(

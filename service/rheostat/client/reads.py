@@ -179,12 +179,12 @@ class Reads:
 
     def _fetching_exactly(self, step: int, count: int) -> Flow[dict[str, Column]]:
         """Fetch ``count`` cells beside those that are held."""
-        most = self._facts.longest
-        if not 1 <= count <= most:
+        most, size = self._facts.longest, coordinate(count, "n")
+        if not 1 <= size <= most:
             raise invalid("n", count, f"from 1 to {most}, the run's max_block or max_jump")
         with self._lock:
             reading = self._reading
-            order = Order(self._cell_of(step), count)
+            order = Order(self._cell_of(step), size)
         self._tell_of_replay(order.start)
         block = yield from self._reading_of(order, time.monotonic())
         with self._lock:

@@ -61,7 +61,7 @@ class Call:
 def path(*segments: str | int) -> str:
     """Return the path of a resource; each segment is quoted as a whole, and stays one."""
     for segment in segments:
-        if segment in {"", ".", ".."}:
+        if str(segment) in {"", ".", ".."}:
             raise invalid("name", segment, NAME_RULE)
     return "/v1/" + "/".join(quote(str(segment), safe="", errors="replace") for segment in segments)
 
