@@ -174,8 +174,8 @@ def _check(field: str, value: Any, holds: bool, bound: str) -> None:  # noqa: FB
         raise invalid(field, value, bound)
 
 
-def _check_token(token: str) -> None:
-    if not (token.isascii() and token.isprintable()):
+def _check_token(token: Any) -> None:
+    if not (isinstance(token, str) and token.isascii() and token.isprintable()):
         _refuse_secret("token", "printable ASCII characters on one line")
 
 
