@@ -278,6 +278,8 @@ def test_headers_say_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
         {"base_url": "ftp://rheostat"},
         {"base_url": "http://"},
         {"base_url": "http://test:port"},
+        {"base_url": "http://test:0"},
+        {"base_url": "http://xn--a"},
         {"timeout": 0},
         {"deadline": -1.0},
         {"deadline": float("nan")},

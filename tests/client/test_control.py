@@ -56,6 +56,8 @@ def test_looking_on_settles_nothing(server: str, run: str) -> None:
         assert [control.value_at("lr", step) for step in (0, 19, 500)] == [1.0, 0.981, 0.5]
         assert control.value_at(250) == 0.75
         assert control.values_at(999) == {"lr": 0.001}
+        whole: Any = 500.0
+        assert control.value_at("lr", whole) == 0.5
         with pytest.raises(Invalid, match="one of lr"):
             control.value_at("momentum", 0)
         with pytest.raises(Invalid, match="step"):

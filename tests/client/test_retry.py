@@ -116,6 +116,20 @@ def test_waiting_is_logged_once_in_a_while(caplog: pytest.LogCaptureFixture) -> 
     assert "ConnectError: refused); gives up in 598 s" in said[0]
 
 
+def test_a_call_that_is_repeated_says_how_often(caplog: pytest.LogCaptureFixture) -> None:
+    """P9: what has no deadline ends after its repetitions, and not in infinitely many seconds."""
+    clock = Clock()
+    patience = Patience("steps", retries=4, clock=clock)
+
+    with caplog.at_level(logging.WARNING, "rheostat"):
+        for _ in range(3):
+            patience.pause(REFUSED)
+            clock.now += 1.0
+
+    [said] = [record.getMessage() for record in caplog.records]
+    assert said.endswith("gives up after 2 more")
+
+
 @pytest.mark.parametrize(
     ("trouble", "repeatable", "other"),
     [

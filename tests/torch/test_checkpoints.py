@@ -146,3 +146,6 @@ def test_the_state_of_another_scheduler_is_refused(new_run: NewRun) -> None:
     step = torch.optim.lr_scheduler.StepLR(optimizer, 10)
     with pytest.raises(Invalid, match="has no run, id, generation, step"):
         scheduler.load_state_dict(step.state_dict())
+    for state in (None, 5):
+        with pytest.raises(Invalid, match="state_dict must be a dictionary"):
+            scheduler.load_state_dict(state)

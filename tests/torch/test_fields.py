@@ -162,6 +162,10 @@ def test_a_mapping_for_each_group_is_taken_at_its_word() -> None:
     ("fields", "message"),
     [
         ([], "fields: 0 mappings for 1 parameter groups"),
+        (5, "fields: must be {field: parameter}"),
+        ("lr", "fields: must be {field: parameter}"),
+        ([["lr"]], "fields: must be {field: parameter}"),
+        ({5: "lr"}, "fields: must be {field: parameter}"),
         ({"rate": "lr"}, "fields[0].rate: group 0 has "),
         ({"lr": "rate"}, "fields[0].lr: the run has lr"),
         ([{"betas": "lr"}], "fields[0].betas: group 0 has "),

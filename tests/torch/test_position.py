@@ -102,11 +102,11 @@ def test_other_errors_are_raised_whatever_is_said_of_the_end(new_run: NewRun) ->
     assert not found.ended
 
 
-@pytest.mark.parametrize("update", [3.0, 2.5, "3", None, [3], float("nan")])
-def test_a_counter_that_is_no_integer_is_refused_at_the_first_call(
+@pytest.mark.parametrize("update", [3.0, 2.5, "3", None, [3], float("nan"), -1, 2**53])
+def test_a_counter_that_is_no_step_is_refused_at_the_first_call(
     update: Any, new_run: NewRun
 ) -> None:
-    """P10: not after 63 steps, when a dictionary no longer finds 64.0 as 64."""
+    """P10: not after 63 steps, when a dictionary no longer finds 64.0 as 64; it counts nothing."""
     run = new_run({"axis": "tokens"}, lr=RAMP)
     found = scheduler(optimizer(), run)
     found.optimizer.step()

@@ -11,9 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rheostat.client.answers import Answer, Broken
 from rheostat.client.wire import F64
 
-LAST_STEP = 2**53 - 1
-"""The largest coordinate."""
-
 if TYPE_CHECKING:
     Column = memoryview[float]
 else:

@@ -9,10 +9,10 @@ from typing import Any
 
 from rheostat.client import answers, blocks, wire
 from rheostat.client.answers import Answer, Broken, Stripped
-from rheostat.client.blocks import LAST_STEP, Block, Order
+from rheostat.client.blocks import Block, Order
 from rheostat.client.flow import Flow, exchange
 from rheostat.client.settings import Settings
-from rheostat.client.wire import LONGEST_FACTS, NAME, Call, invalid
+from rheostat.client.wire import LAST_STEP, LONGEST_FACTS, NAME, Call, invalid
 from rheostat.digests import body_digest, names_digest
 
 LONGEST_BLOCK = 2**20
@@ -100,13 +100,13 @@ def joining(
     """Return the flow that creates a run, if it is told how, and joins it."""
     wire.require_name(run)
     if create is not None:
-        call = wire.put(wire.path("runs", run), dict(create))
+        call = wire.put(wire.path("runs", run), wire.mapping(create, "create"))
         yield from exchange(call, settings.worker(call, begun=False), answers.document)
-    body = dict(checkpoint or {})
+    body = {} if checkpoint is None else wire.mapping(checkpoint, "checkpoint")
     if start is not None:
         if body:
             raise invalid("start", start, "left out beside a checkpoint, which has its step")
-        body["start"] = start
+        body["start"] = wire.coordinate(start, "start")
     call = wire.post(wire.path("runs", run, "join"), body)
     call = replace(call, most=LONGEST_FACTS)
     return (yield from exchange(call, settings.worker(call, begun=False), joined))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 from rheostat.client import answers, wire
 from rheostat.client.answers import Answer, Broken, Document
-from rheostat.client.blocks import LAST_STEP
 from rheostat.client.flow import Flow, exchange
 from rheostat.client.settings import Settings
 from rheostat.client.wire import invalid
@@ -16,10 +14,7 @@ from rheostat.client.wire import invalid
 
 def values_previewed(settings: Settings, run: str, step: Any) -> Flow[Document]:
     """Return the flow that reads all parameters' values at a step."""
-    step = operator.index(step)
-    if not 0 <= step <= LAST_STEP:
-        raise invalid("step", step, f"from 0 to {LAST_STEP}")
-    call = wire.get(wire.path("runs", run, "values", step))
+    call = wire.get(wire.path("runs", run, "values", wire.coordinate(step)))
     return exchange(call, settings.operator(call), _values)
 
 
@@ -28,7 +23,7 @@ def value_previewed(settings: Settings, run: str, step: Any, name: Any) -> Flow[
     values = yield from values_previewed(settings, run, step)
     if name is None and len(values) == 1:
         [name] = values
-    if name not in values:
+    if name not in list(values):
         raise invalid("name", name, f"one of {', '.join(values)}")
     found: float = values[name]
     return found

@@ -39,9 +39,10 @@ from collections.abc import Callable
 from copy import copy
 from typing import Any
 
-from rheostat.client.blocks import LAST_STEP, NOTHING, Block, Order, around, floor_power, onward
+from rheostat.client.blocks import NOTHING, Block, Order, around, floor_power, onward
 from rheostat.client.joined import Joined
 from rheostat.client.pace import Pace
+from rheostat.client.wire import LAST_STEP
 from rheostat.errors import Finished, StaleGeneration
 
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import logging
-import operator
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from rheostat.client.blocks import LAST_STEP, NOTHING, Block, Column, Order
+from rheostat.client.blocks import NOTHING, Block, Column, Order
 from rheostat.client.flow import Flow, exchange
 from rheostat.client.joined import Joined, joining
 from rheostat.client.life import Life
 from rheostat.client.reading import Reading
 from rheostat.client.settings import Settings
-from rheostat.client.wire import invalid
+from rheostat.client.wire import coordinate, invalid
 from rheostat.errors import Finished, StaleGeneration, StepJump
 
 AT_ONCE = 8
@@ -110,10 +109,7 @@ class Reads:
             if name not in known:
                 raise invalid("name", name, f"one of {', '.join(known)}")
         self._names = self._names.union(names)
-        whole = _whole(step)
-        if not 0 <= whole <= LAST_STEP:
-            raise invalid("step", step, f"from 0 to {LAST_STEP}")
-        return whole // self._facts.resolution
+        return coordinate(step) // self._facts.resolution
 
     def _held(self, cell: int) -> tuple[Block, int | None] | None:
         """Return the block of a cell, if it is there, and the cell to fetch ahead for, if any."""
@@ -183,12 +179,12 @@ class Reads:
 
     def _fetching_exactly(self, step: int, count: int) -> Flow[dict[str, Column]]:
         """Fetch ``count`` cells beside those that are held."""
-        most = self._facts.longest
-        if not 1 <= count <= most:
+        most, size = self._facts.longest, coordinate(count, "n")
+        if not 1 <= size <= most:
             raise invalid("n", count, f"from 1 to {most}, the run's max_block or max_jump")
         with self._lock:
             reading = self._reading
-            order = Order(self._cell_of(step), count)
+            order = Order(self._cell_of(step), size)
         self._tell_of_replay(order.start)
         block = yield from self._reading_of(order, time.monotonic())
         with self._lock:
@@ -212,7 +208,8 @@ class Reads:
         return block
 
     def _beginning(self, start: int) -> Flow[Joined]:
-        facts = yield from joining(self._settings, self.id, start=start)
+        begun = coordinate(start, "start")
+        facts = yield from joining(self._settings, self.id, start=begun)
         with self._lock:
             self._begin(facts)
         return facts
@@ -222,19 +219,3 @@ class Reads:
         with self._lock:
             self._begin(facts)
         return facts
-
-
-def _whole(step: Any) -> int:
-    """
-    Return a step as an integer: of NumPy and others too, and 63.0, which a look-up finds as 63.
-
-    Raises:
-        Invalid: It is no whole number.
-
-    """
-    try:
-        return operator.index(step)
-    except TypeError:
-        if isinstance(step, float) and step.is_integer():
-            return int(step)
-        raise invalid("step", step, "a whole number") from None

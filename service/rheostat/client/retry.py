@@ -163,8 +163,8 @@ class Patience:
         if waited >= self._report_at:
             self._report_at = waited + REPORT_EVERY
             log.warning(
-                "waiting for %s since %.0f s (%s); gives up in %.0f s",
-                *(self._about, waited, trouble, self.left),
+                "waiting for %s since %.0f s (%s); gives up %s",
+                *(self._about, waited, trouble, self._when()),
             )
         longest = min(LONGEST, BASE * 2.0 ** min(self._failures - 1, 16))
         pause = min(trouble.asked, LONGEST_ASKED) + longest * self._jitter()
@@ -186,6 +186,13 @@ class Patience:
             error = Unreachable(f"{said}{HINT}")
         error.__cause__ = trouble.error
         return error
+
+    def _when(self) -> str:
+        """Say when it is over: by the clock for workers, after some attempts for others."""
+        if self._deadline < math.inf:
+            return f"in {self.left:.0f} s"
+        left = self._retries - self._failures + 1
+        return f"after {left:.0f} more" if left < math.inf else "never"
 
     def _waited(self) -> float:
         return self._clock() - self._since

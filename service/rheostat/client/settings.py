@@ -54,6 +54,7 @@ class Settings:
         for name in ("timeout", "deadline", "lookahead"):
             value = getattr(self, name)
             _check(name, value, _is_positive(value), "above 0 seconds")
+            object.__setattr__(self, name, float(value))  # waiting takes no other number
         pace = self.pace
         _check("pace", pace, pace is None or _is_positive(pace), "above 0 steps a second, or None")
         retries, author = given["retries"], given["author"]
@@ -157,14 +158,14 @@ def _check_url(url: Any) -> None:
     shown = public_address(url) if isinstance(url, str) else url
     try:
         parsed = httpx.URL(url)
-        port = parsed.port
-    except (httpx.InvalidURL, TypeError, ValueError):
+        host, port = parsed.host, 80 if parsed.port is None else parsed.port
+    except (httpx.InvalidURL, TypeError, ValueError):  # of a name that is no IDNA, too
         raise invalid("base_url", shown, "http://… or https://…") from None
     if parsed.userinfo:
         bound = "without a name or password: give `token=`, or `headers=`"
         raise invalid("base_url", shown, bound)
-    holds = parsed.scheme in {"http", "https"} and bool(parsed.host)
-    _check("base_url", shown, holds and 0 < (port or 80) < 2**16, "http://… or https://…")
+    holds = parsed.scheme in {"http", "https"} and bool(host)
+    _check("base_url", shown, holds and 0 < port < 2**16, "http://… or https://…")
     _check("base_url", shown, not parsed.query and not parsed.fragment, "without a query")
 
 
@@ -173,8 +174,8 @@ def _check(field: str, value: Any, holds: bool, bound: str) -> None:  # noqa: FB
         raise invalid(field, value, bound)
 
 
-def _check_token(token: str) -> None:
-    if not (token.isascii() and token.isprintable()):
+def _check_token(token: Any) -> None:
+    if not (isinstance(token, str) and token.isascii() and token.isprintable()):
         _refuse_secret("token", "printable ASCII characters on one line")
 
 

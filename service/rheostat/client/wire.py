@@ -23,6 +23,9 @@ LONGEST_DOCUMENT = 64 * MIB
 LONGEST_FACTS = MIB
 """Bytes of the longest answer to a join, which names each parameter once."""
 
+LAST_STEP = 2**53 - 1
+"""The largest coordinate."""
+
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """What the service lets runs and schedules be named."""
 NAME_RULE = "1 to 128 of A-Z a-z 0-9 . _ -, and a letter or digit first"
@@ -58,7 +61,7 @@ class Call:
 def path(*segments: str | int) -> str:
     """Return the path of a resource; each segment is quoted as a whole, and stays one."""
     for segment in segments:
-        if segment in {"", ".", ".."}:
+        if str(segment) in {"", ".", ".."}:
             raise invalid("name", segment, NAME_RULE)
     return "/v1/" + "/".join(quote(str(segment), safe="", errors="replace") for segment in segments)
 
@@ -105,6 +108,32 @@ def invalid(field: str, value: Any, bound: str) -> errors.Invalid:
     """Return the error of an argument that is out of bounds."""
     wrong = errors.FieldError(field, f"must be {bound}", value, bound)
     return errors.Invalid(f"{field} is {value!r}, and must be {bound}", errors=[wrong])
+
+
+def coordinate(step: Any, field: str = "step") -> int:
+    """
+    Return a step as an integer: of NumPy and others too, and 63.0, which a look-up finds as 63.
+
+    Raises:
+        Invalid: It is no whole number, or no coordinate.
+
+    """
+    try:
+        whole = operator.index(step)
+    except TypeError:
+        if not isinstance(step, float) or not step.is_integer():
+            raise invalid(field, step, "a whole number") from None
+        whole = int(step)
+    if not 0 <= whole <= LAST_STEP:
+        raise invalid(field, step, f"from 0 to {LAST_STEP}")
+    return whole
+
+
+def mapping(value: Any, field: str) -> dict[str, Any]:
+    """Return what is sent as a JSON object; raise `Invalid` if it is none."""
+    if not isinstance(value, Mapping):
+        raise invalid(field, value, "a dictionary")
+    return dict(value)
 
 
 def _plain(value: Any) -> int | float:

@@ -56,6 +56,7 @@ def bind(
     which stays.
     """
     known = frozenset(parameters)
+    _check_form(fields)
     if fields is None:
         bindings = _by_name(groups, known, frozenset(elsewhere))
     elif isinstance(fields, Mapping):
@@ -169,6 +170,15 @@ def _check_groups_exist(named: Mapping[str, str], names: Sequence[str]) -> None:
             "name it, or say with fields= which parameter each group takes",
             value=name,
         )
+
+
+def _check_form(fields: Any) -> None:
+    """Refuse what is neither a mapping of names to names, nor a list of such mappings."""
+    listed = fields if isinstance(fields, Sequence) and not isinstance(fields, str) else [fields]
+    for chosen in () if fields is None else listed:
+        if not isinstance(chosen, Mapping) or not all(isinstance(name, str) for name in chosen):
+            bound = "{field: parameter}, or a list of one for each group"
+            raise _refusal("fields", f"must be {bound}", value=fields, bound=bound)
 
 
 def _check_names(

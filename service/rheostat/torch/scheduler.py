@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import warnings
+from collections.abc import Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from weakref import ref
@@ -12,12 +13,13 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from rheostat.client.wire import coordinate
 from rheostat.errors import FieldError, Finished, Invalid, StaleCheckpoint
 from rheostat.torch.fields import Binding, Fields, Group, bind, group_names
 from rheostat.torch.ranks import Position, on_all_ranks, require_one
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from rheostat.client import Run
 
@@ -129,7 +131,7 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
 
         Raises:
             Invalid: ``update`` is missing though the run counts samples or tokens, or is no whole
-                number.
+                number from 0 on. Nothing was counted then.
             Finished: The run has no value at this step (with ``at_end="raise"``).
             StaleGeneration: The run was rewound.
             Unreachable: The service did not answer until the client's deadline.
@@ -138,7 +140,7 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
         if self._step_count == 1 and not getattr(self.optimizer, "_opt_called", False):
             warnings.warn(EARLY, UserWarning, stacklevel=2)
         if update is not None:
-            update = whole(update, "update")
+            update = coordinate(whole(update, "update"), "update")
         elif self._counted_elsewhere and not self._is_initial:
             axis = self.run.axis
             message = f"is needed, since the run counts {axis}: step(update=<{axis} so far>)"
@@ -197,6 +199,8 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
         self._update_lr(state_dict["step"])
 
     def _rejoin(self, state: Mapping[str, Any]) -> Position:
+        if not isinstance(state, Mapping):
+            raise refusal("state_dict", f"must be a dictionary, and is {state!r:.100}", state)
         missing = [key for key in STATE if key not in state]
         if missing:
             message = f"has no {', '.join(missing)}: it was not saved by RheostatLR"

@@ -164,6 +164,8 @@ def test_a_run_is_moved_on_past_what_is_settled_and_no_further_than_its_total() 
     require_advance(here, 110)
     require_advance(here, 1000)
     assert refused(TooLate, require_advance, here, 100).members == {"earliest": 110}
-    assert refused(PastTotal, require_advance, here, 1010).members["total"] == 1000
+    past = refused(PastTotal, require_advance, here, 1010)
+    assert past.members["total"] == 1000
+    assert past.detail.startswith("to is 1010, past the run's total of 1000; ")
     (error,) = refused(Invalid, require_advance, here, 115).errors
     assert (error.field, error.bound) == ("to", "a multiple of the resolution 10")
