@@ -72,7 +72,7 @@ WRONG: list[tuple[Any, str, Any, str]] = [
     (line(start=b"0.1"), ".start", "a bytes", "a number"),
     ({"kind": "linear", "start": 0.1, "end": 0.0}, ".steps", None, "required"),
     (line(speed=1), ".speed", 1, "no other fields"),
-    (line(**{"": 1}), ".", 1, "no other fields"),
+    (line(**{"": 1}), '.""', 1, "no other fields"),
     (line(kind="linear", power=2), ".power", 2, "no other fields"),
     ({7: 1, **LINE}, "", "an object of 5", "names are strings"),
     ({**LINE, "kind": "polynomial", "power": 0}, ".power", 0, "≥ 0.001"),

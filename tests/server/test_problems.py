@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -108,6 +109,52 @@ def test_a_wrong_parameter_is_named_with_value_and_bound(http: httpx.Client, pro
     """P10: a parameter of the query is named as it is written there."""
     (error,) = problem(http.get("/v1/schedules?limit=1001"), "invalid")["errors"]
     assert (error["field"], error["value"], error["bound"]) == ("limit", "1001", "≤ 1000")
+
+
+LENGTHS = {"kind": "warmup", "steps": 10, "then": {"kind": "linear", "start": 1, "end": 0}}
+BODIES: dict[str, Any] = {
+    "/v1/evaluate": {"definition": {**LENGTHS, "steps": 5}, "start": 0, "stop": 9, "stride": 1},
+    "/v1/convert": {"library": "torch", "name": "StepLR", "params": {"step_size": 9}},
+    "/v1/runs": {
+        "name": "wrong",
+        "parameters": {"lr": LENGTHS, "wd": {"kind": "follow", "parameter": "lr"}},
+        "guards": {"lr": {"min": 0}},
+        "labels": {"a": "b"},
+    },
+    "/v1/runs/victim/revisions?dry_run=true": {"changes": {"lr": {"edit": "ramp", "to": 0}}},
+    "/v1/runs/victim/rewind": {"to": 99, "changes": {"lr": {"edit": "scale", "factor": 1}}},
+    "/v1/runs/victim/advance": {"to": 99, "expected_revision": 9},
+    "/v1/runs/victim/total?dry_run=true": {"total": 9, "effective": "next"},
+    "/v1/runs/victim/join": {"id": "x", "generation": 1, "step": 3},
+    "/v1/runs/victim/finish": {"end": 3, "message": ""},
+}
+WRONG: list[Any] = [None, -1, 1.5, 2**70, "", "nan", "10%", "3 epochs", "rest", [], [[]], {"": 0}]
+WRONG += [{"kind": "follow", "parameter": "lr"}]
+
+
+def _spoiled(body: Any) -> Iterator[Any]:
+    """Yield a body with each of its values replaced by each wrong one."""
+    yield from WRONG
+    if isinstance(body, dict):
+        for key, value in body.items():
+            yield {other: kept for other, kept in body.items() if other != key}
+            yield from ({**body, key: spoiled} for spoiled in _spoiled(value))
+
+
+@pytest.mark.parametrize("path", BODIES)
+def test_whatever_is_wrong_has_field_value_and_bound(http: httpx.Client, path: str) -> None:
+    """P10: each error of each body names a field, what was sent for it, and what is allowed."""
+    http.put("/v1/runs/victim", json={"parameters": {"lr": {"kind": "constant", "value": 1}}})
+    for body in _spoiled(BODIES[path]):
+        answer = http.post(path, json=body)
+        assert answer.status_code < 500, (body, answer.text)
+        if answer.status_code == 422:
+            wrong = answer.json()["errors"]
+            assert wrong, body
+            assert all(item["field"] and item["bound"] and "value" in item for item in wrong), (
+                body,
+                wrong,
+            )
 
 
 def test_long_values_are_cut_short(http: httpx.Client, problem: Any) -> None:

@@ -284,13 +284,13 @@ def read(text: str, clock: Clock, path: str) -> Fraction | None:
     if unit == "%":
         clock.said.add("%")
         if clock.total is None:
-            _wrong(clock, path, "is a share of the run: give its `total`", text)
+            _wrong(clock, path, "is a share of the run: give its `total`", text, "a `total`")
             return None
         return Fraction(digits * clock.total, scale * 100)
     if unit.startswith("epoch"):
         clock.said.add("epoch")
         if clock.steps_per_epoch is None:
-            _wrong(clock, path, "counts epochs: give `steps_per_epoch`", text)
+            _wrong(clock, path, "counts epochs: give `steps_per_epoch`", text, "`steps_per_epoch`")
             return None
         return Fraction(digits * clock.steps_per_epoch, scale)
     length = Fraction(digits * _MULTIPLES[unit], scale)
@@ -304,7 +304,7 @@ def _rest(window: Window, path: str, left: Fraction) -> Fraction | None:
     window.clock.said.add("rest")
     if window.end is None:
         message = "needs an end to reach to: give the run's `total`"
-        _wrong(window.clock, path, message, "rest")
+        _wrong(window.clock, path, message, "rest", "a `total`")
         return None
     rest = window.end - window.start.exact - left
     if rest < 0:
@@ -314,7 +314,7 @@ def _rest(window: Window, path: str, left: Fraction) -> Fraction | None:
     return rest
 
 
-def _wrong(clock: Clock, path: str, message: str, value: Any, bound: str | None = None) -> None:
+def _wrong(clock: Clock, path: str, message: str, value: Any, bound: str) -> None:
     """Note an error, unless there are enough of them."""
     if len(clock.errors) < _MOST_ERRORS:
         clock.errors.append(FieldError(path, message, shown(value), bound))

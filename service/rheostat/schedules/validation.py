@@ -13,6 +13,9 @@ from rheostat.errors import FieldError
 from rheostat.schedules.shown import shown
 
 _MAX_ERRORS: Final = 20
+_NAMELESS: Final = '""'
+"""How paths name the member of an object whose name is empty."""
+
 _MAX_LOOKED_AT: Final = 200
 """Errors that are looked at to find those that are told."""
 
@@ -91,7 +94,7 @@ def _path(item: ErrorDetails, data: Any) -> str:
         absent = item["type"] == "missing" and index == len(steps)
         if data is not None and not absent and not _leads_on(here, step):
             continue
-        path += f"[{step}]" if isinstance(step, int) else f".{step[:100]}"
+        path += f"[{step}]" if isinstance(step, int) else f".{step[:100] or _NAMELESS}"
         try:
             here = here[step]
         except (KeyError, IndexError, TypeError):

@@ -49,7 +49,7 @@ class Follow(Definition):
         del t
         if followed is None or self.parameter not in followed:
             message = "follows another parameter, and only a run has that one's values"
-            error = FieldError("definition.parameter", message, self.parameter)
+            error = FieldError("definition.parameter", message, self.parameter, "a run")
             raise Invalid("The definition has no values of its own.", errors=[error])
         return self.scale * power_of_values(followed[self.parameter], self.power) + self.offset
 

@@ -319,7 +319,10 @@ class Joining(Wire):
             return None
         if missing or self.id is None or self.generation is None or self.step is None:
             message = "a checkpoint has id, generation and step"
-            raise Invalid(message, errors=[FieldError(n, f"{n} is required") for n in missing])
+            raise Invalid(
+                message,
+                errors=[FieldError(n, f"{n} is required", bound="required") for n in missing],
+            )
         return join.Checkpoint(self.id, self.generation, self.step)
 
 

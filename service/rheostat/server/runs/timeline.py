@@ -295,9 +295,9 @@ def _order_of_evaluation(timelines: Mapping[str, Timeline]) -> list[str]:
     except graphlib.CycleError as error:
         circle = " -> ".join(error.args[1])
         raise _refuse(
-            error.args[1][0], f"parameters follow each other in a circle: {circle}"
+            error.args[1][0], f"parameters follow each other in a circle: {circle}", "no circle"
         ) from None
 
 
-def _refuse(name: str, message: str, bound: str | None = None) -> Invalid:
+def _refuse(name: str, message: str, bound: str) -> Invalid:
     return Invalid(message, errors=[FieldError(f"parameters.{name}", message, None, bound)])

@@ -114,9 +114,9 @@ class Records:
         """Begin an operation, for which this was done aside."""
         self._transaction.begin(done)
 
-    def aside(self, key: Hashable, work: Work, data: Any) -> Any:
+    def aside(self, key: Hashable, work: Work, data: Any, *, stored: bool = False) -> Any:
         """Return the result that is known by a key, or have it made of ``data`` (see `Aside`)."""
-        return self._transaction.aside(key, work, data)
+        return self._transaction.aside(key, work, data, stored=stored)
 
     @property
     def incarnation(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -97,6 +97,18 @@ class Revisions:
         with self._transaction.connection.execute(query.execution_options(yield_per=16)) as rows:
             for row in rows:
                 yield self._read(row)
+
+    def heads(self, run_id: str, numbers: Collection[int]) -> Mapping[int, Row[Any]]:
+        """
+        Return number, step, author, message and time of revisions, by number, all at once.
+
+        What they change is not read: that may be all parameters for each of them.
+        """
+        table = tables.revisions
+        columns = ("revision", "effective", "author", "message", "created_at")
+        query = select(*(table.c[name] for name in columns))
+        query = query.where(table.c.run_id == run_id, table.c.revision.in_(numbers))
+        return {row.revision: row for row in self._transaction.connection.execute(query)}
 
     def in_force_at(self, owner: Key, step: int) -> Revision:
         """Return the revision in force at a step that the generation owns."""

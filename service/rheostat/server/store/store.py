@@ -53,6 +53,9 @@ READERS = min(32, (os.cpu_count() or 1) + 4)
 ABSENT_SECONDS = 1.0
 """Between two attempts to open a database that was not to be had at the start."""
 
+ATTEMPTS = 3
+"""Times ``patience.operation`` that an operation begins anew: what it needs may keep changing."""
+
 PROBE_SECONDS = 2.0
 """How long readiness waits for the writer to write something; most callers wait little longer."""
 
@@ -97,6 +100,7 @@ class Store:
             self._database, self._records, on_failure=self._caches.doubt, health=self.health
         )
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="rheostat-reader")
+        self._doors = ThreadPoolExecutor(1, thread_name_prefix="rheostat-door")
         self._probe: asyncio.Future[None] | None = None
         self._probed = 0.0
         self._absent: Reason | None = None
@@ -149,7 +153,8 @@ class Store:
         self._closing.set()
         self._writer.close()
         self._desks.close()
-        self._readers.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._readers, self._doors):
+            threads.shutdown(wait=False, cancel_futures=True)
         self._database.close()
 
     async def write(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -188,17 +193,23 @@ class Store:
 
         def read(done: Results, **_large: bool) -> Awaitable[T]:
             run = _begun(operation, done, *args, **kwargs)
-            return self._found(partial(self._read, run, wanted))
+            return self._found(self._readers, partial(self._read, run, wanted))
 
         return await self._with_help(read, wanted)
+
+    async def glance(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a short read that other requests wait for: it does not wait behind long ones."""
+        self._require_present()
+        run = _begun(operation, {}, *args, **kwargs)
+        return await self._found(self._doors, partial(self._read, run, always))
 
     def _read(self, run: Callable[[Records], T], wanted: Callable[[], bool]) -> T:
         _require_wanted(wanted)
         with self._database.read() as connection:
             return run(Records(connection, self._limits, self._caches, self.sightings))
 
-    async def _found(self, read: Callable[[], T]) -> T:
-        future: Future[T] = self._readers.submit(read)
+    async def _found(self, threads: ThreadPoolExecutor, read: Callable[[], T]) -> T:
+        future: Future[T] = threads.submit(read)
         try:
             async with asyncio.timeout(self._patience.operation):
                 return await asyncio.wrap_future(future)
@@ -219,12 +230,14 @@ class Store:
         """Attempt an operation until all that it needs has been done aside; much of it is large."""
         done: dict[Hashable, Any] = {}
         large = False
+        clock, patience = asyncio.get_running_loop().time, self._patience.operation
+        until = clock() + ATTEMPTS * patience
         while True:
             try:
                 return await attempt(done, large=large)
             except Aside as aside:
-                try:
-                    async with asyncio.timeout(self._patience.operation):
+                try:  # a run that goes on meanwhile may need it done again, but not for ever
+                    async with asyncio.timeout_at(min(clock() + patience, until)):
                         done |= await self._done(aside, wanted)
                 except TimeoutError:
                     raise unavailable(self._why(Reason.BUSY)) from None

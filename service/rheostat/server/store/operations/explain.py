@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rheostat.server.runs.settling import Reign
+from sqlalchemy import Row
+
+from rheostat.server.runs.timeline import Piece
 from rheostat.server.store.operations import values
 from rheostat.server.store.records import Records
 
@@ -14,6 +16,9 @@ def explain(records: Records, ref: str, step: int) -> dict[str, Any]:
     run = records.find(ref)
     block = values.preview_step(records, ref, step)
     (reign,) = block.reigns
+    pieces = {name: reign.timelines[name].at(block.start) for name in block.names}
+    numbers = {piece.revision for piece in pieces.values()}
+    heads = records.revisions.heads(reign.run_id, numbers)
     return {
         "id": run.id,
         "step": step,
@@ -23,22 +28,20 @@ def explain(records: Records, ref: str, step: int) -> dict[str, Any]:
         "parameters": {
             name: {
                 "value": float(column[0]),
-                **_source(records, reign, name, block.start),
+                **_source(pieces[name], heads[pieces[name].revision]),
             }
             for name, column in zip(block.names, block.values, strict=True)
         },
     }
 
 
-def _source(records: Records, reign: Reign, name: str, step: int) -> dict[str, Any]:
-    piece = reign.timelines[name].at(step)
-    revision = records.revisions.one(reign.run_id, piece.revision)
+def _source(piece: Piece, head: Row[Any]) -> dict[str, Any]:
     return {
-        "revision": revision.number,
-        "effective": revision.effective,
-        "author": revision.note.author,
-        "message": revision.note.message,
-        "created_at": revision.created_at,
+        "revision": head.revision,
+        "effective": head.effective,
+        "author": head.author,
+        "message": head.message,
+        "created_at": head.created_at,
         "definition": piece.definition,
         "origin": piece.origin,
         **({} if piece.words is None else {"words": piece.words.to_json()}),

@@ -8,16 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema
 
 from rheostat.errors import FieldError, Invalid, NameTaken
 from rheostat.schedules.any_kind import REFERENCE
-from rheostat.server.runs.edits import History
-from rheostat.server.runs.folding import fold
 from rheostat.server.runs.grid import MAX_STEP
 from rheostat.server.runs.limits import require_at_most
-from rheostat.server.runs.lineage import Generation, Lineage
+from rheostat.server.runs.lineage import Generation
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.spec import Labels, RunName, require_free_name
 from rheostat.server.runs.validation import validate
 from rheostat.server.store.operations.create import new_run
-from rheostat.server.store.operations.revise import history, honest, read_changes
+from rheostat.server.store.operations.refold import history, refold
+from rheostat.server.store.operations.revise import honest, read_changes
 from rheostat.server.store.operations.show import show
 from rheostat.server.store.records import Records, RunRecord
 
@@ -74,8 +73,7 @@ def fork(records: Records, body: Any, note: Note) -> dict[str, Any]:
     renamed |= {"total": source.total}
     run = new_run(source.spec.model_copy(update=renamed), note)
     generation = Generation(run.key, parent.key, step, step)
-    past = history(records, source)
-    revision = _revision(records, run, lineage, generation, wish, past)
+    revision = _revision(records, run, source, generation, wish)
     records.add(run, sum(len(timeline.text) for timeline in revision.timelines.values()))
     records.add_generation(generation)
     records.revisions.add(run.id, revision, run.event)
@@ -97,15 +95,14 @@ def _step(source: RunRecord, parent: Generation, wish: Fork) -> int:
 def _revision(
     records: Records,
     run: RunRecord,
-    lineage: Lineage,
+    source: RunRecord,
     generation: Generation,
     wish: Fork,
-    past: History,
 ) -> Revision:
     """Return the fork's first revision: what was in force at its step, with the changes."""
     step, parent = generation.start, generation.parent
     assert parent is not None  # noqa: S101 - a fork has one
-    (owner,) = lineage.owners(parent.number, step, step + 1)
+    (owner,) = records.lineage(source).owners(parent.number, step, step + 1)
     before = records.revisions.in_force_at(owner.owner, step).timelines.relabelled(1)
     changes, written = read_changes(records, run, wish.changes)
     first = Revision(
@@ -121,5 +118,7 @@ def _revision(
         edits=changes,
         laid_for=run.total,
     )
-    (folded,) = fold(before, [first], run.spec.guards, past, asked=first.number)
+    # a new run has another id each time that this begins anew, and its source's guards
+    past = history(records, source)
+    (folded,) = refold(records, source, before, [first], past, asked=first.number)
     return honest(folded, before, run)

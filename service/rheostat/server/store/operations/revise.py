@@ -8,17 +8,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from rheostat.errors import (
-    FieldError,
     Finished,
-    Invalid,
     NotPending,
     RevisionMismatch,
     TooLate,
 )
 from rheostat.schedules.references import Lookup
 from rheostat.server.runs.changes import Changes, changes_to_json, parse_changes
-from rheostat.server.runs.edits import History
-from rheostat.server.runs.folding import before_and_after, fold
+from rheostat.server.runs.folding import before_and_after
 from rheostat.server.runs.guards import violations
 from rheostat.server.runs.limits import require_at_most
 from rheostat.server.runs.lineage import Lineage
@@ -29,6 +26,7 @@ from rheostat.server.runs.timeline import Timelines
 from rheostat.server.runs.units import Units
 from rheostat.server.store.aside import Results
 from rheostat.server.store.operations.plan import horizon
+from rheostat.server.store.operations.refold import history, refold
 from rheostat.server.store.operations.show import upcoming
 from rheostat.server.store.records import Records, RunRecord, now
 
@@ -96,7 +94,7 @@ def cancel(
     earlier, (_, *later) = before_and_after(revision, pending)
     later = records.revisions.edits(run.id, later)
     before = (earlier[-1] if earlier else base).timelines
-    folded = [*earlier, *fold(before, later, run.spec.guards, history(records, run))]
+    folded = [*earlier, *refold(records, run, before, later, history(records, run))]
     cancellation = Revision(
         number=run.revision + 1,
         generation=run.generation,
@@ -165,8 +163,8 @@ def folded_in(records: Records, run: RunRecord, lineage: Lineage, new: Revision)
     earlier, after = before_and_after(new, old)
     later = records.revisions.edits(run.id, after)
     before = (earlier[-1] if earlier else base).timelines
-    first, *rest = fold(
-        before, [new, *later], run.spec.guards, history(records, run), asked=new.number
+    first, *rest = refold(
+        records, run, before, [new, *later], history(records, run), asked=new.number
     )
     revision = honest(first, before, run)
     return Folded(run, lineage, before, revision, old, [*earlier, revision, *rest])
@@ -272,23 +270,6 @@ def parsed_changes(
 
     both: tuple[Changes, Mapping[str, Any]] = records.aside(key, parsed, given)
     return both
-
-
-def history(records: Records, run: RunRecord) -> History:
-    """Return how edits look up what an earlier revision had in force."""
-
-    def timelines(number: int) -> Timelines:
-        found = records.revisions.one(run.id, number)
-        lineage = records.lineage(run)
-        waits = found.pending(lineage[found.generation].settled_until)
-        kept = lineage.kept(found.generation, run.generation, found.effective)
-        if not found.folds or (waits and not kept):
-            message = f"revision {number} has put nothing in force"
-            bound = "a revision that is in force, or was"
-            raise Invalid(message, errors=[FieldError("changes", message, number, bound)])
-        return found.timelines
-
-    return timelines
 
 
 def _update(

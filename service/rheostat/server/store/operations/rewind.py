@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rheostat.errors import FieldError, GenerationMismatch, Invalid
-from rheostat.server.runs.folding import fold
 from rheostat.server.runs.limits import require_at_most
 from rheostat.server.runs.lineage import Generation, Key, Lineage
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.store import ledger
-from rheostat.server.store.operations.revise import history, honest, read_changes, require_open
+from rheostat.server.store.operations.refold import history, refold
+from rheostat.server.store.operations.revise import honest, read_changes, require_open
 from rheostat.server.store.records import Records, RunRecord, now
 
 
@@ -67,7 +67,7 @@ def rewind(records: Records, ref: str, wish: Rewind) -> dict[str, Any]:
         edits=changes,
         laid_for=run.total,
     )
-    (folded,) = fold(before, [new], run.spec.guards, history(records, run), asked=new.number)
+    (folded,) = refold(records, run, before, [new], history(records, run), asked=new.number)
     revision = honest(folded, before, run)
     records.add_generation(generation)
     event = run.newest_event(lineage) + 1
