@@ -90,7 +90,7 @@ def test_one_wrong_field_is_one_error() -> None:
         ({"guards": {"lr": {"max_ratio": 0.5}}}, "guards.lr.max_ratio"),
         ({"labels": {"a": "1", "b": "2"}}, "labels"),
         ({"labels": {"a": 1}}, "labels.a"),
-        ({"labels": {"": "1"}}, "labels."),
+        ({"labels": {"": "1"}}, 'labels.""'),
         ({"labels": {"a=b": "1"}}, "labels.a=b"),
         ({"colour": "red"}, "colour"),
     ],
