@@ -230,14 +230,13 @@ class Store:
         """Attempt an operation until all that it needs has been done aside; much of it is large."""
         done: dict[Hashable, Any] = {}
         large = False
-        clock, patience = asyncio.get_running_loop().time, self._patience.operation
-        until = clock() + ATTEMPTS * patience
+        until = asyncio.get_running_loop().time() + ATTEMPTS * self._patience.operation
         while True:
             try:
                 return await attempt(done, large=large)
             except Aside as aside:
                 try:  # a run that goes on meanwhile may need it done again, but not for ever
-                    async with asyncio.timeout_at(min(clock() + patience, until)):
+                    async with asyncio.timeout_at(until):
                         done |= await self._done(aside, wanted)
                 except TimeoutError:
                     raise unavailable(self._why(Reason.BUSY)) from None
