@@ -98,13 +98,13 @@ class Counting(Store):
     reads = 0
     away = False
 
-    async def read(self, *args: Any, **kwargs: Any) -> Any:
+    async def glance(self, *args: Any, **kwargs: Any) -> Any:
         """Count, wait a little, and read."""
         self.reads += 1
         await asyncio.sleep(0.01)
         if self.away:
             raise Unavailable("away")
-        return await super().read(*args, **kwargs)
+        return await super().glance(*args, **kwargs)
 
 
 @pytest.fixture

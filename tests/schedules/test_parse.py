@@ -49,7 +49,7 @@ WRONG: list[tuple[Any, str, Any, str]] = [
     ([], "", "a list of 0", "an object"),
     ("linear", "", "linear", "an object"),
     (None, "", None, "an object"),
-    (0.1, "", 0.1, "an object"),
+    ("0.1", "", "0.1", "an object"),
     (line(steps=0), ".steps", 0, "≥ 1"),
     (line(steps=-5), ".steps", -5, "≥ 1"),
     (line(steps=2**53), ".steps", 2**53, "≤ 9007199254740991"),

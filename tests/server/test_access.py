@@ -379,10 +379,10 @@ class CountingStore(Store):
 
     reads = 0
 
-    async def read(self, *args: Any, **kwargs: Any) -> Any:
+    async def glance(self, *args: Any, **kwargs: Any) -> Any:
         """Read, and count."""
         self.reads += 1
-        return await super().read(*args, **kwargs)
+        return await super().glance(*args, **kwargs)
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ def require_advance(standing: Standing, to: int) -> None:
         earliest = standing.settled + standing.spec.resolution
         raise TooLate(f"the run is settled up to {standing.settled} already", earliest=earliest)
     if standing.total is not None and to > standing.total:
-        raise _past_total(standing, f"to is {to}", to)
+        raise _past_total(standing, f"to is {to},", to)
 
 
 def _is_near(spec: RunSpec, settled: int, cell: int) -> bool:
