@@ -192,8 +192,9 @@ class Reads:
         return dict(block.columns)
 
     def _reading_of(self, order: Order, since: float) -> Flow[Block]:
-        facts = self._facts
-        self._life.require_one()
+        with self._lock:  # of one join: who joins again meanwhile begins another life
+            facts, life = self._facts, self._life
+        life.require_one()
         call = facts.read(order)
         patience = self._settings.worker(call, since, begun=not self._reading.first)
         try:
@@ -201,10 +202,10 @@ class Reads:
                 call, patience, lambda answer: (answer, facts.block(order, answer))
             )
         except StepJump as refusal:
-            self._life.require_settled(refusal)
+            life.require_settled(refusal)
             raise
         with self._lock:
-            self._life.saw(answer, order.stop * facts.resolution)
+            life.saw(answer, order.stop * facts.resolution)
         return block
 
     def _beginning(self, start: int) -> Flow[Joined]:
