@@ -62,7 +62,7 @@ proof: $(STAMP) ## kill, freeze, cut off and crash everything for minutes, and c
 
 docs: $(STAMP) ## write the manuals that are made from the code
 	$(BIN)/python -m rheostat.schedules.docs docs
-	$(BIN)/python -m rheostat.schedules.convert.docs docs
+	$(BIN)/python -m rheostat.converters.docs docs
 	$(BIN)/python -m rheostat.server.documents docs
 	$(BIN)/python -m rheostat.cli.reference docs/cli.md
 	$(BIN)/python examples/gallery.py docs

@@ -177,8 +177,8 @@ class Guarded:
 @contextmanager
 def open_tokens(database: str) -> Iterator[Any]:
     """Open a database's tokens, as `rheostat token` does."""
-    from rheostat.server.opening import open_store
     from rheostat.server.settings import Settings
+    from rheostat.server.store.opening import open_store
     from rheostat.server.store.tokens import StoredTokens
 
     store = open_store(Settings(database=database))

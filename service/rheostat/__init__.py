@@ -14,16 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rheostat import errors
-    from rheostat.changes import (
-        extend,
-        hold,
-        ramp,
-        replace,
-        revert,
-        rewarm,
-        scale,
-        set_value,
-    )
+    from rheostat.changes import extend, hold, ramp, replace, revert, rewarm, scale, set_value
     from rheostat.client import Client, Run
     from rheostat.client.asynchronous import AsyncClient, AsyncRun
 

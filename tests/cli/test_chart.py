@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from rheostat.cli.chart import BLANK, Mark, Scale, Series, chart
+from rheostat.cli.views.chart import BLANK, Mark, Scale, Series, chart
 from rheostat.errors import Invalid
 
 LINE = Series("line", range(101), [step / 100 for step in range(101)])

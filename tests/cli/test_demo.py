@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from rheostat import Client, Run
-from rheostat.cli.demo import Demo
-from rheostat.cli.demo_processes import Server, kill
-from rheostat.cli.screen import Screen
+from rheostat.cli.commands.demo import Demo
+from rheostat.cli.commands.demo_processes import Server, kill
+from rheostat.cli.views.screen import Screen
 from rheostat.errors import TooLate
 
 COMMAND = [sys.executable, "-m", "rheostat.cli", "demo", "--seconds", "10"]

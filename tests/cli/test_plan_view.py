@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from rheostat.cli import run_views
-from rheostat.cli.screen import Screen
+from rheostat.cli.views import runs as run_views
+from rheostat.cli.views.screen import Screen
 
 
 def plan(revisions: list[tuple[int, int]], settled: int = 0) -> dict[str, Any]:

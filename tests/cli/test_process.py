@@ -177,7 +177,7 @@ def test_serve_without_tokens_says_what_to_do(
 
 def test_serve_has_the_defaults_of_the_settings() -> None:
     """What --help says of a setting is what the server does without option and variable."""
-    from rheostat.cli.serving import serve
+    from rheostat.cli.commands.serving import serve
     from rheostat.server.environment import variable
     from rheostat.server.settings import Settings
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rheostat.cli import text, words
+from rheostat.cli import words
+from rheostat.cli.views import text
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

@@ -16,7 +16,7 @@ import pytest
 from uvicorn import Config, Server
 
 from rheostat.server.app import create_app
-from rheostat.server.protocol import BoundedHttp
+from rheostat.server.fastlane.protocol import BoundedHttp
 from rheostat.server.settings import Settings
 
 ENDED = 'rheostat_connections_ended_total{reason="%s"}'
@@ -153,5 +153,5 @@ def start(tmp_path: Path) -> Iterator[Start]:
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the times short for which a server waits for its peers."""
     for name, seconds in {"FIRST": 0.6, "HEAD": 0.6, "GRACE": 0.6, "KEEP_ALIVE": 3.0}.items():
-        monkeypatch.setattr(f"rheostat.server.protocol.{name}", seconds)
-    monkeypatch.setattr("rheostat.server.connections.EACH", 0.1)
+        monkeypatch.setattr(f"rheostat.server.fastlane.protocol.{name}", seconds)
+    monkeypatch.setattr("rheostat.server.http.connections.EACH", 0.1)

@@ -57,7 +57,7 @@ serve.serve(settings.Settings())
 """
 TOKENS = """
 import sys
-from rheostat.server.opening import open_store
+from rheostat.server.store.opening import open_store
 from rheostat.server.settings import Settings
 from rheostat.server.store.tokens import StoredTokens
 store = open_store(Settings(database=sys.argv[1]))

@@ -12,7 +12,7 @@ from tests.hostile.attacks import ATTACKS, BODIES, Attack, compact, keys
 from tests.hostile.ending import ends
 
 from rheostat.errors import Invalid, Malformed, TooLarge
-from rheostat.server.api.body import MOST_MEMBERS, MOST_OF, loads
+from rheostat.server.http.body import MOST_MEMBERS, MOST_OF, loads
 
 PATIENCE = 5.0
 """Seconds within which others are answered: far more than it takes, on a machine that is busy."""

@@ -16,9 +16,8 @@ from tests.hostile.conftest import ENDED, Inside, Start, rest, until
 from tests.hostile.test_connections import EVALUATION, GET, POST
 
 from rheostat.errors import Unavailable
-from rheostat.server import connections
-from rheostat.server.api import budgets
-from rheostat.server.api.budgets import SMALL, Budget, Turns
+from rheostat.server.http import budgets, connections
+from rheostat.server.http.budgets import SMALL, Budget, Turns
 
 MIB = 1024 * 1024
 RUN = {"parameters": {"lr": {"kind": "constant", "value": 1}}}
@@ -232,8 +231,12 @@ def test_memory_that_is_not_there_is_a_refusal(
     server = start()
     assert server.ask("PUT", "/v1/runs/a", RUN).status == 201
     places = {
-        "rheostat.server.api.evaluate.evaluate": ("POST", "/v1/evaluate", json.loads(EVALUATION)),
-        "rheostat.server.api.render.write": ("POST", "/v1/evaluate", json.loads(EVALUATION)),
+        "rheostat.server.routes.evaluate.evaluate": (
+            "POST",
+            "/v1/evaluate",
+            json.loads(EVALUATION),
+        ),
+        "rheostat.server.http.render.write": ("POST", "/v1/evaluate", json.loads(EVALUATION)),
         "rheostat.server.store.operations.show.show": ("GET", "/v1/runs/a", None),
         "rheostat.server.store.operations.revise.revise": (
             "POST",
@@ -332,7 +335,7 @@ def test_nothing_is_computed_for_who_has_hung_up(
         return np.zeros(len(places))
 
     monkeypatch.setattr("rheostat.server.app.CURVES_AT_ONCE", 1)
-    monkeypatch.setattr("rheostat.server.api.evaluate.evaluate", slow)
+    monkeypatch.setattr("rheostat.server.routes.evaluate.evaluate", slow)
     server = start()
     with curve(server, 10_000):
         assert held.wait(30)

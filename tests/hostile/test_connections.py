@@ -18,7 +18,8 @@ import pytest
 from tests.conftest import StartServer
 from tests.hostile.conftest import ENDED, Inside, Start, reads, rest
 
-from rheostat.server import connections, protocol
+from rheostat.server.fastlane import protocol
+from rheostat.server.http import connections
 
 GET = b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 POST = b"POST /v1/evaluate HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"

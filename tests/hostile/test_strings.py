@@ -12,13 +12,13 @@ from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
 from tests.hostile.ending import SIGNS, ends, text
 
+from rheostat.converters import libraries
+from rheostat.converters.case import Context
+from rheostat.converters.configs import deepspeed, megatron, transformers
+from rheostat.converters.parameters import parameter_names
+from rheostat.converters.size import MAX_TEXT, MAX_VALUES
 from rheostat.errors import Invalid
 from rheostat.schedules import KINDS, convert, convert_config, parse
-from rheostat.schedules.convert import libraries
-from rheostat.schedules.convert.case import Context
-from rheostat.schedules.convert.configs import deepspeed, megatron, transformers
-from rheostat.schedules.convert.parameters import parameter_names
-from rheostat.schedules.convert.size import MAX_TEXT, MAX_VALUES
 from rheostat.schedules.kinds.sequence import Part
 from rheostat.server.app import create_app
 from rheostat.server.settings import Settings

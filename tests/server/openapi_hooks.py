@@ -23,7 +23,7 @@ import requests
 import schemathesis
 from schemathesis.specs.openapi.checks import missing_required_header
 
-from rheostat.server.api.pages import cursor_of
+from rheostat.server.http.pages import cursor_of
 from rheostat.server.library import NAME
 
 Json = dict[str, Any]

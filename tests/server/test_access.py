@@ -13,13 +13,13 @@ from fastapi.testclient import TestClient
 from tests.conftest import open_tokens
 
 from rheostat.errors import Unauthenticated
-from rheostat.server.api import access
-from rheostat.server.api.access import Access
-from rheostat.server.api.body import StrictRoute
-from rheostat.server.api.deps import router
 from rheostat.server.app import create_app
-from rheostat.server.opening import open_store
+from rheostat.server.http import access
+from rheostat.server.http.access import Access
+from rheostat.server.http.body import StrictRoute
+from rheostat.server.http.deps import router
 from rheostat.server.settings import Settings
+from rheostat.server.store.opening import open_store
 from rheostat.server.store.store import Store
 
 CHECKED_BY = ("HEAD", "OPTIONS")

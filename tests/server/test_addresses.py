@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from rheostat.errors import Invalid
-from rheostat.server.addresses import require_quoted, without_secrets
-from rheostat.server.opening import open_store
 from rheostat.server.settings import Settings
+from rheostat.server.store.addresses import require_quoted, without_secrets
+from rheostat.server.store.opening import open_store
 
 SECRET = "s3cret"  # noqa: S105
 SOUND = [

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rheostat.errors import Malformed
-from rheostat.server.api.body import DEEPEST, LARGE, loads
+from rheostat.server.http.body import DEEPEST, LARGE, loads
 
 REFUSED = {
     "NaN": b'{"a": NaN}',

@@ -20,9 +20,9 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from rheostat.server.api import access, rates
 from rheostat.server.app import create_app
-from rheostat.server.protocol import DOOR, BoundedHttp
+from rheostat.server.fastlane.protocol import DOOR, BoundedHttp
+from rheostat.server.http import access, rates
 from rheostat.server.runs.lineage import Key
 from rheostat.server.settings import Settings
 

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import RunningServer
 from typer import BadParameter
 
-from rheostat.cli.serving import read_settings
+from rheostat.cli.commands.serving import read_settings
 from rheostat.errors import Invalid
 from rheostat.server.environment import from_environment, remarks, variable
 from rheostat.server.settings import Settings

@@ -12,10 +12,10 @@ import pytest
 from starlette.requests import Request
 
 from rheostat.errors import Unavailable
-from rheostat.server.api import events as api
-from rheostat.server.api import feeds
-from rheostat.server.api.feeds import Feed, Message
 from rheostat.server.app import create_app
+from rheostat.server.http import feeds
+from rheostat.server.http.feeds import Feed, Message
+from rheostat.server.routes import events as api
 from rheostat.server.runs.revision import Note
 from rheostat.server.settings import Settings
 from rheostat.server.store import Store

@@ -9,8 +9,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from rheostat import __version__
-from rheostat.server.api.browsers import names
 from rheostat.server.app import create_app
+from rheostat.server.http.browsers import names
 from rheostat.server.settings import Settings
 from rheostat.server.store.schedules import StoredLibrary
 from rheostat.server.store.store import Store

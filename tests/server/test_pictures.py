@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from rheostat.errors import TooLarge
-from rheostat.server.api.look import Look, Mark
-from rheostat.server.api.pictures import MOST_PANELS, coordinate, draw
+from rheostat.server.http.look import Look, Mark
+from rheostat.server.http.pictures import MOST_PANELS, coordinate, draw
 
 COSINE = {"kind": "cosine", "start": 1e-3, "end": 1e-5, "steps": 1000}
 EXTREMES = {

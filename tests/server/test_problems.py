@@ -11,9 +11,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from rheostat.errors import FieldError, Refused, from_problem, refusals
-from rheostat.server.api.problems import refuses
 from rheostat.server.app import create_app
-from rheostat.server.protocol import LONGEST_HEAD
+from rheostat.server.fastlane.protocol import LONGEST_HEAD
+from rheostat.server.http.problems import refuses
 from rheostat.server.settings import Settings
 
 JSON = {"content-type": "application/json"}

@@ -9,8 +9,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from rheostat.errors import RateLimited
-from rheostat.server.api import rates
 from rheostat.server.app import create_app
+from rheostat.server.http import rates
 from rheostat.server.settings import Settings
 
 LOCAL = "http://127.0.0.1"

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rheostat.server.opening import open_store
 from rheostat.server.settings import Settings
+from rheostat.server.store.opening import open_store
 
 START = """
 import json, sys

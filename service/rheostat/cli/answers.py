@@ -17,7 +17,7 @@ import typer
 
 from rheostat.cli import options
 from rheostat.cli.failures import readable, reported
-from rheostat.cli.screen import Screen, machine_text
+from rheostat.cli.views.screen import Screen, machine_text
 from rheostat.errors import RheostatError
 
 Command = Callable[..., Any]

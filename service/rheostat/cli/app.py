@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rheostat.cli import (
+from rheostat.cli.commands import (
     branches,
     catalogue,
     changes,

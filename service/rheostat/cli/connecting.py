@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from rheostat.cli.screen import Screen
+from rheostat.cli.views.screen import Screen
 from rheostat.client import Client
 from rheostat.client.answers import Answer
 from rheostat.client.link import Link

@@ -20,7 +20,7 @@ from typing import Any
 
 import typer
 
-from rheostat.cli.screen import machine_text, visible
+from rheostat.cli.views.screen import machine_text, visible
 from rheostat.errors import FieldError, Refused, RheostatError, Unavailable, Unreachable
 
 REFUSED, UNREACHABLE, INTERRUPTED = 1, 3, 130

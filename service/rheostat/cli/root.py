@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rheostat import __version__
-from rheostat.cli.serving import serve
+from rheostat.cli.commands.serving import serve
 
 CODES = """
 \b

@@ -15,36 +15,36 @@ from fastapi.params import Query
 
 from rheostat import __version__
 from rheostat.schedules.evaluate import CACHE
-from rheostat.server.api.access import Access
-from rheostat.server.api.answers import Answers
-from rheostat.server.api.body import READ_AT_ONCE, StrictRoute
-from rheostat.server.api.browsers import Doorkeeper, names
-from rheostat.server.api.budgets import SMALL, Budget, Turns
-from rheostat.server.api.convert import conversion
-from rheostat.server.api.door import Door
-from rheostat.server.api.evaluate import evaluation
-from rheostat.server.api.events import events
-from rheostat.server.api.feeds import Feeds
-from rheostat.server.api.flights import Flights
-from rheostat.server.api.history import history
-from rheostat.server.api.journal import Journal
-from rheostat.server.api.kinds import kinds
-from rheostat.server.api.metrics import Metrics
-from rheostat.server.api.middleware import BodyLimit, Observer
-from rheostat.server.api.operations import operations
-from rheostat.server.api.problems import HANDLERS
-from rheostat.server.api.rates import RateLimit, Rates
-from rheostat.server.api.revisions import revisions
-from rheostat.server.api.runs import runs
-from rheostat.server.api.schedules import schedules
-from rheostat.server.api.swagger import swagger
-from rheostat.server.api.tokens import tokens
-from rheostat.server.api.total import totals
-from rheostat.server.api.traffic import Traffic
-from rheostat.server.api.values import values
-from rheostat.server.connections import Connections, connections_for
+from rheostat.server.fastlane.cache import Answers
+from rheostat.server.fastlane.lane import Door
+from rheostat.server.fastlane.protocol import CONNECTIONS, DOOR, ON_SHUTDOWN
+from rheostat.server.fastlane.singleflight import Flights
+from rheostat.server.http.access import Access
+from rheostat.server.http.access_log import Journal
+from rheostat.server.http.body import READ_AT_ONCE, StrictRoute
+from rheostat.server.http.browsers import Doorkeeper, names
+from rheostat.server.http.budgets import SMALL, Budget, Turns
+from rheostat.server.http.connections import Connections, connections_for
+from rheostat.server.http.feeds import Feeds
+from rheostat.server.http.metrics import Metrics
+from rheostat.server.http.middleware import BodyLimit, Observer
+from rheostat.server.http.problems import HANDLERS
+from rheostat.server.http.rates import RateLimit, Rates
+from rheostat.server.http.swagger import swagger
+from rheostat.server.http.traffic import Traffic
 from rheostat.server.openapi import describe
-from rheostat.server.protocol import CONNECTIONS, DOOR, ON_SHUTDOWN
+from rheostat.server.routes.convert import conversion
+from rheostat.server.routes.evaluate import evaluation
+from rheostat.server.routes.events import events
+from rheostat.server.routes.history import history
+from rheostat.server.routes.kinds import kinds
+from rheostat.server.routes.operations import operations
+from rheostat.server.routes.revisions import revisions
+from rheostat.server.routes.runs import runs
+from rheostat.server.routes.schedules import schedules
+from rheostat.server.routes.tokens import tokens
+from rheostat.server.routes.total import totals
+from rheostat.server.routes.values import values
 from rheostat.server.settings import Settings
 from rheostat.server.store.schedules import StoredLibrary
 from rheostat.server.store.store import Store

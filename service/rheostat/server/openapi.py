@@ -13,9 +13,9 @@ from rheostat.errors import Forbidden, Unauthenticated
 from rheostat.schedules.any_kind import REFERENCE
 from rheostat.schedules.references import Reference
 from rheostat.schedules.union import ADAPTER, KINDS
-from rheostat.server.api.body import StrictRoute
-from rheostat.server.api.examples import by_parameter
-from rheostat.server.api.problems import MEDIA_TYPE, refuses
+from rheostat.server.http.body import StrictRoute
+from rheostat.server.http.examples import by_parameter
+from rheostat.server.http.problems import MEDIA_TYPE, refuses
 from rheostat.server.runs.changes import EDITS
 from rheostat.server.runs.spec import SPEC
 from rheostat.server.store.operations.fork import FORK

@@ -28,8 +28,8 @@ from rheostat import __version__
 from rheostat.errors import Refused, RheostatError
 from rheostat.server.environment import remarks
 from rheostat.server.figures import SharedFigures, share_figures
-from rheostat.server.opening import keeping_open, open_store, require_usable
 from rheostat.server.settings import Settings
+from rheostat.server.store.opening import keeping_open, open_store, require_usable
 from rheostat.server.store.operations import tokens
 from rheostat.server.supervisor import ALIVE, READY, Supervisor, stop_with_supervisor
 
@@ -215,7 +215,7 @@ def _config(settings: Settings, figures: SharedFigures | None = None, place: int
         partial(_application, settings, figures, place),
         factory=True,
         loop="uvloop",
-        http="rheostat.server.protocol:BoundedHttp",
+        http="rheostat.server.fastlane.protocol:BoundedHttp",
         ws="none",
         lifespan="on",
         backlog=BACKLOG,

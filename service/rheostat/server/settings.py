@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from rheostat.server.addresses import without_secrets
 from rheostat.server.described import Described
 from rheostat.server.environment import from_environment
 from rheostat.server.runs.limits import Limits
+from rheostat.server.store.addresses import without_secrets
 
 Count = Annotated[int, Field(ge=1)]
 MIB = 1024 * 1024

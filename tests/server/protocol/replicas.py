@@ -15,8 +15,8 @@ from sqlalchemy.exc import OperationalError
 from tests.server.protocol.systems import Checkpoint, Column, bare, numbered, raised, seen
 
 from rheostat.errors import Unavailable
-from rheostat.server.fragments import dumps
 from rheostat.server.runs.block import Block
+from rheostat.server.runs.fragments import dumps
 from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.settling import Ask

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from rheostat.schedules import Definition
-from rheostat.server.fragments import Verbatim
+from rheostat.server.runs.fragments import Verbatim
 from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.settling import Ask

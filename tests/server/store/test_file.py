@@ -17,10 +17,10 @@ import pytest
 from tests.faults.fleet import small_disk
 
 from rheostat.errors import RheostatError, Unavailable
-from rheostat.server.opening import open_store, require_usable
 from rheostat.server.runs.limits import Limits
 from rheostat.server.settings import Settings
 from rheostat.server.store.file import INDEX, LOG
+from rheostat.server.store.opening import open_store, require_usable
 from rheostat.server.store.operations import revise
 from rheostat.server.store.store import PROBED_SECONDS, Store
 

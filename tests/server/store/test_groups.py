@@ -8,8 +8,8 @@ import threading
 from typing import Any
 
 from rheostat.errors import StaleGeneration, StepJump, UnknownRun
-from rheostat.server.fragments import Verbatim
 from rheostat.server.runs.changes import parse_changes
+from rheostat.server.runs.fragments import Verbatim
 from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.settling import Ask

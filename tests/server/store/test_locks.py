@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Connection, select, text
 
 from rheostat.errors import Unavailable
-from rheostat.server.fragments import Verbatim
+from rheostat.server.runs.fragments import Verbatim
 from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.settling import Ask

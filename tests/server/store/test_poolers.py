@@ -9,8 +9,8 @@ import pytest
 from tests.server.store.poolers import Pooler
 
 from rheostat.errors import RheostatError
-from rheostat.server.opening import open_store, require_usable
 from rheostat.server.settings import Settings
+from rheostat.server.store.opening import open_store, require_usable
 
 KEPT = ("lock_timeout=2s", "idle_in_transaction_session_timeout=5s")
 

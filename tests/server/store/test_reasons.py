@@ -13,9 +13,9 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from rheostat.errors import RheostatError, Unavailable
-from rheostat.server.opening import open_store, require_usable
 from rheostat.server.settings import Settings
 from rheostat.server.store.failures import WORDS, Reason, Reporter, line, reason_of, unavailable
+from rheostat.server.store.opening import open_store, require_usable
 from rheostat.server.store.operations import revise
 from rheostat.server.store.store import PROBED_SECONDS, Store
 

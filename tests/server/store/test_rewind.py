@@ -6,13 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rheostat.errors import (
-    Finished,
-    GenerationMismatch,
-    Invalid,
-    StaleCheckpoint,
-    StaleGeneration,
-)
+from rheostat.errors import Finished, GenerationMismatch, Invalid, StaleCheckpoint, StaleGeneration
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.database import Database
 from rheostat.server.store.operations import close, show

@@ -11,15 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from rheostat.schedules import numeric
-from rheostat.schedules.definition import (
-    About,
-    Bounds,
-    Definition,
-    Floats,
-    Followed,
-    Places,
-    array,
-)
+from rheostat.schedules.definition import About, Bounds, Definition, Floats, Followed, Places, array
 from rheostat.schedules.fields import MAX_STEP, End, Exponent, Length, Start, Value
 from rheostat.schedules.numeric import Shape
 from rheostat.schedules.shapes import ShapeField, ShapePower, ShapeRatio

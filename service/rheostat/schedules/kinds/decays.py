@@ -10,15 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from rheostat.schedules import numeric
-from rheostat.schedules.definition import (
-    About,
-    Bounds,
-    Definition,
-    Floats,
-    Followed,
-    Places,
-    array,
-)
+from rheostat.schedules.definition import About, Bounds, Definition, Floats, Followed, Places, array
 from rheostat.schedules.fields import Duration, Exponent, Factor, Start, Value
 
 Every = Annotated[Duration, Field(description="how long one application takes")]

@@ -14,14 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from rheostat.schedules.any_kind import AnyKind
 from rheostat.schedules.definition import About, Bounds, Child, Definition, Floats, Followed, Places
-from rheostat.schedules.fields import (
-    Duration,
-    Factor,
-    Length,
-    LengthOrZero,
-    Start,
-    Value,
-)
+from rheostat.schedules.fields import Duration, Factor, Length, LengthOrZero, Start, Value
 from rheostat.schedules.kinds.curves import Constant, Ramp
 from rheostat.schedules.kinds.decays import Exponential
 from rheostat.schedules.kinds.sequence import Part, Sequence

@@ -8,15 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from rheostat.schedules.numeric.arrays import (
-    BLOCK,
-    PART,
-    Curve,
-    Floats,
-    Real,
-    blocks,
-    steps,
-)
+from rheostat.schedules.numeric.arrays import BLOCK, PART, Curve, Floats, Real, blocks, steps
 from rheostat.schedules.numeric.cells import Walk
 from rheostat.schedules.numeric.laws import Law
 from rheostat.schedules.numeric.zeros import Zero

@@ -10,14 +10,7 @@ import numpy as np
 
 from rheostat.schedules.numeric import scales
 from rheostat.schedules.numeric.arrays import Curve, Real, sqrt
-from rheostat.schedules.numeric.between import (
-    Anchored,
-    Between,
-    Endless,
-    Formula,
-    Periodic,
-    Scaled,
-)
+from rheostat.schedules.numeric.between import Anchored, Between, Endless, Formula, Periodic, Scaled
 from rheostat.schedules.numeric.big import BITS, Big, ln
 from rheostat.schedules.numeric.laws import Geometric, Law, Power, Relaxation, Wave, endless
 from rheostat.schedules.numeric.octaves import Centre, Line, Octaves

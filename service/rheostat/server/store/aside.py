@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any
 
 from rheostat.schedules.references import Lookup
-from rheostat.server.fragments import Verbatim
+from rheostat.server.runs.fragments import Verbatim
 
 Results = Mapping[Hashable, Any]
 """What was done aside, by what it depends on."""

@@ -15,7 +15,7 @@ import orjson
 from sqlalchemy import delete, insert, select
 
 from rheostat.errors import IdempotencyMismatch
-from rheostat.server.fragments import dumps
+from rheostat.server.runs.fragments import dumps
 from rheostat.server.store import locks, tables
 from rheostat.server.store.records import Records, now
 

@@ -13,8 +13,8 @@ from sqlalchemy import Row, Select, insert, select, update
 
 from rheostat.errors import Unavailable, UnknownRevision
 from rheostat.schedules.references import Lookup
-from rheostat.server.fragments import Verbatim, dumps
 from rheostat.server.runs.changes import Changes, parse_changes
+from rheostat.server.runs.fragments import Verbatim, dumps
 from rheostat.server.runs.lineage import Key, Stretch
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.settling import Reign

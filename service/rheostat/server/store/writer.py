@@ -24,13 +24,7 @@ from sqlalchemy import Connection
 from rheostat.errors import Unavailable
 from rheostat.server.store import locks
 from rheostat.server.store.database import Database
-from rheostat.server.store.failures import (
-    NOTHING_DONE,
-    UNKNOWN,
-    Reason,
-    is_schema,
-    unavailable,
-)
+from rheostat.server.store.failures import NOTHING_DONE, UNKNOWN, Reason, is_schema, unavailable
 from rheostat.server.store.health import Health
 from rheostat.server.store.waiting import ALL, Queue, Waiting, always
 

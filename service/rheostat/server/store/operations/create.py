@@ -9,7 +9,7 @@ from typing import Any
 from rheostat.errors import NameTaken
 from rheostat.schedules.parse import whole
 from rheostat.schedules.references import Lookup
-from rheostat.server.fragments import Verbatim, dumps
+from rheostat.server.runs.fragments import Verbatim, dumps
 from rheostat.server.runs.lineage import Generation
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.spec import RunSpec, parse_run

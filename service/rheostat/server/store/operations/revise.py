@@ -7,12 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from rheostat.errors import (
-    Finished,
-    NotPending,
-    RevisionMismatch,
-    TooLate,
-)
+from rheostat.errors import Finished, NotPending, RevisionMismatch, TooLate
 from rheostat.schedules.references import Lookup
 from rheostat.server.runs.changes import Changes, changes_to_json, parse_changes
 from rheostat.server.runs.folding import before_and_after

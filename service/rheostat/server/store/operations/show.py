@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rheostat.server.fragments import dumps
+from rheostat.server.runs.fragments import dumps
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.revision import FIXED, Revision
 from rheostat.server.store.records import Records, RunRecord

@@ -1,0 +1,172 @@
+"""`rheostat convert`: the schedulers of other libraries, converted in this process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rheostat.cli import options, words
+from rheostat.cli.answers import Answer, answering
+from rheostat.cli.views.screen import Screen, left, wide
+
+Library = Annotated[
+    str | None, typer.Argument(metavar="LIBRARY", help="As it is imported, or its package.")
+]
+Name = Annotated[str | None, typer.Argument(metavar="NAME", help="The scheduler's name there.")]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="PARAMETERS",
+        help="What its constructor is given: NAME=VALUE …, @FILE, - or JSON.",
+        show_default=False,
+    ),
+]
+Base = Annotated[
+    float | None,
+    typer.Option("--base", metavar="VALUE", help="The value that the optimizer starts from."),
+]
+Hyperparameter = Annotated[
+    str, typer.Option(metavar="NAME", help="The field that is wanted, of several.")
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="A whole configuration file: a DeepSpeed JSON, the fields of TrainingArguments, or "
+        "a file with Megatron's command line.",
+    ),
+]
+Context = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=VALUE", help="What else the library knows; may be repeated."),
+]
+
+
+@answering
+def convert(
+    library: Library = None,
+    name: Name = None,
+    parameters: Parameters = None,
+    base: Base = None,
+    hyperparameter: Hyperparameter = "lr",
+    total: options.Total = None,
+    steps_per_epoch: options.StepsPerEpoch = None,
+    config: Config = None,
+    context: Context = None,
+) -> Answer:
+    """
+    Convert another library's scheduler to a definition, or list what can be converted.
+
+    \b
+    rheostat convert torch CosineAnnealingLR T_max=100 --base 0.1
+    rheostat convert torch MultiStepLR milestones=30,60 --base 0.1 > lr.json
+    rheostat convert fvcore CosineParamScheduler start_value=1 end_value=0 --total 9000
+    rheostat convert --config ds_config.json
+    rheostat convert transformers
+    """
+    from rheostat.schedules import convert as converted  # NumPy and Pydantic load slowly
+
+    if config is not None:
+        _check_alone(name=name, parameters=parameters, base=base, context=context)
+        if hyperparameter != "lr":
+            raise typer.BadParameter("--hyperparameter cannot stand beside --config")
+        return Answer(_parameters(library, config, total, steps_per_epoch), _draw_definition)
+    if library is None:
+        return Answer(_libraries(), _draw_libraries)
+    if name is None:
+        return Answer(_schedulers(library), _draw_schedulers)
+    known = _filled(context or [])
+    lengths = {"total": total, "steps_per_epoch": steps_per_epoch}
+    known |= {length: value for length, value in lengths.items() if value is not None}
+    found = converted(
+        library,
+        name,
+        _filled(parameters or []),
+        base,
+        hyperparameter=hyperparameter,
+        **known,
+    )
+    return Answer(found.to_json(), _draw_definition)
+
+
+def _check_alone(**given: Any) -> None:
+    """Refuse what describes one scheduler beside a whole file."""
+    for word, value in given.items():
+        if value is not None:
+            raise typer.BadParameter(f"{word} cannot stand beside --config")
+
+
+def _parameters(
+    library: str | None, file: Path, total: int | None, steps_per_epoch: int | None
+) -> dict[str, Any]:
+    """Convert a configuration file, whose library can be told from what is in it."""
+    from rheostat.converters.configs import library_of
+    from rheostat.schedules import convert_config
+
+    text = words.contents(str(file))
+    try:
+        config = json.loads(text)
+    except ValueError:
+        config = text
+    if library is None:
+        library, why = library_of(config)
+    if library is None:
+        line = f"rheostat convert transformers --config {file}"
+        raise typer.BadParameter(
+            f"the library of {file} cannot be told, for {why}. Give its name, as in: {line}"
+        )
+    found = convert_config(library, config, total=total, steps_per_epoch=steps_per_epoch)
+    return {name: definition.to_json() for name, definition in found.items()}
+
+
+def _filled(pieces: Sequence[str]) -> dict[str, Any]:
+    """Read a JSON object, and ``name=value`` words that go on from it."""
+    filled: dict[str, Any] = {}
+    for i, piece in enumerate(pieces):
+        name, equals, written = piece.partition("=")
+        if equals and name.isidentifier():
+            filled[name] = words.value(written)
+            continue
+        whole = words.value(piece) if i == 0 else None
+        if not isinstance(whole, dict):
+            raise typer.BadParameter(f"{piece!r} is not a parameter: write name=value")
+        filled = whole
+    return filled
+
+
+def _libraries() -> list[dict[str, Any]]:
+    from rheostat.converters.libraries import NAMES
+
+    return [{"library": name, "names": others} for name, others in NAMES.items()]
+
+
+def _schedulers(library: str) -> list[dict[str, Any]]:
+    from rheostat.converters.libraries import find
+    from rheostat.converters.request import unknown_library
+
+    found = find(library)
+    if found is None:
+        raise unknown_library(library)
+    return [
+        {"names": item.names, "becomes": item.becomes, "notes": item.notes}
+        for item in found.schedulers
+    ]
+
+
+def _draw_definition(screen: Screen, definition: dict[str, Any]) -> None:
+    for line in json.dumps(definition, indent=2).split("\n"):
+        screen.line(line)
+
+
+def _draw_libraries(screen: Screen, items: Sequence[dict[str, Any]]) -> None:
+    rows = [(item["library"], ", ".join(item["names"])) for item in items]
+    screen.table([left("LIBRARY"), wide("ALSO")], rows)
+
+
+def _draw_schedulers(screen: Screen, items: Sequence[dict[str, Any]]) -> None:
+    rows = [(", ".join(item["names"]), item["becomes"]) for item in items]
+    screen.table([left("SCHEDULER"), wide("WHAT IT BECOMES")], rows)

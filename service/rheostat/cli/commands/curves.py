@@ -1,0 +1,228 @@
+"""`rheostat evaluate` and `rheostat plot`: definitions, computed in this process."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rheostat.cli import options, words
+from rheostat.cli.answers import Answer, answering, delivered
+from rheostat.cli.options import Form
+from rheostat.cli.views import text
+from rheostat.cli.views.chart import Series
+from rheostat.cli.views.pictures import picture
+from rheostat.cli.views.screen import Screen, left, right, wide
+from rheostat.errors import FieldError, Invalid, TooLarge
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rheostat.schedules import Definition
+
+ROWS = 20
+"""Rows of a table whose stride nobody chose."""
+POINTS = 20_000
+"""Most points of a curve in a chart."""
+LOOKED_AT = 1_000_000
+"""About the most steps that are looked at for a chart, evenly spread, to find what sticks out."""
+MOST = 10_000_000
+"""Most values in one answer."""
+UNENDING = 1_000
+"""Steps shown of a definition without an end."""
+
+
+class Span(NamedTuple):
+    """The steps that are asked for, as far as they are said."""
+
+    start: int = 0
+    stop: int | None = None
+    stride: int | None = None
+    total: int | None = None
+
+    def steps(self, shown: Sequence[Definition], most: int) -> range:
+        """Return the steps; up to the last definition's end, and about ``most``, if not said."""
+        if (self.stop is not None and self.stop <= self.start) or self.stride == 0:
+            bound = f"stop > {self.start} and stride ≥ 1"
+            wrong = FieldError("stop", "the range of steps is empty", self.stop, bound)
+            raise Invalid("There are no steps to compute.", errors=[wrong])
+        lengths = [item.length for item in shown]
+        end = max((length for length in lengths if length is not None), default=0)
+        if None in lengths or not end:
+            end = max(end, UNENDING)
+        last = max(self.start, (self.total or end) if self.stop is None else self.stop - 1)
+        return range(self.start, last + 1, self.stride or max(1, (last - self.start) // most))
+
+
+@answering
+def evaluate(
+    definition: options.DefinitionWords,
+    step: options.Steps = None,
+    start: options.Start = 0,
+    stop: options.Stop = None,
+    stride: options.Stride = None,
+    total: options.Total = None,
+    steps_per_epoch: options.StepsPerEpoch = None,
+    form: options.Format = Form.TABLE,
+    output: options.Output = None,
+) -> Answer:
+    """
+    Compute the values of a definition.
+
+    \b
+    rheostat evaluate cosine start=1e-3 end=1e-5 steps=10000 --step 500
+    rheostat evaluate linear start=1 end=0 steps=90% --total 1000 --stride 100
+    rheostat evaluate @lr.json --stop 10000 --format csv -o lr.csv
+    """
+    read = parsed(words.definition(definition), total, steps_per_epoch)
+    return evaluated(read, step or Span(start, stop, stride, total), form, output)
+
+
+@answering
+def plot(
+    definitions: options.DefinitionWords,
+    start: options.Start = 0,
+    stop: options.Stop = None,
+    total: options.Total = None,
+    steps_per_epoch: options.StepsPerEpoch = None,
+    height: options.Height = 16,
+    log: options.Log = False,
+    output: options.Picture = None,
+) -> Answer:
+    """
+    Draw one definition, or several with commas between them.
+
+    \b
+    rheostat plot cosine start=1e-3 end=1e-5 steps=10000
+    rheostat plot @lr.json , @lr.json steps=20000
+    rheostat plot wsd peak=3e-4 warmup=5% stable=75% decay=20% --total 50000 -o lr.svg
+    """
+    read = [parsed(each, total, steps_per_epoch) for each in words.definitions(definitions)]
+    return plotted(read, Span(start, stop, None, total), height=height, log=log, output=output)
+
+
+def evaluated(
+    definition: Definition, asked: Sequence[int] | Span, form: Form, output: Path | None
+) -> Answer:
+    """Answer with the values of a definition at the steps that are asked for."""
+    if isinstance(asked, Span):
+        steps: Sequence[int] = asked.steps([definition], ROWS if form is Form.TABLE else MOST)
+    else:
+        steps = asked
+    values = _values(definition, steps)
+    document = {"steps": list(steps), "values": values.tolist()}
+    if form is not Form.TABLE:
+        return delivered(_encoded(form, steps, values), output, document)
+    if len(steps) == 1:
+        return Answer({"step": steps[0], "value": float(values[0])}, _draw_value)
+    return Answer(document, _draw_values)
+
+
+def plotted(
+    shown: Sequence[Definition], span: Span, *, height: int, log: bool, output: Path | None
+) -> Answer:
+    """Answer with the curves of definitions, or with a picture file of them."""
+    steps, values = _thinned(shown, span)
+    if output is not None:
+        return delivered(_picture(output, shown, steps, values, log=log), output)
+    curves = zip(shown, values, strict=True)
+    items = [{"definition": each.to_json(), "values": its.tolist()} for each, its in curves]
+    document = {"steps": steps, "curves": items}
+    return Answer(document, _draw_curves, height=height, log=log)
+
+
+def parsed(data: Any, total: int | None = None, steps_per_epoch: int | None = None) -> Definition:
+    """Return the definition that JSON data describes."""
+    from rheostat.schedules import parse  # NumPy and Pydantic load slowly
+
+    return parse(data, total=total, steps_per_epoch=steps_per_epoch)
+
+
+def _thinned(
+    shown: Sequence[Definition], span: Span
+) -> tuple[list[int], list[NDArray[np.float64]]]:
+    """Return steps, and at them curves that keep the extremes of all steps, if not too many."""
+    from rheostat.schedules.thin import thin
+
+    steps = span.steps(shown, LOOKED_AT)
+    values = [_values(each, steps) for each in shown]
+    kept = thin(values, POINTS)
+    return [steps[index] for index in kept.tolist()], [each[kept] for each in values]
+
+
+def _values(definition: Definition, steps: Sequence[int]) -> NDArray[np.float64]:
+    import numpy as np
+
+    from rheostat.schedules import evaluate as values_at
+
+    if len(steps) > MOST:
+        wrong = FieldError("stop", "stop asks for too many values", len(steps), f"≤ {MOST} values")
+        raise TooLarge("There are too many values for one answer.", errors=[wrong])
+    wanted = steps if isinstance(steps, range) else np.array(steps, dtype=np.int64)
+    return values_at(definition, wanted)
+
+
+def _draw_values(screen: Screen, answer: dict[str, Any]) -> None:
+    pairs = zip(answer["steps"], answer["values"], strict=True)
+    rows = ((text.count(step), text.exact(value)) for step, value in pairs)
+    screen.table([right("STEP"), left("VALUE")], rows)
+
+
+def _draw_value(screen: Screen, answer: dict[str, Any]) -> None:
+    screen.line(text.exact(answer["value"]))
+
+
+def _draw_curves(screen: Screen, answer: dict[str, Any], *, height: int, log: bool) -> None:
+    curves = answer["curves"]
+    names = _names([curve["definition"]["kind"] for curve in curves])
+    named = list(zip(names, curves, strict=True))
+    series = [Series(name, answer["steps"], curve["values"]) for name, curve in named]
+    screen.chart(series, height=height, log=log)
+    screen.line()
+    columns = [left("CURVE"), left("MIN"), left("MAX"), wide("DEFINITION")]
+    screen.table(columns, [_legend(name, curve) for name, curve in named])
+
+
+def _legend(name: str, curve: dict[str, Any]) -> tuple[str, str, str, str]:
+    low, high = min(curve["values"]), max(curve["values"])
+    return name, text.short(low), text.short(high), text.definition(curve["definition"])
+
+
+def _names(kinds: Sequence[str]) -> list[str]:
+    """Return the kinds, numbered where they come more than once."""
+    seen: Counter[str] = Counter()
+    names = []
+    for kind in kinds:
+        seen[kind] += 1
+        names.append(f"{kind} {seen[kind]}" if kinds.count(kind) > 1 else kind)
+    return names
+
+
+def _encoded(form: Form, steps: Sequence[int], values: NDArray[np.float64]) -> bytes:
+    import numpy as np
+
+    from rheostat.server.http import render
+
+    if form is Form.F64:
+        return values.astype("<f8").tobytes()
+    if form is Form.NPY:
+        return render.write_npy(values)
+    return render.write_csv(render.Curves(np.array(steps, dtype=np.int64), {"value": values}, {}))
+
+
+def _picture(
+    output: Path,
+    shown: Sequence[Definition],
+    steps: Sequence[int],
+    values: Sequence[NDArray[np.float64]],
+    *,
+    log: bool,
+) -> bytes:
+    from rheostat.server.http.look import Look
+
+    names = _names([item.kind for item in shown])
+    columns = dict(zip(names, values, strict=True))
+    title = text.definition(shown[0].to_json()) if len(shown) == 1 else ""
+    return picture(output, steps, columns, Look(title=title, log=log))

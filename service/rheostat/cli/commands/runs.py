@@ -1,0 +1,187 @@
+"""`rheostat run …`: make, look at and change live runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rheostat.cli import options, words
+from rheostat.cli.answers import Answer, asking, changing, delivered
+from rheostat.cli.views import history as history_views
+from rheostat.cli.views import runs as run_views
+from rheostat.cli.views.pictures import picture
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rheostat.client import Client
+
+ParameterWords = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PARAMETER DEFINITION",
+        help="Such as `lr cosine start=1e-3 …`, commas between several; or lr=@FILE, lr=0.1.",
+        show_default=False,
+    ),
+]
+
+
+@changing
+def create(
+    client: Client,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new run.")],
+    parameters: ParameterWords,
+    total: options.Total = None,
+    axis: Annotated[
+        str | None,
+        typer.Option(metavar="AXIS", help="What a run counts.", show_default="step"),
+    ] = None,
+    resolution: Annotated[
+        int | None,
+        options.steps("Width of a cell of the grid.", metavar="STEPS", default="1"),
+    ] = None,
+    steps_per_epoch: options.StepsPerEpoch = None,
+    max_block: Annotated[
+        int | None,
+        typer.Option(
+            metavar="CELLS", min=1, help="Longest read of a worker.", show_default="4,096"
+        ),
+    ] = None,
+    max_jump: Annotated[
+        int | None,
+        typer.Option(
+            metavar="CELLS", min=1, help="Furthest read past what is settled.", show_default="4,096"
+        ),
+    ] = None,
+    guard: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PARAMETER.BOUND=VALUE",
+            help="A guard, such as lr.max=0.01 or lr.max_ratio=3; may be repeated. What lr and"
+            " weight_decay must not fall below is 0, unless it says lr.min=null.",
+        ),
+    ] = None,
+    label: options.Labels = None,
+    exist_ok: Annotated[
+        bool, typer.Option("--exist-ok", help="Succeed if the very same run exists already.")
+    ] = False,
+) -> Answer:
+    """
+    Create a run: its parameters, each with its definition.
+
+    \b
+    rheostat run create gpt lr cosine start=3e-4 end=3e-5 steps=10000 , weight_decay 0.1
+    rheostat run create gpt lr=@lr.json weight_decay=0.1 --total 10000 --guard lr.max=0.01
+    """
+    given = {
+        "axis": axis,
+        "resolution": resolution,
+        "total": total,
+        "steps_per_epoch": steps_per_epoch,
+        "max_block": max_block,
+        "max_jump": max_jump,
+        "guards": words.assignments(guard or ()) or None,
+        "labels": words.labels(label or ()) or None,
+    }
+    spec: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    definitions = words.parameters(parameters)
+    made = client.create_run(name, definitions, exist_ok=exist_ok, **spec)
+    return Answer(made, run_views.created)
+
+
+@asking
+def list_runs(
+    client: Client,
+    label: Annotated[
+        str | None, typer.Option(metavar="KEY=VALUE", help="Only runs with this label.")
+    ] = None,
+) -> Answer:
+    """List the runs."""
+    return Answer(client.runs(label=label), run_views.runs)
+
+
+@asking
+def show(client: Client, run: options.Run) -> Answer:
+    """Show a run: where it is, its values there, what is pending."""
+    shown = client.control(run).show()
+    return Answer(shown, run_views.run, origin=_origin(client, shown))
+
+
+@asking
+def plan(
+    client: Client,
+    run: options.Run,
+    start: options.Start = 0,
+    stop: options.Stop = None,
+    points: Annotated[
+        int, typer.Option(metavar="N", min=2, max=20_000, help="The most points.")
+    ] = 1000,
+    height: options.Height = 10,
+    log: options.Log = False,
+    output: options.Picture = None,
+) -> Answer:
+    """Draw the curves of a run, past and future, with its revisions."""
+    found = client.control(run).plan(start, stop, points)
+    if output is not None:
+        return delivered(_picture(output, found, run, log=log), output)
+    return Answer(found, run_views.plan, height=height, log=log)
+
+
+@asking
+def history(client: Client, run: options.Run) -> Answer:
+    """
+    List the revisions of a run, the oldest first: who changed what, where, when and why.
+
+    The state says what became of each: in force on the way to the current generation, pending,
+    cancelled, or dropped by a rewind. A forced one is shown with the guards of what it changed.
+    """
+    control = client.control(run)
+    found = control.history()
+    shown = control.show()  # asked last, it knows the generation of every revision
+    return Answer(found, history_views.history, run=shown, origin=_origin(client, shown))
+
+
+@asking
+def explain(
+    client: Client,
+    run: options.Run,
+    step: Annotated[
+        int | None,
+        typer.Argument(
+            metavar="STEP",
+            help="Where.",
+            parser=words.steps,
+            show_default="the next open step, or the last of a finished run",
+        ),
+    ] = None,
+) -> Answer:
+    """Say why each parameter has its value at a step: revision, author, message, definition."""
+    control = client.control(run)
+    shown = control.show()
+    at = _next_or_last(shown) if step is None else step
+    return Answer(control.explain(at), run_views.explanation, end=shown["end"])
+
+
+def _next_or_last(shown: dict[str, Any]) -> int:
+    settled, end = shown["settled_until"], shown["end"]
+    found: int = settled if end is None else max(0, min(settled, end - shown["resolution"]))
+    return found
+
+
+def _origin(client: Client, shown: dict[str, Any]) -> str | None:
+    """Return the name of the run that this one was forked from, if it was."""
+    parent = shown["generations"][0].get("parent_run")
+    return client.control(parent).show()["name"] if parent else None
+
+
+def _picture(output: Path, plan: dict[str, Any], title: str, *, log: bool) -> bytes:
+    import numpy as np
+
+    from rheostat.server.http.look import Look, Mark
+
+    later = [item for item in plan["revisions"] if item["revision"] > 1]
+    marks = tuple(Mark(item["from"], f"revision {item['revision']}") for item in later)
+    look = Look(title=title, marks=marks, settled_until=plan["settled_until"], log=log)
+    columns = {name: np.array(values) for name, values in sorted(plan["parameters"].items())}
+    return picture(output, plan["steps"], columns, look)

@@ -1,0 +1,270 @@
+"""Runs, revisions and plans, drawn for people."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from typing import Any
+
+from rheostat.cli.views import history as history_views
+from rheostat.cli.views import text
+from rheostat.cli.views.chart import Mark, Series
+from rheostat.cli.views.screen import Screen, left, right, wide
+
+Document = Mapping[str, Any]
+
+LISTED = 20
+"""The most revisions that are listed below a plan."""
+
+
+def runs(screen: Screen, items: list[Document]) -> None:
+    """Draw a list of runs."""
+    if not items:
+        screen.line("No runs. Make one:  rheostat run create NAME lr=0.1")
+        return
+    columns = [
+        left("NAME"),
+        left("STATE"),
+        right("SETTLED"),
+        right("TOTAL"),
+        right("REVISION"),
+        left("CREATED"),
+        wide("LABELS"),
+    ]
+    rows = (
+        (
+            item["name"],
+            _state(item),
+            text.count(item["settled_until"]),
+            text.count(item["total"]) if item["total"] else "",
+            str(item["revision"]),
+            text.when(item["created_at"]),
+            _labels(item["labels"]),
+        )
+        for item in items
+    )
+    screen.table(columns, rows)
+
+
+def run(screen: Screen, item: Document, *, origin: str | None) -> None:
+    """Draw everything about one run; ``origin`` is the name of the run that it was forked from."""
+    screen.pairs(
+        ("run", item["name"]),
+        ("id", item["id"]),
+        ("state", _state(item) + _end(item)),
+        *([] if origin is None else [("forked from", history_views.fork(item, origin))]),
+        ("settled", f"until {item['axis']} {text.count(item['settled_until'])}{_of_total(item)}"),
+        ("revision", str(item["revision"])),
+        ("generation", str(item["generation"]) + _branch(item)),
+        ("created", text.when(item["created_at"])),
+        *_details(item),
+    )
+    screen.line()
+    columns = [left("PARAMETER"), left("VALUE"), wide("DEFINITION")]
+    values, definitions = item["current"], item["parameters"]
+    screen.table(
+        columns,
+        (
+            (name, _number(values.get(name)), text.definition(definitions[name]))
+            for name in sorted(definitions)
+        ),
+    )
+    if item["pending"]:
+        screen.line()
+        screen.line(("Pending", "bold"))
+        history_views.pending(screen, item["pending"])
+
+
+def created(screen: Screen, item: Document) -> None:
+    """Say that a run exists."""
+    screen.line(f"Run {item['name']} is ready, id {item['id']}.")
+
+
+def rewound(screen: Screen, answer: Document) -> None:
+    """Say where a run goes on, and what was left behind."""
+    start = f"step {text.count(answer['from'])} of generation {answer['parent']}"
+    screen.line(
+        f"Generation {answer['generation']} goes on from {start}. The generation that was left "
+        f"is settled until step {text.count(answer['ended'])}, and its workers are fenced off."
+    )
+
+
+def forked(screen: Screen, item: Document) -> None:
+    """Say that a run exists that has another one's past."""
+    step = text.count(item["settled_until"])
+    screen.line(f"Run {item['name']} is ready, id {item['id']}: it goes on from step {step}.")
+
+
+def changed(screen: Screen, answer: Document) -> None:
+    """Say where a change takes effect."""
+    step = text.count(answer["effective"])
+    screen.line(f"Revision {answer['revision']} takes effect at step {step} on every worker.")
+    _others_pending(screen, answer)
+
+
+def advanced(screen: Screen, answer: Document) -> None:
+    """Say up to where a run is settled now."""
+    step = text.count(answer["settled_until"])
+    screen.line(
+        f"Revision {answer['revision']}: settled until step {step}, where workers may begin."
+    )
+
+
+def extended(screen: Screen, answer: Document) -> None:
+    """Say how long a run is from where on."""
+    total, step = text.count(answer["total"]), text.count(answer["effective"])
+    screen.line(
+        f"Revision {answer['revision']}: the total is {total} steps, laid out from step {step} on."
+    )
+    _others_pending(screen, answer)
+
+
+def cancelled(screen: Screen, answer: Document) -> None:
+    """Say what was cancelled."""
+    screen.line(f"Revision {answer['cancelled']} is cancelled.")
+    _others_pending(screen, answer)
+
+
+def undone(screen: Screen, answer: Document) -> None:
+    """Say how a change was undone."""
+    if "cancelled" in answer:
+        screen.line(f"Revision {answer['undone']} was pending and is cancelled.")
+    else:
+        step = text.count(answer["effective"])
+        screen.line(
+            f"Revision {answer['undone']} is undone by revision {answer['revision']}, "
+            f"which takes effect at step {step} on every worker."
+        )
+    _others_pending(screen, answer)
+
+
+def _others_pending(screen: Screen, answer: Document) -> None:
+    others = [item for item in answer["pending"] if item["revision"] != answer["revision"]]
+    if others:
+        screen.line("Also pending:")
+        history_views.pending(screen, others)
+
+
+def dry_run(screen: Screen, answer: Document) -> None:
+    """Draw what a change would do to each parameter."""
+    for name, before in sorted(answer["before"].items()):
+        steps = answer["steps"]
+        curves = [Series("before", steps, before), Series("after", steps, answer["after"][name])]
+        screen.line((name, "bold"))
+        screen.chart(curves, height=10, marks=[Mark(answer["effective"], "change")])
+        screen.line()
+    step = text.count(answer["effective"])
+    screen.line(f"It would take effect at step {step}, if sent now. Nothing has been changed.")
+
+
+def plan(screen: Screen, answer: Document, *, height: int, log: bool) -> None:
+    """Draw each parameter's curve, and the revisions that give it."""
+    settled = answer["settled_until"]
+    marks = [Mark(settled, "settled")] if settled else []
+    marks += _marks(item for item in answer["revisions"] if item["revision"] > 1)
+    for ink, (name, values) in enumerate(sorted(answer["parameters"].items())):
+        low, high = text.short(min(values)), text.short(max(values))
+        screen.line((name, "bold"), f"  from {low} to {high}")
+        curves = [Series(name, answer["steps"], values)]
+        screen.chart(curves, height=height, marks=marks, log=log, first_ink=ink)
+        screen.line()
+    _planned_revisions(screen, answer)
+    screen.line()
+    screen.line(
+        f"Settled until step {text.count(settled)}." if settled else "Nothing is settled yet."
+    )
+
+
+def _marks(items: Iterable[Document]) -> Iterator[Mark]:
+    for step, at_once in groupby(items, key=lambda item: item["from"]):
+        numbers = [str(item["revision"]) for item in at_once]
+        names = ", ".join(numbers) if len(numbers) < 4 else f"{numbers[0]} … {numbers[-1]}"
+        yield Mark(step, f"revision{'s' * (len(numbers) > 1)} {names}")
+
+
+def _planned_revisions(screen: Screen, answer: Document) -> None:
+    """List the revisions of a plan, of many those that are next to what is settled."""
+    items = answer["revisions"]
+    pending = bisect_left([item["from"] for item in items], answer["settled_until"])
+    first = max(min(pending - LISTED // 2, len(items) - LISTED), 0)
+    columns = [right("REVISION"), right("FROM STEP"), left("BY"), wide("MESSAGE")]
+    rows = (
+        (str(item["revision"]), text.count(item["from"]), item["author"] or "", item["message"])
+        for item in items[first : first + LISTED]
+    )
+    screen.table(columns, rows)
+    if len(items) > LISTED:
+        count = text.count(len(items) - LISTED)
+        screen.line(f"… and {count} more, which `rheostat run history {answer['name']}` lists.")
+
+
+def explanation(screen: Screen, answer: Document, *, end: int | None) -> None:
+    """Draw why each parameter has its value at a step, unless the run ended before it."""
+    step = (f"Step {text.count(answer['step'])}", "bold")
+    if end is not None and answer["step"] >= end:
+        screen.line(step, f" has no value: the run ended at step {text.count(end)}.")
+        return
+    state = "settled" if answer["final"] else "open: it may still change"
+    screen.line(step, f", {state}")
+    for name, item in sorted(answer["parameters"].items()):
+        screen.line()
+        by = f" by {item['author']}" if item["author"] else ""
+        since = f"revision {item['revision']}{by}, from step {text.count(item['effective'])} on"
+        screen.pairs(
+            (name, text.exact(item["value"])),
+            ("because", since + (f": {item['message']}" if item["message"] else "")),
+            ("follows", text.definition(item["definition"])),
+            ("counts from", text.count(item["origin"])),
+        )
+
+
+def finished(screen: Screen, item: Document) -> None:
+    """Say where a run ended."""
+    end = text.count(item["end"])
+    screen.line(
+        f"Run {item['name']} is finished: it ended at step {end}, the first without a value."
+    )
+
+
+def deleted(screen: Screen, answer: Document) -> None:
+    """Say what is gone."""
+    screen.line(f"Run {answer['deleted']} is removed.")
+
+
+def _state(item: Document) -> str:
+    return "live" if item["finished_at"] is None else f"finished {text.when(item['finished_at'])}"
+
+
+def _end(item: Document) -> str:
+    return "" if item["end"] is None else f", ended at {item['axis']} {text.count(item['end'])}"
+
+
+def _branch(item: Document) -> str:
+    """Write where the current generation branched from an older one of the run."""
+    (own,) = (each for each in item["generations"] if each["generation"] == item["generation"])
+    if own["parent"] is None or "parent_run" in own:
+        return ""
+    return f", from {item['axis']} {text.count(own['from'])} of generation {own['parent']}"
+
+
+def _of_total(item: Document) -> str:
+    return f" of {text.count(item['total'])}" if item["total"] else ""
+
+
+def _details(item: Document) -> Iterable[tuple[str, str]]:
+    if item["resolution"] != 1:
+        yield "resolution", text.count(item["resolution"])
+    if item["labels"]:
+        yield "labels", _labels(item["labels"])
+    for name, guard in (item["guards"] or {}).items():
+        bounds = (f"{key} {text.short(v)}" for key, v in guard.items() if v is not None)
+        yield f"guard {name}", ", ".join(bounds) or "none"
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else text.exact(value)

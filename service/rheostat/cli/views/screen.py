@@ -1,0 +1,141 @@
+"""
+What people see: lines, tables and charts, in colour on a terminal and plain in a pipe.
+
+Names, messages and whatever else others wrote go through `visible`, or through `machine_text`, so
+that nothing of it can move the cursor, colour or hide text, or pass for a line of ours.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rheostat.cli.views.chart import Mark, Piece, Series, chart
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+INKS = ("cyan", "magenta", "yellow", "green", "blue", "red")
+STYLES = {"axis": "dim", "label": "", "mark": "yellow", "": ""}
+UNBOUNDED = 10_000
+"""Width of a table in a pipe: whatever reads it wants whole lines."""
+UNSEEN = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Control characters, ends of lines, what turns text around, and halves of characters."""
+
+Cell = str | Piece
+
+
+class Column(NamedTuple):
+    """A column of a table: ``look`` is passed to rich."""
+
+    header: str
+    look: dict[str, Any]
+
+
+def left(header: str) -> Column:
+    """Return a column of words that are never broken."""
+    return Column(header, {"no_wrap": True})
+
+
+def right(header: str) -> Column:
+    """Return a column of numbers."""
+    return Column(header, {"no_wrap": True, "justify": "right"})
+
+
+def wide(header: str) -> Column:
+    """Return a column of text that is folded where the terminal is too narrow."""
+    return Column(header, {"overflow": "fold"})
+
+
+def visible(text: str) -> str:
+    """Return one line of text in which what cannot be seen is written as ``\\n`` or ``\\u202e``."""
+    return UNSEEN.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def machine_text(document: Any) -> str:
+    """Return a document as one line of JSON; what cannot be seen is escaped as JSON does."""
+    written = json.dumps(document, ensure_ascii=False)
+    return UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", written)
+
+
+class Screen:
+    """Standard output, or standard error, for people."""
+
+    def __init__(self, *, error: bool = False) -> None:
+        from rich.console import Console  # `--help` needs no rich
+
+        self._console = Console(stderr=error, highlight=False, emoji=False, markup=False)
+
+    @property
+    def width(self) -> int:
+        """How many characters a chart may be wide."""
+        return max(self._console.width, 40)
+
+    def line(self, *pieces: Cell) -> None:
+        """Print pieces of text, each plain or with a style, as one line."""
+        from rich.text import Text
+
+        self._console.print(Text.assemble(*map(_visible, pieces)), soft_wrap=True)
+
+    def table(self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> None:
+        """Print a table without lines: a header, and columns two spaces apart."""
+        self._print_table(columns, rows, show_header=True)
+
+    def pairs(self, *pairs: tuple[str, Cell]) -> None:
+        """Print names with their values, aligned."""
+        rows = (((name, "bold"), value) for name, value in pairs)
+        self._print_table([left(""), wide("")], rows, show_header=False)
+
+    def chart(
+        self,
+        curves: Sequence[Series],
+        *,
+        height: int = 12,
+        marks: Sequence[Mark] = (),
+        log: bool = False,
+        first_ink: int = 0,
+    ) -> None:
+        """Print curves on common axes; ``first_ink`` is the colour of the first."""
+        for row in chart(curves, width=self.width, height=height, marks=marks, log=log):
+            self.line(*((piece, _style(style, first_ink)) for piece, style in row))
+
+    def _print_table(
+        self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]], *, show_header: bool
+    ) -> None:
+        from rich.table import Table
+        from rich.text import Text
+
+        look: dict[str, Any] = {"box": None, "pad_edge": False, "padding": (0, 2, 0, 0)}
+        table = Table(**look, show_header=show_header, header_style="bold")
+        for column in columns:
+            table.add_column(column.header, **column.look)
+        for row in rows:
+            table.add_row(*(Text.assemble(_visible(cell)) for cell in row))
+        if self._console.is_terminal:
+            self._console.print(table)
+        else:
+            print(_plain(table), file=self._console.file)
+
+
+def _visible(piece: Cell) -> Cell:
+    return visible(piece) if isinstance(piece, str) else (visible(piece[0]), piece[1])
+
+
+def _style(style: str, first_ink: int) -> str:
+    if style.startswith("line "):
+        return INKS[(first_ink + int(style[5:])) % len(INKS)]
+    return STYLES[style]
+
+
+def _plain(table: Table) -> str:
+    from io import StringIO
+
+    from rich.console import Console
+
+    buffer = StringIO()
+    Console(file=buffer, width=UNBOUNDED, color_system=None).print(table)
+    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())

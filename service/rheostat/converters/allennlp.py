@@ -1,0 +1,151 @@
+"""AllenNLP: allennlp.training.learning_rate_schedulers, stepped by `step_batch()`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field
+
+from rheostat.converters.building import cycles, noam, polynomial, restarts, sequence, since, warmed
+from rheostat.converters.case import Case, Steps
+from rheostat.converters.ignored import LastEpoch, LayerFactor
+from rheostat.converters.library import Library
+from rheostat.schedules.kinds.curves import Constant, Cosine
+from rheostat.schedules.kinds.points import Piecewise
+from rheostat.schedules.union import AnyDefinition
+
+library = Library("allennlp")
+
+Length = Annotated[Steps, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+@library.scheduler("NoamLR", "noam")
+def noam_decay(
+    case: Case,
+    *,
+    model_size: Positive,
+    warmup_steps: Length,
+    factor: float = 1.0,
+    last_epoch: LastEpoch = -1,
+) -> AnyDefinition:
+    """
+    `sequence` of one step at the base value, and a `warmup` to an `inverse_sqrt`.
+
+    AllenNLP leaves the optimizer's own value for the first step, and ignores it afterwards.
+    """
+    curve = noam(factor * model_size**-0.5 * warmup_steps**-0.5, warmup_steps)
+    return sequence((Constant(value=case.base), 1), then=since(1, curve))
+
+
+@library.scheduler("CosineWithRestarts", "cosine")
+def cosine_restarts(
+    case: Case,
+    *,
+    t_initial: Length,
+    t_mul: Annotated[float, Field(ge=1)] = 1.0,
+    eta_min: Annotated[float, Field(ge=0)] = 0.0,
+    eta_mul: float = 1.0,
+    last_epoch: LastEpoch = -1,
+) -> AnyDefinition:
+    """
+    `cosine_restarts`, or a `sequence` of cosines if t_mul is no whole number.
+
+    Cycles are ⌊t_initial · t_mulⁱ⌋ long.
+    """
+    if t_mul.is_integer():
+        return restarts(case.base, eta_min, t_initial, t_mul, eta_mul)
+
+    def parts() -> Iterator[tuple[AnyDefinition, int]]:
+        i = 0
+        while True:
+            steps = int(t_initial * t_mul**i)
+            yield Cosine(start=case.base * eta_mul**i, end=eta_min, steps=steps), steps
+            i += 1
+
+    return cycles(case, parts())
+
+
+@library.scheduler("SlantedTriangular", "slanted_triangular")
+def slanted_triangular(
+    case: Case,
+    *,
+    num_epochs: Length,
+    num_steps_per_epoch: Length,
+    cut_frac: Annotated[float, Field(ge=0, lt=1)] = 0.1,
+    ratio: float = 32,
+    last_epoch: LastEpoch = -1,
+    gradual_unfreezing: bool = False,
+    discriminative_fine_tuning: bool = False,
+    decay_factor: LayerFactor = 0.38,
+) -> AnyDefinition:
+    """
+    `piecewise`.
+
+    AllenNLP guesses the length of the training anew as epochs end; the definition has the one that
+    is given. gradual_unfreezing and discriminative_fine_tuning are refused.
+    """
+    for name, value in (
+        ("gradual_unfreezing", gradual_unfreezing),
+        ("discriminative_fine_tuning", discriminative_fine_tuning),
+    ):
+        if value:
+            message = "depends on the model's layers, and has no definition"
+            raise case.wrong(name, message, value, "false")
+    length = num_epochs * num_steps_per_epoch
+    cut, low = int(length * cut_frac), case.base / ratio
+    rise = ((0.0, low),) if cut else ()
+    return Piecewise(points=(*rise, (float(cut), case.base), (float(length), low)))
+
+
+@library.scheduler("PolynomialDecay", "polynomial_decay")
+def polynomial_decay(
+    case: Case,
+    *,
+    num_epochs: Length,
+    num_steps_per_epoch: Length,
+    power: Positive = 1.0,
+    warmup_steps: Steps = 0,
+    end_learning_rate: float = 0.0,
+    last_epoch: LastEpoch = -1,
+) -> AnyDefinition:
+    """`warmup` to a `polynomial`, or a `linear` for power 1, that ends with the training."""
+    length = num_epochs * num_steps_per_epoch - warmup_steps
+    end: AnyDefinition = Constant(value=end_learning_rate)
+    then = polynomial(case.base, end_learning_rate, length, power) if length > 0 else end
+    return warmed(max(warmup_steps, 0), 0.0, case.base, then)
+
+
+@library.scheduler("LinearWithWarmup", "linear_with_warmup")
+def linear_with_warmup(
+    case: Case,
+    *,
+    num_epochs: Length,
+    num_steps_per_epoch: Length,
+    warmup_steps: Steps = 100,
+    last_epoch: LastEpoch = -1,
+) -> AnyDefinition:
+    """`warmup` to a `linear` that ends with the training."""
+    return polynomial_decay(
+        case,
+        num_epochs=num_epochs,
+        num_steps_per_epoch=num_steps_per_epoch,
+        warmup_steps=warmup_steps,
+    )
+
+
+@library.scheduler(
+    "InvertedTriangular", "inverted_triangular", hyperparameters=("momentum", "betas", "lr")
+)
+def inverted_triangular(
+    case: Case, *, cool_down: Length, warm_up: Length, ratio: float = 10, last_epoch: LastEpoch = -1
+) -> AnyDefinition:
+    """
+    `piecewise`: down to the base value / ratio, and up again.
+
+    It is for the momentum; a step is an epoch.
+    """
+    low = case.base / ratio
+    corners = ((0.0, case.base), (float(cool_down), low), (float(cool_down + warm_up), case.base))
+    return Piecewise(points=corners)

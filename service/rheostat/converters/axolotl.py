@@ -1,0 +1,160 @@
+"""axolotl: axolotl.utils.schedulers."""
+
+from __future__ import annotations
+
+from math import cos, pi
+from typing import Annotated
+
+from pydantic import Field
+
+from rheostat.converters.building import value_at
+from rheostat.converters.case import Case, Nested, Steps
+from rheostat.converters.ignored import LastEpoch
+from rheostat.converters.library import Library
+from rheostat.converters.pieces import Piece, pieces, warmed
+from rheostat.converters.transformers.cosines import wave
+from rheostat.converters.transformers.registry import library as transformers
+from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Ramp
+from rheostat.schedules.kinds.points import Piecewise
+from rheostat.schedules.kinds.pointwise import Product
+from rheostat.schedules.kinds.presets import Warmup
+from rheostat.schedules.kinds.repeat import Repeat
+from rheostat.schedules.union import AnyDefinition
+
+library = Library("axolotl")
+
+Count = Annotated[Steps, Field(ge=0)]
+Length = Annotated[Steps, Field(gt=0)]
+Cycles = Annotated[float, Field(ge=0)]
+
+
+@library.scheduler("get_cosine_schedule_with_quadratic_warmup")
+def quadratic(
+    case: Case,
+    *,
+    num_warmup_steps: Count,
+    num_training_steps: Count,
+    num_cycles: Cycles = 0.5,
+    last_epoch: LastEpoch = -1,
+) -> AnyDefinition:
+    """`warmup` along a parabola to a periodic `cosine`."""
+    curve = wave(case.base, 0.0, num_training_steps - num_warmup_steps, num_cycles)
+    if num_warmup_steps == 0:
+        return curve
+    return Warmup(steps=num_warmup_steps, shape="polynomial", power=2.0, then=curve)
+
+
+@library.scheduler("get_cosine_schedule_with_min_lr")
+def floored(
+    case: Case, *, num_warmup_steps: Count, num_training_steps: Count, min_lr_ratio: float = 0.0
+) -> AnyDefinition:
+    """`warmup` to a periodic `cosine` that ends above 0."""
+    steps = num_training_steps - num_warmup_steps
+    return warmed(num_warmup_steps, wave(case.base, case.base * min_lr_ratio, steps, 0.5))
+
+
+@library.scheduler("get_cosine_schedule_with_warmup_decay_constant")
+def decay_constant(
+    case: Case,
+    *,
+    num_warmup_steps: Count,
+    num_training_steps: Count,
+    constant_lr_ratio: Annotated[float, Field(ge=0)],
+    min_lr_ratio: float,
+    num_cycles: Cycles = 0.5,
+    last_epoch: LastEpoch = -1,
+) -> AnyDefinition:
+    """`warmup` to a `cosine` that is over at a share of the training, constant_lr_ratio."""
+    base, end = case.base, case.base * min_lr_ratio
+    steps = int(num_training_steps * constant_lr_ratio) - num_warmup_steps
+    if steps <= 0:
+        height = 0.5 * (1 + cos(2 * pi * num_cycles * steps))
+        rise = Linear(start=0.0, end=base, steps=max(1, num_warmup_steps))
+        held = Piece(Constant(value=(base - end) * height + end))
+        return pieces(Piece(rise, until=num_warmup_steps), held)
+    if num_cycles == 0.5:
+        return warmed(num_warmup_steps, Cosine(start=base, end=end, steps=steps))
+    curve = wave(base, end, steps, num_cycles)
+    held = Piece(Constant(value=value_at(curve, steps)))
+    return warmed(num_warmup_steps, pieces(Piece(curve, until=steps), held))
+
+
+@library.scheduler("RexLR")
+def rex(
+    case: Case,
+    *,
+    max_lr: Annotated[float, Field(gt=0)],
+    min_lr: float,
+    total_steps: Count = 0,
+    num_warmup_steps: Count = 0,
+    last_step: LastEpoch = 0,
+) -> AnyDefinition:
+    """
+    `sequence` of a line and a rational `ramp`, one step ahead.
+
+    It starts from the base value, whatever max_lr is, and ends at min_lr.
+    """
+    if min_lr > max_lr:
+        raise case.wrong("min_lr", "must not be above max_lr", min_lr, f"≤ {max_lr}")
+    warmup, steps = num_warmup_steps, total_steps - num_warmup_steps
+    if steps < 0:
+        bound = f"≤ {total_steps}"
+        raise case.wrong("num_warmup_steps", "must not be above total_steps", warmup, bound)
+    rise = Linear(start=0.0, end=case.base, steps=max(1, warmup))
+    end = case.base * min_lr / max_lr
+    fall = Ramp(start=case.base, end=end, steps=max(1, steps), shape="rational", ratio=0.1)
+    until = total_steps - 1 if steps > 0 else 0
+    return pieces(
+        Piece(rise, until=warmup, origin=-1),
+        Piece(fall, until=until, origin=warmup - 1),
+        Piece(Constant(value=min_lr)),
+    )
+
+
+@library.scheduler("InterpolatingLogScheduler")
+def logarithmic(
+    case: Case,
+    *,
+    num_steps: Annotated[Steps, Field(ge=2)],
+    min_lr: Annotated[float, Field(gt=0)],
+    max_lr: Annotated[float, Field(gt=0)],
+    last_epoch: LastEpoch = -1,
+) -> AnyDefinition:
+    """`piecewise` geometric, one step late: steps 0 and 1 have the same value."""
+    points = ((1.0, min_lr), (float(num_steps), max_lr))
+    return Piecewise(points=points, interpolation="geometric")
+
+
+@library.scheduler("JaggedLRRestartScheduler")
+def jagged(
+    case: Case,
+    *,
+    inner_schedule: Nested | None = None,
+    inner: Nested | None = None,
+    jagged_restart_steps: Length,
+    jagged_restart_warmup_steps: Count,
+    jagged_restart_anneal_steps: Count = 1,
+    min_lr_scale: float = 0.001,
+) -> AnyDefinition:
+    """
+    `product` of what the inner scheduler becomes and a repeated trapezoid, one step ahead.
+
+    Its constructor steps it once. The first cycle has no warm-up. The inner scheduler is one of
+    transformers or of PyTorch.
+    """
+    spec = inner_schedule or inner
+    if spec is None:
+        raise case.wrong("inner_schedule", "is required", None, '{"name", "params"}')
+    known = transformers.find(spec.name) is not None
+    field = "inner_schedule" if inner_schedule else "inner"
+    curve = case.nested(spec, field, library="transformers" if known else "torch")
+    steps, warmup = jagged_restart_steps, jagged_restart_warmup_steps
+    anneal = max(steps - jagged_restart_anneal_steps, 0)
+    rise = Linear(start=min_lr_scale, end=1.0, steps=max(1, warmup))
+    fall = Linear(start=1.0, end=min_lr_scale, steps=max(1, jagged_restart_anneal_steps))
+    one = Constant(value=1.0)
+    cycle = pieces(
+        Piece(rise, until=min(warmup, steps)), Piece(one, until=anneal), Piece(fall, origin=anneal)
+    )
+    scale = pieces(Piece(one, until=anneal), Piece(Repeat(of=cycle, every=steps)))
+    return pieces(Piece(Product(of=(curve, scale)), origin=-1))

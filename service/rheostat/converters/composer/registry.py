@@ -1,0 +1,5 @@
+"""The table of Composer's schedulers."""
+
+from rheostat.converters.library import Library
+
+library = Library("composer")

@@ -1,0 +1,67 @@
+"""
+From whole configuration files of other libraries to the definitions of their parameters.
+
+>>> from rheostat.schedules import convert_config
+>>> flags = "--lr 6e-5 --lr-decay-style cosine --lr-warmup-samples 100 --train-samples 2000"
+>>> convert_config("megatron", flags)["lr"].to_json()["kind"]
+'warmup'
+
+``deepspeed`` is the JSON file that `deepspeed.initialize` takes, ``transformers`` the fields of
+`TrainingArguments`, ``megatron`` the command line. What says nothing about a schedule is ignored;
+a field of a schedule that is not read is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from rheostat.converters import libraries
+from rheostat.converters.case import refused
+from rheostat.converters.configs import deepspeed, megatron, transformers
+from rheostat.converters.configs.reading import Clock, clock
+from rheostat.converters.configs.telling import library_of
+from rheostat.converters.size import check, check_text
+from rheostat.errors import FieldError
+from rheostat.schedules.definition import Definition
+from rheostat.schedules.shown import shown
+
+__all__ = ["convert_config", "library_of"]
+
+_FORMATS: Final[dict[str, Callable[[Any, Clock], dict[str, Definition]]]] = {
+    "deepspeed": deepspeed.definitions,
+    "megatron": megatron.definitions,
+    "transformers": transformers.definitions,
+}
+
+
+def convert_config(
+    library: str,
+    config: Mapping[str, Any] | str | list[str],
+    *,
+    total: int | None = None,
+    steps_per_epoch: int | None = None,
+) -> dict[str, Definition]:
+    """
+    Return the definitions that a library's configuration file describes, by parameter.
+
+    ``config`` is the file's content as JSON; Megatron's command line may also be a string or a
+    list. ``total`` is the length of the training in steps and ``steps_per_epoch`` that of an
+    epoch, for configurations that leave them to the trainer; they change nothing in those that do
+    not (DeepSpeed's).
+
+    Raises:
+        Invalid: if the library has no such format, or a field is missing, wrong, refused, or of a
+            schedule but not known.
+
+    """
+    check_text(library, "library")
+    found = libraries.find(library)
+    definitions = None if found is None else _FORMATS.get(found.name)
+    if definitions is None:
+        bound = f"one of {', '.join(_FORMATS)}"
+        message = f"is no library whose configuration files can be converted: {bound}"
+        raise refused(FieldError("library", message, shown(library), bound))
+    if not isinstance(config, str):  # a command line has a limit of its own
+        check(config, "config")
+    return definitions(config, clock(total, steps_per_epoch))

@@ -1,0 +1,129 @@
+"""DeepSpeed's JSON file: the blocks `optimizer` and `scheduler`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from rheostat.converters.case import refused
+from rheostat.converters.configs.fields import Read, check_unknown
+from rheostat.converters.configs.reading import LENIENT, Clock, Place, converted, read
+from rheostat.converters.deepspeed import library
+from rheostat.errors import FieldError
+from rheostat.schedules.definition import Definition
+from rheostat.schedules.kinds.curves import Constant
+
+_PLACE = Place("config.scheduler.type", "config.scheduler.params")
+_BETAS = ("adam", "lamb", "lion")
+"""What is in the names of the optimizers whose momentum OneCycle sets: they have betas."""
+
+
+class Block(BaseModel):
+    """A scheduler, or an optimizer."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    type: str
+    params: dict[str, Any] = {}
+
+
+class OptimizerBlock(Block):
+    """An optimizer."""
+
+    legacy_fusion: bool = False
+
+
+class Optimizer(BaseModel):
+    """The optimizer's parameters that a run can have."""
+
+    model_config = LENIENT
+
+    lr: float | None = None
+    weight_decay: float | None = None
+
+
+class File(BaseModel):
+    """The blocks of the file that matter."""
+
+    model_config = LENIENT
+
+    optimizer: OptimizerBlock | None = None
+    scheduler: Block | None = None
+
+
+_READ = Read(
+    "deepspeed",
+    tuple(File.model_fields),
+    other_schedules={
+        "compression_training",
+        "curriculum_learning",
+        "data_efficiency",
+        "quantize_training",
+    },
+)
+_READ_OF_OPTIMIZER = Read("deepspeed", tuple(Optimizer.model_fields), harmless={"momentum_decay"})
+
+
+def definitions(config: Any, clock: Clock) -> dict[str, Definition]:
+    """
+    Return the learning rate, and the weight decay and the momentum if the file sets them.
+
+    Without a scheduler the learning rate is the optimizer's. OneCycle sets the momentum of
+    optimizers that have betas, as beta1, and their second beta to 0.99.
+    """
+    file = read(File, config)
+    check_unknown(config, _READ)
+    _check_written(file)
+    optimizer = Optimizer()
+    if file.optimizer is not None:
+        place = "config.optimizer.params"
+        optimizer = read(Optimizer, file.optimizer.params, place)
+        check_unknown(file.optimizer.params, _READ_OF_OPTIMIZER, place)
+    result: dict[str, Definition] = {}
+    if file.scheduler is not None:
+        result.update(_scheduled(file.scheduler, file.optimizer, optimizer.lr))
+    elif optimizer.lr is not None:
+        result["lr"] = Constant(value=optimizer.lr)
+    else:
+        message = "is required, or else an optimizer with a learning rate"
+        raise refused(FieldError("config.scheduler", message, None, "an object"))
+    if optimizer.weight_decay is not None:
+        result["weight_decay"] = Constant(value=optimizer.weight_decay)
+    return result
+
+
+def _scheduled(
+    scheduler: Block, optimizer: Block | None, lr: float | None
+) -> dict[str, Definition]:
+    """Return what the scheduler sets; one that DeepSpeed does not have is PyTorch's."""
+    name, params = scheduler.type, scheduler.params
+    origin = "deepspeed" if library.find(name) is not None else "torch"
+    result = {"lr": converted(_PLACE, origin, name, params, lr)}
+    if name == "OneCycle" and params.get("cycle_momentum", True) and _has_betas(optimizer):
+        result["beta1"] = converted(_PLACE, origin, name, params, lr, hyperparameter="beta1")
+        result["beta2"] = Constant(value=0.99)
+    return result
+
+
+def _has_betas(optimizer: Block | None) -> bool:
+    return optimizer is not None and any(name in optimizer.type.lower() for name in _BETAS)
+
+
+def _check_written(file: File) -> None:
+    """Refuse "auto", which the Trainer of transformers fills in."""
+    blocks = {"optimizer": file.optimizer, "scheduler": file.scheduler}
+    errors = [
+        FieldError(
+            f"config.{block}.params.{name}",
+            'is "auto": give the number that transformers would fill in',
+            value,
+            "a number",
+        )
+        for block, content in blocks.items()
+        if content is not None
+        for name, value in content.params.items()
+        if value == "auto" and (block == "scheduler" or name in Optimizer.model_fields)
+    ]
+    if errors:
+        raise refused(*errors)

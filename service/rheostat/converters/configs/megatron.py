@@ -1,0 +1,261 @@
+"""Megatron-LM's command line, or the same arguments as an object."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, Field
+
+from rheostat.converters.case import refused
+from rheostat.converters.configs.fields import Read, check_unknown
+from rheostat.converters.configs.reading import (
+    LENIENT,
+    Clock,
+    Count,
+    Length,
+    Place,
+    converted,
+    read,
+    stated,
+)
+from rheostat.converters.configs.telling import ONLY_JSON, flags_of
+from rheostat.errors import FieldError, Invalid
+from rheostat.schedules.definition import Definition
+from rheostat.schedules.kinds.curves import Constant, Linear
+from rheostat.schedules.kinds.pointwise import Quantize, Sum
+from rheostat.schedules.parse import sound
+from rheostat.schedules.shown import shown
+from rheostat.schedules.union import AnyDefinition
+
+_PLACE: Final = Place("config", "config")
+_LONGEST: Final = 100_000
+"""Characters of a command line."""
+Ramp = Annotated[list[Count], Field(min_length=3, max_length=3)]
+
+
+class Arguments(BaseModel):
+    """The arguments that describe a schedule, with Megatron's defaults."""
+
+    model_config = LENIENT
+
+    lr: float
+    min_lr: float = 0.0
+    decoupled_lr: float | None = None
+    decoupled_min_lr: float | None = None
+    lr_decay_style: str = "linear"
+    lr_wsd_decay_style: str = "exponential"
+    lr_decay_iters: Length | None = None
+    lr_decay_samples: Length | None = None
+    lr_wsd_decay_iters: Count | None = None
+    lr_wsd_decay_samples: Count | None = None
+    lr_warmup_fraction: Annotated[float, Field(ge=0)] | None = None
+    lr_warmup_iters: Count = 0
+    lr_warmup_samples: Count = 0
+    lr_warmup_init: float = 0.0
+    train_iters: Length | None = None
+    train_samples: Length | None = None
+    global_batch_size: Length | None = None
+    rampup_batch_size: Ramp | None = None
+    weight_decay: float = 0.01
+    start_weight_decay: float | None = None
+    end_weight_decay: float | None = None
+    weight_decay_incr_style: str = "constant"
+
+
+_INTEGERS: Final = {
+    name for name in Arguments.model_fields if name.endswith(("_iters", "_samples", "batch_size"))
+}
+_READ: Final = Read(
+    "megatron",
+    tuple(Arguments.model_fields),
+    harmless={
+        "cuda_graph_warmup_steps",
+        "dino_warmup_teacher_temp",
+        "dino_warmup_teacher_temp_epochs",
+        "no_weight_decay_cond_type",
+        "override_opt_param_scheduler",
+        "use_checkpoint_opt_param_scheduler",
+    },
+)
+_WORDS: Final = {name for name in Arguments.model_fields if name.endswith("_style")}
+
+
+def definitions(config: Any, clock: Clock) -> dict[str, Definition]:
+    """
+    Return the learning rate and the weight decay, by samples.
+
+    A command line in iterations needs --global-batch-size, and becomes samples too, as in
+    Megatron. --rampup-batch-size gives a batch_size, and --decoupled-lr an lr/decoupled for the
+    input and output layers.
+    """
+    given = _arguments(config)
+    check_unknown(given, _READ)
+    arguments = read(Arguments, given)
+    params = _params(arguments, clock)
+    name = "OptimizerParamScheduler"
+    result = {
+        parameter: converted(_PLACE, "megatron", name, params, hyperparameter=parameter)
+        for parameter in ("lr", "weight_decay")
+    }
+    if arguments.decoupled_lr is not None:
+        low = arguments.decoupled_min_lr
+        overrides = {
+            "max_lr": arguments.decoupled_lr,
+            "min_lr": params["min_lr"] if low is None else low,
+        }
+        result["lr/decoupled"] = converted(
+            _PLACE, "megatron", name, params, group_overrides=overrides
+        )
+    if arguments.rampup_batch_size is not None:
+        result["batch_size"] = sound(_ramp(arguments), "config")
+    return result
+
+
+def _params(arguments: Arguments, clock: Clock) -> dict[str, Any]:
+    """Return the parameters of the scheduler as Megatron's training script works them out."""
+    decay, warmup, whole, end = _lengths(arguments, clock)
+    start_wd, end_wd = _weight_decay(arguments)
+    return {
+        "init_lr": arguments.lr_warmup_init,
+        "max_lr": arguments.lr,
+        "min_lr": arguments.min_lr,
+        "lr_warmup_steps": warmup,
+        "lr_decay_steps": decay,
+        "lr_decay_style": arguments.lr_decay_style,
+        "start_wd": start_wd,
+        "end_wd": end_wd,
+        "wd_incr_steps": whole,
+        "wd_incr_style": arguments.weight_decay_incr_style,
+        "wsd_decay_steps": end,
+        "lr_wsd_decay_style": arguments.lr_wsd_decay_style,
+    }
+
+
+def _lengths(arguments: Arguments, clock: Clock) -> tuple[int, float, int, int | None]:
+    """Return the decay, the warm-up, the whole training and the decay of WSD in samples."""
+    by_samples = arguments.train_iters is None
+    size = 1 if by_samples else arguments.global_batch_size
+    if size is None:
+        raise _missing("global_batch_size", "for a training in iterations")
+    unit, other = ("samples", "iters") if by_samples else ("iters", "samples")
+    for name in ("lr_decay", "lr_warmup", "lr_wsd_decay", "train"):
+        if value := getattr(arguments, f"{name}_{other}"):
+            message = f"is in {other}, but the training is in {unit}"
+            raise refused(FieldError(f"config.{name}_{other}", message, value, "not given"))
+    train = getattr(arguments, f"train_{unit}")
+    if train is not None:
+        train = stated(f"train_{unit}", train, clock.total)
+    elif clock.total is not None:
+        train = clock.total
+    else:
+        raise _missing("train_samples", "or else train_iters")
+    decay = (getattr(arguments, f"lr_decay_{unit}") or train) * size
+    warmup = getattr(arguments, f"lr_warmup_{unit}") * size
+    if arguments.lr_warmup_fraction is not None:
+        if warmup:
+            raise _excluded(f"lr_warmup_{unit}", warmup // size, "lr_warmup_fraction")
+        warmup = arguments.lr_warmup_fraction * decay
+    if arguments.rampup_batch_size and not by_samples:
+        raise _excluded("rampup_batch_size", arguments.rampup_batch_size, "train_iters")
+    end = getattr(arguments, f"lr_wsd_decay_{unit}")
+    return decay, warmup, train * size, None if end is None else end * size
+
+
+def _weight_decay(arguments: Arguments) -> tuple[float, float]:
+    if arguments.weight_decay_incr_style == "constant":
+        return arguments.weight_decay, arguments.weight_decay
+    start, end = arguments.start_weight_decay, arguments.end_weight_decay
+    if start is None:
+        raise _missing("start_weight_decay", "unless the weight decay is constant")
+    if end is None:
+        raise _missing("end_weight_decay", "unless the weight decay is constant")
+    return start, end
+
+
+def _ramp(arguments: Arguments) -> AnyDefinition:
+    """Return the batch size, which rises by whole increments along a line."""
+    start, increment, samples = arguments.rampup_batch_size or [0, 0, 0]
+    end = arguments.global_batch_size
+    if end is None:
+        raise _missing("global_batch_size", "for a batch size that ramps up")
+    if increment < 1 or end <= start or (end - start) % increment:
+        bound = f"an increment that divides {end} − {start}"
+        message = "must rise to global_batch_size in whole increments"
+        raise refused(FieldError("config.rampup_batch_size", message, increment, bound))
+    if samples == 0:
+        return Constant(value=end)
+    if start % increment == 0:
+        line = Linear(start=start, end=end, steps=samples)
+        return Quantize(of=line, multiple=increment)
+    rise = Linear(start=0.0, end=end - start, steps=samples)
+    return Sum(of=(Constant(value=start), Quantize(of=rise, multiple=increment)))
+
+
+def _excluded(name: str, value: Any, other: str) -> Invalid:
+    return refused(FieldError(f"config.{name}", f"excludes {other}", shown(value), "not given"))
+
+
+def _missing(name: str, when: str) -> Invalid:
+    return refused(FieldError(f"config.{name}", f"is required, {when}", None, "a number"))
+
+
+def _arguments(config: Any) -> Mapping[str, Any]:
+    """Return the arguments by name, from a command line in one string or in parts."""
+    if isinstance(config, Mapping):
+        return config
+    if isinstance(config, str):
+        config = _words(config)
+    if not isinstance(config, list) or not all(isinstance(word, str) for word in config):
+        bound = "a command line, a list of its words, or an object"
+        raise refused(FieldError("config", f"must be {bound}", shown(config), bound))
+    if not flags_of(config):
+        message = f"has no flags, so it is no command line: {ONLY_JSON}"
+        raise refused(FieldError("config", message, shown(" ".join(config)), "--lr 1e-4 …"))
+    return _parsed(config)
+
+
+def _words(line: str) -> list[str]:
+    if len(line) > _LONGEST:
+        bound = f"≤ {_LONGEST} characters"
+        raise refused(FieldError("config", f"must have {bound}", shown(line), bound))
+    try:
+        return shlex.split(line.replace("\\\n", " "), comments=True)
+    except ValueError as error:
+        message = f"is no command line: {error}"
+        raise refused(FieldError("config", message, shown(line), "a command line")) from None
+
+
+def _parsed(words: list[str]) -> dict[str, Any]:
+    """Return the arguments by name; a flag takes the words up to the next one."""
+    found: dict[str, list[str]] = {}
+    name = None
+    for word in words:
+        if word.startswith("--"):
+            flag, equals, value = word[2:].partition("=")
+            name = flag.replace("-", "_")
+            found[name] = [value] if equals else []
+        elif name is not None:
+            found[name].append(word)
+    return {
+        key: _value(key, values) if key in Arguments.model_fields else " ".join(values)
+        for key, values in found.items()
+    }
+
+
+def _value(name: str, words: list[str]) -> Any:
+    read_one: Callable[[str], Any] = int if name in _INTEGERS else float
+    if name in _WORDS:
+        read_one = str
+    try:
+        values = [read_one(word) for word in words]
+    except ValueError:
+        values = []
+    if name == "rampup_batch_size" and values:
+        return values
+    if len(values) != 1:
+        bound = "a word" if name in _WORDS else "a number"
+        field = f"config.--{name.replace('_', '-')}"
+        raise refused(FieldError(field, f"must have {bound}", shown(" ".join(words)), bound))
+    return values[0]

@@ -1,0 +1,91 @@
+"""What the formats of configuration files share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any, NamedTuple, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rheostat.converters.case import STRICT, Steps, refused
+from rheostat.converters.configs.telling import ONLY_JSON
+from rheostat.converters.request import convert
+from rheostat.errors import FieldError, Invalid
+from rheostat.schedules.definition import Definition
+from rheostat.schedules.shown import shown
+from rheostat.schedules.validation import field_errors
+
+Count = Annotated[Steps, Field(ge=0)]
+Length = Annotated[Steps, Field(ge=1)]
+LENIENT = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
+"""A configuration file has much that is no schedule."""
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Clock(BaseModel):
+    """The lengths of the training that its configuration may leave to the trainer."""
+
+    model_config = STRICT
+
+    total: Length | None = None
+    steps_per_epoch: Length | None = None
+
+
+def clock(total: Any, steps_per_epoch: Any) -> Clock:
+    """Return the lengths, checked."""
+    return _validated(Clock, {"total": total, "steps_per_epoch": steps_per_epoch}, "")
+
+
+def read(model: type[Model], config: Any, field: str = "config") -> Model:
+    """Return a part of a configuration file, checked; errors name the field by its path."""
+    if not isinstance(config, Mapping):
+        message = (
+            f"must be a JSON object: {ONLY_JSON}" if field == "config" else "must be an object"
+        )
+        raise refused(FieldError(field, message, shown(config), "an object"))
+    return _validated(model, dict(config), field)
+
+
+def stated(config: str, value: int, given: int | None, *, field: str = "total") -> int:
+    """Return a length that a file states, which another that is given must not contradict."""
+    if given is not None and given != value:
+        message = f"contradicts the file, whose {config} makes it {value}"
+        raise refused(FieldError(field, message, given, f"{value}, or not given"))
+    return value
+
+
+def _validated(model: type[Model], data: dict[str, Any], field: str) -> Model:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise refused(*field_errors(error, data, field)) from None
+
+
+class Place(NamedTuple):
+    """Where a scheduler stands in its file: the paths of its name and of its parameters."""
+
+    name: str
+    params: str
+
+
+def converted(
+    place: Place,
+    library: str,
+    name: str,
+    params: Mapping[str, Any],
+    base_value: float | None = None,
+    **context: Any,
+) -> Definition:
+    """Return what a scheduler of the file becomes; errors name its fields by their paths."""
+    try:
+        return convert(library, name, params, base_value, **context)
+    except Invalid as error:
+        errors = [replace(item, field=_path(place, item.field)) for item in error.errors]
+        raise Invalid(error.detail, errors=errors) from None
+
+
+def _path(place: Place, field: str) -> str:
+    if field == "name":
+        return place.name
+    return place.params + field.removeprefix("params") if field.startswith("params") else field

@@ -1,0 +1,115 @@
+"""The fields of transformers.TrainingArguments."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from math import ceil
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from rheostat.converters.case import Steps, refused
+from rheostat.converters.configs.fields import Read, check_unknown
+from rheostat.converters.configs.reading import LENIENT, Clock, Place, converted, read, stated
+from rheostat.errors import FieldError
+from rheostat.schedules.definition import Definition
+from rheostat.schedules.kinds.curves import Constant
+from rheostat.schedules.shown import shown
+
+_PLACE = Place("config.lr_scheduler_type", "config.lr_scheduler_kwargs")
+_WITHOUT_TOTAL = {"constant", "constant_with_warmup", "inverse_sqrt"}
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+class Arguments(BaseModel):
+    """The fields that describe a schedule, with the defaults of transformers."""
+
+    model_config = LENIENT
+
+    learning_rate: float = 5e-5
+    weight_decay: float = 0.0
+    lr_scheduler_type: str = "linear"
+    lr_scheduler_kwargs: dict[str, Any] | str | None = None
+    warmup_steps: NotNegative = 0
+    warmup_ratio: Annotated[float, Field(ge=0, le=1)] | None = None
+    max_steps: Steps = -1
+    num_train_epochs: NotNegative = 3.0
+
+
+_READ = Read(
+    "transformers",
+    tuple(Arguments.model_fields),
+    harmless={"max_samples", "max_train_samples"},
+    apart={"accelerator_config", "deepspeed"},
+)
+
+
+def definitions(config: Any, clock: Clock) -> dict[str, Definition]:
+    """
+    Return the learning rate and the weight decay.
+
+    warmup_steps below 1 are a ratio, as in version 5; warmup_ratio is that of version 4. Without
+    max_steps the training's length is ``total``, or num_train_epochs times ``steps_per_epoch``,
+    rounded up.
+    """
+    arguments = read(Arguments, config)
+    check_unknown(config, _READ)
+    _check_deepspeed(config.get("deepspeed"))
+    name, total = arguments.lr_scheduler_type, _total(arguments, clock)
+    params = _specific(arguments)
+    if name != "constant":
+        params["num_warmup_steps"] = _warmup(arguments, total)
+    if name not in _WITHOUT_TOTAL and total is not None:
+        params["num_training_steps"] = total
+    if name not in _WITHOUT_TOTAL and total is None and "stable" not in name:
+        raise _no_total()
+    rate = converted(_PLACE, "transformers", name, params, arguments.learning_rate)
+    return {"lr": rate, "weight_decay": Constant(value=arguments.weight_decay)}
+
+
+def _total(arguments: Arguments, clock: Clock) -> int | None:
+    if arguments.max_steps > 0:
+        return stated("max_steps", arguments.max_steps, clock.total)
+    if clock.steps_per_epoch is None:
+        return clock.total
+    epochs = arguments.num_train_epochs
+    if clock.total is not None and "num_train_epochs" not in arguments.model_fields_set:
+        return clock.total
+    return stated("num_train_epochs", ceil(epochs * clock.steps_per_epoch), clock.total)
+
+
+def _check_deepspeed(block: Any) -> None:
+    """Refuse a DeepSpeed file inside whose scheduler takes the place of the Trainer's."""
+    if isinstance(block, Mapping) and block.get("scheduler") is not None:
+        message = "sets the rate in place of lr_scheduler_type: convert that file, as deepspeed"
+        value = shown(block["scheduler"])
+        raise refused(FieldError("config.deepspeed.scheduler", message, value, "not given"))
+
+
+def _warmup(arguments: Arguments, total: int | None) -> int:
+    if arguments.warmup_steps >= 1:
+        return int(arguments.warmup_steps)
+    ratio = arguments.warmup_steps or arguments.warmup_ratio or 0.0
+    if ratio > 0 and total is None:
+        raise _no_total()
+    return ceil((total or 0) * ratio)
+
+
+def _no_total() -> Exception:
+    message = "is required, or else total, or steps_per_epoch"
+    return refused(FieldError("config.max_steps", message, None, "≥ 1"))
+
+
+def _specific(arguments: Arguments) -> dict[str, Any]:
+    """Return the scheduler's own parameters, which may be written as JSON."""
+    given: Any = arguments.lr_scheduler_kwargs or {}
+    if isinstance(given, str):
+        try:
+            given = json.loads(given)
+        except (ValueError, RecursionError):
+            given = None
+    if not isinstance(given, dict):
+        message, value = "must be an object", arguments.lr_scheduler_kwargs
+        raise refused(FieldError("config.lr_scheduler_kwargs", message, value, "an object"))
+    return dict(given)

@@ -1,0 +1,137 @@
+"""DINO, DINOv2 and DINOv3: their schedules of learning rate, weight decay, momentum and more."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from rheostat.converters.building import value_at
+from rheostat.converters.case import Case, Steps
+from rheostat.converters.library import Library
+from rheostat.converters.pieces import Piece, pieces, warmed
+from rheostat.schedules.kinds.curves import Constant, Cosine, Linear
+from rheostat.schedules.union import AnyDefinition
+
+library = Library("dino")
+
+Count = Annotated[Steps, Field(ge=0)]
+Length = Annotated[Steps, Field(gt=0)]
+
+
+@library.scheduler("dino.cosine_scheduler", "cosine_scheduler", hyperparameters=None)
+def cosine(
+    case: Case,
+    *,
+    base_value: float,
+    final_value: float,
+    epochs: Length,
+    niter_per_ep: Length,
+    warmup_epochs: Count = 0,
+    start_warmup_value: float = 0.0,
+) -> AnyDefinition:
+    """
+    `sequence` of a line and a `cosine`.
+
+    The line reaches its end at the last step of the warm-up, so that the peak is there twice. The
+    array ends one step before final_value; the definition goes on to it.
+    """
+    warmup, total = warmup_epochs * niter_per_ep, epochs * niter_per_ep
+    if warmup > total:
+        bound = f"≤ {epochs}"
+        raise case.wrong("warmup_epochs", "must not be above epochs", warmup_epochs, bound)
+    rise = _line(start_warmup_value, base_value, warmup)
+    if warmup == total:
+        return rise
+    wave = Cosine(start=base_value, end=final_value, steps=total - warmup)
+    return pieces(Piece(rise, until=warmup), Piece(wave, origin=warmup))
+
+
+@library.scheduler(
+    "dinov3.CosineScheduler", "dinov2.CosineScheduler", "CosineScheduler", hyperparameters=None
+)
+def scheduler(
+    case: Case,
+    *,
+    base_value: float,
+    final_value: float,
+    total_iters: Length,
+    warmup_iters: Count = 0,
+    start_warmup_value: float = 0.0,
+    freeze_iters: Count = 0,
+    trunc_extra: Annotated[float, Field(ge=0)] = 0.0,
+) -> AnyDefinition:
+    """
+    `sequence` of zeros while frozen, a line and a `cosine`.
+
+    trunc_extra makes the cosine longer by this share, cuts it off, and rescales it to end at
+    final_value; only DINOv3 has it.
+    """
+    begin = freeze_iters + warmup_iters
+    steps = total_iters - begin
+    if steps < 0:
+        message = "must not be below the frozen iterations and the warm-up"
+        raise case.wrong("total_iters", message, total_iters, f"≥ {begin}")
+    wave: AnyDefinition = Constant(value=final_value)
+    if steps > 0:
+        wave = Cosine(start=base_value, end=final_value, steps=steps)
+    if trunc_extra > 0:
+        wave = _truncated(case, (base_value, final_value), steps, trunc_extra)
+    rise = _line(start_warmup_value, base_value, warmup_iters)
+    return pieces(
+        Piece(Constant(value=0.0), until=freeze_iters),
+        Piece(rise, until=begin, origin=freeze_iters),
+        Piece(wave, origin=begin),
+    )
+
+
+@library.scheduler(
+    "dinov3.linear_warmup_cosine_decay", "linear_warmup_cosine_decay", hyperparameters=None
+)
+def linear_warmup(
+    case: Case,
+    *,
+    start: float,
+    peak: float,
+    end: float,
+    warmup_iterations: Count,
+    total_iterations: Length,
+    cosine_iterations: Count | None = None,
+) -> AnyDefinition:
+    """
+    `warmup` to a `cosine`.
+
+    The cosine reaches its end at its last iteration, and so takes one less than it says.
+    """
+    left = total_iterations - warmup_iterations
+    waves = left if cosine_iterations is None else cosine_iterations
+    if waves > left:
+        bound = f"≤ {left}"
+        raise case.wrong("cosine_iterations", "must end with the training", waves, bound)
+    if waves > 1:
+        return warmed(warmup_iterations, Cosine(start=peak, end=end, steps=waves - 1), start)
+    rise = Linear(start=start, end=peak, steps=max(1, warmup_iterations))
+    until = warmup_iterations + waves
+    ended = Piece(Constant(value=end))
+    return pieces(
+        Piece(rise, until=warmup_iterations), Piece(Constant(value=peak), until=until), ended
+    )
+
+
+def _line(start: float, end: float, steps: int) -> AnyDefinition:
+    """Return a line whose last step is at its end; of one step it is the start."""
+    if steps < 2:
+        return Constant(value=start)
+    return Linear(start=start, end=end, steps=steps - 1)
+
+
+def _truncated(case: Case, ends: tuple[float, float], steps: int, extra: float) -> AnyDefinition:
+    """Return the beginning of a longer cosine, rescaled to end at the last of the steps."""
+    start, end = ends
+    length = int((1 + extra) * steps) - 1
+    if steps < 2:
+        raise case.wrong("total_iters", "leaves a cosine of one step, a division by zero", steps)
+    last = value_at(Cosine(start=1.0, end=0.0, steps=length), steps - 1)
+    bottom = end - (start - end) * last / (1 - last)
+    wave = Cosine(start=start, end=bottom, steps=length)
+    return pieces(Piece(wave, until=steps), Piece(Constant(value=end)))

@@ -1,0 +1,121 @@
+"""
+The manual of the converters, made from their tables.
+
+``python -m rheostat.converters.docs docs`` writes ``docs/converters.md``; a test fails when
+it is out of date.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from inspect import cleandoc
+from pathlib import Path
+
+from rheostat.converters.libraries import NAMES
+from rheostat.converters.library import Library
+from rheostat.converters.parameters import ignored_by, parameter_names
+
+HEAD = """\
+# Converters
+
+A scheduler as its own library configures it becomes a definition that gives the same values: in
+Python, over HTTP and on the command line.
+
+```python
+from rheostat.schedules import convert, evaluate
+
+definition = convert("torch", "CosineAnnealingLR", {"T_max": 100}, 0.1)
+evaluate(definition, range(101))
+```
+
+```
+POST /v1/convert  {"library": "torch", "name": "CosineAnnealingLR", "params": {"T_max": 100},
+                   "base_value": 0.1}
+rheostat convert torch CosineAnnealingLR T_max=100 --base 0.1
+```
+
+`params` is what the scheduler's constructor is given, by name, with the library's own defaults;
+schedulers inside of others are `{"name", "params"}`. There may be 100,000 values, and texts of
+10,000 characters. `base_value` is the value that the optimizer
+starts from. `hyperparameter` is `lr` unless it is said. What else a library knows goes beside
+them: `total` (fvcore, Detectron2, fastai), `steps_per_epoch` (MMEngine, and fairseq's fixed
+schedule), `group` where parameters differ between groups, and so on; what a scheduler does not ask
+for changes nothing.
+`rheostat.torch.definition_of(scheduler)` reads a live scheduler of PyTorch.
+
+Whole configuration files become the parameters of a run: the JSON file of DeepSpeed, the fields of
+transformers' `TrainingArguments`, and Megatron's command line (in samples, with its batch ramp).
+`total` and `steps_per_epoch` say what the file leaves to the trainer; a file that states its length
+must not be contradicted, and DeepSpeed's, which states its lengths, leaves nothing. What says
+nothing about a schedule is ignored; what sounds like a schedule and is not read is refused, with
+the likely spelling. `--config` without a library tells it by fields that no other project has, and
+asks where there is none, or where two libraries fit. YAML and TOML are not read. A DeepSpeed file
+that `TrainingArguments` only names is not looked into: it must not have a scheduler.
+
+```python
+from rheostat.schedules import convert_config
+
+convert_config("megatron", "--lr 6e-5 --lr-decay-style cosine --train-samples 220000000")
+```
+
+```
+POST /v1/convert  {"library": "deepspeed", "config": {"optimizer": {…}, "scheduler": {…}, …}}
+rheostat convert --config ds_config.json
+```
+
+A step is the number of completed steps, 0 first, as the library itself counts them. Values are the
+mathematical ones: where a library computes in float32, its own differ in the eighth digit. What
+resumes a training, as `last_epoch`, changes nothing: a definition counts from the beginning. Each
+chapter ends with the parameters that change nothing; all others act, or are refused. An unknown
+parameter, and whatever the library itself refuses, is refused with the reason; so is what has no
+definition: a function (tabulate it: kind `table`), and what reacts to a metric.
+"""
+
+
+def manual() -> str:
+    """Return the manual, as Markdown."""
+    return "\n".join([HEAD, *(_chapter(module, others) for module, others in NAMES.items())])
+
+
+def _chapter(module: str, others: tuple[str, ...]) -> str:
+    loaded = import_module(f"rheostat.converters.{module}")
+    title, _, about = cleandoc(loaded.__doc__ or "").replace("``", "`").partition(": ")
+    names = ", ".join(f"`{name}`" for name in (module, *others))
+    lines = [f"## {title}", "", " ".join(about.split()), "", f"Library: {names}.", ""]
+    return "\n".join([*lines, *_table(loaded.library)]) + "\n"
+
+
+def _table(library: Library) -> Iterator[str]:
+    yield "| scheduler | becomes | notes |"
+    yield "|---|---|---|"
+    for item in library.schedulers:
+        names = ", ".join(f"`{name}`" for name in item.names)
+        yield f"| {names} | {_cell(item.becomes)} | {_cell(item.notes)} |"
+    if library.reactive:
+        names = ", ".join(f"`{name}`" for name in library.reactive)
+        yield f"| {names} | Refused: it reacts to a metric. | |"
+    if ignored := list(_ignored(library)):
+        yield from ("", "Accepted, and changes nothing:", "", *ignored)
+
+
+def _ignored(library: Library) -> Iterator[str]:
+    """Yield a line for each parameter that changes nothing, of all schedulers that have it."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for item in library.schedulers:
+        for mark in ignored_by(item):
+            found.setdefault(mark, []).append(item.names[0])
+    for (name, why), schedulers in found.items():
+        having = [item for item in library.schedulers if name in parameter_names(item)]
+        these = ", ".join(f"`{scheduler}`" for scheduler in schedulers)
+        of = "" if len(having) == len(schedulers) else f" of {these}"
+        yield f"- `{name}`{of} {why}"
+
+
+def _cell(text: str) -> str:
+    return text.replace("``", "`").replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    (Path(sys.argv[1]) / "converters.md").write_text(manual())

@@ -1,0 +1,160 @@
+"""Keras: keras.optimizers.schedules. Functions of the step, in float64 (floatx float64)."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from math import floor
+from typing import Annotated
+
+from pydantic import Field
+
+from rheostat.converters.building import (
+    cosine,
+    exponential,
+    levels,
+    over,
+    polynomial,
+    restarts,
+    warmed,
+)
+from rheostat.converters.case import Case, Function
+from rheostat.converters.ignored import Label, Verbose
+from rheostat.converters.library import Library
+from rheostat.schedules.kinds.curves import Constant, Polynomial
+from rheostat.schedules.kinds.decays import InverseTime
+from rheostat.schedules.kinds.pointwise import Sum
+from rheostat.schedules.union import AnyDefinition
+
+library = Library("keras")
+library.metric_driven("ReduceLROnPlateau", "ReduceLROnPlateau(callback)")
+
+Length = Annotated[float, Field(gt=0)]
+
+
+@library.scheduler("ExponentialDecay")
+def exponential_decay(
+    case: Case,
+    *,
+    initial_learning_rate: float,
+    decay_steps: Length,
+    decay_rate: float,
+    staircase: bool = False,
+    name: Label = "ExponentialDecay",
+) -> AnyDefinition:
+    """
+    `exponential`, or `step` if staircase.
+
+    With decay_rate above 1 it holds where it would pass 1e100.
+    """
+    return exponential(initial_learning_rate, decay_rate, decay_steps, staircase=staircase)
+
+
+@library.scheduler("PiecewiseConstantDecay")
+def piecewise_constant(
+    case: Case, *, boundaries: list[float], values: list[float], name: Label = "PiecewiseConstant"
+) -> AnyDefinition:
+    """
+    `piecewise`.
+
+    Each change comes one step after the boundary.
+    """
+    if len(boundaries) != len(values) - 1 or not boundaries:
+        bound = f"{max(len(values) - 1, 1)} boundaries"
+        raise case.wrong("boundaries", "must be one less than values", boundaries, bound)
+    for before, after in pairwise(boundaries):
+        if after < before:
+            raise case.wrong("boundaries", "must not fall", after, f"≥ {before:g}")
+    return levels([floor(boundary) + 1 for boundary in boundaries], values)
+
+
+@library.scheduler("PolynomialDecay")
+def polynomial_decay(
+    case: Case,
+    *,
+    initial_learning_rate: float,
+    decay_steps: Length,
+    end_learning_rate: float = 0.0001,
+    power: float = 1.0,
+    cycle: bool = False,
+    name: Label = "PolynomialDecay",
+) -> AnyDefinition:
+    """
+    `polynomial`, or `linear` for power 1.
+
+    With power 0 it never leaves the start.
+    """
+    start, end = initial_learning_rate, end_learning_rate
+    if not cycle or power == 0:
+        return polynomial(start, end, decay_steps, power)
+    return over(
+        decay_steps, lambda n: Polynomial(start=start, end=end, steps=n, power=power, cycle=True)
+    )
+
+
+@library.scheduler("InverseTimeDecay")
+def inverse_time(
+    case: Case,
+    *,
+    initial_learning_rate: float,
+    decay_steps: Length,
+    decay_rate: float,
+    staircase: bool = False,
+    name: Label = "InverseTimeDecay",
+) -> AnyDefinition:
+    """`inverse_time`."""
+    return InverseTime(
+        start=initial_learning_rate, rate=decay_rate, every=decay_steps, staircase=staircase
+    )
+
+
+@library.scheduler("CosineDecay")
+def cosine_decay(
+    case: Case,
+    *,
+    initial_learning_rate: float,
+    decay_steps: Length,
+    alpha: float = 0.0,
+    name: Label = "CosineDecay",
+    warmup_target: float | None = None,
+    warmup_steps: Annotated[float, Field(ge=0)] = 0,
+) -> AnyDefinition:
+    """
+    `cosine`, after a `warmup` if there is a warmup_target.
+
+    decay_steps begins after the warm-up. Without warmup_target there is none, whatever
+    warmup_steps is.
+    """
+    if warmup_target is None:
+        return cosine(initial_learning_rate, alpha * initial_learning_rate, decay_steps)
+    decay = cosine(warmup_target, alpha * warmup_target, decay_steps)
+    return warmed(warmup_steps, initial_learning_rate, warmup_target, decay)
+
+
+@library.scheduler("CosineDecayRestarts")
+def cosine_restarts(
+    case: Case,
+    *,
+    initial_learning_rate: float,
+    first_decay_steps: Length,
+    t_mul: float = 2.0,
+    m_mul: float = 1.0,
+    alpha: float = 0.0,
+    name: Label = "SGDRDecay",
+) -> AnyDefinition:
+    """
+    `cosine_restarts`.
+
+    With alpha, m_mul shrinks what lies above alpha · initial_learning_rate. Keras finds the cycle
+    by a rounded logarithm, and in float32 misses some restarts.
+    """
+    floor_value = alpha * initial_learning_rate
+    if m_mul == 1 or alpha == 0:
+        return restarts(initial_learning_rate, floor_value, first_decay_steps, t_mul, m_mul)
+    waves = restarts(initial_learning_rate - floor_value, 0.0, first_decay_steps, t_mul, m_mul)
+    return Sum(of=(Constant(value=floor_value), waves))
+
+
+@library.scheduler("LearningRateScheduler")
+def function(case: Case, *, schedule: Function, verbose: Verbose = 0) -> AnyDefinition:
+    """Refused: a function is no data. Tabulate its values, and give them as a `table`."""
+    raise case.wrong("schedule", "must be a function", schedule, "a function")

@@ -1,0 +1,74 @@
+"""MosaicML LLM Foundry: llmfoundry.optim.scheduler, and Composer's schedulers by its names."""
+
+from __future__ import annotations
+
+from rheostat.converters.building import over
+from rheostat.converters.case import Case
+from rheostat.converters.composer import warm
+from rheostat.converters.composer.time import Clock
+from rheostat.converters.library import Library
+from rheostat.converters.pieces import Piece, pieces
+from rheostat.schedules.kinds.curves import Constant, Linear
+from rheostat.schedules.kinds.decays import InverseSqrt
+from rheostat.schedules.kinds.pointwise import Sum
+from rheostat.schedules.union import AnyDefinition
+
+library = Library("llm_foundry")
+library.scheduler("constant_with_warmup")(warm.constant)
+library.scheduler("cosine_with_warmup")(warm.cosine)
+library.scheduler("linear_decay_with_warmup")(warm.linear)
+
+
+@library.scheduler("InverseSquareRootWithWarmupScheduler", "inv_sqrt_with_warmup")
+def inverse_sqrt(
+    case: Case,
+    *,
+    t_warmup: str,
+    t_scale: str,
+    t_cooldown: str,
+    t_max: str = "1dur",
+    alpha_f_decay: float = 0.0,
+    alpha_f_cooldown: float = 0.0,
+) -> AnyDefinition:
+    """
+    `sequence` of a line, an `inverse_sqrt` and a line down to alpha_f_cooldown.
+
+    The decay tends to alpha_f_decay; the cooldown ends at t_max, and begins no earlier than the
+    warm-up ends. Times are in the unit of max_duration, and none is a share of it.
+    """
+    if alpha_f_decay < alpha_f_cooldown:
+        bound = f"≥ {alpha_f_cooldown}"
+        raise case.wrong(
+            "alpha_f_decay", "must not be below alpha_f_cooldown", alpha_f_decay, bound
+        )
+    clock = Clock.of(case)
+    warmup = _time(case, clock, "t_warmup", t_warmup, scaled=False)
+    scale = _time(case, clock, "t_scale", t_scale)
+    cooldown = _time(case, clock, "t_cooldown", t_cooldown)
+    if scale == 0:
+        raise case.wrong("t_scale", "is a division by zero", t_scale, "> 0")
+    begin = max(float(clock.batches("t_max", t_max)) - cooldown, warmup)
+    rise = over(warmup or 1.0, lambda n: Linear(start=0.0, end=case.base, steps=n))
+    floor, height = case.base * alpha_f_decay, case.base * (1 - alpha_f_decay)
+    decay: AnyDefinition = InverseSqrt(start=height, timescale=scale)
+    if floor:
+        decay = Sum(of=(Constant(value=floor), decay))
+    level = floor + height * (scale / (scale + begin - warmup)) ** 0.5
+    end: AnyDefinition = Constant(value=level)
+    if cooldown > 0:
+        last = case.base * alpha_f_cooldown
+        end = over(cooldown, lambda n: Linear(start=level, end=last, steps=n))
+    return pieces(
+        Piece(rise, until=warmup),
+        Piece(decay, until=begin, origin=warmup),
+        Piece(end, origin=begin),
+    )
+
+
+def _time(case: Case, clock: Clock, parameter: str, text: str, *, scaled: bool = True) -> float:
+    """Return a time in batches; it must be in the unit of max_duration, and no share of it."""
+    whole = clock.unit_of_training()
+    if clock.unit(parameter, text) != whole:
+        bound = f"in the unit of max_duration, {whole}"
+        raise case.wrong(parameter, "is in another unit than max_duration", text, bound)
+    return float(clock.batches(parameter, text, scaled=scaled))

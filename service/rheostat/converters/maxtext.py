@@ -1,0 +1,71 @@
+"""MaxText: maxtext.utils.maxtext_utils.create_learning_rate_schedule, by its configuration."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rheostat.converters.case import Case, Steps
+from rheostat.converters.library import Library
+from rheostat.converters.pieces import Piece, pieces
+from rheostat.schedules.kinds.curves import Constant, Cosine, Linear
+from rheostat.schedules.union import AnyDefinition
+
+library = Library("maxtext")
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Length = Annotated[Steps, Field(ge=-1)]
+
+
+@library.scheduler("create_learning_rate_schedule")
+def schedule(
+    case: Case,
+    *,
+    learning_rate: Annotated[float, Field(ge=0)] = 3e-5,
+    learning_rate_final_fraction: float = 0.1,
+    learning_rate_schedule_steps: Length = -1,
+    warmup_steps_fraction: Share = 0.1,
+    steps: Length = 150_001,
+    lr_schedule_type: Literal["cosine", "wsd"] = "cosine",
+    wsd_decay_steps_fraction: Share = 0.1,
+    wsd_decay_style: Literal["linear", "cosine"] = "linear",
+) -> AnyDefinition:
+    """
+    `sequence` of a warm-up, a constant for wsd, a decay, and 0 from the schedule's end on.
+
+    A decay reaches its end at its last step, and so takes one step less than its length: a linear
+    one of a single step never decays. Without steps after the schedule's end a cosine rises again.
+    """
+    total = steps if learning_rate_schedule_steps == -1 else learning_rate_schedule_steps
+    whole = total if steps == -1 else steps
+    if total < 1:
+        raise case.wrong("steps", "must be above 0, or learning_rate_schedule_steps", steps, "≥ 1")
+    peak, final = learning_rate, learning_rate * learning_rate_final_fraction
+    warmup, decay = int(total * warmup_steps_fraction), int(total * wsd_decay_steps_fraction)
+    if lr_schedule_type == "cosine":
+        decay = total - warmup
+    elif warmup_steps_fraction + wsd_decay_steps_fraction > 1:
+        bound = f"≤ {1 - warmup_steps_fraction}"
+        message = "leaves no room for the warm-up"
+        raise case.wrong("wsd_decay_steps_fraction", message, wsd_decay_steps_fraction, bound)
+    waves = lr_schedule_type == "cosine" or wsd_decay_style == "cosine"
+    start = total - decay
+    parts = [
+        Piece(Linear(start=0.0, end=peak, steps=max(1, warmup)), until=warmup),
+        Piece(Constant(value=peak), until=start),
+        Piece(_decay(peak, final, decay - 1, waves=waves), until=total, origin=start),
+    ]
+    if whole > total:
+        return pieces(*parts, Piece(Constant(value=0.0)))
+    last = max(i for i, part in enumerate(parts) if part.until > (parts[i - 1].until if i else 0))
+    return pieces(*parts[:last], Piece(parts[last].curve, origin=parts[last].origin))
+
+
+def _decay(peak: float, final: float, steps: int, *, waves: bool) -> AnyDefinition:
+    """Return the decay; of no steps a cosine is at its end, and a line never leaves its start."""
+    if steps < 1:
+        return Constant(value=final if waves else peak)
+    if waves:
+        return Cosine(start=peak, end=final, steps=steps, periodic=True)
+    return Linear(start=peak, end=final, steps=steps)

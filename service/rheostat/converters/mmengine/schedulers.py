@@ -1,0 +1,286 @@
+"""MMEngine's schedulers, one by one."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rheostat.converters.building import exponential, of_group, polynomial, sequence
+from rheostat.converters.case import Case, Steps
+from rheostat.converters.ignored import LastEpoch, Verbose
+from rheostat.converters.mmengine.registry import ENDLESS, Begin, Span, library, named
+from rheostat.converters.onecycle import one_cycle
+from rheostat.schedules.kinds.curves import Constant, Cosine
+from rheostat.schedules.kinds.points import Multistep
+from rheostat.schedules.union import AnyDefinition
+
+Factor = Annotated[float, Field(ge=0, le=1)]
+Length = Annotated[Steps, Field(gt=0)]
+
+
+@library.scheduler(*named("Constant"), hyperparameters=None)
+def constant(
+    case: Case,
+    *,
+    factor: Factor = 1 / 3,
+    begin: Begin = 0,
+    end: Steps = ENDLESS,
+    last_step: LastEpoch = -1,
+    by_epoch: bool = True,
+    convert_to_iter_based: bool = False,
+    verbose: Verbose = False,
+    param_name: str | None = None,
+) -> AnyDefinition:
+    """
+    `sequence` of two constants.
+
+    It returns to the base value one step before end.
+    """
+    span = Span.of(
+        case, (begin, end), param_name, by_epoch=by_epoch, to_iters=convert_to_iter_based
+    )
+    steps = span.width - 1
+    reduced = Constant(value=case.base * factor)
+    curve = sequence((reduced, steps), then=Constant(value=case.base)) if steps else reduced
+    return span.laid_out(curve)
+
+
+@library.scheduler(*named("Linear"), hyperparameters=None)
+def linear(
+    case: Case,
+    *,
+    start_factor: Factor = 1 / 3,
+    end_factor: Factor = 1.0,
+    begin: Begin = 0,
+    end: Steps = ENDLESS,
+    last_step: LastEpoch = -1,
+    by_epoch: bool = True,
+    convert_to_iter_based: bool = False,
+    verbose: Verbose = False,
+    param_name: str | None = None,
+) -> AnyDefinition:
+    """
+    `linear`.
+
+    It reaches its end one step before end. With start_factor 0 MMEngine divides by zero.
+    """
+    span = Span.of(
+        case, (begin, end), param_name, by_epoch=by_epoch, to_iters=convert_to_iter_based
+    )
+    steps = span.width - 1
+    start = case.base * start_factor
+    curve = polynomial(start, case.base * end_factor, steps) if steps else Constant(value=start)
+    return span.laid_out(curve)
+
+
+@library.scheduler(*named("Poly"), hyperparameters=None)
+def poly(
+    case: Case,
+    *,
+    eta_min: float = 0.0,
+    power: float = 1.0,
+    begin: Begin = 0,
+    end: Steps = ENDLESS,
+    last_step: LastEpoch = -1,
+    by_epoch: bool = True,
+    convert_to_iter_based: bool = False,
+    verbose: Verbose = False,
+    param_name: str | None = None,
+) -> AnyDefinition:
+    """
+    `polynomial`, or `linear` for power 1.
+
+    It reaches its end one step before end.
+    """
+    span = Span.of(
+        case, (begin, end), param_name, by_epoch=by_epoch, to_iters=convert_to_iter_based
+    )
+    steps = span.width - 1
+    start = Constant(value=case.base)
+    curve = polynomial(case.base, eta_min, steps, power) if steps else start
+    return span.laid_out(curve)
+
+
+@library.scheduler(*named("Step"), hyperparameters=None)
+def step(
+    case: Case,
+    *,
+    step_size: Length,
+    gamma: float = 0.1,
+    begin: Begin = 0,
+    end: Steps = ENDLESS,
+    last_step: LastEpoch = -1,
+    by_epoch: bool = True,
+    convert_to_iter_based: bool = False,
+    verbose: Verbose = False,
+    param_name: str | None = None,
+) -> AnyDefinition:
+    """`step`."""
+    span = Span.of(
+        case, (begin, end), param_name, by_epoch=by_epoch, to_iters=convert_to_iter_based
+    )
+    curve = exponential(case.base, gamma, step_size * span.factor, staircase=True)
+    return span.laid_out(curve)
+
+
+@library.scheduler(*named("MultiStep"), hyperparameters=None)
+def multistep(
+    case: Case,
+    *,
+    milestones: list[Begin],
+    gamma: float = 0.1,
+    begin: Begin = 0,
+    end: Steps = ENDLESS,
+    last_step: LastEpoch = -1,
+    by_epoch: bool = True,
+    convert_to_iter_based: bool = False,
+    verbose: Verbose = False,
+    param_name: str | None = None,
+) -> AnyDefinition:
+    """
+    `multistep`.
+
+    Milestones count from begin. A repeated one counts again.
+    """
+    span = Span.of(
+        case, (begin, end), param_name, by_epoch=by_epoch, to_iters=convert_to_iter_based
+    )
+    places = tuple(place * span.factor for place in milestones)
+    curve = Multistep(start=case.base, milestones=places, factor=gamma)
+    return span.laid_out(curve)
+
+
+@library.scheduler(*named("Exponential"), hyperparameters=None)
+def decay(
+    case: Case,
+    *,
+    gamma: float,
+    begin: Begin = 0,
+    end: Steps = ENDLESS,
+    last_step: LastEpoch = -1,
+    by_epoch: bool = True,
+    convert_to_iter_based: bool = False,
+    verbose: Verbose = False,
+    param_name: str | None = None,
+) -> AnyDefinition:
+    """
+    `exponential`.
+
+    With gamma above 1 it holds where it would pass 1e100.
+    """
+    span = Span.of(
+        case, (begin, end), param_name, by_epoch=by_epoch, to_iters=convert_to_iter_based
+    )
+    return span.laid_out(exponential(case.base, gamma))
+
+
+@library.scheduler(*named("CosineAnnealing"), hyperparameters=None)
+def cosine(
+    case: Case,
+    *,
+    T_max: Begin | None = None,
+    eta_min: float | None = None,
+    begin: Begin = 0,
+    end: Steps = ENDLESS,
+    last_step: LastEpoch = -1,
+    by_epoch: bool = True,
+    convert_to_iter_based: bool = False,
+    verbose: Verbose = False,
+    eta_min_ratio: float | None = None,
+    param_name: str | None = None,
+) -> AnyDefinition:
+    """
+    `cosine`, periodic: past T_max the wave goes on until end.
+
+    T_max is the whole window by default, so that the end itself is never reached.
+    """
+    if eta_min is not None and eta_min_ratio is not None:
+        message = "cannot stand beside eta_min"
+        raise case.wrong("eta_min_ratio", message, eta_min_ratio, "eta_min or eta_min_ratio")
+    lowest = case.base * eta_min_ratio if eta_min_ratio is not None else eta_min or 0.0
+    span = Span.of(
+        case, (begin, end), param_name, by_epoch=by_epoch, to_iters=convert_to_iter_based
+    )
+    steps = (T_max or 0) * span.factor or span.width
+    wave = Cosine(start=case.base, end=lowest, steps=steps, periodic=True)
+    return span.laid_out(wave)
+
+
+@library.scheduler(*named("CosineRestart"), hyperparameters=None)
+def restarts(
+    case: Case,
+    *,
+    periods: Annotated[list[Length], Field(min_length=1)],
+    restart_weights: list[float] = [1.0],  # noqa: B006
+    eta_min: float | None = None,
+    eta_min_ratio: float | None = None,
+    begin: Begin = 0,
+    end: Steps = ENDLESS,
+    last_step: LastEpoch = -1,
+    by_epoch: bool = True,
+    convert_to_iter_based: bool = False,
+    verbose: Verbose = False,
+    param_name: str | None = None,
+) -> AnyDefinition:
+    """
+    `sequence` of cosines.
+
+    After the last one its last value, one step before its end, holds.
+    """
+    if (eta_min is None) == (eta_min_ratio is None):
+        bound = "eta_min or eta_min_ratio"
+        raise case.wrong("eta_min", "is required, or eta_min_ratio, but not both", eta_min, bound)
+    if len(restart_weights) != len(periods):
+        bound = f"{len(periods)} weights"
+        raise case.wrong("restart_weights", "must fit the periods", restart_weights, bound)
+    lowest = case.base * eta_min_ratio if eta_min_ratio is not None else eta_min or 0.0
+    span = Span.of(
+        case, (begin, end), param_name, by_epoch=by_epoch, to_iters=convert_to_iter_based
+    )
+    lengths = [steps * span.factor for steps in periods]
+    waves = [
+        (Cosine(start=case.base * weight, end=lowest, steps=steps), steps)
+        for weight, steps in zip(restart_weights, lengths, strict=True)
+    ]
+    *_, whole = accumulate(lengths)
+    curve = sequence(*waves[:-1], then=waves[-1][0])
+    return span.at_most(whole).laid_out(curve)
+
+
+@library.scheduler("OneCycleParamScheduler", "OneCycleLR")
+def onecycle(
+    case: Case,
+    *,
+    eta_max: float | list[float] = 0.0,
+    total_steps: Length | None = None,
+    pct_start: Factor = 0.3,
+    anneal_strategy: Literal["cos", "linear"] = "cos",
+    div_factor: float = 25.0,
+    final_div_factor: float = 1e4,
+    three_phase: bool = False,
+    begin: Begin = 0,
+    end: Steps = ENDLESS,
+    last_step: LastEpoch = -1,
+    by_epoch: bool = True,
+    convert_to_iter_based: bool = False,
+    verbose: Verbose = False,
+    param_name: str | None = None,
+) -> AnyDefinition:
+    """
+    `one_cycle` of total_steps − 1 steps.
+
+    The optimizer's own value plays no part. At step total_steps, which MMEngine still accepts, it
+    runs past the end; the definition holds.
+    """
+    span = Span.of(
+        case, (begin, end), param_name, by_epoch=by_epoch, to_iters=convert_to_iter_based
+    )
+    total = (total_steps or 0) * span.factor or span.width
+    peak = of_group(case, "eta_max", eta_max)
+    start = peak / div_factor
+    values, up = (start, peak, start / final_div_factor), ("pct_start", pct_start)
+    shape: Literal["cosine", "linear"] = "cosine" if anneal_strategy == "cos" else "linear"
+    curve = one_cycle(case, values, total, up, shape, three_phase=three_phase)
+    return span.laid_out(curve)

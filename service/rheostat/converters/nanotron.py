@@ -1,0 +1,67 @@
+"""nanotron: nanotron.helpers.lr_scheduler_builder, with the fields of LRSchedulerArgs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rheostat.converters.case import Case, Steps
+from rheostat.converters.library import Library
+from rheostat.converters.pieces import Piece, pieces, warmed
+from rheostat.schedules.kinds.curves import Constant, Cosine, Linear
+from rheostat.schedules.union import AnyDefinition
+
+library = Library("nanotron")
+
+Count = Annotated[Steps, Field(ge=0)]
+
+
+@library.scheduler("lr_scheduler_builder")
+def builder(
+    case: Case,
+    *,
+    learning_rate: Annotated[float, Field(gt=0)],
+    lr_warmup_steps: Count = 0,
+    lr_warmup_style: Literal["linear", "constant"] | None = "linear",
+    lr_decay_style: Literal["linear", "cosine"] | None = None,
+    lr_decay_steps: Count | None = None,
+    lr_decay_starting_step: Count | None = None,
+    min_decay_lr: float | None = None,
+    total_training_steps: Count | None = None,
+) -> AnyDefinition:
+    """
+    `warmup` to a constant and a `linear` or `cosine` decay.
+
+    An implicit decay takes total − warm-up − start steps: the warm-up counts twice if the start is
+    given too. With neither warm-up nor decay nanotron returns the learning rate as a factor, so
+    that its square is in force; so does the definition. Without a warm-up, of style linear, the
+    first step has 0.
+    """
+    steps = lr_decay_steps
+    if steps is None:
+        total = case.context.total if total_training_steps is None else total_training_steps
+        if total is None:
+            raise case.wrong("total_training_steps", "is required", None, "≥ 0")
+        steps = total - lr_warmup_steps - (lr_decay_starting_step or 0)
+    start = lr_warmup_steps if lr_decay_starting_step is None else lr_decay_starting_step
+    factor = case.base / learning_rate
+    floor = case.base if min_decay_lr is None else factor * min_decay_lr
+    if lr_warmup_steps == 0 and steps == 0:
+        return Constant(value=case.base * learning_rate)
+    kind = Cosine if lr_decay_style == "cosine" else Linear
+    fall: AnyDefinition = Constant(value=floor)
+    if steps > 0:
+        fall = kind(start=case.base, end=floor, steps=steps)
+    held = Constant(value=case.base)
+    stable = start - lr_warmup_steps
+    meets = stable > 0 or (stable == 0 and steps > 0)
+    if lr_warmup_style == "linear" and lr_warmup_steps > 0 and meets:
+        return warmed(lr_warmup_steps, pieces(Piece(held, stable), Piece(fall, origin=stable)))
+    rise: AnyDefinition = held
+    if lr_warmup_style == "linear":
+        rise = Constant(value=0.0)
+        if lr_warmup_steps > 0:
+            rise = Linear(start=0.0, end=case.base, steps=lr_warmup_steps)
+    first = Piece(rise, until=0 if lr_warmup_style is None else lr_warmup_steps + 1)
+    return pieces(first, Piece(held, until=start), Piece(fall, origin=start))

@@ -1,0 +1,303 @@
+"""Paddle: paddle.optimizer.lr, stepped by `step()`."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from math import exp
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rheostat.converters.building import exponential, levels, noam, polynomial, triangles, warmed
+from rheostat.converters.case import Case, Function, Nested, Steps
+from rheostat.converters.ignored import LastEpoch, ScaleMode, Verbose
+from rheostat.converters.library import Library
+from rheostat.converters.onecycle import one_cycle
+from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial
+from rheostat.schedules.kinds.cycles import CosineRestarts
+from rheostat.schedules.kinds.decays import Exponential, InverseTime
+from rheostat.schedules.kinds.points import Multistep
+from rheostat.schedules.union import AnyDefinition
+
+library = Library("paddle")
+library.metric_driven("ReduceOnPlateau")
+
+Rate = Annotated[float, Field(ge=0)]
+Length = Annotated[Steps, Field(gt=0)]
+Gamma = Annotated[float, Field(lt=1)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Factor = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+@library.scheduler("LambdaDecay", "MultiplicativeDecay")
+def function(
+    case: Case,
+    *,
+    learning_rate: Rate,
+    lr_lambda: Function,
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
+) -> AnyDefinition:
+    """Refused: a function is no data. Tabulate its values, and give them as a `table`."""
+    raise case.wrong("lr_lambda", "must be a function", lr_lambda, "a function")
+
+
+@library.scheduler("NoamDecay")
+def noam_decay(
+    case: Case,
+    *,
+    d_model: Positive,
+    warmup_steps: Length,
+    learning_rate: Rate = 1.0,
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
+) -> AnyDefinition:
+    """`warmup` to an `inverse_sqrt`, from 0 to learning_rate / √(d_model · warmup_steps)."""
+    return noam(learning_rate * d_model**-0.5 * warmup_steps**-0.5, warmup_steps)
+
+
+@library.scheduler("PiecewiseDecay")
+def piecewise(
+    case: Case,
+    *,
+    boundaries: Annotated[list[float], Field(min_length=1)],
+    values: list[float],
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
+) -> AnyDefinition:
+    """
+    `piecewise`.
+
+    Each change comes at the boundary itself. Of more values than are needed, the last one ends it.
+    """
+    if len(values) <= len(boundaries):
+        bound = f"≥ {len(boundaries) + 1} values"
+        raise case.wrong("values", "must be one more than boundaries", values, bound)
+    return levels(boundaries, values)
+
+
+@library.scheduler("NaturalExpDecay")
+def natural_exponential(
+    case: Case,
+    *,
+    learning_rate: Rate,
+    gamma: Positive,
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
+) -> AnyDefinition:
+    """`exponential` by the factor 1/e every 1/gamma steps."""
+    return Exponential(start=learning_rate, factor=exp(-1), every=1 / gamma)
+
+
+@library.scheduler("InverseTimeDecay")
+def inverse_time(
+    case: Case,
+    *,
+    learning_rate: Rate,
+    gamma: float,
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
+) -> AnyDefinition:
+    """`inverse_time`."""
+    return InverseTime(start=learning_rate, rate=gamma)
+
+
+@library.scheduler("PolynomialDecay")
+def polynomial_decay(
+    case: Case,
+    *,
+    learning_rate: Rate,
+    decay_steps: Length,
+    end_lr: float = 0.0001,
+    power: Positive = 1.0,
+    cycle: bool = False,
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
+) -> AnyDefinition:
+    """`polynomial`, or `linear` for power 1."""
+    if not cycle:
+        return polynomial(learning_rate, end_lr, decay_steps, power)
+    return Polynomial(start=learning_rate, end=end_lr, steps=decay_steps, power=power, cycle=True)
+
+
+@library.scheduler("LinearWarmup")
+def warmup(
+    case: Case,
+    *,
+    learning_rate: float | Nested,
+    warmup_steps: Length,
+    start_lr: float,
+    end_lr: float,
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
+) -> AnyDefinition:
+    """
+    `warmup`, or a `sequence` if what follows does not begin at end_lr.
+
+    A CosineAnnealingWarmRestarts inside misses some restarts by one step; the definition does not.
+    """
+    if end_lr <= start_lr:
+        raise case.wrong("end_lr", "must lie above start_lr", end_lr, f"> {start_lr:g}")
+    if isinstance(learning_rate, Nested):
+        then = case.nested(learning_rate, "learning_rate")
+    else:
+        then = Constant(value=learning_rate)
+    return warmed(warmup_steps, start_lr, end_lr, then)
+
+
+@library.scheduler("ExponentialDecay")
+def exponential_decay(
+    case: Case,
+    *,
+    learning_rate: Rate,
+    gamma: Fraction,
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
+) -> AnyDefinition:
+    """`exponential`."""
+    return Exponential(start=learning_rate, factor=gamma)
+
+
+@library.scheduler("MultiStepDecay")
+def multistep(
+    case: Case,
+    *,
+    learning_rate: Rate,
+    milestones: list[Steps],
+    gamma: Gamma = 0.1,
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
+) -> AnyDefinition:
+    """`multistep`."""
+    for before, after in pairwise(milestones):
+        if after <= before:
+            raise case.wrong("milestones", "must rise", after, f"> {before}")
+    return Multistep(
+        start=learning_rate, milestones=tuple(max(m, 0) for m in milestones), factor=gamma
+    )
+
+
+@library.scheduler("StepDecay")
+def step(
+    case: Case,
+    *,
+    learning_rate: Rate,
+    step_size: Length,
+    gamma: Gamma = 0.1,
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
+) -> AnyDefinition:
+    """`step`."""
+    return exponential(learning_rate, gamma, step_size, staircase=True)
+
+
+@library.scheduler("CosineAnnealingDecay")
+def cosine(
+    case: Case,
+    *,
+    learning_rate: Rate,
+    T_max: Length,
+    eta_min: float = 0.0,
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
+) -> AnyDefinition:
+    """`cosine`, periodic: past T_max the wave goes on."""
+    return Cosine(start=learning_rate, end=eta_min, steps=T_max, periodic=True)
+
+
+@library.scheduler("CosineAnnealingWarmRestarts")
+def restarts(
+    case: Case,
+    *,
+    learning_rate: Rate,
+    T_0: Length,
+    T_mult: Annotated[Steps, Field(ge=1)] = 1,
+    eta_min: float = 0.0,
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
+) -> AnyDefinition:
+    """
+    `cosine_restarts`.
+
+    `step(epoch)` finds the cycle by a rounded logarithm, and misses some restarts by one step;
+    `step()` and the definition do not.
+    """
+    return CosineRestarts(start=learning_rate, end=eta_min, period=T_0, period_factor=T_mult)
+
+
+@library.scheduler("LinearLR")
+def linear(
+    case: Case,
+    *,
+    learning_rate: Rate,
+    total_steps: Length,
+    start_factor: Annotated[float, Field(gt=0, le=1)] = 1 / 3,
+    end_factor: Factor = 1.0,
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
+) -> AnyDefinition:
+    """`linear`."""
+    start, end = learning_rate * start_factor, learning_rate * end_factor
+    return Linear(start=start, end=end, steps=total_steps)
+
+
+@library.scheduler("OneCycleLR")
+def onecycle(
+    case: Case,
+    *,
+    max_learning_rate: Rate,
+    total_steps: Length,
+    divide_factor: float = 25.0,
+    end_learning_rate: Rate = 0.0001,
+    phase_pct: Factor = 0.3,
+    anneal_strategy: Literal["cos", "linear"] = "cos",
+    three_phase: bool = False,
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
+) -> AnyDefinition:
+    """
+    `one_cycle` of total_steps − 1 steps.
+
+    end_learning_rate is the value itself, no factor. At step total_steps, which Paddle still
+    accepts, it runs past the end, a line even below zero; the definition holds.
+    """
+    if three_phase and phase_pct >= 0.5:
+        raise case.wrong("phase_pct", "must be below a half for three phases", phase_pct, "< 0.5")
+    return one_cycle(
+        case,
+        (max_learning_rate / divide_factor, max_learning_rate, end_learning_rate),
+        total_steps,
+        ("phase_pct", phase_pct),
+        "cosine" if anneal_strategy == "cos" else "linear",
+        three_phase=three_phase,
+    )
+
+
+@library.scheduler("CyclicLR")
+def cyclic(
+    case: Case,
+    *,
+    base_learning_rate: Rate,
+    max_learning_rate: Rate,
+    step_size_up: Positive,
+    step_size_down: Positive | None = None,
+    mode: Literal["triangular", "triangular2", "exp_range"] = "triangular",
+    exp_gamma: float = 1.0,
+    scale_fn: Function | None = None,
+    scale_mode: ScaleMode = "cycle",
+    last_epoch: LastEpoch = -1,
+    verbose: Verbose = False,
+) -> AnyDefinition:
+    """
+    `cyclic`.
+
+    exp_range shrinks with every step, not with every cycle. scale_fn cannot be converted.
+    """
+    low, high = base_learning_rate, max_learning_rate
+    down = step_size_up if step_size_down is None else step_size_down
+    if mode == "triangular2":
+        return triangles(low, high, step_size_up, down, "halving")
+    if mode == "exp_range":
+        return triangles(low, high, step_size_up, down, "exponential", exp_gamma)
+    return triangles(low, high, step_size_up, down)

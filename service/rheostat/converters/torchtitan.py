@@ -1,0 +1,65 @@
+"""torchtitan: torchtitan.components.optimizer.lr_scheduler, LRSchedulersContainer.Config."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rheostat.converters.case import Case, Steps
+from rheostat.converters.library import Library
+from rheostat.converters.pieces import Piece, pieces, warmed
+from rheostat.schedules.kinds.curves import Constant, Cosine
+from rheostat.schedules.kinds.presets import Wsd
+from rheostat.schedules.numeric import ShapeName
+from rheostat.schedules.union import AnyDefinition
+
+library = Library("torchtitan")
+
+Count = Annotated[Steps, Field(ge=0)]
+Length = Annotated[Steps, Field(gt=0)]
+
+
+@library.scheduler("LRSchedulersContainer")
+def container(
+    case: Case,
+    *,
+    training_steps: Length | None = None,
+    warmup_steps: Count = 200,
+    total_steps: Length | None = None,
+    decay_ratio: Annotated[float, Field(ge=0)] | None = None,
+    decay_type: Literal["linear", "sqrt", "cosine"] = "linear",
+    min_lr_factor: float = 0.0,
+) -> AnyDefinition:
+    """
+    `wsd`, whose warm-up begins at base/warmup_steps.
+
+    The decay ends at the step after the last one that is trained. There torchtitan's line and root
+    go on below zero, where the definition holds; its cosine rises again, and so does the
+    definition, which is then a `warmup` to a constant and a periodic `cosine`.
+    """
+    total = total_steps or training_steps or case.context.total
+    if total is None:
+        raise case.wrong("training_steps", "is required, or else total_steps", None, "≥ 1")
+    warmup = min(warmup_steps, total)
+    decay = total - warmup
+    if decay_ratio is not None:
+        decay = min(round(total * decay_ratio), decay)
+    rise, start = max(warmup - 1, 0), case.base / max(warmup, 1)
+    stable, end = total - decay - rise, case.base * min_lr_factor
+    if decay == 0:
+        return warmed(rise, Constant(value=case.base), start)
+    if decay_type == "cosine":
+        held = Piece(Constant(value=case.base), until=stable)
+        wave = Cosine(start=case.base, end=end, steps=decay, periodic=True)
+        return warmed(rise, pieces(held, Piece(wave, origin=stable)), start)
+    shape: ShapeName = "linear" if decay_type == "linear" else "1-sqrt"
+    return Wsd(
+        peak=case.base,
+        warmup=rise,
+        warmup_start=start,
+        stable=stable,
+        decay=decay,
+        decay_shape=shape,
+        end=end,
+    )

@@ -1,1 +1,0 @@
-"""The service's HTTP side: routes, wire formats, and the one shape of every failure."""

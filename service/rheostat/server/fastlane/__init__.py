@@ -1,0 +1,1 @@
+"""Settled blocks, answered before FastAPI."""

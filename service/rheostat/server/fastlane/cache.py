@@ -1,0 +1,225 @@
+"""Settled blocks as they are sent: made once, kept in memory, and the same bytes for everybody."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from starlette.responses import Response
+from starlette.types import Scope
+
+from rheostat.digests import body_digest, names_digest
+from rheostat.server.http.browsers import Header, protections
+from rheostat.server.http.formats import Format
+from rheostat.server.http.render import write_json
+from rheostat.server.runs.block import Block
+from rheostat.server.runs.lineage import Key
+
+IMMUTABLE = "public, max-age=31536000, immutable"
+
+OVERHEAD = 1024
+"""Bytes of memory that are counted for an answer, and for an address, besides their texts."""
+
+ADDRESSES = 8
+"""Addresses of one answer that are remembered: its readers send the same one, mostly."""
+
+
+class Question(NamedTuple):
+    """A settling read, but for what does not change its answer."""
+
+    run_id: str
+    generation: int
+    start: int
+    cells: int
+    chosen: Format
+
+
+Address = tuple[bytes, bytes, bytes | None]
+"""Path, query and ``Accept`` of a request as they came: all that decides which block it gets."""
+
+
+def address_of(scope: Scope, headers: Mapping[bytes, bytes]) -> Address | None:
+    """Return a request's address, None if a header is there twice or the server kept no path."""
+    path = scope.get("raw_path")
+    if path is None or len(headers) < len(scope["headers"]):
+        return None
+    return path, scope["query_string"], headers.get(b"accept")
+
+
+class Form(NamedTuple):
+    """An answer as one reader gets it: with its body, or with the news that nothing changed."""
+
+    status: int
+    headers: list[Header]
+    lines: bytes
+    """The same headers, and those that protect every answer, as they stand on the wire."""
+    body: bytes
+
+
+class Cells(NamedTuple):
+    """Which cells an answer holds: of a generation, from ``start`` to ``stop``."""
+
+    owner: Key
+    start: int
+    stop: int
+
+    @classmethod
+    def of(cls, block: Block) -> Cells:
+        """Return the cells of a block."""
+        stop = block.start + block.count * block.resolution
+        return cls(Key(block.run_id, block.generation), block.start, stop)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A settled block, ready to be sent."""
+
+    tag: bytes
+    whole: Form
+    unchanged: Form
+    cells: Cells
+    addresses: list[Address] = field(default_factory=list)
+
+    def to(self, if_none_match: bytes | None) -> Form:
+        """Return the form for who has what bears that tag."""
+        return self.unchanged if if_none_match == self.tag else self.whole
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes, without its addresses."""
+        return OVERHEAD + len(self.whole.body)
+
+
+def settled(block: Block, chosen: Format) -> Answer:
+    """
+    Return a settled block as the answer that anybody may keep for ever.
+
+    The headers tell which life of the database it comes from, and as which event of its run it was
+    settled: by these a worker notices that a backup was put in the place of what it has read.
+    """
+    body = _f64(block) if chosen is Format.F64 else write_json(to_json(block))
+    headers = {
+        "Content-Type": chosen.media_type,
+        "Cache-Control": IMMUTABLE,
+        "ETag": f'"{body_digest(body)}"',
+        **_described(block),
+    }
+    headers["Rheostat-Incarnation"] = block.incarnation
+    if block.event is not None:
+        headers["Rheostat-Event"] = str(block.event)
+    whole = Response(body, headers=headers)
+    unchanged = Response(status_code=304, headers=headers)
+    return Answer(headers["ETag"].encode(), _form(whole), _form(unchanged), Cells.of(block))
+
+
+def preview(block: Block, chosen: Format) -> Response:
+    """Return a block of which not all is settled, as an answer that nobody may keep."""
+    document = {**to_json(block), "final": block.final}
+    body = _f64(block) if chosen is Format.F64 else write_json(document)
+    headers = {
+        "Content-Type": chosen.media_type,
+        "Cache-Control": "no-store",
+        **_described(block),
+        "Rheostat-Settled-Until": str(block.settled_until),
+    }
+    return Response(body, headers=headers)
+
+
+def _described(block: Block) -> dict[str, str]:
+    """Return the headers that say what a block holds."""
+    return {
+        "Vary": "Accept",
+        "Rheostat-Run": block.run_id,
+        "Rheostat-Generation": str(block.generation),
+        "Rheostat-Start": str(block.start),
+        "Rheostat-Parameters": names_digest(block.names),
+        "Rheostat-Revisions": ",".join(f"{number}@{step}" for step, number in block.revisions),
+    }
+
+
+def _form(response: Response) -> Form:
+    headers = response.raw_headers
+    on_wire = (b"%b: %b\r\n" % header for header in (*headers, *protections("", headers)))
+    return Form(response.status_code, headers, b"".join(on_wire), bytes(response.body))
+
+
+class Answers:
+    """
+    Keeps the newest answers, up to ``limit`` bytes; for the event loop alone.
+
+    Under the addresses by which an answer was asked for, it is found without reading them. A block
+    is read by all ranks when it is new, so the oldest go first: there is no need to note each use.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._size = 0
+        self._answers: OrderedDict[Question, Answer] = OrderedDict()
+        self._at: dict[Address, Answer] = {}
+
+    def get(self, question: Question) -> Answer | None:
+        """Return the answer to a question, or None."""
+        return self._answers.get(question)
+
+    def at(self, address: Address) -> Answer | None:
+        """Return the answer that was noted for an address, or None."""
+        return self._at.get(address)
+
+    def put(self, question: Question, answer: Answer) -> None:
+        """Keep an answer, unless it alone is over the limit."""
+        if question not in self._answers and answer.size <= self._limit:
+            self._answers[question] = answer
+            self._grow(answer.size)
+
+    def note(self, address: Address, question: Question) -> None:
+        """Remember that a request from an address asked this, if its answer is kept."""
+        answer = self._answers.get(question)
+        if answer is None or address in self._at:
+            return
+        if len(answer.addresses) == ADDRESSES:
+            self._forget(answer.addresses.pop(0))
+        answer.addresses.append(address)
+        self._at[address] = answer
+        self._grow(_size(address))
+
+    def drop_run(self, run_id: str) -> None:
+        """Let go of all answers of a run."""
+        for question in [question for question in self._answers if question.run_id == run_id]:
+            self._drop(self._answers.pop(question))
+
+    def _grow(self, size: int) -> None:
+        self._size += size
+        while self._size > self._limit:
+            self._drop(self._answers.popitem(last=False)[1])
+
+    def _drop(self, answer: Answer) -> None:
+        self._size -= answer.size
+        for address in answer.addresses:
+            self._forget(address)
+
+    def _forget(self, address: Address) -> None:
+        del self._at[address]
+        self._size -= _size(address)
+
+
+def _size(address: Address) -> int:
+    return OVERHEAD + sum(len(part) for part in address if part)
+
+
+def to_json(block: Block) -> dict[str, object]:
+    """Return a block as a document."""
+    return {
+        "id": block.run_id,
+        "generation": block.generation,
+        "start": block.start,
+        "count": block.count,
+        "resolution": block.resolution,
+        "revisions": [{"from": step, "revision": number} for step, number in block.revisions],
+        "parameters": dict(zip(block.names, block.values, strict=True)),
+    }
+
+
+def _f64(block: Block) -> bytes:
+    return block.values.astype("<f8", copy=False).tobytes()

@@ -1,0 +1,271 @@
+"""
+The connections of one process: how many there may be, and which have to go.
+
+Each has two moments by which something must have happened: ``due``, for what its peer has to send,
+and ``taken_by``, for what its peer has to take. `Connections` looks at all of them once a second,
+and ends those that are late; there is no timer for each. When there are as many as there may be,
+those make room who have not sent a request, and then those that have been silent for longest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import heapq
+import logging
+import os
+import resource
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Protocol
+
+from rheostat.errors import Unavailable
+from rheostat.server.http.budgets import Budget, busy
+from rheostat.server.http.metrics import Metrics
+
+EACH = 1.0
+"""Seconds from one look at all connections to the next."""
+
+REPORT = 10.0
+"""Seconds after which what was ended meanwhile is said in the log, in one line."""
+
+KEEP_ALIVE = 75.0
+"""Seconds for which a connection stays between two requests."""
+
+FIRST = HEAD = 10.0
+"""Seconds for a connection to say something, and for a head from its first byte to its last."""
+
+SLOWEST = 16 * 1024
+"""Bytes a second that a peer has to send of a body, and to take of an answer, on average."""
+
+GRACE = 10.0
+"""Seconds that it has besides: for the first bytes, and for a line that hesitates."""
+
+LINGER = 2.0
+"""
+Seconds for which a connection that was refused is still read from.
+
+To close it at once would have the kernel throw away what was just sent, if the peer sends more.
+"""
+
+HEADS = 16 * 1024 * 1024
+"""Bytes that all heads which have not come to their end may have together."""
+
+UNSENT = 64 * 1024 * 1024
+"""Bytes that all connections together may wait to send, as they are seen once a second."""
+
+FILES = 256
+"""Open files that are left to all else: the database, the log, figures, the sockets that listen."""
+
+FEW_FILES = 1024
+"""Where fewer may be open, a quarter is for connections."""
+
+TURNED_AWAY = 64
+"""Connections beyond the limit that are told so; any more are closed without a word."""
+
+IDLE = 1.0
+"""Seconds of silence after which a connection may have to make room."""
+
+log = logging.getLogger("rheostat.connections")
+
+
+class Connection(Protocol):
+    """What is asked of a connection here."""
+
+    due: float
+    taken_by: float
+
+    @property
+    def idle(self) -> bool:
+        """Whether it waits for a request."""
+
+    @property
+    def piled(self) -> int:
+        """Bytes that are held because its peer has yet to take them, counted nowhere else."""
+
+    def expire(self, now: float) -> None:
+        """End it, unless it is not the peer who is late."""
+
+    def abort(self) -> None:
+        """End it at once, whatever is under way; its unfinished head no longer counts."""
+
+
+def connections_for(wanted: int) -> int:
+    """Return how many connections there may be: as many as wanted, or as the open files allow."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if files == resource.RLIM_INFINITY:
+        return wanted
+    room = files - FILES - TURNED_AWAY if files > FEW_FILES else files // 4
+    if room < wanted:
+        log.warning(
+            "this process may open %d files, so that it serves at most %d connections, and not %d:"
+            " raise the limit of open files (ulimit -n, LimitNOFILE)",
+            *(files, room, wanted),
+        )
+    return min(wanted, room)
+
+
+class Lane:
+    """
+    Does one thing after another, one in a turn of the event loop.
+
+    What a request computes before it waits for something, a turn cannot interrupt: a thousand that
+    come at once would be one long turn, in which nobody is let in and nobody is answered.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[Callable[[], None]] = deque()
+        self.busy = False
+        """Whether something was done in this turn already."""
+
+    def begin(self, thing: Callable[[], None]) -> None:
+        """Do something now, or in its turn."""
+        if self.busy:
+            self._waiting.append(thing)
+        else:
+            self.rest()
+            thing()
+
+    def rest(self) -> None:
+        """Do nothing more in this turn: what the lane is for was done beside it."""
+        if not self.busy:
+            self.busy = True
+            asyncio.get_running_loop().call_soon(self._move)
+
+    def _move(self) -> None:
+        if not self._waiting:
+            self.busy = False
+            return
+        asyncio.get_running_loop().call_soon(self._move)
+        self._waiting.popleft()()
+
+
+class Connections:
+    """All connections of one process, at most ``limit`` of them; for the event loop alone."""
+
+    def __init__(
+        self, limit: int, receiving: Budget, small: Budget, sending: Budget, metrics: Metrics
+    ) -> None:
+        self.limit = limit
+        self.receiving, self.small, self.sending = receiving, small, sending
+        self.heads = 0
+        self.parses, self.reads, self.others = Lane(), Lane(), Lane()
+        self._metrics = metrics
+        self._all: set[Connection] = set()
+        self._unasked: dict[Connection, None] = {}
+        self._turned_away: set[Connection] = set()
+        self._ended: Counter[str] = Counter()
+
+    def admit(self, connection: Connection) -> Unavailable | None:
+        """Count a new connection, and return its refusal if it is one too many."""
+        if len(self._all) - len(self._turned_away) >= self.limit and not self._make_room():
+            self.count("too many connections")
+            self._turned_away.add(connection)
+            if len(self._turned_away) > TURNED_AWAY:
+                connection.abort()
+        self._all.add(connection)
+        if connection not in self._turned_away:
+            self._unasked[connection] = None
+            return None
+        return busy(f"this process has {self.limit} connections, and may have no more; try again")
+
+    def leave(self, connection: Connection) -> None:
+        """Forget a connection that has ended."""
+        self._all.discard(connection)
+        self._turned_away.discard(connection)
+        self._unasked.pop(connection, None)
+
+    def begin_head(self, connection: Connection, size: int) -> None:
+        """Count bytes of a head that goes on; who has been at one for longest may have to go."""
+        self._unasked.setdefault(connection)
+        self.heads += size
+        while self.heads > HEADS and self._unasked:
+            self._end(next(iter(self._unasked)), "too many heads")
+
+    def end_head(self, connection: Connection, size: int) -> None:
+        """Count those bytes no more: the head is whole, or will never be."""
+        self._unasked.pop(connection, None)
+        self.heads -= size
+
+    def count(self, reason: str) -> None:
+        """Count a connection that was ended for a reason, in the figures and for the log."""
+        self._ended[reason] += 1
+        self._metrics.count_ended(reason)
+
+    async def keep_looking(self) -> None:
+        """Look at all connections for ever."""
+        loop = asyncio.get_running_loop()
+        said = loop.time()
+        while True:
+            await asyncio.sleep(EACH)
+            now = loop.time()
+            try:
+                self.look(now)
+            except Exception:
+                log.exception("could not look at the connections")
+            if now - said >= REPORT:
+                said = now
+                self._report()
+
+    def look(self, now: float) -> None:
+        """End the connections that are late, and those that keep the most from being sent."""
+        for late in [each for each in self._all if each.due < now or each.taken_by < now]:
+            late.expire(now)
+        self._bound_unsent()
+        self._look_at_files()
+        self._metrics.count_connections(len(self._all))
+
+    def _report(self) -> None:
+        if self._ended:
+            ended = ", ".join(f"{reason}: {times}" for reason, times in self._ended.items())
+            self._ended.clear()
+            log.warning("connections that were ended in the last %.0f s: %s", REPORT, ended)
+
+    def _bound_unsent(self) -> None:
+        waiting = {each: each.piled for each in self._all}
+        total = sum(waiting.values())
+        if total <= UNSENT:
+            return
+        for slowest in sorted(filter(waiting.get, waiting), key=_patience):
+            self._end(slowest, "answers not taken")
+            total -= waiting[slowest]
+            if total <= UNSENT:
+                return
+
+    def _look_at_files(self) -> None:
+        # A socket that cannot be accepted for want of a descriptor is closed by libuv without a
+        # word: so whether there is one left is tried.
+        try:
+            os.close(os.open(os.devnull, os.O_RDONLY))
+        except OSError as error:
+            if error.errno in {errno.EMFILE, errno.ENFILE}:
+                self.count("no open files left")
+                self._make_room()
+
+    def _make_room(self) -> bool:
+        """End the connection that is missed least, or some; return whether there was any."""
+        if self._unasked:
+            self._end(next(iter(self._unasked)), "made room without a request")
+            return True
+        # To look through all of them takes long, so that it is done for many newcomers at once.
+        some = heapq.nsmallest(self.limit // 100 + 1, self._idle(), key=_due)
+        for silent in some:
+            self._end(silent, "made room while idle")
+        return bool(some)
+
+    def _idle(self) -> list[Connection]:
+        now = asyncio.get_running_loop().time()
+        return [each for each in self._all if each.idle and each.due < now + KEEP_ALIVE - IDLE]
+
+    def _end(self, connection: Connection, reason: str) -> None:
+        self.count(reason)
+        self.leave(connection)
+        connection.abort()
+
+
+def _due(connection: Connection) -> float:
+    return connection.due
+
+
+def _patience(connection: Connection) -> float:
+    return min(connection.taken_by, connection.due)

@@ -1,0 +1,223 @@
+"""
+Pictures of curves, by matplotlib's object-oriented interface: PNG by Agg, or SVG.
+
+Importing this module loads matplotlib; `rheostat.server.http.render` does so when the first picture
+is asked for. Nothing here touches pyplot. Drawing is serialised, for matplotlib is not thread-safe.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from itertools import groupby
+from math import inf
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from numpy.typing import NDArray
+
+from rheostat.errors import FieldError, TooLarge
+from rheostat.schedules.thin import thin
+from rheostat.server.http.look import Look, Mark
+
+Floats = NDArray[np.float64]
+Steps = NDArray[np.int64]
+
+MOST_PANELS = 24
+WIDTH, DPI = 9.0, 160
+PANEL, FRAME, PAD = 2.6, 1.0, 0.1
+"""Inches: height of a panel, and of what surrounds them all, and the white edge."""
+TEXT, CURVE, MARK, GRID = "#26323d", "#1763b6", "#c2410c", "#e3e7ea"
+GROUND, GROUND_TEXT = "#e8f0e4", "#6b8a5c"
+FEW = 60
+"""Up to this many points each is drawn as a dot."""
+DECADES = 3
+"""Positive values that span more than these are drawn on a logarithmic scale."""
+LARGEST = 1e100
+"""Magnitude at which a picture is cut off, saying so: matplotlib needs room for its margins."""
+LINES = 250
+"""The most marks beside each other that can be told apart."""
+NICE = (1, 2, 2.5, 5, 10)
+"""Multiples of a power of ten that ticks stand at."""
+UNITS = ((10**12, "T"), (10**9, "B"), (10**6, "M"))
+
+STYLE: dict[Any, Any] = {"svg.hashsalt": "rheostat", "font.size": 9, "agg.path.chunksize": 500}
+"""
+Of a long line 500 points are drawn at a time, so that other threads get their turn in between; a
+line that runs up and down is drawn ten times as fast besides.
+"""
+
+_drawing = threading.Lock()
+
+
+def draw(
+    kind: str, steps: Steps, columns: Mapping[str, Floats], look: Look, max_points: int = 20_000
+) -> bytes:
+    """
+    Draw each column as a panel of its own over a common axis of steps.
+
+    ``kind`` is ``png`` or ``svg``. A curve of more points than its share of ``max_points`` is
+    thinned by `thin`. Raises `TooLarge` for more than `MOST_PANELS` columns.
+    """
+    if len(columns) > MOST_PANELS:
+        detail = f"a picture shows at most {MOST_PANELS} parameters"
+        wrong = [FieldError("format", detail, kind, f"≤ {MOST_PANELS} parameters")]
+        raise TooLarge(detail, errors=wrong, limit=MOST_PANELS)
+    order = np.argsort(steps, kind="stable")
+    share = max_points // len(columns)
+    with _drawing, mpl.rc_context(STYLE):
+        size = (WIDTH, FRAME + PANEL * len(columns))
+        figure = Figure(figsize=size, dpi=DPI, layout=ConstrainedLayoutEngine(h_pad=PAD, w_pad=PAD))
+        panels = list(figure.subplots(len(columns), sharex=True, squeeze=False)[:, 0])
+        for panel, (name, values) in zip(panels, columns.items(), strict=True):
+            shown = order[thin([values[order]], share)]
+            _panel(panel, name, steps[shown], values[shown], look)
+        _frame(figure, panels, steps, look)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=kind, metadata={"Date": None} if kind == "svg" else None)
+    return buffer.getvalue()
+
+
+def _panel(axes: Axes, name: str, steps: Steps, values: Floats, look: Look) -> None:
+    if np.abs(values).max() > LARGEST:
+        values, name = np.clip(values, -LARGEST, LARGEST), f"{name} (cut off at {LARGEST:g})"
+    split = len(steps) if look.settled_until is None else int((steps < look.settled_until).sum())
+    marker = "." if len(steps) <= FEW else None
+    style: dict[str, Any] = {
+        "color": CURVE,
+        "linewidth": 1.6,
+        "marker": marker,
+        "solid_joinstyle": "round",
+    }
+    axes.plot(steps[:split], values[:split], **style)
+    # The future begins where the past ends, so that the line has no gap.
+    future = slice(max(split - 1, 0), None)
+    if split < len(steps):
+        axes.plot(steps[future], values[future], linestyle=(0, (4, 2)), alpha=0.9, **style)
+    axes.set_ylabel(name, color=TEXT, parse_math=False)
+    _scale(axes, values, log=look.log)
+
+
+def _scale(axes: Axes, values: Floats, *, log: bool) -> None:
+    low, high = float(values.min()), float(values.max())
+    if log or (low > 1 / LARGEST and high / low > 10**DECADES):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(numticks=8))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        return
+    axes.yaxis.set_major_locator(MaxNLocator(6, steps=NICE))
+    if high - low > 1e-3 * max(abs(low), abs(high)):
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+    if low == high:
+        margin = abs(low) * 0.1 or 1.0
+        axes.set_ylim(low - margin, high + margin)
+
+
+def _frame(figure: Figure, panels: Sequence[Axes], steps: Steps, look: Look) -> None:
+    low, high = float(steps.min()), float(steps.max())
+    margin = max(0.02 * (high - low), 1e-12 * high, 0.5)
+    left, right = low - margin, high + margin
+    marks = [mark for mark in look.marks if low <= mark.step <= high]
+    for axes in panels:
+        axes.set_xlim(left, right)
+        axes.grid(visible=True, color=GRID, linewidth=0.7)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["left", "bottom"]].set_color(TEXT)
+        axes.tick_params(which="both", color=TEXT, labelcolor=TEXT)
+        for step in _apart([mark.step for mark in marks], (right - left) / LINES):
+            axes.axvline(step, color=MARK, linewidth=0.7, alpha=0.8, zorder=1.5)
+    if look.settled_until is not None and look.settled_until > low:
+        _shade(panels, left, min(look.settled_until, right), right)
+    panels[-1].set_xlabel(look.axis, color=TEXT, parse_math=False)
+    panels[-1].xaxis.set_major_locator(MaxNLocator(8, integer=True, steps=NICE, min_n_ticks=1))
+    panels[-1].xaxis.set_major_formatter(
+        FuncFormatter(lambda step, _: coordinate(step, high - low))
+    )
+    _label(panels[0], marks, left, right)
+    figure.suptitle(_drawable(look.title), color=TEXT, fontsize=11, parse_math=False)
+
+
+def _apart(steps: Iterable[float], least: float) -> Iterator[float]:
+    """Yield steps in rising order, without those that are too close to the one before."""
+    free = -inf
+    for step in sorted(steps):
+        if step >= free:
+            yield step
+            free = step + least
+
+
+def _shade(panels: Sequence[Axes], left: float, end: float, right: float) -> None:
+    for axes in panels:
+        axes.axvspan(left, end, color=GROUND, zorder=0, linewidth=0)
+    if end - left < _width("settled", right - left):
+        return
+    panels[0].annotate(
+        "settled",
+        (end, 0.0),
+        xycoords=("data", "axes fraction"),
+        xytext=(-4, 4),
+        textcoords="offset points",
+        ha="right",
+        color=GROUND_TEXT,
+        fontsize=8,
+    )
+
+
+def _label(axes: Axes, marks: list[Mark], left: float, right: float) -> None:
+    free = -inf
+    for step, at_once in groupby(sorted(marks, key=_step), key=_step):
+        labels = [mark.label for mark in at_once]
+        names = ", ".join(labels) if len(labels) < 4 else f"{labels[0]} … {labels[-1]}"
+        text = _drawable(names)
+        text = text if len(text) <= 28 else text[:27] + "…"
+        width = _width(text, right - left)
+        flip = step + width > right
+        begin = step - width if flip else step
+        if begin < free or not text:
+            continue
+        axes.annotate(
+            text,
+            (step, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(-3 if flip else 3, 2),
+            textcoords="offset points",
+            ha="right" if flip else "left",
+            color=MARK,
+            fontsize=8,
+            parse_math=False,
+            annotation_clip=False,
+        )
+        free = begin + width
+
+
+def _step(mark: Mark) -> int:
+    return mark.step
+
+
+def _width(text: str, span: float) -> float:
+    """Return about how much of an axis of that span a small text takes, with room beside it."""
+    return (len(text) + 2) * span / 130
+
+
+def coordinate(step: float, span: float) -> str:
+    """Return a coordinate as a reader of an axis of that span likes it: ``12,000``, ``1.5M``."""
+    unit, suffix = next((item for item in UNITS if span >= item[0] and step), (1, ""))
+    return f"{step / unit:,.6g}{suffix}" if suffix else f"{step:,.0f}"
+
+
+def _drawable(text: str) -> str:
+    return "".join(letter if _has_glyph(letter) else "□" for letter in text)
+
+
+@cache
+def _has_glyph(letter: str) -> bool:
+    return bool(get_font(findfont("DejaVu Sans")).get_char_index(ord(letter)))

@@ -1,0 +1,154 @@
+"""``POST /v1/convert``: another library's scheduler, or its configuration file, as definitions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import anyio.to_thread
+from pydantic import ConfigDict, WithJsonSchema
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rheostat.converters.case import Context
+from rheostat.errors import FieldError, Invalid, Malformed, TooLarge, UnsupportedMediaType
+from rheostat.schedules import convert, convert_config
+from rheostat.server.described import Described
+from rheostat.server.http import examples
+from rheostat.server.http.access import needs
+from rheostat.server.http.deps import router
+from rheostat.server.http.problems import refuses
+from rheostat.server.http.render import write_json
+from rheostat.server.roles import Role
+
+conversion = router("definitions")
+
+_BESIDE_CONFIG = frozenset({"library", "config", "total", "steps_per_epoch"})
+COSINE = {"kind": "cosine", "start": 0.1, "end": 0.0, "steps": 100, "periodic": True}
+
+CONFIG: dict[str, Any] = {
+    "anyOf": [
+        {"type": "object"},
+        {"type": "array", "items": {"type": "string"}},
+        {"type": "string"},
+        {"type": "null"},
+    ]
+}
+
+
+class Conversion(Described, Context):
+    """A scheduler as its own library configures it, or a whole configuration file."""
+
+    model_config = ConfigDict(extra="allow")
+
+    library: str
+    """The library, by its import name or its package's name."""
+
+    name: str | None = None
+    """The scheduler's name there."""
+
+    params: dict[str, Any] | None = None
+    """What its constructor is given; a scheduler inside is ``{"name", "params"}``."""
+
+    base_value: float | None = None
+    """The value that the optimizer starts from, for libraries that take it from there."""
+
+    hyperparameter: str = "lr"
+    """The field that is wanted of a scheduler that sets several."""
+
+    config: Annotated[Any, WithJsonSchema(CONFIG)] = None
+    """
+    In place of a scheduler: a DeepSpeed file, the fields of transformers' `TrainingArguments`, or
+    Megatron's command line.
+    """
+
+    def convert(self) -> dict[str, Any]:
+        """Return the answer; what the library does not know is refused."""
+        self._check()
+        if self.config is None:
+            return {"definition": convert(**{"params": {}, **self._given()})}
+        lengths = {"total": self.total, "steps_per_epoch": self.steps_per_epoch}
+        found = convert_config(self.library, self.config, **lengths)
+        return {"parameters": found}
+
+    def _given(self) -> dict[str, Any]:
+        """Return what was sent, without fields that are null: they might as well be left out."""
+        sent, known = self.model_dump(exclude_unset=True), type(self).model_fields
+        return {
+            name: value for name, value in sent.items() if value is not None or name not in known
+        }
+
+    def _check(self) -> None:
+        """Refuse what is neither a scheduler nor a file, or both."""
+        if self.config is None:
+            wrong = ["name"] if self.name is None else []
+            message, bound = "is required, unless config is given", "required"
+        else:
+            wrong = sorted(self._given().keys() - _BESIDE_CONFIG)
+            message, bound = "cannot stand beside config", ", ".join(sorted(_BESIDE_CONFIG))
+        if wrong:
+            errors = [FieldError(field, message, None, bound) for field in wrong]
+            raise Invalid("The request is neither a scheduler nor a file.", errors=errors)
+
+
+@conversion.post(
+    "/v1/convert",
+    summary="Convert another library's scheduler",
+    response_class=Response,
+    responses={
+        200: examples.document({"definition": COSINE}, {"parameters": {"lr": COSINE}}),
+        **refuses(Malformed, TooLarge, UnsupportedMediaType, Invalid),
+    },
+    openapi_extra=examples.body(
+        torch={
+            "library": "torch",
+            "name": "CosineAnnealingLR",
+            "params": {"T_max": 100},
+            "base_value": 0.1,
+        },
+        nested={
+            "library": "torch",
+            "name": "SequentialLR",
+            "params": {
+                "schedulers": [
+                    {"name": "LinearLR", "params": {"total_iters": 5}},
+                    {"name": "CosineAnnealingLR", "params": {"T_max": 95}},
+                ],
+                "milestones": [5],
+            },
+            "base_value": 0.1,
+        },
+        momentum={
+            "library": "torch",
+            "name": "OneCycleLR",
+            "params": {"max_lr": 0.1, "total_steps": 1000},
+            "hyperparameter": "momentum",
+        },
+        file={
+            "library": "deepspeed",
+            "config": {
+                "optimizer": {"type": "AdamW", "params": {"lr": 1e-3, "weight_decay": 0.1}},
+                "scheduler": {
+                    "type": "WarmupCosineLR",
+                    "params": {"total_num_steps": 10000, "warmup_num_steps": 500},
+                },
+            },
+        },
+        command_line={
+            "library": "megatron",
+            "config": "--lr 6e-5 --min-lr 6e-6 --lr-decay-style cosine --train-samples 220000000",
+        },
+    ),
+)
+@needs(Role.VIEWER)
+async def convert_scheduler(asked: Conversion, request: Request) -> Response:
+    """
+    Return the definition that gives the values of another library's scheduler.
+
+    With ``config``, a whole configuration file, the answer has ``parameters``: a definition for
+    each parameter that the file describes, as a run is created with.
+
+    Nothing is stored. What has no definition, as a function, is refused with the way out.
+    """
+    limiter = request.app.state.conversion_limiter
+    answer = await anyio.to_thread.run_sync(asked.convert, limiter=limiter)
+    return Response(write_json(answer), media_type="application/json")

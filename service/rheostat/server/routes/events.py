@@ -1,0 +1,163 @@
+"""``/v1/runs/{run}/events``: what happens to a run, as it happens, by server-sent events."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Annotated
+
+from fastapi import Header, Query
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from rheostat.errors import Invalid, RateLimited, Refused, Unavailable, UnknownRun
+from rheostat.schedules.fields import MAX_STEP
+from rheostat.server.http.access import admit, caller_of, needs
+from rheostat.server.http.deps import router
+from rheostat.server.http.feeds import Feeds, Message, messages
+from rheostat.server.http.problems import refuses
+from rheostat.server.http.run_deps import Run, StoreDep
+from rheostat.server.roles import Role
+from rheostat.server.routes.runs import NO_STORE
+from rheostat.server.runs.event import EventKind
+from rheostat.server.store.operations import events as operations
+
+events = router("events")
+
+HEARTBEAT = 15.0
+"""Seconds of silence after which a comment is sent, so that nobody takes the stream for dead."""
+
+MEDIA_TYPE = "text/event-stream"
+EVENT = {
+    "type": "object",
+    "description": "Each event; its `data` is JSON.",
+    "required": ["id", "event", "data"],
+    "properties": {
+        "id": {"type": "string", "pattern": "^[0-9]+$"},
+        "event": {"enum": [kind.value for kind in EventKind]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
+EXAMPLE = """\
+id: 17
+event: settled
+data: {"number": 17, "kind": "settled", "id": "run_1f0c…", "created_at": "2026-01-01T12:00:00.000000+00:00", "generation": 1, "settled_until": 4096}
+
+id: 18
+event: revised
+data: {"number": 18, "kind": "revised", "id": "run_1f0c…", "created_at": "2026-01-01T12:00:01.000000+00:00", "generation": 1, "revision": 2, "effective": 4096, "changes": {"lr": [{"edit": "scale", "factor": 0.5}]}, "author": "ann", "message": "loss spike", "forced": false}
+
+"""  # noqa: E501 - an event is one line
+
+
+@events.get(
+    "/v1/runs/{run}/events",
+    summary="Follow what happens to a run",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The events, until the run is finished or deleted.",
+            "content": {MEDIA_TYPE: {"schema": EVENT, "example": EXAMPLE}},
+        },
+        204: {"description": "The run is finished, and all its events are known already."},
+        **refuses(UnknownRun, Invalid, RateLimited, Unavailable),
+    },
+)
+@needs(Role.VIEWER)
+async def follow_run(
+    request: Request,
+    run: Run,
+    store: StoreDep,
+    after: Annotated[
+        int, Query(ge=0, le=MAX_STEP, description="Number of the last event that is known.")
+    ] = 0,
+    last_event_id: Annotated[
+        int | None,
+        Header(ge=0, le=MAX_STEP, description="The same; it goes before `after`."),
+    ] = None,
+) -> Response:
+    """
+    Return a run's events from the first one after a number, and then each as it happens.
+
+    The kinds are `begun`, `settled`, `revised`, `cancelled`, `rewound`, `advanced` and `finished`,
+    after which the stream ends. Numbers rise, with gaps: that steps were settled is told as far as
+    it is new, so of several such events the last may stand for all. `Rheostat-Run` is the run's id.
+    """
+    position = after if last_event_id is None else last_event_id
+    request.app.state.feeds.require_place(_name(request))
+    page = await store.read(operations.page, run, position)
+    headers = {**NO_STORE, "Rheostat-Run": page.run_id}
+    if page.over:
+        return Response(status_code=204, headers=headers)
+    return EventStream(request, page.run_id, position, headers)
+
+
+class EventStream(StreamingResponse):
+    """A stream of a run's events after a number."""
+
+    media_type = MEDIA_TYPE
+
+    def __init__(
+        self, request: Request, run_id: str, position: int, headers: dict[str, str]
+    ) -> None:
+        self._bodies = self._admitted()
+        # nginx would keep the events until it has a buffer full of them
+        super().__init__(self._bodies, headers={**headers, "X-Accel-Buffering": "no"})
+        self._request = request
+        self._store = request.app.state.store
+        self._feeds: Feeds = request.app.state.feeds
+        self._run_id = run_id
+        self._position = position
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the events; raise `RateLimited` if there are too many streams."""
+        with self._feeds.place(_name(self._request)):
+            async with aclosing(self._bodies):
+                await super().__call__(scope, receive, send)
+
+    async def _admitted(self) -> AsyncGenerator[bytes]:
+        async with aclosing(self._told()) as told:
+            try:
+                async for body in told:
+                    # a token may have been revoked meanwhile
+                    await admit(self._request, Role.VIEWER)
+                    yield body
+            except Refused:
+                return  # who comes again is told why
+
+    async def _told(self) -> AsyncGenerator[bytes]:
+        yield b": the events of %s\n\n" % self._run_id.encode()
+        while found := await self._read():
+            yield self._taken(found)
+            if found[-1].last:
+                return
+        with self._feeds.following(self._run_id, self._position) as feed:
+            while True:
+                fresh = feed.after(self._position)
+                if fresh is None:
+                    fresh = await self._read()
+                if fresh:
+                    yield self._taken(fresh)
+                    if fresh[-1].last:
+                        return
+                elif feed.over:
+                    return
+                elif not await feed.news(HEARTBEAT):
+                    yield b":\n\n"
+
+    async def _read(self) -> Sequence[Message]:
+        page = await self._store.read(operations.page, self._run_id, self._position)
+        return messages(page.events)
+
+    def _taken(self, found: Sequence[Message]) -> bytes:
+        self._position = found[-1].number
+        return b"".join(message.body for message in found)
+
+
+def _name(request: Request) -> str:
+    """Return whose streams are counted together: a token's, or an address's if there are none."""
+    caller = caller_of(request)
+    if caller.name is not None:
+        return f"the token {caller.name}"
+    return f"the address {request.client.host if request.client else 'unknown'}"

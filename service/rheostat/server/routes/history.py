@@ -1,0 +1,151 @@
+"""What a run has done and will do: its plan, its reasons, and its ledger."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Annotated
+
+from fastapi import Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rheostat.errors import (
+    Invalid,
+    NotAcceptable,
+    TooLarge,
+    Unavailable,
+    UnknownGeneration,
+    UnknownRun,
+)
+from rheostat.schedules.fields import MAX_STEP
+from rheostat.server.http import examples
+from rheostat.server.http.access import needs
+from rheostat.server.http.deps import Cursor, SettingsDep, router
+from rheostat.server.http.formats import Format, most_values, offers
+from rheostat.server.http.look import Look, Mark
+from rheostat.server.http.pages import cursor_of, number_of
+from rheostat.server.http.problems import refuses
+from rheostat.server.http.render import QUICK, Curves, answer, reserve
+from rheostat.server.http.run_deps import Generation, Run, Start, Stop, StoreDep
+from rheostat.server.roles import Role
+from rheostat.server.routes.runs import NO_STORE, document
+from rheostat.server.store.operations import explain, plan, served
+
+history = router("history")
+
+FORMATS = tuple(Format)
+PLAN = {
+    "id": "run_1f0c9a3be5d24c77a8e1b20c94",
+    "generation": 1,
+    "settled_until": 4096,
+    "steps": [0, 50_000],
+    "parameters": {"lr": [3e-4, 1.65e-4]},
+    "revisions": [{"from": 0, "revision": 1, "author": "ann", "message": ""}],
+}
+REASON = {
+    "value": 1.5e-4,
+    "revision": 2,
+    "effective": 4096,
+    "author": "ann",
+    "message": "loss spike",
+    "definition": {"kind": "constant", "value": 1.5e-4},
+    "origin": 0,
+}
+
+
+@history.get(
+    "/v1/runs/{run}/plan",
+    summary="Show a run's curves, past and future",
+    response_class=Response,
+    responses={
+        200: examples.curves(PLAN, description="The curves."),
+        **refuses(UnknownRun, NotAcceptable, TooLarge, Invalid, Unavailable),
+    },
+)
+@needs(Role.VIEWER)
+async def read_plan(
+    request: Request,
+    run: Run,
+    store: StoreDep,
+    settings: SettingsDep,
+    chosen: Annotated[Format, offers(*FORMATS)],
+    start: Start = 0,
+    stop: Stop = None,
+    points: Annotated[int, Query(ge=2, le=10_000_000, description="The most steps.")] = 1000,
+) -> Response:
+    """
+    Return the run's curves with the revisions that shaped them; nothing is settled by it.
+
+    The steps are common to all parameters. They are at most `points`: spread evenly, and besides
+    where a parameter goes beyond its values on both sides, so that short excursions and each
+    parameter's extremes are among them. All cells are looked at for that, up to two million values
+    in all; of a longer range so many at even distances, and where changes, holds and parts of
+    definitions begin and end. A range without `stop` ends with a finished run, and else at its
+    `total` or where its curves end, whichever is later.
+    """
+    if chosen.picture:
+        points = min(points, settings.max_picture_points)
+    most = most_values(chosen, settings)
+    few = nullcontext() if points <= QUICK else request.app.state.curve_limiter
+    async with few:
+        found = await store.read(plan.plan, run, start, stop, points, most)
+    marks = tuple(
+        Mark(item["from"], f"r{item['revision']}") for item in found["revisions"] if item["from"]
+    )
+    look = Look(found["name"], found["axis"], marks, found["settled_until"])
+    curves = Curves(found["steps"], found["parameters"], found, look)
+    holding = reserve(request, chosen, len(curves.places) * len(curves.columns))
+    return await answer(request, chosen, lambda: curves, holding=holding, headers=NO_STORE)
+
+
+@history.get(
+    "/v1/runs/{run}/explain",
+    summary="Say why the values at a step are what they are",
+    response_class=Response,
+    responses={
+        200: examples.document({"step": 5000, "final": False, "parameters": {"lr": REASON}}),
+        **refuses(UnknownRun, Invalid, Unavailable),
+    },
+)
+@needs(Role.VIEWER)
+async def read_explanation(
+    run: Run,
+    store: StoreDep,
+    step: Annotated[int, Query(ge=0, le=MAX_STEP, description="The step.")],
+) -> Response:
+    """Return each parameter's value, and the revision, author, message and definition behind it."""
+    return document(await store.read(explain.explain, run, step))
+
+
+@history.get(
+    "/v1/runs/{run}/ledger",
+    summary="Read what was served",
+    response_class=Response,
+    responses={
+        200: examples.document(
+            {
+                "generation": 1,
+                "resolution": 1,
+                "parameters": ["lr"],
+                "segments": [{"start": 0, "count": 2, "values": {"lr": [3e-4, 3e-4]}}],
+                "next": None,
+            }
+        ),
+        **refuses(UnknownRun, UnknownGeneration, Invalid, Unavailable),
+    },
+)
+@needs(Role.VIEWER)
+async def read_ledger(
+    run: Run,
+    store: StoreDep,
+    generation: Generation = None,
+    start: Start = 0,
+    stop: Stop = None,
+    cursor: Cursor = None,
+) -> Response:
+    """Return the values that were handed out, bit for bit, by page."""
+    first = max(start, number_of(cursor))
+    page = await store.read(served.served, run, generation, first, stop)
+    following = page["next"]
+    page["next"] = None if following is None else cursor_of(str(following))
+    return document(page)

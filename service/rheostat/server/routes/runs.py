@@ -1,0 +1,370 @@
+"""``/v1/runs``: live runs, from their creation to their end."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from fastapi import Body, Query
+from pydantic import ConfigDict, Field, WithJsonSchema
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rheostat.errors import (
+    FieldError,
+    Finished,
+    GuardViolated,
+    HasForks,
+    IdempotencyMismatch,
+    Invalid,
+    Malformed,
+    NameTaken,
+    StaleCheckpoint,
+    StepJump,
+    TooLarge,
+    TooLate,
+    Unavailable,
+    UnknownGeneration,
+    UnknownRun,
+    UnknownSchedule,
+    UnsupportedMediaType,
+)
+from rheostat.schedules.fields import MAX_STEP
+from rheostat.server.http import examples
+from rheostat.server.http.access import caller_of, needs
+from rheostat.server.http.deps import Cursor, Limit, SettingsDep, Wire, router
+from rheostat.server.http.pages import cursor_of, place_of
+from rheostat.server.http.problems import refuses
+from rheostat.server.http.render import write_json
+from rheostat.server.http.run_deps import KeyDep, NoteDep, Run, StoreDep
+from rheostat.server.roles import Role
+from rheostat.server.runs.revision import Note
+from rheostat.server.store.idempotency import once
+from rheostat.server.store.operations import close, create, fork, join, show
+
+runs = router("runs")
+
+NO_STORE = {"Cache-Control": "no-store"}
+BODY = {
+    "name": "gpt-7b",
+    "parameters": {"lr": {"kind": "cosine", "start": 3e-4, "end": 3e-5, "steps": 100_000}},
+    "total": 100_000,
+}
+STATE = {
+    "id": "run_1f0c9a3be5d24c77a8e1b20c94",
+    "name": "gpt-7b",
+    "axis": "step",
+    "resolution": 1,
+    "generation": 1,
+    "revision": 1,
+    "begins": 0,
+    "settled_until": 0,
+}
+RUN = {
+    **STATE,
+    "parameters": BODY["parameters"],
+    "words": {},
+    "current": {"lr": 3e-4},
+    "pending": [],
+    "generations": [{"generation": 1, "parent": None, "from": 0, "settled_until": 0}],
+}
+JOINED = {
+    **STATE,
+    "parameters": ["lr"],
+    "event": 0,
+    "incarnation": "5d1c3b9a8e2f4706",
+    "max_block": 4096,
+    "max_gap": 256,
+    "max_jump": 4096,
+    "total": None,
+    "end": None,
+}
+CREATION = (
+    *(Malformed, NameTaken, TooLarge, UnsupportedMediaType),
+    *(Invalid, GuardViolated, UnknownSchedule),
+)
+
+LABEL = r"^[^=\x00]+=[^\x00]*$"
+
+SpecData = Annotated[dict[str, Any], Body(), examples.refers("RunAtPath")]
+CreationData = Annotated[dict[str, Any], Body(), examples.refers("Run", "Fork")]
+
+
+def document(content: Any, status: int = 200, **headers: str) -> Response:
+    """Return JSON that no cache may keep."""
+    return Response(write_json(content), status, {**NO_STORE, **headers}, "application/json")
+
+
+@runs.post(
+    "/v1/runs",
+    summary="Create a run",
+    status_code=201,
+    response_class=Response,
+    responses={
+        201: examples.document(RUN),
+        **refuses(
+            *CREATION,
+            UnknownRun,
+            UnknownGeneration,
+            IdempotencyMismatch,
+            Unavailable,
+        ),
+    },
+    openapi_extra=examples.body(
+        cosine=BODY,
+        fork={
+            "name": "gpt-7b-decay",
+            "from": {"run": "gpt-7b", "generation": 1, "step": 90_000},
+            "changes": {"lr": {"edit": "ramp", "to": 0, "steps": 10_000, "shape": "1-sqrt"}},
+        },
+    ),
+)
+@needs(Role.OPERATOR)
+async def create_run(body: CreationData, store: StoreDep, note: NoteDep, key: KeyDep) -> Response:
+    """
+    Create a run of a new name; its id is unguessable, and never used again.
+
+    With `from`, it is a fork: it inherits another run's past up to a settled step, and its
+    specification, and takes `changes` at that step. The other run goes on undisturbed.
+    """
+    make = fork.fork if "from" in body else create.create
+    run = await store.write(once, key, lambda records: make(records, body, note))
+    return document(run, 201, Location=f"/v1/runs/{run['name']}")
+
+
+@runs.put(
+    "/v1/runs/{run}",
+    summary="Create a run, unless it is there",
+    response_class=Response,
+    responses={
+        200: examples.document(
+            RUN, description="It was there, created with this body, labels aside."
+        ),
+        201: examples.document(RUN, description="It was created."),
+        **refuses(*CREATION, Unavailable),
+    },
+    openapi_extra=examples.body(cosine={**BODY, "name": "gpt-7b"}),
+)
+@needs(Role.WORKER)
+async def ensure_run(
+    run: Run,
+    body: SpecData,
+    store: StoreDep,
+    note: NoteDep,
+    settings: SettingsDep,
+    request: Request,
+) -> Response:
+    """
+    Create a run, or answer that it exists: every requeue of a job can send its body again.
+
+    A run of this name that was created with another body is refused, with the differences. What
+    the bodies mean is compared, labels aside: the run keeps those that it was created with.
+    """
+    body = {"name": run, **body}
+    if body["name"] != run:
+        message = f"the body names {body['name']!r}, and the path {run!r}"
+        raise Invalid(message, errors=[FieldError("name", message, body["name"], run)])
+    exempt = caller_of(request).role.covers(Role.OPERATOR)
+    share = None if exempt else settings.max_stored_bytes
+    shown, created = await store.write(create.ensure, body, note, share)
+    return document(shown, 201 if created else 200)
+
+
+@runs.get(
+    "/v1/runs",
+    summary="List runs",
+    response_class=Response,
+    responses={
+        200: examples.document({"items": [STATE], "next": None}),
+        **refuses(Invalid, Unavailable),
+    },
+)
+@needs(Role.VIEWER)
+async def list_runs(
+    store: StoreDep,
+    label: Annotated[
+        list[Annotated[str, WithJsonSchema({"type": "string", "pattern": LABEL})]] | None,
+        Query(max_length=64, description="`key=value`, which the runs carry; may be repeated."),
+    ] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Response:
+    """Return runs by name."""
+    labels = dict(_label(text) for text in label or [])
+    items, after = await store.read(show.page, labels, place_of(cursor), limit)
+    return document({"items": items, "next": None if after is None else cursor_of(after)})
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, _, value = text.partition("=")
+    if not re.search(LABEL, text):
+        message = "label must be key=value"
+        raise Invalid(message, errors=[FieldError("label", message, text[:100], "key=value")])
+    return key, value
+
+
+@runs.get(
+    "/v1/runs/{run}",
+    summary="Read a run",
+    response_class=Response,
+    responses={200: examples.document(RUN), **refuses(UnknownRun, Invalid, Unavailable)},
+)
+@needs(Role.VIEWER)
+async def read_run(run: Run, store: StoreDep) -> Response:
+    """Return a run's state: what is in force where it is settled to, and what is pending."""
+    return document(await store.read(show.show, run))
+
+
+@runs.delete(
+    "/v1/runs/{run}",
+    summary="Remove a run",
+    status_code=204,
+    response_class=Response,
+    responses=refuses(UnknownRun, HasForks, Invalid, Unavailable),
+)
+@needs(Role.OPERATOR)
+async def delete_run(run: Run, store: StoreDep, request: Request) -> Response:
+    """
+    Remove a run with its history and its ledger. Workers that have its id get a 404.
+
+    Settled blocks that other processes, or caches in front, have in memory may be read there until
+    they make room for others. The id is never used again.
+    """
+    request.app.state.answers.drop_run(await store.write(close.delete, run))
+    return Response(status_code=204)
+
+
+class End(Wire):
+    """Where a run ends."""
+
+    end: Annotated[int, Field(ge=0, le=MAX_STEP)] | None = None
+    """First step without a value; by default, the end of what is settled."""
+
+    message: str = ""
+    """Why; the history keeps it, with the author."""
+
+
+NOW = End()
+
+
+@runs.post(
+    "/v1/runs/{run}/finish",
+    summary="Finish a run",
+    response_class=Response,
+    responses={
+        200: examples.document({**RUN, "end": 100_000}),
+        **refuses(
+            Malformed,
+            UnknownRun,
+            Finished,
+            TooLate,
+            TooLarge,
+            UnsupportedMediaType,
+            Invalid,
+            IdempotencyMismatch,
+            Unavailable,
+        ),
+    },
+    openapi_extra=examples.body(now={}, later={"end": 120_000}),
+)
+@needs(Role.OPERATOR)
+async def finish_run(
+    run: Run, store: StoreDep, note: NoteDep, key: KeyDep, end: Annotated[End, Body()] = NOW
+) -> Response:
+    """Close a run: reads from its end on are refused, and say where it ended."""
+    why = Note(note.author, end.message)
+    return document(await store.write(once, key, lambda r: close.finish(r, run, end.end, why)))
+
+
+ALL_OR_NONE: dict[str, Any] = {
+    "anyOf": [
+        {"properties": {name: {"type": "null"} for name in ("id", "generation", "step")}},
+        {
+            "properties": {
+                "id": {"type": "string"},
+                "generation": {"type": "integer"},
+                "step": {"type": "integer"},
+            },
+            "required": ["id", "generation", "step"],
+        },
+    ]
+}
+
+
+class Joining(Wire):
+    """What a worker says when it joins: its checkpoint (all three parts, or none), or its start."""
+
+    model_config = ConfigDict(json_schema_extra=ALL_OR_NONE)
+
+    id: Annotated[str, Field(max_length=128)] | None = None
+    """Id of the run, from the checkpoint."""
+
+    generation: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    """Generation that the checkpoint was written in."""
+
+    step: Annotated[int, Field(ge=0, le=MAX_STEP)] | None = None
+    """First step that the checkpoint has not done."""
+
+    start: Annotated[int, Field(ge=0, le=MAX_STEP)] | None = None
+    """Where a training without a checkpoint of this run begins."""
+
+    def arrival(self) -> join.Arrival:
+        """Return what was said; raise `Invalid` if a part of the checkpoint is missing."""
+        return join.Arrival(self._checkpoint(), self.start)
+
+    def _checkpoint(self) -> join.Checkpoint | None:
+        parts = {"id": self.id, "generation": self.generation, "step": self.step}
+        missing = [name for name, part in parts.items() if part is None]
+        if len(missing) == len(parts):
+            return None
+        if missing or self.id is None or self.generation is None or self.step is None:
+            message = "a checkpoint has id, generation and step"
+            raise Invalid(
+                message,
+                errors=[FieldError(n, f"{n} is required", bound="required") for n in missing],
+            )
+        return join.Checkpoint(self.id, self.generation, self.step)
+
+
+FRESH = Joining()
+
+
+@runs.post(
+    "/v1/runs/{run}/join",
+    summary="Join a run",
+    response_class=Response,
+    responses={
+        200: examples.document(JOINED),
+        **refuses(
+            Malformed,
+            UnknownRun,
+            StaleCheckpoint,
+            StepJump,
+            TooLarge,
+            UnsupportedMediaType,
+            Invalid,
+            Unavailable,
+        ),
+    },
+    openapi_extra=examples.body(
+        fresh={},
+        resuming={"id": RUN["id"], "generation": 1, "step": 3000},
+        beginning={"start": 20_000},
+    ),
+)
+@needs(Role.WORKER)
+async def join_run(
+    run: Run, store: StoreDep, note: NoteDep, joining: Annotated[Joining, Body()] = FRESH
+) -> Response:
+    """
+    Tell a worker the run's id, generation, grid and parameters; refuse a stale checkpoint.
+
+    A training whose first step lies far past what is settled says so by `start`: once in a run's
+    life, before it has trained, this settles the run up to there, and `begins` says so from then
+    on. Whoever joins near what is settled, or below it, writes nothing.
+    """
+    arrival = joining.arrival()
+    joined = await store.read(join.join, run, arrival)
+    if joined is None:
+        joined = await store.write(join.begin, run, arrival, note.author)
+    return document(joined)

@@ -1,0 +1,264 @@
+"""``/v1/schedules``: the library of named, versioned definitions."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import Header, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rheostat.errors import (
+    Invalid,
+    Malformed,
+    NotAcceptable,
+    PreconditionFailed,
+    TooLarge,
+    Unavailable,
+    UnknownSchedule,
+    UnsupportedMediaType,
+)
+from rheostat.schedules import evaluate
+from rheostat.schedules.fields import MAX_STEP
+from rheostat.server.http import examples
+from rheostat.server.http.access import needs
+from rheostat.server.http.definitions import DefinitionBody, range_of
+from rheostat.server.http.deps import (
+    Author,
+    Cursor,
+    LibraryDep,
+    Limit,
+    ScheduleName,
+    SettingsDep,
+    Step,
+    router,
+)
+from rheostat.server.http.formats import Format, check_size, offers
+from rheostat.server.http.look import Look
+from rheostat.server.http.pages import cursor_of, place_of
+from rheostat.server.http.problems import refuses
+from rheostat.server.http.render import Curves, answer, reserve, write_json
+from rheostat.server.library import Check, Entry, Schedule
+from rheostat.server.roles import Role
+
+schedules = router("schedules")
+
+UNENDING = 1_000
+"""Steps that are shown of a curve that never ends, when nobody says how many."""
+
+Version = Annotated[
+    int | None, Query(ge=1, le=2**31 - 1, description="Version; the newest by default.")
+]
+IfMatch = Annotated[
+    str | None,
+    Header(
+        max_length=1024,
+        description="Do it only if the newest version has one of these tags; `*`: if there is any.",
+    ),
+]
+IfNoneMatch = Annotated[
+    str | None,
+    Header(max_length=1024, description="`*`: do it only if there is no schedule of this name."),
+]
+ENTRY = {
+    "name": "pretrain",
+    "version": 1,
+    "content_hash": "9c1d0f…",
+    "author": "ann",
+    "created_at": "2026-01-01T12:00:00.000+00:00",
+}
+EXAMPLE: dict[str, Any] = {
+    **ENTRY,
+    "definition": {"kind": "cosine", "start": 1e-3, "end": 1e-5, "steps": 10000},
+}
+
+
+@schedules.put(
+    "/v1/schedules/{name}",
+    summary="Keep a definition under a name",
+    response_class=Response,
+    responses={
+        200: examples.document(EXAMPLE, description="The newest version has this definition."),
+        201: examples.document(EXAMPLE, description="A new version."),
+        **refuses(Malformed, UnknownSchedule, PreconditionFailed, TooLarge, UnsupportedMediaType),
+        **refuses(Invalid, Unavailable),
+    },
+    openapi_extra=examples.body(cosine={"definition": EXAMPLE["definition"]}),
+)
+@needs(Role.OPERATOR)
+async def put_schedule(
+    name: ScheduleName,
+    new: DefinitionBody,
+    library: LibraryDep,
+    request: Request,
+    author: Author,
+    if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Make a new version, unless the newest one already has this definition."""
+    definition = await new.read(request, library)
+    check = _precondition(if_match, if_none_match)
+    entry, created = await library.put(name, definition, author, check)
+    return _answer(Schedule(entry, definition), created=created)
+
+
+@schedules.get(
+    "/v1/schedules/{name}",
+    summary="Read a schedule",
+    response_class=Response,
+    responses={
+        200: examples.document(EXAMPLE),
+        **refuses(UnknownSchedule, Invalid, Unavailable),
+    },
+)
+@needs(Role.VIEWER)
+async def get_schedule(
+    name: ScheduleName, library: LibraryDep, version: Version = None
+) -> Response:
+    """Return a version, the newest by default; its tag serves `If-Match`."""
+    return _answer(await library.get(name, version))
+
+
+@schedules.get(
+    "/v1/schedules",
+    summary="List the schedules",
+    response_class=Response,
+    responses={
+        200: examples.document({"items": [ENTRY], "next": None}),
+        **refuses(Invalid, Unavailable),
+    },
+)
+@needs(Role.VIEWER)
+async def list_schedules(
+    library: LibraryDep, limit: Limit = 100, cursor: Cursor = None
+) -> Response:
+    """Return the newest version of each schedule, by name, without its definition."""
+    found = await library.page(place_of(cursor), limit + 1)
+    items = [asdict(entry) for entry in found[:limit]]
+    following = cursor_of(found[limit - 1].name) if len(found) > limit else None
+    page = write_json({"items": items, "next": following})
+    return Response(page, media_type="application/json")
+
+
+@schedules.delete(
+    "/v1/schedules/{name}",
+    summary="Remove a schedule",
+    status_code=204,
+    response_class=Response,
+    responses=refuses(UnknownSchedule, PreconditionFailed, Invalid, Unavailable),
+)
+@needs(Role.OPERATOR)
+async def delete_schedule(
+    name: ScheduleName, library: LibraryDep, if_match: IfMatch = None
+) -> Response:
+    """Remove all versions. Runs that were made from them have copies of their own."""
+    await library.delete(name, _precondition(if_match, None))
+    return Response(status_code=204)
+
+
+@schedules.get(
+    "/v1/schedules/{name}/values",
+    summary="Compute values of a schedule",
+    response_class=Response,
+    responses={
+        200: examples.curves(
+            {
+                "name": "pretrain",
+                "version": 1,
+                "start": 0,
+                "stop": 2,
+                "stride": 1,
+                "values": [0.001, 0.000998],
+            }
+        ),
+        **refuses(UnknownSchedule, NotAcceptable, TooLarge, Invalid, Unavailable),
+    },
+)
+@needs(Role.VIEWER)
+async def get_values(
+    name: ScheduleName,
+    library: LibraryDep,
+    settings: SettingsDep,
+    request: Request,
+    chosen: Annotated[Format, offers(*Format)],
+    start: Annotated[int, Query(ge=0, le=MAX_STEP, description="First step.")] = 0,
+    stop: Annotated[
+        int | None,
+        Query(ge=1, le=MAX_STEP + 1, description="End, exclusive; by default the curve's own."),
+    ] = None,
+    stride: Annotated[
+        int | None, Query(ge=1, le=MAX_STEP, description="Distance between steps; 1 by default.")
+    ] = None,
+    version: Version = None,
+) -> Response:
+    """
+    Return values of a schedule, all of its curve by default.
+
+    A curve that never ends is shown to step 1,000 unless `stop` says otherwise. A picture of a
+    long curve takes the smallest stride that its limit allows, unless `stride` says otherwise.
+    """
+    schedule = await library.get(name, version)
+    if stop is None:
+        stop = max(_end(schedule), start + 1)
+    if stride is None:
+        stride = -(-(stop - start) // settings.max_binary_values) if chosen.picture else 1
+    places = range_of(start, stop, stride)
+    check_size(chosen, len(places), settings)
+
+    def compute() -> Curves:
+        values = evaluate(schedule.definition, places)
+        asked = {"start": places.start, "stop": places.stop, "stride": places.step}
+        document = {"name": name, "version": schedule.entry.version, **asked, "values": values}
+        look = Look(f"{name}, version {schedule.entry.version}")
+        return Curves(places, {"value": values}, document, look)
+
+    holding = reserve(request, chosen, len(places))
+    return await answer(request, chosen, compute, holding=holding)
+
+
+@schedules.get(
+    "/v1/schedules/{name}/values/{step}",
+    summary="Compute one value of a schedule",
+    response_class=Response,
+    responses={
+        200: examples.document({"name": "pretrain", "version": 1, "step": 500, "value": 0.00099}),
+        **refuses(UnknownSchedule, Invalid, Unavailable),
+    },
+)
+@needs(Role.VIEWER)
+async def get_value(
+    name: ScheduleName, step: Step, library: LibraryDep, version: Version = None
+) -> Response:
+    """Return the value at one step."""
+    schedule = await library.get(name, version)
+    value = evaluate(schedule.definition, step)
+    document = {"name": name, "version": schedule.entry.version, "step": step, "value": value}
+    return Response(write_json(document), media_type="application/json")
+
+
+def _end(schedule: Schedule) -> int:
+    length = schedule.definition.length
+    return UNENDING if length is None else min(length, MAX_STEP) + 1
+
+
+def _answer(schedule: Schedule, *, created: bool = False) -> Response:
+    entry = schedule.entry
+    document = {**asdict(entry), "definition": schedule.definition}
+    headers = {"ETag": entry.tag, "Cache-Control": "no-cache"}
+    if created:
+        headers["Location"] = f"/v1/schedules/{entry.name}?version={entry.version}"
+    return Response(write_json(document), 201 if created else 200, headers, "application/json")
+
+
+def _precondition(if_match: str | None, if_none_match: str | None) -> Check:
+    def check(newest: Entry | None) -> None:
+        tags = {newest.tag, "*"} if newest else set[str]()
+        version = newest.version if newest else None
+        asked = {tag.strip() for tag in (if_match or "").split(",")}
+        if if_match is not None and not tags & asked:
+            raise PreconditionFailed("the newest version is another one", version=version)
+        if if_none_match is not None and if_none_match.strip() in tags:
+            raise PreconditionFailed("there is a schedule of this name", version=version)
+
+    return check

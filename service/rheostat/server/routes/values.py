@@ -1,0 +1,166 @@
+"""``/v1/runs/{run}/values``: settled blocks for workers, and previews for everybody else."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from fastapi import Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rheostat.errors import (
+    Finished,
+    Invalid,
+    NotAcceptable,
+    PastTotal,
+    StaleGeneration,
+    StepJump,
+    Unavailable,
+    UnknownGeneration,
+    UnknownRun,
+)
+from rheostat.schedules.fields import MAX_STEP
+from rheostat.server.fastlane.cache import Answer, Answers, Question, address_of, preview, settled
+from rheostat.server.fastlane.lane import ROUTE
+from rheostat.server.http import examples
+from rheostat.server.http.access import may_settle, needs
+from rheostat.server.http.deps import Step, router
+from rheostat.server.http.formats import Format, offers
+from rheostat.server.http.middleware import header
+from rheostat.server.http.problems import refuses
+from rheostat.server.http.run_deps import Generation, Run, StoreDep
+from rheostat.server.roles import Role
+from rheostat.server.routes.runs import document
+from rheostat.server.runs.settling import Ask
+from rheostat.server.runs.spec import ID
+from rheostat.server.store.operations import values as operations
+
+values = router("values")
+
+BLOCK = {
+    "id": "run_1f0c9a3be5d24c77a8e1b20c94",
+    "generation": 1,
+    "start": 4096,
+    "count": 2,
+    "resolution": 1,
+    "revisions": [{"from": 4096, "revision": 1}],
+    "parameters": {"lr": [0.001, 0.001], "weight_decay": [0.1, 0.1]},
+}
+HEADERS = {
+    "Rheostat-Run": "Id of the run.",
+    "Rheostat-Generation": "The generation that was asked for.",
+    "Rheostat-Start": "The first step of the block.",
+    "Rheostat-Parameters": "SHA-256, in lower-case hexadecimal, of the names of the parameters,"
+    " sorted and joined by line feeds: the join tells them, and the order of float64 is theirs.",
+    "Rheostat-Revisions": "Which revision is in force from which step on: `3@4096,4@4120`.",
+    "Rheostat-Incarnation": "Which life of the database it comes from; the join tells it, too.",
+    "Rheostat-Event": "The event of the run that settled it, where this answer did.",
+    "ETag": "The first half of the SHA-256 of the body, in lower-case hexadecimal.",
+}
+"""What a settled block says of itself, in every format."""
+Count = Annotated[int, Query(ge=1, le=65_536, description="How many cells.")]
+
+
+@values.get(
+    ROUTE,
+    summary="Read a block of values",
+    response_class=Response,
+    responses={
+        200: {
+            **examples.document(
+                BLOCK, description="A settled block, or a preview.", also=[Format.F64]
+            ),
+            "headers": {
+                name: {"description": text, "schema": {"type": "string"}}
+                for name, text in HEADERS.items()
+            },
+        },
+        **refuses(
+            UnknownRun,
+            UnknownGeneration,
+            StaleGeneration,
+            Finished,
+            PastTotal,
+            StepJump,
+            NotAcceptable,
+            Invalid,
+            Unavailable,
+        ),
+    },
+)
+@needs(Role.VIEWER)
+async def read_values(
+    request: Request,
+    run: Run,
+    store: StoreDep,
+    chosen: Annotated[Format, offers(Format.JSON, Format.F64)],
+    start: Annotated[int, Query(ge=0, le=MAX_STEP, description="First step; starts a cell.")],
+    count: Count,
+    generation: Generation = None,
+    *,
+    resume: Annotated[bool, Query(description="Ignored.", deprecated=True)] = False,  # noqa: ARG001
+) -> Response:
+    """
+    Settle a block and return it, if a worker asks by the run's id and with a generation.
+
+    The values of such an answer never change, so caches may keep it for ever. Any other read, a
+    viewer's among them, is a preview: it settles nothing, and `final` says which of its values
+    are settled (in bytes: `Rheostat-Settled-Until`, the first step that is not).
+
+    A read that settles begins at most `max_gap` and ends at most `max_jump` cells past what is
+    settled, and ends at most one block past the run's `total`.
+    """
+    if generation is None or not re.match(ID, run) or not may_settle(request):
+        block = await store.read(operations.preview, run, Ask(0, start, count), generation)
+        return preview(block, chosen)
+    question = Question(run, generation, start, count, chosen)
+    answers: Answers = request.app.state.answers
+    answer = answers.get(question)
+    if answer is None:
+        ask = Ask(generation, start, count)
+        block = await store.write(operations.settle, run, ask)
+        answer = settled(block, chosen)
+        answers.put(question, answer)
+    store.sightings.note(*answer.cells)
+    address = address_of(request.scope, dict(request.scope["headers"]))
+    if address is not None:
+        answers.note(address, question)
+        request.app.state.flights.land(address)
+    return _respond(request, answer)
+
+
+def _respond(request: Request, answer: Answer) -> Response:
+    form = answer.to(header(request.scope, b"if-none-match"))
+    response = Response(form.body, form.status)
+    response.raw_headers = list(form.headers)
+    return response
+
+
+@values.get(
+    "/v1/runs/{run}/values/{step}",
+    summary="Preview the values at one step",
+    response_class=Response,
+    responses={
+        200: examples.document(
+            {"step": 500, "parameters": {"lr": 0.001}, "final": True, "revision": 1}
+        ),
+        **refuses(UnknownRun, UnknownGeneration, Invalid, Unavailable),
+    },
+)
+@needs(Role.VIEWER)
+async def read_value(
+    run: Run, step: Step, store: StoreDep, generation: Generation = None
+) -> Response:
+    """Return each parameter's value at one step; nothing is settled by it."""
+    block = await store.read(operations.preview_step, run, step, generation)
+    return document(
+        {
+            "id": block.run_id,
+            "generation": block.generation,
+            "step": step,
+            "parameters": dict(zip(block.names, block.values[:, 0].tolist(), strict=True)),
+            "final": block.final[0],
+            "revision": block.revisions[0][1],
+        }
+    )

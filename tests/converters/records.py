@@ -1,0 +1,32 @@
+"""The records of other libraries' own values, as the tests of the converters read them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent / "golden"
+CONTEXT = (
+    *("total", "steps_per_epoch", "context", "lr_scale", "group"),
+    *("group_overrides", "optimizer_default_lr"),
+)
+"""What a record holds of the context of a scheduler."""
+
+Case = dict[str, Any]
+
+
+def read(path: Path) -> list[Case]:
+    """Return the records of a file."""
+    return [{**json.loads(line), "file": path.stem} for line in path.read_text().splitlines()]
+
+
+GIVEN = [case for path in sorted(FOLDER.glob("*.jsonl")) for case in read(path)]
+FURTHER = [case for path in sorted((FOLDER / "further").glob("*.jsonl")) for case in read(path)]
+CASES = GIVEN + FURTHER
+
+
+def asked(case: Case) -> dict[str, Any]:
+    """Return what a record's scheduler is converted with, but for its library and name."""
+    names = ("params", "base_value", "hyperparameter", *CONTEXT)
+    return {name: case[name] for name in names if name in case}

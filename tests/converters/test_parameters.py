@@ -1,0 +1,233 @@
+"""
+Every parameter of every converter acts, or is declared to be ignored.
+
+A parameter acts if some value of it, in some record of its scheduler, gives another definition's
+values, or is refused for more than its type or its bounds. It is tried alone first, and then beside
+every other parameter, changed as well: much acts in one mode alone.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from copy import deepcopy
+from inspect import Parameter, signature
+from types import UnionType
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+import pytest
+from tests.converters.examples import EXAMPLES
+from tests.converters.records import CASES, asked
+
+from rheostat.converters import libraries
+from rheostat.converters.case import Budget, Case, Context
+from rheostat.converters.library import Scheduler
+from rheostat.converters.parameters import checked, ignored_by
+from rheostat.errors import Invalid
+from rheostat.schedules import convert, evaluate
+from rheostat.schedules.kinds.curves import Constant
+
+STEPS = np.array([*range(60), *range(60, 400, 7), 1_000, 3_000, 50_000, 10**6])
+NUMBERS: dict[Any, list[Any]] = {
+    int: [0, 1, 2, 3, 5, 8, 12, 20],
+    float: [0.0, 0.05, 0.3, 0.5, 0.9, 1.0, 1.5, 2.0, 3.0],
+}
+ONLY_DEFAULT = "Refused"
+
+
+class Place(NamedTuple):
+    """A scheduler of a library, and the records that it converts."""
+
+    library: str
+    scheduler: Scheduler
+    bases: list[dict[str, Any]]
+
+    def values(self, given: dict[str, Any]) -> bytes | None:
+        """Return what it becomes at many steps, or None if it is refused."""
+        try:
+            definition = convert(self.library, self.scheduler.names[0], **given)
+            if definition.follows():
+                return str(definition.to_json()).encode()
+            return evaluate(definition, STEPS).tobytes()
+        except Invalid:
+            return None
+
+    def takes(self, given: dict[str, Any]) -> bool:
+        """Return whether all parameters are of their types, and in their bounds."""
+        case = Case("", "", None, "", Context(), lambda *_: Constant(value=0.0), Budget())
+        try:
+            checked(case, self.scheduler, given["params"])
+        except Invalid:
+            return False
+        return True
+
+
+def _records() -> dict[tuple[str, str], list[dict[str, Any]]]:
+    found: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for case in CASES:
+        library = libraries.find(case["file"])
+        assert library is not None
+        scheduler = library.find(case["name"])
+        if scheduler is not None:
+            found[library.name, scheduler.names[0]].append(asked(case))
+    return found
+
+
+def _examples(module: str, item: Scheduler) -> list[dict[str, Any]]:
+    found = EXAMPLES.get(f"{module}/{item.names[0]}", [])
+    return [{"base_value": 0.1, **example} for example in found]
+
+
+RECORDS = _records()
+SEEN: dict[str, list[Any]] = defaultdict(list)
+for _given in (given for records in RECORDS.values() for given in records):
+    for _name, _value in _given["params"].items():
+        if _value not in SEEN[_name] and len(SEEN[_name]) < 12:
+            SEEN[_name].append(_value)
+PLACES = [
+    pytest.param(
+        Place(module, item, RECORDS[module, item.names[0]] + _examples(module, item)),
+        id=f"{module}/{item.names[0]}",
+    )
+    for module in libraries.NAMES
+    for item in getattr(libraries.find(module), "schedulers", [])
+    if not item.becomes.startswith(ONLY_DEFAULT)
+]
+
+
+def parameters(scheduler: Scheduler) -> dict[str, Any]:
+    """Return the parameters of a converter with their annotations."""
+    hints = get_type_hints(scheduler.function, include_extras=True)
+    found = signature(scheduler.function).parameters.items()
+    return {name: hints[name] for name, item in found if item.kind is Parameter.KEYWORD_ONLY}
+
+
+def options(annotation: Any) -> Iterator[Any]:
+    """Yield values of a type."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        yield from options(inner[0])
+    elif origin in (Union, UnionType):
+        for item in inner:
+            yield from options(item)
+    elif origin is Literal:
+        yield from inner
+    elif annotation is bool:
+        yield from (False, True)
+    elif annotation in NUMBERS:
+        yield from NUMBERS[annotation]
+    elif annotation is str:
+        yield from ("lr", "momentum")
+    elif annotation is type(None):
+        yield None
+
+
+def changed(value: Any) -> Iterator[Any]:
+    """Yield values near to another one."""
+    match value:
+        case bool() | None:
+            return
+        case int():
+            yield from (value + 1, value - 1, 2 * value, value // 2)
+        case float():
+            yield from (value * 0.5, value * 1.25, value * 2)
+        case str():
+            yield from (value.replace("10", "15"), value.replace("1", "2"), value.replace("5", "7"))
+        case list():
+            yield value[:-1]
+            yield from ([*value[:i], x, *value[i + 1 :]] for i, x in changed_inside(value))
+        case dict():
+            yield from ({**value, list(value)[i]: x} for i, x in changed_inside(value.values()))
+
+
+def changed_inside(values: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+    """Yield the number of each value, and values near to it."""
+    for i, value in enumerate(values):
+        for other in changed(value):
+            yield i, other
+
+
+def candidates(place: Place, name: str, given: dict[str, Any]) -> list[Any]:
+    """Return values to try for a parameter."""
+    params = given["params"]
+    found = [*changed(params[name])] if name in params else []
+    own = [base["params"][name] for base in place.bases if name in base["params"]]
+    return [*found, *own, *options(parameters(place.scheduler)[name]), *SEEN[name]][:40]
+
+
+def with_value(given: dict[str, Any], name: str, value: Any) -> dict[str, Any]:
+    """Return what is asked with another value of a parameter."""
+    return {**given, "params": {**deepcopy(given["params"]), name: value}}
+
+
+def alone(place: Place, name: str, given: dict[str, Any], *, refusals: bool = True) -> bool:
+    """Return whether a parameter acts in what is asked; a refusal may count or not."""
+    before = place.values(given)
+    if before is None:
+        return False
+    for value in candidates(place, name, given):
+        other = with_value(given, name, value)
+        after = place.values(other)
+        if after != before and (after is not None or (refusals and place.takes(other))):
+            return True
+    return False
+
+
+def contexts(place: Place, name: str) -> Iterator[dict[str, Any]]:
+    """Yield what is asked in the records, then with another hyperparameter, group or length."""
+    bases = sorted(place.bases, key=lambda base: name not in base["params"])[:10]
+    yield from bases
+    for base in bases[:3]:
+        for field in place.scheduler.hyperparameters or ():
+            yield {**base, "hyperparameter": field}
+        yield {**base, "group": 0}
+        yield {**base, "steps_per_epoch": 4}
+        yield {**base, "total": 150}
+
+
+def beside(place: Place, name: str) -> Iterator[dict[str, Any]]:
+    """Yield what is asked with another value of each other parameter."""
+    for given in list(contexts(place, name))[:12]:
+        for other in parameters(place.scheduler):
+            if other != name:
+                for value in candidates(place, other, given)[:12]:
+                    yield with_value(given, other, value)
+                yield {**given, "params": {k: v for k, v in given["params"].items() if k != other}}
+
+
+def acts(place: Place, name: str) -> bool:
+    """Return whether a parameter acts in any of what is tried."""
+    return any(alone(place, name, given) for given in contexts(place, name)) or any(
+        alone(place, name, given) for given in beside(place, name)
+    )
+
+
+def takes_only_its_default(annotation: Any) -> bool:
+    """Return whether a parameter takes null alone, as a function does."""
+    inner = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    return set(inner) <= {Any, type(None)}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_every_parameter_acts_or_is_declared_ignored(place: Place) -> None:
+    """What is accepted and changes nothing is in the list of what is ignored, and nothing else."""
+    ignored = dict(ignored_by(place.scheduler))
+    for name, annotation in parameters(place.scheduler).items():
+        if name not in ignored and not takes_only_its_default(annotation):
+            assert acts(place, name), f"{name} changes nothing, and is not declared to be ignored"
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_what_is_declared_ignored_changes_nothing(place: Place) -> None:
+    """No value of an ignored parameter changes a value: at most it is refused."""
+    for name, _ in ignored_by(place.scheduler):
+        tried = list(contexts(place, name))[:8]
+        assert not any(alone(place, name, given, refusals=False) for given in tried)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_every_scheduler_has_a_record(place: Place) -> None:
+    """Each scheduler is held against values of its own library, or of its library's formula."""
+    records = RECORDS[place.library, place.scheduler.names[0]]
+    assert any(place.values(record) is not None for record in records)
