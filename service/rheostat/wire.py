@@ -1,0 +1,690 @@
+"""
+The answers of the service, as types: what each route sends as JSON, field by field.
+
+The service's functions return these types, its OpenAPI document is made from them, and the client
+and the command line hand them on. So a field is named and explained once, here: by the text below
+it where its meaning or its unit is not plain. A field may be missing only where it is
+`NotRequired`, and an answer has no other fields.
+
+Steps and coordinates are integers in what the run counts (its ``axis``), from 0 to 2^53 − 1; ends
+are exclusive; times are ISO 8601, in UTC. Names here are meant to be written with the module's:
+``wire.Revision`` is what is sent of a revision.
+
+This module is a leaf: it imports the standard library alone.
+"""
+
+# Annotations are not postponed: `__required_keys__` would not know `NotRequired` in a text.
+
+from typing import Annotated, Any, Generic, Literal, NotRequired, TypedDict, TypeVar
+
+Axis = Literal["step", "samples", "tokens", "epoch"]
+"""What a run counts."""
+
+Role = Literal["viewer", "worker", "operator", "admin"]
+"""What a caller may do: each may do what those before it may."""
+
+RevisionKind = Literal["create", "change", "cancel", "rewind", "fork", "finish", "total", "advance"]
+"""What a revision did to its run."""
+
+Definition = Annotated[dict[str, Any], "Definition"]
+"""A definition in its canonical form; the text is the schema's name in the OpenAPI document."""
+
+Change = dict[str, Any]
+"""An edit, or a definition with the clock that it counts by; either with its lengths in steps."""
+
+Item = TypeVar("Item")
+
+
+class Page(TypedDict, Generic[Item]):
+    """A part of a list."""
+
+    items: list[Item]
+    next: str | None
+    """The `cursor` that asks for what follows; null on the last page."""
+
+
+# --- runs -----------------------------------------------------------------------------------------
+
+
+class Guard(TypedDict):
+    """Bounds of a parameter that no change may break unless it is forced; null: none."""
+
+    min: float | None
+    max: float | None
+    max_ratio: float | None
+    """The greatest jump at a step where a change takes effect, as a ratio of both values."""
+
+
+From = TypedDict("From", {"from": int})
+"""The field `from`, a word that a class cannot have: the first step."""
+
+
+class Generation(From):
+    """A stretch of a run's life; `from` is the step at which it leaves its parent."""
+
+    generation: int
+    parent: int | None
+    """Generation that it branches from; null for the first."""
+    settled_until: int
+    """First step of it that is open."""
+    parent_run: NotRequired[str]
+    """Id of the parent's run, where this one was forked from another."""
+
+
+class Words(TypedDict):
+    """What was written of a definition whose lengths depend on the run, such as ``10%``."""
+
+    definition: Definition
+    """The definition, with such lengths as text."""
+    total: int | None
+    """Total for which it is laid out now."""
+    steps_per_epoch: NotRequired[int]
+    kept: NotRequired[dict[str, float | list[float] | None]]
+    """Boundaries that stay where an earlier total had put them, by their paths."""
+
+
+class Piece(From):
+    """A definition in force from a step on, until the next piece."""
+
+    origin: int
+    """Step at which the definition's own clock is 0."""
+    definition: Definition
+    revision: int
+    """Revision that put it there."""
+    words: NotRequired[Words]
+
+
+class Revision(TypedDict):
+    """One change of a run, as its history keeps it."""
+
+    revision: int
+    generation: int
+    kind: RevisionKind
+    effective: int
+    """First step for which it holds."""
+    changes: dict[str, Definition | list[Change]]
+    """What was asked for, by parameter: definitions in a run's first revision, later changes."""
+    total: int | None
+    """The run's total from then on, where this set it."""
+    parameters: dict[str, list[Piece]]
+    """What the changed parameters follow from `effective` on."""
+    author: str | None
+    message: str
+    created_at: str
+    forced: bool
+    """Whether it breaks a guard, and was made all the same."""
+    cancelled: bool
+    cancels: int | None
+    """Revision that this one took back."""
+    pending: bool
+    """Whether it has yet to take effect."""
+
+
+class RunSummary(TypedDict):
+    """A run as lists show it."""
+
+    id: str
+    """Unguessable, and never used again."""
+    name: str
+    axis: Axis
+    resolution: int
+    """Width of a cell of the run's grid; a value belongs to a cell."""
+    total: int | None
+    """The planned length."""
+    steps_per_epoch: int | None
+    max_block: int
+    """The most cells in one settling read."""
+    max_gap: int
+    """The most cells past `settled_until` at which a settling read may begin."""
+    max_jump: int
+    """The most cells past `settled_until` at which a settling read may end."""
+    guards: dict[str, Guard]
+    labels: dict[str, str]
+    author: str | None
+    created_at: str
+    finished_at: str | None
+    end: int | None
+    """First step without a value; null until the run is finished."""
+    generation: int
+    """The current one."""
+    revision: int
+    """The newest one."""
+    event: int
+    """Number of the newest event."""
+    begins: int
+    """First step of the training, where it said that it begins in the middle; else 0."""
+    settled_until: int
+    """First step of the current generation that no worker has been given a value of."""
+
+
+class RunState(RunSummary):
+    """A run: what is in force where it is settled to, and what is to come."""
+
+    parameters: dict[str, Definition]
+    """The definition in force at `settled_until`."""
+    words: dict[str, Definition]
+    """The same as it was written, of those whose lengths depend on the run."""
+    current: dict[str, float]
+    """The values at `settled_until`."""
+    pending: list[Revision]
+    """Revisions that have yet to take effect, in the order in which they will."""
+    generations: list[Generation]
+
+
+class Joined(TypedDict):
+    """What a worker learns of its run before it reads."""
+
+    id: str
+    name: str
+    axis: Axis
+    resolution: int
+    """Width of a cell of the run's grid."""
+    generation: int
+    revision: int
+    event: int
+    """Number of the newest event."""
+    incarnation: str
+    """Which life of the database this is: one that was restored from a backup begins a new one."""
+    settled_until: int
+    """First step that is open."""
+    begins: int
+    """First step of the training, where it said that it begins in the middle; else 0."""
+    parameters: list[str]
+    """Their names, sorted: the order of float64 in binary answers."""
+    max_block: int
+    """The most cells in one settling read."""
+    max_gap: int
+    """The most cells past `settled_until` at which a settling read may begin."""
+    max_jump: int
+    """The most cells past `settled_until` at which a settling read may end."""
+    total: int | None
+    end: int | None
+    """First step without a value, of a finished run."""
+
+
+# --- values ---------------------------------------------------------------------------------------
+
+
+class InForce(From):
+    """The revision in force from a step on."""
+
+    revision: int
+
+
+class Block(TypedDict):
+    """Settled values of consecutive cells."""
+
+    id: str
+    generation: int
+    start: int
+    """First step."""
+    count: int
+    """How many cells."""
+    resolution: int
+    """Width of a cell."""
+    revisions: list[InForce]
+    """Which revisions give the values, by rising step."""
+    parameters: dict[str, list[float]]
+    """A value for each cell."""
+
+
+class Preview(Block):
+    """Values of consecutive cells, of which reading them settled none."""
+
+    final: list[bool]
+    """Whether each cell is settled, so that its values never change."""
+
+
+class StepValues(TypedDict):
+    """Values at one step; nothing is settled by it."""
+
+    id: str
+    generation: int
+    step: int
+    parameters: dict[str, float]
+    final: bool
+    """Whether the step is settled, so that its values never change."""
+    revision: int
+    """Revision in force there."""
+
+
+class PlanRevision(InForce):
+    """A revision that shapes a plan."""
+
+    author: str | None
+    message: str
+
+
+class Plan(TypedDict):
+    """Curves of a run, past and future."""
+
+    id: str
+    name: str
+    axis: Axis
+    generation: int
+    settled_until: int
+    """First step of the plan that may still change."""
+    steps: list[int]
+    """Steps at which the curves are given, common to all."""
+    parameters: dict[str, list[float]]
+    """A value for each of `steps`."""
+    revisions: list[PlanRevision]
+
+
+class Reason(TypedDict):
+    """A parameter's value at a step, and what gives it."""
+
+    value: float
+    revision: int
+    effective: int
+    """Step from which that revision holds."""
+    author: str | None
+    message: str
+    created_at: str
+    definition: Definition
+    origin: int
+    """Step at which the definition's own clock is 0."""
+    words: NotRequired[Words]
+
+
+class Explanation(TypedDict):
+    """Why the values at a step are what they are."""
+
+    id: str
+    step: int
+    generation: int
+    revision: int
+    """Newest revision in force there."""
+    final: bool
+    """Whether the step is settled, so that its values never change."""
+    parameters: dict[str, Reason]
+
+
+class Segment(TypedDict):
+    """Consecutive cells of a ledger."""
+
+    start: int
+    count: int
+    """How many cells."""
+    values: dict[str, list[float]]
+
+
+class Ledger(TypedDict):
+    """A page of what was served of a generation, bit for bit."""
+
+    id: str
+    generation: int
+    resolution: int
+    """Width of a cell."""
+    parameters: list[str]
+    segments: list[Segment]
+    next: str | None
+    """The `cursor` that asks for what follows; null on the last page."""
+
+
+# --- changes of a run -----------------------------------------------------------------------------
+
+
+class Landing(TypedDict):
+    """How far beyond the fastest worker a change takes effect."""
+
+    beyond: int | None
+    """From where that worker was last seen to read, in steps; null if none was seen."""
+    warnings: list[str]
+    """A sentence, if that is far."""
+
+
+class Revised(Landing):
+    """A change was accepted."""
+
+    revision: int
+    effective: int
+    """First step for which it holds."""
+    pending: list[Revision]
+    """Revisions that have yet to take effect, in the order in which they will."""
+
+
+class Rehearsal(Landing):
+    """What a change would do, of which nothing was done."""
+
+    effective: int
+    """First step for which it would hold."""
+    steps: list[int]
+    """Steps at which the curves are given."""
+    before: dict[str, list[float]]
+    """The curves without it."""
+    after: dict[str, list[float]]
+    """The curves with it."""
+    pending: list[Revision]
+    """Revisions that would have yet to take effect."""
+
+
+class TotalRevised(Revised):
+    """The total was set, or was in force already."""
+
+    total: int
+
+
+class TotalRehearsal(Rehearsal):
+    """What another total would do, of which nothing was done."""
+
+    total: int
+
+
+class Cancelled(Landing):
+    """A pending revision was taken back."""
+
+    revision: int
+    """Revision that records it."""
+    cancelled: int
+    """Revision that was taken back."""
+    pending: list[Revision]
+    """Revisions that have yet to take effect."""
+
+
+class Advanced(Landing):
+    """The settled end was moved on."""
+
+    revision: int
+    effective: int
+    settled_until: int
+    """First step that is open now."""
+    generation: int
+
+
+class Rewound(From):
+    """A generation was begun; `from` is the step at which it branches."""
+
+    generation: int
+    parent: int
+    """Generation that it branches from."""
+    ended: int
+    """Where the generation that was left is settled to."""
+    revision: int
+
+
+# --- events ---------------------------------------------------------------------------------------
+
+
+class _Event(TypedDict):
+    number: int
+    """Numbers rise, with gaps."""
+    id: str
+    """Id of the run."""
+    created_at: str | None
+    generation: int
+
+
+class BegunEvent(_Event):
+    """A training said that it begins in the middle."""
+
+    kind: Literal["begun"]
+    begins: int
+    settled_until: int
+    author: str | None
+
+
+class SettledEvent(_Event):
+    """Workers were given values; of several such events the last may stand for all."""
+
+    kind: Literal["settled"]
+    settled_until: int
+
+
+class _RevisionEvent(_Event):
+    revision: int
+    effective: int
+    """First step for which it holds."""
+    changes: dict[str, Definition | list[Change]] | None
+    """As in the revision; null if they are long."""
+    author: str | None
+    message: str
+    forced: bool
+
+
+class RevisedEvent(_RevisionEvent):
+    """A change was accepted."""
+
+    kind: Literal["revised"]
+
+
+class CancelledEvent(_RevisionEvent):
+    """A pending revision was taken back."""
+
+    kind: Literal["cancelled"]
+    cancelled: int
+    """Revision that was taken back."""
+
+
+class RewoundEvent(_RevisionEvent, From):
+    """A generation was begun at `from`; workers of the one before are fenced off."""
+
+    kind: Literal["rewound"]
+    parent: int
+    ended: int
+    """Where the generation that was left is settled to."""
+
+
+class AdvancedEvent(_RevisionEvent):
+    """The settled end was moved on."""
+
+    kind: Literal["advanced"]
+    settled_until: int
+
+
+class ExtendedEvent(_RevisionEvent):
+    """The total was set."""
+
+    kind: Literal["extended"]
+    total: int
+
+
+class FinishedEvent(_RevisionEvent):
+    """The run was finished: nothing comes after it."""
+
+    kind: Literal["finished"]
+    end: int
+    """First step without a value."""
+
+
+Event = (
+    BegunEvent
+    | SettledEvent
+    | AdvancedEvent
+    | RevisedEvent
+    | CancelledEvent
+    | RewoundEvent
+    | ExtendedEvent
+    | FinishedEvent
+)
+"""The ``data`` of an event that happened to a run; ``kind`` tells which one."""
+
+
+# --- definitions and the library ------------------------------------------------------------------
+
+
+class Evaluated(TypedDict):
+    """Values of a definition at the steps that were asked for."""
+
+    values: list[float]
+
+
+class EvaluatedStep(TypedDict):
+    """The value of a definition at the step that was asked for."""
+
+    value: float
+
+
+class Converted(TypedDict):
+    """The definition that gives the values of another library's scheduler."""
+
+    definition: Definition
+
+
+class ConvertedConfig(TypedDict):
+    """The definitions that a configuration file describes."""
+
+    parameters: dict[str, Definition]
+    """By parameter, as a run is created with."""
+
+
+class KindField(TypedDict):
+    """A field of a kind of definition."""
+
+    name: str
+    type: str
+    """In words."""
+    unit: str | None
+    bounds: list[str]
+    """In words."""
+    description: str
+    required: bool
+    default: NotRequired[Any]
+    """What it is where it is not given; a field that is required has none."""
+
+
+class Kind(TypedDict):
+    """A kind of definition."""
+
+    kind: str
+    family: str
+    summary: str
+    formula: str
+    before: str
+    """The value before step 0, in words."""
+    after: str
+    """The value after the end, in words."""
+    fields: list[KindField]
+    example: Definition
+    expansion: Definition | None
+    """What the example of a preset is made of."""
+    names: dict[str, str]
+    """What other libraries call it."""
+    schema: dict[str, Any]
+    """The JSON Schema of its definitions."""
+
+
+class ScheduleVersion(TypedDict):
+    """One version of a schedule of the library, without what it defines."""
+
+    name: str
+    version: int
+    content_hash: str
+    """SHA-256 of the definition's canonical form, in hexadecimal."""
+    author: str | None
+    created_at: str
+
+
+class Schedule(ScheduleVersion):
+    """One version of a schedule of the library."""
+
+    definition: Definition
+
+
+class ScheduleCurve(TypedDict):
+    """Values of a schedule."""
+
+    name: str
+    version: int
+    start: int
+    stop: int
+    stride: int
+    values: list[float]
+
+
+class ScheduleStep(TypedDict):
+    """The value of a schedule at one step."""
+
+    name: str
+    version: int
+    step: int
+    value: float
+
+
+# --- access and operations ------------------------------------------------------------------------
+
+
+class Token(TypedDict):
+    """A token, without its secret."""
+
+    name: str
+    role: Role
+    created_at: str
+    created_by: str | None
+    expires_at: str | None
+    """When it ceases to work; null: never."""
+    revoked_at: str | None
+
+
+class IssuedToken(Token):
+    """A token that was made just now."""
+
+    token: str
+    """The secret, which nobody can be told again."""
+
+
+class Access(TypedDict):
+    """Who asks."""
+
+    name: str | None
+    """The token's name; null at a server that requires none."""
+    role: Role
+
+
+class Health(TypedDict):
+    """The process handles requests."""
+
+    status: Literal["alive"]
+
+
+class Readiness(TypedDict):
+    """The database can be read and written."""
+
+    status: Literal["ready"]
+
+
+class Index(TypedDict):
+    """Where things are: each is a path of this service."""
+
+    service: str
+    version: str
+    openapi: str
+    kinds: str
+    runs: str
+    schedules: str
+    metrics: str
+    docs: NotRequired[str]
+    """Not there if the interactive documentation is switched off."""
+
+
+# --- failures -------------------------------------------------------------------------------------
+
+
+class FieldError(TypedDict):
+    """One wrong field of a request."""
+
+    field: str
+    """Path in the body, or the parameter's name."""
+    message: str
+    """What is wrong, as a sentence."""
+    value: Any
+    """What was sent; a long value is cut short."""
+    bound: NotRequired[str]
+    """What it should have been."""
+
+
+class Problem(TypedDict):
+    """Every failure (RFC 9457). Some have further members, such as `earliest`."""
+
+    type: str
+    """`urn:rheostat:problem:` and a code that never changes."""
+    title: str
+    """The code as words."""
+    status: int
+    detail: str
+    """What happened, as a sentence."""
+    reason: NotRequired[str]
+    """Why the service cannot answer now (503)."""
+    errors: NotRequired[list[FieldError]]
+    request_id: str
+    """Leads to the service's log."""
