@@ -10,7 +10,9 @@ Steps and coordinates are integers in what the run counts (its ``axis``), from 0
 are exclusive; times are ISO 8601, in UTC. Names here are meant to be written with the module's:
 ``wire.Revision`` is what is sent of a revision.
 
-This module is a leaf: it imports the standard library alone.
+What types are annotated with is JSON Schema that says more than they do. Names that begin with an
+underscore are no answers, but fields that several have. This module is a leaf: it imports the
+standard library alone.
 """
 
 # Annotations are not postponed: `__required_keys__` would not know `NotRequired` in a text.
@@ -26,8 +28,8 @@ Role = Literal["viewer", "worker", "operator", "admin"]
 RevisionKind = Literal["create", "change", "cancel", "rewind", "fork", "finish", "total", "advance"]
 """What a revision did to its run."""
 
-Definition = Annotated[dict[str, Any], "Definition"]
-"""A definition in its canonical form; the text is the schema's name in the OpenAPI document."""
+Definition = Annotated[dict[str, Any], ("$ref", "#/components/schemas/Definition")]
+"""A definition in its canonical form."""
 
 Change = dict[str, Any]
 """An edit, or a definition with the clock that it counts by; either with its lengths in steps."""
@@ -55,11 +57,11 @@ class Guard(TypedDict):
     """The greatest jump at a step where a change takes effect, as a ratio of both values."""
 
 
-From = TypedDict("From", {"from": int})
-"""The field `from`, a word that a class cannot have: the first step."""
+_From = TypedDict("_From", {"from": int})
+"""The field `from`, which is a step: a class cannot have a field of this name."""
 
 
-class Generation(From):
+class Generation(_From):
     """A stretch of a run's life; `from` is the step at which it leaves its parent."""
 
     generation: int
@@ -83,7 +85,7 @@ class Words(TypedDict):
     """Boundaries that stay where an earlier total had put them, by their paths."""
 
 
-class Piece(From):
+class Piece(_From):
     """A definition in force from a step on, until the next piece."""
 
     origin: int
@@ -118,6 +120,9 @@ class Revision(TypedDict):
     """Revision that this one took back."""
     pending: bool
     """Whether it has yet to take effect."""
+
+
+RevisionPage = Page[Revision]
 
 
 class RunSummary(TypedDict):
@@ -155,6 +160,9 @@ class RunSummary(TypedDict):
     """First step of the training, where it said that it begins in the middle; else 0."""
     settled_until: int
     """First step of the current generation that no worker has been given a value of."""
+
+
+RunPage = Page[RunSummary]
 
 
 class RunState(RunSummary):
@@ -205,7 +213,7 @@ class Joined(TypedDict):
 # --- values ---------------------------------------------------------------------------------------
 
 
-class InForce(From):
+class InForce(_From):
     """The revision in force from a step on."""
 
     revision: int
@@ -325,7 +333,7 @@ class Ledger(TypedDict):
 # --- changes of a run -----------------------------------------------------------------------------
 
 
-class Landing(TypedDict):
+class _Landing(TypedDict):
     """How far beyond the fastest worker a change takes effect."""
 
     beyond: int | None
@@ -334,7 +342,7 @@ class Landing(TypedDict):
     """A sentence, if that is far."""
 
 
-class Revised(Landing):
+class Revised(_Landing):
     """A change was accepted."""
 
     revision: int
@@ -344,7 +352,7 @@ class Revised(Landing):
     """Revisions that have yet to take effect, in the order in which they will."""
 
 
-class Rehearsal(Landing):
+class Rehearsal(_Landing):
     """What a change would do, of which nothing was done."""
 
     effective: int
@@ -371,7 +379,7 @@ class TotalRehearsal(Rehearsal):
     total: int
 
 
-class Cancelled(Landing):
+class Cancelled(_Landing):
     """A pending revision was taken back."""
 
     revision: int
@@ -382,7 +390,7 @@ class Cancelled(Landing):
     """Revisions that have yet to take effect."""
 
 
-class Advanced(Landing):
+class Advanced(_Landing):
     """The settled end was moved on."""
 
     revision: int
@@ -392,7 +400,7 @@ class Advanced(Landing):
     generation: int
 
 
-class Rewound(From):
+class Rewound(_From):
     """A generation was begun; `from` is the step at which it branches."""
 
     generation: int
@@ -456,7 +464,7 @@ class CancelledEvent(_RevisionEvent):
     """Revision that was taken back."""
 
 
-class RewoundEvent(_RevisionEvent, From):
+class RewoundEvent(_RevisionEvent, _From):
     """A generation was begun at `from`; workers of the one before are fenced off."""
 
     kind: Literal["rewound"]
@@ -564,6 +572,9 @@ class Kind(TypedDict):
     """The JSON Schema of its definitions."""
 
 
+KindPage = Page[Kind]
+
+
 class ScheduleVersion(TypedDict):
     """One version of a schedule of the library, without what it defines."""
 
@@ -573,6 +584,9 @@ class ScheduleVersion(TypedDict):
     """SHA-256 of the definition's canonical form, in hexadecimal."""
     author: str | None
     created_at: str
+
+
+SchedulePage = Page[ScheduleVersion]
 
 
 class Schedule(ScheduleVersion):
@@ -614,6 +628,9 @@ class Token(TypedDict):
     expires_at: str | None
     """When it ceases to work; null: never."""
     revoked_at: str | None
+
+
+TokenPage = Page[Token]
 
 
 class IssuedToken(Token):
@@ -680,7 +697,7 @@ class Problem(TypedDict):
     """`urn:rheostat:problem:` and a code that never changes."""
     title: str
     """The code as words."""
-    status: int
+    status: Annotated[int, ("minimum", 400), ("maximum", 599)]
     detail: str
     """What happened, as a sentence."""
     reason: NotRequired[str]
