@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import httpx
 from tests.faults.observations import Kind, Log, Write
-from tests.faults.witness import Witness, code
+from tests.faults.recording import RecordingTransport, code
 
 TIMEOUT = 10.0
 """Seconds after which another replica is asked."""
@@ -45,7 +45,7 @@ class Caller:
         self._stack = ExitStack()
         self._links = [
             self._stack.enter_context(
-                httpx.Client(base_url=url, timeout=TIMEOUT, transport=Witness(log))
+                httpx.Client(base_url=url, timeout=TIMEOUT, transport=RecordingTransport(log))
             )
             for url in urls
         ]

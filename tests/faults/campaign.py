@@ -13,7 +13,6 @@ from random import Random
 import numpy as np
 from tests.faults import plan
 from tests.faults.caller import Caller
-from tests.faults.crew import Crew
 from tests.faults.faults import Faults, upon, upon_database, upon_disk
 from tests.faults.fleet import Fleet
 from tests.faults.history import History, read_history
@@ -21,6 +20,7 @@ from tests.faults.judging import violations
 from tests.faults.observations import Log
 from tests.faults.operators import Operator, Watchdogs
 from tests.faults.proxy import Network
+from tests.faults.threads import Threads
 from tests.faults.workers import Reader, Trainer
 
 
@@ -98,14 +98,14 @@ def run_campaign(
         caller = stack.enter_context(Caller(direct, log, ""))
         network = stack.enter_context(Network(f"{seed}-network", figures.count))
         team = _Team([network.to(url) for url in direct], log, stack.enter_context(ExitStack()))
-        faults, people = stack.enter_context(Crew()), stack.enter_context(Crew())
+        faults, people = stack.enter_context(Threads()), stack.enter_context(Threads())
         runs = [_create(caller, f"{seed}-{index}") for index in range(scale.runs)]
         for index, run in enumerate(runs):
             team.employ(people, scale, run, f"{seed}-{index}")
         _unleash(faults, fleet, scale.faults, f"{seed}", figures)
         _wait(scale, figures, people, faults, tell)
         network.calm()
-        people.dismiss()
+        people.stop()
         histories = {run: read_history(caller, run) for run in runs}
     found = violations(log, histories)
     found += [f"somebody failed: {failure!r}" for failure in (*people.failures, *faults.failures)]
@@ -128,31 +128,31 @@ class _Team:
     log: Log
     stack: ExitStack
 
-    def employ(self, crew: Crew, scale: Scale, run: str, seed: str) -> None:
+    def employ(self, threads: Threads, scale: Scale, run: str, seed: str) -> None:
         """Let workers, an operator and two watchdogs use one run."""
         for number in range(2):
-            crew.add(Reader(self._caller(f"{seed}-reader-{number}"), run, scale.read).work)
-        crew.add(Trainer(Random(seed).choice(self.urls), self.log, run, scale.read / 32).work)
-        crew.add(Operator(self._caller(f"{seed}-operator"), run, scale.change).work)
+            threads.add(Reader(self._caller(f"{seed}-reader-{number}"), run, scale.read).work)
+        threads.add(Trainer(Random(seed).choice(self.urls), self.log, run, scale.read / 32).work)
+        threads.add(Operator(self._caller(f"{seed}-operator"), run, scale.change).work)
         dogs = self._caller(f"{seed}-dog-0"), self._caller(f"{seed}-dog-1")
-        crew.add(Watchdogs(dogs, run, scale.rewind).work)
+        threads.add(Watchdogs(dogs, run, scale.rewind).work)
 
     def _caller(self, seed: str) -> Caller:
         return self.stack.enter_context(Caller(self.urls, self.log, seed))
 
 
-def _unleash(crew: Crew, fleet: Fleet, faults: Faults, seed: str, figures: Figures) -> None:
+def _unleash(threads: Threads, fleet: Fleet, faults: Faults, seed: str, figures: Figures) -> None:
     """Let the faults begin."""
     for number, victim in enumerate(fleet.replicas):
-        crew.add(upon(victim, number, len(fleet.replicas), faults, seed, figures))
+        threads.add(upon(victim, number, len(fleet.replicas), faults, seed, figures))
     if fleet.database is not None:
-        crew.add(upon_database(fleet.database, faults, seed, figures))
+        threads.add(upon_database(fleet.database, faults, seed, figures))
     if fleet.disk is not None:
-        crew.add(upon_disk(fleet.disk, faults, seed, figures))
+        threads.add(upon_disk(fleet.disk, faults, seed, figures))
 
 
 def _wait(
-    scale: Scale, figures: Figures, people: Crew, faults: Crew, tell: Callable[[str], None]
+    scale: Scale, figures: Figures, people: Threads, faults: Threads, tell: Callable[[str], None]
 ) -> None:
     """Wait until all has happened, or something went wrong with the test itself."""
     while not (people.failures or faults.failures or figures.log.strange):
@@ -161,7 +161,7 @@ def _wait(
         if faults.done and all(reached[what] >= least for what, least in scale.least.items()):
             break
         time.sleep(1.0)
-    faults.dismiss()
+    faults.stop()
 
 
 def _kept(histories: Mapping[str, History]) -> int:

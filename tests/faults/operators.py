@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.faults import plan
 from tests.faults.caller import Caller
-from tests.faults.crew import Stop
+from tests.faults.threads import Stop
 
 BACK = 600
 """Steps that a rewind goes back at most."""

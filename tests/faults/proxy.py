@@ -86,18 +86,18 @@ class Network:
     async def _connect(self, client: Peer, port: int) -> None:
         server = await asyncio.open_connection("127.0.0.1", port)
         self._writers.add(server[1])
-        ways = [
+        copies = [
             asyncio.ensure_future(self._pass_on(client[0], server[1])),
             asyncio.ensure_future(self._pass_on(server[0], client[1])),
         ]
         try:
-            done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            if any(way.exception() is None and way.result() for way in done):
-                await asyncio.wait(ways, timeout=LINGER)
+            done, _ = await asyncio.wait(copies, return_when=asyncio.FIRST_COMPLETED)
+            if any(copy.exception() is None and copy.result() for copy in done):
+                await asyncio.wait(copies, timeout=LINGER)
         finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+            for copy in copies:
+                copy.cancel()
+            await asyncio.gather(*copies, return_exceptions=True)
             for _, writer in (client, server):
                 writer.transport.abort()
             self._writers.discard(server[1])

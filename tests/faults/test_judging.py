@@ -12,7 +12,7 @@ from tests.faults import judging
 from tests.faults.history import Generation, History
 from tests.faults.judging import violations
 from tests.faults.observations import Log
-from tests.faults.story import HALF, RUN, cells, read, story, twins, write
+from tests.faults.sample_history import HALF, RUN, cells, read, sample_history, twins, write
 
 Plant = Callable[[Log, History], Log | History]
 PLANTS: dict[str, list[Plant]] = {}
@@ -251,7 +251,7 @@ def a_stale_join(log: Log, _: History) -> Log:
 
 def test_a_sound_story_passes() -> None:
     """Nothing is wrong with a run on which everything went as promised."""
-    log, history = story()
+    log, history = sample_history()
     assert violations(log, {RUN: history}) == []
 
 
@@ -260,7 +260,7 @@ def test_a_sound_story_passes() -> None:
 )
 def test_each_lie_is_caught(check: str, plant: Plant) -> None:
     """A log or a history in which one promise is broken fails the check of that promise."""
-    log, history = story()
+    log, history = sample_history()
     planted = plant(log, history)
     log, history = (planted, history) if isinstance(planted, Log) else (log, planted)
     assert any(sentence.startswith(check) for sentence in violations(log, {RUN: history}))
@@ -273,21 +273,21 @@ def test_each_check_has_its_plants() -> None:
 
 def test_a_strange_answer_is_told() -> None:
     """P10: an answer 500 fails the test, whatever the values."""
-    log, history = story()
+    log, history = sample_history()
     log.strange.append("GET /v1/runs was answered 500")
     assert violations(log, {RUN: history}) == log.strange
 
 
 def test_a_repeated_request_may_be_refused_and_done() -> None:
     """An attempt without an answer may have its effect after a later one was refused."""
-    log, history = story()
+    log, history = sample_history()
     repeated = written(log, 1, answer=None, refusal="too-late", attempts=2)
     assert violations(repeated, {RUN: history}) == []
 
 
 def test_a_retried_change_counts_from_its_first_attempt() -> None:
     """P7: a change may act at any time from its first attempt on."""
-    log, history = story()
+    log, history = sample_history()
     wish = {"changes": twins(HALF), "effective": "next"}
     slow = replace(write("change", "halve", wish, 3, revision=2, effective=4), answered=9)
     assert violations(replace(log, writes=[slow, *log.writes[1:]]), {RUN: history}) == []

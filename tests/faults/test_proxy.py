@@ -3,46 +3,11 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections import Counter
-from collections.abc import Iterator
 
-import pytest
 from tests.faults.proxy import Network
 
 PIECES = 50
-
-
-@pytest.fixture
-def echo() -> Iterator[str]:
-    """Return the address of a server that sends back what it gets."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    threads: list[threading.Thread] = []
-
-    def answer(connection: socket.socket) -> None:
-        with connection:
-            try:
-                while piece := connection.recv(1024):
-                    connection.sendall(piece)
-            except OSError:
-                pass
-
-    def serve() -> None:
-        while True:
-            try:
-                connection = listener.accept()[0]
-            except OSError:
-                return
-            threads.append(threading.Thread(target=answer, args=(connection,)))
-            threads[-1].start()
-
-    accepting = threading.Thread(target=serve)
-    accepting.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    listener.shutdown(socket.SHUT_RDWR)
-    listener.close()
-    for thread in (accepting, *threads):
-        thread.join()
 
 
 def talk(url: str) -> tuple[int, int]:
@@ -63,21 +28,21 @@ def talk(url: str) -> tuple[int, int]:
     return whole, PIECES - whole
 
 
-def test_faults_befall_connections(echo: str) -> None:
+def test_faults_befall_connections(echo_port: int) -> None:
     """Some answers are cut off, none is altered, and each fault is counted."""
     counts = Counter[str]()
     with Network("37", lambda fate: counts.update([fate])) as network:
-        url, whole, broken = network.to(echo), 0, 0
+        url, whole, broken = network.to(f"http://127.0.0.1:{echo_port}"), 0, 0
         while not broken or counts.keys() < {"cut", "half-close", "delay"}:
             good, bad = talk(url)
             whole, broken = whole + good, broken + bad
     assert whole > broken
 
 
-def test_a_calm_network_delivers(echo: str) -> None:
+def test_a_calm_network_delivers(echo_port: int) -> None:
     """Once calm, nothing is cut off any more."""
     counts = Counter[str]()
     with Network("37", lambda fate: counts.update([fate])) as network:
         network.calm()
-        assert talk(network.to(echo)) == (PIECES, 0)
+        assert talk(network.to(f"http://127.0.0.1:{echo_port}")) == (PIECES, 0)
     assert counts == {}

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from tests.faults.caller import PATIENCE, TIMEOUT, Caller
-from tests.faults.crew import Stop
 from tests.faults.observations import Log, Look
-from tests.faults.witness import Witness
+from tests.faults.recording import RecordingTransport
+from tests.faults.threads import Stop
 
 from rheostat import Client, Run
 from rheostat.errors import StaleCheckpoint, StaleGeneration
@@ -91,7 +91,11 @@ class Trainer:
 
     def __init__(self, url: str, log: Log, run: str, pause: float) -> None:
         self._client = Client(
-            url, timeout=TIMEOUT, deadline=PATIENCE, lookahead=0.2, transport=Witness(log)
+            url,
+            timeout=TIMEOUT,
+            deadline=PATIENCE,
+            lookahead=0.2,
+            transport=RecordingTransport(log),
         )
         self._log = log
         self._run = run

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.faults.fleet import Database, Workers
-from tests.faults.way import Way
+from tests.faults.silent_proxy import SilentProxy
 
 from rheostat.server.store.turn import Turn
 
@@ -27,12 +27,12 @@ SECONDS = 30
 
 @pytest.fixture
 def away() -> Iterator[Database]:
-    """Return a PostgreSQL of the test's own, with a way to it."""
+    """Return a PostgreSQL of the test's own, with a proxy to it."""
     # as root, it runs as a user of its own, who may not enter pytest's folders
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         database = Database(Path(folder))
-        with database.way():
+        with database.proxy():
             yield database
         database.stop()
 
@@ -76,17 +76,17 @@ def until_ready(url: str) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("fault", [Way.silence, Way.vanish])
+@pytest.mark.parametrize("fault", [SilentProxy.silence, SilentProxy.vanish])
 def test_a_failover_without_a_word(
-    away: Database, start_server: Any, fault: Callable[[Way], None]
+    away: Database, start_server: Any, fault: Callable[[SilentProxy], None]
 ) -> None:
     """P5, P9: nobody hangs, readiness says why, a standby is used, and nothing is applied late."""
-    (way,) = away.ways
-    running = start_server(database=f"postgresql://postgres@127.0.0.1:{way.port}/postgres")
+    (proxy,) = away.proxies
+    running = start_server(database=f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres")
     httpx.put(f"{running.url}/v1/runs/gpt", json=BODY).raise_for_status()
     run = f"{running.url}/v1/runs/gpt"
     before = httpx.get(run).json()["revision"]
-    fault(way)
+    fault(proxy)
     crowd = Crowd(running.url)
     for _ in range(7):
         crowd.ask("POST", "/v1/runs/gpt/revisions", json=SHRINK)
@@ -102,9 +102,9 @@ def test_a_failover_without_a_word(
     assert len(refusals) == 7 + 30 + 1
     reasons = {refusal["reason"] for refusal in refusals}
     assert reasons <= {"database-away", "writer-stuck", "busy"}
-    way.replace()
+    proxy.replace()
     until_ready(running.url)
-    way.resume()
+    proxy.resume()
     time.sleep(1)
     assert httpx.get(run).json()["revision"] == before
     assert httpx.post(f"{run}/revisions", json=SHRINK).json()["revision"] == before + 1

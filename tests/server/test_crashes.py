@@ -29,7 +29,7 @@ BODY: dict[str, Any] = {
 
 
 @dataclass
-class Witness:
+class RecordingTransport:
     """Everything that was acknowledged: the values of each step, and the revisions."""
 
     served: dict[int, tuple[float, ...]] = field(default_factory=dict)
@@ -59,7 +59,9 @@ def busy(*loops: Callable[[threading.Event], None]) -> Iterator[None]:
             thread.join()
 
 
-def work(server: RunningServer, run: str, witness: Witness, seed: int) -> Callable[..., None]:
+def work(
+    server: RunningServer, run: str, witness: RecordingTransport, seed: int
+) -> Callable[..., None]:
     """Return a worker that settles blocks of many sizes, through all crashes."""
     chance = random.Random(seed)
 
@@ -77,7 +79,7 @@ def work(server: RunningServer, run: str, witness: Witness, seed: int) -> Callab
     return loop
 
 
-def operate(server: RunningServer, witness: Witness) -> Callable[..., None]:
+def operate(server: RunningServer, witness: RecordingTransport) -> Callable[..., None]:
     """Return an operator who halves and doubles over and over, and asks again after each crash."""
 
     def loop(stop: threading.Event) -> None:
@@ -150,7 +152,11 @@ def test_nothing_acknowledged_is_lost_to_kills(
     start_server: StartServer, processes: int, kills: int
 ) -> None:
     """P1, P2, P4: each served value is in the ledger and explained by the acknowledged history."""
-    server, witness, chance = start_server(workers=processes), Witness(), random.Random(7)
+    server, witness, chance = (
+        start_server(workers=processes),
+        RecordingTransport(),
+        random.Random(7),
+    )
     with server.client() as client:
         run = client.post("/v1/runs", json=BODY).raise_for_status().json()["id"]
     workers = [work(server, run, witness, seed) for seed in (1, 2)]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import make_url
-from tests.faults.way import Way
+from tests.faults.silent_proxy import SilentProxy
 
 from rheostat.errors import Unavailable
 from rheostat.server.runs.limits import Limits
@@ -29,12 +29,12 @@ pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
 
 class Behind:
-    """A store on a database at the end of a way, and a run in it."""
+    """A store on a database behind a proxy, and a run in it."""
 
-    def __init__(self, way: Way, url: str) -> None:
-        self.way = way
+    def __init__(self, proxy: SilentProxy, url: str) -> None:
+        self.proxy = proxy
         name = make_url(url).database
-        self.store = Store(f"postgresql://postgres@127.0.0.1:{way.port}/{name}", Limits(), SHORT)
+        self.store = Store(f"postgresql://postgres@127.0.0.1:{proxy.port}/{name}", Limits(), SHORT)
         self.store.start()
         asyncio.run(self.store.write(create.create, BODY, Note("ann")))
 
@@ -68,12 +68,12 @@ class Behind:
 
 @pytest.fixture
 def behind(database: str) -> Iterator[Behind]:
-    """Return a store that reaches its database by a way of its own."""
+    """Return a store that reaches its database through a proxy of its own."""
     path = database.partition("host=")[2]
-    with Way.to_socket(f"{path}/.s.PGSQL.5432") as way:
-        behind = Behind(way, database)
+    with SilentProxy.to_socket(f"{path}/.s.PGSQL.5432") as proxy:
+        behind = Behind(proxy, database)
         yield behind
-        way.resume()
+        proxy.resume()
         behind.store.close()
 
 
@@ -83,21 +83,21 @@ def refused(answers: list[Any]) -> set[str]:
     return {answer.members["reason"] for answer in answers}
 
 
-@pytest.mark.parametrize("fault", [Way.silence, Way.vanish])
-@pytest.mark.parametrize("end", [Way.resume, Way.reset])
+@pytest.mark.parametrize("fault", [SilentProxy.silence, SilentProxy.vanish])
+@pytest.mark.parametrize("end", [SilentProxy.resume, SilentProxy.reset])
 def test_a_host_that_died_without_a_word(
-    behind: Behind, fault: Callable[[Way], None], end: Callable[[Way], None]
+    behind: Behind, fault: Callable[[SilentProxy], None], end: Callable[[SilentProxy], None]
 ) -> None:
     """P5, P9: all are refused; a standby is used at once; what was refused is never done."""
     assert not any(isinstance(answer, Exception) for answer in behind.ask(2, 2))
     before = behind.revision()
-    fault(behind.way)
+    fault(behind.proxy)
     assert refused(behind.ask(7, 40)) <= {"database-away", "writer-stuck", "busy"}
     assert "database-away" in asyncio.run(behind._reasons())
-    behind.way.replace()
+    behind.proxy.replace()
     behind.wait()
     assert behind.revision() == before
-    end(behind.way)  # what was sent into the silence arrives, or its connections end
+    end(behind.proxy)  # what was sent into the silence arrives, or its connections end
     time.sleep(0.5)
     assert behind.revision() == before
     assert not any(isinstance(answer, Exception) for answer in behind.ask(1, 1))
@@ -132,7 +132,7 @@ def frozen(data: Path) -> Iterator[None]:
 def test_what_a_caller_who_has_left_had_asked_for_is_not_done(behind: Behind) -> None:
     """P9: neither while the database is away nor when it is back."""
     before = behind.revision()
-    behind.way.silence()
+    behind.proxy.silence()
     there = True
 
     async def leave() -> list[Any]:
@@ -142,7 +142,7 @@ def test_what_a_caller_who_has_left_had_asked_for_is_not_done(behind: Behind) ->
         asked = [asyncio.create_task(behind.store.write(revise.revise, "gpt", wish)) for _ in "ab"]
         await asyncio.sleep(0.2)
         there = False
-        behind.way.resume()
+        behind.proxy.resume()
         return [*await asyncio.gather(*asked, return_exceptions=True)]
 
     answers = asyncio.run(leave())
@@ -155,12 +155,12 @@ def test_failures_are_one_line_without_what_was_sent(
     behind: Behind, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What goes to the log names no value of a request, and says why in one line."""
-    behind.way.silence()
+    behind.proxy.silence()
     secret = {**BODY, "name": "hidden", "labels": {"team": "hush"}}
     with pytest.raises(Unavailable):
         asyncio.run(behind.store.write(create.create, secret, Note("ann")))
-    behind.way.reset()
-    behind.way.resume()
+    behind.proxy.reset()
+    behind.proxy.resume()
     behind.wait()  # the writer has come to an end with it
     said = [record for record in caplog.records if record.name == "rheostat.store"]
     assert said
@@ -173,15 +173,15 @@ def test_failures_are_one_line_without_what_was_sent(
 
 def test_a_process_that_starts_without_its_database_waits_for_it(behind: Behind) -> None:
     """P9: it refuses, then serves what it finds: nobody has to restart it."""
-    behind.way.vanish()
-    port, name = behind.way.port, make_url(str(behind.store._database.url)).database
+    behind.proxy.vanish()
+    port, name = behind.proxy.port, make_url(str(behind.store._database.url)).database
     late = Store(f"postgresql://postgres@127.0.0.1:{port}/{name}", Limits(), SHORT)
     late.start(anyway=True)
     with pytest.raises(Unavailable) as refused:
         asyncio.run(late.read(show.show, "gpt"))
     assert refused.value.members["reason"] == "database-away"
     assert asyncio.run(late.reasons()) == ["database-away"]
-    behind.way.replace()
+    behind.proxy.replace()
     until = time.monotonic() + 30
     while asyncio.run(late.reasons()):
         late._probe = None  # of another loop

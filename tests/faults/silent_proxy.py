@@ -1,4 +1,4 @@
-"""The way to a database: a proxy that can fall silent, as a host does that dies without a word."""
+"""A proxy before a database that can fall silent, as a host does whose power fails."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Dial = Callable[[], Awaitable[Peer]]
 PIECE = 65_536
 
 
-class Way:
+class SilentProxy:
     """
     A TCP proxy on 127.0.0.1 in front of whatever ``dial`` connects to, in a thread of its own.
 
@@ -27,7 +27,7 @@ class Way:
     def __init__(self, dial: Dial) -> None:
         self._dial = dial
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="way")
+        self._thread = threading.Thread(target=self._loop.run_forever, name="silent-proxy")
         self._server: asyncio.Server | None = None
         self._gate = asyncio.Event()
         self._gate.set()
@@ -37,7 +37,7 @@ class Way:
 
     @classmethod
     def to_socket(cls, path: str) -> Self:
-        """Return the way to a Unix socket."""
+        """Return a proxy to a Unix socket."""
         return cls(lambda: asyncio.open_unix_connection(path))
 
     def __enter__(self) -> Self:
@@ -141,14 +141,14 @@ class Way:
             self._open.discard(client[1])
 
     async def _join(self, client: Any, server: Peer, gate: asyncio.Event) -> None:
-        ways = [
+        copies = [
             asyncio.ensure_future(_pass_on(client[0], server[1], gate)),
             asyncio.ensure_future(_pass_on(server[0], client[1], gate)),
         ]
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        for way in ways:
-            way.cancel()
-        await asyncio.gather(*ways, return_exceptions=True)
+        await asyncio.wait(copies, return_when=asyncio.FIRST_COMPLETED)
+        for copy in copies:
+            copy.cancel()
+        await asyncio.gather(*copies, return_exceptions=True)
 
 
 async def _pass_on(

@@ -1,4 +1,4 @@
-"""Where everything is recorded: between those who use the service and their connections."""
+"""A transport that records every read and join of those who use the service."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXPECTED = {200, 201, 409, 422, 503}
 """The statuses that a sound service answers, whatever befalls it."""
 
 
-class Witness(httpx.BaseTransport):
+class RecordingTransport(httpx.BaseTransport):
     """A transport that writes down each settling read and each join."""
 
     def __init__(self, log: Log) -> None:

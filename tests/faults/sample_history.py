@@ -54,7 +54,7 @@ def write(kind: Any, message: str, wish: Any, sent: float, **answer: Any) -> Wri
     )
 
 
-def story() -> tuple[Log, History]:
+def sample_history() -> tuple[Log, History]:
     """Return what was observed of the run, and its history; nothing is wrong with them."""
     return _log(), _history()
 

@@ -1,4 +1,4 @@
-"""Everybody who takes part in the fault test, each in a thread."""
+"""The threads of the fault test: workers, operators, and those who do the damage."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Self
 Stop = Callable[[], bool]
 
 
-class Crew:
-    """Threads that work until they are dismissed; what goes wrong in one of them is not lost."""
+class Threads:
+    """Threads that work until they are stopped; what goes wrong in one of them is not lost."""
 
     def __init__(self) -> None:
-        self._stop = threading.Event()
+        self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
         self.failures: list[BaseException] = []
 
@@ -21,15 +21,15 @@ class Crew:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.dismiss()
+        self.stop()
 
     def add(self, work: Callable[[Stop], None]) -> None:
-        """Let somebody work."""
+        """Start a thread that works until it is stopped."""
 
         def run() -> None:
             try:
-                work(self._stop.is_set)
-            except BaseException as failure:  # noqa: BLE001 - told by the one who waits for it
+                work(self._stopped.is_set)
+            except BaseException as failure:  # noqa: BLE001 - raised by whoever waits for it
                 self.failures.append(failure)
 
         self._threads.append(threading.Thread(target=run))
@@ -37,11 +37,11 @@ class Crew:
 
     @property
     def done(self) -> bool:
-        """Whether nobody works any more."""
+        """Whether all threads have ended."""
         return not any(thread.is_alive() for thread in self._threads)
 
-    def dismiss(self) -> None:
-        """Let everybody finish what is under way."""
-        self._stop.set()
+    def stop(self) -> None:
+        """Let every thread finish what is under way, and wait for it."""
+        self._stopped.set()
         for thread in self._threads:
             thread.join()
