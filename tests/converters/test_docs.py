@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from rheostat.converters import docs, libraries
-from rheostat.converters.library import Scheduler
+from rheostat.converters import docs, registry
+from rheostat.converters.core import Scheduler
 from rheostat.schedules import KINDS
 
 DOCS = Path(__file__).parents[2] / "docs"
-FOUND = {name: libraries.find(name) for name in libraries.NAMES}
+FOUND = {name: registry.find(name) for name in registry.NAMES}
 SCHEDULERS = [
     pytest.param(item, id=f"{name}/{item.names[0]}")
     for name, library in FOUND.items()
@@ -27,8 +27,8 @@ def test_the_manual_is_current() -> None:
 
 def test_every_library_has_a_name_of_its_own() -> None:
     """No two libraries go by the same name."""
-    names = [name for module, others in libraries.NAMES.items() for name in (module, *others)]
-    assert len({libraries.find(name) and name.lower() for name in names}) == len(names)
+    names = [name for module, others in registry.NAMES.items() for name in (module, *others)]
+    assert len({registry.find(name) and name.lower() for name in names}) == len(names)
 
 
 @pytest.mark.parametrize("item", SCHEDULERS)

@@ -11,19 +11,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
-from inspect import Parameter, signature
 from types import UnionType
-from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 import numpy as np
 import pytest
 from tests.converters.examples import EXAMPLES
 from tests.converters.records import CASES, asked
 
-from rheostat.converters import libraries
-from rheostat.converters.case import Budget, Case, Context
-from rheostat.converters.library import Scheduler
-from rheostat.converters.parameters import checked, ignored_by
+from rheostat.converters import registry
+from rheostat.converters.core import Budget, Case, Context, Scheduler
+from rheostat.converters.request import checked
 from rheostat.errors import Invalid
 from rheostat.schedules import convert, evaluate
 from rheostat.schedules.kinds.curves import Constant
@@ -66,7 +64,7 @@ class Place(NamedTuple):
 def _records() -> dict[tuple[str, str], list[dict[str, Any]]]:
     found: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for case in CASES:
-        library = libraries.find(case["file"])
+        library = registry.find(case["file"])
         assert library is not None
         scheduler = library.find(case["name"])
         if scheduler is not None:
@@ -90,17 +88,16 @@ PLACES = [
         Place(module, item, RECORDS[module, item.names[0]] + _examples(module, item)),
         id=f"{module}/{item.names[0]}",
     )
-    for module in libraries.NAMES
-    for item in getattr(libraries.find(module), "schedulers", [])
+    for module in registry.NAMES
+    for item in getattr(registry.find(module), "schedulers", [])
     if not item.becomes.startswith(ONLY_DEFAULT)
 ]
 
 
 def parameters(scheduler: Scheduler) -> dict[str, Any]:
-    """Return the parameters of a converter with their annotations."""
-    hints = get_type_hints(scheduler.function, include_extras=True)
-    found = signature(scheduler.function).parameters.items()
-    return {name: hints[name] for name, item in found if item.kind is Parameter.KEYWORD_ONLY}
+    """Return the parameters of a scheduler with their types."""
+    fields = scheduler.model.model_fields
+    return {name: fields[name].annotation for name in scheduler.parameters}
 
 
 def options(annotation: Any) -> Iterator[Any]:
@@ -212,7 +209,7 @@ def takes_only_its_default(annotation: Any) -> bool:
 @pytest.mark.parametrize("place", PLACES)
 def test_every_parameter_acts_or_is_declared_ignored(place: Place) -> None:
     """What is accepted and changes nothing is in the list of what is ignored, and nothing else."""
-    ignored = dict(ignored_by(place.scheduler))
+    ignored = dict(place.scheduler.ignored())
     for name, annotation in parameters(place.scheduler).items():
         if name not in ignored and not takes_only_its_default(annotation):
             assert acts(place, name), f"{name} changes nothing, and is not declared to be ignored"
@@ -221,7 +218,7 @@ def test_every_parameter_acts_or_is_declared_ignored(place: Place) -> None:
 @pytest.mark.parametrize("place", PLACES)
 def test_what_is_declared_ignored_changes_nothing(place: Place) -> None:
     """No value of an ignored parameter changes a value: at most it is refused."""
-    for name, _ in ignored_by(place.scheduler):
+    for name, _ in place.scheduler.ignored():
         tried = list(contexts(place, name))[:8]
         assert not any(alone(place, name, given, refusals=False) for given in tried)
 

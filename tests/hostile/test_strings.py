@@ -12,11 +12,10 @@ from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
 from tests.hostile.ending import SIGNS, ends, text
 
-from rheostat.converters import libraries
-from rheostat.converters.case import Context
+from rheostat.converters import registry
 from rheostat.converters.configs import deepspeed, megatron, transformers
-from rheostat.converters.parameters import parameter_names
-from rheostat.converters.size import MAX_TEXT, MAX_VALUES
+from rheostat.converters.core import Context
+from rheostat.converters.request import MAX_TEXT, MAX_VALUES
 from rheostat.errors import Invalid
 from rheostat.schedules import KINDS, convert, convert_config, parse
 from rheostat.schedules.kinds.sequence import Part
@@ -28,9 +27,9 @@ HEAD = 20_000
 """Characters that fit into a request's head, though each takes three there."""
 
 CONVERTERS = [
-    (name, scheduler.names[0], tuple(parameter_names(scheduler)))
-    for name in libraries.NAMES
-    if (library := libraries.find(name)) is not None
+    (name, scheduler.names[0], tuple(scheduler.parameters))
+    for name in registry.NAMES
+    if (library := registry.find(name)) is not None
     for scheduler in library.schedulers
 ]
 """Every converter: its library, its name, and its parameters."""

@@ -5,7 +5,7 @@ From other libraries' schedulers to definitions that give the same values.
 >>> convert("torch", "CosineAnnealingLR", {"T_max": 100}, 0.1).to_json()
 {'kind': 'cosine', 'start': 0.1, 'end': 0.0, 'steps': 100, 'periodic': True}
 
-A library is one module here, named as it is imported, and one line in `libraries.NAMES`. A
+A library is one module here, named as it is imported, and one line in `registry.NAMES`. A
 converter is a function there: its name in the decorator, the library's own parameters with the
 library's own defaults in the signature, and in the docstring what the manual says of it, first
 what it becomes, then in what it differs::

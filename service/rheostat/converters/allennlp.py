@@ -7,18 +7,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rheostat.converters.building import cycles, noam, polynomial, restarts, sequence, since, warmed
-from rheostat.converters.case import Case, Steps
-from rheostat.converters.ignored import LastEpoch, LayerFactor
-from rheostat.converters.library import Library
+from rheostat.converters.core import Case, Library
+from rheostat.converters.kit import cycles, noam, polynomial, restarts, sequence, since, warmed
+from rheostat.converters.parameters import LastEpoch, LayerFactor, Length, Positive, Steps
 from rheostat.schedules.kinds.curves import Constant, Cosine
 from rheostat.schedules.kinds.points import Piecewise
 from rheostat.schedules.union import AnyDefinition
 
 library = Library("allennlp")
-
-Length = Annotated[Steps, Field(gt=0)]
-Positive = Annotated[float, Field(gt=0)]
 
 
 @library.scheduler("NoamLR", "noam")
@@ -114,7 +110,7 @@ def polynomial_decay(
     length = num_epochs * num_steps_per_epoch - warmup_steps
     end: AnyDefinition = Constant(value=end_learning_rate)
     then = polynomial(case.base, end_learning_rate, length, power) if length > 0 else end
-    return warmed(max(warmup_steps, 0), 0.0, case.base, then)
+    return warmed(max(warmup_steps, 0), then, peak=case.base)
 
 
 @library.scheduler("LinearWithWarmup", "linear_with_warmup")

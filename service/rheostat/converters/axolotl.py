@@ -7,13 +7,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rheostat.converters.building import value_at
-from rheostat.converters.case import Case, Nested, Steps
-from rheostat.converters.ignored import LastEpoch
-from rheostat.converters.library import Library
-from rheostat.converters.pieces import Piece, pieces, warmed
-from rheostat.converters.transformers.cosines import wave
-from rheostat.converters.transformers.registry import library as transformers
+from rheostat.converters.core import Case, Library, Nested
+from rheostat.converters.kit import Piece, pieces, value_at, warmed
+from rheostat.converters.parameters import Count, LastEpoch, Length, Steps
+from rheostat.converters.transformers import library as transformers
+from rheostat.converters.transformers import wave
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Ramp
 from rheostat.schedules.kinds.points import Piecewise
 from rheostat.schedules.kinds.pointwise import Product
@@ -23,8 +21,6 @@ from rheostat.schedules.union import AnyDefinition
 
 library = Library("axolotl")
 
-Count = Annotated[Steps, Field(ge=0)]
-Length = Annotated[Steps, Field(gt=0)]
 Cycles = Annotated[float, Field(ge=0)]
 
 

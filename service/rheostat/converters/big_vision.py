@@ -8,10 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rheostat.converters.building import over, value_at
-from rheostat.converters.case import Case, Steps
-from rheostat.converters.library import Library
-from rheostat.converters.pieces import Piece, pieces, warmed
+from rheostat.converters.core import Case, Library
+from rheostat.converters.kit import Piece, over, pieces, value_at, warmed
+from rheostat.converters.parameters import Count, Length
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial
 from rheostat.schedules.kinds.decays import InverseSqrt
 from rheostat.schedules.kinds.points import Piecewise
@@ -20,8 +19,6 @@ from rheostat.schedules.union import AnyDefinition
 
 library = Library("big_vision")
 
-Length = Annotated[Steps, Field(gt=0)]
-Count = Annotated[Steps, Field(ge=0)]
 Percent = Annotated[float, Field(le=1)]
 
 

@@ -7,11 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rheostat.converters.building import of_group, sequence
-from rheostat.converters.case import Case, Steps
-from rheostat.converters.ignored import LastEpoch
-from rheostat.converters.library import Library
-from rheostat.converters.pieces import Piece, pieces
+from rheostat.converters.core import Case, Library
+from rheostat.converters.kit import Piece, of_group, pieces, sequence
+from rheostat.converters.parameters import LastEpoch, Length, Steps
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Ramp
 from rheostat.schedules.kinds.decays import InverseTime
 from rheostat.schedules.kinds.points import Piecewise
@@ -21,7 +19,6 @@ from rheostat.schedules.union import AnyDefinition
 library = Library("deepspeed")
 
 Values = float | list[float]
-Length = Annotated[Steps, Field(gt=0)]
 Stairs = Annotated[Steps, Field(ge=0, le=10_000)]
 _LONG = 1_000_000
 """A line without an end ends after so many of its intervals: a definition has finite values."""

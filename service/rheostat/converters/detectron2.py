@@ -7,12 +7,11 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from rheostat.converters.building import part, polynomial, scaled
-from rheostat.converters.case import Case, Nested, Steps
+from rheostat.converters.core import Case, Library, Nested
 from rheostat.converters.fvcore import EPSILON, first_step
 from rheostat.converters.fvcore import library as fvcore
-from rheostat.converters.ignored import LastEpoch
-from rheostat.converters.library import Library
+from rheostat.converters.kit import part, polynomial, scaled
+from rheostat.converters.parameters import LastEpoch, Steps
 from rheostat.schedules.kinds.curves import Constant, Cosine
 from rheostat.schedules.kinds.points import Multistep
 from rheostat.schedules.kinds.pointwise import Product

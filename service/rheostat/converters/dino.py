@@ -6,17 +6,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rheostat.converters.building import value_at
-from rheostat.converters.case import Case, Steps
-from rheostat.converters.library import Library
-from rheostat.converters.pieces import Piece, pieces, warmed
+from rheostat.converters.core import Case, Library
+from rheostat.converters.kit import Piece, pieces, value_at, warmed
+from rheostat.converters.parameters import Count, Length
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear
 from rheostat.schedules.union import AnyDefinition
 
 library = Library("dino")
-
-Count = Annotated[Steps, Field(ge=0)]
-Length = Annotated[Steps, Field(gt=0)]
 
 
 @library.scheduler("dino.cosine_scheduler", "cosine_scheduler", hyperparameters=None)

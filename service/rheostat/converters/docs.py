@@ -13,9 +13,8 @@ from importlib import import_module
 from inspect import cleandoc
 from pathlib import Path
 
-from rheostat.converters.libraries import NAMES
-from rheostat.converters.library import Library
-from rheostat.converters.parameters import ignored_by, parameter_names
+from rheostat.converters.core import Library
+from rheostat.converters.registry import NAMES, files
 
 HEAD = """\
 # Converters
@@ -80,7 +79,7 @@ def manual() -> str:
 
 
 def _chapter(module: str, others: tuple[str, ...]) -> str:
-    loaded = import_module(f"rheostat.converters.{module}")
+    loaded, *_ = [import_module(f"rheostat.converters.{file}") for file in files(module)]
     title, _, about = cleandoc(loaded.__doc__ or "").replace("``", "`").partition(": ")
     names = ", ".join(f"`{name}`" for name in (module, *others))
     lines = [f"## {title}", "", " ".join(about.split()), "", f"Library: {names}.", ""]
@@ -104,10 +103,10 @@ def _ignored(library: Library) -> Iterator[str]:
     """Yield a line for each parameter that changes nothing, of all schedulers that have it."""
     found: dict[tuple[str, str], list[str]] = {}
     for item in library.schedulers:
-        for mark in ignored_by(item):
+        for mark in item.ignored():
             found.setdefault(mark, []).append(item.names[0])
     for (name, why), schedulers in found.items():
-        having = [item for item in library.schedulers if name in parameter_names(item)]
+        having = [item for item in library.schedulers if name in item.parameters]
         these = ", ".join(f"`{scheduler}`" for scheduler in schedulers)
         of = "" if len(having) == len(schedulers) else f" of {these}"
         yield f"- `{name}`{of} {why}"

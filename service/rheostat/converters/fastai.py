@@ -8,11 +8,17 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from rheostat.converters.building import cosine, over, part, polynomial
-from rheostat.converters.case import Case, Nested, Steps
+from rheostat.converters.core import Case, Library, Nested
 from rheostat.converters.fvcore import first_step
-from rheostat.converters.ignored import CycleEpochs, EpochCount, HeldEnd, StopsEarly
-from rheostat.converters.library import Library
+from rheostat.converters.kit import cosine, over, part, polynomial
+from rheostat.converters.parameters import (
+    CycleEpochs,
+    EpochCount,
+    HeldEnd,
+    Share,
+    Steps,
+    StopsEarly,
+)
 from rheostat.schedules.kinds.curves import Constant, Ramp
 from rheostat.schedules.kinds.cycles import OneCycle
 from rheostat.schedules.kinds.points import Piecewise
@@ -25,7 +31,6 @@ _CALL = re.compile(r"(\w{1,64})\(([^()]{0,200})\)(?: ?x ?(\d{1,3}))?[,+ ]{0,8}")
 """One call, read from where the one before it ended."""
 _MOST_CALLS = 1_000
 _ARGUMENTS = ("start", "end", "power")
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def _read(value: Any) -> Any:

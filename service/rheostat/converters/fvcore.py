@@ -9,10 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rheostat.converters.building import cosine, levels, part, polynomial
-from rheostat.converters.case import Case, Nested, Steps
-from rheostat.converters.ignored import UpdateCount
-from rheostat.converters.library import Library
+from rheostat.converters.core import Case, Library, Nested
+from rheostat.converters.kit import cosine, levels, part, polynomial
+from rheostat.converters.parameters import Positive, Steps, UpdateCount
 from rheostat.schedules.kinds.curves import Constant
 from rheostat.schedules.kinds.decays import Exponential
 from rheostat.schedules.kinds.points import Multistep
@@ -23,7 +22,6 @@ library = Library("fvcore")
 EPSILON = 1e-6
 """fvcore takes this share of the training for rounding, and changes values that much earlier."""
 Values = Annotated[list[float], Field(min_length=1)]
-Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[Steps, Field(gt=0)]
 Few = Annotated[Steps, Field(gt=0, le=10_000)]
 

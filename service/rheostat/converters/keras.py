@@ -8,18 +8,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rheostat.converters.building import (
-    cosine,
-    exponential,
-    levels,
-    over,
-    polynomial,
-    restarts,
-    warmed,
-)
-from rheostat.converters.case import Case, Function
-from rheostat.converters.ignored import Label, Verbose
-from rheostat.converters.library import Library
+from rheostat.converters.core import Case, Library
+from rheostat.converters.kit import cosine, exponential, levels, over, polynomial, restarts, warmed
+from rheostat.converters.parameters import Function, Label, Verbose
 from rheostat.schedules.kinds.curves import Constant, Polynomial
 from rheostat.schedules.kinds.decays import InverseTime
 from rheostat.schedules.kinds.pointwise import Sum
@@ -127,7 +118,7 @@ def cosine_decay(
     if warmup_target is None:
         return cosine(initial_learning_rate, alpha * initial_learning_rate, decay_steps)
     decay = cosine(warmup_target, alpha * warmup_target, decay_steps)
-    return warmed(warmup_steps, initial_learning_rate, warmup_target, decay)
+    return warmed(warmup_steps, decay, initial_learning_rate, peak=warmup_target)
 
 
 @library.scheduler("CosineDecayRestarts")

@@ -6,10 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rheostat.converters.building import polynomial, sequence, since, warmed
-from rheostat.converters.case import Case, Steps
-from rheostat.converters.ignored import LastEpoch
-from rheostat.converters.library import Library
+from rheostat.converters.core import Case, Library
+from rheostat.converters.kit import polynomial, sequence, since, warmed
+from rheostat.converters.parameters import LastEpoch, Steps
 from rheostat.schedules.kinds.curves import Constant, Cosine
 from rheostat.schedules.union import AnyDefinition
 
@@ -69,4 +68,4 @@ def warmup_decay(
         then = Cosine(start=case.base, end=0.0, steps=length, periodic=True)
     elif linear:
         then = polynomial(case.base, 0.0, length)
-    return warmed(warmup_steps, 0.0, case.base, then)
+    return warmed(warmup_steps, then, peak=case.base)

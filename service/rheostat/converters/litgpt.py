@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
-from rheostat.converters.case import Case, Steps
-from rheostat.converters.library import Library
-from rheostat.converters.pieces import Piece, pieces, warmed
+from rheostat.converters.core import Case, Library
+from rheostat.converters.kit import Piece, pieces, warmed
+from rheostat.converters.parameters import Count, Length
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear
 from rheostat.schedules.union import AnyDefinition
 
 library = Library("litgpt")
-
-Count = Annotated[Steps, Field(ge=0)]
-Length = Annotated[Steps, Field(gt=0)]
 
 
 @library.scheduler("get_lr")

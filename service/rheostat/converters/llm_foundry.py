@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from rheostat.converters.building import over
-from rheostat.converters.case import Case
-from rheostat.converters.composer import warm
-from rheostat.converters.composer.time import Clock
-from rheostat.converters.library import Library
-from rheostat.converters.pieces import Piece, pieces
+from rheostat.converters import composer
+from rheostat.converters.composer import Clock
+from rheostat.converters.core import Case, Library
+from rheostat.converters.kit import Piece, over, pieces
 from rheostat.schedules.kinds.curves import Constant, Linear
 from rheostat.schedules.kinds.decays import InverseSqrt
 from rheostat.schedules.kinds.pointwise import Sum
 from rheostat.schedules.union import AnyDefinition
 
 library = Library("llm_foundry")
-library.scheduler("constant_with_warmup")(warm.constant)
-library.scheduler("cosine_with_warmup")(warm.cosine)
-library.scheduler("linear_decay_with_warmup")(warm.linear)
+library.scheduler("constant_with_warmup")(composer.warmed_constant)
+library.scheduler("cosine_with_warmup")(composer.warmed_cosine)
+library.scheduler("linear_decay_with_warmup")(composer.warmed_linear)
 
 
 @library.scheduler("InverseSquareRootWithWarmupScheduler", "inv_sqrt_with_warmup")

@@ -6,15 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rheostat.converters.case import Case, Steps
-from rheostat.converters.library import Library
-from rheostat.converters.pieces import Piece, pieces
+from rheostat.converters.core import Case, Library
+from rheostat.converters.kit import Piece, pieces
+from rheostat.converters.parameters import Share, Steps
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear
 from rheostat.schedules.union import AnyDefinition
 
 library = Library("maxtext")
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Length = Annotated[Steps, Field(ge=-1)]
 
 

@@ -8,11 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from rheostat.converters.building import over
-from rheostat.converters.case import STRICT, Case, refused
-from rheostat.converters.ignored import AtResume
-from rheostat.converters.library import Library
-from rheostat.converters.pieces import Piece, pieces, warmed
+from rheostat.converters.core import Case, Library, refused
+from rheostat.converters.kit import Piece, over, pieces, warmed
+from rheostat.converters.parameters import STRICT, AtResume, NotNegative
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Ramp
 from rheostat.schedules.kinds.decays import InverseSqrt
 from rheostat.schedules.kinds.points import Piecewise
@@ -24,7 +22,6 @@ from rheostat.schedules.validation import field_errors
 
 library = Library("megatron")
 
-NotNegative = Annotated[float, Field(ge=0)]
 Samples = Annotated[float, Field(ge=0)]
 Style = Literal["constant", "linear", "cosine", "inverse-square-root", "WSD"]
 DecayStyle = Literal["linear", "cosine", "exponential", "minus_sqrt"]

@@ -6,15 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rheostat.converters.case import Case, Steps
-from rheostat.converters.library import Library
-from rheostat.converters.pieces import Piece, pieces, warmed
+from rheostat.converters.core import Case, Library
+from rheostat.converters.kit import Piece, pieces, warmed
+from rheostat.converters.parameters import Count
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear
 from rheostat.schedules.union import AnyDefinition
 
 library = Library("nanotron")
-
-Count = Annotated[Steps, Field(ge=0)]
 
 
 @library.scheduler("lr_scheduler_builder")

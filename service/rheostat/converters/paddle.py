@@ -8,11 +8,25 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rheostat.converters.building import exponential, levels, noam, polynomial, triangles, warmed
-from rheostat.converters.case import Case, Function, Nested, Steps
-from rheostat.converters.ignored import LastEpoch, ScaleMode, Verbose
-from rheostat.converters.library import Library
-from rheostat.converters.onecycle import one_cycle
+from rheostat.converters.core import Case, Library, Nested
+from rheostat.converters.kit import (
+    exponential,
+    levels,
+    noam,
+    one_cycle,
+    polynomial,
+    triangles,
+    warmed,
+)
+from rheostat.converters.parameters import (
+    Function,
+    LastEpoch,
+    Length,
+    Positive,
+    ScaleMode,
+    Steps,
+    Verbose,
+)
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial
 from rheostat.schedules.kinds.cycles import CosineRestarts
 from rheostat.schedules.kinds.decays import Exponential, InverseTime
@@ -23,11 +37,9 @@ library = Library("paddle")
 library.metric_driven("ReduceOnPlateau")
 
 Rate = Annotated[float, Field(ge=0)]
-Length = Annotated[Steps, Field(gt=0)]
 Gamma = Annotated[float, Field(lt=1)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Factor = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
 
 
 @library.scheduler("LambdaDecay", "MultiplicativeDecay")
@@ -143,7 +155,7 @@ def warmup(
         then = case.nested(learning_rate, "learning_rate")
     else:
         then = Constant(value=learning_rate)
-    return warmed(warmup_steps, start_lr, end_lr, then)
+    return warmed(warmup_steps, then, start_lr, peak=end_lr)
 
 
 @library.scheduler("ExponentialDecay")

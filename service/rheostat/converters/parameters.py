@@ -1,113 +1,111 @@
-"""Parameters, checked against the signature of their converter."""
+"""
+Types of the parameters that converters declare.
+
+A parameter that is accepted and changes no value is marked with `Ignored` and its reason: the
+manual lists it, and a test fails for any other parameter without an effect, and for a marked one
+that has one. What one library alone marks stands in that library's file.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
-from functools import cache
-from inspect import Parameter, signature
-from itertools import islice
-from typing import Any, get_type_hints
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ValidationError, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from rheostat.converters.case import STRICT, Case, refused
-from rheostat.converters.ignored import Ignored
-from rheostat.converters.library import Converter, Scheduler
-from rheostat.errors import FieldError
-from rheostat.schedules.shown import shown
-from rheostat.schedules.validation import field_errors
+from rheostat.schedules.fields import MAX_STEP
 
-_WAY_OUT = (
-    "is a function, which no definition can hold: tabulate it, as "
-    '{"kind": "table", "values": [its values at steps 0, 1, 2, …]}'
-)
-
-_MOST_ERRORS = 20
-"""Unknown fields that are told, each with the name that was probably meant."""
-_MOST_LOOKED_AT = 2_000
-_LONGEST_NAME = 64
+STRICT = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
-def checked(case: Case, scheduler: Scheduler, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments that a converter is given, defaults left out; or raise Invalid."""
-    model = _model(scheduler.function)
-    if errors := [*_unknown(case, model, params), *_functions(case, params)]:
-        raise refused(*errors)
-    try:
-        found = model.model_validate(params)
-    except ValidationError as error:
-        raise refused(*field_errors(error, params, case.field)) from None
-    return {name: getattr(found, name) for name in found.model_fields_set}
+class Shared(BaseModel):
+    """Parameters that several schedulers of a library share: declared once, as its subclass."""
+
+    model_config = STRICT
 
 
-@cache
-def _model(function: Converter) -> type[BaseModel]:
-    """Return the model of the keyword parameters of a converter."""
-    hints = get_type_hints(function, include_extras=True)
-    fields: dict[str, Any] = {
-        name: (hints[name], ... if item.default is Parameter.empty else item.default)
-        for name, item in signature(function).parameters.items()
-        if item.kind is Parameter.KEYWORD_ONLY
-    }
-    return create_model(function.__name__, __config__=STRICT, **fields)
+def whole(value: Any) -> Any:
+    """Return a whole float as an integer, and anything else as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _unknown(case: Case, model: type[BaseModel], params: Mapping[str, Any]) -> list[FieldError]:
-    known = list(model.model_fields)
-    bound = f"one of {', '.join(known)}" if known else "no parameters"
-    kind = f"is not a parameter of {case.name}"
-    return unknown_fields(params, known, f"{case.field}.", kind, bound)
+Steps = Annotated[int, BeforeValidator(whole), Field(ge=-MAX_STEP, le=MAX_STEP)]
+"""A number of steps; a whole float will do."""
+Count = Annotated[Steps, Field(ge=0)]
+"""A number of steps, or none."""
+Length = Annotated[Steps, Field(gt=0)]
+"""A number of steps, at least one."""
+
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+"""A share of a whole, or a factor that does not enlarge."""
+PerGroup = float | list[float]
+"""A number, or one for each parameter group: `kit.of_group` reads it."""
+
+Function: TypeAlias = Any
+"""A parameter that takes a function: refused before a converter sees it, unless it is null."""
 
 
-def unknown_fields(
-    fields: Mapping[str, Any], known: Sequence[str], prefix: str, message: str, bound: str
-) -> list[FieldError]:
-    """Return the errors about fields that are not known, the first few of them."""
-    unknown = [name for name in islice(fields, _MOST_LOOKED_AT) if name not in known]
-    return [
-        FieldError(
-            f"{prefix}{name[:100]}", message + meant(name, known), shown(fields[name]), bound
-        )
-        for name in unknown[:_MOST_ERRORS]
-    ]
+@dataclass(frozen=True)
+class Ignored:
+    """Marks a parameter that changes no value of any step, and says why."""
+
+    reason: str
 
 
-def _functions(case: Case, params: Mapping[str, Any]) -> list[FieldError]:
-    if _is_function(params):
-        return [FieldError(case.field, _WAY_OUT, shown(params), "no functions")]
-    having = (
-        (name, value)
-        for name, value in params.items()
-        if any(map(_is_function, value if isinstance(value, list) else [value]))
-    )
-    return [
-        FieldError(f"{case.field}.{name[:100]}", _WAY_OUT, shown(value), "no functions")
-        for name, value in islice(having, _MOST_ERRORS)
-    ]
+LastEpoch = Annotated[
+    int, Ignored("says where a training resumes; a definition counts from its beginning")
+]
 
 
-def _is_function(value: Any) -> bool:
-    return callable(value) or (isinstance(value, Mapping) and set(value) == {"expr"})
+class Resumed(Shared):
+    """What all schedulers of several libraries accept, with the default that all of them have."""
+
+    last_epoch: LastEpoch = -1
 
 
-def parameter_names(scheduler: Scheduler) -> list[str]:
-    """Return the names of a scheduler's parameters."""
-    return list(_model(scheduler.function).model_fields)
+Verbose = Annotated[bool | int, Ignored("prints the values")]
+Label = Annotated[str, Ignored("is a name")]
 
+ParamName = Annotated[
+    str | None, Ignored("names the field that is set; its values are the same under any name")
+]
+GroupIndex = Annotated[int | None, Ignored("says which group is set, not to what")]
+Names = Annotated[list[str] | None, Ignored("names the schedulers")]
+History = Annotated[bool, Ignored("keeps the values that were set")]
+CreateNew = Annotated[bool, Ignored("makes the field in the engine's state")]
 
-def ignored_by(scheduler: Scheduler) -> Iterator[tuple[str, str]]:
-    """Yield the parameters of a scheduler that change nothing, and why."""
-    for name, field in _model(scheduler.function).model_fields.items():
-        for mark in field.metadata:
-            if isinstance(mark, Ignored):
-                yield name, mark.reason
+LrField = Annotated[str, Ignored("names the field that is set")]
+Units = Annotated[
+    Literal["steps", "tokens"], Ignored("says what lengths count; the definition counts the same")
+]
+Whole = Annotated[
+    Steps | None, Ignored("is the length of the training, which this schedule does not depend on")
+]
 
+InEpochs = Annotated[
+    bool, Ignored("says whether lengths count epochs or updates; the definition counts the same")
+]
+Initialize = Annotated[bool, Ignored("notes the base value in the optimizer's groups")]
 
-def meant(name: str, known: Iterable[str]) -> str:
-    """Return a question after the name that was probably meant, or nothing; no name is long."""
-    if len(name) > _LONGEST_NAME:
-        return ""
-    by_key = {item.lower(): item for item in known}
-    close = get_close_matches(name.lower(), by_key, n=1)
-    return f"; did you mean {by_key[close[0]]}?" if close else ""
+ScaleMode = Annotated[
+    Literal["cycle", "iterations"], Ignored("says what scale_fn is given, which must be null")
+]
+AtResume = Annotated[
+    bool, Ignored("says whose values win when a training resumes; a definition is of one alone")
+]
+UnusedLength = Annotated[
+    Annotated[Steps, Field(ge=0)], Ignored("is not used by pytorch_optimizer either: it grows on")
+]
+LayerFactor = Annotated[float, Ignored("is for discriminative_fine_tuning, which must be false")]
+FirstCycle = Annotated[bool, Ignored("would matter after max_steps, where min_lr holds")]
+HeldEnd = Annotated[float, Ignored("is not used by fastai either: start holds")]
+StopsEarly = Annotated[bool, Ignored("ends the training when its loss grows")]
+EpochCount = Annotated[Steps | None, Ignored("is counted in steps by total")]
+CycleEpochs = Annotated[
+    Annotated[Steps, Field(ge=1)], Ignored("is counted in steps by total, which all cycles share")
+]
+UpdateCount = Annotated[
+    Annotated[float, Field(gt=0)], Ignored("is not used by fvcore either: total is the whole")
+]

@@ -9,10 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rheostat.converters.building import over, polynomial, scaled, sequence, since, table
-from rheostat.converters.case import Case, Nested, Steps
-from rheostat.converters.ignored import LastEpoch, UnusedLength
-from rheostat.converters.library import Library
+from rheostat.converters.core import Case, Library, Nested
+from rheostat.converters.kit import over, polynomial, scaled, sequence, since, table
+from rheostat.converters.parameters import Count, LastEpoch, Steps, UnusedLength
 from rheostat.schedules.fields import MAX_STEP
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Ramp
 from rheostat.schedules.kinds.follow import Follow
@@ -24,7 +23,6 @@ from rheostat.schedules.union import AnyDefinition
 library = Library("pytorch_optimizer")
 
 Rate = Annotated[float, Field(ge=0)]
-Count = Annotated[Steps, Field(ge=0)]
 
 
 def _warmed(

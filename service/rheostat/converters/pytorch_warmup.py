@@ -8,10 +8,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rheostat.converters.building import of_group, polynomial, table, times
-from rheostat.converters.case import Case, Nested, Steps
-from rheostat.converters.ignored import LastEpoch
-from rheostat.converters.library import Library
+from rheostat.converters.core import Case, Library, Nested
+from rheostat.converters.kit import of_group, polynomial, table, times
+from rheostat.converters.parameters import LastEpoch, Steps
 from rheostat.schedules.kinds.curves import Constant
 from rheostat.schedules.kinds.decays import Exponential
 from rheostat.schedules.kinds.pointwise import Scale, Sum

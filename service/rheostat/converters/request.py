@@ -1,20 +1,18 @@
-"""The front door: from a library, a name and parameters to a definition."""
+"""What runs a converter: from a library, a name and parameters to a definition."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from sys import float_info
 from typing import Any, Final
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from rheostat.converters import libraries
-from rheostat.converters.case import Budget, Case, Context, refused
-from rheostat.converters.library import Library, Scheduler
-from rheostat.converters.parameters import checked, meant, unknown_fields
-from rheostat.converters.size import check, check_text
-from rheostat.errors import FieldError, Invalid
+from rheostat.converters import registry
+from rheostat.converters.core import Budget, Case, Context, Library, Scheduler, meant, refused
+from rheostat.errors import FieldError
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.limits import MAX_NESTING
 from rheostat.schedules.parse import sound
@@ -29,6 +27,22 @@ _RECORD: Final = frozenset(
 """Fields of a record of a scheduler's values that say how it was made: they change nothing."""
 _LARGEST: Final = float_info.max
 _NOT_DEEP: Final = f"≤ {MAX_NESTING} definitions inside of each other"
+MAX_VALUES: Final = 100_000
+"""Values in all, in lists and objects."""
+MAX_TEXT: Final = 10_000
+"""Characters of a text, also of the name of a field."""
+_MAX_DEPTH: Final = 40
+"""Containers inside containers."""
+_LARGEST_INTEGER: Final = 2**1023
+"""Integers below it are finite as float64."""
+_WAY_OUT = (
+    "is a function, which no definition can hold: tabulate it, as "
+    '{"kind": "table", "values": [its values at steps 0, 1, 2, …]}'
+)
+
+_MOST_ERRORS = 20
+"""Unknown fields that are told, each with the name that was probably meant."""
+_MOST_LOOKED_AT = 2_000
 
 
 def convert(
@@ -78,7 +92,7 @@ def _convert(case: Case, name: str, params: dict[str, Any]) -> AnyDefinition:
     scheduler = _scheduler(case, _library(case))
     given = checked(case, scheduler, params)
     try:
-        return scheduler.function(case, **given)
+        return scheduler.converted(case, given)
     except ValidationError as error:
         found = field_errors(error, None, "")
         raise refused(*(_inside(case, error.title, item) for item in found)) from None
@@ -94,17 +108,10 @@ def _inside(case: Case, kind: str, error: FieldError) -> FieldError:
 
 
 def _library(case: Case) -> Library:
-    library = libraries.find(case.library)
+    library = registry.find(case.library)
     if library is None:
-        raise unknown_library(case.library)
+        raise registry.unknown_library(case.library)
     return library
-
-
-def unknown_library(name: str) -> Invalid:
-    """Return the error about a library that is not known, to be raised."""
-    known = list(libraries.NAMES)
-    message = f"is not a library that can be converted{meant(name, known)}"
-    return refused(FieldError("library", message, shown(name), f"one of {', '.join(known)}"))
 
 
 def _scheduler(case: Case, library: Library) -> Scheduler:
@@ -157,3 +164,87 @@ def _context(fields: dict[str, Any]) -> Context:
         return Context.model_validate(fields)
     except ValidationError as error:
         raise refused(*field_errors(error, fields, "")) from None
+
+
+def checked(case: Case, scheduler: Scheduler, params: Mapping[str, Any]) -> BaseModel:
+    """Return the parameters of a scheduler, as an instance of its model; or raise Invalid."""
+    if errors := [*_unknown(case, scheduler, params), *_functions(case, params)]:
+        raise refused(*errors)
+    try:
+        return scheduler.model.model_validate(params)
+    except ValidationError as error:
+        raise refused(*field_errors(error, params, case.field)) from None
+
+
+def _unknown(case: Case, scheduler: Scheduler, params: Mapping[str, Any]) -> list[FieldError]:
+    known = scheduler.parameters
+    bound = f"one of {', '.join(known)}" if known else "no parameters"
+    kind = f"is not a parameter of {case.name}"
+    return unknown_fields(params, known, f"{case.field}.", kind, bound)
+
+
+def unknown_fields(
+    fields: Mapping[str, Any], known: Sequence[str], prefix: str, message: str, bound: str
+) -> list[FieldError]:
+    """Return the errors about fields that are not known, the first few of them."""
+    unknown = [name for name in islice(fields, _MOST_LOOKED_AT) if name not in known]
+    return [
+        FieldError(
+            f"{prefix}{name[:100]}", message + meant(name, known), shown(fields[name]), bound
+        )
+        for name in unknown[:_MOST_ERRORS]
+    ]
+
+
+def _functions(case: Case, params: Mapping[str, Any]) -> list[FieldError]:
+    if _is_function(params):
+        return [FieldError(case.field, _WAY_OUT, shown(params), "no functions")]
+    having = (
+        (name, value)
+        for name, value in params.items()
+        if any(map(_is_function, value if isinstance(value, list) else [value]))
+    )
+    return [
+        FieldError(f"{case.field}.{name[:100]}", _WAY_OUT, shown(value), "no functions")
+        for name, value in islice(having, _MOST_ERRORS)
+    ]
+
+
+def _is_function(value: Any) -> bool:
+    return callable(value) or (isinstance(value, Mapping) and set(value) == {"expr"})
+
+
+def check(params: Any, field: str = "params") -> None:
+    """Refuse parameters that are too deep or too many, a number or a text that is too large."""
+    count = 0
+    stack: list[tuple[Any, str, int]] = [(params, field, 1)]
+    while stack:
+        value, path, depth = stack.pop()
+        if depth > _MAX_DEPTH:
+            bound = f"≤ {_MAX_DEPTH} levels"
+            raise refused(FieldError(field, "is nested too deep", None, bound))
+        if isinstance(value, int) and abs(value) >= _LARGEST_INTEGER:
+            bound = "a finite float64"
+            raise refused(FieldError(path, "must be a finite number", None, bound))
+        if isinstance(value, str):
+            check_text(value, path)
+        if not isinstance(value, (Mapping, list, tuple)):
+            continue
+        count += len(value)
+        if count > MAX_VALUES:
+            bound = f"≤ {MAX_VALUES} values"
+            raise refused(FieldError(field, "has too many values", None, bound))
+        if isinstance(value, Mapping):
+            for key in value:
+                check_text(str(key), path)
+            inner = [(item, f"{path}.{str(key)[:100]}") for key, item in value.items()]
+        else:
+            inner = [(item, f"{path}[{i}]") for i, item in enumerate(value)]
+        stack += [(item, here, depth + 1) for item, here in inner]
+
+
+def check_text(text: str, field: str) -> None:
+    """Refuse a text that is too long to be looked at."""
+    if len(text) > MAX_TEXT:
+        bound = f"≤ {MAX_TEXT} characters"
+        raise refused(FieldError(field, f"must have {bound}", shown(text), bound))

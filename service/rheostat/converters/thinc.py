@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rheostat.converters.building import polynomial, sequence, since, triangles, warmed
-from rheostat.converters.case import Case, Nested, Steps
-from rheostat.converters.library import Library
+from rheostat.converters.core import Case, Library, Nested
+from rheostat.converters.kit import polynomial, sequence, since, triangles, warmed
+from rheostat.converters.parameters import Steps
 from rheostat.schedules.kinds.curves import Constant
 from rheostat.schedules.kinds.decays import Exponential, InverseTime
 from rheostat.schedules.kinds.points import Piecewise
@@ -75,7 +75,7 @@ def warmup_linear(
     """
     length = total_steps - max(warmup_steps, 0)
     decay = polynomial(initial_rate, 0.0, length) if length > 0 else Constant(value=0.0)
-    return warmed(max(warmup_steps, 0), 0.0, initial_rate, decay)
+    return warmed(max(warmup_steps, 0), decay, peak=initial_rate)
 
 
 @library.scheduler("slanted_triangular", "slanted_triangular.v1", hyperparameters=None)

@@ -6,18 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rheostat.converters.case import Case, Steps
-from rheostat.converters.library import Library
-from rheostat.converters.pieces import Piece, pieces, warmed
+from rheostat.converters.core import Case, Library
+from rheostat.converters.kit import Piece, pieces, warmed
+from rheostat.converters.parameters import Count, Length
 from rheostat.schedules.kinds.curves import Constant, Cosine
 from rheostat.schedules.kinds.presets import Wsd
 from rheostat.schedules.numeric import ShapeName
 from rheostat.schedules.union import AnyDefinition
 
 library = Library("torchtitan")
-
-Count = Annotated[Steps, Field(ge=0)]
-Length = Annotated[Steps, Field(gt=0)]
 
 
 @library.scheduler("LRSchedulersContainer")

@@ -139,14 +139,13 @@ def _filled(pieces: Sequence[str]) -> dict[str, Any]:
 
 
 def _libraries() -> list[dict[str, Any]]:
-    from rheostat.converters.libraries import NAMES
+    from rheostat.converters.registry import NAMES
 
     return [{"library": name, "names": others} for name, others in NAMES.items()]
 
 
 def _schedulers(library: str) -> list[dict[str, Any]]:
-    from rheostat.converters.libraries import find
-    from rheostat.converters.request import unknown_library
+    from rheostat.converters.registry import find, unknown_library
 
     found = find(library)
     if found is None:

@@ -16,12 +16,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from rheostat.converters import libraries
-from rheostat.converters.case import refused
+from rheostat.converters import registry
 from rheostat.converters.configs import deepspeed, megatron, transformers
 from rheostat.converters.configs.reading import Clock, clock
 from rheostat.converters.configs.telling import library_of
-from rheostat.converters.size import check, check_text
+from rheostat.converters.core import refused
+from rheostat.converters.request import check, check_text
 from rheostat.errors import FieldError
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.shown import shown
@@ -56,7 +56,7 @@ def convert_config(
 
     """
     check_text(library, "library")
-    found = libraries.find(library)
+    found = registry.find(library)
     definitions = None if found is None else _FORMATS.get(found.name)
     if definitions is None:
         bound = f"one of {', '.join(_FORMATS)}"

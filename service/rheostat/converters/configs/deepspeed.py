@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from rheostat.converters.case import refused
 from rheostat.converters.configs.fields import Read, check_unknown
 from rheostat.converters.configs.reading import LENIENT, Clock, Place, converted, read
+from rheostat.converters.core import refused
 from rheostat.converters.deepspeed import library
 from rheostat.errors import FieldError
 from rheostat.schedules.definition import Definition

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
 
-from rheostat.converters.case import refused
+from rheostat.converters.core import refused
 from rheostat.errors import FieldError
 from rheostat.schedules.shown import shown
 

@@ -8,19 +8,18 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field
 
-from rheostat.converters.case import refused
 from rheostat.converters.configs.fields import Read, check_unknown
 from rheostat.converters.configs.reading import (
     LENIENT,
     Clock,
-    Count,
-    Length,
     Place,
     converted,
     read,
     stated,
 )
 from rheostat.converters.configs.telling import ONLY_JSON, flags_of
+from rheostat.converters.core import refused
+from rheostat.converters.parameters import Count, Length
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.kinds.curves import Constant, Linear

@@ -8,15 +8,15 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from rheostat.converters.case import STRICT, Steps, refused
 from rheostat.converters.configs.telling import ONLY_JSON
+from rheostat.converters.core import refused
+from rheostat.converters.parameters import STRICT, Steps
 from rheostat.converters.request import convert
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.shown import shown
 from rheostat.schedules.validation import field_errors
 
-Count = Annotated[Steps, Field(ge=0)]
 Length = Annotated[Steps, Field(ge=1)]
 LENIENT = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
 """A configuration file has much that is no schedule."""

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from rheostat.converters.case import Steps, refused
 from rheostat.converters.configs.fields import Read, check_unknown
 from rheostat.converters.configs.reading import LENIENT, Clock, Place, converted, read, stated
+from rheostat.converters.core import refused
+from rheostat.converters.parameters import NotNegative, Steps
 from rheostat.errors import FieldError
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.kinds.curves import Constant
@@ -19,7 +20,6 @@ from rheostat.schedules.shown import shown
 
 _PLACE = Place("config.lr_scheduler_type", "config.lr_scheduler_kwargs")
 _WITHOUT_TOTAL = {"constant", "constant_with_warmup", "inverse_sqrt"}
-NotNegative = Annotated[float, Field(ge=0)]
 
 
 class Arguments(BaseModel):

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rheostat.converters.case import Context
+from rheostat.converters.core import Context
 from rheostat.errors import FieldError, Invalid, Malformed, TooLarge, UnsupportedMediaType
 from rheostat.schedules import convert, convert_config
 from rheostat.server.described import Described

@@ -1,0 +1,267 @@
+"""What a converter is written with: its library, the schedulers of it, and a case of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from functools import cached_property
+from inspect import Parameter, cleandoc, signature
+from typing import Annotated, Any, TypeAlias, get_type_hints
+
+from pydantic import BaseModel, BeforeValidator, Field, create_model
+
+from rheostat.converters.parameters import STRICT, Ignored, Shared, whole
+from rheostat.errors import FieldError, Invalid
+from rheostat.schedules.fields import MAX_STEP
+from rheostat.schedules.limits import MAX_NODES, MAX_POINTS
+from rheostat.schedules.shown import shown
+from rheostat.schedules.union import AnyDefinition
+
+_LONGEST_NAME = 64
+Converter: TypeAlias = Callable[..., AnyDefinition]
+"""A function of a `Case`, of the models that schedulers share, and of its own parameters."""
+
+
+class Nested(BaseModel):
+    """A scheduler inside of another one's parameters."""
+
+    model_config = STRICT
+
+    name: str
+    params: dict[str, Any] = {}
+
+
+class Context(BaseModel):
+    """What surrounds a scheduler: what its library knows beside the scheduler's parameters."""
+
+    model_config = STRICT
+
+    total: Annotated[
+        Annotated[int, Field(ge=1, le=MAX_STEP), BeforeValidator(whole)] | None,
+        Field(description="the length of the training in steps"),
+    ] = None
+    steps_per_epoch: Annotated[
+        Annotated[int, Field(ge=1, le=MAX_STEP), BeforeValidator(whole)] | None,
+        Field(
+            description="the length of an epoch in steps, where some count epochs and others steps"
+        ),
+    ] = None
+    context: Annotated[
+        dict[str, Any] | None, Field(description="the state of Composer's trainer: its durations")
+    ] = None
+    lr_scale: Annotated[float | None, Field(description="timm's factor of the group")] = None
+    group: Annotated[int | str | None, Field(description="the parameter group")] = None
+    group_overrides: Annotated[
+        dict[str, Any] | None, Field(description="what Megatron's group sets for itself")
+    ] = None
+    optimizer_default_lr: Annotated[
+        float | None, Field(description="the optimizer's own default, if a group differs from it")
+    ] = None
+
+
+class Budget:
+    """How many schedulers, of how many values, may still be converted for one definition."""
+
+    def __init__(self) -> None:
+        self._left = MAX_NODES
+        self._values = MAX_POINTS
+
+    def spend(self, params: Mapping[str, Any], field: str) -> None:
+        """Count one conversion; raise Invalid if there were too many, or of too much."""
+        self._left -= 1
+        self._values -= sum(len(v) for v in params.values() if isinstance(v, (list, dict, str)))
+        if self._left < 0 or self._values < 0:
+            bound = f"≤ {MAX_NODES} conversions, of {MAX_POINTS} values"
+            message = "stand inside of too many others: each is converted several times"
+            raise refused(FieldError(field, message, None, bound))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A scheduler as its own library configures it, and the value that it starts from."""
+
+    library: str
+    name: str
+    base_value: float | None
+    hyperparameter: str
+    context: Context
+    convert: Callable[[Case, str, dict[str, Any]], AnyDefinition]
+    """What converts a scheduler of the library in this name, with these parameters."""
+    budget: Budget
+    field: str = "params"
+    """The path of the parameters, for errors."""
+
+    @property
+    def base(self) -> float:
+        """The base value, which is required if it is asked for."""
+        if self.base_value is None:
+            message = f"is required: {self.name} starts from the optimizer's value"
+            raise refused(FieldError("base_value", message, None, "a finite number"))
+        return self.base_value
+
+    @property
+    def total(self) -> float:
+        """The length of the training in steps, which is required if it is asked for."""
+        if self.context.total is None:
+            message = f"is required: {self.name} counts shares of the training"
+            raise refused(FieldError("total", message, None, "≥ 1"))
+        return self.context.total
+
+    def wrong(self, parameter: str, message: str, value: Any, bound: str | None = None) -> Invalid:
+        """Return the error about a parameter, to be raised."""
+        path = f"{self.field}.{parameter}" if parameter else self.field
+        return refused(FieldError(path, message, shown(value), bound))
+
+    def nested(
+        self,
+        spec: Nested,
+        parameter: str,
+        *,
+        base_value: float | None = None,
+        library: str | None = None,
+        total: float | None = None,
+        inside: str = ".params",
+    ) -> AnyDefinition:
+        """
+        Return the definition of a scheduler that stands in a parameter of this one.
+
+        It may have a base value, a library and a total of its own; its parameters stand at the
+        path ``inside`` of there.
+        """
+        context = (
+            self.context if total is None else self.context.model_copy(update={"total": total})
+        )
+        inner = replace(
+            self,
+            library=library or self.library,
+            base_value=self.base_value if base_value is None else base_value,
+            context=context,
+            field=f"{self.field}.{parameter}{inside}",
+        )
+        return self.convert(inner, spec.name, spec.params)
+
+
+def refused(*errors: FieldError) -> Invalid:
+    """Return the error for a scheduler that cannot be converted."""
+    return Invalid("The scheduler cannot be converted.", errors=errors)
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """Return a question after the name that was probably meant, or nothing; no name is long."""
+    if len(name) > _LONGEST_NAME:
+        return ""
+    by_key = {item.lower(): item for item in known}
+    close = get_close_matches(name.lower(), by_key, n=1)
+    return f"; did you mean {by_key[close[0]]}?" if close else ""
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """A scheduler of a library: its names, its converter, and the fields that it schedules."""
+
+    names: tuple[str, ...]
+    function: Converter
+    hyperparameters: tuple[str, ...] | None
+    """None: any that its user names."""
+    common: type[Shared] | None = None
+    """What all of its library's schedulers accept, and none of the converters is handed."""
+
+    @cached_property
+    def own(self) -> tuple[str, ...]:
+        """The names of the parameters that the converter is handed one by one."""
+        items = signature(self.function).parameters.values()
+        return tuple(item.name for item in items if item.kind is Parameter.KEYWORD_ONLY)
+
+    @cached_property
+    def model(self) -> type[BaseModel]:
+        """The model of all parameters: it extends each of those that the converter is handed."""
+        hints = get_type_hints(self.function, include_extras=True)
+        items = signature(self.function).parameters
+        fields: dict[str, Any] = {
+            name: (
+                hints[name],
+                ... if items[name].default is Parameter.empty else items[name].default,
+            )
+            for name in self.own
+        }
+        shared = [hints[name] for name in list(items)[1:] if name not in self.own]
+        bases = (*shared, *([self.common] if self.common else []))
+        return create_model(self.function.__name__, __base__=bases or Shared, **fields)
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names of all parameters, its own ones first."""
+        return [*self.own, *(name for name in self.model.model_fields if name not in self.own)]
+
+    def ignored(self) -> Iterator[tuple[str, str]]:
+        """Yield the parameters that change nothing, and why."""
+        for name in self.parameters:
+            for mark in self.model.model_fields[name].metadata:
+                if isinstance(mark, Ignored):
+                    yield name, mark.reason
+
+    def converted(self, case: Case, given: BaseModel) -> AnyDefinition:
+        """Return what the converter makes of parameters that were checked; defaults are its own."""
+        shared = len(signature(self.function).parameters) - len(self.own) - 1
+        own = {name: getattr(given, name) for name in self.own if name in given.model_fields_set}
+        return self.function(case, *[given] * shared, **own)
+
+    @property
+    def becomes(self) -> str:
+        """The first paragraph of what the manual says: what it becomes."""
+        return self._paragraphs()[0]
+
+    @property
+    def notes(self) -> str:
+        """The rest of what the manual says: in what it differs."""
+        return " ".join(self._paragraphs()[1:])
+
+    def _paragraphs(self) -> list[str]:
+        text = cleandoc(self.function.__doc__ or "")
+        return [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
+
+
+@dataclass(frozen=True)
+class Library:
+    """The schedulers of one library, in the order of the manual."""
+
+    name: str
+    common: type[Shared] | None = None
+    """Parameters that all of its schedulers accept, and that change nothing: see `Ignored`."""
+    schedulers: list[Scheduler] = field(default_factory=list)
+    reactive: list[str] = field(default_factory=list)
+    """The names of the schedulers that react to a metric, which is no function of the step."""
+
+    def scheduler(
+        self,
+        *names: str,
+        hyperparameters: tuple[str, ...] | None = ("lr",),
+        common: bool = True,
+    ) -> Callable[[Converter], Converter]:
+        """
+        Return a decorator that registers the converter of the scheduler of these names.
+
+        ``hyperparameters`` are the fields that it schedules, None for any; without ``common`` it
+        takes none of the parameters that all others of the library accept.
+        """
+
+        def register(function: Converter) -> Converter:
+            accepted = self.common if common else None
+            self.schedulers.append(Scheduler(names, function, hyperparameters, accepted))
+            return function
+
+        return register
+
+    def metric_driven(self, *names: str) -> None:
+        """Register schedulers that react to a metric: they are refused, saying so."""
+        self.reactive.extend(names)
+
+    def find(self, name: str) -> Scheduler | None:
+        """Return the scheduler of this name, if there is one."""
+        return next((item for item in self.schedulers if name in item.names), None)
+
+    def names(self) -> Iterator[str]:
+        """Yield every name of every scheduler."""
+        for item in self.schedulers:
+            yield from item.names

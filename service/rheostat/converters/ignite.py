@@ -1,0 +1,460 @@
+"""
+PyTorch-Ignite: ignite.handlers, for any field of the optimizer.
+
+A step is an event that the scheduler is attached to, before the update: Events.ITERATION_STARTED.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from math import inf
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from rheostat.converters.core import Case, Library, Nested
+from rheostat.converters.kit import (
+    Piece,
+    cycles,
+    exponential,
+    most_cycles,
+    pieces,
+    restarts,
+    scaled,
+    sequence,
+    since,
+    through,
+    triangles,
+    value_at,
+)
+from rheostat.converters.parameters import (
+    Count,
+    CreateNew,
+    Function,
+    GroupIndex,
+    History,
+    Names,
+    ParamName,
+    Steps,
+)
+from rheostat.schedules.kinds.curves import Constant, Cosine
+from rheostat.schedules.kinds.points import Multistep, Piecewise
+from rheostat.schedules.kinds.pointwise import Sum
+from rheostat.schedules.kinds.repeat import Repeat
+from rheostat.schedules.kinds.sequence import Part, Sequence
+from rheostat.schedules.union import AnyDefinition
+
+library = Library("ignite")
+library.metric_driven("ReduceLROnPlateauScheduler")
+
+
+Point = Annotated[
+    tuple[Steps, float], BeforeValidator(lambda x: tuple(x) if isinstance(x, list) else x)
+]
+Points = Annotated[list[Point], Field(min_length=1)]
+
+
+@library.scheduler("LambdaStateScheduler", "BatchSizeScheduler", hyperparameters=None)
+def function(
+    case: Case,
+    *,
+    lambda_obj: Function | None = None,
+    scheduler_fn: Function | None = None,
+    param_name: ParamName = None,
+    save_history: History = False,
+    create_new: CreateNew = False,
+) -> AnyDefinition:
+    """Refused: a function is no data. Tabulate its values, and give them as a `table`."""
+    given = lambda_obj or scheduler_fn
+    raise case.wrong("lambda_obj", "must be a function", given, "a function")
+
+
+@library.scheduler("PiecewiseLinear", hyperparameters=None)
+def piecewise(
+    case: Case,
+    *,
+    milestones_values: Points,
+    param_name: ParamName = None,
+    save_history: History = False,
+    param_group_index: GroupIndex = None,
+) -> AnyDefinition:
+    """
+    `piecewise`.
+
+    A repeated milestone is a jump.
+    """
+    for i, (before, after) in enumerate(pairwise(milestones_values)):
+        if after[0] < before[0]:
+            path = f"milestones_values[{i + 1}]"
+            bound = f"≥ {before[0]}"
+            raise case.wrong(path, "must not lie before the one before it", after[0], bound)
+    return _through(milestones_values)
+
+
+def _through(points: list[tuple[int, float]]) -> AnyDefinition:
+    """Return lines through points; where a place stands twice, a jump."""
+    jumps = [i for i, (a, b) in enumerate(pairwise(points), 1) if 0 < a[0] == b[0]]
+    parts = [
+        Piece(_lines(points[first:end]), until=inf if end == len(points) else points[end][0])
+        for first, end in pairwise([0, *jumps, len(points)])
+    ]
+    return pieces(*parts)
+
+
+def _lines(points: list[tuple[int, float]]) -> AnyDefinition:
+    return through([(float(place), value) for place, value in points], "linear")
+
+
+@library.scheduler("PiecewiseLinearStateScheduler", hyperparameters=None)
+def piecewise_state(
+    case: Case,
+    *,
+    milestones_values: Points,
+    param_name: ParamName = None,
+    save_history: History = False,
+    create_new: CreateNew = False,
+) -> AnyDefinition:
+    """
+    `piecewise`, from its second step on.
+
+    The first event counts as 1.
+    """
+    return since(1, piecewise(case, milestones_values=milestones_values))
+
+
+@library.scheduler("ExpStateScheduler", hyperparameters=None)
+def exponential_state(
+    case: Case,
+    *,
+    initial_value: float,
+    gamma: float,
+    param_name: ParamName = None,
+    save_history: History = False,
+    create_new: CreateNew = False,
+) -> AnyDefinition:
+    """
+    `exponential`, from its second step on.
+
+    The first event counts as 1.
+    """
+    return since(1, exponential(initial_value, gamma))
+
+
+@library.scheduler("StepStateScheduler", hyperparameters=None)
+def step_state(
+    case: Case,
+    *,
+    initial_value: float,
+    gamma: float,
+    step_size: Annotated[Steps, Field(gt=0)],
+    param_name: ParamName = None,
+    save_history: History = False,
+    create_new: CreateNew = False,
+) -> AnyDefinition:
+    """
+    `step`, from its second step on.
+
+    The first event counts as 1.
+    """
+    return since(1, exponential(initial_value, gamma, step_size, staircase=True))
+
+
+@library.scheduler("MultiStepStateScheduler", hyperparameters=None)
+def multistep_state(
+    case: Case,
+    *,
+    initial_value: float,
+    gamma: float,
+    milestones: list[Annotated[Steps, Field(ge=0)]],
+    param_name: ParamName = None,
+    save_history: History = False,
+    create_new: CreateNew = False,
+) -> AnyDefinition:
+    """
+    `multistep`, from its second step on.
+
+    The first event counts as 1.
+    """
+    curve = Multistep(start=initial_value, milestones=tuple(milestones), factor=gamma)
+    return since(1, curve)
+
+
+Size = Annotated[Steps, Field(ge=2)]
+Factor = Annotated[float, Field(ge=0)]
+
+
+@dataclass(frozen=True)
+class Wave:
+    """One cycle from start to end, or there and back, and a line back up to the next start."""
+
+    shape: Literal["triangle", "linear", "cosine"]
+    size: int
+    warmup: int
+
+    @property
+    def length(self) -> int:
+        """How many steps it has."""
+        return self.size + self.warmup
+
+    def between(self, start: float, end: float, following: float) -> AnyDefinition:
+        """Return the cycle from a start to an end; the line leads to the following start."""
+        if self.shape == "triangle":
+            points = ((0.0, start), (self.size / 2, end), (float(self.size), start))
+            return Piecewise(points=points)
+        back = ((float(self.length), following),) if self.warmup else ()
+        if self.shape == "linear":
+            return Piecewise(points=((0.0, start), (float(self.size), end), *back))
+        curve = Cosine(start=start, end=end, steps=self.size)
+        if not self.warmup:
+            return curve
+        line = Piecewise(points=((0.0, end), (float(self.warmup), following)))
+        return Sequence(parts=(Part(schedule=curve, steps=self.size), Part(schedule=line)))
+
+
+def endless(
+    case: Case,
+    wave: Wave,
+    ends: tuple[float, float],
+    factors: tuple[float, float],
+    cycle_mult: float,
+) -> AnyDefinition:
+    """Return a wave again and again, each time longer, from a start and to an end that change."""
+    start, end = ends
+    up, down = factors
+    if not cycle_mult.is_integer():
+        return cycles(case, _cut_down(wave, ends, factors, cycle_mult))
+
+    def repeated(curve: AnyDefinition, factor: float) -> AnyDefinition:
+        return Repeat(
+            of=curve,
+            every=float(wave.length),
+            period_factor=cycle_mult,
+            peak_factor=factor,
+            cycles=most_cycles(max(abs(start), abs(end)), factor),
+        )
+
+    if up == down or end == 0:
+        return repeated(wave.between(start, end, start * up), up)
+    if start == 0:
+        return repeated(wave.between(0.0, end, 0.0), down)
+    falling = repeated(wave.between(start, 0.0, start * up), up)
+    return Sum(of=(falling, repeated(wave.between(0.0, end, 0.0), down)))
+
+
+def _cut_down(
+    wave: Wave, ends: tuple[float, float], factors: tuple[float, float], cycle_mult: float
+) -> Iterator[tuple[AnyDefinition, int]]:
+    """Yield cycles whose lengths are rounded down."""
+    start, end = ends
+    up, down = factors
+    while wave.size > 0:
+        yield wave.between(start, end, start * up), wave.length
+        start, end = start * up, end * down
+        size, warmup = int(wave.size * cycle_mult), int(wave.warmup * cycle_mult)
+        wave = Wave(wave.shape, size, warmup)
+
+
+@library.scheduler("LinearCyclicalScheduler", hyperparameters=None)
+def linear(
+    case: Case,
+    *,
+    start_value: float,
+    end_value: float,
+    cycle_size: Size,
+    cycle_mult: Annotated[float, Field(ge=1)] = 1.0,
+    start_value_mult: Factor = 1.0,
+    end_value_mult: Factor = 1.0,
+    warmup_duration: Count = 0,
+    monotonic: bool = False,
+    param_name: ParamName = None,
+    save_history: History = False,
+    param_group_index: GroupIndex = None,
+) -> AnyDefinition:
+    """
+    `cyclic`, or `repeat` of a line if monotonic.
+
+    The warm-up leads from the end of a cycle to the start of the next one. Lengths that
+    cycle_mult leaves no whole numbers are rounded down.
+    """
+    if warmup_duration and not monotonic:
+        message = "must be 0 unless monotonic"
+        raise case.wrong("warmup_duration", message, warmup_duration, "0")
+    if not monotonic and start_value_mult == end_value_mult == cycle_mult == 1:
+        return triangles(start_value, end_value, cycle_size / 2, cycle_size / 2)
+    wave = Wave("linear" if monotonic else "triangle", cycle_size, warmup_duration)
+    ends, factors = (start_value, end_value), (start_value_mult, end_value_mult)
+    return endless(case, wave, ends, factors, cycle_mult)
+
+
+@library.scheduler("CosineAnnealingScheduler", hyperparameters=None)
+def cosine(
+    case: Case,
+    *,
+    start_value: float,
+    end_value: float,
+    cycle_size: Size,
+    cycle_mult: Annotated[float, Field(ge=1)] = 1.0,
+    start_value_mult: Factor = 1.0,
+    end_value_mult: Factor = 1.0,
+    warmup_duration: Count = 0,
+    param_name: ParamName = None,
+    save_history: History = False,
+    param_group_index: GroupIndex = None,
+) -> AnyDefinition:
+    """
+    `cosine_restarts`, or a `repeat` if there is a warm-up or the end changes.
+
+    The warm-up leads from the end of a cycle to the start of the next one. Lengths that
+    cycle_mult leaves no whole numbers are rounded down.
+    """
+    if warmup_duration == 0 and end_value_mult == 1 and cycle_mult.is_integer():
+        return restarts(start_value, end_value, cycle_size, cycle_mult, start_value_mult)
+    wave = Wave("cosine", cycle_size, warmup_duration)
+    ends, factors = (start_value, end_value), (start_value_mult, end_value_mult)
+    return endless(case, wave, ends, factors, cycle_mult)
+
+
+_TORCH = "torch."
+
+
+@library.scheduler("ConcatScheduler", hyperparameters=None)
+def concat(
+    case: Case,
+    *,
+    schedulers: Annotated[list[Nested], Field(min_length=2)],
+    durations: list[Steps],
+    save_history: History = False,
+) -> AnyDefinition:
+    """
+    `sequence`.
+
+    A duration of 0 or less never ends, but for the first one, of 0, which never begins.
+    """
+    if len(durations) != len(schedulers) - 1:
+        bound = f"{len(schedulers) - 1} durations"
+        raise case.wrong("durations", "must be one less than schedulers", durations, bound)
+    parts = [_inner(case, spec, f"schedulers[{i}]") for i, spec in enumerate(schedulers)]
+    first = 1 if durations[0] == 0 else 0
+    last = next((i for i in range(first, len(durations)) if durations[i] <= 0), len(durations))
+    steps = zip(parts[first:last], durations[first:last], strict=True)
+    return sequence(*steps, then=parts[last])
+
+
+@library.scheduler("LRScheduler")
+def of_torch(
+    case: Case,
+    *,
+    lr_scheduler: Nested | None = None,
+    inner: Nested | None = None,
+    save_history: History = False,
+    use_legacy: bool = False,
+) -> AnyDefinition:
+    """
+    The definition of PyTorch's scheduler, but for the first step, which Ignite takes twice.
+
+    So an ExponentialLR is one step ahead, and a LinearLR or ConstantLR has its first factor twice,
+    all along. With use_legacy, attached to ITERATION_COMPLETED, it is PyTorch's own.
+    """
+    spec = lr_scheduler or inner
+    if spec is None:
+        raise case.wrong("lr_scheduler", "is required", None, "a scheduler of PyTorch")
+    field = "lr_scheduler" if lr_scheduler else "inner"
+    spec = Nested(name=spec.name.removeprefix(_TORCH), params=spec.params)
+    curve = case.nested(spec, field, library="torch")
+    return curve if use_legacy else _taken_twice(case, spec, field, curve)
+
+
+def _taken_twice(case: Case, spec: Nested, field: str, curve: AnyDefinition) -> AnyDefinition:
+    """Return what becomes of a scheduler of PyTorch whose first step is taken again."""
+    params: dict[str, Any] = spec.params
+    match spec.name:
+        case "ExponentialLR" | "CosineAnnealingWarmRestarts":
+            return since(1, curve)
+        case "LinearLR":
+            return scaled(params.get("start_factor", 1 / 3), curve)
+        case "ConstantLR":
+            return scaled(params.get("factor", 1 / 3), curve)
+        case "MultiStepLR":
+            at_once = list(params["milestones"]).count(0)
+            return scaled(params.get("gamma", 0.1) ** at_once, curve)
+        case "PolynomialLR":
+            length = params.get("total_iters", 5)
+            if length <= 0:
+                path = f"{field}.params.total_iters"
+                raise case.wrong(path, "is a division by zero in Ignite", length, "≥ 1")
+            return scaled((length / (length + 1)) ** params.get("power", 1.0), curve)
+        case "CosineAnnealingLR" if isinstance(curve, Cosine):
+            unit = Cosine(start=1.0, end=0.0, steps=curve.steps, periodic=True)
+            if curve.steps == 1:
+                first = curve.start + (curve.start - curve.end)
+            else:
+                first = curve.end + (curve.start - curve.end) / value_at(unit, 1)
+            return sequence((Constant(value=first), 1), then=since(1, curve))
+        case "SequentialLR" | "ChainedScheduler" | "SWALR":
+            message = "cannot be wrapped by Ignite"
+            raise case.wrong(f"{field}.name", message, spec.name, "a single curve or cycle")
+    return curve
+
+
+@library.scheduler("create_lr_scheduler_with_warmup")
+def with_warmup(
+    case: Case,
+    *,
+    lr_scheduler: Nested,
+    warmup_start_value: float,
+    warmup_duration: Annotated[Steps, Field(gt=1)],
+    warmup_end_value: float | None = None,
+    save_history: History = False,
+    output_simulated_values: None = None,
+) -> AnyDefinition:
+    """
+    `sequence` of a line and the other scheduler.
+
+    The line takes warmup_duration − 1 steps. A scheduler of Ignite follows it, without a repetition
+    if it begins where the line ends; a scheduler of PyTorch follows it with its own second step.
+    """
+    curve = _inner(case, lr_scheduler, "lr_scheduler")
+    first = value_at(curve, 0)
+    of_torch = lr_scheduler.name.startswith(_TORCH)
+    default = first if of_torch else case.base_value
+    end = default if warmup_end_value is None else warmup_end_value
+    if end is None:
+        end = case.base
+    points = [(0.0, warmup_start_value), (float(warmup_duration - 1), end)]
+    steps = warmup_duration
+    if of_torch and first != end:
+        points.append((float(warmup_duration), first))
+        steps += 1
+    elif not of_torch and first == end:
+        steps -= 1
+    return sequence(
+        (Piecewise(points=tuple(points)), steps), then=since(1, curve) if of_torch else curve
+    )
+
+
+@library.scheduler("ParamGroupScheduler", hyperparameters=None)
+def of_groups(
+    case: Case,
+    *,
+    schedulers: Annotated[list[Nested], Field(min_length=1)],
+    names: Names = None,
+    save_history: History = False,
+) -> AnyDefinition:
+    """The definition of the scheduler of the group that is asked for."""
+    group = case.context.group
+    if group is None and len(schedulers) == 1:
+        group = 0
+    if not isinstance(group, int) or not 0 <= group < len(schedulers):
+        bound = f"group: a number from 0 to {len(schedulers) - 1}"
+        raise case.wrong("schedulers", "must have one for the group", group, bound)
+    return _inner(case, schedulers[group], f"schedulers[{group}]")
+
+
+def _inner(case: Case, spec: Nested, path: str) -> AnyDefinition:
+    """Return the definition of a scheduler of Ignite, or of one of PyTorch by its full name."""
+    if not spec.name.startswith(_TORCH):
+        return case.nested(spec, path)
+    plain = Nested(name=spec.name.removeprefix(_TORCH), params=spec.params)
+    return case.nested(plain, path, library="torch")

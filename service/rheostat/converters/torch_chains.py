@@ -1,0 +1,377 @@
+"""
+Schedulers that move one learning rate in turns.
+
+In each step every link multiplies the rate by its own ratio F(t)/F(t − 1). A link that sets the
+rate instead, as a sequence does at its milestones, forgets what the others did before; so does a
+cosine after each of its ends, where the rate is 0 and it adds the way up to what it finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from math import lcm
+from typing import NamedTuple
+
+import numpy as np
+
+from rheostat.converters.kit import levels, part, scaled, since, table, value_at
+from rheostat.schedules.definition import Floats
+from rheostat.schedules.kinds.curves import Constant, Cosine
+from rheostat.schedules.kinds.decays import Exponential
+from rheostat.schedules.kinds.points import Multistep
+from rheostat.schedules.kinds.pointwise import Product
+from rheostat.schedules.kinds.presets import Step
+from rheostat.schedules.kinds.repeat import Repeat
+from rheostat.schedules.kinds.sequence import Part, Sequence
+from rheostat.schedules.union import AnyDefinition
+
+
+@dataclass(frozen=True)
+class Link:
+    """A scheduler of the chain: its curve from the base value, and the steps where it sets it."""
+
+    curve: AnyDefinition
+    factor: AnyDefinition
+    """The curve from a base value of 1."""
+    sets: tuple[int, ...] = ()
+    """The steps at which it sets the rate, whatever it was: a sequence's milestones."""
+    inner: tuple[int, ...] = ()
+    """The steps at which a cosine inside of it rises from its end, before the last milestone."""
+    wave: int = 0
+    """The length of a cosine that rises after each of its ends, for ever; 0 for all else."""
+    origin: int = 0
+    """The step at which that cosine begins."""
+
+    def rises(self, until: int) -> Iterator[int]:
+        """Yield the steps after each end of the cosine."""
+        yield from range(self.origin + self.wave + 1, until, 2 * self.wave)
+
+    def first_rise(self, step: int) -> int:
+        """Return the first step at or after another one at which the cosine rises."""
+        first = self.origin + self.wave + 1
+        return first + 2 * self.wave * max(0, -((first - step) // (2 * self.wave)))
+
+    def rises_at(self, step: int) -> bool:
+        """Return whether a cosine rises from its end at a step, adding to what it finds."""
+        past = step - self.origin - self.wave - 1
+        return step in self.inner or (self.wave > 0 and past >= 0 and past % (2 * self.wave) == 0)
+
+    def sets_at(self, step: int) -> bool:
+        """Return whether it sets the rate at a step, or rises from an end."""
+        return step in self.sets or self.rises_at(step)
+
+    def turn(self, step: int, rate: float) -> float:
+        """Return what its turn at a step makes of the rate."""
+        if step in self.sets:
+            return value_at(self.curve, step)
+        if self.rises_at(step):
+            return rate + value_at(self.curve, step)
+        if self.settled(step - 1):
+            return rate
+        return rate * value_at(self.factor, step) / value_at(self.factor, step - 1)
+
+    @property
+    def rest(self) -> int:
+        """The step from which it repeats itself."""
+        return self.factor.length or 0
+
+    @property
+    def period(self) -> int:
+        """After how many steps it repeats itself: 1 if it rests, or shrinks by the same ratio."""
+        if self.wave:
+            return 2 * self.wave
+        return int(self.factor.every) if isinstance(self.factor, Step) else 1
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it comes to rest, or at least repeats itself."""
+        return (
+            self.wave > 0
+            or self.factor.length is not None
+            or isinstance(self.factor, (Exponential, Step))
+        )
+
+    def settled(self, step: int) -> bool:
+        """Return whether the rate is left alone after a step."""
+        return self.factor.length is not None and self.factor.length <= step
+
+    def neutral(self, step: int) -> bool:
+        """Return whether by a step it rests at the base value itself, and never set the rate."""
+        return (
+            not self.sets
+            and not self.inner
+            and not self.wave
+            and self.settled(step)
+            and value_at(self.factor, step) == 1
+        )
+
+    def ratios(self, steps: int) -> Floats:
+        """Return the factor at step 0, and then what each step up to the last multiplies it by."""
+        if isinstance(self.factor, Exponential):
+            ratios = np.full(steps + 1, value_at(self.factor, 1))
+            ratios[0] = 1.0
+            return ratios
+        if isinstance(self.factor, Step):
+            ratios = np.ones(steps + 1)
+            ratios[self.period :: self.period] = self.factor.factor
+            return ratios
+        if isinstance(self.factor, Multistep):
+            ratios = np.ones(steps + 1)
+            np.multiply.at(ratios, list(self.factor.milestones), self.factor.factor)
+            return ratios
+        values = self.factor.values(np.arange(steps + 1))
+        known = values[:-1] != 0
+        ratios = np.divide(values[1:], values[:-1], out=np.ones(steps), where=known)
+        return np.concatenate([values[:1], ratios])
+
+    def ratio(self) -> AnyDefinition:
+        """Return the definition of what each step multiplies the rate by, from step 1 on."""
+        if isinstance(self.factor, Exponential):
+            return Constant(value=value_at(self.factor, 1))
+        if isinstance(self.factor, Step):
+            again = levels([1], [self.factor.factor, 1.0])
+            return Repeat(of=again, every=self.factor.every)
+        return table([*self.ratios(self.rest), 1.0])
+
+
+LONGEST = 300_000
+"""How many steps are tabulated at most, times the schedulers that take turns."""
+_MOST_PARTS = 100
+"""How many parts of a sequence are written out, times the schedulers; more become a table."""
+_MOST_STRETCHES = 3_000
+"""How often the rate is set at most until all repeats, times the schedulers."""
+_SMALLEST = 1e-300
+
+
+class NoFormulaError(ValueError):
+    """What the schedulers make of the rate together has no definition that ends."""
+
+
+class Turns(NamedTuple):
+    """The steps at which a link sets the rate; from ``start`` on all repeats, or one is left."""
+
+    steps: list[int]
+    start: int
+    period: int = 0
+    """After how many steps all repeats; 0 if what follows the start is a definition of its own."""
+
+
+class Stretch(NamedTuple):
+    """The rate from a step at which it is set until the next one, as a definition from there."""
+
+    step: int
+    rate: AnyDefinition
+
+
+def product(links: list[Link]) -> AnyDefinition:
+    """Return what links make of the rate together, from each step at which one of them sets it."""
+    turns = _turns(links)
+    stretches = _stretches(links, turns)
+    if len(stretches) == 1:
+        return stretches[0].rate
+    if len(stretches) * len(links) <= _MOST_PARTS:
+        return _laid_out(stretches, turns)
+    return _tabulated(stretches, turns, len(links))
+
+
+def _turns(links: list[Link]) -> Turns:
+    """Return the steps that set the rate; cosines do so at each end until the others rest."""
+    steps = sorted({0, *(step for link in links for step in (*link.sets, *link.inner))})
+    waves = [link for link in links if link.wave]
+    if not waves:
+        return _few(Turns(steps, steps[-1]), len(links))
+    rest = max([*(link.rest for link in links), *steps])
+    start = waves[0].first_rise(rest + 1)
+    endless = any(link.factor.length is None and not link.wave for link in links)
+    period = lcm(*(link.period for link in links)) if endless or len(waves) > 1 else 0
+    if period and not all(link.repeats for link in links):
+        raise NoFormulaError("a cosine goes on past its end while others never repeat")
+    until = start + max(period, 1)
+    most = _MOST_STRETCHES // len(links)
+    if sum((until - link.origin) // (2 * link.wave) for link in waves) > most:
+        raise NoFormulaError(f"a cosine ends more than {most} times until all repeats")
+    ends = {step for link in waves for step in link.rises(until)}
+    return _few(Turns(sorted({*steps, *ends}), start, period), len(links))
+
+
+def _few(turns: Turns, links: int) -> Turns:
+    if len(turns.steps) > _MOST_STRETCHES // links:
+        raise NoFormulaError(f"the rate is set more than {_MOST_STRETCHES // links} times")
+    return turns
+
+
+def _stretches(links: list[Link], turns: Turns) -> list[Stretch]:
+    """Return the rate from each step that sets it; what it was before counts where it is not 0."""
+    found: list[Stretch] = []
+    end = turns.start + turns.period if turns.period else None
+    for step, following in pairwise([*turns.steps, end]):
+        before = _last(found, step) if found and step is not None else 0.0
+        if step is None:
+            break
+        if turns.period and step == turns.start and before != 0:
+            raise NoFormulaError("the rate does not repeat itself")
+        found.append(Stretch(step, _since(links, step, before, following)))
+    if end is not None and _last(found, end) != 0:
+        raise NoFormulaError("the rate does not repeat itself")
+    return found
+
+
+def _last(stretches: list[Stretch], step: int) -> float:
+    """Return the rate one step before the end of the last stretch."""
+    return value_at(stretches[-1].rate, step - 1 - stretches[-1].step)
+
+
+def _since(links: list[Link], step: int, before: float, following: int | None) -> AnyDefinition:
+    """Return the rate from a step at which it is set, which was another one before."""
+    setters = [i for i, link in enumerate(links) if link.sets_at(step)] or [0]
+    alone = len(setters) == 1 and (before == 0 or step in links[setters[0]].sets)
+    if step == 0 or (alone and all(_moves(link, step) for link in links)):
+        return _since_one(links, setters[-1], step)
+    rate = before
+    for link in links:
+        rate = link.turn(step, rate)
+    moving = [link for link in links if not link.settled(step)]
+    still = [link for link in moving if abs(value_at(link.factor, step)) < _SMALLEST]
+    if still and following != step + 1:
+        raise NoFormulaError("a factor is 0 where another scheduler sets the rate")
+    factors = [
+        scaled(1 / value_at(link.factor, step), since(step, link.factor))
+        for link in moving
+        if link not in still
+    ]
+    return scaled(rate, Product(of=tuple(factors))) if factors else Constant(value=rate)
+
+
+def _moves(link: Link, step: int) -> bool:
+    """Return whether a factor has a ratio at a step, or rests: of 0 · ∞ there is anything."""
+    known = all(abs(value_at(link.factor, place)) >= _SMALLEST for place in (step - 1, step))
+    return known or link.sets_at(step) or link.settled(step - 1)
+
+
+def _since_one(links: list[Link], setter: int, step: int) -> AnyDefinition:
+    """Return the rate from a step at which one link has set it."""
+    factors = [since(step, links[setter].curve)]
+    for i, link in enumerate(links):
+        before = step if i < setter else step - 1
+        if i == setter or (step > 0 and link.settled(before)):
+            continue
+        known = value_at(link.factor, before) if before >= 0 else 1.0
+        factors.append(scaled(1 / known, since(step, link.factor)))
+    return Product(of=tuple(factors)) if len(factors) > 1 else factors[0]
+
+
+def _laid_out(stretches: list[Stretch], turns: Turns) -> AnyDefinition:
+    """Return the stretches as the parts of a sequence, whose last one may repeat."""
+    if not turns.period:
+        return Sequence(parts=tuple(_parts(stretches, None)))
+    before = [stretch for stretch in stretches if stretch.step < turns.start]
+    within = [stretch for stretch in stretches if stretch.step >= turns.start]
+    inside = _parts(within, turns.start + turns.period, turns.start)
+    again = Sequence(parts=tuple(inside)) if len(inside) > 1 else inside[0].schedule
+    repeated = Part(schedule=Repeat(of=again, every=float(turns.period)))
+    return Sequence(parts=(*_parts(before, turns.start), repeated))
+
+
+def _parts(stretches: list[Stretch], end: int | None, origin: int = 0) -> list[Part]:
+    """Return parts that lie one after the other, counted from an origin."""
+    ends = [*(stretch.step for stretch in stretches[1:]), end]
+    return [
+        Part(schedule=stretch.rate, until=None if until is None else until - origin)
+        for stretch, until in zip(stretches, ends, strict=True)
+    ]
+
+
+def _tabulated(stretches: list[Stretch], turns: Turns, links: int) -> AnyDefinition:
+    """Return the stretches in a table, and what follows it: a definition, or one that repeats."""
+    end = turns.start + turns.period
+    if end > LONGEST // links:
+        raise NoFormulaError(f"the rate is set too often within {LONGEST // links} steps")
+    steps = [*(stretch.step for stretch in stretches), end]
+    values = np.concatenate(
+        [
+            stretch.rate.values(np.arange(until - begin))
+            for stretch, (begin, until) in zip(stretches, pairwise(steps), strict=True)
+            if until > begin
+        ]
+    ).tolist()
+    first = part(table(values[: turns.start]), steps=turns.start)
+    if turns.period:
+        again: AnyDefinition = Repeat(of=table(values[turns.start :]), every=float(turns.period))
+    else:
+        again = stretches[-1].rate
+    return Sequence(parts=(first, Part(schedule=again)))
+
+
+def overridden(curve: AnyDefinition, links: list[Link]) -> AnyDefinition:
+    """Return a rate that is set in each step, and then multiplied by each link's own ratio."""
+    first = Product(of=(curve, *(Constant(value=value_at(link.factor, 0)) for link in links)))
+    rest = Product(of=(curve, *(link.ratio() for link in links)))
+    return Sequence(parts=(Part(schedule=first, steps=1), part(rest, start=1)))
+
+
+def with_floor(wave: Cosine, others: list[Link], place: int) -> AnyDefinition:
+    """
+    Return what other links make of a cosine that does not end at 0.
+
+    It pulls the rate towards its end whatever the others do, which has no formula: the steps until
+    they rest are tabulated. From then on it is a cosine that starts from another value, until its
+    end; and then its own wave. Where others never rest, all repeats from its end on.
+    """
+    rest = max(link.rest for link in others)
+    if any(link.factor.length is None for link in others):
+        return _repeated(wave, others, place, rest)
+    if rest >= wave.steps:
+        rest, _ = repetition(wave, others, rest)
+    values = _walk(wave, others, place, rest)
+    parts = [part(table(values[:-1]), steps=rest)] if rest else []
+    if rest < wave.steps:
+        start = wave.end + (values[-1] - wave.end) / _left(wave, rest)
+        bent = Cosine(start=start, end=wave.end, steps=wave.steps)
+        parts.append(part(bent, start=rest, steps=wave.steps - rest))
+    return Sequence(parts=(*parts, part(wave, start=max(rest, wave.steps))))
+
+
+def _repeated(wave: Cosine, others: list[Link], place: int, rest: int) -> AnyDefinition:
+    """Return the table up to the cosine's first end after the others' own, and then one period."""
+    start, period = repetition(wave, others, rest)
+    values = _walk(wave, others, place, start + period)
+    again = Repeat(of=table(values[start:-1]), every=float(period))
+    return Sequence(parts=(part(table(values[:start]), steps=start), Part(schedule=again)))
+
+
+def repetition(wave: Cosine, others: list[Link], rest: int) -> tuple[int, int]:
+    """Return the wave's first end after the others' own, from which all repeats, and the period."""
+    start = wave.steps * (1 + 2 * max(0, -((wave.steps - rest - 1) // (2 * wave.steps))))
+    return start, lcm(2 * wave.steps, *(link.period for link in others))
+
+
+def _walk(wave: Cosine, others: list[Link], place: int, steps: int) -> list[float]:
+    """Return the rate at steps 0 … ``steps``; the cosine has its turn before ``others[place]``."""
+    ratios = [link.ratios(steps) for link in others]
+    rate = _turn(wave.start, ratios, 0)
+    rates = [rate]
+    for t in range(1, steps + 1):
+        rate = _turn(rate, ratios[:place], t)
+        rate = _turn(_wave_turn(wave, rate, t), ratios[place:], t)
+        rates.append(rate)
+    return rates
+
+
+def _turn(rate: float, ratios: list[Floats], t: int) -> float:
+    for ratio in ratios:
+        rate *= float(ratio[t])
+    return rate
+
+
+def _wave_turn(wave: Cosine, rate: float, t: int) -> float:
+    """Pull the rate towards the end; from the end itself, rise along the wave."""
+    if (t - 1) % (2 * wave.steps) == wave.steps:
+        return rate + (wave.start - wave.end) * _left(wave, t)
+    return wave.end + (rate - wave.end) * _left(wave, t) / _left(wave, t - 1)
+
+
+def _left(wave: Cosine, t: int) -> float:
+    """Return how much of the way to the end is left: from 1 at step 0 to 0 at the end."""
+    return value_at(Cosine(start=1.0, end=0.0, steps=wave.steps, periodic=True), t)
