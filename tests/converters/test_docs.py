@@ -1,4 +1,4 @@
-"""What the manual says of the converters."""
+"""What is registered, and what the manual says of it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 
 from rheostat.converters import docs, registry
-from rheostat.converters.core import Scheduler
+from rheostat.converters.core import Library, Scheduler
 from rheostat.schedules import KINDS
 
 DOCS = Path(__file__).parents[2] / "docs"
-FOUND = {name: registry.find(name) for name in registry.NAMES}
+SHARED = {"__init__", "core", "docs", "kit", "parameters", "registry", "request"}
+"""The files beside the libraries' own."""
+FOUND = {name: library for name in registry.NAMES if (library := registry.find(name))}
 SCHEDULERS = [
     pytest.param(item, id=f"{name}/{item.names[0]}")
     for name, library in FOUND.items()
-    if library
     for item in library.schedulers
 ]
 
@@ -29,6 +30,37 @@ def test_every_library_has_a_name_of_its_own() -> None:
     """No two libraries go by the same name."""
     names = [name for module, others in registry.NAMES.items() for name in (module, *others)]
     assert len({registry.find(name) and name.lower() for name in names}) == len(names)
+
+
+def test_every_file_of_a_library_is_registered() -> None:
+    """A file of converters that `registry` does not name would never be loaded."""
+    files = {path.stem for path in Path(docs.__file__).parent.glob("*.py")}
+    helpers = {file for file in files if file.endswith("_chains")}
+    registered = {file for name in registry.NAMES for file in registry.files(name)}
+    assert files - SHARED - helpers == registered
+
+
+@pytest.mark.parametrize(("name", "library"), FOUND.items(), ids=FOUND)
+def test_every_library_is_in_the_manual(name: str, library: Library) -> None:
+    """A library's chapter has a row with all names of each scheduler, those of metrics too."""
+    assert library.name == name
+    assert library.schedulers
+    (chapter,) = (
+        part
+        for part in (DOCS / "converters.md").read_text().split("\n## ")
+        if f"Library: `{name}`" in part
+    )
+    for scheduler in library.schedulers:
+        assert f"| {', '.join(f'`{one}`' for one in scheduler.names)} |" in chapter
+    assert all(f"`{one}`" in chapter for one in library.reactive)
+
+
+@pytest.mark.parametrize("library", FOUND.values(), ids=FOUND)
+def test_what_a_library_hands_to_no_converter_changes_nothing(library: Library) -> None:
+    """The parameters that a library takes for all its schedulers are all marked as ignored."""
+    for scheduler in library.schedulers:
+        common = scheduler.common.model_fields if scheduler.common else {}
+        assert set(common) <= set(dict(scheduler.ignored()))
 
 
 @pytest.mark.parametrize("item", SCHEDULERS)

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from rheostat.converters.core import Case, Library, Nested
-from rheostat.converters.kit import Piece, pieces, value_at, warmed
+from rheostat.converters.kit import Phase, phases, value_at, warmed
 from rheostat.converters.parameters import Count, LastEpoch, Length, Steps
 from rheostat.converters.transformers import library as transformers
 from rheostat.converters.transformers import wave
@@ -66,13 +66,13 @@ def decay_constant(
     if steps <= 0:
         height = 0.5 * (1 + cos(2 * pi * num_cycles * steps))
         rise = Linear(start=0.0, end=base, steps=max(1, num_warmup_steps))
-        held = Piece(Constant(value=(base - end) * height + end))
-        return pieces(Piece(rise, until=num_warmup_steps), held)
+        held = Phase(Constant(value=(base - end) * height + end))
+        return phases(Phase(rise, until=num_warmup_steps), held)
     if num_cycles == 0.5:
         return warmed(num_warmup_steps, Cosine(start=base, end=end, steps=steps))
     curve = wave(base, end, steps, num_cycles)
-    held = Piece(Constant(value=value_at(curve, steps)))
-    return warmed(num_warmup_steps, pieces(Piece(curve, until=steps), held))
+    held = Phase(Constant(value=value_at(curve, steps)))
+    return warmed(num_warmup_steps, phases(Phase(curve, until=steps), held))
 
 
 @library.scheduler("RexLR")
@@ -100,10 +100,10 @@ def rex(
     end = case.base * min_lr / max_lr
     fall = Ramp(start=case.base, end=end, steps=max(1, steps), shape="rational", ratio=0.1)
     until = total_steps - 1 if steps > 0 else 0
-    return pieces(
-        Piece(rise, until=warmup, origin=-1),
-        Piece(fall, until=until, origin=warmup - 1),
-        Piece(Constant(value=min_lr)),
+    return phases(
+        Phase(rise, until=warmup, origin=-1),
+        Phase(fall, until=until, origin=warmup - 1),
+        Phase(Constant(value=min_lr)),
     )
 
 
@@ -149,8 +149,8 @@ def jagged(
     rise = Linear(start=min_lr_scale, end=1.0, steps=max(1, warmup))
     fall = Linear(start=1.0, end=min_lr_scale, steps=max(1, jagged_restart_anneal_steps))
     one = Constant(value=1.0)
-    cycle = pieces(
-        Piece(rise, until=min(warmup, steps)), Piece(one, until=anneal), Piece(fall, origin=anneal)
+    cycle = phases(
+        Phase(rise, until=min(warmup, steps)), Phase(one, until=anneal), Phase(fall, origin=anneal)
     )
-    scale = pieces(Piece(one, until=anneal), Piece(Repeat(of=cycle, every=steps)))
-    return pieces(Piece(Product(of=(curve, scale)), origin=-1))
+    scale = phases(Phase(one, until=anneal), Phase(Repeat(of=cycle, every=steps)))
+    return phases(Phase(Product(of=(curve, scale)), origin=-1))

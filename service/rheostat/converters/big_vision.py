@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rheostat.converters.core import Case, Library
-from rheostat.converters.kit import Piece, over, pieces, value_at, warmed
+from rheostat.converters.kit import Phase, over, phases, value_at, warmed
 from rheostat.converters.parameters import Count, Length
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial
 from rheostat.schedules.kinds.decays import InverseSqrt
@@ -182,7 +182,7 @@ def _warmed(warmup: float, curve: AnyDefinition) -> AnyDefinition:
     if float(warmup).is_integer():
         return warmed(int(warmup), curve)
     rise = over(warmup, lambda n: Linear(start=0.0, end=value_at(curve, 0), steps=n))
-    return pieces(Piece(rise, until=warmup), Piece(curve, origin=warmup))
+    return phases(Phase(rise, until=warmup), Phase(curve, origin=warmup))
 
 
 def _cooled(curve: AnyDefinition, total: int, cooldown: float) -> AnyDefinition:
@@ -191,5 +191,5 @@ def _cooled(curve: AnyDefinition, total: int, cooldown: float) -> AnyDefinition:
         return curve
     start = total - cooldown
     fall = over(cooldown, lambda n: Linear(start=1.0, end=0.0, steps=n))
-    factor = pieces(Piece(Constant(value=1.0), until=start), Piece(fall, origin=start))
+    factor = phases(Phase(Constant(value=1.0), until=start), Phase(fall, origin=start))
     return Product(of=(curve, factor))

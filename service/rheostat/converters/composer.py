@@ -19,7 +19,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field, ValidationError
 
 from rheostat.converters.core import Case, Library, refused
-from rheostat.converters.kit import Piece, exponential, over, pieces, share, warmed
+from rheostat.converters.kit import Phase, exponential, over, phases, share, warmed
 from rheostat.converters.parameters import STRICT, Length
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.fields import MAX_STEP
@@ -172,7 +172,7 @@ def constant(case: Case, *, alpha: float = 1.0, t_max: str = "1dur") -> AnyDefin
     """`sequence` of two constants: from t_max on the base value holds."""
     reduced, full = Constant(value=case.base * alpha), Constant(value=case.base)
     until = float(Clock.of(case).batches("t_max", t_max))
-    return pieces(Piece(reduced, until=until), Piece(full))
+    return phases(Phase(reduced, until=until), Phase(full))
 
 
 @library.scheduler("LinearScheduler")
@@ -235,18 +235,18 @@ def restarts(
 def _growing(case: Case, clock: Clock, cycles: tuple[Time, float], end: float) -> AnyDefinition:
     """Return cycles that grow by rounding down, up to one that begins past the training's end."""
     time, factor = cycles
-    parts: list[Piece] = []
+    parts: list[Phase] = []
     begin, last = Fraction(0), clock.batches("t_0", "1dur")
     while (not parts or parts[-1].origin <= last) and len(parts) < _MOST_CYCLES:
         length = clock.in_batches(time)
         longer = Time(Fraction(int(factor * float(time.value))), time.unit)
         if longer == time:
             waves = CosineRestarts(start=case.base, end=end, period=share(length))
-            return pieces(*parts, Piece(waves, origin=float(begin)))
+            return phases(*parts, Phase(waves, origin=float(begin)))
         wave = over(float(length), lambda n: Cosine(start=case.base, end=end, steps=n))
-        parts.append(Piece(wave, until=float(begin + length), origin=float(begin)))
+        parts.append(Phase(wave, until=float(begin + length), origin=float(begin)))
         begin, time = begin + length, longer
-    return pieces(*parts)
+    return phases(*parts)
 
 
 def _length(case: Case, parameter: str, text: str) -> float:
@@ -285,7 +285,7 @@ class Warm:
             return warmed(int(self.steps), curve)
         rise = over(self.line, lambda n: Linear(start=0.0, end=peak, steps=n))
         origin = 0.0 if absolute else self.steps
-        return pieces(Piece(rise, until=self.steps), Piece(curve, origin=origin))
+        return phases(Phase(rise, until=self.steps), Phase(curve, origin=origin))
 
 
 @library.scheduler("MultiStepWithWarmupScheduler")

@@ -174,10 +174,19 @@ class Scheduler:
         return tuple(item.name for item in items if item.kind is Parameter.KEYWORD_ONLY)
 
     @cached_property
+    def shared(self) -> tuple[type[Shared], ...]:
+        """The models that the converter is handed after its case, one argument each."""
+        _, *names = signature(self.function).parameters
+        return tuple(self._hints[name] for name in names if name not in self.own)
+
+    @cached_property
+    def _hints(self) -> dict[str, Any]:
+        return get_type_hints(self.function, include_extras=True)
+
+    @cached_property
     def model(self) -> type[BaseModel]:
         """The model of all parameters: it extends each of those that the converter is handed."""
-        hints = get_type_hints(self.function, include_extras=True)
-        items = signature(self.function).parameters
+        hints, items = self._hints, signature(self.function).parameters
         fields: dict[str, Any] = {
             name: (
                 hints[name],
@@ -185,8 +194,7 @@ class Scheduler:
             )
             for name in self.own
         }
-        shared = [hints[name] for name in list(items)[1:] if name not in self.own]
-        bases = (*shared, *([self.common] if self.common else []))
+        bases = (*self.shared, *([self.common] if self.common else []))
         return create_model(self.function.__name__, __base__=bases or Shared, **fields)
 
     @property
@@ -202,8 +210,12 @@ class Scheduler:
                     yield name, mark.reason
 
     def converted(self, case: Case, given: BaseModel) -> AnyDefinition:
-        """Return what the converter makes of parameters that were checked; defaults are its own."""
-        shared = len(signature(self.function).parameters) - len(self.own) - 1
+        """
+        Return what the converter makes of parameters that were checked.
+
+        They are an instance of each shared model that it is handed; its own defaults are its own.
+        """
+        shared = len(self.shared)
         own = {name: getattr(given, name) for name in self.own if name in given.model_fields_set}
         return self.function(case, *[given] * shared, **own)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rheostat.converters.core import Case, Library
-from rheostat.converters.kit import Piece, of_group, pieces, sequence
+from rheostat.converters.kit import Phase, of_group, phases, sequence
 from rheostat.converters.parameters import LastEpoch, Length, Steps
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Ramp
 from rheostat.schedules.kinds.decays import InverseTime
@@ -92,7 +92,7 @@ def cosine(
     low, end = case.base * warmup_min_ratio, case.base * cos_min_ratio
     rise, steps = _rise(low, case.base, warmup_num_steps, warmup_type)
     fall = Cosine(start=case.base, end=end, steps=max(1, total_num_steps - steps))
-    curve = pieces(Piece(rise, until=steps), Piece(fall, origin=steps - 1))
+    curve = phases(Phase(rise, until=steps), Phase(fall, origin=steps - 1))
     return _late(0.0, curve)
 
 
@@ -164,7 +164,7 @@ def one_cycle(
     if decay_step_size > 0 and decay_mom_rate != 0:
         after = _endless(high, decay_mom_rate, decay_step_size)
     cycle = _cycle(high, low, (up, down), stairs, after)
-    return pieces(Piece(Constant(value=low), until=1), Piece(cycle))
+    return phases(Phase(Constant(value=low), until=1), Phase(cycle))
 
 
 def _rise(low: float, high: float, steps: int, kind: str) -> tuple[AnyDefinition, int]:
@@ -197,11 +197,11 @@ def _cycle(
     (up, down), total = lengths, sum(lengths)
     if stairs == (0, 0) and down > 0:
         points = ((0.0, start), (float(up), turn), (float(total), start))
-        cycle = Piece(Piecewise(points=points), until=floor(total) + 1)
-        return pieces(cycle, Piece(after, origin=total))
-    rise = Piece(_stairs_up(start, turn, up, stairs[0]), until=floor(up) + 1)
-    fall = Piece(_stairs_down(start, turn, (up, down), stairs[1]), until=floor(total) + 1)
-    return pieces(rise, fall, Piece(after, origin=total))
+        cycle = Phase(Piecewise(points=points), until=floor(total) + 1)
+        return phases(cycle, Phase(after, origin=total))
+    rise = Phase(_stairs_up(start, turn, up, stairs[0]), until=floor(up) + 1)
+    fall = Phase(_stairs_down(start, turn, (up, down), stairs[1]), until=floor(total) + 1)
+    return phases(rise, fall, Phase(after, origin=total))
 
 
 def _stairs_up(start: float, turn: float, length: float, count: int) -> AnyDefinition:

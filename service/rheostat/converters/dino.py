@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from rheostat.converters.core import Case, Library
-from rheostat.converters.kit import Piece, pieces, value_at, warmed
+from rheostat.converters.kit import Phase, phases, value_at, warmed
 from rheostat.converters.parameters import Count, Length
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear
 from rheostat.schedules.union import AnyDefinition
@@ -40,7 +40,7 @@ def cosine(
     if warmup == total:
         return rise
     wave = Cosine(start=base_value, end=final_value, steps=total - warmup)
-    return pieces(Piece(rise, until=warmup), Piece(wave, origin=warmup))
+    return phases(Phase(rise, until=warmup), Phase(wave, origin=warmup))
 
 
 @library.scheduler(
@@ -74,10 +74,10 @@ def scheduler(
     if trunc_extra > 0:
         wave = _truncated(case, (base_value, final_value), steps, trunc_extra)
     rise = _line(start_warmup_value, base_value, warmup_iters)
-    return pieces(
-        Piece(Constant(value=0.0), until=freeze_iters),
-        Piece(rise, until=begin, origin=freeze_iters),
-        Piece(wave, origin=begin),
+    return phases(
+        Phase(Constant(value=0.0), until=freeze_iters),
+        Phase(rise, until=begin, origin=freeze_iters),
+        Phase(wave, origin=begin),
     )
 
 
@@ -108,9 +108,9 @@ def linear_warmup(
         return warmed(warmup_iterations, Cosine(start=peak, end=end, steps=waves - 1), start)
     rise = Linear(start=start, end=peak, steps=max(1, warmup_iterations))
     until = warmup_iterations + waves
-    ended = Piece(Constant(value=end))
-    return pieces(
-        Piece(rise, until=warmup_iterations), Piece(Constant(value=peak), until=until), ended
+    ended = Phase(Constant(value=end))
+    return phases(
+        Phase(rise, until=warmup_iterations), Phase(Constant(value=peak), until=until), ended
     )
 
 
@@ -130,4 +130,4 @@ def _truncated(case: Case, ends: tuple[float, float], steps: int, extra: float) 
     last = value_at(Cosine(start=1.0, end=0.0, steps=length), steps - 1)
     bottom = end - (start - end) * last / (1 - last)
     wave = Cosine(start=start, end=bottom, steps=length)
-    return pieces(Piece(wave, until=steps), Piece(Constant(value=end)))
+    return phases(Phase(wave, until=steps), Phase(Constant(value=end)))

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from rheostat.converters.core import Case, Library
-from rheostat.converters.kit import Piece, exponential, over, pieces, times, triangles, warmed
+from rheostat.converters.kit import Phase, exponential, over, phases, times, triangles, warmed
 from rheostat.converters.parameters import Count, NotNegative, Steps
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial
 from rheostat.schedules.kinds.cycles import CosineRestarts
@@ -90,9 +90,9 @@ def polynomial(
         fall = over(length, lambda n: Polynomial(start=peak, end=end, steps=n, power=power))
         return warmed(warmup_updates, fall)
     rise = Linear(start=0.0, end=peak, steps=max(1, warmup_updates))
-    held = Piece(Constant(value=peak), until=total)
+    held = Phase(Constant(value=peak), until=total)
     until = warmup_updates + 1 if warmup_updates > 0 else 0
-    return pieces(Piece(rise, until=until), held, Piece(Constant(value=end)))
+    return phases(Phase(rise, until=until), held, Phase(Constant(value=end)))
 
 
 @library.scheduler("StepLRSchedule", "step")
@@ -156,9 +156,9 @@ def tri_stage(
     ends = ((0.0, peak), (float(decay), peak * final_lr_scale))
     fall = Piecewise(points=ends, interpolation="geometric")
     start = warmup + hold
-    held = Piece(Constant(value=peak), until=start)
+    held = Phase(Constant(value=peak), until=start)
     rise = Linear(start=peak * init_lr_scale, end=peak, steps=max(1, warmup))
-    return pieces(Piece(rise, until=warmup), held, Piece(fall, origin=start))
+    return phases(Phase(rise, until=warmup), held, Phase(fall, origin=start))
 
 
 def _shares(case: Case, ratio: list[float], total: float | None) -> tuple[int, int, int]:
@@ -280,7 +280,7 @@ def fixed(
 def _rise(peak: float, steps: int) -> AnyDefinition:
     """Return a line to a peak, one step ahead, which holds."""
     rise = Linear(start=0.0, end=peak, steps=steps)
-    return pieces(Piece(rise, until=steps, origin=-1), Piece(Constant(value=peak)))
+    return phases(Phase(rise, until=steps, origin=-1), Phase(Constant(value=peak)))
 
 
 def _by_epochs(
@@ -291,7 +291,7 @@ def _by_epochs(
     if anneal is None:
         return listed
     annealed = exponential(rates[-1] * shrink, shrink, length, staircase=length > 1)
-    return pieces(Piece(listed, until=anneal), Piece(annealed, origin=anneal))
+    return phases(Phase(listed, until=anneal), Phase(annealed, origin=anneal))
 
 
 @library.scheduler("ManualSchedule", "manual")

@@ -16,11 +16,11 @@ from pydantic import BeforeValidator, Field
 
 from rheostat.converters.core import Case, Library, Nested
 from rheostat.converters.kit import (
-    Piece,
+    Phase,
     cycles,
     exponential,
     most_cycles,
-    pieces,
+    phases,
     restarts,
     scaled,
     sequence,
@@ -97,10 +97,10 @@ def _through(points: list[tuple[int, float]]) -> AnyDefinition:
     """Return lines through points; where a place stands twice, a jump."""
     jumps = [i for i, (a, b) in enumerate(pairwise(points), 1) if 0 < a[0] == b[0]]
     parts = [
-        Piece(_lines(points[first:end]), until=inf if end == len(points) else points[end][0])
+        Phase(_lines(points[first:end]), until=inf if end == len(points) else points[end][0])
         for first, end in pairwise([0, *jumps, len(points)])
     ]
-    return pieces(*parts)
+    return phases(*parts)
 
 
 def _lines(points: list[tuple[int, float]]) -> AnyDefinition:

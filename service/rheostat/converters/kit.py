@@ -1,4 +1,15 @@
-"""What converters build definitions from: curves, and how they are laid one after another."""
+"""
+What converters build definitions from: curves, and how they are laid one after another.
+
+- `phases` lays them on the scheduler's own axis, as most libraries are written ("from step n on").
+- `sequence` is for a list of curves that each begin at their own step 0, with their lengths.
+- `warmed` puts a linear warm-up before a curve; `since` is the rest of a curve from a step on.
+- `over` makes a curve whose length is no whole number of steps.
+- `scaled` and `times` multiply; `levels` holds values, `through` connects points, `table` lists.
+- `polynomial`, `cosine`, `exponential`, `restarts`, `triangles`, `noam`, `one_cycle` are the kinds,
+  with the corners that libraries allow and kinds refuse.
+- `of_group` reads what is given for each parameter group.
+"""
 
 from __future__ import annotations
 
@@ -31,15 +42,39 @@ T = TypeVar("T")
 Corner = tuple[float, float]
 
 
-def over(steps: float, curve: Callable[[int], AnyDefinition]) -> AnyDefinition:
-    """Return a curve of a length that need not be a whole number of steps."""
-    if float(steps).is_integer():
-        return curve(int(steps))
-    return Stretch(of=curve(1), ratio=steps)
+@dataclass(frozen=True)
+class Phase:
+    """A curve with its place on the scheduler's axis: where it ends, and where its step 0 lies."""
+
+    curve: AnyDefinition
+    until: float = inf
+    """The first step that is no longer its own, rounded up if it lies between two."""
+    origin: float = 0.0
+    """At most where the phase before it ends."""
+
+
+def phases(*items: Phase) -> AnyDefinition:
+    """
+    Return curves one after the other, each where it lies on the scheduler's own axis.
+
+    A phase that ends before it begins is left out, and so is what follows one without an end.
+    """
+    parts, start = [], 0
+    for item in items:
+        if item.until <= start:
+            continue
+        until = None if item.until == inf else ceil(item.until)
+        place = 0.0 if isinstance(item.curve, Constant) else float(start - item.origin)
+        parts.append(Part.model_validate({"schedule": item.curve, "until": until, "from": place}))
+        if until is None:
+            break
+        start = until
+    whole = len(parts) == 1 and parts[0].until is None and parts[0].from_ == 0
+    return parts[0].schedule if whole else Sequence(parts=tuple(parts))
 
 
 def sequence(*parts: tuple[AnyDefinition, int], then: AnyDefinition) -> AnyDefinition:
-    """Return definitions one after the other, each with its steps; empty ones are left out."""
+    """Return curves in turn, each from its own step 0, for its steps; empty ones are left out."""
     lasting = [Part(schedule=part, steps=steps) for part, steps in parts if steps > 0]
     return Sequence(parts=(*lasting, Part(schedule=then))) if lasting else then
 
@@ -49,23 +84,32 @@ def delayed(steps: int, then: AnyDefinition) -> AnyDefinition:
     return sequence((Constant(value=value_at(then, 0)), steps), then=then)
 
 
-def value_at(definition: AnyDefinition, step: int) -> float:
-    """Return one value."""
-    return float(definition.values(np.array([step]))[0])
+def warmed(
+    steps: float, then: AnyDefinition, start: float = 0.0, *, peak: float | None = None
+) -> AnyDefinition:
+    """
+    Return a definition after a linear warm-up from start; without steps there is none.
+
+    It rises to the first value of what follows, or to another peak. It need not take a whole number
+    of steps, nor a positive one: what follows then begins inside of its own curve.
+    """
+    if steps <= 0:
+        return since(-steps, then)
+    if float(steps).is_integer() and (peak is None or value_at(then, 0) == peak):
+        return Warmup(steps=int(steps), start=start, then=then)
+    whole = ceil(steps)
+    rise = polynomial(start, value_at(then, 0) if peak is None else peak, steps)
+    return sequence((rise, whole), then=since(whole - steps, then))
 
 
-def scaled(factor: float, definition: AnyDefinition) -> AnyDefinition:
-    """Return the definition times a factor."""
-    return definition if factor == 1 else Scale(factor=factor, of=definition)
+def since(step: float, definition: AnyDefinition) -> AnyDefinition:
+    """Return the rest of a definition from a place on its axis."""
+    return Sequence(parts=(part(definition, start=step),)) if step else definition
 
 
-def times(first: AnyDefinition, second: AnyDefinition) -> AnyDefinition:
-    """Return the product of two definitions; a constant is a factor."""
-    if isinstance(first, Constant):
-        return scaled(first.value, second)
-    if isinstance(second, Constant):
-        return scaled(second.value, first)
-    return Product(of=(first, second))
+def part(definition: AnyDefinition, *, start: float = 0.0, steps: int | None = None) -> Part:
+    """Return a part of a sequence that begins inside of its definition's own curve."""
+    return Part.model_validate({"schedule": definition, "from": start, "steps": steps})
 
 
 def cycles(case: Case, parts: Iterator[tuple[AnyDefinition, int]]) -> AnyDefinition:
@@ -90,14 +134,41 @@ def cycles(case: Case, parts: Iterator[tuple[AnyDefinition, int]]) -> AnyDefinit
     return sequence(*before, then=last)
 
 
-def since(step: float, definition: AnyDefinition) -> AnyDefinition:
-    """Return the rest of a definition from a place on its axis."""
-    return Sequence(parts=(part(definition, start=step),)) if step else definition
+def over(steps: float, curve: Callable[[int], AnyDefinition]) -> AnyDefinition:
+    """Return a curve of a length that need not be a whole number of steps."""
+    if float(steps).is_integer():
+        return curve(int(steps))
+    return Stretch(of=curve(1), ratio=steps)
 
 
-def part(definition: AnyDefinition, *, start: float = 0.0, steps: int | None = None) -> Part:
-    """Return a part of a sequence that begins inside of its definition's own curve."""
-    return Part.model_validate({"schedule": definition, "from": start, "steps": steps})
+def value_at(definition: AnyDefinition, step: int) -> float:
+    """Return one value."""
+    return float(definition.values(np.array([step]))[0])
+
+
+def share(whole: float | Fraction, parts: float = 1) -> float:
+    """
+    Return whole/parts, rounded down.
+
+    A cycle of this length is over at each whole step at which it should be, never just after.
+    """
+    exact = Fraction(whole) / Fraction(parts)
+    nearest = float(exact)
+    return nearest if Fraction(nearest) <= exact else nextafter(nearest, 0.0)
+
+
+def scaled(factor: float, definition: AnyDefinition) -> AnyDefinition:
+    """Return the definition times a factor."""
+    return definition if factor == 1 else Scale(factor=factor, of=definition)
+
+
+def times(first: AnyDefinition, second: AnyDefinition) -> AnyDefinition:
+    """Return the product of two definitions; a constant is a factor."""
+    if isinstance(first, Constant):
+        return scaled(first.value, second)
+    if isinstance(second, Constant):
+        return scaled(second.value, first)
+    return Product(of=(first, second))
 
 
 def table(values: Items[float]) -> AnyDefinition:
@@ -117,24 +188,6 @@ def polynomial(start: float, end: float, steps: float, power: float = 1.0) -> An
 def cosine(start: float, end: float, steps: float) -> AnyDefinition:
     """Return half a cosine wave of a length that need not be a whole number of steps."""
     return over(steps, lambda n: Cosine(start=start, end=end, steps=n))
-
-
-def warmed(
-    steps: float, then: AnyDefinition, start: float = 0.0, *, peak: float | None = None
-) -> AnyDefinition:
-    """
-    Return a definition after a linear warm-up from start; without steps there is none.
-
-    It rises to the first value of what follows, or to another peak. It need not take a whole number
-    of steps, nor a positive one: what follows then begins inside of its own curve.
-    """
-    if steps <= 0:
-        return since(-steps, then)
-    if float(steps).is_integer() and (peak is None or value_at(then, 0) == peak):
-        return Warmup(steps=int(steps), start=start, then=then)
-    whole = ceil(steps)
-    rise = polynomial(start, value_at(then, 0) if peak is None else peak, steps)
-    return sequence((rise, whole), then=since(whole - steps, then))
 
 
 def levels(boundaries: Items[float], values: Items[float]) -> AnyDefinition:
@@ -259,48 +312,6 @@ def of_group(case: Case, parameter: str, value: T | list[T]) -> T:
 
 def _all_equal(values: Items[object]) -> bool:
     return all(value == values[0] for value in values)
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A curve, where on the scheduler's axis the curve's own step 0 lies, and where it ends."""
-
-    curve: AnyDefinition
-    until: float = inf
-    """The first step that is no longer its own, rounded up if it lies between two."""
-    origin: float = 0.0
-    """At most where the piece before it ends."""
-
-
-def pieces(*items: Piece) -> AnyDefinition:
-    """
-    Return pieces one after the other, each where it lies on the scheduler's own axis.
-
-    A piece that ends before it begins is left out, and so is what follows one without an end.
-    """
-    parts, start = [], 0
-    for item in items:
-        if item.until <= start:
-            continue
-        until = None if item.until == inf else ceil(item.until)
-        place = 0.0 if isinstance(item.curve, Constant) else float(start - item.origin)
-        parts.append(Part.model_validate({"schedule": item.curve, "until": until, "from": place}))
-        if until is None:
-            break
-        start = until
-    whole = len(parts) == 1 and parts[0].until is None and parts[0].from_ == 0
-    return parts[0].schedule if whole else Sequence(parts=tuple(parts))
-
-
-def share(whole: float | Fraction, parts: float = 1) -> float:
-    """
-    Return whole/parts, rounded down.
-
-    A cycle of this length is over at each whole step at which it should be, never just after.
-    """
-    exact = Fraction(whole) / Fraction(parts)
-    nearest = float(exact)
-    return nearest if Fraction(nearest) <= exact else nextafter(nearest, 0.0)
 
 
 def one_cycle(

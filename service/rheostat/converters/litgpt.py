@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rheostat.converters.core import Case, Library
-from rheostat.converters.kit import Piece, pieces, warmed
+from rheostat.converters.kit import Phase, phases, warmed
 from rheostat.converters.parameters import Count, Length
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear
 from rheostat.schedules.union import AnyDefinition
@@ -24,7 +24,7 @@ def pretrain(
     if steps > 0:
         return warmed(warmup_iters, Cosine(start=learning_rate, end=min_lr, steps=steps))
     rise = Linear(start=0.0, end=learning_rate, steps=max(1, warmup_iters))
-    return pieces(Piece(rise, until=warmup_iters), Piece(Constant(value=min_lr)))
+    return phases(Phase(rise, until=warmup_iters), Phase(Constant(value=min_lr)))
 
 
 @library.scheduler("get_lr_scheduler")

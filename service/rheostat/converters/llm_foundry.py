@@ -5,7 +5,7 @@ from __future__ import annotations
 from rheostat.converters import composer
 from rheostat.converters.composer import Clock
 from rheostat.converters.core import Case, Library
-from rheostat.converters.kit import Piece, over, pieces
+from rheostat.converters.kit import Phase, over, phases
 from rheostat.schedules.kinds.curves import Constant, Linear
 from rheostat.schedules.kinds.decays import InverseSqrt
 from rheostat.schedules.kinds.pointwise import Sum
@@ -56,10 +56,10 @@ def inverse_sqrt(
     if cooldown > 0:
         last = case.base * alpha_f_cooldown
         end = over(cooldown, lambda n: Linear(start=level, end=last, steps=n))
-    return pieces(
-        Piece(rise, until=warmup),
-        Piece(decay, until=begin, origin=warmup),
-        Piece(end, origin=begin),
+    return phases(
+        Phase(rise, until=warmup),
+        Phase(decay, until=begin, origin=warmup),
+        Phase(end, origin=begin),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rheostat.converters.core import Case, Library
-from rheostat.converters.kit import Piece, pieces
+from rheostat.converters.kit import Phase, phases
 from rheostat.converters.parameters import Share, Steps
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear
 from rheostat.schedules.union import AnyDefinition
@@ -51,14 +51,14 @@ def schedule(
     waves = lr_schedule_type == "cosine" or wsd_decay_style == "cosine"
     start = total - decay
     parts = [
-        Piece(Linear(start=0.0, end=peak, steps=max(1, warmup)), until=warmup),
-        Piece(Constant(value=peak), until=start),
-        Piece(_decay(peak, final, decay - 1, waves=waves), until=total, origin=start),
+        Phase(Linear(start=0.0, end=peak, steps=max(1, warmup)), until=warmup),
+        Phase(Constant(value=peak), until=start),
+        Phase(_decay(peak, final, decay - 1, waves=waves), until=total, origin=start),
     ]
     if whole > total:
-        return pieces(*parts, Piece(Constant(value=0.0)))
+        return phases(*parts, Phase(Constant(value=0.0)))
     last = max(i for i, part in enumerate(parts) if part.until > (parts[i - 1].until if i else 0))
-    return pieces(*parts[:last], Piece(parts[last].curve, origin=parts[last].origin))
+    return phases(*parts[:last], Phase(parts[last].curve, origin=parts[last].origin))
 
 
 def _decay(peak: float, final: float, steps: int, *, waves: bool) -> AnyDefinition:

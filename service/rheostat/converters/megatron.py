@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from rheostat.converters.core import Case, Library, refused
-from rheostat.converters.kit import Piece, over, pieces, warmed
+from rheostat.converters.kit import Phase, over, phases, warmed
 from rheostat.converters.parameters import STRICT, AtResume, NotNegative
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Ramp
 from rheostat.schedules.kinds.decays import InverseSqrt
@@ -55,19 +55,19 @@ class Rate:
     warmup: float
     end: float
 
-    def after_warmup(self, decay: Piece) -> AnyDefinition:
+    def after_warmup(self, decay: Phase) -> AnyDefinition:
         """Return the warm-up, a decay on the scheduler's own axis, and the floor."""
-        floored = Piece(Constant(value=self.floor))
+        floored = Phase(Constant(value=self.floor))
         if self.warmup == 0:
-            return pieces(decay, floored)
+            return phases(decay, floored)
         rise = Piecewise(points=((0.0, self.first), (self.warmup, self.peak)))
-        return pieces(Piece(rise, until=floor(self.warmup) + 1), decay, floored)
+        return phases(Phase(rise, until=floor(self.warmup) + 1), decay, floored)
 
     def warmed(self, curve: AnyDefinition) -> AnyDefinition:
         """Return the warm-up and a curve that begins at the peak, where it ends."""
         if float(self.warmup).is_integer():
             return warmed(int(self.warmup), curve, self.first)
-        return self.after_warmup(Piece(curve, origin=self.warmup))
+        return self.after_warmup(Phase(curve, origin=self.warmup))
 
 
 @library.scheduler("OptimizerParamScheduler", hyperparameters=("lr", "weight_decay"))
@@ -134,10 +134,10 @@ def _annealed(rate: Rate, style: Style) -> AnyDefinition:
         curve: AnyDefinition = InverseSqrt(start=rate.peak, timescale=origin)
         if rate.floor > 0:
             curve = Clip(of=curve, min=rate.floor)
-        fall = Piece(curve, until=floor(rate.end) + 1, origin=origin)
+        fall = Phase(curve, until=floor(rate.end) + 1, origin=origin)
         if rate.warmup >= 1:
             return rate.after_warmup(fall)
-        return pieces(Piece(Constant(value=rate.peak), 1), fall, Piece(Constant(value=rate.floor)))
+        return phases(Phase(Constant(value=rate.peak), 1), fall, Phase(Constant(value=rate.floor)))
     kind = Linear if style == "linear" else Cosine
     length = rate.end - rate.warmup
     return rate.warmed(over(length, lambda n: kind(start=rate.peak, end=rate.floor, steps=n)))
@@ -149,7 +149,7 @@ def _stages(case: Case, rate: Rate, steps: float | None, style: DecayStyle | Non
         raise case.wrong("wsd_decay_steps", "is required for WSD", None, "a number of samples")
     if style is None:
         until = inf if steps else floor(rate.end) + 1
-        return rate.after_warmup(Piece(Constant(value=rate.peak), until=until))
+        return rate.after_warmup(Phase(Constant(value=rate.peak), until=until))
     shape, ratio, start = _SHAPES[style], 0.5, rate.end - steps
     stable = start - rate.warmup
     whole = all(float(x).is_integer() for x in (rate.warmup, stable, steps))
@@ -168,10 +168,10 @@ def _stages(case: Case, rate: Rate, steps: float | None, style: DecayStyle | Non
         steps or 1.0,
         lambda n: Ramp(start=rate.peak, end=rate.floor, steps=n, shape=shape, ratio=ratio),
     )
-    held = Piece(Constant(value=rate.peak), until=floor(start) + 1)
-    end = Piece(Constant(value=rate.floor))
-    decay = pieces(held, Piece(after, until=floor(rate.end) + 1, origin=start), end)
-    return rate.after_warmup(Piece(decay))
+    held = Phase(Constant(value=rate.peak), until=floor(start) + 1)
+    end = Phase(Constant(value=rate.floor))
+    decay = phases(held, Phase(after, until=floor(rate.end) + 1, origin=start), end)
+    return rate.after_warmup(Phase(decay))
 
 
 def _weight_decay(

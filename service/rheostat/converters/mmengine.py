@@ -15,7 +15,7 @@ from pydantic import Field
 
 from rheostat.converters.core import Case, Library, refused
 from rheostat.converters.kit import exponential, of_group, one_cycle, polynomial, sequence, value_at
-from rheostat.converters.parameters import LastEpoch, Length, Steps, Verbose
+from rheostat.converters.parameters import Count, LastEpoch, Length, Share, Shared, Steps, Verbose
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.kinds.curves import Constant, Cosine
 from rheostat.schedules.kinds.points import Multistep
@@ -24,11 +24,12 @@ from rheostat.schedules.kinds.sequence import Part, Sequence
 from rheostat.schedules.kinds.timing import Staircase, Stretch
 from rheostat.schedules.union import AnyDefinition
 
-library = Library("mmengine")
-
 ENDLESS = 10**9
 """MMEngine's end of a scheduler that has none."""
-Begin = Annotated[Steps, Field(ge=0)]
+_OF_MOMENTUM = ("momentum", "beta1", "betas")
+_MOST_STEPS = 2**53
+
+library = Library("mmengine")
 
 
 def named(stem: str) -> tuple[str, str, str]:
@@ -39,13 +40,37 @@ def named(stem: str) -> tuple[str, str, str]:
 library.metric_driven(*named("ReduceOnPlateau"))
 
 
-_OF_MOMENTUM = ("momentum", "beta1", "betas")
-_MOST_STEPS = 2**53
+class Common(Shared):
+    """What all schedulers take: when they act, by which clock, and which field they set."""
+
+    begin: Count = 0
+    end: Steps = ENDLESS
+    last_step: LastEpoch = -1
+    by_epoch: bool = True
+    convert_to_iter_based: bool = False
+    verbose: Verbose = False
+    param_name: str | None = None
+
+    def window(self, case: Case) -> Window:
+        """Return the window of a scheduler, once it is clear that it sets what is asked for."""
+        _check_field(case, self.param_name)
+        if self.end <= self.begin:
+            raise case.wrong("end", "must lie above begin", self.end, f"> {self.begin}")
+        length, to_iters = case.context.steps_per_epoch, self.convert_to_iter_based
+        if to_iters and not self.by_epoch:
+            message = "is for schedulers that count epochs"
+            raise case.wrong("convert_to_iter_based", message, to_iters, "by_epoch true")
+        if to_iters and length is None:
+            raise needs_epochs("counts the iterations of its epochs")
+        factor = (length or 1) if to_iters else 1
+        every = (length or 1) if self.by_epoch and not to_iters else 1
+        end = self.end if self.end >= ENDLESS else self.end * factor
+        return Window(case, self.begin * factor, end, factor, every)
 
 
 @dataclass(frozen=True)
-class Span:
-    """The window of a scheduler in its own counts, and what a count is in steps."""
+class Window:
+    """When a scheduler acts, in its own counts, and what a count is in steps."""
 
     case: Case
     begin: int
@@ -55,38 +80,12 @@ class Span:
     every: int
     """How many steps it takes to count once."""
 
-    @classmethod
-    def of(
-        cls,
-        case: Case,
-        window: tuple[int, int],
-        param_name: str | None,
-        *,
-        by_epoch: bool,
-        to_iters: bool,
-    ) -> Span:
-        """Return the window of a scheduler, once it is clear that it sets what is asked for."""
-        _check_field(case, param_name)
-        begin, end = window
-        if end <= begin:
-            raise case.wrong("end", "must lie above begin", end, f"> {begin}")
-        length = case.context.steps_per_epoch
-        if to_iters and not by_epoch:
-            message = "is for schedulers that count epochs"
-            raise case.wrong("convert_to_iter_based", message, to_iters, "by_epoch true")
-        if to_iters and length is None:
-            raise needs_epochs("counts the iterations of its epochs")
-        factor = (length or 1) if to_iters else 1
-        every = (length or 1) if by_epoch and not to_iters else 1
-        end = end if end >= ENDLESS else end * factor
-        return cls(case, begin * factor, end, factor, every)
-
     @property
     def width(self) -> int:
         """How many counts the window has."""
         return self.end - self.begin
 
-    def at_most(self, counts: int) -> Span:
+    def at_most(self, counts: int) -> Window:
         """Return the window, cut off after so many counts."""
         return replace(self, end=min(self.end, self.begin + counts))
 
@@ -144,179 +143,92 @@ def _check_field(case: Case, param_name: str | None) -> None:
     raise refused(FieldError("hyperparameter", message, case.hyperparameter, f"{field}"))
 
 
-Factor = Annotated[float, Field(ge=0, le=1)]
-
-
 @library.scheduler(*named("Constant"), hyperparameters=None)
-def constant(
-    case: Case,
-    *,
-    factor: Factor = 1 / 3,
-    begin: Begin = 0,
-    end: Steps = ENDLESS,
-    last_step: LastEpoch = -1,
-    by_epoch: bool = True,
-    convert_to_iter_based: bool = False,
-    verbose: Verbose = False,
-    param_name: str | None = None,
-) -> AnyDefinition:
+def constant(case: Case, common: Common, *, factor: Share = 1 / 3) -> AnyDefinition:
     """
     `sequence` of two constants.
 
     It returns to the base value one step before end.
     """
-    span = Span.of(
-        case, (begin, end), param_name, by_epoch=by_epoch, to_iters=convert_to_iter_based
-    )
-    steps = span.width - 1
+    window = common.window(case)
+    steps = window.width - 1
     reduced = Constant(value=case.base * factor)
     curve = sequence((reduced, steps), then=Constant(value=case.base)) if steps else reduced
-    return span.laid_out(curve)
+    return window.laid_out(curve)
 
 
 @library.scheduler(*named("Linear"), hyperparameters=None)
 def linear(
-    case: Case,
-    *,
-    start_factor: Factor = 1 / 3,
-    end_factor: Factor = 1.0,
-    begin: Begin = 0,
-    end: Steps = ENDLESS,
-    last_step: LastEpoch = -1,
-    by_epoch: bool = True,
-    convert_to_iter_based: bool = False,
-    verbose: Verbose = False,
-    param_name: str | None = None,
+    case: Case, common: Common, *, start_factor: Share = 1 / 3, end_factor: Share = 1.0
 ) -> AnyDefinition:
     """
     `linear`.
 
     It reaches its end one step before end. With start_factor 0 MMEngine divides by zero.
     """
-    span = Span.of(
-        case, (begin, end), param_name, by_epoch=by_epoch, to_iters=convert_to_iter_based
-    )
-    steps = span.width - 1
+    window = common.window(case)
+    steps = window.width - 1
     start = case.base * start_factor
     curve = polynomial(start, case.base * end_factor, steps) if steps else Constant(value=start)
-    return span.laid_out(curve)
+    return window.laid_out(curve)
 
 
 @library.scheduler(*named("Poly"), hyperparameters=None)
-def poly(
-    case: Case,
-    *,
-    eta_min: float = 0.0,
-    power: float = 1.0,
-    begin: Begin = 0,
-    end: Steps = ENDLESS,
-    last_step: LastEpoch = -1,
-    by_epoch: bool = True,
-    convert_to_iter_based: bool = False,
-    verbose: Verbose = False,
-    param_name: str | None = None,
-) -> AnyDefinition:
+def poly(case: Case, common: Common, *, eta_min: float = 0.0, power: float = 1.0) -> AnyDefinition:
     """
     `polynomial`, or `linear` for power 1.
 
     It reaches its end one step before end.
     """
-    span = Span.of(
-        case, (begin, end), param_name, by_epoch=by_epoch, to_iters=convert_to_iter_based
-    )
-    steps = span.width - 1
+    window = common.window(case)
+    steps = window.width - 1
     start = Constant(value=case.base)
     curve = polynomial(case.base, eta_min, steps, power) if steps else start
-    return span.laid_out(curve)
+    return window.laid_out(curve)
 
 
 @library.scheduler(*named("Step"), hyperparameters=None)
-def step(
-    case: Case,
-    *,
-    step_size: Length,
-    gamma: float = 0.1,
-    begin: Begin = 0,
-    end: Steps = ENDLESS,
-    last_step: LastEpoch = -1,
-    by_epoch: bool = True,
-    convert_to_iter_based: bool = False,
-    verbose: Verbose = False,
-    param_name: str | None = None,
-) -> AnyDefinition:
+def step(case: Case, common: Common, *, step_size: Length, gamma: float = 0.1) -> AnyDefinition:
     """`step`."""
-    span = Span.of(
-        case, (begin, end), param_name, by_epoch=by_epoch, to_iters=convert_to_iter_based
-    )
-    curve = exponential(case.base, gamma, step_size * span.factor, staircase=True)
-    return span.laid_out(curve)
+    window = common.window(case)
+    curve = exponential(case.base, gamma, step_size * window.factor, staircase=True)
+    return window.laid_out(curve)
 
 
 @library.scheduler(*named("MultiStep"), hyperparameters=None)
 def multistep(
-    case: Case,
-    *,
-    milestones: list[Begin],
-    gamma: float = 0.1,
-    begin: Begin = 0,
-    end: Steps = ENDLESS,
-    last_step: LastEpoch = -1,
-    by_epoch: bool = True,
-    convert_to_iter_based: bool = False,
-    verbose: Verbose = False,
-    param_name: str | None = None,
+    case: Case, common: Common, *, milestones: list[Count], gamma: float = 0.1
 ) -> AnyDefinition:
     """
     `multistep`.
 
     Milestones count from begin. A repeated one counts again.
     """
-    span = Span.of(
-        case, (begin, end), param_name, by_epoch=by_epoch, to_iters=convert_to_iter_based
-    )
-    places = tuple(place * span.factor for place in milestones)
+    window = common.window(case)
+    places = tuple(place * window.factor for place in milestones)
     curve = Multistep(start=case.base, milestones=places, factor=gamma)
-    return span.laid_out(curve)
+    return window.laid_out(curve)
 
 
 @library.scheduler(*named("Exponential"), hyperparameters=None)
-def decay(
-    case: Case,
-    *,
-    gamma: float,
-    begin: Begin = 0,
-    end: Steps = ENDLESS,
-    last_step: LastEpoch = -1,
-    by_epoch: bool = True,
-    convert_to_iter_based: bool = False,
-    verbose: Verbose = False,
-    param_name: str | None = None,
-) -> AnyDefinition:
+def decay(case: Case, common: Common, *, gamma: float) -> AnyDefinition:
     """
     `exponential`.
 
     With gamma above 1 it holds where it would pass 1e100.
     """
-    span = Span.of(
-        case, (begin, end), param_name, by_epoch=by_epoch, to_iters=convert_to_iter_based
-    )
-    return span.laid_out(exponential(case.base, gamma))
+    window = common.window(case)
+    return window.laid_out(exponential(case.base, gamma))
 
 
 @library.scheduler(*named("CosineAnnealing"), hyperparameters=None)
 def cosine(
     case: Case,
+    common: Common,
     *,
-    T_max: Begin | None = None,
+    T_max: Count | None = None,
     eta_min: float | None = None,
-    begin: Begin = 0,
-    end: Steps = ENDLESS,
-    last_step: LastEpoch = -1,
-    by_epoch: bool = True,
-    convert_to_iter_based: bool = False,
-    verbose: Verbose = False,
     eta_min_ratio: float | None = None,
-    param_name: str | None = None,
 ) -> AnyDefinition:
     """
     `cosine`, periodic: past T_max the wave goes on until end.
@@ -327,29 +239,21 @@ def cosine(
         message = "cannot stand beside eta_min"
         raise case.wrong("eta_min_ratio", message, eta_min_ratio, "eta_min or eta_min_ratio")
     lowest = case.base * eta_min_ratio if eta_min_ratio is not None else eta_min or 0.0
-    span = Span.of(
-        case, (begin, end), param_name, by_epoch=by_epoch, to_iters=convert_to_iter_based
-    )
-    steps = (T_max or 0) * span.factor or span.width
+    window = common.window(case)
+    steps = (T_max or 0) * window.factor or window.width
     wave = Cosine(start=case.base, end=lowest, steps=steps, periodic=True)
-    return span.laid_out(wave)
+    return window.laid_out(wave)
 
 
 @library.scheduler(*named("CosineRestart"), hyperparameters=None)
 def restarts(
     case: Case,
+    common: Common,
     *,
     periods: Annotated[list[Length], Field(min_length=1)],
     restart_weights: list[float] = [1.0],  # noqa: B006
     eta_min: float | None = None,
     eta_min_ratio: float | None = None,
-    begin: Begin = 0,
-    end: Steps = ENDLESS,
-    last_step: LastEpoch = -1,
-    by_epoch: bool = True,
-    convert_to_iter_based: bool = False,
-    verbose: Verbose = False,
-    param_name: str | None = None,
 ) -> AnyDefinition:
     """
     `sequence` of cosines.
@@ -363,37 +267,29 @@ def restarts(
         bound = f"{len(periods)} weights"
         raise case.wrong("restart_weights", "must fit the periods", restart_weights, bound)
     lowest = case.base * eta_min_ratio if eta_min_ratio is not None else eta_min or 0.0
-    span = Span.of(
-        case, (begin, end), param_name, by_epoch=by_epoch, to_iters=convert_to_iter_based
-    )
-    lengths = [steps * span.factor for steps in periods]
+    window = common.window(case)
+    lengths = [steps * window.factor for steps in periods]
     waves = [
         (Cosine(start=case.base * weight, end=lowest, steps=steps), steps)
         for weight, steps in zip(restart_weights, lengths, strict=True)
     ]
     *_, whole = accumulate(lengths)
     curve = sequence(*waves[:-1], then=waves[-1][0])
-    return span.at_most(whole).laid_out(curve)
+    return window.at_most(whole).laid_out(curve)
 
 
 @library.scheduler("OneCycleParamScheduler", "OneCycleLR")
 def onecycle(
     case: Case,
+    common: Common,
     *,
     eta_max: float | list[float] = 0.0,
     total_steps: Length | None = None,
-    pct_start: Factor = 0.3,
+    pct_start: Share = 0.3,
     anneal_strategy: Literal["cos", "linear"] = "cos",
     div_factor: float = 25.0,
     final_div_factor: float = 1e4,
     three_phase: bool = False,
-    begin: Begin = 0,
-    end: Steps = ENDLESS,
-    last_step: LastEpoch = -1,
-    by_epoch: bool = True,
-    convert_to_iter_based: bool = False,
-    verbose: Verbose = False,
-    param_name: str | None = None,
 ) -> AnyDefinition:
     """
     `one_cycle` of total_steps − 1 steps.
@@ -401,13 +297,11 @@ def onecycle(
     The optimizer's own value plays no part. At step total_steps, which MMEngine still accepts, it
     runs past the end; the definition holds.
     """
-    span = Span.of(
-        case, (begin, end), param_name, by_epoch=by_epoch, to_iters=convert_to_iter_based
-    )
-    total = (total_steps or 0) * span.factor or span.width
+    window = common.window(case)
+    total = (total_steps or 0) * window.factor or window.width
     peak = of_group(case, "eta_max", eta_max)
     start = peak / div_factor
     values, up = (start, peak, start / final_div_factor), ("pct_start", pct_start)
     shape: Literal["cosine", "linear"] = "cosine" if anneal_strategy == "cos" else "linear"
     curve = one_cycle(case, values, total, up, shape, three_phase=three_phase)
-    return span.laid_out(curve)
+    return window.laid_out(curve)

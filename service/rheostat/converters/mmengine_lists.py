@@ -26,7 +26,7 @@ _LONGEST = 300_000
 
 
 @dataclass(frozen=True)
-class Window:
+class Member:
     """A scheduler and the steps in which it acts."""
 
     case: Case
@@ -116,14 +116,14 @@ def several(
     end at 0 overlaps with others there is no formula: those steps become a `table`. A OneCycleLR
     changes the base value of those that stand after it, as in MMEngine.
     """
-    windows = _windows(case, schedulers)
-    edges = {edge for window in windows for edge in (window.begin, window.end)}
-    edges.update(rise for window in windows for rise in _rises(window, windows))
+    members = _members(case, schedulers)
+    edges = {edge for member in members for edge in (member.begin, member.end)}
+    edges.update(rise for member in members for rise in _rises(member, members))
     steps = [0, *sorted(edge for edge in edges if 0 < edge < ENDLESS)]
     ends = [*steps[1:], None]
     parts, value = [], case.base
     for begin, end in zip(steps, ends, strict=True):
-        active = [window for window in windows if window.begin <= begin < window.end]
+        active = [member for member in members if member.begin <= begin < member.end]
         schedule = _between(case, active, begin, end, value)
         length = None if end is None else end - begin
         parts.append(part(schedule, steps=length))
@@ -131,8 +131,8 @@ def several(
     return Sequence(parts=tuple(parts)) if len(parts) > 1 else parts[0].schedule
 
 
-def _windows(case: Case, schedulers: list[Nested]) -> list[Window]:
-    """Return the windows of the schedulers that set what is asked for, in the order of turns."""
+def _members(case: Case, schedulers: list[Nested]) -> list[Member]:
+    """Return the schedulers that set what is asked for, in the order of their turns."""
     chosen: list[tuple[int, Nested]] = []
     for i, spec in enumerate(schedulers):
         if sets(spec.name, spec.params.get("param_name"), case.hyperparameter):
@@ -151,7 +151,7 @@ def _windows(case: Case, schedulers: list[Nested]) -> list[Window]:
     length = case.context.steps_per_epoch
     if len(clocks) > 1 and length is None:
         raise needs_epochs("some of the schedulers count epochs, and others iterations")
-    windows, base, cycle = [], case.base, False
+    members, base, cycle = [], case.base, False
     for i, spec in chosen:
         path = f"schedulers[{i}]"
         if spec.name.startswith("OneCycle"):
@@ -160,8 +160,8 @@ def _windows(case: Case, schedulers: list[Nested]) -> list[Window]:
                 raise case.wrong(f"{path}.name", message, spec.name, "one cycle alone")
             cycle = True
             base = _base_after(case, spec)
-        windows.append(_window(whole, spec, path, base, length or 1))
-    return sorted(windows, key=lambda window: window.epochs)
+        members.append(_member(whole, spec, path, base, length or 1))
+    return sorted(members, key=lambda member: member.epochs)
 
 
 def _counts_epochs(spec: Nested) -> bool:
@@ -175,8 +175,8 @@ def _base_after(case: Case, spec: Nested) -> float:
     return float(peak / spec.params.get("div_factor", 25.0))
 
 
-def _window(case: Case, spec: Nested, path: str, base: float, length: int) -> Window:
-    """Return a scheduler's window, its lengths in its own counts and its floor absolute."""
+def _member(case: Case, spec: Nested, path: str, base: float, length: int) -> Member:
+    """Return a scheduler, its lengths in its own counts and its floor absolute."""
     epochs = _counts_epochs(spec)
     every = length if epochs else 1
     params: dict[str, Any] = dict(spec.params)
@@ -192,7 +192,7 @@ def _window(case: Case, spec: Nested, path: str, base: float, length: int) -> Wi
     if spec.name.startswith("CosineAnnealing"):
         params["T_max"] = params.get("T_max") or end - begin
     moved = {**params, "begin": 0, "end": end - begin if end < ENDLESS else ENDLESS}
-    return Window(
+    return Member(
         case,
         Nested(name=spec.name, params=moved),
         path,
@@ -214,15 +214,15 @@ def _times(name: str, value: Any, length: int) -> Any:
     return [item * length for item in value] if isinstance(value, list) else value * length
 
 
-def _rises(window: Window, windows: list[Window]) -> list[int]:
+def _rises(member: Member, members: list[Member]) -> list[int]:
     """Return the steps at which a cosine rises, up to the first one at which it is alone."""
-    rest = max((other.rest for other in windows if other is not window), default=0)
+    rest = max((other.rest for other in members if other is not member), default=0)
     found: list[int] = []
-    for step in window.rises():
+    for step in member.rises():
         if len(found) == _MOST_WAVES:
             message = f"ends more than {_MOST_WAVES} times while others act: tabulate it"
-            value = window.spec.params["T_max"]
-            raise window.case.wrong(f"{window.path}.params.T_max", message, value, "longer")
+            value = member.spec.params["T_max"]
+            raise member.case.wrong(f"{member.path}.params.T_max", message, value, "longer")
         found.append(step)
         if step - 1 >= rest:
             break
@@ -230,67 +230,67 @@ def _rises(window: Window, windows: list[Window]) -> list[int]:
 
 
 def _between(
-    case: Case, active: list[Window], begin: int, end: int | None, value: float
+    case: Case, active: list[Member], begin: int, end: int | None, value: float
 ) -> AnyDefinition:
     """Return what the active schedulers make of a value from one edge to the next."""
     if not active:
         return Constant(value=value)
     last = active[-1]
-    clocks = {window.epochs for window in active}
+    clocks = {member.epochs for member in active}
     if last.sets and (len(active) == 1 or (not last.restarts and len(clocks) == 1)):
         curve = last.curve(last.base)
         if last.restarts and begin > last.begin:
             _check_undisturbed(last, value, value_at(curve, begin - 1 - last.begin))
         return since(begin - last.begin, curve)
-    for window in active:
-        if window.sets:
+    for member in active:
+        if member.sets:
             message = "sets the value, which others in the same steps change: there is no formula"
-            raise case.wrong(f"{window.path}.name", message, window.spec.name, "alone in its steps")
+            raise case.wrong(f"{member.path}.name", message, member.spec.name, "alone in its steps")
     if len(active) == 1:
         return _alone(last, begin, value)
-    if any(window.floor for window in active):
+    if any(member.floor for member in active):
         return _table(case, active, begin, end, value)
     return _together(active, begin, value)
 
 
-def _check_undisturbed(window: Window, value: float, own: float) -> None:
+def _check_undisturbed(member: Member, value: float, own: float) -> None:
     """Refuse restarts that go on, in the middle of a period, from what another one has left."""
     if abs(value - own) > _NOISE * max(abs(value), abs(own)):
         message = "goes on from the value that another one leaves: there is no formula"
-        name = window.spec.name
-        raise window.case.wrong(f"{window.path}.name", message, name, "alone in its steps")
+        name = member.spec.name
+        raise member.case.wrong(f"{member.path}.name", message, name, "alone in its steps")
 
 
-def _alone(window: Window, begin: int, value: float) -> AnyDefinition:
+def _alone(member: Member, begin: int, value: float) -> AnyDefinition:
     """Return what one scheduler makes of a value that it finds."""
-    if window.rises_at(begin) and value == window.floor:
-        return since(begin - window.begin, window.curve(window.base))
-    before = 0.0 if window.rises_at(begin) else window.left(begin - 1)
+    if member.rises_at(begin) and value == member.floor:
+        return since(begin - member.begin, member.curve(member.base))
+    before = 0.0 if member.rises_at(begin) else member.left(begin - 1)
     if before == 0:
-        value, before = window.turn(begin, value), window.left(begin)
+        value, before = member.turn(begin, value), member.left(begin)
     if before == 0:
         return Constant(value=value)
-    start = window.floor + (value - window.floor) / before
-    return since(begin - window.begin, window.curve(start))
+    start = member.floor + (value - member.floor) / before
+    return since(begin - member.begin, member.curve(start))
 
 
-def _together(active: list[Window], begin: int, value: float) -> AnyDefinition:
+def _together(active: list[Member], begin: int, value: float) -> AnyDefinition:
     """Return the product of schedulers that end at 0, from a value that they find."""
-    befores = [window.left(begin - 1) for window in active]
-    if any(window.rises_at(begin) for window in active) or 0 in befores:
-        for window in active:
-            value = window.turn(begin, value)
-        befores = [window.left(begin) for window in active]
+    befores = [member.left(begin - 1) for member in active]
+    if any(member.rises_at(begin) for member in active) or 0 in befores:
+        for member in active:
+            value = member.turn(begin, value)
+        befores = [member.left(begin) for member in active]
     whole: AnyDefinition = Constant(value=value)
-    for window, before in zip(active, befores, strict=True):
+    for member, before in zip(active, befores, strict=True):
         if before != 0:
-            curve = since(begin - window.begin, window.curve(1.0))
+            curve = since(begin - member.begin, member.curve(1.0))
             whole = times(whole, scaled(1 / before, curve))
     return whole
 
 
 def _table(
-    case: Case, active: list[Window], begin: int, end: int | None, value: float
+    case: Case, active: list[Member], begin: int, end: int | None, value: float
 ) -> AnyDefinition:
     """Return the values of schedulers that take turns, step by step."""
     longest = _LONGEST // len(active)
@@ -298,23 +298,23 @@ def _table(
         message = f"overlap for more than {longest} steps with one that has eta_min"
         raise case.wrong("schedulers", message, len(active), "eta_min 0, or an end")
     steps = np.arange(begin, end)
-    shares = [_shares(window, steps) for window in active]
+    shares = [_shares(member, steps) for member in active]
     values = []
     for i in range(len(steps)):
-        for window, (before, left) in zip(active, shares, strict=True):
+        for member, (before, left) in zip(active, shares, strict=True):
             if before[i] == 0:
-                value += (window.base - window.floor) * left[i]
+                value += (member.base - member.floor) * left[i]
             else:
-                value = window.floor + (value - window.floor) * left[i] / before[i]
+                value = member.floor + (value - member.floor) * left[i] / before[i]
         values.append(float(value))
     return table(values)
 
 
 def _shares(
-    window: Window, steps: NDArray[np.int64]
+    member: Member, steps: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return which share above the floor is left before and at each step."""
-    places = np.concatenate([steps[:1] - 1, steps]) - window.begin
-    left = window.curve(window.floor + 1).values(places) - window.floor
+    places = np.concatenate([steps[:1] - 1, steps]) - member.begin
+    left = member.curve(member.floor + 1).values(places) - member.floor
     left[places < 0] = 1.0
     return left[:-1], left[1:]

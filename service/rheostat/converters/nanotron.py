@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rheostat.converters.core import Case, Library
-from rheostat.converters.kit import Piece, pieces, warmed
+from rheostat.converters.kit import Phase, phases, warmed
 from rheostat.converters.parameters import Count
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear
 from rheostat.schedules.union import AnyDefinition
@@ -55,11 +55,11 @@ def builder(
     stable = start - lr_warmup_steps
     meets = stable > 0 or (stable == 0 and steps > 0)
     if lr_warmup_style == "linear" and lr_warmup_steps > 0 and meets:
-        return warmed(lr_warmup_steps, pieces(Piece(held, stable), Piece(fall, origin=stable)))
+        return warmed(lr_warmup_steps, phases(Phase(held, stable), Phase(fall, origin=stable)))
     rise: AnyDefinition = held
     if lr_warmup_style == "linear":
         rise = Constant(value=0.0)
         if lr_warmup_steps > 0:
             rise = Linear(start=0.0, end=case.base, steps=lr_warmup_steps)
-    first = Piece(rise, until=0 if lr_warmup_style is None else lr_warmup_steps + 1)
-    return pieces(first, Piece(held, until=start), Piece(fall, origin=start))
+    first = Phase(rise, until=0 if lr_warmup_style is None else lr_warmup_steps + 1)
+    return phases(first, Phase(held, until=start), Phase(fall, origin=start))

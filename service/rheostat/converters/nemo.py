@@ -8,7 +8,7 @@ from pydantic import Field
 
 from rheostat.converters import torch
 from rheostat.converters.core import Case, Library
-from rheostat.converters.kit import Piece, pieces, warmed
+from rheostat.converters.kit import Phase, phases, warmed
 from rheostat.converters.parameters import Count, FirstCycle, LastEpoch, Length
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial, Ramp
 from rheostat.schedules.kinds.decays import InverseSqrt
@@ -42,7 +42,7 @@ def ending(curve: AnyDefinition, end: int | None, floor: float) -> AnyDefinition
     """Return a curve that drops to a floor after its end."""
     if end is None:
         return curve
-    return pieces(Piece(curve, until=end + 1), Piece(Constant(value=floor)))
+    return phases(Phase(curve, until=end + 1), Phase(Constant(value=floor)))
 
 
 def held(case: Case, warmup: int, end: int, floor: float) -> AnyDefinition:
@@ -97,7 +97,7 @@ def _constant_after(
         raise case.wrong("max_steps", message, max_steps, f"≠ {rest}")
     rise = Linear(start=0.0, end=case.base, steps=max(1, warmup))
     until = warmup + 1 if warmup > 0 else 0
-    return pieces(Piece(rise, until=until), Piece(Constant(value=min_lr)))
+    return phases(Phase(rise, until=until), Phase(Constant(value=min_lr)))
 
 
 @library.scheduler("WarmupAnnealing")
@@ -140,8 +140,8 @@ def square(
     if min_lr <= case.base:
         return after_warmup(case, warmup, floored(curve, min_lr))
     rise = after_warmup(case, warmup, Constant(value=case.base))
-    floor = Piece(Constant(value=min_lr))
-    return pieces(Piece(rise, until=warmup + 1 if warmup > 0 else 0), floor)
+    floor = Phase(Constant(value=min_lr))
+    return phases(Phase(rise, until=warmup + 1 if warmup > 0 else 0), floor)
 
 
 @library.scheduler("SquareRootAnnealing")
@@ -163,7 +163,7 @@ def square_root(
     curve = Polynomial(start=case.base, end=0.0, steps=max_steps, power=0.5)
     rise = after_warmup(case, warmup, Constant(value=case.base))
     until = warmup + 1 if warmup > 0 else 0
-    return pieces(Piece(rise, until=until), Piece(floored(curve, min_lr)))
+    return phases(Phase(rise, until=until), Phase(floored(curve, min_lr)))
 
 
 @library.scheduler("PolynomialDecayAnnealing")
@@ -332,7 +332,7 @@ def _laid_out(case: Case, warmup: int, start: int, curve: AnyDefinition) -> AnyD
     """Return the warm-up, the hold and a decay that begins at start."""
     rise = after_warmup(case, warmup, Constant(value=case.base))
     until = warmup + 1 if warmup > 0 else 0
-    return pieces(Piece(rise, until=max(until, start)), Piece(curve, origin=start))
+    return phases(Phase(rise, until=max(until, start)), Phase(curve, origin=start))
 
 
 @library.scheduler("InverseSquareRootAnnealing")
@@ -372,11 +372,11 @@ def t5(
     constant_ratio.
     """
     start = 1 / constant_steps**0.5
-    held = Piece(Constant(value=start), until=constant_steps + 1)
-    fall = Piece(InverseSqrt(start=start, timescale=constant_steps), origin=constant_steps)
+    held = Phase(Constant(value=start), until=constant_steps + 1)
+    fall = Phase(InverseSqrt(start=start, timescale=constant_steps), origin=constant_steps)
     if constant_steps >= max_steps:
-        return pieces(held, Piece(Constant(value=min_lr)))
-    return ending(pieces(held, fall), max_steps, min_lr)
+        return phases(held, Phase(Constant(value=min_lr)))
+    return ending(phases(held, fall), max_steps, min_lr)
 
 
 @library.scheduler("NoamAnnealing")
@@ -402,10 +402,10 @@ def noam(
     scale = max(warmup, 1)
     peak = case.base * d_model**-0.5 * scale**-0.5
     first = peak / scale if warmup else max(peak, min_lr)
-    rise = Piece(Linear(start=0.0, end=peak, steps=scale), until=warmup + 1)
+    rise = Phase(Linear(start=0.0, end=peak, steps=scale), until=warmup + 1)
     fall = floored(InverseSqrt(start=peak, timescale=scale), min_lr)
-    held = Piece(Constant(value=first), until=1)
-    return pieces(held, rise, Piece(fall, origin=scale))
+    held = Phase(Constant(value=first), until=1)
+    return phases(held, rise, Phase(fall, origin=scale))
 
 
 library.scheduler("StepLR")(torch.step)

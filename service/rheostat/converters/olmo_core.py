@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from rheostat.converters.core import Case, Library
-from rheostat.converters.kit import Piece, pieces, value_at, warmed
+from rheostat.converters.kit import Phase, phases, value_at, warmed
 from rheostat.converters.parameters import (
     Count,
     Length,
@@ -58,12 +58,12 @@ def needed(case: Case, name: str, steps: int) -> int:
     return steps
 
 
-def rise(case: Case, warmup: int, start: float, peak: float | None = None) -> Piece:
+def rise(case: Case, warmup: int, start: float, peak: float | None = None) -> Phase:
     """Return the warm-up, to the base value or another peak."""
     peak = case.base if peak is None else peak
     if warmup > 0 and start >= peak:
         raise case.wrong("warmup_min_lr", "must be below the peak", start, f"< {peak}")
-    return Piece(Linear(start=start, end=peak, steps=max(1, warmup)), until=warmup)
+    return Phase(Linear(start=start, end=peak, steps=max(1, warmup)), until=warmup)
 
 
 @library.scheduler("ConstantScheduler", "constant")
@@ -119,7 +119,7 @@ def linear(
     length = share(case, "warmup", warmup, warmup_steps, warmup_fraction, total)
     begin = rise(case, length, warmup_min_lr)
     if length >= total:
-        return pieces(begin, Piece(Constant(value=end)))
+        return phases(begin, Phase(Constant(value=end)))
     return warmed(length, Linear(start=case.base, end=end, steps=total - length), warmup_min_lr)
 
 
@@ -190,7 +190,7 @@ def cosine(
     length = share(case, "warmup", warmup, warmup_steps, warmup_fraction, total)
     begin = rise(case, length, warmup_min_lr)
     if length >= total:
-        return pieces(begin, Piece(Constant(value=end)))
+        return phases(begin, Phase(Constant(value=end)))
     return warmed(length, Cosine(start=case.base, end=end, steps=total - length), warmup_min_lr)
 
 
@@ -215,9 +215,9 @@ def half(
     begin = rise(case, length, warmup_min_lr, end + (case.base - end) / 2)
     left = total - length
     if left <= 0:
-        return pieces(begin, Piece(Constant(value=end)))
+        return phases(begin, Phase(Constant(value=end)))
     wave = Cosine(start=case.base, end=end, steps=2 * left)
-    return pieces(begin, Piece(wave, origin=length - left))
+    return phases(begin, Phase(wave, origin=length - left))
 
 
 @library.scheduler("CosWithWarmupAndLinearDecay", "cos_with_warmup_and_linear_decay")
@@ -265,7 +265,7 @@ def with_decay(
             "decay_min_lr", "must be below where the decay begins", decay_min_lr, bound
         )
     fall = Linear(start=start, end=decay_min_lr, steps=steps)
-    return pieces(Piece(curve, until=total - steps), Piece(fall, origin=total - steps))
+    return phases(Phase(curve, until=total - steps), Phase(fall, origin=total - steps))
 
 
 @library.scheduler("WSD", "wsd")
@@ -298,7 +298,7 @@ def wsd(
     _check_floor(case, decay_min_lr, case.base)
     held, start = Constant(value=case.base), total - steps
     if steps == 0:
-        return pieces(begin, Piece(held))
+        return phases(begin, Phase(held))
     if start >= length:
         return Wsd(
             peak=case.base,
@@ -309,7 +309,7 @@ def wsd(
             end=decay_min_lr,
         )
     fall = Linear(start=case.base, end=decay_min_lr, steps=steps)
-    return pieces(begin, Piece(held, until=length + 1), Piece(fall, origin=start))
+    return phases(begin, Phase(held, until=length + 1), Phase(fall, origin=start))
 
 
 @library.scheduler("PowerLR", "power_lr")
@@ -342,13 +342,13 @@ def power(
     begin = rise(case, needed(case, "warmup", length), warmup_min_lr)
     curve = InverseSqrt(start=case.base, timescale=length, power=-b)
     if steps == 0:
-        return pieces(begin, Piece(curve, origin=length))
+        return phases(begin, Phase(curve, origin=length))
     level = case.base * (needed(case, "decay", total - steps) / length) ** b
     _check_floor(case, decay_min_lr, level)
     fall = Linear(start=level, end=decay_min_lr, steps=steps)
     until = max(total - steps, length + 1)
-    middle = Piece(curve, until=until, origin=length)
-    return pieces(begin, middle, Piece(fall, origin=total - steps))
+    middle = Phase(curve, until=until, origin=length)
+    return phases(begin, middle, Phase(fall, origin=total - steps))
 
 
 @library.scheduler("WSDS", "wsds")
@@ -386,9 +386,9 @@ def periods(
             raise case.wrong(path, "is shorter than its stages", period, bound)
         _check_floor(case, decay_min_lr, peak)
         fall = Linear(start=peak, end=decay_min_lr, steps=needed(case, "decay", steps))
-        parts.append(Piece(Constant(value=peak), until=end - steps))
-        parts.append(Piece(fall, until=end + 1, origin=end - steps))
-    return pieces(*parts, Piece(Constant(value=decay_min_lr)))
+        parts.append(Phase(Constant(value=peak), until=end - steps))
+        parts.append(Phase(fall, until=end + 1, origin=end - steps))
+    return phases(*parts, Phase(Constant(value=decay_min_lr)))
 
 
 def _peaks(case: Case, lengths: list[int], multipliers: list[float] | None) -> list[float]:

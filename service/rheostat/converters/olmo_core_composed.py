@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from rheostat.converters.core import Case, Nested
-from rheostat.converters.kit import Piece, pieces, value_at
+from rheostat.converters.kit import Phase, phases, value_at
 from rheostat.converters.olmo_core import library, training
 from rheostat.converters.parameters import (
     STRICT,
@@ -76,9 +76,9 @@ def composable(
         value = _value(case, f"{path}.end_lr", stage.end_lr, stage.end_lr_fraction)
         origin, until = until, until + stage.duration
         curve = _curve(stage.shape, start, value, stage.duration)
-        parts.append(Piece(curve, until=until, origin=origin))
-    parts[-1] = Piece(parts[-1].curve, origin=parts[-1].origin)
-    return _overridden(case, pieces(*parts), override_decay)
+        parts.append(Phase(curve, until=until, origin=origin))
+    parts[-1] = Phase(parts[-1].curve, origin=parts[-1].origin)
+    return _overridden(case, phases(*parts), override_decay)
 
 
 @library.scheduler("SequentialScheduler", "sequential")
@@ -111,15 +111,15 @@ def sequential(
     left, parts, origin, base = training(case, t_max_arg), [], 0, case.base
     for i, (spec, length) in enumerate(zip(schedulers, lengths, strict=False)):
         curve = _part(case, spec, i, base, min(left, length))
-        parts.append(Piece(curve, until=origin + length + 1, origin=origin))
+        parts.append(Phase(curve, until=origin + length + 1, origin=origin))
         base = value_at(_part(case, spec, i, base, length), length)
         origin, left = origin + length, left - length
     if left <= 0:
         bound = f"> {sum(lengths)}"
         raise case.wrong("t_max_arg", "must be above all maxima", left + sum(lengths), bound)
     last = len(schedulers) - 1
-    parts.append(Piece(_part(case, schedulers[last], last, base, left), origin=origin))
-    return _overridden(case, pieces(*parts), override_decay)
+    parts.append(Phase(_part(case, schedulers[last], last, base, left), origin=origin))
+    return _overridden(case, phases(*parts), override_decay)
 
 
 def _part(case: Case, spec: Nested, i: int, base: float, total: int) -> AnyDefinition:
@@ -135,7 +135,7 @@ def _overridden(case: Case, curve: AnyDefinition, decay: Decay | None) -> AnyDef
     start = value_at(curve, decay.start)
     end = _value(case, "override_decay.end_lr", decay.end_lr, decay.end_lr_fraction)
     fall = _curve(decay.shape, start, end, decay.duration)
-    return pieces(Piece(curve, until=decay.start), Piece(fall, origin=decay.start))
+    return phases(Phase(curve, until=decay.start), Phase(fall, origin=decay.start))
 
 
 def _curve(shape: Shape, start: float, end: float, steps: int) -> AnyDefinition:

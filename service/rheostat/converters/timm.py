@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rheostat.converters.core import Case, Library
-from rheostat.converters.kit import Piece, exponential, levels, pieces, scaled, value_at, warmed
+from rheostat.converters.kit import Phase, exponential, levels, phases, scaled, value_at, warmed
 from rheostat.converters.parameters import Count, InEpochs, Initialize, Length, Positive
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial, Ramp
 from rheostat.schedules.kinds.cycles import CosineRestarts
@@ -72,7 +72,7 @@ def _with_warmup(case: Case, curve: AnyDefinition, warm: Warm) -> AnyDefinition:
         return warmed(warm.steps, curve, warm.start)
     rise = Linear(start=warm.start, end=peak, steps=warm.steps)
     origin = warm.steps if warm.prefix else 0
-    return pieces(Piece(rise, until=warm.steps), Piece(curve, origin=origin))
+    return phases(Phase(rise, until=warm.steps), Phase(curve, origin=origin))
 
 
 def _with_noise(case: Case, curve: AnyDefinition, noisy: Noisy) -> AnyDefinition:
@@ -82,11 +82,11 @@ def _with_noise(case: Case, curve: AnyDefinition, noisy: Noisy) -> AnyDefinition
     noise = Noise(of=curve, seed=seed, amplitude=noisy.pct, distribution="normal", std=noisy.std)
     bounds = noisy.range if isinstance(noisy.range, list) else [noisy.range]
     if len(bounds) == 1:
-        return pieces(Piece(curve, until=bounds[0]), Piece(noise))
+        return phases(Phase(curve, until=bounds[0]), Phase(noise))
     if len(bounds) != 2:
         raise case.wrong("noise_range_t", "must be one step or two", bounds, "[from, to]")
     start, stop = bounds
-    return pieces(Piece(curve, until=start), Piece(noise, until=stop), Piece(curve))
+    return phases(Phase(curve, until=start), Phase(noise, until=stop), Phase(curve))
 
 
 Power = Annotated[float, Field(gt=0)]
@@ -233,10 +233,10 @@ def tanh(
 
     def fall(start: float, end: float) -> AnyDefinition:
         curve = Sigmoid(start=start, end=end, center=max(center, 0.0), width=width)
-        return pieces(Piece(curve, origin=min(center, 0.0)))
+        return phases(Phase(curve, origin=min(center, 0.0)))
 
-    falls = Piece(_cycled(case.base, lr_min, cycles, fall), until=cycles.end)
-    curve = pieces(falls, Piece(Constant(value=lr_min)))
+    falls = Phase(_cycled(case.base, lr_min, cycles, fall), until=cycles.end)
+    curve = phases(falls, Phase(Constant(value=lr_min)))
     peak = None if warmup_prefix else value_at(curve, warmup_t)
     warm = Warm(warmup_t, warmup_lr_init, warmup_prefix, peak)
     return finished(case, curve, warm, Noisy(noise_range_t, noise_pct, noise_std, noise_seed))
@@ -432,10 +432,10 @@ def _timescale(case: Case, given: float | None, warmup: int) -> float:
 
 def _decaying(stable: AnyDefinition, fall: Ramp, start: int, floor: float) -> AnyDefinition:
     """Return floor + (stable − floor) · c, c falling from 1 to 0 from start on."""
-    one = Piece(Constant(value=1.0), until=start)
-    weight = pieces(one, Piece(fall, origin=start))
+    one = Phase(Constant(value=1.0), until=start)
+    weight = phases(one, Phase(fall, origin=start))
     if floor == 0:
         return Product(of=(stable, weight))
     rise = fall.model_copy(update={"start": 0.0, "end": floor})
-    rest = pieces(Piece(Constant(value=0.0), until=start), Piece(rise, origin=start))
+    rest = phases(Phase(Constant(value=0.0), until=start), Phase(rise, origin=start))
     return Sum(of=(Product(of=(Clip(of=stable, min=floor), weight)), rest))

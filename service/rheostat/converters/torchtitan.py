@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rheostat.converters.core import Case, Library
-from rheostat.converters.kit import Piece, pieces, warmed
+from rheostat.converters.kit import Phase, phases, warmed
 from rheostat.converters.parameters import Count, Length
 from rheostat.schedules.kinds.curves import Constant, Cosine
 from rheostat.schedules.kinds.presets import Wsd
@@ -47,9 +47,9 @@ def container(
     if decay == 0:
         return warmed(rise, Constant(value=case.base), start)
     if decay_type == "cosine":
-        held = Piece(Constant(value=case.base), until=stable)
+        held = Phase(Constant(value=case.base), until=stable)
         wave = Cosine(start=case.base, end=end, steps=decay, periodic=True)
-        return warmed(rise, pieces(held, Piece(wave, origin=stable)), start)
+        return warmed(rise, phases(held, Phase(wave, origin=stable)), start)
     shape: ShapeName = "linear" if decay_type == "linear" else "1-sqrt"
     return Wsd(
         peak=case.base,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from rheostat.converters.core import Case, Library, Nested
-from rheostat.converters.kit import Piece, over, pieces, share, warmed
+from rheostat.converters.kit import Phase, over, phases, share, warmed
 from rheostat.converters.parameters import Count, LastEpoch, Steps
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial, Ramp
 from rheostat.schedules.kinds.cycles import CosineRestarts
@@ -79,8 +79,8 @@ def polynomial(
     if power > 0:
         curve = Polynomial(start=case.base, end=end, steps=steps, power=power)
         return warmed(num_warmup_steps, curve)
-    held = Piece(Constant(value=case.base), until=steps + 1)
-    return warmed(num_warmup_steps, pieces(held, Piece(Constant(value=end))))
+    held = Phase(Constant(value=case.base), until=steps + 1)
+    return warmed(num_warmup_steps, phases(held, Phase(Constant(value=end))))
 
 
 @library.scheduler("get_inverse_sqrt_schedule", "inverse_sqrt")
@@ -122,7 +122,7 @@ def _ramp_then(peak: float, steps: int, value: float) -> AnyDefinition:
     if steps == 0:
         return Constant(value=value)
     ramp = Linear(start=0.0, end=peak, steps=steps)
-    return pieces(Piece(ramp, until=steps), Piece(Constant(value=value)))
+    return phases(Phase(ramp, until=steps), Phase(Constant(value=value)))
 
 
 Cycles = Annotated[float, Field(ge=0)]
@@ -215,8 +215,8 @@ def ahead(
     else:
         start = base * warmup_lr_rate
         rise, origin = Linear(start=start, end=base, steps=max(1, warmup - 1)), 0
-    decay = Piece(_not_negative(fall, end), origin=warmup - 1)
-    return pieces(Piece(rise, until=warmup, origin=origin), decay)
+    decay = Phase(_not_negative(fall, end), origin=warmup - 1)
+    return phases(Phase(rise, until=warmup, origin=origin), decay)
 
 
 def wave(start: float, end: float, steps: int, cycles: float) -> AnyDefinition:
@@ -229,12 +229,12 @@ def wave(start: float, end: float, steps: int, cycles: float) -> AnyDefinition:
 
 def _restarted(base: float, steps: int, cycles: float) -> AnyDefinition:
     if cycles == 0:
-        return pieces(Piece(Constant(value=base), until=steps), Piece(Constant(value=0.0)))
+        return phases(Phase(Constant(value=base), until=steps), Phase(Constant(value=0.0)))
     period = share(steps, cycles)
     if float(cycles).is_integer():
         return CosineRestarts(start=base, end=0.0, period=period, cycles=int(cycles))
-    cut = Piece(CosineRestarts(start=base, end=0.0, period=period), until=steps)
-    return pieces(cut, Piece(Constant(value=0.0)))
+    cut = Phase(CosineRestarts(start=base, end=0.0, period=period), until=steps)
+    return phases(cut, Phase(Constant(value=0.0)))
 
 
 def _rate(case: Case, min_lr: float | None, min_lr_rate: float | None) -> float:
@@ -313,13 +313,13 @@ def _laid_out(
 ) -> AnyDefinition:
     """Return the stages as a sequence; a negative stable stage eats into the decay."""
     (warmup, stable, steps), (peak, floor) = lengths, ends
-    after = pieces(
-        Piece(Constant(value=peak), until=stable),
-        Piece(decay, until=stable + steps, origin=stable),
-        Piece(Constant(value=floor)),
+    after = phases(
+        Phase(Constant(value=peak), until=stable),
+        Phase(decay, until=stable + steps, origin=stable),
+        Phase(Constant(value=floor)),
     )
     curve = after
     if warmup > 0:
         rise = Warmup(steps=warmup, start=floor, shape=warmup_shape, then=Constant(value=peak))
-        curve = pieces(Piece(rise, until=warmup), Piece(after, origin=warmup))
+        curve = phases(Phase(rise, until=warmup), Phase(after, origin=warmup))
     return Clip(of=curve, min=0.0) if floor < 0 else curve
