@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from rheostat.schedules.shapes import SHAPES
+from rheostat.schedules.field_types import SHAPES
 
 Json = dict[str, Any]
 

@@ -10,9 +10,9 @@ import pytest
 from tests.schedules.cases import GOLDEN
 
 from rheostat.schedules import KINDS, Bounds, parse
-from rheostat.schedules.catalogue import described
+from rheostat.schedules.field_types import SHAPES
+from rheostat.schedules.introspection import describe
 from rheostat.schedules.numeric import ShapeName
-from rheostat.schedules.shapes import SHAPES
 from rheostat.schedules.union import ADAPTER, FAMILIES
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -29,7 +29,7 @@ def test_the_union_has_every_kind_of_every_family() -> None:
 @every_kind
 def test_fields_are_described_and_bounded(kind: str) -> None:
     """Every field of every kind says what it is and what values it takes."""
-    fields = described(kind)["fields"]
+    fields = describe(kind)["fields"]
     assert fields
     for field in fields:
         assert field["description"], field
@@ -48,7 +48,7 @@ def test_examples_are_definitions_and_round_trip(kind: str) -> None:
 @every_kind
 def test_everything_is_said_about_it(kind: str) -> None:
     """Every kind has a summary, a formula, and says what holds outside of its curve."""
-    known = described(kind)
+    known = describe(kind)
     assert all(known[key] for key in ("summary", "formula", "before", "after", "family"))
 
 
@@ -78,7 +78,7 @@ def test_it_has_golden_values_of_another_origin(kind: str) -> None:
 @every_kind
 def test_its_schema_asks_for_the_kind(kind: str) -> None:
     """The JSON Schema of every kind requires the field `kind` and forbids unknown ones."""
-    schema = described(kind)["schema"]
+    schema = describe(kind)["schema"]
     assert "kind" in schema["required"]
     assert schema["additionalProperties"] is False
 

@@ -9,9 +9,9 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from rheostat.errors import FieldError, Invalid
-from rheostat.schedules.fields import MAX_STEP
-from rheostat.schedules.limits import MAX_NODES, MAX_POINTS
-from rheostat.schedules.shown import shown
+from rheostat.schedules.field_errors import shown
+from rheostat.schedules.field_types import MAX_STEP
+from rheostat.schedules.size_limits import MAX_NODES, MAX_POINTS
 from rheostat.schedules.union import AnyDefinition
 
 STRICT = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)

@@ -13,6 +13,7 @@ from rheostat.converters.case import STRICT, Case, refused
 from rheostat.converters.ignored import AtResume
 from rheostat.converters.library import Library
 from rheostat.converters.pieces import Piece, pieces, warmed
+from rheostat.schedules.field_errors import field_errors
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Ramp
 from rheostat.schedules.kinds.decays import InverseSqrt
 from rheostat.schedules.kinds.points import Piecewise
@@ -20,7 +21,6 @@ from rheostat.schedules.kinds.pointwise import Clip
 from rheostat.schedules.kinds.presets import Wsd
 from rheostat.schedules.numeric import ShapeName
 from rheostat.schedules.union import AnyDefinition
-from rheostat.schedules.validation import field_errors
 
 library = Library("megatron")
 

@@ -15,8 +15,7 @@ from rheostat.converters.case import STRICT, Case, refused
 from rheostat.converters.ignored import Ignored
 from rheostat.converters.library import Converter, Scheduler
 from rheostat.errors import FieldError
-from rheostat.schedules.shown import shown
-from rheostat.schedules.validation import field_errors
+from rheostat.schedules.field_errors import field_errors, shown
 
 _WAY_OUT = (
     "is a function, which no definition can hold: tabulate it, as "

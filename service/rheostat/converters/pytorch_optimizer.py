@@ -13,10 +13,9 @@ from rheostat.converters.building import over, polynomial, scaled, sequence, sin
 from rheostat.converters.case import Case, Nested, Steps
 from rheostat.converters.ignored import LastEpoch, UnusedLength
 from rheostat.converters.library import Library
-from rheostat.schedules.fields import MAX_STEP
+from rheostat.schedules.field_types import MAX_STEP
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Ramp
-from rheostat.schedules.kinds.follow import Follow
-from rheostat.schedules.kinds.pointwise import Power, Scale, Sum
+from rheostat.schedules.kinds.pointwise import Follow, Power, Scale, Sum
 from rheostat.schedules.kinds.presets import Warmup, Wsd
 from rheostat.schedules.kinds.repeat import Repeat
 from rheostat.schedules.union import AnyDefinition

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from rheostat.converters.case import refused
 from rheostat.errors import FieldError
-from rheostat.schedules.shown import shown
+from rheostat.schedules.field_errors import shown
 
 MAX_VALUES: Final = 100_000
 """Values in all, in lists and objects."""

@@ -7,17 +7,23 @@ from typing import Annotated, Final
 from pydantic import Field, TypeAdapter
 
 from rheostat.schedules.definition import Definition
-from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial, Ramp
+from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial, Ramp, Sigmoid
 from rheostat.schedules.kinds.cycles import CosineRestarts, Cyclic, OneCycle
 from rheostat.schedules.kinds.decays import Exponential, InverseSqrt, InverseTime
-from rheostat.schedules.kinds.follow import Follow
-from rheostat.schedules.kinds.noise import Noise
 from rheostat.schedules.kinds.points import Multistep, Piecewise, Table
-from rheostat.schedules.kinds.pointwise import Clip, Power, Product, Quantize, Scale, Sum
+from rheostat.schedules.kinds.pointwise import (
+    Clip,
+    Follow,
+    Noise,
+    Power,
+    Product,
+    Quantize,
+    Scale,
+    Sum,
+)
 from rheostat.schedules.kinds.presets import Step, Warmup, Wsd
 from rheostat.schedules.kinds.repeat import Repeat
 from rheostat.schedules.kinds.sequence import Sequence
-from rheostat.schedules.kinds.sigmoid import Sigmoid
 from rheostat.schedules.kinds.timing import Staircase, Stretch, Warp
 
 FAMILIES: Final[dict[str, tuple[type[Definition], ...]]] = {

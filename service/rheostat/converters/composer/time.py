@@ -11,9 +11,8 @@ from pydantic import BaseModel, Field, ValidationError
 
 from rheostat.converters.case import STRICT, Case, Steps, refused
 from rheostat.errors import FieldError, Invalid
-from rheostat.schedules.fields import MAX_STEP
-from rheostat.schedules.shown import shown
-from rheostat.schedules.validation import field_errors
+from rheostat.schedules.field_errors import field_errors, shown
+from rheostat.schedules.field_types import MAX_STEP
 
 _TEXT = re.compile(r"\s*(\d[\d_]{0,20}(?:\.\d{0,20})?(?:[eE]\+?\d{1,2})?)\s*(ep|ba|sp|tok|dur)")
 _FORMS = '"10ep", "500ba", "1000sp", "2e9tok" or "0.1dur"'

@@ -23,10 +23,10 @@ from rheostat.converters.configs.reading import (
 from rheostat.converters.configs.telling import ONLY_JSON, flags_of
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.definition import Definition
+from rheostat.schedules.field_errors import shown
 from rheostat.schedules.kinds.curves import Constant, Linear
 from rheostat.schedules.kinds.pointwise import Quantize, Sum
 from rheostat.schedules.parse import sound
-from rheostat.schedules.shown import shown
 from rheostat.schedules.union import AnyDefinition
 
 _PLACE: Final = Place("config", "config")

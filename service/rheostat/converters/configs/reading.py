@@ -13,8 +13,7 @@ from rheostat.converters.configs.telling import ONLY_JSON
 from rheostat.converters.request import convert
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.definition import Definition
-from rheostat.schedules.shown import shown
-from rheostat.schedules.validation import field_errors
+from rheostat.schedules.field_errors import field_errors, shown
 
 Count = Annotated[Steps, Field(ge=0)]
 Length = Annotated[Steps, Field(ge=1)]

@@ -14,8 +14,8 @@ from rheostat.converters.configs.fields import Read, check_unknown
 from rheostat.converters.configs.reading import LENIENT, Clock, Place, converted, read, stated
 from rheostat.errors import FieldError
 from rheostat.schedules.definition import Definition
+from rheostat.schedules.field_errors import shown
 from rheostat.schedules.kinds.curves import Constant
-from rheostat.schedules.shown import shown
 
 _PLACE = Place("config.lr_scheduler_type", "config.lr_scheduler_kwargs")
 _WITHOUT_TOTAL = {"constant", "constant_with_warmup", "inverse_sqrt"}

@@ -15,7 +15,7 @@ from rheostat.converters.fairseq.registry import Count, Rates, library
 from rheostat.converters.pieces import Piece, pieces
 from rheostat.schedules.kinds.curves import Constant, Linear
 from rheostat.schedules.kinds.points import Piecewise
-from rheostat.schedules.limits import MAX_POINTS
+from rheostat.schedules.size_limits import MAX_POINTS
 from rheostat.schedules.union import AnyDefinition
 
 Written = str | dict[str, float]

@@ -22,11 +22,10 @@ from rheostat.converters.timm.registry import (
     finished,
     library,
 )
-from rheostat.schedules.kinds.curves import Constant, Cosine, Polynomial
+from rheostat.schedules.kinds.curves import Constant, Cosine, Polynomial, Sigmoid
 from rheostat.schedules.kinds.cycles import CosineRestarts
 from rheostat.schedules.kinds.pointwise import Sum
 from rheostat.schedules.kinds.repeat import Repeat
-from rheostat.schedules.kinds.sigmoid import Sigmoid
 from rheostat.schedules.kinds.timing import Warp
 from rheostat.schedules.union import AnyDefinition
 

@@ -12,7 +12,7 @@ from rheostat.converters.case import Case, Steps
 from rheostat.converters.library import Library
 from rheostat.converters.pieces import Piece, pieces, warmed
 from rheostat.schedules.kinds.curves import Linear
-from rheostat.schedules.kinds.noise import Noise
+from rheostat.schedules.kinds.pointwise import Noise
 from rheostat.schedules.union import AnyDefinition
 
 library = Library("timm")

@@ -9,8 +9,8 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from rheostat.schedules.any_kind import REFERENCE
-from rheostat.schedules.fields import LENGTH_TEXT, MAX_STEP
+from rheostat.schedules.definition import REFERENCE
+from rheostat.schedules.field_types import LENGTH_TEXT, MAX_STEP
 from rheostat.schedules.kinds.sequence import Part
 from rheostat.schedules.parse import parse
 from rheostat.schedules.union import FAMILIES, KINDS
@@ -37,7 +37,7 @@ _A_DEFINITION: Final = {
 
 
 @cache
-def described(kind: str) -> dict[str, Any]:
+def describe(kind: str) -> dict[str, Any]:
     """
     Return all about a kind, as JSON.
 

@@ -17,7 +17,7 @@ from tests.schedules import strategies
 
 from rheostat.errors import Invalid
 from rheostat.schedules import KINDS, Definition, parse
-from rheostat.schedules.words import Words, Written, write
+from rheostat.schedules.written import Words, Written, write
 
 Json = dict[str, Any]
 Values = dict[int, float]
