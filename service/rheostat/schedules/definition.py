@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import cached_property
 from hashlib import sha256
 from math import inf, isfinite, isnan, nan
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,17 @@ Places: TypeAlias = range | Array
 """A rising range of steps, or an array of places in any order."""
 Followed: TypeAlias = Mapping[str, Floats]
 """The values of the run's other parameters, aligned with the places."""
+
+Family: TypeAlias = Literal[
+    "Base curves",
+    "Decays",
+    "Points",
+    "Combinators in time",
+    "Combinators of values",
+    "Other parameters",
+    "Presets",
+]
+"""The headings under which the manual has the kinds."""
 
 _ROUNDING = 2e-15
 """What rounding may add to a value, relative to the numbers on its way: a few ulp."""
@@ -147,6 +158,8 @@ class Definition(BaseModel):
 
     about: ClassVar[About]
     """What the manual says of the kind."""
+    family: ClassVar[Family]
+    """Under which heading the manual has it."""
     lengths: ClassVar[tuple[str, ...]] = ()
     """The fields that are lengths, in the order in which they follow each other from step 0."""
     measures: ClassVar[tuple[str, ...]] = ()
@@ -155,6 +168,8 @@ class Definition(BaseModel):
     """Whether the lengths recur, whatever the fields are."""
     pointwise: ClassVar[bool] = False
     """Whether a value depends on the children's values at the same step alone."""
+    follower: ClassVar[bool] = False
+    """Whether values are computed from another parameter of the run, at the same step."""
     culprit: ClassVar[str] = ""
     """The field to name when the kind's own arithmetic overflows."""
 

@@ -11,16 +11,16 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 
-from rheostat.schedules.definition import Array, Floats
+from rheostat.schedules.definition import Array, Family, Floats
 from rheostat.schedules.field_types import SHAPES
 from rheostat.schedules.introspection import describe
 from rheostat.schedules.parse import parse
 from rheostat.schedules.size_limits import MAX_NESTING, MAX_NODES, MAX_POINTS, MAX_TEXTS
-from rheostat.schedules.union import FAMILIES, KINDS
+from rheostat.schedules.union import KINDS
 
 _POINTS: Final = 480
 _INTRODUCTION: Final = f"""\
@@ -76,7 +76,7 @@ decay follows c(y); a warm-up is a decay that runs backwards, 1 at its end: c(1 
 def manual() -> str:
     """Return the manual as Markdown."""
     shapes = "".join(f"| `{name}` | {formula} |\n" for name, formula in SHAPES.items())
-    sections = "\n".join(_family(name) for name in FAMILIES)
+    sections = "\n".join(_family(name) for name in get_args(Family))
     return f"{_INTRODUCTION}{shapes}\n{_contents()}\n{sections}"
 
 
@@ -101,13 +101,13 @@ def write(folder: Path) -> None:
 def _contents() -> str:
     rows = (
         f"| {family} | {' · '.join(f'[`{kind}`](#{kind})' for kind in _kinds(family))} |"
-        for family in FAMILIES
+        for family in get_args(Family)
     )
     return "\n".join(["| family | kinds |", "|---|---|", *rows, ""])
 
 
 def _kinds(family: str) -> Iterator[str]:
-    return (kind for kind in KINDS if describe(kind)["family"] == family)
+    return (kind for kind, cls in KINDS.items() if cls.family == family)
 
 
 def _family(name: str) -> str:

@@ -19,7 +19,7 @@ from rheostat.schedules.field_errors import field_errors, shown
 from rheostat.schedules.field_types import MAX_STEP
 from rheostat.schedules.lengths import Clock, Kept, Timeframe, resolve
 from rheostat.schedules.references import Lookup, inlined
-from rheostat.schedules.union import ADAPTER
+from rheostat.schedules.union import ADAPTER, KINDS
 
 D = TypeVar("D", bound=Definition)
 
@@ -179,9 +179,10 @@ def _check_lengths(**lengths: int | None) -> None:
 
 def _check_follows(definition: Definition, path: str, *, allowed: bool) -> None:
     """Refuse to follow a parameter where its value at the same step would not be the one used."""
-    if not allowed and definition.kind == "follow":
+    if definition.follower and not allowed:
         message = "cannot stand inside of a kind that changes time"
-        bound = "at the top, or inside of product, sum, scale, power, clip, quantize or noise"
+        *most, last = (kind for kind, cls in KINDS.items() if cls.pointwise)
+        bound = f"at the top, or inside of {', '.join(most)} or {last}"
         raise _invalid(FieldError(path, message, definition.kind, bound))
     for child in definition.children():
         inside = f"{path}.{child.path}"

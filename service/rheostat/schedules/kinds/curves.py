@@ -32,6 +32,7 @@ from rheostat.schedules.thin import spread
 class Constant(Definition):
     """The same value at every step."""
 
+    family = "Base curves"
     about = About(
         formula="value",
         after="the value",
@@ -69,6 +70,7 @@ class Constant(Definition):
 class Transition(Definition):
     """A curve that goes from `start` to `end` in `steps` steps, without turning back."""
 
+    family = "Base curves"
     lengths = ("steps",)
 
     start: Start
@@ -288,6 +290,7 @@ class Ramp(Transition):
 class Sigmoid(Definition):
     """A logistic curve, also known as a hyperbolic tangent: from one level to another."""
 
+    family = "Base curves"
     about = About(
         formula="end + (start − end) / (1 + e^((t − center)/width))",
         after="it has no end, and tends to `end`",

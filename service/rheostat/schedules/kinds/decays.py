@@ -20,6 +20,8 @@ InStairs = Annotated[bool, Field(description="whether t/every is rounded down")]
 class EndlessDecay(Definition):
     """A curve that moves away from `start` in one direction for ever."""
 
+    family = "Decays"
+
     start: Start
 
     def limit(self) -> float:

@@ -31,6 +31,7 @@ from rheostat.schedules.thin import spread, thin
 class Multistep(Definition):
     """A value that is multiplied by `factor` at each milestone."""
 
+    family = "Points"
     about = About(
         formula="start · factor^(number of milestones ≤ t)",
         after="the value after the last milestone",
@@ -104,6 +105,7 @@ class Multistep(Definition):
 class Piecewise(Definition):
     """Values at given points, and what lies between them."""
 
+    family = "Points"
     about = About(
         formula="the value of the last point at or before t (`previous`), or what lies between it "
         "and the next one: a line, half a cosine wave, or a^(1 − y) · b^y (`geometric`)",
@@ -221,6 +223,7 @@ def _placed(item: Any, time: Timeframe, path: str, *, last: bool) -> Any:
 class Table(Definition):
     """One value for each step, for curves that no other kind describes."""
 
+    family = "Points"
     about = About(
         formula="values[t]",
         after="the last value",

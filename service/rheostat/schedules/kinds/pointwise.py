@@ -37,6 +37,7 @@ Several = Annotated[
 class Pointwise(Definition):
     """A combinator whose value depends on its children's values at the same step alone."""
 
+    family = "Combinators of values"
     pointwise = True
 
     @property
@@ -345,6 +346,7 @@ class Follow(Definition):
     one step: product, sum, scale, power, clip, quantize, noise.
     """
 
+    family = "Other parameters"
     about = About(
         formula="offset + scale · parameter(t)^power",
         after="what the other parameter's value gives",
@@ -352,6 +354,7 @@ class Follow(Definition):
         names={"composer": "DecoupledAdamW", "t5x": "weight decay lr²"},
         shown=1200,
     )
+    follower = True
     culprit = "scale"
 
     kind: Literal["follow"] = "follow"

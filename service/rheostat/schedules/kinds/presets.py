@@ -43,6 +43,8 @@ from rheostat.schedules.lengths import Json, Timeframe, consecutive, resolve
 class Preset(Definition):
     """A kind that is evaluated through its expansion."""
 
+    family = "Presets"
+
     @cached_property
     def _expanded(self) -> Definition:
         with np.errstate(over="ignore", invalid="ignore"):

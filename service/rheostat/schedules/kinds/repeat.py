@@ -39,6 +39,7 @@ _BITS: Final = 100
 class Repeat(Definition):
     """A definition that starts again and again, each time longer and higher if told so."""
 
+    family = "Combinators in time"
     about = About(
         formula="peak_factor^i · of((t − start of cycle i)/period_factor^i), where cycle i is "
         "every · period_factor^i long",

@@ -73,6 +73,7 @@ class Part(BaseModel):
 class Sequence(Definition):
     """Definitions one after the other, each counting from its own beginning."""
 
+    family = "Combinators in time"
     about = About(
         formula="parts[i].schedule(t − start of part i + from), i the last part with start ≤ t",
         after="the value at the end of the last part's own curve; an open last part goes on",

@@ -43,6 +43,8 @@ Inner = Annotated[AnyKind, Field(description="the definition whose time is chang
 class Timed(Definition):
     """A combinator that looks up another definition at a place of its own."""
 
+    family = "Combinators in time"
+
     of: Inner
 
     def places(self, t: Array) -> Array:
