@@ -61,7 +61,7 @@ proof: $(STAMP) ## kill, freeze, cut off and crash everything for minutes, and c
 	  tests/server/test_openapi_raw.py -n 2
 
 docs: $(STAMP) ## write the manuals that are made from the code
-	$(BIN)/python -m rheostat.schedules.docs docs
+	$(BIN)/python -m rheostat.schedules.manual docs
 	$(BIN)/python -m rheostat.converters.docs docs
 	$(BIN)/python -m rheostat.server.documents docs
 	$(BIN)/python -m rheostat.cli.reference docs/cli.md

@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rheostat.schedules.plot import svg
+from rheostat.schedules.manual import svg
 from rheostat.server.runs.changes import changes_to_json, parse_changes
 from rheostat.server.runs.folding import fold
 from rheostat.server.runs.limits import Limits

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rheostat.schedules import KINDS
+from rheostat.schedules.introspection import describe
+
 LINE = "linear start=1 end=0 steps=4"
 VALUES = [1.0, 0.75, 0.5, 0.25, 0.0]
 
@@ -180,13 +183,20 @@ def test_standard_input_is_a_definition(rheostat: Any) -> None:
 
 def test_kinds_are_listed_and_described(rheostat: Any) -> None:
     """Every kind is there, and one is described by its formula, fields and bounds."""
-    from rheostat.schedules import KINDS
-
     assert [item["kind"] for item in rheostat("kinds --json").json] == list(KINDS)
     described = rheostat("kinds cosine").out
     for part in ("cos(π · t/steps)", "≥ 1", "required", "rheostat plot cosine start="):
         assert part in described
     assert rheostat("kinds nonsense").code == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_described(kind: str, rheostat: Any) -> None:
+    """Each kind is described with every field that it has, and an example."""
+    rows = [row.split() for row in rheostat(f"kinds {kind}").out.splitlines()]
+    first = {row[0] for row in rows if row}
+    assert {field["name"] for field in describe(kind)["fields"]} <= first
+    assert "example" in first
 
 
 def test_the_example_of_a_kind_can_be_typed(rheostat: Any) -> None:

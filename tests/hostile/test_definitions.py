@@ -15,7 +15,7 @@ from tests.hostile.ending import ends
 
 from rheostat.errors import Invalid
 from rheostat.schedules import convert, parse
-from rheostat.schedules.limits import MAX_NESTING, MAX_TEXTS
+from rheostat.schedules.size_limits import MAX_NESTING, MAX_TEXTS
 from rheostat.server.runs.limits import MOST_TEXTS, Limits
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.settling import Ask

@@ -279,4 +279,7 @@ KINDS: dict[str, Callable[[Json, Fraction], Any]] = {
     "cyclic": cyclic,
     "cosine_restarts": cosine_restarts,
 }
-"""Every kind but noise and follow, which have golden values of other origins."""
+"""Every kind that has a formula of the step alone."""
+
+ELSEWHERE = {"noise", "follow"}
+"""Kinds that have none: noise is hashed, and what follows is not a function of the step."""

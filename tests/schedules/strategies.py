@@ -1,4 +1,8 @@
-"""Random definitions, as JSON, all of them valid."""
+"""
+Random definitions, as JSON, all of them valid.
+
+Every kind has an entry here with each of its fields, or a test of the kinds fails.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,10 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from rheostat.schedules.shapes import SHAPES
+from rheostat.schedules.field_types import SHAPES
 
 Json = dict[str, Any]
+Fields = dict[str, SearchStrategy[Any]]
 
 values = st.one_of(
     st.sampled_from([0.0, 1.0, -1.0, 0.1, 1e-12, 3]),
@@ -26,16 +31,9 @@ shape_fields = {
     "power": st.one_of(st.sampled_from([1, 2, 0.5]), st.floats(0.05, 8)),
     "ratio": st.floats(1e-6, 0.999),
 }
-
-
-def kind(name: str, **fields: SearchStrategy[Any]) -> SearchStrategy[Json]:
-    """Return definitions of a kind with all of these fields."""
-    return st.fixed_dictionaries({"kind": st.just(name), **fields})
-
-
-def flag() -> SearchStrategy[bool]:
-    """Return true or false."""
-    return st.booleans()
+flag = st.booleans()
+any_shape = {"shape": shapes, **shape_fields}
+corners = st.sampled_from(["linear", "cosine"])
 
 
 def _points() -> SearchStrategy[list[list[float]]]:
@@ -50,141 +48,179 @@ def _points() -> SearchStrategy[list[list[float]]]:
     )
 
 
-curves = st.one_of(
-    kind("constant", value=values),
-    kind("linear", start=values, end=values, steps=lengths),
-    kind("cosine", start=values, end=values, steps=lengths, periodic=flag()),
-    kind(
-        "polynomial",
-        start=values,
-        end=values,
-        steps=lengths,
-        power=shape_fields["power"],
-        cycle=flag(),
-    ),
-    kind(
-        "ramp",
-        start=values,
-        end=values,
-        steps=lengths,
-        shape=shapes,
-        mirrored=flag(),
+CURVES: dict[str, Fields] = {
+    "constant": {"value": values},
+    "linear": {"start": values, "end": values, "steps": lengths},
+    "cosine": {"start": values, "end": values, "steps": lengths, "periodic": flag},
+    "polynomial": {
+        "start": values,
+        "end": values,
+        "steps": lengths,
+        "power": shape_fields["power"],
+        "cycle": flag,
+    },
+    "ramp": {"start": values, "end": values, "steps": lengths, "mirrored": flag, **any_shape},
+    "sigmoid": {"start": values, "end": values, "center": st.floats(0, 1e4), "width": durations},
+    "exponential": {
+        "start": values,
+        "factor": factors,
+        "every": durations,
+        "staircase": flag,
+        "floor": st.one_of(st.none(), values),
+    },
+    "inverse_sqrt": {"start": values, "timescale": durations, "power": shape_fields["power"]},
+    "inverse_time": {"start": values, "rate": above_zero, "every": durations, "staircase": flag},
+    "multistep": {
+        "start": values,
+        "milestones": st.lists(lengths, max_size=5),
+        "factor": factors,
+    },
+    "piecewise": {
+        "points": _points(),
+        "interpolation": st.sampled_from(["previous", "linear", "cosine"]),
+    },
+    "table": {"values": st.lists(values, min_size=1, max_size=20)},
+}
+"""The fields of each kind that stands alone."""
+
+PRESETS: dict[str, Fields] = {
+    "step": {"start": values, "every": durations, "factor": factors},
+    "wsd": {
+        "peak": values,
+        "warmup": st.integers(0, 40),
+        "warmup_start": values,
+        "stable": st.one_of(st.none(), st.integers(0, 40)),
+        "decay": lengths,
+        "decay_shape": shapes,
+        "end": values,
         **shape_fields,
-    ),
-    kind("sigmoid", start=values, end=values, center=st.floats(0, 1e4), width=durations),
-    kind("exponential", start=values, factor=factors, every=durations, staircase=flag()),
-    kind("inverse_sqrt", start=values, timescale=durations, power=shape_fields["power"]),
-    kind("inverse_time", start=values, rate=above_zero, every=durations, staircase=flag()),
-    kind("multistep", start=values, milestones=st.lists(lengths, max_size=5), factor=factors),
-    kind(
-        "piecewise",
-        points=_points(),
-        interpolation=st.sampled_from(["previous", "linear", "cosine"]),
-    ),
-    kind("table", values=st.lists(values, min_size=1, max_size=20)),
-)
+    },
+    "one_cycle": {
+        "peak": values,
+        "steps": lengths,
+        "start": values,
+        "end": values,
+        "up": st.floats(0.01, 0.49),
+        "shape": corners,
+        "three_phase": flag,
+    },
+    "cyclic": {
+        "low": values,
+        "high": values,
+        "up": short,
+        "down": short,
+        "shape": corners,
+        "amplitude": st.sampled_from(["constant", "halving", "exponential"]),
+        "gamma": st.floats(0.5, 1),
+    },
+    "cosine_restarts": {
+        "start": values,
+        "end": values,
+        "period": durations,
+        "period_factor": st.sampled_from([1, 1.5, 2, 3]),
+        "peak_factor": factors,
+        "cycles": st.one_of(st.none(), st.integers(1, 5)),
+    },
+}
+"""The fields of each preset that holds no other definition."""
 
-presets = st.one_of(
-    kind("step", start=values, every=durations, factor=factors),
-    kind(
-        "wsd",
-        peak=values,
-        warmup=st.integers(0, 40),
-        warmup_start=values,
-        stable=st.one_of(st.none(), st.integers(0, 40)),
-        decay=lengths,
-        decay_shape=shapes,
-        end=values,
-        **shape_fields,
-    ),
-    kind(
-        "one_cycle",
-        peak=values,
-        steps=lengths,
-        start=values,
-        end=values,
-        up=st.floats(0.01, 0.49),
-        shape=st.sampled_from(["linear", "cosine"]),
-        three_phase=flag(),
-    ),
-    kind(
-        "cyclic",
-        low=values,
-        high=values,
-        up=short,
-        down=short,
-        shape=st.sampled_from(["linear", "cosine"]),
-        amplitude=st.sampled_from(["constant", "halving", "exponential"]),
-        gamma=st.floats(0.5, 1),
-    ),
-    kind(
-        "cosine_restarts",
-        start=values,
-        end=values,
-        period=durations,
-        period_factor=st.sampled_from([1, 1.5, 2, 3]),
-        peak_factor=factors,
-        cycles=st.one_of(st.none(), st.integers(1, 5)),
-    ),
-)
+FOLLOWERS: dict[str, Fields] = {
+    "follow": {
+        "parameter": st.sampled_from(["lr", "lr/head"]),
+        "scale": values,
+        "power": st.sampled_from([1, 2, 3]),
+        "offset": values,
+    },
+}
+"""The fields of each kind whose values are computed from another parameter's."""
 
 
-def _part(inner: SearchStrategy[Json]) -> SearchStrategy[Json]:
-    return st.fixed_dictionaries(
+def _parts(inner: SearchStrategy[Json]) -> SearchStrategy[list[Json]]:
+    part = st.fixed_dictionaries(
         {"schedule": inner, "steps": st.integers(0, 40)},
         optional={"from": st.one_of(st.integers(0, 40), st.floats(0, 40))},
     )
-
-
-def _sequences(inner: SearchStrategy[Json]) -> SearchStrategy[Json]:
-    closed = st.lists(_part(inner), min_size=1, max_size=3)
+    closed = st.lists(part, min_size=1, max_size=3)
     opened = st.tuples(closed, st.fixed_dictionaries({"schedule": inner})).map(
         lambda pair: [*pair[0], pair[1]]
     )
-    return kind("sequence", parts=st.one_of(closed, opened))
+    return st.one_of(closed, opened)
 
 
-def combined(inner: SearchStrategy[Json]) -> SearchStrategy[Json]:
-    """Return definitions that are made of others."""
+def of_values(inner: SearchStrategy[Json]) -> dict[str, Fields]:
+    """Return the fields of each kind that combines values at one step."""
     several = st.lists(inner, min_size=1, max_size=3)
+    return {
+        "product": {"of": several},
+        "sum": {"of": several},
+        "scale": {"of": inner, "factor": values},
+        "power": {"of": inner, "exponent": st.sampled_from([1, 2, 3])},
+        "clip": {"of": inner, "min": st.floats(-10, 0), "max": st.floats(0, 10)},
+        "quantize": {
+            "of": inner,
+            "multiple": st.sampled_from([1, 16, 0.1]),
+            "rounding": st.sampled_from(["floor", "ceil", "nearest"]),
+        },
+        "noise": {
+            "of": inner,
+            "seed": st.integers(0, 2**63 - 1),
+            "amplitude": st.floats(0.01, 1),
+            "distribution": st.sampled_from(["uniform", "normal"]),
+            "std": st.floats(0.05, 2),
+        },
+    }
+
+
+def in_time(inner: SearchStrategy[Json]) -> dict[str, Fields]:
+    """Return the fields of each kind that says when other definitions hold."""
+    return {
+        "sequence": {"parts": _parts(inner)},
+        "warmup": {"steps": st.integers(0, 40), "start": values, "then": inner, **any_shape},
+        "repeat": {
+            "of": inner,
+            "every": durations,
+            "period_factor": st.sampled_from([1, 1.5, 2]),
+            "peak_factor": factors,
+            "cycles": st.one_of(st.none(), st.integers(1, 5)),
+        },
+        "stretch": {"of": inner, "ratio": st.floats(0.1, 10)},
+        "warp": {"of": inner, "steps": short, **any_shape},
+        "staircase": {"of": inner, "every": durations},
+    }
+
+
+def of_kinds(kinds: dict[str, Fields]) -> SearchStrategy[Json]:
+    """Return definitions of some kinds, with all of their fields."""
     return st.one_of(
-        _sequences(inner),
-        kind("warmup", steps=st.integers(0, 40), start=values, shape=shapes, then=inner),
-        kind(
-            "repeat",
-            of=inner,
-            every=durations,
-            period_factor=st.sampled_from([1, 1.5, 2]),
-            peak_factor=factors,
-            cycles=st.one_of(st.none(), st.integers(1, 5)),
-        ),
-        kind("stretch", of=inner, ratio=st.floats(0.1, 10)),
-        kind("warp", of=inner, steps=short, shape=shapes, **shape_fields),
-        kind("staircase", of=inner, every=durations),
-        kind("product", of=several),
-        kind("sum", of=several),
-        kind("scale", of=inner, factor=values),
-        kind("power", of=inner, exponent=st.sampled_from([1, 2, 3])),
-        kind("clip", of=inner, min=st.floats(-10, 0), max=st.floats(0, 10)),
-        kind(
-            "quantize",
-            of=inner,
-            multiple=st.sampled_from([1, 16, 0.1]),
-            rounding=st.sampled_from(["floor", "ceil", "nearest"]),
-        ),
-        kind(
-            "noise",
-            of=inner,
-            seed=st.integers(0, 2**63 - 1),
-            amplitude=st.floats(0.01, 1),
-            distribution=st.sampled_from(["uniform", "normal"]),
-            std=st.floats(0.05, 2),
-        ),
+        *(
+            st.fixed_dictionaries({"kind": st.just(name), **fields})
+            for name, fields in kinds.items()
+        )
     )
 
 
-definitions = st.recursive(curves | presets, combined, max_leaves=6)
-"""Definitions of every kind but follow, up to six curves in each."""
+curves, presets = of_kinds(CURVES), of_kinds(PRESETS)
+
+EVERY: dict[str, Fields] = {
+    **CURVES,
+    **PRESETS,
+    **FOLLOWERS,
+    **of_values(curves),
+    **in_time(curves),
+}
+"""The fields of every kind."""
+
+definitions = st.recursive(
+    curves | presets,
+    lambda inner: of_kinds(in_time(inner)) | of_kinds(of_values(inner)),
+    max_leaves=6,
+)
+"""Definitions of every kind but those that follow, up to six curves in each."""
+
+followers = st.recursive(
+    curves | of_kinds(FOLLOWERS), lambda inner: of_kinds(of_values(inner)), max_leaves=4
+)
+"""Definitions that may follow the parameters ``lr`` and ``lr/head``."""
 
 steps = st.lists(
     st.one_of(st.integers(0, 130), st.integers(0, 10**4), st.integers(0, 2**53 - 1)),

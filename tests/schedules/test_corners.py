@@ -9,7 +9,7 @@ import pytest
 
 from rheostat.schedules import KINDS, parse
 
-UNTOLD = {"follow", "noise", "product", "sum", "quantize", "clip", "power", "scale"}
+UNTOLD = {kind for kind, cls in KINDS.items() if cls.pointwise or cls.follower}
 """Kinds whose extremes depend on values, or on another parameter's."""
 LAST = 100_000
 

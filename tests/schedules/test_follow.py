@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.schedules import strategies
 
 from rheostat.errors import Invalid
-from rheostat.schedules import parse
+from rheostat.schedules import Bounds, parse
 
 LR = {"kind": "follow", "parameter": "lr"}
 HEAD = {"kind": "follow", "parameter": "lr/head", "scale": 2}
@@ -58,3 +61,20 @@ def test_not_where_time_is_changed(outer: dict[str, object], path: str) -> None:
     with pytest.raises(Invalid) as caught:
         parse(outer)
     assert caught.value.errors[0].field == path
+
+
+@settings(deadline=None, max_examples=100)
+@given(strategies.followers, st.lists(st.integers(-5, 1000), min_size=1, max_size=20))
+def test_followers_are_inside_their_bounds_and_the_same_however_asked(
+    raw: dict[str, object], steps: list[int]
+) -> None:
+    """P1, P10: at any steps, values are those of each step alone, and inside the bounds."""
+    definition = parse(raw)
+    t = np.array(steps, dtype=np.int64)
+    followed = {"lr": np.abs(np.sin(t)), "lr/head": np.abs(np.cos(t))}
+    values = definition.values(t, followed)
+    low, high = definition.bounds(dict.fromkeys(followed, Bounds(0.0, 1.0)))
+    assert low <= values.min() <= values.max() <= high
+    for i in range(len(t)):
+        alone = {name: xs[i : i + 1] for name, xs in followed.items()}
+        assert definition.values(t[i : i + 1], alone).tobytes() == values[i : i + 1].tobytes()

@@ -3,33 +3,62 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from inspect import getdoc
+from pkgutil import iter_modules
+from typing import Any, get_args
 
 import numpy as np
 import pytest
+from pydantic_core import PydanticUndefined
+from tests.schedules import reference, strategies
 from tests.schedules.cases import GOLDEN
+from tests.schedules.golden.make import FORMULA
 
-from rheostat.schedules import KINDS, Bounds, parse
-from rheostat.schedules.catalogue import described
+from rheostat.cli.views.text import SHAPED
+from rheostat.schedules import KINDS, Bounds, Definition, kinds, parse
+from rheostat.schedules.definition import Family
+from rheostat.schedules.field_types import SHAPES
+from rheostat.schedules.introspection import describe
 from rheostat.schedules.numeric import ShapeName
-from rheostat.schedules.shapes import SHAPES
-from rheostat.schedules.union import ADAPTER, FAMILIES
+from rheostat.schedules.union import ADAPTER
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
-def test_the_union_has_every_kind_of_every_family() -> None:
-    """What can be parsed, what the manual lists and what is known by name are the same kinds."""
-    tags = set(ADAPTER.json_schema()["discriminator"]["mapping"])
-    classes = [cls for family in FAMILIES.values() for cls in family]
-    assert tags == set(KINDS)
-    assert list(KINDS.values()) == classes
+def concrete(cls: type[Definition]) -> Iterator[type[Definition]]:
+    """Yield the classes below one that say which kind they are."""
+    for below in cls.__subclasses__():
+        if below.model_fields["kind"].default is not PydanticUndefined:
+            yield below
+        yield from concrete(below)
+
+
+for module in iter_modules(kinds.__path__, f"{kinds.__name__}."):
+    import_module(module.name)
+
+
+CLASSES = [*concrete(Definition)]  # type: ignore[type-abstract]  # those below it are asked for
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_every_class_is_in_the_union(cls: type[Definition]) -> None:
+    """A class below `schedules/kinds` that has a kind is in the union, by that name."""
+    kind = cls.model_fields["kind"].default
+    assert KINDS.get(kind) is cls, f"{cls.__name__} is not in schedules/union.py"
+
+
+def test_the_union_has_the_kinds_that_are_known_by_name() -> None:
+    """What can be parsed and what is known by name are the same kinds."""
+    assert set(ADAPTER.json_schema()["discriminator"]["mapping"]) == set(KINDS)
 
 
 @every_kind
 def test_fields_are_described_and_bounded(kind: str) -> None:
     """Every field of every kind says what it is and what values it takes."""
-    fields = described(kind)["fields"]
+    fields = describe(kind)["fields"]
     assert fields
     for field in fields:
         assert field["description"], field
@@ -48,7 +77,7 @@ def test_examples_are_definitions_and_round_trip(kind: str) -> None:
 @every_kind
 def test_everything_is_said_about_it(kind: str) -> None:
     """Every kind has a summary, a formula, and says what holds outside of its curve."""
-    known = described(kind)
+    known = describe(kind)
     assert all(known[key] for key in ("summary", "formula", "before", "after", "family"))
 
 
@@ -68,7 +97,9 @@ def test_it_can_be_evaluated(kind: str) -> None:
 @every_kind
 def test_it_has_golden_values_of_another_origin(kind: str) -> None:
     """Every kind has a golden file whose cases are of it and say where their numbers come from."""
-    cases: list[dict[str, Any]] = json.loads((GOLDEN / f"{kind}.json").read_text())
+    path = GOLDEN / f"{kind}.json"
+    assert path.exists(), f"no golden cases of {kind}: see tests/schedules/golden/make.py"
+    cases: list[dict[str, Any]] = json.loads(path.read_text())
     assert any(case["definition"]["kind"] == kind for case in cases)
     for case in cases:
         assert case["origin"]
@@ -76,11 +107,52 @@ def test_it_has_golden_values_of_another_origin(kind: str) -> None:
 
 
 @every_kind
+def test_its_formula_is_written_twice(kind: str) -> None:
+    """Every kind is in the reference once more, unless it has no formula of the step alone."""
+    assert (kind in reference.KINDS) != (kind in reference.ELSEWHERE), "tests/schedules/reference"
+    cases = json.loads((GOLDEN / f"{kind}.json").read_text())
+    from_reference = any(case["origin"] == FORMULA for case in cases)
+    assert from_reference == (kind in reference.KINDS), "tests/schedules/golden/make.py"
+
+
+@every_kind
+def test_every_field_is_tried_at_random(kind: str) -> None:
+    """Every kind is in the property tests, with each of its fields."""
+    fields = {field["name"] for field in describe(kind)["fields"] if "[]." not in field["name"]}
+    assert set(strategies.EVERY.get(kind, ())) == fields, "tests/schedules/strategies.py"
+
+
+def test_what_is_tried_at_random_is_a_kind() -> None:
+    """The property tests and the reference know no kind that there is not."""
+    assert set(strategies.EVERY) == set(KINDS)
+    assert set(reference.KINDS) | reference.ELSEWHERE == set(KINDS)
+
+
+@every_kind
+def test_its_family_is_a_heading_of_the_manual(kind: str) -> None:
+    """Every kind says under which heading of the manual it stands."""
+    assert getattr(KINDS[kind], "family", None) in get_args(Family), f"{kind} names no family"
+
+
+@every_kind
+def test_what_may_hold_a_follower_is_said_to_who_reads_of_it(kind: str) -> None:
+    """The kind `follow` names those inside of which it may stand, and no others."""
+    inside = (getdoc(KINDS["follow"]) or "").split("one step:")[1]
+    assert (kind in re.findall(r"\w+", inside)) == KINDS[kind].pointwise
+
+
+@every_kind
 def test_its_schema_asks_for_the_kind(kind: str) -> None:
     """The JSON Schema of every kind requires the field `kind` and forbids unknown ones."""
-    schema = described(kind)["schema"]
+    schema = describe(kind)["schema"]
     assert "kind" in schema["required"]
     assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("field", ["power", "ratio"])
+def test_the_command_line_writes_what_a_shape_has_a_use_for(field: str) -> None:
+    """A shape's power or ratio is written on the command line if its formula has one."""
+    assert SHAPED[field] == {name for name, formula in SHAPES.items() if field in formula}
 
 
 def test_every_shape_is_explained() -> None:

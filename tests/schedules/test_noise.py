@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from rheostat.schedules import evaluate
-from rheostat.schedules.normal import half_mass, quantile
-from rheostat.schedules.splitmix import splitmix64
+from rheostat.schedules.numeric.seeded import half_mass, quantile, splitmix64
 
 NOISE = {"kind": "noise", "of": {"kind": "constant", "value": 1.0}, "seed": 7, "amplitude": 0.5}
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import KINDS, parse
-from rheostat.schedules.catalogue import described
+from rheostat.schedules.introspection import describe
 
 Json = dict[str, Any]
 
@@ -221,7 +221,7 @@ def bad_values(field: Json) -> list[Any]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_bad_values_in_every_field(kind: str) -> None:
     """P10: NaN, infinities, booleans, strings, lists and huge integers are refused everywhere."""
-    for field in described(kind)["fields"]:
+    for field in describe(kind)["fields"]:
         if "." not in field["name"]:
             for value in bad_values(field):
                 errors = errors_of({**KINDS[kind].about.example, field["name"]: value})
@@ -239,7 +239,7 @@ def test_unknown_fields_of_every_kind(kind: str) -> None:
 def test_required_fields_of_every_kind(kind: str) -> None:
     """P10: a definition without a required field is refused, by the field's name."""
     example = KINDS[kind].about.example
-    for field in described(kind)["fields"]:
+    for field in describe(kind)["fields"]:
         if field["required"] and "." not in field["name"]:
             (error,) = errors_of({k: v for k, v in example.items() if k != field["name"]})
             assert (error.field, error.bound) == (f"definition.{field['name']}", "required")

@@ -29,4 +29,4 @@ def test_every_example_can_be_kept_or_needs_a_run(
     }
     body = {"definition": described["example"], "total": 10_000, "steps_per_epoch": 100}
     answer = http.put(f"/v1/schedules/{new_name()}", json=body)
-    assert answer.status_code == (422 if kind == "follow" else 201), answer.text
+    assert answer.status_code == (422 if KINDS[kind].follower else 201), answer.text

@@ -22,13 +22,12 @@ from rheostat.converters.core import Case, Library, refused
 from rheostat.converters.kit import Phase, exponential, over, phases, share, warmed
 from rheostat.converters.parameters import STRICT, Length
 from rheostat.errors import FieldError, Invalid
-from rheostat.schedules.fields import MAX_STEP
+from rheostat.schedules.field_errors import field_errors, shown
+from rheostat.schedules.field_types import MAX_STEP
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial
 from rheostat.schedules.kinds.cycles import CosineRestarts
 from rheostat.schedules.kinds.points import Multistep
-from rheostat.schedules.shown import shown
 from rheostat.schedules.union import AnyDefinition
-from rheostat.schedules.validation import field_errors
 
 library = Library("composer")
 

@@ -19,7 +19,7 @@ from rheostat.schedules.kinds.points import Piecewise
 from rheostat.schedules.kinds.pointwise import Sum
 from rheostat.schedules.kinds.presets import Step
 from rheostat.schedules.kinds.repeat import Repeat
-from rheostat.schedules.limits import MAX_POINTS
+from rheostat.schedules.size_limits import MAX_POINTS
 from rheostat.schedules.union import AnyDefinition
 
 library = Library("fairseq")

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 from rheostat.converters.core import Case, Library, refused
 from rheostat.converters.kit import Phase, over, phases, warmed
 from rheostat.converters.parameters import STRICT, AtResume, NotNegative
+from rheostat.schedules.field_errors import field_errors
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Ramp
 from rheostat.schedules.kinds.decays import InverseSqrt
 from rheostat.schedules.kinds.points import Piecewise
@@ -18,7 +19,6 @@ from rheostat.schedules.kinds.pointwise import Clip
 from rheostat.schedules.kinds.presets import Wsd
 from rheostat.schedules.numeric import ShapeName
 from rheostat.schedules.union import AnyDefinition
-from rheostat.schedules.validation import field_errors
 
 library = Library("megatron")
 

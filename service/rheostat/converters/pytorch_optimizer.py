@@ -12,10 +12,9 @@ from pydantic import Field
 from rheostat.converters.core import Case, Library, Nested
 from rheostat.converters.kit import over, polynomial, scaled, sequence, since, table
 from rheostat.converters.parameters import Count, LastEpoch, Steps, UnusedLength
-from rheostat.schedules.fields import MAX_STEP
+from rheostat.schedules.field_types import MAX_STEP
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Ramp
-from rheostat.schedules.kinds.follow import Follow
-from rheostat.schedules.kinds.pointwise import Power, Scale, Sum
+from rheostat.schedules.kinds.pointwise import Follow, Power, Scale, Sum
 from rheostat.schedules.kinds.presets import Warmup, Wsd
 from rheostat.schedules.kinds.repeat import Repeat
 from rheostat.schedules.union import AnyDefinition

@@ -7,7 +7,7 @@ from typing import Final
 
 from rheostat.converters.core import Library, meant, refused
 from rheostat.errors import FieldError, Invalid
-from rheostat.schedules.shown import shown
+from rheostat.schedules.field_errors import shown
 
 NAMES: Final[dict[str, tuple[str, ...]]] = {
     "torch": ("pytorch",),

@@ -14,11 +14,10 @@ from rheostat.converters import registry
 from rheostat.converters.core import Budget, Case, Context, Library, Scheduler, meant, refused
 from rheostat.errors import FieldError
 from rheostat.schedules.definition import Definition
-from rheostat.schedules.limits import MAX_NESTING
+from rheostat.schedules.field_errors import field_errors, shown
 from rheostat.schedules.parse import sound
-from rheostat.schedules.shown import shown
+from rheostat.schedules.size_limits import MAX_NESTING
 from rheostat.schedules.union import AnyDefinition
-from rheostat.schedules.validation import field_errors
 
 _RECORD: Final = frozenset(
     {"id", "version", "driver", "note", "source", "steps", "values", "metrics", "raises"}

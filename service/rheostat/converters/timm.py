@@ -15,15 +15,13 @@ from pydantic import Field
 from rheostat.converters.core import Case, Library
 from rheostat.converters.kit import Phase, exponential, levels, phases, scaled, value_at, warmed
 from rheostat.converters.parameters import Count, InEpochs, Initialize, Length, Positive
-from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial, Ramp
+from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial, Ramp, Sigmoid
 from rheostat.schedules.kinds.cycles import CosineRestarts
 from rheostat.schedules.kinds.decays import InverseSqrt
-from rheostat.schedules.kinds.noise import Noise
 from rheostat.schedules.kinds.points import Multistep
-from rheostat.schedules.kinds.pointwise import Clip, Product, Sum
+from rheostat.schedules.kinds.pointwise import Clip, Noise, Product, Sum
 from rheostat.schedules.kinds.presets import Wsd
 from rheostat.schedules.kinds.repeat import Repeat
-from rheostat.schedules.kinds.sigmoid import Sigmoid
 from rheostat.schedules.kinds.timing import Warp
 from rheostat.schedules.numeric import ShapeName
 from rheostat.schedules.union import AnyDefinition

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rheostat.schedules.definition import Bounds, Definition
-from rheostat.schedules.evaluate import evaluate
+from rheostat.schedules.evaluation import evaluate
 from rheostat.schedules.parse import parse
 from rheostat.schedules.union import KINDS
 

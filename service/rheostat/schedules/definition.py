@@ -9,14 +9,16 @@ from fractions import Fraction
 from functools import cached_property
 from hashlib import sha256
 from math import inf, isfinite, isnan, nan
-from typing import Any, ClassVar, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
-from pydantic_core import to_json
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, to_json
+from pydantic_core.core_schema import no_info_plain_validator_function
 
-from rheostat.schedules.lengths import Json, Window, consecutive, inside
+from rheostat.schedules import numeric
+from rheostat.schedules.lengths import Json, Timeframe, consecutive, inside
 
 Floats: TypeAlias = NDArray[np.float64]
 Array: TypeAlias = NDArray[Any]
@@ -25,6 +27,17 @@ Places: TypeAlias = range | Array
 """A rising range of steps, or an array of places in any order."""
 Followed: TypeAlias = Mapping[str, Floats]
 """The values of the run's other parameters, aligned with the places."""
+
+Family: TypeAlias = Literal[
+    "Base curves",
+    "Decays",
+    "Points",
+    "Combinators in time",
+    "Combinators of values",
+    "Other parameters",
+    "Presets",
+]
+"""The headings under which the manual has the kinds."""
 
 _ROUNDING = 2e-15
 """What rounding may add to a value, relative to the numbers on its way: a few ulp."""
@@ -35,7 +48,7 @@ def array(t: Places) -> Array:
     return np.arange(t.start, t.stop, t.step) if isinstance(t, range) else t
 
 
-def window(places: Iterable[float] | Floats, start: float, stop: float) -> Floats:
+def places_within(places: Iterable[float] | Floats, start: float, stop: float) -> Floats:
     """Return the places from ``start`` to ``stop``."""
     found = np.asarray(places if isinstance(places, np.ndarray) else [*places], dtype=np.float64)
     return found[(found >= start) & (found <= stop)]
@@ -77,6 +90,21 @@ class Bounds(NamedTuple):
         if isnan(self.min + other.max) or isnan(self.max + other.min):
             return Bounds(nan, nan)
         return Bounds(self.min + other.min, self.max + other.max)
+
+    def raised(self, exponent: float) -> Bounds:
+        """Return the bounds of powers; NaN if a negative value meets a fractional exponent."""
+        if isnan(self.min):
+            return self
+        if not exponent.is_integer() and self.min < 0:
+            return Bounds(nan, nan)
+        if not self.finite:
+            return Bounds(-inf if exponent % 2 == 1 else 0.0, inf)
+        ends = Bounds.around(*numeric.signed_power(np.array(self), exponent).tolist())
+        if exponent != 1:
+            ends = ends.widened()
+        if exponent % 2 == 1:
+            return ends
+        return Bounds(0.0 if self.min < 0 < self.max else max(ends.min, 0.0), ends.max)
 
     def within(self, low: float, high: float) -> Bounds:
         """Return the bounds, clipped to [low, high]."""
@@ -130,6 +158,8 @@ class Definition(BaseModel):
 
     about: ClassVar[About]
     """What the manual says of the kind."""
+    family: ClassVar[Family]
+    """Under which heading the manual has it."""
     lengths: ClassVar[tuple[str, ...]] = ()
     """The fields that are lengths, in the order in which they follow each other from step 0."""
     measures: ClassVar[tuple[str, ...]] = ()
@@ -138,6 +168,8 @@ class Definition(BaseModel):
     """Whether the lengths recur, whatever the fields are."""
     pointwise: ClassVar[bool] = False
     """Whether a value depends on the children's values at the same step alone."""
+    follower: ClassVar[bool] = False
+    """Whether values are computed from another parameter of the run, at the same step."""
     culprit: ClassVar[str] = ""
     """The field to name when the kind's own arithmetic overflows."""
 
@@ -175,7 +207,7 @@ class Definition(BaseModel):
         them: of more, some that are evenly chosen, and of given values those that stick out.
         """
         del most
-        return window([0.0] if self.length is None else [0.0, self.length], start, stop)
+        return places_within([0.0] if self.length is None else [0.0, self.length], start, stop)
 
     def children(self, start: float = 0.0, stop: float = inf) -> Iterator[Child]:
         """Yield the definitions that this one uses for ``start ≤ t ≤ stop``."""
@@ -205,14 +237,14 @@ class Definition(BaseModel):
             return self.between(0.0, inf, followed or {})
 
     @classmethod
-    def laid_out(cls, raw: Json, window: Window, path: str) -> Json:
+    def laid_out(cls, raw: Json, time: Timeframe, path: str) -> Json:
         """
         Return the raw definition with its lengths in whole steps: what they mean, the kind says.
 
         Here they follow each other, and what stands inside has the same time.
         """
-        out, _ = consecutive(cls, raw, window, path)
-        return {key: inside(value, window, f"{path}.{key}") for key, value in out.items()}
+        out, _ = consecutive(cls, raw, time, path)
+        return {key: inside(value, time, f"{path}.{key}") for key, value in out.items()}
 
     @classmethod
     def recurs(cls, raw: Mapping[str, Any]) -> bool:
@@ -246,3 +278,42 @@ class Definition(BaseModel):
     def content_hash(self) -> str:
         """The SHA-256 of the canonical JSON, in hexadecimal."""
         return sha256(self.canonical).hexdigest()
+
+
+REFERENCE: Final = "x-reference"
+"""Key of a JSON Schema for the name of what is described elsewhere, until they are joined."""
+
+GIVEN: Final = {REFERENCE: "DefinitionOrNumber"}
+"""JSON Schema of a whole definition as it is given: a number stands for a constant."""
+
+
+def _read(data: Any) -> Definition:
+    from rheostat.schedules.union import ADAPTER  # noqa: PLC0415 - it is made of the kinds
+
+    return ADAPTER.validate_python(data)
+
+
+class _Marker:
+    """
+    Has the union read the field when there is something to read.
+
+    Were the union a part of each kind that holds definitions, it would be built for each of them.
+    """
+
+    @staticmethod
+    def __get_pydantic_core_schema__(_source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_plain_validator_function(_read)
+
+    @staticmethod
+    def __get_pydantic_json_schema__(
+        _schema: CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {REFERENCE: "Definition"}
+
+
+if TYPE_CHECKING:
+    from rheostat.schedules.union import AnyDefinition
+
+    AnyKind: TypeAlias = AnyDefinition
+else:
+    AnyKind = Annotated[Definition, _Marker]

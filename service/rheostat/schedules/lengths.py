@@ -21,8 +21,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from rheostat.errors import FieldError
-from rheostat.schedules.fields import MAX_STEP
-from rheostat.schedules.shown import shown
+from rheostat.schedules.field_errors import shown
+from rheostat.schedules.field_types import MAX_STEP
 
 if TYPE_CHECKING:
     from rheostat.schedules.definition import Definition
@@ -79,7 +79,7 @@ _ORIGIN: Final = Boundary(_NOTHING, 0)
 
 
 @dataclass(frozen=True)
-class Window:
+class Timeframe:
     """The time of a definition on the run's clock: where it starts, and where it ends if known."""
 
     clock: Clock
@@ -92,41 +92,41 @@ class Window:
     totals: tuple[Fraction, ...] = ()
     """Where the total lies, as the words count it and as the run does."""
 
-    def since(self, start: Boundary) -> Window:
-        """Return the window from a later start on."""
+    def since(self, start: Boundary) -> Timeframe:
+        """Return the time from a later start on."""
         return replace(self, start=start)
 
-    def followed(self, *, last: bool = False) -> Window:
-        """Return the window for what something follows, unless it is the last."""
+    def followed(self, *, last: bool = False) -> Timeframe:
+        """Return the time of what something follows, unless it is the last."""
         return replace(self, last=self.last and last)
 
-    def measuring(self, start: Boundary) -> Window:
-        """Return the window for a length that has no place of its own: nothing of it is kept."""
+    def measuring(self, start: Boundary) -> Timeframe:
+        """Return the time for a length that has no place of its own: nothing of it is kept."""
         if self.clock.kept is not None:
             start = start._replace(whole=round(start.exact))
         return replace(self, start=start, now=None)
 
-    def ahead(self, by: float) -> Window:
-        """Return the window of a curve of which the first ``by`` steps are left out."""
+    def ahead(self, by: float) -> Timeframe:
+        """Return the time of a curve of which the first ``by`` steps are left out."""
         if self.now is None or not by:
             return self
         shift = Fraction(by)
         totals = tuple(total + shift for total in self.totals)
         return replace(self, now=self.now + shift, totals=totals)
 
-    def moved(self, by: int) -> Window:
-        """Return the window with all that the words put in it moved; its start stays."""
+    def moved(self, by: int) -> Timeframe:
+        """Return the time with all that the words put in it moved; its start stays."""
         start = self.start._replace(exact=self.start.exact + by)
         return replace(self, start=start, end=None if self.end is None else self.end + by)
 
-    def slower(self, ratio: float) -> Window:
+    def slower(self, ratio: float) -> Timeframe:
         """Return a time of its own without an end, in which all takes ``ratio`` times as long."""
         if self.now is None:
-            return Window(self.clock)
+            return Timeframe(self.clock)
         start, scale = self.start.whole, Fraction(ratio)
         totals = tuple((total - start) / scale for total in self.totals)
         now = (self.now - start) / scale
-        return Window(self.clock, now=now, last=self.last, totals=totals)
+        return Timeframe(self.clock, now=now, last=self.last, totals=totals)
 
     def passed(self, place: float) -> bool:
         """Whether a place is passed, and to be noted."""
@@ -166,7 +166,7 @@ class Window:
         return boundary._replace(whole=max(whole, self.start.whole))
 
 
-def resolve(raw: Any, window: Window, path: str) -> Any:
+def resolve(raw: Any, time: Timeframe, path: str) -> Any:
     """Return the raw definition with all lengths resolved; errors go to the clock's list."""
     from rheostat.schedules.recurring import going_on  # noqa: PLC0415 - it looks at the kinds
     from rheostat.schedules.union import KINDS  # noqa: PLC0415 - it is made of the kinds
@@ -176,27 +176,27 @@ def resolve(raw: Any, window: Window, path: str) -> Any:
     cls = KINDS.get(raw["kind"])
     if cls is None:
         return raw
-    return going_on(cls, cls.laid_out(raw, window, path), window, path)
+    return going_on(cls, cls.laid_out(raw, time, path), time, path)
 
 
-def inside(value: Any, window: Window, path: str) -> Any:
+def inside(value: Any, time: Timeframe, path: str) -> Any:
     """Resolve what a field holds, if that is definitions."""
     if isinstance(value, (list, tuple)) and value and isinstance(value[0], dict):
-        return [resolve(item, window, f"{path}[{i}]") for i, item in enumerate(value)]
-    return resolve(value, window, path)
+        return [resolve(item, time, f"{path}[{i}]") for i, item in enumerate(value)]
+    return resolve(value, time, path)
 
 
 def consecutive(
-    cls: type[Definition], raw: Json, window: Window, path: str
+    cls: type[Definition], raw: Json, time: Timeframe, path: str
 ) -> tuple[Json, Boundary]:
     """Resolve a kind's lengths, which follow each other; return them, and where the last ends."""
-    out, start, names = dict(raw), window.start, cls.lengths
+    out, start, names = dict(raw), time.start, cls.lengths
     measures = names if cls.recurs(raw) else cls.measures
     final = next((name for name in reversed(names) if raw.get(name) is not None), None)
-    after = later([raw.get(name) for name in names], window.clock, [f"{path}.{n}" for n in names])
+    after = later([raw.get(name) for name in names], time.clock, [f"{path}.{n}" for n in names])
     for name, left in zip(names, after, strict=True):
         measures_only = name in measures
-        here = window.measuring(start) if measures_only else window.since(start)
+        here = time.measuring(start) if measures_only else time.since(start)
         end = end_of(raw.get(name), here, f"{path}.{name}", left, last=name == final)
         if end is not None:
             out[name] = steps_of(raw[name], here.start, end)
@@ -216,7 +216,7 @@ def later(lengths: Sequence[Any], clock: Clock, paths: Sequence[str]) -> list[Fr
     for i in rests[1:]:
         message = "is said a second time, and the first one takes all that is left"
         _wrong(clock, paths[i], message, "rest", 'one "rest" among lengths in a row')
-    quiet = Window(replace(clock, errors=[]))
+    quiet = Timeframe(replace(clock, errors=[]))
     after, total = [], _NOTHING
     for length in reversed(lengths):
         after.append(total)
@@ -224,9 +224,9 @@ def later(lengths: Sequence[Any], clock: Clock, paths: Sequence[str]) -> list[Fr
     return after[::-1]
 
 
-def place(value: Any, window: Window, path: str, *, last: bool = False) -> Any:
+def place(value: Any, time: Timeframe, path: str, *, last: bool = False) -> Any:
     """Return a place that is counted from the definition's own start."""
-    return steps_of(value, window.start, end_of(value, window, path, last=last))
+    return steps_of(value, time.start, end_of(value, time, path, last=last))
 
 
 def steps_of(value: Any, start: Boundary, end: Boundary | None) -> Any:
@@ -238,13 +238,13 @@ def steps_of(value: Any, start: Boundary, end: Boundary | None) -> Any:
 
 
 def end_of(
-    value: Any, window: Window, path: str, left: Fraction = _NOTHING, *, last: bool = False
+    value: Any, time: Timeframe, path: str, left: Fraction = _NOTHING, *, last: bool = False
 ) -> Boundary | None:
-    """Return where a length ends that begins with the window; ``"rest"`` leaves ``left``."""
-    length = _exact(value, window, path, left)
+    """Return where a length ends that begins with the time; ``"rest"`` leaves ``left``."""
+    length = _exact(value, time, path, left)
     if length is None:
         return None
-    return window.placed(window.start.after(length, value), path, last=last)
+    return time.placed(time.start.after(length, value), path, last=last)
 
 
 def is_relative(written: Any) -> bool:
@@ -260,14 +260,14 @@ def is_spoken(written: Any) -> bool:
 _EPOCHS: Final = ("epoch", "epochs")
 
 
-def _exact(value: Any, window: Window, path: str, left: Fraction = _NOTHING) -> Fraction | None:
+def _exact(value: Any, time: Timeframe, path: str, left: Fraction = _NOTHING) -> Fraction | None:
     """
     Return a length in exact steps, or None for what is none.
 
     Errors of text are noted; whether numbers are in range is for the kind to say.
     """
     if isinstance(value, str):
-        return _rest(window, path, left) if value == "rest" else read(value, window.clock, path)
+        return _rest(time, path, left) if value == "rest" else read(value, time.clock, path)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return Fraction(value) if 0 <= value <= MAX_STEP else None
@@ -300,16 +300,16 @@ def read(text: str, clock: Clock, path: str) -> Fraction | None:
     return length
 
 
-def _rest(window: Window, path: str, left: Fraction) -> Fraction | None:
-    window.clock.said.add("rest")
-    if window.end is None:
+def _rest(time: Timeframe, path: str, left: Fraction) -> Fraction | None:
+    time.clock.said.add("rest")
+    if time.end is None:
         message = "needs an end to reach to: give the run's `total`"
-        _wrong(window.clock, path, message, "rest", "a `total`")
+        _wrong(time.clock, path, message, "rest", "a `total`")
         return None
-    rest = window.end - window.start.exact - left
+    rest = time.end - time.start.exact - left
     if rest < 0:
         message = f"has nothing left: the other lengths are {float(-rest):g} steps too long"
-        _wrong(window.clock, path, message, "rest", "other lengths up to the total")
+        _wrong(time.clock, path, message, "rest", "other lengths up to the total")
         return None
     return rest
 

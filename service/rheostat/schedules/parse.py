@@ -13,14 +13,13 @@ import numpy as np
 from pydantic import ValidationError
 
 from rheostat.errors import FieldError, Invalid
-from rheostat.schedules import limits
+from rheostat.schedules import size_limits
 from rheostat.schedules.definition import Bounds, Child, Definition
-from rheostat.schedules.fields import MAX_STEP
-from rheostat.schedules.lengths import Clock, Kept, Window, resolve
+from rheostat.schedules.field_errors import field_errors, shown
+from rheostat.schedules.field_types import MAX_STEP
+from rheostat.schedules.lengths import Clock, Kept, Timeframe, resolve
 from rheostat.schedules.references import Lookup, inlined
-from rheostat.schedules.shown import shown
-from rheostat.schedules.union import ADAPTER
-from rheostat.schedules.validation import field_errors
+from rheostat.schedules.union import ADAPTER, KINDS
 
 D = TypeVar("D", bound=Definition)
 
@@ -40,9 +39,9 @@ class Context(NamedTuple):
     kept: tuple[tuple[str, Kept], ...] | None = None
     """What of the definition stays where it was for another total."""
 
-    def window(self, clock: Clock, **passing: Any) -> Window:
+    def timeframe(self, clock: Clock, **passing: Any) -> Timeframe:
         """Return the time of the whole definition."""
-        return Window(clock, end=None if self.total is None else Fraction(self.total), **passing)
+        return Timeframe(clock, end=None if self.total is None else Fraction(self.total), **passing)
 
     def clock(self, **noting: Any) -> Clock:
         """Return what its lengths are relative to."""
@@ -86,11 +85,11 @@ def parsed(data: Any, context: Context, lookup: Lookup | None = None) -> Parsed:
     if isinstance(data, Definition):
         return Parsed(data, None, spoken=False)
     data = whole(data)
-    size = limits.check(data, context.field)
+    size = size_limits.check(data, context.field)
     _check_lengths(total=context.total, steps_per_epoch=context.steps_per_epoch)
     full = inlined(data, lookup, context.field)
     if full is not data:
-        size = limits.check(full, context.field)
+        size = size_limits.check(full, context.field)
     if max(size.points, size.nodes) > _MANY:
         return _parse(full, context)
     text = json.dumps(full, sort_keys=True)
@@ -107,8 +106,8 @@ def passed(
 ) -> dict[str, Kept]:
     """Return what of a definition is to stay where it is at ``now``: see `lengths`."""
     noted: dict[str, Kept] = {}
-    window = context.window(context.clock(noted=noted), now=now, totals=totals)
-    resolve(data, window, context.field)
+    time = context.timeframe(context.clock(noted=noted), now=now, totals=totals)
+    resolve(data, time, context.field)
     return noted
 
 
@@ -119,7 +118,7 @@ def _parsed(text: str, context: Context) -> Parsed:
 
 def _parse(data: Any, context: Context) -> Parsed:
     clock = context.clock()
-    resolved = resolve(data, context.window(clock), context.field)
+    resolved = resolve(data, context.timeframe(clock), context.field)
     if clock.errors:
         raise _invalid(*clock.errors)
     try:
@@ -155,7 +154,7 @@ def sound(definition: D, field: str = "definition") -> D:
         Invalid: if it is too large, too deep, or leaves the range of float64.
 
     """
-    limits.check_built(definition, field)
+    size_limits.check_built(definition, field)
     return _in_range(definition, field)
 
 
@@ -180,9 +179,10 @@ def _check_lengths(**lengths: int | None) -> None:
 
 def _check_follows(definition: Definition, path: str, *, allowed: bool) -> None:
     """Refuse to follow a parameter where its value at the same step would not be the one used."""
-    if not allowed and definition.kind == "follow":
+    if definition.follower and not allowed:
         message = "cannot stand inside of a kind that changes time"
-        bound = "at the top, or inside of product, sum, scale, power, clip, quantize or noise"
+        *most, last = (kind for kind, cls in KINDS.items() if cls.pointwise)
+        bound = f"at the top, or inside of {', '.join(most)} or {last}"
         raise _invalid(FieldError(path, message, definition.kind, bound))
     for child in definition.children():
         inside = f"{path}.{child.path}"

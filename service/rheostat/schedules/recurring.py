@@ -19,54 +19,54 @@ from pydantic import ValidationError
 
 if TYPE_CHECKING:
     from rheostat.schedules.definition import Definition
-    from rheostat.schedules.lengths import Json, Kept, Window
+    from rheostat.schedules.lengths import Json, Kept, Timeframe
 
 _MARK = "@"
 
 
-class Mark(NamedTuple):
+class Progress(NamedTuple):
     """At ``step``, a curve had come as far as ``turns``."""
 
     step: float
     turns: float
 
 
-def going_on(cls: type[Definition], laid: Json, window: Window, path: str) -> Json:
+def going_on(cls: type[Definition], laid: Json, time: Timeframe, path: str) -> Json:
     """Return a curve that goes on from where it was, and note where it is."""
-    clock, key = window.clock, path[window.clock.root :] + _MARK
+    clock, key = time.clock, path[time.clock.root :] + _MARK
     mark = _mark((clock.kept or {}).get(key))
-    noting = clock.noted is not None and window.now is not None
+    noting = clock.noted is not None and time.now is not None
     if not cls.recurs(laid) or (mark is None and not noting):
         return laid
     try:
         curve = cls.model_validate(laid)
     except ValidationError:  # which parsing the whole will tell
         return laid
-    if clock.noted is not None and window.now is not None:
-        now = float(window.now) - window.start.whole
+    if clock.noted is not None and time.now is not None:
+        now = float(time.now) - time.start.whole
         if now > 0:
-            totals = [float(total) - window.start.whole for total in window.totals]
-            step, turns = _noted(curve, mark, now, totals if window.last else [])
+            totals = [float(total) - time.start.whole for total in time.totals]
+            step, turns = _noted(curve, mark, now, totals if time.last else [])
             clock.noted[key] = step, turns
     return laid if mark is None else _spliced(curve, laid, mark)
 
 
-def _mark(kept: Kept) -> Mark | None:
-    return Mark(*kept) if isinstance(kept, (tuple, list)) else None
+def _mark(kept: Kept) -> Progress | None:
+    return Progress(*kept) if isinstance(kept, (tuple, list)) else None
 
 
-def _noted(curve: Definition, mark: Mark | None, now: float, totals: list[float]) -> Mark:
+def _noted(curve: Definition, mark: Progress | None, now: float, totals: list[float]) -> Progress:
     """Return how far a curve has come; if it ended with the total, its last turn is not over."""
     turns, most = _progress(curve, mark, now), curve.turns
     if most is None or turns < most:
-        return Mark(now, turns)
+        return Progress(now, turns)
     if any(isclose(curve.turn(most), total) for total in totals):
         begun = mark is not None and floor(mark.turns) == most - 1
-        return mark if begun and mark is not None else Mark(curve.turn(most - 1), most - 1)
-    return Mark(now, most)
+        return mark if begun and mark is not None else Progress(curve.turn(most - 1), most - 1)
+    return Progress(now, most)
 
 
-def _progress(curve: Definition, mark: Mark | None, step: float) -> float:
+def _progress(curve: Definition, mark: Progress | None, step: float) -> float:
     """Return how far a curve has come at a step."""
     most = curve.turns
     if mark is not None and most is not None and mark.turns >= most:
@@ -95,7 +95,7 @@ def _last_turn(curve: Definition, step: float) -> int:
     return low
 
 
-def _spliced(curve: Definition, laid: Json, mark: Mark) -> Json:
+def _spliced(curve: Definition, laid: Json, mark: Progress) -> Json:
     """Return the sequence of what has passed, the rest of the turn under way, and what follows."""
     number, most = floor(mark.turns), inf if curve.turns is None else curve.turns
     begin = curve.turn(int(min(number, most)))

@@ -15,9 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.definition import Definition
-from rheostat.schedules.limits import MAX_NODES, MAX_POINTS, Size, check
-from rheostat.schedules.shown import shown
-from rheostat.schedules.validation import field_errors
+from rheostat.schedules.field_errors import field_errors, shown
+from rheostat.schedules.size_limits import MAX_NODES, MAX_POINTS, Size, check
 
 Lookup: TypeAlias = Callable[[str, int | None], Definition | Mapping[str, Any]]
 """Takes a name and a version (None: the newest), returns the definition; raises if unknown."""

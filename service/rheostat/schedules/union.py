@@ -1,35 +1,30 @@
-"""The union of all kinds, written out."""
+"""The union of all kinds, written out: what is not in it is no kind."""
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, get_args
 
 from pydantic import Field, TypeAdapter
 
 from rheostat.schedules.definition import Definition
-from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial, Ramp
+from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial, Ramp, Sigmoid
 from rheostat.schedules.kinds.cycles import CosineRestarts, Cyclic, OneCycle
 from rheostat.schedules.kinds.decays import Exponential, InverseSqrt, InverseTime
-from rheostat.schedules.kinds.follow import Follow
-from rheostat.schedules.kinds.noise import Noise
 from rheostat.schedules.kinds.points import Multistep, Piecewise, Table
-from rheostat.schedules.kinds.pointwise import Clip, Power, Product, Quantize, Scale, Sum
+from rheostat.schedules.kinds.pointwise import (
+    Clip,
+    Follow,
+    Noise,
+    Power,
+    Product,
+    Quantize,
+    Scale,
+    Sum,
+)
 from rheostat.schedules.kinds.presets import Step, Warmup, Wsd
 from rheostat.schedules.kinds.repeat import Repeat
 from rheostat.schedules.kinds.sequence import Sequence
-from rheostat.schedules.kinds.sigmoid import Sigmoid
 from rheostat.schedules.kinds.timing import Staircase, Stretch, Warp
-
-FAMILIES: Final[dict[str, tuple[type[Definition], ...]]] = {
-    "Base curves": (Constant, Linear, Cosine, Polynomial, Ramp, Sigmoid),
-    "Decays": (Exponential, InverseSqrt, InverseTime),
-    "Points": (Multistep, Piecewise, Table),
-    "Combinators in time": (Sequence, Repeat, Stretch, Warp, Staircase),
-    "Combinators of values": (Product, Sum, Scale, Power, Clip, Quantize, Noise),
-    "Other parameters": (Follow,),
-    "Presets": (Step, Warmup, Wsd, OneCycle, Cyclic, CosineRestarts),
-}
-"""Every kind once, as the manual orders them."""
 
 AnyDefinition = Annotated[
     Constant
@@ -65,11 +60,12 @@ AnyDefinition = Annotated[
     | CosineRestarts,
     Field(discriminator="kind"),
 ]
+"""A definition of any kind; the manual has them in this order."""
 
 KINDS: Final[dict[str, type[Definition]]] = {
-    cls.model_fields["kind"].default: cls for family in FAMILIES.values() for cls in family
+    cls.model_fields["kind"].default: cls for cls in get_args(get_args(AnyDefinition)[0])
 }
-"""Every kind by its name."""
+"""Every kind by its name, in the order of the union."""
 
 ADAPTER: Final[TypeAdapter[Definition]] = TypeAdapter(AnyDefinition)
 """What validates the JSON of any definition."""

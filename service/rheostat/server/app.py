@@ -14,7 +14,7 @@ from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import Query
 
 from rheostat import __version__
-from rheostat.schedules.evaluate import CACHE
+from rheostat.schedules.evaluation import CACHE
 from rheostat.server.fastlane.cache import Answers
 from rheostat.server.fastlane.lane import Door
 from rheostat.server.fastlane.protocol import CONNECTIONS, DOOR, ON_SHUTDOWN

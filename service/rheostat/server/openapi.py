@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from rheostat import __version__
 from rheostat.errors import Forbidden, Unauthenticated
-from rheostat.schedules.any_kind import REFERENCE
+from rheostat.schedules.definition import REFERENCE
 from rheostat.schedules.references import Reference
 from rheostat.schedules.union import ADAPTER, KINDS
 from rheostat.server.http.body import StrictRoute

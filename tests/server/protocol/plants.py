@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import update
 from tests.server.protocol import replicas
 
-from rheostat.schedules.words import Words
+from rheostat.schedules.written import Words
 from rheostat.server.runs import folding, settling
 from rheostat.server.runs.lineage import Key, Lineage, Stretch
 from rheostat.server.runs.reach import Standing, require_reach

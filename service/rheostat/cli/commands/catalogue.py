@@ -21,13 +21,13 @@ def kinds(
 ) -> Answer:
     """List the kinds of definitions, or describe one: formula, fields, bounds, an example."""
     from rheostat.schedules import KINDS  # NumPy and FastAPI load slowly
-    from rheostat.schedules.catalogue import described
+    from rheostat.schedules.introspection import describe
 
     if kind is None:
-        return Answer([described(name) for name in KINDS], _draw_list)
+        return Answer([describe(name) for name in KINDS], _draw_list)
     if kind not in KINDS:
         raise UnknownKind(f"there is no kind {kind!r}; there are {', '.join(KINDS)}")
-    return Answer(described(kind), _draw)
+    return Answer(describe(kind), _draw)
 
 
 def _draw_list(screen: Screen, items: Sequence[dict[str, Any]]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from rheostat.cli.words import EDITS
 
-SHAPED = {"power": {"power", "polynomial"}, "ratio": {"exponential"}}
+SHAPED = {"power": {"power", "polynomial"}, "ratio": {"exponential", "rational", "logarithmic"}}
 """The shapes that have a use for a field."""
 UNITS = ("", "k", "M", "B", "T")
 

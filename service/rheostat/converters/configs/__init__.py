@@ -24,7 +24,7 @@ from rheostat.converters.core import refused
 from rheostat.converters.request import check, check_text
 from rheostat.errors import FieldError
 from rheostat.schedules.definition import Definition
-from rheostat.schedules.shown import shown
+from rheostat.schedules.field_errors import shown
 
 __all__ = ["convert_config", "library_of"]
 

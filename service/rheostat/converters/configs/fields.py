@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from rheostat.converters.core import refused
 from rheostat.errors import FieldError
-from rheostat.schedules.shown import shown
+from rheostat.schedules.field_errors import shown
 
 _MOST_FIELDS: Final = 5_000
 _MOST_ERRORS: Final = 20

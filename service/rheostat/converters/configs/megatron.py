@@ -22,10 +22,10 @@ from rheostat.converters.core import refused
 from rheostat.converters.parameters import Count, Length
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.definition import Definition
+from rheostat.schedules.field_errors import shown
 from rheostat.schedules.kinds.curves import Constant, Linear
 from rheostat.schedules.kinds.pointwise import Quantize, Sum
 from rheostat.schedules.parse import sound
-from rheostat.schedules.shown import shown
 from rheostat.schedules.union import AnyDefinition
 
 _PLACE: Final = Place("config", "config")

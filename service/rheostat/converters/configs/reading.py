@@ -14,8 +14,7 @@ from rheostat.converters.parameters import STRICT, Steps
 from rheostat.converters.request import convert
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.definition import Definition
-from rheostat.schedules.shown import shown
-from rheostat.schedules.validation import field_errors
+from rheostat.schedules.field_errors import field_errors, shown
 
 Length = Annotated[Steps, Field(ge=1)]
 LENIENT = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)

@@ -15,8 +15,8 @@ from rheostat.converters.core import refused
 from rheostat.converters.parameters import NotNegative, Steps
 from rheostat.errors import FieldError
 from rheostat.schedules.definition import Definition
+from rheostat.schedules.field_errors import shown
 from rheostat.schedules.kinds.curves import Constant
-from rheostat.schedules.shown import shown
 
 _PLACE = Place("config.lr_scheduler_type", "config.lr_scheduler_kwargs")
 _WITHOUT_TOTAL = {"constant", "constant_with_warmup", "inverse_sqrt"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from math import ceil, floor
+from math import ceil, e, floor, inf
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -12,15 +12,27 @@ from pydantic import Field
 
 from rheostat.schedules import numeric
 from rheostat.schedules.definition import About, Bounds, Definition, Floats, Followed, Places, array
-from rheostat.schedules.fields import MAX_STEP, End, Exponent, Length, Start, Value
+from rheostat.schedules.field_types import (
+    MAX_STEP,
+    Duration,
+    End,
+    Exponent,
+    Length,
+    Position,
+    ShapeField,
+    ShapePower,
+    ShapeRatio,
+    Start,
+    Value,
+)
 from rheostat.schedules.numeric import Shape
-from rheostat.schedules.shapes import ShapeField, ShapePower, ShapeRatio
 from rheostat.schedules.thin import spread
 
 
 class Constant(Definition):
     """The same value at every step."""
 
+    family = "Base curves"
     about = About(
         formula="value",
         after="the value",
@@ -55,9 +67,10 @@ class Constant(Definition):
         return 0
 
 
-class Curve(Definition):
+class Transition(Definition):
     """A curve that goes from `start` to `end` in `steps` steps, without turning back."""
 
+    family = "Base curves"
     lengths = ("steps",)
 
     start: Start
@@ -89,7 +102,7 @@ class Curve(Definition):
         return self.steps
 
 
-class Linear(Curve):
+class Linear(Transition):
     """A line from `start` to `end`."""
 
     about = About(
@@ -117,7 +130,7 @@ class Linear(Curve):
         return numeric.linear(t, self.start, self.end, self.steps)
 
 
-class Cosine(Curve):
+class Cosine(Transition):
     """Half a cosine wave from `start` to `end`, or the wave that goes on."""
 
     about = About(
@@ -177,7 +190,7 @@ class Cosine(Curve):
         return None if self.periodic else self.steps
 
 
-class Polynomial(Curve):
+class Polynomial(Transition):
     """A power of what remains: steep at first if `power` is above 1."""
 
     about = About(
@@ -240,7 +253,7 @@ class Polynomial(Curve):
         return None if self.cycle else self.steps
 
 
-class Ramp(Curve):
+class Ramp(Transition):
     """A curve from `start` to `end` along any shape, or along the shape run backwards."""
 
     about = About(
@@ -272,3 +285,51 @@ class Ramp(Curve):
         del followed
         shape = Shape(self.shape, power=self.power, ratio=self.ratio)
         return numeric.shaped(t, self.start, self.end, self.steps, shape, backwards=self.mirrored)
+
+
+class Sigmoid(Definition):
+    """A logistic curve, also known as a hyperbolic tangent: from one level to another."""
+
+    family = "Base curves"
+    about = About(
+        formula="end + (start − end) / (1 + e^((t − center)/width))",
+        after="it has no end, and tends to `end`",
+        example={"kind": "sigmoid", "start": 0.1, "end": 0.001, "center": 700, "width": 50},
+        names={"caffe": "sigmoid", "timm": "TanhLRScheduler"},
+        shown=1500,
+    )
+    lengths = ("center", "width")
+    measures = ("width",)
+
+    kind: Literal["sigmoid"] = "sigmoid"
+    start: Annotated[Value, Field(description="what the value comes from, long before the center")]
+    end: Annotated[Value, Field(description="what the value tends to, long after the center")]
+    center: Annotated[Position, Field(description="where the value is half-way")]
+    width: Annotated[
+        Duration,
+        Field(description="how long the exponent takes to grow by one"),
+    ]
+
+    def at(self, t: Places, followed: Followed | None = None) -> Floats:
+        """Return end + (start − end)/(1 + e^((t − center)/width))."""
+        del followed
+        t = array(t)
+        growth = numeric.exponential(np.abs(t - self.center), 1.0, e, self.width)
+        less, more = 1 / (1 + growth), 1 / (1 + 1 / growth)
+        early = t < self.center
+        w, v = np.where(early, more, less), np.where(early, less, more)
+        return numeric.mix(self.start, self.end, w, v)
+
+    def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
+        """Return the values at both ends, or the level that it tends to."""
+        del followed
+        low, high = min(self.start, self.end), max(self.start, self.end)
+        ends = [
+            self.at(np.array([place]))[0] if place < inf else self.end for place in (start, stop)
+        ]
+        return Bounds.around(*map(float, ends)).widened(max(abs(low), abs(high))).within(low, high)
+
+    @property
+    def length(self) -> None:
+        """None: the value may change for ever."""
+        return

@@ -7,16 +7,17 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rheostat.schedules.definition import About, Definition
-from rheostat.schedules.fields import (
+from rheostat.schedules.field_errors import wrong
+from rheostat.schedules.field_types import (
     MAX_STEP,
     Corner,
     Count,
     Duration,
     End,
     Factor,
-    Fraction,
     Growth,
     Length,
+    Proportion,
     Share,
     Start,
     Value,
@@ -28,8 +29,7 @@ from rheostat.schedules.kinds.pointwise import Product, Sum
 from rheostat.schedules.kinds.presets import Preset
 from rheostat.schedules.kinds.repeat import Repeat, cycle_start, require_growth
 from rheostat.schedules.kinds.timing import Stretch
-from rheostat.schedules.lengths import Json, Window, consecutive
-from rheostat.schedules.validation import wrong
+from rheostat.schedules.lengths import Json, Timeframe, consecutive
 
 
 class OneCycle(Preset):
@@ -58,7 +58,7 @@ class OneCycle(Preset):
     start: Start
     end: End
     up: Annotated[
-        Fraction, Field(description="where the turn lies in the cycle; below ½ for three phases")
+        Proportion, Field(description="where the turn lies in the cycle; below ½ for three phases")
     ] = 0.3
     shape: Corner = "cosine"
     three_phase: Annotated[
@@ -66,14 +66,14 @@ class OneCycle(Preset):
     ] = False
 
     @classmethod
-    def laid_out(cls, raw: Json, window: Window, path: str) -> Json:
+    def laid_out(cls, raw: Json, time: Timeframe, path: str) -> Json:
         """Let the turns that are passed stay; what then is no cycle by its fields is piecewise."""
-        out, end = consecutive(cls, raw, window, path)
-        up, steps = raw.get("up", 0.3), end.whole - window.start.whole
-        if window.clock.kept is None and window.clock.noted is None:
+        out, end = consecutive(cls, raw, time, path)
+        up, steps = raw.get("up", 0.3), end.whole - time.start.whole
+        if time.clock.kept is None and time.clock.noted is None:
             return out
         places = [up * steps, 2 * up * steps] if raw.get("three_phase") else [up * steps]
-        turns = [window.corner(turn, f"{path}.up[{number}]") for number, turn in enumerate(places)]
+        turns = [time.corner(turn, f"{path}.up[{number}]") for number, turn in enumerate(places)]
         if turns == places:
             return out
         values = [raw["peak"], raw["start"]]

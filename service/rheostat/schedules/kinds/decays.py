@@ -11,14 +11,16 @@ from pydantic import Field
 
 from rheostat.schedules import numeric
 from rheostat.schedules.definition import About, Bounds, Definition, Floats, Followed, Places, array
-from rheostat.schedules.fields import Duration, Exponent, Factor, Start, Value
+from rheostat.schedules.field_types import Duration, Exponent, Factor, Start, Value
 
 Every = Annotated[Duration, Field(description="how long one application takes")]
-Staircase = Annotated[bool, Field(description="whether t/every is rounded down")]
+InStairs = Annotated[bool, Field(description="whether t/every is rounded down")]
 
 
-class Decay(Definition):
+class EndlessDecay(Definition):
     """A curve that moves away from `start` in one direction for ever."""
+
+    family = "Decays"
 
     start: Start
 
@@ -43,7 +45,7 @@ class Decay(Definition):
         return None
 
 
-class Exponential(Decay):
+class Exponential(EndlessDecay):
     """A value that is multiplied by the same factor again and again, smoothly or in stairs."""
 
     about = About(
@@ -69,7 +71,7 @@ class Exponential(Decay):
     kind: Literal["exponential"] = "exponential"
     factor: Annotated[Factor, Field(description="the factor of each application")]
     every: Every = 1.0
-    staircase: Staircase = False
+    staircase: InStairs = False
     floor: Annotated[Value | None, Field(description="the least value; null for none")] = None
 
     @classmethod
@@ -102,7 +104,7 @@ class Exponential(Decay):
         return inner if self.floor is None else inner.within(self.floor, inf)
 
 
-class InverseSqrt(Decay):
+class InverseSqrt(EndlessDecay):
     """A power law of the time passed: an inverse square root, or another power."""
 
     about = About(
@@ -133,7 +135,7 @@ class InverseSqrt(Decay):
         return numeric.inverse_power(t, self.start, self.timescale, self.power)
 
 
-class InverseTime(Decay):
+class InverseTime(EndlessDecay):
     """A value divided by a line of the time passed, smoothly or in stairs."""
 
     about = About(
@@ -148,7 +150,7 @@ class InverseTime(Decay):
     kind: Literal["inverse_time"] = "inverse_time"
     rate: Annotated[Factor, Field(description="what each application adds to the divisor")]
     every: Every = 1.0
-    staircase: Staircase = False
+    staircase: InStairs = False
 
     @classmethod
     def recurs(cls, raw: Mapping[str, Any]) -> bool:

@@ -20,17 +20,18 @@ from rheostat.schedules.definition import (
     Followed,
     Places,
     array,
-    window,
+    places_within,
 )
-from rheostat.schedules.fields import Factor, Points, Steps, Value, Values
-from rheostat.schedules.lengths import Json, Window, place
+from rheostat.schedules.field_errors import wrong
+from rheostat.schedules.field_types import Factor, Points, Steps, Value, Values
+from rheostat.schedules.lengths import Json, Timeframe, place
 from rheostat.schedules.thin import spread, thin
-from rheostat.schedules.validation import wrong
 
 
 class Multistep(Definition):
     """A value that is multiplied by `factor` at each milestone."""
 
+    family = "Points"
     about = About(
         formula="start · factor^(number of milestones ≤ t)",
         after="the value after the last milestone",
@@ -63,15 +64,13 @@ class Multistep(Definition):
     factor: Annotated[Factor, Field(description="the factor at each milestone")]
 
     @classmethod
-    def laid_out(cls, raw: Json, window: Window, path: str) -> Json:
+    def laid_out(cls, raw: Json, time: Timeframe, path: str) -> Json:
         """Count the milestones from the definition's own start."""
         items = raw.get("milestones")
         if not isinstance(items, (list, tuple)) or str not in {*map(type, items)}:
             return raw
         here = f"{path}.milestones"
-        milestones = [
-            place(item, window, f"{here}[{i}]", last=True) for i, item in enumerate(items)
-        ]
+        milestones = [place(item, time, f"{here}[{i}]", last=True) for i, item in enumerate(items)]
         return {**raw, "milestones": milestones}
 
     @cached_property
@@ -94,7 +93,7 @@ class Multistep(Definition):
 
     def corners(self, start: float, stop: float, most: int) -> Floats:
         """Return the milestones."""
-        found = window(self._sorted, start, stop)
+        found = places_within(self._sorted, start, stop)
         return found[spread(len(found), min(len(found), most))]
 
     @property
@@ -106,6 +105,7 @@ class Multistep(Definition):
 class Piecewise(Definition):
     """Values at given points, and what lies between them."""
 
+    family = "Points"
     about = About(
         formula="the value of the last point at or before t (`previous`), or what lies between it "
         "and the next one: a line, half a cosine wave, or a^(1 − y) · b^y (`geometric`)",
@@ -134,13 +134,13 @@ class Piecewise(Definition):
     ] = "linear"
 
     @classmethod
-    def laid_out(cls, raw: Json, window: Window, path: str) -> Json:
+    def laid_out(cls, raw: Json, time: Timeframe, path: str) -> Json:
         """Count the steps that are written as text from the definition's own start."""
         items = raw.get("points")
         if not isinstance(items, (list, tuple)) or not any(_has_text(item) for item in items):
             return raw
         points = [
-            _placed(item, window, f"{path}.points[{i}][0]", last=i == len(items) - 1)
+            _placed(item, time, f"{path}.points[{i}][0]", last=i == len(items) - 1)
             for i, item in enumerate(items)
         ]
         return {**raw, "points": points}
@@ -190,7 +190,7 @@ class Piecewise(Definition):
         return numeric.mix(start, end, *weights)
 
     def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
-        """Return the extremes of the points around the window."""
+        """Return the extremes of the points from start to stop, and of those around."""
         del followed
         first = max(int(np.searchsorted(self._steps, start, side="right")) - 1, 0)
         if self.interpolation == "previous":
@@ -216,13 +216,14 @@ def _has_text(item: Any) -> bool:
     return isinstance(item, (list, tuple)) and bool(item) and isinstance(item[0], str)
 
 
-def _placed(item: Any, window: Window, path: str, *, last: bool) -> Any:
-    return [place(item[0], window, path, last=last), *item[1:]] if _has_text(item) else item
+def _placed(item: Any, time: Timeframe, path: str, *, last: bool) -> Any:
+    return [place(item[0], time, path, last=last), *item[1:]] if _has_text(item) else item
 
 
 class Table(Definition):
     """One value for each step, for curves that no other kind describes."""
 
+    family = "Points"
     about = About(
         formula="values[t]",
         after="the last value",
@@ -250,7 +251,7 @@ class Table(Definition):
         return self._values[np.minimum(array(t), len(self._values) - 1).astype(np.int64)]
 
     def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
-        """Return the extremes of the values in the window."""
+        """Return the extremes of the values from start to stop."""
         del followed
         last = len(self._values) - 1
         used = self._values[int(min(start, last)) : int(min(stop, last)) + 1]

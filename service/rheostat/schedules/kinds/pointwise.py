@@ -11,11 +11,22 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from rheostat.schedules.any_kind import AnyKind
-from rheostat.schedules.definition import About, Bounds, Child, Definition, Floats, Followed, Places
-from rheostat.schedules.exact import power_of_bounds, power_of_values, rounded
-from rheostat.schedules.fields import Exponent, Number, Value
-from rheostat.schedules.validation import wrong
+from rheostat.errors import FieldError, Invalid
+from rheostat.schedules import numeric
+from rheostat.schedules.definition import (
+    About,
+    AnyKind,
+    Bounds,
+    Child,
+    Definition,
+    Floats,
+    Followed,
+    Places,
+    array,
+)
+from rheostat.schedules.field_errors import wrong
+from rheostat.schedules.field_types import Exponent, Number, Positive, Share, Value
+from rheostat.schedules.numeric.seeded import half_mass, quantile, uniform
 
 Several = Annotated[
     tuple[AnyKind, ...],
@@ -26,6 +37,7 @@ Several = Annotated[
 class Pointwise(Definition):
     """A combinator whose value depends on its children's values at the same step alone."""
 
+    family = "Combinators of values"
     pointwise = True
 
     @property
@@ -184,11 +196,11 @@ class Power(Unary):
 
     def at(self, t: Places, followed: Followed | None = None) -> Floats:
         """Return of(t)^exponent."""
-        return power_of_values(self.of.at(t, followed), self.exponent)
+        return numeric.signed_power(self.of.at(t, followed), self.exponent)
 
     def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
         """Return the powers of the interval."""
-        return power_of_bounds(self.of.between(start, stop, followed), self.exponent)
+        return self.of.between(start, stop, followed).raised(self.exponent)
 
 
 class Clip(Unary):
@@ -258,12 +270,127 @@ class Quantize(Unary):
 
     def at(self, t: Places, followed: Followed | None = None) -> Floats:
         """Return the multiple below, above or nearest to of(t)."""
-        return rounded(self.of.at(t, followed), self.multiple, self.rounding)
+        return numeric.to_multiple(self.of.at(t, followed), self.multiple, self.rounding)
 
     def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
         """Return the interval, rounded."""
         inner = self.of.between(start, stop, followed)
         if not inner.finite:
             return inner
-        ends = rounded(np.array(inner), self.multiple, self.rounding)
+        ends = numeric.to_multiple(np.array(inner), self.multiple, self.rounding)
         return Bounds.around(*ends.tolist())
+
+
+class Noise(Unary):
+    """A definition times one plus noise: a function of seed and step, the same bits everywhere."""
+
+    about = About(
+        formula="of(t) · (1 + n(t)), n from output ⌊t⌋ of SplitMix64(seed): uniform in ±amplitude, "
+        "or normal with deviation `std`, cut off at ±amplitude",
+        after="what the definitions inside hold there",
+        example={
+            "kind": "noise",
+            "seed": 42,
+            "amplitude": 0.1,
+            "of": {"kind": "cosine", "start": 0.1, "end": 0.0, "steps": 1000},
+        },
+        names={"timm": "noise_range_t, noise_pct, noise_std, noise_seed"},
+        shown=1200,
+    )
+
+    kind: Literal["noise"] = "noise"
+    seed: Annotated[
+        int,
+        Field(ge=0, lt=2**63, json_schema_extra={"unit": "none"}, description="which noise it is"),
+    ]
+    amplitude: Annotated[Share, Field(description="the greatest noise, relative to the value")]
+    distribution: Annotated[
+        Literal["uniform", "normal"], Field(description="how the noise is spread")
+    ] = "uniform"
+    std: Annotated[
+        Positive, Field(description="the standard deviation before cutting off, if normal")
+    ] = 1.0
+
+    def at(self, t: Places, followed: Followed | None = None) -> Floats:
+        """Return of(t)·(1 + n(t))."""
+        return self.of.at(t, followed) * (1 + self._noise(array(t).astype(np.int64)))
+
+    def _noise(self, t: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Floats:
+        even = uniform(self.seed, t)
+        if self.distribution == "uniform":
+            return even * self.amplitude
+        noise = self.std * quantile(even * half_mass(self.amplitude / self.std))
+        return np.clip(noise, -self.amplitude, self.amplitude)
+
+    @property
+    def wavelength(self) -> None:
+        """None: noise does not come again."""
+        return None
+
+    def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
+        """Return the interval times 1 ± amplitude."""
+        noise = Bounds(1 - self.amplitude, 1 + self.amplitude)
+        return self.of.between(start, stop, followed).times(noise)
+
+    @property
+    def length(self) -> None:
+        """None: the noise never ends."""
+        return None
+
+
+class Follow(Definition):
+    """
+    A function of another parameter's value at the same step.
+
+    It stands at the top of a parameter's definition, or inside of kinds that work on values at
+    one step: product, sum, scale, power, clip, quantize, noise.
+    """
+
+    family = "Other parameters"
+    about = About(
+        formula="offset + scale · parameter(t)^power",
+        after="what the other parameter's value gives",
+        example={"kind": "follow", "parameter": "lr", "power": 2},
+        names={"composer": "DecoupledAdamW", "t5x": "weight decay lr²"},
+        shown=1200,
+    )
+    follower = True
+    culprit = "scale"
+
+    kind: Literal["follow"] = "follow"
+    parameter: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z][a-z0-9_]*(/[A-Za-z0-9_.-]+)?$",
+            max_length=128,
+            description="the name of the other parameter",
+        ),
+    ]
+    scale: Annotated[Number, Field(description="the factor; it may be negative")] = 1.0
+    power: Annotated[Exponent, Field(description="the exponent of the other value")] = 1.0
+    offset: Annotated[Value, Field(description="what is added")] = 0.0
+
+    def at(self, t: Places, followed: Followed | None = None) -> Floats:
+        """Return offset + scale·parameter(t)^power."""
+        del t
+        if followed is None or self.parameter not in followed:
+            message = "follows another parameter, and only a run has that one's values"
+            error = FieldError("definition.parameter", message, self.parameter, "a run")
+            raise Invalid("The definition has no values of its own.", errors=[error])
+        return self.scale * numeric.signed_power(followed[self.parameter], self.power) + self.offset
+
+    def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
+        """Return what the other parameter's bounds give; infinite if they are not known."""
+        del start, stop
+        inner = followed.get(self.parameter, Bounds(-inf, inf)).raised(self.power)
+        scaled = inner.times(Bounds(self.scale, self.scale))
+        return Bounds(scaled.min + self.offset, scaled.max + self.offset)
+
+    @property
+    def length(self) -> None:
+        """None: the other parameter may change for ever."""
+        return
+
+    def follows(self) -> frozenset[str]:
+        """Return the other parameter's name."""
+        return frozenset({self.parameter})

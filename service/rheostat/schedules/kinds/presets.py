@@ -12,19 +12,38 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
-from rheostat.schedules.any_kind import AnyKind
-from rheostat.schedules.definition import About, Bounds, Child, Definition, Floats, Followed, Places
-from rheostat.schedules.fields import Duration, Factor, Length, LengthOrZero, Start, Value
+from rheostat.schedules.definition import (
+    About,
+    AnyKind,
+    Bounds,
+    Child,
+    Definition,
+    Floats,
+    Followed,
+    Places,
+)
+from rheostat.schedules.field_errors import wrong
+from rheostat.schedules.field_types import (
+    Duration,
+    Factor,
+    Length,
+    LengthOrZero,
+    ShapeField,
+    ShapePower,
+    ShapeRatio,
+    Start,
+    Value,
+)
 from rheostat.schedules.kinds.curves import Constant, Ramp
 from rheostat.schedules.kinds.decays import Exponential
 from rheostat.schedules.kinds.sequence import Part, Sequence
-from rheostat.schedules.lengths import Json, Window, consecutive, resolve
-from rheostat.schedules.shapes import ShapeField, ShapePower, ShapeRatio
-from rheostat.schedules.validation import wrong
+from rheostat.schedules.lengths import Json, Timeframe, consecutive, resolve
 
 
 class Preset(Definition):
     """A kind that is evaluated through its expansion."""
+
+    family = "Presets"
 
     @cached_property
     def _expanded(self) -> Definition:
@@ -144,10 +163,10 @@ class Warmup(Preset):
     then: Annotated[AnyKind, Field(description="what follows the warm-up")]
 
     @classmethod
-    def laid_out(cls, raw: Json, window: Window, path: str) -> Json:
+    def laid_out(cls, raw: Json, time: Timeframe, path: str) -> Json:
         """Let what follows the warm-up begin where it ends."""
-        out, end = consecutive(cls, raw, window.followed(), path)
-        then = resolve(raw.get("then"), window.since(end), f"{path}.then")
+        out, end = consecutive(cls, raw, time.followed(), path)
+        then = resolve(raw.get("then"), time.since(end), f"{path}.then")
         return out if then is None else {**out, "then": then}
 
     def expansion(self) -> Definition:

@@ -12,9 +12,9 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from rheostat.schedules import numeric
-from rheostat.schedules.any_kind import AnyKind
 from rheostat.schedules.definition import (
     About,
+    AnyKind,
     Array,
     Bounds,
     Child,
@@ -23,12 +23,12 @@ from rheostat.schedules.definition import (
     Followed,
     Places,
     array,
-    window,
+    places_within,
 )
-from rheostat.schedules.fields import MAX_STEP, Count, Duration, Factor, Growth
-from rheostat.schedules.lengths import Json, Window, consecutive, resolve
+from rheostat.schedules.field_errors import wrong
+from rheostat.schedules.field_types import MAX_STEP, Count, Duration, Factor, Growth
+from rheostat.schedules.lengths import Json, Timeframe, consecutive, resolve
 from rheostat.schedules.thin import spread
-from rheostat.schedules.validation import wrong
 
 _SLOWEST: Final = 1.05
 """The least growth of periods: with less, too many cycles would fit on the axis."""
@@ -39,6 +39,7 @@ _BITS: Final = 100
 class Repeat(Definition):
     """A definition that starts again and again, each time longer and higher if told so."""
 
+    family = "Combinators in time"
     about = About(
         formula="peak_factor^i · of((t − start of cycle i)/period_factor^i), where cycle i is "
         "every · period_factor^i long",
@@ -68,11 +69,11 @@ class Repeat(Definition):
     ] = None
 
     @classmethod
-    def laid_out(cls, raw: Json, window: Window, path: str) -> Json:
+    def laid_out(cls, raw: Json, time: Timeframe, path: str) -> Json:
         """Give what is repeated a clock of its own, which ends with the period."""
-        out, end = consecutive(cls, raw, window, path)
-        period = end.exact - window.start.exact
-        inner = Window(window.clock, end=period or None)
+        out, end = consecutive(cls, raw, time, path)
+        period = end.exact - time.start.exact
+        inner = Timeframe(time.clock, end=period or None)
         return {**out, "of": resolve(raw["of"], inner, f"{path}.of")} if "of" in raw else out
 
     def turn(self, number: int) -> float:
@@ -114,7 +115,7 @@ class Repeat(Definition):
             return values
         return numeric.exponential(number, 1.0, self.peak_factor, 1.0) * values
 
-    def _window(self, start: float, stop: float) -> tuple[Array, Child]:
+    def _used(self, start: float, stop: float) -> tuple[Array, Child]:
         """Return the numbers of the first and last cycle, and what is used inside of them."""
         number, place = self._cycle(np.array([start, min(stop, MAX_STEP)]))
         first, last = place.tolist()
@@ -124,11 +125,11 @@ class Repeat(Definition):
 
     def children(self, start: float = 0.0, stop: float = inf) -> Iterator[Child]:
         """Yield the definition, with the places that are used."""
-        yield self._window(start, stop)[1]
+        yield self._used(start, stop)[1]
 
     def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
         """Return the interval of one cycle, times the factors of the first and last one."""
-        number, child = self._window(start, stop)
+        number, child = self._used(start, stop)
         inner = self.of.between(child.start, child.stop, followed)
         if self.peak_factor == 1:
             return inner
@@ -146,7 +147,7 @@ class Repeat(Definition):
         if self.period_factor != 1:
             starts, growths = _layout(self.every, self.period_factor, self.cycles or MAX_STEP)
             begins, factors = starts[number], growths[number]
-        found = window((begins[:, None] + inner * factors[:, None]).ravel(), start, stop)
+        found = places_within((begins[:, None] + inner * factors[:, None]).ravel(), start, stop)
         return found[spread(len(found), min(len(found), max(most, 2)))]
 
     @property

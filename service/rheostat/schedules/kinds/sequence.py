@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from rheostat.schedules.any_kind import AnyKind
 from rheostat.schedules.definition import (
     About,
+    AnyKind,
     Array,
     Bounds,
     Child,
@@ -26,20 +26,20 @@ from rheostat.schedules.definition import (
     Followed,
     Places,
     array,
-    window,
+    places_within,
 )
-from rheostat.schedules.fields import LengthOrZero, Place
+from rheostat.schedules.field_errors import wrong
+from rheostat.schedules.field_types import LengthOrZero, Position
 from rheostat.schedules.lengths import (
     Boundary,
     Json,
-    Window,
+    Timeframe,
     end_of,
     is_relative,
     later,
     resolve,
     steps_of,
 )
-from rheostat.schedules.validation import wrong
 
 
 class Part(BaseModel):
@@ -54,7 +54,7 @@ class Part(BaseModel):
         Field(description="instead of steps: the step of the sequence at which it ends"),
     ] = None
     from_: Annotated[
-        Place, Field(alias="from", description="where inside its own curve the part begins")
+        Position, Field(alias="from", description="where inside its own curve the part begins")
     ] = 0.0
 
     @model_validator(mode="after")
@@ -73,6 +73,7 @@ class Part(BaseModel):
 class Sequence(Definition):
     """Definitions one after the other, each counting from its own beginning."""
 
+    family = "Combinators in time"
     about = About(
         formula="parts[i].schedule(t − start of part i + from), i the last part with start ≤ t",
         after="the value at the end of the last part's own curve; an open last part goes on",
@@ -104,19 +105,19 @@ class Sequence(Definition):
     ]
 
     @classmethod
-    def laid_out(cls, raw: Json, window: Window, path: str) -> Json:
+    def laid_out(cls, raw: Json, time: Timeframe, path: str) -> Json:
         """Let each part begin where the one before it ends."""
         parts = raw.get("parts")
         if not isinstance(parts, (list, tuple)):
             return raw
-        out, start = [], window.start
+        out, start = [], time.start
         lengths = [part.get("steps") if isinstance(part, dict) else None for part in parts]
         places = [f"{path}.parts[{i}]" for i in range(len(parts))]
-        after = later(lengths, window.clock, [f"{place}.steps" for place in places])
+        after = later(lengths, time.clock, [f"{place}.steps" for place in places])
         for i, (part, here, left) in enumerate(zip(parts, places, after, strict=True)):
             resolved = part
             if isinstance(part, dict):
-                around = window.followed(last=i == len(parts) - 1)
+                around = time.followed(last=i == len(parts) - 1)
                 resolved, start = _laid_out(part, left, around, start, here)
             out.append(resolved)
         return {**raw, "parts": out}
@@ -201,7 +202,7 @@ class Sequence(Definition):
 
     def corners(self, start: float, stop: float, most: int) -> Floats:
         """Return where parts begin, and the corners of those in force."""
-        found, share = [window(self._starts, start, stop)], max(most // len(self.parts), 1)
+        found, share = [places_within(self._starts, start, stop)], max(most // len(self.parts), 1)
         for i, (part, end) in enumerate(zip(self.parts, self._ends, strict=True)):
             begin = float(self._starts[i])
             first, last, shift = max(start, begin), min(stop, end), part.from_ - begin
@@ -230,19 +231,19 @@ class Sequence(Definition):
 
 
 def _laid_out(
-    part: Json, left: Fraction, window: Window, start: Boundary, path: str
+    part: Json, left: Fraction, time: Timeframe, start: Boundary, path: str
 ) -> tuple[Json, Boundary]:
     """Return a part with its lengths resolved, and where it ends."""
     out, end = dict(part), None
     if part.get("until") is not None:
-        end = end_of(part["until"], window, f"{path}.until", last=True)
-        if end is not None and window.clock.kept is not None:
+        end = end_of(part["until"], time, f"{path}.until", last=True)
+        if end is not None and time.clock.kept is not None:
             end = end._replace(whole=max(end.whole, start.whole))
-        out["until"] = steps_of(part["until"], window.start, end)
+        out["until"] = steps_of(part["until"], time.start, end)
     elif part.get("steps") is not None:
-        end = end_of(part["steps"], window.since(start), f"{path}.steps", left, last=True)
+        end = end_of(part["steps"], time.since(start), f"{path}.steps", left, last=True)
         out["steps"] = steps_of(part["steps"], start, end)
-    inner = replace(window, start=start, end=window.end if end is None else end.exact)
+    inner = replace(time, start=start, end=time.end if end is None else end.exact)
     if "from" in part:
         out["from"], inner = _skipped(part["from"], inner, f"{path}.from")
     if "schedule" in part:
@@ -250,14 +251,14 @@ def _laid_out(
     return out, start if end is None else end
 
 
-def _skipped(given: Any, window: Window, path: str) -> tuple[Any, Window]:
+def _skipped(given: Any, time: Timeframe, path: str) -> tuple[Any, Timeframe]:
     """Return where inside its own curve a part begins, and the time of what it then uses."""
-    begin = end_of(given, Window(window.clock), path)
+    begin = end_of(given, Timeframe(time.clock), path)
     skipped = steps_of(given, Boundary(Fraction(0), 0), begin)
     if not is_relative(given) or begin is None:
-        return skipped, window.ahead(skipped)
-    if window.passed(window.start.whole):
-        window.note(path, begin.whole)
-    if window.clock.kept is not None:  # what is skipped may be kept, of a curve that is longer
-        window = window.moved(begin.whole - round(begin.exact))
-    return skipped, window.ahead(begin.whole)
+        return skipped, time.ahead(skipped)
+    if time.passed(time.start.whole):
+        time.note(path, begin.whole)
+    if time.clock.kept is not None:  # what is skipped may be kept, of a curve that is longer
+        time = time.moved(begin.whole - round(begin.exact))
+    return skipped, time.ahead(begin.whole)

@@ -12,9 +12,9 @@ import numpy as np
 from pydantic import Field
 
 from rheostat.schedules import numeric
-from rheostat.schedules.any_kind import AnyKind
 from rheostat.schedules.definition import (
     About,
+    AnyKind,
     Array,
     Bounds,
     Child,
@@ -23,19 +23,27 @@ from rheostat.schedules.definition import (
     Followed,
     Places,
     array,
-    window,
+    places_within,
 )
-from rheostat.schedules.fields import MAX_STEP, Duration, Length
+from rheostat.schedules.field_types import (
+    MAX_STEP,
+    Duration,
+    Length,
+    ShapeField,
+    ShapePower,
+    ShapeRatio,
+)
 from rheostat.schedules.kinds.curves import Constant
-from rheostat.schedules.lengths import Json, Window, consecutive, resolve
+from rheostat.schedules.lengths import Json, Timeframe, consecutive, resolve
 from rheostat.schedules.numeric import Shape
-from rheostat.schedules.shapes import ShapeField, ShapePower, ShapeRatio
 
 Inner = Annotated[AnyKind, Field(description="the definition whose time is changed")]
 
 
 class Timed(Definition):
     """A combinator that looks up another definition at a place of its own."""
+
+    family = "Combinators in time"
 
     of: Inner
 
@@ -88,10 +96,10 @@ class Stretch(Timed):
     ]
 
     @classmethod
-    def laid_out(cls, raw: Json, window: Window, path: str) -> Json:
+    def laid_out(cls, raw: Json, time: Timeframe, path: str) -> Json:
         """Give what is stretched a clock of its own, without an end."""
-        ratio = 1.0 if window.now is None else raw["ratio"]
-        inner = window.slower(ratio)
+        ratio = 1.0 if time.now is None else raw["ratio"]
+        inner = time.slower(ratio)
         return {**raw, "of": resolve(raw["of"], inner, f"{path}.of")} if "of" in raw else raw
 
     def places(self, t: Array) -> Array:
@@ -172,17 +180,17 @@ class Warp(Timed):
     ratio: ShapeRatio = 0.1
 
     @classmethod
-    def laid_out(cls, raw: Json, window: Window, path: str) -> Json:
+    def laid_out(cls, raw: Json, time: Timeframe, path: str) -> Json:
         """Give what is warped a clock of its own, without an end, which the warp leads."""
-        out, end = consecutive(cls, raw, window, path)
-        inner = Window(window.clock)
-        if window.now is not None:
-            begin, steps = window.start.whole, end.whole - window.start.whole
+        out, end = consecutive(cls, raw, time, path)
+        inner = Timeframe(time.clock)
+        if time.now is not None:
+            begin, steps = time.start.whole, end.whole - time.start.whole
             shape = {name: raw[name] for name in ("shape", "power", "ratio") if name in raw}
             warp = cls(of=Constant(value=0.0), steps=steps, **shape)
-            now = Fraction(warp.place(max(float(window.now) - begin, 0.0)))
-            totals = (Fraction(steps),) if end.whole in window.totals else ()
-            inner = Window(window.clock, now=now, last=window.last, totals=totals)
+            now = Fraction(warp.place(max(float(time.now) - begin, 0.0)))
+            totals = (Fraction(steps),) if end.whole in time.totals else ()
+            inner = Timeframe(time.clock, now=now, last=time.last, totals=totals)
         return {**out, "of": resolve(raw["of"], inner, f"{path}.of")} if "of" in raw else out
 
     def places(self, t: Array) -> Array:
@@ -229,7 +237,7 @@ class Staircase(Timed):
         """Return the stairs at which corners of the definition inside are first seen."""
         first = self.every * np.floor(start / self.every)
         stairs = np.ceil(self.of.corners(first, stop, most) / self.every)
-        return window(stairs * self.every, start, stop)
+        return places_within(stairs * self.every, start, stop)
 
     @property
     def length(self) -> int | None:

@@ -18,7 +18,9 @@ checked. Curves between two values hold their end past ``steps``.
 ``shaped(t, start, end, steps, s)``     from start to end along a `Shape`
 ``weight(shape, n, d)``                 the pair (w, 1 − w) of a shape at n/d
 ``mix(start, end, w, v)``               start·w + end·v, between start and end
-``power(values, exponent)``             the power of each value
+``power(values, exponent)``             the power of each value, from 0 to infinity
+``signed_power(values, exponent)``      that of negative values too
+``to_multiple(values, m, rounding)``    the multiple of m below, above or nearest to each value
 ``remainder(t, period)``                t modulo a period, which need be no float64
 ======================================  ===================================================
 
@@ -42,7 +44,14 @@ near their ends and near zero too, never outside of the curve's two ends, and at
 
 from rheostat.schedules.numeric.arrays import Curve
 from rheostat.schedules.numeric.build import Shape, ShapeName
-from rheostat.schedules.numeric.curves import (
+from rheostat.schedules.numeric.elementwise import (
+    COUNTED,
+    power,
+    remainder,
+    signed_power,
+    to_multiple,
+)
+from rheostat.schedules.numeric.functions import (
     cosine,
     cosine_periodic,
     exponential,
@@ -50,12 +59,11 @@ from rheostat.schedules.numeric.curves import (
     inverse_power,
     inverse_time,
     linear,
+    mix,
     polynomial,
     shaped,
+    weight,
 )
-from rheostat.schedules.numeric.elementwise import power
-from rheostat.schedules.numeric.phases import COUNTED, remainder
-from rheostat.schedules.numeric.weights import mix, weight
 
 __all__ = [
     "COUNTED",
@@ -74,5 +82,7 @@ __all__ = [
     "power",
     "remainder",
     "shaped",
+    "signed_power",
+    "to_multiple",
     "weight",
 ]

@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from rheostat.schedules.numeric import scales
 from rheostat.schedules.numeric.arrays import Curve, Real, sqrt
-from rheostat.schedules.numeric.between import Anchored, Between, Endless, Formula, Periodic, Scaled
 from rheostat.schedules.numeric.big import BITS, Big, ln
-from rheostat.schedules.numeric.laws import Geometric, Law, Power, Relaxation, Wave, endless
-from rheostat.schedules.numeric.octaves import Centre, Line, Octaves
-from rheostat.schedules.numeric.quotients import Quotient
-from rheostat.schedules.numeric.scales import Logarithm, raised
-from rheostat.schedules.numeric.zeros import nearest_zero
+from rheostat.schedules.numeric.curve_types import (
+    Anchored,
+    Between,
+    Endless,
+    Formula,
+    Periodic,
+    Quotient,
+    Scaled,
+)
+from rheostat.schedules.numeric.expansions import LogarithmExpansion, PowerExpansion, raised
+from rheostat.schedules.numeric.laws import (
+    CosineLaw,
+    GeometricLaw,
+    Law,
+    PowerLaw,
+    RelaxationLaw,
+    endless,
+)
+from rheostat.schedules.numeric.octaves import Axis, Centre, Octaves
 
 ShapeName: TypeAlias = Literal[
     "linear",
@@ -75,7 +88,7 @@ def shaped(start: float, end: float, steps: int, shape: Shape, *, backwards: boo
         small = shaped(start * _SMALLER, end * _SMALLER, steps, shape, backwards=backwards)
         return Between(Scaled(small, 1 / _SMALLER), start, end, steps, {})
     if shape.name == "cosine":
-        return _walked(Wave(start, end, steps))
+        return _walked(CosineLaw(start, end, steps))
     if shape.name in _RATIOS:
         ratio = Big.of(shape.ratio)
         # Run backwards, each of these shapes is the one of the inverse ratio.
@@ -84,7 +97,7 @@ def shaped(start: float, end: float, steps: int, shape: Shape, *, backwards: boo
     # 1 − y^p holds a power of y, (1 − y)^p one of 1 − y.
     falls = (shape.name == "polynomial") != backwards
     if power in {1, 2, 3}:
-        return _walked(Power(start, end, steps, int(power), falls=falls))
+        return _walked(PowerLaw(start, end, steps, int(power), falls=falls))
     return _powered(start, end, steps, power, falls=falls)
 
 
@@ -92,7 +105,7 @@ def geometric(start: float, end: float, steps: int) -> Curve:
     """Return start^(1 − y)·end^y with y = t/steps, for ends of one sign that are not zero."""
     if start == end:
         return _constant(start)
-    return _walked(Geometric(float(start), float(end), steps))
+    return _walked(GeometricLaw(float(start), float(end), steps))
 
 
 def exponential(start: float, factor: float, every: float = 1) -> Curve:
@@ -115,10 +128,10 @@ def inverse_power(start: float, timescale: float, power: float = 0.5) -> Curve:
     if abs(start) > _LARGE:
         small = inverse_power(start * _SMALLER, timescale, power)
         return Between(Scaled(small, 1 / _SMALLER), start, 0.0, math.inf, {})
-    line = Line(timescale, falls=False)
+    axis = Axis(timescale, falls=False)
     reach = timescale, timescale + _END
-    scale = scales.Power(Big(0), Big.of(start), timescale, -power, *reach)
-    return Between(Octaves(line, scale), start, 0.0, math.inf, {})
+    expansion = PowerExpansion(Big(0), Big.of(start), timescale, -power, *reach)
+    return Between(Octaves(axis, expansion), start, 0.0, math.inf, {})
 
 
 def inverse_time(start: float, rate: float, every: float = 1) -> Curve:
@@ -151,11 +164,11 @@ def _constant(value: float) -> Curve:
 
 def _walked(law: Law) -> Curve:
     zero = nearest_zero(lambda n: law.value(n, law.steps), law.first, law.last, law.steps)
-    return Between(Anchored(law, zero), law.first, law.last, law.steps, zero.beside)
+    return Between(Anchored(law, zero.place), law.first, law.last, law.steps, zero.beside)
 
 
 def _relaxation(start: float, end: float, steps: int, ratio: Big) -> Curve:
-    return _walked(Relaxation(start, end, steps, ratio))
+    return _walked(RelaxationLaw(start, end, steps, ratio))
 
 
 def _logarithmic(start: float, end: float, steps: int, ratio: Big) -> Curve:
@@ -175,11 +188,11 @@ def _logarithmic(start: float, end: float, steps: int, ratio: Big) -> Curve:
 
     zero = nearest_zero(value, start, end, steps)
     t0 = zero.place
-    scale = Logarithm(start, span, rate, s(0), float(least), float(most))
-    centre = Centre(t0, float(s(t0)), float(value(t0)), scale.change)
+    expansion = LogarithmExpansion(start, span, rate, s(0), float(least), float(most))
+    centre = Centre(t0, float(s(t0)), float(value(t0)), expansion.change)
     origin = most if falls else least
-    line = Line(float(origin), float(origin - Big.of(float(origin))), falls=falls)
-    return Between(Octaves(line, scale, centre), start, end, steps, zero.beside)
+    axis = Axis(float(origin), float(origin - Big.of(float(origin))), falls=falls)
+    return Between(Octaves(axis, expansion, centre), start, end, steps, zero.beside)
 
 
 def _rational(start: float, end: float, steps: int, ratio: Big) -> Curve:
@@ -218,27 +231,56 @@ def _powered(start: float, end: float, steps: int, power: float, *, falls: bool)
     if s0:
         at_zero = value(zero.place)
         centre = Centre(zero.place, s0, float(at_zero), float(at_zero - rest))
-    line = Line(float(steps) if falls else 0.0, falls=falls)
+    axis = Axis(float(steps) if falls else 0.0, falls=falls)
     if power == 0.5:
-        formula = _root(line, float(rest), float(span), steps, centre)
+        formula = _root(axis, float(rest), float(span), steps, centre)
         return Between(Formula(formula, bounded=False), start, end, steps, zero.beside)
-    scale = scales.Power(rest, span, float(steps), power, 0.0, float(steps))
-    return Between(Octaves(line, scale, centre), start, end, steps, zero.beside)
+    expansion = PowerExpansion(rest, span, float(steps), power, 0.0, float(steps))
+    return Between(Octaves(axis, expansion, centre), start, end, steps, zero.beside)
 
 
 def _root(
-    line: Line, rest: float, span: float, steps: int, centre: Centre | None
+    axis: Axis, rest: float, span: float, steps: int, centre: Centre | None
 ) -> Callable[[Real], Real]:
     """Return rest + span·√(s/steps) as a formula, expanded about the centre if there is one."""
     if centre is None:
-        return lambda t: rest + span * sqrt(line.rounded(t) / steps)
+        return lambda t: rest + span * sqrt(axis.rounded(t) / steps)
     root = sqrt(centre.s / steps)
 
     def formula(t: Real) -> Real:
-        share = line.way(centre.t, t) / steps / (sqrt(line.rounded(t) / steps) + root)
+        share = axis.way(centre.t, t) / steps / (sqrt(axis.rounded(t) / steps) + root)
         return centre.value + span * share
 
     return formula
+
+
+class Zero(NamedTuple):
+    """The whole step at which a curve is nearest to zero, and exact values right beside it."""
+
+    place: int
+    beside: Mapping[int, float]
+
+
+def nearest_zero(value: Callable[[int], Big], first: float, last: float, steps: int) -> Zero:
+    """
+    Return where a curve is nearest to zero that runs one way from a first to a last value.
+
+    It is one of the ends, unless they have opposite signs. ``value(n)`` is the value at a
+    whole step n. Right beside a change of sign, a sum would still cancel: those values are given.
+    """
+    if first >= 0 <= last or first <= 0 >= last:
+        return Zero(0 if abs(first) <= abs(last) else steps, {})
+    rises = last > 0
+
+    def crossed(n: int) -> bool:
+        return (value(n).mantissa > 0) == rises
+
+    def rounded(n: int) -> float:
+        return {0: first, steps: last}.get(n) or float(value(n))
+
+    after = bisect_left(range(steps), True, lo=1, key=crossed)
+    place = min((after - 1, after), key=lambda n: abs(rounded(n)))
+    return Zero(place, {n: rounded(n) for n in (place - 1, place + 1) if 0 < n < steps})
 
 
 _RATIOS: Final = {

@@ -1,5 +1,5 @@
 """
-Powers of arrays whose elements have nothing in common.
+Arithmetic on arrays whose elements have nothing in common: powers, remainders, multiples.
 
 Logarithms come as unevaluated sums of two floats, right to about 2⁻⁶⁴ of what is added up in them,
 from a table of 91 exact logarithms and a short series.
@@ -7,14 +7,15 @@ from a table of 91 exact logarithms and a short series.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from functools import cache
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
-from rheostat.schedules.numeric.arrays import Floats, horner, two_sum
-from rheostat.schedules.numeric.between import Endless
+from rheostat.schedules.numeric.arrays import Floats, Real, horner, two_sum
 from rheostat.schedules.numeric.big import BITS, Big, ln
+from rheostat.schedules.numeric.curve_types import Endless
 from rheostat.schedules.numeric.laws import endless
 
 _Pair: TypeAlias = tuple[Floats, Floats]
@@ -26,6 +27,9 @@ _SERIES: Final = (-1 / 2, 1 / 3, -1 / 4, 1 / 5, -1 / 6, 1 / 7, -1 / 8)
 """ln(1 + x) = x + x² · Σ c_k x^k, for |x| < 0.006."""
 _SAFE: Final = 700.0
 _SPLIT: Final = 2.0**27 + 1
+"""What halves a float64: its product with it has the upper bits alone, less its difference."""
+COUNTED: Final = 2.0**52
+"""Periods that can be counted: where more have passed, there is no remainder to speak of."""
 
 
 def power(values: Floats, exponent: float) -> Floats:
@@ -38,6 +42,16 @@ def power(values: Floats, exponent: float) -> Floats:
     product, rest = _product(high, np.full_like(high, exponent))
     out[inside] = _exp(product, rest + low * exponent)
     return out
+
+
+def signed_power(values: Floats, exponent: float) -> Floats:
+    """Return values^exponent; the exponent is a whole number where values are negative."""
+    if exponent == 1:
+        return values
+    if exponent == 0.5:
+        return np.sqrt(values)
+    size = power(np.abs(values), exponent)
+    return np.where(values < 0, -size, size) if exponent % 2 == 1 else size
 
 
 def geometric_between(t: Floats, start: Floats, end: Floats, steps: Floats) -> Floats:
@@ -55,6 +69,46 @@ def geometric_between(t: Floats, start: Floats, end: Floats, steps: Floats) -> F
     values = start * grown * np.where(part == 1, 1.0, grown)
     values = np.clip(values, np.minimum(start, end), np.maximum(start, end))
     return np.where(t >= steps, end, np.where(t <= 0, start, values))
+
+
+def remainder(t: Floats, period: Fraction) -> Floats:
+    """
+    Return t modulo a period, for 0 ≤ t < `COUNTED` periods.
+
+    The period is a sum of two floats, and the product of the count with the greater one is taken
+    without rounding, so that the error is a few units in the last place of the *period*, not of t.
+    """
+    high = float(period)
+    low = float(period - Fraction(high))
+    count = np.floor(np.minimum(t / high, COUNTED))
+    product, rounding = _product(count, high)
+    rest = ((t - product) - rounding) - count * low
+    rest = np.where(rest < 0, rest + high, rest)  # the quotient was rounded up
+    return np.where(rest >= high, rest - high, rest)
+
+
+def to_multiple(
+    values: Floats, multiple: float, rounding: Literal["floor", "ceil", "nearest"]
+) -> Floats:
+    """
+    Return the multiple below, above or nearest to each value, ties to the even multiple.
+
+    The remainder is exact, so that a value just below a multiple is never taken for it. A value of
+    2^52 multiples or more is returned as it is: float64 has no finer steps there.
+    """
+    fine = np.abs(values) < multiple * 2.0**52
+    inside = np.where(fine, values, 0.0)
+    rest = np.fmod(inside, multiple)
+    count = np.rint((inside - rest) / multiple)
+    if rounding == "floor":
+        count = count - (rest < 0)
+    elif rounding == "ceil":
+        count = count + (rest > 0)
+    else:
+        distance = 2 * np.abs(rest)
+        away = (distance > multiple) | ((distance == multiple) & (np.fmod(count, 2) != 0))
+        count = count + np.where(away, np.sign(rest), 0.0)
+    return np.where(fine, count * multiple, values)
 
 
 def _log(x: Floats) -> _Pair:
@@ -85,14 +139,14 @@ def _exp(high: Floats, low: Floats) -> Floats:
     return values + np.where(np.isinf(values), 0.0, values) * low
 
 
-def _product(a: Floats, b: Floats) -> _Pair:
-    """Return a product and what its rounding left over."""
+def _product(a: Floats, b: Real) -> tuple[Floats, Floats]:
+    """Return a product and what its rounding left over, by Dekker's method."""
     total = a * b
     (a_high, a_low), (b_high, b_low) = _halves(a), _halves(b)
     return total, ((a_high * b_high - total) + a_high * b_low + a_low * b_high) + a_low * b_low
 
 
-def _halves(a: Floats) -> _Pair:
+def _halves(a: Real) -> tuple[Real, Real]:
     spread = a * _SPLIT
     high = spread - (spread - a)
     return high, a - high

@@ -69,7 +69,7 @@ class Law(ABC):
         return Walk(cells, shift, lambda j: node(first + j * width, d), basis, limit, rises=rises)
 
 
-class Power(Law):
+class PowerLaw(Law):
     """
     A power of y, 1, 2 or 3, or of 1 − y if that falls.
 
@@ -124,7 +124,7 @@ class Power(Law):
         return node, powers
 
 
-class Wave(Law):
+class CosineLaw(Law):
     """Half a cosine wave: last + (first − last)·(1 + cos πy)/2."""
 
     def __init__(self, first: float, last: float, steps: int) -> None:
@@ -155,7 +155,7 @@ class Wave(Law):
         return node, sine_versine
 
 
-class Exponential(Law):
+class ExponentialLaw(Law):
     """A law whose weight is span·e^(rate·y); the rate is a fixed-point number."""
 
     def __init__(self, first: float, last: float, steps: int, rate: int, span: Big) -> None:
@@ -186,7 +186,7 @@ class Exponential(Law):
         return min(super().shift(length), reach(self._slope))
 
 
-class Geometric(Exponential):
+class GeometricLaw(ExponentialLaw):
     """first^(1 − y)·last^y, for ends of one sign."""
 
     def __init__(self, first: float, last: float, steps: int) -> None:
@@ -194,11 +194,11 @@ class Geometric(Exponential):
         super().__init__(first, last, steps, ln(ratio), Big.of(first))
 
     def rest(self, growth: Big) -> Big:
-        """See `Exponential`."""
+        """See `ExponentialLaw`."""
         return self._span * growth
 
 
-class Relaxation(Exponential):
+class RelaxationLaw(ExponentialLaw):
     """last + (first − last)·(ratio^y − ratio)/(1 − ratio), for ratios above 0 other than 1."""
 
     def __init__(self, first: float, last: float, steps: int, ratio: Big) -> None:
@@ -207,7 +207,7 @@ class Relaxation(Exponential):
         self._bottom = ratio
 
     def rest(self, growth: Big) -> Big:
-        """See `Exponential`."""
+        """See `ExponentialLaw`."""
         return Big.of(self.last).plus(self._span * (growth - self._bottom))
 
 

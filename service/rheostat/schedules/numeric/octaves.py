@@ -27,7 +27,7 @@ from rheostat.schedules.numeric.arrays import (
     steps,
     two_sum,
 )
-from rheostat.schedules.numeric.scales import Scale
+from rheostat.schedules.numeric.expansions import Expansion
 
 _NEGLIGIBLE: Final = 2.0**-56
 """What a series may leave out, relative to its first term."""
@@ -35,7 +35,7 @@ _WIDE: Final = 2048
 """Cells of so many steps are walked through one by one."""
 
 
-class Line:
+class Axis:
     """s = origin + t, or origin − t if it falls; the origin is a sum of two floats."""
 
     def __init__(self, high: float, low: float = 0.0, *, falls: bool) -> None:
@@ -90,13 +90,13 @@ class Octaves:
 
     bounded = False
 
-    def __init__(self, line: Line, scale: Scale, centre: Centre | None = None) -> None:
-        self._line, self._scale, self._centre = line, scale, centre
-        self._bits = scale.bits
-        self._shift = 52 - scale.bits
-        reach = 0.5 ** (scale.bits + 1)
+    def __init__(self, axis: Axis, expansion: Expansion, centre: Centre | None = None) -> None:
+        self._axis, self._expansion, self._centre = axis, expansion, centre
+        self._bits = expansion.bits
+        self._shift = 52 - expansion.bits
+        reach = 0.5 ** (expansion.bits + 1)
         # Away from a zero, a correction is a small part of the value.
-        self._series = scale.series(reach, _NEGLIGIBLE if centre else _NEGLIGIBLE / reach)
+        self._series = expansion.series(reach, _NEGLIGIBLE if centre else _NEGLIGIBLE / reach)
         self._nodes: dict[float, Node] = {}
         self._radius = int(centre.s * 2 * reach) if centre else -1
 
@@ -105,9 +105,9 @@ class Octaves:
         if self._centre and abs(t - self._centre.t) <= self._radius:
             near: float = self._near(self._centre, t)
             return near
-        s, rest = self._line.at(t)
-        if not self._scale.least <= s <= self._scale.most:
-            s = min(max(s, self._scale.least), self._scale.most)
+        s, rest = self._axis.at(t)
+        if not self._expansion.least <= s <= self._expansion.most:
+            s = min(max(s, self._expansion.least), self._expansion.most)
         value, change, c, inverse = self._known(self._middle(s))
         x = ((s - c) + rest) * inverse
         moved: float = change * (horner(x, self._series) * x)
@@ -140,23 +140,23 @@ class Octaves:
         """Yield the bounds of pieces of a range, each in one cell if that is a wide one."""
         low = start
         while low < stop:
-            s = self._line.rounded(low)
+            s = self._axis.rounded(low)
             width = math.ldexp(1.0, math.frexp(s)[1] - 1 - self._bits)
-            inside = min(self._line.until(low, width), BLOCK) if width >= _WIDE else PART
+            inside = min(self._axis.until(low, width), BLOCK) if width >= _WIDE else PART
             high = min(low + inside, stop)
             yield low, high
             low = high
 
     def _piece(self, start: int, stop: int, out: Floats, x: Floats) -> None:
         """Write the values at consecutive whole places, in one cell if it can be."""
-        ends = self._line.rounded(start), self._line.rounded(stop - 1)
+        ends = self._axis.rounded(start), self._axis.rounded(stop - 1)
         c, d = map(self._middle, ends)
-        if c != d or min(ends) < self._scale.least or max(ends) > self._scale.most:
+        if c != d or min(ends) < self._expansion.least or max(ends) > self._expansion.most:
             self._gather(steps(start, stop), out)
             return
         value, change, _, inverse = self._known(c)
-        self._line.along(c, start, x)
-        x *= self._line.way(0, inverse)
+        self._axis.along(c, start, x)
+        x *= self._axis.way(0, inverse)
         horner(x, self._series, out)
         out *= x
         out *= change
@@ -164,9 +164,9 @@ class Octaves:
 
     def _gather(self, t: Floats, out: Floats) -> None:
         """Write the values in any cells."""
-        s, rest = self._line.at(t)
-        s = np.maximum(s, self._scale.least)
-        np.minimum(s, self._scale.most, out=s)
+        s, rest = self._axis.at(t)
+        s = np.maximum(s, self._expansion.least)
+        np.minimum(s, self._expansion.most, out=s)
         cells = s.view(np.int64) >> self._shift
         cells -= self._first
         value, change, c, inverse = table = self._table
@@ -187,7 +187,7 @@ class Octaves:
 
     def _near(self, centre: Centre, t: Real) -> Real:
         """Return values about the centre."""
-        x = self._line.way(centre.t, t) / centre.s
+        x = self._axis.way(centre.t, t) / centre.s
         return centre.value + centre.change * (x * horner(x, self._central))
 
     def _middle(self, s: float) -> float:
@@ -200,21 +200,21 @@ class Octaves:
         """Return the node of a cell; once computed, it is kept."""
         node = self._nodes.get(c)
         if node is None:
-            node = self._nodes[c] = (*self._scale.node(c), c, 1 / c)
+            node = self._nodes[c] = (*self._expansion.node(c), c, 1 / c)
         return node
 
     @cached_property
     def _central(self) -> tuple[float, ...]:
-        return self._scale.series(0.5**self._bits, _NEGLIGIBLE)
+        return self._expansion.series(0.5**self._bits, _NEGLIGIBLE)
 
     @cached_property
     def _first(self) -> int:
-        return self._cell(self._scale.least)
+        return self._cell(self._expansion.least)
 
     @cached_property
     def _table(self) -> Floats:
         """The nodes in columns, for many at a time: not a number where none is known yet."""
-        return np.full((4, self._cell(self._scale.most) - self._first + 1), math.nan)
+        return np.full((4, self._cell(self._expansion.most) - self._first + 1), math.nan)
 
     def _cell(self, s: float) -> int:
         return int(np.float64(s).view(np.int64)) >> self._shift

@@ -11,9 +11,9 @@ from starlette.requests import Request
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import Definition, parse
-from rheostat.schedules.fields import MAX_STEP
+from rheostat.schedules.field_errors import field_errors
+from rheostat.schedules.field_types import MAX_STEP
 from rheostat.schedules.references import Lookup, references
-from rheostat.schedules.validation import field_errors
 from rheostat.server.http import examples
 from rheostat.server.http.body import off_loop
 from rheostat.server.http.deps import Wire

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query
 from pydantic import ConfigDict
 from starlette.requests import Request
 
-from rheostat.schedules.fields import MAX_STEP
+from rheostat.schedules.field_types import MAX_STEP
 from rheostat.server.described import Described
 from rheostat.server.http.access import caller_of
 from rheostat.server.http.body import StrictRoute

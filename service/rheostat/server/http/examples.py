@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import WithJsonSchema
 
-from rheostat.schedules.any_kind import REFERENCE
+from rheostat.schedules.definition import REFERENCE
 from rheostat.server.http.formats import MEDIA_TYPES, Format
 
 BINARY = {"type": "string", "format": "binary"}

@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic_core import ErrorDetails
 
 from rheostat.errors import FieldError
-from rheostat.schedules.validation import field_error, merged
+from rheostat.schedules.field_errors import field_error, merged
 
 MOST = 50
 """Wrong fields that one answer lists."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 
-from rheostat.schedules.numeric.chunks import Figures
+from rheostat.schedules.evaluation import Figures
 from rheostat.server.figures import SUMS, Family, Sample, SharedFigures, added
 
 LOG = logging.getLogger("rheostat.metrics")

@@ -20,7 +20,7 @@ from starlette.types import Scope
 
 from rheostat import errors
 from rheostat.errors import FieldError, Refused
-from rheostat.schedules.shown import shown
+from rheostat.schedules.field_errors import shown
 from rheostat.server.http.fields import MOST, request_errors
 
 MEDIA_TYPE = "application/problem+json"

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Path, Query
 from starlette.requests import Request
 
-from rheostat.schedules.fields import MAX_STEP
+from rheostat.schedules.field_types import MAX_STEP
 from rheostat.server.http.deps import Author
 from rheostat.server.runs.revision import Note
 from rheostat.server.store import Store

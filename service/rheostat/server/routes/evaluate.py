@@ -19,7 +19,7 @@ from rheostat.errors import (
     UnsupportedMediaType,
 )
 from rheostat.schedules import evaluate
-from rheostat.schedules.fields import MAX_STEP
+from rheostat.schedules.field_types import MAX_STEP
 from rheostat.server.http import examples
 from rheostat.server.http.access import needs
 from rheostat.server.http.definitions import (

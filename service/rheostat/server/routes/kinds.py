@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from rheostat.errors import UnknownKind
 from rheostat.schedules import KINDS
-from rheostat.schedules.catalogue import described
+from rheostat.schedules.introspection import describe
 from rheostat.server.http import examples
 from rheostat.server.http.access import needs
 from rheostat.server.http.deps import router
@@ -26,7 +26,7 @@ kinds = router("definitions")
 @needs(Role.VIEWER)
 async def list_kinds() -> Response:
     """Return every kind with its formula, its fields with their bounds, and an example."""
-    items = [described(kind) for kind in KINDS]
+    items = [describe(kind) for kind in KINDS]
     return Response(write_json({"items": items, "next": None}), media_type="application/json")
 
 
@@ -41,4 +41,4 @@ async def get_kind(kind: str) -> Response:
     """Return a kind with its formula, its fields with their bounds, and an example."""
     if kind not in KINDS:
         raise UnknownKind(f"there is no kind {kind[:100]!r}; there are {', '.join(KINDS)}")
-    return Response(write_json(described(kind)), media_type="application/json")
+    return Response(write_json(describe(kind)), media_type="application/json")

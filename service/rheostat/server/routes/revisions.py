@@ -27,7 +27,7 @@ from rheostat.errors import (
     UnknownSchedule,
     UnsupportedMediaType,
 )
-from rheostat.schedules.fields import MAX_STEP
+from rheostat.schedules.field_types import MAX_STEP
 from rheostat.server.http import examples
 from rheostat.server.http.access import needs
 from rheostat.server.http.deps import Cursor, Limit, Wire, router

@@ -20,7 +20,7 @@ from rheostat.errors import (
     UnknownGeneration,
     UnknownRun,
 )
-from rheostat.schedules.fields import MAX_STEP
+from rheostat.schedules.field_types import MAX_STEP
 from rheostat.server.fastlane.cache import Answer, Answers, Question, address_of, preview, settled
 from rheostat.server.fastlane.lane import ROUTE
 from rheostat.server.http import examples

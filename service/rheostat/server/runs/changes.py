@@ -17,9 +17,9 @@ from pydantic import Field, TypeAdapter
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import Definition
+from rheostat.schedules.field_errors import shown
 from rheostat.schedules.parse import whole
-from rheostat.schedules.shown import shown
-from rheostat.schedules.words import Written
+from rheostat.schedules.written import Written
 from rheostat.server.runs.edits import (
     CLOCK,
     LENGTHS,

@@ -25,13 +25,12 @@ from pydantic import (
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import Definition
-from rheostat.schedules.any_kind import GIVEN
-from rheostat.schedules.fields import AMOUNT
+from rheostat.schedules.definition import GIVEN
+from rheostat.schedules.field_errors import wrong
+from rheostat.schedules.field_types import AMOUNT, ShapeField, ShapePower, ShapeRatio
 from rheostat.schedules.kinds.pointwise import Scale as ScaledDefinition
 from rheostat.schedules.parse import composed
-from rheostat.schedules.shapes import ShapeField, ShapePower, ShapeRatio
-from rheostat.schedules.validation import wrong
-from rheostat.schedules.words import Words, Written
+from rheostat.schedules.written import Words, Written
 from rheostat.server.runs.timeline import Piece, Timeline, Timelines
 
 CLOCK = '"run" (counts from step 0) or "change" (counts from the effective step)'

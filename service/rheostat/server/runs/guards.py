@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rheostat.errors import FieldError, GuardViolated
-from rheostat.schedules.validation import wrong
+from rheostat.schedules.field_errors import wrong
 from rheostat.server.runs.extremes import SLACK, Effort, Extreme, above, below
 from rheostat.server.runs.grid import MAX_STEP
 from rheostat.server.runs.timeline import Timelines

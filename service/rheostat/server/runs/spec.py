@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema, model_validator
 
 from rheostat.errors import FieldError, Invalid
-from rheostat.schedules.any_kind import GIVEN
+from rheostat.schedules.definition import GIVEN
 from rheostat.server.runs.grid import MAX_STEP, Grid
 from rheostat.server.runs.guards import Guard, require_sound_start, with_floors
 from rheostat.server.runs.limits import Limits, require_at_most, require_few_texts

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import Bounds, Definition, parse
-from rheostat.schedules.words import Words
+from rheostat.schedules.written import Words
 from rheostat.server.runs.fragments import dumps
 from rheostat.server.runs.grid import MAX_STEP
 

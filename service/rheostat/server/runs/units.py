@@ -9,7 +9,7 @@ from rheostat.errors import Invalid
 from rheostat.schedules import Definition
 from rheostat.schedules.lengths import Clock, read
 from rheostat.schedules.references import Lookup
-from rheostat.schedules.words import Written, write
+from rheostat.schedules.written import Written, write
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from rheostat.errors import Invalid
-from rheostat.schedules.validation import field_errors
+from rheostat.schedules.field_errors import field_errors
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema
 
 from rheostat.errors import FieldError, Invalid, NameTaken
-from rheostat.schedules.any_kind import REFERENCE
+from rheostat.schedules.definition import REFERENCE
 from rheostat.server.runs.grid import MAX_STEP
 from rheostat.server.runs.limits import require_at_most
 from rheostat.server.runs.lineage import Generation

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from functools import cache
 from inspect import getdoc
-from typing import Any, Final
+from typing import Any, Final, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from rheostat.schedules.any_kind import REFERENCE
-from rheostat.schedules.fields import LENGTH_TEXT, MAX_STEP
-from rheostat.schedules.kinds.sequence import Part
+from rheostat.schedules.definition import REFERENCE
+from rheostat.schedules.field_types import LENGTH_TEXT, MAX_STEP
 from rheostat.schedules.parse import parse
-from rheostat.schedules.union import FAMILIES, KINDS
+from rheostat.schedules.union import KINDS
 
 BEFORE: Final = "the value at step 0"
 """What every kind holds before its start."""
@@ -37,7 +36,7 @@ _A_DEFINITION: Final = {
 
 
 @cache
-def described(kind: str) -> dict[str, Any]:
+def describe(kind: str) -> dict[str, Any]:
     """
     Return all about a kind, as JSON.
 
@@ -49,7 +48,7 @@ def described(kind: str) -> dict[str, Any]:
     expansion = parse(cls.about.example).expansion()
     return {
         "kind": kind,
-        "family": next(name for name, members in FAMILIES.items() if cls in members),
+        "family": cls.family,
         "summary": (getdoc(cls) or "").split("\n\n")[0],
         "formula": cls.about.formula,
         "before": BEFORE,
@@ -65,24 +64,21 @@ def described(kind: str) -> dict[str, Any]:
 def _schema(cls: type[BaseModel]) -> dict[str, Any]:
     """Return a kind's JSON Schema, in which any definition inside is not described again."""
     schema = cls.model_json_schema()
-    if "$ref" in schema:
-        schema = schema["$defs"][schema["$ref"].rpartition("/")[2]]
-    part = cls.model_fields.get("parts") and _schema(Part)
-    outer = {key: value for key, value in schema.items() if key != "$defs"}
-    return dict(_flat(outer, part))
+    return dict(_flat({key: schema[key] for key in schema if key != "$defs"}, schema.get("$defs")))
 
 
-def _flat(schema: Any, part: Any) -> Any:
+def _flat(schema: Any, parts: Any) -> Any:
+    """Return a schema without titles, and with what it refers to in place of the references."""
     if isinstance(schema, list):
-        return [_flat(item, part) for item in schema]
+        return [_flat(item, parts) for item in schema]
     if not isinstance(schema, dict):
         return schema
     if REFERENCE in schema:
         rest = {key: schema[key] for key in ("description", "default") if key in schema}
         return {**_A_DEFINITION, **rest}
     if "$ref" in schema:
-        return part
-    return {key: _flat(value, part) for key, value in schema.items() if key != "title"}
+        return _flat(parts[schema["$ref"].rpartition("/")[2]], parts)
+    return {key: _flat(value, parts) for key, value in schema.items() if key != "title"}
 
 
 def _fields(cls: type[BaseModel], schema: dict[str, Any], prefix: str = "") -> list[dict[str, Any]]:
@@ -91,10 +87,20 @@ def _fields(cls: type[BaseModel], schema: dict[str, Any], prefix: str = "") -> l
         wire_name = info.alias or name
         if wire_name == "kind":
             continue
-        items.append(_field(prefix + wire_name, info, schema["properties"][wire_name]))
-        if wire_name == "parts":
-            items += _fields(Part, schema["properties"]["parts"]["items"], "parts[].")
+        here = schema["properties"][wire_name]
+        items.append(_field(prefix + wire_name, info, here))
+        part = _part(info)
+        if part is not None:
+            items += _fields(part, here["items"], f"{prefix}{wire_name}[].")
     return items
+
+
+def _part(info: FieldInfo) -> type[BaseModel] | None:
+    """Return the model of a field that is a list of models, such as the parts of a sequence."""
+    if get_origin(info.annotation) is not tuple:
+        return None
+    item = get_args(info.annotation)[0]
+    return item if isinstance(item, type) and issubclass(item, BaseModel) else None
 
 
 def _field(name: str, info: FieldInfo, schema: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ _SMALLEST: Final = 1080
 _FAR: Final = 1000.0
 
 
-class Scale(ABC):
+class Expansion(ABC):
     """A curve over s from `least` to `most`, and its series about any s."""
 
     least: float
@@ -42,7 +42,7 @@ class Scale(ABC):
         """
 
 
-class Power(Scale):
+class PowerExpansion(Expansion):
     """offset + span·(s/reference)^power, for any real power but 0."""
 
     def __init__(
@@ -93,7 +93,7 @@ class Power(Scale):
         return least, min(most, max(edge, least))
 
 
-class Logarithm(Scale):
+class LogarithmExpansion(Expansion):
     """offset + span·ln(s/reference)/rate."""
 
     def __init__(

@@ -14,6 +14,8 @@ from pydantic import (
     WrapValidator,
 )
 
+from rheostat.schedules.numeric import ShapeName
+
 MAX_STEP: Final = 2**53 - 1
 """The largest coordinate: every integer up to it is a float64 of its own."""
 SHORTEST: Final = 1e-6
@@ -51,14 +53,14 @@ Exponent = Annotated[float, Field(ge=1e-3, le=1e3, json_schema_extra=_NONE)]
 """What numbers are raised to the power of."""
 Growth = Annotated[float, Field(ge=1, le=1e6, json_schema_extra=_NONE)]
 """What lengths are multiplied by: at least one."""
-Fraction = Annotated[float, Field(gt=0, lt=1, json_schema_extra=_NONE)]
+Proportion = Annotated[float, Field(gt=0, lt=1, json_schema_extra=_NONE)]
 """A number between 0 and 1, both excluded."""
 Share = Annotated[float, Field(gt=0, le=1, json_schema_extra=_NONE)]
 """A number above 0 and up to 1."""
 Count = Annotated[int, Field(ge=1, le=MAX_STEP, json_schema_extra=_NONE), BeforeValidator(_whole)]
 """How many times something happens."""
 
-Place = Annotated[
+Position = Annotated[
     float,
     Field(ge=0, le=MAX_STEP),
     _or_text(type="number", minimum=0, maximum=MAX_STEP),
@@ -130,7 +132,7 @@ Steps = Annotated[
 ]
 """Any number of steps, each as in `LengthOrZero`."""
 Points = Annotated[
-    tuple[Annotated[tuple[Place, Value], Field(strict=False)], ...],
+    tuple[Annotated[tuple[Position, Value], Field(strict=False)], ...],
     Field(strict=False, min_length=1),
     FailFast(),
     WrapValidator(_in_pieces),
@@ -141,4 +143,31 @@ Start = Annotated[Value, Field(description="the value at step 0")]
 End = Annotated[Value, Field(description="the value from the end on")]
 Corner = Annotated[
     Literal["linear", "cosine"], Field(description="how values run between two corners")
+]
+
+
+SHAPES: Final[dict[ShapeName, str]] = {
+    "linear": "1 − y",
+    "cosine": "(1 + cos πy)/2",
+    "1-sqrt": "1 − √y",
+    "power": "1 − y^power",
+    "polynomial": "(1 − y)^power",
+    "exponential": "(ratio^y − ratio)/(1 − ratio)",
+    "rational": "(1 − y)/(1 − (1 − ratio) · y)",
+    "logarithmic": "ln(ratio + (1 − ratio) · y)/ln(ratio)",
+}
+"""What each shape is as c(y), which falls from 1 to 0 while y runs from 0 to 1."""
+
+ShapeField = Annotated[ShapeName, Field(description="the shape c(y): see the table of shapes")]
+ShapePower = Annotated[
+    Exponent, Field(description="the exponent of the shapes power and polynomial")
+]
+ShapeRatio = Annotated[
+    float,
+    Field(
+        ge=1e-100,
+        lt=1,
+        json_schema_extra={"unit": "none"},
+        description="the ratio of the shapes exponential, rational and logarithmic",
+    ),
 ]

@@ -1,7 +1,7 @@
 """
 The manual of kinds, written from the kinds themselves.
 
-``python -m rheostat.schedules.docs docs`` writes ``docs/kinds.md`` and a plot for each kind in
+``python -m rheostat.schedules.manual docs`` writes ``docs/kinds.md`` and a plot for each kind in
 ``docs/kinds/``; a test compares.
 """
 
@@ -11,20 +11,20 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 
-from rheostat.schedules.catalogue import described
-from rheostat.schedules.limits import MAX_NESTING, MAX_NODES, MAX_POINTS, MAX_TEXTS
+from rheostat.schedules.definition import Array, Family, Floats
+from rheostat.schedules.field_types import SHAPES
+from rheostat.schedules.introspection import describe
 from rheostat.schedules.parse import parse
-from rheostat.schedules.plot import svg
-from rheostat.schedules.shapes import SHAPES
-from rheostat.schedules.union import FAMILIES, KINDS
+from rheostat.schedules.size_limits import MAX_NESTING, MAX_NODES, MAX_POINTS, MAX_TEXTS
+from rheostat.schedules.union import KINDS
 
 _POINTS: Final = 480
 _INTRODUCTION: Final = f"""\
-<!-- Written by python -m rheostat.schedules.docs. Change the kinds, then `make docs`. -->
+<!-- Written by python -m rheostat.schedules.manual. Change the kinds, then `make docs`. -->
 
 # Kinds of definitions
 
@@ -76,7 +76,7 @@ decay follows c(y); a warm-up is a decay that runs backwards, 1 at its end: c(1 
 def manual() -> str:
     """Return the manual as Markdown."""
     shapes = "".join(f"| `{name}` | {formula} |\n" for name, formula in SHAPES.items())
-    sections = "\n".join(_family(name) for name in FAMILIES)
+    sections = "\n".join(_family(name) for name in get_args(Family))
     return f"{_INTRODUCTION}{shapes}\n{_contents()}\n{sections}"
 
 
@@ -101,17 +101,17 @@ def write(folder: Path) -> None:
 def _contents() -> str:
     rows = (
         f"| {family} | {' · '.join(f'[`{kind}`](#{kind})' for kind in _kinds(family))} |"
-        for family in FAMILIES
+        for family in get_args(Family)
     )
     return "\n".join(["| family | kinds |", "|---|---|", *rows, ""])
 
 
 def _kinds(family: str) -> Iterator[str]:
-    return (kind for kind in KINDS if described(kind)["family"] == family)
+    return (kind for kind, cls in KINDS.items() if cls.family == family)
 
 
 def _family(name: str) -> str:
-    return "\n".join([f"## {name}\n", *(_section(described(kind)) for kind in _kinds(name))])
+    return "\n".join([f"## {name}\n", *(_section(describe(kind)) for kind in _kinds(name))])
 
 
 def _section(known: dict[str, Any]) -> str:
@@ -151,6 +151,50 @@ def _expansion(expansion: dict[str, Any]) -> str:
     text = json.dumps(expansion, indent=2)
     summary = "<details><summary>What the example expands to</summary>"
     return f"{summary}\n\n```json\n{text}\n```\n\n</details>\n"
+
+
+_WIDTH: Final = 560
+_HEIGHT: Final = 180
+_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 14, 12, 26
+_STYLE: Final = (
+    "text{font:11px system-ui,sans-serif;fill:#777}"
+    "polyline{fill:none;stroke:#3273dc;stroke-width:2;stroke-linejoin:round}"
+    "line{stroke:#8884;stroke-width:1}"
+)
+
+
+def svg(t: Array, values: Floats, title: str) -> str:
+    """Return the line through the points (t, values), at least two; t rises."""
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        low, high = min(low, 0.0), max(high, 0.0) or 1.0
+    across = (_WIDTH - _LEFT - _RIGHT) / (float(t[-1]) - float(t[0]))
+    down = (_HEIGHT - _TOP - _BOTTOM) / (high - low)
+    points = " ".join(
+        f"{_LEFT + (x - float(t[0])) * across:.1f},{_TOP + (high - y) * down:.1f}"
+        for x, y in zip(t.tolist(), values.tolist(), strict=True)
+    )
+    base = _HEIGHT - _BOTTOM
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">',
+        f"<title>{title}</title><style>{_STYLE}</style>",
+        *(_line(y) for y in (_TOP, (_TOP + base) / 2, base)),
+        _text(_LEFT - 8, _TOP + 4, "end", high),
+        _text(_LEFT - 8, base + 4, "end", low),
+        _text(_LEFT, _HEIGHT - 8, "start", float(t[0])),
+        _text(_WIDTH - _RIGHT, _HEIGHT - 8, "end", float(t[-1])),
+        f'<polyline points="{points}"/>',
+        "</svg>\n",
+    ]
+    return "\n".join(parts)
+
+
+def _line(y: float) -> str:
+    return f'<line x1="{_LEFT}" y1="{y:g}" x2="{_WIDTH - _RIGHT}" y2="{y:g}"/>'
+
+
+def _text(x: float, y: float, anchor: str, number: float) -> str:
+    return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}">{number:.6g}</text>'
 
 
 if __name__ == "__main__":

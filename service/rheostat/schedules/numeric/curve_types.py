@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from rheostat.schedules.numeric.arrays import BLOCK, PART, Curve, Floats, Real, blocks, steps
+from rheostat.schedules.numeric.arrays import BLOCK, PART, Curve, Floats, Real, blocks, slabs, steps
 from rheostat.schedules.numeric.cells import Walk
 from rheostat.schedules.numeric.laws import Law
-from rheostat.schedules.numeric.zeros import Zero
 
 _NEAR: Final = 2.0**-48
 """More than rounding can move a value, relative to it."""
@@ -42,12 +42,12 @@ class Formula:
 
 
 class Anchored:
-    """A law, walked to both sides from the place where it is nearest to zero: nothing cancels."""
+    """A law, walked to both sides from the step where it is nearest to zero: nothing cancels."""
 
     bounded = True
 
-    def __init__(self, law: Law, zero: Zero) -> None:
-        self._law, self._anchor = law, zero.place
+    def __init__(self, law: Law, anchor: int) -> None:
+        self._law, self._anchor = law, anchor
         self._walks: dict[int, Walk] = {}
 
     def at(self, t: float) -> float:
@@ -234,3 +234,54 @@ class Scaled:
         """Write the values at consecutive whole places."""
         self._curve.run(start, stop, out)
         out *= self._factor
+
+
+@dataclass(frozen=True)
+class Quotient:
+    """
+    above/(base + slope·t), or above over the square root of the line.
+
+    The line is its value at the last multiple of `BLOCK`, and the slope from there on: in a run
+    of steps it costs one addition. No value is above the one at 0, for slopes from 0 on.
+    """
+
+    above: float
+    base: float
+    slope: float
+    root: bool = False
+    bounded = True
+
+    def at(self, t: float) -> float:
+        """Return the value at one place."""
+        r = t % BLOCK
+        line = self.slope * r + (self.base + self.slope * (t - r))
+        return self.above / (math.sqrt(line) if self.root else line)
+
+    def many(self, t: Floats) -> Floats:
+        """Return the values at places in any order."""
+        r = np.fmod(t, BLOCK)
+        line = (t - r) * self.slope + self.base
+        r *= self.slope
+        r += line
+        self._divide(r)
+        return r
+
+    def run(self, start: int, stop: int, out: Floats) -> None:
+        """Write the values at consecutive whole places."""
+        if stop - start <= BLOCK:
+            out[:] = self.many(steps(start, stop))
+            return
+        grown = steps(0, BLOCK) * self.slope
+        for low, high in slabs(start, stop, BLOCK):
+            r = low % BLOCK
+            end = min(r + high - low, BLOCK)
+            piece = out[low - start : high - start]
+            lines = np.arange(low - r, high, BLOCK) * self.slope + self.base
+            np.add(grown[r:end], lines[:, None], out=piece.reshape(-1, end - r))
+            self._divide(piece)
+
+    def _divide(self, line: Floats) -> None:
+        """Turn values of the line into values of the curve."""
+        if self.root:
+            np.sqrt(line, out=line)
+        np.divide(self.above, line, out=line)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rheostat.schedules.evaluation import ChunkCache
 from rheostat.schedules.numeric.arrays import Floats
-from rheostat.schedules.numeric.chunks import ChunkCache
 
 
 class Squares:

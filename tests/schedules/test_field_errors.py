@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from rheostat.schedules.validation import field_errors
+from rheostat.schedules.field_errors import field_errors
 
 
 class Body(BaseModel):

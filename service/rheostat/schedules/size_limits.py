@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 from pydantic import BaseModel
 
 from rheostat.errors import FieldError, Invalid
-from rheostat.schedules.shown import shown
+from rheostat.schedules.field_errors import shown
 
 MAX_NESTING: Final = 16
 """Definitions inside definitions."""

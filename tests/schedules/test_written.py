@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import cos, exp, pi
@@ -17,7 +18,8 @@ from tests.schedules import strategies
 
 from rheostat.errors import Invalid
 from rheostat.schedules import KINDS, Definition, parse
-from rheostat.schedules.words import Words, Written, write
+from rheostat.schedules.introspection import describe
+from rheostat.schedules.written import Words, Written, write
 
 Json = dict[str, Any]
 Values = dict[int, float]
@@ -309,11 +311,29 @@ def test_curves_end_where_their_words_put_them(case: Case) -> None:
     assert values(definition, case.values) == pytest.approx([*case.values.values()], abs=1e-12)
 
 
-def test_every_kind_says_what_its_lengths_mean() -> None:
-    """There is a case for each kind that has lengths, or holds what has some."""
-    plain = {"constant", "follow", "table"}
-    assert {case.data["kind"] for case in CASES} | plain == set(KINDS)
-    assert not any(KINDS[kind].lengths for kind in plain)
+def lengths_of(kind: str) -> set[str]:
+    """Return the fields of a kind that take text, or hold definitions that may have some."""
+    return {
+        field["name"]
+        for field in describe(kind)["fields"]
+        if field["unit"] == "steps" or "text" in field["type"] or "definition" in field["type"]
+    }
+
+
+def written_in(data: Json, kind: str) -> Iterator[str]:
+    """Yield the fields of a kind that are text in a case, or hold what has text."""
+    for here in objects(data):
+        if here.get("kind") == kind:
+            parts = [item for part in here.get("parts", ()) for item in part.items()]
+            items = [*here.items(), *((f"parts[].{name}", value) for name, value in parts)]
+            yield from (name for name, value in items if re.search('%"|"rest"', json.dumps(value)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_says_what_its_lengths_mean(kind: str) -> None:
+    """There is a case for each length that may depend on the total, and for what holds some."""
+    found = {name for case in CASES for name in written_in(case.data, kind)}
+    assert lengths_of(kind) <= found, "CASES of tests/schedules/test_written.py"
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
