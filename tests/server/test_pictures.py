@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 
 from rheostat.errors import TooLarge
+from rheostat.limits import MAX_PANELS
 from rheostat.server.http.look import Look, Mark
-from rheostat.server.http.pictures import MOST_PANELS, coordinate, draw
+from rheostat.server.http.pictures import coordinate, draw
 
 COSINE = {"kind": "cosine", "start": 1e-3, "end": 1e-5, "steps": 1000}
 EXTREMES = {
@@ -158,7 +159,7 @@ def test_wide_positive_values_are_on_a_logarithmic_scale() -> None:
 def test_parameters_are_stacked_up_to_a_limit() -> None:
     """Each parameter has a panel of its own; too many are refused rather than drawn too small."""
     steps = np.arange(10)
-    columns = {f"p{number}": np.ones(10) for number in range(MOST_PANELS + 1)}
+    columns = {f"p{number}": np.ones(10) for number in range(MAX_PANELS + 1)}
     one, three = (
         pixels(draw("png", steps, dict([*columns.items()][:number]), Look())) for number in (1, 3)
     )

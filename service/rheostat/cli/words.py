@@ -25,11 +25,12 @@ import math
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import typer
+
+from rheostat.limits import MAX_STEP, whole_number
 
 EDITS: dict[str, str | None] = {
     "scale": "factor",
@@ -42,10 +43,6 @@ EDITS: dict[str, str | None] = {
     "revert": "to",
 }
 """Each edit with the field that its bare value fills."""
-
-UNITS = {"k": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
-LAST = 2**53 - 1
-"""The largest coordinate."""
 
 _FIELD = re.compile(r"(?:--)?([a-z][a-z0-9_/.-]*)=(.*)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -108,16 +105,12 @@ def value(text: str) -> Any:
 
 
 def steps(written: str | int) -> int:
-    """Read a number of steps, also written 1e6 or 4.3T."""
+    """Read a number of steps, also written 1e6, 4.3T or 1G."""
     text = str(written)
-    number, unit = (text[:-1], UNITS[text[-1]]) if text[-1:] in UNITS else (text, 1)
-    try:
-        count = Decimal(number) * unit
-        if 0 <= count <= LAST and count == int(count):
-            return int(count)
-    except ArithmeticError:
-        pass
-    raise typer.BadParameter(f"{text!r} is not a whole number of steps from 0 to {LAST:,}")
+    count = whole_number(text.strip().replace("_", ""))
+    if count is None or count > MAX_STEP:
+        raise typer.BadParameter(f"{text!r} is not a whole number of steps from 0 to {MAX_STEP:,}")
+    return count
 
 
 def _phrases(words: Sequence[str]) -> list[list[str]]:
@@ -250,7 +243,7 @@ def _scalar(text: str) -> Any:
         number = _finite(text)
     except ValueError:
         return text
-    whole = number.is_integer() and abs(number) <= LAST
+    whole = number.is_integer() and abs(number) <= MAX_STEP
     return int(number) if whole else number
 
 

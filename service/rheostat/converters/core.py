@@ -13,8 +13,7 @@ from pydantic import BaseModel, BeforeValidator, Field, create_model
 
 from rheostat.converters.parameters import STRICT, Ignored, Shared, whole
 from rheostat.errors import FieldError, Invalid
-from rheostat.schedules.fields import MAX_STEP
-from rheostat.schedules.limits import MAX_NODES, MAX_POINTS
+from rheostat.limits import MAX_NODES, MAX_POINTS, MAX_STEP
 from rheostat.schedules.shown import shown
 from rheostat.schedules.union import AnyDefinition
 

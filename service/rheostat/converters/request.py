@@ -13,8 +13,8 @@ from pydantic import BaseModel, ValidationError
 from rheostat.converters import registry
 from rheostat.converters.core import Budget, Case, Context, Library, Scheduler, meant, refused
 from rheostat.errors import FieldError
+from rheostat.limits import MAX_NESTING
 from rheostat.schedules.definition import Definition
-from rheostat.schedules.limits import MAX_NESTING
 from rheostat.schedules.parse import sound
 from rheostat.schedules.shown import shown
 from rheostat.schedules.union import AnyDefinition

@@ -9,8 +9,9 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from rheostat.limits import MAX_STEP
 from rheostat.schedules.any_kind import REFERENCE
-from rheostat.schedules.fields import LENGTH_TEXT, MAX_STEP
+from rheostat.schedules.fields import LENGTH_TEXT
 from rheostat.schedules.kinds.sequence import Part
 from rheostat.schedules.parse import parse
 from rheostat.schedules.union import FAMILIES, KINDS

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from rheostat.limits import MAX_NESTING, MAX_NODES, MAX_POINTS, MAX_TEXTS
 from rheostat.schedules.catalogue import described
-from rheostat.schedules.limits import MAX_NESTING, MAX_NODES, MAX_POINTS, MAX_TEXTS
 from rheostat.schedules.parse import parse
 from rheostat.schedules.plot import svg
 from rheostat.schedules.shapes import SHAPES

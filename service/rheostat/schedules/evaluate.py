@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rheostat.errors import FieldError, Invalid
+from rheostat.limits import MAX_STEP
 from rheostat.schedules.definition import Definition, Floats
-from rheostat.schedules.fields import MAX_STEP
 from rheostat.schedules.numeric.chunks import ChunkCache
 from rheostat.schedules.parse import parse
 from rheostat.schedules.shown import shown

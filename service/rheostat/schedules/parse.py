@@ -13,9 +13,9 @@ import numpy as np
 from pydantic import ValidationError
 
 from rheostat.errors import FieldError, Invalid
+from rheostat.limits import MAX_STEP
 from rheostat.schedules import limits
 from rheostat.schedules.definition import Bounds, Child, Definition
-from rheostat.schedules.fields import MAX_STEP
 from rheostat.schedules.lengths import Clock, Kept, Window, resolve
 from rheostat.schedules.references import Lookup, inlined
 from rheostat.schedules.shown import shown

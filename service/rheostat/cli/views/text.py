@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rheostat.cli.words import EDITS
+from rheostat.limits import LARGE_UNITS
 
 SHAPED = {"power": {"power", "polynomial"}, "ratio": {"exponential"}}
 """The shapes that have a use for a field."""
-UNITS = ("", "k", "M", "B", "T")
 
 
 def exact(value: float) -> str:
@@ -33,12 +33,11 @@ def count(value: int) -> str:
 
 def compact(value: float) -> str:
     """Write a whole number with a unit where that loses nothing, as in ``2.5M``; else in full."""
-    power = 0
-    scaled = float(value)
-    while abs(scaled) >= 1000 and power < len(UNITS) - 1:
-        scaled, power = scaled / 1000, power + 1
-    text = f"{scaled:.10g}"
-    return text + UNITS[power] if len(text) <= 4 and power > 1 else f"{value:,.10g}"
+    for size, unit in LARGE_UNITS:
+        if abs(value) >= size:
+            text = f"{value / size:.10g}"
+            return text + unit if len(text) <= 4 else f"{value:,.10g}"
+    return f"{value:,.10g}"
 
 
 def when(moment: str, now: datetime | None = None) -> str:

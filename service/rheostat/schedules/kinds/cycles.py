@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from rheostat.limits import MAX_STEP
 from rheostat.schedules.definition import About, Definition
 from rheostat.schedules.fields import (
-    MAX_STEP,
     Corner,
     Count,
     Duration,

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
+from rheostat.limits import MAX_STEP
 from rheostat.schedules import numeric
 from rheostat.schedules.any_kind import AnyKind
 from rheostat.schedules.definition import (
@@ -25,7 +26,7 @@ from rheostat.schedules.definition import (
     array,
     window,
 )
-from rheostat.schedules.fields import MAX_STEP, Count, Duration, Factor, Growth
+from rheostat.schedules.fields import Count, Duration, Factor, Growth
 from rheostat.schedules.lengths import Json, Window, consecutive, resolve
 from rheostat.schedules.thin import spread
 from rheostat.schedules.validation import wrong

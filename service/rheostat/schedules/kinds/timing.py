@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from rheostat.limits import MAX_STEP
 from rheostat.schedules import numeric
 from rheostat.schedules.any_kind import AnyKind
 from rheostat.schedules.definition import (
@@ -25,7 +26,7 @@ from rheostat.schedules.definition import (
     array,
     window,
 )
-from rheostat.schedules.fields import MAX_STEP, Duration, Length
+from rheostat.schedules.fields import Duration, Length
 from rheostat.schedules.kinds.curves import Constant
 from rheostat.schedules.lengths import Json, Window, consecutive, resolve
 from rheostat.schedules.numeric import Shape

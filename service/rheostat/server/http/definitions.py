@@ -10,8 +10,8 @@ from pydantic import ConfigDict, FailFast, Field, TypeAdapter, ValidationError
 from starlette.requests import Request
 
 from rheostat.errors import FieldError, Invalid
+from rheostat.limits import MAX_STEP
 from rheostat.schedules import Definition, parse
-from rheostat.schedules.fields import MAX_STEP
 from rheostat.schedules.references import Lookup, references
 from rheostat.schedules.validation import field_errors
 from rheostat.server.http import examples

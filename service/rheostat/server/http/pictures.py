@@ -25,13 +25,13 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from numpy.typing import NDArray
 
 from rheostat.errors import FieldError, TooLarge
+from rheostat.limits import LARGE_UNITS, MAX_PANELS, MAX_PICTURE_POINTS
 from rheostat.schedules.thin import thin
 from rheostat.server.http.look import Look, Mark
 
 Floats = NDArray[np.float64]
 Steps = NDArray[np.int64]
 
-MOST_PANELS = 24
 WIDTH, DPI = 9.0, 160
 PANEL, FRAME, PAD = 2.6, 1.0, 0.1
 """Inches: height of a panel, and of what surrounds them all, and the white edge."""
@@ -47,7 +47,6 @@ LINES = 250
 """The most marks beside each other that can be told apart."""
 NICE = (1, 2, 2.5, 5, 10)
 """Multiples of a power of ten that ticks stand at."""
-UNITS = ((10**12, "T"), (10**9, "B"), (10**6, "M"))
 
 STYLE: dict[Any, Any] = {"svg.hashsalt": "rheostat", "font.size": 9, "agg.path.chunksize": 500}
 """
@@ -59,18 +58,22 @@ _drawing = threading.Lock()
 
 
 def draw(
-    kind: str, steps: Steps, columns: Mapping[str, Floats], look: Look, max_points: int = 20_000
+    kind: str,
+    steps: Steps,
+    columns: Mapping[str, Floats],
+    look: Look,
+    max_points: int = MAX_PICTURE_POINTS,
 ) -> bytes:
     """
     Draw each column as a panel of its own over a common axis of steps.
 
     ``kind`` is ``png`` or ``svg``. A curve of more points than its share of ``max_points`` is
-    thinned by `thin`. Raises `TooLarge` for more than `MOST_PANELS` columns.
+    thinned by `thin`. Raises `TooLarge` for more than `MAX_PANELS` columns.
     """
-    if len(columns) > MOST_PANELS:
-        detail = f"a picture shows at most {MOST_PANELS} parameters"
-        wrong = [FieldError("format", detail, kind, f"≤ {MOST_PANELS} parameters")]
-        raise TooLarge(detail, errors=wrong, limit=MOST_PANELS)
+    if len(columns) > MAX_PANELS:
+        detail = f"a picture shows at most {MAX_PANELS} parameters"
+        wrong = [FieldError("format", detail, kind, f"≤ {MAX_PANELS} parameters")]
+        raise TooLarge(detail, errors=wrong, limit=MAX_PANELS)
     order = np.argsort(steps, kind="stable")
     share = max_points // len(columns)
     with _drawing, mpl.rc_context(STYLE):
@@ -210,7 +213,7 @@ def _width(text: str, span: float) -> float:
 
 def coordinate(step: float, span: float) -> str:
     """Return a coordinate as a reader of an axis of that span likes it: ``12,000``, ``1.5M``."""
-    unit, suffix = next((item for item in UNITS if span >= item[0] and step), (1, ""))
+    unit, suffix = next((item for item in LARGE_UNITS if span >= item[0] and step), (1, ""))
     return f"{step / unit:,.6g}{suffix}" if suffix else f"{step:,.0f}"
 
 

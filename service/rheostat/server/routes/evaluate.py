@@ -18,8 +18,8 @@ from rheostat.errors import (
     UnknownSchedule,
     UnsupportedMediaType,
 )
+from rheostat.limits import MAX_STEP
 from rheostat.schedules import evaluate
-from rheostat.schedules.fields import MAX_STEP
 from rheostat.server.http import examples
 from rheostat.server.http.access import needs
 from rheostat.server.http.definitions import (

@@ -17,7 +17,7 @@ from rheostat.errors import (
     UnknownGeneration,
     UnknownRun,
 )
-from rheostat.schedules.fields import MAX_STEP
+from rheostat.limits import MAX_STEP
 from rheostat.server.http import examples
 from rheostat.server.http.access import needs
 from rheostat.server.http.deps import Cursor, SettingsDep, router

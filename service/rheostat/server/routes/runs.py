@@ -29,7 +29,7 @@ from rheostat.errors import (
     UnknownSchedule,
     UnsupportedMediaType,
 )
-from rheostat.schedules.fields import MAX_STEP
+from rheostat.limits import MAX_NUMBER, MAX_STEP
 from rheostat.server.http import examples
 from rheostat.server.http.access import caller_of, needs
 from rheostat.server.http.deps import Cursor, Limit, SettingsDep, Wire, router
@@ -299,7 +299,7 @@ class Joining(Wire):
     id: Annotated[str, Field(max_length=128)] | None = None
     """Id of the run, from the checkpoint."""
 
-    generation: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    generation: Annotated[int, Field(ge=1, le=MAX_NUMBER)] | None = None
     """Generation that the checkpoint was written in."""
 
     step: Annotated[int, Field(ge=0, le=MAX_STEP)] | None = None

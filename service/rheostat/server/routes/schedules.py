@@ -19,8 +19,8 @@ from rheostat.errors import (
     UnknownSchedule,
     UnsupportedMediaType,
 )
+from rheostat.limits import MAX_NUMBER, MAX_STEP
 from rheostat.schedules import evaluate
-from rheostat.schedules.fields import MAX_STEP
 from rheostat.server.http import examples
 from rheostat.server.http.access import needs
 from rheostat.server.http.definitions import DefinitionBody, range_of
@@ -48,7 +48,7 @@ UNENDING = 1_000
 """Steps that are shown of a curve that never ends, when nobody says how many."""
 
 Version = Annotated[
-    int | None, Query(ge=1, le=2**31 - 1, description="Version; the newest by default.")
+    int | None, Query(ge=1, le=MAX_NUMBER, description="Version; the newest by default.")
 ]
 IfMatch = Annotated[
     str | None,

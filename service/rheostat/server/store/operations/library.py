@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import select
 
 from rheostat.errors import FieldError, Invalid, UnknownSchedule
-from rheostat.schedules.limits import MAX_NODES
+from rheostat.limits import MAX_NODES
 from rheostat.schedules.references import Lookup
 from rheostat.server.library import Reference
 from rheostat.server.store import tables
