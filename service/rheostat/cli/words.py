@@ -30,19 +30,8 @@ from typing import Any
 
 import typer
 
+from rheostat.changes import EDITS
 from rheostat.limits import MAX_STEP, whole_number
-
-EDITS: dict[str, str | None] = {
-    "scale": "factor",
-    "hold": "steps",
-    "set": "value",
-    "ramp": "to",
-    "rewarm": "steps",
-    "extend": "end",
-    "replace": None,
-    "revert": "to",
-}
-"""Each edit with the field that its bare value fills."""
 
 _FIELD = re.compile(r"(?:--)?([a-z][a-z0-9_/.-]*)=(.*)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -158,7 +147,7 @@ def _change(phrase: Sequence[str]) -> dict[str, Any]:
         return {"edit": name, "definition": new, **own}
     edit: dict[str, Any] = {"edit": name}
     if rest and not _FIELD.fullmatch(rest[0]) and not _OPTION.fullmatch(rest[0]):
-        edit[str(EDITS[name])] = _value(rest.pop(0))
+        edit[str(EDITS[name].bare)] = _value(rest.pop(0))
     return _filled(edit, rest)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from rheostat.cli.words import EDITS
+from rheostat.changes import EDITS
 from rheostat.limits import LARGE_UNITS
 
 SHAPED = {"power": {"power", "polynomial"}, "ratio": {"exponential"}}
@@ -78,7 +78,7 @@ def change(data: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
                 *_fields(data, {"edit", "definition"}),
             ]
         )
-    bare = EDITS.get(name)
+    bare = EDITS[name].bare if name in EDITS else None
     value = data.get(bare) if bare else None
     words = [name] if value is None else [name, literal(value)]
     return " ".join([*words, *_fields(data, {"edit", bare})])
