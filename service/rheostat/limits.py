@@ -42,7 +42,7 @@ MAX_MESSAGE: Final = 4_096
 MAX_BLOCK: Final = 65_536
 """Cells in one settling read, and cells that one may settle at once, of any run."""
 USUAL_BLOCK: Final = 4_096
-"""Both, of a run that asks for nothing else."""
+"""Both, of a run that says nothing of them."""
 MAX_GAP: Final = 256
 """How many cells past what is settled a read may begin, where every step is read."""
 MAX_CHANGES: Final = 64
@@ -59,7 +59,7 @@ MAX_POINTS: Final = 1_000_000
 MAX_TEXTS: Final = 10_000
 """Lengths in the lists of a definition that are written as text."""
 MAX_TEXTS_IN_ALL: Final = 50_000
-"""The same in all definitions of one request."""
+"""The same, in all definitions of one request."""
 
 MAX_BINARY_VALUES: Final = 10_000_000
 """Values of one curve in a binary answer or behind a picture, unless a server sets it otherwise."""

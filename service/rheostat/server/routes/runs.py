@@ -32,10 +32,10 @@ from rheostat.errors import (
 from rheostat.limits import MAX_NUMBER, MAX_STEP
 from rheostat.server.http import examples
 from rheostat.server.http.access import caller_of, needs
+from rheostat.server.http.curves import write_json
 from rheostat.server.http.deps import Cursor, Limit, SettingsDep, Wire, router
 from rheostat.server.http.pages import cursor_of, place_of
 from rheostat.server.http.problems import refuses
-from rheostat.server.http.render import write_json
 from rheostat.server.http.run_deps import KeyDep, NoteDep, Run, StoreDep
 from rheostat.server.roles import Role
 from rheostat.server.runs.revision import Note

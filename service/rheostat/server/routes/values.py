@@ -20,14 +20,15 @@ from rheostat.errors import (
     UnknownGeneration,
     UnknownRun,
 )
+from rheostat.formats import Format
 from rheostat.limits import MAX_BLOCK, MAX_STEP, RUN_ID
 from rheostat.server.fastlane.cache import Answer, Answers, Question, address_of, preview, settled
 from rheostat.server.fastlane.lane import ROUTE
 from rheostat.server.http import examples
 from rheostat.server.http.access import may_settle, needs
 from rheostat.server.http.deps import Step, router
-from rheostat.server.http.formats import Format, offers
 from rheostat.server.http.middleware import header
+from rheostat.server.http.negotiation import offers
 from rheostat.server.http.problems import refuses
 from rheostat.server.http.run_deps import Generation, Run, StoreDep
 from rheostat.server.roles import Role

@@ -1,8 +1,8 @@
 """
 Pictures of curves, by matplotlib's object-oriented interface: PNG by Agg, or SVG.
 
-Importing this module loads matplotlib; `rheostat.server.http.render` does so when the first picture
-is asked for. Nothing here touches pyplot. Drawing is serialised, for matplotlib is not thread-safe.
+Importing this module loads matplotlib; `rheostat.curve_files` does so for the first picture.
+Nothing here touches pyplot. Drawing is serialised, for matplotlib is not thread-safe.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
+from rheostat.curve_files import Annotations, Mark
 from rheostat.errors import FieldError, TooLarge
 from rheostat.limits import LARGE_UNITS, MAX_PANELS, MAX_PICTURE_POINTS
 from rheostat.schedules.thin import thin
-from rheostat.server.http.look import Look, Mark
 
 Floats = NDArray[np.float64]
 Steps = NDArray[np.int64]
@@ -61,7 +61,7 @@ def draw(
     kind: str,
     steps: Steps,
     columns: Mapping[str, Floats],
-    look: Look,
+    notes: Annotations,
     max_points: int = MAX_PICTURE_POINTS,
 ) -> bytes:
     """
@@ -82,17 +82,17 @@ def draw(
         panels = list(figure.subplots(len(columns), sharex=True, squeeze=False)[:, 0])
         for panel, (name, values) in zip(panels, columns.items(), strict=True):
             shown = order[thin([values[order]], share)]
-            _panel(panel, name, steps[shown], values[shown], look)
-        _frame(figure, panels, steps, look)
+            _panel(panel, name, steps[shown], values[shown], notes)
+        _frame(figure, panels, steps, notes)
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, metadata={"Date": None} if kind == "svg" else None)
     return buffer.getvalue()
 
 
-def _panel(axes: Axes, name: str, steps: Steps, values: Floats, look: Look) -> None:
+def _panel(axes: Axes, name: str, steps: Steps, values: Floats, notes: Annotations) -> None:
     if np.abs(values).max() > LARGEST:
         values, name = np.clip(values, -LARGEST, LARGEST), f"{name} (cut off at {LARGEST:g})"
-    split = len(steps) if look.settled_until is None else int((steps < look.settled_until).sum())
+    split = len(steps) if notes.settled_until is None else int((steps < notes.settled_until).sum())
     marker = "." if len(steps) <= FEW else None
     style: dict[str, Any] = {
         "color": CURVE,
@@ -106,7 +106,7 @@ def _panel(axes: Axes, name: str, steps: Steps, values: Floats, look: Look) -> N
     if split < len(steps):
         axes.plot(steps[future], values[future], linestyle=(0, (4, 2)), alpha=0.9, **style)
     axes.set_ylabel(name, color=TEXT, parse_math=False)
-    _scale(axes, values, log=look.log)
+    _scale(axes, values, log=notes.log)
 
 
 def _scale(axes: Axes, values: Floats, *, log: bool) -> None:
@@ -124,11 +124,11 @@ def _scale(axes: Axes, values: Floats, *, log: bool) -> None:
         axes.set_ylim(low - margin, high + margin)
 
 
-def _frame(figure: Figure, panels: Sequence[Axes], steps: Steps, look: Look) -> None:
+def _frame(figure: Figure, panels: Sequence[Axes], steps: Steps, notes: Annotations) -> None:
     low, high = float(steps.min()), float(steps.max())
     margin = max(0.02 * (high - low), 1e-12 * high, 0.5)
     left, right = low - margin, high + margin
-    marks = [mark for mark in look.marks if low <= mark.step <= high]
+    marks = [mark for mark in notes.marks if low <= mark.step <= high]
     for axes in panels:
         axes.set_xlim(left, right)
         axes.grid(visible=True, color=GRID, linewidth=0.7)
@@ -138,15 +138,15 @@ def _frame(figure: Figure, panels: Sequence[Axes], steps: Steps, look: Look) -> 
         axes.tick_params(which="both", color=TEXT, labelcolor=TEXT)
         for step in _apart([mark.step for mark in marks], (right - left) / LINES):
             axes.axvline(step, color=MARK, linewidth=0.7, alpha=0.8, zorder=1.5)
-    if look.settled_until is not None and look.settled_until > low:
-        _shade(panels, left, min(look.settled_until, right), right)
-    panels[-1].set_xlabel(look.axis, color=TEXT, parse_math=False)
+    if notes.settled_until is not None and notes.settled_until > low:
+        _shade(panels, left, min(notes.settled_until, right), right)
+    panels[-1].set_xlabel(notes.axis, color=TEXT, parse_math=False)
     panels[-1].xaxis.set_major_locator(MaxNLocator(8, integer=True, steps=NICE, min_n_ticks=1))
     panels[-1].xaxis.set_major_formatter(
         FuncFormatter(lambda step, _: coordinate(step, high - low))
     )
     _label(panels[0], marks, left, right)
-    figure.suptitle(_drawable(look.title), color=TEXT, fontsize=11, parse_math=False)
+    figure.suptitle(_drawable(notes.title), color=TEXT, fontsize=11, parse_math=False)
 
 
 def _apart(steps: Iterable[float], least: float) -> Iterator[float]:
