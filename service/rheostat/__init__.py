@@ -12,9 +12,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from rheostat.changes import extend, hold, ramp, replace, revert, rewarm, scale, set_value
+
 if TYPE_CHECKING:
     from rheostat import errors
-    from rheostat.changes import extend, hold, ramp, replace, revert, rewarm, scale, set_value
     from rheostat.client import Client, Run
     from rheostat.client.asynchronous import AsyncClient, AsyncRun
 
@@ -36,13 +37,10 @@ __all__ = [
     "set_value",
 ]
 
-_CHANGES = ("extend", "hold", "ramp", "replace", "revert", "rewarm", "scale", "set_value")
-
 # Loaded when first used: the service and the command line import this package without httpx.
 _HOMES = {
     **dict.fromkeys(("Client", "Run"), "rheostat.client"),
     **dict.fromkeys(("AsyncClient", "AsyncRun"), "rheostat.client.asynchronous"),
-    **dict.fromkeys(_CHANGES, "rheostat.changes"),
 }
 
 

@@ -7,26 +7,57 @@ Changes of a run, in the form in which they are sent.
 
 An edit acts on what is there; a replacement takes its place. Several changes of one parameter, in
 a list, apply one after the other. The service checks them, with bounds, and names what is wrong.
+
+`EDITS` is the table of all edits: the command line reads and lists them by it, and a test holds the
+service, the manuals and the exports of `rheostat` against it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple, TypeVar
 
 Change = dict[str, Any]
+_Builder = TypeVar("_Builder", bound=Callable[..., Change])
 
 
-def set_value(value: float, *, steps: int | str) -> Change:
-    """Use ``value`` for ``steps`` steps, then return to the schedule."""
-    return _edit("set", value=value, steps=steps)
+class EditRow(NamedTuple):
+    """One edit: how it is typed, what it does, and the function that writes it."""
+
+    name: str
+    bare: str | None
+    """The field that a value without a field's name fills, as in ``scale 0.5``."""
+    usage: str
+    sentence: str
+    build: Callable[..., Change]
 
 
+EDITS: dict[str, EditRow] = {}
+"""Every edit by its name, in the order in which they are listed."""
+
+
+def _lists(usage: str, sentence: str, *, bare: str | None) -> Callable[[_Builder], _Builder]:
+    """Enter a builder in the table; the first word of its usage is the edit's name."""
+    name = usage.partition(" ")[0]
+
+    def enter(build: _Builder) -> _Builder:
+        EDITS[name] = EditRow(name, bare, usage, sentence, build)
+        return build
+
+    return enter
+
+
+@_lists("scale FACTOR", "multiply", bare="factor")
 def scale(factor: float) -> Change:
     """Multiply the parameter by ``factor`` from the effective step on."""
     return {"edit": "scale", "factor": factor}
 
 
+@_lists(
+    "hold [STEPS] [then=shift]",
+    "stay at the value, then rejoin the curve, or go on with it",
+    bare="steps",
+)
 def hold(
     steps: int | str | None = None, *, then: Literal["rejoin", "shift"] | None = None
 ) -> Change:
@@ -39,6 +70,13 @@ def hold(
     return _edit("hold", steps=steps, then=then)
 
 
+@_lists("set VALUE steps=N", "this value for N steps, then back to the curve", bare="value")
+def set_value(value: float, *, steps: int | str) -> Change:
+    """Use ``value`` for ``steps`` steps, then return to the schedule."""
+    return _edit("set", value=value, steps=steps)
+
+
+@_lists("ramp TO steps=N [shape=SHAPE]", "go there from the value in force", bare="to")
 def ramp(
     to: float,
     *,
@@ -56,6 +94,7 @@ def ramp(
     return _edit("ramp", to=to, steps=steps, shape=shape, power=power, ratio=ratio)
 
 
+@_lists("rewarm STEPS [start=VALUE]", "warm up again, back onto the curve", bare="steps")
 def rewarm(
     steps: int | str,
     *,
@@ -68,11 +107,13 @@ def rewarm(
     return _edit("rewarm", steps=steps, start=start, shape=shape, power=power, ratio=ratio)
 
 
+@_lists("extend END", "stretch what remains of the curve, so that it ends there", bare="end")
 def extend(end: int | str) -> Change:
     """Stretch what remains of the curve so that it ends at step ``end``, such as ``"7T"``."""
     return _edit("extend", end=end)
 
 
+@_lists("replace DEFINITION blend=N", "ease into a definition over N steps", bare=None)
 def replace(
     definition: Mapping[str, Any],
     *,
@@ -90,6 +131,7 @@ def replace(
     return dict(definition) if clock is None else {**definition, "clock": clock}
 
 
+@_lists("revert REVISION", "follow again what was in force at a revision", bare="to")
 def revert(to: int) -> Change:
     """Go back to what revision ``to`` had in force."""
     return _edit("revert", to=to)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import typer
 
+from rheostat.changes import EDITS
 from rheostat.cli import words
 
 COSINE = {"kind": "cosine", "start": 1e-3, "end": 1e-5, "steps": 10000}
@@ -117,7 +118,7 @@ def test_an_unknown_change_is_named(line: str) -> None:
         typer.BadParameter, match=f"unknown change '{line.split(maxsplit=1)[0]}'"
     ) as refusal:
         words.changes(["lr", *line.split()])
-    assert all(part in str(refusal.value) for part in [*words.EDITS, "definition", "kinds"])
+    assert all(part in str(refusal.value) for part in [*EDITS, "definition", "kinds"])
 
 
 def test_a_schedule_of_the_library_is_a_change() -> None:

@@ -236,7 +236,7 @@ def test_memory_that_is_not_there_is_a_refusal(
             "/v1/evaluate",
             json.loads(EVALUATION),
         ),
-        "rheostat.server.http.render.write": ("POST", "/v1/evaluate", json.loads(EVALUATION)),
+        "rheostat.server.http.curves.write": ("POST", "/v1/evaluate", json.loads(EVALUATION)),
         "rheostat.server.store.operations.show.show": ("GET", "/v1/runs/a", None),
         "rheostat.server.store.operations.revise.revise": (
             "POST",

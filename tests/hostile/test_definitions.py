@@ -14,9 +14,9 @@ import pytest
 from tests.hostile.ending import ends
 
 from rheostat.errors import Invalid
+from rheostat.limits import MAX_NESTING, MAX_TEXTS, MAX_TEXTS_IN_ALL
 from rheostat.schedules import convert, parse
-from rheostat.schedules.size_limits import MAX_NESTING, MAX_TEXTS
-from rheostat.server.runs.limits import MOST_TEXTS, Limits
+from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.settling import Ask
 from rheostat.server.runs.spec import parse_run
@@ -90,7 +90,7 @@ def test_shares_of_all_parameters_are_few() -> None:
     body = {"name": "x", "parameters": {f"p{i}": curve for i in range(100)}, "total": 1000}
     with ends(0.5), pytest.raises(Invalid) as refused:
         parse_run(body, Units(), Limits())
-    assert refused.value.errors[0].bound == f"<= {MOST_TEXTS}"
+    assert refused.value.errors[0].bound == f"<= {MAX_TEXTS_IN_ALL}"
 
 
 WRONG: list[Any] = [

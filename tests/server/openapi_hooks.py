@@ -23,8 +23,8 @@ import requests
 import schemathesis
 from schemathesis.specs.openapi.checks import missing_required_header
 
+from rheostat.limits import NAME
 from rheostat.server.http.pages import cursor_of
-from rheostat.server.library import NAME
 
 Json = dict[str, Any]
 Case = Any

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rheostat.formats import Format
 from rheostat.server.fastlane import cache as answers
 from rheostat.server.fastlane.cache import OVERHEAD, Address, Answer, Answers, Question, settled
-from rheostat.server.http.formats import Format
 from rheostat.server.runs.block import Block
 
 

@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from rheostat.server.http.formats import Format, wanted
-from rheostat.server.http.render import write_json
+from rheostat.formats import Format
+from rheostat.server.http.curves import write_json
+from rheostat.server.http.negotiation import wanted
 
 COSINE = {"kind": "cosine", "start": 1e-3, "end": 1e-5, "steps": 997}
 ASKED = {"definition": COSINE, "start": 3, "stop": 20_000, "stride": 2}

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rheostat.curve_files import Annotations, Mark
+from rheostat.curve_pictures import coordinate, draw
 from rheostat.errors import TooLarge
-from rheostat.server.http.look import Look, Mark
-from rheostat.server.http.pictures import MOST_PANELS, coordinate, draw
+from rheostat.limits import MAX_PANELS
 
 COSINE = {"kind": "cosine", "start": 1e-3, "end": 1e-5, "steps": 1000}
 EXTREMES = {
@@ -49,7 +50,7 @@ def blue(picture: bytes) -> np.ndarray[Any, Any]:
 @pytest.mark.parametrize(("steps", "values"), EXTREMES.values(), ids=EXTREMES.keys())
 def test_whatever_is_finite_is_drawn(kind: str, steps: list[int], values: list[float]) -> None:
     """P10: no finite values, however extreme, make drawing fail or warn."""
-    picture = draw(kind, np.array(steps), {"lr": np.array(values)}, Look("extreme"))
+    picture = draw(kind, np.array(steps), {"lr": np.array(values)}, Annotations("extreme"))
     assert picture.startswith(b"\x89PNG" if kind == "png" else b"<?xml")
 
 
@@ -66,7 +67,7 @@ def test_the_http_answer_is_the_picture(http: httpx.Client) -> None:
 
 def test_the_curve_is_where_its_values_are() -> None:
     """A falling line runs from the upper left to the lower right of its panel."""
-    line = draw("png", np.arange(1000), {"lr": np.linspace(1, 0, 1000)}, Look())
+    line = draw("png", np.arange(1000), {"lr": np.linspace(1, 0, 1000)}, Annotations())
     rows, columns = np.nonzero(blue(line))
     assert np.corrcoef(rows, columns)[0, 1] > 0.99
 
@@ -75,7 +76,7 @@ def test_a_single_outlier_in_a_million_is_seen() -> None:
     """Two steps in a million that stick out reach as far in the picture as their values."""
     values = np.full(1_000_000, 0.5)
     values[654_321], values[123_456] = 1.0, 0.0
-    rows, columns = np.nonzero(blue(draw("png", np.arange(10**6), {"lr": values}, Look())))
+    rows, columns = np.nonzero(blue(draw("png", np.arange(10**6), {"lr": values}, Annotations())))
     assert np.ptp(rows) > 350
     assert columns[rows.argmin()] > columns[rows.argmax()]
 
@@ -83,7 +84,7 @@ def test_a_single_outlier_in_a_million_is_seen() -> None:
 def test_past_and_future_look_different() -> None:
     """What is settled stands on a shaded ground, and what is open is dashed."""
     steps, values = np.arange(1000), np.full(1000, 0.9)
-    picture = draw("png", steps, {"lr": values}, Look(settled_until=500))
+    picture = draw("png", steps, {"lr": values}, Annotations(settled_until=500))
     row = np.argmax(blue(picture).sum(axis=1))
     columns = np.nonzero(blue(picture)[row])[0]
     middle = (columns[0] + columns[-1]) // 2
@@ -97,7 +98,7 @@ def test_past_and_future_look_different() -> None:
 def test_revisions_are_marked_and_named() -> None:
     """A mark is labelled, whatever characters its label has; one outside the picture is not."""
     marks = (Mark(40, "2 ann: $x$ _^{ 火"), Mark(80, "3 bob"), Mark(4000, "4 eve"))
-    look = Look("gpt_7b $1", "tokens", marks)
+    look = Annotations("gpt_7b $1", "tokens", marks)
     svg = draw("svg", np.arange(100), {"weight_decay": np.ones(100)}, look).decode()
     comments = re.findall(r"<!-- (.*?) -->", svg)
     assert {"gpt_7b $1", "tokens", "weight_decay", "2 ann: $x$ _^{ □", "3 bob"} <= {*comments}
@@ -107,7 +108,7 @@ def test_revisions_are_marked_and_named() -> None:
 @pytest.mark.parametrize(("settled", "told"), [(0, False), (3, False), (30, True), (100, True)])
 def test_what_is_settled_is_told_where_there_is_room(settled: int, *, told: bool) -> None:
     """The word stands within the ground that it names, and where nothing is settled is none."""
-    steps, look = np.arange(100), Look(settled_until=settled)
+    steps, look = np.arange(100), Annotations(settled_until=settled)
     picture = {kind: draw(kind, steps, {"lr": np.ones(100)}, look) for kind in ("svg", "png")}
     assert (b"<!-- settled -->" in picture["svg"]) == told
     ground = (pixels(picture["png"]) == (0xE8, 0xF0, 0xE4)).all(axis=2).sum(axis=1).max()
@@ -118,7 +119,7 @@ def test_many_revisions_stay_apart() -> None:
     """A thousand marks on a tenth of the axis are thin lines with room between them."""
     marks = tuple(Mark(step, f"r{step}") for step in range(5000, 6000))
     alike = [Mark(7000, f"r{number}") for number in range(50)]
-    look = Look(marks=(*marks, *alike, Mark(8000, "r1"), Mark(8000, "r2")))
+    look = Annotations(marks=(*marks, *alike, Mark(8000, "r1"), Mark(8000, "r2")))
     columns = {"lr": np.ones(10_000)}
     row = pixels(draw("png", np.arange(10_000), columns, look))[150]
     red = np.flatnonzero(row[:, 0] - row[:, 2] > 30)
@@ -130,7 +131,7 @@ def test_many_revisions_stay_apart() -> None:
 
 def test_one_step_has_one_tick() -> None:
     """The axis of a single step names that step, once."""
-    svg = draw("svg", np.array([3]), {"lr": np.array([0.1])}, Look()).decode()
+    svg = draw("svg", np.array([3]), {"lr": np.array([0.1])}, Annotations()).decode()
     assert re.findall(r"<!-- (.*?) -->", svg)[:2] == ["3", "step"]
 
 
@@ -151,27 +152,28 @@ def test_a_plan_s_picture_marks_what_is_in_its_range(
 def test_wide_positive_values_are_on_a_logarithmic_scale() -> None:
     """A decay over six decades is a straight line, for its axis is logarithmic."""
     values = np.geomspace(1, 1e-6, 1000)
-    rows, columns = np.nonzero(blue(draw("png", np.arange(1000), {"lr": values}, Look())))
+    rows, columns = np.nonzero(blue(draw("png", np.arange(1000), {"lr": values}, Annotations())))
     assert np.corrcoef(rows, columns)[0, 1] > 0.99
 
 
 def test_parameters_are_stacked_up_to_a_limit() -> None:
     """Each parameter has a panel of its own; too many are refused rather than drawn too small."""
     steps = np.arange(10)
-    columns = {f"p{number}": np.ones(10) for number in range(MOST_PANELS + 1)}
+    columns = {f"p{number}": np.ones(10) for number in range(MAX_PANELS + 1)}
     one, three = (
-        pixels(draw("png", steps, dict([*columns.items()][:number]), Look())) for number in (1, 3)
+        pixels(draw("png", steps, dict([*columns.items()][:number]), Annotations()))
+        for number in (1, 3)
     )
     assert three.shape[0] > 2 * one.shape[0]
     with pytest.raises(TooLarge):
-        draw("png", steps, columns, Look())
+        draw("png", steps, columns, Annotations())
 
 
 def test_the_same_curve_is_the_same_svg() -> None:
     """A picture depends on nothing but what it shows: documents can be compared."""
     columns = {"lr": np.linspace(0, 1, 50)}
-    assert draw("svg", np.arange(50), columns, Look()) == draw(
-        "svg", np.arange(50), columns, Look()
+    assert draw("svg", np.arange(50), columns, Annotations()) == draw(
+        "svg", np.arange(50), columns, Annotations()
     )
 
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from rheostat import formats
 from rheostat.cli import words
 
 DEFAULT_URL = "http://127.0.0.1:8000"
+_PICTURES = " or ".join(f".{item}" for item in formats.PICTURES)
 
 
-class Form(StrEnum):
-    """How curves are written."""
+TABLE = "table"
+FORMS = (TABLE, *map(str, formats.NUMBERS))
+"""How values are written: for people, and in the formats of files."""
 
-    TABLE = "table"
-    CSV = "csv"
-    NPY = "npy"
-    F64 = "f64"
+
+def _form(text: str) -> str:
+    if text not in FORMS:
+        choices = ", ".join(map(repr, FORMS))
+        raise typer.BadParameter(f"{text!r} is not one of {choices}.")
+    return text
 
 
 Server = Annotated[
@@ -80,8 +84,14 @@ Height = Annotated[
     int, typer.Option(metavar="ROWS", min=3, max=200, help="Height of a chart in the terminal.")
 ]
 Log = Annotated[bool, typer.Option("--log", help="Draw values on a logarithmic scale.")]
-Format = Annotated[
-    Form, typer.Option("--format", help="What to write; f64 is little-endian float64.")
+Form = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        parser=_form,
+        metavar=f"<{'|'.join(FORMS)}>",
+        help="What to write; f64 is little-endian float64.",
+    ),
 ]
 Labels = Annotated[
     list[str] | None,
@@ -93,13 +103,13 @@ Output = Annotated[
 ]
 Picture = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Draw into this file, .png or .svg."),
+    typer.Option("--output", "-o", metavar="FILE", help=f"Draw into this file, {_PICTURES}."),
 ]
 
 
-def picture_kind(output: Path) -> str:
-    """Return ``png`` or ``svg``, as the file's name says."""
-    kind = output.suffix.lower().removeprefix(".")
-    if kind not in {"png", "svg"}:
-        raise typer.BadParameter(f"{output} must end in .png or .svg")
-    return kind
+def picture_format(output: Path) -> formats.Format:
+    """Return the format of a picture, as the file's name says."""
+    name = output.suffix.lower().removeprefix(".")
+    if name not in formats.PICTURES:
+        raise typer.BadParameter(f"{output} must end in {_PICTURES}")
+    return formats.FORMATS[name]

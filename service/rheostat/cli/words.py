@@ -25,27 +25,13 @@ import math
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import typer
 
-EDITS: dict[str, str | None] = {
-    "scale": "factor",
-    "hold": "steps",
-    "set": "value",
-    "ramp": "to",
-    "rewarm": "steps",
-    "extend": "end",
-    "replace": None,
-    "revert": "to",
-}
-"""Each edit with the field that its bare value fills."""
-
-UNITS = {"k": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
-LAST = 2**53 - 1
-"""The largest coordinate."""
+from rheostat.changes import EDITS
+from rheostat.limits import MAX_STEP, whole_number
 
 _FIELD = re.compile(r"(?:--)?([a-z][a-z0-9_/.-]*)=(.*)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -108,16 +94,12 @@ def value(text: str) -> Any:
 
 
 def steps(written: str | int) -> int:
-    """Read a number of steps, also written 1e6 or 4.3T."""
+    """Read a number of steps, also written 1e6, 4.3T or 1G."""
     text = str(written)
-    number, unit = (text[:-1], UNITS[text[-1]]) if text[-1:] in UNITS else (text, 1)
-    try:
-        count = Decimal(number) * unit
-        if 0 <= count <= LAST and count == int(count):
-            return int(count)
-    except ArithmeticError:
-        pass
-    raise typer.BadParameter(f"{text!r} is not a whole number of steps from 0 to {LAST:,}")
+    count = whole_number(text.strip().replace("_", ""))
+    if count is None or count > MAX_STEP:
+        raise typer.BadParameter(f"{text!r} is not a whole number of steps from 0 to {MAX_STEP:,}")
+    return count
 
 
 def _phrases(words: Sequence[str]) -> list[list[str]]:
@@ -165,7 +147,7 @@ def _change(phrase: Sequence[str]) -> dict[str, Any]:
         return {"edit": name, "definition": new, **own}
     edit: dict[str, Any] = {"edit": name}
     if rest and not _FIELD.fullmatch(rest[0]) and not _OPTION.fullmatch(rest[0]):
-        edit[str(EDITS[name])] = _value(rest.pop(0))
+        edit[str(EDITS[name].bare)] = _value(rest.pop(0))
     return _filled(edit, rest)
 
 
@@ -250,7 +232,7 @@ def _scalar(text: str) -> Any:
         number = _finite(text)
     except ValueError:
         return text
-    whole = number.is_integer() and abs(number) <= LAST
+    whole = number.is_integer() and abs(number) <= MAX_STEP
     return int(number) if whole else number
 
 

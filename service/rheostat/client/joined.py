@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -12,8 +13,9 @@ from rheostat.client.answers import Answer, Broken, Stripped
 from rheostat.client.blocks import Block, Order
 from rheostat.client.flow import Flow, exchange
 from rheostat.client.settings import Settings
-from rheostat.client.wire import LAST_STEP, LONGEST_FACTS, NAME, Call, invalid
+from rheostat.client.wire import LONGEST_FACTS, Call, invalid
 from rheostat.digests import body_digest, names_digest
+from rheostat.limits import MAX_STEP, NAME
 
 LONGEST_BLOCK = 2**20
 """Cells that no run's block or jump may be longer than; today's services stay far below."""
@@ -129,10 +131,10 @@ def _text(value: Any) -> bool:
 
 
 def _key(value: Any) -> bool:
-    return isinstance(value, str) and NAME.fullmatch(value) is not None
+    return isinstance(value, str) and re.fullmatch(NAME, value) is not None
 
 
-def _from(least: int, most: int = LAST_STEP + 1) -> Callable[[Any], bool]:
+def _from(least: int, most: int = MAX_STEP + 1) -> Callable[[Any], bool]:
     return lambda value: type(value) is int and least <= value <= most
 
 

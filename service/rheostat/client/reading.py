@@ -42,8 +42,8 @@ from typing import Any
 from rheostat.client.blocks import NOTHING, Block, Order, around, floor_power, onward
 from rheostat.client.joined import Joined
 from rheostat.client.pace import Pace
-from rheostat.client.wire import LAST_STEP
 from rheostat.errors import Finished, StaleGeneration
+from rheostat.limits import MAX_STEP
 
 
 class Reading:
@@ -125,7 +125,7 @@ class Reading:
         """Return what to ask for, so that the cell is in it; raise the refusal if there is none."""
         if self._end is not None and cell >= self._end:
             raise copy(self._refusal) or self._finished()
-        stop = self._end or LAST_STEP // self.joined.resolution + 1
+        stop = self._end or MAX_STEP // self.joined.resolution + 1
         most = self._most()
         if cell < self.settled:
             start, count = around(cell, self._longest, 0, min(stop, self.settled))

@@ -9,6 +9,7 @@ follows. Its calls open streams: the `Answer` that it is sent has a head alone, 
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Generator
 from dataclasses import replace
@@ -23,6 +24,7 @@ from rheostat.client.retry import Trouble
 from rheostat.client.settings import Settings
 from rheostat.client.sse import Message, Parser
 from rheostat.client.wire import Call
+from rheostat.limits import NAME
 
 
 class Wish(Enum):
@@ -102,7 +104,7 @@ class Watching:
 
     def _id_of(self, answer: Answer) -> str:
         named = answer.headers.get("Rheostat-Run", self._run)
-        return named if wire.NAME.fullmatch(named) else self._run
+        return named if re.fullmatch(NAME, named) else self._run
 
 
 def next_wish(watch: Watch, outcome: Outcome) -> Call | float | Wish | Document | None:

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from rheostat import errors
+from rheostat.limits import MAX_STEP, NAME, NAME_RULE
 
 JSON = "application/json"
 F64 = "application/octet-stream"
@@ -22,13 +23,6 @@ LONGEST_DOCUMENT = 64 * MIB
 """Bytes of the longest JSON answer that is read: of two curves as long as they may be."""
 LONGEST_FACTS = MIB
 """Bytes of the longest answer to a join, which names each parameter once."""
-
-LAST_STEP = 2**53 - 1
-"""The largest coordinate."""
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-"""What the service lets runs and schedules be named."""
-NAME_RULE = "1 to 128 of A-Z a-z 0-9 . _ -, and a letter or digit first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +62,7 @@ def path(*segments: str | int) -> str:
 
 def require_name(name: Any, field: str = "name") -> str:
     """Return the name of a run, or its id; raise `Invalid` if it can be neither."""
-    if not isinstance(name, str) or not NAME.fullmatch(name):
+    if not isinstance(name, str) or not re.fullmatch(NAME, name):
         raise invalid(field, name, NAME_RULE)
     return name
 
@@ -124,8 +118,8 @@ def coordinate(step: Any, field: str = "step") -> int:
         if not isinstance(step, float) or not step.is_integer():
             raise invalid(field, step, "a whole number") from None
         whole = int(step)
-    if not 0 <= whole <= LAST_STEP:
-        raise invalid(field, step, f"from 0 to {LAST_STEP}")
+    if not 0 <= whole <= MAX_STEP:
+        raise invalid(field, step, f"from 0 to {MAX_STEP}")
     return whole
 
 

@@ -22,8 +22,8 @@ from rheostat.converters.core import Case, Library, refused
 from rheostat.converters.kit import Phase, exponential, over, phases, share, warmed
 from rheostat.converters.parameters import STRICT, Length
 from rheostat.errors import FieldError, Invalid
+from rheostat.limits import MAX_STEP
 from rheostat.schedules.field_errors import field_errors, shown
-from rheostat.schedules.field_types import MAX_STEP
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial
 from rheostat.schedules.kinds.cycles import CosineRestarts
 from rheostat.schedules.kinds.points import Multistep

@@ -13,9 +13,8 @@ from pydantic import BaseModel, BeforeValidator, Field, create_model
 
 from rheostat.converters.parameters import STRICT, Ignored, Shared, whole
 from rheostat.errors import FieldError, Invalid
+from rheostat.limits import MAX_NODES, MAX_POINTS, MAX_STEP
 from rheostat.schedules.field_errors import shown
-from rheostat.schedules.field_types import MAX_STEP
-from rheostat.schedules.size_limits import MAX_NODES, MAX_POINTS
 from rheostat.schedules.union import AnyDefinition
 
 _LONGEST_NAME = 64

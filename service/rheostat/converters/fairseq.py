@@ -12,6 +12,7 @@ from pydantic import Field
 from rheostat.converters.core import Case, Library
 from rheostat.converters.kit import Phase, exponential, over, phases, times, triangles, warmed
 from rheostat.converters.parameters import Count, NotNegative, Steps
+from rheostat.limits import MAX_POINTS
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial
 from rheostat.schedules.kinds.cycles import CosineRestarts
 from rheostat.schedules.kinds.decays import Exponential, InverseSqrt
@@ -19,7 +20,6 @@ from rheostat.schedules.kinds.points import Piecewise
 from rheostat.schedules.kinds.pointwise import Sum
 from rheostat.schedules.kinds.presets import Step
 from rheostat.schedules.kinds.repeat import Repeat
-from rheostat.schedules.size_limits import MAX_POINTS
 from rheostat.schedules.union import AnyDefinition
 
 library = Library("fairseq")

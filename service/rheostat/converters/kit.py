@@ -23,7 +23,7 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from rheostat.converters.core import Case
-from rheostat.schedules.field_types import MAX_STEP
+from rheostat.limits import MAX_STEP
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial
 from rheostat.schedules.kinds.cycles import CosineRestarts, Cyclic, OneCycle
 from rheostat.schedules.kinds.decays import Exponential, InverseSqrt

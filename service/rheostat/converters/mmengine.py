@@ -17,6 +17,7 @@ from rheostat.converters.core import Case, Library, refused
 from rheostat.converters.kit import exponential, of_group, one_cycle, polynomial, sequence, value_at
 from rheostat.converters.parameters import Count, LastEpoch, Length, Share, Shared, Steps, Verbose
 from rheostat.errors import FieldError, Invalid
+from rheostat.limits import MAX_STEP
 from rheostat.schedules.kinds.curves import Constant, Cosine
 from rheostat.schedules.kinds.points import Multistep
 from rheostat.schedules.kinds.presets import Step
@@ -27,7 +28,7 @@ from rheostat.schedules.union import AnyDefinition
 ENDLESS = 10**9
 """MMEngine's end of a scheduler that has none."""
 _OF_MOMENTUM = ("momentum", "beta1", "betas")
-_MOST_STEPS = 2**53
+_MOST_STEPS = MAX_STEP + 1
 
 library = Library("mmengine")
 

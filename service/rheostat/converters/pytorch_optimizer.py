@@ -12,7 +12,7 @@ from pydantic import Field
 from rheostat.converters.core import Case, Library, Nested
 from rheostat.converters.kit import over, polynomial, scaled, sequence, since, table
 from rheostat.converters.parameters import Count, LastEpoch, Steps, UnusedLength
-from rheostat.schedules.field_types import MAX_STEP
+from rheostat.limits import MAX_STEP
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Ramp
 from rheostat.schedules.kinds.pointwise import Follow, Power, Scale, Sum
 from rheostat.schedules.kinds.presets import Warmup, Wsd

@@ -13,10 +13,10 @@ from pydantic import BaseModel, ValidationError
 from rheostat.converters import registry
 from rheostat.converters.core import Budget, Case, Context, Library, Scheduler, meant, refused
 from rheostat.errors import FieldError
+from rheostat.limits import MAX_NESTING
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.field_errors import field_errors, shown
 from rheostat.schedules.parse import sound
-from rheostat.schedules.size_limits import MAX_NESTING
 from rheostat.schedules.union import AnyDefinition
 
 _RECORD: Final = frozenset(

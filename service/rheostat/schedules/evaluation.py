@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rheostat.errors import FieldError, Invalid
+from rheostat.limits import MAX_STEP
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.field_errors import shown
-from rheostat.schedules.field_types import MAX_STEP
 from rheostat.schedules.numeric.arrays import Floats
 from rheostat.schedules.parse import parse
 

@@ -14,13 +14,11 @@ from pydantic import (
     WrapValidator,
 )
 
+from rheostat.limits import AMOUNT, MAX_STEP
 from rheostat.schedules.numeric import ShapeName
 
-MAX_STEP: Final = 2**53 - 1
-"""The largest coordinate: every integer up to it is a float64 of its own."""
 SHORTEST: Final = 1e-6
 """The least length of what need not be a whole number of steps."""
-AMOUNT: Final = r"\d{1,30}(\.\d{1,30})? ?(%|epochs?|[kKMGBT])"
 LENGTH_TEXT: Final = f"^({AMOUNT}|rest)$"
 """The other ways to write a length, such as ``"10%"``, ``"3 epochs"``, ``"4.3T"``, ``"rest"``."""
 

@@ -9,8 +9,9 @@ from typing import Any, Final, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from rheostat.limits import MAX_STEP
 from rheostat.schedules.definition import REFERENCE
-from rheostat.schedules.field_types import LENGTH_TEXT, MAX_STEP
+from rheostat.schedules.field_types import LENGTH_TEXT
 from rheostat.schedules.parse import parse
 from rheostat.schedules.union import KINDS
 

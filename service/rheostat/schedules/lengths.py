@@ -21,14 +21,13 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from rheostat.errors import FieldError
+from rheostat.limits import AMOUNT, MAX_STEP, UNITS, whole_number
 from rheostat.schedules.field_errors import shown
-from rheostat.schedules.field_types import MAX_STEP
 
 if TYPE_CHECKING:
     from rheostat.schedules.definition import Definition
 
-_TEXT: Final = re.compile(r"(\d{1,30})(?:\.(\d{1,30}))? ?(%|epochs?|[kKMGBT])", re.ASCII)
-_MULTIPLES: Final = {"k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
+_TEXT: Final = re.compile(AMOUNT, re.ASCII)
 _FORMS: Final = 'an integer, "4.3T", "10%", "3 epochs" or "rest"'
 _MOST_ERRORS: Final = 20
 """Wrong lengths that are told; of the others none is noted."""
@@ -279,7 +278,10 @@ def read(text: str, clock: Clock, path: str) -> Fraction | None:
     if match is None:
         _wrong(clock, path, f"must be {_FORMS}", text, _FORMS)
         return None
-    whole, decimals, unit = match.groups(default="")
+    unit = match[2]
+    if unit in UNITS:
+        return _whole_steps(text, clock, path)
+    whole, _, decimals = text[: match.start(2)].rstrip(" ").partition(".")
     digits, scale = int(whole + decimals), 10 ** len(decimals)
     if unit == "%":
         clock.said.add("%")
@@ -287,17 +289,19 @@ def read(text: str, clock: Clock, path: str) -> Fraction | None:
             _wrong(clock, path, "is a share of the run: give its `total`", text, "a `total`")
             return None
         return Fraction(digits * clock.total, scale * 100)
-    if unit.startswith("epoch"):
-        clock.said.add("epoch")
-        if clock.steps_per_epoch is None:
-            _wrong(clock, path, "counts epochs: give `steps_per_epoch`", text, "`steps_per_epoch`")
-            return None
-        return Fraction(digits * clock.steps_per_epoch, scale)
-    length = Fraction(digits * _MULTIPLES[unit], scale)
-    if length.denominator != 1:
+    clock.said.add("epoch")
+    if clock.steps_per_epoch is None:
+        _wrong(clock, path, "counts epochs: give `steps_per_epoch`", text, "`steps_per_epoch`")
+        return None
+    return Fraction(digits * clock.steps_per_epoch, scale)
+
+
+def _whole_steps(text: str, clock: Clock, path: str) -> Fraction | None:
+    steps = whole_number(text)
+    if steps is None:
         _wrong(clock, path, "must be a whole number of steps", text, "an integer")
         return None
-    return length
+    return Fraction(steps)
 
 
 def _rest(time: Timeframe, path: str, left: Fraction) -> Fraction | None:

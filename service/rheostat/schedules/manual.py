@@ -15,11 +15,11 @@ from typing import Any, Final, get_args
 
 import numpy as np
 
+from rheostat.limits import MAX_NESTING, MAX_NODES, MAX_POINTS, MAX_TEXTS
 from rheostat.schedules.definition import Array, Family, Floats
 from rheostat.schedules.field_types import SHAPES
 from rheostat.schedules.introspection import describe
 from rheostat.schedules.parse import parse
-from rheostat.schedules.size_limits import MAX_NESTING, MAX_NODES, MAX_POINTS, MAX_TEXTS
 from rheostat.schedules.union import KINDS
 
 _POINTS: Final = 480

@@ -13,10 +13,10 @@ import numpy as np
 from pydantic import ValidationError
 
 from rheostat.errors import FieldError, Invalid
+from rheostat.limits import MAX_STEP
 from rheostat.schedules import size_limits
 from rheostat.schedules.definition import Bounds, Child, Definition
 from rheostat.schedules.field_errors import field_errors, shown
-from rheostat.schedules.field_types import MAX_STEP
 from rheostat.schedules.lengths import Clock, Kept, Timeframe, resolve
 from rheostat.schedules.references import Lookup, inlined
 from rheostat.schedules.union import ADAPTER, KINDS

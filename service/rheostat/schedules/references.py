@@ -14,9 +14,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rheostat.errors import FieldError, Invalid
+from rheostat.limits import MAX_NODES, MAX_POINTS, NAME
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.field_errors import field_errors, shown
-from rheostat.schedules.size_limits import MAX_NODES, MAX_POINTS, Size, check
+from rheostat.schedules.size_limits import Size, check
 
 Lookup: TypeAlias = Callable[[str, int | None], Definition | Mapping[str, Any]]
 """Takes a name and a version (None: the newest), returns the definition; raises if unknown."""
@@ -30,7 +31,7 @@ class Reference(BaseModel):
     kind: Literal["schedule"] = "schedule"
     name: Annotated[
         str,
-        Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$", description="the schedule's name"),
+        Field(pattern=f"^{NAME}$", description="the schedule's name"),
     ]
     version: Annotated[
         int | None, Field(ge=1, lt=2**63, description="its version; null for the newest")

@@ -10,16 +10,9 @@ from typing import Any, Final, NamedTuple, NoReturn
 from pydantic import BaseModel
 
 from rheostat.errors import FieldError, Invalid
+from rheostat.limits import MAX_NESTING, MAX_NODES, MAX_POINTS, MAX_TEXTS
 from rheostat.schedules.field_errors import shown
 
-MAX_NESTING: Final = 16
-"""Definitions inside definitions."""
-MAX_NODES: Final = 1_000
-"""Definitions in all."""
-MAX_POINTS: Final = 1_000_000
-"""Table values, points and milestones in all."""
-MAX_TEXTS: Final = 10_000
-"""Lengths in lists, such as those of points and milestones, that are written as text."""
 _MAX_DEPTH: Final = 4 * MAX_NESTING
 """Containers inside containers: a definition is at most three deep in its parent."""
 _MAX_INSIDE: Final = 4 * MAX_NODES

@@ -1,17 +1,24 @@
 """
 Documents that are made from the code, and kept beside it: a test fails when one is out of date.
 
-``python -m rheostat.server.documents docs`` writes ``docs/openapi.json`` and ``docs/settings.md``.
+``python -m rheostat.server.documents docs`` writes them: `DOCUMENTS` lists which there are.
 """
 
 from __future__ import annotations
 
+import ast
+import inspect
 import sys
+from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
-from typing import Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import orjson
 
+from rheostat import limits as all_limits
+from rheostat.formats import Format
+from rheostat.limits import MAX_BINARY_VALUES, MAX_TEXT_VALUES
 from rheostat.server.app import create_app
 from rheostat.server.environment import variable
 from rheostat.server.settings import Settings
@@ -26,6 +33,27 @@ the command line too.
 |---|---|---|
 """
 
+LIMITS_HEAD = """\
+# Limits
+
+What everybody may ask for at most, and how things are named. Whatever goes beyond is refused with
+the field, the value and the bound. What a server sets otherwise is in [settings.md](settings.md).
+
+| name | limit | of what |
+|---|---|---|
+"""
+
+FORMATS_HEAD = """\
+# Formats
+
+What `?format=` and `Accept` choose from (the former goes before; the first one that is offered is
+the default), and what the command line writes. At most so many values stand in one answer, unless
+[settings](settings.md) say otherwise.
+
+| format | media type | values | what it is | offered by |
+|---|---|---|---|---|
+"""
+
 
 def openapi() -> bytes:
     """Return the OpenAPI document of a server that requires tokens."""
@@ -37,6 +65,50 @@ def settings() -> bytes:
     """Return the table of all settings, as Markdown."""
     rows = (_row(name) for name in Settings.model_fields)
     return (SETTINGS_HEAD + "".join(rows)).encode()
+
+
+def formats() -> bytes:
+    """Return the table of all formats, as Markdown."""
+    paths = create_app(Settings.model_construct(auth=True)).openapi()["paths"]
+    rows = (_format_row(item, paths) for item in Format)
+    return (FORMATS_HEAD + "".join(rows)).encode()
+
+
+def _format_row(item: Format, paths: Mapping[str, Any]) -> str:
+    most = MAX_TEXT_VALUES if item.content == "text" else MAX_BINARY_VALUES
+    offering = ", ".join(
+        f"`{method.upper()} {path}`"
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+        for parameter in operation.get("parameters", ())
+        if parameter["name"] == "format" and item in parameter["schema"]["enum"]
+    )
+    return f"| `{item}` | `{item.media_type}` | {most:,} | {item.sentence} | {offering} |\n"
+
+
+def limits() -> bytes:
+    """Return the table of all limits, as Markdown: each constant with the text below it."""
+    body = ast.parse(inspect.getsource(all_limits)).body
+    rows = (_limit_row(node, below) for node, below in pairwise(body))
+    return (LIMITS_HEAD + "".join(rows)).encode()
+
+
+def _limit_row(node: ast.stmt, below: ast.stmt) -> str:
+    match node, below:
+        case (
+            ast.AnnAssign(target=ast.Name(id=name)),
+            ast.Expr(value=ast.Constant(value=str(text))),
+        ) if written := _limit(getattr(all_limits, name)):
+            return f"| {name} | {written} | {' '.join(text.split())} |\n"
+    return ""
+
+
+def _limit(value: object) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"`{unit}` {size:,}" for unit, size in value.items())
+    return "`" + str(value).replace("|", "\\|") + "`" if isinstance(value, str) else ""
 
 
 def _row(name: str) -> str:
@@ -53,7 +125,12 @@ def _default(value: object) -> str:
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
-DOCUMENTS = {"openapi.json": openapi, "settings.md": settings}
+DOCUMENTS = {
+    "openapi.json": openapi,
+    "settings.md": settings,
+    "limits.md": limits,
+    "formats.md": formats,
+}
 """The files, and what makes their content."""
 
 

@@ -9,9 +9,6 @@ from typing import Protocol
 from rheostat.schedules import Definition
 from rheostat.schedules.references import Lookup
 
-NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
-"""What a schedule, or a run, may be called."""
-
 
 @dataclass(frozen=True, slots=True)
 class Entry:

@@ -13,6 +13,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from rheostat.limits import (
+    MAX_BINARY_VALUES,
+    MAX_BLOCK,
+    MAX_LABELS,
+    MAX_MESSAGE,
+    MAX_PARAMETERS,
+    MAX_PENDING,
+    MAX_PICTURE_POINTS,
+    MAX_TEXT_VALUES,
+)
 from rheostat.server.described import Described
 from rheostat.server.environment import from_environment
 from rheostat.server.runs.limits import Limits
@@ -78,31 +88,31 @@ class Settings(Described):
     max_stored_bytes: Count = 64 * MIB
     """Most bytes of the definitions of all runs that were created with one worker's token."""
 
-    max_binary_values: Count = 10_000_000
+    max_binary_values: Count = MAX_BINARY_VALUES
     """Most values of one curve in a binary answer or behind a picture."""
 
-    max_text_values: Count = 1_000_000
+    max_text_values: Count = MAX_TEXT_VALUES
     """Most values of one curve in a JSON or CSV answer."""
 
-    max_picture_points: Annotated[int, Field(ge=1000)] = 20_000
+    max_picture_points: Annotated[int, Field(ge=1000)] = MAX_PICTURE_POINTS
     """Most points drawn in one picture; longer curves are thinned so that extremes stay."""
 
-    max_block: int = Field(65_536, ge=1, le=65_536)
+    max_block: int = Field(MAX_BLOCK, ge=1, le=MAX_BLOCK)
     """Most cells in one block that a run may ask for; a run's own default is 4,096."""
 
-    max_jump: int = Field(65_536, ge=1, le=65_536)
+    max_jump: int = Field(MAX_BLOCK, ge=1, le=MAX_BLOCK)
     """Most cells past the settled end that a run may let a read reach; its own default is 4,096."""
 
-    max_parameters: Count = 256
+    max_parameters: Count = MAX_PARAMETERS
     """Most parameters of one run."""
 
-    max_pending: Count = 1_000
+    max_pending: Count = MAX_PENDING
     """Most revisions of one run that may be pending at a time."""
 
-    max_labels: Annotated[int, Field(ge=0)] = 64
+    max_labels: Annotated[int, Field(ge=0)] = MAX_LABELS
     """Most labels of one run."""
 
-    max_message_characters: Count = 4_096
+    max_message_characters: Count = MAX_MESSAGE
     """Longest message of a revision, in characters."""
 
     max_event_streams: Count = 1_000

@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from rheostat.errors import FieldError, Invalid
+from rheostat.limits import NAME
 from rheostat.server.described import Described
-from rheostat.server.library import NAME
 from rheostat.server.roles import Role
 
 PREFIX = "rheo_"

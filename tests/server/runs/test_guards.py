@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from rheostat.errors import GuardViolated
+from rheostat.limits import MAX_STEP
 from rheostat.server.runs import extremes
-from rheostat.server.runs.grid import MAX_STEP
 from rheostat.server.runs.guards import Guard, require_sound_start, violations, with_floors
 from rheostat.server.runs.timeline import Piece, Timeline, Timelines
 from rheostat.server.runs.units import Units

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rheostat.limits import MAX_STEP
 from rheostat.schedules import parse
-from rheostat.server.runs.grid import MAX_STEP, Grid
+from rheostat.server.runs.grid import Grid
 from rheostat.server.runs.overview import LOOKED_AT, Span, overview, restricted
 from rheostat.server.runs.timeline import Piece, Timeline, Timelines
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rheostat.errors import Finished, Invalid, PastTotal, StaleGeneration, StepJump
-from rheostat.server.runs.grid import MAX_STEP
+from rheostat.limits import MAX_STEP
 from rheostat.server.runs.lineage import Generation, Key, Lineage
 from rheostat.server.runs.reach import Standing
 from rheostat.server.runs.settling import Ask, Segment, holes, join_up, settled_end

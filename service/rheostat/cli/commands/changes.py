@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from rheostat.changes import EDITS
 from rheostat.cli import options, words
 from rheostat.cli.answers import Answer, changing, confirm
 from rheostat.cli.views import runs as run_views
@@ -67,14 +68,7 @@ def change(
 
     \b
     The edits, each with the fields that may follow it:
-      scale FACTOR                   multiply
-      hold [STEPS] [then=shift]      stay at the value, then rejoin the curve, or go on with it
-      set VALUE steps=N              this value for N steps, then back to the curve
-      ramp TO steps=N [shape=SHAPE]  go there from the value in force
-      rewarm STEPS [start=VALUE]     warm up again, back onto the curve
-      extend END                     stretch what remains of the curve, so that it ends there
-      replace DEFINITION blend=N     ease into a definition over N steps
-      revert REVISION                follow again what was in force at a revision
+      EDITS
 
     A field is written field=value or --field value. A definition needs --clock unless it is a
     number. Several changes of one parameter apply one after the other.
@@ -88,6 +82,13 @@ def change(
         dry_run=dry_run,
     )
     return Answer(done, run_views.dry_run if dry_run else run_views.changed)
+
+
+def _edits() -> str:
+    return "\n".join(f"      {edit.usage:<29}  {edit.sentence}" for edit in EDITS.values())
+
+
+change.__doc__ = (change.__doc__ or "").replace("      EDITS", _edits())
 
 
 @changing

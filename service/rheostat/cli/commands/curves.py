@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rheostat.cli import options, words
 from rheostat.cli.answers import Answer, answering, delivered
-from rheostat.cli.options import Form
 from rheostat.cli.views import text
 from rheostat.cli.views.chart import Series
 from rheostat.cli.views.pictures import picture
 from rheostat.cli.views.screen import Screen, left, right, wide
 from rheostat.errors import FieldError, Invalid, TooLarge
+from rheostat.formats import FORMATS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,7 +65,7 @@ def evaluate(
     stride: options.Stride = None,
     total: options.Total = None,
     steps_per_epoch: options.StepsPerEpoch = None,
-    form: options.Format = Form.TABLE,
+    form: options.Form = options.TABLE,
     output: options.Output = None,
 ) -> Answer:
     """
@@ -104,16 +104,16 @@ def plot(
 
 
 def evaluated(
-    definition: Definition, asked: Sequence[int] | Span, form: Form, output: Path | None
+    definition: Definition, asked: Sequence[int] | Span, form: str, output: Path | None
 ) -> Answer:
     """Answer with the values of a definition at the steps that are asked for."""
     if isinstance(asked, Span):
-        steps: Sequence[int] = asked.steps([definition], ROWS if form is Form.TABLE else MOST)
+        steps: Sequence[int] = asked.steps([definition], ROWS if form == options.TABLE else MOST)
     else:
         steps = asked
     values = _values(definition, steps)
     document = {"steps": list(steps), "values": values.tolist()}
-    if form is not Form.TABLE:
+    if form != options.TABLE:
         return delivered(_encoded(form, steps, values), output, document)
     if len(steps) == 1:
         return Answer({"step": steps[0], "value": float(values[0])}, _draw_value)
@@ -200,16 +200,14 @@ def _names(kinds: Sequence[str]) -> list[str]:
     return names
 
 
-def _encoded(form: Form, steps: Sequence[int], values: NDArray[np.float64]) -> bytes:
+def _encoded(form: str, steps: Sequence[int], values: NDArray[np.float64]) -> bytes:
     import numpy as np
 
-    from rheostat.server.http import render
+    from rheostat.curve_files import Curves, write
 
-    if form is Form.F64:
-        return values.astype("<f8").tobytes()
-    if form is Form.NPY:
-        return render.write_npy(values)
-    return render.write_csv(render.Curves(np.array(steps, dtype=np.int64), {"value": values}, {}))
+    places = np.array(steps, dtype=np.int64)
+    curves = Curves(places, {"value": values}, shape=values.shape)
+    return b"".join(write(FORMATS[form], curves))
 
 
 def _picture(
@@ -220,9 +218,9 @@ def _picture(
     *,
     log: bool,
 ) -> bytes:
-    from rheostat.server.http.look import Look
+    from rheostat.curve_files import Annotations
 
     names = _names([item.kind for item in shown])
     columns = dict(zip(names, values, strict=True))
     title = text.definition(shown[0].to_json()) if len(shown) == 1 else ""
-    return picture(output, steps, columns, Look(title=title, log=log))
+    return picture(output, steps, columns, Annotations(title=title, log=log))

@@ -96,7 +96,7 @@ def values(
     start: options.Start = 0,
     stop: options.Stop = None,
     stride: options.Stride = None,
-    form: options.Format = options.Form.TABLE,
+    form: options.Form = options.TABLE,
     output: options.Output = None,
 ) -> Answer:
     """Compute the values of a schedule."""

@@ -178,10 +178,10 @@ def _origin(client: Client, shown: dict[str, Any]) -> str | None:
 def _picture(output: Path, plan: dict[str, Any], title: str, *, log: bool) -> bytes:
     import numpy as np
 
-    from rheostat.server.http.look import Look, Mark
+    from rheostat.curve_files import Annotations, Mark
 
     later = [item for item in plan["revisions"] if item["revision"] > 1]
     marks = tuple(Mark(item["from"], f"revision {item['revision']}") for item in later)
-    look = Look(title=title, marks=marks, settled_until=plan["settled_until"], log=log)
+    notes = Annotations(title=title, marks=marks, settled_until=plan["settled_until"], log=log)
     columns = {name: np.array(values) for name, values in sorted(plan["parameters"].items())}
-    return picture(output, plan["steps"], columns, look)
+    return picture(output, plan["steps"], columns, notes)

@@ -13,18 +13,21 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from rheostat.server.http.look import Look
+    from rheostat.curve_files import Annotations
 
 
 def picture(
-    output: Path, steps: Sequence[int], columns: Mapping[str, NDArray[np.float64]], look: Look
+    output: Path,
+    steps: Sequence[int],
+    columns: Mapping[str, NDArray[np.float64]],
+    notes: Annotations,
 ) -> bytes:
     """Return the picture of curves that the name of the file asks for."""
     import numpy as np
 
-    from rheostat.server.http.pictures import draw
+    from rheostat.curve_pictures import draw
 
-    kind = options.picture_kind(output)
+    kind = options.picture_format(output)
     for values in columns.values():
-        Scale.of(values.tolist(), log=look.log)  # refuses what a chart refuses
-    return draw(kind, np.array(steps, dtype=np.int64), columns, look)
+        Scale.of(values.tolist(), log=notes.log)  # refuses what a chart refuses
+    return draw(kind, np.array(steps, dtype=np.int64), columns, notes)

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from rheostat.cli.words import EDITS
+from rheostat.changes import EDITS
+from rheostat.limits import LARGE_UNITS
 
 SHAPED = {"power": {"power", "polynomial"}, "ratio": {"exponential", "rational", "logarithmic"}}
 """The shapes that have a use for a field."""
-UNITS = ("", "k", "M", "B", "T")
 
 
 def exact(value: float) -> str:
@@ -33,12 +33,11 @@ def count(value: int) -> str:
 
 def compact(value: float) -> str:
     """Write a whole number with a unit where that loses nothing, as in ``2.5M``; else in full."""
-    power = 0
-    scaled = float(value)
-    while abs(scaled) >= 1000 and power < len(UNITS) - 1:
-        scaled, power = scaled / 1000, power + 1
-    text = f"{scaled:.10g}"
-    return text + UNITS[power] if len(text) <= 4 and power > 1 else f"{value:,.10g}"
+    for size, unit in LARGE_UNITS:
+        if abs(value) >= size:
+            text = f"{value / size:.10g}"
+            return text + unit if len(text) <= 4 else f"{value:,.10g}"
+    return f"{value:,.10g}"
 
 
 def when(moment: str, now: datetime | None = None) -> str:
@@ -79,7 +78,7 @@ def change(data: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
                 *_fields(data, {"edit", "definition"}),
             ]
         )
-    bare = EDITS.get(name)
+    bare = EDITS[name].bare if name in EDITS else None
     value = data.get(bare) if bare else None
     words = [name] if value is None else [name, literal(value)]
     return " ".join([*words, *_fields(data, {"edit", bare})])

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
+from rheostat.limits import MAX_STEP
 from rheostat.schedules import numeric
 from rheostat.schedules.definition import About, Bounds, Definition, Floats, Followed, Places, array
 from rheostat.schedules.field_types import (
-    MAX_STEP,
     Duration,
     End,
     Exponent,

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from rheostat.limits import MAX_STEP
 from rheostat.schedules.definition import About, Definition
 from rheostat.schedules.field_errors import wrong
 from rheostat.schedules.field_types import (
-    MAX_STEP,
     Corner,
     Count,
     Duration,

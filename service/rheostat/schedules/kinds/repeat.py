@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
+from rheostat.limits import MAX_STEP
 from rheostat.schedules import numeric
 from rheostat.schedules.definition import (
     About,
@@ -26,7 +27,7 @@ from rheostat.schedules.definition import (
     places_within,
 )
 from rheostat.schedules.field_errors import wrong
-from rheostat.schedules.field_types import MAX_STEP, Count, Duration, Factor, Growth
+from rheostat.schedules.field_types import Count, Duration, Factor, Growth
 from rheostat.schedules.lengths import Json, Timeframe, consecutive, resolve
 from rheostat.schedules.thin import spread
 

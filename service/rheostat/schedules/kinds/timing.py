@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from rheostat.limits import MAX_STEP
 from rheostat.schedules import numeric
 from rheostat.schedules.definition import (
     About,
@@ -25,14 +26,7 @@ from rheostat.schedules.definition import (
     array,
     places_within,
 )
-from rheostat.schedules.field_types import (
-    MAX_STEP,
-    Duration,
-    Length,
-    ShapeField,
-    ShapePower,
-    ShapeRatio,
-)
+from rheostat.schedules.field_types import Duration, Length, ShapeField, ShapePower, ShapeRatio
 from rheostat.schedules.kinds.curves import Constant
 from rheostat.schedules.lengths import Json, Timeframe, consecutive, resolve
 from rheostat.schedules.numeric import Shape

@@ -11,9 +11,9 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from rheostat.digests import body_digest, names_digest
+from rheostat.formats import Format
 from rheostat.server.http.browsers import Header, protections
-from rheostat.server.http.formats import Format
-from rheostat.server.http.render import write_json
+from rheostat.server.http.curves import write_json
 from rheostat.server.runs.block import Block
 from rheostat.server.runs.lineage import Key
 

@@ -10,9 +10,9 @@ from pydantic import ConfigDict, FailFast, Field, TypeAdapter, ValidationError
 from starlette.requests import Request
 
 from rheostat.errors import FieldError, Invalid
+from rheostat.limits import MAX_STEP
 from rheostat.schedules import Definition, parse
 from rheostat.schedules.field_errors import field_errors
-from rheostat.schedules.field_types import MAX_STEP
 from rheostat.schedules.references import Lookup, references
 from rheostat.server.http import examples
 from rheostat.server.http.body import off_loop

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Depends, Header, Path, Query
 from pydantic import ConfigDict
 from starlette.requests import Request
 
-from rheostat.schedules.field_types import MAX_STEP
+from rheostat.limits import MAX_AUTHOR, MAX_ITEMS, MAX_STEP, NAME
 from rheostat.server.described import Described
 from rheostat.server.http.access import caller_of
 from rheostat.server.http.body import StrictRoute
-from rheostat.server.library import NAME, Library
+from rheostat.server.library import Library
 from rheostat.server.settings import Settings
 
 
@@ -31,7 +31,7 @@ async def _author(
         Header(
             alias="Rheostat-Author",
             min_length=1,
-            max_length=200,
+            max_length=MAX_AUTHOR,
             description="Who makes the change, for the record; a token's own name goes before.",
             examples=["ann"],
         ),
@@ -56,7 +56,7 @@ ScheduleName = Annotated[
 ]
 Step = Annotated[int, Path(ge=0, le=MAX_STEP, description="Step, from 0.")]
 Author = Annotated[str | None, Depends(_author)]
-Limit = Annotated[int, Query(ge=1, le=1000, description="Most items in one answer.")]
+Limit = Annotated[int, Query(ge=1, le=MAX_ITEMS, description="Most items in one answer.")]
 Cursor = Annotated[
     str | None, Query(max_length=1024, description="`next` of the answer before; opaque.")
 ]

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import WithJsonSchema
 
+from rheostat.formats import Format
 from rheostat.schedules.definition import REFERENCE
-from rheostat.server.http.formats import MEDIA_TYPES, Format
 
 BINARY = {"type": "string", "format": "binary"}
 
@@ -37,8 +37,8 @@ def body(**examples: Any) -> dict[str, Any]:
 
 def curves(*examples: Any, description: str = "The values.") -> dict[str, Any]:
     """Return the description of an answer that comes in all formats of curves."""
-    content: dict[str, Any] = {MEDIA_TYPES[item]: {"schema": BINARY} for item in Format}
-    content[MEDIA_TYPES[Format.CSV]] = {"schema": {"type": "string"}}
+    content: dict[str, Any] = {item.media_type: {"schema": BINARY} for item in Format}
+    content[Format.CSV.media_type] = {"schema": {"type": "string"}}
     content |= document(*examples)["content"]
     return {"description": description, "content": content}
 
@@ -53,7 +53,7 @@ def document(
     """
     shapes = [shape(example) for example in examples]
     schema = shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
-    content: dict[str, Any] = {MEDIA_TYPES[item]: {"schema": BINARY} for item in also}
+    content: dict[str, Any] = {item.media_type: {"schema": BINARY} for item in also}
     content |= {"application/json": {"schema": schema, "example": examples[0]}}
     return {"description": description, "content": content}
 

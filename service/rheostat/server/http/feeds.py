@@ -15,8 +15,8 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from rheostat.errors import RateLimited, Unavailable
+from rheostat.server.http.curves import write_json
 from rheostat.server.http.metrics import Metrics
-from rheostat.server.http.render import write_json
 from rheostat.server.runs.event import Event
 from rheostat.server.store import Store
 from rheostat.server.store.operations import events

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Path, Query
 from starlette.requests import Request
 
-from rheostat.schedules.field_types import MAX_STEP
+from rheostat.limits import MAX_NUMBER, MAX_STEP
 from rheostat.server.http.deps import Author
 from rheostat.server.runs.revision import Note
 from rheostat.server.store import Store
@@ -55,9 +55,9 @@ Run = Annotated[
         examples=["gpt-7b"],
     ),
 ]
-Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="A revision's number.")]
+Number = Annotated[int, Path(ge=1, le=MAX_NUMBER, description="A revision's number.")]
 Start = Annotated[int, Query(ge=0, le=MAX_STEP, description="First step.")]
 Stop = Annotated[int | None, Query(ge=1, le=MAX_STEP + 1, description="End, exclusive.")]
 Generation = Annotated[
-    int | None, Query(ge=1, le=2**31 - 1, description="Generation; the current one by default.")
+    int | None, Query(ge=1, le=MAX_NUMBER, description="Generation; the current one by default.")
 ]

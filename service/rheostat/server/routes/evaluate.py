@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rheostat.curve_files import Annotations, Curves
 from rheostat.errors import (
     FieldError,
     Invalid,
@@ -18,10 +19,12 @@ from rheostat.errors import (
     UnknownSchedule,
     UnsupportedMediaType,
 )
+from rheostat.formats import Format
+from rheostat.limits import MAX_STEP
 from rheostat.schedules import evaluate
-from rheostat.schedules.field_types import MAX_STEP
 from rheostat.server.http import examples
 from rheostat.server.http.access import needs
+from rheostat.server.http.curves import answer, reserve
 from rheostat.server.http.definitions import (
     PLACES,
     DefinitionBody,
@@ -31,10 +34,8 @@ from rheostat.server.http.definitions import (
     steps_of,
 )
 from rheostat.server.http.deps import LibraryDep, SettingsDep, router
-from rheostat.server.http.formats import Format, check_size, offers
-from rheostat.server.http.look import Look
+from rheostat.server.http.negotiation import check_size, offers
 from rheostat.server.http.problems import refuses
-from rheostat.server.http.render import Curves, answer, reserve
 from rheostat.server.roles import Role
 
 FORMS = "one of stop (with start and stride), steps and step"
@@ -144,7 +145,7 @@ async def evaluate_definition(
         steps = places if isinstance(places, range) else steps_of(places)
         values = evaluate(definition, steps)
         document = {"values": values} if asked.step is None else {"value": float(values[0])}
-        return Curves(steps, {"value": values}, document, Look(definition.kind))
+        return Curves(steps, {"value": values}, document, Annotations(definition.kind))
 
     holding = reserve(request, chosen, len(places))
     return await answer(request, chosen, compute, holding=holding)

@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from rheostat.errors import Invalid, RateLimited, Refused, Unavailable, UnknownRun
-from rheostat.schedules.field_types import MAX_STEP
+from rheostat.limits import MAX_STEP
 from rheostat.server.http.access import admit, caller_of, needs
 from rheostat.server.http.deps import router
 from rheostat.server.http.feeds import Feeds, Message, messages

@@ -9,6 +9,7 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rheostat.curve_files import Annotations, Curves, Mark
 from rheostat.errors import (
     Invalid,
     NotAcceptable,
@@ -17,15 +18,15 @@ from rheostat.errors import (
     UnknownGeneration,
     UnknownRun,
 )
-from rheostat.schedules.field_types import MAX_STEP
+from rheostat.formats import Format
+from rheostat.limits import MAX_STEP
 from rheostat.server.http import examples
 from rheostat.server.http.access import needs
+from rheostat.server.http.curves import QUICK, answer, reserve
 from rheostat.server.http.deps import Cursor, SettingsDep, router
-from rheostat.server.http.formats import Format, most_values, offers
-from rheostat.server.http.look import Look, Mark
+from rheostat.server.http.negotiation import most_values, offers
 from rheostat.server.http.pages import cursor_of, number_of
 from rheostat.server.http.problems import refuses
-from rheostat.server.http.render import QUICK, Curves, answer, reserve
 from rheostat.server.http.run_deps import Generation, Run, Start, Stop, StoreDep
 from rheostat.server.roles import Role
 from rheostat.server.routes.runs import NO_STORE, document
@@ -92,8 +93,8 @@ async def read_plan(
     marks = tuple(
         Mark(item["from"], f"r{item['revision']}") for item in found["revisions"] if item["from"]
     )
-    look = Look(found["name"], found["axis"], marks, found["settled_until"])
-    curves = Curves(found["steps"], found["parameters"], found, look)
+    notes = Annotations(found["name"], found["axis"], marks, found["settled_until"])
+    curves = Curves(found["steps"], found["parameters"], found, notes)
     holding = reserve(request, chosen, len(curves.places) * len(curves.columns))
     return await answer(request, chosen, lambda: curves, holding=holding, headers=NO_STORE)
 

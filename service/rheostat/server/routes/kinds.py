@@ -9,9 +9,9 @@ from rheostat.schedules import KINDS
 from rheostat.schedules.introspection import describe
 from rheostat.server.http import examples
 from rheostat.server.http.access import needs
+from rheostat.server.http.curves import write_json
 from rheostat.server.http.deps import router
 from rheostat.server.http.problems import refuses
-from rheostat.server.http.render import write_json
 from rheostat.server.roles import Role
 
 kinds = router("definitions")

@@ -27,7 +27,7 @@ from rheostat.errors import (
     UnknownSchedule,
     UnsupportedMediaType,
 )
-from rheostat.schedules.field_types import MAX_STEP
+from rheostat.limits import MAX_NUMBER, MAX_STEP
 from rheostat.server.http import examples
 from rheostat.server.http.access import needs
 from rheostat.server.http.deps import Cursor, Limit, Wire, router
@@ -45,7 +45,7 @@ revisions = router("revisions")
 POINTS = 200
 """How many points of the curves before and after a rehearsal shows."""
 
-Expected = Annotated[int, Field(ge=1, le=2**31 - 1)] | None
+Expected = Annotated[int, Field(ge=1, le=MAX_NUMBER)] | None
 Changes = Annotated[Any, examples.refers("Changes")]
 LANDING: dict[str, Any] = {"beyond": 64, "warnings": []}
 REVISION = {
@@ -360,7 +360,7 @@ async def cancel_revision(
     note: NoteDep,
     key: KeyDep,
     expected_revision: Annotated[
-        int | None, Query(ge=1, le=2**31 - 1, description="Newest revision that was seen.")
+        int | None, Query(ge=1, le=MAX_NUMBER, description="Newest revision that was seen.")
     ] = None,
     message: Annotated[str, Query(description="Why.")] = "",
 ) -> Response:

@@ -29,13 +29,13 @@ from rheostat.errors import (
     UnknownSchedule,
     UnsupportedMediaType,
 )
-from rheostat.schedules.field_types import MAX_STEP
+from rheostat.limits import MAX_NUMBER, MAX_STEP
 from rheostat.server.http import examples
 from rheostat.server.http.access import caller_of, needs
+from rheostat.server.http.curves import write_json
 from rheostat.server.http.deps import Cursor, Limit, SettingsDep, Wire, router
 from rheostat.server.http.pages import cursor_of, place_of
 from rheostat.server.http.problems import refuses
-from rheostat.server.http.render import write_json
 from rheostat.server.http.run_deps import KeyDep, NoteDep, Run, StoreDep
 from rheostat.server.roles import Role
 from rheostat.server.runs.revision import Note
@@ -299,7 +299,7 @@ class Joining(Wire):
     id: Annotated[str, Field(max_length=128)] | None = None
     """Id of the run, from the checkpoint."""
 
-    generation: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    generation: Annotated[int, Field(ge=1, le=MAX_NUMBER)] | None = None
     """Generation that the checkpoint was written in."""
 
     step: Annotated[int, Field(ge=0, le=MAX_STEP)] | None = None

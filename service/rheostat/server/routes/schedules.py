@@ -9,6 +9,7 @@ from fastapi import Header, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rheostat.curve_files import Annotations, Curves
 from rheostat.errors import (
     Invalid,
     Malformed,
@@ -19,10 +20,12 @@ from rheostat.errors import (
     UnknownSchedule,
     UnsupportedMediaType,
 )
+from rheostat.formats import Format
+from rheostat.limits import MAX_NUMBER, MAX_STEP
 from rheostat.schedules import evaluate
-from rheostat.schedules.field_types import MAX_STEP
 from rheostat.server.http import examples
 from rheostat.server.http.access import needs
+from rheostat.server.http.curves import answer, reserve, write_json
 from rheostat.server.http.definitions import DefinitionBody, range_of
 from rheostat.server.http.deps import (
     Author,
@@ -34,11 +37,9 @@ from rheostat.server.http.deps import (
     Step,
     router,
 )
-from rheostat.server.http.formats import Format, check_size, offers
-from rheostat.server.http.look import Look
+from rheostat.server.http.negotiation import check_size, offers
 from rheostat.server.http.pages import cursor_of, place_of
 from rheostat.server.http.problems import refuses
-from rheostat.server.http.render import Curves, answer, reserve, write_json
 from rheostat.server.library import Check, Entry, Schedule
 from rheostat.server.roles import Role
 
@@ -48,7 +49,7 @@ UNENDING = 1_000
 """Steps that are shown of a curve that never ends, when nobody says how many."""
 
 Version = Annotated[
-    int | None, Query(ge=1, le=2**31 - 1, description="Version; the newest by default.")
+    int | None, Query(ge=1, le=MAX_NUMBER, description="Version; the newest by default.")
 ]
 IfMatch = Annotated[
     str | None,
@@ -210,8 +211,8 @@ async def get_values(
         values = evaluate(schedule.definition, places)
         asked = {"start": places.start, "stop": places.stop, "stride": places.step}
         document = {"name": name, "version": schedule.entry.version, **asked, "values": values}
-        look = Look(f"{name}, version {schedule.entry.version}")
-        return Curves(places, {"value": values}, document, look)
+        notes = Annotations(f"{name}, version {schedule.entry.version}")
+        return Curves(places, {"value": values}, document, notes)
 
     holding = reserve(request, chosen, len(places))
     return await answer(request, chosen, compute, holding=holding)

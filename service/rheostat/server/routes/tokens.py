@@ -19,13 +19,13 @@ from rheostat.errors import (
     UnknownToken,
     UnsupportedMediaType,
 )
+from rheostat.limits import NAME
 from rheostat.server.http import examples
 from rheostat.server.http.access import caller_of, needs, require
 from rheostat.server.http.deps import Cursor, Limit, router
 from rheostat.server.http.pages import cursor_of, number_of
 from rheostat.server.http.problems import refuses
 from rheostat.server.http.run_deps import StoreDep
-from rheostat.server.library import NAME
 from rheostat.server.roles import Role
 from rheostat.server.routes.runs import document
 from rheostat.server.store.operations import tokens as operations

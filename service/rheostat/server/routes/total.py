@@ -21,7 +21,7 @@ from rheostat.errors import (
     UnknownRun,
     UnsupportedMediaType,
 )
-from rheostat.schedules.field_types import MAX_STEP
+from rheostat.limits import MAX_STEP
 from rheostat.server.http import examples
 from rheostat.server.http.access import needs
 from rheostat.server.http.deps import Wire, router

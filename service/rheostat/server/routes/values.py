@@ -20,20 +20,20 @@ from rheostat.errors import (
     UnknownGeneration,
     UnknownRun,
 )
-from rheostat.schedules.field_types import MAX_STEP
+from rheostat.formats import Format
+from rheostat.limits import MAX_BLOCK, MAX_STEP, RUN_ID
 from rheostat.server.fastlane.cache import Answer, Answers, Question, address_of, preview, settled
 from rheostat.server.fastlane.lane import ROUTE
 from rheostat.server.http import examples
 from rheostat.server.http.access import may_settle, needs
 from rheostat.server.http.deps import Step, router
-from rheostat.server.http.formats import Format, offers
 from rheostat.server.http.middleware import header
+from rheostat.server.http.negotiation import offers
 from rheostat.server.http.problems import refuses
 from rheostat.server.http.run_deps import Generation, Run, StoreDep
 from rheostat.server.roles import Role
 from rheostat.server.routes.runs import document
 from rheostat.server.runs.settling import Ask
-from rheostat.server.runs.spec import ID
 from rheostat.server.store.operations import values as operations
 
 values = router("values")
@@ -59,7 +59,7 @@ HEADERS = {
     "ETag": "The first half of the SHA-256 of the body, in lower-case hexadecimal.",
 }
 """What a settled block says of itself, in every format."""
-Count = Annotated[int, Query(ge=1, le=65_536, description="How many cells.")]
+Count = Annotated[int, Query(ge=1, le=MAX_BLOCK, description="How many cells.")]
 
 
 @values.get(
@@ -111,7 +111,7 @@ async def read_values(
     A read that settles begins at most `max_gap` and ends at most `max_jump` cells past what is
     settled, and ends at most one block past the run's `total`.
     """
-    if generation is None or not re.match(ID, run) or not may_settle(request):
+    if generation is None or not re.fullmatch(RUN_ID, run) or not may_settle(request):
         block = await store.read(operations.preview, run, Ask(0, start, count), generation)
         return preview(block, chosen)
     question = Question(run, generation, start, count, chosen)

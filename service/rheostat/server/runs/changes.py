@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, Literal, cast
 from pydantic import Field, TypeAdapter
 
 from rheostat.errors import FieldError, Invalid
+from rheostat.limits import MAX_CHANGES
 from rheostat.schedules import Definition
 from rheostat.schedules.field_errors import shown
 from rheostat.schedules.parse import whole
@@ -44,9 +45,6 @@ AnyEdit = Annotated[
     Field(discriminator="edit"),
 ]
 EDITS: Final[TypeAdapter[Edit]] = TypeAdapter(AnyEdit)
-
-MOST_CHANGES: Final = 64
-"""Changes of one parameter in one revision."""
 
 Clock = Literal["run", "change"]
 CLOCKS: Final = ("run", "change")
@@ -101,8 +99,8 @@ def changes_to_json(changes: Changes) -> dict[str, Any]:
 def _parse_list(data: Any, field: str, units: Units) -> tuple[Change, ...]:
     if not isinstance(data, list):
         return (_parse(data, field, units),)
-    if not 1 <= len(data) <= MOST_CHANGES:
-        bound = f"1 to {MOST_CHANGES} changes"
+    if not 1 <= len(data) <= MAX_CHANGES:
+        bound = f"1 to {MAX_CHANGES} changes"
         raise _refuse(field, f"must hold {bound}", shown(data), bound)
     return tuple(_parse(item, f"{field}[{index}]", units) for index, item in enumerate(data))
 

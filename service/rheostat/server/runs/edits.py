@@ -24,10 +24,11 @@ from pydantic import (
 )
 
 from rheostat.errors import FieldError, Invalid
+from rheostat.limits import AMOUNT, MAX_STEP
 from rheostat.schedules import Definition
 from rheostat.schedules.definition import GIVEN
 from rheostat.schedules.field_errors import wrong
-from rheostat.schedules.field_types import AMOUNT, ShapeField, ShapePower, ShapeRatio
+from rheostat.schedules.field_types import ShapeField, ShapePower, ShapeRatio
 from rheostat.schedules.kinds.pointwise import Scale as ScaledDefinition
 from rheostat.schedules.parse import composed
 from rheostat.schedules.written import Words, Written
@@ -38,14 +39,14 @@ CLOCK = '"run" (counts from step 0) or "change" (counts from the effective step)
 LENGTHS = frozenset({"steps", "end", "blend"})
 """Fields that may be written as text, such as ``"10%"`` or ``"7T"``; read before they are here."""
 
-Revision = Annotated[int, Field(ge=1, le=2**53 - 1, description="the number of a revision")]
+Revision = Annotated[int, Field(ge=1, le=MAX_STEP, description="the number of a revision")]
 Count = Annotated[
     int,
-    Field(ge=1, le=2**53 - 1, description="a number of steps"),
+    Field(ge=1, le=MAX_STEP, description="a number of steps"),
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "integer", "minimum": 1, "maximum": 2**53 - 1},
+                {"type": "integer", "minimum": 1, "maximum": MAX_STEP},
                 {"type": "string", "pattern": f"^{AMOUNT}$"},
             ]
         }

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rheostat.server.runs.grid import MAX_STEP
+from rheostat.limits import MAX_STEP
 from rheostat.server.runs.timeline import Timelines, nodes
 
 SHORT = 4_096

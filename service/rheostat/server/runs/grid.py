@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rheostat.errors import FieldError, Invalid
-
-MAX_STEP = 2**53 - 1
-"""The greatest coordinate: the last whole number up to which float64, and so JSON, is exact."""
+from rheostat.limits import MAX_STEP
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rheostat.errors import FieldError, GuardViolated
+from rheostat.limits import MAX_STEP
 from rheostat.schedules.field_errors import wrong
 from rheostat.server.runs.extremes import SLACK, Effort, Extreme, above, below
-from rheostat.server.runs.grid import MAX_STEP
 from rheostat.server.runs.timeline import Timelines
 
 Number = Annotated[float, Field(allow_inf_nan=False)]

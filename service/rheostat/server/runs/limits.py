@@ -7,26 +7,30 @@ from dataclasses import dataclass
 from typing import Any
 
 from rheostat.errors import FieldError, Invalid
+from rheostat.limits import (
+    MAX_BLOCK,
+    MAX_LABELS,
+    MAX_MESSAGE,
+    MAX_PARAMETERS,
+    MAX_PENDING,
+    MAX_TEXTS_IN_ALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The most that a run may have of each thing; settings of the server."""
 
-    block: int = 65_536
+    block: int = MAX_BLOCK
     """Cells in one settling read."""
-    jump: int = 65_536
+    jump: int = MAX_BLOCK
     """Cells that one read may settle at once."""
-    parameters: int = 256
-    labels: int = 64
-    pending: int = 1_000
+    parameters: int = MAX_PARAMETERS
+    labels: int = MAX_LABELS
+    pending: int = MAX_PENDING
     """Revisions that wait for their steps."""
-    message: int = 4_096
+    message: int = MAX_MESSAGE
     """Characters of a revision's message."""
-
-
-MOST_TEXTS = 50_000
-"""Lengths that are written as text, in the lists of all definitions of one request."""
 
 
 def require_few_texts(field: str, data: Any) -> None:
@@ -39,7 +43,9 @@ def require_few_texts(field: str, data: Any) -> None:
         elif isinstance(value, list) and not {*map(type, value)} <= {int, float}:
             texts = sum(isinstance(item, str) for item in value)
             count += texts
-            require_at_most(MOST_TEXTS, field, count, "lengths in lists that are written as text")
+            require_at_most(
+                MAX_TEXTS_IN_ALL, field, count, "lengths in lists that are written as text"
+            )
             if texts < len(value):
                 waiting.extend(item for item in value if isinstance(item, (Mapping, list)))
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rheostat.errors import FieldError, Finished, Invalid, StaleGeneration
-from rheostat.server.runs.grid import MAX_STEP, Grid
+from rheostat.limits import MAX_STEP
+from rheostat.server.runs.grid import Grid
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.reach import Standing, require_reach
 from rheostat.server.runs.revision import Note

@@ -8,38 +8,40 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema, model_validator
 
 from rheostat.errors import FieldError, Invalid
+from rheostat.limits import (
+    MAX_BLOCK,
+    MAX_GAP,
+    MAX_LABEL,
+    MAX_NAME,
+    MAX_STEP,
+    NAME,
+    PARAMETER,
+    RUN_ID,
+    USUAL_BLOCK,
+)
 from rheostat.schedules.definition import GIVEN
-from rheostat.server.runs.grid import MAX_STEP, Grid
+from rheostat.server.runs.grid import Grid
 from rheostat.server.runs.guards import Guard, require_sound_start, with_floors
 from rheostat.server.runs.limits import Limits, require_at_most, require_few_texts
 from rheostat.server.runs.timeline import Timeline, Timelines
 from rheostat.server.runs.units import Units
 from rheostat.server.runs.validation import validate
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
-PARAMETER = r"^[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)?$"
-ID = r"^run_[0-9a-f]{26}$"
-"""What ids look like; no run may take such a name, since paths accept both."""
-
-LONGEST_BLOCK = 65_536
-"""The greatest ``max_block``, in cells."""
-
-MAX_GAP = 256
-"""How many cells past what is settled a read may begin, where every step is read."""
-
 Whole = Annotated[int, Field(ge=1, le=MAX_STEP)]
-Block = Annotated[int, Field(ge=1, le=LONGEST_BLOCK)]
-Parameter = Annotated[str, Field(pattern=PARAMETER, max_length=128)]
+Block = Annotated[int, Field(ge=1, le=MAX_BLOCK)]
+Parameter = Annotated[str, Field(pattern=f"^{PARAMETER}$", max_length=MAX_NAME)]
 Label = Annotated[
     str,
-    Field(pattern="^[^=]+$", max_length=128, description="without =, which ends it in a filter"),
+    Field(
+        pattern="^[^=]+$", max_length=MAX_NAME, description="without =, which ends it in a filter"
+    ),
 ]
 
 RunName = Annotated[
-    str, Field(pattern=NAME, description="unique among the runs that exist; not an id")
+    str, Field(pattern=f"^{NAME}$", description="unique among the runs that exist; not an id")
 ]
 Labels = Annotated[
-    dict[Label, Annotated[str, Field(max_length=1024)]],
+    dict[Label, Annotated[str, Field(max_length=MAX_LABEL)]],
     Field(description="free text, to find runs by"),
 ]
 
@@ -64,14 +66,16 @@ class RunSpec(BaseModel):
     steps_per_epoch: (
         Annotated[Whole, Field(description="the length of an epoch, for lengths in epochs")] | None
     ) = None
-    max_block: Annotated[Block, Field(description="the most cells in one settling read")] = 4096
+    max_block: Annotated[Block, Field(description="the most cells in one settling read")] = (
+        USUAL_BLOCK
+    )
     max_jump: Annotated[
         Block,
         Field(
             description="the most cells that one read may settle at once; by default 4096, or"
             " max_block if that is more"
         ),
-    ] = 4096
+    ] = USUAL_BLOCK
     guards: Annotated[
         dict[Parameter, Guard],
         Field(
@@ -86,7 +90,7 @@ class RunSpec(BaseModel):
     def _jump(cls, data: Any) -> Any:
         """Let the longest block be read at once, unless something else is said."""
         block = data.get("max_block") if isinstance(data, dict) else None
-        if type(block) is int and 4096 < block <= LONGEST_BLOCK:
+        if type(block) is int and USUAL_BLOCK < block <= MAX_BLOCK:
             return {"max_jump": block, **data}
         return data
 
@@ -172,7 +176,7 @@ def parse_run(body: Any, units: Units, limits: Limits) -> tuple[RunSpec, Timelin
 
 def require_free_name(name: str) -> None:
     """Raise `Invalid` if a name looks like an id."""
-    if re.match(ID, name):
+    if re.fullmatch(RUN_ID, name):
         message = "the name looks like the id of a run, which a path could mistake it for"
         raise Invalid(message, errors=[FieldError("name", message, name, "not an id")])
 

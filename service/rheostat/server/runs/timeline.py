@@ -22,13 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rheostat.errors import FieldError, Invalid
+from rheostat.limits import MAX_PIECES, MAX_STEP
 from rheostat.schedules import Bounds, Definition, parse
 from rheostat.schedules.written import Words
 from rheostat.server.runs.fragments import dumps
-from rheostat.server.runs.grid import MAX_STEP
-
-MOST_PIECES = 1_000
-"""Pieces of one timeline from the newest revision on."""
 
 Steps = NDArray[np.int64]
 Values = NDArray[np.float64]
@@ -249,9 +246,9 @@ class Timelines(Mapping[str, Timeline]):
             if not bounds.finite:
                 message = f"{name} would leave the range of float64: {bounds.min} to {bounds.max}"
                 raise _refuse(name, message, "finite values at every step")
-            if len(self[name].pieces) > MOST_PIECES:
+            if len(self[name].pieces) > MAX_PIECES:
                 message = f"{name} would change its definition {len(self[name].pieces)} times"
-                raise _refuse(name, message, f"<= {MOST_PIECES} pieces")
+                raise _refuse(name, message, f"<= {MAX_PIECES} pieces")
 
     def value(self, name: str, step: int) -> float:
         """Return one parameter's value at one step."""

@@ -15,12 +15,13 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from rheostat.errors import FieldError, Invalid, Unavailable, UnknownRun
+from rheostat.limits import RUN_ID
 from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.lineage import Generation, Key, Lineage
 from rheostat.server.runs.reach import Standing
 from rheostat.server.runs.settling import Segment
 from rheostat.server.runs.sightings import Sighting, fastest
-from rheostat.server.runs.spec import ID, RunSpec, StoredRun
+from rheostat.server.runs.spec import RunSpec, StoredRun
 from rheostat.server.runs.units import Units
 from rheostat.server.store import hot, ledger, locks, tables
 from rheostat.server.store.aside import Results, Work
@@ -152,7 +153,7 @@ class Records:
         """Return the run with this id or name; with ``lock``, nobody else may change it."""
         if ref in self._runs:
             return self._runs[ref]
-        query = hot.RUN_BY_ID if re.match(ID, ref) else hot.RUN_BY_NAME
+        query = hot.RUN_BY_ID if re.fullmatch(RUN_ID, ref) else hot.RUN_BY_NAME
         read = locks.row if lock else locks.unlocked_row
         row = read(self.connection, query, {"ref": ref})
         if row is None:

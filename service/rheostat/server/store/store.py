@@ -16,9 +16,9 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 from sqlalchemy import Connection
 
 from rheostat.errors import Unavailable
+from rheostat.limits import RUN_ID
 from rheostat.schedules.references import Lookup, references
 from rheostat.server.runs.limits import Limits
-from rheostat.server.runs.spec import ID
 from rheostat.server.store.aside import Aside, Desks, Results
 from rheostat.server.store.caches import Caches
 from rheostat.server.store.database import Database
@@ -166,7 +166,9 @@ class Store:
         has been refused, is not done.
         """
         self._require_present()
-        about = args[0] if args and isinstance(args[0], str) and re.match(ID, args[0]) else None
+        about = (
+            args[0] if args and isinstance(args[0], str) and re.fullmatch(RUN_ID, args[0]) else None
+        )
         wanted = is_wanted.get()
 
         def write(done: Results, *, large: bool) -> Awaitable[T]:

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema
 
 from rheostat.errors import FieldError, Invalid, NameTaken
+from rheostat.limits import MAX_NUMBER, MAX_STEP
 from rheostat.schedules.definition import REFERENCE
-from rheostat.server.runs.grid import MAX_STEP
 from rheostat.server.runs.limits import require_at_most
 from rheostat.server.runs.lineage import Generation
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
@@ -27,7 +27,8 @@ class Origin(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
     run: Annotated[str, Field(max_length=128, description="the run's name or id")]
     generation: (
-        Annotated[int, Field(ge=1, lt=2**31, description="by default its current one")] | None
+        Annotated[int, Field(ge=1, lt=MAX_NUMBER + 1, description="by default its current one")]
+        | None
     ) = None
     step: (
         Annotated[int, Field(ge=0, le=MAX_STEP, description="by default its settled end")] | None

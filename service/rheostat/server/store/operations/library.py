@@ -9,8 +9,8 @@ import orjson
 from sqlalchemy import select
 
 from rheostat.errors import FieldError, Invalid, UnknownSchedule
+from rheostat.limits import MAX_NODES
 from rheostat.schedules.references import Lookup
-from rheostat.schedules.size_limits import MAX_NODES
 from rheostat.server.library import Reference
 from rheostat.server.store import tables
 from rheostat.server.store.records import Records

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rheostat.errors import FieldError, Invalid, TooLarge
-from rheostat.server.runs.grid import MAX_STEP
+from rheostat.limits import MAX_STEP
 from rheostat.server.runs.lineage import Stretch
 from rheostat.server.runs.overview import Span, overview
 from rheostat.server.runs.timeline import Timeline, Timelines

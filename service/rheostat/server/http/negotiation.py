@@ -1,58 +1,16 @@
-"""
-The formats of answers that hold curves: which one a request wants, and how each is written.
-
-===== ========================= ==================================================================
-json  application/json          numbers are the shortest text that reads back to the same float64
-f64   application/octet-stream  little-endian float64, parameter after parameter
-npy   application/x-npy         NumPy's file format, parameters × count
-csv   text/csv                  a column of steps, then a column for each parameter
-png   image/png                 a plot
-svg   image/svg+xml             a plot
-===== ========================= ==================================================================
-"""
+"""Which format a request wants, by ``?format=`` or ``Accept``, and how long its curve may be."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import StrEnum
 from typing import Any, NamedTuple
 
 from fastapi import Depends, Query
 from starlette.requests import Request
 
 from rheostat.errors import FieldError, NotAcceptable, TooLarge
+from rheostat.formats import FORMATS, Format
 from rheostat.server.settings import Settings
-
-
-class Format(StrEnum):
-    """A format, by the name that ``?format=`` takes."""
-
-    JSON = "json"
-    F64 = "f64"
-    NPY = "npy"
-    CSV = "csv"
-    PNG = "png"
-    SVG = "svg"
-
-    @property
-    def media_type(self) -> str:
-        """The format's media type."""
-        return MEDIA_TYPES[self]
-
-    @property
-    def picture(self) -> bool:
-        """Whether it is a plot."""
-        return self in {Format.PNG, Format.SVG}
-
-
-MEDIA_TYPES = {
-    Format.JSON: "application/json",
-    Format.F64: "application/octet-stream",
-    Format.NPY: "application/x-npy",
-    Format.CSV: "text/csv",
-    Format.PNG: "image/png",
-    Format.SVG: "image/svg+xml",
-}
 
 
 class Range(NamedTuple):
@@ -116,7 +74,7 @@ def offers(*offered: Format) -> Any:
             accept = ",".join(request.headers.getlist("accept"))
             chosen = wanted(accept, offered)
         else:
-            chosen = Format(asked) if asked in offered else None
+            chosen = FORMATS[asked] if asked in offered else None
         if chosen is None:
             raise _not_acceptable(asked, offered)
         return chosen
@@ -134,8 +92,7 @@ def _not_acceptable(asked: str | None, offered: tuple[Format, ...]) -> NotAccept
 
 def most_values(chosen: Format, settings: Settings) -> int:
     """Return how many values one answer may have in a format."""
-    text = chosen in {Format.JSON, Format.CSV}
-    return settings.max_text_values if text else settings.max_binary_values
+    return settings.max_text_values if chosen.content == "text" else settings.max_binary_values
 
 
 def check_size(chosen: Format, count: int, settings: Settings, field: str = "stop") -> None:

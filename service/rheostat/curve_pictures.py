@@ -1,8 +1,8 @@
 """
 Pictures of curves, by matplotlib's object-oriented interface: PNG by Agg, or SVG.
 
-Importing this module loads matplotlib; `rheostat.server.http.render` does so when the first picture
-is asked for. Nothing here touches pyplot. Drawing is serialised, for matplotlib is not thread-safe.
+Importing this module loads matplotlib; `rheostat.curve_files` does so for the first picture.
+Nothing here touches pyplot. Drawing is serialised, for matplotlib is not thread-safe.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
+from rheostat.curve_files import Annotations, Mark
 from rheostat.errors import FieldError, TooLarge
+from rheostat.limits import LARGE_UNITS, MAX_PANELS, MAX_PICTURE_POINTS
 from rheostat.schedules.thin import thin
-from rheostat.server.http.look import Look, Mark
 
 Floats = NDArray[np.float64]
 Steps = NDArray[np.int64]
 
-MOST_PANELS = 24
 WIDTH, DPI = 9.0, 160
 PANEL, FRAME, PAD = 2.6, 1.0, 0.1
 """Inches: height of a panel, and of what surrounds them all, and the white edge."""
@@ -47,7 +47,6 @@ LINES = 250
 """The most marks beside each other that can be told apart."""
 NICE = (1, 2, 2.5, 5, 10)
 """Multiples of a power of ten that ticks stand at."""
-UNITS = ((10**12, "T"), (10**9, "B"), (10**6, "M"))
 
 STYLE: dict[Any, Any] = {"svg.hashsalt": "rheostat", "font.size": 9, "agg.path.chunksize": 500}
 """
@@ -59,18 +58,22 @@ _drawing = threading.Lock()
 
 
 def draw(
-    kind: str, steps: Steps, columns: Mapping[str, Floats], look: Look, max_points: int = 20_000
+    kind: str,
+    steps: Steps,
+    columns: Mapping[str, Floats],
+    notes: Annotations,
+    max_points: int = MAX_PICTURE_POINTS,
 ) -> bytes:
     """
     Draw each column as a panel of its own over a common axis of steps.
 
     ``kind`` is ``png`` or ``svg``. A curve of more points than its share of ``max_points`` is
-    thinned by `thin`. Raises `TooLarge` for more than `MOST_PANELS` columns.
+    thinned by `thin`. Raises `TooLarge` for more than `MAX_PANELS` columns.
     """
-    if len(columns) > MOST_PANELS:
-        detail = f"a picture shows at most {MOST_PANELS} parameters"
-        wrong = [FieldError("format", detail, kind, f"≤ {MOST_PANELS} parameters")]
-        raise TooLarge(detail, errors=wrong, limit=MOST_PANELS)
+    if len(columns) > MAX_PANELS:
+        detail = f"a picture shows at most {MAX_PANELS} parameters"
+        wrong = [FieldError("format", detail, kind, f"≤ {MAX_PANELS} parameters")]
+        raise TooLarge(detail, errors=wrong, limit=MAX_PANELS)
     order = np.argsort(steps, kind="stable")
     share = max_points // len(columns)
     with _drawing, mpl.rc_context(STYLE):
@@ -79,17 +82,17 @@ def draw(
         panels = list(figure.subplots(len(columns), sharex=True, squeeze=False)[:, 0])
         for panel, (name, values) in zip(panels, columns.items(), strict=True):
             shown = order[thin([values[order]], share)]
-            _panel(panel, name, steps[shown], values[shown], look)
-        _frame(figure, panels, steps, look)
+            _panel(panel, name, steps[shown], values[shown], notes)
+        _frame(figure, panels, steps, notes)
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, metadata={"Date": None} if kind == "svg" else None)
     return buffer.getvalue()
 
 
-def _panel(axes: Axes, name: str, steps: Steps, values: Floats, look: Look) -> None:
+def _panel(axes: Axes, name: str, steps: Steps, values: Floats, notes: Annotations) -> None:
     if np.abs(values).max() > LARGEST:
         values, name = np.clip(values, -LARGEST, LARGEST), f"{name} (cut off at {LARGEST:g})"
-    split = len(steps) if look.settled_until is None else int((steps < look.settled_until).sum())
+    split = len(steps) if notes.settled_until is None else int((steps < notes.settled_until).sum())
     marker = "." if len(steps) <= FEW else None
     style: dict[str, Any] = {
         "color": CURVE,
@@ -103,7 +106,7 @@ def _panel(axes: Axes, name: str, steps: Steps, values: Floats, look: Look) -> N
     if split < len(steps):
         axes.plot(steps[future], values[future], linestyle=(0, (4, 2)), alpha=0.9, **style)
     axes.set_ylabel(name, color=TEXT, parse_math=False)
-    _scale(axes, values, log=look.log)
+    _scale(axes, values, log=notes.log)
 
 
 def _scale(axes: Axes, values: Floats, *, log: bool) -> None:
@@ -121,11 +124,11 @@ def _scale(axes: Axes, values: Floats, *, log: bool) -> None:
         axes.set_ylim(low - margin, high + margin)
 
 
-def _frame(figure: Figure, panels: Sequence[Axes], steps: Steps, look: Look) -> None:
+def _frame(figure: Figure, panels: Sequence[Axes], steps: Steps, notes: Annotations) -> None:
     low, high = float(steps.min()), float(steps.max())
     margin = max(0.02 * (high - low), 1e-12 * high, 0.5)
     left, right = low - margin, high + margin
-    marks = [mark for mark in look.marks if low <= mark.step <= high]
+    marks = [mark for mark in notes.marks if low <= mark.step <= high]
     for axes in panels:
         axes.set_xlim(left, right)
         axes.grid(visible=True, color=GRID, linewidth=0.7)
@@ -135,15 +138,15 @@ def _frame(figure: Figure, panels: Sequence[Axes], steps: Steps, look: Look) -> 
         axes.tick_params(which="both", color=TEXT, labelcolor=TEXT)
         for step in _apart([mark.step for mark in marks], (right - left) / LINES):
             axes.axvline(step, color=MARK, linewidth=0.7, alpha=0.8, zorder=1.5)
-    if look.settled_until is not None and look.settled_until > low:
-        _shade(panels, left, min(look.settled_until, right), right)
-    panels[-1].set_xlabel(look.axis, color=TEXT, parse_math=False)
+    if notes.settled_until is not None and notes.settled_until > low:
+        _shade(panels, left, min(notes.settled_until, right), right)
+    panels[-1].set_xlabel(notes.axis, color=TEXT, parse_math=False)
     panels[-1].xaxis.set_major_locator(MaxNLocator(8, integer=True, steps=NICE, min_n_ticks=1))
     panels[-1].xaxis.set_major_formatter(
         FuncFormatter(lambda step, _: coordinate(step, high - low))
     )
     _label(panels[0], marks, left, right)
-    figure.suptitle(_drawable(look.title), color=TEXT, fontsize=11, parse_math=False)
+    figure.suptitle(_drawable(notes.title), color=TEXT, fontsize=11, parse_math=False)
 
 
 def _apart(steps: Iterable[float], least: float) -> Iterator[float]:
@@ -210,7 +213,7 @@ def _width(text: str, span: float) -> float:
 
 def coordinate(step: float, span: float) -> str:
     """Return a coordinate as a reader of an axis of that span likes it: ``12,000``, ``1.5M``."""
-    unit, suffix = next((item for item in UNITS if span >= item[0] and step), (1, ""))
+    unit, suffix = next((item for item in LARGE_UNITS if span >= item[0] and step), (1, ""))
     return f"{step / unit:,.6g}{suffix}" if suffix else f"{step:,.0f}"
 
 

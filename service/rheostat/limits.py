@@ -1,0 +1,110 @@
+"""
+Limits, names and units: each fact once, for client, command line, converters and service.
+
+Every bound here is refused beyond, by a sentence that names field, value and bound; a test tries
+each. What an operator of a server can set is in `rheostat.server.settings`, with its defaults from
+here. ``docs/limits.md`` is made of the sentences below the constants.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+MAX_STEP: Final = 2**53 - 1
+"""The last coordinate: every whole number up to it is a float64, and so a number of JSON."""
+MAX_NUMBER: Final = 2**31 - 1
+"""The greatest number of a revision, a generation, or a version of a schedule."""
+
+NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+"""What runs, schedules and tokens are named."""
+NAME_RULE: Final = "1 to 128 of A-Z a-z 0-9 . _ -, and a letter or digit first"
+RUN_ID: Final = r"run_[0-9a-f]{26}"
+"""What the ids of runs look like; no run may have such a name, since paths take both."""
+PARAMETER: Final = r"[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)?"
+"""What the parameters of a run are named; what follows the slash is a group."""
+MAX_NAME: Final = 128
+"""Characters of the name of a parameter, or of a label."""
+MAX_LABEL: Final = 1_024
+"""Characters of what a label says."""
+MAX_AUTHOR: Final = 200
+"""Characters of an author."""
+
+MAX_PARAMETERS: Final = 256
+"""Parameters of a run, unless a server sets it otherwise."""
+MAX_LABELS: Final = 64
+"""Labels of a run, unless a server sets it otherwise."""
+MAX_PENDING: Final = 1_000
+"""Revisions of a run that wait for their steps, unless a server sets it otherwise."""
+MAX_MESSAGE: Final = 4_096
+"""Characters of a revision's message, unless a server sets it otherwise."""
+MAX_BLOCK: Final = 65_536
+"""Cells in one settling read, and cells that one may settle at once, of any run."""
+USUAL_BLOCK: Final = 4_096
+"""Both, of a run that says nothing of them."""
+MAX_GAP: Final = 256
+"""How many cells past what is settled a read may begin, where every step is read."""
+MAX_CHANGES: Final = 64
+"""Changes of one parameter in one revision."""
+MAX_PIECES: Final = 1_000
+"""Pieces of curves that follow each other in one parameter, which edits and holds add to."""
+
+MAX_NESTING: Final = 16
+"""Definitions inside of each other."""
+MAX_NODES: Final = 1_000
+"""Definitions inside of one definition, in all."""
+MAX_POINTS: Final = 1_000_000
+"""Table values, points and milestones of a definition, in all."""
+MAX_TEXTS: Final = 10_000
+"""Lengths in the lists of a definition that are written as text."""
+MAX_TEXTS_IN_ALL: Final = 50_000
+"""The same, in all definitions of one request."""
+
+MAX_BINARY_VALUES: Final = 10_000_000
+"""Values of one curve in a binary answer or behind a picture, unless a server sets it otherwise."""
+MAX_TEXT_VALUES: Final = 1_000_000
+"""Values of one curve in a JSON or CSV answer, unless a server sets it otherwise."""
+MAX_PICTURE_POINTS: Final = 20_000
+"""Points drawn in one picture: a longer curve is thinned so that its extremes stay."""
+MAX_PANELS: Final = 24
+"""Parameters in one picture."""
+MAX_ITEMS: Final = 1_000
+"""Items in one answer that lists."""
+
+UNITS: Final[Mapping[str, int]] = {
+    "k": 10**3,
+    "K": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "B": 10**9,
+    "T": 10**12,
+}
+"""What may follow a number of steps, and by how much it multiplies the number."""
+LARGE_UNITS: Final = tuple((UNITS[unit], unit) for unit in "TBM")
+"""Those in which large numbers are written for people."""
+
+_LETTERS = "".join(UNITS)
+AMOUNT: Final = rf"\d{{1,30}}(\.\d{{1,30}})? ?(%|epochs?|[{_LETTERS}])"
+"""A length with a unit, as definitions and edits take it: ``"10%"``, ``"3 epochs"``, ``"4.3T"``."""
+_COUNT: Final = re.compile(
+    rf"\+?(\d{{0,30}})(?:\.(\d{{0,30}}))?(?:[eE]([+-]?\d{{1,2}}))? ?([{_LETTERS}])?", re.ASCII
+)
+
+
+def whole_number(text: str) -> int | None:
+    """
+    Return the whole number that a text writes: ``12000``, ``1e6``, ``4.3T`` or ``2.5 k``.
+
+    None for what is no number, and for one that is not whole: nothing is rounded.
+    """
+    match = _COUNT.fullmatch(text)
+    if match is None:
+        return None
+    whole, decimals, exponent, unit = match.groups(default="")
+    if not whole + decimals:
+        return None
+    digits: int = int(whole + decimals) * UNITS.get(unit, 1)
+    power = int(exponent or 0) - len(decimals)
+    number, rest = divmod(digits * 10 ** max(power, 0), 10 ** max(-power, 0))
+    return None if rest else number

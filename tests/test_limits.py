@@ -1,0 +1,213 @@
+"""Every limit that is shared is in the manual, and refused beyond: by field, value and bound."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.conftest import RunningServer
+
+from rheostat import limits
+from rheostat.limits import (
+    MAX_BLOCK,
+    MAX_CHANGES,
+    MAX_GAP,
+    MAX_NESTING,
+    MAX_PIECES,
+    MAX_STEP,
+    UNITS,
+    whole_number,
+)
+
+ROWS = (Path(__file__).parents[1] / "docs/limits.md").read_text().splitlines()
+LIMITS = dict(re.findall(r"^\| ([A-Z_]+) \| (.*?) \| ", "\n".join(ROWS), re.MULTILINE))
+"""What the manual says, by the names of the constants."""
+
+
+class Asked(NamedTuple):
+    """A request that goes one beyond a limit."""
+
+    method: str
+    path: str
+    body: Any = None
+    field: str = ""
+    """What is refused."""
+    params: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] | None = None
+    before: int = 0
+    """How often the body is accepted first."""
+
+
+def run(field: str, **more: Any) -> Asked:
+    """Return the making of a run."""
+    return Asked(
+        "POST", "/v1/runs", {"name": "one-too-many", "parameters": {"lr": 1}, **more}, field
+    )
+
+
+def revised(field: str, **body: Any) -> Asked:
+    """Return the revision of the run of these tests."""
+    return Asked("POST", "/v1/runs/{run}/revisions", {"changes": {"lr": 1}, **body}, field)
+
+
+def evaluated(definition: Any, field: str = "definition", form: str = "json", **body: Any) -> Asked:
+    """Return the evaluation of a definition."""
+    asked = {"definition": definition, "step": 0, **body}
+    return Asked("POST", "/v1/evaluate", asked, field, {"format": form})
+
+
+def nested(depth: int) -> Any:
+    """Return definitions inside of each other."""
+    inner: Any = {"kind": "constant", "value": 1}
+    for _ in range(depth):
+        inner = {"kind": "scale", "of": inner, "factor": 1}
+    return inner
+
+
+def texts(count: int) -> Any:
+    """Return a definition with so many lengths that are written as text."""
+    return {"kind": "piecewise", "points": [[f"0.{i:06d}%", 1] for i in range(1, count + 1)]}
+
+
+PANELS = "abcdefghijklmnopqrstuvwxy"
+PENDING = 20
+"""Revisions that may wait, set to be few: to make a thousand takes its time."""
+ONE = {"kind": "constant", "value": 1}
+LINE = {"kind": "linear", "start": 0, "end": 1, "steps": 9}
+BEYOND: dict[str, Asked] = {
+    "MAX_STEP": evaluated(1, "step", step=MAX_STEP + 1),
+    "MAX_NUMBER": Asked("GET", "/v1/schedules/x", None, "version", {"version": 2**31}),
+    "NAME": run("name", name="-x"),
+    "RUN_ID": run("name", name="run_" + 26 * "0"),
+    "PARAMETER": run("parameters.LR", parameters={"LR": 1}),
+    "MAX_NAME": run(f"labels.{100 * 'x'}", labels={129 * "x": "y"}),
+    "MAX_LABEL": run("labels.x", labels={"x": 1025 * "y"}),
+    "MAX_AUTHOR": run("Rheostat-Author")._replace(headers={"Rheostat-Author": 201 * "x"}),
+    "MAX_PARAMETERS": run("parameters", parameters={f"p{i}": 1 for i in range(257)}),
+    "MAX_LABELS": run("labels", labels={f"label {i}": "x" for i in range(65)}),
+    "MAX_PENDING": revised("changes", effective=2 * MAX_GAP)._replace(before=PENDING),
+    "MAX_MESSAGE": revised("message", message=4097 * "x"),
+    "MAX_BLOCK": run("max_block", max_block=MAX_BLOCK + 1),
+    "USUAL_BLOCK": Asked(
+        "GET", "/v1/runs/{id}/values", None, "count", {"generation": 1, "start": 0, "count": 4097}
+    ),
+    "MAX_GAP": Asked(
+        "GET", "/v1/runs/{id}/values", None, "start", {"generation": 1, "start": 257, "count": 1}
+    ),
+    "MAX_CHANGES": revised("changes.lr", changes={"lr": (MAX_CHANGES + 1) * [1]}),
+    "MAX_PIECES": revised(
+        "parameters.lr",
+        changes={"lr": MAX_CHANGES * [{"edit": "hold", "steps": 1, "then": "shift"}]},
+    )._replace(before=MAX_PIECES // MAX_CHANGES),
+    "MAX_NESTING": evaluated(nested(MAX_NESTING)),
+    "MAX_NODES": evaluated({"kind": "sum", "of": 1000 * [ONE]}),
+    "MAX_POINTS": evaluated({"kind": "table", "values": 1_000_001 * [1]}),
+    "MAX_TEXTS": evaluated(texts(10_001), total=1000),
+    "MAX_TEXTS_IN_ALL": run(
+        "parameters", total=1000, parameters={name: texts(9000) for name in "abcdef"}
+    ),
+    "MAX_BINARY_VALUES": evaluated(LINE, "stop", "f64", step=None, stop=10_000_001),
+    "MAX_TEXT_VALUES": evaluated(LINE, "stop", "csv", step=None, stop=1_000_001),
+    "MAX_PANELS": Asked("GET", "/v1/runs/{many}/plan", None, "format", {"format": "png"}),
+    "MAX_ITEMS": Asked("GET", "/v1/runs", None, "limit", {"limit": 1001}),
+    "UNITS": evaluated({**LINE, "steps": "1X"}, "definition.steps"),
+    "AMOUNT": evaluated({**LINE, "steps": "-1k"}, "definition.steps"),
+}
+THINNED = {"MAX_PICTURE_POINTS"}
+"""Limits beyond which nothing is refused: what is over them is drawn with fewer points."""
+
+
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """Yield a client of a server that lets few revisions wait, and else what all servers let."""
+    running = RunningServer(tmp_path_factory.mktemp("limits"), {"max_pending": PENDING})
+    with running.client() as http:
+        yield http
+    running.close()
+
+
+@pytest.mark.parametrize("name", sorted(LIMITS.keys() - THINNED))
+def test_what_is_beyond_a_limit_is_refused(name: str, limited: httpx.Client) -> None:
+    """P10: whatever goes one beyond a limit is refused, naming the field, the value, the bound."""
+    asked = BEYOND[name]
+    places = {"run": made(limited, name), "id": "", "many": ""}
+    if "{id}" in asked.path:
+        places["id"] = limited.get(f"/v1/runs/{places['run']}").json()["id"]
+    if "{many}" in asked.path:
+        places["many"] = made(limited, "many", PANELS)
+    path = asked.path.format(**places)
+    for _ in range(asked.before):
+        limited.request(asked.method, path, json=asked.body).raise_for_status()
+
+    answer = limited.request(
+        asked.method, path, json=asked.body, params=asked.params, headers=asked.headers
+    )
+
+    assert 400 <= answer.status_code < 500
+    problem = answer.json()
+    if name == "MAX_GAP":  # whether it is too far depends on what is settled: a refusal of its own
+        assert problem["max_gap"] == MAX_GAP
+        assert "begins at 257" in problem["detail"]
+        return
+    wrong = next(item for item in problem["errors"] if item["field"] == asked.field)
+    assert wrong["message"]
+    value = PENDING - 1 if name == "MAX_PENDING" else getattr(limits, name)
+    if isinstance(value, int):
+        assert str(value) in wrong["bound"]
+
+
+def made(http: httpx.Client, name: str, parameters: Iterable[str] = ("lr",)) -> str:
+    """Make a run for one limit, and return its name."""
+    body = {"name": name.lower(), "parameters": dict.fromkeys(parameters, 1)}
+    http.post("/v1/runs", json=body).raise_for_status()
+    return name.lower()
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in vars(limits) if name.isupper() and not name.startswith("_")]
+)
+def test_every_limit_is_in_the_manual(name: str) -> None:
+    """A limit has a sentence, from which docs/limits.md is made, or is the rule of another one."""
+    assert name in LIMITS or name in {"NAME_RULE", "LARGE_UNITS"}
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@given(number=st.integers(0, MAX_STEP))
+def test_units_multiply(unit: str, number: int) -> None:
+    """A number with a unit is so many times as much, with a space between or without."""
+    assert whole_number(f"{number}{unit}") == number * UNITS[unit]
+    assert whole_number(f"{number} {unit}") == number * UNITS[unit]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("1G", 10**9), ("2.5k", 2500), (".5M", 500_000), ("1e6", 10**6), ("12", 12), ("1.50K", 1500)],
+)
+def test_numbers_are_read_exactly(text: str, number: int) -> None:
+    """Decimals, exponents and units may stand together, as long as the number is whole."""
+    assert whole_number(text) == number
+
+
+@pytest.mark.parametrize(
+    "text", ["", "k", ".", "-1", "1.5", "0.0001k", "1e-1", "nan", "1e999", "1kk", "1 G ", "٣"]
+)
+def test_what_is_no_whole_number_is_none(text: str) -> None:
+    """Nothing is rounded, and nothing else is taken for a number."""
+    assert whole_number(text) is None
+
+
+def test_the_last_coordinate_is_written_once() -> None:
+    """No other file of the package writes 2^53 out."""
+    folder = Path(limits.__file__).parent
+    written = [
+        str(file.relative_to(folder))
+        for file in folder.rglob("*.py")
+        if re.search(r"2 ?\*\* ?53 - 1|9_?007_?199_?254", file.read_text())
+    ]
+    assert written == ["limits.py"]
