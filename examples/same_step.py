@@ -4,7 +4,7 @@ Draw the picture of the README: when four ranks switch, with Rheostat and by pol
 The training of `ddp_digits` goes twice. An operator scales the learning rate 19 times: once in
 a run of Rheostat, once at an endpoint of the latest value that every rank polls in every step.
 Both are real: four processes each, which leave what they used and how far apart their models
-were. Which of the polled changes fall between two ranks is chance, a quarter of them in what we ran::
+were. Which of the polled changes fall between two ranks is chance: about a quarter of them here::
 
     python examples/same_step.py docs/same-step.svg
 
