@@ -109,4 +109,4 @@ lock: ## renew the lock files (needs uv)
 	echo hatchling | $(LOCK) - --output-file requirements-build.lock
 
 clean: ## remove what make made
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.*
+	rm -rf $(VENV) .venv-3.* build dist .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.*

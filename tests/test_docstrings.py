@@ -41,11 +41,16 @@ def run_examples(name: str, address: str, **known: Any) -> None:
             source = example.source.replace(WRITTEN, address)
             example.source = source.replace('"gpt-7b"', f'"{run}"')
         runner.run(test, out=told.append)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # a client in one line is never closed
-        gc.collect()
+    let_clients_go()
     assert not runner.failures, "".join(told)
     assert runner.tries, f"{name} shows >>>, but nothing that is run"
+
+
+def let_clients_go() -> None:
+    """Collect clients that an example made within a line, and nobody can close, without a word."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.mark.parametrize("name", [n for n in with_examples() if not n.startswith("rheostat.torch")])
