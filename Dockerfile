@@ -25,7 +25,7 @@ RUN /opt/build/bin/python -m hatchling build --target wheel \
         matplotlib.backends.backend_svg, rheostat.cli.app, rheostat.server.http.pictures, rheostat.server.serve"
 
 FROM python:3.13.16-slim-trixie
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=""
 ARG SOURCE=""
 LABEL org.opencontainers.image.title="Rheostat" \

@@ -1,48 +1,82 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
+PORT ?=
+ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
+# Two marks in one environment: what serving needs is a part of what developing needs, in the very
+# same versions. So `make test` after `make serve` adds to it, and `make serve` after it adds nothing.
+SERVING := $(VENV)/.serving
 STAMP := $(VENV)/.installed
-ARGS ?=
+PIP := $(BIN)/pip --disable-pip-version-check
 LOCK := uv pip compile --quiet --upgrade --universal --python-version 3.11 \
   --generate-hashes --no-header --no-annotate --no-emit-index-url
 
-.PHONY: help bench serve test test-frameworks fuzz proof check format docs lock clean
+.PHONY: help serve test test-frameworks coverage check format docs changelog bench fuzz proof audit \
+  picture lock clean
 
 help: ## list what make can do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-$(STAMP): requirements.lock pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit("Rheostat needs Python 3.11 or newer; set PYTHON=") if sys.version_info < (3, 11) else None'
-	@echo 'installing into $(VENV), once: a minute or two'
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Rheostat needs Python 3.11 or newer; set PYTHON=") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	$(BIN)/python -m compileall -q service # pip compiles what it installs, but not what stays here
-	@touch $(STAMP)
 
-serve: $(STAMP) ## serve on http://127.0.0.1:8000 with an embedded SQLite
-	$(BIN)/rheostat serve $(ARGS)
+$(SERVING): requirements-server.lock requirements-build.lock pyproject.toml | $(BIN)/python
+	@echo 'Installing what serving needs into $(VENV), once. About a minute.'
+	$(PIP) install --require-hashes -r requirements-server.lock -r requirements-build.lock
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q service # pip compiles what it installs, but not what stays here
+	@touch $(SERVING)
 
-test: $(STAMP) ## run every test that needs no heavy framework
+$(STAMP): requirements.lock pyproject.toml | $(BIN)/python
+	@echo 'Installing what developing needs into $(VENV), once. A minute or two.'
+	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q service
+	@touch $(SERVING) $(STAMP)
+
+serve: $(SERVING) ## serve on http://127.0.0.1:8000, or PORT=, with an embedded SQLite
+	@$(BIN)/rheostat serve $(if $(PORT),--port $(PORT)) $(ARGS) || { code=$$?; \
+	  test $$code -ge 128 || echo 'Is the port taken? Another one: make serve PORT=8001' >&2; exit $$code; }
+
+test: $(STAMP) ## run every test that needs no heavy framework, and the examples in docstrings
 	$(BIN)/pytest --ignore tests/torch -n 2 $(ARGS)
 
-test-frameworks: $(STAMP) ## run the tests that need PyTorch and Accelerate
-	$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(BIN)/python -c 'import accelerate' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check accelerate==1.15.0
+test-frameworks: $(STAMP) $(VENV)/.torch ## run the tests that need PyTorch and Accelerate
+	$(BIN)/python -c 'import accelerate' 2>/dev/null || $(PIP) install --quiet accelerate==1.15.0
 	$(BIN)/pytest tests/torch $(ARGS)
 
-check: $(STAMP) ## format, lint, types, layers
+coverage: $(STAMP) ## run the tests of make test, and fail if fewer lines and branches are run than were
+	.ci/coverage $(ARGS)
+
+check: $(STAMP) ## format, lint, types, layers, changelog fragments
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python changelog.d/assemble.py --check
 
 format: $(STAMP) ## format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(STAMP) ## measure what docs/performance.md tells
+docs: $(STAMP) ## write the manuals that are made from the code
+	$(BIN)/python -m rheostat.schedules.manual docs
+	$(BIN)/python -m rheostat.converters.docs docs
+	$(BIN)/python -m rheostat.server.documents docs
+	$(BIN)/python -m rheostat.cli.reference docs/cli.md
+	$(BIN)/python examples/gallery.py docs
+
+picture: $(STAMP) $(VENV)/.torch ## train twice, and draw the README's picture again
+	$(BIN)/python examples/same_step.py docs/same-step.svg
+
+changelog: ## move the fragments of changelog.d into CHANGELOG.md, for the release VERSION=
+	$(PYTHON) changelog.d/assemble.py $(VERSION)
+
+bench: $(STAMP) $(VENV)/.torch ## measure what docs/performance.md tells
+	@command -v wrk nginx >/dev/null || echo 'values.py and fleet.py need more: apt-get install wrk nginx'
+	$(BIN)/python -c 'import jax, optax' 2>/dev/null || $(PIP) install jax==0.10.2 optax==0.2.8
 	$(BIN)/python benchmarks/reads.py
 	$(BIN)/python benchmarks/values.py
 	$(BIN)/python benchmarks/settling.py
@@ -52,6 +86,10 @@ bench: $(STAMP) ## measure what docs/performance.md tells
 	$(BIN)/python benchmarks/curve_answers.py
 	$(BIN)/python benchmarks/start.py
 
+$(VENV)/.torch: | $(STAMP)
+	$(BIN)/python -c 'import torch' 2>/dev/null || $(PIP) install torch==2.13.0
+	@touch $(VENV)/.torch
+
 fuzz: $(STAMP) ## throw 100,000 random definitions at a server
 	RHEOSTAT_EXAMPLES=100000 $(BIN)/pytest tests/server/test_random_definitions.py
 
@@ -60,12 +98,10 @@ proof: $(STAMP) ## kill, freeze, cut off and crash everything for minutes, and c
 	RHEOSTAT_EXAMPLES=2000 $(BIN)/pytest tests/server/protocol tests/server/test_openapi_cases.py \
 	  tests/server/test_openapi_raw.py -n 2
 
-docs: $(STAMP) ## write the manuals that are made from the code
-	$(BIN)/python -m rheostat.schedules.manual docs
-	$(BIN)/python -m rheostat.converters.docs docs
-	$(BIN)/python -m rheostat.server.documents docs
-	$(BIN)/python -m rheostat.cli.reference docs/cli.md
-	$(BIN)/python examples/gallery.py docs
+audit: $(BIN)/python ## look for known vulnerabilities of what the lock files name
+	@test -x $(VENV)/audit/bin/pip-audit || { $(PYTHON) -m venv $(VENV)/audit \
+	  && $(VENV)/audit/bin/pip install --quiet --disable-pip-version-check pip-audit==2.10.1; }
+	$(BIN)/python .ci/audit.py $(VENV)/audit/bin/pip-audit
 
 lock: ## renew the lock files (needs uv)
 	$(LOCK) pyproject.toml --extra dev --output-file requirements.lock
@@ -73,4 +109,4 @@ lock: ## renew the lock files (needs uv)
 	echo hatchling | $(LOCK) - --output-file requirements-build.lock
 
 clean: ## remove what make made
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-3.* build dist .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.*

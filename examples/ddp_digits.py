@@ -55,15 +55,17 @@ def train(rank: int, plan: Plan, progress: Any) -> None:
     """Train as one of the ranks, with values from a run."""
     logging.basicConfig(format=f"rank {rank}: %(message)s")
     client = Client(plan.address, lookahead=LOOKAHEAD, deadline=DEADLINE)
-    _train(rank, plan, progress, lambda optimizer: RheostatLR(optimizer, client.run("digits")))
+    run = client.run("digits")
+    train_with(lambda optimizer: RheostatLR(optimizer, run), rank, plan, progress)
 
 
 def train_naively(rank: int, plan: Plan, progress: Any) -> None:
     """Train as one of the ranks, with the latest values."""
-    _train(rank, plan, progress, lambda optimizer: PolledValues(optimizer, plan.address))
+    train_with(lambda optimizer: PolledValues(optimizer, plan.address), rank, plan, progress)
 
 
-def _train(rank: int, plan: Plan, progress: Any, make_scheduler: Any) -> None:
+def train_with(make_scheduler: Any, rank: int, plan: Plan, progress: Any) -> None:
+    """Train as one of the ranks, with the scheduler that is made for its optimizer."""
     torch.set_num_threads(1)
     meeting = f"file://{plan.directory}/ranks"
     distributed.init_process_group("gloo", meeting, rank=rank, world_size=RANKS)

@@ -7,8 +7,6 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import pytest
-
 if TYPE_CHECKING:
     from tests.conftest import StartServer
 
@@ -51,9 +49,3 @@ def test_the_session_goes_as_it_says(start_server: StartServer, tmp_path: Path) 
         VARYING.sub("…", output) for output in outputs
     ]
     assert (tmp_path / "plan.png").read_bytes().startswith(b"\x89PNG")
-
-
-@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)\)", README))
-def test_links_lead_somewhere(link: str) -> None:
-    """Every file that the README names exists."""
-    assert (ROOT / link).exists()

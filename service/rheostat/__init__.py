@@ -3,8 +3,11 @@ Rheostat serves hyperparameter schedules, and changes them at the same step on e
 
 >>> from rheostat import Client, scale
 >>> run = Client("http://rheostat:8000").run("gpt-7b")
->>> run.value("lr", 1000)
->>> run.change({"lr": scale(0.5)}, message="loss spike")
+>>> run.value("lr", 0)
+0.0004
+>>> change = run.change({"lr": scale(0.5)}, message="loss spike")
+>>> run.value("lr", change["effective"])
+0.0002
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from rheostat.client import Client, Run
     from rheostat.client.asynchronous import AsyncClient, AsyncRun
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "AsyncClient",

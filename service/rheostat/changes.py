@@ -1,9 +1,12 @@
 """
 Changes of a run, in the form in which they are sent.
 
->>> run.change({"lr": scale(0.5)}, message="loss spike")
->>> run.change({"lr": [hold(100), ramp(0, steps=10_000, shape="1-sqrt")]})
->>> run.change({"lr": replace({"kind": "constant", "value": 1e-4})}, effective=12_000)
+>>> run.change({"lr": scale(0.5)}, message="loss spike")["revision"]
+2
+>>> run.change({"lr": [hold(100), ramp(0, steps=10_000, shape="1-sqrt")]})["revision"]
+3
+>>> run.change({"lr": replace({"kind": "constant", "value": 1e-4})}, effective=12_000)["effective"]
+12000
 
 An edit acts on what is there; a replacement takes its place. Several changes of one parameter, in
 a list, apply one after the other. The service checks them, with bounds, and names what is wrong.

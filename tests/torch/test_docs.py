@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import doctest
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.test_docstrings import let_clients_go
+from typer.testing import CliRunner
 
-pytest.importorskip("torch", reason="needs PyTorch: make test-frameworks")
+from rheostat.cli.app import app
+
+torch = pytest.importorskip("torch", reason="needs PyTorch: make test-frameworks")
 
 PAGE = Path(__file__).parents[2] / "docs" / "pytorch.md"
+README = Path(__file__).parents[2] / "README.md"
 
 
 def test_the_tutorial_does_what_it_says(server: str) -> None:
@@ -30,3 +36,25 @@ def test_the_tutorial_does_what_it_says(server: str) -> None:
     names["client"].close()
     assert len(blocks) > 10
     assert runner.summarize().failed == 0
+
+
+def test_the_first_lines_of_the_readme_train(server: str) -> None:
+    """What README begins with sets an optimizer's rate, and its command changes it."""
+    text = README.read_text().partition("\n## A session")[0].replace('"gpt"', '"readme"')
+    (code,) = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    optimizer = torch.optim.SGD(torch.nn.Linear(2, 1).parameters(), lr=0.1)
+    names: dict[str, Any] = {"optimizer": optimizer}
+    exec(code.replace("http://127.0.0.1:8000", server), names)  # noqa: S102 - our own page
+    scheduler = names["scheduler"]
+    assert scheduler.get_last_lr() == [0.0]
+    (command,) = re.findall(r"^rheostat (run change .*?)  +#", text, re.MULTILINE)
+    line = shlex.split(command.replace(" gpt ", " readme "))
+    done = CliRunner().invoke(app, line, env={"RHEOSTAT_URL": server})
+    assert done.exit_code == 0, done.stderr
+    effective = names["run"].history()[-1]["effective"]
+    while scheduler.last_epoch < effective:
+        optimizer.step()
+        scheduler.step()
+    assert scheduler.get_last_lr() == [0.5 * 4e-4 * effective / 128]
+    del names, scheduler
+    let_clients_go()

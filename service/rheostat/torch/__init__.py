@@ -4,6 +4,8 @@ Rheostat for PyTorch: learning rate, weight decay, momentum and betas from a run
 >>> from rheostat import Client
 >>> from rheostat.torch import RheostatLR
 >>> scheduler = RheostatLR(optimizer, Client("http://rheostat:8000").run("gpt-7b"))
+>>> optimizer.param_groups[0]["lr"]
+0.0004
 
 `definition_of` reads a scheduler of PyTorch; it needs the extra ``local``.
 """

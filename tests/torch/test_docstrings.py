@@ -1,0 +1,15 @@
+"""The examples in the docstrings of the PyTorch adapter are run, too."""
+
+from __future__ import annotations
+
+import pytest
+from tests.test_docstrings import run_examples, with_examples
+
+torch = pytest.importorskip("torch", reason="needs PyTorch: make test-frameworks")
+
+
+@pytest.mark.parametrize("name", [n for n in with_examples() if n.startswith("rheostat.torch")])
+def test_examples_print_what_they_show(name: str, server: str) -> None:
+    """Every example in a docstring of the adapter does what stands below it."""
+    optimizer = torch.optim.SGD(torch.nn.Linear(2, 1).parameters(), lr=0.1)
+    run_examples(name, server, optimizer=optimizer)
