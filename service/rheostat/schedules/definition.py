@@ -196,7 +196,7 @@ class Definition(BaseModel):
 
     @property
     def wavelength(self) -> Fraction | None:
-        """After which time the same values come again, at every place; None if they do not."""
+        """The period after which all values come again; None if they do not."""
         return None
 
     def corners(self, start: float, stop: float, most: int) -> Floats:
@@ -223,10 +223,13 @@ class Definition(BaseModel):
         """
         Return the values at steps ``t``, a range or an int64 array of any order.
 
-        Steps before 0 count as 0.
+        Steps before 0 count as 0. ``followed`` holds the values of the parameters that the
+        definition follows, at the same steps. Nothing is kept: for steps that are asked for again
+        there is `evaluate`.
 
-        ``followed`` holds the values of the parameters that the definition follows, at the same
-        steps.
+        Raises:
+            Invalid: if the definition follows a parameter that is not in ``followed``.
+
         """
         rises = isinstance(t, range) and t.step > 0 and t.start >= 0
         return self.at(t if rises else np.maximum(array(t), 0), followed)

@@ -50,7 +50,7 @@ class Figures(NamedTuple):
 
 
 class _Chunk:
-    """Values, and whether they were used since the cache last looked for what to let go of."""
+    """Values, and whether they were used since the cache last looked for chunks to drop."""
 
     __slots__ = ("cost", "item", "used", "values")
 
@@ -63,17 +63,17 @@ class _Chunk:
 
 
 _ASKED: Final = _Chunk(np.empty(0))
-"""Stands where one step of a chunk was asked for, so that the next one brings the chunk."""
+"""Stands for a chunk of which one step was asked for: the next one computes the chunk."""
 
 
 class ChunkCache:
     """
     Values of functions of the step, by the function's key and the number of a chunk.
 
-    The key stands for the function: equal keys, equal values. Once the capacity is reached, chunks
-    go in the order in which they came, but for those that were used meanwhile: they get another
-    turn. Any number of threads may use a cache; a hit takes no lock. Two threads may now and then
-    compute the same chunk at the same time.
+    The key stands for the function: equal keys, equal values. Once the capacity is reached, the
+    oldest chunks are dropped, but those that were used meanwhile count as new. Any number of
+    threads may use a cache; a hit takes no lock. Two threads may now and then compute the same
+    chunk at the same time.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:

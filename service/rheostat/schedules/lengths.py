@@ -96,7 +96,7 @@ class Timeframe:
         return replace(self, start=start)
 
     def followed(self, *, last: bool = False) -> Timeframe:
-        """Return the time of what something follows, unless it is the last."""
+        """Return the time of something that more follows, unless it is the last."""
         return replace(self, last=self.last and last)
 
     def measuring(self, start: Boundary) -> Timeframe:
@@ -205,7 +205,7 @@ def consecutive(
 
 def later(lengths: Sequence[Any], clock: Clock, paths: Sequence[str]) -> list[Fraction]:
     """
-    Return for each length how long those after it are together: what its ``"rest"`` leaves them.
+    Return for each length the sum of those after it: what its ``"rest"`` has to leave for them.
 
     Of lengths that follow each other one can be the rest; another one would have nothing.
     """

@@ -81,7 +81,13 @@ def parse(
 
 
 def parsed(data: Any, context: Context, lookup: Lookup | None = None) -> Parsed:
-    """Return the definition that JSON data describes, and how it was described."""
+    """
+    Return the definition that JSON data describes, and how it was described.
+
+    Raises:
+        Invalid: with one item for each wrong field.
+
+    """
     if isinstance(data, Definition):
         return Parsed(data, None, spoken=False)
     data = whole(data)
@@ -130,10 +136,10 @@ def _parse(data: Any, context: Context) -> Parsed:
 
 def composed(data: Mapping[str, Any], field: str = "definition") -> Definition:
     """
-    Return the definition that raw data describes, in which others stand that were parsed before.
+    Return the definition that raw data describes, of which some parts were parsed before.
 
-    It is held to all that `parse` demands, though nothing that was parsed is read again; lengths
-    are in steps.
+    It has to be all that `parse` demands, but those parts are not parsed again; lengths are in
+    steps.
 
     Raises:
         Invalid: with one item for each wrong field.

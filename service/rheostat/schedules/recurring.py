@@ -1,5 +1,5 @@
 """
-What recurs, when the total changes in the middle of it.
+Curves that recur, when the total changes in the middle of a turn.
 
 A kind that recurs (`Definition.recurs`) has *turns*: the places at which a cycle, or a half of one,
 or a stair begins. Those that are passed stay, the next one lies where the words put it for the new

@@ -102,7 +102,7 @@ def check(data: Any, field: str) -> Size:
 
 def check_built(definition: BaseModel, field: str) -> None:
     """
-    Refuse a definition that was built of others, not read, and is too deep or too large.
+    Refuse a definition that is too deep or too large, and was built of objects, not parsed.
 
     Raises:
         Invalid: naming the field.

@@ -1,8 +1,8 @@
 """
-Words: what was written of a definition whose lengths depend on the run.
+Definitions as they were written: the words of lengths that depend on the run.
 
-``"10%"``, ``"3 epochs"`` and ``"rest"`` are resolved when a definition is stored, and kept beside
-the steps that they came to: for another total the same words mean other steps.
+``"10%"``, ``"3 epochs"`` and ``"rest"`` are resolved to steps when a definition is stored, and kept
+beside them: for another total the same words mean other steps.
 """
 
 from __future__ import annotations
@@ -32,7 +32,13 @@ class Words:
     """Boundaries that stay where an earlier total had put them, by their paths."""
 
     def laid_out(self, field: str = "definition") -> Definition:
-        """Return the definition in whole steps; errors begin with ``field``."""
+        """
+        Return the definition in whole steps; paths of errors begin with ``field``.
+
+        Raises:
+            Invalid: if the words have no room in the total.
+
+        """
         return parsed(self.data, self._context(field)).definition
 
     def moved(self, total: int, now: int, origin: int) -> Words:
@@ -96,7 +102,13 @@ class Written(NamedTuple):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], total: int | None, field: str) -> Written:
-        """Read what was stored, laid out for ``total`` if one is given."""
+        """
+        Read what was stored, laid out for ``total`` if one is given.
+
+        Raises:
+            Invalid: if it is no definition or has no room in the total; paths begin with ``field``.
+
+        """
         if "words" not in data:
             return cls(parsed(data, Context(field=field)).definition)
         words = Words.from_json(data["words"])

@@ -1,4 +1,10 @@
-"""From the parameters of a curve to the `Curve` that computes it."""
+"""
+From the parameters of a curve to the `Curve` that computes it.
+
+Values are finite floats in any unit, such as ``start`` and ``end``; lengths are in steps. Callers
+have checked the ranges that are stated: nothing here raises, and what is out of range has no
+meaning. Errors are at most 4 units in the last place (ulp) of the exact value at whole steps.
+"""
 
 from __future__ import annotations
 
@@ -60,12 +66,12 @@ class Shape(NamedTuple):
 
 
 def linear(start: float, end: float, steps: int) -> Curve:
-    """Return the curve start + (end − start)·t/steps."""
+    """Return the curve start + (end − start)·t/steps, for 1 ≤ steps < 2^53."""
     return shaped(start, end, steps, Shape("linear"))
 
 
 def cosine(start: float, end: float, steps: int) -> Curve:
-    """Return the curve end + (start − end)·(1 + cos(π·t/steps))/2."""
+    """Return the curve end + (start − end)·(1 + cos(π·t/steps))/2, for 1 ≤ steps < 2^53."""
     return shaped(start, end, steps, Shape("cosine"))
 
 
@@ -75,12 +81,17 @@ def cosine_periodic(start: float, end: float, steps: int) -> Curve:
 
 
 def polynomial(start: float, end: float, steps: int, power: float) -> Curve:
-    """Return the curve end + (start − end)·(1 − t/steps)^power."""
+    """Return the curve end + (start − end)·(1 − t/steps)^power, for 1e-3 ≤ power ≤ 1e4."""
     return shaped(start, end, steps, Shape("polynomial", power=power))
 
 
 def shaped(start: float, end: float, steps: int, shape: Shape, *, backwards: bool = False) -> Curve:
-    """Return the curve from start to end along a shape, or along it run backwards in time."""
+    """
+    Return the curve from start to end along a shape, or along it run backwards in time.
+
+    It is end + (start − end)·c(t/steps), or start + (end − start)·c(1 − t/steps) if backwards; the
+    shape c falls from 1 to 0.
+    """
     start, end = _positive_zero(start), _positive_zero(end)
     if start == end:
         return _constant(start)
@@ -102,14 +113,22 @@ def shaped(start: float, end: float, steps: int, shape: Shape, *, backwards: boo
 
 
 def geometric(start: float, end: float, steps: int) -> Curve:
-    """Return start^(1 − y)·end^y with y = t/steps, for ends of one sign that are not zero."""
+    """
+    Return start^(1 − y)·end^y with y = t/steps, for ends of one sign that are not zero.
+
+    Not for ends that may be zero or of two signs: the logarithm of the curve is a line.
+    """
     if start == end:
         return _constant(start)
     return _walked(GeometricLaw(float(start), float(end), steps))
 
 
 def exponential(start: float, factor: float, every: float = 1) -> Curve:
-    """Return start·factor^(t/every), for a factor ≥ 0; of 0 the 0th power is 1."""
+    """
+    Return start·factor^(t/every), for factor ≥ 0 and every > 0; of 0 the 0th power is 1.
+
+    Past float64 it is zero or infinite, never NaN.
+    """
     start = _positive_zero(start)
     if start == 0 or factor == 1:
         return _constant(start)
@@ -119,7 +138,7 @@ def exponential(start: float, factor: float, every: float = 1) -> Curve:
 
 
 def inverse_power(start: float, timescale: float, power: float = 0.5) -> Curve:
-    """Return start·(timescale/(timescale + t))^power."""
+    """Return start·(timescale/(timescale + t))^power, for timescale > 0 and power > 0."""
     start, timescale, power = _positive_zero(start), float(timescale), float(power)
     if start == 0:
         return _constant(start)
@@ -135,7 +154,7 @@ def inverse_power(start: float, timescale: float, power: float = 0.5) -> Curve:
 
 
 def inverse_time(start: float, rate: float, every: float = 1) -> Curve:
-    """Return start/(1 + rate·t/every), for a rate ≥ 0."""
+    """Return start/(1 + rate·t/every), for rate ≥ 0 and every > 0."""
     return _quotient(_positive_zero(start), rate, every, root=False)
 
 
