@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rheostat import errors
     from rheostat.changes import extend, hold, ramp, replace, revert, rewarm, scale, set_value
-    from rheostat.client import Client, Run
-    from rheostat.client.asynchronous import AsyncClient, AsyncRun
+    from rheostat.client import AsyncClient, AsyncRun, Client, Run
 
 __version__ = "0.1.0"
 
@@ -40,8 +39,7 @@ _CHANGES = ("extend", "hold", "ramp", "replace", "revert", "rewarm", "scale", "s
 
 # Loaded when first used: the service and the command line import this package without httpx.
 _HOMES = {
-    **dict.fromkeys(("Client", "Run"), "rheostat.client"),
-    **dict.fromkeys(("AsyncClient", "AsyncRun"), "rheostat.client.asynchronous"),
+    **dict.fromkeys(("AsyncClient", "AsyncRun", "Client", "Run"), "rheostat.client"),
     **dict.fromkeys(_CHANGES, "rheostat.changes"),
 }
 

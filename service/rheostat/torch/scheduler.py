@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from rheostat.client.wire import coordinate
+from rheostat.client.calls import coordinate
 from rheostat.errors import FieldError, Finished, Invalid, StaleCheckpoint
 from rheostat.torch.fields import Binding, Fields, Group, bind, group_names
 from rheostat.torch.ranks import Position, on_all_ranks, require_one

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypedDict
 from urllib.parse import quote
 
 from rheostat import errors
@@ -29,6 +29,27 @@ LAST_STEP = 2**53 - 1
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """What the service lets runs and schedules be named."""
 NAME_RULE = "1 to 128 of A-Z a-z 0-9 . _ -, and a letter or digit first"
+
+
+class RunOptions(TypedDict, total=False):
+    """What a run may be created with besides its parameters; the service has the defaults."""
+
+    axis: Literal["step", "samples", "tokens", "epoch"]
+    """What the run counts."""
+    resolution: int
+    """The width of a cell of the grid."""
+    total: int | None
+    """The planned length, for relative lengths."""
+    steps_per_epoch: int | None
+    """The length of an epoch, for lengths in epochs."""
+    max_block: int
+    """The most cells in one read."""
+    max_jump: int
+    """The most cells that one read may settle at once."""
+    guards: Mapping[str, Mapping[str, float | None]]
+    """``min``, ``max`` and ``max_ratio`` of parameters, which no change may break."""
+    labels: Mapping[str, str]
+    """Free text, to find runs by."""
 
 
 @dataclass(frozen=True, slots=True)
