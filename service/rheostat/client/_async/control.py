@@ -169,14 +169,11 @@ class AsyncControl:
             newest, before = newest_change(run, history)
             number, pending = newest["revision"], newest["pending"]
             body = reverting(run, newest, before, message)
-        done: Any = None
+        undone: Any = {"undone": number}
         if pending:
             with suppress(NotPending):  # it settled meanwhile: then there is something to revert
-                done = await self.cancel(number, message=message)
-        if done is None:
-            done = await self._session.ask(calls.post(self._path("revisions"), body))
-        undone: Any = {**done, "undone": number}
-        return undone
+                return undone | await self.cancel(number, message=message)
+        return undone | await self._session.ask(calls.post(self._path("revisions"), body))
 
     async def rewind(
         self,

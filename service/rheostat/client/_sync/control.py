@@ -171,14 +171,11 @@ class Control:
             newest, before = newest_change(run, history)
             number, pending = newest["revision"], newest["pending"]
             body = reverting(run, newest, before, message)
-        done: Any = None
+        undone: Any = {"undone": number}
         if pending:
             with suppress(NotPending):  # it settled meanwhile: then there is something to revert
-                done = self.cancel(number, message=message)
-        if done is None:
-            done = self._session.ask(calls.post(self._path("revisions"), body))
-        undone: Any = {**done, "undone": number}
-        return undone
+                return undone | self.cancel(number, message=message)
+        return undone | self._session.ask(calls.post(self._path("revisions"), body))
 
     def rewind(
         self,
