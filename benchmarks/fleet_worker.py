@@ -23,7 +23,7 @@ from rheostat.client import transport
 from rheostat.client.answers import Answer
 from rheostat.client.blocks import Block, BlockRequest
 from rheostat.client.calls import Call
-from rheostat.client.joined import JoinedRun, join_call, joined
+from rheostat.client.joined import JoinedRun, join_answer, join_call
 from rheostat.client.reading import Reading
 from rheostat.client.settings import Settings
 
@@ -69,17 +69,17 @@ class Run:
         self._requests: dict[BlockRequest, bytes] = {}
         self._blocks: dict[tuple[int, int], tuple[bytes, Block]] = {}
 
-    def request(self, facts: JoinedRun, wanted: BlockRequest) -> bytes:
+    def request(self, joined: JoinedRun, wanted: BlockRequest) -> bytes:
         """Return the request for a block."""
         if wanted not in self._requests:
-            self._requests[wanted] = self.load.written(facts.read(wanted))
+            self._requests[wanted] = self.load.written(joined.read(wanted))
         return self._requests[wanted]
 
-    def block(self, facts: JoinedRun, wanted: BlockRequest, head: bytes, body: bytes) -> Block:
+    def block(self, joined: JoinedRun, wanted: BlockRequest, head: bytes, body: bytes) -> Block:
         """Return the block that came, and note if another rank got a different one."""
         key = wanted.start, wanted.size
         if key not in self._blocks:
-            self._blocks[key] = body, facts.block(wanted, _response(head, body))
+            self._blocks[key] = body, joined.block(wanted, _response(head, body))
         first, block = self._blocks[key]
         self.differing += body != first
         return block
@@ -139,9 +139,9 @@ class Worker(asyncio.Protocol):
         self._transport.write(request)
 
     def _join(self, head: bytes, body: bytes) -> None:
-        self._facts = joined(_response(head, body))
-        self._reading = Reading(self._facts, lookahead=self.load.lookahead)
-        self._cell = self._first = self._facts.settled_until
+        self._joined = join_answer(_response(head, body))
+        self._reading = Reading(self._joined, lookahead=self.load.lookahead)
+        self._cell = self._first = self._joined.settled_until
         self._due = max(self._due, time.monotonic())
         self._loop.call_at(self._due, self._read)
 
@@ -180,12 +180,12 @@ class Worker(asyncio.Protocol):
     def _fetch(self, cell: int) -> None:
         self._asks, self._asked = True, time.monotonic()
         self._wanted = self._reading.request(cell)
-        self._send(self.run.request(self._facts, self._wanted), self._arrive)
+        self._send(self.run.request(self._joined, self._wanted), self._arrive)
 
     def _arrive(self, head: bytes, body: bytes) -> None:
         self._asks = False
         self.answers.append(time.monotonic() - self._asked)
-        block = self.run.block(self._facts, self._wanted, head, body)
+        block = self.run.block(self._joined, self._wanted, head, body)
         self._reading.arrived(self._wanted, block)
         column = block.columns["lr"]
         if self.switched is None and column[-1] != 1.0:

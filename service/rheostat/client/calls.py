@@ -20,7 +20,7 @@ F64 = "application/octet-stream"
 MIB = 1024 * 1024
 LONGEST_DOCUMENT = 64 * MIB
 """Bytes of the longest JSON answer that is read: of two curves as long as they may be."""
-LONGEST_FACTS = MIB
+LONGEST_JOIN = MIB
 """Bytes of the longest answer to a join, which names each parameter once."""
 
 LAST_STEP = 2**53 - 1

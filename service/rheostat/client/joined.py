@@ -15,7 +15,7 @@ from typing import Any
 from rheostat.client import answers, blocks, calls
 from rheostat.client.answers import Answer, Broken, Stripped
 from rheostat.client.blocks import Block, BlockRequest
-from rheostat.client.calls import LAST_STEP, LONGEST_FACTS, NAME, Call, invalid
+from rheostat.client.calls import LAST_STEP, LONGEST_JOIN, NAME, Call, invalid
 from rheostat.digests import body_digest, names_digest
 from rheostat.errors import StepJump, WentBack
 
@@ -98,7 +98,7 @@ def join_call(
     run: str, checkpoint: Mapping[str, Any] | None = None, start: int | None = None
 ) -> Call:
     """
-    Return the call that joins a run, which `joined` reads the answer of.
+    Return the call that joins a run, which `join_answer` reads the answer of.
 
     Raises:
         Invalid: This can be no run's name, no checkpoint, or no step.
@@ -111,7 +111,7 @@ def join_call(
             raise invalid("start", start, "left out beside a checkpoint, which has its step")
         body["start"] = calls.coordinate(start, "start")
     call = calls.post(calls.path("runs", run, "join"), body)
-    return replace(call, most=LONGEST_FACTS)
+    return replace(call, most=LONGEST_JOIN)
 
 
 class HighWaterMark:
@@ -124,11 +124,11 @@ class HighWaterMark:
     that was made known, by `rheostat recover`, it is another incarnation.
     """
 
-    def __init__(self, facts: JoinedRun) -> None:
-        self._name = facts.name
-        self._incarnation = facts.incarnation
-        self._event = facts.event
-        self._settled = facts.settled_until
+    def __init__(self, joined: JoinedRun) -> None:
+        self._name = joined.name
+        self._incarnation = joined.incarnation
+        self._event = joined.event
+        self._settled = joined.settled_until
         self._why: str | None = None
 
     def require_standing(self) -> None:
@@ -168,14 +168,14 @@ class HighWaterMark:
         )
 
 
-def joined(answer: Answer) -> JoinedRun:
+def join_answer(answer: Answer) -> JoinedRun:
     """Return what the service says to a join; members that we do not know are left out."""
-    facts = answers.document(answer)
-    wrong = [name for name, sound in _SOUND.items() if not sound(facts.get(name))]
+    told = answers.document(answer)
+    wrong = [name for name, sound in _SOUND.items() if not sound(told.get(name))]
     if wrong:
-        said = ", ".join(f"{name} {facts.get(name)!r:.100}" for name in wrong)
+        said = ", ".join(f"{name} {told.get(name)!r:.100}" for name in wrong)
         raise Broken(f"expected what is known of a run, got {said}")
-    known = {name: facts[name] for name in _SOUND}
+    known = {name: told[name] for name in _SOUND}
     known["parameters"] = tuple(known["parameters"])
     return JoinedRun(**known)
 

@@ -143,8 +143,8 @@ class AsyncClient:
             Unreachable: The service did not answer until the ``deadline``.
 
         """
-        facts = await self.session.join(name, checkpoint, create, start)
-        return AsyncRun(self, facts, replays=checkpoint is None and start is None)
+        joined = await self.session.join(name, checkpoint, create, start)
+        return AsyncRun(self, joined, replays=checkpoint is None and start is None)
 
     def control(self, run: str) -> AsyncControl:
         """

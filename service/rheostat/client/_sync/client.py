@@ -145,8 +145,8 @@ class Client:
             Unreachable: The service did not answer until the ``deadline``.
 
         """
-        facts = self.session.join(name, checkpoint, create, start)
-        return Run(self, facts, replays=checkpoint is None and start is None)
+        joined = self.session.join(name, checkpoint, create, start)
+        return Run(self, joined, replays=checkpoint is None and start is None)
 
     def control(self, run: str) -> Control:
         """

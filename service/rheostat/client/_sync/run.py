@@ -43,52 +43,52 @@ class Run(Control):
     """The values of the half block that is being read: by name, and then by coordinate."""
 
     def __init__(
-        self, client: Client, facts: JoinedRun, *, first: bool = True, replays: bool = False
+        self, client: Client, joined: JoinedRun, *, first: bool = True, replays: bool = False
     ) -> None:
-        super().__init__(client.session, facts.id)
+        super().__init__(client.session, joined.id)
         self.client = client
         self._settings = client.settings
         self._replays = replays
         """Whether it is to be told, once, that it is given what others were given before."""
         self._names: frozenset[str] = frozenset()
-        self._begin(facts, first=first)
+        self._begin(joined, first=first)
         self._make_locks()
         renew_in_children(self)
 
     @property
     def id(self) -> str:
         """The run's id, which is never used again."""
-        return self._facts.id
+        return self._joined.id
 
     @property
     def name(self) -> str:
         """The run's name."""
-        return self._facts.name
+        return self._joined.name
 
     @property
     def generation(self) -> int:
         """The generation that was joined."""
-        return self._facts.generation
+        return self._joined.generation
 
     @property
     def axis(self) -> str:
         """What the run counts, such as ``step``."""
-        return self._facts.axis
+        return self._joined.axis
 
     @property
     def resolution(self) -> int:
         """The width of a cell: a step is rounded down to a multiple of it."""
-        return self._facts.resolution
+        return self._joined.resolution
 
     @property
     def parameters(self) -> tuple[str, ...]:
         """The names of the parameters, sorted."""
-        return self._facts.parameters
+        return self._joined.parameters
 
     @property
     def total(self) -> int | None:
         """The length of the training when it was joined, if the run states it."""
-        return self._facts.total
+        return self._joined.total
 
     def checkpoint(self, step: int) -> dict[str, Any]:
         """
@@ -167,7 +167,7 @@ class Run(Control):
             RheostatError: As `value` raises.
 
         """
-        most, size = self._facts.longest, coordinate(n, "n")
+        most, size = self._joined.longest, coordinate(n, "n")
         if not 1 <= size <= most:
             raise invalid("n", n, f"from 1 to {most}, the run's max_block or max_jump")
         with self._lock:
@@ -194,10 +194,10 @@ class Run(Control):
             Unreachable: The service did not answer until the client's ``deadline``.
 
         """
-        facts = self._session.join(self.name, checkpoint)
+        joined = self._session.join(self.name, checkpoint)
         with self._lock:
-            self._begin(facts)
-        self._key = facts.id
+            self._begin(joined)
+        self._key = joined.id
 
     def begin(self, start: int) -> None:
         """
@@ -215,20 +215,20 @@ class Run(Control):
             Invalid: This is no step.
 
         """
-        facts = self._session.join(self.id, start=coordinate(start, "start"))
+        joined = self._session.join(self.id, start=coordinate(start, "start"))
         with self._lock:
-            self._begin(facts)
+            self._begin(joined)
 
-    def _begin(self, facts: JoinedRun, *, first: bool = True) -> None:
+    def _begin(self, joined: JoinedRun, *, first: bool = True) -> None:
         """Read on as one who joined just now, or (``first`` is false) has read since."""
-        self._facts = facts
+        self._joined = joined
         told = self._settings
-        self._reading = Reading(facts, lookahead=told.lookahead, pace=told.pace, first=first)
-        self._mark = HighWaterMark(facts)
+        self._reading = Reading(joined, lookahead=told.lookahead, pace=told.pace, first=first)
+        self._mark = HighWaterMark(joined)
         self._told_total: int | None = None
         self._held = NO_CELLS.cells
-        self._width = len(facts.parameters)
-        self._resolution = facts.resolution
+        self._width = len(joined.parameters)
+        self._resolution = joined.resolution
 
     def _make_locks(self) -> None:
         network = self._session.network
@@ -240,26 +240,26 @@ class Run(Control):
 
     def _renew(self) -> None:
         """Begin again after a fork: a thread that is not here may have held the locks."""
-        facts, first = self._state()
-        self._begin(facts, first=first)
+        joined, first = self._state()
+        self._begin(joined, first=first)
         self._make_locks()
 
     def _state(self) -> tuple[JoinedRun, bool]:
         """Return what a copy in another process begins with: no blocks, but what is settled."""
-        settled = self._reading.settled * self._facts.resolution
-        return replace(self._facts, settled_until=settled), self._reading.first
+        settled = self._reading.settled * self._joined.resolution
+        return replace(self._joined, settled_until=settled), self._reading.first
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _revive, (type(self), self.client, *self._state())
 
     def _cell_of(self, step: int, *names: str) -> int:
         """Return the cell of a step, and have these parameters indexed from now on."""
-        known = self._facts.parameters
+        known = self._joined.parameters
         for name in names:
             if name not in known:
                 raise invalid("name", name, f"one of {', '.join(known)}")
         self._names = self._names.union(names)
-        return coordinate(step) // self._facts.resolution
+        return coordinate(step) // self._joined.resolution
 
     def _reach(self, cell: int) -> Block:
         """Return the block of a cell, and have the next one fetched if it is time."""
@@ -323,13 +323,13 @@ class Run(Control):
     def _read(self, request: BlockRequest, since: float) -> Block:
         """Return a block that the service settled and that is proven to be the one asked for."""
         with self._lock:  # of one join: who joins again meanwhile begins with another mark
-            facts, mark = self._facts, self._mark
+            joined, mark = self._joined, self._mark
         mark.require_standing()
-        call = facts.read(request)
+        call = joined.read(request)
         patience = self._settings.worker(call, since, begun=not self._reading.first)
 
         def proven(answer: Answer) -> tuple[Answer, Block]:
-            return answer, facts.block(request, answer)
+            return answer, joined.block(request, answer)
 
         try:
             answer, block = self._session.exchange(call, patience, proven)
@@ -337,17 +337,17 @@ class Run(Control):
             mark.require_settled(refusal)
             raise
         with self._lock:
-            mark.saw(answer, request.stop * facts.resolution)
+            mark.saw(answer, request.stop * joined.resolution)
         return block
 
     def _learn_total(self, reading: Reading) -> None:
         """Ask whether a training that is past its total was made longer; say once if it was not."""
-        facts = self._session.join(self.id)
+        joined = self._session.join(self.id)
         with self._lock:
-            reading.lengthen(facts.total)
-        if facts.total != self._told_total:
-            self._told_total = facts.total
-            log.info("run %s is read past its total of %s", facts.name, f"{facts.total:,}")
+            reading.lengthen(joined.total)
+        if joined.total != self._told_total:
+            self._told_total = joined.total
+            log.info("run %s is read past its total of %s", joined.name, f"{joined.total:,}")
 
     def _tell_of_replay(self, cell: int) -> None:
         """
@@ -356,25 +356,25 @@ class Run(Control):
         Ranks that begin together are not far apart: what the first of them holds is `AT_ONCE`
         cells, or two look-aheads if the pace was told.
         """
-        facts, told, tells = self._facts, self._settings, self._replays
+        joined, told, tells = self._joined, self._settings, self._replays
         self._replays = False
         pace = told.pace or 0.0
-        held = max(AT_ONCE, 2 * told.lookahead * pace / facts.resolution)
-        if not tells or facts.settled_until // facts.resolution - cell <= held:
+        held = max(AT_ONCE, 2 * told.lookahead * pace / joined.resolution)
+        if not tells or joined.settled_until // joined.resolution - cell <= held:
             return
         log.warning(
             "run %s was trained to %s %s and has %s revision%s; its values are served again, from "
             "%s on. New attempt: name it anew, or fork it. The same one: join with its checkpoint",
-            *(facts.name, facts.axis, f"{facts.settled_until:,}"),
-            *(facts.revision, "" if facts.revision == 1 else "s"),
-            f"{cell * facts.resolution:,}",
+            *(joined.name, joined.axis, f"{joined.settled_until:,}"),
+            *(joined.revision, "" if joined.revision == 1 else "s"),
+            f"{cell * joined.resolution:,}",
         )
 
 
 def _revive(
     cls: type[Run],
     client: Client,
-    facts: JoinedRun,
+    joined: JoinedRun,
     first: bool,  # noqa: FBT001 - pickle passes arguments by their places
 ) -> Run:
-    return cls(client, facts, first=first)
+    return cls(client, joined, first=first)

@@ -14,7 +14,7 @@ from rheostat.client._sync.network import Network
 from rheostat.client.answers import Answer, Pages
 from rheostat.client.calls import Call
 from rheostat.client.events import Following, Interrupted
-from rheostat.client.joined import JoinedRun, join_call, joined
+from rheostat.client.joined import JoinedRun, join_answer, join_call
 from rheostat.client.retry import Patience, Trouble, judged
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Session:
         if create is not None:
             put = calls.put(calls.path("runs", run), calls.mapping(create, "create"))
             self.exchange(put, self.settings.worker(put, begun=False), answers.document)
-        return self.exchange(join, self.settings.worker(join, begun=False), joined)
+        return self.exchange(join, self.settings.worker(join, begun=False), join_answer)
 
     def events(self, run: str, after: int | None) -> Iterator[Event]:
         """Yield the events of a run until it is finished; where a stream breaks, resume it."""
