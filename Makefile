@@ -38,7 +38,8 @@ check: $(STAMP) ## format, lint, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(STAMP) ## format and mend what can be mended
+format: $(STAMP) ## format and mend what can be mended, and write the blocking client
+	$(BIN)/python service/rheostat/client/unasync.py
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
