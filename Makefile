@@ -57,7 +57,8 @@ check: $(STAMP) ## format, lint, types, layers, changelog fragments
 	$(BIN)/lint-imports
 	$(BIN)/python changelog.d/assemble.py --check
 
-format: $(STAMP) ## format and mend what can be mended
+format: $(STAMP) ## format and mend what can be mended, and write the blocking client
+	$(BIN)/python service/rheostat/client/unasync.py
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

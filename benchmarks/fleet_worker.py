@@ -19,13 +19,13 @@ from typing import Any
 
 import httpx
 
-from rheostat.client import connection
+from rheostat.client import transport
 from rheostat.client.answers import Answer
-from rheostat.client.blocks import Block, Order
-from rheostat.client.joined import Joined, joining
+from rheostat.client.blocks import Block, BlockRequest
+from rheostat.client.calls import Call
+from rheostat.client.joined import JoinedRun, join_answer, join_call
 from rheostat.client.reading import Reading
 from rheostat.client.settings import Settings
-from rheostat.client.wire import Call
 
 LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
 
@@ -47,12 +47,12 @@ class Load:
     def __post_init__(self) -> None:
         self.settings = Settings(base_url=self.url, lookahead=self.lookahead)
         self.http = httpx.Client(
-            **connection.client_options(self.settings)
+            **transport.client_options(self.settings)
         )  # writes requests, and sends none
 
     def written(self, call: Call) -> bytes:
         """Return a call as the client puts it on the wire."""
-        request = connection.request(self.http, call, self.settings.timeout)
+        request = transport.request(self.http, call, self.settings.timeout)
         head = [b"%b %b HTTP/1.1" % (request.method.encode(), request.url.raw_path)]
         head += [b"%b: %b" % pair for pair in request.headers.raw]
         return b"\r\n".join([*head, b"", request.content])
@@ -66,20 +66,20 @@ class Run:
         self.name = name
         self.differing = 0
         """Answers that were not what another rank got."""
-        self._requests: dict[Order, bytes] = {}
+        self._requests: dict[BlockRequest, bytes] = {}
         self._blocks: dict[tuple[int, int], tuple[bytes, Block]] = {}
 
-    def request(self, facts: Joined, order: Order) -> bytes:
+    def request(self, joined: JoinedRun, wanted: BlockRequest) -> bytes:
         """Return the request for a block."""
-        if order not in self._requests:
-            self._requests[order] = self.load.written(facts.read(order))
-        return self._requests[order]
+        if wanted not in self._requests:
+            self._requests[wanted] = self.load.written(joined.read(wanted))
+        return self._requests[wanted]
 
-    def block(self, facts: Joined, order: Order, head: bytes, body: bytes) -> Block:
+    def block(self, joined: JoinedRun, wanted: BlockRequest, head: bytes, body: bytes) -> Block:
         """Return the block that came, and note if another rank got a different one."""
-        key = order.start, order.size
+        key = wanted.start, wanted.size
         if key not in self._blocks:
-            self._blocks[key] = body, facts.block(order, _response(head, body))
+            self._blocks[key] = body, joined.block(wanted, _response(head, body))
         first, block = self._blocks[key]
         self.differing += body != first
         return block
@@ -114,8 +114,7 @@ class Worker(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         """Join."""
         self._transport = transport
-        self._conversation = joining(self.load.settings, self.run.name, None)
-        self._send(self.load.written(next(self._conversation)), self._join)  # type: ignore[arg-type]
+        self._send(self.load.written(join_call(self.run.name)), self._join)
 
     def connection_lost(self, _error: Exception | None) -> None:
         """End, too early maybe."""
@@ -140,12 +139,9 @@ class Worker(asyncio.Protocol):
         self._transport.write(request)
 
     def _join(self, head: bytes, body: bytes) -> None:
-        try:
-            self._conversation.send(_response(head, body))
-        except StopIteration as end:
-            self._facts: Joined = end.value
-        self._reading = Reading(self._facts, lookahead=self.load.lookahead)
-        self._cell = self._first = self._facts.settled_until
+        self._joined = join_answer(_response(head, body))
+        self._reading = Reading(self._joined, lookahead=self.load.lookahead)
+        self._cell = self._first = self._joined.settled_until
         self._due = max(self._due, time.monotonic())
         self._loop.call_at(self._due, self._read)
 
@@ -183,14 +179,14 @@ class Worker(asyncio.Protocol):
 
     def _fetch(self, cell: int) -> None:
         self._asks, self._asked = True, time.monotonic()
-        self._order = self._reading.order(cell)
-        self._send(self.run.request(self._facts, self._order), self._arrive)
+        self._wanted = self._reading.request(cell)
+        self._send(self.run.request(self._joined, self._wanted), self._arrive)
 
     def _arrive(self, head: bytes, body: bytes) -> None:
         self._asks = False
         self.answers.append(time.monotonic() - self._asked)
-        block = self.run.block(self._facts, self._order, head, body)
-        self._reading.arrived(self._order, block)
+        block = self.run.block(self._joined, self._wanted, head, body)
+        self._reading.arrived(self._wanted, block)
         column = block.columns["lr"]
         if self.switched is None and column[-1] != 1.0:
             self.switched = block.start + next(i for i, v in enumerate(column) if v != 1.0)

@@ -19,8 +19,7 @@ from rheostat.changes import extend, hold, ramp, replace, revert, rewarm, scale,
 
 if TYPE_CHECKING:
     from rheostat import errors
-    from rheostat.client import Client, Run
-    from rheostat.client.asynchronous import AsyncClient, AsyncRun
+    from rheostat.client import AsyncClient, AsyncRun, Client, Run
 
 __version__ = "0.2.0"
 
@@ -41,18 +40,15 @@ __all__ = [
 ]
 
 # Loaded when first used: the service and the command line import this package without httpx.
-_HOMES = {
-    **dict.fromkeys(("Client", "Run"), "rheostat.client"),
-    **dict.fromkeys(("AsyncClient", "AsyncRun"), "rheostat.client.asynchronous"),
-}
+_CLIENTS = ("AsyncClient", "AsyncRun", "Client", "Run")
 
 
 def __getattr__(name: str) -> Any:
     if name == "errors":
         return import_module("rheostat.errors")
-    if name not in _HOMES:
+    if name not in _CLIENTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = found = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = found = getattr(import_module("rheostat.client"), name)
     return found
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rheostat.cli.connecting import PAUSE, PAUSES, QUIET
-from rheostat.client.link import Link
+from rheostat.client._sync.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,12 +24,12 @@ def during(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sleeps]:
     def act(pause: int = 0, what: Callable[[], None] = lambda: None) -> Sleeps:
         slept: Sleeps = []
 
-        def sleep(_link: Link, seconds: float) -> None:
+        def sleep(_network: Network, seconds: float) -> None:
             slept.append(seconds)
             if len(slept) == pause:
                 what()
 
-        monkeypatch.setattr(Link, "_sleep", sleep)
+        monkeypatch.setattr(Network, "sleep", sleep)
         return slept
 
     return act

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rheostat.client.answers import Answer, Broken
-from rheostat.client.blocks import Block, Order, around, columns, floor_power
+from rheostat.client.blocks import Block, BlockRequest, around, columns, floor_power
 
 F64 = {"Content-Type": "application/octet-stream"}
 
@@ -58,7 +58,7 @@ def test_columns_are_in_the_order_of_the_names() -> None:
     """Parameter follows parameter in the body, in the order that the join tells."""
     values = [0.1, 5e-324, -0.0, 1.7976931348623157e308]
 
-    found = columns(_answer(struct.pack("<4d", *values)), Order(8, 2), ("lr", "lr/head"))
+    found = columns(_answer(struct.pack("<4d", *values)), BlockRequest(8, 2), ("lr", "lr/head"))
 
     assert {name: list(column) for name, column in found.items()} == {
         "lr": values[:2],
@@ -71,7 +71,7 @@ def test_columns_on_a_big_endian_machine(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(sys, "byteorder", "big" if sys.byteorder == "little" else "little")
     foreign = "<" if sys.byteorder == "little" else ">"
 
-    found = columns(_answer(struct.pack(f"{foreign}2d", 0.25, 3.0)), Order(0, 2), ("lr",))
+    found = columns(_answer(struct.pack(f"{foreign}2d", 0.25, 3.0)), BlockRequest(0, 2), ("lr",))
 
     assert list(found["lr"]) == [0.25, 3.0]
 
@@ -90,7 +90,7 @@ def test_columns_on_a_big_endian_machine(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_body_that_cannot_be_right_is_not_read(body: bytes, kind: dict[str, str]) -> None:
     """P9: a body of another length or type than was asked for gives no values."""
     with pytest.raises(Broken, match="expected 16 bytes"):
-        columns(_answer(body, kind), Order(0, 2), ("lr",))
+        columns(_answer(body, kind), BlockRequest(0, 2), ("lr",))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -101,24 +101,27 @@ def test_value_that_is_not_finite_is_not_read(value: float, place: int) -> None:
     values[place] = value
 
     with pytest.raises(Broken, match="not finite"):
-        columns(_answer(struct.pack("<4d", *values)), Order(0, 4), ("lr",))
+        columns(_answer(struct.pack("<4d", *values)), BlockRequest(0, 4), ("lr",))
 
 
 def test_large_values_whose_sum_is_not_finite_are_read() -> None:
     """Values may be as large as a float64 can be."""
     values = [1.7976931348623157e308] * 4
 
-    assert list(columns(_answer(struct.pack("<4d", *values)), Order(0, 4), ("lr",))["lr"]) == values
+    assert (
+        list(columns(_answer(struct.pack("<4d", *values)), BlockRequest(0, 4), ("lr",))["lr"])
+        == values
+    )
 
 
 def test_windows_are_the_halves_of_a_block() -> None:
     """Look-ups are by coordinate: the cell's number times the resolution."""
-    block = Block(Order(4, 4), {"lr": memoryview(bytes(32)).cast("d")}, 16)
+    block = Block(BlockRequest(4, 4), {"lr": memoryview(bytes(32)).cast("d")}, 16)
 
-    for window in block.windows:
+    for window in block.halves:
         window.index(["lr"])
 
-    assert [list(window.cells["lr"]) for window in block.windows] == [[64, 80], [96, 112]]
+    assert [list(window.cells["lr"]) for window in block.halves] == [[64, 80], [96, 112]]
 
 
 def _answer(body: bytes, kind: dict[str, str] = F64) -> Answer:

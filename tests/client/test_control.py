@@ -126,7 +126,9 @@ def test_the_asynchronous_client_does_the_same(server: str, run: str) -> None:
             control = client.control(run)
             events = control.events(1)
             await control.change({"lr": scale(0.5)}, effective=100)
-            assert (await anext(events))["revision"] == 2
+            first = await anext(events)
+            assert first["kind"] == "revised"
+            assert first["revision"] == 2
             assert (await control.undo())["cancelled"] == 2
             assert (await control.rewind(8))["generation"] == 2
             assert (await control.fork(f"{run}-b"))["settled_until"] == 8

@@ -78,7 +78,7 @@ def test_forked_child_reads_on(url: str, service: FakeService) -> None:
         run = client.run("gpt")
         run.value("lr", 10)
 
-        with run._line, run._lock, client.link._opening:
+        with run._fetching, run._lock, client.session.network._opening:
             answer = in_child(lambda: [run.value("lr", step) for step in range(100)])
 
         assert pickle.loads(answer) == [1 / (step + 1) for step in range(100)]  # noqa: S301

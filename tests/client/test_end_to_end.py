@@ -247,6 +247,7 @@ def test_every_edit_is_taken_with_lengths_in_its_own_words(
     run = real.run(new_name(), create={**SPEC, "total": 1000, "steps_per_epoch": 50})
     run.change({"lr": change})
 
+    stored: Any
     (stored,) = run.history()[-1]["changes"]["lr"]
 
     assert {key: stored[key] for key in length} == length

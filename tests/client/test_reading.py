@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rheostat.client.blocks import Block, Order
-from rheostat.client.joined import Joined
+from rheostat.client.blocks import Block, BlockRequest
+from rheostat.client.joined import JoinedRun
 from rheostat.client.reading import Reading
 from rheostat.errors import Finished
 
@@ -26,7 +26,7 @@ class Worker:
         max_block: int = 4096,
         total: int | None = None,
     ) -> None:
-        facts = Joined(
+        facts = JoinedRun(
             id="run-1",
             name="gpt",
             axis="step",
@@ -44,9 +44,9 @@ class Worker:
         )
         self.now = 0.0
         self.latency = 0.0
-        self._underway: tuple[float, Order] | None = None
+        self._underway: tuple[float, BlockRequest] | None = None
         self.reading = Reading(facts, lookahead=lookahead, pace=pace, clock=lambda: self.now)
-        self.orders: list[Order] = []
+        self.orders: list[BlockRequest] = []
         self.waits: list[int] = []
         """The cells that were not there when they were needed."""
 
@@ -73,8 +73,8 @@ class Worker:
             self.now += seconds
         return held
 
-    def _ask(self, cell: int) -> tuple[float, Order]:
-        self.orders.append(self.reading.order(cell))
+    def _ask(self, cell: int) -> tuple[float, BlockRequest]:
+        self.orders.append(self.reading.request(cell))
         self._underway = self.now + self.latency, self.orders[-1]
         return self._underway
 
@@ -325,14 +325,14 @@ def test_block_that_straddles_the_end_is_asked_for_again_shorter() -> None:
     """Steps below the end of a finished run are read; the end itself is `Finished`."""
     worker = Worker()
     worker.train(range(40), 0.03)
-    order = worker.reading.order(64)
+    request = worker.reading.request(64)
 
-    worker.reading.refused(order, Finished("finished", end=70))
+    worker.reading.refused(request, Finished("finished", end=70))
 
-    assert worker.reading.order(64) == (64, 4)
-    assert worker.reading.order(69) == (68, 2)
+    assert worker.reading.request(64) == (64, 4)
+    assert worker.reading.request(69) == (68, 2)
     with pytest.raises(Finished) as refusal:
-        worker.reading.order(70)
+        worker.reading.request(70)
     assert refusal.value.members == {"end": 70}
 
 
@@ -342,4 +342,4 @@ def test_finished_that_says_nothing_new_is_raised() -> None:
 
     for end in (None, 1, 500):
         with pytest.raises(Finished):
-            worker.reading.refused(Order(0, 1), Finished("finished", end=end))
+            worker.reading.refused(BlockRequest(0, 1), Finished("finished", end=end))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rheostat import errors
-from rheostat.client import answers, wire
+from rheostat.client import answers, calls
 from rheostat.client.answers import Answer, Broken
 
 
@@ -54,42 +54,42 @@ def test_problem_with_wrong_members_is_an_error_all_the_same(wrong: Any) -> None
 def test_path_quotes_each_segment() -> None:
     """A name is one segment, whatever is in it: it cannot reach another path."""
     assert (
-        wire.path("runs", "../x/y z?", "revisions", 3) == "/v1/runs/..%2Fx%2Fy%20z%3F/revisions/3"
+        calls.path("runs", "../x/y z?", "revisions", 3) == "/v1/runs/..%2Fx%2Fy%20z%3F/revisions/3"
     )
 
 
 def test_post_carries_a_key_of_its_own() -> None:
     """Every POST is safe to repeat, and no two share a key."""
-    keys = {wire.post("/v1/runs", {}).headers["Idempotency-Key"] for _ in range(100)}
+    keys = {calls.post("/v1/runs", {}).headers["Idempotency-Key"] for _ in range(100)}
 
     assert len(keys) == 100
-    assert "Idempotency-Key" not in wire.put("/v1/runs/gpt", {}).headers
+    assert "Idempotency-Key" not in calls.put("/v1/runs/gpt", {}).headers
 
 
 def test_parameters_that_are_none_are_not_sent() -> None:
     """An option that was not given is left to the service's default."""
-    assert wire.get("/v1/runs", label=None, start=0).params == {"start": 0}
+    assert calls.get("/v1/runs", label=None, start=0).params == {"start": 0}
 
 
 def test_body_keeps_every_float() -> None:
     """JSON numbers read back to the same float64."""
     values = [0.1, 1 / 3, 5e-324, 1.7976931348623157e308, 2**53 - 1, -0.0]
 
-    assert json.loads(wire.encode(values)) == values
+    assert json.loads(calls.encode(values)) == values
 
 
 def test_numbers_of_other_libraries_are_numbers() -> None:
     """A step from NumPy is an integer, and a value a float."""
     body = {"effective": np.int64(9000), "factor": np.float32(0.5), "flag": True}
 
-    assert wire.encode(body) == b'{"effective":9000,"factor":0.5,"flag":true}'
+    assert calls.encode(body) == b'{"effective":9000,"factor":0.5,"flag":true}'
 
 
 @pytest.mark.parametrize("body", [float("nan"), {"lr": float("inf")}, {1, 2}, object()])
 def test_body_that_json_cannot_say_is_refused(body: Any) -> None:
     """P10: NaN and infinity are refused before they are sent."""
     with pytest.raises(errors.Invalid):
-        wire.encode(body)
+        calls.encode(body)
 
 
 @pytest.mark.parametrize("body", ["", "<html>", "[1]", "null", '{"id": '])

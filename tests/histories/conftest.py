@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from rheostat import Client
-from rheostat.client.run import Run
+from rheostat.client import Run
 
 RUNS = Path(__file__).parents[2] / "examples" / "runs"
 
@@ -36,9 +36,9 @@ class Replay:
 
     def rewind(self, to: int, changes: Any = None, **rest: Any) -> dict[str, Any]:
         """Rewind, and have the workers start again."""
-        done = dict(self.operator.rewind(to, changes, **rest))
+        done = self.operator.rewind(to, changes, **rest)
         self.generation = done["generation"]
-        return done
+        return dict(done)
 
     def served(self, step: int, generation: int | None = None) -> dict[str, float]:
         """Return what the workers have at a step that is settled."""

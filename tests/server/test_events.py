@@ -197,7 +197,7 @@ def test_workers_of_one_server_tell_the_same(start_server: Any) -> None:
 def test_following_survives_kill_9(start_server: Any) -> None:
     """P4: a client that follows a run sees each acknowledged change once, through two crashes."""
     running = start_server()
-    seen: list[dict[str, Any]] = []
+    seen: list[Any] = []
     follows = threading.Event()
 
     def follow() -> None:

@@ -8,10 +8,10 @@ import httpx
 
 from rheostat.cli.views.screen import Screen
 from rheostat.client import Client
-from rheostat.client.answers import Answer
-from rheostat.client.link import Link
+from rheostat.client._sync.network import Network
+from rheostat.client.calls import Call
+from rheostat.client.retry import Outcome
 from rheostat.client.settings import Settings
-from rheostat.client.wire import Call
 from rheostat.errors import Unreachable
 
 TIMEOUT, RETRIES = 30.0, 2
@@ -26,16 +26,16 @@ def connect(server: str, token: str | None, author: str | None = None) -> Client
     return _Client(server, token=token, author=author, timeout=TIMEOUT, retries=RETRIES)
 
 
-class _Link(Link):
+class _Network(Network):
     _pauses = 0
 
-    def send(self, call: Call) -> Answer | Exception:
+    def send(self, call: Call) -> Outcome:
         """Send a call, again and again while nobody listens: it never reached the service."""
         while _refused(answer := super().send(call)) and self._pauses < PAUSES:
             self._pauses += 1
             if self._pauses == QUIET + 1:
                 Screen(error=True).line(f"waiting for {self.settings.base_url} …")
-            self._sleep(PAUSE)
+            self.sleep(PAUSE)
         if not _refused(answer):
             self._pauses = 0
         elif call.silence is None:  # a watch that was cut off waits for longer
@@ -48,9 +48,8 @@ class _Link(Link):
 
 
 class _Client(Client):
-    def _open(self, settings: Settings) -> Link:
-        self.link = _Link(settings)
-        return self.link
+    def _open(self, settings: Settings) -> Network:
+        return _Network(settings)
 
 
 def _refused(answer: Any) -> bool:

@@ -1,12 +1,29 @@
 """
 The thin client: httpx and the standard library, nothing else.
 
-`AsyncClient` is in ``rheostat.client.asynchronous``, so that only who uses it loads asyncio.
+``_async`` is written by hand, and ``_sync`` is made from it by ``unasync.py``; what both share that
+neither sends nor waits is beside them. `AsyncClient` and `AsyncRun` are loaded when they are first
+used, so that only who needs asyncio loads it.
 """
 
-from rheostat.client.client import Client
-from rheostat.client.control import Control
-from rheostat.client.operations import Schedules
-from rheostat.client.run import Run
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Client", "Control", "Run", "Schedules"]
+from rheostat.client._sync.client import Client, Schedules
+from rheostat.client._sync.control import Control
+from rheostat.client._sync.run import Run
+
+if TYPE_CHECKING:
+    from rheostat.client._async.client import AsyncClient
+    from rheostat.client._async.run import AsyncRun
+
+__all__ = ["AsyncClient", "AsyncRun", "Client", "Control", "Run", "Schedules"]
+
+_HOMES = {"AsyncClient": "rheostat.client._async.client", "AsyncRun": "rheostat.client._async.run"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found = getattr(import_module(_HOMES[name]), name)
+    return found

@@ -10,6 +10,7 @@ about it is right.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -30,6 +31,10 @@ LONGEST_WAIT_FOR_OTHERS = 5.0
 """Seconds of the longest pause that anybody but the service may ask for."""
 EXCERPT = 200
 """Characters of a body that an error shows."""
+LONGEST_LIST = 1024 * 1024 * 1024
+"""Bytes that all pages of a list may have together."""
+EMPTY_PAGES = 100
+"""Pages without an item, one after the other, after which a list is taken for endless."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,49 @@ def document(answer: Answer) -> Document:
 def nothing(answer: Answer) -> Document:
     """Return an empty document for an answer without content, else the JSON object."""
     return {} if answer.status == httpx.codes.NO_CONTENT else document(answer)
+
+
+class Pages:
+    """The pages of one list so far."""
+
+    def __init__(self, key: str) -> None:
+        self.items: list[Any] = []
+        self.next: str | None = None
+        self._key = key
+        self._left = LONGEST_LIST
+        self._empty = 0
+        self._seen: set[str] = set()
+
+    def take(self, answer: Answer) -> None:
+        """Take in the next page; raise `Broken` if it can be none."""
+        page = document(answer)
+        items, following = page.get(self._key), page.get("next")
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise Broken(f"expected a list of objects under {self._key!r}, got {answer}")
+        if not isinstance(following, str | None) or following in self._seen:
+            raise Broken("a list whose next page is no text, or one that has been read")
+        left, empty = self._left - len(answer.body), 0 if items else self._empty + 1
+        if left < 0 or empty > EMPTY_PAGES:
+            raise Broken("a list that does not end")
+        self.items += items
+        self.next = following or None
+        self._left, self._empty = left, empty
+        self._seen.add(following or "")
+
+
+def values_of_step(answer: Answer) -> dict[str, float]:
+    """Return the values at a step that was looked at; raise `Broken` if one cannot be any."""
+    values = document(answer).get("parameters")
+    if not isinstance(values, dict) or not values or not all(map(_is_float64, values.values())):
+        raise Broken(f"expected the values of a step, got {answer}")
+    return {name: float(value) for name, value in values.items()}
+
+
+def _is_float64(value: Any) -> bool:
+    """Whether a value is a float64; a large integer may be none."""
+    if type(value) is int:
+        return abs(value) < 2**1000
+    return type(value) is float and math.isfinite(value)
 
 
 def refusal(answer: Answer) -> errors.Refused | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rheostat.client.answers import Answer, Broken
-from rheostat.client.wire import F64
+from rheostat.client.calls import F64
 
 if TYPE_CHECKING:
     Column = memoryview[float]
@@ -17,7 +17,7 @@ else:
     Column = memoryview  # not subscriptable before Python 3.14
 
 
-class Order(NamedTuple):
+class BlockRequest(NamedTuple):
     """Cells to ask for: ``size`` of them from ``start`` on, both in cells."""
 
     start: int
@@ -69,7 +69,7 @@ def floor_power(number: float) -> int:
     return 1 << (max(1, int(number)).bit_length() - 1)
 
 
-class Window:
+class HalfBlock:
     """
     Half a block, indexed for look-ups.
 
@@ -92,21 +92,23 @@ class Window:
                 self.cells[name] = dict(zip(self._steps, self._columns[name], strict=True))
 
 
-NOTHING = Window({}, range(0))
+NO_CELLS = HalfBlock({}, range(0))
 
 
 class Block:
-    """The values of consecutive cells, as two windows; of a single cell, as one."""
+    """The values of consecutive cells, as two halves; of a single cell, as one."""
 
-    __slots__ = ("columns", "middle", "start", "stop", "windows")
+    __slots__ = ("columns", "halves", "middle", "start", "stop")
 
-    def __init__(self, order: Order, columns: Mapping[str, Column], resolution: int) -> None:
-        self.start = order.start
-        self.stop = order.stop
-        self.middle = order.start + order.size // 2
+    def __init__(
+        self, request: BlockRequest, columns: Mapping[str, Column], resolution: int
+    ) -> None:
+        self.start = request.start
+        self.stop = request.stop
+        self.middle = request.start + request.size // 2
         self.columns = columns
-        halves = (range(self.start, self.middle), range(self.middle, self.stop))
-        self.windows = [self._window(half, resolution) for half in halves if half]
+        parts = (range(self.start, self.middle), range(self.middle, self.stop))
+        self.halves = [self._half(cells, resolution) for cells in parts if cells]
 
     def __contains__(self, cell: int) -> bool:
         return self.start <= cell < self.stop
@@ -120,33 +122,38 @@ class Block:
         at = cell - self.start
         return {name: column[at] for name, column in self.columns.items()}
 
-    def _window(self, cells: range, resolution: int) -> Window:
+    def _half(self, cells: range, resolution: int) -> HalfBlock:
         part = slice(cells.start - self.start, cells.stop - self.start)
         columns = {name: column[part] for name, column in self.columns.items()}
-        return Window(columns, range(cells.start * resolution, cells.stop * resolution, resolution))
+        return HalfBlock(
+            columns, range(cells.start * resolution, cells.stop * resolution, resolution)
+        )
 
 
-def columns(answer: Answer, order: Order, names: Sequence[str]) -> Mapping[str, Column]:
+def columns(answer: Answer, request: BlockRequest, names: Sequence[str]) -> Mapping[str, Column]:
     """
     Return the values of each parameter, which are read in the answer's own bytes.
 
-    Raises `Broken` if these are not exactly the values that were asked for, or one is not finite.
+    Raises:
+        Broken: These are not exactly the values that were asked for, or one is not finite.
+
     """
-    size = 8 * order.size * len(names)
+    size = 8 * request.size * len(names)
     if answer.kind != F64 or len(answer.body) != size or answer.over:
         raise Broken(f"expected {size} bytes of {F64}, got {answer}", answer.status)
     values = _float64(answer.body)
     # the sum is quick, and finite unless a value is not, or the values are very large
     if not (math.isfinite(sum(values)) or all(map(math.isfinite, values))):
         raise Broken("a block with a value that is not finite")
-    starts = range(0, len(values), order.size)
+    starts = range(0, len(values), request.size)
     return {
-        name: values[start : start + order.size] for name, start in zip(names, starts, strict=True)
+        name: values[start : start + request.size]
+        for name, start in zip(names, starts, strict=True)
     }
 
 
 def _float64(body: bytes) -> Column:
-    """Return little-endian float64 as numbers: in place where that is the machine's own order."""
+    """Return little-endian float64 as numbers: in place where that is the machine's own request."""
     values: Any = memoryview(body).cast("d")
     if sys.byteorder == "big":
         values = array("d", body)

@@ -1,4 +1,9 @@
-"""What a worker knows of its run."""
+"""
+What a worker knows of its run: what the service told when it was joined, and how far it was read.
+
+Each block that comes is proven here to be the one that was asked for, and the service to remember
+what it has settled.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +13,12 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-from rheostat.client import answers, blocks, wire
+from rheostat.client import answers, blocks, calls
 from rheostat.client.answers import Answer, Broken, Stripped
-from rheostat.client.blocks import Block, Order
-from rheostat.client.flow import Flow, exchange
-from rheostat.client.settings import Settings
-from rheostat.client.wire import LONGEST_FACTS, Call, invalid
+from rheostat.client.blocks import Block, BlockRequest
+from rheostat.client.calls import LONGEST_JOIN, Call, invalid
 from rheostat.digests import body_digest, names_digest
+from rheostat.errors import StepJump, WentBack
 from rheostat.limits import MAX_STEP, NAME
 
 LONGEST_BLOCK = 2**20
@@ -25,8 +29,8 @@ HEADERS = ("Rheostat-Generation", "Rheostat-Parameters", "ETag")
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
-    """The answer to a join: the run's identity and grid, and the generation that is pinned."""
+class JoinedRun:
+    """What the service says to a join: the run's identity and grid, and the generation pinned."""
 
     id: str
     name: str
@@ -48,29 +52,29 @@ class Joined:
         """The most cells that one read may have, wherever it begins."""
         return min(self.max_block, self.max_jump)
 
-    def read(self, order: Order) -> Call:
+    def read(self, request: BlockRequest) -> Call:
         """
-        Return the settling read of an order: the same URL for all workers at the same place.
+        Return the settling read of a block: the same URL for all workers at the same place.
 
         The format is asked for in the URL, since there are caches that do not mind ``Accept``.
         """
-        call = wire.get(
-            wire.path("runs", self.id, "values"),
-            accept=wire.F64,
+        call = calls.get(
+            calls.path("runs", self.id, "values"),
+            accept=calls.F64,
             generation=self.generation,
-            start=order.start * self.resolution,
-            count=order.size,
+            start=request.start * self.resolution,
+            count=request.size,
             format="f64",
         )
-        return replace(call, most=8 * order.size * len(self.parameters))
+        return replace(call, most=8 * request.size * len(self.parameters))
 
-    def block(self, order: Order, answer: Answer) -> Block:
-        """Return the block that answers an order; raise `Broken` if anything about it is wrong."""
-        columns = blocks.columns(answer, order, self.parameters)
-        self._require_own(order, answer)
-        return Block(order, columns, self.resolution)
+    def block(self, request: BlockRequest, answer: Answer) -> Block:
+        """Return the block that was asked for; raise `Broken` if anything about it is wrong."""
+        columns = blocks.columns(answer, request, self.parameters)
+        self._require_own(request, answer)
+        return Block(request, columns, self.resolution)
 
-    def _require_own(self, order: Order, answer: Answer) -> None:
+    def _require_own(self, request: BlockRequest, answer: Answer) -> None:
         """Require that an answer of the right form is the very block that was asked for."""
         missing = [name for name in HEADERS if name not in answer.headers]
         if missing:
@@ -84,7 +88,7 @@ class Joined:
             "ETag": f'"{body_digest(answer.body)}"',
         }
         # what names the place is younger than what proves the body
-        placed = {"Rheostat-Run": self.id, "Rheostat-Start": str(order.start * self.resolution)}
+        placed = {"Rheostat-Run": self.id, "Rheostat-Start": str(request.start * self.resolution)}
         wanted |= {name: text for name, text in placed.items() if name in answer.headers}
         for name, text in wanted.items():
             found = answer.headers[name].strip()
@@ -92,38 +96,90 @@ class Joined:
                 raise Broken(f"expected a block with {name}: {text}, got {found[:200]!r}")
 
 
-def joining(
-    settings: Settings,
-    run: str,
-    checkpoint: Mapping[str, Any] | None = None,
-    create: Mapping[str, Any] | None = None,
-    start: int | None = None,
-) -> Flow[Joined]:
-    """Return the flow that creates a run, if it is told how, and joins it."""
-    wire.require_name(run)
-    if create is not None:
-        call = wire.put(wire.path("runs", run), wire.mapping(create, "create"))
-        yield from exchange(call, settings.worker(call, begun=False), answers.document)
-    body = {} if checkpoint is None else wire.mapping(checkpoint, "checkpoint")
+def join_call(
+    run: str, checkpoint: Mapping[str, Any] | None = None, start: int | None = None
+) -> Call:
+    """
+    Return the call that joins a run, which `join_answer` reads the answer of.
+
+    Raises:
+        Invalid: This can be no run's name, no checkpoint, or no step.
+
+    """
+    calls.require_name(run)
+    body = {} if checkpoint is None else calls.mapping(checkpoint, "checkpoint")
     if start is not None:
         if body:
             raise invalid("start", start, "left out beside a checkpoint, which has its step")
-        body["start"] = wire.coordinate(start, "start")
-    call = wire.post(wire.path("runs", run, "join"), body)
-    call = replace(call, most=LONGEST_FACTS)
-    return (yield from exchange(call, settings.worker(call, begun=False), joined))
+        body["start"] = calls.coordinate(start, "start")
+    call = calls.post(calls.path("runs", run, "join"), body)
+    return replace(call, most=LONGEST_JOIN)
 
 
-def joined(answer: Answer) -> Joined:
+class HighWaterMark:
+    """
+    The newest that a worker has seen of its run, which no service that remembers is behind.
+
+    A run numbers its events, settles among them, and settles its steps in order. So what is settled
+    further on was settled by a later event. A database that has lost its newest commits (a backup
+    that was put in its place, a standby that lagged behind) numbers anew, and has settled less. If
+    that was made known, by `rheostat recover`, it is another incarnation.
+    """
+
+    def __init__(self, joined: JoinedRun) -> None:
+        self._name = joined.name
+        self._incarnation = joined.incarnation
+        self._event = joined.event
+        self._settled = joined.settled_until
+        self._why: str | None = None
+
+    def require_standing(self) -> None:
+        """Raise `WentBack` again: whoever waits is told what the background met."""
+        if self._why is not None:
+            raise self._went_back(self._why)
+
+    def saw(self, answer: Answer, stop: int) -> None:
+        """Take note of the answer to a read up to ``stop``; raise `WentBack` if it is behind."""
+        incarnation = answer.headers.get("Rheostat-Incarnation", self._incarnation)
+        if incarnation != self._incarnation:
+            raise self._went_back(f"its database is another incarnation, {incarnation[:64]!r}")
+        event = answer.headers.get("Rheostat-Event", "")
+        if event.isdecimal() and stop > self._settled:
+            if int(event) <= self._event:
+                raise self._went_back(
+                    f"what lies before step {stop} was settled by event {int(event)}, and event"
+                    f" {self._event} was there already"
+                )
+            self._event = int(event)
+        self._settled = max(self._settled, stop)
+
+    def require_settled(self, refusal: StepJump) -> None:
+        """Raise `WentBack` if a refusal tells of less than was settled."""
+        settled = refusal.members.get("settled_until")
+        if isinstance(settled, int) and settled < self._settled:
+            raise self._went_back(
+                f"it is settled until step {settled}, and was until {self._settled}"
+            ) from refusal
+
+    def _went_back(self, why: str) -> WentBack:
+        self._why = why
+        return WentBack(
+            f"the service has forgotten what it settled of run {self._name}: {why}. A backup was"
+            " put in the place of its database, or a standby that lagged behind. Other workers may"
+            " hold other values: stop them all, run `rheostat recover`, and resume a checkpoint"
+        )
+
+
+def join_answer(answer: Answer) -> JoinedRun:
     """Return what the service says to a join; members that we do not know are left out."""
-    facts = answers.document(answer)
-    wrong = [name for name, sound in _SOUND.items() if not sound(facts.get(name))]
+    told = answers.document(answer)
+    wrong = [name for name, sound in _SOUND.items() if not sound(told.get(name))]
     if wrong:
-        said = ", ".join(f"{name} {facts.get(name)!r:.100}" for name in wrong)
+        said = ", ".join(f"{name} {told.get(name)!r:.100}" for name in wrong)
         raise Broken(f"expected what is known of a run, got {said}")
-    known = {name: facts[name] for name in _SOUND}
+    known = {name: told[name] for name in _SOUND}
     known["parameters"] = tuple(known["parameters"])
-    return Joined(**known)
+    return JoinedRun(**known)
 
 
 def _text(value: Any) -> bool:

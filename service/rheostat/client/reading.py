@@ -39,9 +39,8 @@ from collections.abc import Callable
 from copy import copy
 from typing import Any
 
-from rheostat.client.blocks import NOTHING, Block, Order, around, floor_power, onward
-from rheostat.client.joined import Joined
-from rheostat.client.pace import Pace
+from rheostat.client.blocks import NO_CELLS, Block, BlockRequest, around, floor_power, onward
+from rheostat.client.joined import JoinedRun
 from rheostat.errors import Finished, StaleGeneration
 from rheostat.limits import MAX_STEP
 
@@ -51,13 +50,13 @@ class Reading:
     The previous, the current and the next block of a worker, and the pace at which it reads.
 
     A reader looks for its cell (`holds`); if it is there, `enter` moves on to its block, and `due`
-    says whether the next one is to be fetched. Otherwise `order` says what to fetch, and `arrived`
-    takes it in, or `refused` does.
+    says whether the next one is to be fetched. Otherwise `request` says what to fetch, and
+    `arrived` takes it in, or `refused` does.
     """
 
     def __init__(
         self,
-        joined: Joined,
+        joined: JoinedRun,
         *,
         lookahead: float,
         pace: float | None = None,
@@ -67,7 +66,7 @@ class Reading:
         self.joined = joined
         self.settled = joined.settled_until // joined.resolution
         self.first = first
-        self.window = NOTHING
+        self.half = NO_CELLS
         self._end = self._cells(joined.end)
         self._total = self._cells(joined.total and joined.total + joined.resolution - 1)
         self._refusal: Finished | StaleGeneration | None = None
@@ -81,7 +80,7 @@ class Reading:
         self._entered = 0
         self._leaps = False
         self._jumps = deque([0, 0, 0], maxlen=3)
-        self._asked_in = NOTHING
+        self._asked_in = NO_CELLS
 
     def holds(self, cell: int) -> bool:
         """Whether the cell can be read without a request."""
@@ -96,8 +95,8 @@ class Reading:
         block = next(block for block in self._blocks() if block and cell in block)
         if block is self._next:
             self._move_on(block, cell)
-        elif block is self._current and cell >= block.middle and self.window is block.windows[0]:
-            self.window = block.windows[-1]
+        elif block is self._current and cell >= block.middle and self.half is block.halves[0]:
+            self.half = block.halves[-1]
             self._pace.mark(cell)
         return block
 
@@ -105,12 +104,12 @@ class Reading:
         """
         Return the cell to fetch ahead for, or None if it is not yet time for that.
 
-        Within one window it says so once: if fetching fails, it is tried again at the middle of the
-        block, and when the cell is needed.
+        Within half a block it says so once: if fetching fails, it is tried again at the middle of
+        the block, and when the cell is needed.
         """
-        block, window = self._current, self.window
+        block, half = self._current, self.half
         fetched = self._next is not None and self._next.stop > cell
-        if block is None or cell not in block or fetched or self._asked_in is window:
+        if block is None or cell not in block or fetched or self._asked_in is half:
             return None
         expected = max(block.stop, cell + self._stride)
         late = cell >= block.middle or self._leaps
@@ -118,10 +117,10 @@ class Reading:
             return None
         if any(last is not None and expected >= last for last in (self._end, self._total)):
             return None
-        self._asked_in = window
+        self._asked_in = half
         return expected
 
-    def order(self, cell: int) -> Order:
+    def request(self, cell: int) -> BlockRequest:
         """Return what to ask for, so that the cell is in it; raise the refusal if there is none."""
         if self._end is not None and cell >= self._end:
             raise copy(self._refusal) or self._finished()
@@ -130,13 +129,13 @@ class Reading:
         if cell < self.settled:
             start, count = around(cell, self._longest, 0, min(stop, self.settled))
         elif self.is_beyond(cell):
-            return Order(cell, 1)
+            return BlockRequest(cell, 1)
         else:
             stop = min(stop, self._total or stop)
             start, count = around(cell, most, self.settled, stop)
         if self._told and start + count - cell < most // 4:
             start, count = onward(cell, most, stop)
-        return Order(start, count)
+        return BlockRequest(start, count)
 
     def is_beyond(self, cell: int) -> bool:
         """
@@ -151,16 +150,16 @@ class Reading:
         """Learn the total that is in force now."""
         self._total = self._cells(total and total + self.joined.resolution - 1)
 
-    def arrived(self, order: Order, block: Block | None = None) -> None:
-        """Take in what was ordered; without a block, only that it is settled now."""
+    def arrived(self, request: BlockRequest, block: Block | None = None) -> None:
+        """Take in what was asked for; without a block, only that it is settled now."""
         self.first = False
         if block is not None:
             self._next = block
-            if order.stop > self.settled:
-                self._fresh = order.size
-        self.settled = max(self.settled, order.stop)
+            if request.stop > self.settled:
+                self._fresh = request.size
+        self.settled = max(self.settled, request.stop)
 
-    def refused(self, order: Order, refusal: Finished | StaleGeneration) -> None:
+    def refused(self, request: BlockRequest, refusal: Finished | StaleGeneration) -> None:
         """
         Learn where the run, or the generation that a rewind has left, ends.
 
@@ -169,7 +168,7 @@ class Reading:
         """
         field = "end" if isinstance(refusal, Finished) else "settled_until"
         end = self._cells(refusal.members.get(field))
-        if end is None or end >= order.stop:
+        if end is None or end >= request.stop:
             raise refusal
         self._end, self._refusal = end, refusal
 
@@ -198,7 +197,7 @@ class Reading:
         before = self._current
         follows = before is not None and block.start <= before.stop <= cell
         self._leaps = before is not None and not (
-            cell == before.stop and self.window is before.windows[-1]
+            cell == before.stop and self.half is before.halves[-1]
         )
         jump = max(0, cell - self._entered) if self._leaps else 0
         if follows or 0 < jump <= 2 * self._jumps[-1]:
@@ -208,7 +207,7 @@ class Reading:
         self._jumps.append(jump)
         self._entered = cell
         self._previous, self._current, self._next = before, block, None
-        self.window = block.windows[0 if cell < block.middle else -1]
+        self.half = block.halves[0 if cell < block.middle else -1]
 
     def _cells(self, step: Any) -> int | None:
         """Return the cell of a step that the service tells; None for what is no step."""
@@ -219,3 +218,45 @@ class Reading:
         return Finished(
             f"run {self.joined.name} is finished: step {end} is its first without a value", end=end
         )
+
+
+class Pace:
+    """
+    The wall-clock pace of reading, in seconds for a cell, taken between two marks.
+
+    Until the second mark it is what the training says of itself, if it does.
+
+    Time that the worker spends waiting for values counts, so that trouble makes it look slower,
+    and its blocks shorter.
+    """
+
+    def __init__(
+        self, lookahead: float, clock: Callable[[], float], seconds: float | None = None
+    ) -> None:
+        self.lookahead = lookahead
+        self._clock = clock
+        self._seconds = seconds
+        self._cell = 0
+        self._time = 0.0
+
+    def restart(self, cell: int) -> None:
+        """Set a mark where reading goes on after a jump; the pace stays what it was."""
+        self._cell, self._time = cell, self._clock()
+
+    def mark(self, cell: int) -> None:
+        """Set a mark at a later cell, and take the pace since the last one."""
+        then, before = self._time, self._cell
+        self.restart(cell)
+        if cell > before:
+            self._seconds = (self._time - then) / (cell - before)
+
+    @property
+    def cells(self) -> float:
+        """The cells that last for the look-ahead; 1 as long as the pace is not known."""
+        if self._seconds is None:
+            return 1.0
+        return self.lookahead / self._seconds if self._seconds > 0 else float("inf")
+
+    def seconds(self, cells: int) -> float:
+        """Return how long so many cells last; for ever as long as the pace is not known."""
+        return float("inf") if self._seconds is None else cells * self._seconds

@@ -8,11 +8,19 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import httpx
 
 from rheostat import errors
-from rheostat.client.answers import Broken, Redirected, Stripped
+from rheostat.client import answers
+from rheostat.client.answers import (
+    LONGEST_WAIT_FOR_OTHERS,
+    Answer,
+    Broken,
+    Redirected,
+    Stripped,
+)
 from rheostat.errors import Unreachable
 
 BASE = 0.1
@@ -49,6 +57,10 @@ TLS_HINT = (
     "Check the address, http:// or https://, and the certificate: `verify=` or SSL_CERT_FILE name "
     "the authority that signed it."
 )
+
+Result = TypeVar("Result")
+Outcome = Answer | Exception
+"""What came of sending a call: an answer, or the error that there was instead of one."""
 
 log = logging.getLogger("rheostat")
 
@@ -96,6 +108,30 @@ class Trouble:
             status = self.error.status
             return status < 300 or status >= 500 or status in FLEETING
         return True
+
+
+def trouble_of(outcome: Outcome) -> Trouble | None:
+    """Return what is wrong with an outcome, as far as its head says; None for a success."""
+    if isinstance(outcome, Exception):
+        return Trouble(outcome)
+    if outcome.is_success:
+        return None
+    refusal, asked = answers.refusal(outcome), answers.retry_after(outcome)
+    if refusal is not None:
+        return Trouble(refusal, outcome.status, asked)
+    return Trouble(answers.foreign(outcome), asked=min(asked, LONGEST_WAIT_FOR_OTHERS))
+
+
+def judged(outcome: Outcome, parse: Callable[[Answer], Result]) -> Result | Trouble:
+    """Return what is read from an outcome, or the trouble that it is or has."""
+    trouble = trouble_of(outcome)
+    if trouble is not None:
+        return trouble
+    assert isinstance(outcome, Answer)  # noqa: S101 - whatever else is trouble
+    try:
+        return parse(outcome)
+    except Broken as error:
+        return Trouble(error)
 
 
 def fails_at_tls(error: BaseException | None) -> bool:

@@ -14,9 +14,9 @@ import httpx
 from rheostat import __version__
 from rheostat.client import environment
 from rheostat.client.answers import public_address
+from rheostat.client.calls import Call, invalid
 from rheostat.client.environment import Proxy
 from rheostat.client.retry import Patience
-from rheostat.client.wire import Call, invalid
 from rheostat.errors import FieldError, Invalid
 
 SECRETS = {"token": None, "headers": None, "cert": None}

@@ -18,12 +18,16 @@ def definition_of(
     """
     Return the definitions that give the values of a scheduler, one for each parameter group.
 
-    ``scheduler`` is one of ``torch.optim.lr_scheduler``, or ``SWALR``; composed ones are read
-    through. ``hyperparameter`` is ``lr``, or ``momentum`` of those that cycle it. The definitions
-    count from the scheduler's step 0, wherever it is now: with a run, take the clock ``run``.
+    The definitions count from the scheduler's step 0, wherever it is now: with a run, take the
+    clock ``run``.
+
+    Args:
+        scheduler: One of ``torch.optim.lr_scheduler``, or ``SWALR``; composed ones are read
+            through.
+        hyperparameter: ``lr``, or ``momentum`` of those that cycle it.
 
     Raises:
-        Invalid: if it has no definition, as functions and ``ReduceLROnPlateau``.
+        Invalid: It has no definition, as functions and ``ReduceLROnPlateau``.
 
     """
     groups = range(len(scheduler.optimizer.param_groups))

@@ -44,16 +44,24 @@ def bind(
     elsewhere: Iterable[str] = (),
 ) -> tuple[Binding, ...]:
     """
-    Return what is written where; raise `Invalid` unless that is beyond doubt.
-
-    ``elsewhere`` are the names of the groups that other ranks have: a parameter of one of these is
-    no misspelling here.
+    Return what is written where.
 
     With a sequence of ``fields`` each group gets what its mapping says and nothing else. A mapping
     says it for all groups, and without ``fields`` every parameter goes into the field of its name,
     ``lr/head`` into that of the groups whose ``group["name"]`` is ``head``. In the latter two,
     groups that share a parameter must have equal initial values, but for a weight decay of zero,
     which stays.
+
+    Args:
+        groups: The optimizer's parameter groups.
+        parameters: The names of the run's parameters.
+        fields: Field to parameter, where names do not say it.
+        elsewhere: The names of the groups that other ranks have: a parameter of one of these is no
+            misspelling here.
+
+    Raises:
+        Invalid: What is meant is not beyond doubt; ``errors`` names the field and the group.
+
     """
     known = frozenset(parameters)
     _check_form(fields)

@@ -31,10 +31,14 @@ def on_all_ranks(attempt: Callable[[], T], process_group: Any = None) -> list[T]
     """
     Call ``attempt`` on every rank, and return what it returned on each, in the order of the ranks.
 
-    If it fails on some rank, every rank raises the same error, that of the first such rank, so
-    that none waits for another one in a collective call. Only an error that is not Rheostat's own
-    stays on its rank; the others raise `Conflict`, which tells it. Without an initialised process
-    group it is a plain call.
+    A collective call in the process group; a plain one where none is initialised. If it fails on
+    some rank, every rank raises the same error, that of the first such rank, so that none waits for
+    another one. Only an error that is not Rheostat's own stays on its rank.
+
+    Raises:
+        RheostatError: What ``attempt`` raised on the first rank on which it failed.
+        Conflict: It failed on another rank with an error that is not Rheostat's own.
+
     """
     ranks = _size(process_group)
     if ranks == 1:

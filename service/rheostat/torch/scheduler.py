@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from rheostat.client.wire import coordinate
+from rheostat.client.calls import coordinate
 from rheostat.errors import FieldError, Finished, Invalid, StaleCheckpoint
 from rheostat.torch.fields import Binding, Fields, Group, bind, group_names
 from rheostat.torch.ranks import Position, on_all_ranks, require_one
@@ -65,6 +65,12 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
 
     Attributes:
         ended: Whether the run has no value for the current step, since it is finished.
+
+    Raises:
+        Invalid: An argument cannot be meant, or the groups do not fit the run's parameters.
+        StepJump: The run was trained already, and not to ``last_epoch``.
+        Conflict: The ranks do not agree on run, generation and step, or one of them failed.
+        Unreachable: The service did not answer until the client's deadline.
 
     """
 
@@ -192,8 +198,18 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
         """
         Resume at a checkpoint: join its generation, and set the values of its step.
 
-        Raises `StaleCheckpoint` if the run was rewound to before the checkpoint, was deleted and
-        made again, or is another one; `Invalid` if the state was not saved by this class.
+        A collective call in the process group; optimizer and scheduler are loaded in any order.
+
+        Args:
+            state_dict: What `state_dict` returned.
+
+        Raises:
+            StaleCheckpoint: The run was rewound to before the checkpoint, was deleted and made
+                again, or is another one.
+            Invalid: The state was not saved by this class.
+            Conflict: The ranks loaded different checkpoints, or one of them failed.
+            Unreachable: The service did not answer until the client's deadline.
+
         """
         require_one(on_all_ranks(lambda: self._rejoin(state_dict), self._process_group))
         self._update_lr(state_dict["step"])

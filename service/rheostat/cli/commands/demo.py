@@ -146,7 +146,7 @@ class Demo:
     def finish(self) -> dict[str, Any]:
         """Close the run where the workers are, and compare what they used with the ledger."""
         self.wait(0.03)
-        end = self.operator.finish(message="done")["end"]
+        end = self.operator.finish(message="done")["end"] or 0
         self.say("operator", f"finishes the run before step {text.count(end)}")
         for worker in self.workers:
             worker.join(timeout=self.seconds + 30)

@@ -15,6 +15,7 @@ from rheostat.cli.views.pictures import picture
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from rheostat import wire
     from rheostat.client import Client
 
 ParameterWords = Annotated[
@@ -163,19 +164,18 @@ def explain(
     return Answer(control.explain(at), run_views.explanation, end=shown["end"])
 
 
-def _next_or_last(shown: dict[str, Any]) -> int:
+def _next_or_last(shown: wire.RunState) -> int:
     settled, end = shown["settled_until"], shown["end"]
-    found: int = settled if end is None else max(0, min(settled, end - shown["resolution"]))
-    return found
+    return settled if end is None else max(0, min(settled, end - shown["resolution"]))
 
 
-def _origin(client: Client, shown: dict[str, Any]) -> str | None:
+def _origin(client: Client, shown: wire.RunState) -> str | None:
     """Return the name of the run that this one was forked from, if it was."""
     parent = shown["generations"][0].get("parent_run")
     return client.control(parent).show()["name"] if parent else None
 
 
-def _picture(output: Path, plan: dict[str, Any], title: str, *, log: bool) -> bytes:
+def _picture(output: Path, plan: wire.Plan, title: str, *, log: bool) -> bytes:
     import numpy as np
 
     from rheostat.curve_files import Annotations, Mark

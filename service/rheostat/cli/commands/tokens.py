@@ -40,10 +40,10 @@ Token = Annotated[
 class Tokens(Protocol):
     """What keeps tokens: a service, or a database."""
 
-    def list(self) -> list[dict[str, Any]]:
+    def list(self) -> Sequence[Mapping[str, Any]]:
         """Return all tokens."""
 
-    def create(self, name: str, role: str, *, expires_at: str | None = None) -> dict[str, Any]:
+    def create(self, name: str, role: Any, *, expires_at: str | None = None) -> Mapping[str, Any]:
         """Make a token."""
 
     def revoke(self, name: str) -> None:

@@ -129,10 +129,10 @@ class _Fates:
     """What became of each revision of a run."""
 
     def __init__(self, run: Document, items: Iterable[Document]) -> None:
-        from rheostat.client.lines import Line  # httpx loads slowly
+        from rheostat.client.lineage import Lineage  # httpx loads slowly
 
         generations = {each["generation"]: each for each in run["generations"]}
-        self._lines = {number: Line(generations.values(), number) for number in generations}
+        self._lines = {number: Lineage(generations.values(), number) for number in generations}
         self._settled = {n: each["settled_until"] for n, each in generations.items()}
         self._current = run["generation"]
         self._cancelled = {item["cancels"]: item["revision"] for item in items}

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from rheostat.client.answers import Answer, Broken
+from rheostat.client.calls import MIB, Call
 from rheostat.client.settings import Settings
-from rheostat.client.wire import MIB, Call
 from rheostat.errors import Closed, FieldError, Invalid
 
 if TYPE_CHECKING:

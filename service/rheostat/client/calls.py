@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypedDict
 from urllib.parse import quote
 
 from rheostat import errors
@@ -21,8 +21,29 @@ F64 = "application/octet-stream"
 MIB = 1024 * 1024
 LONGEST_DOCUMENT = 64 * MIB
 """Bytes of the longest JSON answer that is read: of two curves as long as they may be."""
-LONGEST_FACTS = MIB
+LONGEST_JOIN = MIB
 """Bytes of the longest answer to a join, which names each parameter once."""
+
+
+class RunOptions(TypedDict, total=False):
+    """What a run may be created with besides its parameters; the service has the defaults."""
+
+    axis: Literal["step", "samples", "tokens", "epoch"]
+    """What the run counts."""
+    resolution: int
+    """The width of a cell of the grid."""
+    total: int | None
+    """The planned length, for relative lengths."""
+    steps_per_epoch: int | None
+    """The length of an epoch, for lengths in epochs."""
+    max_block: int
+    """The most cells in one read."""
+    max_jump: int
+    """The most cells that one read may settle at once."""
+    guards: Mapping[str, Mapping[str, float | None]]
+    """``min``, ``max`` and ``max_ratio`` of parameters, which no change may break."""
+    labels: Mapping[str, str]
+    """Free text, to find runs by."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,37 +1,43 @@
 """
-What sends and sleeps as the flows of ``flow.py`` wish, blocking.
+What waits, with threads: sending, sleeping, locks and work in the background.
 
-Each attempt is made by a thread of its own, over a connection that nobody else uses meanwhile. So
-whoever waits can leave by the clock, whatever holds the attempt up: a name that is not resolved, a
-head or a body that drips. The connection is then shut down, which ends the thread as well.
+The only file of this folder that is written by hand: `AsyncNetwork` has the same methods for
+asyncio. Each attempt is made by a thread of its own, over a connection that nobody else uses
+meanwhile. So whoever waits can leave by the clock, whatever holds the attempt up: a name that is
+not resolved, a head or a body that drips. The connection is then shut down, which ends the thread
+as well.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from queue import Empty, SimpleQueue
 from typing import Any
+from weakref import finalize
 
 import httpx
 
-from rheostat.client import answers, connection, flow, watching
-from rheostat.client.answers import Answer, Document
-from rheostat.client.connection import Body, closed
-from rheostat.client.flow import Flow, Outcome, Result
+from rheostat.client import transport
+from rheostat.client.answers import Answer
+from rheostat.client.calls import Call
 from rheostat.client.fork import renew_in_children
+from rheostat.client.retry import Outcome
 from rheostat.client.settings import Settings
-from rheostat.client.watching import MORE, Piece, Watch, next_wish
-from rheostat.client.wire import Call
+from rheostat.client.transport import Body, closed
 
 Attempt = Callable[[], Answer]
+Work = Callable[[], None]
+
+log = logging.getLogger("rheostat")
 
 
-class Link:
-    """A connection that blocks. It may be used by many threads, and after a fork."""
+class Network:
+    """What threads send and wait with; it may be used by many, and after a fork."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -41,85 +47,56 @@ class Link:
     def _renew(self) -> None:
         # What a forked child inherits it keeps, and never uses: to close it could disturb the
         # parent's connections, and wait for locks of threads that the child does not have.
-        self._inherited = getattr(self, "_lines", None), getattr(self, "_given", None)
-        self._lines: set[Line] = set()
-        self._idle: list[Line] = []
+        self._inherited = getattr(self, "_connections", None), getattr(self, "_given", None)
+        self._connections: set[Connection] = set()
+        self._idle: list[Connection] = []
         self._given: httpx.Client | None = None
         self._transport: dict[str, Any] | None = None
         self._opening = threading.Lock()
         self._closed = threading.Event()
 
-    def one(self, call: Call) -> Document:
-        """Return the JSON object that answers the call."""
-        return self.run(flow.exchange(call, self.settings.operator(call), answers.document))
+    def send(self, call: Call) -> Outcome:
+        """Return the answer, or the error that there was instead."""
+        connection, seconds = self.take(), self.seconds(call)
+        try:
+            return self.attempt(connection, seconds, lambda: connection.exchange(call, seconds))
+        finally:
+            self.give_back(connection)
 
-    def many(self, call: Call, key: str = "items") -> list[Document]:
-        """Return all items of a list that comes in pages."""
-        return self.run(flow.pages(call, key, lambda: self.settings.operator(call)))
+    def sleep(self, seconds: float) -> None:
+        """Wait; raise `Closed` as soon as the client is closed."""
+        if self._closed.wait(seconds):
+            raise closed()
 
-    def nothing(self, call: Call) -> None:
-        """Make a call that has no answer."""
-        self.run(flow.exchange(call, self.settings.operator(call), answers.nothing))
+    def stream(self) -> Stream:
+        """Return what reads answers piece by piece."""
+        return Stream(self)
 
-    def run(self, conversation: Flow[Result]) -> Result:
-        """Send and sleep as the flow wishes, and return its result."""
-        outcome: Outcome = None
-        while True:
-            try:
-                wish = conversation.send(outcome)
-            except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return]
-            outcome = self.send(wish) if isinstance(wish, Call) else self._sleep(wish)
+    def lock(self) -> threading.Lock:
+        """Return a lock for threads."""
+        return threading.Lock()
 
-    def number(self, conversation: Flow[float]) -> float:
-        """Return the number that is the result of several calls."""
-        return self.run(conversation)
-
-    def watch(self, conversation: Watch) -> Iterator[Document]:
-        """Read streams and sleep as the watch wishes, and yield what it finds."""
-        outcome: watching.Outcome = None
-        with closing(_Stream(self)) as stream:
-            while (wish := next_wish(conversation, outcome)) is not None:
-                outcome = None
-                if isinstance(wish, Call):
-                    outcome = stream.open(wish)
-                elif wish is MORE:
-                    outcome = stream.more()
-                elif isinstance(wish, dict):
-                    yield wish
-                else:
-                    self._sleep(wish)
+    def background(self, name: str) -> Background:
+        """Return what does work that nobody waits for."""
+        return Background(name)
 
     def close(self) -> None:
         """Close the connections; whatever waits ends with `Closed`."""
         self._closed.set()
         with self._opening:
-            lines, given = list(self._lines), self._given
-            self._lines.clear()
+            connections, given = list(self._connections), self._given
+            self._connections.clear()
             self._idle.clear()
-        for line in lines:
-            line.abandon()
+        for connection in connections:
+            connection.abandon()
         if given is not None:
             given.close()
 
-    def _sleep(self, seconds: float) -> Outcome:
-        if self._closed.wait(seconds):
-            raise closed()
-        return None
-
-    def send(self, call: Call) -> Answer | Exception:
-        """Return the answer, or the error that there was instead."""
-        line, seconds = self.take(), self.seconds(call)
-        try:
-            return self.attempt(line, seconds, lambda: line.exchange(call, seconds))
-        finally:
-            self.give_back(line)
-
-    def attempt(self, line: Line, seconds: float, work: Attempt) -> Answer | Exception:
+    def attempt(self, connection: Connection, seconds: float, work: Attempt) -> Outcome:
         """Do the work of an attempt, and leave it when its time is over."""
         done: SimpleQueue[Answer | BaseException] = SimpleQueue()
-        arguments = (done, line, work)
-        line.hold()
+        arguments = (done, connection, work)
+        connection.hold()
         try:
             threading.Thread(
                 target=_deliver, args=arguments, name="rheostat request", daemon=True
@@ -129,58 +106,58 @@ class Link:
         try:
             outcome = done.get(timeout=seconds)
         except Empty:
-            line.abandon()
-            outcome = connection.late(seconds)
+            connection.abandon()
+            outcome = transport.late(seconds)
         except BaseException:  # whoever waits is interrupted
-            line.abandon()
+            connection.abandon()
             raise
         if isinstance(outcome, Answer):
             return outcome
         if self._closed.is_set():
             raise closed()
         if isinstance(outcome, Exception):
-            return connection.failure(outcome)
+            return transport.failure(outcome)
         raise outcome
 
-    def take(self) -> Line:
+    def take(self) -> Connection:
         """Return a connection that nobody uses; it is opened when something is sent."""
         with self._opening:
             if self._closed.is_set():
                 raise closed()
-            line = self._idle.pop() if self._idle else self._made()
-            self._lines.add(line)
-            line.hold()
-            return line
+            connection = self._idle.pop() if self._idle else self._made()
+            self._connections.add(connection)
+            connection.hold()
+            return connection
 
-    def give_back(self, line: Line, *, usable: bool = True) -> None:
+    def give_back(self, connection: Connection, *, usable: bool = True) -> None:
         """Keep a connection for whoever needs one next, unless it is of no use any more."""
         with self._opening:
-            usable = usable and not line.left and not self._closed.is_set()
+            usable = usable and not connection.left and not self._closed.is_set()
             if usable:
-                self._idle.append(line)
+                self._idle.append(connection)
             else:
-                self._lines.discard(line)
+                self._connections.discard(connection)
         if not usable:
-            line.abandon()
-        line.release()
+            connection.abandon()
+        connection.release()
 
     def seconds(self, call: Call) -> float:
         """Return how long an attempt may take."""
-        return connection.seconds_of(call, self.settings.timeout)
+        return transport.seconds_of(call, self.settings.timeout)
 
-    def _made(self) -> Line:
-        options = connection.client_options(self.settings)
+    def _made(self) -> Connection:
+        options = transport.client_options(self.settings)
         if self.settings.transport is not None:  # which knows itself how many may use it
             if self._given is None:
                 self._given = httpx.Client(**options, transport=self.settings.transport)
-            return Line(self._given, self.settings.timeout, shared=True)
+            return Connection(self._given, self.settings.timeout, shared=True)
         if self._transport is None:
-            self._transport = connection.transport_options(self.settings)
-        transport = httpx.HTTPTransport(**self._transport, limits=connection.pool_limits(1))
-        return Line(httpx.Client(**options, transport=transport), self.settings.timeout)
+            self._transport = transport.transport_options(self.settings)
+        own = httpx.HTTPTransport(**self._transport, limits=transport.pool_limits(1))
+        return Connection(httpx.Client(**options, transport=own), self.settings.timeout)
 
 
-class Line:
+class Connection:
     """One connection to the service, for one attempt at a time."""
 
     def __init__(self, http: httpx.Client, timeout: float, *, shared: bool = False) -> None:
@@ -225,7 +202,7 @@ class Line:
         """Send a call, and return its answer when the head is there."""
         if self._shared:
             self._stream = None  # that of the last one may be somebody else's now
-        request = connection.request(self._http, call, self._timeout, trace=self._trace)
+        request = transport.request(self._http, call, self._timeout, trace=self._trace)
         response = self._http.send(request, stream=True)
         self._stream = response.extensions.get("network_stream") or self._stream
         return response
@@ -245,13 +222,15 @@ class Line:
             self._http.close()
 
 
-def _deliver(done: SimpleQueue[Answer | BaseException], line: Line, work: Attempt) -> None:
+def _deliver(
+    done: SimpleQueue[Answer | BaseException], connection: Connection, work: Attempt
+) -> None:
     """Put the outcome of an attempt where it is waited for; nothing gets lost in the thread."""
     try:
         done.put(work())
     except BaseException as error:  # noqa: BLE001
         done.put(error)
-    line.release()
+    connection.release()
 
 
 def _whole(response: httpx.Response, call: Call, seconds: float) -> Answer:
@@ -265,47 +244,90 @@ def _whole(response: httpx.Response, call: Call, seconds: float) -> Answer:
     return body.answer()
 
 
-class _Stream:
-    """The answer that a watch reads piece by piece; each on a connection of its own."""
+class Stream:
+    """The answer that is read piece by piece; each on a connection of its own."""
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
-        self._line: Line | None = None
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._connection: Connection | None = None
         self._response: httpx.Response | None = None
         self._pieces: Iterator[bytes] = iter(())
 
-    def open(self, call: Call) -> Answer | Exception:
+    def open(self, call: Call) -> Outcome:
         """Ask for a stream, in place of the one before; return its head, or a whole refusal."""
         self.close()
-        self._line = line = self._link.take()
-        seconds = self._link.seconds(call)
+        self._connection = connection = self._network.take()
+        seconds = self._network.seconds(call)
         opened: list[httpx.Response] = []
 
         def work() -> Answer:
-            response = line.open(call)
+            response = connection.open(call)
             if not response.is_success:
                 with closing(response):
                     return _whole(response, call, seconds)
             opened.append(response)
-            return connection.head(response)
+            return transport.head(response)
 
-        outcome = self._link.attempt(line, seconds, work)
+        outcome = self._network.attempt(connection, seconds, work)
         if isinstance(outcome, Answer) and opened:
             [self._response] = opened
             self._pieces = self._response.iter_raw()
         return outcome
 
-    def more(self) -> Piece:
+    def more(self) -> bytes | Exception:
         """Return the next piece; none if there will be no more."""
         try:
             return next(self._pieces, b"")
         except Exception as error:  # noqa: BLE001
-            return connection.failure(error)
+            return transport.failure(error)
 
     def close(self) -> None:
         """Close the connection, since there may be more to read."""
         if self._response is not None:
             self._response.close()
-        if self._line is not None:
-            self._link.give_back(self._line, usable=False)
-        self._response, self._line, self._pieces = None, None, iter(())
+        if self._connection is not None:
+            self._network.give_back(self._connection, usable=False)
+        self._response, self._connection, self._pieces = None, None, iter(())
+
+
+class Background:
+    """
+    One daemon thread that does what it is given, one thing after the other.
+
+    It is started when there is something to do, and ends when this object is no longer used: it
+    knows the queue alone. To be given something costs the caller next to nothing, while a thread
+    for each piece of work would have to be waited for until it runs.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._queue: SimpleQueue[Work | None] = SimpleQueue()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+        finalize(self, self._queue.put, None)
+
+    def do(self, work: Work) -> None:
+        """Have something done soon; at the end of the interpreter it is left undone."""
+        with self._starting:
+            try:
+                if self._thread is None or not self._thread.is_alive():
+                    self._thread = self._started()
+            except RuntimeError as error:  # the interpreter ends, or there are too many threads
+                log.debug("nothing is fetched ahead: %s", error)
+            else:
+                self._queue.put(work)
+
+    def _started(self) -> threading.Thread:
+        arguments = (self._queue,)
+        thread = threading.Thread(target=_do_all, args=arguments, name=self._name, daemon=True)
+        thread.start()
+        return thread
+
+
+def _do_all(queue: SimpleQueue[Work | None]) -> None:
+    while (work := queue.get()) is not None:
+        try:
+            work()
+        except Exception:  # the next piece of work is not to suffer from it
+            log.exception("nothing is fetched ahead this time")
+        del work  # or what it belongs to would live until there is more to do

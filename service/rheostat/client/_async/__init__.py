@@ -1,0 +1,1 @@
+"""A client, with what sends and waits for it: how there come to be two says ``unasync.py``."""

@@ -1,0 +1,392 @@
+"""The client: what it is told, what it asks of the service as a whole, and the runs it joins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, Unpack, overload
+
+import httpx
+
+from rheostat.client import calls
+from rheostat.client._async.control import AsyncControl
+from rheostat.client._async.network import AsyncNetwork
+from rheostat.client._async.run import AsyncRun
+from rheostat.client._async.session import AsyncSession
+from rheostat.client.settings import Settings
+
+if TYPE_CHECKING:
+    from os import PathLike
+    from ssl import SSLContext
+
+    from rheostat import wire
+    from rheostat.client.calls import RunOptions
+
+Definition = Mapping[str, Any]
+
+
+class AsyncClient:
+    """
+    A client of one Rheostat service, and a context manager, which closes it.
+
+    The blocking one may be used by many threads, and after a fork; that of asyncio by the tasks of
+    one event loop. A pickled copy takes its token from its own environment.
+    """
+
+    def __init__(  # noqa: PLR0913
+        self,
+        base_url: str,
+        *,
+        token: str | None = None,
+        timeout: float = 10.0,
+        deadline: float = 600.0,
+        retries: int = 4,
+        lookahead: float = 2.0,
+        pace: float | None = None,
+        author: str | None = None,
+        verify: bool | str | PathLike[str] | SSLContext = True,
+        cert: str | tuple[str, ...] | None = None,
+        headers: Mapping[str, str] | None = None,
+        proxy: str | None = None,
+        trust_env: bool = True,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """
+        Set up a client. It connects when it is first used.
+
+        Args:
+            base_url: Such as ``http://rheostat:8000``, without a name or password.
+            token: Who is asking; by default the environment variable ``RHEOSTAT_TOKEN``, if set.
+            timeout: Seconds for each phase of one attempt, to connect, to send, to receive, and for
+                all of them together; an answer that may be long has a second more for each MiB.
+            deadline: Seconds that a worker waits for an unreachable service before `Unreachable`.
+                Only a refusal of the service itself, and a redirect, is raised before; and, when it
+                joins, a certificate that is not trusted.
+            retries: How often other calls than a worker's are repeated before `Unreachable`.
+            lookahead: Seconds that a worker's blocks should last: a change reaches it within about
+                two of these, or two steps, whichever is longer.
+            pace: How many steps (or tokens, or whatever the run counts) a training goes on in a
+                second, if that is known: then even its first blocks last for the look-ahead.
+                Otherwise a worker holds two cells until it has seen how fast it reads, and waits
+                if they are shorter than a request.
+            author: Who makes changes, for the history.
+            verify: The authorities of certificates, as a file, a folder or an `ssl.SSLContext`;
+                False trusts anybody. By default the usual ones, or those of ``SSL_CERT_FILE``.
+            cert: This side's certificate, as a file, or as (file, key, password).
+            headers: What every request says besides, as a gateway on the way may want it.
+            proxy: What to send requests through, ``http://…`` or ``https://…`` (``socks5://…`` with
+                httpx[socks]); by default what ``HTTP_PROXY`` and its like say.
+            trust_env: False leaves the environment's proxies and certificates alone.
+            transport: What sends the requests, for tests.
+
+        Raises:
+            Invalid: An argument, or a proxy of the environment, cannot be meant.
+
+        """
+        settings = Settings(
+            base_url=base_url,
+            token=token,
+            timeout=timeout,
+            deadline=deadline,
+            retries=retries,
+            lookahead=lookahead,
+            pace=pace,
+            author=author,
+            verify=verify,
+            cert=cert,
+            headers=headers,
+            proxy=proxy,
+            trust_env=trust_env,
+            transport=transport,
+        )
+        self.__setstate__(settings)
+
+    def _open(self, settings: Settings) -> AsyncNetwork:
+        """Return what sends and waits."""
+        return AsyncNetwork(settings)
+
+    def __getstate__(self) -> Settings:
+        return self.settings
+
+    def __setstate__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.session = AsyncSession(self._open(settings))
+        """What all calls go through; it is the client's own."""
+
+    async def run(
+        self,
+        name: str,
+        *,
+        create: Mapping[str, Any] | None = None,
+        checkpoint: Mapping[str, Any] | None = None,
+        start: int | None = None,
+    ) -> AsyncRun:
+        """
+        Join a run, as a worker; waits for the service until the ``deadline``.
+
+        Not for who only looks at a run or changes it: that is `control`.
+
+        Args:
+            name: The run's name or id.
+            create: The body to create it with, ``{"parameters": {"lr": definition}, …}``. Every
+                worker may send it: the first creates the run, the others find the same.
+            checkpoint: What `AsyncRun.checkpoint` returned for the step that is resumed.
+            start: The first step of a training that has no checkpoint of this run; see
+                `AsyncRun.begin`.
+
+        Raises:
+            Invalid: This can be no run's name, or another argument is none.
+            UnknownRun: There is no such run.
+            NameTaken: The run was created otherwise than ``create`` says.
+            StaleCheckpoint: The checkpoint lies beyond a rewind.
+            StepJump: The checkpoint, or the start, lies too far past what is settled.
+            Unreachable: The service did not answer until the ``deadline``.
+
+        """
+        joined = await self.session.join(name, checkpoint, create, start)
+        return AsyncRun(self, joined, replays=checkpoint is None and start is None)
+
+    def control(self, run: str) -> AsyncControl:
+        """
+        Return the operators' calls of a run, by name or id, without joining it or asking for it.
+
+        Raises:
+            Invalid: This can be no run's name.
+
+        """
+        return AsyncControl(self.session, calls.require_name(run, "run"))
+
+    @property
+    def schedules(self) -> AsyncSchedules:
+        """The library of named, versioned definitions."""
+        return AsyncSchedules(self.session)
+
+    @property
+    def tokens(self) -> AsyncTokens:
+        """Who may use the service, for admins."""
+        return AsyncTokens(self.session)
+
+    async def runs(self, *, label: str | None = None) -> list[wire.RunSummary]:
+        """Return all runs, or those with the label ``key=value``."""
+        return await self.session.ask_all(calls.get(calls.path("runs"), label=label))
+
+    async def create_run(
+        self,
+        name: str,
+        parameters: Mapping[str, Definition | float],
+        *,
+        exist_ok: bool = False,
+        **options: Unpack[RunOptions],
+    ) -> wire.RunState:
+        """
+        Create a run, and return it. A worker that joins creates it with `run`, ``create=``.
+
+        Args:
+            name: The run's name, which no other run may have.
+            parameters: A definition, or a number, for each: ``{"lr": {"kind": "cosine", …}}``.
+            exist_ok: Whether a run of this name may be there that was created in the same way.
+            options: ``axis``, ``resolution``, ``total``, ``steps_per_epoch``, ``max_block``,
+                ``max_jump``, ``guards``, ``labels``.
+
+        Raises:
+            NameTaken: There is a run of this name; with ``exist_ok``, created otherwise than now.
+            Invalid: A definition or an option is wrong; ``errors`` names each field.
+
+        """
+        body = {"parameters": parameters, **options}
+        if exist_ok:
+            where = calls.path("runs", calls.require_name(name))
+            return await self.session.ask(calls.put(where, body))
+        return await self.session.ask(calls.post(calls.path("runs"), {"name": name, **body}))
+
+    @overload
+    async def evaluate(
+        self,
+        definition: Definition,
+        steps: int,
+        *,
+        total: int | None = None,
+        steps_per_epoch: int | None = None,
+    ) -> wire.EvaluatedStep: ...
+
+    @overload
+    async def evaluate(
+        self,
+        definition: Definition,
+        steps: range | Sequence[int],
+        *,
+        total: int | None = None,
+        steps_per_epoch: int | None = None,
+    ) -> wire.Evaluated: ...
+
+    async def evaluate(
+        self,
+        definition: Definition,
+        steps: int | range | Sequence[int],
+        *,
+        total: int | None = None,
+        steps_per_epoch: int | None = None,
+    ) -> wire.EvaluatedStep | wire.Evaluated:
+        """
+        Return the values of a definition, of which nothing is stored.
+
+        Args:
+            definition: Such as ``{"kind": "cosine", "start": 1e-3, "end": 0, "steps": 1000}``.
+            steps: One step, a range, or a list of steps.
+            total: What lengths in shares of the training are shares of, in steps.
+            steps_per_epoch: What lengths in epochs are multiples of.
+
+        Returns:
+            ``{"value": …}`` of one step, or ``{"values": […]}`` of many.
+
+        Raises:
+            Invalid: The definition is none; ``errors`` names each field.
+            TooLarge: These are more steps than the service evaluates at once.
+
+        """
+        context = {"total": total, "steps_per_epoch": steps_per_epoch}
+        given = {key: value for key, value in context.items() if value is not None}
+        body = {"definition": definition, **_steps(steps), **given}
+        return await self.session.ask(calls.post(calls.path("evaluate"), body))
+
+    async def kinds(self) -> list[wire.Kind]:
+        """Return every kind of definition: formula, fields with bounds, example, schema."""
+        return await self.session.ask_all(calls.get(calls.path("kinds")))
+
+    async def kind(self, name: str) -> wire.Kind:
+        """
+        Return one kind of definition.
+
+        Raises:
+            UnknownKind: There is none of this name.
+
+        """
+        return await self.session.ask(calls.get(calls.path("kinds", name)))
+
+    async def close(self) -> None:
+        """Close the connections. Runs still look up what they hold, and raise `Closed` past it."""
+        await self.session.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+class AsyncSchedules:
+    """The library: definitions under a name, whose versions never change."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def get(self, name: str, *, version: int | None = None) -> wire.Schedule:
+        """
+        Return a schedule, in its newest version or the one asked for.
+
+        Raises:
+            UnknownSchedule: There is none of this name and version.
+
+        """
+        return await self._session.ask(calls.get(calls.path("schedules", name), version=version))
+
+    async def put(self, name: str, definition: Definition) -> wire.Schedule:
+        """
+        Store a new version, and return it. One that is equal to the newest is not stored again.
+
+        Raises:
+            Invalid: The definition is none; ``errors`` names each field.
+
+        """
+        call = calls.put(calls.path("schedules", name), {"definition": definition})
+        return await self._session.ask(call)
+
+    async def delete(self, name: str) -> None:
+        """
+        Remove a schedule with all of its versions. Runs that were made with it keep their copy.
+
+        Raises:
+            UnknownSchedule: There is none of this name.
+
+        """
+        await self._session.tell(calls.delete(calls.path("schedules", name)))
+
+    async def values(
+        self,
+        name: str,
+        *,
+        start: int | None = None,
+        stop: int | None = None,
+        stride: int | None = None,
+        version: int | None = None,
+    ) -> wire.ScheduleCurve:
+        """
+        Return the curve from ``start`` to ``stop``, exclusive, at every ``stride``-th step.
+
+        Raises:
+            UnknownSchedule: There is none of this name and version.
+            TooLarge: These are more steps than the service gives at once.
+
+        """
+        where = calls.path("schedules", name, "values")
+        call = calls.get(where, start=start, stop=stop, stride=stride, version=version)
+        return await self._session.ask(call)
+
+    async def value(self, name: str, step: int, *, version: int | None = None) -> wire.ScheduleStep:
+        """Return the value at one step."""
+        call = calls.get(calls.path("schedules", name, "values", step), version=version)
+        return await self._session.ask(call)
+
+    # last, since its name stands for the type in what comes before
+    async def list(self) -> list[wire.ScheduleVersion]:
+        """Return the schedules, each with its newest version."""
+        return await self._session.ask_all(calls.get(calls.path("schedules")))
+
+
+class AsyncTokens:
+    """Tokens: each has a name and a role, viewer, worker, operator or admin."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def create(
+        self, name: str, role: wire.Role, *, expires_at: str | None = None
+    ) -> wire.IssuedToken:
+        """
+        Make a token, and return it with its secret, ``token``, which nobody is told again.
+
+        Args:
+            name: Who will use it.
+            role: What that may do.
+            expires_at: When it ceases to work, ISO 8601; never by default.
+
+        """
+        body = {"name": name, "role": role, "expires_at": expires_at}
+        return await self._session.ask(calls.post(calls.path("tokens"), body))
+
+    async def revoke(self, name: str) -> None:
+        """
+        Make a token useless: within seconds, every process of the service refuses it.
+
+        Raises:
+            UnknownToken: No token of this name is in use.
+
+        """
+        await self._session.tell(calls.delete(calls.path("tokens", name)))
+
+    async def list(self) -> list[wire.Token]:
+        """Return the tokens without their secrets, those that were revoked among them."""
+        return await self._session.ask_all(calls.get(calls.path("tokens")))
+
+
+def _steps(steps: int | range | Sequence[int]) -> dict[str, Any]:
+    if isinstance(steps, int):
+        return {"step": steps}
+    if isinstance(steps, range) and steps.step > 0:
+        return {"start": steps.start, "stop": steps.stop, "stride": steps.step}
+    return {"steps": list(steps)}

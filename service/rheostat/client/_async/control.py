@@ -1,0 +1,479 @@
+"""What operators and viewers ask of one run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from rheostat.client import answers, calls
+from rheostat.client._async.session import AsyncSession
+from rheostat.client.answers import understood
+from rheostat.client.lineage import newest_change, reverting
+from rheostat.errors import NotPending
+
+if TYPE_CHECKING:
+    from rheostat import wire
+    from rheostat.client.lineage import Undone
+
+Change = Mapping[str, Any]
+Changes = Mapping[str, Change | Sequence[Change]]
+
+
+class AsyncControl:
+    """
+    What operators and viewers do with a run: look at it, change it, rewind it.
+
+    It settles nothing, and joins nothing: ``client.control("gpt-7b")``. A training reads through an
+    `AsyncRun`, which can do all of this too.
+    """
+
+    def __init__(self, session: AsyncSession, key: str) -> None:
+        self._session = session
+        self._key = key
+        """The run's name or id."""
+
+    async def show(self) -> wire.RunState:
+        """
+        Return where the run is: definitions, values, pending revisions, generations.
+
+        Raises:
+            UnknownRun: There is no such run; so do all other calls.
+
+        """
+        return await self._session.ask(calls.get(self._path()))
+
+    @overload
+    async def change(
+        self,
+        changes: Changes,
+        *,
+        effective: int | Literal["next"] = "next",
+        message: str = "",
+        expected_revision: int | None = None,
+        force: bool = False,
+        dry_run: Literal[False] = False,
+    ) -> wire.Revised: ...
+
+    @overload
+    async def change(
+        self,
+        changes: Changes,
+        *,
+        effective: int | Literal["next"] = "next",
+        message: str = "",
+        expected_revision: int | None = None,
+        force: bool = False,
+        dry_run: Literal[True],
+    ) -> wire.Rehearsal: ...
+
+    @overload
+    async def change(
+        self,
+        changes: Changes,
+        *,
+        effective: int | Literal["next"] = "next",
+        message: str = "",
+        expected_revision: int | None = None,
+        force: bool = False,
+        dry_run: bool = False,
+    ) -> wire.Revised | wire.Rehearsal: ...
+
+    async def change(
+        self,
+        changes: Changes,
+        *,
+        effective: int | Literal["next"] = "next",
+        message: str = "",
+        expected_revision: int | None = None,
+        force: bool = False,
+        dry_run: bool = False,
+    ) -> wire.Revised | wire.Rehearsal:
+        """
+        Change parameters, all at the same step on every worker; see `rheostat.changes`.
+
+        Args:
+            changes: For each parameter a change, or several to apply one after the other.
+            effective: The step, or ``"next"``: the first that no worker has been given.
+            message: Why, for the history.
+            expected_revision: Refuse with `RevisionMismatch` if the run has moved on from it.
+            force: Break the guards of the run; the history records it.
+            dry_run: Return the effective step and both curves, and change nothing.
+
+        Returns:
+            The revision, and the step from which it holds.
+
+        Raises:
+            TooLate: The step was handed out already; ``earliest`` is the first that is open.
+            GuardViolated: A parameter would jump, or leave its bounds.
+            Invalid: A change is none, or fits no parameter; ``errors`` names each field.
+            Finished: The run is.
+
+        """
+        body = {
+            "changes": changes,
+            "effective": effective,
+            "message": message,
+            "expected_revision": expected_revision,
+            "force": force,
+        }
+        call = calls.post(self._path("revisions"), body, dry_run=True if dry_run else None)
+        return await self._session.ask(call)
+
+    async def history(self) -> list[wire.Revision]:
+        """Return all revisions, the oldest first."""
+        return await self._session.ask_all(calls.get(self._path("revisions")))
+
+    async def revision(self, number: int) -> wire.Revision:
+        """
+        Return one revision.
+
+        Raises:
+            UnknownRevision: The run has none of this number.
+
+        """
+        return await self._session.ask(calls.get(self._path("revisions", number)))
+
+    async def cancel(self, number: int, *, message: str = "") -> wire.Cancelled:
+        """
+        Cancel a revision that is pending.
+
+        Not repeated if the answer is lost: look at the `history` after `Unreachable`.
+
+        Raises:
+            NotPending: It took effect, was cancelled already, or cannot be: `change` the run.
+            UnknownRevision: The run has none of this number.
+
+        """
+        call = calls.delete(self._path("revisions", number), message=message or None)
+        return await self._session.ask(call)
+
+    async def undo(self, *, message: str = "") -> Undone:
+        """
+        Take back the newest change: cancel it if it is pending, else revert it from the next step.
+
+        Undoing that brings the change back. It is several calls: where somebody else changes the
+        run meanwhile, it is refused.
+
+        Returns:
+            The answer of `cancel` or of `change`, with ``undone``, the number of the revision.
+
+        Raises:
+            RheostatError: There is nothing to undo, or another change was put on it.
+            RevisionMismatch: Somebody else changed the run meanwhile.
+
+        """
+        run = await self.show()
+        history = await self.history()
+        with understood("the history of the run"):
+            newest, before = newest_change(run, history)
+            number, pending = newest["revision"], newest["pending"]
+            body = reverting(run, newest, before, message)
+        undone: Any = {"undone": number}
+        if pending:
+            with suppress(NotPending):  # it settled meanwhile: then there is something to revert
+                return undone | await self.cancel(number, message=message)
+        return undone | await self._session.ask(calls.post(self._path("revisions"), body))
+
+    async def rewind(
+        self,
+        to: int,
+        changes: Changes | None = None,
+        *,
+        from_generation: int | None = None,
+        expected_generation: int | None = None,
+        message: str = "",
+        force: bool = False,
+    ) -> wire.Rewound:
+        """
+        Start a new generation at an earlier step; workers of the old one are fenced off.
+
+        Args:
+            to: The first step that is open again: that of the checkpoint which is resumed.
+            changes: What to change at that step.
+            from_generation: The generation to branch from; by default the current one.
+            expected_generation: Refuse with `GenerationMismatch` if this is not the current one:
+                of two watchdogs, one rewinds.
+            message: Why, for the history.
+            force: Break the guards of the run; the history records it.
+
+        Returns:
+            The new generation, and where the old one ended.
+
+        Raises:
+            GenerationMismatch: The run was rewound since ``expected_generation``.
+            UnknownGeneration: There is none to branch from.
+            GuardViolated: A parameter would jump, or leave its bounds.
+            Invalid: The step is not settled, or a change is none.
+
+        """
+        body = {
+            "to": to,
+            "from_generation": from_generation,
+            "expected_generation": expected_generation,
+            "changes": changes,
+            "message": message,
+            "force": force,
+        }
+        return await self._session.ask(calls.post(self._path("rewind"), body))
+
+    async def advance(
+        self, to: int, *, message: str = "", expected_revision: int | None = None
+    ) -> wire.Advanced:
+        """
+        Settle the run up to a step that its training has reached without it.
+
+        For a restored backup, or a stretch of data that is skipped: workers may begin only a little
+        past what is settled. No change can touch what lies before the step any more.
+
+        Args:
+            to: The first step that is open afterwards, at most the run's total.
+            message: Why, for the history.
+            expected_revision: Refuse with `RevisionMismatch` if the run has moved on from it.
+
+        Raises:
+            TooLate: The step is settled already.
+            PastTotal: The step lies past the run's total.
+            Finished: The run is.
+
+        """
+        body = {"to": to, "message": message, "expected_revision": expected_revision}
+        return await self._session.ask(calls.post(self._path("advance"), body))
+
+    @overload
+    async def extend_total(
+        self,
+        total: int,
+        *,
+        effective: int | Literal["next"] = "next",
+        message: str = "",
+        expected_revision: int | None = None,
+        force: bool = False,
+        dry_run: Literal[False] = False,
+    ) -> wire.TotalRevised: ...
+
+    @overload
+    async def extend_total(
+        self,
+        total: int,
+        *,
+        effective: int | Literal["next"] = "next",
+        message: str = "",
+        expected_revision: int | None = None,
+        force: bool = False,
+        dry_run: Literal[True],
+    ) -> wire.TotalRehearsal: ...
+
+    @overload
+    async def extend_total(
+        self,
+        total: int,
+        *,
+        effective: int | Literal["next"] = "next",
+        message: str = "",
+        expected_revision: int | None = None,
+        force: bool = False,
+        dry_run: bool = False,
+    ) -> wire.TotalRevised | wire.TotalRehearsal: ...
+
+    async def extend_total(
+        self,
+        total: int,
+        *,
+        effective: int | Literal["next"] = "next",
+        message: str = "",
+        expected_revision: int | None = None,
+        force: bool = False,
+        dry_run: bool = False,
+    ) -> wire.TotalRevised | wire.TotalRehearsal:
+        """
+        Train longer than planned, or shorter: lay out anew what is relative to the run's total.
+
+        From ``effective`` on, what was planned in shares of the total or up to its end ends where
+        these words put it for the new total. Boundaries that were passed stay, and so does what was
+        written in steps. A total that is in force already makes no revision.
+
+        Args:
+            total: The new length, at least ``effective``.
+            effective: The step, or ``"next"``: the first that no worker has been given.
+            message: Why, for the history.
+            expected_revision: Refuse with `RevisionMismatch` if the run has moved on from it.
+            force: Break the guards of the run; the history records it.
+            dry_run: Return the effective step and both curves, and change nothing.
+
+        Raises:
+            TooLate: The step was handed out already.
+            GuardViolated: A parameter would jump, or leave its bounds.
+            Finished: The run is.
+
+        """
+        body = {
+            "total": total,
+            "effective": effective,
+            "message": message,
+            "expected_revision": expected_revision,
+            "force": force,
+        }
+        call = calls.post(self._path("total"), body, dry_run=True if dry_run else None)
+        return await self._session.ask(call)
+
+    async def fork(
+        self,
+        name: str,
+        changes: Changes | None = None,
+        *,
+        step: int | None = None,
+        generation: int | None = None,
+        labels: Mapping[str, str] | None = None,
+        message: str = "",
+        force: bool = False,
+    ) -> wire.RunState:
+        """
+        Make a new run that has this one's past, and return it. This one goes on undisturbed.
+
+        Args:
+            name: The name of the new run.
+            changes: What to change where it leaves this one.
+            step: Where it does; by default where the generation is settled to.
+            generation: Whose past it has; by default the current one's.
+            labels: The new run's labels.
+            message: Why, for the new run's history.
+            force: Break the guards; the history records it.
+
+        Raises:
+            NameTaken: There is another run of this name.
+            UnknownGeneration: This run has no such generation.
+            GuardViolated: A parameter would jump, or leave its bounds.
+
+        """
+        body = {
+            "name": name,
+            "from": {"run": self._key, "generation": generation, "step": step},
+            "changes": changes,
+            "labels": labels,
+            "message": message,
+            "force": force,
+        }
+        return await self._session.ask(calls.post(calls.path("runs"), body))
+
+    def events(self, after: int | None = None) -> AsyncIterator[wire.Event]:
+        """
+        Yield what happens to the run, as it happens, until it is finished.
+
+        Each event has a ``number`` and a ``kind``, which tells its other fields. A stream that
+        breaks is resumed without loss.
+
+        Args:
+            after: The number of the last event that is known; by default it begins with the first.
+                `show` says which is the newest, ``event``.
+
+        Raises:
+            Unreachable: There was no stream for the client's ``deadline``.
+            UnknownRun: The run was deleted.
+
+        """
+        return self._session.events(self._key, after)
+
+    async def plan(
+        self, start: int | None = None, stop: int | None = None, points: int | None = None
+    ) -> wire.Plan:
+        """
+        Return the curves, past and future, at up to ``points`` steps. It settles nothing.
+
+        Not for a training: what is planned may change before its step is reached.
+
+        Raises:
+            TooLarge: ``points`` are more than the service gives.
+
+        """
+        call = calls.get(self._path("plan"), start=start, stop=stop, points=points)
+        return await self._session.ask(call)
+
+    async def explain(self, step: int) -> wire.Explanation:
+        """Return each parameter's value at a step, and which revision gives it, by whom and why."""
+        return await self._session.ask(calls.get(self._path("explain"), step=step))
+
+    async def preview(self, start: int, count: int) -> wire.Preview:
+        """
+        Return the values of ``count`` cells, and which of them are final. It settles nothing.
+
+        Not for a training: what is not final may still change.
+
+        Raises:
+            TooLarge: ``count`` cells are more than the service gives at once.
+            Finished: The run has no value at some of them.
+
+        """
+        return await self._session.ask(calls.get(self._path("values"), start=start, count=count))
+
+    @overload
+    async def value_at(self, name: str, step: int) -> float: ...
+
+    @overload
+    async def value_at(self, name: int) -> float: ...
+
+    async def value_at(self, name: str | int, step: int | None = None) -> float:
+        """
+        Return a parameter's value at a step, as it was served or is planned. It settles nothing.
+
+        ``value_at("lr", 1000)``, or ``value_at(1000)`` where the run has one parameter only. Not
+        for a training, which has to settle the steps that it uses: that is `AsyncRun.value`.
+
+        Raises:
+            Invalid: The run has no such parameter, or several and none was named.
+
+        """
+        asked, at = (None, name) if step is None else (name, step)
+        values = await self.values_at(at)  # type: ignore[arg-type]
+        if asked is None and len(values) == 1:
+            [asked] = values
+        if asked not in list(values):
+            raise calls.invalid("name", asked, f"one of {', '.join(values)}")
+        return values[asked]
+
+    async def values_at(self, step: int) -> dict[str, float]:
+        """Return ``{parameter: value}`` at a step. It settles nothing, as `value_at`."""
+        call = calls.get(self._path("values", calls.coordinate(step)))
+        patience = self._session.settings.operator(call)
+        return await self._session.exchange(call, patience, answers.values_of_step)
+
+    async def ledger(
+        self, start: int | None = None, stop: int | None = None, generation: int | None = None
+    ) -> list[wire.Segment]:
+        """
+        Return what was really served, in stretches of consecutive cells.
+
+        Args:
+            start: The first step; by default the first of all.
+            stop: The step to end before; by default where the generation is settled to.
+            generation: Whose values; by default the current one's.
+
+        """
+        where = self._path("ledger")
+        call = calls.get(where, start=start, stop=stop, generation=generation)
+        return await self._session.ask_all(call, "segments")
+
+    async def finish(self, end: int | None = None, *, message: str = "") -> wire.RunState:
+        """
+        Close the run: at ``end``, its first step without a value, or where the workers are.
+
+        Raises:
+            TooLate: ``end`` lies before what was handed out.
+            Finished: The run is already, elsewhere.
+
+        """
+        call = calls.post(self._path("finish"), {"end": end, "message": message})
+        return await self._session.ask(call)
+
+    async def delete(self) -> None:
+        """
+        Remove the run with its history and its ledger, for good.
+
+        Raises:
+            HasForks: Other runs have its past.
+
+        """
+        await self._session.tell(calls.delete(self._path()))
+
+    def _path(self, *segments: str | int) -> str:
+        return calls.path("runs", self._key, *segments)

@@ -1,0 +1,97 @@
+"""Sending calls until they are answered: retries, lists that come in pages, streams of events."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rheostat.client import answers, calls
+from rheostat.client._async.network import AsyncNetwork
+from rheostat.client.answers import Answer, Pages
+from rheostat.client.calls import Call
+from rheostat.client.events import Following, Interrupted
+from rheostat.client.joined import JoinedRun, join_answer, join_call
+from rheostat.client.retry import Patience, Trouble, judged
+
+if TYPE_CHECKING:
+    from rheostat.wire import Event
+
+Result = TypeVar("Result")
+
+
+class AsyncSession:
+    """
+    What the calls of a client go through, which retries and judges what comes back.
+
+    What it returns of JSON is an object of whatever fields the service sent. The methods of the
+    client say which type of `rheostat.wire` that is; nothing here checks it.
+    """
+
+    def __init__(self, network: AsyncNetwork) -> None:
+        self.network = network
+        self.settings = network.settings
+
+    async def ask(self, call: Call) -> Any:
+        """Return the JSON object that answers the call of somebody who sits and waits."""
+        return await self.exchange(call, self.settings.operator(call), answers.document)
+
+    async def ask_all(self, call: Call, key: str = "items") -> list[Any]:
+        """Return all items of a list that comes in pages."""
+        pages = Pages(key)
+        while True:
+            await self.exchange(call, self.settings.operator(call), pages.take)
+            if pages.next is None:
+                return pages.items
+            call = replace(call, params={**call.params, "cursor": pages.next})
+
+    async def tell(self, call: Call) -> None:
+        """Make a call that has no answer."""
+        await self.exchange(call, self.settings.operator(call), answers.nothing)
+
+    async def exchange(
+        self, call: Call, patience: Patience, parse: Callable[[Answer], Result]
+    ) -> Result:
+        """Send the call until it is answered; return the parsed answer, or raise the refusal."""
+        while True:
+            outcome = await self.network.send(replace(call, seconds=patience.left))
+            answer = judged(outcome, parse)
+            if not isinstance(answer, Trouble):
+                return answer
+            patience.require_passing(answer, repeatable=call.repeatable)
+            await self.network.sleep(patience.pause(answer))
+
+    async def join(
+        self,
+        run: str,
+        checkpoint: Mapping[str, Any] | None = None,
+        create: Mapping[str, Any] | None = None,
+        start: int | None = None,
+    ) -> JoinedRun:
+        """Create a run, if it is told how, and join it."""
+        join = join_call(run, checkpoint, start)
+        if create is not None:
+            put = calls.put(calls.path("runs", run), calls.mapping(create, "create"))
+            await self.exchange(put, self.settings.worker(put, begun=False), answers.document)
+        return await self.exchange(join, self.settings.worker(join, begun=False), join_answer)
+
+    async def events(self, run: str, after: int | None) -> AsyncIterator[Event]:
+        """Yield the events of a run until it is finished; where a stream breaks, resume it."""
+        following = Following(self.settings, run, after)
+        async with aclosing(self.network.stream()) as stream:
+            while True:
+                try:
+                    following.opened(await stream.open(following.call()))
+                    while not following.is_over:
+                        for event in following.read(await stream.more()):
+                            yield event
+                except Interrupted as interrupted:
+                    trouble = interrupted.trouble
+                else:
+                    return
+                await self.network.sleep(following.pause(trouble))
+
+    async def close(self) -> None:
+        """Close the connections, and end what is done in the background."""
+        await self.network.close()

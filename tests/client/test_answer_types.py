@@ -1,0 +1,120 @@
+"""Against a real server: what a call answers is of the type that it names."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import pytest
+
+from rheostat import Client, scale, wire
+from rheostat.client import Control, Schedules
+
+LINE = {"kind": "linear", "start": 1.0, "end": 0.0, "steps": 1000}
+Call = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+
+
+def calls(client: Client, name: str) -> Iterator[Call]:
+    """Yield every call that answers with JSON, in an order in which none is refused."""
+    spare, forked = f"{name}-b", f"{name}-c"
+    yield client.create_run, (name, {"lr": LINE}), {"total": 1000}
+    client.run(name).block(0, 20)
+    run = client.control(name)
+    yield run.change, ({"lr": scale(0.5)},), {"effective": 100}
+    yield run.change, ({"lr": scale(0.5)},), {"effective": 100, "dry_run": True}
+    yield run.history, (), {}
+    yield run.revision, (2,), {}
+    yield run.show, (), {}
+    yield run.cancel, (2,), {}
+    yield run.extend_total, (2000,), {"dry_run": True}
+    yield run.extend_total, (2000,), {}
+    yield run.advance, (30,), {}
+    yield run.plan, (0, 50), {}
+    yield run.explain, (5,), {}
+    yield run.preview, (5, 2), {}
+    yield run.ledger, (), {}
+    yield run.rewind, (8,), {}
+    yield run.fork, (forked,), {}
+    yield run.finish, (), {}
+    yield client.create_run, (spare, {"lr": LINE}), {"exist_ok": True}
+    yield client.runs, (), {}
+    yield client.evaluate, (LINE, 3), {}
+    yield client.evaluate, (LINE, [3, 4]), {}
+    yield client.kinds, (), {}
+    yield client.kind, ("cosine",), {}
+    yield client.schedules.put, (name, LINE), {}
+    yield client.schedules.list, (), {}
+    yield client.schedules.get, (name,), {}
+    yield client.schedules.values, (name,), {"start": 0, "stop": 9}
+    yield client.schedules.value, (name, 3), {}
+    yield run.events, (), {}
+
+
+def test_answers_are_of_the_types_that_are_named(server: str, new_name: Any) -> None:
+    """Every field of an answer is in its type, and none is missing that it requires."""
+    seen = set()
+    with Client(server) as client:
+        for call, arguments, options in calls(client, new_name()):
+            found = call(*arguments, **options)
+            answer = list(found) if isinstance(found, Iterator) else found
+            require(answer, returned(call), call.__qualname__)
+            seen.add(call.__qualname__)
+    assert seen == every_call()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{"value": 1.0, "values": [1.0]}, {}, {"value": "1"}, [1.0], {"value": None}],
+)
+def test_what_is_not_of_a_type_is_noticed(answer: Any) -> None:
+    """A field too many, one too few and one of another type fail the test above."""
+    with pytest.raises(AssertionError):
+        require(answer, wire.EvaluatedStep, "evaluate")
+
+
+def every_call() -> set[str]:
+    """Return the names of the calls that answer with a type of `wire`; tokens want an admin."""
+    return {
+        method.__qualname__
+        for cls in (Client, Control, Schedules)
+        for method in vars(cls).values()
+        if inspect.isfunction(method) and "wire." in str(method.__annotations__.get("return"))
+    }
+
+
+def returned(call: Callable[..., Any]) -> Any:
+    """Return the type that a call names: the client does not import it itself."""
+    named = type("Returned", (), {"__annotations__": {"it": call.__annotations__["return"]}})
+    return get_type_hints(named, {"wire": wire, "Iterator": Iterator})["it"]
+
+
+def require(value: Any, kind: Any, where: str) -> None:
+    """Require that a value is of a type, with all that is in it."""
+    assert fits(value, kind), f"{where} answered {value!r:.300}, which is no {kind}"
+
+
+def fits(value: Any, kind: Any) -> bool:
+    """Return whether JSON is of a type."""
+    origin, parts = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return True
+    if hasattr(kind, "__required_keys__"):
+        fields = get_type_hints(kind)
+        return (
+            isinstance(value, dict)
+            and kind.__required_keys__ <= value.keys() <= fields.keys()
+            and all(fits(item, fields[name]) for name, item in value.items())
+        )
+    if origin is Union or type(kind).__name__ == "UnionType":
+        return any(fits(value, part) for part in parts)
+    if str(origin) == "typing.Literal":
+        return value in parts
+    if origin is list or str(origin) == "<class 'collections.abc.Iterator'>":
+        return isinstance(value, list) and all(map(fits, value, itertools.repeat(parts[0])))
+    if origin is dict:
+        return isinstance(value, dict) and all(fits(item, parts[1]) for item in value.values())
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, kind)
