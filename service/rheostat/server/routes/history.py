@@ -5,10 +5,12 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import Annotated
 
+import numpy as np
 from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rheostat import wire
 from rheostat.curve_files import Annotations, Curves, Mark
 from rheostat.errors import (
     Invalid,
@@ -94,7 +96,8 @@ async def read_plan(
         Mark(item["from"], f"r{item['revision']}") for item in found["revisions"] if item["from"]
     )
     notes = Annotations(found["name"], found["axis"], marks, found["settled_until"])
-    curves = Curves(found["steps"], found["parameters"], found, notes)
+    columns = {name: np.asarray(column) for name, column in found["parameters"].items()}
+    curves = Curves(np.asarray(found["steps"]), columns, found, notes)
     holding = reserve(request, chosen, len(curves.places) * len(curves.columns))
     return await answer(request, chosen, lambda: curves, holding=holding, headers=NO_STORE)
 
@@ -146,7 +149,7 @@ async def read_ledger(
 ) -> Response:
     """Return the values that were handed out, bit for bit, by page."""
     first = max(start, number_of(cursor))
-    page = await store.read(served.served, run, generation, first, stop)
-    following = page["next"]
-    page["next"] = None if following is None else cursor_of(str(following))
+    found, following = await store.read(served.served, run, generation, first, stop)
+    after = None if following is None else cursor_of(str(following))
+    page: wire.Ledger = {**found, "next": after}
     return document(page)
