@@ -16,8 +16,9 @@ from tests.hostile.conftest import ENDED, Inside, Start, rest, until
 from tests.hostile.test_connections import EVALUATION, GET, POST
 
 from rheostat.errors import Unavailable
-from rheostat.server.http import budgets, connections
-from rheostat.server.http.budgets import SMALL, Budget, Turns
+from rheostat.server.http import connections
+from rheostat.server.http.budgets import SMALL, Budget
+from rheostat.server.http.turns import Turns
 
 MIB = 1024 * 1024
 RUN = {"parameters": {"lr": {"kind": "constant", "value": 1}}}
@@ -210,7 +211,7 @@ def _require(connection: socket.socket, body: bytes) -> None:
 def test_what_waits_to_be_sent_is_bounded(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """P13: small answers that nobody reads are bounded as well, all of them together."""
     monkeypatch.setattr(connections, "UNSENT", 200_000)
-    monkeypatch.setattr(connections, "EACH", 0.1)
+    monkeypatch.setattr(connections, "LOOK_EVERY", 0.1)
     server = start()
     request = (GET.replace(b"/livez", b"/v1/kinds") + b"\r\n") * 400
     with ExitStack() as stack:
@@ -274,7 +275,7 @@ def test_large_bodies_are_worked_on_in_turn() -> None:
 
 def test_a_turn_that_does_not_come_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     """P10: who waits for long is told to come again; a turn that nobody takes is not lost."""
-    monkeypatch.setattr(budgets, "PATIENCE", 0.05)
+    monkeypatch.setattr("rheostat.server.http.turns.PATIENCE", 0.05)
 
     async def work() -> None:
         turns = Turns(10)

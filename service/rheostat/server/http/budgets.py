@@ -1,19 +1,17 @@
 """
 How many bytes a process holds for others: bodies that it receives, and answers that it sends.
 
-What nobody bounds in sum, one caller can take: sixty bodies that stop short of their end, or a
-dozen large answers that nobody reads. So the bytes of all of them together are counted, and who
-comes when there is no room is refused, and told when to come again. Before that, those make room
-who have had theirs for long: an honest caller on a slow line suffers only while bytes are short,
-and one who stalls on purpose keeps nobody out. Small bodies and answers have a budget of their own,
-so that the large ones never stand in their way. All of this is for the event loop alone.
+Without a bound on their sum, one caller could take all memory: by sixty bodies that stop short of
+their end, or a dozen large answers that nobody reads. So the bytes of all requests together are
+counted. A request for which there is no room is refused, and told when to try again; but first
+whoever has held room for long is cut off. So a caller on a slow line suffers only while bytes are
+short, and one who stalls on purpose keeps nobody out. Small bodies and answers have a budget of
+their own, so that large ones never stand in their way. All of this is for the event loop alone.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -23,10 +21,7 @@ SMALL = 64 * 1024
 """Bytes up to which a body, an answer, or a piece of one is small."""
 
 COME_BACK = 2
-"""Seconds after which who found no room may try again."""
-
-PATIENCE = 10.0
-"""Seconds for which a large body waits for its turn to be worked on."""
+"""Seconds after which a request that found no room may be sent again."""
 
 
 def busy(detail: str) -> Unavailable:
@@ -47,7 +42,13 @@ class Holding:
         self.size = 0
 
     def grow(self, size: int) -> None:
-        """Hold ``size`` bytes more; raise `Unavailable` if there is no room for them."""
+        """
+        Hold ``size`` bytes more.
+
+        Raises:
+            Unavailable: if there is no room for them.
+
+        """
         self._budget.grow(self, size)
 
     def shrink(self, size: int) -> None:
@@ -56,15 +57,15 @@ class Holding:
         self.size = min(self.size, size)
 
     def keep(self) -> None:
-        """Make no room for others any more: what is held is being worked on."""
+        """No longer make room for others: what is held is being worked on."""
         self._budget.expose(self, None)
 
     def expose(self, cut_off: Callable[[], None] | None) -> None:
-        """From now on, make room for others by ``cut_off`` once this has taken long."""
+        """Make room for others by ``cut_off`` if need be, once this has taken long from now on."""
         self._budget.expose(self, cut_off)
 
     def release(self) -> None:
-        """Give everything back; again, if one likes."""
+        """Give everything back; a second time does nothing."""
         self._budget.release(self)
 
 
@@ -88,9 +89,13 @@ class Budget:
         self, size: int, cut_off: Callable[[], None] | None = None, shared: Any = None
     ) -> Holding:
         """
-        Hold ``size`` bytes; raise `Unavailable` if there is no room for them.
+        Hold ``size`` bytes; ``cut_off`` ends what they are for, if others need them.
 
         An object that several hold at once, ``shared``, is counted once.
+
+        Raises:
+            Unavailable: if there is no room for them.
+
         """
         holding = Holding(self, cut_off, shared)
         if shared is not None and (known := self._shared.get(id(shared))):
@@ -145,51 +150,3 @@ class Budget:
             self.release(oldest)
             if cut_off is not None:
                 cut_off()
-
-
-class Turns:
-    """
-    Large bodies are worked on in turn: as many at once as have ``limit`` bytes together.
-
-    What a body is read into takes many times its bytes, so the budget of those that arrive does
-    not bound it.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._used = 0
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
-
-    async def wait(self, size: int) -> None:
-        """Wait for the turn of a body of ``size`` bytes; raise `Unavailable` if it is too long."""
-        if not self._waiting and self._fits(size):
-            self._used += size
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((size, turn))
-        try:
-            await asyncio.wait_for(asyncio.shield(turn), PATIENCE)
-        except TimeoutError:
-            if not turn.done():
-                raise busy("other large bodies are being worked on; try again") from None
-        except BaseException:
-            if turn.done():  # it came together with what ended the wait
-                self.done(size)
-            raise
-        finally:
-            turn.cancel()
-
-    def done(self, size: int) -> None:
-        """End the turn of a body, and begin those for which there is room now."""
-        self._used -= size
-        while self._waiting:
-            following, turn = self._waiting[0]
-            if not turn.done():
-                if not self._fits(following):
-                    return
-                self._used += following
-                turn.set_result(None)
-            self._waiting.popleft()
-
-    def _fits(self, size: int) -> bool:
-        return not self._used or self._used + size <= self._limit
