@@ -71,9 +71,10 @@ class StoredChanges(Changes):
     def __contains__(self, name: object) -> bool:
         return name in self.document
 
-    def laid_out(self, total: int | None) -> Changes:
-        """Return the changes with the words of their definitions laid out for a total."""
-        return self if total in {None, self._total} else StoredChanges(self.document.text, total)
+    def read(self) -> Changes:
+        """Return the changes, read: this takes long if they are large."""
+        self._changes  # noqa: B018 - it is kept
+        return self
 
 
 class Revisions:
@@ -180,18 +181,20 @@ class Revisions:
         return [self._revision(*both) for both in zip(rows, timelines, strict=True)]
 
     def read_changes(self, run_id: str, revisions: Sequence[Revision]) -> list[Revision]:
-        """Return revisions with their changes read, so that they can be folded."""
-        texts = {
-            _changes_key(run_id, revision): revision.changes.laid_out(revision.laid_for)
+        """Return revisions with their changes read for their totals, so that they can be folded."""
+        stored = {
+            _changes_key(run_id, revision): StoredChanges(
+                revision.changes.document.text, revision.laid_for
+            )
             for revision in revisions
             if revision.changes
         }
 
         def parsed(_lookup: Lookup) -> Results:
-            return {key: Changes(dict(changes)) for key, changes in texts.items()}
+            return {key: changes.read() for key, changes in stored.items()}
 
-        documents = [changes.document for changes in texts.values()]
-        read = {key: self._transaction.aside(key, parsed, documents, stored=True) for key in texts}
+        documents = [changes.document for changes in stored.values()]
+        read = {key: self._transaction.aside(key, parsed, documents, stored=True) for key in stored}
         return [
             replace(revision, changes=read.get(_changes_key(run_id, revision), revision.changes))
             for revision in revisions
