@@ -53,10 +53,19 @@ Change = Edit | Replacement
 
 
 class Changes(Mapping[str, tuple[Change, ...]]):
-    """The changes of each parameter that a revision changes, by its name."""
+    """
+    The changes of each parameter that a revision changes, by its name.
 
-    def __init__(self, changes: Mapping[str, tuple[Change, ...]]) -> None:
+    ``document`` is their JSON, which is made of them unless it is given: what is laid out for
+    another total is shown as it was made.
+    """
+
+    def __init__(
+        self, changes: Mapping[str, tuple[Change, ...]], document: Verbatim | None = None
+    ) -> None:
         self._changes = changes
+        if document is not None:
+            self.document = document
 
     def __getitem__(self, name: str) -> tuple[Change, ...]:
         return self._changes[name]
@@ -83,7 +92,8 @@ class Changes(Mapping[str, tuple[Change, ...]]):
         """
         if total is None:
             return self
-        return Changes({name: _laid_out(each, total, name) for name, each in self.items()})
+        laid = {name: _laid_out(each, total, name) for name, each in self.items()}
+        return self if laid == dict(self) else Changes(laid, self.document)
 
 
 NO_CHANGES: Final = Changes({})

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Row, Select, insert, select, update
 
-from rheostat.errors import Unavailable, UnknownRevision
+from rheostat.errors import Invalid, Unavailable, UnknownRevision
 from rheostat.schedules.references import Lookup
 from rheostat.schedules.written import Written
 from rheostat.server.runs.changes import Change, Changes, parse_changes
@@ -40,8 +40,8 @@ class _StoredUnits(Units):
     """How definitions are read that are stored: they are in steps, with their words beside them."""
 
     def write(self, data: Any, field: str) -> Written:
-        """Return the definition as it was stored, laid out for the total if there is one."""
-        return Written.from_json(data, self.total, field)
+        """Return the definition as it was stored."""
+        return Written.from_json(data, None, field)
 
 
 class StoredChanges(Changes):
@@ -51,13 +51,16 @@ class StoredChanges(Changes):
     Those of a creation are the definitions as they were given. Nothing folds them, or reads them.
     """
 
-    def __init__(self, text: str, total: int | None = None) -> None:
+    def __init__(self, text: str) -> None:
         self.document = Verbatim(text)
-        self._total = total
 
     @cached_property
     def _changes(self) -> Mapping[str, tuple[Change, ...]]:  # type: ignore[override]
-        return parse_changes(self.document, self.document.keys(), _StoredUnits(self._total))
+        try:
+            return parse_changes(self.document, self.document.keys(), _StoredUnits())
+        except Invalid as error:
+            message = "a newer release made a change that this one cannot read"
+            raise Unavailable(message, reason="schema") from error
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.document)
@@ -73,8 +76,7 @@ class StoredChanges(Changes):
 
     def read(self) -> Changes:
         """Return the changes, read: this takes long if they are large."""
-        self._changes  # noqa: B018 - it is kept
-        return self
+        return Changes(self._changes, self.document)
 
 
 class Revisions:
@@ -182,22 +184,19 @@ class Revisions:
 
     def read_changes(self, run_id: str, revisions: Sequence[Revision]) -> list[Revision]:
         """Return revisions with their changes read for their totals, so that they can be folded."""
-        stored = {
-            _changes_key(run_id, revision): StoredChanges(
-                revision.changes.document.text, revision.laid_for
-            )
-            for revision in revisions
-            if revision.changes
-        }
+        stored = {_changes_key(run_id, each): each for each in revisions if each.changes}
 
         def parsed(_lookup: Lookup) -> Results:
-            return {key: changes.read() for key, changes in stored.items()}
+            return {
+                key: StoredChanges(each.changes.document.text).read().laid_out(each.laid_for)
+                for key, each in stored.items()
+            }
 
-        documents = [changes.document for changes in stored.values()]
+        documents = [each.changes.document for each in stored.values()]
         read = {key: self._transaction.aside(key, parsed, documents, stored=True) for key in stored}
         return [
-            replace(revision, changes=read.get(_changes_key(run_id, revision), revision.changes))
-            for revision in revisions
+            replace(each, changes=read.get(_changes_key(run_id, each), each.changes))
+            for each in revisions
         ]
 
     def reigns(self, stretch: Stretch, head: int | None = None) -> list[Reign]:
@@ -267,7 +266,7 @@ class Revisions:
             generation=row.generation,
             kind=_kind(row.kind),
             effective=row.effective,
-            changes=StoredChanges(row.changes, row.laid_for),
+            changes=StoredChanges(row.changes),
             note=Note(row.author, row.message),
             created_at=row.created_at,
             forced=row.forced,

@@ -13,7 +13,7 @@ from rheostat.schedules.references import Lookup
 from rheostat.server.runs.fragments import dumps
 from rheostat.server.runs.lineage import Generation
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
-from rheostat.server.runs.spec import RunSpec, parse_run
+from rheostat.server.runs.spec import StoredRun, parse_run
 from rheostat.server.runs.timeline import Timeline, Timelines
 from rheostat.server.runs.units import Units
 from rheostat.server.store.aside import Results
@@ -63,7 +63,7 @@ def ensure(
     return show(records, there.id), False
 
 
-def _read(records: Records, body: Any) -> tuple[RunSpec, Timelines, StoredChanges]:
+def _read(records: Records, body: Any) -> tuple[StoredRun, Timelines, StoredChanges]:
     """Return the run that a body describes, what it follows, and the definitions as given."""
     limits = records.limits
 
@@ -74,7 +74,7 @@ def _read(records: Records, body: Any) -> tuple[RunSpec, Timelines, StoredChange
         given = {name: whole(data) for name, data in body["parameters"].items()}
         return {"run": (spec, timelines, StoredChanges(dumps(given).decode()))}
 
-    read: tuple[RunSpec, Timelines, StoredChanges] = records.aside("run", parsed, body)
+    read: tuple[StoredRun, Timelines, StoredChanges] = records.aside("run", parsed, body)
     return read
 
 
@@ -83,7 +83,7 @@ def new_id() -> str:
     return f"run_{secrets.token_hex(13)}"
 
 
-def new_run(spec: RunSpec, note: Note) -> RunRecord:
+def new_run(spec: StoredRun, note: Note) -> RunRecord:
     """Return a run that is not stored yet."""
     return RunRecord(
         id=new_id(),
@@ -100,7 +100,7 @@ def new_run(spec: RunSpec, note: Note) -> RunRecord:
 
 
 def _add(
-    records: Records, spec: RunSpec, timelines: Timelines, given: StoredChanges, note: Note
+    records: Records, spec: StoredRun, timelines: Timelines, given: StoredChanges, note: Note
 ) -> wire.RunState:
     run = new_run(spec, note)
     first = Revision(
@@ -125,7 +125,7 @@ def _size(timelines: Timelines, given: StoredChanges) -> int:
     return len(given.document.text) + sum(len(timeline.text) for timeline in timelines.values())
 
 
-def _name_taken(there: RunRecord, spec: RunSpec, differences: list[dict[str, Any]]) -> NameTaken:
+def _name_taken(there: RunRecord, spec: StoredRun, differences: list[dict[str, Any]]) -> NameTaken:
     fields = ", ".join(item["field"] for item in differences)
     verb = "differs" if len(differences) == 1 else "differ"
     message = f"the run {spec.name!r} was created with another body: {fields} {verb}"
@@ -139,7 +139,7 @@ def _name_taken(there: RunRecord, spec: RunSpec, differences: list[dict[str, Any
 def _differences(
     records: Records,
     there: RunRecord,
-    spec: RunSpec,
+    spec: StoredRun,
     timelines: Timelines,
     given: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
@@ -189,7 +189,7 @@ def _said(timeline: Timeline | None) -> Any:
     return piece.definition.to_json() if piece.words is None else piece.words.data
 
 
-def _flat(spec: RunSpec) -> dict[str, Any]:
+def _flat(spec: StoredRun) -> dict[str, Any]:
     """Return the fields but for labels by their paths, one level into objects."""
     document = spec.to_json()
     del document["labels"]
