@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rheostat.schedules.manual import svg
-from rheostat.server.runs.changes import changes_to_json, parse_changes
+from rheostat.server.runs.changes import parse_changes
 from rheostat.server.runs.folding import fold
 from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
@@ -99,7 +99,7 @@ class Training:
                 generation=1,
                 kind=RevisionKind.CHANGE,
                 effective=change["effective"],
-                changes=changes_to_json(parse_changes(change["changes"], plan.keys(), units)),
+                changes=parse_changes(change["changes"], plan.keys(), units),
                 note=Note(message=change["message"]),
                 created_at="",
                 timelines=plan,

@@ -199,8 +199,7 @@ class Guarded:
 def open_tokens(database: str) -> Iterator[Any]:
     """Open a database's tokens, as `rheostat token` does."""
     from rheostat.server.settings import Settings
-    from rheostat.server.store.opening import open_store
-    from rheostat.server.store.tokens import StoredTokens
+    from rheostat.server.store.opening import StoredTokens, open_store
 
     store = open_store(Settings(database=database))
     yield StoredTokens(store, "tests")

@@ -57,9 +57,8 @@ serve.serve(settings.Settings())
 """
 TOKENS = """
 import sys
-from rheostat.server.store.opening import open_store
+from rheostat.server.store.opening import StoredTokens, open_store
 from rheostat.server.settings import Settings
-from rheostat.server.store.tokens import StoredTokens
 store = open_store(Settings(database=sys.argv[1]))
 for name in ("attacker", "victim"):
     print(StoredTokens(store, "measure").create(name, "worker")["token"])

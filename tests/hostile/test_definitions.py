@@ -22,8 +22,7 @@ from rheostat.server.runs.settling import Ask
 from rheostat.server.runs.spec import parse_run
 from rheostat.server.runs.units import Units
 from rheostat.server.store import Store
-from rheostat.server.store.operations import close, create, fork, revise, rewind, values
-from rheostat.server.store.schedules import StoredLibrary
+from rheostat.server.store.operations import close, create, fork, revise, rewind, schedules, values
 
 LAST = 2**53 - 1
 ONE = {"kind": "constant", "value": 1}
@@ -349,8 +348,8 @@ def test_large_operations_take_turns_with_the_others(desk: Desk) -> None:
 def test_references_are_looked_up_before_the_writer(desk: Desk, parser: Parser) -> None:
     """A schedule of the library is found by a run that names it, and nobody waits for that."""
     parser.go.set()
-    library = StoredLibrary(desk.store)
-    asyncio.run(library.put("decay", parse({"kind": "constant", "value": 5}), None, lambda _: None))
+    five = parse({"kind": "constant", "value": 5})
+    desk.write(schedules.put, "decay", five, None, lambda _: None)
     body = {"name": "new", "parameters": {"lr": {"kind": "schedule", "name": "decay"}}}
     run = str(desk.write(create.create, body, Note())["id"])
     assert desk.settle(run, 0) == [5.0]

@@ -12,7 +12,6 @@ from rheostat import __version__
 from rheostat.server.app import create_app
 from rheostat.server.http.browsers import names
 from rheostat.server.settings import Settings
-from rheostat.server.store.schedules import StoredLibrary
 from rheostat.server.store.store import Store
 
 LOCAL = "http://127.0.0.1"
@@ -66,7 +65,6 @@ def test_not_ready_without_its_database(tmp_path: Any, problem: Any) -> None:
     with TestClient(app, base_url=LOCAL) as client:
         started, app.state.store = app.state.store, Store(AWAY, LIMITS)
         app.state.store.start(anyway=True)
-        app.state.library = StoredLibrary(app.state.store)
         assert client.get("/livez").status_code == 200
         for method in ("GET", "OPTIONS"):
             unready = problem(client.request(method, "/readyz"), "unavailable")

@@ -99,6 +99,13 @@ class Written(NamedTuple):
             return self.definition.content_hash
         return sha256(json.dumps(self.words.data, sort_keys=True).encode()).hexdigest()
 
+    def laid_out(self, total: int, field: str = "definition") -> Written:
+        """Return the definition laid out for a total, if its words depend on the run."""
+        if self.words is None or self.words.total == total:
+            return self
+        words = replace(self.words, total=total)
+        return Written(words.laid_out(field), words)
+
     def to_json(self) -> dict[str, Any]:
         """Return the stored form: the definition in whole steps, with its words beside them."""
         document = self.definition.to_json()

@@ -46,7 +46,6 @@ from rheostat.server.routes.tokens import tokens
 from rheostat.server.routes.total import totals
 from rheostat.server.routes.values import values
 from rheostat.server.settings import Settings
-from rheostat.server.store.schedules import StoredLibrary
 from rheostat.server.store.store import Store
 
 ROUTERS = (
@@ -142,7 +141,6 @@ def _parameters() -> set[str]:
 async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     store = Store(app.state.settings.database, app.state.settings.limits)
     app.state.store = store
-    app.state.library = StoredLibrary(store)
     app.state.access = Access(store if app.state.settings.tokens_required else None)
     app.state.feeds = _feeds(app)
     app.state.curve_limiter = anyio.CapacityLimiter(CURVES_AT_ONCE)

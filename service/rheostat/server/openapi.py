@@ -16,13 +16,13 @@ from rheostat.schedules.union import ADAPTER, KINDS
 from rheostat.server.http.body import StrictRoute
 from rheostat.server.http.examples import by_parameter
 from rheostat.server.http.problems import MEDIA_TYPE, refuses
-from rheostat.server.runs.changes import EDITS
+from rheostat.server.runs.edits import EDIT
 from rheostat.server.runs.spec import SPEC
 from rheostat.server.store.operations.fork import FORK
 
 SCHEMAS: dict[str, TypeAdapter[Any]] = {
     "Definition": ADAPTER,
-    "Edit": EDITS,
+    "Edit": EDIT,
     "Fork": FORK,
     "Reference": TypeAdapter(Reference),
     "Run": SPEC,
@@ -113,9 +113,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     found: dict[str, Any] = {"FieldError": FIELD_ERROR, "Problem": PROBLEM}
     for name, adapter in SCHEMAS.items():
-        suffix = name if name == "Edit" else ""  # `Scale` is a kind, and an edit, too
-        schema = adapter.json_schema(ref_template=REF.format(model="{model}" + suffix))
-        found |= {inner + suffix: each for inner, each in schema.pop("$defs", {}).items()}
+        schema = adapter.json_schema(ref_template=REF)
+        found |= schema.pop("$defs", {})
         found[name] = schema
     changes = by_parameter("Edit", "Replacement", "Number").json_schema
     nameless = {**found["Run"], "required": ["parameters"]}

@@ -1,25 +1,36 @@
-"""Tokens: who asks, and in which role. A token's secret is shown once, and never kept."""
+"""Tokens and roles: who asks, and what they may do. A secret is shown once, and never kept."""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Annotated
-
-from pydantic import ConfigDict, Field, TypeAdapter
+from enum import StrEnum
 
 from rheostat import wire
-from rheostat.errors import FieldError, Invalid
-from rheostat.limits import NAME
-from rheostat.server.described import Described
-from rheostat.server.roles import Role
 
 PREFIX = "rheo_"
 """How every secret begins, so that scanners of repositories and logs know one."""
 
-FUTURE = "an ISO 8601 time with its offset from UTC, in the future"
+
+class Role(StrEnum):
+    """What a caller may do: all that the roles before may, and more."""
+
+    VIEWER = "viewer"
+    WORKER = "worker"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+    def to_json(self) -> wire.Role:
+        """Return the role as it is written."""
+        return self.value
+
+    def covers(self, needed: Role) -> bool:
+        """Whether this role may do what ``needed`` may."""
+        return ORDER.index(self) >= ORDER.index(needed)
+
+
+ORDER = tuple(Role)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,37 +72,3 @@ def new_secret() -> str:
 def hash_of(secret: str) -> str:
     """Return the SHA-256 hash under which a secret's token is kept, in hexadecimal."""
     return hashlib.sha256(secret.encode()).hexdigest()
-
-
-class NewToken(Described):
-    """A token as it is asked for."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-    name: Annotated[str, Field(pattern=f"^{NAME}$")]
-    """Who will use it: the author of the changes that are made with it."""
-
-    role: wire.Role
-    """What it may do."""
-
-    expires_at: Annotated[str, Field(max_length=64, json_schema_extra={"format": "date-time"})] | (
-        None
-    ) = None
-    """When it ceases to work, in ISO 8601 with the offset from UTC; by default never."""
-
-    def expiry(self) -> str | None:
-        """Return when it ceases to work, as it is stored; raise `Invalid` unless in the future."""
-        if self.expires_at is None:
-            return None
-        try:
-            moment = datetime.fromisoformat(self.expires_at)
-            if moment.tzinfo is not None and moment > datetime.now(UTC):
-                return moment.astimezone(UTC).isoformat(timespec="microseconds")
-        except (ValueError, OverflowError):
-            pass
-        message = f"expires_at must be {FUTURE}"
-        wrong = [FieldError("expires_at", message, self.expires_at, FUTURE)]
-        raise Invalid("The token is refused.", errors=wrong)
-
-
-NEW_TOKEN = TypeAdapter(NewToken)

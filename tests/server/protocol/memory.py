@@ -22,7 +22,7 @@ from rheostat.errors import (
     UnknownRun,
 )
 from rheostat.server.runs.block import Block
-from rheostat.server.runs.changes import changes_to_json, parse_changes
+from rheostat.server.runs.changes import NO_CHANGES, parse_changes
 from rheostat.server.runs.folding import before_and_after, fold
 from rheostat.server.runs.guards import violations
 from rheostat.server.runs.limits import Limits
@@ -103,7 +103,7 @@ class Stored:
 
     def add(self, kind: RevisionKind, effective: int, changes: Any, base: Timelines) -> Revision:
         """Add a revision that is not folded yet."""
-        stored = {} if changes is None else changes_to_json(self.parsed(changes))
+        stored = NO_CHANGES if changes is None else self.parsed(changes)
         number, generation = self.following, self.current.key.number
         new = Revision(
             number, generation, kind, effective, stored, Note(), "", base, laid_for=self.total
@@ -167,9 +167,9 @@ class Memory:
         (stretch,) = lineage.owners(parent.key.number, start, start + 1)
         owner = self._runs[stretch.owner.run_id]
         before = [r for r in owner.ruling(stretch.owner.number) if r.effective <= start][-1]
-        kind, stored = RevisionKind.REWIND, changes and changes_to_json(source.parsed(changes))
+        kind, stored = RevisionKind.REWIND, changes and source.parsed(changes)
         new = Revision(
-            *(number, 1, kind, start, stored or {}, Note(), "", before.timelines),
+            *(number, 1, kind, start, stored or NO_CHANGES, Note(), "", before.timelines),
             laid_for=source.total,
         )
         (folded,) = fold(
@@ -255,7 +255,7 @@ class Memory:
         """Return the pending revisions with a new one, and what was in force before that."""
         step = _effective(run, effective, expected)
         base, pending = run.upcoming()
-        stored = changes_to_json(run.parsed(changes))
+        stored = run.parsed(changes)
         kind, generation = RevisionKind.CHANGE, run.current.key.number
         new = Revision(
             *(run.following, generation, kind, step, stored, Note(), "", base, force),
@@ -282,7 +282,7 @@ class Memory:
             raise Invalid("it is past already")
         kind, generation = RevisionKind.TOTAL, run.current.key.number
         new = Revision(
-            *(run.following, generation, kind, step, {}, Note(), "", base),
+            *(run.following, generation, kind, step, NO_CHANGES, Note(), "", base),
             total=total,
             laid_for=total,
         )

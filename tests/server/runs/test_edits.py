@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rheostat.errors import FieldError, Invalid
-from rheostat.server.runs.changes import changes_to_json, parse_changes
+from rheostat.server.runs.changes import parse_changes
 from rheostat.server.runs.folding import fold
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.timeline import Timeline, Timelines
@@ -18,7 +18,7 @@ LINE = {"kind": "linear", "start": 100, "end": 0, "steps": 100}
 
 def revision(number: int, effective: int, changes: Any) -> Revision:
     """Return an unfolded revision of parameter x (and y)."""
-    stored = changes_to_json(parse_changes(changes, ["x", "y"], Units()))
+    stored = parse_changes(changes, ["x", "y"], Units())
     none = Timelines({})
     kind = RevisionKind.CHANGE
     return Revision(number, 1, kind, effective, stored, Note(), "", timelines=none)

@@ -9,20 +9,19 @@ from typing import Any
 
 from rheostat.errors import StaleGeneration, StepJump, UnknownRun
 from rheostat.server.runs.changes import parse_changes
-from rheostat.server.runs.fragments import Verbatim
 from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.settling import Ask
 from rheostat.server.runs.spec import parse_run
 from rheostat.server.runs.units import Units
 from rheostat.server.store.operations import close, create, revise, rewind, show, values
+from rheostat.server.store.revisions import StoredChanges
 
 HALVE = {"lr": {"edit": "scale", "factor": 0.5}}
 NEW = {"name": "gpt", "parameters": {"lr": {"kind": "constant", "value": 1}}}
-STORED = {"lr": [{"edit": "scale", "factor": 0.5}]}
 PARSED = {
-    ("changes", "lr", "wd", None, None): (parse_changes(HALVE, ["lr", "wd"], Units()), STORED),
-    "run": (*parse_run(NEW, Units(), Limits()), Verbatim(json.dumps(NEW["parameters"]))),
+    ("changes", "lr", "wd", None, None): parse_changes(HALVE, ["lr", "wd"], Units()),
+    "run": (*parse_run(NEW, Units(), Limits()), StoredChanges(json.dumps(NEW["parameters"]))),
 }
 """What operations have parsed outside of a transaction; here it is done before them all."""
 

@@ -145,6 +145,18 @@ def test_a_revision_of_a_newer_release_is_refused(desk: Any) -> None:
         desk.revise({"lr": {"edit": "scale", "factor": 0.5}})
 
 
+def test_a_change_of_a_newer_release_is_shown_and_not_folded(desk: Any) -> None:
+    """P1: what a pending edit that is not known here makes of a curve cannot be said."""
+    desk.create()
+    desk.revise({"lr": {"edit": "scale", "factor": 0.5}}, 8)
+    _execute(desk, "UPDATE revisions SET changes = replace(changes, 'scale', 'wobble')")
+    (pending,) = desk.read(show.show, "gpt")["pending"]
+    assert pending["changes"] == {"lr": [{"edit": "wobble", "factor": 0.5}]}
+    with pytest.raises(Unavailable, match="newer release") as refusal:
+        desk.revise({"wd": 1}, 4)
+    assert refusal.value.members["reason"] == "schema"
+
+
 def test_recovering_begins_a_new_incarnation(desk: Any) -> None:
     """P1: clients can tell a restored database from the one that they knew."""
     desk.create()

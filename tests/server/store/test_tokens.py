@@ -10,11 +10,11 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from rheostat.errors import NameTaken, UnknownToken
-from rheostat.server.roles import Role
 from rheostat.server.store.operations import tokens
+from rheostat.server.store.operations.tokens import NewToken
 from rheostat.server.store.records import Records
 from rheostat.server.store.tables import tokens as table
-from rheostat.server.tokens import NewToken, Token, hash_of
+from rheostat.server.tokens import Role, Token, hash_of
 
 if TYPE_CHECKING:
     from tests.server.store.conftest import Desk

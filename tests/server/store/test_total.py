@@ -17,7 +17,16 @@ from rheostat.errors import (
     TooLate,
 )
 from rheostat.server.runs.revision import Note
-from rheostat.server.store.operations import close, create, events, explain, fork, plan, show
+from rheostat.server.store.operations import (
+    close,
+    create,
+    events,
+    explain,
+    fork,
+    plan,
+    revise,
+    show,
+)
 from rheostat.server.store.operations.revise import cancel
 from rheostat.server.store.operations.rewind import Rewind, rewind
 from rheostat.server.store.operations.total import NewTotal, make_total, rehearse_total
@@ -373,3 +382,16 @@ def test_the_first_revision_keeps_the_words(desk: Desk) -> None:
     assert piece.definition.to_json()["steps"] == 64
     assert piece.words is not None
     assert piece.words.data["steps"] == "100%"
+
+
+def test_a_pending_change_is_shown_as_it_was_made(desk: Desk) -> None:
+    """P8: a later total lays a pending definition out anew; what was sent stays what it was."""
+    begin(desk, settled=16)
+    wsd = {**WSD, "clock": "run"}
+    desk.write(revise.revise, "gpt", revise.Wish({"lr": wsd}, 32))
+    before = desk.read(show.revision, "gpt", 2)["changes"]
+    answer = extend(desk, 128)
+    assert before["lr"][0]["warmup"] == 6  # a tenth of 64
+    assert [item["changes"] for item in answer["pending"]] == [{}, before]
+    assert desk.read(show.revision, "gpt", 2)["changes"] == before
+    assert lr(desk, 102, 115) == [1, 0.5]  # the last fifth of 128, in whole steps

@@ -14,7 +14,7 @@ from rheostat.cli.answers import Answer, answering, confirm, default_author
 from rheostat.cli.commands.serving import opened, settings_of
 from rheostat.cli.views import text
 from rheostat.cli.views.screen import Screen, left
-from rheostat.server.roles import Role
+from rheostat.server.tokens import Role
 
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="Who uses it: the author of what is done with it.")
@@ -115,7 +115,7 @@ def _tokens(database: str | None, server: str | None, token: str | None) -> Iter
 
 @contextmanager
 def _stored(database: str | None) -> Iterator[Tokens]:
-    from rheostat.server.store.tokens import StoredTokens  # the server loads slowly
+    from rheostat.server.store.opening import StoredTokens  # the server loads slowly
 
     with opened(settings_of(database)) as store:
         yield StoredTokens(store, default_author())

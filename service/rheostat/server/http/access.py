@@ -22,12 +22,11 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from rheostat.errors import Forbidden, Unauthenticated
-from rheostat.server.roles import Role
 from rheostat.server.store import Store
 from rheostat.server.store.operations import tokens
 from rheostat.server.store.records import now
 from rheostat.server.store.store import work_for_all
-from rheostat.server.tokens import PREFIX, Token, hash_of
+from rheostat.server.tokens import PREFIX, Role, Token, hash_of
 
 TRUSTED = 3.0
 """Seconds for which a process believes what it found: as long as a revoked token may still work."""

@@ -25,7 +25,7 @@ from starlette.responses import Response
 from rheostat.errors import FieldError, Invalid, Malformed, TooLarge, UnsupportedMediaType
 from rheostat.server.http.access import admit, role_needed
 from rheostat.server.http.fields import MOST
-from rheostat.server.roles import Role
+from rheostat.server.tokens import Role
 
 DEEPEST = 64
 """Levels of nesting that a body may have; a definition itself may have 16."""

@@ -17,7 +17,8 @@ from rheostat.schedules.references import Lookup, references
 from rheostat.server.http import examples
 from rheostat.server.http.body import off_loop
 from rheostat.server.http.deps import Wire
-from rheostat.server.library import Library
+from rheostat.server.store import Store
+from rheostat.server.store.operations import schedules
 
 Place = Annotated[int, Field(ge=0, le=MAX_STEP)]
 Length = Annotated[int, Field(ge=1, le=MAX_STEP)]
@@ -41,12 +42,12 @@ class DefinitionBody(Wire):
     steps_per_epoch: Length | None = None
     """Steps of an epoch, for lengths such as ``"3 epochs"``."""
 
-    async def read(self, request: Request, library: Library) -> Definition:
+    async def read(self, request: Request, store: Store) -> Definition:
         """Return the definition, with schedules of the library in place of their names."""
         named = await off_loop(request, lambda: references(self.definition))
         if not named:
             return await off_loop(request, self._parsed)
-        found = await library.find(named)
+        found = await store.read(schedules.find, named)
         return await off_loop(request, lambda: self._parsed(found), large=True)
 
     def _parsed(self, lookup: Lookup | None = None) -> Definition:

@@ -12,16 +12,11 @@ from rheostat.limits import MAX_AUTHOR, MAX_ITEMS, MAX_STEP, NAME
 from rheostat.server.described import Described
 from rheostat.server.http.access import caller_of
 from rheostat.server.http.body import StrictRoute
-from rheostat.server.library import Library
 from rheostat.server.settings import Settings
 
 
 async def _settings(request: Request) -> Any:
     return request.app.state.settings
-
-
-async def _library(request: Request) -> Any:
-    return request.app.state.library
 
 
 async def _author(
@@ -49,7 +44,6 @@ def _utf8(header: str) -> str:
 
 
 SettingsDep = Annotated[Settings, Depends(_settings)]
-LibraryDep = Annotated[Library, Depends(_library)]
 
 ScheduleName = Annotated[
     str, Path(pattern=f"^{NAME}$", description="Name of the schedule.", examples=["pretrain"])

@@ -33,10 +33,11 @@ from rheostat.server.http.definitions import (
     range_of,
     steps_of,
 )
-from rheostat.server.http.deps import LibraryDep, SettingsDep, router
+from rheostat.server.http.deps import SettingsDep, router
 from rheostat.server.http.negotiation import check_size, offers
 from rheostat.server.http.problems import refuses
-from rheostat.server.roles import Role
+from rheostat.server.http.run_deps import StoreDep
+from rheostat.server.tokens import Role
 
 FORMS = "one of stop (with start and stride), steps and step"
 
@@ -128,7 +129,7 @@ class Evaluation(DefinitionBody):
 async def evaluate_definition(
     asked: Evaluation,
     chosen: Annotated[Format, offers(*Format)],
-    library: LibraryDep,
+    store: StoreDep,
     settings: SettingsDep,
     request: Request,
 ) -> Response:
@@ -139,7 +140,7 @@ async def evaluate_definition(
     """
     places = asked.places()
     check_size(chosen, len(places), settings, "stop" if asked.steps is None else "steps")
-    definition = await asked.read(request, library)
+    definition = await asked.read(request, store)
 
     def compute() -> Curves:
         steps = places if isinstance(places, range) else steps_of(places)

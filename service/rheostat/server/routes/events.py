@@ -19,9 +19,9 @@ from rheostat.server.http.deps import router
 from rheostat.server.http.feeds import Feeds, Message, messages
 from rheostat.server.http.problems import refuses
 from rheostat.server.http.run_deps import Run, StoreDep
-from rheostat.server.roles import Role
 from rheostat.server.routes.runs import NO_STORE
 from rheostat.server.store.operations import events as operations
+from rheostat.server.tokens import Role
 
 events = router("events")
 

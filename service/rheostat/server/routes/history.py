@@ -30,9 +30,9 @@ from rheostat.server.http.negotiation import most_values, offers
 from rheostat.server.http.pages import cursor_of, number_of
 from rheostat.server.http.problems import refuses
 from rheostat.server.http.run_deps import Generation, Run, Start, Stop, StoreDep
-from rheostat.server.roles import Role
 from rheostat.server.routes.runs import NO_STORE, document
 from rheostat.server.store.operations import explain, plan, served
+from rheostat.server.tokens import Role
 
 history = router("history")
 

@@ -12,7 +12,7 @@ from rheostat.server.http.access import needs
 from rheostat.server.http.curves import write_json
 from rheostat.server.http.deps import router
 from rheostat.server.http.problems import refuses
-from rheostat.server.roles import Role
+from rheostat.server.tokens import Role
 
 kinds = router("definitions")
 

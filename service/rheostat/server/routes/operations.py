@@ -14,8 +14,8 @@ from rheostat.server.http import examples
 from rheostat.server.http.access import needs
 from rheostat.server.http.deps import router
 from rheostat.server.http.problems import refuses
-from rheostat.server.roles import Role
 from rheostat.server.store.store import sentence
+from rheostat.server.tokens import Role
 
 operations = router("operations")
 

@@ -34,11 +34,11 @@ from rheostat.server.http.deps import Cursor, Limit, Wire, router
 from rheostat.server.http.pages import cursor_of, number_of
 from rheostat.server.http.problems import refuses
 from rheostat.server.http.run_deps import KeyDep, NoteDep, Number, Run, StoreDep
-from rheostat.server.roles import Role
 from rheostat.server.routes.runs import document
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.idempotency import once
 from rheostat.server.store.operations import advance, revise, rewind, show
+from rheostat.server.tokens import Role
 
 revisions = router("revisions")
 

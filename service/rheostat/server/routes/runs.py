@@ -37,10 +37,10 @@ from rheostat.server.http.deps import Cursor, Limit, SettingsDep, Wire, router
 from rheostat.server.http.pages import cursor_of, place_of
 from rheostat.server.http.problems import refuses
 from rheostat.server.http.run_deps import KeyDep, NoteDep, Run, StoreDep
-from rheostat.server.roles import Role
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.idempotency import once
 from rheostat.server.store.operations import close, create, fork, join, show
+from rheostat.server.tokens import Role
 
 runs = router("runs")
 

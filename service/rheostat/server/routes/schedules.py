@@ -30,7 +30,6 @@ from rheostat.server.http.definitions import DefinitionBody, range_of
 from rheostat.server.http.deps import (
     Author,
     Cursor,
-    LibraryDep,
     Limit,
     ScheduleName,
     SettingsDep,
@@ -40,8 +39,10 @@ from rheostat.server.http.deps import (
 from rheostat.server.http.negotiation import check_size, offers
 from rheostat.server.http.pages import cursor_of, place_of
 from rheostat.server.http.problems import refuses
-from rheostat.server.library import Check, Entry, Schedule
-from rheostat.server.roles import Role
+from rheostat.server.http.run_deps import StoreDep
+from rheostat.server.store.operations import schedules as operations
+from rheostat.server.store.operations.schedules import Check, Entry, Schedule
+from rheostat.server.tokens import Role
 
 schedules = router("schedules")
 
@@ -91,16 +92,16 @@ EXAMPLE: dict[str, Any] = {
 async def put_schedule(
     name: ScheduleName,
     new: DefinitionBody,
-    library: LibraryDep,
+    store: StoreDep,
     request: Request,
     author: Author,
     if_match: IfMatch = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Make a new version, unless the newest one already has this definition."""
-    definition = await new.read(request, library)
+    definition = await new.read(request, store)
     check = _precondition(if_match, if_none_match)
-    entry, created = await library.put(name, definition, author, check)
+    entry, created = await store.write(operations.put, name, definition, author, check)
     return _answer(Schedule(entry, definition), created=created)
 
 
@@ -114,11 +115,9 @@ async def put_schedule(
     },
 )
 @needs(Role.VIEWER)
-async def get_schedule(
-    name: ScheduleName, library: LibraryDep, version: Version = None
-) -> Response:
+async def get_schedule(name: ScheduleName, store: StoreDep, version: Version = None) -> Response:
     """Return a version, the newest by default; its tag serves `If-Match`."""
-    return _answer(await library.get(name, version))
+    return _answer(await store.read(operations.get, name, version))
 
 
 @schedules.get(
@@ -131,11 +130,9 @@ async def get_schedule(
     },
 )
 @needs(Role.VIEWER)
-async def list_schedules(
-    library: LibraryDep, limit: Limit = 100, cursor: Cursor = None
-) -> Response:
+async def list_schedules(store: StoreDep, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """Return the newest version of each schedule, by name, without its definition."""
-    found = await library.page(place_of(cursor), limit + 1)
+    found = await store.read(operations.page, place_of(cursor), limit + 1)
     items = [asdict(entry) for entry in found[:limit]]
     following = cursor_of(found[limit - 1].name) if len(found) > limit else None
     page = write_json({"items": items, "next": following})
@@ -151,10 +148,10 @@ async def list_schedules(
 )
 @needs(Role.OPERATOR)
 async def delete_schedule(
-    name: ScheduleName, library: LibraryDep, if_match: IfMatch = None
+    name: ScheduleName, store: StoreDep, if_match: IfMatch = None
 ) -> Response:
     """Remove all versions. Runs that were made from them have copies of their own."""
-    await library.delete(name, _precondition(if_match, None))
+    await store.write(operations.delete, name, _precondition(if_match, None))
     return Response(status_code=204)
 
 
@@ -179,7 +176,7 @@ async def delete_schedule(
 @needs(Role.VIEWER)
 async def get_values(
     name: ScheduleName,
-    library: LibraryDep,
+    store: StoreDep,
     settings: SettingsDep,
     request: Request,
     chosen: Annotated[Format, offers(*Format)],
@@ -199,7 +196,7 @@ async def get_values(
     A curve that never ends is shown to step 1,000 unless `stop` says otherwise. A picture of a
     long curve takes the smallest stride that its limit allows, unless `stride` says otherwise.
     """
-    schedule = await library.get(name, version)
+    schedule = await store.read(operations.get, name, version)
     if stop is None:
         stop = max(_end(schedule), start + 1)
     if stride is None:
@@ -229,10 +226,10 @@ async def get_values(
 )
 @needs(Role.VIEWER)
 async def get_value(
-    name: ScheduleName, step: Step, library: LibraryDep, version: Version = None
+    name: ScheduleName, step: Step, store: StoreDep, version: Version = None
 ) -> Response:
     """Return the value at one step."""
-    schedule = await library.get(name, version)
+    schedule = await store.read(operations.get, name, version)
     value = evaluate(schedule.definition, step)
     document = {"name": name, "version": schedule.entry.version, "step": step, "value": value}
     return Response(write_json(document), media_type="application/json")

@@ -27,10 +27,10 @@ from rheostat.server.http.deps import Cursor, Limit, router
 from rheostat.server.http.pages import cursor_of, number_of
 from rheostat.server.http.problems import refuses
 from rheostat.server.http.run_deps import StoreDep
-from rheostat.server.roles import Role
 from rheostat.server.routes.runs import document
 from rheostat.server.store.operations import tokens as operations
-from rheostat.server.tokens import NewToken
+from rheostat.server.store.operations.tokens import NewToken
+from rheostat.server.tokens import Role
 
 tokens = router("tokens")
 

@@ -27,13 +27,13 @@ from rheostat.server.http.access import needs
 from rheostat.server.http.deps import Wire, router
 from rheostat.server.http.problems import refuses
 from rheostat.server.http.run_deps import KeyDep, NoteDep, Run, StoreDep
-from rheostat.server.roles import Role
 from rheostat.server.routes.revisions import POINTS, REVISION, Expected
 from rheostat.server.routes.runs import document
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.idempotency import once
 from rheostat.server.store.operations.total import NewTotal, make_total, rehearse_total
 from rheostat.server.store.records import Records
+from rheostat.server.tokens import Role
 
 totals = router("revisions")
 

@@ -38,10 +38,10 @@ from rheostat.server.http.middleware import header
 from rheostat.server.http.negotiation import offers
 from rheostat.server.http.problems import refuses
 from rheostat.server.http.run_deps import Generation, Run, StoreDep
-from rheostat.server.roles import Role
 from rheostat.server.routes.runs import document
 from rheostat.server.runs.settling import Ask
 from rheostat.server.store.operations import values as operations
+from rheostat.server.tokens import Role
 
 values = router("values")
 

@@ -1,19 +1,18 @@
 """
-Changes: what a revision does to each parameter, as it was sent and as it is stored.
+Changes: what a revision does to each parameter, read from requests.
 
 A change is an edit (``{"edit": "scale", "factor": 0.5}``) or a definition that replaces what was
 in force, with the clock that it counts by; a number is a constant. A parameter may have a list of
-them, applied one after the other. What is stored is the validated form, with every length resolved,
-and beside it the words of lengths that depend on the run.
+them, applied one after the other. Their JSON, which is stored and shown, is that of the validated
+form, with every length resolved, and beside it the words of lengths that depend on the run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal, cast
-
-from pydantic import Field, TypeAdapter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Final, cast, get_args
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.limits import MAX_CHANGES
@@ -21,33 +20,12 @@ from rheostat.schedules import Definition
 from rheostat.schedules.field_errors import shown
 from rheostat.schedules.parse import whole
 from rheostat.schedules.written import Written
-from rheostat.server.runs.edits import (
-    CLOCK,
-    LENGTHS,
-    Edit,
-    Extend,
-    Hold,
-    Place,
-    Ramp,
-    Replace,
-    Revert,
-    Rewarm,
-    Scale,
-    Set,
-)
+from rheostat.server.runs.edits import CLOCK, EDIT, LENGTHS, CountsFrom, Edit, Target
+from rheostat.server.runs.fragments import Verbatim, dumps
 from rheostat.server.runs.limits import require_few_texts
 from rheostat.server.runs.timeline import Timeline
 from rheostat.server.runs.units import Units
 from rheostat.server.runs.validation import validate
-
-AnyEdit = Annotated[
-    Scale | Hold | Set | Ramp | Rewarm | Extend | Replace | Revert,
-    Field(discriminator="edit"),
-]
-EDITS: Final[TypeAdapter[Edit]] = TypeAdapter(AnyEdit)
-
-Clock = Literal["run", "change"]
-CLOCKS: Final = ("run", "change")
 
 
 @dataclass(frozen=True)
@@ -55,12 +33,16 @@ class Replacement:
     """A definition in place of what was in force, counted from step 0 or from the change."""
 
     written: Written
-    clock: Clock
+    clock: CountsFrom
 
-    def apply(self, _timeline: Timeline, place: Place) -> Timeline:
+    def laid_out(self, total: int, field: str) -> Replacement:
+        """Return it with the words of the definition laid out for a total."""
+        return replace(self, written=self.written.laid_out(total, field))
+
+    def apply(self, _timeline: Timeline, target: Target) -> Timeline:
         """Return the definition as the only piece."""
-        origin = place.step if self.clock == "change" else 0
-        return Timeline((place.piece(*self.written, origin=origin),))
+        origin = target.step if self.clock == "change" else 0
+        return Timeline((target.piece(*self.written, origin=origin),))
 
     def to_json(self) -> dict[str, Any]:
         """Return the wire form."""
@@ -68,17 +50,61 @@ class Replacement:
 
 
 Change = Edit | Replacement
-Changes = Mapping[str, tuple[Change, ...]]
+
+
+class Changes(Mapping[str, tuple[Change, ...]]):
+    """
+    The changes of each parameter that a revision changes, by its name.
+
+    ``document`` is their JSON, which is made of them unless it is given: what is laid out for
+    another total is shown as it was made.
+    """
+
+    def __init__(
+        self, changes: Mapping[str, tuple[Change, ...]], document: Verbatim | None = None
+    ) -> None:
+        self._changes = changes
+        if document is not None:
+            self.document = document
+
+    def __getitem__(self, name: str) -> tuple[Change, ...]:
+        return self._changes[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._changes)
+
+    def __len__(self) -> int:
+        return len(self._changes)
+
+    @cached_property
+    def document(self) -> Verbatim:
+        """The JSON that is stored and shown: a list of changes for each parameter."""
+        found = {name: [_to_json(change) for change in each] for name, each in self.items()}
+        return Verbatim(dumps(found).decode())
+
+    def laid_out(self, total: int | None) -> Changes:
+        """
+        Return the changes with the words of their definitions laid out for a total, if any.
+
+        Raises:
+            Invalid: Some of them cannot be laid out for it.
+
+        """
+        if total is None:
+            return self
+        laid = {name: _laid_out(each, total, name) for name, each in self.items()}
+        return self if laid == dict(self) else Changes(laid, self.document)
+
+
+NO_CHANGES: Final = Changes({})
 
 
 def parse_changes(data: Any, parameters: Collection[str], units: Units) -> Changes:
     """
     Return the changes of a request's ``changes`` field.
 
-    Raises
-    ------
-    Invalid
-        Names the field: an unknown parameter, a definition without a clock, a wrong value.
+    Raises:
+        Invalid: Names the field: an unknown parameter, a definition without a clock, a wrong value.
 
     """
     if not isinstance(data, Mapping) or not data:
@@ -88,12 +114,9 @@ def parse_changes(data: Any, parameters: Collection[str], units: Units) -> Chang
     if unknown:
         message = f"the run has no parameter {unknown[0]!r}"
         raise _refuse(f"changes.{unknown[0]}", message, None, f"one of {', '.join(parameters)}")
-    return {name: _parse_list(data[name], f"changes.{name}", units) for name in sorted(data)}
-
-
-def changes_to_json(changes: Changes) -> dict[str, Any]:
-    """Return the stored form: a list of changes for each parameter."""
-    return {name: [_to_json(change) for change in each] for name, each in changes.items()}
+    return Changes(
+        {name: _parse_list(data[name], f"changes.{name}", units) for name in sorted(data)}
+    )
 
 
 def _parse_list(data: Any, field: str, units: Units) -> tuple[Change, ...]:
@@ -111,7 +134,7 @@ def _parse(data: Any, field: str, units: Units) -> Change:
         bound = 'a number, or an object with either "edit" or "kind"'
         raise _refuse(field, f"must be {bound}", shown(data), bound)
     if "edit" in data:
-        return validate(EDITS, _resolved(data, field, units), field)
+        return validate(EDIT, _resolved(data, field, units), field)
     rest = {key: value for key, value in data.items() if key != "clock"}
     written = units.write(rest, field)
     return Replacement(written, _clock(data, written.definition, field))
@@ -126,16 +149,21 @@ def _resolved(data: Mapping[str, Any], field: str, units: Units) -> Mapping[str,
     }
 
 
-def _clock(data: Mapping[str, Any], definition: Definition, field: str) -> Clock:
+def _clock(data: Mapping[str, Any], definition: Definition, field: str) -> CountsFrom:
     clock = data.get("clock", "run" if definition.length == 0 else None)
-    if clock in CLOCKS:
-        return cast("Clock", clock)
+    if clock in get_args(CountsFrom):
+        return cast("CountsFrom", clock)
     message = f"must say what the definition counts from: {CLOCK}"
     raise _refuse(f"{field}.clock", message, clock, CLOCK)
 
 
 def _to_json(change: Change) -> dict[str, Any]:
     return change.to_json() if isinstance(change, Replacement) else change.model_dump(mode="json")
+
+
+def _laid_out(changes: tuple[Change, ...], total: int, parameter: str) -> tuple[Change, ...]:
+    each = enumerate(changes)
+    return tuple(change.laid_out(total, f"changes.{parameter}[{at}]") for at, change in each)
 
 
 def _refuse(field: str, message: str, value: Any, bound: str) -> Invalid:

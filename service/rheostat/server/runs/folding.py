@@ -16,13 +16,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from rheostat.errors import GuardViolated, Invalid
-from rheostat.server.runs.changes import parse_changes
-from rheostat.server.runs.edits import History, Place
+from rheostat.server.runs.edits import History, Target
 from rheostat.server.runs.extremes import Effort
 from rheostat.server.runs.guards import Guards, require_guards
 from rheostat.server.runs.revision import Revision, RevisionKind
 from rheostat.server.runs.timeline import Timeline, Timelines
-from rheostat.server.runs.units import Stored
 
 
 def before_and_after(
@@ -124,12 +122,10 @@ def _laid_out(base: Timelines, revision: Revision, total: int) -> Timelines:
 
 def _changed(base: Timelines, revision: Revision, history: History) -> dict[str, Timeline]:
     changed: dict[str, Timeline] = {}
-    stored = Stored(revision.laid_for)
-    edits = revision.edits or parse_changes(revision.changes, base.keys(), stored)
-    for name, changes in edits.items():
+    for name, changes in revision.changes.laid_out(revision.laid_for).items():
         timeline = base[name]
         for index, change in enumerate(changes):
-            place = Place(
+            target = Target(
                 name,
                 f"changes.{name}[{index}]",
                 revision.effective,
@@ -138,6 +134,6 @@ def _changed(base: Timelines, revision: Revision, history: History) -> dict[str,
                 history,
                 revision.laid_for,
             )
-            timeline = change.apply(timeline, place)
+            timeline = change.apply(timeline, target)
         changed[name] = timeline.within_reach()
     return changed

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, cast
 
@@ -55,7 +54,7 @@ class Revision:
     generation: int
     kind: RevisionKind
     effective: int
-    changes: Mapping[str, Any]
+    changes: Changes
     note: Note
     created_at: str
     timelines: Timelines
@@ -64,8 +63,6 @@ class Revision:
     cancels: int | None = None
     total: int | None = None
     laid_for: int | None = None
-    edits: Changes | None = field(default=None, compare=False)
-    """The changes as they were parsed, where they are needed for folding."""
 
     @property
     def place(self) -> tuple[int, int]:
@@ -100,7 +97,7 @@ class Revision:
             "generation": self.generation,
             "kind": self.kind.value,
             "effective": self.effective,
-            "changes": cast("dict[str, Any]", self.changes),
+            "changes": cast("dict[str, Any]", self.changes.document),
             "total": self.total,
             "parameters": {
                 name: timeline.to_json()

@@ -47,9 +47,14 @@ Labels = Annotated[
 
 
 class RunSpec(BaseModel):
-    """The body that creates a run, but for the definitions, which are read by `Units`."""
+    """
+    What a run is created with, and keeps for life: a field of it is received, stored and shown.
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    It is received as `RunBody`, which forbids what it does not know, and stored as `StoredRun`,
+    which leaves it alone.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True)
 
     name: RunName
     parameters: Annotated[
@@ -123,51 +128,57 @@ class RunSpec(BaseModel):
         return self.model_dump(mode="json")
 
 
-SPEC = TypeAdapter(RunSpec)
+class RunBody(RunSpec):
+    """The body that creates a run, but for the definitions, which are read by `Units`."""
+
+    model_config = ConfigDict(extra="forbid", title="RunSpec")
 
 
-class _StoredGuard(Guard):
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+SPEC = TypeAdapter(RunBody)
+
+
+class StoredGuard(Guard):
+    """A guard as a row has it."""
+
+    model_config = ConfigDict(extra="ignore")
 
 
 class StoredRun(RunSpec):
     """
     A specification as a row has it, maybe one that a newer release stored.
 
-    Fields that are not known here say nothing about values, and are left alone: what is received
-    forbids them, what is stored may have them.
+    Fields that are not known here say nothing about values, and are left alone. ``parameters`` are
+    the digests of what definitions say.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+    model_config = ConfigDict(extra="ignore")
 
-    guards: dict[Parameter, _StoredGuard] = Field(default_factory=dict)  # type: ignore[assignment]
+    guards: dict[Parameter, StoredGuard] = Field(default_factory=dict)  # type: ignore[assignment]
 
 
-def parse_run(body: Any, units: Units, limits: Limits) -> tuple[RunSpec, Timelines]:
+def parse_run(body: Any, units: Units, limits: Limits) -> tuple[StoredRun, Timelines]:
     """
     Return the specification of a run, and what the run follows.
 
     In the specification, the digest of each definition's words stands for it.
 
-    Raises
-    ------
-    Invalid
-        Names each field that is wrong, its value and its bound.
-    GuardViolated
-        A definition leaves the bounds of its parameter's guard.
+    Raises:
+        Invalid: Names each field that is wrong, its value and its bound.
+        GuardViolated: A definition leaves the bounds of its parameter's guard.
 
     """
-    spec = validate(SPEC, body, "")
-    _require_sound(spec, limits)
-    require_few_texts("parameters", spec.parameters)
-    reader = spec.units(units, spec.total)
+    given = validate(SPEC, body, "")
+    _require_sound(given, limits)
+    require_few_texts("parameters", given.parameters)
+    reader = given.units(units, given.total)
     written = {
-        name: reader.write(data, f"parameters.{name}") for name, data in spec.parameters.items()
+        name: reader.write(data, f"parameters.{name}") for name, data in given.parameters.items()
     }
     # a run's row is read for each block, so it names its definitions by what they say
     digests = {name: each.digest for name, each in written.items()}
-    guards = with_floors(spec.guards, spec.names)
-    spec = spec.model_copy(update={"parameters": digests, "guards": guards})
+    guards = with_floors(given.guards, given.names)
+    complete = given.model_copy(update={"parameters": digests, "guards": guards})
+    spec = StoredRun.model_validate(complete.to_json())
     timelines = Timelines({name: Timeline.of(*each) for name, each in written.items()})
     timelines.require_sound(0)
     require_sound_start(spec.guards, timelines)
@@ -181,7 +192,7 @@ def require_free_name(name: str) -> None:
         raise Invalid(message, errors=[FieldError("name", message, name, "not an id")])
 
 
-def _require_sound(spec: RunSpec, limits: Limits) -> None:
+def _require_sound(spec: RunBody, limits: Limits) -> None:
     require_at_most(limits.parameters, "parameters", spec.parameters, "parameters")
     require_at_most(limits.labels, "labels", spec.labels, "labels")
     require_at_most(limits.block, "max_block", spec.max_block, "cells")

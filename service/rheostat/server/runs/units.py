@@ -43,12 +43,3 @@ class Units:
             field=field,
             lookup=self.lookup,
         )
-
-
-@dataclass(frozen=True)
-class Stored(Units):
-    """How definitions are read that are stored already: with their words, for this total."""
-
-    def write(self, data: Any, field: str) -> Written:
-        """Return the definition as it was stored, laid out for the total if there is one."""
-        return Written.from_json(data, self.total, field)

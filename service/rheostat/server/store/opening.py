@@ -1,17 +1,24 @@
-"""Opening the database that the settings name."""
+"""The database that the settings name, as commands and supervisors have it: without a server."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rheostat.errors import Refused, RheostatError
+from rheostat.server.runs.validation import validate
 from rheostat.server.settings import Settings
 from rheostat.server.store.addresses import require_quoted, without_secrets
 from rheostat.server.store.database import Database
 from rheostat.server.store.failures import line
+from rheostat.server.store.operations import tokens
 from rheostat.server.store.patience import UNHURRIED
 from rheostat.server.store.store import Store
+
+TOKENS_PAGE = 1000
+"""How many tokens are read at a time."""
 
 
 def open_store(settings: Settings) -> Store:
@@ -52,6 +59,36 @@ def keeping_open(settings: Settings) -> Iterator[None]:
         yield
     finally:
         database.close()
+
+
+class StoredTokens:
+    """
+    The tokens of a store, as a client has those of a service; ``author`` is who makes them.
+
+    Whoever can open the database can make the first one.
+    """
+
+    def __init__(self, store: Store, author: str) -> None:
+        self._store = store
+        self._author = author
+
+    def list(self) -> list[dict[str, Any]]:
+        """Return all tokens, oldest first."""
+        items: list[dict[str, Any]] = []
+        after: int | None = 0
+        while after is not None:
+            found, after = asyncio.run(self._store.read(tokens.page, after, TOKENS_PAGE))
+            items += [{**token.to_json()} for token in found]
+        return items
+
+    def create(self, name: str, role: str, *, expires_at: str | None = None) -> dict[str, Any]:
+        """Make a token, and return it with its secret; raise `Invalid` or `NameTaken`."""
+        new = validate(tokens.NEW_TOKEN, {"name": name, "role": role, "expires_at": expires_at}, "")
+        return {**asyncio.run(self._store.write(tokens.create, new, self._author))}
+
+    def revoke(self, name: str) -> None:
+        """Revoke a token; raise `UnknownToken` if there is none of this name."""
+        asyncio.run(self._store.write(tokens.revoke, name))
 
 
 def _cannot(verb: str, settings: Settings, error: Exception) -> RheostatError:

@@ -21,7 +21,7 @@ from rheostat.server.runs.lineage import Generation, Key, Lineage
 from rheostat.server.runs.reach import Standing
 from rheostat.server.runs.settling import Segment
 from rheostat.server.runs.sightings import Sighting, fastest
-from rheostat.server.runs.spec import RunSpec, StoredRun
+from rheostat.server.runs.spec import StoredRun
 from rheostat.server.runs.units import Units
 from rheostat.server.store import hot, ledger, locks, tables
 from rheostat.server.store.aside import Results, Work
@@ -37,7 +37,7 @@ class RunRecord:
     """A run as it is stored: its specification and its state, but for the generations."""
 
     id: str
-    spec: RunSpec
+    spec: StoredRun
     author: str | None
     created_at: str
     generation: int
@@ -342,7 +342,7 @@ def _run(row: Row[Any]) -> RunRecord:
 
 
 @lru_cache(maxsize=1024)
-def _spec(name: str, text: str) -> RunSpec:
+def _spec(name: str, text: str) -> StoredRun:
     try:
         return StoredRun.model_validate_json(text)
     except ValidationError as error:

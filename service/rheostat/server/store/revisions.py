@@ -1,25 +1,31 @@
-"""The revisions of runs, and which of them reign where."""
+"""
+The revisions of runs, and which of them reign where.
+
+This is where changes become the JSON that is stored, and are read from it again.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
 import orjson
 from sqlalchemy import Row, Select, insert, select, update
 
-from rheostat.errors import Unavailable, UnknownRevision
+from rheostat.errors import Invalid, Unavailable, UnknownRevision
 from rheostat.schedules.references import Lookup
-from rheostat.server.runs.changes import Changes, parse_changes
+from rheostat.schedules.written import Written
+from rheostat.server.runs.changes import Change, Changes, parse_changes
 from rheostat.server.runs.fragments import Verbatim, dumps
 from rheostat.server.runs.lineage import Key, Stretch
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.settling import Reign
 from rheostat.server.runs.timeline import Timelines
-from rheostat.server.runs.units import Stored
+from rheostat.server.runs.units import Units
 from rheostat.server.store import hot, tables
 from rheostat.server.store.aside import Results
 from rheostat.server.store.caches import Caches
@@ -28,6 +34,49 @@ from rheostat.server.store.transaction import Transaction
 
 BEYOND = 2**62
 """Past every step."""
+
+
+class _StoredUnits(Units):
+    """How definitions are read that are stored: they are in steps, with their words beside them."""
+
+    def write(self, data: Any, field: str) -> Written:
+        """Return the definition as it was stored."""
+        return Written.from_json(data, None, field)
+
+
+class StoredChanges(Changes):
+    """
+    Changes as they are stored, which are shown as they are, and read when a parameter is asked for.
+
+    Those of a creation are the definitions as they were given. Nothing folds them, or reads them.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.document = Verbatim(text)
+
+    @cached_property
+    def _changes(self) -> Mapping[str, tuple[Change, ...]]:  # type: ignore[override]
+        try:
+            return parse_changes(self.document, self.document.keys(), _StoredUnits())
+        except Invalid as error:
+            message = "a newer release made a change that this one cannot read"
+            raise Unavailable(message, reason="schema") from error
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.document)
+
+    def __len__(self) -> int:
+        return len(self.document)
+
+    def __bool__(self) -> bool:
+        return bool(self.document)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.document
+
+    def read(self) -> Changes:
+        """Return the changes, read: this takes long if they are large."""
+        return Changes(self._changes, self.document)
 
 
 class Revisions:
@@ -49,7 +98,7 @@ class Revisions:
                 kind=revision.kind,
                 effective=revision.effective,
                 folds=revision.folds,
-                changes=_text(revision.changes),
+                changes=revision.changes.document.text,
                 timelines=_text(self._timelines.store(run_id, revision.timelines)),
                 author=revision.note.author,
                 message=revision.note.message,
@@ -133,20 +182,22 @@ class Revisions:
         timelines = self._timelines.load_all(owner.run_id, hashes)
         return [self._revision(*both) for both in zip(rows, timelines, strict=True)]
 
-    def edits(self, run_id: str, revisions: Sequence[Revision]) -> list[Revision]:
-        """Return revisions with their changes parsed, so that they can be folded."""
-        changing = [revision for revision in revisions if revision.changes]
+    def read_changes(self, run_id: str, revisions: Sequence[Revision]) -> list[Revision]:
+        """Return revisions with their changes read for their totals, so that they can be folded."""
+        stored = {_changes_key(run_id, each): each for each in revisions if each.changes}
 
         def parsed(_lookup: Lookup) -> Results:
-            return {_edits(run_id, revision): _parsed(revision) for revision in changing}
+            return {
+                key: StoredChanges(each.changes.document.text).read().laid_out(each.laid_for)
+                for key, each in stored.items()
+            }
 
-        changes = [revision.changes for revision in changing]
-        keys = {revision.number: _edits(run_id, revision) for revision in changing}
-        edits = {
-            number: self._transaction.aside(key, parsed, changes, stored=True)
-            for number, key in keys.items()
-        }
-        return [replace(revision, edits=edits.get(revision.number)) for revision in revisions]
+        documents = [each.changes.document for each in stored.values()]
+        read = {key: self._transaction.aside(key, parsed, documents, stored=True) for key in stored}
+        return [
+            replace(each, changes=read.get(_changes_key(run_id, each), each.changes))
+            for each in revisions
+        ]
 
     def reigns(self, stretch: Stretch, head: int | None = None) -> list[Reign]:
         """
@@ -215,7 +266,7 @@ class Revisions:
             generation=row.generation,
             kind=_kind(row.kind),
             effective=row.effective,
-            changes=Verbatim(row.changes),
+            changes=StoredChanges(row.changes),
             note=Note(row.author, row.message),
             created_at=row.created_at,
             forced=row.forced,
@@ -227,12 +278,8 @@ class Revisions:
         )
 
 
-def _parsed(revision: Revision) -> Changes:
-    return parse_changes(revision.changes, revision.changes.keys(), Stored(revision.laid_for))
-
-
-def _edits(run_id: str, revision: Revision) -> tuple[str, str, int, int | None]:
-    return "edits", run_id, revision.number, revision.laid_for
+def _changes_key(run_id: str, revision: Revision) -> tuple[str, str, int, int | None]:
+    return "changes read", run_id, revision.number, revision.laid_for
 
 
 def _kind(text: str) -> RevisionKind:

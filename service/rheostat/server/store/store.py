@@ -34,7 +34,7 @@ from rheostat.server.store.failures import (
 )
 from rheostat.server.store.health import Health
 from rheostat.server.store.migrate import migrate
-from rheostat.server.store.operations import library
+from rheostat.server.store.operations import schedules
 from rheostat.server.store.patience import Patience
 from rheostat.server.store.records import Records
 from rheostat.server.store.sightings import Sightings
@@ -253,7 +253,7 @@ class Store:
             return aside.work(lookup)
 
         named = await loop.run_in_executor(threads, references, aside.data)
-        lookup = await self.read(library.find, named) if named else library.lookup({})
+        lookup = await self.read(schedules.find, named) if named else schedules.lookup({})
         return await loop.run_in_executor(threads, work, lookup)
 
     def _slow(self) -> Reason:

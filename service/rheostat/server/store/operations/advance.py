@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rheostat import wire
+from rheostat.server.runs.changes import NO_CHANGES
 from rheostat.server.runs.limits import require_at_most
 from rheostat.server.runs.reach import require_advance
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
@@ -44,7 +45,7 @@ def advance(records: Records, ref: str, wish: Advance) -> wire.Advanced:
         generation=run.generation,
         kind=RevisionKind.ADVANCE,
         effective=wish.to,
-        changes={},
+        changes=NO_CHANGES,
         note=wish.note,
         created_at=now(),
         timelines=Timelines({}),

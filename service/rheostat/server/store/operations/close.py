@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rheostat import wire
 from rheostat.errors import Finished, HasForks, TooLate
+from rheostat.server.runs.changes import NO_CHANGES
 from rheostat.server.runs.limits import require_at_most
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.timeline import Timelines
@@ -37,7 +38,7 @@ def finish(records: Records, ref: str, end: int | None, note: Note) -> wire.RunS
         generation=run.generation,
         kind=RevisionKind.FINISH,
         effective=settled if end is None else end,
-        changes={},
+        changes=NO_CHANGES,
         note=note,
         created_at=now(),
         timelines=Timelines({}),

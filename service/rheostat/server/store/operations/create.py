@@ -10,15 +10,16 @@ from rheostat import wire
 from rheostat.errors import NameTaken
 from rheostat.schedules.parse import whole
 from rheostat.schedules.references import Lookup
-from rheostat.server.runs.fragments import Verbatim, dumps
+from rheostat.server.runs.fragments import dumps
 from rheostat.server.runs.lineage import Generation
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
-from rheostat.server.runs.spec import RunSpec, parse_run
+from rheostat.server.runs.spec import StoredRun, parse_run
 from rheostat.server.runs.timeline import Timeline, Timelines
 from rheostat.server.runs.units import Units
 from rheostat.server.store.aside import Results
 from rheostat.server.store.operations.show import show
 from rheostat.server.store.records import Records, RunRecord, now
+from rheostat.server.store.revisions import StoredChanges
 
 
 def create(records: Records, body: Any, note: Note) -> wire.RunState:
@@ -62,7 +63,7 @@ def ensure(
     return show(records, there.id), False
 
 
-def _read(records: Records, body: Any) -> tuple[RunSpec, Timelines, Verbatim]:
+def _read(records: Records, body: Any) -> tuple[StoredRun, Timelines, StoredChanges]:
     """Return the run that a body describes, what it follows, and the definitions as given."""
     limits = records.limits
 
@@ -71,9 +72,9 @@ def _read(records: Records, body: Any) -> tuple[RunSpec, Timelines, Verbatim]:
         for timeline in timelines.values():
             timeline.digest  # noqa: B018 - what is to be stored is made here, too
         given = {name: whole(data) for name, data in body["parameters"].items()}
-        return {"run": (spec, timelines, Verbatim(dumps(given).decode()))}
+        return {"run": (spec, timelines, StoredChanges(dumps(given).decode()))}
 
-    read: tuple[RunSpec, Timelines, Verbatim] = records.aside("run", parsed, body)
+    read: tuple[StoredRun, Timelines, StoredChanges] = records.aside("run", parsed, body)
     return read
 
 
@@ -82,7 +83,7 @@ def new_id() -> str:
     return f"run_{secrets.token_hex(13)}"
 
 
-def new_run(spec: RunSpec, note: Note) -> RunRecord:
+def new_run(spec: StoredRun, note: Note) -> RunRecord:
     """Return a run that is not stored yet."""
     return RunRecord(
         id=new_id(),
@@ -99,7 +100,7 @@ def new_run(spec: RunSpec, note: Note) -> RunRecord:
 
 
 def _add(
-    records: Records, spec: RunSpec, timelines: Timelines, given: Verbatim, note: Note
+    records: Records, spec: StoredRun, timelines: Timelines, given: StoredChanges, note: Note
 ) -> wire.RunState:
     run = new_run(spec, note)
     first = Revision(
@@ -119,12 +120,12 @@ def _add(
     return show(records, run.id)
 
 
-def _size(timelines: Timelines, given: Verbatim) -> int:
+def _size(timelines: Timelines, given: StoredChanges) -> int:
     """Return the characters of definitions that are stored: as they were given, and as read."""
-    return len(given.text) + sum(len(timeline.text) for timeline in timelines.values())
+    return len(given.document.text) + sum(len(timeline.text) for timeline in timelines.values())
 
 
-def _name_taken(there: RunRecord, spec: RunSpec, differences: list[dict[str, Any]]) -> NameTaken:
+def _name_taken(there: RunRecord, spec: StoredRun, differences: list[dict[str, Any]]) -> NameTaken:
     fields = ", ".join(item["field"] for item in differences)
     verb = "differs" if len(differences) == 1 else "differ"
     message = f"the run {spec.name!r} was created with another body: {fields} {verb}"
@@ -138,7 +139,7 @@ def _name_taken(there: RunRecord, spec: RunSpec, differences: list[dict[str, Any
 def _differences(
     records: Records,
     there: RunRecord,
-    spec: RunSpec,
+    spec: StoredRun,
     timelines: Timelines,
     given: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
@@ -169,7 +170,7 @@ def _named_alike(first: Revision, given: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(
         f"parameters.{name}"
         for name, data in given.items()
-        if first.changes.get(name) == whole(data)
+        if first.changes.document.get(name) == whole(data)
     )
 
 
@@ -188,7 +189,7 @@ def _said(timeline: Timeline | None) -> Any:
     return piece.definition.to_json() if piece.words is None else piece.words.data
 
 
-def _flat(spec: RunSpec) -> dict[str, Any]:
+def _flat(spec: StoredRun) -> dict[str, Any]:
     """Return the fields but for labels by their paths, one level into objects."""
     document = spec.to_json()
     del document["labels"]

@@ -17,7 +17,7 @@ from rheostat.server.runs.spec import Labels, RunName, require_free_name
 from rheostat.server.runs.validation import validate
 from rheostat.server.store.operations.create import new_run
 from rheostat.server.store.operations.refold import history, refold
-from rheostat.server.store.operations.revise import honest, read_changes
+from rheostat.server.store.operations.revise import changes_if_any, honest
 from rheostat.server.store.operations.show import show
 from rheostat.server.store.records import Records, RunRecord
 
@@ -106,18 +106,16 @@ def _revision(
     assert parent is not None  # noqa: S101 - a fork has one
     (owner,) = records.lineage(source).owners(parent.number, step, step + 1)
     before = records.revisions.in_force_at(owner.owner, step).timelines.relabelled(1)
-    changes, written = read_changes(records, run, wish.changes)
     first = Revision(
         number=1,
         generation=1,
         kind=RevisionKind.FORK,
         effective=step,
-        changes=written,
+        changes=changes_if_any(records, run, wish.changes),
         note=Note(run.author, wish.message),
         created_at=run.created_at,
         timelines=before,
         forced=wish.force,
-        edits=changes,
         laid_for=run.total,
     )
     # a new run has another id each time that this begins anew, and its source's guards

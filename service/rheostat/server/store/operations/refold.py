@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.references import Lookup
-from rheostat.server.runs.edits import History, Revert
+from rheostat.server.runs.edits import History, RevertEdit
 from rheostat.server.runs.folding import fold
 from rheostat.server.runs.revision import Revision
 from rheostat.server.runs.timeline import Timelines
@@ -43,7 +43,7 @@ def refold(
     def folded(_lookup: Lookup) -> Results:
         return {key: fold(before, revisions, guards, _history(found), asked=asked)}
 
-    changes = [revision.changes for revision in revisions]
+    changes = [revision.changes.document for revision in revisions]
     done: list[Revision] = records.aside(key, folded, changes, stored=True)
     timelines = {revision.number: revision.timelines for revision in done}
     ordered = sorted(revisions, key=lambda revision: revision.place)
@@ -70,7 +70,7 @@ def history(records: Records, run: RunRecord) -> History:
 def _effort(before: Timelines, revisions: Sequence[Revision]) -> int:
     """Return how much there is to fold: each revision looks at all that is in force."""
     pieces = sum(len(timeline.pieces) for timeline in before.values())
-    changes = sum(len(each) for one in revisions for each in (one.edits or {}).values())
+    changes = sum(len(each) for one in revisions for each in one.changes.values())
     return changes + len(revisions) * pieces
 
 
@@ -78,11 +78,9 @@ def _looked_up(
     revisions: Sequence[Revision], look_up: History
 ) -> Mapping[int, Timelines | Invalid]:
     """Return what edits look up, or why they cannot: no database is at hand where they act."""
-    changes = (
-        change for one in revisions for each in (one.edits or {}).values() for change in each
-    )
+    changes = (change for one in revisions for each in one.changes.values() for change in each)
     found: dict[int, Timelines | Invalid] = {}
-    for number in {change.to for change in changes if isinstance(change, Revert)}:
+    for number in {change.to for change in changes if isinstance(change, RevertEdit)}:
         try:
             found[number] = look_up(number)
         except Invalid as refusal:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from rheostat import wire
 from rheostat.errors import Finished, NotPending, RevisionMismatch, TooLate
 from rheostat.schedules.references import Lookup
-from rheostat.server.runs.changes import Changes, changes_to_json, parse_changes
+from rheostat.server.runs.changes import NO_CHANGES, Changes, parse_changes
 from rheostat.server.runs.folding import before_and_after
 from rheostat.server.runs.fragments import as_json
 from rheostat.server.runs.guards import violations
@@ -89,7 +89,7 @@ def cancel(
     _require_pending(revision, run, settled)
     base, pending = upcoming(records, run, lineage)
     earlier, (_, *later) = before_and_after(revision, pending)
-    later = records.revisions.edits(run.id, later)
+    later = records.revisions.read_changes(run.id, later)
     before = (earlier[-1] if earlier else base).timelines
     folded = [*earlier, *refold(records, run, before, later, history(records, run))]
     cancellation = Revision(
@@ -97,7 +97,7 @@ def cancel(
         generation=run.generation,
         kind=RevisionKind.CANCEL,
         effective=revision.effective,
-        changes={},
+        changes=NO_CHANGES,
         note=note,
         created_at=now(),
         timelines=Timelines({}),
@@ -135,19 +135,17 @@ def _folded(records: Records, run: RunRecord, wish: Wish) -> Folded:
     require_revision(run, wish.expected_revision)
     effective = effective_step(run, wish.effective, lineage[run.generation].settled_until)
     require_at_most(records.limits.message, "message", wish.note.message, "characters")
-    changes, written = parsed_changes(records, run, wish.changes)
     new = Revision(
         number=run.revision + 1,
         generation=run.generation,
         kind=RevisionKind.CHANGE,
         effective=effective,
-        changes=written,
+        changes=parsed_changes(records, run, wish.changes),
         note=wish.note,
         created_at=now(),
         timelines=Timelines({}),
         forced=wish.force,
         laid_for=run.total,
-        edits=changes,
     )
     return folded_in(records, run, lineage, new)
 
@@ -158,7 +156,7 @@ def folded_in(records: Records, run: RunRecord, lineage: Lineage, new: Revision)
     field = "total" if new.kind is RevisionKind.TOTAL else "changes"
     require_at_most(records.limits.pending - 1, field, old, "pending revisions before it")
     earlier, after = before_and_after(new, old)
-    later = records.revisions.edits(run.id, after)
+    later = records.revisions.read_changes(run.id, after)
     before = (earlier[-1] if earlier else base).timelines
     first, *rest = refold(
         records, run, before, [new, *later], history(records, run), asked=new.number
@@ -249,24 +247,23 @@ def _require_pending(revision: Revision, run: RunRecord, settled: int) -> None:
     raise NotPending(f"revision {revision.number} is {state}", state=state)
 
 
-def read_changes(records: Records, run: RunRecord, given: Any) -> tuple[Changes, Mapping[str, Any]]:
-    """Return the changes that come with a rewind or a fork; there may be none."""
-    return ({}, {}) if given is None else parsed_changes(records, run, given)
+def changes_if_any(records: Records, run: RunRecord, given: Any) -> Changes:
+    """Return the changes that come with a rewind or a fork."""
+    return NO_CHANGES if given is None else parsed_changes(records, run, given)
 
 
-def parsed_changes(
-    records: Records, run: RunRecord, given: Any
-) -> tuple[Changes, Mapping[str, Any]]:
-    """Return a request's changes, parsed aside for what they depend on of the run, and as JSON."""
+def parsed_changes(records: Records, run: RunRecord, given: Any) -> Changes:
+    """Return a request's changes, parsed aside for what they depend on of the run."""
     units, names = run.units(Units()), run.spec.names
     key = ("changes", *names, units.total, units.steps_per_epoch)
 
     def parsed(lookup: Lookup) -> Results:
         changes = parse_changes(given, names, replace(units, lookup=lookup))
-        return {key: (changes, changes_to_json(changes))}
+        changes.document  # noqa: B018 - what is to be stored is made here, too
+        return {key: changes}
 
-    both: tuple[Changes, Mapping[str, Any]] = records.aside(key, parsed, given)
-    return both
+    changes: Changes = records.aside(key, parsed, given)
+    return changes
 
 
 def _update(

@@ -12,7 +12,7 @@ from rheostat.server.runs.lineage import Generation, Key, Lineage
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.store import ledger
 from rheostat.server.store.operations.refold import history, refold
-from rheostat.server.store.operations.revise import honest, read_changes, require_open
+from rheostat.server.store.operations.revise import changes_if_any, honest, require_open
 from rheostat.server.store.records import Records, RunRecord, now
 
 
@@ -53,19 +53,17 @@ def rewind(records: Records, ref: str, wish: Rewind) -> wire.Rewound:
     before = records.revisions.in_force_at(owner.owner, wish.to).timelines
     if owner.owner.run_id != run.id:  # revisions there have numbers of their own
         before = before.relabelled(run.revision + 1)
-    changes, written = read_changes(records, run, wish.changes)
     generation = Generation(Key(run.id, _next(lineage)), source.key, wish.to, wish.to)
     new = Revision(
         number=run.revision + 1,
         generation=generation.key.number,
         kind=RevisionKind.REWIND,
         effective=wish.to,
-        changes=written,
+        changes=changes_if_any(records, run, wish.changes),
         note=wish.note,
         created_at=now(),
         timelines=before,
         forced=wish.force,
-        edits=changes,
         laid_for=run.total,
     )
     (folded,) = refold(records, run, before, [new], history(records, run), asked=new.number)

@@ -4,18 +4,57 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
-from typing import Any
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
+from pydantic import ConfigDict, Field, TypeAdapter
 from sqlalchemy import insert, select, update
 
 from rheostat import wire
-from rheostat.errors import NameTaken, UnknownToken
-from rheostat.server.roles import Role
+from rheostat.errors import FieldError, Invalid, NameTaken, UnknownToken
+from rheostat.limits import NAME
+from rheostat.server.described import Described
 from rheostat.server.store.records import Records, now
 from rheostat.server.store.tables import tokens
-from rheostat.server.tokens import NewToken, Token, hash_of, new_secret
+from rheostat.server.tokens import Role, Token, hash_of, new_secret
+
+FUTURE = "an ISO 8601 time with its offset from UTC, in the future"
 
 FIELDS = tuple(tokens.c[name] for name in Token.__dataclass_fields__)
+
+
+class NewToken(Described):
+    """A token as it is asked for."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=f"^{NAME}$")]
+    """Who will use it: the author of the changes that are made with it."""
+
+    role: wire.Role
+    """What it may do."""
+
+    expires_at: Annotated[str, Field(max_length=64, json_schema_extra={"format": "date-time"})] | (
+        None
+    ) = None
+    """When it ceases to work, in ISO 8601 with the offset from UTC; by default never."""
+
+    def expiry(self) -> str | None:
+        """Return when it ceases to work, as it is stored; raise `Invalid` unless in the future."""
+        if self.expires_at is None:
+            return None
+        try:
+            moment = datetime.fromisoformat(self.expires_at)
+            if moment.tzinfo is not None and moment > datetime.now(UTC):
+                return moment.astimezone(UTC).isoformat(timespec="microseconds")
+        except (ValueError, OverflowError):
+            pass
+        message = f"expires_at must be {FUTURE}"
+        wrong = [FieldError("expires_at", message, self.expires_at, FUTURE)]
+        raise Invalid("The token is refused.", errors=wrong)
+
+
+NEW_TOKEN = TypeAdapter(NewToken)
 
 
 def create(records: Records, new: NewToken, created_by: str | None) -> wire.IssuedToken:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from rheostat import wire
 from rheostat.errors import FieldError, Invalid
+from rheostat.server.runs.changes import NO_CHANGES
 from rheostat.server.runs.limits import require_at_most
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.timeline import Timelines
@@ -98,7 +99,7 @@ def _folded(records: Records, run: RunRecord, wish: NewTotal) -> Folded:
         generation=run.generation,
         kind=RevisionKind.TOTAL,
         effective=effective,
-        changes={},
+        changes=NO_CHANGES,
         note=wish.note,
         created_at=now(),
         timelines=Timelines({}),

@@ -1,0 +1,77 @@
+"""What a run is created with: each field is stored, read again, and shown."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from sqlalchemy import text
+
+from rheostat.server.runs.revision import Note
+from rheostat.server.runs.spec import RunBody, StoredRun
+from rheostat.server.store import tables
+from rheostat.server.store.operations import create, show
+from rheostat.server.store.records import RunRecord
+
+if TYPE_CHECKING:
+    from tests.server.store.conftest import Desk
+
+FIELDS: dict[str, Any] = {
+    "name": "gpt",
+    "parameters": {"beta": {"kind": "constant", "value": 0.5}},
+    "axis": "tokens",
+    "resolution": 16,
+    "total": 4096,
+    "steps_per_epoch": 512,
+    "max_block": 8,
+    "max_jump": 32,
+    "guards": {"beta": {"min": 0.0, "max": 1.0, "max_ratio": 2.0}},
+    "labels": {"team": "a"},
+}
+"""Every field of a run's body, each with another value than its default."""
+
+APART = {"id", "spec", "name", "stored"}
+"""Columns of `runs` that are no fields of a record, or fields that are no columns of their own."""
+
+
+@pytest.mark.parametrize("field", [*RunBody.model_fields])
+def test_what_is_received_is_stored_and_shown(desk: Desk, field: str) -> None:
+    """P8: nothing that a run was created with is swallowed."""
+    assert field in FIELDS, f"give {field} a value here"
+    sent = {key: FIELDS[key] for key in ("name", "parameters", "total", field)}
+    assert desk.write(create.create, sent, Note())[field] == FIELDS[field]
+    desk.restart()
+    assert desk.read(show.show, "gpt")[field] == FIELDS[field]
+    (spec,) = desk.read(
+        lambda r: r.connection.execute(text("SELECT spec FROM runs")).scalars().all()
+    )
+    assert set(orjson.loads(spec)) == set(RunBody.model_fields) == set(StoredRun.model_fields)
+
+
+def test_a_record_has_all_columns() -> None:
+    """A column of a run's row is a field of its record, and is written and read with the others."""
+    columns = {column.name for column in tables.runs.columns} - APART
+    assert columns == {field.name for field in fields(RunRecord)} - APART
+
+
+def test_a_row_is_read_as_it_was_written(desk: Desk) -> None:
+    """Each field of a record comes back as it was: none is left out on either way."""
+    desk.create(total=64)
+
+    def again(records: Any) -> tuple[RunRecord, RunRecord]:
+        run = records.find("gpt", lock=True)
+        whole: dict[str, Any] = {
+            field.name: field.name if "str" in str(field.type) else number
+            for number, field in enumerate(fields(RunRecord), start=7)
+            if field.name not in APART
+        }
+        new = RunRecord(
+            id=f"run_{'1' * 26}", spec=run.spec.model_copy(update={"name": "b"}), **whole
+        )
+        records.add(new, 0)
+        return new, records.find("b")
+
+    written, read = desk.write(again)
+    assert read == written
