@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from rheostat.converters.core import Case, Library
 from rheostat.converters.kit import Phase, phases
-from rheostat.converters.parameters import Share, Steps
+from rheostat.converters.parameters import NotNegative, Share, Steps
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear
 from rheostat.schedules.union import AnyDefinition
 
 library = Library("maxtext")
 
-Length = Annotated[Steps, Field(ge=-1)]
+OrUnset = Annotated[Steps, Field(ge=-1)]
+"""A number of steps, or −1 for none."""
 
 
 @library.scheduler("create_learning_rate_schedule")
 def schedule(
     case: Case,
     *,
-    learning_rate: Annotated[float, Field(ge=0)] = 3e-5,
+    learning_rate: NotNegative = 3e-5,
     learning_rate_final_fraction: float = 0.1,
-    learning_rate_schedule_steps: Length = -1,
+    learning_rate_schedule_steps: OrUnset = -1,
     warmup_steps_fraction: Share = 0.1,
-    steps: Length = 150_001,
+    steps: OrUnset = 150_001,
     lr_schedule_type: Literal["cosine", "wsd"] = "cosine",
     wsd_decay_steps_fraction: Share = 0.1,
     wsd_decay_style: Literal["linear", "cosine"] = "linear",
@@ -50,15 +52,14 @@ def schedule(
         raise case.wrong("wsd_decay_steps_fraction", message, wsd_decay_steps_fraction, bound)
     waves = lr_schedule_type == "cosine" or wsd_decay_style == "cosine"
     start = total - decay
-    parts = [
-        Phase(Linear(start=0.0, end=peak, steps=max(1, warmup)), until=warmup),
-        Phase(Constant(value=peak), until=start),
-        Phase(_decay(peak, final, decay - 1, waves=waves), until=total, origin=start),
-    ]
-    if whole > total:
-        return phases(*parts, Phase(Constant(value=0.0)))
-    last = max(i for i, part in enumerate(parts) if part.until > (parts[i - 1].until if i else 0))
-    return phases(*parts[:last], Phase(parts[last].curve, origin=parts[last].origin))
+    end = total if whole > total else inf  # the last part goes on where nothing follows
+    ends = [end if step == total else step for step in (warmup, start)]
+    return phases(
+        Phase(Linear(start=0.0, end=peak, steps=max(1, warmup)), until=ends[0]),
+        Phase(Constant(value=peak), until=ends[1]),
+        Phase(_decay(peak, final, decay - 1, waves=waves), until=end, origin=start),
+        Phase(Constant(value=0.0)),
+    )
 
 
 def _decay(peak: float, final: float, steps: int, *, waves: bool) -> AnyDefinition:

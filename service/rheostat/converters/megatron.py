@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from math import floor, inf
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from rheostat.converters.core import Case, Library, refused
 from rheostat.converters.kit import Phase, over, phases, warmed
-from rheostat.converters.parameters import STRICT, AtResume, NotNegative
+from rheostat.converters.parameters import STRICT, Ignored, NotNegative, Positive
 from rheostat.schedules.field_errors import field_errors
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Ramp
 from rheostat.schedules.kinds.decays import InverseSqrt
@@ -22,7 +22,9 @@ from rheostat.schedules.union import AnyDefinition
 
 library = Library("megatron")
 
-Samples = Annotated[float, Field(ge=0)]
+AtResume = Annotated[
+    bool, Ignored("says whose values win when a training resumes; a definition is of one alone")
+]
 Style = Literal["constant", "linear", "cosine", "inverse-square-root", "WSD"]
 DecayStyle = Literal["linear", "cosine", "exponential", "minus_sqrt"]
 _SHAPES: dict[str, ShapeName] = {
@@ -55,13 +57,13 @@ class Rate:
     warmup: float
     end: float
 
-    def after_warmup(self, decay: Phase) -> AnyDefinition:
+    def after_warmup(self, *decay: Phase) -> AnyDefinition:
         """Return the warm-up, a decay on the scheduler's own axis, and the floor."""
         floored = Phase(Constant(value=self.floor))
         if self.warmup == 0:
-            return phases(decay, floored)
+            return phases(*decay, floored)
         rise = Piecewise(points=((0.0, self.first), (self.warmup, self.peak)))
-        return phases(Phase(rise, until=floor(self.warmup) + 1), decay, floored)
+        return phases(Phase(rise, until=floor(self.warmup) + 1), *decay, floored)
 
     def warmed(self, curve: AnyDefinition) -> AnyDefinition:
         """Return the warm-up and a curve that begins at the peak, where it ends."""
@@ -77,16 +79,16 @@ def scheduler(
     init_lr: float,
     max_lr: float,
     min_lr: NotNegative,
-    lr_warmup_steps: Samples,
-    lr_decay_steps: Annotated[float, Field(gt=0)],
+    lr_warmup_steps: NotNegative,
+    lr_decay_steps: Positive,
     lr_decay_style: Style,
     start_wd: NotNegative,
     end_wd: float,
-    wd_incr_steps: Samples,
+    wd_incr_steps: NotNegative,
     wd_incr_style: Literal["constant", "linear", "cosine"],
     use_checkpoint_opt_param_scheduler: AtResume = True,
     override_opt_param_scheduler: AtResume = False,
-    wsd_decay_steps: Samples | None = None,
+    wsd_decay_steps: NotNegative | None = None,
     lr_wsd_decay_style: DecayStyle | None = None,
 ) -> AnyDefinition:
     """
@@ -169,9 +171,7 @@ def _stages(case: Case, rate: Rate, steps: float | None, style: DecayStyle | Non
         lambda n: Ramp(start=rate.peak, end=rate.floor, steps=n, shape=shape, ratio=ratio),
     )
     held = Phase(Constant(value=rate.peak), until=floor(start) + 1)
-    end = Phase(Constant(value=rate.floor))
-    decay = phases(held, Phase(after, until=floor(rate.end) + 1, origin=start), end)
-    return rate.after_warmup(Phase(decay))
+    return rate.after_warmup(held, Phase(after, until=floor(rate.end) + 1, origin=start))
 
 
 def _weight_decay(

@@ -84,22 +84,13 @@ Whole = Annotated[
     Steps | None, Ignored("is the length of the training, which this schedule does not depend on")
 ]
 
-InEpochs = Annotated[
-    bool, Ignored("says whether lengths count epochs or updates; the definition counts the same")
-]
-Initialize = Annotated[bool, Ignored("notes the base value in the optimizer's groups")]
-
 ScaleMode = Annotated[
     Literal["cycle", "iterations"], Ignored("says what scale_fn is given, which must be null")
-]
-AtResume = Annotated[
-    bool, Ignored("says whose values win when a training resumes; a definition is of one alone")
 ]
 UnusedLength = Annotated[
     Annotated[Steps, Field(ge=0)], Ignored("is not used by pytorch_optimizer either: it grows on")
 ]
 LayerFactor = Annotated[float, Ignored("is for discriminative_fine_tuning, which must be false")]
-FirstCycle = Annotated[bool, Ignored("would matter after max_steps, where min_lr holds")]
 HeldEnd = Annotated[float, Ignored("is not used by fastai either: start holds")]
 StopsEarly = Annotated[bool, Ignored("ends the training when its loss grows")]
 EpochCount = Annotated[Steps | None, Ignored("is counted in steps by total")]

@@ -5,15 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from math import ceil
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from rheostat.converters.configs.fields import Read, check_unknown
-from rheostat.converters.configs.reading import LENIENT, Clock, Place, converted, read, stated
+from rheostat.converters.configs.reading import (
+    LENIENT,
+    Clock,
+    Place,
+    converted,
+    missing,
+    read,
+    stated,
+)
 from rheostat.converters.core import refused
-from rheostat.converters.parameters import NotNegative, Steps
-from rheostat.errors import FieldError
+from rheostat.converters.parameters import NotNegative, Share, Steps
+from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.field_errors import shown
 from rheostat.schedules.kinds.curves import Constant
@@ -32,7 +40,7 @@ class Arguments(BaseModel):
     lr_scheduler_type: str = "linear"
     lr_scheduler_kwargs: dict[str, Any] | str | None = None
     warmup_steps: NotNegative = 0
-    warmup_ratio: Annotated[float, Field(ge=0, le=1)] | None = None
+    warmup_ratio: Share | None = None
     max_steps: Steps = -1
     num_train_epochs: NotNegative = 3.0
 
@@ -96,9 +104,8 @@ def _warmup(arguments: Arguments, total: int | None) -> int:
     return ceil((total or 0) * ratio)
 
 
-def _no_total() -> Exception:
-    message = "is required, or else total, or steps_per_epoch"
-    return refused(FieldError("config.max_steps", message, None, "≥ 1"))
+def _no_total() -> Invalid:
+    return missing("max_steps", "or else total, or steps_per_epoch", "≥ 1")
 
 
 def _specific(arguments: Arguments) -> dict[str, Any]:
