@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -41,9 +42,11 @@ def test_what_is_received_is_stored_and_shown(desk: Desk, field: str) -> None:
     """P8: nothing that a run was created with is swallowed."""
     assert field in FIELDS, f"give {field} a value here"
     sent = {key: FIELDS[key] for key in ("name", "parameters", "total", field)}
-    assert desk.write(create.create, sent, Note())[field] == FIELDS[field]
+    created: Mapping[str, Any] = desk.write(create.create, sent, Note())
+    assert created[field] == FIELDS[field]
     desk.restart()
-    assert desk.read(show.show, "gpt")[field] == FIELDS[field]
+    shown: Mapping[str, Any] = desk.read(show.show, "gpt")
+    assert shown[field] == FIELDS[field]
     (spec,) = desk.read(
         lambda r: r.connection.execute(text("SELECT spec FROM runs")).scalars().all()
     )

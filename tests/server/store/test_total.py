@@ -389,7 +389,7 @@ def test_a_pending_change_is_shown_as_it_was_made(desk: Desk) -> None:
     begin(desk, settled=16)
     wsd = {**WSD, "clock": "run"}
     desk.write(revise.revise, "gpt", revise.Wish({"lr": wsd}, 32))
-    before = desk.read(show.revision, "gpt", 2)["changes"]
+    before: Any = desk.read(show.revision, "gpt", 2)["changes"]
     answer = extend(desk, 128)
     assert before["lr"][0]["warmup"] == 6  # a tenth of 64
     assert [item["changes"] for item in answer["pending"]] == [{}, before]
