@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from tests.faults.curves import Curve, Piece, changed, defined, evaluate
 from tests.faults.history import History
 from tests.faults.observations import Reigns, Values
+from tests.oracle.curves import Env, alone, define
+from tests.oracle.edits import applied
 
 FOLDED = {"create", "change", "rewind"}
 
@@ -20,7 +20,7 @@ class State:
 
     effective: int
     revision: int
-    curves: Mapping[str, Curve]
+    curves: Env
 
 
 class Explanation:
@@ -28,7 +28,7 @@ class Explanation:
 
     def __init__(self, history: History) -> None:
         self._history = history
-        self._known: dict[int, Mapping[str, Curve]] = {}
+        self._known: dict[int, Env] = {}
         self._states: dict[int, list[State]] = {}
         definitions = history.revisions[0]["changes"]
         self._followers = {
@@ -37,7 +37,7 @@ class Explanation:
             if item["kind"] == "follow"
         }
         self._first = {
-            name: (Piece(0, defined(item, 0)),)
+            name: alone(define(item, 0, None))
             for name, item in definitions.items()
             if name not in self._followers
         }
@@ -70,21 +70,13 @@ class Explanation:
         ]
         for item in sorted(own, key=lambda item: (item["effective"], item["revision"])):
             before = states[-1].curves if states else self._first
-            curves = before if item["kind"] == "create" else self._apply(before, item)
+            curves = before
+            if item["kind"] != "create":
+                at = item["effective"]
+                curves = applied(item["changes"], at, before, self._known.__getitem__, None)
             self._known[item["revision"]] = curves
             states.append(State(item["effective"], item["revision"], curves))
         return states
-
-    def _apply(self, before: Mapping[str, Curve], item: Mapping[str, Any]) -> Mapping[str, Curve]:
-        after = dict(before)
-        for name, changes in item["changes"].items():
-
-            def past(revision: int, name: str = name) -> Curve:
-                return self._known[revision][name]
-
-            for change in changes:
-                after[name] = changed(after[name], change, item["effective"], past)
-        return after
 
     def _within(self, generation: int, start: int, stop: int) -> Iterator[tuple[State, int, int]]:
         states = self._states[generation]
@@ -95,7 +87,7 @@ class Explanation:
                 yield state, first, last
 
     def _evaluate(self, state: State, start: int, stop: int) -> Values:
-        found = {name: evaluate(curve, start, stop) for name, curve in state.curves.items()}
+        found = {name: curve.floats(start, stop) for name, curve in state.curves.items()}
         for name, (followed, scale) in self._followers.items():
             found[name] = found[followed] * scale
         return np.stack([found[name] for name in sorted(found)])

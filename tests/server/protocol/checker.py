@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from math import inf, nextafter
 from typing import Any
 
-from tests.server.protocol.curves import Refusal
+from tests.oracle.edits import Refusal
 from tests.server.protocol.model import Block as Expected
 from tests.server.protocol.model import Model
 from tests.server.protocol.state import Run

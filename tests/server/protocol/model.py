@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple
 
-from tests.server.protocol.curves import Env, Refusal, applied, define, in_steps
+from tests.oracle.curves import Env, alone, define
+from tests.oracle.edits import Refusal, applied, in_steps
 from tests.server.protocol.state import GAP, Generation, Revision, Run, laid_out
 
 Values = Mapping[str, Fraction]
@@ -52,7 +53,7 @@ class Model:
         """Make a run; its id is the service's to choose."""
         self._require_free(body["name"])
         run = Run(body["name"], body, planned=body["total"])
-        first = {n: define(d, 0, run.total) for n, d in body["parameters"].items()}
+        first = {n: alone(define(d, 0, run.total)) for n, d in body["parameters"].items()}
         run.begin(None, 0, first, 1)
         self.runs.append(run)
         return run

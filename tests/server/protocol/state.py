@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal
 
-from tests.server.protocol.curves import Env, Refusal, applied
+from tests.oracle.curves import Env
+from tests.oracle.edits import Refusal, applied
 
 LAST = (math.inf, math.inf)
 GAP = 4
