@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.oracle import edits as oracle
 
 import rheostat
 from rheostat.changes import EDITS
@@ -73,7 +74,7 @@ def test_an_edit_is_in_the_manual(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_edit_is_tested(name: str) -> None:
-    """The edit has examples by hand, a place in the model of the service, and random uses."""
+    """The edit has examples by hand, a place in the oracle of the tests, and random uses."""
     assert name in texts(TESTS / "runs/test_edits.py")
-    assert name in texts(TESTS / "protocol/curves.py"), "the model computes it"
+    assert name in oracle.EDITS, "the model computes it: add it to tests/oracle/edits.py"
     assert name in texts(TESTS / "protocol/strategies.py", TESTS / "protocol/machine.py")

@@ -14,8 +14,12 @@ PAGES = sorted(
     page
     for page in ROOT.rglob("*.md")
     if not any(part.startswith(".") or part == "web" for part in page.relative_to(ROOT).parts)
+    and (page.parent.name != "changelog.d" or page.name == "README.md")
 )
-"""Our own pages: what the web page carries of others is theirs."""
+"""
+Our own pages: what the web page carries of others is theirs, and fragments of the changelog are
+written as they will stand in it.
+"""
 GUIDES = ("CONTRIBUTING.md", "docs/architecture.md", "tests/README.md")
 """Pages that say where everything is."""
 TREES = ("service", "tests", "docs", "examples", "benchmarks", "changelog.d", "deploy")
