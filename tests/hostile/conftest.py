@@ -16,9 +16,9 @@ import pytest
 from uvicorn import Config, Server
 
 from rheostat.server.app import create_app
-from rheostat.server.fastlane.protocol import BoundedHttp
 from rheostat.server.settings import Settings
 
+CONNECTION = "rheostat.server.http.protocol:connection"
 ENDED = 'rheostat_connections_ended_total{reason="%s"}'
 """Name of the figure that counts the connections ended for a reason."""
 
@@ -58,7 +58,7 @@ class Inside:
         self.settings = Settings(database=f"sqlite:///{folder / 'x.db'}", **given)
         self.app = create_app(self.settings)
         config = Config(
-            self.app, http=BoundedHttp, ws="none", loop="uvloop", log_config=None, lifespan="on"
+            self.app, http=CONNECTION, ws="none", loop="uvloop", log_config=None, lifespan="on"
         )
         self.server = Server(config)
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
@@ -153,5 +153,5 @@ def start(tmp_path: Path) -> Iterator[Start]:
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the times short for which a server waits for its peers."""
     for name, seconds in {"FIRST": 0.6, "HEAD": 0.6, "GRACE": 0.6, "KEEP_ALIVE": 3.0}.items():
-        monkeypatch.setattr(f"rheostat.server.fastlane.protocol.{name}", seconds)
+        monkeypatch.setattr(f"rheostat.server.http.connections.{name}", seconds)
     monkeypatch.setattr("rheostat.server.http.connections.EACH", 0.1)

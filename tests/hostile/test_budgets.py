@@ -16,8 +16,9 @@ from tests.hostile.conftest import ENDED, Inside, Start, rest, until
 from tests.hostile.test_connections import EVALUATION, GET, POST
 
 from rheostat.errors import Unavailable
-from rheostat.server.http import budgets, connections
-from rheostat.server.http.budgets import SMALL, Budget, Turns
+from rheostat.server.http import connections
+from rheostat.server.http.budgets import SMALL, Budget
+from rheostat.server.http.turns import Turns
 
 MIB = 1024 * 1024
 RUN = {"parameters": {"lr": {"kind": "constant", "value": 1}}}
@@ -274,7 +275,7 @@ def test_large_bodies_are_worked_on_in_turn() -> None:
 
 def test_a_turn_that_does_not_come_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     """P10: who waits for long is told to come again; a turn that nobody takes is not lost."""
-    monkeypatch.setattr(budgets, "PATIENCE", 0.05)
+    monkeypatch.setattr("rheostat.server.http.turns.PATIENCE", 0.05)
 
     async def work() -> None:
         turns = Turns(10)

@@ -18,8 +18,7 @@ import pytest
 from tests.conftest import StartServer
 from tests.hostile.conftest import ENDED, Inside, Start, reads, rest
 
-from rheostat.server.fastlane import protocol
-from rheostat.server.http import connections
+from rheostat.server.http import connections, incoming
 
 GET = b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 POST = b"POST /v1/evaluate HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -96,7 +95,7 @@ def test_a_slow_body_that_is_fast_enough_is_taken(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What comes at the least rate or faster is taken, however long it takes in all."""
-    monkeypatch.setattr(protocol, "SLOWEST", 10)
+    monkeypatch.setattr(connections, "SLOWEST", 10)
     server = start()
     length = f"Content-Length: {len(EVALUATION)}\r\n\r\n".encode()
     with server.connect(POST + b"Connection: close\r\n" + length) as connection:
@@ -273,13 +272,13 @@ def test_a_long_pipeline_waits_as_bytes(start: Start, monkeypatch: pytest.Monkey
     """P13: of thousands of requests on a connection few are read ahead, and all are answered."""
     most = 0
 
-    class Watched(protocol.Pipeline):
+    class Watched(incoming.Pipeline):
         def appendleft(self, waiting: Any) -> None:
             nonlocal most
             super().appendleft(waiting)
             most = max(most, len(self))
 
-    monkeypatch.setattr(protocol, "Pipeline", Watched)
+    monkeypatch.setattr("rheostat.server.http.protocol.Pipeline", Watched)
     server = start()
     one = POST + b"Content-Length: %d\r\n\r\n" % len(EVALUATION) + EVALUATION
     last = one.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
@@ -287,7 +286,7 @@ def test_a_long_pipeline_waits_as_bytes(start: Start, monkeypatch: pytest.Monkey
         connection.sendall(one * 999 + last)
         answer = rest(connection)
     assert answer.received.count(b"HTTP/1.1 200 OK") == 1000
-    assert most <= 2 * protocol.AT_ONCE // len(one)
+    assert most <= 2 * incoming.AT_ONCE // len(one)
     assert server.app.state.receiving.used == 0
 
 

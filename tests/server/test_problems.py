@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 from rheostat.errors import FieldError, Refused, from_problem, refusals
 from rheostat.server.app import create_app
-from rheostat.server.fastlane.protocol import LONGEST_HEAD
+from rheostat.server.http.incoming import LONGEST_HEAD
 from rheostat.server.http.problems import refuses
 from rheostat.server.settings import Settings
 

@@ -15,23 +15,23 @@ from fastapi.params import Query
 
 from rheostat import __version__
 from rheostat.schedules.evaluation import CACHE
-from rheostat.server.fastlane.cache import Answers
-from rheostat.server.fastlane.lane import Door
-from rheostat.server.fastlane.protocol import CONNECTIONS, DOOR, ON_SHUTDOWN
-from rheostat.server.fastlane.singleflight import Flights
+from rheostat.server.fastlane import add_fast_lane
 from rheostat.server.http.access import Access
-from rheostat.server.http.access_log import Journal
+from rheostat.server.http.access_log import AccessLog
+from rheostat.server.http.blocks import BlockCache
 from rheostat.server.http.body import READ_AT_ONCE, StrictRoute
 from rheostat.server.http.browsers import Doorkeeper, names
-from rheostat.server.http.budgets import SMALL, Budget, Turns
+from rheostat.server.http.budgets import SMALL, Budget
 from rheostat.server.http.connections import Connections, connections_for
 from rheostat.server.http.feeds import Feeds
 from rheostat.server.http.metrics import Metrics
 from rheostat.server.http.middleware import BodyLimit, Observer
 from rheostat.server.http.problems import HANDLERS
+from rheostat.server.http.protocol import CONNECTIONS, ON_SHUTDOWN
 from rheostat.server.http.rates import RateLimit, Rates
 from rheostat.server.http.swagger import swagger
 from rheostat.server.http.traffic import Traffic
+from rheostat.server.http.turns import Turns
 from rheostat.server.openapi import describe
 from rheostat.server.routes.convert import conversion
 from rheostat.server.routes.evaluate import evaluation
@@ -88,11 +88,12 @@ class Rheostat(FastAPI):
         return self.openapi_schema
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, *, fast_lane: bool = True) -> FastAPI:
     """
     Return the application of these settings.
 
-    Nothing is opened before it starts, and two of them can live in one process.
+    Nothing is opened before it starts, and two of them can live in one process. Without the fast
+    lane it gives the same answers, and settled blocks more slowly.
     """
     routers = (*ROUTERS, swagger) if settings.docs else ROUTERS
     app = Rheostat(
@@ -107,9 +108,8 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.metrics = Metrics(CACHE.figures)
-    app.state.answers = Answers(settings.answer_cache_bytes)
-    app.state.flights = Flights()
-    app.state.journal = Journal(_parameters())
+    app.state.block_cache = BlockCache(settings.answer_cache_bytes)
+    app.state.access_log = AccessLog(_parameters())
     app.state.rates = Rates(settings.rate_limit)
     app.state.answers_for = names(settings)
     app.state.receiving = Budget(settings.max_receiving_bytes, "large bodies", SLOW_BODY)
@@ -120,7 +120,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Doorkeeper, answers_for=app.state.answers_for)
     if settings.rate_limit:
         app.add_middleware(RateLimit, rates=app.state.rates)
-    app.add_middleware(Observer, metrics=app.state.metrics, journal=app.state.journal)
+    app.add_middleware(Observer, metrics=app.state.metrics, access_log=app.state.access_log)
+    if fast_lane:
+        add_fast_lane(app)
     return app
 
 
@@ -152,16 +154,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     sampling = asyncio.create_task(app.state.metrics.keep_sampling())
     looking = asyncio.create_task(connections.keep_looking())
     try:
-        yield {
-            ON_SHUTDOWN: app.state.feeds.close,
-            DOOR: _door(app),
-            CONNECTIONS: connections,
-        }
+        yield {ON_SHUTDOWN: app.state.feeds.close, CONNECTIONS: connections}
     finally:
         app.state.feeds.close()
         sampling.cancel()
         looking.cancel()
-        app.state.journal.write()
+        app.state.access_log.write()
         await anyio.to_thread.run_sync(store.close)
 
 
@@ -179,18 +177,4 @@ def _connections(app: FastAPI) -> Connections:
         Budget(SMALL_BODIES, "small bodies", SLOW_BODY),
         state.sending,
         state.metrics,
-    )
-
-
-def _door(app: FastAPI) -> Door:
-    state = app.state
-    return Door(
-        state.answers,
-        state.metrics,
-        state.journal,
-        state.access,
-        state.rates,
-        state.flights,
-        state.answers_for,
-        state.store.sightings,
     )

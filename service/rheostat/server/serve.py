@@ -27,7 +27,7 @@ from uvicorn.config import STARTUP_FAILURE
 from rheostat import __version__
 from rheostat.errors import Refused, RheostatError
 from rheostat.server.environment import remarks
-from rheostat.server.figures import SharedFigures, share_figures
+from rheostat.server.http.figures import SharedFigures, share_figures
 from rheostat.server.settings import Settings
 from rheostat.server.store.opening import keeping_open, open_store, require_usable
 from rheostat.server.store.operations import tokens
@@ -215,7 +215,7 @@ def _config(settings: Settings, figures: SharedFigures | None = None, place: int
         partial(_application, settings, figures, place),
         factory=True,
         loop="uvloop",
-        http="rheostat.server.fastlane.protocol:BoundedHttp",
+        http="rheostat.server.http.protocol:connection",
         ws="none",
         lifespan="on",
         backlog=BACKLOG,

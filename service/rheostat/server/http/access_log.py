@@ -43,7 +43,7 @@ Entry = tuple[float, Scope, int, float, bytes]
 """The time, scope, status, seconds and id of a request that was answered."""
 
 
-class Journal:
+class AccessLog:
     """
     Keeps the lines of requests; for the event loop alone.
 

@@ -11,9 +11,7 @@ so that the large ones never stand in their way. All of this is for the event lo
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -24,9 +22,6 @@ SMALL = 64 * 1024
 
 COME_BACK = 2
 """Seconds after which who found no room may try again."""
-
-PATIENCE = 10.0
-"""Seconds for which a large body waits for its turn to be worked on."""
 
 
 def busy(detail: str) -> Unavailable:
@@ -145,51 +140,3 @@ class Budget:
             self.release(oldest)
             if cut_off is not None:
                 cut_off()
-
-
-class Turns:
-    """
-    Large bodies are worked on in turn: as many at once as have ``limit`` bytes together.
-
-    What a body is read into takes many times its bytes, so the budget of those that arrive does
-    not bound it.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._used = 0
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
-
-    async def wait(self, size: int) -> None:
-        """Wait for the turn of a body of ``size`` bytes; raise `Unavailable` if it is too long."""
-        if not self._waiting and self._fits(size):
-            self._used += size
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((size, turn))
-        try:
-            await asyncio.wait_for(asyncio.shield(turn), PATIENCE)
-        except TimeoutError:
-            if not turn.done():
-                raise busy("other large bodies are being worked on; try again") from None
-        except BaseException:
-            if turn.done():  # it came together with what ended the wait
-                self.done(size)
-            raise
-        finally:
-            turn.cancel()
-
-    def done(self, size: int) -> None:
-        """End the turn of a body, and begin those for which there is room now."""
-        self._used -= size
-        while self._waiting:
-            following, turn = self._waiting[0]
-            if not turn.done():
-                if not self._fits(following):
-                    return
-                self._used += following
-                turn.set_result(None)
-            self._waiting.popleft()
-
-    def _fits(self, size: int) -> bool:
-        return not self._used or self._used + size <= self._limit

@@ -15,13 +15,13 @@ import heapq
 import logging
 import os
 import resource
-from collections import Counter, deque
-from collections.abc import Callable
+from collections import Counter
 from typing import Protocol
 
 from rheostat.errors import Unavailable
 from rheostat.server.http.budgets import Budget, busy
 from rheostat.server.http.metrics import Metrics
+from rheostat.server.http.turns import OnePerTurn
 
 EACH = 1.0
 """Seconds from one look at all connections to the next."""
@@ -80,7 +80,7 @@ class Connection(Protocol):
         """Whether it waits for a request."""
 
     @property
-    def piled(self) -> int:
+    def backlog(self) -> int:
         """Bytes that are held because its peer has yet to take them, counted nowhere else."""
 
     def expire(self, now: float) -> None:
@@ -105,41 +105,6 @@ def connections_for(wanted: int) -> int:
     return min(wanted, room)
 
 
-class Lane:
-    """
-    Does one thing after another, one in a turn of the event loop.
-
-    What a request computes before it waits for something, a turn cannot interrupt: a thousand that
-    come at once would be one long turn, in which nobody is let in and nobody is answered.
-    """
-
-    def __init__(self) -> None:
-        self._waiting: deque[Callable[[], None]] = deque()
-        self.busy = False
-        """Whether something was done in this turn already."""
-
-    def begin(self, thing: Callable[[], None]) -> None:
-        """Do something now, or in its turn."""
-        if self.busy:
-            self._waiting.append(thing)
-        else:
-            self.rest()
-            thing()
-
-    def rest(self) -> None:
-        """Do nothing more in this turn: what the lane is for was done beside it."""
-        if not self.busy:
-            self.busy = True
-            asyncio.get_running_loop().call_soon(self._move)
-
-    def _move(self) -> None:
-        if not self._waiting:
-            self.busy = False
-            return
-        asyncio.get_running_loop().call_soon(self._move)
-        self._waiting.popleft()()
-
-
 class Connections:
     """All connections of one process, at most ``limit`` of them; for the event loop alone."""
 
@@ -149,7 +114,7 @@ class Connections:
         self.limit = limit
         self.receiving, self.small, self.sending = receiving, small, sending
         self.heads = 0
-        self.parses, self.reads, self.others = Lane(), Lane(), Lane()
+        self.parsing, self.starting = OnePerTurn(), OnePerTurn()
         self._metrics = metrics
         self._all: set[Connection] = set()
         self._unasked: dict[Connection, None] = {}
@@ -222,7 +187,7 @@ class Connections:
             log.warning("connections that were ended in the last %.0f s: %s", REPORT, ended)
 
     def _bound_unsent(self) -> None:
-        waiting = {each: each.piled for each in self._all}
+        waiting = {each: each.backlog for each in self._all}
         total = sum(waiting.values())
         if total <= UNSENT:
             return

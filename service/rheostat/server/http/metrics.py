@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 
 from rheostat.schedules.evaluation import Figures
-from rheostat.server.figures import SUMS, Family, Sample, SharedFigures, added
+from rheostat.server.http.figures import SUMS, Family, Sample, SharedFigures, added
 
 LOG = logging.getLogger("rheostat.metrics")
 BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5)

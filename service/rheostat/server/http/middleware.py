@@ -3,8 +3,8 @@ What surrounds every request, as plain ASGI: cheap, and usable around any applic
 
 From the outside in: `Observer` (request id, failures, figures, log), `RateLimit`, `Doorkeeper` (who
 may ask from where), `BodyLimit`. A route of its own outside FastAPI goes inside all of them; it
-names its template by setting ``scope["route"]`` to something that has a ``path``. Before them all
-there is the `Door`, which asks the same of what it answers itself.
+names its template by setting ``scope["route"]`` to something that has a ``path``. What is answered
+before them all, in the fast lane, is asked the same.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rheostat.errors import Malformed, TooLarge
 from rheostat.server.http import problems
-from rheostat.server.http.access_log import Journal
+from rheostat.server.http.access_log import AccessLog
 from rheostat.server.http.browsers import protections
 from rheostat.server.http.metrics import Metrics
-from rheostat.server.http.traffic import PRESENT
+from rheostat.server.http.traffic import IS_CONNECTED
 from rheostat.server.store.store import is_wanted
 from rheostat.server.store.waiting import always
 
@@ -45,10 +45,10 @@ class Observer:
     A sane ``X-Request-Id`` of the caller is kept, so that one id follows a request through proxies.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, journal: Journal) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, access_log: AccessLog) -> None:
         self.app = app
         self.metrics = metrics
-        self.journal = journal
+        self.access_log = access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection; what is not HTTP passes through."""
@@ -58,7 +58,7 @@ class Observer:
         began, status = time.perf_counter(), 0
         request_id = identify(header(scope, b"x-request-id"))
         scope[problems.REQUEST_ID] = request_id.decode()
-        is_wanted.set(scope.get(PRESENT, always))
+        is_wanted.set(scope.get(IS_CONNECTED, always))
 
         async def observed(message: Message) -> None:
             nonlocal status
@@ -83,7 +83,7 @@ class Observer:
             route = getattr(scope.get("route"), "path", "unmatched")
             status, seconds = status or CLIENT_GONE, time.perf_counter() - began
             self.metrics.observe(route, scope["method"], status, seconds)
-            self.journal.note(scope, status, seconds, request_id)
+            self.access_log.note(scope, status, seconds, request_id)
 
 
 def identify(sent: bytes | None) -> bytes:

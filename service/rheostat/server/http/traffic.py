@@ -16,12 +16,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rheostat.errors import Unavailable
 from rheostat.server.http import problems
-from rheostat.server.http.budgets import SMALL, Budget, Holding, Turns
+from rheostat.server.http.budgets import SMALL, Budget, Holding
+from rheostat.server.http.turns import Turns
 
 CUT_OFF = "rheostat.cut_off"
 """Key of the scope under which a connection leaves what ends it: of who is slow, in need."""
 
-PRESENT = "rheostat.present"
+IS_CONNECTED = "rheostat.is_connected"
 """Key of the scope under which it leaves what says whether the caller is still there."""
 
 Part = bytes | memoryview
@@ -41,8 +42,8 @@ def cut_off(scope: Scope) -> Callable[[], None] | None:
 
 def require_caller(scope: Scope) -> None:
     """Raise `ClientDisconnect` if the caller has hung up: nothing has to be computed any more."""
-    is_present: Callable[[], bool] | None = scope.get(PRESENT)
-    if is_present is not None and not is_present():
+    is_connected: Callable[[], bool] | None = scope.get(IS_CONNECTED)
+    if is_connected is not None and not is_connected():
         raise ClientDisconnect
 
 

@@ -230,7 +230,7 @@ async def delete_run(run: Run, store: StoreDep, request: Request) -> Response:
     Settled blocks that other processes, or caches in front, have in memory may be read there until
     they make room for others. The id is never used again.
     """
-    request.app.state.answers.drop_run(await store.write(close.delete, run))
+    request.app.state.block_cache.drop_run(await store.write(close.delete, run))
     return Response(status_code=204)
 
 

@@ -22,10 +22,17 @@ from rheostat.errors import (
 )
 from rheostat.formats import Format
 from rheostat.limits import MAX_BLOCK, MAX_STEP, RUN_ID
-from rheostat.server.fastlane.cache import Answer, Answers, Question, address_of, preview, settled
-from rheostat.server.fastlane.lane import ROUTE
 from rheostat.server.http import examples
 from rheostat.server.http.access import may_settle, needs
+from rheostat.server.http.blocks import (
+    ROUTE,
+    SETTLED,
+    BlockAnswer,
+    BlockCache,
+    BlockKey,
+    preview,
+    settled,
+)
 from rheostat.server.http.deps import Step, router
 from rheostat.server.http.middleware import header
 from rheostat.server.http.negotiation import offers
@@ -114,26 +121,22 @@ async def read_values(
     if generation is None or not re.fullmatch(RUN_ID, run) or not may_settle(request):
         block = await store.read(operations.preview, run, Ask(0, start, count), generation)
         return preview(block, chosen)
-    question = Question(run, generation, start, count, chosen)
-    answers: Answers = request.app.state.answers
-    answer = answers.get(question)
+    key = BlockKey(run, generation, start, count, chosen)
+    cache: BlockCache = request.app.state.block_cache
+    answer = cache.get(key)
     if answer is None:
-        ask = Ask(generation, start, count)
-        block = await store.write(operations.settle, run, ask)
+        block = await store.write(operations.settle, run, Ask(generation, start, count))
         answer = settled(block, chosen)
-        answers.put(question, answer)
+        cache.put(key, answer)
     store.sightings.note(*answer.cells)
-    address = address_of(request.scope, dict(request.scope["headers"]))
-    if address is not None:
-        answers.note(address, question)
-        request.app.state.flights.land(address)
+    request.scope[SETTLED] = key
     return _respond(request, answer)
 
 
-def _respond(request: Request, answer: Answer) -> Response:
-    form = answer.to(header(request.scope, b"if-none-match"))
-    response = Response(form.body, form.status)
-    response.raw_headers = list(form.headers)
+def _respond(request: Request, answer: BlockAnswer) -> Response:
+    sent = answer.to(header(request.scope, b"if-none-match"))
+    response = Response(sent.body, sent.status)
+    response.raw_headers = list(sent.headers)
     return response
 
 

@@ -1,4 +1,4 @@
-"""The door before the application: what it answers is what the long way answers."""
+"""The fast lane before the application: what it answers is what the application answers."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ from typing import Any, NamedTuple
 import pytest
 from tests.conftest import open_tokens
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from rheostat.server.app import create_app
-from rheostat.server.fastlane.protocol import DOOR, BoundedHttp
 from rheostat.server.http import access, rates
+from rheostat.server.http.protocol import CONNECTION_CLASS, BoundedHttp
 from rheostat.server.runs.lineage import Key
 from rheostat.server.settings import Settings
 
@@ -35,15 +34,6 @@ SPEC = {
 }
 F64 = "application/octet-stream"
 Headers = list[tuple[str, str]]
-
-
-class LongWay(BoundedHttp):
-    """A connection whose requests all become tasks."""
-
-    _start_asgi_task = HttpToolsProtocol._start_asgi_task
-
-
-WAYS = (BoundedHttp, LongWay)
 
 
 class Reply(NamedTuple):
@@ -64,8 +54,23 @@ class Reply(NamedTuple):
         return self.status, sorted(headers), document
 
 
+def ask(port: int, method: str, target: str, headers: Headers) -> Reply:
+    """Send one request on a connection of its own."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
+    if not any(name == "host" for name, _ in headers):
+        headers = [("host", "127.0.0.1"), *headers]
+    for name, value in headers:
+        connection.putheader(name, value)
+    connection.endheaders()
+    answer = connection.getresponse()
+    reply = Reply(answer.status, [(k.lower(), v) for k, v in answer.getheaders()], answer.read())
+    connection.close()
+    return reply
+
+
 class House:
-    """One application behind two ports: with its door, and without."""
+    """One application behind two ports: with the fast lane before it, and without."""
 
     def __init__(self, folder: Any, settings: dict[str, Any]) -> None:
         database = f"sqlite:///{folder / 'house.db'}"
@@ -79,15 +84,17 @@ class House:
     async def open(self, ready: threading.Event, closing: asyncio.Event) -> None:
         """Serve until told to close."""
         self.loop, self.closing = asyncio.get_running_loop(), closing
-        config = Config(self.app, http=BoundedHttp, ws="none", access_log=False, log_config=None)
+        config = Config(self.app, ws="none", access_log=False, log_config=None)
         config.load()
         async with self.app.router.lifespan_context(self.app) as state:
             assert state is not None
-            state[DOOR].reply = self._counting(state[DOOR].reply)
+            lane = self.app.state.fast_lane
+            lane.reply = self._counting(lane.reply)
             shared = ServerState()
-            protocols = [partial(kind, config, shared, dict(state)) for kind in WAYS]
+            ways = (state[CONNECTION_CLASS], BoundedHttp)
+            protocols = [partial(way, config, shared, dict(state)) for way in ways]
             servers = [await self.loop.create_server(each, "127.0.0.1", 0) for each in protocols]
-            self.door, self.long_way = (each.sockets[0].getsockname()[1] for each in servers)
+            self.fast, self.slow = (each.sockets[0].getsockname()[1] for each in servers)
             ready.set()
             await closing.wait()
             for each in servers:
@@ -105,19 +112,7 @@ class House:
 
     def ask(self, port: int, method: str, target: str, headers: Headers) -> Reply:
         """Send one request on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
-        if not any(name == "host" for name, _ in headers):
-            headers = [("host", "127.0.0.1"), *headers]
-        for name, value in headers:
-            connection.putheader(name, value)
-        connection.endheaders()
-        answer = connection.getresponse()
-        reply = Reply(
-            answer.status, [(k.lower(), v) for k, v in answer.getheaders()], answer.read()
-        )
-        connection.close()
-        return reply
+        return ask(port, method, target, headers)
 
     def token(self, role: str) -> Headers:
         """Return the header that a role sends."""
@@ -126,7 +121,7 @@ class House:
     def new_run(self) -> str:
         """Return the id of the run, made if there is none."""
         body = json.dumps(SPEC)
-        connection = http.client.HTTPConnection("127.0.0.1", self.long_way, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.slow, timeout=60)
         headers = {"content-type": "application/json", **dict(self.token("admin"))}
         connection.request("PUT", "/v1/runs/a", body, headers)
         document = json.loads(connection.getresponse().read())
@@ -135,7 +130,7 @@ class House:
 
     def requests(self, status: int) -> float:
         """Return how many reads of values were counted with a status."""
-        text = self.ask(self.long_way, "GET", "/metrics", self.token("admin")).body.decode()
+        text = self.ask(self.slow, "GET", "/metrics", self.token("admin")).body.decode()
         series = f'_count{{method="GET",route="/v1/runs/{{run}}/values",status="{status}"}} '
         return sum(float(line.split()[-1]) for line in text.splitlines() if series in line)
 
@@ -165,7 +160,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 def path(house: House) -> str:
     """Return the path of a block that is settled."""
     path = f"/v1/runs/{house.new_run()}/values"
-    first = house.ask(house.long_way, "GET", f"{path}?{BLOCK}", house.token("worker"))
+    first = house.ask(house.slow, "GET", f"{path}?{BLOCK}", house.token("worker"))
     assert first.status == 200
     return path
 
@@ -218,19 +213,19 @@ MISSES = {
 
 
 def both(house: House, method: str, target: str, headers: Headers) -> tuple[Reply, Reply]:
-    """Ask the long way, which may note its answer, and then at the door."""
-    return tuple(house.ask(port, method, target, headers) for port in (house.long_way, house.door))  # type: ignore[return-value]
+    """Ask the application, which may note its answer, and then the fast lane."""
+    return tuple(house.ask(port, method, target, headers) for port in (house.slow, house.fast))  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("name", [*HITS, *MISSES])
-def test_the_door_answers_as_the_long_way_does(house: House, path: str, name: str) -> None:
-    """P1: status, headers and body are the same, and only what is plain is answered at the door."""
+def test_the_fast_lane_answers_as_the_application_does(house: House, path: str, name: str) -> None:
+    """P1: status, headers and body are the same, and only what is plain takes the fast lane."""
     method, query, headers = {**HITS, **MISSES}[name]
     if not any(key == "authorization" for key, _ in headers):
         headers = [*headers, *house.token("worker")]
     before = house.answered
-    long_way, door = both(house, method, f"{path}?{query}", headers)
-    assert door.lasting == long_way.lasting
+    slow, fast = both(house, method, f"{path}?{query}", headers)
+    assert fast.lasting == slow.lasting
     assert house.answered - before == (name in HITS)
 
 
@@ -241,52 +236,52 @@ def test_what_a_reader_has_is_not_sent_again(house: House, path: str, accept: st
     whole, _ = both(house, "GET", f"{path}?{BLOCK}", headers)
     headers.append(("if-none-match", dict(whole.headers)["etag"]))
     before = house.answered
-    long_way, door = both(house, "GET", f"{path}?{BLOCK}", headers)
-    assert (door.status, door.body, house.answered) == (304, b"", before + 1)
-    assert door.lasting == long_way.lasting
+    slow, fast = both(house, "GET", f"{path}?{BLOCK}", headers)
+    assert (fast.status, fast.body, house.answered) == (304, b"", before + 1)
+    assert fast.lasting == slow.lasting
 
 
 def test_both_ways_see_where_workers_read(house: House, path: str) -> None:
-    """P14: a block that is answered at the door is one that a worker reads; a preview is not."""
+    """P14: a block from the fast lane is one that a worker reads; a preview is not."""
     key = Key(path.split("/")[3], 1)
 
     def asked(port: int, role: str) -> float:
         house.ask(port, "GET", f"{path}?{BLOCK}", house.token(role))
         return max((seen.at for seen in house.app.state.store.sightings.of(key)), default=0.0)
 
-    times = [asked(port, "worker") for port in (house.long_way, house.door, house.door)]
+    times = [asked(port, "worker") for port in (house.slow, house.fast, house.fast)]
     assert times == sorted(set(times))
-    assert asked(house.door, "viewer") == times[-1]
+    assert asked(house.fast, "viewer") == times[-1]
 
 
 def test_a_path_by_another_name(house: House, path: str) -> None:
     """A percent-encoded path leads to the same block; a run's name, to a preview."""
     for other in (path.replace("run_", "run%5F"), "/v1/runs/a/values", path + "/"):
-        long_way, door = both(house, "GET", f"{other}?{BLOCK}", house.token("worker"))
-        assert door.lasting == long_way.lasting
+        slow, fast = both(house, "GET", f"{other}?{BLOCK}", house.token("worker"))
+        assert fast.lasting == slow.lasting
 
 
 def test_each_role_gets_its_own_answer(house: House, path: str) -> None:
-    """P10: what a worker is given at the door, a viewer gets as a preview, others do not get."""
+    """P10: what a worker gets in the fast lane, a viewer gets as a preview, others do not get."""
     before = house.answered
     for role, status in (("worker", 200), ("viewer", 200), ("admin", 200), (None, 401)):
         headers = house.token(role) if role else []
-        long_way, door = both(house, "GET", f"{path}?{BLOCK}", headers)
-        assert door.lasting == long_way.lasting
-        assert door.status == status
-        assert (b'"final"' in door.body) == (role == "viewer")
+        slow, fast = both(house, "GET", f"{path}?{BLOCK}", headers)
+        assert fast.lasting == slow.lasting
+        assert fast.status == status
+        assert (b'"final"' in fast.body) == (role == "viewer")
     assert house.answered == before + 2
 
 
 def test_both_ways_are_counted(house: House, path: str) -> None:
-    """Answers of the door are in the figures of the route, by status."""
+    """Answers of the fast lane are in the figures of the route, by status."""
     headers = house.token("worker")
     whole, _ = both(house, "GET", f"{path}?{BLOCK}", headers)
     known = [*headers, ("if-none-match", dict(whole.headers)["etag"])]
     before = house.requests(200), house.requests(304)
     for _ in range(3):
         both(house, "GET", f"{path}?{BLOCK}", headers)
-        house.ask(house.door, "GET", f"{path}?{BLOCK}", known)
+        house.ask(house.fast, "GET", f"{path}?{BLOCK}", known)
     assert (house.requests(200) - before[0], house.requests(304) - before[1]) == (6, 3)
 
 
@@ -302,7 +297,7 @@ def test_both_ways_are_logged(tmp_path: Any, caplog: pytest.LogCaptureFixture) -
     assert lines[0].startswith(f"rheostat.access GET {path} 200 ")
 
 
-def test_a_revoked_token_is_refused_at_the_door(
+def test_a_revoked_token_is_refused_in_the_fast_lane(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """P10: what was found of a token is believed for a while, and no longer."""
@@ -312,13 +307,13 @@ def test_a_revoked_token_is_refused_at_the_door(
         both(house, "GET", path, house.token("worker"))
         with open_tokens(house.settings.database) as tokens:
             tokens.revoke("worker")
-        while house.ask(house.door, "GET", path, house.token("worker")).status != 401:
+        while house.ask(house.fast, "GET", path, house.token("worker")).status != 401:
             pass
-        long_way, door = both(house, "GET", path, house.token("worker"))
-        assert door.lasting == long_way.lasting
+        slow, fast = both(house, "GET", path, house.token("worker"))
+        assert fast.lasting == slow.lasting
 
 
-def test_the_door_counts_what_each_address_asks(
+def test_the_fast_lane_counts_what_each_address_asks(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """P10: the limit of requests is one for both ways, and the refusal is the same."""
@@ -327,25 +322,25 @@ def test_the_door_counts_what_each_address_asks(
         path = f"/v1/runs/{house.new_run()}/values?{BLOCK}"  # the first of five at once
         replies = [*both(house, "GET", path, []), *both(house, "GET", path, [])]
         assert ([reply.status for reply in replies], house.answered) == ([200] * 4, 2)
-        long_way, door = both(house, "GET", path, [])
-        assert (door.status, house.answered) == (429, 2)
-        assert door.lasting[2] == long_way.lasting[2]
-        forwarded = house.ask(house.door, "GET", path, [("x-forwarded-for", "10.0.0.1")])
+        slow, fast = both(house, "GET", path, [])
+        assert (fast.status, house.answered) == (429, 2)
+        assert fast.lasting[2] == slow.lasting[2]
+        forwarded = house.ask(house.fast, "GET", path, [("x-forwarded-for", "10.0.0.1")])
         assert (forwarded.status, house.answered) == (200, 2)
 
 
 def test_a_deleted_run_is_gone_at_once(tmp_path: Any) -> None:
-    """The process that deletes a run answers 404 for its blocks, at the door and beyond."""
+    """The process that deletes a run answers 404 for its blocks, in the fast lane and beyond."""
     with opened(tmp_path) as house:
         run = house.new_run()
         path = f"/v1/runs/{run}/values?{BLOCK}"
         assert [reply.status for reply in both(house, "GET", path, [])] == [200, 200]
-        assert house.ask(house.door, "DELETE", "/v1/runs/a", []).status == 204
+        assert house.ask(house.fast, "DELETE", "/v1/runs/a", []).status == 204
         assert [reply.status for reply in both(house, "GET", path, [])] == [404, 404]
 
 
 def test_requests_in_a_pipeline_are_answered_in_turn(house: House, path: str) -> None:
-    """However many requests arrive at once, at the door or not, each is answered in its turn."""
+    """However many requests arrive at once, by either way, each is answered in its turn."""
     count = 3000
     token = f"Authorization: Bearer {house.secrets['worker']}"
     sent = b"".join(
@@ -353,7 +348,7 @@ def test_requests_in_a_pipeline_are_answered_in_turn(house: House, path: str) ->
         f"Host: 127.0.0.1\r\nX-Request-Id: {number}\r\n{token}\r\n\r\n".encode()
         for number in range(1, count + 1)
     )
-    with socket.create_connection(("127.0.0.1", house.door), timeout=60) as connection:
+    with socket.create_connection(("127.0.0.1", house.fast), timeout=60) as connection:
         sender = threading.Thread(target=connection.sendall, args=(sent,))
         sender.start()
         with connection.makefile("rb") as stream:
@@ -383,7 +378,7 @@ def test_ranks_that_ask_together_are_one(tmp_path: Any) -> None:
         holding = asyncio.run_coroutine_threadsafe(store.write(hold), house.loop)
         assert held.wait(60)
         writes = _counted(store)
-        connections = [_asked(house.door, path) for _ in range(20)]
+        connections = [_asked(house.fast, path) for _ in range(20)]
         gone = connections.pop(10)
         gone.close()
         while not writes:
@@ -403,7 +398,7 @@ def test_those_who_wait_for_a_refusal_are_refused(tmp_path: Any) -> None:
     """P10: each for itself, as if nobody else had asked."""
     with opened(tmp_path) as house:
         path = f"/v1/runs/{house.new_run()}/values?generation=1&start=90000&count=64"
-        connections = [_asked(house.door, path) for _ in range(5)]
+        connections = [_asked(house.fast, path) for _ in range(5)]
         codes = {json.loads(each.getresponse().read())["type"] for each in connections}
         for connection in connections:
             connection.close()

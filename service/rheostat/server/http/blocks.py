@@ -1,4 +1,4 @@
-"""Settled blocks as they are sent: made once, kept in memory, and the same bytes for everybody."""
+"""Blocks of values as they are sent: settled ones are made once, and kept for all who ask."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ from rheostat.server.http.curves import write_json
 from rheostat.server.runs.block import Block
 from rheostat.server.runs.lineage import Key
 
+ROUTE = "/v1/runs/{run}/values"
+"""Template of the path of a block."""
+
+SETTLED = "rheostat.settled_block"
+"""Key of the scope under which the route leaves the `BlockKey` of the settled block it answers."""
+
 IMMUTABLE = "public, max-age=31536000, immutable"
 
 OVERHEAD = 1024
@@ -26,8 +32,8 @@ ADDRESSES = 8
 """Addresses of one answer that are remembered: its readers send the same one, mostly."""
 
 
-class Question(NamedTuple):
-    """A settling read, but for what does not change its answer."""
+class BlockKey(NamedTuple):
+    """Which settled block is asked for, and in which format."""
 
     run_id: str
     generation: int
@@ -48,8 +54,8 @@ def address_of(scope: Scope, headers: Mapping[bytes, bytes]) -> Address | None:
     return path, scope["query_string"], headers.get(b"accept")
 
 
-class Form(NamedTuple):
-    """An answer as one reader gets it: with its body, or with the news that nothing changed."""
+class Rendered(NamedTuple):
+    """An answer as it is sent: 200 with a body, or 304 to a reader who has it already."""
 
     status: int
     headers: list[Header]
@@ -73,17 +79,17 @@ class Cells(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class BlockAnswer:
     """A settled block, ready to be sent."""
 
     tag: bytes
-    whole: Form
-    unchanged: Form
+    whole: Rendered
+    unchanged: Rendered
     cells: Cells
     addresses: list[Address] = field(default_factory=list)
 
-    def to(self, if_none_match: bytes | None) -> Form:
-        """Return the form for who has what bears that tag."""
+    def to(self, if_none_match: bytes | None) -> Rendered:
+        """Return what is sent to a reader who names the tag of what it has, or None."""
         return self.unchanged if if_none_match == self.tag else self.whole
 
     @property
@@ -92,7 +98,7 @@ class Answer:
         return OVERHEAD + len(self.whole.body)
 
 
-def settled(block: Block, chosen: Format) -> Answer:
+def settled(block: Block, chosen: Format) -> BlockAnswer:
     """
     Return a settled block as the answer that anybody may keep for ever.
 
@@ -111,7 +117,9 @@ def settled(block: Block, chosen: Format) -> Answer:
         headers["Rheostat-Event"] = str(block.event)
     whole = Response(body, headers=headers)
     unchanged = Response(status_code=304, headers=headers)
-    return Answer(headers["ETag"].encode(), _form(whole), _form(unchanged), Cells.of(block))
+    return BlockAnswer(
+        headers["ETag"].encode(), _rendered(whole), _rendered(unchanged), Cells.of(block)
+    )
 
 
 def preview(block: Block, chosen: Format) -> Response:
@@ -139,43 +147,43 @@ def _described(block: Block) -> dict[str, str]:
     }
 
 
-def _form(response: Response) -> Form:
+def _rendered(response: Response) -> Rendered:
     headers = response.raw_headers
     on_wire = (b"%b: %b\r\n" % header for header in (*headers, *protections("", headers)))
-    return Form(response.status_code, headers, b"".join(on_wire), bytes(response.body))
+    return Rendered(response.status_code, headers, b"".join(on_wire), bytes(response.body))
 
 
-class Answers:
+class BlockCache:
     """
-    Keeps the newest answers, up to ``limit`` bytes; for the event loop alone.
+    Keeps the newest settled blocks, up to ``limit`` bytes; for the event loop alone.
 
-    Under the addresses by which an answer was asked for, it is found without reading them. A block
-    is read by all ranks when it is new, so the oldest go first: there is no need to note each use.
+    Each is found by its key, and by the addresses that were noted for it, without parsing them.
+    All ranks read a block when it is new, so the oldest go first: no use of one is noted.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._size = 0
-        self._answers: OrderedDict[Question, Answer] = OrderedDict()
-        self._at: dict[Address, Answer] = {}
+        self._answers: OrderedDict[BlockKey, BlockAnswer] = OrderedDict()
+        self._at: dict[Address, BlockAnswer] = {}
 
-    def get(self, question: Question) -> Answer | None:
-        """Return the answer to a question, or None."""
-        return self._answers.get(question)
+    def get(self, key: BlockKey) -> BlockAnswer | None:
+        """Return the answer of a key, or None."""
+        return self._answers.get(key)
 
-    def at(self, address: Address) -> Answer | None:
+    def at(self, address: Address) -> BlockAnswer | None:
         """Return the answer that was noted for an address, or None."""
         return self._at.get(address)
 
-    def put(self, question: Question, answer: Answer) -> None:
+    def put(self, key: BlockKey, answer: BlockAnswer) -> None:
         """Keep an answer, unless it alone is over the limit."""
-        if question not in self._answers and answer.size <= self._limit:
-            self._answers[question] = answer
+        if key not in self._answers and answer.size <= self._limit:
+            self._answers[key] = answer
             self._grow(answer.size)
 
-    def note(self, address: Address, question: Question) -> None:
-        """Remember that a request from an address asked this, if its answer is kept."""
-        answer = self._answers.get(question)
+    def note(self, address: Address, key: BlockKey) -> None:
+        """Remember that a request from an address asked for this, if its answer is kept."""
+        answer = self._answers.get(key)
         if answer is None or address in self._at:
             return
         if len(answer.addresses) == ADDRESSES:
@@ -185,16 +193,16 @@ class Answers:
         self._grow(_size(address))
 
     def drop_run(self, run_id: str) -> None:
-        """Let go of all answers of a run."""
-        for question in [question for question in self._answers if question.run_id == run_id]:
-            self._drop(self._answers.pop(question))
+        """Drop all answers of a run."""
+        for key in [key for key in self._answers if key.run_id == run_id]:
+            self._drop(self._answers.pop(key))
 
     def _grow(self, size: int) -> None:
         self._size += size
         while self._size > self._limit:
             self._drop(self._answers.popitem(last=False)[1])
 
-    def _drop(self, answer: Answer) -> None:
+    def _drop(self, answer: BlockAnswer) -> None:
         self._size -= answer.size
         for address in answer.addresses:
             self._forget(address)

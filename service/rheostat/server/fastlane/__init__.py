@@ -1,1 +1,0 @@
-"""Settled blocks, answered before FastAPI."""
