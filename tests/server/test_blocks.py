@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rheostat.formats import Format
 from rheostat.server.http import blocks
 from rheostat.server.http.blocks import (
     OVERHEAD,
@@ -14,7 +15,6 @@ from rheostat.server.http.blocks import (
     BlockKey,
     settled,
 )
-from rheostat.formats import Format
 from rheostat.server.runs.block import Block
 
 

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_origin
 
+import httpx
 import orjson
 import pytest
+from annotated_types import Ge, Le
 from fastapi.openapi.models import OpenAPI
+from pydantic import ValidationError
+from rheostat.schedules.numeric.chunks import Figures
 
 from rheostat.errors import refusals
 from rheostat.server.app import create_app
 from rheostat.server.documents import DOCUMENTS, openapi
+from rheostat.server.environment import variable
+from rheostat.server.http.connections import EndReason
+from rheostat.server.http.metrics import METRICS, MetricInfo, Metrics
 from rheostat.server.settings import Settings
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -43,13 +50,74 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert (Settings().port, Settings().allowed_hosts) == (8123, ("a.lan", "b.lan"))
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"port": 65536}, {"workers": 0}, {"hosts": "x"}, {"no_auth": True, "auth": True}]
-)
-def test_wrong_settings_are_refused(wrong: Any) -> None:
-    """A setting out of bounds, or of an unknown name, is refused."""
+def beyond(name: str) -> list[Any]:
+    """Return values of a setting that lie just beyond its bounds, or are of no use to it."""
+    info = Settings.model_fields[name]
+    bounds = [each.ge - 1 for each in info.metadata if isinstance(each, Ge)]  # type: ignore[operator]
+    bounds += [each.le + 1 for each in info.metadata if isinstance(each, Le)]  # type: ignore[operator]
+    if info.annotation in {int, float}:
+        assert bounds, f"{name} has no bounds"
+        return [*bounds, "many", "nan", "inf"]
+    if info.annotation is bool:
+        return ["maybe"]
+    if get_origin(info.annotation) is Literal:
+        return ["loud"]
+    return [7]
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_a_setting_beyond_its_bounds_is_refused(name: str) -> None:
+    """P10: every setting refuses what is beyond its bounds, or of another type, naming itself."""
+    for wrong in beyond(name):
+        with pytest.raises(ValidationError, match=rf"^1 validation error for Settings\n{name}\n"):
+            Settings(**{name: wrong})
+
+
+@pytest.mark.parametrize("wrong", [{"hosts": "x"}, {"no_auth": True, "auth": True}])
+def test_settings_that_make_no_sense_are_refused(wrong: Any) -> None:
+    """A setting of an unknown name, or one that contradicts another, is refused."""
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Settings(**wrong)
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_the_manual_has_every_setting_with_its_bounds(name: str) -> None:
+    """Nobody has to try how far a setting goes."""
+    (row,) = (line for line in lines("settings.md") if f"| `{variable(name)}` |" in line)
+    for bound in Settings.model_fields[name].metadata:
+        for sign, value in (("≥", getattr(bound, "ge", None)), ("≤", getattr(bound, "le", None))):
+            assert value is None or f"{sign} {value}" in row
+
+
+def lines(name: str) -> list[str]:
+    """Return the lines of a manual."""
+    return (DOCS / name).read_text().splitlines()
+
+
+@pytest.mark.parametrize("info", METRICS, ids=lambda info: info.name)
+def test_every_metric_is_listed_and_told(info: MetricInfo[Any], http: httpx.Client) -> None:
+    """A metric has a line in the manual, and a server tells what it is, in the same words."""
+    (row,) = (line for line in lines("metrics.md") if f"| `{info.shown}` |" in line)
+    assert row.endswith(f"| {info.text} |")
+    told = http.get("/metrics").text
+    assert f"# HELP {info.shown} {info.text}\n# TYPE {info.shown} {info.type}\n" in told
+
+
+def test_no_metric_is_told_that_is_not_listed() -> None:
+    """What a registry has, the list has, with the same labels."""
+    metrics = Metrics(lambda: Figures(0, 0, 0, 0, 0))
+    assert {each.name for each in metrics.registry.collect()} == {each.name for each in METRICS}
+    metrics.observe("/livez", "GET", 200, 0.1)
+    metrics.count_ended(EndReason.TOO_MANY)
+    labels = {info.name: set(info.labels) for info in METRICS}
+    for family in metrics.registry.collect():
+        for sample in family.samples:
+            assert sample.labels.keys() - {"le"} == labels[family.name]
+
+
+def test_the_manual_has_every_reason_to_end_a_connection() -> None:
+    """Whoever makes an alert of a reason can copy it from the manual."""
+    assert {line.strip("* `") for line in lines("metrics.md") if line[:2] == "* "} == {*EndReason}
 
 
 def test_every_route_is_described() -> None:

@@ -15,12 +15,16 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import orjson
+from annotated_types import Ge, Le
+from pydantic.fields import FieldInfo
 
 from rheostat import limits as all_limits
 from rheostat.formats import Format
 from rheostat.limits import MAX_BINARY_VALUES, MAX_TEXT_VALUES
 from rheostat.server.app import create_app
 from rheostat.server.environment import variable
+from rheostat.server.http.connections import EndReason
+from rheostat.server.http.metrics import METRICS
 from rheostat.server.settings import Settings
 
 SETTINGS_HEAD = """\
@@ -29,8 +33,23 @@ SETTINGS_HEAD = """\
 Each setting is an environment variable. `rheostat serve --help` lists those that are options of
 the command line too.
 
-| variable | default | what it is |
-|---|---|---|
+| variable | default | bounds | what it is |
+|---|---|---|---|
+"""
+
+METRICS_HEAD = """\
+# Metrics
+
+`GET /metrics` answers in Prometheus's text format, and needs the role `viewer` where tokens are
+required. A server of several workers answers for all of them.
+
+| metric | type | labels | what it is |
+|---|---|---|---|
+"""
+
+METRICS_FOOT = """
+`route` is the template of a route, such as `/v1/runs/{run}/values`, or `unmatched`. `method` is
+`other` for a method that HTTP does not name. `reason` is one of
 """
 
 LIMITS_HEAD = """\
@@ -111,12 +130,29 @@ def _limit(value: object) -> str:
     return "`" + str(value).replace("|", "\\|") + "`" if isinstance(value, str) else ""
 
 
+def metrics() -> bytes:
+    """Return the table of all metrics, as Markdown."""
+    rows = (
+        f"| `{each.shown}` | {each.type} |"
+        f" {', '.join(f'`{label}`' for label in each.labels) or 'none'} | {each.text} |\n"
+        for each in METRICS
+    )
+    reasons = "".join(f"* `{reason}`\n" for reason in EndReason)
+    return (METRICS_HEAD + "".join(rows) + METRICS_FOOT + "\n" + reasons).encode()
+
+
 def _row(name: str) -> str:
     info = Settings.model_fields[name]
     sentence = " ".join(Settings.descriptions()[name].split())
+    return f"| `{variable(name)}` | {_default(info.default)} | {_bounds(info)} | {sentence} |\n"
+
+
+def _bounds(info: FieldInfo) -> str:
     if get_origin(info.annotation) is Literal:
-        sentence += f" One of {', '.join(f'`{choice}`' for choice in get_args(info.annotation))}."
-    return f"| `{variable(name)}` | {_default(info.default)} | {sentence} |\n"
+        return ", ".join(f"`{choice}`" for choice in get_args(info.annotation))
+    bounds = [f"≥ {each.ge}" for each in info.metadata if isinstance(each, Ge)]
+    bounds += [f"≤ {each.le}" for each in info.metadata if isinstance(each, Le)]
+    return ", ".join(bounds) or "none"
 
 
 def _default(value: object) -> str:
@@ -128,6 +164,7 @@ def _default(value: object) -> str:
 DOCUMENTS = {
     "openapi.json": openapi,
     "settings.md": settings,
+    "metrics.md": metrics,
     "limits.md": limits,
     "formats.md": formats,
 }

@@ -16,6 +16,7 @@ import logging
 import os
 import resource
 from collections import Counter
+from enum import StrEnum
 from typing import Protocol
 
 from rheostat.errors import Unavailable
@@ -66,7 +67,24 @@ TURNED_AWAY = 64
 IDLE = 1.0
 """Seconds of silence after which a connection may have to make room."""
 
-log = logging.getLogger("rheostat.connections")
+LOG = logging.getLogger("rheostat.connections")
+
+
+class EndReason(StrEnum):
+    """Why the service ended a connection by itself: a label of its metric, and in its log."""
+
+    TOO_MANY = "too many connections"
+    ROOM_WITHOUT_REQUEST = "made room without a request"
+    ROOM_WHILE_IDLE = "made room while idle"
+    NO_FILES = "no open files left"
+    NOTHING_CAME = "nothing came"
+    SLOW_HEAD = "a head came too slowly"
+    HEADS = "too many heads"
+    SLOW_BODY = "a body came too slowly"
+    NO_ROOM = "no room for a body"
+    SHORT_OF_BYTES = "cut off while bytes were short"
+    NOT_TAKEN = "an answer was not taken"
+    ANSWERS_NOT_TAKEN = "answers not taken"
 
 
 class Connection(Protocol):
@@ -97,7 +115,7 @@ def connections_for(wanted: int) -> int:
         return wanted
     room = files - FILES - TURNED_AWAY if files > FEW_FILES else files // 4
     if room < wanted:
-        log.warning(
+        LOG.warning(
             "this process may open %d files, so that it serves at most %d connections, and not %d:"
             " raise the limit of open files (ulimit -n, LimitNOFILE)",
             *(files, room, wanted),
@@ -119,12 +137,12 @@ class Connections:
         self._all: set[Connection] = set()
         self._unasked: dict[Connection, None] = {}
         self._turned_away: set[Connection] = set()
-        self._ended: Counter[str] = Counter()
+        self._ended: Counter[EndReason] = Counter()
 
     def admit(self, connection: Connection) -> Unavailable | None:
         """Count a new connection, and return its refusal if it is one too many."""
         if len(self._all) - len(self._turned_away) >= self.limit and not self._make_room():
-            self.count("too many connections")
+            self.count(EndReason.TOO_MANY)
             self._turned_away.add(connection)
             if len(self._turned_away) > TURNED_AWAY:
                 connection.abort()
@@ -145,14 +163,14 @@ class Connections:
         self._unasked.setdefault(connection)
         self.heads += size
         while self.heads > HEADS and self._unasked:
-            self._end(next(iter(self._unasked)), "too many heads")
+            self._end(next(iter(self._unasked)), EndReason.HEADS)
 
     def end_head(self, connection: Connection, size: int) -> None:
         """Count those bytes no more: the head is whole, or will never be."""
         self._unasked.pop(connection, None)
         self.heads -= size
 
-    def count(self, reason: str) -> None:
+    def count(self, reason: EndReason) -> None:
         """Count a connection that was ended for a reason, in the figures and for the log."""
         self._ended[reason] += 1
         self._metrics.count_ended(reason)
@@ -167,7 +185,7 @@ class Connections:
             try:
                 self.look(now)
             except Exception:
-                log.exception("could not look at the connections")
+                LOG.exception("could not look at the connections")
             if now - said >= REPORT:
                 said = now
                 self._report()
@@ -184,7 +202,7 @@ class Connections:
         if self._ended:
             ended = ", ".join(f"{reason}: {times}" for reason, times in self._ended.items())
             self._ended.clear()
-            log.warning("connections that were ended in the last %.0f s: %s", REPORT, ended)
+            LOG.warning("connections that were ended in the last %.0f s: %s", REPORT, ended)
 
     def _bound_unsent(self) -> None:
         waiting = {each: each.backlog for each in self._all}
@@ -192,7 +210,7 @@ class Connections:
         if total <= UNSENT:
             return
         for slowest in sorted(filter(waiting.get, waiting), key=_patience):
-            self._end(slowest, "answers not taken")
+            self._end(slowest, EndReason.ANSWERS_NOT_TAKEN)
             total -= waiting[slowest]
             if total <= UNSENT:
                 return
@@ -204,25 +222,25 @@ class Connections:
             os.close(os.open(os.devnull, os.O_RDONLY))
         except OSError as error:
             if error.errno in {errno.EMFILE, errno.ENFILE}:
-                self.count("no open files left")
+                self.count(EndReason.NO_FILES)
                 self._make_room()
 
     def _make_room(self) -> bool:
         """End the connection that is missed least, or some; return whether there was any."""
         if self._unasked:
-            self._end(next(iter(self._unasked)), "made room without a request")
+            self._end(next(iter(self._unasked)), EndReason.ROOM_WITHOUT_REQUEST)
             return True
         # To look through all of them takes long, so that it is done for many newcomers at once.
         some = heapq.nsmallest(self.limit // 100 + 1, self._idle(), key=_due)
         for silent in some:
-            self._end(silent, "made room while idle")
+            self._end(silent, EndReason.ROOM_WHILE_IDLE)
         return bool(some)
 
     def _idle(self) -> list[Connection]:
         now = asyncio.get_running_loop().time()
         return [each for each in self._all if each.idle and each.due < now + KEEP_ALIVE - IDLE]
 
-    def _end(self, connection: Connection, reason: str) -> None:
+    def _end(self, connection: Connection, reason: EndReason) -> None:
         self.count(reason)
         self.leave(connection)
         connection.abort()

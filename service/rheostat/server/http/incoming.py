@@ -22,7 +22,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from rheostat.errors import Malformed, Refused, Unavailable
 from rheostat.server.http import connections
 from rheostat.server.http.budgets import SMALL, Holding, busy
-from rheostat.server.http.connections import Connections
+from rheostat.server.http.connections import Connections, EndReason
 
 LONGEST_HEAD = 64 * 1024
 """Bytes that a request line and its headers may have."""
@@ -310,7 +310,7 @@ class IncomingHttp(HttpToolsProtocol, ABC):
                 held.release()
                 cycle.held = self._open.receiving.take(room, self._cut_off_body)
         except Unavailable as refusal:
-            self._open.count("no room for a body")
+            self._open.count(EndReason.NO_ROOM)
             self.refuse(refusal)
             return False
         self._body_room = room

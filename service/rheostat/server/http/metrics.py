@@ -1,7 +1,7 @@
 """
-Figures for Prometheus: requests by route, and the core's chunk cache.
+What a service counts and measures of itself, for Prometheus.
 
-One process keeps its own registry, so that two applications can live in it. Several workers share
+An application has a registry of its own, so that two can live in one process. Several workers share
 their figures (`SharedFigures`), and any of them answers for all: what they count is added up, and
 what they hold, too.
 """
@@ -12,6 +12,8 @@ import asyncio
 import logging
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 
@@ -20,14 +22,70 @@ from rheostat.server.http.figures import SUMS, Family, Sample, SharedFigures, ad
 
 LOG = logging.getLogger("rheostat.metrics")
 BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5)
+"""Upper bounds of the histogram's buckets, in seconds."""
+
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Methods that have series of their own; all others share one."""
+
+
+M = TypeVar("M", Counter, Gauge, Histogram)
+
+
+@dataclass(frozen=True)
+class MetricInfo(Generic[M]):
+    """A metric as it is listed: its name, what it is, and the labels by which it is split up."""
+
+    name: str
+    kind: type[M]
+    text: str
+    labels: tuple[str, ...] = ()
+
+    @property
+    def type(self) -> str:
+        """Return Prometheus's word for what it is."""
+        return self.kind.__name__.lower()
+
+    @property
+    def shown(self) -> str:
+        """Return the name under which Prometheus sees it."""
+        return f"{self.name}_total" if self.type == "counter" else self.name
+
+    def make(self, registry: CollectorRegistry, **options: Any) -> M:
+        """Return it, as one of a registry."""
+        return self.kind(self.name, self.text, self.labels, registry=registry, **options)
+
+
+REQUESTS = MetricInfo(
+    "rheostat_request_seconds",
+    Histogram,
+    "Time to answer, by route, method and status; its count is the number of requests.",
+    ("route", "method", "status"),
+)
+HITS = MetricInfo(
+    "rheostat_chunk_cache_hits", Counter, "Pieces of curves found in the chunk cache."
+)
+MISSES = MetricInfo(
+    "rheostat_chunk_cache_misses", Counter, "Pieces of curves that had to be computed."
+)
+BYTES = MetricInfo("rheostat_chunk_cache_bytes", Gauge, "Memory that the chunk cache holds.")
+STREAMS = MetricInfo("rheostat_event_streams", Gauge, "Event streams that are open.")
+CONNECTIONS = MetricInfo("rheostat_connections", Gauge, "Connections that are open.")
+ENDED = MetricInfo(
+    "rheostat_connections_ended",
+    Counter,
+    "Connections that the service ended by itself, by reason.",
+    ("reason",),
+)
+
+METRICS = (REQUESTS, HITS, MISSES, BYTES, STREAMS, CONNECTIONS, ENDED)
+"""All that there are; docs/metrics.md is made from this."""
 
 
 class Tally:
     """
-    Requests of one series, put aside: `flush` adds them to the histogram.
+    Requests of one series that the histogram has yet to be told of, by `flush`.
 
-    Counting in the histogram itself takes locks.
+    Counting in the histogram itself takes locks, a tenth of what a request in the fast lane takes.
     """
 
     def __init__(self, histogram: Histogram) -> None:
@@ -41,7 +99,7 @@ class Tally:
         self._seconds += seconds
 
     def flush(self) -> None:
-        """Take over what was counted; the histogram itself can only be told of one at a time."""
+        """Add them to the histogram, which by its public methods takes one at a time."""
         for bucket, count in zip(self._histogram._buckets, self._counts, strict=True):  # noqa: SLF001
             if count:
                 bucket.inc(count)
@@ -60,43 +118,14 @@ class Metrics:
         self._before: list[Family] = []
         self._complained = False
         self.registry = CollectorRegistry()
-        self._requests = Histogram(
-            "rheostat_request_seconds",
-            "Time to answer, by route, method and status; its count is the number of requests.",
-            ("route", "method", "status"),
-            buckets=BUCKETS,
-            registry=self.registry,
-        )
+        self._requests = REQUESTS.make(self.registry, buckets=BUCKETS)
+        self._hits, self._misses = HITS.make(self.registry), MISSES.make(self.registry)
+        self._bytes = BYTES.make(self.registry)
+        self._streams = STREAMS.make(self.registry)
+        self._connections = CONNECTIONS.make(self.registry)
+        self._ended = ENDED.make(self.registry)
         self._children: dict[tuple[str, str, int], Histogram] = {}
         self._tallies: list[Tally] = []
-        self._hits = self._counter("hits", "Pieces of curves found in the chunk cache.")
-        self._misses = self._counter("misses", "Pieces of curves that had to be computed.")
-        self._bytes = Gauge(
-            "rheostat_chunk_cache_bytes",
-            "Memory that the chunk cache holds.",
-            registry=self.registry,
-        )
-
-        self._streams = Gauge(
-            "rheostat_event_streams",
-            "Event streams that are open.",
-            registry=self.registry,
-        )
-
-        self._connections = Gauge(
-            "rheostat_connections",
-            "Connections that are open.",
-            registry=self.registry,
-        )
-        self._ended = Counter(
-            "rheostat_connections_ended",
-            "Connections that the service ended by itself, by reason.",
-            ("reason",),
-            registry=self.registry,
-        )
-
-    def _counter(self, name: str, help_text: str) -> Counter:
-        return Counter(f"rheostat_chunk_cache_{name}", help_text, registry=self.registry)
 
     def observe(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one request; ``route`` is its template, so that names do not multiply series."""

@@ -22,6 +22,7 @@ from rheostat.errors import Refused, RequestTimeout
 from rheostat.server.http import connections, problems
 from rheostat.server.http.browsers import protections
 from rheostat.server.http.budgets import Holding, busy
+from rheostat.server.http.connections import EndReason
 from rheostat.server.http.incoming import Flow, IncomingHttp, Pipeline
 from rheostat.server.http.rates import PROBES
 from rheostat.server.http.traffic import CUT_OFF, IS_CONNECTED
@@ -146,22 +147,22 @@ class BoundedHttp(IncomingHttp):
         """End the connection, since its peer is late, unless it is not the peer who is."""
         cycle = self.cycle
         if self.taken_by < now:
-            self._end("an answer was not taken")
+            self._end(EndReason.NOT_TAKEN)
         elif self._refused is not None or self.idle or self.transport.is_closing():
             self.abort()  # what the peer has not taken until now it does not want
         elif self.flow.read_paused or self._has_to_be_asked:
             self.due = now + connections.GRACE
         elif self._in_head and not self._head_size:
-            self._end("nothing came")
+            self._end(EndReason.NOTHING_CAME)
         elif self._in_head:
-            self._open.count("a head came too slowly")
+            self._open.count(EndReason.SLOW_HEAD)
             self.refuse(
                 RequestTimeout(f"the request's head did not come within {connections.HEAD:.0f} s")
             )
         elif cycle is not None and cycle.response_complete:
-            self._end("a body came too slowly")
+            self._end(EndReason.SLOW_BODY)
         else:
-            self._open.count("a body came too slowly")
+            self._open.count(EndReason.SLOW_BODY)
             self.refuse(
                 RequestTimeout(f"the body came with less than {connections.SLOWEST} bytes a second")
             )
@@ -202,13 +203,13 @@ class BoundedHttp(IncomingHttp):
             self.flow.resume_writing()
 
     def _cut_off(self) -> None:
-        self._end("cut off while bytes were short")
+        self._end(EndReason.SHORT_OF_BYTES)
 
     def _cut_off_body(self) -> None:
-        self._open.count("cut off while bytes were short")
+        self._open.count(EndReason.SHORT_OF_BYTES)
         self.refuse(busy("the body came too slowly, and others had to wait; try again"))
 
-    def _end(self, reason: str) -> None:
+    def _end(self, reason: EndReason) -> None:
         self._open.count(reason)
         self.abort()
 
