@@ -154,4 +154,4 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the times short for which a server waits for its peers."""
     for name, seconds in {"FIRST": 0.6, "HEAD": 0.6, "GRACE": 0.6, "KEEP_ALIVE": 3.0}.items():
         monkeypatch.setattr(f"rheostat.server.http.connections.{name}", seconds)
-    monkeypatch.setattr("rheostat.server.http.connections.EACH", 0.1)
+    monkeypatch.setattr("rheostat.server.http.connections.LOOK_EVERY", 0.1)

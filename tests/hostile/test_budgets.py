@@ -211,7 +211,7 @@ def _require(connection: socket.socket, body: bytes) -> None:
 def test_what_waits_to_be_sent_is_bounded(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """P13: small answers that nobody reads are bounded as well, all of them together."""
     monkeypatch.setattr(connections, "UNSENT", 200_000)
-    monkeypatch.setattr(connections, "EACH", 0.1)
+    monkeypatch.setattr(connections, "LOOK_EVERY", 0.1)
     server = start()
     request = (GET.replace(b"/livez", b"/v1/kinds") + b"\r\n") * 400
     with ExitStack() as stack:

@@ -208,7 +208,7 @@ def test_a_stream_that_is_not_read_is_cut_off(
 ) -> None:
     """P13: events that a listener does not take are not kept for it: its stream ends."""
     monkeypatch.setattr("rheostat.server.http.connections.GRACE", 0.5)
-    monkeypatch.setattr("rheostat.server.http.connections.EACH", 0.1)
+    monkeypatch.setattr("rheostat.server.http.connections.LOOK_EVERY", 0.1)
     server = start()
     assert server.ask("PUT", "/v1/runs/a", RUN).status == 201
     for number in range(2, 102):

@@ -12,9 +12,9 @@ import pytest
 from annotated_types import Ge, Le
 from fastapi.openapi.models import OpenAPI
 from pydantic import ValidationError
-from rheostat.schedules.numeric.chunks import Figures
 
 from rheostat.errors import refusals
+from rheostat.schedules.evaluation import Figures
 from rheostat.server.app import create_app
 from rheostat.server.documents import DOCUMENTS, openapi
 from rheostat.server.environment import variable

@@ -16,7 +16,8 @@ from tests.server.test_fastlane import BLOCK, HITS, MISSES, SPEC, Headers, Reply
 
 WITHOUT = """
 from functools import partial
-from rheostat.server import app, serve, settings
+from rheostat.server import app, fastlane, serve, settings
+fastlane.FastLane = None  # whoever makes one all the same does not start
 app.create_app = partial(app.create_app, fast_lane=False)
 serve.serve(settings.Settings())
 """

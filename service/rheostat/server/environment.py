@@ -1,6 +1,8 @@
 """
 Settings from the environment: variables, the files that some of them name, and what is neither.
 
+It is apart from `Settings`, so that the health check of a container reads it without Pydantic.
+
 Kubernetes tells each pod of every Service in its namespace by variables that begin with the
 Service's name, so those of a Service named ``rheostat`` look like settings: they are left alone.
 """

@@ -48,8 +48,9 @@ ACCEPTED = 16
 """
 Connections that are accepted in one turn of the event loop.
 
-libuv accepts one for each socket that listens, so as many descriptors of one socket do. Under load
-a turn takes long, and a fleet that starts would wait for minutes while others are served.
+libuv accepts one connection a turn for each socket that listens, so that many descriptors of one
+socket listen. Under load a turn takes long, and with one of them a fleet that starts would wait for
+minutes.
 """
 
 SWITCH = 0.0005
@@ -57,7 +58,7 @@ SWITCH = 0.0005
 
 NEW_OBJECTS = 20_000
 """
-By how many objects a process grows before garbage is looked for among the newer ones.
+By how many objects a process grows before Python looks for garbage among the newest.
 
 Every connection keeps what its last request was made of. With Python's 700, what ten thousand of
 them keep is looked through so often that it takes a fifth of the time, 50 to 200 ms at once.
@@ -263,7 +264,7 @@ def _logging(level: str) -> dict[str, Any]:
 
 
 class _Worker(Server):
-    """A worker that says when its socket accepts connections, and each second that it lives."""
+    """uvicorn's server, which says when it accepts connections, and each second that it lives."""
 
     def __init__(
         self, config: Config, ready: Callable[[], object], alive: Callable[[], object] | None = None

@@ -1,9 +1,9 @@
 """
 Several workers on one address: started, watched, replaced when they end, and stopped together.
 
-The supervisor waits for what happens, and for nothing else: a worker that hangs delays neither its
-stop nor the others. Each worker says about once a second that it handles requests, on a socket
-that ends with the supervisor, so that no worker outlives it.
+The supervisor waits for nothing but news: that a worker ended or spoke, or that a signal came. So a
+worker that hangs delays neither a stop nor the others. Each worker says about once a second that it
+handles requests, on a socket that ends with the supervisor, so that no worker outlives it.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ TICK = 0.5
 """Seconds after which the supervisor looks around though nothing has happened."""
 
 LONGEST_PAUSE = 30.0
-"""Seconds at most between two starts at one place; who lived for longer is followed at once."""
+"""Seconds at most between two starts at one place; one that lived longer is followed at once."""
 
 STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Work(Protocol):
-    """What a worker process does: it serves at these sockets, and tells of it on the last one."""
+    """What a worker process does: it serves at the listeners, and says on ``news`` that it does."""
 
     def __call__(self, place: int, listeners: list[socket.socket], news: socket.socket) -> None:
         """Return when it was told to stop."""
@@ -51,7 +51,7 @@ class Worker:
     began: float
     ready: bool = False
     silent: float = 0.0
-    """Seconds for which it has said nothing, of those in which this process itself ran."""
+    """Seconds for which it has said nothing while this process itself ran."""
 
     def hear(self) -> None:
         """Take in what it has said."""
@@ -68,7 +68,7 @@ class Worker:
 
 
 @dataclass
-class Place:
+class WorkerPlace:
     """Where one worker after another serves."""
 
     number: int
@@ -97,13 +97,13 @@ class Supervisor:
     hopeless: int
     """Exit code of a worker that could not start, and that no other will mend."""
 
-    _places: list[Place] = field(default_factory=list)
+    _places: list[WorkerPlace] = field(default_factory=list)
     _signals: list[int] = field(default_factory=list)
     _announced: bool = False
 
     def run(self) -> bool:
-        """Work until a signal says stop; return False if that was in vain, since none can start."""
-        self._places = [Place(number) for number in range(self.workers)]
+        """Work until a signal says stop; return False if no worker could start, ever."""
+        self._places = [WorkerPlace(number) for number in range(self.workers)]
         resource_tracker.ensure_running()  # it plays with the signal mask when it starts
         with self._woken() as alarm:
             try:
@@ -138,9 +138,10 @@ class Supervisor:
                     self._start(place)
             self._wait(alarm, TICK)
             now = time.monotonic()
-            asleep, last = min(now - last, 2 * TICK), now  # a machine that slept accuses nobody
+            # no worker is to blame for the time in which the whole machine slept
+            ran, last = min(now - last, 2 * TICK), now
             for place in self._places:
-                if place.worker is not None and not self._look_at(place, place.worker, asleep):
+                if place.worker is not None and not self._look_at(place, place.worker, ran):
                     return False
             self._announce()
         return True
@@ -160,7 +161,7 @@ class Supervisor:
             self._announced = True
             self.ready()
 
-    def _start(self, place: Place) -> None:
+    def _start(self, place: WorkerPlace) -> None:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         # The signals of a terminal reach all processes of it; workers are told by us alone.
@@ -179,8 +180,8 @@ class Supervisor:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
-    def _look_at(self, place: Place, worker: Worker, seconds: float) -> bool:
-        """Look whether a worker is well after so many seconds; return False if all is in vain."""
+    def _look_at(self, place: WorkerPlace, worker: Worker, seconds: float) -> bool:
+        """Look whether a worker is well after so many seconds; return False if none can start."""
         worker.hear()
         if worker.process.is_alive():
             worker.silent += seconds if worker.ready else 0.0
@@ -205,7 +206,7 @@ class Supervisor:
         worker.forget()
         return True
 
-    def _pause(self, place: Place, lived: float) -> str:
+    def _pause(self, place: WorkerPlace, lived: float) -> str:
         """Count a failure, and say when the next start is: 0, 1, 2, 4, … 30 s after the last."""
         pause = min(LONGEST_PAUSE, 2.0 ** (place.failures - 1)) if place.failures else 0.0
         wait = max(0.0, pause - lived)

@@ -1,8 +1,8 @@
 """
-The log of requests, a line for each.
+The access log: a line for each request.
 
-A line costs more than a settled block does if `logging` writes each by itself. So lines are put
-aside and written together, at most `DELAY` later; those of a process that is killed are lost.
+If `logging` writes each line by itself, one takes longer than a settled block does. So lines are
+kept and written together, at most `DELAY` later; those of a process that is killed are lost.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DELAY = 0.1
 """Seconds that a line waits at most."""
 
 MOST = 256
-"""Lines that wait at most: writing them holds up the requests that come meanwhile."""
+"""Lines that wait at most: writing more at once would hold up the requests that come meanwhile."""
 
 logger = logging.getLogger("rheostat.access")
 
@@ -47,8 +47,8 @@ class AccessLog:
     """
     Keeps the lines of requests; for the event loop alone.
 
-    Of a query, only the parameters that some route takes, ``known``, are written: others may be
-    anything, a secret among them, which somebody put into the address by mistake.
+    Of a query, only the parameters that some route takes, ``known``, are written: anything else may
+    be a secret that somebody put into the address by mistake.
     """
 
     def __init__(self, known: Collection[str] = ()) -> None:

@@ -1,12 +1,12 @@
 """
 How many bytes a process holds for others: bodies that it receives, and answers that it sends.
 
-What nobody bounds in sum, one caller can take: sixty bodies that stop short of their end, or a
-dozen large answers that nobody reads. So the bytes of all of them together are counted, and who
-comes when there is no room is refused, and told when to come again. Before that, those make room
-who have had theirs for long: an honest caller on a slow line suffers only while bytes are short,
-and one who stalls on purpose keeps nobody out. Small bodies and answers have a budget of their own,
-so that the large ones never stand in their way. All of this is for the event loop alone.
+Without a bound on their sum, one caller could take all memory: by sixty bodies that stop short of
+their end, or a dozen large answers that nobody reads. So the bytes of all requests together are
+counted. A request for which there is no room is refused, and told when to try again; but first
+whoever has held room for long is cut off. So a caller on a slow line suffers only while bytes are
+short, and one who stalls on purpose keeps nobody out. Small bodies and answers have a budget of
+their own, so that large ones never stand in their way. All of this is for the event loop alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SMALL = 64 * 1024
 """Bytes up to which a body, an answer, or a piece of one is small."""
 
 COME_BACK = 2
-"""Seconds after which who found no room may try again."""
+"""Seconds after which a request that found no room may be sent again."""
 
 
 def busy(detail: str) -> Unavailable:
@@ -42,7 +42,13 @@ class Holding:
         self.size = 0
 
     def grow(self, size: int) -> None:
-        """Hold ``size`` bytes more; raise `Unavailable` if there is no room for them."""
+        """
+        Hold ``size`` bytes more.
+
+        Raises:
+            Unavailable: if there is no room for them.
+
+        """
         self._budget.grow(self, size)
 
     def shrink(self, size: int) -> None:
@@ -51,15 +57,15 @@ class Holding:
         self.size = min(self.size, size)
 
     def keep(self) -> None:
-        """Make no room for others any more: what is held is being worked on."""
+        """No longer make room for others: what is held is being worked on."""
         self._budget.expose(self, None)
 
     def expose(self, cut_off: Callable[[], None] | None) -> None:
-        """From now on, make room for others by ``cut_off`` once this has taken long."""
+        """Make room for others by ``cut_off`` if need be, once this has taken long from now on."""
         self._budget.expose(self, cut_off)
 
     def release(self) -> None:
-        """Give everything back; again, if one likes."""
+        """Give everything back; a second time does nothing."""
         self._budget.release(self)
 
 
@@ -83,9 +89,13 @@ class Budget:
         self, size: int, cut_off: Callable[[], None] | None = None, shared: Any = None
     ) -> Holding:
         """
-        Hold ``size`` bytes; raise `Unavailable` if there is no room for them.
+        Hold ``size`` bytes; ``cut_off`` ends what they are for, if others need them.
 
         An object that several hold at once, ``shared``, is counted once.
+
+        Raises:
+            Unavailable: if there is no room for them.
+
         """
         holding = Holding(self, cut_off, shared)
         if shared is not None and (known := self._shared.get(id(shared))):

@@ -24,7 +24,7 @@ from rheostat.server.http.budgets import Budget, busy
 from rheostat.server.http.metrics import Metrics
 from rheostat.server.http.turns import OnePerTurn
 
-EACH = 1.0
+LOOK_EVERY = 1.0
 """Seconds from one look at all connections to the next."""
 
 REPORT = 10.0
@@ -135,7 +135,7 @@ class Connections:
         self.parsing, self.starting = OnePerTurn(), OnePerTurn()
         self._metrics = metrics
         self._all: set[Connection] = set()
-        self._unasked: dict[Connection, None] = {}
+        self._without_request: dict[Connection, None] = {}
         self._turned_away: set[Connection] = set()
         self._ended: Counter[EndReason] = Counter()
 
@@ -148,7 +148,7 @@ class Connections:
                 connection.abort()
         self._all.add(connection)
         if connection not in self._turned_away:
-            self._unasked[connection] = None
+            self._without_request[connection] = None
             return None
         return busy(f"this process has {self.limit} connections, and may have no more; try again")
 
@@ -156,18 +156,18 @@ class Connections:
         """Forget a connection that has ended."""
         self._all.discard(connection)
         self._turned_away.discard(connection)
-        self._unasked.pop(connection, None)
+        self._without_request.pop(connection, None)
 
     def begin_head(self, connection: Connection, size: int) -> None:
         """Count bytes of a head that goes on; who has been at one for longest may have to go."""
-        self._unasked.setdefault(connection)
+        self._without_request.setdefault(connection)
         self.heads += size
-        while self.heads > HEADS and self._unasked:
-            self._end(next(iter(self._unasked)), EndReason.HEADS)
+        while self.heads > HEADS and self._without_request:
+            self._end(next(iter(self._without_request)), EndReason.HEADS)
 
     def end_head(self, connection: Connection, size: int) -> None:
         """Count those bytes no more: the head is whole, or will never be."""
-        self._unasked.pop(connection, None)
+        self._without_request.pop(connection, None)
         self.heads -= size
 
     def count(self, reason: EndReason) -> None:
@@ -180,7 +180,7 @@ class Connections:
         loop = asyncio.get_running_loop()
         said = loop.time()
         while True:
-            await asyncio.sleep(EACH)
+            await asyncio.sleep(LOOK_EVERY)
             now = loop.time()
             try:
                 self.look(now)
@@ -227,8 +227,8 @@ class Connections:
 
     def _make_room(self) -> bool:
         """End the connection that is missed least, or some; return whether there was any."""
-        if self._unasked:
-            self._end(next(iter(self._unasked)), EndReason.ROOM_WITHOUT_REQUEST)
+        if self._without_request:
+            self._end(next(iter(self._without_request)), EndReason.ROOM_WITHOUT_REQUEST)
             return True
         # To look through all of them takes long, so that it is done for many newcomers at once.
         some = heapq.nsmallest(self.limit // 100 + 1, self._idle(), key=_due)

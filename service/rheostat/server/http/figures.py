@@ -1,11 +1,11 @@
 """
-What several workers have counted, side by side in memory that belongs to no folder.
+The metrics of several workers, side by side in a file without a name.
 
-Each worker writes its figures about once a second, and whichever is asked adds them all up. One
-that takes a dead one's place counts on from where that one was, so that no sum goes down.
+Each worker writes its figures about once a second, and the one that is asked adds them all up. A
+worker that takes a dead one's place counts on from where that one was, so that no sum goes down.
 
-Writing here fails cleanly where there is no room: nothing is mapped, since to touch a mapped page
-that cannot be had kills the process (SIGBUS).
+Nothing is mapped: touching a mapped page for which there is no memory kills the process (SIGBUS),
+and a write for which there is no room only fails.
 """
 
 from __future__ import annotations
@@ -68,7 +68,13 @@ class SharedFigures:
         return _received, (DupFd(self._descriptor), self._places)
 
     def write(self, place: int, sequence: int, families: Iterable[Family]) -> None:
-        """Replace the older half of a place; raise `OSError` if there is no room."""
+        """
+        Replace the older half of a place.
+
+        Raises:
+            OSError: if there is no room for the figures.
+
+        """
         body = orjson.dumps([time.monotonic(), [*families]], default=tuple)
         if HEAD.size + len(body) > HALF:
             raise OSError(f"{len(body)} bytes of figures are too many")

@@ -30,10 +30,13 @@ LONGEST_HEAD = 64 * 1024
 TOO_LONG = f"the request's head is over {LONGEST_HEAD} bytes"
 
 LONG_HEAD = 8 * 1024
-"""Bytes of a head after whose answer the connection ends: uvicorn keeps it until the next one."""
+"""
+Bytes of a head that are too many to keep: uvicorn keeps a head until the next one comes, so that
+the connection of a longer one ends with its answer.
+"""
 
 LIGHT = 1024
-"""Bytes that are parsed as they come; of more, those of one connection in a turn of the loop."""
+"""Bytes that are parsed as they come; of more, only one connection's in a turn of the loop."""
 
 AT_ONCE = 4 * 1024
 """Bytes that are parsed at a time of what may be many requests."""
@@ -48,14 +51,14 @@ ENOUGH = 4 * SMALL
 """Bytes that a peer may go on to send after it was refused."""
 
 EXCESS = 1024
-"""Bytes that may come with a body besides as many as it has: the sizes of chunks, and the like."""
+"""Bytes that a body may come with, besides twice its own: the sizes of chunks, and the like."""
 
 MOST_TRAILERS = 64
 """Fields that may come after a chunked body; nobody reads them."""
 
 
 class Flow(FlowControl):
-    """Reads nothing more from a peer of whose requests some wait for their turn already."""
+    """Reads no more from a peer while requests of it wait for the answer to an earlier one."""
 
     def __init__(self, connection: IncomingHttp) -> None:
         super().__init__(connection.transport)
@@ -75,7 +78,13 @@ class Pipeline(deque[tuple[Any, Any]]):
         self._connections, self._cut_off = connections, cut_off
 
     def appendleft(self, waiting: tuple[Any, Any]) -> None:
-        """Add a request, as uvicorn does; raise `Unavailable` if there are too many."""
+        """
+        Add a request, as uvicorn does.
+
+        Raises:
+            Unavailable: if too many wait already, or no room is left for one more.
+
+        """
         if len(self) >= MOST_WAITING:
             raise busy(f"{MOST_WAITING} requests wait on this connection already")
         waiting[0].place = self._connections.small.take(WAITING, self._cut_off)
@@ -97,17 +106,19 @@ class IncomingHttp(HttpToolsProtocol, ABC):
     due = taken_by = inf
     """When the peer must have sent what it began, and taken what it is sent."""
     _refused: Refused | None = None
-    """Why nothing more is taken from the peer; it has been told, or is as soon as it asks."""
+    """Why nothing more is taken from the peer."""
     _told = False
+    """Whether it has been told so; one who was too many is told when it asks for something."""
     _in_head = False
-    """Whether there is a head of which not all has come, be it that nothing has."""
+    """Whether the peer owes a head: none of it has come, or not all."""
     _head_size = 0
     """Bytes of it."""
     _long = False
     """Whether a head is so long that the connection ends with its answer."""
     _partial: Any = None
-    """Scope of the newest request that came in part, and of the newest that came as a whole."""
+    """Scope of the newest request of which a part has come."""
     _whole: Any = None
+    """Scope of the newest request that has come as a whole."""
     _began = 0.0
     _raw_size = _body_size = 0
     """Bytes that came after its head, and those of them that are its body."""
@@ -255,7 +266,7 @@ class IncomingHttp(HttpToolsProtocol, ABC):
             self._forget_head()
             self._began = now
         self._raw_size += len(data)
-        # Nobody waits for the body of a request that is answered: it has got its time then.
+        # The body of a request that is answered has had its time set already.
         if self.cycle is None or not self.cycle.response_complete:
             self.due = self._began + connections.GRACE + self._raw_size / connections.SLOWEST
         self._require_contents(self._raw_size)

@@ -55,29 +55,37 @@ class MetricInfo(Generic[M]):
         return self.kind(self.name, self.text, self.labels, registry=registry, **options)
 
 
-REQUESTS = MetricInfo(
+REQUEST_SECONDS = MetricInfo(
     "rheostat_request_seconds",
     Histogram,
     "Time to answer, by route, method and status; its count is the number of requests.",
     ("route", "method", "status"),
 )
-HITS = MetricInfo(
+CACHE_HITS = MetricInfo(
     "rheostat_chunk_cache_hits", Counter, "Pieces of curves found in the chunk cache."
 )
-MISSES = MetricInfo(
+CACHE_MISSES = MetricInfo(
     "rheostat_chunk_cache_misses", Counter, "Pieces of curves that had to be computed."
 )
-BYTES = MetricInfo("rheostat_chunk_cache_bytes", Gauge, "Memory that the chunk cache holds.")
-STREAMS = MetricInfo("rheostat_event_streams", Gauge, "Event streams that are open.")
-CONNECTIONS = MetricInfo("rheostat_connections", Gauge, "Connections that are open.")
-ENDED = MetricInfo(
+CACHE_BYTES = MetricInfo("rheostat_chunk_cache_bytes", Gauge, "Memory that the chunk cache holds.")
+EVENT_STREAMS = MetricInfo("rheostat_event_streams", Gauge, "Event streams that are open.")
+OPEN_CONNECTIONS = MetricInfo("rheostat_connections", Gauge, "Connections that are open.")
+ENDED_CONNECTIONS = MetricInfo(
     "rheostat_connections_ended",
     Counter,
     "Connections that the service ended by itself, by reason.",
     ("reason",),
 )
 
-METRICS = (REQUESTS, HITS, MISSES, BYTES, STREAMS, CONNECTIONS, ENDED)
+METRICS = (
+    REQUEST_SECONDS,
+    CACHE_HITS,
+    CACHE_MISSES,
+    CACHE_BYTES,
+    EVENT_STREAMS,
+    OPEN_CONNECTIONS,
+    ENDED_CONNECTIONS,
+)
 """All that there are; docs/metrics.md is made from this."""
 
 
@@ -118,12 +126,12 @@ class Metrics:
         self._before: list[Family] = []
         self._complained = False
         self.registry = CollectorRegistry()
-        self._requests = REQUESTS.make(self.registry, buckets=BUCKETS)
-        self._hits, self._misses = HITS.make(self.registry), MISSES.make(self.registry)
-        self._bytes = BYTES.make(self.registry)
-        self._streams = STREAMS.make(self.registry)
-        self._connections = CONNECTIONS.make(self.registry)
-        self._ended = ENDED.make(self.registry)
+        self._requests = REQUEST_SECONDS.make(self.registry, buckets=BUCKETS)
+        self._hits, self._misses = CACHE_HITS.make(self.registry), CACHE_MISSES.make(self.registry)
+        self._bytes = CACHE_BYTES.make(self.registry)
+        self._streams = EVENT_STREAMS.make(self.registry)
+        self._connections = OPEN_CONNECTIONS.make(self.registry)
+        self._ended = ENDED_CONNECTIONS.make(self.registry)
         self._children: dict[tuple[str, str, int], Histogram] = {}
         self._tallies: list[Tally] = []
 

@@ -40,7 +40,7 @@ def header(scope: Scope, name: bytes) -> bytes | None:
 
 class Observer:
     """
-    Gives each request an id, answers its failures, counts it and logs it.
+    Gives each request an id, turns its failures into answers, counts it and logs it.
 
     A sane ``X-Request-Id`` of the caller is kept, so that one id follows a request through proxies.
     """
@@ -101,7 +101,14 @@ class BodyLimit:
         self.limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or raise `TooLarge`, at the latest while the body is read."""
+        """
+        Pass the request on.
+
+        Raises:
+            Malformed: if the length that is announced is no number.
+            TooLarge: if the body is over the limit, at the latest while it is read.
+
+        """
         if scope["type"] != "http" or scope["method"] == "GET":
             await self.app(scope, receive, send)
             return

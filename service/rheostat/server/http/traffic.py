@@ -20,10 +20,10 @@ from rheostat.server.http.budgets import SMALL, Budget, Holding
 from rheostat.server.http.turns import Turns
 
 CUT_OFF = "rheostat.cut_off"
-"""Key of the scope under which a connection leaves what ends it: of who is slow, in need."""
+"""Key of the scope under which a connection leaves what ends it, if others need its bytes."""
 
 IS_CONNECTED = "rheostat.is_connected"
-"""Key of the scope under which it leaves what says whether the caller is still there."""
+"""Key of the scope under which it leaves a function that says whether its peer is there."""
 
 Part = bytes | memoryview
 
@@ -41,7 +41,13 @@ def cut_off(scope: Scope) -> Callable[[], None] | None:
 
 
 def require_caller(scope: Scope) -> None:
-    """Raise `ClientDisconnect` if the caller has hung up: nothing has to be computed any more."""
+    """
+    Return if the caller is still there: for one who has hung up nothing has to be computed.
+
+    Raises:
+        ClientDisconnect: if it has hung up.
+
+    """
     is_connected: Callable[[], bool] | None = scope.get(IS_CONNECTED)
     if is_connected is not None and not is_connected():
         raise ClientDisconnect

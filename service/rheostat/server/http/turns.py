@@ -65,7 +65,13 @@ class Turns:
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     async def wait(self, size: int) -> None:
-        """Wait for the turn of a body of ``size`` bytes; raise `Unavailable` if it is too long."""
+        """
+        Wait for the turn of a body of ``size`` bytes.
+
+        Raises:
+            Unavailable: if it does not come within `PATIENCE` seconds.
+
+        """
         if not self._waiting and self._fits(size):
             self._used += size
             return
