@@ -99,7 +99,6 @@ UnusedLength = Annotated[
     Annotated[Steps, Field(ge=0)], Ignored("is not used by pytorch_optimizer either: it grows on")
 ]
 LayerFactor = Annotated[float, Ignored("is for discriminative_fine_tuning, which must be false")]
-FirstCycle = Annotated[bool, Ignored("would matter after max_steps, where min_lr holds")]
 HeldEnd = Annotated[float, Ignored("is not used by fastai either: start holds")]
 StopsEarly = Annotated[bool, Ignored("ends the training when its loss grows")]
 EpochCount = Annotated[Steps | None, Ignored("is counted in steps by total")]

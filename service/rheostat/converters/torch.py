@@ -5,21 +5,34 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import replace
 from itertools import pairwise
+from math import inf
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from rheostat.converters.core import Case, Library, Nested
 from rheostat.converters.kit import (
+    Phase,
     exponential,
     of_group,
     one_cycle,
-    sequence,
-    since,
+    phases,
     triangles,
     value_at,
 )
-from rheostat.converters.parameters import Function, LastEpoch, ScaleMode, Share, Steps
+from rheostat.converters.parameters import (
+    Count,
+    Function,
+    Length,
+    NotNegative,
+    PerGroup,
+    Positive,
+    Resumed,
+    ScaleMode,
+    Share,
+    Shared,
+    Steps,
+)
 from rheostat.converters.torch_chains import (
     LONGEST,
     Link,
@@ -32,29 +45,53 @@ from rheostat.converters.torch_chains import (
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial
 from rheostat.schedules.kinds.cycles import CosineRestarts
 from rheostat.schedules.kinds.points import Multistep
-from rheostat.schedules.kinds.sequence import Part, Sequence
 from rheostat.schedules.union import AnyDefinition
 
-library = Library("torch")
+library = Library("torch", common=Resumed)
 library.metric_driven("ReduceLROnPlateau")
 
+BOTH = ("lr", "momentum", "beta1", "betas")
+Schedulers = Annotated[list[Nested], Field(min_length=1)]
 
-StartFactor = Annotated[float, Field(gt=0, le=1)]
-Factor = Annotated[float, Field(ge=0, le=1)]
-Milestone = Annotated[Steps, Field(ge=0)]
-Epochs = Annotated[Steps, Field(ge=0)]
+
+class Momentum(Shared):
+    """What moves the momentum against the learning rate."""
+
+    cycle_momentum: bool = True
+    base_momentum: PerGroup = 0.8
+    max_momentum: PerGroup = 0.9
+
+    def wanted(self, case: Case) -> bool:
+        """Return whether the momentum is asked for, and not the learning rate."""
+        if case.hyperparameter != "lr" and not self.cycle_momentum:
+            message = f"is false: {case.name} leaves the {case.hyperparameter} alone"
+            raise case.wrong("cycle_momentum", message, self.cycle_momentum, "true")
+        return case.hyperparameter != "lr"
+
+    def lowest(self, case: Case) -> float:
+        """Return the momentum where the learning rate is highest."""
+        return of_group(case, "base_momentum", self.base_momentum)
+
+    def highest(self, case: Case) -> float:
+        """Return the momentum where the learning rate is lowest."""
+        return of_group(case, "max_momentum", self.max_momentum)
+
+
+class OneCycleMomentum(Momentum):
+    """The same, with the defaults of OneCycleLR."""
+
+    base_momentum: PerGroup = 0.85
+    max_momentum: PerGroup = 0.95
 
 
 @library.scheduler("LambdaLR", "MultiplicativeLR")
-def function(case: Case, *, lr_lambda: Function, last_epoch: LastEpoch = -1) -> AnyDefinition:
+def function(case: Case, *, lr_lambda: Function) -> AnyDefinition:
     """Refused: a function is no data. Tabulate its values, and give them as a `table`."""
     raise case.wrong("lr_lambda", "must be a function", lr_lambda, "a function")
 
 
 @library.scheduler("StepLR")
-def step(
-    case: Case, *, step_size: Steps, gamma: float = 0.1, last_epoch: LastEpoch = -1
-) -> AnyDefinition:
+def step(case: Case, *, step_size: Steps, gamma: float = 0.1) -> AnyDefinition:
     """
     `step`.
 
@@ -64,9 +101,7 @@ def step(
 
 
 @library.scheduler("MultiStepLR")
-def multistep(
-    case: Case, *, milestones: list[Milestone], gamma: float = 0.1, last_epoch: LastEpoch = -1
-) -> AnyDefinition:
+def multistep(case: Case, *, milestones: list[Count], gamma: float = 0.1) -> AnyDefinition:
     """
     `multistep`.
 
@@ -76,9 +111,7 @@ def multistep(
 
 
 @library.scheduler("ConstantLR")
-def constant(
-    case: Case, *, factor: Factor = 1 / 3, total_iters: Steps = 5, last_epoch: LastEpoch = -1
-) -> AnyDefinition:
+def constant(case: Case, *, factor: Share = 1 / 3, total_iters: Steps = 5) -> AnyDefinition:
     """
     `sequence` of two constants.
 
@@ -88,17 +121,16 @@ def constant(
     reduced = Constant(value=case.base * factor)
     if total_iters <= 0 or factor == 1:
         return reduced
-    return sequence((reduced, total_iters), then=Constant(value=case.base))
+    return phases(Phase(reduced, until=total_iters), Phase(Constant(value=case.base)))
 
 
 @library.scheduler("LinearLR")
 def linear(
     case: Case,
     *,
-    start_factor: StartFactor = 1 / 3,
-    end_factor: Factor = 1.0,
+    start_factor: Annotated[float, Field(gt=0, le=1)] = 1 / 3,
+    end_factor: Share = 1.0,
     total_iters: Steps = 5,
-    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `linear`.
@@ -112,7 +144,7 @@ def linear(
 
 
 @library.scheduler("ExponentialLR")
-def decay(case: Case, *, gamma: float, last_epoch: LastEpoch = -1) -> AnyDefinition:
+def decay(case: Case, *, gamma: float) -> AnyDefinition:
     """
     `exponential`.
 
@@ -122,9 +154,7 @@ def decay(case: Case, *, gamma: float, last_epoch: LastEpoch = -1) -> AnyDefinit
 
 
 @library.scheduler("PolynomialLR")
-def polynomial(
-    case: Case, *, total_iters: Steps = 5, power: float = 1.0, last_epoch: LastEpoch = -1
-) -> AnyDefinition:
+def polynomial(case: Case, *, total_iters: Steps = 5, power: float = 1.0) -> AnyDefinition:
     """
     `polynomial` to 0.
 
@@ -136,9 +166,7 @@ def polynomial(
 
 
 @library.scheduler("CosineAnnealingLR")
-def cosine(
-    case: Case, *, T_max: Steps, eta_min: float = 0.0, last_epoch: LastEpoch = -1
-) -> AnyDefinition:
+def cosine(case: Case, *, T_max: Steps, eta_min: float = 0.0) -> AnyDefinition:
     """`cosine`, periodic: past T_max the wave goes on."""
     return Cosine(start=case.base, end=eta_min, steps=T_max, periodic=True)
 
@@ -147,10 +175,9 @@ def cosine(
 def averaging(
     case: Case,
     *,
-    swa_lr: float | list[float],
-    anneal_epochs: Epochs = 10,
+    swa_lr: PerGroup,
+    anneal_epochs: Count = 10,
     anneal_strategy: Literal["cos", "linear"] = "cos",
-    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `cosine` or `linear` from the base value to swa_lr.
@@ -164,26 +191,13 @@ def averaging(
     return curve(start=case.base, end=end, steps=anneal_epochs)
 
 
-BOTH = ("lr", "momentum", "beta1", "betas")
-Values = float | list[float]
-
-
-def momentum_wanted(case: Case, *, cycled: bool) -> bool:
-    """Return whether the momentum is asked for, and not the learning rate."""
-    if case.hyperparameter != "lr" and not cycled:
-        message = f"is false: {case.name} leaves the {case.hyperparameter} alone"
-        raise case.wrong("cycle_momentum", message, cycled, "true")
-    return case.hyperparameter != "lr"
-
-
 @library.scheduler("CosineAnnealingWarmRestarts")
 def restarts(
     case: Case,
     *,
-    T_0: Annotated[Steps, Field(gt=0)],
+    T_0: Length,
     T_mult: Annotated[Steps, Field(ge=1)] = 1,
     eta_min: float = 0.0,
-    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `cosine_restarts`.
@@ -197,19 +211,16 @@ def restarts(
 @library.scheduler("CyclicLR", hyperparameters=BOTH)
 def cyclic(
     case: Case,
+    momentum: Momentum,
     *,
-    base_lr: Values,
-    max_lr: Values,
-    step_size_up: Annotated[float, Field(gt=0)] = 2000,
-    step_size_down: Annotated[float, Field(ge=0)] | None = None,
+    base_lr: PerGroup,
+    max_lr: PerGroup,
+    step_size_up: Positive = 2000,
+    step_size_down: NotNegative | None = None,
     mode: Literal["triangular", "triangular2", "exp_range"] = "triangular",
     gamma: float = 1.0,
     scale_fn: Function | None = None,
     scale_mode: ScaleMode = "cycle",
-    cycle_momentum: bool = True,
-    base_momentum: Values = 0.8,
-    max_momentum: Values = 0.9,
-    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `cyclic`.
@@ -218,9 +229,8 @@ def cyclic(
     exp_range shrinks with every step, not with every cycle. scale_fn cannot be converted.
     """
     low, high = of_group(case, "base_lr", base_lr), of_group(case, "max_lr", max_lr)
-    if momentum_wanted(case, cycled=cycle_momentum):
-        low = of_group(case, "max_momentum", max_momentum)
-        high = of_group(case, "base_momentum", base_momentum)
+    if momentum.wanted(case):
+        low, high = momentum.highest(case), momentum.lowest(case)
     down = step_size_up if step_size_down is None else step_size_down
     if mode == "triangular2":
         return triangles(low, high, step_size_up, down, "halving")
@@ -232,20 +242,17 @@ def cyclic(
 @library.scheduler("OneCycleLR", hyperparameters=BOTH)
 def onecycle(
     case: Case,
+    momentum: OneCycleMomentum,
     *,
-    max_lr: Values,
-    total_steps: Annotated[Steps, Field(gt=0)] | None = None,
-    epochs: Annotated[Steps, Field(gt=0)] | None = None,
-    steps_per_epoch: Annotated[Steps, Field(gt=0)] | None = None,
+    max_lr: PerGroup,
+    total_steps: Length | None = None,
+    epochs: Length | None = None,
+    steps_per_epoch: Length | None = None,
     pct_start: Share = 0.3,
     anneal_strategy: Literal["cos", "linear"] = "cos",
-    cycle_momentum: bool = True,
-    base_momentum: Values = 0.85,
-    max_momentum: Values = 0.95,
     div_factor: float = 25.0,
     final_div_factor: float = 1e4,
     three_phase: bool = False,
-    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `one_cycle` of total_steps − 1 steps.
@@ -262,15 +269,14 @@ def onecycle(
     peak = of_group(case, "max_lr", max_lr)
     start = peak / div_factor
     end = start / final_div_factor
-    if momentum_wanted(case, cycled=cycle_momentum):
-        peak = of_group(case, "base_momentum", base_momentum)
-        start = end = of_group(case, "max_momentum", max_momentum)
+    if momentum.wanted(case):
+        peak = momentum.lowest(case)
+        start = end = momentum.highest(case)
     shape: Literal["cosine", "linear"] = "cosine" if anneal_strategy == "cos" else "linear"
     values, up = (start, peak, end), ("pct_start", pct_start)
     return one_cycle(case, values, total, up, shape, three_phase=three_phase)
 
 
-Schedulers = Annotated[list[Nested], Field(min_length=1)]
 _MOST_RISES = 1_000
 _COMPOSED = {"SequentialLR", "ChainedScheduler"}
 _ABSOLUTE = {"CosineAnnealingWarmRestarts", "CyclicLR", "OneCycleLR"}
@@ -283,9 +289,7 @@ _SHARED: dict[str, dict[str, float | None]] = {
 
 
 @library.scheduler("SequentialLR")
-def sequential(
-    case: Case, *, schedulers: Schedulers, milestones: list[Steps], last_epoch: LastEpoch = -1
-) -> AnyDefinition:
+def sequential(case: Case, *, schedulers: Schedulers, milestones: list[Steps]) -> AnyDefinition:
     """
     `sequence`.
 
@@ -309,23 +313,23 @@ def sequential(
         name = schedulers[first].name
         raise case.wrong(f"schedulers[{first}].name", message, name, "a scheduler of one curve")
     bases = _bases(case, schedulers)
-    parts: list[Part] = []
-    for i, spec in enumerate(schedulers[first:], first):
-        if first < i < len(milestones) and milestones[i] == milestones[i - 1]:
+    starts, ends = [0, *milestones[first:]], [*milestones[first:], inf]
+    parts: list[Phase] = []
+    for i, (start, end) in enumerate(zip(starts, ends, strict=True), first):
+        if start == end:
             continue  # it is never stepped
+        spec, path = schedulers[i], f"schedulers[{i}]"
         base = bases[-1] if i == first and spec.name not in _ABSOLUTE else bases[i]
         if i > first and spec.name == "SWALR":
-            base = value_at(Sequence(parts=tuple(parts)), milestones[i - 1] - 1)
-        path = f"schedulers[{i}]"
+            base = value_at(phases(*parts), start - 1)
         begun = spec if i == first else _at_milestone(case, spec, path)
         begun = _with_shared_ends(begun, schedulers)
-        schedule = case.nested(begun, path, base_value=base)
-        if isinstance(schedule, Cosine) and schedule.periodic and base != bases[i]:
+        curve = case.nested(begun, path, base_value=base)
+        if isinstance(curve, Cosine) and curve.periodic and base != bases[i]:
             own = case.nested(begun, path, base_value=bases[i])
-            turn = schedule.steps + 1
-            schedule = sequence((schedule, turn), then=since(turn, own))
-        parts.append(Part(schedule=schedule, until=milestones[i] if i < len(milestones) else None))
-    return Sequence(parts=tuple(parts)) if len(parts) > 1 else parts[0].schedule
+            curve = phases(Phase(curve, until=curve.steps + 1), Phase(own))
+        parts.append(Phase(curve, until=end, origin=start))
+    return phases(*parts)
 
 
 def _at_milestone(case: Case, spec: Nested, path: str) -> Nested:
@@ -364,7 +368,7 @@ def _bases(case: Case, schedulers: list[Nested]) -> list[float]:
     return bases
 
 
-@library.scheduler("ChainedScheduler")
+@library.scheduler("ChainedScheduler", common=False)
 def chained(case: Case, *, schedulers: Schedulers) -> AnyDefinition:
     """
     `product`.
@@ -423,7 +427,7 @@ def _overridden(case: Case, schedulers: list[Nested], count: int) -> AnyDefiniti
     base = _bases(case, before)[-1]
     curve = case.nested(last, f"schedulers[{len(before)}]", base_value=base)
     if last.name == "CyclicLR" and before:  # it leaves the first step as it was
-        curve = sequence((Constant(value=base), 1), then=since(1, curve))
+        curve = phases(Phase(Constant(value=base), until=1), Phase(curve))
     links = [
         _link(case, spec, f"schedulers[{i}]") for i, spec in enumerate(schedulers[count:], count)
     ]

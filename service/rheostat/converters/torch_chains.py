@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from math import lcm
+from math import inf, lcm
 from typing import NamedTuple
 
 import numpy as np
 
-from rheostat.converters.kit import levels, part, scaled, since, table, value_at
+from rheostat.converters.kit import Phase, levels, phases, scaled, since, table, value_at
 from rheostat.schedules.definition import Floats
 from rheostat.schedules.kinds.curves import Constant, Cosine
 from rheostat.schedules.kinds.decays import Exponential
@@ -24,7 +24,6 @@ from rheostat.schedules.kinds.points import Multistep
 from rheostat.schedules.kinds.pointwise import Product
 from rheostat.schedules.kinds.presets import Step
 from rheostat.schedules.kinds.repeat import Repeat
-from rheostat.schedules.kinds.sequence import Part, Sequence
 from rheostat.schedules.union import AnyDefinition
 
 
@@ -140,7 +139,7 @@ LONGEST = 300_000
 """How many steps are tabulated at most, times the schedulers that take turns."""
 _MOST_PARTS = 100
 """How many parts of a sequence are written out, times the schedulers; more become a table."""
-_MOST_STRETCHES = 3_000
+_MOST_INTERVALS = 3_000
 """How often the rate is set at most until all repeats, times the schedulers."""
 _SMALLEST = 1e-300
 
@@ -158,7 +157,7 @@ class Turns(NamedTuple):
     """After how many steps all repeats; 0 if what follows the start is a definition of its own."""
 
 
-class Stretch(NamedTuple):
+class Interval(NamedTuple):
     """The rate from a step at which it is set until the next one, as a definition from there."""
 
     step: int
@@ -168,12 +167,12 @@ class Stretch(NamedTuple):
 def product(links: list[Link]) -> AnyDefinition:
     """Return what links make of the rate together, from each step at which one of them sets it."""
     turns = _turns(links)
-    stretches = _stretches(links, turns)
-    if len(stretches) == 1:
-        return stretches[0].rate
-    if len(stretches) * len(links) <= _MOST_PARTS:
-        return _laid_out(stretches, turns)
-    return _tabulated(stretches, turns, len(links))
+    intervals = _intervals(links, turns)
+    if len(intervals) == 1:
+        return intervals[0].rate
+    if len(intervals) * len(links) <= _MOST_PARTS:
+        return _laid_out(intervals, turns)
+    return _tabulated(intervals, turns, len(links))
 
 
 def _turns(links: list[Link]) -> Turns:
@@ -189,7 +188,7 @@ def _turns(links: list[Link]) -> Turns:
     if period and not all(link.repeats for link in links):
         raise NoFormulaError("a cosine goes on past its end while others never repeat")
     until = start + max(period, 1)
-    most = _MOST_STRETCHES // len(links)
+    most = _MOST_INTERVALS // len(links)
     if sum((until - link.origin) // (2 * link.wave) for link in waves) > most:
         raise NoFormulaError(f"a cosine ends more than {most} times until all repeats")
     ends = {step for link in waves for step in link.rises(until)}
@@ -197,14 +196,14 @@ def _turns(links: list[Link]) -> Turns:
 
 
 def _few(turns: Turns, links: int) -> Turns:
-    if len(turns.steps) > _MOST_STRETCHES // links:
-        raise NoFormulaError(f"the rate is set more than {_MOST_STRETCHES // links} times")
+    if len(turns.steps) > _MOST_INTERVALS // links:
+        raise NoFormulaError(f"the rate is set more than {_MOST_INTERVALS // links} times")
     return turns
 
 
-def _stretches(links: list[Link], turns: Turns) -> list[Stretch]:
+def _intervals(links: list[Link], turns: Turns) -> list[Interval]:
     """Return the rate from each step that sets it; what it was before counts where it is not 0."""
-    found: list[Stretch] = []
+    found: list[Interval] = []
     end = turns.start + turns.period if turns.period else None
     for step, following in pairwise([*turns.steps, end]):
         before = _last(found, step) if found and step is not None else 0.0
@@ -212,15 +211,15 @@ def _stretches(links: list[Link], turns: Turns) -> list[Stretch]:
             break
         if turns.period and step == turns.start and before != 0:
             raise NoFormulaError("the rate does not repeat itself")
-        found.append(Stretch(step, _since(links, step, before, following)))
+        found.append(Interval(step, _since(links, step, before, following)))
     if end is not None and _last(found, end) != 0:
         raise NoFormulaError("the rate does not repeat itself")
     return found
 
 
-def _last(stretches: list[Stretch], step: int) -> float:
-    """Return the rate one step before the end of the last stretch."""
-    return value_at(stretches[-1].rate, step - 1 - stretches[-1].step)
+def _last(intervals: list[Interval], step: int) -> float:
+    """Return the rate one step before the end of the last interval."""
+    return value_at(intervals[-1].rate, step - 1 - intervals[-1].step)
 
 
 def _since(links: list[Link], step: int, before: float, following: int | None) -> AnyDefinition:
@@ -262,53 +261,49 @@ def _since_one(links: list[Link], setter: int, step: int) -> AnyDefinition:
     return Product(of=tuple(factors)) if len(factors) > 1 else factors[0]
 
 
-def _laid_out(stretches: list[Stretch], turns: Turns) -> AnyDefinition:
-    """Return the stretches as the parts of a sequence, whose last one may repeat."""
+def _laid_out(intervals: list[Interval], turns: Turns) -> AnyDefinition:
+    """Return the intervals one after the other, of which the last ones may repeat."""
     if not turns.period:
-        return Sequence(parts=tuple(_parts(stretches, None)))
-    before = [stretch for stretch in stretches if stretch.step < turns.start]
-    within = [stretch for stretch in stretches if stretch.step >= turns.start]
-    inside = _parts(within, turns.start + turns.period, turns.start)
-    again = Sequence(parts=tuple(inside)) if len(inside) > 1 else inside[0].schedule
-    repeated = Part(schedule=Repeat(of=again, every=float(turns.period)))
-    return Sequence(parts=(*_parts(before, turns.start), repeated))
+        return phases(*_phases(intervals, inf))
+    before = [interval for interval in intervals if interval.step < turns.start]
+    within = [interval for interval in intervals if interval.step >= turns.start]
+    once = phases(*_phases(within, turns.start + turns.period, turns.start))
+    again = Repeat(of=once, every=float(turns.period))
+    return phases(*_phases(before, turns.start), Phase(again, origin=turns.start))
 
 
-def _parts(stretches: list[Stretch], end: int | None, origin: int = 0) -> list[Part]:
-    """Return parts that lie one after the other, counted from an origin."""
-    ends = [*(stretch.step for stretch in stretches[1:]), end]
-    return [
-        Part(schedule=stretch.rate, until=None if until is None else until - origin)
-        for stretch, until in zip(stretches, ends, strict=True)
-    ]
+def _phases(intervals: list[Interval], end: float, origin: int = 0) -> Iterator[Phase]:
+    """Yield the phases of intervals, up to an end, counted from an origin."""
+    ends = [*(interval.step for interval in intervals[1:]), end]
+    for interval, until in zip(intervals, ends, strict=True):
+        yield Phase(interval.rate, until - origin, interval.step - origin)
 
 
-def _tabulated(stretches: list[Stretch], turns: Turns, links: int) -> AnyDefinition:
-    """Return the stretches in a table, and what follows it: a definition, or one that repeats."""
+def _tabulated(intervals: list[Interval], turns: Turns, links: int) -> AnyDefinition:
+    """Return the intervals in a table, and what follows it: a definition, or one that repeats."""
     end = turns.start + turns.period
     if end > LONGEST // links:
         raise NoFormulaError(f"the rate is set too often within {LONGEST // links} steps")
-    steps = [*(stretch.step for stretch in stretches), end]
+    steps = [*(interval.step for interval in intervals), end]
     values = np.concatenate(
         [
-            stretch.rate.values(np.arange(until - begin))
-            for stretch, (begin, until) in zip(stretches, pairwise(steps), strict=True)
+            interval.rate.values(np.arange(until - begin))
+            for interval, (begin, until) in zip(intervals, pairwise(steps), strict=True)
             if until > begin
         ]
     ).tolist()
-    first = part(table(values[: turns.start]), steps=turns.start)
+    again = intervals[-1].rate
     if turns.period:
-        again: AnyDefinition = Repeat(of=table(values[turns.start :]), every=float(turns.period))
-    else:
-        again = stretches[-1].rate
-    return Sequence(parts=(first, Part(schedule=again)))
+        again = Repeat(of=table(values[turns.start :]), every=float(turns.period))
+    first = Phase(table(values[: turns.start]), until=turns.start)
+    return phases(first, Phase(again, origin=turns.start))
 
 
 def overridden(curve: AnyDefinition, links: list[Link]) -> AnyDefinition:
     """Return a rate that is set in each step, and then multiplied by each link's own ratio."""
     first = Product(of=(curve, *(Constant(value=value_at(link.factor, 0)) for link in links)))
     rest = Product(of=(curve, *(link.ratio() for link in links)))
-    return Sequence(parts=(Part(schedule=first, steps=1), part(rest, start=1)))
+    return phases(Phase(first, until=1), Phase(rest))
 
 
 def with_floor(wave: Cosine, others: list[Link], place: int) -> AnyDefinition:
@@ -325,12 +320,12 @@ def with_floor(wave: Cosine, others: list[Link], place: int) -> AnyDefinition:
     if rest >= wave.steps:
         rest, _ = repetition(wave, others, rest)
     values = _walk(wave, others, place, rest)
-    parts = [part(table(values[:-1]), steps=rest)] if rest else []
+    known = [Phase(table(values[:-1]), until=rest)] if rest else []
     if rest < wave.steps:
         start = wave.end + (values[-1] - wave.end) / _left(wave, rest)
         bent = Cosine(start=start, end=wave.end, steps=wave.steps)
-        parts.append(part(bent, start=rest, steps=wave.steps - rest))
-    return Sequence(parts=(*parts, part(wave, start=max(rest, wave.steps))))
+        known.append(Phase(bent, until=wave.steps))
+    return phases(*known, Phase(wave))
 
 
 def _repeated(wave: Cosine, others: list[Link], place: int, rest: int) -> AnyDefinition:
@@ -338,7 +333,7 @@ def _repeated(wave: Cosine, others: list[Link], place: int, rest: int) -> AnyDef
     start, period = repetition(wave, others, rest)
     values = _walk(wave, others, place, start + period)
     again = Repeat(of=table(values[start:-1]), every=float(period))
-    return Sequence(parts=(part(table(values[:start]), steps=start), Part(schedule=again)))
+    return phases(Phase(table(values[:start]), until=start), Phase(again, origin=start))
 
 
 def repetition(wave: Cosine, others: list[Link], rest: int) -> tuple[int, int]:
