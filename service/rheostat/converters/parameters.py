@@ -84,11 +84,6 @@ Whole = Annotated[
     Steps | None, Ignored("is the length of the training, which this schedule does not depend on")
 ]
 
-InEpochs = Annotated[
-    bool, Ignored("says whether lengths count epochs or updates; the definition counts the same")
-]
-Initialize = Annotated[bool, Ignored("notes the base value in the optimizer's groups")]
-
 ScaleMode = Annotated[
     Literal["cycle", "iterations"], Ignored("says what scale_fn is given, which must be null")
 ]

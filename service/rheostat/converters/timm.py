@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from math import inf, nextafter
@@ -14,7 +13,7 @@ from pydantic import Field
 
 from rheostat.converters.core import Case, Library
 from rheostat.converters.kit import Phase, exponential, levels, phases, scaled, value_at, warmed
-from rheostat.converters.parameters import Count, InEpochs, Initialize, Length, Positive
+from rheostat.converters.parameters import Count, Ignored, Length, NotNegative, Positive, Shared
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial, Ramp, Sigmoid
 from rheostat.schedules.kinds.cycles import CosineRestarts
 from rheostat.schedules.kinds.decays import InverseSqrt
@@ -26,111 +25,115 @@ from rheostat.schedules.kinds.timing import Warp
 from rheostat.schedules.numeric import ShapeName
 from rheostat.schedules.union import AnyDefinition
 
-library = Library("timm")
-library.metric_driven("PlateauLRScheduler")
-
-Floor = Annotated[float, Field(ge=0)]
-Range = float | list[float] | None
-"""Where there is noise: from a step on, or from one step up to another."""
-
-
-@dataclass(frozen=True)
-class Warm:
-    """A linear warm-up, which delays the curve if it is a prefix, and else covers its beginning."""
-
-    steps: int
-    start: float
-    prefix: bool
-    peak: float | None = None
-    """Where a prefix ends; None: at the base value."""
-
-
-@dataclass(frozen=True)
-class Noisy:
-    """Where there is noise, and which."""
-
-    range: Range
-    pct: float
-    std: float
-    seed: int | None
-
-
-def finished(case: Case, curve: AnyDefinition, warm: Warm, noisy: Noisy) -> AnyDefinition:
-    """Return the curve with its warm-up, its noise and its group's scale."""
-    whole = _with_noise(case, _with_warmup(case, curve, warm), noisy)
-    scale = case.context.lr_scale
-    return whole if scale is None else scaled(scale, whole)
-
-
-def _with_warmup(case: Case, curve: AnyDefinition, warm: Warm) -> AnyDefinition:
-    if warm.steps == 0:
-        return curve
-    peak = case.base if warm.peak is None else warm.peak
-    if warm.prefix and value_at(curve, 0) == peak:
-        return warmed(warm.steps, curve, warm.start)
-    rise = Linear(start=warm.start, end=peak, steps=warm.steps)
-    origin = warm.steps if warm.prefix else 0
-    return phases(Phase(rise, until=warm.steps), Phase(curve, origin=origin))
-
-
-def _with_noise(case: Case, curve: AnyDefinition, noisy: Noisy) -> AnyDefinition:
-    if noisy.range is None or noisy.std == 0:
-        return curve
-    seed = 42 if noisy.seed is None else noisy.seed
-    noise = Noise(of=curve, seed=seed, amplitude=noisy.pct, distribution="normal", std=noisy.std)
-    bounds = noisy.range if isinstance(noisy.range, list) else [noisy.range]
-    if len(bounds) == 1:
-        return phases(Phase(curve, until=bounds[0]), Phase(noise))
-    if len(bounds) != 2:
-        raise case.wrong("noise_range_t", "must be one step or two", bounds, "[from, to]")
-    start, stop = bounds
-    return phases(Phase(curve, until=start), Phase(noise, until=stop), Phase(curve))
-
-
-Power = Annotated[float, Field(gt=0)]
-PolyPower = Annotated[float, Field(ge=0)]
-Mul = Annotated[float, Field(gt=0)]
+InEpochs = Annotated[
+    bool, Ignored("says whether lengths count epochs or updates; the definition counts the same")
+]
+Initialize = Annotated[bool, Ignored("notes the base value in the optimizer's groups")]
 Curve = Callable[[float, float], AnyDefinition]
 """One cycle, from its start and its end."""
 
 
-@dataclass(frozen=True)
-class Cycles:
-    """How many cycles there are, and how much longer and lower each one is."""
+class Unread(Shared):
+    """What all schedulers take, and what changes none of their values."""
 
-    length: int
-    mul: float
-    decay: float
-    limit: int
+    t_in_epochs: InEpochs = True
+    initialize: Initialize = True
+
+
+class Common(Shared):
+    """What all schedulers take: a linear warm-up, and noise from a step on or between two."""
+
+    warmup_t: Count = 0
+    warmup_lr_init: float = 0.0
+    noise_range_t: float | list[float] | None = None
+    noise_pct: float = 0.67
+    noise_std: float = 1.0
+    noise_seed: int | None = 42
+
+    def finished(
+        self, case: Case, curve: AnyDefinition, *, prefix: bool, peak: float | None = None
+    ) -> AnyDefinition:
+        """
+        Return the curve with its warm-up, its noise and its group's scale.
+
+        The warm-up delays the curve if it is a prefix, and else covers its beginning. It ends at
+        the base value, or at another peak.
+        """
+        steps, start = self.warmup_t, self.warmup_lr_init
+        end = case.base if peak is None else peak
+        if steps and prefix and value_at(curve, 0) == end:
+            curve = warmed(steps, curve, start)
+        elif steps:
+            rise = Phase(Linear(start=start, end=end, steps=steps), until=steps)
+            curve = phases(rise, Phase(curve, origin=steps if prefix else 0))
+        return self.noisy(case, curve)
+
+    def noisy(self, case: Case, curve: AnyDefinition) -> AnyDefinition:
+        """Return the curve with its noise and its group's scale."""
+        scale = 1.0 if case.context.lr_scale is None else case.context.lr_scale
+        given = self.noise_range_t
+        if given is None or self.noise_std == 0:
+            return scaled(scale, curve)
+        noise = Noise(
+            of=curve,
+            seed=42 if self.noise_seed is None else self.noise_seed,
+            amplitude=self.noise_pct,
+            distribution="normal",
+            std=self.noise_std,
+        )
+        bounds = given if isinstance(given, list) else [given]
+        if len(bounds) not in {1, 2}:
+            raise case.wrong("noise_range_t", "must be one step or two", bounds, "[from, to]")
+        start, stop = (*bounds, inf)[:2]
+        parts = Phase(curve, until=start), Phase(noise, until=stop), Phase(curve)
+        return scaled(scale, phases(*parts))
+
+
+class Cycles(Common):
+    """How many cycles there are, how much longer and lower each one is, and where they end."""
+
+    t_initial: Length
+    lr_min: NotNegative = 0.0
+    cycle_mul: Positive = 1.0
+    cycle_decay: float = 1.0
+    cycle_limit: Count = 1
+    warmup_prefix: bool = False
 
     @property
     def end(self) -> float:
         """Where the last one ends."""
-        if self.mul == 1:
-            return self.length * self.limit
-        return self.length * (self.mul**self.limit - 1) / (self.mul - 1)
+        if self.cycle_mul == 1:
+            return self.t_initial * self.cycle_limit
+        return self.t_initial * (self.cycle_mul**self.cycle_limit - 1) / (self.cycle_mul - 1)
+
+    def repeated(self, case: Case, curve: Curve) -> AnyDefinition:
+        """Return the cycles; if their peaks shrink and lr_min does not, it is a sum of the two."""
+        start, end = case.base, self.lr_min
+        if self.cycle_limit == 0:
+            return Constant(value=end)
+        if self.cycle_limit == 1:
+            return curve(start, end)
+        if self.cycle_decay == 1 or end == 0:
+            return self._repeat(curve(start, end), self.cycle_decay)
+        peaks = self._repeat(curve(start, 0.0), self.cycle_decay)
+        return Sum(of=(peaks, self._repeat(curve(0.0, end), 1.0)))
+
+    def _repeat(self, curve: AnyDefinition, peak_factor: float) -> AnyDefinition:
+        return Repeat(
+            of=curve,
+            every=self.t_initial,
+            period_factor=self.cycle_mul,
+            peak_factor=peak_factor,
+            cycles=self.cycle_limit,
+        )
+
+
+library = Library("timm", common=Unread)
+library.metric_driven("PlateauLRScheduler")
 
 
 @library.scheduler("CosineLRScheduler")
-def cosine(
-    case: Case,
-    *,
-    t_initial: Length,
-    lr_min: Floor = 0.0,
-    cycle_mul: Mul = 1.0,
-    cycle_decay: float = 1.0,
-    cycle_limit: Count = 1,
-    warmup_t: Count = 0,
-    warmup_lr_init: float = 0.0,
-    warmup_prefix: bool = False,
-    t_in_epochs: InEpochs = True,
-    noise_range_t: Range = None,
-    noise_pct: float = 0.67,
-    noise_std: float = 1.0,
-    noise_seed: int | None = 42,
-    k_decay: Power = 1.0,
-    initialize: Initialize = True,
-) -> AnyDefinition:
+def cosine(case: Case, cycles: Cycles, *, k_decay: Positive = 1.0) -> AnyDefinition:
     """
     `cosine`, or `cosine_restarts` if cycle_limit is above 1.
 
@@ -138,45 +141,27 @@ def cosine(
     value where it takes over. With a cycle_mul other than 1 timm finds the cycle by a rounded
     logarithm, and misses some restarts by one step. The noise is Rheostat's own.
     """
-    cycles = Cycles(t_initial, cycle_mul, cycle_decay, cycle_limit)
+    steps = cycles.t_initial
 
     def wave(start: float, end: float) -> AnyDefinition:
-        return _warped(Cosine(start=start, end=end, steps=t_initial), t_initial, k_decay)
+        return _warped(Cosine(start=start, end=end, steps=steps), steps, k_decay)
 
-    curve = _cycled(case.base, lr_min, cycles, wave)
-    if cycle_limit > 1 and k_decay == 1:
+    curve = cycles.repeated(case, wave)
+    if cycles.cycle_limit > 1 and k_decay == 1:
         curve = CosineRestarts(
             start=case.base,
-            end=lr_min,
-            period=t_initial,
-            period_factor=cycle_mul,
-            peak_factor=cycle_decay,
-            cycles=cycle_limit,
+            end=cycles.lr_min,
+            period=steps,
+            period_factor=cycles.cycle_mul,
+            peak_factor=cycles.cycle_decay,
+            cycles=cycles.cycle_limit,
         )
-    warm = Warm(warmup_t, warmup_lr_init, warmup_prefix)
-    return finished(case, curve, warm, Noisy(noise_range_t, noise_pct, noise_std, noise_seed))
+    return cycles.finished(case, curve, prefix=cycles.warmup_prefix)
 
 
 @library.scheduler("PolyLRScheduler")
 def polynomial(
-    case: Case,
-    *,
-    t_initial: Length,
-    power: PolyPower = 0.5,
-    lr_min: Floor = 0.0,
-    cycle_mul: Mul = 1.0,
-    cycle_decay: float = 1.0,
-    cycle_limit: Count = 1,
-    warmup_t: Count = 0,
-    warmup_lr_init: float = 0.0,
-    warmup_prefix: bool = False,
-    t_in_epochs: InEpochs = True,
-    noise_range_t: Range = None,
-    noise_pct: float = 0.67,
-    noise_std: float = 1.0,
-    noise_seed: int | None = 42,
-    k_decay: Power = 1.0,
-    initialize: Initialize = True,
+    case: Case, cycles: Cycles, *, power: NotNegative = 0.5, k_decay: Positive = 1.0
 ) -> AnyDefinition:
     """
     `polynomial`, repeated if cycle_limit is above 1.
@@ -184,39 +169,25 @@ def polynomial(
     k_decay is a `warp` of its time. With power 0 each cycle holds its start. Warm-up, cycles and
     noise are those of CosineLRScheduler.
     """
-    cycles = Cycles(t_initial, cycle_mul, cycle_decay, cycle_limit)
+    steps = cycles.t_initial
 
     def fall(start: float, end: float) -> AnyDefinition:
         if power == 0:
-            return levels([t_initial], [start, end])
-        curve = Polynomial(start=start, end=end, steps=t_initial, power=power)
-        return _warped(curve, t_initial, k_decay)
+            return levels([steps], [start, end])
+        curve = Polynomial(start=start, end=end, steps=steps, power=power)
+        return _warped(curve, steps, k_decay)
 
-    curve = _cycled(case.base, lr_min, cycles, fall)
-    warm = Warm(warmup_t, warmup_lr_init, warmup_prefix)
-    return finished(case, curve, warm, Noisy(noise_range_t, noise_pct, noise_std, noise_seed))
+    return cycles.finished(case, cycles.repeated(case, fall), prefix=cycles.warmup_prefix)
 
 
 @library.scheduler("TanhLRScheduler")
 def tanh(
     case: Case,
+    cycles: Cycles,
     *,
-    t_initial: Length,
     lb: float = -7.0,
     ub: float = 3.0,
-    lr_min: Floor = 0.0,
-    cycle_mul: Mul = 1.0,
-    cycle_decay: float = 1.0,
-    cycle_limit: Count = 1,
-    warmup_t: Count = 0,
-    warmup_lr_init: Floor = 0.0,
-    warmup_prefix: bool = False,
-    t_in_epochs: InEpochs = True,
-    noise_range_t: Range = None,
-    noise_pct: float = 0.67,
-    noise_std: float = 1.0,
-    noise_seed: int | None = 42,
-    initialize: Initialize = True,
+    warmup_lr_init: NotNegative = 0.0,
 ) -> AnyDefinition:
     """
     `sigmoid` up to the end of the cycle, and then lr_min.
@@ -226,65 +197,31 @@ def tanh(
     """
     if lb >= ub:
         raise case.wrong("ub", "must be above lb", ub, f"> {lb}")
-    cycles = Cycles(t_initial, cycle_mul, cycle_decay, cycle_limit)
-    center, width = -lb / (ub - lb) * t_initial, t_initial / (2 * (ub - lb))
+    center, width = -lb / (ub - lb) * cycles.t_initial, cycles.t_initial / (2 * (ub - lb))
 
     def fall(start: float, end: float) -> AnyDefinition:
         curve = Sigmoid(start=start, end=end, center=max(center, 0.0), width=width)
         return phases(Phase(curve, origin=min(center, 0.0)))
 
-    falls = Phase(_cycled(case.base, lr_min, cycles, fall), until=cycles.end)
-    curve = phases(falls, Phase(Constant(value=lr_min)))
-    peak = None if warmup_prefix else value_at(curve, warmup_t)
-    warm = Warm(warmup_t, warmup_lr_init, warmup_prefix, peak)
-    return finished(case, curve, warm, Noisy(noise_range_t, noise_pct, noise_std, noise_seed))
+    falls = Phase(cycles.repeated(case, fall), until=cycles.end)
+    curve = phases(falls, Phase(Constant(value=cycles.lr_min)))
+    prefix = cycles.warmup_prefix
+    peak = case.base if prefix else value_at(curve, cycles.warmup_t)
+    return cycles.finished(case, curve, prefix=prefix, peak=peak)
 
 
 def _warped(curve: AnyDefinition, steps: int, k_decay: float) -> AnyDefinition:
     return curve if k_decay == 1 else Warp(of=curve, steps=steps, shape="power", power=k_decay)
 
 
-def _cycled(start: float, end: float, cycles: Cycles, curve: Curve) -> AnyDefinition:
-    """Return the cycles; if only their peaks shrink, the sum of the peaks' part and the floor's."""
-    if cycles.limit == 0:
-        return Constant(value=end)
-    if cycles.limit == 1:
-        return curve(start, end)
-    if cycles.decay == 1 or end == 0:
-        return _repeated(curve(start, end), cycles, cycles.decay)
-    return Sum(
-        of=(
-            _repeated(curve(start, 0.0), cycles, cycles.decay),
-            _repeated(curve(0.0, end), cycles, 1.0),
-        )
-    )
-
-
-def _repeated(curve: AnyDefinition, cycles: Cycles, peak_factor: float) -> AnyDefinition:
-    return Repeat(
-        of=curve,
-        every=cycles.length,
-        period_factor=cycles.mul,
-        peak_factor=peak_factor,
-        cycles=cycles.limit,
-    )
-
-
 @library.scheduler("StepLRScheduler")
 def step(
     case: Case,
+    common: Common,
     *,
-    decay_t: Annotated[float, Field(gt=0)],
+    decay_t: Positive,
     decay_rate: float = 1.0,
-    warmup_t: Count = 0,
-    warmup_lr_init: float = 0.0,
     warmup_prefix: bool = True,
-    t_in_epochs: InEpochs = True,
-    noise_range_t: Range = None,
-    noise_pct: float = 0.67,
-    noise_std: float = 1.0,
-    noise_seed: int | None = 42,
-    initialize: Initialize = True,
 ) -> AnyDefinition:
     """
     `step`, or `constant` with a decay_rate of 1, which is timm's default.
@@ -294,27 +231,17 @@ def step(
     other schedulers.
     """
     curve = exponential(case.base, decay_rate, _length(decay_t), staircase=True)
-    if decay_rate == 1:
-        curve = Constant(value=case.base)
-    warm = Warm(warmup_t, warmup_lr_init, warmup_prefix)
-    return finished(case, curve, warm, Noisy(noise_range_t, noise_pct, noise_std, noise_seed))
+    return common.finished(case, curve, prefix=warmup_prefix)
 
 
 @library.scheduler("MultiStepLRScheduler")
 def multistep(
     case: Case,
+    common: Common,
     *,
     decay_t: list[Count],
     decay_rate: float = 1.0,
-    warmup_t: Count = 0,
-    warmup_lr_init: float = 0.0,
     warmup_prefix: bool = True,
-    t_in_epochs: InEpochs = True,
-    noise_range_t: Range = None,
-    noise_pct: float = 0.67,
-    noise_std: float = 1.0,
-    noise_seed: int | None = 42,
-    initialize: Initialize = True,
 ) -> AnyDefinition:
     """
     `multistep`, each milestone one step earlier than it says.
@@ -323,8 +250,7 @@ def multistep(
     milestones that fall it counts those that its bisection finds, and so does the definition.
     """
     curve = Multistep(start=case.base, milestones=_milestones(decay_t), factor=decay_rate)
-    warm = Warm(warmup_t, warmup_lr_init, warmup_prefix, peak=case.base)
-    return finished(case, curve, warm, Noisy(noise_range_t, noise_pct, noise_std, noise_seed))
+    return common.finished(case, curve, prefix=warmup_prefix)
 
 
 def _length(decay_t: float) -> float:
@@ -357,24 +283,17 @@ _SHAPES: dict[str, ShapeName] = {
 @library.scheduler("WSDLRScheduler")
 def stages(
     case: Case,
+    common: Common,
     *,
     t_initial: Length,
     decay_t: Length,
-    lr_min: Floor = 0.0,
+    lr_min: NotNegative = 0.0,
     stable_fn: Literal["constant", "rsqrt", "power"] = "constant",
     stable_timescale: float | None = None,
     stable_power: Positive = 0.5,
     decay_fn: Literal["linear", "1-sqrt", "cosine", "power", "exp"] = "1-sqrt",
     decay_power: Positive = 0.5,
     decay_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.1,
-    warmup_t: Count = 0,
-    warmup_lr_init: float = 0.0,
-    t_in_epochs: InEpochs = True,
-    noise_range_t: Range = None,
-    noise_pct: float = 0.67,
-    noise_std: float = 1.0,
-    noise_seed: int | None = 42,
-    initialize: Initialize = True,
 ) -> AnyDefinition:
     """
     `wsd`; with another stable_fn an `inverse_sqrt`, times the decay.
@@ -383,41 +302,28 @@ def stages(
     """
     if decay_t > t_initial:
         raise case.wrong("decay_t", "must not be above t_initial", decay_t, f"≤ {t_initial}")
-    shape = Ramp(
-        start=1.0,
-        end=0.0,
-        steps=decay_t,
-        shape=_SHAPES[decay_fn],
-        power=decay_power if decay_fn == "power" else 1.0,
-        ratio=decay_ratio,
-    )
-    noisy = Noisy(noise_range_t, noise_pct, noise_std, noise_seed)
+    shape, start = _SHAPES[decay_fn], t_initial - decay_t
+    power = decay_power if decay_fn == "power" else 1.0
     if stable_fn == "constant" and case.base >= lr_min:
-        curve = _wsd(case, shape, (warmup_t, t_initial - decay_t), (warmup_lr_init, lr_min))
-        return finished(case, curve, Warm(0, 0.0, prefix=True), noisy)
+        curve = Wsd(
+            peak=case.base,
+            warmup=common.warmup_t,
+            warmup_start=common.warmup_lr_init,
+            stable=start,
+            decay=decay_t,
+            decay_shape=shape,
+            power=power,
+            ratio=decay_ratio,
+            end=lr_min,
+        )
+        return common.noisy(case, curve)
     stable: AnyDefinition = Constant(value=case.base)
     if stable_fn != "constant":
-        power = 0.5 if stable_fn == "rsqrt" else stable_power
-        timescale = _timescale(case, stable_timescale, warmup_t)
-        stable = InverseSqrt(start=case.base, timescale=timescale, power=power)
-    curve = _decaying(stable, shape, t_initial - decay_t, lr_min)
-    return finished(case, curve, Warm(warmup_t, warmup_lr_init, prefix=True), noisy)
-
-
-def _wsd(
-    case: Case, shape: Ramp, lengths: tuple[int, int], ends: tuple[float, float]
-) -> AnyDefinition:
-    return Wsd(
-        peak=case.base,
-        warmup=lengths[0],
-        warmup_start=ends[0],
-        stable=lengths[1],
-        decay=shape.steps,
-        decay_shape=shape.shape,
-        power=shape.power,
-        ratio=shape.ratio,
-        end=ends[1],
-    )
+        timescale = _timescale(case, stable_timescale, common.warmup_t)
+        falls = 0.5 if stable_fn == "rsqrt" else stable_power
+        stable = InverseSqrt(start=case.base, timescale=timescale, power=falls)
+    fall = Ramp(start=1.0, end=0.0, steps=decay_t, shape=shape, power=power, ratio=decay_ratio)
+    return common.finished(case, _decaying(stable, fall, start, lr_min), prefix=True)
 
 
 def _timescale(case: Case, given: float | None, warmup: int) -> float:
