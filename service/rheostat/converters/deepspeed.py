@@ -3,36 +3,69 @@
 from __future__ import annotations
 
 from math import ceil, floor
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from rheostat.converters.core import Case, Library
-from rheostat.converters.kit import Phase, of_group, phases, sequence
-from rheostat.converters.parameters import LastEpoch, Length, Steps
+from rheostat.converters.kit import Phase, of_group, phases
+from rheostat.converters.parameters import (
+    LastEpoch,
+    Length,
+    NotNegative,
+    PerGroup,
+    Positive,
+    Shared,
+    Steps,
+)
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Ramp
 from rheostat.schedules.kinds.decays import InverseTime
 from rheostat.schedules.kinds.points import Piecewise
 from rheostat.schedules.kinds.timing import Staircase
 from rheostat.schedules.union import AnyDefinition
 
-library = Library("deepspeed")
-
-Values = float | list[float]
 Stairs = Annotated[Steps, Field(ge=0, le=10_000)]
 _LONG = 1_000_000
 """A line without an end ends after so many of its intervals: a definition has finite values."""
 
 
+class Resumed(Shared):
+    """What all schedulers accept, and what changes none of their values."""
+
+    last_batch_iteration: LastEpoch = -1
+
+
+class Warmup(Shared):
+    """The warm-up of three schedulers."""
+
+    warmup_num_steps: Length = 1000
+    warmup_type: str = "log"
+
+    @property
+    def steps(self) -> int:
+        """How long it takes: one step is taken for two."""
+        return max(2, self.warmup_num_steps)
+
+    def rise(self, low: float, high: float) -> Phase:
+        """Return low + (high − low) · ln(t + 1)/ln(steps), or t/steps if it is linear."""
+        steps = self.steps
+        curve: AnyDefinition = Linear(start=low, end=high, steps=steps)
+        if self.warmup_type != "linear":
+            ratio = 1 / steps
+            curve = Ramp(start=low, end=high, steps=steps - 1, shape="logarithmic", ratio=ratio)
+        return Phase(curve, until=steps)
+
+
+library = Library("deepspeed", common=Resumed)
+
+
 @library.scheduler("WarmupLR")
-def warmup(
+def constant(
     case: Case,
+    warmup: Warmup,
     *,
-    warmup_min_lr: Values = 0.0,
-    warmup_max_lr: Values | None = None,
-    warmup_num_steps: Length = 1000,
-    warmup_type: str = "log",
-    last_batch_iteration: LastEpoch = -1,
+    warmup_min_lr: PerGroup = 0.0,
+    warmup_max_lr: PerGroup | None = None,
 ) -> AnyDefinition:
     """
     `ramp` to a constant, one update late.
@@ -44,20 +77,17 @@ def warmup(
     high = case.base
     if warmup_max_lr is not None:
         high = of_group(case, "warmup_max_lr", warmup_max_lr)
-    rise, steps = _rise(low, high, warmup_num_steps, warmup_type)
-    return _late(low, sequence((rise, steps), then=Constant(value=high)))
+    return late(low, warmup.rise(low, high), Phase(Constant(value=high)))
 
 
 @library.scheduler("WarmupDecayLR")
 def decay(
     case: Case,
+    warmup: Warmup,
     *,
     total_num_steps: Steps,
-    warmup_min_lr: Values = 0.0,
-    warmup_max_lr: Values = 0.001,
-    warmup_num_steps: Length = 1000,
-    warmup_type: str = "log",
-    last_batch_iteration: LastEpoch = -1,
+    warmup_min_lr: PerGroup = 0.0,
+    warmup_max_lr: PerGroup = 0.001,
 ) -> AnyDefinition:
     """
     `ramp` to a `linear` decay back to warmup_min_lr, one update late.
@@ -66,22 +96,19 @@ def decay(
     """
     low = of_group(case, "warmup_min_lr", warmup_min_lr)
     high = of_group(case, "warmup_max_lr", warmup_max_lr)
-    rise, steps = _rise(low, high, warmup_num_steps, warmup_type)
-    left = total_num_steps - steps
+    left = total_num_steps - warmup.steps
     fall = Linear(start=high, end=low, steps=left) if left > 0 else Constant(value=low)
-    return _late(low, sequence((rise, steps), then=fall))
+    return late(low, warmup.rise(low, high), Phase(fall, origin=warmup.steps))
 
 
 @library.scheduler("WarmupCosineLR")
 def cosine(
     case: Case,
+    warmup: Warmup,
     *,
     total_num_steps: Steps,
     warmup_min_ratio: float = 0.0,
-    warmup_num_steps: Length = 1000,
     cos_min_ratio: float = 0.0001,
-    warmup_type: str = "log",
-    last_batch_iteration: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `ramp` to a `cosine`, one update late.
@@ -89,22 +116,20 @@ def cosine(
     The first update has the value 0, whatever warmup_min_ratio is, and a linear warm-up never
     reaches the base value: the cosine takes over one step ahead.
     """
-    low, end = case.base * warmup_min_ratio, case.base * cos_min_ratio
-    rise, steps = _rise(low, case.base, warmup_num_steps, warmup_type)
-    fall = Cosine(start=case.base, end=end, steps=max(1, total_num_steps - steps))
-    curve = phases(Phase(rise, until=steps), Phase(fall, origin=steps - 1))
-    return _late(0.0, curve)
+    rise = warmup.rise(case.base * warmup_min_ratio, case.base)
+    steps = max(1, total_num_steps - warmup.steps)
+    fall = Cosine(start=case.base, end=case.base * cos_min_ratio, steps=steps)
+    return late(0.0, rise, Phase(fall, origin=warmup.steps - 1))
 
 
 @library.scheduler("LRRangeTest")
 def range_test(
     case: Case,
     *,
-    lr_range_test_min_lr: Values = 1e-3,
+    lr_range_test_min_lr: PerGroup = 1e-3,
     lr_range_test_step_size: Length = 2000,
     lr_range_test_step_rate: float = 1.0,
     lr_range_test_staircase: bool = False,
-    last_batch_iteration: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `linear`, in a `staircase` if asked for.
@@ -120,19 +145,18 @@ def range_test(
 def one_cycle(
     case: Case,
     *,
-    cycle_min_lr: Values,
-    cycle_max_lr: Values,
+    cycle_min_lr: PerGroup,
+    cycle_max_lr: PerGroup,
     decay_lr_rate: float = 0.0,
-    cycle_first_step_size: Annotated[float, Field(gt=0)] = 2000,
-    cycle_second_step_size: Annotated[float, Field(ge=0)] | None = None,
+    cycle_first_step_size: Positive = 2000,
+    cycle_second_step_size: NotNegative | None = None,
     cycle_first_stair_count: Stairs = 0,
     cycle_second_stair_count: Stairs | None = None,
-    decay_step_size: Annotated[float, Field(ge=0)] = 0,
+    decay_step_size: NotNegative = 0,
     cycle_momentum: bool = True,
-    cycle_min_mom: Values = 0.8,
-    cycle_max_mom: Values = 0.9,
+    cycle_min_mom: PerGroup = 0.8,
+    cycle_max_mom: PerGroup = 0.9,
     decay_mom_rate: float = 0.0,
-    last_batch_iteration: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `piecewise` up and down in straight lines or stairs, and then an `inverse_time` decay.
@@ -141,20 +165,16 @@ def one_cycle(
     minimum too, and its decay multiplies it: a decay_mom_rate above 0 makes it grow, past 1 in the
     end; the definition holds it after a million intervals.
     """
-    up = cycle_first_step_size
-    down = up if cycle_second_step_size is None else cycle_second_step_size
-    second = cycle_second_stair_count
-    stairs = (
-        cycle_first_stair_count,
-        cycle_first_stair_count if second is None else second,
-    )
+    up, down, stairs = cycle_first_step_size, cycle_second_step_size, cycle_second_stair_count
+    lengths = (up, up if down is None else down)
+    counts = (cycle_first_stair_count, cycle_first_stair_count if stairs is None else stairs)
     if case.hyperparameter == "lr":
         low = of_group(case, "cycle_min_lr", cycle_min_lr)
         high = of_group(case, "cycle_max_lr", cycle_max_lr)
         after: AnyDefinition = Constant(value=low)
         if decay_step_size > 0 and decay_lr_rate != 0:
             after = InverseTime(start=low, rate=decay_lr_rate, every=decay_step_size)
-        return _cycle(low, high, (up, down), stairs, after)
+        return phases(*_cycle(low, high, lengths, counts), Phase(after, origin=sum(lengths)))
     if not cycle_momentum:
         message = f"is false: OneCycle leaves the {case.hyperparameter} alone"
         raise case.wrong("cycle_momentum", message, cycle_momentum, "true")
@@ -163,22 +183,14 @@ def one_cycle(
     after = Constant(value=high)
     if decay_step_size > 0 and decay_mom_rate != 0:
         after = _endless(high, decay_mom_rate, decay_step_size)
-    cycle = _cycle(high, low, (up, down), stairs, after)
-    return phases(Phase(Constant(value=low), until=1), Phase(cycle))
+    first, cycle = Phase(Constant(value=low), until=1), _cycle(high, low, lengths, counts)
+    return phases(first, *cycle, Phase(after, origin=sum(lengths)))
 
 
-def _rise(low: float, high: float, steps: int, kind: str) -> tuple[AnyDefinition, int]:
-    """Return the warm-up, ln(i + 1)/ln(steps) or i/steps at i, and its steps, at least two."""
-    steps = max(2, steps)
-    if kind == "linear":
-        return Linear(start=low, end=high, steps=steps), steps
-    shape: Literal["logarithmic"] = "logarithmic"
-    return Ramp(start=low, end=high, steps=steps - 1, shape=shape, ratio=1 / steps), steps
-
-
-def _late(first: float, curve: AnyDefinition) -> AnyDefinition:
-    """Return the curve one update later: DeepSpeed counts the updates before the first as −1."""
-    return sequence((Constant(value=first), 1), then=curve)
+def late(first: float, *items: Phase) -> AnyDefinition:
+    """Return phases one update later: DeepSpeed counts the updates before the first as −1."""
+    later = (Phase(item.curve, item.until + 1, item.origin + 1) for item in items)
+    return phases(Phase(Constant(value=first), until=1), *later)
 
 
 def _endless(start: float, rate: float, every: float) -> AnyDefinition:
@@ -187,21 +199,16 @@ def _endless(start: float, rate: float, every: float) -> AnyDefinition:
 
 
 def _cycle(
-    start: float,
-    turn: float,
-    lengths: tuple[float, float],
-    stairs: tuple[int, int],
-    after: AnyDefinition,
-) -> AnyDefinition:
-    """Return the way from start to turn and back, each in stairs or not, and what follows."""
+    start: float, turn: float, lengths: tuple[float, float], stairs: tuple[int, int]
+) -> list[Phase]:
+    """Return the way from start to turn and back, each in stairs or not."""
     (up, down), total = lengths, sum(lengths)
     if stairs == (0, 0) and down > 0:
         points = ((0.0, start), (float(up), turn), (float(total), start))
-        cycle = Phase(Piecewise(points=points), until=floor(total) + 1)
-        return phases(cycle, Phase(after, origin=total))
-    rise = Phase(_stairs_up(start, turn, up, stairs[0]), until=floor(up) + 1)
-    fall = Phase(_stairs_down(start, turn, (up, down), stairs[1]), until=floor(total) + 1)
-    return phases(rise, fall, Phase(after, origin=total))
+        return [Phase(Piecewise(points=points), until=floor(total) + 1)]
+    rise = _stairs_up(start, turn, up, stairs[0])
+    fall = _stairs_down(start, turn, lengths, stairs[1])
+    return [Phase(rise, until=floor(up) + 1), Phase(fall, until=floor(total) + 1)]
 
 
 def _stairs_up(start: float, turn: float, length: float, count: int) -> AnyDefinition:

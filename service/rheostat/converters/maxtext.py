@@ -8,24 +8,25 @@ from pydantic import Field
 
 from rheostat.converters.core import Case, Library
 from rheostat.converters.kit import Phase, phases
-from rheostat.converters.parameters import Share, Steps
+from rheostat.converters.parameters import NotNegative, Share, Steps
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear
 from rheostat.schedules.union import AnyDefinition
 
 library = Library("maxtext")
 
-Length = Annotated[Steps, Field(ge=-1)]
+OrUnset = Annotated[Steps, Field(ge=-1)]
+"""A number of steps, or −1 for none."""
 
 
 @library.scheduler("create_learning_rate_schedule")
 def schedule(
     case: Case,
     *,
-    learning_rate: Annotated[float, Field(ge=0)] = 3e-5,
+    learning_rate: NotNegative = 3e-5,
     learning_rate_final_fraction: float = 0.1,
-    learning_rate_schedule_steps: Length = -1,
+    learning_rate_schedule_steps: OrUnset = -1,
     warmup_steps_fraction: Share = 0.1,
-    steps: Length = 150_001,
+    steps: OrUnset = 150_001,
     lr_schedule_type: Literal["cosine", "wsd"] = "cosine",
     wsd_decay_steps_fraction: Share = 0.1,
     wsd_decay_style: Literal["linear", "cosine"] = "linear",

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from math import floor, inf
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from rheostat.converters.core import Case, Library, refused
 from rheostat.converters.kit import Phase, over, phases, warmed
-from rheostat.converters.parameters import STRICT, AtResume, NotNegative
+from rheostat.converters.parameters import STRICT, Ignored, NotNegative, Positive
 from rheostat.schedules.field_errors import field_errors
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Ramp
 from rheostat.schedules.kinds.decays import InverseSqrt
@@ -22,7 +22,9 @@ from rheostat.schedules.union import AnyDefinition
 
 library = Library("megatron")
 
-Samples = Annotated[float, Field(ge=0)]
+AtResume = Annotated[
+    bool, Ignored("says whose values win when a training resumes; a definition is of one alone")
+]
 Style = Literal["constant", "linear", "cosine", "inverse-square-root", "WSD"]
 DecayStyle = Literal["linear", "cosine", "exponential", "minus_sqrt"]
 _SHAPES: dict[str, ShapeName] = {
@@ -77,16 +79,16 @@ def scheduler(
     init_lr: float,
     max_lr: float,
     min_lr: NotNegative,
-    lr_warmup_steps: Samples,
-    lr_decay_steps: Annotated[float, Field(gt=0)],
+    lr_warmup_steps: NotNegative,
+    lr_decay_steps: Positive,
     lr_decay_style: Style,
     start_wd: NotNegative,
     end_wd: float,
-    wd_incr_steps: Samples,
+    wd_incr_steps: NotNegative,
     wd_incr_style: Literal["constant", "linear", "cosine"],
     use_checkpoint_opt_param_scheduler: AtResume = True,
     override_opt_param_scheduler: AtResume = False,
-    wsd_decay_steps: Samples | None = None,
+    wsd_decay_steps: NotNegative | None = None,
     lr_wsd_decay_style: DecayStyle | None = None,
 ) -> AnyDefinition:
     """

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from rheostat.converters.core import Case, Library
 from rheostat.converters.kit import Phase, phases, warmed
-from rheostat.converters.parameters import Count
+from rheostat.converters.parameters import Count, Positive
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear
 from rheostat.schedules.union import AnyDefinition
 
@@ -19,7 +17,7 @@ library = Library("nanotron")
 def builder(
     case: Case,
     *,
-    learning_rate: Annotated[float, Field(gt=0)],
+    learning_rate: Positive,
     lr_warmup_steps: Count = 0,
     lr_warmup_style: Literal["linear", "constant"] | None = "linear",
     lr_decay_style: Literal["linear", "cosine"] | None = None,

@@ -87,9 +87,6 @@ Whole = Annotated[
 ScaleMode = Annotated[
     Literal["cycle", "iterations"], Ignored("says what scale_fn is given, which must be null")
 ]
-AtResume = Annotated[
-    bool, Ignored("says whose values win when a training resumes; a definition is of one alone")
-]
 UnusedLength = Annotated[
     Annotated[Steps, Field(ge=0)], Ignored("is not used by pytorch_optimizer either: it grows on")
 ]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from rheostat.converters.core import Case, Library
 from rheostat.converters.kit import Phase, phases, warmed
-from rheostat.converters.parameters import Count, Length
+from rheostat.converters.parameters import Count, Length, NotNegative
 from rheostat.schedules.kinds.curves import Constant, Cosine
 from rheostat.schedules.kinds.presets import Wsd
 from rheostat.schedules.numeric import ShapeName
@@ -24,7 +22,7 @@ def container(
     training_steps: Length | None = None,
     warmup_steps: Count = 200,
     total_steps: Length | None = None,
-    decay_ratio: Annotated[float, Field(ge=0)] | None = None,
+    decay_ratio: NotNegative | None = None,
     decay_type: Literal["linear", "sqrt", "cosine"] = "linear",
     min_lr_factor: float = 0.0,
 ) -> AnyDefinition:

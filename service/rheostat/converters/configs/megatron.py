@@ -19,7 +19,7 @@ from rheostat.converters.configs.reading import (
 )
 from rheostat.converters.configs.telling import ONLY_JSON, flags_of
 from rheostat.converters.core import refused
-from rheostat.converters.parameters import Count, Length
+from rheostat.converters.parameters import Count, Length, NotNegative
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.field_errors import shown
@@ -49,7 +49,7 @@ class Arguments(BaseModel):
     lr_decay_samples: Length | None = None
     lr_wsd_decay_iters: Count | None = None
     lr_wsd_decay_samples: Count | None = None
-    lr_warmup_fraction: Annotated[float, Field(ge=0)] | None = None
+    lr_warmup_fraction: NotNegative | None = None
     lr_warmup_iters: Count = 0
     lr_warmup_samples: Count = 0
     lr_warmup_init: float = 0.0

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from math import ceil
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from rheostat.converters.configs.fields import Read, check_unknown
 from rheostat.converters.configs.reading import LENIENT, Clock, Place, converted, read, stated
 from rheostat.converters.core import refused
-from rheostat.converters.parameters import NotNegative, Steps
+from rheostat.converters.parameters import NotNegative, Share, Steps
 from rheostat.errors import FieldError
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.field_errors import shown
@@ -32,7 +32,7 @@ class Arguments(BaseModel):
     lr_scheduler_type: str = "linear"
     lr_scheduler_kwargs: dict[str, Any] | str | None = None
     warmup_steps: NotNegative = 0
-    warmup_ratio: Annotated[float, Field(ge=0, le=1)] | None = None
+    warmup_ratio: Share | None = None
     max_steps: Steps = -1
     num_train_epochs: NotNegative = 3.0
 
