@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -51,15 +52,14 @@ def schedule(
         raise case.wrong("wsd_decay_steps_fraction", message, wsd_decay_steps_fraction, bound)
     waves = lr_schedule_type == "cosine" or wsd_decay_style == "cosine"
     start = total - decay
-    parts = [
-        Phase(Linear(start=0.0, end=peak, steps=max(1, warmup)), until=warmup),
-        Phase(Constant(value=peak), until=start),
-        Phase(_decay(peak, final, decay - 1, waves=waves), until=total, origin=start),
-    ]
-    if whole > total:
-        return phases(*parts, Phase(Constant(value=0.0)))
-    last = max(i for i, part in enumerate(parts) if part.until > (parts[i - 1].until if i else 0))
-    return phases(*parts[:last], Phase(parts[last].curve, origin=parts[last].origin))
+    end = total if whole > total else inf
+    ends = [end if step == total else step for step in (warmup, start)]
+    return phases(
+        Phase(Linear(start=0.0, end=peak, steps=max(1, warmup)), until=ends[0]),
+        Phase(Constant(value=peak), until=ends[1]),
+        Phase(_decay(peak, final, decay - 1, waves=waves), until=end, origin=start),
+        Phase(Constant(value=0.0)),
+    )
 
 
 def _decay(peak: float, final: float, steps: int, *, waves: bool) -> AnyDefinition:

@@ -57,13 +57,13 @@ class Rate:
     warmup: float
     end: float
 
-    def after_warmup(self, decay: Phase) -> AnyDefinition:
+    def after_warmup(self, *decay: Phase) -> AnyDefinition:
         """Return the warm-up, a decay on the scheduler's own axis, and the floor."""
         floored = Phase(Constant(value=self.floor))
         if self.warmup == 0:
-            return phases(decay, floored)
+            return phases(*decay, floored)
         rise = Piecewise(points=((0.0, self.first), (self.warmup, self.peak)))
-        return phases(Phase(rise, until=floor(self.warmup) + 1), decay, floored)
+        return phases(Phase(rise, until=floor(self.warmup) + 1), *decay, floored)
 
     def warmed(self, curve: AnyDefinition) -> AnyDefinition:
         """Return the warm-up and a curve that begins at the peak, where it ends."""
@@ -171,9 +171,7 @@ def _stages(case: Case, rate: Rate, steps: float | None, style: DecayStyle | Non
         lambda n: Ramp(start=rate.peak, end=rate.floor, steps=n, shape=shape, ratio=ratio),
     )
     held = Phase(Constant(value=rate.peak), until=floor(start) + 1)
-    end = Phase(Constant(value=rate.floor))
-    decay = phases(held, Phase(after, until=floor(rate.end) + 1, origin=start), end)
-    return rate.after_warmup(Phase(decay))
+    return rate.after_warmup(held, Phase(after, until=floor(rate.end) + 1, origin=start))
 
 
 def _weight_decay(

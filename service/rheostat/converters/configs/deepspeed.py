@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from rheostat.converters.configs.fields import Read, check_unknown
-from rheostat.converters.configs.reading import LENIENT, Clock, Place, converted, read
+from rheostat.converters.configs.reading import LENIENT, Clock, Place, converted, missing, read
 from rheostat.converters.core import refused
 from rheostat.converters.deepspeed import library
 from rheostat.errors import FieldError
@@ -86,8 +86,7 @@ def definitions(config: Any, clock: Clock) -> dict[str, Definition]:
     elif optimizer.lr is not None:
         result["lr"] = Constant(value=optimizer.lr)
     else:
-        message = "is required, or else an optimizer with a learning rate"
-        raise refused(FieldError("config.scheduler", message, None, "an object"))
+        raise missing("scheduler", "or else an optimizer with a learning rate", "an object")
     if optimizer.weight_decay is not None:
         result["weight_decay"] = Constant(value=optimizer.weight_decay)
     return result

@@ -14,6 +14,7 @@ from rheostat.converters.configs.reading import (
     Clock,
     Place,
     converted,
+    missing,
     read,
     stated,
 )
@@ -137,7 +138,7 @@ def _lengths(arguments: Arguments, clock: Clock) -> tuple[int, float, int, int |
     by_samples = arguments.train_iters is None
     size = 1 if by_samples else arguments.global_batch_size
     if size is None:
-        raise _missing("global_batch_size", "for a training in iterations")
+        raise missing("global_batch_size", "for a training in iterations")
     unit, other = ("samples", "iters") if by_samples else ("iters", "samples")
     for name in ("lr_decay", "lr_warmup", "lr_wsd_decay", "train"):
         if value := getattr(arguments, f"{name}_{other}"):
@@ -149,7 +150,7 @@ def _lengths(arguments: Arguments, clock: Clock) -> tuple[int, float, int, int |
     elif clock.total is not None:
         train = clock.total
     else:
-        raise _missing("train_samples", "or else train_iters")
+        raise missing("train_samples", "or else train_iters")
     decay = (getattr(arguments, f"lr_decay_{unit}") or train) * size
     warmup = getattr(arguments, f"lr_warmup_{unit}") * size
     if arguments.lr_warmup_fraction is not None:
@@ -167,9 +168,9 @@ def _weight_decay(arguments: Arguments) -> tuple[float, float]:
         return arguments.weight_decay, arguments.weight_decay
     start, end = arguments.start_weight_decay, arguments.end_weight_decay
     if start is None:
-        raise _missing("start_weight_decay", "unless the weight decay is constant")
+        raise missing("start_weight_decay", "unless the weight decay is constant")
     if end is None:
-        raise _missing("end_weight_decay", "unless the weight decay is constant")
+        raise missing("end_weight_decay", "unless the weight decay is constant")
     return start, end
 
 
@@ -178,7 +179,7 @@ def _ramp(arguments: Arguments) -> AnyDefinition:
     start, increment, samples = arguments.rampup_batch_size or [0, 0, 0]
     end = arguments.global_batch_size
     if end is None:
-        raise _missing("global_batch_size", "for a batch size that ramps up")
+        raise missing("global_batch_size", "for a batch size that ramps up")
     if increment < 1 or end <= start or (end - start) % increment:
         bound = f"an increment that divides {end} − {start}"
         message = "must rise to global_batch_size in whole increments"
@@ -194,10 +195,6 @@ def _ramp(arguments: Arguments) -> AnyDefinition:
 
 def _excluded(name: str, value: Any, other: str) -> Invalid:
     return refused(FieldError(f"config.{name}", f"excludes {other}", shown(value), "not given"))
-
-
-def _missing(name: str, when: str) -> Invalid:
-    return refused(FieldError(f"config.{name}", f"is required, {when}", None, "a number"))
 
 
 def _arguments(config: Any) -> Mapping[str, Any]:

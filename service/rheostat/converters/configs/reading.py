@@ -16,7 +16,7 @@ from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.field_errors import field_errors, shown
 
-Length = Annotated[Steps, Field(ge=1)]
+AtLeastOne = Annotated[Steps, Field(ge=1)]
 LENIENT = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
 """A configuration file has much that is no schedule."""
 Model = TypeVar("Model", bound=BaseModel)
@@ -27,8 +27,8 @@ class Clock(BaseModel):
 
     model_config = STRICT
 
-    total: Length | None = None
-    steps_per_epoch: Length | None = None
+    total: AtLeastOne | None = None
+    steps_per_epoch: AtLeastOne | None = None
 
 
 def clock(total: Any, steps_per_epoch: Any) -> Clock:
@@ -52,6 +52,11 @@ def stated(config: str, value: int, given: int | None, *, field: str = "total") 
         message = f"contradicts the file, whose {config} makes it {value}"
         raise refused(FieldError(field, message, given, f"{value}, or not given"))
     return value
+
+
+def missing(name: str, when: str, bound: str = "a number") -> Invalid:
+    """Return the error about a field that a file must have, to be raised."""
+    return refused(FieldError(f"config.{name}", f"is required, {when}", None, bound))
 
 
 def _validated(model: type[Model], data: dict[str, Any], field: str) -> Model:

@@ -10,10 +10,18 @@ from typing import Any
 from pydantic import BaseModel
 
 from rheostat.converters.configs.fields import Read, check_unknown
-from rheostat.converters.configs.reading import LENIENT, Clock, Place, converted, read, stated
+from rheostat.converters.configs.reading import (
+    LENIENT,
+    Clock,
+    Place,
+    converted,
+    missing,
+    read,
+    stated,
+)
 from rheostat.converters.core import refused
 from rheostat.converters.parameters import NotNegative, Share, Steps
-from rheostat.errors import FieldError
+from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.field_errors import shown
 from rheostat.schedules.kinds.curves import Constant
@@ -96,9 +104,8 @@ def _warmup(arguments: Arguments, total: int | None) -> int:
     return ceil((total or 0) * ratio)
 
 
-def _no_total() -> Exception:
-    message = "is required, or else total, or steps_per_epoch"
-    return refused(FieldError("config.max_steps", message, None, "≥ 1"))
+def _no_total() -> Invalid:
+    return missing("max_steps", "or else total, or steps_per_epoch", "≥ 1")
 
 
 def _specific(arguments: Arguments) -> dict[str, Any]:
