@@ -52,7 +52,7 @@ def schedule(
         raise case.wrong("wsd_decay_steps_fraction", message, wsd_decay_steps_fraction, bound)
     waves = lr_schedule_type == "cosine" or wsd_decay_style == "cosine"
     start = total - decay
-    end = total if whole > total else inf
+    end = total if whole > total else inf  # the last part goes on where nothing follows
     ends = [end if step == total else step for step in (warmup, start)]
     return phases(
         Phase(Linear(start=0.0, end=peak, steps=max(1, warmup)), until=ends[0]),
