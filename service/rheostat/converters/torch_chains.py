@@ -267,13 +267,13 @@ def _laid_out(intervals: list[Interval], turns: Turns) -> AnyDefinition:
         return phases(*_phases(intervals, inf))
     before = [interval for interval in intervals if interval.step < turns.start]
     within = [interval for interval in intervals if interval.step >= turns.start]
-    once = phases(*_phases(within, turns.start + turns.period, turns.start))
+    once = phases(*_phases(within, inf, turns.start))
     again = Repeat(of=once, every=float(turns.period))
     return phases(*_phases(before, turns.start), Phase(again, origin=turns.start))
 
 
 def _phases(intervals: list[Interval], end: float, origin: int = 0) -> Iterator[Phase]:
-    """Yield the phases of intervals, up to an end, counted from an origin."""
+    """Yield the phases of intervals, the last one up to an end, counted from an origin."""
     ends = [*(interval.step for interval in intervals[1:]), end]
     for interval, until in zip(intervals, ends, strict=True):
         yield Phase(interval.rate, until - origin, interval.step - origin)
