@@ -66,7 +66,8 @@ def pack(connection: Connection, owner: Key, shape: Shape, start: int, stop: int
         table.c.packed.is_(False),
     )
     rows = connection.execute(select(*hot.SEGMENT).where(*there).order_by(table.c.start))
-    segments = [_segment(row, shape.grid) for row in rows]
+    # not "row", which is a function here: CPython 3.12.1 takes one for the other
+    segments = [_segment(found, shape.grid) for found in rows]
     if segments:
         connection.execute(delete(table).where(*there))
         groups = _groups(segments, shape.span)
