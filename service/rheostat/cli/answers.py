@@ -6,19 +6,26 @@ import getpass
 import inspect
 import socket
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import wraps
 from inspect import Parameter
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import typer
 
 from rheostat.cli import options
 from rheostat.cli.failures import readable, reported
+from rheostat.cli.views.chart import Scale
 from rheostat.cli.views.screen import Screen, machine_text
 from rheostat.errors import RheostatError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rheostat.curve_files import Annotations
 
 Command = Callable[..., Any]
 
@@ -90,6 +97,23 @@ def delivered(body: bytes, output: Path | None, document: Any = None) -> Answer:
         raise RheostatError(f"cannot write {output}: {error.strerror}") from error
     written = {"file": str(output), "bytes": len(body)}
     return Answer(written, lambda screen, _: screen.line(f"Wrote {output}, {len(body):,} bytes."))
+
+
+def pictured(
+    output: Path,
+    steps: Sequence[int],
+    columns: Mapping[str, NDArray[np.float64]],
+    notes: Annotations,
+) -> Answer:
+    """Draw curves into the kind of picture that the name of the file asks for."""
+    import numpy as np
+
+    from rheostat.curve_pictures import draw
+
+    chosen = options.picture_format(output)
+    for values in columns.values():
+        Scale.of(values.tolist(), log=notes.log)  # refuses what a chart refuses
+    return delivered(draw(chosen, np.array(steps, dtype=np.int64), columns, notes), output)
 
 
 def _pour(body: bytes) -> None:
