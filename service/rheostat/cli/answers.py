@@ -17,7 +17,7 @@ import typer
 
 from rheostat.cli import options
 from rheostat.cli.failures import readable, reported
-from rheostat.cli.views.chart import Scale
+from rheostat.cli.views.chart import ValueScale
 from rheostat.cli.views.screen import Screen, machine_text
 from rheostat.errors import RheostatError
 
@@ -112,7 +112,7 @@ def pictured(
 
     chosen = options.picture_format(output)
     for values in columns.values():
-        Scale.of(values.tolist(), log=notes.log)  # refuses what a chart refuses
+        ValueScale.of(values.tolist(), log=notes.log)  # refuses what a chart refuses
     return delivered(draw(chosen, np.array(steps, dtype=np.int64), columns, notes), output)
 
 

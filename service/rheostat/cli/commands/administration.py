@@ -87,7 +87,12 @@ def create(
 
 @answering
 def list_tokens(database: Database = None, server: Server = None, token: Token = None) -> Answer:
-    """List the tokens, oldest first, those that were revoked or have expired among them."""
+    """
+    List the tokens, oldest first, those that were revoked or have expired among them.
+
+    \b
+    rheostat token list --database sqlite:///rheostat.db
+    """
     with _tokens(database, server, token) as tokens:
         return Answer(tokens.list(), administration.tokens)
 
@@ -100,7 +105,12 @@ def revoke(
     server: Server = None,
     token: Token = None,
 ) -> Answer:
-    """Revoke a token: within seconds, every process of the service refuses it."""
+    """
+    Revoke a token: within seconds, every process of the service refuses it.
+
+    \b
+    rheostat token revoke ann --yes --database sqlite:///rheostat.db
+    """
     confirm(f"Revoke the token {name}? Whoever uses it is shut out.", yes=yes)
     with _tokens(database, server, token) as tokens:
         tokens.revoke(name)

@@ -107,7 +107,12 @@ def kinds(
         str | None, typer.Argument(metavar="KIND", help="Describe this one.", show_default=False)
     ] = None,
 ) -> Answer:
-    """List the kinds of definitions, or describe one: formula, fields, bounds, an example."""
+    """
+    List the kinds of definitions, or describe one: formula, fields, bounds, an example.
+
+    \b
+    rheostat kinds cosine
+    """
     from rheostat.schedules import KINDS  # NumPy and FastAPI load slowly
     from rheostat.schedules.introspection import describe
 

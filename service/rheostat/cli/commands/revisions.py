@@ -107,6 +107,9 @@ def undo(client: Client, run: options.Run, message: options.Message = "") -> Ans
     """
     Take the newest change back.
 
+    \b
+    rheostat run undo gpt -m "it was the data"
+
     A pending change is cancelled; one that is in force already is reverted, for the parameters
     that it touched, from the next step on. Undoing that brings the change back. What a rewind has
     dropped is gone already; a rewind itself stays, and a change that came with it is undone.
@@ -122,7 +125,12 @@ def cancel(
     revision: Annotated[int, typer.Argument(metavar="REVISION", min=1, help="Number of it.")],
     message: options.Message = "",
 ) -> Answer:
-    """Cancel a revision that is still pending."""
+    """
+    Cancel a revision that is still pending.
+
+    \b
+    rheostat run cancel gpt 3
+    """
     done = client.control(run).cancel(revision, message=message)
     return Answer(done, revisions.cancelled)
 
@@ -257,7 +265,7 @@ def fork(
     Make a run that has the past of another one, which goes on undisturbed.
 
     \b
-    rheostat run fork gpt gpt-decay --step 90000 lr ramp 0 --steps 10000 --shape 1-sqrt
+    rheostat run fork gpt gpt-decay --step 30000 lr ramp 0 --steps 10000 --shape 1-sqrt
     """
     made = client.control(run).fork(
         name,
@@ -281,7 +289,12 @@ def finish(
     ] = None,
     message: options.Message = "",
 ) -> Answer:
-    """Close a run: it stays readable, and takes no more changes."""
+    """
+    Close a run: it stays readable, and takes no more changes.
+
+    \b
+    rheostat run finish gpt -m "converged"
+    """
     return Answer(client.control(run).finish(end, message=message), revisions.finished)
 
 
@@ -291,7 +304,12 @@ def delete(
     run: options.Run,
     yes: options.Yes = False,
 ) -> Answer:
-    """Remove a run with its history and its ledger, for good."""
+    """
+    Remove a run with its history and its ledger, for good.
+
+    \b
+    rheostat run delete gpt-decay --yes
+    """
     confirm(f"Remove run {run} with its history and its ledger, for good?", yes=yes)
     client.control(run).delete()
     return Answer({"deleted": run}, runs.deleted)

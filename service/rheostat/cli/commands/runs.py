@@ -10,6 +10,7 @@ import typer
 from rheostat.cli import options, words
 from rheostat.cli.answers import Answer, Lines, answering, asking, changing, pictured
 from rheostat.cli.views import revisions, runs
+from rheostat.limits import MAX_PICTURE_POINTS, USUAL_BLOCK
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,14 +45,17 @@ def create(
     steps_per_epoch: options.StepsPerEpoch = None,
     max_block: Annotated[
         int | None,
-        typer.Option(
-            metavar="CELLS", min=1, help="Longest read of a worker.", show_default="4,096"
+        options.count(
+            "Longest read of a worker.", metavar="CELLS", least=1, default=f"{USUAL_BLOCK:,}"
         ),
     ] = None,
     max_jump: Annotated[
         int | None,
-        typer.Option(
-            metavar="CELLS", min=1, help="Furthest read past what is settled.", show_default="4,096"
+        options.count(
+            "Furthest read past what is settled.",
+            metavar="CELLS",
+            least=1,
+            default=f"{USUAL_BLOCK:,}",
         ),
     ] = None,
     guard: Annotated[
@@ -97,13 +101,23 @@ def list_runs(
         str | None, typer.Option(metavar="KEY=VALUE", help="Only runs with this label.")
     ] = None,
 ) -> Answer:
-    """List the runs."""
+    """
+    List the runs.
+
+    \b
+    rheostat run list --label team=vision
+    """
     return Answer(client.runs(label=label), runs.runs)
 
 
 @asking
 def show(client: Client, run: options.Run) -> Answer:
-    """Show a run: where it is, its values there, what is pending."""
+    """
+    Show a run: where it is, its values there, what is pending.
+
+    \b
+    rheostat run show gpt
+    """
     state = client.control(run).show()
     return Answer(state, runs.run, origin=_origin(client, state))
 
@@ -115,13 +129,18 @@ def plan(
     start: options.Start = 0,
     stop: options.Stop = None,
     points: Annotated[
-        int, typer.Option(metavar="N", min=2, max=20_000, help="The most points.")
+        int, options.count("The most points.", metavar="N", least=2, most=MAX_PICTURE_POINTS)
     ] = 1000,
     height: options.Height = 10,
     log: options.Log = False,
     output: options.Picture = None,
 ) -> Answer:
-    """Draw the curves of a run, past and future, with its revisions."""
+    """
+    Draw the curves of a run, past and future, with its revisions.
+
+    \b
+    rheostat run plan gpt --start 5000 --stop 20000 -o plan.svg
+    """
     found = client.control(run).plan(start, stop, points)
     if output is not None:
         return _picture(output, found, run, log=log)
@@ -132,6 +151,9 @@ def plan(
 def history(client: Client, run: options.Run) -> Answer:
     """
     List the revisions of a run, the oldest first: who changed what, where, when and why.
+
+    \b
+    rheostat run history gpt
 
     The state says what became of each: in force on the way to the current generation, pending,
     cancelled, or dropped by a rewind. A forced one is shown with the guards of what it changed.
@@ -156,7 +178,12 @@ def explain(
         ),
     ] = None,
 ) -> Answer:
-    """Say why each parameter has its value at a step: revision, author, message, definition."""
+    """
+    Say why each parameter has its value at a step: revision, author, message, definition.
+
+    \b
+    rheostat run explain gpt 12000
+    """
     control = client.control(run)
     state = control.show()
     at = _next_or_last(state) if step is None else step
@@ -183,6 +210,9 @@ def watch(
 ) -> Lines:
     """
     Print what happens to a run, as it happens, until it is finished or Ctrl-C.
+
+    \b
+    rheostat run watch gpt --changes
 
     A line has the time, what happened, the step, who did it and why. With --json each line is one
     JSON document.

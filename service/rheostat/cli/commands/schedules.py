@@ -24,13 +24,23 @@ Version = Annotated[
 
 @asking
 def list_schedules(client: Client) -> Answer:
-    """List the schedules, each by its newest version."""
+    """
+    List the schedules, each by its newest version.
+
+    \b
+    rheostat schedule list
+    """
     return Answer(client.schedules.list(), catalogue.schedules)
 
 
 @asking
 def show(client: Client, name: options.ScheduleName, version: Version = None) -> Answer:
-    """Show a schedule's definition."""
+    """
+    Show a schedule's definition.
+
+    \b
+    rheostat schedule show gpt-lr --version 1
+    """
     return Answer(client.schedules.get(name, version=version), catalogue.schedule)
 
 
@@ -63,7 +73,12 @@ def delete(
     name: options.ScheduleName,
     yes: options.Yes = False,
 ) -> Answer:
-    """Remove a schedule with all its versions; runs keep their copies."""
+    """
+    Remove a schedule with all its versions; runs keep their copies.
+
+    \b
+    rheostat schedule delete gpt-lr --yes
+    """
     confirm(f"Remove schedule {name} with all its versions?", yes=yes)
     client.schedules.delete(name)
     return Answer({"deleted": name}, catalogue.deleted)
@@ -80,7 +95,12 @@ def plot(
     log: options.Log = False,
     output: options.Picture = None,
 ) -> Answer:
-    """Draw a schedule."""
+    """
+    Draw a schedule.
+
+    \b
+    rheostat schedule plot gpt-lr --stop 20000 -o lr.svg
+    """
     found = [_definition(client, name, version)]
     return definitions.plotted(found, StepRange(start, stop), height=height, log=log, output=output)
 
@@ -97,7 +117,12 @@ def values(
     form: options.Form = options.TABLE,
     output: options.Output = None,
 ) -> Answer:
-    """Compute the values of a schedule."""
+    """
+    Compute the values of a schedule.
+
+    \b
+    rheostat schedule values gpt-lr --step 500
+    """
     definition = _definition(client, name, version)
     return definitions.evaluated(definition, step or StepRange(start, stop, stride), form, output)
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rheostat.cli.views import text
-from rheostat.cli.views.chart import Mark, Series
+from rheostat.cli.views.chart import Series, VerticalLine
 from rheostat.cli.views.screen import Cell, Screen, left, right, wide
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def dry_run(screen: Screen, answer: wire.Rehearsal) -> None:
         steps = answer["steps"]
         curves = [Series("before", steps, before), Series("after", steps, answer["after"][name])]
         screen.line((name, "bold"))
-        screen.chart(curves, height=10, marks=[Mark(answer["effective"], "change")])
+        screen.chart(curves, height=10, marks=[VerticalLine(answer["effective"], "change")])
         screen.line()
     step = text.count(answer["effective"])
     screen.line(f"It would take effect at step {step}, if sent now. Nothing has been changed.")

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rheostat.cli.views import revisions, text
-from rheostat.cli.views.chart import Mark, Series
+from rheostat.cli.views.chart import Series, VerticalLine
 from rheostat.cli.views.screen import Screen, left, right, wide
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def created(screen: Screen, item: wire.RunState) -> None:
 def plan(screen: Screen, answer: wire.Plan, *, height: int, log: bool) -> None:
     """Draw each parameter's curve, and the revisions that give it."""
     settled = answer["settled_until"]
-    marks = [Mark(settled, "settled")] if settled else []
+    marks = [VerticalLine(settled, "settled")] if settled else []
     marks += _marks(item for item in answer["revisions"] if item["revision"] > 1)
     for ink, (name, values) in enumerate(sorted(answer["parameters"].items())):
         low, high = text.short(min(values)), text.short(max(values))
@@ -99,11 +99,11 @@ def plan(screen: Screen, answer: wire.Plan, *, height: int, log: bool) -> None:
     )
 
 
-def _marks(items: Iterable[wire.PlanRevision]) -> Iterator[Mark]:
+def _marks(items: Iterable[wire.PlanRevision]) -> Iterator[VerticalLine]:
     for step, at_once in groupby(items, key=lambda item: item["from"]):
         numbers = [str(item["revision"]) for item in at_once]
         names = ", ".join(numbers) if len(numbers) < 4 else f"{numbers[0]} … {numbers[-1]}"
-        yield Mark(step, f"revision{'s' * (len(numbers) > 1)} {names}")
+        yield VerticalLine(step, f"revision{'s' * (len(numbers) > 1)} {names}")
 
 
 def _planned_revisions(screen: Screen, answer: wire.Plan) -> None:
