@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import wraps
 from inspect import Parameter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, get_type_hints
 
 import typer
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from rheostat.curve_files import Annotations
 
 Command = Callable[..., Any]
+Shown = TypeVar("Shown")
+"""What is printed as JSON or drawn."""
+How = ParamSpec("How")
 
 
 def default_author() -> str:
@@ -49,10 +52,23 @@ _AUTHOR = _option("author", default_author, options.Author)
 
 
 class Answer:
-    """One JSON document, and the function that draws it (with ``how``) for people."""
+    """
+    One JSON document, and the function that draws it (with ``how``) for people.
 
-    def __init__(self, document: Any, draw: Callable[..., None], **how: Any) -> None:
-        self.document, self._draw, self._how = document, draw, how
+    The function says by its types what the document has: the one is checked against the other.
+    """
+
+    def __init__(
+        self,
+        document: Shown,
+        draw: Callable[Concatenate[Screen, Shown, How], None],
+        *positional: How.args,
+        **how: How.kwargs,
+    ) -> None:
+        self.document: Any = document
+        self._draw: Callable[[Screen], None] = lambda screen: draw(
+            screen, document, *positional, **how
+        )
 
     def give(self, *, as_json: bool) -> None:
         """Print the document, or draw it."""
@@ -60,14 +76,14 @@ class Answer:
             print(machine_text(self.document))
         else:
             with readable():
-                self._draw(Screen(), self.document, **self._how)
+                self._draw(Screen())
                 _warn(self.document)
 
 
-class Lines:
+class Lines(Generic[Shown]):
     """JSON documents that come one by one, and the function that draws each as a line."""
 
-    def __init__(self, documents: Iterable[Any], draw: Callable[[Screen, Any], None]) -> None:
+    def __init__(self, documents: Iterable[Shown], draw: Callable[[Screen, Shown], None]) -> None:
         self._documents, self._draw = documents, draw
 
     def give(self, *, as_json: bool) -> None:
@@ -132,7 +148,7 @@ def confirm(question: str, *, yes: bool) -> None:
     typer.confirm(question, abort=True, err=True)
 
 
-def answering(function: Callable[..., Answer | Lines]) -> Command:
+def answering(function: Callable[..., Answer | Lines[Any]]) -> Command:
     """Make a function that returns an answer a command, with the option ``--json``."""
 
     @wraps(function)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol, cast
 
 import typer
 
@@ -15,6 +15,9 @@ from rheostat.cli.answers import Answer, answering, confirm, default_author
 from rheostat.cli.commands.serving import opened, settings_of
 from rheostat.cli.views import administration
 from rheostat.server.roles import Role
+
+if TYPE_CHECKING:
+    from rheostat import wire
 
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="Who uses it: the author of what is done with it.")
@@ -46,10 +49,12 @@ Token = Annotated[
 class Tokens(Protocol):
     """What keeps tokens: a service, or a database."""
 
-    def list(self) -> Sequence[Mapping[str, Any]]:
+    def list(self) -> Sequence[wire.Token]:
         """Return all tokens."""
 
-    def create(self, name: str, role: Any, *, expires_at: str | None = None) -> Mapping[str, Any]:
+    def create(
+        self, name: str, role: wire.Role, *, expires_at: str | None = None
+    ) -> wire.IssuedToken:
         """Make a token."""
 
     def revoke(self, name: str) -> None:
@@ -114,7 +119,8 @@ def revoke(
     confirm(f"Revoke the token {name}? Whoever uses it is shut out.", yes=yes)
     with _tokens(database, server, token) as tokens:
         tokens.revoke(name)
-    return Answer({"revoked": name}, administration.revoked)
+    gone: administration.Revoked = {"revoked": name}
+    return Answer(gone, administration.revoked)
 
 
 @contextmanager
@@ -134,7 +140,7 @@ def _stored(database: str | None) -> Iterator[Tokens]:
     from rheostat.server.store.tokens import StoredTokens  # the server loads slowly
 
     with opened(settings_of(database)) as store:
-        yield StoredTokens(store, default_author())
+        yield cast("Tokens", StoredTokens(store, default_author()))
 
 
 @answering

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast
 
 import typer
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from rheostat import wire
     from rheostat.schedules import Definition
 
 ROWS = 20
@@ -117,10 +118,10 @@ def kinds(
     from rheostat.schedules.introspection import describe
 
     if kind is None:
-        return Answer([describe(name) for name in KINDS], catalogue.kinds)
+        return Answer([cast("wire.Kind", describe(name)) for name in KINDS], catalogue.kinds)
     if kind not in KINDS:
         raise UnknownKind(f"there is no kind {kind!r}; there are {', '.join(KINDS)}")
-    return Answer(describe(kind), catalogue.kind)
+    return Answer(cast("wire.Kind", describe(kind)), catalogue.kind)
 
 
 def evaluated(
@@ -132,11 +133,12 @@ def evaluated(
     else:
         steps = asked
     values = _values(definition, steps)
-    document = {"steps": list(steps), "values": values.tolist()}
+    document: curves.Evaluated = {"steps": list(steps), "values": values.tolist()}
     if form != options.TABLE:
         return delivered(_encoded(form, steps, values), output, document)
     if len(steps) == 1:
-        return Answer({"step": steps[0], "value": float(values[0])}, curves.value)
+        one: curves.EvaluatedStep = {"step": steps[0], "value": float(values[0])}
+        return Answer(one, curves.value)
     return Answer(document, curves.values)
 
 
@@ -148,8 +150,10 @@ def plotted(
     if output is not None:
         return _picture(output, drawn, steps, values, log=log)
     pairs = zip(drawn, values, strict=True)
-    items = [{"definition": each.to_json(), "values": its.tolist()} for each, its in pairs]
-    document = {"steps": steps, "curves": items}
+    items: list[curves.PlottedCurve] = [
+        {"definition": each.to_json(), "values": its.tolist()} for each, its in pairs
+    ]
+    document: curves.Plotted = {"steps": steps, "curves": items}
     return Answer(document, curves.curves, height=height, log=log)
 
 

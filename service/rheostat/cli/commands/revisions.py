@@ -5,7 +5,7 @@ What an operator does to a run: `rheostat run change`, `undo`, `cancel`, `advanc
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
@@ -15,6 +15,7 @@ from rheostat.cli.answers import Answer, changing, confirm
 from rheostat.cli.views import revisions, runs
 
 if TYPE_CHECKING:
+    from rheostat import wire
     from rheostat.client import Client
 
 ChangeWords = Annotated[
@@ -92,7 +93,9 @@ def change(
         force=force,
         dry_run=dry_run,
     )
-    return Answer(done, revisions.dry_run if dry_run else revisions.changed)
+    if dry_run:
+        return Answer(cast("wire.Rehearsal", done), revisions.dry_run)
+    return Answer(cast("wire.Revised", done), revisions.changed)
 
 
 def _edits() -> str:
@@ -192,7 +195,9 @@ def extend(
         force=force,
         dry_run=dry_run,
     )
-    return Answer(done, revisions.dry_run if dry_run else revisions.extended)
+    if dry_run:
+        return Answer(cast("wire.TotalRehearsal", done), revisions.dry_run)
+    return Answer(cast("wire.TotalRevised", done), revisions.extended)
 
 
 def _generation(help_text: str, default: str) -> typer.models.OptionInfo:

@@ -207,7 +207,7 @@ def watch(
     ] = False,
     server: options.Server = options.DEFAULT_URL,
     token: options.Token = None,
-) -> Lines:
+) -> Lines[Any]:
     """
     Print what happens to a run, as it happens, until it is finished or Ctrl-C.
 

@@ -81,7 +81,8 @@ def delete(
     """
     confirm(f"Remove schedule {name} with all its versions?", yes=yes)
     client.schedules.delete(name)
-    return Answer({"deleted": name}, catalogue.deleted)
+    gone: catalogue.Deleted = {"deleted": name}
+    return Answer(gone, catalogue.deleted)
 
 
 @asking

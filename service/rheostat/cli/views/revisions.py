@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rheostat.cli.views import text
 from rheostat.cli.views.chart import Series, VerticalLine
@@ -17,6 +17,7 @@ from rheostat.cli.views.screen import Cell, Screen, left, right, wide
 
 if TYPE_CHECKING:
     from rheostat import wire
+    from rheostat.client.lineage import Undone
 
     Changes = Mapping[str, wire.Definition | list[wire.Change]]
     RevisionEvent = (
@@ -147,7 +148,7 @@ def cancelled(screen: Screen, answer: wire.Cancelled) -> None:
     _others_pending(screen, answer["revision"], answer["pending"])
 
 
-def undone(screen: Screen, answer: Mapping[str, Any]) -> None:
+def undone(screen: Screen, answer: Undone) -> None:
     """Say how a change was undone."""
     if "cancelled" in answer:
         screen.line(f"Revision {answer['undone']} was pending and is cancelled.")
