@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from rheostat.cli.app import app
+from rheostat.cli.app import complete
 from rheostat.curve_files import WRITERS
 from rheostat.formats import NUMBERS, PICTURES, Format
 
@@ -76,6 +76,6 @@ def test_a_format_is_written_by_the_command_line(chosen: Format, tmp_path: Path)
     command = "plot" if chosen.picture else "evaluate"
     stop = str(len(VALUES))
     line = [command, *definition, "--stop", stop, *form, "--output", str(file)]
-    done = CliRunner().invoke(app, line)
+    done = CliRunner().invoke(complete(), line)
     assert done.exit_code == 0, done.stderr
     _check(chosen, file.read_bytes())

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from rheostat.cli.app import app
+from rheostat.cli.app import complete
 
 NOWHERE = "http://127.0.0.1:1"
 
@@ -94,7 +94,7 @@ def _in_process(settings: dict[str, str]) -> Command:
     def run(line: str, *, stdin: str = "", **variables: str) -> Ran:
         environment = {"COLUMNS": "80", **settings, **variables}
         done = CliRunner().invoke(
-            app, shlex.split(line), input=stdin, env=environment, prog_name="rheostat"
+            complete(), shlex.split(line), input=stdin, env=environment, prog_name="rheostat"
         )
         if done.exception and not isinstance(done.exception, SystemExit):
             raise done.exception

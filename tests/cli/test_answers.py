@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 from rheostat import hold, scale
 from rheostat.cli import connecting
-from rheostat.cli.app import app
+from rheostat.cli.app import complete
 from rheostat.client import Client
 
 ARGUMENTS = {
@@ -51,7 +51,7 @@ LOCAL = {"serve", "evaluate", "plot", "kinds", "convert", "recover", "demo"}
 
 def commands() -> list[str]:
     """Return a line for every command that asks a service."""
-    root: Any = typer.main.get_command(app)
+    root: Any = typer.main.get_command(complete())
     lines = [
         f"{group} {name}"
         for group, found in root.commands.items()
@@ -188,7 +188,7 @@ def ran(
         patch.setattr(connecting, "connect", connect)
         patch.setenv("RHEOSTAT_URL", url)
         words = [*line.split(), *(["--json"] if as_json else []), *there]
-        done = CliRunner().invoke(app, words)
+        done = CliRunner().invoke(complete(), words)
 
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception

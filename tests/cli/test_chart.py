@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from rheostat.cli.views.chart import BLANK, Mark, Scale, Series, chart
+from rheostat.cli.views.chart import BLANK, Series, ValueScale, VerticalLine, chart
 from rheostat.errors import Invalid
 
 LINE = Series("line", range(101), [step / 100 for step in range(101)])
@@ -66,7 +66,9 @@ def test_names_stand_at_the_ends_of_curves() -> None:
 
 def test_marks_are_named_below_the_axis() -> None:
     """A mark is a dotted column with its label under it; one outside the range is left out."""
-    drawn = rows(LINE, marks=[Mark(50, "settled"), Mark(20, "2"), Mark(500, "never")])
+    drawn = rows(
+        LINE, marks=[VerticalLine(50, "settled"), VerticalLine(20, "2"), VerticalLine(500, "never")]
+    )
     first, second = (at for at, character in enumerate(drawn[0]) if character == "┊")
     assert (drawn[10].index("▲ 2"), drawn[10].index("▲ settled")) == (first, second)
     assert "never" not in "".join(drawn)
@@ -74,7 +76,10 @@ def test_marks_are_named_below_the_axis() -> None:
 
 def test_names_of_marks_take_one_row() -> None:
     """Of a thousand marks those are named that have room, first those that are given first."""
-    marks = [Mark(40, "settled"), *(Mark(step / 10, str(step)) for step in range(1000))]
+    marks = [
+        VerticalLine(40, "settled"),
+        *(VerticalLine(step / 10, str(step)) for step in range(1000)),
+    ]
     drawn = rows(LINE, marks=marks)
     assert len(drawn) == 8 + 3
     assert "▲ settled" in drawn[10]
@@ -133,9 +138,9 @@ def test_a_logarithmic_axis_needs_values_above_zero() -> None:
 )
 def test_ticks_are_round(low: float, high: float, expected: list[float]) -> None:
     """Labels are round numbers within the scale."""
-    assert Scale(low, high).ticks(6) == pytest.approx(expected, rel=1e-12)
+    assert ValueScale(low, high).ticks(6) == pytest.approx(expected, rel=1e-12)
 
 
 def test_decades_are_the_ticks_of_a_logarithmic_scale() -> None:
     """Labels of a logarithmic axis are powers of ten."""
-    assert Scale(1e-5, 0.1, log=True).ticks(8) == pytest.approx([1e-5, 1e-4, 1e-3, 1e-2, 0.1])
+    assert ValueScale(1e-5, 0.1, log=True).ticks(8) == pytest.approx([1e-5, 1e-4, 1e-3, 1e-2, 0.1])

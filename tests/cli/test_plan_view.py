@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rheostat.cli.views import runs as run_views
+from rheostat.cli.views import runs
 from rheostat.cli.views.screen import Screen
 
 
@@ -25,8 +25,8 @@ def plan(revisions: list[tuple[int, int]], settled: int = 0) -> dict[str, Any]:
     }
 
 
-def drawn(capsys: pytest.CaptureFixture[str], answer: dict[str, Any]) -> list[str]:
-    run_views.plan(Screen(), answer, height=5, log=False)
+def drawn(capsys: pytest.CaptureFixture[str], answer: Any) -> list[str]:
+    runs.plan(Screen(), answer, height=5, log=False)
     return capsys.readouterr().out.splitlines()
 
 

@@ -18,9 +18,9 @@ def test_every_command_says_what_it_does() -> None:
     """No command, argument or option is without a sentence."""
     from typer.main import get_command
 
-    from rheostat.cli.app import app
+    from rheostat.cli.app import complete
 
-    commands = [get_command(app)]
+    commands = [get_command(complete())]
     while commands:
         command = commands.pop()
         assert command.help, command.name

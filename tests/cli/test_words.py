@@ -172,7 +172,14 @@ def test_what_is_no_number_stays_text(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("0", 0), ("12000", 12000), ("1e6", 10**6), ("4.3T", 4_300_000_000_000), ("2.5k", 2500)],
+    [
+        ("0", 0),
+        ("12000", 12000),
+        ("1e6", 10**6),
+        ("4.3T", 4_300_000_000_000),
+        ("2.5k", 2500),
+        ("1G", 10**9),
+    ],
 )
 def test_steps_are_whole(text: str, expected: int) -> None:
     """Options take steps as definitions do: in full, with an exponent, or with a unit."""

@@ -12,7 +12,8 @@ from rheostat.server.store.opening import open_store
 
 START = """
 import json, sys
-from rheostat.cli import root
+from rheostat.cli import app
+app.root()
 from rheostat.server import serve
 from rheostat.server.settings import Settings
 settings = Settings(database=sys.argv[1])
@@ -32,5 +33,7 @@ def test_a_start_loads_what_it_serves_with(tmp_path: Path) -> None:
     supervisor, worker = (set(json.loads(line)) for line in printed)
     assert supervisor.isdisjoint({"fastapi", "rheostat.server.app"})
     assert "fastapi" in worker
-    assert worker.isdisjoint({"alembic", "matplotlib", "rich", "httpx", "rheostat.cli.app"})
+    assert worker.isdisjoint(
+        {"alembic", "matplotlib", "rich", "httpx", "rheostat.cli.commands.runs"}
+    )
     assert "sqlalchemy.dialects.postgresql" not in worker

@@ -12,7 +12,7 @@ import pytest
 from tests.test_docstrings import let_clients_go
 from typer.testing import CliRunner
 
-from rheostat.cli.app import app
+from rheostat.cli.app import complete
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: make test-frameworks")
 
@@ -49,7 +49,7 @@ def test_the_first_lines_of_the_readme_train(server: str) -> None:
     assert scheduler.get_last_lr() == [0.0]
     (command,) = re.findall(r"^rheostat (run change .*?)  +#", text, re.MULTILINE)
     line = shlex.split(command.replace(" gpt ", " readme "))
-    done = CliRunner().invoke(app, line, env={"RHEOSTAT_URL": server})
+    done = CliRunner().invoke(complete(), line, env={"RHEOSTAT_URL": server})
     assert done.exit_code == 0, done.stderr
     effective = names["run"].history()[-1]["effective"]
     while scheduler.last_epoch < effective:

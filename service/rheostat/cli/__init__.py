@@ -15,11 +15,11 @@ def main() -> None:
             signal.signal(number, lambda *_: os._exit(0))
     _open_streams()
     try:
-        if serves:  # to load the other commands would delay the service
-            from rheostat.cli.root import app
-        else:
-            from rheostat.cli.app import app
-        app(prog_name="rheostat")
+        from rheostat.cli import app
+
+        # to load the other commands would delay the service
+        commands = app.root if serves else app.complete
+        commands()(prog_name="rheostat")
     except ModuleNotFoundError as error:
         if (error.name or "rheostat").partition(".")[0] == "rheostat":
             raise

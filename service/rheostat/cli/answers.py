@@ -6,21 +6,31 @@ import getpass
 import inspect
 import socket
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import wraps
 from inspect import Parameter
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, get_type_hints
 
 import typer
 
 from rheostat.cli import options
 from rheostat.cli.failures import readable, reported
+from rheostat.cli.views.chart import ValueScale
 from rheostat.cli.views.screen import Screen, machine_text
 from rheostat.errors import RheostatError
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rheostat.curve_files import Annotations
+
 Command = Callable[..., Any]
+Shown = TypeVar("Shown")
+"""What is printed as JSON or drawn."""
+How = ParamSpec("How")
 
 
 def default_author() -> str:
@@ -42,10 +52,23 @@ _AUTHOR = _option("author", default_author, options.Author)
 
 
 class Answer:
-    """One JSON document, and the function that draws it (with ``how``) for people."""
+    """
+    One JSON document, and the function that draws it (with ``how``) for people.
 
-    def __init__(self, document: Any, draw: Callable[..., None], **how: Any) -> None:
-        self.document, self._draw, self._how = document, draw, how
+    The function says by its types what the document has: the one is checked against the other.
+    """
+
+    def __init__(
+        self,
+        document: Shown,
+        draw: Callable[Concatenate[Screen, Shown, How], None],
+        *positional: How.args,
+        **how: How.kwargs,
+    ) -> None:
+        self.document: Any = document
+        self._draw: Callable[[Screen], None] = lambda screen: draw(
+            screen, document, *positional, **how
+        )
 
     def give(self, *, as_json: bool) -> None:
         """Print the document, or draw it."""
@@ -53,14 +76,14 @@ class Answer:
             print(machine_text(self.document))
         else:
             with readable():
-                self._draw(Screen(), self.document, **self._how)
+                self._draw(Screen())
                 _warn(self.document)
 
 
-class Lines:
+class Lines(Generic[Shown]):
     """JSON documents that come one by one, and the function that draws each as a line."""
 
-    def __init__(self, documents: Iterable[Any], draw: Callable[[Screen, Any], None]) -> None:
+    def __init__(self, documents: Iterable[Shown], draw: Callable[[Screen, Shown], None]) -> None:
         self._documents, self._draw = documents, draw
 
     def give(self, *, as_json: bool) -> None:
@@ -92,6 +115,23 @@ def delivered(body: bytes, output: Path | None, document: Any = None) -> Answer:
     return Answer(written, lambda screen, _: screen.line(f"Wrote {output}, {len(body):,} bytes."))
 
 
+def pictured(
+    output: Path,
+    steps: Sequence[int],
+    columns: Mapping[str, NDArray[np.float64]],
+    notes: Annotations,
+) -> Answer:
+    """Draw curves into the kind of picture that the name of the file asks for."""
+    import numpy as np
+
+    from rheostat.curve_pictures import draw
+
+    chosen = options.picture_format(output)
+    for values in columns.values():
+        ValueScale.of(values.tolist(), log=notes.log)  # refuses what a chart refuses
+    return delivered(draw(chosen, np.array(steps, dtype=np.int64), columns, notes), output)
+
+
 def _pour(body: bytes) -> None:
     if sys.stdout.isatty() and b"\0" in body:
         raise RheostatError("a terminal cannot show binary data: give --output FILE")
@@ -108,7 +148,7 @@ def confirm(question: str, *, yes: bool) -> None:
     typer.confirm(question, abort=True, err=True)
 
 
-def answering(function: Callable[..., Answer | Lines]) -> Command:
+def answering(function: Callable[..., Answer | Lines[Any]]) -> Command:
     """Make a function that returns an answer a command, with the option ``--json``."""
 
     @wraps(function)

@@ -1,66 +1,124 @@
-"""The command line: every command under its name."""
+"""
+The command line: every command under its name.
+
+`root` has `serve` alone, for a service that starts need not load the other commands.
+"""
 
 from __future__ import annotations
 
-from rheostat.cli.commands import (
-    branches,
-    catalogue,
-    changes,
-    convert,
-    curves,
-    demo,
-    extents,
-    library,
-    recovering,
-    runs,
-    tokens,
-    watching,
-)
-from rheostat.cli.root import SETTINGS, app, group
+from typing import Annotated
 
-__all__ = ["app"]
+import typer
 
+from rheostat import __version__
+from rheostat.cli.commands.serving import serve
+
+CODES = """
+\b
+Exit codes:
+  0    it worked
+  1    refused, or failed: standard error says which field, value and bound
+  2    the command line cannot be read
+  3    the service cannot be reached, or cannot answer now: try again
+  130  interrupted by Ctrl-C
+"""
+SETTINGS = {"help_option_names": ["-h", "--help"]}
 # What looks like an option after a change belongs to the change: `ramp 0 --steps 1000`.
 WITH_CHANGES = SETTINGS | {"ignore_unknown_options": True}
 
-run = group("Make, look at and change live runs.")
-schedule = group("The library of named, versioned definitions.")
-token = group("Who may use a service, and in which role.")
 
-app.command()(curves.evaluate)
-app.command()(curves.plot)
-app.command()(catalogue.kinds)
-app.command()(convert.convert)
-app.add_typer(run, name="run")
-app.add_typer(schedule, name="schedule")
-app.add_typer(token, name="token")
-app.command()(recovering.recover)
-app.command()(demo.demo)
+def group(summary: str, epilog: str | None = None) -> typer.Typer:
+    """Return a command that has others below it."""
+    return typer.Typer(
+        help=summary,
+        epilog=epilog,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings=SETTINGS,
+    )
 
-run.command()(runs.create)
-run.command("list")(runs.list_runs)
-run.command()(runs.show)
-run.command()(runs.plan)
-run.command()(runs.explain)
-run.command(context_settings=WITH_CHANGES)(changes.change)
-run.command()(changes.undo)
-run.command()(changes.cancel)
-run.command()(extents.advance)
-run.command()(extents.extend)
-run.command(context_settings=WITH_CHANGES)(branches.rewind)
-run.command(context_settings=WITH_CHANGES)(branches.fork)
-run.command()(runs.history)
-run.command()(watching.watch)
-run.command()(changes.finish)
-run.command()(changes.delete)
 
-schedule.command("list")(library.list_schedules)
-schedule.command()(library.show)
-schedule.command()(library.put)
-schedule.command()(library.delete)
-schedule.command()(library.plot)
-schedule.command()(library.values)
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
+    if wanted:
+        print(f"rheostat {__version__}")
+        raise typer.Exit
 
-token.command()(tokens.create)
-token.command("list")(tokens.list_tokens)
-token.command()(tokens.revoke)
+
+def root() -> typer.Typer:
+    """Return the root with `serve` alone."""
+    app = group(
+        "Serve hyperparameter schedules, and change them at the same step on every worker.", CODES
+    )
+    app.callback()(_options)
+    app.command()(serve)
+    return app
+
+
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+def complete() -> typer.Typer:
+    """Return the root with all commands, which are loaded by this."""
+    from rheostat.cli.commands import (
+        administration,
+        convert,
+        definitions,
+        demo,
+        revisions,
+        runs,
+        schedules,
+    )
+
+    app = root()
+    run = group("Make, look at and change live runs.")
+    schedule = group("The library of named, versioned definitions.")
+    token = group("Who may use a service, and in which role.")
+
+    app.command()(definitions.evaluate)
+    app.command()(definitions.plot)
+    app.command()(definitions.kinds)
+    app.command()(convert.convert)
+    app.add_typer(run, name="run")
+    app.add_typer(schedule, name="schedule")
+    app.add_typer(token, name="token")
+    app.command()(administration.recover)
+    app.command()(demo.demo)
+
+    run.command()(runs.create)
+    run.command("list")(runs.list_runs)
+    run.command()(runs.show)
+    run.command()(runs.plan)
+    run.command()(runs.explain)
+    run.command(context_settings=WITH_CHANGES)(revisions.change)
+    run.command()(revisions.undo)
+    run.command()(revisions.cancel)
+    run.command()(revisions.advance)
+    run.command()(revisions.extend)
+    run.command(context_settings=WITH_CHANGES)(revisions.rewind)
+    run.command(context_settings=WITH_CHANGES)(revisions.fork)
+    run.command()(runs.history)
+    run.command()(runs.watch)
+    run.command()(revisions.finish)
+    run.command()(revisions.delete)
+
+    schedule.command("list")(schedules.list_schedules)
+    schedule.command()(schedules.show)
+    schedule.command()(schedules.put)
+    schedule.command()(schedules.delete)
+    schedule.command()(schedules.plot)
+    schedule.command()(schedules.values)
+
+    token.command()(administration.create)
+    token.command("list")(administration.list_tokens)
+    token.command()(administration.revoke)
+    return app

@@ -9,6 +9,7 @@ import typer
 
 from rheostat import formats
 from rheostat.cli import words
+from rheostat.limits import MAX_STEP
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 _PICTURES = " or ".join(f".{item}" for item in formats.PICTURES)
@@ -63,8 +64,25 @@ DefinitionWords = Annotated[
 
 def steps(text: str, *names: str, metavar: str = "STEP", default: str | None = None) -> Any:
     """Return an option that takes a number of steps, also written 1e6 or 4.3T."""
-    shown = True if default is None else default
-    return typer.Option(*names, metavar=metavar, help=text, parser=words.steps, show_default=shown)
+    usual = True if default is None else default
+    return typer.Option(*names, metavar=metavar, help=text, parser=words.steps, show_default=usual)
+
+
+def count(
+    text: str, *, metavar: str, least: int, most: int = MAX_STEP, default: str | None = None
+) -> Any:
+    """Return an option that takes a number in bounds, also written 1e6 or 64k."""
+    bounds = f"x>={least}" if most == MAX_STEP else f"{least}<=x<={most}"
+
+    def read(written: str | int) -> int:
+        number = words.steps(written)
+        if not least <= number <= most:
+            raise typer.BadParameter(f"{number} is not in the range {bounds}.")
+        return number
+
+    help_text = f"{text}  [{bounds}]"
+    usual = True if default is None else default
+    return typer.Option(metavar=metavar, help=help_text, parser=read, show_default=usual)
 
 
 Start = Annotated[int, steps("First step.")]

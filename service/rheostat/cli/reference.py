@@ -13,7 +13,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from rheostat.cli import words
-from rheostat.cli.app import app
+from rheostat.cli.app import complete
 
 WIDTH = 88
 HEAD = """\
@@ -71,7 +71,7 @@ def _commands(path: tuple[str, ...]) -> Iterator[str]:
 def _help(path: tuple[str, ...]) -> str:
     runner = CliRunner()
     asked = [*path, "--help"]
-    return runner.invoke(app, asked, prog_name="rheostat", terminal_width=WIDTH).stdout
+    return runner.invoke(complete(), asked, prog_name="rheostat", terminal_width=WIDTH).stdout
 
 
 def _names(text: str) -> Iterator[str]:

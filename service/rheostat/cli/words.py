@@ -219,7 +219,7 @@ def _value(text: str) -> Any:
     if text.startswith("@"):
         return _json(contents(text[1:]), text[1:])
     if text.startswith(("{", "[", '"')):
-        return _json(text, "this", shown=text[:200])
+        return _json(text, "this", excerpt=text[:200])
     parts = text.split(",")
     return _scalar(text) if len(parts) == 1 else [_scalar(part) for part in parts]
 
@@ -252,14 +252,14 @@ def contents(path: str) -> str:
         raise typer.BadParameter(f"cannot read {path}: {reason}") from error
 
 
-def _json(text: str, origin: str, shown: str = "") -> Any:
+def _json(text: str, origin: str, excerpt: str = "") -> Any:
     """Read JSON. What a file has in it is no business of a log's, so it is not shown."""
     try:
         return json.loads(text, parse_float=_finite, parse_constant=_finite)
     except json.JSONDecodeError as error:
         where = f"{error.msg} at line {error.lineno}, column {error.colno}"
-        raise typer.BadParameter(f"{origin} is not JSON: {where}\n{shown}".strip()) from error
+        raise typer.BadParameter(f"{origin} is not JSON: {where}\n{excerpt}".strip()) from error
     except ValueError as error:
-        raise typer.BadParameter(f"{origin} is not JSON: {error}\n{shown}".strip()) from error
+        raise typer.BadParameter(f"{origin} is not JSON: {error}\n{excerpt}".strip()) from error
     except RecursionError as error:
         raise typer.BadParameter(f"{origin} is nested too deep") from error

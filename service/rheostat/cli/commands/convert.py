@@ -11,7 +11,7 @@ import typer
 
 from rheostat.cli import options, words
 from rheostat.cli.answers import Answer, answering
-from rheostat.cli.views.screen import Screen, left, wide
+from rheostat.cli.views import catalogue
 
 Library = Annotated[
     str | None, typer.Argument(metavar="LIBRARY", help="As it is imported, or its package.")
@@ -74,11 +74,11 @@ def convert(
         _check_alone(name=name, parameters=parameters, base=base, context=context)
         if hyperparameter != "lr":
             raise typer.BadParameter("--hyperparameter cannot stand beside --config")
-        return Answer(_parameters(library, config, total, steps_per_epoch), _draw_definition)
+        return Answer(_parameters(library, config, total, steps_per_epoch), catalogue.definition)
     if library is None:
-        return Answer(_libraries(), _draw_libraries)
+        return Answer(_libraries(), catalogue.libraries)
     if name is None:
-        return Answer(_schedulers(library), _draw_schedulers)
+        return Answer(_schedulers(library), catalogue.schedulers)
     known = _filled(context or [])
     lengths = {"total": total, "steps_per_epoch": steps_per_epoch}
     known |= {length: value for length, value in lengths.items() if value is not None}
@@ -90,7 +90,7 @@ def convert(
         hyperparameter=hyperparameter,
         **known,
     )
-    return Answer(found.to_json(), _draw_definition)
+    return Answer(found.to_json(), catalogue.definition)
 
 
 def _check_alone(**given: Any) -> None:
@@ -138,13 +138,13 @@ def _filled(pieces: Sequence[str]) -> dict[str, Any]:
     return filled
 
 
-def _libraries() -> list[dict[str, Any]]:
+def _libraries() -> list[catalogue.Library]:
     from rheostat.converters.registry import NAMES
 
     return [{"library": name, "names": others} for name, others in NAMES.items()]
 
 
-def _schedulers(library: str) -> list[dict[str, Any]]:
+def _schedulers(library: str) -> list[catalogue.Scheduler]:
     from rheostat.converters.registry import find, unknown_library
 
     found = find(library)
@@ -154,18 +154,3 @@ def _schedulers(library: str) -> list[dict[str, Any]]:
         {"names": item.names, "becomes": item.becomes, "notes": item.notes}
         for item in found.schedulers
     ]
-
-
-def _draw_definition(screen: Screen, definition: dict[str, Any]) -> None:
-    for line in json.dumps(definition, indent=2).split("\n"):
-        screen.line(line)
-
-
-def _draw_libraries(screen: Screen, items: Sequence[dict[str, Any]]) -> None:
-    rows = [(item["library"], ", ".join(item["names"])) for item in items]
-    screen.table([left("LIBRARY"), wide("ALSO")], rows)
-
-
-def _draw_schedulers(screen: Screen, items: Sequence[dict[str, Any]]) -> None:
-    rows = [(", ".join(item["names"]), item["becomes"]) for item in items]
-    screen.table([left("SCHEDULER"), wide("WHAT IT BECOMES")], rows)

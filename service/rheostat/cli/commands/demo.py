@@ -37,6 +37,9 @@ def demo(
     """
     Watch it work: live changes and a crash, with every value checked.
 
+    \b
+    rheostat demo --seconds 30 --workers 8
+
     Starts a server on a temporary file and worker processes that read the learning rate at every
     step. An operator changes it twice; in between the server is killed with -9 and started again.
     In the end every value that a worker used is compared with the ledger, bit for bit. Exits with

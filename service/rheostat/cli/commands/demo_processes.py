@@ -1,12 +1,19 @@
-"""The processes of `rheostat demo`: a real server that can be killed, and real workers."""
+"""
+The processes of `rheostat demo`: a real server that can be killed, and real workers.
+
+Run as a module, this is one worker, which does what a trainer would do.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
+import random
 import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -79,7 +86,7 @@ class Worker:
         self.switched: list[int] = []
         """The steps at which its values left the curve that they followed so far."""
         self.log = folder / f"{name.replace(' ', '-')}.log"
-        self.process = start("rheostat.cli.commands.demo_worker", *arguments, log=self.log)
+        self.process = start("rheostat.cli.commands.demo_processes", *arguments, log=self.log)
         self._saw = saw
         self._reader = Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -95,3 +102,29 @@ class Worker:
         for line in lines(self.process):
             self.values.append(float.fromhex(line))
             self._saw(self)
+
+
+def train(url: str, name: str, seconds_per_step: float, lookahead: float) -> None:
+    """
+    Train until the run is finished, reading the learning rate at every step.
+
+    Prints one line per step, from step 0 on: the value in hexadecimal, every bit of it.
+    """
+    from rheostat.client import Client  # httpx loads slowly
+    from rheostat.errors import Finished
+
+    with Client(url, lookahead=lookahead) as client:
+        run, step = client.run(name), 0
+        while True:
+            try:
+                value = run.value("lr", step)
+            except Finished:
+                return
+            print(value.hex(), flush=True)
+            time.sleep(seconds_per_step * random.uniform(0.8, 1.2))
+            step += 1
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    train(sys.argv[1], sys.argv[2], float(sys.argv[3]), float(sys.argv[4]))

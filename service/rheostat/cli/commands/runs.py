@@ -1,16 +1,16 @@
-"""`rheostat run …`: make, look at and change live runs."""
+"""`rheostat run …`: make runs, look at them, and watch what happens to them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rheostat.cli import options, words
-from rheostat.cli.answers import Answer, asking, changing, delivered
-from rheostat.cli.views import history as history_views
-from rheostat.cli.views import runs as run_views
-from rheostat.cli.views.pictures import picture
+from rheostat.cli.answers import Answer, Lines, answering, asking, changing, pictured
+from rheostat.cli.views import revisions, runs
+from rheostat.limits import MAX_PICTURE_POINTS, USUAL_BLOCK
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,14 +45,17 @@ def create(
     steps_per_epoch: options.StepsPerEpoch = None,
     max_block: Annotated[
         int | None,
-        typer.Option(
-            metavar="CELLS", min=1, help="Longest read of a worker.", show_default="4,096"
+        options.count(
+            "Longest read of a worker.", metavar="CELLS", least=1, default=f"{USUAL_BLOCK:,}"
         ),
     ] = None,
     max_jump: Annotated[
         int | None,
-        typer.Option(
-            metavar="CELLS", min=1, help="Furthest read past what is settled.", show_default="4,096"
+        options.count(
+            "Furthest read past what is settled.",
+            metavar="CELLS",
+            least=1,
+            default=f"{USUAL_BLOCK:,}",
         ),
     ] = None,
     guard: Annotated[
@@ -88,7 +91,7 @@ def create(
     spec: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     definitions = words.parameters(parameters)
     made = client.create_run(name, definitions, exist_ok=exist_ok, **spec)
-    return Answer(made, run_views.created)
+    return Answer(made, runs.created)
 
 
 @asking
@@ -98,15 +101,25 @@ def list_runs(
         str | None, typer.Option(metavar="KEY=VALUE", help="Only runs with this label.")
     ] = None,
 ) -> Answer:
-    """List the runs."""
-    return Answer(client.runs(label=label), run_views.runs)
+    """
+    List the runs.
+
+    \b
+    rheostat run list --label team=vision
+    """
+    return Answer(client.runs(label=label), runs.runs)
 
 
 @asking
 def show(client: Client, run: options.Run) -> Answer:
-    """Show a run: where it is, its values there, what is pending."""
-    shown = client.control(run).show()
-    return Answer(shown, run_views.run, origin=_origin(client, shown))
+    """
+    Show a run: where it is, its values there, what is pending.
+
+    \b
+    rheostat run show gpt
+    """
+    state = client.control(run).show()
+    return Answer(state, runs.run, origin=_origin(client, state))
 
 
 @asking
@@ -116,17 +129,22 @@ def plan(
     start: options.Start = 0,
     stop: options.Stop = None,
     points: Annotated[
-        int, typer.Option(metavar="N", min=2, max=20_000, help="The most points.")
+        int, options.count("The most points.", metavar="N", least=2, most=MAX_PICTURE_POINTS)
     ] = 1000,
     height: options.Height = 10,
     log: options.Log = False,
     output: options.Picture = None,
 ) -> Answer:
-    """Draw the curves of a run, past and future, with its revisions."""
+    """
+    Draw the curves of a run, past and future, with its revisions.
+
+    \b
+    rheostat run plan gpt --start 5000 --stop 20000 -o plan.svg
+    """
     found = client.control(run).plan(start, stop, points)
     if output is not None:
-        return delivered(_picture(output, found, run, log=log), output)
-    return Answer(found, run_views.plan, height=height, log=log)
+        return _picture(output, found, run, log=log)
+    return Answer(found, runs.plan, height=height, log=log)
 
 
 @asking
@@ -134,13 +152,16 @@ def history(client: Client, run: options.Run) -> Answer:
     """
     List the revisions of a run, the oldest first: who changed what, where, when and why.
 
+    \b
+    rheostat run history gpt
+
     The state says what became of each: in force on the way to the current generation, pending,
     cancelled, or dropped by a rewind. A forced one is shown with the guards of what it changed.
     """
     control = client.control(run)
     found = control.history()
-    shown = control.show()  # asked last, it knows the generation of every revision
-    return Answer(found, history_views.history, run=shown, origin=_origin(client, shown))
+    state = control.show()  # asked last, it knows the generation of every revision
+    return Answer(found, revisions.history, run=state, origin=_origin(client, state))
 
 
 @asking
@@ -157,25 +178,72 @@ def explain(
         ),
     ] = None,
 ) -> Answer:
-    """Say why each parameter has its value at a step: revision, author, message, definition."""
+    """
+    Say why each parameter has its value at a step: revision, author, message, definition.
+
+    \b
+    rheostat run explain gpt 12000
+    """
     control = client.control(run)
-    shown = control.show()
-    at = _next_or_last(shown) if step is None else step
-    return Answer(control.explain(at), run_views.explanation, end=shown["end"])
+    state = control.show()
+    at = _next_or_last(state) if step is None else step
+    return Answer(control.explain(at), runs.explanation, end=state["end"])
 
 
-def _next_or_last(shown: wire.RunState) -> int:
-    settled, end = shown["settled_until"], shown["end"]
-    return settled if end is None else max(0, min(settled, end - shown["resolution"]))
+@answering
+def watch(
+    run: options.Run,
+    after: Annotated[
+        int | None,
+        typer.Option(
+            metavar="NUMBER",
+            min=0,
+            help="Begin after the event of this number; 0 is before the first.",
+            show_default="the newest but one",
+        ),
+    ] = None,
+    changes: Annotated[
+        bool, typer.Option("--changes", help="Leave out that steps were settled.")
+    ] = False,
+    server: options.Server = options.DEFAULT_URL,
+    token: options.Token = None,
+) -> Lines[Any]:
+    """
+    Print what happens to a run, as it happens, until it is finished or Ctrl-C.
+
+    \b
+    rheostat run watch gpt --changes
+
+    A line has the time, what happened, the step, who did it and why. With --json each line is one
+    JSON document.
+    """
+    found = _events(run, after, server, token)
+    told = (event for event in found if not (changes and event["kind"] == "settled"))
+    return Lines(told, revisions.event)
 
 
-def _origin(client: Client, shown: wire.RunState) -> str | None:
+def _events(run: str, after: int | None, server: str, token: str | None) -> Iterator[wire.Event]:
+    from rheostat.cli.connecting import connect  # httpx loads slowly
+
+    with connect(server, token) as client:
+        if after is None:
+            state = client.control(run).show()
+            run, after = state["id"], max(0, state["event"] - 1)
+        yield from client.control(run).events(after)
+
+
+def _next_or_last(state: wire.RunState) -> int:
+    settled, end = state["settled_until"], state["end"]
+    return settled if end is None else max(0, min(settled, end - state["resolution"]))
+
+
+def _origin(client: Client, state: wire.RunState) -> str | None:
     """Return the name of the run that this one was forked from, if it was."""
-    parent = shown["generations"][0].get("parent_run")
+    parent = state["generations"][0].get("parent_run")
     return client.control(parent).show()["name"] if parent else None
 
 
-def _picture(output: Path, plan: wire.Plan, title: str, *, log: bool) -> bytes:
+def _picture(output: Path, plan: wire.Plan, title: str, *, log: bool) -> Answer:
     import numpy as np
 
     from rheostat.curve_files import Annotations, Mark
@@ -184,4 +252,4 @@ def _picture(output: Path, plan: wire.Plan, title: str, *, log: bool) -> bytes:
     marks = tuple(Mark(item["from"], f"revision {item['revision']}") for item in later)
     notes = Annotations(title=title, marks=marks, settled_until=plan["settled_until"], log=log)
     columns = {name: np.array(values) for name, values in sorted(plan["parameters"].items())}
-    return picture(output, plan["steps"], columns, notes)
+    return pictured(output, plan["steps"], columns, notes)

@@ -75,6 +75,9 @@ def serve(
     """
     Serve schedules and runs over HTTP, until Ctrl-C or SIGTERM.
 
+    \b
+    rheostat serve --port 9000 --database sqlite:///runs.db
+
     Prints one line when it is ready. All other settings are RHEOSTAT_… variables: docs/settings.md.
     """
     gc.disable()  # loading makes no garbage, and is an eighth slower if it is looked for

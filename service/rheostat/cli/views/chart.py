@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from rheostat.cli.views import text
 from rheostat.errors import FieldError, Invalid
 
-Piece = tuple[str, str]
+Segment = tuple[str, str]
 """Characters and their style: ``line 0``, ``line 1`` … of curves, ``axis``, ``label``, ``mark``."""
 
 BLANK = 0x2800
@@ -33,7 +33,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Mark:
+class VerticalLine:
     """A vertical line at ``x``, with a label below the axis where there is room for it."""
 
     x: float
@@ -41,7 +41,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Scale:
+class ValueScale:
     """Maps values from ``low`` to ``high`` onto 0 to 1, in logarithms if asked."""
 
     low: float
@@ -57,7 +57,7 @@ class Scale:
         return (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
 
     @classmethod
-    def of(cls, values: Iterable[float], *, log: bool = False) -> Scale:
+    def of(cls, values: Iterable[float], *, log: bool = False) -> ValueScale:
         """Return the scale that holds all values, with room to draw a constant in its middle."""
         found = list(values)
         low, high = max(min(found), -LARGEST), min(max(found), LARGEST)
@@ -134,7 +134,7 @@ class Canvas:
             self.line(previous or here, here, ink)
             previous = here
 
-    def row(self, row: int, marks: set[int]) -> Iterator[Piece]:
+    def row(self, row: int, marks: set[int]) -> Iterator[Segment]:
         """Yield a row's pieces; a mark shows where no curve is."""
         for column in range(self.columns):
             dots, ink = self.cells.get((column, row), (0, 0))
@@ -149,17 +149,17 @@ def chart(
     *,
     width: int,
     height: int,
-    marks: Sequence[Mark] = (),
+    marks: Sequence[VerticalLine] = (),
     log: bool = False,
-) -> list[list[Piece]]:
+) -> list[list[Segment]]:
     """
     Draw curves on common axes, ``width`` characters wide and ``height`` rows high without axes.
 
     With more than one curve, each one's name stands at its right end. All marks share one row of
     labels; the first ones given come first. ``log`` needs values > 0.
     """
-    x = Scale.of(value for curve in curves for value in curve.xs)
-    y = Scale.of((value for curve in curves for value in curve.ys), log=log)
+    x = ValueScale.of(value for curve in curves for value in curve.xs)
+    y = ValueScale.of((value for curve in curves for value in curve.ys), log=log)
     labels = _row_labels(y, height)
     names = _end_names(curves, y, height) if len(curves) > 1 else {}
     left = max(map(len, labels.values()), default=0)
@@ -182,11 +182,11 @@ def chart(
     return [*rows, *_below(x, canvas.columns, left, marks)]
 
 
-def _columns(x: Scale, columns: int) -> Callable[[float], int]:
+def _columns(x: ValueScale, columns: int) -> Callable[[float], int]:
     return lambda value: round(x(value) * (2 * columns - 1)) // 2
 
 
-def _row_labels(y: Scale, height: int) -> dict[int, str]:
+def _row_labels(y: ValueScale, height: int) -> dict[int, str]:
     ticks = y.ticks(max(height // 2, 2))
     rows = {height - 1 - round(y(tick) * (4 * height - 1)) // 4: tick for tick in ticks}
     labels = {row: text.short(tick) for row, tick in rows.items()}
@@ -194,7 +194,7 @@ def _row_labels(y: Scale, height: int) -> dict[int, str]:
     return {row: text.exact(tick) for row, tick in rows.items()} if alike else labels
 
 
-def _end_names(curves: Sequence[Series], y: Scale, height: int) -> dict[int, tuple[str, int]]:
+def _end_names(curves: Sequence[Series], y: ValueScale, height: int) -> dict[int, tuple[str, int]]:
     """Return by row the name of the curve that ends there, moved to the next free row."""
     names: dict[int, tuple[str, int]] = {}
     for ink, curve in enumerate(curves):
@@ -205,7 +205,9 @@ def _end_names(curves: Sequence[Series], y: Scale, height: int) -> dict[int, tup
     return names
 
 
-def _below(x: Scale, columns: int, left: int, marks: Sequence[Mark]) -> Iterator[list[Piece]]:
+def _below(
+    x: ValueScale, columns: int, left: int, marks: Sequence[VerticalLine]
+) -> Iterator[list[Segment]]:
     """Yield the axis, the labels of its ticks, and those of the marks, a row each."""
     column, begin, end = _columns(x, columns), left + 2, left + 2 + columns
     labels = {

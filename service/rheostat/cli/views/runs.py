@@ -1,24 +1,24 @@
-"""Runs, revisions and plans, drawn for people."""
+"""Runs and their plans, drawn for people."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING
 
-from rheostat.cli.views import history as history_views
-from rheostat.cli.views import text
-from rheostat.cli.views.chart import Mark, Series
+from rheostat.cli.views import revisions, text
+from rheostat.cli.views.chart import Series, VerticalLine
 from rheostat.cli.views.screen import Screen, left, right, wide
 
-Document = Mapping[str, Any]
+if TYPE_CHECKING:
+    from rheostat import wire
 
 LISTED = 20
 """The most revisions that are listed below a plan."""
 
 
-def runs(screen: Screen, items: list[Document]) -> None:
+def runs(screen: Screen, items: Sequence[wire.RunSummary]) -> None:
     """Draw a list of runs."""
     if not items:
         screen.line("No runs. Make one:  rheostat run create NAME lr=0.1")
@@ -47,13 +47,13 @@ def runs(screen: Screen, items: list[Document]) -> None:
     screen.table(columns, rows)
 
 
-def run(screen: Screen, item: Document, *, origin: str | None) -> None:
+def run(screen: Screen, item: wire.RunState, *, origin: str | None) -> None:
     """Draw everything about one run; ``origin`` is the name of the run that it was forked from."""
     screen.pairs(
         ("run", item["name"]),
         ("id", item["id"]),
         ("state", _state(item) + _end(item)),
-        *([] if origin is None else [("forked from", history_views.fork(item, origin))]),
+        *([] if origin is None else [("forked from", revisions.fork(item, origin))]),
         ("settled", f"until {item['axis']} {text.count(item['settled_until'])}{_of_total(item)}"),
         ("revision", str(item["revision"])),
         ("generation", str(item["generation"]) + _branch(item)),
@@ -73,95 +73,18 @@ def run(screen: Screen, item: Document, *, origin: str | None) -> None:
     if item["pending"]:
         screen.line()
         screen.line(("Pending", "bold"))
-        history_views.pending(screen, item["pending"])
+        revisions.pending(screen, item["pending"])
 
 
-def created(screen: Screen, item: Document) -> None:
+def created(screen: Screen, item: wire.RunState) -> None:
     """Say that a run exists."""
     screen.line(f"Run {item['name']} is ready, id {item['id']}.")
 
 
-def rewound(screen: Screen, answer: Document) -> None:
-    """Say where a run goes on, and what was left behind."""
-    start = f"step {text.count(answer['from'])} of generation {answer['parent']}"
-    screen.line(
-        f"Generation {answer['generation']} goes on from {start}. The generation that was left "
-        f"is settled until step {text.count(answer['ended'])}, and its workers are fenced off."
-    )
-
-
-def forked(screen: Screen, item: Document) -> None:
-    """Say that a run exists that has another one's past."""
-    step = text.count(item["settled_until"])
-    screen.line(f"Run {item['name']} is ready, id {item['id']}: it goes on from step {step}.")
-
-
-def changed(screen: Screen, answer: Document) -> None:
-    """Say where a change takes effect."""
-    step = text.count(answer["effective"])
-    screen.line(f"Revision {answer['revision']} takes effect at step {step} on every worker.")
-    _others_pending(screen, answer)
-
-
-def advanced(screen: Screen, answer: Document) -> None:
-    """Say up to where a run is settled now."""
-    step = text.count(answer["settled_until"])
-    screen.line(
-        f"Revision {answer['revision']}: settled until step {step}, where workers may begin."
-    )
-
-
-def extended(screen: Screen, answer: Document) -> None:
-    """Say how long a run is from where on."""
-    total, step = text.count(answer["total"]), text.count(answer["effective"])
-    screen.line(
-        f"Revision {answer['revision']}: the total is {total} steps, laid out from step {step} on."
-    )
-    _others_pending(screen, answer)
-
-
-def cancelled(screen: Screen, answer: Document) -> None:
-    """Say what was cancelled."""
-    screen.line(f"Revision {answer['cancelled']} is cancelled.")
-    _others_pending(screen, answer)
-
-
-def undone(screen: Screen, answer: Document) -> None:
-    """Say how a change was undone."""
-    if "cancelled" in answer:
-        screen.line(f"Revision {answer['undone']} was pending and is cancelled.")
-    else:
-        step = text.count(answer["effective"])
-        screen.line(
-            f"Revision {answer['undone']} is undone by revision {answer['revision']}, "
-            f"which takes effect at step {step} on every worker."
-        )
-    _others_pending(screen, answer)
-
-
-def _others_pending(screen: Screen, answer: Document) -> None:
-    others = [item for item in answer["pending"] if item["revision"] != answer["revision"]]
-    if others:
-        screen.line("Also pending:")
-        history_views.pending(screen, others)
-
-
-def dry_run(screen: Screen, answer: Document) -> None:
-    """Draw what a change would do to each parameter."""
-    for name, before in sorted(answer["before"].items()):
-        steps = answer["steps"]
-        curves = [Series("before", steps, before), Series("after", steps, answer["after"][name])]
-        screen.line((name, "bold"))
-        screen.chart(curves, height=10, marks=[Mark(answer["effective"], "change")])
-        screen.line()
-    step = text.count(answer["effective"])
-    screen.line(f"It would take effect at step {step}, if sent now. Nothing has been changed.")
-
-
-def plan(screen: Screen, answer: Document, *, height: int, log: bool) -> None:
+def plan(screen: Screen, answer: wire.Plan, *, height: int, log: bool) -> None:
     """Draw each parameter's curve, and the revisions that give it."""
     settled = answer["settled_until"]
-    marks = [Mark(settled, "settled")] if settled else []
+    marks = [VerticalLine(settled, "settled")] if settled else []
     marks += _marks(item for item in answer["revisions"] if item["revision"] > 1)
     for ink, (name, values) in enumerate(sorted(answer["parameters"].items())):
         low, high = text.short(min(values)), text.short(max(values))
@@ -176,14 +99,14 @@ def plan(screen: Screen, answer: Document, *, height: int, log: bool) -> None:
     )
 
 
-def _marks(items: Iterable[Document]) -> Iterator[Mark]:
+def _marks(items: Iterable[wire.PlanRevision]) -> Iterator[VerticalLine]:
     for step, at_once in groupby(items, key=lambda item: item["from"]):
         numbers = [str(item["revision"]) for item in at_once]
         names = ", ".join(numbers) if len(numbers) < 4 else f"{numbers[0]} … {numbers[-1]}"
-        yield Mark(step, f"revision{'s' * (len(numbers) > 1)} {names}")
+        yield VerticalLine(step, f"revision{'s' * (len(numbers) > 1)} {names}")
 
 
-def _planned_revisions(screen: Screen, answer: Document) -> None:
+def _planned_revisions(screen: Screen, answer: wire.Plan) -> None:
     """List the revisions of a plan, of many those that are next to what is settled."""
     items = answer["revisions"]
     pending = bisect_left([item["from"] for item in items], answer["settled_until"])
@@ -199,7 +122,7 @@ def _planned_revisions(screen: Screen, answer: Document) -> None:
         screen.line(f"… and {count} more, which `rheostat run history {answer['name']}` lists.")
 
 
-def explanation(screen: Screen, answer: Document, *, end: int | None) -> None:
+def explanation(screen: Screen, answer: wire.Explanation, *, end: int | None) -> None:
     """Draw why each parameter has its value at a step, unless the run ended before it."""
     step = (f"Step {text.count(answer['step'])}", "bold")
     if end is not None and answer["step"] >= end:
@@ -219,28 +142,20 @@ def explanation(screen: Screen, answer: Document, *, end: int | None) -> None:
         )
 
 
-def finished(screen: Screen, item: Document) -> None:
-    """Say where a run ended."""
-    end = text.count(item["end"])
-    screen.line(
-        f"Run {item['name']} is finished: it ended at step {end}, the first without a value."
-    )
-
-
-def deleted(screen: Screen, answer: Document) -> None:
+def deleted(screen: Screen, answer: Mapping[str, str]) -> None:
     """Say what is gone."""
     screen.line(f"Run {answer['deleted']} is removed.")
 
 
-def _state(item: Document) -> str:
+def _state(item: wire.RunSummary) -> str:
     return "live" if item["finished_at"] is None else f"finished {text.when(item['finished_at'])}"
 
 
-def _end(item: Document) -> str:
+def _end(item: wire.RunSummary) -> str:
     return "" if item["end"] is None else f", ended at {item['axis']} {text.count(item['end'])}"
 
 
-def _branch(item: Document) -> str:
+def _branch(item: wire.RunState) -> str:
     """Write where the current generation branched from an older one of the run."""
     (own,) = (each for each in item["generations"] if each["generation"] == item["generation"])
     if own["parent"] is None or "parent_run" in own:
@@ -248,17 +163,17 @@ def _branch(item: Document) -> str:
     return f", from {item['axis']} {text.count(own['from'])} of generation {own['parent']}"
 
 
-def _of_total(item: Document) -> str:
+def _of_total(item: wire.RunSummary) -> str:
     return f" of {text.count(item['total'])}" if item["total"] else ""
 
 
-def _details(item: Document) -> Iterable[tuple[str, str]]:
+def _details(item: wire.RunState) -> Iterable[tuple[str, str]]:
     if item["resolution"] != 1:
         yield "resolution", text.count(item["resolution"])
     if item["labels"]:
         yield "labels", _labels(item["labels"])
     for name, guard in (item["guards"] or {}).items():
-        bounds = (f"{key} {text.short(v)}" for key, v in guard.items() if v is not None)
+        bounds = (f"{key} {text.short(value)}" for key, value in revisions.bounds(guard))
         yield f"guard {name}", ", ".join(bounds) or "none"
 
 

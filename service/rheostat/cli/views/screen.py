@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rheostat.cli.views.chart import Mark, Piece, Series, chart
+from rheostat.cli.views.chart import Segment, Series, VerticalLine, chart
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -26,14 +26,14 @@ UNSEEN = re.compile(
 )
 """Control characters, ends of lines, what turns text around, and halves of characters."""
 
-Cell = str | Piece
+Cell = str | Segment
 
 
 class Column(NamedTuple):
-    """A column of a table: ``look`` is passed to rich."""
+    """A column of a table, with what rich is told of it."""
 
     header: str
-    look: dict[str, Any]
+    style: dict[str, Any]
 
 
 def left(header: str) -> Column:
@@ -95,7 +95,7 @@ class Screen:
         curves: Sequence[Series],
         *,
         height: int = 12,
-        marks: Sequence[Mark] = (),
+        marks: Sequence[VerticalLine] = (),
         log: bool = False,
         first_ink: int = 0,
     ) -> None:
@@ -109,10 +109,10 @@ class Screen:
         from rich.table import Table
         from rich.text import Text
 
-        look: dict[str, Any] = {"box": None, "pad_edge": False, "padding": (0, 2, 0, 0)}
-        table = Table(**look, show_header=show_header, header_style="bold")
+        plain: dict[str, Any] = {"box": None, "pad_edge": False, "padding": (0, 2, 0, 0)}
+        table = Table(**plain, show_header=show_header, header_style="bold")
         for column in columns:
-            table.add_column(column.header, **column.look)
+            table.add_column(column.header, **column.style)
         for row in rows:
             table.add_row(*(Text.assemble(_visible(cell)) for cell in row))
         if self._console.is_terminal:

@@ -85,8 +85,8 @@ def change(data: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
 
 
 def _fields(data: Mapping[str, Any], without: set[str | None]) -> list[str]:
-    shown = {k: v for k, v in data.items() if k not in without and not _idle(k, data)}
-    return [f"{key}={literal(v)}" for key, v in shown.items() if v is not None and v is not False]
+    given = {k: v for k, v in data.items() if k not in without and not _idle(k, data)}
+    return [f"{key}={literal(v)}" for key, v in given.items() if v is not None and v is not False]
 
 
 def _idle(field: str, data: Mapping[str, Any]) -> bool:

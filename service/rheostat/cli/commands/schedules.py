@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rheostat.cli import options, words
 from rheostat.cli.answers import Answer, asking, changing, confirm
-from rheostat.cli.commands import curves
-from rheostat.cli.commands.curves import Span
-from rheostat.cli.views import text
-from rheostat.cli.views.screen import Screen, left, right
+from rheostat.cli.commands import definitions
+from rheostat.cli.commands.definitions import StepRange
+from rheostat.cli.views import catalogue
 
 if TYPE_CHECKING:
     from rheostat.client import Client
@@ -26,14 +24,24 @@ Version = Annotated[
 
 @asking
 def list_schedules(client: Client) -> Answer:
-    """List the schedules, each by its newest version."""
-    return Answer(client.schedules.list(), _draw_list)
+    """
+    List the schedules, each by its newest version.
+
+    \b
+    rheostat schedule list
+    """
+    return Answer(client.schedules.list(), catalogue.schedules)
 
 
 @asking
 def show(client: Client, name: options.ScheduleName, version: Version = None) -> Answer:
-    """Show a schedule's definition."""
-    return Answer(client.schedules.get(name, version=version), _draw)
+    """
+    Show a schedule's definition.
+
+    \b
+    rheostat schedule show gpt-lr --version 1
+    """
+    return Answer(client.schedules.get(name, version=version), catalogue.schedule)
 
 
 @changing
@@ -55,8 +63,8 @@ def put(
     """
     data = words.definition(definition)
     if total or steps_per_epoch:
-        data = curves.parsed(data, total, steps_per_epoch).to_json()
-    return Answer(client.schedules.put(name, data), _draw)
+        data = definitions.parsed(data, total, steps_per_epoch).to_json()
+    return Answer(client.schedules.put(name, data), catalogue.schedule)
 
 
 @changing
@@ -65,10 +73,16 @@ def delete(
     name: options.ScheduleName,
     yes: options.Yes = False,
 ) -> Answer:
-    """Remove a schedule with all its versions; runs keep their copies."""
+    """
+    Remove a schedule with all its versions; runs keep their copies.
+
+    \b
+    rheostat schedule delete gpt-lr --yes
+    """
     confirm(f"Remove schedule {name} with all its versions?", yes=yes)
     client.schedules.delete(name)
-    return Answer({"deleted": name}, _draw_deleted)
+    gone: catalogue.Deleted = {"deleted": name}
+    return Answer(gone, catalogue.deleted)
 
 
 @asking
@@ -82,9 +96,14 @@ def plot(
     log: options.Log = False,
     output: options.Picture = None,
 ) -> Answer:
-    """Draw a schedule."""
-    definitions = [_definition(client, name, version)]
-    return curves.plotted(definitions, Span(start, stop), height=height, log=log, output=output)
+    """
+    Draw a schedule.
+
+    \b
+    rheostat schedule plot gpt-lr --stop 20000 -o lr.svg
+    """
+    found = [_definition(client, name, version)]
+    return definitions.plotted(found, StepRange(start, stop), height=height, log=log, output=output)
 
 
 @asking
@@ -99,40 +118,15 @@ def values(
     form: options.Form = options.TABLE,
     output: options.Output = None,
 ) -> Answer:
-    """Compute the values of a schedule."""
+    """
+    Compute the values of a schedule.
+
+    \b
+    rheostat schedule values gpt-lr --step 500
+    """
     definition = _definition(client, name, version)
-    return curves.evaluated(definition, step or Span(start, stop, stride), form, output)
+    return definitions.evaluated(definition, step or StepRange(start, stop, stride), form, output)
 
 
 def _definition(client: Client, name: str, version: int | None) -> Definition:
-    return curves.parsed(client.schedules.get(name, version=version)["definition"])
-
-
-def _draw_list(screen: Screen, items: Sequence[Mapping[str, Any]]) -> None:
-    if not items:
-        screen.line("No schedules. Keep one:  rheostat schedule put NAME cosine start=1e-3 …")
-        return
-    columns = [left("NAME"), right("VERSION"), left("BY"), left("CREATED")]
-    rows = (
-        (
-            item["name"],
-            str(item["version"]),
-            item["author"] or "",
-            text.when(item["created_at"]),
-        )
-        for item in items
-    )
-    screen.table(columns, rows)
-
-
-def _draw(screen: Screen, item: Mapping[str, Any]) -> None:
-    by = f" by {item['author']}" if item["author"] else ""
-    screen.pairs(
-        ("schedule", item["name"]),
-        ("version", f"{item['version']}, {text.when(item['created_at'])}{by}"),
-        ("definition", text.definition(item["definition"])),
-    )
-
-
-def _draw_deleted(screen: Screen, answer: Mapping[str, Any]) -> None:
-    screen.line(f"Schedule {answer['deleted']} is removed.")
+    return definitions.parsed(client.schedules.get(name, version=version)["definition"])

@@ -1,25 +1,24 @@
-"""`rheostat evaluate` and `rheostat plot`: definitions, computed in this process."""
+"""`rheostat evaluate`, `plot` and `kinds`: definitions, in this process and without a service."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast
+
+import typer
 
 from rheostat.cli import options, words
-from rheostat.cli.answers import Answer, answering, delivered
-from rheostat.cli.views import text
-from rheostat.cli.views.chart import Series
-from rheostat.cli.views.pictures import picture
-from rheostat.cli.views.screen import Screen, left, right, wide
-from rheostat.errors import FieldError, Invalid, TooLarge
+from rheostat.cli.answers import Answer, answering, delivered, pictured
+from rheostat.cli.views import catalogue, curves, text
+from rheostat.errors import FieldError, Invalid, TooLarge, UnknownKind
 from rheostat.formats import FORMATS
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from rheostat import wire
     from rheostat.schedules import Definition
 
 ROWS = 20
@@ -34,7 +33,7 @@ UNENDING = 1_000
 """Steps shown of a definition without an end."""
 
 
-class Span(NamedTuple):
+class StepRange(NamedTuple):
     """The steps that are asked for, as far as they are said."""
 
     start: int = 0
@@ -42,13 +41,13 @@ class Span(NamedTuple):
     stride: int | None = None
     total: int | None = None
 
-    def steps(self, shown: Sequence[Definition], most: int) -> range:
+    def steps(self, drawn: Sequence[Definition], most: int) -> range:
         """Return the steps; up to the last definition's end, and about ``most``, if not said."""
         if (self.stop is not None and self.stop <= self.start) or self.stride == 0:
             bound = f"stop > {self.start} and stride ≥ 1"
             wrong = FieldError("stop", "the range of steps is empty", self.stop, bound)
             raise Invalid("There are no steps to compute.", errors=[wrong])
-        lengths = [item.length for item in shown]
+        lengths = [item.length for item in drawn]
         end = max((length for length in lengths if length is not None), default=0)
         if None in lengths or not end:
             end = max(end, UNENDING)
@@ -77,7 +76,7 @@ def evaluate(
     rheostat evaluate @lr.json --stop 10000 --format csv -o lr.csv
     """
     read = parsed(words.definition(definition), total, steps_per_epoch)
-    return evaluated(read, step or Span(start, stop, stride, total), form, output)
+    return evaluated(read, step or StepRange(start, stop, stride, total), form, output)
 
 
 @answering
@@ -100,37 +99,62 @@ def plot(
     rheostat plot wsd peak=3e-4 warmup=5% stable=75% decay=20% --total 50000 -o lr.svg
     """
     read = [parsed(each, total, steps_per_epoch) for each in words.definitions(definitions)]
-    return plotted(read, Span(start, stop, None, total), height=height, log=log, output=output)
+    return plotted(read, StepRange(start, stop, None, total), height=height, log=log, output=output)
+
+
+@answering
+def kinds(
+    kind: Annotated[
+        str | None, typer.Argument(metavar="KIND", help="Describe this one.", show_default=False)
+    ] = None,
+) -> Answer:
+    """
+    List the kinds of definitions, or describe one: formula, fields, bounds, an example.
+
+    \b
+    rheostat kinds cosine
+    """
+    from rheostat.schedules import KINDS  # NumPy and FastAPI load slowly
+    from rheostat.schedules.introspection import describe
+
+    if kind is None:
+        return Answer([cast("wire.Kind", describe(name)) for name in KINDS], catalogue.kinds)
+    if kind not in KINDS:
+        raise UnknownKind(f"there is no kind {kind!r}; there are {', '.join(KINDS)}")
+    return Answer(cast("wire.Kind", describe(kind)), catalogue.kind)
 
 
 def evaluated(
-    definition: Definition, asked: Sequence[int] | Span, form: str, output: Path | None
+    definition: Definition, asked: Sequence[int] | StepRange, form: str, output: Path | None
 ) -> Answer:
     """Answer with the values of a definition at the steps that are asked for."""
-    if isinstance(asked, Span):
+    if isinstance(asked, StepRange):
         steps: Sequence[int] = asked.steps([definition], ROWS if form == options.TABLE else MOST)
     else:
         steps = asked
     values = _values(definition, steps)
-    document = {"steps": list(steps), "values": values.tolist()}
+    document: curves.Evaluated = {"steps": list(steps), "values": values.tolist()}
     if form != options.TABLE:
         return delivered(_encoded(form, steps, values), output, document)
     if len(steps) == 1:
-        return Answer({"step": steps[0], "value": float(values[0])}, _draw_value)
-    return Answer(document, _draw_values)
+        one: curves.EvaluatedStep = {"step": steps[0], "value": float(values[0])}
+        return Answer(one, curves.value)
+    return Answer(document, curves.values)
 
 
 def plotted(
-    shown: Sequence[Definition], span: Span, *, height: int, log: bool, output: Path | None
+    drawn: Sequence[Definition], span: StepRange, *, height: int, log: bool, output: Path | None
 ) -> Answer:
     """Answer with the curves of definitions, or with a picture file of them."""
-    steps, values = _thinned(shown, span)
+    steps, values = _thinned(drawn, span)
     if output is not None:
-        return delivered(_picture(output, shown, steps, values, log=log), output)
-    curves = zip(shown, values, strict=True)
-    items = [{"definition": each.to_json(), "values": its.tolist()} for each, its in curves]
-    document = {"steps": steps, "curves": items}
-    return Answer(document, _draw_curves, height=height, log=log)
+        return _picture(output, drawn, steps, values, log=log)
+    pairs = zip(drawn, values, strict=True)
+    items: list[curves.PlottedCurve] = [
+        {"definition": each.to_json(), "values": its.tolist()} for each, its in pairs
+    ]
+    document: curves.Plotted = {"steps": steps, "curves": items}
+    return Answer(document, curves.curves, height=height, log=log)
 
 
 def parsed(data: Any, total: int | None = None, steps_per_epoch: int | None = None) -> Definition:
@@ -141,13 +165,13 @@ def parsed(data: Any, total: int | None = None, steps_per_epoch: int | None = No
 
 
 def _thinned(
-    shown: Sequence[Definition], span: Span
+    drawn: Sequence[Definition], span: StepRange
 ) -> tuple[list[int], list[NDArray[np.float64]]]:
     """Return steps, and at them curves that keep the extremes of all steps, if not too many."""
     from rheostat.schedules.thin import thin
 
-    steps = span.steps(shown, LOOKED_AT)
-    values = [_values(each, steps) for each in shown]
+    steps = span.steps(drawn, LOOKED_AT)
+    values = [_values(each, steps) for each in drawn]
     kept = thin(values, POINTS)
     return [steps[index] for index in kept.tolist()], [each[kept] for each in values]
 
@@ -164,63 +188,27 @@ def _values(definition: Definition, steps: Sequence[int]) -> NDArray[np.float64]
     return values_at(definition, wanted)
 
 
-def _draw_values(screen: Screen, answer: dict[str, Any]) -> None:
-    pairs = zip(answer["steps"], answer["values"], strict=True)
-    rows = ((text.count(step), text.exact(value)) for step, value in pairs)
-    screen.table([right("STEP"), left("VALUE")], rows)
-
-
-def _draw_value(screen: Screen, answer: dict[str, Any]) -> None:
-    screen.line(text.exact(answer["value"]))
-
-
-def _draw_curves(screen: Screen, answer: dict[str, Any], *, height: int, log: bool) -> None:
-    curves = answer["curves"]
-    names = _names([curve["definition"]["kind"] for curve in curves])
-    named = list(zip(names, curves, strict=True))
-    series = [Series(name, answer["steps"], curve["values"]) for name, curve in named]
-    screen.chart(series, height=height, log=log)
-    screen.line()
-    columns = [left("CURVE"), left("MIN"), left("MAX"), wide("DEFINITION")]
-    screen.table(columns, [_legend(name, curve) for name, curve in named])
-
-
-def _legend(name: str, curve: dict[str, Any]) -> tuple[str, str, str, str]:
-    low, high = min(curve["values"]), max(curve["values"])
-    return name, text.short(low), text.short(high), text.definition(curve["definition"])
-
-
-def _names(kinds: Sequence[str]) -> list[str]:
-    """Return the kinds, numbered where they come more than once."""
-    seen: Counter[str] = Counter()
-    names = []
-    for kind in kinds:
-        seen[kind] += 1
-        names.append(f"{kind} {seen[kind]}" if kinds.count(kind) > 1 else kind)
-    return names
-
-
 def _encoded(form: str, steps: Sequence[int], values: NDArray[np.float64]) -> bytes:
     import numpy as np
 
     from rheostat.curve_files import Curves, write
 
     places = np.array(steps, dtype=np.int64)
-    curves = Curves(places, {"value": values}, shape=values.shape)
-    return b"".join(write(FORMATS[form], curves))
+    written = Curves(places, {"value": values}, shape=values.shape)
+    return b"".join(write(FORMATS[form], written))
 
 
 def _picture(
     output: Path,
-    shown: Sequence[Definition],
+    drawn: Sequence[Definition],
     steps: Sequence[int],
     values: Sequence[NDArray[np.float64]],
     *,
     log: bool,
-) -> bytes:
+) -> Answer:
     from rheostat.curve_files import Annotations
 
-    names = _names([item.kind for item in shown])
+    names = curves.names([item.kind for item in drawn])
     columns = dict(zip(names, values, strict=True))
-    title = text.definition(shown[0].to_json()) if len(shown) == 1 else ""
-    return picture(output, steps, columns, Annotations(title=title, log=log))
+    title = text.definition(drawn[0].to_json()) if len(drawn) == 1 else ""
+    return pictured(output, steps, columns, Annotations(title=title, log=log))

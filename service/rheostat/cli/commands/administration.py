@@ -1,20 +1,23 @@
-"""`rheostat token …`: who may do what, asked of a service or done on its database."""
+"""`rheostat token …` and `recover`: what is done by whoever can open the database, or an admin."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol, cast
 
 import typer
 
 from rheostat.cli import options
 from rheostat.cli.answers import Answer, answering, confirm, default_author
 from rheostat.cli.commands.serving import opened, settings_of
-from rheostat.cli.views import text
-from rheostat.cli.views.screen import Screen, left
+from rheostat.cli.views import administration
 from rheostat.server.tokens import Role
+
+if TYPE_CHECKING:
+    from rheostat import wire
 
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="Who uses it: the author of what is done with it.")
@@ -25,6 +28,12 @@ Database = Annotated[
         metavar="URL",
         help="Work on this database itself, and ask no service.",
         show_default="RHEOSTAT_DATABASE, if neither a service nor a token is given",
+    ),
+]
+Restored = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL", help="The restored database.", show_default="RHEOSTAT_DATABASE, or the usual"
     ),
 ]
 Server = Annotated[
@@ -40,10 +49,12 @@ Token = Annotated[
 class Tokens(Protocol):
     """What keeps tokens: a service, or a database."""
 
-    def list(self) -> Sequence[Mapping[str, Any]]:
+    def list(self) -> Sequence[wire.Token]:
         """Return all tokens."""
 
-    def create(self, name: str, role: Any, *, expires_at: str | None = None) -> Mapping[str, Any]:
+    def create(
+        self, name: str, role: wire.Role, *, expires_at: str | None = None
+    ) -> wire.IssuedToken:
         """Make a token."""
 
     def revoke(self, name: str) -> None:
@@ -76,14 +87,19 @@ def create(
     """
     expires_at = None if days is None else (datetime.now(UTC) + timedelta(days)).isoformat()
     with _tokens(database, server, token) as tokens:
-        return Answer(tokens.create(name, role.value, expires_at=expires_at), _draw_made)
+        return Answer(tokens.create(name, role.value, expires_at=expires_at), administration.made)
 
 
 @answering
 def list_tokens(database: Database = None, server: Server = None, token: Token = None) -> Answer:
-    """List the tokens, oldest first, those that were revoked or have expired among them."""
+    """
+    List the tokens, oldest first, those that were revoked or have expired among them.
+
+    \b
+    rheostat token list --database sqlite:///rheostat.db
+    """
     with _tokens(database, server, token) as tokens:
-        return Answer(tokens.list(), _draw_list)
+        return Answer(tokens.list(), administration.tokens)
 
 
 @answering
@@ -94,11 +110,17 @@ def revoke(
     server: Server = None,
     token: Token = None,
 ) -> Answer:
-    """Revoke a token: within seconds, every process of the service refuses it."""
+    """
+    Revoke a token: within seconds, every process of the service refuses it.
+
+    \b
+    rheostat token revoke ann --yes --database sqlite:///rheostat.db
+    """
     confirm(f"Revoke the token {name}? Whoever uses it is shut out.", yes=yes)
     with _tokens(database, server, token) as tokens:
         tokens.revoke(name)
-    return Answer({"revoked": name}, _draw_revoked)
+    gone: administration.Revoked = {"revoked": name}
+    return Answer(gone, administration.revoked)
 
 
 @contextmanager
@@ -118,46 +140,28 @@ def _stored(database: str | None) -> Iterator[Tokens]:
     from rheostat.server.store.opening import StoredTokens  # the server loads slowly
 
     with opened(settings_of(database)) as store:
-        yield StoredTokens(store, default_author())
+        yield cast("Tokens", StoredTokens(store, default_author()))
 
 
-def _draw_made(screen: Screen, made: Mapping[str, Any]) -> None:
-    screen.pairs(
-        ("token", made["token"]),
-        ("name", made["name"]),
-        ("role", made["role"]),
-        ("expires", made["expires_at"] or "never"),
+@answering
+def recover(database: Restored = None, yes: options.Yes = False) -> Answer:
+    """
+    Give every run in a database that was restored from a backup a new id.
+
+    \b
+    rheostat recover --database sqlite:///rheostat.db
+
+    A backup does not know what was settled and changed after it was made. Under their old ids, runs
+    would hand out other values for steps that workers have already used. With new ids, workers that
+    still run stop with a clear error, and caches in front of the service have nothing to say.
+    Restored histories stay as they are. Stop the service first, and restart the trainings after it.
+    """
+    from rheostat.server.store.operations import recover as operations  # it loads slowly
+
+    settings = settings_of(database)
+    confirm(
+        f"Give every run in {settings.safe_database} a new id? Workers have to rejoin.", yes=yes
     )
-    screen.line("Keep it now: only a hash of it is stored, and it is not shown again.")
-
-
-def _draw_list(screen: Screen, items: Sequence[Mapping[str, Any]]) -> None:
-    if not items:
-        screen.line("No tokens. Make one:  rheostat token create NAME --role admin")
-        return
-    columns = [left(name) for name in ("NAME", "ROLE", "BY", "CREATED", "STATE")]
-    rows = (
-        (
-            item["name"],
-            item["role"],
-            item["created_by"] or "",
-            text.when(item["created_at"]),
-            _state(item),
-        )
-        for item in items
-    )
-    screen.table(columns, rows)
-
-
-def _state(item: Mapping[str, Any]) -> str:
-    if item["revoked_at"]:
-        return f"revoked {text.when(item['revoked_at'])}"
-    if not item["expires_at"]:
-        return "in use"
-    expiry = datetime.fromisoformat(item["expires_at"])
-    verb = "expired" if expiry <= datetime.now(UTC) else "expires"
-    return f"{verb} {expiry:%Y-%m-%d %H:%M} UTC"
-
-
-def _draw_revoked(screen: Screen, answer: Mapping[str, Any]) -> None:
-    screen.line(f"The token {answer['revoked']} is revoked.")
+    with opened(settings) as store:
+        renewed = asyncio.run(store.write(operations.recover))
+    return Answer(renewed, administration.recovered)

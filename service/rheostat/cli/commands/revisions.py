@@ -1,0 +1,320 @@
+"""
+What an operator does to a run: `rheostat run change`, `undo`, `cancel`, `advance`, `extend`,
+`rewind`, `fork`, `finish` and `delete`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal, cast
+
+import typer
+
+from rheostat.changes import EDITS
+from rheostat.cli import options, words
+from rheostat.cli.answers import Answer, changing, confirm
+from rheostat.cli.views import revisions, runs
+
+if TYPE_CHECKING:
+    from rheostat import wire
+    from rheostat.client import Client
+
+ChangeWords = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PARAMETER CHANGE",
+        help="An edit such as `lr scale 0.5`, or a definition; commas between several.",
+        show_default=False,
+    ),
+]
+ChangeWordsThere = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="PARAMETER CHANGE",
+        help="What to change there, as in `rheostat run change`.",
+        show_default=False,
+    ),
+]
+Clock = Annotated[
+    Literal["run", "change"] | None,
+    typer.Option(
+        help="Whether new definitions count from step 0 of the run or from where they take effect."
+    ),
+]
+At = Annotated[
+    int | None,
+    options.steps("Where it takes effect.", default="the next open step"),
+]
+Expect = Annotated[
+    int | None,
+    typer.Option(metavar="REVISION", min=1, help="Refuse if this is not the newest revision."),
+]
+
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Break the guards of the run; the history records it.")
+]
+
+
+@changing
+def change(
+    client: Client,
+    run: options.Run,
+    change_words: ChangeWords,
+    message: options.Message = "",
+    at: At = None,
+    clock: Clock = None,
+    expect: Expect = None,
+    dry_run: DryRun = False,
+    force: Force = False,
+) -> Answer:
+    """
+    Change parameters of a run; every worker applies it at the same step.
+
+    \b
+    rheostat run change gpt lr scale 0.5 -m "loss spike"
+    rheostat run change gpt lr scale 0.5 , weight_decay 0.05 --at 12000
+    rheostat run change gpt lr ramp 0 steps=10000 shape=1-sqrt
+    rheostat run change gpt lr cosine start=2e-4 end=2e-5 steps=5000 --clock change
+
+    \b
+    The edits, each with the fields that may follow it:
+      EDITS
+
+    A field is written field=value or --field value. A definition needs --clock unless it is a
+    number. Several changes of one parameter apply one after the other.
+    """
+    done = client.control(run).change(
+        words.changes(change_words, clock),
+        effective="next" if at is None else at,
+        message=message,
+        expected_revision=expect,
+        force=force,
+        dry_run=dry_run,
+    )
+    if dry_run:
+        return Answer(cast("wire.Rehearsal", done), revisions.dry_run)
+    return Answer(cast("wire.Revised", done), revisions.changed)
+
+
+def _edits() -> str:
+    return "\n".join(f"      {edit.usage:<29}  {edit.sentence}" for edit in EDITS.values())
+
+
+change.__doc__ = (change.__doc__ or "").replace("      EDITS", _edits())
+
+
+@changing
+def undo(client: Client, run: options.Run, message: options.Message = "") -> Answer:
+    """
+    Take the newest change back.
+
+    \b
+    rheostat run undo gpt -m "it was the data"
+
+    A pending change is cancelled; one that is in force already is reverted, for the parameters
+    that it touched, from the next step on. Undoing that brings the change back. What a rewind has
+    dropped is gone already; a rewind itself stays, and a change that came with it is undone.
+    """
+    done = client.control(run).undo(message=message)
+    return Answer(done, revisions.undone)
+
+
+@changing
+def cancel(
+    client: Client,
+    run: options.Run,
+    revision: Annotated[int, typer.Argument(metavar="REVISION", min=1, help="Number of it.")],
+    message: options.Message = "",
+) -> Answer:
+    """
+    Cancel a revision that is still pending.
+
+    \b
+    rheostat run cancel gpt 3
+    """
+    done = client.control(run).cancel(revision, message=message)
+    return Answer(done, revisions.cancelled)
+
+
+@changing
+def advance(
+    client: Client,
+    run: options.Run,
+    to: Annotated[
+        int,
+        typer.Argument(metavar="STEP", parser=words.steps, help="The first step to be open."),
+    ],
+    message: options.Message = "",
+    expect: Expect = None,
+) -> Answer:
+    """
+    Settle a run up to a step that its training has reached without it.
+
+    \b
+    rheostat run advance gpt 30500 -m "restored the database of Monday"
+
+    Workers may begin only a little past what is settled. Where the service does not know how far
+    the training is (a restored backup, a skipped stretch of data), this tells it. What lies before
+    the step cannot be changed any more.
+    """
+    done = client.control(run).advance(to, message=message, expected_revision=expect)
+    return Answer(done, revisions.advanced)
+
+
+@changing
+def extend(
+    client: Client,
+    run: options.Run,
+    total: Annotated[
+        int, options.steps("Length of the training from now on.", "--total", metavar="STEPS")
+    ],
+    message: options.Message = "",
+    at: At = None,
+    expect: Expect = None,
+    dry_run: DryRun = False,
+    force: Force = False,
+) -> Answer:
+    """
+    Train longer than planned, or shorter: change the total of a run.
+
+    \b
+    rheostat run extend gpt --total 120k -m "twice the data" --dry-run
+
+    What was planned in shares of the total, or up to its end, is laid out anew from where this
+    takes effect: a decay of the last 20% begins later. What was written in steps stays. A curve
+    that is past its peak may jump back up, which a guard `max_ratio` refuses; to stretch what
+    remains of one curve without a jump, use `rheostat run change gpt lr extend END`.
+    """
+    done = client.control(run).extend_total(
+        total,
+        effective="next" if at is None else at,
+        message=message,
+        expected_revision=expect,
+        force=force,
+        dry_run=dry_run,
+    )
+    if dry_run:
+        return Answer(cast("wire.TotalRehearsal", done), revisions.dry_run)
+    return Answer(cast("wire.TotalRevised", done), revisions.extended)
+
+
+def _generation(help_text: str, default: str) -> typer.models.OptionInfo:
+    found: typer.models.OptionInfo = typer.Option(
+        metavar="GENERATION", min=1, help=help_text, show_default=default
+    )
+    return found
+
+
+@changing
+def rewind(
+    client: Client,
+    run: options.Run,
+    to: Annotated[
+        int,
+        typer.Argument(metavar="STEP", parser=words.steps, help="The first step to be open again."),
+    ],
+    change_words: ChangeWordsThere = None,
+    message: options.Message = "",
+    from_generation: Annotated[
+        int | None, _generation("Generation to branch from.", "the current one")
+    ] = None,
+    expect: Annotated[
+        int | None, _generation("Refuse if this is not the current one.", "any")
+    ] = None,
+    clock: Clock = None,
+    force: Force = False,
+) -> Answer:
+    """
+    Go back to the step of a checkpoint, in a new generation of the run.
+
+    \b
+    rheostat run rewind gpt 30500 -m "loss diverged"
+    rheostat run rewind gpt 30500 lr scale 0.5 -m "loss diverged, try half"
+
+    What was served below the step stays, and so do the changes that took effect up to it. Workers
+    that go on in the old generation are refused; those that resume a checkpoint at or before the
+    step join the new one.
+    """
+    done = client.control(run).rewind(
+        to,
+        words.changes(change_words, clock) if change_words else None,
+        from_generation=from_generation,
+        expected_generation=expect,
+        message=message,
+        force=force,
+    )
+    return Answer(done, revisions.rewound)
+
+
+@changing
+def fork(
+    client: Client,
+    run: options.Run,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new run.")],
+    change_words: ChangeWordsThere = None,
+    step: Annotated[
+        int | None,
+        options.steps("Where it leaves the other run.", default="where that is settled to"),
+    ] = None,
+    message: options.Message = "",
+    generation: Annotated[
+        int | None, _generation("Generation whose past it has.", "the current one")
+    ] = None,
+    label: options.Labels = None,
+    clock: Clock = None,
+    force: Force = False,
+) -> Answer:
+    """
+    Make a run that has the past of another one, which goes on undisturbed.
+
+    \b
+    rheostat run fork gpt gpt-decay --step 30000 lr ramp 0 --steps 10000 --shape 1-sqrt
+    """
+    made = client.control(run).fork(
+        name,
+        words.changes(change_words, clock) if change_words else None,
+        step=step,
+        generation=generation,
+        labels=words.labels(label or ()),
+        message=message,
+        force=force,
+    )
+    return Answer(made, revisions.forked)
+
+
+@changing
+def finish(
+    client: Client,
+    run: options.Run,
+    end: Annotated[
+        int | None,
+        options.steps("First step without a value.", default="where the workers are"),
+    ] = None,
+    message: options.Message = "",
+) -> Answer:
+    """
+    Close a run: it stays readable, and takes no more changes.
+
+    \b
+    rheostat run finish gpt -m "converged"
+    """
+    return Answer(client.control(run).finish(end, message=message), revisions.finished)
+
+
+@changing
+def delete(
+    client: Client,
+    run: options.Run,
+    yes: options.Yes = False,
+) -> Answer:
+    """
+    Remove a run with its history and its ledger, for good.
+
+    \b
+    rheostat run delete gpt-decay --yes
+    """
+    confirm(f"Remove run {run} with its history and its ledger, for good?", yes=yes)
+    client.control(run).delete()
+    return Answer({"deleted": run}, runs.deleted)
