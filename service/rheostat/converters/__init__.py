@@ -42,6 +42,7 @@ Parameters that several schedulers share are one model, declared once::
   usual one. What one scheduler ignores stands in its signature, with an `Ignored` type.
 - All of them are one model to the user: unknown and missing parameters are refused, and the manual
   is written, as if each stood in the signature. Names that two models have must mean the same.
+  No method of a model may be called as a parameter of its schedulers is: that would hide it.
 
 What else there is:
 

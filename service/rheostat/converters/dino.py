@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
 from rheostat.converters.core import Case, Library
 from rheostat.converters.kit import Phase, phases, value_at, warmed
-from rheostat.converters.parameters import Count, Length
+from rheostat.converters.parameters import Count, Length, NotNegative, Shared
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear
 from rheostat.schedules.union import AnyDefinition
 
 library = Library("dino")
 
 
+class Course(Shared):
+    """Where the warm-up and the cosine after it begin and end."""
+
+    base_value: float
+    final_value: float
+    start_warmup_value: float = 0.0
+
+    def rise(self, steps: int) -> AnyDefinition:
+        """Return the warm-up, whose last step is at its end; of one step it is the start."""
+        start = self.start_warmup_value
+        if steps < 2:
+            return Constant(value=start)
+        return Linear(start=start, end=self.base_value, steps=steps - 1)
+
+    def wave(self, steps: int) -> AnyDefinition:
+        """Return the cosine."""
+        return Cosine(start=self.base_value, end=self.final_value, steps=steps)
+
+
 @library.scheduler("dino.cosine_scheduler", "cosine_scheduler", hyperparameters=None)
 def cosine(
     case: Case,
+    course: Course,
     *,
-    base_value: float,
-    final_value: float,
     epochs: Length,
     niter_per_ep: Length,
     warmup_epochs: Count = 0,
-    start_warmup_value: float = 0.0,
 ) -> AnyDefinition:
     """
     `sequence` of a line and a `cosine`.
@@ -36,11 +49,10 @@ def cosine(
     if warmup > total:
         bound = f"≤ {epochs}"
         raise case.wrong("warmup_epochs", "must not be above epochs", warmup_epochs, bound)
-    rise = _line(start_warmup_value, base_value, warmup)
+    rise = course.rise(warmup)
     if warmup == total:
         return rise
-    wave = Cosine(start=base_value, end=final_value, steps=total - warmup)
-    return phases(Phase(rise, until=warmup), Phase(wave, origin=warmup))
+    return phases(Phase(rise, until=warmup), Phase(course.wave(total - warmup), origin=warmup))
 
 
 @library.scheduler(
@@ -48,14 +60,12 @@ def cosine(
 )
 def scheduler(
     case: Case,
+    course: Course,
     *,
-    base_value: float,
-    final_value: float,
     total_iters: Length,
     warmup_iters: Count = 0,
-    start_warmup_value: float = 0.0,
     freeze_iters: Count = 0,
-    trunc_extra: Annotated[float, Field(ge=0)] = 0.0,
+    trunc_extra: NotNegative = 0.0,
 ) -> AnyDefinition:
     """
     `sequence` of zeros while frozen, a line and a `cosine`.
@@ -68,15 +78,12 @@ def scheduler(
     if steps < 0:
         message = "must not be below the frozen iterations and the warm-up"
         raise case.wrong("total_iters", message, total_iters, f"≥ {begin}")
-    wave: AnyDefinition = Constant(value=final_value)
-    if steps > 0:
-        wave = Cosine(start=base_value, end=final_value, steps=steps)
+    wave = course.wave(steps) if steps > 0 else Constant(value=course.final_value)
     if trunc_extra > 0:
-        wave = _truncated(case, (base_value, final_value), steps, trunc_extra)
-    rise = _line(start_warmup_value, base_value, warmup_iters)
+        wave = _truncated(case, course, steps, trunc_extra)
     return phases(
         Phase(Constant(value=0.0), until=freeze_iters),
-        Phase(rise, until=begin, origin=freeze_iters),
+        Phase(course.rise(warmup_iters), until=begin, origin=freeze_iters),
         Phase(wave, origin=begin),
     )
 
@@ -107,23 +114,16 @@ def linear_warmup(
     if waves > 1:
         return warmed(warmup_iterations, Cosine(start=peak, end=end, steps=waves - 1), start)
     rise = Linear(start=start, end=peak, steps=max(1, warmup_iterations))
-    until = warmup_iterations + waves
-    ended = Phase(Constant(value=end))
     return phases(
-        Phase(rise, until=warmup_iterations), Phase(Constant(value=peak), until=until), ended
+        Phase(rise, until=warmup_iterations),
+        Phase(Constant(value=peak), until=warmup_iterations + waves),
+        Phase(Constant(value=end)),
     )
 
 
-def _line(start: float, end: float, steps: int) -> AnyDefinition:
-    """Return a line whose last step is at its end; of one step it is the start."""
-    if steps < 2:
-        return Constant(value=start)
-    return Linear(start=start, end=end, steps=steps - 1)
-
-
-def _truncated(case: Case, ends: tuple[float, float], steps: int, extra: float) -> AnyDefinition:
+def _truncated(case: Case, course: Course, steps: int, extra: float) -> AnyDefinition:
     """Return the beginning of a longer cosine, rescaled to end at the last of the steps."""
-    start, end = ends
+    start, end = course.base_value, course.final_value
     length = int((1 + extra) * steps) - 1
     if steps < 2:
         raise case.wrong("total_iters", "leaves a cosine of one step, a division by zero", steps)

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import re
 from itertools import accumulate
+from math import inf
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
 from rheostat.converters.core import Case, Library, Nested
 from rheostat.converters.fvcore import first_step
-from rheostat.converters.kit import cosine, over, part, polynomial
-from rheostat.converters.parameters import (
-    CycleEpochs,
-    EpochCount,
-    HeldEnd,
-    Share,
-    Steps,
-    StopsEarly,
-)
+from rheostat.converters.kit import Phase, cosine, over, phases, polynomial
+from rheostat.converters.parameters import Ignored, Share, Steps
 from rheostat.schedules.kinds.curves import Constant, Ramp
 from rheostat.schedules.kinds.cycles import OneCycle
 from rheostat.schedules.kinds.points import Piecewise
-from rheostat.schedules.kinds.sequence import Sequence
 from rheostat.schedules.union import AnyDefinition
 
 library = Library("fastai")
+
+EpochCount = Annotated[Steps | None, Ignored("is counted in steps by total")]
 
 _CALL = re.compile(r"(\w{1,64})\(([^()]{0,200})\)(?: ?x ?(\d{1,3}))?[,+ ]{0,8}")
 """One call, read from where the one before it ended."""
@@ -64,7 +59,12 @@ Schedulers = Annotated[list[Nested], BeforeValidator(_read)]
 
 
 @library.scheduler("SchedNo", hyperparameters=None)
-def constant(case: Case, *, start: float, end: HeldEnd) -> AnyDefinition:
+def constant(
+    case: Case,
+    *,
+    start: float,
+    end: Annotated[float, Ignored("is not used by fastai either: start holds")],
+) -> AnyDefinition:
     """`constant`: start."""
     return Constant(value=start)
 
@@ -115,19 +115,17 @@ def combined(case: Case, *, pcts: list[Share], scheds: Schedulers) -> AnyDefinit
     if len(scheds) < len(pcts):
         raise case.wrong("scheds", "must be as many as pcts", len(scheds), f"≥ {len(pcts)}")
     total = case.total
-    ends = list(accumulate(pcts))
     last = max(i for i, pct in enumerate(pcts) if pct > 0)
-    parts, begin = [], 0
-    for i, pct in enumerate(pcts[: last + 1]):
+    parts, begin = list[Phase](), 0.0
+    for i, (pct, end) in enumerate(zip(pcts[: last + 1], accumulate(pcts), strict=False)):
         if pct == 0:
             continue
-        start = ends[i] - pct if i else 0.0
-        end = None if i == last else _step_at(total, ends[i])
+        until = inf if i == last else _step_at(total, end)
         inner = case.nested(scheds[i], f"scheds[{i}]", total=pct * total)
-        steps = None if end is None else end - begin
-        parts.append(part(inner, start=max(begin - start * total, 0.0), steps=steps))
-        begin = begin if end is None else end
-    return Sequence(parts=tuple(parts))
+        # Its start may lie past the first of its steps by a rounding.
+        parts.append(Phase(inner, until, origin=min((end - pct) * total, begin)))
+        begin = until
+    return phases(*parts)
 
 
 def _step_at(total: float, share: float) -> int:
@@ -192,7 +190,10 @@ def sgdr(
     case: Case,
     *,
     n_cycles: Annotated[Steps, Field(ge=1, le=60)],
-    cycle_len: CycleEpochs,
+    cycle_len: Annotated[
+        Annotated[Steps, Field(ge=1)],
+        Ignored("is counted in steps by total, which all cycles share"),
+    ],
     lr_max: float | None = None,
     cycle_mult: Annotated[Steps, Field(ge=2)] = 2,
 ) -> AnyDefinition:
@@ -211,7 +212,7 @@ def finder(
     start_lr: float = 1e-7,
     end_lr: float = 10.0,
     num_it: Steps = 100,
-    stop_div: StopsEarly = True,
+    stop_div: Annotated[bool, Ignored("ends the training when its loss grows")] = True,
 ) -> AnyDefinition:
     """`piecewise`, geometric, over num_it steps, at least 6."""
     points = ((0.0, start_lr), (float(max(num_it, 6)), end_lr))

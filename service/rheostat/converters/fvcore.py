@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import accumulate
-from math import ceil
+from math import ceil, inf
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from rheostat.converters.core import Case, Library, Nested
-from rheostat.converters.kit import cosine, levels, part, polynomial
-from rheostat.converters.parameters import Positive, Steps, UpdateCount
+from rheostat.converters.kit import Phase, cosine, levels, phases, polynomial
+from rheostat.converters.parameters import Ignored, Length, Positive, Steps
 from rheostat.schedules.kinds.curves import Constant
 from rheostat.schedules.kinds.decays import Exponential
 from rheostat.schedules.kinds.points import Multistep
-from rheostat.schedules.kinds.sequence import Sequence
 from rheostat.schedules.union import AnyDefinition
 
 library = Library("fvcore")
 EPSILON = 1e-6
 """fvcore takes this share of the training for rounding, and changes values that much earlier."""
 Values = Annotated[list[float], Field(min_length=1)]
-Count = Annotated[Steps, Field(gt=0)]
+UpdateCount = Annotated[Positive, Ignored("is not used by fvcore either: total is the whole")]
 Few = Annotated[Steps, Field(gt=0, le=10_000)]
 
 
@@ -34,6 +33,11 @@ def first_step(near: float, reached: Callable[[int], bool]) -> int:
     while not reached(step):
         step += 1
     return step
+
+
+def first_step_past(share: float, total: float) -> int:
+    """Return the first step past a share of the training, as fvcore rounds."""
+    return first_step((share - EPSILON) * total, lambda t: t / total + EPSILON > share)
 
 
 @library.scheduler("ConstantParamScheduler", hyperparameters=None)
@@ -75,7 +79,7 @@ def multistep(
     case: Case,
     *,
     values: Values,
-    num_updates: Count | None = None,
+    num_updates: Length | None = None,
     milestones: list[Steps] | None = None,
 ) -> AnyDefinition:
     """
@@ -156,25 +160,21 @@ def composite(
             raise case.wrong(name, "must have an item for each scheduler", items, bound)
     if abs(sum(lengths) - 1) >= 1e-3:
         raise case.wrong("lengths", "must add up to 1", sum(lengths), "1")
-    ends = list(accumulate(lengths))
-    starts = [0.0, *ends[:-1]]
-    begins = [0, *(_begin(case.total, start) for start in starts[1:])]
+    total = case.total
+    starts = [0.0, *accumulate(lengths)][:-1]
+    begins = [0, *(first_step_past(start, total) for start in starts[1:])]
     parts = []
     for i, (spec, scaling) in enumerate(zip(schedulers, interval_scaling, strict=True)):
-        length = lengths[i] if i < len(lengths) - 1 else 1 - starts[i]
-        rescaled = scaling == "rescaled"
-        inner = case.nested(
-            spec, f"schedulers[{i}]", total=length * case.total if rescaled else None
-        )
-        place = max(begins[i] - starts[i] * case.total, 0.0) if rescaled else begins[i]
-        steps = begins[i + 1] - begins[i] if i + 1 < len(begins) else None
-        parts.append(part(inner, start=place, steps=steps))
-    return Sequence(parts=tuple(parts))
-
-
-def _begin(total: float, start: float) -> int:
-    """Return the first step past a share of the training."""
-    return first_step((start - EPSILON) * total, lambda t: t / total + EPSILON > start)
+        place, last = f"schedulers[{i}]", i == len(lengths) - 1
+        until = inf if last else begins[i + 1]
+        if scaling == "fixed":
+            parts.append(Phase(case.nested(spec, place), until))
+            continue
+        length = 1 - starts[i] if last else lengths[i]
+        inner = case.nested(spec, place, total=length * total)
+        # What comes early begins at its own step 0 all the same.
+        parts.append(Phase(inner, until, origin=min(starts[i] * total, begins[i])))
+    return phases(*parts)
 
 
 def _reached(total: float, scale: float, i: int) -> float:

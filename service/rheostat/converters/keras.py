@@ -6,20 +6,23 @@ from itertools import pairwise
 from math import floor
 from typing import Annotated
 
-from pydantic import Field
-
 from rheostat.converters.core import Case, Library
 from rheostat.converters.kit import cosine, exponential, levels, over, polynomial, restarts, warmed
-from rheostat.converters.parameters import Function, Label, Verbose
+from rheostat.converters.parameters import Function, Ignored, NotNegative, Positive, Shared, Verbose
 from rheostat.schedules.kinds.curves import Constant, Polynomial
 from rheostat.schedules.kinds.decays import InverseTime
 from rheostat.schedules.kinds.pointwise import Sum
 from rheostat.schedules.union import AnyDefinition
 
-library = Library("keras")
-library.metric_driven("ReduceLROnPlateau", "ReduceLROnPlateau(callback)")
 
-Length = Annotated[float, Field(gt=0)]
+class Common(Shared):
+    """What all schedules accept; each has another name by default."""
+
+    name: Annotated[str, Ignored("is a name")] = ""
+
+
+library = Library("keras", common=Common)
+library.metric_driven("ReduceLROnPlateau", "ReduceLROnPlateau(callback)")
 
 
 @library.scheduler("ExponentialDecay")
@@ -27,10 +30,9 @@ def exponential_decay(
     case: Case,
     *,
     initial_learning_rate: float,
-    decay_steps: Length,
+    decay_steps: Positive,
     decay_rate: float,
     staircase: bool = False,
-    name: Label = "ExponentialDecay",
 ) -> AnyDefinition:
     """
     `exponential`, or `step` if staircase.
@@ -42,7 +44,7 @@ def exponential_decay(
 
 @library.scheduler("PiecewiseConstantDecay")
 def piecewise_constant(
-    case: Case, *, boundaries: list[float], values: list[float], name: Label = "PiecewiseConstant"
+    case: Case, *, boundaries: list[float], values: list[float]
 ) -> AnyDefinition:
     """
     `piecewise`.
@@ -63,11 +65,10 @@ def polynomial_decay(
     case: Case,
     *,
     initial_learning_rate: float,
-    decay_steps: Length,
+    decay_steps: Positive,
     end_learning_rate: float = 0.0001,
     power: float = 1.0,
     cycle: bool = False,
-    name: Label = "PolynomialDecay",
 ) -> AnyDefinition:
     """
     `polynomial`, or `linear` for power 1.
@@ -87,10 +88,9 @@ def inverse_time(
     case: Case,
     *,
     initial_learning_rate: float,
-    decay_steps: Length,
+    decay_steps: Positive,
     decay_rate: float,
     staircase: bool = False,
-    name: Label = "InverseTimeDecay",
 ) -> AnyDefinition:
     """`inverse_time`."""
     return InverseTime(
@@ -103,11 +103,10 @@ def cosine_decay(
     case: Case,
     *,
     initial_learning_rate: float,
-    decay_steps: Length,
+    decay_steps: Positive,
     alpha: float = 0.0,
-    name: Label = "CosineDecay",
     warmup_target: float | None = None,
-    warmup_steps: Annotated[float, Field(ge=0)] = 0,
+    warmup_steps: NotNegative = 0,
 ) -> AnyDefinition:
     """
     `cosine`, after a `warmup` if there is a warmup_target.
@@ -126,11 +125,10 @@ def cosine_restarts(
     case: Case,
     *,
     initial_learning_rate: float,
-    first_decay_steps: Length,
+    first_decay_steps: Positive,
     t_mul: float = 2.0,
     m_mul: float = 1.0,
     alpha: float = 0.0,
-    name: Label = "SGDRDecay",
 ) -> AnyDefinition:
     """
     `cosine_restarts`.
@@ -145,7 +143,7 @@ def cosine_restarts(
     return Sum(of=(Constant(value=floor_value), waves))
 
 
-@library.scheduler("LearningRateScheduler")
+@library.scheduler("LearningRateScheduler", common=False)
 def function(case: Case, *, schedule: Function, verbose: Verbose = 0) -> AnyDefinition:
     """Refused: a function is no data. Tabulate its values, and give them as a `table`."""
     raise case.wrong("schedule", "must be a function", schedule, "a function")

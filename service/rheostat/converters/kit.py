@@ -79,11 +79,6 @@ def sequence(*parts: tuple[AnyDefinition, int], then: AnyDefinition) -> AnyDefin
     return Sequence(parts=(*lasting, Part(schedule=then))) if lasting else then
 
 
-def delayed(steps: int, then: AnyDefinition) -> AnyDefinition:
-    """Return a definition that begins later, and until then holds its first value."""
-    return sequence((Constant(value=value_at(then, 0)), steps), then=then)
-
-
 def warmed(
     steps: float, then: AnyDefinition, start: float = 0.0, *, peak: float | None = None
 ) -> AnyDefinition:
@@ -97,9 +92,8 @@ def warmed(
         return since(-steps, then)
     if float(steps).is_integer() and (peak is None or value_at(then, 0) == peak):
         return Warmup(steps=int(steps), start=start, then=then)
-    whole = ceil(steps)
     rise = polynomial(start, value_at(then, 0) if peak is None else peak, steps)
-    return sequence((rise, whole), then=since(whole - steps, then))
+    return phases(Phase(rise, until=steps), Phase(then, origin=steps))
 
 
 def since(step: float, definition: AnyDefinition) -> AnyDefinition:

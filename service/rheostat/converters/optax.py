@@ -2,35 +2,103 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
-
-from pydantic import Field
+from collections.abc import Sequence
+from itertools import accumulate
+from math import inf
+from operator import mul
+from typing import Any, Literal
 
 from rheostat.converters.core import Case, Library, Nested
 from rheostat.converters.kit import (
+    Phase,
     cosine,
-    delayed,
     exponential,
     levels,
+    phases,
     polynomial,
-    since,
     through,
+    value_at,
     warmed,
 )
-from rheostat.converters.parameters import Share, Steps
+from rheostat.converters.parameters import Length, NotNegative, Positive, Share, Shared, Steps
 from rheostat.schedules.kinds.curves import Constant
 from rheostat.schedules.kinds.cycles import OneCycle
 from rheostat.schedules.kinds.decays import Exponential
 from rheostat.schedules.kinds.points import Multistep
 from rheostat.schedules.kinds.pointwise import Clip, Power, Scale, Sum
-from rheostat.schedules.kinds.sequence import Part, Sequence
 from rheostat.schedules.union import AnyDefinition
 
 library = Library("optax")
 library.metric_driven("contrib.reduce_on_plateau", "reduce_on_plateau")
 
+Scales = dict[str, NotNegative] | None
+Pairs = Sequence[tuple[float, float]]
+"""Boundaries, in order, and the scales that apply from there on."""
 
-Length = Annotated[float, Field(gt=0)]
+
+class Transition(Shared):
+    """What takes transition_steps, and begins after transition_begin."""
+
+    transition_steps: Steps
+    transition_begin: Steps = 0
+
+    def begun(self, curve: AnyDefinition) -> AnyDefinition:
+        """Return a curve from transition_begin on, and its first value until then."""
+        begin = max(self.transition_begin, 0)
+        held = Constant(value=value_at(curve, 0))
+        return phases(Phase(held, until=begin), Phase(curve, origin=begin))
+
+    def power_law(self, start: float, end: float, power: float) -> AnyDefinition:
+        """Return what goes from one value to another."""
+        if self.transition_steps <= 0:
+            return Constant(value=start)
+        return self.begun(polynomial(start, end, self.transition_steps, power))
+
+
+class Decay(Transition):
+    """An exponential decay, from whatever value."""
+
+    decay_rate: float
+    staircase: bool = False
+    end_value: float | None = None
+
+    def starting_at(self, start: float) -> AnyDefinition:
+        """Return the decay from a value."""
+        rate, steps = self.decay_rate, self.transition_steps
+        if steps <= 0 or rate == 0:
+            return Constant(value=start)
+        curve = exponential(start, rate, steps, staircase=self.staircase)
+        if self.end_value is not None and 0 < rate < 1:
+            curve = Exponential(
+                start=start,
+                factor=rate,
+                every=steps,
+                staircase=self.staircase,
+                floor=self.end_value,
+            )
+        elif self.end_value is not None:
+            curve = Clip(of=curve, max=self.end_value)
+        return self.begun(curve)
+
+
+class Cycle(Shared):
+    """What both one-cycles take."""
+
+    transition_steps: Length
+    peak_value: float
+    pct_start: Share = 0.3
+    div_factor: float = 25.0
+    final_div_factor: float = 1e4
+
+    @property
+    def start(self) -> float:
+        """Where it starts."""
+        return self.peak_value / self.div_factor
+
+    @property
+    def turn(self) -> int:
+        """The step at which it is at its peak."""
+        return int(self.pct_start * self.transition_steps)
 
 
 @library.scheduler("constant_schedule", hyperparameters=None)
@@ -41,37 +109,19 @@ def constant(case: Case, *, value: float) -> AnyDefinition:
 
 @library.scheduler("linear_schedule", hyperparameters=None)
 def linear(
-    case: Case,
-    *,
-    init_value: float,
-    end_value: float,
-    transition_steps: Steps,
-    transition_begin: Steps = 0,
+    case: Case, transition: Transition, *, init_value: float, end_value: float
 ) -> AnyDefinition:
     """
     `linear`, after a `constant` until transition_begin.
 
     With transition_steps 0 or less init_value holds for ever. A negative transition_begin is 0.
     """
-    return power_law(
-        case,
-        init_value=init_value,
-        end_value=end_value,
-        power=1.0,
-        transition_steps=transition_steps,
-        transition_begin=transition_begin,
-    )
+    return transition.power_law(init_value, end_value, 1.0)
 
 
 @library.scheduler("polynomial_schedule", hyperparameters=None)
 def power_law(
-    case: Case,
-    *,
-    init_value: float,
-    end_value: float,
-    power: float,
-    transition_steps: Steps,
-    transition_begin: Steps = 0,
+    case: Case, transition: Transition, *, init_value: float, end_value: float, power: float
 ) -> AnyDefinition:
     """
     `polynomial`, after a `constant` until transition_begin.
@@ -79,23 +129,11 @@ def power_law(
     With transition_steps 0 or less, or power 0, init_value holds for ever. A negative
     transition_begin is 0.
     """
-    if transition_steps <= 0:
-        return Constant(value=init_value)
-    curve = polynomial(init_value, end_value, transition_steps, power)
-    return delayed(transition_begin, curve)
+    return transition.power_law(init_value, end_value, power)
 
 
 @library.scheduler("exponential_decay", hyperparameters=None)
-def exponential_decay(
-    case: Case,
-    *,
-    init_value: float,
-    transition_steps: Steps,
-    decay_rate: float,
-    transition_begin: Steps = 0,
-    staircase: bool = False,
-    end_value: float | None = None,
-) -> AnyDefinition:
+def exponential_decay(case: Case, decay: Decay, *, init_value: float) -> AnyDefinition:
     """
     `exponential`, or `step` if staircase, after a `constant` until transition_begin.
 
@@ -104,20 +142,7 @@ def exponential_decay(
     for ever, whatever end_value is. What grows without an end_value holds where it would pass
     1e100.
     """
-    if transition_steps <= 0 or decay_rate == 0:
-        return Constant(value=init_value)
-    curve = exponential(init_value, decay_rate, transition_steps, staircase=staircase)
-    if end_value is not None and 0 < decay_rate < 1:
-        curve = Exponential(
-            start=init_value,
-            factor=decay_rate,
-            every=transition_steps,
-            staircase=staircase,
-            floor=end_value,
-        )
-    elif end_value is not None:
-        curve = Clip(of=curve, max=end_value)
-    return delayed(transition_begin, curve)
+    return decay.starting_at(init_value)
 
 
 @library.scheduler("cosine_decay_schedule", hyperparameters=None)
@@ -125,7 +150,7 @@ def cosine_decay(
     case: Case,
     *,
     init_value: float,
-    decay_steps: Length,
+    decay_steps: Positive,
     alpha: float = 0.0,
     exponent: float = 1.0,
 ) -> AnyDefinition:
@@ -143,24 +168,18 @@ def cosine_decay(
     return falling if alpha == 0 else Sum(of=(Constant(value=alpha * init_value), falling))
 
 
-Scales = dict[str, Annotated[float, Field(ge=0)]] | None
-
-
 @library.scheduler("piecewise_constant_schedule", hyperparameters=None)
 def piecewise_constant(
     case: Case, *, init_value: float, boundaries_and_scales: Scales = None
 ) -> AnyDefinition:
     """`multistep` if all scales are the same, else `piecewise`."""
     pairs = _sorted(case, boundaries_and_scales)
-    boundaries = [place for place, _ in pairs]
-    if (
-        pairs
-        and len({scale for _, scale in pairs}) == 1
-        and all(p.is_integer() for p in boundaries)
-    ):
-        milestones = tuple(max(int(place), 0) for place in boundaries)
-        return Multistep(start=init_value, milestones=milestones, factor=pairs[0][1])
-    return levels(boundaries, _cumulative(init_value, pairs))
+    places = [place for place, _ in pairs]
+    scales = {scale for _, scale in pairs}
+    if len(scales) == 1 and all(place.is_integer() for place in places):
+        milestones = tuple(max(int(place), 0) for place in places)
+        return Multistep(start=init_value, milestones=milestones, factor=scales.pop())
+    return levels(places, _cumulative(init_value, pairs))
 
 
 @library.scheduler("piecewise_interpolate_schedule", hyperparameters=None)
@@ -176,23 +195,11 @@ def piecewise_interpolate(
 
     The scales multiply up. A boundary at 0 is a jump.
     """
-    pairs = _sorted(case, boundaries_and_scales)
-    values = _cumulative(init_value, pairs)
-    places = [0.0, *(place for place, _ in pairs)]
-    return through(list(zip(places, values, strict=True)), interpolate_type)
+    return _corners(init_value, _sorted(case, boundaries_and_scales), interpolate_type)
 
 
 @library.scheduler("linear_onecycle_schedule", hyperparameters=None)
-def linear_onecycle(
-    case: Case,
-    *,
-    transition_steps: Annotated[Steps, Field(gt=0)],
-    peak_value: float,
-    pct_start: Share = 0.3,
-    pct_final: Share = 0.85,
-    div_factor: float = 25.0,
-    final_div_factor: float = 1e4,
-) -> AnyDefinition:
+def linear_onecycle(case: Case, cycle: Cycle, *, pct_final: Share = 0.85) -> AnyDefinition:
     """
     `piecewise` with corners at ⌊pct_start · n⌋, ⌊pct_final · n⌋ and n = transition_steps.
 
@@ -200,43 +207,30 @@ def linear_onecycle(
     Corners that fall together leave a phase out.
     """
     scales = {
-        int(pct_start * transition_steps): div_factor,
-        int(pct_final * transition_steps): 1 / div_factor,
-        transition_steps: 1 / final_div_factor,
+        cycle.turn: cycle.div_factor,
+        int(pct_final * cycle.transition_steps): 1 / cycle.div_factor,
+        cycle.transition_steps: 1 / cycle.final_div_factor,
     }
-    return _through_scales(peak_value / div_factor, scales, "linear")
+    return _corners(cycle.start, sorted(scales.items()), "linear")
 
 
 @library.scheduler("cosine_onecycle_schedule", hyperparameters=None)
-def cosine_onecycle(
-    case: Case,
-    *,
-    transition_steps: Annotated[Steps, Field(gt=0)],
-    peak_value: float,
-    pct_start: Share = 0.3,
-    div_factor: float = 25.0,
-    final_div_factor: float = 1e4,
-) -> AnyDefinition:
+def cosine_onecycle(case: Case, cycle: Cycle) -> AnyDefinition:
     """
     `one_cycle` with the turn at ⌊pct_start · transition_steps⌋.
 
     Corners that fall together leave a phase out.
     """
-    turn, start = int(pct_start * transition_steps), peak_value / div_factor
-    last = 1 / (div_factor * final_div_factor)
-    if not 0 < turn < transition_steps:
-        scales = {turn: div_factor, transition_steps: last}
-        return _through_scales(start, scales, "cosine")
-    return OneCycle(
-        peak=peak_value,
-        steps=transition_steps,
-        start=start,
-        end=peak_value * last,
-        up=turn / transition_steps,
-    )
+    turn, steps = cycle.turn, cycle.transition_steps
+    last = 1 / (cycle.div_factor * cycle.final_div_factor)
+    if not 0 < turn < steps:
+        scales = {turn: cycle.div_factor, steps: last}
+        return _corners(cycle.start, sorted(scales.items()), "cosine")
+    peak = cycle.peak_value
+    return OneCycle(peak=peak, steps=steps, start=cycle.start, end=peak * last, up=turn / steps)
 
 
-def _sorted(case: Case, scales: Scales) -> list[tuple[float, float]]:
+def _sorted(case: Case, scales: Scales) -> Pairs:
     """Return boundaries and scales in order; JSON has the boundaries as text."""
     pairs = []
     for boundary, scale in (scales or {}).items():
@@ -248,18 +242,14 @@ def _sorted(case: Case, scales: Scales) -> list[tuple[float, float]]:
     return sorted(pairs)
 
 
-def _cumulative(start: float, pairs: list[tuple[float, float]]) -> list[float]:
-    values = [start]
-    for _, scale in pairs:
-        values.append(values[-1] * scale)
-    return values
+def _cumulative(start: float, pairs: Pairs) -> list[float]:
+    """Return the values from a start, each scaled from the one before it."""
+    return list(accumulate((scale for _, scale in pairs), mul, initial=start))
 
 
-def _through_scales(
-    start: float, scales: dict[int, float], shape: Literal["linear", "cosine"]
-) -> AnyDefinition:
-    pairs = sorted((float(place), scale) for place, scale in scales.items())
-    places = [0.0, *(place for place, _ in pairs)]
+def _corners(start: float, pairs: Pairs, shape: Literal["linear", "cosine"]) -> AnyDefinition:
+    """Return the curve that is scaled from one boundary to the next, beginning at step 0."""
+    places = [0.0, *(float(place) for place, _ in pairs)]
     return through(list(zip(places, _cumulative(start, pairs), strict=True)), shape)
 
 
@@ -272,11 +262,9 @@ def warmup_constant(
 
     With warmup_steps 0 init_value holds for ever.
     """
-    return (
-        polynomial(init_value, peak_value, warmup_steps)
-        if warmup_steps > 0
-        else (Constant(value=init_value))
-    )
+    if warmup_steps <= 0:
+        return Constant(value=init_value)
+    return polynomial(init_value, peak_value, warmup_steps)
 
 
 @library.scheduler("warmup_cosine_decay_schedule", hyperparameters=None)
@@ -297,9 +285,8 @@ def warmup_cosine(
     """
     length = decay_steps - warmup_steps
     if length <= 0:
-        raise case.wrong(
-            "decay_steps", "must lie above warmup_steps", decay_steps, f"> {warmup_steps}"
-        )
+        bound = f"> {warmup_steps}"
+        raise case.wrong("decay_steps", "must lie above warmup_steps", decay_steps, bound)
     then = cosine_decay(
         case,
         init_value=peak_value,
@@ -312,31 +299,14 @@ def warmup_cosine(
 
 @library.scheduler("warmup_exponential_decay_schedule", hyperparameters=None)
 def warmup_exponential(
-    case: Case,
-    *,
-    init_value: float,
-    peak_value: float,
-    warmup_steps: Steps,
-    transition_steps: Steps,
-    decay_rate: float,
-    transition_begin: Steps = 0,
-    staircase: bool = False,
-    end_value: float | None = None,
+    case: Case, decay: Decay, *, init_value: float, peak_value: float, warmup_steps: Steps
 ) -> AnyDefinition:
     """
     `warmup` and `exponential`.
 
     transition_begin counts from the end of the warm-up.
     """
-    then = exponential_decay(
-        case,
-        init_value=peak_value,
-        transition_steps=transition_steps,
-        decay_rate=decay_rate,
-        transition_begin=transition_begin,
-        staircase=staircase,
-        end_value=end_value,
-    )
+    then = decay.starting_at(peak_value)
     return warmed(warmup_steps, then, init_value, peak=peak_value)
 
 
@@ -367,15 +337,10 @@ def _joined(case: Case, parts: list[AnyDefinition], boundaries: list[int]) -> An
     """Return parts one after the other; of overlapping ones the last holds."""
     if not parts:
         raise case.wrong("schedules", "must have at least one schedule", parts, "≥ 1 schedules")
-    kept: list[tuple[int, AnyDefinition]] = [(0, parts[0])]
-    for boundary, part in zip(boundaries, parts[1:], strict=False):
-        kept = [(begin, known) for begin, known in kept if begin < boundary]
-        kept.append((max(boundary, 0), since(max(-boundary, 0), part)))
-    ends = [*(begin for begin, _ in kept[1:]), None]
-    if len(kept) == 1:
-        return kept[0][1]
-    return Sequence(
-        parts=tuple(
-            Part(schedule=part, until=end) for (_, part), end in zip(kept, ends, strict=True)
+    boundaries = boundaries[: len(parts) - 1]
+    return phases(
+        *(
+            Phase(part, until=min(boundaries[i:], default=inf), origin=origin)
+            for i, (part, origin) in enumerate(zip(parts, [0, *boundaries], strict=False))
         )
     )

@@ -20,10 +20,12 @@ from rheostat.converters.kit import (
 )
 from rheostat.converters.parameters import (
     Function,
-    LastEpoch,
     Length,
+    NotNegative,
     Positive,
+    Resumed,
     ScaleMode,
+    Share,
     Steps,
     Verbose,
 )
@@ -33,23 +35,25 @@ from rheostat.schedules.kinds.decays import Exponential, InverseTime
 from rheostat.schedules.kinds.points import Multistep
 from rheostat.schedules.union import AnyDefinition
 
-library = Library("paddle")
+
+class Common(Resumed):
+    """What all schedulers accept."""
+
+    verbose: Verbose = False
+
+
+library = Library("paddle", common=Common)
 library.metric_driven("ReduceOnPlateau")
 
-Rate = Annotated[float, Field(ge=0)]
 Gamma = Annotated[float, Field(lt=1)]
-Fraction = Annotated[float, Field(gt=0, lt=1)]
-Factor = Annotated[float, Field(ge=0, le=1)]
 
 
 @library.scheduler("LambdaDecay", "MultiplicativeDecay")
 def function(
     case: Case,
     *,
-    learning_rate: Rate,
+    learning_rate: NotNegative,
     lr_lambda: Function,
-    last_epoch: LastEpoch = -1,
-    verbose: Verbose = False,
 ) -> AnyDefinition:
     """Refused: a function is no data. Tabulate its values, and give them as a `table`."""
     raise case.wrong("lr_lambda", "must be a function", lr_lambda, "a function")
@@ -61,9 +65,7 @@ def noam_decay(
     *,
     d_model: Positive,
     warmup_steps: Length,
-    learning_rate: Rate = 1.0,
-    last_epoch: LastEpoch = -1,
-    verbose: Verbose = False,
+    learning_rate: NotNegative = 1.0,
 ) -> AnyDefinition:
     """`warmup` to an `inverse_sqrt`, from 0 to learning_rate / √(d_model · warmup_steps)."""
     return noam(learning_rate * d_model**-0.5 * warmup_steps**-0.5, warmup_steps)
@@ -75,8 +77,6 @@ def piecewise(
     *,
     boundaries: Annotated[list[float], Field(min_length=1)],
     values: list[float],
-    last_epoch: LastEpoch = -1,
-    verbose: Verbose = False,
 ) -> AnyDefinition:
     """
     `piecewise`.
@@ -93,10 +93,8 @@ def piecewise(
 def natural_exponential(
     case: Case,
     *,
-    learning_rate: Rate,
+    learning_rate: NotNegative,
     gamma: Positive,
-    last_epoch: LastEpoch = -1,
-    verbose: Verbose = False,
 ) -> AnyDefinition:
     """`exponential` by the factor 1/e every 1/gamma steps."""
     return Exponential(start=learning_rate, factor=exp(-1), every=1 / gamma)
@@ -106,10 +104,8 @@ def natural_exponential(
 def inverse_time(
     case: Case,
     *,
-    learning_rate: Rate,
+    learning_rate: NotNegative,
     gamma: float,
-    last_epoch: LastEpoch = -1,
-    verbose: Verbose = False,
 ) -> AnyDefinition:
     """`inverse_time`."""
     return InverseTime(start=learning_rate, rate=gamma)
@@ -119,13 +115,11 @@ def inverse_time(
 def polynomial_decay(
     case: Case,
     *,
-    learning_rate: Rate,
+    learning_rate: NotNegative,
     decay_steps: Length,
     end_lr: float = 0.0001,
     power: Positive = 1.0,
     cycle: bool = False,
-    last_epoch: LastEpoch = -1,
-    verbose: Verbose = False,
 ) -> AnyDefinition:
     """`polynomial`, or `linear` for power 1."""
     if not cycle:
@@ -141,8 +135,6 @@ def warmup(
     warmup_steps: Length,
     start_lr: float,
     end_lr: float,
-    last_epoch: LastEpoch = -1,
-    verbose: Verbose = False,
 ) -> AnyDefinition:
     """
     `warmup`, or a `sequence` if what follows does not begin at end_lr.
@@ -162,10 +154,8 @@ def warmup(
 def exponential_decay(
     case: Case,
     *,
-    learning_rate: Rate,
-    gamma: Fraction,
-    last_epoch: LastEpoch = -1,
-    verbose: Verbose = False,
+    learning_rate: NotNegative,
+    gamma: Annotated[float, Field(gt=0, lt=1)],
 ) -> AnyDefinition:
     """`exponential`."""
     return Exponential(start=learning_rate, factor=gamma)
@@ -175,30 +165,25 @@ def exponential_decay(
 def multistep(
     case: Case,
     *,
-    learning_rate: Rate,
+    learning_rate: NotNegative,
     milestones: list[Steps],
     gamma: Gamma = 0.1,
-    last_epoch: LastEpoch = -1,
-    verbose: Verbose = False,
 ) -> AnyDefinition:
     """`multistep`."""
     for before, after in pairwise(milestones):
         if after <= before:
             raise case.wrong("milestones", "must rise", after, f"> {before}")
-    return Multistep(
-        start=learning_rate, milestones=tuple(max(m, 0) for m in milestones), factor=gamma
-    )
+    places = tuple(max(milestone, 0) for milestone in milestones)
+    return Multistep(start=learning_rate, milestones=places, factor=gamma)
 
 
 @library.scheduler("StepDecay")
 def step(
     case: Case,
     *,
-    learning_rate: Rate,
+    learning_rate: NotNegative,
     step_size: Length,
     gamma: Gamma = 0.1,
-    last_epoch: LastEpoch = -1,
-    verbose: Verbose = False,
 ) -> AnyDefinition:
     """`step`."""
     return exponential(learning_rate, gamma, step_size, staircase=True)
@@ -208,11 +193,9 @@ def step(
 def cosine(
     case: Case,
     *,
-    learning_rate: Rate,
+    learning_rate: NotNegative,
     T_max: Length,
     eta_min: float = 0.0,
-    last_epoch: LastEpoch = -1,
-    verbose: Verbose = False,
 ) -> AnyDefinition:
     """`cosine`, periodic: past T_max the wave goes on."""
     return Cosine(start=learning_rate, end=eta_min, steps=T_max, periodic=True)
@@ -222,12 +205,10 @@ def cosine(
 def restarts(
     case: Case,
     *,
-    learning_rate: Rate,
+    learning_rate: NotNegative,
     T_0: Length,
     T_mult: Annotated[Steps, Field(ge=1)] = 1,
     eta_min: float = 0.0,
-    last_epoch: LastEpoch = -1,
-    verbose: Verbose = False,
 ) -> AnyDefinition:
     """
     `cosine_restarts`.
@@ -242,12 +223,10 @@ def restarts(
 def linear(
     case: Case,
     *,
-    learning_rate: Rate,
+    learning_rate: NotNegative,
     total_steps: Length,
     start_factor: Annotated[float, Field(gt=0, le=1)] = 1 / 3,
-    end_factor: Factor = 1.0,
-    last_epoch: LastEpoch = -1,
-    verbose: Verbose = False,
+    end_factor: Share = 1.0,
 ) -> AnyDefinition:
     """`linear`."""
     start, end = learning_rate * start_factor, learning_rate * end_factor
@@ -258,15 +237,13 @@ def linear(
 def onecycle(
     case: Case,
     *,
-    max_learning_rate: Rate,
+    max_learning_rate: NotNegative,
     total_steps: Length,
     divide_factor: float = 25.0,
-    end_learning_rate: Rate = 0.0001,
-    phase_pct: Factor = 0.3,
+    end_learning_rate: NotNegative = 0.0001,
+    phase_pct: Share = 0.3,
     anneal_strategy: Literal["cos", "linear"] = "cos",
     three_phase: bool = False,
-    last_epoch: LastEpoch = -1,
-    verbose: Verbose = False,
 ) -> AnyDefinition:
     """
     `one_cycle` of total_steps − 1 steps.
@@ -290,16 +267,14 @@ def onecycle(
 def cyclic(
     case: Case,
     *,
-    base_learning_rate: Rate,
-    max_learning_rate: Rate,
+    base_learning_rate: NotNegative,
+    max_learning_rate: NotNegative,
     step_size_up: Positive,
     step_size_down: Positive | None = None,
     mode: Literal["triangular", "triangular2", "exp_range"] = "triangular",
     exp_gamma: float = 1.0,
     scale_fn: Function | None = None,
     scale_mode: ScaleMode = "cycle",
-    last_epoch: LastEpoch = -1,
-    verbose: Verbose = False,
 ) -> AnyDefinition:
     """
     `cyclic`.

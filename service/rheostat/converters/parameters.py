@@ -66,7 +66,6 @@ class Resumed(Shared):
 
 
 Verbose = Annotated[bool | int, Ignored("prints the values")]
-Label = Annotated[str, Ignored("is a name")]
 
 ParamName = Annotated[
     str | None, Ignored("names the field that is set; its values are the same under any name")
@@ -87,16 +86,4 @@ Whole = Annotated[
 ScaleMode = Annotated[
     Literal["cycle", "iterations"], Ignored("says what scale_fn is given, which must be null")
 ]
-UnusedLength = Annotated[
-    Annotated[Steps, Field(ge=0)], Ignored("is not used by pytorch_optimizer either: it grows on")
-]
 LayerFactor = Annotated[float, Ignored("is for discriminative_fine_tuning, which must be false")]
-HeldEnd = Annotated[float, Ignored("is not used by fastai either: start holds")]
-StopsEarly = Annotated[bool, Ignored("ends the training when its loss grows")]
-EpochCount = Annotated[Steps | None, Ignored("is counted in steps by total")]
-CycleEpochs = Annotated[
-    Annotated[Steps, Field(ge=1)], Ignored("is counted in steps by total, which all cycles share")
-]
-UpdateCount = Annotated[
-    Annotated[float, Field(gt=0)], Ignored("is not used by fvcore either: total is the whole")
-]

@@ -10,8 +10,17 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rheostat.converters.core import Case, Library, Nested
-from rheostat.converters.kit import over, polynomial, scaled, sequence, since, table
-from rheostat.converters.parameters import Count, LastEpoch, Steps, UnusedLength
+from rheostat.converters.kit import Phase, over, phases, polynomial, scaled, sequence, table
+from rheostat.converters.parameters import (
+    Count,
+    Ignored,
+    LastEpoch,
+    Length,
+    NotNegative,
+    Positive,
+    Shared,
+    Steps,
+)
 from rheostat.limits import MAX_STEP
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Ramp
 from rheostat.schedules.kinds.pointwise import Follow, Power, Scale, Sum
@@ -21,71 +30,62 @@ from rheostat.schedules.union import AnyDefinition
 
 library = Library("pytorch_optimizer")
 
-Rate = Annotated[float, Field(ge=0)]
+UnusedLength = Annotated[Count, Ignored("is not used by pytorch_optimizer either: it grows on")]
 
 
-def _warmed(
-    case: Case, rates: tuple[float, float, float], lengths: tuple[int, int], then: AnyDefinition
-) -> AnyDefinition:
-    """Return one step at the least value, the warm-up, and what follows it."""
-    init, least, most = rates
-    steps, whole = lengths
-    if whole <= steps:
-        raise case.wrong("t_max", "must lie above warmup_steps", whole, f"> {steps}")
-    ramp = polynomial(init, most, steps) if steps else Constant(value=most)
-    return sequence((Constant(value=least), 1), (ramp, steps), then=then)
+class Warmed(Shared):
+    """A warm-up, one step late: the constructor sets min_lr."""
+
+    t_max: Count
+    max_lr: NotNegative
+    min_lr: NotNegative = 0.0
+    init_lr: NotNegative = 0.0
+    warmup_steps: Count = 0
+
+    def left(self, case: Case) -> int:
+        """Return how many steps the warm-up leaves until t_max."""
+        if self.t_max <= self.warmup_steps:
+            bound = f"> {self.warmup_steps}"
+            raise case.wrong("t_max", "must lie above warmup_steps", self.t_max, bound)
+        return self.t_max - self.warmup_steps
+
+    def to(self, then: AnyDefinition) -> AnyDefinition:
+        """Return the warm-up and what follows it."""
+        steps, peak = self.warmup_steps, self.max_lr
+        ramp = polynomial(self.init_lr, peak, steps) if steps else Constant(value=peak)
+        return sequence((Constant(value=self.min_lr), 1), (ramp, steps), then=then)
+
+
+def _set_first(value: float, curve: AnyDefinition) -> AnyDefinition:
+    """Return a curve with another value at step 0, which the constructor sets."""
+    return phases(Phase(Constant(value=value), until=1), Phase(curve))
 
 
 @library.scheduler("LinearScheduler")
-def linear(
-    case: Case,
-    *,
-    t_max: Count,
-    max_lr: Rate,
-    min_lr: Rate = 0.0,
-    init_lr: Rate = 0.0,
-    warmup_steps: Count = 0,
-) -> AnyDefinition:
+def linear(case: Case, warmed: Warmed) -> AnyDefinition:
     """
     `sequence` of one step at min_lr, a line to max_lr, and a line to min_lr.
 
     The constructor sets min_lr, and all else comes one step later. Past t_max it falls on, below
     zero; the definition holds.
     """
-    decay = polynomial(max_lr, min_lr, max(t_max - warmup_steps, 1))
-    return _warmed(case, (init_lr, min_lr, max_lr), (warmup_steps, t_max), decay)
+    return warmed.to(polynomial(warmed.max_lr, warmed.min_lr, warmed.left(case)))
 
 
 @library.scheduler("CosineScheduler")
-def cosine(
-    case: Case,
-    *,
-    t_max: Count,
-    max_lr: Rate,
-    min_lr: Rate = 0.0,
-    init_lr: Rate = 0.0,
-    warmup_steps: Count = 0,
-) -> AnyDefinition:
+def cosine(case: Case, warmed: Warmed) -> AnyDefinition:
     """
     `sequence` of one step at min_lr, a line to max_lr, and a `cosine`, periodic.
 
     The constructor sets min_lr, and all else comes one step later.
     """
-    length = max(t_max - warmup_steps, 1)
-    wave = Cosine(start=max_lr, end=min_lr, steps=length, periodic=True)
-    return _warmed(case, (init_lr, min_lr, max_lr), (warmup_steps, t_max), wave)
+    start, end = warmed.max_lr, warmed.min_lr
+    return warmed.to(Cosine(start=start, end=end, steps=warmed.left(case), periodic=True))
 
 
 @library.scheduler("PolyScheduler")
 def poly(
-    case: Case,
-    *,
-    t_max: UnusedLength,
-    max_lr: Rate,
-    min_lr: Rate = 0.0,
-    init_lr: Rate = 0.0,
-    warmup_steps: Count = 0,
-    poly_order: Annotated[float, Field(gt=0)] = 0.5,
+    case: Case, warmed: Warmed, *, t_max: UnusedLength, poly_order: Positive = 0.5
 ) -> AnyDefinition:
     """
     `sequence` of one step at min_lr, a line to max_lr, and a `power` of the step.
@@ -93,21 +93,15 @@ def poly(
     It grows without end: min_lr + (max_lr − min_lr) · t^poly_order.
     """
     steps = Linear(start=0.0, end=float(MAX_STEP), steps=MAX_STEP)
-    growth = Scale(factor=max_lr - min_lr, of=Power(of=steps, exponent=poly_order))
-    whole = Sum(of=(Constant(value=min_lr), growth))
-    then = sequence((Constant(value=max_lr), 1), then=since(1, whole))
-    return _warmed(
-        case, (init_lr, min_lr, max_lr), (warmup_steps, max(t_max, warmup_steps + 1)), then
-    )
+    lowest, highest = warmed.min_lr, warmed.max_lr
+    growth = Scale(factor=highest - lowest, of=Power(of=steps, exponent=poly_order))
+    whole = Sum(of=(Constant(value=lowest), growth))
+    return warmed.to(_set_first(highest, whole))
 
 
 @library.scheduler("REXScheduler")
 def rex(
-    case: Case,
-    *,
-    total_steps: Annotated[Steps, Field(gt=0)],
-    max_lr: float = 1.0,
-    min_lr: float = 0.0,
+    case: Case, *, total_steps: Length, max_lr: float = 1.0, min_lr: float = 0.0
 ) -> AnyDefinition:
     """
     `sequence` of one step at min_lr, and a `ramp` of shape `rational`.
@@ -115,15 +109,15 @@ def rex(
     The constructor sets min_lr; the curve's own first value is never used.
     """
     curve = Ramp(start=max_lr, end=min_lr, steps=total_steps, shape="rational", ratio=0.5)
-    return sequence((Constant(value=min_lr), 1), then=since(1, curve))
+    return _set_first(min_lr, curve)
 
 
 @library.scheduler("CosineAnnealingWarmupRestarts")
 def restarts(
     case: Case,
     *,
-    first_cycle_steps: Annotated[Steps, Field(gt=0)],
-    cycle_mult: Annotated[float, Field(ge=0)] = 1.0,
+    first_cycle_steps: Length,
+    cycle_mult: NotNegative = 1.0,
     max_lr: float = 1e-4,
     min_lr: float = 1e-6,
     warmup_steps: Count = 0,
@@ -146,9 +140,7 @@ def restarts(
     ]
     peak = max_lr * gamma ** len(parts)
     whole = sequence(*parts, then=_waves(peak, min_lr, warmup_steps, lengths[-1], gamma))
-    if warmup_steps:
-        return whole
-    return sequence((Constant(value=min_lr), 1), then=since(1, whole))
+    return whole if warmup_steps else _set_first(min_lr, whole)
 
 
 def _lengths(case: Case, first: int, warmup: int, factor: float) -> Iterator[int]:
@@ -253,7 +245,7 @@ def proportion(
         return line
     name, default = _REMEMBERED[lr_scheduler.name]
     first = lr_scheduler.params.get(name, default)
-    return sequence((Constant(value=offset + slope * first), 1), then=since(1, line))
+    return _set_first(offset + slope * first, line)
 
 
 @library.scheduler("get_wsd_schedule")
@@ -264,7 +256,7 @@ def wsd(
     num_stable_steps: Count,
     num_decay_steps: Count,
     min_lr_ratio: float = 0.0,
-    num_cycles: Annotated[float, Field(gt=0)] = 0.5,
+    num_cycles: Positive = 0.5,
     cooldown_type: Literal["cosine", "1-sqrt", "linear", "1-square"] = "1-sqrt",
     last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from rheostat.converters.core import Case, Library, Nested
 from rheostat.converters.kit import of_group, polynomial, table, times
-from rheostat.converters.parameters import LastEpoch, Steps
+from rheostat.converters.parameters import LastEpoch, Length, Shared
 from rheostat.schedules.kinds.curves import Constant
 from rheostat.schedules.kinds.decays import Exponential
 from rheostat.schedules.kinds.pointwise import Scale, Sum
@@ -18,85 +18,97 @@ from rheostat.schedules.union import AnyDefinition
 
 library = Library("pytorch_warmup")
 
-Period = Annotated[Steps, Field(gt=0)]
-Periods = Period | list[Period]
-Betas = Annotated[tuple[float, Annotated[float, Field(gt=0, lt=1)]], Field(strict=False)]
 _LONGEST = 500_000
 """How many factors are tabulated at most."""
 
 
+class Dampened(Shared):
+    """The scheduler that is dampened."""
+
+    inner: Nested | None = None
+    last_step: LastEpoch = -1
+
+    def by(self, case: Case, factor: AnyDefinition) -> AnyDefinition:
+        """Return what the scheduler becomes, times a factor."""
+        if self.inner is None:
+            return times(Constant(value=case.base), factor)
+        return times(case.nested(self.inner, "inner", library="torch"), factor)
+
+
+class Untuned(Dampened):
+    """The same, with the coefficients of the optimizer, which say how long the warm-up takes."""
+
+    betas: Annotated[tuple[float, Annotated[float, Field(gt=0, lt=1)]], Field(strict=False)] = (
+        0.9,
+        0.999,
+    )
+
+
 @library.scheduler("LinearWarmup")
 def linear(
-    case: Case, *, warmup_period: Periods, last_step: LastEpoch = -1, inner: Nested | None = None
+    case: Case, dampened: Dampened, *, warmup_period: Length | list[Length]
 ) -> AnyDefinition:
     """
     `product` of the scheduler and a line from 1/warmup_period to 1.
 
     The line reaches 1 one step before warmup_period.
     """
-    return _linear(case, of_group(case, "warmup_period", warmup_period), inner)
+    return dampened.by(case, _line(of_group(case, "warmup_period", warmup_period)))
 
 
 @library.scheduler("ExponentialWarmup")
 def exponential(
-    case: Case, *, warmup_period: Periods, last_step: LastEpoch = -1, inner: Nested | None = None
+    case: Case, dampened: Dampened, *, warmup_period: Length | list[Length]
 ) -> AnyDefinition:
     """`product` of the scheduler and 1 − `exponential`."""
-    return _exponential(case, of_group(case, "warmup_period", warmup_period), inner)
+    return dampened.by(case, _approach(of_group(case, "warmup_period", warmup_period)))
 
 
 @library.scheduler("UntunedLinearWarmup")
-def untuned_linear(
-    case: Case,
-    *,
-    last_step: LastEpoch = -1,
-    inner: Nested | None = None,
-    betas: Betas = (0.9, 0.999),
-) -> AnyDefinition:
+def untuned_linear(case: Case, untuned: Untuned) -> AnyDefinition:
     """
     As LinearWarmup, with the period ⌊2/(1 − β₂)⌋.
 
     betas stands for the optimizer's. For 0.999 the period is 1999, for the quotient is rounded.
     """
-    return _linear(case, int(2 / (1 - betas[1])), inner)
+    return untuned.by(case, _line(int(2 / (1 - untuned.betas[1]))))
 
 
 @library.scheduler("UntunedExponentialWarmup")
-def untuned_exponential(
-    case: Case,
-    *,
-    last_step: LastEpoch = -1,
-    inner: Nested | None = None,
-    betas: Betas = (0.9, 0.999),
-) -> AnyDefinition:
+def untuned_exponential(case: Case, untuned: Untuned) -> AnyDefinition:
     """
     As ExponentialWarmup, with the period ⌊1/(1 − β₂)⌋.
 
     betas stands for the optimizer's. For 0.999 the period is 999, for the quotient is rounded.
     """
-    return _exponential(case, int(1 / (1 - betas[1])), inner)
+    return untuned.by(case, _approach(int(1 / (1 - untuned.betas[1]))))
+
+
+def _line(period: int) -> AnyDefinition:
+    """Return min((t + 1)/period, 1)."""
+    return polynomial(1 / period, 1.0, period - 1) if period > 1 else Constant(value=1.0)
+
+
+def _approach(period: int) -> AnyDefinition:
+    """Return 1 − exp(−(t + 1)/period)."""
+    missing = Exponential(start=exp(-1 / period), factor=exp(-1), every=float(period))
+    return Sum(of=(Constant(value=1.0), Scale(factor=-1.0, of=missing)))
 
 
 @library.scheduler("RAdamWarmup")
-def radam(
-    case: Case,
-    *,
-    last_step: LastEpoch = -1,
-    inner: Nested | None = None,
-    betas: Betas = (0.9, 0.999),
-) -> AnyDefinition:
+def radam(case: Case, untuned: Untuned) -> AnyDefinition:
     """
     `product` of the scheduler and a `table` of the rectification, until that is 1.
 
     betas stands for the optimizer's; β₂ must lie above 0.6.
     """
-    beta2 = betas[1]
+    beta2 = untuned.betas[1]
     if beta2 <= 0.6:
         raise case.wrong("betas", "must have β₂ above 0.6", beta2, "> 0.6")
     if 50 / (1 - beta2) > _LONGEST:
         bound = f"≤ {1 - 50 / _LONGEST}"
         raise case.wrong("betas", "takes too many steps to tabulate", beta2, bound)
-    return times(_inner(case, inner), table(_rectifications(beta2)))
+    return untuned.by(case, table(_rectifications(beta2)))
 
 
 def _rectifications(beta2: float) -> list[float]:
@@ -116,22 +128,3 @@ def _rectifications(beta2: float) -> list[float]:
         if here == limit:
             return factors
     raise AssertionError
-
-
-def _linear(case: Case, period: int, inner: Nested | None) -> AnyDefinition:
-    factor: AnyDefinition = Constant(value=1.0)
-    if period > 1:
-        factor = polynomial(1 / period, 1.0, period - 1)
-    return times(_inner(case, inner), factor)
-
-
-def _exponential(case: Case, period: int, inner: Nested | None) -> AnyDefinition:
-    missing = Exponential(start=exp(-1 / period), factor=exp(-1), every=float(period))
-    factor = Sum(of=(Constant(value=1.0), Scale(factor=-1.0, of=missing)))
-    return times(_inner(case, inner), factor)
-
-
-def _inner(case: Case, inner: Nested | None) -> AnyDefinition:
-    if inner is None:
-        return Constant(value=case.base)
-    return case.nested(inner, "inner", library="torch")

@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from rheostat.converters.core import Case, Library, Nested
-from rheostat.converters.kit import polynomial, sequence, since, triangles, warmed
-from rheostat.converters.parameters import Steps
+from rheostat.converters.kit import Phase, phases, polynomial, since, triangles, warmed
+from rheostat.converters.parameters import Count, NotNegative, Positive, Steps
 from rheostat.schedules.kinds.curves import Constant
 from rheostat.schedules.kinds.decays import Exponential, InverseTime
 from rheostat.schedules.kinds.points import Piecewise
@@ -18,8 +18,6 @@ from rheostat.schedules.union import AnyDefinition
 library = Library("thinc")
 library.metric_driven("plateau", "plateau.v1")
 
-Offset = Annotated[float, Field(ge=0)]
-
 
 @library.scheduler("constant", "constant.v1", hyperparameters=None)
 def constant(case: Case, *, rate: float) -> AnyDefinition:
@@ -28,20 +26,18 @@ def constant(case: Case, *, rate: float) -> AnyDefinition:
 
 
 @library.scheduler("constant_then", "constant_then.v1", hyperparameters=None)
-def constant_then(
-    case: Case, *, rate: float, steps: Annotated[Steps, Field(ge=0)], schedule: Nested
-) -> AnyDefinition:
+def constant_then(case: Case, *, rate: float, steps: Count, schedule: Nested) -> AnyDefinition:
     """
     `sequence` of a `constant` and the rest of the other schedule.
 
     The other schedule counts from step 0, not from where the constant ends.
     """
     then = case.nested(schedule, "schedule")
-    return sequence((Constant(value=rate), steps), then=since(steps, then))
+    return phases(Phase(Constant(value=rate), until=steps), Phase(then))
 
 
 @library.scheduler("decaying", "decaying.v1", hyperparameters=None)
-def decaying(case: Case, *, base_rate: float, decay: float, t: Offset = 0.0) -> AnyDefinition:
+def decaying(case: Case, *, base_rate: float, decay: float, t: NotNegative = 0.0) -> AnyDefinition:
     """
     `inverse_time`.
 
@@ -52,7 +48,7 @@ def decaying(case: Case, *, base_rate: float, decay: float, t: Offset = 0.0) -> 
 
 @library.scheduler("compounding", "compounding.v1", hyperparameters=None)
 def compounding(
-    case: Case, *, start: float, stop: float, compound: float, t: Offset = 0.0
+    case: Case, *, start: float, stop: float, compound: float, t: NotNegative = 0.0
 ) -> AnyDefinition:
     """
     `exponential`, clipped at stop.
@@ -86,7 +82,7 @@ def slanted_triangular(
     num_steps: Steps,
     cut_frac: Annotated[float, Field(gt=0, lt=1)] = 0.1,
     ratio: float = 32,
-    t: Offset = 0.0,
+    t: NotNegative = 0.0,
 ) -> AnyDefinition:
     """
     `piecewise`, from its second step on.
@@ -104,7 +100,7 @@ def slanted_triangular(
 
 @library.scheduler("cyclic_triangular", "cyclic_triangular.v1", hyperparameters=None)
 def cyclic_triangular(
-    case: Case, *, min_lr: float, max_lr: float, period: Annotated[float, Field(gt=0)]
+    case: Case, *, min_lr: float, max_lr: float, period: Positive
 ) -> AnyDefinition:
     """
     `cyclic`, from its second step on.
