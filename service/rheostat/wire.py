@@ -333,7 +333,7 @@ class Ledger(TypedDict):
 # --- changes of a run -----------------------------------------------------------------------------
 
 
-class _Landing(TypedDict):
+class Landing(TypedDict):
     """How far beyond the fastest worker a change takes effect."""
 
     beyond: int | None
@@ -342,7 +342,7 @@ class _Landing(TypedDict):
     """A sentence, if that is far."""
 
 
-class Revised(_Landing):
+class Revised(Landing):
     """A change was accepted."""
 
     revision: int
@@ -352,7 +352,7 @@ class Revised(_Landing):
     """Revisions that have yet to take effect, in the order in which they will."""
 
 
-class Rehearsal(_Landing):
+class Rehearsal(Landing):
     """What a change would do, of which nothing was done."""
 
     effective: int
@@ -379,7 +379,7 @@ class TotalRehearsal(Rehearsal):
     total: int
 
 
-class Cancelled(_Landing):
+class Cancelled(Landing):
     """A pending revision was taken back."""
 
     revision: int
@@ -390,7 +390,7 @@ class Cancelled(_Landing):
     """Revisions that have yet to take effect."""
 
 
-class Advanced(_Landing):
+class Advanced(Landing):
     """The settled end was moved on."""
 
     revision: int

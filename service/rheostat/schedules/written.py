@@ -14,6 +14,7 @@ from fractions import Fraction
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from rheostat import wire
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.lengths import Kept, is_spoken
 from rheostat.schedules.parse import Context, parsed, passed
@@ -66,12 +67,15 @@ class Words:
         kept = None if self.kept is None else tuple(sorted(self.kept.items()))
         return Context(self.total, self.steps_per_epoch, field, kept)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> wire.Words:
         """Return the wire form, which is also what is stored."""
-        document = {"definition": self.data, "total": self.total}
+        document: wire.Words = {"definition": dict(self.data), "total": self.total}
         if self.steps_per_epoch is not None:
             document["steps_per_epoch"] = self.steps_per_epoch
-        return document if self.kept is None else {**document, "kept": self.kept}
+        if self.kept is not None:
+            places = self.kept.items()
+            document["kept"] = {key: list(p) if isinstance(p, tuple) else p for key, p in places}
+        return document
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Words:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from rheostat import wire
+
 
 class Role(StrEnum):
     """What a caller may do: all that the roles before may, and more."""
@@ -12,6 +14,10 @@ class Role(StrEnum):
     WORKER = "worker"
     OPERATOR = "operator"
     ADMIN = "admin"
+
+    def to_json(self) -> wire.Role:
+        """Return the role as it is written."""
+        return self.value
 
     def covers(self, needed: Role) -> bool:
         """Whether this role may do what ``needed`` may."""

@@ -6,10 +6,11 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
+from rheostat import wire
 from rheostat.errors import FieldError, Invalid
 from rheostat.limits import NAME
 from rheostat.server.described import Described
@@ -19,10 +20,6 @@ PREFIX = "rheo_"
 """How every secret begins, so that scanners of repositories and logs know one."""
 
 FUTURE = "an ISO 8601 time with its offset from UTC, in the future"
-
-
-RoleName = Literal["viewer", "worker", "operator", "admin"]
-"""The roles as they are written in requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +32,17 @@ class Token:
     created_by: str | None
     expires_at: str | None
     revoked_at: str | None
+
+    def to_json(self) -> wire.Token:
+        """Return the wire form."""
+        return {
+            "name": self.name,
+            "role": self.role.to_json(),
+            "created_at": self.created_at,
+            "created_by": self.created_by,
+            "expires_at": self.expires_at,
+            "revoked_at": self.revoked_at,
+        }
 
     def flaw(self, now: str) -> str | None:
         """Return why it cannot be used at this time, or None if it can."""
@@ -63,7 +71,7 @@ class NewToken(Described):
     name: Annotated[str, Field(pattern=f"^{NAME}$")]
     """Who will use it: the author of the changes that are made with it."""
 
-    role: RoleName
+    role: wire.Role
     """What it may do."""
 
     expires_at: Annotated[str, Field(max_length=64, json_schema_extra={"format": "date-time"})] | (

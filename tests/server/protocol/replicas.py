@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
@@ -157,7 +157,7 @@ class Replicas:
 
     def rehearse(self, ref: str, changes: Any, effective: Any) -> dict[str, Any]:
         """Return the curves before and after a revision."""
-        return self._read(revise.rehearse, ref, revise.Wish(changes, effective), POINTS)
+        return {**self._read(revise.rehearse, ref, revise.Wish(changes, effective), POINTS)}
 
     def cancel(self, ref: str, number: int) -> dict[str, Any]:
         """Cancel a revision."""
@@ -168,13 +168,13 @@ class Replicas:
     ) -> dict[str, Any]:
         """Rewind a run."""
         wish = rewind.Rewind(to, source, expected, changes)
-        return self._post(lambda r: rewind.rewind(r, ref, wish))
+        return {**self._post(lambda r: rewind.rewind(r, ref, wish))}
 
     def join(self, ref: str, checkpoint: Checkpoint | None, start: int | None) -> dict[str, Any]:
         """Join a run, and begin it if need be."""
         arrival = join.Arrival(checkpoint and join.Checkpoint(*checkpoint), start)
-        answer = self._read(join.join, ref, arrival)
-        answer = answer or self._write(join.begin, ref, arrival, "ann")
+        joined = self._read(join.join, ref, arrival)
+        answer: Mapping[str, Any] = joined or self._write(join.begin, ref, arrival, "ann")
         words = ("id", "generation", "revision", "settled_until", "begins", "end", "total")
         return {name: answer[name] for name in words}
 
@@ -204,7 +204,7 @@ class Replicas:
                 column = {name: float(v[index]) for name, v in segment["values"].items()}
                 yield segment["start"] + index * answer["resolution"], column
 
-    def _post(self, operation: Callable[[Records], dict[str, Any]]) -> dict[str, Any]:
+    def _post(self, operation: Callable[[Records], T]) -> T:
         key = Key(f"{id(self)}-{next(self._keys)}", "hash")
         answer = self._write(once, key, operation)
         self._sent.append((key, operation, answer))

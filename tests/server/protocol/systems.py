@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -93,7 +93,7 @@ class System(Protocol):
         """Let the next commit fail: it is done or not, and nobody is told."""
 
 
-def seen(shown: dict[str, Any]) -> dict[str, Any]:
+def seen(shown: Mapping[str, Any]) -> dict[str, Any]:
     """Return a run's state in the model's words."""
     generations = [
         (past["generation"], past["from"], past["settled_until"]) for past in shown["generations"]
@@ -101,12 +101,12 @@ def seen(shown: dict[str, Any]) -> dict[str, Any]:
     return {**shown, **numbered(shown), "generations": generations}
 
 
-def numbered(answer: dict[str, Any]) -> dict[str, Any]:
+def numbered(answer: Mapping[str, Any]) -> dict[str, Any]:
     """Return an answer with the numbers of the pending revisions alone, without hints."""
     return {**bare(answer), "pending": [revision["revision"] for revision in answer["pending"]]}
 
 
-def bare(answer: dict[str, Any]) -> dict[str, Any]:
+def bare(answer: Mapping[str, Any]) -> dict[str, Any]:
     """Return an answer without what it says of where workers are, which is a hint."""
     return {name: item for name, item in answer.items() if name not in {"beyond", "warnings"}}
 

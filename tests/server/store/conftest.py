@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 import psycopg
 import pytest
 
+from rheostat import wire
 from rheostat.schedules import Definition
 from rheostat.server.runs.fragments import Verbatim
 from rheostat.server.runs.limits import Limits
@@ -72,7 +73,7 @@ class Desk:
 
     def join(
         self, ref: str = "gpt", *, checkpoint: Checkpoint | None = None, start: int | None = None
-    ) -> dict[str, Any]:
+    ) -> wire.Joined:
         """Join a run, as a worker does, and begin it where that is needed."""
         arrival = join.Arrival(checkpoint, start)
         joined = self.read(join.join, ref, arrival)
@@ -83,7 +84,7 @@ class Desk:
         block = self.write(values.settle, run_id, Ask(generation, start, count))
         return [list(column) for column in block.values]
 
-    def revise(self, changes: Any, effective: Any = "next", **rest: Any) -> dict[str, Any]:
+    def revise(self, changes: Any, effective: Any = "next", **rest: Any) -> wire.Revised:
         """Revise the run ``gpt``."""
         return self.write(revise.revise, "gpt", Wish(changes, effective, **rest))
 

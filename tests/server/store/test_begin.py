@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rheostat import wire
 from rheostat.errors import (
     Finished,
     PastTotal,
@@ -43,7 +44,7 @@ COUNTDOWN = {"kind": "linear", "start": 8192, "end": 0, "steps": 8192}
 """8192 - step, exact in binary."""
 
 
-def moved(desk: Desk, to: int, **wish: Any) -> dict[str, Any]:
+def moved(desk: Desk, to: int, **wish: Any) -> wire.Advanced:
     """Move the run ``gpt`` on."""
     return desk.write(advance.advance, "gpt", advance.Advance(to, **wish))
 

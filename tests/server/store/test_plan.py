@@ -18,9 +18,7 @@ COSINE = {"kind": "cosine", "start": 0.01, "end": 0.001, "steps": 10_000}
 HALVE = {"lr": {"edit": "scale", "factor": 0.5}}
 
 
-def planned(
-    desk: Desk, start: int = 0, stop: int | None = None, points: int = 1000
-) -> dict[str, Any]:
+def planned(desk: Desk, start: int = 0, stop: int | None = None, points: int = 1000) -> Any:
     return desk.read(plan.plan, "gpt", start, stop, points, 10**6)
 
 
@@ -45,7 +43,7 @@ def test_a_rehearsal_shows_an_excursion_of_one_step(desk: Desk) -> None:
     """One step of 10,000 is among 200 points, with its value before and after."""
     desk.create(parameters={"lr": COSINE, "wd": {"kind": "constant", "value": 0.1}}, total=10_000)
     change = {"wd": [{"edit": "set", "value": 0.5, "steps": 1}]}
-    shown = desk.read(revise.rehearse, "gpt", Wish(change, 3), 200)
+    shown: Any = desk.read(revise.rehearse, "gpt", Wish(change, 3), 200)
     assert len(shown["steps"]) <= 200
     assert [*shown["before"]] == [*shown["after"]] == ["wd"]
     assert shown["after"]["wd"][shown["steps"] == 3] == [0.5]

@@ -215,7 +215,7 @@ def test_a_plan_shows_past_and_future_with_their_revisions(desk: Desk) -> None:
     """Eleven points of 0 to 100, the change marked where it takes effect."""
     desk.create()
     desk.revise(HALVE, 50)
-    shown = desk.read(plan.plan, "gpt", 0, 101, 11, 10**6)
+    shown: Any = desk.read(plan.plan, "gpt", 0, 101, 11, 10**6)
     assert shown["steps"].tolist() == list(range(0, 101, 10))
     assert shown["parameters"]["lr"].tolist() == [100, 90, 80, 70, 60, 25, 20, 15, 10, 5, 0]
     assert [(mark["from"], mark["revision"]) for mark in shown["revisions"]] == [(0, 1), (50, 2)]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rheostat import wire
 from rheostat.errors import Finished, GenerationMismatch, Invalid, StaleCheckpoint, StaleGeneration
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.database import Database
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 HALVE = {"lr": {"edit": "scale", "factor": 0.5}}
 
 
-def back(desk: Desk, to: int, **rest: Any) -> dict[str, Any]:
+def back(desk: Desk, to: int, **rest: Any) -> wire.Rewound:
     """Rewind the run ``gpt``."""
     return desk.write(rewind, "gpt", Rewind(to, **rest))
 

@@ -49,7 +49,7 @@ class Behind:
         async def all_of_them() -> list[Any]:
             store = self.store
             wish = revise.Wish(HALVE)
-            work = [store.write(revise.revise, "gpt", wish) for _ in range(changes)]
+            work: list[Any] = [store.write(revise.revise, "gpt", wish) for _ in range(changes)]
             work += [store.read(show.show, "gpt") for _ in range(reads)]
             return [*await asyncio.gather(*work, return_exceptions=True)]
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rheostat import wire
 from rheostat.errors import (
     Finished,
     GuardViolated,
@@ -38,7 +39,7 @@ def begin(desk: Desk, settled: int = 0, **fields: Any) -> str:
     return run
 
 
-def extend(desk: Desk, total: int, effective: Any = "next", **rest: Any) -> dict[str, Any]:
+def extend(desk: Desk, total: int, effective: Any = "next", **rest: Any) -> wire.TotalRevised:
     """Set the total of the run ``gpt``."""
     answer, _ = desk.write(make_total, "gpt", NewTotal(total, effective, **rest))
     return answer
@@ -93,7 +94,8 @@ def test_the_total_counts_at_once(desk: Desk) -> None:
     assert desk.read(show.show, "gpt")["total"] == 128
     assert desk.read(plan.plan, "gpt", 0, None, 200, 10_000)["steps"][-1] == 127
     desk.revise({"wd": {"edit": "set", "value": 0, "steps": "25%"}}, 8)
-    assert desk.read(show.revision, "gpt", 3)["changes"]["wd"][0]["steps"] == 32
+    changes: Any = desk.read(show.revision, "gpt", 3)["changes"]
+    assert changes["wd"][0]["steps"] == 32
     desk.revise({"lr": {**FALL, "steps": "50%", "clock": "run"}}, 16)
     assert lr(desk, 15, 16, 32, 63, 64) == [1 - 15 / 64, 0.75, 0.5, 1 / 64, 0]
 
@@ -134,7 +136,8 @@ def test_a_run_without_a_total_gets_one(desk: Desk) -> None:
     extend(desk, 64)
     assert desk.settle(run, 4, 1)[0] == [96]
     desk.revise({"lr": {"edit": "ramp", "to": 0, "steps": "50%"}})
-    assert desk.read(show.revision, "gpt", 3)["changes"]["lr"][0]["steps"] == 32
+    changes: Any = desk.read(show.revision, "gpt", 3)["changes"]
+    assert changes["lr"][0]["steps"] == 32
 
 
 def test_numbers_stay(desk: Desk) -> None:

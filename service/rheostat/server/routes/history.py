@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import Annotated
 
+import numpy as np
 from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
@@ -94,7 +95,8 @@ async def read_plan(
         Mark(item["from"], f"r{item['revision']}") for item in found["revisions"] if item["from"]
     )
     notes = Annotations(found["name"], found["axis"], marks, found["settled_until"])
-    curves = Curves(found["steps"], found["parameters"], found, notes)
+    columns = {name: np.asarray(column) for name, column in found["parameters"].items()}
+    curves = Curves(np.asarray(found["steps"]), columns, found, notes)
     holding = reserve(request, chosen, len(curves.places) * len(curves.columns))
     return await answer(request, chosen, lambda: curves, holding=holding, headers=NO_STORE)
 

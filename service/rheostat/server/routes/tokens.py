@@ -9,6 +9,7 @@ from fastapi import Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rheostat import wire
 from rheostat.errors import (
     Forbidden,
     Invalid,
@@ -29,7 +30,7 @@ from rheostat.server.http.run_deps import StoreDep
 from rheostat.server.roles import Role
 from rheostat.server.routes.runs import document
 from rheostat.server.store.operations import tokens as operations
-from rheostat.server.tokens import NewToken, RoleName
+from rheostat.server.tokens import NewToken
 
 tokens = router("tokens")
 
@@ -118,7 +119,7 @@ async def revoke_token(name: TokenName, store: StoreDep) -> Response:
 @needs(Role.VIEWER)
 async def read_access(
     request: Request,
-    role: Annotated[RoleName, Query(description="Refuse callers without this role.")] = "viewer",
+    role: Annotated[wire.Role, Query(description="Refuse callers without this role.")] = "viewer",
 ) -> Response:
     """
     Return the token's name and role; without tokens, the name is null.

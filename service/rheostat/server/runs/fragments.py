@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, overload
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 
+from rheostat import wire
 from rheostat.schedules import Definition
 
 
@@ -43,6 +46,21 @@ class Verbatim(Mapping[str, Any]):
         return isinstance(other, Mapping) and self._read == dict(other)
 
     __hash__ = None  # type: ignore[assignment]
+
+
+@overload
+def as_json(value: Definition) -> wire.Definition: ...
+@overload
+def as_json(value: NDArray[np.float64]) -> list[float]: ...
+@overload
+def as_json(value: NDArray[np.int64]) -> list[int]: ...
+def as_json(value: Any) -> Any:
+    """
+    Return a definition, or an array, where a document has what is written of it.
+
+    It is not copied: the type says what it is once the document is sent.
+    """
+    return value
 
 
 def dumps(document: Any) -> bytes:

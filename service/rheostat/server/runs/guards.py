@@ -8,6 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from rheostat import wire
 from rheostat.errors import FieldError, GuardViolated
 from rheostat.limits import MAX_STEP
 from rheostat.schedules.field_errors import wrong
@@ -39,6 +40,10 @@ class Guard(BaseModel):
         if self.min is not None and self.max is not None and self.min > self.max:
             raise wrong("min", "must not be above max", self.min, f"≤ {self.max!r}")
         return self
+
+    def to_json(self) -> wire.Guard:
+        """Return the wire form."""
+        return {"min": self.min, "max": self.max, "max_ratio": self.max_ratio}
 
 
 Guards = Mapping[str, Guard]

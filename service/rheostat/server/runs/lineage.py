@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from rheostat import wire
 from rheostat.errors import StaleCheckpoint, UnknownGeneration
 from rheostat.server.runs.grid import Grid
 from rheostat.server.runs.sightings import Sighting
@@ -41,9 +42,9 @@ class Generation:
     settled_at: str | None = None
     read: Sighting | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> wire.Generation:
         """Return the wire form; ``parent_run`` is there if the run was forked from another one."""
-        document: dict[str, Any] = {
+        document: wire.Generation = {
             "generation": self.key.number,
             "parent": self.parent.number if self.parent else None,
             "from": self.start,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
+from rheostat import wire
 from rheostat.server.runs.changes import Changes
 from rheostat.server.runs.timeline import Timeline, Timelines
 
@@ -87,7 +88,7 @@ class Revision:
         ours = (piece.revision == self.number for piece in timeline.pieces)
         return self.kind is RevisionKind.TOTAL and any(ours)
 
-    def to_json(self, settled_until: int | None) -> dict[str, Any]:
+    def to_json(self, settled_until: int | None) -> wire.Revision:
         """
         Return the wire form.
 
@@ -97,9 +98,9 @@ class Revision:
         return {
             "revision": self.number,
             "generation": self.generation,
-            "kind": self.kind,
+            "kind": self.kind.value,
             "effective": self.effective,
-            "changes": self.changes,
+            "changes": cast("dict[str, Any]", self.changes),
             "total": self.total,
             "parameters": {
                 name: timeline.to_json()

@@ -21,11 +21,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rheostat import wire
 from rheostat.errors import FieldError, Invalid
 from rheostat.limits import MAX_PIECES, MAX_STEP
 from rheostat.schedules import Bounds, Definition, parse
 from rheostat.schedules.written import Words
-from rheostat.server.runs.fragments import dumps
+from rheostat.server.runs.fragments import as_json, dumps
 
 Steps = NDArray[np.int64]
 Values = NDArray[np.float64]
@@ -49,15 +50,17 @@ class Piece:
         """Return the values at absolute ``steps``; ``followed`` is aligned with them."""
         return self.definition.values(steps - self.origin, followed)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> wire.Piece:
         """Return the wire form, but for the definition, which is written as it is."""
-        document = {
+        document: wire.Piece = {
             "from": self.start,
             "origin": self.origin,
-            "definition": self.definition,
+            "definition": as_json(self.definition),
             "revision": self.revision,
         }
-        return document if self.words is None else {**document, "words": self.words.to_json()}
+        if self.words is not None:
+            document["words"] = self.words.to_json()
+        return document
 
     @classmethod
     def from_json(cls, item: Mapping[str, Any]) -> Piece:
@@ -154,7 +157,7 @@ class Timeline:
         earlier = [index for index, piece in enumerate(self.pieces) if piece.start <= step]
         return earlier[-1] if earlier else 0
 
-    def to_json(self) -> list[dict[str, Any]]:
+    def to_json(self) -> list[wire.Piece]:
         """Return the wire form, but for the definitions, which are written as they are."""
         return [piece.to_json() for piece in self.pieces]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TypeVar
 
 import orjson
 from sqlalchemy import delete, insert, select
@@ -21,6 +21,8 @@ from rheostat.server.store.records import Records, now
 
 KEPT = timedelta(hours=24)
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Key:
@@ -30,9 +32,7 @@ class Key:
     request_hash: str
 
 
-def once(
-    records: Records, key: Key | None, operation: Callable[[Records], dict[str, Any]]
-) -> dict[str, Any]:
+def once(records: Records, key: Key | None, operation: Callable[[Records], T]) -> T:
     """
     Return what ``operation`` returns, or what it returned when the key was first used.
 
@@ -54,7 +54,7 @@ def once(
     if known is not None:
         if known.request_hash != key.request_hash:
             raise IdempotencyMismatch("the Idempotency-Key was used with another request")
-        answer: dict[str, Any] = orjson.loads(known.answer)
+        answer: T = orjson.loads(known.answer)
         return answer
     result = operation(records)
     row = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
 from typing import Any
 
 from rheostat.server.runs.validation import validate
@@ -28,13 +27,13 @@ class StoredTokens:
         after: int | None = 0
         while after is not None:
             found, after = asyncio.run(self._store.read(tokens.page, after, PAGE))
-            items += map(asdict, found)
+            items += [{**token.to_json()} for token in found]
         return items
 
     def create(self, name: str, role: str, *, expires_at: str | None = None) -> dict[str, Any]:
         """Make a token, and return it with its secret; raise `Invalid` or `NameTaken`."""
         new = validate(NEW_TOKEN, {"name": name, "role": role, "expires_at": expires_at}, "")
-        return asyncio.run(self._store.write(tokens.create, new, self._author))
+        return {**asyncio.run(self._store.write(tokens.create, new, self._author))}
 
     def revoke(self, name: str) -> None:
         """Revoke a token; raise `UnknownToken` if there is none of this name."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
+from rheostat import wire
 from rheostat.server.runs.limits import require_at_most
 from rheostat.server.runs.reach import require_advance
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
@@ -22,7 +22,7 @@ class Advance:
     note: Note = field(default_factory=Note)
 
 
-def advance(records: Records, ref: str, wish: Advance) -> dict[str, Any]:
+def advance(records: Records, ref: str, wish: Advance) -> wire.Advanced:
     """
     Settle the current generation up to a step, by the revisions in force, without any read.
 

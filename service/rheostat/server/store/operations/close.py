@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from rheostat import wire
 from rheostat.errors import Finished, HasForks, TooLate
 from rheostat.server.runs.limits import require_at_most
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
@@ -13,7 +12,7 @@ from rheostat.server.store.operations.show import show
 from rheostat.server.store.records import Records, now
 
 
-def finish(records: Records, ref: str, end: int | None, note: Note) -> dict[str, Any]:
+def finish(records: Records, ref: str, end: int | None, note: Note) -> wire.RunState:
     """
     Close a run: no step from ``end`` on (by default, what is settled) will have a value.
 

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from rheostat import wire
 from rheostat.errors import NameTaken
 from rheostat.schedules.parse import whole
 from rheostat.schedules.references import Lookup
@@ -20,7 +21,7 @@ from rheostat.server.store.operations.show import show
 from rheostat.server.store.records import Records, RunRecord, now
 
 
-def create(records: Records, body: Any, note: Note) -> dict[str, Any]:
+def create(records: Records, body: Any, note: Note) -> wire.RunState:
     """Create a run; raise `NameTaken` if one of this name exists."""
     spec, timelines, given = _read(records, body)
     there = records.claim(spec.name)
@@ -31,7 +32,7 @@ def create(records: Records, body: Any, note: Note) -> dict[str, Any]:
 
 def ensure(
     records: Records, body: Any, note: Note, share: int | None = None
-) -> tuple[dict[str, Any], bool]:
+) -> tuple[wire.RunState, bool]:
     """
     Return the run that ``body`` creates, and whether it was created now.
 
@@ -99,7 +100,7 @@ def new_run(spec: RunSpec, note: Note) -> RunRecord:
 
 def _add(
     records: Records, spec: RunSpec, timelines: Timelines, given: Verbatim, note: Note
-) -> dict[str, Any]:
+) -> wire.RunState:
     run = new_run(spec, note)
     first = Revision(
         number=1,

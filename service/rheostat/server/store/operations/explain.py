@@ -6,12 +6,14 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from rheostat import wire
+from rheostat.server.runs.fragments import as_json
 from rheostat.server.runs.timeline import Piece
 from rheostat.server.store.operations import values
 from rheostat.server.store.records import Records
 
 
-def explain(records: Records, ref: str, step: int) -> dict[str, Any]:
+def explain(records: Records, ref: str, step: int) -> wire.Explanation:
     """Return each parameter's value at a step, and the revision and definition that give it."""
     run = records.find(ref)
     block = values.preview_step(records, ref, step)
@@ -26,23 +28,23 @@ def explain(records: Records, ref: str, step: int) -> dict[str, Any]:
         "revision": reign.revision,
         "final": block.final[0],
         "parameters": {
-            name: {
-                "value": float(column[0]),
-                **_source(pieces[name], heads[pieces[name].revision]),
-            }
+            name: _reason(float(column[0]), pieces[name], heads[pieces[name].revision])
             for name, column in zip(block.names, block.values, strict=True)
         },
     }
 
 
-def _source(piece: Piece, head: Row[Any]) -> dict[str, Any]:
-    return {
+def _reason(value: float, piece: Piece, head: Row[Any]) -> wire.Reason:
+    reason: wire.Reason = {
+        "value": value,
         "revision": head.revision,
         "effective": head.effective,
         "author": head.author,
         "message": head.message,
         "created_at": head.created_at,
-        "definition": piece.definition,
+        "definition": as_json(piece.definition),
         "origin": piece.origin,
-        **({} if piece.words is None else {"words": piece.words.to_json()}),
     }
+    if piece.words is not None:
+        reason["words"] = piece.words.to_json()
+    return reason

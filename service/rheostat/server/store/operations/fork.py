@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema
 
+from rheostat import wire
 from rheostat.errors import FieldError, Invalid, NameTaken
 from rheostat.limits import MAX_NUMBER, MAX_STEP
 from rheostat.schedules.definition import REFERENCE
@@ -54,7 +55,7 @@ class Fork(BaseModel):
 FORK = TypeAdapter(Fork)
 
 
-def fork(records: Records, body: Any, note: Note) -> dict[str, Any]:
+def fork(records: Records, body: Any, note: Note) -> wire.RunState:
     """
     Create a run whose past is another run's, up to a settled step of one of its generations.
 

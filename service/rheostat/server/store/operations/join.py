@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
+from rheostat import wire
 from rheostat.errors import StaleCheckpoint
 from rheostat.server.runs.lineage import Key, Lineage
 from rheostat.server.runs.reach import begun_at, require_near
@@ -30,7 +30,7 @@ class Arrival:
     start: int | None = None
 
 
-def join(records: Records, ref: str, arrival: Arrival) -> dict[str, Any] | None:
+def join(records: Records, ref: str, arrival: Arrival) -> wire.Joined | None:
     """
     Return the run's id, current generation, grid and parameters, or None if it has to `begin`.
 
@@ -47,7 +47,7 @@ def join(records: Records, ref: str, arrival: Arrival) -> dict[str, Any] | None:
     return _joined(records, run, lineage) if _beginning(run, lineage, arrival) is None else None
 
 
-def begin(records: Records, ref: str, arrival: Arrival, author: str | None) -> dict[str, Any]:
+def begin(records: Records, ref: str, arrival: Arrival, author: str | None) -> wire.Joined:
     """Settle the run up to where a training begins, once in its life, and join it; see `join`."""
     run = records.find(ref, lock=True)
     lineage = records.lineage(run)
@@ -101,7 +101,7 @@ def _require_of_the_past(run: RunRecord, lineage: Lineage, checkpoint: Checkpoin
     lineage.require_resumable(run.generation, key, checkpoint.step, run.spec.grid)
 
 
-def _joined(records: Records, run: RunRecord, lineage: Lineage) -> dict[str, Any]:
+def _joined(records: Records, run: RunRecord, lineage: Lineage) -> wire.Joined:
     spec = run.spec
     return {
         "id": run.id,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
+from rheostat import wire
 from rheostat.errors import FieldError, Invalid, TooLarge
 from rheostat.limits import MAX_STEP
+from rheostat.server.runs.fragments import as_json
 from rheostat.server.runs.lineage import Stretch
 from rheostat.server.runs.overview import Span, overview
 from rheostat.server.runs.timeline import Timeline, Timelines
@@ -18,7 +19,7 @@ ROOM = 1000
 
 def plan(
     records: Records, ref: str, start: int, stop: int | None, points: int, most: int
-) -> dict[str, Any]:
+) -> wire.Plan:
     """
     Return the curves of a run from ``start`` to ``stop``, past and future, at some steps.
 
@@ -44,8 +45,8 @@ def plan(
         "axis": run.spec.axis,
         "generation": run.generation,
         "settled_until": settled,
-        "steps": steps,
-        "parameters": values,
+        "steps": as_json(steps),
+        "parameters": {name: as_json(column) for name, column in values.items()},
         "revisions": [mark for stretch in stretches for mark in _marks(records, stretch)],
     }
 
@@ -82,7 +83,7 @@ def _require_few(run: RunRecord, points: int, most: int) -> None:
         raise TooLarge(message, errors=[FieldError("points", message, points, bound)])
 
 
-def _marks(records: Records, stretch: Stretch) -> Iterator[dict[str, Any]]:
+def _marks(records: Records, stretch: Stretch) -> Iterator[wire.PlanRevision]:
     for revision in records.revisions.marks(stretch):
         yield {
             "from": revision.effective,

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from rheostat import wire
 from rheostat.errors import Finished, NotPending, RevisionMismatch, TooLate
 from rheostat.schedules.references import Lookup
 from rheostat.server.runs.changes import Changes, changes_to_json, parse_changes
 from rheostat.server.runs.folding import before_and_after
+from rheostat.server.runs.fragments import as_json
 from rheostat.server.runs.guards import violations
 from rheostat.server.runs.limits import require_at_most
 from rheostat.server.runs.lineage import Lineage
@@ -54,7 +56,7 @@ class Folded:
         return self.lineage[self.run.generation].settled_until
 
 
-def revise(records: Records, ref: str, wish: Wish) -> dict[str, Any]:
+def revise(records: Records, ref: str, wish: Wish) -> wire.Revised:
     """
     Accept a revision.
 
@@ -67,7 +69,7 @@ def revise(records: Records, ref: str, wish: Wish) -> dict[str, Any]:
     return keep(records, _folded(records, records.find(ref, lock=True), wish))
 
 
-def rehearse(records: Records, ref: str, wish: Wish, points: int) -> dict[str, Any]:
+def rehearse(records: Records, ref: str, wish: Wish, points: int) -> wire.Rehearsal:
     """Return what `revise` would do: the effective step, and the curves before and after."""
     folded = _folded(records, records.find(ref), wish)
     return rehearsal(records, folded, sorted(folded.revision.changes), points)
@@ -75,7 +77,7 @@ def rehearse(records: Records, ref: str, wish: Wish, points: int) -> dict[str, A
 
 def cancel(
     records: Records, ref: str, number: int, expected_revision: int | None, note: Note
-) -> dict[str, Any]:
+) -> wire.Cancelled:
     """Take back a pending revision; the history keeps it, and the cancellation is one too."""
     run = records.find(ref, lock=True)
     require_at_most(records.limits.message, "message", note.message, "characters")
@@ -114,7 +116,7 @@ def cancel(
     }
 
 
-def landing(records: Records, run: RunRecord, lineage: Lineage, step: int) -> dict[str, Any]:
+def landing(records: Records, run: RunRecord, lineage: Lineage, step: int) -> wire.Landing:
     """
     Return how far beyond the fastest worker a change at ``step`` lands, as far as is known.
 
@@ -165,7 +167,7 @@ def folded_in(records: Records, run: RunRecord, lineage: Lineage, new: Revision)
     return Folded(run, lineage, before, revision, old, [*earlier, revision, *rest])
 
 
-def keep(records: Records, folded: Folded, **values: Any) -> dict[str, Any]:
+def keep(records: Records, folded: Folded, **values: Any) -> wire.Revised:
     """Store a revision and what it folded again, and return the answer."""
     run, revision = folded.run, folded.revision
     event = run.newest_event(folded.lineage) + 1
@@ -182,7 +184,7 @@ def keep(records: Records, folded: Folded, **values: Any) -> dict[str, Any]:
 
 def rehearsal(
     records: Records, folded: Folded, names: Sequence[str], points: int, stop: int = 0
-) -> dict[str, Any]:
+) -> wire.Rehearsal:
     """Return the curves of parameters before and after a revision, at least up to ``stop``."""
     run, effective = folded.run, folded.revision.effective
     both = [restricted(each, names) for each in (folded.before, folded.revision.timelines)]
@@ -191,9 +193,9 @@ def rehearsal(
     steps, (before, after) = overview(run.spec.grid, lines, points)
     return {
         "effective": effective,
-        "steps": steps,
-        "before": {name: before[name] for name in names},
-        "after": {name: after[name] for name in names},
+        "steps": as_json(steps),
+        "before": {name: as_json(before[name]) for name in names},
+        "after": {name: as_json(after[name]) for name in names},
         "pending": [item.to_json(folded.settled) for item in folded.pending],
         **landing(records, run, folded.lineage, effective),
     }

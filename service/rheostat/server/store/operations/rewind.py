@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from rheostat import wire
 from rheostat.errors import FieldError, GenerationMismatch, Invalid
 from rheostat.server.runs.limits import require_at_most
 from rheostat.server.runs.lineage import Generation, Key, Lineage
@@ -27,7 +28,7 @@ class Rewind:
     note: Note = field(default_factory=Note)
 
 
-def rewind(records: Records, ref: str, wish: Rewind) -> dict[str, Any]:
+def rewind(records: Records, ref: str, wish: Rewind) -> wire.Rewound:
     """
     Start a generation that branches from another one, by default the current one.
 

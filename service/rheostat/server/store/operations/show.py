@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
-from typing import Any
 
 import numpy as np
 
-from rheostat.server.runs.fragments import dumps
+from rheostat import wire
+from rheostat.server.runs.fragments import as_json, dumps
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.revision import FIXED, Revision
 from rheostat.server.store.records import Records, RunRecord
@@ -17,7 +17,7 @@ LONGEST_PAGE = 4 * 1024 * 1024
 """Bytes of changes after which a page of revisions ends."""
 
 
-def show(records: Records, ref: str) -> dict[str, Any]:
+def show(records: Records, ref: str) -> wire.RunState:
     """Return the state of a run."""
     run = records.find(ref)
     lineage = records.lineage(run)
@@ -28,15 +28,15 @@ def show(records: Records, ref: str) -> dict[str, Any]:
     pieces = {name: timeline.at(settled) for name, timeline in timelines.items()}
     return {
         **state(run, lineage),
-        "parameters": {name: piece.definition for name, piece in pieces.items()},
-        "words": {name: piece.words.data for name, piece in pieces.items() if piece.words},
+        "parameters": {name: as_json(piece.definition) for name, piece in pieces.items()},
+        "words": {name: dict(piece.words.data) for name, piece in pieces.items() if piece.words},
         "current": {name: float(values[0]) for name, values in current.items()},
         "pending": [revision.to_json(settled) for revision in pending],
         "generations": [generation.to_json() for generation in lineage],
     }
 
 
-def state(run: RunRecord, lineage: Lineage) -> dict[str, Any]:
+def state(run: RunRecord, lineage: Lineage) -> wire.RunSummary:
     """Return what a list of runs shows of each."""
     spec = run.spec
     return {
@@ -49,7 +49,7 @@ def state(run: RunRecord, lineage: Lineage) -> dict[str, Any]:
         "max_block": spec.max_block,
         "max_gap": spec.max_gap,
         "max_jump": spec.max_jump,
-        "guards": {name: guard.model_dump() for name, guard in spec.guards.items()},
+        "guards": {name: guard.to_json() for name, guard in spec.guards.items()},
         "labels": spec.labels,
         "author": run.author,
         "created_at": run.created_at,
@@ -78,14 +78,14 @@ def upcoming(records: Records, run: RunRecord, lineage: Lineage) -> tuple[Revisi
 
 def page(
     records: Records, labels: Mapping[str, str], after: str, limit: int
-) -> tuple[list[dict[str, Any]], str | None]:
+) -> tuple[list[wire.RunSummary], str | None]:
     """Return the runs past the name ``after`` that carry all ``labels``, and where to go on."""
     found = records.runs(labels, after, limit + 1)
     items = [state(run, records.lineage(run)) for run in found[:limit]]
     return items, found[limit - 1].spec.name if len(found) > limit else None
 
 
-def revision(records: Records, ref: str, number: int) -> dict[str, Any]:
+def revision(records: Records, ref: str, number: int) -> wire.Revision:
     """Return one revision of a run."""
     run = records.find(ref)
     found = records.revisions.one(run.id, number)
@@ -94,7 +94,7 @@ def revision(records: Records, ref: str, number: int) -> dict[str, Any]:
 
 def revisions(
     records: Records, ref: str, after: int, limit: int
-) -> tuple[list[dict[str, Any]], int | None]:
+) -> tuple[list[wire.Revision], int | None]:
     """
     Return the revisions past number ``after``, oldest first, and where to go on.
 
@@ -102,7 +102,7 @@ def revisions(
     """
     run = records.find(ref)
     lineage = records.lineage(run)
-    items: list[dict[str, Any]] = []
+    items: list[wire.Revision] = []
     size = 0
     with closing(records.revisions.page(run.id, after, limit + 1)) as found:
         for revision in found:
@@ -113,6 +113,6 @@ def revisions(
     return items, None
 
 
-def _to_json(revision: Revision, run: RunRecord, lineage: Lineage) -> dict[str, Any]:
+def _to_json(revision: Revision, run: RunRecord, lineage: Lineage) -> wire.Revision:
     current = revision.generation == run.generation
     return revision.to_json(lineage[run.generation].settled_until if current else None)

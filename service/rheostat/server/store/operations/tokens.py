@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
+from rheostat import wire
 from rheostat.errors import NameTaken, UnknownToken
 from rheostat.server.roles import Role
 from rheostat.server.store.records import Records, now
@@ -17,7 +18,7 @@ from rheostat.server.tokens import NewToken, Token, hash_of, new_secret
 FIELDS = tuple(tokens.c[name] for name in Token.__dataclass_fields__)
 
 
-def create(records: Records, new: NewToken, created_by: str | None) -> dict[str, Any]:
+def create(records: Records, new: NewToken, created_by: str | None) -> wire.IssuedToken:
     """Make a token, and return it with its secret, which nobody can be told again."""
     secret = new_secret()
     token = Token(
@@ -32,7 +33,7 @@ def create(records: Records, new: NewToken, created_by: str | None) -> dict[str,
         raise NameTaken(f"there is a token {new.name!r} already: revoke it, or take another name")
     row = {**asdict(token), "hash": hash_of(secret)}
     records.connection.execute(insert(tokens).values(**row))
-    return {**asdict(token), "token": secret}
+    return {**token.to_json(), "token": secret}
 
 
 def revoke(records: Records, name: str) -> None:

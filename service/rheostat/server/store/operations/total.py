@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
+from rheostat import wire
 from rheostat.errors import FieldError, Invalid
 from rheostat.server.runs.limits import require_at_most
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
@@ -34,7 +35,7 @@ class NewTotal:
     note: Note = field(default_factory=Note)
 
 
-def make_total(records: Records, ref: str, wish: NewTotal) -> tuple[dict[str, Any], bool]:
+def make_total(records: Records, ref: str, wish: NewTotal) -> tuple[wire.TotalRevised, bool]:
     """
     Make a run longer, or shorter, and return the answer and whether anything was made.
 
@@ -50,13 +51,13 @@ def make_total(records: Records, ref: str, wish: NewTotal) -> tuple[dict[str, An
     run = records.find(ref, lock=True)
     _require_allowed(records, run, wish)
     if wish.total == run.total:
-        return _as_it_is(records, run), False
+        return _as_it_is(records, run, wish.total), False
     folded = _folded(records, run, wish)
     answer = keep(records, folded, total=wish.total)
     return {**answer, "total": wish.total}, True
 
 
-def rehearse_total(records: Records, ref: str, wish: NewTotal, points: int) -> dict[str, Any]:
+def rehearse_total(records: Records, ref: str, wish: NewTotal, points: int) -> wire.TotalRehearsal:
     """Return what `make_total` would do: the effective step, and the curves before and after."""
     run = records.find(ref)
     _require_allowed(records, run, wish)
@@ -71,7 +72,7 @@ def _require_allowed(records: Records, run: RunRecord, wish: NewTotal) -> None:
     require_at_most(records.limits.message, "message", wish.note.message, "characters")
 
 
-def _as_it_is(records: Records, run: RunRecord) -> dict[str, Any]:
+def _as_it_is(records: Records, run: RunRecord, total: int) -> wire.TotalRevised:
     """Return the answer for a total that is in force already: as if made by the newest revision."""
     lineage = records.lineage(run)
     settled = lineage[run.generation].settled_until
@@ -80,7 +81,7 @@ def _as_it_is(records: Records, run: RunRecord) -> dict[str, Any]:
         "revision": run.revision,
         "effective": settled,
         "pending": [revision.to_json(settled) for revision in pending],
-        "total": run.total,
+        "total": total,
         **landing(records, run, lineage, settled),
     }
 
