@@ -10,9 +10,8 @@ Steps and coordinates are integers in what the run counts (its ``axis``), from 0
 are exclusive; times are ISO 8601, in UTC. Names here are meant to be written with the module's:
 ``wire.Revision`` is what is sent of a revision.
 
-What types are annotated with is JSON Schema that says more than they do. Names that begin with an
-underscore are no answers, but fields that several have. This module is a leaf: it imports the
-standard library alone.
+What types are annotated with is JSON Schema that says more than they do. This module is a leaf: it
+imports the standard library alone.
 """
 
 # Annotations are not postponed: `__required_keys__` would not know `NotRequired` in a text.
@@ -57,11 +56,11 @@ class Guard(TypedDict):
     """The greatest jump at a step where a change takes effect, as a ratio of both values."""
 
 
-_From = TypedDict("_From", {"from": int})
+From = TypedDict("From", {"from": int})
 """The field `from`, which is a step: a class cannot have a field of this name."""
 
 
-class Generation(_From):
+class Generation(From):
     """A stretch of a run's life; `from` is the step at which it leaves its parent."""
 
     generation: int
@@ -85,7 +84,7 @@ class Words(TypedDict):
     """Boundaries that stay where an earlier total had put them, by their paths."""
 
 
-class Piece(_From):
+class Piece(From):
     """A definition in force from a step on, until the next piece."""
 
     origin: int
@@ -213,7 +212,7 @@ class Joined(TypedDict):
 # --- values ---------------------------------------------------------------------------------------
 
 
-class InForce(_From):
+class InForce(From):
     """The revision in force from a step on."""
 
     revision: int
@@ -317,8 +316,8 @@ class Segment(TypedDict):
     values: dict[str, list[float]]
 
 
-class Ledger(TypedDict):
-    """A page of what was served of a generation, bit for bit."""
+class Served(TypedDict):
+    """What was served of a generation, bit for bit."""
 
     id: str
     generation: int
@@ -326,6 +325,11 @@ class Ledger(TypedDict):
     """Width of a cell."""
     parameters: list[str]
     segments: list[Segment]
+
+
+class Ledger(Served):
+    """A page of what was served of a generation, bit for bit."""
+
     next: str | None
     """The `cursor` that asks for what follows; null on the last page."""
 
@@ -400,7 +404,7 @@ class Advanced(Landing):
     generation: int
 
 
-class Rewound(_From):
+class Rewound(From):
     """A generation was begun; `from` is the step at which it branches."""
 
     generation: int
@@ -414,7 +418,9 @@ class Rewound(_From):
 # --- events ---------------------------------------------------------------------------------------
 
 
-class _Event(TypedDict):
+class AnyEvent(TypedDict):
+    """What every event says."""
+
     number: int
     """Numbers rise, with gaps."""
     id: str
@@ -423,7 +429,7 @@ class _Event(TypedDict):
     generation: int
 
 
-class BegunEvent(_Event):
+class BegunEvent(AnyEvent):
     """A training said that it begins in the middle."""
 
     kind: Literal["begun"]
@@ -432,14 +438,16 @@ class BegunEvent(_Event):
     author: str | None
 
 
-class SettledEvent(_Event):
+class SettledEvent(AnyEvent):
     """Workers were given values; of several such events the last may stand for all."""
 
     kind: Literal["settled"]
     settled_until: int
 
 
-class _RevisionEvent(_Event):
+class RevisionEvent(AnyEvent):
+    """What every event says that is a revision."""
+
     revision: int
     effective: int
     """First step for which it holds."""
@@ -450,13 +458,13 @@ class _RevisionEvent(_Event):
     forced: bool
 
 
-class RevisedEvent(_RevisionEvent):
+class RevisedEvent(RevisionEvent):
     """A change was accepted."""
 
     kind: Literal["revised"]
 
 
-class CancelledEvent(_RevisionEvent):
+class CancelledEvent(RevisionEvent):
     """A pending revision was taken back."""
 
     kind: Literal["cancelled"]
@@ -464,7 +472,7 @@ class CancelledEvent(_RevisionEvent):
     """Revision that was taken back."""
 
 
-class RewoundEvent(_RevisionEvent, _From):
+class RewoundEvent(RevisionEvent, From):
     """A generation was begun at `from`; workers of the one before are fenced off."""
 
     kind: Literal["rewound"]
@@ -473,21 +481,21 @@ class RewoundEvent(_RevisionEvent, _From):
     """Where the generation that was left is settled to."""
 
 
-class AdvancedEvent(_RevisionEvent):
+class AdvancedEvent(RevisionEvent):
     """The settled end was moved on."""
 
     kind: Literal["advanced"]
     settled_until: int
 
 
-class ExtendedEvent(_RevisionEvent):
+class ExtendedEvent(RevisionEvent):
     """The total was set."""
 
     kind: Literal["extended"]
     total: int
 
 
-class FinishedEvent(_RevisionEvent):
+class FinishedEvent(RevisionEvent):
     """The run was finished: nothing comes after it."""
 
     kind: Literal["finished"]

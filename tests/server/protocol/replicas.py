@@ -198,7 +198,7 @@ class Replicas:
 
     def ledger(self, ref: str, generation: int) -> Iterator[Column]:
         """Yield what the ledger has."""
-        answer = self._read(served.served, ref, generation, 0, None)
+        answer, _ = self._read(served.served, ref, generation, 0, None)
         for segment in answer["segments"]:
             for index in range(segment["count"]):
                 column = {name: float(v[index]) for name, v in segment["values"].items()}

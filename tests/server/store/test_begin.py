@@ -51,7 +51,7 @@ def moved(desk: Desk, to: int, **wish: Any) -> wire.Advanced:
 
 def told(desk: Desk, after: int = 0) -> list[dict[str, Any]]:
     """Return the events of the run ``gpt`` after a number."""
-    return [event.to_json() for event in desk.read(events.page, "gpt", after).events]
+    return [{**event} for event in desk.read(events.page, "gpt", after).events]
 
 
 def settled(desk: Desk) -> int:
@@ -258,7 +258,7 @@ def test_skipped_cells_are_settled_and_computed_once(desk: Desk, skipped: str) -
     assert desk.read(values.preview, "gpt", Ask(0, 6998, 4)).final == [True, True, False, False]
     assert list(desk.read(values.preview, "gpt", Ask(0, 6998, 4)).values[0]) == [1194, 1193, 1, 1]
     assert desk.settle(skipped, 4000, 4096)[0][:2] == [4192, 4191]
-    page = desk.read(served.served, "gpt", None, 0, None)
+    page, _ = desk.read(served.served, "gpt", None, 0, None)
     assert [(item["start"], item["count"]) for item in page["segments"]] == [(0, 8), (4000, 4096)]
     shown = desk.read(plan.plan, "gpt", 0, 8000, 9, 10**6)
     assert list(shown["parameters"]["lr"]) == [

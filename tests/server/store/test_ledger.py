@@ -86,7 +86,7 @@ def test_what_has_ended_is_packed_to_its_end(desk: Any, end: str) -> None:
         desk.write(rewind.rewind, run, rewind.Rewind(to=40))
     assert [(row.start, row.count, row.packed) for row in rows(desk)] == [(0, 80, True)]
     assert desk.settle(run, 8, 8)[0] == blocks[1]
-    shown = desk.read(served.served, run, 1, 0, None)["segments"]
+    shown = desk.read(served.served, run, 1, 0, None)[0]["segments"]
     assert [value for each in shown for value in each["values"]["lr"]] == [
         x for b in blocks for x in b
     ]

@@ -285,8 +285,8 @@ def test_the_history_says_who_and_why(desk: Desk) -> None:
     found = desk.read(show.revision, "gpt", 2)
     assert (found["kind"], found["total"], found["author"]) == ("total", 128, "ann")
     assert (found["changes"], list(found["parameters"])) == ({}, ["lr"])
-    (event,) = [e for e in desk.read(events.page, "gpt", 0).events if e.kind == "extended"]
-    assert (event.facts["total"], event.facts["author"], event.facts["message"]) == (
+    (event,) = [e for e in desk.read(events.page, "gpt", 0).events if e["kind"] == "extended"]
+    assert (event["total"], event["author"], event["message"]) == (
         *(128, "ann", "two more epochs"),
     )
     why = desk.read(explain.explain, "gpt", 16)["parameters"]["lr"]

@@ -10,11 +10,13 @@ from typing import NamedTuple
 from starlette.responses import Response
 from starlette.types import Scope
 
+from rheostat import wire
 from rheostat.digests import body_digest, names_digest
 from rheostat.formats import Format
 from rheostat.server.http.browsers import Header, protections
 from rheostat.server.http.curves import write_json
 from rheostat.server.runs.block import Block
+from rheostat.server.runs.fragments import by_name
 from rheostat.server.runs.lineage import Key
 
 IMMUTABLE = "public, max-age=31536000, immutable"
@@ -116,7 +118,7 @@ def settled(block: Block, chosen: Format) -> Answer:
 
 def preview(block: Block, chosen: Format) -> Response:
     """Return a block of which not all is settled, as an answer that nobody may keep."""
-    document = {**to_json(block), "final": block.final}
+    document: wire.Preview = {**to_json(block), "final": block.final}
     body = _f64(block) if chosen is Format.F64 else write_json(document)
     headers = {
         "Content-Type": chosen.media_type,
@@ -208,7 +210,7 @@ def _size(address: Address) -> int:
     return OVERHEAD + sum(len(part) for part in address if part)
 
 
-def to_json(block: Block) -> dict[str, object]:
+def to_json(block: Block) -> wire.Block:
     """Return a block as a document."""
     return {
         "id": block.run_id,
@@ -217,7 +219,7 @@ def to_json(block: Block) -> dict[str, object]:
         "count": block.count,
         "resolution": block.resolution,
         "revisions": [{"from": step, "revision": number} for step, number in block.revisions],
-        "parameters": dict(zip(block.names, block.values, strict=True)),
+        "parameters": by_name(block.names, block.values),
     }
 
 

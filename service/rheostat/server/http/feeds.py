@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
+from rheostat import wire
 from rheostat.errors import RateLimited, Unavailable
 from rheostat.server.http.curves import write_json
 from rheostat.server.http.metrics import Metrics
-from rheostat.server.runs.event import Event
 from rheostat.server.store import Store
 from rheostat.server.store.operations import events
 from rheostat.server.store.store import work_for_all
@@ -42,14 +42,14 @@ class Message(NamedTuple):
     last: bool
 
 
-def messages(found: Iterable[Event]) -> list[Message]:
+def messages(found: Iterable[wire.Event]) -> list[Message]:
     """Return events as they are sent."""
-    return [Message(event.number, _body(event), event.last) for event in found]
+    return [Message(event["number"], _body(event), event["kind"] == "finished") for event in found]
 
 
-def _body(event: Event) -> bytes:
-    data = write_json(event.to_json())  # without line breaks: those in texts are escaped
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.number, event.kind.encode(), data)
+def _body(event: wire.Event) -> bytes:
+    data = write_json(event)  # without line breaks: those in texts are escaped
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (event["number"], event["kind"].encode(), data)
 
 
 class Feed:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Annotated
+from typing import Annotated, get_args, get_type_hints
 
 from fastapi import Header, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from rheostat import wire
 from rheostat.errors import Invalid, RateLimited, Refused, Unavailable, UnknownRun
 from rheostat.limits import MAX_STEP
 from rheostat.server.http.access import admit, caller_of, needs
@@ -20,7 +21,6 @@ from rheostat.server.http.problems import refuses
 from rheostat.server.http.run_deps import Run, StoreDep
 from rheostat.server.roles import Role
 from rheostat.server.routes.runs import NO_STORE
-from rheostat.server.runs.event import EventKind
 from rheostat.server.store.operations import events as operations
 
 events = router("events")
@@ -29,13 +29,21 @@ HEARTBEAT = 15.0
 """Seconds of silence after which a comment is sent, so that nobody takes the stream for dead."""
 
 MEDIA_TYPE = "text/event-stream"
+
+
+def kind_of(event: type) -> str:
+    """Return the kind of an event of this type."""
+    (kind,) = get_args(get_type_hints(event)["kind"])
+    return str(kind)
+
+
 EVENT = {
     "type": "object",
     "description": "Each event; its `data` is JSON.",
     "required": ["id", "event", "data"],
     "properties": {
         "id": {"type": "string", "pattern": "^[0-9]+$"},
-        "event": {"enum": [kind.value for kind in EventKind]},
+        "event": {"enum": [kind_of(each) for each in get_args(wire.Event)]},
         "data": {"type": "string", "contentMediaType": "application/json"},
     },
 }

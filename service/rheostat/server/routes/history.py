@@ -10,6 +10,7 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rheostat import wire
 from rheostat.curve_files import Annotations, Curves, Mark
 from rheostat.errors import (
     Invalid,
@@ -148,7 +149,7 @@ async def read_ledger(
 ) -> Response:
     """Return the values that were handed out, bit for bit, by page."""
     first = max(start, number_of(cursor))
-    page = await store.read(served.served, run, generation, first, stop)
-    following = page["next"]
-    page["next"] = None if following is None else cursor_of(str(following))
+    found, following = await store.read(served.served, run, generation, first, stop)
+    after = None if following is None else cursor_of(str(following))
+    page: wire.Ledger = {**found, "next": after}
     return document(page)

@@ -7,7 +7,7 @@ write them out again holds the interpreter's lock for long; its canonical JSON i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, overload
 
@@ -61,6 +61,11 @@ def as_json(value: Any) -> Any:
     It is not copied: the type says what it is once the document is sent.
     """
     return value
+
+
+def by_name(names: Sequence[str], values: NDArray[np.float64]) -> dict[str, list[float]]:
+    """Return a row of values for each name, as documents have them."""
+    return {name: as_json(row) for name, row in zip(names, values, strict=True)}
 
 
 def dumps(document: Any) -> bytes:

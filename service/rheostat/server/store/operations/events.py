@@ -14,8 +14,8 @@ from typing import Any
 import orjson
 from sqlalchemy import Row, case, func, select
 
+from rheostat import wire
 from rheostat.errors import FieldError, Invalid
-from rheostat.server.runs.event import Event, EventKind
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.revision import RevisionKind
 from rheostat.server.store import tables
@@ -27,22 +27,13 @@ PAGE = 100
 LONGEST = 16 * 1024
 """Characters of JSON up to which an event shows the changes of its revision."""
 
-KINDS = {
-    RevisionKind.CHANGE: EventKind.REVISED,
-    RevisionKind.CANCEL: EventKind.CANCELLED,
-    RevisionKind.REWIND: EventKind.REWOUND,
-    RevisionKind.FINISH: EventKind.FINISHED,
-    RevisionKind.ADVANCE: EventKind.ADVANCED,
-    RevisionKind.TOTAL: EventKind.EXTENDED,
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """Events of a run by rising number; ``over`` means that there will never be more."""
 
     run_id: str
-    events: Sequence[Event]
+    events: Sequence[wire.Event]
     over: bool
 
 
@@ -62,7 +53,7 @@ def page(records: Records, ref: str, after: int) -> Page:
     return Page(run.id, events, over=run.end is not None and not events)
 
 
-def news(records: Records, heads: Mapping[str, int]) -> dict[str, Sequence[Event] | None]:
+def news(records: Records, heads: Mapping[str, int]) -> dict[str, Sequence[wire.Event] | None]:
     """Return what happened to runs after a number each; None to those that are no more."""
     runs, generations = tables.runs, tables.generations
     query = (
@@ -70,18 +61,18 @@ def news(records: Records, heads: Mapping[str, int]) -> dict[str, Sequence[Event
         .join(generations, runs.c.id == generations.c.run_id)
         .where(runs.c.id.in_(heads), generations.c.generation == runs.c.generation)
     )
-    found: dict[str, Sequence[Event] | None] = dict.fromkeys(heads)
+    found: dict[str, Sequence[wire.Event] | None] = dict.fromkeys(heads)
     for run_id, revised, *settled in records.connection.execute(query).all():
         if revised > heads[run_id]:
             run = records.find(run_id)
             found[run_id] = _read(records, run, records.lineage(run), heads[run_id])
         else:
             event = _settled(run_id, *settled)
-            found[run_id] = [event] if event.number > heads[run_id] else []
+            found[run_id] = [event] if event["number"] > heads[run_id] else []
     return found
 
 
-def _read(records: Records, run: RunRecord, lineage: Lineage, after: int) -> list[Event]:
+def _read(records: Records, run: RunRecord, lineage: Lineage, after: int) -> list[wire.Event]:
     event = tables.revisions.c.event
     query = select(*_REVISED).where(tables.revisions.c.run_id == run.id, event > after)
     rows = records.connection.execute(query.order_by(event).limit(PAGE))
@@ -93,17 +84,20 @@ def _read(records: Records, run: RunRecord, lineage: Lineage, after: int) -> lis
         for past in lineage
         if past.event > after
     ]
-    return sorted(events, key=lambda event: event.number)[:PAGE]
+    return sorted(events, key=lambda event: event["number"])[:PAGE]
 
 
-def _begun(run: RunRecord, number: int) -> Event:
-    facts = {
+def _begun(run: RunRecord, number: int) -> wire.BegunEvent:
+    return {
+        "number": number,
+        "kind": "begun",
+        "id": run.id,
+        "created_at": run.begun_at,
         "generation": 1,
         "begins": run.begins,
         "settled_until": run.begins,
         "author": run.begun_by,
     }
-    return Event(run.id, number, EventKind.BEGUN, run.begun_at, facts)
 
 
 _SETTLED = tuple(
@@ -111,9 +105,17 @@ _SETTLED = tuple(
 )
 
 
-def _settled(run_id: str, generation: int, until: int, number: int, at: str | None) -> Event:
-    facts = {"generation": generation, "settled_until": until}
-    return Event(run_id, number, EventKind.SETTLED, at, facts)
+def _settled(
+    run_id: str, generation: int, until: int, number: int, at: str | None
+) -> wire.SettledEvent:
+    return {
+        "number": number,
+        "kind": "settled",
+        "id": run_id,
+        "created_at": at,
+        "generation": generation,
+        "settled_until": until,
+    }
 
 
 _CHANGES = tables.revisions.c.changes
@@ -129,8 +131,11 @@ _REVISED = (
 )
 
 
-def _revised(row: Row[Any], run_id: str, lineage: Lineage) -> Event:
-    facts = {
+def _revised(row: Row[Any], run_id: str, lineage: Lineage) -> wire.Event:
+    event: wire.RevisionEvent = {
+        "number": row.event,
+        "id": run_id,
+        "created_at": row.created_at,
         "generation": row.generation,
         "revision": row.revision,
         "effective": row.effective,
@@ -139,18 +144,29 @@ def _revised(row: Row[Any], run_id: str, lineage: Lineage) -> Event:
         "message": row.message,
         "forced": row.forced,
     }
-    kind = KINDS[RevisionKind(row.kind)]
-    match kind:
-        case EventKind.CANCELLED:
-            facts["cancelled"] = row.cancels
-        case EventKind.REWOUND:
-            new, left = lineage[row.generation], lineage[row.generation - 1]
-            parent = new.parent and new.parent.number
-            facts |= {"parent": parent, "from": new.start, "ended": left.settled_until}
-        case EventKind.ADVANCED:
-            facts["settled_until"] = row.effective
-        case EventKind.EXTENDED:
-            facts["total"] = row.total
-        case EventKind.FINISHED:
-            facts["end"] = row.effective
-    return Event(run_id, row.event, kind, row.created_at, facts)
+    match RevisionKind(row.kind):
+        case RevisionKind.CHANGE:
+            return {"kind": "revised", **event}
+        case RevisionKind.CANCEL:
+            return {"kind": "cancelled", **event, "cancelled": row.cancels}
+        case RevisionKind.REWIND:
+            return _rewound(event, lineage)
+        case RevisionKind.ADVANCE:
+            return {"kind": "advanced", **event, "settled_until": row.effective}
+        case RevisionKind.TOTAL:
+            return {"kind": "extended", **event, "total": row.total}
+        case RevisionKind.FINISH:
+            return {"kind": "finished", **event, "end": row.effective}
+    raise AssertionError(row.kind)  # the others are stored with the run, before any event
+
+
+def _rewound(event: wire.RevisionEvent, lineage: Lineage) -> wire.RewoundEvent:
+    new, left = lineage[event["generation"]], lineage[event["generation"] - 1]
+    assert new.parent is not None  # noqa: S101 - what a rewind makes branches from another one
+    return {
+        "kind": "rewound",
+        **event,
+        "parent": new.parent.number,
+        "from": new.start,
+        "ended": left.settled_until,
+    }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import closing
-from typing import Any
 
+from rheostat import wire
+from rheostat.server.runs.fragments import by_name
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.settling import Segment
 from rheostat.server.store import ledger
@@ -17,11 +18,11 @@ PAGE = 200_000
 
 def served(
     records: Records, ref: str, generation: int | None, start: int, stop: int | None
-) -> dict[str, Any]:
+) -> tuple[wire.Served, int | None]:
     """
-    Return what was served of a generation from ``start`` to ``stop``.
+    Return what was served of a generation from ``start`` to ``stop``, and where to go on.
 
-    ``next`` is the step to go on from, or None after the last page.
+    That is a step, or None after the last page.
     """
     run = records.find(ref)
     lineage = records.lineage(run)
@@ -30,7 +31,7 @@ def served(
     if stop is not None:  # the cell that holds the last step is shown whole
         last = min(last, run.spec.grid.floor(stop - 1) + run.spec.resolution)
     segments, following = _page(records, run, lineage, number, start, last)
-    return {
+    page: wire.Served = {
         "id": run.id,
         "generation": number,
         "resolution": run.spec.resolution,
@@ -39,12 +40,12 @@ def served(
             {
                 "start": segment.start,
                 "count": segment.count,
-                "values": dict(zip(run.spec.names, segment.values, strict=True)),
+                "values": by_name(run.spec.names, segment.values),
             }
             for segment in segments
         ],
-        "next": following,
     }
+    return page, following
 
 
 def _page(
