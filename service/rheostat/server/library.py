@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from rheostat import wire
 from rheostat.schedules import Definition
 from rheostat.schedules.references import Lookup
 
@@ -20,6 +21,16 @@ class Entry:
     author: str | None
     created_at: str
     """ISO 8601, in UTC."""
+
+    def to_json(self) -> wire.ScheduleVersion:
+        """Return the wire form."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "content_hash": self.content_hash,
+            "author": self.author,
+            "created_at": self.created_at,
+        }
 
     @property
     def tag(self) -> str:

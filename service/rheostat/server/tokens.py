@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 from rheostat import wire
 from rheostat.errors import FieldError, Invalid
 from rheostat.limits import NAME
-from rheostat.server.described import Described
+from rheostat.server.docstrings import Documented
 from rheostat.server.roles import Role
 
 PREFIX = "rheo_"
@@ -63,7 +63,7 @@ def hash_of(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-class NewToken(Described):
+class NewToken(Documented):
     """A token as it is asked for."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)

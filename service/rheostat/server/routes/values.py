@@ -9,14 +9,12 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rheostat import wire
 from rheostat.errors import (
     Finished,
-    Invalid,
-    NotAcceptable,
     PastTotal,
     StaleGeneration,
     StepJump,
-    Unavailable,
     UnknownGeneration,
     UnknownRun,
 )
@@ -24,21 +22,19 @@ from rheostat.formats import Format
 from rheostat.limits import MAX_BLOCK, MAX_STEP, RUN_ID
 from rheostat.server.fastlane.cache import Answer, Answers, Question, address_of, preview, settled
 from rheostat.server.fastlane.lane import ROUTE
-from rheostat.server.http import examples
 from rheostat.server.http.access import may_settle, needs
-from rheostat.server.http.deps import Step, router
+from rheostat.server.http.answers import JsonAnswer, either
 from rheostat.server.http.middleware import header
 from rheostat.server.http.negotiation import offers
-from rheostat.server.http.problems import refuses
-from rheostat.server.http.run_deps import Generation, Run, StoreDep
+from rheostat.server.http.requests import Generation, Run, Step, StoreDep
+from rheostat.server.http.route import refuses, router
 from rheostat.server.roles import Role
-from rheostat.server.routes.runs import document
 from rheostat.server.runs.settling import Ask
 from rheostat.server.store.operations import values as operations
 
 values = router("values")
 
-BLOCK = {
+SETTLED: wire.Block = {
     "id": "run_1f0c9a3be5d24c77a8e1b20c94",
     "generation": 1,
     "start": 4096,
@@ -47,6 +43,19 @@ BLOCK = {
     "revisions": [{"from": 4096, "revision": 1}],
     "parameters": {"lr": [0.001, 0.001], "weight_decay": [0.1, 0.1]},
 }
+BLOCK = JsonAnswer(wire.Block, SETTLED)
+PREVIEW = JsonAnswer(wire.Preview, {**SETTLED, "final": [True, False]})
+STEP = JsonAnswer(
+    wire.StepValues,
+    {
+        "id": "run_1f0c9a3be5d24c77a8e1b20c94",
+        "generation": 1,
+        "step": 500,
+        "parameters": {"lr": 0.001},
+        "final": True,
+        "revision": 1,
+    },
+)
 HEADERS = {
     "Rheostat-Run": "Id of the run.",
     "Rheostat-Generation": "The generation that was asked for.",
@@ -65,31 +74,23 @@ Count = Annotated[int, Query(ge=1, le=MAX_BLOCK, description="How many cells.")]
 @values.get(
     ROUTE,
     summary="Read a block of values",
-    response_class=Response,
     responses={
         200: {
-            **examples.document(
-                BLOCK, description="A settled block, or a preview.", also=[Format.F64]
+            **either(
+                BLOCK,
+                PREVIEW,
+                description="A settled block, or a preview.",
+                formats=[Format.F64],
             ),
             "headers": {
                 name: {"description": text, "schema": {"type": "string"}}
                 for name, text in HEADERS.items()
             },
         },
-        **refuses(
-            UnknownRun,
-            UnknownGeneration,
-            StaleGeneration,
-            Finished,
-            PastTotal,
-            StepJump,
-            NotAcceptable,
-            Invalid,
-            Unavailable,
-        ),
     },
 )
 @needs(Role.VIEWER)
+@refuses(UnknownRun, UnknownGeneration, StaleGeneration, Finished, PastTotal, StepJump)
 async def read_values(
     request: Request,
     run: Run,
@@ -140,21 +141,18 @@ def _respond(request: Request, answer: Answer) -> Response:
 @values.get(
     "/v1/runs/{run}/values/{step}",
     summary="Preview the values at one step",
-    response_class=Response,
     responses={
-        200: examples.document(
-            {"step": 500, "parameters": {"lr": 0.001}, "final": True, "revision": 1}
-        ),
-        **refuses(UnknownRun, UnknownGeneration, Invalid, Unavailable),
+        200: STEP.shown(),
     },
 )
 @needs(Role.VIEWER)
+@refuses(UnknownRun, UnknownGeneration)
 async def read_value(
     run: Run, step: Step, store: StoreDep, generation: Generation = None
 ) -> Response:
     """Return each parameter's value at one step; nothing is settled by it."""
     block = await store.read(operations.preview_step, run, step, generation)
-    return document(
+    return STEP.send(
         {
             "id": block.run_id,
             "generation": block.generation,
