@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
 from rheostat.converters.core import Case, Library
 from rheostat.converters.kit import polynomial, sequence, since, warmed
-from rheostat.converters.parameters import LastEpoch, Steps
+from rheostat.converters.parameters import Count, LastEpoch, Steps
 from rheostat.schedules.kinds.curves import Constant, Cosine
 from rheostat.schedules.union import AnyDefinition
 
@@ -19,7 +15,7 @@ library = Library("lightning_bolts")
 def warmup_cosine(
     case: Case,
     *,
-    warmup_epochs: Annotated[Steps, Field(ge=0)],
+    warmup_epochs: Count,
     max_epochs: Steps,
     warmup_start_lr: float = 0.0,
     eta_min: float = 0.0,
@@ -50,7 +46,7 @@ def warmup_cosine(
 def warmup_decay(
     case: Case,
     *,
-    warmup_steps: Annotated[Steps, Field(ge=0)],
+    warmup_steps: Count,
     total_steps: Steps,
     cosine: bool = True,
     linear: bool = False,

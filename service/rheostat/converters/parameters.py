@@ -40,6 +40,8 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 """A share of a whole, or a factor that does not enlarge."""
+Growth = Annotated[float, Field(ge=1)]
+"""A factor that does not shrink."""
 PerGroup = float | list[float]
 """A number, or one for each parameter group: `kit.of_group` reads it."""
 
@@ -86,4 +88,3 @@ Whole = Annotated[
 ScaleMode = Annotated[
     Literal["cycle", "iterations"], Ignored("says what scale_fn is given, which must be null")
 ]
-LayerFactor = Annotated[float, Ignored("is for discriminative_fine_tuning, which must be false")]
