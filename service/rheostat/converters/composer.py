@@ -20,9 +20,15 @@ from typing import TypeAlias
 from pydantic import BaseModel, ValidationError
 
 from rheostat.converters.core import Case, Library, refused
-from rheostat.converters.kit import Phase, exponential, phases, share, warmed
-from rheostat.converters.kit import cosine as half_wave
-from rheostat.converters.kit import polynomial as power_curve
+from rheostat.converters.kit import (
+    Phase,
+    cosine,
+    exponential,
+    phases,
+    polynomial,
+    share,
+    warmed,
+)
 from rheostat.converters.parameters import STRICT, Growth, Length, NotNegative, Positive, Shared
 from rheostat.errors import FieldError, Invalid
 from rheostat.limits import MAX_STEP
@@ -176,7 +182,7 @@ class Warm(Shared):
     def rise(self, case: Case, peak: float) -> Phase:
         """Return the line to a peak, while it is in force."""
         steps, line = self.lengths(case)
-        return Phase(power_curve(0.0, peak, line or 1), until=steps)
+        return Phase(polynomial(0.0, peak, line or 1), until=steps)
 
     def before(self, case: Case, peak: float, curve: AnyDefinition) -> AnyDefinition:
         """Return the warm-up to a peak, and a curve that counts from its end."""
@@ -215,8 +221,9 @@ class Decay(Until):
 
     def warmed(self, case: Case, warm: Warm, shape: Shape, alpha: float = 1.0) -> AnyDefinition:
         """Return a warm-up to such a curve, or to its peak if it leaves nothing."""
+        start = case.base * alpha
         warm.lengths(case)  # refuses first what is wrong in it alone
-        start, length = case.base * alpha, self.after(case, warm)
+        length = self.after(case, warm)
         curve: AnyDefinition = Constant(value=start)
         if length > 0:
             curve = shape(start, case.base * self.alpha_f, length)
@@ -253,7 +260,7 @@ def constant(case: Case, end: Until, *, alpha: float = 1.0) -> AnyDefinition:
 @library.scheduler("LinearScheduler")
 def linear(case: Case, decay: Decay, *, alpha_i: float = 1.0) -> AnyDefinition:
     """`linear`."""
-    return decay.fall(case, power_curve, alpha_i)
+    return decay.fall(case, polynomial, alpha_i)
 
 
 @library.scheduler("ExponentialScheduler")
@@ -267,15 +274,15 @@ def exponential_decay(case: Case, *, gamma: float, decay_period: str = "1ep") ->
 
 
 @library.scheduler("CosineAnnealingScheduler")
-def cosine(case: Case, decay: Decay) -> AnyDefinition:
+def cosine_annealing(case: Case, decay: Decay) -> AnyDefinition:
     """`cosine`."""
-    return decay.fall(case, half_wave)
+    return decay.fall(case, cosine)
 
 
 @library.scheduler("PolynomialScheduler")
-def polynomial(case: Case, decay: Decay, *, power: NotNegative) -> AnyDefinition:
+def polynomial_decay(case: Case, decay: Decay, *, power: NotNegative) -> AnyDefinition:
     """`polynomial`."""
-    return decay.fall(case, partial(power_curve, power=power))
+    return decay.fall(case, partial(polynomial, power=power))
 
 
 @library.scheduler("CosineAnnealingWarmRestartsScheduler")
@@ -307,7 +314,7 @@ def _growing(clock: Clock, cycles: tuple[Time, float], ends: tuple[float, float]
         if longer == time:
             waves = CosineRestarts(start=start, end=end, period=share(length))
             return phases(*parts, Phase(waves, origin=float(begin)))
-        wave = half_wave(start, end, float(length))
+        wave = cosine(start, end, float(length))
         parts.append(Phase(wave, until=float(begin + length), origin=float(begin)))
         begin, time = begin + length, longer
     return phases(*parts)
@@ -337,7 +344,7 @@ def warmed_constant(case: Case, warm: Warm, end: Until, *, alpha: float = 1.0) -
 @library.scheduler("LinearWithWarmupScheduler")
 def warmed_linear(case: Case, warm: Warm, decay: Decay, *, alpha_i: float = 1.0) -> AnyDefinition:
     """`warmup` to a `linear`; t_max counts the warm-up."""
-    return decay.warmed(case, warm, power_curve, alpha_i)
+    return decay.warmed(case, warm, polynomial, alpha_i)
 
 
 @library.scheduler("CosineAnnealingWithWarmupScheduler")
@@ -348,7 +355,7 @@ def warmed_cosine(case: Case, warm: Warm, decay: Decay) -> AnyDefinition:
     scale_schedule_ratio does not shorten the warm-up; with scale_warmup it is only steeper, and
     then waits at the peak.
     """
-    return decay.warmed(case, warm, half_wave)
+    return decay.warmed(case, warm, cosine)
 
 
 @library.scheduler("PolynomialWithWarmupScheduler")
@@ -356,4 +363,4 @@ def warmed_polynomial(
     case: Case, warm: Warm, decay: Decay, *, power: NotNegative = 2.0
 ) -> AnyDefinition:
     """`warmup` to a `polynomial`; t_max counts the warm-up."""
-    return decay.warmed(case, warm, partial(power_curve, power=power))
+    return decay.warmed(case, warm, partial(polynomial, power=power))
