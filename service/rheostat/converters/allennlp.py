@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from rheostat.converters.core import Case, Library
-from rheostat.converters.kit import cycles, noam, polynomial, restarts, sequence, since, warmed
+from rheostat.converters.kit import Phase, cycles, noam, phases, polynomial, restarts, warmed
 from rheostat.converters.parameters import (
     Growth,
     Ignored,
@@ -54,7 +54,7 @@ def noam_decay(
     AllenNLP leaves the optimizer's own value for the first step, and ignores it afterwards.
     """
     curve = noam(factor * model_size**-0.5 * warmup_steps**-0.5, warmup_steps)
-    return sequence((Constant(value=case.base), 1), then=since(1, curve))
+    return phases(Phase(Constant(value=case.base), until=1), Phase(curve))
 
 
 @library.scheduler("CosineWithRestarts", "cosine")

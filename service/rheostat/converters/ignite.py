@@ -366,7 +366,7 @@ def _taken_twice(case: Case, spec: Nested, field: str, curve: AnyDefinition) -> 
                 first = curve.start + (curve.start - curve.end)
             else:
                 first = curve.end + (curve.start - curve.end) / value_at(unit, 1)
-            return sequence((Constant(value=first), 1), then=since(1, curve))
+            return phases(Phase(Constant(value=first), until=1), Phase(curve))
         case "SequentialLR" | "ChainedScheduler" | "SWALR":
             message = "cannot be wrapped by Ignite"
             raise case.wrong(f"{field}.name", message, spec.name, "a single curve or cycle")
@@ -403,9 +403,8 @@ def with_warmup(
         steps += 1
     elif not of_torch and first == end:
         steps -= 1
-    return sequence(
-        (Piecewise(points=tuple(points)), steps), then=since(1, curve) if of_torch else curve
-    )
+    line = Phase(Piecewise(points=tuple(points)), until=steps)
+    return phases(line, Phase(curve, origin=steps - 1 if of_torch else steps))
 
 
 @library.scheduler("ParamGroupScheduler", hyperparameters=None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rheostat.converters.core import Case, Library
-from rheostat.converters.kit import polynomial, sequence, since, warmed
+from rheostat.converters.kit import Phase, phases, polynomial, warmed
 from rheostat.converters.parameters import Count, LastEpoch, Steps
 from rheostat.schedules.kinds.curves import Constant, Cosine
 from rheostat.schedules.union import AnyDefinition
@@ -35,11 +35,11 @@ def warmup_cosine(
     wave = Cosine(start=case.base, end=eta_min, steps=length, periodic=True)
     if warmup_epochs == 0:
         first = Cosine(start=warmup_start_lr, end=eta_min, steps=length)
-        return sequence((first, length), then=since(length, wave))
+        return phases(Phase(first, until=length), Phase(wave))
     line: AnyDefinition = Constant(value=warmup_start_lr)
     if warmup_epochs > 1:
         line = polynomial(warmup_start_lr, case.base, warmup_epochs - 1)
-    return sequence((line, warmup_epochs), then=wave)
+    return phases(Phase(line, until=warmup_epochs), Phase(wave, origin=warmup_epochs))
 
 
 @library.scheduler("linear_warmup_decay")
