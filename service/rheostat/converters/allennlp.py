@@ -42,11 +42,7 @@ class Training(Shared):
 
 @library.scheduler("NoamLR", "noam")
 def noam_decay(
-    case: Case,
-    *,
-    model_size: Positive,
-    warmup_steps: Length,
-    factor: float = 1.0,
+    case: Case, *, model_size: Positive, warmup_steps: Length, factor: float = 1.0
 ) -> AnyDefinition:
     """
     `sequence` of one step at the base value, and a `warmup` to an `inverse_sqrt`.

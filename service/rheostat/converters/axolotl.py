@@ -96,11 +96,7 @@ def rex(
 
 @library.scheduler("InterpolatingLogScheduler")
 def logarithmic(
-    case: Case,
-    *,
-    num_steps: Annotated[Steps, Field(ge=2)],
-    min_lr: Positive,
-    max_lr: Positive,
+    case: Case, *, num_steps: Annotated[Steps, Field(ge=2)], min_lr: Positive, max_lr: Positive
 ) -> AnyDefinition:
     """`piecewise` geometric, one step late: steps 0 and 1 have the same value."""
     points = ((1.0, min_lr), (float(num_steps), max_lr))

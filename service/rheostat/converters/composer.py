@@ -20,15 +20,7 @@ from typing import TypeAlias
 from pydantic import BaseModel, ValidationError
 
 from rheostat.converters.core import Case, Library, refused
-from rheostat.converters.kit import (
-    Phase,
-    cosine,
-    exponential,
-    phases,
-    polynomial,
-    share,
-    warmed,
-)
+from rheostat.converters.kit import Phase, cosine, exponential, phases, polynomial, share, warmed
 from rheostat.converters.parameters import STRICT, Growth, Length, NotNegative, Positive, Shared
 from rheostat.errors import FieldError, Invalid
 from rheostat.limits import MAX_STEP

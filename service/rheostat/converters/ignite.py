@@ -298,10 +298,7 @@ _TORCH = "torch."
 
 @library.scheduler("ConcatScheduler", hyperparameters=None)
 def concat(
-    case: Case,
-    *,
-    schedulers: Annotated[list[Nested], Field(min_length=2)],
-    durations: list[Steps],
+    case: Case, *, schedulers: Annotated[list[Nested], Field(min_length=2)], durations: list[Steps]
 ) -> AnyDefinition:
     """
     `sequence`.

@@ -5,10 +5,9 @@ from __future__ import annotations
 from rheostat.converters import composer
 from rheostat.converters.composer import Clock, Until
 from rheostat.converters.core import Case, Library
-from rheostat.converters.kit import Phase, phases, polynomial
+from rheostat.converters.kit import Phase, phases, polynomial, raised
 from rheostat.schedules.kinds.curves import Constant
 from rheostat.schedules.kinds.decays import InverseSqrt
-from rheostat.schedules.kinds.pointwise import Sum
 from rheostat.schedules.union import AnyDefinition
 
 library = Library("llm_foundry")
@@ -48,9 +47,7 @@ def inverse_sqrt(
     begin = max(float(clock.batches("t_max", until.t_max)) - cooldown, warmup)
     rise = polynomial(0.0, case.base, warmup or 1.0)
     floor, height = case.base * alpha_f_decay, case.base * (1 - alpha_f_decay)
-    decay: AnyDefinition = InverseSqrt(start=height, timescale=scale)
-    if floor:
-        decay = Sum(of=(Constant(value=floor), decay))
+    decay = raised(floor, InverseSqrt(start=height, timescale=scale))
     level = floor + height * (scale / (scale + begin - warmup)) ** 0.5
     end: AnyDefinition = Constant(value=level)
     if cooldown > 0:

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from rheostat.converters.core import Case, Library, Nested
-from rheostat.converters.kit import Phase, phases, value_at, warmed
+from rheostat.converters.kit import Phase, phases, raised, value_at, warmed
 from rheostat.converters.parameters import (
     STRICT,
     Count,
@@ -28,7 +28,6 @@ from rheostat.converters.parameters import (
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear
 from rheostat.schedules.kinds.decays import InverseSqrt
 from rheostat.schedules.kinds.points import Piecewise
-from rheostat.schedules.kinds.pointwise import Sum
 from rheostat.schedules.kinds.presets import Wsd
 from rheostat.schedules.union import AnyDefinition
 
@@ -177,10 +176,8 @@ def inverse_sqrt(case: Case, warm: Warm, *, alpha_f: float = 0.1) -> AnyDefiniti
     length, floor = warm.warmup_alone(case), case.base * alpha_f
     if length == 0:
         return Constant(value=floor)
-    curve: AnyDefinition = InverseSqrt(start=case.base - floor, timescale=length)
-    if floor:
-        curve = Sum(of=(Constant(value=floor), curve))
-    return warm.before(case, length, curve)
+    curve = InverseSqrt(start=case.base - floor, timescale=length)
+    return warm.before(case, length, raised(floor, curve))
 
 
 @library.scheduler("ExponentialScheduler", "exponential")

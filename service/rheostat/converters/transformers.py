@@ -269,10 +269,7 @@ def stages(
             end=floor,
         )
     rise = Warmup(
-        steps=max(1, num_warmup_steps),
-        start=floor,
-        shape=warmup_type,
-        then=Constant(value=peak),
+        steps=max(1, num_warmup_steps), start=floor, shape=warmup_type, then=Constant(value=peak)
     )
     fall = (
         wave(peak, floor, num_decay_steps, num_cycles)
