@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from itertools import count
 from typing import Annotated
 
 from pydantic import Field
 
 from rheostat.converters.core import Case, Library
-from rheostat.converters.kit import cycles, noam, polynomial, restarts, sequence, since, warmed
-from rheostat.converters.parameters import LastEpoch, LayerFactor, Length, Positive, Steps
+from rheostat.converters.kit import Phase, cycles, noam, phases, polynomial, restarts, warmed
+from rheostat.converters.parameters import (
+    Growth,
+    Ignored,
+    Length,
+    NotNegative,
+    Positive,
+    Resumed,
+    Shared,
+    Steps,
+)
 from rheostat.schedules.kinds.curves import Constant, Cosine
 from rheostat.schedules.kinds.points import Piecewise
 from rheostat.schedules.union import AnyDefinition
 
-library = Library("allennlp")
+library = Library("allennlp", common=Resumed)
+
+LayerFactor = Annotated[float, Ignored("is for discriminative_fine_tuning, which must be false")]
+
+
+class Training(Shared):
+    """How long the training is."""
+
+    num_epochs: Length
+    num_steps_per_epoch: Length
+
+    @property
+    def steps(self) -> int:
+        """The whole training in steps."""
+        return self.num_epochs * self.num_steps_per_epoch
 
 
 @library.scheduler("NoamLR", "noam")
 def noam_decay(
-    case: Case,
-    *,
-    model_size: Positive,
-    warmup_steps: Length,
-    factor: float = 1.0,
-    last_epoch: LastEpoch = -1,
+    case: Case, *, model_size: Positive, warmup_steps: Length, factor: float = 1.0
 ) -> AnyDefinition:
     """
     `sequence` of one step at the base value, and a `warmup` to an `inverse_sqrt`.
@@ -32,7 +50,7 @@ def noam_decay(
     AllenNLP leaves the optimizer's own value for the first step, and ignores it afterwards.
     """
     curve = noam(factor * model_size**-0.5 * warmup_steps**-0.5, warmup_steps)
-    return sequence((Constant(value=case.base), 1), then=since(1, curve))
+    return phases(Phase(Constant(value=case.base), until=1), Phase(curve))
 
 
 @library.scheduler("CosineWithRestarts", "cosine")
@@ -40,10 +58,9 @@ def cosine_restarts(
     case: Case,
     *,
     t_initial: Length,
-    t_mul: Annotated[float, Field(ge=1)] = 1.0,
-    eta_min: Annotated[float, Field(ge=0)] = 0.0,
+    t_mul: Growth = 1.0,
+    eta_min: NotNegative = 0.0,
     eta_mul: float = 1.0,
-    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """
     `cosine_restarts`, or a `sequence` of cosines if t_mul is no whole number.
@@ -52,26 +69,21 @@ def cosine_restarts(
     """
     if t_mul.is_integer():
         return restarts(case.base, eta_min, t_initial, t_mul, eta_mul)
-
-    def parts() -> Iterator[tuple[AnyDefinition, int]]:
-        i = 0
-        while True:
-            steps = int(t_initial * t_mul**i)
-            yield Cosine(start=case.base * eta_mul**i, end=eta_min, steps=steps), steps
-            i += 1
-
-    return cycles(case, parts())
+    lengths = ((i, int(t_initial * t_mul**i)) for i in count())
+    waves = (
+        (Cosine(start=case.base * eta_mul**i, end=eta_min, steps=steps), steps)
+        for i, steps in lengths
+    )
+    return cycles(case, waves)
 
 
 @library.scheduler("SlantedTriangular", "slanted_triangular")
 def slanted_triangular(
     case: Case,
+    training: Training,
     *,
-    num_epochs: Length,
-    num_steps_per_epoch: Length,
     cut_frac: Annotated[float, Field(ge=0, lt=1)] = 0.1,
     ratio: float = 32,
-    last_epoch: LastEpoch = -1,
     gradual_unfreezing: bool = False,
     discriminative_fine_tuning: bool = False,
     decay_factor: LayerFactor = 0.38,
@@ -89,7 +101,7 @@ def slanted_triangular(
         if value:
             message = "depends on the model's layers, and has no definition"
             raise case.wrong(name, message, value, "false")
-    length = num_epochs * num_steps_per_epoch
+    length = training.steps
     cut, low = int(length * cut_frac), case.base / ratio
     rise = ((0.0, low),) if cut else ()
     return Piecewise(points=(*rise, (float(cut), case.base), (float(length), low)))
@@ -98,16 +110,14 @@ def slanted_triangular(
 @library.scheduler("PolynomialDecay", "polynomial_decay")
 def polynomial_decay(
     case: Case,
+    training: Training,
     *,
-    num_epochs: Length,
-    num_steps_per_epoch: Length,
     power: Positive = 1.0,
     warmup_steps: Steps = 0,
     end_learning_rate: float = 0.0,
-    last_epoch: LastEpoch = -1,
 ) -> AnyDefinition:
     """`warmup` to a `polynomial`, or a `linear` for power 1, that ends with the training."""
-    length = num_epochs * num_steps_per_epoch - warmup_steps
+    length = training.steps - warmup_steps
     end: AnyDefinition = Constant(value=end_learning_rate)
     then = polynomial(case.base, end_learning_rate, length, power) if length > 0 else end
     return warmed(max(warmup_steps, 0), then, peak=case.base)
@@ -115,27 +125,17 @@ def polynomial_decay(
 
 @library.scheduler("LinearWithWarmup", "linear_with_warmup")
 def linear_with_warmup(
-    case: Case,
-    *,
-    num_epochs: Length,
-    num_steps_per_epoch: Length,
-    warmup_steps: Steps = 100,
-    last_epoch: LastEpoch = -1,
+    case: Case, training: Training, *, warmup_steps: Steps = 100
 ) -> AnyDefinition:
     """`warmup` to a `linear` that ends with the training."""
-    return polynomial_decay(
-        case,
-        num_epochs=num_epochs,
-        num_steps_per_epoch=num_steps_per_epoch,
-        warmup_steps=warmup_steps,
-    )
+    return polynomial_decay(case, training, warmup_steps=warmup_steps)
 
 
 @library.scheduler(
     "InvertedTriangular", "inverted_triangular", hyperparameters=("momentum", "betas", "lr")
 )
 def inverted_triangular(
-    case: Case, *, cool_down: Length, warm_up: Length, ratio: float = 10, last_epoch: LastEpoch = -1
+    case: Case, *, cool_down: Length, warm_up: Length, ratio: float = 10
 ) -> AnyDefinition:
     """
     `piecewise`: down to the base value / ratio, and up again.

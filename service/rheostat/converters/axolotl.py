@@ -8,10 +8,18 @@ from typing import Annotated
 from pydantic import Field
 
 from rheostat.converters.core import Case, Library, Nested
-from rheostat.converters.kit import Phase, phases, value_at, warmed
-from rheostat.converters.parameters import Count, LastEpoch, Length, Steps
+from rheostat.converters.kit import Phase, phases, since, value_at
+from rheostat.converters.parameters import (
+    Count,
+    LastEpoch,
+    Length,
+    NotNegative,
+    Positive,
+    Resumed,
+    Steps,
+)
+from rheostat.converters.transformers import Lengths, Waves, wave
 from rheostat.converters.transformers import library as transformers
-from rheostat.converters.transformers import wave
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Ramp
 from rheostat.schedules.kinds.points import Piecewise
 from rheostat.schedules.kinds.pointwise import Product
@@ -19,67 +27,46 @@ from rheostat.schedules.kinds.presets import Warmup
 from rheostat.schedules.kinds.repeat import Repeat
 from rheostat.schedules.union import AnyDefinition
 
-library = Library("axolotl")
-
-Cycles = Annotated[float, Field(ge=0)]
+library = Library("axolotl", common=Resumed)
 
 
 @library.scheduler("get_cosine_schedule_with_quadratic_warmup")
-def quadratic(
-    case: Case,
-    *,
-    num_warmup_steps: Count,
-    num_training_steps: Count,
-    num_cycles: Cycles = 0.5,
-    last_epoch: LastEpoch = -1,
-) -> AnyDefinition:
+def quadratic(case: Case, waves: Waves) -> AnyDefinition:
     """`warmup` along a parabola to a periodic `cosine`."""
-    curve = wave(case.base, 0.0, num_training_steps - num_warmup_steps, num_cycles)
-    if num_warmup_steps == 0:
+    curve = waves.wave(case.base, 0.0)
+    if waves.num_warmup_steps == 0:
         return curve
-    return Warmup(steps=num_warmup_steps, shape="polynomial", power=2.0, then=curve)
+    return Warmup(steps=waves.num_warmup_steps, shape="polynomial", power=2.0, then=curve)
 
 
-@library.scheduler("get_cosine_schedule_with_min_lr")
-def floored(
-    case: Case, *, num_warmup_steps: Count, num_training_steps: Count, min_lr_ratio: float = 0.0
-) -> AnyDefinition:
+@library.scheduler("get_cosine_schedule_with_min_lr", common=False)
+def floored(case: Case, lengths: Lengths, *, min_lr_ratio: float = 0.0) -> AnyDefinition:
     """`warmup` to a periodic `cosine` that ends above 0."""
-    steps = num_training_steps - num_warmup_steps
-    return warmed(num_warmup_steps, wave(case.base, case.base * min_lr_ratio, steps, 0.5))
+    return lengths.warmed(wave(case.base, case.base * min_lr_ratio, lengths.decay, 0.5))
 
 
 @library.scheduler("get_cosine_schedule_with_warmup_decay_constant")
 def decay_constant(
-    case: Case,
-    *,
-    num_warmup_steps: Count,
-    num_training_steps: Count,
-    constant_lr_ratio: Annotated[float, Field(ge=0)],
-    min_lr_ratio: float,
-    num_cycles: Cycles = 0.5,
-    last_epoch: LastEpoch = -1,
+    case: Case, waves: Waves, *, constant_lr_ratio: NotNegative, min_lr_ratio: float
 ) -> AnyDefinition:
     """`warmup` to a `cosine` that is over at a share of the training, constant_lr_ratio."""
     base, end = case.base, case.base * min_lr_ratio
-    steps = int(num_training_steps * constant_lr_ratio) - num_warmup_steps
+    steps = int(waves.num_training_steps * constant_lr_ratio) - waves.num_warmup_steps
     if steps <= 0:
-        height = 0.5 * (1 + cos(2 * pi * num_cycles * steps))
-        rise = Linear(start=0.0, end=base, steps=max(1, num_warmup_steps))
-        held = Phase(Constant(value=(base - end) * height + end))
-        return phases(Phase(rise, until=num_warmup_steps), held)
-    if num_cycles == 0.5:
-        return warmed(num_warmup_steps, Cosine(start=base, end=end, steps=steps))
-    curve = wave(base, end, steps, num_cycles)
+        height = 0.5 * (1 + cos(2 * pi * waves.num_cycles * steps))
+        return waves.warmed_until(base, (base - end) * height + end)
+    if waves.num_cycles == 0.5:
+        return waves.warmed(Cosine(start=base, end=end, steps=steps))
+    curve = wave(base, end, steps, waves.num_cycles)
     held = Phase(Constant(value=value_at(curve, steps)))
-    return warmed(num_warmup_steps, phases(Phase(curve, until=steps), held))
+    return waves.warmed(phases(Phase(curve, until=steps), held))
 
 
-@library.scheduler("RexLR")
+@library.scheduler("RexLR", common=False)
 def rex(
     case: Case,
     *,
-    max_lr: Annotated[float, Field(gt=0)],
+    max_lr: Positive,
     min_lr: float,
     total_steps: Count = 0,
     num_warmup_steps: Count = 0,
@@ -109,19 +96,14 @@ def rex(
 
 @library.scheduler("InterpolatingLogScheduler")
 def logarithmic(
-    case: Case,
-    *,
-    num_steps: Annotated[Steps, Field(ge=2)],
-    min_lr: Annotated[float, Field(gt=0)],
-    max_lr: Annotated[float, Field(gt=0)],
-    last_epoch: LastEpoch = -1,
+    case: Case, *, num_steps: Annotated[Steps, Field(ge=2)], min_lr: Positive, max_lr: Positive
 ) -> AnyDefinition:
     """`piecewise` geometric, one step late: steps 0 and 1 have the same value."""
     points = ((1.0, min_lr), (float(num_steps), max_lr))
     return Piecewise(points=points, interpolation="geometric")
 
 
-@library.scheduler("JaggedLRRestartScheduler")
+@library.scheduler("JaggedLRRestartScheduler", common=False)
 def jagged(
     case: Case,
     *,
@@ -153,4 +135,4 @@ def jagged(
         Phase(rise, until=min(warmup, steps)), Phase(one, until=anneal), Phase(fall, origin=anneal)
     )
     scale = phases(Phase(one, until=anneal), Phase(Repeat(of=cycle, every=steps)))
-    return phases(Phase(Product(of=(curve, scale)), origin=-1))
+    return since(1, Product(of=(curve, scale)))

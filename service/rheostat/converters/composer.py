@@ -13,25 +13,26 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from math import ceil
-from typing import Annotated
+from typing import TypeAlias
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from rheostat.converters.core import Case, Library, refused
-from rheostat.converters.kit import Phase, exponential, over, phases, share, warmed
-from rheostat.converters.parameters import STRICT, Length
+from rheostat.converters.kit import Phase, cosine, exponential, phases, polynomial, share, warmed
+from rheostat.converters.parameters import STRICT, Growth, Length, NotNegative, Positive, Shared
 from rheostat.errors import FieldError, Invalid
 from rheostat.limits import MAX_STEP
 from rheostat.schedules.field_errors import field_errors, shown
-from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial
+from rheostat.schedules.kinds.curves import Constant
 from rheostat.schedules.kinds.cycles import CosineRestarts
 from rheostat.schedules.kinds.points import Multistep
 from rheostat.schedules.union import AnyDefinition
 
 library = Library("composer")
 
-
+_MOST_CYCLES = 500
 _TEXT = re.compile(r"\s*(\d[\d_]{0,20}(?:\.\d{0,20})?(?:[eE]\+?\d{1,2})?)\s*(ep|ba|sp|tok|dur)")
 _FORMS = '"10ep", "500ba", "1000sp", "2e9tok" or "0.1dur"'
 
@@ -53,7 +54,7 @@ class State(BaseModel):
     dataloader_len: Length | None = None
     batch_size: Length | None = None
     tokens_per_sample: Length | None = None
-    scale_schedule_ratio: Annotated[float, Field(gt=0)] = 1.0
+    scale_schedule_ratio: Positive = 1.0
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,13 @@ class Clock:
     def batches(self, parameter: str, text: str, *, scaled: bool = True) -> Fraction:
         """Return a time as batches, which need not be whole."""
         return self.in_batches(self.time(parameter, text, scaled=scaled))
+
+    def length(self, parameter: str, text: str) -> float:
+        """Return a time as batches, which must not be zero."""
+        length = self.batches(parameter, text)
+        if length == 0:
+            raise self.case.wrong(parameter, "is a division by zero", text, "> 0")
+        return float(length)
 
     def in_batches(self, time: Time) -> Fraction:
         """Return batches, samples or tokens as batches."""
@@ -144,14 +152,81 @@ def _missing(name: str, bound: str) -> Invalid:
     return refused(FieldError(f"context.{name}", message, None, bound))
 
 
-Power = Annotated[float, Field(ge=0)]
-_MOST_CYCLES = 500
+Shape: TypeAlias = Callable[[float, float, float], AnyDefinition]
+"""A curve from a start to an end, in a length that need not be a whole number of batches."""
+
+
+class Warm(Shared):
+    """A warm-up; scaling it changes its line alone, not when it ends."""
+
+    t_warmup: str
+    scale_warmup: bool = False
+
+    def lengths(self, case: Case) -> tuple[float, float]:
+        """Return how many batches it is in force, and how many its line takes."""
+        clock = Clock.of(case)
+        steps = clock.batches("t_warmup", self.t_warmup, scaled=False)
+        line = clock.batches("t_warmup", self.t_warmup) if self.scale_warmup else steps
+        if line == 0 and steps > 0:
+            raise case.wrong("t_warmup", "is zero once it is scaled", self.t_warmup, "> 0")
+        return float(steps), float(line)
+
+    def rise(self, case: Case, peak: float) -> Phase:
+        """Return the line to a peak, while it is in force."""
+        steps, line = self.lengths(case)
+        return Phase(polynomial(0.0, peak, line or 1), until=steps)
+
+    def before(self, case: Case, peak: float, curve: AnyDefinition) -> AnyDefinition:
+        """Return the warm-up to a peak, and a curve that counts from its end."""
+        steps, line = self.lengths(case)
+        if steps == line:
+            return warmed(steps, curve)
+        return phases(self.rise(case, peak), Phase(curve, origin=steps))
+
+
+class Until(Shared):
+    """When a schedule ends."""
+
+    t_max: str = "1dur"
+
+    def after(self, case: Case, warm: Warm) -> float:
+        """Return how many batches the warm-up leaves, which t_max counts too."""
+        clock = Clock.of(case)
+        warmup = clock.time("t_warmup", warm.t_warmup, scaled=False)
+        whole = clock.time("t_max", self.t_max)
+        if warmup.unit != whole.unit:
+            message, bound = "is in another unit than t_max", f"in the unit of t_max, {whole.unit}"
+            raise case.wrong("t_warmup", message, warm.t_warmup, bound)
+        clock.check_covers("t_max", whole)
+        return float(clock.in_batches(whole) - clock.in_batches(warmup))
+
+
+class Decay(Until):
+    """When a schedule ends, and at which share of the base value."""
+
+    alpha_f: float = 0.0
+
+    def fall(self, case: Case, shape: Shape, alpha: float = 1.0) -> AnyDefinition:
+        """Return a curve from a share of the base value."""
+        length = Clock.of(case).length("t_max", self.t_max)
+        return shape(case.base * alpha, case.base * self.alpha_f, length)
+
+    def warmed(self, case: Case, warm: Warm, shape: Shape, alpha: float = 1.0) -> AnyDefinition:
+        """Return a warm-up to such a curve, or to its peak if it leaves nothing."""
+        start = case.base * alpha
+        warm.lengths(case)  # refuses first what is wrong in it alone
+        length = self.after(case, warm)
+        curve: AnyDefinition = Constant(value=start)
+        if length > 0:
+            curve = shape(start, case.base * self.alpha_f, length)
+        return warm.before(case, start, curve)
 
 
 @library.scheduler("StepScheduler")
 def step(case: Case, *, step_size: str, gamma: float = 0.1) -> AnyDefinition:
     """`step`."""
-    return exponential(case.base, gamma, _length(case, "step_size", step_size), staircase=True)
+    start, every = case.base, Clock.of(case).length("step_size", step_size)
+    return exponential(start, gamma, every, staircase=True)
 
 
 @library.scheduler("MultiStepScheduler")
@@ -167,54 +242,43 @@ def multistep(case: Case, *, milestones: list[str], gamma: float = 0.1) -> AnyDe
 
 
 @library.scheduler("ConstantScheduler")
-def constant(case: Case, *, alpha: float = 1.0, t_max: str = "1dur") -> AnyDefinition:
+def constant(case: Case, end: Until, *, alpha: float = 1.0) -> AnyDefinition:
     """`sequence` of two constants: from t_max on the base value holds."""
     reduced, full = Constant(value=case.base * alpha), Constant(value=case.base)
-    until = float(Clock.of(case).batches("t_max", t_max))
+    until = float(Clock.of(case).batches("t_max", end.t_max))
     return phases(Phase(reduced, until=until), Phase(full))
 
 
 @library.scheduler("LinearScheduler")
-def linear(
-    case: Case, *, alpha_i: float = 1.0, alpha_f: float = 0.0, t_max: str = "1dur"
-) -> AnyDefinition:
+def linear(case: Case, decay: Decay, *, alpha_i: float = 1.0) -> AnyDefinition:
     """`linear`."""
-    start, end = case.base * alpha_i, case.base * alpha_f
-    return over(_length(case, "t_max", t_max), lambda n: Linear(start=start, end=end, steps=n))
+    return decay.fall(case, polynomial, alpha_i)
 
 
 @library.scheduler("ExponentialScheduler")
-def decay(case: Case, *, gamma: float, decay_period: str = "1ep") -> AnyDefinition:
+def exponential_decay(case: Case, *, gamma: float, decay_period: str = "1ep") -> AnyDefinition:
     """
     `exponential`.
 
     It falls within an epoch too, batch by batch.
     """
-    return exponential(case.base, gamma, _length(case, "decay_period", decay_period))
+    return exponential(case.base, gamma, Clock.of(case).length("decay_period", decay_period))
 
 
 @library.scheduler("CosineAnnealingScheduler")
-def cosine(case: Case, *, t_max: str = "1dur", alpha_f: float = 0.0) -> AnyDefinition:
+def cosine_annealing(case: Case, decay: Decay) -> AnyDefinition:
     """`cosine`."""
-    end = case.base * alpha_f
-    return over(_length(case, "t_max", t_max), lambda n: Cosine(start=case.base, end=end, steps=n))
+    return decay.fall(case, cosine)
 
 
 @library.scheduler("PolynomialScheduler")
-def polynomial(
-    case: Case, *, power: Power, t_max: str = "1dur", alpha_f: float = 0.0
-) -> AnyDefinition:
+def polynomial_decay(case: Case, decay: Decay, *, power: NotNegative) -> AnyDefinition:
     """`polynomial`."""
-    end, length = case.base * alpha_f, _length(case, "t_max", t_max)
-    if power == 0:
-        return Constant(value=case.base)
-    return over(length, lambda n: Polynomial(start=case.base, end=end, steps=n, power=power))
+    return decay.fall(case, partial(polynomial, power=power))
 
 
 @library.scheduler("CosineAnnealingWarmRestartsScheduler")
-def restarts(
-    case: Case, *, t_0: str, t_mult: Annotated[float, Field(ge=1)] = 1.0, alpha_f: float = 0.0
-) -> AnyDefinition:
+def restarts(case: Case, *, t_0: str, t_mult: Growth = 1.0, alpha_f: float = 0.0) -> AnyDefinition:
     """
     `cosine_restarts`; if t_mult is not whole, a `sequence` of cosines up to max_duration.
 
@@ -228,175 +292,67 @@ def restarts(
     if t_mult.is_integer():
         period = share(clock.in_batches(first))
         return CosineRestarts(start=case.base, end=end, period=period, period_factor=t_mult)
-    return _growing(case, clock, (first, t_mult), end)
+    return _growing(clock, (first, t_mult), (case.base, end))
 
 
-def _growing(case: Case, clock: Clock, cycles: tuple[Time, float], end: float) -> AnyDefinition:
+def _growing(clock: Clock, cycles: tuple[Time, float], ends: tuple[float, float]) -> AnyDefinition:
     """Return cycles that grow by rounding down, up to one that begins past the training's end."""
-    time, factor = cycles
+    (time, factor), (start, end) = cycles, ends
     parts: list[Phase] = []
     begin, last = Fraction(0), clock.batches("t_0", "1dur")
     while (not parts or parts[-1].origin <= last) and len(parts) < _MOST_CYCLES:
         length = clock.in_batches(time)
         longer = Time(Fraction(int(factor * float(time.value))), time.unit)
         if longer == time:
-            waves = CosineRestarts(start=case.base, end=end, period=share(length))
+            waves = CosineRestarts(start=start, end=end, period=share(length))
             return phases(*parts, Phase(waves, origin=float(begin)))
-        wave = over(float(length), lambda n: Cosine(start=case.base, end=end, steps=n))
+        wave = cosine(start, end, float(length))
         parts.append(Phase(wave, until=float(begin + length), origin=float(begin)))
         begin, time = begin + length, longer
     return phases(*parts)
 
 
-def _length(case: Case, parameter: str, text: str) -> float:
-    """Return a length in batches, which must not be zero."""
-    length = Clock.of(case).batches(parameter, text)
-    if length == 0:
-        raise case.wrong(parameter, "is a division by zero", text, "> 0")
-    return float(length)
-
-
-Curve = Callable[[int], AnyDefinition]
-
-
-@dataclass(frozen=True)
-class Warm:
-    """A warm-up in batches: how long it is in force, and how long its line takes."""
-
-    steps: float
-    line: float
-
-    @classmethod
-    def of(cls, case: Case, t_warmup: str, *, scale_warmup: bool) -> Warm:
-        """Return the warm-up: scaling it changes its line alone, not when it ends."""
-        clock = Clock.of(case)
-        steps = clock.batches("t_warmup", t_warmup, scaled=False)
-        line = clock.batches("t_warmup", t_warmup) if scale_warmup else steps
-        if line == 0 and steps > 0:
-            raise case.wrong("t_warmup", "is zero once it is scaled", t_warmup, "> 0")
-        return cls(float(steps), float(line))
-
-    def before(self, peak: float, curve: AnyDefinition, *, absolute: bool = False) -> AnyDefinition:
-        """Return the warm-up to a peak, and a curve, which counts from its end or from step 0."""
-        if self.steps == 0:
-            return curve
-        if self.steps == self.line and self.steps.is_integer() and not absolute:
-            return warmed(int(self.steps), curve)
-        rise = over(self.line, lambda n: Linear(start=0.0, end=peak, steps=n))
-        origin = 0.0 if absolute else self.steps
-        return phases(Phase(rise, until=self.steps), Phase(curve, origin=origin))
-
-
 @library.scheduler("MultiStepWithWarmupScheduler")
-def steps(
-    case: Case,
-    *,
-    t_warmup: str,
-    milestones: list[str],
-    gamma: float = 0.1,
-    scale_warmup: bool = False,
+def warmed_multistep(
+    case: Case, warm: Warm, *, milestones: list[str], gamma: float = 0.1
 ) -> AnyDefinition:
     """
     `sequence` of a line and a `multistep`.
 
     The warm-up does not shift the milestones; one inside of it takes effect at its end.
     """
-    warm = Warm.of(case, t_warmup, scale_warmup=scale_warmup)
-    curve = multistep(case, milestones=milestones, gamma=gamma)
-    return warm.before(case.base, curve, absolute=True)
+    rise = warm.rise(case, case.base)
+    return phases(rise, Phase(multistep(case, milestones=milestones, gamma=gamma)))
 
 
 @library.scheduler("ConstantWithWarmupScheduler")
-def warmed_constant(
-    case: Case,
-    *,
-    t_warmup: str,
-    alpha: float = 1.0,
-    t_max: str = "1dur",
-    scale_warmup: bool = False,
-) -> AnyDefinition:
+def warmed_constant(case: Case, warm: Warm, end: Until, *, alpha: float = 1.0) -> AnyDefinition:
     """`warmup` to a constant."""
     value = case.base * alpha
-    _after(case, t_warmup, t_max)
-    warm = Warm.of(case, t_warmup, scale_warmup=scale_warmup)
-    return warm.before(value, Constant(value=value))
+    end.after(case, warm)
+    return warm.before(case, value, Constant(value=value))
 
 
 @library.scheduler("LinearWithWarmupScheduler")
-def warmed_linear(
-    case: Case,
-    *,
-    t_warmup: str,
-    alpha_i: float = 1.0,
-    alpha_f: float = 0.0,
-    t_max: str = "1dur",
-    scale_warmup: bool = False,
-) -> AnyDefinition:
+def warmed_linear(case: Case, warm: Warm, decay: Decay, *, alpha_i: float = 1.0) -> AnyDefinition:
     """`warmup` to a `linear`; t_max counts the warm-up."""
-    start, end = case.base * alpha_i, case.base * alpha_f
-    warm = Warm.of(case, t_warmup, scale_warmup=scale_warmup)
-    length = _after(case, t_warmup, t_max)
-    return warm.before(
-        start, _falling(start, length, lambda n: Linear(start=start, end=end, steps=n))
-    )
+    return decay.warmed(case, warm, polynomial, alpha_i)
 
 
 @library.scheduler("CosineAnnealingWithWarmupScheduler")
-def warmed_cosine(
-    case: Case,
-    *,
-    t_warmup: str,
-    t_max: str = "1dur",
-    alpha_f: float = 0.0,
-    scale_warmup: bool = False,
-) -> AnyDefinition:
+def warmed_cosine(case: Case, warm: Warm, decay: Decay) -> AnyDefinition:
     """
     `warmup` to a `cosine`; t_max counts the warm-up.
 
     scale_schedule_ratio does not shorten the warm-up; with scale_warmup it is only steeper, and
     then waits at the peak.
     """
-    start, end = case.base, case.base * alpha_f
-    warm = Warm.of(case, t_warmup, scale_warmup=scale_warmup)
-    length = _after(case, t_warmup, t_max)
-    return warm.before(
-        start, _falling(start, length, lambda n: Cosine(start=start, end=end, steps=n))
-    )
+    return decay.warmed(case, warm, cosine)
 
 
 @library.scheduler("PolynomialWithWarmupScheduler")
 def warmed_polynomial(
-    case: Case,
-    *,
-    t_warmup: str,
-    power: Annotated[float, Field(ge=0)] = 2.0,
-    t_max: str = "1dur",
-    alpha_f: float = 0.0,
-    scale_warmup: bool = False,
+    case: Case, warm: Warm, decay: Decay, *, power: NotNegative = 2.0
 ) -> AnyDefinition:
     """`warmup` to a `polynomial`; t_max counts the warm-up."""
-    start, end = case.base, case.base * alpha_f
-    warm = Warm.of(case, t_warmup, scale_warmup=scale_warmup)
-    length = _after(case, t_warmup, t_max)
-    if power == 0:
-        return warm.before(start, Constant(value=start))
-    curve = _falling(
-        start, length, lambda n: Polynomial(start=start, end=end, steps=n, power=power)
-    )
-    return warm.before(start, curve)
-
-
-def _after(case: Case, t_warmup: str, t_max: str) -> float:
-    """Return how many batches t_max leaves after the warm-up."""
-    clock = Clock.of(case)
-    warmup, whole = clock.time("t_warmup", t_warmup, scaled=False), clock.time("t_max", t_max)
-    if warmup.unit != whole.unit:
-        bound = f"in the unit of t_max, {whole.unit}"
-        raise case.wrong("t_warmup", "is in another unit than t_max", t_warmup, bound)
-    clock.check_covers("t_max", whole)
-    return float(clock.in_batches(whole) - clock.in_batches(warmup))
-
-
-def _falling(start: float, length: float, curve: Curve) -> AnyDefinition:
-    """Return a curve; a warm-up that leaves nothing is followed by its peak."""
-    return over(length, curve) if length > 0 else Constant(value=start)
+    return decay.warmed(case, warm, partial(polynomial, power=power))

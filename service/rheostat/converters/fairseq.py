@@ -10,10 +10,28 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from rheostat.converters.core import Case, Library
-from rheostat.converters.kit import Phase, exponential, over, phases, times, triangles, warmed
-from rheostat.converters.parameters import Count, NotNegative, Steps
+from rheostat.converters.kit import (
+    Phase,
+    cosine,
+    exponential,
+    phases,
+    polynomial,
+    since,
+    times,
+    triangles,
+    warmed,
+)
+from rheostat.converters.parameters import (
+    Count,
+    Length,
+    NotNegative,
+    Positive,
+    Share,
+    Shared,
+    Steps,
+)
 from rheostat.limits import MAX_POINTS
-from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial
+from rheostat.schedules.kinds.curves import Constant, Linear
 from rheostat.schedules.kinds.cycles import CosineRestarts
 from rheostat.schedules.kinds.decays import Exponential, InverseSqrt
 from rheostat.schedules.kinds.points import Piecewise
@@ -25,31 +43,45 @@ from rheostat.schedules.union import AnyDefinition
 library = Library("fairseq")
 library.metric_driven("ReduceLROnPlateauLRSchedule", "reduce_lr_on_plateau")
 
-Rates = float | Annotated[list[float], Field(min_length=1)]
+
+class Rates(Shared):
+    """The learning rate, or one for each epoch: else the base value."""
+
+    lr: float | Annotated[list[float], Field(min_length=1)] | None = None
+
+    def all(self, case: Case) -> list[float]:
+        """Return the rates, one or more."""
+        if self.lr is None:
+            return [case.base]
+        return self.lr if isinstance(self.lr, list) else [self.lr]
+
+    def first(self, case: Case) -> float:
+        """Return the first rate, whatever follows it."""
+        return self.all(case)[0]
+
+    def only(self, case: Case) -> float:
+        """Return the learning rate; several are for other schedulers."""
+        first, *others = self.all(case)
+        if others:
+            message = f"has several values, which {case.name} takes none of"
+            raise case.wrong("lr", message, self.lr, "one")
+        return first
 
 
-def only(case: Case, lr: Rates | None) -> float:
-    """Return the learning rate; several are for the scheduler `fixed`."""
-    if lr is None:
-        return case.base
-    if not isinstance(lr, list):
-        return lr
-    if len(lr) > 1:
-        raise case.wrong("lr", f"has several values, which {case.name} takes none of", lr, "one")
-    return lr[0]
+class Warm(Rates):
+    """A warm-up to the learning rate."""
 
+    warmup_updates: Count = 0
+    warmup_init_lr: float = -1.0
 
-Ratios = Annotated[list[float], Field(min_length=3, max_length=3)]
+    def before(self, curve: AnyDefinition, lowest: float) -> AnyDefinition:
+        """Return the warm-up to a curve, from the lowest value unless it has another start."""
+        start = self.warmup_init_lr if self.warmup_init_lr >= 0 else lowest
+        return warmed(self.warmup_updates, curve, start)
 
 
 @library.scheduler("InverseSquareRootSchedule", "inverse_sqrt")
-def inverse_sqrt(
-    case: Case,
-    *,
-    lr: Rates | None = None,
-    warmup_updates: Count = 4000,
-    warmup_init_lr: float = -1.0,
-) -> AnyDefinition:
+def inverse_sqrt(case: Case, warm: Warm, *, warmup_updates: Count = 4000) -> AnyDefinition:
     """
     `warmup` to an `inverse_sqrt` of the same timescale.
 
@@ -57,21 +89,20 @@ def inverse_sqrt(
     """
     if warmup_updates == 0:
         raise case.wrong("warmup_updates", "is a division by zero", warmup_updates, "≥ 1")
-    curve = InverseSqrt(start=only(case, lr), timescale=warmup_updates)
-    return warmed(warmup_updates, curve, max(warmup_init_lr, 0.0))
+    return warm.before(InverseSqrt(start=warm.only(case), timescale=warmup_updates), 0.0)
 
 
 @library.scheduler("PolynomialDecayLRSchedule", "polynomial_decay")
-def polynomial(
+def polynomial_decay(
     case: Case,
+    rates: Rates,
     *,
-    lr: Rates | None = None,
     warmup_updates: Count = 0,
     force_anneal: Steps | None = None,
     end_learning_rate: float = 0.0,
     power: NotNegative = 1.0,
-    total_num_update: Annotated[float, Field(gt=0)] | None = None,
-    max_update: Annotated[float, Field(gt=0)] | None = None,
+    total_num_update: Positive | None = None,
+    max_update: Positive | None = None,
 ) -> AnyDefinition:
     """
     `warmup` to a `polynomial` decay.
@@ -85,10 +116,9 @@ def polynomial(
     total = total_num_update or max_update
     if total is None:
         raise case.wrong("total_num_update", "is required, or else max_update", None, "> 0")
-    peak, end, length = only(case, lr), end_learning_rate, total - warmup_updates
+    peak, end, length = rates.only(case), end_learning_rate, total - warmup_updates
     if length > 0 and power > 0:
-        fall = over(length, lambda n: Polynomial(start=peak, end=end, steps=n, power=power))
-        return warmed(warmup_updates, fall)
+        return warmed(warmup_updates, polynomial(peak, end, length, power))
     rise = Linear(start=0.0, end=peak, steps=max(1, warmup_updates))
     held = Phase(Constant(value=peak), until=total)
     until = warmup_updates + 1 if warmup_updates > 0 else 0
@@ -98,13 +128,11 @@ def polynomial(
 @library.scheduler("StepLRSchedule", "step")
 def step(
     case: Case,
+    warm: Warm,
     *,
-    lr: Rates | None = None,
-    warmup_updates: Count = 0,
-    warmup_init_lr: float = -1.0,
     min_lr: NotNegative = 0.0,
-    lr_deacy_period: Annotated[Steps, Field(gt=0)] = 25000,
-    lr_decay: Annotated[float, Field(ge=0, le=1)] = 0.5,
+    lr_deacy_period: Length = 25000,
+    lr_decay: Share = 0.5,
 ) -> AnyDefinition:
     """
     `warmup` to a `step`, or to an `exponential` staircase with a floor.
@@ -112,31 +140,28 @@ def step(
     The warm-up starts from min_lr unless warmup_init_lr is given. The option is spelled
     lr_deacy_period in fairseq.
     """
-    peak = lr[0] if isinstance(lr, list) else only(case, lr)
+    peak = warm.first(case)
     if peak <= min_lr:
         raise case.wrong("min_lr", "must be below lr", min_lr, f"< {peak}")
-    start = warmup_init_lr if warmup_init_lr >= 0 else min_lr
     if min_lr == 0:
-        return warmed(
-            warmup_updates, Step(start=peak, every=lr_deacy_period, factor=lr_decay), start
-        )
+        return warm.before(Step(start=peak, every=lr_deacy_period, factor=lr_decay), min_lr)
     curve = Exponential(
         start=peak, factor=lr_decay, every=lr_deacy_period, staircase=True, floor=min_lr
     )
-    return warmed(warmup_updates, curve, start)
+    return warm.before(curve, min_lr)
 
 
 @library.scheduler("TriStageLRSchedule", "tri_stage")
 def tri_stage(
     case: Case,
+    rates: Rates,
     *,
-    lr: Rates | None = None,
     warmup_steps: Count = 0,
     hold_steps: Count = 0,
     decay_steps: Count = 0,
-    phase_ratio: Ratios | None = None,
+    phase_ratio: Annotated[list[float], Field(min_length=3, max_length=3)] | None = None,
     init_lr_scale: float = 0.01,
-    final_lr_scale: Annotated[float, Field(gt=0)] = 0.01,
+    final_lr_scale: Positive = 0.01,
     max_update: NotNegative | None = None,
 ) -> AnyDefinition:
     """
@@ -145,14 +170,13 @@ def tri_stage(
     phase_ratio gives the lengths as shares of max_update, each rounded down by itself, so that
     they may add up to less.
     """
-    stages = (warmup_steps, hold_steps, decay_steps)
+    warmup, hold, decay = warmup_steps, hold_steps, decay_steps
     if phase_ratio is not None:
-        stages = _shares(case, phase_ratio, max_update)
-    warmup, hold, decay = stages
+        warmup, hold, decay = _shares(case, phase_ratio, max_update)
     if decay == 0:
         field = "decay_steps" if phase_ratio is None else "phase_ratio"
         raise case.wrong(field, "leaves no decay, which is a division by zero", decay, "≥ 1")
-    peak = only(case, lr)
+    peak = rates.only(case)
     ends = ((0.0, peak), (float(decay), peak * final_lr_scale))
     fall = Piecewise(points=ends, interpolation="geometric")
     start = warmup + hold
@@ -169,21 +193,16 @@ def _shares(case: Case, ratio: list[float], total: float | None) -> tuple[int, i
     return int(total * ratio[0]), int(total * ratio[1]), int(total * ratio[2])
 
 
-Shrink = Annotated[float, Field(ge=0)]
-
-
 @library.scheduler("CosineLRSchedule", "cosine")
-def cosine(
+def restarts(
     case: Case,
+    warm: Warm,
     *,
-    lr: Rates | None = None,
-    max_update: Annotated[float, Field(ge=0)] | None = None,
-    warmup_updates: Count = 0,
-    warmup_init_lr: float = -1.0,
+    max_update: NotNegative | None = None,
     min_lr: float = 0.0,
-    t_mult: Annotated[float, Field(gt=0)] = 1.0,
+    t_mult: Positive = 1.0,
     lr_period_updates: float = -1.0,
-    lr_shrink: Shrink = 0.1,
+    lr_shrink: NotNegative = 0.1,
 ) -> AnyDefinition:
     """
     `warmup` to `cosine_restarts`.
@@ -193,32 +212,31 @@ def cosine(
     from lr as its help says. With a t_mult other than 1 fairseq finds the cycle by a rounded
     logarithm, and misses some restarts by one step.
     """
-    peak = only(case, lr)
+    peak = warm.only(case)
     floor = min(min_lr, peak)
     period = lr_period_updates
     if period <= 0:
         if not max_update:
             raise case.wrong("max_update", "is required, or else lr_period_updates", None, "> 0")
-        period = max_update - warmup_updates
-    start = floor if warmup_init_lr < 0 else warmup_init_lr
+        period = max_update - warm.warmup_updates
     if floor == 0:
         waves: AnyDefinition = CosineRestarts(
             start=peak, end=0.0, period=period, period_factor=t_mult, peak_factor=lr_shrink
         )
     else:
-        wave = over(period, lambda n: Cosine(start=peak, end=floor, steps=n))
+        wave = cosine(peak, floor, period)
         waves = Repeat(of=wave, every=period, period_factor=t_mult, peak_factor=lr_shrink)
-    return warmed(warmup_updates, waves, start)
+    return warm.before(waves, floor)
 
 
 @library.scheduler("TriangularLRSchedule", "triangular")
 def triangular(
     case: Case,
+    rates: Rates,
     *,
-    lr: Rates | None = None,
     max_lr: float,
     lr_period_updates: Annotated[float, Field(ge=2)] = 5000,
-    lr_shrink: Shrink = 0.1,
+    lr_shrink: NotNegative = 0.1,
     shrink_min: bool = False,
 ) -> AnyDefinition:
     """
@@ -227,20 +245,19 @@ def triangular(
     max_lr shrinks with each cycle, and lr only with shrink_min: from some cycle on the peak lies
     below the minimum. An odd period is rounded down.
     """
-    low, half = only(case, lr), lr_period_updates // 2
+    low, half = rates.only(case), lr_period_updates // 2
     if max_lr <= low:
         raise case.wrong("max_lr", "must be above lr", max_lr, f"> {low}")
     if lr_shrink == 1:
         return triangles(low, max_lr, half, half)
+
+    def repeated(outer: float, middle: float, shrink: float) -> AnyDefinition:
+        triangle = Piecewise(points=((0.0, outer), (half, middle), (2 * half, outer)))
+        return Repeat(of=triangle, every=2 * half, peak_factor=shrink)
+
     if shrink_min:
-        return _triangles((low, max_lr, low), half, lr_shrink)
-    rising, falling = (0.0, max_lr, 0.0), (low, 0.0, low)
-    return Sum(of=(_triangles(rising, half, lr_shrink), _triangles(falling, half, 1.0)))
-
-
-def _triangles(values: tuple[float, float, float], half: float, shrink: float) -> AnyDefinition:
-    points = tuple(zip((0.0, half, 2 * half), values, strict=True))
-    return Repeat(of=Piecewise(points=points), every=2 * half, peak_factor=shrink)
+        return repeated(low, max_lr, lr_shrink)
+    return Sum(of=(repeated(0.0, max_lr, lr_shrink), repeated(low, 0.0, 1.0)))
 
 
 Written = str | dict[str, float]
@@ -250,10 +267,10 @@ Written = str | dict[str, float]
 @library.scheduler("FixedLRSchedule", "fixed")
 def fixed(
     case: Case,
+    rates: Rates,
     *,
-    lr: Rates | None = None,
     force_anneal: Annotated[Steps, Field(ge=1)] | None = None,
-    lr_shrink: Annotated[float, Field(ge=0)] = 0.1,
+    lr_shrink: NotNegative = 0.1,
     warmup_updates: Count = 0,
 ) -> AnyDefinition:
     """
@@ -263,24 +280,23 @@ def fixed(
     are no epochs: with one the definition counts updates. steps_per_epoch says how many make an
     epoch; without it the training is taken to end with its first one.
     """
-    rates = [case.base] if lr is None else lr if isinstance(lr, list) else [lr]
+    listed = rates.all(case)
     if warmup_updates == 0:
-        return _by_epochs(rates, force_anneal, lr_shrink)
+        return _by_epochs(listed, force_anneal, lr_shrink)
     length = case.context.steps_per_epoch
     if length is not None:
         annealed = None if force_anneal is None else (force_anneal - 1) * length
-        by_updates = _by_epochs(rates, annealed, lr_shrink, first=0, length=length)
+        by_updates = _by_epochs(listed, annealed, lr_shrink, first=0, length=length)
         return times(_rise(1.0, warmup_updates), by_updates)
     if force_anneal is not None:
         message = "counts epochs beside a warm-up of updates: steps_per_epoch is required"
         raise case.wrong("force_anneal", message, force_anneal, "null")
-    return _rise(rates[0], warmup_updates)
+    return _rise(listed[0], warmup_updates)
 
 
 def _rise(peak: float, steps: int) -> AnyDefinition:
     """Return a line to a peak, one step ahead, which holds."""
-    rise = Linear(start=0.0, end=peak, steps=steps)
-    return phases(Phase(rise, until=steps, origin=-1), Phase(Constant(value=peak)))
+    return since(1, Linear(start=0.0, end=peak, steps=steps))
 
 
 def _by_epochs(
@@ -296,11 +312,7 @@ def _by_epochs(
 
 @library.scheduler("ManualSchedule", "manual")
 def manual(
-    case: Case,
-    *,
-    epoch2lr: Written = "{}",
-    update2lr: Written = "{}",
-    lr: Rates | None = None,
+    case: Case, rates: Rates, *, epoch2lr: Written = "{}", update2lr: Written = "{}"
 ) -> AnyDefinition:
     """
     `piecewise`: the value of the largest key that is not above the step.
@@ -313,7 +325,7 @@ def manual(
         message = "cannot stand beside update2lr: a definition counts epochs or updates"
         raise case.wrong("epoch2lr", message, epoch2lr, "one of both")
     values = by_epoch or by_update
-    first = lr[0] if isinstance(lr, list) else case.base if lr is None else lr
+    first = rates.first(case)
     return _steps([(0, values.get(1, first)), *sorted(values.items())])
 
 

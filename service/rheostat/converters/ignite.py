@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from math import inf
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
@@ -31,40 +31,65 @@ from rheostat.converters.kit import (
 )
 from rheostat.converters.parameters import (
     Count,
-    CreateNew,
     Function,
-    GroupIndex,
-    History,
-    Names,
-    ParamName,
+    Growth,
+    Ignored,
+    Length,
+    NotNegative,
+    Shared,
     Steps,
 )
 from rheostat.schedules.kinds.curves import Constant, Cosine
 from rheostat.schedules.kinds.points import Multistep, Piecewise
 from rheostat.schedules.kinds.pointwise import Sum
 from rheostat.schedules.kinds.repeat import Repeat
-from rheostat.schedules.kinds.sequence import Part, Sequence
 from rheostat.schedules.union import AnyDefinition
 
-library = Library("ignite")
-library.metric_driven("ReduceLROnPlateauScheduler")
-
-
+ParamName = Annotated[
+    str | None, Ignored("names the field that is set; its values are the same under any name")
+]
+GroupIndex = Annotated[int | None, Ignored("says which group is set, not to what")]
 Point = Annotated[
     tuple[Steps, float], BeforeValidator(lambda x: tuple(x) if isinstance(x, list) else x)
 ]
 Points = Annotated[list[Point], Field(min_length=1)]
 
 
+class Recorded(Shared):
+    """What all schedulers take."""
+
+    save_history: Annotated[bool, Ignored("keeps the values that were set")] = False
+
+
+library = Library("ignite", common=Recorded)
+library.metric_driven("ReduceLROnPlateauScheduler")
+
+
+class State(Shared):
+    """What sets a field of the engine's state: its first event counts as 1."""
+
+    param_name: ParamName = None
+    create_new: Annotated[bool, Ignored("makes the field in the engine's state")] = False
+
+    def counted(self, curve: AnyDefinition) -> AnyDefinition:
+        """Return a curve from its second step on."""
+        return since(1, curve)
+
+
+class Decaying(State):
+    """A value of the state that is multiplied now and then."""
+
+    initial_value: float
+    gamma: float
+
+
 @library.scheduler("LambdaStateScheduler", "BatchSizeScheduler", hyperparameters=None)
 def function(
     case: Case,
+    state: State,
     *,
     lambda_obj: Function | None = None,
     scheduler_fn: Function | None = None,
-    param_name: ParamName = None,
-    save_history: History = False,
-    create_new: CreateNew = False,
 ) -> AnyDefinition:
     """Refused: a function is no data. Tabulate its values, and give them as a `table`."""
     given = lambda_obj or scheduler_fn
@@ -77,7 +102,6 @@ def piecewise(
     *,
     milestones_values: Points,
     param_name: ParamName = None,
-    save_history: History = False,
     param_group_index: GroupIndex = None,
 ) -> AnyDefinition:
     """
@@ -97,99 +121,66 @@ def _through(points: list[tuple[int, float]]) -> AnyDefinition:
     """Return lines through points; where a place stands twice, a jump."""
     jumps = [i for i, (a, b) in enumerate(pairwise(points), 1) if 0 < a[0] == b[0]]
     parts = [
-        Phase(_lines(points[first:end]), until=inf if end == len(points) else points[end][0])
+        Phase(
+            through(points[first:end], "linear"),
+            until=inf if end == len(points) else points[end][0],
+        )
         for first, end in pairwise([0, *jumps, len(points)])
     ]
     return phases(*parts)
 
 
-def _lines(points: list[tuple[int, float]]) -> AnyDefinition:
-    return through([(float(place), value) for place, value in points], "linear")
-
-
 @library.scheduler("PiecewiseLinearStateScheduler", hyperparameters=None)
-def piecewise_state(
-    case: Case,
-    *,
-    milestones_values: Points,
-    param_name: ParamName = None,
-    save_history: History = False,
-    create_new: CreateNew = False,
-) -> AnyDefinition:
+def piecewise_state(case: Case, state: State, *, milestones_values: Points) -> AnyDefinition:
     """
     `piecewise`, from its second step on.
 
     The first event counts as 1.
     """
-    return since(1, piecewise(case, milestones_values=milestones_values))
+    return state.counted(piecewise(case, milestones_values=milestones_values))
 
 
 @library.scheduler("ExpStateScheduler", hyperparameters=None)
-def exponential_state(
-    case: Case,
-    *,
-    initial_value: float,
-    gamma: float,
-    param_name: ParamName = None,
-    save_history: History = False,
-    create_new: CreateNew = False,
-) -> AnyDefinition:
+def exponential_state(case: Case, state: Decaying) -> AnyDefinition:
     """
     `exponential`, from its second step on.
 
     The first event counts as 1.
     """
-    return since(1, exponential(initial_value, gamma))
+    return state.counted(exponential(state.initial_value, state.gamma))
 
 
 @library.scheduler("StepStateScheduler", hyperparameters=None)
-def step_state(
-    case: Case,
-    *,
-    initial_value: float,
-    gamma: float,
-    step_size: Annotated[Steps, Field(gt=0)],
-    param_name: ParamName = None,
-    save_history: History = False,
-    create_new: CreateNew = False,
-) -> AnyDefinition:
+def step_state(case: Case, state: Decaying, *, step_size: Length) -> AnyDefinition:
     """
     `step`, from its second step on.
 
     The first event counts as 1.
     """
-    return since(1, exponential(initial_value, gamma, step_size, staircase=True))
+    curve = exponential(state.initial_value, state.gamma, step_size, staircase=True)
+    return state.counted(curve)
 
 
 @library.scheduler("MultiStepStateScheduler", hyperparameters=None)
-def multistep_state(
-    case: Case,
-    *,
-    initial_value: float,
-    gamma: float,
-    milestones: list[Annotated[Steps, Field(ge=0)]],
-    param_name: ParamName = None,
-    save_history: History = False,
-    create_new: CreateNew = False,
-) -> AnyDefinition:
+def multistep_state(case: Case, state: Decaying, *, milestones: list[Count]) -> AnyDefinition:
     """
     `multistep`, from its second step on.
 
     The first event counts as 1.
     """
-    curve = Multistep(start=initial_value, milestones=tuple(milestones), factor=gamma)
-    return since(1, curve)
+    places = tuple(milestones)
+    curve = Multistep(start=state.initial_value, milestones=places, factor=state.gamma)
+    return state.counted(curve)
 
 
-Size = Annotated[Steps, Field(ge=2)]
-Factor = Annotated[float, Field(ge=0)]
+Shape: TypeAlias = Literal["triangle", "linear", "cosine"]
 
 
 @dataclass(frozen=True)
 class Wave:
     """One cycle from start to end, or there and back, and a line back up to the next start."""
 
-    shape: Literal["triangle", "linear", "cosine"]
+    shape: Shape
     size: int
     warmup: int
 
@@ -210,110 +201,96 @@ class Wave:
         if not self.warmup:
             return curve
         line = Piecewise(points=((0.0, end), (float(self.warmup), following)))
-        return Sequence(parts=(Part(schedule=curve, steps=self.size), Part(schedule=line)))
+        return sequence((curve, self.size), then=line)
 
 
-def endless(
-    case: Case,
-    wave: Wave,
-    ends: tuple[float, float],
-    factors: tuple[float, float],
-    cycle_mult: float,
-) -> AnyDefinition:
-    """Return a wave again and again, each time longer, from a start and to an end that change."""
-    start, end = ends
-    up, down = factors
-    if not cycle_mult.is_integer():
-        return cycles(case, _cut_down(wave, ends, factors, cycle_mult))
+class Cyclical(Shared):
+    """A cycle again and again, each time longer, whose start and end change."""
 
-    def repeated(curve: AnyDefinition, factor: float) -> AnyDefinition:
+    start_value: float
+    end_value: float
+    cycle_size: Annotated[Steps, Field(ge=2)]
+    cycle_mult: Growth = 1.0
+    start_value_mult: NotNegative = 1.0
+    end_value_mult: NotNegative = 1.0
+    warmup_duration: Count = 0
+    param_name: ParamName = None
+    param_group_index: GroupIndex = None
+
+    def endless(self, case: Case, shape: Shape) -> AnyDefinition:
+        """Return the cycles; where their ends change differently, the sum of two of them."""
+        if not self.cycle_mult.is_integer():
+            return cycles(case, self._rounded_down(shape))
+        start, end = self.start_value, self.end_value
+        up, down = self.start_value_mult, self.end_value_mult
+        if up == down or end == 0:
+            return self._repeated(shape, start, end, up)
+        if start == 0:
+            return self._repeated(shape, 0.0, end, down)
+        falling = self._repeated(shape, start, 0.0, up)
+        return Sum(of=(falling, self._repeated(shape, 0.0, end, down)))
+
+    def _repeated(self, shape: Shape, start: float, end: float, factor: float) -> AnyDefinition:
+        """Return cycles that are multiplied by a factor each time."""
+        wave = Wave(shape, self.cycle_size, self.warmup_duration)
+        largest = max(abs(self.start_value), abs(self.end_value))
         return Repeat(
-            of=curve,
+            of=wave.between(start, end, start * factor),
             every=float(wave.length),
-            period_factor=cycle_mult,
+            period_factor=self.cycle_mult,
             peak_factor=factor,
-            cycles=most_cycles(max(abs(start), abs(end)), factor),
+            cycles=most_cycles(largest, factor),
         )
 
-    if up == down or end == 0:
-        return repeated(wave.between(start, end, start * up), up)
-    if start == 0:
-        return repeated(wave.between(0.0, end, 0.0), down)
-    falling = repeated(wave.between(start, 0.0, start * up), up)
-    return Sum(of=(falling, repeated(wave.between(0.0, end, 0.0), down)))
-
-
-def _cut_down(
-    wave: Wave, ends: tuple[float, float], factors: tuple[float, float], cycle_mult: float
-) -> Iterator[tuple[AnyDefinition, int]]:
-    """Yield cycles whose lengths are rounded down."""
-    start, end = ends
-    up, down = factors
-    while wave.size > 0:
-        yield wave.between(start, end, start * up), wave.length
-        start, end = start * up, end * down
-        size, warmup = int(wave.size * cycle_mult), int(wave.warmup * cycle_mult)
-        wave = Wave(wave.shape, size, warmup)
+    def _rounded_down(self, shape: Shape) -> Iterator[tuple[AnyDefinition, int]]:
+        """Yield cycles whose lengths are rounded down."""
+        wave = Wave(shape, self.cycle_size, self.warmup_duration)
+        start, end = self.start_value, self.end_value
+        while wave.size > 0:
+            following = start * self.start_value_mult
+            yield wave.between(start, end, following), wave.length
+            start, end = following, end * self.end_value_mult
+            size, warmup = int(wave.size * self.cycle_mult), int(wave.warmup * self.cycle_mult)
+            wave = Wave(shape, size, warmup)
 
 
 @library.scheduler("LinearCyclicalScheduler", hyperparameters=None)
-def linear(
-    case: Case,
-    *,
-    start_value: float,
-    end_value: float,
-    cycle_size: Size,
-    cycle_mult: Annotated[float, Field(ge=1)] = 1.0,
-    start_value_mult: Factor = 1.0,
-    end_value_mult: Factor = 1.0,
-    warmup_duration: Count = 0,
-    monotonic: bool = False,
-    param_name: ParamName = None,
-    save_history: History = False,
-    param_group_index: GroupIndex = None,
-) -> AnyDefinition:
+def linear(case: Case, cycle: Cyclical, *, monotonic: bool = False) -> AnyDefinition:
     """
     `cyclic`, or `repeat` of a line if monotonic.
 
     The warm-up leads from the end of a cycle to the start of the next one. Lengths that
     cycle_mult leaves no whole numbers are rounded down.
     """
-    if warmup_duration and not monotonic:
+    if monotonic:
+        return cycle.endless(case, "linear")
+    if cycle.warmup_duration:
         message = "must be 0 unless monotonic"
-        raise case.wrong("warmup_duration", message, warmup_duration, "0")
-    if not monotonic and start_value_mult == end_value_mult == cycle_mult == 1:
-        return triangles(start_value, end_value, cycle_size / 2, cycle_size / 2)
-    wave = Wave("linear" if monotonic else "triangle", cycle_size, warmup_duration)
-    ends, factors = (start_value, end_value), (start_value_mult, end_value_mult)
-    return endless(case, wave, ends, factors, cycle_mult)
+        raise case.wrong("warmup_duration", message, cycle.warmup_duration, "0")
+    if cycle.start_value_mult == cycle.end_value_mult == cycle.cycle_mult == 1:
+        half = cycle.cycle_size / 2
+        return triangles(cycle.start_value, cycle.end_value, half, half)
+    return cycle.endless(case, "triangle")
 
 
 @library.scheduler("CosineAnnealingScheduler", hyperparameters=None)
-def cosine(
-    case: Case,
-    *,
-    start_value: float,
-    end_value: float,
-    cycle_size: Size,
-    cycle_mult: Annotated[float, Field(ge=1)] = 1.0,
-    start_value_mult: Factor = 1.0,
-    end_value_mult: Factor = 1.0,
-    warmup_duration: Count = 0,
-    param_name: ParamName = None,
-    save_history: History = False,
-    param_group_index: GroupIndex = None,
-) -> AnyDefinition:
+def cosine(case: Case, cycle: Cyclical) -> AnyDefinition:
     """
     `cosine_restarts`, or a `repeat` if there is a warm-up or the end changes.
 
     The warm-up leads from the end of a cycle to the start of the next one. Lengths that
     cycle_mult leaves no whole numbers are rounded down.
     """
-    if warmup_duration == 0 and end_value_mult == 1 and cycle_mult.is_integer():
-        return restarts(start_value, end_value, cycle_size, cycle_mult, start_value_mult)
-    wave = Wave("cosine", cycle_size, warmup_duration)
-    ends, factors = (start_value, end_value), (start_value_mult, end_value_mult)
-    return endless(case, wave, ends, factors, cycle_mult)
+    plain = cycle.warmup_duration == 0 and cycle.end_value_mult == 1
+    if not plain or not cycle.cycle_mult.is_integer():
+        return cycle.endless(case, "cosine")
+    return restarts(
+        cycle.start_value,
+        cycle.end_value,
+        cycle.cycle_size,
+        cycle.cycle_mult,
+        cycle.start_value_mult,
+    )
 
 
 _TORCH = "torch."
@@ -321,11 +298,7 @@ _TORCH = "torch."
 
 @library.scheduler("ConcatScheduler", hyperparameters=None)
 def concat(
-    case: Case,
-    *,
-    schedulers: Annotated[list[Nested], Field(min_length=2)],
-    durations: list[Steps],
-    save_history: History = False,
+    case: Case, *, schedulers: Annotated[list[Nested], Field(min_length=2)], durations: list[Steps]
 ) -> AnyDefinition:
     """
     `sequence`.
@@ -348,7 +321,6 @@ def of_torch(
     *,
     lr_scheduler: Nested | None = None,
     inner: Nested | None = None,
-    save_history: History = False,
     use_legacy: bool = False,
 ) -> AnyDefinition:
     """
@@ -391,7 +363,7 @@ def _taken_twice(case: Case, spec: Nested, field: str, curve: AnyDefinition) -> 
                 first = curve.start + (curve.start - curve.end)
             else:
                 first = curve.end + (curve.start - curve.end) / value_at(unit, 1)
-            return sequence((Constant(value=first), 1), then=since(1, curve))
+            return phases(Phase(Constant(value=first), until=1), Phase(curve))
         case "SequentialLR" | "ChainedScheduler" | "SWALR":
             message = "cannot be wrapped by Ignite"
             raise case.wrong(f"{field}.name", message, spec.name, "a single curve or cycle")
@@ -406,7 +378,6 @@ def with_warmup(
     warmup_start_value: float,
     warmup_duration: Annotated[Steps, Field(gt=1)],
     warmup_end_value: float | None = None,
-    save_history: History = False,
     output_simulated_values: None = None,
 ) -> AnyDefinition:
     """
@@ -429,9 +400,8 @@ def with_warmup(
         steps += 1
     elif not of_torch and first == end:
         steps -= 1
-    return sequence(
-        (Piecewise(points=tuple(points)), steps), then=since(1, curve) if of_torch else curve
-    )
+    line = Phase(Piecewise(points=tuple(points)), until=steps)
+    return phases(line, Phase(curve, origin=steps - 1 if of_torch else steps))
 
 
 @library.scheduler("ParamGroupScheduler", hyperparameters=None)
@@ -439,8 +409,7 @@ def of_groups(
     case: Case,
     *,
     schedulers: Annotated[list[Nested], Field(min_length=1)],
-    names: Names = None,
-    save_history: History = False,
+    names: Annotated[list[str] | None, Ignored("names the schedulers")] = None,
 ) -> AnyDefinition:
     """The definition of the scheduler of the group that is asked for."""
     group = case.context.group

@@ -5,7 +5,8 @@ What converters build definitions from: curves, and how they are laid one after 
 - `sequence` is for a list of curves that each begin at their own step 0, with their lengths.
 - `warmed` puts a linear warm-up before a curve; `since` is the rest of a curve from a step on.
 - `over` makes a curve whose length is no whole number of steps.
-- `scaled` and `times` multiply; `levels` holds values, `through` connects points, `table` lists.
+- `scaled` and `times` multiply, `raised` adds.
+- `levels` holds values, `through` connects points, `table` lists.
 - `polynomial`, `cosine`, `exponential`, `restarts`, `triangles`, `noam`, `one_cycle` are the kinds,
   with the corners that libraries allow and kinds refuse.
 - `of_group` reads what is given for each parameter group.
@@ -154,6 +155,11 @@ def share(whole: float | Fraction, parts: float = 1) -> float:
 def scaled(factor: float, definition: AnyDefinition) -> AnyDefinition:
     """Return the definition times a factor."""
     return definition if factor == 1 else Scale(factor=factor, of=definition)
+
+
+def raised(height: float, definition: AnyDefinition) -> AnyDefinition:
+    """Return the definition plus a height."""
+    return Sum(of=(Constant(value=height), definition)) if height else definition
 
 
 def times(first: AnyDefinition, second: AnyDefinition) -> AnyDefinition:

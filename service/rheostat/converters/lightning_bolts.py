@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
 from rheostat.converters.core import Case, Library
-from rheostat.converters.kit import polynomial, sequence, since, warmed
-from rheostat.converters.parameters import LastEpoch, Steps
+from rheostat.converters.kit import Phase, phases, polynomial, warmed
+from rheostat.converters.parameters import Count, LastEpoch, Steps
 from rheostat.schedules.kinds.curves import Constant, Cosine
 from rheostat.schedules.union import AnyDefinition
 
@@ -19,7 +15,7 @@ library = Library("lightning_bolts")
 def warmup_cosine(
     case: Case,
     *,
-    warmup_epochs: Annotated[Steps, Field(ge=0)],
+    warmup_epochs: Count,
     max_epochs: Steps,
     warmup_start_lr: float = 0.0,
     eta_min: float = 0.0,
@@ -39,18 +35,18 @@ def warmup_cosine(
     wave = Cosine(start=case.base, end=eta_min, steps=length, periodic=True)
     if warmup_epochs == 0:
         first = Cosine(start=warmup_start_lr, end=eta_min, steps=length)
-        return sequence((first, length), then=since(length, wave))
+        return phases(Phase(first, until=length), Phase(wave))
     line: AnyDefinition = Constant(value=warmup_start_lr)
     if warmup_epochs > 1:
         line = polynomial(warmup_start_lr, case.base, warmup_epochs - 1)
-    return sequence((line, warmup_epochs), then=wave)
+    return phases(Phase(line, until=warmup_epochs), Phase(wave, origin=warmup_epochs))
 
 
 @library.scheduler("linear_warmup_decay")
 def warmup_decay(
     case: Case,
     *,
-    warmup_steps: Annotated[Steps, Field(ge=0)],
+    warmup_steps: Count,
     total_steps: Steps,
     cosine: bool = True,
     linear: bool = False,

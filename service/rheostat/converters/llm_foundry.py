@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from rheostat.converters import composer
-from rheostat.converters.composer import Clock
+from rheostat.converters.composer import Clock, Until
 from rheostat.converters.core import Case, Library
-from rheostat.converters.kit import Phase, over, phases
-from rheostat.schedules.kinds.curves import Constant, Linear
+from rheostat.converters.kit import Phase, phases, polynomial, raised
+from rheostat.schedules.kinds.curves import Constant
 from rheostat.schedules.kinds.decays import InverseSqrt
-from rheostat.schedules.kinds.pointwise import Sum
 from rheostat.schedules.union import AnyDefinition
 
 library = Library("llm_foundry")
@@ -20,11 +19,11 @@ library.scheduler("linear_decay_with_warmup")(composer.warmed_linear)
 @library.scheduler("InverseSquareRootWithWarmupScheduler", "inv_sqrt_with_warmup")
 def inverse_sqrt(
     case: Case,
+    until: Until,
     *,
     t_warmup: str,
     t_scale: str,
     t_cooldown: str,
-    t_max: str = "1dur",
     alpha_f_decay: float = 0.0,
     alpha_f_cooldown: float = 0.0,
 ) -> AnyDefinition:
@@ -45,17 +44,14 @@ def inverse_sqrt(
     cooldown = _time(case, clock, "t_cooldown", t_cooldown)
     if scale == 0:
         raise case.wrong("t_scale", "is a division by zero", t_scale, "> 0")
-    begin = max(float(clock.batches("t_max", t_max)) - cooldown, warmup)
-    rise = over(warmup or 1.0, lambda n: Linear(start=0.0, end=case.base, steps=n))
+    begin = max(float(clock.batches("t_max", until.t_max)) - cooldown, warmup)
+    rise = polynomial(0.0, case.base, warmup or 1.0)
     floor, height = case.base * alpha_f_decay, case.base * (1 - alpha_f_decay)
-    decay: AnyDefinition = InverseSqrt(start=height, timescale=scale)
-    if floor:
-        decay = Sum(of=(Constant(value=floor), decay))
+    decay = raised(floor, InverseSqrt(start=height, timescale=scale))
     level = floor + height * (scale / (scale + begin - warmup)) ** 0.5
     end: AnyDefinition = Constant(value=level)
     if cooldown > 0:
-        last = case.base * alpha_f_cooldown
-        end = over(cooldown, lambda n: Linear(start=level, end=last, steps=n))
+        end = polynomial(level, case.base * alpha_f_cooldown, cooldown)
     return phases(
         Phase(rise, until=warmup),
         Phase(decay, until=begin, origin=warmup),

@@ -40,6 +40,8 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 """A share of a whole, or a factor that does not enlarge."""
+Growth = Annotated[float, Field(ge=1)]
+"""A factor that does not shrink."""
 PerGroup = float | list[float]
 """A number, or one for each parameter group: `kit.of_group` reads it."""
 
@@ -67,23 +69,6 @@ class Resumed(Shared):
 
 Verbose = Annotated[bool | int, Ignored("prints the values")]
 
-ParamName = Annotated[
-    str | None, Ignored("names the field that is set; its values are the same under any name")
-]
-GroupIndex = Annotated[int | None, Ignored("says which group is set, not to what")]
-Names = Annotated[list[str] | None, Ignored("names the schedulers")]
-History = Annotated[bool, Ignored("keeps the values that were set")]
-CreateNew = Annotated[bool, Ignored("makes the field in the engine's state")]
-
-LrField = Annotated[str, Ignored("names the field that is set")]
-Units = Annotated[
-    Literal["steps", "tokens"], Ignored("says what lengths count; the definition counts the same")
-]
-Whole = Annotated[
-    Steps | None, Ignored("is the length of the training, which this schedule does not depend on")
-]
-
 ScaleMode = Annotated[
     Literal["cycle", "iterations"], Ignored("says what scale_fn is given, which must be null")
 ]
-LayerFactor = Annotated[float, Ignored("is for discriminative_fine_tuning, which must be false")]

@@ -45,7 +45,6 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
 
 FURTHER_FILES: Final[dict[str, tuple[str, ...]]] = {
     "mmengine": ("mmengine_lists",),
-    "olmo_core": ("olmo_core_composed",),
 }
 """The files, beside their library's own one, that register more of its schedulers."""
 
