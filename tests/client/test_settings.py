@@ -64,6 +64,19 @@ def test_an_option_is_handed_on(cls: type[Client | AsyncClient], name: str) -> N
     assert getattr(told.settings, name) == OTHERS[name], f"{ARGUMENT}: {name} is not handed on"
 
 
+@pytest.mark.parametrize("name", sorted(set(FIELDS) - {"base_url"}))
+def test_a_copy_from_another_version_can_be_read(name: str) -> None:
+    """A pickle that lacks an option has its default, and one that has more is read all the same."""
+    kept = Settings(base_url="http://test", author="ann", trust_env=False).__getstate__()
+    kept.pop(name, None)
+    copy = object.__new__(Settings)
+
+    copy.__setstate__({**kept, "an option of later": 1})
+
+    assert getattr(copy, name) == FIELDS[name]
+    assert copy.base_url == "http://test"
+
+
 @pytest.mark.parametrize("wrong", [-1, math.nan, "1"])
 @pytest.mark.parametrize("name", NUMBERS)
 def test_numbers_have_bounds(name: str, wrong: Any) -> None:
