@@ -271,35 +271,3 @@ def test_headers_say_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert second["Authorization"] == "Bearer given"
     assert dict(first.raw)[b"Rheostat-Author"] == "Zoë".encode()
     assert "Rheostat-Author" not in second
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"base_url": "rheostat:8000"},
-        {"base_url": "ftp://rheostat"},
-        {"base_url": "http://"},
-        {"base_url": "http://test:port"},
-        {"base_url": "http://test:0"},
-        {"base_url": "http://xn--a"},
-        {"timeout": 0},
-        {"deadline": -1.0},
-        {"deadline": float("nan")},
-        {"lookahead": 0.0},
-        {"pace": 0.0},
-        {"pace": float("nan")},
-        {"retries": -1},
-        {"retries": 1.5},
-        {"pace": "100"},
-        {"timeout": None},
-        {"author": 5},
-        {"base_url": 5},
-        {"author": "two\nlines"},
-    ],
-)
-def test_settings_that_cannot_be_meant(options: dict[str, Any]) -> None:
-    """P10: a setting out of bounds is refused by its name."""
-    with pytest.raises(errors.Invalid) as refusal:
-        Client(**{"base_url": "http://test", **options})
-
-    assert refusal.value.errors[0].field in options

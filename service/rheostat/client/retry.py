@@ -24,7 +24,9 @@ from rheostat.client.answers import (
 from rheostat.errors import Unreachable
 
 BASE = 0.1
-"""Seconds of the longest first pause; each further one may be twice as long."""
+"""Seconds of the longest first pause."""
+GROWTH = 2.0
+"""How many times as long as the one before each further pause may be."""
 LONGEST = 5.0
 """Seconds of the longest pause that we choose ourselves."""
 LONGEST_ASKED = 60.0
@@ -149,10 +151,10 @@ class Patience:
     """
     The pauses of one request that is repeated: exponential, with full jitter.
 
-    The pause before attempt k + 1 is drawn evenly from 0 to min(`LONGEST`, `BASE` · 2^(k−1))
-    seconds, and comes on top of what ``Retry-After`` asks for. It ends with `Unreachable` when
-    ``retries`` repetitions were made, or when ``deadline`` seconds have passed (``since`` then, by
-    the clock, if the waiting began before the first attempt).
+    The pause before attempt k + 1 is drawn evenly from 0 to min(`LONGEST`, `BASE` ·
+    `GROWTH`^(k−1)) seconds, and comes on top of what ``Retry-After`` asks for. It ends with
+    `Unreachable` when ``retries`` repetitions were made, or when ``deadline`` seconds have passed
+    (``since`` then, by the clock, if the waiting began before the first attempt).
 
     ``waits`` says whether a worker waits, and ``begun`` whether the service was reached before:
     see `Trouble.passes`.
@@ -202,7 +204,7 @@ class Patience:
                 "waiting for %s since %.0f s (%s); gives up %s",
                 *(self._about, waited, trouble, self._when()),
             )
-        longest = min(LONGEST, BASE * 2.0 ** min(self._failures - 1, 16))
+        longest = min(LONGEST, BASE * GROWTH ** min(self._failures - 1, 16))
         pause = min(trouble.asked, LONGEST_ASKED) + longest * self._jitter()
         return min(pause, self.left)
 

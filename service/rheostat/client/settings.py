@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from numbers import Real
 from typing import Any
 
@@ -79,7 +79,9 @@ class Settings:
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        for name, value in {**state, **SECRETS, "way": None}.items():
+        # a checkpoint may be of another version, which has options more, or less
+        kept = {own.name: state.get(own.name, own.default) for own in fields(self)}
+        for name, value in {**kept, **SECRETS, "way": None}.items():
             object.__setattr__(self, name, value)
         object.__setattr__(self, "way", self._way())
 
