@@ -22,6 +22,7 @@ from rheostat.schedules import KINDS, Bounds, Definition, kinds, parse
 from rheostat.schedules.definition import Family
 from rheostat.schedules.field_types import SHAPES
 from rheostat.schedules.introspection import describe
+from rheostat.schedules.kinds.presets import Preset
 from rheostat.schedules.numeric import ShapeName
 from rheostat.schedules.union import ADAPTER
 
@@ -67,6 +68,23 @@ def test_fields_are_described_and_bounded(kind: str) -> None:
 
 
 @every_kind
+def test_what_may_be_text_is_a_length(kind: str) -> None:
+    """A field that may be "10%" is in `lengths`, unless it is a list that the kind lays out."""
+    cls = KINDS[kind]
+    texts = {field["name"] for field in describe(kind)["fields"] if "text" in field["type"]}
+    if cls.lengths or "laid_out" not in vars(cls):
+        assert set(cls.lengths) == texts, f"`lengths` of {cls.__name__}"
+
+
+@every_kind
+def test_what_is_to_blame_is_a_field(kind: str) -> None:
+    """Every preset names the field that is told when its expansion overflows; others may."""
+    cls = KINDS[kind]
+    named = cls.culprit in cls.model_fields
+    assert named or not (cls.culprit or issubclass(cls, Preset)), f"`culprit` of {cls.__name__}"
+
+
+@every_kind
 def test_examples_are_definitions_and_round_trip(kind: str) -> None:
     """The example of every kind is of that kind, and its canonical JSON is the same definition."""
     definition = parse(KINDS[kind].about.example)
@@ -77,6 +95,7 @@ def test_examples_are_definitions_and_round_trip(kind: str) -> None:
 @every_kind
 def test_everything_is_said_about_it(kind: str) -> None:
     """Every kind has a summary, a formula, and says what holds outside of its curve."""
+    assert KINDS[kind].__doc__, f"{KINDS[kind].__name__} has no docstring of its own"
     known = describe(kind)
     assert all(known[key] for key in ("summary", "formula", "before", "after", "family"))
 
