@@ -15,13 +15,14 @@ import pytest
 from pydantic_core import PydanticUndefined
 from tests.schedules import reference, strategies
 from tests.schedules.cases import GOLDEN
-from tests.schedules.golden.make import FORMULA
+from tests.schedules.golden import make
 
 from rheostat.cli.views.text import SHAPED
 from rheostat.schedules import KINDS, Bounds, Definition, kinds, parse
 from rheostat.schedules.definition import Family
 from rheostat.schedules.field_types import SHAPES
 from rheostat.schedules.introspection import describe
+from rheostat.schedules.kinds.presets import Preset
 from rheostat.schedules.numeric import ShapeName
 from rheostat.schedules.union import ADAPTER
 
@@ -67,6 +68,23 @@ def test_fields_are_described_and_bounded(kind: str) -> None:
 
 
 @every_kind
+def test_what_may_be_text_is_a_length(kind: str) -> None:
+    """A field that may be "10%" is in `lengths`, unless it is a list that the kind lays out."""
+    cls = KINDS[kind]
+    texts = {field["name"] for field in describe(kind)["fields"] if "text" in field["type"]}
+    if cls.lengths or "laid_out" not in vars(cls):
+        assert set(cls.lengths) == texts, f"`lengths` of {cls.__name__}"
+
+
+@every_kind
+def test_what_is_to_blame_is_a_field(kind: str) -> None:
+    """Every preset names the field that is told when its expansion overflows; others may."""
+    cls = KINDS[kind]
+    named = cls.culprit in cls.model_fields
+    assert named or not (cls.culprit or issubclass(cls, Preset)), f"`culprit` of {cls.__name__}"
+
+
+@every_kind
 def test_examples_are_definitions_and_round_trip(kind: str) -> None:
     """The example of every kind is of that kind, and its canonical JSON is the same definition."""
     definition = parse(KINDS[kind].about.example)
@@ -77,6 +95,7 @@ def test_examples_are_definitions_and_round_trip(kind: str) -> None:
 @every_kind
 def test_everything_is_said_about_it(kind: str) -> None:
     """Every kind has a summary, a formula, and says what holds outside of its curve."""
+    assert KINDS[kind].__doc__, f"{KINDS[kind].__name__} has no docstring of its own"
     known = describe(kind)
     assert all(known[key] for key in ("summary", "formula", "before", "after", "family"))
 
@@ -109,10 +128,18 @@ def test_it_has_golden_values_of_another_origin(kind: str) -> None:
 @every_kind
 def test_its_formula_is_written_twice(kind: str) -> None:
     """Every kind is in the reference once more, unless it has no formula of the step alone."""
-    assert (kind in reference.KINDS) != (kind in reference.ELSEWHERE), "tests/schedules/reference"
-    cases = json.loads((GOLDEN / f"{kind}.json").read_text())
-    from_reference = any(case["origin"] == FORMULA for case in cases)
-    assert from_reference == (kind in reference.KINDS), "tests/schedules/golden/make.py"
+    by_formula = kind in reference.KINDS
+    assert by_formula != (kind in reference.ELSEWHERE), f"{kind}: tests/schedules/reference.py"
+    assert by_formula == (kind in make.CASES), f"{kind}: CASES of tests/schedules/golden/make.py"
+
+
+@pytest.mark.parametrize("kind", make.CASES)
+def test_its_golden_file_is_what_its_formula_gives(kind: str) -> None:
+    """The golden cases of a formula are those of `tests/schedules/golden/make.py`, all of them."""
+    path = GOLDEN / f"{kind}.json"
+    kept = json.loads(path.read_text()) if path.exists() else []
+    of_formulas = [case for case in kept if case["origin"] == make.FORMULA]
+    assert of_formulas == make.of_formulas(kind), "run `python -m tests.schedules.golden.make`"
 
 
 @every_kind
@@ -124,8 +151,9 @@ def test_every_field_is_tried_at_random(kind: str) -> None:
 
 def test_what_is_tried_at_random_is_a_kind() -> None:
     """The property tests and the reference know no kind that there is not."""
-    assert set(strategies.EVERY) == set(KINDS)
-    assert set(reference.KINDS) | reference.ELSEWHERE == set(KINDS)
+    assert set(strategies.EVERY) == set(KINDS), "tests/schedules/strategies.py"
+    known = set(reference.KINDS) | reference.ELSEWHERE
+    assert known == set(KINDS), "tests/schedules/reference.py"
 
 
 @every_kind

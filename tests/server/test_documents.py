@@ -34,7 +34,7 @@ OPERATIONS = {
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_documents_are_current(name: str) -> None:
     """What is kept under docs/ is what `python -m rheostat.server.documents docs` writes."""
-    assert (DOCS / name).read_bytes() == DOCUMENTS[name]()
+    assert (DOCS / name).read_bytes() == DOCUMENTS[name](), f"docs/{name}: run `make docs`"
 
 
 def test_every_setting_is_explained() -> None:
