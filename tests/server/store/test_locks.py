@@ -15,12 +15,11 @@ from sqlalchemy import Connection, select, text
 
 from rheostat.errors import Unavailable
 from rheostat.server.runs.fragments import Verbatim
-from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.revision import Note
-from rheostat.server.runs.settling import Ask
+from rheostat.server.runs.settling import BlockRequest
 from rheostat.server.runs.spec import parse_run
-from rheostat.server.runs.units import Units
-from rheostat.server.store import hot, locks, tables, writer
+from rheostat.server.runs.validation import Limits, Units
+from rheostat.server.store import locks, statements, tables, writer
 from rheostat.server.store.database import Database
 from rheostat.server.store.operations import create, revise, values
 
@@ -49,7 +48,7 @@ def replica(desk: Any) -> Iterator[Connection]:
 
 def hold(connection: Connection, run_id: str) -> None:
     """Lock a run's row."""
-    assert locks.row(connection, hot.RUN_BY_ID, {"ref": run_id})
+    assert locks.row(connection, statements.RUN_BY_ID, {"ref": run_id})
 
 
 def test_no_run_waits_behind_another_one(desk: Any) -> None:
@@ -57,10 +56,10 @@ def test_no_run_waits_behind_another_one(desk: Any) -> None:
     held, free = desk.create(name="held"), desk.create(name="free")
     with replica(desk) as other:
         hold(other, held)
-        waiting = in_background(desk.store.write(values.settle, held, Ask(1, 0, 4)))
+        waiting = in_background(desk.store.write(values.settle, held, BlockRequest(1, 0, 4)))
         for step in range(5):
             assert desk.settle(free, step, 1)[0] == [100.0 - step]
-        desk.write(revise.revise, "free", revise.Wish(HALVE))
+        desk.write(revise.revise, "free", revise.RevisionRequest(HALVE))
         assert not waiting.done()
     assert list(waiting.result(30).values[0]) == [100.0, 99.0, 98.0, 97.0]
 

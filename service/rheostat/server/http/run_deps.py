@@ -12,7 +12,7 @@ from rheostat.limits import MAX_NUMBER, MAX_STEP
 from rheostat.server.http.deps import Author
 from rheostat.server.runs.revision import Note
 from rheostat.server.store import Store
-from rheostat.server.store.idempotency import Key
+from rheostat.server.store.idempotency import IdempotencyKey
 
 
 async def _store(request: Request) -> Any:
@@ -33,17 +33,17 @@ async def _key(
             description="A request that is sent again with its key has its effect once.",
         ),
     ] = None,
-) -> Key | None:
+) -> IdempotencyKey | None:
     if idempotency_key is None:
         return None
     words = [request.method, request.url.path, request.url.query]
     digest = hashlib.sha256("\n".join(words).encode() + b"\n" + await request.body())
-    return Key(idempotency_key, digest.hexdigest())
+    return IdempotencyKey(idempotency_key, digest.hexdigest())
 
 
 StoreDep = Annotated[Store, Depends(_store)]
 NoteDep = Annotated[Note, Depends(_note)]
-KeyDep = Annotated[Key | None, Depends(_key)]
+KeyDep = Annotated[IdempotencyKey | None, Depends(_key)]
 
 Run = Annotated[
     str,

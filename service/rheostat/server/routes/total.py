@@ -31,7 +31,7 @@ from rheostat.server.routes.revisions import POINTS, REVISION, Expected
 from rheostat.server.routes.runs import document
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.idempotency import once
-from rheostat.server.store.operations.total import NewTotal, make_total, rehearse_total
+from rheostat.server.store.operations.total import TotalRequest, make_total, rehearse_total
 from rheostat.server.store.records import Records
 from rheostat.server.tokens import Role
 
@@ -75,9 +75,9 @@ class Total(Wire):
     force: bool = False
     """Accept it though a curve breaks a guard, as a jump back to the peak does."""
 
-    def wish(self, note: Note) -> NewTotal:
-        """Return the wish of the author in ``note``."""
-        return NewTotal(
+    def requested_by(self, note: Note) -> TotalRequest:
+        """Return what the author in ``note`` asks for."""
+        return TotalRequest(
             self.total,
             self.effective,
             self.expected_revision,
@@ -135,12 +135,12 @@ async def set_total(
     where their words put it now; what has passed stays. It cannot be cancelled, and a rewind keeps
     it: set another total instead.
     """
-    wish = wanted.wish(note)
+    requested = wanted.requested_by(note)
     if dry_run:
-        return document(await store.read(rehearse_total, run, wish, POINTS))
+        return document(await store.read(rehearse_total, run, requested, POINTS))
 
     def make(records: Records) -> dict[str, Any]:
-        answer, made = make_total(records, run, wish)
+        answer, made = make_total(records, run, requested)
         return {"answer": answer, "made": made}
 
     found = await store.write(once, key, make)
