@@ -50,12 +50,10 @@ def fold(
 
     ``asked`` is the number of the one that is being made, if there is one; the others are pending.
 
-    Raises
-    ------
-    GuardViolated
-        A revision that was not forced breaks a guard.
-    Invalid
-        An edit makes no sense where it would act; of a pending revision, its number is named.
+    Raises:
+        GuardViolated: A revision that was not forced breaks a guard.
+        Invalid: An edit makes no sense where it would act; of a pending revision, its number is
+            named.
 
     """
     ordered = sorted(revisions, key=lambda revision: revision.folding_order)

@@ -55,12 +55,10 @@ def require_reach(progress: Progress, start: int, stop: int) -> None:
     """
     Raise unless a read from ``start`` to ``stop``, which would settle, stays near.
 
-    Raises
-    ------
-    PastTotal
-        It ends more than one ``max_block`` past the run's total, rounded up to a cell.
-    StepJump
-        It begins more than ``max_gap``, or ends more than ``max_jump``, past what is settled.
+    Raises:
+        PastTotal: It ends more than one ``max_block`` past the run's total, rounded up to a cell.
+        StepJump: It begins more than ``max_gap``, or ends more than ``max_jump``, past what is
+            settled.
 
     """
     spec, settled, total = progress.spec, progress.settled, progress.total
@@ -97,14 +95,10 @@ def require_advance(progress: Progress, to: int) -> None:
     """
     Raise unless the settled end may be moved on to ``to``.
 
-    Raises
-    ------
-    Invalid
-        It is not the start of a cell.
-    TooLate
-        It is settled already.
-    PastTotal
-        It lies past the run's total.
+    Raises:
+        Invalid: It is not the start of a cell.
+        TooLate: It is settled already.
+        PastTotal: It lies past the run's total.
 
     """
     progress.spec.grid.require("to", to)

@@ -121,16 +121,11 @@ def settled_end(progress: Progress, request: BlockRequest) -> int | None:
     """
     Return up to where a read settles its generation, or None if it settles nothing new.
 
-    Raises
-    ------
-    UnknownGeneration
-        There never was such a generation.
-    StaleGeneration
-        The read would settle steps of a generation that a rewind has left.
-    Finished
-        It reaches past the end of a finished run.
-    PastTotal, StepJump
-        It reaches too far: see `require_reach`.
+    Raises:
+        UnknownGeneration: There never was such a generation.
+        StaleGeneration: The read would settle steps of a generation that a rewind has left.
+        Finished: It reaches past the end of a finished run.
+        PastTotal, StepJump: It reaches too far: see `require_reach`.
 
     """
     lineage, end = progress.lineage, progress.end

@@ -83,10 +83,8 @@ def validate(adapter: TypeAdapter[T], data: Any, field: str) -> T:
     """
     Return ``data`` as the adapter's type; the paths of errors start with ``field``.
 
-    Raises
-    ------
-    Invalid
-        Names each wrong field, its value and its bound.
+    Raises:
+        Invalid: Names each wrong field, its value and its bound.
 
     """
     try:

@@ -36,10 +36,8 @@ def once(records: Records, key: IdempotencyKey | None, operation: Callable[[Reco
     """
     Return what ``operation`` returns, or what it returned when the key was first used.
 
-    Raises
-    ------
-    IdempotencyMismatch
-        The key was used with another request.
+    Raises:
+        IdempotencyMismatch: The key was used with another request.
 
     """
     if key is None:

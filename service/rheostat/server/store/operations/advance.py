@@ -27,10 +27,8 @@ def advance(records: Records, ref: str, request: AdvanceRequest) -> wire.Advance
     """
     Settle the current generation up to a step, by the revisions in force, without any read.
 
-    Raises
-    ------
-    Finished, RevisionMismatch, TooLate, PastTotal, Invalid
-        And nothing has changed.
+    Raises:
+        Finished, RevisionMismatch, TooLate, PastTotal, Invalid: Nothing has changed then.
 
     """
     run = records.find(ref, lock=True)

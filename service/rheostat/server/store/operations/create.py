@@ -42,13 +42,10 @@ def ensure(
 
     ``share`` is how many bytes the runs of this author may take, if that is bounded.
 
-    Raises
-    ------
-    NameTaken
-        A run of this name was created with another body; ``differences`` lists where, and
-        ``extend`` is the command that makes the run as long as the body says.
-    Invalid
-        Among others, if the author's share is used up.
+    Raises:
+        NameTaken: A run of this name was created with another body; ``differences`` lists where,
+            and ``extend`` is the command that makes the run as long as the body says.
+        Invalid: Among others, if the author's share is used up.
 
     """
     spec, timelines, given = _read(records, body)

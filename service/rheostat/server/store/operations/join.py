@@ -33,12 +33,9 @@ def join(records: Records, ref: str, arrival: Arrival) -> wire.Joined | None:
     """
     Return the run's id, current generation, grid and parameters, or None if it has to `begin`.
 
-    Raises
-    ------
-    StaleCheckpoint
-        The checkpoint lies beyond a rewind, or belongs to another run.
-    StepJump
-        It, or the start, lies too far past what is settled.
+    Raises:
+        StaleCheckpoint: The checkpoint lies beyond a rewind, or belongs to another run.
+        StepJump: It, or the start, lies too far past what is settled.
 
     """
     run = records.find(ref)

@@ -59,10 +59,8 @@ def revise(records: Records, ref: str, request: RevisionRequest) -> wire.Revised
     """
     Accept a revision.
 
-    Raises
-    ------
-    Finished, RevisionMismatch, TooLate, GuardViolated, Invalid
-        And nothing has changed.
+    Raises:
+        Finished, RevisionMismatch, TooLate, GuardViolated, Invalid: Nothing has changed then.
 
     """
     return keep(records, _folded(records, records.find(ref, lock=True), request))

@@ -32,14 +32,10 @@ def rewind(records: Records, ref: str, request: RewindRequest) -> wire.Rewound:
     """
     Start a generation that branches from another one, by default the current one.
 
-    Raises
-    ------
-    GenerationMismatch
-        Somebody else has rewound the run since the operator looked.
-    Invalid
-        The step lies past what is settled there, or a change is wrong.
-    Finished, UnknownGeneration, GuardViolated
-        And nothing has changed.
+    Raises:
+        GenerationMismatch: Somebody else has rewound the run since the operator looked.
+        Invalid: The step lies past what is settled there, or a change is wrong.
+        Finished, UnknownGeneration, GuardViolated: Nothing has changed then.
 
     """
     run = records.find(ref, lock=True)

@@ -43,10 +43,8 @@ def make_total(records: Records, ref: str, request: TotalRequest) -> tuple[wire.
     From the effective step on, definitions whose lengths depend on the total are laid out for the
     new one. The total that is in force already makes nothing.
 
-    Raises
-    ------
-    Finished, RevisionMismatch, TooLate, GuardViolated, Invalid
-        And nothing has changed.
+    Raises:
+        Finished, RevisionMismatch, TooLate, GuardViolated, Invalid: Nothing has changed then.
 
     """
     run = records.find(ref, lock=True)
