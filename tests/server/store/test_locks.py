@@ -14,7 +14,6 @@ import pytest
 from sqlalchemy import Connection, select, text
 
 from rheostat.errors import Unavailable
-from rheostat.server.runs.fragments import Verbatim
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.settling import BlockRequest
 from rheostat.server.runs.spec import parse_run
@@ -22,6 +21,7 @@ from rheostat.server.runs.validation import Limits, Units
 from rheostat.server.store import locks, statements, tables, writer
 from rheostat.server.store.database import Database
 from rheostat.server.store.operations import create, revise, values
+from rheostat.server.store.revisions import StoredChanges
 
 pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 T = TypeVar("T")
@@ -92,7 +92,12 @@ def test_a_name_is_given_once(desk: Any) -> None:
     with replica(desk) as other:
         records = desk.store._records(other)
         records.begin(
-            {"run": (*parse_run(body, Units(), Limits()), Verbatim(json.dumps(body["parameters"])))}
+            {
+                "run": (
+                    *parse_run(body, Units(), Limits()),
+                    StoredChanges(json.dumps(body["parameters"])),
+                )
+            }
         )
         made, new = create.ensure(records, body, Note("ann"))
         waiting = in_background(desk.store.write(create.ensure, body, Note("bob")))
