@@ -41,12 +41,12 @@ import httpx
 from matplotlib.figure import Figure
 from side_by_side import service
 
-from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.revision import Note
-from rheostat.server.runs.settling import Ask
+from rheostat.server.runs.settling import BlockRequest
+from rheostat.server.runs.validation import Limits
 from rheostat.server.store import Store
 from rheostat.server.store.operations import create, revise, values
-from rheostat.server.store.operations.revise import Wish
+from rheostat.server.store.operations.revise import RevisionRequest
 
 LONGEST, BLOCK = 4096, 64
 BATCHES, BATCH = 5, 20
@@ -74,23 +74,25 @@ class Life:
 
     def settle(self, count: int = BLOCK) -> Awaitable[Any]:
         """Settle the next cells."""
-        ask = Ask(1, self.end, count)
+        ask = BlockRequest(1, self.end, count)
         self.end += count
         return self.store.write(values.settle, self.id, ask)
 
     def replay(self) -> Awaitable[Any]:
         """Read a block from the middle of what is settled."""
         start = max(0, self.end // 2 - BLOCK)
-        return self.store.write(values.settle, self.id, Ask(1, start, BLOCK))
+        return self.store.write(values.settle, self.id, BlockRequest(1, start, BLOCK))
 
     def preview(self) -> Awaitable[Any]:
         """Look at the open cells."""
-        return self.store.read(values.preview, self.id, Ask(0, self.end, BLOCK))
+        return self.store.read(values.preview, self.id, BlockRequest(0, self.end, BLOCK))
 
     def revise(self) -> Awaitable[Any]:
         """Set another weight decay from the settled end on."""
         value = {"kind": "constant", "value": 1 / next(self._values)}
-        return self.store.write(revise.revise, self.id, Wish({"weight_decay": value}, "next"))
+        return self.store.write(
+            revise.revise, self.id, RevisionRequest({"weight_decay": value}, "next")
+        )
 
     async def add_revisions(self, number: int) -> None:
         """Add revisions that are in force for one step each."""

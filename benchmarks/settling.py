@@ -29,12 +29,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.revision import Note
-from rheostat.server.runs.settling import Ask
+from rheostat.server.runs.settling import BlockRequest
+from rheostat.server.runs.validation import Limits
 from rheostat.server.store import Store, writer
+from rheostat.server.store.database import LONG_TIMEOUTS
 from rheostat.server.store.operations import create, values
-from rheostat.server.store.patience import UNHURRIED
 
 RUNS = 1000
 CELLS = 64
@@ -76,7 +76,7 @@ async def create_runs(store: Store) -> list[str]:
 async def settle(store: Store, runs: list[str], start: int) -> float:
     """Have every run settle the block at ``start``; return the blocks for a second."""
     began = time.perf_counter()
-    ask = Ask(1, start, CELLS)
+    ask = BlockRequest(1, start, CELLS)
     await asyncio.gather(*(store.write(values.settle, run, ask) for run in runs))
     return len(runs) / (time.perf_counter() - began)
 
@@ -110,7 +110,7 @@ def flush(folder: str) -> float:
 def report(name: str, database: Callable[[], AbstractContextManager[str]]) -> None:
     """Measure on one database, and print its row."""
     with database() as url:
-        store = Store(url, Limits(), UNHURRIED)
+        store = Store(url, Limits(), LONG_TIMEOUTS)
         store.start()
         pairs = asyncio.run(measure(store))
         store.close()

@@ -24,11 +24,10 @@ from numpy.typing import NDArray
 from rheostat.schedules.manual import svg
 from rheostat.server.runs.changes import parse_changes
 from rheostat.server.runs.folding import fold
-from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.spec import RunSpec, parse_run
 from rheostat.server.runs.timeline import Timelines
-from rheostat.server.runs.units import Units
+from rheostat.server.runs.validation import Limits, Units
 
 FOLDER: Final = Path(__file__).parent / "runs"
 _POINTS: Final = 480

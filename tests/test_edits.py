@@ -33,7 +33,7 @@ def texts(*files: Path) -> set[str]:
 def test_an_edit_is_in_the_table_and_the_service(name: str) -> None:
     """What the service takes, and what clients can write, are the same edits."""
     assert name in EDITS, "add it to rheostat/changes.py"
-    assert name in SERVED, "add it to the union in rheostat/server/runs"
+    assert name in SERVED, "add it to EDITS in rheostat/server/runs/edits.py"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -16,11 +16,10 @@ from tests.hostile.ending import ends
 from rheostat.errors import Invalid
 from rheostat.limits import MAX_NESTING, MAX_TEXTS, MAX_TEXTS_IN_ALL
 from rheostat.schedules import convert, parse
-from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.revision import Note
-from rheostat.server.runs.settling import Ask
+from rheostat.server.runs.settling import BlockRequest
 from rheostat.server.runs.spec import parse_run
-from rheostat.server.runs.units import Units
+from rheostat.server.runs.validation import Limits, Units
 from rheostat.server.store import Store
 from rheostat.server.store.operations import close, create, fork, revise, rewind, schedules, values
 
@@ -214,7 +213,7 @@ class Desk:
 
     def settle(self, run: str, start: int) -> list[float]:
         """Settle a cell."""
-        block = self.write(values.settle, run, Ask(1, start, 1))
+        block = self.write(values.settle, run, BlockRequest(1, start, 1))
         return [float(column[0]) for column in block.values]
 
 
@@ -234,11 +233,13 @@ OPERATIONS: dict[str, Callable[[Desk], Any]] = {
     "create": lambda desk: desk.write(create.create, NEW, Note()),
     "ensure": lambda desk: desk.write(create.ensure, NEW, Note()),
     "fork": lambda desk: desk.write(fork.fork, FORK, Note()),
-    "rewind": lambda desk: desk.write(rewind.rewind, "mine", rewind.Rewind(0, changes=CHANGE)),
-    "revise": lambda desk: desk.write(revise.revise, "mine", revise.Wish(CHANGE)),
-    "blend": lambda desk: desk.write(revise.revise, "mine", revise.Wish(BLEND)),
+    "rewind": lambda desk: desk.write(
+        rewind.rewind, "mine", rewind.RewindRequest(0, changes=CHANGE)
+    ),
+    "revise": lambda desk: desk.write(revise.revise, "mine", revise.RevisionRequest(CHANGE)),
+    "blend": lambda desk: desk.write(revise.revise, "mine", revise.RevisionRequest(BLEND)),
     "rehearse": lambda desk: asyncio.run(
-        desk.store.read(revise.rehearse, "mine", revise.Wish(CHANGE), 10)
+        desk.store.read(revise.rehearse, "mine", revise.RevisionRequest(CHANGE), 10)
     ),
 }
 """What parses definitions of a request."""
@@ -246,10 +247,10 @@ OPERATIONS: dict[str, Callable[[Desk], Any]] = {
 LATER: dict[str, Callable[[Desk], Any]] = {
     "settle": lambda desk: desk.settle(desk.mine, 1),
     "revise": lambda desk: desk.write(
-        revise.revise, "mine", revise.Wish({"lr": {"edit": "scale", "factor": 0.5}})
+        revise.revise, "mine", revise.RevisionRequest({"lr": {"edit": "scale", "factor": 0.5}})
     ),
     "cancel": lambda desk: desk.write(revise.cancel, "mine", 2, None, Note()),
-    "rewind": lambda desk: desk.write(rewind.rewind, "mine", rewind.Rewind(1)),
+    "rewind": lambda desk: desk.write(rewind.rewind, "mine", rewind.RewindRequest(1)),
     "fork": lambda desk: desk.write(fork.fork, {**FORK, "changes": None}, Note()),
     "finish": lambda desk: desk.write(close.finish, "mine", None, Note()),
     "ensure": lambda desk: desk.write(
@@ -286,7 +287,7 @@ def test_nobody_waits_for_the_parsing_of_what_is_stored(
 ) -> None:
     """P5, P13: a run's stored definitions are not read while others wait, either."""
     parser.go.set()
-    desk.write(revise.revise, "mine", revise.Wish(CHANGE, 1))
+    desk.write(revise.revise, "mine", revise.RevisionRequest(CHANGE, 1))
     desk.store.close()
     parser.hold()
     desk.open()
@@ -307,7 +308,9 @@ def test_what_was_parsed_is_parsed_anew_when_it_no_longer_holds(desk: Desk, pars
     parts = [{"schedule": SLOW, "steps": "50%"}, {"schedule": ONE}]
     change = {"lr": {"kind": "sequence", "parts": parts, "clock": "run"}}
     desk.write(create.create, {**body, "total": 100}, Note())
-    thread, results = in_background(lambda: desk.write(revise.revise, "again", revise.Wish(change)))
+    thread, results = in_background(
+        lambda: desk.write(revise.revise, "again", revise.RevisionRequest(change))
+    )
     assert parser.entered.wait(30)
     desk.write(close.delete, "again")
     desk.write(create.create, {**body, "total": 1000}, Note())

@@ -98,13 +98,13 @@ class Counting(Store):
     reads = 0
     away = False
 
-    async def glance(self, *args: Any, **kwargs: Any) -> Any:
+    async def quick_read(self, *args: Any, **kwargs: Any) -> Any:
         """Count, wait a little, and read."""
         self.reads += 1
         await asyncio.sleep(0.01)
         if self.away:
             raise Unavailable("away")
-        return await super().glance(*args, **kwargs)
+        return await super().quick_read(*args, **kwargs)
 
 
 @pytest.fixture

@@ -378,10 +378,10 @@ class CountingStore(Store):
 
     reads = 0
 
-    async def glance(self, *args: Any, **kwargs: Any) -> Any:
+    async def quick_read(self, *args: Any, **kwargs: Any) -> Any:
         """Read, and count."""
         self.reads += 1
-        return await super().glance(*args, **kwargs)
+        return await super().quick_read(*args, **kwargs)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import pytest
 from tests.faults.fleet import Database, Workers
 from tests.faults.silent_proxy import SilentProxy
 
-from rheostat.server.store.turn import Turn
+from rheostat.server.store.write_lock import WriteLock
 
 BODY = {"parameters": {"lr": {"kind": "constant", "value": 1}}}
 SHRINK = {"changes": {"lr": {"edit": "scale", "factor": 0.99}}}
@@ -119,8 +119,8 @@ def test_a_process_that_stands_still_in_its_turn(tmp_path: Path, start_server: A
     running = start_server(database=f"sqlite:///{path}")
     run = f"{running.url}/v1/runs/gpt"
     httpx.put(run, json=BODY).raise_for_status()
-    turn, crowd = Turn(path), Crowd(running.url)
-    with turn.taken():
+    turn, crowd = WriteLock(path), Crowd(running.url)
+    with turn.held():
         time.sleep(0.5)  # a commit that has just worked is believed for a moment
         crowd.ask("POST", "/v1/runs/gpt/revisions", json=SHRINK)
         crowd.ask("GET", "/readyz")

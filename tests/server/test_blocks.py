@@ -15,7 +15,7 @@ from rheostat.server.http.blocks import (
     BlockKey,
     settled,
 )
-from rheostat.server.runs.block import Block
+from rheostat.server.runs.settling import Block
 
 
 def block(start: int, run: str = "run_a") -> tuple[BlockKey, BlockAnswer, Address]:

@@ -22,7 +22,7 @@ from uvicorn.server import ServerState
 from rheostat.server.app import create_app
 from rheostat.server.http import access, rates
 from rheostat.server.http.protocol import CONNECTION_CLASS, BoundedHttp
-from rheostat.server.runs.lineage import Key
+from rheostat.server.runs.lineage import GenerationKey
 from rheostat.server.settings import Settings
 
 SPEC = {
@@ -243,7 +243,7 @@ def test_what_a_reader_has_is_not_sent_again(house: House, path: str, accept: st
 
 def test_both_ways_see_where_workers_read(house: House, path: str) -> None:
     """P14: a block from the fast lane is one that a worker reads; a preview is not."""
-    key = Key(path.split("/")[3], 1)
+    key = GenerationKey(path.split("/")[3], 1)
 
     def asked(port: int, role: str) -> float:
         house.ask(port, "GET", f"{path}?{BLOCK}", house.token(role))

@@ -22,7 +22,7 @@ from rheostat.server.store import Store
 from rheostat.server.store.operations import close, create, events, revise
 
 SPEC = {"parameters": {"lr": {"kind": "constant", "value": 1.0}}}
-HALVE = revise.Wish({"lr": {"edit": "scale", "factor": 0.5}})
+HALVE = revise.RevisionRequest({"lr": {"edit": "scale", "factor": 0.5}})
 
 
 @pytest.fixture(autouse=True)

@@ -47,7 +47,7 @@ from rheostat.server.http.middleware import identify
 from rheostat.server.http.protocol import CONNECTION_CLASS, BoundedHttp
 from rheostat.server.http.rates import Rates
 from rheostat.server.http.turns import OnePerTurn
-from rheostat.server.store.sightings import Sightings
+from rheostat.server.runs.sightings import Sightings
 
 BROWSERS = frozenset({b"origin", b"sec-fetch-site", b"sec-fetch-mode"})
 """Headers of requests that go through the application: it is for people."""

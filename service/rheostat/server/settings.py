@@ -25,7 +25,7 @@ from rheostat.limits import (
 )
 from rheostat.server.docstrings import Documented
 from rheostat.server.environment import from_environment
-from rheostat.server.runs.limits import Limits
+from rheostat.server.runs.validation import Limits
 from rheostat.server.store.addresses import without_secrets
 
 Count = Annotated[int, Field(ge=1)]

@@ -13,7 +13,7 @@ from tests.server.protocol.state import Run
 from tests.server.protocol.systems import System
 
 from rheostat.errors import Refused
-from rheostat.server.runs.block import Block
+from rheostat.server.runs.settling import Block
 
 BODY: Mapping[str, Any] = {
     "parameters": {

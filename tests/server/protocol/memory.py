@@ -21,17 +21,16 @@ from rheostat.errors import (
     UnknownRevision,
     UnknownRun,
 )
-from rheostat.server.runs.block import Block
 from rheostat.server.runs.changes import NO_CHANGES, parse_changes
 from rheostat.server.runs.folding import before_and_after, fold
 from rheostat.server.runs.guards import violations
-from rheostat.server.runs.limits import Limits
-from rheostat.server.runs.lineage import Generation, Key, Lineage, Stretch
-from rheostat.server.runs.reach import Standing, begun_at, require_advance, require_near
+from rheostat.server.runs.lineage import Generation, GenerationKey, Lineage, OwnedSteps
+from rheostat.server.runs.reach import Progress, begun_at, require_advance, require_near
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.settling import (
-    Ask,
-    Reign,
+    Block,
+    BlockRequest,
+    InForce,
     Segment,
     compute,
     holes,
@@ -41,7 +40,7 @@ from rheostat.server.runs.settling import (
 )
 from rheostat.server.runs.spec import RunSpec, parse_run
 from rheostat.server.runs.timeline import Timelines
-from rheostat.server.runs.units import Units
+from rheostat.server.runs.validation import Limits, Units
 
 
 @dataclass
@@ -69,7 +68,7 @@ class Stored:
     def ruling(self, number: int) -> list[Revision]:
         """Return the revisions of a generation that put something in force, in folding order."""
         mine = (r for r in self.revisions.values() if r.generation == number and r.folds)
-        return sorted(mine, key=lambda r: r.place)
+        return sorted(mine, key=lambda r: r.folding_order)
 
     def upcoming(self) -> tuple[Timelines, list[Revision]]:
         """Return what is in force where nothing is settled, and the pending revisions."""
@@ -126,7 +125,7 @@ class Memory:
     def begin(self) -> None:
         """Forget everything."""
         self._runs: dict[str, Stored] = {}
-        self._ledger: dict[Key, list[Segment]] = {}
+        self._ledger: dict[GenerationKey, list[Segment]] = {}
         self._compute = compute
 
     def create(self, body: Any) -> str:
@@ -134,7 +133,7 @@ class Memory:
         self._require_free(body["name"])
         spec, timelines = parse_run(body, Units(), Limits())
         run = self._new(spec)
-        run.generations.append(Generation(Key(run.id, 1), None, 0, 0))
+        run.generations.append(Generation(GenerationKey(run.id, 1), None, 0, 0))
         run.add(RevisionKind.CREATE, 0, None, timelines)
         return run.id
 
@@ -153,7 +152,7 @@ class Memory:
         start = parent.settled_until if step is None else step
         base = self._branching(source, parent, start, 1, changes)
         run = self._new(source.spec.model_copy(update={"name": name, "total": source.total}))
-        run.generations.append(Generation(Key(run.id, 1), parent.key, start, start))
+        run.generations.append(Generation(GenerationKey(run.id, 1), parent.key, start, start))
         run.add(RevisionKind.FORK, start, None, base)
         return run.id
 
@@ -164,9 +163,9 @@ class Memory:
         if source.spec.grid.require("step", start) > parent.settled_until:
             raise Invalid("the step is open")
         lineage = self._lineage(source)
-        (stretch,) = lineage.owners(parent.key.number, start, start + 1)
-        owner = self._runs[stretch.owner.run_id]
-        before = [r for r in owner.ruling(stretch.owner.number) if r.effective <= start][-1]
+        (owned,) = lineage.owners(parent.key.number, start, start + 1)
+        owner = self._runs[owned.owner.run_id]
+        before = [r for r in owner.ruling(owned.owner.number) if r.effective <= start][-1]
         kind, stored = RevisionKind.REWIND, changes and source.parsed(changes)
         new = Revision(
             *(number, 1, kind, start, stored or NO_CHANGES, Note(), "", before.timelines),
@@ -187,48 +186,56 @@ class Memory:
 
     def settle(self, ref: str, generation: int, start: int, count: int) -> Block:
         """Hand out a block."""
-        run, ask = self._find(ref), Ask(generation, start, count)
-        until = settled_end(self._standing(run), ask)
+        run, request = self._find(ref), BlockRequest(generation, start, count)
+        until = settled_end(self._progress(run), request)
         if until is not None:
             run.generations[-1] = replace(run.current, settled_until=until)
-        return self._block(run, ask, keep=True)
+        return self._block(run, request, keep=True)
 
     def preview(self, ref: str, start: int, count: int) -> Block:
         """Show a block."""
         run = self._find(ref)
         require_block(run.spec, start, count)
-        return self._block(run, Ask(run.current.key.number, start, count), keep=False)
+        return self._block(run, BlockRequest(run.current.key.number, start, count), keep=False)
 
-    def _block(self, run: Stored, ask: Ask, *, keep: bool) -> Block:
+    def _block(self, run: Stored, request: BlockRequest, *, keep: bool) -> Block:
         lineage, grid = self._lineage(run), run.spec.grid
-        stop = ask.start + ask.count * grid.resolution
-        reigns: list[Reign] = []
+        stop = request.start + request.count * grid.resolution
+        in_force: list[InForce] = []
         segments: list[Segment] = []
-        for stretch in lineage.owners(ask.generation, ask.start, stop):
-            ruling, kept = self._reigns(stretch), self._ledger.setdefault(stretch.owner, [])
-            there = [s for s in kept if s.start < stretch.stop and s.stop > stretch.start]
-            known = [s.clipped(grid, stretch.start, stretch.stop) for s in there]
-            open_ = holes(stretch.start, stretch.stop, known)
+        for owned in lineage.owners(request.generation, request.start, stop):
+            ruling, kept = self._in_force(owned), self._ledger.setdefault(owned.owner, [])
+            there = [s for s in kept if s.start < owned.stop and s.stop > owned.start]
+            known = [s.clipped(grid, owned.start, owned.stop) for s in there]
+            open_ = holes(owned.start, owned.stop, known)
             new = [self._compute(grid, first, last, ruling) for first, last in open_]
             kept += new if keep else []
             segments += [*known, *new]
-            reigns += ruling
-        settled = lineage[ask.generation].settled_until
+            in_force += ruling
+        settled = lineage[request.generation].settled_until
         names, values = run.spec.names, join_up(segments)
         return Block(
-            run.id, ask.generation, ask.start, grid.resolution, names, reigns, values, settled, ""
+            run.id,
+            request.generation,
+            request.start,
+            grid.resolution,
+            names,
+            in_force,
+            values,
+            settled,
+            "",
         )
 
-    def _reigns(self, stretch: Stretch) -> list[Reign]:
-        run = self._runs[stretch.owner.run_id]
-        ruling = run.ruling(stretch.owner.number)
-        stops = [*(r.effective for r in ruling[1:]), stretch.stop]
+    def _in_force(self, owned: OwnedSteps) -> list[InForce]:
+        run = self._runs[owned.owner.run_id]
+        ruling = run.ruling(owned.owner.number)
+        stops = [*(r.effective for r in ruling[1:]), owned.stop]
         spans = [
-            (max(r.effective, stretch.start), min(stop, stretch.stop), r)
+            (max(r.effective, owned.start), min(stop, owned.stop), r)
             for r, stop in zip(ruling, stops, strict=True)
         ]
         return [
-            Reign(first, last, run.id, r.number, r.note, r.timelines)
+            InForce(first, last, run.id, r.number, r.note, r.timelines)
             for first, last, r in spans
             if first < last
         ]
@@ -336,7 +343,7 @@ class Memory:
         parent = self._lineage(run)[source or run.current.key.number]
         base = self._branching(run, parent, to, run.following, changes)
         ended, number = run.current.settled_until, run.current.key.number + 1
-        run.generations.append(Generation(Key(run.id, number), parent.key, to, to))
+        run.generations.append(Generation(GenerationKey(run.id, number), parent.key, to, to))
         new = run.add(RevisionKind.REWIND, to, None, base)
         return {
             "generation": number,
@@ -349,13 +356,13 @@ class Memory:
     def join(self, ref: str, checkpoint: Checkpoint | None, start: int | None) -> dict[str, Any]:
         """Join a run, and begin it if need be."""
         run = self._find(ref)
-        standing = self._standing(run)
+        progress = self._progress(run)
         if checkpoint is not None:
-            key, step = Key(*checkpoint[:2]), checkpoint[2]
-            standing.lineage.require_resumable(standing.generation, key, step, run.spec.grid)
-        begins = None if start is None else begun_at(standing, start)
+            key, step = GenerationKey(*checkpoint[:2]), checkpoint[2]
+            progress.lineage.require_resumable(progress.generation, key, step, run.spec.grid)
+        begins = None if start is None else begun_at(progress, start)
         if checkpoint is not None:
-            require_near(standing, checkpoint[2], begins or standing.settled)
+            require_near(progress, checkpoint[2], begins or progress.settled)
         if begins is not None:
             run.begins = begins
             run.generations[-1] = replace(run.current, settled_until=begins)
@@ -375,7 +382,7 @@ class Memory:
         _require_open(run)
         if expected not in {None, len(run.revisions)}:
             raise RevisionMismatch("it has moved on")
-        require_advance(self._standing(run), to)
+        require_advance(self._progress(run), to)
         run.generations[-1] = replace(run.current, settled_until=to)
         new = run.add(RevisionKind.ADVANCE, to, None, Timelines({}))
         return {
@@ -420,10 +427,10 @@ class Memory:
         run = self._find(ref)
         lineage = self._lineage(run)
         settled = lineage[generation].settled_until
-        for stretch in lineage.owners(generation, 0, settled):
-            for segment in self._ledger.get(stretch.owner, []):
+        for owned in lineage.owners(generation, 0, settled):
+            for segment in self._ledger.get(owned.owner, []):
                 for index, cell in enumerate(run.spec.grid.steps(segment.start, segment.stop)):
-                    if stretch.start <= cell < stretch.stop:
+                    if owned.start <= cell < owned.stop:
                         column = map(float, segment.values[:, index])
                         yield int(cell), dict(zip(run.spec.names, column, strict=True))
 
@@ -450,9 +457,9 @@ class Memory:
         if any(run.spec.name == name for run in self._runs.values()):
             raise NameTaken("there is one")
 
-    def _standing(self, run: Stored) -> Standing:
+    def _progress(self, run: Stored) -> Progress:
         number, total = run.current.key.number, run.total
-        return Standing(run.spec, self._lineage(run), number, total, run.begins, run.end)
+        return Progress(run.spec, self._lineage(run), number, total, run.begins, run.end)
 
     def _lineage(self, run: Stored) -> Lineage:
         return Lineage(run.id, [g for each in self._runs.values() for g in each.generations])

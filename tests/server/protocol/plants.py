@@ -16,8 +16,8 @@ from tests.server.protocol import replicas
 
 from rheostat.schedules.written import Words
 from rheostat.server.runs import folding, settling
-from rheostat.server.runs.lineage import Key, Lineage, Stretch
-from rheostat.server.runs.reach import Standing, require_reach
+from rheostat.server.runs.lineage import GenerationKey, Lineage, OwnedSteps
+from rheostat.server.runs.reach import Progress, require_reach
 from rheostat.server.runs.revision import RevisionKind
 from rheostat.server.runs.spec import RunSpec
 from rheostat.server.runs.timeline import Timeline, Timelines
@@ -63,13 +63,13 @@ def lost_acknowledgement(patch: pytest.MonkeyPatch) -> None:
 
 def stale_revisions(patch: pytest.MonkeyPatch) -> None:
     """Remember the revisions in force of each generation, and never look again."""
-    rulers = Revisions._rulers
-    heads: dict[Key, int] = {}
+    rows = Revisions._rows_in_force
+    heads: dict[GenerationKey, int] = {}
 
-    def cached(revisions: Revisions, stretch: Stretch, head: int | None) -> Any:
-        return rulers(revisions, stretch, head and heads.setdefault(stretch.owner, head))
+    def cached(revisions: Revisions, owned: OwnedSteps, head: int | None) -> Any:
+        return rows(revisions, owned, head and heads.setdefault(owned.owner, head))
 
-    patch.setattr(Revisions, "_rulers", cached)
+    patch.setattr(Revisions, "_rows_in_force", cached)
 
 
 def no_fence(patch: pytest.MonkeyPatch) -> None:
@@ -81,7 +81,9 @@ def any_checkpoint(patch: pytest.MonkeyPatch) -> None:
     """Accept a checkpoint of any generation on the line, though it lies beyond a branch."""
     require = Lineage.require_resumable
 
-    def at_once(lineage: Lineage, current: int, checkpoint: Key, _step: int, grid: Any) -> None:
+    def at_once(
+        lineage: Lineage, current: int, checkpoint: GenerationKey, _step: int, grid: Any
+    ) -> None:
         require(lineage, current, checkpoint, 0, grid)
 
     patch.setattr(Lineage, "require_resumable", at_once)
@@ -155,14 +157,14 @@ def late_next(patch: pytest.MonkeyPatch) -> None:
 def shared_cell(patch: pytest.MonkeyPatch) -> None:
     """Take the cell at which a generation branches from its parent."""
 
-    def owners(lineage: Lineage, number: int, start: int, stop: int) -> list[Stretch]:
-        stretches: list[Stretch] = []
+    def owners(lineage: Lineage, number: int, start: int, stop: int) -> list[OwnedSteps]:
+        parts: list[OwnedSteps] = []
         for generation in lineage.line(number):
             branch = generation.start + (1 if generation.parent else 0)
             if (first := max(start, branch)) < stop:
-                stretches.append(Stretch(generation.key, first, stop))
+                parts.append(OwnedSteps(generation.key, first, stop))
             stop = min(stop, branch)
-        return stretches[::-1]
+        return parts[::-1]
 
     patch.setattr(Lineage, "owners", owners)
 
@@ -191,9 +193,9 @@ def far_jump(patch: pytest.MonkeyPatch) -> None:
     """Let a worker settle as much as it likes."""
     reach = require_reach
 
-    def unlimited(standing: Standing, *asked: int) -> None:
-        spec = standing.spec.model_copy(update={"max_jump": 10**9})
-        reach(replace(standing, spec=spec), *asked)
+    def unlimited(progress: Progress, *asked: int) -> None:
+        spec = progress.spec.model_copy(update={"max_jump": 10**9})
+        reach(replace(progress, spec=spec), *asked)
 
     patch.setattr(settling, "require_reach", unlimited)
 
@@ -207,7 +209,7 @@ def endless(patch: pytest.MonkeyPatch) -> None:
     """Let a worker read on past the total."""
     reach = require_reach
     patch.setattr(
-        settling, "require_reach", lambda standing, *s: reach(replace(standing, total=None), *s)
+        settling, "require_reach", lambda progress, *s: reach(replace(progress, total=None), *s)
     )
 
 
@@ -215,15 +217,15 @@ def total_to_the_step(patch: pytest.MonkeyPatch) -> None:
     """Refuse the cells that are read past the last update."""
     reach = require_reach
 
-    def exact(standing: Standing, start: int, stop: int) -> None:
-        reach(standing, start, stop + standing.spec.max_block * standing.spec.resolution)
+    def exact(progress: Progress, start: int, stop: int) -> None:
+        reach(progress, start, stop + progress.spec.max_block * progress.spec.resolution)
 
     patch.setattr(settling, "require_reach", exact)
 
 
 def begun_twice(patch: pytest.MonkeyPatch) -> None:
     """Forget that a training has said where it begins."""
-    _let_begin(patch, lambda standing: replace(standing, begins=0))
+    _let_begin(patch, lambda progress: replace(progress, begins=0))
 
 
 def begun_late(patch: pytest.MonkeyPatch) -> None:
@@ -234,21 +236,21 @@ def begun_late(patch: pytest.MonkeyPatch) -> None:
 def begun_in_fork(patch: pytest.MonkeyPatch) -> None:
     """Let a training begin in the middle of a run that has another one's past."""
 
-    def rootless(standing: Standing) -> Standing:
-        orphans = [replace(past, parent=None) for past in standing.lineage]
-        return replace(standing, lineage=Lineage(standing.lineage[1].key.run_id, orphans))
+    def rootless(progress: Progress) -> Progress:
+        orphans = [replace(past, parent=None) for past in progress.lineage]
+        return replace(progress, lineage=Lineage(progress.lineage[1].key.run_id, orphans))
 
     _let_begin(patch, rootless)
 
 
 def begun_after_rewind(patch: pytest.MonkeyPatch) -> None:
     """Let a training begin in the middle in a later generation."""
-    _let_begin(patch, lambda standing: replace(standing, generation=1))
+    _let_begin(patch, lambda progress: replace(progress, generation=1))
 
 
-def _let_begin(patch: pytest.MonkeyPatch, seen: Callable[[Standing], Standing]) -> None:
-    unbegun = Standing.unbegun.fget  # type: ignore[attr-defined]
-    patch.setattr(Standing, "unbegun", property(lambda standing: unbegun(seen(standing))))
+def _let_begin(patch: pytest.MonkeyPatch, seen: Callable[[Progress], Progress]) -> None:
+    unbegun = Progress.unbegun.fget  # type: ignore[attr-defined]
+    patch.setattr(Progress, "unbegun", property(lambda progress: unbegun(seen(progress))))
 
 
 def begun_in_vain(patch: pytest.MonkeyPatch) -> None:
@@ -270,12 +272,12 @@ def postponed_change(patch: pytest.MonkeyPatch) -> None:
     move = advance.advance
     effective = tables.revisions.c.effective
 
-    def late(records: Records, ref: str, wish: Any) -> Any:
+    def late(records: Records, ref: str, request: Any) -> Any:
         run = records.find(ref)
         since = records.lineage(run)[run.generation].settled_until
-        answer = move(records, ref, wish)
-        waiting = update(tables.revisions).where(effective >= since, effective < wish.to)
-        records.connection.execute(waiting.values(effective=wish.to))
+        answer = move(records, ref, request)
+        waiting = update(tables.revisions).where(effective >= since, effective < request.to)
+        records.connection.execute(waiting.values(effective=request.to))
         return answer
 
     patch.setattr(advance, "advance", late)
@@ -285,7 +287,9 @@ def unsettled_advance(patch: pytest.MonkeyPatch) -> None:
     """Move a run on in words alone."""
     settle = Records.settle
 
-    def only_read(records: Records, owner: Key, until: int, event: int, read: Any) -> None:
+    def only_read(
+        records: Records, owner: GenerationKey, until: int, event: int, read: Any
+    ) -> None:
         if read is not None and read.stop == until:
             settle(records, owner, until, event, read)
 
@@ -307,7 +311,7 @@ def dropped_revision(patch: pytest.MonkeyPatch) -> None:
     """Drop a revision that is effective at the very step of a rewind."""
     at = Revisions.in_force_at
 
-    def below(revisions: Revisions, owner: Key, step: int) -> Any:
+    def below(revisions: Revisions, owner: GenerationKey, step: int) -> Any:
         found = at(revisions, owner, step)
         dropped = found.effective == step and found.kind is RevisionKind.CHANGE
         return at(revisions, owner, step - 1) if dropped else found

@@ -15,14 +15,13 @@ from sqlalchemy.exc import OperationalError
 from tests.server.protocol.systems import Checkpoint, Column, bare, numbered, raised, seen
 
 from rheostat.errors import Unavailable
-from rheostat.server.runs.block import Block
 from rheostat.server.runs.fragments import dumps
-from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.revision import Note
-from rheostat.server.runs.settling import Ask
+from rheostat.server.runs.settling import Block, BlockRequest
+from rheostat.server.runs.validation import Limits
 from rheostat.server.store import Store
 from rheostat.server.store.database import Database
-from rheostat.server.store.idempotency import Key, once
+from rheostat.server.store.idempotency import IdempotencyKey, once
 from rheostat.server.store.operations import (
     advance,
     close,
@@ -35,7 +34,7 @@ from rheostat.server.store.operations import (
     show,
     values,
 )
-from rheostat.server.store.operations.total import NewTotal, make_total
+from rheostat.server.store.operations.total import TotalRequest, make_total
 from rheostat.server.store.records import Records
 from rheostat.server.store.store import Operation
 
@@ -51,7 +50,7 @@ class Replicas:
         self._url = url
         self._runner = asyncio.Runner()
         self._keys = itertools.count()
-        self._sent: list[tuple[Key, Operation[[], Any], Any]] = []
+        self._sent: list[tuple[IdempotencyKey, Operation[[], Any], Any]] = []
         self._patch = pytest.MonkeyPatch()
         self._stores = [self._started() for _ in range(replicas)]
         self._lost: bool | None = None
@@ -139,25 +138,27 @@ class Replicas:
 
     def settle(self, ref: str, generation: int, start: int, count: int) -> Block:
         """Hand out a block."""
-        return self._write(values.settle, ref, Ask(generation, start, count))
+        return self._write(values.settle, ref, BlockRequest(generation, start, count))
 
     def preview(self, ref: str, start: int, count: int) -> Block:
         """Show a block."""
-        return self._read(values.preview, ref, Ask(0, start, count))
+        return self._read(values.preview, ref, BlockRequest(0, start, count))
 
     def revise(self, ref: str, changes: Any, effective: Any, **rest: Any) -> dict[str, Any]:
         """Accept a revision."""
-        wish = revise.Wish(changes, effective, **rest)
-        return numbered(self._post(lambda r: revise.revise(r, ref, wish)))
+        request = revise.RevisionRequest(changes, effective, **rest)
+        return numbered(self._post(lambda r: revise.revise(r, ref, request)))
 
     def extend(self, ref: str, total: int, effective: Any, **rest: Any) -> dict[str, Any]:
         """Set a run's total."""
-        wish = NewTotal(total, effective, **rest)
-        return numbered(self._post(lambda r: make_total(r, ref, wish)[0]))
+        request = TotalRequest(total, effective, **rest)
+        return numbered(self._post(lambda r: make_total(r, ref, request)[0]))
 
     def rehearse(self, ref: str, changes: Any, effective: Any) -> dict[str, Any]:
         """Return the curves before and after a revision."""
-        return {**self._read(revise.rehearse, ref, revise.Wish(changes, effective), POINTS)}
+        return {
+            **self._read(revise.rehearse, ref, revise.RevisionRequest(changes, effective), POINTS)
+        }
 
     def cancel(self, ref: str, number: int) -> dict[str, Any]:
         """Cancel a revision."""
@@ -167,8 +168,8 @@ class Replicas:
         self, ref: str, to: int, source: int | None, expected: int | None, changes: Any
     ) -> dict[str, Any]:
         """Rewind a run."""
-        wish = rewind.Rewind(to, source, expected, changes)
-        return {**self._post(lambda r: rewind.rewind(r, ref, wish))}
+        request = rewind.RewindRequest(to, source, expected, changes)
+        return {**self._post(lambda r: rewind.rewind(r, ref, request))}
 
     def join(self, ref: str, checkpoint: Checkpoint | None, start: int | None) -> dict[str, Any]:
         """Join a run, and begin it if need be."""
@@ -180,8 +181,8 @@ class Replicas:
 
     def advance(self, ref: str, to: int, expected: int | None) -> dict[str, Any]:
         """Move a run on."""
-        wish = advance.Advance(to, expected)
-        return bare(self._post(lambda r: advance.advance(r, ref, wish)))
+        request = advance.AdvanceRequest(to, expected)
+        return bare(self._post(lambda r: advance.advance(r, ref, request)))
 
     def finish(self, ref: str, end: int | None) -> None:
         """Finish a run."""
@@ -191,7 +192,7 @@ class Replicas:
         """Return the state of a run, and a block of it, of one moment."""
 
         def both(records: Records) -> tuple[dict[str, Any], Block]:
-            ask = Ask(0, start, count)
+            ask = BlockRequest(0, start, count)
             return seen(show.show(records, ref)), values.preview(records, ref, ask)
 
         return self._read(both)
@@ -205,7 +206,7 @@ class Replicas:
                 yield segment["start"] + index * answer["resolution"], column
 
     def _post(self, operation: Callable[[Records], T]) -> T:
-        key = Key(f"{id(self)}-{next(self._keys)}", "hash")
+        key = IdempotencyKey(f"{id(self)}-{next(self._keys)}", "hash")
         answer = self._write(once, key, operation)
         self._sent.append((key, operation, answer))
         return answer

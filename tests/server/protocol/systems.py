@@ -7,9 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rheostat.server.runs.block import Block
 from rheostat.server.runs.revision import Revision
-from rheostat.server.runs.settling import Segment, compute
+from rheostat.server.runs.settling import Block, Segment, compute
 
 Column = tuple[int, dict[str, float]]
 Checkpoint = tuple[str, int, int]

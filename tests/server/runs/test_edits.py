@@ -10,7 +10,7 @@ from rheostat.server.runs.changes import parse_changes
 from rheostat.server.runs.folding import fold
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.timeline import Timeline, Timelines
-from rheostat.server.runs.units import Units
+from rheostat.server.runs.validation import Units
 
 # value = 100 - step, until it is 0 at step 100
 LINE = {"kind": "linear", "start": 100, "end": 0, "steps": 100}

@@ -6,10 +6,10 @@ import pytest
 
 from rheostat.errors import GuardViolated
 from rheostat.limits import MAX_STEP
-from rheostat.server.runs import extremes
+from rheostat.server.runs import guards
 from rheostat.server.runs.guards import Guard, require_sound_start, violations, with_floors
 from rheostat.server.runs.timeline import Piece, Timeline, Timelines
-from rheostat.server.runs.units import Units
+from rheostat.server.runs.validation import Units
 
 UNITS = Units()
 
@@ -151,7 +151,7 @@ def test_what_is_in_doubt_takes_bounded_work(
     monkeypatch.setattr(Timelines, "bounds", counted)
     with pytest.raises(GuardViolated):
         require_sound_start(with_floors({}, names), Timelines(dict.fromkeys(names, line)))
-    assert len(bounded) <= extremes.EFFORT // max(number // extremes.LIGHT, 1) + 4 * parameters
+    assert len(bounded) <= guards.EFFORT // max(number // guards.LIGHT, 1) + 4 * parameters
 
 
 @pytest.mark.parametrize("step", [MAX_STEP - 1, MAX_STEP])

@@ -4,7 +4,7 @@ import pytest
 
 from rheostat.errors import StaleCheckpoint, UnknownGeneration
 from rheostat.server.runs.grid import Grid
-from rheostat.server.runs.lineage import Generation, Key, Lineage, Stretch
+from rheostat.server.runs.lineage import Generation, GenerationKey, Lineage, OwnedSteps
 
 
 @pytest.fixture
@@ -19,16 +19,16 @@ def tree() -> Lineage:
 
 
 GENERATIONS = [
-    Generation(Key("r", 1), None, 0, 1000),
-    Generation(Key("r", 2), Key("r", 1), 600, 900),
-    Generation(Key("r", 3), Key("r", 2), 700, 800),
-    Generation(Key("r", 4), Key("r", 1), 100, 100),
+    Generation(GenerationKey("r", 1), None, 0, 1000),
+    Generation(GenerationKey("r", 2), GenerationKey("r", 1), 600, 900),
+    Generation(GenerationKey("r", 3), GenerationKey("r", 2), 700, 800),
+    Generation(GenerationKey("r", 4), GenerationKey("r", 1), 100, 100),
 ]
 
 
-def owned(number: int, start: int, stop: int, run: str = "r") -> Stretch:
+def owned(number: int, start: int, stop: int, run: str = "r") -> OwnedSteps:
     """Return a stretch of a generation."""
-    return Stretch(Key(run, number), start, stop)
+    return OwnedSteps(GenerationKey(run, number), start, stop)
 
 
 def test_cells_below_a_branch_are_the_ancestors(tree: Lineage) -> None:
@@ -56,7 +56,7 @@ def test_checkpoints_of_the_past_may_resume(
     tree: Lineage, current: int, generation: int, step: int
 ) -> None:
     """P6: a checkpoint on the current line, at or before every branch, is accepted."""
-    tree.require_resumable(current, Key("r", generation), step, Grid(1))
+    tree.require_resumable(current, GenerationKey("r", generation), step, Grid(1))
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_checkpoints_beyond_a_rewind_are_refused(
 ) -> None:
     """P6: a checkpoint beyond a branch, or off the line, is refused with the rewind it needs."""
     with pytest.raises(StaleCheckpoint) as refusal:
-        tree.require_resumable(current, Key("r", generation), step, Grid(1))
+        tree.require_resumable(current, GenerationKey("r", generation), step, Grid(1))
     assert {"to": step, "from_generation": generation} == refusal.value.members["rewind"]
 
 
@@ -80,27 +80,27 @@ def test_an_unknown_generation_is_named(tree: Lineage) -> None:
 
 def test_a_fork_inherits_from_another_run() -> None:
     """P6: its past is the other run's, also for the checkpoints that may resume in it."""
-    fork = Generation(Key("f", 1), Key("r", 2), 650, 650)
+    fork = Generation(GenerationKey("f", 1), GenerationKey("r", 2), 650, 650)
     tree = Lineage("f", [*GENERATIONS, fork])
     assert [owned(1, 590, 600), owned(2, 600, 650), owned(1, 650, 660, "f")] == tree.owners(
         1, 590, 660
     )
-    tree.require_resumable(1, Key("r", 2), 650, Grid(1))
+    tree.require_resumable(1, GenerationKey("r", 2), 650, Grid(1))
     with pytest.raises(StaleCheckpoint):
-        tree.require_resumable(1, Key("r", 2), 651, Grid(1))
+        tree.require_resumable(1, GenerationKey("r", 2), 651, Grid(1))
     assert [fork] == list(tree)
 
 
 @pytest.mark.parametrize(
     ("checkpoint", "rewind"),
     [
-        (Key("r", 1), {"to": 110, "from_generation": 1}),
-        (Key("r", 9), None),
-        (Key("other", 1), None),
+        (GenerationKey("r", 1), {"to": 110, "from_generation": 1}),
+        (GenerationKey("r", 9), None),
+        (GenerationKey("other", 1), None),
     ],
 )
 def test_only_a_rewind_that_works_is_suggested(
-    tree: Lineage, checkpoint: Key, rewind: dict[str, int] | None
+    tree: Lineage, checkpoint: GenerationKey, rewind: dict[str, int] | None
 ) -> None:
     """P6: to the start of a cell, and from a generation of this very run."""
     with pytest.raises(StaleCheckpoint) as refusal:

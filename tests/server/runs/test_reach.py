@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from rheostat.errors import Invalid, PastTotal, Refused, StepJump, TooLate
-from rheostat.server.runs.lineage import Generation, Key, Lineage
+from rheostat.server.runs.lineage import Generation, GenerationKey, Lineage
 from rheostat.server.runs.reach import (
-    Standing,
+    Progress,
     begun_at,
     require_advance,
     require_near,
@@ -19,14 +19,14 @@ EVERY_AXIS = pytest.mark.parametrize("axis", ["step", "epoch", "samples", "token
 SPARSE = {"samples", "tokens"}
 
 
-def standing(
+def progress(
     settled: int = 0, lineage: Lineage | None = None, generation: int = 1, **more: Any
-) -> Standing:
+) -> Progress:
     """Return where a run stands, of which so much is settled."""
     state = {name: more.pop(name) for name in ("total", "begins", "end") if name in more}
     spec = RunSpec(name="gpt", parameters={"lr": {"kind": "constant", "value": 1.0}}, **more)
-    tree = Lineage("r", [Generation(Key("r", 1), None, 0, settled)])
-    return Standing(spec, lineage or tree, generation, **state)
+    tree = Lineage("r", [Generation(GenerationKey("r", 1), None, 0, settled)])
+    return Progress(spec, lineage or tree, generation, **state)
 
 
 def refused(error: type[Refused], call: Any, *asked: Any) -> Refused:
@@ -48,7 +48,7 @@ def test_a_read_begins_at_most_a_gap_past_what_is_settled(
     axis: str, gap: int, max_gap: int, resolution: int
 ) -> None:
     """P14: 256 cells where each is read, and all that may settle where a batch is a stride."""
-    here = standing(100 * resolution, axis=axis, resolution=resolution)
+    here = progress(100 * resolution, axis=axis, resolution=resolution)
     start = (100 + gap) * resolution
     require_reach(here, start, start + resolution)
     refusal = refused(StepJump, require_reach, here, start + resolution, start + 2 * resolution)
@@ -64,7 +64,7 @@ def test_a_read_begins_at_most_a_gap_past_what_is_settled(
 @EVERY_AXIS
 def test_a_read_ends_at_most_a_jump_past_what_is_settled(axis: str) -> None:
     """P14: eight cells of ten past 300 end at 380; nine do not."""
-    here = standing(300, axis=axis, resolution=10, max_block=8, max_jump=8)
+    here = progress(300, axis=axis, resolution=10, max_block=8, max_jump=8)
     require_reach(here, 300, 380)
     require_reach(here, 0, 380)
     assert refused(StepJump, require_reach, here, 310, 390).members["max_jump"] == 8
@@ -73,7 +73,7 @@ def test_a_read_ends_at_most_a_jump_past_what_is_settled(axis: str) -> None:
 @pytest.mark.parametrize(("total", "last"), [(1000, 1080), (1001, 1090), (1009, 1090)])
 def test_a_read_ends_at_most_a_block_past_the_total(total: int, last: int) -> None:
     """P14: eight cells of ten past the total, rounded up to a cell."""
-    here = standing(1050, total=total, resolution=10, max_block=8)
+    here = progress(1050, total=total, resolution=10, max_block=8)
     require_reach(here, last - 10, last)
     refusal = refused(PastTotal, require_reach, here, last, last + 10)
     assert refusal.members == {
@@ -86,17 +86,17 @@ def test_a_read_ends_at_most_a_block_past_the_total(total: int, last: int) -> No
 
 def test_past_the_total_comes_before_a_jump() -> None:
     """A counter of something else is told what it is, not to say so when it joins."""
-    refused(PastTotal, require_reach, standing(total=1000), 90_000, 90_001)
+    refused(PastTotal, require_reach, progress(total=1000), 90_000, 90_001)
 
 
 @EVERY_AXIS
 def test_a_jump_tells_the_way_on(axis: str) -> None:
     """Say where it begins, or have it moved on; and a stride should be a cell."""
-    detail = refused(StepJump, require_reach, standing(axis=axis), 90_000, 90_001).detail
+    detail = refused(StepJump, require_reach, progress(axis=axis), 90_000, 90_001).detail
     assert '"start"' in detail
     assert "rheostat run advance gpt 90000" in detail
     assert ('"resolution"' in detail) == (axis in SPARSE)
-    begun = standing(axis=axis, begins=50, total=95_000)
+    begun = progress(axis=axis, begins=50, total=95_000)
     assert '"start"' not in refused(StepJump, require_reach, begun, 90_000, 90_001).detail
 
 
@@ -108,17 +108,17 @@ def test_who_can_read_on_from_there_just_joins(axis: str) -> None:
     """Below what is settled, at its end, and near it; one cell further it is a beginning."""
     near = 4095 if axis in SPARSE else 256
     for start in (0, 300, 300 + near):
-        assert begun_at(standing(300, axis=axis), start) is None
-        require_reach(standing(300, axis=axis), max(start, 300), max(start, 300) + 1)
-    assert begun_at(standing(300, axis=axis), 301 + near) == 301 + near
+        assert begun_at(progress(300, axis=axis), start) is None
+        require_reach(progress(300, axis=axis), max(start, 300), max(start, 300) + 1)
+    assert begun_at(progress(300, axis=axis), 301 + near) == 301 + near
 
 
 def test_a_training_begins_at_a_cell() -> None:
     """What a worker counts need not be the start of one."""
-    assert begun_at(standing(resolution=64), 1_000_003) == 1_000_003 // 64 * 64
+    assert begun_at(progress(resolution=64), 1_000_003) == 1_000_003 // 64 * 64
 
 
-ONE, TWO, OTHER = Key("r", 1), Key("r", 2), Key("other", 1)
+ONE, TWO, OTHER = GenerationKey("r", 1), GenerationKey("r", 2), GenerationKey("other", 1)
 REWOUND = Lineage("r", [Generation(ONE, None, 0, 20), Generation(TWO, ONE, 10, 10)])
 FORK = Lineage("r", [Generation(OTHER, None, 0, 10), Generation(ONE, OTHER, 10, 10)])
 
@@ -137,21 +137,21 @@ FORK = Lineage("r", [Generation(OTHER, None, 0, 10), Generation(ONE, OTHER, 10, 
 )
 def test_a_run_begins_once_before_it_has_trained(state: dict[str, Any]) -> None:
     """P14: in generation 1 of a run that is no fork, within its total and its end."""
-    refusal = refused(StepJump, begun_at, standing(**state), 9000)
+    refusal = refused(StepJump, begun_at, progress(**state), 9000)
     assert refusal.members.keys() >= {"settled_until", "begins", "max_gap", "max_jump"}
 
 
 @pytest.mark.parametrize("state", [{"total": 9000}, {"end": 9000}, {"settled": 4096}])
 def test_the_bounds_of_a_beginning_belong_to_it(state: dict[str, Any]) -> None:
     """At the total, at the end, after a jump of steps that a smoke test has settled."""
-    assert begun_at(standing(**state), 9000) == 9000
+    assert begun_at(progress(**state), 9000) == 9000
 
 
 def test_a_checkpoint_is_near_what_is_settled() -> None:
     """One from beyond it is of a training that the service has forgotten."""
-    require_near(standing(300), 556, 300)
-    require_near(standing(300), 9000, 9000)
-    refusal = refused(StepJump, require_near, standing(300), 557, 300)
+    require_near(progress(300), 556, 300)
+    require_near(progress(300), 9000, 9000)
+    refusal = refused(StepJump, require_near, progress(300), 557, 300)
     assert refusal.members["advance"] == {"to": 557}
 
 
@@ -160,7 +160,7 @@ def test_a_checkpoint_is_near_what_is_settled() -> None:
 
 def test_a_run_is_moved_on_past_what_is_settled_and_no_further_than_its_total() -> None:
     """P14: to an open cell; and a run that is to be longer is made longer first."""
-    here = standing(100, total=1000, resolution=10)
+    here = progress(100, total=1000, resolution=10)
     require_advance(here, 110)
     require_advance(here, 1000)
     assert refused(TooLate, require_advance, here, 100).members == {"earliest": 110}

@@ -5,9 +5,9 @@ import pytest
 
 from rheostat.errors import Finished, Invalid, PastTotal, StaleGeneration, StepJump
 from rheostat.limits import MAX_STEP
-from rheostat.server.runs.lineage import Generation, Key, Lineage
-from rheostat.server.runs.reach import Standing
-from rheostat.server.runs.settling import Ask, Segment, holes, join_up, settled_end
+from rheostat.server.runs.lineage import Generation, GenerationKey, Lineage
+from rheostat.server.runs.reach import Progress
+from rheostat.server.runs.settling import BlockRequest, Segment, holes, join_up, settled_end
 from rheostat.server.runs.spec import RunSpec
 
 SPEC = RunSpec(
@@ -17,46 +17,46 @@ SPEC = RunSpec(
     max_block=8,
     max_jump=8,
 )
-ONE, TWO = Key("r", 1), Key("r", 2)
+ONE, TWO = GenerationKey("r", 1), GenerationKey("r", 2)
 TREE = Lineage("r", [Generation(ONE, None, 0, 500), Generation(TWO, ONE, 200, 300)])
 
 
-def settled(ask: Ask, **standing: int) -> int | None:
+def settled(ask: BlockRequest, **progress: int) -> int | None:
     """Return what a read settles in generation 2 of the tree."""
-    return settled_end(Standing(SPEC, TREE, 2, **standing), ask)
+    return settled_end(Progress(SPEC, TREE, 2, **progress), ask)
 
 
 def test_a_read_past_the_settled_end_settles_up_to_its_own_end() -> None:
     """The settled end is the end of the last cell that was handed out."""
-    assert settled(Ask(2, 290, 3)) == 320
+    assert settled(BlockRequest(2, 290, 3)) == 320
 
 
 def test_a_read_below_the_settled_end_settles_nothing() -> None:
     """What is settled is answered in any generation, also one that was left."""
-    assert settled(Ask(2, 220, 8)) is None
-    assert settled(Ask(1, 420, 8)) is None
+    assert settled(BlockRequest(2, 220, 8)) is None
+    assert settled(BlockRequest(1, 420, 8)) is None
 
 
 def test_an_old_generation_settles_nothing_new() -> None:
     """P6: a fenced worker is refused, and told where the rewind went."""
     with pytest.raises(StaleGeneration) as refusal:
-        settled(Ask(1, 490, 2))
+        settled(BlockRequest(1, 490, 2))
     assert refusal.value.members == {"generation": 2, "rewound_to": 200, "settled_until": 500}
 
 
 def test_a_finished_run_settles_up_to_its_end() -> None:
     """A lagging rank reads what is left; a read past the end learns where it is."""
-    assert settled(Ask(2, 300, 4), end=340) == 340
+    assert settled(BlockRequest(2, 300, 4), end=340) == 340
     with pytest.raises(Finished) as refusal:
-        settled(Ask(2, 300, 5), end=340)
+        settled(BlockRequest(2, 300, 5), end=340)
     assert refusal.value.members == {"end": 340}
 
 
 def test_refusals_come_in_their_order() -> None:
     """The run has left the worker, it has ended, the worker counts wrongly, it has leapt."""
-    far = Ask(2, 9000, 8)
+    far = BlockRequest(2, 9000, 8)
     with pytest.raises(StaleGeneration):
-        settled(Ask(1, 9000, 8), end=340, total=400)
+        settled(BlockRequest(1, 9000, 8), end=340, total=400)
     with pytest.raises(Finished):
         settled(far, end=340, total=400)
     with pytest.raises(PastTotal):
@@ -79,7 +79,7 @@ def test_refusals_come_in_their_order() -> None:
 def test_blocks_off_the_grid_are_refused(start: int, count: int, field: str) -> None:
     """P10: a start within a cell, an empty or oversized block, and the end of the axis."""
     with pytest.raises(Invalid) as refusal:
-        settled(Ask(2, start, count))
+        settled(BlockRequest(2, start, count))
     assert field == refusal.value.errors[0].field
 
 

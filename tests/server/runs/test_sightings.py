@@ -2,13 +2,12 @@
 
 import pytest
 
-from rheostat.server.runs.lineage import Key
-from rheostat.server.runs.sightings import Sighting, fastest, warnings
-from rheostat.server.store import sightings
-from rheostat.server.store.sightings import Sightings
+from rheostat.server.runs import sightings
+from rheostat.server.runs.lineage import GenerationKey, Sighting
+from rheostat.server.runs.sightings import Sightings, fastest, warnings
 
 NOW = 1_000_000.0
-RUN = Key("run_a", 1)
+RUN = GenerationKey("run_a", 1)
 
 
 class Clock:
@@ -91,5 +90,7 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sightings, "MOST", 3)
     kept = Sightings()
     for number in range(5):
-        kept.note(Key("run_a", number), 0, 1)
-    assert [bool(kept.of(Key("run_a", number))) for number in range(5)] == [False] * 2 + [True] * 3
+        kept.note(GenerationKey("run_a", number), 0, 1)
+    assert [bool(kept.of(GenerationKey("run_a", number))) for number in range(5)] == [False] * 2 + [
+        True
+    ] * 3

@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from rheostat.errors import GuardViolated, Invalid
-from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.spec import RunSpec, parse_run
-from rheostat.server.runs.units import Units
+from rheostat.server.runs.validation import Limits, Units
 
 CONSTANT = {"kind": "constant", "value": 1}
 BODY: dict[str, Any] = {"name": "gpt-7b", "parameters": {"lr": CONSTANT}}

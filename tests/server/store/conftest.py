@@ -17,13 +17,13 @@ import pytest
 from rheostat import wire
 from rheostat.schedules import Definition
 from rheostat.server.runs.fragments import Verbatim
-from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.revision import Note
-from rheostat.server.runs.settling import Ask
+from rheostat.server.runs.settling import BlockRequest
+from rheostat.server.runs.validation import Limits
 from rheostat.server.store import Store
 from rheostat.server.store.operations import create, join, revise, values
 from rheostat.server.store.operations.join import Checkpoint
-from rheostat.server.store.operations.revise import Wish
+from rheostat.server.store.operations.revise import RevisionRequest
 from rheostat.server.store.store import Operation
 
 P = ParamSpec("P")
@@ -81,12 +81,12 @@ class Desk:
 
     def settle(self, run_id: str, start: int, count: int, generation: int = 1) -> list[list[float]]:
         """Settle a block and return its values."""
-        block = self.write(values.settle, run_id, Ask(generation, start, count))
+        block = self.write(values.settle, run_id, BlockRequest(generation, start, count))
         return [list(column) for column in block.values]
 
     def revise(self, changes: Any, effective: Any = "next", **rest: Any) -> wire.Revised:
         """Revise the run ``gpt``."""
-        return self.write(revise.revise, "gpt", Wish(changes, effective, **rest))
+        return self.write(revise.revise, "gpt", RevisionRequest(changes, effective, **rest))
 
     def restart(self) -> None:
         """Close the store and open the database again, as a new process would."""

@@ -15,10 +15,10 @@ from rheostat.errors import (
     StepJump,
     TooLate,
 )
-from rheostat.server.runs.lineage import Key
+from rheostat.server.runs.lineage import GenerationKey
 from rheostat.server.runs.revision import Note
-from rheostat.server.runs.settling import Ask
-from rheostat.server.store import hot, locks
+from rheostat.server.runs.settling import BlockRequest
+from rheostat.server.store import locks, statements
 from rheostat.server.store.database import Database
 from rheostat.server.store.operations import (
     advance,
@@ -44,9 +44,9 @@ COUNTDOWN = {"kind": "linear", "start": 8192, "end": 0, "steps": 8192}
 """8192 - step, exact in binary."""
 
 
-def moved(desk: Desk, to: int, **wish: Any) -> wire.Advanced:
+def moved(desk: Desk, to: int, **request: Any) -> wire.Advanced:
     """Move the run ``gpt`` on."""
-    return desk.write(advance.advance, "gpt", advance.Advance(to, **wish))
+    return desk.write(advance.advance, "gpt", advance.AdvanceRequest(to, **request))
 
 
 def told(desk: Desk, after: int = 0) -> list[dict[str, Any]]:
@@ -104,7 +104,7 @@ def test_a_join_that_writes_nothing_waits_for_nobody(desk: Desk) -> None:
     desk.join(start=5000)
     database = Database(desk.url)
     with database.write() as connection:
-        locks.row(connection, hot.RUN_BY_ID, {"ref": run})
+        locks.row(connection, statements.RUN_BY_ID, {"ref": run})
         assert desk.read(join.join, "gpt", join.Arrival(start=5000)) is not None
     database.close()
 
@@ -149,7 +149,7 @@ def test_a_rewind_does_not_open_it_again(desk: Desk) -> None:
     """P14: once in a run's life, though its beginning was rewound."""
     run = desk.create(parameters={"lr": COUNTDOWN})
     desk.join(start=5000)
-    desk.write(rewind.rewind, "gpt", rewind.Rewind(1000, changes=HALVE))
+    desk.write(rewind.rewind, "gpt", rewind.RewindRequest(1000, changes=HALVE))
     assert desk.settle(run, 998, 4, generation=2)[0] == [7194, 7193, 3596, 3595.5]
     with pytest.raises(StepJump):
         desk.join(start=9000)
@@ -255,8 +255,18 @@ def skipped(desk: Desk, request: pytest.FixtureRequest) -> str:
 def test_skipped_cells_are_settled_and_computed_once(desk: Desk, skipped: str) -> None:
     """P1: whoever reads them first fills the ledger, by what is in force, for everybody after."""
     desk.revise({"lr": {"kind": "constant", "value": 1}})
-    assert desk.read(values.preview, "gpt", Ask(0, 6998, 4)).final == [True, True, False, False]
-    assert list(desk.read(values.preview, "gpt", Ask(0, 6998, 4)).values[0]) == [1194, 1193, 1, 1]
+    assert desk.read(values.preview, "gpt", BlockRequest(0, 6998, 4)).final == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert list(desk.read(values.preview, "gpt", BlockRequest(0, 6998, 4)).values[0]) == [
+        1194,
+        1193,
+        1,
+        1,
+    ]
     assert desk.settle(skipped, 4000, 4096)[0][:2] == [4192, 4191]
     page, _ = desk.read(served.served, "gpt", None, 0, None)
     assert [(item["start"], item["count"]) for item in page["segments"]] == [(0, 8), (4000, 4096)]
@@ -272,7 +282,7 @@ def test_forks_and_rewinds_go_to_skipped_cells(desk: Desk, skipped: str) -> None
     child = str(desk.write(fork.fork, body, Note())["id"])
     assert desk.settle(child, 2999, 2)[0] == [5193, 2596]
     assert desk.settle(skipped, 2999, 2)[0] == [5193, 5192]
-    desk.write(rewind.rewind, "gpt", rewind.Rewind(2000, changes=HALVE))
+    desk.write(rewind.rewind, "gpt", rewind.RewindRequest(2000, changes=HALVE))
     assert desk.settle(skipped, 1999, 2, generation=2)[0] == [6193, 3096]
     assert desk.settle(skipped, 1999, 2)[0] == [6193, 6192]
 
@@ -290,7 +300,7 @@ def test_a_change_says_how_far_beyond_the_readers_it_lands(desk: Desk) -> None:
     assert (near["effective"], near["beyond"], near["warnings"]) == (128, 64, [])
     for answer in (
         desk.revise(HALVE, 193),
-        desk.read(revise.rehearse, "gpt", revise.Wish(HALVE, 193), 16),
+        desk.read(revise.rehearse, "gpt", revise.RevisionRequest(HALVE, 193), 16),
         desk.write(revise.cancel, "gpt", 4, None, Note()),
         moved(desk, 193),
         desk.revise(HALVE),
@@ -309,7 +319,7 @@ def test_reads_of_what_is_settled_say_where_workers_are(
     run = desk.create()
     for start in range(0, 4096, 256):
         desk.settle(run, start, 256)
-    key = Key(run, 1)
+    key = GenerationKey(run, 1)
     desk.store.sightings.note(key, 256, 320)
     assert desk.revise(HALVE)["warnings"] == []
     now += 60

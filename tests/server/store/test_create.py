@@ -9,7 +9,7 @@ import pytest
 
 from rheostat.errors import Finished, IdempotencyMismatch, NameTaken, StaleCheckpoint, TooLate
 from rheostat.server.runs.revision import Note
-from rheostat.server.store.idempotency import Key, once
+from rheostat.server.store.idempotency import IdempotencyKey, once
 from rheostat.server.store.operations import close, create, show
 from rheostat.server.store.operations.join import Checkpoint
 
@@ -77,7 +77,7 @@ def test_a_name_is_taken_once(desk: Desk) -> None:
 
 def test_a_request_with_a_key_has_its_effect_once(desk: Desk) -> None:
     """P4: a lost acknowledgement can be asked for again, also after a restart."""
-    key = Key("k1", "hash")
+    key = IdempotencyKey("k1", "hash")
 
     first = desk.write(once, key, lambda records: create.create(records, BODY, Note()))
     desk.restart()
@@ -87,9 +87,13 @@ def test_a_request_with_a_key_has_its_effect_once(desk: Desk) -> None:
 
 def test_a_key_belongs_to_one_request(desk: Desk) -> None:
     """Another body under the same key is a mistake, and is refused."""
-    desk.write(once, Key("k1", "one"), lambda records: create.create(records, BODY, Note()))
+    desk.write(
+        once, IdempotencyKey("k1", "one"), lambda records: create.create(records, BODY, Note())
+    )
     with pytest.raises(IdempotencyMismatch):
-        desk.write(once, Key("k1", "two"), lambda records: create.create(records, BODY, Note()))
+        desk.write(
+            once, IdempotencyKey("k1", "two"), lambda records: create.create(records, BODY, Note())
+        )
 
 
 def test_runs_are_listed_by_name_label_and_page(desk: Desk) -> None:

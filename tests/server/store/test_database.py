@@ -17,7 +17,7 @@ from sqlalchemy import text
 from rheostat.errors import Invalid
 from rheostat.server.store.database import Database
 from rheostat.server.store.migrate import HEAD, SCRIPTS, migrate
-from rheostat.server.store.schema import metadata
+from rheostat.server.store.tables import whole_schema
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_migrations_make_the_tables_that_queries_expect(database: str) -> None:
     migrate(opened)
     with opened.write() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, metadata) == []
+        assert compare_metadata(context, whole_schema()) == []
     opened.close()
 
 

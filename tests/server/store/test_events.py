@@ -10,7 +10,7 @@ import pytest
 from rheostat.errors import Invalid, TooLate
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.operations import close, events, fork, revise, show
-from rheostat.server.store.operations.rewind import Rewind, rewind
+from rheostat.server.store.operations.rewind import RewindRequest, rewind
 
 if TYPE_CHECKING:
     from tests.server.store.conftest import Desk
@@ -33,7 +33,7 @@ def live(desk: Desk) -> str:
     desk.revise(HALVE, 16, note=Note("ann", "loss spike"))
     desk.settle(run, 8, 4)
     desk.write(revise.cancel, "gpt", 2, None, Note("bob", "it was the data"))
-    desk.write(rewind, "gpt", Rewind(6, changes=HALVE, note=Note("ann", "diverged")))
+    desk.write(rewind, "gpt", RewindRequest(6, changes=HALVE, note=Note("ann", "diverged")))
     desk.settle(run, 6, 4, generation=2)
     desk.write(close.finish, "gpt", 20, Note("ann", "good enough"))
     return run
@@ -84,7 +84,7 @@ def test_only_what_happened_is_an_event(desk: Desk) -> None:
     other = desk.create(name="other")
     desk.settle(other, 0, 4)
     with pytest.raises(TooLate):
-        desk.write(revise.revise, "other", revise.Wish(HALVE, 2))
+        desk.write(revise.revise, "other", revise.RevisionRequest(HALVE, 2))
     assert [event["number"] for event in told(desk, "other")] == [1]
 
 
@@ -142,7 +142,7 @@ def test_a_fork_is_no_event_of_its_source(desk: Desk) -> None:
     desk.write(fork.fork, {"name": "decay", "from": {"run": "gpt"}}, Note())
     assert [event["number"] for event in told(desk)] == [1]
     assert told(desk, "decay") == []
-    desk.write(revise.revise, "decay", revise.Wish(HALVE))
+    desk.write(revise.revise, "decay", revise.RevisionRequest(HALVE))
     assert [event["number"] for event in told(desk, "decay")] == [1]
 
 
@@ -150,7 +150,7 @@ def test_news_of_many_runs_is_one_read(desk: Desk) -> None:
     """What happened to each since a number, nothing to some, and None to those that are gone."""
     first, second, third = (desk.create(name=name) for name in ("first", "second", "third"))
     desk.settle(first, 0, 8)
-    desk.write(revise.revise, "second", revise.Wish(HALVE))
+    desk.write(revise.revise, "second", revise.RevisionRequest(HALVE))
     desk.settle(second, 0, 8)
     found = desk.read(events.news, {first: 0, second: 0, third: 0, "run_gone": 4})
     assert found == {
@@ -179,7 +179,7 @@ def test_who_polls_beside_two_writers_misses_nothing(desk: Desk) -> None:
 
     def write(writer: Desk) -> None:
         for step in range(15):
-            writer.write(revise.revise, run, revise.Wish(HALVE))
+            writer.write(revise.revise, run, revise.RevisionRequest(HALVE))
             writer.settle(run, step, 1)
 
     poller = threading.Thread(target=poll)

@@ -17,7 +17,7 @@ import pytest
 from tests.faults.fleet import small_disk
 
 from rheostat.errors import RheostatError, Unavailable
-from rheostat.server.runs.limits import Limits
+from rheostat.server.runs.validation import Limits
 from rheostat.server.settings import Settings
 from rheostat.server.store.file import INDEX, LOG
 from rheostat.server.store.opening import open_store, require_usable
@@ -147,7 +147,7 @@ def test_two_histories_are_not_mixed(desk: Any, path: Path, harm: Harm) -> None:
         later.close()
         return
     with pytest.raises(Unavailable):
-        asyncio.run(later.write(revise.revise, "gpt", revise.Wish(HALVE)))
+        asyncio.run(later.write(revise.revise, "gpt", revise.RevisionRequest(HALVE)))
     later.close()
 
 

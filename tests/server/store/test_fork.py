@@ -10,7 +10,7 @@ from rheostat.errors import GuardViolated, HasForks, Invalid, NameTaken, StaleCh
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.operations import close, explain, fork, plan, show
 from rheostat.server.store.operations.join import Checkpoint
-from rheostat.server.store.operations.rewind import Rewind, rewind
+from rheostat.server.store.operations.rewind import RewindRequest, rewind
 
 if TYPE_CHECKING:
     from tests.server.store.conftest import Desk
@@ -72,7 +72,7 @@ def test_a_fork_can_be_forked_and_rewound(desk: Desk) -> None:
     body = {"name": "third", "from": {"run": "decay", "step": 10}}
     third = str(desk.write(fork.fork, body, Note())["id"])
     assert desk.settle(third, 7, 4)[0] == [93, 46, 45.5, 45]
-    desk.write(rewind, "decay", Rewind(4))
+    desk.write(rewind, "decay", RewindRequest(4))
     assert desk.settle(child, 3, 3, generation=2)[0] == [97, 96, 95]
     assert desk.read(explain.explain, "decay", 5)["parameters"]["lr"]["revision"] == 2
 

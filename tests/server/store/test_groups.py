@@ -9,11 +9,10 @@ from typing import Any
 
 from rheostat.errors import StaleGeneration, StepJump, UnknownRun
 from rheostat.server.runs.changes import parse_changes
-from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.revision import Note
-from rheostat.server.runs.settling import Ask
+from rheostat.server.runs.settling import BlockRequest
 from rheostat.server.runs.spec import parse_run
-from rheostat.server.runs.units import Units
+from rheostat.server.runs.validation import Limits, Units
 from rheostat.server.store.operations import close, create, revise, rewind, show, values
 from rheostat.server.store.revisions import StoredChanges
 
@@ -59,15 +58,15 @@ def test_each_sees_what_the_ones_before_it_did(desk: Any) -> None:
     settled = (values.settle, run)
     answers = together(
         desk,
-        (*settled, Ask(1, 0, 4)),
-        (values.settle, other, Ask(1, 0, 2)),
-        (revise.revise, run, revise.Wish(HALVE)),
-        (*settled, Ask(1, 2, 4)),
-        (*settled, Ask(1, 2, 4)),
-        (rewind.rewind, run, rewind.Rewind(to=2)),
-        (*settled, Ask(2, 2, 4)),
-        (*settled, Ask(1, 6, 1)),
-        (*settled, Ask(1, 4, 2)),
+        (*settled, BlockRequest(1, 0, 4)),
+        (values.settle, other, BlockRequest(1, 0, 2)),
+        (revise.revise, run, revise.RevisionRequest(HALVE)),
+        (*settled, BlockRequest(1, 2, 4)),
+        (*settled, BlockRequest(1, 2, 4)),
+        (rewind.rewind, run, rewind.RewindRequest(to=2)),
+        (*settled, BlockRequest(2, 2, 4)),
+        (*settled, BlockRequest(1, 6, 1)),
+        (*settled, BlockRequest(1, 4, 2)),
     )
     first, others, revised, second, again, rewound, third, fenced, old = answers
     assert list(first.values[0]) == [100, 99, 98, 97]
@@ -91,12 +90,12 @@ def test_a_run_that_ends_in_the_group_has_ended(desk: Any) -> None:
     run, other = desk.create(), desk.create(name="other")
     answers = together(
         desk,
-        (values.settle, run, Ask(1, 0, 4)),
+        (values.settle, run, BlockRequest(1, 0, 4)),
         (close.delete, run),
-        (values.settle, run, Ask(1, 0, 4)),
+        (values.settle, run, BlockRequest(1, 0, 4)),
         (create.create, NEW, Note("b")),
-        (values.settle, run, Ask(1, 0, 4)),
-        (values.settle, other, Ask(1, 0, 1)),
+        (values.settle, run, BlockRequest(1, 0, 4)),
+        (values.settle, other, BlockRequest(1, 0, 1)),
     )
     assert [type(answer) for answer in (answers[2], answers[4])] == [UnknownRun, UnknownRun]
     assert list(answers[5].values[0]) == [100]
@@ -107,9 +106,9 @@ def test_a_refusal_leaves_nothing_behind(desk: Any) -> None:
     run = desk.create()
     refused, settled, revised = together(
         desk,
-        (values.settle, run, Ask(1, 100_000, 1)),
-        (values.settle, run, Ask(1, 0, 2)),
-        (revise.revise, run, revise.Wish(HALVE)),
+        (values.settle, run, BlockRequest(1, 100_000, 1)),
+        (values.settle, run, BlockRequest(1, 0, 2)),
+        (revise.revise, run, revise.RevisionRequest(HALVE)),
     )
     assert isinstance(refused, StepJump)
     assert (list(settled.values[0]), revised["effective"]) == ([100, 99], 2)

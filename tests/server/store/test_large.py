@@ -65,7 +65,7 @@ def test_large_changes_are_folded_outside_of_the_writer(desk: Any, folders: list
     first = desk.revise(ALL, 10)
     desk.revise({"p1": {"edit": "scale", "factor": 0.5}})  # folds the pending one again
     desk.write(revise.cancel, "gpt", first["revision"] + 1, None, Note())
-    desk.write(rewind.rewind, "gpt", rewind.Rewind(0, changes=ALL))
+    desk.write(rewind.rewind, "gpt", rewind.RewindRequest(0, changes=ALL))
     desk.write(
         fork.fork, {"name": "decay", "from": {"run": "gpt"}, "changes": ALL, "force": True}, Note()
     )
@@ -102,7 +102,7 @@ def test_a_glance_does_not_wait_behind_long_reads(desk: Any) -> None:
             asyncio.ensure_future(desk.store.read(lambda _: go.wait(30))) for _ in range(READERS)
         ]
         try:
-            return await asyncio.wait_for(desk.store.glance(lambda _: 1), 10)
+            return await asyncio.wait_for(desk.store.quick_read(lambda _: 1), 10)
         finally:
             go.set()
             await asyncio.gather(*long)

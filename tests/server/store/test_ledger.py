@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 from sqlalchemy import func, select
 
 from rheostat.server.runs.grid import Grid
-from rheostat.server.runs.lineage import Key, Stretch
+from rheostat.server.runs.lineage import GenerationKey, OwnedSteps
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.settling import Segment
 from rheostat.server.store import ledger, tables
@@ -67,7 +67,7 @@ def test_holes_stay_holes(desk: Any) -> None:
     desk.join(start=1000)
     desk.settle(run, 1000, 16)
     desk.settle(run, 1200, 16)
-    desk.write(advance.advance, run, advance.Advance(to=2040))
+    desk.write(advance.advance, run, advance.AdvanceRequest(to=2040))
     desk.settle(run, 2040, 16)
     found = [(row.start, row.count) for row in rows(desk)]
     assert found == [(0, 8), (1000, 16), (1200, 16), (2040, 16)]
@@ -83,7 +83,7 @@ def test_what_has_ended_is_packed_to_its_end(desk: Any, end: str) -> None:
     if end == "finished":
         desk.write(close.finish, run, None, Note("ann"))
     else:
-        desk.write(rewind.rewind, run, rewind.Rewind(to=40))
+        desk.write(rewind.rewind, run, rewind.RewindRequest(to=40))
     assert [(row.start, row.count, row.packed) for row in rows(desk)] == [(0, 80, True)]
     assert desk.settle(run, 8, 8)[0] == blocks[1]
     shown = desk.read(served.served, run, 1, 0, None)[0]["segments"]
@@ -99,7 +99,7 @@ def test_reading_a_block_reads_the_rows_that_hold_it(desk: Any) -> None:
         desk.settle(run, step, 1)
 
     def read(records: Records) -> list[Segment]:
-        stretch = Stretch(Key(run, 1), 30, 33)
+        stretch = OwnedSteps(GenerationKey(run, 1), 30, 33)
         return list(ledger.read(records.connection, stretch, Grid()))
 
     assert [segment.start for segment in desk.read(read)] == [30, 31, 32]

@@ -14,15 +14,14 @@ import pytest
 from sqlalchemy import Connection, select, text
 
 from rheostat.errors import Unavailable
-from rheostat.server.runs.fragments import Verbatim
-from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.revision import Note
-from rheostat.server.runs.settling import Ask
+from rheostat.server.runs.settling import BlockRequest
 from rheostat.server.runs.spec import parse_run
-from rheostat.server.runs.units import Units
-from rheostat.server.store import hot, locks, tables, writer
+from rheostat.server.runs.validation import Limits, Units
+from rheostat.server.store import locks, statements, tables, writer
 from rheostat.server.store.database import Database
 from rheostat.server.store.operations import create, revise, values
+from rheostat.server.store.revisions import StoredChanges
 
 pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 T = TypeVar("T")
@@ -49,7 +48,7 @@ def replica(desk: Any) -> Iterator[Connection]:
 
 def hold(connection: Connection, run_id: str) -> None:
     """Lock a run's row."""
-    assert locks.row(connection, hot.RUN_BY_ID, {"ref": run_id})
+    assert locks.row(connection, statements.RUN_BY_ID, {"ref": run_id})
 
 
 def test_no_run_waits_behind_another_one(desk: Any) -> None:
@@ -57,10 +56,10 @@ def test_no_run_waits_behind_another_one(desk: Any) -> None:
     held, free = desk.create(name="held"), desk.create(name="free")
     with replica(desk) as other:
         hold(other, held)
-        waiting = in_background(desk.store.write(values.settle, held, Ask(1, 0, 4)))
+        waiting = in_background(desk.store.write(values.settle, held, BlockRequest(1, 0, 4)))
         for step in range(5):
             assert desk.settle(free, step, 1)[0] == [100.0 - step]
-        desk.write(revise.revise, "free", revise.Wish(HALVE))
+        desk.write(revise.revise, "free", revise.RevisionRequest(HALVE))
         assert not waiting.done()
     assert list(waiting.result(30).values[0]) == [100.0, 99.0, 98.0, 97.0]
 
@@ -93,7 +92,12 @@ def test_a_name_is_given_once(desk: Any) -> None:
     with replica(desk) as other:
         records = desk.store._records(other)
         records.begin(
-            {"run": (*parse_run(body, Units(), Limits()), Verbatim(json.dumps(body["parameters"])))}
+            {
+                "run": (
+                    *parse_run(body, Units(), Limits()),
+                    StoredChanges(json.dumps(body["parameters"])),
+                )
+            }
         )
         made, new = create.ensure(records, body, Note("ann"))
         waiting = in_background(desk.store.write(create.ensure, body, Note("bob")))

@@ -8,8 +8,8 @@ import pytest
 
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.operations import close, plan, revise
-from rheostat.server.store.operations.revise import Wish
-from rheostat.server.store.operations.rewind import Rewind, rewind
+from rheostat.server.store.operations.revise import RevisionRequest
+from rheostat.server.store.operations.rewind import RewindRequest, rewind
 
 if TYPE_CHECKING:
     from tests.server.store.conftest import Desk
@@ -43,7 +43,7 @@ def test_a_rehearsal_shows_an_excursion_of_one_step(desk: Desk) -> None:
     """One step of 10,000 is among 200 points, with its value before and after."""
     desk.create(parameters={"lr": COSINE, "wd": {"kind": "constant", "value": 0.1}}, total=10_000)
     change = {"wd": [{"edit": "set", "value": 0.5, "steps": 1}]}
-    shown: Any = desk.read(revise.rehearse, "gpt", Wish(change, 3), 200)
+    shown: Any = desk.read(revise.rehearse, "gpt", RevisionRequest(change, 3), 200)
     assert len(shown["steps"]) <= 200
     assert [*shown["before"]] == [*shown["after"]] == ["wd"]
     assert shown["after"]["wd"][shown["steps"] == 3] == [0.5]
@@ -93,7 +93,7 @@ def test_the_revisions_of_all_generations_of_a_line_are_listed(desk: Desk) -> No
     """Below a rewind what was in force there, from it on the rewind and what follows."""
     desk.settle(desk.create(), 0, 40)
     desk.revise(HALVE, 60)
-    desk.write(rewind, "gpt", Rewind(20))
+    desk.write(rewind, "gpt", RewindRequest(20))
     desk.revise(HALVE, 30)
     found = [(item["from"], item["revision"]) for item in planned(desk, 10, 100)["revisions"]]
     assert found == [(0, 1), (20, 3), (30, 4)]

@@ -171,5 +171,5 @@ def test_a_wish_is_refused_as_it_was_sent(desk: Any) -> None:
     """A refusal of the domain is none of the database's: it stays what it is, on either kind."""
     desk.create()
     with pytest.raises(Exception, match="no run"):
-        desk.write(revise.revise, "nobody", revise.Wish(HALVE))
+        desk.write(revise.revise, "nobody", revise.RevisionRequest(HALVE))
     assert ready(desk.store) == []

@@ -16,11 +16,11 @@ from rheostat.errors import (
     TooLate,
     UnknownRevision,
 )
-from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.revision import Note
-from rheostat.server.runs.settling import Ask
+from rheostat.server.runs.settling import BlockRequest
+from rheostat.server.runs.validation import Limits
 from rheostat.server.store.operations import close, explain, plan, revise, show, values
-from rheostat.server.store.operations.revise import Wish
+from rheostat.server.store.operations.revise import RevisionRequest
 
 if TYPE_CHECKING:
     from tests.server.store.conftest import Desk
@@ -140,7 +140,7 @@ def test_expected_revision_is_compare_and_set(desk: Desk) -> None:
 def test_a_rehearsal_shows_both_curves_and_changes_nothing(desk: Desk) -> None:
     """The effective step, the old values and the new."""
     desk.settle(desk.create(total=100), 0, 10)
-    shown = desk.read(revise.rehearse, "gpt", Wish(HALVE), 90)
+    shown = desk.read(revise.rehearse, "gpt", RevisionRequest(HALVE), 90)
     assert shown["effective"] == 10
     assert list(shown["before"]["lr"][:2]) == [90, 89]
     assert list(shown["after"]["lr"][:2]) == [45, 44.5]
@@ -307,9 +307,9 @@ def test_of_revisions_at_one_step_the_last_reigns(desk: Desk) -> None:
     run = desk.create()
     for factor in (0.5, 0.5, 2):
         desk.revise({"lr": {"edit": "scale", "factor": factor}}, effective=8)
-    settled = desk.write(values.settle, run, Ask(1, 16, 4))
-    previewed = desk.read(values.preview, run, Ask(1, 16, 4))
-    across = desk.read(values.preview, run, Ask(1, 4, 8))
+    settled = desk.write(values.settle, run, BlockRequest(1, 16, 4))
+    previewed = desk.read(values.preview, run, BlockRequest(1, 16, 4))
+    across = desk.read(values.preview, run, BlockRequest(1, 4, 8))
     assert settled.revisions == previewed.revisions == [(16, 4)]
     assert across.revisions == [(4, 1), (8, 4)]
     assert list(settled.values[0]) == list(previewed.values[0]) == [42, 41.5, 41, 40.5]

@@ -12,7 +12,7 @@ from rheostat.server.runs.revision import Note
 from rheostat.server.store.database import Database
 from rheostat.server.store.operations import close, show
 from rheostat.server.store.operations.join import Checkpoint
-from rheostat.server.store.operations.rewind import Rewind, rewind
+from rheostat.server.store.operations.rewind import RewindRequest, rewind
 
 if TYPE_CHECKING:
     from tests.server.store.conftest import Desk
@@ -22,7 +22,7 @@ HALVE = {"lr": {"edit": "scale", "factor": 0.5}}
 
 def back(desk: Desk, to: int, **rest: Any) -> wire.Rewound:
     """Rewind the run ``gpt``."""
-    return desk.write(rewind, "gpt", Rewind(to, **rest))
+    return desk.write(rewind, "gpt", RewindRequest(to, **rest))
 
 
 def test_a_rewind_starts_a_generation_at_its_step(desk: Desk) -> None:

@@ -16,13 +16,13 @@ from sqlalchemy import make_url
 from tests.faults.silent_proxy import SilentProxy
 
 from rheostat.errors import Unavailable
-from rheostat.server.runs.limits import Limits
 from rheostat.server.runs.revision import Note
+from rheostat.server.runs.validation import Limits
+from rheostat.server.store.database import Timeouts
 from rheostat.server.store.operations import create, revise, show
-from rheostat.server.store.patience import Patience
 from rheostat.server.store.store import Store, is_wanted
 
-SHORT = Patience(connect=2, statement=1, answer=1.5, operation=3)
+SHORT = Timeouts(connect=2, statement=1, answer=1.5, operation=3)
 BODY = {"name": "gpt", "parameters": {"lr": {"kind": "constant", "value": 1}}}
 HALVE = {"lr": [{"edit": "scale", "factor": 0.5}]}
 pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
@@ -48,8 +48,8 @@ class Behind:
 
         async def all_of_them() -> list[Any]:
             store = self.store
-            wish = revise.Wish(HALVE)
-            work: list[Any] = [store.write(revise.revise, "gpt", wish) for _ in range(changes)]
+            request = revise.RevisionRequest(HALVE)
+            work: list[Any] = [store.write(revise.revise, "gpt", request) for _ in range(changes)]
             work += [store.read(show.show, "gpt") for _ in range(reads)]
             return [*await asyncio.gather(*work, return_exceptions=True)]
 
@@ -138,8 +138,10 @@ def test_what_a_caller_who_has_left_had_asked_for_is_not_done(behind: Behind) ->
     async def leave() -> list[Any]:
         nonlocal there
         is_wanted.set(lambda: there)
-        wish = revise.Wish(HALVE)
-        asked = [asyncio.create_task(behind.store.write(revise.revise, "gpt", wish)) for _ in "ab"]
+        request = revise.RevisionRequest(HALVE)
+        asked = [
+            asyncio.create_task(behind.store.write(revise.revise, "gpt", request)) for _ in "ab"
+        ]
         await asyncio.sleep(0.2)
         there = False
         behind.proxy.resume()

@@ -28,8 +28,8 @@ from rheostat.server.store.operations import (
     show,
 )
 from rheostat.server.store.operations.revise import cancel
-from rheostat.server.store.operations.rewind import Rewind, rewind
-from rheostat.server.store.operations.total import NewTotal, make_total, rehearse_total
+from rheostat.server.store.operations.rewind import RewindRequest, rewind
+from rheostat.server.store.operations.total import TotalRequest, make_total, rehearse_total
 
 if TYPE_CHECKING:
     from tests.server.store.conftest import Desk
@@ -50,7 +50,7 @@ def begin(desk: Desk, settled: int = 0, **fields: Any) -> str:
 
 def extend(desk: Desk, total: int, effective: Any = "next", **rest: Any) -> wire.TotalRevised:
     """Set the total of the run ``gpt``."""
-    answer, _ = desk.write(make_total, "gpt", NewTotal(total, effective, **rest))
+    answer, _ = desk.write(make_total, "gpt", TotalRequest(total, effective, **rest))
     return answer
 
 
@@ -112,11 +112,11 @@ def test_the_total_counts_at_once(desk: Desk) -> None:
 def test_the_total_in_force_makes_nothing(desk: Desk) -> None:
     """It is answered as if it had been made by the newest revision."""
     begin(desk, settled=8)
-    answer, made = desk.write(make_total, "gpt", NewTotal(64))
+    answer, made = desk.write(make_total, "gpt", TotalRequest(64))
     assert (answer["revision"], answer["effective"], answer["pending"]) == (1, 8, [])
     assert (answer["total"], made) == (64, False)
     extend(desk, 128)
-    answer, made = desk.write(make_total, "gpt", NewTotal(128, effective=3))
+    answer, made = desk.write(make_total, "gpt", TotalRequest(128, effective=3))
     assert (answer["revision"], made) == (2, False)
 
 
@@ -204,10 +204,10 @@ def test_it_stays_after_a_rewind(desk: Desk) -> None:
     run = begin(desk, settled=16)
     extend(desk, 128)
     desk.settle(run, 16, 8)
-    desk.write(rewind, "gpt", Rewind(8))
+    desk.write(rewind, "gpt", RewindRequest(8))
     assert desk.read(show.show, "gpt")["total"] == 128
     assert desk.settle(run, 7, 2, 2)[0] == [1 - 7 / 64, 1 - 8 / 128]
-    answer = desk.write(rewind, "gpt", Rewind(16, from_generation=1))
+    answer = desk.write(rewind, "gpt", RewindRequest(16, from_generation=1))
     assert answer["generation"] == 3
     assert desk.settle(run, 15, 2, 3)[0] == [1 - 15 / 64, 1 - 16 / 128]
 
@@ -243,7 +243,7 @@ def test_guards_hold(desk: Desk) -> None:
     extend(desk, 128, force=True)
     assert desk.read(show.revision, "gpt", 2)["forced"]
     with pytest.raises(GuardViolated):
-        desk.write(rewind, "gpt", Rewind(58))
+        desk.write(rewind, "gpt", RewindRequest(58))
 
 
 def test_words_that_have_no_room_are_refused(desk: Desk) -> None:
@@ -280,7 +280,7 @@ def test_a_step_within_a_cell_is_refused(desk: Desk) -> None:
 def test_a_rehearsal_shows_both_curves(desk: Desk) -> None:
     """It changes nothing."""
     begin(desk, settled=32)
-    shown = desk.read(rehearse_total, "gpt", NewTotal(128), 200)
+    shown = desk.read(rehearse_total, "gpt", TotalRequest(128), 200)
     assert (shown["effective"], shown["total"], shown["steps"][-1]) == (32, 128, 127)
     assert (shown["before"]["lr"][0], shown["after"]["lr"][0]) == (0.5, 0.75)
     assert (shown["before"]["lr"][-1], shown["after"]["lr"][-1]) == (0, 1 / 128)
@@ -388,7 +388,7 @@ def test_a_pending_change_is_shown_as_it_was_made(desk: Desk) -> None:
     """P8: a later total lays a pending definition out anew; what was sent stays what it was."""
     begin(desk, settled=16)
     wsd = {**WSD, "clock": "run"}
-    desk.write(revise.revise, "gpt", revise.Wish({"lr": wsd}, 32))
+    desk.write(revise.revise, "gpt", revise.RevisionRequest({"lr": wsd}, 32))
     before: Any = desk.read(show.revision, "gpt", 2)["changes"]
     answer = extend(desk, 128)
     assert before["lr"][0]["warmup"] == 6  # a tenth of 64

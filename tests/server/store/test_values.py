@@ -9,7 +9,7 @@ import pytest
 
 from rheostat.errors import StepJump, UnknownRun
 from rheostat.server.runs import settling
-from rheostat.server.runs.settling import Ask
+from rheostat.server.runs.settling import BlockRequest
 from rheostat.server.store.operations import close, served, show, values
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def test_every_shape_of_request_gives_the_same_bits(desk: Desk) -> None:
     singly = [desk.settle(run, step, 1)[0][0] for step in range(40)]
     assert desk.settle(run, 0, 64)[0][:40] == singly
     assert desk.settle(run, 30, 7)[0] == singly[30:37]
-    assert list(desk.read(values.preview, "gpt", Ask(0, 0, 40)).values[0]) == singly
+    assert list(desk.read(values.preview, "gpt", BlockRequest(0, 0, 40)).values[0]) == singly
 
 
 def test_what_was_served_comes_back_though_the_core_computes_otherwise(
@@ -75,7 +75,7 @@ def test_what_was_served_comes_back_though_the_core_computes_otherwise(
 def test_a_preview_settles_nothing_and_says_what_is_final(desk: Desk) -> None:
     """Only settled cells are final."""
     desk.settle(desk.create(), 0, 2)
-    block = desk.read(values.preview, "gpt", Ask(0, 1, 3))
+    block = desk.read(values.preview, "gpt", BlockRequest(0, 1, 3))
     assert block.final == [True, False, False]
     assert desk.read(show.show, "gpt")["settled_until"] == 2
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from rheostat.errors import Conflict, Unavailable
 from rheostat.server.store.database import Database
-from rheostat.server.store.turn import Turn
+from rheostat.server.store.write_lock import WriteLock
 from rheostat.server.store.writer import Writer
 
 
@@ -181,9 +181,9 @@ def test_an_operation_whose_caller_has_left_is_not_begun(bench: Bench) -> None:
 
 def test_nothing_begins_before_there_is_a_transaction(bench: Bench) -> None:
     """While the turn is another process's, an operation can be given up for certain."""
-    turn = Turn(Path(str(bench.database.url.database)))
+    turn = WriteLock(Path(str(bench.database.url.database)))
     bench.writer.start()
-    with turn.taken():
+    with turn.held():
         waiting = bench.writer.enqueue(inserting(1))
         time.sleep(0.2)
         assert bench.writer.oldest() >= 0.1

@@ -207,7 +207,7 @@ class Access:
         hashes = {hash_of(header.removeprefix(SCHEME).decode()): header for header in headers}
         found = {
             hashes[secret_hash]: Known(token, Caller(token.name, token.role), began + TRUSTED)
-            for secret_hash, token in (await store.glance(tokens.find, tuple(hashes))).items()
+            for secret_hash, token in (await store.quick_read(tokens.find, tuple(hashes))).items()
         }
         for header, known in found.items():
             self._remember(header, known)

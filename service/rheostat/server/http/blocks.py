@@ -15,9 +15,9 @@ from rheostat.digests import body_digest, names_digest
 from rheostat.formats import Format
 from rheostat.server.http.browsers import Header, protections
 from rheostat.server.http.curves import write_json
-from rheostat.server.runs.block import Block
 from rheostat.server.runs.fragments import by_name
-from rheostat.server.runs.lineage import Key
+from rheostat.server.runs.lineage import GenerationKey
+from rheostat.server.runs.settling import Block
 
 ROUTE = "/v1/runs/{run}/values"
 """Template of the path of a block."""
@@ -69,7 +69,7 @@ class Rendered(NamedTuple):
 class Cells(NamedTuple):
     """Which cells an answer holds: of a generation, from ``start`` to ``stop``."""
 
-    owner: Key
+    owner: GenerationKey
     start: int
     stop: int
 
@@ -77,7 +77,7 @@ class Cells(NamedTuple):
     def of(cls, block: Block) -> Cells:
         """Return the cells of a block."""
         stop = block.start + block.count * block.resolution
-        return cls(Key(block.run_id, block.generation), block.start, stop)
+        return cls(GenerationKey(block.run_id, block.generation), block.start, stop)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from rheostat.server.http.route import refuses
 from rheostat.server.runs.revision import Note
 from rheostat.server.settings import Settings
 from rheostat.server.store import Store
-from rheostat.server.store.idempotency import Key
+from rheostat.server.store.idempotency import IdempotencyKey
 
 # --- bodies ---------------------------------------------------------------------------------------
 
@@ -105,19 +105,19 @@ async def _key(
             description="A request that is sent again with its key has its effect once.",
         ),
     ] = None,
-) -> Key | None:
+) -> IdempotencyKey | None:
     if idempotency_key is None:
         return None
     words = [request.method, request.url.path, request.url.query]
     digest = hashlib.sha256("\n".join(words).encode() + b"\n" + await request.body())
-    return Key(idempotency_key, digest.hexdigest())
+    return IdempotencyKey(idempotency_key, digest.hexdigest())
 
 
 SettingsDep = Annotated[Settings, Depends(_settings)]
 StoreDep = Annotated[Store, Depends(_store)]
 Author = Annotated[str | None, Depends(_author)]
 NoteDep = Annotated[Note, Depends(_note)]
-KeyDep = Annotated[Key | None, Depends(_key)]
+KeyDep = Annotated[IdempotencyKey | None, Depends(_key)]
 
 # --- parameters -----------------------------------------------------------------------------------
 

@@ -137,9 +137,9 @@ class Change(RequestBody):
     force: bool = False
     """Accept it though it breaks a guard."""
 
-    def wish(self, note: Note) -> revise.Wish:
-        """Return the wish of the author in ``note``."""
-        return revise.Wish(
+    def requested_by(self, note: Note) -> revise.RevisionRequest:
+        """Return what the author in ``note`` asks for."""
+        return revise.RevisionRequest(
             self.changes,
             self.effective,
             self.expected_revision,
@@ -190,10 +190,12 @@ async def revise_run(
     `beyond` says how far past the fastest worker that is (null: none was seen), by the start of
     the block that it was last seen to read, and `warnings` has a sentence if that is far.
     """
-    wish = change.wish(note)
+    requested = change.requested_by(note)
     if dry_run:
-        return REHEARSED.send(await store.read(revise.rehearse, run, wish, POINTS))
-    return REVISED.send(await store.write(once, key, lambda r: revise.revise(r, run, wish)), 201)
+        return REHEARSED.send(await store.read(revise.rehearse, run, requested, POINTS))
+    return REVISED.send(
+        await store.write(once, key, lambda r: revise.revise(r, run, requested)), 201
+    )
 
 
 class Move(RequestBody):
@@ -208,9 +210,11 @@ class Move(RequestBody):
     expected_revision: Expected = None
     """Newest revision that the author has seen; another one is refused."""
 
-    def wish(self, note: Note) -> advance.Advance:
-        """Return the wish of the author in ``note``."""
-        return advance.Advance(self.to, self.expected_revision, Note(note.author, self.message))
+    def requested_by(self, note: Note) -> advance.AdvanceRequest:
+        """Return what the author in ``note`` asks for."""
+        return advance.AdvanceRequest(
+            self.to, self.expected_revision, Note(note.author, self.message)
+        )
 
 
 @revisions.post(
@@ -235,8 +239,10 @@ async def advance_run(
     For a training that is really there: after a restored backup, a smoke test, a skipped stretch
     of data. No later change can touch the steps below; whoever reads them is given their values.
     """
-    wish = move.wish(note)
-    return ADVANCED.send(await store.write(once, key, lambda r: advance.advance(r, run, wish)), 201)
+    requested = move.requested_by(note)
+    return ADVANCED.send(
+        await store.write(once, key, lambda r: advance.advance(r, run, requested)), 201
+    )
 
 
 class RewindBody(RequestBody):
@@ -260,9 +266,9 @@ class RewindBody(RequestBody):
     force: bool = False
     """Accept it though it breaks a guard."""
 
-    def wish(self, note: Note) -> rewind.Rewind:
-        """Return the wish of the author in ``note``."""
-        return rewind.Rewind(
+    def requested_by(self, note: Note) -> rewind.RewindRequest:
+        """Return what the author in ``note`` asks for."""
+        return rewind.RewindRequest(
             self.to,
             self.from_generation,
             self.expected_generation,
@@ -298,8 +304,10 @@ async def rewind_run(
     run: Run, wanted: RewindBody, store: StoreDep, note: NoteDep, key: KeyDep
 ) -> Response:
     """Start a new generation from an earlier step; workers of the old one are fenced off."""
-    wish = wanted.wish(note)
-    return REWOUND.send(await store.write(once, key, lambda r: rewind.rewind(r, run, wish)), 201)
+    requested = wanted.requested_by(note)
+    return REWOUND.send(
+        await store.write(once, key, lambda r: rewind.rewind(r, run, requested)), 201
+    )
 
 
 @revisions.get(

@@ -24,7 +24,7 @@ from rheostat.server.http.route import refuses, router
 from rheostat.server.routes.revisions import HALVED, POINTS, Expected
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.idempotency import once
-from rheostat.server.store.operations.total import NewTotal, make_total, rehearse_total
+from rheostat.server.store.operations.total import TotalRequest, make_total, rehearse_total
 from rheostat.server.store.records import Records
 from rheostat.server.tokens import Role
 
@@ -88,9 +88,9 @@ class Total(RequestBody):
     force: bool = False
     """Accept it though a curve breaks a guard, as a jump back to the peak does."""
 
-    def wish(self, note: Note) -> NewTotal:
-        """Return the wish of the author in ``note``."""
-        return NewTotal(
+    def requested_by(self, note: Note) -> TotalRequest:
+        """Return what the author in ``note`` asks for."""
+        return TotalRequest(
             self.total,
             self.effective,
             self.expected_revision,
@@ -133,12 +133,12 @@ async def set_total(
     where their words put it now; what has passed stays. It cannot be cancelled, and a rewind keeps
     it: set another total instead.
     """
-    wish = wanted.wish(note)
+    requested = wanted.requested_by(note)
     if dry_run:
-        return REHEARSED.send(await store.read(rehearse_total, run, wish, POINTS))
+        return REHEARSED.send(await store.read(rehearse_total, run, requested, POINTS))
 
     def make(records: Records) -> _Made:
-        answer, made = make_total(records, run, wish)
+        answer, made = make_total(records, run, requested)
         return {"answer": answer, "made": made}
 
     found = await store.write(once, key, make)

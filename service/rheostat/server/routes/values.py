@@ -35,7 +35,7 @@ from rheostat.server.http.middleware import header
 from rheostat.server.http.negotiation import offers
 from rheostat.server.http.requests import Generation, Run, Step, StoreDep
 from rheostat.server.http.route import refuses, router
-from rheostat.server.runs.settling import Ask
+from rheostat.server.runs.settling import BlockRequest
 from rheostat.server.store.operations import values as operations
 from rheostat.server.tokens import Role
 
@@ -120,13 +120,13 @@ async def read_values(
     settled, and ends at most one block past the run's `total`.
     """
     if generation is None or not re.fullmatch(RUN_ID, run) or not may_settle(request):
-        block = await store.read(operations.preview, run, Ask(0, start, count), generation)
+        block = await store.read(operations.preview, run, BlockRequest(0, start, count), generation)
         return preview(block, chosen)
     key = BlockKey(run, generation, start, count, chosen)
     cache: BlockCache = request.app.state.block_cache
     answer = cache.get(key)
     if answer is None:
-        block = await store.write(operations.settle, run, Ask(generation, start, count))
+        block = await store.write(operations.settle, run, BlockRequest(generation, start, count))
         answer = settled(block, chosen)
         cache.put(key, answer)
     store.sightings.note(*answer.cells)

@@ -22,10 +22,8 @@ from rheostat.schedules.parse import whole
 from rheostat.schedules.written import Written
 from rheostat.server.runs.edits import CLOCK, EDIT, LENGTHS, CountsFrom, Edit, Target
 from rheostat.server.runs.fragments import Verbatim, dumps
-from rheostat.server.runs.limits import require_few_texts
 from rheostat.server.runs.timeline import Timeline
-from rheostat.server.runs.units import Units
-from rheostat.server.runs.validation import validate
+from rheostat.server.runs.validation import Units, require_few_texts, validate
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,7 @@ from dataclasses import replace
 
 from rheostat.errors import GuardViolated, Invalid
 from rheostat.server.runs.edits import History, Target
-from rheostat.server.runs.extremes import Effort
-from rheostat.server.runs.guards import Guards, require_guards
+from rheostat.server.runs.guards import Effort, Guards, require_guards
 from rheostat.server.runs.revision import Revision, RevisionKind
 from rheostat.server.runs.timeline import Timeline, Timelines
 
@@ -31,7 +30,7 @@ def before_and_after(
 
     The words of those that come after a new total are laid out for it.
     """
-    index = bisect_left(pending, new.place, key=lambda item: item.place)
+    index = bisect_left(pending, new.folding_order, key=lambda item: item.folding_order)
     later = pending[index:]
     if new.kind is RevisionKind.TOTAL:
         later = [replace(revision, laid_for=new.total) for revision in later]
@@ -51,15 +50,13 @@ def fold(
 
     ``asked`` is the number of the one that is being made, if there is one; the others are pending.
 
-    Raises
-    ------
-    GuardViolated
-        A revision that was not forced breaks a guard.
-    Invalid
-        An edit makes no sense where it would act; of a pending revision, its number is named.
+    Raises:
+        GuardViolated: A revision that was not forced breaks a guard.
+        Invalid: An edit makes no sense where it would act; of a pending revision, its number is
+            named.
 
     """
-    ordered = sorted(revisions, key=lambda revision: revision.place)
+    ordered = sorted(revisions, key=lambda revision: revision.folding_order)
     folded: list[Revision] = []
     effort = Effort()
     for revision in ordered:

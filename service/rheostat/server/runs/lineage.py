@@ -15,10 +15,9 @@ from typing import NamedTuple
 from rheostat import wire
 from rheostat.errors import StaleCheckpoint, UnknownGeneration
 from rheostat.server.runs.grid import Grid
-from rheostat.server.runs.sightings import Sighting
 
 
-class Key(NamedTuple):
+class GenerationKey(NamedTuple):
     """Names a generation among those of all runs."""
 
     run_id: str
@@ -26,16 +25,25 @@ class Key(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Sighting:
+    """A worker read the cells from ``start`` to ``stop``, at a time in seconds of the epoch."""
+
+    start: int
+    stop: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Generation:
     """
-    A stretch of a run's life. ``settled_until`` is its first open step.
+    A part of a run's life. ``settled_until`` is its first open step.
 
     ``event`` is the number of the event that settled it up to there, at ``settled_at``; ``read``
     is the last read that did.
     """
 
-    key: Key
-    parent: Key | None
+    key: GenerationKey
+    parent: GenerationKey | None
     start: int
     settled_until: int
     event: int = 0
@@ -56,10 +64,10 @@ class Generation:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class OwnedSteps:
     """The steps from ``start`` to ``stop`` that the generation ``owner`` owns."""
 
-    owner: Key
+    owner: GenerationKey
     start: int
     stop: int
 
@@ -73,7 +81,7 @@ class Lineage:
 
     def __getitem__(self, number: int) -> Generation:
         try:
-            return self._generations[Key(self._run_id, number)]
+            return self._generations[GenerationKey(self._run_id, number)]
         except KeyError:
             raise UnknownGeneration(f"the run has no generation {number}") from None
 
@@ -102,17 +110,19 @@ class Lineage:
         own = self[number].key
         return any(g.parent == own and effective <= g.start for g in self.line(current))
 
-    def owners(self, number: int, start: int, stop: int) -> list[Stretch]:
+    def owners(self, number: int, start: int, stop: int) -> list[OwnedSteps]:
         """Return who owns the steps from ``start`` to ``stop`` of a generation, by rising step."""
-        stretches: list[Stretch] = []
+        parts: list[OwnedSteps] = []
         for generation in self.line(number):
             first = max(start, generation.start)
             if first < stop:
-                stretches.append(Stretch(generation.key, first, stop))
+                parts.append(OwnedSteps(generation.key, first, stop))
             stop = min(stop, generation.start)
-        return stretches[::-1]
+        return parts[::-1]
 
-    def require_resumable(self, current: int, checkpoint: Key, step: int, grid: Grid) -> None:
+    def require_resumable(
+        self, current: int, checkpoint: GenerationKey, step: int, grid: Grid
+    ) -> None:
         """
         Raise `StaleCheckpoint` unless a checkpoint lies in the past of generation ``current``.
 

@@ -39,15 +39,15 @@ class Span(NamedTuple):
     timelines: Timelines
 
 
-Line = Sequence[Span]
+Spans = Sequence[Span]
 """Spans that follow each other without a gap."""
 
-Window = tuple[Piece, int, int]
+PieceRange = tuple[Piece, int, int]
 """A piece, and the range in which it is in force."""
 
 
 def overview(
-    grid: Grid, lines: Sequence[Line], points: int
+    grid: Grid, lines: Sequence[Spans], points: int
 ) -> tuple[Steps, list[dict[str, Values]]]:
     """
     Return up to ``points`` cells of the range of some lines, and the values of each line there.
@@ -69,7 +69,7 @@ def restricted(timelines: Timelines, names: Sequence[str]) -> Timelines:
     return Timelines({name: timelines[name] for name in needed})
 
 
-def _cells(grid: Grid, lines: Sequence[Line], points: int) -> Steps:
+def _cells(grid: Grid, lines: Sequence[Spans], points: int) -> Steps:
     """Return the cells to look at: all of the range, or as many as is affordable."""
     pieces = [list(_pieces(line, name)) for line in lines for name in line[0].timelines]
     most = max(points, LOOKED_AT // sum(map(_weight, pieces)))
@@ -78,22 +78,22 @@ def _cells(grid: Grid, lines: Sequence[Line], points: int) -> Steps:
     if count <= most:
         return grid.steps(first, last + 1)
     even = first + spread(count, most - most // 2) * grid.resolution
-    corners = _corners(grid, [window for each in pieces for window in each], most // 2)
+    corners = _corners(grid, [piece_range for each in pieces for piece_range in each], most // 2)
     chosen = corners[spread(len(corners), min(len(corners), most // 2))]
     return np.union1d(even, np.clip(chosen, first, last))
 
 
-def _weight(windows: Iterable[Window]) -> int:
+def _weight(ranges: Iterable[PieceRange]) -> int:
     """Return how many simple definitions take as long as one value of a parameter."""
-    heaviest = max(nodes(piece.definition) for piece, _, _ in windows)
+    heaviest = max(nodes(piece.definition) for piece, _, _ in ranges)
     return -(-heaviest // SIMPLE)
 
 
-def _corners(grid: Grid, windows: Sequence[Window], most: int) -> Steps:
+def _corners(grid: Grid, ranges: Sequence[PieceRange], most: int) -> Steps:
     """Return the cells where a curve may break or turn, and those before and after."""
-    share = most // (3 * len(windows))
+    share = most // (3 * len(ranges))
     places = [np.zeros(0, dtype=np.int64)]
-    for piece, start, stop in windows:
+    for piece, start, stop in ranges:
         since, until = float(start - piece.origin), float(stop - 1 - piece.origin)
         corners = piece.definition.corners(max(since, 0.0), max(until, 0.0), share)
         places += [piece.origin + corners.astype(np.int64), np.array([start, stop - 1])]
@@ -101,7 +101,7 @@ def _corners(grid: Grid, windows: Sequence[Window], most: int) -> Steps:
     return np.unique(np.concatenate([cells - 1, cells, cells + 1])) * grid.resolution
 
 
-def _pieces(line: Line, name: str) -> Iterator[Window]:
+def _pieces(line: Spans, name: str) -> Iterator[PieceRange]:
     """Yield the pieces of a parameter, each with the range in which it is in force."""
     for timeline, group in groupby(line, key=lambda span: span.timelines[name]):
         spans = list(group)
@@ -111,7 +111,7 @@ def _pieces(line: Line, name: str) -> Iterator[Window]:
         yield from ((piece, piece.start, end) for piece, end in zip(pieces, stops, strict=True))
 
 
-def _evaluate(line: Line, steps: Steps) -> Mapping[str, Values]:
+def _evaluate(line: Spans, steps: Steps) -> Mapping[str, Values]:
     """Return each parameter's values at rising ``steps`` that the line covers."""
     # the first cell may begin before the first span does
     starts = [span.start for span in line[1:]]

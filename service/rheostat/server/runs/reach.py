@@ -17,7 +17,7 @@ from rheostat.server.runs.spec import RunSpec
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Progress:
     """
     Where a run stands.
 
@@ -51,68 +51,62 @@ class Standing:
         return first and few and self.begins == 0
 
 
-def require_reach(standing: Standing, start: int, stop: int) -> None:
+def require_reach(progress: Progress, start: int, stop: int) -> None:
     """
     Raise unless a read from ``start`` to ``stop``, which would settle, stays near.
 
-    Raises
-    ------
-    PastTotal
-        It ends more than one ``max_block`` past the run's total, rounded up to a cell.
-    StepJump
-        It begins more than ``max_gap``, or ends more than ``max_jump``, past what is settled.
+    Raises:
+        PastTotal: It ends more than one ``max_block`` past the run's total, rounded up to a cell.
+        StepJump: It begins more than ``max_gap``, or ends more than ``max_jump``, past what is
+            settled.
 
     """
-    spec, settled, total = standing.spec, standing.settled, standing.total
+    spec, settled, total = progress.spec, progress.settled, progress.total
     cell = spec.resolution
     if total is not None and stop > _ceiling(total, cell) + spec.max_block * cell:
-        raise _past_total(standing, f"the read ends at {stop},", stop)
+        raise _past_total(progress, f"the read ends at {stop},", stop)
     if start - settled > spec.max_gap * cell:
-        raise _jump(standing, "the read begins", start, spec.max_gap)
+        raise _jump(progress, "the read begins", start, spec.max_gap)
     if stop - settled > spec.max_jump * cell:
-        raise _jump(standing, "the read ends", stop, spec.max_jump)
+        raise _jump(progress, "the read ends", stop, spec.max_jump)
 
 
-def begun_at(standing: Standing, start: int) -> int | None:
+def begun_at(progress: Progress, start: int) -> int | None:
     """
     Return up to where a training that begins at ``start`` settles the run; None if it just joins.
 
     Raises `StepJump` if it is neither near what is settled nor the beginning of the run's training.
     """
-    cell = standing.spec.grid.floor(start)
-    if _is_near(standing.spec, standing.settled, cell):
+    cell = progress.spec.grid.floor(start)
+    if _is_near(progress.spec, progress.settled, cell):
         return None
-    if not standing.unbegun or (standing.last is not None and start > standing.last):
-        raise _jump(standing, "the training begins", start, standing.spec.max_gap)
+    if not progress.unbegun or (progress.last is not None and start > progress.last):
+        raise _jump(progress, "the training begins", start, progress.spec.max_gap)
     return cell
 
 
-def require_near(standing: Standing, step: int, settled: int) -> None:
+def require_near(progress: Progress, step: int, settled: int) -> None:
     """Raise `StepJump` if the next step of a checkpoint lies too far past ``settled``."""
-    if not _is_near(standing.spec, settled, standing.spec.grid.floor(step)):
-        raise _jump(standing, "the checkpoint goes on", step, standing.spec.max_gap)
+    if not _is_near(progress.spec, settled, progress.spec.grid.floor(step)):
+        raise _jump(progress, "the checkpoint goes on", step, progress.spec.max_gap)
 
 
-def require_advance(standing: Standing, to: int) -> None:
+def require_advance(progress: Progress, to: int) -> None:
     """
     Raise unless the settled end may be moved on to ``to``.
 
-    Raises
-    ------
-    Invalid
-        It is not the start of a cell.
-    TooLate
-        It is settled already.
-    PastTotal
-        It lies past the run's total.
+    Raises:
+        Invalid: It is not the start of a cell.
+        TooLate: It is settled already.
+        PastTotal: It lies past the run's total.
 
     """
-    standing.spec.grid.require("to", to)
-    if to <= standing.settled:
-        earliest = standing.settled + standing.spec.resolution
-        raise TooLate(f"the run is settled up to {standing.settled} already", earliest=earliest)
-    if standing.total is not None and to > standing.total:
-        raise _past_total(standing, f"to is {to},", to)
+    progress.spec.grid.require("to", to)
+    if to <= progress.settled:
+        earliest = progress.settled + progress.spec.resolution
+        raise TooLate(f"the run is settled up to {progress.settled} already", earliest=earliest)
+    if progress.total is not None and to > progress.total:
+        raise _past_total(progress, f"to is {to},", to)
 
 
 def _is_near(spec: RunSpec, settled: int, cell: int) -> bool:
@@ -125,46 +119,46 @@ def _ceiling(step: int, resolution: int) -> int:
     return -(-step // resolution) * resolution
 
 
-def _past_total(standing: Standing, what: str, step: int) -> PastTotal:
-    command = f"rheostat run extend {standing.spec.name} --total {step}"
+def _past_total(progress: Progress, what: str, step: int) -> PastTotal:
+    command = f"rheostat run extend {progress.spec.name} --total {step}"
     return PastTotal(
-        f"{what} past the run's total of {standing.total}; check what the worker counts, or have"
+        f"{what} past the run's total of {progress.total}; check what the worker counts, or have"
         f" the run made longer: {command}",
-        total=standing.total,
-        settled_until=standing.settled,
+        total=progress.total,
+        settled_until=progress.settled,
         extend=command,
     )
 
 
-def _jump(standing: Standing, what: str, step: int, most: int) -> StepJump:
-    spec, settled = standing.spec, standing.settled
+def _jump(progress: Progress, what: str, step: int, most: int) -> StepJump:
+    spec, settled = progress.spec, progress.settled
     cells = f"{most} cells" if spec.resolution == 1 else f"{most} cells of {spec.resolution}"
     to = spec.grid.floor(step)
-    possible = standing.end is None and (standing.last is None or to <= standing.last)
+    possible = progress.end is None and (progress.last is None or to <= progress.last)
     members: dict[str, Any] = {"advance": {"to": to}} if possible else {}
     return StepJump(
         f"{what} at {step}, and the run is settled up to {settled}: more than {cells} past that;"
-        f" {_way_on(standing, to, possible=possible)}",
+        f" {_way_on(progress, to, possible=possible)}",
         settled_until=settled,
-        begins=standing.begins,
+        begins=progress.begins,
         max_gap=spec.max_gap,
         max_jump=spec.max_jump,
         **members,
     )
 
 
-def _way_on(standing: Standing, to: int, *, possible: bool) -> str:
+def _way_on(progress: Progress, to: int, *, possible: bool) -> str:
     """Return what a worker, or an operator, can do about a jump to a cell."""
-    spec = standing.spec
-    if standing.last is not None and to > standing.last:
-        return f"its last step is {standing.last}, so check what the worker counts"
+    spec = progress.spec
+    if progress.last is not None and to > progress.last:
+        return f"its last step is {progress.last}, so check what the worker counts"
     ways: list[str] = []
     if spec.axis in {"samples", "tokens"}:
         ways.append(
             f"if that is the stride of its reads, a run that counts {spec.axis} should have its"
             ' smallest batch as "resolution"'
         )
-    if standing.unbegun:
+    if progress.unbegun:
         ways.append('a training that begins in the middle says so when it joins, by "start"')
     if possible:
         ways.append(

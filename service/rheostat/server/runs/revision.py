@@ -65,7 +65,7 @@ class Revision:
     laid_for: int | None = None
 
     @property
-    def place(self) -> tuple[int, int]:
+    def folding_order(self) -> tuple[int, int]:
         """Where the revision stands in the order of folding."""
         return self.effective, self.number
 

@@ -17,14 +17,14 @@ from rheostat.errors import FieldError, Finished, Invalid, StaleGeneration
 from rheostat.limits import MAX_STEP
 from rheostat.server.runs.grid import Grid
 from rheostat.server.runs.lineage import Lineage
-from rheostat.server.runs.reach import Standing, require_reach
+from rheostat.server.runs.reach import Progress, require_reach
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.spec import RunSpec
 from rheostat.server.runs.timeline import Timelines
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class BlockRequest:
     """A settling read: ``count`` cells from ``start``, in ``generation``."""
 
     generation: int
@@ -33,7 +33,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Reign:
+class InForce:
     """From ``start`` to ``stop``, a revision of a run and its timelines are in force."""
 
     start: int
@@ -42,6 +42,45 @@ class Reign:
     revision: int
     note: Note
     timelines: Timelines
+
+
+@dataclass(frozen=True)
+class Block:
+    """
+    Consecutive cells of a run's parameters.
+
+    ``values`` has shape parameters × cells, with ``names`` sorted. ``settled_until`` is the end of
+    what is settled of its generation: of a settling read, at least the end of the block.
+    """
+
+    run_id: str
+    generation: int
+    start: int
+    resolution: int
+    names: Sequence[str]
+    in_force: Sequence[InForce]
+    values: NDArray[np.float64]
+    settled_until: int
+    incarnation: str
+    """Which life of its database it comes from."""
+    event: int | None = None
+    """The number of the event that settled it, if this very read did."""
+
+    @property
+    def count(self) -> int:
+        """The number of cells."""
+        return int(self.values.shape[1])
+
+    @property
+    def revisions(self) -> list[tuple[int, int]]:
+        """From which step on which revision is in force, within the block."""
+        return [(rule.start, rule.revision) for rule in self.in_force]
+
+    @property
+    def final(self) -> list[bool]:
+        """Which of the cells are settled, and so will never change."""
+        settled = (self.settled_until - self.start) // self.resolution
+        return [index < settled for index in range(self.count)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,31 +117,26 @@ def require_block(spec: RunSpec, start: int, count: int) -> int:
     return stop
 
 
-def settled_end(standing: Standing, ask: Ask) -> int | None:
+def settled_end(progress: Progress, request: BlockRequest) -> int | None:
     """
     Return up to where a read settles its generation, or None if it settles nothing new.
 
-    Raises
-    ------
-    UnknownGeneration
-        There never was such a generation.
-    StaleGeneration
-        The read would settle steps of a generation that a rewind has left.
-    Finished
-        It reaches past the end of a finished run.
-    PastTotal, StepJump
-        It reaches too far: see `require_reach`.
+    Raises:
+        UnknownGeneration: There never was such a generation.
+        StaleGeneration: The read would settle steps of a generation that a rewind has left.
+        Finished: It reaches past the end of a finished run.
+        PastTotal, StepJump: It reaches too far: see `require_reach`.
 
     """
-    lineage, end = standing.lineage, standing.end
-    stop = require_block(standing.spec, ask.start, ask.count)
-    if stop <= lineage[ask.generation].settled_until:
+    lineage, end = progress.lineage, progress.end
+    stop = require_block(progress.spec, request.start, request.count)
+    if stop <= lineage[request.generation].settled_until:
         return None
-    if ask.generation != standing.generation:
-        _raise_stale(lineage, ask.generation, standing.generation)
+    if request.generation != progress.generation:
+        _raise_stale(lineage, request.generation, progress.generation)
     if end is not None and stop > end:
         raise Finished(f"the run is finished: its last step lies before {end}", end=end)
-    require_reach(standing, ask.start, stop)
+    require_reach(progress, request.start, stop)
     return stop
 
 
@@ -129,12 +163,12 @@ def holes(start: int, stop: int, segments: Iterable[Segment]) -> list[tuple[int,
     return [*found, (start, stop)] if start < stop else found
 
 
-def compute(grid: Grid, start: int, stop: int, reigns: Sequence[Reign]) -> Segment:
+def compute(grid: Grid, start: int, stop: int, in_force: Sequence[InForce]) -> Segment:
     """Return the values from ``start`` to ``stop`` by the revisions in force there."""
     columns = [
-        np.stack(list(reign.timelines.evaluate(grid.steps(first, last)).values()))
-        for reign in reigns
-        if (first := max(start, reign.start)) < (last := min(stop, reign.stop))
+        np.stack(list(rule.timelines.evaluate(grid.steps(first, last)).values()))
+        for rule in in_force
+        if (first := max(start, rule.start)) < (last := min(stop, rule.stop))
     ]
     return Segment(start, stop, np.concatenate(columns, axis=1))
 

@@ -22,13 +22,17 @@ from rheostat.limits import (
 from rheostat.schedules.definition import GIVEN
 from rheostat.server.runs.grid import Grid
 from rheostat.server.runs.guards import Guard, require_sound_start, with_floors
-from rheostat.server.runs.limits import Limits, require_at_most, require_few_texts
 from rheostat.server.runs.timeline import Timeline, Timelines
-from rheostat.server.runs.units import Units
-from rheostat.server.runs.validation import validate
+from rheostat.server.runs.validation import (
+    Limits,
+    Units,
+    require_at_most,
+    require_few_texts,
+    validate,
+)
 
 Whole = Annotated[int, Field(ge=1, le=MAX_STEP)]
-Block = Annotated[int, Field(ge=1, le=MAX_BLOCK)]
+_BlockSize = Annotated[int, Field(ge=1, le=MAX_BLOCK)]
 Parameter = Annotated[str, Field(pattern=f"^{PARAMETER}$", max_length=MAX_NAME)]
 Label = Annotated[
     str,
@@ -71,11 +75,11 @@ class RunSpec(BaseModel):
     steps_per_epoch: (
         Annotated[Whole, Field(description="the length of an epoch, for lengths in epochs")] | None
     ) = None
-    max_block: Annotated[Block, Field(description="the most cells in one settling read")] = (
+    max_block: Annotated[_BlockSize, Field(description="the most cells in one settling read")] = (
         USUAL_BLOCK
     )
     max_jump: Annotated[
-        Block,
+        _BlockSize,
         Field(
             description="the most cells that one read may settle at once; by default 4096, or"
             " max_block if that is more"

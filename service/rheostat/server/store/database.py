@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event, make_url, text
@@ -11,27 +12,50 @@ from sqlalchemy.engine import URL, ExceptionContext
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.server.store.failures import DatabaseFailure, Reason, reason_of
-from rheostat.server.store.patience import Patience
 from rheostat.server.store.sqlite import Sqlite
 
 POOL: dict[str, Any] = {"pool_size": 5, "max_overflow": 60, "pool_timeout": 5}
 """More connections than threads that read, so that the writer never waits for one."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Timeouts:
+    """
+    How long to wait for a database before saying that it is not to be had, in seconds.
+
+     each is longer than the one before, so that the clearest of the reasons is found first.
+
+    A server whose callers wait has little, and a command that works through a whole database much.
+    """
+
+    connect: int = 3
+    """Until a new connection is there."""
+    statement: float = 5
+    """For one statement of PostgreSQL's; 0 is no limit."""
+    answer: float = 6
+    """Without a word from PostgreSQL, after which the connection is dropped."""
+    operation: float = 8
+    """For an operation or a read in all, after which its caller is answered 503."""
+
+
+LONG_TIMEOUTS = Timeouts(connect=10, statement=0, answer=3_600, operation=7_200)
+"""Of commands that somebody waits for."""
+
+
 class Database:
     """
     SQLite or PostgreSQL, by URL.
 
-    A write transaction on SQLite is ``BEGIN IMMEDIATE`` within the process's turn, with
+    A write transaction on SQLite is ``BEGIN IMMEDIATE`` under a fair write lock, with
     ``synchronous=FULL`` under WAL: a commit that returned survives power loss. On PostgreSQL it
     is READ COMMITTED with ``synchronous_commit=on``, and gives up on locks after seconds. Neither
     writes to a file that is not the database any more, nor waits for ever for an answer.
     """
 
-    def __init__(self, url: str, patience: Patience | None = None) -> None:
+    def __init__(self, url: str, timeouts: Timeouts | None = None) -> None:
         self.url = _require_known(url)
         self._sqlite = Sqlite(self.url, POOL) if self.is_sqlite else None
-        self.engine = self._sqlite.engine if self._sqlite else self._postgresql(patience)
+        self.engine = self._sqlite.engine if self._sqlite else self._postgresql(timeouts)
         event.listen(self.engine, "handle_error", _shorten)
 
     @property
@@ -39,10 +63,10 @@ class Database:
         """Whether this is SQLite."""
         return self.url.get_backend_name() == "sqlite"
 
-    def _postgresql(self, patience: Patience | None) -> Engine:
+    def _postgresql(self, timeouts: Timeouts | None) -> Engine:
         from rheostat.server.store import postgres  # noqa: PLC0415 - SQLite needs no driver of it
 
-        return postgres.engine(self.url, patience or Patience(), POOL)
+        return postgres.engine(self.url, timeouts or Timeouts(), POOL)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -76,11 +100,11 @@ class Database:
 
             postgres.require_no_pooler(self.engine)
 
-    def glance(self) -> Reason | None:
+    def quick_check(self) -> Reason | None:
         """Return what is wrong, as far as that is seen without asking the database."""
         try:
             if self._sqlite:
-                self._sqlite.glance()
+                self._sqlite.quick_check()
         except DatabaseFailure as failure:
             return failure.reason
         return None
@@ -101,7 +125,7 @@ class Database:
 
     def is_undone(self, error: BaseException) -> bool:
         """Say whether a commit that failed by this error has left nothing behind, for certain."""
-        # what SQLite found no room for, or no turn, it has rolled back
+        # what SQLite found no room for, or no lock, it has rolled back
         return self.is_sqlite and reason_of(error) in {Reason.DISK_FULL, Reason.BUSY}
 
     def close(self) -> None:

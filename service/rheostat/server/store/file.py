@@ -5,7 +5,7 @@ A process that has a file open goes on reading and writing it after it was delet
 acknowledge what is lost when it ends. And a file that was copied over by another one is a history
 of its own, of which the pages, and the caches, of the first one know nothing. SQLite notices
 neither, so this looks: at the path before and after each transaction, and at what others wrote to
-the file, by the note that each of our turns leaves (see `Turn`).
+the file, by the note that each holder of the lock leaves (see `WriteLock`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from rheostat.server.store.failures import DatabaseFailure, Reason
-from rheostat.server.store.turn import UNKNOWN, Turn
+from rheostat.server.store.write_lock import UNKNOWN, WriteLock
 
 FILE, LOG, INDEX = "", "-wal", "-shm"
 """The file, and what SQLite keeps beside it while anybody has it open: parts of one whole."""
@@ -51,10 +51,10 @@ class SqliteFile:
     connection is the last to close, which would write to the file.
     """
 
-    def __init__(self, path: Path, turn: Turn) -> None:
+    def __init__(self, path: Path, lock: WriteLock) -> None:
         self.path = path
         self._names = [f"{path}{end}" for end in (FILE, LOG, INDEX)]
-        self._turn = turn
+        self._lock = lock
         self._keeper: sqlite3.Connection | None = None
         self._entered = False
         self._alone = False
@@ -73,14 +73,14 @@ class SqliteFile:
         return f"file:{quote(str(self.path))}?mode=rw"
 
     def open(self) -> None:
-        """Open the file within the turn; who is alone takes it as it is, or makes it."""
+        """Open the file under the write lock; who is alone takes it as it is, or makes it."""
         served = self._served()
         if not self._entered:
-            self._entered, self._alone = True, self._turn.enter() and not served
+            self._entered, self._alone = True, self._lock.enter() and not served
         looks = self._look()
         if served and _identity(looks[0]) != served:
             raise self._gone(0)
-        note = self._turn.take_note()
+        note = self._lock.take_note()
         try:
             if self._alone:
                 self._require_its_own_log(looks, note)
@@ -90,7 +90,7 @@ class SqliteFile:
             self._alone = False  # whatever happens to it from now on, it is not made again
             self._keeper = self._opened(mode)
         except BaseException:
-            self._turn.put_back()
+            self._lock.put_back()
             raise
         self._known = [_identity(look) for look in self._look()]
         if looks[0] is not None:  # it may have been replaced while it was opened
@@ -110,7 +110,7 @@ class SqliteFile:
         return keeper
 
     def reopen(self) -> None:
-        """Open the file again within the turn, if it is still the same: its state was not good."""
+        """Open it again under the write lock, if it is still the same: its state was not good."""
         if self._known[0] is not None and _identity(self._look()[0]) != self._known[0]:
             raise self._gone(0)
         self._known[1:] = [None, None]
@@ -118,10 +118,10 @@ class SqliteFile:
         self.open()
 
     def begin(self) -> None:
-        """Raise `DatabaseFailure` unless the file may be written in this turn."""
+        """Raise `DatabaseFailure` unless the file may be written now."""
         looks = self._look()
         self._require_known(looks)
-        self._compare(looks, self._turn.take_note())
+        self._compare(looks, self._lock.take_note())
         self.require_writable()
 
     def require_writable(self) -> None:
@@ -132,14 +132,14 @@ class SqliteFile:
             )
 
     def sign(self) -> None:
-        """End a turn: leave a note of what the file looks like; raise as `check` does."""
+        """Leave a note of what the file looks like, before releasing; raise as `check` does."""
         looks = self._look()
         try:
             self._require_known(looks)
         except DatabaseFailure:
-            self._turn.put_back()  # those who come next shall see it, too
+            self._lock.put_back()  # those who come next shall see it, too
             raise
-        self._turn.leave_note(_note(looks))
+        self._lock.leave_note(_note(looks))
 
     def check(self) -> None:
         """Raise `DatabaseFailure` unless the file is the one that was opened."""
@@ -161,7 +161,7 @@ class SqliteFile:
         os.environ[SERVED] = f"{self._known[0]} {self.path}"
 
     def close(self) -> None:
-        """Let go of it, within the turn."""
+        """Let go of it, under the write lock."""
         if self._keeper is None:
             return
         self._keeper.close()

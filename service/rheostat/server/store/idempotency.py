@@ -25,28 +25,26 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Key:
+class IdempotencyKey:
     """An ``Idempotency-Key``, and the hash of the request that it came with."""
 
     key: str
     request_hash: str
 
 
-def once(records: Records, key: Key | None, operation: Callable[[Records], T]) -> T:
+def once(records: Records, key: IdempotencyKey | None, operation: Callable[[Records], T]) -> T:
     """
     Return what ``operation`` returns, or what it returned when the key was first used.
 
-    Raises
-    ------
-    IdempotencyMismatch
-        The key was used with another request.
+    Raises:
+        IdempotencyMismatch: The key was used with another request.
 
     """
     if key is None:
         return operation(records)
     connection, table = records.connection, tables.idempotency
     old = (datetime.now(UTC) - KEPT).isoformat(timespec="microseconds")
-    locks.word(connection, f"key {key.key}")
+    locks.advisory(connection, f"key {key.key}")
     expired = select(table.c.key).where(table.c.created_at < old)
     expired = expired.with_for_update(skip_locked=True)  # another replica is deleting the others
     connection.execute(delete(table).where(table.c.key.in_(expired)))

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, delete, select
 
 from rheostat.server.runs.grid import Grid
-from rheostat.server.runs.lineage import Key, Stretch
+from rheostat.server.runs.lineage import GenerationKey, OwnedSteps
 from rheostat.server.runs.settling import Segment
-from rheostat.server.store import hot, tables
+from rheostat.server.store import statements, tables
 
 PACKED = 4096
 """Values of one packed row: enough to pack well, and few enough to unpack for one block."""
@@ -30,7 +30,7 @@ BITS = np.dtype("<u8")
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class LedgerLayout:
     """How the cells of a run are laid out: its grid, and how many parameters each cell has."""
 
     grid: Grid
@@ -46,16 +46,18 @@ class Shape:
         return step - step % self.span
 
 
-def read(connection: Connection, stretch: Stretch, grid: Grid) -> Generator[Segment]:
-    """Yield what is known of a stretch, by rising step, read as it is asked for."""
-    with connection.execute(hot.SEGMENTS, hot.within(stretch)) as rows:
+def read(connection: Connection, owned: OwnedSteps, grid: Grid) -> Generator[Segment]:
+    """Yield what is known of these steps, by rising step, read as it is asked for."""
+    with connection.execute(statements.SEGMENTS, statements.within(owned)) as rows:
         for row in rows:
             segment = _segment(row, grid)
-            if segment.stop > stretch.start:
-                yield segment.clipped(grid, stretch.start, stretch.stop)
+            if segment.stop > owned.start:
+                yield segment.clipped(grid, owned.start, owned.stop)
 
 
-def pack(connection: Connection, owner: Key, shape: Shape, start: int, stop: int) -> None:
+def pack(
+    connection: Connection, owner: GenerationKey, layout: LedgerLayout, start: int, stop: int
+) -> None:
     """Pack the rows that begin from ``start`` to ``stop``, where they follow each other."""
     table = tables.ledger
     there = (
@@ -65,14 +67,14 @@ def pack(connection: Connection, owner: Key, shape: Shape, start: int, stop: int
         table.c.start < stop,
         table.c.packed.is_(False),
     )
-    rows = connection.execute(select(*hot.SEGMENT).where(*there).order_by(table.c.start))
+    rows = connection.execute(select(*statements.SEGMENT).where(*there).order_by(table.c.start))
     # not "row", which is a function here: CPython 3.12.1 takes one for the other
-    segments = [_segment(found, shape.grid) for found in rows]
+    segments = [_segment(found, layout.grid) for found in rows]
     if segments:
         connection.execute(delete(table).where(*there))
-        groups = _groups(segments, shape.span)
+        groups = _groups(segments, layout.span)
         packed = [row(owner, _joined(group), packed=True) for group in groups]
-        connection.execute(hot.APPEND, packed)
+        connection.execute(statements.APPEND, packed)
 
 
 def _groups(segments: list[Segment], span: int) -> list[list[Segment]]:
@@ -92,7 +94,7 @@ def _joined(group: list[Segment]) -> Segment:
     return Segment(group[0].start, group[-1].stop, values)
 
 
-def row(owner: Key, segment: Segment, *, packed: bool = False) -> dict[str, object]:
+def row(owner: GenerationKey, segment: Segment, *, packed: bool = False) -> dict[str, object]:
     """Return a segment as it is stored."""
     return {
         "run_id": owner.run_id,

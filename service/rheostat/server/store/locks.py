@@ -4,7 +4,7 @@ Locks between replicas: one run, one name, one key at a time, and nobody waits w
 A transaction takes locks as its operations need them, in any order; what another replica holds
 it does not wait for, so that there are no deadlocks and no run stands behind another one. The
 operation raises `Held` before it has written anything, and the writer tries it again later, at
-the start of a transaction that holds nothing yet (`wait`). On SQLite the turn is the only lock.
+the start of a transaction that holds nothing yet (`wait`). SQLite has its write lock alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Executable, Row, Select, func, select, text
 from sqlalchemy.exc import OperationalError
 
-PATIENCE_MS = 50
+LOCK_WAIT_MS = 50
 """How long the other operations of a process stand behind one that waits."""
 
 LOCK_NOT_AVAILABLE = "55P03"
@@ -60,11 +60,11 @@ def rows(
     return connection.execute(query, where).all()
 
 
-def word(connection: Connection, word: str) -> None:
+def advisory(connection: Connection, name: str) -> None:
     """Keep others from doing what this word stands for, or raise `Held`."""
     if not is_shared(connection):
         return
-    number = func.hashtextextended(word, 0)
+    number = func.hashtextextended(name, 0)
     if not connection.execute(select(func.pg_try_advisory_xact_lock(number))).scalar_one():
         raise Held(select(func.pg_advisory_xact_lock(number)))
 
@@ -73,7 +73,7 @@ def wait(connection: Connection, waiting: Executable) -> None:
     """Wait a moment for a lock that was held, before this transaction has any other."""
     try:
         with connection.begin_nested():
-            connection.execute(text(f"SET LOCAL lock_timeout = {PATIENCE_MS}"))
+            connection.execute(text(f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}"))
             connection.execute(waiting)
             connection.execute(text("SET LOCAL lock_timeout TO DEFAULT"))
     except OperationalError as error:

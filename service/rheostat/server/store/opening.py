@@ -11,10 +11,9 @@ from rheostat.errors import Refused, RheostatError
 from rheostat.server.runs.validation import validate
 from rheostat.server.settings import Settings
 from rheostat.server.store.addresses import require_quoted, without_secrets
-from rheostat.server.store.database import Database
+from rheostat.server.store.database import LONG_TIMEOUTS, Database
 from rheostat.server.store.failures import line
 from rheostat.server.store.operations import tokens
-from rheostat.server.store.patience import UNHURRIED
 from rheostat.server.store.store import Store
 
 TOKENS_PAGE = 1000
@@ -29,7 +28,7 @@ def open_store(settings: Settings) -> Store:
     """
     require_quoted(settings.database)
     try:
-        store = Store(settings.database, settings.limits, UNHURRIED)
+        store = Store(settings.database, settings.limits, LONG_TIMEOUTS)
     except Refused:
         raise
     except Exception as error:  # drivers have many classes, and their message is clear

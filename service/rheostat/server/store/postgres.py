@@ -3,7 +3,7 @@ PostgreSQL: connections that give up, and that are what the promises need.
 
 A host that died without a word, or a balancer that goes on acknowledging bytes for one, is never
 noticed by TCP or by the database's own limits: the reader simply waits. So a connection that has
-heard nothing for `Patience.answer` seconds closes itself, and the next one goes to whatever is
+heard nothing for `Timeouts.answer` seconds closes itself, and the next one goes to whatever is
 there now.
 """
 
@@ -19,7 +19,7 @@ from psycopg.errors import _WaitTimeout
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL
 
-from rheostat.server.store.patience import Patience
+from rheostat.server.store.database import Timeouts
 
 NETWORK = {
     "keepalives": 1,
@@ -36,17 +36,17 @@ INTERVAL = 0.1
 """Seconds between two looks at the clock while a connection waits."""
 
 
-def engine(url: URL, patience: Patience, pool: Mapping[str, Any]) -> Engine:
+def engine(url: URL, timeouts: Timeouts, pool: Mapping[str, Any]) -> Engine:
     """Return an engine whose connections give up, and have been looked at."""
     url = url.set(drivername="postgresql+psycopg")
-    wanted = _session(patience)
+    wanted = _session(timeouts)
     given = url.query.get("options", "")
     options = [given if isinstance(given, str) else " ".join(given)]
     options += [f"-c {name}={value}" for name, value in wanted.items()]
     arguments = {
         **NETWORK,
         "options": " ".join(options).strip(),
-        "connect_timeout": patience.connect,
+        "connect_timeout": timeouts.connect,
     }
     made = create_engine(
         url, pool_pre_ping=True, hide_parameters=True, connect_args=arguments, **pool
@@ -54,8 +54,8 @@ def engine(url: URL, patience: Patience, pool: Mapping[str, Any]) -> Engine:
 
     @event.listens_for(made, "do_connect")
     def _connect(_dialect: Any, _record: Any, args: Any, parameters: Any) -> Connection[Any]:
-        connection: _Impatient = _Impatient.connect(*args, **parameters)
-        connection.patience = patience.answer
+        connection: _TimedConnection = _TimedConnection.connect(*args, **parameters)
+        connection.timeouts = timeouts.answer
         return connection
 
     @event.listens_for(made, "connect")
@@ -67,7 +67,7 @@ def engine(url: URL, patience: Patience, pool: Mapping[str, Any]) -> Engine:
 
 def require_no_pooler(engine: Engine) -> None:
     """
-    Raise `psycopg.OperationalError` if a pooler gives a connection another session at each turn.
+    Raise `psycopg.OperationalError` if a pooler gives a connection another session each time.
 
     What a session was told, and the statements that it has prepared, would be those of others. One
     that keeps a session for each connection is as good as none.
@@ -97,30 +97,30 @@ def _backend(connection: Any) -> int:
         return int(cursor.fetchone()[0])
 
 
-class _Impatient(Connection[Any]):
+class _TimedConnection(Connection[Any]):
     """A connection that closes when it hears nothing for too long."""
 
-    patience: float | None = None
+    timeouts: float | None = None
 
     def wait(self, gen: PQGen[RV], interval: float = INTERVAL, timeout: float | None = None) -> RV:
-        if timeout is not None or self.patience is None:
+        if timeout is not None or self.timeouts is None:
             return super().wait(gen, interval, timeout)
         try:
-            return super().wait(gen, interval, self.patience)
+            return super().wait(gen, interval, self.timeouts)
         except _WaitTimeout:
             self.close()
             raise psycopg.OperationalError(
-                f"no answer for {self.patience:g} seconds: the connection was given up"
+                f"no answer for {self.timeouts:g} seconds: the connection was given up"
             ) from None
 
 
-def _session(patience: Patience) -> dict[str, str]:
+def _session(timeouts: Timeouts) -> dict[str, str]:
     """Return what each session must have, as PostgreSQL shows it, in milliseconds."""
     return {
         "synchronous_commit": "on",
         "lock_timeout": "2000",
         "idle_in_transaction_session_timeout": "5000",
-        "statement_timeout": str(round(1000 * patience.statement)),
+        "statement_timeout": str(round(1000 * timeouts.statement)),
     }
 
 

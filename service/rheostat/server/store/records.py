@@ -16,19 +16,17 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from rheostat.errors import FieldError, Invalid, Unavailable, UnknownRun
 from rheostat.limits import RUN_ID
-from rheostat.server.runs.limits import Limits
-from rheostat.server.runs.lineage import Generation, Key, Lineage
-from rheostat.server.runs.reach import Standing
+from rheostat.server.runs.lineage import Generation, GenerationKey, Lineage, Sighting
+from rheostat.server.runs.reach import Progress
 from rheostat.server.runs.settling import Segment
-from rheostat.server.runs.sightings import Sighting, fastest
+from rheostat.server.runs.sightings import Sightings, fastest
 from rheostat.server.runs.spec import StoredRun
-from rheostat.server.runs.units import Units
-from rheostat.server.store import hot, ledger, locks, tables
-from rheostat.server.store.aside import Results, Work
+from rheostat.server.runs.validation import Limits, Units
+from rheostat.server.store import ledger, locks, statements, tables
 from rheostat.server.store.caches import Caches
-from rheostat.server.store.ledger import Shape
+from rheostat.server.store.ledger import LedgerLayout
+from rheostat.server.store.outside import Results, Work
 from rheostat.server.store.revisions import Revisions
-from rheostat.server.store.sightings import Sightings
 from rheostat.server.store.transaction import Transaction
 
 
@@ -53,14 +51,14 @@ class RunRecord:
     begun_event: int | None = None
 
     @property
-    def key(self) -> Key:
+    def key(self) -> GenerationKey:
         """The current generation's key."""
-        return Key(self.id, self.generation)
+        return GenerationKey(self.id, self.generation)
 
     @property
-    def shape(self) -> Shape:
+    def layout(self) -> LedgerLayout:
         """How its cells are laid out."""
-        return Shape(self.spec.grid, len(self.spec.names))
+        return LedgerLayout(self.spec.grid, len(self.spec.names))
 
     def units(self, units: Units) -> Units:
         """Return ``units`` with the run's own lengths."""
@@ -70,9 +68,9 @@ class RunRecord:
         """Return the number of the newest event: a revision, a settle, or the beginning."""
         return max(self.event, lineage[self.generation].event)
 
-    def standing(self, lineage: Lineage) -> Standing:
+    def progress(self, lineage: Lineage) -> Progress:
         """Return what decides how far it may be read."""
-        return Standing(self.spec, lineage, self.generation, self.total, self.begins, self.end)
+        return Progress(self.spec, lineage, self.generation, self.total, self.begins, self.end)
 
 
 def now() -> str:
@@ -104,7 +102,7 @@ class Records:
         self._caches = caches
         self._past = caches.past
         self._runs: dict[str, RunRecord] = {}
-        self._newest: dict[Key, Generation] = {}
+        self._newest: dict[GenerationKey, Generation] = {}
 
     @property
     def connection(self) -> Connection:
@@ -112,12 +110,12 @@ class Records:
         return self._transaction.connection
 
     def begin(self, done: Results) -> None:
-        """Begin an operation, for which this was done aside."""
+        """Begin an operation, for which this was done outside of the transaction."""
         self._transaction.begin(done)
 
-    def aside(self, key: Hashable, work: Work, data: Any, *, stored: bool = False) -> Any:
-        """Return the result that is known by a key, or have it made of ``data`` (see `Aside`)."""
-        return self._transaction.aside(key, work, data, stored=stored)
+    def outside(self, key: Hashable, work: Work, data: Any, *, stored: bool = False) -> Any:
+        """Return the result known by a key, or have it made of ``data``: see `WorkNeeded`."""
+        return self._transaction.outside(key, work, data, stored=stored)
 
     @property
     def incarnation(self) -> str:
@@ -136,8 +134,8 @@ class Records:
         if not run_ids:
             return
         where = {"ids": sorted(run_ids)}
-        runs = [_run(row) for row in locks.rows(self.connection, hot.RUNS, where)]
-        newest = [_generation(row) for row in self.connection.execute(hot.NEWEST, where)]
+        runs = [_run(row) for row in locks.rows(self.connection, statements.RUNS, where)]
+        newest = [_generation(row) for row in self.connection.execute(statements.NEWEST, where)]
         self._runs = {run.id: run for run in runs}
         self._newest = {each.key: each for each in newest if each.key.run_id in self._runs}
 
@@ -153,7 +151,7 @@ class Records:
         """Return the run with this id or name; with ``lock``, nobody else may change it."""
         if ref in self._runs:
             return self._runs[ref]
-        query = hot.RUN_BY_ID if re.fullmatch(RUN_ID, ref) else hot.RUN_BY_NAME
+        query = statements.RUN_BY_ID if re.fullmatch(RUN_ID, ref) else statements.RUN_BY_NAME
         read = locks.row if lock else locks.unlocked_row
         row = read(self.connection, query, {"ref": ref})
         if row is None:
@@ -164,12 +162,12 @@ class Records:
         """Return the run with this name; if there is none, nobody else may make it."""
         found = self._named(name)
         if found is None and locks.is_shared(self.connection):
-            locks.word(self.connection, f"run {name}")
+            locks.advisory(self.connection, f"run {name}")
             found = self._named(name)
         return found
 
     def _named(self, name: str) -> RunRecord | None:
-        row = locks.unlocked_row(self.connection, hot.RUN_BY_NAME, {"ref": name})
+        row = locks.unlocked_row(self.connection, statements.RUN_BY_NAME, {"ref": name})
         return None if row is None else _run(row)
 
     def runs(self, labels: Mapping[str, str], after: str, limit: int) -> list[RunRecord]:
@@ -240,16 +238,16 @@ class Records:
             self._past.put(run.key, past, 256 * (len(past) + 1))
         return Lineage(run.id, [*past, self._newest.get(run.key) or self._generation(run.key)])
 
-    def _generation(self, key: Key) -> Generation:
+    def _generation(self, key: GenerationKey) -> Generation:
         where = {"run_id": key.run_id, "generation": key.number}
-        return _generation(self.connection.execute(hot.GENERATION, where).one())
+        return _generation(self.connection.execute(statements.GENERATION, where).one())
 
-    def _read_past(self, newest: Key) -> list[Generation]:
+    def _read_past(self, newest: GenerationKey) -> list[Generation]:
         """Return all generations but the newest; their settled ends never change."""
         found: list[Generation] = []
         source: str | None = newest.run_id
         while source is not None:
-            rows = self.connection.execute(hot.GENERATIONS, {"run_id": source})
+            rows = self.connection.execute(statements.GENERATIONS, {"run_id": source})
             generations = [_generation(row) for row in rows]
             others = (g.parent.run_id for g in generations if g.parent)
             found += generations
@@ -259,7 +257,7 @@ class Records:
     def lock(self, run_ids: set[str]) -> None:
         """Keep others from changing these runs."""
         for run_id in run_ids:
-            locks.row(self.connection, hot.RUN_BY_ID, {"ref": run_id})
+            locks.row(self.connection, statements.RUN_BY_ID, {"ref": run_id})
 
     def is_forked(self, run_id: str) -> bool:
         """Whether another run has been forked from this one."""
@@ -267,7 +265,7 @@ class Records:
         query = select(table.c.run_id).where(table.c.parent_run == run_id, table.c.run_id != run_id)
         return self.connection.execute(query.limit(1)).first() is not None
 
-    def settle(self, owner: Key, until: int, event: int, read: Sighting | None) -> None:
+    def settle(self, owner: GenerationKey, until: int, event: int, read: Sighting | None) -> None:
         """Record that the steps below ``until`` are settled, by which event and last read."""
         self._transaction.write()
         at = now()
@@ -285,16 +283,16 @@ class Records:
         here, there = self.sightings.of(run.key), lineage[run.generation].read
         return fastest([*here, there], time.time())
 
-    def append(self, owner: Key, segments: Iterable[Segment]) -> None:
+    def append(self, owner: GenerationKey, segments: Iterable[Segment]) -> None:
         """Add segments to the ledger, of cells that it lacks."""
         self._transaction.write()
         self._transaction.served += [ledger.row(owner, segment) for segment in segments]
 
     def pack(self, run: RunRecord, before: int, after: int) -> None:
         """Pack what is full of the ledger, now that the settled end has moved."""
-        start, stop = run.shape.floor(before), run.shape.floor(after)
+        start, stop = run.layout.floor(before), run.layout.floor(after)
         if start < stop:
-            ledger.pack(self.connection, run.key, run.shape, start, stop)
+            ledger.pack(self.connection, run.key, run.layout, start, stop)
 
     def change(self, run_id: str, **values: Any) -> None:
         """Change the run's own row."""
@@ -313,8 +311,8 @@ def _read(read: Sighting | None, *names: str) -> dict[str, Any]:
 
 
 def _generation(row: Row[Any]) -> Generation:
-    parent = None if row.parent is None else Key(row.parent_run, row.parent)
-    key = Key(row.run_id, row.generation)
+    parent = None if row.parent is None else GenerationKey(row.parent_run, row.parent)
+    key = GenerationKey(row.run_id, row.generation)
     read = None
     if row.read_at is not None:
         at = datetime.fromisoformat(row.read_at).timestamp()

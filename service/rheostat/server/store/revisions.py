@@ -1,5 +1,5 @@
 """
-The revisions of runs, and which of them reign where.
+The revisions of runs, and which of them are in force where.
 
 This is where changes become the JSON that is stored, and are read from it again.
 """
@@ -21,14 +21,14 @@ from rheostat.schedules.references import Lookup
 from rheostat.schedules.written import Written
 from rheostat.server.runs.changes import Change, Changes, parse_changes
 from rheostat.server.runs.fragments import Verbatim, dumps
-from rheostat.server.runs.lineage import Key, Stretch
+from rheostat.server.runs.lineage import GenerationKey, OwnedSteps
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
-from rheostat.server.runs.settling import Reign
+from rheostat.server.runs.settling import InForce
 from rheostat.server.runs.timeline import Timelines
-from rheostat.server.runs.units import Units
-from rheostat.server.store import hot, tables
-from rheostat.server.store.aside import Results
+from rheostat.server.runs.validation import Units
+from rheostat.server.store import statements, tables
 from rheostat.server.store.caches import Caches
+from rheostat.server.store.outside import Results
 from rheostat.server.store.timelines import StoredTimelines
 from rheostat.server.store.transaction import Transaction
 
@@ -84,7 +84,7 @@ class Revisions:
 
     def __init__(self, transaction: Transaction, caches: Caches) -> None:
         self._transaction = transaction
-        self._known = caches.rulers
+        self._known = caches.in_force
         self._timelines = StoredTimelines(transaction, caches.timelines)
 
     def add(self, run_id: str, revision: Revision, event: int) -> None:
@@ -159,7 +159,7 @@ class Revisions:
         query = query.where(table.c.run_id == run_id, table.c.revision.in_(numbers))
         return {row.revision: row for row in self._transaction.connection.execute(query)}
 
-    def in_force_at(self, owner: Key, step: int) -> Revision:
+    def in_force_at(self, owner: GenerationKey, step: int) -> Revision:
         """Return the revision in force at a step that the generation owns."""
         table = tables.revisions
         query = (
@@ -170,7 +170,7 @@ class Revisions:
         )
         return self._read(self._transaction.connection.execute(query).one())
 
-    def effective_from(self, owner: Key, step: int) -> list[Revision]:
+    def effective_from(self, owner: GenerationKey, step: int) -> list[Revision]:
         """Return the revisions that take effect at ``step`` or later, in folding order."""
         table = tables.revisions
         query = _revisions(owner.run_id).where(
@@ -193,69 +193,73 @@ class Revisions:
             }
 
         documents = [each.changes.document for each in stored.values()]
-        read = {key: self._transaction.aside(key, parsed, documents, stored=True) for key in stored}
+        read = {
+            key: self._transaction.outside(key, parsed, documents, stored=True) for key in stored
+        }
         return [
             replace(each, changes=read.get(_changes_key(run_id, each), each.changes))
             for each in revisions
         ]
 
-    def reigns(self, stretch: Stretch, head: int | None = None) -> list[Reign]:
+    def in_force(self, owned: OwnedSteps, head: int | None = None) -> list[InForce]:
         """
-        Return which revisions reign over a stretch, by rising step.
+        Return which revisions are in force at some steps of a generation, by rising step.
 
-        ``head`` is the run's newest revision, if the stretch belongs to the newest generation and
+        ``head`` is the run's newest revision, if the steps belong to the newest generation and
         the next ones are likely to be asked for, too.
         """
-        owner, start, stop = stretch.owner, stretch.start, stretch.stop
-        rulers = self._rulers(stretch, head)
-        effective = [ruler.effective for ruler in rulers]
+        owner, start, stop = owned.owner, owned.start, owned.stop
+        rows = self._rows_in_force(owned, head)
+        effective = [row.effective for row in rows]
         first, last = bisect_right(effective, start) - 1, bisect_right(effective, stop - 1)
         bounds = [start, *effective[first + 1 : last], stop]
         shown = [
-            (ruler, begin, end)
-            for ruler, (begin, end) in zip(rulers[first:last], pairwise(bounds), strict=True)
+            (row, begin, end)
+            for row, (begin, end) in zip(rows[first:last], pairwise(bounds), strict=True)
             if begin < end
         ]
-        hashes = [orjson.loads(ruler.timelines) for ruler, _, _ in shown]
+        hashes = [orjson.loads(row.timelines) for row, _, _ in shown]
         timelines = self._timelines.load_all(owner.run_id, hashes)
         return [
-            Reign(
+            InForce(
                 begin,
                 end,
                 owner.run_id,
-                ruler.revision,
-                Note(ruler.author, ruler.message),
+                row.revision,
+                Note(row.author, row.message),
                 loaded,
             )
-            for (ruler, begin, end), loaded in zip(shown, timelines, strict=True)
+            for (row, begin, end), loaded in zip(shown, timelines, strict=True)
         ]
 
-    def _rulers(self, stretch: Stretch, head: int | None) -> Sequence[Row[Any]]:
-        """Return the revisions in force within a stretch, and maybe some before and after."""
+    def _rows_in_force(self, owned: OwnedSteps, head: int | None) -> Sequence[Row[Any]]:
+        """Return the revisions in force at these steps, and maybe some before and after."""
         if head is None:
-            return self._read_rulers(stretch)
-        key = (stretch.owner, head)
-        rulers = self._known.get(key)
-        if rulers is None:
-            rulers = self._read_rulers(replace(stretch, stop=BEYOND))
-            size = sum(1024 + len(ruler.message) + len(ruler.timelines) for ruler in rulers)
-            self._known.put(key, rulers, size)
-        earlier = stretch.start < rulers[0].effective
-        return self._read_rulers(stretch) if earlier else rulers
+            return self._read_in_force(owned)
+        key = (owned.owner, head)
+        rows = self._known.get(key)
+        if rows is None:
+            rows = self._read_in_force(replace(owned, stop=BEYOND))
+            size = sum(1024 + len(row.message) + len(row.timelines) for row in rows)
+            self._known.put(key, rows, size)
+        earlier = owned.start < rows[0].effective
+        return self._read_in_force(owned) if earlier else rows
 
-    def marks(self, stretch: Stretch) -> Sequence[Row[Any]]:
+    def marks(self, owned: OwnedSteps) -> Sequence[Row[Any]]:
         """
-        Return step, number, author and message of the revisions in force within a stretch.
+        Return step, number, author and message of the revisions in force at these steps.
 
         In folding order, from those on that took effect last at or before its start.
         """
-        query = hot.RULERS.with_only_columns(
+        query = statements.IN_FORCE.with_only_columns(
             *(tables.revisions.c[name] for name in ("effective", "revision", "author", "message"))
         )
-        return self._transaction.connection.execute(query, hot.within(stretch)).all()
+        return self._transaction.connection.execute(query, statements.within(owned)).all()
 
-    def _read_rulers(self, stretch: Stretch) -> Sequence[Row[Any]]:
-        return self._transaction.connection.execute(hot.RULERS, hot.within(stretch)).all()
+    def _read_in_force(self, owned: OwnedSteps) -> Sequence[Row[Any]]:
+        return self._transaction.connection.execute(
+            statements.IN_FORCE, statements.within(owned)
+        ).all()
 
     def _read(self, row: Row[Any]) -> Revision:
         return self._revision(row, self._timelines.load(row.run_id, orjson.loads(row.timelines)))

@@ -1,4 +1,4 @@
-"""SQLite: one writer at a time among the processes, on a file that is looked at in each turn."""
+"""SQLite: one writer at a time among the processes, on a file that is looked at each time."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from sqlalchemy.engine import URL
 
 from rheostat.server.store.failures import DatabaseFailure, Reason, reason_of
 from rheostat.server.store.file import SqliteFile
-from rheostat.server.store.turn import Turn
+from rheostat.server.store.write_lock import WriteLock
 
 BUSY_SECONDS = 5
-"""How long a connection waits for a lock that somebody else has: ours wait for the turn instead."""
+"""How long a connection waits for a lock of another program: ours wait for `WriteLock`."""
 
 UNSOUND = {Reason.READ_ONLY, Reason.DATABASE_AWAY, Reason.FILE_REPLACED}
 """After these, connections are opened again: one made of a read-only file never writes."""
 
 
 class Sqlite:
-    """The database in a file: its connections, and the turn in which it is written."""
+    """The database in a file: its connections, and the lock under which it is written."""
 
     def __init__(self, url: URL, pool: Mapping[str, Any]) -> None:
         path = Path(str(url.database)).absolute()
-        self._turn = Turn(path)
-        self.file = SqliteFile(path, self._turn)
+        self._lock = WriteLock(path)
+        self.file = SqliteFile(path, self._lock)
         self.engine = self._make(url, pool)
         self._unsound = False
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Open a transaction that may write, within the turn."""
-        with self._turn.taken():
+        """Open a transaction that may write, under the write lock."""
+        with self._lock.held():
             self._open()
             try:
                 self.file.begin()
@@ -53,11 +53,11 @@ class Sqlite:
     def require_readable(self) -> None:
         """Raise `DatabaseFailure` unless the file is the one that was opened."""
         if not self.file.is_open:
-            with self._turn.taken():
+            with self._lock.held():
                 self._open()
         self.file.check()
 
-    def glance(self) -> None:
+    def quick_check(self) -> None:
         """Raise `DatabaseFailure` if one look at the path shows that no write could work."""
         if self.file.is_open:
             self.file.check()
@@ -75,10 +75,10 @@ class Sqlite:
 
     def close(self) -> None:
         """Close every connection."""
-        with self._turn.last():
+        with self._lock.held_at_the_end():
             self.engine.dispose()
             self.file.close()
-        self._turn.close()
+        self._lock.close()
 
     def _open(self) -> None:
         if not self.file.is_open:

@@ -18,26 +18,25 @@ from sqlalchemy import Connection
 from rheostat.errors import Unavailable
 from rheostat.limits import RUN_ID
 from rheostat.schedules.references import Lookup, references
-from rheostat.server.runs.limits import Limits
-from rheostat.server.store.aside import Aside, Desks, Results
+from rheostat.server.runs.sightings import Sightings
+from rheostat.server.runs.validation import Limits
 from rheostat.server.store.caches import Caches
-from rheostat.server.store.database import Database
+from rheostat.server.store.database import Database, Timeouts
 from rheostat.server.store.failures import (
     NOTHING_DONE,
     UNKNOWN,
     WORDS,
+    Health,
     Reason,
     is_schema,
     line,
     logger,
     unavailable,
 )
-from rheostat.server.store.health import Health
 from rheostat.server.store.migrate import migrate
 from rheostat.server.store.operations import schedules
-from rheostat.server.store.patience import Patience
+from rheostat.server.store.outside import Results, WorkNeeded, WorkThreads
 from rheostat.server.store.records import Records
-from rheostat.server.store.sightings import Sightings
 from rheostat.server.store.waiting import Waiting, always
 from rheostat.server.store.writer import Writer
 
@@ -54,7 +53,7 @@ ABSENT_SECONDS = 1.0
 """Between two attempts to open a database that was not to be had at the start."""
 
 ATTEMPTS = 3
-"""Times ``patience.operation`` that an operation begins anew: what it needs may keep changing."""
+"""Times ``timeouts.operation`` that an operation begins anew: what it needs may keep changing."""
 
 PROBE_SECONDS = 2.0
 """How long readiness waits for the writer to write something; most callers wait little longer."""
@@ -72,10 +71,10 @@ def work_for_all() -> None:
 
 
 class Attempt(Protocol[T_co]):
-    """One attempt at an operation, with what was done for it aside, which may have been large."""
+    """One attempt at an operation, with the work done for it, which may have been large."""
 
     def __call__(self, done: Results, *, large: bool) -> Awaitable[T_co]:
-        """Return the operation's result, or raise `Aside`."""
+        """Return the operation's result, or raise `WorkNeeded`."""
 
 
 class Store:
@@ -84,15 +83,15 @@ class Store:
 
     `write` groups them into transactions of one writer thread; `read` gives each a transaction
     of its own, which sees one state of the database throughout. Both are answered within
-    ``patience.operation`` seconds, if need be by `Unavailable`, whose ``reason`` says why.
+    ``timeouts.operation`` seconds, if need be by `Unavailable`, whose ``reason`` says why.
     """
 
-    def __init__(self, url: str, limits: Limits, patience: Patience | None = None) -> None:
-        self._patience = patience or Patience()
-        self._database = Database(url, self._patience)
+    def __init__(self, url: str, limits: Limits, timeouts: Timeouts | None = None) -> None:
+        self._timeouts = timeouts or Timeouts()
+        self._database = Database(url, self._timeouts)
         self._limits = limits
         self._caches = Caches()
-        self._desks = Desks()
+        self._workers = WorkThreads()
         self.sightings = Sightings()
         """Where workers read, as far as this process has seen: the routes note it."""
         self.health = Health()
@@ -100,7 +99,7 @@ class Store:
             self._database, self._records, on_failure=self._caches.doubt, health=self.health
         )
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="rheostat-reader")
-        self._doors = ThreadPoolExecutor(1, thread_name_prefix="rheostat-door")
+        self._quick_readers = ThreadPoolExecutor(1, thread_name_prefix="rheostat-quick-reader")
         self._probe: asyncio.Future[None] | None = None
         self._probed = 0.0
         self._absent: Reason | None = None
@@ -152,8 +151,8 @@ class Store:
         """Finish what was accepted, and let go of the database."""
         self._closing.set()
         self._writer.close()
-        self._desks.close()
-        for threads in (self._readers, self._doors):
+        self._workers.close()
+        for threads in (self._readers, self._quick_readers):
             threads.shutdown(wait=False, cancel_futures=True)
         self._database.close()
 
@@ -179,7 +178,7 @@ class Store:
 
     async def _written(self, waiting: Waiting[Records, T]) -> T:
         try:
-            async with asyncio.timeout(self._patience.operation):
+            async with asyncio.timeout(self._timeouts.operation):
                 return await asyncio.wrap_future(waiting.future)
         except TimeoutError:
             outcome = NOTHING_DONE if waiting.give_up() else UNKNOWN
@@ -199,11 +198,11 @@ class Store:
 
         return await self._with_help(read, wanted)
 
-    async def glance(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def quick_read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a short read that other requests wait for: it does not wait behind long ones."""
         self._require_present()
         run = _begun(operation, {}, *args, **kwargs)
-        return await self._found(self._doors, partial(self._read, run, always))
+        return await self._found(self._quick_readers, partial(self._read, run, always))
 
     def _read(self, run: Callable[[Records], T], wanted: Callable[[], bool]) -> T:
         _require_wanted(wanted)
@@ -213,11 +212,11 @@ class Store:
     async def _found(self, threads: ThreadPoolExecutor, read: Callable[[], T]) -> T:
         future: Future[T] = threads.submit(read)
         try:
-            async with asyncio.timeout(self._patience.operation):
+            async with asyncio.timeout(self._timeouts.operation):
                 return await asyncio.wrap_future(future)
         except TimeoutError:
             raise unavailable(self._why(Reason.BUSY)) from None
-        except Aside:
+        except WorkNeeded:
             raise
         except Exception as error:
             reason = self._database.reason_of(error)
@@ -229,30 +228,30 @@ class Store:
             raise
 
     async def _with_help(self, attempt: Attempt[T], wanted: Callable[[], bool]) -> T:
-        """Attempt an operation until all that it needs has been done aside; much of it is large."""
+        """Attempt an operation until all the work that it needs has been done, outside of it."""
         done: dict[Hashable, Any] = {}
         large = False
-        until = asyncio.get_running_loop().time() + ATTEMPTS * self._patience.operation
+        until = asyncio.get_running_loop().time() + ATTEMPTS * self._timeouts.operation
         while True:
             try:
                 return await attempt(done, large=large)
-            except Aside as aside:
+            except WorkNeeded as needed:
                 try:  # a run that goes on meanwhile may need it done again, but not for ever
                     async with asyncio.timeout_at(until):
-                        done |= await self._done(aside, wanted)
+                        done |= await self._done(needed, wanted)
                 except TimeoutError:
                     raise unavailable(self._why(Reason.BUSY)) from None
-                large |= not aside.small
+                large |= not needed.small
 
-    async def _done(self, aside: Aside, wanted: Callable[[], bool]) -> Results:
-        """Do work aside, with the schedules that its data refers to."""
-        threads, loop = self._desks.for_(aside), asyncio.get_running_loop()
+    async def _done(self, needed: WorkNeeded, wanted: Callable[[], bool]) -> Results:
+        """Do work outside of the transaction, with the schedules that its data refers to."""
+        threads, loop = self._workers.for_(needed), asyncio.get_running_loop()
 
         def work(lookup: Lookup) -> Results:
             _require_wanted(wanted)
-            return aside.work(lookup)
+            return needed.work(lookup)
 
-        named = await loop.run_in_executor(threads, references, aside.data)
+        named = await loop.run_in_executor(threads, references, needed.data)
         lookup = await self.read(schedules.find, named) if named else schedules.lookup({})
         return await loop.run_in_executor(threads, work, lookup)
 
@@ -272,10 +271,10 @@ class Store:
         """
         Return why the store cannot do its work; nothing if it can.
 
-        Asks the writer to write something, which takes its turn behind all that waits, unless a
-        commit has just worked.
+        Asks the writer to write something, behind all that waits, unless a commit has just
+        worked.
         """
-        if (seen := self._absent or self._database.glance()) is not None:
+        if (seen := self._absent or self._database.quick_check()) is not None:
             return sorted({seen, *self.health.reasons()})
         if not self.health.reasons() and self.health.worked_within(PROBED_SECONDS):
             return []

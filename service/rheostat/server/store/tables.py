@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 metadata = MetaData(
@@ -186,3 +187,21 @@ tokens = Table(
     Column("expires_at", String(32)),
     Column("revoked_at", String(32)),
 )
+
+
+def whole_schema() -> MetaData:
+    """
+    Return the tables with what no query is written against, as migrations make them.
+
+    An index with a condition loads the dialects of both databases, so it is not made at a start.
+    """
+    held = text("revoked_at IS NULL")
+    if "uq_tokens_name_held" not in {index.name for index in tokens.indexes}:
+        Index(
+            "uq_tokens_name_held",
+            tokens.c.name,
+            unique=True,
+            sqlite_where=held,
+            postgresql_where=held,
+        )
+    return metadata

@@ -11,8 +11,8 @@ from rheostat.errors import Invalid, Unavailable
 from rheostat.schedules.references import Lookup
 from rheostat.server.runs.timeline import Timeline, Timelines
 from rheostat.server.store import tables
-from rheostat.server.store.aside import Results
-from rheostat.server.store.cache import BoundedCache
+from rheostat.server.store.caches import BoundedCache
+from rheostat.server.store.outside import Results
 from rheostat.server.store.transaction import Transaction
 
 
@@ -65,7 +65,7 @@ class StoredTimelines:
             return {_key(key): _timeline(text) for key, text in texts.items()}
 
         found = {
-            key: self._transaction.aside(_key(key), parsed, texts, stored=True) for key in texts
+            key: self._transaction.outside(_key(key), parsed, texts, stored=True) for key in texts
         }
         for key, timeline in found.items():
             self._cache.put(key, timeline, len(texts[key]))

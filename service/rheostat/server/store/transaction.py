@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from rheostat.schedules import Definition
-from rheostat.server.store import hot
-from rheostat.server.store.aside import Aside, Results, Work
+from rheostat.server.store import statements
+from rheostat.server.store.outside import Results, Work, WorkNeeded
 
 
 class Transaction:
@@ -29,7 +29,7 @@ class Transaction:
         self.served: list[dict[str, Any]] = []
 
     def begin(self, done: Results) -> None:
-        """Begin an operation, for which this was done aside."""
+        """Begin an operation, for which this was done outside of the transaction."""
         self._done, self._written = dict(done), False
 
     def write(self) -> None:
@@ -44,7 +44,7 @@ class Transaction:
         """Return the result that is known by a key, or None."""
         return self._done.get(key)
 
-    def aside(self, key: Hashable, work: Work, data: Any, *, stored: bool = False) -> Any:
+    def outside(self, key: Hashable, work: Work, data: Any, *, stored: bool = False) -> Any:
         """
         Return the result that is known by a key; if there is none, have the work done.
 
@@ -53,7 +53,7 @@ class Transaction:
         """
         if key not in self._done:
             if not stored or (self._shared and not self._written):
-                raise Aside(work, data, stored=stored)
+                raise WorkNeeded(work, data, stored=stored)
             self._done.update(work(_no_library))
         return self._done[key]
 
@@ -66,10 +66,10 @@ class Transaction:
     def flush(self) -> None:
         """Write what was kept back."""
         if self.settled:
-            self._connection.execute(hot.SETTLE, self.settled)
+            self._connection.execute(statements.SETTLE, self.settled)
             self.settled = []
         if self.served:
-            self._connection.execute(hot.APPEND, self.served)
+            self._connection.execute(statements.APPEND, self.served)
             self.served = []
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from rheostat.errors import Refused, Unavailable
-from rheostat.server.store.aside import Aside
 from rheostat.server.store.locks import Held
+from rheostat.server.store.outside import WorkNeeded
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class Waiting(Generic[S, T]):
     abandoned: bool = False
     """Whether its caller was told that nothing is known of it."""
     result: T | None = None
-    refusal: Refused | Aside | None = None
+    refusal: Refused | WorkNeeded | None = None
     held: Held | None = None
 
     def give_up(self) -> bool:
@@ -62,11 +62,11 @@ class Waiting(Generic[S, T]):
         return not self.abandoned and self.is_wanted()
 
     def run(self, session: S) -> None:
-        """Do it; a refusal, work to be done aside, and a lock that is held, are results."""
+        """Do it; a refusal, work that is needed, and a lock that is held, are results."""
         self.result, self.refusal, self.held = None, None, None
         try:
             self.result = self.operation(session)
-        except (Refused, Aside) as refusal:
+        except (Refused, WorkNeeded) as refusal:
             self.refusal = refusal
         except Held as held:
             self.held = held

@@ -24,8 +24,14 @@ from sqlalchemy import Connection
 from rheostat.errors import Unavailable
 from rheostat.server.store import locks
 from rheostat.server.store.database import Database
-from rheostat.server.store.failures import NOTHING_DONE, UNKNOWN, Reason, is_schema, unavailable
-from rheostat.server.store.health import Health
+from rheostat.server.store.failures import (
+    NOTHING_DONE,
+    UNKNOWN,
+    Health,
+    Reason,
+    is_schema,
+    unavailable,
+)
 from rheostat.server.store.waiting import ALL, Queue, Waiting, always
 
 T = TypeVar("T")
@@ -125,7 +131,7 @@ class Writer(Generic[S]):
     def _loop(self) -> None:
         held: list[Waiting[S, Any]] = []
         while held or self._queue.wait():
-            held = self._patient(self._commit(held, self._take))
+            held = self._still_waiting(self._commit(held, self._take))
             self._busy = min((waiting.since for waiting in held), default=None)
 
     def _take(self, most: int) -> list[Waiting[S, Any]]:
@@ -180,7 +186,7 @@ class Writer(Generic[S]):
         """Say whether the operations of a group that failed may work by themselves."""
         return self._database.reason_of(error) in {None, Reason.BUSY}
 
-    def _patient(self, held: list[Waiting[S, Any]]) -> list[Waiting[S, Any]]:
+    def _still_waiting(self, held: list[Waiting[S, Any]]) -> list[Waiting[S, Any]]:
         """Return those that may go on waiting, the one that has just waited last."""
         now = time.monotonic()
         patient = [

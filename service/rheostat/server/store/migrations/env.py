@@ -2,11 +2,11 @@
 
 from alembic import context
 
-from rheostat.server.store.schema import metadata
+from rheostat.server.store.tables import whole_schema
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=metadata,
+    target_metadata=whole_schema(),
     transactional_ddl=True,
     transaction_per_migration=False,
 )

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 
 from rheostat import wire
 from rheostat.server.runs.changes import NO_CHANGES
-from rheostat.server.runs.limits import require_at_most
 from rheostat.server.runs.reach import require_advance
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.timeline import Timelines
+from rheostat.server.runs.validation import require_at_most
 from rheostat.server.store.operations.revise import landing, require_open, require_revision
 from rheostat.server.store.records import Records, now
 
 
 @dataclass(frozen=True)
-class Advance:
+class AdvanceRequest:
     """An advance as an operator asks for it."""
 
     to: int
@@ -23,42 +23,40 @@ class Advance:
     note: Note = field(default_factory=Note)
 
 
-def advance(records: Records, ref: str, wish: Advance) -> wire.Advanced:
+def advance(records: Records, ref: str, request: AdvanceRequest) -> wire.Advanced:
     """
     Settle the current generation up to a step, by the revisions in force, without any read.
 
-    Raises
-    ------
-    Finished, RevisionMismatch, TooLate, PastTotal, Invalid
-        And nothing has changed.
+    Raises:
+        Finished, RevisionMismatch, TooLate, PastTotal, Invalid: Nothing has changed then.
 
     """
     run = records.find(ref, lock=True)
     lineage = records.lineage(run)
     require_open(run)
-    require_revision(run, wish.expected_revision)
-    require_at_most(records.limits.message, "message", wish.note.message, "characters")
-    require_advance(run.standing(lineage), wish.to)
+    require_revision(run, request.expected_revision)
+    require_at_most(records.limits.message, "message", request.note.message, "characters")
+    require_advance(run.progress(lineage), request.to)
     before = lineage[run.generation]
     revision = Revision(
         number=run.revision + 1,
         generation=run.generation,
         kind=RevisionKind.ADVANCE,
-        effective=wish.to,
+        effective=request.to,
         changes=NO_CHANGES,
-        note=wish.note,
+        note=request.note,
         created_at=now(),
         timelines=Timelines({}),
     )
     event = run.newest_event(lineage) + 1
     records.revisions.add(run.id, revision, event)
-    records.settle(run.key, wish.to, event + 1, before.read)
+    records.settle(run.key, request.to, event + 1, before.read)
     records.change(run.id, revision=revision.number, event=event)
-    records.pack(run, before.settled_until, wish.to)
+    records.pack(run, before.settled_until, request.to)
     return {
         "revision": revision.number,
-        "effective": wish.to,
-        "settled_until": wish.to,
+        "effective": request.to,
+        "settled_until": request.to,
         "generation": run.generation,
-        **landing(records, run, lineage, wish.to),
+        **landing(records, run, lineage, request.to),
     }

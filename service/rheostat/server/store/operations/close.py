@@ -5,9 +5,9 @@ from __future__ import annotations
 from rheostat import wire
 from rheostat.errors import Finished, HasForks, TooLate
 from rheostat.server.runs.changes import NO_CHANGES
-from rheostat.server.runs.limits import require_at_most
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.timeline import Timelines
+from rheostat.server.runs.validation import require_at_most
 from rheostat.server.store import ledger
 from rheostat.server.store.operations.show import show
 from rheostat.server.store.records import Records, now
@@ -52,7 +52,7 @@ def finish(records: Records, ref: str, end: int | None, note: Note) -> wire.RunS
         end=last.effective,
         finished_at=last.created_at,
     )
-    ledger.pack(records.connection, run.key, run.shape, run.shape.floor(settled), settled)
+    ledger.pack(records.connection, run.key, run.layout, run.layout.floor(settled), settled)
     return show(records, run.id)
 
 

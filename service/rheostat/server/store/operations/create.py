@@ -15,9 +15,9 @@ from rheostat.server.runs.lineage import Generation
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.spec import StoredRun, parse_run
 from rheostat.server.runs.timeline import Timeline, Timelines
-from rheostat.server.runs.units import Units
-from rheostat.server.store.aside import Results
+from rheostat.server.runs.validation import Units
 from rheostat.server.store.operations.show import show
+from rheostat.server.store.outside import Results
 from rheostat.server.store.records import Records, RunRecord, now
 from rheostat.server.store.revisions import StoredChanges
 
@@ -42,13 +42,10 @@ def ensure(
 
     ``share`` is how many bytes the runs of this author may take, if that is bounded.
 
-    Raises
-    ------
-    NameTaken
-        A run of this name was created with another body; ``differences`` lists where, and
-        ``extend`` is the command that makes the run as long as the body says.
-    Invalid
-        Among others, if the author's share is used up.
+    Raises:
+        NameTaken: A run of this name was created with another body; ``differences`` lists where,
+            and ``extend`` is the command that makes the run as long as the body says.
+        Invalid: Among others, if the author's share is used up.
 
     """
     spec, timelines, given = _read(records, body)
@@ -74,7 +71,7 @@ def _read(records: Records, body: Any) -> tuple[StoredRun, Timelines, StoredChan
         given = {name: whole(data) for name, data in body["parameters"].items()}
         return {"run": (spec, timelines, StoredChanges(dumps(given).decode()))}
 
-    read: tuple[StoredRun, Timelines, StoredChanges] = records.aside("run", parsed, body)
+    read: tuple[StoredRun, Timelines, StoredChanges] = records.outside("run", parsed, body)
     return read
 
 

@@ -17,15 +17,15 @@ def explain(records: Records, ref: str, step: int) -> wire.Explanation:
     """Return each parameter's value at a step, and the revision and definition that give it."""
     run = records.find(ref)
     block = values.preview_step(records, ref, step)
-    (reign,) = block.reigns
-    pieces = {name: reign.timelines[name].at(block.start) for name in block.names}
+    (rule,) = block.in_force
+    pieces = {name: rule.timelines[name].at(block.start) for name in block.names}
     numbers = {piece.revision for piece in pieces.values()}
-    heads = records.revisions.heads(reign.run_id, numbers)
+    heads = records.revisions.heads(rule.run_id, numbers)
     return {
         "id": run.id,
         "step": step,
         "generation": run.generation,
-        "revision": reign.revision,
+        "revision": rule.revision,
         "final": block.final[0],
         "parameters": {
             name: _reason(float(column[0]), pieces[name], heads[pieces[name].revision])

@@ -10,14 +10,13 @@ from rheostat import wire
 from rheostat.errors import FieldError, Invalid, NameTaken
 from rheostat.limits import MAX_NUMBER, MAX_STEP
 from rheostat.schedules.definition import REFERENCE
-from rheostat.server.runs.limits import require_at_most
 from rheostat.server.runs.lineage import Generation
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.spec import Labels, RunName, require_free_name
-from rheostat.server.runs.validation import validate
+from rheostat.server.runs.validation import require_at_most, validate
 from rheostat.server.store.operations.create import new_run
 from rheostat.server.store.operations.refold import history, refold
-from rheostat.server.store.operations.revise import changes_if_any, honest
+from rheostat.server.store.operations.revise import changes_if_any, mark_forced
 from rheostat.server.store.operations.show import show
 from rheostat.server.store.records import Records, RunRecord
 
@@ -62,31 +61,31 @@ def fork(records: Records, body: Any, note: Note) -> wire.RunState:
     It has the other run's specification, but for its name and labels, and follows what is in
     force there at that step, with the changes.
     """
-    wish = validate(FORK, body, "")
-    require_free_name(wish.name)
-    require_at_most(records.limits.message, "message", wish.message, "characters")
-    if records.claim(wish.name) is not None:
-        raise NameTaken(f"there is a run {wish.name!r} already")
-    source = records.find(wish.from_.run, lock=True)
+    request = validate(FORK, body, "")
+    require_free_name(request.name)
+    require_at_most(records.limits.message, "message", request.message, "characters")
+    if records.claim(request.name) is not None:
+        raise NameTaken(f"there is a run {request.name!r} already")
+    source = records.find(request.from_.run, lock=True)
     lineage = records.lineage(source)
-    parent = lineage[wish.from_.generation or source.generation]
-    step = _step(source, parent, wish)
-    renamed: dict[str, Any] = {"name": wish.name, "labels": wish.labels or {}}
+    parent = lineage[request.from_.generation or source.generation]
+    step = _step(source, parent, request)
+    renamed: dict[str, Any] = {"name": request.name, "labels": request.labels or {}}
     renamed |= {"total": source.total}
     run = new_run(source.spec.model_copy(update=renamed), note)
     generation = Generation(run.key, parent.key, step, step)
-    revision = _revision(records, run, source, generation, wish)
+    revision = _revision(records, run, source, generation, request)
     records.add(run, sum(len(timeline.text) for timeline in revision.timelines.values()))
     records.add_generation(generation)
     records.revisions.add(run.id, revision, run.event)
     return show(records, run.id)
 
 
-def _step(source: RunRecord, parent: Generation, wish: Fork) -> int:
+def _step(source: RunRecord, parent: Generation, request: Fork) -> int:
     settled = parent.settled_until
-    if wish.from_.step is None:
+    if request.from_.step is None:
         return settled
-    step = source.spec.grid.require("from.step", wish.from_.step)
+    step = source.spec.grid.require("from.step", request.from_.step)
     if step > settled:
         message = f"generation {parent.key.number} is settled up to {settled} only"
         bound = f"<= {settled}"
@@ -99,7 +98,7 @@ def _revision(
     run: RunRecord,
     source: RunRecord,
     generation: Generation,
-    wish: Fork,
+    request: Fork,
 ) -> Revision:
     """Return the fork's first revision: what was in force at its step, with the changes."""
     step, parent = generation.start, generation.parent
@@ -111,14 +110,14 @@ def _revision(
         generation=1,
         kind=RevisionKind.FORK,
         effective=step,
-        changes=changes_if_any(records, run, wish.changes),
-        note=Note(run.author, wish.message),
+        changes=changes_if_any(records, run, request.changes),
+        note=Note(run.author, request.message),
         created_at=run.created_at,
         timelines=before,
-        forced=wish.force,
+        forced=request.force,
         laid_for=run.total,
     )
     # a new run has another id each time that this begins anew, and its source's guards
     past = history(records, source)
     (folded,) = refold(records, source, before, [first], past, asked=first.number)
-    return honest(folded, before, run)
+    return mark_forced(folded, before, run)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from rheostat import wire
 from rheostat.errors import StaleCheckpoint
-from rheostat.server.runs.lineage import Key, Lineage
+from rheostat.server.runs.lineage import GenerationKey, Lineage, Sighting
 from rheostat.server.runs.reach import begun_at, require_near
-from rheostat.server.runs.sightings import Sighting
 from rheostat.server.store.records import Records, RunRecord, now
 
 
@@ -34,12 +33,9 @@ def join(records: Records, ref: str, arrival: Arrival) -> wire.Joined | None:
     """
     Return the run's id, current generation, grid and parameters, or None if it has to `begin`.
 
-    Raises
-    ------
-    StaleCheckpoint
-        The checkpoint lies beyond a rewind, or belongs to another run.
-    StepJump
-        It, or the start, lies too far past what is settled.
+    Raises:
+        StaleCheckpoint: The checkpoint lies beyond a rewind, or belongs to another run.
+        StepJump: It, or the start, lies too far past what is settled.
 
     """
     run = records.find(ref)
@@ -61,12 +57,12 @@ def begin(records: Records, ref: str, arrival: Arrival, author: str | None) -> w
 
 def _beginning(run: RunRecord, lineage: Lineage, arrival: Arrival) -> int | None:
     """Return up to where the run has to be settled for a worker to join, or None."""
-    standing = run.standing(lineage)
+    progress = run.progress(lineage)
     if arrival.checkpoint is not None:
         _require_of_the_past(run, lineage, arrival.checkpoint)
-    begins = None if arrival.start is None else begun_at(standing, arrival.start)
+    begins = None if arrival.start is None else begun_at(progress, arrival.start)
     if arrival.checkpoint is not None:
-        require_near(standing, arrival.checkpoint.step, begins or standing.settled)
+        require_near(progress, arrival.checkpoint.step, begins or progress.settled)
     return begins
 
 
@@ -97,7 +93,7 @@ def _require_of_the_past(run: RunRecord, lineage: Lineage, checkpoint: Checkpoin
             f" this one, begin at step {checkpoint.step} without the checkpoint's run",
             id=run.id,
         )
-    key = Key(checkpoint.id, checkpoint.generation)
+    key = GenerationKey(checkpoint.id, checkpoint.generation)
     lineage.require_resumable(run.generation, key, checkpoint.step, run.spec.grid)
 
 

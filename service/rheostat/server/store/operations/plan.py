@@ -8,7 +8,7 @@ from rheostat import wire
 from rheostat.errors import FieldError, Invalid, TooLarge
 from rheostat.limits import MAX_STEP
 from rheostat.server.runs.fragments import as_json
-from rheostat.server.runs.lineage import Stretch
+from rheostat.server.runs.lineage import OwnedSteps
 from rheostat.server.runs.overview import Span, overview
 from rheostat.server.runs.timeline import Timeline, Timelines
 from rheostat.server.store.records import Records, RunRecord
@@ -35,9 +35,9 @@ def plan(
     if not start < stop:
         message = f"stop is {stop}, and must be past start, which is {start}"
         raise Invalid(message, errors=[FieldError("stop", message, stop, f"> {start}")])
-    stretches = lineage.owners(run.generation, start, stop)
-    reigns = [reign for stretch in stretches for reign in records.revisions.reigns(stretch)]
-    line = [Span(reign.start, reign.stop, reign.timelines) for reign in reigns]
+    parts = lineage.owners(run.generation, start, stop)
+    in_force = [rule for owned in parts for rule in records.revisions.in_force(owned)]
+    line = [Span(rule.start, rule.stop, rule.timelines) for rule in in_force]
     steps, (values,) = overview(run.spec.grid, [line], points)
     return {
         "id": run.id,
@@ -47,7 +47,7 @@ def plan(
         "settled_until": settled,
         "steps": as_json(steps),
         "parameters": {name: as_json(column) for name, column in values.items()},
-        "revisions": [mark for stretch in stretches for mark in _marks(records, stretch)],
+        "revisions": [mark for owned in parts for mark in _marks(records, owned)],
     }
 
 
@@ -83,8 +83,8 @@ def _require_few(run: RunRecord, points: int, most: int) -> None:
         raise TooLarge(message, errors=[FieldError("points", message, points, bound)])
 
 
-def _marks(records: Records, stretch: Stretch) -> Iterator[wire.PlanRevision]:
-    for revision in records.revisions.marks(stretch):
+def _marks(records: Records, owned: OwnedSteps) -> Iterator[wire.PlanRevision]:
+    for revision in records.revisions.marks(owned):
         yield {
             "from": revision.effective,
             "revision": revision.revision,

@@ -11,7 +11,7 @@ from rheostat.server.runs.edits import History, RevertEdit
 from rheostat.server.runs.folding import fold
 from rheostat.server.runs.revision import Revision
 from rheostat.server.runs.timeline import Timelines
-from rheostat.server.store.aside import Results
+from rheostat.server.store.outside import Results
 from rheostat.server.store.records import Records, RunRecord
 
 AT_ONCE = 1_024
@@ -31,12 +31,12 @@ def refold(
     *,
     asked: int | None = None,
 ) -> list[Revision]:
-    """Return what `fold` does, worked out aside if that may take long; raise as it does."""
+    """Return what `fold` does; what may take long is folded outside of the transaction."""
     guards = run.spec.guards
     if _effort(before, revisions) <= AT_ONCE:
         return fold(before, revisions, guards, look_up, asked=asked)
     found = _looked_up(revisions, look_up)
-    places = ((*revision.place, revision.laid_for) for revision in revisions)
+    places = ((*revision.folding_order, revision.laid_for) for revision in revisions)
     # what was in force before them, and what others expand to, follows from the newest revision
     key = ("folded", run.id, run.revision, *places)
 
@@ -44,9 +44,9 @@ def refold(
         return {key: fold(before, revisions, guards, _history(found), asked=asked)}
 
     changes = [revision.changes.document for revision in revisions]
-    done: list[Revision] = records.aside(key, folded, changes, stored=True)
+    done: list[Revision] = records.outside(key, folded, changes, stored=True)
     timelines = {revision.number: revision.timelines for revision in done}
-    ordered = sorted(revisions, key=lambda revision: revision.place)
+    ordered = sorted(revisions, key=lambda revision: revision.folding_order)
     return [replace(revision, timelines=timelines[revision.number]) for revision in ordered]
 
 

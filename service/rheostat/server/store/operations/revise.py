@@ -14,22 +14,21 @@ from rheostat.server.runs.changes import NO_CHANGES, Changes, parse_changes
 from rheostat.server.runs.folding import before_and_after
 from rheostat.server.runs.fragments import as_json
 from rheostat.server.runs.guards import violations
-from rheostat.server.runs.limits import require_at_most
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.overview import Span, overview, restricted
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.sightings import warnings
 from rheostat.server.runs.timeline import Timelines
-from rheostat.server.runs.units import Units
-from rheostat.server.store.aside import Results
+from rheostat.server.runs.validation import Units, require_at_most
 from rheostat.server.store.operations.plan import horizon
 from rheostat.server.store.operations.refold import history, refold
 from rheostat.server.store.operations.show import upcoming
+from rheostat.server.store.outside import Results
 from rheostat.server.store.records import Records, RunRecord, now
 
 
 @dataclass(frozen=True)
-class Wish:
+class RevisionRequest:
     """A revision as an operator asks for it."""
 
     changes: Any
@@ -56,22 +55,20 @@ class Folded:
         return self.lineage[self.run.generation].settled_until
 
 
-def revise(records: Records, ref: str, wish: Wish) -> wire.Revised:
+def revise(records: Records, ref: str, request: RevisionRequest) -> wire.Revised:
     """
     Accept a revision.
 
-    Raises
-    ------
-    Finished, RevisionMismatch, TooLate, GuardViolated, Invalid
-        And nothing has changed.
+    Raises:
+        Finished, RevisionMismatch, TooLate, GuardViolated, Invalid: Nothing has changed then.
 
     """
-    return keep(records, _folded(records, records.find(ref, lock=True), wish))
+    return keep(records, _folded(records, records.find(ref, lock=True), request))
 
 
-def rehearse(records: Records, ref: str, wish: Wish, points: int) -> wire.Rehearsal:
+def rehearse(records: Records, ref: str, request: RevisionRequest, points: int) -> wire.Rehearsal:
     """Return what `revise` would do: the effective step, and the curves before and after."""
-    folded = _folded(records, records.find(ref), wish)
+    folded = _folded(records, records.find(ref), request)
     return rehearsal(records, folded, sorted(folded.revision.changes), points)
 
 
@@ -129,22 +126,22 @@ def landing(records: Records, run: RunRecord, lineage: Lineage, step: int) -> wi
     }
 
 
-def _folded(records: Records, run: RunRecord, wish: Wish) -> Folded:
+def _folded(records: Records, run: RunRecord, request: RevisionRequest) -> Folded:
     lineage = records.lineage(run)
     require_open(run)
-    require_revision(run, wish.expected_revision)
-    effective = effective_step(run, wish.effective, lineage[run.generation].settled_until)
-    require_at_most(records.limits.message, "message", wish.note.message, "characters")
+    require_revision(run, request.expected_revision)
+    effective = effective_step(run, request.effective, lineage[run.generation].settled_until)
+    require_at_most(records.limits.message, "message", request.note.message, "characters")
     new = Revision(
         number=run.revision + 1,
         generation=run.generation,
         kind=RevisionKind.CHANGE,
         effective=effective,
-        changes=parsed_changes(records, run, wish.changes),
-        note=wish.note,
+        changes=parsed_changes(records, run, request.changes),
+        note=request.note,
         created_at=now(),
         timelines=Timelines({}),
-        forced=wish.force,
+        forced=request.force,
         laid_for=run.total,
     )
     return folded_in(records, run, lineage, new)
@@ -161,7 +158,7 @@ def folded_in(records: Records, run: RunRecord, lineage: Lineage, new: Revision)
     first, *rest = refold(
         records, run, before, [new, *later], history(records, run), asked=new.number
     )
-    revision = honest(first, before, run)
+    revision = mark_forced(first, before, run)
     return Folded(run, lineage, before, revision, old, [*earlier, revision, *rest])
 
 
@@ -199,7 +196,7 @@ def rehearsal(
     }
 
 
-def honest(revision: Revision, before: Timelines, run: RunRecord) -> Revision:
+def mark_forced(revision: Revision, before: Timelines, run: RunRecord) -> Revision:
     """Return the revision, marked as forced only if it really breaks a guard."""
     after, step = revision.timelines, revision.effective
     broken = revision.forced and any(violations(run.spec.guards, before, after, step))
@@ -262,7 +259,7 @@ def parsed_changes(records: Records, run: RunRecord, given: Any) -> Changes:
         changes.document  # noqa: B018 - what is to be stored is made here, too
         return {key: changes}
 
-    changes: Changes = records.aside(key, parsed, given)
+    changes: Changes = records.outside(key, parsed, given)
     return changes
 
 

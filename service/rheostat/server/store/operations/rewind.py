@@ -7,17 +7,17 @@ from typing import Any
 
 from rheostat import wire
 from rheostat.errors import FieldError, GenerationMismatch, Invalid
-from rheostat.server.runs.limits import require_at_most
-from rheostat.server.runs.lineage import Generation, Key, Lineage
+from rheostat.server.runs.lineage import Generation, GenerationKey, Lineage
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
+from rheostat.server.runs.validation import require_at_most
 from rheostat.server.store import ledger
 from rheostat.server.store.operations.refold import history, refold
-from rheostat.server.store.operations.revise import changes_if_any, honest, require_open
+from rheostat.server.store.operations.revise import changes_if_any, mark_forced, require_open
 from rheostat.server.store.records import Records, RunRecord, now
 
 
 @dataclass(frozen=True)
-class Rewind:
+class RewindRequest:
     """A rewind as an operator asks for it."""
 
     to: int
@@ -28,65 +28,63 @@ class Rewind:
     note: Note = field(default_factory=Note)
 
 
-def rewind(records: Records, ref: str, wish: Rewind) -> wire.Rewound:
+def rewind(records: Records, ref: str, request: RewindRequest) -> wire.Rewound:
     """
     Start a generation that branches from another one, by default the current one.
 
-    Raises
-    ------
-    GenerationMismatch
-        Somebody else has rewound the run since the operator looked.
-    Invalid
-        The step lies past what is settled there, or a change is wrong.
-    Finished, UnknownGeneration, GuardViolated
-        And nothing has changed.
+    Raises:
+        GenerationMismatch: Somebody else has rewound the run since the operator looked.
+        Invalid: The step lies past what is settled there, or a change is wrong.
+        Finished, UnknownGeneration, GuardViolated: Nothing has changed then.
 
     """
     run = records.find(ref, lock=True)
     require_open(run)
-    _require_generation(run, wish)
-    require_at_most(records.limits.message, "message", wish.note.message, "characters")
+    _require_generation(run, request)
+    require_at_most(records.limits.message, "message", request.note.message, "characters")
     lineage = records.lineage(run)
-    source = lineage[wish.from_generation or run.generation]
-    _require_settled(run, source, wish.to)
-    (owner,) = lineage.owners(source.key.number, wish.to, wish.to + 1)
-    before = records.revisions.in_force_at(owner.owner, wish.to).timelines
+    source = lineage[request.from_generation or run.generation]
+    _require_settled(run, source, request.to)
+    (owner,) = lineage.owners(source.key.number, request.to, request.to + 1)
+    before = records.revisions.in_force_at(owner.owner, request.to).timelines
     if owner.owner.run_id != run.id:  # revisions there have numbers of their own
         before = before.relabelled(run.revision + 1)
-    generation = Generation(Key(run.id, _next(lineage)), source.key, wish.to, wish.to)
+    generation = Generation(
+        GenerationKey(run.id, _next(lineage)), source.key, request.to, request.to
+    )
     new = Revision(
         number=run.revision + 1,
         generation=generation.key.number,
         kind=RevisionKind.REWIND,
-        effective=wish.to,
-        changes=changes_if_any(records, run, wish.changes),
-        note=wish.note,
+        effective=request.to,
+        changes=changes_if_any(records, run, request.changes),
+        note=request.note,
         created_at=now(),
         timelines=before,
-        forced=wish.force,
+        forced=request.force,
         laid_for=run.total,
     )
     (folded,) = refold(records, run, before, [new], history(records, run), asked=new.number)
-    revision = honest(folded, before, run)
+    revision = mark_forced(folded, before, run)
     records.add_generation(generation)
     event = run.newest_event(lineage) + 1
     records.revisions.add(run.id, revision, event)
     records.change(run.id, generation=revision.generation, revision=revision.number, event=event)
     ended = lineage[run.generation].settled_until
-    ledger.pack(records.connection, run.key, run.shape, run.shape.floor(ended), ended)
+    ledger.pack(records.connection, run.key, run.layout, run.layout.floor(ended), ended)
     return {
         "generation": revision.generation,
         "parent": source.key.number,
-        "from": wish.to,
+        "from": request.to,
         "ended": ended,
         "revision": revision.number,
     }
 
 
-def _require_generation(run: RunRecord, wish: Rewind) -> None:
-    if wish.expected_generation not in {None, run.generation}:
+def _require_generation(run: RunRecord, request: RewindRequest) -> None:
+    if request.expected_generation not in {None, run.generation}:
         raise GenerationMismatch(
-            f"the run is in generation {run.generation}, not {wish.expected_generation}",
+            f"the run is in generation {run.generation}, not {request.expected_generation}",
             generation=run.generation,
         )
 

@@ -81,7 +81,7 @@ def put(
 
     A definition equal to the newest version's makes none; that version and False are returned.
     """
-    locks.word(records.connection, f"schedule {name}")
+    locks.advisory(records.connection, f"schedule {name}")
     newest = _newest(records, name)
     check(newest)
     if newest and newest.content_hash == definition.content_hash:
@@ -123,7 +123,7 @@ def page(records: Records, after: str, limit: int) -> list[Entry]:
 
 def delete(records: Records, name: str, check: Check) -> None:
     """Remove all versions; raise `UnknownSchedule` if there are none."""
-    locks.word(records.connection, f"schedule {name}")
+    locks.advisory(records.connection, f"schedule {name}")
     newest = _newest(records, name)
     if newest is None:
         raise UnknownSchedule(f"the library has no schedule {name}")

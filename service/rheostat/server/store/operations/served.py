@@ -68,5 +68,5 @@ def _page(
 def _segments(
     records: Records, run: RunRecord, lineage: Lineage, generation: int, start: int, stop: int
 ) -> Generator[Segment]:
-    for stretch in lineage.owners(generation, run.spec.grid.floor(start), stop):
-        yield from ledger.read(records.connection, stretch, run.spec.grid)
+    for owned in lineage.owners(generation, run.spec.grid.floor(start), stop):
+        yield from ledger.read(records.connection, owned, run.spec.grid)

@@ -8,9 +8,9 @@ from typing import Literal
 from rheostat import wire
 from rheostat.errors import FieldError, Invalid
 from rheostat.server.runs.changes import NO_CHANGES
-from rheostat.server.runs.limits import require_at_most
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.timeline import Timelines
+from rheostat.server.runs.validation import require_at_most
 from rheostat.server.store.operations.revise import (
     Folded,
     effective_step,
@@ -26,7 +26,7 @@ from rheostat.server.store.records import Records, RunRecord, now
 
 
 @dataclass(frozen=True)
-class NewTotal:
+class TotalRequest:
     """A total as an operator asks for it."""
 
     total: int
@@ -36,41 +36,41 @@ class NewTotal:
     note: Note = field(default_factory=Note)
 
 
-def make_total(records: Records, ref: str, wish: NewTotal) -> tuple[wire.TotalRevised, bool]:
+def make_total(records: Records, ref: str, request: TotalRequest) -> tuple[wire.TotalRevised, bool]:
     """
     Make a run longer, or shorter, and return the answer and whether anything was made.
 
     From the effective step on, definitions whose lengths depend on the total are laid out for the
     new one. The total that is in force already makes nothing.
 
-    Raises
-    ------
-    Finished, RevisionMismatch, TooLate, GuardViolated, Invalid
-        And nothing has changed.
+    Raises:
+        Finished, RevisionMismatch, TooLate, GuardViolated, Invalid: Nothing has changed then.
 
     """
     run = records.find(ref, lock=True)
-    _require_allowed(records, run, wish)
-    if wish.total == run.total:
-        return _as_it_is(records, run, wish.total), False
-    folded = _folded(records, run, wish)
-    answer = keep(records, folded, total=wish.total)
-    return {**answer, "total": wish.total}, True
+    _require_allowed(records, run, request)
+    if request.total == run.total:
+        return _as_it_is(records, run, request.total), False
+    folded = _folded(records, run, request)
+    answer = keep(records, folded, total=request.total)
+    return {**answer, "total": request.total}, True
 
 
-def rehearse_total(records: Records, ref: str, wish: NewTotal, points: int) -> wire.TotalRehearsal:
+def rehearse_total(
+    records: Records, ref: str, request: TotalRequest, points: int
+) -> wire.TotalRehearsal:
     """Return what `make_total` would do: the effective step, and the curves before and after."""
     run = records.find(ref)
-    _require_allowed(records, run, wish)
-    folded = _folded(records, run, wish)
-    shown = rehearsal(records, folded, run.spec.names, points, wish.total)
-    return {**shown, "total": wish.total}
+    _require_allowed(records, run, request)
+    folded = _folded(records, run, request)
+    shown = rehearsal(records, folded, run.spec.names, points, request.total)
+    return {**shown, "total": request.total}
 
 
-def _require_allowed(records: Records, run: RunRecord, wish: NewTotal) -> None:
+def _require_allowed(records: Records, run: RunRecord, request: TotalRequest) -> None:
     require_open(run)
-    require_revision(run, wish.expected_revision)
-    require_at_most(records.limits.message, "message", wish.note.message, "characters")
+    require_revision(run, request.expected_revision)
+    require_at_most(records.limits.message, "message", request.note.message, "characters")
 
 
 def _as_it_is(records: Records, run: RunRecord, total: int) -> wire.TotalRevised:
@@ -87,24 +87,24 @@ def _as_it_is(records: Records, run: RunRecord, total: int) -> wire.TotalRevised
     }
 
 
-def _folded(records: Records, run: RunRecord, wish: NewTotal) -> Folded:
+def _folded(records: Records, run: RunRecord, request: TotalRequest) -> Folded:
     lineage = records.lineage(run)
-    effective = effective_step(run, wish.effective, lineage[run.generation].settled_until)
-    if wish.total < effective:
-        message = f"the total is {wish.total}, and the run has come, or goes on, to {effective}"
+    effective = effective_step(run, request.effective, lineage[run.generation].settled_until)
+    if request.total < effective:
+        message = f"the total is {request.total}, and the run has come, or goes on, to {effective}"
         bound = f">= {effective}"
-        raise Invalid(message, errors=[FieldError("total", message, wish.total, bound)])
+        raise Invalid(message, errors=[FieldError("total", message, request.total, bound)])
     new = Revision(
         number=run.revision + 1,
         generation=run.generation,
         kind=RevisionKind.TOTAL,
         effective=effective,
         changes=NO_CHANGES,
-        note=wish.note,
+        note=request.note,
         created_at=now(),
         timelines=Timelines({}),
-        forced=wish.force,
-        total=wish.total,
-        laid_for=wish.total,
+        forced=request.force,
+        total=request.total,
+        laid_for=request.total,
     )
     return folded_in(records, run, lineage, new)

@@ -1,14 +1,15 @@
 """
-A fair turn between the processes that write to one SQLite file, and what they tell each other.
+The write lock of an SQLite file: fair between processes, with a note from each holder to the next.
 
 SQLite's own busy handler sleeps and tries again, so a process that commits without pause starves
-the others. Two file locks make a turnstile instead: a writer takes ``queue``, then ``turn``, then
-leaves ``queue``. Whoever waits for the turn holds the queue, so the one who just wrote must stand
-behind it. The kernel drops both locks when a process dies.
+the others. Here two locks on files beside the database are taken instead: ``-queue``, then
+``-turn``, which is the write lock itself; then ``-queue`` is released. Whoever waits for the write
+lock holds the queue, so the process that just wrote must stand behind it. The kernel releases both
+when a process dies.
 
-Nobody else of ours writes to the file meanwhile, so that whoever ends a turn can leave a note of
-what the file looks like, and whoever takes the next one sees whether somebody else has written to
-it. A third lock is shared by all who have the file open: who finds it free is alone with the file.
+No other process of ours writes to the database meanwhile, so whoever releases the lock can leave a
+note of what the file looks like, and the next holder sees whether anything else has written to it.
+A third lock, ``-open``, is shared by all who have the database open: who finds it free is alone.
 """
 
 from __future__ import annotations
@@ -22,24 +23,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 UNKNOWN = b""
-"""The note of a turn that has not ended, or that nobody has left."""
+"""The note while the lock is held, or when nobody has left one."""
 
 NOTE = 192
 """Bytes of a note: always as many, so that one is written over the other and takes no space."""
 
 GRACE = 2.0
-"""Seconds for which whoever stops waits for the turn."""
+"""Seconds for which whoever stops waits for the lock."""
 
 
-class Turn:
-    """The turnstile beside the database file at ``path``."""
+class WriteLock:
+    """The write lock of the database file at ``path``."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.with_name(path.name + "-turn")
         self._name = str(self._path)
         self._threads = threading.Lock()  # a file lock is the process's
         self._locks: list[int] = []
-        self._taken: bytes | None = None
+        self._note: bytes | None = None
 
     def _ready(self) -> None:
         """Open the files, when they are first needed: their folder may be missing by then."""
@@ -53,7 +54,7 @@ class Turn:
         return self._locks[0]
 
     @property
-    def _turn(self) -> int:
+    def _lock(self) -> int:
         return self._locks[1]
 
     @property
@@ -61,23 +62,23 @@ class Turn:
         return self._locks[2]
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Wait for the turn, and hold it."""
+    def held(self) -> Iterator[None]:
+        """Wait for the lock, and hold it."""
         with self._threads:
             self._ready()
             fcntl.flock(self._queue, fcntl.LOCK_EX)
             try:
-                fcntl.flock(self._turn, fcntl.LOCK_EX)
+                fcntl.flock(self._lock, fcntl.LOCK_EX)
             finally:
                 fcntl.flock(self._queue, fcntl.LOCK_UN)
             try:
                 yield
             finally:
-                fcntl.flock(self._turn, fcntl.LOCK_UN)
+                fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     @contextmanager
-    def last(self) -> Iterator[None]:
-        """Take the turn before an end, or go on without it: whoever has it may be frozen."""
+    def held_at_the_end(self) -> Iterator[None]:
+        """Hold the lock while closing, or go on without it: whoever has it may be frozen."""
         if not self._locks:
             yield
             return
@@ -86,11 +87,11 @@ class Turn:
             time.sleep(0.02)
         yield
         if taken:
-            fcntl.flock(self._turn, fcntl.LOCK_UN)
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     def _try(self) -> bool:
         try:
-            fcntl.flock(self._turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
@@ -106,27 +107,27 @@ class Turn:
         return alone
 
     def take_note(self) -> bytes:
-        """Return the note of the turn before, and withdraw it until this turn has ended well."""
-        note = os.pread(self._turn, NOTE, 0).strip() if self._is_shared() else UNKNOWN
+        """Return the note of the holder before, and withdraw it until this one has ended well."""
+        note = os.pread(self._lock, NOTE, 0).strip() if self._is_shared() else UNKNOWN
         self._write(UNKNOWN)
-        self._taken = note
+        self._note = note
         return note
 
     def put_back(self) -> None:
         """Leave the note that was taken for whoever comes next."""
-        if self._taken is not None:
-            self.leave_note(self._taken)
+        if self._note is not None:
+            self.leave_note(self._note)
 
     def leave_note(self, note: bytes) -> None:
-        """Leave a note for whoever takes the next turn; on a full disk there may be none."""
-        self._taken = None
+        """Leave a note for whoever holds the lock next; on a full disk there may be none."""
+        self._note = None
         self._write(note)
 
     def _write(self, note: bytes) -> None:
         try:
-            os.pwrite(self._turn, note.ljust(NOTE), 0)
+            os.pwrite(self._lock, note.ljust(NOTE), 0)
         except OSError:
-            os.ftruncate(self._turn, 0)
+            os.ftruncate(self._lock, 0)
 
     def _is_shared(self) -> bool:
         """Whether the others still have the same lock file: it may have been deleted."""
@@ -134,7 +135,7 @@ class Turn:
             found = os.stat(self._name)  # noqa: PTH116 - for each commit: a Path takes longer
         except OSError:
             return False
-        mine = os.fstat(self._turn)
+        mine = os.fstat(self._lock)
         return (found.st_dev, found.st_ino) == (mine.st_dev, mine.st_ino)
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import BindParameter, bindparam, func, insert, select, update
 
-from rheostat.server.runs.lineage import Stretch
+from rheostat.server.runs.lineage import OwnedSteps
 from rheostat.server.store.tables import generations, ledger, revisions, runs
 
 _OF_RUN: BindParameter[str] = bindparam("run_id")
@@ -49,7 +49,7 @@ _in_force = (revisions.c.run_id == _OF_RUN, revisions.c.generation == _OF_GENERA
 _first = select(func.max(revisions.c.effective)).where(
     *_in_force, revisions.c.folds, revisions.c.effective <= bindparam("start")
 )
-RULERS = (
+IN_FORCE = (
     select(
         *(revisions.c[name] for name in ("effective", "revision", "author", "message", "timelines"))
     )
@@ -79,12 +79,12 @@ SEGMENTS = (
 APPEND = insert(ledger)
 
 
-def within(stretch: Stretch) -> dict[str, str | int]:
-    """Return the parameters of `RULERS` and of `SEGMENTS`."""
-    owner = stretch.owner
+def within(owned: OwnedSteps) -> dict[str, str | int]:
+    """Return the parameters of `IN_FORCE` and of `SEGMENTS`."""
+    owner = owned.owner
     return {
         "run_id": owner.run_id,
         "generation": owner.number,
-        "start": stretch.start,
-        "stop": stretch.stop,
+        "start": owned.start,
+        "stop": owned.stop,
     }

@@ -2,7 +2,7 @@
 Work that operations need done outside of their transactions: reading definitions, mostly.
 
 While the writer's transaction is open, the reads of all runs wait for it, so nothing is parsed in
-it. An operation that needs something parsed raises `Aside` before it has written anything. The
+it. An operation that needs something parsed raises `WorkNeeded` before it has written anything. The
 work is done in a thread of its own, and the operation runs again from its start, with the results
 at hand. Each is known by what it depends on; if that has changed meanwhile, it is done anew.
 """
@@ -18,7 +18,7 @@ from rheostat.schedules.references import Lookup
 from rheostat.server.runs.fragments import Verbatim
 
 Results = Mapping[Hashable, Any]
-"""What was done aside, by what it depends on."""
+"""What was done outside of the transaction, by what it depends on."""
 
 Work = Callable[[Lookup], Results]
 """Takes what looks up schedules of the library; it may take its time."""
@@ -30,7 +30,7 @@ SMALL_TEXT = 64 * 1024
 """Characters of texts, likewise."""
 
 
-class Aside(Exception):
+class WorkNeeded(Exception):
     """
     An operation needs ``work`` done on ``data``: a request's, or texts that are ``stored``.
 
@@ -45,19 +45,19 @@ class Aside(Exception):
         self.small = _is_small(data)
 
 
-class Desks:
-    """Threads that work aside: what is small never waits for what is large."""
+class WorkThreads:
+    """Threads for such work: what is small never waits for what is large."""
 
     def __init__(self) -> None:
-        self._small = ThreadPoolExecutor(4, "rheostat-aside")
-        self._requests = ThreadPoolExecutor(1, "rheostat-aside-requests")
-        self._stored = ThreadPoolExecutor(1, "rheostat-aside-stored")
+        self._small = ThreadPoolExecutor(4, "rheostat-outside")
+        self._requests = ThreadPoolExecutor(1, "rheostat-outside-requests")
+        self._stored = ThreadPoolExecutor(1, "rheostat-outside-stored")
 
-    def for_(self, aside: Aside) -> ThreadPoolExecutor:
+    def for_(self, needed: WorkNeeded) -> ThreadPoolExecutor:
         """Return the threads that do a piece of work."""
-        if aside.small:
+        if needed.small:
             return self._small
-        return self._stored if aside.stored else self._requests
+        return self._stored if needed.stored else self._requests
 
     def close(self) -> None:
         """Let go of the threads."""
