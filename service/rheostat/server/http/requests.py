@@ -65,7 +65,6 @@ async def _store(request: Request) -> Any:
     return request.app.state.store
 
 
-@refuses(Invalid, Unavailable)
 async def _author(
     request: Request,
     sent: Annotated[
