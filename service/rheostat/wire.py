@@ -47,7 +47,7 @@ class Page(TypedDict, Generic[Item]):
 # --- runs -----------------------------------------------------------------------------------------
 
 
-class Guard(TypedDict):
+class GuardBounds(TypedDict):
     """Bounds of a parameter that no change may break unless it is forced; null: none."""
 
     min: float | None
@@ -142,7 +142,7 @@ class RunSummary(TypedDict):
     """The most cells past `settled_until` at which a settling read may begin."""
     max_jump: int
     """The most cells past `settled_until` at which a settling read may end."""
-    guards: dict[str, Guard]
+    guards: dict[str, GuardBounds]
     labels: dict[str, str]
     author: str | None
     created_at: str

@@ -24,7 +24,7 @@ import schemathesis
 from schemathesis.specs.openapi.checks import missing_required_header
 
 from rheostat.limits import NAME
-from rheostat.server.http.pages import cursor_of
+from rheostat.server.http.requests import cursor_of
 
 Json = dict[str, Any]
 Case = Any
@@ -84,7 +84,7 @@ NARROWED: dict[str, dict[str, Json]] = {
         **{field: {"type": "number"} for field in ("value", "start", "end")},
         "steps": {"type": "integer", "minimum": 1},
     },
-    "Return": {
+    "RewindBody": {
         "to": {"type": "integer", "minimum": 0, "maximum": 0},
         "from_generation": NULL,
         "expected_generation": NULL,

@@ -16,8 +16,7 @@ from rheostat.errors import Unauthenticated
 from rheostat.server.app import create_app
 from rheostat.server.http import access
 from rheostat.server.http.access import Access
-from rheostat.server.http.body import StrictRoute
-from rheostat.server.http.deps import router
+from rheostat.server.http.route import StrictRoute, router
 from rheostat.server.settings import Settings
 from rheostat.server.store.opening import open_store
 from rheostat.server.store.store import Store

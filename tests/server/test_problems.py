@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from rheostat.errors import FieldError, Refused, from_problem, refusals
 from rheostat.server.app import create_app
 from rheostat.server.http.incoming import LONGEST_HEAD
-from rheostat.server.http.problems import refuses
+from rheostat.server.http.problems import documented
 from rheostat.server.settings import Settings
 
 JSON = {"content-type": "application/json"}
@@ -213,4 +213,4 @@ def test_every_refusal_survives_the_wire(cls: type[Refused]) -> None:
         tuple(errors),
         {"earliest": 7},
     )
-    assert cls.code in refuses(cls)[cls.status]["description"]
+    assert cls.code in documented([cls])[cls.status]["description"]

@@ -9,6 +9,7 @@ from typing import Any, Final, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from rheostat import wire
 from rheostat.limits import MAX_STEP
 from rheostat.schedules.definition import REFERENCE
 from rheostat.schedules.field_types import LENGTH_TEXT
@@ -37,7 +38,7 @@ _A_DEFINITION: Final = {
 
 
 @cache
-def describe(kind: str) -> dict[str, Any]:
+def describe(kind: str) -> wire.Kind:
     """
     Return all about a kind, as JSON.
 
@@ -82,7 +83,7 @@ def _flat(schema: Any, parts: Any) -> Any:
     return {key: _flat(value, parts) for key, value in schema.items() if key != "title"}
 
 
-def _fields(cls: type[BaseModel], schema: dict[str, Any], prefix: str = "") -> list[dict[str, Any]]:
+def _fields(cls: type[BaseModel], schema: dict[str, Any], prefix: str = "") -> list[wire.KindField]:
     items = []
     for name, info in cls.model_fields.items():
         wire_name = info.alias or name
@@ -104,8 +105,8 @@ def _part(info: FieldInfo) -> type[BaseModel] | None:
     return item if isinstance(item, type) and issubclass(item, BaseModel) else None
 
 
-def _field(name: str, info: FieldInfo, schema: dict[str, Any]) -> dict[str, Any]:
-    item: dict[str, Any] = {
+def _field(name: str, info: FieldInfo, schema: dict[str, Any]) -> wire.KindField:
+    item: wire.KindField = {
         "name": name,
         "type": _type(schema),
         "unit": next((unit for choice in _choices(schema) if (unit := _unit(choice))), None),

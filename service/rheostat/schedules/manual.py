@@ -15,6 +15,7 @@ from typing import Any, Final, get_args
 
 import numpy as np
 
+from rheostat import wire
 from rheostat.limits import MAX_NESTING, MAX_NODES, MAX_POINTS, MAX_TEXTS
 from rheostat.schedules.definition import Array, Family, Floats
 from rheostat.schedules.field_types import SHAPES
@@ -114,7 +115,7 @@ def _family(name: str) -> str:
     return "\n".join([f"## {name}\n", *(_section(describe(kind)) for kind in _kinds(name))])
 
 
-def _section(known: dict[str, Any]) -> str:
+def _section(known: wire.Kind) -> str:
     kind = known["kind"]
     rows = "".join(map(_row, known["fields"]))
     names = " · ".join(f"{name} `{called}`" for name, called in sorted(known["names"].items()))
@@ -134,7 +135,7 @@ def _section(known: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def _row(field: dict[str, Any]) -> str:
+def _row(field: wire.KindField) -> str:
     default = "required" if field["required"] else f"`{json.dumps(field['default'])}`"
     cells = [
         f"`{field['name']}`",

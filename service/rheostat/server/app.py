@@ -19,7 +19,7 @@ from rheostat.server.fastlane import add_fast_lane
 from rheostat.server.http.access import Access
 from rheostat.server.http.access_log import AccessLog
 from rheostat.server.http.blocks import BlockCache
-from rheostat.server.http.body import READ_AT_ONCE, StrictRoute
+from rheostat.server.http.body import READ_AT_ONCE
 from rheostat.server.http.browsers import Doorkeeper, names
 from rheostat.server.http.budgets import SMALL, Budget
 from rheostat.server.http.connections import Connections, connections_for
@@ -29,7 +29,7 @@ from rheostat.server.http.middleware import BodyLimit, Observer
 from rheostat.server.http.problems import HANDLERS
 from rheostat.server.http.protocol import CONNECTIONS, ON_SHUTDOWN
 from rheostat.server.http.rates import RateLimit, Rates
-from rheostat.server.http.swagger import swagger
+from rheostat.server.http.route import StrictRoute
 from rheostat.server.http.traffic import Traffic
 from rheostat.server.http.turns import Turns
 from rheostat.server.openapi import describe
@@ -42,6 +42,7 @@ from rheostat.server.routes.operations import operations
 from rheostat.server.routes.revisions import revisions
 from rheostat.server.routes.runs import runs
 from rheostat.server.routes.schedules import schedules
+from rheostat.server.routes.swagger import swagger
 from rheostat.server.routes.tokens import tokens
 from rheostat.server.routes.total import totals
 from rheostat.server.routes.values import values

@@ -13,12 +13,13 @@ from rheostat.errors import Forbidden, Unauthenticated
 from rheostat.schedules.definition import REFERENCE
 from rheostat.schedules.references import Reference
 from rheostat.schedules.union import ADAPTER, KINDS
-from rheostat.server.http.body import StrictRoute
-from rheostat.server.http.examples import by_parameter
-from rheostat.server.http.problems import MEDIA_TYPE, refuses
+from rheostat.server.http.problems import MEDIA_TYPE, documented
+from rheostat.server.http.requests import by_parameter
+from rheostat.server.http.route import StrictRoute
 from rheostat.server.runs.edits import EDIT
 from rheostat.server.runs.spec import SPEC
 from rheostat.server.store.operations.fork import FORK
+from rheostat.server.wire_schemas import REF, schemas
 
 SCHEMAS: dict[str, TypeAdapter[Any]] = {
     "Definition": ADAPTER,
@@ -46,36 +47,10 @@ REPLACEMENT = {
 
 NUMBER = {"type": "number", "description": "a constant"}
 
-REF = "#/components/schemas/{model}"
 ANSWER = "#/components/responses/{name}"
 OTHER = {
     "description": "Any other failure.",
     "content": {MEDIA_TYPE: {"schema": {"$ref": REF.format(model="Problem")}}},
-}
-TEXT = {"type": "string"}
-FIELD_ERROR = {
-    "type": "object",
-    "required": ["field", "message", "value"],
-    "properties": {
-        "field": {**TEXT, "description": "Path in the body, or the parameter's name."},
-        "message": {**TEXT, "description": "What is wrong, as a sentence."},
-        "value": {"description": "What was sent; a long value is cut short."},
-        "bound": {**TEXT, "description": "What it should have been."},
-    },
-}
-PROBLEM = {
-    "type": "object",
-    "description": "Every failure (RFC 9457). Some have further members, such as `earliest`.",
-    "required": ["type", "title", "status", "detail", "request_id"],
-    "properties": {
-        "type": {**TEXT, "description": "`urn:rheostat:problem:` and a code that never changes."},
-        "title": {**TEXT, "description": "The code as words."},
-        "status": {"type": "integer", "minimum": 400, "maximum": 599},
-        "detail": {**TEXT, "description": "What happened, as a sentence."},
-        "reason": {**TEXT, "description": "Why the service cannot answer now (503)."},
-        "errors": {"type": "array", "items": {"$ref": REF.format(model="FieldError")}},
-        "request_id": {**TEXT, "description": "Leads to the service's log."},
-    },
 }
 TOKEN = {
     "type": "http",
@@ -97,21 +72,22 @@ def describe(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(
         title="Rheostat", version=__version__, description=INTRODUCTION, routes=app.routes
     )
-    schemas = document["components"]["schemas"]
+    components = document["components"]["schemas"]
     for derived in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(derived, None)
-    schemas |= _schemas()
+        components.pop(derived, None)
+    components |= _requests()
     for path in document["paths"].values():
         for operation in path.values():
             _complete(operation)
     if app.state.settings.tokens_required:
         _require_tokens(document, app)
-    document["components"]["schemas"] = dict(sorted(schemas.items()))
+    components |= schemas(document)
+    document["components"]["schemas"] = dict(sorted(components.items()))
     return {key: _resolved(value) for key, value in document.items()}
 
 
-def _schemas() -> dict[str, Any]:
-    found: dict[str, Any] = {"FieldError": FIELD_ERROR, "Problem": PROBLEM}
+def _requests() -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for name, adapter in SCHEMAS.items():
         schema = adapter.json_schema(ref_template=REF)
         found |= schema.pop("$defs", {})
@@ -155,7 +131,7 @@ def _resolved(node: Any) -> Any:
 def _require_tokens(document: dict[str, Any], app: FastAPI) -> None:
     document["components"] |= {
         "securitySchemes": {"token": TOKEN},
-        "responses": {cls.__name__: refuses(cls)[cls.status] for cls in REFUSALS},
+        "responses": {cls.__name__: documented([cls])[cls.status] for cls in REFUSALS},
     }
     shared = {str(cls.status): {"$ref": ANSWER.format(name=cls.__name__)} for cls in REFUSALS}
     for route in app.routes:

@@ -23,7 +23,7 @@ from rheostat.limits import (
     MAX_PICTURE_POINTS,
     MAX_TEXT_VALUES,
 )
-from rheostat.server.described import Described
+from rheostat.server.docstrings import Documented
 from rheostat.server.environment import from_environment
 from rheostat.server.runs.limits import Limits
 from rheostat.server.store.addresses import without_secrets
@@ -32,7 +32,7 @@ Count = Annotated[int, Field(ge=1)]
 MIB = 1024 * 1024
 
 
-class Settings(Described):
+class Settings(Documented):
     """Everything that a server can be told."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from rheostat import wire
     from rheostat.schedules import Definition
 
 ROWS = 20
@@ -118,10 +117,10 @@ def kinds(
     from rheostat.schedules.introspection import describe
 
     if kind is None:
-        return Answer([cast("wire.Kind", describe(name)) for name in KINDS], catalogue.kinds)
+        return Answer([describe(name) for name in KINDS], catalogue.kinds)
     if kind not in KINDS:
         raise UnknownKind(f"there is no kind {kind!r}; there are {', '.join(KINDS)}")
-    return Answer(cast("wire.Kind", describe(kind)), catalogue.kind)
+    return Answer(describe(kind), catalogue.kind)
 
 
 def evaluated(

@@ -233,7 +233,7 @@ def _change(item: RevisionEvent) -> str:
     return changes(item["changes"], item["total"] if item["kind"] == "extended" else None)
 
 
-def bounds(guard: wire.Guard) -> list[tuple[str, float]]:
+def bounds(guard: wire.GuardBounds) -> list[tuple[str, float]]:
     """Return the bounds that a guard has."""
     all_bounds = [("min", guard["min"]), ("max", guard["max"]), ("max_ratio", guard["max_ratio"])]
     return [(name, value) for name, value in all_bounds if value is not None]
@@ -277,7 +277,7 @@ def _deed(item: wire.Revision, run: wire.RunState, origin: str | None) -> str:
     return str(item["kind"])
 
 
-def _guards(item: wire.Revision, guards: Mapping[str, wire.Guard]) -> Iterator[str]:
+def _guards(item: wire.Revision, guards: Mapping[str, wire.GuardBounds]) -> Iterator[str]:
     """
     Yield the guards that a revision may have broken; the service does not keep which.
 

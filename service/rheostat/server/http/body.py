@@ -1,9 +1,7 @@
 """
-Strict reading of requests: JSON without doubt about its meaning, and no unknown parameters.
+Strict reading of bodies: JSON without doubt about its meaning.
 
-`StrictRoute` is the route class of every router. It lets in who may come in, and reads nothing of
-the others' requests. FastAPI goes on validating the body against the
-route's model; what it gets has been read here.
+FastAPI goes on validating a body against the route's model; what it gets has been read here.
 """
 
 from __future__ import annotations
@@ -12,20 +10,15 @@ import gc
 import re
 from collections.abc import Callable, Coroutine, Iterator
 from itertools import islice
-from typing import Any, NoReturn, TypeVar, get_args, get_origin
+from typing import Any, NoReturn, TypeVar
 
 import anyio.to_thread
 import orjson
-from fastapi.dependencies.utils import get_flat_params
-from fastapi.params import Query
-from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
 from rheostat.errors import FieldError, Invalid, Malformed, TooLarge, UnsupportedMediaType
-from rheostat.server.http.access import admit, role_needed
-from rheostat.server.http.fields import MOST
-from rheostat.server.tokens import Role
+from rheostat.server.http.problems import MOST
 
 DEEPEST = 64
 """Levels of nesting that a body may have; a definition itself may have 16."""
@@ -218,54 +211,3 @@ class JsonRequest(Request):
     async def json(self) -> Any:
         """Return what was read."""
         return self.content
-
-
-class StrictRoute(APIRoute):
-    """A route for a role, which reads JSON strictly and refuses unknown query parameters."""
-
-    @property
-    def role(self) -> Role | None:
-        """Return the role that callers need, None if whoever asks is let in."""
-        return role_needed(self.endpoint)
-
-    def get_route_handler(self) -> Handler:
-        """Return FastAPI's handler behind the checks."""
-        inner = super().get_route_handler()
-        role = self.role
-        repeatable = {
-            field.alias: _is_list(field.field_info.annotation)
-            for field in get_flat_params(self.dependant)
-            if isinstance(field.field_info, Query)
-        }
-
-        async def handle(request: Request) -> Response:
-            await admit(request, role)
-            check_query(request, repeatable)
-            if self.body_field is None:
-                return await inner(request)
-            strict = JsonRequest(request.scope, request.receive)
-            await strict.read(required=self.body_field.field_info.is_required())
-            return await inner(strict)
-
-        return handle
-
-
-def _is_list(annotation: Any) -> bool:
-    return get_origin(annotation) is list or any(map(_is_list, get_args(annotation)))
-
-
-def check_query(request: Request, repeatable: dict[str, bool]) -> None:
-    """Refuse unknown query parameters, and those that are given twice but stand for one value."""
-    seen: set[str] = set()
-    wrong: list[FieldError] = []
-    for name, value in request.query_params.multi_items():
-        if len(wrong) == MOST:
-            break
-        if name not in repeatable:
-            bound = f"one of {', '.join(sorted(repeatable))}" if repeatable else "no parameters"
-            wrong.append(FieldError(name, "is not a parameter here", value, bound))
-        elif name in seen and not repeatable[name]:
-            wrong.append(FieldError(name, "is given more than once", value, "once"))
-        seen.add(name)
-    if wrong:
-        raise Invalid(f"the query is wrong in {wrong[0].field[:100]}", errors=wrong)

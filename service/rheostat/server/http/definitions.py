@@ -14,9 +14,8 @@ from rheostat.limits import MAX_STEP
 from rheostat.schedules import Definition, parse
 from rheostat.schedules.field_errors import field_errors
 from rheostat.schedules.references import Lookup, references
-from rheostat.server.http import examples
 from rheostat.server.http.body import off_loop
-from rheostat.server.http.deps import Wire
+from rheostat.server.http.requests import RequestBody, refers
 from rheostat.server.store import Store
 from rheostat.server.store.operations import schedules
 
@@ -30,10 +29,10 @@ PIECE = 100_000
 PLACES = TypeAdapter(Annotated[list[Place], FailFast()], config=ConfigDict(strict=True))
 
 
-class DefinitionBody(Wire):
+class DefinitionBody(RequestBody):
     """A definition, and the lengths that its own lengths refer to."""
 
-    definition: Annotated[Any, examples.refers("DefinitionOrNumber")]
+    definition: Annotated[Any, refers("DefinitionOrNumber")]
     """The definition: see `/v1/kinds`."""
 
     total: Length | None = None

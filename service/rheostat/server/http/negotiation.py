@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from rheostat.errors import FieldError, NotAcceptable, TooLarge
 from rheostat.formats import FORMATS, Format
+from rheostat.server.http.route import refuses
 from rheostat.server.settings import Settings
 
 
@@ -69,6 +70,7 @@ def offers(*offered: Format) -> Any:
         json_schema_extra={"enum": [str(item) for item in offered]},
     )
 
+    @refuses(NotAcceptable)
     async def choose(request: Request, asked: str | None = query) -> Format:
         if asked is None:
             accept = ",".join(request.headers.getlist("accept"))

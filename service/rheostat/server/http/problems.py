@@ -8,11 +8,12 @@ by itself (an unknown path, a wrong method, a parameter that does not parse) is 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any, cast
 
 import orjson
 from fastapi.exceptions import RequestValidationError
+from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,8 +21,7 @@ from starlette.types import Scope
 
 from rheostat import errors
 from rheostat.errors import FieldError, Refused
-from rheostat.schedules.field_errors import shown
-from rheostat.server.http.fields import MOST, request_errors
+from rheostat.schedules.field_errors import field_error, merged, shown
 
 MEDIA_TYPE = "application/problem+json"
 REQUEST_ID = "rheostat.request_id"
@@ -29,6 +29,9 @@ REQUEST_ID = "rheostat.request_id"
 
 MEMORY = 5
 """Seconds after which a request for which there was no memory may be sent again."""
+
+MOST = 50
+"""Wrong fields that one answer lists."""
 
 log = logging.getLogger("rheostat.server")
 
@@ -65,6 +68,22 @@ def response(error: Exception, scope: Scope) -> Response:
         problem["request_id"] = request_id
     body = orjson.dumps(problem, default=str, option=orjson.OPT_NON_STR_KEYS)
     return Response(body, refused.status, _headers(refused), MEDIA_TYPE)
+
+
+def request_errors(error: RequestValidationError) -> list[FieldError]:
+    """
+    Return what is wrong with a request.
+
+    A field is named as the request writes it: ``changes.lr.factor`` in a body, and a parameter of
+    the path, the query or the headers by its own name.
+    """
+    found = []
+    for item in error.errors()[:MOST]:
+        place, *path = item["loc"]
+        data = error.body if place == "body" else None
+        details = cast("ErrorDetails", {**item, "loc": tuple(path)})
+        found.append(field_error(details, data, "" if path else str(place)))
+    return merged(found)
 
 
 async def answer(request: Request, error: Exception) -> Response:
@@ -104,9 +123,9 @@ def _headers(refused: Refused) -> Mapping[str, str]:
     return headers
 
 
-def refuses(*classes: type[Refused]) -> dict[int | str, dict[str, Any]]:
+def documented(classes: Iterable[type[Refused]]) -> dict[int | str, dict[str, Any]]:
     """
-    Return the ``responses=`` of a route that raises these classes, for OpenAPI.
+    Return the ``responses=`` of a route that refuses requests by these classes, for OpenAPI.
 
     Classes of one status share an entry, which lists the codes and shows one example of each.
     """

@@ -9,21 +9,31 @@ from pydantic import ConfigDict, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rheostat import wire
 from rheostat.converters.core import Context
-from rheostat.errors import FieldError, Invalid, Malformed, TooLarge, UnsupportedMediaType
+from rheostat.errors import FieldError, Invalid
 from rheostat.schedules import convert, convert_config
-from rheostat.server.described import Described
-from rheostat.server.http import examples
+from rheostat.server.docstrings import Documented
 from rheostat.server.http.access import needs
-from rheostat.server.http.curves import write_json
-from rheostat.server.http.deps import router
-from rheostat.server.http.problems import refuses
+from rheostat.server.http.answers import JsonAnswer, either
+from rheostat.server.http.requests import body_examples
+from rheostat.server.http.route import router
+from rheostat.server.runs.fragments import as_json
 from rheostat.server.tokens import Role
 
 conversion = router("definitions")
 
 _BESIDE_CONFIG = frozenset({"library", "config", "total", "steps_per_epoch"})
-COSINE = {"kind": "cosine", "start": 0.1, "end": 0.0, "steps": 100, "periodic": True}
+COSINE = {
+    "kind": "cosine",
+    "start": 0.1,
+    "end": 0.0,
+    "steps": 100,
+    "periodic": True,
+}
+
+SCHEDULER = JsonAnswer(wire.Converted, {"definition": COSINE})
+FILE = JsonAnswer(wire.ConvertedConfig, {"parameters": {"lr": COSINE}})
 
 CONFIG: dict[str, Any] = {
     "anyOf": [
@@ -35,7 +45,7 @@ CONFIG: dict[str, Any] = {
 }
 
 
-class Conversion(Described, Context):
+class Conversion(Documented, Context):
     """A scheduler as its own library configures it, or a whole configuration file."""
 
     model_config = ConfigDict(extra="allow")
@@ -61,14 +71,14 @@ class Conversion(Described, Context):
     Megatron's command line.
     """
 
-    def convert(self) -> dict[str, Any]:
+    def convert(self) -> wire.Converted | wire.ConvertedConfig:
         """Return the answer; what the library does not know is refused."""
         self._check()
         if self.config is None:
-            return {"definition": convert(**{"params": {}, **self._given()})}
+            return {"definition": as_json(convert(**{"params": {}, **self._given()}))}
         lengths = {"total": self.total, "steps_per_epoch": self.steps_per_epoch}
         found = convert_config(self.library, self.config, **lengths)
-        return {"parameters": found}
+        return {"parameters": {name: as_json(each) for name, each in found.items()}}
 
     def _given(self) -> dict[str, Any]:
         """Return what was sent, without fields that are null: they might as well be left out."""
@@ -93,12 +103,10 @@ class Conversion(Described, Context):
 @conversion.post(
     "/v1/convert",
     summary="Convert another library's scheduler",
-    response_class=Response,
     responses={
-        200: examples.document({"definition": COSINE}, {"parameters": {"lr": COSINE}}),
-        **refuses(Malformed, TooLarge, UnsupportedMediaType, Invalid),
+        200: either(SCHEDULER, FILE),
     },
-    openapi_extra=examples.body(
+    openapi_extra=body_examples(
         torch={
             "library": "torch",
             "name": "CosineAnnealingLR",
@@ -151,4 +159,6 @@ async def convert_scheduler(asked: Conversion, request: Request) -> Response:
     """
     limiter = request.app.state.conversion_limiter
     answer = await anyio.to_thread.run_sync(asked.convert, limiter=limiter)
-    return Response(write_json(answer), media_type="application/json")
+    if "definition" in answer:
+        return SCHEDULER.send(answer, headers={})
+    return FILE.send(answer, headers={})

@@ -8,22 +8,18 @@ from pydantic import ConfigDict, Field, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rheostat import wire
 from rheostat.curve_files import Annotations, Curves
 from rheostat.errors import (
     FieldError,
     Invalid,
-    Malformed,
-    NotAcceptable,
-    TooLarge,
-    Unavailable,
     UnknownSchedule,
-    UnsupportedMediaType,
 )
 from rheostat.formats import Format
 from rheostat.limits import MAX_STEP
 from rheostat.schedules import evaluate
-from rheostat.server.http import examples
 from rheostat.server.http.access import needs
+from rheostat.server.http.answers import JsonAnswer, either
 from rheostat.server.http.curves import answer, reserve
 from rheostat.server.http.definitions import (
     PLACES,
@@ -33,10 +29,10 @@ from rheostat.server.http.definitions import (
     range_of,
     steps_of,
 )
-from rheostat.server.http.deps import SettingsDep, router
 from rheostat.server.http.negotiation import check_size, offers
-from rheostat.server.http.problems import refuses
-from rheostat.server.http.run_deps import StoreDep
+from rheostat.server.http.requests import SettingsDep, StoreDep, body_examples
+from rheostat.server.http.route import refuses, router
+from rheostat.server.runs.fragments import as_json
 from rheostat.server.tokens import Role
 
 FORMS = "one of stop (with start and stride), steps and step"
@@ -67,6 +63,9 @@ ONE_FORM: dict[str, Any] = {
 }
 
 evaluation = router("definitions")
+
+VALUES = JsonAnswer(wire.Evaluated, {"values": [0.001, 0.0007575, 0.000505]})
+VALUE = JsonAnswer(wire.EvaluatedStep, {"value": 0.001})
 
 
 class Evaluation(DefinitionBody):
@@ -108,13 +107,10 @@ class Evaluation(DefinitionBody):
 @evaluation.post(
     "/v1/evaluate",
     summary="Compute values of a definition",
-    response_class=Response,
     responses={
-        200: examples.curves({"values": [0.001, 0.0007575, 0.000505]}, {"value": 0.001}),
-        **refuses(Malformed, UnknownSchedule, NotAcceptable, TooLarge, UnsupportedMediaType),
-        **refuses(Invalid, Unavailable),
+        200: either(VALUES, VALUE, description="The values.", formats=tuple(Format)),
     },
-    openapi_extra=examples.body(
+    openapi_extra=body_examples(
         range={
             "definition": {"kind": "cosine", "start": 1e-3, "end": 1e-5, "steps": 10000},
             "start": 0,
@@ -126,6 +122,7 @@ class Evaluation(DefinitionBody):
     ),
 )
 @needs(Role.VIEWER)
+@refuses(UnknownSchedule)
 async def evaluate_definition(
     asked: Evaluation,
     chosen: Annotated[Format, offers(*Format)],
@@ -145,7 +142,9 @@ async def evaluate_definition(
     def compute() -> Curves:
         steps = places if isinstance(places, range) else steps_of(places)
         values = evaluate(definition, steps)
-        document = {"values": values} if asked.step is None else {"value": float(values[0])}
+        document: wire.Evaluated | wire.EvaluatedStep = {"values": as_json(values)}
+        if asked.step is not None:
+            document = {"value": float(values[0])}
         return Curves(steps, {"value": values}, document, Annotations(definition.kind))
 
     holding = reserve(request, chosen, len(places))

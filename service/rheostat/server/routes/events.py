@@ -12,14 +12,13 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from rheostat import wire
-from rheostat.errors import Invalid, RateLimited, Refused, Unavailable, UnknownRun
+from rheostat.errors import RateLimited, Refused, UnknownRun
 from rheostat.limits import MAX_STEP
 from rheostat.server.http.access import admit, caller_of, needs
-from rheostat.server.http.deps import router
+from rheostat.server.http.answers import NO_STORE
 from rheostat.server.http.feeds import Feeds, Message, messages
-from rheostat.server.http.problems import refuses
-from rheostat.server.http.run_deps import Run, StoreDep
-from rheostat.server.routes.runs import NO_STORE
+from rheostat.server.http.requests import Run, StoreDep
+from rheostat.server.http.route import refuses, router
 from rheostat.server.store.operations import events as operations
 from rheostat.server.tokens import Role
 
@@ -62,17 +61,16 @@ data: {"number": 18, "kind": "revised", "id": "run_1f0c…", "created_at": "2026
 @events.get(
     "/v1/runs/{run}/events",
     summary="Follow what happens to a run",
-    response_class=Response,
     responses={
         200: {
             "description": "The events, until the run is finished or deleted.",
             "content": {MEDIA_TYPE: {"schema": EVENT, "example": EXAMPLE}},
         },
         204: {"description": "The run is finished, and all its events are known already."},
-        **refuses(UnknownRun, Invalid, RateLimited, Unavailable),
     },
 )
 @needs(Role.VIEWER)
+@refuses(UnknownRun, RateLimited)
 async def follow_run(
     request: Request,
     run: Run,

@@ -13,59 +13,91 @@ from starlette.responses import Response
 from rheostat import wire
 from rheostat.curve_files import Annotations, Curves, Mark
 from rheostat.errors import (
-    Invalid,
-    NotAcceptable,
     TooLarge,
-    Unavailable,
     UnknownGeneration,
     UnknownRun,
 )
 from rheostat.formats import Format
 from rheostat.limits import MAX_STEP
-from rheostat.server.http import examples
 from rheostat.server.http.access import needs
+from rheostat.server.http.answers import NO_STORE, JsonAnswer
 from rheostat.server.http.curves import QUICK, answer, reserve
-from rheostat.server.http.deps import Cursor, SettingsDep, router
 from rheostat.server.http.negotiation import most_values, offers
-from rheostat.server.http.pages import cursor_of, number_of
-from rheostat.server.http.problems import refuses
-from rheostat.server.http.run_deps import Generation, Run, Start, Stop, StoreDep
-from rheostat.server.routes.runs import NO_STORE, document
+from rheostat.server.http.requests import (
+    Cursor,
+    Generation,
+    Run,
+    SettingsDep,
+    Start,
+    Stop,
+    StoreDep,
+    cursor_of,
+    number_of,
+)
+from rheostat.server.http.route import refuses, router
 from rheostat.server.store.operations import explain, plan, served
 from rheostat.server.tokens import Role
 
 history = router("history")
 
 FORMATS = tuple(Format)
-PLAN = {
-    "id": "run_1f0c9a3be5d24c77a8e1b20c94",
-    "generation": 1,
-    "settled_until": 4096,
-    "steps": [0, 50_000],
-    "parameters": {"lr": [3e-4, 1.65e-4]},
-    "revisions": [{"from": 0, "revision": 1, "author": "ann", "message": ""}],
-}
-REASON = {
-    "value": 1.5e-4,
-    "revision": 2,
-    "effective": 4096,
-    "author": "ann",
-    "message": "loss spike",
-    "definition": {"kind": "constant", "value": 1.5e-4},
-    "origin": 0,
-}
+PLAN = JsonAnswer(
+    wire.Plan,
+    {
+        "id": "run_1f0c9a3be5d24c77a8e1b20c94",
+        "name": "gpt-7b",
+        "axis": "step",
+        "generation": 1,
+        "settled_until": 4096,
+        "steps": [0, 50_000],
+        "parameters": {"lr": [3e-4, 1.65e-4]},
+        "revisions": [{"from": 0, "revision": 1, "author": "ann", "message": ""}],
+    },
+)
+EXPLANATION = JsonAnswer(
+    wire.Explanation,
+    {
+        "id": "run_1f0c9a3be5d24c77a8e1b20c94",
+        "step": 5000,
+        "generation": 1,
+        "revision": 2,
+        "final": False,
+        "parameters": {
+            "lr": {
+                "value": 1.5e-4,
+                "revision": 2,
+                "effective": 4096,
+                "author": "ann",
+                "message": "loss spike",
+                "created_at": "2026-01-01T12:00:00.000000+00:00",
+                "definition": {"kind": "constant", "value": 1.5e-4},
+                "origin": 0,
+            }
+        },
+    },
+)
+LEDGER = JsonAnswer(
+    wire.Ledger,
+    {
+        "id": "run_1f0c9a3be5d24c77a8e1b20c94",
+        "generation": 1,
+        "resolution": 1,
+        "parameters": ["lr"],
+        "segments": [{"start": 0, "count": 2, "values": {"lr": [3e-4, 3e-4]}}],
+        "next": None,
+    },
+)
 
 
 @history.get(
     "/v1/runs/{run}/plan",
     summary="Show a run's curves, past and future",
-    response_class=Response,
     responses={
-        200: examples.curves(PLAN, description="The curves."),
-        **refuses(UnknownRun, NotAcceptable, TooLarge, Invalid, Unavailable),
+        200: PLAN.shown("The curves.", formats=FORMATS),
     },
 )
 @needs(Role.VIEWER)
+@refuses(UnknownRun, TooLarge)
 async def read_plan(
     request: Request,
     run: Run,
@@ -105,40 +137,30 @@ async def read_plan(
 @history.get(
     "/v1/runs/{run}/explain",
     summary="Say why the values at a step are what they are",
-    response_class=Response,
     responses={
-        200: examples.document({"step": 5000, "final": False, "parameters": {"lr": REASON}}),
-        **refuses(UnknownRun, Invalid, Unavailable),
+        200: EXPLANATION.shown(),
     },
 )
 @needs(Role.VIEWER)
+@refuses(UnknownRun)
 async def read_explanation(
     run: Run,
     store: StoreDep,
     step: Annotated[int, Query(ge=0, le=MAX_STEP, description="The step.")],
 ) -> Response:
     """Return each parameter's value, and the revision, author, message and definition behind it."""
-    return document(await store.read(explain.explain, run, step))
+    return EXPLANATION.send(await store.read(explain.explain, run, step))
 
 
 @history.get(
     "/v1/runs/{run}/ledger",
     summary="Read what was served",
-    response_class=Response,
     responses={
-        200: examples.document(
-            {
-                "generation": 1,
-                "resolution": 1,
-                "parameters": ["lr"],
-                "segments": [{"start": 0, "count": 2, "values": {"lr": [3e-4, 3e-4]}}],
-                "next": None,
-            }
-        ),
-        **refuses(UnknownRun, UnknownGeneration, Invalid, Unavailable),
+        200: LEDGER.shown(),
     },
 )
 @needs(Role.VIEWER)
+@refuses(UnknownRun, UnknownGeneration)
 async def read_ledger(
     run: Run,
     store: StoreDep,
@@ -151,5 +173,4 @@ async def read_ledger(
     first = max(start, number_of(cursor))
     found, following = await store.read(served.served, run, generation, first, stop)
     after = None if following is None else cursor_of(str(following))
-    page: wire.Ledger = {**found, "next": after}
-    return document(page)
+    return LEDGER.send({**found, "next": after})

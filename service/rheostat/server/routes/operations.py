@@ -6,39 +6,52 @@ from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from rheostat import __version__
+from rheostat import __version__, wire
 from rheostat.errors import Unavailable
-from rheostat.server.http import examples
 from rheostat.server.http.access import needs
-from rheostat.server.http.deps import router
-from rheostat.server.http.problems import refuses
+from rheostat.server.http.answers import JsonAnswer
+from rheostat.server.http.route import refuses, router
 from rheostat.server.store.store import sentence
 from rheostat.server.tokens import Role
 
 operations = router("operations")
 
+ALIVE = JsonAnswer(wire.Health, {"status": "alive"})
+READY = JsonAnswer(wire.Readiness, {"status": "ready"})
+INDEX = JsonAnswer(
+    wire.Index,
+    {
+        "service": "Rheostat",
+        "version": __version__,
+        "openapi": "/openapi.json",
+        "kinds": "/v1/kinds",
+        "runs": "/v1/runs",
+        "schedules": "/v1/schedules",
+        "metrics": "/metrics",
+    },
+)
+
 
 @operations.get(
     "/livez",
     summary="Is the process alive?",
-    response_class=JSONResponse,
-    responses={200: examples.document({"status": "alive"})},
+    responses={200: ALIVE.shown()},
 )
 @needs(None)
 async def livez() -> Response:
     """Answer 200 as long as the process handles requests at all."""
-    return JSONResponse({"status": "alive"}, headers={"Cache-Control": "no-store"})
+    return ALIVE.send({"status": "alive"})
 
 
 @operations.get(
     "/readyz",
     summary="Can it serve?",
-    response_class=JSONResponse,
-    responses={200: examples.document({"status": "ready"}), **refuses(Unavailable)},
+    responses={200: READY.shown()},
 )
 @needs(None)
+@refuses(Unavailable)
 async def readyz(request: Request) -> Response:
     """
     Answer 200 if the database can be read and written.
@@ -49,13 +62,12 @@ async def readyz(request: Request) -> Response:
     reasons = await request.app.state.store.reasons()
     if reasons:
         raise Unavailable(sentence(reasons), reason=reasons[0], reasons=reasons)
-    return JSONResponse({"status": "ready"}, headers={"Cache-Control": "no-store"})
+    return READY.send({"status": "ready"})
 
 
 @operations.get(
     "/metrics",
     summary="Figures for Prometheus",
-    response_class=Response,
     responses={200: {"description": "The figures.", "content": {"text/plain": {}}}},
 )
 @needs(Role.VIEWER)
@@ -67,17 +79,15 @@ async def metrics(request: Request) -> Response:
 @operations.get(
     "/",
     summary="Where things are",
-    response_class=JSONResponse,
-    responses={200: examples.document({"service": "Rheostat", "version": __version__})},
+    responses={200: INDEX.shown()},
 )
 @needs(None)
 async def index(request: Request) -> Response:
     """Name the service, its version and its documents."""
-    links = {"openapi": "/openapi.json", "kinds": "/v1/kinds", "runs": "/v1/runs"}
-    links |= {"schedules": "/v1/schedules", "metrics": "/metrics"}
+    links = INDEX.example
     if request.app.state.settings.docs:
-        links = {"docs": "/docs", **links}
-    return JSONResponse({"service": "Rheostat", "version": __version__, **links})
+        links = {**links, "docs": "/docs"}
+    return INDEX.send(links, headers={})
 
 
 # load balancers ask by HEAD, and HAProxy by OPTIONS

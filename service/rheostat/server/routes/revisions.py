@@ -8,33 +8,38 @@ from fastapi import Query
 from pydantic import Field
 from starlette.responses import Response
 
+from rheostat import wire
 from rheostat.errors import (
     Finished,
     GenerationMismatch,
     GuardViolated,
-    IdempotencyMismatch,
-    Invalid,
-    Malformed,
     NotPending,
     PastTotal,
     RevisionMismatch,
-    TooLarge,
     TooLate,
-    Unavailable,
     UnknownGeneration,
     UnknownRevision,
     UnknownRun,
     UnknownSchedule,
-    UnsupportedMediaType,
 )
 from rheostat.limits import MAX_NUMBER, MAX_STEP
-from rheostat.server.http import examples
 from rheostat.server.http.access import needs
-from rheostat.server.http.deps import Cursor, Limit, Wire, router
-from rheostat.server.http.pages import cursor_of, number_of
-from rheostat.server.http.problems import refuses
-from rheostat.server.http.run_deps import KeyDep, NoteDep, Number, Run, StoreDep
-from rheostat.server.routes.runs import document
+from rheostat.server.http.answers import JsonAnswer
+from rheostat.server.http.requests import (
+    Cursor,
+    KeyDep,
+    Limit,
+    NoteDep,
+    Number,
+    RequestBody,
+    Run,
+    StoreDep,
+    body_examples,
+    cursor_of,
+    number_of,
+    refers,
+)
+from rheostat.server.http.route import refuses, router
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.idempotency import once
 from rheostat.server.store.operations import advance, revise, rewind, show
@@ -46,25 +51,75 @@ POINTS = 200
 """How many points of the curves before and after a rehearsal shows."""
 
 Expected = Annotated[int, Field(ge=1, le=MAX_NUMBER)] | None
-Changes = Annotated[Any, examples.refers("Changes")]
-LANDING: dict[str, Any] = {"beyond": 64, "warnings": []}
-REVISION = {
+Changes = Annotated[Any, refers("Changes")]
+HALVED: wire.Revision = {
     "revision": 2,
     "generation": 1,
     "kind": "change",
     "effective": 4096,
     "changes": {"lr": [{"edit": "scale", "factor": 0.5}]},
     "total": None,
+    "parameters": {
+        "lr": [
+            {
+                "from": 4096,
+                "origin": 0,
+                "definition": {
+                    "kind": "scale",
+                    "of": {"kind": "cosine", "start": 3e-4, "end": 3e-5, "steps": 100_000},
+                    "factor": 0.5,
+                },
+                "revision": 2,
+            }
+        ]
+    },
     "author": "ann",
     "message": "loss spike",
     "created_at": "2026-01-01T12:00:00.000000+00:00",
     "forced": False,
     "cancelled": False,
+    "cancels": None,
     "pending": True,
 }
+REVISION = JsonAnswer(wire.Revision, HALVED)
+REVISIONS = JsonAnswer(wire.RevisionPage, {"items": [HALVED], "next": None})
+REVISED = JsonAnswer(
+    wire.Revised,
+    {"revision": 2, "effective": 4096, "pending": [HALVED], "beyond": 64, "warnings": []},
+)
+REHEARSED = JsonAnswer(
+    wire.Rehearsal,
+    {
+        "effective": 8,
+        "steps": [8],
+        "before": {"lr": [0.1]},
+        "after": {"lr": [0.05]},
+        "pending": [HALVED],
+        "beyond": 64,
+        "warnings": [],
+    },
+)
+ADVANCED = JsonAnswer(
+    wire.Advanced,
+    {
+        "revision": 2,
+        "effective": 20_000,
+        "settled_until": 20_000,
+        "generation": 1,
+        "beyond": 64,
+        "warnings": [],
+    },
+)
+REWOUND = JsonAnswer(
+    wire.Rewound, {"generation": 2, "parent": 1, "from": 30_500, "ended": 31_040, "revision": 3}
+)
+CANCELLED = JsonAnswer(
+    wire.Cancelled,
+    {"revision": 3, "cancelled": 2, "pending": [], "beyond": 64, "warnings": []},
+)
 
 
-class Change(Wire):
+class Change(RequestBody):
     """A revision as it is asked for."""
 
     changes: Changes
@@ -96,38 +151,11 @@ class Change(Wire):
 @revisions.post(
     "/v1/runs/{run}/revisions",
     summary="Change a run",
-    response_class=Response,
     responses={
-        200: examples.document(
-            {
-                "effective": 8,
-                "steps": [8],
-                "before": {"lr": [0.1]},
-                "after": {"lr": [0.05]},
-                **LANDING,
-            },
-            description="A rehearsal (`dry_run`): nothing has changed.",
-        ),
-        201: examples.document(
-            {"revision": 2, "effective": 4096, "pending": [REVISION], **LANDING}
-        ),
-        **refuses(
-            Malformed,
-            UnknownRun,
-            UnknownSchedule,
-            UnknownRevision,
-            TooLarge,
-            UnsupportedMediaType,
-            Finished,
-            RevisionMismatch,
-            TooLate,
-            Invalid,
-            GuardViolated,
-            IdempotencyMismatch,
-            Unavailable,
-        ),
+        200: REHEARSED.shown("A rehearsal (`dry_run`): nothing has changed."),
+        201: REVISED.shown(),
     },
-    openapi_extra=examples.body(
+    openapi_extra=body_examples(
         halve={"changes": {"lr": {"edit": "scale", "factor": 0.5}}, "message": "loss spike"},
         replace={
             "changes": {
@@ -144,6 +172,9 @@ class Change(Wire):
     ),
 )
 @needs(Role.OPERATOR)
+@refuses(
+    UnknownRun, UnknownSchedule, UnknownRevision, Finished, RevisionMismatch, TooLate, GuardViolated
+)
 async def revise_run(
     run: Run,
     change: Change,
@@ -161,11 +192,11 @@ async def revise_run(
     """
     wish = change.wish(note)
     if dry_run:
-        return document(await store.read(revise.rehearse, run, wish, POINTS))
-    return document(await store.write(once, key, lambda r: revise.revise(r, run, wish)), 201)
+        return REHEARSED.send(await store.read(revise.rehearse, run, wish, POINTS))
+    return REVISED.send(await store.write(once, key, lambda r: revise.revise(r, run, wish)), 201)
 
 
-class Move(Wire):
+class Move(RequestBody):
     """An advance as it is asked for."""
 
     to: Annotated[int, Field(ge=0, le=MAX_STEP)]
@@ -186,36 +217,15 @@ class Move(Wire):
     "/v1/runs/{run}/advance",
     summary="Move a run on",
     status_code=201,
-    response_class=Response,
     responses={
-        201: examples.document(
-            {
-                "revision": 2,
-                "effective": 20_000,
-                "settled_until": 20_000,
-                "generation": 1,
-                **LANDING,
-            }
-        ),
-        **refuses(
-            Malformed,
-            UnknownRun,
-            TooLarge,
-            UnsupportedMediaType,
-            Finished,
-            RevisionMismatch,
-            TooLate,
-            PastTotal,
-            Invalid,
-            IdempotencyMismatch,
-            Unavailable,
-        ),
+        201: ADVANCED.shown(),
     },
-    openapi_extra=examples.body(
+    openapi_extra=body_examples(
         restored={"to": 20_000, "message": "the backup was of step 12,000"},
     ),
 )
 @needs(Role.OPERATOR)
+@refuses(UnknownRun, Finished, RevisionMismatch, TooLate, PastTotal)
 async def advance_run(
     run: Run, move: Move, store: StoreDep, note: NoteDep, key: KeyDep
 ) -> Response:
@@ -226,10 +236,10 @@ async def advance_run(
     of data. No later change can touch the steps below; whoever reads them is given their values.
     """
     wish = move.wish(note)
-    return document(await store.write(once, key, lambda r: advance.advance(r, run, wish)), 201)
+    return ADVANCED.send(await store.write(once, key, lambda r: advance.advance(r, run, wish)), 201)
 
 
-class Return(Wire):
+class RewindBody(RequestBody):
     """A rewind as it is asked for."""
 
     to: Annotated[int, Field(ge=0, le=MAX_STEP)]
@@ -266,93 +276,74 @@ class Return(Wire):
     "/v1/runs/{run}/rewind",
     summary="Rewind a run",
     status_code=201,
-    response_class=Response,
     responses={
-        201: examples.document(
-            {"generation": 2, "parent": 1, "from": 30_500, "ended": 31_040, "revision": 3}
-        ),
-        **refuses(
-            Malformed,
-            UnknownRun,
-            UnknownGeneration,
-            UnknownSchedule,
-            UnknownRevision,
-            TooLarge,
-            UnsupportedMediaType,
-            Finished,
-            GenerationMismatch,
-            Invalid,
-            GuardViolated,
-            IdempotencyMismatch,
-            Unavailable,
-        ),
+        201: REWOUND.shown(),
     },
-    openapi_extra=examples.body(
+    openapi_extra=body_examples(
         checkpoint={"to": 30_500, "message": "loss diverged"},
         halved={"to": 30_500, "changes": {"lr": {"edit": "scale", "factor": 0.5}}},
     ),
 )
 @needs(Role.OPERATOR)
+@refuses(
+    UnknownRun,
+    UnknownGeneration,
+    UnknownSchedule,
+    UnknownRevision,
+    Finished,
+    GenerationMismatch,
+    GuardViolated,
+)
 async def rewind_run(
-    run: Run, wanted: Return, store: StoreDep, note: NoteDep, key: KeyDep
+    run: Run, wanted: RewindBody, store: StoreDep, note: NoteDep, key: KeyDep
 ) -> Response:
     """Start a new generation from an earlier step; workers of the old one are fenced off."""
     wish = wanted.wish(note)
-    return document(await store.write(once, key, lambda r: rewind.rewind(r, run, wish)), 201)
+    return REWOUND.send(await store.write(once, key, lambda r: rewind.rewind(r, run, wish)), 201)
 
 
 @revisions.get(
     "/v1/runs/{run}/revisions",
     summary="List a run's revisions",
-    response_class=Response,
     responses={
-        200: examples.document({"items": [REVISION], "next": None}),
-        **refuses(UnknownRun, Invalid, Unavailable),
+        200: REVISIONS.shown(),
     },
 )
 @needs(Role.VIEWER)
+@refuses(UnknownRun)
 async def list_revisions(
     run: Run, store: StoreDep, limit: Limit = 100, cursor: Cursor = None
 ) -> Response:
     """Return the revisions, oldest first: who changed what, when, why, and from which step."""
     items, after = await store.read(show.revisions, run, number_of(cursor), limit)
-    return document({"items": items, "next": None if after is None else cursor_of(str(after))})
+    return REVISIONS.send(
+        {"items": items, "next": None if after is None else cursor_of(str(after))}
+    )
 
 
 @revisions.get(
     "/v1/runs/{run}/revisions/{number}",
     summary="Read a revision",
-    response_class=Response,
     responses={
-        200: examples.document(REVISION),
-        **refuses(UnknownRun, UnknownRevision, Invalid, Unavailable),
+        200: REVISION.shown(),
     },
 )
 @needs(Role.VIEWER)
+@refuses(UnknownRun, UnknownRevision)
 async def read_revision(run: Run, number: Number, store: StoreDep) -> Response:
     """Return one revision."""
-    return document(await store.read(show.revision, run, number))
+    return REVISION.send(await store.read(show.revision, run, number))
 
 
 @revisions.delete(
     "/v1/runs/{run}/revisions/{number}",
     summary="Cancel a pending revision",
-    response_class=Response,
     responses={
-        200: examples.document({"revision": 3, "cancelled": 2, "pending": [], **LANDING}),
-        **refuses(
-            UnknownRun,
-            UnknownRevision,
-            NotPending,
-            RevisionMismatch,
-            GuardViolated,
-            Invalid,
-            IdempotencyMismatch,
-            Unavailable,
-        ),
+        200: CANCELLED.shown(),
     },
 )
 @needs(Role.OPERATOR)
+@refuses(UnknownRun, UnknownRevision, NotPending, RevisionMismatch, GuardViolated)
 async def cancel_revision(
     run: Run,
     number: Number,
@@ -366,7 +357,7 @@ async def cancel_revision(
 ) -> Response:
     """Take back a revision before it takes effect; the history keeps it and its cancellation."""
     why = Note(note.author, message)
-    return document(
+    return CANCELLED.send(
         await store.write(
             once, key, lambda r: revise.cancel(r, run, number, expected_revision, why)
         )

@@ -10,33 +10,39 @@ from pydantic import ConfigDict, Field, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rheostat import wire
 from rheostat.errors import (
     FieldError,
     Finished,
     GuardViolated,
     HasForks,
-    IdempotencyMismatch,
     Invalid,
-    Malformed,
     NameTaken,
     StaleCheckpoint,
     StepJump,
-    TooLarge,
     TooLate,
-    Unavailable,
     UnknownGeneration,
     UnknownRun,
     UnknownSchedule,
-    UnsupportedMediaType,
 )
 from rheostat.limits import MAX_NUMBER, MAX_STEP
-from rheostat.server.http import examples
 from rheostat.server.http.access import caller_of, needs
-from rheostat.server.http.curves import write_json
-from rheostat.server.http.deps import Cursor, Limit, SettingsDep, Wire, router
-from rheostat.server.http.pages import cursor_of, place_of
-from rheostat.server.http.problems import refuses
-from rheostat.server.http.run_deps import KeyDep, NoteDep, Run, StoreDep
+from rheostat.server.http.answers import NO_STORE, JsonAnswer
+from rheostat.server.http.requests import (
+    Cursor,
+    KeyDep,
+    Limit,
+    NoteDep,
+    RequestBody,
+    Run,
+    SettingsDep,
+    StoreDep,
+    body_examples,
+    cursor_of,
+    place_of,
+    refers,
+)
+from rheostat.server.http.route import refuses, router
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.idempotency import once
 from rheostat.server.store.operations import close, create, fork, join, show
@@ -44,73 +50,80 @@ from rheostat.server.tokens import Role
 
 runs = router("runs")
 
-NO_STORE = {"Cache-Control": "no-store"}
-BODY = {
+BODY: dict[str, Any] = {
     "name": "gpt-7b",
     "parameters": {"lr": {"kind": "cosine", "start": 3e-4, "end": 3e-5, "steps": 100_000}},
     "total": 100_000,
 }
-STATE = {
+SUMMARY: wire.RunSummary = {
     "id": "run_1f0c9a3be5d24c77a8e1b20c94",
     "name": "gpt-7b",
     "axis": "step",
     "resolution": 1,
+    "total": 100_000,
+    "steps_per_epoch": None,
+    "max_block": 4096,
+    "max_gap": 256,
+    "max_jump": 4096,
+    "guards": {"lr": {"min": 0, "max": None, "max_ratio": None}},
+    "labels": {},
+    "author": "ann",
+    "created_at": "2026-01-01T12:00:00.000000+00:00",
+    "finished_at": None,
+    "end": None,
     "generation": 1,
     "revision": 1,
+    "event": 0,
     "begins": 0,
     "settled_until": 0,
 }
-RUN = {
-    **STATE,
+STATE: wire.RunState = {
+    **SUMMARY,
     "parameters": BODY["parameters"],
     "words": {},
     "current": {"lr": 3e-4},
     "pending": [],
     "generations": [{"generation": 1, "parent": None, "from": 0, "settled_until": 0}],
 }
-JOINED = {
-    **STATE,
-    "parameters": ["lr"],
-    "event": 0,
-    "incarnation": "5d1c3b9a8e2f4706",
-    "max_block": 4096,
-    "max_gap": 256,
-    "max_jump": 4096,
-    "total": None,
-    "end": None,
-}
-CREATION = (
-    *(Malformed, NameTaken, TooLarge, UnsupportedMediaType),
-    *(Invalid, GuardViolated, UnknownSchedule),
+FINISHED: wire.RunState = {**STATE, "end": 100_000}
+RUN = JsonAnswer(wire.RunState, STATE)
+RUNS = JsonAnswer(wire.RunPage, {"items": [SUMMARY], "next": None})
+JOINED = JsonAnswer(
+    wire.Joined,
+    {
+        "id": "run_1f0c9a3be5d24c77a8e1b20c94",
+        "name": "gpt-7b",
+        "axis": "step",
+        "resolution": 1,
+        "generation": 1,
+        "revision": 1,
+        "event": 0,
+        "incarnation": "5d1c3b9a8e2f4706",
+        "settled_until": 0,
+        "begins": 0,
+        "parameters": ["lr"],
+        "max_block": 4096,
+        "max_gap": 256,
+        "max_jump": 4096,
+        "total": 100_000,
+        "end": None,
+    },
 )
 
 LABEL = r"^[^=\x00]+=[^\x00]*$"
 
-SpecData = Annotated[dict[str, Any], Body(), examples.refers("RunAtPath")]
-CreationData = Annotated[dict[str, Any], Body(), examples.refers("Run", "Fork")]
-
-
-def document(content: Any, status: int = 200, **headers: str) -> Response:
-    """Return JSON that no cache may keep."""
-    return Response(write_json(content), status, {**NO_STORE, **headers}, "application/json")
+SpecData = Annotated[dict[str, Any], Body(), refers("RunAtPath")]
+CreationData = Annotated[dict[str, Any], Body(), refers("Run", "Fork")]
 
 
 @runs.post(
     "/v1/runs",
     summary="Create a run",
     status_code=201,
-    response_class=Response,
     responses={
-        201: examples.document(RUN),
-        **refuses(
-            *CREATION,
-            UnknownRun,
-            UnknownGeneration,
-            IdempotencyMismatch,
-            Unavailable,
-        ),
+        201: RUN.shown(),
     },
-    openapi_extra=examples.body(
+    openapi_extra=body_examples(
         cosine=BODY,
         fork={
             "name": "gpt-7b-decay",
@@ -120,6 +133,7 @@ def document(content: Any, status: int = 200, **headers: str) -> Response:
     ),
 )
 @needs(Role.OPERATOR)
+@refuses(NameTaken, GuardViolated, UnknownSchedule, UnknownRun, UnknownGeneration)
 async def create_run(body: CreationData, store: StoreDep, note: NoteDep, key: KeyDep) -> Response:
     """
     Create a run of a new name; its id is unguessable, and never used again.
@@ -129,23 +143,21 @@ async def create_run(body: CreationData, store: StoreDep, note: NoteDep, key: Ke
     """
     make = fork.fork if "from" in body else create.create
     run = await store.write(once, key, lambda records: make(records, body, note))
-    return document(run, 201, Location=f"/v1/runs/{run['name']}")
+    headers = {**NO_STORE, "Location": f"/v1/runs/{run['name']}"}
+    return RUN.send(run, 201, headers)
 
 
 @runs.put(
     "/v1/runs/{run}",
     summary="Create a run, unless it is there",
-    response_class=Response,
     responses={
-        200: examples.document(
-            RUN, description="It was there, created with this body, labels aside."
-        ),
-        201: examples.document(RUN, description="It was created."),
-        **refuses(*CREATION, Unavailable),
+        200: RUN.shown("It was there, created with this body, labels aside."),
+        201: RUN.shown("It was created."),
     },
-    openapi_extra=examples.body(cosine={**BODY, "name": "gpt-7b"}),
+    openapi_extra=body_examples(cosine={**BODY, "name": "gpt-7b"}),
 )
 @needs(Role.WORKER)
+@refuses(NameTaken, GuardViolated, UnknownSchedule)
 async def ensure_run(
     run: Run,
     body: SpecData,
@@ -167,16 +179,14 @@ async def ensure_run(
     exempt = caller_of(request).role.covers(Role.OPERATOR)
     share = None if exempt else settings.max_stored_bytes
     shown, created = await store.write(create.ensure, body, note, share)
-    return document(shown, 201 if created else 200)
+    return RUN.send(shown, 201 if created else 200)
 
 
 @runs.get(
     "/v1/runs",
     summary="List runs",
-    response_class=Response,
     responses={
-        200: examples.document({"items": [STATE], "next": None}),
-        **refuses(Invalid, Unavailable),
+        200: RUNS.shown(),
     },
 )
 @needs(Role.VIEWER)
@@ -192,7 +202,7 @@ async def list_runs(
     """Return runs by name."""
     labels = dict(_label(text) for text in label or [])
     items, after = await store.read(show.page, labels, place_of(cursor), limit)
-    return document({"items": items, "next": None if after is None else cursor_of(after)})
+    return RUNS.send({"items": items, "next": None if after is None else cursor_of(after)})
 
 
 def _label(text: str) -> tuple[str, str]:
@@ -206,23 +216,22 @@ def _label(text: str) -> tuple[str, str]:
 @runs.get(
     "/v1/runs/{run}",
     summary="Read a run",
-    response_class=Response,
-    responses={200: examples.document(RUN), **refuses(UnknownRun, Invalid, Unavailable)},
+    responses={200: RUN.shown()},
 )
 @needs(Role.VIEWER)
+@refuses(UnknownRun)
 async def read_run(run: Run, store: StoreDep) -> Response:
     """Return a run's state: what is in force where it is settled to, and what is pending."""
-    return document(await store.read(show.show, run))
+    return RUN.send(await store.read(show.show, run))
 
 
 @runs.delete(
     "/v1/runs/{run}",
     summary="Remove a run",
     status_code=204,
-    response_class=Response,
-    responses=refuses(UnknownRun, HasForks, Invalid, Unavailable),
 )
 @needs(Role.OPERATOR)
+@refuses(UnknownRun, HasForks)
 async def delete_run(run: Run, store: StoreDep, request: Request) -> Response:
     """
     Remove a run with its history and its ledger. Workers that have its id get a 404.
@@ -234,7 +243,7 @@ async def delete_run(run: Run, store: StoreDep, request: Request) -> Response:
     return Response(status_code=204)
 
 
-class End(Wire):
+class End(RequestBody):
     """Where a run ends."""
 
     end: Annotated[int, Field(ge=0, le=MAX_STEP)] | None = None
@@ -250,30 +259,19 @@ NOW = End()
 @runs.post(
     "/v1/runs/{run}/finish",
     summary="Finish a run",
-    response_class=Response,
     responses={
-        200: examples.document({**RUN, "end": 100_000}),
-        **refuses(
-            Malformed,
-            UnknownRun,
-            Finished,
-            TooLate,
-            TooLarge,
-            UnsupportedMediaType,
-            Invalid,
-            IdempotencyMismatch,
-            Unavailable,
-        ),
+        200: JsonAnswer(wire.RunState, FINISHED).shown(),
     },
-    openapi_extra=examples.body(now={}, later={"end": 120_000}),
+    openapi_extra=body_examples(now={}, later={"end": 120_000}),
 )
 @needs(Role.OPERATOR)
+@refuses(UnknownRun, Finished, TooLate)
 async def finish_run(
     run: Run, store: StoreDep, note: NoteDep, key: KeyDep, end: Annotated[End, Body()] = NOW
 ) -> Response:
     """Close a run: reads from its end on are refused, and say where it ended."""
     why = Note(note.author, end.message)
-    return document(await store.write(once, key, lambda r: close.finish(r, run, end.end, why)))
+    return RUN.send(await store.write(once, key, lambda r: close.finish(r, run, end.end, why)))
 
 
 ALL_OR_NONE: dict[str, Any] = {
@@ -291,7 +289,7 @@ ALL_OR_NONE: dict[str, Any] = {
 }
 
 
-class Joining(Wire):
+class Joining(RequestBody):
     """What a worker says when it joins: its checkpoint (all three parts, or none), or its start."""
 
     model_config = ConfigDict(json_schema_extra=ALL_OR_NONE)
@@ -332,27 +330,17 @@ FRESH = Joining()
 @runs.post(
     "/v1/runs/{run}/join",
     summary="Join a run",
-    response_class=Response,
     responses={
-        200: examples.document(JOINED),
-        **refuses(
-            Malformed,
-            UnknownRun,
-            StaleCheckpoint,
-            StepJump,
-            TooLarge,
-            UnsupportedMediaType,
-            Invalid,
-            Unavailable,
-        ),
+        200: JOINED.shown(),
     },
-    openapi_extra=examples.body(
+    openapi_extra=body_examples(
         fresh={},
-        resuming={"id": RUN["id"], "generation": 1, "step": 3000},
+        resuming={"id": STATE["id"], "generation": 1, "step": 3000},
         beginning={"start": 20_000},
     ),
 )
 @needs(Role.WORKER)
+@refuses(UnknownRun, StaleCheckpoint, StepJump)
 async def join_run(
     run: Run, store: StoreDep, note: NoteDep, joining: Annotated[Joining, Body()] = FRESH
 ) -> Response:
@@ -365,6 +353,6 @@ async def join_run(
     """
     arrival = joining.arrival()
     joined = await store.read(join.join, run, arrival)
-    if joined is None:
-        joined = await store.write(join.begin, run, arrival, note.author)
-    return document(joined)
+    if joined is not None:
+        return JOINED.send(joined)
+    return JOINED.send(await store.write(join.begin, run, arrival, note.author))

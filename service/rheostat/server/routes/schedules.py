@@ -2,44 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Header, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rheostat import wire
 from rheostat.curve_files import Annotations, Curves
 from rheostat.errors import (
-    Invalid,
-    Malformed,
-    NotAcceptable,
     PreconditionFailed,
     TooLarge,
-    Unavailable,
     UnknownSchedule,
-    UnsupportedMediaType,
 )
 from rheostat.formats import Format
 from rheostat.limits import MAX_NUMBER, MAX_STEP
 from rheostat.schedules import evaluate
-from rheostat.server.http import examples
 from rheostat.server.http.access import needs
-from rheostat.server.http.curves import answer, reserve, write_json
+from rheostat.server.http.answers import JsonAnswer
+from rheostat.server.http.curves import answer, reserve
 from rheostat.server.http.definitions import DefinitionBody, range_of
-from rheostat.server.http.deps import (
+from rheostat.server.http.negotiation import check_size, offers
+from rheostat.server.http.requests import (
     Author,
     Cursor,
     Limit,
     ScheduleName,
     SettingsDep,
     Step,
-    router,
+    StoreDep,
+    body_examples,
+    cursor_of,
+    place_of,
 )
-from rheostat.server.http.negotiation import check_size, offers
-from rheostat.server.http.pages import cursor_of, place_of
-from rheostat.server.http.problems import refuses
-from rheostat.server.http.run_deps import StoreDep
+from rheostat.server.http.route import refuses, router
+from rheostat.server.runs.fragments import as_json
 from rheostat.server.store.operations import schedules as operations
 from rheostat.server.store.operations.schedules import Check, Entry, Schedule
 from rheostat.server.tokens import Role
@@ -63,32 +60,43 @@ IfNoneMatch = Annotated[
     str | None,
     Header(max_length=1024, description="`*`: do it only if there is no schedule of this name."),
 ]
-ENTRY = {
+ENTRY: wire.ScheduleVersion = {
     "name": "pretrain",
     "version": 1,
     "content_hash": "9c1d0f…",
     "author": "ann",
     "created_at": "2026-01-01T12:00:00.000+00:00",
 }
-EXAMPLE: dict[str, Any] = {
-    **ENTRY,
-    "definition": {"kind": "cosine", "start": 1e-3, "end": 1e-5, "steps": 10000},
-}
+COSINE = {"kind": "cosine", "start": 1e-3, "end": 1e-5, "steps": 10000}
+SCHEDULE = JsonAnswer(wire.Schedule, {**ENTRY, "definition": COSINE})
+SCHEDULES = JsonAnswer(wire.SchedulePage, {"items": [ENTRY], "next": None})
+CURVE = JsonAnswer(
+    wire.ScheduleCurve,
+    {
+        "name": "pretrain",
+        "version": 1,
+        "start": 0,
+        "stop": 2,
+        "stride": 1,
+        "values": [0.001, 0.000998],
+    },
+)
+VALUE = JsonAnswer(
+    wire.ScheduleStep, {"name": "pretrain", "version": 1, "step": 500, "value": 0.00099}
+)
 
 
 @schedules.put(
     "/v1/schedules/{name}",
     summary="Keep a definition under a name",
-    response_class=Response,
     responses={
-        200: examples.document(EXAMPLE, description="The newest version has this definition."),
-        201: examples.document(EXAMPLE, description="A new version."),
-        **refuses(Malformed, UnknownSchedule, PreconditionFailed, TooLarge, UnsupportedMediaType),
-        **refuses(Invalid, Unavailable),
+        200: SCHEDULE.shown("The newest version has this definition."),
+        201: SCHEDULE.shown("A new version."),
     },
-    openapi_extra=examples.body(cosine={"definition": EXAMPLE["definition"]}),
+    openapi_extra=body_examples(cosine={"definition": COSINE}),
 )
 @needs(Role.OPERATOR)
+@refuses(UnknownSchedule, PreconditionFailed)
 async def put_schedule(
     name: ScheduleName,
     new: DefinitionBody,
@@ -108,13 +116,12 @@ async def put_schedule(
 @schedules.get(
     "/v1/schedules/{name}",
     summary="Read a schedule",
-    response_class=Response,
     responses={
-        200: examples.document(EXAMPLE),
-        **refuses(UnknownSchedule, Invalid, Unavailable),
+        200: SCHEDULE.shown(),
     },
 )
 @needs(Role.VIEWER)
+@refuses(UnknownSchedule)
 async def get_schedule(name: ScheduleName, store: StoreDep, version: Version = None) -> Response:
     """Return a version, the newest by default; its tag serves `If-Match`."""
     return _answer(await store.read(operations.get, name, version))
@@ -123,30 +130,26 @@ async def get_schedule(name: ScheduleName, store: StoreDep, version: Version = N
 @schedules.get(
     "/v1/schedules",
     summary="List the schedules",
-    response_class=Response,
     responses={
-        200: examples.document({"items": [ENTRY], "next": None}),
-        **refuses(Invalid, Unavailable),
+        200: SCHEDULES.shown(),
     },
 )
 @needs(Role.VIEWER)
 async def list_schedules(store: StoreDep, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """Return the newest version of each schedule, by name, without its definition."""
     found = await store.read(operations.page, place_of(cursor), limit + 1)
-    items = [asdict(entry) for entry in found[:limit]]
+    items = [entry.to_json() for entry in found[:limit]]
     following = cursor_of(found[limit - 1].name) if len(found) > limit else None
-    page = write_json({"items": items, "next": following})
-    return Response(page, media_type="application/json")
+    return SCHEDULES.send({"items": items, "next": following}, headers={})
 
 
 @schedules.delete(
     "/v1/schedules/{name}",
     summary="Remove a schedule",
     status_code=204,
-    response_class=Response,
-    responses=refuses(UnknownSchedule, PreconditionFailed, Invalid, Unavailable),
 )
 @needs(Role.OPERATOR)
+@refuses(UnknownSchedule, PreconditionFailed)
 async def delete_schedule(
     name: ScheduleName, store: StoreDep, if_match: IfMatch = None
 ) -> Response:
@@ -158,22 +161,12 @@ async def delete_schedule(
 @schedules.get(
     "/v1/schedules/{name}/values",
     summary="Compute values of a schedule",
-    response_class=Response,
     responses={
-        200: examples.curves(
-            {
-                "name": "pretrain",
-                "version": 1,
-                "start": 0,
-                "stop": 2,
-                "stride": 1,
-                "values": [0.001, 0.000998],
-            }
-        ),
-        **refuses(UnknownSchedule, NotAcceptable, TooLarge, Invalid, Unavailable),
+        200: CURVE.shown("The values.", formats=tuple(Format)),
     },
 )
 @needs(Role.VIEWER)
+@refuses(UnknownSchedule, TooLarge)
 async def get_values(
     name: ScheduleName,
     store: StoreDep,
@@ -206,8 +199,14 @@ async def get_values(
 
     def compute() -> Curves:
         values = evaluate(schedule.definition, places)
-        asked = {"start": places.start, "stop": places.stop, "stride": places.step}
-        document = {"name": name, "version": schedule.entry.version, **asked, "values": values}
+        document: wire.ScheduleCurve = {
+            "name": name,
+            "version": schedule.entry.version,
+            "start": places.start,
+            "stop": places.stop,
+            "stride": places.step,
+            "values": as_json(values),
+        }
         notes = Annotations(f"{name}, version {schedule.entry.version}")
         return Curves(places, {"value": values}, document, notes)
 
@@ -218,21 +217,25 @@ async def get_values(
 @schedules.get(
     "/v1/schedules/{name}/values/{step}",
     summary="Compute one value of a schedule",
-    response_class=Response,
     responses={
-        200: examples.document({"name": "pretrain", "version": 1, "step": 500, "value": 0.00099}),
-        **refuses(UnknownSchedule, Invalid, Unavailable),
+        200: VALUE.shown(),
     },
 )
 @needs(Role.VIEWER)
+@refuses(UnknownSchedule)
 async def get_value(
     name: ScheduleName, step: Step, store: StoreDep, version: Version = None
 ) -> Response:
     """Return the value at one step."""
     schedule = await store.read(operations.get, name, version)
     value = evaluate(schedule.definition, step)
-    document = {"name": name, "version": schedule.entry.version, "step": step, "value": value}
-    return Response(write_json(document), media_type="application/json")
+    document: wire.ScheduleStep = {
+        "name": name,
+        "version": schedule.entry.version,
+        "step": step,
+        "value": value,
+    }
+    return VALUE.send(document, headers={})
 
 
 def _end(schedule: Schedule) -> int:
@@ -242,11 +245,14 @@ def _end(schedule: Schedule) -> int:
 
 def _answer(schedule: Schedule, *, created: bool = False) -> Response:
     entry = schedule.entry
-    document = {**asdict(entry), "definition": schedule.definition}
+    document: wire.Schedule = {
+        **entry.to_json(),
+        "definition": as_json(schedule.definition),
+    }
     headers = {"ETag": entry.tag, "Cache-Control": "no-cache"}
     if created:
         headers["Location"] = f"/v1/schedules/{entry.name}?version={entry.version}"
-    return Response(write_json(document), 201 if created else 200, headers, "application/json")
+    return SCHEDULE.send(document, 201 if created else 200, headers)
 
 
 def _precondition(if_match: str | None, if_none_match: str | None) -> Check:

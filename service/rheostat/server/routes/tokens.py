@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import Path, Query
@@ -13,28 +12,28 @@ from rheostat import wire
 from rheostat.errors import (
     Forbidden,
     Invalid,
-    Malformed,
     NameTaken,
-    TooLarge,
-    Unavailable,
     UnknownToken,
-    UnsupportedMediaType,
 )
 from rheostat.limits import NAME
-from rheostat.server.http import examples
 from rheostat.server.http.access import caller_of, needs, require
-from rheostat.server.http.deps import Cursor, Limit, router
-from rheostat.server.http.pages import cursor_of, number_of
-from rheostat.server.http.problems import refuses
-from rheostat.server.http.run_deps import StoreDep
-from rheostat.server.routes.runs import document
+from rheostat.server.http.answers import JsonAnswer
+from rheostat.server.http.requests import (
+    Cursor,
+    Limit,
+    StoreDep,
+    body_examples,
+    cursor_of,
+    number_of,
+)
+from rheostat.server.http.route import refuses, router
 from rheostat.server.store.operations import tokens as operations
 from rheostat.server.store.operations.tokens import NewToken
 from rheostat.server.tokens import Role
 
 tokens = router("tokens")
 
-TOKEN = {
+TOKEN: wire.Token = {
     "name": "ci",
     "role": "operator",
     "created_at": "2026-01-01T12:00:00.000000+00:00",
@@ -42,6 +41,9 @@ TOKEN = {
     "expires_at": "2027-01-01T00:00:00.000000+00:00",
     "revoked_at": None,
 }
+ISSUED = JsonAnswer(wire.IssuedToken, {**TOKEN, "token": "rheo_3f…"})
+TOKENS = JsonAnswer(wire.TokenPage, {"items": [TOKEN], "next": None})
+ACCESS = JsonAnswer(wire.Access, {"name": "ci", "role": "worker"})
 TokenName = Annotated[
     str, Path(pattern=f"^{NAME}$", description="Name of the token.", examples=["ci"])
 ]
@@ -51,18 +53,16 @@ TokenName = Annotated[
     "/v1/tokens",
     summary="Make a token",
     status_code=201,
-    response_class=Response,
     responses={
-        201: examples.document({**TOKEN, "token": "rheo_3f…"}),
-        **refuses(Malformed, Forbidden, NameTaken, TooLarge, UnsupportedMediaType, Invalid),
-        **refuses(Unavailable),
+        201: ISSUED.shown(),
     },
-    openapi_extra=examples.body(
+    openapi_extra=body_examples(
         forever={"name": "ann", "role": "admin"},
         expiring={"name": "ci", "role": "worker", "expires_at": "2100-01-01T00:00:00Z"},
     ),
 )
 @needs(Role.ADMIN)
+@refuses(Forbidden, NameTaken)
 async def create_token(new: NewToken, store: StoreDep, request: Request) -> Response:
     """
     Make a token. This answer alone has its secret, of which only a hash is kept.
@@ -71,34 +71,32 @@ async def create_token(new: NewToken, store: StoreDep, request: Request) -> Resp
     refused, since the name is taken.
     """
     made = await store.write(operations.create, new, caller_of(request).name)
-    return document(made, 201)
+    return ISSUED.send(made, 201)
 
 
 @tokens.get(
     "/v1/tokens",
     summary="List the tokens",
-    response_class=Response,
     responses={
-        200: examples.document({"items": [TOKEN], "next": None}),
-        **refuses(Forbidden, Invalid, Unavailable),
+        200: TOKENS.shown(),
     },
 )
 @needs(Role.ADMIN)
+@refuses(Forbidden)
 async def list_tokens(store: StoreDep, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """Return the tokens, oldest first, those that were revoked or have expired among them."""
     items, after = await store.read(operations.page, number_of(cursor), limit)
     following = None if after is None else cursor_of(str(after))
-    return document({"items": [asdict(item) for item in items], "next": following})
+    return TOKENS.send({"items": [item.to_json() for item in items], "next": following})
 
 
 @tokens.delete(
     "/v1/tokens/{name}",
     summary="Revoke a token",
     status_code=204,
-    response_class=Response,
-    responses=refuses(Forbidden, UnknownToken, Invalid, Unavailable),
 )
 @needs(Role.ADMIN)
+@refuses(Forbidden, UnknownToken)
 async def revoke_token(name: TokenName, store: StoreDep) -> Response:
     """Revoke a token: within three seconds no process accepts it any more."""
     await store.write(operations.revoke, name)
@@ -108,15 +106,12 @@ async def revoke_token(name: TokenName, store: StoreDep) -> Response:
 @tokens.get(
     "/v1/access",
     summary="Say who asks",
-    response_class=Response,
     responses={
-        200: examples.document(
-            {"name": "ci", "role": "worker"}, {"name": None, "role": "operator"}
-        ),
-        **refuses(Forbidden, Invalid),
+        200: ACCESS.shown(),
     },
 )
 @needs(Role.VIEWER)
+@refuses(Forbidden, Invalid)
 async def read_access(
     request: Request,
     role: Annotated[wire.Role, Query(description="Refuse callers without this role.")] = "viewer",
@@ -128,4 +123,4 @@ async def read_access(
     """
     require(request, Role(role))
     caller = caller_of(request)
-    return document({"name": caller.name, "role": caller.role})
+    return ACCESS.send({"name": caller.name, "role": caller.role.value})

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, TypedDict
 
 from fastapi import Query
 from pydantic import Field
 from starlette.responses import Response
 
+from rheostat import wire
 from rheostat.errors import (
     Finished,
     GuardViolated,
-    IdempotencyMismatch,
-    Invalid,
-    Malformed,
     RevisionMismatch,
-    TooLarge,
     TooLate,
-    Unavailable,
     UnknownRun,
-    UnsupportedMediaType,
 )
 from rheostat.limits import MAX_STEP
-from rheostat.server.http import examples
 from rheostat.server.http.access import needs
-from rheostat.server.http.deps import Wire, router
-from rheostat.server.http.problems import refuses
-from rheostat.server.http.run_deps import KeyDep, NoteDep, Run, StoreDep
-from rheostat.server.routes.revisions import POINTS, REVISION, Expected
-from rheostat.server.routes.runs import document
+from rheostat.server.http.answers import JsonAnswer, either
+from rheostat.server.http.requests import KeyDep, NoteDep, RequestBody, Run, StoreDep, body_examples
+from rheostat.server.http.route import refuses, router
+from rheostat.server.routes.revisions import HALVED, POINTS, Expected
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.idempotency import once
 from rheostat.server.store.operations.total import NewTotal, make_total, rehearse_total
@@ -37,27 +30,47 @@ from rheostat.server.tokens import Role
 
 totals = router("revisions")
 
-EXTENDED = {
-    **REVISION,
+EXTENDED: wire.Revision = {
+    **HALVED,
     "kind": "total",
     "effective": 100_000,
     "changes": {},
     "total": 120_000,
+    "parameters": {},
     "message": "two more epochs",
 }
+SET = JsonAnswer(
+    wire.TotalRevised,
+    {
+        "revision": 2,
+        "effective": 100_000,
+        "pending": [EXTENDED],
+        "beyond": 64,
+        "warnings": [],
+        "total": 120_000,
+    },
+)
+REHEARSED = JsonAnswer(
+    wire.TotalRehearsal,
+    {
+        "effective": 100_000,
+        "steps": [100_000, 119_999],
+        "before": {"lr": [3e-5, 3e-5]},
+        "after": {"lr": [4.8e-5, 3e-5]},
+        "pending": [EXTENDED],
+        "beyond": 64,
+        "warnings": [],
+        "total": 120_000,
+    },
+)
 
 
-REHEARSED = {
-    "effective": 100_000,
-    "total": 120_000,
-    "steps": [100_000, 119_999],
-    "before": {"lr": [3e-5, 3e-5]},
-    "after": {"lr": [4.8e-5, 3e-5]},
-    "pending": [],
-}
+class _Made(TypedDict):
+    answer: wire.TotalRevised
+    made: bool
 
 
-class Total(Wire):
+class Total(RequestBody):
     """A total as it is asked for."""
 
     total: Annotated[int, Field(ge=1, le=MAX_STEP)]
@@ -90,35 +103,20 @@ class Total(Wire):
     "/v1/runs/{run}/total",
     summary="Train longer",
     status_code=201,
-    response_class=Response,
     responses={
-        200: examples.document(
-            {"revision": 2, "effective": 100_000, "pending": [], "total": 120_000},
+        200: either(
+            SET,
             REHEARSED,
             description="It is the total in force, and nothing was made; or a rehearsal"
             " (`dry_run`): `effective`, `total`, `steps`, the curves `before` and `after`, and what"
             " would be `pending`.",
         ),
-        201: examples.document(
-            {"revision": 2, "effective": 100_000, "pending": [EXTENDED], "total": 120_000}
-        ),
-        **refuses(
-            Malformed,
-            UnknownRun,
-            TooLarge,
-            UnsupportedMediaType,
-            Finished,
-            RevisionMismatch,
-            TooLate,
-            Invalid,
-            GuardViolated,
-            IdempotencyMismatch,
-            Unavailable,
-        ),
+        201: SET.shown(),
     },
-    openapi_extra=examples.body(longer={"total": 120_000, "message": "two more epochs"}),
+    openapi_extra=body_examples(longer={"total": 120_000, "message": "two more epochs"}),
 )
 @needs(Role.OPERATOR)
+@refuses(UnknownRun, Finished, RevisionMismatch, TooLate, GuardViolated)
 async def set_total(
     run: Run,
     wanted: Total,
@@ -137,11 +135,11 @@ async def set_total(
     """
     wish = wanted.wish(note)
     if dry_run:
-        return document(await store.read(rehearse_total, run, wish, POINTS))
+        return REHEARSED.send(await store.read(rehearse_total, run, wish, POINTS))
 
-    def make(records: Records) -> dict[str, Any]:
+    def make(records: Records) -> _Made:
         answer, made = make_total(records, run, wish)
         return {"answer": answer, "made": made}
 
     found = await store.write(once, key, make)
-    return document(found["answer"], 201 if found["made"] else 200)
+    return SET.send(found["answer"], 201 if found["made"] else 200)

@@ -9,21 +9,19 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rheostat import wire
 from rheostat.errors import (
     Finished,
-    Invalid,
-    NotAcceptable,
     PastTotal,
     StaleGeneration,
     StepJump,
-    Unavailable,
     UnknownGeneration,
     UnknownRun,
 )
 from rheostat.formats import Format
 from rheostat.limits import MAX_BLOCK, MAX_STEP, RUN_ID
-from rheostat.server.http import examples
 from rheostat.server.http.access import may_settle, needs
+from rheostat.server.http.answers import JsonAnswer, either
 from rheostat.server.http.blocks import (
     ROUTE,
     SETTLED,
@@ -33,19 +31,17 @@ from rheostat.server.http.blocks import (
     preview,
     settled,
 )
-from rheostat.server.http.deps import Step, router
 from rheostat.server.http.middleware import header
 from rheostat.server.http.negotiation import offers
-from rheostat.server.http.problems import refuses
-from rheostat.server.http.run_deps import Generation, Run, StoreDep
-from rheostat.server.routes.runs import document
+from rheostat.server.http.requests import Generation, Run, Step, StoreDep
+from rheostat.server.http.route import refuses, router
 from rheostat.server.runs.settling import Ask
 from rheostat.server.store.operations import values as operations
 from rheostat.server.tokens import Role
 
 values = router("values")
 
-BLOCK = {
+EXAMPLE: wire.Block = {
     "id": "run_1f0c9a3be5d24c77a8e1b20c94",
     "generation": 1,
     "start": 4096,
@@ -54,6 +50,19 @@ BLOCK = {
     "revisions": [{"from": 4096, "revision": 1}],
     "parameters": {"lr": [0.001, 0.001], "weight_decay": [0.1, 0.1]},
 }
+BLOCK = JsonAnswer(wire.Block, EXAMPLE)
+PREVIEW = JsonAnswer(wire.Preview, {**EXAMPLE, "final": [True, False]})
+STEP = JsonAnswer(
+    wire.StepValues,
+    {
+        "id": "run_1f0c9a3be5d24c77a8e1b20c94",
+        "generation": 1,
+        "step": 500,
+        "parameters": {"lr": 0.001},
+        "final": True,
+        "revision": 1,
+    },
+)
 HEADERS = {
     "Rheostat-Run": "Id of the run.",
     "Rheostat-Generation": "The generation that was asked for.",
@@ -72,31 +81,23 @@ Count = Annotated[int, Query(ge=1, le=MAX_BLOCK, description="How many cells.")]
 @values.get(
     ROUTE,
     summary="Read a block of values",
-    response_class=Response,
     responses={
         200: {
-            **examples.document(
-                BLOCK, description="A settled block, or a preview.", also=[Format.F64]
+            **either(
+                BLOCK,
+                PREVIEW,
+                description="A settled block, or a preview.",
+                formats=[Format.F64],
             ),
             "headers": {
                 name: {"description": text, "schema": {"type": "string"}}
                 for name, text in HEADERS.items()
             },
         },
-        **refuses(
-            UnknownRun,
-            UnknownGeneration,
-            StaleGeneration,
-            Finished,
-            PastTotal,
-            StepJump,
-            NotAcceptable,
-            Invalid,
-            Unavailable,
-        ),
     },
 )
 @needs(Role.VIEWER)
+@refuses(UnknownRun, UnknownGeneration, StaleGeneration, Finished, PastTotal, StepJump)
 async def read_values(
     request: Request,
     run: Run,
@@ -143,21 +144,18 @@ def _respond(request: Request, answer: BlockAnswer) -> Response:
 @values.get(
     "/v1/runs/{run}/values/{step}",
     summary="Preview the values at one step",
-    response_class=Response,
     responses={
-        200: examples.document(
-            {"step": 500, "parameters": {"lr": 0.001}, "final": True, "revision": 1}
-        ),
-        **refuses(UnknownRun, UnknownGeneration, Invalid, Unavailable),
+        200: STEP.shown(),
     },
 )
 @needs(Role.VIEWER)
+@refuses(UnknownRun, UnknownGeneration)
 async def read_value(
     run: Run, step: Step, store: StoreDep, generation: Generation = None
 ) -> Response:
     """Return each parameter's value at one step; nothing is settled by it."""
     block = await store.read(operations.preview_step, run, step, generation)
-    return document(
+    return STEP.send(
         {
             "id": block.run_id,
             "generation": block.generation,

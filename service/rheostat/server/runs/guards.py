@@ -41,7 +41,7 @@ class Guard(BaseModel):
             raise wrong("min", "must not be above max", self.min, f"≤ {self.max!r}")
         return self
 
-    def to_json(self) -> wire.Guard:
+    def to_json(self) -> wire.GuardBounds:
         """Return the wire form."""
         return {"min": self.min, "max": self.max, "max_ratio": self.max_ratio}
 

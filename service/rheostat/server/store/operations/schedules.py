@@ -15,6 +15,7 @@ import orjson
 from sqlalchemy import and_, func, insert, select, update
 from sqlalchemy import delete as sql_delete
 
+from rheostat import wire
 from rheostat.errors import FieldError, Invalid, UnknownSchedule
 from rheostat.limits import MAX_NODES
 from rheostat.schedules import Definition, parse
@@ -37,6 +38,16 @@ class Entry:
     author: str | None
     created_at: str
     """ISO 8601, in UTC."""
+
+    def to_json(self) -> wire.ScheduleVersion:
+        """Return the wire form."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "content_hash": self.content_hash,
+            "author": self.author,
+            "created_at": self.created_at,
+        }
 
     @property
     def tag(self) -> str:

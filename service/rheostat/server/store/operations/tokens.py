@@ -13,7 +13,7 @@ from sqlalchemy import insert, select, update
 from rheostat import wire
 from rheostat.errors import FieldError, Invalid, NameTaken, UnknownToken
 from rheostat.limits import NAME
-from rheostat.server.described import Described
+from rheostat.server.docstrings import Documented
 from rheostat.server.store.records import Records, now
 from rheostat.server.store.tables import tokens
 from rheostat.server.tokens import Role, Token, hash_of, new_secret
@@ -23,7 +23,7 @@ FUTURE = "an ISO 8601 time with its offset from UTC, in the future"
 FIELDS = tuple(tokens.c[name] for name in Token.__dataclass_fields__)
 
 
-class NewToken(Described):
+class NewToken(Documented):
     """A token as it is asked for."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)

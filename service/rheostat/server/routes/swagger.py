@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from rheostat.errors import NotFound
 from rheostat.server.http.access import needs
-from rheostat.server.http.deps import router
+from rheostat.server.http.route import router
 
 SCRIPT, STYLE = "text/javascript; charset=utf-8", "text/css; charset=utf-8"
 KINDS = {"swagger-ui-bundle.js": SCRIPT, "swagger-ui.css": STYLE, "page.js": SCRIPT}
