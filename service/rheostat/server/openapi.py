@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
@@ -75,18 +76,26 @@ def describe(app: FastAPI) -> dict[str, Any]:
     components = document["components"]["schemas"]
     for derived in ("HTTPValidationError", "ValidationError"):
         components.pop(derived, None)
-    components |= _requests()
+    components |= requests()
     for path in document["paths"].values():
         for operation in path.values():
             _complete(operation)
+    for route, operation in _operations(document, app):
+        _show_answers(operation, route)
+        if app.state.settings.tokens_required:
+            _require_token(operation, route)
     if app.state.settings.tokens_required:
-        _require_tokens(document, app)
+        document["components"] |= {
+            "securitySchemes": {"token": TOKEN},
+            "responses": {cls.__name__: documented([cls])[cls.status] for cls in REFUSALS},
+        }
     components |= schemas(document)
     document["components"]["schemas"] = dict(sorted(components.items()))
     return {key: _resolved(value) for key, value in document.items()}
 
 
-def _requests() -> dict[str, Any]:
+def requests() -> dict[str, Any]:
+    """Return the schemas that routes refer to by name, since they read such bodies themselves."""
     found: dict[str, Any] = {}
     for name, adapter in SCHEMAS.items():
         schema = adapter.json_schema(ref_template=REF)
@@ -128,18 +137,28 @@ def _resolved(node: Any) -> Any:
     return {key: _resolved(value) for key, value in node.items()}
 
 
-def _require_tokens(document: dict[str, Any], app: FastAPI) -> None:
-    document["components"] |= {
-        "securitySchemes": {"token": TOKEN},
-        "responses": {cls.__name__: documented([cls])[cls.status] for cls in REFUSALS},
-    }
-    shared = {str(cls.status): {"$ref": ANSWER.format(name=cls.__name__)} for cls in REFUSALS}
+def _operations(
+    document: dict[str, Any], app: FastAPI
+) -> Iterator[tuple[StrictRoute, dict[str, Any]]]:
+    """Yield each route that the document tells of, with what it tells."""
     for route in app.routes:
-        if isinstance(route, StrictRoute) and route.role is not None:
+        if isinstance(route, StrictRoute) and route.include_in_schema:
             for method in route.methods or ():
-                operation = document["paths"][route.path][method.lower()]
-                operation["security"] = [{"token": [route.role.value]}]
-                operation["responses"] |= shared
+                yield route, document["paths"][route.path][method.lower()]
+
+
+def _show_answers(operation: dict[str, Any], route: StrictRoute) -> None:
+    """Show answers as the route gives them: FastAPI leaves out of examples what is null."""
+    for status, response in route.responses.items():
+        if "content" in response:
+            operation["responses"][str(status)]["content"] = response["content"]
+
+
+def _require_token(operation: dict[str, Any], route: StrictRoute) -> None:
+    if route.role is not None:
+        shared = {str(cls.status): {"$ref": ANSWER.format(name=cls.__name__)} for cls in REFUSALS}
+        operation["security"] = [{"token": [route.role.value]}]
+        operation["responses"] |= shared
 
 
 def _complete(operation: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ from rheostat.server.http.requests import Run, StoreDep
 from rheostat.server.http.route import refuses, router
 from rheostat.server.store.operations import events as operations
 from rheostat.server.tokens import Role
+from rheostat.server.wire_schemas import reference
 
 events = router("events")
 
@@ -43,7 +44,11 @@ EVENT = {
     "properties": {
         "id": {"type": "string", "pattern": "^[0-9]+$"},
         "event": {"enum": [kind_of(each) for each in get_args(wire.Event)]},
-        "data": {"type": "string", "contentMediaType": "application/json"},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": reference(wire.Event),
+        },
     },
 }
 EXAMPLE = """\
