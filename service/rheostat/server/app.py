@@ -20,7 +20,7 @@ from rheostat.server.http.access import Access
 from rheostat.server.http.access_log import AccessLog
 from rheostat.server.http.blocks import BlockCache
 from rheostat.server.http.body import READ_AT_ONCE
-from rheostat.server.http.browsers import Doorkeeper, names
+from rheostat.server.http.browsers import OriginFilter, names
 from rheostat.server.http.budgets import SMALL, Budget
 from rheostat.server.http.connections import Connections, connections_for
 from rheostat.server.http.feeds import Feeds
@@ -117,7 +117,7 @@ def create_app(settings: Settings, *, fast_lane: bool = True) -> FastAPI:
     turns = Turns(settings.max_body_bytes)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     app.add_middleware(Traffic, turns=turns, sending=app.state.sending)
-    app.add_middleware(Doorkeeper, answers_for=app.state.answers_for)
+    app.add_middleware(OriginFilter, answers_for=app.state.answers_for)
     if settings.rate_limit:
         app.add_middleware(RateLimit, rates=app.state.rates)
     app.add_middleware(Observer, metrics=app.state.metrics, access_log=app.state.access_log)

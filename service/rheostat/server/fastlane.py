@@ -41,7 +41,7 @@ from rheostat.server.http.blocks import (
     Rendered,
     address_of,
 )
-from rheostat.server.http.browsers import HOST, turn_away
+from rheostat.server.http.browsers import HOST, refuse_foreign
 from rheostat.server.http.budgets import SMALL, Holding
 from rheostat.server.http.middleware import identify
 from rheostat.server.http.protocol import CONNECTION_CLASS, BoundedHttp
@@ -188,7 +188,7 @@ def _is_own(answers_for: Callable[[str], bool], host: bytes | None) -> bool:
     if not host or not HOST.fullmatch(host):
         return False
     try:
-        turn_away({b"host": host}, "GET", answers_for)
+        refuse_foreign({b"host": host}, "GET", answers_for)
     except Forbidden:
         return False
     return True

@@ -2,7 +2,7 @@
 What a browser may do here: show this service's own pages, and nothing on behalf of others'.
 
 A page in an operator's browser can reach what only this machine, or only this network, can reach.
-`Doorkeeper` refuses its requests; the headers of `protections` keep our pages from being misused.
+`OriginFilter` refuses its requests; the headers of `protections` keep our pages from being misused.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _is_private(name: str) -> bool:
     return _is_address(name) or "." not in name or name.removesuffix(".").endswith(PRIVATE)
 
 
-class Doorkeeper:
+class OriginFilter:
     """
     Refuses a foreign ``Host`` and requests that another site's page sends.
 
@@ -107,7 +107,7 @@ class Doorkeeper:
         if scope["type"] == "http":
             require_sound(scope)
         if scope["type"] == "http" and not _is_check(scope):
-            turn_away(dict(scope["headers"]), scope["method"], self.answers_for)
+            refuse_foreign(dict(scope["headers"]), scope["method"], self.answers_for)
         await self.app(scope, receive, send)
 
 
@@ -128,7 +128,7 @@ def require_sound(scope: Scope) -> None:
         raise Malformed(f"the Host header is no name or address: {hosts[0][:100]!r}")
 
 
-def turn_away(
+def refuse_foreign(
     headers: Mapping[bytes, bytes], method: str, answers_for: Callable[[str], bool]
 ) -> None:
     """Raise `Forbidden` for a foreign ``Host``, and for what another site's page sends."""

@@ -1,10 +1,10 @@
 """
 What surrounds every request, as plain ASGI: cheap, and usable around any application.
 
-From the outside in: `Observer` (request id, failures, figures, log), `RateLimit`, `Doorkeeper` (who
-may ask from where), `BodyLimit`. A route of its own outside FastAPI goes inside all of them; it
-names its template by setting ``scope["route"]`` to something that has a ``path``. What is answered
-before them all, in the fast lane, is asked the same.
+From the outside in: `Observer` (request id, failures, figures, log), `RateLimit`, `OriginFilter`
+(who may ask from where), `BodyLimit`. A route of its own outside FastAPI goes inside all of them;
+it names its template by setting ``scope["route"]`` to something that has a ``path``. What is
+answered before them all, in the fast lane, is asked the same.
 """
 
 from __future__ import annotations

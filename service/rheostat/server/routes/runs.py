@@ -85,7 +85,11 @@ STATE: wire.RunState = {
     "pending": [],
     "generations": [{"generation": 1, "parent": None, "from": 0, "settled_until": 0}],
 }
-FINISHED: wire.RunState = {**STATE, "end": 100_000}
+FINISHED: wire.RunState = {
+    **STATE,
+    "finished_at": "2026-01-09T12:00:00.000000+00:00",
+    "end": 100_000,
+}
 RUN = JsonAnswer(wire.RunState, STATE)
 RUNS = JsonAnswer(wire.RunPage, {"items": [SUMMARY], "next": None})
 JOINED = JsonAnswer(
