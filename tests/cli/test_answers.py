@@ -65,6 +65,19 @@ Answers = dict[tuple[str, str], httpx.Response]
 LINE = {"kind": "linear", "start": 1.0, "end": 0.0, "steps": 1000}
 
 
+def test_every_command_has_its_arguments() -> None:
+    """A command that needs other arguments than one name has them in `ARGUMENTS`."""
+    root: Any = typer.main.get_command(complete())
+    taken = {
+        f"{group} {name}": [each.required for each in command.params].count(True)
+        for group, found in root.commands.items()
+        for name, command in getattr(found, "commands", {}).items()
+    }
+    assert not {*ARGUMENTS}.difference(taken)
+    missing = [name for name, count in taken.items() if count != 1 and name not in ARGUMENTS]
+    assert not missing, f"ARGUMENTS of {__name__} lacks {missing}"
+
+
 @pytest.fixture
 def stranger() -> Iterator[Hostile]:
     """Yield a server that does what it is told."""
@@ -192,7 +205,7 @@ def ran(
 
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
-    assert done.exit_code in {0, 1, 3}
+    assert done.exit_code in {0, 1, 3}, done.stderr
     assert done.exit_code == 0 or done.stderr
 
 

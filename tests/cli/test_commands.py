@@ -1,13 +1,15 @@
-"""Every command is in the manual with an example, answers in JSON, and fails readably."""
+"""Every command has its name, is in the manual with an example, answers, and fails readably."""
 
 from __future__ import annotations
 
 import inspect
 import json
 import os
+import pkgutil
 import re
 import shlex
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from tests.conftest import RunningServer
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from rheostat.cli import commands as package
 from rheostat.cli.app import complete
 
 MANUAL = (Path(__file__).parents[2] / "docs/cli.md").read_text()
@@ -81,6 +84,14 @@ def commands() -> dict[str, Any]:
 
 
 COMMANDS = commands()
+TRIED = [name for name in IN_THEIR_TURN if name in COMMANDS]
+
+
+def callbacks() -> list[Any]:
+    """Return the function behind every command."""
+    app: Any = complete()
+    groups = [app, *(group.typer_instance for group in app.registered_groups)]
+    return [each.callback for group in groups for each in group.registered_commands]
 
 
 def examples(name: str) -> list[str]:
@@ -88,25 +99,49 @@ def examples(name: str) -> list[str]:
     return re.findall(rf"^ *(rheostat {name}\b.*)$", COMMANDS[name].help, re.MULTILINE)
 
 
+@pytest.mark.parametrize("module", [item.name for item in pkgutil.iter_modules(package.__path__)])
+def test_a_command_has_a_name(module: str) -> None:
+    """What is made a command is one that can be typed."""
+    found = import_module(f"{package.__name__}.{module}")
+    made = {
+        each
+        for each in vars(found).values()
+        if inspect.isfunction(each)
+        and each.__module__ == found.__name__
+        and "as_json" in inspect.signature(each).parameters
+    }
+    unnamed = [each.__name__ for each in made.difference(callbacks())]
+    assert not unnamed, f"{unnamed} of {found.__name__} are not in rheostat/cli/app.py"
+
+
+def test_only_commands_are_tried() -> None:
+    """A command that is gone, or has another name now, has no place here any more."""
+    assert not {*IN_THEIR_TURN, *BY_THEMSELVES, *WRONG}.difference(COMMANDS)
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_is_in_the_manual_with_an_example(name: str) -> None:
     """docs/cli.md has a part about the command, and shows at least one line that one can type."""
+    assert examples(name), f"the docstring has no line `rheostat {name} …`"
     heading = f"\n### `rheostat {name}`\n"
-    assert heading in MANUAL
+    assert heading in MANUAL, "`make docs` writes docs/cli.md"
     part = MANUAL.partition(heading)[2].partition("\n### ")[0]
-    assert examples(name)
     assert all(re.sub(r"\s+", " ", line) in re.sub(r"\s+", " ", part) for line in examples(name))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_examples_of_a_command_are_tried(name: str) -> None:
     """A new command has a place among those whose examples are run."""
-    assert (name in IN_THEIR_TURN) != (name in BY_THEMSELVES)
+    assert (name in IN_THEIR_TURN) != (name in BY_THEMSELVES), (
+        f"{name!r} belongs in IN_THEIR_TURN, or in BY_THEMSELVES"
+    )
 
 
-@pytest.fixture(scope="module")
-def tried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[Ran]]]:
-    """Run all examples with ``--json`` in an empty folder, with a service of their own."""
+@pytest.fixture(scope="module", params=[("--json",), ()], ids=["json", "people"])
+def tried(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[bool, dict[str, list[Ran]]]]:
+    """Run all examples in an empty folder, with a service of their own: for scripts, for people."""
     folder = tmp_path_factory.mktemp("examples")
     (folder / "lr.json").write_text('{"kind": "cosine", "start": 1, "end": 0, "steps": 9}')
     scheduler = {"type": "WarmupLR", "params": {"warmup_max_lr": 0.1, "warmup_num_steps": 10}}
@@ -114,29 +149,35 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[R
     running = RunningServer(tmp_path_factory.mktemp("server"), {})
     before = Path.cwd()
     os.chdir(folder)
-    yield {name: [_run(line, running.url) for line in examples(name)] for name in IN_THEIR_TURN}
+    options = request.param
+    yield (
+        bool(options),
+        {name: [_run(line, running.url, options) for line in examples(name)] for name in TRIED},
+    )
     os.chdir(before)
     running.close()
 
 
-def _run(line: str, url: str) -> Ran:
+def _run(line: str, url: str, options: tuple[str, ...]) -> Ran:
     _, *words = shlex.split(line.partition(" > ")[0])
     environment = {"RHEOSTAT_AUTHOR": "ann"}
     if words[0] not in {"token", "recover"}:  # these would ask the service, not the database
         environment["RHEOSTAT_URL"] = url
     unasked = ["--yes"] if words[0] == "recover" else []
-    done = CliRunner().invoke(complete(), [*words, *unasked, "--json"], env=environment)
+    done = CliRunner().invoke(complete(), [*words, *unasked, *options], env=environment)
     return Ran(done.exit_code, done.stdout, done.stderr)
 
 
-@pytest.mark.parametrize("name", IN_THEIR_TURN)
-def test_a_command_answers_in_json(name: str, tried: dict[str, list[Ran]]) -> None:
-    """The first example works; with `--json`, each one prints JSON and nothing else."""
-    first, *others = tried[name]
+@pytest.mark.parametrize("name", TRIED)
+def test_a_command_answers(name: str, tried: tuple[bool, dict[str, list[Ran]]]) -> None:
+    """The first example works, for people too; with `--json`, each prints JSON and nothing else."""
+    as_json, ran_all = tried
+    first, *others = ran_all[name]
     assert first.code == 0, first.err
+    assert first.out.strip()
     for ran in (first, *others):
         assert ran.code in {0, 1, 3}, ran.err  # another one may need what is not there
-        assert [json.loads(line) for line in ran.out.splitlines()]
+        assert not as_json or [json.loads(line) for line in ran.out.splitlines()]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -144,7 +185,7 @@ def test_a_command_fails_readably(name: str, rheostat: Command) -> None:
     """What goes wrong is one block on standard error, without a traceback, and an exit code."""
     line, code = WRONG.get(name, (examples(name)[0].removeprefix("rheostat "), 3))
     ran = rheostat(line)
-    assert ran.code == code
+    assert ran.code == code, f"{line!r}; another line that fails has its place in WRONG"
     assert ran.out == ""
     assert ran.err.strip()
     assert "Traceback" not in ran.err
@@ -153,10 +194,7 @@ def test_a_command_fails_readably(name: str, rheostat: Command) -> None:
 
 def counting() -> Iterator[Any]:
     """Yield what reads each option and argument that takes steps or cells."""
-    app: Any = complete()
-    groups = [app, *(group.typer_instance for group in app.registered_groups)]
-    found: list[Any] = [each.callback for group in groups for each in group.registered_commands]
-    for command in found:
+    for command in callbacks():
         for parameter in inspect.signature(command).parameters.values():
             for option in getattr(parameter.annotation, "__metadata__", ()):
                 if option.metavar in {"STEP", "STEPS", "CELLS"}:

@@ -11,7 +11,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 def test_the_reference_is_current() -> None:
     """`docs/cli.md` is what `python -m rheostat.cli.reference docs/cli.md` writes now."""
-    assert reference.reference() == (DOCS / "cli.md").read_text()
+    assert reference.reference() == (DOCS / "cli.md").read_text(), "`make docs` writes it"
 
 
 def test_every_command_says_what_it_does() -> None:
@@ -24,5 +24,6 @@ def test_every_command_says_what_it_does() -> None:
     while commands:
         command = commands.pop()
         assert command.help, command.name
-        assert all(getattr(parameter, "help", "") for parameter in command.params), command.name
+        unexplained = [each.name for each in command.params if not getattr(each, "help", "")]
+        assert not unexplained, f"{unexplained} of {command.name} have no help"
         commands += getattr(command, "commands", {}).values()
