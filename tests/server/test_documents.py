@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 from typing import Any, Literal, get_origin
 
-import httpx
 import orjson
 import pytest
 from annotated_types import Ge, Le
@@ -14,12 +13,10 @@ from fastapi.openapi.models import OpenAPI
 from pydantic import ValidationError
 
 from rheostat.errors import refusals
-from rheostat.schedules.evaluation import Figures
 from rheostat.server.app import create_app
 from rheostat.server.documents import DOCUMENTS, openapi
 from rheostat.server.environment import variable
 from rheostat.server.http.connections import EndReason
-from rheostat.server.http.metrics import METRICS, MetricInfo, Metrics
 from rheostat.server.settings import Settings
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -92,27 +89,6 @@ def test_the_manual_has_every_setting_with_its_bounds(name: str) -> None:
 def lines(name: str) -> list[str]:
     """Return the lines of a manual."""
     return (DOCS / name).read_text().splitlines()
-
-
-@pytest.mark.parametrize("info", METRICS, ids=lambda info: info.name)
-def test_every_metric_is_listed_and_told(info: MetricInfo[Any], http: httpx.Client) -> None:
-    """A metric has a line in the manual, and a server tells what it is, in the same words."""
-    (row,) = (line for line in lines("metrics.md") if f"| `{info.shown}` |" in line)
-    assert row.endswith(f"| {info.text} |")
-    told = http.get("/metrics").text
-    assert f"# HELP {info.shown} {info.text}\n# TYPE {info.shown} {info.type}\n" in told
-
-
-def test_no_metric_is_told_that_is_not_listed() -> None:
-    """What a registry has, the list has, with the same labels."""
-    metrics = Metrics(lambda: Figures(0, 0, 0, 0, 0))
-    assert {each.name for each in metrics.registry.collect()} == {each.name for each in METRICS}
-    metrics.observe("/livez", "GET", 200, 0.1)
-    metrics.count_ended(EndReason.TOO_MANY)
-    labels = {info.name: set(info.labels) for info in METRICS}
-    for family in metrics.registry.collect():
-        for sample in family.samples:
-            assert sample.labels.keys() - {"le"} == labels[family.name]
 
 
 def test_the_manual_has_every_reason_to_end_a_connection() -> None:
