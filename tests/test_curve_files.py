@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import struct
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -19,6 +22,8 @@ from rheostat.curve_files import WRITERS
 from rheostat.formats import NUMBERS, PICTURES, Format
 
 VALUES = [1.0, 0.7, 0.1, 1e-7]
+LONGEST = -1.2345678901234567e-300
+"""A number of the longest text that float64 has."""
 TABLE = {"kind": "table", "values": VALUES}
 MANUAL = (Path(__file__).parents[1] / "docs/formats.md").read_text()
 
@@ -46,6 +51,22 @@ def test_a_format_is_written_and_explained(chosen: Format) -> None:
     (line,) = (line for line in MANUAL.splitlines() if line.startswith(f"| `{chosen}` |"))
     assert chosen.media_type in line
     assert chosen.sentence in line
+
+
+def test_the_longest_numbers_have_room() -> None:
+    """P13: however many numbers of whatever texts are written, nothing is written beyond them."""
+    program = f"""
+import numpy as np
+from rheostat.curve_files import SLICE, Curves, write
+from rheostat.formats import Format
+for count in range(SLICE + 1):
+    for values in (np.full(count, {LONGEST}), np.full(count, -(2**63))):
+        write(Format.JSON, Curves(range(count), {{}}, {{"values": values}}))
+"""
+    watched = {**os.environ, "PYTHONMALLOC": "debug"}  # which looks behind what is given back
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=watched, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def _check(chosen: Format, body: bytes) -> None:
