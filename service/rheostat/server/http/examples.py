@@ -11,6 +11,7 @@ from rheostat.formats import Format
 from rheostat.schedules.definition import REFERENCE
 
 BINARY = {"type": "string", "format": "binary"}
+TEXT = {"type": "string"}
 
 NULLABLE = frozenset({"author", "beyond", "created_by", "expires_at", "parent", "total"})
 """Fields of answers that may be null, though they are not in the examples."""
@@ -37,8 +38,9 @@ def body(**examples: Any) -> dict[str, Any]:
 
 def curves(*examples: Any, description: str = "The values.") -> dict[str, Any]:
     """Return the description of an answer that comes in all formats of curves."""
-    content: dict[str, Any] = {item.media_type: {"schema": BINARY} for item in Format}
-    content[Format.CSV.media_type] = {"schema": {"type": "string"}}
+    content: dict[str, Any] = {
+        item.media_type: {"schema": TEXT if item.content == "text" else BINARY} for item in Format
+    }
     content |= document(*examples)["content"]
     return {"description": description, "content": content}
 

@@ -36,7 +36,6 @@ from rheostat.server.tokens import Role
 
 history = router("history")
 
-FORMATS = tuple(Format)
 PLAN = {
     "id": "run_1f0c9a3be5d24c77a8e1b20c94",
     "generation": 1,
@@ -71,7 +70,7 @@ async def read_plan(
     run: Run,
     store: StoreDep,
     settings: SettingsDep,
-    chosen: Annotated[Format, offers(*FORMATS)],
+    chosen: Annotated[Format, offers(*Format)],
     start: Start = 0,
     stop: Stop = None,
     points: Annotated[int, Query(ge=2, le=10_000_000, description="The most steps.")] = 1000,
