@@ -5,7 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import struct
+import subprocess
+import sys
+import tracemalloc
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -15,37 +19,107 @@ import pytest
 from typer.testing import CliRunner
 
 from rheostat.cli.app import complete
-from rheostat.curve_files import WRITERS
+from rheostat.curve_files import WRITERS, Curves, write
 from rheostat.formats import NUMBERS, PICTURES, Format
 
 VALUES = [1.0, 0.7, 0.1, 1e-7]
+LONGEST = -1.2345678901234567e-300
+"""A number of the longest text that float64 has."""
 TABLE = {"kind": "table", "values": VALUES}
 MANUAL = (Path(__file__).parents[1] / "docs/formats.md").read_text()
 
 
 def _csv(body: bytes) -> list[float]:
-    rows = list(csv.DictReader(io.StringIO(body.decode())))
-    assert [int(row["step"]) for row in rows] == [0, 1, 2, 3]
-    return [float(row["value"]) for row in rows]
+    header, *rows = csv.reader(io.StringIO(body.decode()))
+    assert header[0] == "step"
+    assert header[1:] == sorted(header[1:])
+    assert [int(row[0]) for row in rows] == list(range(len(rows)))
+    return [float(row[place]) for place in range(1, len(header)) for row in rows]
 
 
 READERS: Mapping[Format, Callable[[bytes], list[float]]] = {
     Format.JSON: lambda body: list(json.loads(body)["values"]),
-    Format.F64: lambda body: list(struct.unpack("<4d", body)),
+    Format.F64: lambda body: list(struct.unpack(f"<{len(body) // 8}d", body)),
     Format.NPY: lambda body: list(np.load(io.BytesIO(body)).ravel()),
     Format.CSV: _csv,
 }
-"""How others read the numbers of a format."""
+"""How others read the numbers of a format, column after column in the order of their names."""
 SIGNATURES = {Format.PNG: b"\x89PNG\r\n\x1a\n", Format.SVG: b"<?xml"}
+"""How pictures begin."""
 
 
 @pytest.mark.parametrize("chosen", Format)
 def test_a_format_is_written_and_explained(chosen: Format) -> None:
     """A format has a writer, and a line in the manual with its media type and its sentence."""
-    assert chosen in WRITERS
-    (line,) = (line for line in MANUAL.splitlines() if line.startswith(f"| `{chosen}` |"))
-    assert chosen.media_type in line
-    assert chosen.sentence in line
+    assert chosen in WRITERS, "write it in service/rheostat/curve_files.py: WRITERS"
+    lines = [line for line in MANUAL.splitlines() if line.startswith(f"| `{chosen}` |")]
+    assert len(lines) == 1, "`make docs` writes its line of docs/formats.md"
+    assert chosen.media_type in lines[0]
+    assert chosen.sentence in lines[0]
+    table, name = (SIGNATURES, "SIGNATURES") if chosen.picture else (READERS, "READERS")
+    assert chosen in table, f"read it in tests/test_curve_files.py: {name}"
+
+
+@pytest.mark.parametrize("chosen", Format)
+def test_a_format_has_a_media_type_of_its_own(chosen: Format) -> None:
+    """`Accept` chooses one format: no two have the same media type."""
+    others = {item.media_type: str(item) for item in Format if item is not chosen}
+    assert chosen.media_type not in others
+
+
+@pytest.mark.parametrize("chosen", NUMBERS)
+def test_a_format_holds_every_column(chosen: Format) -> None:
+    """Columns follow each other by name in every format, however long: the same bits (P1)."""
+    first, second = np.random.default_rng(1).standard_normal((2, 5000))
+    body = b"".join(write(chosen, Curves(range(5000), {"b": second, "a": first})))
+    assert READERS[chosen](body) == [*first, *second]
+
+
+@pytest.mark.parametrize("chosen", [Format.JSON, *NUMBERS])
+def test_a_format_holds_what_its_row_says(chosen: Format) -> None:
+    """Text is UTF-8, what is binary is not: limits, schemas and digests of names go by that."""
+    values = np.array(VALUES)
+    body = b"".join(write(chosen, Curves(range(4), {"value": values}, {"values": values})))
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        assert chosen.content == "binary"
+    else:
+        assert chosen.content == "text"
+
+
+@pytest.mark.parametrize("columns", [1, 3])
+@pytest.mark.parametrize("chosen", [Format.JSON, *NUMBERS])
+def test_a_format_takes_the_memory_of_its_row(chosen: Format, columns: int) -> None:
+    """P13: values and what is written of them take what is held for an answer, and no more."""
+    count = 100_000
+    values = np.full(count, LONGEST)
+    named = {f"p{number}": values for number in range(columns)}
+    curves = Curves(range(2**52, 2**52 + count), named, dict(named))
+    tracemalloc.start()
+    try:
+        write(chosen, curves)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    needed = peak / count / columns + values.itemsize
+    assert needed <= chosen.memory + 1, f"{chosen} needs {needed:.0f} bytes a value"  # a header
+
+
+def test_the_longest_numbers_have_room() -> None:
+    """P13: however many numbers of whatever texts are written, nothing is written beyond them."""
+    program = f"""
+import numpy as np
+from rheostat.curve_files import SLICE, Curves, write
+from rheostat.formats import Format
+for count in range(SLICE + 1):
+    for values in (np.full(count, {LONGEST}), np.full(count, -(2**63))):
+        write(Format.JSON, Curves(range(count), {{}}, {{"values": values}}))
+"""
+    watched = {**os.environ, "PYTHONMALLOC": "debug"}  # which looks behind what is given back
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=watched, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def _check(chosen: Format, body: bytes) -> None:

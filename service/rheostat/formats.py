@@ -18,6 +18,7 @@ class Format(StrEnum):
 
     media_type: str
     content: Content
+    """Whether it is text, which has the narrower limit of values; binary; or a picture."""
     memory: int
     """Bytes that a value takes at most while an answer is made."""
     sentence: str

@@ -64,7 +64,7 @@ MAX_TEXTS_IN_ALL: Final = 50_000
 MAX_BINARY_VALUES: Final = 10_000_000
 """Values of one curve in a binary answer or behind a picture, unless a server sets it otherwise."""
 MAX_TEXT_VALUES: Final = 1_000_000
-"""Values of one curve in a JSON or CSV answer, unless a server sets it otherwise."""
+"""Values of one curve in an answer of text, such as JSON, unless a server sets it otherwise."""
 MAX_PICTURE_POINTS: Final = 20_000
 """Points drawn in one picture: a longer curve is thinned so that its extremes stay."""
 MAX_PANELS: Final = 24

@@ -92,7 +92,7 @@ class Settings(Documented):
     """Most values of one curve in a binary answer or behind a picture."""
 
     max_text_values: Count = MAX_TEXT_VALUES
-    """Most values of one curve in a JSON or CSV answer."""
+    """Most values of one curve in an answer of text, such as JSON."""
 
     max_picture_points: Annotated[int, Field(ge=1000)] = MAX_PICTURE_POINTS
     """Most points drawn in one picture; longer curves are thinned so that extremes stay."""

@@ -50,7 +50,7 @@ def either(
     schema = found[0] if len(found) == 1 else {"anyOf": found}
     examples = {names()[answer.kind]: {"value": answer.example} for answer in answers}
     content: dict[str, Any] = {
-        item.media_type: {"schema": TEXT if item is Format.CSV else BINARY} for item in formats
+        item.media_type: {"schema": TEXT if item.content == "text" else BINARY} for item in formats
     }
     content["application/json"] = {"schema": schema, "examples": examples}
     return {"description": description, "content": content}

@@ -40,7 +40,6 @@ from rheostat.server.tokens import Role
 
 history = router("history")
 
-FORMATS = tuple(Format)
 PLAN = JsonAnswer(
     wire.Plan,
     {
@@ -93,7 +92,7 @@ LEDGER = JsonAnswer(
     "/v1/runs/{run}/plan",
     summary="Show a run's curves, past and future",
     responses={
-        200: PLAN.shown("The curves.", formats=FORMATS),
+        200: PLAN.shown("The curves.", formats=tuple(Format)),
     },
 )
 @needs(Role.VIEWER)
@@ -103,7 +102,7 @@ async def read_plan(
     run: Run,
     store: StoreDep,
     settings: SettingsDep,
-    chosen: Annotated[Format, offers(*FORMATS)],
+    chosen: Annotated[Format, offers(*Format)],
     start: Start = 0,
     stop: Stop = None,
     points: Annotated[int, Query(ge=2, le=10_000_000, description="The most steps.")] = 1000,
