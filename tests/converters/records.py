@@ -1,4 +1,12 @@
-"""The records of other libraries' own values, as the tests of the converters read them."""
+"""
+The records of other libraries' own values, as the tests of the converters read them.
+
+A record is a line of JSON: ``id`` (library/what), ``library`` and ``version`` as they are
+installed, ``name`` and ``params`` as `convert` takes them, ``base_value``, the context, ``steps``
+and ``values``, both beyond the end too, and how they were made: ``source`` (installed from where,
+or computed by whom from which text) or ``driver`` (what was called at each step). ``raises``, with
+``at_step``, instead of values is what the library refuses.
+"""
 
 from __future__ import annotations
 

@@ -11,8 +11,6 @@ from rheostat.converters.core import Library, Scheduler
 from rheostat.schedules import KINDS
 
 DOCS = Path(__file__).parents[2] / "docs"
-SHARED = {"__init__", "core", "docs", "kit", "parameters", "registry", "request"}
-"""The files beside the libraries' own."""
 FOUND = {name: library for name in registry.NAMES if (library := registry.find(name))}
 SCHEDULERS = [
     pytest.param(item, id=f"{name}/{item.names[0]}")
@@ -23,7 +21,7 @@ SCHEDULERS = [
 
 def test_the_manual_is_current() -> None:
     """`docs/converters.md` is what `python -m rheostat.converters.docs docs` writes."""
-    assert (DOCS / "converters.md").read_text() == docs.manual()
+    assert (DOCS / "converters.md").read_text() == docs.manual(), "out of date: make docs"
 
 
 def test_every_library_has_a_name_of_its_own() -> None:
@@ -34,22 +32,28 @@ def test_every_library_has_a_name_of_its_own() -> None:
 
 def test_every_file_of_a_library_is_registered() -> None:
     """A file of converters that `registry` does not name would never be loaded."""
-    files = {path.stem for path in Path(docs.__file__).parent.glob("*.py")}
-    helpers = {file for file in files if file.endswith("_chains")}
+    folder = Path(docs.__file__).parent
+    registering = {
+        path.stem for path in folder.glob("[!_]*.py") if "library.scheduler(" in path.read_text()
+    }
     registered = {file for name in registry.NAMES for file in registry.files(name)}
-    assert files - SHARED - helpers == registered
+    forgotten = registering - registered
+    assert not forgotten, f"not in service/rheostat/converters/registry.py: {forgotten}"
+    assert registering == registered
 
 
 @pytest.mark.parametrize(("name", "library"), FOUND.items(), ids=FOUND)
 def test_every_library_is_in_the_manual(name: str, library: Library) -> None:
-    """A library's chapter has a row with all names of each scheduler, those of metrics too."""
+    """A library's chapter has a title, and a row with all names of each scheduler."""
     assert library.name == name
     assert library.schedulers
-    (chapter,) = (
-        part
-        for part in (DOCS / "converters.md").read_text().split("\n## ")
-        if f"Library: `{name}`" in part
-    )
+    manual = (DOCS / "converters.md").read_text()
+    chapters = [part for part in manual.split("\n## ") if f"Library: `{name}`" in part]
+    assert len(chapters) == 1, f"docs/converters.md has {len(chapters)} chapters of it: make docs"
+    (chapter,) = chapters
+    title, _, about = chapter.partition("\n\n")
+    said = title.strip() and not about.startswith(("Library:", "\n"))
+    assert said, f"the docstring of {name}.py must be 'Title: what is read.'"
     for scheduler in library.schedulers:
         assert f"| {', '.join(f'`{one}`' for one in scheduler.names)} |" in chapter
     assert all(f"`{one}`" in chapter for one in library.reactive)
@@ -68,4 +72,5 @@ def test_every_scheduler_says_what_it_becomes(item: Scheduler) -> None:
     """The first words of each converter's text name a kind, or say that it is refused."""
     marked = item.becomes.split("`")[1::2]
     refers = item.becomes.startswith(("Refused", "As ", "The ", "What the "))
-    assert refers or set(marked) & set(KINDS), item.becomes
+    said = f"the docstring of {item.names[0]} begins with {item.becomes!r}: which kind is it?"
+    assert refers or set(marked) & set(KINDS), said

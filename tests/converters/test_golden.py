@@ -1,9 +1,9 @@
 """
 Every record of a library's own values, against the definition that its scheduler becomes.
 
-``golden/<library>.jsonl`` holds the records that were given, unchanged, and
-``further/<library>.jsonl`` more of them, of the same versions. ``exceptions/<library>.json`` holds,
-by record, where the library's values are not the ones to give, and why:
+``golden/<library>.jsonl`` holds a closed collection: its records are never changed, and counted
+here. ``further/<library>.jsonl`` holds all others, and new ones. ``exceptions/<library>.json``
+holds, by record, where the library's values are not the ones to give, and why:
 
 - ``{"reason", "rtol", "atol"}``: its values are less exact; atol is relative to their peak;
 - ``{"reason", "from", "to"}``: its values differ at these steps, the last one excluded;
@@ -24,6 +24,7 @@ import pytest
 from numpy.typing import NDArray
 from tests.converters.records import CASES, FOLDER, GIVEN, Case, asked
 
+from rheostat.converters import registry
 from rheostat.errors import Invalid
 from rheostat.schedules import convert, evaluate
 
@@ -59,7 +60,7 @@ COUNTS = {
     "torchtitan": 3,
     "transformers": 36,
 }
-"""How many given records each library has."""
+"""How many records each library has in the closed collection."""
 ACCUMULATING = {
     "mmengine": None,
     "torch": {
@@ -167,7 +168,24 @@ def test_an_exception_has_a_reason_and_is_needed(name: str) -> None:
 
 
 def test_no_record_is_left_out() -> None:
-    """Every given record of every library is here once."""
+    """Every record of the closed collection is here, and no name of a record comes twice."""
     counts = Counter(case["file"] for case in GIVEN)
-    assert counts == COUNTS
+    assert counts == COUNTS, "new records go to tests/converters/golden/further"
     assert len({case["id"] for case in CASES}) == len(CASES)
+
+
+@pytest.mark.parametrize("name", sorted({case["file"] for case in CASES}))
+def test_records_are_of_a_library_that_is_registered(name: str) -> None:
+    """A file of records is named as a library is called."""
+    place = "service/rheostat/converters/registry.py"
+    assert registry.find(name), f"{name}.jsonl has records, and {place} no library of this name"
+
+
+def test_every_record_says_where_its_values_are_from() -> None:
+    """A record names the version, and how its values were made."""
+    silent = [
+        case["id"]
+        for case in CASES
+        if not (case.get("version") and (case.get("source") or case.get("driver")))
+    ]
+    assert not silent, f"no version, or neither source nor driver, in the records {silent}"
