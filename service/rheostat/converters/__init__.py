@@ -8,7 +8,9 @@ From other libraries' schedulers to definitions that give the same values.
 A library is one file here, named as it is imported, and one line in `registry.NAMES`. A converter
 is a function there: its name in the decorator, the library's own parameters with the library's own
 defaults in the signature, and in the docstring what the manual says of it, first what it becomes,
-then in what it differs::
+then in what it differs. The docstring of the file is the title of its chapter, and what is read::
+
+    \"\"\"PyTorch: torch.optim.lr_scheduler.\"\"\"
 
     library = Library("torch", common=Resumed)
 
@@ -58,8 +60,8 @@ What else there is:
   for the converter. Prefer the preset that a person would write to a pile of parts.
 - A second file is for an idea of its own (`torch_chains`); one that registers schedulers stands in
   `registry.FURTHER_FILES`.
-- Each scheduler needs a record of its library's own values in ``tests/converters/golden``, with
-  parameters other than the defaults; a test names the one that has none.
+- Each scheduler needs a record of its library's own values in ``tests/converters/golden/further``,
+  and each parameter that acts one in which it is not its default; a test names what has none.
 """
 
 from rheostat.converters.configs import convert_config
