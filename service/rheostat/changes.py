@@ -29,7 +29,7 @@ class EditRow(NamedTuple):
 
     name: str
     bare: str | None
-    """The field that a value without a field's name fills, as in ``scale 0.5``."""
+    """The field that a value without a field's name fills, as in ``scale 0.5``; None: no such."""
     usage: str
     sentence: str
     build: Callable[..., Change]
@@ -116,7 +116,7 @@ def extend(end: int | str) -> Change:
     return _edit("extend", end=end)
 
 
-@_lists("replace DEFINITION blend=N", "ease into a definition over N steps", bare=None)
+@_lists("replace DEFINITION blend=N", "ease into a definition over N steps", bare="definition")
 def replace(
     definition: Mapping[str, Any],
     *,

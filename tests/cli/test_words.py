@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import typer
 
-from rheostat.changes import EDITS
+from rheostat.changes import EDITS, EditRow
 from rheostat.cli import words
 
 COSINE = {"kind": "cosine", "start": 1e-3, "end": 1e-5, "steps": 10000}
@@ -119,6 +119,15 @@ def test_an_unknown_change_is_named(line: str) -> None:
     ) as refusal:
         words.changes(["lr", *line.split()])
     assert all(part in str(refusal.value) for part in [*EDITS, "definition", "kinds"])
+
+
+def test_a_value_behind_an_edit_that_takes_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An edit without a value is a word alone: what follows it is refused and shown."""
+    row = EditRow("rest", None, "rest", "do nothing", lambda: {"edit": "rest"})
+    monkeypatch.setitem(EDITS, "rest", row)
+    assert words.changes(["lr", "rest"]) == {"lr": {"edit": "rest"}}
+    with pytest.raises(typer.BadParameter, match="rest takes no value, but '5' follows it"):
+        words.changes(["lr", "rest", "5"])
 
 
 def test_a_schedule_of_the_library_is_a_change() -> None:

@@ -147,7 +147,10 @@ def _change(phrase: Sequence[str]) -> dict[str, Any]:
         return {"edit": name, "definition": new, **own}
     edit: dict[str, Any] = {"edit": name}
     if rest and not _FIELD.fullmatch(rest[0]) and not _OPTION.fullmatch(rest[0]):
-        edit[str(EDITS[name].bare)] = _value(rest.pop(0))
+        bare = EDITS[name].bare
+        if bare is None:
+            raise typer.BadParameter(f"{name} takes no value, but {rest[0]!r} follows it")
+        edit[bare] = _value(rest.pop(0))
     return _filled(edit, rest)
 
 
