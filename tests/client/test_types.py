@@ -64,4 +64,14 @@ def test_a_run_can_be_created_with_all_that_there_is() -> None:
     """The options of `create_run` are the fields of the service's own body."""
     fields = set(RunSpec.model_fields) - {"name", "parameters"}
 
-    assert RunOptions.__annotations__.keys() == fields
+    assert RunOptions.__annotations__.keys() == fields, "RunOptions of rheostat/client/calls.py"
+
+
+@pytest.mark.parametrize("field", RunOptions.__annotations__)
+@pytest.mark.parametrize("cls", [rheostat.AsyncClient, rheostat.Client])
+def test_help_names_every_option(
+    cls: type[rheostat.Client | rheostat.AsyncClient], field: str
+) -> None:
+    """What a run can be created with is in the docstring, where one looks for it."""
+    told = cls.create_run.__doc__ or ""
+    assert f"``{field}``" in told, f"create_run of rheostat/client/_async/client.py: {field}"

@@ -42,6 +42,7 @@ FIELDS = {
     "effective": "--at",
     "to": "STEP",
     "end": "--end",
+    "axis": "--axis",
     "total": "--total",
     "resolution": "--resolution",
 }

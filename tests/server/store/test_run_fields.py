@@ -10,10 +10,11 @@ import orjson
 import pytest
 from sqlalchemy import text
 
+from rheostat.errors import NameTaken
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.spec import RunBody, StoredRun
 from rheostat.server.store import tables
-from rheostat.server.store.operations import create, show
+from rheostat.server.store.operations import create, fork, show
 from rheostat.server.store.records import RunRecord
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ FIELDS: dict[str, Any] = {
 }
 """Every field of a run's body, each with another value than its default."""
 
+NOT_COMPARED = {"name", "labels"}
+"""What a body may have otherwise than the run that it finds."""
+NOT_INHERITED = {"name", "labels"}
+"""What a fork has of its own."""
+
 APART = {"id", "spec", "name", "stored"}
 """Columns of `runs` that are no fields of a record, or fields that are no columns of their own."""
 
@@ -40,9 +46,10 @@ APART = {"id", "spec", "name", "stored"}
 @pytest.mark.parametrize("field", [*RunBody.model_fields])
 def test_what_is_received_is_stored_and_shown(desk: Desk, field: str) -> None:
     """P8: nothing that a run was created with is swallowed."""
-    assert field in FIELDS, f"give {field} a value here"
+    assert field in FIELDS, f"give {field} a value in FIELDS"
     sent = {key: FIELDS[key] for key in ("name", "parameters", "total", field)}
     created: Mapping[str, Any] = desk.write(create.create, sent, Note())
+    assert field in created, f"rheostat/server/store/operations/show.py does not answer {field}"
     assert created[field] == FIELDS[field]
     desk.restart()
     shown: Mapping[str, Any] = desk.read(show.show, "gpt")
@@ -51,6 +58,30 @@ def test_what_is_received_is_stored_and_shown(desk: Desk, field: str) -> None:
         lambda r: r.connection.execute(text("SELECT spec FROM runs")).scalars().all()
     )
     assert set(orjson.loads(spec)) == set(RunBody.model_fields) == set(StoredRun.model_fields)
+
+
+@pytest.mark.parametrize("field", [*RunBody.model_fields])
+def test_what_differs_is_another_run(desk: Desk, field: str) -> None:
+    """P8: a body finds the run that it would create, or is told the field that differs."""
+    body = {"name": "gpt", "parameters": {"beta": {"kind": "constant", "value": 0.25}}}
+    desk.write(create.create, body, Note())
+    sent = {**body, field: FIELDS[field]}
+    if field in NOT_COMPARED:
+        assert not desk.write(create.ensure, sent, Note())[1]
+        return
+    with pytest.raises(NameTaken) as refusal:
+        desk.write(create.ensure, sent, Note())
+    (found,) = {item["field"].split(".")[0] for item in refusal.value.members["differences"]}
+    assert found == field
+
+
+def test_a_fork_inherits_what_is_not_its_own(desk: Desk) -> None:
+    """A fork has the specification of its run, in all that decides its values and beyond."""
+    desk.write(create.create, FIELDS, Note())
+    body = {"name": "decay", "from": {"run": "gpt"}}
+    made: Mapping[str, Any] = desk.write(fork.fork, body, Note())
+    alike = {field for field in RunBody.model_fields if made[field] == FIELDS[field]}
+    assert set(RunBody.model_fields) - alike == NOT_INHERITED
 
 
 def test_a_record_has_all_columns() -> None:

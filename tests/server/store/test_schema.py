@@ -74,7 +74,7 @@ def test_keys_that_do_not_follow_their_run_are_named(opened: Database) -> None:
 
 def test_what_is_there_besides_does_no_harm(opened: Database) -> None:
     """The next release's columns, or an operator's own table."""
-    run(opened, "CREATE TABLE notes (text TEXT)", "ALTER TABLE runs ADD COLUMN owner TEXT")
+    run(opened, "CREATE TABLE notes (text TEXT)", "ALTER TABLE runs ADD COLUMN of_later TEXT")
     migrate(opened)
 
 
@@ -105,7 +105,7 @@ def test_tables_of_another_program_are_left_alone(database: str) -> None:
     opened.close()
 
 
-FIELDS = {"owner": "ann", "guards": {"lr": {"min": 0, "max_gradient": 3}}}
+FIELDS = {"of_later": 1, "guards": {"lr": {"min": 0, "max_gradient": 3}}}
 
 
 def test_a_run_of_a_newer_release_is_read(desk: Any) -> None:
