@@ -135,6 +135,7 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 @pytest.mark.parametrize("name", sorted(LIMITS.keys() - THINNED))
 def test_what_is_beyond_a_limit_is_refused(name: str, limited: httpx.Client) -> None:
     """P10: whatever goes one beyond a limit is refused, naming the field, the value, the bound."""
+    assert name in BEYOND, f"give a request beyond {name} in BEYOND"
     asked = BEYOND[name]
     places = {"run": made(limited, name), "id": "", "many": ""}
     if "{id}" in asked.path:

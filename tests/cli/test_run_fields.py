@@ -16,13 +16,12 @@ from rheostat.cli.views import runs
 from rheostat.cli.views.screen import Screen
 from rheostat.errors import FieldError, Invalid
 from rheostat.server.routes.runs import STATE
-from rheostat.server.runs.spec import RunBody
 
 ARGUMENTS = {"name", "parameters"}
 """What is no option, but stands at the beginning of the line."""
 UNSEEN = {"steps_per_epoch", "max_block", "max_jump"}
 """What `run show` tells with --json alone: definitions and clients mind these, people seldom."""
-OPTIONS = [field for field in RunBody.model_fields if field not in ARGUMENTS]
+OPTIONS = [field for field in FIELDS if field not in ARGUMENTS]
 
 
 def option(field: str) -> str:
@@ -61,7 +60,7 @@ def drawn(capsys: pytest.CaptureFixture[str], **fields: Any) -> str:
     return capsys.readouterr().out
 
 
-@pytest.mark.parametrize("field", [field for field in RunBody.model_fields if field not in UNSEEN])
+@pytest.mark.parametrize("field", [field for field in FIELDS if field not in UNSEEN])
 def test_a_field_of_a_run_is_seen(capsys: pytest.CaptureFixture[str], field: str) -> None:
     """Two runs that differ in one field are not shown alike."""
     assert field in STATE, f"rheostat/wire.py: RunState has no {field}"
@@ -69,7 +68,7 @@ def test_a_field_of_a_run_is_seen(capsys: pytest.CaptureFixture[str], field: str
     assert usual != other, f"rheostat/cli/views/runs.py: run does not show {field}"
 
 
-@pytest.mark.parametrize("field", [f for f in OPTIONS if not isinstance(FIELDS.get(f), dict)])
+@pytest.mark.parametrize("field", [f for f in OPTIONS if not isinstance(FIELDS[f], dict)])
 def test_a_field_that_is_refused_is_called_as_one_types_it(
     capsys: pytest.CaptureFixture[str], field: str
 ) -> None:
