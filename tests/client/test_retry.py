@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from rheostat.client import answers
-from rheostat.client.answers import Answer, Broken, Redirected, Stripped
+from rheostat.client.answers import Answer, Broken, RedirectedAnswer, Stripped
 from rheostat.client.retry import LONGEST, Patience, Trouble
 from rheostat.errors import Conflict, RateLimited, Unavailable, Unreachable
 
@@ -152,7 +152,7 @@ def test_a_call_that_is_repeated_says_how_often(caplog: pytest.LogCaptureFixture
         *((Trouble(Conflict(""), status), False, False) for status in (405, 412, 413, 422, 500)),
         *((Trouble(Broken("", status)), True, False) for status in (200, 304, 401, 404, 500, 522)),
         (Trouble(Stripped("")), True, False),
-        (Trouble(Redirected("", 301, "https://there")), False, False),
+        (Trouble(RedirectedAnswer("", 301, "https://there")), False, False),
     ],
 )
 def test_what_is_repeated(trouble: Trouble, *, repeatable: bool, other: bool) -> None:

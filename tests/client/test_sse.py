@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rheostat.client.answers import Broken
-from rheostat.client.sse import Message, Parser
+from rheostat.client.sse import Parser, ServerSentEvent
 
 BLOCKS = ": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event"
 STREAM = (
@@ -21,10 +21,10 @@ STREAM = (
     "data: cut off"
 ).encode()
 FOUND = [
-    Message("revised", "one\ntwo"),
-    Message("", " spaced\u2028\x0b\x85 and whole"),
-    Message("", ""),
-    Message("", "\nx"),
+    ServerSentEvent("revised", "one\ntwo"),
+    ServerSentEvent("", " spaced\u2028\x0b\x85 and whole"),
+    ServerSentEvent("", ""),
+    ServerSentEvent("", "\nx"),
 ]
 
 

@@ -21,7 +21,7 @@ from tests.converters.examples import EXAMPLES
 from tests.converters.records import CASES, FOLDER, asked
 
 from rheostat.converters import registry
-from rheostat.converters.core import Budget, Case, Context, Scheduler
+from rheostat.converters.core import Case, Context, ConversionBudget, Scheduler
 from rheostat.converters.request import checked
 from rheostat.errors import Invalid
 from rheostat.schedules import convert, evaluate
@@ -63,7 +63,7 @@ class Place(NamedTuple):
 
     def takes(self, given: dict[str, Any]) -> bool:
         """Return whether all parameters are of their types, and in their bounds."""
-        case = Case("", "", None, "", Context(), lambda *_: Constant(value=0.0), Budget())
+        case = Case("", "", None, "", Context(), lambda *_: Constant(value=0.0), ConversionBudget())
         try:
             checked(case, self.scheduler, given["params"])
         except Invalid:

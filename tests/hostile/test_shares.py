@@ -14,7 +14,7 @@ from tests.hostile.test_connections import GET
 
 from rheostat.errors import Unauthenticated, Unavailable
 from rheostat.server.http import access
-from rheostat.server.http.access import Access
+from rheostat.server.http.access import Authenticator
 from rheostat.server.settings import Settings
 from rheostat.server.store import Store
 
@@ -130,7 +130,7 @@ def unknown(number: int) -> dict[str, Any]:
 def test_a_token_is_one_entry_however_it_is_written(store: Counting, tmp_path: Path) -> None:
     """P13: spaces and capitals in a header make no further entry, and none that is larger."""
     secret = secrets_of(tmp_path, ann="viewer")["ann"]
-    asked = Access(store)
+    asked = Authenticator(store)
 
     async def ask() -> None:
         for spaces in range(1, 200):
@@ -146,7 +146,7 @@ def test_a_token_is_one_entry_however_it_is_written(store: Counting, tmp_path: P
 def test_unknown_tokens_are_one_question_at_a_time(store: Counting, tmp_path: Path) -> None:
     """P13: a thousand unknown tokens are few questions, and who has one waits for two at most."""
     secret = secrets_of(tmp_path, ann="viewer")["ann"]
-    asked = Access(store)
+    asked = Authenticator(store)
 
     async def ask() -> list[Any]:
         guesses = [asyncio.create_task(asked.caller(unknown(n))) for n in range(1000)]
@@ -163,7 +163,7 @@ def test_unknown_tokens_are_one_question_at_a_time(store: Counting, tmp_path: Pa
 def test_a_question_that_fails_is_asked_again(store: Counting, tmp_path: Path) -> None:
     """P9: all whose tokens were asked about learn that the database is away, and may return."""
     secret = secrets_of(tmp_path, ann="viewer")["ann"]
-    asked = Access(store)
+    asked = Authenticator(store)
 
     async def ask() -> list[Any]:
         tasks = [asked.caller(scope(f"Bearer {secret}")), asked.caller(unknown(1))]
@@ -183,7 +183,7 @@ def test_tokens_that_are_no_longer_believed_are_dropped(
     """P13: what is remembered is what was used of late, and never more than the limit."""
     secrets = secrets_of(tmp_path, **{f"t{number}": "viewer" for number in range(8)})
     monkeypatch.setattr(access, "MOST", 4)
-    asked = Access(store)
+    asked = Authenticator(store)
 
     async def ask(names: list[str]) -> None:
         for name in names:
@@ -192,7 +192,7 @@ def test_tokens_that_are_no_longer_believed_are_dropped(
     asyncio.run(ask(sorted(secrets)))
     assert [known.token.name for known in asked._known.values()] == ["t4", "t5", "t6", "t7"]
     monkeypatch.setattr(access, "TRUSTED", -1.0)
-    asked = Access(store)
+    asked = Authenticator(store)
     asyncio.run(ask(sorted(secrets)))
     assert len(asked._known) == 1
 

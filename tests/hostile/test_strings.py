@@ -38,9 +38,9 @@ CONFIGS: list[tuple[str, dict[str, Any]]] = [
     *(("megatron", {name: None}) for name in megatron.Arguments.model_fields),
     *(("transformers", {name: None}) for name in transformers.Arguments.model_fields),
     *(
-        ("deepspeed", {block: {name: None}})
-        for block in deepspeed.File.model_fields
-        for name in deepspeed.Block.model_fields
+        ("deepspeed", {section: {name: None}})
+        for section in deepspeed.File.model_fields
+        for name in deepspeed.Section.model_fields
     ),
 ]
 """Every field of a configuration file that is read, with the file around it."""

@@ -15,7 +15,7 @@ from tests.conftest import open_tokens
 from rheostat.errors import Unauthenticated
 from rheostat.server.app import create_app
 from rheostat.server.http import access
-from rheostat.server.http.access import Access
+from rheostat.server.http.access import Authenticator
 from rheostat.server.http.route import StrictRoute, router
 from rheostat.server.settings import Settings
 from rheostat.server.store.opening import open_store
@@ -399,7 +399,7 @@ def counted(tmp_path: Any) -> Any:
 def test_many_requests_are_one_question(counted: Any) -> None:
     """A fleet that asks at once with one token asks the database once, and then for a while not."""
     store, scope = counted
-    asked = Access(store)
+    asked = Authenticator(store)
 
     async def fleet() -> set[str | None]:
         callers = await asyncio.gather(*(asked.caller(scope) for _ in range(100)))
@@ -416,7 +416,7 @@ def test_what_was_found_is_believed_for_seconds(
     """After its time the database is asked again; a token that is not known is never remembered."""
     store, scope = counted
     monkeypatch.setattr(access, "TRUSTED", 0.0)
-    asked = Access(store)
+    asked = Authenticator(store)
     for reads in (1, 2):
         asyncio.run(asked.caller(scope))
         assert store.reads == reads
@@ -434,7 +434,7 @@ def test_memory_is_bounded(counted: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(access, "MOST", 1)
     with open_tokens(store._database.url.render_as_string()) as tokens:
         secret = tokens.create("bob", "worker")["token"]
-    asked = Access(store)
+    asked = Authenticator(store)
     asyncio.run(asked.caller(scope))
     asyncio.run(asked.caller({"headers": [(b"authorization", f"Bearer {secret}".encode())]}))
     assert len(asked._known) == 1
@@ -446,7 +446,7 @@ def test_without_its_database_a_server_believes_nobody_new(tmp_path: Any, proble
     away = Store("postgresql://nobody@127.0.0.1:9/none", settings.limits)
     app = create_app(settings)
     with TestClient(app, base_url="http://127.0.0.1") as client:
-        app.state.access = Access(away)
+        app.state.access = Authenticator(away)
         answer = client.get("/v1/runs", headers={"Authorization": f"Bearer {UNKNOWN}"})
         problem(answer, "unavailable")
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from rheostat.errors import Unavailable
 from rheostat.server.app import create_app
 from rheostat.server.http import feeds
-from rheostat.server.http.feeds import Feed, Message
+from rheostat.server.http.feeds import Feed, FeedEvent
 from rheostat.server.routes import events as api
 from rheostat.server.runs.revision import Note
 from rheostat.server.settings import Settings
@@ -98,7 +98,7 @@ def test_a_feed_knows_what_it_has_not() -> None:
 
     async def scenario() -> None:
         feed = Feed(10)
-        feed.publish([Message(number, b"", last=False) for number in range(12, 12 + 70)])
+        feed.publish([FeedEvent(number, b"", last=False) for number in range(12, 12 + 70)])
         assert (feed.since, feed.head) == (17, 81)
         assert feed.after(16) is None
         assert [message.number for message in feed.after(17) or ()] == [*range(18, 82)]

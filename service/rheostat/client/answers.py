@@ -82,7 +82,7 @@ class Stripped(Broken):
     """A block whose headers somebody has left out, so that nothing proves whose it is."""
 
 
-class Redirected(Broken):
+class RedirectedAnswer(Broken):
     """An answer that names another address, which is never followed."""
 
     def __init__(self, reason: str, status: int, location: str) -> None:
@@ -164,7 +164,7 @@ def foreign(answer: Answer) -> Broken:
         return Broken(said, answer.status)
     where = public_address(location)
     hint = f"which points to {where or 'nowhere'}. Redirects are not followed: if that is where"
-    return Redirected(
+    return RedirectedAnswer(
         f"{said}, {hint} the service is, give the client that address", answer.status, where
     )
 

@@ -20,7 +20,7 @@ from rheostat.client.answers import Answer, Broken
 from rheostat.client.calls import Call
 from rheostat.client.retry import Outcome, Trouble, trouble_of
 from rheostat.client.settings import Settings
-from rheostat.client.sse import Message, Parser
+from rheostat.client.sse import Parser, ServerSentEvent
 from rheostat.limits import NAME
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Following:
             raise Interrupted(Trouble(silent))
 
 
-def _event(message: Message) -> Any:
+def _event(message: ServerSentEvent) -> Any:
     try:
         found = json.loads(message.data)
     except (ValueError, RecursionError):

@@ -18,7 +18,7 @@ from rheostat.client.answers import (
     LONGEST_WAIT_FOR_OTHERS,
     Answer,
     Broken,
-    Redirected,
+    RedirectedAnswer,
     Stripped,
 )
 from rheostat.errors import Unreachable
@@ -43,7 +43,7 @@ NOTHING_DONE = frozenset({429})
 FLEETING = frozenset({408, 421, 425, 429, 499})
 """Statuses below 500 of somebody else that a second attempt, right away, may not meet."""
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-HOPELESS = (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL, Redirected)
+HOPELESS = (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL, RedirectedAnswer)
 PASSING_TLS = ("SSLEOFError", "SSLZeroReturnError", "SSLSyscallError")
 """Failures of TLS that say that the connection broke, and nothing about the other side."""
 
@@ -213,7 +213,7 @@ class Patience:
         tries = max(1, self._failures)
         said = f"no answer to {self._about}, tried {tries}× in {self._waited():.1f} s: {trouble}\n"
         error: Unreachable
-        if isinstance(trouble.error, Redirected):
+        if isinstance(trouble.error, RedirectedAnswer):
             error = errors.Redirected(said.rstrip())
             error.location = trouble.error.location
         elif fails_at_tls(trouble.error):

@@ -17,7 +17,7 @@ OF_A_LINE = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class ServerSentEvent:
     """One event of a stream."""
 
     kind: str
@@ -41,7 +41,7 @@ class Parser:
         self.lines = 0
         """How many lines have come whole."""
 
-    def feed(self, piece: bytes) -> list[Message]:
+    def feed(self, piece: bytes) -> list[ServerSentEvent]:
         """Return the events that this piece completes; raise `Broken` past the longest."""
         self._size += len(piece)
         ended = self._pieces and self._pieces[-1].endswith(b"\r")
@@ -61,7 +61,7 @@ class Parser:
         if self._size + self._held > LONGEST or len(self._pieces) > LONGEST // 64:
             raise Broken(f"an event that is longer than {LONGEST} bytes")
 
-    def _read(self, line: str) -> Message | None:
+    def _read(self, line: str) -> ServerSentEvent | None:
         if not line:
             return self._completed()
         field, _, value = line.partition(":")
@@ -73,7 +73,7 @@ class Parser:
             self._held += len(value) + OF_A_LINE
         return None
 
-    def _completed(self) -> Message | None:
+    def _completed(self) -> ServerSentEvent | None:
         kind, data = self._kind, self._data
         self._kind, self._data, self._held = "", [], 0
-        return Message(kind, "\n".join(data)) if data else None
+        return ServerSentEvent(kind, "\n".join(data)) if data else None

@@ -45,7 +45,7 @@ class Time:
     unit: str
 
 
-class State(BaseModel):
+class TrainerState(BaseModel):
     """What Composer's trainer knows of the training."""
 
     model_config = STRICT
@@ -58,18 +58,18 @@ class State(BaseModel):
 
 
 @dataclass(frozen=True)
-class Clock:
-    """The training's own clock, by which its time strings become batches."""
+class TrainerClock:
+    """The clock of Composer's trainer, by which its time strings become batches."""
 
     case: Case
-    state: State
+    state: TrainerState
 
     @classmethod
-    def of(cls, case: Case) -> Clock:
+    def of(cls, case: Case) -> TrainerClock:
         """Return the clock of a case's context."""
         given = case.context.context or {}
         try:
-            return cls(case, State.model_validate(given))
+            return cls(case, TrainerState.model_validate(given))
         except ValidationError as error:
             raise refused(*field_errors(error, given, "context")) from None
 
@@ -164,7 +164,7 @@ class Warm(Shared):
 
     def lengths(self, case: Case) -> tuple[float, float]:
         """Return how many batches it is in force, and how many its line takes."""
-        clock = Clock.of(case)
+        clock = TrainerClock.of(case)
         steps = clock.batches("t_warmup", self.t_warmup, scaled=False)
         line = clock.batches("t_warmup", self.t_warmup) if self.scale_warmup else steps
         if line == 0 and steps > 0:
@@ -191,7 +191,7 @@ class Until(Shared):
 
     def after(self, case: Case, warm: Warm) -> float:
         """Return how many batches the warm-up leaves, which t_max counts too."""
-        clock = Clock.of(case)
+        clock = TrainerClock.of(case)
         warmup = clock.time("t_warmup", warm.t_warmup, scaled=False)
         whole = clock.time("t_max", self.t_max)
         if warmup.unit != whole.unit:
@@ -208,7 +208,7 @@ class Decay(Until):
 
     def fall(self, case: Case, shape: Shape, alpha: float = 1.0) -> AnyDefinition:
         """Return a curve from a share of the base value."""
-        length = Clock.of(case).length("t_max", self.t_max)
+        length = TrainerClock.of(case).length("t_max", self.t_max)
         return shape(case.base * alpha, case.base * self.alpha_f, length)
 
     def warmed(self, case: Case, warm: Warm, shape: Shape, alpha: float = 1.0) -> AnyDefinition:
@@ -225,7 +225,7 @@ class Decay(Until):
 @library.scheduler("StepScheduler")
 def step(case: Case, *, step_size: str, gamma: float = 0.1) -> AnyDefinition:
     """`step`."""
-    start, every = case.base, Clock.of(case).length("step_size", step_size)
+    start, every = case.base, TrainerClock.of(case).length("step_size", step_size)
     return exponential(start, gamma, every, staircase=True)
 
 
@@ -236,7 +236,7 @@ def multistep(case: Case, *, milestones: list[str], gamma: float = 0.1) -> AnyDe
 
     A milestone between two batches counts from the next one; a repeated one counts again.
     """
-    clock = Clock.of(case)
+    clock = TrainerClock.of(case)
     steps = [ceil(clock.batches(f"milestones[{i}]", m)) for i, m in enumerate(milestones)]
     return Multistep(start=case.base, milestones=tuple(steps), factor=gamma)
 
@@ -245,7 +245,7 @@ def multistep(case: Case, *, milestones: list[str], gamma: float = 0.1) -> AnyDe
 def constant(case: Case, end: Until, *, alpha: float = 1.0) -> AnyDefinition:
     """`sequence` of two constants: from t_max on the base value holds."""
     reduced, full = Constant(value=case.base * alpha), Constant(value=case.base)
-    until = float(Clock.of(case).batches("t_max", end.t_max))
+    until = float(TrainerClock.of(case).batches("t_max", end.t_max))
     return phases(Phase(reduced, until=until), Phase(full))
 
 
@@ -262,7 +262,7 @@ def exponential_decay(case: Case, *, gamma: float, decay_period: str = "1ep") ->
 
     It falls within an epoch too, batch by batch.
     """
-    return exponential(case.base, gamma, Clock.of(case).length("decay_period", decay_period))
+    return exponential(case.base, gamma, TrainerClock.of(case).length("decay_period", decay_period))
 
 
 @library.scheduler("CosineAnnealingScheduler")
@@ -285,7 +285,7 @@ def restarts(case: Case, *, t_0: str, t_mult: Growth = 1.0, alpha_f: float = 0.0
     Composer rounds the length of each cycle down: with t_0 5ba and t_mult 1.5 they have 5, 7, 10,
     15 and 22 batches.
     """
-    clock = Clock.of(case)
+    clock = TrainerClock.of(case)
     first, end = clock.time("t_0", t_0), case.base * alpha_f
     if first.value == 0:
         raise case.wrong("t_0", "must not be zero", t_0, "> 0")
@@ -295,7 +295,9 @@ def restarts(case: Case, *, t_0: str, t_mult: Growth = 1.0, alpha_f: float = 0.0
     return _growing(clock, (first, t_mult), (case.base, end))
 
 
-def _growing(clock: Clock, cycles: tuple[Time, float], ends: tuple[float, float]) -> AnyDefinition:
+def _growing(
+    clock: TrainerClock, cycles: tuple[Time, float], ends: tuple[float, float]
+) -> AnyDefinition:
     """Return cycles that grow by rounding down, up to one that begins past the training's end."""
     (time, factor), (start, end) = cycles, ends
     parts: list[Phase] = []

@@ -59,7 +59,7 @@ class Context(BaseModel):
     ] = None
 
 
-class Budget:
+class ConversionBudget:
     """How many schedulers, of how many values, may still be converted for one definition."""
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class Case:
     context: Context
     convert: Callable[[Case, str, dict[str, Any]], AnyDefinition]
     """What converts a scheduler of the library in this name, with these parameters."""
-    budget: Budget
+    budget: ConversionBudget
     field: str = "params"
     """The path of the parameters, for errors."""
 

@@ -44,7 +44,7 @@ library = Library("fairseq")
 library.metric_driven("ReduceLROnPlateauLRSchedule", "reduce_lr_on_plateau")
 
 
-class Rates(Shared):
+class LearningRates(Shared):
     """The learning rate, or one for each epoch: else the base value."""
 
     lr: float | Annotated[list[float], Field(min_length=1)] | None = None
@@ -68,7 +68,7 @@ class Rates(Shared):
         return first
 
 
-class Warm(Rates):
+class Warm(LearningRates):
     """A warm-up to the learning rate."""
 
     warmup_updates: Count = 0
@@ -95,7 +95,7 @@ def inverse_sqrt(case: Case, warm: Warm, *, warmup_updates: Count = 4000) -> Any
 @library.scheduler("PolynomialDecayLRSchedule", "polynomial_decay")
 def polynomial_decay(
     case: Case,
-    rates: Rates,
+    rates: LearningRates,
     *,
     warmup_updates: Count = 0,
     force_anneal: Steps | None = None,
@@ -154,7 +154,7 @@ def step(
 @library.scheduler("TriStageLRSchedule", "tri_stage")
 def tri_stage(
     case: Case,
-    rates: Rates,
+    rates: LearningRates,
     *,
     warmup_steps: Count = 0,
     hold_steps: Count = 0,
@@ -232,7 +232,7 @@ def restarts(
 @library.scheduler("TriangularLRSchedule", "triangular")
 def triangular(
     case: Case,
-    rates: Rates,
+    rates: LearningRates,
     *,
     max_lr: float,
     lr_period_updates: Annotated[float, Field(ge=2)] = 5000,
@@ -267,7 +267,7 @@ Written = str | dict[str, float]
 @library.scheduler("FixedLRSchedule", "fixed")
 def fixed(
     case: Case,
-    rates: Rates,
+    rates: LearningRates,
     *,
     force_anneal: Annotated[Steps, Field(ge=1)] | None = None,
     lr_shrink: NotNegative = 0.1,
@@ -312,7 +312,7 @@ def _by_epochs(
 
 @library.scheduler("ManualSchedule", "manual")
 def manual(
-    case: Case, rates: Rates, *, epoch2lr: Written = "{}", update2lr: Written = "{}"
+    case: Case, rates: LearningRates, *, epoch2lr: Written = "{}", update2lr: Written = "{}"
 ) -> AnyDefinition:
     """
     `piecewise`: the value of the largest key that is not above the step.

@@ -65,7 +65,7 @@ library = Library("ignite", common=Recorded)
 library.metric_driven("ReduceLROnPlateauScheduler")
 
 
-class State(Shared):
+class StateParam(Shared):
     """What sets a field of the engine's state: its first event counts as 1."""
 
     param_name: ParamName = None
@@ -76,7 +76,7 @@ class State(Shared):
         return since(1, curve)
 
 
-class Decaying(State):
+class Decaying(StateParam):
     """A value of the state that is multiplied now and then."""
 
     initial_value: float
@@ -86,7 +86,7 @@ class Decaying(State):
 @library.scheduler("LambdaStateScheduler", "BatchSizeScheduler", hyperparameters=None)
 def function(
     case: Case,
-    state: State,
+    state: StateParam,
     *,
     lambda_obj: Function | None = None,
     scheduler_fn: Function | None = None,
@@ -131,7 +131,7 @@ def _through(points: list[tuple[int, float]]) -> AnyDefinition:
 
 
 @library.scheduler("PiecewiseLinearStateScheduler", hyperparameters=None)
-def piecewise_state(case: Case, state: State, *, milestones_values: Points) -> AnyDefinition:
+def piecewise_state(case: Case, state: StateParam, *, milestones_values: Points) -> AnyDefinition:
     """
     `piecewise`, from its second step on.
 

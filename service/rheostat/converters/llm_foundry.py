@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rheostat.converters import composer
-from rheostat.converters.composer import Clock, Until
+from rheostat.converters.composer import TrainerClock, Until
 from rheostat.converters.core import Case, Library
 from rheostat.converters.kit import Phase, phases, polynomial, raised
 from rheostat.schedules.kinds.curves import Constant
@@ -38,7 +38,7 @@ def inverse_sqrt(
         raise case.wrong(
             "alpha_f_decay", "must not be below alpha_f_cooldown", alpha_f_decay, bound
         )
-    clock = Clock.of(case)
+    clock = TrainerClock.of(case)
     warmup = _time(case, clock, "t_warmup", t_warmup, scaled=False)
     scale = _time(case, clock, "t_scale", t_scale)
     cooldown = _time(case, clock, "t_cooldown", t_cooldown)
@@ -59,7 +59,9 @@ def inverse_sqrt(
     )
 
 
-def _time(case: Case, clock: Clock, parameter: str, text: str, *, scaled: bool = True) -> float:
+def _time(
+    case: Case, clock: TrainerClock, parameter: str, text: str, *, scaled: bool = True
+) -> float:
     """Return a time in batches; it must be in the unit of max_duration, and no share of it."""
     whole = clock.unit_of_training()
     if clock.unit(parameter, text) != whole:

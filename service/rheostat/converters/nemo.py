@@ -85,7 +85,7 @@ class Annealing(Warmup):
     max_steps: Length
 
 
-class Holding(Annealing):
+class HoldAnnealing(Annealing):
     """The same with a hold after the warm-up."""
 
     hold_steps: Count | None = None
@@ -215,7 +215,7 @@ def polynomial(
 
 
 @library.scheduler("WarmupHoldAnnealLinear")
-def hold_linear(case: Case, common: Holding) -> AnyDefinition:
+def hold_linear(case: Case, common: HoldAnnealing) -> AnyDefinition:
     """
     `wsd`.
 
@@ -231,7 +231,7 @@ def hold_linear(case: Case, common: Holding) -> AnyDefinition:
 
 
 @library.scheduler("WarmupHoldAnnealOneMinusSquareRoot")
-def one_minus_square_root(case: Case, common: Holding) -> AnyDefinition:
+def one_minus_square_root(case: Case, common: HoldAnnealing) -> AnyDefinition:
     """
     `wsd` of shape 1-sqrt; with a min_lr, clipped there and not rescaled.
 
@@ -248,7 +248,7 @@ def one_minus_square_root(case: Case, common: Holding) -> AnyDefinition:
 
 @library.scheduler("PolynomialHoldDecayAnnealing")
 def hold_polynomial(
-    case: Case, common: Holding, *, power: Positive = 1.0, cycle: bool = False
+    case: Case, common: HoldAnnealing, *, power: Positive = 1.0, cycle: bool = False
 ) -> AnyDefinition:
     """
     `sequence` of a warm-up, a constant and a `polynomial`.
@@ -265,7 +265,7 @@ def hold_polynomial(
 
 
 @library.scheduler("NoamHoldAnnealing")
-def hold_noam(case: Case, common: Holding, *, decay_rate: float = 0.5) -> AnyDefinition:
+def hold_noam(case: Case, common: HoldAnnealing, *, decay_rate: float = 0.5) -> AnyDefinition:
     """
     `sequence` of a warm-up, a constant and an `inverse_sqrt` of power decay_rate.
 
@@ -360,7 +360,7 @@ def policy(case: Case, common: Warmup) -> AnyDefinition:
 
 
 @library.scheduler("WarmupHoldPolicy")
-def hold_policy(case: Case, common: Holding) -> AnyDefinition:
+def hold_policy(case: Case, common: HoldAnnealing) -> AnyDefinition:
     """
     `warmup` to a constant.
 

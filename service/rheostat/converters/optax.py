@@ -36,7 +36,7 @@ Pairs = Sequence[tuple[float, float]]
 """Boundaries, in order, and the scales that apply from there on."""
 
 
-class Transition(Shared):
+class TransitionSteps(Shared):
     """What takes transition_steps, and begins after transition_begin."""
 
     transition_steps: Steps
@@ -55,7 +55,7 @@ class Transition(Shared):
         return self.begun(polynomial(start, end, self.transition_steps, power))
 
 
-class Decay(Transition):
+class Decay(TransitionSteps):
     """An exponential decay, from whatever value."""
 
     decay_rate: float
@@ -109,7 +109,7 @@ def constant(case: Case, *, value: float) -> AnyDefinition:
 
 @library.scheduler("linear_schedule", hyperparameters=None)
 def linear(
-    case: Case, transition: Transition, *, init_value: float, end_value: float
+    case: Case, transition: TransitionSteps, *, init_value: float, end_value: float
 ) -> AnyDefinition:
     """
     `linear`, after a `constant` until transition_begin.
@@ -121,7 +121,7 @@ def linear(
 
 @library.scheduler("polynomial_schedule", hyperparameters=None)
 def power_law(
-    case: Case, transition: Transition, *, init_value: float, end_value: float, power: float
+    case: Case, transition: TransitionSteps, *, init_value: float, end_value: float, power: float
 ) -> AnyDefinition:
     """
     `polynomial`, after a `constant` until transition_begin.

@@ -11,7 +11,15 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from rheostat.converters import registry
-from rheostat.converters.core import Budget, Case, Context, Library, Scheduler, meant, refused
+from rheostat.converters.core import (
+    Case,
+    Context,
+    ConversionBudget,
+    Library,
+    Scheduler,
+    meant,
+    refused,
+)
 from rheostat.errors import FieldError
 from rheostat.limits import MAX_NESTING
 from rheostat.schedules.definition import Definition
@@ -80,7 +88,7 @@ def convert(
         hyperparameter=hyperparameter,
         context=_context(surroundings),
         convert=_convert,
-        budget=Budget(),
+        budget=ConversionBudget(),
     )
     return sound(_convert(case, name, dict(params)))
 

@@ -148,7 +148,7 @@ class NoFormulaError(ValueError):
     """What the schedulers make of the rate together has no definition that ends."""
 
 
-class Turns(NamedTuple):
+class UpdateSteps(NamedTuple):
     """The steps at which a link sets the rate; from ``start`` on all repeats, or one is left."""
 
     steps: list[int]
@@ -175,12 +175,12 @@ def product(links: list[Link]) -> AnyDefinition:
     return _tabulated(intervals, turns, len(links))
 
 
-def _turns(links: list[Link]) -> Turns:
+def _turns(links: list[Link]) -> UpdateSteps:
     """Return the steps that set the rate; cosines do so at each end until the others rest."""
     steps = sorted({0, *(step for link in links for step in (*link.sets, *link.inner))})
     waves = [link for link in links if link.wave]
     if not waves:
-        return _few(Turns(steps, steps[-1]), len(links))
+        return _few(UpdateSteps(steps, steps[-1]), len(links))
     rest = max([*(link.rest for link in links), *steps])
     start = waves[0].first_rise(rest + 1)
     endless = any(link.factor.length is None and not link.wave for link in links)
@@ -192,16 +192,16 @@ def _turns(links: list[Link]) -> Turns:
     if sum((until - link.origin) // (2 * link.wave) for link in waves) > most:
         raise NoFormulaError(f"a cosine ends more than {most} times until all repeats")
     ends = {step for link in waves for step in link.rises(until)}
-    return _few(Turns(sorted({*steps, *ends}), start, period), len(links))
+    return _few(UpdateSteps(sorted({*steps, *ends}), start, period), len(links))
 
 
-def _few(turns: Turns, links: int) -> Turns:
+def _few(turns: UpdateSteps, links: int) -> UpdateSteps:
     if len(turns.steps) > _MOST_INTERVALS // links:
         raise NoFormulaError(f"the rate is set more than {_MOST_INTERVALS // links} times")
     return turns
 
 
-def _intervals(links: list[Link], turns: Turns) -> list[Interval]:
+def _intervals(links: list[Link], turns: UpdateSteps) -> list[Interval]:
     """Return the rate from each step that sets it; what it was before counts where it is not 0."""
     found: list[Interval] = []
     end = turns.start + turns.period if turns.period else None
@@ -261,7 +261,7 @@ def _since_one(links: list[Link], setter: int, step: int) -> AnyDefinition:
     return Product(of=tuple(factors)) if len(factors) > 1 else factors[0]
 
 
-def _laid_out(intervals: list[Interval], turns: Turns) -> AnyDefinition:
+def _laid_out(intervals: list[Interval], turns: UpdateSteps) -> AnyDefinition:
     """Return the intervals one after the other, of which the last ones may repeat."""
     if not turns.period:
         return phases(*_phases(intervals, inf))
@@ -279,7 +279,7 @@ def _phases(intervals: list[Interval], end: float, origin: int = 0) -> Iterator[
         yield Phase(interval.rate, until - origin, interval.step - origin)
 
 
-def _tabulated(intervals: list[Interval], turns: Turns, links: int) -> AnyDefinition:
+def _tabulated(intervals: list[Interval], turns: UpdateSteps, links: int) -> AnyDefinition:
     """Return the intervals in a table, and what follows it: a definition, or one that repeats."""
     end = turns.start + turns.period
     if end > LONGEST // links:

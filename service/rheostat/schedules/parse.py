@@ -30,7 +30,7 @@ _MANY: Final = 1_000
 """Of more points than these the JSON is longer, and is not written to find out."""
 
 
-class Context(NamedTuple):
+class ParseContext(NamedTuple):
     """How a definition is read."""
 
     total: int | None = None
@@ -77,10 +77,10 @@ def parse(
         Invalid: with one item for each wrong field.
 
     """
-    return parsed(data, Context(total, steps_per_epoch, field), lookup).definition
+    return parsed(data, ParseContext(total, steps_per_epoch, field), lookup).definition
 
 
-def parsed(data: Any, context: Context, lookup: Lookup | None = None) -> Parsed:
+def parsed(data: Any, context: ParseContext, lookup: Lookup | None = None) -> Parsed:
     """
     Return the definition that JSON data describes, and how it was described.
 
@@ -108,7 +108,7 @@ def whole(data: Any) -> Any:
 
 
 def passed(
-    data: Any, context: Context, now: Fraction, totals: tuple[Fraction, ...]
+    data: Any, context: ParseContext, now: Fraction, totals: tuple[Fraction, ...]
 ) -> dict[str, Kept]:
     """Return what of a definition is to stay where it is at ``now``: see `lengths`."""
     noted: dict[str, Kept] = {}
@@ -118,11 +118,11 @@ def passed(
 
 
 @lru_cache(_CACHED)
-def _parsed(text: str, context: Context) -> Parsed:
+def _parsed(text: str, context: ParseContext) -> Parsed:
     return _parse(json.loads(text), context)
 
 
-def _parse(data: Any, context: Context) -> Parsed:
+def _parse(data: Any, context: ParseContext) -> Parsed:
     clock = context.clock()
     resolved = resolve(data, context.timeframe(clock), context.field)
     if clock.errors:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _MARK = "@"
 
 
-class Progress(NamedTuple):
+class TurnProgress(NamedTuple):
     """At ``step``, a curve had come as far as ``turns``."""
 
     step: float
@@ -51,22 +51,24 @@ def going_on(cls: type[Definition], laid: Json, time: Timeframe, path: str) -> J
     return laid if mark is None else _spliced(curve, laid, mark)
 
 
-def _mark(kept: Kept) -> Progress | None:
-    return Progress(*kept) if isinstance(kept, (tuple, list)) else None
+def _mark(kept: Kept) -> TurnProgress | None:
+    return TurnProgress(*kept) if isinstance(kept, (tuple, list)) else None
 
 
-def _noted(curve: Definition, mark: Progress | None, now: float, totals: list[float]) -> Progress:
+def _noted(
+    curve: Definition, mark: TurnProgress | None, now: float, totals: list[float]
+) -> TurnProgress:
     """Return how far a curve has come; if it ended with the total, its last turn is not over."""
     turns, most = _progress(curve, mark, now), curve.turns
     if most is None or turns < most:
-        return Progress(now, turns)
+        return TurnProgress(now, turns)
     if any(isclose(curve.turn(most), total) for total in totals):
         begun = mark is not None and floor(mark.turns) == most - 1
-        return mark if begun and mark is not None else Progress(curve.turn(most - 1), most - 1)
-    return Progress(now, most)
+        return mark if begun and mark is not None else TurnProgress(curve.turn(most - 1), most - 1)
+    return TurnProgress(now, most)
 
 
-def _progress(curve: Definition, mark: Progress | None, step: float) -> float:
+def _progress(curve: Definition, mark: TurnProgress | None, step: float) -> float:
     """Return how far a curve has come at a step."""
     most = curve.turns
     if mark is not None and most is not None and mark.turns >= most:
@@ -95,7 +97,7 @@ def _last_turn(curve: Definition, step: float) -> int:
     return low
 
 
-def _spliced(curve: Definition, laid: Json, mark: Progress) -> Json:
+def _spliced(curve: Definition, laid: Json, mark: TurnProgress) -> Json:
     """Return the sequence of what has passed, the rest of the turn under way, and what follows."""
     number, most = floor(mark.turns), inf if curve.turns is None else curve.turns
     begin = curve.turn(int(min(number, most)))

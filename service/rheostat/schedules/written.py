@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from rheostat import wire
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.lengths import Kept, is_spoken
-from rheostat.schedules.parse import Context, parsed, passed
+from rheostat.schedules.parse import ParseContext, parsed, passed
 from rheostat.schedules.references import Lookup
 
 
@@ -63,9 +63,9 @@ class Words:
         data = {"kind": "scale", "of": self.data, "factor": factor}
         return replace(self, data=data, kept=kept)
 
-    def _context(self, field: str) -> Context:
+    def _context(self, field: str) -> ParseContext:
         kept = None if self.kept is None else tuple(sorted(self.kept.items()))
-        return Context(self.total, self.steps_per_epoch, field, kept)
+        return ParseContext(self.total, self.steps_per_epoch, field, kept)
 
     def to_json(self) -> wire.Words:
         """Return the wire form, which is also what is stored."""
@@ -121,7 +121,7 @@ class Written(NamedTuple):
 
         """
         if "words" not in data:
-            return cls(parsed(data, Context(field=field)).definition)
+            return cls(parsed(data, ParseContext(field=field)).definition)
         words = Words.from_json(data["words"])
         if total is not None:
             words = replace(words, total=total)
@@ -143,7 +143,7 @@ def write(
         Invalid: with one item for each wrong field.
 
     """
-    found = parsed(data, Context(total, steps_per_epoch, field), lookup)
+    found = parsed(data, ParseContext(total, steps_per_epoch, field), lookup)
     if not found.spoken:
         return Written(found.definition)
     said = _in_words(found.data, found.definition.to_json())

@@ -16,7 +16,7 @@ from fastapi.params import Query
 from rheostat import __version__
 from rheostat.schedules.evaluation import CACHE
 from rheostat.server.fastlane import add_fast_lane
-from rheostat.server.http.access import Access
+from rheostat.server.http.access import Authenticator
 from rheostat.server.http.access_log import AccessLog
 from rheostat.server.http.blocks import BlockCache
 from rheostat.server.http.body import READ_AT_ONCE
@@ -142,7 +142,7 @@ def _parameters() -> set[str]:
 async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     store = Store(app.state.settings.database, app.state.settings.limits)
     app.state.store = store
-    app.state.access = Access(store if app.state.settings.tokens_required else None)
+    app.state.access = Authenticator(store if app.state.settings.tokens_required else None)
     app.state.feeds = _feeds(app)
     app.state.curve_limiter = anyio.CapacityLimiter(CURVES_AT_ONCE)
     app.state.conversion_limiter = anyio.CapacityLimiter(CONVERSIONS_AT_ONCE)

@@ -30,7 +30,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from rheostat.errors import Forbidden, Unavailable
-from rheostat.server.http.access import Access, settles
+from rheostat.server.http.access import Authenticator, settles
 from rheostat.server.http.access_log import AccessLog
 from rheostat.server.http.blocks import (
     ROUTE,
@@ -141,7 +141,7 @@ class FastLane:
         """Settling reads that begin their way through the application."""
         self._cache: BlockCache = state.block_cache
         self._access_log: AccessLog = state.access_log
-        self._access: Access = state.access
+        self._access: Authenticator = state.access
         self._rates: Rates = state.rates
         self._sightings: Sightings = state.store.sightings
         self._tallies = {status: state.metrics.tally(ROUTE, "GET", status) for status in (200, 304)}

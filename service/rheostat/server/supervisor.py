@@ -43,7 +43,7 @@ class Work(Protocol):
 
 
 @dataclass
-class Worker:
+class ServerWorker:
     """One process, and what was heard of it."""
 
     process: SpawnProcess
@@ -72,7 +72,7 @@ class WorkerPlace:
     """Where one worker after another serves."""
 
     number: int
-    worker: Worker | None = None
+    worker: ServerWorker | None = None
     failures: int = 0
     """How often a worker has ended here, since one was steady."""
     due: float = 0.0
@@ -176,11 +176,11 @@ class Supervisor:
             when = self._pause(place, 0.0)
             LOG.error("a worker cannot be started: %s; the next try is %s", error, when)  # noqa: TRY400 - the reason is all
         else:
-            place.worker = Worker(process, ours, time.monotonic())
+            place.worker = ServerWorker(process, ours, time.monotonic())
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
-    def _look_at(self, place: WorkerPlace, worker: Worker, seconds: float) -> bool:
+    def _look_at(self, place: WorkerPlace, worker: ServerWorker, seconds: float) -> bool:
         """Look whether a worker is well after so many seconds; return False if none can start."""
         worker.hear()
         if worker.process.is_alive():

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from rheostat.errors import RheostatError, Unavailable
 from rheostat.server.settings import Settings
-from rheostat.server.store.failures import WORDS, Reason, Reporter, line, reason_of, unavailable
+from rheostat.server.store.failures import WORDS, Outage, Reporter, line, reason_of, unavailable
 from rheostat.server.store.opening import open_store, require_usable
 from rheostat.server.store.operations import revise
 from rheostat.server.store.store import PROBED_SECONDS, Store
@@ -109,12 +109,12 @@ def _sqlite(code: int) -> sqlite3.Error:
 
 
 EXTENDED = {
-    sqlite3.SQLITE_FULL: Reason.DISK_FULL,
-    sqlite3.SQLITE_IOERR_WRITE: Reason.DATABASE_AWAY,
-    sqlite3.SQLITE_READONLY_DBMOVED: Reason.READ_ONLY,
-    sqlite3.SQLITE_CORRUPT_VTAB: Reason.FILE_REPLACED,
-    sqlite3.SQLITE_NOTADB: Reason.FILE_REPLACED,
-    sqlite3.SQLITE_BUSY_SNAPSHOT: Reason.BUSY,
+    sqlite3.SQLITE_FULL: Outage.DISK_FULL,
+    sqlite3.SQLITE_IOERR_WRITE: Outage.DATABASE_AWAY,
+    sqlite3.SQLITE_READONLY_DBMOVED: Outage.READ_ONLY,
+    sqlite3.SQLITE_CORRUPT_VTAB: Outage.FILE_REPLACED,
+    sqlite3.SQLITE_NOTADB: Outage.FILE_REPLACED,
+    sqlite3.SQLITE_BUSY_SNAPSHOT: Outage.BUSY,
     sqlite3.SQLITE_ERROR: None,
     sqlite3.SQLITE_CONSTRAINT_UNIQUE: None,
 }
@@ -127,16 +127,16 @@ def test_reasons_of_sqlite(code: int) -> None:
 
 
 STATES = {
-    "53100": Reason.DISK_FULL,
-    "53300": Reason.BUSY,
-    "25006": Reason.READ_ONLY,
-    "42501": Reason.READ_ONLY,
-    "57014": Reason.BUSY,
-    "55P03": Reason.BUSY,
-    "57P01": Reason.DATABASE_AWAY,
-    "57P03": Reason.DATABASE_AWAY,
-    "08006": Reason.DATABASE_AWAY,
-    "25P03": Reason.DATABASE_AWAY,
+    "53100": Outage.DISK_FULL,
+    "53300": Outage.BUSY,
+    "25006": Outage.READ_ONLY,
+    "42501": Outage.READ_ONLY,
+    "57014": Outage.BUSY,
+    "55P03": Outage.BUSY,
+    "57P01": Outage.DATABASE_AWAY,
+    "57P03": Outage.DATABASE_AWAY,
+    "08006": Outage.DATABASE_AWAY,
+    "25P03": Outage.DATABASE_AWAY,
     "42P01": None,
     "42703": None,
     "23505": None,
@@ -150,8 +150,8 @@ def test_reasons_of_postgresql(state: str) -> None:
     assert reason_of(psycopg.errors.lookup(state)("it failed")) == STATES[state]
 
 
-@pytest.mark.parametrize("reason", Reason)
-def test_each_reason_has_words(reason: Reason) -> None:
+@pytest.mark.parametrize("reason", Outage)
+def test_each_reason_has_words(reason: Outage) -> None:
     """Its sentence is one, and goes before what became of the request."""
     refused = unavailable(reason)
     assert refused.members["reason"] == reason.value
@@ -161,7 +161,7 @@ def test_each_reason_has_words(reason: Reason) -> None:
 def test_many_failures_are_one_line_a_second(caplog: pytest.LogCaptureFixture) -> None:
     """A database that is away does not fill the disk of the log."""
     reporter = Reporter()
-    tell: Callable[[], None] = lambda: reporter.tell("a read", Reason.BUSY, OSError("no\nmore"))  # noqa: E731
+    tell: Callable[[], None] = lambda: reporter.tell("a read", Outage.BUSY, OSError("no\nmore"))  # noqa: E731
     for _ in range(1000):
         tell()
     assert [record.getMessage() for record in caplog.records] == ["a read failed, busy: no"]

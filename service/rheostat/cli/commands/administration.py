@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Protocol, cast
 import typer
 
 from rheostat.cli import options
-from rheostat.cli.answers import Answer, answering, confirm, default_author
 from rheostat.cli.commands.serving import opened, settings_of
+from rheostat.cli.results import Result, answering, confirm, default_author
 from rheostat.cli.views import administration
 from rheostat.server.tokens import Role
 
@@ -74,7 +74,7 @@ def create(
     database: Database = None,
     server: Server = None,
     token: Token = None,
-) -> Answer:
+) -> Result:
     """
     Make a token, and print it. It is kept nowhere, and cannot be shown again.
 
@@ -87,11 +87,11 @@ def create(
     """
     expires_at = None if days is None else (datetime.now(UTC) + timedelta(days)).isoformat()
     with _tokens(database, server, token) as tokens:
-        return Answer(tokens.create(name, role.value, expires_at=expires_at), administration.made)
+        return Result(tokens.create(name, role.value, expires_at=expires_at), administration.made)
 
 
 @answering
-def list_tokens(database: Database = None, server: Server = None, token: Token = None) -> Answer:
+def list_tokens(database: Database = None, server: Server = None, token: Token = None) -> Result:
     """
     List the tokens, oldest first, those that were revoked or have expired among them.
 
@@ -99,7 +99,7 @@ def list_tokens(database: Database = None, server: Server = None, token: Token =
     rheostat token list --database sqlite:///rheostat.db
     """
     with _tokens(database, server, token) as tokens:
-        return Answer(tokens.list(), administration.tokens)
+        return Result(tokens.list(), administration.tokens)
 
 
 @answering
@@ -109,7 +109,7 @@ def revoke(
     database: Database = None,
     server: Server = None,
     token: Token = None,
-) -> Answer:
+) -> Result:
     """
     Revoke a token: within seconds, every process of the service refuses it.
 
@@ -120,7 +120,7 @@ def revoke(
     with _tokens(database, server, token) as tokens:
         tokens.revoke(name)
     gone: administration.Revoked = {"revoked": name}
-    return Answer(gone, administration.revoked)
+    return Result(gone, administration.revoked)
 
 
 @contextmanager
@@ -144,7 +144,7 @@ def _stored(database: str | None) -> Iterator[Tokens]:
 
 
 @answering
-def recover(database: Restored = None, yes: options.Yes = False) -> Answer:
+def recover(database: Restored = None, yes: options.Yes = False) -> Result:
     """
     Give every run in a database that was restored from a backup a new id.
 
@@ -164,4 +164,4 @@ def recover(database: Restored = None, yes: options.Yes = False) -> Answer:
     )
     with opened(settings) as store:
         renewed = asyncio.run(store.write(operations.recover))
-    return Answer(renewed, administration.recovered)
+    return Result(renewed, administration.recovered)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from rheostat.cli import options, words
-from rheostat.cli.answers import Answer, answering
+from rheostat.cli.results import Result, answering
 from rheostat.cli.views import catalogue
 
 Library = Annotated[
@@ -57,7 +57,7 @@ def convert(
     steps_per_epoch: options.StepsPerEpoch = None,
     config: Config = None,
     context: Context = None,
-) -> Answer:
+) -> Result:
     """
     Convert another library's scheduler to a definition, or list what can be converted.
 
@@ -74,11 +74,11 @@ def convert(
         _check_alone(name=name, parameters=parameters, base=base, context=context)
         if hyperparameter != "lr":
             raise typer.BadParameter("--hyperparameter cannot stand beside --config")
-        return Answer(_parameters(library, config, total, steps_per_epoch), catalogue.definition)
+        return Result(_parameters(library, config, total, steps_per_epoch), catalogue.definition)
     if library is None:
-        return Answer(_libraries(), catalogue.libraries)
+        return Result(_libraries(), catalogue.libraries)
     if name is None:
-        return Answer(_schedulers(library), catalogue.schedulers)
+        return Result(_schedulers(library), catalogue.schedulers)
     known = _filled(context or [])
     lengths = {"total": total, "steps_per_epoch": steps_per_epoch}
     known |= {length: value for length, value in lengths.items() if value is not None}
@@ -90,7 +90,7 @@ def convert(
         hyperparameter=hyperparameter,
         **known,
     )
-    return Answer(found.to_json(), catalogue.definition)
+    return Result(found.to_json(), catalogue.definition)
 
 
 def _check_alone(**given: Any) -> None:

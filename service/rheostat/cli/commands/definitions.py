@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from rheostat.cli import options, words
-from rheostat.cli.answers import Answer, answering, delivered, pictured
+from rheostat.cli.results import Result, answering, delivered, pictured
 from rheostat.cli.views import catalogue, curves, text
 from rheostat.errors import FieldError, Invalid, TooLarge, UnknownKind
 from rheostat.formats import FORMATS
@@ -65,7 +65,7 @@ def evaluate(
     steps_per_epoch: options.StepsPerEpoch = None,
     form: options.Form = options.TABLE,
     output: options.Output = None,
-) -> Answer:
+) -> Result:
     """
     Compute the values of a definition.
 
@@ -88,7 +88,7 @@ def plot(
     height: options.Height = 16,
     log: options.Log = False,
     output: options.Picture = None,
-) -> Answer:
+) -> Result:
     """
     Draw one definition, or several with commas between them.
 
@@ -106,7 +106,7 @@ def kinds(
     kind: Annotated[
         str | None, typer.Argument(metavar="KIND", help="Describe this one.", show_default=False)
     ] = None,
-) -> Answer:
+) -> Result:
     """
     List the kinds of definitions, or describe one: formula, fields, bounds, an example.
 
@@ -117,33 +117,33 @@ def kinds(
     from rheostat.schedules.introspection import describe
 
     if kind is None:
-        return Answer([describe(name) for name in KINDS], catalogue.kinds)
+        return Result([describe(name) for name in KINDS], catalogue.kinds)
     if kind not in KINDS:
         raise UnknownKind(f"there is no kind {kind!r}; there are {', '.join(KINDS)}")
-    return Answer(describe(kind), catalogue.kind)
+    return Result(describe(kind), catalogue.kind)
 
 
 def evaluated(
     definition: Definition, asked: Sequence[int] | StepRange, form: str, output: Path | None
-) -> Answer:
+) -> Result:
     """Answer with the values of a definition at the steps that are asked for."""
     if isinstance(asked, StepRange):
         steps: Sequence[int] = asked.steps([definition], ROWS if form == options.TABLE else MOST)
     else:
         steps = asked
     values = _values(definition, steps)
-    document: curves.Evaluated = {"steps": list(steps), "values": values.tolist()}
+    document: curves.ValuesAtSteps = {"steps": list(steps), "values": values.tolist()}
     if form != options.TABLE:
         return delivered(_encoded(form, steps, values), output, document)
     if len(steps) == 1:
-        one: curves.EvaluatedStep = {"step": steps[0], "value": float(values[0])}
-        return Answer(one, curves.value)
-    return Answer(document, curves.values)
+        one: curves.ValueAtStep = {"step": steps[0], "value": float(values[0])}
+        return Result(one, curves.value)
+    return Result(document, curves.values)
 
 
 def plotted(
     drawn: Sequence[Definition], span: StepRange, *, height: int, log: bool, output: Path | None
-) -> Answer:
+) -> Result:
     """Answer with the curves of definitions, or with a picture file of them."""
     steps, values = _thinned(drawn, span)
     if output is not None:
@@ -153,7 +153,7 @@ def plotted(
         {"definition": each.to_json(), "values": its.tolist()} for each, its in pairs
     ]
     document: curves.Plotted = {"steps": steps, "curves": items}
-    return Answer(document, curves.curves, height=height, log=log)
+    return Result(document, curves.curves, height=height, log=log)
 
 
 def parsed(data: Any, total: int | None = None, steps_per_epoch: int | None = None) -> Definition:
@@ -204,7 +204,7 @@ def _picture(
     values: Sequence[NDArray[np.float64]],
     *,
     log: bool,
-) -> Answer:
+) -> Result:
     from rheostat.curve_files import Annotations
 
     names = curves.names([item.kind for item in drawn])

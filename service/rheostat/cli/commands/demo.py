@@ -14,9 +14,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from rheostat.cli import options
-from rheostat.cli.answers import Answer
 from rheostat.cli.commands.demo_processes import Server, Worker, kill
 from rheostat.cli.failures import reported
+from rheostat.cli.results import Result
 from rheostat.cli.views import text
 from rheostat.cli.views.screen import Screen, left, right
 from rheostat.errors import RheostatError, TooLate
@@ -48,7 +48,7 @@ def demo(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with reported(as_json=as_json):
         result = _result_of(seconds, workers, Screen(error=as_json))
-        Answer(result, _draw).give(as_json=as_json)
+        Result(result, _draw).give(as_json=as_json)
     raise typer.Exit(0 if result["agreed"] else 1)
 
 

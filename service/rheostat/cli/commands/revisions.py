@@ -11,7 +11,7 @@ import typer
 
 from rheostat.changes import EDITS
 from rheostat.cli import options, words
-from rheostat.cli.answers import Answer, changing, confirm
+from rheostat.cli.results import Result, changing, confirm
 from rheostat.cli.views import revisions, runs
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def change(
     expect: Expect = None,
     dry_run: DryRun = False,
     force: Force = False,
-) -> Answer:
+) -> Result:
     """
     Change parameters of a run; every worker applies it at the same step.
 
@@ -94,8 +94,8 @@ def change(
         dry_run=dry_run,
     )
     if dry_run:
-        return Answer(cast("wire.Rehearsal", done), revisions.dry_run)
-    return Answer(cast("wire.Revised", done), revisions.changed)
+        return Result(cast("wire.Rehearsal", done), revisions.dry_run)
+    return Result(cast("wire.Revised", done), revisions.changed)
 
 
 def _edits() -> str:
@@ -106,7 +106,7 @@ change.__doc__ = (change.__doc__ or "").replace("      EDITS", _edits())
 
 
 @changing
-def undo(client: Client, run: options.Run, message: options.Message = "") -> Answer:
+def undo(client: Client, run: options.Run, message: options.Message = "") -> Result:
     """
     Take the newest change back.
 
@@ -118,7 +118,7 @@ def undo(client: Client, run: options.Run, message: options.Message = "") -> Ans
     dropped is gone already; a rewind itself stays, and a change that came with it is undone.
     """
     done = client.control(run).undo(message=message)
-    return Answer(done, revisions.undone)
+    return Result(done, revisions.undone)
 
 
 @changing
@@ -127,7 +127,7 @@ def cancel(
     run: options.Run,
     revision: Annotated[int, typer.Argument(metavar="REVISION", min=1, help="Number of it.")],
     message: options.Message = "",
-) -> Answer:
+) -> Result:
     """
     Cancel a revision that is still pending.
 
@@ -135,7 +135,7 @@ def cancel(
     rheostat run cancel gpt 3
     """
     done = client.control(run).cancel(revision, message=message)
-    return Answer(done, revisions.cancelled)
+    return Result(done, revisions.cancelled)
 
 
 @changing
@@ -148,7 +148,7 @@ def advance(
     ],
     message: options.Message = "",
     expect: Expect = None,
-) -> Answer:
+) -> Result:
     """
     Settle a run up to a step that its training has reached without it.
 
@@ -160,7 +160,7 @@ def advance(
     the step cannot be changed any more.
     """
     done = client.control(run).advance(to, message=message, expected_revision=expect)
-    return Answer(done, revisions.advanced)
+    return Result(done, revisions.advanced)
 
 
 @changing
@@ -175,7 +175,7 @@ def extend(
     expect: Expect = None,
     dry_run: DryRun = False,
     force: Force = False,
-) -> Answer:
+) -> Result:
     """
     Train longer than planned, or shorter: change the total of a run.
 
@@ -196,8 +196,8 @@ def extend(
         dry_run=dry_run,
     )
     if dry_run:
-        return Answer(cast("wire.TotalRehearsal", done), revisions.dry_run)
-    return Answer(cast("wire.TotalRevised", done), revisions.extended)
+        return Result(cast("wire.TotalRehearsal", done), revisions.dry_run)
+    return Result(cast("wire.TotalRevised", done), revisions.extended)
 
 
 def _generation(help_text: str, default: str) -> typer.models.OptionInfo:
@@ -225,7 +225,7 @@ def rewind(
     ] = None,
     clock: Clock = None,
     force: Force = False,
-) -> Answer:
+) -> Result:
     """
     Go back to the step of a checkpoint, in a new generation of the run.
 
@@ -245,7 +245,7 @@ def rewind(
         message=message,
         force=force,
     )
-    return Answer(done, revisions.rewound)
+    return Result(done, revisions.rewound)
 
 
 @changing
@@ -265,7 +265,7 @@ def fork(
     label: options.Labels = None,
     clock: Clock = None,
     force: Force = False,
-) -> Answer:
+) -> Result:
     """
     Make a run that has the past of another one, which goes on undisturbed.
 
@@ -281,7 +281,7 @@ def fork(
         message=message,
         force=force,
     )
-    return Answer(made, revisions.forked)
+    return Result(made, revisions.forked)
 
 
 @changing
@@ -293,14 +293,14 @@ def finish(
         options.steps("First step without a value.", default="where the workers are"),
     ] = None,
     message: options.Message = "",
-) -> Answer:
+) -> Result:
     """
     Close a run: it stays readable, and takes no more changes.
 
     \b
     rheostat run finish gpt -m "converged"
     """
-    return Answer(client.control(run).finish(end, message=message), revisions.finished)
+    return Result(client.control(run).finish(end, message=message), revisions.finished)
 
 
 @changing
@@ -308,7 +308,7 @@ def delete(
     client: Client,
     run: options.Run,
     yes: options.Yes = False,
-) -> Answer:
+) -> Result:
     """
     Remove a run with its history and its ledger, for good.
 
@@ -317,4 +317,4 @@ def delete(
     """
     confirm(f"Remove run {run} with its history and its ledger, for good?", yes=yes)
     client.control(run).delete()
-    return Answer({"deleted": run}, runs.deleted)
+    return Result({"deleted": run}, runs.deleted)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rheostat.cli import options, words
-from rheostat.cli.answers import Answer, Lines, answering, asking, changing, pictured
+from rheostat.cli.results import Lines, Result, answering, asking, changing, pictured
 from rheostat.cli.views import revisions, runs
 from rheostat.limits import MAX_PICTURE_POINTS, USUAL_BLOCK
 
@@ -70,7 +70,7 @@ def create(
     exist_ok: Annotated[
         bool, typer.Option("--exist-ok", help="Succeed if the very same run exists already.")
     ] = False,
-) -> Answer:
+) -> Result:
     """
     Create a run: its parameters, each with its definition.
 
@@ -91,7 +91,7 @@ def create(
     spec: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     definitions = words.parameters(parameters)
     made = client.create_run(name, definitions, exist_ok=exist_ok, **spec)
-    return Answer(made, runs.created)
+    return Result(made, runs.created)
 
 
 @asking
@@ -100,18 +100,18 @@ def list_runs(
     label: Annotated[
         str | None, typer.Option(metavar="KEY=VALUE", help="Only runs with this label.")
     ] = None,
-) -> Answer:
+) -> Result:
     """
     List the runs.
 
     \b
     rheostat run list --label team=vision
     """
-    return Answer(client.runs(label=label), runs.runs)
+    return Result(client.runs(label=label), runs.runs)
 
 
 @asking
-def show(client: Client, run: options.Run) -> Answer:
+def show(client: Client, run: options.Run) -> Result:
     """
     Show a run: where it is, its values there, what is pending.
 
@@ -119,7 +119,7 @@ def show(client: Client, run: options.Run) -> Answer:
     rheostat run show gpt
     """
     state = client.control(run).show()
-    return Answer(state, runs.run, origin=_origin(client, state))
+    return Result(state, runs.run, origin=_origin(client, state))
 
 
 @asking
@@ -134,7 +134,7 @@ def plan(
     height: options.Height = 10,
     log: options.Log = False,
     output: options.Picture = None,
-) -> Answer:
+) -> Result:
     """
     Draw the curves of a run, past and future, with its revisions.
 
@@ -144,11 +144,11 @@ def plan(
     found = client.control(run).plan(start, stop, points)
     if output is not None:
         return _picture(output, found, run, log=log)
-    return Answer(found, runs.plan, height=height, log=log)
+    return Result(found, runs.plan, height=height, log=log)
 
 
 @asking
-def history(client: Client, run: options.Run) -> Answer:
+def history(client: Client, run: options.Run) -> Result:
     """
     List the revisions of a run, the oldest first: who changed what, where, when and why.
 
@@ -161,7 +161,7 @@ def history(client: Client, run: options.Run) -> Answer:
     control = client.control(run)
     found = control.history()
     state = control.show()  # asked last, it knows the generation of every revision
-    return Answer(found, revisions.history, run=state, origin=_origin(client, state))
+    return Result(found, revisions.history, run=state, origin=_origin(client, state))
 
 
 @asking
@@ -177,7 +177,7 @@ def explain(
             show_default="the next open step, or the last of a finished run",
         ),
     ] = None,
-) -> Answer:
+) -> Result:
     """
     Say why each parameter has its value at a step: revision, author, message, definition.
 
@@ -187,7 +187,7 @@ def explain(
     control = client.control(run)
     state = control.show()
     at = _next_or_last(state) if step is None else step
-    return Answer(control.explain(at), runs.explanation, end=state["end"])
+    return Result(control.explain(at), runs.explanation, end=state["end"])
 
 
 @answering
@@ -243,7 +243,7 @@ def _origin(client: Client, state: wire.RunState) -> str | None:
     return client.control(parent).show()["name"] if parent else None
 
 
-def _picture(output: Path, plan: wire.Plan, title: str, *, log: bool) -> Answer:
+def _picture(output: Path, plan: wire.Plan, title: str, *, log: bool) -> Result:
     import numpy as np
 
     from rheostat.curve_files import Annotations, Mark

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rheostat.cli import options, words
-from rheostat.cli.answers import Answer, asking, changing, confirm
 from rheostat.cli.commands import definitions
 from rheostat.cli.commands.definitions import StepRange
+from rheostat.cli.results import Result, asking, changing, confirm
 from rheostat.cli.views import catalogue
 
 if TYPE_CHECKING:
@@ -23,25 +23,25 @@ Version = Annotated[
 
 
 @asking
-def list_schedules(client: Client) -> Answer:
+def list_schedules(client: Client) -> Result:
     """
     List the schedules, each by its newest version.
 
     \b
     rheostat schedule list
     """
-    return Answer(client.schedules.list(), catalogue.schedules)
+    return Result(client.schedules.list(), catalogue.schedules)
 
 
 @asking
-def show(client: Client, name: options.ScheduleName, version: Version = None) -> Answer:
+def show(client: Client, name: options.ScheduleName, version: Version = None) -> Result:
     """
     Show a schedule's definition.
 
     \b
     rheostat schedule show gpt-lr --version 1
     """
-    return Answer(client.schedules.get(name, version=version), catalogue.schedule)
+    return Result(client.schedules.get(name, version=version), catalogue.schedule)
 
 
 @changing
@@ -51,7 +51,7 @@ def put(
     definition: options.DefinitionWords,
     total: options.Total = None,
     steps_per_epoch: options.StepsPerEpoch = None,
-) -> Answer:
+) -> Result:
     """
     Keep a definition under a name, as a new version.
 
@@ -64,7 +64,7 @@ def put(
     data = words.definition(definition)
     if total or steps_per_epoch:
         data = definitions.parsed(data, total, steps_per_epoch).to_json()
-    return Answer(client.schedules.put(name, data), catalogue.schedule)
+    return Result(client.schedules.put(name, data), catalogue.schedule)
 
 
 @changing
@@ -72,7 +72,7 @@ def delete(
     client: Client,
     name: options.ScheduleName,
     yes: options.Yes = False,
-) -> Answer:
+) -> Result:
     """
     Remove a schedule with all its versions; runs keep their copies.
 
@@ -82,7 +82,7 @@ def delete(
     confirm(f"Remove schedule {name} with all its versions?", yes=yes)
     client.schedules.delete(name)
     gone: catalogue.Deleted = {"deleted": name}
-    return Answer(gone, catalogue.deleted)
+    return Result(gone, catalogue.deleted)
 
 
 @asking
@@ -95,7 +95,7 @@ def plot(
     height: options.Height = 16,
     log: options.Log = False,
     output: options.Picture = None,
-) -> Answer:
+) -> Result:
     """
     Draw a schedule.
 
@@ -117,7 +117,7 @@ def values(
     stride: options.Stride = None,
     form: options.Form = options.TABLE,
     output: options.Output = None,
-) -> Answer:
+) -> Result:
     """
     Compute the values of a schedule.
 

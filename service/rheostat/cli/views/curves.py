@@ -11,14 +11,14 @@ from rheostat.cli.views.chart import Series
 from rheostat.cli.views.screen import Screen, left, right, wide
 
 
-class Evaluated(TypedDict):
+class ValuesAtSteps(TypedDict):
     """Values at steps."""
 
     steps: list[int]
     values: list[float]
 
 
-class EvaluatedStep(TypedDict):
+class ValueAtStep(TypedDict):
     """The value at one step."""
 
     step: int
@@ -39,14 +39,14 @@ class Plotted(TypedDict):
     curves: list[PlottedCurve]
 
 
-def values(screen: Screen, answer: Evaluated) -> None:
+def values(screen: Screen, answer: ValuesAtSteps) -> None:
     """Draw steps and their values, a row each."""
     pairs = zip(answer["steps"], answer["values"], strict=True)
     rows = ((text.count(step), text.exact(value)) for step, value in pairs)
     screen.table([right("STEP"), left("VALUE")], rows)
 
 
-def value(screen: Screen, answer: EvaluatedStep) -> None:
+def value(screen: Screen, answer: ValueAtStep) -> None:
     """Draw one value, alone."""
     screen.line(text.exact(answer["value"]))
 

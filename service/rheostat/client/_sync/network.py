@@ -25,7 +25,7 @@ import httpx
 from rheostat.client import transport
 from rheostat.client.answers import Answer
 from rheostat.client.calls import Call
-from rheostat.client.fork import renew_in_children
+from rheostat.client.after_fork import renew_in_children
 from rheostat.client.retry import Outcome
 from rheostat.client.settings import Settings
 from rheostat.client.transport import Body, closed

@@ -13,10 +13,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rheostat.client._sync.control import Control
+from rheostat.client.after_fork import renew_in_children
 from rheostat.client.answers import Answer
 from rheostat.client.blocks import NO_CELLS, Block, BlockRequest, Column
 from rheostat.client.calls import coordinate, invalid
-from rheostat.client.fork import renew_in_children
 from rheostat.client.joined import HighWaterMark, JoinedRun
 from rheostat.client.reading import Reading
 from rheostat.errors import Finished, RheostatError, StaleGeneration, StepJump

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from rheostat.converters import registry
 from rheostat.converters.configs import deepspeed, megatron, transformers
-from rheostat.converters.configs.reading import Clock, clock
+from rheostat.converters.configs.reading import TrainingLengths, training_lengths
 from rheostat.converters.configs.telling import library_of
 from rheostat.converters.core import refused
 from rheostat.converters.request import check, check_text
@@ -28,7 +28,7 @@ from rheostat.schedules.field_errors import shown
 
 __all__ = ["convert_config", "library_of"]
 
-_FORMATS: Final[dict[str, Callable[[Any, Clock], dict[str, Definition]]]] = {
+_FORMATS: Final[dict[str, Callable[[Any, TrainingLengths], dict[str, Definition]]]] = {
     "deepspeed": deepspeed.definitions,
     "megatron": megatron.definitions,
     "transformers": transformers.definitions,
@@ -64,4 +64,4 @@ def convert_config(
         raise refused(FieldError("library", message, shown(library), bound))
     if not isinstance(config, str):  # a command line has a limit of its own
         check(config, "config")
-    return definitions(config, clock(total, steps_per_epoch))
+    return definitions(config, training_lengths(total, steps_per_epoch))

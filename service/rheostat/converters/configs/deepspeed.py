@@ -6,8 +6,15 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from rheostat.converters.configs.fields import Read, check_unknown
-from rheostat.converters.configs.reading import LENIENT, Clock, Place, converted, missing, read
+from rheostat.converters.configs.reading import (
+    LENIENT,
+    Place,
+    TrainingLengths,
+    converted,
+    missing,
+    read,
+)
+from rheostat.converters.configs.unread_fields import Read, check_unknown
 from rheostat.converters.core import refused
 from rheostat.converters.deepspeed import library
 from rheostat.errors import FieldError
@@ -19,7 +26,7 @@ _BETAS = ("adam", "lamb", "lion")
 """What is in the names of the optimizers whose momentum OneCycle sets: they have betas."""
 
 
-class Block(BaseModel):
+class Section(BaseModel):
     """A scheduler, or an optimizer."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -28,7 +35,7 @@ class Block(BaseModel):
     params: dict[str, Any] = {}
 
 
-class OptimizerBlock(Block):
+class OptimizerSection(Section):
     """An optimizer."""
 
     legacy_fusion: bool = False
@@ -48,8 +55,8 @@ class File(BaseModel):
 
     model_config = LENIENT
 
-    optimizer: OptimizerBlock | None = None
-    scheduler: Block | None = None
+    optimizer: OptimizerSection | None = None
+    scheduler: Section | None = None
 
 
 _READ = Read(
@@ -65,7 +72,7 @@ _READ = Read(
 _READ_OF_OPTIMIZER = Read("deepspeed", tuple(Optimizer.model_fields), harmless={"momentum_decay"})
 
 
-def definitions(config: Any, clock: Clock) -> dict[str, Definition]:
+def definitions(config: Any, lengths: TrainingLengths) -> dict[str, Definition]:
     """
     Return the learning rate, and the weight decay and the momentum if the file sets them.
 
@@ -93,7 +100,7 @@ def definitions(config: Any, clock: Clock) -> dict[str, Definition]:
 
 
 def _scheduled(
-    scheduler: Block, optimizer: Block | None, lr: float | None
+    scheduler: Section, optimizer: Section | None, lr: float | None
 ) -> dict[str, Definition]:
     """Return what the scheduler sets; one that DeepSpeed does not have is PyTorch's."""
     name, params = scheduler.type, scheduler.params
@@ -105,7 +112,7 @@ def _scheduled(
     return result
 
 
-def _has_betas(optimizer: Block | None) -> bool:
+def _has_betas(optimizer: Section | None) -> bool:
     return optimizer is not None and any(name in optimizer.type.lower() for name in _BETAS)
 
 

@@ -8,17 +8,17 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field
 
-from rheostat.converters.configs.fields import Read, check_unknown
 from rheostat.converters.configs.reading import (
     LENIENT,
-    Clock,
     Place,
+    TrainingLengths,
     converted,
     missing,
     read,
     stated,
 )
 from rheostat.converters.configs.telling import ONLY_JSON, flags_of
+from rheostat.converters.configs.unread_fields import Read, check_unknown
 from rheostat.converters.core import refused
 from rheostat.converters.parameters import Count, Length, NotNegative
 from rheostat.errors import FieldError, Invalid
@@ -82,7 +82,7 @@ _READ: Final = Read(
 _WORDS: Final = {name for name in Arguments.model_fields if name.endswith("_style")}
 
 
-def definitions(config: Any, clock: Clock) -> dict[str, Definition]:
+def definitions(config: Any, lengths: TrainingLengths) -> dict[str, Definition]:
     """
     Return the learning rate and the weight decay, by samples.
 
@@ -93,7 +93,7 @@ def definitions(config: Any, clock: Clock) -> dict[str, Definition]:
     given = _arguments(config)
     check_unknown(given, _READ)
     arguments = read(Arguments, given)
-    params = _params(arguments, clock)
+    params = _params(arguments, lengths)
     name = "OptimizerParamScheduler"
     result = {
         parameter: converted(_PLACE, "megatron", name, params, hyperparameter=parameter)
@@ -113,9 +113,9 @@ def definitions(config: Any, clock: Clock) -> dict[str, Definition]:
     return result
 
 
-def _params(arguments: Arguments, clock: Clock) -> dict[str, Any]:
+def _params(arguments: Arguments, lengths: TrainingLengths) -> dict[str, Any]:
     """Return the parameters of the scheduler as Megatron's training script works them out."""
-    decay, warmup, whole, end = _lengths(arguments, clock)
+    decay, warmup, whole, end = _lengths(arguments, lengths)
     start_wd, end_wd = _weight_decay(arguments)
     return {
         "init_lr": arguments.lr_warmup_init,
@@ -133,7 +133,7 @@ def _params(arguments: Arguments, clock: Clock) -> dict[str, Any]:
     }
 
 
-def _lengths(arguments: Arguments, clock: Clock) -> tuple[int, float, int, int | None]:
+def _lengths(arguments: Arguments, lengths: TrainingLengths) -> tuple[int, float, int, int | None]:
     """Return the decay, the warm-up, the whole training and the decay of WSD in samples."""
     by_samples = arguments.train_iters is None
     size = 1 if by_samples else arguments.global_batch_size
@@ -146,9 +146,9 @@ def _lengths(arguments: Arguments, clock: Clock) -> tuple[int, float, int, int |
             raise refused(FieldError(f"config.{name}_{other}", message, value, "not given"))
     train = getattr(arguments, f"train_{unit}")
     if train is not None:
-        train = stated(f"train_{unit}", train, clock.total)
-    elif clock.total is not None:
-        train = clock.total
+        train = stated(f"train_{unit}", train, lengths.total)
+    elif lengths.total is not None:
+        train = lengths.total
     else:
         raise missing("train_samples", "or else train_iters")
     decay = (getattr(arguments, f"lr_decay_{unit}") or train) * size

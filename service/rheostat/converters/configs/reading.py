@@ -22,7 +22,7 @@ LENIENT = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=Fal
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class Clock(BaseModel):
+class TrainingLengths(BaseModel):
     """The lengths of the training that its configuration may leave to the trainer."""
 
     model_config = STRICT
@@ -31,9 +31,9 @@ class Clock(BaseModel):
     steps_per_epoch: AtLeastOne | None = None
 
 
-def clock(total: Any, steps_per_epoch: Any) -> Clock:
+def training_lengths(total: Any, steps_per_epoch: Any) -> TrainingLengths:
     """Return the lengths, checked."""
-    return _validated(Clock, {"total": total, "steps_per_epoch": steps_per_epoch}, "")
+    return _validated(TrainingLengths, {"total": total, "steps_per_epoch": steps_per_epoch}, "")
 
 
 def read(model: type[Model], config: Any, field: str = "config") -> Model:

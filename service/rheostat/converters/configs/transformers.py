@@ -9,16 +9,16 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from rheostat.converters.configs.fields import Read, check_unknown
 from rheostat.converters.configs.reading import (
     LENIENT,
-    Clock,
     Place,
+    TrainingLengths,
     converted,
     missing,
     read,
     stated,
 )
+from rheostat.converters.configs.unread_fields import Read, check_unknown
 from rheostat.converters.core import refused
 from rheostat.converters.parameters import NotNegative, Share, Steps
 from rheostat.errors import FieldError, Invalid
@@ -53,7 +53,7 @@ _READ = Read(
 )
 
 
-def definitions(config: Any, clock: Clock) -> dict[str, Definition]:
+def definitions(config: Any, lengths: TrainingLengths) -> dict[str, Definition]:
     """
     Return the learning rate and the weight decay.
 
@@ -64,7 +64,7 @@ def definitions(config: Any, clock: Clock) -> dict[str, Definition]:
     arguments = read(Arguments, config)
     check_unknown(config, _READ)
     _check_deepspeed(config.get("deepspeed"))
-    name, total = arguments.lr_scheduler_type, _total(arguments, clock)
+    name, total = arguments.lr_scheduler_type, _total(arguments, lengths)
     params = _specific(arguments)
     if name != "constant":
         params["num_warmup_steps"] = _warmup(arguments, total)
@@ -76,15 +76,15 @@ def definitions(config: Any, clock: Clock) -> dict[str, Definition]:
     return {"lr": rate, "weight_decay": Constant(value=arguments.weight_decay)}
 
 
-def _total(arguments: Arguments, clock: Clock) -> int | None:
+def _total(arguments: Arguments, lengths: TrainingLengths) -> int | None:
     if arguments.max_steps > 0:
-        return stated("max_steps", arguments.max_steps, clock.total)
-    if clock.steps_per_epoch is None:
-        return clock.total
+        return stated("max_steps", arguments.max_steps, lengths.total)
+    if lengths.steps_per_epoch is None:
+        return lengths.total
     epochs = arguments.num_train_epochs
-    if clock.total is not None and "num_train_epochs" not in arguments.model_fields_set:
-        return clock.total
-    return stated("num_train_epochs", ceil(epochs * clock.steps_per_epoch), clock.total)
+    if lengths.total is not None and "num_train_epochs" not in arguments.model_fields_set:
+        return lengths.total
+    return stated("num_train_epochs", ceil(epochs * lengths.steps_per_epoch), lengths.total)
 
 
 def _check_deepspeed(block: Any) -> None:

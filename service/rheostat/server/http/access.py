@@ -83,7 +83,7 @@ async def admit(request: Request, role: Role | None) -> None:
     """Let a request in, and note who sends it; raise `Unauthenticated` or `Forbidden`."""
     if role is None:
         return
-    access: Access = request.app.state.access
+    access: Authenticator = request.app.state.access
     request.scope[CALLER] = await access.caller(request.scope)
     require(request, role)
 
@@ -126,7 +126,7 @@ class Known(NamedTuple):
 Search = asyncio.Future[Known | None]
 
 
-class Access:
+class Authenticator:
     """
     Knows callers by their tokens; without a store, it asks for none.
 

@@ -34,7 +34,7 @@ COME_BACK = 5
 log = logging.getLogger("rheostat.server")
 
 
-class Message(NamedTuple):
+class FeedEvent(NamedTuple):
     """An event as it is sent; nothing comes after the last one."""
 
     number: int
@@ -42,9 +42,11 @@ class Message(NamedTuple):
     last: bool
 
 
-def messages(found: Iterable[wire.Event]) -> list[Message]:
+def messages(found: Iterable[wire.Event]) -> list[FeedEvent]:
     """Return events as they are sent."""
-    return [Message(event["number"], _body(event), event["kind"] == "finished") for event in found]
+    return [
+        FeedEvent(event["number"], _body(event), event["kind"] == "finished") for event in found
+    ]
 
 
 def _body(event: wire.Event) -> bytes:
@@ -59,16 +61,16 @@ class Feed:
         self.since = self.head = head
         self.listeners = 0
         self.over = False
-        self._recent: deque[Message] = deque()
+        self._recent: deque[FeedEvent] = deque()
         self._news = asyncio.Event()
 
-    def after(self, number: int) -> Sequence[Message] | None:
+    def after(self, number: int) -> Sequence[FeedEvent] | None:
         """Return what came after a number, or None if not all of it is kept here."""
         if number < self.since:
             return None
         return [message for message in self._recent if message.number > number]
 
-    def publish(self, found: Sequence[Message]) -> None:
+    def publish(self, found: Sequence[FeedEvent]) -> None:
         """Add what happened, and wake the listeners."""
         if not found:
             return

@@ -16,7 +16,7 @@ from rheostat.errors import RateLimited, Refused, UnknownRun
 from rheostat.limits import MAX_STEP
 from rheostat.server.http.access import admit, caller_of, needs
 from rheostat.server.http.answers import NO_STORE
-from rheostat.server.http.feeds import Feeds, Message, messages
+from rheostat.server.http.feeds import FeedEvent, Feeds, messages
 from rheostat.server.http.requests import Run, StoreDep
 from rheostat.server.http.route import refuses, router
 from rheostat.server.store.operations import events as operations
@@ -157,11 +157,11 @@ class EventStream(StreamingResponse):
                 elif not await feed.news(HEARTBEAT):
                     yield b":\n\n"
 
-    async def _read(self) -> Sequence[Message]:
+    async def _read(self) -> Sequence[FeedEvent]:
         page = await self._store.read(operations.page, self._run_id, self._position)
         return messages(page.events)
 
-    def _taken(self, found: Sequence[Message]) -> bytes:
+    def _taken(self, found: Sequence[FeedEvent]) -> bytes:
         self._position = found[-1].number
         return b"".join(message.body for message in found)
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, event, make_url, text
 from sqlalchemy.engine import URL, ExceptionContext
 
 from rheostat.errors import FieldError, Invalid
-from rheostat.server.store.failures import DatabaseFailure, Reason, reason_of
+from rheostat.server.store.failures import DatabaseFailure, Outage, reason_of
 from rheostat.server.store.sqlite import Sqlite
 
 POOL: dict[str, Any] = {"pool_size": 5, "max_overflow": 60, "pool_timeout": 5}
@@ -100,7 +100,7 @@ class Database:
 
             postgres.require_no_pooler(self.engine)
 
-    def quick_check(self) -> Reason | None:
+    def quick_check(self) -> Outage | None:
         """Return what is wrong, as far as that is seen without asking the database."""
         try:
             if self._sqlite:
@@ -116,17 +116,17 @@ class Database:
             self._sqlite.probe(connection)
         elif connection.scalar(text("SHOW transaction_read_only")) == "on":
             raise DatabaseFailure(
-                Reason.READ_ONLY, "the database takes no changes: it is a standby, or set so"
+                Outage.READ_ONLY, "the database takes no changes: it is a standby, or set so"
             )
 
-    def reason_of(self, error: BaseException) -> Reason | None:
+    def reason_of(self, error: BaseException) -> Outage | None:
         """Return why an error of the database may pass, or None: it is a defect."""
         return self._sqlite.reason_of(error) if self._sqlite else reason_of(error)
 
     def is_undone(self, error: BaseException) -> bool:
         """Say whether a commit that failed by this error has left nothing behind, for certain."""
         # what SQLite found no room for, or no lock, it has rolled back
-        return self.is_sqlite and reason_of(error) in {Reason.DISK_FULL, Reason.BUSY}
+        return self.is_sqlite and reason_of(error) in {Outage.DISK_FULL, Outage.BUSY}
 
     def close(self) -> None:
         """Close every connection."""

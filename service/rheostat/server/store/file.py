@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from rheostat.server.store.failures import DatabaseFailure, Reason
+from rheostat.server.store.failures import DatabaseFailure, Outage
 from rheostat.server.store.write_lock import UNKNOWN, WriteLock
 
 FILE, LOG, INDEX = "", "-wal", "-shm"
@@ -128,7 +128,7 @@ class SqliteFile:
         """Raise `DatabaseFailure` if the file's mode, flags or mount forbid to write to it."""
         if not os.access(self._names[0], os.W_OK):
             raise DatabaseFailure(
-                Reason.READ_ONLY, f"the database file {self.path} may not be written to"
+                Outage.READ_ONLY, f"the database file {self.path} may not be written to"
             )
 
     def sign(self) -> None:
@@ -145,16 +145,16 @@ class SqliteFile:
         """Raise `DatabaseFailure` unless the file is the one that was opened."""
         self._require_known(self._look())
 
-    def reason_of(self, reason: Reason) -> Reason:
+    def reason_of(self, reason: Outage) -> Outage:
         """Return what an error of SQLite's really means: it reports a full disk as several."""
-        if reason is not Reason.DATABASE_AWAY:
+        if reason is not Outage.DATABASE_AWAY:
             return reason
         try:
             self.check()
             room = os.statvfs(self.path.parent)
         except (DatabaseFailure, OSError):
-            return Reason.FILE_REPLACED
-        return Reason.DISK_FULL if room.f_bavail * room.f_frsize < ROOM else reason
+            return Outage.FILE_REPLACED
+        return Outage.DISK_FULL if room.f_bavail * room.f_frsize < ROOM else reason
 
     def tell(self) -> None:
         """Tell the processes that are started from now on that they are to use this very file."""
@@ -201,7 +201,7 @@ class SqliteFile:
         # others may write to the log, as long as they do it by SQLite's rules
         if now[3] != then[3]:
             self._lost = DatabaseFailure(
-                Reason.FILE_REPLACED,
+                Outage.FILE_REPLACED,
                 f"something else has written to the database file {self.path}, so it is used no"
                 " more until the service is restarted",
             )
@@ -223,7 +223,7 @@ class SqliteFile:
         if same_log and not same_file:
             log, index = (self.path.name + end for end in (LOG, INDEX))
             raise DatabaseFailure(
-                Reason.FILE_REPLACED,
+                Outage.FILE_REPLACED,
                 f"{self.path} was replaced, but {log} beside it is a part of the file before:"
                 f" delete {log} and {index} to use the new one, or put the old one back",
             )
@@ -234,7 +234,7 @@ class SqliteFile:
             message = f"{name} is not the file that this service opened; restart it to use that one"
         else:
             message = f"the database file {name} was deleted or moved away"
-        return DatabaseFailure(Reason.FILE_REPLACED, message)
+        return DatabaseFailure(Outage.FILE_REPLACED, message)
 
 
 def _look(name: str) -> Look | None:

@@ -11,14 +11,14 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 
-from rheostat.server.store.failures import DatabaseFailure, Reason, reason_of
+from rheostat.server.store.failures import DatabaseFailure, Outage, reason_of
 from rheostat.server.store.file import SqliteFile
 from rheostat.server.store.write_lock import WriteLock
 
 BUSY_SECONDS = 5
 """How long a connection waits for a lock of another program: ours wait for `WriteLock`."""
 
-UNSOUND = {Reason.READ_ONLY, Reason.DATABASE_AWAY, Reason.FILE_REPLACED}
+UNSOUND = {Outage.READ_ONLY, Outage.DATABASE_AWAY, Outage.FILE_REPLACED}
 """After these, connections are opened again: one made of a read-only file never writes."""
 
 
@@ -63,7 +63,7 @@ class Sqlite:
             self.file.check()
             self.file.require_writable()
 
-    def reason_of(self, error: BaseException) -> Reason | None:
+    def reason_of(self, error: BaseException) -> Outage | None:
         """Return why an error may pass."""
         reason = reason_of(error)
         return None if reason is None else self.file.reason_of(reason)

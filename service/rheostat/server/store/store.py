@@ -26,8 +26,8 @@ from rheostat.server.store.failures import (
     NOTHING_DONE,
     UNKNOWN,
     WORDS,
-    Health,
-    Reason,
+    Outage,
+    StoreHealth,
     is_schema,
     line,
     logger,
@@ -94,7 +94,7 @@ class Store:
         self._workers = WorkThreads()
         self.sightings = Sightings()
         """Where workers read, as far as this process has seen: the routes note it."""
-        self.health = Health()
+        self.health = StoreHealth()
         self._writer = Writer(
             self._database, self._records, on_failure=self._caches.doubt, health=self.health
         )
@@ -102,7 +102,7 @@ class Store:
         self._quick_readers = ThreadPoolExecutor(1, thread_name_prefix="rheostat-quick-reader")
         self._probe: asyncio.Future[None] | None = None
         self._probed = 0.0
-        self._absent: Reason | None = None
+        self._absent: Outage | None = None
         self._closing = threading.Event()
 
     def start(self, *, anyway: bool = False) -> None:
@@ -129,7 +129,7 @@ class Store:
                 migrate(self._database)
             except Exception as error:  # noqa: BLE001 - whatever it is, nothing is served from it
                 reason = self._database.reason_of(error)
-                self._absent = reason or Reason.SCHEMA
+                self._absent = reason or Outage.SCHEMA
                 if reason is None:
                     logger.error("the database cannot be used: %s", line(error))
                     return
@@ -215,7 +215,7 @@ class Store:
             async with asyncio.timeout(self._timeouts.operation):
                 return await asyncio.wrap_future(future)
         except TimeoutError:
-            raise unavailable(self._why(Reason.BUSY)) from None
+            raise unavailable(self._why(Outage.BUSY)) from None
         except WorkNeeded:
             raise
         except Exception as error:
@@ -224,7 +224,7 @@ class Store:
                 self.health.reporter.tell("a read", reason, error)
                 raise unavailable(reason, error) from error
             if is_schema(error):
-                self.health.hold(Reason.SCHEMA)
+                self.health.hold(Outage.SCHEMA)
             raise
 
     async def _with_help(self, attempt: Attempt[T], wanted: Callable[[], bool]) -> T:
@@ -240,7 +240,7 @@ class Store:
                     async with asyncio.timeout_at(until):
                         done |= await self._done(needed, wanted)
                 except TimeoutError:
-                    raise unavailable(self._why(Reason.BUSY)) from None
+                    raise unavailable(self._why(Outage.BUSY)) from None
                 large |= not needed.small
 
     async def _done(self, needed: WorkNeeded, wanted: Callable[[], bool]) -> Results:
@@ -255,19 +255,19 @@ class Store:
         lookup = await self.read(schedules.find, named) if named else schedules.lookup({})
         return await loop.run_in_executor(threads, work, lookup)
 
-    def _slow(self) -> Reason:
+    def _slow(self) -> Outage:
         """Return what it means that the writer has not come to something: load, or a standstill."""
         moving = self.health.worked_within(PROBE_SECONDS)
-        return Reason.BUSY if moving else Reason.WRITER_STUCK
+        return Outage.BUSY if moving else Outage.WRITER_STUCK
 
-    def _why(self, otherwise: Reason) -> Reason:
+    def _why(self, otherwise: Outage) -> Outage:
         """Return what is known to be wrong."""
         return next(iter(self.health.reasons()), otherwise)
 
     def _records(self, connection: Connection) -> Records:
         return Records(connection, self._limits, self._caches, self.sightings, shared=True)
 
-    async def reasons(self) -> Sequence[Reason]:
+    async def reasons(self) -> Sequence[Outage]:
         """
         Return why the store cannot do its work; nothing if it can.
 
@@ -283,7 +283,7 @@ class Store:
         await asyncio.wait([probe], timeout=0 if late else PROBE_SECONDS)
         found = set(self.health.reasons())
         if not probe.done():
-            found |= {self._slow()} - {Reason.BUSY}
+            found |= {self._slow()} - {Outage.BUSY}
         elif (error := probe.exception()) is not None:
             found.add(_reason(error))
         return sorted(found)
@@ -319,12 +319,12 @@ def _require_wanted(wanted: Callable[[], bool]) -> None:
         raise Unavailable("the caller has gone")
 
 
-def _reason(error: BaseException) -> Reason:
+def _reason(error: BaseException) -> Outage:
     found = error.members.get("reason") if isinstance(error, Unavailable) else None
-    reason = Reason.DATABASE_AWAY if found is None else Reason(found)
-    return Reason.WRITER_STUCK if reason is Reason.BUSY else reason
+    reason = Outage.DATABASE_AWAY if found is None else Outage(found)
+    return Outage.WRITER_STUCK if reason is Outage.BUSY else reason
 
 
-def sentence(reasons: Sequence[Reason]) -> str:
+def sentence(reasons: Sequence[Outage]) -> str:
     """Return reasons as people say them."""
     return "; ".join(WORDS[reason] for reason in reasons)

@@ -27,8 +27,8 @@ from rheostat.server.store.database import Database
 from rheostat.server.store.failures import (
     NOTHING_DONE,
     UNKNOWN,
-    Health,
-    Reason,
+    Outage,
+    StoreHealth,
     is_schema,
     unavailable,
 )
@@ -75,12 +75,12 @@ class Writer(Generic[S]):
         database: Database,
         begin: Callable[[Connection], S],
         on_failure: Callable[[], None],
-        health: Health | None = None,
+        health: StoreHealth | None = None,
     ) -> None:
         self._database = database
         self._begin = begin
         self._on_failure = on_failure
-        self._health = health or Health()
+        self._health = health or StoreHealth()
         self._queue: Queue[S] = Queue()
         self._busy: float | None = None
         self._thread = threading.Thread(target=self._loop, name="rheostat-writer", daemon=True)
@@ -184,7 +184,7 @@ class Writer(Generic[S]):
 
     def _may_pass_alone(self, error: Exception) -> bool:
         """Say whether the operations of a group that failed may work by themselves."""
-        return self._database.reason_of(error) in {None, Reason.BUSY}
+        return self._database.reason_of(error) in {None, Outage.BUSY}
 
     def _still_waiting(self, held: list[Waiting[S, Any]]) -> list[Waiting[S, Any]]:
         """Return those that may go on waiting, the one that has just waited last."""
@@ -214,7 +214,7 @@ class Writer(Generic[S]):
             self._health.failed(reason)
             error = unavailable(reason, error, outcome=NOTHING_DONE if sure else UNKNOWN)
         elif is_schema(error):
-            self._health.hold(Reason.SCHEMA)
+            self._health.hold(Outage.SCHEMA)
         for waiting in group:
             waiting.future.set_exception(error)
 

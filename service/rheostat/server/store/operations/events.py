@@ -29,7 +29,7 @@ LONGEST = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class EventPage:
     """Events of a run by rising number; ``over`` means that there will never be more."""
 
     run_id: str
@@ -37,7 +37,7 @@ class Page:
     over: bool
 
 
-def page(records: Records, ref: str, after: int) -> Page:
+def page(records: Records, ref: str, after: int) -> EventPage:
     """
     Return the next events after a number, at most `PAGE`.
 
@@ -50,7 +50,7 @@ def page(records: Records, ref: str, after: int) -> Page:
         message = f"the run's newest event is {newest}, not {after}"
         raise Invalid(message, errors=[FieldError("after", message, after, f"<= {newest}")])
     events = _read(records, run, lineage, after)
-    return Page(run.id, events, over=run.end is not None and not events)
+    return EventPage(run.id, events, over=run.end is not None and not events)
 
 
 def news(records: Records, heads: Mapping[str, int]) -> dict[str, Sequence[wire.Event] | None]:

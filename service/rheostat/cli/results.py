@@ -1,4 +1,4 @@
-"""Commands as functions that return an answer: printed as JSON, or drawn for people."""
+"""Commands as functions that return a result: printed as JSON, or drawn for people."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _TOKEN = _option("token", None, options.Token)
 _AUTHOR = _option("author", default_author, options.Author)
 
 
-class Answer:
+class Result:
     """
     One JSON document, and the function that draws it (with ``how``) for people.
 
@@ -103,16 +103,16 @@ def _warn(document: Any) -> None:
         Screen(error=True).line(("Warning: ", "yellow"), warning)
 
 
-def delivered(body: bytes, output: Path | None, document: Any = None) -> Answer:
+def delivered(body: bytes, output: Path | None, document: Any = None) -> Result:
     """Write a file; or, without one, answer with the body for people and the document for JSON."""
     if output is None:
-        return Answer(document, lambda _screen, _document: _pour(body))
+        return Result(document, lambda _screen, _document: _pour(body))
     try:
         output.write_bytes(body)
     except OSError as error:
         raise RheostatError(f"cannot write {output}: {error.strerror}") from error
     written = {"file": str(output), "bytes": len(body)}
-    return Answer(written, lambda screen, _: screen.line(f"Wrote {output}, {len(body):,} bytes."))
+    return Result(written, lambda screen, _: screen.line(f"Wrote {output}, {len(body):,} bytes."))
 
 
 def pictured(
@@ -120,7 +120,7 @@ def pictured(
     steps: Sequence[int],
     columns: Mapping[str, NDArray[np.float64]],
     notes: Annotations,
-) -> Answer:
+) -> Result:
     """Draw curves into the kind of picture that the name of the file asks for."""
     import numpy as np
 
@@ -148,8 +148,8 @@ def confirm(question: str, *, yes: bool) -> None:
     typer.confirm(question, abort=True, err=True)
 
 
-def answering(function: Callable[..., Answer | Lines[Any]]) -> Command:
-    """Make a function that returns an answer a command, with the option ``--json``."""
+def answering(function: Callable[..., Result | Lines[Any]]) -> Command:
+    """Make a function that returns a result a command, with the option ``--json``."""
 
     @wraps(function)
     def command(*, as_json: bool, **arguments: Any) -> None:
@@ -159,21 +159,21 @@ def answering(function: Callable[..., Answer | Lines[Any]]) -> Command:
     return _signed(command, [*_parameters(function), _JSON])
 
 
-def asking(function: Callable[..., Answer]) -> Command:
+def asking(function: Callable[..., Result]) -> Command:
     """Make a function of a `Client` a command, with ``--server`` and ``--token`` besides."""
     return _connected(function, [_SERVER, _TOKEN])
 
 
-def changing(function: Callable[..., Answer]) -> Command:
+def changing(function: Callable[..., Result]) -> Command:
     """Make a function that changes something a command as `asking` does, with ``--author``."""
     return _connected(function, [_AUTHOR, _SERVER, _TOKEN])
 
 
-def _connected(function: Callable[..., Answer], added: Sequence[Parameter]) -> Command:
+def _connected(function: Callable[..., Result], added: Sequence[Parameter]) -> Command:
     @wraps(function)
     def connected(
         *, server: str, token: str | None, author: str | None = None, **arguments: Any
-    ) -> Answer:
+    ) -> Result:
         from rheostat.cli.connecting import connect  # httpx loads slowly
 
         with connect(server, token, author) as client, readable():
