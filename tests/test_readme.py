@@ -36,6 +36,16 @@ def session() -> list[Step]:
     return steps
 
 
+def test_the_session_finds_its_name_free() -> None:
+    """Who has trained with the lines before the session can go through it on the same server."""
+    before, _, rest = README.partition("\n## A session")
+    trained = set(re.findall(r"\.run\(\"(\w+)\"", before))
+    created = set(re.findall(r"-X PUT \S+/v1/runs/(\w+)", rest))
+    assert trained
+    assert created
+    assert not trained & created
+
+
 def test_the_session_goes_as_it_says(start_server: StartServer, tmp_path: Path) -> None:
     """Every command prints what the README shows, but for ids."""
     address = start_server().url.removeprefix("http://")

@@ -40,7 +40,7 @@ def test_the_tutorial_does_what_it_says(server: str) -> None:
 
 def test_the_first_lines_of_the_readme_train(server: str) -> None:
     """What README begins with sets an optimizer's rate, and its command changes it."""
-    text = README.read_text().partition("\n## A session")[0].replace('"gpt"', '"readme"')
+    text = README.read_text().partition("\n## A session")[0]
     (code,) = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     optimizer = torch.optim.SGD(torch.nn.Linear(2, 1).parameters(), lr=0.1)
     names: dict[str, Any] = {"optimizer": optimizer}
@@ -48,7 +48,7 @@ def test_the_first_lines_of_the_readme_train(server: str) -> None:
     scheduler = names["scheduler"]
     assert scheduler.get_last_lr() == [0.0]
     (command,) = re.findall(r"^rheostat (run change .*?)  +#", text, re.MULTILINE)
-    line = shlex.split(command.replace(" gpt ", " readme "))
+    line = shlex.split(command)
     done = CliRunner().invoke(complete(), line, env={"RHEOSTAT_URL": server})
     assert done.exit_code == 0, done.stderr
     effective = names["run"].history()[-1]["effective"]
