@@ -49,8 +49,10 @@ def test_all_that_builds_is_pinned() -> None:
 
 
 def test_the_label_is_the_version() -> None:
-    """An image says which release it is."""
+    """An image says which release it is, and docs/fleet.md starts that one."""
     assert f"ARG VERSION={__version__}\n" in IMAGE
+    tags = re.findall(r"image: rheostat:(\S+)", (ROOT / "docs/fleet.md").read_text())
+    assert tags == [__version__]
 
 
 @pytest.mark.parametrize("name", SERVICES)
