@@ -19,7 +19,8 @@ WIDTH = 88
 HEAD = """\
 # The command line
 
-`pip install "rheostat[server]"` brings it. This page is made from `--help`.
+`pip install ".[server]"` in a clone brings it, and `make serve` as `.venv/bin/rheostat`. This
+page is made from `--help`.
 
 ## Definitions and changes in words
 
