@@ -75,12 +75,12 @@ class Caller:
         document: dict[str, Any] = self.ask("GET", f"/v1/runs/{run}").response.json()
         return document
 
-    def write(self, run: str, kind: Kind, wish: Mapping[str, Any]) -> Write:
+    def write(self, run: str, kind: Kind, request: Mapping[str, Any]) -> Write:
         """Change a run, with one key for all attempts, and record what came of it."""
         message = uuid.UUID(int=self.chance.getrandbits(128), version=4).hex
-        method, path, parts = "POST", f"/v1/runs/{run}/revisions", {"json": {**wish}}
+        method, path, parts = "POST", f"/v1/runs/{run}/revisions", {"json": {**request}}
         if kind == "cancel":
-            method, path = "DELETE", f"{path}/{wish['revision']}"
+            method, path = "DELETE", f"{path}/{request['revision']}"
             parts = {"params": {"message": message}}
         else:
             parts["json"]["message"] = message
@@ -92,7 +92,7 @@ class Caller:
             run=run,
             kind=kind,
             message=message,
-            wish=wish,
+            request=request,
             sent=done.sent,
             answered=done.answered,
             attempts=done.attempts,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from tests.faults.history import History
-from tests.faults.observations import Reigns, Values
+from tests.faults.observations import InForce, Values
 from tests.oracle.curves import Env, alone, define
 from tests.oracle.edits import applied
 
@@ -52,7 +52,7 @@ class Explanation:
         ]
         return np.concatenate(parts, axis=1)
 
-    def reigns(self, generation: int, start: int, stop: int) -> Reigns:
+    def in_force(self, generation: int, start: int, stop: int) -> InForce:
         """Return which revision is in force from which step on."""
         within = self._within(generation, start, stop)
         return tuple((first, state.revision) for state, first, _ in within)

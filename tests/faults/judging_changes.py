@@ -65,7 +65,7 @@ def expected(evidence: Evidence) -> Iterator[str]:
     for write in evidence.acknowledged:
         assert write.answer is not None
         for field in ("revision", "generation"):
-            seen = write.wish.get(f"expected_{field}")
+            seen = write.request.get(f"expected_{field}")
             if seen is not None and write.answer[field] != seen + 1:
                 yield f"{_told(write)}, though it expected {field} {seen}"
 
@@ -77,10 +77,10 @@ def placed(evidence: Evidence) -> Iterator[str]:
         item = evidence.revisions.get(write.answer["revision"])
         if write.kind == "cancel" or item is None:
             continue
-        step = write.wish.get("effective", write.wish.get("to"))
+        step = write.request.get("effective", write.request.get("to"))
         if step not in {"next", item["effective"]}:
             yield f"{_told(write)}, for step {step}"
-        if not _same(write.wish.get("changes") or {}, item["changes"]):
+        if not _same(write.request.get("changes") or {}, item["changes"]):
             yield f"{_told(write)}, and stored as {item['changes']}"
 
 

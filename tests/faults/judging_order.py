@@ -50,7 +50,7 @@ def no_later_than_needed(evidence: Evidence) -> Iterator[str]:
     for write in evidence.acknowledged:
         assert write.answer is not None
         item = evidence.revisions.get(write.answer["revision"])
-        if item is None or write.wish.get("effective") != "next":
+        if item is None or write.request.get("effective") != "next":
             continue
         start = evidence.history.generations[item["generation"]].start
         latest = sent[item["generation"]].before(write.answered, start)

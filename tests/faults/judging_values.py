@@ -69,9 +69,9 @@ def explained(evidence: Evidence) -> Iterator[str]:
 def reigning(evidence: Evidence) -> Iterator[str]:
     """P2: an answer names the revisions that the final history has in force there."""
     for read in evidence.served:
-        due = evidence.explanation.reigns(read.generation, read.start, read.stop)
-        if read.reigns != due:
-            yield f"{_read(read)} named {read.reigns}, in force are {due}"
+        due = evidence.explanation.in_force(read.generation, read.start, read.stop)
+        if read.in_force != due:
+            yield f"{_read(read)} named {read.in_force}, in force are {due}"
 
 
 def atomic(evidence: Evidence) -> Iterator[str]:

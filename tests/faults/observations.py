@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Values = NDArray[np.float64]
 """Shape parameters × cells, parameters sorted by name."""
 
-Reigns = tuple[tuple[int, int], ...]
+InForce = tuple[tuple[int, int], ...]
 """From which step on which revision is in force."""
 
 Kind = Literal["change", "cancel", "rewind", "advance"]
@@ -34,7 +34,7 @@ class Read:
     sent: float
     answered: float | None = None
     values: Values | None = None
-    reigns: Reigns = ()
+    in_force: InForce = ()
     refusal: str | None = None
     current: int | None = None
 
@@ -78,7 +78,7 @@ class Write:
     run: str
     kind: Kind
     message: str
-    wish: Mapping[str, Any]
+    request: Mapping[str, Any]
     sent: float
     answered: float
     attempts: int

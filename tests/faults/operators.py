@@ -40,20 +40,20 @@ class Operator:
             time.sleep(self._chance.uniform(0.0, 2 * self._pause))
 
     def _advance(self, state: dict[str, Any]) -> None:
-        wish = {"to": state["settled_until"] + self._chance.randint(1, FORTH)}
+        request = {"to": state["settled_until"] + self._chance.randint(1, FORTH)}
         if self._chance.random() < 0.2:
-            wish["expected_revision"] = state["revision"]
-        self._caller.write(self._run, "advance", wish)
+            request["expected_revision"] = state["revision"]
+        self._caller.write(self._run, "advance", request)
 
     def _change(self, state: dict[str, Any]) -> None:
         chance, settled, generation = self._chance, state["settled_until"], state["generation"]
         in_force = [n for g, n, step in self._made if g == generation and step < settled]
-        wish: dict[str, Any] = {"changes": plan.changes(chance, in_force[-8:])}
+        request: dict[str, Any] = {"changes": plan.changes(chance, in_force[-8:])}
         later = settled + chance.randint(0, 300)
-        wish["effective"] = "next" if chance.random() < 0.6 else later
+        request["effective"] = "next" if chance.random() < 0.6 else later
         if chance.random() < 0.2:
-            wish["expected_revision"] = state["revision"]
-        answer = self._caller.write(self._run, "change", wish).answer
+            request["expected_revision"] = state["revision"]
+        answer = self._caller.write(self._run, "change", request).answer
         if answer is not None:
             self._made.append((generation, answer["revision"], answer["effective"]))
             waiting = [item["revision"] for item in answer["pending"]]
@@ -87,13 +87,13 @@ class Watchdogs:
 
     def _rewind(self, caller: Caller, state: dict[str, Any]) -> None:
         chance = caller.chance
-        wish: dict[str, Any] = {"expected_generation": state["generation"]}
+        request: dict[str, Any] = {"expected_generation": state["generation"]}
         source = state["generations"][-1]
         if chance.random() < 0.2:
             source = chance.choice(state["generations"])
-            wish["from_generation"] = source["generation"]
+            request["from_generation"] = source["generation"]
         settled = source["settled_until"]
-        wish["to"] = settled - min(settled, chance.randint(0, BACK))
+        request["to"] = settled - min(settled, chance.randint(0, BACK))
         if chance.random() < 0.3:
-            wish["changes"] = plan.changes(chance, [])
-        caller.write(self._run, "rewind", wish)
+            request["changes"] = plan.changes(chance, [])
+        caller.write(self._run, "rewind", request)

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import numpy as np
-from tests.faults.observations import Join, Log, Read, Reigns, Values
+from tests.faults.observations import InForce, Join, Log, Read, Values
 
 from rheostat.errors import PROBLEM_TYPE
 
@@ -83,11 +83,11 @@ def _read(
     if answer.status_code != 200:
         current = answer.json().get("generation")
         return Read(**facts, answered=answered, refusal=code(answer), current=current)
-    values, reigns = _block(answer, facts["count"])
-    return Read(**facts, answered=answered, values=values, reigns=reigns)
+    values, in_force = _block(answer, facts["count"])
+    return Read(**facts, answered=answered, values=values, in_force=in_force)
 
 
-def _block(answer: httpx.Response, count: int) -> tuple[Values, Reigns]:
+def _block(answer: httpx.Response, count: int) -> tuple[Values, InForce]:
     """Return what a settled block says, in either of its formats."""
     if answer.headers["Content-Type"] == "application/octet-stream":
         values = np.frombuffer(answer.content, dtype="<f8").reshape(-1, count)
@@ -95,8 +95,8 @@ def _block(answer: httpx.Response, count: int) -> tuple[Values, Reigns]:
         return values, tuple((int(step), int(revision)) for revision, step in pairs)
     block = answer.json()
     columns = [block["parameters"][name] for name in sorted(block["parameters"])]
-    reigns = tuple((item["from"], item["revision"]) for item in block["revisions"])
-    return np.array(columns), reigns
+    in_force = tuple((item["from"], item["revision"]) for item in block["revisions"])
+    return np.array(columns), in_force
 
 
 def _join(

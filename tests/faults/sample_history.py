@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy import nan
 from tests.faults.history import Generation, History
-from tests.faults.observations import Join, Log, Look, Read, Reigns, Values, Write
+from tests.faults.observations import InForce, Join, Log, Look, Read, Values, Write
 
 RUN = "run_1"
 HALF = {"edit": "scale", "factor": 0.5}
@@ -26,7 +26,7 @@ def twins(change: dict[str, Any]) -> dict[str, Any]:
     return {"lr": [change], "weight_decay": [change]}
 
 
-def read(generation: int, start: int, rates: list[float], reigns: Reigns, sent: float) -> Read:
+def read(generation: int, start: int, rates: list[float], in_force: InForce, sent: float) -> Read:
     """Return a read that was answered a second later."""
     return Read(
         run=RUN,
@@ -36,17 +36,17 @@ def read(generation: int, start: int, rates: list[float], reigns: Reigns, sent: 
         sent=sent,
         answered=sent + 1,
         values=cells(*rates),
-        reigns=reigns,
+        in_force=in_force,
     )
 
 
-def write(kind: Any, message: str, wish: Any, sent: float, **answer: Any) -> Write:
+def write(kind: Any, message: str, request: Any, sent: float, **answer: Any) -> Write:
     """Return a write that was acknowledged a second later."""
     return Write(
         run=RUN,
         kind=kind,
         message=message,
-        wish=wish,
+        request=request,
         sent=sent,
         answered=sent + 1,
         attempts=1,

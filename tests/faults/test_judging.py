@@ -156,25 +156,25 @@ def refused_and_done(log: Log, _: History) -> Log:
 @plants("expected")
 def two_watchdogs_rewind(log: Log, _: History) -> Log:
     """Let the second rewind of one alarm fence the workers of the first."""
-    return written(log, 4, wish={"to": 8, "expected_generation": 3})
+    return written(log, 4, request={"to": 8, "expected_generation": 3})
 
 
 @plants("expected")
 def an_unseen_revision_is_overridden(log: Log, _: History) -> Log:
     """Accept a change though the run has moved on."""
-    return written(log, 1, wish={**log.writes[1].wish, "expected_revision": 1})
+    return written(log, 1, request={**log.writes[1].request, "expected_revision": 1})
 
 
 @plants("placed")
 def a_rounded_step(log: Log, _: History) -> Log:
     """Round an explicit step to the end of a block."""
-    return written(log, 1, wish={**log.writes[1].wish, "effective": 9})
+    return written(log, 1, request={**log.writes[1].request, "effective": 9})
 
 
 @plants("placed")
 def another_change(log: Log, _: History) -> Log:
     """Store what was not asked for."""
-    return written(log, 1, wish={**log.writes[1].wish, "changes": twins(HALF)})
+    return written(log, 1, request={**log.writes[1].request, "changes": twins(HALF)})
 
 
 @plants("ordered")
@@ -288,6 +288,6 @@ def test_a_repeated_request_may_be_refused_and_done() -> None:
 def test_a_retried_change_counts_from_its_first_attempt() -> None:
     """P7: a change may act at any time from its first attempt on."""
     log, history = sample_history()
-    wish = {"changes": twins(HALF), "effective": "next"}
-    slow = replace(write("change", "halve", wish, 3, revision=2, effective=4), answered=9)
+    request = {"changes": twins(HALF), "effective": "next"}
+    slow = replace(write("change", "halve", request, 3, revision=2, effective=4), answered=9)
     assert violations(replace(log, writes=[slow, *log.writes[1:]]), {RUN: history}) == []
