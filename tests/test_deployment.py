@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import stat
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,15 @@ def test_all_that_builds_is_pinned() -> None:
     assert builders.items() <= everything.items()
     for line in re.findall(r"pip .*install.*|pip .*\$PIP.*", IMAGE):
         assert "--require-hashes" in line or "--no-index" in line or "ARG" in line
+
+
+def test_what_the_image_loads_when_it_is_built_is_there() -> None:
+    """The build imports modules by name, to have their bytecode, and fails without one of them."""
+    (imported,) = re.findall(r'-c "import ([^"]+)"', IMAGE)
+    names = re.findall(r"[\w.]+", imported)
+    assert "rheostat.server.serve" in names
+    for name in names:
+        assert find_spec(name), name
 
 
 def test_the_label_is_the_version() -> None:
