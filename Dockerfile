@@ -22,7 +22,8 @@ RUN /opt/build/bin/python -m hatchling build --target wheel \
     && find /opt/rheostat -type d -name tests -prune -exec rm -r {} + \
     && /opt/rheostat/bin/python -m compileall -q /opt/rheostat/lib/python3*/site-packages/rheostat \
     && /opt/rheostat/bin/python -c "import psycopg, alembic.command, matplotlib.backends.backend_agg, \
-        matplotlib.backends.backend_svg, rheostat.cli.app, rheostat.curve_pictures, rheostat.server.serve"
+        matplotlib.backends.backend_svg, rheostat.cli.app, rheostat.curve_pictures, \
+        rheostat.server.serve, rheostat.server.app"
 
 FROM python:3.13.16-slim-trixie
 ARG VERSION=0.2.0
