@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import pickletools
 import signal
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from rheostat import Client, Run
+from rheostat import AsyncClient, Client, Run
 from rheostat.errors import StepJump
 
 if TYPE_CHECKING:
@@ -112,6 +113,18 @@ def test_pickle_holds_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert b"top-secret" not in data
     assert copy.settings.all_headers()["Authorization"] == "Bearer of the copy"
+
+
+@pytest.mark.parametrize("cls", [Client, AsyncClient])
+def test_pickle_names_no_private_module(cls: type[Client | AsyncClient]) -> None:
+    """What is in a checkpoint is found where users find it, wherever its code moves to."""
+    data = pickle.dumps(cls("http://test"))
+
+    told = pickletools.genops(data)
+    named = {str(text) for code, text, _ in told if code.name.endswith("UNICODE")}
+    assert {"rheostat.client", cls.__name__} <= named
+    assert not [name for name in named if name.startswith("rheostat.") and "._" in name]
+    assert type(pickle.loads(data)) is cls  # noqa: S301
 
 
 def test_pickled_after_it_read_it_may_not_jump(url: str, service: FakeService) -> None:

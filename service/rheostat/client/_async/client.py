@@ -33,6 +33,8 @@ class AsyncClient:
     one event loop. A pickled copy takes its token from its own environment.
     """
 
+    __module__ = "rheostat.client"  # what a pickle names, which may be kept for years
+
     def __init__(  # noqa: PLR0913
         self,
         base_url: str,
