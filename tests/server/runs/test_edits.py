@@ -11,14 +11,15 @@ from rheostat.server.runs.folding import fold
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.timeline import Timeline, Timelines
 from rheostat.server.runs.validation import Units
+from rheostat.server.store.revisions import StoredChanges
 
 # value = 100 - step, until it is 0 at step 100
 LINE = {"kind": "linear", "start": 100, "end": 0, "steps": 100}
 
 
 def revision(number: int, effective: int, changes: Any) -> Revision:
-    """Return an unfolded revision of parameter x (and y)."""
-    stored = parse_changes(changes, ["x", "y"], Units())
+    """Return an unfolded revision of parameter x (and y), its changes read from the stored JSON."""
+    stored = StoredChanges(parse_changes(changes, ["x", "y"], Units()).document.text).read()
     none = Timelines({})
     kind = RevisionKind.CHANGE
     return Revision(number, 1, kind, effective, stored, Note(), "", timelines=none)

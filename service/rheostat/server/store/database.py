@@ -23,7 +23,7 @@ class Timeouts:
     """
     How long to wait for a database before saying that it is not to be had, in seconds.
 
-     each is longer than the one before, so that the clearest of the reasons is found first.
+    Each is longer than the one before, so that the clearest of the reasons is found first.
 
     A server whose callers wait has little, and a command that works through a whole database much.
     """
