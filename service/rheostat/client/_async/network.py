@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from typing import Any, Literal
 
@@ -46,13 +46,21 @@ class AsyncNetwork:
 
     async def send(self, call: Call) -> Outcome:
         """Return the answer, or the error that there was instead."""
-        self.require_loop()
         seconds = transport.seconds_of(call, self.settings.timeout)
+
+        async def work() -> Answer:
+            response = await self.open(call)
+            async with aclosing(response):
+                return await _whole(response, call, seconds)
+
+        return await self.attempt(seconds, work)
+
+    async def attempt(self, seconds: float, work: Callable[[], Awaitable[Answer]]) -> Outcome:
+        """Do the work of an attempt, and leave it when its time is over."""
+        self.require_loop()
         try:
             async with asyncio.timeout(seconds):
-                response = await self.open(call)
-                async with aclosing(response):
-                    return await _whole(response, call, seconds)
+                return await work()
         except TimeoutError:
             return transport.late(seconds)
         except RheostatError:
@@ -153,20 +161,16 @@ class AsyncStream:
         self._network.require_loop()
         await self.aclose()
         seconds = transport.seconds_of(call, self._network.settings.timeout)
-        try:
-            async with asyncio.timeout(seconds):
-                response = await self._network.open(call)
-                if not response.is_success:
-                    async with aclosing(response):
-                        return await _whole(response, call, seconds)
-        except TimeoutError:
-            return transport.late(seconds)
-        except RheostatError:
-            raise
-        except Exception as error:  # noqa: BLE001
-            return transport.failure(error)
-        self._response, self._pieces = response, aiter(response.aiter_raw())
-        return transport.head(response)
+
+        async def work() -> Answer:
+            response = await self._network.open(call)
+            if not response.is_success:
+                async with aclosing(response):
+                    return await _whole(response, call, seconds)
+            self._response, self._pieces = response, aiter(response.aiter_raw())
+            return transport.head(response)
+
+        return await self._network.attempt(seconds, work)
 
     async def more(self) -> bytes | Exception:
         """Return the next piece; none if there will be no more."""
