@@ -7,11 +7,19 @@ from math import floor
 from typing import Annotated
 
 from rheostat.converters.core import Case, Library
-from rheostat.converters.kit import cosine, exponential, levels, over, polynomial, restarts, warmed
+from rheostat.converters.kit import (
+    cosine,
+    exponential,
+    levels,
+    over,
+    polynomial,
+    raised,
+    restarts,
+    warmed,
+)
 from rheostat.converters.parameters import Function, Ignored, NotNegative, Positive, Shared, Verbose
-from rheostat.schedules.kinds.curves import Constant, Polynomial
+from rheostat.schedules.kinds.curves import Polynomial
 from rheostat.schedules.kinds.decays import InverseTime
-from rheostat.schedules.kinds.pointwise import Sum
 from rheostat.schedules.union import AnyDefinition
 
 
@@ -140,7 +148,7 @@ def cosine_restarts(
     if m_mul == 1 or alpha == 0:
         return restarts(initial_learning_rate, floor_value, first_decay_steps, t_mul, m_mul)
     waves = restarts(initial_learning_rate - floor_value, 0.0, first_decay_steps, t_mul, m_mul)
-    return Sum(of=(Constant(value=floor_value), waves))
+    return raised(floor_value, waves)
 
 
 @library.scheduler("LearningRateScheduler", common=False)

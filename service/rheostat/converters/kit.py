@@ -7,8 +7,8 @@ What converters build definitions from: curves, and how they are laid one after 
 - `over` makes a curve whose length is no whole number of steps.
 - `scaled` and `times` multiply, `raised` adds.
 - `levels` holds values, `through` connects points, `table` lists.
-- `polynomial`, `cosine`, `exponential`, `restarts`, `triangles`, `noam`, `one_cycle` are the kinds,
-  with the corners that libraries allow and kinds refuse.
+- `polynomial`, `cosine`, `exponential`, `restarts`, `triangles`, `cyclic_by_mode`, `noam` and
+  `one_cycle` are the kinds, with the corners that libraries allow and kinds refuse.
 - `of_group` reads what is given for each parameter group.
 """
 
@@ -40,6 +40,8 @@ _LARGEST = 1e100
 """Growth ends where it would pass this: a definition has finite values at every step."""
 _MOST_CYCLES = 300
 T = TypeVar("T")
+Mode = Literal["triangular", "triangular2", "exp_range"]
+"""How the triangles of `cyclic_by_mode` shrink: not at all, by halves, or with every step."""
 Corner = tuple[float, float]
 
 
@@ -288,7 +290,17 @@ def triangles(
     else:
         shrinking = Exponential(start=1.0, factor=gamma)
         wave = Product(of=(_triangle(0.0, high - low, up, down), shrinking))
-    return Sum(of=(Constant(value=low), wave))
+    return raised(low, wave)
+
+
+def cyclic_by_mode(
+    low: float, high: float, up: float, down: float | None, mode: Mode, gamma: float
+) -> AnyDefinition:
+    """Return what PyTorch and Paddle name `CyclicLR`; the way down is as long as up by default."""
+    down = up if down is None else down
+    if mode == "exp_range":
+        return triangles(low, high, up, down, "exponential", gamma)
+    return triangles(low, high, up, down, "halving" if mode == "triangular2" else "constant")
 
 
 def _triangle(low: float, high: float, up: float, down: float, peak_factor: float = 1.0) -> Repeat:

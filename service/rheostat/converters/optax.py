@@ -16,6 +16,7 @@ from rheostat.converters.kit import (
     levels,
     phases,
     polynomial,
+    raised,
     through,
     value_at,
     warmed,
@@ -25,7 +26,7 @@ from rheostat.schedules.kinds.curves import Constant
 from rheostat.schedules.kinds.cycles import OneCycle
 from rheostat.schedules.kinds.decays import Exponential
 from rheostat.schedules.kinds.points import Multistep
-from rheostat.schedules.kinds.pointwise import Clip, Power, Scale, Sum
+from rheostat.schedules.kinds.pointwise import Clip, Power, Scale
 from rheostat.schedules.union import AnyDefinition
 
 library = Library("optax")
@@ -165,7 +166,7 @@ def cosine_decay(
         return cosine(init_value, alpha * init_value, decay_steps)
     curve = Power(of=cosine(1.0, 0.0, decay_steps), exponent=exponent)
     falling = Scale(factor=init_value * (1 - alpha), of=curve)
-    return falling if alpha == 0 else Sum(of=(Constant(value=alpha * init_value), falling))
+    return raised(alpha * init_value, falling)
 
 
 @library.scheduler("piecewise_constant_schedule", hyperparameters=None)

@@ -10,12 +10,13 @@ from pydantic import Field
 
 from rheostat.converters.core import Case, Library, Nested
 from rheostat.converters.kit import (
+    Mode,
+    cyclic_by_mode,
     exponential,
     levels,
     noam,
     one_cycle,
     polynomial,
-    triangles,
     warmed,
 )
 from rheostat.converters.parameters import (
@@ -271,7 +272,7 @@ def cyclic(
     max_learning_rate: NotNegative,
     step_size_up: Positive,
     step_size_down: Positive | None = None,
-    mode: Literal["triangular", "triangular2", "exp_range"] = "triangular",
+    mode: Mode = "triangular",
     exp_gamma: float = 1.0,
     scale_fn: Function | None = None,
     scale_mode: ScaleMode = "cycle",
@@ -282,9 +283,4 @@ def cyclic(
     exp_range shrinks with every step, not with every cycle. scale_fn cannot be converted.
     """
     low, high = base_learning_rate, max_learning_rate
-    down = step_size_up if step_size_down is None else step_size_down
-    if mode == "triangular2":
-        return triangles(low, high, step_size_up, down, "halving")
-    if mode == "exp_range":
-        return triangles(low, high, step_size_up, down, "exponential", exp_gamma)
-    return triangles(low, high, step_size_up, down)
+    return cyclic_by_mode(low, high, step_size_up, step_size_down, mode, exp_gamma)

@@ -25,6 +25,7 @@ from rheostat.limits import MAX_NESTING
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.field_errors import field_errors, shown
 from rheostat.schedules.parse import sound
+from rheostat.schedules.size_limits import LARGEST_INTEGER
 from rheostat.schedules.union import AnyDefinition
 
 _RECORD: Final = frozenset(
@@ -40,8 +41,6 @@ MAX_TEXT: Final = 10_000
 """Characters of a text, also of the name of a field."""
 _MAX_DEPTH: Final = 40
 """Containers inside containers."""
-_LARGEST_INTEGER: Final = 2**1023
-"""Integers below it are finite as float64."""
 _WAY_OUT = (
     "is a function, which no definition can hold: tabulate it, as "
     '{"kind": "table", "values": [its values at steps 0, 1, 2, …]}'
@@ -230,7 +229,7 @@ def check(params: Any, field: str = "params") -> None:
         if depth > _MAX_DEPTH:
             bound = f"≤ {_MAX_DEPTH} levels"
             raise refused(FieldError(field, "is nested too deep", None, bound))
-        if isinstance(value, int) and abs(value) >= _LARGEST_INTEGER:
+        if isinstance(value, int) and abs(value) >= LARGEST_INTEGER:
             bound = "a finite float64"
             raise refused(FieldError(path, "must be a finite number", None, bound))
         if isinstance(value, str):

@@ -12,12 +12,13 @@ from pydantic import Field
 
 from rheostat.converters.core import Case, Library, Nested
 from rheostat.converters.kit import (
+    Mode,
     Phase,
+    cyclic_by_mode,
     exponential,
     of_group,
     one_cycle,
     phases,
-    triangles,
     value_at,
 )
 from rheostat.converters.parameters import (
@@ -217,7 +218,7 @@ def cyclic(
     max_lr: PerGroup,
     step_size_up: Positive = 2000,
     step_size_down: NotNegative | None = None,
-    mode: Literal["triangular", "triangular2", "exp_range"] = "triangular",
+    mode: Mode = "triangular",
     gamma: float = 1.0,
     scale_fn: Function | None = None,
     scale_mode: ScaleMode = "cycle",
@@ -231,12 +232,7 @@ def cyclic(
     low, high = of_group(case, "base_lr", base_lr), of_group(case, "max_lr", max_lr)
     if momentum.wanted(case):
         low, high = momentum.highest(case), momentum.lowest(case)
-    down = step_size_up if step_size_down is None else step_size_down
-    if mode == "triangular2":
-        return triangles(low, high, step_size_up, down, "halving")
-    if mode == "exp_range":
-        return triangles(low, high, step_size_up, down, "exponential", gamma)
-    return triangles(low, high, step_size_up, down)
+    return cyclic_by_mode(low, high, step_size_up, step_size_down, mode, gamma)
 
 
 @library.scheduler("OneCycleLR", hyperparameters=BOTH)

@@ -20,7 +20,7 @@ _MAX_INSIDE: Final = 4 * MAX_NODES
 _MAX_FIELDS: Final = 100
 """Fields of one object: many more than any kind has."""
 _MAX_FIELDS_IN_ALL: Final = 20 * MAX_NODES
-_LARGEST: Final = 2**1023
+LARGEST_INTEGER: Final = 2**1023
 """Integers below it are finite as float64."""
 
 
@@ -179,14 +179,14 @@ def _plain(value: Any) -> bool:
     if kind is float:
         return isfinite(value)
     if kind is int:
-        return bool(-_LARGEST < value < _LARGEST)
+        return bool(-LARGEST_INTEGER < value < LARGEST_INTEGER)
     return value is None or kind is bool or kind is str
 
 
 def _check_scalar(item: _Item) -> None:
     if not isinstance(item.value, (int, float)):
         _refuse(item, "must be JSON", "a number, string, list, object, true, false or null")
-    if not -_LARGEST < item.value < _LARGEST:
+    if not -LARGEST_INTEGER < item.value < LARGEST_INTEGER:
         _refuse(item, "must be a finite number", "a finite float64")
 
 
