@@ -21,10 +21,6 @@ class Role(StrEnum):
     OPERATOR = "operator"
     ADMIN = "admin"
 
-    def to_json(self) -> wire.Role:
-        """Return the role as it is written."""
-        return self.value
-
     def covers(self, needed: Role) -> bool:
         """Whether this role may do what ``needed`` may."""
         return ORDER.index(self) >= ORDER.index(needed)
@@ -48,7 +44,7 @@ class Token:
         """Return the wire form."""
         return {
             "name": self.name,
-            "role": self.role.to_json(),
+            "role": self.role.value,
             "created_at": self.created_at,
             "created_by": self.created_by,
             "expires_at": self.expires_at,

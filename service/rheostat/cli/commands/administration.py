@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Protocol, cast
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
@@ -140,7 +140,7 @@ def _stored(database: str | None) -> Iterator[Tokens]:
     from rheostat.server.store.opening import StoredTokens  # the server loads slowly
 
     with opened(settings_of(database)) as store:
-        yield cast("Tokens", StoredTokens(store, default_author()))
+        yield StoredTokens(store, default_author())
 
 
 @answering

@@ -23,13 +23,11 @@ LIVE = 30.0
 FAR = 2
 """Blocks past the start of the last one: a worker asks for its next block, and no further."""
 
-
 PERIOD = 15.0
 """Seconds of which the furthest read is kept, and that of the last such time before."""
 
 MOST = 4_096
 """Generations that are remembered, those that were first seen last."""
-
 
 Read = tuple[int, int, float]
 """The fields of a `Sighting`: a tuple is put in place at once, and costs next to nothing."""
@@ -71,8 +69,7 @@ class Sightings:
     """
     The furthest reads of each generation: noted by the event loop, asked for by any thread.
 
-    Most reads are of blocks that are settled, and answered from memory: the database never hears
-    of them. A cache in front hides them from us as well.
+    What a cache in front of the service answers, no process sees.
     """
 
     def __init__(self) -> None:

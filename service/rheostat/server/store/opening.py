@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
+from rheostat import wire
 from rheostat.errors import Refused, RheostatError
 from rheostat.server.runs.validation import validate
 from rheostat.server.settings import Settings
@@ -71,19 +71,21 @@ class StoredTokens:
         self._store = store
         self._author = author
 
-    def list(self) -> list[dict[str, Any]]:
+    def list(self) -> Sequence[wire.Token]:
         """Return all tokens, oldest first."""
-        items: list[dict[str, Any]] = []
+        items: list[wire.Token] = []
         after: int | None = 0
         while after is not None:
             found, after = asyncio.run(self._store.read(tokens.page, after, TOKENS_PAGE))
-            items += [{**token.to_json()} for token in found]
+            items += [token.to_json() for token in found]
         return items
 
-    def create(self, name: str, role: str, *, expires_at: str | None = None) -> dict[str, Any]:
+    def create(
+        self, name: str, role: wire.Role, *, expires_at: str | None = None
+    ) -> wire.IssuedToken:
         """Make a token, and return it with its secret; raise `Invalid` or `NameTaken`."""
         new = validate(tokens.NEW_TOKEN, {"name": name, "role": role, "expires_at": expires_at}, "")
-        return {**asyncio.run(self._store.write(tokens.create, new, self._author))}
+        return asyncio.run(self._store.write(tokens.create, new, self._author))
 
     def revoke(self, name: str) -> None:
         """Revoke a token; raise `UnknownToken` if there is none of this name."""

@@ -7,12 +7,12 @@ once (`find`), and parsed where the definition is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, and_, func, insert, select, update
 from sqlalchemy import delete as sql_delete
 
 from rheostat import wire
@@ -95,10 +95,8 @@ def put(
 
 def get(records: Records, name: str, version: int | None = None) -> Schedule:
     """Return a version, the newest by default; raise `UnknownSchedule` if there is none."""
-    query = select(schedules.c.definition, *ENTRY).where(schedules.c.name == name)
-    if version is not None:
-        query = query.where(schedules.c.version == version)
-    row = records.connection.execute(query.order_by(schedules.c.version.desc()).limit(1)).first()
+    query = _version((schedules.c.definition, *ENTRY), name, version)
+    row = records.connection.execute(query).first()
     if row is None:
         what = name if version is None else f"{name} in version {version}"
         raise UnknownSchedule(f"the library has no schedule {what}")
@@ -142,7 +140,8 @@ def find(records: Records, wanted: Collection[Reference]) -> Lookup:
     texts: dict[Reference, str] = {}
     length = 0
     for reference in wanted:
-        text = _text(records, *reference)
+        query = _version((schedules.c.definition,), *reference)
+        text = records.connection.execute(query).scalar_one_or_none()
         if text is not None:
             length += len(text)
             texts[reference] = text
@@ -180,17 +179,18 @@ def _next(records: Records, name: str) -> int:
 
 
 def _newest(records: Records, name: str) -> Entry | None:
-    query = select(*ENTRY).where(schedules.c.name == name)
-    row = records.connection.execute(query.order_by(schedules.c.version.desc()).limit(1)).first()
+    row = records.connection.execute(_version(ENTRY, name)).first()
     return Entry(*row) if row else None
 
 
-def _text(records: Records, name: str, version: int | None) -> str | None:
-    query = select(schedules.c.definition).where(schedules.c.name == name)
+def _version(
+    columns: Sequence[ColumnElement[Any]], name: str, version: int | None = None
+) -> Select[Any]:
+    """Return what selects columns of a version, by default the newest."""
+    query = select(*columns).where(schedules.c.name == name)
     if version is not None:
         query = query.where(schedules.c.version == version)
-    query = query.order_by(schedules.c.version.desc()).limit(1)
-    return records.connection.execute(query).scalar_one_or_none()
+    return query.order_by(schedules.c.version.desc()).limit(1)
 
 
 def _too_much(what: str, bound: str) -> Invalid:

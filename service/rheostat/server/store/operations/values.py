@@ -59,13 +59,13 @@ def _block(
 ) -> Block:
     stop = request.start + request.count * run.spec.resolution
     settled = lineage[request.generation].settled_until
-    ruling: list[tuple[OwnedSteps, list[InForce]]] = []
+    parts: list[tuple[OwnedSteps, list[InForce]]] = []
     for owned in lineage.owners(request.generation, request.start, stop):
         new = keep and owned.owner == run.key and owned.stop > settled
         in_force = records.revisions.in_force(owned, run.revision if new else None)
-        ruling.append((owned, in_force))
+        parts.append((owned, in_force))
     segments: list[Segment] = []  # may be kept, so everything has been read before
-    for owned, in_force in ruling:
+    for owned, in_force in parts:
         segments += _segments(records, run, owned, in_force, settled, keep=keep)
     return Block(
         run_id=run.id,
@@ -73,7 +73,7 @@ def _block(
         start=request.start,
         resolution=run.spec.resolution,
         names=run.spec.names,
-        in_force=[rule for _, in_force in ruling for rule in in_force],
+        in_force=[rule for _, in_force in parts for rule in in_force],
         values=join_up(segments),
         settled_until=settled,
         incarnation=records.incarnation,
