@@ -11,8 +11,8 @@ from pydantic import BaseModel, GetJsonSchemaHandler
 from pydantic_core import CoreSchema
 
 
-def field_docstrings(node: ast.ClassDef) -> dict[str, str]:
-    """Return the text below each field of a class, by the field's name."""
+def field_docstrings(node: ast.ClassDef | ast.Module) -> dict[str, str]:
+    """Return the text below each field of a class, or constant of a module, by its name."""
     return {
         field.target.id: inspect.cleandoc(below.value.value)
         for field, below in pairwise(node.body)

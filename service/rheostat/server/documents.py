@@ -10,7 +10,6 @@ import ast
 import inspect
 import sys
 from collections.abc import Mapping
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -22,6 +21,7 @@ from rheostat import limits as all_limits
 from rheostat.formats import Format
 from rheostat.limits import MAX_BINARY_VALUES, MAX_TEXT_VALUES
 from rheostat.server.app import create_app
+from rheostat.server.docstrings import field_docstrings
 from rheostat.server.environment import variable
 from rheostat.server.http.connections import EndReason
 from rheostat.server.http.metrics import METRICS
@@ -76,8 +76,11 @@ the default), and what the command line writes. At most so many values stand in 
 
 def openapi() -> bytes:
     """Return the OpenAPI document of a server that requires tokens."""
-    document = create_app(Settings.model_construct(auth=True)).openapi()
-    return orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n"
+    return orjson.dumps(_document(), option=orjson.OPT_INDENT_2) + b"\n"
+
+
+def _document() -> dict[str, Any]:
+    return create_app(Settings.model_construct(auth=True)).openapi()
 
 
 def settings() -> bytes:
@@ -88,7 +91,7 @@ def settings() -> bytes:
 
 def formats() -> bytes:
     """Return the table of all formats, as Markdown."""
-    paths = create_app(Settings.model_construct(auth=True)).openapi()["paths"]
+    paths = _document()["paths"]
     rows = (_format_row(item, paths) for item in Format)
     return (FORMATS_HEAD + "".join(rows)).encode()
 
@@ -107,19 +110,13 @@ def _format_row(item: Format, paths: Mapping[str, Any]) -> str:
 
 def limits() -> bytes:
     """Return the table of all limits, as Markdown: each constant with the text below it."""
-    body = ast.parse(inspect.getsource(all_limits)).body
-    rows = (_limit_row(node, below) for node, below in pairwise(body))
+    texts = field_docstrings(ast.parse(inspect.getsource(all_limits)))
+    rows = (
+        f"| {name} | {written} | {' '.join(text.split())} |\n"
+        for name, text in texts.items()
+        if (written := _limit(getattr(all_limits, name)))
+    )
     return (LIMITS_HEAD + "".join(rows)).encode()
-
-
-def _limit_row(node: ast.stmt, below: ast.stmt) -> str:
-    match node, below:
-        case (
-            ast.AnnAssign(target=ast.Name(id=name)),
-            ast.Expr(value=ast.Constant(value=str(text))),
-        ) if written := _limit(getattr(all_limits, name)):
-            return f"| {name} | {written} | {' '.join(text.split())} |\n"
-    return ""
 
 
 def _limit(value: object) -> str:

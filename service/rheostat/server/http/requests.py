@@ -161,9 +161,7 @@ def place_of(cursor: str | None) -> str:
     except ValueError:
         place = None
     if place is None or "\0" in place or cursor_of(place) != cursor:
-        bound = "`next` of an earlier answer"
-        wrong = [FieldError("cursor", f"cursor must be {bound}", cursor[:100], bound)]
-        raise Invalid("The cursor is refused.", errors=wrong)
+        raise _no_cursor(cursor[:100])
     return place
 
 
@@ -171,7 +169,11 @@ def number_of(cursor: str | None) -> int:
     """Return the number that a cursor stands for, 0 for none."""
     place = place_of(cursor) or "0"
     if not place.isdecimal() or len(place) > 16:
-        bound = "`next` of an earlier answer"
-        wrong = [FieldError("cursor", f"cursor must be {bound}", cursor, bound)]
-        raise Invalid("The cursor is refused.", errors=wrong)
+        raise _no_cursor(cursor)
     return int(place)
+
+
+def _no_cursor(cursor: str | None) -> Invalid:
+    bound = "`next` of an earlier answer"
+    wrong = [FieldError("cursor", f"cursor must be {bound}", cursor, bound)]
+    return Invalid("The cursor is refused.", errors=wrong)
