@@ -14,6 +14,9 @@ Every failure that Rheostat reports, as one tree.
     │   │   ├── UnknownRevision
     │   │   ├── UnknownSchedule
     │   │   ├── UnknownToken
+    │   │   ├── UnknownController
+    │   │   ├── UnknownProposal
+    │   │   ├── UnknownMetric
     │   │   └── UnknownKind
     │   ├── MethodNotAllowed      405
     │   ├── NotAcceptable         406  no format that the request accepts
@@ -29,7 +32,12 @@ Every failure that Rheostat reports, as one tree.
     │   │   ├── GenerationMismatch     the run was rewound since ``expected_generation``
     │   │   ├── HasForks               a run whose past others inherit cannot be deleted
     │   │   ├── NotPending             only a pending revision can be cancelled
+    │   │   ├── NotOpen                the proposal was decided, or its generation was left
+    │   │   ├── TooMany                one author has too many open proposals
+    │   │   ├── Paused                 the run holds at or before the step, until it is resumed
+    │   │   ├── AwaitingReport         the run holds at a gate, until a metric is reported
     │   │   └── Finished               the run is closed at or before the step
+    │   │       └── Stopped            the run was stopped there
     │   ├── PreconditionFailed    412  ``If-Match`` names another version
     │   ├── TooLarge              413  body, curve or picture over its limit
     │   ├── UnsupportedMediaType  415
@@ -170,6 +178,24 @@ class UnknownToken(NotFound):
     code = "unknown-token"
 
 
+class UnknownController(NotFound):
+    """The run has no controller of this name."""
+
+    code = "unknown-controller"
+
+
+class UnknownProposal(NotFound):
+    """The run has no proposal of this number."""
+
+    code = "unknown-proposal"
+
+
+class UnknownMetric(NotFound):
+    """The run never kept a report of this metric."""
+
+    code = "unknown-metric"
+
+
 class UnknownKind(NotFound):
     """There is no kind of definition of this name."""
 
@@ -270,6 +296,36 @@ class Finished(Conflict):
     """The run is finished; ``end`` is its first step without a value."""
 
     code = "finished"
+
+
+class Stopped(Finished):
+    """The run was stopped; ``end`` is its first step without a value, unless that is taken back."""
+
+    code = "stopped"
+
+
+class Paused(Conflict):
+    """The run holds at ``end`` until somebody resumes it: a worker waits there."""
+
+    code = "paused"
+
+
+class AwaitingReport(Conflict):
+    """The run holds at ``gate`` until ``metric`` is reported there: a worker waits."""
+
+    code = "awaiting-report"
+
+
+class NotOpen(Conflict):
+    """The proposal is not open any more: ``state`` says what became of it."""
+
+    code = "not-open"
+
+
+class TooMany(Conflict):
+    """The author has as many open proposals as one may have."""
+
+    code = "too-many"
 
 
 class PreconditionFailed(Refused):

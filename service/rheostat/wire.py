@@ -24,7 +24,21 @@ Axis = Literal["step", "samples", "tokens", "epoch"]
 Role = Literal["viewer", "worker", "operator", "admin"]
 """What a caller may do: each may do what those before it may."""
 
-RevisionKind = Literal["create", "change", "cancel", "rewind", "fork", "finish", "total", "advance"]
+RevisionKind = Literal[
+    "create",
+    "change",
+    "cancel",
+    "rewind",
+    "fork",
+    "finish",
+    "total",
+    "advance",
+    "stop",
+    "pause",
+    "signal",
+    "control",
+    "note",
+]
 """What a revision did to its run."""
 
 Definition = Annotated[dict[str, Any], ("$ref", "#/components/schemas/Definition")]
@@ -117,6 +131,10 @@ class Revision(TypedDict):
     cancelled: bool
     cancels: int | None
     """Revision that this one took back."""
+    cause: dict[str, Any] | None
+    """What made a controller or a program decide it: the controller and the report's step."""
+    data: dict[str, Any] | None
+    """Of a stop, pause, signal, control or note, which change no value: what it says."""
     pending: bool
     """Whether it has yet to take effect."""
 
@@ -503,6 +521,43 @@ class FinishedEvent(RevisionEvent):
     """First step without a value."""
 
 
+class DataEvent(RevisionEvent):
+    """What every event says that is a revision which changes no value."""
+
+    data: dict[str, Any] | None
+    """As in the revision."""
+
+
+class StoppedEvent(DataEvent):
+    """The run was told to stop at `effective`."""
+
+    kind: Literal["stopped"]
+
+
+class PausedEvent(DataEvent):
+    """The run was told to hold at `effective`."""
+
+    kind: Literal["paused"]
+
+
+class SignalledEvent(DataEvent):
+    """A word was sent to all ranks, for `effective`."""
+
+    kind: Literal["signalled"]
+
+
+class ArmedEvent(DataEvent):
+    """A controller was armed, disarmed or reset."""
+
+    kind: Literal["armed"]
+
+
+class NotedEvent(DataEvent):
+    """Somebody left a note."""
+
+    kind: Literal["noted"]
+
+
 Event = (
     BegunEvent
     | SettledEvent
@@ -511,6 +566,11 @@ Event = (
     | CancelledEvent
     | RewoundEvent
     | ExtendedEvent
+    | StoppedEvent
+    | PausedEvent
+    | SignalledEvent
+    | ArmedEvent
+    | NotedEvent
     | FinishedEvent
 )
 """The ``data`` of an event that happened to a run; ``kind`` tells which one."""

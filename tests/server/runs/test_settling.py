@@ -1,5 +1,7 @@
 """Settling: which reads settle a run, and up to where."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -21,7 +23,7 @@ ONE, TWO = GenerationKey("r", 1), GenerationKey("r", 2)
 TREE = Lineage("r", [Generation(ONE, None, 0, 500), Generation(TWO, ONE, 200, 300)])
 
 
-def settled(ask: BlockRequest, **progress: int) -> int | None:
+def settled(ask: BlockRequest, **progress: Any) -> int | None:
     """Return what a read settles in generation 2 of the tree."""
     return settled_end(Progress(SPEC, TREE, 2, **progress), ask)
 

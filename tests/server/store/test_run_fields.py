@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from rheostat.errors import NameTaken
+from rheostat.server.runs.barriers import Barriers, Gate, Stop
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.spec import RunBody, StoredRun
 from rheostat.server.store import tables
@@ -100,6 +101,7 @@ def test_a_row_is_read_as_it_was_written(desk: Desk) -> None:
             for number, field in enumerate(fields(RunRecord), start=7)
             if field.name not in APART
         }
+        whole["barriers"] = Barriers((Stop(3, 64, hold=True),), (Gate("plateau", "loss", 8, 0),))
         new = RunRecord(
             id=f"run_{'1' * 26}", spec=run.spec.model_copy(update={"name": "b"}), **whole
         )

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
         | wire.RewoundEvent
         | wire.ExtendedEvent
         | wire.FinishedEvent
+        | wire.StoppedEvent
+        | wire.PausedEvent
+        | wire.SignalledEvent
+        | wire.ArmedEvent
+        | wire.NotedEvent
     )
 
 STYLES = {

@@ -79,6 +79,8 @@ HALVED: wire.Revision = {
     "forced": False,
     "cancelled": False,
     "cancels": None,
+    "cause": None,
+    "data": None,
     "pending": True,
 }
 REVISION = JsonAnswer(wire.Revision, HALVED)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rheostat.errors import PastTotal, StepJump, TooLate
+from rheostat.server.runs.barriers import NO_BARRIERS, Barriers
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.spec import RunSpec
 
@@ -22,7 +23,8 @@ class Progress:
     Where a run stands.
 
     ``generation`` is the current one, ``total`` the planned length in force, ``begins`` where its
-    training said that it begins (0 if it did not), ``end`` the end of a finished run.
+    training said that it begins (0 if it did not), ``end`` the end of a finished run, and
+    ``barriers`` where reading ends or holds.
     """
 
     spec: RunSpec
@@ -31,6 +33,7 @@ class Progress:
     total: int | None = None
     begins: int = 0
     end: int | None = None
+    barriers: Barriers = NO_BARRIERS
 
     @property
     def settled(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, cast
@@ -22,12 +23,23 @@ class RevisionKind(StrEnum):
     FINISH = "finish"
     TOTAL = "total"
     ADVANCE = "advance"
+    STOP = "stop"
+    PAUSE = "pause"
+    SIGNAL = "signal"
+    CONTROL = "control"
+    NOTE = "note"
 
 
 FIXED = frozenset({RevisionKind.CREATE, RevisionKind.REWIND, RevisionKind.FORK})
 """What begins a generation, and is in force from its start."""
 WAITING = frozenset({RevisionKind.CHANGE, RevisionKind.TOTAL})
 """What is folded again until its step is settled."""
+FOLDING = FIXED | WAITING
+"""What puts something in force."""
+RETRACTABLE = frozenset(
+    {RevisionKind.CHANGE, RevisionKind.STOP, RevisionKind.PAUSE, RevisionKind.SIGNAL}
+)
+"""What may be taken back before its step is settled."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +75,12 @@ class Revision:
     cancels: int | None = None
     total: int | None = None
     laid_for: int | None = None
+    cause: Mapping[str, Any] | None = None
+    """Of what a controller or a program decided: the controller and the report's step."""
+    data: Mapping[str, Any] | None = None
+    """Of what folds nothing: what it says, such as a signal's name and arguments."""
+    told: bool = False
+    """Of a stop: whether a worker ended by it."""
 
     @property
     def folding_order(self) -> tuple[int, int]:
@@ -72,8 +90,7 @@ class Revision:
     @property
     def folds(self) -> bool:
         """Whether it takes part in the folding: it put something in force, or will."""
-        silent = {RevisionKind.CANCEL, RevisionKind.FINISH, RevisionKind.ADVANCE}
-        return not self.cancelled and self.kind not in silent
+        return not self.cancelled and self.kind in FOLDING
 
     def pending(self, settled_until: int | None) -> bool:
         """Whether the revision has yet to take effect; if it is a change, it may be cancelled."""
@@ -110,5 +127,7 @@ class Revision:
             "forced": self.forced,
             "cancelled": self.cancelled,
             "cancels": self.cancels,
+            "cause": None if self.cause is None else dict(self.cause),
+            "data": None if self.data is None else dict(self.data),
             "pending": self.pending(settled_until),
         }

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from rheostat.errors import FieldError, Invalid, Unavailable, UnknownRun
 from rheostat.limits import RUN_ID
+from rheostat.server.runs.barriers import NO_BARRIERS, Barriers
 from rheostat.server.runs.lineage import Generation, GenerationKey, Lineage, Sighting
 from rheostat.server.runs.reach import Progress
 from rheostat.server.runs.settling import Segment
@@ -49,6 +50,8 @@ class RunRecord:
     begun_by: str | None = None
     begun_at: str | None = None
     begun_event: int | None = None
+    barriers: Barriers = NO_BARRIERS
+    """Where reading ends or holds."""
 
     @property
     def key(self) -> GenerationKey:
@@ -70,7 +73,9 @@ class RunRecord:
 
     def progress(self, lineage: Lineage) -> Progress:
         """Return what decides how far it may be read."""
-        return Progress(self.spec, lineage, self.generation, self.total, self.begins, self.end)
+        return Progress(
+            self.spec, lineage, self.generation, self.total, self.begins, self.end, self.barriers
+        )
 
 
 def now() -> str:
@@ -184,6 +189,7 @@ class Records:
         self._transaction.write()
         row = {field: getattr(run, field) for field in RunRecord.__slots__ if field != "spec"}
         spec = orjson.dumps(run.spec.to_json()).decode()
+        row["barriers"] = _barriers_text(run.barriers)
         row |= {"spec": spec, "name": run.spec.name, "stored": len(spec) + definitions}
         self.connection.execute(insert(tables.runs).values(**row))
         if run.spec.labels:
@@ -297,6 +303,8 @@ class Records:
     def change(self, run_id: str, **values: Any) -> None:
         """Change the run's own row."""
         self._transaction.write()
+        if "barriers" in values:
+            values["barriers"] = _barriers_text(values["barriers"])
         self._forget(run_id)
         table = tables.runs
         self.connection.execute(update(table).where(table.c.id == run_id).values(**values))
@@ -336,7 +344,17 @@ def _run(row: Row[Any]) -> RunRecord:
         begun_by=row.begun_by,
         begun_at=row.begun_at,
         begun_event=row.begun_event,
+        barriers=_barriers(row.barriers),
     )
+
+
+@lru_cache(maxsize=1024)
+def _barriers(text: str | None) -> Barriers:
+    return NO_BARRIERS if text is None else Barriers.from_json(orjson.loads(text))
+
+
+def _barriers_text(barriers: Barriers) -> str | None:
+    return orjson.dumps(barriers.to_json()).decode() if barriers else None
 
 
 @lru_cache(maxsize=1024)

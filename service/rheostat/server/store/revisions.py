@@ -108,6 +108,9 @@ class Revisions:
                 cancels=revision.cancels,
                 total=revision.total,
                 laid_for=revision.laid_for,
+                cause=_optional(revision.cause),
+                data=_optional(revision.data),
+                told=revision.told,
                 event=event,
             )
         )
@@ -279,6 +282,9 @@ class Revisions:
             total=row.total,
             laid_for=row.laid_for,
             timelines=timelines,
+            cause=row.cause and orjson.loads(row.cause),
+            data=row.data and orjson.loads(row.data),
+            told=row.told,
         )
 
 
@@ -296,6 +302,10 @@ def _kind(text: str) -> RevisionKind:
 
 def _text(document: Any) -> str:
     return dumps(document).decode()
+
+
+def _optional(document: Mapping[str, Any] | None) -> str | None:
+    return None if document is None else _text(document)
 
 
 def _revisions(run_id: str) -> Select[Any]:

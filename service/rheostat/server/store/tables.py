@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
     text,
 )
 
@@ -62,6 +63,8 @@ runs = Table(
     Column("total", BigInteger),
     # about how many bytes its creation wrote: its author has a share of them
     Column("stored", BigInteger, nullable=False, server_default="0"),
+    # where reading ends or holds: its stops, pauses and gates, see runs.barriers; null: nowhere
+    Column("barriers", Text),
     Index("ix_runs_author_stored", "author", "stored"),
 )
 
@@ -115,6 +118,12 @@ revisions = Table(
     # of a new total: what it is; and the total that the words of its definitions are laid out for
     Column("total", BigInteger),
     Column("laid_for", BigInteger),
+    # of what a controller or a program decided: the controller and the report's step
+    Column("cause", Text),
+    # of what folds nothing: what it says, as JSON
+    Column("data", Text),
+    # of a stop: whether a worker was refused by it, so that it cannot be taken back
+    Column("told", Boolean, nullable=False, server_default=false()),
     # its number among the events of the run; 0 for the first revision, which is none
     Column("event", BigInteger, nullable=False),
     Index("uq_revisions_run_id_event", "run_id", "event", unique=True),
@@ -140,6 +149,105 @@ ledger = Table(
     Column("count", Integer, nullable=False),
     Column("packed", Boolean, nullable=False),
     Column("values", LargeBinary, nullable=False),
+)
+
+# Metrics as they were reported, each written once. The owner is the generation that owns the last
+# cell below the step, of the run or of one that it was forked from.
+reports = Table(
+    "reports",
+    metadata,
+    _run_id(),
+    Column("owner_run", String(32), primary_key=True),
+    Column("owner", Integer, primary_key=True, autoincrement=False),
+    Column("metric", String(128), primary_key=True),
+    Column("step", BigInteger, primary_key=True, autoincrement=False),
+    Column("source", String(128), primary_key=True),
+    # the float64, as a whole number of the same bits
+    Column("bits", BigInteger, nullable=False),
+    # in the order in which they were kept, of the run
+    Column("number", BigInteger, nullable=False),
+    Column("at", String(32), nullable=False),
+    Index("ix_reports_metric_number", "run_id", "metric", "number"),
+)
+
+# One row for each run that got a report: locked before numbers are given, apart from the run's own.
+report_counters = Table(
+    "report_counters", metadata, _run_id(), Column("number", BigInteger, nullable=False)
+)
+
+controllers = Table(
+    "controllers",
+    metadata,
+    _run_id(),
+    Column("name", String(128), primary_key=True),
+    Column("config", Text, nullable=False),
+    # the revision that armed it as it is, and the one that disarmed it
+    Column("since", Integer, nullable=False),
+    Column("removed", Integer),
+)
+
+# What a controller made of each report: `state` is kept at decisions and now and then, and folding
+# the values after it gives any other.
+consumed = Table(
+    "consumed",
+    metadata,
+    _run_id(),
+    Column("controller", String(128), primary_key=True),
+    Column("generation", Integer, primary_key=True, autoincrement=False),
+    Column("step", BigInteger, primary_key=True, autoincrement=False),
+    Column("bits", BigInteger, nullable=False),
+    Column("decision", String(16), nullable=False),
+    Column("revision", Integer),
+    Column("proposal", Integer),
+    Column("state", Text),
+)
+
+# The newest state of each controller in each generation.
+heads = Table(
+    "heads",
+    metadata,
+    _run_id(),
+    Column("controller", String(128), primary_key=True),
+    Column("generation", Integer, primary_key=True, autoincrement=False),
+    Column("step", BigInteger),
+    Column("state", Text, nullable=False),
+)
+
+# What workers said became of a signal, each once.
+outcomes = Table(
+    "outcomes",
+    metadata,
+    _run_id(),
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    Column("source", String(128), primary_key=True),
+    Column("outcome", String(16), nullable=False),
+    Column("step", BigInteger, nullable=False),
+    Column("data", Text),
+    Column("error", Text),
+    Column("at", String(32), nullable=False),
+)
+
+proposals = Table(
+    "proposals",
+    metadata,
+    _run_id(),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("generation", Integer, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("author", Text),
+    Column("message", Text, nullable=False),
+    Column("cause", Text),
+    Column("state", String(16), nullable=False),
+    # the revision that accepting it made
+    Column("revision", Integer),
+    Column("created_at", String(32), nullable=False),
+    Column("decided_by", Text),
+    Column("decided_at", String(32)),
+    # their numbers among the events of the run
+    Column("event", BigInteger, nullable=False),
+    Column("decided_event", BigInteger),
+    Index("ix_proposals_open", "run_id", "state", "author"),
 )
 
 # One row: which life of this database it is. A restored backup begins a new one.

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rheostat import wire
-from rheostat.server.runs.changes import NO_CHANGES
 from rheostat.server.runs.reach import require_advance
-from rheostat.server.runs.revision import Note, Revision, RevisionKind
-from rheostat.server.runs.timeline import Timelines
+from rheostat.server.runs.revision import Note, RevisionKind
 from rheostat.server.runs.validation import require_at_most
 from rheostat.server.store.operations.revise import landing, require_open, require_revision
-from rheostat.server.store.records import Records, now
+from rheostat.server.store.operations.unfolded import add_unfolded
+from rheostat.server.store.records import Records
 
 
 @dataclass(frozen=True)
@@ -38,20 +37,9 @@ def advance(records: Records, ref: str, request: AdvanceRequest) -> wire.Advance
     require_at_most(records.limits.message, "message", request.note.message, "characters")
     require_advance(run.progress(lineage), request.to)
     before = lineage[run.generation]
-    revision = Revision(
-        number=run.revision + 1,
-        generation=run.generation,
-        kind=RevisionKind.ADVANCE,
-        effective=request.to,
-        changes=NO_CHANGES,
-        note=request.note,
-        created_at=now(),
-        timelines=Timelines({}),
-    )
+    revision = add_unfolded(records, run, lineage, RevisionKind.ADVANCE, request.to, request.note)
     event = run.newest_event(lineage) + 1
-    records.revisions.add(run.id, revision, event)
     records.settle(run.key, request.to, event + 1, before.read)
-    records.change(run.id, revision=revision.number, event=event)
     records.pack(run, before.settled_until, request.to)
     return {
         "revision": revision.number,

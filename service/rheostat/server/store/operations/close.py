@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from rheostat import wire
 from rheostat.errors import Finished, HasForks, TooLate
-from rheostat.server.runs.changes import NO_CHANGES
-from rheostat.server.runs.revision import Note, Revision, RevisionKind
-from rheostat.server.runs.timeline import Timelines
+from rheostat.server.runs.revision import Note, RevisionKind
 from rheostat.server.runs.validation import require_at_most
 from rheostat.server.store import ledger
 from rheostat.server.store.operations.show import show
+from rheostat.server.store.operations.unfolded import add_unfolded
 from rheostat.server.store.records import Records, now
 
 
@@ -33,24 +32,16 @@ def finish(records: Records, ref: str, end: int | None, note: Note) -> wire.RunS
         )
     require_at_most(records.limits.message, "message", note.message, "characters")
     show(records, run.id)  # what is shown in the end is read before anything is written
-    last = Revision(
-        number=run.revision + 1,
-        generation=run.generation,
-        kind=RevisionKind.FINISH,
-        effective=settled if end is None else end,
-        changes=NO_CHANGES,
-        note=note,
-        created_at=now(),
-        timelines=Timelines({}),
-    )
-    event = run.newest_event(lineage) + 1
-    records.revisions.add(run.id, last, event)
-    records.change(
-        run.id,
-        revision=last.number,
-        event=event,
-        end=last.effective,
-        finished_at=last.created_at,
+    effective = settled if end is None else end
+    add_unfolded(
+        records,
+        run,
+        lineage,
+        RevisionKind.FINISH,
+        effective,
+        note,
+        end=effective,
+        finished_at=now(),
     )
     ledger.pack(records.connection, run.key, run.layout, run.layout.floor(settled), settled)
     return show(records, run.id)

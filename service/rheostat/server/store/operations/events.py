@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from sqlalchemy import Row, case, func, select
@@ -124,7 +124,7 @@ _REVISED = (
         tables.revisions.c[name]
         for name in (
             *("event", "kind", "created_at", "generation", "revision", "effective"),
-            *("author", "message", "forced", "cancels", "total"),
+            *("author", "message", "forced", "cancels", "total", "data"),
         )
     ),
     case((func.length(_CHANGES) <= LONGEST, _CHANGES)).label("changes"),
@@ -144,7 +144,7 @@ def _revised(row: Row[Any], run_id: str, lineage: Lineage) -> wire.Event:
         "message": row.message,
         "forced": row.forced,
     }
-    match RevisionKind(row.kind):
+    match kind := RevisionKind(row.kind):
         case RevisionKind.CHANGE:
             return {"kind": "revised", **event}
         case RevisionKind.CANCEL:
@@ -157,7 +157,18 @@ def _revised(row: Row[Any], run_id: str, lineage: Lineage) -> wire.Event:
             return {"kind": "extended", **event, "total": row.total}
         case RevisionKind.FINISH:
             return {"kind": "finished", **event, "end": row.effective}
-    raise AssertionError(row.kind)  # the others are stored with the run, before any event
+    data = None if row.data is None else orjson.loads(row.data)
+    return cast("wire.Event", {"kind": _SAYING[kind], **event, "data": data})
+
+
+_SAYING = {
+    RevisionKind.STOP: "stopped",
+    RevisionKind.PAUSE: "paused",
+    RevisionKind.SIGNAL: "signalled",
+    RevisionKind.CONTROL: "armed",
+    RevisionKind.NOTE: "noted",
+}
+"""Events of revisions that change no value, by kind; the kinds that are missing are no events."""
 
 
 def _rewound(event: wire.RevisionEvent, lineage: Lineage) -> wire.RewoundEvent:

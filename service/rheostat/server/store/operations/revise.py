@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -16,13 +16,14 @@ from rheostat.server.runs.fragments import as_json
 from rheostat.server.runs.guards import violations
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.overview import Span, overview, restricted
-from rheostat.server.runs.revision import Note, Revision, RevisionKind
+from rheostat.server.runs.revision import RETRACTABLE, Note, Revision, RevisionKind
 from rheostat.server.runs.sightings import warnings
 from rheostat.server.runs.timeline import Timelines
 from rheostat.server.runs.validation import Units, require_at_most
 from rheostat.server.store.operations.plan import horizon
 from rheostat.server.store.operations.refold import history, refold
 from rheostat.server.store.operations.show import upcoming
+from rheostat.server.store.operations.unfolded import add_unfolded
 from rheostat.server.store.outside import Results
 from rheostat.server.store.records import Records, RunRecord, now
 
@@ -36,6 +37,7 @@ class RevisionRequest:
     expected_revision: int | None = None
     force: bool = False
     note: Note = field(default_factory=Note)
+    cause: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -89,22 +91,11 @@ def cancel(
     later = records.revisions.read_changes(run.id, later)
     before = (earlier[-1] if earlier else base).timelines
     folded = [*earlier, *refold(records, run, before, later, history(records, run))]
-    cancellation = Revision(
-        number=run.revision + 1,
-        generation=run.generation,
-        kind=RevisionKind.CANCEL,
-        effective=revision.effective,
-        changes=NO_CHANGES,
-        note=note,
-        created_at=now(),
-        timelines=Timelines({}),
-        cancels=number,
-    )
-    event = run.newest_event(lineage) + 1
     records.revisions.cancel(run.id, number)
-    records.revisions.add(run.id, cancellation, event)
+    cancellation = add_unfolded(
+        records, run, lineage, RevisionKind.CANCEL, revision.effective, note, cancels=number
+    )
     _update(records, run.id, pending, folded)
-    records.change(run.id, revision=cancellation.number, event=event)
     return {
         "revision": cancellation.number,
         "cancelled": number,
@@ -143,6 +134,7 @@ def _folded(records: Records, run: RunRecord, request: RevisionRequest) -> Folde
         timelines=Timelines({}),
         forced=request.force,
         laid_for=run.total,
+        cause=request.cause,
     )
     return folded_in(records, run, lineage, new)
 
@@ -231,11 +223,11 @@ def require_revision(run: RunRecord, expected: int | None) -> None:
 
 def _require_pending(revision: Revision, run: RunRecord, settled: int) -> None:
     waits = revision.generation == run.generation and revision.pending(settled)
-    if waits and revision.kind is RevisionKind.CHANGE:
+    if waits and revision.kind in RETRACTABLE:
         return
     if revision.cancelled:
         state = "cancelled already"
-    elif revision.kind is not RevisionKind.CHANGE:
+    elif revision.kind not in RETRACTABLE:
         state = f"a {revision.kind}, which cannot be cancelled"
     elif revision.generation != run.generation:
         state = "of a generation that was left"
