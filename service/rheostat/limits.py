@@ -50,6 +50,17 @@ MAX_CHANGES: Final = 64
 MAX_PIECES: Final = 1_000
 """Pieces of curves that follow each other in one parameter, which edits and holds add to."""
 
+METRIC: Final = r"[A-Za-z0-9][A-Za-z0-9_./-]{0,127}"
+"""What metrics are named; the tags of TensorBoard fit."""
+MAX_REASON: Final = 1_024
+"""Characters of a controller's message, which stands before the reason of each decision."""
+MAX_WINDOW: Final = 1_000
+"""Reports by which a guard knows what is usual."""
+MAX_SOURCES: Final = 4_096
+"""Sources of one metric that a controller waits for."""
+MAX_SIMULATED: Final = 100_000
+"""Reports of one simulation."""
+
 MAX_NESTING: Final = 16
 """Definitions inside of each other."""
 MAX_NODES: Final = 1_000

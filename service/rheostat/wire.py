@@ -591,6 +591,32 @@ class EvaluatedStep(TypedDict):
     value: float
 
 
+class SimulatedDecision(TypedDict):
+    """What a controller decided on one report."""
+
+    step: int
+    """The step of the report."""
+    decision: Literal["change", "stop", "proposal"]
+    effective: int
+    """Where it lands, if nothing beyond the step of the report is settled by then."""
+    message: str
+    """Why, for people."""
+    factor: NotRequired[float]
+    """By what a plateau multiplies the parameter."""
+
+
+class Simulated(TypedDict):
+    """What a controller makes of a series of reports, up to its first stop."""
+
+    decisions: list[SimulatedDecision]
+    steps: list[int]
+    """Those of the reports or, with ``total``, of the whole curve, thinned; none past a stop."""
+    values: list[float]
+    """The parameter's values there: those of the definition, times all factors so far."""
+    warnings: list[str]
+    """What is odd about the reports for this controller."""
+
+
 class Converted(TypedDict):
     """The definition that gives the values of another library's scheduler."""
 

@@ -1,0 +1,166 @@
+"""
+Simulate: what a controller makes of a series of reports, without a run.
+
+It is to controllers what `evaluate` is to definitions. Every decision lands where it is to land: at
+the step of its report, or so many steps after it; in a run ``"next"`` lands as soon as it can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rheostat.controllers.controller import Controller, State
+from rheostat.controllers.plateau import Plateau
+from rheostat.errors import FieldError, Invalid
+from rheostat.limits import MAX_STEP
+from rheostat.schedules import Definition, evaluate
+from rheostat.schedules.definition import Floats
+from rheostat.schedules.thin import spread, thin
+from rheostat.wire import SimulatedDecision
+
+SHOWN: Final = 2_000
+"""Steps of a whole curve that are told; a longer one is thinned so that its extremes stay."""
+_LOOKED_AT: Final = 20_000
+"""Steps of a whole curve that are computed, of which those are chosen."""
+
+Report: TypeAlias = tuple[int, float]
+Steps: TypeAlias = NDArray[np.int64]
+Curve: TypeAlias = Callable[[Steps], Floats]
+
+
+class Simulation(NamedTuple):
+    """What a controller made of a series of reports."""
+
+    decisions: list[SimulatedDecision]
+    steps: list[int]
+    values: list[float]
+    """The parameter's values at `steps`."""
+    warnings: list[str]
+    state: State
+
+
+def simulate(
+    controller: Controller,
+    reports: Sequence[Report],
+    *,
+    definition: Definition | None = None,
+    total: int | None = None,
+    base_value: float = 1.0,
+) -> Simulation:
+    """
+    Return what a controller decides on reports, and the values that its parameter then has.
+
+    The parameter follows ``definition``, or is ``base_value`` without one. ``steps`` are those of
+    the reports; with ``total`` those of the whole curve from 0 to there, at most `SHOWN`. The
+    first stop ends it all. What a guard or a rule changes is told as a decision, and not computed.
+
+    Raises:
+        Invalid: if the steps of the reports do not rise.
+
+    """
+    _check_rising(reports)
+    curve = _curve(definition, base_value)
+    course = _Course(controller, curve)
+    course.run(reports)
+    end = MAX_STEP + 1 if course.end is None else course.end
+    if total is None:
+        steps = np.array([step for step, _ in reports if step < end], dtype=np.int64)
+    else:
+        steps = _places(course, min(total, end))
+    values = course.values(steps)
+    if total is not None:
+        kept = thin([values], SHOWN)
+        steps, values = steps[kept], values[kept]
+    return Simulation(
+        course.decisions, steps.tolist(), values.tolist(), course.warnings, course.state
+    )
+
+
+class _Course:
+    """A controller on its way through reports, and what it has decided so far."""
+
+    def __init__(self, controller: Controller, curve: Curve) -> None:
+        self.controller, self.curve = controller, curve
+        self.state = controller.initial()
+        self.decisions: list[SimulatedDecision] = []
+        self.warnings: list[str] = []
+        self.drops: list[int] = []
+        """Where the values fall, in rising order."""
+        self.products = [1.0]
+        """The product of all factors, before the first drop and from each one on."""
+        self.end: int | None = None
+        """The first step without a value."""
+
+    def run(self, reports: Sequence[Report]) -> None:
+        """Take the reports, up to the first stop."""
+        for step, value in reports:
+            if not self.warnings and (warning := self.controller.warning(value)):
+                self.warnings.append(warning)
+            self.state, fires, why = self.controller.step(self.state, step, value)
+            if not fires:
+                continue
+            decision = self._decision(step, why) if self._may_decide() else None
+            self.state = self.controller.fired(self.state, made=decision is not None)
+            if decision is not None:
+                self.decisions.append(decision)
+            if self.end is not None:
+                return
+
+    def values(self, steps: Steps) -> Floats:
+        """Return the values of the parameter at rising steps."""
+        products: Floats = np.array(self.products)
+        values: Floats = self.curve(steps) * products[np.searchsorted(self.drops, steps, "right")]
+        return values
+
+    def _may_decide(self) -> bool:
+        most = self.controller.most
+        return most is None or len(self.decisions) < most
+
+    def _decision(self, step: int, why: str) -> SimulatedDecision | None:
+        """Return what comes of a report on which the controller fired; None for nothing."""
+        controller, landing = self.controller, self.controller.effective_step(step)
+        effective = min(step if landing is None else landing, MAX_STEP)
+        applies = controller.action == "apply"
+        word: Literal["change", "stop", "proposal"] = controller.decides if applies else "proposal"
+        message = controller.said(why)
+        decision = SimulatedDecision(step=step, decision=word, effective=effective, message=message)
+        if isinstance(controller, Plateau):
+            value = float(self.curve(np.array([effective]))[0]) * self.products[-1]
+            factor = controller.reduction(self.state, value)
+            if factor is None:
+                return None
+            decision["factor"] = factor
+            if applies:
+                self.drops.append(effective)
+                self.products.append(self.products[-1] * factor)
+        if word == "stop":
+            self.end = effective
+        return decision
+
+
+def _check_rising(reports: Sequence[Report]) -> None:
+    for index, ((before, _), (step, _)) in enumerate(pairwise(reports), 1):
+        if step <= before:
+            bound = f"> {before}"
+            message = "must be greater than the step before it"
+            wrong = [FieldError(f"reports[{index}][0]", message, step, bound)]
+            raise Invalid("The reports are refused.", errors=wrong)
+
+
+def _curve(definition: Definition | None, base_value: float) -> Curve:
+    if definition is None:
+        return lambda steps: np.full(len(steps), base_value)
+    return lambda steps: evaluate(definition, steps)
+
+
+def _places(course: _Course, end: int) -> Steps:
+    """Return steps below ``end`` at which the whole curve is looked at, each drop among them."""
+    drops = np.array(course.drops if len(course.drops) <= SHOWN else [], dtype=np.int64)
+    evenly = spread(end, min(end, _LOOKED_AT))
+    places = np.unique(np.concatenate([evenly, drops - 1, drops]))
+    return places[(places >= 0) & (places < end)]
