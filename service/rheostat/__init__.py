@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rheostat.changes import extend, hold, ramp, replace, revert, rewarm, scale, set_value
+from rheostat.controls import early_stop, plateau, rule, spike_guard
 
 if TYPE_CHECKING:
     from rheostat import errors
@@ -28,15 +29,19 @@ __all__ = [
     "AsyncRun",
     "Client",
     "Run",
+    "early_stop",
     "errors",
     "extend",
     "hold",
+    "plateau",
     "ramp",
     "replace",
     "revert",
     "rewarm",
+    "rule",
     "scale",
     "set_value",
+    "spike_guard",
 ]
 
 # Loaded when first used: the service and the command line import this package without httpx.
