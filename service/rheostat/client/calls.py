@@ -99,9 +99,10 @@ def post(where: str, body: Any, **params: Any) -> Call:
     return Call("POST", where, _given(params), headers, encode(body))
 
 
-def put(where: str, body: Any) -> Call:
-    """Return a PUT."""
-    return Call("PUT", where, headers=_SENDS_JSON, content=encode(body))
+def put(where: str, body: Any, *, match: int | None = None) -> Call:
+    """Return a PUT; ``match`` is the only revision that it may put something else in place of."""
+    headers = _SENDS_JSON if match is None else {**_SENDS_JSON, "If-Match": f'"{match}"'}
+    return Call("PUT", where, headers=headers, content=encode(body))
 
 
 def delete(where: str, **params: Any) -> Call:
@@ -142,6 +143,22 @@ def coordinate(step: Any, field: str = "step") -> int:
     if not 0 <= whole <= MAX_STEP:
         raise invalid(field, step, f"from 0 to {MAX_STEP}")
     return whole
+
+
+def metric(value: Any) -> float | str:
+    """
+    Return a measured value as JSON can say it: from a tensor too, and by name if not finite.
+
+    Raises:
+        TypeError, ValueError, RuntimeError: It is no number.
+
+    """
+    number = float(value)
+    if math.isfinite(number):
+        return number
+    if math.isnan(number):
+        return "NaN"
+    return "Infinity" if number > 0 else "-Infinity"
 
 
 def mapping(value: Any, field: str) -> dict[str, Any]:

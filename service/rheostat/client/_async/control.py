@@ -7,7 +7,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from rheostat.client import answers, calls
-from rheostat.client._async.session import AsyncSession
+from rheostat.client._async.deciding import AsyncDeciding
+from rheostat.client._async.orders import AsyncOrders
 from rheostat.client.answers import understood
 from rheostat.client.lineage import newest_change, reverting
 from rheostat.errors import NotPending
@@ -20,18 +21,13 @@ Change = Mapping[str, Any]
 Changes = Mapping[str, Change | Sequence[Change]]
 
 
-class AsyncControl:
+class AsyncControl(AsyncOrders, AsyncDeciding):
     """
     What operators and viewers do with a run: look at it, change it, rewind it.
 
     It settles nothing, and joins nothing: ``client.control("gpt-7b")``. A training reads through an
     `AsyncRun`, which can do all of this too.
     """
-
-    def __init__(self, session: AsyncSession, key: str) -> None:
-        self._session = session
-        self._key = key
-        """The run's name or id."""
 
     async def show(self) -> wire.RunState:
         """
@@ -52,6 +48,7 @@ class AsyncControl:
         message: str = "",
         expected_revision: int | None = None,
         force: bool = False,
+        cause: Mapping[str, Any] | None = None,
         dry_run: Literal[False] = False,
     ) -> wire.Revised: ...
 
@@ -64,6 +61,7 @@ class AsyncControl:
         message: str = "",
         expected_revision: int | None = None,
         force: bool = False,
+        cause: Mapping[str, Any] | None = None,
         dry_run: Literal[True],
     ) -> wire.Rehearsal: ...
 
@@ -76,6 +74,7 @@ class AsyncControl:
         message: str = "",
         expected_revision: int | None = None,
         force: bool = False,
+        cause: Mapping[str, Any] | None = None,
         dry_run: bool = False,
     ) -> wire.Revised | wire.Rehearsal: ...
 
@@ -87,6 +86,7 @@ class AsyncControl:
         message: str = "",
         expected_revision: int | None = None,
         force: bool = False,
+        cause: Mapping[str, Any] | None = None,
         dry_run: bool = False,
     ) -> wire.Revised | wire.Rehearsal:
         """
@@ -98,6 +98,8 @@ class AsyncControl:
             message: Why, for the history.
             expected_revision: Refuse with `RevisionMismatch` if the run has moved on from it.
             force: Break the guards of the run; the history records it.
+            cause: What made a program decide it: ``{"controller": name, "step": step}``. A second
+                change of one cause is answered as the first was, and changes nothing.
             dry_run: Return the effective step and both curves, and change nothing.
 
         Returns:
@@ -117,6 +119,8 @@ class AsyncControl:
             "expected_revision": expected_revision,
             "force": force,
         }
+        if cause is not None:
+            body["cause"] = dict(cause)
         call = calls.post(self._path("revisions"), body, dry_run=True if dry_run else None)
         return await self._session.ask(call)
 
@@ -474,6 +478,3 @@ class AsyncControl:
 
         """
         await self._session.tell(calls.delete(self._path()))
-
-    def _path(self, *segments: str | int) -> str:
-        return calls.path("runs", self._key, *segments)

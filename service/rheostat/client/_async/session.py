@@ -14,6 +14,8 @@ from rheostat.client.calls import Call
 from rheostat.client.events import Following, Interrupted
 from rheostat.client.joined import JoinedRun, join_answer, join_call
 from rheostat.client.retry import Patience, Trouble, judged
+from rheostat.client.series import Series
+from rheostat.errors import UnknownMetric
 
 if TYPE_CHECKING:
     from rheostat.wire import Event
@@ -91,6 +93,15 @@ class AsyncSession:
                 else:
                     return
                 await self.network.sleep(following.pause(trouble))
+
+    async def follow(self, series: Series) -> list[dict[str, Any]]:
+        """Return the reports of a metric that came since the last time."""
+        call = series.call()
+        try:
+            return await self.exchange(call, self.settings.operator(call), series.read)
+        except UnknownMetric:
+            series.nothing_yet()
+            return []
 
     async def close(self) -> None:
         """Close the connections, and end what is done in the background."""

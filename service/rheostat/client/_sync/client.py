@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, overload
 
@@ -252,6 +252,33 @@ class Client:
         given = {key: value for key, value in context.items() if value is not None}
         body = {"definition": definition, **_steps(steps), **given}
         return self.session.ask(calls.post(calls.path("evaluate"), body))
+
+    def simulate(
+        self,
+        controller: Mapping[str, Any],
+        reports: Iterable[tuple[int, float]],
+        *,
+        definition: Definition | None = None,
+        total: int | None = None,
+    ) -> dict[str, Any]:
+        """
+        Return what a controller would decide on reports; nothing is stored.
+
+        Args:
+            controller: As `Control.arm` takes it; `rheostat.controls` writes it.
+            reports: Pairs of step and value, in the order of their steps. A value may be NaN.
+            definition: What the controller acts on, to be told its values as well.
+            total: What lengths in shares of the training are shares of, in steps.
+
+        Raises:
+            Invalid: The controller is none; ``errors`` names each field.
+
+        """
+        context = {"definition": definition, "total": total}
+        given = {key: value for key, value in context.items() if value is not None}
+        points = [[step, calls.metric(value)] for step, value in reports]
+        body = {"controller": controller, "reports": points, **given}
+        return self.session.ask(calls.post(calls.path("control", "simulate"), body))
 
     def kinds(self) -> list[wire.Kind]:
         """Return every kind of definition: formula, fields with bounds, example, schema."""

@@ -9,7 +9,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from rheostat.client import answers, calls
-from rheostat.client._sync.session import Session
+from rheostat.client._sync.deciding import Deciding
+from rheostat.client._sync.orders import Orders
 from rheostat.client.answers import understood
 from rheostat.client.lineage import newest_change, reverting
 from rheostat.errors import NotPending
@@ -22,18 +23,13 @@ Change = Mapping[str, Any]
 Changes = Mapping[str, Change | Sequence[Change]]
 
 
-class Control:
+class Control(Orders, Deciding):
     """
     What operators and viewers do with a run: look at it, change it, rewind it.
 
     It settles nothing, and joins nothing: ``client.control("gpt-7b")``. A training reads through an
     `Run`, which can do all of this too.
     """
-
-    def __init__(self, session: Session, key: str) -> None:
-        self._session = session
-        self._key = key
-        """The run's name or id."""
 
     def show(self) -> wire.RunState:
         """
@@ -54,6 +50,7 @@ class Control:
         message: str = "",
         expected_revision: int | None = None,
         force: bool = False,
+        cause: Mapping[str, Any] | None = None,
         dry_run: Literal[False] = False,
     ) -> wire.Revised: ...
 
@@ -66,6 +63,7 @@ class Control:
         message: str = "",
         expected_revision: int | None = None,
         force: bool = False,
+        cause: Mapping[str, Any] | None = None,
         dry_run: Literal[True],
     ) -> wire.Rehearsal: ...
 
@@ -78,6 +76,7 @@ class Control:
         message: str = "",
         expected_revision: int | None = None,
         force: bool = False,
+        cause: Mapping[str, Any] | None = None,
         dry_run: bool = False,
     ) -> wire.Revised | wire.Rehearsal: ...
 
@@ -89,6 +88,7 @@ class Control:
         message: str = "",
         expected_revision: int | None = None,
         force: bool = False,
+        cause: Mapping[str, Any] | None = None,
         dry_run: bool = False,
     ) -> wire.Revised | wire.Rehearsal:
         """
@@ -100,6 +100,8 @@ class Control:
             message: Why, for the history.
             expected_revision: Refuse with `RevisionMismatch` if the run has moved on from it.
             force: Break the guards of the run; the history records it.
+            cause: What made a program decide it: ``{"controller": name, "step": step}``. A second
+                change of one cause is answered as the first was, and changes nothing.
             dry_run: Return the effective step and both curves, and change nothing.
 
         Returns:
@@ -119,6 +121,8 @@ class Control:
             "expected_revision": expected_revision,
             "force": force,
         }
+        if cause is not None:
+            body["cause"] = dict(cause)
         call = calls.post(self._path("revisions"), body, dry_run=True if dry_run else None)
         return self._session.ask(call)
 
@@ -476,6 +480,3 @@ class Control:
 
         """
         self._session.tell(calls.delete(self._path()))
-
-    def _path(self, *segments: str | int) -> str:
-        return calls.path("runs", self._key, *segments)

@@ -16,6 +16,8 @@ from rheostat.client.calls import Call
 from rheostat.client.events import Following, Interrupted
 from rheostat.client.joined import JoinedRun, join_answer, join_call
 from rheostat.client.retry import Patience, Trouble, judged
+from rheostat.client.series import Series
+from rheostat.errors import UnknownMetric
 
 if TYPE_CHECKING:
     from rheostat.wire import Event
@@ -91,6 +93,15 @@ class Session:
                 else:
                     return
                 self.network.sleep(following.pause(trouble))
+
+    def follow(self, series: Series) -> list[dict[str, Any]]:
+        """Return the reports of a metric that came since the last time."""
+        call = series.call()
+        try:
+            return self.exchange(call, self.settings.operator(call), series.read)
+        except UnknownMetric:
+            series.nothing_yet()
+            return []
 
     def close(self) -> None:
         """Close the connections, and end what is done in the background."""

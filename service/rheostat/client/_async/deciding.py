@@ -1,0 +1,227 @@
+"""What decides on a run: controllers, the reports that they read, proposals that wait for a yes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Literal, overload
+
+from rheostat.client import calls
+from rheostat.client._async.handle import AsyncHandle
+from rheostat.client.series import Series
+
+
+class AsyncDeciding(AsyncHandle):
+    """Controllers, reports and proposals of a run."""
+
+    async def controllers(self) -> list[dict[str, Any]]:
+        """Return the controllers that are armed, each with its state."""
+        return await self._session.ask_all(calls.get(self._path("controllers")))
+
+    async def controller(self, name: str) -> dict[str, Any]:
+        """
+        Return one controller: its config, its state, the last report that it read.
+
+        Raises:
+            UnknownController: There is none of this name.
+
+        """
+        return await self._session.ask(calls.get(self._path("controllers", name)))
+
+    async def arm(
+        self,
+        name: str,
+        controller: Mapping[str, Any],
+        *,
+        keep_state: bool = False,
+        replay: bool = False,
+        force: bool = False,
+        if_match: int | None = None,
+    ) -> dict[str, Any]:
+        """
+        Have a controller read a metric and decide: ``arm("plateau", plateau(metric="val_loss"))``.
+
+        One that is armed already with this config stays as it is; with another one it begins anew.
+
+        Args:
+            name: What it is called in this run.
+            controller: What it does; `rheostat.controls` writes it.
+            keep_state: Whether one that is armed goes on with its best value and its counters.
+            replay: Whether it first reads the reports that are there, without deciding.
+            force: Whether a gate may be put on a run that has been read already.
+            if_match: Refuse with `PreconditionFailed` unless this is the controller's revision.
+
+        Raises:
+            Invalid: A field is wrong; ``errors`` names each.
+            Finished: The run is.
+
+        """
+        flags = {"keep_state": keep_state, "replay": replay, "force": force}
+        body = {**controller, **{flag: True for flag, given in flags.items() if given}}
+        call = calls.put(self._path("controllers", name), body, match=if_match)
+        return await self._session.ask(call)
+
+    async def disarm(self, name: str) -> None:
+        """
+        Remove a controller. What it decided stays.
+
+        Raises:
+            UnknownController: There is none of this name.
+
+        """
+        await self._session.tell(calls.delete(self._path("controllers", name)))
+
+    async def reset(self, name: str) -> dict[str, Any]:
+        """
+        Have a controller forget what it has read.
+
+        Raises:
+            UnknownController: There is none of this name.
+
+        """
+        call = calls.post(self._path("controllers", name, "reset"), {})
+        return await self._session.ask(call)
+
+    async def decisions(self, name: str) -> list[dict[str, Any]]:
+        """
+        Return what a controller decided, the oldest first.
+
+        Raises:
+            UnknownController: There is none of this name.
+
+        """
+        return await self._session.ask_all(calls.get(self._path("controllers", name, "decisions")))
+
+    @overload
+    async def reports(
+        self,
+        metric: str,
+        *,
+        generation: int | None = None,
+        start: int | None = None,
+        stop: int | None = None,
+        points: int | None = None,
+        after: int | None = None,
+        follow: Literal[False] = False,
+    ) -> dict[str, Any]: ...
+
+    @overload
+    def reports(
+        self,
+        metric: str,
+        *,
+        generation: int | None = None,
+        start: int | None = None,
+        stop: int | None = None,
+        points: int | None = None,
+        after: int | None = None,
+        follow: Literal[True],
+    ) -> AsyncIterator[dict[str, Any]]: ...
+
+    def reports(
+        self,
+        metric: str,
+        *,
+        generation: int | None = None,
+        start: int | None = None,
+        stop: int | None = None,
+        points: int | None = None,
+        after: int | None = None,
+        follow: bool = False,
+    ) -> Any:
+        """
+        Return what was reported of a metric: ``steps``, ``values`` and ``sources``.
+
+        Args:
+            metric: Its name.
+            generation: On whose line; by default the current one's.
+            start: The first step.
+            stop: The step to end before.
+            points: About how many are given; the extremes stay.
+            after: Only those that came after the report of this number, as ``next`` says it.
+            follow: Yield them one by one instead, as ``{"step", "value", "source"}``, those to come
+                as they come, until the run is finished. A metric that nobody has reported yet is
+                waited for.
+
+        Raises:
+            UnknownMetric: It was never reported.
+
+        """
+        where = self._path("reports")
+        limits: dict[str, Any] = {
+            "generation": generation,
+            "start": start,
+            "stop": stop,
+            "points": points,
+        }
+        if follow:
+            series = Series(where, {"metric": metric, **limits}, after)
+            return self._follow(series)
+        return self._session.ask(calls.get(where, metric=metric, **limits, after=after))
+
+    async def _follow(self, series: Series) -> AsyncIterator[dict[str, Any]]:
+        while not series.is_over:
+            for point in await self._session.follow(series):
+                yield point
+            if series.asks_for_the_end:
+                run = await self._session.ask(calls.get(self._path()))
+                series.finished(run.get("finished_at"))
+            await self._session.network.sleep(series.pause)
+
+    async def proposals(
+        self, *, state: Literal["open", "accepted", "declined", "expired"] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the proposals of a run, or those in one state."""
+        return await self._session.ask_all(calls.get(self._path("proposals"), state=state))
+
+    async def propose(
+        self,
+        kind: Literal["change", "stop", "pause", "signal", "rewind", "total", "control"],
+        body: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """
+        Suggest something that an operator may then `accept`. Until then it does nothing.
+
+        Args:
+            kind: What is suggested.
+            body: What the call of that kind sends, such as
+                ``{"changes": {"lr": scale(0.5)}, "effective": "next", "message": "spike"}``.
+
+        Raises:
+            Invalid: It could not be accepted as it is; ``errors`` names each field.
+            TooMany: The author has as many open proposals as one may have.
+
+        """
+        call = calls.post(self._path("proposals"), {"kind": kind, "body": dict(body)})
+        return await self._session.ask(call)
+
+    async def accept(self, number: int, *, expected_revision: int | None = None) -> dict[str, Any]:
+        """
+        Do what a proposal suggests.
+
+        Args:
+            number: The proposal's.
+            expected_revision: Refuse with `RevisionMismatch` if the run has moved on from the
+                revision that was looked at.
+
+        Raises:
+            UnknownProposal: The run has none of this number.
+            NotOpen: It was decided, or its generation was left.
+            Refused: What the call itself raises; the proposal stays open.
+
+        """
+        given = {} if expected_revision is None else {"expected_revision": expected_revision}
+        call = calls.post(self._path("proposals", number, "accept"), given)
+        return await self._session.ask(call)
+
+    async def decline(self, number: int, *, message: str = "") -> dict[str, Any]:
+        """
+        Say no to a proposal.
+
+        Raises:
+            UnknownProposal: The run has none of this number.
+            NotOpen: It was decided, or its generation was left.
+
+        """
+        given = {"message": message} if message else {}
+        call = calls.post(self._path("proposals", number, "decline"), given)
+        return await self._session.ask(call)

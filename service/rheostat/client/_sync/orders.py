@@ -1,0 +1,210 @@
+# Made from _async/orders.py by unasync.py: edit that one, and run this.
+
+"""What an operator tells a training: to stop, to hold, to go on, a word; and what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from rheostat.client import calls
+from rheostat.client._sync.handle import Handle
+from rheostat.client.states import LONGEST_WAIT, is_over, number_of
+
+if TYPE_CHECKING:
+    from rheostat.client.states import Goal
+
+Step = int | Literal["next"]
+
+
+class Orders(Handle):
+    """Stops, pauses, signals and notes: revisions that reach all ranks at one step."""
+
+    def stop(
+        self,
+        *,
+        effective: Step = "next",
+        message: str = "",
+        signal: str | Mapping[str, Any] | None = None,
+        expected_revision: int | None = None,
+    ) -> dict[str, Any]:
+        """
+        End the training at a step, the same one on every rank.
+
+        Until a rank was refused there it can be taken back: `cancel` its revision. Afterwards
+        `resume` rewinds to it, and workers go on from their checkpoints at that step.
+
+        Args:
+            effective: The first step without a value, or ``"next"``: where workers are.
+            message: Why, for the history and for whoever is stopped.
+            signal: A word that they are told at the end, as ``"checkpoint"`` or
+                ``{"signal": "checkpoint", "arguments": {"tag": "last"}}``.
+            expected_revision: Refuse with `RevisionMismatch` if the run has moved on from it.
+
+        Returns:
+            The revision, and the step at which it ends.
+
+        Raises:
+            TooLate: The step was handed out already; ``earliest`` is the first that is open.
+            Stopped: The run was stopped before.
+            Finished: The run is.
+            Invalid: The run does not understand the signal.
+
+        """
+        return self._order(
+            "stop",
+            effective=effective,
+            message=message,
+            signal=_signal(signal),
+            expected_revision=expected_revision,
+        )
+
+    def pause(
+        self,
+        *,
+        effective: Step = "next",
+        message: str = "",
+        signal: str | Mapping[str, Any] | None = None,
+        expected_revision: int | None = None,
+    ) -> dict[str, Any]:
+        """
+        Have all ranks wait at a step until somebody calls `resume`.
+
+        They wait between two updates, outside of any collective call. It takes what `stop` takes,
+        and raises what that raises.
+        """
+        return self._order(
+            "pause",
+            effective=effective,
+            message=message,
+            signal=_signal(signal),
+            expected_revision=expected_revision,
+        )
+
+    def resume(self, until: int | None = None, *, message: str = "") -> dict[str, Any]:
+        """
+        Let ranks that wait at a pause go on.
+
+        Args:
+            until: The step at which they wait again, if they shall: there is no moment between
+                both at which they could run away.
+            message: Why, for the history.
+
+        Raises:
+            NotPending: Nobody waits: there is no pause at or before what is settled.
+
+        """
+        return self._order("resume", until=until, message=message)
+
+    def signal(
+        self,
+        word: str,
+        /,
+        *,
+        effective: Step = "next",
+        message: str = "",
+        arguments: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> dict[str, Any]:
+        """
+        Tell all ranks a word at one step: ``signal("checkpoint", tag="before-decay")``.
+
+        Args:
+            word: One that the run understands: see `surface`.
+            effective: The step before whose update it is told, or ``"next"``.
+            message: Why, for the history.
+            arguments: What the word is told with, as a mapping.
+            more: The same, by name.
+
+        Returns:
+            The revision, and its step.
+
+        Raises:
+            Invalid: The run does not understand this; ``errors`` lists what it understands.
+            TooLate: The step was handed out already.
+            Stopped: It would lie at or past where the run was stopped.
+            Finished: It would lie at or past the end.
+
+        """
+        told = {**(arguments or {}), **more}
+        return self._order(
+            "signals", signal=word, arguments=told, effective=effective, message=message
+        )
+
+    def note(
+        self,
+        text: str,
+        *,
+        step: int | None = None,
+        level: Literal["note", "warn", "error"] = "note",
+    ) -> dict[str, Any]:
+        """
+        Leave a note in the run's history, events and charts.
+
+        Args:
+            text: What is to be known.
+            step: Where it belongs; by default where the run is.
+            level: How urgent it is.
+
+        Raises:
+            RateLimited: There were too many notes within a minute.
+
+        """
+        return self._order("notes", text=text, step=step, level=level)
+
+    def surface(self) -> dict[str, Any]:
+        """Return what the run understands: parameters, guards, edits and signals, as a schema."""
+        return self._session.ask(calls.get(self._path("surface")))
+
+    def outcomes(self, revision: int | Mapping[str, Any]) -> list[dict[str, Any]]:
+        """
+        Return what workers said became of a signal, one for each of those who did.
+
+        Raises:
+            UnknownRevision: The run has none of this number.
+
+        """
+        where = self._path("revisions", number_of(revision), "outcomes")
+        return self._session.ask_all(calls.get(where))
+
+    def wait(
+        self,
+        revision: int | Mapping[str, Any],
+        state: Goal = "settled",
+        *,
+        timeout: float = 60.0,
+    ) -> dict[str, Any]:
+        """
+        Wait until a revision has come so far, and return it; its ``state`` says how far it came.
+
+        ``wait(change({"lr": scale(0.5)}), "reached")``: what a call answered names its revision.
+
+        Args:
+            revision: Its number, or what made it.
+            state: ``"settled"``: it cannot be cancelled any more; ``"reached"``: every live rank is
+                past it; ``"proven"``: their values were compared, and agree.
+            timeout: Seconds to wait. It raises nothing when they are over.
+
+        Raises:
+            UnknownRevision: The run has none of this number.
+            Invalid: There is no such state.
+
+        """
+        where = self._path("revisions", number_of(revision))
+        until = time.monotonic() + timeout
+        while True:
+            left = max(0.0, until - time.monotonic())
+            seconds = min(left, LONGEST_WAIT, self._session.settings.timeout / 2)
+            call = calls.get(where, wait=state, timeout=round(seconds, 3))
+            found = self._session.ask(call)
+            if is_over(found, state) or seconds == left:
+                return found
+
+    def _order(self, where: str, **body: Any) -> dict[str, Any]:
+        given = {name: value for name, value in body.items() if value is not None}
+        return self._session.ask(calls.post(self._path(where), given))
+
+
+def _signal(signal: str | Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    return {"signal": signal} if isinstance(signal, str) else signal
