@@ -47,6 +47,9 @@ Definition = Annotated[dict[str, Any], ("$ref", "#/components/schemas/Definition
 Change = dict[str, Any]
 """An edit, or a definition with the clock that it counts by; either with its lengths in steps."""
 
+ControllerConfig = dict[str, Any]
+"""A controller's fields, with all defaults."""
+
 Item = TypeVar("Item")
 
 
@@ -621,6 +624,14 @@ class Converted(TypedDict):
     """The definition that gives the values of another library's scheduler."""
 
     definition: Definition
+
+
+class ConvertedController(TypedDict):
+    """The controller that reacts to a metric as another library's plateau or early stopping."""
+
+    controller: ControllerConfig
+    definition: NotRequired[Definition]
+    """The curve that it acts on, where the library has one in the same class, as a warm-up."""
 
 
 class ConvertedConfig(TypedDict):

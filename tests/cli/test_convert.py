@@ -44,9 +44,28 @@ def test_what_can_be_converted_is_listed(rheostat: Any) -> None:
     assert "`cosine`, periodic" in listed
 
 
+def test_what_reacts_to_a_metric_becomes_a_controller(rheostat: Any) -> None:
+    """A plateau and an early stopping are printed as a controller's fields."""
+    line = "convert torch ReduceLROnPlateau mode=max factor=0.5 patience=3 --metric accuracy --json"
+    found = rheostat(line).json
+    assert (found["kind"], found["metric"], found["mode"]) == ("plateau", "accuracy", "max")
+    assert (found["factor"], found["patience"]) == (0.5, 3)
+    found = rheostat("convert keras EarlyStopping patience=2 --json").json
+    assert (found["kind"], found["reading"], found["patience"]) == ("stop", "keras", 2)
+
+
+def test_a_warm_up_is_printed_beside_its_plateau(rheostat: Any) -> None:
+    """Where a library has a curve in the class, both are printed by their names."""
+    line = "convert timm PlateauLRScheduler warmup_t=5 mode=min --base 0.1 --json"
+    found = rheostat(line).json
+    assert set(found) == {"definition", "controller"}
+    assert (found["definition"]["kind"], found["controller"]["start"]) == ("warmup", 6)
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
+        ("convert torch ReduceLROnPlateau mode=max", "--metric"),
         ("convert torch CosineAnnealingLR t_max=5 --base 1", "did you mean T_max?"),
         ("convert torch CosineAnnealing T_max=5 --base 1", "did you mean CosineAnnealingLR?"),
         ("convert torhc", "did you mean torch?"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from rheostat.controllers import KINDS as CONTROLLERS
 from rheostat.converters import docs, registry
 from rheostat.converters.core import Library, Scheduler
 from rheostat.schedules import KINDS
@@ -15,7 +17,7 @@ FOUND = {name: library for name in registry.NAMES if (library := registry.find(n
 SCHEDULERS = [
     pytest.param(item, id=f"{name}/{item.names[0]}")
     for name, library in FOUND.items()
-    for item in library.schedulers
+    for item in library.items
 ]
 
 
@@ -34,7 +36,9 @@ def test_every_file_of_a_library_is_registered() -> None:
     """A file of converters that `registry` does not name would never be loaded."""
     folder = Path(docs.__file__).parent
     registering = {
-        path.stem for path in folder.glob("[!_]*.py") if "library.scheduler(" in path.read_text()
+        path.stem
+        for path in folder.glob("[!_]*.py")
+        if re.search(r"^@library\.(scheduler|controller)\(", path.read_text(), re.MULTILINE)
     }
     registered = {file for name in registry.NAMES for file in registry.files(name)}
     forgotten = registering - registered
@@ -46,7 +50,7 @@ def test_every_file_of_a_library_is_registered() -> None:
 def test_every_library_is_in_the_manual(name: str, library: Library) -> None:
     """A library's chapter has a title, and a row with all names of each scheduler."""
     assert library.name == name
-    assert library.schedulers
+    assert library.items
     manual = (DOCS / "converters.md").read_text()
     chapters = [part for part in manual.split("\n## ") if f"Library: `{name}`" in part]
     assert len(chapters) == 1, f"docs/converters.md has {len(chapters)} chapters of it: make docs"
@@ -54,9 +58,8 @@ def test_every_library_is_in_the_manual(name: str, library: Library) -> None:
     title, _, about = chapter.partition("\n\n")
     said = title.strip() and not about.startswith(("Library:", "\n"))
     assert said, f"the docstring of {name}.py must be 'Title: what is read.'"
-    for scheduler in library.schedulers:
+    for scheduler in library.items:
         assert f"| {', '.join(f'`{one}`' for one in scheduler.names)} |" in chapter
-    assert all(f"`{one}`" in chapter for one in library.reactive)
 
 
 @pytest.mark.parametrize("library", FOUND.values(), ids=FOUND)
@@ -73,4 +76,4 @@ def test_every_scheduler_says_what_it_becomes(item: Scheduler) -> None:
     marked = item.becomes.split("`")[1::2]
     refers = item.becomes.startswith(("Refused", "As ", "The ", "What the "))
     said = f"the docstring of {item.names[0]} begins with {item.becomes!r}: which kind is it?"
-    assert refers or set(marked) & set(KINDS), said
+    assert refers or set(marked) & {*KINDS, *CONTROLLERS}, said

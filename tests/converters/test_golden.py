@@ -151,10 +151,11 @@ def test_a_function_is_refused_with_the_way_out(case: Case) -> None:
 
 
 @_with("metric-driven")
-def test_a_metric_driven_scheduler_is_refused_as_such(case: Case) -> None:
-    """A scheduler that reacts to metrics is refused, saying that it does."""
-    with pytest.raises(Invalid, match="reacts to a metric"):
-        _convert(case)
+def test_what_reacts_to_a_metric_has_no_definition(case: Case) -> None:
+    """What reacts to metrics is refused where a definition is asked for."""
+    given = {**asked(case), "metric": "watched"}
+    with pytest.raises(Invalid, match=r"reacts to a metric|raises the learning rate"):
+        convert(case["file"], case["name"], **given)
 
 
 @pytest.mark.parametrize("name", EXCEPTIONS)

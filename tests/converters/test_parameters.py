@@ -21,11 +21,10 @@ from tests.converters.examples import EXAMPLES
 from tests.converters.records import CASES, FOLDER, asked
 
 from rheostat.converters import registry
-from rheostat.converters.core import Case, Context, ConversionBudget, Scheduler
+from rheostat.converters.core import Case, Context, Conversion, ConversionBudget, Scheduler
 from rheostat.converters.request import checked
 from rheostat.errors import Invalid
 from rheostat.schedules import convert, evaluate
-from rheostat.schedules.kinds.curves import Constant
 
 STEPS = np.array([*range(60), *range(60, 400, 7), 1_000, 3_000, 50_000, 10**6])
 NUMBERS: dict[Any, list[Any]] = {
@@ -63,7 +62,7 @@ class Place(NamedTuple):
 
     def takes(self, given: dict[str, Any]) -> bool:
         """Return whether all parameters are of their types, and in their bounds."""
-        case = Case("", "", None, "", Context(), lambda *_: Constant(value=0.0), ConversionBudget())
+        case = Case("", "", None, "", Context(), lambda *_: Conversion(), ConversionBudget())
         try:
             checked(case, self.scheduler, given["params"])
         except Invalid:

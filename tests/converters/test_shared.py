@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rheostat.converters.core import Case, Context, ConversionBudget, Library
+from rheostat.converters.core import Case, Context, Conversion, ConversionBudget, Library
 from rheostat.converters.parameters import Count, LastEpoch, Resumed, Shared, Verbose
 from rheostat.converters.request import checked
 from rheostat.errors import Invalid
@@ -54,12 +54,10 @@ def neither(case: Case, *, value: float = 3.0) -> Any:
 
 def converted(name: str, params: dict[str, Any]) -> AnyDefinition:
     """Return what a scheduler of the example becomes."""
-    case = Case(
-        "example", name, None, "lr", Context(), lambda *_: Constant(value=0.0), ConversionBudget()
-    )
+    case = Case("example", name, None, "lr", Context(), lambda *_: Conversion(), ConversionBudget())
     scheduler = library.find(name)
     assert scheduler
-    return scheduler.converted(case, checked(case, scheduler, params))
+    return scheduler.converted(case, checked(case, scheduler, params)).curve
 
 
 @pytest.mark.parametrize(

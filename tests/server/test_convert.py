@@ -95,7 +95,28 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         },
         "params.schedulers[0].params.step_size",
     ),
-    "a reaction to metrics": ({"name": "ReduceLROnPlateau", "params": {}}, "name"),
+    "a plateau that would grow": (
+        {"name": "ReduceLROnPlateau", "params": {"factor": 1.5}},
+        "params",
+    ),
+    "a maximum of what nobody names": (
+        {"name": "ReduceLROnPlateau", "params": {"mode": "max"}},
+        "metric",
+    ),
+    "a metric that no report can have": (
+        {"name": "ReduceLROnPlateau", "params": {}, "metric": "val loss"},
+        "metric",
+    ),
+    "a plateau inside of a schedule": (
+        {
+            "name": "SequentialLR",
+            "params": {
+                "schedulers": [{"name": "ReduceLROnPlateau", "params": {}}],
+                "milestones": [],
+            },
+        },
+        "params.schedulers[0].name",
+    ),
     "no name": ({"name": None}, "name"),
 }
 
@@ -109,6 +130,28 @@ def test_wrong_requests_are_refused(wrong: str, http: httpx.Client, problem: Any
     assert error["field"] == field
     assert error["message"]
     assert error["bound"]
+
+
+def test_a_plateau_becomes_a_controller(http: httpx.Client) -> None:
+    """What reacts to a metric has a controller in place of a definition, with its own words."""
+    params = {"factor": 0.5, "patience": 3, "min_lr": 1e-6}
+    body = {**COSINE, "name": "ReduceLROnPlateau", "params": params, "metric": "dev/loss"}
+    answer = http.post("/v1/convert", json=body).json()
+    assert set(answer) == {"controller"}
+    expected = {"kind": "plateau", "reading": "torch", "metric": "dev/loss", "factor": 0.5}
+    assert answer["controller"].items() >= {**expected, "patience": 3, "min": 1e-6}.items()
+
+
+def test_a_plateau_with_a_warm_up_becomes_both(http: httpx.Client) -> None:
+    """The plateau of fairseq counts from the end of its warm-up, a definition beside it."""
+    params = {"lr": [0.1], "warmup_updates": 10}
+    body = {"library": "fairseq", "name": "reduce_lr_on_plateau", "params": params}
+    answer = http.post("/v1/convert", json=body).json()
+    assert set(answer) == {"controller", "definition"}
+    assert answer["controller"]["start"] == 11
+    asked = {"definition": answer["definition"], "steps": [0, 5, 10, 99]}
+    values = http.post("/v1/evaluate", json=asked).json()["values"]
+    assert values == pytest.approx([0.0, 0.05, 0.1, 0.1], rel=1e-12)
 
 
 def test_schedulers_inside_of_schedulers_have_an_end(http: httpx.Client, problem: Any) -> None:

@@ -36,6 +36,7 @@ OPTIONS = {
     "max_block": "--max-block",
     "max_jump": "--max-jump",
     "base_value": "--base",
+    "metric": "--metric",
 }
 """What the service calls by other names than the command line."""
 FIELDS = {

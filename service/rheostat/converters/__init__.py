@@ -55,7 +55,10 @@ What else there is:
   than ``lr`` in the decorator: ``hyperparameters=("lr", "momentum")``), `case.context` the rest.
 - ``raise case.wrong("T_max", "must be above 0", T_max, "> 0")`` refuses what the library refuses.
 - ``case.nested(spec, "schedulers[0]")`` converts a `Nested` scheduler, with its own base if given.
-- ``library.metric_driven("ReduceLROnPlateau")`` names what reacts to metrics.
+- ``@library.controller("EarlyStopping")`` registers what reacts to a metric: its converter returns
+  the `Conversion` that ``reactions.plateau`` or ``reactions.stop`` makes, with a definition beside
+  the controller where its library has a warm-up in it. It needs an example in
+  ``tests/converters/examples.py``, or records with ``metrics``.
 - Build the definition from the kinds and the helpers of `kit`; what the kinds refuse is reported
   for the converter. Prefer the preset that a person would write to a pile of parts.
 - A second file is for an idea of its own (`torch_chains`); one that registers schedulers stands in
@@ -65,6 +68,7 @@ What else there is:
 """
 
 from rheostat.converters.configs import convert_config
-from rheostat.converters.request import convert
+from rheostat.converters.core import Conversion
+from rheostat.converters.request import conversion, convert
 
-__all__ = ["convert", "convert_config"]
+__all__ = ["Conversion", "conversion", "convert", "convert_config"]

@@ -1,13 +1,18 @@
-"""AllenNLP: allennlp.training.learning_rate_schedulers, stepped by `step_batch()`."""
+"""
+AllenNLP: allennlp.training.learning_rate_schedulers, stepped by `step_batch()`.
+
+What reacts to a metric is given the trainer's validation_metric, whose sign says whether it is to
+be great: a "-" negates what is watched.
+"""
 
 from __future__ import annotations
 
 from itertools import count
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
-from rheostat.converters.core import Case, Library
+from rheostat.converters.core import Case, Conversion, Library
 from rheostat.converters.kit import Phase, cycles, noam, phases, polynomial, restarts, warmed
 from rheostat.converters.parameters import (
     Growth,
@@ -19,6 +24,7 @@ from rheostat.converters.parameters import (
     Shared,
     Steps,
 )
+from rheostat.converters.reactions import Mode, PlateauParameters, Printed, metric_of, stop
 from rheostat.schedules.kinds.curves import Constant, Cosine
 from rheostat.schedules.kinds.points import Piecewise
 from rheostat.schedules.union import AnyDefinition
@@ -145,3 +151,59 @@ def inverted_triangular(
     low = case.base / ratio
     corners = ((0.0, case.base), (float(cool_down), low), (float(cool_down + warm_up), case.base))
     return Piecewise(points=corners)
+
+
+Tracked = Annotated[str | list[str], Field(min_length=1)]
+"""A metric with its sign; several would be added up."""
+_TURNED: Final[dict[Mode, Mode]] = {"min": "max", "max": "min"}
+
+
+def _tracked(case: Case, metric: str | list[str]) -> tuple[str, bool]:
+    """Return the name of the metric, and whether it is negated."""
+    names = [metric] if isinstance(metric, str) else metric
+    if len(names) > 1:
+        message = "adds up several metrics: report their sum, and name that one"
+        raise case.wrong("validation_metric", message, metric, "one metric")
+    sign, name = names[0][:1], names[0][1:]
+    if sign not in {"+", "-"} or not name:
+        raise case.wrong("validation_metric", "must begin with + or -", metric, "+NAME or -NAME")
+    return name, sign == "-"
+
+
+@library.controller("ReduceOnPlateauLearningRateScheduler", "reduce_on_plateau")
+def reduce_on_plateau(
+    case: Case,
+    plateau: PlateauParameters,
+    *,
+    validation_metric: Tracked = "-loss",
+    verbose: Printed = False,
+) -> Conversion:
+    """
+    `plateau`, reading `torch`.
+
+    A metric with "-" is negated before the mode is applied, as the trainer does: mode max then
+    becomes min. Relative to a negated metric, what is worse counts as better: that is refused.
+    """
+    name, negated = _tracked(case, validation_metric)
+    if negated and plateau.threshold and plateau.threshold_mode == "rel":
+        message = "is relative to a negated metric, so that a worse one counts as better"
+        raise case.wrong("threshold_mode", message, plateau.threshold_mode, "abs, or threshold 0")
+    mode = _TURNED[plateau.mode] if negated else plateau.mode
+    turned = plateau.model_copy(update={"mode": mode})
+    return turned.controller(case, metric_of(case, mode, name))
+
+
+@library.controller("MetricTracker", "early_stopping")
+def early_stopping(
+    case: Case, *, patience: Length | None = None, validation_metric: Tracked = "-loss"
+) -> Conversion:
+    """
+    `stop`, reading `keras`, of the trainer's patience.
+
+    Without patience, as by default, it never stops: refused.
+    """
+    if patience is None:
+        raise case.wrong("patience", "stops nothing", patience, "≥ 1")
+    name, negated = _tracked(case, validation_metric)
+    mode: Mode = "min" if negated else "max"
+    return stop(case, "keras", metric_of(case, mode, name), mode, patience=patience)

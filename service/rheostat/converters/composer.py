@@ -15,13 +15,23 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from math import ceil
-from typing import TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
-from rheostat.converters.core import Case, Library, refused
+from rheostat.converters.core import Case, Conversion, Library, refused
 from rheostat.converters.kit import Phase, cosine, exponential, phases, polynomial, share, warmed
-from rheostat.converters.parameters import STRICT, Growth, Length, NotNegative, Positive, Shared
+from rheostat.converters.parameters import (
+    STRICT,
+    Count,
+    Growth,
+    Ignored,
+    Length,
+    NotNegative,
+    Positive,
+    Shared,
+)
+from rheostat.converters.reactions import Mode, metric_of, stop
 from rheostat.errors import FieldError, Invalid
 from rheostat.limits import MAX_STEP
 from rheostat.schedules.field_errors import field_errors, shown
@@ -358,3 +368,38 @@ def warmed_polynomial(
 ) -> AnyDefinition:
     """`warmup` to a `polynomial`; t_max counts the warm-up."""
     return decay.warmed(case, warm, partial(polynomial, power=power))
+
+
+@library.controller("EarlyStopper", "early_stopper")
+def early_stopper(
+    case: Case,
+    *,
+    monitor: str,
+    dataloader_label: Annotated[
+        str, Ignored("says where the metric is measured: whoever reports it knows")
+    ],
+    comp: Literal["less", "lt", "greater", "gt"] | None = None,
+    min_delta: float = 0.0,
+    patience: Count | str = 1,
+) -> Conversion:
+    """
+    `stop`, reading `composer`.
+
+    patience becomes `patience_steps`, in batches: epochs need the dataloader_len, and count as in
+    Composer where the metric is reported at their ends. Of min_delta the size counts. Without
+    comp, a loss, an error or a perplexity is to be small, and all else great.
+    """
+    mode: Mode = "min" if comp in {"less", "lt"} else "max"
+    if comp is None and any(word in monitor.lower() for word in ("loss", "error", "perplexity")):
+        mode = "min"
+    clock, text = TrainerClock.of(case), patience if isinstance(patience, str) else f"{patience}ep"
+    if clock.unit("patience", text) not in {"ep", "ba"}:
+        raise case.wrong("patience", "must count epochs or batches", patience, "10ep, or 500ba")
+    return stop(
+        case,
+        "composer",
+        metric_of(case, mode, monitor),
+        mode,
+        patience_steps=int(clock.batches("patience", text, scaled=False)),
+        min_delta=abs(min_delta),
+    )

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
 from inspect import Parameter, cleandoc, signature
-from typing import Annotated, Any, TypeAlias, get_type_hints
+from typing import Annotated, Any, TypeAlias, TypeVar, get_type_hints
 
 from pydantic import BaseModel, BeforeValidator, Field, create_model
 
+from rheostat.controllers import Controller
 from rheostat.converters.parameters import STRICT, Ignored, Shared, whole
 from rheostat.errors import FieldError, Invalid
 from rheostat.limits import MAX_NODES, MAX_POINTS, MAX_STEP
@@ -18,8 +19,40 @@ from rheostat.schedules.field_errors import shown
 from rheostat.schedules.union import AnyDefinition
 
 _LONGEST_NAME = 64
-Converter: TypeAlias = Callable[..., AnyDefinition]
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """
+    What a scheduler or an early stopping becomes: a definition, a controller, or both.
+
+    Both, where a curve and a reaction to a metric are one thing in its library, as a plateau with
+    a warm-up.
+    """
+
+    definition: AnyDefinition | None = None
+    controller: Controller | None = None
+
+    @property
+    def curve(self) -> AnyDefinition:
+        """The definition of what has one."""
+        if self.definition is None:
+            raise LookupError("it becomes a controller alone")
+        return self.definition
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what there is as JSON data, by its name."""
+        found: dict[str, Any] = {}
+        if self.definition is not None:
+            found["definition"] = self.definition.to_json()
+        if self.controller is not None:
+            found["controller"] = self.controller.document
+        return found
+
+
+Converter: TypeAlias = Callable[..., AnyDefinition | Conversion]
 """A function of a `Case`, of the models that schedulers share, and of its own parameters."""
+Registered = TypeVar("Registered", bound=Converter)
 
 
 class Nested(BaseModel):
@@ -57,6 +90,13 @@ class Context(BaseModel):
     optimizer_default_lr: Annotated[
         float | None, Field(description="the optimizer's own default, if a group differs from it")
     ] = None
+    metric: Annotated[
+        str | None,
+        Field(
+            description="what the reports call the metric that is watched; by default as its "
+            "library does, and `val_loss` where that names none"
+        ),
+    ] = None
 
 
 class ConversionBudget:
@@ -85,7 +125,7 @@ class Case:
     base_value: float | None
     hyperparameter: str
     context: Context
-    convert: Callable[[Case, str, dict[str, Any]], AnyDefinition]
+    convert: Callable[[Case, str, dict[str, Any]], Conversion]
     """What converts a scheduler of the library in this name, with these parameters."""
     budget: ConversionBudget
     field: str = "params"
@@ -106,6 +146,14 @@ class Case:
             message = f"is required: {self.name} counts shares of the training"
             raise refused(FieldError("total", message, None, "≥ 1"))
         return self.context.total
+
+    def every(self, parameter: str) -> int:
+        """Return the length of an epoch in steps, which is required for what counts epochs."""
+        if self.context.steps_per_epoch is None:
+            message = f"is required: {parameter} counts epochs"
+            bound = "≥ 1; it is 1 in a run that counts epochs"
+            raise refused(FieldError("steps_per_epoch", message, None, bound))
+        return self.context.steps_per_epoch
 
     def wrong(self, parameter: str, message: str, value: Any, bound: str | None = None) -> Invalid:
         """Return the error about a parameter, to be raised."""
@@ -138,7 +186,39 @@ class Case:
             context=context,
             field=f"{self.field}.{parameter}{inside}",
         )
+        found = self.convert(inner, spec.name, spec.params)
+        if found.definition is None or found.controller is not None:
+            message = f"reacts to a metric, and cannot stand inside of {self.name}"
+            bound = "a schedule of steps; convert it by itself to a controller"
+            raise refused(FieldError(inner.name_field, message, spec.name, bound))
+        return found.definition
+
+    def of(
+        self,
+        spec: Nested,
+        parameter: str,
+        *,
+        library: str | None = None,
+        metric: str | None = None,
+    ) -> Conversion:
+        """
+        Return what a scheduler becomes for which this one only stands, in a parameter.
+
+        It may have a library of its own, and this one may know the name of the metric.
+        """
+        named = self.context.metric or metric
+        inner = replace(
+            self,
+            library=library or self.library,
+            context=self.context.model_copy(update={"metric": named}),
+            field=f"{self.field}.{parameter}.params",
+        )
         return self.convert(inner, spec.name, spec.params)
+
+    @property
+    def name_field(self) -> str:
+        """The path of the name, for errors."""
+        return self.field.removesuffix("params") + "name"
 
 
 def refused(*errors: FieldError) -> Invalid:
@@ -208,7 +288,7 @@ class Scheduler:
                 if isinstance(mark, Ignored):
                     yield name, mark.reason
 
-    def converted(self, case: Case, given: BaseModel) -> AnyDefinition:
+    def converted(self, case: Case, given: BaseModel) -> Conversion:
         """
         Return what the converter makes of parameters that were checked.
 
@@ -216,7 +296,8 @@ class Scheduler:
         """
         shared = len(self.shared)
         own = {name: getattr(given, name) for name in self.own if name in given.model_fields_set}
-        return self.function(case, *[given] * shared, **own)
+        found = self.function(case, *[given] * shared, **own)
+        return found if isinstance(found, Conversion) else Conversion(definition=found)
 
     @property
     def becomes(self) -> str:
@@ -235,21 +316,21 @@ class Scheduler:
 
 @dataclass(frozen=True)
 class Library:
-    """The schedulers of one library, in the order of the manual."""
+    """What one library has to convert, in the order of the manual."""
 
     name: str
     common: type[Shared] | None = None
     """Parameters that all of its schedulers accept, and that change nothing: see `Ignored`."""
     schedulers: list[Scheduler] = field(default_factory=list)
-    reactive: list[str] = field(default_factory=list)
-    """The names of the schedulers that react to a metric, which is no function of the step."""
+    controllers: list[Scheduler] = field(default_factory=list)
+    """What reacts to a metric: its plateaus and early stoppings."""
 
     def scheduler(
         self,
         *names: str,
         hyperparameters: tuple[str, ...] | None = ("lr",),
         common: bool = True,
-    ) -> Callable[[Converter], Converter]:
+    ) -> Callable[[Registered], Registered]:
         """
         Return a decorator that registers the converter of the scheduler of these names.
 
@@ -257,22 +338,38 @@ class Library:
         takes none of the parameters that all others of the library accept.
         """
 
-        def register(function: Converter) -> Converter:
+        def register(function: Registered) -> Registered:
             accepted = self.common if common else None
             self.schedulers.append(Scheduler(names, function, hyperparameters, accepted))
             return function
 
         return register
 
-    def metric_driven(self, *names: str) -> None:
-        """Register schedulers that react to a metric: they are refused, saying so."""
-        self.reactive.extend(names)
+    def controller(
+        self, *names: str, hyperparameters: tuple[str, ...] | None = ("lr",)
+    ) -> Callable[[Registered], Registered]:
+        """
+        Return a decorator that registers the converter of what reacts to a metric.
+
+        It takes none of the parameters that the library's schedulers accept.
+        """
+
+        def register(function: Registered) -> Registered:
+            self.controllers.append(Scheduler(names, function, hyperparameters))
+            return function
+
+        return register
+
+    @property
+    def items(self) -> list[Scheduler]:
+        """The schedulers, and then what reacts to a metric."""
+        return [*self.schedulers, *self.controllers]
 
     def find(self, name: str) -> Scheduler | None:
-        """Return the scheduler of this name, if there is one."""
-        return next((item for item in self.schedulers if name in item.names), None)
+        """Return what has this name, if anything has."""
+        return next((item for item in self.items if name in item.names), None)
 
     def names(self) -> Iterator[str]:
-        """Yield every name of every scheduler."""
-        for item in self.schedulers:
+        """Yield every name of everything that is converted."""
+        for item in self.items:
             yield from item.names

@@ -19,8 +19,9 @@ from rheostat.converters.registry import NAMES, files
 HEAD = """\
 # Converters
 
-A scheduler as its own library configures it becomes a definition that gives the same values: in
-Python, over HTTP and on the command line.
+A scheduler as its own library configures it becomes a definition that gives the same values, and
+a plateau or an early stopping a controller that decides at the same reports: in Python, over HTTP
+and on the command line.
 
 ```python
 from rheostat.schedules import convert, evaluate
@@ -43,6 +44,32 @@ them: `total` (fvcore, Detectron2, fastai), `steps_per_epoch` (MMEngine, and fai
 schedule), `group` where parameters differ between groups, and so on; what a scheduler does not ask
 for changes nothing.
 `rheostat.torch.definition_of(scheduler)` reads a live scheduler of PyTorch.
+
+What reacts to a metric has no definition, for its values are no function of the step. It becomes a
+controller, which a run is armed with; where its library has a warm-up in the same class, or a
+schedule that it scales, that is the definition beside it.
+
+```python
+from rheostat.converters import conversion
+from rheostat.controllers import simulate
+
+found = conversion("torch", "ReduceLROnPlateau", {"factor": 0.5, "patience": 3})
+found.controller.document  # {"kind": "plateau", "metric": "val_loss", "reading": "torch", …}
+simulate(found.controller, [(100, 0.9), (200, 0.8), (300, 0.8)]).decisions
+```
+
+```
+POST /v1/convert  {"library": "keras", "name": "EarlyStopping", "params": {"patience": 3}}
+rheostat convert keras EarlyStopping patience=3 --metric val_loss
+```
+
+The answer has `controller`, and `definition` where there is one. The metric is called as its
+library calls it (`monitor`, `metric_name` and the like), or as `metric` says, which comes first:
+what counts is the name in the reports. Where the library names none it is `val_loss`, unless the
+greatest value is the best: then `metric` is required. Whose rules count is the `reading`: a library
+that none of them follows report by report is refused. What counts epochs there, as a start, needs
+`steps_per_epoch`. A controller reduces or stops as soon as it can, some steps after the report;
+with a `gate` it does so at the very step, as the library does.
 
 Whole configuration files become the parameters of a run: the JSON file of DeepSpeed, the fields of
 transformers' `TrainingArguments`, and Megatron's command line (in samples, with its batch ramp).
@@ -69,7 +96,7 @@ mathematical ones: where a library computes in float32, its own differ in the ei
 resumes a training, as `last_epoch`, changes nothing: a definition counts from the beginning. Each
 chapter ends with the parameters that change nothing; all others act, or are refused. An unknown
 parameter, and whatever the library itself refuses, is refused with the reason; so is what has no
-definition: a function (tabulate it: kind `table`), and what reacts to a metric.
+definition: a function (tabulate it: kind `table`).
 """
 
 
@@ -89,12 +116,9 @@ def _chapter(module: str, others: tuple[str, ...]) -> str:
 def _table(library: Library) -> Iterator[str]:
     yield "| scheduler | becomes | notes |"
     yield "|---|---|---|"
-    for item in library.schedulers:
+    for item in library.items:
         names = ", ".join(f"`{name}`" for name in item.names)
         yield f"| {names} | {_cell(item.becomes)} | {_cell(item.notes)} |"
-    if library.reactive:
-        names = ", ".join(f"`{name}`" for name in library.reactive)
-        yield f"| {names} | Refused: it reacts to a metric. | |"
     if ignored := list(_ignored(library)):
         yield from ("", "Accepted, and changes nothing:", "", *ignored)
 
@@ -102,11 +126,11 @@ def _table(library: Library) -> Iterator[str]:
 def _ignored(library: Library) -> Iterator[str]:
     """Yield a line for each parameter that changes nothing, of all schedulers that have it."""
     found: dict[tuple[str, str], list[str]] = {}
-    for item in library.schedulers:
+    for item in library.items:
         for mark in item.ignored():
             found.setdefault(mark, []).append(item.names[0])
     for (name, why), schedulers in found.items():
-        having = [item for item in library.schedulers if name in item.parameters]
+        having = [item for item in library.items if name in item.parameters]
         these = ", ".join(f"`{scheduler}`" for scheduler in schedulers)
         of = "" if len(having) == len(schedulers) else f" of {these}"
         yield f"- `{name}`{of} {why}"

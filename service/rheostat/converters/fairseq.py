@@ -1,4 +1,9 @@
-"""fairseq: fairseq.optim.lr_scheduler, by class or by the name that `--lr-scheduler` takes."""
+"""
+fairseq: fairseq.optim.lr_scheduler, by class or by the name that `--lr-scheduler` takes.
+
+What reacts to a metric watches best_checkpoint_metric, in the direction of
+maximize_best_checkpoint_metric.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from rheostat.converters.core import Case, Library
+from rheostat.converters.core import Case, Conversion, Library
 from rheostat.converters.kit import (
     Phase,
     cosine,
@@ -30,6 +35,7 @@ from rheostat.converters.parameters import (
     Shared,
     Steps,
 )
+from rheostat.converters.reactions import Mode, metric_of, plateau, stop
 from rheostat.limits import MAX_POINTS
 from rheostat.schedules.kinds.curves import Constant, Linear
 from rheostat.schedules.kinds.cycles import CosineRestarts
@@ -41,7 +47,6 @@ from rheostat.schedules.kinds.repeat import Repeat
 from rheostat.schedules.union import AnyDefinition
 
 library = Library("fairseq")
-library.metric_driven("ReduceLROnPlateauLRSchedule", "reduce_lr_on_plateau")
 
 
 class LearningRates(Shared):
@@ -377,3 +382,63 @@ def _named(case: Case, parameter: str, key: str) -> list[range]:
     except ValueError:
         bound = '"20", "11,12" or "1-10"'
         raise case.wrong(parameter, "has a key that names no steps", key, bound) from None
+
+
+class Checkpoints(Shared):
+    """The metric by which fairseq knows its best checkpoint."""
+
+    best_checkpoint_metric: str = "loss"
+    maximize_best_checkpoint_metric: bool = False
+
+    @property
+    def mode(self) -> Mode:
+        """Whether the metric is to be small or great."""
+        return "max" if self.maximize_best_checkpoint_metric else "min"
+
+    def metric(self, case: Case) -> str:
+        """Return what the reports call the metric."""
+        return metric_of(case, self.mode, self.best_checkpoint_metric)
+
+
+@library.controller("ReduceLROnPlateauLRSchedule", "reduce_lr_on_plateau")
+def reduce_on_plateau(
+    case: Case,
+    warm: Warm,
+    checkpoints: Checkpoints,
+    *,
+    lr_shrink: float = 0.1,
+    lr_threshold: NotNegative = 1e-4,
+    lr_patience: Count = 0,
+) -> Conversion:
+    """
+    `plateau`, reading `torch`, beside a `warmup` to a constant, or with lr alone a `constant`.
+
+    The plateau's `start` is the first step after the warm-up. fairseq looks at the metric at the
+    end of an epoch alone: report it there.
+    """
+    steps = warm.warmup_updates
+    rates = steps > 0 or warm.lr is not None
+    curve = warm.before(Constant(value=warm.only(case)), 0.0) if rates else None
+    return plateau(
+        case,
+        "torch",
+        checkpoints.metric(case),
+        checkpoints.mode,
+        definition=curve,
+        factor=lr_shrink,
+        patience=lr_patience,
+        threshold=lr_threshold,
+        start=steps + 1 if steps else None,
+    )
+
+
+@library.controller("should_stop_early", "early_stopping")
+def early_stopping(case: Case, checkpoints: Checkpoints, *, patience: int = -1) -> Conversion:
+    """
+    `stop`, reading `keras`, of `--patience`.
+
+    Without patience, as by default, it never stops: refused.
+    """
+    if patience <= 0:
+        raise case.wrong("patience", "stops nothing", patience, "≥ 1")
+    return stop(case, "keras", checkpoints.metric(case), checkpoints.mode, patience=patience)

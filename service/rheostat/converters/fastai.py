@@ -1,4 +1,8 @@
-"""fastai: fastai.callback.schedule. Functions of the share of the training: step/total."""
+"""
+fastai: fastai.callback.schedule, and what reacts to a metric of fastai.callback.tracker.
+
+Schedules are functions of the share of the training: step/total.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,20 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from rheostat.converters.core import Case, Library, Nested
+from rheostat.converters.core import Case, Conversion, Library, Nested
 from rheostat.converters.fvcore import first_step
 from rheostat.converters.kit import Phase, cosine, over, phases, polynomial
-from rheostat.converters.parameters import Ignored, Share, Steps
+from rheostat.converters.parameters import (
+    Count,
+    Function,
+    Ignored,
+    NotNegative,
+    Positive,
+    Share,
+    Shared,
+    Steps,
+)
+from rheostat.converters.reactions import Mode, metric_of, plateau, stop
 from rheostat.schedules.kinds.curves import Constant, Ramp
 from rheostat.schedules.kinds.cycles import OneCycle
 from rheostat.schedules.kinds.points import Piecewise
@@ -217,3 +231,60 @@ def finder(
     """`piecewise`, geometric, over num_it steps, at least 6."""
     points = ((0.0, start_lr), (float(max(num_it, 6)), end_lr))
     return Piecewise(points=points, interpolation="geometric")
+
+
+class Tracker(Shared):
+    """What is watched, and when a value is better than the best one."""
+
+    monitor: str = "valid_loss"
+    comp: Function | None = None
+    min_delta: NotNegative = 0.0
+    patience: Count = 1
+    reset_on_fit: Annotated[bool, Ignored("would matter in a second fit")] = True
+
+    @property
+    def mode(self) -> Mode:
+        """A loss or an error is to be small, and all else great."""
+        return "min" if "loss" in self.monitor or "error" in self.monitor else "max"
+
+    def metric(self, case: Case) -> str:
+        """Return what the reports call the metric."""
+        return metric_of(case, self.mode, self.monitor)
+
+
+@library.controller("ReduceLROnPlateau")
+def reduce_on_plateau(
+    case: Case, tracker: Tracker, *, factor: Positive = 10.0, min_lr: NotNegative = 0.0
+) -> Conversion:
+    """
+    `plateau`, reading `torch`, which waits for one report more than its own patience.
+
+    factor is what the rate is divided by. Patience 0 is as 1. A rate below min_lr stays there,
+    where fastai would lift it.
+    """
+    return plateau(
+        case,
+        "torch",
+        tracker.metric(case),
+        tracker.mode,
+        factor=1 / factor,
+        patience=max(tracker.patience, 1) - 1,
+        threshold=tracker.min_delta,
+        threshold_mode="abs",
+        min=min_lr,
+        eps=0.0,
+    )
+
+
+@library.controller("EarlyStoppingCallback")
+def early_stopping(case: Case, tracker: Tracker) -> Conversion:
+    """`stop`, reading `lightning`, with check_finite false."""
+    return stop(
+        case,
+        "lightning",
+        tracker.metric(case),
+        tracker.mode,
+        patience=tracker.patience,
+        min_delta=tracker.min_delta,
+        check_finite=False,
+    )

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
-from rheostat.converters.core import Case, Library, Nested
+from rheostat.converters.core import Case, Conversion, Library, Nested
 from rheostat.converters.kit import (
     Phase,
     cycles,
@@ -39,6 +39,7 @@ from rheostat.converters.parameters import (
     Shared,
     Steps,
 )
+from rheostat.converters.reactions import Mode, PlateauParameters, ThresholdMode, metric_of, stop
 from rheostat.schedules.kinds.curves import Constant, Cosine
 from rheostat.schedules.kinds.points import Multistep, Piecewise
 from rheostat.schedules.kinds.pointwise import Sum
@@ -62,7 +63,6 @@ class Recorded(Shared):
 
 
 library = Library("ignite", common=Recorded)
-library.metric_driven("ReduceLROnPlateauScheduler")
 
 
 class StateParam(Shared):
@@ -427,3 +427,57 @@ def _inner(case: Case, spec: Nested, path: str) -> AnyDefinition:
         return case.nested(spec, path)
     plain = Nested(name=spec.name.removeprefix(_TORCH), params=spec.params)
     return case.nested(plain, path, library="torch")
+
+
+@library.controller("ReduceLROnPlateauScheduler")
+def reduce_on_plateau(
+    case: Case,
+    plateau: PlateauParameters,
+    recorded: Recorded,
+    *,
+    metric_name: str,
+    param_group_index: int | None = None,
+    trainer: None = None,
+) -> Conversion:
+    """
+    `plateau`, reading `torch`.
+
+    Ignite loses min_lr but for a param_group_index of 0: without an index, and with another one,
+    the floor is 0.
+    """
+    floor = plateau.min_lr if param_group_index == 0 else 0.0
+    if isinstance(floor, list):
+        raise case.wrong("min_lr", "must be one number beside param_group_index", floor, "a number")
+    return plateau.controller(case, metric_of(case, plateau.mode, metric_name), floor)
+
+
+@library.controller("EarlyStopping")
+def early_stopping(
+    case: Case,
+    *,
+    patience: Length,
+    score_function: Function | None = None,
+    trainer: None = None,
+    threshold: NotNegative = 0.0,
+    cumulative: bool = False,
+    threshold_mode: ThresholdMode = "abs",
+    mode: Mode = "max",
+    min_delta: NotNegative | None = None,
+    min_delta_mode: ThresholdMode | None = None,
+    cumulative_delta: bool | None = None,
+) -> Conversion:
+    """
+    `stop`, reading `transformers`; with cumulative `lightning`, with check_finite false.
+
+    What score_function returns is what is reported: `metric` is its name. A relative threshold is
+    refused. A score that is no number is better to Ignite, and here it is not.
+    """
+    delta = threshold if min_delta is None else min_delta
+    if delta and (min_delta_mode or threshold_mode) == "rel":
+        message = "is nothing that a reading of a stop has"
+        field = "min_delta_mode" if min_delta_mode else "threshold_mode"
+        raise case.wrong(field, message, "rel", "abs")
+    metric, fields = metric_of(case, mode), {"patience": patience, "min_delta": delta}
+    if cumulative if cumulative_delta is None else cumulative_delta:
+        return stop(case, "lightning", metric, mode, check_finite=False, **fields)
+    return stop(case, "transformers", metric, mode, **fields)

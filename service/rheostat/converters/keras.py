@@ -1,4 +1,8 @@
-"""Keras: keras.optimizers.schedules. Functions of the step, in float64 (floatx float64)."""
+"""
+Keras: keras.optimizers.schedules, and what reacts to a metric of keras.callbacks.
+
+Schedules are functions of the step, in float64 (floatx float64).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from itertools import pairwise
 from math import floor
 from typing import Annotated
 
-from rheostat.converters.core import Case, Library
+from rheostat.converters.core import Case, Conversion, Library
 from rheostat.converters.kit import (
     cosine,
     exponential,
@@ -17,7 +21,16 @@ from rheostat.converters.kit import (
     restarts,
     warmed,
 )
-from rheostat.converters.parameters import Function, Ignored, NotNegative, Positive, Shared, Verbose
+from rheostat.converters.parameters import (
+    Count,
+    Function,
+    Ignored,
+    NotNegative,
+    Positive,
+    Shared,
+    Verbose,
+)
+from rheostat.converters.reactions import Asked, Mode, metric_of, plateau, stop
 from rheostat.schedules.kinds.curves import Polynomial
 from rheostat.schedules.kinds.decays import InverseTime
 from rheostat.schedules.union import AnyDefinition
@@ -30,7 +43,6 @@ class Common(Shared):
 
 
 library = Library("keras", common=Common)
-library.metric_driven("ReduceLROnPlateau", "ReduceLROnPlateau(callback)")
 
 
 @library.scheduler("ExponentialDecay")
@@ -155,3 +167,87 @@ def cosine_restarts(
 def function(case: Case, *, schedule: Function, verbose: Verbose = 0) -> AnyDefinition:
     """Refused: a function is no data. Tabulate its values, and give them as a `table`."""
     raise case.wrong("schedule", "must be a function", schedule, "a function")
+
+
+class Monitored(Shared):
+    """What is watched, and when a value is better than another one."""
+
+    monitor: str = "val_loss"
+    mode: Asked = "auto"
+    verbose: Verbose = 0
+
+    def wanted(self, case: Case) -> Mode:
+        """Return the mode; of ``auto`` Keras knows that a loss is to be small."""
+        if self.mode != "auto":
+            return self.mode
+        if self.monitor.removeprefix("val_") == "loss":
+            return "min"
+        message = f"cannot be told by the name {self.monitor}: Keras asks the model's metrics"
+        raise case.wrong("mode", message, self.mode, "min or max")
+
+    def metric(self, case: Case) -> str:
+        """Return what the reports call the metric."""
+        return metric_of(case, self.wanted(case), self.monitor)
+
+
+@library.controller("ReduceLROnPlateau", "ReduceLROnPlateau(callback)")
+def reduce_on_plateau(
+    case: Case,
+    monitored: Monitored,
+    *,
+    factor: float = 0.1,
+    patience: Count = 10,
+    min_delta: float = 1e-4,
+    cooldown: Count = 0,
+    min_lr: float = 0.0,
+) -> Conversion:
+    """
+    `plateau`, reading `keras`.
+
+    Of min_delta the size counts. With auto, a metric other than a loss needs the mode.
+    """
+    return plateau(
+        case,
+        "keras",
+        monitored.metric(case),
+        monitored.wanted(case),
+        factor=factor,
+        patience=patience,
+        threshold=abs(min_delta),
+        cooldown=cooldown,
+        min=min_lr,
+    )
+
+
+@library.controller("EarlyStopping", "EarlyStopping(callback)")
+def early_stopping(
+    case: Case,
+    monitored: Monitored,
+    *,
+    min_delta: float = 0.0,
+    patience: Count = 0,
+    baseline: float | None = None,
+    restore_best_weights: bool = False,
+    start_from_epoch: Count = 0,
+) -> Conversion:
+    """
+    `stop`, reading `keras`.
+
+    Of min_delta the size counts. start_from_epoch needs steps_per_epoch, and becomes the `start`.
+    A stop restores no weights: restore_best_weights is refused.
+    """
+    if restore_best_weights:
+        message = "is the training's own affair: a stop restores no weights"
+        bound = "false; load the checkpoint of the best report after the stop"
+        raise case.wrong("restore_best_weights", message, restore_best_weights, bound)
+    start = start_from_epoch * case.every("start_from_epoch") + 1 if start_from_epoch else None
+    return stop(
+        case,
+        "keras",
+        monitored.metric(case),
+        monitored.wanted(case),
+        patience=patience,
+        min_delta=abs(min_delta),
+        baseline=baseline,
+        start=start,
+    )

@@ -13,9 +13,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rheostat.converters.core import Case, Library, refused
+from rheostat.converters.core import Case, Conversion, Library, refused
 from rheostat.converters.kit import exponential, of_group, one_cycle, polynomial, sequence, value_at
-from rheostat.converters.parameters import Count, LastEpoch, Length, Share, Shared, Steps, Verbose
+from rheostat.converters.parameters import (
+    Count,
+    LastEpoch,
+    Length,
+    NotNegative,
+    Share,
+    Shared,
+    Steps,
+    Verbose,
+)
+from rheostat.converters.reactions import ThresholdMode, metric_of, plateau
 from rheostat.errors import FieldError, Invalid
 from rheostat.limits import MAX_STEP
 from rheostat.schedules.kinds.curves import Constant, Cosine
@@ -36,9 +46,6 @@ library = Library("mmengine")
 def named(stem: str) -> tuple[str, str, str]:
     """Return the names of a scheduler."""
     return f"{stem}ParamScheduler", f"{stem}LR", f"{stem}Momentum"
-
-
-library.metric_driven(*named("ReduceOnPlateau"))
 
 
 class Common(Shared):
@@ -306,3 +313,75 @@ def onecycle(
     shape: Literal["cosine", "linear"] = "cosine" if anneal_strategy == "cos" else "linear"
     curve = one_cycle(case, values, total, up, shape, three_phase=three_phase)
     return window.laid_out(curve)
+
+
+@library.controller(*named("ReduceOnPlateau"), hyperparameters=None)
+def reduce_on_plateau(
+    case: Case,
+    *,
+    param_name: str | None = None,
+    monitor: str = "loss",
+    rule: Literal["less", "greater"] = "less",
+    factor: float = 0.1,
+    patience: Count = 10,
+    threshold: NotNegative = 1e-4,
+    threshold_rule: ThresholdMode = "rel",
+    cooldown: Count = 0,
+    min_value: float | list[float] = 0.0,
+    eps: NotNegative = 1e-8,
+    begin: Count = 0,
+    end: Steps = ENDLESS,
+    last_step: LastEpoch = -1,
+    by_epoch: bool = True,
+    verbose: Verbose = False,
+) -> Conversion:
+    """
+    `plateau`, reading `mmengine`.
+
+    begin needs steps_per_epoch, and becomes the `start`; an end is refused, for a controller has
+    none. Where min_value has a floor for each group, it is that of the group.
+    """
+    _check_field(case, param_name)
+    if end < ENDLESS:
+        message = "is nothing that a controller has"
+        raise case.wrong("end", message, end, f"≥ {ENDLESS}; disarm it in the run")
+    if not by_epoch:
+        raise case.wrong("by_epoch", "must be true, as MMEngine requires", by_epoch, "true")
+    mode: Literal["min", "max"] = "min" if rule == "less" else "max"
+    return plateau(
+        case,
+        "mmengine",
+        metric_of(case, mode, monitor),
+        mode,
+        factor=factor,
+        patience=patience,
+        threshold=threshold,
+        threshold_mode=threshold_rule,
+        cooldown=cooldown,
+        min=of_group(case, "min_value", min_value),
+        eps=eps,
+        start=begin * case.every("begin") if begin else None,
+    )
+
+
+@library.controller("EarlyStoppingHook")
+def early_stopping(
+    case: Case,
+    *,
+    monitor: str,
+    rule: str | None = None,
+    min_delta: float = 0.1,
+    strict: bool = False,
+    check_finite: bool = True,
+    patience: int = 5,
+    stopping_threshold: float | None = None,
+) -> Conversion:
+    """
+    Refused: what is better by exactly min_delta is better there, and to no reading of a stop.
+
+    With min_delta 0 it goes on for as long as the metric stays the same. The nearest is a `stop` of
+    reading `lightning`, with the same fields.
+    """
+    message = "takes what is better by exactly min_delta for better, as no reading of a stop does"
+    bound = "the nearest is EarlyStopping of lightning"
+    raise refused(FieldError(case.name_field, message, case.name, bound))

@@ -137,10 +137,10 @@ def _members(case: Case, schedulers: list[Nested]) -> list[Member]:
     for i, spec in enumerate(schedulers):
         if sets(spec.name, spec.params.get("param_name"), case.hyperparameter):
             chosen.append((i, spec))
-        elif spec.name not in library.reactive:
+        else:
             field = field_of(spec.name, spec.params.get("param_name"))
             other = replace(case, hyperparameter=str(field), base_value=1.0)
-            other.nested(spec, f"schedulers[{i}]")
+            other.of(spec, f"schedulers[{i}]")
     if not chosen:
         message = "is set by none of the schedulers"
         raise refused(FieldError("hyperparameter", message, case.hyperparameter, "one that is"))

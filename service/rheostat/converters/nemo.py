@@ -6,7 +6,7 @@ from math import inf
 from typing import Annotated
 
 from rheostat.converters import torch
-from rheostat.converters.core import Case, Library
+from rheostat.converters.core import Case, Conversion, Library
 from rheostat.converters.kit import Phase, phases, warmed
 from rheostat.converters.parameters import (
     Count,
@@ -17,6 +17,7 @@ from rheostat.converters.parameters import (
     Resumed,
     Shared,
 )
+from rheostat.converters.reactions import PlateauParameters, Printed, StoppingParameters, metric_of
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial, Ramp
 from rheostat.schedules.kinds.decays import InverseSqrt
 from rheostat.schedules.kinds.pointwise import Clip
@@ -25,7 +26,6 @@ from rheostat.schedules.numeric import ShapeName
 from rheostat.schedules.union import AnyDefinition
 
 library = Library("nemo", common=Resumed)
-library.metric_driven("ReduceLROnPlateau")
 
 FirstCycle = Annotated[bool, Ignored("would matter after max_steps, where min_lr holds")]
 
@@ -368,3 +368,33 @@ def hold_policy(case: Case, common: HoldAnnealing) -> AnyDefinition:
     """
     warmup, hold = common.warmup(case), common.hold(case)
     return common.held(case, max(common.max_steps, warmup, warmup + hold - 1))
+
+
+@library.controller("ReduceLROnPlateau")
+def reduce_on_plateau(
+    case: Case, plateau: PlateauParameters, *, monitor: str = "val_loss", verbose: Printed = False
+) -> Conversion:
+    """
+    `plateau`, reading `torch`.
+
+    monitor stands beside the scheduler's own parameters in the configuration.
+    """
+    return plateau.controller(case, metric_of(case, plateau.mode, monitor))
+
+
+@library.controller("EarlyStoppingParams", "early_stopping_callback_params")
+def early_stopping(
+    case: Case,
+    stopping: StoppingParameters,
+    *,
+    monitor: str = "val_loss",
+    min_delta: NotNegative = 0.001,
+    patience: Count = 10,
+    verbose: Printed = True,
+) -> Conversion:
+    """
+    `stop`, reading `lightning`.
+
+    It is what the exp_manager is given, with its own defaults.
+    """
+    return stopping.controller(case, metric_of(case, stopping.mode, monitor))

@@ -8,7 +8,7 @@ from math import inf
 from operator import mul
 from typing import Any, Literal
 
-from rheostat.converters.core import Case, Library, Nested
+from rheostat.converters.core import Case, Conversion, Library, Nested
 from rheostat.converters.kit import (
     Phase,
     cosine,
@@ -21,7 +21,16 @@ from rheostat.converters.kit import (
     value_at,
     warmed,
 )
-from rheostat.converters.parameters import Length, NotNegative, Positive, Share, Shared, Steps
+from rheostat.converters.parameters import (
+    Count,
+    Length,
+    NotNegative,
+    Positive,
+    Share,
+    Shared,
+    Steps,
+)
+from rheostat.converters.reactions import metric_of, plateau
 from rheostat.schedules.kinds.curves import Constant
 from rheostat.schedules.kinds.cycles import OneCycle
 from rheostat.schedules.kinds.decays import Exponential
@@ -30,7 +39,6 @@ from rheostat.schedules.kinds.pointwise import Clip, Power, Scale
 from rheostat.schedules.union import AnyDefinition
 
 library = Library("optax")
-library.metric_driven("contrib.reduce_on_plateau", "reduce_on_plateau")
 
 Scales = dict[str, NotNegative] | None
 Pairs = Sequence[tuple[float, float]]
@@ -344,4 +352,39 @@ def _joined(case: Case, parts: list[AnyDefinition], boundaries: list[int]) -> An
             Phase(part, until=min(boundaries[i:], default=inf), origin=origin)
             for i, (part, origin) in enumerate(zip(parts, [0, *boundaries], strict=False))
         )
+    )
+
+
+@library.controller("contrib.reduce_on_plateau", "reduce_on_plateau")
+def reduce_on_plateau(
+    case: Case,
+    *,
+    factor: float = 0.1,
+    patience: Count = 10,
+    rtol: NotNegative = 1e-4,
+    atol: NotNegative = 0.0,
+    cooldown: Count = 0,
+    accumulation_size: Length = 1,
+    min_scale: NotNegative = 0.0,
+) -> Conversion:
+    """
+    `plateau`, reading `optax`.
+
+    min_scale is the floor of all reductions together, not of the value. The reports are averaged
+    as the values would be that the update is given.
+    """
+    if rtol == 0 and atol == 0:
+        raise case.wrong("rtol", "must be above 0, or else atol", rtol, "> 0")
+    return plateau(
+        case,
+        "optax",
+        metric_of(case, "min"),
+        "min",
+        factor=factor,
+        patience=patience,
+        threshold=rtol,
+        atol=atol,
+        cooldown=cooldown,
+        average=accumulation_size,
+        min_scale=min_scale,
     )

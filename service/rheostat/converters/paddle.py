@@ -1,4 +1,4 @@
-"""Paddle: paddle.optimizer.lr, stepped by `step()`."""
+"""Paddle: paddle.optimizer.lr, stepped by `step()`, and the callbacks of paddle.hapi."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rheostat.converters.core import Case, Library, Nested
+from rheostat.converters.core import Case, Conversion, Library, Nested
 from rheostat.converters.kit import (
     Mode,
     cyclic_by_mode,
@@ -20,16 +20,28 @@ from rheostat.converters.kit import (
     warmed,
 )
 from rheostat.converters.parameters import (
+    Count,
     Function,
+    Ignored,
     Length,
     NotNegative,
     Positive,
     Resumed,
     ScaleMode,
     Share,
+    Shared,
     Steps,
     Verbose,
 )
+from rheostat.converters.reactions import (
+    Asked,
+    ThresholdMode,
+    checks,
+    metric_of,
+    plateau,
+    stop,
+)
+from rheostat.converters.reactions import Mode as Best
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial
 from rheostat.schedules.kinds.cycles import CosineRestarts
 from rheostat.schedules.kinds.decays import Exponential, InverseTime
@@ -44,7 +56,6 @@ class Common(Resumed):
 
 
 library = Library("paddle", common=Common)
-library.metric_driven("ReduceOnPlateau")
 
 Gamma = Annotated[float, Field(lt=1)]
 
@@ -284,3 +295,116 @@ def cyclic(
     """
     low, high = base_learning_rate, max_learning_rate
     return cyclic_by_mode(low, high, step_size_up, step_size_down, mode, exp_gamma)
+
+
+@library.controller("ReduceOnPlateau")
+def reduce_on_plateau(
+    case: Case,
+    *,
+    learning_rate: NotNegative | None = None,
+    mode: Best = "min",
+    factor: float = 0.1,
+    patience: Count = 10,
+    threshold: NotNegative = 1e-4,
+    threshold_mode: ThresholdMode = "rel",
+    cooldown: Count = 0,
+    min_lr: float = 0.0,
+    epsilon: NotNegative = 1e-8,
+    verbose: Verbose = False,
+) -> Conversion:
+    """`plateau`, reading `paddle`, and with learning_rate a `constant` beside it."""
+    return plateau(
+        case,
+        "paddle",
+        metric_of(case, mode),
+        mode,
+        definition=None if learning_rate is None else Constant(value=learning_rate),
+        factor=factor,
+        patience=patience,
+        threshold=threshold,
+        threshold_mode=threshold_mode,
+        cooldown=cooldown,
+        min=min_lr,
+        eps=epsilon,
+    )
+
+
+class Monitored(Shared):
+    """What a callback watches, and when a value is better than another one."""
+
+    monitor: str = "loss"
+    mode: Asked = "auto"
+    verbose: Verbose = 1
+
+    @property
+    def wanted(self) -> Best:
+        """The mode; with ``auto`` an accuracy is to be great, and all else to be small."""
+        if self.mode != "auto":
+            return self.mode
+        return "max" if "acc" in self.monitor else "min"
+
+    def metric(self, case: Case) -> str:
+        """Return what the reports call the metric."""
+        return metric_of(case, self.wanted, self.monitor)
+
+
+@library.controller("callbacks.ReduceLROnPlateau", "ReduceLROnPlateau")
+def callback_on_plateau(
+    case: Case,
+    monitored: Monitored,
+    *,
+    factor: float = 0.1,
+    patience: Count = 10,
+    min_delta: NotNegative = 1e-4,
+    cooldown: Count = 0,
+    min_lr: float = 0.0,
+) -> Conversion:
+    """
+    `plateau`, reading `keras`.
+
+    A first report that is no number becomes the best one there, and none is better: Paddle's
+    callback goes on with the next one.
+    """
+    return plateau(
+        case,
+        "keras",
+        monitored.metric(case),
+        monitored.wanted,
+        factor=factor,
+        patience=patience,
+        threshold=min_delta,
+        cooldown=cooldown,
+        min=min_lr,
+    )
+
+
+@library.controller("callbacks.EarlyStopping", "EarlyStopping")
+def early_stopping(
+    case: Case,
+    monitored: Monitored,
+    *,
+    patience: Count = 0,
+    min_delta: float = 0.0,
+    baseline: float | None = None,
+    save_best_model: Annotated[
+        bool, Ignored("saves a checkpoint, which is the training's own affair")
+    ] = True,
+) -> Conversion:
+    """
+    `stop`, reading `lightning`, with check_finite false.
+
+    Of min_delta the size counts. Without patience, as by default, Paddle stops at the first
+    report: refused. So is a baseline: there it is the first best value, which no reading has.
+    """
+    if baseline is not None:
+        message = "is the first best value there, which no reading of a stop has"
+        raise case.wrong("baseline", message, baseline, "null")
+    return stop(
+        case,
+        "lightning",
+        monitored.metric(case),
+        monitored.wanted,
+        patience=checks(case, patience),
+        min_delta=abs(min_delta),
+        check_finite=False,
+    )

@@ -14,6 +14,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "optax": (),
     "keras": ("tensorflow", "tf.keras"),
     "transformers": ("huggingface",),
+    "lightning": ("pytorch-lightning", "lightning.pytorch"),
     "timm": (),
     "megatron": ("megatron-core", "megatron-lm"),
     "deepspeed": (),

@@ -1,4 +1,4 @@
-"""What runs a converter: from a library, a name and parameters to a definition."""
+"""What runs a converter: from a library, a name and parameters to what they become."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rheostat.converters import registry
 from rheostat.converters.core import (
     Case,
     Context,
+    Conversion,
     ConversionBudget,
     Library,
     Scheduler,
@@ -26,7 +27,6 @@ from rheostat.schedules.definition import Definition
 from rheostat.schedules.field_errors import field_errors, shown
 from rheostat.schedules.parse import sound
 from rheostat.schedules.size_limits import LARGEST_INTEGER
-from rheostat.schedules.union import AnyDefinition
 
 _RECORD: Final = frozenset(
     {"id", "version", "driver", "note", "source", "steps", "values", "metrics", "raises"}
@@ -71,7 +71,38 @@ def convert(
 
     Raises:
         Invalid: if anything is unknown, wrong, refused by the library itself, or has no
-            definition, as functions and what reacts to metrics.
+            definition, as functions, and what reacts to metrics: see `conversion`.
+
+    """
+    given = {"hyperparameter": hyperparameter, **context}
+    found = conversion(library, name, params, base_value, **given)
+    if found.definition is None or found.controller is not None:
+        message = "reacts to a metric: no function of the step has its values"
+        bound = "a schedule of steps; rheostat.converters.conversion returns its controller"
+        raise refused(FieldError("name", message, shown(name), bound))
+    return found.definition
+
+
+def conversion(
+    library: str,
+    name: str,
+    params: Mapping[str, Any],
+    base_value: float | None = None,
+    *,
+    hyperparameter: str = "lr",
+    **context: Any,
+) -> Conversion:
+    """
+    Return what another library's scheduler or early stopping becomes.
+
+    A schedule of steps becomes a definition; what reacts to a metric becomes a controller, and
+    where it has a warm-up, a definition beside it. The arguments are those of `convert`.
+    ``metric`` is what the reports call the metric that a controller watches: by default as its
+    library does, and ``val_loss`` where that names none and looks for a minimum.
+
+    Raises:
+        Invalid: if anything is unknown, wrong, refused by the library itself, or is neither a
+            definition nor a controller, as functions.
 
     """
     surroundings = {key: value for key, value in context.items() if key not in _RECORD}
@@ -89,10 +120,11 @@ def convert(
         convert=_convert,
         budget=ConversionBudget(),
     )
-    return sound(_convert(case, name, dict(params)))
+    found = _convert(case, name, dict(params))
+    return found if found.definition is None else replace(found, definition=sound(found.definition))
 
 
-def _convert(case: Case, name: str, params: dict[str, Any]) -> AnyDefinition:
+def _convert(case: Case, name: str, params: dict[str, Any]) -> Conversion:
     case = replace(case, name=name)
     case.budget.spend(params, case.field)
     scheduler = _scheduler(case, _library(case))
@@ -122,15 +154,11 @@ def _library(case: Case) -> Library:
 
 def _scheduler(case: Case, library: Library) -> Scheduler:
     scheduler = library.find(case.name)
-    if case.name in library.reactive:
-        message = "reacts to a metric: its values are no function of the step"
-        bound = "a schedule of steps; change a run as its metrics come in"
-        raise refused(FieldError(_name(case), message, case.name, bound))
     if scheduler is None:
         known = list(library.names())
         message = f"is not a scheduler of {library.name}{meant(case.name, known)}"
         raise refused(
-            FieldError(_name(case), message, shown(case.name), f"one of {', '.join(known)}")
+            FieldError(case.name_field, message, shown(case.name), f"one of {', '.join(known)}")
         )
     allowed = scheduler.hyperparameters
     if allowed is not None and case.hyperparameter not in allowed:
@@ -138,10 +166,6 @@ def _scheduler(case: Case, library: Library) -> Scheduler:
         message = f"is not set by {case.name}"
         raise refused(FieldError("hyperparameter", message, shown(case.hyperparameter), bound))
     return scheduler
-
-
-def _name(case: Case) -> str:
-    return case.field.removesuffix("params") + "name"
 
 
 def _check_names(**names: Any) -> None:

@@ -6,9 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rheostat.converters.core import Case, Library, Nested
+from rheostat.converters.core import Case, Conversion, Library, Nested
 from rheostat.converters.kit import Phase, phases, polynomial, since, triangles, warmed
-from rheostat.converters.parameters import Count, NotNegative, Positive, Steps
+from rheostat.converters.parameters import Count, Length, NotNegative, Positive, Steps
+from rheostat.converters.reactions import metric_of, plateau
 from rheostat.schedules.kinds.curves import Constant
 from rheostat.schedules.kinds.decays import Exponential, InverseTime
 from rheostat.schedules.kinds.points import Piecewise
@@ -16,7 +17,6 @@ from rheostat.schedules.kinds.pointwise import Clip
 from rheostat.schedules.union import AnyDefinition
 
 library = Library("thinc")
-library.metric_driven("plateau", "plateau.v1")
 
 
 @library.scheduler("constant", "constant.v1", hyperparameters=None)
@@ -108,3 +108,27 @@ def cyclic_triangular(
     thinc counts from 1; period is half a cycle.
     """
     return since(1, triangles(min_lr, max_lr, period, period))
+
+
+@library.controller("plateau", "plateau.v1", hyperparameters=None)
+def reduce_on_plateau(
+    case: Case, *, max_patience: Length, scale: float, schedule: Nested
+) -> Conversion:
+    """
+    `plateau`, reading `paddle`, and what the schedule becomes beside it.
+
+    The score is to be great, and is called `score` in the reports unless `metric` says otherwise.
+    A value that is 0 when it is to be scaled stays what it is, and is not scaled later either.
+    """
+    return plateau(
+        case,
+        "paddle",
+        metric_of(case, "max", "score"),
+        "max",
+        definition=case.nested(schedule, "schedule"),
+        factor=scale,
+        patience=max_patience - 1,
+        threshold=0.0,
+        threshold_mode="abs",
+        eps=0.0,
+    )

@@ -11,9 +11,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rheostat.converters.core import Case, Library
+from rheostat.converters.core import Case, Conversion, Library
 from rheostat.converters.kit import Phase, exponential, levels, phases, scaled, value_at, warmed
+from rheostat.converters.mmengine import by_counts
 from rheostat.converters.parameters import Count, Ignored, Length, NotNegative, Positive, Shared
+from rheostat.converters.reactions import Mode, metric_of, plateau
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial, Ramp, Sigmoid
 from rheostat.schedules.kinds.cycles import CosineRestarts
 from rheostat.schedules.kinds.decays import InverseSqrt
@@ -29,6 +31,7 @@ InEpochs = Annotated[
     bool, Ignored("says whether lengths count epochs or updates; the definition counts the same")
 ]
 Initialize = Annotated[bool, Ignored("notes the base value in the optimizer's groups")]
+NoNoise = Ignored("shapes the noise, which is refused beside a plateau")
 Curve = Callable[[float, float], AnyDefinition]
 """One cycle, from its start and its end."""
 
@@ -129,7 +132,6 @@ class Cycles(Common):
 
 
 library = Library("timm", common=Unread)
-library.metric_driven("PlateauLRScheduler")
 
 
 @library.scheduler("CosineLRScheduler")
@@ -343,3 +345,59 @@ def _decaying(stable: AnyDefinition, fall: Ramp, start: int, floor: float) -> An
     rise = fall.model_copy(update={"start": 0.0, "end": floor})
     rest = phases(Phase(Constant(value=0.0), until=start), Phase(rise, origin=start))
     return Sum(of=(Product(of=(Clip(of=stable, min=floor), weight)), rest))
+
+
+class Unheard(Shared):
+    """What only shapes a noise: with noise_range_t they are refused."""
+
+    noise_type: Annotated[str, NoNoise] = "normal"
+    noise_pct: Annotated[float, NoNoise] = 0.67
+    noise_std: Annotated[float, NoNoise] = 1.0
+    noise_seed: Annotated[int | None, NoNoise] = None
+    initialize: Initialize = True
+
+
+@library.controller("PlateauLRScheduler")
+def reduce_on_plateau(
+    case: Case,
+    unheard: Unheard,
+    *,
+    decay_rate: float = 0.1,
+    patience_t: Count = 10,
+    threshold: NotNegative = 1e-4,
+    cooldown_t: Count = 0,
+    warmup_t: Count = 0,
+    warmup_lr_init: float = 0.0,
+    lr_min: float = 0.0,
+    mode: Mode = "max",
+    noise_range_t: float | list[float] | None = None,
+) -> Conversion:
+    """
+    `plateau`, reading `torch`, and with warmup_t a `warmup` to a constant beside it.
+
+    The plateau's `start` is the first step after the warm-up, whose own reports timm ignores.
+    Lengths count epochs, and a step is one of them unless steps_per_epoch is given. Noise is
+    refused.
+    """
+    if noise_range_t is not None:
+        message = "has no definition beside a plateau"
+        raise case.wrong("noise_range_t", message, noise_range_t, "null")
+    every = case.context.steps_per_epoch or 1
+    warmup, start = None, None
+    if warmup_t:
+        rise = warmed(warmup_t, Constant(value=case.base), warmup_lr_init)
+        scale = 1.0 if case.context.lr_scale is None else case.context.lr_scale
+        warmup, start = by_counts(scaled(scale, rise), every), warmup_t * every + 1
+    return plateau(
+        case,
+        "torch",
+        metric_of(case, mode),
+        mode,
+        definition=warmup,
+        factor=decay_rate,
+        patience=patience_t,
+        threshold=threshold,
+        cooldown=cooldown_t,
+        min=lr_min,
+        start=start,
+    )

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rheostat.converters.core import Case, Library, Nested
+from rheostat.converters.core import Case, Conversion, Library, Nested
 from rheostat.converters.kit import (
     Mode,
     Phase,
@@ -34,6 +34,7 @@ from rheostat.converters.parameters import (
     Shared,
     Steps,
 )
+from rheostat.converters.reactions import PlateauParameters, metric_of
 from rheostat.converters.torch_chains import (
     LONGEST,
     Link,
@@ -49,7 +50,6 @@ from rheostat.schedules.kinds.points import Multistep
 from rheostat.schedules.union import AnyDefinition
 
 library = Library("torch", common=Resumed)
-library.metric_driven("ReduceLROnPlateau")
 
 BOTH = ("lr", "momentum", "beta1", "betas")
 Schedulers = Annotated[list[Nested], Field(min_length=1)]
@@ -490,3 +490,13 @@ def _without_needless(links: list[Link]) -> list[Link]:
         else link
         for link in links
     ]
+
+
+@library.controller("ReduceLROnPlateau")
+def reduce_on_plateau(case: Case, plateau: PlateauParameters) -> Conversion:
+    """
+    `plateau`, reading `torch`.
+
+    Where min_lr has a floor for each group, it is that of the group.
+    """
+    return plateau.controller(case, metric_of(case, plateau.mode))

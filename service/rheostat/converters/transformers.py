@@ -1,12 +1,19 @@
-"""Hugging Face transformers: transformers.optimization, by function or by `lr_scheduler_type`."""
+"""
+Hugging Face transformers: transformers.optimization, by function or by `lr_scheduler_type`.
+
+A plateau watches `eval_loss` unless `metric` says otherwise, and an early stopping what
+`TrainingArguments` has: metric_for_best_model and greater_is_better.
+"""
 
 from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias
 
-from rheostat.converters.core import Case, Library, Nested
+from rheostat.converters.core import Case, Conversion, Library, Nested, refused
 from rheostat.converters.kit import Phase, over, phases, share, warmed
 from rheostat.converters.parameters import Count, NotNegative, Positive, Resumed, Shared, Steps
+from rheostat.converters.reactions import PlateauParameters, metric_of, stop
+from rheostat.errors import FieldError
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial, Ramp
 from rheostat.schedules.kinds.cycles import CosineRestarts
 from rheostat.schedules.kinds.decays import InverseSqrt
@@ -15,13 +22,9 @@ from rheostat.schedules.kinds.presets import Warmup, Wsd
 from rheostat.schedules.union import AnyDefinition
 
 library = Library("transformers", common=Resumed)
-library.metric_driven(
-    "get_reduce_on_plateau_schedule",
-    "reduce_lr_on_plateau",
-    "get_greedy_schedule",
-    "greedy",
-    "GreedyLR",
-)
+
+REACTING = ("reduce_lr_on_plateau", "greedy")
+"""The names of get_scheduler that take no lengths."""
 
 
 class Lengths(Shared):
@@ -157,13 +160,16 @@ def by_name(
     num_warmup_steps: Count | None = None,
     num_training_steps: Count | None = None,
     scheduler_specific_kwargs: dict[str, Any] | None = None,
-) -> AnyDefinition:
+) -> Conversion:
     """What the schedule of this name becomes."""
+    if name in REACTING:
+        params = scheduler_specific_kwargs or {}
+        return case.of(Nested(name=name, params=params), "scheduler_specific_kwargs")
     lengths = {"num_warmup_steps": num_warmup_steps, "num_training_steps": num_training_steps}
     taken = {"constant": 0, "constant_with_warmup": 1, "inverse_sqrt": 1}.get(name, 2)
     given = {key: value for key, value in [*lengths.items()][:taken] if value is not None}
     params = {**given, **(scheduler_specific_kwargs or {})}
-    return case.nested(Nested(name=name, params=params), "scheduler_specific_kwargs")
+    return case.of(Nested(name=name, params=params), "scheduler_specific_kwargs")
 
 
 @library.scheduler("get_cosine_schedule_with_warmup", "cosine")
@@ -284,3 +290,66 @@ def stages(
         Phase(Constant(value=floor)),
     )
     return _not_negative(curve, floor)
+
+
+@library.controller("get_reduce_on_plateau_schedule", "reduce_lr_on_plateau")
+def reduce_on_plateau(case: Case, plateau: PlateauParameters) -> Conversion:
+    """
+    `plateau`, reading `torch`.
+
+    It has PyTorch's parameters. The mode is min unless it is given, whatever greater_is_better is.
+    """
+    return plateau.controller(case, metric_of(case, plateau.mode, usual="eval_loss"))
+
+
+@library.controller("EarlyStoppingCallback")
+def early_stopping(
+    case: Case,
+    *,
+    early_stopping_patience: Count = 1,
+    early_stopping_threshold: NotNegative = 0.0,
+    metric_for_best_model: str = "loss",
+    greater_is_better: bool | None = None,
+) -> Conversion:
+    """
+    `stop`, reading `transformers`.
+
+    metric_for_best_model and greater_is_better are those of `TrainingArguments`, with its rules:
+    the reports' name begins with eval_, and greater is better unless the name ends with loss.
+    """
+    greater = greater_is_better
+    if greater is None:
+        greater = not metric_for_best_model.endswith("loss")
+    mode: Literal["min", "max"] = "max" if greater else "min"
+    return stop(
+        case,
+        "transformers",
+        metric_of(case, mode, f"eval_{metric_for_best_model.removeprefix('eval_')}"),
+        mode,
+        patience=early_stopping_patience,
+        min_delta=early_stopping_threshold,
+    )
+
+
+@library.controller("GreedyLR", "get_greedy_schedule", "greedy")
+def greedy(
+    case: Case,
+    *,
+    mode: str = "min",
+    factor: float = 0.95,
+    patience: int = 10,
+    threshold: float = 1e-6,
+    threshold_mode: str = "abs",
+    cooldown: int = 0,
+    warmup: int = 0,
+    min_lr: float | list[float] = 1e-3,
+    max_lr: float | list[float] = 1.0,
+    eps: float = 1e-8,
+    verbose: bool = False,
+    smooth: bool = False,
+    window_size: int = 50,
+    reset_start: int = 500,
+) -> Conversion:
+    """Refused: it raises the learning rate when the metric improves, and a plateau never does."""
+    message = "raises the learning rate when the metric improves, and a plateau never does"
+    raise refused(FieldError(case.name_field, message, case.name, "reduce_lr_on_plateau"))

@@ -1,4 +1,4 @@
-"""`rheostat convert`: the schedulers of other libraries, converted in this process."""
+"""`rheostat convert`: what other libraries have, converted in this process."""
 
 from __future__ import annotations
 
@@ -32,6 +32,12 @@ Base = Annotated[
 Hyperparameter = Annotated[
     str, typer.Option(metavar="NAME", help="The field that is wanted, of several.")
 ]
+Metric = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="What the reports call the metric of a plateau or an early stopping."
+    ),
+]
 Config = Annotated[
     Path | None,
     typer.Option(
@@ -53,25 +59,30 @@ def convert(
     parameters: Parameters = None,
     base: Base = None,
     hyperparameter: Hyperparameter = "lr",
+    metric: Metric = None,
     total: options.Total = None,
     steps_per_epoch: options.StepsPerEpoch = None,
     config: Config = None,
     context: Context = None,
 ) -> Result:
     """
-    Convert another library's scheduler to a definition, or list what can be converted.
+    Convert another library's scheduler or early stopping, or list what can be converted.
+
+    A schedule of steps becomes a definition. What reacts to a metric becomes a controller, which
+    a run is armed with, and where it has a warm-up in it both are printed, by their names.
 
     \b
     rheostat convert torch CosineAnnealingLR T_max=100 --base 0.1
     rheostat convert torch MultiStepLR milestones=30,60 --base 0.1 > lr.json
+    rheostat convert torch ReduceLROnPlateau factor=0.5 patience=3 --metric val_loss
     rheostat convert fvcore CosineParamScheduler start_value=1 end_value=0 --total 9000
     rheostat convert --config ds_config.json
     rheostat convert transformers
     """
-    from rheostat.schedules import convert as converted  # NumPy and Pydantic load slowly
+    from rheostat.converters import conversion  # NumPy and Pydantic load slowly
 
     if config is not None:
-        _check_alone(name=name, parameters=parameters, base=base, context=context)
+        _check_alone(name=name, parameters=parameters, base=base, metric=metric, context=context)
         if hyperparameter != "lr":
             raise typer.BadParameter("--hyperparameter cannot stand beside --config")
         return Result(_parameters(library, config, total, steps_per_epoch), catalogue.definition)
@@ -80,9 +91,9 @@ def convert(
     if name is None:
         return Result(_schedulers(library), catalogue.schedulers)
     known = _filled(context or [])
-    lengths = {"total": total, "steps_per_epoch": steps_per_epoch}
-    known |= {length: value for length, value in lengths.items() if value is not None}
-    found = converted(
+    given = {"total": total, "steps_per_epoch": steps_per_epoch, "metric": metric}
+    known |= {word: value for word, value in given.items() if value is not None}
+    found = conversion(
         library,
         name,
         _filled(parameters or []),
@@ -90,7 +101,9 @@ def convert(
         hyperparameter=hyperparameter,
         **known,
     )
-    return Result(found.to_json(), catalogue.definition)
+    document = found.to_json()
+    alone = next(iter(document.values())) if len(document) == 1 else document
+    return Result(alone, catalogue.definition)
 
 
 def _check_alone(**given: Any) -> None:
@@ -151,6 +164,5 @@ def _schedulers(library: str) -> list[catalogue.Scheduler]:
     if found is None:
         raise unknown_library(library)
     return [
-        {"names": item.names, "becomes": item.becomes, "notes": item.notes}
-        for item in found.schedulers
+        {"names": item.names, "becomes": item.becomes, "notes": item.notes} for item in found.items
     ]

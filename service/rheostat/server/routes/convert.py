@@ -1,4 +1,4 @@
-"""``POST /v1/convert``: another library's scheduler, or its configuration file, as definitions."""
+"""``POST /v1/convert``: what another library has, as definitions and controllers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rheostat import wire
+from rheostat.converters import conversion as conversion_of
 from rheostat.converters.core import Context
 from rheostat.errors import FieldError, Invalid
-from rheostat.schedules import convert, convert_config
+from rheostat.schedules import convert_config
 from rheostat.server.docstrings import Documented
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer, either
@@ -33,6 +34,25 @@ COSINE = {
 }
 
 SCHEDULER = JsonAnswer(wire.Converted, {"definition": COSINE})
+PLATEAU = JsonAnswer(
+    wire.ConvertedController,
+    {
+        "controller": {
+            "kind": "plateau",
+            "reading": "torch",
+            "metric": "val_loss",
+            "mode": "min",
+            "factor": 0.5,
+            "patience": 3,
+            "threshold": 1e-4,
+            "threshold_mode": "rel",
+            "cooldown": 0,
+            "min": 1e-6,
+            "eps": 1e-8,
+            "parameters": ["lr"],
+        }
+    },
+)
 FILE = JsonAnswer(wire.ConvertedConfig, {"parameters": {"lr": COSINE}})
 
 CONFIG: dict[str, Any] = {
@@ -46,7 +66,7 @@ CONFIG: dict[str, Any] = {
 
 
 class Conversion(Documented, Context):
-    """A scheduler as its own library configures it, or a whole configuration file."""
+    """A scheduler or an early stopping of another library, or a whole configuration file."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -54,7 +74,7 @@ class Conversion(Documented, Context):
     """The library, by its import name or its package's name."""
 
     name: str | None = None
-    """The scheduler's name there."""
+    """The name of the scheduler or of the early stopping there."""
 
     params: dict[str, Any] | None = None
     """What its constructor is given; a scheduler inside is ``{"name", "params"}``."""
@@ -71,14 +91,22 @@ class Conversion(Documented, Context):
     Megatron's command line.
     """
 
-    def convert(self) -> wire.Converted | wire.ConvertedConfig:
+    def convert(self) -> wire.Converted | wire.ConvertedController | wire.ConvertedConfig:
         """Return the answer; what the library does not know is refused."""
         self._check()
         if self.config is None:
-            return {"definition": as_json(convert(**{"params": {}, **self._given()}))}
+            return self._converted()
         lengths = {"total": self.total, "steps_per_epoch": self.steps_per_epoch}
         found = convert_config(self.library, self.config, **lengths)
         return {"parameters": {name: as_json(each) for name, each in found.items()}}
+
+    def _converted(self) -> wire.Converted | wire.ConvertedController:
+        found = conversion_of(**{"params": {}, **self._given()})
+        if found.controller is None:
+            return {"definition": as_json(found.curve)}
+        if found.definition is None:
+            return {"controller": found.controller.document}
+        return {"controller": found.controller.document, "definition": as_json(found.definition)}
 
     def _given(self) -> dict[str, Any]:
         """Return what was sent, without fields that are null: they might as well be left out."""
@@ -104,7 +132,7 @@ class Conversion(Documented, Context):
     "/v1/convert",
     summary="Convert another library's scheduler",
     responses={
-        200: either(SCHEDULER, FILE),
+        200: either(SCHEDULER, PLATEAU, FILE),
     },
     openapi_extra=body_examples(
         torch={
@@ -131,6 +159,12 @@ class Conversion(Documented, Context):
             "params": {"max_lr": 0.1, "total_steps": 1000},
             "hyperparameter": "momentum",
         },
+        plateau={
+            "library": "torch",
+            "name": "ReduceLROnPlateau",
+            "params": {"factor": 0.5, "patience": 3, "min_lr": 1e-6},
+            "metric": "val_loss",
+        },
         file={
             "library": "deepspeed",
             "config": {
@@ -152,6 +186,9 @@ async def convert_scheduler(asked: Conversion, request: Request) -> Response:
     """
     Return the definition that gives the values of another library's scheduler.
 
+    For what reacts to a metric, a plateau or an early stopping, the answer has its ``controller``,
+    and a ``definition`` beside it where its library has a warm-up in it.
+
     With ``config``, a whole configuration file, the answer has ``parameters``: a definition for
     each parameter that the file describes, as a run is created with.
 
@@ -159,6 +196,8 @@ async def convert_scheduler(asked: Conversion, request: Request) -> Response:
     """
     limiter = request.app.state.conversion_limiter
     answer = await anyio.to_thread.run_sync(asked.convert, limiter=limiter)
+    if "controller" in answer:
+        return PLATEAU.send(answer, headers={})
     if "definition" in answer:
         return SCHEDULER.send(answer, headers={})
     return FILE.send(answer, headers={})
