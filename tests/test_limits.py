@@ -21,6 +21,7 @@ from rheostat.limits import (
     MAX_NESTING,
     MAX_PIECES,
     MAX_STEP,
+    MAX_STOPS,
     UNITS,
     whole_number,
 )
@@ -100,6 +101,7 @@ BEYOND: dict[str, Asked] = {
     "MAX_GAP": Asked(
         "GET", "/v1/runs/{id}/values", None, "start", {"generation": 1, "start": 257, "count": 1}
     ),
+    "MAX_STOPS": Asked("POST", "/v1/runs/{run}/pause", {}, "effective")._replace(before=MAX_STOPS),
     "MAX_CHANGES": revised("changes.lr", changes={"lr": (MAX_CHANGES + 1) * [1]}),
     "MAX_PIECES": revised(
         "parameters.lr",

@@ -45,6 +45,8 @@ USUAL_BLOCK: Final = 4_096
 """Both, of a run that says nothing of them."""
 MAX_GAP: Final = 256
 """How many cells past what is settled a read may begin, where every step is read."""
+MAX_STOPS: Final = 32
+"""Stops and pauses of a run that were not taken back: each read of it looks at them."""
 MAX_CHANGES: Final = 64
 """Changes of one parameter in one revision."""
 MAX_PIECES: Final = 1_000

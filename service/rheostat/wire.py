@@ -145,6 +145,18 @@ class Revision(TypedDict):
 RevisionPage = Page[Revision]
 
 
+class Stop(TypedDict):
+    """A stop or a pause: a step from which on nothing settles."""
+
+    revision: int
+    effective: int
+    """First step that is not to be had."""
+    hold: bool
+    """Whether it is a pause, at which workers wait."""
+    told: bool
+    """Whether workers have ended by it: a stop is not taken back then, but lifted by a rewind."""
+
+
 class RunSummary(TypedDict):
     """A run as lists show it."""
 
@@ -180,6 +192,10 @@ class RunSummary(TypedDict):
     """First step of the training, where it said that it begins in the middle; else 0."""
     settled_until: int
     """First step of the current generation that no worker has been given a value of."""
+    stops: list[Stop]
+    """Stops and pauses that were not taken back, nearest first."""
+    paused: bool
+    """Whether it holds at `settled_until`, until it is resumed."""
 
 
 RunPage = Page[RunSummary]
@@ -228,6 +244,8 @@ class Joined(TypedDict):
     total: int | None
     end: int | None
     """First step without a value, of a finished run."""
+    stop: int | None
+    """Where the nearest stop is: a hint, since only a refusal ends a training."""
 
 
 # --- values ---------------------------------------------------------------------------------------
@@ -425,6 +443,27 @@ class Advanced(Landing):
     generation: int
 
 
+class Halted(Landing):
+    """A stop or a pause was accepted."""
+
+    revision: int
+    effective: int
+    """First step that is not to be had."""
+
+
+class Resumed(TypedDict):
+    """The pauses at which a run held were taken back."""
+
+    revision: int
+    """Revision that records it."""
+    pause: int | None
+    """Revision that holds the run again, at `until`."""
+    cancelled: list[int]
+    """Pauses that were taken back."""
+    settled_until: int
+    """First step that workers are given now."""
+
+
 class Rewound(From):
     """A generation was begun; `from` is the step at which it branches."""
 
@@ -543,6 +582,12 @@ class PausedEvent(DataEvent):
     kind: Literal["paused"]
 
 
+class ResumedEvent(DataEvent):
+    """The run goes on: the pauses at which it held, which `data` lists, were taken back."""
+
+    kind: Literal["resumed"]
+
+
 class SignalledEvent(DataEvent):
     """A word was sent to all ranks, for `effective`."""
 
@@ -571,6 +616,7 @@ Event = (
     | ExtendedEvent
     | StoppedEvent
     | PausedEvent
+    | ResumedEvent
     | SignalledEvent
     | ArmedEvent
     | NotedEvent

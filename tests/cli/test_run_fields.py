@@ -32,11 +32,13 @@ def option(field: str) -> str:
 
 def written(value: Any, path: str = "") -> Iterator[str]:
     """Yield what a person types after the option, once for each part of an object."""
-    if not isinstance(value, dict):
+    if value is True:
+        yield ""  # a flag is said by its name alone
+    elif not isinstance(value, dict):
         yield f"{path}={value}" if path else f"{value}"
-        return
-    for key, inner in value.items():
-        yield from written(inner, f"{path}.{key}" if path else key)
+    else:
+        for key, inner in value.items():
+            yield from written(inner, f"{path}.{key}" if path else key)
 
 
 @pytest.mark.parametrize("field", OPTIONS)

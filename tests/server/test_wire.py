@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DOCUMENT = orjson.loads(openapi())
 JSON = "application/json"
-BASES = {"AnyEvent", "From", "Landing", "RevisionEvent", "Served"}
+BASES = {"AnyEvent", "DataEvent", "From", "Landing", "RevisionEvent", "Served"}
 """Types that no route answers: what several others have in common."""
 OPERATIONS = {
     f"{method.upper()} {path}": operation
@@ -129,6 +129,9 @@ def live(http: httpx.Client) -> None:
     http.get("/v1/runs/gpt/plan", params={"points": 20})
     http.get("/v1/runs/gpt/explain", params={"step": 4})
     http.post("/v1/runs/gpt/advance", json={"to": 16})
+    http.post("/v1/runs/gpt/pause", json={"signal": {"signal": "checkpoint"}})
+    http.post("/v1/runs/gpt/resume", json={"until": 24})
+    http.post("/v1/runs/gpt/stop", json={"effective": 20})
     http.get("/v1/runs/gpt/ledger")
     http.post("/v1/runs/gpt/rewind", json={"to": 2, **HALVE}).raise_for_status()
     fork = {"name": "decay", "from": {"run": "gpt", "step": 2}}

@@ -44,6 +44,8 @@ class RunOptions(TypedDict, total=False):
     """``min``, ``max`` and ``max_ratio`` of parameters, which no change may break."""
     labels: Mapping[str, str]
     """Free text, to find runs by."""
+    paused: bool
+    """Whether it waits at its first step until it is resumed."""
 
 
 @dataclass(frozen=True, slots=True)

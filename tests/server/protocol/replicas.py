@@ -34,6 +34,7 @@ from rheostat.server.store.operations import (
     show,
     values,
 )
+from rheostat.server.store.operations.refusals import Refusal
 from rheostat.server.store.operations.total import TotalRequest, make_total
 from rheostat.server.store.records import Records
 from rheostat.server.store.store import Operation
@@ -138,7 +139,10 @@ class Replicas:
 
     def settle(self, ref: str, generation: int, start: int, count: int) -> Block:
         """Hand out a block."""
-        return self._write(values.settle, ref, BlockRequest(generation, start, count))
+        answer = self._write(values.settle, ref, BlockRequest(generation, start, count))
+        if isinstance(answer, Refusal):
+            raise answer.error
+        return answer
 
     def preview(self, ref: str, start: int, count: int) -> Block:
         """Show a block."""

@@ -23,6 +23,7 @@ from rheostat.server.runs.validation import Limits
 from rheostat.server.store import Store
 from rheostat.server.store.operations import create, join, revise, values
 from rheostat.server.store.operations.join import Checkpoint
+from rheostat.server.store.operations.refusals import Refusal
 from rheostat.server.store.operations.revise import RevisionRequest
 from rheostat.server.store.store import Operation
 
@@ -82,6 +83,8 @@ class Desk:
     def settle(self, run_id: str, start: int, count: int, generation: int = 1) -> list[list[float]]:
         """Settle a block and return its values."""
         block = self.write(values.settle, run_id, BlockRequest(generation, start, count))
+        if isinstance(block, Refusal):
+            raise block.error
         return [list(column) for column in block.values]
 
     def revise(self, changes: Any, effective: Any = "next", **rest: Any) -> wire.Revised:

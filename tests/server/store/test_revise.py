@@ -17,7 +17,7 @@ from rheostat.errors import (
     UnknownRevision,
 )
 from rheostat.server.runs.revision import Note
-from rheostat.server.runs.settling import BlockRequest
+from rheostat.server.runs.settling import Block, BlockRequest
 from rheostat.server.runs.validation import Limits
 from rheostat.server.store.operations import close, explain, plan, revise, show, values
 from rheostat.server.store.operations.revise import RevisionRequest
@@ -308,6 +308,7 @@ def test_of_revisions_at_one_step_the_last_reigns(desk: Desk) -> None:
     for factor in (0.5, 0.5, 2):
         desk.revise({"lr": {"edit": "scale", "factor": factor}}, effective=8)
     settled = desk.write(values.settle, run, BlockRequest(1, 16, 4))
+    assert isinstance(settled, Block)
     previewed = desk.read(values.preview, run, BlockRequest(1, 16, 4))
     across = desk.read(values.preview, run, BlockRequest(1, 4, 8))
     assert settled.revisions == previewed.revisions == [(16, 4)]

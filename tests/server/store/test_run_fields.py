@@ -32,12 +32,13 @@ FIELDS: dict[str, Any] = {
     "max_jump": 32,
     "guards": {"beta": {"min": 0.0, "max": 1.0, "max_ratio": 2.0}},
     "labels": {"team": "a"},
+    "paused": True,
 }
 """Every field of a run's body, each with another value than its default."""
 
 NOT_COMPARED = {"name", "labels"}
 """What a body may have otherwise than the run that it finds."""
-NOT_INHERITED = {"name", "labels"}
+NOT_INHERITED = {"name", "labels", "paused"}
 """What a fork has of its own."""
 
 APART = {"id", "spec", "name", "stored"}

@@ -67,6 +67,9 @@ def create(
         ),
     ] = None,
     label: options.Labels = None,
+    paused: Annotated[
+        bool, typer.Option("--paused", help="Have it wait at its first step until it is resumed.")
+    ] = False,
     exist_ok: Annotated[
         bool, typer.Option("--exist-ok", help="Succeed if the very same run exists already.")
     ] = False,
@@ -87,6 +90,7 @@ def create(
         "max_jump": max_jump,
         "guards": words.assignments(guard or ()) or None,
         "labels": words.labels(label or ()) or None,
+        "paused": paused or None,
     }
     spec: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     definitions = words.parameters(parameters)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         | wire.FinishedEvent
         | wire.StoppedEvent
         | wire.PausedEvent
+        | wire.ResumedEvent
         | wire.SignalledEvent
         | wire.ArmedEvent
         | wire.NotedEvent

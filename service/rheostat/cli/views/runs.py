@@ -148,7 +148,13 @@ def deleted(screen: Screen, answer: Mapping[str, str]) -> None:
 
 
 def _state(item: wire.RunSummary) -> str:
-    return "live" if item["finished_at"] is None else f"finished {text.when(item['finished_at'])}"
+    if item["finished_at"] is not None:
+        return f"finished {text.when(item['finished_at'])}"
+    if item["paused"]:
+        return "paused"
+    settled = item["settled_until"]
+    reached = any(stop["told"] or stop["effective"] <= settled for stop in item["stops"])
+    return "stopped" if reached else "live"
 
 
 def _end(item: wire.RunSummary) -> str:

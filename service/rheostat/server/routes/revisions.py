@@ -15,7 +15,9 @@ from rheostat.errors import (
     GuardViolated,
     NotPending,
     PastTotal,
+    Paused,
     RevisionMismatch,
+    Stopped,
     TooLate,
     UnknownGeneration,
     UnknownRevision,
@@ -231,7 +233,7 @@ class Move(RequestBody):
     ),
 )
 @needs(Role.OPERATOR)
-@refuses(UnknownRun, Finished, RevisionMismatch, TooLate, PastTotal)
+@refuses(UnknownRun, Finished, Stopped, Paused, RevisionMismatch, TooLate, PastTotal)
 async def advance_run(
     run: Run, move: Move, store: StoreDep, note: NoteDep, key: KeyDep
 ) -> Response:
@@ -365,7 +367,12 @@ async def cancel_revision(
     ] = None,
     message: Annotated[str, Query(description="Why.")] = "",
 ) -> Response:
-    """Take back a revision before it takes effect; the history keeps it and its cancellation."""
+    """
+    Take back a revision before it takes effect; the history keeps it and its cancellation.
+
+    A stop by which a worker has ended is not taken back, but lifted by the rewind that the refusal
+    tells; a pause always is.
+    """
     why = Note(note.author, message)
     return CANCELLED.send(
         await store.write(

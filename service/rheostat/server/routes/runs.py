@@ -20,6 +20,7 @@ from rheostat.errors import (
     NameTaken,
     StaleCheckpoint,
     StepJump,
+    Stopped,
     TooLate,
     UnknownGeneration,
     UnknownRun,
@@ -76,6 +77,8 @@ SUMMARY: wire.RunSummary = {
     "event": 0,
     "begins": 0,
     "settled_until": 0,
+    "stops": [],
+    "paused": False,
 }
 STATE: wire.RunState = {
     **SUMMARY,
@@ -111,6 +114,7 @@ JOINED = JsonAnswer(
         "max_jump": 4096,
         "total": 100_000,
         "end": None,
+        "stop": None,
     },
 )
 
@@ -269,11 +273,15 @@ NOW = End()
     openapi_extra=body_examples(now={}, later={"end": 120_000}),
 )
 @needs(Role.OPERATOR)
-@refuses(UnknownRun, Finished, TooLate)
+@refuses(UnknownRun, Finished, Stopped, TooLate)
 async def finish_run(
     run: Run, store: StoreDep, note: NoteDep, key: KeyDep, end: Annotated[End, Body()] = NOW
 ) -> Response:
-    """Close a run: reads from its end on are refused, and say where it ended."""
+    """
+    Close a run: reads from its end on are refused, and say where it ended.
+
+    Stops and pauses by which no worker has ended are taken back by it.
+    """
     why = Note(note.author, end.message)
     return RUN.send(await store.write(once, key, lambda r: close.finish(r, run, end.end, why)))
 

@@ -11,10 +11,13 @@ from starlette.responses import Response
 
 from rheostat import wire
 from rheostat.errors import (
+    AwaitingReport,
     Finished,
     PastTotal,
+    Paused,
     StaleGeneration,
     StepJump,
+    Stopped,
     UnknownGeneration,
     UnknownRun,
 )
@@ -37,6 +40,7 @@ from rheostat.server.http.requests import Generation, Run, Step, StoreDep
 from rheostat.server.http.route import refuses, router
 from rheostat.server.runs.settling import BlockRequest
 from rheostat.server.store.operations import values as operations
+from rheostat.server.store.operations.refusals import Refusal
 from rheostat.server.tokens import Role
 
 values = router("values")
@@ -97,7 +101,17 @@ Count = Annotated[int, Query(ge=1, le=MAX_BLOCK, description="How many cells.")]
     },
 )
 @needs(Role.VIEWER)
-@refuses(UnknownRun, UnknownGeneration, StaleGeneration, Finished, PastTotal, StepJump)
+@refuses(
+    UnknownRun,
+    UnknownGeneration,
+    StaleGeneration,
+    Finished,
+    Stopped,
+    Paused,
+    AwaitingReport,
+    PastTotal,
+    StepJump,
+)
 async def read_values(
     request: Request,
     run: Run,
@@ -117,7 +131,9 @@ async def read_values(
     are settled (in bytes: `Rheostat-Settled-Until`, the first step that is not).
 
     A read that settles begins at most `max_gap` and ends at most `max_jump` cells past what is
-    settled, and ends at most one block past the run's `total`.
+    settled, and ends at most one block past the run's `total`. One that reaches past a stop, a
+    pause or a gate is refused, and says where that is: a stop ends the training there, and at the
+    others workers wait.
     """
     if generation is None or not re.fullmatch(RUN_ID, run) or not may_settle(request):
         block = await store.read(operations.preview, run, BlockRequest(0, start, count), generation)
@@ -126,8 +142,11 @@ async def read_values(
     cache: BlockCache = request.app.state.block_cache
     answer = cache.get(key)
     if answer is None:
-        block = await store.write(operations.settle, run, BlockRequest(generation, start, count))
-        answer = settled(block, chosen)
+        asked = BlockRequest(generation, start, count)
+        found = await store.write(operations.settle, run, asked)
+        if isinstance(found, Refusal):
+            raise found.error
+        answer = settled(found, chosen)
         cache.put(key, answer)
     store.sightings.note(*answer.cells)
     request.scope[SETTLED] = key

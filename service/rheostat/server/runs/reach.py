@@ -43,8 +43,14 @@ class Progress:
     @property
     def last(self) -> int | None:
         """The furthest coordinate at which the run may begin, or to which it may be moved."""
-        known = [bound for bound in (self.total, self.end) if bound is not None]
-        return min(known, default=None)
+        nearest = self.barriers.nearest
+        bounds = (self.total, self.end, None if nearest is None else nearest.effective)
+        return min((bound for bound in bounds if bound is not None), default=None)
+
+    @property
+    def floor(self) -> int:
+        """The step above which gates lie, whatever was reported."""
+        return max(self.lineage[self.generation].start, self.begins)
 
     @property
     def unbegun(self) -> bool:
@@ -102,12 +108,16 @@ def require_advance(progress: Progress, to: int) -> None:
         Invalid: It is not the start of a cell.
         TooLate: It is settled already.
         PastTotal: It lies past the run's total.
+        Stopped, Paused: It lies past a stop or a pause.
 
     """
     progress.spec.grid.require("to", to)
     if to <= progress.settled:
         earliest = progress.settled + progress.spec.resolution
         raise TooLate(f"the run is settled up to {progress.settled} already", earliest=earliest)
+    met = progress.barriers.nearest
+    if met is not None and to > met.effective:
+        raise met.refusal()
     if progress.total is not None and to > progress.total:
         raise _past_total(progress, f"to is {to},", to)
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rheostat.errors import FieldError, Finished, Invalid, StaleGeneration
+from rheostat.errors import FieldError, Invalid, StaleGeneration
 from rheostat.limits import MAX_STEP
+from rheostat.server.runs.barriers import Stop, require_way
 from rheostat.server.runs.grid import Grid
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.reach import Progress, require_reach
@@ -117,25 +118,28 @@ def require_block(spec: RunSpec, start: int, count: int) -> int:
     return stop
 
 
-def settled_end(progress: Progress, request: BlockRequest) -> int | None:
+def settled_end(progress: Progress, request: BlockRequest, left: Stop | None = None) -> int | None:
     """
     Return up to where a read settles its generation, or None if it settles nothing new.
 
+    ``left`` is the told stop of the read's generation, if a rewind has left it.
+
     Raises:
         UnknownGeneration: There never was such a generation.
+        Stopped, Finished, Paused, AwaitingReport: It reaches past an end, or a barrier.
         StaleGeneration: The read would settle steps of a generation that a rewind has left.
-        Finished: It reaches past the end of a finished run.
         PastTotal, StepJump: It reaches too far: see `require_reach`.
 
     """
-    lineage, end = progress.lineage, progress.end
+    lineage = progress.lineage
     stop = require_block(progress.spec, request.start, request.count)
     if stop <= lineage[request.generation].settled_until:
         return None
     if request.generation != progress.generation:
+        if left is not None and stop > left.effective:
+            raise left.refusal()
         _raise_stale(lineage, request.generation, progress.generation)
-    if end is not None and stop > end:
-        raise Finished(f"the run is finished: its last step lies before {end}", end=end)
+    require_way(progress.barriers, stop, floor=progress.floor, end=progress.end)
     require_reach(progress, request.start, stop)
     return stop
 

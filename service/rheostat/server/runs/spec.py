@@ -93,6 +93,9 @@ class RunSpec(BaseModel):
         ),
     ] = Field(default_factory=dict)
     labels: Labels = Field(default_factory=dict)
+    paused: Annotated[
+        bool, Field(description="whether it waits at its first step until it is resumed")
+    ] = False
 
     @model_validator(mode="before")
     @classmethod

@@ -105,12 +105,14 @@ def differences(connection: Connection) -> Iterator[str]:
     """
     inspector = inspect(connection)
     there = set(inspector.get_table_names())
-    for name, table in sorted(tables.metadata.tables.items()):
+    expected = sorted(tables.metadata.tables.items())
+    for name, _ in expected:
+        if name not in there:  # said first: others may only not follow it
+            yield f"there is no table {name}"
+    for name, table in expected:
         if name in there:
             yield from _differing_columns(table, inspector)
             yield from _differing_keys(table, inspector)
-        else:
-            yield f"there is no table {name}"
 
 
 def _differing_columns(table: Table, inspector: Inspector) -> Iterator[str]:

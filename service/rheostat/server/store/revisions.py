@@ -19,6 +19,7 @@ from sqlalchemy import Row, Select, insert, select, update
 from rheostat.errors import Invalid, Unavailable, UnknownRevision
 from rheostat.schedules.references import Lookup
 from rheostat.schedules.written import Written
+from rheostat.server.runs.barriers import Stop
 from rheostat.server.runs.changes import Change, Changes, parse_changes
 from rheostat.server.runs.fragments import Verbatim, dumps
 from rheostat.server.runs.lineage import GenerationKey, OwnedSteps
@@ -123,6 +124,22 @@ class Revisions:
     def cancel(self, run_id: str, number: int) -> None:
         """Take a revision out of the folding, for good."""
         self._update(run_id, number, cancelled=True, folds=False)
+
+    def tell(self, run_id: str, number: int) -> None:
+        """Note that a worker has ended by a stop."""
+        self._update(run_id, number, told=True)
+
+    def told(self, run_id: str, generation: int) -> Stop | None:
+        """Return the first stop of a generation by which a worker has ended."""
+        table = tables.revisions
+        query = (
+            select(table.c.revision, table.c.effective)
+            .where(table.c.run_id == run_id, table.c.generation == generation, table.c.told)
+            .order_by(table.c.effective, table.c.revision)
+            .limit(1)
+        )
+        row = self._transaction.connection.execute(query).one_or_none()
+        return None if row is None else Stop(row.revision, row.effective, told=True)
 
     def _update(self, run_id: str, number: int, **values: Any) -> None:
         self._transaction.write()

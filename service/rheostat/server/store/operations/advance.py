@@ -8,6 +8,7 @@ from rheostat import wire
 from rheostat.server.runs.reach import require_advance
 from rheostat.server.runs.revision import Note, RevisionKind
 from rheostat.server.runs.validation import require_at_most
+from rheostat.server.store.operations.refusals import MET, explained
 from rheostat.server.store.operations.revise import landing, require_open, require_revision
 from rheostat.server.store.operations.unfolded import add_unfolded
 from rheostat.server.store.records import Records
@@ -35,9 +36,20 @@ def advance(records: Records, ref: str, request: AdvanceRequest) -> wire.Advance
     require_open(run)
     require_revision(run, request.expected_revision)
     require_at_most(records.limits.message, "message", request.note.message, "characters")
-    require_advance(run.progress(lineage), request.to)
+    try:
+        require_advance(run.progress(lineage), request.to)
+    except MET as error:
+        raise explained(records, run, lineage, error) from None
     before = lineage[run.generation]
-    revision = add_unfolded(records, run, lineage, RevisionKind.ADVANCE, request.to, request.note)
+    revision = add_unfolded(
+        records,
+        run,
+        lineage,
+        RevisionKind.ADVANCE,
+        request.to,
+        request.note,
+        barriers=run.barriers.moved(request.to),
+    )
     event = run.newest_event(lineage) + 1
     records.settle(run.key, request.to, event + 1, before.read)
     records.pack(run, before.settled_until, request.to)

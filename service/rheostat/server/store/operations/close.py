@@ -7,6 +7,7 @@ from rheostat.errors import Finished, HasForks, TooLate
 from rheostat.server.runs.revision import Note, RevisionKind
 from rheostat.server.runs.validation import require_at_most
 from rheostat.server.store import ledger
+from rheostat.server.store.operations.refusals import explained
 from rheostat.server.store.operations.show import show
 from rheostat.server.store.operations.unfolded import add_unfolded
 from rheostat.server.store.records import Records, now
@@ -16,7 +17,13 @@ def finish(records: Records, ref: str, end: int | None, note: Note) -> wire.RunS
     """
     Close a run: no step from ``end`` on (by default, what is settled) will have a value.
 
-    The history keeps it as a revision, which puts nothing in force.
+    The history keeps it as a revision, which puts nothing in force. Stops and pauses by which
+    nobody has ended are taken back by it.
+
+    Raises:
+        Stopped: Workers have ended before that step, by a stop.
+        Finished, TooLate, Invalid: Nothing has changed then.
+
     """
     run = records.find(ref, lock=True)
     lineage = records.lineage(run)
@@ -31,8 +38,12 @@ def finish(records: Records, ref: str, end: int | None, note: Note) -> wire.RunS
             earliest=settled,
         )
     require_at_most(records.limits.message, "message", note.message, "characters")
-    show(records, run.id)  # what is shown in the end is read before anything is written
     effective = settled if end is None else end
+    told = run.barriers.told
+    if told is not None and effective > told.effective:
+        raise explained(records, run, lineage, told.refusal())
+    show(records, run.id)  # what is shown in the end is read before anything is written
+    pending = [stop.revision for stop in run.barriers.stops if not stop.told]
     add_unfolded(
         records,
         run,
@@ -40,9 +51,13 @@ def finish(records: Records, ref: str, end: int | None, note: Note) -> wire.RunS
         RevisionKind.FINISH,
         effective,
         note,
+        data={"cancelled": pending} if pending else None,
         end=effective,
         finished_at=now(),
+        barriers=run.barriers.without(pending),
     )
+    for number in pending:
+        records.revisions.cancel(run.id, number)
     ledger.pack(records.connection, run.key, run.layout, run.layout.floor(settled), settled)
     return show(records, run.id)
 

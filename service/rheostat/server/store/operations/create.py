@@ -17,6 +17,7 @@ from rheostat.server.runs.spec import StoredRun, parse_run
 from rheostat.server.runs.timeline import Timeline, Timelines
 from rheostat.server.runs.validation import Units
 from rheostat.server.store.operations.show import show
+from rheostat.server.store.operations.stop import halt
 from rheostat.server.store.outside import Results
 from rheostat.server.store.records import Records, RunRecord, now
 from rheostat.server.store.revisions import StoredChanges
@@ -114,6 +115,8 @@ def _add(
     records.add(run, _size(timelines, given))
     records.add_generation(Generation(run.key, parent=None, start=0, settled_until=0))
     records.revisions.add(run.id, first, run.event)
+    if spec.paused:
+        halt(records, run, 0, note, hold=True)
     return show(records, run.id)
 
 

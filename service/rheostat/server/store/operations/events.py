@@ -144,9 +144,12 @@ def _revised(row: Row[Any], run_id: str, lineage: Lineage) -> wire.Event:
         "message": row.message,
         "forced": row.forced,
     }
+    data = None if row.data is None else orjson.loads(row.data)
     match kind := RevisionKind(row.kind):
         case RevisionKind.CHANGE:
             return {"kind": "revised", **event}
+        case RevisionKind.CANCEL if data is not None and "pauses" in data:
+            return {"kind": "resumed", **event, "data": data}
         case RevisionKind.CANCEL:
             return {"kind": "cancelled", **event, "cancelled": row.cancels}
         case RevisionKind.REWIND:
@@ -157,7 +160,6 @@ def _revised(row: Row[Any], run_id: str, lineage: Lineage) -> wire.Event:
             return {"kind": "extended", **event, "total": row.total}
         case RevisionKind.FINISH:
             return {"kind": "finished", **event, "end": row.effective}
-    data = None if row.data is None else orjson.loads(row.data)
     return cast("wire.Event", {"kind": _SAYING[kind], **event, "data": data})
 
 

@@ -71,7 +71,7 @@ def fork(records: Records, body: Any, note: Note) -> wire.RunState:
     parent = lineage[request.from_.generation or source.generation]
     step = _step(source, parent, request)
     renamed: dict[str, Any] = {"name": request.name, "labels": request.labels or {}}
-    renamed |= {"total": source.total}
+    renamed |= {"total": source.total, "paused": False}
     run = new_run(source.spec.model_copy(update=renamed), note)
     generation = Generation(run.key, parent.key, step, step)
     revision = _revision(records, run, source, generation, request)

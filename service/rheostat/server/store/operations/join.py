@@ -116,4 +116,5 @@ def _joined(records: Records, run: RunRecord, lineage: Lineage) -> wire.Joined:
         "max_jump": spec.max_jump,
         "total": run.total,
         "end": run.end,
+        "stop": run.barriers.ends_at,
     }

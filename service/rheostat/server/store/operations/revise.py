@@ -10,18 +10,20 @@ from typing import Any, Literal
 from rheostat import wire
 from rheostat.errors import Finished, NotPending, RevisionMismatch, TooLate
 from rheostat.schedules.references import Lookup
+from rheostat.server.runs.barriers import lifted
 from rheostat.server.runs.changes import NO_CHANGES, Changes, parse_changes
 from rheostat.server.runs.folding import before_and_after
 from rheostat.server.runs.fragments import as_json
 from rheostat.server.runs.guards import violations
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.overview import Span, overview, restricted
-from rheostat.server.runs.revision import RETRACTABLE, Note, Revision, RevisionKind
+from rheostat.server.runs.revision import FOLDING, RETRACTABLE, Note, Revision, RevisionKind
 from rheostat.server.runs.sightings import warnings
 from rheostat.server.runs.timeline import Timelines
 from rheostat.server.runs.validation import Units, require_at_most
 from rheostat.server.store.operations.plan import horizon
 from rheostat.server.store.operations.refold import history, refold
+from rheostat.server.store.operations.refusals import told_refusal
 from rheostat.server.store.operations.show import upcoming
 from rheostat.server.store.operations.unfolded import add_unfolded
 from rheostat.server.store.outside import Results
@@ -86,22 +88,52 @@ def cancel(
     settled = lineage[run.generation].settled_until
     revision = records.revisions.one(run.id, number)
     _require_pending(revision, run, settled)
+    pending: Sequence[Revision]
+    if revision.kind in FOLDING:
+        cancellation, pending = _folded_out(records, run, lineage, revision, note)
+    else:
+        _, pending = upcoming(records, run, lineage)
+        barriers, data = lifted(run.barriers, number, settled)
+        records.revisions.cancel(run.id, number)
+        cancellation = _cancellation(
+            records, run, lineage, revision, note, data=data, barriers=barriers
+        )
+    return {
+        "revision": cancellation.number,
+        "cancelled": number,
+        "pending": [item.to_json(settled) for item in pending],
+        **landing(records, run, lineage, revision.effective),
+    }
+
+
+def _folded_out(
+    records: Records, run: RunRecord, lineage: Lineage, revision: Revision, note: Note
+) -> tuple[Revision, Sequence[Revision]]:
+    """Take a change back, fold again what is pending after it, and return that with the others."""
     base, pending = upcoming(records, run, lineage)
     earlier, (_, *later) = before_and_after(revision, pending)
     later = records.revisions.read_changes(run.id, later)
     before = (earlier[-1] if earlier else base).timelines
     folded = [*earlier, *refold(records, run, before, later, history(records, run))]
-    records.revisions.cancel(run.id, number)
-    cancellation = add_unfolded(
-        records, run, lineage, RevisionKind.CANCEL, revision.effective, note, cancels=number
-    )
+    records.revisions.cancel(run.id, revision.number)
+    cancellation = _cancellation(records, run, lineage, revision, note)
     _update(records, run.id, pending, folded)
-    return {
-        "revision": cancellation.number,
-        "cancelled": number,
-        "pending": [item.to_json(settled) for item in folded],
-        **landing(records, run, lineage, revision.effective),
-    }
+    return cancellation, folded
+
+
+def _cancellation(
+    records: Records,
+    run: RunRecord,
+    lineage: Lineage,
+    revision: Revision,
+    note: Note,
+    **more: Any,
+) -> Revision:
+    """Store that a revision was taken back, as one of its own."""
+    step, number = revision.effective, revision.number
+    return add_unfolded(
+        records, run, lineage, RevisionKind.CANCEL, step, note, cancels=number, **more
+    )
 
 
 def landing(records: Records, run: RunRecord, lineage: Lineage, step: int) -> wire.Landing:
@@ -225,6 +257,9 @@ def _require_pending(revision: Revision, run: RunRecord, settled: int) -> None:
     waits = revision.generation == run.generation and revision.pending(settled)
     if waits and revision.kind in RETRACTABLE:
         return
+    told = run.barriers.told
+    if revision.told and told is not None and revision.generation == run.generation:
+        raise told_refusal(run, told, settled)
     if revision.cancelled:
         state = "cancelled already"
     elif revision.kind not in RETRACTABLE:

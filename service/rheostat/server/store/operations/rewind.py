@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rheostat import wire
@@ -69,7 +69,14 @@ def rewind(records: Records, ref: str, request: RewindRequest) -> wire.Rewound:
     records.add_generation(generation)
     event = run.newest_event(lineage) + 1
     records.revisions.add(run.id, revision, event)
-    records.change(run.id, generation=revision.generation, revision=revision.number, event=event)
+    records.change(
+        run.id,
+        generation=revision.generation,
+        revision=revision.number,
+        event=event,
+        # nothing settles past a stop, so that each lies at or past any step to rewind to
+        barriers=replace(run.barriers, stops=()),
+    )
     ended = lineage[run.generation].settled_until
     ledger.pack(records.connection, run.key, run.layout, run.layout.floor(ended), ended)
     return {

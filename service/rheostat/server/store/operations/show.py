@@ -38,7 +38,7 @@ def show(records: Records, ref: str) -> wire.RunState:
 
 def state(run: RunRecord, lineage: Lineage) -> wire.RunSummary:
     """Return what a list of runs shows of each."""
-    spec = run.spec
+    spec, settled = run.spec, lineage[run.generation].settled_until
     return {
         "id": run.id,
         "name": spec.name,
@@ -59,7 +59,9 @@ def state(run: RunRecord, lineage: Lineage) -> wire.RunSummary:
         "revision": run.revision,
         "event": run.newest_event(lineage),
         "begins": run.begins,
-        "settled_until": lineage[run.generation].settled_until,
+        "settled_until": settled,
+        "stops": [stop.to_json() for stop in sorted(run.barriers.stops, key=lambda s: s.place)],
+        "paused": run.barriers.holds(settled),
     }
 
 

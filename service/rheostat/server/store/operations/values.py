@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from rheostat.errors import Stopped
+from rheostat.server.runs.barriers import Stop
 from rheostat.server.runs.lineage import Lineage, OwnedSteps, Sighting
 from rheostat.server.runs.settling import (
     Block,
@@ -18,15 +20,27 @@ from rheostat.server.runs.settling import (
     settled_end,
 )
 from rheostat.server.store import ledger
+from rheostat.server.store.operations.refusals import MET, Refusal, refused
 from rheostat.server.store.records import Records, RunRecord
 
 
-def settle(records: Records, run_id: str, request: BlockRequest) -> Block:
-    """Answer a settling read: what it hands out is in the ledger once this is committed."""
+def settle(records: Records, run_id: str, request: BlockRequest) -> Block | Refusal:
+    """
+    Answer a settling read: what it hands out is in the ledger once this is committed.
+
+    One that is refused at a stop, a pause or a gate is answered so. If it begins past a stop, the
+    worker ends there: the stop is told from then on.
+    """
     run = records.find(run_id, lock=True)
     lineage = records.lineage(run)
+    left = _left(records, run, lineage, request)
+    try:
+        until = settled_end(run.progress(lineage), request, left)
+    except MET as error:
+        refusal = refused(records, run, lineage, error)
+        _tell(records, run, request, refusal)
+        return refusal
     records.lock(lineage.ancestors())  # their ledger may get cells that it lacks
-    until = settled_end(run.progress(lineage), request)
     block = _block(records, run, lineage, request, keep=True)
     if until is None:
         return block
@@ -36,6 +50,27 @@ def settle(records: Records, run_id: str, request: BlockRequest) -> Block:
     records.settle(run.key, until, event, Sighting(request.start, until, time.time()))
     records.pack(run, settled.settled_until, until)
     return replace(block, settled_until=until, event=event if run.end is None else None)
+
+
+def _left(records: Records, run: RunRecord, lineage: Lineage, request: BlockRequest) -> Stop | None:
+    """Return the told stop of the generation that a read is in, if a rewind has left that."""
+    if request.generation == run.generation:
+        return None
+    stop = request.start + request.count * run.spec.resolution
+    if stop <= lineage[request.generation].settled_until:
+        return None
+    return records.revisions.told(run.id, request.generation)
+
+
+def _tell(records: Records, run: RunRecord, request: BlockRequest, refusal: Refusal) -> None:
+    """Record that a worker has ended by a stop, if it is the first one."""
+    met = run.barriers.nearest
+    if not isinstance(refusal.error, Stopped) or request.generation != run.generation:
+        return
+    if met is None or met.told or request.start < met.effective:
+        return
+    records.revisions.tell(run.id, met.revision)
+    records.change(run.id, barriers=run.barriers.telling(met.revision))
 
 
 def preview(

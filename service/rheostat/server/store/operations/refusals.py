@@ -1,0 +1,113 @@
+"""What a read is told that is refused at an end, a stop, a pause or a gate: where, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rheostat.errors import AwaitingReport, Finished, NotPending, Paused, Refused, Stopped
+from rheostat.server.runs.barriers import Barriers, Stop
+from rheostat.server.runs.lineage import Lineage
+from rheostat.server.runs.spec import RunSpec
+from rheostat.server.store.records import Records, RunRecord
+
+MET = (Finished, Paused, AwaitingReport)
+"""What reads are refused with at an end or a barrier."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """
+    Up to where a run may be read, as one transaction saw it.
+
+    While it is the same, so is a refusal at a pause or a gate. ``revision`` may change meanwhile,
+    and with it what the refusal tells.
+    """
+
+    generation: int
+    end: int | None
+    barriers: Barriers
+    revision: int
+
+    def holds(self, other: Standing | None) -> bool:
+        """Whether what was refused then is refused still."""
+        return other is not None and (self.generation, self.end, self.barriers) == (
+            *(other.generation, other.end),
+            other.barriers,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """
+    A settling read that was refused at a stop, a pause or a gate, with nothing settled.
+
+    It is no exception, since the first read that ends by a stop is recorded: who is told has to
+    find that committed.
+    """
+
+    error: Refused
+    limit: int
+    """The first step that is not to be had."""
+    spec: RunSpec
+    standing: Standing
+
+    @property
+    def opens(self) -> bool:
+        """Whether it is worth waiting there."""
+        return isinstance(self.error, (Paused, AwaitingReport))
+
+
+def refused(records: Records, run: RunRecord, lineage: Lineage, error: Refused) -> Refusal:
+    """Return the refusal of a read, with all that it tells."""
+    told = explained(records, run, lineage, error)
+    limit = told.members["gate" if isinstance(told, AwaitingReport) else "end"]
+    return Refusal(told, limit, run.spec, standing_of(run))
+
+
+def explained(records: Records, run: RunRecord, lineage: Lineage, error: Refused) -> Refused:
+    """Return a refusal at an end or a barrier with who did it, why, and what to do there."""
+    if isinstance(error, AwaitingReport):
+        error.members |= awaited(records, run, error.members["controller"])
+        return error
+    if (number := error.members.get("revision")) is not None:
+        row = records.revisions.heads(run.id, [number])[number]
+        error.members |= {"author": row.author, "message": row.message}
+    if (signals := signals_at(records, run, lineage, error.members["end"])) is not None:
+        error.members["signals"] = signals
+    if isinstance(error, Stopped):
+        error.members["best"] = best_of(records, run, lineage)
+    return error
+
+
+def standing_of(run: RunRecord) -> Standing:
+    """Return up to where a run may be read."""
+    return Standing(run.generation, run.end, run.barriers, run.revision)
+
+
+def told_refusal(run: RunRecord, told: Stop, settled: int) -> NotPending:
+    """Return the refusal to take back a stop by which workers have ended."""
+    to = min(told.effective, settled)  # of a stride's reads, nobody may have come to the stop
+    return NotPending(
+        f"workers have ended by the stop of revision {told.revision}, at {told.effective}: to go on"
+        f" from there, rewind the run: rheostat run rewind {run.spec.name} {to}",
+        state="told",
+        rewind={"to": to, "from_generation": run.generation},
+    )
+
+
+def awaited(_records: Records, _run: RunRecord, _controller: str) -> dict[str, Any]:
+    """Return what else is told at a gate: the newest report, and whose are missing."""
+    return {"newest": None}
+
+
+def signals_at(
+    _records: Records, _run: RunRecord, _lineage: Lineage, _step: int
+) -> list[dict[str, Any]] | None:
+    """Return the signals at a step at which reading ends."""
+    return None
+
+
+def best_of(_records: Records, _run: RunRecord, _lineage: Lineage) -> dict[str, Any] | None:
+    """Return the best step that a controller knows, and its value."""
+    return None
