@@ -63,6 +63,12 @@ def evaluated(definition: Any, field: str = "definition", form: str = "json", **
     return Asked("POST", "/v1/evaluate", asked, field, {"format": form})
 
 
+def simulated(field: str, **controller: Any) -> Asked:
+    """Return the simulation of a controller."""
+    asked = {"controller": {"kind": "plateau", "metric": "x", **controller}, "reports": []}
+    return Asked("POST", "/v1/control/simulate", asked, field)
+
+
 def nested(depth: int) -> Any:
     """Return definitions inside of each other."""
     inner: Any = {"kind": "constant", "value": 1}
@@ -107,6 +113,18 @@ BEYOND: dict[str, Asked] = {
         "parameters.lr",
         changes={"lr": MAX_CHANGES * [{"edit": "hold", "steps": 1, "then": "shift"}]},
     )._replace(before=MAX_PIECES // MAX_CHANGES),
+    "METRIC": simulated("controller.metric", metric="-x"),
+    "MAX_REASON": simulated("controller.message", message=1025 * "x"),
+    "MAX_WINDOW": simulated(
+        "controller.window", kind="guard", above={"sigma": 6}, changes="stop", window=1001
+    ),
+    "MAX_SOURCES": simulated("controller.sources.expect", sources={"expect": 4097}),
+    "MAX_SIMULATED": simulated("reports")._replace(
+        body={
+            "controller": {"kind": "plateau", "metric": "x"},
+            "reports": [[step, 1] for step in range(100_001)],
+        }
+    ),
     "MAX_NESTING": evaluated(nested(MAX_NESTING)),
     "MAX_NODES": evaluated({"kind": "sum", "of": 1000 * [ONE]}),
     "MAX_POINTS": evaluated({"kind": "table", "values": 1_000_001 * [1]}),

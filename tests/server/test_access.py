@@ -37,6 +37,7 @@ NEEDED = {
     "GET /v1/access": "viewer",
     "POST /v1/evaluate": "viewer",
     "POST /v1/convert": "viewer",
+    "POST /v1/control/simulate": "viewer",
     "GET /v1/kinds": "viewer",
     "GET /v1/kinds/{kind}": "viewer",
     "GET /v1/schedules": "viewer",

@@ -48,6 +48,10 @@ RUN = {
     "labels": {"a": "b"},
 }
 HALVE = {"changes": {"lr": {"edit": "scale", "factor": 0.5}}, "message": "loss spike"}
+SIMULATION = {
+    "controller": {"kind": "plateau", "metric": "loss", "patience": 0},
+    "reports": [[1, 2.0], [2, "NaN"]],
+}
 DEEPSPEED = {
     "optimizer": {"type": "AdamW", "params": {"lr": 1e-3}},
     "scheduler": {
@@ -147,6 +151,7 @@ def use_library(http: httpx.Client) -> None:
     scheduler = {"name": "CosineAnnealingLR", "params": {"T_max": 9}, "base_value": 0.1}
     http.post("/v1/convert", json={"library": "torch", **scheduler}).raise_for_status()
     http.post("/v1/convert", json={"library": "deepspeed", "config": DEEPSPEED}).raise_for_status()
+    http.post("/v1/control/simulate", json=SIMULATION).raise_for_status()
     http.get("/v1/kinds")
     for _ in range(2):
         http.put("/v1/schedules/s", json={"definition": {"kind": "constant", "value": 1}})

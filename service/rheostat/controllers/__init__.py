@@ -30,7 +30,7 @@ from rheostat.controllers.numbers import (
 from rheostat.controllers.parse import CONTROLLER, CONTROLLERS, KINDS, parse_controller
 from rheostat.controllers.plateau import Plateau
 from rheostat.controllers.rule import Rule
-from rheostat.controllers.simulate import Simulation, simulate
+from rheostat.controllers.simulate import Simulation, reports_of_json, simulate
 from rheostat.controllers.sources import Sources
 from rheostat.controllers.stopping import Stop
 
@@ -53,6 +53,7 @@ __all__ = [
     "bits_of_value",
     "json_of_value",
     "parse_controller",
+    "reports_of_json",
     "simulate",
     "value_of_bits",
     "value_of_json",

@@ -19,7 +19,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from rheostat.controllers.fields import Choice, Metric, Mode, Part, Place
 from rheostat.controllers.numbers import json_of_value, told, value_of_json
@@ -87,6 +87,12 @@ class Gate(Part):
 class Controller(Part):
     """A named rule of a run that reads one metric and may decide."""
 
+    model_config = ConfigDict(
+        json_schema_extra=lambda schema: schema.update(
+            required=["kind", *schema.get("required", ())]
+        ),
+    )
+
     remembers: ClassVar[tuple[str, ...]]
     """The fields of `State` that the kind uses, besides the best."""
 
@@ -133,6 +139,11 @@ class Controller(Part):
     def most(self) -> int | None:
         """How many decisions it may make on one line; None for any number."""
         return self.limit
+
+    @property
+    def looks_at(self) -> int:
+        """How many values it looks at in each step."""
+        return 1
 
     def initial(self) -> State:
         """Return the state before the first report."""

@@ -92,6 +92,12 @@ class Guard(Acting):
             return Step(replace(state, bad=bad), False, "")
         return Step(replace(state, bad=0, cool=self.cooldown), True, self._why(value, usual, bad))
 
+    @property
+    def looks_at(self) -> int:
+        """How many values it looks at in each step: its window, where that is kept."""
+        kept = self.above.sigma is not None or self.above.mad is not None
+        return self.window if kept else 1
+
     def reset(self, state: State) -> State:
         """Return the state with its counters anew; what is usual stays."""
         kept = super().reset(state)

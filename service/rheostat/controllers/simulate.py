@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rheostat.controllers.controller import Controller, State
+from rheostat.controllers.numbers import value_of_json
 from rheostat.controllers.plateau import Plateau
 from rheostat.errors import FieldError, Invalid
-from rheostat.limits import MAX_STEP
+from rheostat.limits import MAX_SIMULATED, MAX_STEP
 from rheostat.schedules import Definition, evaluate
 from rheostat.schedules.definition import Floats
+from rheostat.schedules.field_errors import shown
 from rheostat.schedules.thin import spread, thin
 from rheostat.wire import SimulatedDecision
 
@@ -28,9 +30,55 @@ SHOWN: Final = 2_000
 _LOOKED_AT: Final = 20_000
 """Steps of a whole curve that are computed, of which those are chosen."""
 
+MOST_DECISIONS: Final = 10_000
+"""Decisions that are told."""
+MOST_LOOKED_AT: Final = 20_000_000
+"""Values that a controller may look at in all: its window, at each report."""
+_MOST_ERRORS: Final = 20
+
 Report: TypeAlias = tuple[int, float]
 Steps: TypeAlias = NDArray[np.int64]
 Curve: TypeAlias = Callable[[Steps], Floats]
+
+
+def reports_of_json(data: Any, field: str = "reports") -> list[Report]:
+    """
+    Return the reports that JSON lists as ``[step, value]``, each value as `value_of_json` has it.
+
+    Raises:
+        Invalid: for more than `MAX_SIMULATED`, and with an item for each of the first wrong ones.
+
+    """
+    if not isinstance(data, (list, tuple)) or len(data) > MAX_SIMULATED:
+        bound = f"a list of at most {MAX_SIMULATED} pairs of a step and a value"
+        wrong = [FieldError(field, f"must be {bound}", shown(data), bound)]
+        raise Invalid("The reports are refused.", errors=wrong)
+    found: list[Report] = []
+    refused: list[FieldError] = []
+    for index, item in enumerate(data):
+        try:
+            found.append(_report(item, f"{field}[{index}]"))
+        except Invalid as error:
+            refused += error.errors
+            if len(refused) >= _MOST_ERRORS:
+                break
+    if refused:
+        raise Invalid("The reports are refused.", errors=refused)
+    return found
+
+
+def _report(item: Any, field: str) -> Report:
+    if not isinstance(item, (list, tuple)) or len(item) != 2:
+        raise _refused(field, "a pair of a step and a value", item)
+    step, value = item
+    if type(step) is not int or not 0 <= step <= MAX_STEP:
+        raise _refused(f"{field}[0]", f"an integer from 0 to {MAX_STEP}", step)
+    return step, value_of_json(value, f"{field}[1]")
+
+
+def _refused(field: str, bound: str, value: Any) -> Invalid:
+    wrong = [FieldError(field, f"must be {bound}", shown(value), bound)]
+    return Invalid("The reports are refused.", errors=wrong)
 
 
 class Simulation(NamedTuple):
@@ -60,10 +108,12 @@ def simulate(
     first stop ends it all. What a guard or a rule changes is told as a decision, and not computed.
 
     Raises:
-        Invalid: if the steps of the reports do not rise.
+        Invalid: if the steps of the reports do not rise, if there are too many reports for a window
+            as long as the controller's, or if it decides more than `MOST_DECISIONS` times.
 
     """
     _check_rising(reports)
+    _check_work(controller, len(reports))
     curve = _curve(definition, base_value)
     course = _Course(controller, curve)
     course.run(reports)
@@ -108,6 +158,7 @@ class _Course:
             self.state = self.controller.fired(self.state, made=decision is not None)
             if decision is not None:
                 self.decisions.append(decision)
+                _check_few(self.decisions)
             if self.end is not None:
                 return
 
@@ -150,6 +201,21 @@ def _check_rising(reports: Sequence[Report]) -> None:
             message = "must be greater than the step before it"
             wrong = [FieldError(f"reports[{index}][0]", message, step, bound)]
             raise Invalid("The reports are refused.", errors=wrong)
+
+
+def _check_work(controller: Controller, count: int) -> None:
+    most = MOST_LOOKED_AT // controller.looks_at
+    if count > most:
+        message = f"are too many for a window of {controller.looks_at}"
+        wrong = [FieldError("reports", message, count, f"≤ {most} reports")]
+        raise Invalid("The reports are refused.", errors=wrong)
+
+
+def _check_few(decisions: list[SimulatedDecision]) -> None:
+    if len(decisions) > MOST_DECISIONS:
+        message = "make the controller decide too often to be told"
+        wrong = [FieldError("reports", message, None, f"≤ {MOST_DECISIONS} decisions")]
+        raise Invalid("The reports are refused.", errors=wrong)
 
 
 def _curve(definition: Definition | None, base_value: float) -> Curve:

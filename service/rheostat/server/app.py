@@ -42,6 +42,7 @@ from rheostat.server.routes.operations import operations
 from rheostat.server.routes.revisions import revisions
 from rheostat.server.routes.runs import runs
 from rheostat.server.routes.schedules import schedules
+from rheostat.server.routes.simulate import simulation
 from rheostat.server.routes.stops import stops
 from rheostat.server.routes.swagger import swagger
 from rheostat.server.routes.tokens import tokens
@@ -54,6 +55,7 @@ ROUTERS = (
     operations,
     evaluation,
     conversion,
+    simulation,
     kinds,
     schedules,
     runs,

@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
 from rheostat import __version__
+from rheostat.controllers import CONTROLLER
 from rheostat.errors import Forbidden, Unauthenticated
 from rheostat.schedules.definition import REFERENCE
 from rheostat.schedules.references import Reference
@@ -23,6 +24,7 @@ from rheostat.server.store.operations.fork import FORK
 from rheostat.server.wire_schemas import REF, schemas
 
 SCHEMAS: dict[str, TypeAdapter[Any]] = {
+    "ControllerConfig": CONTROLLER,
     "Definition": ADAPTER,
     "Edit": EDIT,
     "Fork": FORK,
