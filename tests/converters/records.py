@@ -5,7 +5,9 @@ A record is a line of JSON: ``id`` (library/what), ``library`` and ``version`` a
 installed, ``name`` and ``params`` as `convert` takes them, ``base_value``, the context, ``steps``
 and ``values``, both beyond the end too, and how they were made: ``source`` (installed from where,
 or computed by whom from which text) or ``driver`` (what was called at each step). ``raises``, with
-``at_step``, instead of values is what the library refuses.
+``at_step``, instead of values is what the library refuses. ``metrics`` is what it was given at each
+call, where it reacts to a metric: ``values`` are those after it, and ``stopped`` is the call, from
+1, at which an early stopping stopped, null for never.
 """
 
 from __future__ import annotations
@@ -35,6 +37,11 @@ CASES = GIVEN + FURTHER
 
 
 def asked(case: Case) -> dict[str, Any]:
-    """Return what a record's scheduler is converted with, but for its library and name."""
+    """
+    Return what a record's scheduler is converted with, but for its library and name.
+
+    The metric of what reacts to one is called ``watched``.
+    """
     names = ("params", "base_value", "hyperparameter", *CONTEXT)
-    return {name: case[name] for name in names if name in case}
+    found = {name: case[name] for name in names if name in case}
+    return {**found, "metric": "watched"} if "metrics" in case else found

@@ -1,8 +1,7 @@
 """
 Every plateau and early stopping of a library, against the controller that it becomes.
 
-The records with ``metrics`` are the library's own: what it was given at one call after the other,
-and what its value was after each, or at which call it stopped.
+The records with ``metrics`` are the library's own, and `simulate` reports the same metrics.
 """
 
 from __future__ import annotations
@@ -11,16 +10,35 @@ import numpy as np
 import pytest
 from tests.converters.records import CASES, Case, asked
 
-from rheostat.controllers.simulate import Simulation, simulate
-from rheostat.converters import Conversion, conversion
+from rheostat.controllers import Simulation, simulate
+from rheostat.converters import Conversion, conversion, registry
+from rheostat.converters.core import Scheduler
 
-RECORDS = [case for case in CASES if "metrics" in case and not case["name"].startswith("Greedy")]
-GREEDY = [case for case in CASES if "metrics" in case and case["name"].startswith("Greedy")]
+REFUSED = "Refused"
+FURTHER = "tests/converters/golden/further"
+CONTROLLERS = [
+    pytest.param(module, item, id=f"{module}/{item.names[0]}")
+    for module in registry.NAMES
+    for item in getattr(registry.find(module), "controllers", [])
+    if not item.becomes.startswith(REFUSED)
+]
+
+
+def _of(case: Case) -> Scheduler | None:
+    library = registry.find(case["file"])
+    return library.find(case["name"]) if library else None
+
+
+RECORDS = [
+    case
+    for case in CASES
+    if "metrics" in case and (item := _of(case)) and not item.becomes.startswith(REFUSED)
+]
 
 
 def converted(case: Case) -> Conversion:
-    """Return what a record's scheduler becomes; a record of a maximum names its metric itself."""
-    return conversion(case["file"], case["name"], **{"metric": "watched", **asked(case)})
+    """Return what a record's scheduler becomes."""
+    return conversion(case["file"], case["name"], **asked(case))
 
 
 def simulated(case: Case) -> Simulation:
@@ -34,17 +52,30 @@ def simulated(case: Case) -> Simulation:
     return simulate(found.controller, reports, definition=found.definition, base_value=base)
 
 
-def of(records: list[Case], field: str) -> pytest.MarkDecorator:
+def of(field: str) -> pytest.MarkDecorator:
     """Return the parameters of a test of the records that have a field."""
-    chosen = [case for case in records if field in case]
+    chosen = [case for case in RECORDS if field in case]
     return pytest.mark.parametrize("case", chosen, ids=[case["id"] for case in chosen])
 
 
-@of(RECORDS, "values")
+@of("values")
 def test_a_plateau_falls_when_its_library_s_own_does(case: Case) -> None:
     """After each report the value is the library's, so that each drop is at the very call."""
     found = simulated(case)
     assert found.steps == case["steps"]
     assert np.asarray(found.values) == pytest.approx(np.asarray(case["values"]), rel=1e-12)
-    drops = [case["steps"][i] for i in np.flatnonzero(np.diff(case["values"]) < 0) + 1]
-    assert [each["step"] for each in found.decisions if each["decision"] == "change"] == drops
+
+
+@of("stopped")
+def test_a_stop_is_where_its_library_s_own_is(case: Case) -> None:
+    """The report that stops the training is the one at which the library does."""
+    calls = [case["steps"].index(each["step"]) + 1 for each in simulated(case).decisions]
+    assert calls == ([] if case["stopped"] is None else [case["stopped"]])
+
+
+@pytest.mark.parametrize(("module", "item"), CONTROLLERS)
+def test_everything_that_reacts_has_records(module: str, item: Scheduler) -> None:
+    """Each plateau falls, and each early stopping stops, in a record of its library's own."""
+    held = [case for case in RECORDS if case["file"] == module and _of(case) is item]
+    acting = [case for case in held if case.get("stopped") or len(set(case.get("values", ()))) > 1]
+    assert acting, f"no record in {FURTHER}/{module}.jsonl in which {item.names[0]} decides"

@@ -153,9 +153,8 @@ def test_a_function_is_refused_with_the_way_out(case: Case) -> None:
 @_with("metric-driven")
 def test_what_reacts_to_a_metric_has_no_definition(case: Case) -> None:
     """What reacts to metrics is refused where a definition is asked for."""
-    given = {**asked(case), "metric": "watched"}
     with pytest.raises(Invalid, match=r"reacts to a metric|raises the learning rate"):
-        convert(case["file"], case["name"], **given)
+        _convert(case)
 
 
 @pytest.mark.parametrize("name", EXCEPTIONS)

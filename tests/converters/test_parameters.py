@@ -2,8 +2,8 @@
 Every parameter of every converter acts, or is declared to be ignored.
 
 A parameter acts if some value of it, in some record of its scheduler, gives another definition's
-values, or is refused for more than its type or its bounds. It is tried alone first, and then beside
-every other parameter, changed as well: much acts in one mode alone.
+values, or another controller, or is refused for more than its type or its bounds. It is tried alone
+first, and then beside every other parameter, changed as well: much acts in one mode alone.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ import pytest
 from tests.converters.examples import EXAMPLES
 from tests.converters.records import CASES, FOLDER, asked
 
-from rheostat.converters import registry
+from rheostat.converters import conversion, registry
 from rheostat.converters.core import Case, Context, Conversion, ConversionBudget, Scheduler
 from rheostat.converters.request import checked
 from rheostat.errors import Invalid
-from rheostat.schedules import convert, evaluate
+from rheostat.schedules import evaluate
 
 STEPS = np.array([*range(60), *range(60, 400, 7), 1_000, 3_000, 50_000, 10**6])
 NUMBERS: dict[Any, list[Any]] = {
@@ -47,12 +47,12 @@ class Place(NamedTuple):
     bases: list[dict[str, Any]]
 
     def values(self, given: dict[str, Any]) -> bytes | None:
-        """Return what it becomes at many steps, or None if it is refused."""
+        """Return what it becomes, a curve at many steps, or None if it is refused."""
         try:
-            definition = convert(self.library, self.scheduler.names[0], **given)
-            if definition.follows():
-                return str(definition.to_json()).encode()
-            return evaluate(definition, STEPS).tobytes()
+            found = conversion(self.library, self.scheduler.names[0], **given)
+            if found.controller is not None or found.curve.follows():
+                return str(found.to_json()).encode()
+            return evaluate(found.curve, STEPS).tobytes()
         except Invalid:
             return None
 
@@ -97,7 +97,7 @@ PLACES = [
         id=f"{module}/{item.names[0]}",
     )
     for module in registry.NAMES
-    for item in getattr(registry.find(module), "schedulers", [])
+    for item in getattr(registry.find(module), "items", [])
     if not item.becomes.startswith(ONLY_DEFAULT)
 ]
 
@@ -189,6 +189,7 @@ def contexts(place: Place, name: str) -> Iterator[dict[str, Any]]:
         yield {**base, "group": 0}
         yield {**base, "steps_per_epoch": 4}
         yield {**base, "total": 150}
+        yield {name: value for name, value in base.items() if name != "metric"}
 
 
 def beside(place: Place, name: str) -> Iterator[dict[str, Any]]:

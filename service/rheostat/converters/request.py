@@ -29,8 +29,8 @@ from rheostat.schedules.parse import sound
 from rheostat.schedules.size_limits import LARGEST_INTEGER
 
 _RECORD: Final = frozenset(
-    {"id", "version", "driver", "note", "source", "steps", "values", "metrics", "raises"}
-    | {"result_dtype", "lr_dtype", "value_after_construct"}
+    {"id", "version", "driver", "note", "source", "steps", "values", "metrics"}
+    | {"raises", "stopped", "result_dtype", "lr_dtype", "value_after_construct"}
 )
 """Fields of a record of a scheduler's values that say how it was made: they change nothing."""
 _LARGEST: Final = float_info.max
