@@ -46,6 +46,7 @@ FIELDS = {
     "axis": "--axis",
     "total": "--total",
     "resolution": "--resolution",
+    "about": "--about",
 }
 """Likewise, where a line begins with it: elsewhere it is a word like others."""
 _WORDS = re.compile(rf"(?<![\w.])(?:{'|'.join(map(re.escape, OPTIONS))})(?!\w)")

@@ -44,6 +44,14 @@ class RunOptions(TypedDict, total=False):
     """``min``, ``max`` and ``max_ratio`` of parameters, which no change may break."""
     labels: Mapping[str, str]
     """Free text, to find runs by."""
+    describe: Mapping[str, Mapping[str, str]]
+    """``text``, ``unit`` and ``takes_effect`` of parameters, for people."""
+    signals: Mapping[str, Mapping[str, Any]]
+    """The signals that the training understands: ``text`` and ``arguments`` of each."""
+    goal: Mapping[str, Any] | None
+    """``metric``, ``direction`` and ``target``: what the training is after."""
+    about: str
+    """What the run is about."""
 
 
 @dataclass(frozen=True, slots=True)

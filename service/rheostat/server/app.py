@@ -42,6 +42,7 @@ from rheostat.server.routes.operations import operations
 from rheostat.server.routes.revisions import revisions
 from rheostat.server.routes.runs import runs
 from rheostat.server.routes.schedules import schedules
+from rheostat.server.routes.signals import signals
 from rheostat.server.routes.swagger import swagger
 from rheostat.server.routes.tokens import tokens
 from rheostat.server.routes.total import totals
@@ -60,6 +61,7 @@ ROUTERS = (
     history,
     revisions,
     totals,
+    signals,
     events,
     tokens,
 )

@@ -93,8 +93,8 @@ class Revision:
         return not self.cancelled and self.kind in FOLDING
 
     def pending(self, settled_until: int | None) -> bool:
-        """Whether the revision has yet to take effect; if it is a change, it may be cancelled."""
-        waits = self.kind in WAITING and not self.cancelled
+        """Whether the revision has yet to take effect; but for a total, it may be cancelled."""
+        waits = self.kind in WAITING | RETRACTABLE and not self.cancelled and not self.told
         return waits and settled_until is not None and self.effective >= settled_until
 
     def _laid_out(self, timeline: Timeline) -> bool:

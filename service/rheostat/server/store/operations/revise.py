@@ -22,6 +22,7 @@ from rheostat.server.runs.timeline import Timelines
 from rheostat.server.runs.validation import Units, require_at_most
 from rheostat.server.store.operations.plan import horizon
 from rheostat.server.store.operations.refold import history, refold
+from rheostat.server.store.operations.room import require_room
 from rheostat.server.store.operations.show import upcoming
 from rheostat.server.store.operations.unfolded import add_unfolded
 from rheostat.server.store.outside import Results
@@ -87,10 +88,7 @@ def cancel(
     revision = records.revisions.one(run.id, number)
     _require_pending(revision, run, settled)
     base, pending = upcoming(records, run, lineage)
-    earlier, (_, *later) = before_and_after(revision, pending)
-    later = records.revisions.read_changes(run.id, later)
-    before = (earlier[-1] if earlier else base).timelines
-    folded = [*earlier, *refold(records, run, before, later, history(records, run))]
+    folded = _without(records, run, revision, base, pending) if revision.folds else pending
     records.revisions.cancel(run.id, number)
     cancellation = add_unfolded(
         records, run, lineage, RevisionKind.CANCEL, revision.effective, note, cancels=number
@@ -102,6 +100,16 @@ def cancel(
         "pending": [item.to_json(settled) for item in folded],
         **landing(records, run, lineage, revision.effective),
     }
+
+
+def _without(
+    records: Records, run: RunRecord, gone: Revision, base: Revision, pending: Sequence[Revision]
+) -> Sequence[Revision]:
+    """Return the pending revisions but for one, folded again from where it stood."""
+    earlier, (_, *later) = before_and_after(gone, pending)
+    later = records.revisions.read_changes(run.id, later)
+    before = (earlier[-1] if earlier else base).timelines
+    return [*earlier, *refold(records, run, before, later, history(records, run))]
 
 
 def landing(records: Records, run: RunRecord, lineage: Lineage, step: int) -> wire.Landing:
@@ -144,6 +152,7 @@ def folded_in(records: Records, run: RunRecord, lineage: Lineage, new: Revision)
     base, old = upcoming(records, run, lineage)
     field = "total" if new.kind is RevisionKind.TOTAL else "changes"
     require_at_most(records.limits.pending - 1, field, old, "pending revisions before it")
+    require_room(records, run, lineage[run.generation].settled_until, new.effective)
     earlier, after = before_and_after(new, old)
     later = records.revisions.read_changes(run.id, after)
     before = (earlier[-1] if earlier else base).timelines
