@@ -43,6 +43,8 @@ class Asked(NamedTuple):
     headers: Mapping[str, str] | None = None
     before: int = 0
     """How often the body is accepted first."""
+    apart: bool = False
+    """Whether each of these is at a step of its own."""
 
 
 def run(field: str, **more: Any) -> Asked:
@@ -82,6 +84,18 @@ def texts(count: int) -> Any:
     return {"kind": "piecewise", "points": [[f"0.{i:06d}%", 1] for i in range(1, count + 1)]}
 
 
+def described(text: str) -> Any:
+    """Return the declaration of a signal."""
+    return {"checkpoint": {"text": text}}
+
+
+def argument(value: Any, **more: Any) -> Asked:
+    """Return a signal to the run that has declared one."""
+    body = {"signal": "checkpoint", "arguments": {"tag": value}, **more}
+    return Asked("POST", "/v1/runs/{said}/signals", body, "arguments.tag")
+
+
+TAGGED = {"checkpoint": {"arguments": {"tag": {"type": "string"}}}}
 PANELS = "abcdefghijklmnopqrstuvwxy"
 PENDING = 20
 """Revisions that may wait, set to be few: to make a thousand takes its time."""
@@ -96,6 +110,29 @@ BEYOND: dict[str, Asked] = {
     "MAX_NAME": run(f"labels.{100 * 'x'}", labels={129 * "x": "y"}),
     "MAX_LABEL": run("labels.x", labels={"x": 1025 * "y"}),
     "MAX_AUTHOR": run("Rheostat-Author")._replace(headers={"Rheostat-Author": 201 * "x"}),
+    "WORD": run("signals.Save", signals={"Save": {}}),
+    "METRIC": run("goal.metric", goal={"metric": "-loss"}),
+    "MAX_SIGNALS": run("signals", signals={f"s{i}": {} for i in range(17)}),
+    "MAX_ARGUMENTS": run(
+        "signals.s.arguments",
+        signals={"s": {"arguments": {f"a{i}": {"type": "string"} for i in range(9)}}},
+    ),
+    "MAX_ARGUMENT": argument(1025 * "x"),
+    "MAX_TEXT": run("signals.checkpoint.text", signals=described(513 * "x")),
+    "MAX_SURFACE": run(
+        "signals",
+        signals={
+            f"s{i}": {
+                "text": 500 * "x",
+                "arguments": {"a": {"type": "string", "text": 512 * "x"}},
+            }
+            for i in range(16)
+        },
+    ),
+    "MAX_ABOUT": run("about", about=4097 * "x"),
+    "MAX_PENDING_SIGNALS": Asked(
+        "POST", "/v1/runs/{run}/signals", {"signal": "x"}, "signal", before=32, apart=True
+    ),
     "MAX_PARAMETERS": run("parameters", parameters={f"p{i}": 1 for i in range(257)}),
     "MAX_LABELS": run("labels", labels={f"label {i}": "x" for i in range(65)}),
     "MAX_PENDING": revised("changes", effective=2 * MAX_GAP)._replace(before=PENDING),
@@ -113,7 +150,6 @@ BEYOND: dict[str, Asked] = {
         "parameters.lr",
         changes={"lr": MAX_CHANGES * [{"edit": "hold", "steps": 1, "then": "shift"}]},
     )._replace(before=MAX_PIECES // MAX_CHANGES),
-    "METRIC": simulated("controller.metric", metric="-x"),
     "MAX_REASON": simulated("controller.message", message=1025 * "x"),
     "MAX_WINDOW": simulated(
         "controller.window", kind="guard", above={"sigma": 6}, changes="stop", window=1001
@@ -157,17 +193,21 @@ def test_what_is_beyond_a_limit_is_refused(name: str, limited: httpx.Client) -> 
     """P10: whatever goes one beyond a limit is refused, naming the field, the value, the bound."""
     assert name in BEYOND, f"give a request beyond {name} in BEYOND"
     asked = BEYOND[name]
-    places = {"run": made(limited, name), "id": "", "many": ""}
+    places = {"run": made(limited, name), "id": "", "many": "", "said": ""}
     if "{id}" in asked.path:
         places["id"] = limited.get(f"/v1/runs/{places['run']}").json()["id"]
     if "{many}" in asked.path:
         places["many"] = made(limited, "many", PANELS)
+    if "{said}" in asked.path:
+        places["said"] = made(limited, "said", signals=TAGGED)
     path = asked.path.format(**places)
-    for _ in range(asked.before):
-        limited.request(asked.method, path, json=asked.body).raise_for_status()
+    body = asked.body
+    for number in range(asked.before):
+        limited.request(asked.method, path, json=body).raise_for_status()
+        body = {**body, "effective": number + 1} if asked.apart else body
 
     answer = limited.request(
-        asked.method, path, json=asked.body, params=asked.params, headers=asked.headers
+        asked.method, path, json=body, params=asked.params, headers=asked.headers
     )
 
     assert 400 <= answer.status_code < 500
@@ -183,9 +223,9 @@ def test_what_is_beyond_a_limit_is_refused(name: str, limited: httpx.Client) -> 
         assert str(value) in wrong["bound"]
 
 
-def made(http: httpx.Client, name: str, parameters: Iterable[str] = ("lr",)) -> str:
+def made(http: httpx.Client, name: str, parameters: Iterable[str] = ("lr",), **more: Any) -> str:
     """Make a run for one limit, and return its name."""
-    body = {"name": name.lower(), "parameters": dict.fromkeys(parameters, 1)}
+    body = {"name": name.lower(), "parameters": dict.fromkeys(parameters, 1), **more}
     http.post("/v1/runs", json=body).raise_for_status()
     return name.lower()
 

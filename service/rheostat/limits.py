@@ -30,6 +30,22 @@ MAX_LABEL: Final = 1_024
 """Characters of what a label says."""
 MAX_AUTHOR: Final = 200
 """Characters of an author."""
+WORD: Final = r"[a-z][a-z0-9-]{0,31}"
+"""What signals and their arguments are named."""
+MAX_SIGNALS: Final = 16
+"""Signals that a run declares."""
+MAX_ARGUMENTS: Final = 8
+"""Arguments of one signal."""
+MAX_ARGUMENT: Final = 1_024
+"""Characters of an argument that is a string."""
+MAX_TEXT: Final = 512
+"""Characters of a text that says what a parameter, a signal or an argument is."""
+MAX_SURFACE: Final = 16_384
+"""Bytes of JSON that a run's descriptions and signals take, all together."""
+MAX_ABOUT: Final = 4_096
+"""Bytes of the text that says what a run is about."""
+MAX_PENDING_SIGNALS: Final = 32
+"""Signals of a run that wait for their steps."""
 
 MAX_PARAMETERS: Final = 256
 """Parameters of a run, unless a server sets it otherwise."""

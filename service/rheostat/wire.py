@@ -201,7 +201,55 @@ class RunSummary(TypedDict):
 RunPage = Page[RunSummary]
 
 
-class RunState(RunSummary):
+class ParameterDescription(TypedDict):
+    """What people should know of a parameter."""
+
+    text: NotRequired[str]
+    unit: NotRequired[str]
+    takes_effect: NotRequired[str]
+    """When the training applies a value: at each `step`, `epoch` …"""
+
+
+class SignalArgument(TypedDict):
+    """An argument of a signal; `min` and `max` of a string bound its length."""
+
+    type: Literal["string", "integer", "number", "boolean"]
+    text: NotRequired[str]
+    enum: NotRequired[list[Any]]
+    """What it may be alone."""
+    min: NotRequired[float]
+    max: NotRequired[float]
+    required: NotRequired[bool]
+
+
+class DeclaredSignal(TypedDict):
+    """A signal that a training understands."""
+
+    text: NotRequired[str]
+    arguments: NotRequired[dict[str, SignalArgument]]
+
+
+class RunGoal(TypedDict):
+    """What a training is after."""
+
+    metric: str
+    direction: NotRequired[Literal["min", "max"]]
+    """Whether less is better, which is so where nothing is said."""
+    target: NotRequired[float]
+
+
+class Declared(TypedDict):
+    """What a training says of itself."""
+
+    describe: dict[str, ParameterDescription]
+    """By parameter."""
+    signals: dict[str, DeclaredSignal]
+    """The signals that it understands; none: any word, without arguments."""
+    goal: RunGoal | None
+    about: str
+
+
+class RunState(RunSummary, Declared):
     """A run: what is in force where it is settled to, and what is to come."""
 
     parameters: dict[str, Definition]
@@ -213,6 +261,65 @@ class RunState(RunSummary):
     pending: list[Revision]
     """Revisions that have yet to take effect, in the order in which they will."""
     generations: list[Generation]
+
+
+class SurfaceParameter(TypedDict):
+    """A parameter of a run, as forms show it."""
+
+    value: float
+    """The value at `settled_until`."""
+    definition: Definition
+    """The definition in force there."""
+    guard: GuardBounds | None
+    description: ParameterDescription
+
+
+class SurfaceEdit(TypedDict):
+    """Something that can be done to a parameter."""
+
+    usage: str
+    """As it is typed on the command line."""
+    text: str
+    schema: dict[str, Any]
+    """The JSON Schema of it; what it refers to is in the service's OpenAPI document."""
+
+
+class SurfaceSignal(TypedDict):
+    """A signal that a training understands."""
+
+    text: str
+    schema: dict[str, Any]
+    """The JSON Schema of its arguments."""
+
+
+class SurfaceController(TypedDict):
+    """A controller of a run."""
+
+    kind: str
+    metric: str
+    revision: int
+    """Revision that armed it as it is."""
+
+
+class Surface(TypedDict):
+    """All that can be seen and done of a run: for forms, completion and the tools of agents."""
+
+    id: str
+    name: str
+    axis: Axis
+    about: str
+    goal: RunGoal | None
+    generation: int
+    revision: int
+    settled_until: int
+    parameters: dict[str, SurfaceParameter]
+    edits: dict[str, SurfaceEdit]
+    signals: dict[str, SurfaceSignal]
+    any_signal: bool
+    """Whether any word may be sent, without arguments: the training has declared none."""
+    metrics: list[str]
+    """Names of what was reported, sorted; the first 128."""
+    controllers: dict[str, SurfaceController]
 
 
 class Joined(TypedDict):
@@ -257,6 +364,16 @@ class InForce(From):
     revision: int
 
 
+class Signal(TypedDict):
+    """A word that all ranks are told at one step."""
+
+    at: int
+    """They act on it before the update of this step."""
+    signal: str
+    arguments: dict[str, Any]
+    revision: int
+
+
 class Block(TypedDict):
     """Settled values of consecutive cells."""
 
@@ -272,6 +389,8 @@ class Block(TypedDict):
     """Which revisions give the values, by rising step."""
     parameters: dict[str, list[float]]
     """A value for each cell."""
+    signals: NotRequired[list[Signal]]
+    """Those from `max_gap` cells before the block to its end; not there if there are none."""
 
 
 class Preview(Block):
@@ -301,6 +420,14 @@ class PlanRevision(InForce):
     message: str
 
 
+class PlanSignal(TypedDict):
+    """A signal at a step of a plan."""
+
+    at: int
+    signal: str
+    revision: int
+
+
 class Plan(TypedDict):
     """Curves of a run, past and future."""
 
@@ -315,6 +442,7 @@ class Plan(TypedDict):
     parameters: dict[str, list[float]]
     """A value for each of `steps`."""
     revisions: list[PlanRevision]
+    signals: list[PlanSignal]
 
 
 class Reason(TypedDict):
@@ -431,6 +559,14 @@ class Cancelled(Landing):
     """Revision that was taken back."""
     pending: list[Revision]
     """Revisions that have yet to take effect."""
+
+
+class Signalled(TypedDict):
+    """A signal was accepted."""
+
+    revision: int
+    effective: int
+    """Step at which all ranks are told."""
 
 
 class Advanced(Landing):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DOCUMENT = orjson.loads(openapi())
 JSON = "application/json"
-BASES = {"AnyEvent", "DataEvent", "From", "Landing", "RevisionEvent", "Served"}
+BASES = {"AnyEvent", "DataEvent", "Declared", "From", "Landing", "RevisionEvent", "Served"}
 """Types that no route answers: what several others have in common."""
 OPERATIONS = {
     f"{method.upper()} {path}": operation
@@ -46,6 +46,9 @@ RUN = {
     "parameters": {"lr": COSINE, "wd": 0.1},
     "total": 100_000,
     "labels": {"a": "b"},
+    "describe": {"lr": {"text": "peak rate"}},
+    "signals": {"checkpoint": {"arguments": {"tag": {"type": "string"}}}},
+    "goal": {"metric": "loss"},
 }
 HALVE = {"changes": {"lr": {"edit": "scale", "factor": 0.5}}, "message": "loss spike"}
 SIMULATION = {
@@ -119,11 +122,13 @@ def live(http: httpx.Client) -> None:
     for count in (4, 4, 1):
         block = {"generation": 1, "start": 0, "count": count}
         http.get(f"/v1/runs/{run}/values", params=block).raise_for_status()
+    http.post("/v1/runs/gpt/signals", json={"signal": "checkpoint"}).raise_for_status()
     http.get("/v1/runs/gpt/values", params={"start": 0, "count": 8})
+    http.get("/v1/runs/gpt/surface").raise_for_status()
     http.get("/v1/runs/gpt/values/3")
     http.post("/v1/runs/gpt/revisions", json=HALVE, params={"dry_run": True})
     http.post("/v1/runs/gpt/revisions", json={**HALVE, "effective": 5000})
-    http.delete("/v1/runs/gpt/revisions/2")
+    http.delete("/v1/runs/gpt/revisions/3")
     http.post("/v1/runs/gpt/revisions", json=HALVE)
     http.post("/v1/runs/gpt/total", json={"total": 120_000}, params={"dry_run": True})
     http.post("/v1/runs/gpt/total", json={"total": 120_000, "effective": 20_000})

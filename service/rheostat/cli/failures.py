@@ -47,6 +47,7 @@ FIELDS = {
     "total": "--total",
     "resolution": "--resolution",
     "paused": "--paused",
+    "about": "--about",
 }
 """Likewise, where a line begins with it: elsewhere it is a word like others."""
 _WORDS = re.compile(rf"(?<![\w.])(?:{'|'.join(map(re.escape, OPTIONS))})(?!\w)")

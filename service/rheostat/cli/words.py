@@ -88,6 +88,18 @@ def labels(words: Iterable[str]) -> dict[str, str]:
     return {key: value for key, _, value in pairs}
 
 
+def descriptions(words: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Read ``parameter.what=text`` words."""
+    found: dict[str, dict[str, str]] = {}
+    for word in words:
+        path, equals, text = word.partition("=")
+        name, dot, what = path.partition(".")
+        if not (name and dot and what and equals):
+            raise typer.BadParameter(f"a description is written lr.text=…, not {word!r}")
+        found.setdefault(name, {})[what] = text
+    return found
+
+
 def value(text: str) -> Any:
     """Read one value: JSON, a list as 1,2,3, a file, standard input, or text."""
     return _value(text)

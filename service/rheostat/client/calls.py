@@ -46,6 +46,14 @@ class RunOptions(TypedDict, total=False):
     """Free text, to find runs by."""
     paused: bool
     """Whether it waits at its first step until it is resumed."""
+    describe: Mapping[str, Mapping[str, str]]
+    """``text``, ``unit`` and ``takes_effect`` of parameters, for people."""
+    signals: Mapping[str, Mapping[str, Any]]
+    """The signals that the training understands: ``text`` and ``arguments`` of each."""
+    goal: Mapping[str, Any] | None
+    """``metric``, ``direction`` and ``target``: what the training is after."""
+    about: str
+    """What the run is about."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ from rheostat.server.routes.operations import operations
 from rheostat.server.routes.revisions import revisions
 from rheostat.server.routes.runs import runs
 from rheostat.server.routes.schedules import schedules
+from rheostat.server.routes.signals import signals
 from rheostat.server.routes.simulate import simulation
 from rheostat.server.routes.stops import stops
 from rheostat.server.routes.swagger import swagger
@@ -64,6 +65,7 @@ ROUTERS = (
     revisions,
     totals,
     stops,
+    signals,
     events,
     tokens,
 )

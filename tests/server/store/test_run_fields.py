@@ -33,6 +33,10 @@ FIELDS: dict[str, Any] = {
     "guards": {"beta": {"min": 0.0, "max": 1.0, "max_ratio": 2.0}},
     "labels": {"team": "a"},
     "paused": True,
+    "describe": {"beta": {"text": "momentum", "unit": "1", "takes_effect": "epoch"}},
+    "signals": {"checkpoint": {"arguments": {"tag": {"type": "string", "max": 64}}}},
+    "goal": {"metric": "loss", "target": 2.5},
+    "about": "digits",
 }
 """Every field of a run's body, each with another value than its default."""
 

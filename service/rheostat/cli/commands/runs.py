@@ -70,6 +70,33 @@ def create(
     paused: Annotated[
         bool, typer.Option("--paused", help="Have it wait at its first step until it is resumed.")
     ] = False,
+    describe: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PARAMETER.WHAT=TEXT",
+            help="A parameter's text, unit or takes_effect, such as lr.text='peak of AdamW'; may be"
+            " repeated.",
+        ),
+    ] = None,
+    signal: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SIGNAL.WHAT=VALUE",
+            help="A signal that the training understands, such as checkpoint.text='save all ranks'"
+            " or checkpoint.arguments.tag.type=string; may be repeated.",
+        ),
+    ] = None,
+    goal: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WHAT=VALUE",
+            help="What the training is after: metric, direction (min or max) and target, such as"
+            " metric=val_loss; may be repeated.",
+        ),
+    ] = None,
+    about: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What the run is about, for people.")
+    ] = None,
     exist_ok: Annotated[
         bool, typer.Option("--exist-ok", help="Succeed if the very same run exists already.")
     ] = False,
@@ -91,6 +118,10 @@ def create(
         "guards": words.assignments(guard or ()) or None,
         "labels": words.labels(label or ()) or None,
         "paused": paused or None,
+        "describe": words.descriptions(describe or ()) or None,
+        "signals": words.assignments(signal or ()) or None,
+        "goal": words.assignments(goal or ()) or None,
+        "about": about,
     }
     spec: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     definitions = words.parameters(parameters)

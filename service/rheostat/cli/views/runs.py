@@ -181,6 +181,21 @@ def _details(item: wire.RunState) -> Iterable[tuple[str, str]]:
     for name, guard in (item["guards"] or {}).items():
         bounds = (f"{key} {text.short(value)}" for key, value in revisions.bounds(guard))
         yield f"guard {name}", ", ".join(bounds) or "none"
+    if item["about"]:
+        yield "about", item["about"]
+    if item["goal"]:
+        yield "goal", _goal(item["goal"])
+    for name, said in item["describe"].items():
+        yield f"about {name}", ", ".join(map(str, said.values()))
+    for name, form in item["signals"].items():
+        takes = " ".join(f"{argument}=…" for argument in form.get("arguments", {}))
+        yield f"signal {name}", f"{form.get('text', '')} {takes}".strip()
+
+
+def _goal(goal: wire.RunGoal) -> str:
+    most = "most" if goal.get("direction") == "max" else "least"
+    enough = f", {text.exact(goal['target'])} is enough" if "target" in goal else ""
+    return f"the {most} {goal['metric']}{enough}"
 
 
 def _labels(labels: Mapping[str, str]) -> str:

@@ -188,7 +188,8 @@ class AsyncClient:
             parameters: A definition, or a number, for each: ``{"lr": {"kind": "cosine", …}}``.
             exist_ok: Whether a run of this name may be there that was created in the same way.
             options: ``axis``, ``resolution``, ``total``, ``steps_per_epoch``, ``max_block``,
-                ``max_jump``, ``guards``, ``labels``, ``paused``.
+                ``max_jump``, ``guards``, ``labels``, ``paused``, ``describe``, ``signals``,
+                ``goal``, ``about``.
 
         Raises:
             NameTaken: There is a run of this name; with ``exist_ok``, created otherwise than now.

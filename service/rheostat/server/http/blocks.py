@@ -18,6 +18,7 @@ from rheostat.server.http.curves import write_json
 from rheostat.server.runs.fragments import by_name
 from rheostat.server.runs.lineage import GenerationKey
 from rheostat.server.runs.settling import Block
+from rheostat.server.runs.signals import header
 
 ROUTE = "/v1/runs/{run}/values"
 """Template of the path of a block."""
@@ -146,6 +147,7 @@ def _described(block: Block) -> dict[str, str]:
         "Rheostat-Start": str(block.start),
         "Rheostat-Parameters": names_digest(block.names),
         "Rheostat-Revisions": ",".join(f"{number}@{step}" for step, number in block.revisions),
+        **({"Rheostat-Signals": header(block.signals)} if block.signals else {}),
     }
 
 
@@ -219,8 +221,8 @@ def _size(address: Address) -> int:
 
 
 def to_json(block: Block) -> wire.Block:
-    """Return a block as a document."""
-    return {
+    """Return a block as a document; one that tells no signal has no list of them."""
+    document: wire.Block = {
         "id": block.run_id,
         "generation": block.generation,
         "start": block.start,
@@ -229,6 +231,9 @@ def to_json(block: Block) -> wire.Block:
         "revisions": [{"from": step, "revision": number} for step, number in block.revisions],
         "parameters": by_name(block.names, block.values),
     }
+    if block.signals:
+        document["signals"] = [signal.to_json() for signal in block.signals]
+    return document
 
 
 def _f64(block: Block) -> bytes:

@@ -51,6 +51,7 @@ PLAN = JsonAnswer(
         "steps": [0, 50_000],
         "parameters": {"lr": [3e-4, 1.65e-4]},
         "revisions": [{"from": 0, "revision": 1, "author": "ann", "message": ""}],
+        "signals": [{"at": 4200, "signal": "checkpoint", "revision": 9}],
     },
 )
 EXPLANATION = JsonAnswer(

@@ -82,6 +82,10 @@ SUMMARY: wire.RunSummary = {
 }
 STATE: wire.RunState = {
     **SUMMARY,
+    "describe": {"lr": {"text": "peak rate of AdamW", "takes_effect": "step"}},
+    "signals": {"checkpoint": {"text": "save all ranks"}},
+    "goal": {"metric": "val_loss", "target": 2.1},
+    "about": "",
     "parameters": BODY["parameters"],
     "words": {},
     "current": {"lr": 3e-4},

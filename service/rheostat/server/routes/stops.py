@@ -17,14 +17,13 @@ from rheostat.errors import (
     TooLate,
     UnknownRun,
 )
-from rheostat.limits import MAX_STEP
+from rheostat.limits import MAX_STEP, WORD
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
 from rheostat.server.http.requests import KeyDep, NoteDep, RequestBody, Run, StoreDep, body_examples
 from rheostat.server.http.route import refuses, router
 from rheostat.server.routes.revisions import Expected
 from rheostat.server.runs.revision import Note
-from rheostat.server.runs.signals import WORD
 from rheostat.server.store.idempotency import once
 from rheostat.server.store.operations import stop as operations
 from rheostat.server.tokens import Role

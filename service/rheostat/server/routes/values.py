@@ -74,6 +74,9 @@ HEADERS = {
     "Rheostat-Parameters": "SHA-256, in lower-case hexadecimal, of the names of the parameters,"
     " sorted and joined by line feeds: the join tells them, and the order of float64 is theirs.",
     "Rheostat-Revisions": "Which revision is in force from which step on: `3@4096,4@4120`.",
+    "Rheostat-Signals": "Step and revision of each signal from `max_gap` cells before the block to"
+    " its end: `4200#9,4210#11`. `*` where they are too many for a header: JSON lists them. Not"
+    " there if there are none.",
     "Rheostat-Incarnation": "Which life of the database it comes from; the join tells it, too.",
     "Rheostat-Event": "The event of the run that settled it, where this answer did.",
     "ETag": "The first half of the SHA-256 of the body, in lower-case hexadecimal.",

@@ -20,6 +20,7 @@ from rheostat.server.runs.grid import Grid
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.reach import Progress, require_reach
 from rheostat.server.runs.revision import Note
+from rheostat.server.runs.signals import Signal
 from rheostat.server.runs.spec import RunSpec
 from rheostat.server.runs.timeline import Timelines
 
@@ -64,6 +65,8 @@ class Block:
     settled_until: int
     incarnation: str
     """Which life of its database it comes from."""
+    signals: Sequence[Signal] = ()
+    """Those from `max_gap` cells before its start to its end, so that strides miss none."""
     event: int | None = None
     """The number of the event that settled it, if this very read did."""
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema, model_validator
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.limits import (
+    MAX_ABOUT,
     MAX_BLOCK,
     MAX_GAP,
     MAX_LABEL,
     MAX_NAME,
     MAX_STEP,
+    MAX_SURFACE,
     NAME,
     PARAMETER,
     RUN_ID,
@@ -22,6 +25,14 @@ from rheostat.limits import (
 from rheostat.schedules.definition import GIVEN
 from rheostat.server.runs.grid import Grid
 from rheostat.server.runs.guards import Guard, require_sound_start, with_floors
+from rheostat.server.runs.surface import (
+    Description,
+    Goal,
+    Signals,
+    StoredDescription,
+    StoredGoal,
+    StoredSignalForm,
+)
 from rheostat.server.runs.timeline import Timeline, Timelines
 from rheostat.server.runs.validation import (
     Limits,
@@ -96,6 +107,19 @@ class RunSpec(BaseModel):
     paused: Annotated[
         bool, Field(description="whether it waits at its first step until it is resumed")
     ] = False
+    describe: Annotated[
+        dict[Parameter, Description], Field(description="what people should know of parameters")
+    ] = Field(default_factory=dict)
+    signals: Annotated[
+        Signals,
+        Field(
+            description="the signals that the training understands; none: any, without arguments"
+        ),
+    ] = Field(default_factory=dict)
+    goal: Annotated[Goal, Field(description="what the training is after")] | None = None
+    about: Annotated[
+        str, Field(max_length=MAX_ABOUT, description="what the run is about, at most 4 KiB")
+    ] = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -161,6 +185,10 @@ class StoredRun(RunSpec):
     model_config = ConfigDict(extra="ignore")
 
     guards: dict[Parameter, StoredGuard] = Field(default_factory=dict)  # type: ignore[assignment]
+    describe: dict[str, StoredDescription] = Field(default_factory=dict)  # type: ignore[assignment]
+    signals: dict[str, StoredSignalForm] = Field(default_factory=dict)  # type: ignore[assignment]
+    goal: StoredGoal | None = None
+    about: str = ""
 
 
 def parse_run(body: Any, units: Units, limits: Limits) -> tuple[StoredRun, Timelines]:
@@ -205,7 +233,17 @@ def _require_sound(spec: RunBody, limits: Limits) -> None:
     require_at_most(limits.block, "max_block", spec.max_block, "cells")
     require_at_most(limits.jump, "max_jump", spec.max_jump, "cells")
     require_free_name(spec.name)
-    for name in sorted(spec.guards.keys() - spec.parameters.keys()):
-        message = f"the guard is for {name!r}, which is not a parameter of the run"
+    _require_known("guards", "guard", spec.guards, spec)
+    _require_known("describe", "description", spec.describe, spec)
+    require_at_most(MAX_ABOUT, "about", len(spec.about.encode()), "bytes")
+    # a run's row is read for each block
+    said = spec.model_dump_json(include={"describe", "signals"})
+    field = "signals" if spec.signals else "describe"
+    require_at_most(MAX_SURFACE, field, len(said.encode()), "bytes of JSON in all")
+
+
+def _require_known(field: str, what: str, given: Mapping[str, object], spec: RunBody) -> None:
+    for name in sorted(given.keys() - spec.parameters.keys()):
+        message = f"the {what} is for {name!r}, which is not a parameter of the run"
         bound = f"one of {', '.join(spec.names)}"
-        raise Invalid(message, errors=[FieldError(f"guards.{name}", message, name, bound)])
+        raise Invalid(message, errors=[FieldError(f"{field}.{name}", message, name, bound)])

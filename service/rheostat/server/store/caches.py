@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from sqlalchemy import Row
 
 from rheostat.server.runs.lineage import Generation, GenerationKey
+from rheostat.server.runs.signals import Signal
 from rheostat.server.runs.timeline import Timeline
 
 K = TypeVar("K")
@@ -18,6 +19,13 @@ V = TypeVar("V")
 
 TIMELINE_BYTES = 64 * 1024 * 1024
 STATE_BYTES = 16 * 1024 * 1024
+
+
+class SignalsFrom(NamedTuple):
+    """All signals of a line from a step on, by rising step."""
+
+    start: int
+    signals: Sequence[Signal]
 
 
 class BoundedCache(Generic[K, V]):
@@ -61,8 +69,9 @@ class Caches:
     What a process remembers of the database.
 
     Timelines are kept by the hash of their content. The generations before a run's newest one,
-    and the revisions that rule its newest one, change only with the number of the generation or
-    of the revision, which is part of their key; but a commit that fails takes its numbers back.
+    and the revisions that rule its newest one and say signals on its line, change only with the
+    number of the generation or of the revision, which is part of their key; but a commit that
+    fails takes its numbers back.
     """
 
     def __init__(self) -> None:
@@ -71,7 +80,9 @@ class Caches:
         self.in_force: BoundedCache[tuple[GenerationKey, int], Sequence[Row[Any]]] = BoundedCache(
             STATE_BYTES
         )
-
+        self.signals: BoundedCache[tuple[GenerationKey, int], SignalsFrom] = BoundedCache(
+            STATE_BYTES
+        )
         self.incarnation: str | None = None
 
     def doubt(self) -> None:
@@ -79,3 +90,4 @@ class Caches:
         self.incarnation = None  # the database may have been restored meanwhile
         self.past.clear()
         self.in_force.clear()
+        self.signals.clear()

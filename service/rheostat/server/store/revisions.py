@@ -11,7 +11,7 @@ from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Row, Select, insert, select, update
@@ -23,12 +23,20 @@ from rheostat.server.runs.barriers import Stop
 from rheostat.server.runs.changes import Change, Changes, parse_changes
 from rheostat.server.runs.fragments import Verbatim, dumps
 from rheostat.server.runs.lineage import GenerationKey, OwnedSteps
-from rheostat.server.runs.revision import Note, Revision, RevisionKind
+from rheostat.server.runs.revision import (
+    FOLDING,
+    RETRACTABLE,
+    WAITING,
+    Note,
+    Revision,
+    RevisionKind,
+)
 from rheostat.server.runs.settling import InForce
+from rheostat.server.runs.signals import Signal
 from rheostat.server.runs.timeline import Timelines
 from rheostat.server.runs.validation import Units
 from rheostat.server.store import statements, tables
-from rheostat.server.store.caches import Caches
+from rheostat.server.store.caches import Caches, SignalsFrom
 from rheostat.server.store.outside import Results
 from rheostat.server.store.timelines import StoredTimelines
 from rheostat.server.store.transaction import Transaction
@@ -80,12 +88,21 @@ class StoredChanges(Changes):
         return Changes(self._changes, self.document)
 
 
+class Newest(NamedTuple):
+    """The newest generation of a run, at its newest revision."""
+
+    key: tuple[GenerationKey, int]
+    goes_on: bool
+    """Whether the next steps are likely to be asked for, too."""
+
+
 class Revisions:
     """The revisions, as one transaction sees and changes them."""
 
     def __init__(self, transaction: Transaction, caches: Caches) -> None:
         self._transaction = transaction
         self._known = caches.in_force
+        self._said = caches.signals
         self._timelines = StoredTimelines(transaction, caches.timelines)
 
     def add(self, run_id: str, revision: Revision, event: int) -> None:
@@ -276,6 +293,66 @@ class Revisions:
         )
         return self._transaction.connection.execute(query, statements.within(owned)).all()
 
+    def signals(self, line: Sequence[OwnedSteps], newest: Newest | None = None) -> list[Signal]:
+        """
+        Return the signals at some steps of a line, by rising step and revision.
+
+        ``newest`` is there if the line is that of a run's newest generation: what comes after the
+        steps may be remembered then, and what is remembered is asked first.
+        """
+        if not line:
+            return []
+        start, stop = line[0].start, line[-1].stop
+        if newest is None:
+            return self._read_signals(line)
+        known = self._said.get(newest.key)
+        if known is None and newest.goes_on:
+            beyond = [*line[:-1], replace(line[-1], stop=BEYOND)]
+            known = SignalsFrom(start, self._read_signals(beyond))
+            self._said.put(newest.key, known, 512 + sum(map(_size, known.signals)))
+        if known is None or start < known.start:
+            return self._read_signals(line)
+        return [signal for signal in known.signals if start <= signal.at < stop]
+
+    def _read_signals(self, line: Sequence[OwnedSteps]) -> list[Signal]:
+        rows = (
+            row
+            for owned in line
+            for row in self._transaction.connection.execute(
+                statements.SIGNALS, statements.within(owned)
+            )
+        )
+        said = ((row, orjson.loads(row.data)) for row in rows if row.data is not None)
+        return [
+            Signal(row.effective, row.revision, data["signal"], data["arguments"])
+            for row, data in said
+            if "signal" in data
+        ]
+
+    def awaited(self, owner: GenerationKey, step: int) -> list[int]:
+        """Return the steps at ``step`` or later for which revisions wait, one for each."""
+        table = tables.revisions
+        query = select(table.c.effective).where(
+            table.c.run_id == owner.run_id,
+            table.c.generation == owner.number,
+            table.c.effective >= step,
+            table.c.kind.in_(sorted(WAITING | RETRACTABLE)),
+            ~table.c.cancelled,
+        )
+        return list(self._transaction.connection.execute(query).scalars())
+
+    def waiting(self, owner: GenerationKey, step: int) -> list[Revision]:
+        """Return what waits at ``step`` or later and folds nothing, such as signals."""
+        table = tables.revisions
+        query = _revisions(owner.run_id).where(
+            table.c.generation == owner.number,
+            table.c.effective >= step,
+            table.c.kind.in_(sorted(RETRACTABLE - FOLDING)),
+            ~table.c.cancelled,
+        )
+        query = query.order_by(table.c.effective, table.c.revision)
+        return [self._read(row) for row in self._transaction.connection.execute(query)]
+
     def _read_in_force(self, owned: OwnedSteps) -> Sequence[Row[Any]]:
         return self._transaction.connection.execute(
             statements.IN_FORCE, statements.within(owned)
@@ -303,6 +380,10 @@ class Revisions:
             data=row.data and orjson.loads(row.data),
             told=row.told,
         )
+
+
+def _size(signal: Signal) -> int:
+    return 512 + sum(len(name) + len(str(value)) for name, value in signal.arguments.items())
 
 
 def _changes_key(run_id: str, revision: Revision) -> tuple[str, str, int, int | None]:

@@ -7,7 +7,7 @@ longer to build one than SQLite takes to run it.
 
 from __future__ import annotations
 
-from sqlalchemy import BindParameter, bindparam, func, insert, select, update
+from sqlalchemy import BindParameter, bindparam, func, insert, or_, select, update
 
 from rheostat.server.runs.lineage import OwnedSteps
 from rheostat.server.store.tables import generations, ledger, revisions, runs
@@ -60,6 +60,23 @@ IN_FORCE = (
 )
 """The revision in force at ``start``, and those that follow before ``stop``, in folding order."""
 
+SAYING = ("signal", "stop", "pause")
+"""Kinds of revisions whose data may be a signal."""
+
+SIGNALS = (
+    select(*(revisions.c[name] for name in ("effective", "revision", "data")))
+    .where(*_in_force, revisions.c.kind.in_(SAYING))
+    .where(or_(~revisions.c.cancelled, revisions.c.told))
+    .where(revisions.c.effective >= bindparam("start"))
+    .where(revisions.c.effective < bindparam("stop"))
+    .order_by(revisions.c.effective, revisions.c.revision)
+)
+"""
+The signals from ``start`` to ``stop``, some of them none.
+
+That of a pause stays if a worker was told of it: another one may not have got there yet.
+"""
+
 SEGMENT = tuple(ledger.c[name] for name in ("start", "count", "packed", "values"))
 _in_ledger = (ledger.c.run_id == _OF_RUN, ledger.c.generation == _OF_GENERATION)
 _reaching = (
@@ -80,7 +97,7 @@ APPEND = insert(ledger)
 
 
 def within(owned: OwnedSteps) -> dict[str, str | int]:
-    """Return the parameters of `IN_FORCE` and of `SEGMENTS`."""
+    """Return the parameters of `IN_FORCE`, `SIGNALS` and `SEGMENTS`."""
     owner = owned.owner
     return {
         "run_id": owner.run_id,

@@ -48,6 +48,10 @@ def plan(
         "steps": as_json(steps),
         "parameters": {name: as_json(column) for name, column in values.items()},
         "revisions": [mark for owned in parts for mark in _marks(records, owned)],
+        "signals": [
+            {"at": each.at, "signal": each.word, "revision": each.revision}
+            for each in records.revisions.signals(parts)
+        ],
     }
 
 

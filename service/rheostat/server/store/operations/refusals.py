@@ -8,6 +8,7 @@ from typing import Any
 from rheostat.errors import AwaitingReport, Finished, NotPending, Paused, Refused, Stopped
 from rheostat.server.runs.barriers import Barriers, Stop
 from rheostat.server.runs.lineage import Lineage
+from rheostat.server.runs.signals import Signal
 from rheostat.server.runs.spec import RunSpec
 from rheostat.server.store.records import Records, RunRecord
 
@@ -73,8 +74,8 @@ def explained(records: Records, run: RunRecord, lineage: Lineage, error: Refused
     if (number := error.members.get("revision")) is not None:
         row = records.revisions.heads(run.id, [number])[number]
         error.members |= {"author": row.author, "message": row.message}
-    if (signals := signals_at(records, run, lineage, error.members["end"])) is not None:
-        error.members["signals"] = signals
+    said = signals_at(records, run, lineage, error.members["end"])
+    error.members["signals"] = [signal.to_json() for signal in said]
     if isinstance(error, Stopped):
         error.members["best"] = best_of(records, run, lineage)
     return error
@@ -102,10 +103,15 @@ def awaited(_records: Records, _run: RunRecord, _controller: str) -> dict[str, A
 
 
 def signals_at(
-    _records: Records, _run: RunRecord, _lineage: Lineage, _step: int
-) -> list[dict[str, Any]] | None:
-    """Return the signals at a step at which reading ends."""
-    return None
+    records: Records, run: RunRecord, lineage: Lineage, step: int, generation: int | None = None
+) -> list[Signal]:
+    """
+    Return the signals at a step of a generation, by default the current one.
+
+    No block tells those at which reading ends or holds, so the refusal does that is told there.
+    """
+    number = run.generation if generation is None else generation
+    return records.revisions.signals(lineage.owners(number, step, step + 1))
 
 
 def best_of(_records: Records, _run: RunRecord, _lineage: Lineage) -> dict[str, Any] | None:

@@ -24,6 +24,7 @@ from rheostat.server.runs.validation import Units, require_at_most
 from rheostat.server.store.operations.plan import horizon
 from rheostat.server.store.operations.refold import history, refold
 from rheostat.server.store.operations.refusals import told_refusal
+from rheostat.server.store.operations.room import require_room
 from rheostat.server.store.operations.show import upcoming
 from rheostat.server.store.operations.unfolded import add_unfolded
 from rheostat.server.store.outside import Results
@@ -111,10 +112,7 @@ def _folded_out(
 ) -> tuple[Revision, Sequence[Revision]]:
     """Take a change back, fold again what is pending after it, and return that with the others."""
     base, pending = upcoming(records, run, lineage)
-    earlier, (_, *later) = before_and_after(revision, pending)
-    later = records.revisions.read_changes(run.id, later)
-    before = (earlier[-1] if earlier else base).timelines
-    folded = [*earlier, *refold(records, run, before, later, history(records, run))]
+    folded = _without(records, run, revision, base, pending)
     records.revisions.cancel(run.id, revision.number)
     cancellation = _cancellation(records, run, lineage, revision, note)
     _update(records, run.id, pending, folded)
@@ -134,6 +132,16 @@ def _cancellation(
     return add_unfolded(
         records, run, lineage, RevisionKind.CANCEL, step, note, cancels=number, **more
     )
+
+
+def _without(
+    records: Records, run: RunRecord, gone: Revision, base: Revision, pending: Sequence[Revision]
+) -> Sequence[Revision]:
+    """Return the pending revisions but for one, folded again from where it stood."""
+    earlier, (_, *later) = before_and_after(gone, pending)
+    later = records.revisions.read_changes(run.id, later)
+    before = (earlier[-1] if earlier else base).timelines
+    return [*earlier, *refold(records, run, before, later, history(records, run))]
 
 
 def landing(records: Records, run: RunRecord, lineage: Lineage, step: int) -> wire.Landing:
@@ -176,6 +184,7 @@ def folded_in(records: Records, run: RunRecord, lineage: Lineage, new: Revision)
     base, old = upcoming(records, run, lineage)
     field = "total" if new.kind is RevisionKind.TOTAL else "changes"
     require_at_most(records.limits.pending - 1, field, old, "pending revisions before it")
+    require_room(records, run, lineage[run.generation].settled_until, new.effective)
     earlier, after = before_and_after(new, old)
     later = records.revisions.read_changes(run.id, after)
     before = (earlier[-1] if earlier else base).timelines

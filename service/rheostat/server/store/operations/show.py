@@ -11,6 +11,7 @@ from rheostat import wire
 from rheostat.server.runs.fragments import as_json, dumps
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.revision import FIXED, Revision
+from rheostat.server.runs.spec import StoredRun
 from rheostat.server.store.records import Records, RunRecord
 
 LONGEST_PAGE = 4 * 1024 * 1024
@@ -22,12 +23,15 @@ def show(records: Records, ref: str) -> wire.RunState:
     run = records.find(ref)
     lineage = records.lineage(run)
     settled = lineage[run.generation].settled_until
-    _, pending = upcoming(records, run, lineage)
+    _, folding = upcoming(records, run, lineage)
+    waiting = records.revisions.waiting(run.key, settled)
+    pending = sorted([*folding, *waiting], key=lambda each: each.folding_order)
     timelines = records.revisions.in_force_at(run.key, settled).timelines
     current = timelines.evaluate(np.array([settled], dtype=np.int64))
     pieces = {name: timeline.at(settled) for name, timeline in timelines.items()}
     return {
         **state(run, lineage),
+        **declared(run.spec),
         "parameters": {name: as_json(piece.definition) for name, piece in pieces.items()},
         "words": {name: dict(piece.words.data) for name, piece in pieces.items() if piece.words},
         "current": {name: float(values[0]) for name, values in current.items()},
@@ -62,6 +66,16 @@ def state(run: RunRecord, lineage: Lineage) -> wire.RunSummary:
         "settled_until": settled,
         "stops": [stop.to_json() for stop in sorted(run.barriers.stops, key=lambda s: s.place)],
         "paused": run.barriers.holds(settled),
+    }
+
+
+def declared(spec: StoredRun) -> wire.Declared:
+    """Return what a training says of itself."""
+    return {
+        "describe": {name: each.to_json() for name, each in spec.describe.items()},
+        "signals": {name: each.to_json() for name, each in spec.signals.items()},
+        "goal": None if spec.goal is None else spec.goal.to_json(),
+        "about": spec.about,
     }
 
 

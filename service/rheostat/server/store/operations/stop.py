@@ -21,6 +21,7 @@ from rheostat.server.store.operations.revise import (
     require_open,
     require_revision,
 )
+from rheostat.server.store.operations.signal import require_room_to_say
 from rheostat.server.store.operations.unfolded import add_unfolded
 from rheostat.server.store.records import Records, RunRecord
 
@@ -65,7 +66,8 @@ def stop(records: Records, ref: str, request: StopRequest) -> wire.Halted:
     require_at_most(records.limits.message, "message", request.note.message, "characters")
     data = None
     if request.signal is not None:
-        data = signal_data(run.spec, request.signal, request.arguments)
+        data = signal_data(run.spec, request.signal, request.arguments, "signal.")
+        require_room_to_say(records, run, lineage, request.signal, effective, "signal.")
     _require_possible(records, run, lineage, effective, hold=request.hold)
     made = halt(
         records, run, effective, request.note, hold=request.hold, cause=request.cause, data=data

@@ -22,6 +22,7 @@ from rheostat.server.runs.settling import (
 from rheostat.server.store import ledger
 from rheostat.server.store.operations.refusals import MET, Refusal, refused
 from rheostat.server.store.records import Records, RunRecord
+from rheostat.server.store.revisions import Newest
 
 
 def settle(records: Records, run_id: str, request: BlockRequest) -> Block | Refusal:
@@ -99,6 +100,11 @@ def _block(
         new = keep and owned.owner == run.key and owned.stop > settled
         in_force = records.revisions.in_force(owned, run.revision if new else None)
         parts.append((owned, in_force))
+    first = max(request.start - run.spec.max_gap * run.spec.resolution, 0)
+    newest = None
+    if request.generation == run.generation:
+        newest = Newest((run.key, run.revision), goes_on=keep and stop > settled)
+    signals = records.revisions.signals(lineage.owners(request.generation, first, stop), newest)
     segments: list[Segment] = []  # may be kept, so everything has been read before
     for owned, in_force in parts:
         segments += _segments(records, run, owned, in_force, settled, keep=keep)
@@ -112,6 +118,7 @@ def _block(
         values=join_up(segments),
         settled_until=settled,
         incarnation=records.incarnation,
+        signals=signals,
     )
 
 

@@ -1,0 +1,280 @@
+"""Signals in the store, on both databases: where they land, who is told, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from rheostat import wire
+from rheostat.errors import (
+    Finished,
+    Invalid,
+    NotPending,
+    RevisionMismatch,
+    Stopped,
+    TooLate,
+)
+from rheostat.limits import MAX_PENDING_SIGNALS
+from rheostat.server.runs.barriers import Barriers, Stop
+from rheostat.server.runs.revision import Note
+from rheostat.server.runs.settling import BlockRequest
+from rheostat.server.store.operations import (
+    close,
+    fork,
+    plan,
+    revise,
+    rewind,
+    room,
+    show,
+    values,
+)
+from rheostat.server.store.operations.refusals import Refusal, signals_at
+from rheostat.server.store.operations.rewind import RewindRequest
+from rheostat.server.store.operations.room import WITHIN_BLOCK, crowded
+from rheostat.server.store.operations.signal import SignalRequest, signal
+from rheostat.server.store.records import Records
+
+if TYPE_CHECKING:
+    from tests.server.store.conftest import Desk
+
+HALVE = {"lr": {"edit": "scale", "factor": 0.5}}
+
+
+def send(desk: Desk, word: str, effective: Any = "next", **rest: Any) -> wire.Signalled:
+    """Send a signal to the run ``gpt``."""
+    return desk.write(signal, "gpt", SignalRequest(word, effective=effective, **rest))
+
+
+def told(desk: Desk, run: str, start: int, count: int, generation: int = 1) -> list[Any]:
+    """Settle a block, and return what it tells: step, word and revision of each signal."""
+    block = desk.write(values.settle, run, BlockRequest(generation, start, count))
+    assert not isinstance(block, Refusal)
+    return [(each.at, each.word, each.revision) for each in block.signals]
+
+
+def test_next_is_the_first_open_step(desk: Desk) -> None:
+    """P2: a signal is told at a step that no worker had been given, to whoever reads it."""
+    run = desk.create()
+    assert told(desk, run, 0, 4) == []
+    assert send(desk, "checkpoint") == {"revision": 2, "effective": 4}
+    assert told(desk, run, 4, 4) == [(4, "checkpoint", 2)]
+
+
+def test_a_block_tells_those_in_its_cells_and_in_the_gap_before(desk: Desk) -> None:
+    """A worker that reads one cell in `max_gap` misses none, and hears of none to come."""
+    run = desk.create()
+    for step in (0, 100, 299, 300):
+        send(desk, "evaluate", step)
+    desk.settle(run, 0, 100)
+    assert told(desk, run, 299, 1) == [(100, "evaluate", 3), (299, "evaluate", 4)]
+    assert told(desk, run, 256, 4) == [(0, "evaluate", 2), (100, "evaluate", 3)]
+    assert told(desk, run, 257, 44)[0] == (100, "evaluate", 3)
+    assert told(desk, run, 257, 44)[-1] == (300, "evaluate", 5)
+
+
+def test_a_block_tells_the_same_for_ever(desk: Desk) -> None:
+    """P1: of settled cells the signals never change: across restarts, later signals and rewinds."""
+    run = desk.create()
+    send(desk, "checkpoint", 3)
+    send(desk, "evaluate", 9)
+    first = {shape: told(desk, run, *shape) for shape in ((0, 8), (3, 1), (2, 6))}
+    desk.write(revise.cancel, "gpt", 3, None, Note())
+    send(desk, "late")
+    told(desk, run, 8, 8)
+    desk.restart()
+    assert {shape: told(desk, run, *shape) for shape in first} == first
+    desk.write(rewind.rewind, "gpt", RewindRequest(1))
+    assert {shape: told(desk, run, *shape) for shape in first} == first
+    assert told(desk, run, 0, 2, generation=2) == []
+
+
+def test_what_is_remembered_is_what_is_stored(desk: Desk) -> None:
+    """P1: a block that a process makes from memory tells what a fresh process tells."""
+    run = desk.create()
+    kept = {}
+    for step in range(0, 48, 4):
+        send(desk, "checkpoint", step + step % 3)
+        kept[step] = told(desk, run, step, 4)
+    desk.restart()
+    assert {step: told(desk, run, step, 4) for step in kept} == kept
+
+
+def test_ancestors_signals_are_told_below_a_branch_alone(desk: Desk) -> None:
+    """A rewind, and a fork, inherit the signals below where they branch, and none from there on."""
+    run = desk.create()
+    for step in (2, 6, 8):
+        send(desk, "checkpoint", step)
+    told(desk, run, 0, 10)
+    desk.write(rewind.rewind, "gpt", RewindRequest(6))
+    assert told(desk, run, 6, 4, generation=2) == [(2, "checkpoint", 2)]
+    origin = {"run": "gpt", "generation": 1, "step": 7}
+    made = desk.write(fork.fork, {"name": "decay", "from": origin}, Note())
+    assert told(desk, made["id"], 7, 4) == [(2, "checkpoint", 2), (6, "checkpoint", 3)]
+
+
+@pytest.mark.parametrize(("to", "kept"), [(5, []), (6, [])])
+def test_a_rewind_to_or_before_it_drops_a_pending_signal(
+    desk: Desk, to: int, kept: list[Any]
+) -> None:
+    """A signal at or past where a rewind goes is told to nobody of the new generation."""
+    run = desk.create()
+    desk.settle(run, 0, 6)
+    send(desk, "checkpoint", 6)
+    desk.write(rewind.rewind, "gpt", RewindRequest(to))
+    assert told(desk, run, to, 8, generation=2) == kept
+    assert desk.read(show.show, "gpt")["pending"] == []
+
+
+def test_a_pending_signal_is_shown_and_can_be_cancelled(desk: Desk) -> None:
+    """What waits is listed with its step and data; taken back, it is told to nobody."""
+    run = desk.create()
+    desk.revise(HALVE, 8)
+    send(desk, "checkpoint", 6, note=Note("ann", "before the decay"))
+    shown = desk.read(show.show, "gpt")["pending"]
+    assert [(each["revision"], each["effective"]) for each in shown] == [(3, 6), (2, 8)]
+    assert shown[0]["data"] == {"signal": "checkpoint", "arguments": {}}
+    assert shown[0]["pending"]
+    cancelled = desk.write(revise.cancel, "gpt", 3, None, Note())
+    assert [each["revision"] for each in cancelled["pending"]] == [2]
+    assert told(desk, run, 0, 16) == []
+    assert desk.settle(run, 0, 10)[0][7:] == [93, 46, 45.5]
+
+
+def test_a_settled_signal_cannot_be_cancelled(desk: Desk) -> None:
+    """P1: what a block may have told stays told."""
+    run = desk.create()
+    send(desk, "checkpoint", 3)
+    desk.settle(run, 0, 4)
+    with pytest.raises(NotPending):
+        desk.write(revise.cancel, "gpt", 2, None, Note())
+
+
+def test_it_changes_no_value(desk: Desk) -> None:
+    """A signal between changes leaves what they fold to as it was."""
+    run = desk.create()
+    desk.revise(HALVE, 4)
+    send(desk, "checkpoint", 4)
+    desk.revise(HALVE, 4)
+    assert desk.settle(run, 2, 4)[0] == [98, 97, 24, 23.75]
+
+
+def test_a_plan_shows_signals_with_their_steps(desk: Desk) -> None:
+    """Past and future ones of the line are there, by rising step."""
+    run = desk.create()
+    send(desk, "checkpoint", 3)
+    desk.settle(run, 0, 5)
+    send(desk, "evaluate", 50)
+    found = desk.read(plan.plan, "gpt", 0, 100, 10, 1000)
+    assert found["signals"] == [
+        {"at": 3, "signal": "checkpoint", "revision": 2},
+        {"at": 50, "signal": "evaluate", "revision": 3},
+    ]
+
+
+def test_what_is_refused_changes_nothing(desk: Desk) -> None:
+    """P10: too late, off the grid, an old revision, a finished run: each by its own error."""
+    run = desk.create(resolution=2)
+    desk.settle(run, 0, 4)
+    refusals: list[tuple[type[Exception], dict[str, Any]]] = [
+        (TooLate, {"effective": 6}),
+        (Invalid, {"effective": 9}),
+        (RevisionMismatch, {"expected_revision": 7}),
+        (Invalid, {"arguments": {"tag": "x"}}),
+        (Invalid, {"note": Note("ann", 5000 * "x")}),
+    ]
+    for error, request in refusals:
+        with pytest.raises(error):
+            send(desk, "checkpoint", **request)
+    desk.write(close.finish, "gpt", 100, Note())
+    with pytest.raises(Finished):
+        send(desk, "checkpoint")
+    assert desk.read(show.show, "gpt")["revision"] == 2
+
+
+@pytest.mark.parametrize("effective", ["next", 8, 12])
+def test_at_or_past_a_told_stop_it_is_refused(desk: Desk, effective: Any) -> None:
+    """Nobody comes to a step past a stop by which a worker ended; before it, words are taken."""
+    run = desk.create()
+    desk.settle(run, 0, 8)
+    stop = Barriers((Stop(2, 8, told=True),))
+    desk.write(lambda records: records.change(run, barriers=stop))
+    with pytest.raises(Stopped) as refusal:
+        send(desk, "checkpoint", effective)
+    assert refusal.value.members["end"] == 8
+
+
+def test_a_stop_that_was_not_told_lets_words_past_it(desk: Desk) -> None:
+    """It can still be taken back, so what is said past it may be told one day."""
+    run = desk.create()
+    stop = Barriers((Stop(1, 8),))
+    desk.write(lambda records: records.change(run, barriers=stop))
+    assert send(desk, "checkpoint", 12)["effective"] == 12
+
+
+def at(records: Records, step: int) -> list[str]:
+    """Return the words at a step of the run ``gpt``."""
+    run = records.find("gpt")
+    return [each.word for each in signals_at(records, run, records.lineage(run), step)]
+
+
+def test_the_signals_at_an_end_are_known(desk: Desk) -> None:
+    """A refusal tells those at its step, in their order, and no other."""
+    desk.create()
+    for word, step in (("b", 8), ("a", 8), ("c", 9), ("d", 7)):
+        send(desk, word, step)
+    assert desk.read(at, 8) == ["b", "a"]
+
+
+def test_a_word_is_said_once_at_a_step(desk: Desk) -> None:
+    """P10: a second one of the same step is refused, and names the first."""
+    desk.create()
+    send(desk, "checkpoint", 8)
+    send(desk, "evaluate", 8)
+    send(desk, "checkpoint", 9)
+    with pytest.raises(Invalid, match="revision 2 says checkpoint at step 8") as refusal:
+        send(desk, "checkpoint", 8)
+    (wrong,) = refusal.value.errors
+    assert wrong.field == "signal"
+
+
+def test_few_signals_wait(desk: Desk) -> None:
+    """P10: one more than the bound is refused, until one is taken back or told."""
+    desk.create()
+    for step in range(MAX_PENDING_SIGNALS):
+        send(desk, "checkpoint", step)
+    with pytest.raises(Invalid) as refusal:
+        send(desk, "checkpoint", 90)
+    assert refusal.value.errors[0].bound == f"<= {MAX_PENDING_SIGNALS}"
+    desk.write(revise.cancel, "gpt", 2, None, Note())
+    send(desk, "checkpoint", 90)
+
+
+@pytest.mark.parametrize("last", ["signal", "change"])
+def test_few_revisions_take_effect_within_a_block(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    """P10: changes and signals count together, and those further away do not."""
+    monkeypatch.setattr(room, "WITHIN_BLOCK", 6)
+    desk.create(max_block=16, max_jump=16)
+    for step in (16, 20, 31):
+        desk.revise(HALVE, step)
+        send(desk, "checkpoint", step)
+    more: Callable[[int], Any] = (
+        (lambda step: send(desk, "evaluate", step))
+        if last == "signal"
+        else (lambda step: desk.revise(HALVE, step))
+    )
+    with pytest.raises(Invalid) as refusal:
+        more(20)
+    assert refusal.value.errors[0].field == "effective"
+    more(47)
+
+
+def test_every_window_that_holds_a_step_counts() -> None:
+    """Steps on both sides are too many only if they lie within one width."""
+    left, right = [10] * (WITHIN_BLOCK // 2), [24] * (WITHIN_BLOCK // 2)
+    assert crowded([*left, *right], 17, 15)
+    assert not crowded([*left, *right], 17, 14)
+    assert not crowded([*left, *right[1:]], 17, 15)
