@@ -30,6 +30,8 @@ MAX_LABEL: Final = 1_024
 """Characters of what a label says."""
 MAX_AUTHOR: Final = 200
 """Characters of an author."""
+CONTROLLER_AUTHOR: Final = "controller:"
+"""How the authors of what controllers decide begin: nobody else may be named so."""
 
 MAX_PARAMETERS: Final = 256
 """Parameters of a run, unless a server sets it otherwise."""
@@ -47,6 +49,10 @@ MAX_GAP: Final = 256
 """How many cells past what is settled a read may begin, where every step is read."""
 MAX_STOPS: Final = 32
 """Stops and pauses of a run that were not taken back: each read of it looks at them."""
+MAX_OPEN_PROPOSALS: Final = 100
+"""Open proposals of one author for one run."""
+MAX_PROPOSAL: Final = 262_144
+"""Characters of JSON of what one proposal asks for."""
 MAX_CHANGES: Final = 64
 """Changes of one parameter in one revision."""
 MAX_PIECES: Final = 1_000

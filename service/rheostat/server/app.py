@@ -39,6 +39,7 @@ from rheostat.server.routes.events import events
 from rheostat.server.routes.history import history
 from rheostat.server.routes.kinds import kinds
 from rheostat.server.routes.operations import operations
+from rheostat.server.routes.proposals import proposals
 from rheostat.server.routes.revisions import revisions
 from rheostat.server.routes.runs import runs
 from rheostat.server.routes.schedules import schedules
@@ -64,6 +65,7 @@ ROUTERS = (
     revisions,
     totals,
     stops,
+    proposals,
     events,
     tokens,
 )

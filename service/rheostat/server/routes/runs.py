@@ -86,6 +86,7 @@ STATE: wire.RunState = {
     "words": {},
     "current": {"lr": 3e-4},
     "pending": [],
+    "proposals": {"open": 0, "numbers": []},
     "generations": [{"generation": 1, "parent": None, "from": 0, "settled_until": 0}],
 }
 FINISHED: wire.RunState = {
