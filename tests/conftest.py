@@ -211,7 +211,7 @@ def guarding(folder: Path) -> Iterator[Guarded]:
     """Run a server that requires tokens."""
     database = f"sqlite:///{folder / 'rheostat.db'}"
     with open_tokens(database) as tokens:
-        roles = ("viewer", "worker", "operator", "admin")
+        roles = ("viewer", "proposer", "worker", "operator", "admin")
         secrets = {role: tokens.create(role, role)["token"] for role in roles}
     running = RunningServer(folder, {"auth": "true"})
     yield Guarded(running.url, database, secrets)

@@ -19,6 +19,7 @@ from rheostat.limits import (
     MAX_CHANGES,
     MAX_GAP,
     MAX_NESTING,
+    MAX_OPEN_PROPOSALS,
     MAX_PIECES,
     MAX_STEP,
     MAX_STOPS,
@@ -57,6 +58,12 @@ def run(field: str, **more: Any) -> Asked:
 def revised(field: str, **body: Any) -> Asked:
     """Return the revision of the run of these tests."""
     return Asked("POST", "/v1/runs/{run}/revisions", {"changes": {"lr": 1}, **body}, field)
+
+
+def proposed(field: str, **changes: Any) -> Asked:
+    """Return a proposal for the run of these tests."""
+    body = {"kind": "change", "body": {"changes": changes}}
+    return Asked("POST", "/v1/runs/{run}/proposals", body, field)
 
 
 def evaluated(definition: Any, field: str = "definition", form: str = "json", **body: Any) -> Asked:
@@ -133,6 +140,9 @@ BEYOND: dict[str, Asked] = {
     "MAX_PENDING_SIGNALS": Asked(
         "POST", "/v1/runs/{run}/signals", {"signal": "x"}, "signal", before=32, apart=True
     ),
+    "CONTROLLER_AUTHOR": run("Rheostat-Author")._replace(
+        headers={"Rheostat-Author": "controller:plateau"}
+    ),
     "MAX_PARAMETERS": run("parameters", parameters={f"p{i}": 1 for i in range(257)}),
     "MAX_LABELS": run("labels", labels={f"label {i}": "x" for i in range(65)}),
     "MAX_PENDING": revised("changes", effective=2 * MAX_GAP)._replace(before=PENDING),
@@ -145,6 +155,8 @@ BEYOND: dict[str, Asked] = {
         "GET", "/v1/runs/{id}/values", None, "start", {"generation": 1, "start": 257, "count": 1}
     ),
     "MAX_STOPS": Asked("POST", "/v1/runs/{run}/pause", {}, "effective")._replace(before=MAX_STOPS),
+    "MAX_OPEN_PROPOSALS": proposed("author", lr=2)._replace(before=MAX_OPEN_PROPOSALS),
+    "MAX_PROPOSAL": proposed("body", lr={"kind": "table", "values": 131_072 * [0]}),
     "MAX_CHANGES": revised("changes.lr", changes={"lr": (MAX_CHANGES + 1) * [1]}),
     "MAX_PIECES": revised(
         "parameters.lr",

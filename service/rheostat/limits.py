@@ -46,6 +46,8 @@ MAX_ABOUT: Final = 4_096
 """Bytes of the text that says what a run is about."""
 MAX_PENDING_SIGNALS: Final = 32
 """Signals of a run that wait for their steps."""
+CONTROLLER_AUTHOR: Final = "controller:"
+"""How the authors of what controllers decide begin: nobody else may be named so."""
 
 MAX_PARAMETERS: Final = 256
 """Parameters of a run, unless a server sets it otherwise."""
@@ -63,6 +65,10 @@ MAX_GAP: Final = 256
 """How many cells past what is settled a read may begin, where every step is read."""
 MAX_STOPS: Final = 32
 """Stops and pauses of a run that were not taken back: each read of it looks at them."""
+MAX_OPEN_PROPOSALS: Final = 100
+"""Open proposals of one author for one run."""
+MAX_PROPOSAL: Final = 262_144
+"""Characters of JSON of what one proposal asks for."""
 MAX_CHANGES: Final = 64
 """Changes of one parameter in one revision."""
 MAX_PIECES: Final = 1_000

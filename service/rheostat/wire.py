@@ -21,7 +21,7 @@ from typing import Annotated, Any, Generic, Literal, NotRequired, TypedDict, Typ
 Axis = Literal["step", "samples", "tokens", "epoch"]
 """What a run counts."""
 
-Role = Literal["viewer", "worker", "operator", "admin"]
+Role = Literal["viewer", "proposer", "worker", "operator", "admin"]
 """What a caller may do: each may do what those before it may."""
 
 RevisionKind = Literal[
@@ -40,6 +40,12 @@ RevisionKind = Literal[
     "note",
 ]
 """What a revision did to its run."""
+
+ProposalKind = Literal["change", "stop", "pause", "rewind", "total"]
+"""What a proposal asks for: the request of that endpoint."""
+
+ProposalState = Literal["open", "accepted", "declined", "expired"]
+"""What became of a proposal; it expires with its generation, or by a newer one of a controller."""
 
 Definition = Annotated[dict[str, Any], ("$ref", "#/components/schemas/Definition")]
 """A definition in its canonical form."""
@@ -249,6 +255,15 @@ class Declared(TypedDict):
     about: str
 
 
+class OpenProposals(TypedDict):
+    """The proposals of a run that wait for a decision."""
+
+    open: int
+    """How many."""
+    numbers: list[int]
+    """Of the newest hundred, by rising number."""
+
+
 class RunState(RunSummary, Declared):
     """A run: what is in force where it is settled to, and what is to come."""
 
@@ -260,6 +275,7 @@ class RunState(RunSummary, Declared):
     """The values at `settled_until`."""
     pending: list[Revision]
     """Revisions that have yet to take effect, in the order in which they will."""
+    proposals: OpenProposals
     generations: list[Generation]
 
 
@@ -611,6 +627,44 @@ class Rewound(From):
     revision: int
 
 
+# --- proposals ------------------------------------------------------------------------------------
+
+
+class Proposal(TypedDict):
+    """What somebody suggests, which does nothing until an operator accepts it."""
+
+    proposal: int
+    """Its number."""
+    generation: int
+    kind: ProposalKind
+    body: dict[str, Any]
+    """What is asked for, as in the request of its kind."""
+    author: str | None
+    message: str
+    cause: dict[str, Any] | None
+    """What made a controller suggest it: the controller and the report's step."""
+    created_at: str
+    state: ProposalState
+    revision: int | None
+    """Revision that accepting it made."""
+    decided_by: str | None
+    decided_at: str | None
+    reason: str
+    """Why it was declined, or has expired."""
+
+
+ProposalPage = Page[Proposal]
+
+
+class Accepted(Proposal):
+    """What was asked for is done, by `revision`."""
+
+    effective: int
+    """First step for which that holds."""
+    late_by: int | None
+    """By how much later that is than the step that a controller wanted; null: it is not."""
+
+
 # --- events ---------------------------------------------------------------------------------------
 
 
@@ -742,6 +796,34 @@ class NotedEvent(DataEvent):
     kind: Literal["noted"]
 
 
+class ProposedEvent(AnyEvent):
+    """Somebody suggested something."""
+
+    kind: Literal["proposed"]
+    proposal: int
+    """Its number."""
+    proposes: ProposalKind
+    author: str | None
+    message: str
+    cause: dict[str, Any] | None
+    """As in the proposal."""
+
+
+class SettledProposalEvent(AnyEvent):
+    """A proposal was accepted or declined; one that expires does so with the run's own events."""
+
+    kind: Literal["settled-proposal"]
+    proposal: int
+    """Its number."""
+    state: ProposalState
+    revision: int | None
+    """Revision that accepting it made."""
+    author: str | None
+    """Who decided."""
+    message: str
+    """Why."""
+
+
 Event = (
     BegunEvent
     | SettledEvent
@@ -756,6 +838,8 @@ Event = (
     | SignalledEvent
     | ArmedEvent
     | NotedEvent
+    | ProposedEvent
+    | SettledProposalEvent
     | FinishedEvent
 )
 """The ``data`` of an event that happened to a run; ``kind`` tells which one."""

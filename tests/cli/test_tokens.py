@@ -80,7 +80,7 @@ def test_the_author_is_the_token(admin: Callable[[str], Ran], new_name: Callable
     ("line", "code", "said"),
     [
         ("token create ann", 2, "--role"),
-        ("token create ann --role root", 2, "'viewer', 'worker', 'operator', 'admin'"),
+        ("token create ann --role root", 2, "'viewer', 'proposer', 'worker', 'operator', 'admin'"),
         ("token create ann --role admin --days 0", 2, "--days"),
         ("token create 'a b' --role admin", 1, "name: must match"),
         ("token revoke ann", 2, "--yes"),

@@ -233,7 +233,7 @@ def fleet(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[F
     program()
     database = new_database(postgres)
     with open_tokens(database) as tokens:
-        roles = ("viewer", "worker", "operator", "admin")
+        roles = ("viewer", "proposer", "worker", "operator", "admin")
         secrets = {role: tokens.create(role, role)["token"] for role in roles}
     replicas = start_replicas(tmp_path_factory.mktemp, database, 2, {"auth": "true"})
     nginx = Nginx(tmp_path_factory.mktemp("nginx"), [*map(address, replicas)])

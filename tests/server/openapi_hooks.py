@@ -49,6 +49,12 @@ FIXED: dict[tuple[str, str], Any] = {
     ("cancel_revision", "run"): CHANGED,
     ("cancel_revision", "number"): 2,
     ("cancel_revision", "expected_revision"): 2,
+    ("accept_proposal", "run"): CHANGED,
+    ("accept_proposal", "number"): 1,
+    ("decline_proposal", "run"): CHANGED,
+    ("decline_proposal", "number"): 2,
+    ("read_proposal", "run"): CHANGED,
+    ("read_proposal", "number"): 3,
     ("delete_schedule", "name"): SPARE,
     ("revoke_token", "name"): SPARE,
 }
@@ -68,6 +74,12 @@ NULL = {"type": "null"}
 SCALE = {"$ref": f"{REF}SentScaleEdit"}
 ONE = {"type": "object", "properties": {"lr": SCALE}, "additionalProperties": False}
 NARROWED: dict[str, dict[str, Json]] = {
+    "Acceptance": {"expected_revision": NULL},
+    "NewProposal": {
+        "kind": {"enum": ["change"]},
+        "body": {"enum": [{"changes": {"lr": {"edit": "scale", "factor": 0.5}}}]},
+    },
+    "Refusal": {"expected_revision": NULL},
     "Change": {"expected_revision": NULL},
     "Conversion": {
         "library": {"enum": ["torch"]},

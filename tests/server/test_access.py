@@ -22,7 +22,7 @@ from rheostat.server.store.opening import open_store
 from rheostat.server.store.store import Store
 
 CHECKED_BY = ("HEAD", "OPTIONS")
-ROLES = ("viewer", "worker", "operator", "admin")
+ROLES = ("viewer", "proposer", "worker", "operator", "admin")
 UNTOLD = {
     **{f"{method} {path}": None for path in ("/livez", "/readyz", "/") for method in CHECKED_BY},
     "GET /docs": None,
@@ -66,6 +66,11 @@ NEEDED = {
     "POST /v1/runs/{run}/rewind": "operator",
     "POST /v1/runs/{run}/total": "operator",
     "POST /v1/runs/{run}/advance": "operator",
+    "GET /v1/runs/{run}/proposals": "viewer",
+    "POST /v1/runs/{run}/proposals": "proposer",
+    "GET /v1/runs/{run}/proposals/{number}": "viewer",
+    "POST /v1/runs/{run}/proposals/{number}/accept": "operator",
+    "POST /v1/runs/{run}/proposals/{number}/decline": "operator",
     "GET /v1/tokens": "admin",
     "POST /v1/tokens": "admin",
     "DELETE /v1/tokens/{name}": "admin",
@@ -203,9 +208,9 @@ def test_a_token_is_shown_once(guarded: Any, new_name: Any) -> None:
 
 def test_tokens_are_paged(guarded: Any) -> None:
     """Pages of one list the same tokens as one page, oldest first."""
-    whole = guarded.ask("admin", "GET", "/v1/tokens", params={"limit": 4}).json()["items"]
+    whole = guarded.ask("admin", "GET", "/v1/tokens", params={"limit": len(ROLES)}).json()["items"]
     cursor, found = None, []
-    for _ in range(4):
+    for _ in ROLES:
         params = {"limit": 1} | ({"cursor": cursor} if cursor else {})
         page = guarded.ask("admin", "GET", "/v1/tokens", params=params).json()
         found += page["items"]

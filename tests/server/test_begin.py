@@ -96,14 +96,14 @@ def test_an_advance_is_made_once(make: Make, problem: AssertProblem) -> None:
     assert run.state()["revision"] == 2
 
 
-@pytest.mark.parametrize("role", ["viewer", "worker", "operator"])
+@pytest.mark.parametrize("role", ["viewer", "proposer", "worker", "operator"])
 def test_only_operators_move_a_run_on(guarded: Guarded, new_name: Any, role: str) -> None:
     """P14: a worker says where it begins, once; what comes later is an operator's."""
     name = new_name()
     body = {"parameters": {"lr": COUNTDOWN}}
     guarded.ask("worker", "PUT", f"/v1/runs/{name}", json=body).raise_for_status()
     begun = guarded.ask(role, "POST", f"/v1/runs/{name}/join", json={"start": 500})
-    assert begun.status_code == (403 if role == "viewer" else 200)
+    assert begun.status_code == (403 if role in {"viewer", "proposer"} else 200)
     moved = guarded.ask(role, "POST", f"/v1/runs/{name}/advance", json={"to": 900})
     assert moved.status_code == (201 if role == "operator" else 403)
 

@@ -169,8 +169,11 @@ def test_examples_of_bodies_are_accepted(guarded: Any) -> None:
     """The example of a body can be sent as it is: the server finds nothing wrong with it."""
     with guarded.client(guarded.secrets["admin"]) as http:
         trained_run(http)
+        suggested = {"kind": "change", "body": {"changes": {"lr": 1e-4}}}
+        http.post("/v1/runs/gpt-7b/proposals", json=suggested).raise_for_status()
         for operation, described in OPERATIONS.items():
-            method, path = re.sub(r"\{\w+\}", "gpt-7b", operation).split()
+            numbered = operation.replace("{number}", "1")
+            method, path = re.sub(r"\{\w+\}", "gpt-7b", numbered).split()
             content = described.get("requestBody", {}).get("content", {})
             for body in content.values():
                 for example in body["examples"].values():

@@ -28,6 +28,7 @@ SOME_KINDS = (
 
 CURVE = {"kind": "cosine", "start": 1e-3, "end": 1e-5, "steps": 100_000}
 BODY = {"parameters": {"lr": CURVE}, "total": 100_000}
+SUGGESTED = {"kind": "change", "body": {"changes": {"lr": 1e-4}}}
 HOLD = {"changes": {"lr": {"edit": "hold"}}, "effective": 95_000}
 
 
@@ -41,6 +42,8 @@ def prepare(http: httpx.Client) -> None:
         block = {"generation": 1, "start": 89_999, "count": 1}
         http.get(f"/v1/runs/{run['id']}/values", params=block).raise_for_status()
     http.post("/v1/runs/changed/revisions", json=HOLD).raise_for_status()
+    for _ in range(3):
+        http.post("/v1/runs/changed/proposals", json=SUGGESTED).raise_for_status()
     http.post("/v1/runs/ended/finish", json={}).raise_for_status()
 
 
@@ -75,7 +78,7 @@ def test_every_role_is_answered_as_the_document_says(own_guarded: Guarded, tmp_p
     What the document allows is done somewhere in each operation, and what it does not is refused.
     """
     tokens = own_guarded.secrets
-    others = [*(tokens[role] for role in ("viewer", "worker", "operator")), None]
+    others = [*(tokens[role] for role in ("viewer", "proposer", "worker", "operator")), None]
     with own_guarded.client(tokens["admin"]) as http:
         prepare(http)
         http.post("/v1/tokens", json={"name": "spare", "role": "viewer"}).raise_for_status()

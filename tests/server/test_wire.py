@@ -138,6 +138,7 @@ def live(http: httpx.Client) -> None:
     http.get("/v1/runs/gpt/plan", params={"points": 20})
     http.get("/v1/runs/gpt/explain", params={"step": 4})
     http.post("/v1/runs/gpt/advance", json={"to": 16})
+    propose(http)
     http.post("/v1/runs/gpt/pause", json={"signal": {"signal": "checkpoint"}})
     http.post("/v1/runs/gpt/resume", json={"until": 24})
     http.post("/v1/runs/gpt/stop", json={"effective": 20})
@@ -147,6 +148,19 @@ def live(http: httpx.Client) -> None:
     http.post("/v1/runs", json=fork).raise_for_status()
     http.get("/v1/runs/gpt/revisions")
     http.post("/v1/runs/gpt/finish", json={}).raise_for_status()
+
+
+def propose(http: httpx.Client) -> None:
+    """Ask everything that is answered in JSON of proposals."""
+    suggested = {"kind": "change", "body": HALVE}
+    for decision in ("accept", "decline", ""):
+        http.post("/v1/runs/gpt/proposals", json=suggested).raise_for_status()
+        if decision:
+            number = http.get("/v1/runs/gpt").json()["proposals"]["numbers"][0]
+            path = f"/v1/runs/gpt/proposals/{number}"
+            http.post(f"{path}/{decision}", json={"message": "well"}).raise_for_status()
+            http.get(path).raise_for_status()
+    http.get("/v1/runs/gpt/proposals").raise_for_status()
 
 
 def use_library(http: httpx.Client) -> None:
@@ -190,7 +204,8 @@ def test_every_event_is_as_its_type_says(told: Any) -> None:
         if line.startswith("data: ")
     ]
     for event in data:
-        schema = {"$ref": f"#/components/schemas/{event['kind'].capitalize()}Event"}
+        name = "".join(word.capitalize() for word in event["kind"].split("-"))
+        schema = {"$ref": f"#/components/schemas/{name}Event"}
         assert not flaws(schema, event), event["kind"]
     kinds = OPERATIONS["GET /v1/runs/{run}/events"]["responses"]["200"]["content"]
     assert {event["kind"] for event in data} == {

@@ -39,6 +39,7 @@ from rheostat.server.routes.events import events
 from rheostat.server.routes.history import history
 from rheostat.server.routes.kinds import kinds
 from rheostat.server.routes.operations import operations
+from rheostat.server.routes.proposals import proposals
 from rheostat.server.routes.revisions import revisions
 from rheostat.server.routes.runs import runs
 from rheostat.server.routes.schedules import schedules
@@ -66,6 +67,7 @@ ROUTERS = (
     totals,
     stops,
     signals,
+    proposals,
     events,
     tokens,
 )

@@ -59,7 +59,7 @@ TOKEN = {
     "type": "http",
     "scheme": "bearer",
     "description": "The secret of a token. Each operation names the role that it needs: viewer,"
-    " worker, operator or admin, of which each may do what those before it may.",
+    " proposer, worker, operator or admin, of which each may do what those before it may.",
 }
 REFUSALS = (Unauthenticated, Forbidden)
 """What every operation that needs a role may answer."""

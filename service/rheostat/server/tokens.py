@@ -17,6 +17,7 @@ class Role(StrEnum):
     """What a caller may do: all that the roles before may, and more."""
 
     VIEWER = "viewer"
+    PROPOSER = "proposer"
     WORKER = "worker"
     OPERATOR = "operator"
     ADMIN = "admin"

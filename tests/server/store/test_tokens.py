@@ -139,8 +139,8 @@ def test_times_are_kept_in_utc(given: str, kept: str) -> None:
 
 
 def test_roles_include_those_before() -> None:
-    """Viewer, worker, operator, admin: each may do what those before it may."""
-    order = ["viewer", "worker", "operator", "admin"]
+    """Viewer, proposer, worker, operator, admin: each may do what those before it may."""
+    order = ["viewer", "proposer", "worker", "operator", "admin"]
     for have in order:
         for need in order:
             assert Role(have).covers(Role(need)) == (order.index(have) >= order.index(need))

@@ -41,6 +41,7 @@ STYLES = {
     "cancelled": "yellow",
     "rewound": "magenta",
     "extended": "cyan",
+    "declined": "dim",
 }
 """How the kinds of events are coloured; others are bold."""
 GONE = ("cancelled", "dropped")
@@ -197,15 +198,22 @@ def finished(screen: Screen, item: wire.RunState) -> None:
 def event(screen: Screen, item: wire.Event) -> None:
     """Draw an event as one line."""
     moment = datetime.fromisoformat(str(item["created_at"]))
-    if item["kind"] == "settled" or item["kind"] == "begun":
-        step = item["settled_until"]
-    else:
-        step = item["effective"]
+    kind: str = item["state"] if item["kind"] == "settled-proposal" else item["kind"]
     screen.line(
         (f"{moment:%Y-%m-%d %H:%M:%S} UTC", "dim"),
-        (f"  {item['kind']:<9}", STYLES.get(item["kind"], "bold")),
-        f" {text.count(step):>12}  {_told(item)}".rstrip(),
+        (f"  {kind:<9}", STYLES.get(kind, "bold")),
+        f" {_where(item):>12}  {_told(item)}".rstrip(),
     )
+
+
+def _where(item: wire.Event) -> str:
+    """Write the step that an event is about, if it is about one."""
+    match item["kind"]:
+        case "settled" | "begun":
+            return text.count(item["settled_until"])
+        case "proposed" | "settled-proposal":
+            return ""
+    return text.count(item["effective"])
 
 
 def _told(item: wire.Event) -> str:
@@ -216,7 +224,18 @@ def _told(item: wire.Event) -> str:
     if item["kind"] == "begun":
         return by.strip()
     why = " ".join(item["message"].split())
-    return _what(item, by) + (f" – {why}" if why else "")
+    if item["kind"] == "proposed" or item["kind"] == "settled-proposal":
+        what = _proposal(item, by)
+    else:
+        what = _what(item, by)
+    return what + (f" – {why}" if why else "")
+
+
+def _proposal(item: wire.ProposedEvent | wire.SettledProposalEvent, by: str) -> str:
+    if item["kind"] == "proposed":
+        return f"proposal {item['proposal']}{by}: {item['proposes']}"
+    made = f", revision {item['revision']}" if item["revision"] else ""
+    return f"proposal {item['proposal']}{by}{made}"
 
 
 def _what(item: RevisionEvent, by: str) -> str:

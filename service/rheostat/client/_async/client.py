@@ -379,7 +379,7 @@ class AsyncSchedules:
 
 
 class AsyncTokens:
-    """Tokens: each has a name and a role, viewer, worker, operator or admin."""
+    """Tokens: each has a name and a role: viewer, proposer, worker, operator or admin."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session

@@ -381,7 +381,7 @@ class Schedules:
 
 
 class Tokens:
-    """Tokens: each has a name and a role, viewer, worker, operator or admin."""
+    """Tokens: each has a name and a role: viewer, proposer, worker, operator or admin."""
 
     def __init__(self, session: Session) -> None:
         self._session = session

@@ -15,7 +15,7 @@ from pydantic import ConfigDict, WithJsonSchema
 from starlette.requests import Request
 
 from rheostat.errors import FieldError, IdempotencyMismatch, Invalid, Unavailable
-from rheostat.limits import MAX_AUTHOR, MAX_ITEMS, MAX_NUMBER, MAX_STEP, NAME
+from rheostat.limits import CONTROLLER_AUTHOR, MAX_AUTHOR, MAX_ITEMS, MAX_NUMBER, MAX_STEP, NAME
 from rheostat.schedules.definition import REFERENCE
 from rheostat.server.docstrings import Documented
 from rheostat.server.http.access import caller_of
@@ -65,6 +65,7 @@ async def _store(request: Request) -> Any:
     return request.app.state.store
 
 
+@refuses(Invalid)
 async def _author(
     request: Request,
     sent: Annotated[
@@ -78,7 +79,14 @@ async def _author(
         ),
     ] = None,
 ) -> str | None:
-    return caller_of(request).name or (None if sent is None else _utf8(sent))
+    author = None if sent is None else _utf8(sent)
+    if author is not None and author.startswith(CONTROLLER_AUTHOR):
+        message = (
+            f"no author may begin with {CONTROLLER_AUTHOR}: what controllers decide is named so"
+        )
+        wrong = [FieldError("Rheostat-Author", message, author, f"not {CONTROLLER_AUTHOR}…")]
+        raise Invalid("The author is refused.", errors=wrong)
+    return caller_of(request).name or author
 
 
 def _utf8(header: str) -> str:

@@ -91,9 +91,9 @@ async def follow_run(
     """
     Return a run's events from the first one after a number, and then each as it happens.
 
-    The kinds are `begun`, `settled`, `revised`, `cancelled`, `rewound`, `advanced` and `finished`,
-    after which the stream ends. Numbers rise, with gaps: that steps were settled is told as far as
-    it is new, so of several such events the last may stand for all. `Rheostat-Run` is the run's id.
+    The last is `finished`, after which the stream ends. Numbers rise, with gaps: that steps were
+    settled is told as far as it is new, so of several such events the last may stand for all.
+    `Rheostat-Run` is the run's id.
     """
     position = after if last_event_id is None else last_event_id
     request.app.state.feeds.require_place(_name(request))

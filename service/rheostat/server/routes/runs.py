@@ -90,6 +90,7 @@ STATE: wire.RunState = {
     "words": {},
     "current": {"lr": 3e-4},
     "pending": [],
+    "proposals": {"open": 0, "numbers": []},
     "generations": [{"generation": 1, "parent": None, "from": 0, "settled_until": 0}],
 }
 FINISHED: wire.RunState = {

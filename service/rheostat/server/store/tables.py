@@ -227,6 +227,7 @@ outcomes = Table(
     Column("at", String(32), nullable=False),
 )
 
+# What somebody suggests, and what was decided on it.
 proposals = Table(
     "proposals",
     metadata,
@@ -244,10 +245,13 @@ proposals = Table(
     Column("created_at", String(32), nullable=False),
     Column("decided_by", Text),
     Column("decided_at", String(32)),
-    # their numbers among the events of the run
+    Column("reason", Text, nullable=False),
+    # their numbers among the events of the run; none where it expired
     Column("event", BigInteger, nullable=False),
     Column("decided_event", BigInteger),
     Index("ix_proposals_open", "run_id", "state", "author"),
+    Index("ix_proposals_event", "run_id", "event"),
+    Index("ix_proposals_decided", "run_id", "decided_event"),
 )
 
 # One row: which life of this database it is. A restored backup begins a new one.

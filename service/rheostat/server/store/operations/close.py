@@ -44,6 +44,8 @@ def finish(records: Records, ref: str, end: int | None, note: Note) -> wire.RunS
         raise explained(records, run, lineage, told.refusal())
     show(records, run.id)  # what is shown in the end is read before anything is written
     pending = [stop.revision for stop in run.barriers.stops if not stop.told]
+    finished_at = now()
+    records.proposals.expire(run.id, finished_at, "the run was finished")
     add_unfolded(
         records,
         run,
@@ -53,8 +55,8 @@ def finish(records: Records, ref: str, end: int | None, note: Note) -> wire.RunS
         note,
         data={"cancelled": pending} if pending else None,
         end=effective,
-        finished_at=now(),
         barriers=run.barriers.without(pending),
+        finished_at=finished_at,
     )
     for number in pending:
         records.revisions.cancel(run.id, number)

@@ -2,12 +2,13 @@
 Events, as they are read.
 
 They are not stored a second time: a revision is one, under its number, and so are the settled end
-of each generation, and the beginning of a training in the middle. See ``docs/decisions/events.md``.
+of each generation, the beginning of a training in the middle, and proposals, each of them twice at
+most: when it is made, and when somebody decides on it. See ``docs/decisions/events.md``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -84,7 +85,47 @@ def _read(records: Records, run: RunRecord, lineage: Lineage, after: int) -> lis
         for past in lineage
         if past.event > after
     ]
+    events += _of_proposals(records, run.id, after)
     return sorted(events, key=lambda event: event["number"])[:PAGE]
+
+
+def _of_proposals(records: Records, run_id: str, after: int) -> Iterator[wire.Event]:
+    """Yield the next events of proposals after a number: that they were made, and decided on."""
+    table = tables.proposals
+    for number, told in ((table.c.event, _proposed), (table.c.decided_event, _decided)):
+        query = select(table).where(table.c.run_id == run_id, number > after)
+        rows = records.connection.execute(query.order_by(number).limit(PAGE))
+        yield from map(told, rows)
+
+
+def _proposed(row: Row[Any]) -> wire.ProposedEvent:
+    return {
+        "number": row.event,
+        "kind": "proposed",
+        "id": row.run_id,
+        "created_at": row.created_at,
+        "generation": row.generation,
+        "proposal": row.number,
+        "proposes": row.kind,
+        "author": row.author,
+        "message": row.message,
+        "cause": None if row.cause is None else orjson.loads(row.cause),
+    }
+
+
+def _decided(row: Row[Any]) -> wire.SettledProposalEvent:
+    return {
+        "number": row.decided_event,
+        "kind": "settled-proposal",
+        "id": row.run_id,
+        "created_at": row.decided_at,
+        "generation": row.generation,
+        "proposal": row.number,
+        "state": row.state,
+        "revision": row.revision,
+        "author": row.decided_by,
+        "message": row.reason,
+    }
 
 
 def _begun(run: RunRecord, number: int) -> wire.BegunEvent:

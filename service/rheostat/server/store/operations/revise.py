@@ -77,6 +77,11 @@ def rehearse(records: Records, ref: str, request: RevisionRequest, points: int) 
     return rehearsal(records, folded, sorted(folded.revision.changes), points)
 
 
+def check_revision(records: Records, ref: str, request: RevisionRequest) -> None:
+    """Raise what `revise` would raise now."""
+    _folded(records, records.find(ref), request)
+
+
 def cancel(
     records: Records, ref: str, number: int, expected_revision: int | None, note: Note
 ) -> wire.Cancelled:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,6 +27,7 @@ class RewindRequest:
     changes: Any = None
     force: bool = False
     note: Note = field(default_factory=Note)
+    cause: Mapping[str, Any] | None = None
 
 
 def rewind(records: Records, ref: str, request: RewindRequest) -> wire.Rewound:
@@ -39,12 +41,7 @@ def rewind(records: Records, ref: str, request: RewindRequest) -> wire.Rewound:
 
     """
     run = records.find(ref, lock=True)
-    require_open(run)
-    _require_generation(run, request)
-    require_at_most(records.limits.message, "message", request.note.message, "characters")
-    lineage = records.lineage(run)
-    source = lineage[request.from_generation or run.generation]
-    _require_settled(run, source, request.to)
+    lineage, source = _allowed(records, run, request)
     (owner,) = lineage.owners(source.key.number, request.to, request.to + 1)
     before = records.revisions.in_force_at(owner.owner, request.to).timelines
     if owner.owner.run_id != run.id:  # revisions there have numbers of their own
@@ -63,11 +60,14 @@ def rewind(records: Records, ref: str, request: RewindRequest) -> wire.Rewound:
         timelines=before,
         forced=request.force,
         laid_for=run.total,
+        cause=request.cause,
     )
     (folded,) = refold(records, run, before, [new], history(records, run), asked=new.number)
     revision = mark_forced(folded, before, run)
     records.add_generation(generation)
     event = run.newest_event(lineage) + 1
+    reason = f"the run was rewound to step {request.to}"
+    records.proposals.expire(run.id, revision.created_at, reason)
     records.revisions.add(run.id, revision, event)
     records.change(
         run.id,
@@ -86,6 +86,26 @@ def rewind(records: Records, ref: str, request: RewindRequest) -> wire.Rewound:
         "ended": ended,
         "revision": revision.number,
     }
+
+
+def check_rewind(records: Records, ref: str, request: RewindRequest) -> None:
+    """Raise what `rewind` would raise now, but for what comes of its changes there."""
+    run = records.find(ref)
+    _allowed(records, run, request)
+    changes_if_any(records, run, request.changes)
+
+
+def _allowed(
+    records: Records, run: RunRecord, request: RewindRequest
+) -> tuple[Lineage, Generation]:
+    """Return the lineage, and the generation to branch from, if that is allowed."""
+    require_open(run)
+    _require_generation(run, request)
+    require_at_most(records.limits.message, "message", request.note.message, "characters")
+    lineage = records.lineage(run)
+    source = lineage[request.from_generation or run.generation]
+    _require_settled(run, source, request.to)
+    return lineage, source
 
 
 def _require_generation(run: RunRecord, request: RewindRequest) -> None:

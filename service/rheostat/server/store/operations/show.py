@@ -17,6 +17,9 @@ from rheostat.server.store.records import Records, RunRecord
 LONGEST_PAGE = 4 * 1024 * 1024
 """Bytes of changes after which a page of revisions ends."""
 
+MOST_PROPOSALS = 100
+"""Open proposals whose numbers a run shows."""
+
 
 def show(records: Records, ref: str) -> wire.RunState:
     """Return the state of a run."""
@@ -36,8 +39,14 @@ def show(records: Records, ref: str) -> wire.RunState:
         "words": {name: dict(piece.words.data) for name, piece in pieces.items() if piece.words},
         "current": {name: float(values[0]) for name, values in current.items()},
         "pending": [revision.to_json(settled) for revision in pending],
+        "proposals": _open_proposals(records, run),
         "generations": [generation.to_json() for generation in lineage],
     }
+
+
+def _open_proposals(records: Records, run: RunRecord) -> wire.OpenProposals:
+    count, numbers = records.proposals.open_numbers(run.id, MOST_PROPOSALS)
+    return {"open": count, "numbers": numbers}
 
 
 def state(run: RunRecord, lineage: Lineage) -> wire.RunSummary:

@@ -59,6 +59,27 @@ def stop(records: Records, ref: str, request: StopRequest) -> wire.Halted:
     """
     run = records.find(ref, lock=True)
     lineage = records.lineage(run)
+    effective, data = _allowed(records, run, lineage, request)
+    made = halt(
+        records, run, effective, request.note, hold=request.hold, cause=request.cause, data=data
+    )
+    return {
+        "revision": made.number,
+        "effective": effective,
+        **landing(records, run, lineage, effective),
+    }
+
+
+def check_stop(records: Records, ref: str, request: StopRequest) -> None:
+    """Raise what `stop` would raise now."""
+    run = records.find(ref)
+    _allowed(records, run, records.lineage(run), request)
+
+
+def _allowed(
+    records: Records, run: RunRecord, lineage: Lineage, request: StopRequest
+) -> tuple[int, Mapping[str, Any] | None]:
+    """Return the step of a stop, and the data of its signal, if it is allowed."""
     require_open(run)
     require_revision(run, request.expected_revision)
     settled = lineage[run.generation].settled_until
@@ -69,14 +90,7 @@ def stop(records: Records, ref: str, request: StopRequest) -> wire.Halted:
         data = signal_data(run.spec, request.signal, request.arguments, "signal.")
         require_room_to_say(records, run, lineage, request.signal, effective, "signal.")
     _require_possible(records, run, lineage, effective, hold=request.hold)
-    made = halt(
-        records, run, effective, request.note, hold=request.hold, cause=request.cause, data=data
-    )
-    return {
-        "revision": made.number,
-        "effective": effective,
-        **landing(records, run, lineage, effective),
-    }
+    return effective, data
 
 
 def halt(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from rheostat import wire
 from rheostat.errors import FieldError, Invalid
@@ -34,6 +35,7 @@ class TotalRequest:
     expected_revision: int | None = None
     force: bool = False
     note: Note = field(default_factory=Note)
+    cause: Mapping[str, Any] | None = None
 
 
 def make_total(records: Records, ref: str, request: TotalRequest) -> tuple[wire.TotalRevised, bool]:
@@ -65,6 +67,14 @@ def rehearse_total(
     folded = _folded(records, run, request)
     shown = rehearsal(records, folded, run.spec.names, points, request.total)
     return {**shown, "total": request.total}
+
+
+def check_total(records: Records, ref: str, request: TotalRequest) -> None:
+    """Raise what `make_total` would raise now."""
+    run = records.find(ref)
+    _require_allowed(records, run, request)
+    if request.total != run.total:
+        _folded(records, run, request)
 
 
 def _require_allowed(records: Records, run: RunRecord, request: TotalRequest) -> None:
@@ -106,5 +116,6 @@ def _folded(records: Records, run: RunRecord, request: TotalRequest) -> Folded:
         forced=request.force,
         total=request.total,
         laid_for=request.total,
+        cause=request.cause,
     )
     return folded_in(records, run, lineage, new)

@@ -113,11 +113,14 @@ def upgrade() -> None:
         sa.Column("created_at", sa.String(length=32), nullable=False),
         sa.Column("decided_by", sa.Text(), nullable=True),
         sa.Column("decided_at", sa.String(length=32), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("event", sa.BigInteger(), nullable=False),
         sa.Column("decided_event", sa.BigInteger(), nullable=True),
         *_of_run("proposals", "number"),
     )
     op.create_index("ix_proposals_open", "proposals", ["run_id", "state", "author"])
+    op.create_index("ix_proposals_event", "proposals", ["run_id", "event"])
+    op.create_index("ix_proposals_decided", "proposals", ["run_id", "decided_event"])
 
 
 def downgrade() -> None:
