@@ -69,7 +69,8 @@ what counts is the name in the reports. Where the library names none it is `val_
 greatest value is the best: then `metric` is required. Whose rules count is the `reading`: a library
 that none of them follows report by report is refused. What counts epochs there, as a start, needs
 `steps_per_epoch`. A controller reduces or stops as soon as it can, some steps after the report;
-with a `gate` it does so at the very step, as the library does.
+with a `gate` it does so at the very step, as the library does. `rheostat.torch.controller_of` reads
+a live plateau or early stopping, of PyTorch, Lightning, Keras, transformers, Composer and others.
 
 Whole configuration files become the parameters of a run: the JSON file of DeepSpeed, the fields of
 transformers' `TrainingArguments`, and Megatron's command line (in samples, with its batch ramp).
