@@ -66,8 +66,8 @@ READ: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[str, 
     "transformers.trainer_callback.EarlyStoppingCallback": (
         {"early_stopping_patience": 3, "early_stopping_threshold": 0.2},
         {},
-        {"metric": "eval_f1"},
-        {"reading": "transformers", "metric": "eval_f1", "mode": "max", "patience": 3}
+        {"metric": "dev/f1", "greater_is_better": True},
+        {"reading": "transformers", "metric": "dev/f1", "mode": "max", "patience": 3}
         | {"min_delta": 0.2},
     ),
     "composer.callbacks.early_stopper.EarlyStopper": (
@@ -96,6 +96,8 @@ def test_what_the_trainer_knows_is_said_beside_the_callback() -> None:
     found = controller_of(callback, metric_for_best_model="wer", greater_is_better=False)
     assert (found.document["metric"], found.document["mode"]) == ("eval_wer", "min")
     assert controller_of(callback).document["metric"] == "eval_loss"
+    with pytest.raises(Invalid, match="greater_is_better"):
+        controller_of(callback, "dev/wer")
 
 
 def test_anything_else_is_refused_with_what_is_read() -> None:

@@ -317,8 +317,10 @@ def early_stopping(
     metric_for_best_model (loss) and greater_is_better are those of `TrainingArguments`, with its
     rules: the reports' name begins with eval_, and greater is better unless it ends with loss.
     """
-    name = metric_for_best_model or case.context.metric or "loss"
+    name = metric_for_best_model or "loss"
     greater = not name.endswith("loss") if greater_is_better is None else greater_is_better
+    if (metric_for_best_model, greater_is_better) == (None, None):
+        _check_is_a_loss(case)
     mode: Mode = "max" if greater else "min"
     return stop(
         case,
@@ -328,6 +330,14 @@ def early_stopping(
         patience=early_stopping_patience,
         min_delta=early_stopping_threshold,
     )
+
+
+def _check_is_a_loss(case: Case) -> None:
+    """Refuse a metric of which nobody says whether greater is better."""
+    metric = case.context.metric
+    if metric is not None and not metric.endswith("loss"):
+        message = f"is required, or else metric_for_best_model: {metric} may be no loss"
+        raise case.wrong("greater_is_better", message, None, "true or false")
 
 
 @library.controller("GreedyLR", "get_greedy_schedule", "greedy")
