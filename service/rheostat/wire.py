@@ -901,10 +901,12 @@ class ConvertedController(TypedDict):
 
 
 class ConvertedConfig(TypedDict):
-    """The definitions that a configuration file describes."""
+    """The definitions and controllers that a configuration file describes, as a run takes them."""
 
     parameters: dict[str, Definition]
-    """By parameter, as a run is created with."""
+    """By parameter."""
+    controllers: NotRequired[dict[str, ControllerConfig]]
+    """By their names, where something in the file reacts to a metric."""
 
 
 class KindField(TypedDict):

@@ -84,6 +84,17 @@ def test_words_that_are_no_parameters(rheostat: Any) -> None:
     assert rheostat("convert torch StepLR step_size").code == 2
 
 
+def test_a_plateau_in_a_file_is_printed_beside_the_parameters(
+    rheostat: Any, tmp_path: Path
+) -> None:
+    """What reacts to a metric in a file stands under `controllers`, as a run takes it."""
+    file = tmp_path / "arguments.json"
+    file.write_text('{"learning_rate": 0.1, "lr_scheduler_type": "reduce_lr_on_plateau"}')
+    found = rheostat(f"convert transformers --config {file} --json").json
+    assert found["parameters"]["lr"] == {"kind": "constant", "value": 0.1}
+    assert found["controllers"]["plateau"]["metric"] == "eval_loss"
+
+
 def test_a_configuration_file_becomes_the_parameters_of_a_run(
     rheostat: Any, tmp_path: Path
 ) -> None:

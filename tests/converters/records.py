@@ -19,7 +19,7 @@ from typing import Any
 FOLDER = Path(__file__).parent / "golden"
 CONTEXT = (
     *("total", "steps_per_epoch", "context", "lr_scale", "group"),
-    *("group_overrides", "optimizer_default_lr"),
+    *("group_overrides", "optimizer_default_lr", "metric"),
 )
 """What a record holds of the context of a scheduler."""
 
@@ -40,8 +40,8 @@ def asked(case: Case) -> dict[str, Any]:
     """
     Return what a record's scheduler is converted with, but for its library and name.
 
-    The metric of what reacts to one is called ``watched``.
+    The metric of what reacts to one is called ``watched`` unless the record has its name.
     """
     names = ("params", "base_value", "hyperparameter", *CONTEXT)
     found = {name: case[name] for name in names if name in case}
-    return {**found, "metric": "watched"} if "metrics" in case else found
+    return {"metric": "watched", **found} if "metrics" in case else found

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rheostat.converters import config_conversion
 from rheostat.errors import Invalid
 from rheostat.schedules import convert_config, evaluate
 
@@ -173,3 +174,25 @@ def test_a_wrong_file_is_refused_by_the_field(library: str, config: Any, field: 
     with pytest.raises(Invalid) as caught:
         convert_config(library, config)
     assert field in {error.field for error in caught.value.errors}
+
+
+def test_a_plateau_of_a_file_is_a_controller() -> None:
+    """The Trainer hands metric_for_best_model, a loss by default, to PyTorch's plateau."""
+    file = {
+        "learning_rate": 1e-3,
+        "lr_scheduler_type": "reduce_lr_on_plateau",
+        "lr_scheduler_kwargs": {"mode": "max", "factor": 0.5, "patience": 2},
+        "metric_for_best_model": "f1",
+    }
+    found = config_conversion("transformers", file)
+    assert found.parameters["lr"].to_json() == {"kind": "constant", "value": 1e-3}
+    expected = {"kind": "plateau", "reading": "torch", "metric": "eval_f1", "mode": "max"}
+    assert found.controllers["plateau"].document.items() >= {**expected, "patience": 2}.items()
+    usual = config_conversion("transformers", {"lr_scheduler_type": "reduce_lr_on_plateau"})
+    assert usual.controllers["plateau"].document["metric"] == "eval_loss"
+    with pytest.raises(Invalid, match="config_conversion"):
+        convert_config("transformers", file)
+    wrong = {**file, "lr_scheduler_kwargs": {"patience": "2"}}
+    with pytest.raises(Invalid) as caught:
+        config_conversion("transformers", wrong)
+    assert caught.value.errors[0].field == "config.lr_scheduler_kwargs.patience"

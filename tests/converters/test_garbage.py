@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from math import inf, nan
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.converters.records import CASES, asked
 
+from rheostat.controllers import simulate
+from rheostat.converters import conversion
 from rheostat.errors import Invalid
-from rheostat.schedules import convert, evaluate
+from rheostat.schedules import evaluate
 
 STEPS = np.array([0, 1, 2, 7, 99, 10**6, 2**53 - 1])
+METRICS = [0.5, 0.4, 0.6, nan, 1e300, inf, -inf]
 
 numbers = st.sampled_from(
     [0, 1, -1, 2, 3.5, -0.5, 1e-300, 1e300, 2**53, 2**63, 10**400, 0.1, 1000, 10**9, 1.0000001]
@@ -50,14 +54,17 @@ def replaced(case: dict[str, Any], path: tuple[Any, ...], value: Any) -> None:
 @settings(max_examples=1_000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(case=st.sampled_from(CASES), changes=st.data())
 def test_anything_is_converted_or_refused(case: dict[str, Any], changes: st.DataObject) -> None:
-    """P10: whatever stands in a parameter, the answer is finite values or a refusal."""
+    """P10: whatever stands in a parameter, there is a definition, a controller or a refusal."""
     given = deepcopy(asked(case))
     for _ in range(changes.draw(st.integers(1, 2))):
         path = changes.draw(st.sampled_from(places(given)))
         replaced(given, path, changes.draw(garbage))
     try:
-        definition = convert(case["file"], case["name"], **given)
+        found = conversion(case["file"], case["name"], **given)
     except Invalid:
         return
-    if not definition.follows():
-        assert np.isfinite(evaluate(definition, STEPS)).all()
+    if found.definition is not None and not found.definition.follows():
+        assert np.isfinite(evaluate(found.definition, STEPS)).all()
+    if found.controller is not None:
+        reports = [(step, value) for step, value in zip(STEPS.tolist(), METRICS, strict=True)]
+        simulate(found.controller, reports, definition=found.definition)

@@ -8,7 +8,7 @@ epochs, as `ParamSchedulerHook` does it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import cos, pi
 from random import Random
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rheostat.converters import conversion
 from rheostat.errors import Invalid
 from rheostat.schedules import convert, evaluate
 
@@ -187,3 +188,34 @@ def test_any_list_is_right_or_refused(seed: int) -> None:
         assert np.allclose(found, expected, rtol=1e-8, atol=1e-13), (specs, length)
         right += 1
     assert right >= 10
+
+
+PLATEAU = spec("ReduceOnPlateauLR", patience=2, begin=3)
+
+
+def test_a_plateau_stands_beside_what_the_others_become() -> None:
+    """A list with a plateau becomes the others' curve, and a controller from its begin on."""
+    schedulers = {"schedulers": [WARMUP, PLATEAU]}
+    found = conversion("mmengine", "list", schedulers, BASE, steps_per_epoch=20)
+    assert found.curve == converted([WARMUP], steps_per_epoch=20)
+    assert found.controller
+    assert found.controller.document["start"] == 60
+    assert conversion("mmengine", "list", {"schedulers": [PLATEAU]}, steps_per_epoch=20) == replace(
+        found, definition=None
+    )
+
+
+@pytest.mark.parametrize(
+    ("others", "field"),
+    [
+        ([PLATEAU], "params.schedulers[1].name"),
+        ([spec("CosineAnnealingLR", T_max=8, eta_min=0.01, end=8)], "params.schedulers[1].name"),
+        ([spec("ReduceOnPlateauMomentum", factor=2.0)], "params.schedulers[1].params"),
+    ],
+)
+def test_a_plateau_s_company_must_multiply(others: list[dict[str, Any]], field: str) -> None:
+    """A second plateau, a curve that pulls to a floor at the same time, a wrong one: refused."""
+    schedulers = {"schedulers": [PLATEAU, *others]}
+    with pytest.raises(Invalid) as caught:
+        conversion("mmengine", "list", schedulers, BASE, steps_per_epoch=1)
+    assert caught.value.errors[0].field == field

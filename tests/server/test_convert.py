@@ -178,6 +178,15 @@ def test_a_configuration_file_becomes_parameters(http: httpx.Client) -> None:
     assert values["weight_decay"] == 0.1
 
 
+def test_a_file_s_plateau_stands_beside_its_parameters(http: httpx.Client) -> None:
+    """`TrainingArguments` with a plateau become parameters and a controller of a run."""
+    config = {"learning_rate": 1e-3, "lr_scheduler_type": "reduce_lr_on_plateau"}
+    answer = http.post("/v1/convert", json={"library": "transformers", "config": config}).json()
+    assert set(answer) == {"parameters", "controllers"}
+    assert answer["parameters"]["lr"] == {"kind": "constant", "value": 1e-3}
+    assert answer["controllers"]["plateau"]["metric"] == "eval_loss"
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rheostat.controllers import simulate
 from rheostat.errors import Invalid
 from rheostat.schedules import evaluate
 
@@ -98,8 +99,42 @@ def test_what_has_no_definition_is_refused() -> None:
 
     for scheduler, reason in (
         (schedulers.LambdaLR(optimizer, lambda t: 0.9**t), "tabulate it"),
-        (schedulers.ReduceLROnPlateau(optimizer), "reacts to a metric"),
+        (schedulers.ReduceLROnPlateau(optimizer), "controller_of"),
         (Own(optimizer, 5), "is not a scheduler of torch"),
     ):
         with pytest.raises(Invalid, match=reason):
             definition_of(scheduler)
+
+
+def plateau(**options: Any) -> Any:
+    """Return a plateau of an optimizer with two groups."""
+    groups = [{"params": [torch.nn.Parameter(torch.ones(1))], "lr": rate} for rate in RATES]
+    return torch.optim.lr_scheduler.ReduceLROnPlateau(torch.optim.SGD(groups, lr=1.0), **options)
+
+
+def test_a_live_plateau_s_controller_falls_with_it() -> None:
+    """`controller_of` reads every option: the controller reduces at the very calls."""
+    from rheostat.torch import controller_of
+
+    options = {"mode": "max", "factor": 0.5, "patience": 1, "threshold": 0.1, "cooldown": 1}
+    scheduler = plateau(**options, threshold_mode="abs", min_lr=0.02, eps=1e-3)
+    metrics = [0.3, 0.35, 0.2, 0.9, 0.95, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 2.0, 0.1, 0.1, 0.1]
+    rates = []
+    for metric in metrics:
+        scheduler.step(metric)
+        rates.append(scheduler.optimizer.param_groups[0]["lr"])
+    reports = list(enumerate(metrics, 1))
+    found = simulate(controller_of(scheduler, "accuracy"), reports, base_value=RATES[0])
+    np.testing.assert_allclose(found.values, rates, 1e-12)
+    assert len(set(rates)) > 2
+
+
+def test_a_floor_of_each_group_needs_the_group() -> None:
+    """A controller has one floor: of several, it is that of the group that is named."""
+    from rheostat.torch import controller_of
+
+    scheduler = plateau(min_lr=[0.02, 0.001])
+    with pytest.raises(Invalid, match="say which one"):
+        controller_of(scheduler)
+    assert controller_of(scheduler, group=1).document["min"] == 0.001
+    assert controller_of(plateau(min_lr=[0.01, 0.01])).document["min"] == 0.01

@@ -67,8 +67,15 @@ What else there is:
   and each parameter that acts one in which it is not its default; a test names what has none.
 """
 
-from rheostat.converters.configs import convert_config
+from rheostat.converters.configs import ConfigConversion, config_conversion, convert_config
 from rheostat.converters.core import Conversion
 from rheostat.converters.request import conversion, convert
 
-__all__ = ["Conversion", "conversion", "convert", "convert_config"]
+__all__ = [
+    "ConfigConversion",
+    "Conversion",
+    "config_conversion",
+    "conversion",
+    "convert",
+    "convert_config",
+]

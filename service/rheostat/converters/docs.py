@@ -69,10 +69,14 @@ what counts is the name in the reports. Where the library names none it is `val_
 greatest value is the best: then `metric` is required. Whose rules count is the `reading`: a library
 that none of them follows report by report is refused. What counts epochs there, as a start, needs
 `steps_per_epoch`. A controller reduces or stops as soon as it can, some steps after the report;
-with a `gate` it does so at the very step, as the library does.
+with a `gate` it does so at the very step, as the library does. `rheostat.torch.controller_of` reads
+a live plateau or early stopping, of PyTorch, Lightning, Keras, transformers, Composer and others.
 
 Whole configuration files become the parameters of a run: the JSON file of DeepSpeed, the fields of
 transformers' `TrainingArguments`, and Megatron's command line (in samples, with its batch ramp).
+`reduce_lr_on_plateau` of `TrainingArguments` becomes one of the run's `controllers` beside them, of a
+metric that is called as the Trainer logs it, `eval_loss`; in Python, `config_conversion` of
+`rheostat.converters` returns both.
 `total` and `steps_per_epoch` say what the file leaves to the trainer; a file that states its length
 must not be contradicted, and DeepSpeed's, which states its lengths, leaves nothing. What says
 nothing about a schedule is ignored; what sounds like a schedule and is not read is refused, with

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from rheostat.converters.core import Case, Nested, refused
+from rheostat.converters.core import Case, Conversion, Nested, refused
 from rheostat.converters.kit import of_group, part, scaled, since, table, times, value_at
 from rheostat.converters.mmengine import ENDLESS, by_counts, field_of, library, needs_epochs, sets
 from rheostat.errors import FieldError
@@ -103,9 +103,7 @@ class Member:
 
 
 @library.scheduler("list", hyperparameters=None)
-def several(
-    case: Case, *, schedulers: Annotated[list[Nested], Field(min_length=1)]
-) -> AnyDefinition:
+def several(case: Case, *, schedulers: Annotated[list[Nested], Field(min_length=1)]) -> Conversion:
     """
     `sequence` of what the windows leave: a curve, a `product` of overlapping ones, or a constant.
 
@@ -115,8 +113,43 @@ def several(
     for a cosine past its T_max, which rises towards the base value again. Where one that does not
     end at 0 overlaps with others there is no formula: those steps become a `table`. A OneCycleLR
     changes the base value of those that stand after it, as in MMEngine.
+
+    A ReduceOnPlateau among them is the `plateau` beside what the others become.
     """
-    members = _members(case, schedulers)
+    chosen = _chosen(case, schedulers)
+    curves = [(i, spec) for i, spec in chosen if not _reacts(spec)]
+    members = _members(case, curves) if curves else []
+    definition = _laid_out(case, members) if members else None
+    plateaus = [(i, spec) for i, spec in chosen if _reacts(spec)]
+    if not plateaus:
+        return Conversion(definition)
+    return replace(_plateau(case, plateaus, members), definition=definition)
+
+
+def _reacts(spec: Nested) -> bool:
+    return spec.name.startswith("ReduceOnPlateau")
+
+
+def _plateau(case: Case, plateaus: list[tuple[int, Nested]], members: list[Member]) -> Conversion:
+    """Return the one plateau, if what the others do to a value is a factor while it acts."""
+    (i, spec), *others = plateaus
+    if others:
+        path = f"schedulers[{others[0][0]}].name"
+        message = "is a second plateau: convert each by itself, and arm the run with both"
+        raise case.wrong(path, message, spec.name, "one plateau")
+    found = case.of(spec, f"schedulers[{i}]")
+    start = 0 if found.controller is None else found.controller.start
+    for member in members:
+        multiplies = member.floor == 0 and not member.sets and not any(member.rises())
+        if not multiplies and member.rest > start:
+            message = "does not multiply the value, which a plateau changes in the same steps"
+            bound = f"to have ended at {start}, where the plateau begins"
+            raise case.wrong(f"{member.path}.name", message, member.spec.name, bound)
+    return found
+
+
+def _laid_out(case: Case, members: list[Member]) -> AnyDefinition:
+    """Return what the schedulers become together."""
     edges = {edge for member in members for edge in (member.begin, member.end)}
     edges.update(rise for member in members for rise in _rises(member, members))
     steps = [0, *sorted(edge for edge in edges if 0 < edge < ENDLESS)]
@@ -131,8 +164,8 @@ def several(
     return Sequence(parts=tuple(parts)) if len(parts) > 1 else parts[0].schedule
 
 
-def _members(case: Case, schedulers: list[Nested]) -> list[Member]:
-    """Return the schedulers that set what is asked for, in the order of their turns."""
+def _chosen(case: Case, schedulers: list[Nested]) -> list[tuple[int, Nested]]:
+    """Return the schedulers that set what is asked for, with their places."""
     chosen: list[tuple[int, Nested]] = []
     for i, spec in enumerate(schedulers):
         if sets(spec.name, spec.params.get("param_name"), case.hyperparameter):
@@ -144,6 +177,11 @@ def _members(case: Case, schedulers: list[Nested]) -> list[Member]:
     if not chosen:
         message = "is set by none of the schedulers"
         raise refused(FieldError("hyperparameter", message, case.hyperparameter, "one that is"))
+    return chosen
+
+
+def _members(case: Case, chosen: list[tuple[int, Nested]]) -> list[Member]:
+    """Return the schedulers that were chosen, in the order of their turns."""
     whole = replace(case, context=case.context.model_copy(update={"steps_per_epoch": None}))
     for i, spec in chosen:
         case.nested(spec, f"schedulers[{i}]")

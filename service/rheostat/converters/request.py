@@ -77,9 +77,8 @@ def convert(
     given = {"hyperparameter": hyperparameter, **context}
     found = conversion(library, name, params, base_value, **given)
     if found.definition is None or found.controller is not None:
-        message = "reacts to a metric: no function of the step has its values"
-        bound = "a schedule of steps; rheostat.converters.conversion returns its controller"
-        raise refused(FieldError("name", message, shown(name), bound))
+        message = "reacts to a metric: rheostat.converters.conversion has its controller"
+        raise refused(FieldError("name", message, shown(name), "a schedule of steps"))
     return found.definition
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 from rheostat.converters.core import Case, Conversion, Library, Nested, refused
 from rheostat.converters.kit import Phase, over, phases, share, warmed
 from rheostat.converters.parameters import Count, NotNegative, Positive, Resumed, Shared, Steps
-from rheostat.converters.reactions import PlateauParameters, metric_of, stop
+from rheostat.converters.reactions import Mode, PlateauParameters, metric_of, stop
 from rheostat.errors import FieldError
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial, Ramp
 from rheostat.schedules.kinds.cycles import CosineRestarts
@@ -308,27 +308,36 @@ def early_stopping(
     *,
     early_stopping_patience: Count = 1,
     early_stopping_threshold: NotNegative = 0.0,
-    metric_for_best_model: str = "loss",
+    metric_for_best_model: str | None = None,
     greater_is_better: bool | None = None,
 ) -> Conversion:
     """
     `stop`, reading `transformers`.
 
-    metric_for_best_model and greater_is_better are those of `TrainingArguments`, with its rules:
-    the reports' name begins with eval_, and greater is better unless the name ends with loss.
+    metric_for_best_model (loss) and greater_is_better are those of `TrainingArguments`, with its
+    rules: the reports' name begins with eval_, and greater is better unless it ends with loss.
     """
-    greater = greater_is_better
-    if greater is None:
-        greater = not metric_for_best_model.endswith("loss")
-    mode: Literal["min", "max"] = "max" if greater else "min"
+    name = metric_for_best_model or "loss"
+    greater = not name.endswith("loss") if greater_is_better is None else greater_is_better
+    if (metric_for_best_model, greater_is_better) == (None, None):
+        _check_is_a_loss(case)
+    mode: Mode = "max" if greater else "min"
     return stop(
         case,
         "transformers",
-        metric_of(case, mode, f"eval_{metric_for_best_model.removeprefix('eval_')}"),
+        metric_of(case, mode, f"eval_{name.removeprefix('eval_')}"),
         mode,
         patience=early_stopping_patience,
         min_delta=early_stopping_threshold,
     )
+
+
+def _check_is_a_loss(case: Case) -> None:
+    """Refuse a metric of which nobody says whether greater is better."""
+    metric = case.context.metric
+    if metric is not None and not metric.endswith("loss"):
+        message = f"is required, or else metric_for_best_model: {metric} may be no loss"
+        raise case.wrong("greater_is_better", message, None, "true or false")
 
 
 @library.controller("GreedyLR", "get_greedy_schedule", "greedy")

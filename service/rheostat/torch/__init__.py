@@ -7,7 +7,8 @@ Rheostat for PyTorch: learning rate, weight decay, momentum and betas from a run
 >>> optimizer.param_groups[0]["lr"]
 0.0004
 
-`definition_of` reads a scheduler of PyTorch; it needs the extra ``local``.
+`definition_of` reads a scheduler of PyTorch, and `controller_of` a plateau or an early stopping, of
+other libraries too; they need the extra ``local``.
 """
 
 from importlib import import_module
@@ -16,14 +17,17 @@ from typing import TYPE_CHECKING, Any
 from rheostat.torch.scheduler import RheostatLR
 
 if TYPE_CHECKING:
+    from rheostat.converters.live import controller_of
     from rheostat.torch.convert import definition_of
 
-__all__ = ["RheostatLR", "definition_of"]
+__all__ = ["RheostatLR", "controller_of", "definition_of"]
 
 
 def __getattr__(name: str) -> Any:
     """Import what needs NumPy and Pydantic when it is first asked for."""
     if name == "definition_of":
         return import_module("rheostat.torch.convert").definition_of
+    if name == "controller_of":
+        return import_module("rheostat.converters.live").controller_of
     message = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(message)

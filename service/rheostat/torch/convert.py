@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from rheostat.converters.core import refused
+from rheostat.errors import FieldError
 from rheostat.schedules import Definition, convert
 
 Parameters = dict[str, Any]
@@ -27,9 +29,14 @@ def definition_of(
         hyperparameter: ``lr``, or ``momentum`` of those that cycle it.
 
     Raises:
-        Invalid: It has no definition, as functions and ``ReduceLROnPlateau``.
+        Invalid: It has no definition, as functions and ``ReduceLROnPlateau``: that is for
+            `controller_of`.
 
     """
+    if isinstance(scheduler, ReduceLROnPlateau):
+        message = "reacts to a metric: rheostat.torch.controller_of reads it"
+        bound = "a schedule of steps"
+        raise refused(FieldError("scheduler", message, type(scheduler).__name__, bound))
     groups = range(len(scheduler.optimizer.param_groups))
     return [_of_group(scheduler, group, hyperparameter) for group in groups]
 

@@ -117,8 +117,8 @@ def _parameters(
     library: str | None, file: Path, total: int | None, steps_per_epoch: int | None
 ) -> dict[str, Any]:
     """Convert a configuration file, whose library can be told from what is in it."""
+    from rheostat.converters import config_conversion
     from rheostat.converters.configs import library_of
-    from rheostat.schedules import convert_config
 
     text = words.contents(str(file))
     try:
@@ -132,8 +132,12 @@ def _parameters(
         raise typer.BadParameter(
             f"the library of {file} cannot be told, for {why}. Give its name, as in: {line}"
         )
-    found = convert_config(library, config, total=total, steps_per_epoch=steps_per_epoch)
-    return {name: definition.to_json() for name, definition in found.items()}
+    found = config_conversion(library, config, total=total, steps_per_epoch=steps_per_epoch)
+    parameters = {name: each.to_json() for name, each in found.parameters.items()}
+    if not found.controllers:
+        return parameters
+    controllers = {name: each.document for name, each in found.controllers.items()}
+    return {"parameters": parameters, "controllers": controllers}
 
 
 def _filled(pieces: Sequence[str]) -> dict[str, Any]:

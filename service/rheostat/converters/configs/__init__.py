@@ -1,5 +1,5 @@
 """
-From whole configuration files of other libraries to the definitions of their parameters.
+From whole configuration files of other libraries to the parameters and controllers of a run.
 
 >>> from rheostat.schedules import convert_config
 >>> flags = "--lr 6e-5 --lr-decay-style cosine --lr-warmup-samples 100 --train-samples 2000"
@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from rheostat.converters import registry
 from rheostat.converters.configs import deepspeed, megatron, transformers
-from rheostat.converters.configs.reading import TrainingLengths, training_lengths
+from rheostat.converters.configs.reading import ConfigConversion, TrainingLengths, training_lengths
 from rheostat.converters.configs.telling import library_of
 from rheostat.converters.core import refused
 from rheostat.converters.request import check, check_text
@@ -26,12 +26,12 @@ from rheostat.errors import FieldError
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.field_errors import shown
 
-__all__ = ["convert_config", "library_of"]
+__all__ = ["ConfigConversion", "config_conversion", "convert_config", "library_of"]
 
-_FORMATS: Final[dict[str, Callable[[Any, TrainingLengths], dict[str, Definition]]]] = {
-    "deepspeed": deepspeed.definitions,
-    "megatron": megatron.definitions,
-    "transformers": transformers.definitions,
+_FORMATS: Final[dict[str, Callable[[Any, TrainingLengths], ConfigConversion]]] = {
+    "deepspeed": lambda *given: ConfigConversion(deepspeed.definitions(*given)),
+    "megatron": lambda *given: ConfigConversion(megatron.definitions(*given)),
+    "transformers": transformers.conversion,
 }
 
 
@@ -51,17 +51,42 @@ def convert_config(
     not (DeepSpeed's).
 
     Raises:
+        Invalid: if the library has no such format, a field is missing, wrong, refused, or of a
+            schedule but not known, or something in it reacts to a metric: see `config_conversion`.
+
+    """
+    found = config_conversion(library, config, total=total, steps_per_epoch=steps_per_epoch)
+    if found.controllers:
+        name = ", ".join(found.controllers)
+        message = f"has a {name}: rheostat.converters.config_conversion has its controller"
+        raise refused(FieldError("config", message, None, "schedules of steps alone"))
+    return dict(found.parameters)
+
+
+def config_conversion(
+    library: str,
+    config: Mapping[str, Any] | str | list[str],
+    *,
+    total: int | None = None,
+    steps_per_epoch: int | None = None,
+) -> ConfigConversion:
+    """
+    Return what a library's configuration file becomes: definitions by parameter, and controllers.
+
+    The arguments are those of `convert_config`.
+
+    Raises:
         Invalid: if the library has no such format, or a field is missing, wrong, refused, or of a
             schedule but not known.
 
     """
     check_text(library, "library")
     found = registry.find(library)
-    definitions = None if found is None else _FORMATS.get(found.name)
-    if definitions is None:
+    read = None if found is None else _FORMATS.get(found.name)
+    if read is None:
         bound = f"one of {', '.join(_FORMATS)}"
         message = f"is no library whose configuration files can be converted: {bound}"
         raise refused(FieldError("library", message, shown(library), bound))
     if not isinstance(config, str):  # a command line has a limit of its own
         check(config, "config")
-    return definitions(config, training_lengths(total, steps_per_epoch))
+    return read(config, training_lengths(total, steps_per_epoch))

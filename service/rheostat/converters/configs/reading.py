@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from rheostat.controllers import Controller
 from rheostat.converters.configs.telling import ONLY_JSON
-from rheostat.converters.core import refused
+from rheostat.converters.core import Conversion, refused
 from rheostat.converters.parameters import STRICT, Steps
-from rheostat.converters.request import convert
+from rheostat.converters.request import conversion, convert
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.field_errors import field_errors, shown
@@ -20,6 +22,7 @@ AtLeastOne = Annotated[Steps, Field(ge=1)]
 LENIENT = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
 """A configuration file has much that is no schedule."""
 Model = TypeVar("Model", bound=BaseModel)
+Found = TypeVar("Found")
 
 
 class TrainingLengths(BaseModel):
@@ -66,6 +69,14 @@ def _validated(model: type[Model], data: dict[str, Any], field: str) -> Model:
         raise refused(*field_errors(error, data, field)) from None
 
 
+@dataclass(frozen=True)
+class ConfigConversion:
+    """What a configuration file becomes: a run's parameters, and its controllers by their names."""
+
+    parameters: Mapping[str, Definition]
+    controllers: Mapping[str, Controller] = field(default_factory=dict)
+
+
 class Place(NamedTuple):
     """Where a scheduler stands in its file: the paths of its name and of its parameters."""
 
@@ -81,9 +92,20 @@ def converted(
     base_value: float | None = None,
     **context: Any,
 ) -> Definition:
-    """Return what a scheduler of the file becomes; errors name its fields by their paths."""
+    """Return the definition of a scheduler of the file; errors name its fields by their paths."""
+    return _renamed(place, partial(convert, library, name, params, base_value, **context))
+
+
+def controlled(
+    place: Place, library: str, name: str, params: Mapping[str, Any], **context: Any
+) -> Conversion:
+    """Return what reacts to a metric in the file; errors name its fields by their paths."""
+    return _renamed(place, partial(conversion, library, name, params, **context))
+
+
+def _renamed(place: Place, make: Callable[[], Found]) -> Found:
     try:
-        return convert(library, name, params, base_value, **context)
+        return make()
     except Invalid as error:
         errors = [replace(item, field=_path(place, item.field)) for item in error.errors]
         raise Invalid(error.detail, errors=errors) from None

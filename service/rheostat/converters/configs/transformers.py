@@ -9,10 +9,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from rheostat.controllers import Controller
 from rheostat.converters.configs.reading import (
     LENIENT,
+    ConfigConversion,
     Place,
     TrainingLengths,
+    controlled,
     converted,
     missing,
     read,
@@ -27,6 +30,7 @@ from rheostat.schedules.field_errors import shown
 from rheostat.schedules.kinds.curves import Constant
 
 _PLACE = Place("config.lr_scheduler_type", "config.lr_scheduler_kwargs")
+_PLATEAU = "reduce_lr_on_plateau"
 _WITHOUT_TOTAL = {"constant", "constant_with_warmup", "inverse_sqrt"}
 
 
@@ -41,6 +45,7 @@ class Arguments(BaseModel):
     lr_scheduler_kwargs: dict[str, Any] | str | None = None
     warmup_steps: NotNegative = 0
     warmup_ratio: Share | None = None
+    metric_for_best_model: str | None = None
     max_steps: Steps = -1
     num_train_epochs: NotNegative = 3.0
 
@@ -53,9 +58,9 @@ _READ = Read(
 )
 
 
-def definitions(config: Any, lengths: TrainingLengths) -> dict[str, Definition]:
+def conversion(config: Any, lengths: TrainingLengths) -> ConfigConversion:
     """
-    Return the learning rate and the weight decay.
+    Return the learning rate and the weight decay, and the plateau of reduce_lr_on_plateau.
 
     warmup_steps below 1 are a ratio, as in version 5; warmup_ratio is that of version 4. Without
     max_steps the training's length is ``total``, or num_train_epochs times ``steps_per_epoch``,
@@ -64,6 +69,22 @@ def definitions(config: Any, lengths: TrainingLengths) -> dict[str, Definition]:
     arguments = read(Arguments, config)
     check_unknown(config, _READ)
     _check_deepspeed(config.get("deepspeed"))
+    decay = Constant(value=arguments.weight_decay)
+    if arguments.lr_scheduler_type == _PLATEAU:
+        rate = Constant(value=arguments.learning_rate)
+        return ConfigConversion({"lr": rate, "weight_decay": decay}, _plateau(arguments))
+    return ConfigConversion({"lr": _rate(arguments, lengths), "weight_decay": decay})
+
+
+def _plateau(arguments: Arguments) -> dict[str, Controller]:
+    """Return the plateau, which the trainer gives metric_for_best_model, a loss by default."""
+    name = (arguments.metric_for_best_model or "loss").removeprefix("eval_")
+    params = _specific(arguments)
+    found = controlled(_PLACE, "transformers", _PLATEAU, params, metric=f"eval_{name}")
+    return {} if found.controller is None else {"plateau": found.controller}
+
+
+def _rate(arguments: Arguments, lengths: TrainingLengths) -> Definition:
     name, total = arguments.lr_scheduler_type, _total(arguments, lengths)
     params = _specific(arguments)
     if name != "constant":
@@ -72,8 +93,7 @@ def definitions(config: Any, lengths: TrainingLengths) -> dict[str, Definition]:
         params["num_training_steps"] = total
     if name not in _WITHOUT_TOTAL and total is None and "stable" not in name:
         raise _no_total()
-    rate = converted(_PLACE, "transformers", name, params, arguments.learning_rate)
-    return {"lr": rate, "weight_decay": Constant(value=arguments.weight_decay)}
+    return converted(_PLACE, "transformers", name, params, arguments.learning_rate)
 
 
 def _total(arguments: Arguments, lengths: TrainingLengths) -> int | None:

@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rheostat import wire
+from rheostat.converters import config_conversion
 from rheostat.converters import conversion as conversion_of
 from rheostat.converters.core import Context
 from rheostat.errors import FieldError, Invalid
-from rheostat.schedules import convert_config
 from rheostat.server.docstrings import Documented
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer, either
@@ -97,8 +97,13 @@ class Conversion(Documented, Context):
         if self.config is None:
             return self._converted()
         lengths = {"total": self.total, "steps_per_epoch": self.steps_per_epoch}
-        found = convert_config(self.library, self.config, **lengths)
-        return {"parameters": {name: as_json(each) for name, each in found.items()}}
+        found = config_conversion(self.library, self.config, **lengths)
+        answer: wire.ConvertedConfig = {
+            "parameters": {name: as_json(each) for name, each in found.parameters.items()}
+        }
+        if found.controllers:
+            answer["controllers"] = {k: each.document for k, each in found.controllers.items()}
+        return answer
 
     def _converted(self) -> wire.Converted | wire.ConvertedController:
         found = conversion_of(**{"params": {}, **self._given()})
@@ -190,7 +195,8 @@ async def convert_scheduler(asked: Conversion, request: Request) -> Response:
     and a ``definition`` beside it where its library has a warm-up in it.
 
     With ``config``, a whole configuration file, the answer has ``parameters``: a definition for
-    each parameter that the file describes, as a run is created with.
+    each parameter that the file describes, as a run is created with, and ``controllers`` where
+    something in it reacts to a metric.
 
     Nothing is stored. What has no definition, as a function, is refused with the way out.
     """
