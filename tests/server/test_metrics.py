@@ -70,6 +70,20 @@ def listening(server: RunningServer) -> Iterator[None]:
 
 
 @contextmanager
+def waiting(server: RunningServer) -> Iterator[None]:
+    """Wait at a run's pause meanwhile."""
+    url = httpx.URL(server.url)
+    with server.client() as http:
+        run = {"name": "paused", "parameters": {"lr": 1}, "paused": True}
+        made = http.post("/v1/runs", json=run).raise_for_status().json()["id"]
+    with socket.create_connection((url.host, url.port or 80)) as there:
+        path = f"/v1/runs/{made}/values?generation=1&start=0&count=1"
+        head = f"GET {path} HTTP/1.1\r\nHost: {url.host}\r\nPrefer: wait=30\r\n\r\n"
+        there.sendall(head.encode())
+        yield
+
+
+@contextmanager
 def connecting(server: RunningServer, number: int = 1) -> Iterator[None]:
     """Hold connections open meanwhile, and send nothing."""
     url = httpx.URL(server.url)
@@ -92,6 +106,7 @@ MOVES: dict[MetricInfo[Any], Callable[[RunningServer], AbstractContextManager[No
     metrics.CACHE_MISSES: evaluating,
     metrics.CACHE_BYTES: evaluating,
     metrics.EVENT_STREAMS: listening,
+    metrics.HELD_READS: waiting,
     metrics.OPEN_CONNECTIONS: connecting,
     metrics.ENDED_CONNECTIONS: crowding,
 }

@@ -24,6 +24,7 @@ from rheostat.server.http.browsers import OriginFilter, names
 from rheostat.server.http.budgets import SMALL, Budget
 from rheostat.server.http.connections import Connections, connections_for
 from rheostat.server.http.feeds import Feeds
+from rheostat.server.http.holds import Holds
 from rheostat.server.http.metrics import Metrics
 from rheostat.server.http.middleware import BodyLimit, Observer
 from rheostat.server.http.problems import HANDLERS
@@ -152,6 +153,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     app.state.store = store
     app.state.access = Authenticator(store if app.state.settings.tokens_required else None)
     app.state.feeds = _feeds(app)
+    app.state.holds = Holds(store, app.state.settings.max_held_reads, app.state.metrics)
     app.state.curve_limiter = anyio.CapacityLimiter(CURVES_AT_ONCE)
     app.state.conversion_limiter = anyio.CapacityLimiter(CONVERSIONS_AT_ONCE)
     app.state.reading_limiter = anyio.CapacityLimiter(READ_AT_ONCE)
@@ -161,13 +163,19 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     sampling = asyncio.create_task(app.state.metrics.keep_sampling())
     looking = asyncio.create_task(connections.keep_looking())
     try:
-        yield {ON_SHUTDOWN: app.state.feeds.close, CONNECTIONS: connections}
+        yield {ON_SHUTDOWN: partial(_let_go, app), CONNECTIONS: connections}
     finally:
-        app.state.feeds.close()
+        _let_go(app)
         sampling.cancel()
         looking.cancel()
         app.state.access_log.write()
         await anyio.to_thread.run_sync(store.close)
+
+
+def _let_go(app: FastAPI) -> None:
+    """End what would never end by itself, or not for long."""
+    app.state.feeds.close()
+    app.state.holds.close()
 
 
 def _feeds(app: FastAPI) -> Feeds:

@@ -43,6 +43,7 @@ from rheostat.server.http.blocks import (
 )
 from rheostat.server.http.browsers import HOST, refuse_foreign
 from rheostat.server.http.budgets import SMALL, Holding
+from rheostat.server.http.holds import BEFORE_HOLDING
 from rheostat.server.http.middleware import identify
 from rheostat.server.http.protocol import CONNECTION_CLASS, BoundedHttp
 from rheostat.server.http.rates import Rates
@@ -287,6 +288,7 @@ class FastLaneHttp(BoundedHttp):
 async def _lead(
     flight: SingleFlight, address: Address, app: ASGIApp, scope: Scope, receive: Receive, send: Send
 ) -> None:
+    scope[BEFORE_HOLDING] = partial(flight.end, address)  # the others wait for their own
     try:
         await app(scope, receive, send)
     finally:

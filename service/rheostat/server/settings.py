@@ -121,6 +121,9 @@ class Settings(Documented):
     max_event_streams_per_caller: Count = 200
     """Most of them that one token has, or one address where tokens are not required."""
 
+    max_held_reads: Count = 20_000
+    """Most reads that wait at a time for a pause or a gate to open, per process."""
+
     chunk_cache_bytes: Annotated[int, Field(ge=0)] = 256 * MIB
     """Memory for computed pieces of curves, in bytes per process."""
 

@@ -29,6 +29,9 @@ class Session:
     def flush(self) -> None:
         """Keep nothing back."""
 
+    def committed(self) -> None:
+        """Tell nobody."""
+
 
 class Bench:
     """A writer on an SQLite file with a table of numbers, and a count of its commits."""

@@ -69,6 +69,9 @@ CACHE_MISSES = MetricInfo(
 )
 CACHE_BYTES = MetricInfo("rheostat_chunk_cache_bytes", Gauge, "Memory that the chunk cache holds.")
 EVENT_STREAMS = MetricInfo("rheostat_event_streams", Gauge, "Event streams that are open.")
+HELD_READS = MetricInfo(
+    "rheostat_held_reads", Gauge, "Reads that are held at a pause or a gate until it opens."
+)
 OPEN_CONNECTIONS = MetricInfo("rheostat_connections", Gauge, "Connections that are open.")
 ENDED_CONNECTIONS = MetricInfo(
     "rheostat_connections_ended",
@@ -83,6 +86,7 @@ METRICS = (
     CACHE_MISSES,
     CACHE_BYTES,
     EVENT_STREAMS,
+    HELD_READS,
     OPEN_CONNECTIONS,
     ENDED_CONNECTIONS,
 )
@@ -130,6 +134,7 @@ class Metrics:
         self._hits, self._misses = CACHE_HITS.make(self.registry), CACHE_MISSES.make(self.registry)
         self._bytes = CACHE_BYTES.make(self.registry)
         self._streams = EVENT_STREAMS.make(self.registry)
+        self._held = HELD_READS.make(self.registry)
         self._connections = OPEN_CONNECTIONS.make(self.registry)
         self._ended = ENDED_CONNECTIONS.make(self.registry)
         self._children: dict[tuple[str, str, int], Histogram] = {}
@@ -155,6 +160,10 @@ class Metrics:
     def count_streams(self, number: int) -> None:
         """Note how many event streams are open."""
         self._streams.set(number)
+
+    def count_held(self, number: int) -> None:
+        """Note how many reads are held."""
+        self._held.set(number)
 
     def count_connections(self, number: int) -> None:
         """Note how many connections are open."""

@@ -25,7 +25,7 @@ from rheostat.server.http.budgets import Holding, busy
 from rheostat.server.http.connections import EndReason
 from rheostat.server.http.incoming import Flow, IncomingHttp, Pipeline
 from rheostat.server.http.rates import PROBES
-from rheostat.server.http.traffic import CUT_OFF, IS_CONNECTED
+from rheostat.server.http.traffic import CUT_OFF, IS_CONNECTED, WHEN_GONE
 
 ON_SHUTDOWN = "rheostat.on_shutdown"
 """Key of the lifespan's state: what ends the answers that would never end by themselves."""
@@ -109,6 +109,7 @@ class BoundedHttp(IncomingHttp):
             cycle.keep_alive = False
         cycle.scope[CUT_OFF] = self._cut_off
         cycle.scope[IS_CONNECTED] = lambda: not cycle.disconnected
+        cycle.scope[WHEN_GONE] = partial(setattr, cycle, "when_gone")
 
     def _run_if_wanted(self, cycle: Any, app: Any) -> None:
         if not cycle.disconnected:
@@ -201,6 +202,8 @@ class BoundedHttp(IncomingHttp):
             self._served.disconnected = True
             self._served.message_event.set()
             self.flow.resume_writing()
+            if (tell := getattr(self._served, "when_gone", None)) is not None:
+                tell()
 
     def _cut_off(self) -> None:
         self._end(EndReason.SHORT_OF_BYTES)

@@ -22,6 +22,9 @@ from rheostat.server.http.turns import Turns
 CUT_OFF = "rheostat.cut_off"
 """Key of the scope under which a connection leaves what ends it, if others need its bytes."""
 
+WHEN_GONE = "rheostat.when_gone"
+"""Key of the scope under which it leaves a function that takes what to call when its peer goes."""
+
 IS_CONNECTED = "rheostat.is_connected"
 """Key of the scope under which it leaves a function that says whether its peer is there."""
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import partial
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Header, Query
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -23,7 +26,8 @@ from rheostat.errors import (
 )
 from rheostat.formats import Format
 from rheostat.limits import MAX_BLOCK, MAX_STEP, RUN_ID
-from rheostat.server.http.access import may_settle, needs
+from rheostat.server.http import problems
+from rheostat.server.http.access import admit, may_settle, needs
 from rheostat.server.http.answers import JsonAnswer, either
 from rheostat.server.http.blocks import (
     ROUTE,
@@ -34,11 +38,13 @@ from rheostat.server.http.blocks import (
     preview,
     settled,
 )
+from rheostat.server.http.holds import COME_BACK, Heard, Holds, wait_of
 from rheostat.server.http.middleware import header
 from rheostat.server.http.negotiation import offers
 from rheostat.server.http.requests import Generation, Run, Step, StoreDep
 from rheostat.server.http.route import refuses, router
 from rheostat.server.runs.settling import BlockRequest
+from rheostat.server.store import Store
 from rheostat.server.store.operations import values as operations
 from rheostat.server.store.operations.refusals import Refusal
 from rheostat.server.tokens import Role
@@ -123,6 +129,15 @@ async def read_values(
     start: Annotated[int, Query(ge=0, le=MAX_STEP, description="First step; starts a cell.")],
     count: Count,
     generation: Generation = None,
+    prefer: Annotated[
+        str | None,
+        Header(
+            max_length=1024,
+            description="`wait=30`: where the read is refused at a pause or a gate, hold it for so"
+            " many seconds, at most 30, until that opens (RFC 7240).",
+            examples=["wait=30"],
+        ),
+    ] = None,
     *,
     resume: Annotated[bool, Query(description="Ignored.", deprecated=True)] = False,  # noqa: ARG001
 ) -> Response:
@@ -136,30 +151,58 @@ async def read_values(
     A read that settles begins at most `max_gap` and ends at most `max_jump` cells past what is
     settled, and ends at most one block past the run's `total`. One that reaches past a stop, a
     pause or a gate is refused, and says where that is: a stop ends the training there, and at the
-    others workers wait.
+    others workers wait. Who asks there with `Prefer: wait=30` is answered when that opens, or after
+    so many seconds; where too many wait, at once, with `Retry-After`.
     """
     if generation is None or not re.fullmatch(RUN_ID, run) or not may_settle(request):
         block = await store.read(operations.preview, run, BlockRequest(0, start, count), generation)
         return preview(block, chosen)
     key = BlockKey(run, generation, start, count, chosen)
-    cache: BlockCache = request.app.state.block_cache
-    answer = cache.get(key)
-    if answer is None:
-        asked = BlockRequest(generation, start, count)
-        found = await store.write(operations.settle, run, asked)
-        if isinstance(found, Refusal):
-            raise found.error
-        answer = settled(found, chosen)
-        cache.put(key, answer)
-    store.sightings.note(*answer.cells)
+    heard = await _read(request, store, key, wait_of(prefer))
+    applied = {"Preference-Applied": f"wait={wait_of(prefer)}"} if heard.held else {}
+    if isinstance(heard.found, Refusal):
+        return _refuse(request, heard.found, heard, applied)
+    store.sightings.note(*heard.found.cells)
     request.scope[SETTLED] = key
-    return _respond(request, answer)
+    return _respond(request, heard.found, applied)
 
 
-def _respond(request: Request, answer: BlockAnswer) -> Response:
+async def _read(request: Request, store: Store, key: BlockKey, seconds: int) -> Heard:
+    """Return a settled block, from memory if it is there, or why it cannot be had."""
+    holds: Holds = request.app.state.holds
+    cache: BlockCache = request.app.state.block_cache
+
+    async def settle() -> BlockAnswer | Refusal:
+        if (known := cache.get(key)) is not None:
+            return known
+        asked = BlockRequest(key.generation, key.start, key.cells)
+        found = await store.write(operations.settle, key.run_id, asked)
+        if isinstance(found, Refusal):
+            return found
+        answer = settled(found, key.chosen)
+        cache.put(key, answer)
+        return answer
+
+    # a token may be revoked while its request is held
+    admitted = partial(admit, request, Role.WORKER)
+    return await holds.read(key, settle, seconds=seconds, scope=request.scope, admitted=admitted)
+
+
+def _refuse(
+    request: Request, refusal: Refusal, heard: Heard, applied: Mapping[str, str]
+) -> Response:
+    """Return a refusal at a barrier: many are told the same, so that nothing is raised for each."""
+    response = problems.response(refusal.error, request.scope)
+    response.headers.update(applied)
+    if heard.crowded:
+        response.headers["Retry-After"] = str(COME_BACK)
+    return response
+
+
+def _respond(request: Request, answer: BlockAnswer, applied: Mapping[str, str]) -> Response:
     sent = answer.to(header(request.scope, b"if-none-match"))
     response = Response(sent.body, sent.status)
-    response.raw_headers = list(sent.headers)
+    response.raw_headers = [*sent.headers, *Headers(applied).raw]
     return response
 
 

@@ -144,6 +144,25 @@ class Barriers:
 NO_BARRIERS: Final = Barriers()
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """
+    What decides up to where a run may be read, at some moment.
+
+    While it holds, so does a refusal at a pause or a gate. What the refusal tells besides may
+    change with each ``revision``.
+    """
+
+    generation: int
+    end: int | None
+    barriers: Barriers
+    revision: int
+
+    def holds(self, later: Standing) -> bool:
+        """Whether what was refused at this moment was refused at a later one, too."""
+        return replace(self, revision=later.revision) == later
+
+
 def lifted(
     barriers: Barriers, revision: int, settled: int
 ) -> tuple[Barriers, dict[str, Any] | None]:

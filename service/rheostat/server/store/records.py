@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from rheostat.errors import FieldError, Invalid, Unavailable, UnknownRun
 from rheostat.limits import RUN_ID
-from rheostat.server.runs.barriers import NO_BARRIERS, Barriers
+from rheostat.server.runs.barriers import NO_BARRIERS, Barriers, Standing
 from rheostat.server.runs.lineage import Generation, GenerationKey, Lineage, Sighting
 from rheostat.server.runs.reach import Progress
 from rheostat.server.runs.settling import Segment
@@ -72,6 +72,11 @@ class RunRecord:
         """Return the number of the newest event: a revision, a settle, or the beginning."""
         return max(self.event, lineage[self.generation].event)
 
+    @property
+    def standing(self) -> Standing:
+        """What decides whether a refusal at a pause or a gate still stands."""
+        return Standing(self.generation, self.end, self.barriers, self.revision)
+
     def progress(self, lineage: Lineage) -> Progress:
         """Return what decides how far it may be read."""
         return Progress(
@@ -100,6 +105,7 @@ class Records:
         sightings: Sightings,
         *,
         shared: bool = False,
+        on_change: Callable[[Collection[str]], None] | None = None,
     ) -> None:
         self.limits = limits
         self.sightings = sightings
@@ -110,6 +116,8 @@ class Records:
         self._past = caches.past
         self._runs: dict[str, RunRecord] = {}
         self._newest: dict[GenerationKey, Generation] = {}
+        self._on_change = on_change
+        self._changed: set[str] = set()
 
     @property
     def connection(self) -> Connection:
@@ -136,6 +144,11 @@ class Records:
         """Write what was kept back."""
         self._transaction.flush()
 
+    def committed(self) -> None:
+        """Tell which runs have changed, now that it is durable."""
+        if self._changed and self._on_change is not None:
+            self._on_change(self._changed)
+
     def expect(self, run_ids: Collection[str]) -> None:
         """Lock and read the runs that the operations to come are about, but for held ones."""
         if not run_ids:
@@ -147,7 +160,8 @@ class Records:
         self._newest = {each.key: each for each in newest if each.key.run_id in self._runs}
 
     def _forget(self, run_id: str) -> None:
-        """Read a run again when it is asked for: it has changed."""
+        """Read a run again when it is asked for: it has changed, and others may wait for that."""
+        self._changed.add(run_id)
         run = self._runs.pop(run_id, None)
         if run is not None:
             del self._newest[run.key]
@@ -200,6 +214,15 @@ class Records:
                 for key, value in run.spec.labels.items()
             ]
             self.connection.execute(insert(tables.labels), pairs)
+
+    def standings(self, run_ids: Collection[str]) -> dict[str, Standing]:
+        """Return what decides up to where runs may be read, by their ids."""
+        runs = tables.runs.c
+        query = select(runs.id, runs.generation, runs.end, runs.barriers, runs.revision)
+        return {
+            row.id: Standing(row.generation, row.end, _barriers(row.barriers), row.revision)
+            for row in self.connection.execute(query.where(runs.id.in_(run_ids)))
+        }
 
     def require_room(self, more: int, author: str | None, share: int) -> None:
         """Raise `Invalid` if an author's runs would take over ``share`` bytes with so many more."""

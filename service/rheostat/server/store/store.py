@@ -7,7 +7,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
 from functools import partial
@@ -94,6 +94,8 @@ class Store:
         self._workers = WorkThreads()
         self.sightings = Sightings()
         """Where workers read, as far as this process has seen: the routes note it."""
+        self.on_change: Callable[[Collection[str]], None] = _nobody_minds
+        """Told which runs this process has changed, after the commit, in the writer's thread."""
         self.health = StoreHealth()
         self._writer = Writer(
             self._database, self._records, on_failure=self._caches.doubt, health=self.health
@@ -265,7 +267,11 @@ class Store:
         return next(iter(self.health.reasons()), otherwise)
 
     def _records(self, connection: Connection) -> Records:
-        return Records(connection, self._limits, self._caches, self.sightings, shared=True)
+        return Records(
+            *(connection, self._limits, self._caches, self.sightings),
+            shared=True,
+            on_change=self.on_change,
+        )
 
     async def reasons(self) -> Sequence[Outage]:
         """
@@ -312,6 +318,10 @@ def _begun(
         return operation(records, *args, **kwargs)
 
     return run
+
+
+def _nobody_minds(_run_ids: Collection[str]) -> None:
+    """Do nothing: nobody waits for a change."""
 
 
 def _require_wanted(wanted: Callable[[], bool]) -> None:

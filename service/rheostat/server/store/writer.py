@@ -46,6 +46,9 @@ class Session(Protocol):
     def flush(self) -> None:
         """Write what was kept back."""
 
+    def committed(self) -> None:
+        """Tell whoever waits for it that this is durable."""
+
 
 S = TypeVar("S", bound=Session)
 
@@ -154,7 +157,7 @@ class Writer(Generic[S]):
                 group, begun = [*held, *more(GROUP)], True
                 if not group:
                     return []
-                self._run(connection, group)
+                session = self._run(connection, group)
                 sure = False  # from here on a failure may leave something behind
         except Exception as error:  # noqa: BLE001 - whatever it is, each waiting caller is told
             self._on_failure()
@@ -166,12 +169,13 @@ class Writer(Generic[S]):
             alone = [waiting for waiting in group if self._goes_on(waiting)]
             return [late for waiting in alone for late in self._commit([waiting], final=True)]
         self._health.worked()
+        session.committed()
         for waiting in group:
             if waiting.held is None:
                 waiting.answer()
         return [waiting for waiting in group if waiting.held]
 
-    def _run(self, connection: Connection, group: list[Waiting[S, Any]]) -> None:
+    def _run(self, connection: Connection, group: list[Waiting[S, Any]]) -> S:
         if held := group[0].held:
             locks.wait(connection, held.waiting)
         session = self._begin(connection)
@@ -181,6 +185,7 @@ class Writer(Generic[S]):
         session.flush()
         if any(waiting.abandoned for waiting in group):
             raise _Abandoned
+        return session
 
     def _may_pass_alone(self, error: Exception) -> bool:
         """Say whether the operations of a group that failed may work by themselves."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from rheostat.errors import AwaitingReport, Finished, NotPending, Paused, Refused, Stopped
-from rheostat.server.runs.barriers import Barriers, Stop
+from rheostat.server.runs.barriers import Standing, Stop
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.signals import Signal
 from rheostat.server.runs.spec import RunSpec
@@ -14,28 +15,6 @@ from rheostat.server.store.records import Records, RunRecord
 
 MET = (Finished, Paused, AwaitingReport)
 """What reads are refused with at an end or a barrier."""
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """
-    Up to where a run may be read, as one transaction saw it.
-
-    While it is the same, so is a refusal at a pause or a gate. ``revision`` may change meanwhile,
-    and with it what the refusal tells.
-    """
-
-    generation: int
-    end: int | None
-    barriers: Barriers
-    revision: int
-
-    def holds(self, other: Standing | None) -> bool:
-        """Whether what was refused then is refused still."""
-        return other is not None and (self.generation, self.end, self.barriers) == (
-            *(other.generation, other.end),
-            other.barriers,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +42,7 @@ def refused(records: Records, run: RunRecord, lineage: Lineage, error: Refused) 
     """Return the refusal of a read, with all that it tells."""
     told = explained(records, run, lineage, error)
     limit = told.members["gate" if isinstance(told, AwaitingReport) else "end"]
-    return Refusal(told, limit, run.spec, standing_of(run))
+    return Refusal(told, limit, run.spec, run.standing)
 
 
 def explained(records: Records, run: RunRecord, lineage: Lineage, error: Refused) -> Refused:
@@ -81,9 +60,9 @@ def explained(records: Records, run: RunRecord, lineage: Lineage, error: Refused
     return error
 
 
-def standing_of(run: RunRecord) -> Standing:
-    """Return up to where a run may be read."""
-    return Standing(run.generation, run.end, run.barriers, run.revision)
+def standing(records: Records, run_ids: Collection[str]) -> Mapping[str, Standing]:
+    """Return up to where runs may be read now, by their ids, of those that are still there."""
+    return records.standings(run_ids)
 
 
 def told_refusal(run: RunRecord, told: Stop, settled: int) -> NotPending:

@@ -1,0 +1,334 @@
+"""
+Held reads: those that wait at a pause or a gate, and what is known of it meanwhile.
+
+All ranks of a run come to a pause or a gate at one moment, and wait there for minutes or hours. So
+a refusal there is remembered while it stands, and answers whoever asks again, without the database;
+and who asks to be held is answered when the run goes on. The database is asked for all barriers at
+once: whenever this process has changed one of their runs, and every half second, since replicas
+share the database alone. All of this is for the event loop alone, but for `Holds.changed`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import re
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from typing import NamedTuple
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Scope
+
+from rheostat.errors import Unavailable
+from rheostat.server.http.blocks import BlockAnswer, BlockKey
+from rheostat.server.http.metrics import Metrics
+from rheostat.server.http.traffic import WHEN_GONE
+from rheostat.server.runs.barriers import Standing
+from rheostat.server.runs.settling import require_block
+from rheostat.server.store import Store
+from rheostat.server.store.operations import refusals
+from rheostat.server.store.operations.refusals import Refusal
+from rheostat.server.store.store import work_for_all
+
+LONGEST = 30
+"""Seconds for which a read is held at most."""
+
+EARLIER = 0.1
+"""Share of that time by which some are let go earlier, so that not all ask again at one moment."""
+
+POLL = 0.5
+"""Seconds between two questions to the database."""
+
+CLOSED = 1_024
+"""Pauses and gates that a process remembers; at others, each read asks the database."""
+
+KEPT = 60.0
+"""Seconds for which one is remembered that nobody comes to."""
+
+AT_ONCE = 16
+"""Reads that go on in one turn of the event loop: ten thousand would be a second for all others."""
+
+COME_BACK = 5
+"""Seconds after which a read that found no place may come again."""
+
+BEFORE_HOLDING = "rheostat.before_holding"
+"""Key of the scope of a request under which is what it has to call before it is held."""
+
+_WAIT = re.compile(r'(?:^|,)\s*wait\s*=\s*"?(\d{1,9})"?\s*(?=$|[,;])', re.IGNORECASE)
+
+log = logging.getLogger("rheostat.server")
+
+Place = tuple[str, int]
+"""A run's id, and the generation that is read."""
+
+Settle = Callable[[], Awaitable[BlockAnswer | Refusal]]
+"""Does a settling read, in memory or in the database."""
+
+
+def wait_of(prefer: str | None) -> int:
+    """Return for how many seconds a request prefers to be held (RFC 7240), 0 if it does not."""
+    found = None if prefer is None else _WAIT.search(prefer)
+    return 0 if found is None else min(int(found[1]), LONGEST)
+
+
+class Heard(NamedTuple):
+    """What a read comes to, whether it was held, and whether there was no place for that."""
+
+    found: BlockAnswer | Refusal
+    held: bool = False
+    crowded: bool = False
+
+
+@dataclass(eq=False)
+class Closed:
+    """A pause or a gate at which reads are refused."""
+
+    limit: int
+    standing: Standing
+    refusal: Refusal | None
+    """What is told there, unless that may have changed."""
+    used: float
+    waiting: dict[asyncio.Future[bool], None] = field(default_factory=dict)
+
+
+class Holds:
+    """The reads that one process holds, at most ``limit`` of them, and where."""
+
+    def __init__(self, store: Store, limit: int, metrics: Metrics) -> None:
+        self._store = store
+        self._limit = limit
+        self._metrics = metrics
+        self._held = 0
+        self._closed: OrderedDict[Place, Closed] = OrderedDict()
+        self._changes = 0
+        self._news = asyncio.Event()
+        self._watcher: asyncio.Task[None] | None = None
+        self._asked: dict[BlockKey, asyncio.Task[BlockAnswer | Refusal]] = {}
+        self._closing = False
+        self._loop = asyncio.get_running_loop()
+        store.on_change = self.changed
+
+    # what is known
+
+    def known(self, asked: BlockKey) -> Refusal | None:
+        """
+        Return the refusal of a read at a barrier that is known to stand.
+
+        Raises `Invalid` for a read that the run cannot have.
+        """
+        closed = self._closed.get(_place(asked))
+        if closed is None or closed.refusal is None:
+            return None
+        stop = require_block(closed.refusal.spec, asked.start, asked.cells)
+        if stop <= closed.limit:
+            return None
+        closed.used = self._loop.time()
+        return closed.refusal
+
+    async def read(
+        self,
+        asked: BlockKey,
+        settle: Settle,
+        *,
+        seconds: float,
+        scope: Scope,
+        admitted: Callable[[], Awaitable[None]],
+    ) -> Heard:
+        """
+        Return what a settling read comes to, held for up to some seconds where it is refused.
+
+        ``settle`` does it. Who is held is asked again whether it is ``admitted``.
+        """
+        found = self.known(asked) or await self._ask(asked, settle)
+        if not seconds or not _waits(found):
+            return Heard(found)
+        until, held = self._loop.time() + spread(seconds), False
+        while _waits(found):
+            left = until - self._loop.time()
+            if left <= 0:
+                break
+            if not await self._hold(asked, left, scope):
+                return Heard(found, held, crowded=True)
+            held = True
+            await admitted()
+            found = self.known(asked) or await self._ask_together(asked, settle)
+        return Heard(found, held)
+
+    async def _ask_together(self, asked: BlockKey, settle: Settle) -> BlockAnswer | Refusal:
+        """Have the database asked, once for all who go on with the same block at a time."""
+        task = self._asked.get(asked)
+        if task is None:
+            task = self._asked[asked] = asyncio.create_task(self._ask_for_all(asked, settle))
+            task.add_done_callback(lambda done: self._answered(asked, done))
+        return await asyncio.shield(task)
+
+    def _answered(self, asked: BlockKey, done: asyncio.Task[BlockAnswer | Refusal]) -> None:
+        del self._asked[asked]
+        if not done.cancelled():
+            done.exception()  # it is told to whoever asked
+
+    async def _ask_for_all(self, asked: BlockKey, settle: Settle) -> BlockAnswer | Refusal:
+        work_for_all()
+        return await self._ask(asked, settle)
+
+    async def _ask(self, asked: BlockKey, settle: Settle) -> BlockAnswer | Refusal:
+        before = self._changes
+        found = await settle()
+        if isinstance(found, Refusal) and found.opens:
+            self._note(_place(asked), found)
+            if self._changes != before:  # it may have been opened since
+                self._news.set()
+        return found
+
+    def _note(self, place: Place, refusal: Refusal) -> None:
+        """Remember a refusal; of those that nobody waits for, the oldest make room."""
+        closed = self._closed.get(place)
+        now = self._loop.time()
+        if closed is not None and closed.standing.holds(refusal.standing):
+            closed.refusal, closed.standing, closed.used = refusal, refusal.standing, now
+            return
+        if closed is not None:
+            self._open(place)
+        if len(self._closed) >= CLOSED and not self._make_room():
+            return
+        self._closed[place] = Closed(refusal.limit, refusal.standing, refusal, now)
+        if self._watcher is None or self._watcher.done():
+            self._watcher = asyncio.create_task(self._watch())
+
+    def _make_room(self) -> bool:
+        idle = next((place for place, each in self._closed.items() if not each.waiting), None)
+        if idle is not None:
+            del self._closed[idle]
+        return idle is not None
+
+    # holding
+
+    async def _hold(self, asked: BlockKey, seconds: float, scope: Scope) -> bool:
+        """
+        Return when the barrier may have opened, or after some seconds; False if there is no place.
+
+        Raises `ClientDisconnect` when the caller hangs up.
+        """
+        closed = self._closed.get(_place(asked))
+        if closed is None or self._closing or self._held >= self._limit:
+            return False
+        scope.get(BEFORE_HOLDING, _nothing)()
+        answer: asyncio.Future[bool] = self._loop.create_future()
+        scope.get(WHEN_GONE, _never)(partial(_settle, answer, False))
+        timer = self._loop.call_later(seconds, _settle, answer, True)
+        closed.waiting[answer] = None
+        self._count(+1)
+        try:
+            if not await answer:
+                raise ClientDisconnect
+        finally:
+            timer.cancel()
+            closed.waiting.pop(answer, None)
+            closed.used = self._loop.time()
+            self._count(-1)
+        return True
+
+    def _open(self, place: Place) -> None:
+        """Let those go on who wait at a barrier, a few at a time."""
+        closed = self._closed.pop(place)
+        waiting, closed.waiting = iter(list(closed.waiting)), {}
+        self._let_go(waiting)
+
+    def _let_go(self, waiting: Iterator[asyncio.Future[bool]]) -> None:
+        some = list(islice(waiting, AT_ONCE))
+        for answer in some:
+            _settle(answer, True)
+        if some:
+            self._loop.call_soon(self._let_go, waiting)
+
+    def _count(self, change: int) -> None:
+        self._held += change
+        self._metrics.count_held(self._held)
+
+    def close(self) -> None:
+        """Let all go on at once, and hold nobody any more."""
+        self._closing = True
+        for place in list(self._closed):
+            self._open(place)
+        if self._watcher is not None:
+            self._watcher.cancel()
+
+    # what is new
+
+    def changed(self, run_ids: Collection[str]) -> None:
+        """Note that this process has changed some runs; from any thread, after the commit."""
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._changed, frozenset(run_ids))
+
+    def _changed(self, run_ids: frozenset[str]) -> None:
+        self._changes += 1
+        if any(run_id in run_ids for run_id, _ in self._closed):
+            self._news.set()
+
+    async def _watch(self) -> None:
+        work_for_all()
+        while self._closed and not self._closing:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL):
+                    await self._news.wait()
+            self._news.clear()
+            try:
+                await self._look()
+            except Unavailable:
+                self._doubt()
+            except Exception:
+                self._doubt()
+                log.exception("could not ask whether runs go on")
+
+    async def _look(self) -> None:
+        seen = {place: closed.standing for place, closed in self._closed.items()}
+        found = await self._store.read(refusals.standing, {run_id for run_id, _ in seen})
+        now = self._loop.time()
+        for place, before in seen.items():
+            closed = self._closed.get(place)
+            if closed is None or closed.standing is not before:
+                continue  # it is newer than the question
+            standing = found.get(place[0])
+            if standing is None or not before.holds(standing):
+                self._open(place)
+            elif standing != before:
+                closed.standing, closed.refusal = standing, None
+            elif not closed.waiting and closed.used + KEPT < now:
+                del self._closed[place]
+
+    def _doubt(self) -> None:
+        """Have whoever comes ask the database, and so be told that it is away."""
+        for closed in self._closed.values():
+            closed.refusal = None
+
+
+def spread(seconds: float) -> float:
+    """Return a time to be held for, a little shorter than what was asked for."""
+    return seconds * (1 - EARLIER * random.random())
+
+
+def _place(asked: BlockKey) -> Place:
+    return asked.run_id, asked.generation
+
+
+def _waits(found: BlockAnswer | Refusal) -> bool:
+    return isinstance(found, Refusal) and found.opens
+
+
+def _settle(answer: asyncio.Future[bool], wanted: bool) -> None:  # noqa: FBT001
+    if not answer.done():
+        answer.set_result(wanted)
+
+
+def _nothing() -> None:
+    """Do nothing: nobody else waits for the same request."""
+
+
+def _never(_tell: Callable[[], object]) -> None:
+    """Say nothing of a caller that hangs up: its connection is not ours."""
