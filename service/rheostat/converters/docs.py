@@ -74,8 +74,8 @@ a live plateau or early stopping, of PyTorch, Lightning, Keras, transformers, Co
 
 Whole configuration files become the parameters of a run: the JSON file of DeepSpeed, the fields of
 transformers' `TrainingArguments`, and Megatron's command line (in samples, with its batch ramp).
-`reduce_lr_on_plateau` of `TrainingArguments` becomes one of the run's `controllers` beside them, of a
-metric that is called as the Trainer logs it, `eval_loss`; in Python, `config_conversion` of
+`reduce_lr_on_plateau` of `TrainingArguments` becomes one of the run's `controllers` beside them, of
+a metric that is called as the Trainer logs it, `eval_loss`; in Python, `config_conversion` of
 `rheostat.converters` returns both.
 `total` and `steps_per_epoch` say what the file leaves to the trainer; a file that states its length
 must not be contradicted, and DeepSpeed's, which states its lengths, leaves nothing. What says

@@ -328,7 +328,7 @@ def test_a_signal_comes_with_a_stop_as_one_revision(desk: Desk) -> None:
     assert (event["kind"], event["data"]) == ("stopped", kept["data"])  # type: ignore[typeddict-item]
     with pytest.raises(Invalid) as refusal:
         halt(desk, signal="Not a word")
-    assert refusal.value.errors[0].field == "signal"
+    assert refusal.value.errors[0].field == "signal.signal"
 
 
 def test_bad_stops_change_nothing(desk: Desk) -> None:
