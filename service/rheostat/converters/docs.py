@@ -53,9 +53,9 @@ schedule that it scales, that is the definition beside it.
 from rheostat.converters import conversion
 from rheostat.controllers import simulate
 
-found = conversion("torch", "ReduceLROnPlateau", {"factor": 0.5, "patience": 3})
+found = conversion("torch", "ReduceLROnPlateau", {"factor": 0.5, "patience": 1})
 found.controller.document  # {"kind": "plateau", "metric": "val_loss", "reading": "torch", …}
-simulate(found.controller, [(100, 0.9), (200, 0.8), (300, 0.8)]).decisions
+simulate(found.controller, [(100, 0.9), (200, 0.9), (300, 0.9)]).values  # [1.0, 1.0, 0.5]
 ```
 
 ```
@@ -68,9 +68,11 @@ library calls it (`monitor`, `metric_name` and the like), or as `metric` says, w
 what counts is the name in the reports. Where the library names none it is `val_loss`, unless the
 greatest value is the best: then `metric` is required. Whose rules count is the `reading`: a library
 that none of them follows report by report is refused. What counts epochs there, as a start, needs
-`steps_per_epoch`. A controller reduces or stops as soon as it can, some steps after the report;
-with a `gate` it does so at the very step, as the library does. `rheostat.torch.controller_of` reads
-a live plateau or early stopping, of PyTorch, Lightning, Keras, transformers, Composer and others.
+`steps_per_epoch`. A patience counts reports, so report as often as the library would look. Values
+are compared in float64; where a library compares in float32, as Keras and Lightning do, its own may
+differ at a tie. A controller reduces or stops as soon as it can, some steps after the report; with
+a `gate` it does so at the very step, as the library does. `rheostat.torch.controller_of` reads a
+live plateau or early stopping, of PyTorch, Lightning, Keras, transformers, Composer and others.
 
 Whole configuration files become the parameters of a run: the JSON file of DeepSpeed, the fields of
 transformers' `TrainingArguments`, and Megatron's command line (in samples, with its batch ramp).
