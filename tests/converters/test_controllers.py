@@ -6,13 +6,17 @@ The records with ``metrics`` are the library's own, and `simulate` reports the s
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import numpy as np
 import pytest
 from tests.converters.records import CASES, Case, asked
 
-from rheostat.controllers import Simulation, simulate
+from rheostat.controllers import Simulation, parse_controller, simulate
 from rheostat.converters import Conversion, conversion, registry
 from rheostat.converters.core import Scheduler
+from rheostat.errors import Invalid
 
 REFUSED = "Refused"
 FURTHER = "tests/converters/golden/further"
@@ -79,3 +83,125 @@ def test_everything_that_reacts_has_records(module: str, item: Scheduler) -> Non
     held = [case for case in RECORDS if case["file"] == module and _of(case) is item]
     acting = [case for case in held if case.get("stopped") or len(set(case.get("values", ()))) > 1]
     assert acting, f"no record in {FURTHER}/{module}.jsonl in which {item.names[0]} decides"
+
+
+@pytest.mark.parametrize("case", RECORDS, ids=[case["id"] for case in RECORDS])
+def test_a_run_can_be_armed_with_what_is_answered(case: Case) -> None:
+    """The JSON of the answer is read as the same controller, whichever record it is."""
+    found = converted(case).controller
+    assert found is not None
+    assert parse_controller(json.loads(json.dumps(found.document))) == found
+
+
+MAXIMUM = {"mode": "max"}
+CONFIG = {"scheduler": {"name": "ReduceLROnPlateau", "params": {}}, "monitor": "loss"}
+REFUSALS: dict[str, tuple[str, str, dict[str, Any], str, str]] = {
+    "a factor that grows": ("torch", "ReduceLROnPlateau", {"factor": 1.5}, "params", "factor"),
+    "no threshold of two": ("optax", "reduce_on_plateau", {"rtol": 0.0}, "params.rtol", "above 0"),
+    "a nameless maximum": ("torch", "ReduceLROnPlateau", MAXIMUM, "metric", "is required"),
+    "a floor of each group": (
+        *("torch", "ReduceLROnPlateau", {"min_lr": [0.1, 0.2]}),
+        *("params.min_lr", "say which one"),
+    ),
+    "a direction that Keras asks for": (
+        *("keras", "EarlyStopping", {"monitor": "accuracy"}),
+        *("params.mode", "cannot be told"),
+    ),
+    "weights to restore": (
+        *("keras", "EarlyStopping", {"restore_best_weights": True}),
+        *("params.restore_best_weights", "the training's own affair"),
+    ),
+    "epochs of unknown length": (
+        *("keras", "EarlyStopping", {"start_from_epoch": 3}),
+        *("steps_per_epoch", "counts epochs"),
+    ),
+    "a batch that Composer cannot count": (
+        *("composer", "EarlyStopper", {"monitor": "loss", "dataloader_label": "eval"}),
+        *("context.dataloader_len", "is required"),
+    ),
+    "tokens of patience": (
+        *("composer", "EarlyStopper"),
+        {"monitor": "loss", "dataloader_label": "eval", "patience": "10tok"},
+        *("params.patience", "epochs or batches"),
+    ),
+    "a baseline that counts as the best": (
+        *("paddle", "EarlyStopping", {"patience": 2, "baseline": 0.5}),
+        *("params.baseline", "first best value"),
+    ),
+    "no patience at all": (
+        *("paddle", "EarlyStopping", {}),
+        *("params.patience", "stops at the first report"),
+    ),
+    "a stop that never is": (
+        *("fairseq", "should_stop_early", {}),
+        *("params.patience", "stops nothing"),
+    ),
+    "a sum of metrics": (
+        *("allennlp", "MetricTracker", {"patience": 2, "validation_metric": ["+a", "-b"]}),
+        *("params.validation_metric", "adds up several"),
+    ),
+    "a metric without a sign": (
+        *("allennlp", "MetricTracker", {"patience": 2, "validation_metric": "loss"}),
+        *("params.validation_metric", "begin with"),
+    ),
+    "a share of a negated metric": (
+        *("allennlp", "reduce_on_plateau", {}),
+        *("params.threshold_mode", "a worse one counts as better"),
+    ),
+    "a relative change of a score": (
+        *("ignite", "EarlyStopping", {"patience": 2, "threshold": 0.1, "threshold_mode": "rel"}),
+        *("params.threshold_mode", "nothing that a reading"),
+    ),
+    "an end of a plateau": (
+        *("mmengine", "ReduceOnPlateauLR", {"end": 9}),
+        *("params.end", "nothing that a controller has"),
+    ),
+    "a plateau by the step": (
+        *("lightning", "lr_scheduler_config", {**CONFIG, "interval": "step"}),
+        *("params.interval", "at every step"),
+    ),
+    "a plateau that is none": (
+        *("lightning", "lr_scheduler_config"),
+        {**CONFIG, "scheduler": {"name": "ExponentialLR", "params": {"gamma": 0.5}}},
+        *("params.scheduler", "reacts to no metric"),
+    ),
+    "noise": (
+        *("timm", "PlateauLRScheduler", {**MAXIMUM, "noise_range_t": 5}),
+        *("params.noise_range_t", "no definition"),
+    ),
+    "a rate that grows again": ("transformers", "GreedyLR", {}, "name", "a plateau never does"),
+    "a tie that is better": (
+        "mmengine",
+        "EarlyStoppingHook",
+        {"monitor": "acc"},
+        "name",
+        "exactly",
+    ),
+}
+
+
+@pytest.mark.parametrize("why", REFUSALS)
+def test_what_no_controller_does_is_refused_with_the_reason(why: str) -> None:
+    """P10: what no reading does as the library would names its field and says why not."""
+    library, name, params, field, said = REFUSALS[why]
+    with pytest.raises(Invalid) as caught:
+        conversion(library, name, params, 0.1)
+    (error,) = caught.value.errors
+    assert (error.field, bool(error.bound)) == (field, True)
+    assert said in error.message
+
+
+def test_a_metric_is_called_as_its_library_does_unless_it_is_said() -> None:
+    """The name is the user's, then the library's, and a loss where nobody names one."""
+
+    def named(library: str, name: str, params: dict[str, Any], **given: Any) -> str:
+        found = conversion(library, name, params, **given).controller
+        assert found is not None
+        return found.metric
+
+    assert named("torch", "ReduceLROnPlateau", {}) == "val_loss"
+    assert named("transformers", "reduce_lr_on_plateau", {}) == "eval_loss"
+    assert named("ignite", "ReduceLROnPlateauScheduler", {"metric_name": "nll"}) == "nll"
+    stopping = {"monitor": "val/acc", "mode": "max"}
+    assert named("lightning", "EarlyStopping", stopping) == "val/acc"
+    assert named("lightning", "EarlyStopping", stopping, metric="accuracy") == "accuracy"

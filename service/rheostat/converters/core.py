@@ -245,6 +245,8 @@ class Scheduler:
     """None: any that its user names."""
     common: type[Shared] | None = None
     """What all of its library's schedulers accept, and none of the converters is handed."""
+    reacts: bool = False
+    """Whether it reacts to a metric."""
 
     @cached_property
     def own(self) -> tuple[str, ...]:
@@ -355,7 +357,7 @@ class Library:
         """
 
         def register(function: Registered) -> Registered:
-            self.controllers.append(Scheduler(names, function, hyperparameters))
+            self.controllers.append(Scheduler(names, function, hyperparameters, reacts=True))
             return function
 
         return register

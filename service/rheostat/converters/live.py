@@ -35,7 +35,7 @@ def controller_of(
 
     Args:
         reacting: ``ReduceLROnPlateau`` of PyTorch, Lightning or Keras, ``EarlyStopping`` of
-            Lightning, Keras or Ignite, ``EarlyStoppingCallback`` of transformers,
+            Lightning, Keras, Ignite or Flax, ``EarlyStoppingCallback`` of transformers,
             ``EarlyStopper`` of Composer, ``ReduceLROnPlateauScheduler`` of Ignite,
             ``ReduceOnPlateau`` of Paddle, or MMEngine's.
         metric: What the reports call the metric; by default what the object calls it.
@@ -167,6 +167,7 @@ _READERS: Final[dict[tuple[str, str], Reader]] = {
         "early_stopping_patience", "early_stopping_threshold"
     ),
     ("composer", "EarlyStopper"): _composer,
+    ("flax", "EarlyStopping"): _attributes("min_delta", "patience"),
     ("ignite", "ReduceLROnPlateauScheduler"): _ignite,
     ("ignite", "EarlyStopping"): _attributes(
         "patience", "threshold", "cumulative", "threshold_mode", "mode"

@@ -12,6 +12,7 @@ from rheostat.schedules.field_errors import shown
 NAMES: Final[dict[str, tuple[str, ...]]] = {
     "torch": ("pytorch",),
     "optax": (),
+    "flax": (),
     "keras": ("tensorflow", "tf.keras"),
     "transformers": ("huggingface",),
     "lightning": ("pytorch-lightning", "lightning.pytorch"),

@@ -45,6 +45,7 @@ _WAY_OUT = (
     "is a function, which no definition can hold: tabulate it, as "
     '{"kind": "table", "values": [its values at steps 0, 1, 2, …]}'
 )
+_NO_DATA = "is a function, which no controller can hold: leave it out"
 
 _MOST_ERRORS = 20
 """Unknown fields that are told, each with the name that was probably meant."""
@@ -197,7 +198,8 @@ def _context(fields: dict[str, Any]) -> Context:
 
 def checked(case: Case, scheduler: Scheduler, params: Mapping[str, Any]) -> BaseModel:
     """Return the parameters of a scheduler, as an instance of its model; or raise Invalid."""
-    if errors := [*_unknown(case, scheduler, params), *_functions(case, params)]:
+    message = _NO_DATA if scheduler.reacts else _WAY_OUT
+    if errors := [*_unknown(case, scheduler, params), *_functions(case, params, message)]:
         raise refused(*errors)
     try:
         return scheduler.model.model_validate(params)
@@ -225,16 +227,16 @@ def unknown_fields(
     ]
 
 
-def _functions(case: Case, params: Mapping[str, Any]) -> list[FieldError]:
+def _functions(case: Case, params: Mapping[str, Any], message: str) -> list[FieldError]:
     if _is_function(params):
-        return [FieldError(case.field, _WAY_OUT, shown(params), "no functions")]
+        return [FieldError(case.field, message, shown(params), "no functions")]
     having = (
         (name, value)
         for name, value in params.items()
         if any(map(_is_function, value if isinstance(value, list) else [value]))
     )
     return [
-        FieldError(f"{case.field}.{name[:100]}", _WAY_OUT, shown(value), "no functions")
+        FieldError(f"{case.field}.{name[:100]}", message, shown(value), "no functions")
         for name, value in islice(having, _MOST_ERRORS)
     ]
 
