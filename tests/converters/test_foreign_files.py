@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from rheostat.converters import ConfigConversion, config_conversion
 from rheostat.converters.configs import library_of, megatron, transformers
 from rheostat.errors import Invalid
 from rheostat.schedules import convert_config
@@ -249,6 +250,7 @@ ACTING: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "warmup_ratio": 0.1,
             "max_steps": 90,
             "num_train_epochs": 4.0,
+            "metric_for_best_model": "f1",
         },
     ),
     "megatron": (
@@ -302,7 +304,7 @@ ACTING: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 def outcome(library: str, config: dict[str, Any]) -> Any:
     """Return what a file becomes, or the fields that are refused."""
     try:
-        return convert_config(library, config, steps_per_epoch=50)
+        return config_conversion(library, config, steps_per_epoch=50)
     except Invalid as error:
         return {item.field for item in error.errors}
 
@@ -313,13 +315,15 @@ def test_every_field_that_is_read_acts(library: str) -> None:
     module = {"megatron": megatron, "transformers": transformers}[library]
     base, changes = ACTING[library]
     before = outcome(library, base)
-    assert isinstance(before, dict)
+    assert isinstance(before, ConfigConversion)
     idle = [name for name in changes if outcome(library, {**base, name: changes[name]}) == before]
     if library == "megatron":  # the decay that changes is given by its start and its end
         assert idle == ["weight_decay"]
         base = {**base, "weight_decay_incr_style": "constant"}
         assert outcome(library, {**base, "weight_decay": 0.3}) != outcome(library, base)
-    else:
-        assert not idle
+    else:  # what a plateau watches
+        assert idle == ["metric_for_best_model"]
+        base = {"lr_scheduler_type": "reduce_lr_on_plateau"}
+        assert outcome(library, {**base, "metric_for_best_model": "f1"}) != outcome(library, base)
     left = set(module.Arguments.model_fields) - changes.keys()
     assert not left
