@@ -60,7 +60,8 @@ simulate(found.controller, [(100, 0.9), (200, 0.9), (300, 0.9)]).values  # [1.0,
 
 ```
 POST /v1/convert  {"library": "keras", "name": "EarlyStopping", "params": {"patience": 3}}
-rheostat convert keras EarlyStopping patience=3 --metric val_loss
+rheostat convert keras EarlyStopping patience=3 --metric val_loss > stop.json
+rheostat run arm gpt @stop.json
 ```
 
 The answer has `controller`, and `definition` where there is one. The metric is called as its
