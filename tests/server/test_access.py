@@ -65,6 +65,8 @@ NEEDED = {
     "DELETE /v1/runs/{run}/revisions/{number}": "operator",
     "POST /v1/runs/{run}/rewind": "operator",
     "POST /v1/runs/{run}/total": "operator",
+    "POST /v1/runs/{run}/signals": "operator",
+    "GET /v1/runs/{run}/surface": "viewer",
     "POST /v1/runs/{run}/advance": "operator",
     "GET /v1/runs/{run}/proposals": "viewer",
     "POST /v1/runs/{run}/proposals": "proposer",

@@ -23,7 +23,9 @@ from rheostat.server.tokens import Role
 
 signals = router("revisions")
 
-SIGNALLED = JsonAnswer(wire.Signalled, {"revision": 9, "effective": 4200})
+SIGNALLED = JsonAnswer(
+    wire.Signalled, {"revision": 9, "effective": 4200, "beyond": 64, "warnings": []}
+)
 SURFACE = JsonAnswer(
     wire.Surface,
     {
