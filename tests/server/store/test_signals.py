@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,7 @@ from rheostat.errors import (
     TooLate,
 )
 from rheostat.limits import MAX_PENDING_SIGNALS
+from rheostat.server.runs import spec
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.settling import Block, BlockRequest
 from rheostat.server.store.operations import (
@@ -357,3 +359,92 @@ def test_every_window_that_holds_a_step_counts() -> None:
     assert crowded([*left, *right], 17, 15)
     assert not crowded([*left, *right], 17, 14)
     assert not crowded([*left, *right[1:]], 17, 15)
+
+
+class Model:
+    """The signals of a run, as a list: what a block has to tell follows from it alone."""
+
+    def __init__(self) -> None:
+        self.generations = {1: (0, 0)}
+        """By number: the parent, and where it branches."""
+        self.settled = {1: 0}
+        self.revision = 1
+        self.sent: dict[int, tuple[int, int]] = {}
+        """By revision: the generation and the step."""
+
+    @property
+    def current(self) -> int:
+        """The newest generation."""
+        return max(self.generations)
+
+    def tells(self, generation: int, start: int, stop: int) -> list[tuple[int, int]]:
+        """Return step and revision of the signals of a line from ``start`` to ``stop``."""
+        found: list[tuple[int, int]] = []
+        while generation:
+            parent, begins = self.generations[generation]
+            found += [
+                (step, revision)
+                for revision, (owner, step) in self.sent.items()
+                if owner == generation and max(start, begins) <= step < stop
+            ]
+            generation, stop = parent, min(stop, begins)
+        return sorted(found)
+
+
+GAP = 8
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_histories_tell_what_was_sent(  # noqa: C901 - each branch is one operation
+    desk: Desk, desk_at: Callable[[str], Desk], monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """P1, P2: every block tells what was sent for it, and the same for ever, on two replicas."""
+    monkeypatch.setattr(spec, "MAX_GAP", GAP)
+    chance, model, run = Random(seed), Model(), desk.create()
+    desks = [desk, desk_at(desk.url)]
+    kept: dict[tuple[int, int, int], list[tuple[int, int]]] = {}
+
+    def read(generation: int, start: int, count: int) -> None:
+        asked = BlockRequest(generation, start, count)
+        block = chance.choice(desks).write(values.settle, run, asked)
+        assert isinstance(block, Block)
+        here = [(each.at, each.revision) for each in block.signals]
+        assert here == model.tells(generation, start - GAP, start + count)
+        assert kept.setdefault((generation, start, count), here) == here
+        model.settled[generation] = max(model.settled[generation], start + count)
+
+    for _ in range(120):
+        settled, someone = model.settled[model.current], chance.choice(desks)
+        match chance.choice("sssssaacr" + "o" * bool(kept)):
+            case "s":
+                read(model.current, settled + chance.randrange(GAP // 2), chance.randint(1, 6))
+            case "o":
+                read(*chance.choice([*kept]))
+            case "a":
+                step = settled + chance.randrange(12)
+                try:
+                    sent = someone.write(signal, "gpt", SignalRequest("x", effective=step))
+                except Invalid:
+                    continue
+                model.revision += 1
+                assert sent["revision"] == model.revision
+                model.sent[model.revision] = (model.current, step)
+            case "c":
+                owner = model.current
+                open_ = [r for r, (g, step) in model.sent.items() if (g, step) >= (owner, settled)]
+                if open_:
+                    gone = chance.choice(open_)
+                    someone.write(revise.cancel, "gpt", gone, None, Note())
+                    del model.sent[gone]
+                    model.revision += 1
+            case "r" if chance.random() < 0.3:
+                source = chance.choice([*model.generations])
+                to = chance.randint(0, model.settled[source])
+                someone.write(rewind.rewind, "gpt", RewindRequest(to, source))
+                model.revision += 1
+                new = model.current + 1
+                model.generations[new], model.settled[new] = (source, to), to
+    desks.pop().store.close()
+    desk.restart()
+    for shape in kept:
+        read(*shape)
