@@ -118,7 +118,6 @@ BEYOND: dict[str, Asked] = {
     "MAX_LABEL": run("labels.x", labels={"x": 1025 * "y"}),
     "MAX_AUTHOR": run("Rheostat-Author")._replace(headers={"Rheostat-Author": 201 * "x"}),
     "WORD": run("signals.Save", signals={"Save": {}}),
-    "METRIC": run("goal.metric", goal={"metric": "-loss"}),
     "MAX_SIGNALS": run("signals", signals={f"s{i}": {} for i in range(17)}),
     "MAX_ARGUMENTS": run(
         "signals.s.arguments",
@@ -162,6 +161,7 @@ BEYOND: dict[str, Asked] = {
         "parameters.lr",
         changes={"lr": MAX_CHANGES * [{"edit": "hold", "steps": 1, "then": "shift"}]},
     )._replace(before=MAX_PIECES // MAX_CHANGES),
+    "METRIC": simulated("controller.metric", metric="-x"),
     "MAX_REASON": simulated("controller.message", message=1025 * "x"),
     "MAX_WINDOW": simulated(
         "controller.window", kind="guard", above={"sigma": 6}, changes="stop", window=1001

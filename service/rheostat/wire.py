@@ -577,7 +577,7 @@ class Cancelled(Landing):
     """Revisions that have yet to take effect."""
 
 
-class Signalled(TypedDict):
+class Signalled(Landing):
     """A signal was accepted."""
 
     revision: int

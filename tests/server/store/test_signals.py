@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,9 +18,9 @@ from rheostat.errors import (
     TooLate,
 )
 from rheostat.limits import MAX_PENDING_SIGNALS
-from rheostat.server.runs.barriers import Barriers, Stop
+from rheostat.server.runs import spec
 from rheostat.server.runs.revision import Note
-from rheostat.server.runs.settling import BlockRequest
+from rheostat.server.runs.settling import Block, BlockRequest
 from rheostat.server.store.operations import (
     close,
     fork,
@@ -28,12 +29,14 @@ from rheostat.server.store.operations import (
     rewind,
     room,
     show,
+    stop,
     values,
 )
 from rheostat.server.store.operations.refusals import Refusal, signals_at
 from rheostat.server.store.operations.rewind import RewindRequest
 from rheostat.server.store.operations.room import WITHIN_BLOCK, crowded
 from rheostat.server.store.operations.signal import SignalRequest, signal
+from rheostat.server.store.operations.stop import ResumeRequest, StopRequest
 from rheostat.server.store.records import Records
 
 if TYPE_CHECKING:
@@ -50,7 +53,7 @@ def send(desk: Desk, word: str, effective: Any = "next", **rest: Any) -> wire.Si
 def told(desk: Desk, run: str, start: int, count: int, generation: int = 1) -> list[Any]:
     """Settle a block, and return what it tells: step, word and revision of each signal."""
     block = desk.write(values.settle, run, BlockRequest(generation, start, count))
-    assert not isinstance(block, Refusal)
+    assert isinstance(block, Block)
     return [(each.at, each.word, each.revision) for each in block.signals]
 
 
@@ -58,7 +61,8 @@ def test_next_is_the_first_open_step(desk: Desk) -> None:
     """P2: a signal is told at a step that no worker had been given, to whoever reads it."""
     run = desk.create()
     assert told(desk, run, 0, 4) == []
-    assert send(desk, "checkpoint") == {"revision": 2, "effective": 4}
+    sent = send(desk, "checkpoint")
+    assert (sent["revision"], sent["effective"], sent["beyond"]) == (2, 4, 4)
     assert told(desk, run, 4, 4) == [(4, "checkpoint", 2)]
 
 
@@ -198,8 +202,8 @@ def test_at_or_past_a_told_stop_it_is_refused(desk: Desk, effective: Any) -> Non
     """Nobody comes to a step past a stop by which a worker ended; before it, words are taken."""
     run = desk.create()
     desk.settle(run, 0, 8)
-    stop = Barriers((Stop(2, 8, told=True),))
-    desk.write(lambda records: records.change(run, barriers=stop))
+    halt(desk, 8, hold=False)
+    refused(desk, run, 8, 4)
     with pytest.raises(Stopped) as refusal:
         send(desk, "checkpoint", effective)
     assert refusal.value.members["end"] == 8
@@ -207,9 +211,8 @@ def test_at_or_past_a_told_stop_it_is_refused(desk: Desk, effective: Any) -> Non
 
 def test_a_stop_that_was_not_told_lets_words_past_it(desk: Desk) -> None:
     """It can still be taken back, so what is said past it may be told one day."""
-    run = desk.create()
-    stop = Barriers((Stop(1, 8),))
-    desk.write(lambda records: records.change(run, barriers=stop))
+    desk.create()
+    halt(desk, 8, hold=False)
     assert send(desk, "checkpoint", 12)["effective"] == 12
 
 
@@ -225,6 +228,84 @@ def test_the_signals_at_an_end_are_known(desk: Desk) -> None:
     for word, step in (("b", 8), ("a", 8), ("c", 9), ("d", 7)):
         send(desk, word, step)
     assert desk.read(at, 8) == ["b", "a"]
+
+
+def halt(desk: Desk, step: int, *, hold: bool, word: str | None = None) -> int:
+    """Stop or pause the run ``gpt``, maybe with a word, and return the revision."""
+    return desk.write(stop.stop, "gpt", StopRequest(step, hold, signal=word))["revision"]
+
+
+def refused(desk: Desk, run: str, start: int, count: int, generation: int = 1) -> Refusal:
+    """Read past where the run ends or holds."""
+    found = desk.write(values.settle, run, BlockRequest(generation, start, count))
+    assert isinstance(found, Refusal)
+    return found
+
+
+def words(refusal: Refusal) -> list[Any]:
+    """Return what a refusal tells: step, word and revision of each signal."""
+    told = refusal.error.members["signals"]
+    return [(each["at"], each["signal"], each["revision"]) for each in told]
+
+
+@pytest.mark.parametrize("hold", [True, False])
+def test_a_refusal_tells_the_signals_at_its_step(desk: Desk, hold: bool) -> None:  # noqa: FBT001
+    """All ranks that come to a stop or a pause hear the same, its own word among them."""
+    run = desk.create()
+    halt(desk, 8, hold=hold, word="checkpoint")
+    send(desk, "evaluate", 8)
+    send(desk, "late", 9)
+    assert told(desk, run, 0, 8) == []
+    for _ in range(3):
+        assert words(refused(desk, run, 8, 4)) == [(8, "checkpoint", 2), (8, "evaluate", 3)]
+    desk.write(rewind.rewind, "gpt", RewindRequest(8))
+    assert told(desk, run, 8, 4, generation=2) == []
+    if not hold:
+        left = refused(desk, run, 8, 4)
+        assert words(left) == [(8, "checkpoint", 2), (8, "evaluate", 3)]
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_what_a_rank_has_heard_at_a_pause_all_hear(desk: Desk, heard: bool) -> None:  # noqa: FBT001
+    """P2: a pause that is resumed leaves a word that one rank has acted on, and else takes it."""
+    run = desk.create()
+    halt(desk, 8, hold=True, word="checkpoint")
+    send(desk, "evaluate", 8)
+    desk.settle(run, 0, 8)
+    crossing = refused(desk, run, 4, 8)
+    assert crossing.untold == (2, 3)
+    if heard:
+        assert refused(desk, run, 8, 4).untold == refused(desk, run, 8, 4).untold == ()
+        assert refused(desk, run, 4, 8).untold == ()
+        with pytest.raises(NotPending):
+            desk.write(revise.cancel, "gpt", 3, None, Note())
+    else:
+        desk.write(revise.cancel, "gpt", 3, None, Note())
+    desk.write(stop.resume, "gpt", ResumeRequest())
+    after = told(desk, run, 8, 4)
+    assert after == ([(8, "checkpoint", 2), (8, "evaluate", 3)] if heard else [])
+    desk.restart()
+    assert told(desk, run, 8, 4) == after
+    assert desk.read(show.show, "gpt")["pending"] == []
+
+
+def test_the_words_of_stops_count_with_the_others(desk: Desk) -> None:
+    """P10: a stop's word is understood, and said once at a step, as a signal's is."""
+    desk.create(signals={"checkpoint": {}})
+    halt(desk, 8, hold=True, word="checkpoint")
+    with pytest.raises(Invalid, match="already"):
+        send(desk, "checkpoint", 8)
+    with pytest.raises(Invalid) as refusal:
+        halt(desk, 9, hold=False, word="save")
+    assert refusal.value.errors[0].field == "signal.signal"
+
+
+def test_a_finished_run_tells_the_words_at_its_end(desk: Desk) -> None:
+    """Who comes to the end hears what was sent for it."""
+    run = desk.create()
+    send(desk, "checkpoint", 8)
+    desk.write(close.finish, "gpt", 8, Note())
+    assert words(refused(desk, run, 8, 4)) == [(8, "checkpoint", 2)]
 
 
 def test_a_word_is_said_once_at_a_step(desk: Desk) -> None:
@@ -278,3 +359,92 @@ def test_every_window_that_holds_a_step_counts() -> None:
     assert crowded([*left, *right], 17, 15)
     assert not crowded([*left, *right], 17, 14)
     assert not crowded([*left, *right[1:]], 17, 15)
+
+
+class Model:
+    """The signals of a run, as a list: what a block has to tell follows from it alone."""
+
+    def __init__(self) -> None:
+        self.generations = {1: (0, 0)}
+        """By number: the parent, and where it branches."""
+        self.settled = {1: 0}
+        self.revision = 1
+        self.sent: dict[int, tuple[int, int]] = {}
+        """By revision: the generation and the step."""
+
+    @property
+    def current(self) -> int:
+        """The newest generation."""
+        return max(self.generations)
+
+    def tells(self, generation: int, start: int, stop: int) -> list[tuple[int, int]]:
+        """Return step and revision of the signals of a line from ``start`` to ``stop``."""
+        found: list[tuple[int, int]] = []
+        while generation:
+            parent, begins = self.generations[generation]
+            found += [
+                (step, revision)
+                for revision, (owner, step) in self.sent.items()
+                if owner == generation and max(start, begins) <= step < stop
+            ]
+            generation, stop = parent, min(stop, begins)
+        return sorted(found)
+
+
+GAP = 8
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_histories_tell_what_was_sent(  # noqa: C901 - each branch is one operation
+    desk: Desk, desk_at: Callable[[str], Desk], monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """P1, P2: every block tells what was sent for it, and the same for ever, on two replicas."""
+    monkeypatch.setattr(spec, "MAX_GAP", GAP)
+    chance, model, run = Random(seed), Model(), desk.create()
+    desks = [desk, desk_at(desk.url)]
+    kept: dict[tuple[int, int, int], list[tuple[int, int]]] = {}
+
+    def read(generation: int, start: int, count: int) -> None:
+        asked = BlockRequest(generation, start, count)
+        block = chance.choice(desks).write(values.settle, run, asked)
+        assert isinstance(block, Block)
+        here = [(each.at, each.revision) for each in block.signals]
+        assert here == model.tells(generation, start - GAP, start + count)
+        assert kept.setdefault((generation, start, count), here) == here
+        model.settled[generation] = max(model.settled[generation], start + count)
+
+    for _ in range(120):
+        settled, someone = model.settled[model.current], chance.choice(desks)
+        match chance.choice("sssssaacr" + "o" * bool(kept)):
+            case "s":
+                read(model.current, settled + chance.randrange(GAP // 2), chance.randint(1, 6))
+            case "o":
+                read(*chance.choice([*kept]))
+            case "a":
+                step = settled + chance.randrange(12)
+                try:
+                    sent = someone.write(signal, "gpt", SignalRequest("x", effective=step))
+                except Invalid:
+                    continue
+                model.revision += 1
+                assert sent["revision"] == model.revision
+                model.sent[model.revision] = (model.current, step)
+            case "c":
+                owner = model.current
+                open_ = [r for r, (g, step) in model.sent.items() if (g, step) >= (owner, settled)]
+                if open_:
+                    gone = chance.choice(open_)
+                    someone.write(revise.cancel, "gpt", gone, None, Note())
+                    del model.sent[gone]
+                    model.revision += 1
+            case "r" if chance.random() < 0.3:
+                source = chance.choice([*model.generations])
+                to = chance.randint(0, model.settled[source])
+                someone.write(rewind.rewind, "gpt", RewindRequest(to, source))
+                model.revision += 1
+                new = model.current + 1
+                model.generations[new], model.settled[new] = (source, to), to
+    desks.pop().store.close()
+    desk.restart()
+    for shape in kept:
+        read(*shape)

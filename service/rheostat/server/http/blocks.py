@@ -89,6 +89,8 @@ class BlockAnswer:
     whole: Rendered
     unchanged: Rendered
     cells: Cells
+    said: int = 0
+    """Bytes of the header of signals, which stands four times in it."""
     addresses: list[Address] = field(default_factory=list)
 
     def to(self, if_none_match: bytes | None) -> Rendered:
@@ -98,7 +100,7 @@ class BlockAnswer:
     @property
     def size(self) -> int:
         """Bytes that it takes, without its addresses."""
-        return OVERHEAD + len(self.whole.body)
+        return OVERHEAD + len(self.whole.body) + 4 * self.said
 
 
 def settled(block: Block, chosen: Format) -> BlockAnswer:
@@ -120,8 +122,9 @@ def settled(block: Block, chosen: Format) -> BlockAnswer:
         headers["Rheostat-Event"] = str(block.event)
     whole = Response(body, headers=headers)
     unchanged = Response(status_code=304, headers=headers)
+    said = len(headers.get("Rheostat-Signals", ""))
     return BlockAnswer(
-        headers["ETag"].encode(), _rendered(whole), _rendered(unchanged), Cells.of(block)
+        headers["ETag"].encode(), _rendered(whole), _rendered(unchanged), Cells.of(block), said
     )
 
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from rheostat import wire
 from rheostat.errors import Finished, RevisionMismatch, Stopped, TooLate, UnknownRun
-from rheostat.limits import MAX_STEP
+from rheostat.limits import MAX_STEP, WORD
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
 from rheostat.server.http.requests import KeyDep, NoteDep, RequestBody, Run, StoreDep, body_examples
@@ -23,7 +23,9 @@ from rheostat.server.tokens import Role
 
 signals = router("revisions")
 
-SIGNALLED = JsonAnswer(wire.Signalled, {"revision": 9, "effective": 4200})
+SIGNALLED = JsonAnswer(
+    wire.Signalled, {"revision": 9, "effective": 4200, "beyond": 64, "warnings": []}
+)
 SURFACE = JsonAnswer(
     wire.Surface,
     {
@@ -76,7 +78,8 @@ SURFACE = JsonAnswer(
 class SignalBody(RequestBody):
     """A signal as it is asked for."""
 
-    signal: Annotated[str, Field(min_length=1, max_length=32)]
+    # refused by the operation, which can say what the training understands
+    signal: Annotated[str, Field(max_length=32, json_schema_extra={"pattern": f"^{WORD}$"})]
     """The word."""
 
     arguments: dict[str, Any] = Field(default_factory=dict)

@@ -80,7 +80,7 @@ class Revision:
     data: Mapping[str, Any] | None = None
     """Of what folds nothing: what it says, such as a signal's name and arguments."""
     told: bool = False
-    """Of a stop: whether a worker ended by it."""
+    """Whether a worker ended by it, or heard of its signal at an end or a pause."""
 
     @property
     def folding_order(self) -> tuple[int, int]:
@@ -94,7 +94,8 @@ class Revision:
 
     def pending(self, settled_until: int | None) -> bool:
         """Whether the revision has yet to take effect; but for a total, it may be cancelled."""
-        waits = self.kind in WAITING | RETRACTABLE and not self.cancelled and not self.told
+        told = self.told and self.kind is not RevisionKind.PAUSE
+        waits = self.kind in WAITING | RETRACTABLE and not self.cancelled and not told
         return waits and settled_until is not None and self.effective >= settled_until
 
     def _laid_out(self, timeline: Timeline) -> bool:

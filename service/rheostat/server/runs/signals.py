@@ -34,6 +34,8 @@ class Signal:
     revision: int
     word: str
     arguments: Mapping[str, Any]
+    told: bool = False
+    """Whether a worker heard of it where reading ends or holds, so that it is not taken back."""
 
     def to_json(self) -> wire.Signal:
         """Return the wire form."""

@@ -143,7 +143,7 @@ class Revisions:
         self._update(run_id, number, cancelled=True, folds=False)
 
     def tell(self, run_id: str, number: int) -> None:
-        """Note that a worker has ended by a stop."""
+        """Note that a worker has ended by a stop, or heard of a signal at an end or a pause."""
         self._update(run_id, number, told=True)
 
     def told(self, run_id: str, generation: int) -> Stop | None:
@@ -151,7 +151,8 @@ class Revisions:
         table = tables.revisions
         query = (
             select(table.c.revision, table.c.effective)
-            .where(table.c.run_id == run_id, table.c.generation == generation, table.c.told)
+            .where(table.c.run_id == run_id, table.c.generation == generation)
+            .where(table.c.told, table.c.kind == RevisionKind.STOP)
             .order_by(table.c.effective, table.c.revision)
             .limit(1)
         )
@@ -324,7 +325,7 @@ class Revisions:
         )
         said = ((row, orjson.loads(row.data)) for row in rows if row.data is not None)
         return [
-            Signal(row.effective, row.revision, data["signal"], data["arguments"])
+            Signal(row.effective, row.revision, data["signal"], data["arguments"], row.told)
             for row, data in said
             if "signal" in data
         ]

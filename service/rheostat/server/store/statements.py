@@ -64,7 +64,7 @@ SAYING = ("signal", "stop", "pause")
 """Kinds of revisions whose data may be a signal."""
 
 SIGNALS = (
-    select(*(revisions.c[name] for name in ("effective", "revision", "data")))
+    select(*(revisions.c[name] for name in ("effective", "revision", "data", "told")))
     .where(*_in_force, revisions.c.kind.in_(SAYING))
     .where(or_(~revisions.c.cancelled, revisions.c.told))
     .where(revisions.c.effective >= bindparam("start"))
@@ -74,7 +74,7 @@ SIGNALS = (
 """
 The signals from ``start`` to ``stop``, some of them none.
 
-That of a pause stays if a worker was told of it: another one may not have got there yet.
+That of a pause that was taken back stays if a worker was told of it: others are not there yet.
 """
 
 SEGMENT = tuple(ledger.c[name] for name in ("start", "count", "packed", "values"))

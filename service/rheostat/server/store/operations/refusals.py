@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,8 @@ class Refusal:
     """The first step that is not to be had."""
     spec: RunSpec
     standing: Standing
+    untold: tuple[int, ...] = ()
+    """Revisions of its signals that can still be taken back: no worker has come to them."""
 
     @property
     def opens(self) -> bool:
@@ -38,23 +40,35 @@ class Refusal:
         return isinstance(self.error, (Paused, AwaitingReport))
 
 
-def refused(records: Records, run: RunRecord, lineage: Lineage, error: Refused) -> Refusal:
-    """Return the refusal of a read, with all that it tells."""
-    told = explained(records, run, lineage, error)
-    limit = told.members["gate" if isinstance(told, AwaitingReport) else "end"]
-    return Refusal(told, limit, run.spec, run.standing)
-
-
-def explained(records: Records, run: RunRecord, lineage: Lineage, error: Refused) -> Refused:
-    """Return a refusal at an end or a barrier with who did it, why, and what to do there."""
+def refused(
+    records: Records, run: RunRecord, lineage: Lineage, error: Refused, generation: int
+) -> Refusal:
+    """Return the refusal of a read in a generation, with all that it tells."""
+    standing = run.standing
     if isinstance(error, AwaitingReport):
         error.members |= awaited(records, run, error.members["controller"])
-        return error
+        return Refusal(error, error.members["gate"], run.spec, standing)
+    end = error.members["end"]
+    signals = signals_at(records, run, lineage, end, generation)
+    untold = tuple(signal.revision for signal in signals if not signal.told)
+    told = explained(records, run, lineage, error, signals)
+    return Refusal(told, end, run.spec, standing, untold)
+
+
+def explained(
+    records: Records,
+    run: RunRecord,
+    lineage: Lineage,
+    error: Refused,
+    signals: Sequence[Signal] | None = None,
+) -> Refused:
+    """Return a refusal at an end or a pause with who did it, why, and what to do there."""
     if (number := error.members.get("revision")) is not None:
         row = records.revisions.heads(run.id, [number])[number]
         error.members |= {"author": row.author, "message": row.message}
-    said = signals_at(records, run, lineage, error.members["end"])
-    error.members["signals"] = [signal.to_json() for signal in said]
+    if signals is None:
+        signals = signals_at(records, run, lineage, error.members["end"])
+    error.members["signals"] = [signal.to_json() for signal in signals]
     if isinstance(error, Stopped):
         error.members["best"] = best_of(records, run, lineage)
     return error

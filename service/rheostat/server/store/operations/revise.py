@@ -117,7 +117,10 @@ def _folded_out(
 ) -> tuple[Revision, Sequence[Revision]]:
     """Take a change back, fold again what is pending after it, and return that with the others."""
     base, pending = upcoming(records, run, lineage)
-    folded = _without(records, run, revision, base, pending)
+    earlier, (_, *later) = before_and_after(revision, pending)
+    later = records.revisions.read_changes(run.id, later)
+    before = (earlier[-1] if earlier else base).timelines
+    folded = [*earlier, *refold(records, run, before, later, history(records, run))]
     records.revisions.cancel(run.id, revision.number)
     cancellation = _cancellation(records, run, lineage, revision, note)
     _update(records, run.id, pending, folded)
@@ -137,16 +140,6 @@ def _cancellation(
     return add_unfolded(
         records, run, lineage, RevisionKind.CANCEL, step, note, cancels=number, **more
     )
-
-
-def _without(
-    records: Records, run: RunRecord, gone: Revision, base: Revision, pending: Sequence[Revision]
-) -> Sequence[Revision]:
-    """Return the pending revisions but for one, folded again from where it stood."""
-    earlier, (_, *later) = before_and_after(gone, pending)
-    later = records.revisions.read_changes(run.id, later)
-    before = (earlier[-1] if earlier else base).timelines
-    return [*earlier, *refold(records, run, before, later, history(records, run))]
 
 
 def landing(records: Records, run: RunRecord, lineage: Lineage, step: int) -> wire.Landing:
@@ -272,10 +265,13 @@ def _require_pending(revision: Revision, run: RunRecord, settled: int) -> None:
     if waits and revision.kind in RETRACTABLE:
         return
     told = run.barriers.told
-    if revision.told and told is not None and revision.generation == run.generation:
+    current = revision.generation == run.generation
+    if revision.told and told is not None and current and not revision.cancelled:
         raise told_refusal(run, told, settled)
     if revision.cancelled:
         state = "cancelled already"
+    elif revision.told and current:
+        state = "told to a worker already"
     elif revision.kind not in RETRACTABLE:
         state = f"a {revision.kind}, which cannot be cancelled"
     elif revision.generation != run.generation:

@@ -28,6 +28,7 @@ def show(records: Records, ref: str) -> wire.RunState:
     settled = lineage[run.generation].settled_until
     _, folding = upcoming(records, run, lineage)
     waiting = records.revisions.waiting(run.key, settled)
+    waiting = [each for each in waiting if each.pending(settled)]
     pending = sorted([*folding, *waiting], key=lambda each: each.folding_order)
     timelines = records.revisions.in_force_at(run.key, settled).timelines
     current = timelines.evaluate(np.array([settled], dtype=np.int64))

@@ -7,12 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rheostat import wire
-from rheostat.errors import Stopped
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.revision import Note, RevisionKind
 from rheostat.server.runs.signals import require_sayable, signal_data
 from rheostat.server.runs.validation import require_at_most
-from rheostat.server.store.operations.revise import effective_step, require_open, require_revision
+from rheostat.server.store.operations.refusals import explained
+from rheostat.server.store.operations.revise import (
+    effective_step,
+    landing,
+    require_open,
+    require_revision,
+)
 from rheostat.server.store.operations.room import require_room
 from rheostat.server.store.operations.unfolded import add_unfolded
 from rheostat.server.store.records import Records, RunRecord
@@ -46,7 +51,9 @@ def signal(records: Records, ref: str, request: SignalRequest) -> wire.Signalled
     require_at_most(records.limits.message, "message", request.note.message, "characters")
     settled = lineage[run.generation].settled_until
     step = effective_step(run, request.effective, settled)
-    _require_before_end(run, step)
+    told = run.barriers.told
+    if told is not None and step >= told.effective:
+        raise explained(records, run, lineage, told.refusal())
     data = signal_data(run.spec, request.signal, request.arguments)
     require_room_to_say(records, run, lineage, request.signal, step)
     revision = add_unfolded(
@@ -59,7 +66,11 @@ def signal(records: Records, ref: str, request: SignalRequest) -> wire.Signalled
         cause=request.cause,
         data=data,
     )
-    return {"revision": revision.number, "effective": step}
+    return {
+        "revision": revision.number,
+        "effective": step,
+        **landing(records, run, lineage, step),
+    }
 
 
 def require_room_to_say(
@@ -74,11 +85,3 @@ def require_room_to_say(
     pending = records.revisions.signals(lineage.owners(run.generation, settled, BEYOND))
     require_sayable(pending, word, step, f"{within}signal")
     require_room(records, run, settled, step)
-
-
-def _require_before_end(run: RunRecord, step: int) -> None:
-    """Raise `Stopped` if the training ends before it comes to a step."""
-    ends = [stop for stop in run.barriers.stops if stop.told and stop.effective <= step]
-    for stop in ends:
-        message = f"the run was stopped: its last step lies before {stop.effective}"
-        raise Stopped(message, end=stop.effective, revision=stop.revision)

@@ -21,6 +21,7 @@ from rheostat.server.store.operations.revise import (
     require_open,
     require_revision,
 )
+from rheostat.server.store.operations.room import require_room
 from rheostat.server.store.operations.signal import require_room_to_say
 from rheostat.server.store.operations.unfolded import add_unfolded
 from rheostat.server.store.records import Records, RunRecord
@@ -88,8 +89,11 @@ def _allowed(
     data = None
     if request.signal is not None:
         data = signal_data(run.spec, request.signal, request.arguments, "signal.")
-        require_room_to_say(records, run, lineage, request.signal, effective, "signal.")
     _require_possible(records, run, lineage, effective, hold=request.hold)
+    if request.signal is None:
+        require_room(records, run, settled, effective)
+    else:
+        require_room_to_say(records, run, lineage, request.signal, effective, "signal.")
     return effective, data
 
 

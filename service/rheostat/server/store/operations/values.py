@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from rheostat.errors import Stopped
+from rheostat.errors import Paused, Stopped
 from rheostat.server.runs.barriers import Stop
 from rheostat.server.runs.lineage import Lineage, OwnedSteps, Sighting
 from rheostat.server.runs.settling import (
@@ -38,9 +38,8 @@ def settle(records: Records, run_id: str, request: BlockRequest) -> Block | Refu
     try:
         until = settled_end(run.progress(lineage), request, left)
     except MET as error:
-        refusal = refused(records, run, lineage, error)
-        _tell(records, run, request, refusal)
-        return refusal
+        refusal = refused(records, run, lineage, error, request.generation)
+        return _tell(records, run, request, refusal)
     records.lock(lineage.ancestors())  # their ledger may get cells that it lacks
     block = _block(records, run, lineage, request, keep=True)
     if until is None:
@@ -63,15 +62,23 @@ def _left(records: Records, run: RunRecord, lineage: Lineage, request: BlockRequ
     return records.revisions.told(run.id, request.generation)
 
 
-def _tell(records: Records, run: RunRecord, request: BlockRequest, refusal: Refusal) -> None:
-    """Record that a worker has ended by a stop, if it is the first one."""
+def _tell(records: Records, run: RunRecord, request: BlockRequest, refusal: Refusal) -> Refusal:
+    """
+    Record what a worker hears that has come to a stop or a pause, if it is the first one.
+
+    It ends by the stop, which is not taken back then; nor are signals, which all ranks have to hear
+    now, those of a pause that is resumed included.
+    """
     met = run.barriers.nearest
-    if not isinstance(refusal.error, Stopped) or request.generation != run.generation:
-        return
-    if met is None or met.told or request.start < met.effective:
-        return
-    records.revisions.tell(run.id, met.revision)
-    records.change(run.id, barriers=run.barriers.telling(met.revision))
+    here = isinstance(refusal.error, (Stopped, Paused)) and request.generation == run.generation
+    if not here or met is None or request.start < met.effective:
+        return refusal
+    for number in refusal.untold:
+        records.revisions.tell(run.id, number)
+    if isinstance(refusal.error, Stopped) and not met.told:
+        records.revisions.tell(run.id, met.revision)
+        records.change(run.id, barriers=run.barriers.telling(met.revision))
+    return replace(refusal, untold=())
 
 
 def preview(
