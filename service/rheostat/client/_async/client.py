@@ -274,7 +274,7 @@ class AsyncClient:
         *,
         definition: Definition | None = None,
         total: int | None = None,
-    ) -> dict[str, Any]:
+    ) -> wire.Simulated:
         """
         Return what a controller would decide on reports; nothing is stored.
 

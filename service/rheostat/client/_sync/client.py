@@ -276,7 +276,7 @@ class Client:
         *,
         definition: Definition | None = None,
         total: int | None = None,
-    ) -> dict[str, Any]:
+    ) -> wire.Simulated:
         """
         Return what a controller would decide on reports; nothing is stored.
 
