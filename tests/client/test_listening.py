@@ -74,7 +74,7 @@ def test_all_workers_hear_and_end_at_one_step(real: Client, new_name: Callable[[
 
 
 def test_a_paused_training_waits_where_it_is(real: Client, new_name: Callable[[], str]) -> None:
-    """It holds until it is resumed, takes what was changed meanwhile, and holds again at `until`."""
+    """It holds until it is resumed, takes what was changed meanwhile, and holds at `until`."""
     name = new_name()
     real.create_run(name, **SPEC, paused=True)
     control = real.control(name)
@@ -105,10 +105,11 @@ def test_a_stop_is_taken_back_until_it_is_told(real: Client, new_name: Callable[
     run = real.run(name, create=SPEC)
     made = run.stop(effective=8)
     assert [run.value("lr", step) for step in range(8)][7] == 0.993
-    assert run.ends_at == 8
+    ends = [run.ends_at]
     run.cancel(made["revision"])
     assert run.value("lr", 8) == 0.992
-    assert run.ends_at is None
+    ends.append(run.ends_at)
+    assert ends == [8, None]
     again = run.stop(effective=20)
     assert list(run.steps(8, 100)) == list(range(8, 20))
     with pytest.raises(NotPending):
@@ -167,9 +168,11 @@ def test_the_asynchronous_client_listens_alike(server: str, new_name: Callable[[
             await run.pause(effective=10)
             await run.stop(effective=20)
 
+            waits = asyncio.Event()
+            run.on_wait = lambda _: waits.set()
+
             async def resume() -> None:
-                while run.waits_for is None:
-                    await asyncio.sleep(0.01)
+                await waits.wait()
                 await run.resume()
 
             resuming = asyncio.create_task(resume())

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from rheostat.client.retry import LONGEST_ASKED
 from rheostat.client.settings import Settings
-from rheostat.errors import AwaitingReport, Paused
+from rheostat.errors import AwaitingReport, Paused, Refused
 
 HOLD = 30.0
 """Seconds that the service is asked to keep a request."""
@@ -24,6 +24,34 @@ SPREAD = 0.1
 """Seconds over which those who were kept for equally long spread."""
 
 Held = Paused | AwaitingReport
+Waits = Callable[[Held], bool]
+"""Whether somebody waits there, or is told."""
+
+
+def everywhere(_: Held) -> bool:
+    """Wait at pauses and gates: so does who needs a value."""
+    return True
+
+
+def nowhere(_: Held) -> bool:
+    """Wait neither at pauses nor at gates."""
+    return False
+
+
+def apart_from_gates(refusal: Held) -> bool:
+    """
+    Wait at pauses, but at no gate, nor at a pause that lies at one.
+
+    Of ranks that come there one after the other, the first finds the gate closed, and the last may
+    find the pause alone: what each does must not depend on that.
+    """
+    return isinstance(refusal, Paused) and not lies_at_gate(refusal)
+
+
+def lies_at_gate(refusal: Refused) -> bool:
+    """Whether a run ends or holds where it also waits, or waited, for a report."""
+    return isinstance(refusal, AwaitingReport) or bool(refusal.members.get("at_gate"))
+
 
 log = logging.getLogger("rheostat")
 

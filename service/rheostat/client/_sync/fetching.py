@@ -21,7 +21,7 @@ from rheostat.client.calls import Call, coordinate, invalid
 from rheostat.client.joined import HighWaterMark, JoinedRun
 from rheostat.client.reading import Reading
 from rheostat.client.signals import Hearing
-from rheostat.client.waiting import Held, Waiting
+from rheostat.client.waiting import Held, Waiting, Waits, everywhere
 from rheostat.errors import (
     AwaitingReport,
     Finished,
@@ -97,13 +97,13 @@ class Fetching(Handle):
         self._names = self._names.union(names)
         return coordinate(step) // self._joined.resolution
 
-    def _reach(self, cell: int, *, waits: bool = True) -> Block:
+    def _reach(self, cell: int, waits: Waits = everywhere) -> Block:
         """
         Return the block of a cell, and have the next one fetched if it is time.
 
-        At a pause or a gate it waits or, unless it ``waits``, raises the refusal.
+        At a pause or a gate it waits, or raises the refusal where it ``waits`` not.
         """
-        block, ahead = self._enter(cell) or self._obtain(cell, waits=waits)
+        block, ahead = self._enter(cell) or self._obtain(cell, waits)
         if ahead is not None:
             self._background.do(partial(self._fetch_ahead, ahead))
         return block
@@ -120,7 +120,7 @@ class Fetching(Handle):
             self._held, self._span = half.cells, half.span
             return block, reading.due(cell)
 
-    def _obtain(self, cell: int, *, waits: bool) -> tuple[Block, int | None]:
+    def _obtain(self, cell: int, waits: Waits) -> tuple[Block, int | None]:
         """Fetch the block of a cell, and enter it; wait for it where the run holds."""
         while True:
             since = time.monotonic()
@@ -129,14 +129,14 @@ class Fetching(Handle):
                     while (found := self._enter(cell)) is None:
                         self._fetch(cell, since)
             except (Paused, AwaitingReport) as refusal:
-                if not waits:
+                if not waits(refusal):
                     raise
                 held = refusal
             else:
                 return found
-            self._wait(cell, held)
+            self._wait(cell, held, waits)
 
-    def _wait(self, cell: int, refusal: Held) -> None:
+    def _wait(self, cell: int, refusal: Held, waits: Waits) -> None:
         """
         Wait until the run goes on at a cell. Whoever reads elsewhere meanwhile is not held up.
 
@@ -148,6 +148,8 @@ class Fetching(Handle):
                 try:
                     self._fetch(cell, time.monotonic(), holds=waiting.hold())
                 except (Paused, AwaitingReport) as again:
+                    if not waits(again):
+                        raise
                     if waiting.is_of(again):
                         self.waits_for = again
                         self._session.network.sleep(waiting.pause(again))

@@ -17,6 +17,7 @@ from rheostat.client.blocks import BlockRequest, Column
 from rheostat.client.calls import coordinate, invalid
 from rheostat.client.joined import JoinedRun
 from rheostat.client.signals import Signal
+from rheostat.client.waiting import Held, apart_from_gates, lies_at_gate, nowhere
 from rheostat.errors import AwaitingReport, Finished, Paused
 
 if TYPE_CHECKING:
@@ -227,6 +228,37 @@ class Run(Fetching, Reporting, Control):  # type: ignore[misc]  # its notes are 
         with self._lock:
             return hearing.tell(step)
 
+    def listen(self, step: int) -> None:
+        """Begin to be told `signals` at a step, as by a first call: those after it are told."""
+        with self._lock:
+            self._hearing.tell(coordinate(step))
+
+    def left_open(self, step: int) -> Held | Finished | None:
+        """
+        Fetch a step's values, waiting for whatever `value` waits for but for a report.
+
+        An adapter asks this when an update is done, before the model is evaluated. Where the answer
+        is not None, whether there are values depends on the report, and on when one asks: so it
+        leaves it open on every rank, until the next update needs them.
+
+        Returns:
+            None if the values are there; else what the step waits for or, if it is known by now
+            that the training ends at this gate, that.
+
+        Raises:
+            RheostatError: As `value` raises.
+
+        """
+        if step in self._span:
+            return None
+        try:
+            self._reach(self._cell_of(step), apart_from_gates)
+        except (Paused, AwaitingReport, Finished) as refusal:
+            if lies_at_gate(refusal):
+                return refusal
+            raise
+        return None
+
     def _is_known(self, cell: int) -> bool:
         """
         Wait until all signals of a cell are known, or there is one to be told where it waits.
@@ -239,7 +271,7 @@ class Run(Fetching, Reporting, Control):  # type: ignore[misc]  # its notes are 
             if self.waits_for is not None:
                 return False
         try:
-            self._reach(cell, waits=False)
+            self._reach(cell, nowhere)
         except Finished:
             return True
         except Paused:
