@@ -20,7 +20,7 @@ from rheostat.controls import early_stop, plateau, rule, spike_guard
 
 if TYPE_CHECKING:
     from rheostat import errors
-    from rheostat.client import AsyncClient, AsyncRun, Client, Run
+    from rheostat.client import AsyncClient, AsyncRun, Client, Run, Signal
 
 __version__ = "0.2.0"
 
@@ -29,6 +29,7 @@ __all__ = [
     "AsyncRun",
     "Client",
     "Run",
+    "Signal",
     "early_stop",
     "errors",
     "extend",
@@ -45,7 +46,7 @@ __all__ = [
 ]
 
 # Loaded when first used: the service and the command line import this package without httpx.
-_CLIENTS = ("AsyncClient", "AsyncRun", "Client", "Run")
+_CLIENTS = ("AsyncClient", "AsyncRun", "Client", "Run", "Signal")
 
 
 def __getattr__(name: str) -> Any:

@@ -97,6 +97,8 @@ class Refused(RheostatError):
         self.errors = tuple(errors)
         self.members: dict[str, Any] = members
         """Further members of the problem, such as ``settled_until`` or ``earliest``."""
+        self.retry_after = 0.0
+        """Seconds after which the service wants to be asked again, if it said so."""
 
     def __str__(self) -> str:
         lines = [self.detail, *(f"  {error.field}: {error.message}" for error in self.errors)]

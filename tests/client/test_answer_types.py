@@ -79,8 +79,8 @@ def every_call() -> set[str]:
     return {
         method.__qualname__
         for cls in (Client, Control, Schedules)
-        for method in vars(cls).values()
-        if inspect.isfunction(method) and "wire." in str(method.__annotations__.get("return"))
+        for _, method in inspect.getmembers(cls, inspect.isfunction)
+        if "wire." in str(method.__annotations__.get("return"))
     }
 
 

@@ -102,12 +102,12 @@ CALLS: list[tuple[Callable[[Any], Any], str, str, Any]] = [
         lambda c: c.propose("stop", {"effective": 9}),
         *("POST", f"{RUN}/proposals", {"kind": "stop", "body": {"effective": 9}}),
     ),
-    (lambda c: c.accept(4), "POST", f"{RUN}/proposals/4/accept", {}),
+    (lambda c: c.accept(4), "POST", f"{RUN}/proposals/4/accept", {"message": ""}),
     (
-        lambda c: c.accept(4, expected_revision=2),
-        *("POST", f"{RUN}/proposals/4/accept", {"expected_revision": 2}),
+        lambda c: c.accept(4, message="yes", expected_revision=2),
+        *("POST", f"{RUN}/proposals/4/accept", {"message": "yes", "expected_revision": 2}),
     ),
-    (lambda c: c.decline(4), "POST", f"{RUN}/proposals/4/decline", {}),
+    (lambda c: c.decline(4), "POST", f"{RUN}/proposals/4/decline", {"message": ""}),
     (
         lambda c: c.decline(4, message="no"),
         *("POST", f"{RUN}/proposals/4/decline", {"message": "no"}),

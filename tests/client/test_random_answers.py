@@ -112,6 +112,26 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "control.ledger": lambda c: c.control("gpt").ledger(),
     "control.finish": lambda c: c.control("gpt").finish(),
     "control.delete": lambda c: c.control("gpt").delete(),
+    "simulate": lambda c: c.simulate({"kind": "stop", "metric": "loss"}, [(0, 1.0)]),
+    "control.stop": lambda c: c.control("gpt").stop(),
+    "control.pause": lambda c: c.control("gpt").pause(),
+    "control.resume": lambda c: c.control("gpt").resume(),
+    "control.signal": lambda c: c.control("gpt").signal("checkpoint"),
+    "control.note": lambda c: c.control("gpt").note("hm"),
+    "control.surface": lambda c: c.control("gpt").surface(),
+    "control.outcomes": lambda c: c.control("gpt").outcomes(2),
+    "control.wait": lambda c: c.control("gpt").wait(2, timeout=0),
+    "control.controllers": lambda c: c.control("gpt").controllers(),
+    "control.controller": lambda c: c.control("gpt").controller("p"),
+    "control.arm": lambda c: c.control("gpt").arm("p", {"kind": "stop", "metric": "loss"}),
+    "control.disarm": lambda c: c.control("gpt").disarm("p"),
+    "control.reset": lambda c: c.control("gpt").reset("p"),
+    "control.decisions": lambda c: c.control("gpt").decisions("p"),
+    "control.reports": lambda c: c.control("gpt").reports("loss"),
+    "control.proposals": lambda c: c.control("gpt").proposals(),
+    "control.propose": lambda c: c.control("gpt").propose("stop", {}),
+    "control.accept": lambda c: c.control("gpt").accept(1),
+    "control.decline": lambda c: c.control("gpt").decline(1),
 }
 OPTIONS = {"deadline": 0.02, "timeout": 1.0, "retries": 0}
 often = settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
@@ -123,8 +143,8 @@ def every_call() -> set[str]:
     return {
         prefix + name
         for prefix, cls in parts.items()
-        for name, found in vars(cls).items()
-        if inspect.isfunction(found) and not name.startswith("_")
+        for name, _ in inspect.getmembers(cls, inspect.isfunction)
+        if not name.startswith("_")
     }
 
 

@@ -226,16 +226,18 @@ def test_finished_run_is_read_to_its_end(client: Client, service: FakeService, e
 
 
 def test_run_that_was_finished_before(client: Client, service: FakeService) -> None:
-    """Who joins a finished run replays it, and is told its end without asking."""
+    """Who joins a finished run replays it, asks once at its end, and then knows it."""
     service.settled, service.end = 100, 100
     run = client.run("gpt")
 
     assert run.value("lr", 99) == 1 / 100
     asked = len(service.requests)
-    with pytest.raises(Finished):
-        run.value("lr", 100)
+    assert run.ends_at == 100
+    for step in (100, 100, 101):
+        with pytest.raises(Finished):
+            run.value("lr", step)
 
-    assert len(service.requests) == asked
+    assert len(service.requests) == asked + 1
 
 
 def test_refusal_in_the_background_shows_where_it_matters(

@@ -153,7 +153,9 @@ def refusal(answer: Answer) -> errors.Refused | None:
         return None
     if problem.get("status", answer.status) != answer.status:
         return None
-    return errors.from_problem(problem, answer.status)
+    refused = errors.from_problem(problem, answer.status)
+    refused.retry_after = retry_after(answer)
+    return refused
 
 
 def foreign(answer: Answer) -> Broken:

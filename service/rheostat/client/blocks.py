@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rheostat.client.answers import Answer, Broken
 from rheostat.client.calls import F64
+from rheostat.client.signals import Place
 
 if TYPE_CHECKING:
     Column = memoryview[float]
@@ -78,11 +79,13 @@ class HalfBlock:
     A parameter is indexed when it is first read.
     """
 
-    __slots__ = ("_columns", "_steps", "cells")
+    __slots__ = ("_columns", "_steps", "cells", "span")
 
     def __init__(self, columns: Mapping[str, Column], steps: range) -> None:
         self._columns = columns
         self._steps = steps
+        self.span = range(steps.start, steps.stop)
+        """All coordinates in it, those within a cell too."""
         self.cells: dict[str, dict[int, float]] = {}
 
     def index(self, names: Iterable[str]) -> None:
@@ -98,11 +101,17 @@ NO_CELLS = HalfBlock({}, range(0))
 class Block:
     """The values of consecutive cells, as two halves; of a single cell, as one."""
 
-    __slots__ = ("columns", "halves", "middle", "start", "stop")
+    __slots__ = ("columns", "halves", "middle", "signals", "start", "stop")
 
     def __init__(
-        self, request: BlockRequest, columns: Mapping[str, Column], resolution: int
+        self,
+        request: BlockRequest,
+        columns: Mapping[str, Column],
+        resolution: int,
+        signals: tuple[Place, ...] | None = (),
     ) -> None:
+        self.signals = signals
+        """Those that it tells; None: more than its header holds."""
         self.start = request.start
         self.stop = request.stop
         self.middle = request.start + request.size // 2

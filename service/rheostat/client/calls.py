@@ -69,6 +69,8 @@ class Call:
     """How long an attempt may take, if that is less than the client's ``timeout`` allows."""
     silence: float | None = None
     """How long the answer may pause, if it is one that is read as it comes."""
+    holds: float = 0.0
+    """How long the service may keep the request until it has something to say, in seconds."""
     most: int = LONGEST_DOCUMENT
     """Bytes that the answer may have; of a longer one no more is read."""
 

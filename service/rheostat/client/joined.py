@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-from rheostat.client import answers, blocks, calls
+from rheostat.client import answers, blocks, calls, signals
 from rheostat.client.answers import Answer, Broken, Stripped
 from rheostat.client.blocks import Block, BlockRequest
 from rheostat.client.calls import LONGEST_JOIN, Call, invalid
@@ -46,6 +46,8 @@ class JoinedRun:
     end: int | None
     event: int
     incarnation: str
+    stop: int | None = None
+    """Where the run was told to stop, if it was: it may be taken back."""
 
     @property
     def longest(self) -> int:
@@ -72,7 +74,22 @@ class JoinedRun:
         """Return the block that was asked for; raise `Broken` if anything about it is wrong."""
         columns = blocks.columns(answer, request, self.parameters)
         self._require_own(request, answer)
-        return Block(request, columns, self.resolution)
+        told = signals.of_header(answer, request.stop * self.resolution)
+        return Block(request, columns, self.resolution, told)
+
+    def signals_of(self, request: BlockRequest) -> Call:
+        """Return the read of a settled block as JSON, which lists all signals."""
+        return calls.get(
+            calls.path("runs", self.id, "values"),
+            generation=self.generation,
+            start=request.start * self.resolution,
+            count=request.size,
+            format="json",
+        )
+
+    def signal(self, revision: int) -> Call:
+        """Return the call that tells what a signal says."""
+        return calls.get(calls.path("runs", self.id, "revisions", revision))
 
     def _require_own(self, request: BlockRequest, answer: Answer) -> None:
         """Require that an answer of the right form is the very block that was asked for."""
@@ -177,7 +194,7 @@ def join_answer(answer: Answer) -> JoinedRun:
     if wrong:
         said = ", ".join(f"{name} {told.get(name)!r:.100}" for name in wrong)
         raise Broken(f"expected what is known of a run, got {said}")
-    known = {name: told[name] for name in _SOUND}
+    known: dict[str, Any] = {name: told.get(name) for name in _SOUND}
     known["parameters"] = tuple(known["parameters"])
     return JoinedRun(**known)
 
@@ -219,5 +236,6 @@ _SOUND: dict[str, Callable[[Any], bool]] = {
     "end": _or_none(_from(0)),
     "event": _from(0),
     "incarnation": _text,
+    "stop": _or_none(_from(0)),
 }
 """What each member of the answer to a join has to be."""

@@ -37,12 +37,40 @@ import time
 from collections import deque
 from collections.abc import Callable
 from copy import copy
-from typing import Any
+from typing import Any, NamedTuple
 
 from rheostat.client.blocks import NO_CELLS, Block, BlockRequest, around, floor_power, onward
 from rheostat.client.joined import JoinedRun
-from rheostat.errors import Finished, StaleGeneration
+from rheostat.errors import AwaitingReport, Finished, Paused, Refused, StaleGeneration, Stopped
 from rheostat.limits import MAX_STEP
+
+Limiting = Finished | StaleGeneration | Paused | AwaitingReport
+"""What a read is refused with where reading ends, or holds."""
+
+
+class Limit(NamedTuple):
+    """
+    The first cell that is not to be had, as far as is known, and the refusal that says so.
+
+    One that was heard of, by a read that crosses it or by the join, is asked for again where it is
+    reached: a stop can be taken back, a pause and a gate open. It is ``met`` when a read that began
+    there was refused.
+    """
+
+    cell: int
+    refusal: Limiting | None
+    met: bool = False
+
+    @property
+    def final(self) -> bool:
+        """Whether it will stay: a rewind has fenced the worker off, or the training ended there."""
+        fenced = isinstance(self.refusal, StaleGeneration)
+        return fenced or (self.met and isinstance(self.refusal, Finished))
+
+    @property
+    def ends(self) -> bool:
+        """Whether the training ends there: it neither waits nor was rewound."""
+        return self.refusal is None or isinstance(self.refusal, Finished)
 
 
 class Reading:
@@ -67,9 +95,8 @@ class Reading:
         self.settled = joined.settled_until // joined.resolution
         self.first = first
         self.half = NO_CELLS
-        self._end = self._cells(joined.end)
+        self._limit = self._heard(joined)
         self._total = self._cells(joined.total and joined.total + joined.resolution - 1)
-        self._refusal: Finished | StaleGeneration | None = None
         self._longest = floor_power(joined.longest)
         self._pace = Pace(lookahead, clock, pace and joined.resolution / pace)
         self._told = self._pace.cells if pace else 0
@@ -115,16 +142,25 @@ class Reading:
         late = cell >= block.middle or self._leaps
         if not late and self._pace.seconds(block.stop - cell) > self._pace.lookahead / 2:
             return None
-        if any(last is not None and expected >= last for last in (self._end, self._total)):
+        last = None if self._limit is None else self._limit.cell
+        if any(end is not None and expected >= end for end in (last, self._total)):
             return None
         self._asked_in = half
         return expected
 
-    def request(self, cell: int) -> BlockRequest:
-        """Return what to ask for, so that the cell is in it; raise the refusal if there is none."""
-        if self._end is not None and cell >= self._end:
-            raise copy(self._refusal) or self._finished()
-        stop = self._end or MAX_STEP // self.joined.resolution + 1
+    def request(self, cell: int, *, ahead: bool = False) -> BlockRequest:
+        """
+        Return what to ask for, so that the cell is in it; raise the refusal if there is none.
+
+        Who looks ahead does not ask for what lies past a limit that was heard of: a read that
+        begins there ends the training, or waits.
+        """
+        limit = self._limit
+        if limit is not None and cell >= limit.cell:
+            if limit.final or ahead:
+                raise copy(limit.refusal) or self._stopped(limit)
+            limit = self._limit = None
+        stop = MAX_STEP // self.joined.resolution + 1 if limit is None else limit.cell
         most = self._most()
         if cell < self.settled:
             start, count = around(cell, self._longest, 0, min(stop, self.settled))
@@ -153,24 +189,47 @@ class Reading:
     def arrived(self, request: BlockRequest, block: Block | None = None) -> None:
         """Take in what was asked for; without a block, only that it is settled now."""
         self.first = False
-        if block is not None:
+        if block is not None and not (self._current and request.start in self._current):
             self._next = block
             if request.stop > self.settled:
                 self._fresh = request.size
         self.settled = max(self.settled, request.stop)
 
-    def refused(self, request: BlockRequest, refusal: Finished | StaleGeneration) -> None:
+    def refused(self, request: BlockRequest, refusal: Limiting) -> None:
         """
-        Learn where the run, or the generation that a rewind has left, ends.
+        Learn where the run, or the generation that a rewind has left, ends or holds.
 
-        Up to there every worker may read, so that all of them stop at the same step. Raises the
-        refusal if it is no reason to ask for less.
+        Up to there every worker may read, so that all of them meet it at the same step. Raises the
+        refusal if it is no reason to ask for less: there the worker ends, or waits.
         """
-        field = "end" if isinstance(refusal, Finished) else "settled_until"
-        end = self._cells(refusal.members.get(field))
+        end = self._cells(refusal.members.get(_FIELD[type(refusal)]))
         if end is None or end >= request.stop:
             raise refusal
-        self._end, self._refusal = end, refusal
+        self._limit = Limit(end, refusal, met=request.start >= end)
+        if self._limit.met and not self._limit.final:
+            raise refusal
+
+    def went_on(self, cell: int) -> None:
+        """Go on at a cell that was waited for: the time counts as no time of the training."""
+        self._pace.restart(cell)
+
+    @property
+    def ends_at(self) -> int | None:
+        """The step at which the training ends, as far as is known."""
+        limit = self._limit
+        return limit.cell * self.joined.resolution if limit and limit.ends else None
+
+    @property
+    def ended(self) -> Finished | None:
+        """Why the training has ended, if it has come to its end."""
+        limit = self._limit
+        final = limit.refusal if limit and limit.final else None
+        return final if isinstance(final, Finished) else None
+
+    def has_met(self, cell: int) -> bool:
+        """Whether the run ends or holds at a cell, as who began a read there was told."""
+        limit = self._limit
+        return limit is not None and limit.met and cell >= limit.cell
 
     def _most(self) -> float:
         """Return how many cells the next block may have past what is settled."""
@@ -213,11 +272,24 @@ class Reading:
         """Return the cell of a step that the service tells; None for what is no step."""
         return step // self.joined.resolution if type(step) is int and step >= 0 else None
 
-    def _finished(self) -> Finished:
-        end = (self._end or 0) * self.joined.resolution
-        return Finished(
-            f"run {self.joined.name} is finished: step {end} is its first without a value", end=end
-        )
+    def _heard(self, joined: JoinedRun) -> Limit | None:
+        """Return the end that was told when the run was joined."""
+        told = [step for step in (joined.end, joined.stop) if step is not None]
+        return Limit(min(told) // joined.resolution, None) if told else None
+
+    def _stopped(self, limit: Limit) -> Finished:
+        end = limit.cell * self.joined.resolution
+        return Finished(f"run {self.joined.name} has no value from step {end} on", end=end)
+
+
+_FIELD: dict[type[Refused], str] = {
+    Finished: "end",
+    Stopped: "end",
+    Paused: "end",
+    AwaitingReport: "gate",
+    StaleGeneration: "settled_until",
+}
+"""Which member of a refusal says where reading ends or holds."""
 
 
 class Pace:

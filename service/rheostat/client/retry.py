@@ -169,6 +169,7 @@ class Patience:
         since: float | None = None,
         waits: bool = True,
         begun: bool = True,
+        quiet: float = QUIET,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -180,7 +181,7 @@ class Patience:
         self._jitter = jitter
         self._since = clock() if since is None else since
         self._failures = 0
-        self._report_at = QUIET
+        self._report_at = quiet
 
     @property
     def left(self) -> float:

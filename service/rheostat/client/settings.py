@@ -16,7 +16,7 @@ from rheostat.client import environment
 from rheostat.client.answers import public_address
 from rheostat.client.calls import Call, invalid
 from rheostat.client.environment import Proxy
-from rheostat.client.retry import Patience
+from rheostat.client.retry import QUIET, Patience
 from rheostat.errors import FieldError, Invalid
 
 SECRETS = {"token": None, "headers": None, "cert": None}
@@ -36,6 +36,8 @@ class Settings:
     token: str | None = field(default=None, repr=False)
     timeout: float = 10.0
     deadline: float = 600.0
+    pause_deadline: float | None = None
+    gate_deadline: float | None = None
     retries: int = 4
     lookahead: float = 2.0
     pace: float | None = None
@@ -55,6 +57,9 @@ class Settings:
             value = getattr(self, name)
             _check(name, value, _is_positive(value), "above 0 seconds")
             object.__setattr__(self, name, float(value))  # waiting takes no other number
+        for name in ("pause_deadline", "gate_deadline"):
+            value = getattr(self, name)
+            _check(name, value, value is None or _is_positive(value), "above 0 seconds, or None")
         pace = self.pace
         _check("pace", pace, pace is None or _is_positive(pace), "above 0 steps a second, or None")
         retries, author = given["retries"], given["author"]
@@ -111,7 +116,8 @@ class Settings:
 
     def worker(self, call: Call, since: float | None = None, *, begun: bool = True) -> Patience:
         """Return the patience of a call that a training cannot go on without, and waits for."""
-        return Patience(self._about(call), deadline=self.deadline, since=since, begun=begun)
+        about, quiet = self._about(call), QUIET + call.holds
+        return Patience(about, deadline=self.deadline, since=since, begun=begun, quiet=quiet)
 
     def _about(self, call: Call) -> str:
         url = httpx.URL(self.base_url.rstrip("/") + call.path, params=call.params)

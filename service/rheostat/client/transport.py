@@ -30,7 +30,8 @@ EXCERPT_BYTES = 1024
 
 def seconds_of(call: Call, timeout: float) -> float:
     """Return how long an attempt may take in all: ``timeout``, and more for a long answer."""
-    return min(timeout + call.most / LEAST_RATE, max(call.seconds, SHORTEST_ATTEMPT))
+    longest = min(timeout + call.most / LEAST_RATE, max(call.seconds, SHORTEST_ATTEMPT))
+    return longest + call.holds
 
 
 def request(
@@ -42,9 +43,11 @@ def request(
         call.method,
         call.path,
         params=call.params,
-        headers=call.headers,
+        headers={**call.headers, "Prefer": f"wait={call.holds:.0f}"}
+        if call.holds
+        else call.headers,
         content=call.content,
-        timeout=httpx.Timeout(seconds, read=call.silence or seconds),
+        timeout=httpx.Timeout(seconds, read=call.silence or seconds + call.holds),
         extensions=extensions,
     )
 

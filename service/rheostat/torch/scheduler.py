@@ -21,7 +21,7 @@ from rheostat.torch.ranks import Position, on_all_ranks, require_one
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rheostat.client import Run
+    from rheostat.client import Run, Signal
 
 AtEnd = Literal["raise", "flag"]
 AT_END = get_args(AtEnd)
@@ -47,6 +47,10 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
     it ends with `StaleGeneration` at the first step that the old generation did not settle, which
     is the same step on every rank.
 
+    At a pause ``step()`` waits, which is outside of any collective call. At a gate, where a
+    controller waits for a metric of the model as it is now, it does not: the next
+    ``optimizer.step()`` does, and the values are written then. So evaluate and report between both.
+
     Args:
         optimizer: Its groups are written to, and must fit the run's parameters (`Invalid`). What
             wraps an optimizer, such as Accelerate's, is taken for the one inside.
@@ -59,12 +63,9 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
             Construction and `load_state_dict` are collective calls in it: all ranks go on in one
             generation at one step, or all raise the same error. A parameter group that any of
             them has, ``lr/head`` for example, need not be there on the others.
-        at_end: What happens at the end of a finished run: ``"raise"`` raises `Finished`, and
-            ``"flag"`` sets `ended` and leaves the fields as they are, for loops that have an end
-            of their own to go through, with a last checkpoint.
-
-    Attributes:
-        ended: Whether the run has no value for the current step, since it is finished.
+        at_end: What happens at the end of a run that was stopped or finished: ``"raise"`` raises
+            `Stopped` or `Finished`, and ``"flag"`` sets `ended` and leaves the fields as they are,
+            for loops that have an end of their own to go through, with a last checkpoint.
 
     Raises:
         Invalid: An argument cannot be meant, or the groups do not fit the run's parameters.
@@ -85,7 +86,7 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
         at_end: AtEnd = "raise",
     ) -> None:
         self.run = run
-        self.ended = False
+        self._ended = self._is_open = self._catches_up = False
         self._asked = fields
         self._at_end = at_end
         self._process_group = process_group
@@ -94,6 +95,7 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
         self._counted_elsewhere = run.axis in COUNTED_ELSEWHERE
         require_one(on_all_ranks(self._begin, process_group))
         super().__init__(self.optimizer)
+        run.listen(self._first)
         self.optimizer.register_load_state_dict_post_hook(_reapply(ref(self)))
 
     def _check(self, optimizer: Any, last_epoch: Any) -> list[str]:
@@ -138,7 +140,8 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
         Raises:
             Invalid: ``update`` is missing though the run counts samples or tokens, or is no whole
                 number from 0 on. Nothing was counted then.
-            Finished: The run has no value at this step (with ``at_end="raise"``).
+            Stopped, Finished: The run has no value at this step (with ``at_end="raise"``). Where
+                the training ends at a gate, the next ``optimizer.step()`` raises it, on all ranks.
             StaleGeneration: The run was rewound.
             Unreachable: The service did not answer until the client's deadline.
 
@@ -155,28 +158,67 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
         self._update_lr(update)
 
     def _update_lr(self, epoch: int | None = None) -> None:
-        self.last_epoch = step = self.last_epoch + 1 if epoch is None else epoch
+        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
+        self._set_values()
+
+    def _set_values(self, *, waits: bool = False) -> None:
+        """Write the values of the current step; at a gate only if it ``waits`` for the report."""
         groups = self.optimizer.param_groups
         if len(groups) != self._bound:
             self._bind()
         # All are looked up before any is written: what raises leaves nothing half written.
-        values = self._look_up(step)
+        values = self._look_up(self.last_epoch, waits=waits)
         for (group, _, (key, place), _), value in zip(self._bindings, values, strict=False):
             _write(groups[group], key, place, value)
         self._last_lr: list[Any] = [_copy(group["lr"]) for group in groups]
 
-    def _look_up(self, step: int) -> list[float]:
-        """Return the value of each binding, or none of them past an end that is only flagged."""
+    def _look_up(self, step: int, *, waits: bool = False) -> list[float]:
+        """Return the value of each binding; none past an end that is only flagged, or at a gate."""
+        self._ended = self._is_open = False
         value = self.run.value
         try:
-            values = [value(binding.parameter, step) for binding in self._bindings]
+            if not waits and self.run.left_open(step) is not None:
+                self._leave_open()
+                return []
+            return [value(binding.parameter, step) for binding in self._bindings]
         except Finished:
             if self._at_end == "raise":
                 raise
-            self.ended = True
+            self._ended = True
             return []
-        self.ended = False
-        return values
+
+    def _leave_open(self) -> None:
+        """Leave the values to the next ``optimizer.step()``."""
+        self._is_open = True
+        if not self._catches_up:
+            self._catches_up = True
+            self.optimizer.register_step_pre_hook(_catch_up(ref(self)))
+
+    @property
+    def ended(self) -> bool:
+        """
+        Whether the run has no value for the current step, since it was stopped or finished.
+
+        At a gate this waits for the report (with ``at_end="flag"``), as whether the training ends
+        there may depend on it: ask after the model was evaluated, before the next update.
+        """
+        if self._is_open and self._at_end == "flag":
+            self._set_values(waits=True)
+        return self._ended
+
+    @property
+    def ends_at(self) -> int | None:
+        """The step at which the training ends, if that is known; until then it may change."""
+        return self.run.ends_at
+
+    def signals(self) -> tuple[Signal, ...]:
+        """
+        Return the words that all ranks are told at the current step, each once.
+
+        They are to be acted on before the next update. Where a gate is, this waits for the report:
+        ask after the model was evaluated.
+        """
+        return self.run.signals(self.last_epoch)
 
     def get_lr(self) -> list[Any]:
         """Return each group's learning rate at the current step."""
@@ -212,6 +254,7 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
 
         """
         require_one(on_all_ranks(lambda: self._rejoin(state_dict), self._process_group))
+        self.run.listen(state_dict["step"])
         self._update_lr(state_dict["step"])
 
     def _rejoin(self, state: Mapping[str, Any]) -> Position:
@@ -279,6 +322,17 @@ def _reapply(scheduler: ref[RheostatLR]) -> Callable[[Optimizer], None]:
         alive = scheduler()
         if alive is not None:
             alive._update_lr(alive.last_epoch)  # noqa: SLF001
+
+    return hook
+
+
+def _catch_up(scheduler: ref[RheostatLR]) -> Callable[..., None]:
+    """Return a hook that waits, before an update, for values that were left open at a gate."""
+
+    def hook(*_: Any) -> None:
+        alive = scheduler()
+        if alive is not None and alive._is_open:  # noqa: SLF001
+            alive._set_values(waits=True)  # noqa: SLF001
 
     return hook
 

@@ -194,12 +194,15 @@ class AsyncDeciding(AsyncHandle):
         call = calls.post(self._path("proposals"), {"kind": kind, "body": dict(body)})
         return await self._session.ask(call)
 
-    async def accept(self, number: int, *, expected_revision: int | None = None) -> dict[str, Any]:
+    async def accept(
+        self, number: int, *, message: str = "", expected_revision: int | None = None
+    ) -> dict[str, Any]:
         """
         Do what a proposal suggests.
 
         Args:
             number: The proposal's.
+            message: Why, for the history.
             expected_revision: Refuse with `RevisionMismatch` if the run has moved on from the
                 revision that was looked at.
 
@@ -209,19 +212,26 @@ class AsyncDeciding(AsyncHandle):
             Refused: What the call itself raises; the proposal stays open.
 
         """
-        given = {} if expected_revision is None else {"expected_revision": expected_revision}
-        call = calls.post(self._path("proposals", number, "accept"), given)
-        return await self._session.ask(call)
+        return await self._decide(number, "accept", message, expected_revision)
 
-    async def decline(self, number: int, *, message: str = "") -> dict[str, Any]:
+    async def decline(
+        self, number: int, *, message: str = "", expected_revision: int | None = None
+    ) -> dict[str, Any]:
         """
-        Say no to a proposal.
+        Say no to a proposal; it takes what `accept` takes.
 
         Raises:
+            RevisionMismatch: The run has moved on from ``expected_revision``.
             UnknownProposal: The run has none of this number.
             NotOpen: It was decided, or its generation was left.
 
         """
-        given = {"message": message} if message else {}
-        call = calls.post(self._path("proposals", number, "decline"), given)
-        return await self._session.ask(call)
+        return await self._decide(number, "decline", message, expected_revision)
+
+    async def _decide(
+        self, number: int, how: str, message: str, expected: int | None
+    ) -> dict[str, Any]:
+        body: dict[str, Any] = {"message": message}
+        if expected is not None:
+            body["expected_revision"] = expected
+        return await self._session.ask(calls.post(self._path("proposals", number, how), body))

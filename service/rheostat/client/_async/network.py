@@ -86,6 +86,15 @@ class AsyncNetwork:
         """Return what does work that nobody waits for."""
         return AsyncBackground(self, name)
 
+    def bell(self) -> AsyncBell:
+        """Return what somebody waits for until it is rung."""
+        return AsyncBell()
+
+    def require_open(self) -> None:
+        """Raise `Closed` if the client was closed."""
+        if self._closed:
+            raise closed()
+
     async def close(self) -> None:
         """Close the connections, and end the work in the background."""
         self._closed = True
@@ -125,7 +134,7 @@ class AsyncNetwork:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("nothing is fetched ahead this time", exc_info=error)
+            log.error("something in the background failed", exc_info=error)
 
     async def open(self, call: Call) -> httpx.Response:
         """Send a call, and return its answer when the head is there."""
@@ -198,6 +207,24 @@ class AsyncBackground:
         """Have something done soon."""
         self._network.require_loop()
         self._network.start(work(), self._name)
+
+
+class AsyncBell:
+    """What somebody waits for until it is rung, or for a while."""
+
+    def __init__(self) -> None:
+        self._rung = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wake who waits, or who will."""
+        self._rung.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until it is rung, at most for so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._rung.wait()
+        self._rung.clear()
 
 
 class _Lock(asyncio.Lock):

@@ -11,6 +11,7 @@ from rheostat.client._async.handle import AsyncHandle
 from rheostat.client.states import LONGEST_WAIT, is_over, number_of
 
 if TYPE_CHECKING:
+    from rheostat import wire
     from rheostat.client.states import Goal
 
 Step = int | Literal["next"]
@@ -26,12 +27,12 @@ class AsyncOrders(AsyncHandle):
         message: str = "",
         signal: str | Mapping[str, Any] | None = None,
         expected_revision: int | None = None,
-    ) -> dict[str, Any]:
+    ) -> wire.Halted:
         """
         End the training at a step, the same one on every rank.
 
-        Until a rank was refused there it can be taken back: `cancel` its revision. Afterwards
-        `resume` rewinds to it, and workers go on from their checkpoints at that step.
+        Until a rank was refused there it can be taken back: `cancel` its revision. Afterwards a
+        `rewind` to it lifts it, and workers go on from their checkpoints at that step.
 
         Args:
             effective: The first step without a value, or ``"next"``: where workers are.
@@ -65,7 +66,7 @@ class AsyncOrders(AsyncHandle):
         message: str = "",
         signal: str | Mapping[str, Any] | None = None,
         expected_revision: int | None = None,
-    ) -> dict[str, Any]:
+    ) -> wire.Halted:
         """
         Have all ranks wait at a step until somebody calls `resume`.
 
@@ -80,7 +81,13 @@ class AsyncOrders(AsyncHandle):
             expected_revision=expected_revision,
         )
 
-    async def resume(self, until: int | None = None, *, message: str = "") -> dict[str, Any]:
+    async def resume(
+        self,
+        until: int | None = None,
+        *,
+        message: str = "",
+        expected_revision: int | None = None,
+    ) -> wire.Resumed:
         """
         Let ranks that wait at a pause go on.
 
@@ -88,12 +95,17 @@ class AsyncOrders(AsyncHandle):
             until: The step at which they wait again, if they shall: there is no moment between
                 both at which they could run away.
             message: Why, for the history.
+            expected_revision: Refuse with `RevisionMismatch` if the run has moved on from it.
 
         Raises:
-            NotPending: Nobody waits: there is no pause at or before what is settled.
+            NotPending: Nobody waits: there is no pause at or before what is settled. After a stop
+                that workers ended by, ``rewind`` says how to go on.
+            TooLate: ``until`` is settled.
 
         """
-        return await self._order("resume", until=until, message=message)
+        return await self._order(
+            "resume", until=until, message=message, expected_revision=expected_revision
+        )
 
     async def signal(
         self,
@@ -103,8 +115,9 @@ class AsyncOrders(AsyncHandle):
         effective: Step = "next",
         message: str = "",
         arguments: Mapping[str, Any] | None = None,
+        expected_revision: int | None = None,
         **more: Any,
-    ) -> dict[str, Any]:
+    ) -> wire.Signalled:
         """
         Tell all ranks a word at one step: ``signal("checkpoint", tag="before-decay")``.
 
@@ -113,6 +126,7 @@ class AsyncOrders(AsyncHandle):
             effective: The step before whose update it is told, or ``"next"``.
             message: Why, for the history.
             arguments: What the word is told with, as a mapping.
+            expected_revision: Refuse with `RevisionMismatch` if the run has moved on from it.
             more: The same, by name.
 
         Returns:
@@ -127,7 +141,12 @@ class AsyncOrders(AsyncHandle):
         """
         told = {**(arguments or {}), **more}
         return await self._order(
-            "signals", signal=word, arguments=told, effective=effective, message=message
+            "signals",
+            signal=word,
+            arguments=told,
+            effective=effective,
+            message=message,
+            expected_revision=expected_revision,
         )
 
     async def note(
@@ -151,7 +170,7 @@ class AsyncOrders(AsyncHandle):
         """
         return await self._order("notes", text=text, step=step, level=level)
 
-    async def surface(self) -> dict[str, Any]:
+    async def surface(self) -> wire.Surface:
         """Return what the run understands: parameters, guards, edits and signals, as a schema."""
         return await self._session.ask(calls.get(self._path("surface")))
 
@@ -199,7 +218,7 @@ class AsyncOrders(AsyncHandle):
             if is_over(found, state) or seconds == left:
                 return found
 
-    async def _order(self, where: str, **body: Any) -> dict[str, Any]:
+    async def _order(self, where: str, **body: Any) -> Any:
         given = {name: value for name, value in body.items() if value is not None}
         return await self._session.ask(calls.post(self._path(where), given))
 

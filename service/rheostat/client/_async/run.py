@@ -2,55 +2,49 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rheostat.client._async.control import AsyncControl
+from rheostat.client._async.fetching import AsyncFetching
+from rheostat.client._async.reporting import AsyncReporting
 from rheostat.client.after_fork import renew_in_children
-from rheostat.client.answers import Answer
-from rheostat.client.blocks import NO_CELLS, Block, BlockRequest, Column
+from rheostat.client.blocks import BlockRequest, Column
 from rheostat.client.calls import coordinate, invalid
-from rheostat.client.joined import HighWaterMark, JoinedRun
-from rheostat.client.reading import Reading
-from rheostat.errors import Finished, RheostatError, StaleGeneration, StepJump
+from rheostat.client.joined import JoinedRun
+from rheostat.client.signals import Signal
+from rheostat.client.waiting import Held, apart_from_gates, lies_at_gate, nowhere
+from rheostat.errors import AwaitingReport, Finished, Paused
 
 if TYPE_CHECKING:
     from rheostat.client._async.client import AsyncClient
 
-AT_ONCE = 8
-"""Cells that a training which has just begun may hold, if its pace is not known."""
 
-log = logging.getLogger("rheostat")
-
-
-class AsyncRun(AsyncControl):
+class AsyncRun(AsyncFetching, AsyncReporting, AsyncControl):  # type: ignore[misc]  # its notes are queued
     """
     A run that was joined: its id and its generation are pinned. `AsyncClient.run` makes one.
 
     That of the blocking client may be used by many threads, and after a fork; that of asyncio by
     the tasks of one event loop. A pickled copy reads the same id and generation without joining
-    again; it has its own connections, and the token of its environment.
-    """
+    again; it has its own connections, the token of its environment, and nothing to report.
 
-    _held: Mapping[str, Mapping[int, float]]
-    """The values of the half block that is being read: by name, and then by coordinate."""
+    Attributes:
+        ends_at: The step at which the training ends, as far as is known, else None. A stop that was
+            heard of may be taken back until it is reached.
+        ended: `Stopped` or `Finished` once a step had no value for that, else None.
+        waits_for: `Paused` or `AwaitingReport` while the training waits there, else None.
+        on_wait: What is called with that refusal, once for each wait: see `AsyncClient.run`.
+
+    """
 
     def __init__(
         self, client: AsyncClient, joined: JoinedRun, *, first: bool = True, replays: bool = False
     ) -> None:
-        super().__init__(client.session, joined.id)
+        super().__init__(client.session, joined, first=first, replays=replays)
         self.client = client
-        self._settings = client.settings
-        self._replays = replays
-        """Whether it is to be told, once, that it is given what others were given before."""
-        self._names: frozenset[str] = frozenset()
-        self._begin(joined, first=first)
-        self._make_locks()
+        self._renew_reports()
         renew_in_children(self)
 
     @property
@@ -177,6 +171,132 @@ class AsyncRun(AsyncControl):
             reading.arrived(request)
         return dict(block.columns)
 
+    async def steps(
+        self, start: int, total: int | None = None, *, by: int = 1
+    ) -> AsyncIterator[int]:
+        """
+        Yield the steps of a training that have values, from ``start`` to before ``total``.
+
+        It ends where the run was stopped or finished, which is the same step on every rank: `ended`
+        says why then, and `signals` of `ends_at` what is to be done there. At a pause or a gate it
+        waits before it yields.
+
+        Args:
+            start: The first step.
+            total: The step to end before; by default the run's own total, if it has one.
+            by: How far each step goes on, where the run counts something smaller.
+
+        Raises:
+            RheostatError: As `value` raises, but for `Finished` and `Stopped`.
+
+        """
+        if coordinate(by, "by") < 1:
+            raise invalid("by", by, "at least 1")
+        step = coordinate(start, "start")
+        while total is None or step < total:
+            if step not in self._span and not await self._goes_on(step, bounded=total is not None):
+                return
+            yield step
+            step += by
+
+    async def signals(self, step: int) -> tuple[Signal, ...]:
+        """
+        Return the words that all ranks are told at a step, to be acted on before its update.
+
+        Those since the step that was asked for last, each once; so ask at every step of the loop,
+        from the first on, which is told none. A training that crosses a step again after a restart
+        is told again. It is a look-up, if the step's values are there: else it waits for them as
+        `value` does. At an end (`ends_at`) it tells what came with the stop; so it does within
+        ``on_wait``, and where the training waits afterwards.
+
+        Args:
+            step: That which comes next.
+
+        Raises:
+            RheostatError: As `value` raises, but for `Finished` and `Stopped`.
+
+        """
+        if type(step) is not int:
+            step = coordinate(step)
+        hearing = self._hearing
+        if step not in self._span:
+            cell = self._cell_of(step)
+            if not await self._is_known(cell):
+                return hearing.tell_early(step)
+        if unknown := hearing.unknown(step):
+            await self._learn(hearing, unknown, time.monotonic())
+        with self._lock:
+            return hearing.tell(step)
+
+    def listen(self, step: int) -> None:
+        """Begin to be told `signals` at a step, as by a first call: those after it are told."""
+        with self._lock:
+            self._hearing.tell(coordinate(step))
+
+    async def left_open(self, step: int) -> Held | Finished | None:
+        """
+        Fetch a step's values, waiting for whatever `value` waits for but for a report.
+
+        An adapter asks this when an update is done, before the model is evaluated. Where the answer
+        is not None, whether there are values depends on the report, and on when one asks: so it
+        leaves it open on every rank, until the next update needs them.
+
+        Returns:
+            None if the values are there; else what the step waits for or, if it is known by now
+            that the training ends at this gate, that.
+
+        Raises:
+            RheostatError: As `value` raises.
+
+        """
+        if step in self._span:
+            return None
+        try:
+            await self._reach(self._cell_of(step), apart_from_gates)
+        except (Paused, AwaitingReport, Finished) as refusal:
+            if lies_at_gate(refusal):
+                return refusal
+            raise
+        return None
+
+    async def _is_known(self, cell: int) -> bool:
+        """
+        Wait until all signals of a cell are known, or there is one to be told where it waits.
+
+        False where the training waits, so that more may come.
+        """
+        if self._reading.has_met(cell):
+            if self.ended is not None:
+                return True
+            if self.waits_for is not None:
+                return False
+        try:
+            await self._reach(cell, nowhere)
+        except Finished:
+            return True
+        except Paused:
+            if self._hearing.has_early(cell * self._resolution):
+                return False
+        except AwaitingReport:
+            pass
+        else:
+            return True
+        await self._goes_on(cell * self._resolution, bounded=True)
+        return True
+
+    async def _goes_on(self, step: int, *, bounded: bool) -> bool:
+        """Wait for a step's values; False where the training ends, or at the run's own total."""
+        cell, reading = self._cell_of(step), self._reading
+        if not bounded and reading.is_beyond(cell):
+            await self._learn_total(reading)  # it may have been made longer
+            if reading.is_beyond(cell):
+                return False
+        try:
+            await self._reach(cell)
+        except Finished:
+            return False
+        return True
+
     async def rejoin(self, checkpoint: Mapping[str, Any] | None = None) -> None:
         """
         Join the run again: the generation that is current now, or the checkpoint's.
@@ -217,30 +337,12 @@ class AsyncRun(AsyncControl):
         with self._lock:
             self._begin(joined)
 
-    def _begin(self, joined: JoinedRun, *, first: bool = True) -> None:
-        """Read on as one who joined just now, or (``first`` is false) has read since."""
-        self._joined = joined
-        told = self._settings
-        self._reading = Reading(joined, lookahead=told.lookahead, pace=told.pace, first=first)
-        self._mark = HighWaterMark(joined)
-        self._told_total: int | None = None
-        self._held = NO_CELLS.cells
-        self._width = len(joined.parameters)
-        self._resolution = joined.resolution
-
-    def _make_locks(self) -> None:
-        network = self._session.network
-        self._lock = threading.Lock()
-        """Guards what is held, and is never kept while waiting."""
-        self._fetching = network.lock()
-        """Kept by the one who fetches: the others wait for its block."""
-        self._background = network.background(f"rheostat {self.name}")
-
     def _renew(self) -> None:
         """Begin again after a fork: a thread that is not here may have held the locks."""
         joined, first = self._state()
         self._begin(joined, first=first)
         self._make_locks()
+        self._renew_reports()
 
     def _state(self) -> tuple[JoinedRun, bool]:
         """Return what a copy in another process begins with: no blocks, but what is settled."""
@@ -249,124 +351,6 @@ class AsyncRun(AsyncControl):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _revive, (type(self), self.client, *self._state())
-
-    def _cell_of(self, step: int, *names: str) -> int:
-        """Return the cell of a step, and have these parameters indexed from now on."""
-        known = self._joined.parameters
-        for name in names:
-            if name not in known:
-                raise invalid("name", name, f"one of {', '.join(known)}")
-        self._names = self._names.union(names)
-        return coordinate(step) // self._joined.resolution
-
-    async def _reach(self, cell: int) -> Block:
-        """Return the block of a cell, and have the next one fetched if it is time."""
-        found = self._enter(cell)
-        if found is None:
-            since = time.monotonic()
-            async with self._fetching:
-                while (found := self._enter(cell)) is None:
-                    await self._fetch(cell, since)
-        block, ahead = found
-        if ahead is not None:
-            self._background.do(partial(self._fetch_ahead, ahead))
-        return block
-
-    def _enter(self, cell: int) -> tuple[Block, int | None] | None:
-        """Return the block of a cell, if it is there, and the cell to fetch ahead for, if any."""
-        with self._lock:
-            reading = self._reading
-            if not reading.holds(cell):
-                return None
-            block = reading.enter(cell)
-            reading.half.index(self._names)
-            self._held = reading.half.cells
-            return block, reading.due(cell)
-
-    async def _fetch_ahead(self, cell: int) -> None:
-        """Fetch in the background. A refusal is not kept: who needs the cell will ask, and hear."""
-        since = time.monotonic()
-        try:
-            async with self._fetching:
-                while not self._reading.holds(cell):
-                    await self._fetch(cell, since)
-        except RheostatError as error:
-            log.debug("could not fetch ahead: %s", error)
-
-    async def _fetch(self, cell: int, since: float) -> None:
-        """
-        Fetch the block of a cell; where the run or generation ends in it, only learn that.
-
-        Whoever needs it waits ``since`` then, by the monotonic clock.
-        """
-        with self._lock:
-            reading = self._reading
-            beyond = reading.is_beyond(cell)
-        if beyond:
-            await self._learn_total(reading)
-        with self._lock:
-            request = reading.request(cell)
-        self._tell_of_replay(cell)
-        try:
-            block = await self._read(request, since)
-        except (Finished, StaleGeneration) as refusal:
-            with self._lock:
-                reading.refused(request, refusal)
-            return
-        for half in block.halves:
-            half.index(self._names)
-        with self._lock:
-            reading.arrived(request, block)
-
-    async def _read(self, request: BlockRequest, since: float) -> Block:
-        """Return a block that the service settled and that is proven to be the one asked for."""
-        with self._lock:  # of one join: who joins again meanwhile begins with another mark
-            joined, mark = self._joined, self._mark
-        mark.require_standing()
-        call = joined.read(request)
-        patience = self._settings.worker(call, since, begun=not self._reading.first)
-
-        def proven(answer: Answer) -> tuple[Answer, Block]:
-            return answer, joined.block(request, answer)
-
-        try:
-            answer, block = await self._session.exchange(call, patience, proven)
-        except StepJump as refusal:
-            mark.require_settled(refusal)
-            raise
-        with self._lock:
-            mark.saw(answer, request.stop * joined.resolution)
-        return block
-
-    async def _learn_total(self, reading: Reading) -> None:
-        """Ask whether a training that is past its total was made longer; say once if it was not."""
-        joined = await self._session.join(self.id)
-        with self._lock:
-            reading.lengthen(joined.total)
-        if joined.total != self._told_total:
-            self._told_total = joined.total
-            log.info("run %s is read past its total of %s", joined.name, f"{joined.total:,}")
-
-    def _tell_of_replay(self, cell: int) -> None:
-        """
-        Warn who begins far below the settled end without a checkpoint: it may mean a new training.
-
-        Ranks that begin together are not far apart: what the first of them holds is `AT_ONCE`
-        cells, or two look-aheads if the pace was told.
-        """
-        joined, told, tells = self._joined, self._settings, self._replays
-        self._replays = False
-        pace = told.pace or 0.0
-        held = max(AT_ONCE, 2 * told.lookahead * pace / joined.resolution)
-        if not tells or joined.settled_until // joined.resolution - cell <= held:
-            return
-        log.warning(
-            "run %s was trained to %s %s and has %s revision%s; its values are served again, from "
-            "%s on. New attempt: name it anew, or fork it. The same one: join with its checkpoint",
-            *(joined.name, joined.axis, f"{joined.settled_until:,}"),
-            *(joined.revision, "" if joined.revision == 1 else "s"),
-            f"{cell * joined.resolution:,}",
-        )
 
 
 def _revive(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from weakref import WeakSet
 
 from rheostat.client import answers, calls
 from rheostat.client._async.network import AsyncNetwork
@@ -15,12 +18,23 @@ from rheostat.client.events import Following, Interrupted
 from rheostat.client.joined import JoinedRun, join_answer, join_call
 from rheostat.client.retry import Patience, Trouble, judged
 from rheostat.client.series import Series
-from rheostat.errors import UnknownMetric
+from rheostat.errors import RheostatError, UnknownMetric
 
 if TYPE_CHECKING:
     from rheostat.wire import Event
 
+LAST_WORDS = 2.0
+"""Seconds that closing waits for what was reported to be sent."""
+
 Result = TypeVar("Result")
+
+log = logging.getLogger("rheostat")
+
+
+class Flushable(Protocol):
+    """What has something to be sent."""
+
+    async def flush(self, timeout: float) -> bool: ...
 
 
 class AsyncSession:
@@ -34,6 +48,8 @@ class AsyncSession:
     def __init__(self, network: AsyncNetwork) -> None:
         self.network = network
         self.settings = network.settings
+        self.flushing: WeakSet[Flushable] = WeakSet()
+        """What has something to be sent before this is closed."""
 
     async def ask(self, call: Call) -> Any:
         """Return the JSON object that answers the call of somebody who sits and waits."""
@@ -62,6 +78,7 @@ class AsyncSession:
             if not isinstance(answer, Trouble):
                 return answer
             patience.require_passing(answer, repeatable=call.repeatable)
+            call = replace(call, holds=0.0)  # something on the way may not let a request wait
             await self.network.sleep(patience.pause(answer))
 
     async def join(
@@ -104,5 +121,11 @@ class AsyncSession:
             return []
 
     async def close(self) -> None:
-        """Close the connections, and end what is done in the background."""
+        """Send what is left, if that takes no time; then close the connections."""
+        until = time.monotonic() + LAST_WORDS
+        try:
+            for run in list(self.flushing):
+                await run.flush(max(0.0, until - time.monotonic()))
+        except RheostatError as error:  # it is used in another event loop
+            log.debug("not all was reported: %s", error)
         await self.network.close()

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, overload
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from rheostat import wire
     from rheostat.client.calls import RunOptions
+    from rheostat.errors import AwaitingReport, Paused
 
 Definition = Mapping[str, Any]
 
@@ -44,6 +45,8 @@ class Client:
         token: str | None = None,
         timeout: float = 10.0,
         deadline: float = 600.0,
+        pause_deadline: float | None = None,
+        gate_deadline: float | None = None,
         retries: int = 4,
         lookahead: float = 2.0,
         pace: float | None = None,
@@ -66,6 +69,10 @@ class Client:
             deadline: Seconds that a worker waits for an unreachable service before `Unreachable`.
                 Only a refusal of the service itself, and a redirect, is raised before; and, when it
                 joins, a certificate that is not trusted.
+            pause_deadline: Seconds that a worker waits where an operator paused the run, before it
+                raises `Paused`; by default as long as it takes.
+            gate_deadline: Seconds that a worker waits at a gate for a metric that nobody reports,
+                before it raises `AwaitingReport`; by default as long as it takes.
             retries: How often other calls than a worker's are repeated before `Unreachable`.
             lookahead: Seconds that a worker's blocks should last: a change reaches it within about
                 two of these, or two steps, whichever is longer.
@@ -92,6 +99,8 @@ class Client:
             token=token,
             timeout=timeout,
             deadline=deadline,
+            pause_deadline=pause_deadline,
+            gate_deadline=gate_deadline,
             retries=retries,
             lookahead=lookahead,
             pace=pace,
@@ -124,6 +133,7 @@ class Client:
         create: Mapping[str, Any] | None = None,
         checkpoint: Mapping[str, Any] | None = None,
         start: int | None = None,
+        on_wait: Callable[[Paused | AwaitingReport], object] | None = None,
     ) -> Run:
         """
         Join a run, as a worker; waits for the service until the ``deadline``.
@@ -137,6 +147,9 @@ class Client:
             checkpoint: What `Run.checkpoint` returned for the step that is resumed.
             start: The first step of a training that has no checkpoint of this run; see
                 `Run.begin`.
+            on_wait: What is called, with the refusal, once when the training begins to wait at a
+                pause or a gate, as to save or to free memory. It is called where the values are
+                read.
 
         Raises:
             Invalid: This can be no run's name, or another argument is none.
@@ -148,7 +161,9 @@ class Client:
 
         """
         joined = self.session.join(name, checkpoint, create, start)
-        return Run(self, joined, replays=checkpoint is None and start is None)
+        run = Run(self, joined, replays=checkpoint is None and start is None)
+        run.on_wait = on_wait
+        return run
 
     def control(self, run: str) -> Control:
         """
@@ -261,7 +276,7 @@ class Client:
         *,
         definition: Definition | None = None,
         total: int | None = None,
-    ) -> dict[str, Any]:
+    ) -> wire.Simulated:
         """
         Return what a controller would decide on reports; nothing is stored.
 

@@ -196,12 +196,15 @@ class Deciding(Handle):
         call = calls.post(self._path("proposals"), {"kind": kind, "body": dict(body)})
         return self._session.ask(call)
 
-    def accept(self, number: int, *, expected_revision: int | None = None) -> dict[str, Any]:
+    def accept(
+        self, number: int, *, message: str = "", expected_revision: int | None = None
+    ) -> dict[str, Any]:
         """
         Do what a proposal suggests.
 
         Args:
             number: The proposal's.
+            message: Why, for the history.
             expected_revision: Refuse with `RevisionMismatch` if the run has moved on from the
                 revision that was looked at.
 
@@ -211,19 +214,24 @@ class Deciding(Handle):
             Refused: What the call itself raises; the proposal stays open.
 
         """
-        given = {} if expected_revision is None else {"expected_revision": expected_revision}
-        call = calls.post(self._path("proposals", number, "accept"), given)
-        return self._session.ask(call)
+        return self._decide(number, "accept", message, expected_revision)
 
-    def decline(self, number: int, *, message: str = "") -> dict[str, Any]:
+    def decline(
+        self, number: int, *, message: str = "", expected_revision: int | None = None
+    ) -> dict[str, Any]:
         """
-        Say no to a proposal.
+        Say no to a proposal; it takes what `accept` takes.
 
         Raises:
+            RevisionMismatch: The run has moved on from ``expected_revision``.
             UnknownProposal: The run has none of this number.
             NotOpen: It was decided, or its generation was left.
 
         """
-        given = {"message": message} if message else {}
-        call = calls.post(self._path("proposals", number, "decline"), given)
-        return self._session.ask(call)
+        return self._decide(number, "decline", message, expected_revision)
+
+    def _decide(self, number: int, how: str, message: str, expected: int | None) -> dict[str, Any]:
+        body: dict[str, Any] = {"message": message}
+        if expected is not None:
+            body["expected_revision"] = expected
+        return self._session.ask(calls.post(self._path("proposals", number, how), body))

@@ -80,6 +80,15 @@ class Network:
         """Return what does work that nobody waits for."""
         return Background(name)
 
+    def bell(self) -> Bell:
+        """Return what somebody waits for until it is rung."""
+        return Bell()
+
+    def require_open(self) -> None:
+        """Raise `Closed` if the client was closed."""
+        if self._closed.is_set():
+            raise closed()
+
     def close(self) -> None:
         """Close the connections; whatever waits ends with `Closed`."""
         self._closed.set()
@@ -290,6 +299,22 @@ class Stream:
         self._response, self._connection, self._pieces = None, None, iter(())
 
 
+class Bell:
+    """What somebody waits for until it is rung, or for a while."""
+
+    def __init__(self) -> None:
+        self._rung = threading.Event()
+
+    def ring(self) -> None:
+        """Wake who waits, or who will."""
+        self._rung.set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it is rung, at most for so long."""
+        self._rung.wait(seconds)
+        self._rung.clear()
+
+
 class Background:
     """
     One daemon thread that does what it is given, one thing after the other.
@@ -313,7 +338,7 @@ class Background:
                 if self._thread is None or not self._thread.is_alive():
                     self._thread = self._started()
             except RuntimeError as error:  # the interpreter ends, or there are too many threads
-                log.debug("nothing is fetched ahead: %s", error)
+                log.debug("nothing is done in the background: %s", error)
             else:
                 self._queue.put(work)
 
@@ -329,5 +354,5 @@ def _do_all(queue: SimpleQueue[Work | None]) -> None:
         try:
             work()
         except Exception:  # the next piece of work is not to suffer from it
-            log.exception("nothing is fetched ahead this time")
+            log.exception("something in the background failed")
         del work  # or what it belongs to would live until there is more to do

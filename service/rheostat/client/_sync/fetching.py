@@ -1,0 +1,306 @@
+# Made from _async/fetching.py by unasync.py: edit that one, and run this.
+
+"""What a worker holds of its run: fetched in time, and waited for where it has to be."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+from rheostat.client import signals
+from rheostat.client._sync.handle import Handle
+from rheostat.client._sync.session import Session
+from rheostat.client.answers import Answer
+from rheostat.client.blocks import NO_CELLS, Block, BlockRequest
+from rheostat.client.calls import Call, coordinate, invalid
+from rheostat.client.joined import HighWaterMark, JoinedRun
+from rheostat.client.reading import Reading
+from rheostat.client.signals import Hearing
+from rheostat.client.waiting import Held, Waiting, Waits, everywhere
+from rheostat.errors import (
+    AwaitingReport,
+    Finished,
+    Paused,
+    RheostatError,
+    StaleGeneration,
+    StepJump,
+)
+from rheostat.limits import MAX_STEP
+
+Result = TypeVar("Result")
+
+AT_ONCE = 8
+"""Cells that a training which has just begun may hold, if its pace is not known."""
+
+log = logging.getLogger("rheostat")
+
+
+class Fetching(Handle):
+    """The blocks of a run that was joined."""
+
+    ends_at: int | None
+    """The step at which the training ends, if it is known; until it is reached that may change."""
+    ended: Finished | None
+    """Why it has ended, once it has: `Stopped` or `Finished`."""
+    waits_for: Held | None
+    """The refusal that says at which pause or gate it waits, while it does."""
+    on_wait: Callable[[Held], object] | None
+    """What is called, with that refusal, once for each time that it waits."""
+
+    _held: Mapping[str, Mapping[int, float]]
+    """The values of the half block that is being read: by name, and then by coordinate."""
+    _span: range
+    """The coordinates of that half block."""
+
+    def __init__(self, session: Session, joined: JoinedRun, *, first: bool, replays: bool) -> None:
+        super().__init__(session, joined.id)
+        self._settings = session.settings
+        self._replays = replays
+        """Whether it is to be told, once, that it is given what others were given before."""
+        self._names: frozenset[str] = frozenset()
+        self.on_wait = None
+        self._begin(joined, first=first)
+        self._make_locks()
+
+    def _begin(self, joined: JoinedRun, *, first: bool = True) -> None:
+        """Read on as one who joined just now, or (``first`` is false) has read since."""
+        self._joined = joined
+        told = self._settings
+        self._reading = Reading(joined, lookahead=told.lookahead, pace=told.pace, first=first)
+        self._mark = HighWaterMark(joined)
+        self._told_total: int | None = None
+        self._hearing = Hearing()
+        self._held, self._span = NO_CELLS.cells, NO_CELLS.span
+        self.ends_at, self.ended, self.waits_for = self._reading.ends_at, None, None
+        self._width = len(joined.parameters)
+        self._resolution = joined.resolution
+
+    def _make_locks(self) -> None:
+        network = self._session.network
+        self._lock = threading.Lock()
+        """Guards what is held, and is never kept while waiting."""
+        self._fetching = network.lock()
+        """Kept by the one who fetches: the others wait for its block."""
+        self._background = network.background(f"rheostat {self._joined.name}")
+
+    def _cell_of(self, step: int, *names: str) -> int:
+        """Return the cell of a step, and have these parameters indexed from now on."""
+        known = self._joined.parameters
+        for name in names:
+            if name not in known:
+                raise invalid("name", name, f"one of {', '.join(known)}")
+        self._names = self._names.union(names)
+        return coordinate(step) // self._joined.resolution
+
+    def _reach(self, cell: int, waits: Waits = everywhere) -> Block:
+        """
+        Return the block of a cell, and have the next one fetched if it is time.
+
+        At a pause or a gate it waits, or raises the refusal where it ``waits`` not.
+        """
+        block, ahead = self._enter(cell) or self._obtain(cell, waits)
+        if ahead is not None:
+            self._background.do(partial(self._fetch_ahead, ahead))
+        return block
+
+    def _enter(self, cell: int) -> tuple[Block, int | None] | None:
+        """Return the block of a cell, if it is there, and the cell to fetch ahead for, if any."""
+        with self._lock:
+            reading = self._reading
+            if not reading.holds(cell):
+                return None
+            block = reading.enter(cell)
+            half = reading.half
+            half.index(self._names)
+            self._held, self._span = half.cells, half.span
+            return block, reading.due(cell)
+
+    def _obtain(self, cell: int, waits: Waits) -> tuple[Block, int | None]:
+        """Fetch the block of a cell, and enter it; wait for it where the run holds."""
+        while True:
+            since = time.monotonic()
+            try:
+                with self._fetching:
+                    while (found := self._enter(cell)) is None:
+                        self._fetch(cell, since)
+            except (Paused, AwaitingReport) as refusal:
+                if not waits(refusal):
+                    raise
+                held = refusal
+            else:
+                return found
+            self._wait(cell, held, waits)
+
+    def _wait(self, cell: int, refusal: Held, waits: Waits) -> None:
+        """
+        Wait until the run goes on at a cell. Whoever reads elsewhere meanwhile is not held up.
+
+        The service keeps each request for a while, and answers as soon as there are values.
+        """
+        waiting = self._begin_to_wait(refusal)
+        try:
+            while True:
+                try:
+                    self._fetch(cell, time.monotonic(), holds=waiting.hold())
+                except (Paused, AwaitingReport) as again:
+                    if not waits(again):
+                        raise
+                    if waiting.is_of(again):
+                        self.waits_for = again
+                        self._session.network.sleep(waiting.pause(again))
+                    else:
+                        waiting = self._begin_to_wait(again)
+                else:
+                    waiting.ends()
+                    return
+        finally:
+            self.waits_for = None
+            with self._lock:
+                self._reading.went_on(cell)
+
+    def _begin_to_wait(self, refusal: Held) -> Waiting:
+        self.waits_for = refusal
+        waiting = Waiting(refusal, self._settings, self._joined.name)
+        waiting.begins(refusal)
+        if self.on_wait is not None:
+            self.on_wait(refusal)
+        return waiting
+
+    def _fetch_ahead(self, cell: int) -> None:
+        """Fetch in the background. A refusal is not kept: who needs the cell will ask, and hear."""
+        since = time.monotonic()
+        try:
+            with self._fetching:
+                while not self._reading.holds(cell):
+                    self._fetch(cell, since, ahead=True)
+        except RheostatError as error:
+            log.debug("could not fetch ahead: %s", error)
+
+    def _fetch(self, cell: int, since: float, *, ahead: bool = False, holds: float = 0.0) -> None:
+        """
+        Fetch the block of a cell; where the run or generation ends or holds in it, only learn that.
+
+        Whoever needs it waits ``since`` then, by the monotonic clock. The service may keep the
+        request for so many seconds (``holds``).
+        """
+        with self._lock:
+            reading, hearing = self._reading, self._hearing
+            beyond = reading.is_beyond(cell)
+        if beyond:
+            self._learn_total(reading)
+        with self._lock:
+            request = reading.request(cell, ahead=ahead)
+        self._tell_of_replay(cell)
+        try:
+            block = self._read(request, since, holds)
+        except (Finished, StaleGeneration, Paused, AwaitingReport) as refusal:
+            with self._lock:
+                try:
+                    reading.refused(request, refusal)
+                finally:
+                    if reading.has_met(request.start):
+                        hearing.met(signals.of_refusal(refusal))
+                    self._publish(reading)
+            return
+        for half in block.halves:
+            half.index(self._names)
+        with self._lock:
+            reading.arrived(request, block)
+            hearing.heard(block.signals or ())
+            if not reading.has_met(MAX_STEP):  # it goes on, and what holds is in blocks
+                hearing.met(())
+            self._publish(reading)
+        self._learn_signals(request, since, listed=block.signals is not None)
+
+    def _publish(self, reading: Reading) -> None:
+        """Show what is known of the end, unless somebody has joined again meanwhile."""
+        if reading is self._reading:
+            self.ends_at, self.ended = reading.ends_at, reading.ended
+
+    def _learn_signals(self, request: BlockRequest, since: float, *, listed: bool) -> None:
+        """
+        Ask what the signals of a block say, so that telling them is a look-up.
+
+        Those of a training that asks for none are left alone. What cannot be learned now is asked
+        for again when it is needed.
+        """
+        hearing = self._hearing
+        try:
+            if not listed:
+                call = self._joined.signals_of(request)
+                told = self._ask(call, since, partial(signals.of_block, stop=MAX_STEP + 1))
+                with self._lock:
+                    hearing.heard(place for place, _ in told)
+                    for _, signal in told:
+                        hearing.learned(signal)
+            if hearing.listens:
+                self._learn(hearing, hearing.unknown(), since)
+        except RheostatError as error:
+            if not listed:
+                raise
+            log.debug("could not ask for signals: %s", error)
+
+    def _learn(self, hearing: Hearing, revisions: list[int], since: float) -> None:
+        for revision in revisions:
+            signal = self._ask(self._joined.signal(revision), since, signals.of_revision)
+            with self._lock:
+                hearing.learned(signal)
+
+    def _ask(self, call: Call, since: float, parse: Callable[[Answer], Result]) -> Result:
+        patience = self._settings.worker(call, since)
+        return self._session.exchange(call, patience, parse)
+
+    def _read(self, request: BlockRequest, since: float, holds: float = 0.0) -> Block:
+        """Return a block that the service settled and that is proven to be the one asked for."""
+        with self._lock:  # of one join: who joins again meanwhile begins with another mark
+            joined, mark = self._joined, self._mark
+        mark.require_standing()
+        call = replace(joined.read(request), holds=holds)
+        patience = self._settings.worker(call, since, begun=not self._reading.first)
+
+        def proven(answer: Answer) -> tuple[Answer, Block]:
+            return answer, joined.block(request, answer)
+
+        try:
+            answer, block = self._session.exchange(call, patience, proven)
+        except StepJump as refusal:
+            mark.require_settled(refusal)
+            raise
+        with self._lock:
+            mark.saw(answer, request.stop * joined.resolution)
+        return block
+
+    def _learn_total(self, reading: Reading) -> None:
+        """Ask whether a training that is past its total was made longer; say once if it was not."""
+        joined = self._session.join(self._joined.id)
+        with self._lock:
+            reading.lengthen(joined.total)
+        if joined.total != self._told_total:
+            self._told_total = joined.total
+            log.info("run %s is read past its total of %s", joined.name, f"{joined.total:,}")
+
+    def _tell_of_replay(self, cell: int) -> None:
+        """
+        Warn who begins far below the settled end without a checkpoint: it may mean a new training.
+
+        Ranks that begin together are not far apart: what the first of them holds is `AT_ONCE`
+        cells, or two look-aheads if the pace was told.
+        """
+        joined, told, tells = self._joined, self._settings, self._replays
+        self._replays = False
+        pace = told.pace or 0.0
+        held = max(AT_ONCE, 2 * told.lookahead * pace / joined.resolution)
+        if not tells or joined.settled_until // joined.resolution - cell <= held:
+            return
+        log.warning(
+            "run %s was trained to %s %s and has %s revision%s; its values are served again, from "
+            "%s on. New attempt: name it anew, or fork it. The same one: join with its checkpoint",
+            *(joined.name, joined.axis, f"{joined.settled_until:,}"),
+            *(joined.revision, "" if joined.revision == 1 else "s"),
+            f"{cell * joined.resolution:,}",
+        )
