@@ -43,8 +43,10 @@ serve: $(SERVING) ## serve on http://127.0.0.1:8000, or PORT=, with an embedded 
 test: $(STAMP) ## run every test that needs no heavy framework, and the examples in docstrings
 	$(BIN)/pytest --ignore tests/torch -n 2 $(ARGS)
 
-test-frameworks: $(STAMP) $(VENV)/.torch ## run the tests that need PyTorch and Accelerate
+test-frameworks: $(STAMP) $(VENV)/.torch ## run the tests that need PyTorch and what is built on it
 	$(BIN)/python -c 'import accelerate' 2>/dev/null || $(PIP) install --quiet accelerate==1.15.0
+	$(BIN)/python -c 'import lightning, keras, transformers' 2>/dev/null || \
+	  $(PIP) install --quiet lightning==2.6.6 keras==3.15.1 transformers==5.24.0
 	$(BIN)/pytest tests/torch $(ARGS)
 
 coverage: $(STAMP) ## run the tests of make test, and fail if fewer lines and branches are run than were

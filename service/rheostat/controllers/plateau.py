@@ -164,17 +164,13 @@ class FlooredPlateau(Plateau):
         return None
 
     def _beats(self, value: float, best: float | None) -> bool:
-        if best is None:
-            best = self._worst()
-        if self.mode == "min":
-            return value < (
-                best * (1 - self.threshold)
-                if self.threshold_mode == "rel"
-                else best - self.threshold
-            )
-        return value > (
-            best * (self.threshold + 1) if self.threshold_mode == "rel" else best + self.threshold
-        )
+        return self._better(value, self._bar(self._worst() if best is None else best))
+
+    def _bar(self, best: float) -> float:
+        """Return what a report must be better than to be an improvement."""
+        if self.threshold_mode == "rel":
+            return best * (1 - self.threshold if self.mode == "min" else 1 + self.threshold)
+        return best - self.threshold if self.mode == "min" else best + self.threshold
 
     def _worst(self) -> float:
         """Return what the library has as its best before the first report."""
@@ -218,6 +214,14 @@ class PaddlePlateau(FlooredPlateau):
     """``paddle.optimizer.lr.ReduceOnPlateau``: a cooling report is skipped altogether."""
 
     reading: Literal["paddle"] = "paddle"
+
+    def _bar(self, best: float) -> float:
+        # not best·(1 − threshold): nothing is better than an infinite best, whose share is infinite
+        if self.threshold_mode == "rel":
+            return (
+                best - best * self.threshold if self.mode == "min" else best + best * self.threshold
+            )
+        return super()._bar(best)
 
     def _advance(self, state: State, step: int, value: float) -> Counted:
         if state.cool > 0:

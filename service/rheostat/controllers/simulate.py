@@ -121,11 +121,8 @@ def simulate(
     if total is None:
         steps = np.array([step for step, _ in reports if step < end], dtype=np.int64)
     else:
-        steps = _places(course, min(total, end))
+        steps = _shown(course, min(total, end))
     values = course.values(steps)
-    if total is not None:
-        kept = thin([values], SHOWN)
-        steps, values = steps[kept], values[kept]
     return Simulation(
         course.decisions, steps.tolist(), values.tolist(), course.warnings, course.state
     )
@@ -224,9 +221,11 @@ def _curve(definition: Definition | None, base_value: float) -> Curve:
     return lambda steps: evaluate(definition, steps)
 
 
-def _places(course: _Course, end: int) -> Steps:
-    """Return steps below ``end`` at which the whole curve is looked at, each drop among them."""
-    drops = np.array(course.drops if len(course.drops) <= SHOWN else [], dtype=np.int64)
-    evenly = spread(end, min(end, _LOOKED_AT))
-    places = np.unique(np.concatenate([evenly, drops - 1, drops]))
-    return places[(places >= 0) & (places < end)]
+def _shown(course: _Course, end: int) -> Steps:
+    """Return the steps below ``end`` that show the whole curve, both sides of its drops with it."""
+    drops = np.array(course.drops, dtype=np.int64)
+    sides = np.concatenate([drops - 1, drops]) if len(drops) <= SHOWN // 4 else drops[:0]
+    sides = sides[(sides >= 0) & (sides < end)]
+    places = np.unique(np.concatenate([spread(end, min(end, _LOOKED_AT)), sides]))
+    kept = thin([course.values(places)], SHOWN - len(sides))
+    return np.unique(np.concatenate([places[kept], sides]))
