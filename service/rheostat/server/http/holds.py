@@ -145,7 +145,7 @@ class Holds:
 
         ``settle`` does it. Who is held is asked again whether it is ``admitted``.
         """
-        found = self.known(asked) or await self._ask(asked, settle)
+        found = self.known(asked) or await self._first_ask(asked, settle)
         if not seconds or not _waits(found):
             return Heard(found)
         until, held = self._loop.time() + spread(seconds), False
@@ -159,6 +159,10 @@ class Holds:
             await admitted()
             found = self.known(asked) or await self._ask_together(asked, settle)
         return Heard(found, held)
+
+    async def _first_ask(self, asked: BlockKey, settle: Settle) -> BlockAnswer | Refusal:
+        doubted = _place(asked) in self._closed  # many may come before it is known again
+        return await (self._ask_together if doubted else self._ask)(asked, settle)
 
     async def _ask_together(self, asked: BlockKey, settle: Settle) -> BlockAnswer | Refusal:
         """Have the database asked, once for all who go on with the same block at a time."""
@@ -268,8 +272,10 @@ class Holds:
 
     def _changed(self, run_ids: frozenset[str]) -> None:
         self._changes += 1
-        if any(run_id in run_ids for run_id, _ in self._closed):
-            self._news.set()
+        for place, closed in self._closed.items():
+            if place[0] in run_ids:  # who comes after the change is answered finds it
+                closed.refusal = None
+                self._news.set()
 
     async def _watch(self) -> None:
         work_for_all()
