@@ -138,6 +138,21 @@ def test_whatever_ends_a_pause_is_told(
         assert there["told"]
 
 
+def test_a_signal_is_heard_at_a_pause(start_server: StartServer, problem: AssertProblem) -> None:
+    """P5: who waits there is told at once, once, and waits on; a change alone lets nobody go."""
+    server = start_server()
+    path = start(server)
+    with holding(server, path, 3) as found:
+        tell(server, "revisions", changes={"lr": 2})
+        tell(server, "signals", signal="checkpoint")
+        for answer in (each.result() for each in found):
+            (signal,) = problem(answer, "paused")["signals"]
+            assert (signal["at"], signal["signal"], signal["revision"]) == (0, "checkpoint", 4)
+    with holding(server, path) as found:
+        tell(server, "resume")
+    assert found[0].result().status_code == 200
+
+
 def test_a_deleted_run_is_told(start_server: StartServer, problem: AssertProblem) -> None:
     """Nobody waits for what is no more."""
     server = start_server()
@@ -227,6 +242,7 @@ class Site:
     """An application that runs without a socket, and how often its database is asked for what."""
 
     def __init__(self, app: Any) -> None:
+        self.app = app
         self.store = app.state.store
         self.holds = app.state.holds
         self.settles = self.looks = 0
@@ -264,9 +280,34 @@ class Site:
         where = {"generation": 1, "start": step, "count": 1}
         return await self.http.get(path, params=where, headers=headers)
 
+    async def ask_barely(self, path: str) -> tuple[int, bytes]:
+        """Read the first cell, without what a client costs, and return status and body."""
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": "GET",
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"generation=1&start=0&count=1",
+            "headers": [(b"host", b"localhost"), (b"prefer", b"wait=600")],
+            "client": ("127.0.0.1", 1),
+            "server": ("localhost", 80),
+        }
+        await self.app(scope, receive, send)
+        return sent[0]["status"], sent[1]["body"]
+
     async def until(self, what: Callable[[], bool]) -> None:
         """Wait until something holds."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             while not what():  # noqa: ASYNC110 - nothing tells of a gauge
                 await asyncio.sleep(0.01)
 
@@ -302,20 +343,23 @@ def test_refusals_come_from_memory(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_ten_thousand_are_held_at_little_cost(tmp_path: Path) -> None:
+def test_ten_thousand_are_held_at_little_cost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """P13: they cost the database one settle to begin with, and one or two to go on."""
+    monkeypatch.setattr(holds, "LONGEST", 600)  # until all have come, on a busy machine
 
     async def scenario() -> None:
         async with site(tmp_path) as here:
             path = await here.create()
             assert (await here.ask(path)).status_code == 409
-            reads = [asyncio.create_task(here.ask(path, prefer="wait=30")) for _ in range(10_000)]
+            reads = [asyncio.create_task(here.ask_barely(path)) for _ in range(10_000)]
             await here.until(lambda: here.held == 10_000)
             assert here.settles == 1
             await here.store.write(resume, "gpt", ResumeRequest())
             answers = await asyncio.gather(*reads)
-            assert {answer.status_code for answer in answers} == {200}
-            assert len({answer.content for answer in answers}) == 1
+            assert {status for status, _ in answers} == {200}
+            assert len({body for _, body in answers}) == 1
             assert here.settles <= 3
             assert here.held == 0
 

@@ -20,12 +20,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Scope
 
-from rheostat.errors import Unavailable
+from rheostat.errors import Refused, Unavailable
 from rheostat.server.http.blocks import BlockAnswer, BlockKey
 from rheostat.server.http.metrics import Metrics
 from rheostat.server.http.traffic import WHEN_GONE
@@ -93,8 +93,17 @@ class Closed:
     standing: Standing
     refusal: Refusal | None
     """What is told there, unless that may have changed."""
+    said: Any
+    """The signals that were told there last."""
     used: float
     waiting: dict[asyncio.Future[bool], None] = field(default_factory=dict)
+    asks: Settle | None = None
+    """Has the database asked by one of those who wait."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits there."""
+        return not self.waiting
 
 
 class Holds:
@@ -145,20 +154,25 @@ class Holds:
 
         ``settle`` does it. Who is held is asked again whether it is ``admitted``.
         """
-        found = self.known(asked) or await self._ask(asked, settle)
+        found = self.known(asked) or await self._first_ask(asked, settle)
         if not seconds or not _waits(found):
             return Heard(found)
-        until, held = self._loop.time() + spread(seconds), False
-        while _waits(found):
-            left = until - self._loop.time()
-            if left <= 0:
-                break
-            if not await self._hold(asked, left, scope):
+        until, held, said = self._loop.time() + spread(seconds), False, _said(found)
+        while _waits(found) and _said(found) == said and (left := until - self._loop.time()) > 0:
+            closed = self._closed.get(_place(asked))
+            if closed is not None and self._held < self._limit and not self._closing:
+                closed.asks = partial(self._ask_together, asked, settle)
+                await self._hold(closed, left, scope)
+                held = True
+                await admitted()
+            elif closed is not None or self._closing or not self._has_room:
                 return Heard(found, held, crowded=True)
-            held = True
-            await admitted()
             found = self.known(asked) or await self._ask_together(asked, settle)
         return Heard(found, held)
+
+    async def _first_ask(self, asked: BlockKey, settle: Settle) -> BlockAnswer | Refusal:
+        doubted = _place(asked) in self._closed  # many may come before it is known again
+        return await (self._ask_together if doubted else self._ask)(asked, settle)
 
     async def _ask_together(self, asked: BlockKey, settle: Settle) -> BlockAnswer | Refusal:
         """Have the database asked, once for all who go on with the same block at a time."""
@@ -192,32 +206,34 @@ class Holds:
         now = self._loop.time()
         if closed is not None and closed.standing.holds(refusal.standing):
             closed.refusal, closed.standing, closed.used = refusal, refusal.standing, now
+            if closed.said != _said(refusal):  # a signal is heard by those who wait
+                closed.said = _said(refusal)
+                self._let_go(iter(list(closed.waiting)))
             return
         if closed is not None:
             self._open(place)
-        if len(self._closed) >= CLOSED and not self._make_room():
+        if not self._has_room:
             return
-        self._closed[place] = Closed(refusal.limit, refusal.standing, refusal, now)
+        if len(self._closed) >= CLOSED:
+            del self._closed[next(place for place, each in self._closed.items() if each.idle)]
+        said = _said(refusal)
+        self._closed[place] = Closed(refusal.limit, refusal.standing, refusal, said, now)
         if self._watcher is None or self._watcher.done():
             self._watcher = asyncio.create_task(self._watch())
 
-    def _make_room(self) -> bool:
-        idle = next((place for place, each in self._closed.items() if not each.waiting), None)
-        if idle is not None:
-            del self._closed[idle]
-        return idle is not None
+    @property
+    def _has_room(self) -> bool:
+        """Whether one more pause or gate can be remembered."""
+        return len(self._closed) < CLOSED or any(each.idle for each in self._closed.values())
 
     # holding
 
-    async def _hold(self, asked: BlockKey, seconds: float, scope: Scope) -> bool:
+    async def _hold(self, closed: Closed, seconds: float, scope: Scope) -> None:
         """
-        Return when the barrier may have opened, or after some seconds; False if there is no place.
+        Return when a barrier may have opened, or after some seconds.
 
         Raises `ClientDisconnect` when the caller hangs up.
         """
-        closed = self._closed.get(_place(asked))
-        if closed is None or self._closing or self._held >= self._limit:
-            return False
         scope.get(BEFORE_HOLDING, _nothing)()
         answer: asyncio.Future[bool] = self._loop.create_future()
         scope.get(WHEN_GONE, _never)(partial(_settle, answer, False))
@@ -232,7 +248,6 @@ class Holds:
             closed.waiting.pop(answer, None)
             closed.used = self._loop.time()
             self._count(-1)
-        return True
 
     def _open(self, place: Place) -> None:
         """Let those go on who wait at a barrier, a few at a time."""
@@ -268,8 +283,10 @@ class Holds:
 
     def _changed(self, run_ids: frozenset[str]) -> None:
         self._changes += 1
-        if any(run_id in run_ids for run_id, _ in self._closed):
-            self._news.set()
+        for place, closed in self._closed.items():
+            if place[0] in run_ids:  # who comes after the change is answered finds it
+                closed.refusal = None
+                self._news.set()
 
     async def _watch(self) -> None:
         work_for_all()
@@ -299,7 +316,10 @@ class Holds:
                 self._open(place)
             elif standing != before:
                 closed.standing, closed.refusal = standing, None
-            elif not closed.waiting and closed.used + KEPT < now:
+                if closed.waiting and closed.asks is not None:
+                    with suppress(Refused):  # whoever waits is told
+                        await closed.asks()  # there may be a signal for them
+            elif closed.idle and closed.used + KEPT < now:
                 del self._closed[place]
 
     def _doubt(self) -> None:
@@ -319,6 +339,11 @@ def _place(asked: BlockKey) -> Place:
 
 def _waits(found: BlockAnswer | Refusal) -> bool:
     return isinstance(found, Refusal) and found.opens
+
+
+def _said(found: BlockAnswer | Refusal) -> Any:
+    """Return the signals that a refusal tells."""
+    return found.error.members.get("signals") if isinstance(found, Refusal) else None
 
 
 def _settle(answer: asyncio.Future[bool], wanted: bool) -> None:  # noqa: FBT001
