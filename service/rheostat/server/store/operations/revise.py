@@ -291,7 +291,9 @@ def changes_if_any(records: Records, run: RunRecord, given: Any) -> Changes:
 
 
 def parsed_changes(records: Records, run: RunRecord, given: Any) -> Changes:
-    """Return a request's changes, parsed aside for what they depend on of the run."""
+    """Return a request's changes, parsed aside for what they depend on of the run, if need be."""
+    if isinstance(given, Changes):  # a controller's
+        return given
     units, names = run.units(Units()), run.spec.names
     key = ("changes", *names, units.total, units.steps_per_epoch)
 
