@@ -264,6 +264,24 @@ class OpenProposals(TypedDict):
     """Of the newest hundred, by rising number."""
 
 
+AttentionKind = Literal["differs", "off-gate", "blocked"]
+"""Reports that came again otherwise, or at no gate; a decision that was refused."""
+
+
+class Attention(TypedDict):
+    """Something that an operator should look at."""
+
+    kind: AttentionKind
+    metric: str | None
+    controller: str | None
+    step: int
+    """Step of the newest such report."""
+    count: int
+    """How many there were, as far as that is counted."""
+    message: str
+    """What it is, as a sentence."""
+
+
 class RunState(RunSummary, Declared):
     """A run: what is in force where it is settled to, and what is to come."""
 
@@ -277,6 +295,10 @@ class RunState(RunSummary, Declared):
     """Revisions that have yet to take effect, in the order in which they will."""
     proposals: OpenProposals
     generations: list[Generation]
+    controllers: dict[str, dict[str, Any]]
+    """The configurations of what is armed on it, by name."""
+    attention: list[Attention]
+    """What an operator should look at; empty where all is well."""
 
 
 class SurfaceParameter(TypedDict):
@@ -369,6 +391,8 @@ class Joined(TypedDict):
     """First step without a value, of a finished run."""
     stop: int | None
     """Where the nearest stop is: a hint, since only a refusal ends a training."""
+    watched: list[str]
+    """Metrics that a controller reads: to be reported at once."""
 
 
 # --- values ---------------------------------------------------------------------------------------
@@ -470,6 +494,8 @@ class Reason(TypedDict):
     """Step from which that revision holds."""
     author: str | None
     message: str
+    cause: dict[str, Any] | None
+    """Of what a controller or a program decided: the controller, and the step of the report."""
     created_at: str
     definition: Definition
     origin: int
@@ -616,6 +642,31 @@ class Resumed(TypedDict):
     """First step that workers are given now."""
 
 
+class Remade(TypedDict):
+    """A controller's change that a rewind would have dropped, made again."""
+
+    controller: str
+    step: int
+    """Step of the report that it was decided on."""
+    decision: Literal["change", "blocked"]
+    revision: int | None
+    """The new one; null if it was blocked."""
+    effective: int
+    problem: NotRequired[dict[str, str]]
+    """Of a blocked one, what it was refused with: `type` and `detail`."""
+
+
+class Dropped(TypedDict):
+    """A controller's decision that a rewind has dropped."""
+
+    controller: str
+    step: int
+    """Step of the report that it was decided on."""
+    decision: Literal["change", "stop", "proposal"]
+    revision: int | None
+    proposal: int | None
+
+
 class Rewound(From):
     """A generation was begun; `from` is the step at which it branches."""
 
@@ -625,6 +676,10 @@ class Rewound(From):
     ended: int
     """Where the generation that was left is settled to."""
     revision: int
+    again: list[Remade]
+    """Changes that controllers had decided on the past that is kept, in their order."""
+    dropped: list[Dropped]
+    """Stops and proposals of theirs that are gone."""
 
 
 # --- proposals ------------------------------------------------------------------------------------
@@ -834,6 +889,8 @@ class RevisionEvent(AnyEvent):
     author: str | None
     message: str
     forced: bool
+    cause: dict[str, Any] | None
+    """As in the revision."""
 
 
 class RevisedEvent(RevisionEvent):
@@ -918,6 +975,25 @@ class ArmedEvent(DataEvent):
     kind: Literal["armed"]
 
 
+class DecidedEvent(AnyEvent):
+    """A controller decided on a report; what it made is an event of its own."""
+
+    kind: Literal["decided"]
+    controller: str
+    step: int
+    """Step of the report."""
+    value: MetricValue
+    """What it consumed, of all sources together."""
+    decision: DecisionKind
+    revision: int | None
+    proposal: int | None
+    effective: int | None
+    message: str
+    """Why."""
+    problem: NotRequired[dict[str, str]]
+    """Of a blocked one, what it was refused with: `type` and `detail`."""
+
+
 class NotedEvent(DataEvent):
     """Somebody left a note."""
 
@@ -965,6 +1041,7 @@ Event = (
     | ResumedEvent
     | SignalledEvent
     | ArmedEvent
+    | DecidedEvent
     | NotedEvent
     | ProposedEvent
     | SettledProposalEvent

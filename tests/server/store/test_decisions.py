@@ -11,6 +11,7 @@ from rheostat.errors import FieldError, Finished, Invalid, PreconditionFailed, U
 from rheostat.limits import MAX_DECISIONS
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.operations import close, control, show
+from rheostat.server.store.operations.decided import decisions
 
 if TYPE_CHECKING:
     from tests.server.store.conftest import Desk
@@ -284,7 +285,7 @@ def test_decisions_are_listed_in_parts(desk: Desk) -> None:
     desk.settle(run, 0, 20)
     desk.arm("rule", **SINKS, changes={"wd": {"edit": "scale", "factor": 0.5}})
     desk.report(run, *((step, float(step % 2)) for step in range(10)))
-    first, after = desk.read(control.decisions, "gpt", "rule", 0, 3)
-    rest, end = desk.read(control.decisions, "gpt", "rule", after or 0, 3)
+    first, after = desk.read(decisions, "gpt", "rule", 0, 3)
+    rest, end = desk.read(decisions, "gpt", "rule", after or 0, 3)
     assert [item["step"] for item in first + rest] == [0, 2, 4, 6, 8]
     assert end is None

@@ -36,9 +36,10 @@ from rheostat.server.http.requests import (
 )
 from rheostat.server.http.route import refuses, router
 from rheostat.server.routes.reports import REDUCED
+from rheostat.server.runs.control.fitting import read_controller
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.idempotency import once
-from rheostat.server.store.operations import control
+from rheostat.server.store.operations import control, decided
 from rheostat.server.store.operations.control import ArmRequest
 from rheostat.server.tokens import Role
 
@@ -114,7 +115,7 @@ async def arm_controller(
     """
     options = {key: _flag(body, key) for key in ("keep_state", "replay", "force")}
     config = {key: value for key, value in body.items() if key not in options}
-    controller = control.read_controller(config, "")
+    controller = read_controller(config, "")
     request = ArmRequest(
         controller, options["keep_state"], options["force"], _expected(if_match), note
     )
@@ -150,7 +151,7 @@ async def list_controllers(run: Run, store: StoreDep) -> Response:
 )
 @needs(Role.VIEWER)
 @refuses(UnknownRun, UnknownController)
-async def read_controller(run: Run, name: Name, store: StoreDep) -> Response:
+async def show_controller(run: Run, name: Name, store: StoreDep) -> Response:
     """Return a controller, and what it remembers."""
     return CONTROLLER.send(await store.read(control.show_one, run, name))
 
@@ -166,7 +167,7 @@ async def list_decisions(
     run: Run, name: Name, store: StoreDep, limit: Limit = 100, cursor: Cursor = None
 ) -> Response:
     """Return the decisions, oldest first, those of generations that were left among them."""
-    items, after = await store.read(control.decisions, run, name, number_of(cursor), limit)
+    items, after = await store.read(decided.decisions, run, name, number_of(cursor), limit)
     return DECISIONS.send(
         {"items": items, "next": None if after is None else cursor_of(str(after))}
     )

@@ -183,45 +183,49 @@ class Controllers:
         query = query.where(there).order_by(_CONSUMED.c.event.desc()).limit(limit)
         return list(self._transaction.connection.execute(query))
 
-    def made(
-        self, run_id: str, name: str, line: Mapping[int, int], past: int
-    ) -> list[DatabaseRow[Any]]:
-        """Return a controller's decisions on a line whose effect lies at or past a step."""
+    def made(self, run_id: str, line: Mapping[int, int], past: int) -> list[DatabaseRow[Any]]:
+        """Return the decisions on a line whose effect lies at or past a step."""
         found: list[DatabaseRow[Any]] = []
         for there in _chunks(line):
             query = select(_CONSUMED).where(
                 _CONSUMED.c.run_id == run_id,
-                _CONSUMED.c.controller == name,
                 _CONSUMED.c.event > 0,
-                or_(_CONSUMED.c.effective >= past, _CONSUMED.c.effective.is_(None)),
+                _CONSUMED.c.effective >= past,
                 there,
             )
             found += self._transaction.connection.execute(query).all()
-        return sorted(found, key=lambda row: row.step)
+        return sorted(found, key=lambda row: (row.step, row.controller))
 
-    def remembered(self, run_id: str, armed: Armed, line: Mapping[int, int]) -> Head:
+    def is_open(self, run_id: str, proposal: int) -> bool:
+        """Whether a proposal waits for a yes."""
+        table = tables.proposals
+        query = select(table.c.state).where(table.c.run_id == run_id, table.c.number == proposal)
+        return self._transaction.connection.execute(query).scalar_one_or_none() == "open"
+
+    def remembered(self, run_id: str, armed: Armed, line: Mapping[int, int]) -> Head | None:
         """
-        Return what a controller remembers at the end of a line, from what it has consumed.
+        Return what a controller remembers at the end of a line; None if it has consumed nothing.
 
         The newest state that was kept is folded on by the reports after it, no more than
-        `armed.KEPT_EACH`.
+        `armed.KEPT_EACH`. Reports that it consumed before its state began do not count.
         """
         kept = self._newest(run_id, armed, line, _CONSUMED.c.state.is_not(None))
         step = None if kept is None else kept.step
         later = self._since(run_id, armed, line, -1 if step is None else step)
-        newest = self._newest(run_id, armed, line)
+        newest = later[-1] if later else kept
+        if newest is None:
+            return None
+        base = armed.base[-1]
         state = (
-            armed.base[0].state
-            if kept is None
-            else armed.controller.load_state(orjson.loads(kept.state))
+            base.state if kept is None else armed.controller.load_state(orjson.loads(kept.state))
         )
         for row in later:
             state = armed.controller.step(state, row.step, value_of_bits(row.bits)).state
         return Head(
-            step=None if newest is None else newest.step,
+            step=newest.step,
             state=state,
-            value=None if newest is None else value_of_bits(newest.bits),
-            decisions=armed.base[0].decisions + self._count(run_id, armed, line),
+            value=value_of_bits(newest.bits),
+            decisions=base.decisions + self._count(run_id, armed, line),
             unkept=len(later),
         )
 

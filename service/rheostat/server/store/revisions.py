@@ -195,12 +195,12 @@ class Revisions:
 
     def heads(self, run_id: str, numbers: Collection[int]) -> Mapping[int, Row[Any]]:
         """
-        Return number, step, author, message and time of revisions, by number, all at once.
+        Return number, step, author, message, time and cause of revisions, by number, all at once.
 
         What they change is not read: that may be all parameters for each of them.
         """
         table = tables.revisions
-        columns = ("revision", "effective", "author", "message", "created_at")
+        columns = ("revision", "effective", "author", "message", "created_at", "cause")
         query = select(*(table.c[name] for name in columns))
         query = query.where(table.c.run_id == run_id, table.c.revision.in_(numbers))
         return {row.revision: row for row in self._transaction.connection.execute(query)}

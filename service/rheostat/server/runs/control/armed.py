@@ -52,6 +52,11 @@ class Armed:
         below = [each for each in self.base if each.step is None or each.step <= step]
         return below[-1] if below else self.base[0]
 
+    @property
+    def replays(self) -> bool:
+        """Whether its state began with the reports of the line."""
+        return len(self.base) > 1
+
 
 @dataclass(frozen=True)
 class Head:

@@ -16,8 +16,23 @@ def every(armed: Armed, steps_per_epoch: int | None) -> int | None:
     return steps_per_epoch if gate.every == "epoch" else gate.every
 
 
+def is_gate(armed: Armed, step: int, steps_per_epoch: int | None, cell: int) -> bool:
+    """Whether a controller that has gates has one at a step, or at the end of its cell."""
+    steps = every(armed, steps_per_epoch)
+    if steps is None:
+        return False
+    multiple = step // steps * steps
+    at_end = -(-multiple // cell) * cell
+    return multiple > 0 and multiple >= armed.controller.start and step in {multiple, at_end}
+
+
 def gates(
-    armed: Iterable[tuple[Armed, Head]], *, start: int, begins: int, steps_per_epoch: int | None
+    armed: Iterable[tuple[Armed, Head]],
+    *,
+    start: int,
+    begins: int,
+    steps_per_epoch: int | None,
+    cell: int,
 ) -> tuple[Gate, ...]:
     """
     Return the gates of controllers in a generation that starts at ``start``.
@@ -32,5 +47,5 @@ def gates(
         if steps is None or is_used_up(each, head):
             continue
         base = max(head.step or 0, start, begins, each.armed_at, each.controller.start - 1)
-        found.append(Gate(each.name, each.metric, steps, base))
+        found.append(Gate(each.name, each.metric, steps, base, cell))
     return tuple(found)

@@ -35,9 +35,10 @@ class Stretch(NamedTuple):
 
 def owner_of(lineage: Lineage, number: int, step: int, grid: Grid) -> Owner:
     """Return which generation a report at ``step``, from generation ``number``, belongs to."""
-    cell = grid.floor(step - 1) if step else 0
+    cell = grid.floor(step - 1)
     line = _with_forks(lineage, number)
-    return next((owner for owner, each in line if each.start <= cell), line[-1][0])
+    root, _ = line[-1]  # before the first step, nothing was applied by anybody else
+    return next((owner for owner, each in line if each.start <= cell), root)
 
 
 def stretches(lineage: Lineage, number: int, to: int = MAX_STEP) -> list[Stretch]:

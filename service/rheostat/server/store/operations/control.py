@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
-
-import orjson
-from sqlalchemy import Row
+from typing import Any
 
 from rheostat import wire
-from rheostat.controllers import (
-    Acting,
-    Controller,
-    Plateau,
-    json_of_value,
-    parse_controller,
-    value_of_bits,
-)
-from rheostat.errors import FieldError, Invalid, PreconditionFailed
+from rheostat.controllers import Acting, Controller, json_of_value
+from rheostat.errors import PreconditionFailed
 from rheostat.limits import MAX_CONTROLLERS
 from rheostat.schedules.references import Lookup
-from rheostat.server.runs.changes import Changes, parse_changes
 from rheostat.server.runs.control.armed import (
     Armed,
     Checkpoint,
@@ -29,7 +18,7 @@ from rheostat.server.runs.control.armed import (
     complete,
     replayed,
 )
-from rheostat.server.runs.control.gates import every
+from rheostat.server.runs.control.fitting import Fitted, Setting, changes_of, require_fitting
 from rheostat.server.runs.control.places import lasts, stretches
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.revision import Note, RevisionKind
@@ -113,7 +102,7 @@ def arm(
     require_at_most(records.limits.message, "message", request.note.message, "characters")
     if not there:
         _require_few(records, run)
-    changes = fitting(records, run, lineage, request.controller, "", force=request.force)
+    changes = fitting(records, run, lineage, request.controller, force=request.force)
     known = _known_before(records, run, lineage, name)
     base = _base(records, run, lineage, request, before if there else None, replay)
     data = {"armed": name, "config": request.controller.document}
@@ -237,111 +226,56 @@ def _base(
     return (Checkpoint(None, controller.initial()),)
 
 
-# --- what fits a run ------------------------------------------------------------------------------
+def begin_all(records: Records, run: RunRecord, armed: Sequence[tuple[Armed, Head]]) -> None:
+    """Arm controllers on a run that is new, with what they remember."""
+    for each, head in armed:
+        records.controllers.arm(run.id, each, new=True)
+        records.controllers.keep_head(run.id, run.generation, each, head)
+    if any(each.controller.gate for each, _ in armed):
+        move_gates(records, run.id)
+
+
+def armed_at(fitted: Mapping[str, Fitted], step: int) -> list[tuple[Armed, Head]]:
+    """Return controllers as the first revision of a run arms them, at its first open step."""
+    found: list[tuple[Armed, Head]] = []
+    for name, each in fitted.items():
+        first = Checkpoint(None, each.controller.initial())
+        armed = Armed(name, each.controller, each.changes, 1, 1, step, (first,))
+        found.append((armed, Head(None, first.state)))
+    return found
+
+
+def said(controllers: Sequence[Armed]) -> Mapping[str, Any] | None:
+    """Return what the first revision of a run says of its controllers."""
+    if not controllers:
+        return None
+    return {"controllers": {each.name: each.controller.document for each in controllers}}
 
 
 def fitting(
-    records: Records,
-    run: RunRecord,
-    lineage: Lineage,
-    controller: Controller,
-    path: str,
-    *,
-    force: bool,
+    records: Records, run: RunRecord, lineage: Lineage, controller: Controller, *, force: bool
 ) -> str | None:
     """
     Return what a controller changes, read against a run, as it is stored; None for nothing.
 
     Raises:
-        Invalid: It names a field that does not fit the run; ``path`` is where the controller is.
+        Invalid: It names a field that does not fit the run.
 
     """
     settled = lineage[run.generation].settled_until
-    require_gate(controller, run.spec.steps_per_epoch, settled, path, force=force)
-    if isinstance(controller, Plateau):
-        names = parameters_of(controller, run.spec.names, path)
-        sources = in_force_at(records, run, lineage, settled).sources
-        require_apart(names, sources, path)
-        return None
-    return read_changes(records, controller, run.spec.names, run.units(Units()), path)
-
-
-def require_gate(
-    controller: Controller, steps_per_epoch: int | None, settled: int, path: str, *, force: bool
-) -> None:
-    """Raise `Invalid` if gates cannot be had, or would hold a run that is under way."""
-    gate = controller.gate
-    if gate is None:
-        return
-    if gate.every == "epoch" and steps_per_epoch is None:
-        message = "gates are at epochs, and the run does not say how long one is"
-        raise _refused(f"{path}gate.every", message, "epoch", "steps_per_epoch of the run")
-    if settled and not force:
-        message = (
-            f"the run is settled up to {settled}: workers would wait at the next gate, whether they"
-            ' report there or not; if they do, say so by "force": true'
-        )
-        raise _refused(f"{path}gate", message, gate.every, '"force": true')
-
-
-def read_controller(document: Any, path: str) -> Controller:
-    """Return the controller that JSON describes; the paths of errors begin with ``path``."""
-    try:
-        return parse_controller(document, "controller")
-    except Invalid as refusal:
-        raise _moved(refusal, path) from None
-
-
-def parameters_of(controller: Plateau, names: Sequence[str], path: str) -> tuple[str, ...]:
-    """Return which of these parameters it reduces; raise `Invalid` if it names another one."""
-    try:
-        return controller.parameters_of(names)
-    except Invalid as refusal:
-        raise _moved(refusal, path) from None
-
-
-def _moved(refusal: Invalid, path: str) -> Invalid:
-    """Return an error about a controller that stands at ``path``."""
-    errors = [
-        replace(each, field=path + each.field.removeprefix("controller").removeprefix("."))
-        for each in refusal.errors
-    ]
-    return Invalid(refusal.detail, errors=errors)
-
-
-def require_apart(names: Sequence[str], sources: Callable[[str], set[str]], path: str) -> None:
-    """Raise `Invalid` if one of these parameters follows another one of them."""
-    for name in names:
-        followed = sorted((sources(name) - {name}) & set(names))
-        if followed:
-            message = f"{name} follows {followed[0]}, so that it would be reduced twice"
-            raise _refused(f"{path}parameters", message, name, f"{name} or {followed[0]}")
-
-
-def read_changes(
-    records: Records, controller: Controller, names: Sequence[str], units: Units, path: str
-) -> str | None:
-    """Return what a guard or a rule changes, read aside of the transaction; None for a stop."""
+    names, units = run.spec.names, run.units(Units())
+    sources = in_force_at(records, run, lineage, settled).sources
+    setting = Setting(names, sources, run.spec.steps_per_epoch, settled)
+    require_fitting(controller, setting, force=force)
     if not isinstance(controller, Acting) or isinstance(controller.changes, str):
         return None
-    given = controller.changes
-    key = ("changes of a controller", path, *names, units.total, units.steps_per_epoch)
+    key = ("changes of a controller", *names, units.total, units.steps_per_epoch)
 
     def parsed(lookup: Lookup) -> Results:
-        try:
-            changes = parse_changes(given, names, replace(units, lookup=lookup))
-        except Invalid as refusal:
-            errors = [replace(each, field=f"{path}{each.field}") for each in refusal.errors]
-            raise Invalid(refusal.detail, errors=errors) from None
-        changes.document  # noqa: B018 - what is to be stored is made here, too
-        return {key: changes}
+        return {key: changes_of(controller, names, replace(units, lookup=lookup))}
 
-    found: Changes = records.outside(key, parsed, given)
-    return found.document.text
-
-
-def _refused(field: str, message: str, value: Any, bound: str) -> Invalid:
-    return Invalid("The controller is refused.", errors=[FieldError(field, message, value, bound)])
+    found: str | None = records.outside(key, parsed, controller.changes)
+    return found
 
 
 # --- what is shown --------------------------------------------------------------------------------
@@ -363,12 +297,11 @@ def show_all(records: Records, ref: str) -> list[wire.ArmedController]:
 def shown(records: Records, run: RunRecord, armed: Sequence[Armed]) -> list[wire.ArmedController]:
     """Return controllers as they are shown."""
     heads = records.controllers.heads(run.id, run.generation, armed)
-    bases = {gate.controller: gate.base for gate in run.barriers.gates}
+    floor = run.progress(records.lineage(run)).floor
+    at = {gate.controller: gate.after(floor) for gate in run.barriers.gates}
     found: list[wire.ArmedController] = []
     for each in armed:
         head = heads[each.name]
-        steps, base = every(each, run.spec.steps_per_epoch), bases.get(each.name)
-        gate = None if steps is None or base is None else steps * (base // steps + 1)
         found.append(
             {
                 "name": each.name,
@@ -379,40 +312,7 @@ def shown(records: Records, run: RunRecord, armed: Sequence[Armed]) -> list[wire
                 if head.step is None or head.value is None
                 else {"step": head.step, "value": json_of_value(head.value)},
                 "decisions": head.decisions,
-                "gate": gate,
+                "gate": at.get(each.name),
             }
         )
     return found
-
-
-def decisions(
-    records: Records, ref: str, name: str, after: int, limit: int
-) -> tuple[list[wire.Decision], int | None]:
-    """Return the decisions of a controller past an event, oldest first, and where to go on."""
-    run = records.find(ref)
-    if records.controllers.ever(run.id, name) is None:
-        records.controllers.one(run.id, name)
-    rows = records.controllers.decisions(run.id, name, after, limit + 1)
-    items = [decision_json(row) for row in rows[:limit]]
-    return items, rows[limit - 1].event if len(rows) > limit else None
-
-
-def decision_json(row: Row[Any]) -> wire.Decision:
-    """Return a decision as it is shown."""
-    data = {} if row.data is None else orjson.loads(row.data)
-    decision: wire.Decision = {
-        "controller": row.controller,
-        "step": row.step,
-        "value": json_of_value(value_of_bits(row.bits)),
-        "decision": cast("wire.DecisionKind", row.decision),
-        "revision": row.revision,
-        "proposal": row.proposal,
-        "effective": row.effective,
-        "generation": row.generation,
-        "message": data.get("message", ""),
-        "created_at": row.at,
-        "event": row.event,
-    }
-    if "problem" in data:
-        decision["problem"] = data["problem"]
-    return decision

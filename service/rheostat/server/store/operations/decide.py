@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from rheostat import wire
 from rheostat.controllers import Acting, Plateau, State
-from rheostat.errors import Conflict, Refused, TooLate
+from rheostat.errors import Refused, TooLate
 from rheostat.limits import MAX_DECISIONS
 from rheostat.schedules.references import Lookup
 from rheostat.server.runs.changes import Changes
@@ -28,14 +29,16 @@ from rheostat.server.runs.control.armed import (
     after,
     is_used_up,
 )
-from rheostat.server.runs.control.gates import every, gates
+from rheostat.server.runs.control.gates import every, gates, is_gate
 from rheostat.server.runs.edits import ScaleEdit
 from rheostat.server.runs.fragments import Verbatim
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.timeline import Timelines
+from rheostat.server.store.operations.propose import ProposalRequest, propose
 from rheostat.server.store.operations.revise import RevisionRequest, revise
 from rheostat.server.store.operations.show import upcoming
+from rheostat.server.store.operations.stop import StopRequest, stop
 from rheostat.server.store.outside import Results
 from rheostat.server.store.records import Records, RunRecord, now
 from rheostat.server.store.revisions import StoredChanges
@@ -150,7 +153,7 @@ class _Course:
             self._notice_skipped(armed, head, step)
         if every(armed, run.spec.steps_per_epoch) is None or is_used_up(armed, head):
             return
-        if not armed.controller.is_gate(step, run.spec.steps_per_epoch):
+        if not is_gate(armed, step, run.spec.steps_per_epoch, run.spec.resolution):
             self._off_gates[armed.name] = step
             if len(self.emitted.off_gate) < OFF_GATES_TOLD:
                 self.emitted.off_gate.append((armed.name, step))
@@ -193,6 +196,7 @@ def move_gates(records: Records, run_id: str) -> None:
         start=records.lineage(run)[run.generation].start,
         begins=run.begins,
         steps_per_epoch=run.spec.steps_per_epoch,
+        cell=run.spec.resolution,
     )
     if found != run.barriers.gates:
         records.change(run.id, barriers=replace(run.barriers, gates=found))
@@ -316,11 +320,22 @@ class _Firing:
 
     def _stop(self) -> int:
         """Stop the run, and return the revision."""
-        raise Conflict("stops are not built yet")
+        request = StopRequest(self.landing.wanted, note=self._note, cause=self._cause)
+        return stop(self.records, self.run.id, request)["revision"]
 
     def _propose(self, changes: Changes | None) -> int:
         """Propose it, and return the proposal's number."""
-        raise Conflict(f"proposals are not built yet: {changes}")
+        controller = self.armed.controller
+        effective = controller.effective
+        body: dict[str, Any] = {
+            "effective": effective if effective == "next" else {"after": effective.after}
+        }
+        if changes is not None:  # those of a guard or a rule as they were given: they are read anew
+            acts = isinstance(controller, Acting)
+            body["changes"] = controller.changes if acts else changes.document
+        kind: wire.ProposalKind = "stop" if changes is None else "change"
+        request = ProposalRequest(kind, body, self._note, self._cause)
+        return propose(self.records, self.run.id, request)["proposal"]
 
 
 def in_force_at(records: Records, run: RunRecord, lineage: Lineage, step: int) -> Timelines:

@@ -19,8 +19,8 @@ from rheostat.limits import MAX_KEPT, MAX_METRICS, MAX_SOURCES, RUN_ID
 from rheostat.server.runs.control.armed import Armed, Head
 from rheostat.server.runs.control.places import lasts, owner_of, require_place
 from rheostat.server.runs.lineage import Lineage
-from rheostat.server.store.operations.control import decision_json
 from rheostat.server.store.operations.decide import Emitted, emit
+from rheostat.server.store.operations.decided import decision_json
 from rheostat.server.store.records import Records, RunRecord, now
 from rheostat.server.store.reports import KeptMetric, ReportKey
 
