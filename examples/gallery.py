@@ -87,7 +87,8 @@ class Training:
 
     @cached_property
     def _parsed(self) -> tuple[RunSpec, Timelines]:
-        return parse_run(self.body, Units(), Limits())
+        spec, timelines, _ = parse_run(self.body, Units(), Limits())
+        return spec, timelines
 
     @cached_property
     def _revisions(self) -> list[Revision]:

@@ -17,6 +17,7 @@ from rheostat import limits
 from rheostat.limits import (
     MAX_BLOCK,
     MAX_CHANGES,
+    MAX_CONTROLLERS,
     MAX_GAP,
     MAX_NESTING,
     MAX_OPEN_PROPOSALS,
@@ -103,6 +104,7 @@ def argument(value: Any, **more: Any) -> Asked:
 
 
 TAGGED = {"checkpoint": {"arguments": {"tag": {"type": "string"}}}}
+METRICS = [f"m{i}" for i in range(257)]
 PANELS = "abcdefghijklmnopqrstuvwxy"
 PENDING = 20
 """Revisions that may wait, set to be few: to make a thousand takes its time."""
@@ -144,6 +146,18 @@ BEYOND: dict[str, Asked] = {
     ),
     "MAX_PARAMETERS": run("parameters", parameters={f"p{i}": 1 for i in range(257)}),
     "MAX_LABELS": run("labels", labels={f"label {i}": "x" for i in range(65)}),
+    "MAX_REPORTED": Asked(
+        "POST",
+        "/v1/runs/{id}/reports",
+        {"generation": 1, "reports": [{"step": 0, "metrics": dict.fromkeys(METRICS, 1)}]},
+        "reports[0].metrics",
+    ),
+    "MAX_CONTROLLERS": Asked(
+        "PUT",
+        "/v1/runs/{crowded}/controllers/one-too-many",
+        {"kind": "stop", "metric": "loss"},
+        "name",
+    ),
     "MAX_PENDING": revised("changes", effective=2 * MAX_GAP)._replace(before=PENDING),
     "MAX_MESSAGE": revised("message", message=4097 * "x"),
     "MAX_BLOCK": run("max_block", max_block=MAX_BLOCK + 1),
@@ -187,8 +201,17 @@ BEYOND: dict[str, Asked] = {
     "UNITS": evaluated({**LINE, "steps": "1X"}, "definition.steps"),
     "AMOUNT": evaluated({**LINE, "steps": "-1k"}, "definition.steps"),
 }
-THINNED = {"MAX_PICTURE_POINTS"}
-"""Limits beyond which nothing is refused: what is over them is drawn with fewer points."""
+BORNE = {
+    "MAX_PICTURE_POINTS",
+    "MAX_METRICS",
+    "MAX_DECISIONS",
+    "MAX_KEPT",
+    "REPORTS_PER_SECOND",
+}
+"""
+Limits beyond which no field is wrong: what is over them is drawn with fewer points, left out or
+put off, and the answer says so. Their tests are beside what they bound.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -200,18 +223,20 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     running.close()
 
 
-@pytest.mark.parametrize("name", sorted(LIMITS.keys() - THINNED))
+@pytest.mark.parametrize("name", sorted(LIMITS.keys() - BORNE))
 def test_what_is_beyond_a_limit_is_refused(name: str, limited: httpx.Client) -> None:
     """P10: whatever goes one beyond a limit is refused, naming the field, the value, the bound."""
     assert name in BEYOND, f"give a request beyond {name} in BEYOND"
     asked = BEYOND[name]
-    places = {"run": made(limited, name), "id": "", "many": "", "said": ""}
+    places = {"run": made(limited, name)} | dict.fromkeys(("id", "many", "said", "crowded"), "")
     if "{id}" in asked.path:
         places["id"] = limited.get(f"/v1/runs/{places['run']}").json()["id"]
     if "{many}" in asked.path:
         places["many"] = made(limited, "many", PANELS)
     if "{said}" in asked.path:
         places["said"] = made(limited, "said", signals=TAGGED)
+    if "{crowded}" in asked.path:
+        places["crowded"] = crowded(limited)
     path = asked.path.format(**places)
     body = asked.body
     for number in range(asked.before):
@@ -230,7 +255,10 @@ def test_what_is_beyond_a_limit_is_refused(name: str, limited: httpx.Client) -> 
         return
     wrong = next(item for item in problem["errors"] if item["field"] == asked.field)
     assert wrong["message"]
-    value = PENDING - 1 if name == "MAX_PENDING" else getattr(limits, name)
+    value = {
+        "MAX_PENDING": PENDING - 1,
+        "MAX_CONTROLLERS": MAX_CONTROLLERS - 1,
+    }.get(name, getattr(limits, name))
     if isinstance(value, int):
         assert str(value) in wrong["bound"]
 
@@ -240,6 +268,15 @@ def made(http: httpx.Client, name: str, parameters: Iterable[str] = ("lr",), **m
     body = {"name": name.lower(), "parameters": dict.fromkeys(parameters, 1), **more}
     http.post("/v1/runs", json=body).raise_for_status()
     return name.lower()
+
+
+def crowded(http: httpx.Client) -> str:
+    """Make a run with as many controllers as it may have, and return its name."""
+    run = made(http, "crowded")
+    for number in range(MAX_CONTROLLERS):
+        body = {"kind": "stop", "metric": "loss"}
+        http.put(f"/v1/runs/{run}/controllers/c{number}", json=body).raise_for_status()
+    return run
 
 
 @pytest.mark.parametrize(

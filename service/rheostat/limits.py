@@ -82,6 +82,18 @@ MAX_WINDOW: Final = 1_000
 """Reports by which a guard knows what is usual."""
 MAX_SOURCES: Final = 4_096
 """Sources of one metric that a controller waits for."""
+MAX_METRICS: Final = 64
+"""Metrics of a run that are kept without a controller that reads them."""
+MAX_CONTROLLERS: Final = 32
+"""Controllers of a run."""
+MAX_REPORTED: Final = 256
+"""Values of metrics in one request."""
+MAX_DECISIONS: Final = 16
+"""Decisions of one request of reports; what lies beyond has to be sent again."""
+MAX_KEPT: Final = 100_000
+"""Reports of a metric that are kept; of one that nothing reads, the older ones are then thinned."""
+REPORTS_PER_SECOND: Final = 20
+"""Requests with reports of one run in one second, of each process, after a burst of 200."""
 MAX_SIMULATED: Final = 100_000
 """Reports of one simulation."""
 

@@ -264,6 +264,24 @@ class OpenProposals(TypedDict):
     """Of the newest hundred, by rising number."""
 
 
+AttentionKind = Literal["differs", "off-gate", "blocked"]
+"""Reports that came again otherwise, or at no gate; a decision that was refused."""
+
+
+class Attention(TypedDict):
+    """Something that an operator should look at."""
+
+    kind: AttentionKind
+    metric: str | None
+    controller: str | None
+    step: int
+    """Step of the newest such report."""
+    count: int
+    """How many there were, as far as that is counted."""
+    message: str
+    """What it is, as a sentence."""
+
+
 class RunState(RunSummary, Declared):
     """A run: what is in force where it is settled to, and what is to come."""
 
@@ -277,6 +295,10 @@ class RunState(RunSummary, Declared):
     """Revisions that have yet to take effect, in the order in which they will."""
     proposals: OpenProposals
     generations: list[Generation]
+    controllers: dict[str, dict[str, Any]]
+    """The configurations of what is armed on it, by name."""
+    attention: list[Attention]
+    """What an operator should look at; empty where all is well."""
 
 
 class SurfaceParameter(TypedDict):
@@ -369,6 +391,8 @@ class Joined(TypedDict):
     """First step without a value, of a finished run."""
     stop: int | None
     """Where the nearest stop is: a hint, since only a refusal ends a training."""
+    watched: list[str]
+    """Metrics that a controller reads: to be reported at once."""
 
 
 # --- values ---------------------------------------------------------------------------------------
@@ -470,6 +494,8 @@ class Reason(TypedDict):
     """Step from which that revision holds."""
     author: str | None
     message: str
+    cause: dict[str, Any] | None
+    """Of what a controller or a program decided: the controller, and the step of the report."""
     created_at: str
     definition: Definition
     origin: int
@@ -616,6 +642,31 @@ class Resumed(TypedDict):
     """First step that workers are given now."""
 
 
+class Remade(TypedDict):
+    """A controller's change that a rewind would have dropped, made again."""
+
+    controller: str
+    step: int
+    """Step of the report that it was decided on."""
+    decision: Literal["change", "blocked"]
+    revision: int | None
+    """The new one; null if it was blocked."""
+    effective: int
+    problem: NotRequired[dict[str, str]]
+    """Of a blocked one, what it was refused with: `type` and `detail`."""
+
+
+class Dropped(TypedDict):
+    """A controller's decision that a rewind has dropped."""
+
+    controller: str
+    step: int
+    """Step of the report that it was decided on."""
+    decision: Literal["change", "stop", "proposal"]
+    revision: int | None
+    proposal: int | None
+
+
 class Rewound(From):
     """A generation was begun; `from` is the step at which it branches."""
 
@@ -625,6 +676,10 @@ class Rewound(From):
     ended: int
     """Where the generation that was left is settled to."""
     revision: int
+    again: list[Remade]
+    """Changes that controllers had decided on the past that is kept, in their order."""
+    dropped: list[Dropped]
+    """Stops and proposals of theirs that are gone."""
 
 
 # --- proposals ------------------------------------------------------------------------------------
@@ -663,6 +718,134 @@ class Accepted(Proposal):
     """First step for which that holds."""
     late_by: int | None
     """By how much later that is than the step that a controller wanted; null: it is not."""
+
+
+# --- reports and controllers ----------------------------------------------------------------------
+
+MetricValue = float | str
+"""A number, or ``NaN``, ``Infinity`` or ``-Infinity`` as text."""
+
+DecisionKind = Literal["change", "stop", "proposal", "blocked"]
+"""What a controller decided on a report; ``blocked``: it was refused."""
+
+
+class Differing(TypedDict):
+    """A report that came again with another value; the first one stays."""
+
+    metric: str
+    step: int
+    kept: MetricValue
+    given: MetricValue
+
+
+class OffGate(TypedDict):
+    """A report that came at a step which is no gate of a controller that has gates."""
+
+    controller: str
+    step: int
+
+
+class Decision(TypedDict):
+    """What a controller decided on a report."""
+
+    controller: str
+    step: int
+    """Step of the report."""
+    value: MetricValue
+    """What it consumed, of all sources together."""
+    decision: DecisionKind
+    revision: int | None
+    """What it made, of a change or a stop."""
+    proposal: int | None
+    """Number of the proposal that it made."""
+    effective: int | None
+    """Step from which it holds."""
+    generation: int
+    """In which it was decided."""
+    message: str
+    """Why."""
+    created_at: str | None
+    event: int
+    """Its number among the events of the run."""
+    problem: NotRequired[dict[str, str]]
+    """Of a blocked one, what it was refused with: `type` and `detail`."""
+
+
+DecisionPage = Page[Decision]
+
+
+class Reported(TypedDict):
+    """What became of reports."""
+
+    kept: int
+    """How many values were stored, those that came late among them."""
+    repeated: int
+    """How many were there before, with the same bits."""
+    late: int
+    """How many of the kept ones lie at or below what the controllers have consumed."""
+    differs: list[Differing]
+    """Those that were there before with another value, which stays."""
+    ignored: list[str]
+    """Metrics that are not kept: there are too many that no controller reads."""
+    again: bool
+    """Whether to send the reports again: those at later steps were not kept yet."""
+    decisions: list[Decision]
+    """The decisions on the steps that were named, whenever they were made."""
+    off_gate: list[OffGate]
+    """Reports at a step that is no gate: they were consumed, and land where they can."""
+    warnings: list[str]
+    """What is odd about them, in sentences."""
+    watched: list[str]
+    """Metrics that a controller reads: to be sent at once."""
+    settled_until: int
+    """First step of the current generation that is open."""
+
+
+class Reports(TypedDict):
+    """Reports of one metric, by step and source."""
+
+    metric: str
+    steps: list[int]
+    values: list[MetricValue]
+    sources: list[str]
+    next: int
+    """What to ask for `after` the next time: a number that reports are counted by."""
+
+
+class ReportedValue(TypedDict):
+    """A step, and the value that was consumed there."""
+
+    step: int
+    value: MetricValue
+
+
+class ArmedController(TypedDict):
+    """A controller that is armed on a run."""
+
+    name: str
+    revision: int
+    """Revision that armed it as it is."""
+    config: dict[str, Any]
+    """As it was given, with all defaults."""
+    state: dict[str, Any]
+    """What it remembers; what is not finite is text, as in reports."""
+    last: ReportedValue | None
+    """The newest report that it has consumed; null before the first."""
+    decisions: int
+    """How many decisions it has made on the present line, since it was armed as it is."""
+    gate: int | None
+    """The step at which workers will wait for the metric; null if there is none."""
+
+
+ControllerPage = Page[ArmedController]
+
+
+class Disarmed(TypedDict):
+    """A controller was disarmed."""
+
+    name: str
+    revision: int
+    """Revision that records it."""
 
 
 # --- events ---------------------------------------------------------------------------------------
@@ -706,6 +889,8 @@ class RevisionEvent(AnyEvent):
     author: str | None
     message: str
     forced: bool
+    cause: dict[str, Any] | None
+    """As in the revision."""
 
 
 class RevisedEvent(RevisionEvent):
@@ -790,6 +975,25 @@ class ArmedEvent(DataEvent):
     kind: Literal["armed"]
 
 
+class DecidedEvent(AnyEvent):
+    """A controller decided on a report; what it made is an event of its own."""
+
+    kind: Literal["decided"]
+    controller: str
+    step: int
+    """Step of the report."""
+    value: MetricValue
+    """What it consumed, of all sources together."""
+    decision: DecisionKind
+    revision: int | None
+    proposal: int | None
+    effective: int | None
+    message: str
+    """Why."""
+    problem: NotRequired[dict[str, str]]
+    """Of a blocked one, what it was refused with: `type` and `detail`."""
+
+
 class NotedEvent(DataEvent):
     """Somebody left a note."""
 
@@ -837,6 +1041,7 @@ Event = (
     | ResumedEvent
     | SignalledEvent
     | ArmedEvent
+    | DecidedEvent
     | NotedEvent
     | ProposedEvent
     | SettledProposalEvent

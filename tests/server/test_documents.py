@@ -165,15 +165,21 @@ def trained_run(http: Any) -> None:
     http.get(f"/v1/runs/{run['id']}/values", params=block).raise_for_status()
 
 
+BY_ID = {"POST /v1/runs/{run}/reports"}
+"""What workers ask by the run's id alone."""
+
+
 def test_examples_of_bodies_are_accepted(guarded: Any) -> None:
     """The example of a body can be sent as it is: the server finds nothing wrong with it."""
     with guarded.client(guarded.secrets["admin"]) as http:
         trained_run(http)
         suggested = {"kind": "change", "body": {"changes": {"lr": 1e-4}}}
         http.post("/v1/runs/gpt-7b/proposals", json=suggested).raise_for_status()
+        run_id = http.get("/v1/runs/gpt-7b").json()["id"]
         for operation, described in OPERATIONS.items():
+            ref = run_id if operation in BY_ID else "gpt-7b"
             numbered = operation.replace("{number}", "1")
-            method, path = re.sub(r"\{\w+\}", "gpt-7b", numbered).split()
+            method, path = re.sub(r"\{\w+\}", ref, numbered).split()
             content = described.get("requestBody", {}).get("content", {})
             for body in content.values():
                 for example in body["examples"].values():

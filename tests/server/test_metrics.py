@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -100,6 +101,20 @@ def crowding(server: RunningServer) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def reporting(server: RunningServer) -> Iterator[None]:
+    """Report a metric on which a controller decides at once."""
+    name = f"run-{uuid.uuid4().hex}"
+    with server.client() as http:
+        run = http.post("/v1/runs", json={"name": name, "parameters": {"lr": 1}}).json()["id"]
+        rule = {"kind": "rule", "metric": "loss", "when": {"op": "<", "value": 1}}
+        rule["changes"] = {"lr": 0.5}
+        http.put(f"/v1/runs/{name}/controllers/rule", json=rule).raise_for_status()
+        body = {"generation": 1, "reports": [{"step": 0, "metrics": {"loss": 0.5}}]}
+        http.post(f"/v1/runs/{run}/reports", json=body).raise_for_status()
+        yield
+
+
 MOVES: dict[MetricInfo[Any], Callable[[RunningServer], AbstractContextManager[None]]] = {
     metrics.REQUEST_SECONDS: asking,
     metrics.CACHE_HITS: evaluating,
@@ -109,6 +124,8 @@ MOVES: dict[MetricInfo[Any], Callable[[RunningServer], AbstractContextManager[No
     metrics.HELD_READS: waiting,
     metrics.OPEN_CONNECTIONS: connecting,
     metrics.ENDED_CONNECTIONS: crowding,
+    metrics.KEPT_REPORTS: reporting,
+    metrics.DECISIONS: reporting,
 }
 """What a caller can do so that a metric rises, at least meanwhile."""
 

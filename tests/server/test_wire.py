@@ -143,6 +143,7 @@ def live(http: httpx.Client) -> None:
     http.post("/v1/runs/gpt/resume", json={"until": 24})
     http.post("/v1/runs/gpt/stop", json={"effective": 20})
     http.get("/v1/runs/gpt/ledger")
+    control(http, run)
     http.post("/v1/runs/gpt/rewind", json={"to": 2, **HALVE}).raise_for_status()
     fork = {"name": "decay", "from": {"run": "gpt", "step": 2}}
     http.post("/v1/runs", json=fork).raise_for_status()
@@ -161,6 +162,22 @@ def propose(http: httpx.Client) -> None:
             http.post(f"{path}/{decision}", json={"message": "well"}).raise_for_status()
             http.get(path).raise_for_status()
     http.get("/v1/runs/gpt/proposals").raise_for_status()
+
+
+def control(http: httpx.Client, run: str) -> None:
+    """Ask everything that is answered in JSON of reports and controllers."""
+    plateau = {"kind": "plateau", "metric": "loss", "patience": 0}
+    for factor in (0.5, 0.25):
+        armed = http.put("/v1/runs/gpt/controllers/plateau", json={**plateau, "factor": factor})
+        armed.raise_for_status()
+    for step, loss in ((1, 2.0), (2, "NaN"), (2, 3.0)):
+        body = {"generation": 1, "reports": [{"step": step, "metrics": {"loss": loss}}]}
+        http.post(f"/v1/runs/{run}/reports", json=body).raise_for_status()
+    http.get("/v1/runs/gpt/reports", params={"metric": "loss"}).raise_for_status()
+    for path in ("", "/plateau", "/plateau/decisions"):
+        http.get(f"/v1/runs/gpt/controllers{path}").raise_for_status()
+    http.post("/v1/runs/gpt/controllers/plateau/reset", json={}).raise_for_status()
+    http.delete("/v1/runs/gpt/controllers/plateau").raise_for_status()
 
 
 def use_library(http: httpx.Client) -> None:

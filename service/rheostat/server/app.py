@@ -14,6 +14,7 @@ from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import Query
 
 from rheostat import __version__
+from rheostat.limits import REPORTS_PER_SECOND
 from rheostat.schedules.evaluation import CACHE
 from rheostat.server.fastlane import add_fast_lane
 from rheostat.server.http.access import Authenticator
@@ -34,6 +35,7 @@ from rheostat.server.http.route import StrictRoute
 from rheostat.server.http.traffic import Traffic
 from rheostat.server.http.turns import Turns
 from rheostat.server.openapi import describe
+from rheostat.server.routes.controllers import controllers
 from rheostat.server.routes.convert import conversion
 from rheostat.server.routes.evaluate import evaluation
 from rheostat.server.routes.events import events
@@ -41,6 +43,7 @@ from rheostat.server.routes.history import history
 from rheostat.server.routes.kinds import kinds
 from rheostat.server.routes.operations import operations
 from rheostat.server.routes.proposals import proposals
+from rheostat.server.routes.reports import reports
 from rheostat.server.routes.revisions import revisions
 from rheostat.server.routes.runs import runs
 from rheostat.server.routes.schedules import schedules
@@ -69,6 +72,8 @@ ROUTERS = (
     stops,
     signals,
     proposals,
+    reports,
+    controllers,
     events,
     tokens,
 )
@@ -120,6 +125,7 @@ def create_app(settings: Settings, *, fast_lane: bool = True) -> FastAPI:
     app.state.block_cache = BlockCache(settings.answer_cache_bytes)
     app.state.access_log = AccessLog(_parameters())
     app.state.rates = Rates(settings.rate_limit)
+    app.state.report_rates = Rates(REPORTS_PER_SECOND)
     app.state.answers_for = names(settings)
     app.state.receiving = Budget(settings.max_receiving_bytes, "large bodies", SLOW_BODY)
     app.state.sending = Budget(settings.max_sending_bytes, "large answers", SLOW_ANSWER)

@@ -48,6 +48,32 @@ REPLACEMENT = {
     },
 }
 
+ARMING = {
+    "description": "A controller: the fields of its kind, as `POST /v1/control/simulate` takes them"
+    " too, and beside them how it is armed.",
+    "type": "object",
+    "required": ["kind", "metric"],
+    "properties": {
+        "kind": {"enum": ["plateau", "stop", "guard", "rule"]},
+        "metric": {"type": "string", "description": "The metric that it reads."},
+        "keep_state": {
+            "type": "boolean",
+            "default": False,
+            "description": "Whether best and counters of the one before are carried over.",
+        },
+        "replay": {
+            "type": "boolean",
+            "default": False,
+            "description": "Whether it first takes in the reports so far, without deciding on any.",
+        },
+        "force": {
+            "type": "boolean",
+            "default": False,
+            "description": "Arm gates on a run that is under way.",
+        },
+    },
+}
+
 NUMBER = {"type": "number", "description": "a constant"}
 
 ANSWER = "#/components/responses/{name}"
@@ -107,6 +133,7 @@ def requests() -> dict[str, Any]:
     nameless = {**found["Run"], "required": ["parameters"]}
     return {
         **found,
+        "Arming": ARMING,
         "Changes": changes,
         "Definition": _with_references(found["Definition"]),
         "DefinitionOrNumber": {"anyOf": [{"$ref": REF.format(model="Definition")}, NUMBER]},

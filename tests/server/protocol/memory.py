@@ -131,7 +131,7 @@ class Memory:
     def create(self, body: Any) -> str:
         """Create a run."""
         self._require_free(body["name"])
-        spec, timelines = parse_run(body, Units(), Limits())
+        spec, timelines, _ = parse_run(body, Units(), Limits())
         run = self._new(spec)
         run.generations.append(Generation(GenerationKey(run.id, 1), None, 0, 0))
         run.add(RevisionKind.CREATE, 0, None, timelines)

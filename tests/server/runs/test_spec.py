@@ -22,7 +22,7 @@ def test_lengths_are_resolved_by_the_runs_own_total() -> None:
     """Ten percent of a total of 5,000 are 500 steps."""
     decay = {"kind": "linear", "start": 1, "end": 0, "steps": "10%"}
     body = {**BODY, "parameters": {"lr": decay}, "total": 5000, "max_block": 8, "max_jump": 8}
-    _, timelines = parse_run(body, Units(), LIMITS)
+    _, timelines, _ = parse_run(body, Units(), LIMITS)
     assert timelines["lr"].at(0).definition.to_json()["steps"] == 500
 
 
@@ -32,7 +32,7 @@ def test_schedules_are_inlined() -> None:
     units = Units(lookup=lambda name, version: {("s", 2): found}[name, version or 0])
     reference = {"kind": "schedule", "name": "s", "version": 2}
     body = {**BODY, "parameters": {"lr": reference}, "max_block": 8, "max_jump": 8}
-    spec, timelines = parse_run(body, units, LIMITS)
+    spec, timelines, _ = parse_run(body, units, LIMITS)
     assert timelines["lr"].at(0).definition == found
     assert spec.parameters == {"lr": found.content_hash}
 

@@ -15,15 +15,17 @@ import psycopg
 import pytest
 
 from rheostat import wire
+from rheostat.controllers import bits_of_value, parse_controller
 from rheostat.schedules import Definition
 from rheostat.server.runs.fragments import Verbatim
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.settling import BlockRequest
 from rheostat.server.runs.validation import Limits
 from rheostat.server.store import Store
-from rheostat.server.store.operations import create, join, revise, values
+from rheostat.server.store.operations import control, create, join, report, revise, values
 from rheostat.server.store.operations.join import Checkpoint
 from rheostat.server.store.operations.refusals import Refusal
+from rheostat.server.store.operations.report import Point, ReportRequest
 from rheostat.server.store.operations.revise import RevisionRequest
 from rheostat.server.store.store import Operation
 
@@ -90,6 +92,26 @@ class Desk:
     def revise(self, changes: Any, effective: Any = "next", **rest: Any) -> wire.Revised:
         """Revise the run ``gpt``."""
         return self.write(revise.revise, "gpt", RevisionRequest(changes, effective, **rest))
+
+    def arm(self, name: str, *, ref: str = "gpt", **config: Any) -> wire.ArmedController:
+        """Arm a controller on the run ``gpt``; options of arming may stand among the fields."""
+        options = {key: config.pop(key) for key in ("keep_state", "force") if key in config}
+        replays = config.pop("replay", False)
+        controller = parse_controller(config)
+        replay = self.read(control.replay, ref, controller) if replays else None
+        asked = control.ArmRequest(controller, **options, note=Note("ann"))
+        return self.write(control.arm, ref, name, asked, replay)[0]
+
+    def report(
+        self, run_id: str, *values: tuple[int, float], generation: int = 1, **rest: str
+    ) -> wire.Reported:
+        """Report values of the metric ``loss``, or another one, at steps."""
+        metric, source = rest.get("metric", "loss"), rest.get("source", "main")
+        points = [
+            Point(item, step, metric, bits_of_value(value))
+            for item, (step, value) in enumerate(values)
+        ]
+        return self.write(report.report, ReportRequest(generation, source, points), run_id)
 
     def restart(self) -> None:
         """Close the store and open the database again, as a new process would."""

@@ -28,7 +28,15 @@ def back(desk: Desk, to: int, **rest: Any) -> wire.Rewound:
 def test_a_rewind_starts_a_generation_at_its_step(desk: Desk) -> None:
     """The answer says where it branches, and how far the generation that was left had come."""
     desk.settle(desk.create(), 0, 20)
-    expected = {"generation": 2, "parent": 1, "from": 8, "ended": 20, "revision": 2}
+    expected: wire.Rewound = {
+        "generation": 2,
+        "parent": 1,
+        "from": 8,
+        "ended": 20,
+        "revision": 2,
+        "again": [],
+        "dropped": [],
+    }
     assert back(desk, 8) == expected
     assert desk.read(show.show, "gpt")["settled_until"] == 8
 

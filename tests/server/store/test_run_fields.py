@@ -10,6 +10,7 @@ import orjson
 import pytest
 from sqlalchemy import text
 
+from rheostat.controllers import parse_controller
 from rheostat.errors import NameTaken
 from rheostat.server.runs.barriers import Barriers, Gate, Stop
 from rheostat.server.runs.revision import Note
@@ -21,6 +22,7 @@ from rheostat.server.store.records import RunRecord
 if TYPE_CHECKING:
     from tests.server.store.conftest import Desk
 
+PLATEAU = parse_controller({"kind": "plateau", "metric": "loss", "parameters": ["beta"]})
 FIELDS: dict[str, Any] = {
     "name": "gpt",
     "parameters": {"beta": {"kind": "constant", "value": 0.5}},
@@ -35,6 +37,7 @@ FIELDS: dict[str, Any] = {
     "paused": True,
     "describe": {"beta": {"text": "momentum", "unit": "1", "takes_effect": "epoch"}},
     "signals": {"checkpoint": {"arguments": {"tag": {"type": "string", "max": 64}}}},
+    "controllers": {"plateau": PLATEAU.document},
     "goal": {"metric": "loss", "target": 2.5},
     "about": "digits",
 }

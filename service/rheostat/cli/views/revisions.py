@@ -213,6 +213,8 @@ def _where(item: wire.Event) -> str:
             return text.count(item["settled_until"])
         case "proposed" | "settled-proposal":
             return ""
+        case "decided":
+            return text.count(item["step"])
     return text.count(item["effective"])
 
 
@@ -220,6 +222,10 @@ def _told(item: wire.Event) -> str:
     """Write what happened, by whom and why, on one line."""
     if item["kind"] == "settled":
         return f"generation {item['generation']}" if item["generation"] > 1 else ""
+    if item["kind"] == "decided":
+        why = " ".join(item["message"].split())
+        found = f"{item['controller']}, at step {text.count(item['step'])}: {item['decision']}"
+        return f"{found} – {why}" if why else found
     by = f" by {item['author']}" if item["author"] else ""
     if item["kind"] == "begun":
         return by.strip()

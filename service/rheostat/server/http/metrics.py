@@ -79,6 +79,15 @@ ENDED_CONNECTIONS = MetricInfo(
     "Connections that the service ended by itself, by reason.",
     ("reason",),
 )
+KEPT_REPORTS = MetricInfo(
+    "rheostat_reports", Counter, "Values of metrics that were kept: new ones, not repetitions."
+)
+DECISIONS = MetricInfo(
+    "rheostat_decisions",
+    Counter,
+    "Decisions that who reported was told, by kind; who reports once more is told again.",
+    ("decision",),
+)
 
 METRICS = (
     REQUEST_SECONDS,
@@ -89,6 +98,8 @@ METRICS = (
     HELD_READS,
     OPEN_CONNECTIONS,
     ENDED_CONNECTIONS,
+    KEPT_REPORTS,
+    DECISIONS,
 )
 """All that there are; docs/metrics.md is made from this."""
 
@@ -137,6 +148,8 @@ class Metrics:
         self._held = HELD_READS.make(self.registry)
         self._connections = OPEN_CONNECTIONS.make(self.registry)
         self._ended = ENDED_CONNECTIONS.make(self.registry)
+        self._kept_reports = KEPT_REPORTS.make(self.registry)
+        self._decisions = DECISIONS.make(self.registry)
         self._children: dict[tuple[str, str, int], Histogram] = {}
         self._tallies: list[Tally] = []
 
@@ -172,6 +185,12 @@ class Metrics:
     def count_ended(self, reason: str) -> None:
         """Count a connection that was ended, for one of few reasons."""
         self._ended.labels(reason).inc()
+
+    def count_reports(self, kept: int, decisions: Iterable[str]) -> None:
+        """Count values of metrics that were kept, and what was decided on them."""
+        self._kept_reports.inc(kept)
+        for decision in decisions:
+            self._decisions.labels(decision).inc()
 
     def share(self, figures: SharedFigures, place: int) -> None:
         """Share figures from now on, and count on from what was counted at this place before."""

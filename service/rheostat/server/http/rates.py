@@ -1,4 +1,4 @@
-"""How much one client may ask: a limit for each address, in each process."""
+"""How much may be asked: of each address, and in reports of each run, in each process."""
 
 from __future__ import annotations
 
@@ -47,13 +47,22 @@ class Rates:
             self._charge(scope["client"][0] if scope.get("client") else "")
 
     def _charge(self, address: str) -> None:
+        self.require(address, f"too many requests from {address}")
+        self.count(address)
+
+    def require(self, key: str, message: str) -> None:
+        """Raise `RateLimited` if one more request by this key were too many; count none."""
         now = time.monotonic()
-        paid = max(self._paid.get(address, now), now) + self._cost
+        paid = max(self._paid.get(key, now), now) + self._cost
         if paid > now + self._room:
             wait = math.ceil(paid - now - self._room)
-            raise RateLimited(f"too many requests from {address}", retry_after=wait)
-        self._paid[address] = paid
-        self._paid.move_to_end(address)
+            raise RateLimited(message, retry_after=wait)
+
+    def count(self, key: str) -> None:
+        """Count a request by this key."""
+        now = time.monotonic()
+        self._paid[key] = max(self._paid.get(key, now), now) + self._cost
+        self._paid.move_to_end(key)
         if len(self._paid) > MOST:
             self._paid.popitem(last=False)
 

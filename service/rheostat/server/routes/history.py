@@ -69,6 +69,7 @@ EXPLANATION = JsonAnswer(
                 "effective": 4096,
                 "author": "ann",
                 "message": "loss spike",
+                "cause": None,
                 "created_at": "2026-01-01T12:00:00.000000+00:00",
                 "definition": {"kind": "constant", "value": 1.5e-4},
                 "origin": 0,

@@ -24,7 +24,7 @@ from rheostat.errors import (
     UnknownRun,
     UnknownSchedule,
 )
-from rheostat.limits import MAX_NUMBER, MAX_STEP
+from rheostat.limits import MAX_CONTROLLERS, MAX_NUMBER, MAX_STEP, NAME
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
 from rheostat.server.http.requests import (
@@ -115,12 +115,31 @@ ADVANCED = JsonAnswer(
     },
 )
 REWOUND = JsonAnswer(
-    wire.Rewound, {"generation": 2, "parent": 1, "from": 30_500, "ended": 31_040, "revision": 3}
+    wire.Rewound,
+    {
+        "generation": 2,
+        "parent": 1,
+        "from": 30_500,
+        "ended": 31_040,
+        "revision": 3,
+        "again": [],
+        "dropped": [],
+    },
 )
 CANCELLED = JsonAnswer(
     wire.Cancelled,
     {"revision": 3, "cancelled": 2, "pending": [], "beyond": 64, "warnings": []},
 )
+
+
+class Cause(RequestBody):
+    """What made a program decide: its name among the controllers, and the step of the report."""
+
+    controller: Annotated[str, Field(pattern=f"^{NAME}$")]
+    """Name of the program; no controller of the run should have it."""
+
+    step: Annotated[int, Field(ge=0, le=MAX_STEP)]
+    """Step of the report."""
 
 
 class Change(RequestBody):
@@ -141,6 +160,9 @@ class Change(RequestBody):
     force: bool = False
     """Accept it though it breaks a guard."""
 
+    cause: Cause | None = None
+    """The report that a program decided it on: a second revision for it answers the first one."""
+
     def requested_by(self, note: Note) -> revise.RevisionRequest:
         """Return what the author in ``note`` asks for."""
         return revise.RevisionRequest(
@@ -149,6 +171,7 @@ class Change(RequestBody):
             self.expected_revision,
             self.force,
             Note(note.author, self.message),
+            None if self.cause is None else self.cause.model_dump(),
         )
 
 
@@ -270,6 +293,11 @@ class RewindBody(RequestBody):
     force: bool = False
     """Accept it though it breaks a guard."""
 
+    controllers: (
+        Annotated[dict[str, Literal["reset"]], Field(max_length=MAX_CONTROLLERS)] | None
+    ) = None
+    """Controllers that begin anew, by name: `reset`."""
+
     def requested_by(self, note: Note) -> rewind.RewindRequest:
         """Return what the author in ``note`` asks for."""
         return rewind.RewindRequest(
@@ -279,6 +307,7 @@ class RewindBody(RequestBody):
             self.changes,
             self.force,
             Note(note.author, self.message),
+            [] if self.controllers is None else list(self.controllers),
         )
 
 

@@ -86,6 +86,8 @@ STATE: wire.RunState = {
     "signals": {"checkpoint": {"text": "save all ranks"}},
     "goal": {"metric": "val_loss", "target": 2.1},
     "about": "",
+    "controllers": {},
+    "attention": [],
     "parameters": BODY["parameters"],
     "words": {},
     "current": {"lr": 3e-4},
@@ -120,6 +122,7 @@ JOINED = JsonAnswer(
         "total": 100_000,
         "end": None,
         "stop": None,
+        "watched": ["val_loss"],
     },
 )
 

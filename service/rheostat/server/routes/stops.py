@@ -22,7 +22,7 @@ from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
 from rheostat.server.http.requests import KeyDep, NoteDep, RequestBody, Run, StoreDep, body_examples
 from rheostat.server.http.route import refuses, router
-from rheostat.server.routes.revisions import Expected
+from rheostat.server.routes.revisions import Cause, Expected
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.idempotency import once
 from rheostat.server.store.operations import stop as operations
@@ -61,6 +61,9 @@ class Halt(RequestBody):
     expected_revision: Expected = None
     """Newest revision that the author has seen; another one is refused."""
 
+    cause: Cause | None = None
+    """The report that a program decided it on: a second one for it answers the first one."""
+
     def requested_by(self, note: Note, *, hold: bool) -> operations.StopRequest:
         """Return what the author in ``note`` asks for."""
         sent = self.signal
@@ -71,6 +74,7 @@ class Halt(RequestBody):
             sent.signal if sent else None,
             sent.arguments if sent else {},
             Note(note.author, self.message),
+            None if self.cause is None else self.cause.model_dump(),
         )
 
 

@@ -54,16 +54,22 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A controller that wants ``metric`` at each multiple of ``every`` above ``base``."""
+    """
+    A controller that wants ``metric`` at each multiple of ``every`` above ``base``.
+
+    Within a ``cell`` there is no holding: a gate is at its end, where nobody needs the next value.
+    """
 
     controller: str
     metric: str
     every: int
     base: int
+    cell: int = 1
 
     def after(self, floor: int) -> int:
         """Return the first step above its base, and above ``floor``, at which it wants a report."""
-        return (max(self.base, floor) // self.every + 1) * self.every
+        step = (max(self.base, floor) // self.every + 1) * self.every
+        return -(-step // self.cell) * self.cell
 
 
 @dataclass(frozen=True, slots=True)

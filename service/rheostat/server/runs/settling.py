@@ -141,17 +141,18 @@ def settled_end(progress: Progress, request: BlockRequest, left: Stop | None = N
     if request.generation != progress.generation:
         if left is not None and stop > left.effective:
             raise left.refusal()
-        _raise_stale(lineage, request.generation, progress.generation)
+        raise stale(lineage, request.generation, progress.generation)
     require_way(progress.barriers, stop, floor=progress.floor, end=progress.end)
     require_reach(progress, request.start, stop)
     return stop
 
 
-def _raise_stale(lineage: Lineage, generation: int, current: int) -> None:
+def stale(lineage: Lineage, generation: int, current: int) -> StaleGeneration:
+    """Return what a generation is refused with that the current line has left."""
     # the branch at which the current line left the reader's generation, or its own line to it
     ancestors = {ancestor.key for ancestor in lineage.line(generation)}
     branch = [g for g in lineage.line(current) if g.key not in ancestors][-1]
-    raise StaleGeneration(
+    return StaleGeneration(
         f"generation {generation} was left by a rewind to step {branch.start};"
         f" the run is in generation {current}",
         generation=current,

@@ -12,6 +12,7 @@ from rheostat.errors import FieldError, Invalid
 from rheostat.limits import (
     MAX_ABOUT,
     MAX_BLOCK,
+    MAX_CONTROLLERS,
     MAX_GAP,
     MAX_LABEL,
     MAX_NAME,
@@ -22,7 +23,8 @@ from rheostat.limits import (
     RUN_ID,
     USUAL_BLOCK,
 )
-from rheostat.schedules.definition import GIVEN
+from rheostat.schedules.definition import GIVEN, REFERENCE
+from rheostat.server.runs.control.fitting import Fitted, Setting, digest, fitted
 from rheostat.server.runs.grid import Grid
 from rheostat.server.runs.guards import Guard, require_sound_start, with_floors
 from rheostat.server.runs.surface import (
@@ -116,6 +118,12 @@ class RunSpec(BaseModel):
             description="the signals that the training understands; none: any, without arguments"
         ),
     ] = Field(default_factory=dict)
+    controllers: Annotated[
+        dict[RunName, Annotated[Any, WithJsonSchema({REFERENCE: "ControllerConfig"})]],
+        Field(
+            max_length=MAX_CONTROLLERS, description="what reads its metrics, armed from the start"
+        ),
+    ] = Field(default_factory=dict)
     goal: Annotated[Goal, Field(description="what the training is after")] | None = None
     about: Annotated[
         str, Field(max_length=MAX_ABOUT, description="what the run is about, at most 4 KiB")
@@ -191,11 +199,13 @@ class StoredRun(RunSpec):
     about: str = ""
 
 
-def parse_run(body: Any, units: Units, limits: Limits) -> tuple[StoredRun, Timelines]:
+def parse_run(
+    body: Any, units: Units, limits: Limits
+) -> tuple[StoredRun, Timelines, Mapping[str, Fitted]]:
     """
-    Return the specification of a run, and what the run follows.
+    Return the specification of a run, what the run follows, and its controllers.
 
-    In the specification, the digest of each definition's words stands for it.
+    In the specification, digests stand for what definitions and controllers say.
 
     Raises:
         Invalid: Names each field that is wrong, its value and its bound.
@@ -212,12 +222,15 @@ def parse_run(body: Any, units: Units, limits: Limits) -> tuple[StoredRun, Timel
     # a run's row is read for each block, so it names its definitions by what they say
     digests = {name: each.digest for name, each in written.items()}
     guards = with_floors(given.guards, given.names)
-    complete = given.model_copy(update={"parameters": digests, "guards": guards})
-    spec = StoredRun.model_validate(complete.to_json())
     timelines = Timelines({name: Timeline.of(*each) for name, each in written.items()})
     timelines.require_sound(0)
+    setting = Setting(given.names, timelines.sources, given.steps_per_epoch)
+    armed = fitted(given.controllers, setting, reader)
+    configs = {name: digest(each.controller.document) for name, each in armed.items()}
+    changed = {"parameters": digests, "guards": guards, "controllers": configs}
+    spec = StoredRun.model_validate(given.model_copy(update=changed).to_json())
     require_sound_start(spec.guards, timelines)
-    return spec, timelines
+    return spec, timelines, armed
 
 
 def require_free_name(name: str) -> None:

@@ -101,6 +101,7 @@ def differences(connection: Connection) -> Iterator[str]:
     """
     Yield what is not as the queries expect it, a few words for each table or column.
 
+    Missing tables come first: what refers to them differs, too.
     What is there besides does no harm, so that a release can go on with the tables of the next.
     """
     inspector = inspect(connection)

@@ -25,9 +25,11 @@ from rheostat.server.runs.spec import StoredRun
 from rheostat.server.runs.validation import Limits, Units
 from rheostat.server.store import ledger, locks, statements, tables
 from rheostat.server.store.caches import Caches
+from rheostat.server.store.controllers import Controllers
 from rheostat.server.store.ledger import LedgerLayout
 from rheostat.server.store.outside import Results, Work
 from rheostat.server.store.proposals import Proposals
+from rheostat.server.store.reports import Reports
 from rheostat.server.store.revisions import Revisions
 from rheostat.server.store.transaction import Transaction
 
@@ -112,6 +114,8 @@ class Records:
         self._transaction = Transaction(connection, shared=shared)
         self.revisions = Revisions(self._transaction, caches)
         self.proposals = Proposals(self._transaction)
+        self.reports = Reports(self._transaction)
+        self.controllers = Controllers(self._transaction)
         self._caches = caches
         self._past = caches.past
         self._runs: dict[str, RunRecord] = {}
@@ -208,6 +212,7 @@ class Records:
         row["barriers"] = _barriers_text(run.barriers)
         row |= {"spec": spec, "name": run.spec.name, "stored": len(spec) + definitions}
         self.connection.execute(insert(tables.runs).values(**row))
+        self.reports.begin(run.id)
         if run.spec.labels:
             pairs = [
                 {"run_id": run.id, "key": key, "value": value}

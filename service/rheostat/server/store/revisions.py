@@ -127,6 +127,8 @@ class Revisions:
                 total=revision.total,
                 laid_for=revision.laid_for,
                 cause=_optional(revision.cause),
+                cause_by=revision.cause and revision.cause.get("controller"),
+                cause_step=revision.cause and revision.cause.get("step"),
                 data=_optional(revision.data),
                 told=revision.told,
                 event=event,
@@ -177,6 +179,13 @@ class Revisions:
             raise UnknownRevision(f"the run has no revision {number}")
         return self._read(row)
 
+    def caused(self, run_id: str, controller: str, step: int) -> list[Revision]:
+        """Return the revisions that a controller, or a program, decided on a report."""
+        table = tables.revisions
+        query = _revisions(run_id).where(table.c.cause_by == controller, table.c.cause_step == step)
+        rows = self._transaction.connection.execute(query.order_by(table.c.revision))
+        return [self._read(row) for row in rows.all()]
+
     def page(self, run_id: str, after: int, limit: int) -> Generator[Revision]:
         """Yield revisions by number, past ``after``, read as they are asked for."""
         number = tables.revisions.c.revision
@@ -187,12 +196,12 @@ class Revisions:
 
     def heads(self, run_id: str, numbers: Collection[int]) -> Mapping[int, Row[Any]]:
         """
-        Return number, step, author, message and time of revisions, by number, all at once.
+        Return number, step, author, message, time and cause of revisions, by number, all at once.
 
         What they change is not read: that may be all parameters for each of them.
         """
         table = tables.revisions
-        columns = ("revision", "effective", "author", "message", "created_at")
+        columns = ("revision", "effective", "author", "message", "created_at", "cause")
         query = select(*(table.c[name] for name in columns))
         query = query.where(table.c.run_id == run_id, table.c.revision.in_(numbers))
         return {row.revision: row for row in self._transaction.connection.execute(query)}

@@ -120,6 +120,9 @@ revisions = Table(
     Column("laid_for", BigInteger),
     # of what a controller or a program decided: the controller and the report's step
     Column("cause", Text),
+    # the same once more, to find it by
+    Column("cause_by", String(128)),
+    Column("cause_step", BigInteger),
     # of what folds nothing: what it says, as JSON
     Column("data", Text),
     # of a stop: whether a worker was refused by it, so that it cannot be taken back
@@ -128,6 +131,7 @@ revisions = Table(
     Column("event", BigInteger, nullable=False),
     Index("uq_revisions_run_id_event", "run_id", "event", unique=True),
     Index("ix_revisions_in_force", "run_id", "generation", "effective", "revision"),
+    Index("ix_revisions_cause", "run_id", "cause_by", "cause_step"),
 )
 
 timelines = Table(
@@ -151,13 +155,28 @@ ledger = Table(
     Column("values", LargeBinary, nullable=False),
 )
 
+# One row for each run: locked before reports get their numbers, apart from the run's own row, which
+# settling locks. What is reported belongs to it, so that keeping a report touches that row alone.
+report_counters = Table(
+    "report_counters",
+    metadata,
+    _run_id(),
+    Column("number", BigInteger, nullable=False, server_default="0"),
+)
+
+
+def _counted_run_id() -> Column[str]:
+    counters = ForeignKey("report_counters.run_id", ondelete="CASCADE", onupdate="CASCADE")
+    return Column("run_id", String(32), counters, primary_key=True)
+
+
 # Metrics as they were reported, each written once. The owner is the generation that owns the last
-# cell below the step, of the run or of one that it was forked from.
+# cell below the step, of the run itself (0 forks up) or of one that it was forked from.
 reports = Table(
     "reports",
     metadata,
-    _run_id(),
-    Column("owner_run", String(32), primary_key=True),
+    _counted_run_id(),
+    Column("forks", Integer, primary_key=True, autoincrement=False),
     Column("owner", Integer, primary_key=True, autoincrement=False),
     Column("metric", String(128), primary_key=True),
     Column("step", BigInteger, primary_key=True, autoincrement=False),
@@ -170,9 +189,19 @@ reports = Table(
     Index("ix_reports_metric_number", "run_id", "metric", "number"),
 )
 
-# One row for each run that got a report: locked before numbers are given, apart from the run's own.
-report_counters = Table(
-    "report_counters", metadata, _run_id(), Column("number", BigInteger, nullable=False)
+report_metrics = Table(
+    "report_metrics",
+    metadata,
+    _counted_run_id(),
+    Column("metric", String(128), primary_key=True),
+    # how many reports are kept, that only one in `stride` was kept of the oldest ones, and up to
+    # which number every second one was dropped since
+    Column("points", BigInteger, nullable=False),
+    Column("stride", BigInteger, nullable=False),
+    Column("cursor", BigInteger, nullable=False),
+    # how many reports came again with another value, and the newest of them as JSON
+    Column("differs", BigInteger, nullable=False),
+    Column("differing", Text),
 )
 
 controllers = Table(
@@ -181,9 +210,19 @@ controllers = Table(
     _run_id(),
     Column("name", String(128), primary_key=True),
     Column("config", Text, nullable=False),
-    # the revision that armed it as it is, and the one that disarmed it
+    # of a guard or a rule: what it changes, read against the run
+    Column("changes", Text),
+    # the revision that armed it as it is, the one with which its state began (it may have been
+    # reset since), and the one that disarmed it
     Column("since", Integer, nullable=False),
+    Column("epoch", Integer, nullable=False),
     Column("removed", Integer),
+    # the settled end when it was armed: no gate lies below
+    Column("armed_at", BigInteger, nullable=False),
+    # what its state began with, as steps and the states there
+    Column("base", Text, nullable=False),
+    # the newest report that came at no gate, of one that has gates
+    Column("off_gate", BigInteger),
 )
 
 # What a controller made of each report: `state` is kept at decisions and now and then, and folding
@@ -195,11 +234,19 @@ consumed = Table(
     Column("controller", String(128), primary_key=True),
     Column("generation", Integer, primary_key=True, autoincrement=False),
     Column("step", BigInteger, primary_key=True, autoincrement=False),
+    Column("epoch", Integer, nullable=False),
     Column("bits", BigInteger, nullable=False),
     Column("decision", String(16), nullable=False),
     Column("revision", Integer),
     Column("proposal", Integer),
+    Column("effective", BigInteger),
+    # of a decision: why, or what was wrong with it, as JSON
+    Column("data", Text),
+    Column("at", String(32)),
+    # of a decision: its number among the events of the run
+    Column("event", BigInteger),
     Column("state", Text),
+    Index("ix_consumed_event", "run_id", "event"),
 )
 
 # The newest state of each controller in each generation.
@@ -209,8 +256,16 @@ heads = Table(
     _run_id(),
     Column("controller", String(128), primary_key=True),
     Column("generation", Integer, primary_key=True, autoincrement=False),
+    # the newest step that was consumed on the line, under any of its configurations
     Column("step", BigInteger),
+    Column("bits", BigInteger),
     Column("state", Text, nullable=False),
+    # how many decisions count against its limit
+    Column("decisions", Integer, nullable=False),
+    # how many reports were consumed since a state was last kept with one
+    Column("unkept", Integer, nullable=False),
+    # whether it has warned of an odd value
+    Column("warned", Boolean, nullable=False),
 )
 
 # What workers said became of a signal, each once.

@@ -50,6 +50,8 @@ def advance(records: Records, ref: str, request: AdvanceRequest) -> wire.Advance
         request.note,
         barriers=run.barriers.moved(request.to),
     )
+    for gate in run.barriers.gates:  # so that the next report does not move it back
+        records.controllers.change(run.id, gate.controller, armed_at=request.to)
     event = run.newest_event(lineage) + 1
     records.settle(run.key, request.to, event + 1, before.read)
     records.pack(run, before.settled_until, request.to)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from rheostat import wire
 from rheostat.errors import NameTaken
 from rheostat.schedules.parse import whole
 from rheostat.schedules.references import Lookup
+from rheostat.server.runs.control.fitting import Fitted
 from rheostat.server.runs.fragments import dumps
 from rheostat.server.runs.lineage import Generation
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.spec import StoredRun, parse_run
 from rheostat.server.runs.timeline import Timeline, Timelines
 from rheostat.server.runs.validation import Units
+from rheostat.server.store.operations.control import armed_at, begin_all, said
 from rheostat.server.store.operations.show import show
 from rheostat.server.store.operations.stop import halt
 from rheostat.server.store.outside import Results
@@ -25,11 +28,11 @@ from rheostat.server.store.revisions import StoredChanges
 
 def create(records: Records, body: Any, note: Note) -> wire.RunState:
     """Create a run; raise `NameTaken` if one of this name exists."""
-    spec, timelines, given = _read(records, body)
-    there = records.claim(spec.name)
+    made = _read(records, body)
+    there = records.claim(made.spec.name)
     if there is not None:
-        raise NameTaken(f"there is a run {spec.name!r} already", id=there.id)
-    return _add(records, spec, timelines, given, note)
+        raise NameTaken(f"there is a run {made.spec.name!r} already", id=there.id)
+    return _add(records, made, note)
 
 
 def ensure(
@@ -49,30 +52,48 @@ def ensure(
         Invalid: Among others, if the author's share is used up.
 
     """
-    spec, timelines, given = _read(records, body)
-    there = records.claim(spec.name)
+    made = _read(records, body)
+    there = records.claim(made.spec.name)
     if there is None:
         if share is not None:
-            records.require_room(_size(timelines, given), note.author, share)
-        return _add(records, spec, timelines, given, note), True
-    differences = _differences(records, there, spec, timelines, body["parameters"])
+            records.require_room(made.size, note.author, share)
+        return _add(records, made, note), True
+    differences = _differences(records, there, made, body["parameters"])
     if differences:
-        raise _name_taken(there, spec, differences)
+        raise _name_taken(there, made.spec, differences)
     return show(records, there.id), False
 
 
-def _read(records: Records, body: Any) -> tuple[StoredRun, Timelines, StoredChanges]:
-    """Return the run that a body describes, what it follows, and the definitions as given."""
+@dataclass(frozen=True)
+class _Made:
+    """The run that a body describes: what it follows, and the definitions as they were given."""
+
+    spec: StoredRun
+    timelines: Timelines
+    given: StoredChanges
+    controllers: Mapping[str, Fitted]
+
+    @property
+    def size(self) -> int:
+        """The characters that are stored of it: as they were given, and as read."""
+        lines = sum(len(timeline.text) for timeline in self.timelines.values())
+        changes = sum(len(each.changes or "") for each in self.controllers.values())
+        return len(self.given.document.text) + lines + changes
+
+
+def _read(records: Records, body: Any) -> _Made:
+    """Return the run that a body describes."""
     limits = records.limits
 
     def parsed(lookup: Lookup) -> Results:
-        spec, timelines = parse_run(body, Units(lookup=lookup), limits)
+        spec, timelines, controllers = parse_run(body, Units(lookup=lookup), limits)
         for timeline in timelines.values():
             timeline.digest  # noqa: B018 - what is to be stored is made here, too
         given = {name: whole(data) for name, data in body["parameters"].items()}
-        return {"run": (spec, timelines, StoredChanges(dumps(given).decode()))}
+        changes = StoredChanges(dumps(given).decode())
+        return {"run": _Made(spec, timelines, changes, controllers)}
 
-    read: tuple[StoredRun, Timelines, StoredChanges] = records.outside("run", parsed, body)
+    read: _Made = records.outside("run", parsed, body)
     return read
 
 
@@ -97,32 +118,29 @@ def new_run(spec: StoredRun, note: Note) -> RunRecord:
     )
 
 
-def _add(
-    records: Records, spec: StoredRun, timelines: Timelines, given: StoredChanges, note: Note
-) -> wire.RunState:
-    run = new_run(spec, note)
+def _add(records: Records, made: _Made, note: Note) -> wire.RunState:
+    run = new_run(made.spec, note)
+    armed = armed_at(made.controllers, 0)
     first = Revision(
         number=1,
         generation=1,
         kind=RevisionKind.CREATE,
         effective=0,
-        changes=given,
+        changes=made.given,
         note=note,
         created_at=run.created_at,
-        timelines=timelines,
-        laid_for=spec.total,
+        timelines=made.timelines,
+        laid_for=made.spec.total,
+        data=said([each for each, _ in armed]),
     )
-    records.add(run, _size(timelines, given))
+    records.add(run, made.size)
     records.add_generation(Generation(run.key, parent=None, start=0, settled_until=0))
     records.revisions.add(run.id, first, run.event)
-    if spec.paused:
+    begin_all(records, run, armed)
+    if made.spec.paused:
+        run = records.find(run.id)
         halt(records, run, 0, note, hold=True)
     return show(records, run.id)
-
-
-def _size(timelines: Timelines, given: StoredChanges) -> int:
-    """Return the characters of definitions that are stored: as they were given, and as read."""
-    return len(given.document.text) + sum(len(timeline.text) for timeline in timelines.values())
 
 
 def _name_taken(there: RunRecord, spec: StoredRun, differences: list[dict[str, Any]]) -> NameTaken:
@@ -139,11 +157,11 @@ def _name_taken(there: RunRecord, spec: StoredRun, differences: list[dict[str, A
 def _differences(
     records: Records,
     there: RunRecord,
-    spec: StoredRun,
-    timelines: Timelines,
+    made: _Made,
     given: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
     """Return where a body differs from the one that created a run, in words."""
+    spec = made.spec
     if there.spec == spec and there.total == spec.total:
         return []
     found, sent = _flat(there.spec), _flat(spec)
@@ -160,9 +178,7 @@ def _differences(
         return []
     first = records.revisions.one(there.id, 1)
     same = _named_alike(first, given)
-    return [
-        _told(item, first.timelines, timelines) for item in differences if item["field"] not in same
-    ]
+    return [_told(item, first, made) for item in differences if item["field"] not in same]
 
 
 def _named_alike(first: Revision, given: Mapping[str, Any]) -> frozenset[str]:
@@ -174,12 +190,17 @@ def _named_alike(first: Revision, given: Mapping[str, Any]) -> frozenset[str]:
     )
 
 
-def _told(item: dict[str, Any], there: Timelines, sent: Timelines) -> dict[str, Any]:
-    """Return a difference with what definitions say, in place of their digests."""
+def _told(item: dict[str, Any], first: Revision, made: _Made) -> dict[str, Any]:
+    """Return a difference with what definitions and controllers say, in place of their digests."""
     kind, _, name = item["field"].partition(".")
-    if kind != "parameters":
+    if kind == "parameters":
+        there, sent = _said(first.timelines.get(name)), _said(made.timelines.get(name))
+    elif kind == "controllers":
+        there = (first.data or {}).get("controllers", {}).get(name)
+        sent = made.controllers[name].controller.document if name in made.controllers else None
+    else:
         return item
-    return {**item, "there": _said(there.get(name)), "sent": _said(sent.get(name))}
+    return {**item, "there": there, "sent": sent}
 
 
 def _said(timeline: Timeline | None) -> Any:

@@ -20,6 +20,7 @@ from rheostat.errors import FieldError, Invalid
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.revision import RevisionKind
 from rheostat.server.store import tables
+from rheostat.server.store.operations.decided import decision_json
 from rheostat.server.store.records import Records, RunRecord
 
 PAGE = 100
@@ -78,6 +79,7 @@ def _read(records: Records, run: RunRecord, lineage: Lineage, after: int) -> lis
     query = select(*_REVISED).where(tables.revisions.c.run_id == run.id, event > after)
     rows = records.connection.execute(query.order_by(event).limit(PAGE))
     events = [_revised(row, run.id, lineage) for row in rows]
+    events += [_of_decision(row, run.id) for row in _decisions(records, run.id, after)]
     if run.begun_event is not None and run.begun_event > after:
         events.append(_begun(run, run.begun_event))
     events += [
@@ -128,6 +130,18 @@ def _decided(row: Row[Any]) -> wire.SettledProposalEvent:
     }
 
 
+def _decisions(records: Records, run_id: str, after: int) -> Sequence[Row[Any]]:
+    event = tables.consumed.c.event
+    query = select(tables.consumed).where(tables.consumed.c.run_id == run_id, event > after)
+    return records.connection.execute(query.order_by(event).limit(PAGE)).all()
+
+
+def _of_decision(row: Row[Any], run_id: str) -> wire.Event:
+    decision: dict[str, Any] = {**decision_json(row)}
+    number = decision.pop("event")
+    return cast("wire.Event", {"number": number, "kind": "decided", "id": run_id, **decision})
+
+
 def _begun(run: RunRecord, number: int) -> wire.BegunEvent:
     return {
         "number": number,
@@ -165,7 +179,7 @@ _REVISED = (
         tables.revisions.c[name]
         for name in (
             *("event", "kind", "created_at", "generation", "revision", "effective"),
-            *("author", "message", "forced", "cancels", "total", "data"),
+            *("author", "message", "forced", "cancels", "total", "data", "cause"),
         )
     ),
     case((func.length(_CHANGES) <= LONGEST, _CHANGES)).label("changes"),
@@ -184,6 +198,7 @@ def _revised(row: Row[Any], run_id: str, lineage: Lineage) -> wire.Event:
         "author": row.author,
         "message": row.message,
         "forced": row.forced,
+        "cause": None if row.cause is None else orjson.loads(row.cause),
     }
     data = None if row.data is None else orjson.loads(row.data)
     match kind := RevisionKind(row.kind):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 from sqlalchemy import Row
 
 from rheostat import wire
@@ -41,6 +42,7 @@ def _reason(value: float, piece: Piece, head: Row[Any]) -> wire.Reason:
         "effective": head.effective,
         "author": head.author,
         "message": head.message,
+        "cause": None if head.cause is None else orjson.loads(head.cause),
         "created_at": head.created_at,
         "definition": as_json(piece.definition),
         "origin": piece.origin,

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema
 
 from rheostat import wire
 from rheostat.errors import FieldError, Invalid, NameTaken
-from rheostat.limits import MAX_NUMBER, MAX_STEP
+from rheostat.limits import MAX_CONTROLLERS, MAX_NUMBER, MAX_STEP
 from rheostat.schedules.definition import REFERENCE
-from rheostat.server.runs.lineage import Generation
+from rheostat.schedules.references import Lookup
+from rheostat.server.runs.control.armed import Armed, Head
+from rheostat.server.runs.control.fitting import Fitted, Setting, digest, fitted
+from rheostat.server.runs.lineage import Generation, Lineage
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.spec import Labels, RunName, require_free_name
-from rheostat.server.runs.validation import require_at_most, validate
+from rheostat.server.runs.validation import Units, require_at_most, validate
+from rheostat.server.store.operations.carry import fork_controllers
+from rheostat.server.store.operations.control import armed_at, begin_all, said
 from rheostat.server.store.operations.create import new_run
 from rheostat.server.store.operations.refold import history, refold
 from rheostat.server.store.operations.revise import changes_if_any, mark_forced
 from rheostat.server.store.operations.show import show
+from rheostat.server.store.outside import Results
 from rheostat.server.store.records import Records, RunRecord
 
 
@@ -47,6 +54,16 @@ class Fork(BaseModel):
         WithJsonSchema({"anyOf": [{REFERENCE: "Changes"}, {"type": "null"}]}),
     ] = None
     labels: Labels | None = None
+    controllers: (
+        Annotated[
+            dict[RunName, Annotated[Any, WithJsonSchema({REFERENCE: "ControllerConfig"})]],
+            Field(
+                max_length=MAX_CONTROLLERS,
+                description="its controllers; by default the other run's, with what they remember",
+            ),
+        ]
+        | None
+    ) = None
     message: Annotated[str, Field(description="why")] = ""
     force: Annotated[bool, Field(description="accept it though it breaks a guard")] = False
 
@@ -71,14 +88,43 @@ def fork(records: Records, body: Any, note: Note) -> wire.RunState:
     parent = lineage[request.from_.generation or source.generation]
     step = _step(source, parent, request)
     renamed: dict[str, Any] = {"name": request.name, "labels": request.labels or {}}
-    renamed |= {"total": source.total, "paused": False}
+    armed = _controllers(records, source, lineage, parent, step, request)
+    configs = {each.name: digest(each.controller.document) for each, _ in armed}
+    renamed |= {"total": source.total, "paused": False, "controllers": configs}
     run = new_run(source.spec.model_copy(update=renamed), note)
     generation = Generation(run.key, parent.key, step, step)
     revision = _revision(records, run, source, generation, request)
+    revision = replace(revision, data=said([each for each, _ in armed]))
     records.add(run, sum(len(timeline.text) for timeline in revision.timelines.values()))
     records.add_generation(generation)
     records.revisions.add(run.id, revision, run.event)
+    begin_all(records, run, armed)
     return show(records, run.id)
+
+
+def _controllers(
+    records: Records,
+    source: RunRecord,
+    lineage: Lineage,
+    parent: Generation,
+    step: int,
+    request: Fork,
+) -> list[tuple[Armed, Head]]:
+    """Return the fork's controllers: its own, or the other run's with what they remember."""
+    if request.controllers is None:
+        return fork_controllers(records, source, lineage, parent.key.number, step)
+    given = request.controllers
+    (owner,) = lineage.owners(parent.key.number, step, step + 1)
+    timelines = records.revisions.in_force_at(owner.owner, step).timelines
+    setting = Setting(source.spec.names, timelines.sources, source.spec.steps_per_epoch)
+    units = source.units(Units())
+
+    def parsed(lookup: Lookup) -> Results:
+        return {key: fitted(given, setting, replace(units, lookup=lookup))}
+
+    key = ("controllers", source.id, units.total)
+    found: dict[str, Fitted] = records.outside(key, parsed, given)
+    return armed_at(found, step)
 
 
 def _step(source: RunRecord, parent: Generation, request: Fork) -> int:

@@ -97,6 +97,13 @@ def _require_of_the_past(run: RunRecord, lineage: Lineage, checkpoint: Checkpoin
     lineage.require_resumable(run.generation, key, checkpoint.step, run.spec.grid)
 
 
+def watched(records: Records, run: RunRecord) -> list[str]:
+    """Return the metrics that a run's controllers read."""
+    if run.end is not None:
+        return []
+    return sorted({each.metric for each in records.controllers.armed(run.id)})
+
+
 def _joined(records: Records, run: RunRecord, lineage: Lineage) -> wire.Joined:
     spec = run.spec
     return {
@@ -117,4 +124,5 @@ def _joined(records: Records, run: RunRecord, lineage: Lineage) -> wire.Joined:
         "total": run.total,
         "end": run.end,
         "stop": run.barriers.ends_at,
+        "watched": watched(records, run),
     }

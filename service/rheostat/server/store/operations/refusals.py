@@ -6,12 +6,18 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
+from rheostat.controllers import json_of_value
 from rheostat.errors import AwaitingReport, Finished, NotPending, Paused, Refused, Stopped
+from rheostat.limits import MAX_SOURCES
 from rheostat.server.runs.barriers import Standing, Stop
+from rheostat.server.runs.control.places import owner_of
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.signals import Signal
 from rheostat.server.runs.spec import RunSpec
 from rheostat.server.store.records import Records, RunRecord
+from rheostat.server.store.reports import ReportKey
 
 MET = (Finished, Paused, AwaitingReport)
 """What reads are refused with at an end or a barrier."""
@@ -46,8 +52,9 @@ def refused(
     """Return the refusal of a read in a generation, with all that it tells."""
     standing = run.standing
     if isinstance(error, AwaitingReport):
-        error.members |= awaited(records, run, error.members["controller"])
-        return Refusal(error, error.members["gate"], run.spec, standing)
+        controller, gate = error.members["controller"], error.members["gate"]
+        error.members |= awaited(records, run, controller, gate)
+        return Refusal(error, gate, run.spec, standing)
     end = error.members["end"]
     signals = signals_at(records, run, lineage, end, generation)
     untold = tuple(signal.revision for signal in signals if not signal.told)
@@ -63,14 +70,16 @@ def explained(
     signals: Sequence[Signal] | None = None,
 ) -> Refused:
     """Return a refusal at an end or a pause with who did it, why, and what to do there."""
+    by = None
     if (number := error.members.get("revision")) is not None:
         row = records.revisions.heads(run.id, [number])[number]
         error.members |= {"author": row.author, "message": row.message}
+        by = row.cause and orjson.loads(row.cause).get("controller")
     if signals is None:
         signals = signals_at(records, run, lineage, error.members["end"])
     error.members["signals"] = [signal.to_json() for signal in signals]
     if isinstance(error, Stopped):
-        error.members["best"] = best_of(records, run, lineage)
+        error.members["best"] = best_of(records, run, by)
     return error
 
 
@@ -90,9 +99,31 @@ def told_refusal(run: RunRecord, told: Stop, settled: int) -> NotPending:
     )
 
 
-def awaited(_records: Records, _run: RunRecord, _controller: str) -> dict[str, Any]:
-    """Return what else is told at a gate: the newest report, and whose are missing."""
-    return {"newest": None}
+def awaited(records: Records, run: RunRecord, controller: str, gate: int) -> dict[str, Any]:
+    """
+    Return what else is told at a gate: the newest report that was consumed.
+
+    Of several sources, also who has reported there, and who did where it was consumed, and not yet.
+    """
+    armed = records.controllers.one(run.id, controller)
+    head = records.controllers.heads(run.id, run.generation, [armed])[controller]
+    expected = armed.controller.sources.expect
+    if expected == 1:
+        return {"newest": head.step}
+    lineage = records.lineage(run)
+    steps = [gate] if head.step is None else [gate, head.step]
+    keys = [
+        ReportKey(owner_of(lineage, run.generation, step, run.spec.grid), armed.metric, step)
+        for step in steps
+    ]
+    there = records.reports.by_source(run.id, keys, 2 * MAX_SOURCES)
+    reported, before = (set(there.get(key, {})) for key in (keys[0], keys[-1]))
+    return {
+        "newest": head.step,
+        "expect": expected,
+        "reported": sorted(reported),
+        "missing": sorted(before - reported),
+    }
 
 
 def signals_at(
@@ -107,6 +138,19 @@ def signals_at(
     return records.revisions.signals(lineage.owners(number, step, step + 1))
 
 
-def best_of(_records: Records, _run: RunRecord, _lineage: Lineage) -> dict[str, Any] | None:
-    """Return the best step that a controller knows, and its value."""
-    return None
+def best_of(records: Records, run: RunRecord, by: str | None) -> dict[str, Any] | None:
+    """
+    Return the best step that a controller knows, and its value; None if nobody knows one.
+
+    It is the controller's that decided the stop, ``by``; else that of one that stops, or reduces.
+    """
+    armed = records.controllers.armed(run.id)
+    heads = records.controllers.heads(run.id, run.generation, armed)
+    known = [each for each in armed if heads[each.name].state.best_step is not None]
+    first = ["stop", "plateau", "guard", "rule"]
+    known.sort(key=lambda each: (each.name != by, first.index(each.controller.kind), each.name))
+    if not known:
+        return None
+    state = heads[known[0].name].state
+    assert state.best is not None  # noqa: S101 - where there is a step
+    return {"step": state.best_step, "value": json_of_value(state.best)}

@@ -12,6 +12,7 @@ from rheostat.errors import Finished, NotPending, RevisionMismatch, TooLate
 from rheostat.schedules.references import Lookup
 from rheostat.server.runs.barriers import lifted
 from rheostat.server.runs.changes import NO_CHANGES, Changes, parse_changes
+from rheostat.server.runs.control.places import lasts
 from rheostat.server.runs.folding import before_and_after
 from rheostat.server.runs.fragments import as_json
 from rheostat.server.runs.guards import violations
@@ -24,6 +25,7 @@ from rheostat.server.runs.validation import Units, require_at_most
 from rheostat.server.store.operations.plan import horizon
 from rheostat.server.store.operations.refold import history, refold
 from rheostat.server.store.operations.refusals import told_refusal
+from rheostat.server.store.operations.relieve import relieve
 from rheostat.server.store.operations.room import require_room
 from rheostat.server.store.operations.show import upcoming
 from rheostat.server.store.operations.unfolded import add_unfolded
@@ -68,7 +70,40 @@ def revise(records: Records, ref: str, request: RevisionRequest) -> wire.Revised
         Finished, RevisionMismatch, TooLate, GuardViolated, Invalid: Nothing has changed then.
 
     """
-    return keep(records, _folded(records, records.find(ref, lock=True), request))
+    run = records.find(ref, lock=True)
+    known = decided_before(records, run, request.cause, RevisionKind.CHANGE)
+    if known is not None:
+        return _told_again(records, run, known)
+    return keep(records, _folded(records, run, request))
+
+
+def decided_before(
+    records: Records, run: RunRecord, cause: Mapping[str, Any] | None, kind: RevisionKind
+) -> Revision | None:
+    """
+    Return what a controller or a program has decided on a report already, on the present line.
+
+    It decides once on each, whoever asks for it twice. What a rewind has dropped does not count.
+    """
+    if cause is None or "controller" not in cause:
+        return None
+    line = lasts(records.lineage(run), run.generation)
+    found = records.revisions.caused(run.id, cause["controller"], cause["step"])
+    there = (each for each in found if each.kind is kind and each.generation in line)
+    return next((each for each in there if each.effective <= line[each.generation]), None)
+
+
+def _told_again(records: Records, run: RunRecord, known: Revision) -> wire.Revised:
+    """Answer what was answered when a revision was made, as it stands by now."""
+    lineage = records.lineage(run)
+    settled = lineage[run.generation].settled_until
+    _, pending = upcoming(records, run, lineage)
+    return {
+        "revision": known.number,
+        "effective": known.effective,
+        "pending": [item.to_json(settled) for item in pending],
+        **landing(records, run, lineage, known.effective),
+    }
 
 
 def rehearse(records: Records, ref: str, request: RevisionRequest, points: int) -> wire.Rehearsal:
@@ -104,6 +139,7 @@ def cancel(
         cancellation = _cancellation(
             records, run, lineage, revision, note, data=data, barriers=barriers
         )
+    relieve(records, run, revision)
     return {
         "revision": cancellation.number,
         "cancelled": number,
@@ -287,7 +323,9 @@ def changes_if_any(records: Records, run: RunRecord, given: Any) -> Changes:
 
 
 def parsed_changes(records: Records, run: RunRecord, given: Any) -> Changes:
-    """Return a request's changes, parsed aside for what they depend on of the run."""
+    """Return a request's changes, parsed aside for what they depend on of the run, if need be."""
+    if isinstance(given, Changes):  # a controller's
+        return given
     units, names = run.units(Units()), run.spec.names
     key = ("changes", *names, units.total, units.steps_per_epoch)
 

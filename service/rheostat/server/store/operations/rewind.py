@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from rheostat.server.runs.lineage import Generation, GenerationKey, Lineage
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.validation import require_at_most
 from rheostat.server.store import ledger
+from rheostat.server.store.operations.carry import carried, carry
 from rheostat.server.store.operations.refold import history, refold
 from rheostat.server.store.operations.revise import changes_if_any, mark_forced, require_open
 from rheostat.server.store.records import Records, RunRecord, now
@@ -27,6 +28,8 @@ class RewindRequest:
     changes: Any = None
     force: bool = False
     note: Note = field(default_factory=Note)
+    reset: Collection[str] = ()
+    """Controllers that begin anew."""
     cause: Mapping[str, Any] | None = None
 
 
@@ -62,6 +65,7 @@ def rewind(records: Records, ref: str, request: RewindRequest) -> wire.Rewound:
         laid_for=run.total,
         cause=request.cause,
     )
+    kept = carried(records, run, lineage, source.key.number, request.to, request.reset)
     (folded,) = refold(records, run, before, [new], history(records, run), asked=new.number)
     revision = mark_forced(folded, before, run)
     records.add_generation(generation)
@@ -79,12 +83,15 @@ def rewind(records: Records, ref: str, request: RewindRequest) -> wire.Rewound:
     )
     ended = lineage[run.generation].settled_until
     ledger.pack(records.connection, run.key, run.layout, run.layout.floor(ended), ended)
+    again = carry(records, run.id, kept)
     return {
         "generation": revision.generation,
         "parent": source.key.number,
         "from": request.to,
         "ended": ended,
         "revision": revision.number,
+        "again": again,
+        "dropped": list(kept.dropped),
     }
 
 

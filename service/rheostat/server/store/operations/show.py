@@ -12,6 +12,7 @@ from rheostat.server.runs.fragments import as_json, dumps
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.revision import FIXED, Revision
 from rheostat.server.runs.spec import StoredRun
+from rheostat.server.store.operations.attention import attention
 from rheostat.server.store.records import Records, RunRecord
 
 LONGEST_PAGE = 4 * 1024 * 1024
@@ -26,6 +27,7 @@ def show(records: Records, ref: str) -> wire.RunState:
     run = records.find(ref)
     lineage = records.lineage(run)
     settled = lineage[run.generation].settled_until
+    armed = records.controllers.armed(run.id)
     _, folding = upcoming(records, run, lineage)
     waiting = records.revisions.waiting(run.key, settled)
     waiting = [each for each in waiting if each.pending(settled)]
@@ -36,6 +38,8 @@ def show(records: Records, ref: str) -> wire.RunState:
     return {
         **state(run, lineage),
         **declared(run.spec),
+        "controllers": {each.name: each.controller.document for each in armed},
+        "attention": attention(records, run, lineage, armed),
         "parameters": {name: as_json(piece.definition) for name, piece in pieces.items()},
         "words": {name: dict(piece.words.data) for name, piece in pieces.items() if piece.words},
         "current": {name: float(values[0]) for name, values in current.items()},

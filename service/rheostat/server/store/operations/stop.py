@@ -16,6 +16,7 @@ from rheostat.server.runs.signals import signal_data
 from rheostat.server.runs.validation import require_at_most
 from rheostat.server.store.operations.refusals import explained, told_refusal
 from rheostat.server.store.operations.revise import (
+    decided_before,
     effective_step,
     landing,
     require_open,
@@ -60,6 +61,11 @@ def stop(records: Records, ref: str, request: StopRequest) -> wire.Halted:
     """
     run = records.find(ref, lock=True)
     lineage = records.lineage(run)
+    kind = RevisionKind.PAUSE if request.hold else RevisionKind.STOP
+    known = decided_before(records, run, request.cause, kind)
+    if known is not None:
+        where = landing(records, run, lineage, known.effective)
+        return {"revision": known.number, "effective": known.effective, **where}
     effective, data = _allowed(records, run, lineage, request)
     made = halt(
         records, run, effective, request.note, hold=request.hold, cause=request.cause, data=data

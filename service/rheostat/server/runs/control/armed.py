@@ -1,0 +1,161 @@
+"""Armed controllers of a run, what they remember, and what one report comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from rheostat.controllers import Controller, State
+
+KEPT_EACH: Final = 64
+"""Reports after which a state is kept with one, so that a rewind folds no more than those."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a controller remembered after the report at a step; None: before any."""
+
+    step: int | None
+    state: State
+    decisions: int = 0
+
+
+@dataclass(frozen=True)
+class Armed:
+    """
+    A controller as it is armed on a run.
+
+    ``since`` is the revision that armed it as it is, ``epoch`` the one with which its state began:
+    the same, unless it was reset. ``base`` is what its state began with, and ``armed_at`` the
+    settled end when it was armed.
+    """
+
+    name: str
+    controller: Controller
+    changes: str | None
+    """Of a guard or a rule: the JSON of what it changes, read against the run."""
+    since: int
+    epoch: int
+    armed_at: int
+    base: tuple[Checkpoint, ...]
+    removed: int | None = None
+    off_gate: int | None = None
+
+    @property
+    def metric(self) -> str:
+        """The metric that it reads."""
+        return self.controller.metric
+
+    def base_at(self, step: int) -> Checkpoint:
+        """Return the last of its beginnings at or below a step, or else the first."""
+        below = [each for each in self.base if each.step is None or each.step <= step]
+        return below[-1] if below else self.base[0]
+
+    @property
+    def replays(self) -> bool:
+        """Whether its state began with the reports of the line."""
+        return len(self.base) > 1
+
+
+@dataclass(frozen=True)
+class Head:
+    """What an armed controller remembers in a generation, after what it has consumed there."""
+
+    step: int | None
+    """The newest step that it has consumed on the line, whatever its configuration was."""
+    state: State
+    value: float | None = None
+    decisions: int = 0
+    """How many of its decisions count against its limit."""
+    unkept: int = 0
+    """How many reports it has consumed since a state was last kept with one."""
+    warned: bool = False
+
+    def takes(self, step: int) -> bool:
+        """Whether a report at a step is newer than what it has consumed."""
+        return self.step is None or step > self.step
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a report came to, once a controller fired and was heard."""
+
+    decision: str
+    effective: int | None = None
+    revision: int | None = None
+    proposal: int | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """Why; of a blocked one, with the problem."""
+
+
+@dataclass(frozen=True)
+class Consumed:
+    """A report as a controller has consumed it, and what came of it."""
+
+    controller: str
+    generation: int
+    step: int
+    epoch: int
+    value: float
+    made: Made | None = None
+    event: int | None = None
+    at: str | None = None
+    state: State | None = None
+    """What it remembered after that, if that was kept."""
+
+
+def is_used_up(armed: Armed, head: Head) -> bool:
+    """Whether a controller has made all the decisions that it may make on one line."""
+    most = armed.controller.most
+    return most is not None and head.decisions >= most
+
+
+def after(head: Head, step: int, value: float, state: State, *, made: bool, fired: bool) -> Head:
+    """Return the head after a report; a state that a fold alone would not give is kept."""
+    kept = fired or head.unkept + 1 >= KEPT_EACH
+    return replace(
+        head,
+        step=step,
+        value=value,
+        state=state,
+        decisions=head.decisions + made,
+        unkept=0 if kept else head.unkept + 1,
+    )
+
+
+def fold(controller: Controller, state: State, reports: Iterable[tuple[int, float]]) -> State:
+    """Return a state after further reports, of which nothing is made."""
+    for step, value in reports:
+        found = controller.step(state, step, value)
+        state = controller.fired(found.state, made=False) if found.fires else found.state
+    return state
+
+
+MOST_BASES: Final = 16
+"""States that are kept of a long replay, so that a rewind need not fold all of it again."""
+
+
+def replayed(
+    controller: Controller, base: Checkpoint, reports: list[tuple[int, float]]
+) -> tuple[Checkpoint, ...]:
+    """Return states along a series of reports, of which nothing is decided, the last at its end."""
+    found = [base]
+    stride = max(-(-len(reports) // MOST_BASES), 1)
+    for start in range(0, len(reports), stride):
+        part = reports[start : start + stride]
+        last = found[-1]
+        found.append(replace(last, step=part[-1][0], state=fold(controller, last.state, part)))
+    return tuple(found)
+
+
+def complete(
+    controller: Controller, rows: Iterable[tuple[int, str, float]]
+) -> Iterator[tuple[int, float]]:
+    """Yield the steps that as many sources as expected have reported, with the values there."""
+    values: dict[int, dict[str, float]] = {}
+    for step, source, value in rows:
+        values.setdefault(step, {})[source] = value
+    for step in sorted(values):
+        if controller.sources.complete(values[step]):
+            yield step, controller.sources.reduced(values[step])

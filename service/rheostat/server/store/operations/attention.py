@@ -1,0 +1,82 @@
+"""What an operator should look at: reports that contradict each other, decisions refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+
+from rheostat import wire
+from rheostat.server.runs.control.armed import Armed
+from rheostat.server.runs.control.places import lasts
+from rheostat.server.runs.lineage import Lineage
+from rheostat.server.store.records import Records, RunRecord
+
+NEWEST = 8
+"""Refused decisions that are told; all are among the controller's decisions."""
+
+
+def attention(
+    records: Records, run: RunRecord, lineage: Lineage, armed: Sequence[Armed]
+) -> list[wire.Attention]:
+    """Return what stands out of a run's reports and decisions."""
+    return [
+        *_differing(records, run),
+        *_off_gate(armed),
+        *_blocked(records, run, lineage),
+    ]
+
+
+def _differing(records: Records, run: RunRecord) -> list[wire.Attention]:
+    found: list[wire.Attention] = []
+    for name, kept in sorted(records.reports.metrics(run.id).items()):
+        if kept.differing is not None:
+            newest = kept.differing
+            message = (
+                f"{name} at step {newest['step']:,} came again as {newest['given']}, and"
+                f" {newest['kept']} was kept: if several workers report it, each needs a source of"
+                " its own"
+            )
+            found.append(_item("differs", newest["step"], kept.differs, message, metric=name))
+    return found
+
+
+def _off_gate(armed: Sequence[Armed]) -> list[wire.Attention]:
+    found: list[wire.Attention] = []
+    for each in armed:
+        if each.off_gate is not None and each.controller.gate is not None:
+            message = (
+                f"{each.metric} was reported at step {each.off_gate:,}, which is no gate of"
+                f" {each.name}: what it decides there lands where it can"
+            )
+            found.append(_item("off-gate", each.off_gate, 1, message, controller=each.name))
+    return found
+
+
+def _blocked(records: Records, run: RunRecord, lineage: Lineage) -> list[wire.Attention]:
+    rows = records.controllers.blocked(run.id, lasts(lineage, run.generation), NEWEST)
+    found: list[wire.Attention] = []
+    for row in rows:
+        problem = orjson.loads(row.data)["problem"]["detail"]
+        message = f"what {row.controller} decided at step {row.step:,} was refused: {problem}"
+        found.append(_item("blocked", row.step, 1, message, controller=row.controller))
+    return found
+
+
+def _item(
+    kind: wire.AttentionKind,
+    step: int,
+    count: int,
+    message: str,
+    *,
+    metric: str | None = None,
+    controller: str | None = None,
+) -> wire.Attention:
+    return {
+        "kind": kind,
+        "metric": metric,
+        "controller": controller,
+        "step": step,
+        "count": count,
+        "message": message,
+    }
