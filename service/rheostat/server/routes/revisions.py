@@ -84,6 +84,8 @@ HALVED: wire.Revision = {
     "cause": None,
     "data": None,
     "pending": True,
+    "state": "pending",
+    "left_by": None,
 }
 REVISION = JsonAnswer(wire.Revision, HALVED)
 REVISIONS = JsonAnswer(wire.RevisionPage, {"items": [HALVED], "next": None})

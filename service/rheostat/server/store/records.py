@@ -27,6 +27,7 @@ from rheostat.server.store import ledger, locks, statements, tables
 from rheostat.server.store.caches import Caches
 from rheostat.server.store.ledger import LedgerLayout
 from rheostat.server.store.outside import Results, Work
+from rheostat.server.store.outcomes import Outcomes
 from rheostat.server.store.proposals import Proposals
 from rheostat.server.store.revisions import Revisions
 from rheostat.server.store.transaction import Transaction
@@ -112,6 +113,7 @@ class Records:
         self._transaction = Transaction(connection, shared=shared)
         self.revisions = Revisions(self._transaction, caches)
         self.proposals = Proposals(self._transaction)
+        self.outcomes = Outcomes(self._transaction)
         self._caches = caches
         self._past = caches.past
         self._runs: dict[str, RunRecord] = {}

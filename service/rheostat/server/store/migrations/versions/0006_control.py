@@ -91,13 +91,17 @@ def upgrade() -> None:
         _run_id(),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("source", sa.String(length=128), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("outcome", sa.String(length=16), nullable=False),
         sa.Column("step", sa.BigInteger(), nullable=False),
         sa.Column("data", sa.Text(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("at", sa.String(length=32), nullable=False),
+        sa.Column("event", sa.BigInteger(), nullable=True),
         *_of_run("outcomes", "revision", "source"),
     )
+    op.create_index("ix_outcomes_event", "outcomes", ["run_id", "event"])
+    op.create_index("ix_revisions_kind", "revisions", ["run_id", "kind", "revision"])
     op.create_table(
         "proposals",
         _run_id(),
@@ -130,6 +134,7 @@ def downgrade() -> None:
         *("controllers", "report_counters", "reports"),
     ):
         op.drop_table(table)
+    op.drop_index("ix_revisions_kind", "revisions")
     for column in ("told", "data", "cause"):
         op.drop_column("revisions", column)
     op.drop_column("runs", "barriers")
