@@ -41,7 +41,7 @@ RevisionKind = Literal[
 ]
 """What a revision did to its run."""
 
-ProposalKind = Literal["change", "stop", "pause", "rewind", "total"]
+ProposalKind = Literal["change", "stop", "pause", "signal", "rewind", "total"]
 """What a proposal asks for: the request of that endpoint."""
 
 ProposalState = Literal["open", "accepted", "declined", "expired"]
@@ -192,15 +192,17 @@ class Outcomes(TypedDict):
     """The first of them, by source, those that failed before the others."""
 
 
-Waited = TypedDict(
-    "Waited",
-    {
-        "for": RevisionGoal,
-        "met": bool,
-        "detail": str,
-    },
-)
-"""What became of waiting for a revision."""
+For = TypedDict("For", {"for": RevisionGoal})
+"""The field `for`, which is what was waited for: a class cannot have a field of this name."""
+
+
+class Waited(For):
+    """What became of waiting for a revision."""
+
+    met: bool
+    """Whether it has come to that."""
+    detail: str
+    """A sentence: what it has come to, or why it cannot."""
 
 
 class ShownRevision(Revision):
@@ -208,7 +210,7 @@ class ShownRevision(Revision):
 
     outcomes: Outcomes
     waited: NotRequired[Waited]
-    """Where `wait` was asked for: whether that was reached, and why not, as a sentence."""
+    """Where `wait` asked for it."""
 
 
 class Noted(TypedDict):

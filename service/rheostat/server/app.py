@@ -40,6 +40,7 @@ from rheostat.server.routes.events import events
 from rheostat.server.routes.history import history
 from rheostat.server.routes.kinds import kinds
 from rheostat.server.routes.operations import operations
+from rheostat.server.routes.outcomes import outcomes
 from rheostat.server.routes.proposals import proposals
 from rheostat.server.routes.revisions import revisions
 from rheostat.server.routes.runs import runs
@@ -68,6 +69,7 @@ ROUTERS = (
     totals,
     stops,
     signals,
+    outcomes,
     proposals,
     events,
     tokens,

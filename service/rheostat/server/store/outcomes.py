@@ -64,10 +64,18 @@ class Outcomes:
             counts.setdefault(row.revision, {})[row.outcome] = row.many
         return {number: Tally(**each) for number, each in counts.items()}
 
+    def is_full(self, run_id: str, revision: int, limit: int) -> bool:
+        """Whether a revision has ``limit`` outcomes, or more."""
+        where = TABLE.c.run_id == run_id, TABLE.c.revision == revision
+        query = select(TABLE.c.source).where(*where).offset(limit - 1).limit(1)
+        return self._transaction.connection.execute(query).first() is not None
+
     def told(self, run_id: str, after: int, limit: int) -> Sequence[Row[Any]]:
         """Return the next rows that are events past a number."""
         query = select(TABLE).where(TABLE.c.run_id == run_id, TABLE.c.event > after)
-        return self._transaction.connection.execute(query.order_by(TABLE.c.event).limit(limit)).all()
+        return self._transaction.connection.execute(
+            query.order_by(TABLE.c.event).limit(limit)
+        ).all()
 
 
 def _of(run_id: str, revision: int) -> Select[Any]:

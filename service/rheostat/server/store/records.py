@@ -26,8 +26,8 @@ from rheostat.server.runs.validation import Limits, Units
 from rheostat.server.store import ledger, locks, statements, tables
 from rheostat.server.store.caches import Caches
 from rheostat.server.store.ledger import LedgerLayout
-from rheostat.server.store.outside import Results, Work
 from rheostat.server.store.outcomes import Outcomes
+from rheostat.server.store.outside import Results, Work
 from rheostat.server.store.proposals import Proposals
 from rheostat.server.store.revisions import Revisions
 from rheostat.server.store.transaction import Transaction

@@ -42,8 +42,9 @@ def tell(records: Records, run_id: str, report: OutcomeReport) -> tuple[wire.Out
 
     """
     run = records.find(run_id, lock=True)
+    _require_short(records, report)
     lineage = records.lineage(run)
-    _require_sound(records, lineage, records.revisions.one(run.id, report.revision), report)
+    _require_told(lineage, records.revisions.one(run.id, report.revision), report)
     kept = records.outcomes.one(run.id, report.revision, report.source)
     if kept is not None:
         return kept, False
@@ -75,9 +76,16 @@ def page(
     return items[:limit], items[limit - 1]["source"] if len(items) > limit else None
 
 
-def _require_sound(
-    records: Records, lineage: Lineage, revision: Revision, report: OutcomeReport
-) -> None:
+def _require_short(records: Records, report: OutcomeReport) -> None:
+    if report.data is not None:
+        text = dumps(report.data).decode()
+        require_at_most(MAX_OUTCOME_DATA, "data", text, "characters of JSON")
+    if report.error is not None:
+        require_at_most(records.limits.message, "error", report.error, "characters")
+
+
+def _require_told(lineage: Lineage, revision: Revision, report: OutcomeReport) -> None:
+    """Raise unless a worker of that generation can have been told a signal there."""
     settled = lineage[report.generation].settled_until
     if "signal" not in (revision.data or {}):
         message = f"revision {revision.number} sent no signal: it is a {revision.kind}"
@@ -89,19 +97,12 @@ def _require_sound(
     if report.step > settled:
         message = f"generation {report.generation} is settled up to {settled} only"
         raise _refuse("step", message, report.step, f"<= {settled}")
-    if report.data is not None:
-        text = dumps(report.data).decode()
-        require_at_most(MAX_OUTCOME_DATA, "data", text, "characters of JSON")
-    if report.error is not None:
-        require_at_most(records.limits.message, "error", report.error, "characters")
 
 
 def _require_few(records: Records, run: RunRecord, revision: int) -> None:
-    tally = records.outcomes.tallies(run.id, [revision]).get(revision)
-    count = 0 if tally is None else tally.done + tally.failed
-    if count >= MAX_OUTCOMES:
-        message = f"{count} workers have said what became of revision {revision}"
-        wrong = [FieldError("source", message, count + 1, f"<= {MAX_OUTCOMES} sources")]
+    if records.outcomes.is_full(run.id, revision, MAX_OUTCOMES):
+        message = f"{MAX_OUTCOMES} workers have said what became of revision {revision}"
+        wrong = [FieldError("source", message, MAX_OUTCOMES + 1, f"<= {MAX_OUTCOMES} sources")]
         raise TooMany(message, errors=wrong, limit=MAX_OUTCOMES)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -115,7 +116,7 @@ def page(
     return items, found[limit - 1].spec.name if len(found) > limit else None
 
 
-def revision(records: Records, ref: str, number: int) -> wire.Revision:
+def revision(records: Records, ref: str, number: int) -> wire.ShownRevision:
     """Return one revision of a run."""
     return watched(records, ref, number).revision
 
@@ -135,10 +136,11 @@ def watched(records: Records, ref: str, number: int) -> Watched:
     lineage = records.lineage(run)
     found = records.revisions.one(run.id, number)
     tally = records.outcomes.tallies(run.id, [number]).get(number, NO_TALLY)
-    shown: wire.Revision = Fates(lineage, run.generation).to_json(found, tally)
+    shown = Fates(lineage, run.generation).to_json(found, tally)
     first = records.outcomes.first(run.id, number, MOST_OUTCOMES) if tally else []
     outcomes: wire.Outcomes = {"done": tally.done, "failed": tally.failed, "items": first}
-    return Watched(run.id, run.newest_event(lineage), {**shown, "outcomes": outcomes})
+    whole = cast("wire.ShownRevision", {**shown, "outcomes": outcomes})
+    return Watched(run.id, run.newest_event(lineage), whole)
 
 
 def revisions(

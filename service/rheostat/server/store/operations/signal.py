@@ -41,14 +41,7 @@ def signal(records: Records, ref: str, request: SignalRequest) -> wire.Signalled
     """
     run = records.find(ref, lock=True)
     lineage = records.lineage(run)
-    require_open(run)
-    require_revision(run, request.expected_revision)
-    require_at_most(records.limits.message, "message", request.note.message, "characters")
-    settled = lineage[run.generation].settled_until
-    step = effective_step(run, request.effective, settled)
-    _require_before_end(run, step)
-    data = signal_data(run.spec, request.signal, request.arguments)
-    require_room_to_say(records, run, lineage, request.signal, step)
+    step, data = _allowed(records, run, lineage, request)
     revision = add_unfolded(
         records,
         run,
@@ -60,6 +53,27 @@ def signal(records: Records, ref: str, request: SignalRequest) -> wire.Signalled
         data=data,
     )
     return {"revision": revision.number, "effective": step}
+
+
+def check_signal(records: Records, ref: str, request: SignalRequest) -> None:
+    """Raise what `signal` would raise now."""
+    run = records.find(ref)
+    _allowed(records, run, records.lineage(run), request)
+
+
+def _allowed(
+    records: Records, run: RunRecord, lineage: Lineage, request: SignalRequest
+) -> tuple[int, Mapping[str, Any]]:
+    """Return the step of a signal, and its data, if it is allowed."""
+    require_open(run)
+    require_revision(run, request.expected_revision)
+    require_at_most(records.limits.message, "message", request.note.message, "characters")
+    settled = lineage[run.generation].settled_until
+    step = effective_step(run, request.effective, settled)
+    _require_before_end(run, step)
+    data = signal_data(run.spec, request.signal, request.arguments)
+    require_room_to_say(records, run, lineage, request.signal, step)
+    return step, data
 
 
 def require_room_to_say(
