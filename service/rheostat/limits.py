@@ -69,6 +69,14 @@ MAX_OPEN_PROPOSALS: Final = 100
 """Open proposals of one author for one run."""
 MAX_PROPOSAL: Final = 262_144
 """Characters of JSON of what one proposal asks for."""
+MAX_OUTCOMES: Final = 16_384
+"""Workers that say what became of one signal."""
+MAX_OUTCOME_DATA: Final = 4_096
+"""Characters of JSON of what a worker adds to that."""
+MAX_SOURCE: Final = 128
+"""Characters of the name of a worker that says so."""
+MAX_NOTES: Final = 100
+"""Notes of a run within a minute."""
 MAX_CHANGES: Final = 64
 """Changes of one parameter in one revision."""
 MAX_PIECES: Final = 1_000

@@ -41,11 +41,17 @@ RevisionKind = Literal[
 ]
 """What a revision did to its run."""
 
-ProposalKind = Literal["change", "stop", "pause", "rewind", "total"]
+ProposalKind = Literal["change", "stop", "pause", "signal", "rewind", "total"]
 """What a proposal asks for: the request of that endpoint."""
 
 ProposalState = Literal["open", "accepted", "declined", "expired"]
 """What became of a proposal; it expires with its generation, or by a newer one of a controller."""
+
+RevisionState = Literal["pending", "settled", "done", "failed", "cancelled", "dropped"]
+"""What became of a revision; a signal is done, or has failed, once a worker says so."""
+
+RevisionGoal = Literal["settled", "reached", "proven", "done"]
+"""What can be waited for, of a revision."""
 
 Definition = Annotated[dict[str, Any], ("$ref", "#/components/schemas/Definition")]
 """A definition in its canonical form."""
@@ -146,9 +152,73 @@ class Revision(TypedDict):
     """Of a stop, pause, signal, control or note, which change no value: what it says."""
     pending: bool
     """Whether it has yet to take effect."""
+    state: RevisionState
+    left_by: int | None
+    """Generation whose rewind left it behind; it is dropped then, unless it is a total."""
 
 
 RevisionPage = Page[Revision]
+
+
+class Outcome(TypedDict):
+    """What a worker says became of a signal: other people's text."""
+
+    revision: int
+    """Revision that sent the signal."""
+    source: str
+    """Who says so; each says it once."""
+    generation: int
+    """That of whoever says so."""
+    outcome: Literal["done", "failed"]
+    step: int
+    """Step at which the worker was told."""
+    data: dict[str, Any] | None
+    error: str | None
+    """Why it failed."""
+    created_at: str
+
+
+OutcomePage = Page[Outcome]
+
+
+class Outcomes(TypedDict):
+    """What workers say became of a signal."""
+
+    done: int
+    """How many say that it was done."""
+    failed: int
+    """How many say that it failed."""
+    items: list[Outcome]
+    """The first of them, by source, those that failed before the others."""
+
+
+For = TypedDict("For", {"for": RevisionGoal})
+"""The field `for`, which is what was waited for: a class cannot have a field of this name."""
+
+
+class Waited(For):
+    """What became of waiting for a revision."""
+
+    met: bool
+    """Whether it has come to that."""
+    detail: str
+    """A sentence: what it has come to, or why it cannot."""
+
+
+class ShownRevision(Revision):
+    """One change of a run, with what workers say became of it."""
+
+    outcomes: Outcomes
+    waited: NotRequired[Waited]
+    """Where `wait` asked for it."""
+
+
+class Noted(TypedDict):
+    """A note was kept."""
+
+    revision: int
+    effective: int
+    """Step that it is about."""
 
 
 class Stop(TypedDict):
@@ -1013,6 +1083,18 @@ class ProposedEvent(AnyEvent):
     """As in the proposal."""
 
 
+class OutcomeEvent(AnyEvent):
+    """A worker said what became of a signal."""
+
+    kind: Literal["outcome"]
+    revision: int
+    """Revision that sent the signal."""
+    source: str
+    outcome: Literal["done", "failed"]
+    step: int
+    error: str | None
+
+
 class SettledProposalEvent(AnyEvent):
     """A proposal was accepted or declined; one that expires does so with the run's own events."""
 
@@ -1045,6 +1127,7 @@ Event = (
     | NotedEvent
     | ProposedEvent
     | SettledProposalEvent
+    | OutcomeEvent
     | FinishedEvent
 )
 """The ``data`` of an event that happened to a run; ``kind`` tells which one."""

@@ -45,7 +45,7 @@ def operate(client: Client) -> None:
     assert_type(run.extend_total(2000), wire.TotalRevised)
     assert_type(run.extend_total(2000, dry_run=True)["after"], dict[str, list[float]])
     assert_type(run.history(), list[wire.Revision])
-    assert_type(run.revision(2), wire.Revision)
+    assert_type(run.revision(2), wire.ShownRevision)
     assert_type(run.cancel(2), wire.Cancelled)
     assert_type(run.undo()["undone"], int)
     assert_type(run.rewind(100), wire.Rewound)

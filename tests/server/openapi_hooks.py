@@ -49,6 +49,9 @@ FIXED: dict[tuple[str, str], Any] = {
     ("cancel_revision", "run"): CHANGED,
     ("cancel_revision", "number"): 2,
     ("cancel_revision", "expected_revision"): 2,
+    ("read_revision", "number"): 1,
+    ("read_revision", "timeout"): 0,
+    ("tell_outcome", "run"): CHANGED,
     ("accept_proposal", "run"): CHANGED,
     ("accept_proposal", "number"): 1,
     ("decline_proposal", "run"): CHANGED,
@@ -72,6 +75,7 @@ The events of a finished run come to an end.
 
 NULL = {"type": "null"}
 SCALE = {"$ref": f"{REF}SentScaleEdit"}
+ONE_ALONE = {"enum": [1]}
 ONE = {"type": "object", "properties": {"lr": SCALE}, "additionalProperties": False}
 NARROWED: dict[str, dict[str, Json]] = {
     "Acceptance": {"expected_revision": NULL},
@@ -90,6 +94,7 @@ NARROWED: dict[str, dict[str, Json]] = {
     },
     "Move": {"to": {"enum": [94_000]}, "expected_revision": NULL},
     "Fork": {"changes": {"anyOf": [NULL, ONE]}},
+    "OutcomeBody": {"generation": ONE_ALONE, "revision": {"enum": [3]}, "step": {"enum": [0]}},
     "Origin": {"run": {"enum": [LIVE]}},
     "Replacement": {
         "kind": {"enum": ["constant", "linear"]},

@@ -173,6 +173,7 @@ def test_examples_of_bodies_are_accepted(guarded: Any) -> None:
     """The example of a body can be sent as it is: the server finds nothing wrong with it."""
     with guarded.client(guarded.secrets["admin"]) as http:
         trained_run(http)
+        http.post("/v1/runs/gpt-7b/signals", json={"signal": "checkpoint"}).raise_for_status()
         suggested = {"kind": "change", "body": {"changes": {"lr": 1e-4}}}
         http.post("/v1/runs/gpt-7b/proposals", json=suggested).raise_for_status()
         run_id = http.get("/v1/runs/gpt-7b").json()["id"]

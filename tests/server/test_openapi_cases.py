@@ -42,6 +42,7 @@ def prepare(http: httpx.Client) -> None:
         block = {"generation": 1, "start": 89_999, "count": 1}
         http.get(f"/v1/runs/{run['id']}/values", params=block).raise_for_status()
     http.post("/v1/runs/changed/revisions", json=HOLD).raise_for_status()
+    http.post("/v1/runs/changed/signals", json={"signal": "checkpoint"}).raise_for_status()
     for _ in range(3):
         http.post("/v1/runs/changed/proposals", json=SUGGESTED).raise_for_status()
     http.post("/v1/runs/ended/finish", json={}).raise_for_status()

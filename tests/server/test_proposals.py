@@ -18,6 +18,7 @@ SUGGESTED: dict[wire.ProposalKind, dict[str, Any]] = {
     "change": HALVE,
     "stop": {"effective": 32, "message": "overfit", "signal": {"signal": "checkpoint"}},
     "pause": {},
+    "signal": {"signal": "checkpoint", "message": "before the decay"},
     "rewind": {"to": 8, "message": "diverged"},
     "total": {"total": 1280},
 }

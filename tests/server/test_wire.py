@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DOCUMENT = orjson.loads(openapi())
 JSON = "application/json"
-BASES = {"AnyEvent", "DataEvent", "Declared", "From", "Landing", "RevisionEvent", "Served"}
+BASES = {"AnyEvent", "DataEvent", "For", "Declared", "From", "Landing", "RevisionEvent", "Served"}
 """Types that no route answers: what several others have in common."""
 OPERATIONS = {
     f"{method.upper()} {path}": operation
@@ -139,6 +139,7 @@ def live(http: httpx.Client) -> None:
     http.get("/v1/runs/gpt/explain", params={"step": 4})
     http.post("/v1/runs/gpt/advance", json={"to": 16})
     propose(http)
+    tell(http, run)
     http.post("/v1/runs/gpt/pause", json={"signal": {"signal": "checkpoint"}})
     http.post("/v1/runs/gpt/resume", json={"until": 24})
     http.post("/v1/runs/gpt/stop", json={"effective": 20})
@@ -178,6 +179,18 @@ def control(http: httpx.Client, run: str) -> None:
         http.get(f"/v1/runs/gpt/controllers{path}").raise_for_status()
     http.post("/v1/runs/gpt/controllers/plateau/reset", json={}).raise_for_status()
     http.delete("/v1/runs/gpt/controllers/plateau").raise_for_status()
+
+
+def tell(http: httpx.Client, run: str) -> None:
+    """Say what a worker says, and ask for it: revision 2 was a signal."""
+    told = {"generation": 1, "revision": 2, "source": "main", "outcome": "failed", "step": 4}
+    for _ in range(2):
+        http.post(f"/v1/runs/{run}/outcomes", json={**told, "error": "disk full"})
+    told |= {"source": "rank-1", "outcome": "done", "data": {"path": "/ckpt"}}
+    http.post(f"/v1/runs/{run}/outcomes", json=told).raise_for_status()
+    http.get("/v1/runs/gpt/revisions/2/outcomes").raise_for_status()
+    http.get("/v1/runs/gpt/revisions/2", params={"wait": "done"}).raise_for_status()
+    http.post("/v1/runs/gpt/notes", json={"text": "NaN in layer 7"}).raise_for_status()
 
 
 def use_library(http: httpx.Client) -> None:

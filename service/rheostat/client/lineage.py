@@ -7,8 +7,7 @@ with a rewind is a change like others: it is reverted, and the rewind stays.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rheostat.errors import RheostatError
@@ -43,25 +42,7 @@ FOLDING = {"create", "change", "rewind", "fork", "total"}
 """Kinds of revisions that put something in force."""
 
 
-class Lineage:
-    """The generations of a run from one back to the root, or to where the run was forked."""
-
-    def __init__(self, generations: Iterable[Document], number: int) -> None:
-        known = {item["generation"]: item for item in generations}
-        self._reach: dict[int, float] = {}
-        """How far each of these generations counts: up to where the next one branches."""
-        reach, at = math.inf, known.get(number)
-        while at is not None:
-            self._reach[at["generation"]] = reach
-            reach = min(reach, at["from"])
-            at = None if "parent_run" in at else known.get(at["parent"])
-
-    def holds(self, revision: Document) -> bool:
-        """Whether a revision, if it was not cancelled, is in force in these or will be."""
-        return bool(revision["effective"] <= self._reach.get(revision["generation"], -1))
-
-
-def newest_change(run: Document, history: Sequence[Document]) -> tuple[Document, int]:
+def newest_change(history: Sequence[Document]) -> tuple[Document, int]:
     """
     Return the newest change that is not taken back, and the revision that it was made on.
 
@@ -70,8 +51,7 @@ def newest_change(run: Document, history: Sequence[Document]) -> tuple[Document,
             before it belongs to another run.
 
     """
-    lineage = Lineage(run["generations"], run["generation"])
-    folded = [item for item in history if _folds(item) and lineage.holds(item)]
+    folded = [item for item in history if _folds(item)]
     folded.sort(key=lambda item: (item["effective"], item["revision"]))
     changes = [item for item in folded if item["changes"] and item["kind"] != "create"]
     if not changes:
@@ -107,4 +87,5 @@ def _require_last(newest: Document, later: Sequence[Document]) -> None:
 
 
 def _folds(item: Document) -> bool:
-    return item["kind"] in FOLDING and not item["cancelled"]
+    here = item["left_by"] is None and not item["cancelled"]
+    return item["kind"] in FOLDING and here

@@ -42,6 +42,7 @@ from rheostat.server.routes.events import events
 from rheostat.server.routes.history import history
 from rheostat.server.routes.kinds import kinds
 from rheostat.server.routes.operations import operations
+from rheostat.server.routes.outcomes import outcomes
 from rheostat.server.routes.proposals import proposals
 from rheostat.server.routes.reports import reports
 from rheostat.server.routes.revisions import revisions
@@ -71,6 +72,7 @@ ROUTERS = (
     totals,
     stops,
     signals,
+    outcomes,
     proposals,
     reports,
     controllers,

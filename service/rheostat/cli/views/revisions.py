@@ -44,6 +44,8 @@ STYLES = {
     "declined": "dim",
 }
 """How the kinds of events are coloured; others are bold."""
+IN_FORCE = frozenset({"create", "change", "rewind", "fork", "total"})
+"""Kinds of revisions that put something in force, which a signal does not."""
 GONE = ("cancelled", "dropped")
 """How the state of a revision begins that is not in force and will not be."""
 
@@ -211,6 +213,8 @@ def _where(item: wire.Event) -> str:
     match item["kind"]:
         case "settled" | "begun":
             return text.count(item["settled_until"])
+        case "outcome":
+            return text.count(item["step"])
         case "proposed" | "settled-proposal":
             return ""
         case "decided":
@@ -226,6 +230,9 @@ def _told(item: wire.Event) -> str:
         why = " ".join(item["message"].split())
         found = f"{item['controller']}, at step {text.count(item['step'])}: {item['decision']}"
         return f"{found} – {why}" if why else found
+    if item["kind"] == "outcome":
+        why = f" – {' '.join(item['error'].split())}" if item["error"] else ""
+        return f"revision {item['revision']} is {item['outcome']} at {item['source']}{why}"
     by = f" by {item['author']}" if item["author"] else ""
     if item["kind"] == "begun":
         return by.strip()
@@ -321,28 +328,35 @@ def _guards(item: wire.Revision, guards: Mapping[str, wire.GuardBounds]) -> Iter
 
 
 class _Fates:
-    """What became of each revision of a run."""
+    """What became of each revision of a run, in the words of a history."""
 
     def __init__(self, run: wire.RunState, items: Iterable[wire.Revision]) -> None:
-        from rheostat.client.lineage import Lineage  # httpx loads slowly
-
-        generations = {each["generation"]: each for each in run["generations"]}
-        self._lines = {number: Lineage(generations.values(), number) for number in generations}
-        self._settled = {n: each["settled_until"] for n, each in generations.items()}
-        self._current = run["generation"]
-        self._cancelled = {item["cancels"]: item["revision"] for item in items}
+        self._settled = {each["generation"]: each["settled_until"] for each in run["generations"]}
+        self._cancelled = {
+            number: item["revision"] for item in items for number in _taken_back(item)
+        }
 
     def of(self, item: wire.Revision) -> str:
         """Write what became of a revision; nothing of one that is done once it is written."""
-        if item["kind"] in {"cancel", "finish", "advance"}:
+        kind, state = item["kind"], item["state"]
+        if kind in {"cancel", "finish", "advance", "control", "note"}:
             return ""
-        if item["cancelled"]:
-            return f"cancelled by revision {self._cancelled[item['revision']]}"
-        last = max(number for number, line in self._lines.items() if line.holds(item))
-        if last == self._current:
-            return "pending" if item["pending"] else "in force"
-        if item["kind"] == "total":
-            return f"kept by the rewind to generation {last + 1}"
+        if state == "cancelled":
+            by = self._cancelled.get(item["revision"])
+            return "cancelled" + (f" by revision {by}" if by else "")
+        if item["left_by"] is not None:
+            rewind = f"by the rewind to generation {item['left_by']}"
+            return f"kept {rewind}" if kind == "total" else f"dropped{self._when(item)} {rewind}"
+        return "in force" if state == "settled" and kind in IN_FORCE else state
+
+    def _when(self, item: wire.Revision) -> str:
         waited = item["effective"] >= self._settled[item["generation"]]
-        pending = " while pending" if waited and item["kind"] == "change" else ""
-        return f"dropped{pending} by the rewind to generation {last + 1}"
+        return " while pending" if waited and item["kind"] not in {"rewind", "fork"} else ""
+
+
+def _taken_back(item: wire.Revision) -> Iterator[int]:
+    """Yield the revisions that one took back: one, all pauses of a run, or all stops at its end."""
+    if item["cancels"] is not None:
+        yield item["cancels"]
+    data = item["data"] or {}
+    yield from (*data.get("pauses", ()), *data.get("cancelled", ()))

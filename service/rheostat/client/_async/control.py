@@ -128,7 +128,7 @@ class AsyncControl(AsyncOrders, AsyncDeciding):
         """Return all revisions, the oldest first."""
         return await self._session.ask_all(calls.get(self._path("revisions")))
 
-    async def revision(self, number: int) -> wire.Revision:
+    async def revision(self, number: int) -> wire.ShownRevision:
         """
         Return one revision.
 
@@ -170,7 +170,7 @@ class AsyncControl(AsyncOrders, AsyncDeciding):
         run = await self.show()
         history = await self.history()
         with understood("the history of the run"):
-            newest, before = newest_change(run, history)
+            newest, before = newest_change(history)
             number, pending = newest["revision"], newest["pending"]
             body = reverting(run, newest, before, message)
         undone: Any = {"undone": number}

@@ -130,7 +130,7 @@ class Control(Orders, Deciding):
         """Return all revisions, the oldest first."""
         return self._session.ask_all(calls.get(self._path("revisions")))
 
-    def revision(self, number: int) -> wire.Revision:
+    def revision(self, number: int) -> wire.ShownRevision:
         """
         Return one revision.
 
@@ -172,7 +172,7 @@ class Control(Orders, Deciding):
         run = self.show()
         history = self.history()
         with understood("the history of the run"):
-            newest, before = newest_change(run, history)
+            newest, before = newest_change(history)
             number, pending = newest["revision"], newest["pending"]
             body = reverting(run, newest, before, message)
         undone: Any = {"undone": number}

@@ -95,6 +95,14 @@ def require(request: Request, role: Role) -> None:
         raise _refusal(caller, role)
 
 
+def holder_of(request: Request) -> str:
+    """Return whose streams are counted together: a token's, or an address's if there are none."""
+    caller = caller_of(request)
+    if caller.name is not None:
+        return f"the token {caller.name}"
+    return f"the address {request.client.host if request.client else 'unknown'}"
+
+
 def caller_of(request: Request) -> Caller:
     """Return who sends a request that was admitted by a role."""
     caller: Caller = request.scope[CALLER]

@@ -40,12 +40,20 @@ class FeedEvent(NamedTuple):
     number: int
     body: bytes
     last: bool
+    settled_until: int | None = None
+    """Where the run is settled to, if that is all that happened."""
 
 
 def messages(found: Iterable[wire.Event]) -> list[FeedEvent]:
     """Return events as they are sent."""
     return [
-        FeedEvent(event["number"], _body(event), event["kind"] == "finished") for event in found
+        FeedEvent(
+            event["number"],
+            _body(event),
+            event["kind"] == "finished",
+            event["settled_until"] if event["kind"] == "settled" else None,
+        )
+        for event in found
     ]
 
 

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from rheostat import wire
 from rheostat.errors import RateLimited, Refused, UnknownRun
 from rheostat.limits import MAX_STEP
-from rheostat.server.http.access import admit, caller_of, needs
+from rheostat.server.http.access import admit, holder_of, needs
 from rheostat.server.http.answers import NO_STORE
 from rheostat.server.http.feeds import FeedEvent, Feeds, messages
 from rheostat.server.http.requests import Run, StoreDep
@@ -96,7 +96,7 @@ async def follow_run(
     `Rheostat-Run` is the run's id.
     """
     position = after if last_event_id is None else last_event_id
-    request.app.state.feeds.require_place(_name(request))
+    request.app.state.feeds.require_place(holder_of(request))
     page = await store.read(operations.page, run, position)
     headers = {**NO_STORE, "Rheostat-Run": page.run_id}
     if page.over:
@@ -123,7 +123,7 @@ class EventStream(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events; raise `RateLimited` if there are too many streams."""
-        with self._feeds.place(_name(self._request)):
+        with self._feeds.place(holder_of(self._request)):
             async with aclosing(self._bodies):
                 await super().__call__(scope, receive, send)
 
@@ -164,11 +164,3 @@ class EventStream(StreamingResponse):
     def _taken(self, found: Sequence[FeedEvent]) -> bytes:
         self._position = found[-1].number
         return b"".join(message.body for message in found)
-
-
-def _name(request: Request) -> str:
-    """Return whose streams are counted together: a token's, or an address's if there are none."""
-    caller = caller_of(request)
-    if caller.name is not None:
-        return f"the token {caller.name}"
-    return f"the address {request.client.host if request.client else 'unknown'}"

@@ -20,6 +20,7 @@ from rheostat.errors import Invalid
 from rheostat.schedules.references import Lookup
 from rheostat.server.http.requests import RequestBody
 from rheostat.server.routes.revisions import Change, RewindBody
+from rheostat.server.routes.signals import SignalBody
 from rheostat.server.routes.stops import Halt
 from rheostat.server.routes.total import Total
 from rheostat.server.runs.revision import Note
@@ -27,6 +28,7 @@ from rheostat.server.runs.validation import validate
 from rheostat.server.store.operations.propose import Done
 from rheostat.server.store.operations.revise import check_revision, revise
 from rheostat.server.store.operations.rewind import RewindRequest, check_rewind, rewind
+from rheostat.server.store.operations.signal import check_signal, signal
 from rheostat.server.store.operations.stop import check_stop, stop
 from rheostat.server.store.operations.total import TotalRequest, check_total, make_total
 from rheostat.server.store.outside import Results, Work, WorkNeeded
@@ -76,6 +78,7 @@ KINDS: Mapping[wire.ProposalKind, Kind] = {
     "change": Kind(Change, _asked, check_revision, _made_by(revise)),
     "stop": Kind(Halt, partial(Halt.requested_by, hold=False), check_stop, _made_by(stop)),
     "pause": Kind(Halt, partial(Halt.requested_by, hold=True), check_stop, _made_by(stop)),
+    "signal": Kind(SignalBody, _asked, check_signal, _made_by(signal)),
     "rewind": Kind(RewindBody, _asked, check_rewind, _rewind),
     "total": Kind(Total, _asked, check_total, _total),
 }

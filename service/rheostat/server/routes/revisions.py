@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Query
 from pydantic import Field
+from starlette.requests import Request
 from starlette.responses import Response
 
 from rheostat import wire
@@ -16,6 +17,7 @@ from rheostat.errors import (
     NotPending,
     PastTotal,
     Paused,
+    RateLimited,
     RevisionMismatch,
     Stopped,
     TooLate,
@@ -42,7 +44,8 @@ from rheostat.server.http.requests import (
     refers,
 )
 from rheostat.server.http.route import refuses, router
-from rheostat.server.runs.revision import Note
+from rheostat.server.http.waits import wait_for
+from rheostat.server.runs.revision import Note, RevisionKind
 from rheostat.server.store.idempotency import once
 from rheostat.server.store.operations import advance, revise, rewind, show
 from rheostat.server.tokens import Role
@@ -84,8 +87,11 @@ HALVED: wire.Revision = {
     "cause": None,
     "data": None,
     "pending": True,
+    "state": "pending",
+    "left_by": None,
 }
-REVISION = JsonAnswer(wire.Revision, HALVED)
+NOTHING_SAID: wire.Outcomes = {"done": 0, "failed": 0, "items": []}
+REVISION = JsonAnswer(wire.ShownRevision, {**HALVED, "outcomes": NOTHING_SAID})
 REVISIONS = JsonAnswer(wire.RevisionPage, {"items": [HALVED], "next": None})
 REVISED = JsonAnswer(
     wire.Revised,
@@ -353,10 +359,15 @@ async def rewind_run(
 @needs(Role.VIEWER)
 @refuses(UnknownRun)
 async def list_revisions(
-    run: Run, store: StoreDep, limit: Limit = 100, cursor: Cursor = None
+    run: Run,
+    store: StoreDep,
+    kind: Annotated[wire.RevisionKind | None, Query(description="Only those of this kind.")] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
 ) -> Response:
     """Return the revisions, oldest first: who changed what, when, why, and from which step."""
-    items, after = await store.read(show.revisions, run, number_of(cursor), limit)
+    wanted = None if kind is None else RevisionKind(kind)
+    items, after = await store.read(show.revisions, run, number_of(cursor), limit, wanted)
     return REVISIONS.send(
         {"items": items, "next": None if after is None else cursor_of(str(after))}
     )
@@ -370,10 +381,33 @@ async def list_revisions(
     },
 )
 @needs(Role.VIEWER)
-@refuses(UnknownRun, UnknownRevision)
-async def read_revision(run: Run, number: Number, store: StoreDep) -> Response:
-    """Return one revision."""
-    return REVISION.send(await store.read(show.revision, run, number))
+@refuses(UnknownRun, UnknownRevision, RateLimited)
+async def read_revision(
+    request: Request,
+    run: Run,
+    number: Number,
+    store: StoreDep,
+    wait: Annotated[
+        wire.RevisionGoal | None, Query(description="What to wait for before it is answered.")
+    ] = None,
+    seconds: Annotated[
+        float, Query(alias="timeout", ge=0, le=60, description="Seconds to wait for that at most.")
+    ] = 30,
+) -> Response:
+    """
+    Return one revision, with what workers say became of it.
+
+    With `wait` it is answered as soon as it has come to that, or cannot any more, or the time is
+    over; `waited` says which. That ranks have reached a revision, or that their values are proven
+    equal, is not known yet: `settled` is the most that can be waited for, and is answered then.
+    """
+    if wait is None:
+        return REVISION.send(await store.read(show.revision, run, number))
+
+    async def read() -> show.Watched:
+        return await store.read(show.watched, run, number)
+
+    return REVISION.send(await wait_for(request, read, wait, seconds))
 
 
 @revisions.delete(

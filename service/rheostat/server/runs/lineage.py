@@ -8,6 +8,7 @@ run of its own, and fences nobody.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -105,10 +106,19 @@ class Lineage:
             line.append(self._generations[parent])
         return line
 
+    def reach(self, number: int) -> dict[int, float]:
+        """Return how far each of the run's own generations counts on the line of one of them."""
+        found: dict[int, float] = {}
+        reach = math.inf
+        for generation in self.line(number):
+            if generation.key.run_id == self._run_id:
+                found[generation.key.number] = reach
+            reach = min(reach, generation.start)
+        return found
+
     def kept(self, number: int, current: int, effective: int) -> bool:
         """Whether the line of ``current`` left a generation at a step or later, revisions too."""
-        own = self[number].key
-        return any(g.parent == own and effective <= g.start for g in self.line(current))
+        return number != current and effective <= self.reach(current).get(number, -1)
 
     def owners(self, number: int, start: int, stop: int) -> list[OwnedSteps]:
         """Return who owns the steps from ``start`` to ``stop`` of a generation, by rising step."""

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from rheostat import wire
 from rheostat.server.runs.changes import Changes
+from rheostat.server.runs.revision_state import NO_TALLY, Tally, state_of
 from rheostat.server.runs.timeline import Timeline, Timelines
 
 
@@ -98,17 +99,32 @@ class Revision:
         waits = self.kind in WAITING | RETRACTABLE and not self.cancelled and not told
         return waits and settled_until is not None and self.effective >= settled_until
 
+    @property
+    def has_place(self) -> bool:
+        """Whether it is about a step of a generation, which a rewind may leave behind."""
+        return self.kind in FOLDING | RETRACTABLE
+
+    def is_within(self, reach: float) -> bool:
+        """
+        Whether it is on a line that leaves its generation at ``reach``.
+
+        What changes values there is in force where the line goes on; what ranks act on, is not.
+        """
+        return self.effective <= reach if self.kind in FOLDING else self.effective < reach
+
     def _laid_out(self, timeline: Timeline) -> bool:
         """Whether the revision set a total that this timeline is laid out for."""
         ours = (piece.revision == self.number for piece in timeline.pieces)
         return self.kind is RevisionKind.TOTAL and any(ours)
 
-    def to_json(self, settled_until: int | None) -> wire.Revision:
+    def to_json(
+        self, settled_until: int | None, left_by: int | None = None, tally: Tally = NO_TALLY
+    ) -> wire.Revision:
         """
         Return the wire form.
 
         ``settled_until`` is that of the current generation, or None if this one belongs to another:
-        what a rewind has left waits for nothing.
+        what a rewind has left waits for nothing. ``left_by`` and ``tally`` are as in `state_of`.
         """
         return {
             "revision": self.number,
@@ -131,4 +147,6 @@ class Revision:
             "cause": None if self.cause is None else dict(self.cause),
             "data": None if self.data is None else dict(self.data),
             "pending": self.pending(settled_until),
+            "state": state_of(self, settled_until, left_by, tally),
+            "left_by": left_by,
         }

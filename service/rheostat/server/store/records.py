@@ -27,6 +27,7 @@ from rheostat.server.store import ledger, locks, statements, tables
 from rheostat.server.store.caches import Caches
 from rheostat.server.store.controllers import Controllers
 from rheostat.server.store.ledger import LedgerLayout
+from rheostat.server.store.outcomes import Outcomes
 from rheostat.server.store.outside import Results, Work
 from rheostat.server.store.proposals import Proposals
 from rheostat.server.store.reports import Reports
@@ -116,6 +117,7 @@ class Records:
         self.proposals = Proposals(self._transaction)
         self.reports = Reports(self._transaction)
         self.controllers = Controllers(self._transaction)
+        self.outcomes = Outcomes(self._transaction)
         self._caches = caches
         self._past = caches.past
         self._runs: dict[str, RunRecord] = {}

@@ -186,13 +186,30 @@ class Revisions:
         rows = self._transaction.connection.execute(query.order_by(table.c.revision))
         return [self._read(row) for row in rows.all()]
 
-    def page(self, run_id: str, after: int, limit: int) -> Generator[Revision]:
-        """Yield revisions by number, past ``after``, read as they are asked for."""
+    def page(
+        self, run_id: str, after: int, limit: int, kind: RevisionKind | None = None
+    ) -> Generator[Revision]:
+        """Yield revisions, maybe of one kind, past number ``after``, as they are asked for."""
         number = tables.revisions.c.revision
         query = _revisions(run_id).where(number > after).order_by(number).limit(limit)
+        if kind is not None:
+            query = query.where(tables.revisions.c.kind == kind)
         with self._transaction.connection.execute(query.execution_options(yield_per=16)) as rows:
             for row in rows:
                 yield self._read(row)
+
+    def nth_newest(self, run_id: str, kind: RevisionKind, place: int) -> str | None:
+        """Return when the revision of a kind was made that has so many newer ones, if any."""
+        table = tables.revisions
+        query = (
+            select(table.c.created_at)
+            .where(table.c.run_id == run_id, table.c.kind == kind)
+            .order_by(table.c.revision.desc())
+            .offset(place)
+            .limit(1)
+        )
+        found: str | None = self._transaction.connection.execute(query).scalar_one_or_none()
+        return found
 
     def heads(self, run_id: str, numbers: Collection[int]) -> Mapping[int, Row[Any]]:
         """

@@ -130,6 +130,7 @@ revisions = Table(
     # its number among the events of the run; 0 for the first revision, which is none
     Column("event", BigInteger, nullable=False),
     Index("uq_revisions_run_id_event", "run_id", "event", unique=True),
+    Index("ix_revisions_kind", "run_id", "kind", "revision"),
     Index("ix_revisions_in_force", "run_id", "generation", "effective", "revision"),
     Index("ix_revisions_cause", "run_id", "cause_by", "cause_step"),
 )
@@ -275,11 +276,16 @@ outcomes = Table(
     _run_id(),
     Column("revision", Integer, primary_key=True, autoincrement=False),
     Column("source", String(128), primary_key=True),
+    # of whoever said so
+    Column("generation", Integer, nullable=False),
     Column("outcome", String(16), nullable=False),
     Column("step", BigInteger, nullable=False),
     Column("data", Text),
     Column("error", Text),
     Column("at", String(32), nullable=False),
+    # its number among the events of the run; none after its end
+    Column("event", BigInteger),
+    Index("ix_outcomes_event", "run_id", "event"),
 )
 
 # What somebody suggests, and what was decided on it.

@@ -2,8 +2,9 @@
 Events, as they are read.
 
 They are not stored a second time: a revision is one, under its number, and so are the settled end
-of each generation, the beginning of a training in the middle, and proposals, each of them twice at
-most: when it is made, and when somebody decides on it. See ``docs/decisions/events.md``.
+of each generation, the beginning of a training in the middle, what workers say became of signals,
+and proposals, each of them twice at most: when it is made, and when somebody decides on it. See
+``docs/decisions/events.md``.
 """
 
 from __future__ import annotations
@@ -88,6 +89,7 @@ def _read(records: Records, run: RunRecord, lineage: Lineage, after: int) -> lis
         if past.event > after
     ]
     events += _of_proposals(records, run.id, after)
+    events += map(_told, records.outcomes.told(run.id, after, PAGE))
     return sorted(events, key=lambda event: event["number"])[:PAGE]
 
 
@@ -140,6 +142,21 @@ def _of_decision(row: Row[Any], run_id: str) -> wire.Event:
     decision: dict[str, Any] = {**decision_json(row)}
     number = decision.pop("event")
     return cast("wire.Event", {"number": number, "kind": "decided", "id": run_id, **decision})
+
+
+def _told(row: Row[Any]) -> wire.OutcomeEvent:
+    return {
+        "number": row.event,
+        "kind": "outcome",
+        "id": row.run_id,
+        "created_at": row.at,
+        "generation": row.generation,
+        "revision": row.revision,
+        "source": row.source,
+        "outcome": row.outcome,
+        "step": row.step,
+        "error": row.error,
+    }
 
 
 def _begun(run: RunRecord, number: int) -> wire.BegunEvent:

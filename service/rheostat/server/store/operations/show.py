@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
 from rheostat import wire
-from rheostat.server.runs.fragments import as_json, dumps
+from rheostat.server.runs.fragments import as_json
 from rheostat.server.runs.lineage import Lineage
-from rheostat.server.runs.revision import FIXED, Revision
+from rheostat.server.runs.revision import FIXED, Revision, RevisionKind
+from rheostat.server.runs.revision_state import NO_TALLY, Fates
 from rheostat.server.runs.spec import StoredRun
 from rheostat.server.store.operations.attention import attention
 from rheostat.server.store.records import Records, RunRecord
 
 LONGEST_PAGE = 4 * 1024 * 1024
 """Bytes of changes after which a page of revisions ends."""
+
+MOST_OUTCOMES = 16
+"""Outcomes that a revision shows; the list has all."""
 
 MOST_PROPOSALS = 100
 """Open proposals whose numbers a run shows."""
@@ -115,34 +121,52 @@ def page(
     return items, found[limit - 1].spec.name if len(found) > limit else None
 
 
-def revision(records: Records, ref: str, number: int) -> wire.Revision:
+def revision(records: Records, ref: str, number: int) -> wire.ShownRevision:
     """Return one revision of a run."""
+    return watched(records, ref, number).revision
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A revision as whoever waits for it reads it; ``event`` is the newest of its run then."""
+
+    run_id: str
+    event: int
+    revision: wire.ShownRevision
+
+
+def watched(records: Records, ref: str, number: int) -> Watched:
+    """Return one revision of a run, with what workers say became of it."""
     run = records.find(ref)
+    lineage = records.lineage(run)
     found = records.revisions.one(run.id, number)
-    return _to_json(found, run, records.lineage(run))
+    tally = records.outcomes.tallies(run.id, [number]).get(number, NO_TALLY)
+    shown = Fates(lineage, run.generation).to_json(found, tally)
+    first = records.outcomes.first(run.id, number, MOST_OUTCOMES) if tally else []
+    outcomes: wire.Outcomes = {"done": tally.done, "failed": tally.failed, "items": first}
+    whole = cast("wire.ShownRevision", {**shown, "outcomes": outcomes})
+    return Watched(run.id, run.newest_event(lineage), whole)
 
 
 def revisions(
-    records: Records, ref: str, after: int, limit: int
+    records: Records, ref: str, after: int, limit: int, kind: RevisionKind | None = None
 ) -> tuple[list[wire.Revision], int | None]:
     """
-    Return the revisions past number ``after``, oldest first, and where to go on.
+    Return the revisions past number ``after``, maybe of one kind, and where to go on.
 
-    A page has at most ``limit`` of them, and fewer if their definitions are long.
+    They come oldest first. A page has at most ``limit`` of them, and fewer if their definitions are
+    long.
     """
     run = records.find(ref)
-    lineage = records.lineage(run)
-    items: list[wire.Revision] = []
-    size = 0
-    with closing(records.revisions.page(run.id, after, limit + 1)) as found:
+    items: list[Revision] = []
+    size, following = 0, None
+    with closing(records.revisions.page(run.id, after, limit + 1, kind)) as found:
         for revision in found:
             if len(items) == limit or size > LONGEST_PAGE:
-                return items, items[-1]["revision"]
-            items.append(_to_json(revision, run, lineage))
-            size += len(dumps(items[-1]["changes"]))
-    return items, None
-
-
-def _to_json(revision: Revision, run: RunRecord, lineage: Lineage) -> wire.Revision:
-    current = revision.generation == run.generation
-    return revision.to_json(lineage[run.generation].settled_until if current else None)
+                following = items[-1].number
+                break
+            items.append(revision)
+            size += len(revision.changes.document.text)
+    tallies = records.outcomes.tallies(run.id, [each.number for each in items if each.data])
+    fates = Fates(records.lineage(run), run.generation)
+    return [fates.to_json(each, tallies.get(each.number, NO_TALLY)) for each in items], following

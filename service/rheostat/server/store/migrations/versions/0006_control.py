@@ -129,13 +129,17 @@ def upgrade() -> None:
         _run_id(),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("source", sa.String(length=128), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("outcome", sa.String(length=16), nullable=False),
         sa.Column("step", sa.BigInteger(), nullable=False),
         sa.Column("data", sa.Text(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("at", sa.String(length=32), nullable=False),
+        sa.Column("event", sa.BigInteger(), nullable=True),
         *_of_run("outcomes", "revision", "source"),
     )
+    op.create_index("ix_outcomes_event", "outcomes", ["run_id", "event"])
+    op.create_index("ix_revisions_kind", "revisions", ["run_id", "kind", "revision"])
     op.create_table(
         "proposals",
         _run_id(),
@@ -168,6 +172,7 @@ def downgrade() -> None:
         *("controllers", "report_metrics", "reports", "report_counters"),
     ):
         op.drop_table(table)
+    op.drop_index("ix_revisions_kind", "revisions")
     op.drop_index("ix_revisions_cause", "revisions")
     for column in ("told", "data", "cause_step", "cause_by", "cause"):
         op.drop_column("revisions", column)
