@@ -10,8 +10,9 @@ from rheostat import wire
 from rheostat.errors import FieldError, Finished, Invalid, PreconditionFailed, UnknownController
 from rheostat.limits import MAX_DECISIONS
 from rheostat.server.runs.revision import Note
-from rheostat.server.store.operations import close, control, show
+from rheostat.server.store.operations import close, control, events, propose, show
 from rheostat.server.store.operations.decided import decisions
+from rheostat.server.store.operations.rewind import RewindRequest, rewind
 
 if TYPE_CHECKING:
     from tests.server.store.conftest import Desk
@@ -289,3 +290,55 @@ def test_decisions_are_listed_in_parts(desk: Desk) -> None:
     rest, end = desk.read(decisions, "gpt", "rule", after or 0, 3)
     assert [item["step"] for item in first + rest] == [0, 2, 4, 6, 8]
     assert end is None
+
+
+def test_a_guard_proposes_what_to_do_about_a_spike(desk: Desk) -> None:
+    """By default: it has one open proposal, the newest, and a rewind says that it is dropped."""
+    run = desk.create()
+    desk.settle(run, 0, 20)
+    above = {"value": 5}
+    desk.arm("guard", kind="guard", metric="loss", above=above, **{"for": 1}, changes={"lr": 1})
+    answer = desk.report(run, (5, 9.0), (6, 1.0), (7, 9.0))
+    assert [each["decision"] for each in answer["decisions"]] == ["proposal"] * 2
+    numbers = [each["proposal"] for each in answer["decisions"]]
+    assert desk.read(show.show, "gpt")["proposals"]["numbers"] == numbers[1:]
+    assert desk.read(show.show, "gpt")["revision"] == 2
+    proposal = desk.read(propose.show, "gpt", numbers[1] or 0)
+    assert (proposal["author"], proposal["kind"]) == ("controller:guard", "change")
+    assert proposal["cause"] == {"controller": "guard", "step": 7}
+    assert proposal["body"] == {"changes": {"lr": 1}, "effective": "next"}
+    dropped = desk.write(rewind, "gpt", RewindRequest(10))["dropped"]
+    assert [each["proposal"] for each in dropped] == numbers[1:]
+
+
+def test_a_controller_may_ask_for_a_yes(desk: Desk) -> None:
+    """A stop, or a change that comes too late, as it is set to."""
+    run = desk.create()
+    desk.settle(run, 0, 40)
+    desk.arm("late", **PLATEAU, effective={"after": 10, "late": "propose"})
+    desk.arm("stop", kind="stop", metric="loss", patience=2, action="propose")
+    answer = desk.report(run, (10, 2.0), (15, 2.0), (20, 2.0))
+    assert [each["decision"] for each in answer["decisions"]] == ["proposal"] * 2
+    made = [desk.read(propose.show, "gpt", each["proposal"]) for each in answer["decisions"]]  # type: ignore[arg-type]
+    assert made[0]["body"] == {
+        "changes": {"lr": [{"edit": "scale", "factor": 0.5}]}, "effective": {"after": 10},
+    }  # fmt: skip
+    assert (made[1]["kind"], made[1]["body"]) == ("stop", {"effective": "next"})
+
+
+def test_every_decision_is_an_event(desk: Desk) -> None:
+    """What it makes is one of its own, and names its cause."""
+    run = desk.create(guards={"lr": {"min": None}, "wd": {"min": 0.4}})
+    desk.settle(run, 0, 20)
+    desk.arm("a", **SINKS, changes={"wd": 0.1})
+    desk.arm("b", **SINKS, changes={"wd": 0.45})
+    desk.report(run, (10, 0.5))
+    found = desk.read(events.page, "gpt", 0).events
+    told = [(each["kind"], each.get("decision"), each.get("cause")) for each in found]
+    assert told[-3:] == [
+        ("decided", "blocked", None),
+        ("revised", None, {"controller": "b", "step": 10}),
+        ("decided", "change", None),
+    ]
+    numbers = [each["number"] for each in found]
+    assert numbers == sorted(set(numbers))

@@ -331,10 +331,11 @@ class _Firing:
             "effective": effective if effective == "next" else {"after": effective.after}
         }
         if changes is not None:  # those of a guard or a rule as they were given: they are read anew
-            acts = isinstance(controller, Acting)
-            body["changes"] = controller.changes if acts else changes.document
+            given = controller.changes if isinstance(controller, Acting) else None
+            body["changes"] = given or changes.document
         kind: wire.ProposalKind = "stop" if changes is None else "change"
-        request = ProposalRequest(kind, body, self._note, self._cause)
+        cause = {"controller": self.armed.name, "step": self.step}
+        request = ProposalRequest(kind, body, self._note, cause)
         return propose(self.records, self.run.id, request)["proposal"]
 
 
