@@ -31,6 +31,8 @@ class ListeningService(FakeService):
         self.newest = 0
         self.words: dict[int, tuple[int, str, dict[str, Any]]] = {}
         """By revision: the step, the word, and its arguments."""
+        self.gates_ends = False
+        """Whether the stop or the pause lies at a gate, open or not."""
         self.at_end: list[dict[str, Any]] = []
         self.reported: list[dict[str, Any]] = []
         self.letters: list[tuple[str, dict[str, Any]]] = []
@@ -96,6 +98,8 @@ class ListeningService(FakeService):
         if met is None or stop <= met:
             return
         told: dict[str, Any] = {"end": met * self.resolution, "revision": 7, "author": "ann"}
+        if self.gates_ends:
+            told["at_gate"] = True
         if self.at_end:
             told["signals"] = self.at_end
         if met == self.stop:

@@ -29,12 +29,12 @@ def train(client: Client, name: str, at: dict[int, Callable[[], object]]) -> lis
     """Train to the end; return what was heard where, and what was read where it was told to."""
     run = client.run(name, create=SPEC)
     heard: list[tuple[int, Any]] = []
-    for step in run.steps(0, 400):
+    for step in run.steps(0, 1000):
         assert run.value("lr", step) >= 0
         heard += [(step, (signal.name, dict(signal.arguments))) for signal in run.signals(step)]
         if step in at:
             at[step]()
-    heard.append((run.ends_at or 400, type(run.ended)))
+    heard.append((run.ends_at or 1000, type(run.ended)))
     if run.ends_at is not None:
         heard += [(run.ends_at, signal.name) for signal in run.signals(run.ends_at)]
     return heard
@@ -53,24 +53,23 @@ def test_all_workers_hear_and_end_at_one_step(real: Client, new_name: Callable[[
         sent["signal"] = control.signal("checkpoint", tag="a")["effective"]
 
     def pause() -> None:
-        sent["pause"] = control.pause(signal="evaluate")["effective"]
+        sent["pause"] = control.pause()["effective"]
         threading.Timer(0.3, control.resume).start()
 
     def stop() -> None:
-        made = control.stop(effective=300, signal={"signal": "checkpoint", "arguments": {}})
+        made = control.stop(signal={"signal": "checkpoint", "arguments": {}})
         sent["stop"] = made["effective"]
 
     first = train(real, name, {10: signal, 60: pause, 200: stop})
     assert first == [
         (sent["signal"], ("checkpoint", {"tag": "a"})),
-        (sent["pause"], ("evaluate", {})),
-        (300, Stopped),
-        (300, "checkpoint"),
+        (sent["stop"], Stopped),
+        (sent["stop"], "checkpoint"),
     ]
     with ThreadPoolExecutor(2) as pool:
         others = [pool.submit(train, real, name, {}) for _ in range(2)]
         assert [other.result() for other in others] == [first] * 2
-    assert control.show()["settled_until"] == 300
+    assert control.show()["settled_until"] == sent["stop"]
 
 
 def test_a_paused_training_waits_where_it_is(real: Client, new_name: Callable[[], str]) -> None:
@@ -103,15 +102,15 @@ def test_a_stop_is_taken_back_until_it_is_told(real: Client, new_name: Callable[
     """Cancelled before anybody was refused it ends nothing; afterwards only a rewind lifts it."""
     name = new_name()
     run = real.run(name, create=SPEC)
-    made = run.stop(effective=8)
-    assert [run.value("lr", step) for step in range(8)][7] == 0.993
+    made = run.stop(effective=7)
+    assert [run.value("lr", step) for step in range(7)][6] == 0.994
     ends = [run.ends_at]
     run.cancel(made["revision"])
-    assert run.value("lr", 8) == 0.992
+    assert run.value("lr", 7) == 0.993
     ends.append(run.ends_at)
-    assert ends == [8, None]
+    assert ends == [7, None]
     again = run.stop(effective=20)
-    assert list(run.steps(8, 100)) == list(range(8, 20))
+    assert list(run.steps(7, 100)) == list(range(7, 20))
     with pytest.raises(NotPending):
         run.cancel(again["revision"])
     run.rewind(20, {"lr": scale(0.5)})

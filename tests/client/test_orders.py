@@ -189,35 +189,36 @@ def test_simulating_takes_any_number() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("states", "goal", "requests"),
-    [
-        (["pending", "pending", "settled"], "settled", 3),
-        (["settled", "proven"], "reached", 2),
-        (["reached"], "settled", 1),
-        (["pending", "dropped"], "proven", 2),
-        (["cancelled"], "settled", 1),
-    ],
-)
-def test_waiting_ends_at_the_state(states: list[str], goal: Any, requests: int) -> None:
-    """It ends at that state, a later one, or one after which there will be none."""
-    desk = Desk(*({"revision": 3, "state": state} for state in states))
+def waited(*, met: bool) -> dict[str, Any]:
+    """Return a revision that was waited for."""
+    return {"revision": 3, "waited": {"for": "settled", "met": met, "detail": ""}}
+
+
+def test_waiting_ends_when_it_is_met(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked again as long as the service uses up its time, and names what is waited for."""
+    monkeypatch.setattr("rheostat.client.states.SLACK", 60.0)  # as if each answer took its time
+    desk = Desk(waited(met=False), waited(met=False), waited(met=True))
     with operator(desk) as client:
-        made = client.control("gpt").change({})
-        desk.requests.clear()
-        desk.answers[:] = [{"revision": 3, "state": state} for state in states]
-        found = client.control("gpt").wait({**made, "revision": 3}, goal, timeout=60)
-    assert found["state"] == states[-1]
-    assert len(desk.requests) == requests
-    assert desk.requests[0].url.params["wait"] == goal
+        made = {"revision": 3, "effective": 9}
+        assert client.control("gpt").wait(made, "reached", timeout=60) == waited(met=True)
+    assert len(desk.requests) == 3
+    assert desk.requests[0].url.params["wait"] == "reached"
     assert 0 < float(desk.requests[0].url.params["timeout"]) <= 5
+
+
+def test_waiting_ends_when_it_never_will() -> None:
+    """A service that answers at once, and says no, has nothing to wait for."""
+    desk = Desk(waited(met=False))
+    with operator(desk) as client:
+        assert client.control("gpt").wait(3, timeout=60) == waited(met=False)
+    assert len(desk.requests) == 1
 
 
 def test_waiting_ends_with_its_time() -> None:
     """A revision that stays pending is given as it is when the time is over."""
-    desk = Desk({"revision": 3, "state": "pending"})
+    desk = Desk(waited(met=False))
     with operator(desk) as client:
-        assert client.control("gpt").wait(3, timeout=0)["state"] == "pending"
+        assert client.control("gpt").wait(3, timeout=0) == waited(met=False)
         with pytest.raises(Invalid, match="revision"):
             client.control("gpt").wait({"effective": 8})
 

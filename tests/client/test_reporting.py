@@ -202,13 +202,14 @@ def test_differences_are_said_once(
     run = client.run("gpt")
     service.answer = {
         "differs": [{"metric": "loss", "step": 1, "kept": 1.0, "given": 2.0}],
-        "off_gate": [{"metric": "loss", "step": 1}],
+        "off_gate": [{"controller": "p", "step": 1}],
+        "warnings": ["a threshold of rel inverts below 0"],
         "ignored": ["many"],
     }
     for _ in range(3):
         run.report(1, {"loss": 2.0})
         assert run.flush()
-    for said in ("was reported before", "where no gate is", "'many' is not reported"):
+    for said in ("was reported before", "p has gates", "'many' is not reported", "inverts"):
         assert sum(said in record.message for record in caplog.records) == 1, said
 
 
@@ -225,6 +226,23 @@ def test_any_answer_is_survived(client: Client, service: ListeningService, junk:
     run.report(2, {"loss": 2.0})
     assert run.flush(30)
     assert kept(service)[-1] == (2, "loss", 2.0)
+
+
+def test_what_was_taken_in_part_is_sent_again(client: Client, service: ListeningService) -> None:
+    """Where controllers decided much, the service asks for the rest again, and gets it."""
+    answers = [True, True, False]
+    run = client.run("gpt")
+
+    def before(request: httpx.Request) -> httpx.Response | None:
+        if request.url.path.endswith("/reports"):
+            service.answer = {"again": answers.pop(0)}
+        return None
+
+    service.before = before
+    answer = run.report(1, {"loss": 2.0}, wait=True)
+    assert answer is not None
+    assert answer["again"] is False
+    assert [body["reports"][0]["step"] for body in service.reported] == [1, 1, 1]
 
 
 def test_notes_and_outcomes_are_sent(client: Client, service: ListeningService) -> None:

@@ -57,10 +57,16 @@ class Remarks:
             )
         for metric in _texts(answer.get("ignored")):
             self.left_out(metric, "the run has as many metrics as it may have")
-        if answer.get("off_gate"):
+        for item in _objects(answer.get("off_gate")):
+            controller = str(item.get("controller"))
             self.once(
-                ("off_gate",), "a metric was reported where no gate is: %s", answer["off_gate"]
+                ("off_gate", controller),
+                "the controller %s has gates, and step %s is none: what it decides there lands"
+                " where it can",
+                *(controller, item.get("step")),
             )
+        for sentence in _texts(answer.get("warnings")):
+            self.once(("warning", sentence[:200]), "%s", sentence)
         for item in _objects(answer.get("decisions")):
             log.info("run %s: %s decided at step %s: %s", self._run, *_decision(item))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -24,6 +24,8 @@ MOST_LETTERS = 200
 """Notes and outcomes that wait to be sent."""
 MOST_IN_ONE = 256
 """Points in one request."""
+MOST_ROUNDS = MOST_IN_ONE
+"""How often one request is sent again since controllers decided much on a part of it."""
 SOON = 0.1
 """Seconds between two requests at least."""
 LATER = 1.0
@@ -52,6 +54,8 @@ class Parcel:
     about: str
     points: tuple[Point, ...] = ()
     tell: Callable[[Any], None] | None = None
+    round: int = 0
+    """How often the service took a part of it, and asked for the rest again."""
 
     def apart(self) -> list[tuple[Point, ...]]:
         """Return the points of each step, if there are several: some may be refused alone."""
@@ -152,9 +156,18 @@ class Outbox:
         lane.parcels.appendleft(parcel)
         lane.failed(trouble, now)
 
-    def answered(self, parcel: Parcel) -> None:
-        """Take in that the service answered, whatever it said."""
-        self._lane(parcel).recovered()
+    def answered(self, parcel: Parcel, *, again: bool = False) -> bool:
+        """
+        Take in that the service answered, and whether it wants the parcel ``again``.
+
+        Returns whether it is sent again: not without end.
+        """
+        lane = self._lane(parcel)
+        lane.recovered()
+        again = again and parcel.round < MOST_ROUNDS
+        if again:
+            lane.parcels.appendleft(replace(parcel, round=parcel.round + 1))
+        return again
 
     def _due(self, now: float) -> Iterable[tuple[float, Lane]]:
         since = now - self._last

@@ -7,13 +7,11 @@ from typing import Any, Literal
 
 from rheostat.client.calls import invalid
 
-Goal = Literal["settled", "reached", "proven"]
-"""What can be waited for, each further on than the one before."""
+Goal = Literal["settled", "reached", "proven", "done"]
+"""What can be waited for."""
 
-ORDER = ("pending", "settled", "reached", "proven")
-NEVER = frozenset({"cancelled", "dropped", "declined"})
-"""States of a revision that will not get any further."""
-
+SLACK = 0.5
+"""Seconds by which an answer may be early, and still have used its time."""
 LONGEST_WAIT = 5.0
 """Seconds of one request that waits: well within what a client and proxies allow an answer."""
 
@@ -26,9 +24,13 @@ def number_of(revision: Any) -> int:
     return number
 
 
-def is_over(found: Mapping[str, Any], goal: str) -> bool:
-    """Whether a revision has come to the goal, or never will."""
-    state = found.get("state")
-    if state in NEVER:
-        return True
-    return state in ORDER and goal in ORDER and ORDER.index(state) >= ORDER.index(goal)
+def is_over(found: Mapping[str, Any], asked: float, seconds: float) -> bool:
+    """
+    Whether an answer is the last: the revision has come to what is waited for, or never will.
+
+    The service keeps a request for all of the ``seconds`` that it was told, unless it knows so;
+    ``asked`` is for how long it did.
+    """
+    waited = found.get("waited")
+    met = isinstance(waited, Mapping) and waited.get("met") is True
+    return met or asked < seconds - SLACK

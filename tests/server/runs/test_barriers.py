@@ -128,6 +128,13 @@ def test_a_gate_is_the_first_multiple_above_its_base(base: int, begins: int, fir
     assert refusal.value.members == members
 
 
+@pytest.mark.parametrize(("step", "lies"), [(0, False), (8, True), (12, True), (7, False)])
+@pytest.mark.parametrize("base", [0, 8, 1000])
+def test_a_gate_is_where_it_is_closed_or_open(step: int, lies: bool, base: int) -> None:  # noqa: FBT001
+    """Ranks that come there before and after the report are told of one gate."""
+    assert Barriers(gates=(gate(8, base), gate(6, base))).has_gate_at(step) is lies
+
+
 def test_the_nearest_gate_is_waited_for() -> None:
     """Of several controllers the first in name is told, where their gates are at one step."""
     where = progress(gates=(gate(50, 300, "b"), gate(35, 300, "a"), gate(25, 315, "c")))

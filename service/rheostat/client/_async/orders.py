@@ -193,14 +193,15 @@ class AsyncOrders(AsyncHandle):
         timeout: float = 60.0,
     ) -> dict[str, Any]:
         """
-        Wait until a revision has come so far, and return it; its ``state`` says how far it came.
+        Wait until a revision has come so far, and return it; ``waited`` says whether it did.
 
         ``wait(change({"lr": scale(0.5)}), "reached")``: what a call answered names its revision.
 
         Args:
             revision: Its number, or what made it.
             state: ``"settled"``: it cannot be cancelled any more; ``"reached"``: every live rank is
-                past it; ``"proven"``: their values were compared, and agree.
+                past it; ``"proven"``: their values were compared, and agree; ``"done"``: a
+                worker said that it did what a signal asks for.
             timeout: Seconds to wait. It raises nothing when they are over.
 
         Raises:
@@ -211,11 +212,12 @@ class AsyncOrders(AsyncHandle):
         where = self._path("revisions", number_of(revision))
         until = time.monotonic() + timeout
         while True:
-            left = max(0.0, until - time.monotonic())
+            asked = time.monotonic()
+            left = max(0.0, until - asked)
             seconds = min(left, LONGEST_WAIT, self._session.settings.timeout / 2)
             call = calls.get(where, wait=state, timeout=round(seconds, 3))
             found = await self._session.ask(call)
-            if is_over(found, state) or seconds == left:
+            if seconds == left or is_over(found, time.monotonic() - asked, seconds):
                 return found
 
     async def _order(self, where: str, **body: Any) -> Any:

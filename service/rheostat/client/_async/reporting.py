@@ -223,20 +223,21 @@ class AsyncReporting(AsyncHandle):
             if isinstance(answer, Trouble) and answer.passes(repeatable=True):
                 self._outbox.put_back(parcel, answer, time.monotonic())
                 return
-            self._outbox.answered(parcel)
+            more = not isinstance(answer, Trouble) and answer.get("again") is True
+            again = self._outbox.answered(parcel, again=more)
         if isinstance(answer, Trouble):
             self._refused(parcel, answer)
         else:
-            self._answered(parcel, answer)
+            self._answered(parcel, answer, again=again)
 
-    def _answered(self, parcel: Parcel, answer: Mapping[str, Any]) -> None:
+    def _answered(self, parcel: Parcel, answer: Mapping[str, Any], *, again: bool) -> None:
         known = watched(answer) if parcel.points else None
         if known is not None:
             with self._outbox_lock:
                 self._outbox.learn(known)
         if parcel.points:
             self._remarks.read(answer)
-        if parcel.tell is not None:
+        if parcel.tell is not None and not again:
             parcel.tell(answer)
 
     def _refused(self, parcel: Parcel, trouble: Trouble) -> None:

@@ -106,6 +106,14 @@ class Barriers:
         first = min(found, key=lambda each: each[:2], default=None)
         return None if first is None else (first[0], first[2])
 
+    def has_gate_at(self, step: int) -> bool:
+        """
+        Whether a gate is or was at a step, closed or open by now.
+
+        Ranks come to it one after the other, and have to be told alike.
+        """
+        return step > 0 and any(step % gate.every == 0 for gate in self.gates)
+
     def held(self, settled: int) -> tuple[Stop, ...]:
         """Return the pauses at which a run that is settled up to ``settled`` holds."""
         return tuple(stop for stop in self.stops if stop.hold and stop.effective <= settled)

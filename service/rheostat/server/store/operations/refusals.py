@@ -78,6 +78,8 @@ def explained(
     if signals is None:
         signals = signals_at(records, run, lineage, error.members["end"])
     error.members["signals"] = [signal.to_json() for signal in signals]
+    if run.barriers.has_gate_at(error.members["end"]):
+        error.members["at_gate"] = True
     if isinstance(error, Stopped):
         error.members["best"] = best_of(records, run, by)
     return error
