@@ -98,3 +98,10 @@ def test_reset_keeps_what_is_usual() -> None:
     state = reported(patient, [*CALM, 9.0]).state
     assert (state.bad, patient.reset(state).bad) == (1, 0)
     assert patient.reset(state).window == tuple(CALM)
+
+
+def test_a_window_slides() -> None:
+    """Only its last reports count: of 0, 10, 4 a window of two has mean 7 and deviation 3."""
+    short = guard(above={"sigma": 1}, window=2)
+    assert decided(short, [0.0, 10.0, 4.0, 9.5]) == []
+    assert decided(short, [0.0, 10.0, 4.0, 10.5]) == [4]

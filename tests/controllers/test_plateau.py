@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.controllers.kit import decided, plateau, reported
 
-from rheostat.controllers import parse_controller, simulate
+from rheostat.controllers import State, parse_controller, simulate
 from rheostat.errors import Invalid
 from rheostat.schedules import evaluate, parse
 
@@ -56,9 +56,10 @@ def test_a_nan_at_first() -> None:
 
 def test_mmengine_begins_from_a_billion() -> None:
     """What is worse than 1e9 is no improvement for MMEngine, and one for PyTorch."""
-    series = [3e9, 2e9]
+    series = [3e9, 1.1e9]
     assert decided(plateau(reading="mmengine", patience=1), series) == [2]
     assert decided(plateau(reading="torch", patience=1), series) == []
+    assert decided(plateau(reading="mmengine", patience=1), [9e8, 8e8]) == []
 
 
 def test_a_mean_counts_as_one_report() -> None:
@@ -97,6 +98,14 @@ def test_keras_counts_on_where_nothing_falls() -> None:
     keras = plateau(reading="keras", patience=2, cooldown=5, min=0.01)
     found = reported(keras, 8 * [1.0], definition=parse(steps))
     assert [each["step"] for each in found.decisions] == [5]
+
+
+@pytest.mark.parametrize("reading", ["torch", "keras", "optax", "paddle", "mmengine"])
+def test_nothing_is_made_of_a_limit_that_is_used_up(reading: str) -> None:
+    """Where nothing was made of it, a report that fires leaves the state as the fold has it."""
+    found = plateau(reading=reading, patience=1, cooldown=3)
+    fired = State(best=1.0, best_step=1, bad=1, scale=0.5)
+    assert found.fired(fired, made=False) == fired
 
 
 @pytest.mark.parametrize("reading", ["torch", "keras", "paddle", "mmengine"])

@@ -99,3 +99,9 @@ def test_a_proposed_stop_is_repeated_after_its_patience_alone() -> None:
     ]
     steps = made("stop", reading="composer", patience_steps=1, action="propose")
     assert decided(steps, [1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0]) == [3, 6]
+
+
+def test_a_trainer_that_saw_no_number_yet() -> None:
+    """Its best is then the worst infinity: a second NaN counts as bad, and a number as better."""
+    assert decided(made("stop", reading="transformers"), [nan, nan]) == [2]
+    assert decided(made("stop", reading="transformers"), [nan, 5.0, 6.0]) == [3]

@@ -28,7 +28,6 @@ from dataclasses import replace
 from math import inf, ulp
 from typing import Annotated, ClassVar, Final, Literal, NamedTuple, Self
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from rheostat.controllers.controller import Controller, State, Step
@@ -246,10 +245,8 @@ class KerasPlateau(Plateau):
     min: Annotated[Amount, Field(description="the floor of each parameter's value")] = 0.0
 
     def reduction(self, state: State, value: float) -> float | None:  # noqa: ARG002 - as the base
-        """Return the factor down to the floor, which Keras compares in float32."""
-        with np.errstate(over="ignore"):
-            floor = float(np.float32(self.min))
-        return _fall(self.factor, value, self.min, 0.0) if value > floor else None
+        """Return the factor down to the floor."""
+        return _fall(self.factor, value, self.min, 0.0)
 
     def fired(self, state: State, *, made: bool) -> State:
         """Return the state after a reduction: as it was, if nothing fell."""
