@@ -140,6 +140,26 @@ def test_more_than_a_header_takes_are_in_json(http: httpx.Client) -> None:
     assert len(fits) <= LONGEST_HEADER
 
 
+def test_what_is_told_at_a_pause_from_memory_is_kept(
+    http: httpx.Client, problem: AssertProblem
+) -> None:
+    """P2: a rank that is refused from memory hears of signals that nobody takes back any more."""
+    run = create(http)
+    path = f"/v1/runs/{run['name']}"
+    word = {"signal": {"signal": "checkpoint"}}
+    http.post(f"{path}/pause", json={"effective": 4, **word}).raise_for_status()
+    block(http, run, 0, 4)
+
+    def refusal(start: int) -> Any:
+        params = {"generation": 1, "start": start, "count": 2}
+        return problem(http.get(f"/v1/runs/{run['id']}/values", params=params), "paused")["signals"]
+
+    told = [{"at": 4, "signal": "checkpoint", "arguments": {}, "revision": 2}]
+    assert [refusal(start) for start in (3, 3, 4, 3, 4)] == 5 * [told]
+    http.post(f"{path}/resume", json={}).raise_for_status()
+    assert block(http, run, 4, 2, Prefer="wait=30").json()["signals"] == told
+
+
 def test_a_preview_tells_what_is_to_come(http: httpx.Client) -> None:
     """A pending signal is seen where it will be told, until it is taken back."""
     run = create(http)

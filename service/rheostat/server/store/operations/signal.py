@@ -46,16 +46,7 @@ def signal(records: Records, ref: str, request: SignalRequest) -> wire.Signalled
     """
     run = records.find(ref, lock=True)
     lineage = records.lineage(run)
-    require_open(run)
-    require_revision(run, request.expected_revision)
-    require_at_most(records.limits.message, "message", request.note.message, "characters")
-    settled = lineage[run.generation].settled_until
-    step = effective_step(run, request.effective, settled)
-    told = run.barriers.told
-    if told is not None and step >= told.effective:
-        raise explained(records, run, lineage, told.refusal())
-    data = signal_data(run.spec, request.signal, request.arguments)
-    require_room_to_say(records, run, lineage, request.signal, step)
+    step, data = _allowed(records, run, lineage, request)
     revision = add_unfolded(
         records,
         run,
@@ -71,6 +62,29 @@ def signal(records: Records, ref: str, request: SignalRequest) -> wire.Signalled
         "effective": step,
         **landing(records, run, lineage, step),
     }
+
+
+def check_signal(records: Records, ref: str, request: SignalRequest) -> None:
+    """Raise what `signal` would raise now."""
+    run = records.find(ref)
+    _allowed(records, run, records.lineage(run), request)
+
+
+def _allowed(
+    records: Records, run: RunRecord, lineage: Lineage, request: SignalRequest
+) -> tuple[int, Mapping[str, Any]]:
+    """Return the step of a signal and what it says, if it is allowed."""
+    require_open(run)
+    require_revision(run, request.expected_revision)
+    require_at_most(records.limits.message, "message", request.note.message, "characters")
+    settled = lineage[run.generation].settled_until
+    step = effective_step(run, request.effective, settled)
+    told = run.barriers.told
+    if told is not None and step >= told.effective:
+        raise explained(records, run, lineage, told.refusal())
+    data = signal_data(run.spec, request.signal, request.arguments)
+    require_room_to_say(records, run, lineage, request.signal, step)
+    return step, data
 
 
 def require_room_to_say(
