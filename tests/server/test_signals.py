@@ -9,14 +9,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import jsonschema_rs
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from rheostat.errors import Invalid
 from rheostat.limits import MAX_STEP
-from rheostat.server.runs.signals import LONGEST_HEADER, TOO_MANY, signal_data
-from rheostat.server.runs.spec import StoredRun
-from rheostat.server.runs.surface import SignalForm
+from rheostat.server.runs.signals import LONGEST_HEADER, TOO_MANY
 
 if TYPE_CHECKING:
     from tests.conftest import StartServer
@@ -304,34 +299,3 @@ def references(node: Any) -> Iterator[str]:
     if isinstance(node, list):
         for item in node:
             yield from references(item)
-
-
-SPEC = StoredRun.model_validate({"name": "x", "parameters": {"lr": ""}, "signals": SIGNALS})
-VALUES = st.one_of(
-    st.integers(-2, 5),
-    st.sampled_from([0.25, 0.5, 0.75, 1.0, 1.5]),
-    st.booleans(),
-    st.text("a€", max_size=70),
-    st.none(),
-    st.just([1]),
-)
-
-
-@given(
-    word=st.sampled_from([*SIGNALS]),
-    arguments=st.dictionaries(st.sampled_from(["tag", "keep", "stage", "share", "x"]), VALUES),
-)
-def test_the_schema_of_a_signal_takes_what_the_service_takes(
-    word: str, arguments: dict[str, Any]
-) -> None:
-    """A form that is made of the schema can send whatever is accepted, and nothing else."""
-    form: SignalForm = SPEC.signals[word]
-    fits = jsonschema_rs.is_valid(form.schema_of_arguments(), arguments)
-    if arguments.get("stage") == 1.0 and type(arguments["stage"]) is float:
-        return  # to JSON Schema it is an integer; who declared one is not given a float
-    try:
-        assert signal_data(SPEC, word, arguments) == {"signal": word, "arguments": arguments}
-    except Invalid:
-        assert not fits
-    else:
-        assert fits
