@@ -9,14 +9,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import jsonschema_rs
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from rheostat.errors import Invalid
 from rheostat.limits import MAX_STEP
-from rheostat.server.runs.signals import LONGEST_HEADER, TOO_MANY, signal_data
-from rheostat.server.runs.spec import StoredRun
-from rheostat.server.runs.surface import SignalForm
+from rheostat.server.runs.signals import LONGEST_HEADER, TOO_MANY
 
 if TYPE_CHECKING:
     from tests.conftest import StartServer
@@ -138,6 +133,26 @@ def test_more_than_a_header_takes_are_in_json(http: httpx.Client) -> None:
     fits = block(http, run, start + 20, 1, **F64).headers["rheostat-signals"]
     assert re.fullmatch(r"\d+#\d+(,\d+#\d+){20}", fits)
     assert len(fits) <= LONGEST_HEADER
+
+
+def test_what_is_told_at_a_pause_from_memory_is_kept(
+    http: httpx.Client, problem: AssertProblem
+) -> None:
+    """P2: a rank that is refused from memory hears of signals that nobody takes back any more."""
+    run = create(http)
+    path = f"/v1/runs/{run['name']}"
+    word = {"signal": {"signal": "checkpoint"}}
+    http.post(f"{path}/pause", json={"effective": 4, **word}).raise_for_status()
+    block(http, run, 0, 4)
+
+    def refusal(start: int) -> Any:
+        params = {"generation": 1, "start": start, "count": 2}
+        return problem(http.get(f"/v1/runs/{run['id']}/values", params=params), "paused")["signals"]
+
+    told = [{"at": 4, "signal": "checkpoint", "arguments": {}, "revision": 2}]
+    assert [refusal(start) for start in (3, 3, 4, 3, 4)] == 5 * [told]
+    http.post(f"{path}/resume", json={}).raise_for_status()
+    assert block(http, run, 4, 2, Prefer="wait=30").json()["signals"] == told
 
 
 def test_a_preview_tells_what_is_to_come(http: httpx.Client) -> None:
@@ -284,34 +299,3 @@ def references(node: Any) -> Iterator[str]:
     if isinstance(node, list):
         for item in node:
             yield from references(item)
-
-
-SPEC = StoredRun.model_validate({"name": "x", "parameters": {"lr": ""}, "signals": SIGNALS})
-VALUES = st.one_of(
-    st.integers(-2, 5),
-    st.sampled_from([0.25, 0.5, 0.75, 1.0, 1.5]),
-    st.booleans(),
-    st.text("a€", max_size=70),
-    st.none(),
-    st.just([1]),
-)
-
-
-@given(
-    word=st.sampled_from([*SIGNALS]),
-    arguments=st.dictionaries(st.sampled_from(["tag", "keep", "stage", "share", "x"]), VALUES),
-)
-def test_the_schema_of_a_signal_takes_what_the_service_takes(
-    word: str, arguments: dict[str, Any]
-) -> None:
-    """A form that is made of the schema can send whatever is accepted, and nothing else."""
-    form: SignalForm = SPEC.signals[word]
-    fits = jsonschema_rs.is_valid(form.schema_of_arguments(), arguments)
-    if arguments.get("stage") == 1.0 and type(arguments["stage"]) is float:
-        return  # to JSON Schema it is an integer; who declared one is not given a float
-    try:
-        assert signal_data(SPEC, word, arguments) == {"signal": word, "arguments": arguments}
-    except Invalid:
-        assert not fits
-    else:
-        assert fits

@@ -105,6 +105,21 @@ def test_what_is_remembered_is_what_is_stored(desk: Desk) -> None:
     assert {step: told(desk, run, step, 4) for step in kept} == kept
 
 
+def test_what_was_not_committed_is_not_remembered(desk: Desk) -> None:
+    """P7: a number that a failed transaction gives back is another signal's."""
+    run = desk.create()
+
+    def undone(records: Records) -> None:
+        signal(records, "gpt", SignalRequest("lost", effective=2))
+        values.settle(records, run, BlockRequest(1, 0, 1))
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        desk.write(undone)
+    assert send(desk, "checkpoint", 3)["revision"] == 2
+    assert told(desk, run, 0, 8) == [(3, "checkpoint", 2)]
+
+
 def test_ancestors_signals_are_told_below_a_branch_alone(desk: Desk) -> None:
     """A rewind, and a fork, inherit the signals below where they branch, and none from there on."""
     run = desk.create()

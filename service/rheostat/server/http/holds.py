@@ -137,6 +137,8 @@ class Holds:
         stop = require_block(closed.refusal.spec, asked.start, asked.cells)
         if stop <= closed.limit:
             return None
+        if closed.refusal.untold and asked.start >= closed.limit:
+            return None  # the first who comes there, and hears of signals, is recorded
         closed.used = self._loop.time()
         return closed.refusal
 

@@ -73,7 +73,7 @@ def check_signal(records: Records, ref: str, request: SignalRequest) -> None:
 def _allowed(
     records: Records, run: RunRecord, lineage: Lineage, request: SignalRequest
 ) -> tuple[int, Mapping[str, Any]]:
-    """Return the step of a signal, and its data, if it is allowed."""
+    """Return the step of a signal and what it says, if it is allowed."""
     require_open(run)
     require_revision(run, request.expected_revision)
     require_at_most(records.limits.message, "message", request.note.message, "characters")
