@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import permutations
 from math import inf, isnan, nan
 from random import Random
 from typing import Any
@@ -57,6 +58,14 @@ def test_infinities() -> None:
     assert isnan(Sources().reduced({"a": inf, "b": -inf}))
     assert Sources().reduced({"a": 1.5e308, "b": 1.5e308}) == 1.5e308
     assert Sources(reduce="sum").reduced({"a": 1.5e308, "b": 1.5e308}) == inf
+
+
+@pytest.mark.parametrize("word", ["mean", "sum"])
+def test_sums_beyond_float64_do_not_depend_on_arrival(word: Any) -> None:
+    """P11: where a sum overflows on its way, which terms come first is told by names alone."""
+    values = {"a": 1.5e308, "b": 1.5e308, "c": -1.5e308}
+    orders = [dict(each) for each in permutations(values.items())]
+    assert len({Sources(reduce=word).reduced(each) for each in orders}) == 1
 
 
 def test_a_step_is_complete() -> None:

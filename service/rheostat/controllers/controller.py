@@ -226,8 +226,8 @@ class Controller(Part):
     def _better(self, value: float, best: float) -> bool:
         return value < best if self.mode == "min" else value > best
 
-    def _not_better(self, state: State, count: int, what: str = "report") -> str:
-        """Say that nothing was better than the best for so many reports."""
+    def _not_better(self, state: State, count: int, what: str) -> str:
+        """Say that nothing was better than the best for so many reports, means or steps."""
         best = f"been better than {told(state.best)}" if state.best_step is not None else "improved"
         where = "" if state.best_step is None else f" (step {state.best_step:,})"
         return f"{self.metric} has not {best}{where} for {counted(count, what)}"

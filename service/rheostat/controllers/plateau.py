@@ -102,11 +102,9 @@ class Plateau(Controller):
     def _why(self, found: Counted, value: float) -> str:
         if found.bad == 0:  # optax with a patience of 0
             return f"{self.metric} is {value:.6g}, and a patience of 0 reduces at an improvement"
-        what = "report" if self.average == 1 else f"mean of {self.average:,} reports"
-        if self.average > 1 and found.bad > 1:
-            text = self._not_better(found.state, found.bad, "mean")
-            return f"{text} of {self.average:,} reports"
-        return self._not_better(found.state, found.bad, what)
+        if self.average == 1:
+            return self._not_better(found.state, found.bad, "report")
+        return f"{self._not_better(found.state, found.bad, 'mean')} of {self.average:,} reports"
 
     def parameters_of(self, names: Collection[str], field: str = "controller") -> tuple[str, ...]:
         """

@@ -166,4 +166,4 @@ def _bad(stop: Stop, state: State, patience: int) -> Step:
     bad = state.bad + 1
     if bad < patience:
         return _calm(replace(state, bad=bad))
-    return stop._stopped(state, stop._not_better(state, bad))  # noqa: SLF001 - of this file
+    return stop._stopped(state, stop._not_better(state, bad, "report"))  # noqa: SLF001 - of this file
