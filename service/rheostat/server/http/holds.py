@@ -363,6 +363,8 @@ class Holds:
                         await closed.asks()  # there may be a signal for them
             elif closed.idle and closed.used + KEPT < now:
                 self._forget(place)
+            elif closed.refusal is not None and "missing" in closed.refusal.error.members:
+                closed.refusal = None  # a report of one of several sources moves no barrier
 
     def _doubt(self) -> None:
         """Have whoever comes ask the database, and so be told that it is away."""
