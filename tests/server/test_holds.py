@@ -30,11 +30,14 @@ RUN = {"name": "gpt", "parameters": {"lr": 1}}
 WAIT = {"Prefer": "wait=30"}
 
 
-def start(server: RunningServer, *, paused: bool = True) -> str:
-    """Create the run, and return the path of its blocks."""
+def start(server: RunningServer, *, refused: bool = True) -> str:
+    """Create the run, paused, have a worker come to it, and return the path of its blocks."""
     with server.client() as http:
-        run = http.post("/v1/runs", json={**RUN, "paused": paused})
-        return f"/v1/runs/{run.raise_for_status().json()['id']}/values"
+        run = http.post("/v1/runs", json={**RUN, "paused": True})
+    path = f"/v1/runs/{run.raise_for_status().json()['id']}/values"
+    if refused:
+        assert read(server, path).status_code == 409
+    return path
 
 
 def read(server: RunningServer, path: str, step: int = 0, **more: Any) -> httpx.Response:
@@ -99,10 +102,13 @@ def test_a_preference_is_read_as_it_is_written(prefer: str | None, seconds: int)
     assert wait_of(prefer) == seconds
 
 
-def test_a_held_read_is_answered_when_the_run_goes_on(start_server: StartServer) -> None:
-    """P5: it gets its values, says that it was held, and may be cached as any block."""
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_held_read_is_answered_when_the_run_goes_on(
+    start_server: StartServer, *, refused: bool
+) -> None:
+    """P5: it gets its values, whether the pause was known or not, and anybody may keep them."""
     server = start_server()
-    path = start(server)
+    path = start(server, refused=refused)
     with holding(server, path, 8) as found:
         tell(server, "resume")
     for answer in (each.result() for each in found):

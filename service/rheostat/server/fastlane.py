@@ -38,12 +38,21 @@ from rheostat.server.http.blocks import (
     Address,
     BlockAnswer,
     BlockCache,
+    BlockKey,
     Rendered,
     address_of,
 )
 from rheostat.server.http.browsers import HOST, refuse_foreign
 from rheostat.server.http.budgets import SMALL, Holding
-from rheostat.server.http.holds import BEFORE_HOLDING
+from rheostat.server.http.holds import (
+    BEFORE_HOLDING,
+    REFUSED,
+    WAITED,
+    Held,
+    Holds,
+    Waiter,
+    wait_of,
+)
 from rheostat.server.http.middleware import identify
 from rheostat.server.http.protocol import CONNECTION_CLASS, BoundedHttp
 from rheostat.server.http.rates import Rates
@@ -63,7 +72,7 @@ HOSTS = 64
 def add_fast_lane(app: FastAPI) -> None:
     """Put the fast lane before an application that has yet to start."""
     flight = SingleFlight()
-    app.add_middleware(NoteSettled, cache=app.state.block_cache, flight=flight)
+    app.add_middleware(NoteSettled, state=app.state, flight=flight)
     started = app.router.lifespan_context
 
     @asynccontextmanager
@@ -105,13 +114,13 @@ class SingleFlight:
 
 class NoteSettled:
     """
-    Notes which settled block a request from an address was answered with.
+    Notes which settled block a request from an address was answered with, or refused at a barrier.
 
     That is known when the answer begins: those who wait for it do not wait for a slow peer.
     """
 
-    def __init__(self, app: ASGIApp, cache: BlockCache, flight: SingleFlight) -> None:
-        self._app, self._cache, self._flight = app, cache, flight
+    def __init__(self, app: ASGIApp, state: State, flight: SingleFlight) -> None:
+        self._app, self._state, self._flight = app, state, flight
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
@@ -120,16 +129,23 @@ class NoteSettled:
             return
 
         async def noting(message: Message) -> None:
-            if message["type"] == "http.response.start" and SETTLED in scope:
+            if message["type"] == "http.response.start":
                 self._note(scope)
             await send(message)
 
         await self._app(scope, receive, noting)
 
     def _note(self, scope: Scope) -> None:
+        note: Callable[[Address, BlockKey], None]
+        if SETTLED in scope:
+            key, note = scope[SETTLED], self._state.block_cache.note
+        elif REFUSED in scope:
+            key, note = scope[REFUSED], self._state.holds.note
+        else:
+            return
         address = address_of(scope, dict(scope["headers"]))
         if address is not None:
-            self._cache.note(address, scope[SETTLED])
+            note(address, key)
             self._flight.end(address)
 
 
@@ -141,6 +157,7 @@ class FastLane:
         self.reads = OnePerTurn()
         """Settling reads that begin their way through the application."""
         self._cache: BlockCache = state.block_cache
+        self._holds: Holds = state.holds
         self._access_log: AccessLog = state.access_log
         self._access: Authenticator = state.access
         self._rates: Rates = state.rates
@@ -171,6 +188,34 @@ class FastLane:
             return None
         headers = dict(scope["headers"])
         return address_of(scope, headers) if BROWSERS.isdisjoint(headers) else None
+
+    def park(self, scope: Scope, go_on: Waiter) -> Held | None:
+        """Hold a request that waits at a barrier which is known to stand."""
+        if WAITED in scope or (address := self.settling(scope)) is None:
+            return None
+        headers = dict(scope["headers"])
+        seconds = wait_of(headers.get(b"prefer", b"").decode("latin-1"))
+        if not seconds or not self._lets_in(scope, headers):
+            return None
+        held = self._holds.park(address, seconds, go_on)
+        if held is not None:
+            scope[WAITED] = seconds
+        return held
+
+    async def lead(
+        self, address: Address, app: ASGIApp, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Pass on a request that others wait for; if it is held, each of them is for itself."""
+
+        def held(asked: BlockKey) -> None:
+            self._holds.note(address, asked)
+            self.flight.end(address)
+
+        scope[BEFORE_HOLDING] = held
+        try:
+            await app(scope, receive, send)
+        finally:
+            self.flight.end(address)
 
     def _find(self, scope: Scope, headers: Mapping[bytes, bytes]) -> BlockAnswer | None:
         if scope["method"] != "GET":
@@ -225,8 +270,21 @@ class FastLaneHttp(BoundedHttp):
         """Answer a request, or have it wait for one that asks the same, or pass it on."""
         if not self._is_plain(cycle):
             super()._start_asgi_task(cycle, app)
-        elif not self._reply(cycle):
+        elif not self._reply(cycle) and not self._park(cycle, app):
             self._pass_on(cycle, app)
+
+    def _park(self, cycle: Any, app: Any) -> bool:
+        """Have a request wait for a barrier to open, which costs no task; say whether it does."""
+        held = self._lane.park(cycle.scope, partial(self._unpark, cycle, app))
+        if held is None:
+            return False
+        self._prepare(cycle)
+        cycle.when_gone = partial(held, False)
+        return True
+
+    def _unpark(self, cycle: Any, app: Any, wanted: bool) -> None:  # noqa: FBT001
+        if wanted and not cycle.disconnected:
+            self._start_asgi_task(cycle, app)
 
     def _pass_on(self, cycle: Any, app: Any) -> None:
         flight, address = self._lane.flight, self._lane.settling(cycle.scope)
@@ -234,13 +292,17 @@ class FastLaneHttp(BoundedHttp):
             super()._start_asgi_task(cycle, app)
         elif flight.lead(address):  # others may wait for it, so that it is not given up
             self._prepare(cycle)
-            self._lane.reads.begin(partial(self._run, cycle, partial(_lead, flight, address, app)))
+            self._lane.reads.begin(
+                partial(self._run, cycle, partial(self._lane.lead, address, app))
+            )
         else:
             flight.wait(address, partial(self._again, cycle, app))
 
     def _again(self, cycle: Any, app: Any) -> None:
         """Answer a request that has waited, or pass it on for itself."""
-        if not cycle.disconnected and not (self._is_plain(cycle) and self._reply(cycle)):
+        if cycle.disconnected:
+            return
+        if not self._is_plain(cycle) or not (self._reply(cycle) or self._park(cycle, app)):
             super()._start_asgi_task(cycle, app)
 
     def _is_plain(self, cycle: Any) -> bool:
@@ -263,6 +325,8 @@ class FastLaneHttp(BoundedHttp):
         parts = [STATUS_LINE[sent.status]]
         for name, value in self.server_state.default_headers:
             parts += (name, b": ", value, b"\r\n")
+        if waited := cycle.scope.get(WAITED):
+            parts.append(b"preference-applied: wait=%d\r\n" % waited)
         parts += (sent.lines, b"x-request-id: ", request_id, b"\r\n\r\n")
         if len(sent.body) <= SMALL:
             parts.append(sent.body)
@@ -283,13 +347,3 @@ class FastLaneHttp(BoundedHttp):
         if not self.flow.write_paused:
             self._lent.release()
         return True
-
-
-async def _lead(
-    flight: SingleFlight, address: Address, app: ASGIApp, scope: Scope, receive: Receive, send: Send
-) -> None:
-    scope[BEFORE_HOLDING] = partial(flight.end, address)  # the others wait for their own
-    try:
-        await app(scope, receive, send)
-    finally:
-        flight.end(address)

@@ -26,7 +26,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Scope
 
 from rheostat.errors import Refused, Unavailable
-from rheostat.server.http.blocks import BlockAnswer, BlockKey
+from rheostat.server.http.blocks import Address, BlockAnswer, BlockKey
 from rheostat.server.http.metrics import Metrics
 from rheostat.server.http.traffic import WHEN_GONE
 from rheostat.server.runs.barriers import Standing
@@ -54,11 +54,20 @@ KEPT = 60.0
 AT_ONCE = 16
 """Reads that go on in one turn of the event loop: ten thousand would be a second for all others."""
 
+ADDRESSES = 64
+"""Addresses of requests that are remembered of each: from there, they are held without a task."""
+
 COME_BACK = 5
 """Seconds after which a read that found no place may come again."""
 
 BEFORE_HOLDING = "rheostat.before_holding"
-"""Key of the scope of a request under which is what it has to call before it is held."""
+"""Key of the scope of a request under which is what is told its block before it is held."""
+
+REFUSED = "rheostat.refused_block"
+"""Key of the scope under which the route leaves the `BlockKey` that it refuses at a barrier."""
+
+WAITED = "rheostat.waited"
+"""Key of the scope of a request that was held before it came to the application."""
 
 _WAIT = re.compile(r'(?:^|,)\s*wait\s*=\s*"?(\d{1,9})"?\s*(?=$|[,;])', re.IGNORECASE)
 
@@ -75,6 +84,10 @@ def wait_of(prefer: str | None) -> int:
     """Return for how many seconds a request prefers to be held (RFC 7240), 0 if it does not."""
     found = None if prefer is None else _WAIT.search(prefer)
     return 0 if found is None else min(int(found[1]), LONGEST)
+
+
+Waiter = Callable[[bool], None]
+"""Told once that a read is to go on, or by false that nobody waits for it any more."""
 
 
 class Heard(NamedTuple):
@@ -96,7 +109,9 @@ class Closed:
     said: Any
     """The signals that were told there last."""
     used: float
-    waiting: dict[asyncio.Future[bool], None] = field(default_factory=dict)
+    waiting: dict[Waiter, None] = field(default_factory=dict)
+    addresses: list[Address] = field(default_factory=list)
+    """Some of those that were refused there."""
     asks: Settle | None = None
     """Has the database asked by one of those who wait."""
 
@@ -115,6 +130,7 @@ class Holds:
         self._metrics = metrics
         self._held = 0
         self._closed: OrderedDict[Place, Closed] = OrderedDict()
+        self._at: dict[Address, Place] = {}
         self._changes = 0
         self._news = asyncio.Event()
         self._watcher: asyncio.Task[None] | None = None
@@ -158,12 +174,13 @@ class Holds:
         """
         found = self.known(asked) or await self._first_ask(asked, settle)
         if not seconds or not _waits(found):
-            return Heard(found)
+            return Heard(found, crowded=self._closing)
         until, held, said = self._loop.time() + spread(seconds), False, _said(found)
         while _waits(found) and _said(found) == said and (left := until - self._loop.time()) > 0:
             closed = self._closed.get(_place(asked))
-            if closed is not None and self._held < self._limit and not self._closing:
+            if closed is not None and self._has_place:
                 closed.asks = partial(self._ask_together, asked, settle)
+                scope.get(BEFORE_HOLDING, _nothing)(asked)
                 await self._hold(closed, left, scope)
                 held = True
                 await admitted()
@@ -217,11 +234,22 @@ class Holds:
         if not self._has_room:
             return
         if len(self._closed) >= CLOSED:
-            del self._closed[next(place for place, each in self._closed.items() if each.idle)]
+            self._forget(next(place for place, each in self._closed.items() if each.idle))
         said = _said(refusal)
         self._closed[place] = Closed(refusal.limit, refusal.standing, refusal, said, now)
         if self._watcher is None or self._watcher.done():
             self._watcher = asyncio.create_task(self._watch())
+
+    def _forget(self, place: Place) -> Closed:
+        closed = self._closed.pop(place)
+        for address in closed.addresses:
+            del self._at[address]
+        return closed
+
+    @property
+    def _has_place(self) -> bool:
+        """Whether one more read can be held."""
+        return self._held < self._limit and not self._closing
 
     @property
     def _has_room(self) -> bool:
@@ -236,35 +264,49 @@ class Holds:
 
         Raises `ClientDisconnect` when the caller hangs up.
         """
-        scope.get(BEFORE_HOLDING, _nothing)()
         answer: asyncio.Future[bool] = self._loop.create_future()
-        scope.get(WHEN_GONE, _never)(partial(_settle, answer, False))
-        timer = self._loop.call_later(seconds, _settle, answer, True)
-        closed.waiting[answer] = None
-        self._count(+1)
+        held = Held(self, closed, seconds, partial(_answer, answer))
+        scope.get(WHEN_GONE, _never)(partial(held, False))
         try:
             if not await answer:
                 raise ClientDisconnect
         finally:
-            timer.cancel()
-            closed.waiting.pop(answer, None)
-            closed.used = self._loop.time()
-            self._count(-1)
+            held(False)
+
+    # before the application
+
+    def note(self, address: Address, asked: BlockKey) -> None:
+        """Remember that a request from an address was refused at a barrier."""
+        place = _place(asked)
+        closed = self._closed.get(place)
+        if closed is None or address in self._at:
+            return
+        if len(closed.addresses) == ADDRESSES:
+            del self._at[closed.addresses.pop(0)]
+        closed.addresses.append(address)
+        self._at[address] = place
+
+    def park(self, address: Address, seconds: float, go_on: Waiter) -> Held | None:
+        """Hold a request from an address that was refused, if it is now; and if there is place."""
+        place = self._at.get(address)
+        closed = None if place is None else self._closed[place]
+        if closed is None or closed.refusal is None or not self._has_place:
+            return None
+        return Held(self, closed, spread(seconds), go_on)
 
     def _open(self, place: Place) -> None:
         """Let those go on who wait at a barrier, a few at a time."""
-        closed = self._closed.pop(place)
-        waiting, closed.waiting = iter(list(closed.waiting)), {}
-        self._let_go(waiting)
+        self._let_go(iter(list(self._forget(place).waiting)))
 
-    def _let_go(self, waiting: Iterator[asyncio.Future[bool]]) -> None:
+    def _let_go(self, waiting: Iterator[Waiter]) -> None:
         some = list(islice(waiting, AT_ONCE))
-        for answer in some:
-            _settle(answer, True)
+        for go_on in some:
+            go_on(True)
         if some:
             self._loop.call_soon(self._let_go, waiting)
 
-    def _count(self, change: int) -> None:
+    def count(self, change: int) -> None:
+        """Count a read that is held, or is not any more."""
         self._held += change
         self._metrics.count_held(self._held)
 
@@ -322,12 +364,38 @@ class Holds:
                     with suppress(Refused):  # whoever waits is told
                         await closed.asks()  # there may be a signal for them
             elif closed.idle and closed.used + KEPT < now:
-                del self._closed[place]
+                self._forget(place)
+            elif closed.refusal is not None and "missing" in closed.refusal.error.members:
+                closed.refusal = None  # a report of one of several sources moves no barrier
 
     def _doubt(self) -> None:
         """Have whoever comes ask the database, and so be told that it is away."""
         for closed in self._closed.values():
             closed.refusal = None
+
+
+class Held:
+    """A read that is held: called with whether it is to go on, once; then it is not held."""
+
+    __slots__ = ("_closed", "_go_on", "_holds", "_timer")
+
+    def __init__(self, holds: Holds, closed: Closed, seconds: float, go_on: Waiter) -> None:
+        self._holds, self._closed, self._go_on = holds, closed, go_on
+        loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = loop.call_later(seconds, self, True)
+        closed.waiting[self] = None
+        holds.count(+1)
+
+    def __call__(self, wanted: bool) -> None:  # noqa: FBT001
+        """Go on, or be forgotten."""
+        if self._timer is None:
+            return
+        self._timer.cancel()
+        self._timer = None
+        del self._closed.waiting[self]
+        self._closed.used = asyncio.get_running_loop().time()
+        self._holds.count(-1)
+        self._go_on(wanted)
 
 
 def spread(seconds: float) -> float:
@@ -348,12 +416,12 @@ def _said(found: BlockAnswer | Refusal) -> Any:
     return found.error.members.get("signals") if isinstance(found, Refusal) else None
 
 
-def _settle(answer: asyncio.Future[bool], wanted: bool) -> None:  # noqa: FBT001
+def _answer(answer: asyncio.Future[bool], wanted: bool) -> None:  # noqa: FBT001
     if not answer.done():
         answer.set_result(wanted)
 
 
-def _nothing() -> None:
+def _nothing(_asked: BlockKey) -> None:
     """Do nothing: nobody else waits for the same request."""
 
 

@@ -38,7 +38,7 @@ from rheostat.server.http.blocks import (
     preview,
     settled,
 )
-from rheostat.server.http.holds import COME_BACK, Heard, Holds, wait_of
+from rheostat.server.http.holds import COME_BACK, REFUSED, WAITED, Heard, Holds, wait_of
 from rheostat.server.http.middleware import header
 from rheostat.server.http.negotiation import offers
 from rheostat.server.http.requests import Generation, Run, Step, StoreDep
@@ -158,10 +158,11 @@ async def read_values(
         block = await store.read(operations.preview, run, BlockRequest(0, start, count), generation)
         return preview(block, chosen)
     key = BlockKey(run, generation, start, count, chosen)
-    heard = await _read(request, store, key, wait_of(prefer))
-    applied = {"Preference-Applied": f"wait={wait_of(prefer)}"} if heard.held else {}
+    waited, seconds = WAITED in request.scope, wait_of(prefer)
+    heard = await _read(request, store, key, 0 if waited else seconds)
+    applied = {"Preference-Applied": f"wait={seconds}"} if heard.held or waited else {}
     if isinstance(heard.found, Refusal):
-        return _refuse(request, heard.found, heard, applied)
+        return _refuse(request, key, heard.found, heard, applied)
     store.sightings.note(*heard.found.cells)
     request.scope[SETTLED] = key
     return _respond(request, heard.found, applied)
@@ -189,9 +190,11 @@ async def _read(request: Request, store: Store, key: BlockKey, seconds: int) -> 
 
 
 def _refuse(
-    request: Request, refusal: Refusal, heard: Heard, applied: Mapping[str, str]
+    request: Request, key: BlockKey, refusal: Refusal, heard: Heard, applied: Mapping[str, str]
 ) -> Response:
     """Return a refusal at a barrier: many are told the same, so that nothing is raised for each."""
+    if refusal.opens:
+        request.scope[REFUSED] = key
     response = problems.response(refusal.error, request.scope)
     response.headers.update(applied)
     if heard.crowded:
