@@ -137,13 +137,35 @@ def test_a_pause_of_many_requests_is_one_wait(client: Client, service: Listening
 
     def sleep(seconds: float) -> None:
         slept.append(seconds)
-        if len(slept) == 3:
+        if len(slept) == 8:
             service.resume()
 
     client.session.network.sleep = sleep  # type: ignore[method-assign]
     assert run.value("lr", 10) == 1 / 11
     assert len(heard) == 1
-    assert all(0.9 <= seconds <= 2.1 for seconds in slept), slept
+    assert slept[0] <= 0.15
+    assert all(0.9 <= seconds <= 2 for seconds in slept[5:]), slept
+
+
+def test_a_word_that_comes_during_a_pause_is_heard_at_once(
+    client: Client, service: ListeningService
+) -> None:
+    """A service that answers early, with more to tell, has it told; nothing is told twice."""
+    service.pause, service.patience = 10, 0.0
+    told: list[Any] = []
+
+    def on_wait(_: Any) -> None:
+        told.append([signal.name for signal in run.signals(10)])
+        if len(told) == 1:
+            word = {"at": 10, "signal": "checkpoint", "arguments": {}, "revision": 8}
+            service.at_end = [word]
+            service.words = {8: (10, "checkpoint", {})}
+        else:
+            service.resume()
+
+    run = client.run("gpt", on_wait=on_wait)
+    heard = [signal.name for step in run.steps(0, 13) for signal in run.signals(step)]
+    assert (told, heard) == ([[], ["checkpoint"]], [])
 
 
 def test_retry_after_is_obeyed(client: Client, service: ListeningService) -> None:

@@ -53,7 +53,7 @@ def test_all_workers_hear_and_end_at_one_step(real: Client, new_name: Callable[[
         sent["signal"] = control.signal("checkpoint", tag="a")["effective"]
 
     def pause() -> None:
-        sent["pause"] = control.pause()["effective"]
+        sent["pause"] = control.pause(signal="evaluate")["effective"]
         threading.Timer(0.3, control.resume).start()
 
     def stop() -> None:
@@ -63,6 +63,7 @@ def test_all_workers_hear_and_end_at_one_step(real: Client, new_name: Callable[[
     first = train(real, name, {10: signal, 60: pause, 200: stop})
     assert first == [
         (sent["signal"], ("checkpoint", {"tag": "a"})),
+        (sent["pause"], ("evaluate", {})),
         (sent["stop"], Stopped),
         (sent["stop"], "checkpoint"),
     ]

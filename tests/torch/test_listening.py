@@ -28,7 +28,7 @@ def service() -> ListeningService:
 @pytest.fixture
 def gated(service: ListeningService) -> Iterator[Run]:
     """Yield a run with a gate at each eighth step."""
-    service.every = 8
+    service.every, service.watched = 8, ["loss"]
     with Client("http://test", transport=httpx.MockTransport(service), gate_deadline=20) as client:
         yield client.run("gpt")
 

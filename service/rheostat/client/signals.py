@@ -131,6 +131,15 @@ class Hearing:
         """Whether anybody has asked."""
         return self._last is not None
 
+    def passes(self, step: int) -> bool:
+        """Go on to a step if there is nothing to be told of anywhere; return whether that is so."""
+        if self._at or self._at_end:
+            return False
+        self._last = step
+        if self._early:
+            self._early = set()
+        return True
+
     def heard(self, places: Iterable[Place]) -> None:
         """Take in what a block tells."""
         for at, revision in places:

@@ -14,12 +14,14 @@ from collections.abc import Callable
 
 from rheostat.client.retry import LONGEST_ASKED
 from rheostat.client.settings import Settings
+from rheostat.client.signals import of_refusal
 from rheostat.errors import AwaitingReport, Paused, Refused
 
 HOLD = 30.0
 """Seconds that the service is asked to keep a request."""
-SHORTEST = 1.0
-"""Seconds between two requests at least, if the service keeps none."""
+FIRST = 0.05
+LONGEST = 1.0
+"""Seconds between two requests, if the service keeps none: at first, and after some."""
 SPREAD = 0.1
 """Seconds over which those who were kept for equally long spread."""
 
@@ -74,6 +76,8 @@ class Waiting:
         self._deadline = settings.gate_deadline if gate else settings.pause_deadline
         self._clock, self._jitter = clock, jitter
         self._since = self._asked = clock()
+        self._gap = FIRST
+        self.heard = 0
 
     def is_of(self, refusal: Held) -> bool:
         """Whether this waits for the same kind of thing."""
@@ -81,8 +85,14 @@ class Waiting:
 
     def begins(self, refusal: Held) -> None:
         """Say once what is waited for."""
+        self.heard = len(of_refusal(refusal))
         until = "" if self._deadline is None else f"; gives up in {self._deadline:.0f} s"
         log.warning("waiting: %s%s", refusal.detail, until)
+
+    def hears(self, refusal: Held) -> bool:
+        """Whether more signals are told there than when it was last said."""
+        before, self.heard = self.heard, len(of_refusal(refusal))
+        return self.heard > before
 
     def ends(self) -> None:
         """Say that it is over."""
@@ -98,9 +108,9 @@ class Waiting:
         if self._left() <= 0:
             raise refusal
         kept = self._clock() - self._asked
-        least = max(SHORTEST - kept, min(refusal.retry_after, LONGEST_ASKED))
-        spread = SPREAD if least <= 0 else least
-        return min(max(0.0, least) + spread * self._jitter(), self._left())
+        least = max(0.0, self._gap - kept, min(refusal.retry_after, LONGEST_ASKED))
+        self._gap = FIRST if kept > LONGEST else min(2 * self._gap, LONGEST)
+        return min(least + max(least, SPREAD) * self._jitter(), self._left())
 
     def _left(self) -> float:
         waited = self._clock() - self._since

@@ -146,8 +146,9 @@ class AsyncClient:
             start: The first step of a training that has no checkpoint of this run; see
                 `AsyncRun.begin`.
             on_wait: What is called, with the refusal, once when the training begins to wait at a
-                pause or a gate, as to save or to free memory. It is called where the values are
-                read.
+                pause or a gate, as to save or to free memory; and again if a signal comes while it
+                waits, which `AsyncRun.signals` of that step tells. It is called where the values
+                are read.
 
         Raises:
             Invalid: This can be no run's name, or another argument is none.

@@ -223,6 +223,8 @@ class AsyncRun(AsyncFetching, AsyncReporting, AsyncControl):  # type: ignore[mis
             cell = self._cell_of(step)
             if not await self._is_known(cell):
                 return hearing.tell_early(step)
+        if hearing.passes(step):
+            return ()
         if unknown := hearing.unknown(step):
             await self._learn(hearing, unknown, time.monotonic())
         with self._lock:

@@ -152,6 +152,8 @@ class Fetching(Handle):
                         raise
                     if waiting.is_of(again):
                         self.waits_for = again
+                        if waiting.hears(again) and self.on_wait is not None:
+                            self.on_wait(again)
                         self._session.network.sleep(waiting.pause(again))
                     else:
                         waiting = self._begin_to_wait(again)

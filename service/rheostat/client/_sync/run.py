@@ -223,6 +223,8 @@ class Run(Fetching, Reporting, Control):  # type: ignore[misc]  # its notes are 
             cell = self._cell_of(step)
             if not self._is_known(cell):
                 return hearing.tell_early(step)
+        if hearing.passes(step):
+            return ()
         if unknown := hearing.unknown(step):
             self._learn(hearing, unknown, time.monotonic())
         with self._lock:
