@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import orjson
 import pytest
 import typer
 from tests.cli.conftest import Command
@@ -34,6 +36,10 @@ def written(value: Any, path: str = "") -> Iterator[str]:
     """Yield what a person types after the option, once for each part of an object."""
     if value is True:
         yield ""  # a flag is said by its name alone
+    elif isinstance(value, list):
+        yield shlex.quote(f"{path}={orjson.dumps(value).decode()}")
+    elif value is None:
+        yield f"{path}=null"
     elif not isinstance(value, dict):
         yield f"{path}={value}" if path else f"{value}"
     else:

@@ -50,6 +50,8 @@ class RunOptions(TypedDict, total=False):
     """``text``, ``unit`` and ``takes_effect`` of parameters, for people."""
     signals: Mapping[str, Mapping[str, Any]]
     """The signals that the training understands: ``text`` and ``arguments`` of each."""
+    controllers: Mapping[str, Mapping[str, Any]]
+    """What reads metrics of it from the start, by name; `rheostat.controls` writes them."""
     goal: Mapping[str, Any] | None
     """``metric``, ``direction`` and ``target``: what the training is after."""
     about: str

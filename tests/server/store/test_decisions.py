@@ -296,8 +296,8 @@ def test_a_guard_proposes_what_to_do_about_a_spike(desk: Desk) -> None:
     """By default: it has one open proposal, the newest, and a rewind says that it is dropped."""
     run = desk.create()
     desk.settle(run, 0, 20)
-    above = {"value": 5}
-    desk.arm("guard", kind="guard", metric="loss", above=above, **{"for": 1}, changes={"lr": 1})
+    guard: dict[str, Any] = {"kind": "guard", "metric": "loss", "above": {"value": 5}, "for": 1}
+    desk.arm("guard", **guard, changes={"lr": 1})
     answer = desk.report(run, (5, 9.0), (6, 1.0), (7, 9.0))
     assert [each["decision"] for each in answer["decisions"]] == ["proposal"] * 2
     numbers = [each["proposal"] for each in answer["decisions"]]

@@ -86,6 +86,14 @@ def create(
             " or checkpoint.arguments.tag.type=string; may be repeated.",
         ),
     ] = None,
+    controller: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME.WHAT=VALUE",
+            help="A controller that is armed from the start, such as p.kind=plateau and"
+            " p.metric=val_loss; may be repeated.",
+        ),
+    ] = None,
     goal: Annotated[
         list[str] | None,
         typer.Option(
@@ -120,6 +128,7 @@ def create(
         "paused": paused or None,
         "describe": words.descriptions(describe or ()) or None,
         "signals": words.assignments(signal or ()) or None,
+        "controllers": words.assignments(controller or ()) or None,
         "goal": words.assignments(goal or ()) or None,
         "about": about,
     }

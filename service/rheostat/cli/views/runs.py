@@ -190,6 +190,10 @@ def _details(item: wire.RunState) -> Iterable[tuple[str, str]]:
     for name, form in item["signals"].items():
         takes = " ".join(f"{argument}=…" for argument in form.get("arguments", {}))
         yield f"signal {name}", f"{form.get('text', '')} {takes}".strip()
+    for name, config in item["controllers"].items():
+        yield f"controller {name}", f"{config['kind']} on {config['metric']}"
+    for each in item["attention"]:
+        yield "attention", each["message"]
 
 
 def _goal(goal: wire.RunGoal) -> str:

@@ -205,7 +205,7 @@ class AsyncClient:
             exist_ok: Whether a run of this name may be there that was created in the same way.
             options: ``axis``, ``resolution``, ``total``, ``steps_per_epoch``, ``max_block``,
                 ``max_jump``, ``guards``, ``labels``, ``paused``, ``describe``, ``signals``,
-                ``goal``, ``about``.
+                ``controllers``, ``goal``, ``about``.
 
         Raises:
             NameTaken: There is a run of this name; with ``exist_ok``, created otherwise than now.
