@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import pytest
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, select, text, update
 
+from rheostat.controllers import bits_of_value
 from rheostat.errors import Unavailable
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.settling import BlockRequest
@@ -20,7 +21,9 @@ from rheostat.server.runs.spec import parse_run
 from rheostat.server.runs.validation import Limits, Units
 from rheostat.server.store import locks, statements, tables, writer
 from rheostat.server.store.database import Database
-from rheostat.server.store.operations import create, revise, values
+from rheostat.server.store.operations import create, report, reported, revise, values
+from rheostat.server.store.operations.report import Point, ReportRequest
+from rheostat.server.store.operations.reported import Wanted
 from rheostat.server.store.revisions import StoredChanges
 
 pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
@@ -86,6 +89,57 @@ def test_replicas_that_want_the_same_runs_in_another_order_do_not_block_each_oth
     assert waiting.result(30) is None
 
 
+def reporting(desk: Any, run_id: str, *values: tuple[int, float]) -> Future[Any]:
+    """Report values of a metric in the background."""
+    points = [
+        Point(n, step, "loss", bits_of_value(value)) for n, (step, value) in enumerate(values)
+    ]
+    return in_background(desk.store.write(report.report, ReportRequest(1, "main", points), run_id))
+
+
+def test_a_report_that_nothing_reads_waits_for_no_settle(desk: Any) -> None:
+    """P13: it has a lock of its own, and so has the foreign key of its row."""
+    run = desk.create()
+    desk.settle(run, 0, 20)
+    with replica(desk) as other:
+        hold(other, run)
+        assert reporting(desk, run, (10, 2.0)).result(5)["kept"] == 1
+
+
+def test_a_report_that_a_controller_reads_is_in_the_order_of_the_run(desk: Any) -> None:
+    """P7: it waits until the run is free, and decides by what it finds there."""
+    run = desk.create()
+    desk.settle(run, 0, 20)
+    desk.arm("stop", kind="stop", metric="loss", patience=1)
+    with replica(desk) as other:
+        hold(other, run)
+        waiting = reporting(desk, run, (10, 2.0), (20, 2.0))
+        desk.write(lambda records: records.limits)
+        assert not waiting.done()
+        where = tables.generations.c.run_id == run
+        other.execute(update(tables.generations).where(where).values(settled_until=24))
+    (decision,) = waiting.result(30)["decisions"]
+    assert decision["effective"] == 24
+
+
+def test_numbers_of_reports_are_in_the_order_of_commits(desk: Any) -> None:
+    """So that who follows them misses none: the counter is held until the commit."""
+    run = desk.create()
+    desk.settle(run, 0, 20)
+    with replica(desk) as other:
+        records = desk.store._records(other)
+        records.begin({})
+        points = [Point(0, 5, "loss", bits_of_value(1.0))]
+        report.report(records, ReportRequest(1, "main", points), run)
+        records.flush()
+        waiting = reporting(desk, run, (10, 2.0))
+        desk.write(lambda records: records.limits)
+        assert not waiting.done()
+    assert waiting.result(30)["kept"] == 1
+    found = desk.read(reported.reported, run, Wanted("loss", after=0))
+    assert (found["steps"], found["next"]) == ([5, 10], 2)
+
+
 def test_a_name_is_given_once(desk: Any) -> None:
     """P7: who loses the race for a name finds the run that was made, and no error."""
     body = {"name": "new", "parameters": {"lr": {"kind": "constant", "value": 1}}}
@@ -93,7 +147,7 @@ def test_a_name_is_given_once(desk: Any) -> None:
         records = desk.store._records(other)
         records.begin(
             {
-                "run": (
+                "run": create.NewRun(
                     *parse_run(body, Units(), Limits()),
                     StoredChanges(json.dumps(body["parameters"])),
                 )

@@ -65,13 +65,13 @@ def ensure(
 
 
 @dataclass(frozen=True)
-class _Made:
+class NewRun:
     """The run that a body describes: what it follows, and the definitions as they were given."""
 
     spec: StoredRun
     timelines: Timelines
-    given: StoredChanges
     controllers: Mapping[str, Fitted]
+    given: StoredChanges
 
     @property
     def size(self) -> int:
@@ -81,7 +81,7 @@ class _Made:
         return len(self.given.document.text) + lines + changes
 
 
-def _read(records: Records, body: Any) -> _Made:
+def _read(records: Records, body: Any) -> NewRun:
     """Return the run that a body describes."""
     limits = records.limits
 
@@ -91,9 +91,9 @@ def _read(records: Records, body: Any) -> _Made:
             timeline.digest  # noqa: B018 - what is to be stored is made here, too
         given = {name: whole(data) for name, data in body["parameters"].items()}
         changes = StoredChanges(dumps(given).decode())
-        return {"run": _Made(spec, timelines, changes, controllers)}
+        return {"run": NewRun(spec, timelines, controllers, changes)}
 
-    read: _Made = records.outside("run", parsed, body)
+    read: NewRun = records.outside("run", parsed, body)
     return read
 
 
@@ -118,7 +118,7 @@ def new_run(spec: StoredRun, note: Note) -> RunRecord:
     )
 
 
-def _add(records: Records, made: _Made, note: Note) -> wire.RunState:
+def _add(records: Records, made: NewRun, note: Note) -> wire.RunState:
     run = new_run(made.spec, note)
     armed = armed_at(made.controllers, 0)
     first = Revision(
@@ -157,7 +157,7 @@ def _name_taken(there: RunRecord, spec: StoredRun, differences: list[dict[str, A
 def _differences(
     records: Records,
     there: RunRecord,
-    made: _Made,
+    made: NewRun,
     given: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
     """Return where a body differs from the one that created a run, in words."""
@@ -190,7 +190,7 @@ def _named_alike(first: Revision, given: Mapping[str, Any]) -> frozenset[str]:
     )
 
 
-def _told(item: dict[str, Any], first: Revision, made: _Made) -> dict[str, Any]:
+def _told(item: dict[str, Any], first: Revision, made: NewRun) -> dict[str, Any]:
     """Return a difference with what definitions and controllers say, in place of their digests."""
     kind, _, name = item["field"].partition(".")
     if kind == "parameters":
