@@ -22,7 +22,7 @@ from rheostat.server.http import holds
 from rheostat.server.http.holds import wait_of
 from rheostat.server.runs.revision import Note
 from rheostat.server.settings import Settings
-from rheostat.server.store.operations import create, refusals
+from rheostat.server.store.operations import close, create, refusals
 from rheostat.server.store.operations.stop import ResumeRequest, StopRequest, resume, stop
 from rheostat.server.store.operations.values import settle
 
@@ -345,6 +345,28 @@ def test_refusals_come_from_memory(tmp_path: Path) -> None:
                 assert (answer.status_code, answer.headers["cache-control"]) == (409, "no-store")
             assert {**answer.json(), "request_id": ""} == {**first.json(), "request_id": ""}
             assert here.settles == 1
+
+    asyncio.run(scenario())
+
+
+def test_ends_are_told_from_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P13: ten thousand ranks that end at one step do not each ask the database."""
+    monkeypatch.setattr(holds, "POLL", 600)
+
+    async def scenario() -> None:
+        async with site(tmp_path) as here:
+            path = await here.create()
+            await here.store.write(stop, "gpt", StopRequest())
+            for _ in range(100):
+                told = await here.ask(path, prefer="wait=30")
+                assert told.json()["type"].endswith("stopped")
+            assert here.settles == 2  # the first one is recorded, the second one is remembered
+            await here.store.write(close.finish, "gpt", 0, Note())
+            path = await here.create("other")
+            await here.store.write(close.finish, "other", 0, Note())
+            for _ in range(100):
+                assert (await here.ask(path)).json()["type"].endswith("finished")
+            assert here.settles == 3
 
     asyncio.run(scenario())
 

@@ -3,8 +3,8 @@ Held reads: those that wait at a pause or a gate, and what is known of it meanwh
 
 All ranks of a run come to a pause or a gate at one moment, and wait there for minutes or hours. So
 a refusal there is remembered while it stands, and answers whoever asks again, without the database;
-and who asks to be held is answered when the run goes on. The database is asked for all barriers at
-once: whenever this process has changed one of their runs, and every half second, since replicas
+and who asks to be held is answered when the run goes on. At a told stop or an end, where nobody
+waits, it is remembered too. The database is asked for all barriers at once: whenever this process has changed one of their runs, and every half second, since replicas
 share the database alone. All of this is for the event loop alone, but for `Holds.changed`.
 """
 
@@ -54,6 +54,9 @@ KEPT = 60.0
 AT_ONCE = 16
 """Reads that go on in one turn of the event loop: ten thousand would be a second for all others."""
 
+CHANGING = frozenset({"missing", "best"})
+"""What a refusal tells that changes without its run."""
+
 ADDRESSES = 64
 """Addresses of requests that are remembered of each: from there, they are held without a task."""
 
@@ -100,7 +103,7 @@ class Heard(NamedTuple):
 
 @dataclass(eq=False)
 class Closed:
-    """A pause or a gate at which reads are refused."""
+    """A pause, a gate or an end at which reads are refused."""
 
     limit: int
     standing: Standing
@@ -213,7 +216,7 @@ class Holds:
     async def _ask(self, asked: BlockKey, settle: Settle) -> BlockAnswer | Refusal:
         before = self._changes
         found = await settle()
-        if isinstance(found, Refusal) and found.opens:
+        if isinstance(found, Refusal) and found.stands:
             self._note(_place(asked), found)
             if self._changes != before:  # it may have been opened since
                 self._news.set()
@@ -290,7 +293,9 @@ class Holds:
         """Hold a request from an address that was refused, if it is now; and if there is place."""
         place = self._at.get(address)
         closed = None if place is None else self._closed[place]
-        if closed is None or closed.refusal is None or not self._has_place:
+        if closed is None or not self._has_place:
+            return None
+        if closed.refusal is None or not closed.refusal.opens:
             return None
         return Held(self, closed, spread(seconds), go_on)
 
@@ -365,8 +370,8 @@ class Holds:
                         await closed.asks()  # there may be a signal for them
             elif closed.idle and closed.used + KEPT < now:
                 self._forget(place)
-            elif closed.refusal is not None and "missing" in closed.refusal.error.members:
-                closed.refusal = None  # a report of one of several sources moves no barrier
+            elif closed.refusal is not None and CHANGING & closed.refusal.error.members.keys():
+                closed.refusal = None  # a report may change them, though it moves no barrier
 
     def _doubt(self) -> None:
         """Have whoever comes ask the database, and so be told that it is away."""

@@ -45,6 +45,12 @@ class Refusal:
         """Whether it is worth waiting there."""
         return isinstance(self.error, (Paused, AwaitingReport))
 
+    @property
+    def stands(self) -> bool:
+        """Whether who comes there next is refused alike, unless the run has changed."""
+        told = self.standing.barriers.told
+        return self.opens or self.standing.end is not None or told is not None
+
 
 def refused(
     records: Records, run: RunRecord, lineage: Lineage, error: Refused, generation: int
