@@ -78,8 +78,7 @@ SURFACE = JsonAnswer(
 class SignalBody(RequestBody):
     """A signal as it is asked for."""
 
-    # refused by the operation, which can say what the training understands
-    signal: Annotated[str, Field(max_length=32, json_schema_extra={"pattern": f"^{WORD}$"})]
+    signal: Annotated[str, Field(pattern=f"^{WORD}$")]
     """The word."""
 
     arguments: dict[str, Any] = Field(default_factory=dict)
