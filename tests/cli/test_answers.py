@@ -35,6 +35,15 @@ ARGUMENTS = {
     "run rewind": "gpt 3",
     "run fork": "gpt other",
     "run finish": "gpt",
+    "run stop": "gpt --wait --timeout 0",
+    "run signal": "gpt checkpoint --wait=done --timeout 0",
+    "run note": "gpt hello",
+    "run arm": "gpt plateau --metric loss",
+    "run disarm": "gpt plateau",
+    "run reset": "gpt plateau",
+    "run propose": "gpt change lr 0.5",
+    "run accept": "gpt 1 --yes",
+    "run decline": "gpt 2",
     "run delete": "gpt --yes",
     "run watch": "gpt",
     "run list": "",
@@ -46,7 +55,7 @@ ARGUMENTS = {
     "token revoke": "ann --yes",
 }
 """Of commands that are not satisfied with one name."""
-LOCAL = {"serve", "evaluate", "plot", "kinds", "convert", "recover", "demo"}
+LOCAL = {"serve", "evaluate", "plot", "kinds", "convert", "simulate", "recover", "demo"}
 
 
 def commands() -> list[str]:
@@ -205,7 +214,7 @@ def ran(
 
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
-    assert done.exit_code in {0, 1, 3}, done.stderr
+    assert done.exit_code in {0, 1, 3, 4}, done.stderr
     assert done.exit_code == 0 or done.stderr
 
 

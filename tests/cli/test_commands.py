@@ -28,6 +28,7 @@ IN_THEIR_TURN = [
     "plot",
     "kinds",
     "convert",
+    "simulate",
     "run create",
     "run list",
     "run show",
@@ -40,6 +41,22 @@ IN_THEIR_TURN = [
     "run extend",
     "run rewind",
     "run fork",
+    "run surface",
+    "run note",
+    "run signal",
+    "run pause",
+    "run resume",
+    "run stop",
+    "run arm",
+    "run controllers",
+    "run decisions",
+    "run metrics",
+    "run reset",
+    "run disarm",
+    "run propose",
+    "run proposals",
+    "run accept",
+    "run decline",
     "run history",
     "run finish",
     "run watch",
@@ -65,6 +82,7 @@ WRONG = {
     "plot": ("plot cosine start=1", 1),
     "kinds": ("kinds cosinus", 1),
     "convert": ("convert pytorsch", 1),
+    "simulate": ("simulate plato --metric-file losses.csv", 2),
     "recover": ("recover --yes --database sqlite:////nowhere/at/all.db", 1),
     "token create": ("token create ann --role viewer --server http://127.0.0.1:1", 3),
     "token list": ("token list --server http://127.0.0.1:1", 3),
@@ -144,6 +162,9 @@ def tried(
     """Run all examples in an empty folder, with a service of their own: for scripts, for people."""
     folder = tmp_path_factory.mktemp("examples")
     (folder / "lr.json").write_text('{"kind": "cosine", "start": 1, "end": 0, "steps": 9}')
+    (folder / "losses.csv").write_text("step,val_loss\n100,2\n200,1\n300,NaN\n")
+    (folder / "log.jsonl").write_text('{"step": 100, "val_loss": 2}\n{"step": 200, "val_loss": 3}')
+    (folder / "plateau.json").write_text('{"kind": "plateau", "metric": "val_loss"}')
     scheduler = {"type": "WarmupLR", "params": {"warmup_max_lr": 0.1, "warmup_num_steps": 10}}
     (folder / "ds_config.json").write_text(json.dumps({"scheduler": scheduler}))
     running = RunningServer(tmp_path_factory.mktemp("server"), {})

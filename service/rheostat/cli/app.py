@@ -19,7 +19,8 @@ Exit codes:
   0    it worked
   1    refused, or failed: standard error says which field, value and bound
   2    the command line cannot be read
-  3    the service cannot be reached, or cannot answer now: try again
+  3    the service cannot be reached, or cannot answer now: try again; or --wait took too long
+  4    what --wait waited for will not come: it was taken back, or dropped by a rewind
   130  interrupted by Ctrl-C
 """
 SETTINGS = {"help_option_names": ["-h", "--help"]}
@@ -69,56 +70,80 @@ def _options(
 
 def complete() -> typer.Typer:
     """Return the root with all commands, which are loaded by this."""
-    from rheostat.cli.commands import (
-        administration,
-        convert,
-        definitions,
-        demo,
-        revisions,
-        runs,
-        schedules,
-    )
+    from rheostat.cli.commands import administration, convert, definitions, demo, simulate
 
     app = root()
-    run = group("Make, look at and change live runs.")
-    schedule = group("The library of named, versioned definitions.")
-    token = group("Who may use a service, and in which role.")
-
     app.command()(definitions.evaluate)
     app.command()(definitions.plot)
     app.command()(definitions.kinds)
     app.command()(convert.convert)
-    app.add_typer(run, name="run")
-    app.add_typer(schedule, name="schedule")
-    app.add_typer(token, name="token")
+    app.command(context_settings=WITH_CHANGES)(simulate.simulate)
+    app.add_typer(_run(), name="run")
+    app.add_typer(_schedule(), name="schedule")
+    app.add_typer(_token(), name="token")
     app.command()(administration.recover)
     app.command()(demo.demo)
+    return app
 
+
+def _run() -> typer.Typer:
+    from rheostat.cli.commands import controllers, orders, proposals, revisions, runs, watch
+    from rheostat.cli.waiting import WaitingCommand
+
+    run = group("Make, look at and change live runs.")
     run.command()(runs.create)
     run.command("list")(runs.list_runs)
     run.command()(runs.show)
     run.command()(runs.plan)
     run.command()(runs.explain)
-    run.command(context_settings=WITH_CHANGES)(revisions.change)
+    run.command(cls=WaitingCommand, context_settings=WITH_CHANGES)(revisions.change)
     run.command()(revisions.undo)
     run.command()(revisions.cancel)
     run.command()(revisions.advance)
-    run.command()(revisions.extend)
-    run.command(context_settings=WITH_CHANGES)(revisions.rewind)
+    run.command(cls=WaitingCommand)(revisions.extend)
+    run.command(cls=WaitingCommand, context_settings=WITH_CHANGES)(revisions.rewind)
     run.command(context_settings=WITH_CHANGES)(revisions.fork)
+    run.command(cls=WaitingCommand)(orders.stop)
+    run.command(cls=WaitingCommand)(orders.pause)
+    run.command()(orders.resume)
+    run.command(cls=WaitingCommand)(orders.signal)
+    run.command()(orders.note)
+    run.command()(orders.surface)
+    run.command(context_settings=WITH_CHANGES)(controllers.arm)
+    run.command()(controllers.disarm)
+    run.command()(controllers.reset)
+    run.command("controllers")(controllers.list_controllers)
+    run.command()(controllers.decisions)
+    run.command()(controllers.metrics)
+    run.command(context_settings=WITH_CHANGES)(proposals.propose)
+    run.command("proposals")(proposals.list_proposals)
+    run.command(cls=WaitingCommand)(proposals.accept)
+    run.command()(proposals.decline)
     run.command()(runs.history)
-    run.command()(runs.watch)
+    run.command()(watch.watch)
     run.command()(revisions.finish)
     run.command()(revisions.delete)
+    return run
 
+
+def _schedule() -> typer.Typer:
+    from rheostat.cli.commands import schedules
+
+    schedule = group("The library of named, versioned definitions.")
     schedule.command("list")(schedules.list_schedules)
     schedule.command()(schedules.show)
     schedule.command()(schedules.put)
     schedule.command()(schedules.delete)
     schedule.command()(schedules.plot)
     schedule.command()(schedules.values)
+    return schedule
 
+
+def _token() -> typer.Typer:
+    from rheostat.cli.commands import administration
+
+    token = group("Who may use a service, and in which role.")
     token.command()(administration.create)
     token.command("list")(administration.list_tokens)
     token.command()(administration.revoke)
-    return app
+    return token

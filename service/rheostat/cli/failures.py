@@ -5,7 +5,9 @@ How a command fails: one readable block on standard error, and an exit code for 
 0    it worked
 1    refused, or failed: the block says which field, value and bound
 2    the command line itself cannot be read
-3    the service cannot be reached, or is not able to answer now: try again
+3    the service cannot be reached, or is not able to answer now: try again; or what was waited
+     for did not come in time
+4    what was waited for will not come: it was taken back, or dropped by a rewind
 130  interrupted by Ctrl-C
 ==== ==========================================================================
 """
@@ -21,9 +23,9 @@ from typing import Any
 import typer
 
 from rheostat.cli.views.screen import machine_text, visible
-from rheostat.errors import FieldError, Refused, RheostatError, Unavailable, Unreachable
+from rheostat.errors import FieldError, NotPending, Refused, RheostatError, Unavailable, Unreachable
 
-REFUSED, UNREACHABLE, INTERRUPTED = 1, 3, 130
+REFUSED, UNREACHABLE, LATE, GONE, INTERRUPTED = 1, 3, 3, 4, 130
 
 OPTIONS = {
     '"force": true': "--force",
@@ -103,10 +105,14 @@ def _block(error: RheostatError) -> Iterator[str]:
         return
     yield f"Refused: {_in_options(error.detail)}  [{error.status} {error.code}]"
     for item in error.errors:
-        yield from _field_lines(item)
+        yield from _field_lines(item, error.detail)
+    if "rewind" in error.members and isinstance(error, NotPending):
+        yield "  `rheostat run resume RUN` does so, once it has shown what that means"
+        return
     for name, value in error.members.items():
         if name != "request_id":
-            yield f"  {name.replace('_', ' ')}: {_brief(value)}"
+            told = _cut(value) if isinstance(value, str) else _brief(value)
+            yield f"  {name.replace('_', ' ')}: {told}"
 
 
 def _in_options(line: str) -> str:
@@ -115,9 +121,12 @@ def _in_options(line: str) -> str:
     return _WORDS.sub(lambda found: OPTIONS[found[0]], line)
 
 
-def _field_lines(item: FieldError) -> Iterator[str]:
-    about_field = item.message if item.field in item.message else f"{item.field}: {item.message}"
-    yield f"  {_in_options(about_field)}"
+def _field_lines(item: FieldError, said: str) -> Iterator[str]:
+    """Yield what is wrong with a field, but for the sentence that was said already."""
+    begins = item.message.startswith((item.field, f"`{item.field}`"))
+    about_field = item.message if begins else f"{item.field}: {item.message}"
+    if item.message != said or item.field in OPTIONS:
+        yield f"  {_in_options(about_field)}"
     about = [] if item.value is None else [f"value {_brief(item.value)}"]
     about += [] if item.bound is None else [f"bound {item.bound}"]
     if about:

@@ -11,7 +11,16 @@ from contextlib import suppress
 from functools import wraps
 from inspect import Parameter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    get_type_hints,
+)
 
 import typer
 
@@ -41,14 +50,15 @@ def default_author() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def _option(name: str, default: Any, annotation: Any) -> Parameter:
+def keyword(name: str, default: Any, annotation: Any) -> Parameter:
+    """Return an option that is added to a command."""
     return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-_JSON = _option("as_json", False, options.AsJson)
-_SERVER = _option("server", options.DEFAULT_URL, options.Server)
-_TOKEN = _option("token", None, options.Token)
-_AUTHOR = _option("author", default_author, options.Author)
+_JSON = keyword("as_json", False, options.AsJson)
+_SERVER = keyword("server", options.DEFAULT_URL, options.Server)
+_TOKEN = keyword("token", None, options.Token)
+_AUTHOR = keyword("author", default_author, options.Author)
 
 
 class Result:
@@ -148,7 +158,14 @@ def confirm(question: str, *, yes: bool) -> None:
     typer.confirm(question, abort=True, err=True)
 
 
-def answering(function: Callable[..., Result | Lines[Any]]) -> Command:
+class Given(Protocol):
+    """What a command ends with."""
+
+    def give(self, *, as_json: bool) -> None:
+        """Print it as JSON, or draw it."""
+
+
+def answering(function: Callable[..., Given]) -> Command:
     """Make a function that returns a result a command, with the option ``--json``."""
 
     @wraps(function)
@@ -156,42 +173,50 @@ def answering(function: Callable[..., Result | Lines[Any]]) -> Command:
         with reported(as_json=as_json):
             function(**arguments).give(as_json=as_json)
 
-    return _signed(command, [*_parameters(function), _JSON])
+    return signed(command, [*parameters(function), _JSON])
 
 
-def asking(function: Callable[..., Result]) -> Command:
+def asking(function: Callable[..., Given]) -> Command:
     """Make a function of a `Client` a command, with ``--server`` and ``--token`` besides."""
     return _connected(function, [_SERVER, _TOKEN])
 
 
-def changing(function: Callable[..., Result]) -> Command:
+def changing(function: Callable[..., Given]) -> Command:
     """Make a function that changes something a command as `asking` does, with ``--author``."""
     return _connected(function, [_AUTHOR, _SERVER, _TOKEN])
 
 
-def _connected(function: Callable[..., Result], added: Sequence[Parameter]) -> Command:
+def _connected(function: Callable[..., Given], added: Sequence[Parameter]) -> Command:
     @wraps(function)
-    def connected(
-        *, server: str, token: str | None, author: str | None = None, **arguments: Any
-    ) -> Result:
+    def command(
+        *,
+        as_json: bool,
+        server: str,
+        token: str | None,
+        author: str | None = None,
+        **arguments: Any,
+    ) -> None:
         from rheostat.cli.connecting import connect  # httpx loads slowly
 
-        with connect(server, token, author) as client, readable():
-            return function(client, **arguments)
+        with reported(as_json=as_json), connect(server, token, author) as client:
+            with readable():
+                found = function(client, **arguments)
+            found.give(as_json=as_json)  # the client is still there, for what asks as it is drawn
 
-    return answering(_signed(connected, [*_parameters(function)[1:], *added]))
+    return signed(command, [*parameters(function)[1:], *added, _JSON])
 
 
-def _parameters(function: Command) -> list[Parameter]:
+def parameters(function: Command) -> list[Parameter]:
+    """Return what a function takes, with its annotations as objects."""
     # `Client` is imported by type checkers alone.
     hints = get_type_hints(function, localns={"Client": Any}, include_extras=True)
-    parameters = inspect.signature(function).parameters.values()
-    return [each.replace(annotation=hints[each.name]) for each in parameters]
+    found = inspect.signature(function).parameters.values()
+    return [each.replace(annotation=hints.get(each.name, Any)) for each in found]
 
 
-def _signed(command: Any, parameters: Sequence[Parameter]) -> Command:
+def signed(command: Any, taken: Sequence[Parameter]) -> Command:
     """Give a command the signature from which typer reads its arguments and options."""
-    keywords = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in parameters]
+    keywords = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in taken]
     command.__signature__ = inspect.Signature(keywords)
     command.__annotations__ = {each.name: each.annotation for each in keywords}
     return command  # type: ignore[no-any-return]

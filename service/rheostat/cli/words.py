@@ -23,8 +23,9 @@ from __future__ import annotations
 import json
 import math
 import re
+import shlex
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,24 @@ def changes(words: Sequence[str], clock: str | None = None) -> dict[str, Any]:
 def assignments(words: Iterable[str]) -> dict[str, Any]:
     """Read ``path=value`` words as one JSON object."""
     return _filled({}, words)
+
+
+def arguments(words: Iterable[str], texts: Collection[str]) -> dict[str, Any]:
+    """Read the arguments of a signal as ``name=value``; ``texts`` are texts as they are."""
+    found: dict[str, Any] = {}
+    for name, text in _fields(words):
+        if name in found:
+            raise typer.BadParameter(f"{name} is given twice")
+        found[name] = text if name in texts else _value(text)
+    return found
+
+
+def split(text: str, origin: str) -> list[str]:
+    """Return the words of one text, as a shell would read them."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{origin}: {error} in {text[:200]!r}") from error
 
 
 def labels(words: Iterable[str]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from rheostat.changes import EDITS
 from rheostat.cli import options, words
 from rheostat.cli.results import Result, changing, confirm
 from rheostat.cli.views import revisions, runs
+from rheostat.cli.waiting import landing
 
 if TYPE_CHECKING:
     from rheostat import wire
@@ -57,7 +58,7 @@ Force = Annotated[
 ]
 
 
-@changing
+@landing
 def change(
     client: Client,
     run: options.Run,
@@ -163,7 +164,7 @@ def advance(
     return Result(done, revisions.advanced)
 
 
-@changing
+@landing
 def extend(
     client: Client,
     run: options.Run,
@@ -207,7 +208,7 @@ def _generation(help_text: str, default: str) -> typer.models.OptionInfo:
     return found
 
 
-@changing
+@landing
 def rewind(
     client: Client,
     run: options.Run,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from rheostat.cli import options, words
-from rheostat.cli.results import Lines, Result, answering, asking, changing, pictured
+from rheostat.cli.results import Result, asking, changing, pictured
 from rheostat.cli.views import revisions, runs
 from rheostat.limits import MAX_PICTURE_POINTS, USUAL_BLOCK
 
@@ -192,20 +192,44 @@ def plan(
 
 
 @asking
-def history(client: Client, run: options.Run) -> Result:
+def history(
+    client: Client,
+    run: options.Run,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND",
+            help="Only revisions of this kind, such as change, stop, signal, control or note; may"
+            " be repeated.",
+            show_default="all",
+        ),
+    ] = None,
+) -> Result:
     """
     List the revisions of a run, the oldest first: who changed what, where, when and why.
 
     \b
     rheostat run history gpt
+    rheostat run history gpt --kind note
 
     The state says what became of each: in force on the way to the current generation, pending,
     cancelled, or dropped by a rewind. A forced one is shown with the guards of what it changed.
     """
+    _require_kinds(kind or ())
     control = client.control(run)
     found = control.history()
     state = control.show()  # asked last, it knows the generation of every revision
-    return Result(found, revisions.history, run=state, origin=_origin(client, state))
+    shown = [item for item in found if not kind or item["kind"] in kind]
+    return Result(shown, revisions.history, found, run=state, origin=_origin(client, state))
+
+
+def _require_kinds(said: Iterable[str]) -> None:
+    from rheostat.wire import RevisionKind
+
+    kinds = get_args(RevisionKind)
+    for kind in said:
+        if kind not in kinds:
+            raise typer.BadParameter(f"{kind!r} is no kind of revision: one of {', '.join(kinds)}")
 
 
 @asking
@@ -232,48 +256,6 @@ def explain(
     state = control.show()
     at = _next_or_last(state) if step is None else step
     return Result(control.explain(at), runs.explanation, end=state["end"])
-
-
-@answering
-def watch(
-    run: options.Run,
-    after: Annotated[
-        int | None,
-        typer.Option(
-            metavar="NUMBER",
-            min=0,
-            help="Begin after the event of this number; 0 is before the first.",
-            show_default="the newest but one",
-        ),
-    ] = None,
-    changes: Annotated[
-        bool, typer.Option("--changes", help="Leave out that steps were settled.")
-    ] = False,
-    server: options.Server = options.DEFAULT_URL,
-    token: options.Token = None,
-) -> Lines[Any]:
-    """
-    Print what happens to a run, as it happens, until it is finished or Ctrl-C.
-
-    \b
-    rheostat run watch gpt --changes
-
-    A line has the time, what happened, the step, who did it and why. With --json each line is one
-    JSON document.
-    """
-    found = _events(run, after, server, token)
-    told = (event for event in found if not (changes and event["kind"] == "settled"))
-    return Lines(told, revisions.event)
-
-
-def _events(run: str, after: int | None, server: str, token: str | None) -> Iterator[wire.Event]:
-    from rheostat.cli.connecting import connect  # httpx loads slowly
-
-    with connect(server, token) as client:
-        if after is None:
-            state = client.control(run).show()
-            run, after = state["id"], max(0, state["event"] - 1)
-        yield from client.control(run).events(after)
 
 
 def _next_or_last(state: wire.RunState) -> int:

@@ -151,18 +151,22 @@ def chart(
     height: int,
     marks: Sequence[VerticalLine] = (),
     log: bool = False,
+    span: tuple[float, float] | None = None,
+    margin: int = 0,
 ) -> list[list[Segment]]:
     """
     Draw curves on common axes, ``width`` characters wide and ``height`` rows high without axes.
 
     With more than one curve, each one's name stands at its right end. All marks share one row of
-    labels; the first ones given come first. ``log`` needs values > 0.
+    labels; the first ones given come first. ``log`` needs values > 0. ``span`` are the least ends
+    of the axis of x, and ``margin`` the least room for labels before it, so that charts that stand
+    one below the other have one axis.
     """
-    x = ValueScale.of(value for curve in curves for value in curve.xs)
+    x = ValueScale.of([*(span or ()), *(value for curve in curves for value in curve.xs)])
     y = ValueScale.of((value for curve in curves for value in curve.ys), log=log)
     labels = _row_labels(y, height)
     names = _end_names(curves, y, height) if len(curves) > 1 else {}
-    left = max(map(len, labels.values()), default=0)
+    left = max(margin, *map(len, labels.values()), 0)
     right = max((len(name) + 1 for name, _ in names.values()), default=0)
     canvas = Canvas(max(width - left - 2 - right, 10), height)
     for ink, curve in enumerate(curves):

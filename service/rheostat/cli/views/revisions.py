@@ -7,11 +7,11 @@ of a run that somebody watches.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rheostat.cli.views import text
+from rheostat.cli.views import controllers, text
 from rheostat.cli.views.chart import Series, VerticalLine
 from rheostat.cli.views.screen import Cell, Screen, left, right, wide
 
@@ -41,6 +41,10 @@ STYLES = {
     "cancelled": "yellow",
     "rewound": "magenta",
     "extended": "cyan",
+    "stopped": "red",
+    "paused": "yellow",
+    "resumed": "green",
+    "signalled": "blue",
     "declined": "dim",
 }
 """How the kinds of events are coloured; others are bold."""
@@ -51,15 +55,20 @@ GONE = ("cancelled", "dropped")
 
 
 def history(
-    screen: Screen, items: Iterable[wire.Revision], *, run: wire.RunState, origin: str | None
+    screen: Screen,
+    items: Iterable[wire.Revision],
+    known: Sequence[wire.Revision],
+    *,
+    run: wire.RunState,
+    origin: str | None,
 ) -> None:
     """
-    Draw the whole history of a run, the oldest revision first.
+    Draw the history of a run, or a part of it, the oldest revision first.
 
-    ``origin`` is the name of the run that it was forked from.
+    ``known`` are all of its revisions. ``origin`` is the name of the run that it was forked from.
     """
     ordered = sorted(items, key=lambda item: item["revision"])
-    fates = _Fates(run, ordered)
+    fates = _Fates(run, known)
     columns = [
         right("REV"),
         right("GEN"),
@@ -90,7 +99,7 @@ def pending(screen: Screen, items: Iterable[wire.Revision]) -> None:
             text.count(item["effective"]),
             item["author"] or "",
             text.when(item["created_at"]),
-            changes(item["changes"], item["total"]) + (", forced" if item["forced"] else ""),
+            _typed(item) + (", forced" if item["forced"] else ""),
             item["message"] or "",
         )
         for item in ordered
@@ -103,6 +112,29 @@ def changes(by_parameter: Changes, total: int | None = None) -> str:
     if total is not None:
         return f"total {text.count(total)}"
     return ", ".join(f"{name} {text.change(change)}" for name, change in by_parameter.items())
+
+
+def _typed(item: wire.Revision) -> str:
+    """Write what a revision does, in short."""
+    said = changes(item["changes"], item["total"])
+    return said or " ".join(filter(None, [str(item["kind"]), data(item["data"])]))
+
+
+def done(screen: Screen, run: wire.RunState, items: Iterable[wire.Revision]) -> None:
+    """Draw what was done to a run last, in short."""
+    columns = [right("REV"), right("STEP"), left("BY"), left("WHEN"), wide("WHAT"), wide("WHY")]
+    rows = (
+        (
+            str(item["revision"]),
+            text.count(item["effective"]),
+            item["author"] or "",
+            text.when(item["created_at"]),
+            text.cut(_written(item, run, None)),
+            text.cut(item["message"] or ""),
+        )
+        for item in items
+    )
+    screen.table(columns, rows)
 
 
 def fork(run: wire.RunState, origin: str) -> str:
@@ -253,16 +285,40 @@ def _proposal(item: wire.ProposedEvent | wire.SettledProposalEvent, by: str) -> 
 
 def _what(item: RevisionEvent, by: str) -> str:
     forced = ", forced" if item["forced"] else ""
+    number = f"revision {item['revision']}{by}"
     match item["kind"]:
         case "revised" | "extended":
-            return f"revision {item['revision']}{by}: {_change(item)}{forced}"
+            return f"{number}: {_change(item)}{forced}"
         case "cancelled":
             return f"revision {item['cancelled']} is taken back{by}"
         case "rewound":
             change = f": {_change(item)}{forced}" if item["changes"] != {} else ""
             back = f"back from {text.count(item['ended'])} into generation {item['parent']}"
             return f"generation {item['generation']}{by}, {back}{change}"
+        case "stopped" | "paused" | "signalled" | "armed" | "noted" | "resumed":
+            said = data(item["data"])
+            return f"{number}: {said}" if said else number
     return by.strip()
+
+
+def data(found: Mapping[str, Any] | None) -> str:
+    """Write what a revision says that changes no value: a signal, a controller, a note."""
+    if not found:
+        return ""
+    match found:
+        case {"signal": _}:
+            return text.signal(found)
+        case {"pauses": pauses}:
+            return f"lifts {', '.join(f'revision {number}' for number in pauses)}"
+        case {"armed": name, "config": config}:
+            return f"arm {name}: {controllers.told(config, short=True)}"
+        case {"level": level}:
+            return "" if level == "note" else str(level)
+    return ", ".join(
+        f"{name.removesuffix('ed')} {value if isinstance(value, str) else text.brief(value)}"
+        for name, value in found.items()
+        if value is not None
+    )
 
 
 def _change(item: RevisionEvent) -> str:
@@ -282,7 +338,6 @@ def _row(
 ) -> tuple[Cell, ...]:
     if item["forced"]:
         state += f", forced past {' or '.join(_guards(item, run['guards'] or {}))}"
-    typed = changes(item["changes"], item["total"])
     row = (
         str(item["revision"]),
         str(item["generation"]),
@@ -290,11 +345,32 @@ def _row(
         state,
         item["author"] or "",
         text.when(item["created_at"]),
-        ": ".join(filter(None, (_deed(item, run, origin), typed))),
+        _written(item, run, origin),
         item["message"] or "",
     )
     style = "dim" if state.startswith(GONE) else ""
     return tuple((cell, style) for cell in row)
+
+
+def _written(item: wire.Revision, run: wire.RunState, origin: str | None) -> str:
+    """Write all that a revision does."""
+    typed = changes(item["changes"], item["total"])
+    return ": ".join(filter(None, (_deed(item, run, origin), typed))) + cause(item["cause"])
+
+
+def cause(found: Mapping[str, Any] | None) -> str:
+    """Write what made a controller decide, and who said yes to a proposal."""
+    if not found:
+        return ""
+    told = []
+    if "controller" in found and "step" in found:
+        told.append(f"on the report of step {text.count(found['step'])}")
+    if "proposal" in found:
+        by = f" by {found['decided_by']}" if found.get("decided_by") else ""
+        told.append(f"proposal {found['proposal']} accepted{by}")
+    if found.get("late_by"):
+        told.append(f"{text.count(found['late_by'])} steps late")
+    return f" ({', '.join(told)})" if told else ""
 
 
 def _deed(item: wire.Revision, run: wire.RunState, origin: str | None) -> str:
@@ -303,7 +379,10 @@ def _deed(item: wire.Revision, run: wire.RunState, origin: str | None) -> str:
         case "change" | "total":
             return ""
         case "cancel":
-            return f"cancel revision {item['cancels']}"
+            lifts = (item["data"] or {}).get("pauses")
+            return (
+                f"resume: {data(item['data'])}" if lifts else f"cancel revision {item['cancels']}"
+            )
         case "rewind":
             number = item["generation"]
             (made,) = (each for each in run["generations"] if each["generation"] == number)
@@ -312,7 +391,10 @@ def _deed(item: wire.Revision, run: wire.RunState, origin: str | None) -> str:
             return f"advance to step {text.count(item['effective'])}"
         case "fork" if origin is not None:
             return f"fork of {fork(run, origin)}"
-    return str(item["kind"])
+    said = data(item["data"])
+    if item["kind"] == "control" and said:
+        return said
+    return f"{item['kind']} {said}" if said else str(item["kind"])
 
 
 def _guards(item: wire.Revision, guards: Mapping[str, wire.GuardBounds]) -> Iterator[str]:
@@ -332,6 +414,8 @@ class _Fates:
 
     def __init__(self, run: wire.RunState, items: Iterable[wire.Revision]) -> None:
         self._settled = {each["generation"]: each["settled_until"] for each in run["generations"]}
+        self._current = self._settled[run["generation"]]
+        self._stops = {stop["revision"]: stop for stop in run["stops"]}
         self._cancelled = {
             number: item["revision"] for item in items for number in _taken_back(item)
         }
@@ -344,19 +428,33 @@ class _Fates:
         if state == "cancelled":
             by = self._cancelled.get(item["revision"])
             return "cancelled" + (f" by revision {by}" if by else "")
+        if stop := self._stops.get(item["revision"]):
+            return self._of_stop(stop)
         if item["left_by"] is not None:
-            rewind = f"by the rewind to generation {item['left_by']}"
-            return f"kept {rewind}" if kind == "total" else f"dropped{self._when(item)} {rewind}"
-        return "in force" if state == "settled" and kind in IN_FORCE else state
+            return f"{self._left(item)} by the rewind to generation {item['left_by']}"
+        if state == "settled":
+            return "in force" if kind in IN_FORCE else "told" if kind == "signal" else ""
+        return state
 
-    def _when(self, item: wire.Revision) -> str:
-        waited = item["effective"] >= self._settled[item["generation"]]
-        return " while pending" if waited and item["kind"] not in {"rewind", "fork"} else ""
+    def _of_stop(self, stop: wire.Stop) -> str:
+        if stop["effective"] > self._current:
+            return "pending"
+        return "holds" if stop["hold"] else "stopped" if stop["told"] else "reached"
+
+    def _left(self, item: wire.Revision) -> str:
+        """Write how a rewind left a revision behind."""
+        kind, settled = item["kind"], self._settled[item["generation"]]
+        if kind == "total":
+            return "kept"
+        if kind in {"stop", "pause"} and item["effective"] <= settled:
+            return "lifted"
+        waited = item["effective"] >= settled and kind not in {"rewind", "fork"}
+        return "dropped while pending" if waited else "dropped"
 
 
 def _taken_back(item: wire.Revision) -> Iterator[int]:
     """Yield the revisions that one took back: one, all pauses of a run, or all stops at its end."""
     if item["cancels"] is not None:
         yield item["cancels"]
-    data = item["data"] or {}
-    yield from (*data.get("pauses", ()), *data.get("cancelled", ()))
+    said = item["data"] or {}
+    yield from (*said.get("pauses", ()), *said.get("cancelled", ()))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rheostat.cli.views import revisions, text
 from rheostat.cli.views.chart import Series, VerticalLine
-from rheostat.cli.views.screen import Screen, left, right, wide
+from rheostat.cli.views.screen import Cell, Screen, left, right, wide
 
 if TYPE_CHECKING:
     from rheostat import wire
@@ -35,7 +35,7 @@ def runs(screen: Screen, items: Sequence[wire.RunSummary]) -> None:
     rows = (
         (
             item["name"],
-            _state(item),
+            state(item),
             text.count(item["settled_until"]),
             text.count(item["total"]) if item["total"] else "",
             str(item["revision"]),
@@ -52,13 +52,15 @@ def run(screen: Screen, item: wire.RunState, *, origin: str | None) -> None:
     screen.pairs(
         ("run", item["name"]),
         ("id", item["id"]),
-        ("state", _state(item) + _end(item)),
+        ("state", state(item) + _end(item)),
         *([] if origin is None else [("forked from", revisions.fork(item, origin))]),
         ("settled", f"until {item['axis']} {text.count(item['settled_until'])}{_of_total(item)}"),
+        *(stop(item, each) for each in item["stops"]),
         ("revision", str(item["revision"])),
         ("generation", str(item["generation"]) + _branch(item)),
         ("created", text.when(item["created_at"])),
         *_details(item),
+        *_open(item),
     )
     screen.line()
     columns = [left("PARAMETER"), left("VALUE"), wide("DEFINITION")]
@@ -74,6 +76,17 @@ def run(screen: Screen, item: wire.RunState, *, origin: str | None) -> None:
         screen.line()
         screen.line(("Pending", "bold"))
         revisions.pending(screen, item["pending"])
+
+
+def stop(item: wire.RunSummary, found: wire.Stop) -> tuple[str, Cell]:
+    """Write what a run ends or holds by: where, by which revision, and how that is lifted."""
+    step, to_go = found["effective"], found["effective"] - item["settled_until"]
+    where = f"at {item['axis']} {text.count(step)}"
+    where += f", {text.count(to_go)} to go" if to_go > 0 else ""
+    by_resume = found["told"] or (found["hold"] and to_go <= 0)
+    lift = f"resume {item['name']}" if by_resume else f"cancel {item['name']} {found['revision']}"
+    said = f"{where}, by revision {found['revision']}; to lift it: rheostat run {lift}"
+    return ("pause", (said, "yellow")) if found["hold"] else ("stop", (said, "red"))
 
 
 def created(screen: Screen, item: wire.RunState) -> None:
@@ -147,7 +160,8 @@ def deleted(screen: Screen, answer: Mapping[str, str]) -> None:
     screen.line(f"Run {answer['deleted']} is removed.")
 
 
-def _state(item: wire.RunSummary) -> str:
+def state(item: wire.RunSummary) -> str:
+    """Write whether a run goes on."""
     if item["finished_at"] is not None:
         return f"finished {text.when(item['finished_at'])}"
     if item["paused"]:
@@ -192,8 +206,15 @@ def _details(item: wire.RunState) -> Iterable[tuple[str, str]]:
         yield f"signal {name}", f"{form.get('text', '')} {takes}".strip()
     for name, config in item["controllers"].items():
         yield f"controller {name}", f"{config['kind']} on {config['metric']}"
+
+
+def _open(item: wire.RunState) -> Iterable[tuple[str, Cell]]:
+    """Yield what waits for somebody: proposals, and what is odd."""
+    if count := item["proposals"]["open"]:
+        said = f"{text.count(count)} waiting for a yes: rheostat run proposals {item['name']}"
+        yield "proposals", (said, "yellow")
     for each in item["attention"]:
-        yield "attention", each["message"]
+        yield "attention", (each["message"], "red")
 
 
 def _goal(goal: wire.RunGoal) -> str:

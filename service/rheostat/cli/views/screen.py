@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rheostat.cli.views.chart import Segment, Series, VerticalLine, chart
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
 INKS = ("cyan", "magenta", "yellow", "green", "blue", "red")
 STYLES = {"axis": "dim", "label": "", "mark": "yellow", "": ""}
@@ -75,20 +78,23 @@ class Screen:
         """How many characters a chart may be wide."""
         return max(self._console.width, 40)
 
+    @property
+    def is_terminal(self) -> bool:
+        """Whether somebody looks at it."""
+        return self._console.is_terminal
+
     def line(self, *pieces: Cell) -> None:
         """Print pieces of text, each plain or with a style, as one line."""
-        from rich.text import Text
-
-        self._console.print(Text.assemble(*map(_visible, pieces)), soft_wrap=True)
+        self._console.print(assembled(*pieces), soft_wrap=True)
 
     def table(self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> None:
         """Print a table without lines: a header, and columns two spaces apart."""
-        self._print_table(columns, rows, show_header=True)
+        self._print_table(_table(columns, rows, show_header=True))
 
     def pairs(self, *pairs: tuple[str, Cell]) -> None:
         """Print names with their values, aligned."""
         rows = (((name, "bold"), value) for name, value in pairs)
-        self._print_table([left(""), wide("")], rows, show_header=False)
+        self._print_table(_table([left(""), wide("")], rows, show_header=False))
 
     def chart(
         self,
@@ -98,27 +104,95 @@ class Screen:
         marks: Sequence[VerticalLine] = (),
         log: bool = False,
         first_ink: int = 0,
+        span: tuple[float, float] | None = None,
+        margin: int = 0,
     ) -> None:
         """Print curves on common axes; ``first_ink`` is the colour of the first."""
-        for row in chart(curves, width=self.width, height=height, marks=marks, log=log):
+        width = self.width
+        for row in chart(
+            curves, width=width, height=height, marks=marks, log=log, span=span, margin=margin
+        ):
             self.line(*((piece, _style(style, first_ink)) for piece, style in row))
 
-    def _print_table(
-        self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]], *, show_header: bool
-    ) -> None:
-        from rich.table import Table
-        from rich.text import Text
+    @contextmanager
+    def status(self) -> Iterator[Callable[[str], None]]:
+        """Yield what says on one line, drawn over, how far something is; in a pipe it is silent."""
+        if not self._console.is_terminal:
+            yield lambda _text: None
+            return
+        with self._console.status("") as shown:
+            yield lambda text: shown.update(assembled(text))
 
-        plain: dict[str, Any] = {"box": None, "pad_edge": False, "padding": (0, 2, 0, 0)}
-        table = Table(**plain, show_header=show_header, header_style="bold")
-        for column in columns:
-            table.add_column(column.header, **column.style)
-        for row in rows:
-            table.add_row(*(Text.assemble(_visible(cell)) for cell in row))
+    @contextmanager
+    def frames(self) -> Iterator[Callable[[Callable[[Screen], None]], None]]:
+        """
+        Yield what draws one picture after the other over the whole terminal.
+
+        The last one stays when it is over, below what was there before.
+        """
+        from rich.live import Live
+
+        frame = Frame(self._console)
+        try:
+            with Live(console=self._console, screen=True, auto_refresh=False) as live:
+
+                def show(draw: Callable[[Screen], None]) -> None:
+                    frame.parts.clear()
+                    draw(frame)
+                    live.update(frame.picture(), refresh=True)
+
+                yield show
+        finally:
+            for part in frame.parts:
+                self._console.print(part)
+
+    def _print_table(self, table: Table) -> None:
         if self._console.is_terminal:
             self._console.print(table)
         else:
             print(_plain(table), file=self._console.file)
+
+
+class Frame(Screen):
+    """A screen that gathers what is drawn, for one picture."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.parts: list[Any] = []
+
+    def picture(self) -> Any:
+        """Return what was drawn, as rich takes it."""
+        from rich.console import Group
+
+        return Group(*self.parts)
+
+    def line(self, *pieces: Cell) -> None:
+        """Gather a line; one that is too long is folded."""
+        self.parts.append(assembled(*pieces))
+
+    def _print_table(self, table: Table) -> None:
+        self.parts.append(table)
+
+
+def assembled(*pieces: Cell) -> Text:
+    """Return pieces of text as rich takes them, in which nothing acts on a terminal."""
+    from rich.text import Text
+
+    return Text.assemble(*map(_visible, pieces))
+
+
+def _table(
+    columns: Sequence[Column], rows: Iterable[Sequence[Cell]], *, show_header: bool
+) -> Table:
+    from rich.table import Table
+
+    plain: dict[str, Any] = {"box": None, "pad_edge": False, "padding": (0, 2, 0, 0)}
+    table = Table(**plain, show_header=show_header, header_style="bold")
+    for column in columns:
+        table.add_column(column.header, **column.style)
+    for row in rows:
+        table.add_row(*map(assembled, row))
+    return table
 
 
 def _visible(piece: Cell) -> Cell:

@@ -40,6 +40,35 @@ def compact(value: float) -> str:
     return f"{value:,.10g}"
 
 
+def seconds(duration: float) -> str:
+    """Write a duration in the unit that people would use, as in ``8 s`` or ``2 h 5 min``."""
+    if duration < 10:
+        return f"{short(round(duration, 1))} s"
+    whole = round(duration)
+    if whole < 100:
+        return f"{whole} s"
+    minutes = round(duration / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
+
+
+def signal(data: Mapping[str, Any]) -> str:
+    """Write a signal with its arguments, as one would type it."""
+    arguments = data.get("arguments") or {}
+    return " ".join([str(data["signal"]), *(f"{k}={literal(v)}" for k, v in arguments.items())])
+
+
+def cut(written: str, most: int = 200) -> str:
+    """Return a text whose end is left out where it is long."""
+    return written if len(written) <= most else written[:most] + "…"
+
+
+def brief(value: Any, most: int = 200) -> str:
+    """Write what somebody sent along as JSON, cut where it is long."""
+    return cut(json.dumps(value, ensure_ascii=False), most)
+
+
 def when(moment: str, now: datetime | None = None) -> str:
     """Write an ISO 8601 time as its distance from now, or as a date when that is over a week."""
     then = datetime.fromisoformat(moment)

@@ -1,0 +1,161 @@
+"""`--wait`: how far a revision came, told in words and by the exit code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import httpx
+import pytest
+from tests.cli.conftest import Ran
+from typer.testing import CliRunner
+
+from rheostat.cli import connecting
+from rheostat.cli.app import complete
+from rheostat.cli.pace import Pace
+from rheostat.client import Client
+from rheostat.server.routes.revisions import REVISION
+from rheostat.server.routes.runs import STATE
+
+EFFECTIVE = 5000
+FAILED = {"source": "rank0", "outcome": "failed", "step": 5000, "data": None, "error": "disk full"}
+DONE = {"source": "rank0", "outcome": "done", "step": 5000, "data": {"path": "/ckpt"}, "error": ""}
+Wait = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Wait:
+    """Return a command whose revision comes as far as is said, one state after the other."""
+
+    def command(line: str, *states: str, outcomes: Sequence[dict[str, Any]] = ()) -> Ran:
+        left = list(states)
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            path = request.url.path
+            if request.method == "POST":
+                made = {"revision": 7, "effective": EFFECTIVE, "pending": [], "warnings": []}
+                return httpx.Response(201, json={**made, "beyond": None})
+            if "/revisions/" in path:
+                state = left.pop(0) if len(left) > 1 else left[0]
+                kind = "signal" if "signal" in line else "change"
+                item = {**REVISION.example, "revision": 7, "kind": kind, "effective": EFFECTIVE}
+                return httpx.Response(
+                    200,
+                    json={
+                        **item,
+                        "state": state,
+                        "waited": _waited(str(request.url.params["wait"]), state),
+                        "outcomes": {"done": 0, "failed": 0, "items": list(outcomes)},
+                    },
+                )
+            return httpx.Response(200, json={**STATE, "settled_until": 4096})
+
+        def connect(server: str, _token: str | None, _author: str | None = None) -> Client:
+            return Client(server, retries=0, transport=httpx.MockTransport(answer))
+
+        monkeypatch.setattr(connecting, "connect", connect)
+        done = CliRunner().invoke(complete(), line.split())
+        if done.exception and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return Ran(done.exit_code, done.stdout, done.stderr)
+
+    return command
+
+
+def _waited(goal: str, state: str) -> dict[str, Any]:
+    """Return what the service says of a revision that was waited for."""
+    order = ("pending", "settled", "reached", "proven")
+    met = state == goal
+    if state in order and goal in order:
+        met = order.index(state) >= order.index(goal)
+    return {"for": goal, "met": met, "detail": f"the revision is {state}, so it is"}
+
+
+@pytest.mark.parametrize(
+    ("words", "states", "code", "said"),
+    [
+        ("--wait", ["settled"], 0, "is settled: nobody can take it back"),
+        ("--wait=settled", ["proven"], 0, "is settled"),
+        ("--wait=reached", ["reached"], 0, "is reached: every live worker is past it"),
+        ("--wait=proven", ["proven"], 0, "is proven: the values of all workers agree"),
+        ("--wait --timeout 0", ["pending"], 3, "is still pending after 0 s"),
+        ("--wait=reached", ["settled"], 3, "is not reached: the revision is settled, so it is."),
+        ("--wait", ["dropped"], 4, "was dropped by a rewind."),
+        ("--wait=reached", ["cancelled"], 4, "was taken back."),
+    ],
+)
+def test_the_exit_code_says_how_far_it_came(
+    run: Wait, words: str, states: list[str], code: int, said: str
+) -> None:
+    """0: as far as was wanted; 3: not in time; 4: it never will; what failed is on stderr."""
+    ran = run(f"run change gpt lr 0.5 {words}", *states)
+    assert ran.code == code
+    assert ran.out.startswith("Revision 7 takes effect at step 5,000 on every worker.")
+    assert f"Revision 7 {said}" in (ran.err if code else ran.out)
+
+
+def test_it_is_asked_again_until_it_has_come(run: Wait, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as the answer comes in its time, the revision may still come further."""
+    monkeypatch.setattr("rheostat.cli.waiting.SOON", 0.0)
+    ran = run("run change gpt lr 0.5 --wait=reached", "pending", "settled", "reached")
+    assert (ran.code, "is reached" in ran.out) == (0, True)
+
+
+def test_what_is_missing_is_said_in_steps(run: Wait) -> None:
+    """Who waited in vain is told how far workers have read."""
+    ran = run("run change gpt lr 0.5 --wait --timeout 0", "pending")
+    assert "workers have read up to step 4,096, 904 short of 5,000" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("state", "outcomes", "code", "said"),
+    [
+        ("done", [DONE], 0, 'done  rank0 at step 5,000  {"path": "/ckpt"}'),
+        ("failed", [DONE, FAILED], 1, "failed  rank0 at step 5,000: disk full"),
+        ("settled", [], 3, "Revision 7 is not done"),
+    ],
+)
+def test_a_signal_is_done_when_a_worker_says_so(
+    run: Wait, state: str, outcomes: list[dict[str, Any]], code: int, said: str
+) -> None:
+    """A save that failed is no success: the exit code is 1, and the reason is shown."""
+    ran = run("run signal gpt checkpoint --wait=done --timeout 0", state, outcomes=outcomes)
+    assert (ran.code, said in (ran.err if code else ran.out)) == (code, True)
+
+
+def test_scripts_get_one_document(run: Wait) -> None:
+    """With --json the answer comes once, with what became of it."""
+    found = json.loads(run("run change gpt lr 0.5 --wait --json", "settled").out)
+    assert (found["revision"], found["effective"]) == (7, EFFECTIVE)
+    assert (found["awaited"]["met"], found["awaited"]["state"]) == (True, "settled")
+    late = run("run change gpt lr 0.5 --wait --timeout 0 --json", "pending")
+    assert (late.code, json.loads(late.out)["awaited"]["state"]) == (3, "pending")
+
+
+def test_what_workers_say_cannot_act(run: Wait) -> None:
+    """An outcome is other people's text."""
+    hostile = {**FAILED, "source": "\x1b[2J", "error": "a\nb\x1b[31m"}
+    ran = run("run signal gpt checkpoint --wait=done", "failed", outcomes=[hostile])
+    assert "\x1b" not in ran.err
+    assert r"\x1b[2J at step 5,000: a\nb\x1b[31m" in ran.err
+
+
+@pytest.mark.parametrize("words", ["--wait=never", "--timeout -1", "--wait settled"])
+def test_what_cannot_be_waited_for_is_refused(run: Wait, words: str) -> None:
+    """P10: a state is one of four, behind an equals sign, and a time is not negative."""
+    ran = run(f"run stop gpt {words}", "settled")
+    assert (ran.code, ran.out) == (2, "")
+
+
+def test_the_pace_is_that_of_the_settled_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten steps in a second are ten a second; a rewind begins anew."""
+    now = iter([0.0, 1.0, 11.0, 13.0])
+    monkeypatch.setattr("rheostat.cli.pace.time.monotonic", lambda: next(now))
+    pace = Pace()
+    assert pace.steps_per_second is None
+    told: list[float | None] = []
+    for settled in (100, 110, 50, 60):
+        pace.see(settled)
+        told.append(pace.steps_per_second)
+    assert told == [None, 10, None, 5]
