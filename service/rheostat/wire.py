@@ -41,7 +41,7 @@ RevisionKind = Literal[
 ]
 """What a revision did to its run."""
 
-ProposalKind = Literal["change", "stop", "pause", "signal", "rewind", "total"]
+ProposalKind = Literal["change", "stop", "pause", "signal", "rewind", "total", "control"]
 """What a proposal asks for: the request of that endpoint."""
 
 ProposalState = Literal["open", "accepted", "declined", "expired"]

@@ -29,7 +29,7 @@ class Trained:
 
     def settle(self, start: int, generation: int = 1) -> None:
         """Settle 16 steps."""
-        block = {"generation": generation, "start": start, "count": 16}
+        block: dict[str, int] = {"generation": generation, "start": start, "count": 16}
         self.http.get(f"/v1/runs/{self.id}/values", params=block).raise_for_status()
 
     def post(self, what: str, body: Any) -> httpx.Response:
@@ -43,7 +43,7 @@ class Trained:
 
     def wait(self, goal: str, timeout: float = 60, number: int = 2) -> Any:
         """Wait for a revision."""
-        params = {"wait": goal, "timeout": timeout}
+        params: dict[str, str | float] = {"wait": goal, "timeout": timeout}
         answer = self.http.get(f"{self.path}/revisions/{number}", params=params)
         return answer.raise_for_status().json()
 
@@ -239,7 +239,7 @@ def test_a_change_has_no_outcome_to_wait_for(run: Trained) -> None:
 def test_only_so_many_wait(
     start_server: StartServer, new_name: Names, problem: AssertProblem
 ) -> None:
-    """P10: who waits counts as a stream of events, of which a caller has so many; then it is 429."""
+    """P10: who waits counts as a stream of events; one more than a caller may have is 429."""
     running = start_server(max_event_streams_per_caller="1")
     with running.client() as http, ThreadPoolExecutor(2) as pool:
         run = Trained(http, new_name(), pool)

@@ -21,6 +21,13 @@ SUGGESTED: dict[wire.ProposalKind, dict[str, Any]] = {
     "signal": {"signal": "checkpoint", "message": "before the decay"},
     "rewind": {"to": 8, "message": "diverged"},
     "total": {"total": 1280},
+    "control": {
+        "name": "plateau",
+        "kind": "plateau",
+        "metric": "val_loss",
+        "patience": 3,
+        "message": "as in the last run",
+    },
 }
 """A sound body of each kind, for a run that is settled until step 16."""
 
@@ -97,6 +104,9 @@ def test_what_is_no_proposal_is_refused(
         ("change", {**HALVE, "expected_revision": 7}, "revision-mismatch"),
         ("change", {"changes": {"lr": -1.0}}, "guard-violated"),
         ("stop", {"effective": 8}, "too-late"),
+        ("control", {**SUGGESTED["control"], "name": "no name"}, "invalid"),
+        ("control", {**SUGGESTED["control"], "replay": True}, "invalid"),
+        ("control", {**SUGGESTED["control"], "parameters": ["nope"]}, "invalid"),
         ("pause", {"signal": {"signal": "Checkpoint"}}, "invalid"),
         ("rewind", {"to": 8, "expected_generation": 7}, "generation-mismatch"),
         ("rewind", {"to": 8, "from_generation": 7}, "unknown-generation"),

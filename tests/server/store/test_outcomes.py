@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -228,7 +229,7 @@ def test_only_so_many_notes_come_within_a_minute(
         with pytest.raises(RateLimited) as refused:
             leave(desk, "one more")
         assert 0 < refused.value.members["retry_after"] <= 60
-    monkeypatch.setattr(note, "MINUTE", note.timedelta())
+    monkeypatch.setattr(note, "MINUTE", timedelta())
     assert leave(desk, "a minute later")["revision"] == MAX_NOTES + 3
 
 

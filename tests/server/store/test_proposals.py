@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -296,3 +297,23 @@ def test_a_list_goes_on_where_it_ended(desk: Desk) -> None:
     assert ([item["proposal"] for item in items], after) == ([1, 3, 4], 4)
     items, after = desk.read(propose.page, "gpt", ProposalState.OPEN, 4, 3)
     assert ([item["proposal"] for item in items], after) == ([5], None)
+
+
+def test_of_two_who_decide_at_once_one_does(desk: Desk) -> None:
+    """P7: the second is told what the first decided, and the change is made at most once."""
+    desk.create()
+    for number in range(1, 11):
+        suggest(desk)
+
+        async def both(number: int = number) -> list[Any]:
+            no = desk.store.write(propose.decline, "gpt", number, Decision(Note("eve")))
+            yes = desk.store.write(propose.accept, "gpt", number, Decision(Note("ann")), read)
+            return await asyncio.gather(yes, no, return_exceptions=True)
+
+        refused = [each for each in asyncio.run(both()) if isinstance(each, NotOpen)]
+        assert len(refused) == 1
+        found = desk.read(propose.show, "gpt", number)
+        assert refused[0].members["state"] == found["state"]
+        assert (found["revision"] is not None) == (found["state"] == "accepted")
+    made = [state for state in states(desk) if state == "accepted"]
+    assert desk.read(show.show, "gpt")["revision"] == 1 + len(made)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import Body, Header, Path, Query
@@ -113,18 +114,24 @@ async def arm_controller(
     it remembers; with `replay` it first takes in the reports so far, without deciding on them.
     The same configuration once more changes nothing, and makes no revision.
     """
-    options = {key: _flag(body, key) for key in ("keep_state", "replay", "force")}
-    config = {key: value for key, value in body.items() if key not in options}
-    controller = read_controller(config, "")
-    request = ArmRequest(
-        controller, options["keep_state"], options["force"], _expected(if_match), note
-    )
-    replay = await store.read(control.replay, run, controller) if options["replay"] else None
+    request, replays = arming(body, note, _expected(if_match))
+    replay = await store.read(control.replay, run, request.controller) if replays else None
     shown_, created = await store.write(control.arm, run, name, request, replay)
     return CONTROLLER.send(shown_, 201 if created else 200)
 
 
-def _flag(body: dict[str, Any], name: str) -> bool:
+def arming(
+    body: Mapping[str, Any], note: Note, expected: int | None = None
+) -> tuple[ArmRequest, bool]:
+    """Return what a body asks for, and whether the reports so far are to be taken in first."""
+    options = {key: _flag(body, key) for key in ("keep_state", "replay", "force")}
+    config = {key: value for key, value in body.items() if key not in options}
+    controller = read_controller(config, "")
+    keep, force = options["keep_state"], options["force"]
+    return ArmRequest(controller, keep, force, expected, note), options["replay"]
+
+
+def _flag(body: Mapping[str, Any], name: str) -> bool:
     value = body.get(name, False)
     if type(value) is not bool:
         wrong = FieldError(name, "must be true or false", shown(value), "true or false")

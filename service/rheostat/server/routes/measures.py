@@ -7,24 +7,28 @@ one more kind is one more entry here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from rheostat import wire
-from rheostat.errors import Invalid
+from rheostat.errors import FieldError, Invalid
+from rheostat.limits import NAME, NAME_RULE
+from rheostat.schedules.field_errors import shown
 from rheostat.schedules.references import Lookup
 from rheostat.server.http.requests import RequestBody
+from rheostat.server.routes.controllers import arming
 from rheostat.server.routes.revisions import Change, RewindBody
 from rheostat.server.routes.signals import SignalBody
 from rheostat.server.routes.stops import Halt
 from rheostat.server.routes.total import Total
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.validation import validate
+from rheostat.server.store.operations.control import ArmRequest, arm, check_arming
 from rheostat.server.store.operations.propose import Done
 from rheostat.server.store.operations.revise import check_revision, revise
 from rheostat.server.store.operations.rewind import RewindRequest, check_rewind, rewind
@@ -38,20 +42,25 @@ from rheostat.server.store.records import Records
 @dataclass(frozen=True, slots=True)
 class Kind:
     """
-    A kind of proposal: its body, and what tries it and does it.
+    A kind of proposal: what reads its body, and what tries it and does it.
 
-    ``check`` raises what ``take`` would raise now, and both are given what the body asks for, which
-    ``asked`` returns.
+    ``check`` raises what ``take`` would raise now, and both are given what ``read`` returns: the
+    operation's request, in which a note and a cause can be put.
     """
 
-    body: type[RequestBody]
-    asked: Callable[[Any, Note], Any]
+    read: Callable[[Mapping[str, Any], Note], Any]
     check: Callable[[Records, str, Any], None]
     take: Callable[[Records, str, Any], Done]
 
 
-def _asked(body: Any, note: Note) -> Any:
-    return body.requested_by(note)
+def _as(body: type[RequestBody], **more: Any) -> Callable[[Mapping[str, Any], Note], Any]:
+    """Return what reads the body of a route as its model."""
+    adapter: TypeAdapter[Any] = TypeAdapter(body)
+
+    def read(sent: Mapping[str, Any], note: Note) -> Any:
+        return validate(adapter, sent, "").requested_by(note, **more)
+
+    return read
 
 
 def _made_by(operation: Callable[[Records, str, Any], Any]) -> Callable[[Records, str, Any], Done]:
@@ -74,13 +83,54 @@ def _total(records: Records, run_id: str, request: TotalRequest) -> Done:
     return Done(answer["revision"], answer["effective"])
 
 
+@dataclass(frozen=True, slots=True)
+class Arming:
+    """A controller that is to be armed, under a name."""
+
+    name: str
+    request: ArmRequest
+    note: Note
+    cause: Mapping[str, Any] | None = None
+
+    def complete(self) -> ArmRequest:
+        """Return the request, with who asks, and why."""
+        return replace(self.request, note=self.note, cause=self.cause)
+
+
+def _arming(body: Mapping[str, Any], note: Note) -> Arming:
+    name = body.get("name")
+    if not isinstance(name, str) or not re.fullmatch(NAME, name):
+        raise _refuse("name", f"must be {NAME_RULE}", name, NAME_RULE)
+    request, replays = arming({key: body[key] for key in body if key != "name"}, note)
+    if replays:  # it may take long, and would hold all other runs while it is accepted
+        message = "cannot be asked for by a proposal: a controller can be reset once it is armed"
+        raise _refuse("replay", message, True, "false")
+    return Arming(name, request, note)
+
+
+def _refuse(field: str, message: str, value: Any, bound: str) -> Invalid:
+    wrong = [FieldError(field, message, shown(value), bound)]
+    return Invalid("The controller is refused.", errors=wrong)
+
+
+def _check_arming(records: Records, run_id: str, asked: Arming) -> None:
+    check_arming(records, run_id, asked.name, asked.complete())
+
+
+def _arm(records: Records, run_id: str, asked: Arming) -> Done:
+    answer, _created = arm(records, run_id, asked.name, asked.complete())
+    made = records.revisions.one(run_id, answer["revision"])
+    return Done(made.number, made.effective)
+
+
 KINDS: Mapping[wire.ProposalKind, Kind] = {
-    "change": Kind(Change, _asked, check_revision, _made_by(revise)),
-    "stop": Kind(Halt, partial(Halt.requested_by, hold=False), check_stop, _made_by(stop)),
-    "pause": Kind(Halt, partial(Halt.requested_by, hold=True), check_stop, _made_by(stop)),
-    "signal": Kind(SignalBody, _asked, check_signal, _made_by(signal)),
-    "rewind": Kind(RewindBody, _asked, check_rewind, _rewind),
-    "total": Kind(Total, _asked, check_total, _total),
+    "change": Kind(_as(Change), check_revision, _made_by(revise)),
+    "stop": Kind(_as(Halt, hold=False), check_stop, _made_by(stop)),
+    "pause": Kind(_as(Halt, hold=True), check_stop, _made_by(stop)),
+    "signal": Kind(_as(SignalBody), check_signal, _made_by(signal)),
+    "rewind": Kind(_as(RewindBody), check_rewind, _rewind),
+    "total": Kind(_as(Total), check_total, _total),
+    "control": Kind(_arming, _check_arming, _arm),
 }
 """The kinds of proposals; a test demands each that `rheostat.wire` names."""
 
@@ -133,10 +183,6 @@ def read(
 ) -> Measure:
     """Return what a body asks for; raise `Invalid` if it is none of its kind."""
     found = KINDS[kind]
-    asked = validate(_ADAPTERS[kind], body, "body")
-    return Measure(found, replace(found.asked(asked, note), note=note, cause=cause))
-
-
-_ADAPTERS: Mapping[str, TypeAdapter[Any]] = {
-    kind: TypeAdapter(each.body) for kind, each in KINDS.items()
-}
+    with _within_body():
+        request = found.read(body, note)
+    return Measure(found, replace(request, note=note, cause=cause))

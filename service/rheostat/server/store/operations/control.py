@@ -40,6 +40,7 @@ class ArmRequest:
     force: bool = False
     expected: int | None = None
     note: Note = field(default_factory=Note)
+    cause: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -117,11 +118,31 @@ def arm(
         armed_at=settled,
         base=base,
     )
-    add_unfolded(records, run, lineage, RevisionKind.CONTROL, settled, request.note, data=data)
+    add_unfolded(
+        records,
+        run,
+        lineage,
+        RevisionKind.CONTROL,
+        settled,
+        request.note,
+        cause=request.cause,
+        data=data,
+    )
     records.controllers.arm(run.id, armed, new=before is None)
     begin(records, run.id, run.generation, armed, known)
     move_gates(records, run.id)
     return show_one(records, run.id, name), not there
+
+
+def check_arming(records: Records, ref: str, name: str, request: ArmRequest) -> None:
+    """Raise what `arm` would raise now."""
+    run = records.find(ref)
+    require_open(run)
+    require_at_most(records.limits.message, "message", request.note.message, "characters")
+    before = records.controllers.ever(run.id, name)
+    if before is None or before.removed is not None:
+        _require_few(records, run)
+    fitting(records, run, records.lineage(run), request.controller, force=request.force)
 
 
 def begin(records: Records, run_id: str, generation: int, armed: Armed, known: int | None) -> None:
