@@ -308,7 +308,7 @@ def test_of_two_who_decide_at_once_one_does(desk: Desk) -> None:
         async def both(number: int = number) -> list[Any]:
             no = desk.store.write(propose.decline, "gpt", number, Decision(Note("eve")))
             yes = desk.store.write(propose.accept, "gpt", number, Decision(Note("ann")), read)
-            return await asyncio.gather(yes, no, return_exceptions=True)
+            return list(await asyncio.gather(yes, no, return_exceptions=True))
 
         refused = [each for each in asyncio.run(both()) if isinstance(each, NotOpen)]
         assert len(refused) == 1

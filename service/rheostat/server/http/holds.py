@@ -4,8 +4,9 @@ Held reads: those that wait at a pause or a gate, and what is known of it meanwh
 All ranks of a run come to a pause or a gate at one moment, and wait there for minutes or hours. So
 a refusal there is remembered while it stands, and answers whoever asks again, without the database;
 and who asks to be held is answered when the run goes on. At a told stop or an end, where nobody
-waits, it is remembered too. The database is asked for all barriers at once: whenever this process has changed one of their runs, and every half second, since replicas
-share the database alone. All of this is for the event loop alone, but for `Holds.changed`.
+waits, it is remembered too. The database is asked for all barriers at once: whenever this process
+has changed one of their runs, and every half second, since replicas share the database alone. All
+of this is for the event loop alone, but for `Holds.changed`.
 """
 
 from __future__ import annotations
