@@ -159,6 +159,32 @@ def test_a_signal_is_heard_at_a_pause(start_server: StartServer, problem: Assert
     assert found[0].result().status_code == 200
 
 
+def test_a_gate_opens_by_a_report(start_server: StartServer, problem: AssertProblem) -> None:
+    """P5: who waits there goes on at once, by what the controller made of the report."""
+    server = start_server()
+    plateau = {"kind": "plateau", "metric": "loss", "factor": 0.5, "patience": 0}
+    gated = {"plateau": {**plateau, "gate": {"every": 4}}}
+    with server.client() as http:
+        body = {**RUN, "controllers": gated}
+        run = http.post("/v1/runs", json=body).raise_for_status().json()["id"]
+        path = f"/v1/runs/{run}/values"
+        first = {"generation": 1, "start": 0, "count": 4}
+        http.get(path, params=first).raise_for_status()
+        for step, value in ((4, 1.0), (8, 1.0)):
+            refused = problem(read(server, path, step), "awaiting-report")
+            assert (refused["gate"], refused["metric"]) == (step, "loss")
+            with ThreadPoolExecutor(2) as threads:
+                waiting = [threads.submit(read, server, path, step, headers=WAIT) for _ in range(2)]
+                until(lambda: held(server) == 2)
+                reports = [{"step": step, "metrics": {"loss": value}}]
+                sent = {"generation": 1, "reports": reports}
+                http.post(f"/v1/runs/{run}/reports", json=sent).raise_for_status()
+                lr = {each.result().json()["parameters"]["lr"][0] for each in waiting}
+            assert lr == {1.0 if step == 4 else 0.5}
+            block = {"generation": 1, "start": step, "count": 4}
+            http.get(path, params=block).raise_for_status()
+
+
 def test_a_deleted_run_is_told(start_server: StartServer, problem: AssertProblem) -> None:
     """Nobody waits for what is no more."""
     server = start_server()
