@@ -9,7 +9,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
 
-from rheostat import Client, scale, wire
+from rheostat import Client, plateau, scale, wire
 from rheostat.client import Control, Schedules
 
 LINE = {"kind": "linear", "start": 1.0, "end": 0.0, "steps": 1000}
@@ -35,12 +35,18 @@ def calls(client: Client, name: str) -> Iterator[Call]:
     yield run.explain, (5,), {}
     yield run.preview, (5, 2), {}
     yield run.ledger, (), {}
+    yield run.surface, (), {}
+    yield run.signal, ("checkpoint",), {"effective": 60}
+    yield run.pause, (), {"effective": 30}
+    yield run.resume, (40,), {}
+    yield run.stop, (), {"effective": 80}
     yield run.rewind, (8,), {}
     yield run.fork, (forked,), {}
     yield run.finish, (), {}
     yield client.create_run, (spare, {"lr": LINE}), {"exist_ok": True}
     yield client.runs, (), {}
     yield client.evaluate, (LINE, 3), {}
+    yield client.simulate, (plateau(metric="loss"), [(8, 1.0), (16, 2.0)]), {"definition": LINE}
     yield client.evaluate, (LINE, [3, 4]), {}
     yield client.kinds, (), {}
     yield client.kind, ("cosine",), {}

@@ -7,7 +7,7 @@ from typing import assert_type
 
 from torch.optim import Optimizer
 
-from rheostat import AsyncClient, AsyncRun, Client, Run, hold, ramp, scale, wire
+from rheostat import AsyncClient, AsyncRun, Client, Run, Signal, hold, ramp, scale, wire
 from rheostat.client import Control
 from rheostat.torch import RheostatLR
 
@@ -60,6 +60,27 @@ def operate(client: Client) -> None:
     assert_type(run.finish(), wire.RunState)
 
 
+def steer(run: Control) -> None:
+    """Stop, hold and signal a training."""
+    assert_type(run.stop(signal="checkpoint")["effective"], int)
+    assert_type(run.pause(effective=100), wire.Halted)
+    assert_type(run.resume(200), wire.Resumed)
+    assert_type(run.signal("checkpoint", tag="a"), wire.Signalled)
+    assert_type(run.surface(), wire.Surface)
+
+
+def listen(run: Run) -> None:
+    """Train as the run says."""
+    for step in run.steps(0, 100):
+        assert_type(step, int)
+        for signal in run.signals(step):
+            assert_type(signal, Signal)
+            run.outcome(signal, "done", step=step)
+        run.report(step + 1, {"loss": 1.0})
+    assert_type(run.ends_at, int | None)
+    assert_type(run.flush(), bool)
+
+
 def follow(run: Control) -> int:
     """Tell events apart by their kind."""
     assert_type(run.events(), Iterator[wire.Event])
@@ -95,5 +116,7 @@ async def wait(client: AsyncClient) -> None:
     assert_type(await run.show(), wire.RunState)
     assert_type(await run.change({"lr": scale(0.5)}, dry_run=True), wire.Rehearsal)
     assert_type(run.events(), AsyncIterator[wire.Event])
+    async for step in run.steps(0, 100):
+        assert_type(await run.signals(step), tuple[Signal, ...])
     assert_type(await client.evaluate(COSINE, 3), wire.EvaluatedStep)
     assert_type(await client.schedules.list(), list[wire.ScheduleVersion])

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from rheostat.client import calls
 from rheostat.client._async.handle import AsyncHandle
 from rheostat.client.series import Series
 
+if TYPE_CHECKING:
+    from rheostat import wire
+
 
 class AsyncDeciding(AsyncHandle):
     """Controllers, reports and proposals of a run."""
 
-    async def controllers(self) -> list[dict[str, Any]]:
+    async def controllers(self) -> list[wire.ArmedController]:
         """Return the controllers that are armed, each with its state."""
         return await self._session.ask_all(calls.get(self._path("controllers")))
 
-    async def controller(self, name: str) -> dict[str, Any]:
+    async def controller(self, name: str) -> wire.ArmedController:
         """
         Return one controller: its config, its state, the last report that it read.
 
@@ -36,7 +39,7 @@ class AsyncDeciding(AsyncHandle):
         replay: bool = False,
         force: bool = False,
         if_match: int | None = None,
-    ) -> dict[str, Any]:
+    ) -> wire.ArmedController:
         """
         Have a controller read a metric and decide: ``arm("plateau", plateau(metric="val_loss"))``.
 
@@ -60,7 +63,7 @@ class AsyncDeciding(AsyncHandle):
         call = calls.put(self._path("controllers", name), body, match=if_match)
         return await self._session.ask(call)
 
-    async def disarm(self, name: str) -> None:
+    async def disarm(self, name: str) -> wire.Disarmed:
         """
         Remove a controller. What it decided stays.
 
@@ -68,9 +71,9 @@ class AsyncDeciding(AsyncHandle):
             UnknownController: There is none of this name.
 
         """
-        await self._session.tell(calls.delete(self._path("controllers", name)))
+        return await self._session.ask(calls.delete(self._path("controllers", name)))
 
-    async def reset(self, name: str) -> dict[str, Any]:
+    async def reset(self, name: str) -> wire.ArmedController:
         """
         Have a controller forget what it has read.
 
@@ -81,7 +84,7 @@ class AsyncDeciding(AsyncHandle):
         call = calls.post(self._path("controllers", name, "reset"), {})
         return await self._session.ask(call)
 
-    async def decisions(self, name: str) -> list[dict[str, Any]]:
+    async def decisions(self, name: str) -> list[wire.Decision]:
         """
         Return what a controller decided, the oldest first.
 
@@ -102,7 +105,7 @@ class AsyncDeciding(AsyncHandle):
         points: int | None = None,
         after: int | None = None,
         follow: Literal[False] = False,
-    ) -> dict[str, Any]: ...
+    ) -> wire.Reports: ...
 
     @overload
     def reports(
@@ -167,17 +170,15 @@ class AsyncDeciding(AsyncHandle):
                 series.finished(run.get("finished_at"))
             await self._session.network.sleep(series.pause)
 
-    async def proposals(
-        self, *, state: Literal["open", "accepted", "declined", "expired"] | None = None
-    ) -> list[dict[str, Any]]:
+    async def proposals(self, *, state: wire.ProposalState | None = None) -> list[wire.Proposal]:
         """Return the proposals of a run, or those in one state."""
         return await self._session.ask_all(calls.get(self._path("proposals"), state=state))
 
     async def propose(
         self,
-        kind: Literal["change", "stop", "pause", "signal", "rewind", "total", "control"],
+        kind: wire.ProposalKind,
         body: Mapping[str, Any],
-    ) -> dict[str, Any]:
+    ) -> wire.Proposal:
         """
         Suggest something that an operator may then `accept`. Until then it does nothing.
 
@@ -196,7 +197,7 @@ class AsyncDeciding(AsyncHandle):
 
     async def accept(
         self, number: int, *, message: str = "", expected_revision: int | None = None
-    ) -> dict[str, Any]:
+    ) -> wire.Accepted:
         """
         Do what a proposal suggests.
 
@@ -216,7 +217,7 @@ class AsyncDeciding(AsyncHandle):
 
     async def decline(
         self, number: int, *, message: str = "", expected_revision: int | None = None
-    ) -> dict[str, Any]:
+    ) -> wire.Proposal:
         """
         Say no to a proposal; it takes what `accept` takes.
 
@@ -228,9 +229,7 @@ class AsyncDeciding(AsyncHandle):
         """
         return await self._decide(number, "decline", message, expected_revision)
 
-    async def _decide(
-        self, number: int, how: str, message: str, expected: int | None
-    ) -> dict[str, Any]:
+    async def _decide(self, number: int, how: str, message: str, expected: int | None) -> Any:
         body: dict[str, Any] = {"message": message}
         if expected is not None:
             body["expected_revision"] = expected

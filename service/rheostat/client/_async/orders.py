@@ -155,7 +155,7 @@ class AsyncOrders(AsyncHandle):
         *,
         step: int | None = None,
         level: Literal["note", "warn", "error"] = "note",
-    ) -> dict[str, Any]:
+    ) -> wire.Noted:
         """
         Leave a note in the run's history, events and charts.
 
@@ -174,7 +174,7 @@ class AsyncOrders(AsyncHandle):
         """Return what the run understands: parameters, guards, edits and signals, as a schema."""
         return await self._session.ask(calls.get(self._path("surface")))
 
-    async def outcomes(self, revision: int | Mapping[str, Any]) -> list[dict[str, Any]]:
+    async def outcomes(self, revision: int | Mapping[str, Any]) -> list[wire.Outcome]:
         """
         Return what workers said became of a signal, one for each of those who did.
 
@@ -191,7 +191,7 @@ class AsyncOrders(AsyncHandle):
         state: Goal = "settled",
         *,
         timeout: float = 60.0,
-    ) -> dict[str, Any]:
+    ) -> wire.ShownRevision:
         """
         Wait until a revision has come so far, and return it; ``waited`` says whether it did.
 
@@ -216,7 +216,7 @@ class AsyncOrders(AsyncHandle):
             left = max(0.0, until - asked)
             seconds = min(left, LONGEST_WAIT, self._session.settings.timeout / 2)
             call = calls.get(where, wait=state, timeout=round(seconds, 3))
-            found = await self._session.ask(call)
+            found: wire.ShownRevision = await self._session.ask(call)
             if seconds == left or is_over(found, time.monotonic() - asked, seconds):
                 return found
 

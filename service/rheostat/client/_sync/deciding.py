@@ -5,21 +5,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from rheostat.client import calls
 from rheostat.client._sync.handle import Handle
 from rheostat.client.series import Series
 
+if TYPE_CHECKING:
+    from rheostat import wire
+
 
 class Deciding(Handle):
     """Controllers, reports and proposals of a run."""
 
-    def controllers(self) -> list[dict[str, Any]]:
+    def controllers(self) -> list[wire.ArmedController]:
         """Return the controllers that are armed, each with its state."""
         return self._session.ask_all(calls.get(self._path("controllers")))
 
-    def controller(self, name: str) -> dict[str, Any]:
+    def controller(self, name: str) -> wire.ArmedController:
         """
         Return one controller: its config, its state, the last report that it read.
 
@@ -38,7 +41,7 @@ class Deciding(Handle):
         replay: bool = False,
         force: bool = False,
         if_match: int | None = None,
-    ) -> dict[str, Any]:
+    ) -> wire.ArmedController:
         """
         Have a controller read a metric and decide: ``arm("plateau", plateau(metric="val_loss"))``.
 
@@ -62,7 +65,7 @@ class Deciding(Handle):
         call = calls.put(self._path("controllers", name), body, match=if_match)
         return self._session.ask(call)
 
-    def disarm(self, name: str) -> None:
+    def disarm(self, name: str) -> wire.Disarmed:
         """
         Remove a controller. What it decided stays.
 
@@ -70,9 +73,9 @@ class Deciding(Handle):
             UnknownController: There is none of this name.
 
         """
-        self._session.tell(calls.delete(self._path("controllers", name)))
+        return self._session.ask(calls.delete(self._path("controllers", name)))
 
-    def reset(self, name: str) -> dict[str, Any]:
+    def reset(self, name: str) -> wire.ArmedController:
         """
         Have a controller forget what it has read.
 
@@ -83,7 +86,7 @@ class Deciding(Handle):
         call = calls.post(self._path("controllers", name, "reset"), {})
         return self._session.ask(call)
 
-    def decisions(self, name: str) -> list[dict[str, Any]]:
+    def decisions(self, name: str) -> list[wire.Decision]:
         """
         Return what a controller decided, the oldest first.
 
@@ -104,7 +107,7 @@ class Deciding(Handle):
         points: int | None = None,
         after: int | None = None,
         follow: Literal[False] = False,
-    ) -> dict[str, Any]: ...
+    ) -> wire.Reports: ...
 
     @overload
     def reports(
@@ -169,17 +172,15 @@ class Deciding(Handle):
                 series.finished(run.get("finished_at"))
             self._session.network.sleep(series.pause)
 
-    def proposals(
-        self, *, state: Literal["open", "accepted", "declined", "expired"] | None = None
-    ) -> list[dict[str, Any]]:
+    def proposals(self, *, state: wire.ProposalState | None = None) -> list[wire.Proposal]:
         """Return the proposals of a run, or those in one state."""
         return self._session.ask_all(calls.get(self._path("proposals"), state=state))
 
     def propose(
         self,
-        kind: Literal["change", "stop", "pause", "signal", "rewind", "total", "control"],
+        kind: wire.ProposalKind,
         body: Mapping[str, Any],
-    ) -> dict[str, Any]:
+    ) -> wire.Proposal:
         """
         Suggest something that an operator may then `accept`. Until then it does nothing.
 
@@ -198,7 +199,7 @@ class Deciding(Handle):
 
     def accept(
         self, number: int, *, message: str = "", expected_revision: int | None = None
-    ) -> dict[str, Any]:
+    ) -> wire.Accepted:
         """
         Do what a proposal suggests.
 
@@ -218,7 +219,7 @@ class Deciding(Handle):
 
     def decline(
         self, number: int, *, message: str = "", expected_revision: int | None = None
-    ) -> dict[str, Any]:
+    ) -> wire.Proposal:
         """
         Say no to a proposal; it takes what `accept` takes.
 
@@ -230,7 +231,7 @@ class Deciding(Handle):
         """
         return self._decide(number, "decline", message, expected_revision)
 
-    def _decide(self, number: int, how: str, message: str, expected: int | None) -> dict[str, Any]:
+    def _decide(self, number: int, how: str, message: str, expected: int | None) -> Any:
         body: dict[str, Any] = {"message": message}
         if expected is not None:
             body["expected_revision"] = expected

@@ -157,7 +157,7 @@ class Orders(Handle):
         *,
         step: int | None = None,
         level: Literal["note", "warn", "error"] = "note",
-    ) -> dict[str, Any]:
+    ) -> wire.Noted:
         """
         Leave a note in the run's history, events and charts.
 
@@ -176,7 +176,7 @@ class Orders(Handle):
         """Return what the run understands: parameters, guards, edits and signals, as a schema."""
         return self._session.ask(calls.get(self._path("surface")))
 
-    def outcomes(self, revision: int | Mapping[str, Any]) -> list[dict[str, Any]]:
+    def outcomes(self, revision: int | Mapping[str, Any]) -> list[wire.Outcome]:
         """
         Return what workers said became of a signal, one for each of those who did.
 
@@ -193,7 +193,7 @@ class Orders(Handle):
         state: Goal = "settled",
         *,
         timeout: float = 60.0,
-    ) -> dict[str, Any]:
+    ) -> wire.ShownRevision:
         """
         Wait until a revision has come so far, and return it; ``waited`` says whether it did.
 
@@ -218,7 +218,7 @@ class Orders(Handle):
             left = max(0.0, until - asked)
             seconds = min(left, LONGEST_WAIT, self._session.settings.timeout / 2)
             call = calls.get(where, wait=state, timeout=round(seconds, 3))
-            found = self._session.ask(call)
+            found: wire.ShownRevision = self._session.ask(call)
             if seconds == left or is_over(found, time.monotonic() - asked, seconds):
                 return found
 

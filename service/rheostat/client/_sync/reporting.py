@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rheostat.client import answers, calls
 from rheostat.client._sync.handle import Handle
@@ -18,6 +18,9 @@ from rheostat.client.outbox import Outbox, Parcel
 from rheostat.client.retry import Trouble, judged
 from rheostat.client.states import number_of
 from rheostat.errors import Closed, Invalid, RheostatError, Unreachable
+
+if TYPE_CHECKING:
+    from rheostat import wire
 
 GLANCE = 0.02
 """Seconds between two looks at whether all is sent."""
@@ -37,7 +40,7 @@ class Reporting(Handle):
         *,
         source: str = "main",
         wait: bool = False,
-    ) -> dict[str, Any] | None:
+    ) -> wire.Reported | None:
         """
         Say what was measured at a step, for the run's controllers and charts; return at once.
 
@@ -255,7 +258,7 @@ class Reporting(Handle):
         if not again:
             self._remarks.refused(parcel.about, error)
 
-    def _send_and_wait(self, points: Any) -> dict[str, Any]:
+    def _send_and_wait(self, points: Any) -> wire.Reported:
         told: list[Any] = []
         bell = self._session.network.bell()
 
@@ -277,7 +280,7 @@ class Reporting(Handle):
         [answer] = told
         if isinstance(answer, Exception):
             raise answer
-        found: dict[str, Any] = answer
+        found: wire.Reported = answer
         return found
 
 
