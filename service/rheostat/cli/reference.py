@@ -12,7 +12,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from rheostat.cli import words
+from rheostat.cli import controllers, words
 from rheostat.cli.app import complete
 
 WIDTH = 88
@@ -30,6 +30,15 @@ separate several: `lr scale 0.5, weight_decay 0.05` is one revision of two param
 
 ```
 {grammar}
+```
+
+## Controllers in words
+
+A controller is a kind and its fields, which `rheostat run arm --help` lists. Fields behind a file
+replace those in it: `rheostat run arm gpt @plateau.json --patience 5`.
+
+```
+{controllers}
 ```
 
 ## Output and exit codes
@@ -54,7 +63,8 @@ went wrong is said on standard error, in words, with or without `--json`.
 def reference() -> str:
     """Return the page."""
     grammar = "\n".join(_indented(words.__doc__ or ""))
-    return HEAD.format(grammar=grammar) + "".join(_commands(()))
+    rules = "\n".join(_indented(controllers.__doc__ or ""))
+    return HEAD.format(grammar=grammar, controllers=rules) + "".join(_commands(()))
 
 
 def _indented(text: str) -> Iterator[str]:

@@ -90,13 +90,14 @@ class _Landing:
         """Print the answer, wait, and print what became of it; exit unless it came so far."""
         if not as_json:
             self._result.give(as_json=False)
-        with readable(), Screen(error=True).status() as say:
-            found = self._awaited(say)
+        with readable():
+            with Screen(error=True).status() as say:
+                found = self._awaited(say)
+            code = exit_code(found)
+            if code or not as_json:
+                awaited(Screen(error=code != 0), found)
         if as_json:
             print(machine_text({**self._result.document, "awaited": found}))
-        code = exit_code(found)
-        if code or not as_json:
-            awaited(Screen(error=code != 0), found)
         if code:
             raise typer.Exit(code)
 
