@@ -22,6 +22,8 @@ HOLD = 30.0
 FIRST = 0.05
 LONGEST = 1.0
 """Seconds between two requests, if the service keeps none: at first, and after some."""
+QUIET = 10.0
+"""Seconds of waiting at a gate before the log says so."""
 SPREAD = 0.1
 """Seconds over which those who were kept for equally long spread."""
 
@@ -77,6 +79,7 @@ class Waiting:
         self._clock, self._jitter = clock, jitter
         self._since = self._asked = clock()
         self._gap = FIRST
+        self._said = False
         self.heard = 0
 
     def is_of(self, refusal: Held) -> bool:
@@ -84,9 +87,14 @@ class Waiting:
         return type(refusal) is self._kind
 
     def begins(self, refusal: Held) -> None:
-        """Say once what is waited for."""
+        """Say once what is waited for; a gate is usual, and is said if the report does not come."""
         self.heard = len(of_refusal(refusal))
-        until = "" if self._deadline is None else f"; gives up in {self._deadline:.0f} s"
+        if isinstance(refusal, Paused):
+            self._say(refusal)
+
+    def _say(self, refusal: Held) -> None:
+        self._said = True
+        until = "" if self._deadline is None else f"; gives up in {self._left():.0f} s"
         log.warning("waiting: %s%s", refusal.detail, until)
 
     def hears(self, refusal: Held) -> bool:
@@ -95,8 +103,9 @@ class Waiting:
         return self.heard > before
 
     def ends(self) -> None:
-        """Say that it is over."""
-        log.info("run %s goes on after %.0f s", self._run, self._clock() - self._since)
+        """Say that it is over, if it was said."""
+        if self._said:
+            log.info("run %s goes on after %.0f s", self._run, self._clock() - self._since)
 
     def hold(self) -> float:
         """Return for how long the next request may be kept; it is asked now."""
@@ -107,6 +116,8 @@ class Waiting:
         """Return the seconds until it is asked again; raise the refusal when the time is over."""
         if self._left() <= 0:
             raise refusal
+        if not self._said and self._clock() - self._since >= QUIET:
+            self._say(refusal)
         kept = self._clock() - self._asked
         least = max(0.0, self._gap - kept, min(refusal.retry_after, LONGEST_ASKED))
         self._gap = FIRST if kept > LONGEST else min(2 * self._gap, LONGEST)
