@@ -16,11 +16,12 @@ History = Callable[[int], Env]
 
 
 class Refusal(Exception):
-    """What the service has to refuse, by the code of its problem."""
+    """What the service has to refuse, by the code of its problem, and what it has to tell."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, **members: Any) -> None:
         super().__init__(code)
         self.code = code
+        self.members = members
 
 
 @dataclass(frozen=True)

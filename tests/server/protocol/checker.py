@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from math import inf, nextafter
 from typing import Any
 
 from tests.oracle.edits import Refusal
+from tests.server.protocol import stops
 from tests.server.protocol.model import Block as Expected
 from tests.server.protocol.model import Model
 from tests.server.protocol.state import Run
@@ -185,6 +186,30 @@ class Checker:
         )
         self.look(run)
 
+    def halt(self, run: Run, effective: Any = "next", **rest: Any) -> None:
+        """Stop a run or, with ``hold``, have it wait: P2."""
+        asked = (run.name, effective)
+        self._same(
+            lambda: self.model.halt(*asked, **rest), lambda: self.system.halt(*asked, **rest)
+        )
+        self.look(run)
+
+    def resume(self, run: Run, until: int | None = None, **rest: Any) -> None:
+        """Let a run go on that waits, maybe up to the next pause."""
+        asked = (run.name, until)
+        self._same(
+            lambda: self.model.resume(*asked, **rest), lambda: self.system.resume(*asked, **rest)
+        )
+        self.look(run)
+
+    def signal(self, run: Run, word: str, effective: Any = "next", **rest: Any) -> None:
+        """Say a word to all ranks: P2."""
+        asked = (run.name, word, effective)
+        self._same(
+            lambda: self.model.signal(*asked, **rest), lambda: self.system.signal(*asked, **rest)
+        )
+        self.look(run)
+
     def restart(self, *, every: bool = True) -> None:
         """Let a process die, or all of them, and start again: P4."""
         self.system.restart(every=every)
@@ -227,6 +252,8 @@ class Checker:
     def _compare(self, expected: Expected, block: Block) -> None:
         self._require(expected.revisions, list(block.revisions))
         self._require(expected.final, block.final)
+        told = [(signal.at, signal.revision, signal.word) for signal in block.signals]
+        self._require(list(expected.signals), told)
         for index, owner in enumerate(expected.owners):
             cell = block.start + index * block.resolution
             wanted = self._served.get((*owner, cell)) or self._computed(expected, index)
@@ -254,18 +281,35 @@ class Checker:
     def _alike(self, expected: Callable[[], Any], got: Callable[[], Any]) -> tuple[Any, Any]:
         """Return both answers; None if both were refused, for the same reason."""
         self.sound = False
-        wanted, refusal, _ = _outcome(expected)
-        answer, refused, detail = _outcome(got)
-        assert refusal == refused, f"{refusal} was expected, and {refused} came: {detail}"
+        wanted, refusal = _outcome(expected)
+        answer, refused = _outcome(got)
+        assert _code(refusal) == _code(refused), (
+            f"{_code(refusal)} was expected, and {_code(refused)} came: {refused}"
+        )
         self.sound = True
+        if refusal is not None and refused is not None:
+            self._require(refusal.members, _told(refused, refusal.members))
         return wanted, answer
 
 
-def _outcome(operation: Callable[[], Any]) -> tuple[Any, str | None, Exception | None]:
+def _outcome(operation: Callable[[], Any]) -> tuple[Any, Refusal | Refused | None]:
     try:
-        return operation(), None, None
+        return operation(), None
     except (Refusal, Refused) as refusal:
-        return None, refusal.code, refusal
+        return None, refusal
+
+
+def _code(refusal: Refusal | Refused | None) -> str | None:
+    return None if refusal is None else refusal.code
+
+
+def _told(refusal: Refusal | Refused, names: Collection[str]) -> dict[str, Any]:
+    """Return what a refusal tells under these names, its signals in the model's words."""
+    members = {name: refusal.members.get(name) for name in names}
+    if "signals" in members:
+        said = members["signals"] or ()
+        members["signals"] = [(each["at"], each["revision"], each["signal"]) for each in said]
+    return members
 
 
 def _raised(value: float, ulps: int) -> float:
@@ -284,6 +328,7 @@ def _state(run: Run) -> dict[str, Any]:
         "begins": run.begins,
         "end": run.end,
         "total": run.total,
-        "pending": [revision.number for revision in run.pending()],
+        "pending": stops.pending(run),
+        **stops.shown(run),
         "generations": [(past.number, past.start, past.settled) for past in run.generations],
     }

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import assume
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from tests.server.protocol import strategies
+from tests.server.protocol import stops, strategies
 from tests.server.protocol.checker import Checker
 from tests.server.protocol.state import Run
 from tests.server.protocol.systems import System
@@ -52,10 +52,11 @@ class Protocol(RuleBasedStateMachine):
         resolution=st.sampled_from([1, 1, 4]),
         count=st.integers(0, 8),
         total=st.sampled_from([None, 32, 128]),
+        paused=st.sampled_from([*[False] * 7, True]),
     )
-    def start(self, resolution: int, count: int, total: int | None) -> None:
+    def start(self, resolution: int, count: int, total: int | None, paused: bool) -> None:  # noqa: FBT001
         """Begin with a run that has come a little way, or has not begun."""
-        run = self.checker.create(self.names[0], resolution=resolution, total=total)
+        run = self.checker.create(self.names[0], resolution=resolution, total=total, paused=paused)
         assert run is not None
         if count:
             self.checker.settle(run, 0, count)
@@ -70,13 +71,32 @@ class Protocol(RuleBasedStateMachine):
         self.checker.settle(there, there.settled, count)
 
     @exists
-    @rule(run=one, start=st.integers(-8, 20), count=st.integers(0, 17), old=few)
+    @rule(run=one, start=st.integers(-8, 20), count=st.integers(1, 17), old=few)
     def read(self, run: int, start: int, count: int, old: int) -> None:
         """Read what is settled, across its end, far beyond, in any generation."""
         there = self.some(run)
         first = max(there.settled + start * there.cell, 0)
-        generation = max(there.current.number - old // 3, 0)
+        generation = max(there.current.number - old // 4, 0)
         self.checker.settle(there, first, count, generation)
+
+    @exists
+    @rule(run=one, past=st.sampled_from([0, 0, 0, -1, 1]), old=st.sampled_from([0, 0, 0, 1]))
+    def come_to_the_end(self, run: int, past: int, old: int) -> None:
+        """Read up to where the run ends or holds, and there."""
+        there = self.some(run)
+        self._go_to_the_end(there)
+        generation = there.generations[max(len(there.generations) - 1 - old, 0)]
+        halts = [halt.effective for halt in stops.standing(generation)]
+        step = max([*halts[:1], there.settled][0] + past * there.cell, 0)
+        self.checker.settle(there, step, 1, generation.number)
+
+    def _go_to_the_end(self, run: Run) -> None:
+        """Read up to where a run ends or holds, if that is near."""
+        ends = [run.end, *(halt.effective for halt in stops.standing(run.current))]
+        near = run.settled + run.jump
+        end = min((end for end in ends if end is not None and end <= near), default=run.settled)
+        if end > run.settled:
+            self.checker.settle(run, run.settled, (end - run.settled) // run.cell)
 
     @exists
     @rule(
@@ -162,8 +182,8 @@ class Protocol(RuleBasedStateMachine):
     def cancel(self, run: int, back: int) -> None:
         """Cancel what is pending, or what is not."""
         there = self.some(run)
-        pending = there.pending()
-        number = pending[back % len(pending)].number if pending else len(there.revisions) - back
+        pending = stops.pending(there)
+        number = pending[back % len(pending)] if pending else len(there.revisions) - back
         self.checker.cancel(there, max(number, 0))
 
     @exists
@@ -196,6 +216,45 @@ class Protocol(RuleBasedStateMachine):
         there = self.some(run)
         self.checker.rehearse(there, changes, _step(there, ahead))
         self.checker.preview(there, start, 8)
+
+    @exists
+    @rule(
+        run=one,
+        what=st.sampled_from(["stop", "pause", "signal"]),
+        word=st.sampled_from([None, "checkpoint", "evaluate"]),
+        ahead=st.sampled_from([None, None, -1, 0, 2, 4, 8, 16]),
+        expected=st.sampled_from([*[None] * 6, 0, -1]),
+    )
+    def tell(
+        self, run: int, what: str, word: str | None, ahead: int | None, expected: int | None
+    ) -> None:
+        """Have all ranks end, wait, or hear a word, at one step."""
+        there = self.some(run)
+        number = None if expected is None else len(there.revisions) + expected
+        effective = "next" if ahead is None else _step(there, ahead)
+        if what == "signal":
+            self.checker.signal(there, word or "stop", effective, expected_revision=number)
+        else:
+            hold = what == "pause"
+            self.checker.halt(there, effective, hold=hold, word=word, expected_revision=number)
+
+    @exists
+    @rule(
+        run=one,
+        come=st.booleans(),
+        ahead=st.sampled_from([None, None, -1, 1, 2, 4, 8]),
+        expected=st.sampled_from([*[None] * 6, 0, -1]),
+    )
+    def resume(self, run: int, come: bool, ahead: int | None, expected: int | None) -> None:  # noqa: FBT001
+        """Let a run go on that waits, or does not."""
+        there = self.some(run)
+        if come:
+            self._go_to_the_end(there)
+            self.checker.halt(there, hold=True, word="checkpoint" if run else None)
+            self.checker.settle(there, there.settled, 1)
+        number = None if expected is None else len(there.revisions) + expected
+        until = None if ahead is None else _step(there, ahead)
+        self.checker.resume(there, until, expected_revision=number)
 
     # runs and processes
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
+from tests.server.protocol.halting import Halting, open_step, require_open
+from tests.server.protocol.stored import Stored
 from tests.server.protocol.systems import Checkpoint, Column, raised, seen, word
 
 from rheostat.errors import (
@@ -15,18 +17,18 @@ from rheostat.errors import (
     HasForks,
     Invalid,
     NameTaken,
-    NotPending,
+    Paused,
     RevisionMismatch,
+    Stopped,
     TooLate,
-    UnknownRevision,
-    UnknownRun,
 )
-from rheostat.server.runs.changes import NO_CHANGES, parse_changes
+from rheostat.server.runs.barriers import NO_BARRIERS, lifted
+from rheostat.server.runs.changes import NO_CHANGES
 from rheostat.server.runs.folding import before_and_after, fold
 from rheostat.server.runs.guards import violations
-from rheostat.server.runs.lineage import Generation, GenerationKey, Lineage, OwnedSteps
+from rheostat.server.runs.lineage import Generation, GenerationKey, OwnedSteps
 from rheostat.server.runs.reach import Progress, begun_at, require_advance, require_near
-from rheostat.server.runs.revision import Note, Revision, RevisionKind
+from rheostat.server.runs.revision import FOLDING, RETRACTABLE, Note, Revision, RevisionKind
 from rheostat.server.runs.settling import (
     Block,
     BlockRequest,
@@ -43,79 +45,7 @@ from rheostat.server.runs.timeline import Timelines
 from rheostat.server.runs.validation import Limits, Units
 
 
-@dataclass
-class Stored:
-    """A run as a database would have it; revisions stand under their numbers."""
-
-    id: str
-    spec: RunSpec
-    generations: list[Generation] = field(default_factory=list)
-    revisions: dict[int, Revision] = field(default_factory=dict)
-    begins: int = 0
-    end: int | None = None
-    total: int | None = None
-
-    @property
-    def current(self) -> Generation:
-        """The current generation."""
-        return self.generations[-1]
-
-    @property
-    def following(self) -> int:
-        """The number of the next revision."""
-        return len(self.revisions) + 1
-
-    def ruling(self, number: int) -> list[Revision]:
-        """Return the revisions of a generation that put something in force, in folding order."""
-        mine = (r for r in self.revisions.values() if r.generation == number and r.folds)
-        return sorted(mine, key=lambda r: r.folding_order)
-
-    def upcoming(self) -> tuple[Timelines, list[Revision]]:
-        """Return what is in force where nothing is settled, and the pending revisions."""
-        settled = self.current.settled_until
-        pending = [r for r in self.ruling(self.current.key.number) if r.pending(settled)]
-        fixed = [r for r in self.ruling(self.current.key.number) if r not in pending]
-        return fixed[-1].timelines, pending
-
-    def history(self, number: int) -> Timelines:
-        """Return what an earlier revision put in force."""
-        revision = self.revision(number)
-        waits = revision.pending(self.generations[revision.generation - 1].settled_until)
-        if not revision.folds or (waits and not self._kept(revision)):
-            raise Invalid("it put nothing in force")
-        return revision.timelines
-
-    def _kept(self, revision: Revision) -> bool:
-        """Whether the current generation branched from the revision's, at its step or later."""
-        child = self.current
-        while child.parent is not None and child.parent.run_id == self.id:
-            if child.parent.number == revision.generation:
-                return revision.effective <= child.start
-            child = self.generations[child.parent.number - 1]
-        return False
-
-    def revision(self, number: int) -> Revision:
-        """Return a revision."""
-        if number not in self.revisions:
-            raise UnknownRevision("there is none")
-        return self.revisions[number]
-
-    def add(self, kind: RevisionKind, effective: int, changes: Any, base: Timelines) -> Revision:
-        """Add a revision that is not folded yet."""
-        stored = NO_CHANGES if changes is None else self.parsed(changes)
-        number, generation = self.following, self.current.key.number
-        new = Revision(
-            number, generation, kind, effective, stored, Note(), "", base, laid_for=self.total
-        )
-        self.revisions[number] = new
-        return new
-
-    def parsed(self, changes: Any) -> Any:
-        """Return a request's changes."""
-        return parse_changes(changes, self.spec.names, Units(self.total))
-
-
-class Memory:
+class Memory(Halting):
     """A service without a database: what the store's operations do, by the domain's functions."""
 
     def __init__(self) -> None:
@@ -135,6 +65,8 @@ class Memory:
         run = self._new(spec)
         run.generations.append(Generation(GenerationKey(run.id, 1), None, 0, 0))
         run.add(RevisionKind.CREATE, 0, None, timelines)
+        if body.get("paused"):
+            self._halt(run, 0, hold=True, word=None)
         return run.id
 
     def _new(self, spec: RunSpec) -> Stored:
@@ -187,7 +119,10 @@ class Memory:
     def settle(self, ref: str, generation: int, start: int, count: int) -> Block:
         """Hand out a block."""
         run, request = self._find(ref), BlockRequest(generation, start, count)
-        until = settled_end(self._progress(run), request)
+        try:
+            until = settled_end(self._progress(run), request, self._left(run, generation))
+        except (Finished, Paused) as refusal:
+            raise self._told(run, request, refusal) from None
         if until is not None:
             run.generations[-1] = replace(run.current, settled_until=until)
         return self._block(run, request, keep=True)
@@ -213,17 +148,18 @@ class Memory:
             segments += [*known, *new]
             in_force += ruling
         settled = lineage[request.generation].settled_until
-        names, values = run.spec.names, join_up(segments)
+        first = max(request.start - run.spec.max_gap * grid.resolution, 0)
         return Block(
-            run.id,
-            request.generation,
-            request.start,
-            grid.resolution,
-            names,
-            in_force,
-            values,
-            settled,
-            "",
+            run_id=run.id,
+            generation=request.generation,
+            start=request.start,
+            resolution=grid.resolution,
+            names=run.spec.names,
+            in_force=in_force,
+            values=join_up(segments),
+            settled_until=settled,
+            incarnation="",
+            signals=self._signals(run, request.generation, first, stop),
         )
 
     def _in_force(self, owned: OwnedSteps) -> list[InForce]:
@@ -260,7 +196,7 @@ class Memory:
         self, run: Stored, changes: Any, effective: Any, expected: int | None, *, force: bool
     ) -> tuple[list[Revision], Timelines]:
         """Return the pending revisions with a new one, and what was in force before that."""
-        step = _effective(run, effective, expected)
+        step = open_step(run, effective, expected)
         base, pending = run.upcoming()
         stored = run.parsed(changes)
         kind, generation = RevisionKind.CHANGE, run.current.key.number
@@ -282,9 +218,9 @@ class Memory:
         run = self._find(ref)
         settled, (base, pending) = run.current.settled_until, run.upcoming()
         if total == run.total:
-            _effective(run, "next", expected_revision)
+            open_step(run, "next", expected_revision)
             return {**word(len(run.revisions), settled, pending), "total": total}
-        step = _effective(run, effective, expected_revision)
+        step = open_step(run, effective, expected_revision)
         if total < step:
             raise Invalid("it is past already")
         kind, generation = RevisionKind.TOTAL, run.current.key.number
@@ -317,10 +253,21 @@ class Memory:
     def cancel(self, ref: str, number: int) -> dict[str, Any]:
         """Cancel a revision."""
         run = self._find(ref)
-        _require_open(run)
+        require_open(run)
         revision, (base, pending) = run.revision(number), run.upcoming()
-        if revision not in pending or revision.kind is RevisionKind.TOTAL:
-            raise NotPending("it does not wait", state="fixed")
+        if revision not in run.waiting() or revision.kind not in RETRACTABLE:
+            ended = run.barriers.told if revision.told else None
+            mine = revision.generation == run.current.key.number
+            raise self._lifted(run, ended if mine else None)
+        if revision.kind not in FOLDING:
+            run.barriers, data = lifted(run.barriers, number, run.current.settled_until)
+            run.change(number, cancelled=True)
+            note = run.note(RevisionKind.CANCEL, revision.effective, data)
+            return {
+                "revision": note.number,
+                "cancelled": number,
+                "pending": word(0, 0, pending)["pending"],
+            }
         left = [r for r in pending if r is not revision]
         folded = fold(base, left, run.spec.guards, run.history)
         run.revisions |= {r.number: r for r in folded}
@@ -337,7 +284,7 @@ class Memory:
     ) -> dict[str, Any]:
         """Rewind a run."""
         run = self._find(ref)
-        _require_open(run)
+        require_open(run)
         if expected not in {None, run.current.key.number}:
             raise GenerationMismatch("somebody else was first", generation=run.current.key.number)
         parent = self._lineage(run)[source or run.current.key.number]
@@ -345,6 +292,7 @@ class Memory:
         ended, number = run.current.settled_until, run.current.key.number + 1
         run.generations.append(Generation(GenerationKey(run.id, number), parent.key, to, to))
         new = run.add(RevisionKind.REWIND, to, None, base)
+        run.barriers = NO_BARRIERS
         return {
             "generation": number,
             "parent": parent.key.number,
@@ -374,15 +322,19 @@ class Memory:
             "begins": run.begins,
             "end": run.end,
             "total": run.total,
+            "stop": run.barriers.ends_at,
         }
 
     def advance(self, ref: str, to: int, expected: int | None) -> dict[str, Any]:
         """Move a run on."""
         run = self._find(ref)
-        _require_open(run)
+        require_open(run)
         if expected not in {None, len(run.revisions)}:
             raise RevisionMismatch("it has moved on")
-        require_advance(self._progress(run), to)
+        try:
+            require_advance(self._progress(run), to)
+        except (Stopped, Paused) as refusal:
+            raise self._explained(run, refusal) from None
         run.generations[-1] = replace(run.current, settled_until=to)
         new = run.add(RevisionKind.ADVANCE, to, None, Timelines({}))
         return {
@@ -402,8 +354,14 @@ class Memory:
             return
         if end is not None and run.spec.grid.require("end", end) < settled:
             raise TooLate("it is settled")
-        run.end = settled if end is None else end
-        run.add(RevisionKind.FINISH, run.end, None, Timelines({}))
+        last, told = settled if end is None else end, run.barriers.told
+        if told is not None and last > told.effective:
+            raise self._explained(run, told.refusal())
+        pending = [stop.revision for stop in run.barriers.stops if not stop.told]
+        for number in pending:
+            run.change(number, cancelled=True)
+        run.barriers, run.end = run.barriers.without(pending), last
+        run.note(RevisionKind.FINISH, last)
 
     def look(self, ref: str, start: int, count: int) -> tuple[dict[str, Any], Block]:
         """Return the state of a run, and a block of it."""
@@ -417,8 +375,10 @@ class Memory:
             "begins": run.begins,
             "end": run.end,
             "total": run.total,
-            "pending": [r.to_json(None) for r in run.upcoming()[1]],
+            "pending": [r.to_json(None) for r in run.waiting()],
             "generations": [g.to_json() for g in run.generations],
+            "stops": [s.to_json() for s in sorted(run.barriers.stops, key=lambda s: s.place)],
+            "paused": run.barriers.holds(run.current.settled_until),
         }
         return seen(shown), self.preview(ref, start, count)
 
@@ -447,35 +407,11 @@ class Memory:
     def lose(self, *, done: bool) -> None:
         """There is no commit that could fail."""
 
-    def _find(self, ref: str) -> Stored:
-        for run in self._runs.values():
-            if ref in {run.id, run.spec.name}:
-                return run
-        raise UnknownRun("there is none")
-
     def _require_free(self, name: str) -> None:
         if any(run.spec.name == name for run in self._runs.values()):
             raise NameTaken("there is one")
 
     def _progress(self, run: Stored) -> Progress:
         number, total = run.current.key.number, run.total
-        return Progress(run.spec, self._lineage(run), number, total, run.begins, run.end)
-
-    def _lineage(self, run: Stored) -> Lineage:
-        return Lineage(run.id, [g for each in self._runs.values() for g in each.generations])
-
-
-def _effective(run: Stored, wanted: Any, expected: int | None) -> int:
-    _require_open(run)
-    if expected not in {None, len(run.revisions)}:
-        raise RevisionMismatch("it has moved on")
-    settled = run.current.settled_until
-    step = run.spec.grid.require("effective", settled if wanted == "next" else wanted)
-    if step < settled:
-        raise TooLate("it is settled")
-    return step
-
-
-def _require_open(run: Stored) -> None:
-    if run.end is not None:
-        raise Finished("it is", end=run.end)
+        lineage = self._lineage(run)
+        return Progress(run.spec, lineage, number, total, run.begins, run.end, run.barriers)

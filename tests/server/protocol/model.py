@@ -13,7 +13,9 @@ from typing import Any, Literal, NamedTuple
 
 from tests.oracle.curves import Env, alone, define
 from tests.oracle.edits import Refusal, applied, in_steps
+from tests.server.protocol import stops
 from tests.server.protocol.state import GAP, Generation, Revision, Run, laid_out
+from tests.server.protocol.stops import Said
 
 Values = Mapping[str, Fraction]
 
@@ -25,6 +27,7 @@ class Block(NamedTuple):
     owners: list[tuple[str, int]]
     values: Sequence[Values]
     final: list[bool]
+    signals: list[Said]
 
 
 class Rehearsal(NamedTuple):
@@ -55,6 +58,8 @@ class Model:
         run = Run(body["name"], body, planned=body["total"])
         first = {n: alone(define(d, 0, run.total)) for n, d in body["parameters"].items()}
         run.begin(None, 0, first, 1)
+        if body.get("paused"):
+            run.revisions.append(Revision(2, 1, "pause", 0))
         self.runs.append(run)
         return run
 
@@ -95,9 +100,11 @@ class Model:
         past = run.generation(number)
         if stop > past.settled:
             if past is not run.current:
+                ended = stops.told(past)
+                if ended is not None and stop > ended.effective:
+                    raise stops.refusal(past, ended)
                 raise Refusal("stale-generation")
-            if run.end is not None and stop > run.end:
-                raise Refusal("finished")
+            stops.require_way(past, start, stop)
             if run.total is not None and stop - run.body["max_block"] * run.cell > run.ceiling:
                 raise Refusal("past-total")
             if start - past.settled > GAP * run.cell or stop - past.settled > run.jump:
@@ -124,7 +131,9 @@ class Model:
             for cell, (_, _, env) in zip(cells, rulers, strict=True)
         ]
         owners = [owner for owner, _ in heads]
-        return Block(revisions, owners, values, [cell < past.settled for cell in cells])
+        final = [cell < past.settled for cell in cells]
+        said = stops.within_reach(past, start, stop)
+        return Block(revisions, owners, values, final, said)
 
     def revise(
         self,
@@ -137,13 +146,7 @@ class Model:
     ) -> dict[str, Any]:
         """Accept a revision: P2, P3, and P5, since "next" is the first open step."""
         run = self.find(ref)
-        _require_open(run)
-        if expected_revision not in {None, len(run.revisions)}:
-            raise Refusal("revision-mismatch")
-        step = run.settled if effective == "next" else effective
-        _require(step % run.cell == 0)
-        if step < run.settled:
-            raise Refusal("too-late")
+        step = _open_step(run, effective, expected_revision)
         changes = in_steps(changes, run.total)
         new = Revision(len(run.revisions) + 1, run.current.number, "change", step, changes, force)
         run.revisions.append(new)
@@ -212,8 +215,7 @@ class Model:
         run = self.find(ref)
         _require_open(run)
         revision = run.revision(number)
-        if revision not in run.pending() or revision.kind == "total":
-            raise Refusal("not-pending")
+        stops.require_retractable(run, revision)
         revision.cancelled = True
         try:
             list(run.folded(run.current, check=run.settled))
@@ -259,7 +261,8 @@ class Model:
         settled = run.settled
         begins = start is not None and not run.near(settled, start)
         if start is not None and begins:
-            if not run.unbegun or any(b is not None and start > b for b in (run.total, run.end)):
+            ends = (run.total, run.end, *(r.effective for r in stops.standing(run.current)))
+            if not run.unbegun or any(end is not None and start > end for end in ends):
                 raise Refusal("step-jump")
             settled = start - start % run.cell
         if checkpoint is not None and not run.near(settled, checkpoint[2]):
@@ -274,6 +277,9 @@ class Model:
             "begins": run.begins,
             "end": run.end,
             "total": run.total,
+            "stop": next(
+                (r.effective for r in stops.standing(run.current) if r.kind == "stop"), None
+            ),
         }
 
     def advance(self, ref: str, to: int, expected: int | None) -> dict[str, Any]:
@@ -285,6 +291,9 @@ class Model:
         _require(to % run.cell == 0)
         if to <= run.settled:
             raise Refusal("too-late")
+        met = next(iter(stops.standing(run.current)), None)
+        if met is not None and to > met.effective:
+            raise stops.refusal(run.current, met)
         if run.total is not None and to > run.total:
             raise Refusal("past-total")
         run.current.settled = to
@@ -306,8 +315,84 @@ class Model:
         _require(end is None or end % run.cell == 0)
         if end is not None and end < run.settled:
             raise Refusal("too-late")
-        run.end = run.settled if end is None else end
-        self._note(run, run.end)
+        last = run.settled if end is None else end
+        ended = stops.told(run.current)
+        if ended is not None and last > ended.effective:
+            raise stops.refusal(run.current, ended)
+        for halt in stops.standing(run.current):
+            halt.cancelled = halt.kind == "pause" or not halt.told
+        run.end = last
+        self._note(run, last)
+
+    def halt(
+        self,
+        ref: str,
+        effective: int | Literal["next"],
+        *,
+        hold: bool = False,
+        word: str | None = None,
+        expected_revision: int | None = None,
+    ) -> dict[str, Any]:
+        """Have the run end or, with ``hold``, wait at a step that is open: P2."""
+        run = self.find(ref)
+        step = _open_step(run, effective, expected_revision)
+        ended = stops.told(run.current)
+        if ended is not None and (not hold or step >= ended.effective):
+            raise stops.refusal(run.current, ended)
+        if word is not None:
+            stops.require_sayable(run, word, step)
+        made = self._add(run, "pause" if hold else "stop", step, word)
+        return {"revision": made.number, "effective": step}
+
+    def resume(
+        self, ref: str, until: int | None, *, expected_revision: int | None = None
+    ) -> dict[str, Any]:
+        """Take back the pauses at which a run holds, and hold it next at another step."""
+        run = self.find(ref)
+        _open_step(run, "next", expected_revision)
+        held = stops.held(run)
+        if not held:
+            ended = stops.told(run.current)
+            raise stops.lifted_by_rewind(run, ended) if ended else Refusal("not-pending")
+        if until is not None:
+            _require(until % run.cell == 0)
+            if until <= run.settled:
+                raise Refusal("too-late")
+            stops.require_alive(run, until)
+        for pause in held:
+            pause.cancelled = True
+        self._note(run, run.settled)
+        lifted = len(run.revisions)
+        following = None if until is None else self._add(run, "pause", until).number
+        return {
+            "revision": lifted,
+            "pause": following,
+            "cancelled": sorted(pause.number for pause in held),
+            "settled_until": run.settled,
+        }
+
+    def signal(
+        self,
+        ref: str,
+        word: str,
+        effective: int | Literal["next"],
+        *,
+        expected_revision: int | None = None,
+    ) -> dict[str, Any]:
+        """Say a word to all ranks at a step that is open: P2."""
+        run = self.find(ref)
+        step = _open_step(run, effective, expected_revision)
+        stops.require_alive(run, step)
+        stops.require_sayable(run, word, step)
+        return {"revision": self._add(run, "signal", step, word).number, "effective": step}
+
+    def _add(
+        self, run: Run, kind: Literal["stop", "pause", "signal"], step: int, word: str | None = None
+    ) -> Revision:
+        number = len(run.revisions) + 1
+        made = Revision(number, run.current.number, kind, step, word=word)
+        run.revisions.append(made)
+        return made
 
     def _note(self, run: Run, step: int) -> None:
         run.revisions.append(Revision(len(run.revisions) + 1, run.current.number, "note", step))
@@ -328,6 +413,18 @@ def _resumable(current: Generation, run_id: str, number: int, step: int) -> bool
 def _stop(run: Run, start: int, count: int) -> int:
     _require(start % run.cell == 0, 1 <= count <= run.body["max_block"])
     return start + count * run.cell
+
+
+def _open_step(run: Run, effective: int | Literal["next"], expected: int | None) -> int:
+    """Return the step of something new, which has to be open."""
+    _require_open(run)
+    if expected not in {None, len(run.revisions)}:
+        raise Refusal("revision-mismatch")
+    step = run.settled if effective == "next" else effective
+    _require(step % run.cell == 0)
+    if step < run.settled:
+        raise Refusal("too-late")
+    return step
 
 
 def _require_open(run: Run) -> None:

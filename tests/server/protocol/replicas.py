@@ -32,6 +32,8 @@ from rheostat.server.store.operations import (
     rewind,
     served,
     show,
+    signal,
+    stop,
     values,
 )
 from rheostat.server.store.operations.refusals import Refusal
@@ -180,7 +182,7 @@ class Replicas:
         arrival = join.Arrival(checkpoint and join.Checkpoint(*checkpoint), start)
         joined = self._read(join.join, ref, arrival)
         answer: Mapping[str, Any] = joined or self._write(join.begin, ref, arrival, "ann")
-        words = ("id", "generation", "revision", "settled_until", "begins", "end", "total")
+        words = ("id", "generation", "revision", "settled_until", "begins", "end", "total", "stop")
         return {name: answer[name] for name in words}
 
     def advance(self, ref: str, to: int, expected: int | None) -> dict[str, Any]:
@@ -191,6 +193,33 @@ class Replicas:
     def finish(self, ref: str, end: int | None) -> None:
         """Finish a run."""
         self._post(lambda r: close.finish(r, ref, end, Note()))
+
+    def halt(
+        self,
+        ref: str,
+        effective: Any,
+        *,
+        hold: bool = False,
+        word: str | None = None,
+        expected_revision: int | None = None,
+    ) -> dict[str, Any]:
+        """Stop a run, or have it hold."""
+        request = stop.StopRequest(effective, hold, expected_revision, word)
+        return bare(self._post(lambda r: stop.stop(r, ref, request)))
+
+    def resume(
+        self, ref: str, until: int | None, *, expected_revision: int | None = None
+    ) -> dict[str, Any]:
+        """Let a run go on that holds."""
+        request = stop.ResumeRequest(until, expected_revision)
+        return {**self._post(lambda r: stop.resume(r, ref, request))}
+
+    def signal(
+        self, ref: str, word: str, effective: Any, *, expected_revision: int | None = None
+    ) -> dict[str, Any]:
+        """Say a word to all ranks."""
+        request = signal.SignalRequest(word, {}, effective, expected_revision)
+        return bare(self._post(lambda r: signal.signal(r, ref, request)))
 
     def look(self, ref: str, start: int, count: int) -> tuple[dict[str, Any], Block]:
         """Return the state of a run, and a block of it, of one moment."""

@@ -19,6 +19,9 @@ LAST = (math.inf, math.inf)
 GAP = 4
 """Cells past what is settled at which a read may begin: ``max_gap`` of the tests."""
 WAITING = frozenset({"change", "total"})
+HALTING = frozenset({"stop", "pause"})
+UNFOLDED = HALTING | {"signal", "note"}
+"""Kinds of revisions that put nothing in force."""
 HORIZON = 32
 """Steps after which no guarded parameter changes: what is guarded has short windows only."""
 
@@ -29,12 +32,16 @@ class Revision:
 
     number: int
     generation: int
-    kind: Literal["first", "change", "total", "note"]
+    kind: Literal["first", "change", "total", "note", "stop", "pause", "signal"]
     effective: int
     changes: Mapping[str, Any] = field(default_factory=dict)
     forced: bool = False
     cancelled: bool = False
     total: int = 0
+    word: str | None = None
+    """The signal that it is, or that comes with it."""
+    told: bool = False
+    """Whether a worker ended by it, or heard of its signal where it ended or held."""
 
     @property
     def place(self) -> tuple[int, int]:
@@ -167,7 +174,7 @@ class Run:
         branches = [child.start for child in self.current.line if child.parent is past]
         reached = revision.effective < past.settled or revision.effective in branches
         waits = revision.kind in WAITING and not reached
-        if revision.kind == "note" or revision.cancelled or waits:
+        if revision.kind in UNFOLDED or revision.cancelled or waits:
             raise Refusal("invalid")
         return next(env for r, env in self.folded(past, revision.place) if r is revision)
 
@@ -181,7 +188,7 @@ class Run:
         """
         env = past.base
         live = (r for r in self.revisions if r.generation == past.number and not r.cancelled)
-        for revision in sorted((r for r in live if r.kind != "note"), key=lambda r: r.place):
+        for revision in sorted((r for r in live if r.kind not in UNFOLDED), key=lambda r: r.place):
             if revision.place > last:
                 return
             if revision.kind == "total":

@@ -73,6 +73,27 @@ class System(Protocol):
     def finish(self, ref: str, end: int | None) -> None:
         """Finish a run."""
 
+    def halt(
+        self,
+        ref: str,
+        effective: Any,
+        *,
+        hold: bool = False,
+        word: str | None = None,
+        expected_revision: int | None = None,
+    ) -> dict[str, Any]:
+        """Stop a run, or have it hold."""
+
+    def resume(
+        self, ref: str, until: int | None, *, expected_revision: int | None = None
+    ) -> dict[str, Any]:
+        """Let a run go on that holds, maybe up to another step."""
+
+    def signal(
+        self, ref: str, word: str, effective: Any, *, expected_revision: int | None = None
+    ) -> dict[str, Any]:
+        """Say a word to all ranks at a step."""
+
     def look(self, ref: str, start: int, count: int) -> tuple[dict[str, Any], Block]:
         """Return the state of a run, and a block of it."""
 

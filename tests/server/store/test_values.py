@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from rheostat.errors import StepJump, UnknownRun
+from rheostat.errors import Invalid, StepJump, UnknownRun
 from rheostat.server.runs import settling
 from rheostat.server.runs.settling import BlockRequest
 from rheostat.server.store.operations import close, served, show, values
@@ -144,3 +144,11 @@ def test_the_ledger_shows_whole_cells(desk: Desk) -> None:
     desk.settle(run, 0, 3)
     page, _ = desk.read(served.served, "gpt", None, 3, 15)
     assert [(item["start"], item["count"]) for item in page["segments"]] == [(0, 2)]
+
+
+def test_a_block_that_no_run_has_is_invalid_in_any_generation(desk: Desk) -> None:
+    """P10: what is wrong with a request is said before what it would meet."""
+    run = desk.create()
+    for generation in (1, 2):
+        with pytest.raises(Invalid):
+            desk.write(values.settle, run, BlockRequest(generation, 0, 0))

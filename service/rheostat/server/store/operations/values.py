@@ -56,7 +56,7 @@ def _left(records: Records, run: RunRecord, lineage: Lineage, request: BlockRequ
     """Return the told stop of the generation that a read is in, if a rewind has left that."""
     if request.generation == run.generation:
         return None
-    stop = request.start + request.count * run.spec.resolution
+    stop = require_block(run.spec, request.start, request.count)
     if stop <= lineage[request.generation].settled_until:
         return None
     return records.revisions.told(run.id, request.generation)
