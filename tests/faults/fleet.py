@@ -226,15 +226,21 @@ class Fleet:
 
 
 @contextmanager
-def on_postgresql(replicas: int, folder: Path) -> Iterator[Fleet]:
-    """Start replicas on one PostgreSQL."""
+def postgresql(connections: int) -> Iterator[tuple[Database, list[str]]]:
+    """Start a PostgreSQL; its addresses are those of proxies, which can fall silent."""
     # as root, it runs as a user of its own, who may not enter the folders of others
     with tempfile.TemporaryDirectory() as data, ExitStack() as stack:
         Path(data).chmod(0o755)
         database = Database(Path(data))
         stack.callback(database.stop)
-        proxies = [stack.enter_context(database.proxy()) for _ in range(replicas)]
-        urls = [f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres" for proxy in proxies]
+        proxies = [stack.enter_context(database.proxy()) for _ in range(connections)]
+        yield database, [f"postgresql://postgres@127.0.0.1:{p.port}/postgres" for p in proxies]
+
+
+@contextmanager
+def on_postgresql(replicas: int, folder: Path) -> Iterator[Fleet]:
+    """Start replicas on one PostgreSQL."""
+    with postgresql(replicas) as (database, urls), ExitStack() as stack:
         yield Fleet(_start(urls, Replica, folder, stack), database)
 
 
