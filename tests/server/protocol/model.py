@@ -249,6 +249,8 @@ class Model:
             "from": to,
             "ended": ended,
             "revision": len(run.revisions),
+            "again": [],
+            "dropped": [],
         }
 
     def join(

@@ -20,6 +20,7 @@ from rheostat.server.runs.barriers import Barriers, Stop, require_way
 from rheostat.server.runs.lineage import GenerationKey, Lineage, OwnedSteps
 from rheostat.server.runs.reach import Progress, require_reach
 from rheostat.server.runs.revision import RevisionKind
+from rheostat.server.runs.settling import BlockRequest
 from rheostat.server.runs.spec import RunSpec
 from rheostat.server.runs.timeline import Timeline, Timelines
 from rheostat.server.store import ledger, tables, waiting, writer
@@ -75,7 +76,12 @@ def stale_revisions(patch: pytest.MonkeyPatch) -> None:
 
 def no_fence(patch: pytest.MonkeyPatch) -> None:
     """Let workers of an older generation go on."""
-    patch.setattr(settling, "_raise_stale", lambda *_: None)
+    fenced = settling.settled_end
+
+    def unfenced(progress: Progress, request: BlockRequest, left: Any = None) -> int | None:
+        return fenced(replace(progress, generation=request.generation), request, left)
+
+    patch.setattr(values, "settled_end", unfenced)
 
 
 def any_checkpoint(patch: pytest.MonkeyPatch) -> None:
