@@ -299,6 +299,8 @@ class Memory(Halting):
             "from": to,
             "ended": ended,
             "revision": new.number,
+            "again": [],
+            "dropped": [],
         }
 
     def join(self, ref: str, checkpoint: Checkpoint | None, start: int | None) -> dict[str, Any]:
