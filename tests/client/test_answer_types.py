@@ -35,11 +35,7 @@ def calls(client: Client, name: str) -> Iterator[Call]:
     yield run.explain, (5,), {}
     yield run.preview, (5, 2), {}
     yield run.ledger, (), {}
-    yield run.surface, (), {}
-    yield run.signal, ("checkpoint",), {"effective": 60}
-    yield run.pause, (), {"effective": 30}
-    yield run.resume, (40,), {}
-    yield run.stop, (), {"effective": 80}
+    yield from listening(client, name)
     yield run.rewind, (8,), {}
     yield run.fork, (forked,), {}
     yield run.finish, (), {}
@@ -56,6 +52,32 @@ def calls(client: Client, name: str) -> Iterator[Call]:
     yield client.schedules.values, (name,), {"start": 0, "stop": 9}
     yield client.schedules.value, (name, 3), {}
     yield run.events, (), {}
+
+
+def listening(client: Client, name: str) -> Iterator[Call]:
+    """Yield the calls to a training that listens."""
+    run = client.control(name)
+    yield run.surface, (), {}
+    armed = plateau(metric="loss", patience=0, threshold=0.0)
+    yield run.arm, ("plateau", armed), {}
+    for step, loss in ((8, 1.0), (16, 1.0)):
+        client.run(name).report(step, {"loss": loss}, wait=True)
+    yield run.controllers, (), {}
+    yield run.controller, ("plateau",), {}
+    yield run.decisions, ("plateau",), {}
+    yield run.reset, ("plateau",), {}
+    yield run.disarm, ("plateau",), {}
+    yield run.note, ("hm",), {}
+    for number in (1, 2):
+        yield run.propose, ("change", {"changes": {"lr": scale(0.5)}}), {}
+        yield (run.accept if number == 1 else run.decline), (number,), {}
+    yield run.proposals, (), {}
+    yield run.signal, ("checkpoint",), {"effective": 60}
+    yield run.wait, (2,), {"timeout": 0}
+    yield run.outcomes, (2,), {}
+    yield run.pause, (), {"effective": 30}
+    yield run.resume, (40,), {}
+    yield run.stop, (), {"effective": 80}
 
 
 def test_answers_are_of_the_types_that_are_named(server: str, new_name: Any) -> None:

@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from tests.client.test_answer_types import require
 
-from rheostat import AsyncClient, Client, scale
+from rheostat import AsyncClient, Client, early_stop, plateau, scale, wire
 from rheostat.errors import NotPending, Paused, Stopped
 
 LINE = {"kind": "linear", "start": 1.0, "end": 0.0, "steps": 1000}
@@ -146,6 +147,74 @@ def test_words_between_strides_are_heard(real: Client, new_name: Callable[[], st
         for signal in run.signals(step)
     ]
     assert heard == [(100, "5"), (200, "130"), (200, "131"), (300, "260")]
+
+
+def test_a_plateau_cuts_all_workers_at_its_gates(real: Client, new_name: Callable[[], str]) -> None:
+    """P1, P2: ranks behind a gate use each cut from the step of its report on, then end together.
+
+    The metric never gets better than at step 10, so that a patience of 1 cuts at 30 and 50; a
+    second controller ends the training at the third report that is no better.
+    """
+    name = new_name()
+    control = real.control(name)
+    real.create_run(name, {"lr": {"kind": "constant", "value": 1.0}})
+    control.arm("plateau", plateau(metric="loss", factor=0.5, patience=1, threshold=0.0, gate=10))
+    control.arm("stop", early_stop(metric="loss", patience=5, gate=10))
+
+    def work(rank: int) -> tuple[list[float], int | None]:
+        run = real.run(name)
+        read = []
+        for step in run.steps(0, 200):
+            read.append(run.value("lr", step))
+            if (step + 1) % 10 == 0 and rank == 0:
+                run.report(step + 1, {"loss": 1.0})
+        return read, run.ends_at
+
+    with ThreadPoolExecutor(3) as pool:
+        ranks = [rank.result(60) for rank in [pool.submit(work, rank) for rank in range(3)]]
+    assert ranks == [([1.0] * 30 + [0.5] * 20 + [0.25] * 10, 60)] * 3
+    decided = [(item["step"], item["effective"]) for item in control.decisions("plateau")]
+    assert decided[:2] == [(30, 30), (50, 50)]
+    found = control.reports("loss")
+    require(found, wire.Reports, "reports")
+    assert found["steps"] == [10, 20, 30, 40, 50, 60]
+
+
+def test_what_a_training_says_is_kept(real: Client, new_name: Callable[[], str]) -> None:
+    """Reports, notes and outcomes of a worker reach the run, and are followed to its end."""
+    name = new_name()
+    run = real.run(name, create=SPEC)
+    sent = run.signal("checkpoint", effective=2)
+    for step in run.steps(0, 6):
+        run.report(step, {"loss": float(step), "nan": float("nan")})
+        for signal in run.signals(step):
+            run.outcome(signal, "done", step=step, data={"path": "/c"}, source="rank-0")
+    run.note("NaN in layer 7", level="warn")
+    assert run.flush()
+    control = real.control(name)
+    [outcome] = control.outcomes(sent)
+    assert (outcome["outcome"], outcome["data"]) == ("done", {"path": "/c"})
+    assert control.wait(sent, "done", timeout=20)["waited"]["met"]
+    assert [item["message"] for item in control.history()][-1] == "NaN in layer 7"
+    assert control.reports("nan")["values"] == ["NaN"] * 6
+    control.finish()
+    followed = list(control.reports("loss", follow=True))
+    assert [(point["step"], point["value"]) for point in followed] == [(n, n) for n in range(6)]
+
+
+def test_a_proposal_is_done_when_it_is_accepted(real: Client, new_name: Callable[[], str]) -> None:
+    """It changes nothing until then, and a declined one never does."""
+    name = new_name()
+    real.create_run(name, **SPEC)
+    control = real.control(name)
+    body = {"changes": {"lr": scale(0.5)}}
+    first, second = (control.propose("change", body)["proposal"] for _ in range(2))
+    assert control.value_at("lr", 0) == 1.0
+    assert control.accept(first, message="yes")["revision"] == 2
+    control.decline(second, message="enough")
+    assert control.value_at("lr", 0) == 0.5
+    assert [item["state"] for item in control.proposals()] == ["accepted", "declined"]
+    assert control.proposals(state="open") == []
 
 
 def test_the_surface_says_what_is_understood(real: Client, new_name: Callable[[], str]) -> None:

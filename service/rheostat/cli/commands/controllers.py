@@ -6,7 +6,7 @@ Rules that decide on a run by a metric: `rheostat run arm`, `disarm`, `reset`, `
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -190,7 +190,7 @@ def decisions(
     """
     control = client.control(run)
     names = [each["name"] for each in control.controllers()] if name is None else [name]
-    found = [{"controller": each, **item} for each in names for item in control.decisions(each)]
+    found = [item for each in names for item in control.decisions(each)]
     found.sort(key=lambda item: item["step"])
     return Result(found, views.decisions, run)
 
@@ -252,13 +252,13 @@ def metrics(
     return Result(told[0] if metric else told, views.metrics, run, height=height, log=log)
 
 
-def _watched(armed: Sequence[dict[str, Any]]) -> list[str]:
+def _watched(armed: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the metrics that controllers read, each once."""
     return [*dict.fromkeys(each["config"]["metric"] for each in armed)]
 
 
 def _decided(
-    control: Control, armed: Sequence[dict[str, Any]], metric: str
+    control: Control, armed: Sequence[Mapping[str, Any]], metric: str
 ) -> Iterator[dict[str, Any]]:
     """Yield what controllers decided on a metric."""
     for each in armed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -22,7 +22,7 @@ class Sight(TypedDict):
     """What is seen of a run at one moment."""
 
     run: wire.RunState
-    controllers: Sequence[dict[str, Any]]
+    controllers: Sequence[Mapping[str, Any]]
     proposals: Sequence[wire.Proposal]
     recent: list[wire.Revision]
     """The newest revisions, the oldest first."""
