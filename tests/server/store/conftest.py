@@ -98,7 +98,9 @@ class Desk:
         options = {key: config.pop(key) for key in ("keep_state", "force") if key in config}
         replays = config.pop("replay", False)
         controller = parse_controller(config)
-        replay = self.read(control.replay, ref, controller) if replays else None
+        replay: control.Replay | None = None
+        while replays and (replay is None or not replay.whole):
+            replay = self.read(control.replay, ref, controller, replay)
         asked = control.ArmRequest(controller, **options, note=Note("ann"))
         return self.write(control.arm, ref, name, asked, replay)[0]
 

@@ -115,7 +115,9 @@ async def arm_controller(
     The same configuration once more changes nothing, and makes no revision.
     """
     request, replays = arming(body, note, _expected(if_match))
-    replay = await store.read(control.replay, run, request.controller) if replays else None
+    replay: control.Replay | None = None
+    while replays and (replay is None or not replay.whole):
+        replay = await store.read(control.replay, run, request.controller, replay)
     shown_, created = await store.write(control.arm, run, name, request, replay)
     return CONTROLLER.send(shown_, 201 if created else 200)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import orjson
-from sqlalchemy import ColumnElement, and_, delete, false, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, false, func, insert, or_, select, update
 
 from rheostat.controllers import value_of_bits
 from rheostat.errors import UnknownRun
@@ -17,9 +17,6 @@ from rheostat.server.store.transaction import Transaction
 
 TOGETHER: Final = 50
 """Stretches of a line that one query asks for: a run may have been rewound a thousand times."""
-
-MOST_READ: Final = 200_000
-"""Reports that are read at once; of a metric with more, evenly many of each so many."""
 
 
 class ReportKey(NamedTuple):
@@ -41,13 +38,8 @@ class KeptMetric:
     differing: Mapping[str, Any] | None = None
 
 
-class Row(NamedTuple):
-    """A report as it is read."""
-
-    step: int
-    source: str
-    value: float
-    number: int
+Reported = tuple[int, str, int, int]
+"""A report as it is read: step, source, bits and number."""
 
 
 class Reports:
@@ -205,39 +197,60 @@ class Reports:
         metric: str,
         line: Sequence[Stretch],
         *,
-        between: tuple[int, int] | None = None,
-        number: int = 0,
+        between: tuple[int, int],
         each: int = 1,
         limit: int | None = None,
-    ) -> list[Row]:
+    ) -> list[Reported]:
         """
         Return the reports of a metric that measure a line, by step and source.
 
-        ``between`` bounds their steps, the first exclusive and the last inclusive; ``number`` is
-        one that they lie past, and ``each`` takes one in so many. With a ``limit`` they are the
-        first ones by number instead.
+        ``between`` bounds their steps, the first exclusive and the last inclusive; ``each`` takes
+        one in so many, and ``limit`` the first ones.
         """
-        found: list[Row] = []
-        for first in range(0, len(line), TOGETHER):
-            query = select(_REPORTS.c.step, _REPORTS.c.source, _REPORTS.c.bits, _REPORTS.c.number)
-            query = query.where(
-                _REPORTS.c.run_id == run_id,
-                _REPORTS.c.metric == metric,
-                _measuring(line[first : first + TOGETHER]),
-            )
-            if between is not None:
-                query = query.where(_REPORTS.c.step > between[0], _REPORTS.c.step <= between[1])
-            if number:
-                query = query.where(_REPORTS.c.number > number)
+        found: list[Reported] = []
+        for part in _parts(line):
+            query: Select[Any] = self._measuring(run_id, metric, part)
+            query = query.where(_REPORTS.c.step > between[0], _REPORTS.c.step <= between[1])
             if each > 1:
-                query = query.where(_REPORTS.c.number % each == 0)
-            if limit is not None:
-                query = query.order_by(_REPORTS.c.number).limit(limit)
-            rows = self._transaction.connection.execute(query)
-            found += [Row(r.step, r.source, value_of_bits(r.bits), r.number) for r in rows]
-        if limit is not None:
-            return sorted(found, key=lambda row: row.number)[:limit]
-        return sorted(found, key=lambda row: (row.step, row.source))
+                order = func.row_number().over(order_by=(_REPORTS.c.step, _REPORTS.c.source))
+                inner = query.add_columns(order.label("place")).subquery()
+                columns = [inner.c[name] for name in ("step", "source", "bits", "number")]
+                query = select(*columns).where(inner.c.place % each == 0)
+                query = query.order_by(inner.c.step, inner.c.source)
+            else:
+                query = query.order_by(_REPORTS.c.step, _REPORTS.c.source)
+            found += self._rows(query.limit(limit))
+        if len(line) > TOGETHER:
+            found.sort()
+        return found[:limit]
+
+    def following(
+        self,
+        run_id: str,
+        metric: str,
+        line: Sequence[Stretch],
+        *,
+        between: tuple[int, int],
+        after: int,
+        limit: int,
+    ) -> list[Reported]:
+        """Return the first reports of a line past a number, in the order of their numbers."""
+        found: list[Reported] = []
+        for part in _parts(line):
+            query = self._measuring(run_id, metric, part)
+            query = query.where(_REPORTS.c.step > between[0], _REPORTS.c.step <= between[1])
+            query = query.where(_REPORTS.c.number > after)
+            query = query.order_by(_REPORTS.c.number).limit(limit)
+            found += self._rows(query)
+        return sorted(found, key=lambda row: row[3])[:limit]
+
+    def _rows(self, query: Select[Any]) -> Sequence[Reported]:
+        return cast("Sequence[Reported]", self._transaction.connection.execute(query).all())
+
+    def _measuring(self, run_id: str, metric: str, part: Sequence[Stretch]) -> Select[Any]:
+        columns = (_REPORTS.c[name] for name in ("step", "source", "bits", "number"))
+        where = (_REPORTS.c.run_id == run_id, _REPORTS.c.metric == metric)
+        return select(*columns).where(*where, _measuring(part))
 
     def incomplete(self, run_id: str, metric: str, after: int, below: int, limit: int) -> list[int]:
         """Return steps between two others at which a metric was reported, the last ones first."""
@@ -263,6 +276,11 @@ _COUNTERS = tables.report_counters
 
 def _key(row: Any) -> ReportKey:
     return ReportKey(Owner(row.forks, row.owner), row.metric, row.step)
+
+
+def _parts(line: Sequence[Stretch]) -> Iterator[Sequence[Stretch]]:
+    for first in range(0, len(line), TOGETHER):
+        yield line[first : first + TOGETHER]
 
 
 def _measuring(line: Sequence[Stretch]) -> ColumnElement[bool]:

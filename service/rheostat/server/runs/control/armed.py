@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 
-from rheostat.controllers import Controller, State
+from rheostat.controllers import Controller, State, value_of_bits
 
 KEPT_EACH: Final = 64
 """Reports after which a state is kept with one, so that a rewind folds no more than those."""
@@ -132,8 +134,11 @@ def fold(controller: Controller, state: State, reports: Iterable[tuple[int, floa
     return state
 
 
-MOST_BASES: Final = 16
-"""States that are kept of a long replay, so that a rewind need not fold all of it again."""
+REPLAYED_EACH: Final = 5_000
+"""Reports of a replay after which a state is kept, so that a rewind folds no more again."""
+
+MOST_BASES: Final = 32
+"""States that are kept of a replay; of a longer one every second is let go."""
 
 
 def replayed(
@@ -141,21 +146,29 @@ def replayed(
 ) -> tuple[Checkpoint, ...]:
     """Return states along a series of reports, of which nothing is decided, the last at its end."""
     found = [base]
-    stride = max(-(-len(reports) // MOST_BASES), 1)
-    for start in range(0, len(reports), stride):
-        part = reports[start : start + stride]
+    for start in range(0, len(reports), REPLAYED_EACH):
+        part = reports[start : start + REPLAYED_EACH]
         last = found[-1]
         found.append(replace(last, step=part[-1][0], state=fold(controller, last.state, part)))
     return tuple(found)
 
 
+def fewer(states: tuple[Checkpoint, ...]) -> tuple[Checkpoint, ...]:
+    """Return at most so many states as are kept, the first and the last among them."""
+    if len(states) <= MOST_BASES:
+        return states
+    return (*states[:-1:2], states[-1])
+
+
 def complete(
-    controller: Controller, rows: Iterable[tuple[int, str, float]]
+    controller: Controller, rows: Iterable[tuple[int, str, int, int]]
 ) -> Iterator[tuple[int, float]]:
-    """Yield the steps that as many sources as expected have reported, with the values there."""
-    values: dict[int, dict[str, float]] = {}
-    for step, source, value in rows:
-        values.setdefault(step, {})[source] = value
-    for step in sorted(values):
-        if controller.sources.complete(values[step]):
-            yield step, controller.sources.reduced(values[step])
+    """
+    Yield the steps that as many sources as expected have reported, with the values there.
+
+    ``rows`` have step, source, bits and number, and come by step.
+    """
+    for step, there in groupby(rows, key=itemgetter(0)):
+        values = {source: value_of_bits(bits) for _, source, bits, _ in there}
+        if controller.sources.complete(values):
+            yield step, controller.sources.reduced(values)

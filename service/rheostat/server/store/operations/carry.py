@@ -134,7 +134,7 @@ def _of_base(
         since = -1 if step is None else step
         line = stretches(lineage, number, to)
         rows = records.reports.on_line(run.id, armed.metric, line, between=(since, to))
-        reports = list(complete(armed.controller, ((r.step, r.source, r.value) for r in rows)))
+        reports = list(complete(armed.controller, rows))
         state = fold(armed.controller, state, reports)
         step = reports[-1][0] if reports else step
     kept = step if step is None or step <= to else None

@@ -8,14 +8,15 @@ from typing import Any
 
 from rheostat import wire
 from rheostat.controllers import Acting, Controller, json_of_value
-from rheostat.errors import PreconditionFailed
-from rheostat.limits import MAX_CONTROLLERS
+from rheostat.errors import PreconditionFailed, Unavailable
+from rheostat.limits import MAX_CONTROLLERS, MAX_STEP
 from rheostat.schedules.references import Lookup
 from rheostat.server.runs.control.armed import (
     Armed,
     Checkpoint,
     Head,
     complete,
+    fewer,
     replayed,
 )
 from rheostat.server.runs.control.fitting import Fitted, Setting, changes_of, require_fitting
@@ -28,7 +29,6 @@ from rheostat.server.store.operations.revise import require_open
 from rheostat.server.store.operations.unfolded import add_unfolded
 from rheostat.server.store.outside import Results
 from rheostat.server.store.records import Records, RunRecord
-from rheostat.server.store.reports import MOST_READ
 
 
 @dataclass(frozen=True)
@@ -45,35 +45,48 @@ class ArmRequest:
 
 @dataclass(frozen=True)
 class Replay:
-    """What a controller remembers of the reports of a line, up to those of a number."""
+    """What a controller remembers of the reports of a line, up to a step."""
 
     generation: int
     states: tuple[Checkpoint, ...]
+    until: int = -1
+    """The newest step that was looked at."""
+    whole: bool = False
+    """Whether there was no later one."""
 
-    @property
-    def step(self) -> int | None:
-        """The newest step of it."""
-        return self.states[-1].step
+
+REPLAYED_AT_ONCE = 20_000
+"""Reports that one read takes in: a second's work."""
 
 
-def replay(records: Records, ref: str, controller: Controller) -> Replay:
-    """Return what a controller makes of the reports so far, of which it decides nothing."""
+def replay(
+    records: Records, ref: str, controller: Controller, before: Replay | None = None
+) -> Replay:
+    """
+    Return what a controller makes of the reports so far, of which it decides nothing.
+
+    It takes several calls, each with what the one ``before`` returned, until that is `whole`.
+    """
     run = records.find(ref)
-    first = Checkpoint(None, controller.initial())
-    return _replay_on(records, run, records.lineage(run), controller, first)
+    if before is None or before.generation != run.generation:
+        before = Replay(run.generation, (Checkpoint(None, controller.initial()),))
+    return _replay_on(records, run, records.lineage(run), controller, before)
 
 
 def _replay_on(
-    records: Records, run: RunRecord, lineage: Lineage, controller: Controller, first: Checkpoint
+    records: Records, run: RunRecord, lineage: Lineage, controller: Controller, before: Replay
 ) -> Replay:
-    """Fold the reports of the current line past a checkpoint."""
-    line = stretches(lineage, run.generation)
-    since = -1 if first.step is None else first.step
+    """Fold the next reports of the current line."""
+    line, between = stretches(lineage, run.generation), (before.until, MAX_STEP)
     rows = records.reports.on_line(
-        run.id, controller.metric, line, between=(since, 2**62), limit=MOST_READ
+        run.id, controller.metric, line, between=between, limit=REPLAYED_AT_ONCE
     )
-    found = list(complete(controller, ((row.step, row.source, row.value) for row in rows)))
-    return Replay(run.generation, replayed(controller, first, found))
+    whole = len(rows) < REPLAYED_AT_ONCE
+    if not whole:  # the last step may have more
+        rows = [row for row in rows if row[0] < rows[-1][0]] or rows
+    found = replayed(controller, before.states[-1], list(complete(controller, rows)))
+    states = fewer((*before.states[:-1], *found))
+    return Replay(run.generation, states, rows[-1][0] if rows else before.until, whole)
 
 
 def arm(
@@ -236,10 +249,9 @@ def _base(
     """Return what the state of a controller begins with."""
     controller = request.controller
     if replay is not None:
-        states = replay.states if replay.generation == run.generation else ()
-        first = states[-1] if states else Checkpoint(None, controller.initial())
-        later = _replay_on(records, run, lineage, controller, first)
-        return (*states[:-1], *later.states)
+        if replay.generation != run.generation:
+            raise Unavailable("the run was rewound meanwhile: try again", reason="busy")
+        return _replay_on(records, run, lineage, controller, replay).states
     if request.keep_state and before is not None:
         head = records.controllers.heads(run.id, run.generation, [before])[before.name]
         kept = controller.load_state(before.controller.dump_state(head.state))

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from rheostat import wire
-from rheostat.controllers import json_of_value
+from rheostat.controllers import json_of_value, value_of_bits
 from rheostat.errors import UnknownMetric
 from rheostat.limits import MAX_STEP
 from rheostat.schedules.thin import thin
 from rheostat.server.runs.control.places import stretches
 from rheostat.server.store.records import Records
-from rheostat.server.store.reports import MOST_READ
+from rheostat.server.store.reports import Reported
+
+LOOKED_AT: Final = 50_000
+"""Reports that are looked at to choose those that are shown; of more, evenly many of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +47,28 @@ def reported(records: Records, ref: str, wanted: Wanted) -> wire.Reports:
     lineage = records.lineage(run)
     line = stretches(lineage, wanted.generation or run.generation)
     stop = MAX_STEP if wanted.stop is None else wanted.stop - 1
-    rows = records.reports.on_line(
-        run.id,
-        wanted.metric,
-        line,
-        between=(wanted.start - 1, stop),
-        number=wanted.after or 0,
-        each=1 if wanted.after is not None else max(-(-kept.points // MOST_READ), 1),
-        limit=None if wanted.after is None else wanted.points,
-    )
-    if wanted.after is not None and len(rows) == wanted.points:
-        newest = max(row.number for row in rows)
-    if wanted.after is None and len(rows) > wanted.points:
-        values = np.array([row.value for row in rows])
-        rows = [rows[index] for index in thin([values], wanted.points)]
-    rows = sorted(rows, key=lambda row: (row.step, row.source))
+    between = (wanted.start - 1, stop)
+    if wanted.after is None:
+        each = max(-(-kept.points // LOOKED_AT), 1)
+        rows = records.reports.on_line(run.id, wanted.metric, line, between=between, each=each)
+        rows = _thinned(rows, wanted.points)
+    else:
+        rows = records.reports.following(
+            run.id, wanted.metric, line, between=between, after=wanted.after, limit=wanted.points
+        )
+        newest = rows[-1][3] if len(rows) == wanted.points else newest
+        rows.sort()
     return {
         "metric": wanted.metric,
-        "steps": [row.step for row in rows],
-        "values": [json_of_value(row.value) for row in rows],
-        "sources": [row.source for row in rows],
+        "steps": [step for step, *_ in rows],
+        "values": [json_of_value(value_of_bits(bits)) for _, _, bits, _ in rows],
+        "sources": [source for _, source, *_ in rows],
         "next": newest,
     }
+
+
+def _thinned(rows: list[Reported], points: int) -> list[Reported]:
+    if len(rows) <= points:
+        return rows
+    values = np.array([bits for _, _, bits, _ in rows], dtype=np.int64).view(np.float64)
+    return [rows[index] for index in thin([values], points)]
