@@ -58,6 +58,8 @@ FIXED: dict[tuple[str, str], Any] = {
     ("decline_proposal", "number"): 2,
     ("read_proposal", "run"): CHANGED,
     ("read_proposal", "number"): 3,
+    ("report_metrics", "run"): os.environ["RHEOSTAT_RUN"],
+    ("disarm_controller", "name"): SPARE,
     ("delete_schedule", "name"): SPARE,
     ("revoke_token", "name"): SPARE,
 }
@@ -101,7 +103,12 @@ NARROWED: dict[str, dict[str, Json]] = {
         **{field: {"type": "number"} for field in ("value", "start", "end")},
         "steps": {"type": "integer", "minimum": 1},
     },
+    "Reporting": {
+        "generation": ONE_ALONE,
+        "reports": {"enum": [[{"step": 8000, "metrics": {"val_loss": 2.3124}}]]},
+    },
     "RewindBody": {
+        "controllers": NULL,
         "to": {"type": "integer", "minimum": 0, "maximum": 0},
         "from_generation": NULL,
         "expected_generation": NULL,

@@ -29,6 +29,7 @@ SOME_KINDS = (
 CURVE = {"kind": "cosine", "start": 1e-3, "end": 1e-5, "steps": 100_000}
 BODY = {"parameters": {"lr": CURVE}, "total": 100_000}
 SUGGESTED = {"kind": "change", "body": {"changes": {"lr": 1e-4}}}
+WATCHES = {"kind": "stop", "metric": "val_loss"}
 HOLD = {"changes": {"lr": {"edit": "hold"}}, "effective": 95_000}
 
 
@@ -45,6 +46,8 @@ def prepare(http: httpx.Client) -> None:
     http.post("/v1/runs/changed/signals", json={"signal": "checkpoint"}).raise_for_status()
     for _ in range(3):
         http.post("/v1/runs/changed/proposals", json=SUGGESTED).raise_for_status()
+    for name in ("gpt-7b", "spare"):
+        http.put(f"/v1/runs/gpt-7b/controllers/{name}", json=WATCHES).raise_for_status()
     http.post("/v1/runs/ended/finish", json={}).raise_for_status()
 
 
@@ -64,7 +67,12 @@ def answers(
         *("--max-examples", str(min(max(EXAMPLES, 1), 50))),
         *(() if token is None else ("--header", f"Authorization: {token}")),
     ]
-    settings = {"RHEOSTAT_KINDS": kinds, "RHEOSTAT_TURNS": json.dumps(turns)}
+    live = http.get("/v1/runs/gpt-7b").raise_for_status().json()["id"]
+    settings = {
+        "RHEOSTAT_KINDS": kinds,
+        "RHEOSTAT_TURNS": json.dumps(turns),
+        "RHEOSTAT_RUN": live,
+    }
     env = {**os.environ, **settings, "SCHEMATHESIS_HOOKS": str(HERE / "openapi_hooks.py")}
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -149,8 +149,12 @@ def test_two_who_arm_at_once(training: Training, problem: AssertProblem) -> None
     assert (mine.status_code, mine.json()["revision"]) == (200, 3)
     theirs = training.http.put(path, json={**PLATEAU, "factor": 0.1}, headers=tag)
     assert problem(theirs, "precondition-failed")["revision"] == 3
-    assert training.http.delete(path, headers={"If-Match": '"3"'}).json()["revision"] == 4
+    assert training.http.put(path, json=PLATEAU, headers={"If-Match": "*"}).status_code == 200
+    problem(training.http.delete(path, headers={"If-Match": '"3"'}), "precondition-failed")
+    assert training.http.delete(path, headers={"If-Match": '"4"'}).json()["revision"] == 5
     problem(training.http.get(path), "unknown-controller")
+    anew = training.http.put(path, json=PLATEAU, headers={"If-Match": "*"})
+    problem(anew, "precondition-failed")
 
 
 def test_a_worker_reports_and_arms_at_the_creation_alone(

@@ -73,8 +73,9 @@ Name = Annotated[
 IfMatch = Annotated[
     str | None,
     Header(
-        pattern=r'^"[1-9][0-9]{0,9}"$',
-        description="The controller's `revision`, in quotation marks: another one is refused.",
+        pattern=r'^(\*|"[1-9][0-9]{0,9}")$',
+        description="The controller's `revision`, in quotation marks: another one is refused."
+        " `*`: whichever it is, but one there must be.",
         examples=['"2"'],
     ),
 ]
@@ -82,6 +83,8 @@ Config = Annotated[dict[str, Any], Body(), refers("Arming")]
 
 
 def _expected(if_match: str | None) -> int | None:
+    if if_match == "*":
+        return control.ANY
     return None if if_match is None else min(int(if_match.strip('"')), MAX_NUMBER)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from rheostat import wire
 from rheostat.controllers import Acting, Controller, json_of_value
@@ -216,11 +216,15 @@ def _record(records: Records, run: RunRecord, note: Note, data: Mapping[str, Any
     return revision.number
 
 
+ANY: Final = 0
+"""The revision to expect if any will do, as long as there is one."""
+
+
 def _require_expected(expected: int | None, armed: Armed | None) -> None:
-    if expected is not None and (armed is None or armed.since != expected):
+    if expected is not None and (armed is None or expected not in {ANY, armed.since}):
         now = "there is none" if armed is None else f"it was armed by revision {armed.since}"
         raise PreconditionFailed(
-            f"{now}, and revision {expected} was expected",
+            f"{now}, and {f'revision {expected}' if expected else 'one'} was expected",
             revision=None if armed is None else armed.since,
         )
 
