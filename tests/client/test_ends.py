@@ -48,6 +48,23 @@ def test_steps_end_where_the_run_does(
     assert service.settled == end
 
 
+@pytest.mark.parametrize("stride", [2, 7, 33, 100])
+@pytest.mark.parametrize("end", [1, 50, 150, 151, 199])
+def test_strides_end_at_their_first_step_past_it(
+    client: Client, service: ListeningService, end: int, stride: int
+) -> None:
+    """A training whose blocks would cross the end meets it, and asks a bounded number of times."""
+    service.stop = end
+    run = client.run("gpt")
+    found = []
+    for step in run.steps(0, 1000, by=stride):
+        run.value("lr", step)
+        found.append(step)
+    assert found == list(range(0, end, stride))
+    assert service.told
+    assert len(service.reads) <= 4 * len(found) + 4
+
+
 def test_steps_end_before_their_total(client: Client) -> None:
     """They are those of a range, whatever the stride; nothing was ended by that."""
     run = client.run("gpt")

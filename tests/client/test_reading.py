@@ -322,7 +322,7 @@ def test_worker_whose_steps_span_many_cells(stride: int, seconds: float) -> None
 
 
 def test_block_that_straddles_the_end_is_asked_for_again_shorter() -> None:
-    """Steps below the end of a finished run are read; the end itself is `Finished`."""
+    """Steps below an end that was heard of are read; it is asked for again, and is final then."""
     worker = Worker()
     worker.train(range(40), 0.03)
     request = worker.reading.request(64)
@@ -331,6 +331,9 @@ def test_block_that_straddles_the_end_is_asked_for_again_shorter() -> None:
 
     assert worker.reading.request(64) == (64, 4)
     assert worker.reading.request(69) == (68, 2)
+    again = worker.reading.request(70)
+    assert again.start == 70
+    worker.reading.refused(again, Finished("finished", end=70))
     with pytest.raises(Finished) as refusal:
         worker.reading.request(70)
     assert refusal.value.members == {"end": 70}

@@ -18,6 +18,8 @@ OTHERS: dict[str, Any] = {
     "token": "rheo_other",
     "timeout": 3.0,
     "deadline": 5.0,
+    "pause_deadline": 6.0,
+    "gate_deadline": 7.0,
     "retries": 1,
     "lookahead": 7.0,
     "pace": 100.0,

@@ -155,20 +155,21 @@ class Reading:
         Who looks ahead does not ask for what lies past a limit that was heard of: a read that
         begins there ends the training, or waits.
         """
-        limit = self._limit
+        limit, first = self._limit, 0
         if limit is not None and cell >= limit.cell:
             if limit.final or ahead:
                 raise copy(limit.refusal) or self._stopped(limit)
+            first = limit.cell  # a read that crosses it would hear of it again, and never meet it
             limit = self._limit = None
         stop = MAX_STEP // self.joined.resolution + 1 if limit is None else limit.cell
         most = self._most()
         if cell < self.settled:
-            start, count = around(cell, self._longest, 0, min(stop, self.settled))
+            start, count = around(cell, self._longest, first, min(stop, self.settled))
         elif self.is_beyond(cell):
             return BlockRequest(cell, 1)
         else:
             stop = min(stop, self._total or stop)
-            start, count = around(cell, most, self.settled, stop)
+            start, count = around(cell, most, max(first, self.settled), stop)
         if self._told and start + count - cell < most // 4:
             start, count = onward(cell, most, stop)
         return BlockRequest(start, count)

@@ -153,6 +153,10 @@ class Hearing:
         """Take in what one says."""
         self._says[signal.revision] = signal
 
+    def knows(self, revision: int) -> bool:
+        """Whether it is known what one says."""
+        return revision in self._says
+
     def met(self, told: tuple[tuple[Place, Signal], ...]) -> None:
         """Take in what is told at the end, or the pause, that a read has come to; none: no more."""
         self._at_end = told

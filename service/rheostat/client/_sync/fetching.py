@@ -86,6 +86,8 @@ class Fetching(Handle):
         """Guards what is held, and is never kept while waiting."""
         self._fetching = network.lock()
         """Kept by the one who fetches: the others wait for its block."""
+        self._learning = network.lock()
+        """Kept by the one who asks what signals say, so that each is asked for once."""
         self._background = network.background(f"rheostat {self._joined.name}")
 
     def _cell_of(self, step: int, *names: str) -> int:
@@ -248,10 +250,13 @@ class Fetching(Handle):
             log.debug("could not ask for signals: %s", error)
 
     def _learn(self, hearing: Hearing, revisions: list[int], since: float) -> None:
-        for revision in revisions:
-            signal = self._ask(self._joined.signal(revision), since, signals.of_revision)
-            with self._lock:
-                hearing.learned(signal)
+        with self._learning:
+            for revision in revisions:
+                if hearing.knows(revision):
+                    continue
+                signal = self._ask(self._joined.signal(revision), since, signals.of_revision)
+                with self._lock:
+                    hearing.learned(signal)
 
     def _ask(self, call: Call, since: float, parse: Callable[[Answer], Result]) -> Result:
         patience = self._settings.worker(call, since)
