@@ -6,7 +6,7 @@ Rules that decide on a run by a metric: `rheostat run arm`, `disarm`, `reset`, `
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -21,6 +21,7 @@ from rheostat.errors import UnknownController, UnknownMetric
 from rheostat.limits import MAX_PICTURE_POINTS
 
 if TYPE_CHECKING:
+    from rheostat import wire
     from rheostat.client import Client, Control
 
 DRAWN = 8
@@ -242,7 +243,9 @@ def metrics(
         return Lines(came, views.report)
     found = []
     for each in names:
-        with nullcontext() if metric else suppress(UnknownMetric):  # it is armed, and not reported
+        with (
+            nullcontext() if metric or as_csv else suppress(UnknownMetric)
+        ):  # it is armed, and not reported
             found.append(
                 control.reports(each, generation=generation, start=start, stop=stop, points=points)
             )
@@ -252,17 +255,16 @@ def metrics(
     return Result(told[0] if metric else told, views.metrics, run, height=height, log=log)
 
 
-def _watched(armed: Sequence[Mapping[str, Any]]) -> list[str]:
+def _watched(armed: Sequence[wire.ArmedController]) -> list[str]:
     """Return the metrics that controllers read, each once."""
     return [*dict.fromkeys(each["config"]["metric"] for each in armed)]
 
 
 def _decided(
-    control: Control, armed: Sequence[Mapping[str, Any]], metric: str
-) -> Iterator[dict[str, Any]]:
+    control: Control, armed: Sequence[wire.ArmedController], metric: str
+) -> Iterator[wire.Decision]:
     """Yield what controllers decided on a metric."""
     for each in armed:
         if each["config"]["metric"] == metric:
             with suppress(UnknownController):  # it was disarmed just now
-                for item in control.decisions(each["name"]):
-                    yield {"controller": each["name"], **item}
+                yield from control.decisions(each["name"])

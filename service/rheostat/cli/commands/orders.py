@@ -52,7 +52,7 @@ def stop(
     good, use `rheostat run finish`.
     """
     control = client.control(run)
-    done: Any = control.stop(
+    done = control.stop(
         effective="next" if at is None else at,
         message=message,
         signal=_signal(control, signal),
@@ -81,7 +81,7 @@ def pause(
     process group ends them. `rheostat run resume` lets them go on.
     """
     control = client.control(run)
-    done: Any = control.pause(
+    done = control.pause(
         effective="next" if at is None else at,
         message=message,
         signal=_signal(control, signal),
@@ -141,7 +141,7 @@ def resume(
             raise typer.BadParameter("give --until or --steps, not both")
         until = control.show()["settled_until"] + steps
     try:
-        done: Any = control.resume(until, message=message)
+        done = control.resume(until, message=message)
         return Result(done, orders.resumed, run, until)
     except NotPending as error:
         lifted = error.members.get("rewind")
@@ -208,7 +208,7 @@ def signal(
     worker says became of it.
     """
     control = client.control(run)
-    done: Any = control.signal(
+    done = control.signal(
         word,
         arguments=arguments_of(control, word, arguments or ()),
         effective="next" if at is None else at,
@@ -235,7 +235,7 @@ def note(
     \b
     rheostat run note gpt "new data from here on" --step 20000
     """
-    done: Any = client.control(run).note(text, step=step, level=level)
+    done = client.control(run).note(text, step=step, level=level)
     return Result(done, orders.noted)
 
 
@@ -247,5 +247,5 @@ def surface(client: Client, run: options.Run) -> Result:
     \b
     rheostat run surface gpt
     """
-    found: Any = client.control(run).surface()
+    found = client.control(run).surface()
     return Result(found, orders.surface)

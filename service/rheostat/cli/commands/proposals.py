@@ -37,7 +37,7 @@ def list_proposals(
     rheostat run proposals gpt
     rheostat run proposals gpt --state all
     """
-    found: Any = client.control(run).proposals(state=None if state == "all" else state)
+    found = client.control(run).proposals(state=None if state == "all" else state)
     return Result(found, views.proposals, run, state)
 
 
@@ -74,7 +74,7 @@ def propose(
         body["effective"] = at
     if message:
         body["message"] = message
-    made: Any = control.propose(kind, body)
+    made = control.propose(kind, body)
     return Result(made, views.proposed, run)
 
 
@@ -118,12 +118,12 @@ def accept(
     control = client.control(run)
     revision = control.show()["revision"] if expect is None else expect
     if not yes:
-        found: Any = [each for each in control.proposals() if each["proposal"] == number]
+        found = [each for each in control.proposals() if each["proposal"] == number]
         for each in found:
             views.proposal(Screen(error=True), each)
         if found:
             confirm(f"Accept proposal {number} of run {run}?", yes=yes)
-    done: Any = control.accept(number, expected_revision=revision)
+    done = control.accept(number, expected_revision=revision)
     return Result(done, views.accepted)
 
 
@@ -137,5 +137,5 @@ def decline(
     \b
     rheostat run decline gpt 2 -m "not now"
     """
-    done: Any = client.control(run).decline(number, message=message)
+    done = client.control(run).decline(number, message=message)
     return Result(done, views.declined)

@@ -103,11 +103,10 @@ class _Watching:
     def _look(self) -> Sight:
         run = self._control.show()
         self._pace.see(run["settled_until"])
-        waiting: Any = self._control.proposals(state="open")
         return {
             "run": run,
             "controllers": self._control.controllers(),
-            "proposals": waiting,
+            "proposals": self._control.proposals(state="open"),
             "recent": self._newest(run["revision"]),
             "seen": time.time(),
             "pace": self._pace.steps_per_second,

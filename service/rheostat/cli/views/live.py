@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from rheostat.cli.views import controllers, proposals, revisions, runs, text
 from rheostat.cli.views.screen import Screen, left, wide
@@ -22,7 +22,7 @@ class Sight(TypedDict):
     """What is seen of a run at one moment."""
 
     run: wire.RunState
-    controllers: Sequence[Mapping[str, Any]]
+    controllers: Sequence[wire.ArmedController]
     proposals: Sequence[wire.Proposal]
     recent: list[wire.Revision]
     """The newest revisions, the oldest first."""
