@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from random import Random
 from typing import Any, Self
 
 import httpx
-from tests.faults.observations import Kind, Log, Write
+from tests.faults.observations import Kind, Log, Outcome, Point, Report, Write
 from tests.faults.recording import RecordingTransport, code
 
 TIMEOUT = 10.0
@@ -78,14 +79,7 @@ class Caller:
     def write(self, run: str, kind: Kind, request: Mapping[str, Any]) -> Write:
         """Change a run, with one key for all attempts, and record what came of it."""
         message = uuid.UUID(int=self.chance.getrandbits(128), version=4).hex
-        method, path, parts = "POST", f"/v1/runs/{run}/revisions", {"json": {**request}}
-        if kind == "cancel":
-            method, path = "DELETE", f"{path}/{request['revision']}"
-            parts = {"params": {"message": message}}
-        else:
-            parts["json"]["message"] = message
-        if kind in {"rewind", "advance"}:
-            path = f"/v1/runs/{run}/{kind}"
+        method, path, parts = _request(run, kind, request, message)
         done = self.ask(method, path, headers={"Idempotency-Key": message}, **parts)
         good = done.response.is_success
         write = Write(
@@ -101,3 +95,77 @@ class Caller:
         )
         self.log.writes.append(write)
         return write
+
+    def report(self, run: str, generation: int, source: str, points: Sequence[Point]) -> Report:
+        """Report metrics, until there is an answer, and record it."""
+        reports: dict[int, dict[str, Any]] = {}
+        for step, metric, value in points:
+            reports.setdefault(step, {})[metric] = as_json(value)
+        body = {
+            "generation": generation,
+            "source": source,
+            "reports": [{"step": step, "metrics": each} for step, each in reports.items()],
+        }
+        done = self.ask("POST", f"/v1/runs/{run}/reports", json=body)
+        good = done.response.is_success
+        report = Report(
+            run=run,
+            generation=generation,
+            source=source,
+            points=tuple(points),
+            sent=done.sent,
+            answered=done.answered,
+            attempts=done.attempts,
+            answer=done.response.json() if good else None,
+            refusal=None if good else code(done.response),
+        )
+        self.log.reports.append(report)
+        return report
+
+    def tell(self, run: str, request: Mapping[str, Any]) -> None:
+        """Say what became of a signal, until there is an answer, and record it."""
+        done = self.ask("POST", f"/v1/runs/{run}/outcomes", json=request)
+        good = done.response.is_success
+        outcome = Outcome(
+            run=run,
+            request=request,
+            sent=done.sent,
+            answered=done.answered,
+            attempts=done.attempts,
+            answer=done.response.json() if good else None,
+            refusal=None if good else code(done.response),
+        )
+        self.log.outcomes.append(outcome)
+
+
+def as_json(value: float) -> float | str:
+    """Return a metric's value as it is sent."""
+    if math.isnan(value):
+        return "NaN"
+    return value if math.isfinite(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+PATHS: Mapping[Kind, str] = {
+    "change": "revisions",
+    "signal": "signals",
+    "propose": "proposals",
+    **{kind: kind for kind in ("rewind", "advance", "stop", "pause", "resume")},
+}
+
+
+def _request(
+    run: str, kind: Kind, request: Mapping[str, Any], message: str
+) -> tuple[str, str, dict[str, Any]]:
+    """Return method, path and parts of what an operator asks for, with a message of its own."""
+    body, path = dict(request), f"/v1/runs/{run}"
+    if kind == "cancel":
+        path = f"{path}/revisions/{body['revision']}"
+        return "DELETE", path, {"params": {"message": message}}
+    if kind in {"accept", "decline"}:
+        path = f"{path}/proposals/{body.pop('proposal')}/{kind}"
+        return "POST", path, {"json": {**body, "message": message}}
+    if kind == "propose":
+        body = {"kind": body["kind"], "body": {**body["body"], "message": message}}
+    else:
+        body["message"] = message
+    return "POST", f"{path}/{PATHS[kind]}", {"json": body}

@@ -9,17 +9,21 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from random import Random
+from typing import get_args
 
 import numpy as np
 from tests.faults import plan
 from tests.faults.caller import Caller
+from tests.faults.conductors import Conductor
 from tests.faults.faults import Faults, upon, upon_database, upon_disk
 from tests.faults.fleet import Fleet
 from tests.faults.history import History, read_history
 from tests.faults.judging import violations
-from tests.faults.observations import Log
+from tests.faults.killing import Killed
+from tests.faults.observations import Kind, Log, Report
 from tests.faults.operators import Operator, Watchdogs
 from tests.faults.proxy import Network
+from tests.faults.reporters import Reporter
 from tests.faults.threads import Threads
 from tests.faults.workers import Reader, Trainer
 
@@ -38,6 +42,10 @@ class Scale:
     """Mean seconds between two changes of an operator."""
     rewind: int
     """Mean number of changes and rewinds, of all runs, between two rewinds of one."""
+    report: float
+    """Mean seconds between two requests with reports."""
+    conduct: float
+    """Mean seconds between two stops, pauses, signals, proposals or answers to one."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,12 @@ class Figures:
             "values": values,
             "answers": sum(read.answered is not None for read in reads),
             "unanswered": sum(read.answered is None for read in reads),
-            **{kind: done[kind] for kind in ("changes", "cancels", "rewinds", "advances")},
+            **{f"{kind}s": done[f"{kind}s"] for kind in get_args(Kind)},
+            "halts": done["stops"] + done["pauses"] + done["signals"],
+            "reports": sum(_kept(report) for report in list(self.log.reports)),
+            "again": sum(_repeated(report) for report in list(self.log.reports)),
+            "decisions": len(_decisions(self.log)),
+            "outcomes": len(self.log.outcomes),
             "refused": refused,
             "repeated": repeated,
             "joins": len(self.log.joins),
@@ -85,6 +98,11 @@ class Verdict:
     figures: Mapping[str, int]
     seconds: float
     violations: Sequence[str]
+
+    def joined(self, killed: Killed) -> Verdict:
+        """Return it with what came of kills between reports and their answers."""
+        figures = {**self.figures, "killed": killed.kills, "decided": killed.decisions}
+        return Verdict(self.seed, figures, self.seconds, [*self.violations, *killed.violations])
 
 
 def run_campaign(
@@ -109,12 +127,36 @@ def run_campaign(
         histories = {run: read_history(caller, run) for run in runs}
     found = violations(log, histories)
     found += [f"somebody failed: {failure!r}" for failure in (*people.failures, *faults.failures)]
-    told = {**figures.all(), "ledger": _kept(histories), "runs": scale.runs}
+    told = {**figures.all(), "ledger": _in_ledgers(histories), "runs": scale.runs}
     return Verdict(seed, told, time.monotonic() - begun, found)
 
 
+def _kept(report: Report) -> int:
+    return int(report.answer["kept"]) if report.answer is not None else 0
+
+
+def _repeated(report: Report) -> int:
+    answer = report.answer
+    return 0 if answer is None else int(answer["repeated"]) + len(answer["differs"])
+
+
+def _decisions(log: Log) -> set[tuple[str, int]]:
+    """Return the decisions that were told, by run and event."""
+    return {
+        (report.run, decision["event"])
+        for report in list(log.reports)
+        if report.answer is not None
+        for decision in report.answer["decisions"]
+    }
+
+
 def _create(caller: Caller, name: str) -> str:
-    body = {"name": f"run-{name}", "parameters": plan.parameters(Random(f"{name}-plan"))}
+    body = {
+        "name": f"run-{name}",
+        "parameters": plan.parameters(Random(f"{name}-plan")),
+        "controllers": plan.CONTROLLERS,
+        "signals": plan.SIGNALS,
+    }
     key = {"Idempotency-Key": name}
     answer = caller.ask("POST", "/v1/runs", json=body, headers=key).response
     return str(answer.raise_for_status().json()["id"])
@@ -129,13 +171,18 @@ class _Team:
     stack: ExitStack
 
     def employ(self, threads: Threads, scale: Scale, run: str, seed: str) -> None:
-        """Let workers, an operator and two watchdogs use one run."""
+        """Let workers, reporters, operators and watchdogs use one run."""
         for number in range(2):
-            threads.add(Reader(self._caller(f"{seed}-reader-{number}"), run, scale.read).work)
+            caller, source = self._caller(f"{seed}-reader-{number}"), f"rank-{number}"
+            threads.add(Reader(caller, run, source, scale.read).work)
         threads.add(Trainer(Random(seed).choice(self.urls), self.log, run, scale.read / 32).work)
         threads.add(Operator(self._caller(f"{seed}-operator"), run, scale.change).work)
-        dogs = self._caller(f"{seed}-dog-0"), self._caller(f"{seed}-dog-1")
-        threads.add(Watchdogs(dogs, run, scale.rewind).work)
+        threads.add(Watchdogs(self._two(f"{seed}-dog"), run, scale.rewind).work)
+        threads.add(Reporter(self._two(f"{seed}-reporter"), run, scale.report).work)
+        threads.add(Conductor(self._two(f"{seed}-conductor"), run, scale.conduct).work)
+
+    def _two(self, seed: str) -> tuple[Caller, Caller]:
+        return self._caller(f"{seed}-0"), self._caller(f"{seed}-1")
 
     def _caller(self, seed: str) -> Caller:
         return self.stack.enter_context(Caller(self.urls, self.log, seed))
@@ -164,7 +211,7 @@ def _wait(
     faults.stop()
 
 
-def _kept(histories: Mapping[str, History]) -> int:
+def _in_ledgers(histories: Mapping[str, History]) -> int:
     return sum(
         int((~np.isnan(column)).sum())
         for history in histories.values()

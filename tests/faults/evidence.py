@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,7 @@ from tests.faults.history import History
 from tests.faults.observations import Log, Read, Values, Write
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """One run."""
 
@@ -39,9 +40,39 @@ class Evidence:
         return {item["revision"]: item for item in self.history.revisions}
 
     @cached_property
+    def signals(self) -> Mapping[int, list[tuple[int, int, bool]]]:
+        """The signals by generation: step, revision, and whether what brought it was cancelled."""
+        found: dict[int, list[tuple[int, int, bool]]] = defaultdict(list)
+        for item in self.history.revisions:
+            if "signal" in (item["data"] or {}):
+                where = item["effective"], item["revision"], bool(item["cancelled"])
+                found[item["generation"]].append(where)
+        return found
+
+    @cached_property
     def acknowledged(self) -> list[Write]:
-        """The writes that were acknowledged."""
-        return [write for write in self.log.writes if write.answer is not None]
+        """The writes that were acknowledged, and have made a revision."""
+        return [write for write in self.log.writes if (write.answer or {}).get("revision")]
+
+    @cached_property
+    def asked(self) -> Mapping[str, Write]:
+        """What was asked for, by its message."""
+        return {write.message: write for write in self.log.writes}
+
+    def cause(self, revision: Mapping[str, Any]) -> Write | None:
+        """Return what was asked for that made a revision, if somebody did."""
+        proposal = (revision["cause"] or {}).get("proposal")
+        if proposal is None:
+            return self.asked.get(revision["message"])
+        return next((write for write in self.accepted(proposal) if write.answer), None)
+
+    def accepted(self, proposal: int) -> list[Write]:
+        """Return who said yes to a proposal, whatever the answer was."""
+        return [
+            write
+            for write in self.log.writes
+            if write.kind == "accept" and write.request["proposal"] == proposal
+        ]
 
     def rewinds(self) -> Iterator[tuple[Write, Mapping[str, Any]]]:
         """Yield the acknowledged rewinds, with their answers."""

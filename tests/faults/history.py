@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from tests.faults.caller import Caller
 from tests.faults.observations import Values
+from tests.faults.plan import METRICS
+
+Config = Mapping[str, Any]
+Kept = Mapping[int, Mapping[str, float]]
 
 PAGE_SECONDS = 300.0
 """Seconds that one page may take."""
@@ -27,7 +31,7 @@ class Generation:
 @dataclass(frozen=True)
 class History:
     """
-    The generations by number, the revisions by rising number, and the ledger.
+    The generations by number, the revisions by rising number, the ledger, and what was heard.
 
     The ledger of a generation are the values of the steps that it owns, from its start up to its
     settled end; a step that was never handed out is NaN.
@@ -38,6 +42,17 @@ class History:
     generations: Mapping[int, Generation]
     revisions: Sequence[Mapping[str, Any]]
     ledger: Mapping[int, Values]
+    controllers: Mapping[str, Config] = field(default_factory=dict)
+    reports: Mapping[tuple[int, str], Kept] = field(default_factory=dict)
+    """What is kept of a metric, by the generation that owns it: values by step and source."""
+    decisions: Sequence[Mapping[str, Any]] = ()
+    proposals: Sequence[Mapping[str, Any]] = ()
+    outcomes: Sequence[Mapping[str, Any]] = ()
+
+    def owner(self, number: int, step: int) -> int:
+        """Return which generation a report at a step, sent in a generation, belongs to."""
+        line = self.line(number)
+        return next((each.number for each in line if each.start < step), line[-1].number)
 
     def line(self, number: int) -> list[Generation]:
         """Return a generation, its parent, and so on to the root."""
@@ -76,17 +91,63 @@ def read_history(caller: Caller, run: str) -> History:
         )
         for item in state["generations"]
     }
-    revisions = [
-        item
-        for page in _pages(caller, f"{path}/revisions", {"limit": "1000"})
-        for item in page["items"]
-    ]
+    revisions = _items(caller, f"{path}/revisions")
     parameters = tuple(sorted(state["parameters"]))
     ledger = {
         number: _ledger(caller, path, generation, parameters)
         for number, generation in generations.items()
     }
-    return History(run, parameters, generations, revisions, ledger)
+    armed = caller.ask("GET", f"{path}/controllers").response.raise_for_status().json()["items"]
+    controllers = {item["name"]: item["config"] for item in armed}
+    return History(
+        run,
+        parameters,
+        generations,
+        revisions,
+        ledger,
+        controllers,
+        _reports(caller, path, generations),
+        [
+            item
+            for name in controllers
+            for item in _items(caller, f"{path}/controllers/{name}/decisions")
+        ],
+        _items(caller, f"{path}/proposals"),
+        [
+            item
+            for revision in revisions
+            if "signal" in (revision["data"] or {})
+            for item in _items(caller, f"{path}/revisions/{revision['revision']}/outcomes")
+        ],
+    )
+
+
+def _reports(
+    caller: Caller, path: str, generations: Mapping[int, Generation]
+) -> Mapping[tuple[int, str], Kept]:
+    """Return what is kept of each metric, by the generation that owns it."""
+    found: dict[tuple[int, str], dict[int, dict[str, float]]] = {}
+    for metric in METRICS:
+        for number, generation in generations.items():
+            first = 0 if generation.parent is None else generation.start + 1
+            asked = {"metric": metric, "generation": number, "start": first, "points": 100_000}
+            answer = caller.ask("GET", f"{path}/reports", params=asked).response
+            if answer.status_code == 404:
+                break
+            told = answer.raise_for_status().json()
+            kept: dict[int, dict[str, float]] = {}
+            for step, value, source in zip(
+                told["steps"], told["values"], told["sources"], strict=True
+            ):
+                kept.setdefault(step, {})[source] = float(value)
+            found[number, metric] = kept
+    return found
+
+
+def _items(caller: Caller, path: str) -> list[Mapping[str, Any]]:
+    """Return all that a list has."""
+    pages = _pages(caller, path, {"limit": "1000"})
+    return [item for page in pages for item in page["items"]]
 
 
 def _ledger(caller: Caller, path: str, generation: Generation, names: tuple[str, ...]) -> Values:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
-from tests.faults import judging_changes, judging_order, judging_values
+from tests.faults import (
+    judging_barriers,
+    judging_changes,
+    judging_decisions,
+    judging_order,
+    judging_reports,
+    judging_values,
+    judging_words,
+)
 from tests.faults.evidence import Evidence
 from tests.faults.history import History
 from tests.faults.observations import Log
@@ -29,6 +37,21 @@ CHECKS: tuple[Check, ...] = (
     judging_order.fenced,
     judging_order.refused_for_cause,
     judging_order.joined,
+    judging_reports.kept_once,
+    judging_reports.counted,
+    judging_reports.decided_once,
+    judging_reports.reasoned,
+    judging_decisions.made,
+    judging_decisions.made_once,
+    judging_decisions.landed,
+    judging_decisions.remade,
+    judging_barriers.held,
+    judging_barriers.told,
+    judging_barriers.named,
+    judging_words.signalled,
+    judging_words.refused_with_signals,
+    judging_words.outcomes_once,
+    judging_words.accepted_once,
 )
 
 MOST = 5

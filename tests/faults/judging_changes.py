@@ -24,10 +24,18 @@ def acknowledged(evidence: Evidence) -> Iterator[str]:
 def _differing(evidence: Evidence, write: Write, item: Mapping[str, Any]) -> str | None:
     told = write.answer or {}
     pairs: list[tuple[str, Any, Any]]
-    pairs = [("message", write.message, item["message"]), ("kind", write.kind, item["kind"])]
-    if write.kind in {"change", "advance"}:
+    if write.kind == "accept":
+        by = (item["cause"] or {}).get("proposal")
+        return None if by == write.request["proposal"] else f"cause {item['cause']!r}"
+    kind = "cancel" if write.kind == "resume" else write.kind
+    pairs = [("message", write.message, item["message"]), ("kind", kind, item["kind"])]
+    if write.kind in {"change", "advance", "stop", "pause", "signal"}:
         pairs.append(("effective", told["effective"], item["effective"]))
         pairs.append(("generation", told.get("generation", item["generation"]), item["generation"]))
+    elif write.kind == "resume":
+        taken = [evidence.revisions[number]["cancelled"] for number in told["cancelled"]]
+        pairs.append(("cancelled", True, all(taken)))
+        pairs.append(("until", "until" in write.request, told["pause"] is not None))
     elif write.kind == "cancel":
         target = evidence.revisions[told["cancelled"]]
         pairs.append(("cancels", told["cancelled"], item["cancels"]))
@@ -48,10 +56,10 @@ def known(evidence: Evidence) -> Iterator[str]:
     numbers = [item["revision"] for item in evidence.history.revisions]
     if numbers != list(range(1, len(numbers) + 1)):
         yield f"the revisions are numbered {numbers}"
-    asked = {write.message: write for write in evidence.log.writes}
-    messages = Counter(item["message"] for item in evidence.history.revisions[1:])
-    for message, times in messages.items():
-        write = asked.get(message)
+    own = [item for item in evidence.history.revisions[1:] if not item["cause"]]
+    messages = Counter((item["message"], item["kind"]) for item in own)
+    for (message, _), times in messages.items():
+        write = evidence.asked.get(message)
         if times > 1:
             yield f"{message!r} was done {times} times"
         if write is None:
@@ -75,7 +83,7 @@ def placed(evidence: Evidence) -> Iterator[str]:
     for write in evidence.acknowledged:
         assert write.answer is not None
         item = evidence.revisions.get(write.answer["revision"])
-        if write.kind == "cancel" or item is None:
+        if write.kind in {"cancel", "resume", "accept"} or item is None:
             continue
         step = write.request.get("effective", write.request.get("to"))
         if step not in {"next", item["effective"]}:

@@ -27,12 +27,12 @@ def ordered(evidence: Evidence) -> Iterator[str]:
 
 def open_when_accepted(evidence: Evidence) -> Iterator[str]:
     """P2, P7: what was settled before a change or its cancellation was sent, it did not touch."""
-    answered = _ends(evidence, lambda read: read.answered if read.values is not None else None)
+    answered = ends(evidence, lambda read: read.answered if read.values is not None else None)
     for write in evidence.acknowledged:
         assert write.answer is not None
         number = write.answer["cancelled" if write.kind == "cancel" else "revision"]
         item = evidence.revisions.get(number)
-        if item is None or write.kind == "rewind":
+        if item is None or write.kind in {"rewind", "resume"}:
             continue
         settled = answered[item["generation"]].before(write.sent, 0)
         if settled > item["effective"]:
@@ -46,7 +46,7 @@ def open_when_accepted(evidence: Evidence) -> Iterator[str]:
 
 def no_later_than_needed(evidence: Evidence) -> Iterator[str]:
     """P5: a change for the next step is at the first one that nobody had asked for yet."""
-    sent = _ends(evidence, lambda read: read.sent, moved=True)
+    sent = ends(evidence, lambda read: read.sent, moved=True)
     for write in evidence.acknowledged:
         assert write.answer is not None
         item = evidence.revisions.get(write.answer["revision"])
@@ -123,7 +123,7 @@ def _begun(evidence: Evidence) -> Mapping[int, float]:
     }
 
 
-def _ends(evidence: Evidence, time: Time, *, moved: bool = False) -> Mapping[int, Highest]:
+def ends(evidence: Evidence, time: Time, *, moved: bool = False) -> Mapping[int, Highest]:
     """Return, by generation, the ends of the reads that had that time, or of advances, too."""
     found: dict[int, list[tuple[float, int]]] = defaultdict(list)
     if moved:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +14,13 @@ from typing import Any
 import httpx
 from tests.conftest import RunningServer
 from tests.faults import rules
+from tests.faults.fleet import postgresql
 from tests.faults.mortal import PLACE, PLACES
 
 PROGRAM = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from tests.faults.fleet import postgresql
 from tests.faults.mortal import live
 live()
 """
@@ -84,7 +86,23 @@ def mortal_server(folder: Path, database: str) -> Iterator[RunningServer]:
         server.close()
 
 
-def kill_between(server: RunningServer, kills: int, seed: int) -> Killed:
+@contextmanager
+def mortal_on_sqlite(folder: Path) -> Iterator[RunningServer]:
+    """Start one on SQLite."""
+    with mortal_server(folder, f"sqlite:///{folder / 'rheostat.db'}") as server:
+        yield server
+
+
+@contextmanager
+def mortal_on_postgresql(folder: Path) -> Iterator[RunningServer]:
+    """Start one on a PostgreSQL of its own."""
+    with postgresql(1) as (_, urls), mortal_server(folder, urls[0]) as server:
+        yield server
+
+
+def kill_between(
+    server: RunningServer, kills: int, seed: int, tell: Callable[[str], None] = lambda _: None
+) -> Killed:
     """Report step after step, the service killed at each, and judge what became of it."""
     found = Killed()
     with server.client() as client:
@@ -97,6 +115,7 @@ def kill_between(server: RunningServer, kills: int, seed: int) -> Killed:
             query = {"generation": 1, "start": step, "count": 1}
             caller.ask("GET", f"/v1/runs/{run}/values", params=query)
             step += 1
+            tell(f"{found.kills:,} kills between a report and its answer")
             values[step] = caller.chance.randint(1, 16) / 2
             answers += caller.report(f"/v1/runs/{run}/reports", step, values[step])
         _judge(caller, run, values, answers, found)

@@ -15,7 +15,25 @@ Values = NDArray[np.float64]
 InForce = tuple[tuple[int, int], ...]
 """From which step on which revision is in force."""
 
-Kind = Literal["change", "cancel", "rewind", "advance"]
+Signals = tuple[tuple[int, int, str | None], ...]
+"""Steps, revisions, and what is said: the JSON of word and arguments, None in a header."""
+
+Kind = Literal[
+    "change",
+    "cancel",
+    "rewind",
+    "advance",
+    "stop",
+    "pause",
+    "resume",
+    "signal",
+    "propose",
+    "accept",
+    "decline",
+]
+
+Point = tuple[int, str, float]
+"""A step, a metric, and its value there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +55,10 @@ class Read:
     in_force: InForce = ()
     refusal: str | None = None
     current: int | None = None
+    signals: Signals = ()
+    end: int | None = None
+    by: int | None = None
+    """Where a refusal says that reading ends or holds, and the revision by which it does."""
 
     @property
     def stop(self) -> int:
@@ -69,7 +91,7 @@ class Join:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
     """
-    A change, a cancellation, a rewind or an advance, sent with one key until there was an answer.
+    Whatever an operator does, sent with one key until there was an answer.
 
     ``message`` is unlike that of any other. ``answer`` is the document of an acknowledgement,
     ``refusal`` the code of a problem, and ``attempts`` how often it was sent.
@@ -86,6 +108,38 @@ class Write:
     refusal: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """
+    A request with reports, sent until there was an answer.
+
+    ``answer`` is what became of them, or else ``refusal`` the problem's code.
+    """
+
+    run: str
+    generation: int
+    source: str
+    points: tuple[Point, ...]
+    sent: float
+    answered: float
+    attempts: int
+    answer: Mapping[str, Any] | None = None
+    refusal: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a worker said became of a signal, and what it was answered is kept of that."""
+
+    run: str
+    request: Mapping[str, Any]
+    sent: float
+    answered: float
+    attempts: int
+    answer: Mapping[str, Any] | None = None
+    refusal: str | None = None
+
+
 @dataclass(frozen=True)
 class Log:
     """All observations; whoever observes appends, from any thread."""
@@ -94,6 +148,8 @@ class Log:
     looks: list[Look] = field(default_factory=list)
     joins: list[Join] = field(default_factory=list)
     writes: list[Write] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
     strange: list[str] = field(default_factory=list)
     """What nobody expects of a service, such as an answer 500."""
 
@@ -104,5 +160,7 @@ class Log:
             [item for item in self.looks if item.run == run],
             [item for item in self.joins if item.run == run],
             [item for item in self.writes if item.run == run],
+            [item for item in self.reports if item.run == run],
+            [item for item in self.outcomes if item.run == run],
             self.strange,
         )

@@ -56,7 +56,11 @@ class Operator:
         answer = self._caller.write(self._run, "change", request).answer
         if answer is not None:
             self._made.append((generation, answer["revision"], answer["effective"]))
-            waiting = [item["revision"] for item in answer["pending"]]
+            waiting = [
+                item["revision"]
+                for item in answer["pending"]
+                if item["cause"] is None or chance.random() < 0.1  # mostly lets controllers be
+            ]
             self._pending = [number for number in waiting if chance.random() < 0.5]
 
 

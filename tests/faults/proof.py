@@ -17,15 +17,26 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.conftest import RunningServer
 from tests.faults.campaign import Scale, Verdict, run_campaign
 from tests.faults.faults import Faults
 from tests.faults.fleet import Fleet, on_postgresql, on_sqlite
+from tests.faults.killing import kill_between, mortal_on_postgresql, mortal_on_sqlite
 
 MARKS = re.compile(r"(?<=<!-- figures -->\n).*(?=<!-- end of figures -->)", re.DOTALL)
 SECONDS = 10.0
 """How often it says how it gets on."""
 
-LEAST = {"values": 1_000_000, "changes": 2_000, "rewinds": 200}
+LEAST = {
+    "values": 1_000_000,
+    "changes": 2_000,
+    "rewinds": 200,
+    "reports": 100_000,
+    "decisions": 2_000,
+    "halts": 1_000,
+}
+KILLS = 1_000
+"""Processes that are killed between a report and its answer, on each database."""
 ROWS = {
     "values": "values checked, bit for bit",
     "ledger": "values in the ledgers, recomputed",
@@ -36,6 +47,17 @@ ROWS = {
     "cancels": "cancellations acknowledged",
     "rewinds": "rewinds acknowledged",
     "advances": "advances acknowledged",
+    "reports": "reports kept",
+    "again": "reports that came again, with the same bits or others",
+    "decisions": "decisions told",
+    "stops": "stops acknowledged",
+    "pauses": "pauses acknowledged",
+    "resumes": "ends of pauses acknowledged",
+    "signals": "signals acknowledged",
+    "outcomes": "outcomes of signals told",
+    "proposes": "proposals acknowledged",
+    "accepts": "proposals accepted",
+    "declines": "proposals declined",
     "refused": "changes of all these kinds refused",
     "repeated": "changes of all these kinds sent more than once",
     "kill": "kills (`kill -9`)",
@@ -47,6 +69,8 @@ ROWS = {
     "cut": "connections cut off within a message",
     "half-close": "connections half-closed within a message",
     "delay": "messages delayed",
+    "killed": "kills between a report and its answer",
+    "decided": "decisions in these, each made once",
 }
 
 
@@ -56,18 +80,29 @@ class Trial:
 
     name: str
     fleet: Callable[[Path], AbstractContextManager[Fleet]]
+    mortal: Callable[[Path], AbstractContextManager[RunningServer]]
     scale: Scale
 
 
 def scale(faults: Faults) -> Scale:
     """Return the long form with these faults."""
-    return Scale(runs=4, faults=faults, least=LEAST, read=0.1, change=0.1, rewind=40)
+    return Scale(
+        runs=4,
+        faults=faults,
+        least=LEAST,
+        read=0.1,
+        change=0.2,
+        rewind=120,
+        report=0.1,
+        conduct=0.2,
+    )
 
 
 TRIALS = {
     "postgresql": Trial(
         "PostgreSQL, 3 replicas",
         lambda folder: on_postgresql(3, folder),
+        mortal_on_postgresql,
         scale(
             Faults(
                 kills=100,
@@ -75,15 +110,16 @@ TRIALS = {
                 long_pauses=6,
                 crashes=20,
                 black_holes=20,
-                gap=40,
-                crash_gap=60,
+                gap=80,
+                crash_gap=120,
             ),
         ),
     ),
     "sqlite": Trial(
         "SQLite, 2 processes",
         lambda folder: on_sqlite(2, folder),
-        scale(Faults(kills=100, pauses=40, fills=20, gap=15, crash_gap=60)),
+        mortal_on_sqlite,
+        scale(Faults(kills=100, pauses=40, fills=20, gap=30, crash_gap=120)),
     ),
 }
 
@@ -93,10 +129,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.proof")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", choices=TRIALS)
+    parser.add_argument("--kills", type=int, default=KILLS)
     parser.add_argument("file", nargs="?", type=Path)
     asked = parser.parse_args()
     trials = [trial for key, trial in TRIALS.items() if asked.only in {None, key}]
-    verdicts = [_try(trial, asked.seed) for trial in trials]
+    verdicts = [_try(trial, asked.seed, asked.kills) for trial in trials]
     table = render([trial.name for trial in trials], verdicts)
     say(table)
     if asked.file is not None:
@@ -104,7 +141,7 @@ def main() -> int:
     return int(any(verdict.violations for verdict in verdicts))
 
 
-def _try(trial: Trial, seed: int) -> Verdict:
+def _try(trial: Trial, seed: int, kills: int) -> Verdict:
     say(f"{trial.name}, seed {seed}")
     said = 0.0
 
@@ -116,6 +153,8 @@ def _try(trial: Trial, seed: int) -> Verdict:
 
     with tempfile.TemporaryDirectory() as folder, trial.fleet(Path(folder)) as fleet:
         verdict = run_campaign(fleet, trial.scale, seed, tell)
+    with tempfile.TemporaryDirectory() as folder, trial.mortal(Path(folder)) as server:
+        verdict = verdict.joined(kill_between(server, kills, seed, tell))
     for violation in verdict.violations:
         say(f"VIOLATION {violation}")
     say(render([trial.name], [verdict]))

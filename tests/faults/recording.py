@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import numpy as np
-from tests.faults.observations import InForce, Join, Log, Read, Values
+from tests.faults.observations import InForce, Join, Log, Read, Signals, Values
 
 from rheostat.errors import PROBLEM_TYPE
 
@@ -81,22 +81,44 @@ def _read(
     if answer is None or answer.status_code == 503:
         return Read(**facts)
     if answer.status_code != 200:
-        current = answer.json().get("generation")
-        return Read(**facts, answered=answered, refusal=code(answer), current=current)
-    values, in_force = _block(answer, facts["count"])
-    return Read(**facts, answered=answered, values=values, in_force=in_force)
+        told = answer.json()
+        facts |= {"current": told.get("generation"), "signals": _said(told.get("signals", []))}
+        facts |= {"end": told.get("end"), "by": told.get("revision")}
+        return Read(**facts, answered=answered, refusal=code(answer))
+    values, in_force, signals = _block(answer, facts["count"])
+    return Read(**facts, answered=answered, values=values, in_force=in_force, signals=signals)
 
 
-def _block(answer: httpx.Response, count: int) -> tuple[Values, InForce]:
+def _block(answer: httpx.Response, count: int) -> tuple[Values, InForce, Signals]:
     """Return what a settled block says, in either of its formats."""
     if answer.headers["Content-Type"] == "application/octet-stream":
         values = np.frombuffer(answer.content, dtype="<f8").reshape(-1, count)
         pairs = [pair.split("@") for pair in answer.headers["Rheostat-Revisions"].split(",")]
-        return values, tuple((int(step), int(revision)) for revision, step in pairs)
+        in_force = tuple((int(step), int(revision)) for revision, step in pairs)
+        return values, in_force, _header(answer.headers.get("Rheostat-Signals", ""))
     block = answer.json()
     columns = [block["parameters"][name] for name in sorted(block["parameters"])]
     in_force = tuple((item["from"], item["revision"]) for item in block["revisions"])
-    return np.array(columns), in_force
+    return np.array(columns), in_force, _said(block.get("signals", []))
+
+
+def _said(signals: list[dict[str, Any]]) -> Signals:
+    """Return signals as JSON tells them."""
+    return tuple(
+        (each["at"], each["revision"], saying(each["signal"], each["arguments"]))
+        for each in signals
+    )
+
+
+def _header(text: str) -> Signals:
+    """Return signals as a header tells them; they are too few here for one that says `*`."""
+    pairs = (each.split("#") for each in text.split(",") if each)
+    return tuple((int(step), int(revision), None) for step, revision in pairs)
+
+
+def saying(word: str, arguments: Any) -> str:
+    """Return what a signal says, as one text."""
+    return json.dumps([word, arguments], sort_keys=True)
 
 
 def _join(

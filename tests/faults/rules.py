@@ -43,9 +43,9 @@ def relieved(state: State) -> State:
     return State(best=state.best)
 
 
-def reduced(config: Config, values: Mapping[str, float]) -> float | None:
+def reduced(expect: int, values: Mapping[str, float]) -> float | None:
     """Return the value of a step from those of its sources; None while too few have reported it."""
-    if len(values) < config["sources"]["expect"]:
+    if len(values) < expect:
         return None
     if len(values) == 1:
         return next(iter(values.values()))

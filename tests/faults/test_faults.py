@@ -29,4 +29,14 @@ def test_processes_on_sqlite(tmp_path: Path) -> None:
 
 def _scale(faults: Faults) -> Scale:
     least = {"values": 10_000, "changes": 20, "rewinds": 4}
-    return Scale(runs=1, faults=faults, least=least, read=0.02, change=0.1, rewind=5)
+    least |= {"reports": 1_000, "decisions": 20, "halts": 20}
+    return Scale(
+        runs=1,
+        faults=faults,
+        least=least,
+        read=0.02,
+        change=0.1,
+        rewind=20,
+        report=0.05,
+        conduct=0.1,
+    )

@@ -89,8 +89,9 @@ def a_change_comes_late(_: Log, history: History) -> History:
 @plants("explained")
 def a_rewind_keeps_what_it_left(_: Log, history: History) -> History:
     """Let a change of the old generation go on in the new one."""
-    kept = {1: history.ledger[1], 2: cells(0.5, 2)}
-    return replace(history, ledger=kept)
+    kept = history.ledger[2].copy()
+    kept[:, :2] = cells(0.5, 2)
+    return replace(history, ledger={**history.ledger, 2: kept})
 
 
 @plants("reigning")
@@ -125,7 +126,7 @@ def served_past_the_end(_: Log, history: History) -> History:
 @plants("acknowledged")
 def a_lost_change(_: Log, history: History) -> History:
     """Lose a change that was acknowledged before it was durable."""
-    return replace(history, revisions=history.revisions[:-1])
+    return replace(history, revisions=[i for i in history.revisions if i["revision"] != 10])
 
 
 @plants("acknowledged")
@@ -247,6 +248,258 @@ def a_checkpoint_from_beyond(log: Log, _: History) -> Log:
 def a_stale_join(log: Log, _: History) -> Log:
     """Join the old generation after a rewind was acknowledged."""
     return replace(log, joins=[*log.joins, replace(log.joins[0], sent=30, answered=31)])
+
+
+def reported(log: Log, index: int, **facts: Any) -> Log:
+    """Return the log with one report answered otherwise."""
+    reports = list(log.reports)
+    reports[index] = replace(reports[index], answer={**(reports[index].answer or {}), **facts})
+    return replace(log, reports=reports)
+
+
+def heard(log: Log, index: int, **facts: Any) -> Log:
+    """Return the log with one read answered otherwise."""
+    reads = list(log.reads)
+    reads[index] = replace(reads[index], **facts)
+    return replace(log, reads=reads)
+
+
+def kept(history: History, **values: float) -> History:
+    """Return the history with the reports of two steps kept otherwise."""
+    steps = {12: {"main": values["first"]}} if "first" in values else {}
+    steps |= {16: {"main": values["second"]}} if "second" in values else {}
+    return replace(history, reports={(2, "loss"): steps})
+
+
+def decided(history: History, **facts: Any) -> History:
+    """Return the history with its decision told otherwise."""
+    return replace(history, decisions=[{**history.decisions[0], **facts}])
+
+
+@plants("kept_once")
+def the_last_bits_stay(_: Log, history: History) -> History:
+    """Let a report that came later take the place of the first."""
+    return kept(history, first=1.0, second=3.0)
+
+
+@plants("kept_once")
+def a_report_is_lost(_: Log, history: History) -> History:
+    """Lose a report that was acknowledged."""
+    return kept(history, second=2.0)
+
+
+@plants("kept_once")
+def a_value_of_nobody(_: Log, history: History) -> History:
+    """Keep a value that was never sent."""
+    return kept(history, first=1.5, second=2.0)
+
+
+@plants("counted")
+def one_report_too_many(log: Log, _: History) -> Log:
+    """Count a report twice."""
+    return reported(log, 0, repeated=1)
+
+
+@plants("counted")
+def other_bits_are_told(log: Log, _: History) -> Log:
+    """Tell somebody that another value is kept than it is."""
+    differs = {**(log.reports[2].answer or {})["differs"][0], "kept": 2.5}
+    return reported(log, 2, differs=[differs])
+
+
+@plants("decided_once")
+def a_repeat_decides_anew(log: Log, _: History) -> Log:
+    """Answer whoever repeats a report with another decision."""
+    told = {**(log.reports[2].answer or {})["decisions"][0], "event": 31, "revision": 10}
+    return reported(log, 2, decisions=[told])
+
+
+@plants("decided_once")
+def decided_twice(_: Log, history: History) -> History:
+    """Decide once more on a report that the new generation inherits."""
+    again = {**history.decisions[0], "generation": 3, "event": 40, "revision": 18}
+    return replace(history, decisions=[*history.decisions, again])
+
+
+@plants("decided_once")
+def a_decision_is_lost(_: Log, history: History) -> History:
+    """Lose a decision that was told, with all that it made."""
+    return replace(history, decisions=[])
+
+
+@plants("reasoned")
+def decided_too_early(_: Log, history: History) -> History:
+    """Decide on a report that is better than the best."""
+    return replace(
+        decided(history, value=0.5), reports=kept(history, first=1.0, second=0.5).reports
+    )
+
+
+@plants("reasoned")
+def no_decision_was_made(_: Log, history: History) -> History:
+    """Consume a report, and forget what it came to."""
+    return replace(history, decisions=[])
+
+
+@plants("reasoned")
+def decided_on_other_bits(_: Log, history: History) -> History:
+    """Decide on a value that is not the one that is kept."""
+    return decided(history, value=3.0)
+
+
+@plants("reasoned")
+def decided_on_nothing(_: Log, history: History) -> History:
+    """Decide on a step that nobody reported."""
+    return decided(history, step=20)
+
+
+@plants("made")
+def decided_and_not_made(_: Log, history: History) -> History:
+    """Keep a decision without what it made."""
+    return decided(history, revision=None)
+
+
+@plants("made")
+def made_and_not_decided(_: Log, history: History) -> History:
+    """Keep a revision that a controller made, and no decision."""
+    return replace(history, decisions=[])
+
+
+@plants("made")
+def made_otherwise(_: Log, history: History) -> History:
+    """Say that a decision made somebody else's revision."""
+    return decided(history, revision=8)
+
+
+@plants("made_once")
+def made_twice(_: Log, history: History) -> History:
+    """Make of one decision two revisions."""
+    again = {**history.revisions[8], "revision": 19}
+    return replace(history, revisions=[*history.revisions, again])
+
+
+@plants("landed")
+def landed_late_in_silence(_: Log, history: History) -> History:
+    """Land after another number of steps than was armed, without a word."""
+    return revised(decided(history, effective=23), 9, effective=23)
+
+
+@plants("landed")
+def landed_on_settled_steps(log: Log, history: History) -> Log:
+    """Land on steps that workers had before the report was sent."""
+    del history
+    return replace(log, reads=[*log.reads, read(2, 20, [0.25] * 4, ((20, 8),), 29.5)])
+
+
+@plants("landed")
+def late_without_need(_: Log, history: History) -> History:
+    """Say that a decision is late, and land beyond what was open."""
+    cause = {"controller": "swift", "step": 16, "late_by": 1}
+    return revised(decided(history, effective=23), 9, effective=23, cause=cause)
+
+
+@plants("remade")
+def remade_elsewhere(_: Log, history: History) -> History:
+    """Let a rewind move what it makes again."""
+    return revised(history, 18, effective=23)
+
+
+@plants("remade")
+def not_remade(_: Log, history: History) -> History:
+    """Forget what a rewind said that it makes again."""
+    return replace(history, revisions=history.revisions[:-1])
+
+
+@plants("held")
+def a_block_passes_a_pause(log: Log, _: History) -> Log:
+    """Let one block pass while the run holds."""
+    return replace(log, reads=[*log.reads, read(2, 20, [0.25], ((20, 8),), 46)])
+
+
+@plants("held")
+def a_stop_is_passed(_: Log, history: History) -> History:
+    """Settle past a stop that nobody has lifted."""
+    return replace(history, generations={**history.generations, 2: Generation(2, 1, 8, 25)})
+
+
+@plants("told")
+def a_told_stop_is_taken_back(_: Log, history: History) -> History:
+    """Take a stop back though a worker has ended by it."""
+    return revised(history, 16, cancelled=True)
+
+
+@plants("told")
+def ranks_end_apart(log: Log, _: History) -> Log:
+    """Let one rank end earlier than another."""
+    return replace(log, reads=[*log.reads, replace(log.reads[9], start=22, end=22)])
+
+
+@plants("named")
+def held_by_nobody(log: Log, _: History) -> Log:
+    """Refuse a worker at a pause that was never made."""
+    return heard(log, 7, by=10)
+
+
+@plants("named")
+def stopped_by_what_was_taken_back(log: Log, _: History) -> Log:
+    """Refuse a worker by a stop that was taken back before it asked."""
+    late = replace(log.reads[9], start=20, end=20, by=11, sent=50, answered=51)
+    return replace(log, reads=[*log.reads, late])
+
+
+@plants("signalled")
+def a_signal_is_lost_by_a_stride(log: Log, _: History) -> Log:
+    """Tell a signal in the block of its step alone."""
+    return heard(log, 8, signals=log.reads[8].signals[1:])
+
+
+@plants("signalled")
+def a_signal_is_elsewhere(log: Log, _: History) -> Log:
+    """Tell a signal at another step than its revision says."""
+    told = log.reads[6].signals[0]
+    return heard(log, 6, signals=((17, *told[1:]),))
+
+
+@plants("signalled")
+def a_dropped_signal_is_told(log: Log, _: History) -> Log:
+    """Tell a new generation of a signal that its rewind has dropped."""
+    return heard(log, 10, signals=log.reads[8].signals)
+
+
+@plants("refused_with_signals")
+def another_word_at_the_end(log: Log, _: History) -> Log:
+    """Tell whoever ends a signal that lies elsewhere."""
+    return heard(log, 9, signals=log.reads[6].signals)
+
+
+@plants("outcomes_once")
+def an_outcome_is_lost(_: Log, history: History) -> History:
+    """Lose what a worker said, and was acknowledged."""
+    return replace(history, outcomes=[])
+
+
+@plants("outcomes_once")
+def the_last_outcome_stays(_: Log, history: History) -> History:
+    """Let a later word take the place of the first."""
+    return replace(history, outcomes=[{**history.outcomes[0], "outcome": "failed"}])
+
+
+@plants("accepted_once")
+def accepted_twice(log: Log, _: History) -> Log:
+    """Let two operators accept one proposal."""
+    return replace(log, writes=[*log.writes, log.writes[13]])
+
+
+@plants("accepted_once")
+def accepted_and_not_done(_: Log, history: History) -> History:
+    """Forget what an accepted proposal made."""
+    return revised(history, 15, cause=None)
+
+
+@plants("accepted_once")
+def a_proposal_is_lost(_: Log, history: History) -> History:
+    """Lose a proposal that was acknowledged."""
+    return replace(history, proposals=[])
 
 
 def test_a_sound_story_passes() -> None:

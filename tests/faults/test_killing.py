@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.faults.fleet import postgresql
-from tests.faults.killing import Killed, kill_between, mortal_server
+from tests.faults.killing import (
+    Killed,
+    kill_between,
+    mortal_on_postgresql,
+    mortal_on_sqlite,
+)
 
 KILLS = 12
 SEED = 2
@@ -13,13 +17,13 @@ SEED = 2
 
 def test_reports_are_decided_once_on_sqlite(tmp_path: Path) -> None:
     """P4, P11: whenever a process dies of a report, it is kept once, and decided on once."""
-    with mortal_server(tmp_path, f"sqlite:///{tmp_path / 'rheostat.db'}") as server:
+    with mortal_on_sqlite(tmp_path) as server:
         _require_sound(kill_between(server, KILLS, SEED))
 
 
 def test_reports_are_decided_once_on_postgresql(tmp_path: Path) -> None:
     """P4, P11: the same on PostgreSQL, which ends the transaction of whoever died."""
-    with postgresql(1) as (_, urls), mortal_server(tmp_path, urls[0]) as server:
+    with mortal_on_postgresql(tmp_path) as server:
         _require_sound(kill_between(server, KILLS, SEED))
 
 

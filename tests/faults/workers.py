@@ -6,6 +6,7 @@ import time
 from collections import deque
 from typing import Any
 
+import httpx
 import numpy as np
 from tests.faults.caller import PATIENCE, TIMEOUT, Caller
 from tests.faults.observations import Log, Look
@@ -13,7 +14,7 @@ from tests.faults.recording import RecordingTransport
 from tests.faults.threads import Stop
 
 from rheostat import Client, Run
-from rheostat.errors import StaleCheckpoint, StaleGeneration
+from rheostat.errors import Paused, StaleCheckpoint, StaleGeneration, Stopped
 
 BLOCK = 64
 """Cells that a worker reads at most in one request."""
@@ -30,9 +31,10 @@ class Reader:
     It crashes and resumes now and then, and reads again what it has read in any generation.
     """
 
-    def __init__(self, caller: Caller, run: str, pause: float) -> None:
+    def __init__(self, caller: Caller, run: str, source: str, pause: float) -> None:
         self._caller = caller
         self._run = run
+        self._source = source
         self._pause = pause
         self._chance = caller.chance
         self._checkpoints: list[tuple[int, int]] = []
@@ -46,6 +48,7 @@ class Reader:
             drawn = self._chance.random()
             if drawn < 0.01 or not self._read_on():
                 self._join()
+                time.sleep(self._pause)
             elif drawn < 0.1 and self._blocks:
                 self._read(*self._chance.choice(self._blocks))
             time.sleep(self._chance.uniform(0.0, 2 * self._pause))
@@ -71,19 +74,57 @@ class Reader:
     def _read_on(self) -> bool:
         """Read the next block; return whether it was to be had."""
         block = (self._generation, self._step, self._chance.randint(1, BLOCK))
-        if not self._read(*block):
-            return False
+        answer = self._read(*block)
+        if not answer.is_success:
+            return self._hear(answer.json())
         self._step += block[2]
         self._blocks.append(block)
         if self._chance.random() < 0.1:
             self._checkpoints.append((self._generation, self._step))
         return True
 
-    def _read(self, generation: int, start: int, count: int) -> bool:
+    def _hear(self, refusal: dict[str, Any]) -> bool:
+        """Go up to where reading ends or holds; return whether there is something to go on with."""
+        end = refusal.get("end")
+        if end is None:
+            return False
+        if end > self._step:
+            block = (self._generation, self._step, min(end - self._step, BLOCK))
+            answer = self._read(*block)
+            self._step += block[2] if answer.is_success else 0
+            return answer.is_success
+        for signal in refusal["signals"]:
+            self._tell(signal, self._step)
+        wait = {"Prefer": "wait=1"} if self._chance.random() < 0.5 else {}
+        return self._read(self._generation, self._step, 1, **wait).is_success
+
+    def _read(self, generation: int, start: int, count: int, **headers: str) -> httpx.Response:
         query: dict[str, Any] = {"generation": generation, "start": start, "count": count}
         kind = self._chance.choice(["application/json", "application/octet-stream"])
-        path, headers = f"/v1/runs/{self._run}/values", {"Accept": kind}
-        return self._caller.ask("GET", path, params=query, headers=headers).response.is_success
+        path = f"/v1/runs/{self._run}/values"
+        told = {"Accept": kind, **headers}
+        answer = self._caller.ask("GET", path, params=query, headers=told).response
+        if answer.is_success and kind == "application/json":
+            for signal in answer.json().get("signals", []):
+                if signal["at"] >= start:
+                    self._tell(signal, signal["at"])
+        return answer
+
+    def _tell(self, signal: dict[str, Any], step: int) -> None:
+        """Say what became of a signal; now and then once more, and otherwise."""
+        for _ in range(2 if self._chance.random() < 0.2 else 1):
+            done = self._chance.random() < 0.8
+            said: dict[str, Any] = {
+                "generation": self._generation,
+                "revision": signal["revision"],
+                "source": self._source,
+                "outcome": "done" if done else "failed",
+                "step": step,
+            }
+            said["data" if done else "error"] = (
+                {"number": self._chance.randint(1, 1000)} if done else "the disk is full"
+            )
+            self._caller.tell(self._run, said)
 
 
 class Trainer:
@@ -94,6 +135,7 @@ class Trainer:
             url,
             timeout=TIMEOUT,
             deadline=PATIENCE,
+            pause_deadline=1.0,
             lookahead=0.2,
             transport=RecordingTransport(log),
         )
@@ -124,7 +166,7 @@ class Trainer:
                 for _ in range(BLOCK):
                     rows.append(run.values(step + len(rows)))
                     time.sleep(self._pause)
-            except StaleGeneration:
+            except (StaleGeneration, Stopped, Paused):
                 return
             finally:
                 self._look(run, step, rows)
