@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -200,6 +202,26 @@ def test_what_a_training_says_is_kept(real: Client, new_name: Callable[[], str])
     control.finish()
     followed = list(control.reports("loss", follow=True))
     assert [(point["step"], point["value"]) for point in followed] == [(n, n) for n in range(6)]
+
+
+FORGETS_TO_CLOSE = """
+import sys
+from rheostat import Client
+run = Client(sys.argv[1]).run(sys.argv[2])
+run.value("lr", 0)
+run.report(1, {"val_loss": 2.5})
+run.note("over")
+"""
+
+
+def test_a_program_that_ends_has_said_all(real: Client, new_name: Callable[[], str]) -> None:
+    """P9: what was reported last is sent, though the program ends at once and closes nothing."""
+    name, url = new_name(), real.settings.base_url
+    real.run(name, create=SPEC)
+    subprocess.run([sys.executable, "-c", FORGETS_TO_CLOSE, url, name], check=True, timeout=60)
+    control = real.control(name)
+    assert control.reports("val_loss")["values"] == [2.5]
+    assert [item["message"] for item in control.history() if item["kind"] == "note"] == ["over"]
 
 
 def test_a_proposal_is_done_when_it_is_accepted(real: Client, new_name: Callable[[], str]) -> None:

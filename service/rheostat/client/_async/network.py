@@ -86,6 +86,9 @@ class AsyncNetwork:
         """Return what does work that nobody waits for."""
         return AsyncBackground(self, name)
 
+    def at_exit(self, session: object) -> None:
+        """Do nothing: when the program ends, there is no event loop to send anything in."""
+
     def bell(self) -> AsyncBell:
         """Return what somebody waits for until it is rung."""
         return AsyncBell()

@@ -10,6 +10,7 @@ as well.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import socket
@@ -17,8 +18,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from queue import Empty, SimpleQueue
-from typing import Any
-from weakref import finalize
+from typing import Any, Protocol
+from weakref import WeakSet, finalize
 
 import httpx
 
@@ -34,6 +35,22 @@ Attempt = Callable[[], Answer]
 Work = Callable[[], None]
 
 log = logging.getLogger("rheostat")
+
+
+class Closable(Protocol):
+    """What sends what is left when it is closed."""
+
+    def close(self) -> None: ...
+
+
+_OPEN: WeakSet[Closable] = WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Close what the program did not: daemon threads end with it, and what they had to send."""
+    for each in list(_OPEN):
+        each.close()
 
 
 class Network:
@@ -79,6 +96,10 @@ class Network:
     def background(self, name: str) -> Background:
         """Return what does work that nobody waits for."""
         return Background(name)
+
+    def at_exit(self, session: Closable) -> None:
+        """Have a session closed when the program ends, if that is not done before."""
+        _OPEN.add(session)
 
     def bell(self) -> Bell:
         """Return what somebody waits for until it is rung."""

@@ -52,6 +52,7 @@ class Session:
         self.settings = network.settings
         self.flushing: WeakSet[Flushable] = WeakSet()
         """What has something to be sent before this is closed."""
+        network.at_exit(self)
 
     def ask(self, call: Call) -> Any:
         """Return the JSON object that answers the call of somebody who sits and waits."""
