@@ -86,6 +86,7 @@ NARROWED: dict[str, dict[str, Json]] = {
         "body": {"enum": [{"changes": {"lr": {"edit": "scale", "factor": 0.5}}}]},
     },
     "Refusal": {"expected_revision": NULL},
+    "Arming": {"kind": {"enum": ["plateau"]}, "metric": {"enum": ["val_loss"]}},
     "Change": {"expected_revision": NULL},
     "Conversion": {
         "library": {"enum": ["torch"]},
