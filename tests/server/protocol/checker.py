@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from math import inf, nextafter
-from typing import Any
+from typing import Any, cast
 
 from tests.oracle.edits import Refusal
-from tests.server.protocol import stops
+from tests.server.protocol import listening, proposing, stops
 from tests.server.protocol.model import Block as Expected
 from tests.server.protocol.model import Model
 from tests.server.protocol.state import Run
-from tests.server.protocol.systems import System
+from tests.server.protocol.systems import Listening, System
 
 from rheostat.errors import Refused
 from rheostat.server.runs.settling import Block
@@ -42,6 +42,7 @@ class Checker:
         self._served: dict[tuple[str, int, int], dict[str, float]] = {}
         self._ulps = 0
         self.sound = True
+        self.listens = hasattr(system, "report")
 
     # operations
 
@@ -156,9 +157,10 @@ class Checker:
         source: int | None = None,
         expected: int | None = None,
         changes: Any = None,
+        reset: Collection[str] = (),
     ) -> None:
         """Rewind a run: P6."""
-        asked = (run.name, to, source, expected, changes)
+        asked = (run.name, to, source, expected, changes, reset)
         self._same(lambda: self.model.rewind(*asked), lambda: self.system.rewind(*asked))
         self.look(run)
 
@@ -210,6 +212,80 @@ class Checker:
         )
         self.look(run)
 
+    # what a run hears
+
+    def report(
+        self,
+        run: Run,
+        *points: tuple[int, float],
+        source: str = "main",
+        generation: int | None = None,
+        metric: str = "loss",
+    ) -> None:
+        """Report values at steps: P11."""
+        number = run.current.number if generation is None else generation
+        asked = (run.id, number, source, [(step, metric, value) for step, value in points])
+        self._same(
+            lambda: listening.report(self.model, *asked), lambda: self._listener.report(*asked)
+        )
+        self.look(run)
+
+    def arm(self, run: Run, name: str, config: Mapping[str, Any], **rest: Any) -> None:
+        """Arm a controller, or another one in its place."""
+        asked = (run.name, name, config)
+        self._same(
+            lambda: self.model.arm(*asked, **rest), lambda: self._listener.arm(*asked, **rest)
+        )
+        self.look(run)
+
+    def disarm(self, run: Run, name: str, expected: int | None = None) -> None:
+        """Disarm a controller."""
+        asked = (run.name, name, expected)
+        self._same(lambda: self.model.disarm(*asked), lambda: self._listener.disarm(*asked))
+        self.look(run)
+
+    def reset(self, run: Run, name: str, expected: int | None = None) -> None:
+        """Have a controller forget what it remembers."""
+        asked = (run.name, name, expected)
+        self._same(lambda: self.model.reset(*asked), lambda: self._listener.reset(*asked))
+        self.look(run)
+
+    def propose(self, run: Run, kind: Any, asked: Any = None, effective: Any = "next") -> None:
+        """Suggest a change, a stop, a pause or a signal."""
+        self._same(
+            lambda: proposing.propose(self.model, run, kind, asked, effective),
+            lambda: self._listener.propose(run.name, kind, asked, effective),
+        )
+        self.look(run)
+
+    def accept(self, run: Run, number: int, expected: int | None = None) -> None:
+        """Say yes to a proposal, which does what it says once."""
+        self._same(
+            lambda: proposing.accept(self.model, run, number, expected),
+            lambda: self._listener.accept(run.name, number, expected),
+        )
+        self.look(run)
+
+    def decline(self, run: Run, number: int, expected: int | None = None) -> None:
+        """Say no to a proposal."""
+        self._same(
+            lambda: proposing.decline(run, number, expected),
+            lambda: self._listener.decline(run.name, number, expected),
+        )
+        self.look(run)
+
+    def outcome(self, run: Run, revision: int, said: tuple[str, int], source: str = "main") -> None:
+        """Say what became of a signal."""
+        asked = (run.current.number, revision, source, said)
+        self._same(
+            lambda: proposing.outcome(run, *asked), lambda: self._listener.outcome(run.id, *asked)
+        )
+
+    @property
+    def _listener(self) -> Listening:
+        assert self.listens
+        return cast("Listening", self.system)
+
     def restart(self, *, every: bool = True) -> None:
         """Let a process die, or all of them, and start again: P4."""
         self.system.restart(every=every)
@@ -240,6 +316,12 @@ class Checker:
             shown, block = answer
             self._require(expected, {key: shown[key] for key in expected})
             self._compare(self.model.preview(run.id, first, 12), block)
+            if self.listens and (run.ears.controllers or run.proposals):
+                heard = {
+                    "controllers": listening.shown(run),
+                    "proposals": [(each.state, each.revision) for each in run.proposals],
+                }
+                self._require(heard, self._listener.heard(run.id))
 
     def look_back(self) -> None:
         """Compare the ledger with every value that was ever handed out: P1."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -280,9 +280,15 @@ class Memory(Halting):
         }
 
     def rewind(
-        self, ref: str, to: int, source: int | None, expected: int | None, changes: Any
+        self,
+        ref: str,
+        to: int,
+        source: int | None,
+        expected: int | None,
+        changes: Any,
+        _reset: Collection[str] = (),
     ) -> dict[str, Any]:
-        """Rewind a run."""
+        """Rewind a run, of which no controller was armed."""
         run = self._find(ref)
         require_open(run)
         if expected not in {None, run.current.key.number}:

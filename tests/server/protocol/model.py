@@ -7,14 +7,14 @@ expected values are mathematics.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple
 
 from tests.oracle.curves import Env, alone, define
 from tests.oracle.edits import Refusal, applied, in_steps
-from tests.server.protocol import stops
-from tests.server.protocol.state import GAP, Generation, Revision, Run, laid_out
+from tests.server.protocol import listening, proposing, stops
+from tests.server.protocol.state import GAP, Cause, Generation, Revision, Run, laid_out
 from tests.server.protocol.stops import Said
 
 Values = Mapping[str, Fraction]
@@ -55,7 +55,7 @@ class Model:
     def create(self, body: Mapping[str, Any]) -> Run:
         """Make a run; its id is the service's to choose."""
         self._require_free(body["name"])
-        run = Run(body["name"], body, planned=body["total"])
+        run = Run(body["name"], body, planned=body["total"], ears=listening.Ears())
         first = {n: alone(define(d, 0, run.total)) for n, d in body["parameters"].items()}
         run.begin(None, 0, first, 1)
         if body.get("paused"):
@@ -75,7 +75,9 @@ class Model:
         changes = in_steps(changes, source.total)
         after = applied(changes, step, before, source.history, source.total)
         source.breaks(changes, step, before, after, force=False)
-        run = Run(name, {**source.body, "name": name}, planned=source.total)
+        ears = listening.Ears(controllers=listening.forked(parent, step))
+        body = {**source.body, "name": name}
+        run = Run(name, body, planned=source.total, ears=ears)
         run.begin(parent, step, after, 1)
         self.runs.append(run)
         return run
@@ -105,6 +107,8 @@ class Model:
                     raise stops.refusal(past, ended)
                 raise Refusal("stale-generation")
             stops.require_way(past, start, stop)
+            if run.end is None and stops.told(past) is None:
+                listening.require_report(run, stop)
             if run.total is not None and stop - run.body["max_block"] * run.cell > run.ceiling:
                 raise Refusal("past-total")
             if start - past.settled > GAP * run.cell or stop - past.settled > run.jump:
@@ -143,12 +147,14 @@ class Model:
         *,
         expected_revision: int | None = None,
         force: bool = False,
+        cause: Cause | None = None,
     ) -> dict[str, Any]:
         """Accept a revision: P2, P3, and P5, since "next" is the first open step."""
         run = self.find(ref)
         step = _open_step(run, effective, expected_revision)
         changes = in_steps(changes, run.total)
-        new = Revision(len(run.revisions) + 1, run.current.number, "change", step, changes, force)
+        number = len(run.revisions) + 1
+        new = Revision(number, run.current.number, "change", step, changes, force, cause=cause)
         run.revisions.append(new)
         run.draft = new
         try:
@@ -223,11 +229,19 @@ class Model:
             revision.cancelled = False
             raise
         self._note(run, revision.effective)
+        if revision.cause is not None:
+            listening.relieve(run, revision.cause[0], number)
         pending = [other.number for other in run.pending()]
         return {"revision": len(run.revisions), "cancelled": number, "pending": pending}
 
     def rewind(
-        self, ref: str, to: int, source: int | None, expected: int | None, changes: Any
+        self,
+        ref: str,
+        to: int,
+        source: int | None,
+        expected: int | None,
+        changes: Any,
+        reset: Collection[str] = (),
     ) -> dict[str, Any]:
         """Begin a generation at a settled step: P6."""
         run = self.find(ref)
@@ -239,18 +253,23 @@ class Model:
         *_, before = parent.in_force(to)
         before = laid_out(before, run.total, to)
         changes = in_steps(changes, run.total)
+        _require(all(map(run.ears.stands, reset)))
         after = applied(changes, to, before, run.history, run.total)
         run.breaks(changes, to, before, after, force=False)
         ended = run.settled
+        carried = listening.carried(run, parent, to, reset)
+        proposing.expire(run)
         run.begin(parent, to, after, len(run.revisions) + 1)
+        number = len(run.revisions)
+        again = listening.carry(self, run, carried, reset)
         return {
             "generation": run.current.number,
             "parent": parent.number,
             "from": to,
             "ended": ended,
-            "revision": len(run.revisions),
-            "again": [],
-            "dropped": [],
+            "revision": number,
+            "again": again,
+            "dropped": [row.dropped() for row in carried.dropped],
         }
 
     def join(
@@ -298,6 +317,7 @@ class Model:
             raise stops.refusal(run.current, met)
         if run.total is not None and to > run.total:
             raise Refusal("past-total")
+        listening.move_gates(run, to)
         run.current.settled = to
         self._note(run, to)
         return {
@@ -323,6 +343,7 @@ class Model:
             raise stops.refusal(run.current, ended)
         for halt in stops.standing(run.current):
             halt.cancelled = halt.kind == "pause" or not halt.told
+        proposing.expire(run)
         run.end = last
         self._note(run, last)
 
@@ -334,6 +355,7 @@ class Model:
         hold: bool = False,
         word: str | None = None,
         expected_revision: int | None = None,
+        cause: Cause | None = None,
     ) -> dict[str, Any]:
         """Have the run end or, with ``hold``, wait at a step that is open: P2."""
         run = self.find(ref)
@@ -344,6 +366,7 @@ class Model:
         if word is not None:
             stops.require_sayable(run, word, step)
         made = self._add(run, "pause" if hold else "stop", step, word)
+        made.cause = cause
         return {"revision": made.number, "effective": step}
 
     def resume(
@@ -395,6 +418,41 @@ class Model:
         made = Revision(number, run.current.number, kind, step, word=word)
         run.revisions.append(made)
         return made
+
+    def arm(
+        self,
+        ref: str,
+        name: str,
+        config: Mapping[str, Any],
+        *,
+        keep: bool = False,
+        force: bool = False,
+        expected: int | None = None,
+    ) -> bool:
+        """Arm a controller; return whether there was none of this name."""
+        run = self.find(ref)
+        _require_open(run)
+        new = not run.ears.stands(name)
+        if listening.arm(run, name, config, keep=keep, force=force, expected=expected):
+            self._note(run, run.settled)
+        return new
+
+    def disarm(self, ref: str, name: str, expected: int | None = None) -> int:
+        """Disarm a controller."""
+        run = self.find(ref)
+        _require_open(run)
+        listening.require_armed(run, name, expected)
+        run.ears.controllers[name].removed = True
+        self._note(run, run.settled)
+        return len(run.revisions)
+
+    def reset(self, ref: str, name: str, expected: int | None = None) -> None:
+        """Have a controller forget what it remembers."""
+        run = self.find(ref)
+        _require_open(run)
+        listening.require_armed(run, name, expected)
+        listening.anew(run, name, len(run.revisions) + 1)
+        self._note(run, run.settled)
 
     def _note(self, run: Run, step: int) -> None:
         run.revisions.append(Revision(len(run.revisions) + 1, run.current.number, "note", step))

@@ -16,7 +16,6 @@ from tests.server.protocol import replicas
 
 from rheostat.schedules.written import Words
 from rheostat.server.runs import folding, settling
-from rheostat.server.runs.barriers import Barriers, Stop, require_way
 from rheostat.server.runs.lineage import GenerationKey, Lineage, OwnedSteps
 from rheostat.server.runs.reach import Progress, require_reach
 from rheostat.server.runs.revision import RevisionKind
@@ -24,11 +23,9 @@ from rheostat.server.runs.settling import BlockRequest
 from rheostat.server.runs.spec import RunSpec
 from rheostat.server.runs.timeline import Timeline, Timelines
 from rheostat.server.store import ledger, tables, waiting, writer
-from rheostat.server.store.operations import advance, join, revise, rewind, signal, values
+from rheostat.server.store.operations import advance, join, revise, rewind, values
 from rheostat.server.store.records import Records, RunRecord
 from rheostat.server.store.revisions import Revisions
-
-Plant = Callable[[pytest.MonkeyPatch], None]
 
 
 def unchecked_step(patch: pytest.MonkeyPatch) -> None:
@@ -375,92 +372,3 @@ def late_total(patch: pytest.MonkeyPatch) -> None:
 def total_cancelled(patch: pytest.MonkeyPatch) -> None:
     """Let a pending total be cancelled, as if it were a change."""
     patch.setattr(revise, "_require_pending", lambda *_: None)
-
-
-def one_more_block(patch: pytest.MonkeyPatch) -> None:
-    """Let a block that reaches across a stop pass."""
-
-    def late(barriers: Any, stop: int, **rest: Any) -> None:
-        met = barriers.nearest
-        if met is None or stop > met.effective + 16:
-            require_way(barriers, stop, **rest)
-
-    patch.setattr(settling, "require_way", late)
-
-
-def told_in_vain(patch: pytest.MonkeyPatch) -> None:
-    """Forget whom a stop or a signal was told."""
-    patch.setattr(values, "_tell", lambda *asked: asked[-1])
-
-
-def told_early(patch: pytest.MonkeyPatch) -> None:
-    """Take a read that only reaches across a stop for a worker that has ended by it."""
-    tell = values._tell
-
-    def at_once(records: Records, run: RunRecord, request: Any, refusal: Any) -> Any:
-        return tell(records, run, replace(request, start=refusal.limit), refusal)
-
-    patch.setattr(values, "_tell", at_once)
-
-
-def fenced_before_told(patch: pytest.MonkeyPatch) -> None:
-    """Fence off, as stale, the ranks that have yet to hear of the stop by which others ended."""
-    patch.setattr(values, "_left", lambda *_: None)
-
-
-def stopped_for_ever(patch: pytest.MonkeyPatch) -> None:
-    """Keep stops and pauses past a rewind."""
-    patch.setattr(rewind, "replace", lambda barriers, **_: barriers)
-
-
-def stop_resumed(patch: pytest.MonkeyPatch) -> None:
-    """Lift stops with the pauses at which a run holds."""
-
-    def held(barriers: Barriers, settled: int) -> tuple[Stop, ...]:
-        return tuple(stop for stop in barriers.stops if stop.effective <= settled)
-
-    patch.setattr(Barriers, "held", held)
-
-
-def pause_before_stop(patch: pytest.MonkeyPatch) -> None:
-    """Hold at a step at which the run is stopped as well."""
-    patch.setattr(Stop, "place", property(lambda s: (s.effective, not s.hold, s.revision)))
-
-
-def skipped_word(patch: pytest.MonkeyPatch) -> None:
-    """Tell a block the signals of its own cells alone, so that strides miss those between."""
-
-    def own(block: Any, _settled: int, **_how: Any) -> Any:
-        return [said for said in block.signals if said.at >= block.start]
-
-    _tell_of_signals(patch, own)
-
-
-def word_to_the_first(patch: pytest.MonkeyPatch) -> None:
-    """Tell a signal to the rank alone whose read settles its step."""
-
-    def new(block: Any, settled: int, *, keep: bool) -> Any:
-        stop = block.start + block.count * block.resolution
-        return block.signals if not keep or stop > settled else []
-
-    _tell_of_signals(patch, new)
-
-
-def _tell_of_signals(patch: pytest.MonkeyPatch, of: Callable[..., Any]) -> None:
-    make = values._block
-
-    def made(*asked: Any, keep: bool) -> Any:
-        block = make(*asked, keep=keep)
-        return replace(block, signals=of(block, block.settled_until, keep=keep))
-
-    patch.setattr(values, "_block", made)
-
-
-def two_words(patch: pytest.MonkeyPatch) -> None:
-    """Say a word twice at a step."""
-    patch.setattr(signal, "require_sayable", lambda *_: None)
-
-
-def finished_past_stop(patch: pytest.MonkeyPatch) -> None:
-    """Let a run be finished at an end past the stop by which workers have ended."""
-    patch.setattr(Barriers, "told", None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
@@ -14,7 +14,9 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 from tests.server.protocol.systems import Checkpoint, Column, bare, numbered, raised, seen
 
+from rheostat.controllers import bits_of_value, parse_controller
 from rheostat.errors import Unavailable
+from rheostat.server.routes import measures
 from rheostat.server.runs.fragments import dumps
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.settling import Block, BlockRequest
@@ -25,9 +27,13 @@ from rheostat.server.store.idempotency import IdempotencyKey, once
 from rheostat.server.store.operations import (
     advance,
     close,
+    control,
     create,
     fork,
     join,
+    outcome,
+    propose,
+    report,
     revise,
     rewind,
     served,
@@ -171,11 +177,104 @@ class Replicas:
         return numbered(self._post(lambda r: revise.cancel(r, ref, number, None, Note())))
 
     def rewind(
-        self, ref: str, to: int, source: int | None, expected: int | None, changes: Any
+        self,
+        ref: str,
+        to: int,
+        source: int | None,
+        expected: int | None,
+        changes: Any,
+        reset: Collection[str] = (),
     ) -> dict[str, Any]:
-        """Rewind a run."""
-        request = rewind.RewindRequest(to, source, expected, changes)
-        return {**self._post(lambda r: rewind.rewind(r, ref, request))}
+        """Rewind a run; those controllers begin anew."""
+        request = rewind.RewindRequest(to, source, expected, changes, reset=reset)
+        answer = {**self._post(lambda r: rewind.rewind(r, ref, request))}
+        answer["again"] = [_without(each, "problem") for each in answer["again"]]
+        return answer
+
+    def report(
+        self, run_id: str, number: int, source: str, points: Sequence[tuple[int, str, float]]
+    ) -> dict[str, Any]:
+        """Keep reports, and have controllers decide on them."""
+        asked = report.ReportRequest(
+            number,
+            source,
+            [report.Point(i, s, m, bits_of_value(v)) for i, (s, m, v) in enumerate(points)],
+        )
+        answer = self._write(report.report, asked, run_id)
+        told = [
+            _without(each, "message", "created_at", "event", "problem")
+            for each in answer["decisions"]
+        ]
+        return {**_without(answer, "ignored", "warnings"), "decisions": told}
+
+    def arm(self, ref: str, name: str, config: Mapping[str, Any], **rest: Any) -> bool:
+        """Arm a controller."""
+        request = control.ArmRequest(
+            parse_controller({**config}),
+            keep_state=rest.get("keep", False),
+            force=rest.get("force", False),
+            expected=rest.get("expected"),
+        )
+        self._lost = None  # a repeated one finds it armed
+        return self._write(control.arm, ref, name, request)[1]
+
+    def disarm(self, ref: str, name: str, expected: int | None = None) -> int:
+        """Disarm a controller."""
+        self._lost = None  # a repeated one finds none
+        return self._write(control.disarm, ref, name, expected, Note())["revision"]
+
+    def reset(self, ref: str, name: str, expected: int | None = None) -> None:
+        """Have a controller forget what it remembers."""
+        self._post(lambda r: control.reset(r, ref, name, expected, Note()))
+
+    def propose(self, ref: str, kind: Any, asked: Any, effective: Any) -> int:
+        """Suggest something."""
+        what = {"change": "changes", "signal": "signal"}.get(kind)
+        body = {"effective": effective, **({what: asked} if what else {})}
+        request = propose.ProposalRequest(kind, body)
+        measure = measures.read(kind, body, Note())
+        return self._post(lambda r: propose.propose(r, ref, request, measure))["proposal"]
+
+    def accept(self, ref: str, number: int, expected: int | None) -> dict[str, Any]:
+        """Say yes to a proposal."""
+        said = propose.Decision(expected_revision=expected)
+        answer = self._post(lambda r: propose.accept(r, ref, number, said, measures.read))
+        return _only(answer, "state", "revision", "effective", "late_by")
+
+    def decline(self, ref: str, number: int, expected: int | None) -> dict[str, Any]:
+        """Say no to a proposal."""
+        said = propose.Decision(expected_revision=expected)
+        answer = self._post(lambda r: propose.decline(r, ref, number, said))
+        return _only(answer, "state", "revision")
+
+    def outcome(
+        self, run_id: str, generation: int, revision: int, source: str, said: tuple[Any, int]
+    ) -> tuple[tuple[str, int], bool]:
+        """Say what became of a signal."""
+        self._lost = None  # a repeated one is not new
+        told = outcome.OutcomeReport(generation, revision, source, *said)
+        kept, new = self._write(outcome.tell, run_id, told)
+        return (kept["outcome"], kept["step"]), new
+
+    def heard(self, ref: str) -> dict[str, Any]:
+        """Return the controllers and the proposals of a run."""
+
+        def both(records: Records) -> dict[str, Any]:
+            names = ("name", "revision", "last", "decisions", "gate")
+            counts = ("best", "best_step", "bad", "cool")
+            items, _ = propose.page(records, ref, None, 0, 100)
+            return {
+                "controllers": [
+                    {
+                        **_only(each, *names),
+                        "state": {name: each["state"].get(name, 0) for name in counts},
+                    }
+                    for each in control.show_all(records, ref)
+                ],
+                "proposals": [(each["state"], each["revision"]) for each in items],
+            }
+
+        return self._read(both)
 
     def join(self, ref: str, checkpoint: Checkpoint | None, start: int | None) -> dict[str, Any]:
         """Join a run, and begin it if need be."""
@@ -260,3 +359,11 @@ class Replicas:
 
     def _read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return self._runner.run(self._turn().read(operation, *args, **kwargs))
+
+
+def _without(answer: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: item for name, item in answer.items() if name not in names}
+
+
+def _only(answer: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: answer[name] for name in names}

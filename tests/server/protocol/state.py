@@ -16,6 +16,8 @@ from tests.oracle.curves import Env
 from tests.oracle.edits import Refusal, applied
 
 LAST = (math.inf, math.inf)
+Cause = tuple[str, int]
+"""The controller that decided something, and the step of the report that it decided on."""
 GAP = 4
 """Cells past what is settled at which a read may begin: ``max_gap`` of the tests."""
 WAITING = frozenset({"change", "total"})
@@ -42,6 +44,7 @@ class Revision:
     """The signal that it is, or that comes with it."""
     told: bool = False
     """Whether a worker ended by it, or heard of its signal where it ended or held."""
+    cause: Cause | None = None
 
     @property
     def place(self) -> tuple[int, int]:
@@ -88,6 +91,10 @@ class Run:
     draft: Revision | None = None
     planned: int | None = None
     """The total that it began with."""
+    ears: Any = None
+    """What it has heard: see `listening.Ears`."""
+    proposals: list[Any] = field(default_factory=list)
+    outcomes: dict[tuple[int, str], tuple[str, int]] = field(default_factory=dict)
 
     @property
     def current(self) -> Generation:

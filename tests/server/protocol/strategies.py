@@ -59,3 +59,51 @@ changes = st.fixed_dictionaries(
         "mom": _several(constants | scale | hold),
     },
 ).filter(bool)
+
+plateaus = st.fixed_dictionaries(
+    {
+        "kind": st.just("plateau"),
+        "metric": st.just("loss"),
+        "reading": st.just("torch"),
+        "factor": st.sampled_from([0.5, 0.5, 0.0625]),
+        "patience": st.sampled_from([0, 1]),
+        "threshold": st.just(0.25),
+        "cooldown": st.sampled_from([0, 1]),
+        "parameters": st.sampled_from([["lr"], ["lr", "wd"]]),
+    }
+)
+early_stops = st.fixed_dictionaries(
+    {
+        "kind": st.just("stop"),
+        "metric": st.just("loss"),
+        "reading": st.just("lightning"),
+        "patience": st.sampled_from([1, 2]),
+        "min_delta": st.just(0.0),
+    }
+)
+landings = st.sampled_from(
+    [
+        "next",
+        "next",
+        {"after": 4},
+        {"after": 8},
+        {"after": 2, "late": "propose"},
+        {"after": 2, "late": "drop"},
+    ]
+)
+
+
+def _armed(kind: Any, limit: int | None, action: str, effective: Any, expect: int) -> Any:
+    how = {"limit": limit, "action": action, "effective": effective}
+    return {**kind, **how, "sources": {"expect": expect}}
+
+
+controllers = st.builds(
+    _armed,
+    plateaus | plateaus | early_stops,
+    st.sampled_from([None, None, 1]),
+    st.sampled_from(["apply", "apply", "propose"]),
+    landings,
+    st.sampled_from([1, 1, 2]),
+)
+"""Controllers that halve, or divide by 16, which breaks a guard of wd; and that stop."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -60,9 +60,15 @@ class System(Protocol):
         """Cancel a revision."""
 
     def rewind(
-        self, ref: str, to: int, source: int | None, expected: int | None, changes: Any
+        self,
+        ref: str,
+        to: int,
+        source: int | None,
+        expected: int | None,
+        changes: Any,
+        reset: Collection[str] = (),
     ) -> dict[str, Any]:
-        """Rewind a run."""
+        """Rewind a run; those controllers begin anew."""
 
     def join(self, ref: str, checkpoint: Checkpoint | None, start: int | None) -> dict[str, Any]:
         """Join a run, and begin it if need be."""
@@ -111,6 +117,41 @@ class System(Protocol):
 
     def lose(self, *, done: bool) -> None:
         """Let the next commit fail: it is done or not, and nobody is told."""
+
+
+class Listening(Protocol):
+    """A system that listens: one that keeps reports, and has controllers decide on them."""
+
+    def report(
+        self, run_id: str, number: int, source: str, points: Sequence[tuple[int, str, float]]
+    ) -> dict[str, Any]:
+        """Keep reports, and have controllers decide on them."""
+
+    def arm(self, ref: str, name: str, config: Mapping[str, Any], **rest: Any) -> bool:
+        """Arm a controller; return whether there was none of this name."""
+
+    def disarm(self, ref: str, name: str, expected: int | None = None) -> int:
+        """Disarm a controller, and return the revision."""
+
+    def reset(self, ref: str, name: str, expected: int | None = None) -> None:
+        """Have a controller forget what it remembers."""
+
+    def propose(self, ref: str, kind: str, asked: Any, effective: Any) -> int:
+        """Suggest something, and return the number of the proposal."""
+
+    def accept(self, ref: str, number: int, expected: int | None) -> dict[str, Any]:
+        """Say yes to a proposal."""
+
+    def decline(self, ref: str, number: int, expected: int | None) -> dict[str, Any]:
+        """Say no to one."""
+
+    def outcome(
+        self, run_id: str, generation: int, revision: int, source: str, said: tuple[str, int]
+    ) -> tuple[tuple[str, int], bool]:
+        """Say what became of a signal; return what is kept, and whether it is new."""
+
+    def heard(self, ref: str) -> dict[str, Any]:
+        """Return the controllers and the proposals of a run as it shows them."""
 
 
 def seen(shown: Mapping[str, Any]) -> dict[str, Any]:

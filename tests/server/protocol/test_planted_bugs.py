@@ -4,18 +4,12 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
-from typing import Any
-
 import pytest
 from tests.server.protocol import plants
 from tests.server.protocol.checker import BODY, Checker
 from tests.server.protocol.plants import Plant
-from tests.server.protocol.replicas import Replicas
 from tests.server.protocol.state import GAP, Run
-
-Story = Callable[[Checker, Run], None]
+from tests.server.protocol.telling import Story, Tell, plants_in
 
 HALVE = {"lr": {"edit": "scale", "factor": 0.5}}
 BOTH = {**HALVE, "wd": {"kind": "constant", "value": 4.0}}
@@ -225,60 +219,6 @@ def regretted(checker: Checker, run: Run) -> None:
     checker.cancel(run, 2)
 
 
-def crossed(checker: Checker, run: Run) -> None:
-    """A block reaches across a stop; then one ends at it, and the stop is taken back."""
-    checker.halt(run, 12)
-    checker.settle(run, 8, 8)
-    checker.settle(run, 8, 4)
-    checker.cancel(run, 2)
-    checker.settle(run, 12, 4)
-
-
-def ended(checker: Checker, run: Run) -> None:
-    """A worker ends by a stop, which an operator would take back, and finish later than that."""
-    checker.halt(run, 12, word="checkpoint")
-    checker.settle(run, 8, 4)
-    checker.settle(run, 12, 1)
-    checker.cancel(run, 2)
-    checker.resume(run)
-    checker.halt(run, 16)
-    checker.signal(run, "evaluate", 12)
-    checker.finish(run, 16)
-
-
-def lifted(checker: Checker, run: Run) -> None:
-    """A stop is lifted by a rewind while some ranks have yet to come to it."""
-    checker.halt(run)
-    checker.settle(run, 8, 1)
-    checker.rewind(run, 8)
-    checker.settle(run, 8, 2, generation=1)
-    checker.settle(run, 8, 4)
-
-
-def held(checker: Checker, run: Run) -> None:
-    """A run holds where it is stopped as well, and is resumed."""
-    checker.halt(run, hold=True)
-    checker.halt(run)
-    checker.resume(run)
-    checker.settle(run, 8, 1)
-
-
-def heard(checker: Checker, run: Run) -> None:
-    """A rank acts on the word of a pause, which is resumed; so the others have to hear it, too."""
-    checker.halt(run, hold=True, word="checkpoint")
-    checker.settle(run, 8, 1)
-    checker.resume(run, 10)
-    checker.settle(run, 8, 2)
-
-
-def strode(checker: Checker, run: Run) -> None:
-    """A rank reads one cell in four, and a word lies between; another rank reads all of them."""
-    checker.signal(run, "checkpoint", 10)
-    checker.signal(run, "checkpoint", 10)
-    checker.settle(run, 12, 1)
-    checker.settle(run, 8, 4)
-
-
 BUGS: list[tuple[Plant, Story]] = [
     (plants.unchecked_step, too_late),
     (plants.answer_before_commit, failing),
@@ -317,52 +257,9 @@ BUGS: list[tuple[Plant, Story]] = [
     (plants.old_future, rewound),
     (plants.late_total, counted),
     (plants.total_cancelled, regretted),
-    (plants.one_more_block, crossed),
-    (plants.told_early, crossed),
-    (plants.told_in_vain, ended),
-    (plants.told_in_vain, heard),
-    (plants.finished_past_stop, ended),
-    (plants.fenced_before_told, lifted),
-    (plants.stopped_for_ever, lifted),
-    (plants.stop_resumed, held),
-    (plants.pause_before_stop, held),
-    (plants.skipped_word, strode),
-    (plants.word_to_the_first, strode),
-    (plants.two_words, strode),
 ]
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicas]:
-    """Return two replicas on one database, for all bugs."""
-    system = Replicas(f"sqlite:///{tmp_path_factory.mktemp('bugs') / 'rheostat.db'}")
-    yield system
-    system.close()
-
-
-Tell = Callable[[Story], None]
-
-
-@pytest.fixture
-def tell(shared: Replicas) -> Tell:
-    """Return what checks a history of a run of which eight steps are settled."""
-
-    def tell(story: Story) -> None:
-        shared.begin()
-        checker = Checker(shared)
-        try:
-            run = checker.create(f"run-{next(numbers)}")
-            assert run is not None
-            checker.settle(run, 0, 8)
-            story(checker, run)
-            checker.look_back()
-        finally:
-            shared.restart(every=True)  # nothing is under way when a bug is taken out again
-
-    return tell
-
-
-numbers = itertools.count()
 named = pytest.mark.parametrize(("plant", "story"), BUGS, ids=[plant.__name__ for plant, _ in BUGS])
 
 
@@ -379,9 +276,4 @@ def test_a_planted_bug_is_caught(
 
 def test_every_bug_is_planted() -> None:
     """None of them is forgotten here."""
-    written: set[Any] = {
-        item
-        for name, item in vars(plants).items()
-        if getattr(item, "__module__", "") == plants.__name__ and not name.startswith("_")
-    }
-    assert {plant for plant, _ in BUGS} == written
+    assert {plant for plant, _ in BUGS} == plants_in(plants)

@@ -8,18 +8,20 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
+from tests.server.protocol.listeners import Listening
 from tests.server.protocol.machine import Protocol
 from tests.server.protocol.memory import Memory
 from tests.server.protocol.replicas import Replicas
+from tests.server.protocol.running import Running
 from tests.server.protocol.systems import System
 
 EXAMPLES = int(os.environ.get("RHEOSTAT_EXAMPLES", "60"))
 """Histories of the domain that are tried, and five times as many as of each database."""
 
 
-def agree(system: System, examples: int) -> None:
-    """Let the state machine look for a history in which a system and the model part."""
-    machine = type("Machine", (Protocol,), {"system": system})
+def agree(system: System, examples: int, machine: type[Running] = Protocol) -> None:
+    """Let a state machine look for a history in which a system and the model part."""
+    machine = type("Machine", (machine,), {"system": system})
     run_state_machine_as_test(
         machine,
         settings=settings(
@@ -47,3 +49,8 @@ def replicas(database: str) -> Iterator[Replicas]:
 def test_the_store_keeps_the_protocol(replicas: Replicas) -> None:
     """P1 to P7, over two replicas that are killed, started again, and lose answers."""
     agree(replicas, EXAMPLES // 5)
+
+
+def test_the_store_listens(replicas: Replicas) -> None:
+    """P11, and P1 to P7: each report is kept once, and decided on once, as in the model."""
+    agree(replicas, EXAMPLES // 5, Listening)
