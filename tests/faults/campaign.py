@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import get_args
 
@@ -46,6 +47,11 @@ class Scale:
     """Mean seconds between two requests with reports."""
     conduct: float
     """Mean seconds between two stops, pauses, signals, proposals or answers to one."""
+
+    def shared(self, share: float) -> Scale:
+        """Return a share of it, done as fast."""
+        least = {what: math.ceil(number * share) for what, number in self.least.items()}
+        return replace(self, least=least, faults=self.faults.shared(share))
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Protocol
 
@@ -63,6 +64,11 @@ class Faults:
     """Times in which the file system of the database has no byte left."""
     gap: int
     crash_gap: int = 0
+
+    def shared(self, share: float) -> Faults:
+        """Return a share of them, as far apart."""
+        kinds = ("kills", "pauses", "long_pauses", "crashes", "black_holes", "fills")
+        return replace(self, **{kind: math.ceil(getattr(self, kind) * share) for kind in kinds})
 
 
 def upon(victim: Victim, number: int, of: int, faults: Faults, seed: str, watched: Watched) -> Work:

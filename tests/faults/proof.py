@@ -1,5 +1,5 @@
 """
-The long form: ``python -m tests.faults.proof [--seed N] [--only postgresql] [FILE]``.
+The long form: ``python -m tests.faults.proof [--seed N] [--only postgresql] [--share 0.1] [FILE]``.
 
 It prints how it gets on, and in the end the table of its figures, which it also puts between the
 marks of FILE. It exits with 1 if any promise was broken.
@@ -8,6 +8,7 @@ marks of FILE. It exits with 1 if any promise was broken.
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import sys
 import tempfile
@@ -129,11 +130,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.proof")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", choices=TRIALS)
-    parser.add_argument("--kills", type=int, default=KILLS)
+    parser.add_argument("--share", type=float, default=1.0, help="how much of it, such as 0.1")
     parser.add_argument("file", nargs="?", type=Path)
     asked = parser.parse_args()
     trials = [trial for key, trial in TRIALS.items() if asked.only in {None, key}]
-    verdicts = [_try(trial, asked.seed, asked.kills) for trial in trials]
+    verdicts = [_try(trial, asked.seed, asked.share) for trial in trials]
     table = render([trial.name for trial in trials], verdicts)
     say(table)
     if asked.file is not None:
@@ -141,7 +142,7 @@ def main() -> int:
     return int(any(verdict.violations for verdict in verdicts))
 
 
-def _try(trial: Trial, seed: int, kills: int) -> Verdict:
+def _try(trial: Trial, seed: int, share: float) -> Verdict:
     say(f"{trial.name}, seed {seed}")
     said = 0.0
 
@@ -152,9 +153,9 @@ def _try(trial: Trial, seed: int, kills: int) -> Verdict:
             say(sentence)
 
     with tempfile.TemporaryDirectory() as folder, trial.fleet(Path(folder)) as fleet:
-        verdict = run_campaign(fleet, trial.scale, seed, tell)
+        verdict = run_campaign(fleet, trial.scale.shared(share), seed, tell)
     with tempfile.TemporaryDirectory() as folder, trial.mortal(Path(folder)) as server:
-        verdict = verdict.joined(kill_between(server, kills, seed, tell))
+        verdict = verdict.joined(kill_between(server, math.ceil(KILLS * share), seed, tell))
     for violation in verdict.violations:
         say(f"VIOLATION {violation}")
     say(render([trial.name], [verdict]))

@@ -11,7 +11,7 @@ from tests.faults.caller import Caller
 from tests.faults.observations import Point
 from tests.faults.threads import Stop
 
-BATCH = 6
+BATCH = 10
 """Steps that are reported at most in one request."""
 BACK = 8
 """Steps, of those that are reported, that a reporter who restarts reports again at most."""
@@ -61,7 +61,7 @@ class Reporter:
             self._step = max(start - start % plan.EVERY - back, -plan.EVERY)
         first = self._step + plan.EVERY
         steps = list(range(first, state["settled_until"] + 1, plan.EVERY))
-        steps = steps[: self._chance.randint(1, BATCH)]
+        steps = steps[: self._chance.randint(3, BATCH)]
         if not steps:
             return
         self._step = steps[-1]

@@ -28,8 +28,8 @@ def test_processes_on_sqlite(tmp_path: Path) -> None:
 
 
 def _scale(faults: Faults) -> Scale:
-    least = {"values": 10_000, "changes": 20, "rewinds": 4}
-    least |= {"reports": 1_000, "decisions": 20, "halts": 20}
+    least = {"values": 10_000, "changes": 10, "rewinds": 4}
+    least |= {"reports": 600, "decisions": 10, "halts": 10}
     return Scale(
         runs=1,
         faults=faults,
