@@ -117,6 +117,27 @@ def test_after_16_decisions_the_rest_has_to_come_again(desk: Desk) -> None:
     assert answer["kept"] == 50 - (2 * MAX_DECISIONS - 1)
 
 
+def test_what_looks_at_much_has_the_rest_come_again(desk: Desk) -> None:
+    """
+    P13: a request costs others no more for guards that each look at 1,000 values a report.
+
+    Two of them look at 2,000 a step, so that the 26th is the last below 51,200 and one more. Sent
+    again, all of it is consumed.
+    """
+    run = desk.create()
+    desk.settle(run, 0, 50)
+    wide = {"kind": "guard", "metric": "loss", "above": {"mad": 8}, "window": 1000}
+    for name in ("a", "b"):
+        desk.arm(name, **wide, changes="stop")
+    desk.arm("plateau", kind="plateau", metric="acc")
+    reports = [(step, 1.0) for step in range(50)]
+    answer = desk.report(run, *reports)
+    assert (answer["again"], answer["kept"]) == (True, 26)
+    answer = desk.report(run, *reports)
+    assert (answer["again"], answer["kept"]) == (False, 24)
+    assert len(desk.read(control.show_one, "gpt", "b")["state"]["window"]) == 50
+
+
 def test_a_decision_that_comes_too_late_is_the_next_one(desk: Desk) -> None:
     """The revision says by how much; it may be dropped instead, and says so, too."""
     run = desk.create()

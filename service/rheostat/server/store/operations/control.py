@@ -231,7 +231,7 @@ def _require_expected(expected: int | None, armed: Armed | None) -> None:
 
 def _require_few(records: Records, run: RunRecord) -> None:
     count = len(records.controllers.armed(run.id))
-    require_at_most(MAX_CONTROLLERS - 1, "name", count, "controllers before it")
+    require_at_most(MAX_CONTROLLERS, "name", count + 1, "controllers with it")
 
 
 def _known_before(records: Records, run: RunRecord, lineage: Lineage, name: str) -> int | None:

@@ -46,12 +46,16 @@ from rheostat.server.store.revisions import StoredChanges
 Reported = Mapping[int, Mapping[str, Mapping[str, float]]]
 """Values by step, metric and source."""
 
-CONSUMED_AT_ONCE = 512
+LOOKED_AT_ONCE = 51_200
 """
-Reports that one request has consumed, each by each controller, before the rest is put off.
+Values that one request has controllers look at, before the rest of its reports is put off.
 
-A step of a fold takes up to a fifth of a millisecond, and other runs wait meanwhile.
+A guard looks at its whole window for each report. That many take some ten milliseconds, and other
+runs wait meanwhile.
 """
+
+LOOKED_AT_LEAST = 100
+"""What a report counts as there that is consumed by a controller with a small window, or none."""
 
 OFF_GATES_TOLD = 16
 """Reports at no gate that one answer names."""
@@ -80,7 +84,7 @@ def emit(
     """
     course = _Course(records, run_id, armed, heads)
     for step in sorted(new):
-        if course.emitted.decisions >= MAX_DECISIONS or course.count >= CONSUMED_AT_ONCE:
+        if course.emitted.decisions >= MAX_DECISIONS or course.looked_at >= LOOKED_AT_ONCE:
             course.emitted.again = step
             break
         for each in armed:
@@ -112,6 +116,7 @@ class _Course:
         self.emitted = Emitted()
         self.waiting: dict[str, list[int]] = {}
         """Steps of the request that are not complete, by controller."""
+        self.looked_at = 0
         self._consumed: list[Consumed] = []
         self._off_gates: dict[str, int] = {}
 
@@ -119,14 +124,10 @@ class _Course:
     def _run(self) -> RunRecord:
         return self.records.find(self.run_id, lock=True)
 
-    @property
-    def count(self) -> int:
-        """How many reports were consumed so far, each by each controller."""
-        return len(self._consumed)
-
     def consume(self, armed: Armed, step: int, value: float) -> None:
         """Have a controller consume the value of a complete step."""
         head, run = self.heads[armed.name], self._run
+        self.looked_at += max(armed.controller.looks_at, LOOKED_AT_LEAST)
         self._notice(run, armed, head, step, value)
         state, fires, why = armed.controller.step(head.state, step, value)
         made: Made | None = None
