@@ -186,6 +186,15 @@ def test_a_fork_has_the_controllers_with_what_they_remember(desk: Desk) -> None:
     assert list(desk.write(fork.fork, other, Note())["controllers"]) == ["rule"]
 
 
+def test_a_rewound_fork_still_shows_the_report_that_it_began_with(desk: Desk) -> None:
+    """The newest that its controller had consumed at the fork, until it consumes one itself."""
+    plateaued(desk)
+    desk.write(fork.fork, {"name": "decay", "from": {"run": "gpt", "step": 25}}, Note())
+    desk.write(rewind, "decay", RewindRequest(25))
+    shown = desk.read(control.show_one, "decay", "plateau")
+    assert shown["last"] == {"step": 20, "value": 2.5}
+
+
 def test_a_run_may_be_created_with_controllers(desk: Desk) -> None:
     """They are compared like the rest of the body, and revision 1 says what they were."""
     run = desk.create(controllers={"plateau": PLATEAU})

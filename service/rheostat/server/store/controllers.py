@@ -323,12 +323,15 @@ def _armed(row: DatabaseRow[Any]) -> Armed:
 
 
 def _dumped(controller: Controller, checkpoint: Checkpoint) -> list[Any]:
-    return [checkpoint.step, controller.dump_state(checkpoint.state), checkpoint.decisions]
+    state = controller.dump_state(checkpoint.state)
+    bits = [] if checkpoint.value is None else [bits_of_value(checkpoint.value)]
+    return [checkpoint.step, state, checkpoint.decisions, *bits]
 
 
 def _loaded(controller: Controller, document: list[Any]) -> Checkpoint:
-    step, state, decisions = document
-    return Checkpoint(step, controller.load_state(state), decisions)
+    step, state, decisions, *bits = document
+    value = value_of_bits(bits[0]) if bits else None
+    return Checkpoint(step, controller.load_state(state), decisions, value)
 
 
 def _head(row: DatabaseRow[Any], controller: Controller) -> Head:

@@ -21,6 +21,8 @@ class Checkpoint:
     step: int | None
     state: State
     decisions: int = 0
+    value: float | None = None
+    """What the report said, where that is to be shown."""
 
 
 @dataclass(frozen=True)

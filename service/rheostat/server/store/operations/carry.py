@@ -105,7 +105,7 @@ def fork_controllers(
     found: list[tuple[Armed, Head]] = []
     for each in records.controllers.armed(source.id):
         head = remembered_at(records, source, lineage, parent, each, step)
-        base = Checkpoint(head.step, head.state, head.decisions)
+        base = Checkpoint(head.step, head.state, head.decisions, head.value)
         forked = replace(each, since=1, epoch=1, armed_at=step, base=(base,), off_gate=None)
         found.append((forked, replace(head, unkept=0)))
     return found
@@ -138,7 +138,8 @@ def _of_base(
         state = fold(armed.controller, state, reports)
         step = reports[-1][0] if reports else step
     kept = step if step is None or step <= to else None
-    return Head(step=kept, state=state, decisions=base.decisions)
+    value = None if kept is None else base.value
+    return Head(step=kept, state=state, value=value, decisions=base.decisions)
 
 
 def _require_known(armed: Sequence[Armed], reset: Collection[str]) -> None:
