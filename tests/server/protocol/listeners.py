@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 from tests.server.protocol import strategies
 from tests.server.protocol.running import Running, cells, exists, few, one, step_near
+from tests.server.protocol.state import Run
 
 sources = st.sampled_from(["main", "main", "other"])
 names = st.sampled_from(["a", "b"])
@@ -24,13 +25,17 @@ class Listening(Running):
         config=strategies.controllers,
         gate=st.sampled_from([None, None, 4, 6]),
     )
-    def start(self, resolution: int, config: Any, gate: int | None) -> None:  # type: ignore[override]
+    def start(self, resolution: int, config: Any, gate: int | None) -> None:
         """Begin with a run that listens."""
         run = self.checker.create(self.names[0], resolution=resolution)
         assert run is not None
         if gate is not None:
             config = {**config, "effective": "next", "gate": {"every": gate}}
         self.checker.arm(run, "a", config)
+
+    def earliest(self, run: Run) -> int:
+        """Return where a run begins: a fork remembers its source's reports as they were there."""
+        return run.generations[0].start
 
     @exists
     @rule(run=one, count=cells, value=values, both=st.booleans())
@@ -96,7 +101,8 @@ class Listening(Running):
     def rewind_anew(self, run: int, back: int, reset: str) -> None:
         """Rewind a run, where one controller begins anew."""
         there = self.some(run)
-        self.checker.rewind(there, max(there.settled - back * there.cell, 0), reset=[reset])
+        to = max(there.settled - back * there.cell, self.earliest(there))
+        self.checker.rewind(there, to, reset=[reset])
 
     @exists
     @rule(run=one, ahead=st.integers(-2, 40))

@@ -357,7 +357,7 @@ def _decided(model: Model, run: Run, controller: Controller, step: int, value: f
         row.effective = effective
         cause = (controller.name, step)
         if controller.config["action"] == "propose" or (_late(asked) == "propose" and late > 0):
-            kind = "stop" if changes is None else "change"
+            kind: proposing.Kind = "stop" if changes is None else "change"
             row.proposal = proposing.suggested(run, kind, changes, asked, cause)
             row.decision = "proposal"
         elif changes is None:

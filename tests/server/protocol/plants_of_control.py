@@ -121,8 +121,16 @@ def finished_past_stop(patch: pytest.MonkeyPatch) -> None:
 
 
 def kept_again(patch: pytest.MonkeyPatch) -> None:
-    """Keep a report that comes again with other bits as a new one."""
-    patch.setattr(Reports, "known", lambda *_: {})
+    """Keep a report that comes again in place of the first."""
+    there = tables.reports.c
+
+    def forgotten(reports: Reports, run_id: str, source: str, keys: Any) -> Any:
+        for key in keys:
+            same = (there.run_id == run_id, there.source == source, there.step == key.step)
+            reports._transaction.connection.execute(delete(tables.reports).where(*same))
+        return {}
+
+    patch.setattr(Reports, "known", forgotten)
 
 
 def decided_twice(patch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,7 @@ def expire(run: Run) -> None:
 def _open(run: Run, number: int, expected: int | None) -> Proposal:
     if not 1 <= number <= len(run.proposals):
         raise Refusal("unknown-proposal")
-    proposal = run.proposals[number - 1]
+    proposal: Proposal = run.proposals[number - 1]
     if proposal.state != "open":
         raise Refusal("not-open", state=proposal.state, revision=proposal.revision)
     if expected not in {None, len(run.revisions)}:

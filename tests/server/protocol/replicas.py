@@ -187,9 +187,8 @@ class Replicas:
     ) -> dict[str, Any]:
         """Rewind a run; those controllers begin anew."""
         request = rewind.RewindRequest(to, source, expected, changes, reset=reset)
-        answer = {**self._post(lambda r: rewind.rewind(r, ref, request))}
-        answer["again"] = [_without(each, "problem") for each in answer["again"]]
-        return answer
+        answer = self._post(lambda r: rewind.rewind(r, ref, request))
+        return {**answer, "again": [_without(each, "problem") for each in answer["again"]]}
 
     def report(
         self, run_id: str, number: int, source: str, points: Sequence[tuple[int, str, float]]

@@ -40,6 +40,10 @@ class Running(RuleBasedStateMachine):
         """The runs that exist."""
         return self.checker.model.runs
 
+    def earliest(self, _run: Run) -> int:
+        """Return the first step to which a run is rewound here."""
+        return 0
+
     def some(self, index: int) -> Run:
         """Return one of the runs."""
         return self.runs[index % len(self.runs)]
@@ -106,7 +110,7 @@ class Running(RuleBasedStateMachine):
         """Rewind a run by a few cells, from any generation."""
         there = self.some(run)
         parent = there.generations[(source or 0) % len(there.generations) if source else -1]
-        to = max(parent.settled - back * there.cell, 0)
+        to = max(parent.settled - back * there.cell, self.earliest(there))
         self.checker.rewind(
             there,
             to,

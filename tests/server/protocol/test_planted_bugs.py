@@ -7,9 +7,8 @@ from __future__ import annotations
 import pytest
 from tests.server.protocol import plants
 from tests.server.protocol.checker import BODY, Checker
-from tests.server.protocol.plants import Plant
 from tests.server.protocol.state import GAP, Run
-from tests.server.protocol.telling import Story, Tell, plants_in
+from tests.server.protocol.telling import Plant, Story, Tell, plants_in
 
 HALVE = {"lr": {"edit": "scale", "factor": 0.5}}
 BOTH = {**HALVE, "wd": {"kind": "constant", "value": 4.0}}
