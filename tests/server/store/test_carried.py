@@ -150,6 +150,7 @@ def test_a_counter_that_began_anew_stays_so(desk: Desk) -> None:
     run = plateaued(desk)
     (remade,) = back(desk, 50)["again"]
     assert state(desk)["bad"] == 1
+    assert remade["revision"] is not None
     desk.write(revise.cancel, "gpt", remade["revision"], None, Note())
     back(desk, 50)
     assert (state(desk)["bad"], state(desk)["best"]) == (0, 1.5)
