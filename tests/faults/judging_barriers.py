@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -37,10 +38,13 @@ class Barrier:
 
 def held(evidence: Evidence) -> Iterator[str]:
     """P2: while a stop or a pause stands, nobody is given a cell past it."""
+    served: dict[int, list[Read]] = defaultdict(list)
+    for read in evidence.served:
+        served[read.generation].append(read)
     for barrier in barriers(evidence):
-        for read in evidence.served:
+        for read in served[barrier.generation]:
             stood = barrier.known < read.sent and (read.answered or 0.0) < barrier.lifting
-            if stood and read.generation == barrier.generation and read.stop > barrier.effective:
+            if stood and read.stop > barrier.effective:
                 yield f"{_said(barrier)}, and {read.stop} was read"
         settled = evidence.history.generations[barrier.generation].settled_until
         if not barrier.cancelled and settled > barrier.effective:

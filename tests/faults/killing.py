@@ -20,8 +20,8 @@ from tests.faults.mortal import PLACE, PLACES
 PROGRAM = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
-from tests.faults.fleet import postgresql
 from tests.faults.mortal import live
+{{plant}}
 live()
 """
 PATIENCE = 60.0
@@ -76,10 +76,11 @@ class Killed:
 
 
 @contextmanager
-def mortal_server(folder: Path, database: str) -> Iterator[RunningServer]:
-    """Start a server whose processes die at a word."""
+def mortal_server(folder: Path, database: str, plant: str = "") -> Iterator[RunningServer]:
+    """Start a server whose processes die at a word; ``plant`` is what is wrong with its program."""
     folder.mkdir(parents=True, exist_ok=True)
-    server = RunningServer(folder, {"database": database, "log_level": "error"}, PROGRAM)
+    settings: dict[str, object] = {"database": database, "log_level": "error"}
+    server = RunningServer(folder, settings, PROGRAM.format(plant=plant))
     try:
         yield server
     finally:
@@ -87,9 +88,9 @@ def mortal_server(folder: Path, database: str) -> Iterator[RunningServer]:
 
 
 @contextmanager
-def mortal_on_sqlite(folder: Path) -> Iterator[RunningServer]:
+def mortal_on_sqlite(folder: Path, plant: str = "") -> Iterator[RunningServer]:
     """Start one on SQLite."""
-    with mortal_server(folder, f"sqlite:///{folder / 'rheostat.db'}") as server:
+    with mortal_server(folder, f"sqlite:///{folder / 'rheostat.db'}", plant) as server:
         yield server
 
 

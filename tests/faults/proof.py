@@ -92,7 +92,7 @@ def scale(faults: Faults) -> Scale:
         faults=faults,
         least=LEAST,
         read=0.1,
-        change=0.2,
+        change=0.1,
         rewind=120,
         report=0.1,
         conduct=0.2,

@@ -145,6 +145,37 @@ def test_what_is_cancelled_is_not_decided_again_at_once(desk: Desk) -> None:
     assert (state(desk)["bad"], state(desk)["best"]) == (0, 1.5)
 
 
+def test_a_counter_that_began_anew_stays_so(desk: Desk) -> None:
+    """One rewind after another does not bring back what a decision that was lifted had counted."""
+    run = plateaued(desk)
+    (remade,) = back(desk, 50)["again"]
+    assert state(desk)["bad"] == 1
+    assert remade["revision"] is not None
+    desk.write(revise.cancel, "gpt", remade["revision"], None, Note())
+    back(desk, 50)
+    assert (state(desk)["bad"], state(desk)["best"]) == (0, 1.5)
+    desk.settle(run, 50, 10, generation=3)
+    desk.report(run, (52, 1.75), generation=3)
+    back(desk, 55)
+    assert state(desk)["bad"] == 1
+
+
+def test_a_dropped_stop_stays_lifted(desk: Desk) -> None:
+    """What the rewind that drops it counts anew, the next one does, too."""
+    run = desk.create()
+    desk.settle(run, 0, 40)
+    desk.arm("stop", kind="stop", metric="loss", patience=2, effective={"after": 20})
+    desk.report(run, (10, 2.0), (20, 2.5), (30, 2.5), (35, 2.5))
+    assert state(desk, "stop")["bad"] == 1
+    for _ in range(2):
+        generation = back(desk, 36)["generation"]
+        assert state(desk, "stop")["bad"] == 0
+    desk.settle(run, 36, 10, generation=generation)
+    desk.report(run, (40, 2.5), generation=generation)
+    back(desk, 42)
+    assert state(desk, "stop")["bad"] == 1
+
+
 def test_a_rewind_may_have_a_controller_begin_anew(desk: Desk) -> None:
     """What it has consumed stays consumed, and what it had decided is dropped."""
     run = plateaued(desk)

@@ -13,6 +13,9 @@ from rheostat.controllers import Controller, State, value_of_bits
 KEPT_EACH: Final = 64
 """Reports after which a state is kept with one, so that a rewind folds no more than those."""
 
+KEPT_NEXT: Final = KEPT_EACH - 1
+"""How many are without one where the next report is to keep it: folding would give another."""
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:

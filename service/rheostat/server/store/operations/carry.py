@@ -14,7 +14,14 @@ from typing import Any
 
 from rheostat import wire
 from rheostat.errors import FieldError, Invalid, Refused
-from rheostat.server.runs.control.armed import Armed, Checkpoint, Head, complete, fold
+from rheostat.server.runs.control.armed import (
+    KEPT_NEXT,
+    Armed,
+    Checkpoint,
+    Head,
+    complete,
+    fold,
+)
 from rheostat.server.runs.control.places import lasts, stretches
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.revision import Revision, RevisionKind
@@ -115,6 +122,10 @@ def remembered_at(
     records: Records, run: RunRecord, lineage: Lineage, number: int, armed: Armed, to: int
 ) -> Head:
     """Return what a controller remembers of the reports of a generation up to a step."""
+    if number == run.generation:
+        head = records.controllers.heads(run.id, number, [armed])[armed.name]
+        if head.step is None or head.step <= to:  # nothing to forget, a relief included
+            return head
     line = lasts(lineage, number, to)
     known = records.controllers.consumed_until(run.id, armed.name, line)
     found = records.controllers.remembered(run.id, armed, line)
@@ -191,4 +202,4 @@ def _dropped(row: Any) -> wire.Dropped:
 def _relieved(armed: Sequence[Armed], name: str, head: Head) -> Head:
     """Return the head of a controller whose decision was lifted: it begins to count anew."""
     (controller,) = (each.controller for each in armed if each.name == name)
-    return replace(head, state=controller.reset(head.state))
+    return replace(head, state=controller.reset(head.state), unkept=KEPT_NEXT)
