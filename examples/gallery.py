@@ -21,6 +21,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+import composed
 from rheostat.schedules.manual import svg
 from rheostat.server.runs.changes import parse_changes
 from rheostat.server.runs.folding import fold
@@ -46,6 +47,21 @@ rheostat run create @examples/runs/olmo3-7b.json
 The published numbers stand beside what the service serves; the tests hold them to all the digits
 that were published. Some say more than a paper does: where only a constant is missing for them to
 be exact (Gopher, Chinchilla, IDEFICS, K2), runs are not here.
+"""
+
+_COMPOSED: Final = f"""\
+## A plateau over a cosine
+
+A training of ours, and no published one: a small network learns to read digits, of whose labels a
+fourth part is wrong. Its loss stands still at a level that the learning rate gives. A plateau cuts
+that twice, 200 steps after the report that decides (shaded), and the cosine goes on, lower.
+
+![A cosine with two cuts of a plateau, and below it the loss](gallery/{composed.FILE})
+
+How such a rule is armed: [control.md](control.md). Files:
+[plateau.json](../examples/control/plateau.json),
+[plateau.reports.json](../examples/control/plateau.reports.json), and
+[plateau.py](../examples/plateau.py), which trained.
 """
 
 
@@ -164,7 +180,7 @@ def _numbers(rows: list[list[Any]], unit: int) -> list[Number]:
 
 def page() -> str:
     """Return the gallery as Markdown."""
-    return "\n".join([_INTRODUCTION, *map(_section, trainings())])
+    return "\n".join([_INTRODUCTION, *map(_section, trainings()), _COMPOSED])
 
 
 def plots(training: Training) -> Iterator[tuple[str, str]]:
@@ -185,6 +201,7 @@ def write(folder: Path) -> None:
     for training in trainings():
         for name, image in plots(training):
             (folder / "gallery" / name).write_text(image)
+    (folder / "gallery" / composed.FILE).write_text(composed.picture(composed.course()))
 
 
 def _versions(training: Training, parameter: str) -> list[bool]:
