@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import pytest
 from tests.faults import plan
+from tests.oracle.controllers import Memory, heard, mean, reduced
 from tests.oracle.curves import Env, Inexact, Timeline, alone, constant, define
 from tests.oracle.edits import EDITS, applied, in_steps
 
@@ -117,3 +118,39 @@ def test_what_float64_cannot_hold_is_refused() -> None:
     for value in (Fraction(1, 3), Fraction(2**53 + 1)):
         with pytest.raises(Inexact):
             alone(constant(value, 0)).floats(0, 1)
+
+
+PLATEAU = {"kind": "plateau", "patience": 1, "threshold": 0.25, "cooldown": 1}
+EARLY_STOP = {"kind": "stop", "patience": 2, "min_delta": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("config", "values", "fires"),
+    [
+        (PLATEAU, [4.0, 3.0, 3.0, 2.0], [2]),  # 3 is no better than 4 less a quarter
+        (PLATEAU, [4.0, 4.0, 4.0, 4.0, 4.0, 4.0], [2, 5]),  # one of those between is cooling
+        (PLATEAU, [float("nan"), 1.0, 1.0, float("nan")], [3]),  # NaN is never better
+        (EARLY_STOP, [4.0, 3.0, 2.5, 2.5], [3]),  # half of 1 is not enough, twice
+        (EARLY_STOP, [4.0, float("inf")], [1]),  # at once
+    ],
+)
+def test_controllers_fire_where_they_should(
+    config: dict[str, Any], values: list[float], fires: list[int]
+) -> None:
+    """As PyTorch's plateau and Lightning's early stopping count."""
+    memory, fired = Memory(), []
+    for step, value in enumerate(values):
+        memory, fire = heard(config, memory, step, value)
+        fired += [step] if fire else []
+    assert fired == fires
+
+
+def test_a_plateau_reduces_by_its_factor_unless_nothing_falls() -> None:
+    """A value of 0 stays."""
+    assert reduced({"factor": 0.5}, 8.0) == 0.5
+    assert reduced({"factor": 0.5}, 0.0) is None
+
+
+def test_a_mean_is_rounded_once() -> None:
+    """The sum is 3 exactly, in whatever order the sources are."""
+    assert mean([3.0, -1e16, 1e16]) == 1.0

@@ -225,9 +225,12 @@ class Checker:
         """Report values at steps: P11."""
         number = run.current.number if generation is None else generation
         asked = (run.id, number, source, [(step, metric, value) for step, value in points])
-        self._same(
+        wanted, answer = self._alike(
             lambda: listening.report(self.model, *asked), lambda: self._listener.report(*asked)
         )
+        if answer is not None:  # what is None was said in an answer that was lost
+            known = {name: item for name, item in answer.items() if item is not None}
+            self._require({name: wanted[name] for name in known}, known)
         self.look(run)
 
     def arm(self, run: Run, name: str, config: Mapping[str, Any], **rest: Any) -> None:
@@ -324,7 +327,17 @@ class Checker:
                 self._require(heard, self._listener.heard(run.id))
 
     def look_back(self) -> None:
-        """Compare the ledger with every value that was ever handed out: P1."""
+        """
+        Compare the ledger with every value that was ever handed out: P1.
+
+        And what was reported and decided: each report is there once, with the bits that came
+        first, each decision once, and its revision with it (P11).
+        """
+        for run in self.model.runs if self.listens else ():
+            for metric in ("loss", "accuracy"):
+                self._require(listening.kept(run, metric), self._listener.kept(run.id, metric))
+            for name in run.ears.controllers:
+                self._require(listening.decided(run, name), self._listener.decided(run.id, name))
         for run in self.model.runs:
             for past in run.generations:
                 for cell, values in self.system.ledger(run.id, past.number):

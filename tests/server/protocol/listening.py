@@ -36,7 +36,7 @@ class Controller:
     armed_at: int
     first: Memory = field(default_factory=Memory)
     known: int | None = None
-    """The newest step that its name had consumed when its state began."""
+    """Of a fork's: the newest step that it had consumed in the run that was forked."""
     last: tuple[int, float] | None = None
     decided: int = 0
     """Decisions that counted against its limit when its state began."""
@@ -298,6 +298,25 @@ def report(
     }
 
 
+def kept(run: Run, metric: str) -> list[tuple[int, str, float | str]]:
+    """Return the reports of a metric along the line of a run, each once."""
+    found = []
+    last = math.inf
+    *_, root = run.current.line
+    for past in run.current.line:
+        first = -1 if past is root else past.start
+        for (owner, name, step), values in run.ears.reports.items():
+            if (owner, name) == (id(past), metric) and first < step <= last:
+                found += [(step, source, written(value)) for source, value in values.items()]
+        last = min(last, past.start)
+    return sorted(found, key=lambda report: report[:2])
+
+
+def decided(run: Run, name: str) -> list[dict[str, Any]]:
+    """Return what a controller has decided, on any line, in the order in which it did."""
+    return [r.shown() for r in run.ears.consumed if r.controller == name and r.decision]
+
+
 def _require_place(run: Run, sent: Generation, step: int) -> None:
     """Refuse a report that measures no past of the run."""
     newer = list(run.current.line)
@@ -406,7 +425,7 @@ def arm(
     if config.get("gate") and run.settled and not force:
         raise Refusal("invalid")
     number = len(run.revisions) + 1
-    new = Controller(name, config, number, number, run.settled, known=_known(run, before))
+    new = Controller(name, config, number, number, run.settled, known=_known(before))
     if keep and before is not None and stands:
         kept = memory(run.current, before)
         new.first = (
@@ -420,7 +439,7 @@ def arm(
 def anew(run: Run, name: str, epoch: int) -> None:
     """Have a controller forget what it remembers, but not what it has consumed."""
     before = run.ears.controllers[name]
-    known, at = _known(run, before), before.armed_at
+    at, known = before.armed_at, before.known
     new = Controller(name, before.config, before.since, epoch, at, known=known)
     run.ears.controllers[name] = new
 
@@ -432,8 +451,8 @@ def require_armed(run: Run, name: str, expected: int | None) -> None:
     _require_expected(run, name, expected)
 
 
-def _known(run: Run, before: Controller | None) -> int | None:
-    return None if before is None else newest(run.current, before)
+def _known(before: Controller | None) -> int | None:
+    return None if before is None else before.known
 
 
 def _require_expected(run: Run, name: str, expected: int | None) -> None:

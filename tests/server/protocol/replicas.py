@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from tests.server.protocol.systems import Checkpoint, Column, bare, numbered, raised, seen
 
 from rheostat.controllers import bits_of_value, parse_controller
-from rheostat.errors import Unavailable
+from rheostat.errors import Unavailable, UnknownMetric
 from rheostat.server.routes import measures
 from rheostat.server.runs.fragments import dumps
 from rheostat.server.runs.revision import Note
@@ -34,6 +34,7 @@ from rheostat.server.store.operations import (
     outcome,
     propose,
     report,
+    reported,
     revise,
     rewind,
     served,
@@ -42,6 +43,7 @@ from rheostat.server.store.operations import (
     stop,
     values,
 )
+from rheostat.server.store.operations.decided import decisions
 from rheostat.server.store.operations.refusals import Refusal
 from rheostat.server.store.operations.total import TotalRequest, make_total
 from rheostat.server.store.records import Records
@@ -199,12 +201,11 @@ class Replicas:
             source,
             [report.Point(i, s, m, bits_of_value(v)) for i, (s, m, v) in enumerate(points)],
         )
+        again = self._lost is True  # what was kept comes again, and is told so
         answer = self._write(report.report, asked, run_id)
-        told = [
-            _without(each, "message", "created_at", "event", "problem")
-            for each in answer["decisions"]
-        ]
-        return {**_without(answer, "ignored", "warnings"), "decisions": told}
+        told = [_decision(each) for each in answer["decisions"]]
+        unknown = dict.fromkeys(("kept", "repeated", "late", "off_gate")) if again else {}
+        return {**_without(answer, "ignored", "warnings"), "decisions": told, **unknown}
 
     def arm(self, ref: str, name: str, config: Mapping[str, Any], **rest: Any) -> bool:
         """Arm a controller."""
@@ -254,6 +255,20 @@ class Replicas:
         told = outcome.OutcomeReport(generation, revision, source, *said)
         kept, new = self._write(outcome.tell, run_id, told)
         return (kept["outcome"], kept["step"]), new
+
+    def kept(self, ref: str, metric: str) -> list[tuple[int, str, float | str]]:
+        """Return the reports of a metric along the line of a run."""
+        wanted = reported.Wanted(metric, points=1000)
+        try:
+            answer = self._read(reported.reported, ref, wanted)
+        except UnknownMetric:
+            return []
+        return list(zip(answer["steps"], answer["sources"], answer["values"], strict=True))
+
+    def decided(self, ref: str, name: str) -> list[dict[str, Any]]:
+        """Return what a controller has decided, oldest first."""
+        items, _ = self._read(decisions, ref, name, 0, 1000)
+        return [_decision(item) for item in items]
 
     def heard(self, ref: str) -> dict[str, Any]:
         """Return the controllers and the proposals of a run."""
@@ -358,6 +373,10 @@ class Replicas:
 
     def _read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return self._runner.run(self._turn().read(operation, *args, **kwargs))
+
+
+def _decision(decision: Mapping[str, Any]) -> dict[str, Any]:
+    return _without(decision, "message", "created_at", "event", "problem")
 
 
 def _without(answer: Mapping[str, Any], *names: str) -> dict[str, Any]:

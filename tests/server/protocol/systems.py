@@ -150,6 +150,12 @@ class Listening(Protocol):
     ) -> tuple[tuple[str, int], bool]:
         """Say what became of a signal; return what is kept, and whether it is new."""
 
+    def kept(self, ref: str, metric: str) -> list[tuple[int, str, float | str]]:
+        """Return the reports of a metric along the line of a run, by step and source."""
+
+    def decided(self, ref: str, name: str) -> list[dict[str, Any]]:
+        """Return what a controller has decided, oldest first."""
+
     def heard(self, ref: str) -> dict[str, Any]:
         """Return the controllers and the proposals of a run as it shows them."""
 
