@@ -7,7 +7,8 @@ A run that listens: what reports cost those who read, and how soon an operator's
 another process sends 20 reports a second of a metric that a plateau of the same run reads, which is
 as many as a run may have; and while it rests. The two take turns of two seconds. So does a worker's
 look-up, ``run.value``, in a process that reports at that rate by itself, in the background. p50 and
-p99 are medians of the turns, ``ratio`` is the median of the ratios of turns that follow each other.
+p99 are medians of the turns, ``ratio`` is the median of the ratios of turns that follow each other;
+the last column is that of two turns without reports, which is what chance makes.
 
 **Reach.** Workers train at 50 steps a second, with look-aheads of 0.5, 2 and 4 s. An operator sends
 a change, a signal and a stop; ``steps`` is how far from where the worker is it lands, ``s`` how
@@ -19,11 +20,13 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
+import random
 import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import httpx
@@ -31,11 +34,12 @@ from side_by_side import service
 
 from rheostat import Client, Run, plateau, scale
 
-TURNS, SECONDS = 9, 2.0
+TURNS, SECONDS = 7, 2.0
 RATE = 20
 """Reports a second."""
+SENDERS = 4
 SETTLED = 4096
-PACE, LOOKAHEADS, RUNS, WARM_UP = 50, (0.5, 2.0, 4.0), 4, 15.0
+PACE, LOOKAHEADS, RUNS, WARM_UP = 50, (0.5, 2.0, 4.0), 6, 15.0
 LR = {"kind": "cosine", "start": 1e-3, "end": 1e-5, "steps": 100_000}
 WATCHING = {"plateau": plateau(metric="loss", patience=1000)}
 
@@ -71,47 +75,59 @@ def looked_up(run: Run, seconds: float) -> Turn:
 
 
 def reporter(url: str, run: str, goes: Any, sent: Any) -> None:
-    """Report, as another process, whenever it is told to go."""
+    """Report, as another process, whenever it is told to go: several senders share the rate."""
+    steps = iter(range(1, SETTLED))
+    with ThreadPoolExecutor(SENDERS) as pool:
+        list(pool.map(lambda _: send(url, run, steps, goes, sent), range(SENDERS)))
+
+
+def send(url: str, run: str, steps: Iterator[int], goes: Any, sent: Any) -> None:
+    """Be one of the senders."""
+    due = time.monotonic()
     with httpx.Client(base_url=url) as client:
-        for step in range(1, SETTLED):
+        for step in steps:
             goes.wait()
             body = {"generation": 1, "reports": [{"step": step, "metrics": {"loss": 1.0}}]}
-            answer = client.post(f"/v1/runs/{run}/reports", json=body)
-            sent.value += answer.status_code == 200
-            time.sleep(1 / RATE)
+            if client.post(f"/v1/runs/{run}/reports", json=body).status_code == 200:
+                with sent.get_lock():
+                    sent.value += 1
+            due = max(due + SENDERS / RATE, time.monotonic() - 1)
+            time.sleep(max(0.0, due - time.monotonic()))
 
 
-def alternate(turn: Callable[[], Turn], goes: Any) -> list[tuple[Turn, Turn]]:
-    """Return the turns without reports and with them."""
-    pairs = []
+def alternate(turn: Callable[[], Turn], goes: Any) -> list[list[Turn]]:
+    """Return turns without reports, with them, and without again: what chance alone makes."""
+    rounds = []
     for _ in range(TURNS + 1):
-        goes.clear()
-        time.sleep(0.2)
-        quiet = turn()
-        goes.set()
-        time.sleep(0.2)
-        pairs.append((quiet, turn()))
-    goes.clear()
-    return pairs[1:]  # the first one fills the caches
+        turns = []
+        for reported in (False, True, False):
+            (goes.set if reported else goes.clear)()
+            time.sleep(0.2)
+            turns.append(turn())
+        rounds.append(turns)
+    return rounds[1:]  # the first one fills the caches
 
 
-def row(name: str, pairs: Sequence[tuple[Turn, Turn]], unit: str, factor: float) -> None:
-    """Print a line of the table of reads."""
+def row(name: str, rounds: Sequence[Sequence[Turn]], unit: str, factor: float) -> None:
+    """Print the lines of a table of reads."""
     for field in Turn._fields:
         columns = [
             [getattr(turn, field) * factor for turn in column]
-            for column in zip(*pairs, strict=True)
+            for column in zip(*rounds, strict=True)
         ]
-        without, beside = map(statistics.median, columns)
-        ratio = statistics.median(b / a for a, b in zip(*columns, strict=True))
-        print(
-            f"| {name}, {field}, {unit} | {without:.3g} | {beside:.3g} | {ratio:.2f} |", flush=True
-        )
+        quiet, beside, again = columns
+        ratios = [
+            statistics.median(b / a for a, b in zip(quiet, other, strict=True))
+            for other in (beside, again)
+        ]
+        medians = " | ".join(f"{statistics.median(each):.3g}" for each in (quiet, beside))
+        print(f"| {name}, {field}, {unit} | {medians} | {ratios[0]:.2f} | {ratios[1]:.2f} |")
 
 
 def reads(url: str) -> None:
     """Print the table of reads, beside reports and without."""
-    print(f"| | without reports | {RATE} reports/s | ratio |\n|---|---|---|---|")
+    print(f"| | without reports | {RATE} reports/s | ratio | without, again |")
+    print("|---|---|---|---|---|")
     with Client(url) as client:
         run = client.run("read", create={"parameters": {"lr": LR}, "controllers": WATCHING})
         for start in range(0, SETTLED, 1024):
@@ -133,7 +149,8 @@ def reads(url: str) -> None:
         run.value("lr", 5)
         row("`run.value`", alternate(lambda: looked_up(run, SECONDS), reporting), "ns", 1e3)
         reporting.set()
-    print(f"\n{told} reports were taken beside the settled blocks")
+    rate = told / (TURNS + 1) / (SECONDS + 0.2)
+    print(f"\n{rate:.0f} reports a second were taken beside the settled blocks")
 
 
 def report_on(run: Run, goes: threading.Event) -> None:
@@ -190,13 +207,14 @@ def reach(url: str, lookahead: float, number: int, found: list[tuple[float, str,
     """Send the three words to one run."""
     worker = Worker(url, f"reach-{lookahead:g}-{number}", lookahead)
     worker.start()
-    time.sleep(WARM_UP + number * 0.7)  # blocks have grown by now; runs are met at other places
+    time.sleep(WARM_UP)  # blocks have grown by now
     run = worker.run_
     for word, order in (
         ("change", lambda: run.change({"lr": scale(0.5)})),
         ("signal", lambda: run.signal("checkpoint")),
         ("stop", run.stop),
     ):
+        time.sleep(random.random() * lookahead)
         found.append((lookahead, word, worker.told(order)))
     worker.join()
     worker.client.close()
