@@ -88,6 +88,7 @@ bench: $(STAMP) $(VENV)/.torch ## measure what docs/performance.md tells
 	$(BIN)/python benchmarks/curves.py
 	$(BIN)/python benchmarks/curve_answers.py
 	$(BIN)/python benchmarks/start.py
+	$(BIN)/python benchmarks/control.py
 
 $(VENV)/.torch: | $(STAMP)
 	$(BIN)/python -c 'import torch' 2>/dev/null || $(PIP) install torch==2.13.0

@@ -93,7 +93,10 @@ def measured(client: Client, case: Case) -> Iterator[Row]:
                 sys.exit(f"the gate at {place} was passed")
             told = run.report(place, {"val_loss": 1.0}, wait=True)
         [decision] = told["decisions"] if told else []
-        yield Row(f"{name} training", REPORT + ahead, decision["effective"])
+        effective = decision["effective"]
+        if effective is None:
+            sys.exit(f"{name}, {case.name}: no cut, but {decision['decision']}")
+        yield Row(f"{name} training", REPORT + ahead, effective)
 
 
 def picture(case: Case, rows: list[Row]) -> str:
