@@ -32,7 +32,7 @@ _LOOKED_AT: Final = 20_000
 
 MOST_DECISIONS: Final = 10_000
 """Decisions that are told."""
-MOST_LOOKED_AT: Final = 20_000_000
+MOST_LOOKED_AT: Final = 5_000_000
 """Values that a controller may look at in all: its window, at each report."""
 _MOST_ERRORS: Final = 20
 

@@ -201,6 +201,18 @@ def test_a_replay_is_taken_back_with_the_line(desk: Desk) -> None:
         assert (state(desk)["best"], state(desk)["best_step"]) == (100.0 - to, to)
 
 
+def test_below_its_first_step_a_fork_remembers_nothing(desk: Desk) -> None:
+    """What was measured past a step is not known there: nor to a fork of a fork, nor after it."""
+    plateaued(desk)
+    desk.write(fork.fork, {"name": "decay", "from": {"run": "gpt", "step": 45}}, Note())
+    assert state(desk, ref="decay")["best"] == 1.5
+    desk.write(fork.fork, {"name": "other", "from": {"run": "decay", "step": 15}}, Note())
+    assert state(desk, ref="other")["best"] is None
+    desk.write(rewind, "decay", RewindRequest(15))
+    shown = desk.read(control.show_one, "decay", "plateau")
+    assert (shown["state"]["best"], shown["last"], shown["decisions"]) == (None, None, 0)
+
+
 def test_a_fork_has_the_controllers_with_what_they_remember(desk: Desk) -> None:
     """At its step; from there on each run decides by its own reports."""
     plateaued(desk)

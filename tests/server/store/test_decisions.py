@@ -126,7 +126,12 @@ def test_what_looks_at_much_has_the_rest_come_again(desk: Desk) -> None:
     """
     run = desk.create()
     desk.settle(run, 0, 50)
-    wide = {"kind": "guard", "metric": "loss", "above": {"mad": 8}, "window": 1000}
+    wide: dict[str, Any] = {
+        "kind": "guard",
+        "metric": "loss",
+        "above": {"mad": 8},
+        "window": 1000,
+    }
     for name in ("a", "b"):
         desk.arm(name, **wide, changes="stop")
     desk.arm("plateau", kind="plateau", metric="acc")

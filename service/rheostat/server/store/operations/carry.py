@@ -140,17 +140,15 @@ def _of_base(
 ) -> Head:
     """Return what a controller began with, of which what lies past a step was not yet."""
     base = armed.base_at(to)
-    state, step = base.state, base.step
+    state, step, value = base.state, base.step, base.value
     if armed.replays and base is not armed.base[-1]:
         since = -1 if step is None else step
         line = stretches(lineage, number, to)
         rows = records.reports.on_line(run.id, armed.metric, line, between=(since, to))
         reports = list(complete(armed.controller, rows))
         state = fold(armed.controller, state, reports)
-        step = reports[-1][0] if reports else step
-    kept = step if step is None or step <= to else None
-    value = None if kept is None else base.value
-    return Head(step=kept, state=state, value=value, decisions=base.decisions)
+        step, value = reports[-1] if reports else (step, value)
+    return Head(step=step, state=state, value=value, decisions=base.decisions)
 
 
 def _require_known(armed: Sequence[Armed], reset: Collection[str]) -> None:
