@@ -16,7 +16,7 @@ from random import Random
 from typing import Any
 
 from rheostat import Client
-from rheostat.errors import AwaitingReport, Paused
+from rheostat.errors import AwaitingReport, Paused, Stopped
 
 FOREVER = 300
 """Seconds after which a rank counts as hung."""
@@ -133,4 +133,6 @@ def listening(_: int, __: Barrier, address: str) -> dict[str, Any]:
         end = run.ends_at
         assert end is not None
         heard += [(end, signal.name, signal.revision) for signal in run.signals(end)]
-    return {"steps": steps, "held": held, "heard": heard, "end": end, "why": str(run.ended)}
+        assert isinstance(run.ended, Stopped)
+    why = run.ended.members["message"]
+    return {"steps": steps, "held": held, "heard": heard, "end": end, "why": why}
