@@ -3,12 +3,13 @@ A run that listens: what reports cost those who read, and how soon an operator's
 
     python benchmarks/control.py
 
-**Reads.** A block of 64 settled steps is asked for over one connection, again and again, while
-another process sends 20 reports a second of a metric that a plateau of the same run reads, which is
-as many as a run may have; and while it rests. The two take turns of two seconds. So does a worker's
-look-up, ``run.value``, in a process that reports at that rate by itself, in the background. p50 and
-p99 are medians of the turns, ``ratio`` is the median of the ratios of turns that follow each other;
-the last column is that of two turns without reports, which is what chance makes.
+**Reads.** A block of 64 settled steps is asked for over one connection, again and again: alone;
+while another process sends 20 reports a second, as many as a run may have, of a metric that a
+plateau of the same run reads; and while it settles 20 blocks a second of another run instead, which
+shows what any write costs that shares the processors. They take turns of a second. So does a
+worker's look-up, ``run.value``, in a process that reports at that rate by itself, in the
+background (its third column is alone, too). p50 and p99 are those of all reads in fifteen turns,
+in brackets the ratio to those alone.
 
 **Reach.** Workers train at 50 steps a second, with look-aheads of 0.5, 2 and 4 s. An operator sends
 a change, a signal and a stop; ``steps`` is how far from where the worker is it lands, ``s`` how
@@ -27,6 +28,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 import httpx
@@ -34,123 +36,119 @@ from side_by_side import service
 
 from rheostat import Client, Run, plateau, scale
 
-TURNS, SECONDS = 7, 2.0
+TURNS, SECONDS = 15, 1.0
 RATE = 20
 """Reports a second."""
 SENDERS = 4
+QUIET, REPORTS, BLOCKS = range(3)
 SETTLED = 4096
 PACE, LOOKAHEADS, RUNS, WARM_UP = 50, (0.5, 2.0, 4.0), 6, 15.0
 LR = {"kind": "cosine", "start": 1e-3, "end": 1e-5, "steps": 100_000}
 WATCHING = {"plateau": plateau(metric="loss", patience=1000)}
 
 
-class Turn(NamedTuple):
-    """How long single reads took in a turn, in microseconds."""
-
-    p50: float
-    p99: float
-
-
-def measured(read: Callable[[], object], seconds: float) -> Turn:
-    """Read for so long, one read after the other."""
+def measured(read: Callable[[], object], of: int = 1) -> list[float]:
+    """Return how long each of many reads took, or of many times so many, in microseconds."""
     times = []
-    end = time.perf_counter() + seconds
+    end = time.perf_counter() + SECONDS
     while (began := time.perf_counter()) < end:
         read()
-        times.append(time.perf_counter() - began)
-    times.sort()
-    return Turn(times[len(times) // 2] * 1e6, times[len(times) * 99 // 100] * 1e6)
+        times.append((time.perf_counter() - began) * 1e6 / of)
+    return times
 
 
-def looked_up(run: Run, seconds: float) -> Turn:
-    """Look values up for so long, a hundred at a time."""
+def looked_up(run: Run) -> list[float]:
+    """Return how long look-ups took, a hundred at a time."""
     value = run.value
 
     def hundred() -> None:
         for _ in range(100):
             value("lr", 5)
 
-    turn = measured(hundred, seconds)
-    return Turn(turn.p50 / 100, turn.p99 / 100)
+    return measured(hundred, 100)
 
 
-def reporter(url: str, run: str, goes: Any, sent: Any) -> None:
-    """Report, as another process, whenever it is told to go: several senders share the rate."""
+def writer(url: str, run: str, other: str, what: Any, sent: Any) -> None:
+    """Write at the rate, as another process: what it is told to, shared by several senders."""
     steps = iter(range(1, SETTLED))
     with ThreadPoolExecutor(SENDERS) as pool:
-        list(pool.map(lambda _: send(url, run, steps, goes, sent), range(SENDERS)))
+        list(pool.map(lambda _: send(url, run, other, steps, what, sent), range(SENDERS)))
 
 
-def send(url: str, run: str, steps: Iterator[int], goes: Any, sent: Any) -> None:
+def send(url: str, run: str, other: str, steps: Iterator[int], what: Any, sent: Any) -> None:
     """Be one of the senders."""
     due = time.monotonic()
     with httpx.Client(base_url=url) as client:
         for step in steps:
-            goes.wait()
-            body = {"generation": 1, "reports": [{"step": step, "metrics": {"loss": 1.0}}]}
-            if client.post(f"/v1/runs/{run}/reports", json=body).status_code == 200:
+            while what.value == QUIET:
+                time.sleep(0.01)
+            if what.value == REPORTS:
+                body = {"generation": 1, "reports": [{"step": step, "metrics": {"loss": 1.0}}]}
+                answer = client.post(f"/v1/runs/{run}/reports", json=body)
+            else:
+                block = {"generation": 1, "start": step, "count": 8}
+                answer = client.get(f"/v1/runs/{other}/values", params=block)
+            if answer.status_code == 200:
                 with sent.get_lock():
-                    sent.value += 1
-            due = max(due + SENDERS / RATE, time.monotonic() - 1)
+                    sent[what.value] += 1
+            due = max(due + SENDERS / RATE, time.monotonic())
             time.sleep(max(0.0, due - time.monotonic()))
 
 
-def alternate(turn: Callable[[], Turn], goes: Any) -> list[list[Turn]]:
-    """Return turns without reports, with them, and without again: what chance alone makes."""
-    rounds = []
-    for _ in range(TURNS + 1):
-        turns = []
-        for reported in (False, True, False):
-            (goes.set if reported else goes.clear)()
+def alternate(turn: Callable[[], list[float]], tell: Callable[[int], None]) -> list[list[float]]:
+    """Return all times of each kind of turn: the last is quiet again, which shows chance."""
+    columns: list[list[float]] = [[], [], [], []]
+    for number in range(TURNS + 1):
+        for place, what in enumerate((QUIET, REPORTS, BLOCKS, QUIET)):
+            tell(what)
             time.sleep(0.2)
-            turns.append(turn())
-        rounds.append(turns)
-    return rounds[1:]  # the first one fills the caches
+            times = turn()
+            if number:  # the first one fills the caches
+                columns[place] += times
+    tell(QUIET)
+    return columns
 
 
-def row(name: str, rounds: Sequence[Sequence[Turn]], unit: str, factor: float) -> None:
+def row(name: str, columns: Sequence[Sequence[float]], unit: str, factor: float) -> None:
     """Print the lines of a table of reads."""
-    for field in Turn._fields:
-        columns = [
-            [getattr(turn, field) * factor for turn in column]
-            for column in zip(*rounds, strict=True)
-        ]
-        quiet, beside, again = columns
-        ratios = [
-            statistics.median(b / a for a, b in zip(quiet, other, strict=True))
-            for other in (beside, again)
-        ]
-        medians = " | ".join(f"{statistics.median(each):.3g}" for each in (quiet, beside))
-        print(f"| {name}, {field}, {unit} | {medians} | {ratios[0]:.2f} | {ratios[1]:.2f} |")
+    for share in (50, 99):
+        quiet, *others = (sorted(times)[len(times) * share // 100] * factor for times in columns)
+        cells = " | ".join(f"{each:.3g} ({each / quiet:.2f})" for each in others)
+        print(f"| {name}, p{share}, {unit} | {quiet:.3g} | {cells} |", flush=True)
 
 
 def reads(url: str) -> None:
     """Print the table of reads, beside reports and without."""
-    print(f"| | without reports | {RATE} reports/s | ratio | without, again |")
-    print("|---|---|---|---|---|")
+    print(f"| | alone | {RATE} reports/s | {RATE} blocks/s | alone, again |\n|---|---|---|---|---|")
     with Client(url) as client:
         run = client.run("read", create={"parameters": {"lr": LR}, "controllers": WATCHING})
         for start in range(0, SETTLED, 1024):
             run.block(start, 1024)
-        goes, sent = multiprocessing.Event(), multiprocessing.Value("i", 0)
-        other = multiprocessing.Process(
-            target=reporter, args=(url, run.id, goes, sent), daemon=True
+        other = client.run("written", create={"parameters": {"lr": LR}})
+        told, sent = multiprocessing.Value("i", QUIET), multiprocessing.Array("i", 3)
+        process = multiprocessing.Process(
+            target=writer, args=(url, run.id, other.id, told, sent), daemon=True
         )
-        other.start()
+        process.start()
         path = f"/v1/runs/{run.id}/values?generation=1&start=0&count=64&format=f64"
         with httpx.Client(base_url=url) as http:
-            pairs = alternate(lambda: measured(lambda: http.get(path), SECONDS), goes)
-        other.kill()
-        row("settled block", pairs, "ms", 1e-3)
-        told = sent.value
-
+            columns = alternate(
+                lambda: measured(lambda: http.get(path)), partial(setattr, told, "value")
+            )
+        process.kill()
+        row("settled block", columns, "ms", 1e-3)
         reporting = threading.Event()
         threading.Thread(target=report_on, args=(run, reporting), daemon=True).start()
         run.value("lr", 5)
-        row("`run.value`", alternate(lambda: looked_up(run, SECONDS), reporting), "ns", 1e3)
+
+        def tell(word: int) -> None:
+            (reporting.set if word == REPORTS else reporting.clear)()
+
+        columns = alternate(lambda: looked_up(run), tell)
+        row("`run.value`", columns, "ns", 1e3)
         reporting.set()
-    rate = told / (TURNS + 1) / (SECONDS + 0.2)
-    print(f"\n{rate:.0f} reports a second were taken beside the settled blocks")
+    done = [sent[what] / (TURNS + 1) / (SECONDS + 0.2) for what in range(3)]
+    print(f"\n{done[REPORTS]:.0f} reports and {done[BLOCKS]:.0f} blocks a second were taken")
 
 
 def report_on(run: Run, goes: threading.Event) -> None:

@@ -14,6 +14,9 @@ from typer.testing import CliRunner
 from rheostat.cli import connecting
 from rheostat.cli.app import complete
 from rheostat.cli.pace import Pace
+from rheostat.cli.views.outcomes import Awaited, awaited
+from rheostat.cli.views.screen import Screen
+from rheostat.cli.waiting import exit_code
 from rheostat.client import Client
 from rheostat.server.routes.revisions import REVISION
 from rheostat.server.routes.runs import STATE
@@ -159,3 +162,21 @@ def test_the_pace_is_that_of_the_settled_end(monkeypatch: pytest.MonkeyPatch) ->
         pace.see(settled)
         told.append(pace.steps_per_second)
     assert told == [None, 10, None, 5]
+
+
+def test_a_pause_that_holds_is_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """It can still be taken back, so it is said where workers are held."""
+    found: Awaited = {
+        "revision": 7,
+        "effective": EFFECTIVE,
+        "goal": "settled",
+        "state": "pending",
+        "met": True,
+        "detail": "the run is settled up to it, and holds there",
+        "settled_until": EFFECTIVE,
+        "seconds": 1.0,
+        "outcomes": [],
+    }
+    awaited(Screen(), found)
+    assert capsys.readouterr().out == "Revision 7: no worker goes on past step 5,000.\n"
+    assert exit_code(found) == 0

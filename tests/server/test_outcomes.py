@@ -181,6 +181,21 @@ def test_waiting_ends_as_soon_as_the_step_is_settled(run: Trained) -> None:
     assert found["waited"] == {"for": "settled", "met": True, "detail": "the revision is settled"}
 
 
+def test_a_pause_is_waited_for_until_it_holds(run: Trained) -> None:
+    """It can be taken back all the time, and yet a wait ends as soon as workers are there."""
+    run.post("pause", {"effective": 32}).raise_for_status()
+    answer = run.waiting("settled")
+    run.settle(16)
+    found = answer.result(30)
+    assert (found["state"], found["waited"]["met"]) == ("pending", True)
+
+
+def test_a_pause_before_which_steps_are_open_does_not_hold_yet(run: Trained) -> None:
+    """A step short of it, the wait goes on until its time is over."""
+    run.post("pause", {"effective": 17}).raise_for_status()
+    assert not run.wait("settled", timeout=0.3)["waited"]["met"]
+
+
 def cancel(run: Trained) -> None:
     """Take revision 2 back."""
     run.http.delete(f"{run.path}/revisions/2").raise_for_status()

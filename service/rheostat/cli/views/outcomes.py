@@ -50,7 +50,9 @@ def awaited(screen: Screen, found: Awaited) -> None:
     name, state, time = f"Revision {found['revision']}", found["state"], found["seconds"]
     for item in found["outcomes"]:
         outcome(screen, item)
-    if found["met"]:
+    if found["met"] and state == "pending":  # a pause, which can be taken back as long as it holds
+        screen.line(f"{name}: no worker goes on past step {text.count(found['effective'])}.")
+    elif found["met"]:
         screen.line(f"{name} {REACHED[found['goal']]}.")
     elif state in ENDS:
         screen.line(f"{name} {ENDS[state]}.")

@@ -43,7 +43,7 @@ async def wait_for(
         found = await read()
         with feeds.following(found.run_id, found.event) as feed:
             position = found.event
-            while verdict(found.revision, goal) is None and not feed.over and clock() < end:
+            while _verdict(found, goal) is None and not feed.over and clock() < end:
                 fresh = feed.after(position)
                 if fresh is None or any(_matters(each, found.revision) for each in fresh):
                     found = await read()
@@ -58,9 +58,13 @@ async def wait_for(
         "met": False,
         "detail": f"after {seconds:g} seconds the revision is {found.revision['state']}",
     }
-    return {**found.revision, "waited": verdict(found.revision, goal) or late}
+    return {**found.revision, "waited": _verdict(found, goal) or late}
+
+
+def _verdict(found: Watched, goal: wire.RevisionGoal) -> wire.Waited | None:
+    return verdict(found.revision, goal, found.settled_until)
 
 
 def _matters(event: FeedEvent, revision: wire.ShownRevision) -> bool:
     """Whether a revision may have another state after an event."""
-    return event.settled_until is None or event.settled_until > revision["effective"]
+    return event.settled_until is None or event.settled_until >= revision["effective"]

@@ -90,11 +90,21 @@ class Fates:
         return self._reaches[number]
 
 
-def verdict(found: wire.Revision, goal: wire.RevisionGoal) -> wire.Waited | None:
-    """Return whether a revision has come to a goal, None as long as it still may."""
+def verdict(
+    found: wire.Revision, goal: wire.RevisionGoal, settled_until: int | None = None
+) -> wire.Waited | None:
+    """
+    Return whether a revision has come to a goal, None as long as it still may.
+
+    ``settled_until`` is that of the revision's generation. A pause may be taken back for as long as
+    it holds, and is never settled: whoever waits for that is answered once the run is settled up to
+    it, which is as far as workers get.
+    """
     state = found["state"]
     if state in GONE:
         return {"for": goal, "met": False, "detail": f"the revision is {state}"}
+    if goal == "settled" and found["kind"] == "pause" and settled_until == found["effective"]:
+        return {"for": goal, "met": True, "detail": "the run is settled up to it, and holds there"}
     if state not in SETTLED:
         return None
     if goal == "settled":

@@ -128,10 +128,15 @@ def revision(records: Records, ref: str, number: int) -> wire.ShownRevision:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A revision as whoever waits for it reads it; ``event`` is the newest of its run then."""
+    """
+    A revision as whoever waits for it reads it; ``event`` is the newest of its run then.
+
+    ``settled_until`` is that of its generation, None if that was left.
+    """
 
     run_id: str
     event: int
+    settled_until: int | None
     revision: wire.ShownRevision
 
 
@@ -141,11 +146,12 @@ def watched(records: Records, ref: str, number: int) -> Watched:
     lineage = records.lineage(run)
     found = records.revisions.one(run.id, number)
     tally = records.outcomes.tallies(run.id, [number]).get(number, NO_TALLY)
-    shown = Fates(lineage, run.generation).to_json(found, tally)
+    fates = Fates(lineage, run.generation)
+    shown = fates.to_json(found, tally)
     first = records.outcomes.first(run.id, number, MOST_OUTCOMES) if tally else []
     outcomes: wire.Outcomes = {"done": tally.done, "failed": tally.failed, "items": first}
     whole = cast("wire.ShownRevision", {**shown, "outcomes": outcomes})
-    return Watched(run.id, run.newest_event(lineage), whole)
+    return Watched(run.id, run.newest_event(lineage), fates.settled_for(found), whole)
 
 
 def revisions(
