@@ -26,6 +26,18 @@ PATIENCE: Final = 10.0
 LAST: Final = 2**53 - 1
 ONE: Final = {"kind": "constant", "value": 1}
 SHARE: Final = "0.000000000000111111111111%"
+PLATEAU: Final = {"kind": "plateau", "metric": "loss", "patience": 50_000}
+GUARD: Final = {
+    "kind": "guard",
+    "metric": "loss",
+    "above": {"mad": 8},
+    "window": 1_000,
+    "changes": "stop",
+}
+LARGE: Final = {
+    "kind": "change",
+    "body": {"changes": {"lr": {"kind": "table", "values": [0.125] * 900_000}}},
+}
 
 
 @dataclass(frozen=True)
@@ -317,6 +329,40 @@ BODIES: Final[dict[str, tuple[str, str, Callable[[], bytes]]]] = {
         ("a rewind with many keys", "POST", "/v1/runs/victim/rewind", lambda: keys(200_000)),
         ("a finish with many keys", "POST", "/v1/runs/victim/finish", lambda: keys(200_000)),
         ("a schedule with many keys", "PUT", "/v1/schedules/x", lambda: keys(200_000)),
+        *(
+            (f"{what} with many keys", method, f"/v1/runs/victim/{path}", lambda: keys(200_000))
+            for what, method, path in (
+                ("reports", "POST", "reports"),
+                ("a controller", "PUT", "controllers/x"),
+                ("a reset", "POST", "controllers/x/reset"),
+                ("a stop", "POST", "stop"),
+                ("a pause", "POST", "pause"),
+                ("a resumption", "POST", "resume"),
+                ("a signal", "POST", "signals"),
+                ("an outcome", "POST", "outcomes"),
+                ("a note", "POST", "notes"),
+                ("a proposal", "POST", "proposals"),
+                ("an acceptance", "POST", "proposals/1/accept"),
+            )
+        ),
+        (
+            "a proposal of a large table",
+            "POST",
+            "/v1/runs/victim/proposals",
+            lambda: compact(LARGE),
+        ),
+        (
+            "a simulation of many reports",
+            "POST",
+            "/v1/control/simulate",
+            lambda: compact({"controller": PLATEAU, "reports": [[i, 1] for i in range(100_000)]}),
+        ),
+        (
+            "a simulation of a long window",
+            "POST",
+            "/v1/control/simulate",
+            lambda: compact({"controller": GUARD, "reports": [[i, i % 7] for i in range(5_000)]}),
+        ),
     )
 }
 """Method, path and body of each attack by a body; ``NEW`` stands for a name of its own."""

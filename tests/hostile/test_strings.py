@@ -12,6 +12,8 @@ from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
 from tests.hostile.ending import SIGNS, ends, text
 
+from rheostat import controllers
+from rheostat.controllers import parse_controller
 from rheostat.converters import registry
 from rheostat.converters.configs import deepspeed, megatron, transformers
 from rheostat.converters.core import Context
@@ -185,6 +187,27 @@ def test_long_texts_in_every_field_of_a_part(field: str) -> None:
         data = {"kind": "sequence", "parts": [{**part, field: text(sign, 1_000_000)}]}
         with ends(0.5), pytest.raises(Invalid):
             parse(data, total=1000, steps_per_epoch=10)
+
+
+CONTROLLERS = [
+    (f"{cls.model_fields['kind'].default}", cls.model_fields.get("reading"), info.alias or name)
+    for cls in controllers.CONTROLLERS
+    for name, info in cls.model_fields.items()
+]
+
+
+@pytest.mark.parametrize(("kind", "reading", "field"), CONTROLLERS)
+def test_long_texts_in_every_field_of_every_controller(kind: str, reading: Any, field: str) -> None:
+    """P13: nor does a field of a controller, or of an object in one."""
+    body = {"kind": kind, "metric": "loss", "above": {"mad": 8}, "when": {"op": "<", "value": 1}}
+    body |= {} if reading is None else {"reading": reading.default}
+    for sign in SIGNS:
+        long = text(sign, 100_000)
+        many: list[Any] = [long, [long] * 50, {long: long}, dict.fromkeys("abcdefgh", long)]
+        inside = ("after", "late", "every", "expect", "reduce", "mad", "op", "value")
+        for value in (*many, *({name: long} for name in inside)):
+            with ends(0.5), pytest.raises(Invalid):
+                parse_controller({**body, field: value})
 
 
 ROUTES = [
