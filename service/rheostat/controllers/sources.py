@@ -52,7 +52,7 @@ class Sources(Part):
 
 
 def exact_mean(values: Sequence[float]) -> float:
-    """Return the mean, rounded once; with NaN or infinities what IEEE 754 gives."""
+    """Return the sum, rounded once, over their number; NaN and infinities as IEEE 754 has them."""
     try:
         return _exact(values) / len(values)
     except OverflowError:  # the sum is beyond float64, the mean is not
