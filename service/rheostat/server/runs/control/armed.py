@@ -55,9 +55,14 @@ class Armed:
         return self.controller.metric
 
     def base_at(self, step: int) -> Checkpoint:
-        """Return the last of its beginnings at or below a step, or else the first."""
+        """
+        Return the last of its beginnings at or below a step.
+
+        A fork's lies where the fork begins: below that it knows nothing, rather than what was
+        measured later.
+        """
         below = [each for each in self.base if each.step is None or each.step <= step]
-        return below[-1] if below else self.base[0]
+        return below[-1] if below else Checkpoint(None, self.controller.initial())
 
     @property
     def replays(self) -> bool:

@@ -65,7 +65,7 @@ def carried(
         if _is_change(revision, to) and row.controller not in reset:
             assert revision is not None  # noqa: S101 - or it were no change
             again.append(revision)
-        elif _is_dropped(records, run, row, revision, to):
+        elif _is_dropped(run, row, revision, to):
             dropped.append(_dropped(row))
             if (head := heads.get(row.controller)) is not None:
                 heads[row.controller] = _relieved(armed, row.controller, head)
@@ -140,17 +140,15 @@ def _of_base(
 ) -> Head:
     """Return what a controller began with, of which what lies past a step was not yet."""
     base = armed.base_at(to)
-    state, step = base.state, base.step
+    state, step, value = base.state, base.step, base.value
     if armed.replays and base is not armed.base[-1]:
         since = -1 if step is None else step
         line = stretches(lineage, number, to)
         rows = records.reports.on_line(run.id, armed.metric, line, between=(since, to))
         reports = list(complete(armed.controller, rows))
         state = fold(armed.controller, state, reports)
-        step = reports[-1][0] if reports else step
-    kept = step if step is None or step <= to else None
-    value = None if kept is None else base.value
-    return Head(step=kept, state=state, value=value, decisions=base.decisions)
+        step, value = reports[-1] if reports else (step, value)
+    return Head(step=step, state=state, value=value, decisions=base.decisions)
 
 
 def _require_known(armed: Sequence[Armed], reset: Collection[str]) -> None:
@@ -176,12 +174,10 @@ def _is_change(revision: Revision | None, to: int) -> bool:
     return revision.effective > to
 
 
-def _is_dropped(
-    records: Records, run: RunRecord, row: Any, revision: Revision | None, to: int
-) -> bool:
+def _is_dropped(run: RunRecord, row: Any, revision: Revision | None, to: int) -> bool:
     """Whether a decision waits that is not made again."""
     if row.decision == "proposal":
-        return row.proposal is not None and records.controllers.is_open(run.id, row.proposal)
+        return True
     if revision is None or revision.cancelled or revision.effective < to:
         return False
     if revision.kind is RevisionKind.CHANGE:
