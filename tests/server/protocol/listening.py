@@ -518,7 +518,7 @@ def _remade(model: Model, run: Run, row: Consumed, made: Revision) -> dict[str, 
 def _waiting(run: Run, source: Generation, to: int) -> list[Consumed]:
     counts = line(source, to)
     rows = [r for r in run.ears.consumed if r.step <= counts.get(r.generation, -1)]
-    rows = [r for r in rows if r.effective is not None and r.effective >= to]
+    rows = [r for r in rows if r.decision == "proposal" or (r.effective or -1) >= to]
     return sorted(rows, key=lambda r: (r.step, r.controller))
 
 

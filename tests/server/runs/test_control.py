@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -158,4 +159,13 @@ def test_a_gate_is_nearest_at_the_end_of_its_cell() -> None:
     assert Gate("stop", "loss", 10, 0).after(0) == 10
     assert Gate("stop", "loss", 10, 0, 8).after(0) == 16
     assert Gate("stop", "loss", 10, 10, 8).after(0) == 24
+
+
+@pytest.mark.parametrize(("every", "cell"), [(10, 1), (10, 8), (16, 8), (3, 8)])
+def test_ranks_hold_where_a_gate_is_after_another(every: int, cell: int) -> None:
+    """Those that come to a pause at a gate are told so, in runs of long cells, too."""
+    gate, held = Gate("stop", "loss", every, 0, cell), [0]
+    while held[-1] < 96:
+        held.append(replace(gate, base=held[-1]).after(0))
+    assert [step for step in range(97) if gate.is_at(step)] == [h for h in held[1:] if h < 97]
     assert Gate("stop", "loss", 10, 10, 8).after(16) == 24

@@ -131,6 +131,22 @@ def test_stops_are_not_made_again(desk: Desk) -> None:
     desk.settle(run, 35, 40, generation=2)
 
 
+def test_a_rewind_drops_what_was_proposed(desk: Desk) -> None:
+    """Though its step has passed: nobody can accept it any more."""
+    run = desk.create()
+    desk.settle(run, 0, 40)
+    desk.arm("plateau", **PLATEAU, action="propose")
+    (decision,) = desk.report(run, (10, 2.0), (20, 2.5), (30, 2.5))["decisions"]
+    assert (decision["decision"], decision["effective"]) == ("proposal", 40)
+    desk.settle(run, 40, 40)
+    (dropped,) = back(desk, 60)["dropped"]
+    assert dropped == {
+        "controller": "plateau", "step": 30, "decision": "proposal", "revision": None,
+        "proposal": decision["proposal"],
+    }  # fmt: skip
+    assert back(desk, 60)["dropped"] == []
+
+
 def test_what_is_cancelled_is_not_decided_again_at_once(desk: Desk) -> None:
     """The controller counts anew, and keeps its best; a restart does not forget that."""
     run = plateaued(desk)

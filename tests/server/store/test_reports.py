@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 from math import inf, nan
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from rheostat.controllers import value_of_json
 from rheostat.errors import Invalid, StaleGeneration, UnknownGeneration, UnknownMetric, UnknownRun
 from rheostat.limits import MAX_METRICS
 from rheostat.server.runs.revision import Note
-from rheostat.server.store.operations import close, fork, recover, reported
+from rheostat.server.store.operations import close, fork, recover, report, reported
 from rheostat.server.store.operations.reported import Wanted
 from rheostat.server.store.operations.rewind import RewindRequest, rewind
 
@@ -161,6 +162,25 @@ def test_a_long_metric_is_thinned_and_keeps_its_extremes(desk: Desk) -> None:
     assert len(found) <= 10
     assert (57, 99.0, "main") in found
     assert read(desk, start=10, stop=12) == [(10, 3.0, "main"), (11, 4.0, "main")]
+
+
+def test_a_metric_that_nothing_reads_any_more_is_thinned_bit_by_bit(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many reports it has, no request drops more than 512 while other runs wait."""
+    run = desk.create()
+    for block in range(16):
+        desk.settle(run, 200 * block, 200)
+    desk.report(run, *((step, float(step)) for step in range(3_000)))
+    before = len(read(desk, points=100_000))
+    monkeypatch.setattr(report, "MAX_KEPT", 100)
+    found = [before]
+    for step in range(3_000, 3_020):
+        desk.report(run, (step, float(step)))
+        found.append(len(read(desk, points=100_000)))
+    assert max(earlier + 1 - later for earlier, later in pairwise(found)) == 512
+    assert found[-1] == 100
+    assert read(desk, points=100_000)[-1] == (3_019, 3019.0, "main")
 
 
 def test_a_finished_run_keeps_reports(desk: Desk) -> None:

@@ -71,6 +71,10 @@ class Gate:
         step = (max(self.base, floor) // self.every + 1) * self.every
         return -(-step // self.cell) * self.cell
 
+    def is_at(self, step: int) -> bool:
+        """Whether ranks hold at a step until it is reported, whatever was reported so far."""
+        return step > 0 and -(-(step // self.every * self.every) // self.cell) * self.cell == step
+
 
 @dataclass(frozen=True, slots=True)
 class Barriers:
@@ -112,7 +116,7 @@ class Barriers:
 
         Ranks come to it one after the other, and have to be told alike.
         """
-        return step > 0 and any(step % gate.every == 0 for gate in self.gates)
+        return any(gate.is_at(step) for gate in self.gates)
 
     def held(self, settled: int) -> tuple[Stop, ...]:
         """Return the pauses at which a run that is settled up to ``settled`` holds."""

@@ -137,11 +137,9 @@ class Controllers:
         self._transaction.connection.execute(
             update(_CONSUMED)
             .where(
-                _CONSUMED.c.run_id == run_id,
-                _CONSUMED.c.controller == armed.name,
+                *_of(run_id, armed),
                 _CONSUMED.c.generation == generation,
                 _CONSUMED.c.step == head.step,
-                _CONSUMED.c.epoch == armed.epoch,
             )
             .values(state=_text(armed.controller, head.state))
         )
@@ -151,6 +149,8 @@ class Controllers:
     ) -> list[DatabaseRow[Any]]:
         """Return the decisions on reports at these steps, on a line, by step and name."""
         found: list[DatabaseRow[Any]] = []
+        if not names:
+            return found
         for there in _chunks(line):
             query = select(_CONSUMED).where(
                 _CONSUMED.c.run_id == run_id,
@@ -184,23 +184,27 @@ class Controllers:
         return list(self._transaction.connection.execute(query))
 
     def made(self, run_id: str, line: Mapping[int, int], past: int) -> list[DatabaseRow[Any]]:
-        """Return the decisions on a line whose effect lies at or past a step."""
+        """
+        Return the decisions on a line that wait, but for what was cancelled since.
+
+        Their effect lies at or past a step, or they are proposals that are still open.
+        """
+        table = tables.proposals
+        is_open = select(table.c.number).where(table.c.run_id == run_id, table.c.state == "open")
+        waits = or_(
+            and_(_CONSUMED.c.revision.is_not(None), _CONSUMED.c.effective >= past),
+            _CONSUMED.c.proposal.in_(is_open),
+        )
         found: list[DatabaseRow[Any]] = []
         for there in _chunks(line):
             query = select(_CONSUMED).where(
                 _CONSUMED.c.run_id == run_id,
                 _CONSUMED.c.event > 0,
-                _CONSUMED.c.effective >= past,
+                waits,
                 there,
             )
             found += self._transaction.connection.execute(query).all()
         return sorted(found, key=lambda row: (row.step, row.controller))
-
-    def is_open(self, run_id: str, proposal: int) -> bool:
-        """Whether a proposal waits for a yes."""
-        table = tables.proposals
-        query = select(table.c.state).where(table.c.run_id == run_id, table.c.number == proposal)
-        return self._transaction.connection.execute(query).scalar_one_or_none() == "open"
 
     def remembered(self, run_id: str, armed: Armed, line: Mapping[int, int]) -> Head | None:
         """

@@ -52,8 +52,7 @@ class Reports:
         """
         Keep others from giving numbers to reports of a run; return the newest number.
 
-        Whoever locks the run's row, too, does that afterwards. So numbers are in the order of
-        commits, and no follower misses a report.
+        So numbers are in the order of commits, and no follower misses a report.
         """
         query = select(_COUNTERS).where(_COUNTERS.c.run_id == run_id)
         row = locks.row(self._transaction.connection, query, {})

@@ -65,7 +65,7 @@ def carried(
         if _is_change(revision, to) and row.controller not in reset:
             assert revision is not None  # noqa: S101 - or it were no change
             again.append(revision)
-        elif _is_dropped(records, run, row, revision, to):
+        elif _is_dropped(run, row, revision, to):
             dropped.append(_dropped(row))
             if (head := heads.get(row.controller)) is not None:
                 heads[row.controller] = _relieved(armed, row.controller, head)
@@ -174,12 +174,10 @@ def _is_change(revision: Revision | None, to: int) -> bool:
     return revision.effective > to
 
 
-def _is_dropped(
-    records: Records, run: RunRecord, row: Any, revision: Revision | None, to: int
-) -> bool:
+def _is_dropped(run: RunRecord, row: Any, revision: Revision | None, to: int) -> bool:
     """Whether a decision waits that is not made again."""
     if row.decision == "proposal":
-        return row.proposal is not None and records.controllers.is_open(run.id, row.proposal)
+        return True
     if revision is None or revision.cancelled or revision.effective < to:
         return False
     if revision.kind is RevisionKind.CHANGE:

@@ -8,14 +8,13 @@ controller reads takes the run's lock as well, and what comes of it is committed
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from rheostat import wire
 from rheostat.controllers import json_of_value, value_of_bits
 from rheostat.errors import UnknownRun
-from rheostat.limits import MAX_KEPT, MAX_METRICS, MAX_SOURCES, RUN_ID
+from rheostat.limits import MAX_KEPT, MAX_METRICS, MAX_REPORTED, MAX_SOURCES, RUN_ID
 from rheostat.server.runs.control.armed import Armed, Head
 from rheostat.server.runs.control.places import lasts, owner_of, require_place
 from rheostat.server.runs.lineage import Lineage
@@ -23,6 +22,13 @@ from rheostat.server.store.operations.decide import Emitted, emit
 from rheostat.server.store.operations.decided import decision_json
 from rheostat.server.store.records import Records, RunRecord, now
 from rheostat.server.store.reports import KeptMetric, ReportKey
+
+MOST_DROPPED = 2 * MAX_REPORTED
+"""
+Old reports of a metric that go with one request: more than it brings.
+
+A metric that a controller has read may have any number, and other runs wait meanwhile.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +92,10 @@ def report(records: Records, request: ReportRequest, run_id: str) -> wire.Report
     """
     if not re.fullmatch(RUN_ID, run_id):
         raise UnknownRun(f"there is no run with the id {run_id!r}")
-    run = records.find(run_id)
-    number = records.reports.lock(run.id)
-    armed = records.controllers.armed(run.id)
+    number = records.reports.lock(run_id)
+    armed = records.controllers.armed(run_id)
     reading = [each for each in armed if each.metric in request.metrics]
-    if reading:
-        run = records.find(run.id, lock=True)
+    run = records.find(run_id, lock=bool(reading))  # a rewind that has locked reports is over
     lineage = records.lineage(run)
     keys = _placed(run, lineage, request)
     metrics = records.reports.metrics(run.id)
@@ -138,7 +142,7 @@ def _sift(
     run: RunRecord,
     request: ReportRequest,
     keys: Sequence[ReportKey],
-    metrics: Any,
+    metrics: Collection[str],
     watched: set[str],
 ) -> _Sifted:
     found = _Sifted(keys=records.reports.known(run.id, request.source, keys))
@@ -214,8 +218,8 @@ def _keep(
 
 
 def _thinned(records: Records, run_id: str, name: str, kept: KeptMetric) -> KeptMetric:
-    """Drop as many old reports of a metric as it has too many, every second one of the oldest."""
-    excess = kept.points - MAX_KEPT
+    """Drop old reports of a metric that has too many, every second one of the oldest."""
+    excess = min(kept.points - MAX_KEPT, MOST_DROPPED)
     if excess <= 0:
         return kept
     dropped, cursor = records.reports.thin(run_id, name, kept.cursor, excess)
