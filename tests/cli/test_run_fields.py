@@ -71,7 +71,7 @@ def drawn(capsys: pytest.CaptureFixture[str], **fields: Any) -> str:
 @pytest.mark.parametrize("field", [field for field in FIELDS if field not in UNSEEN])
 def test_a_field_of_a_run_is_seen(capsys: pytest.CaptureFixture[str], field: str) -> None:
     """Two runs that differ in one field are not shown alike."""
-    assert field in STATE, f"rheostat/wire.py: RunState has no {field}"
+    assert field in STATE, f"rheostat/wire/runs.py: RunState has no {field}"
     usual, other = drawn(capsys), drawn(capsys, **{field: FIELDS[field]})
     assert usual != other, f"rheostat/cli/views/runs.py: run does not show {field}"
 

@@ -11,7 +11,7 @@ import ast
 import types
 from collections.abc import Iterator
 from functools import cache
-from inspect import getdoc
+from inspect import getdoc, ismodule
 from typing import (
     Annotated,
     Any,
@@ -120,7 +120,8 @@ def _texts(name: str) -> dict[str, str]:
 @cache
 def _classes() -> dict[str, ast.ClassDef]:
     # a TypedDict does not know what it inherits from, its source does
-    return classes(wire)
+    modules = [each for each in vars(wire).values() if ismodule(each)]
+    return {name: node for module in modules for name, node in classes(module).items()}
 
 
 def _schema(hint: Any, filled: dict[Any, Any]) -> Schema:

@@ -1,0 +1,141 @@
+"""Changes of a run: revisions, stops, signals, rewinds, as they are accepted."""
+
+from typing import Literal, NotRequired, TypedDict
+
+from rheostat.wire.runs import From, Revision
+
+
+class Landing(TypedDict):
+    """How far beyond the fastest worker a change takes effect."""
+
+    beyond: int | None
+    """From where that worker was last seen to read, in steps; null if none was seen."""
+    warnings: list[str]
+    """A sentence, if that is far."""
+
+
+class Revised(Landing):
+    """A change was accepted."""
+
+    revision: int
+    effective: int
+    """First step for which it holds."""
+    pending: list[Revision]
+    """Revisions that have yet to take effect, in the order in which they will."""
+
+
+class Rehearsal(Landing):
+    """What a change would do, of which nothing was done."""
+
+    effective: int
+    """First step for which it would hold."""
+    steps: list[int]
+    """Steps at which the curves are given."""
+    before: dict[str, list[float]]
+    """The curves without it."""
+    after: dict[str, list[float]]
+    """The curves with it."""
+    pending: list[Revision]
+    """Revisions that would have yet to take effect."""
+
+
+class TotalRevised(Revised):
+    """The total was set, or was in force already."""
+
+    total: int
+
+
+class TotalRehearsal(Rehearsal):
+    """What another total would do, of which nothing was done."""
+
+    total: int
+
+
+class Cancelled(Landing):
+    """A pending revision was taken back."""
+
+    revision: int
+    """Revision that records it."""
+    cancelled: int
+    """Revision that was taken back."""
+    pending: list[Revision]
+    """Revisions that have yet to take effect."""
+
+
+class Signalled(Landing):
+    """A signal was accepted."""
+
+    revision: int
+    effective: int
+    """Step at which all ranks are told."""
+
+
+class Advanced(Landing):
+    """The settled end was moved on."""
+
+    revision: int
+    effective: int
+    settled_until: int
+    """First step that is open now."""
+    generation: int
+
+
+class Halted(Landing):
+    """A stop or a pause was accepted."""
+
+    revision: int
+    effective: int
+    """First step that is not to be had."""
+
+
+class Resumed(TypedDict):
+    """The pauses at which a run held were taken back."""
+
+    revision: int
+    """Revision that records it."""
+    pause: int | None
+    """Revision that holds the run again, at `until`."""
+    cancelled: list[int]
+    """Pauses that were taken back."""
+    settled_until: int
+    """First step that workers are given now."""
+
+
+class Remade(TypedDict):
+    """A controller's change that a rewind would have dropped, made again."""
+
+    controller: str
+    step: int
+    """Step of the report that it was decided on."""
+    decision: Literal["change", "blocked"]
+    revision: int | None
+    """The new one; null if it was blocked."""
+    effective: int
+    problem: NotRequired[dict[str, str]]
+    """Of a blocked one, what it was refused with: `type` and `detail`."""
+
+
+class Dropped(TypedDict):
+    """A controller's decision that a rewind has dropped."""
+
+    controller: str
+    step: int
+    """Step of the report that it was decided on."""
+    decision: Literal["change", "stop", "proposal"]
+    revision: int | None
+    proposal: int | None
+
+
+class Rewound(From):
+    """A generation was begun; `from` is the step at which it branches."""
+
+    generation: int
+    parent: int
+    """Generation that it branches from."""
+    ended: int
+    """Where the generation that was left is settled to."""
+    revision: int
+    again: list[Remade]
+    """Changes that controllers had decided on the past that is kept, in their order."""
+    dropped: list[Dropped]
+    """Stops and proposals of theirs that are gone."""

@@ -1,0 +1,57 @@
+"""What answers have in common: words of the axis, of roles and revisions, and lists in pages."""
+
+from typing import Annotated, Any, Generic, Literal, TypedDict, TypeVar
+
+Axis = Literal["step", "samples", "tokens", "epoch"]
+"""What a run counts."""
+
+Role = Literal["viewer", "proposer", "worker", "operator", "admin"]
+"""What a caller may do: each may do what those before it may."""
+
+RevisionKind = Literal[
+    "create",
+    "change",
+    "cancel",
+    "rewind",
+    "fork",
+    "finish",
+    "total",
+    "advance",
+    "stop",
+    "pause",
+    "signal",
+    "control",
+    "note",
+]
+"""What a revision did to its run."""
+
+ProposalKind = Literal["change", "stop", "pause", "signal", "rewind", "total", "control"]
+"""What a proposal asks for: the request of that endpoint."""
+
+ProposalState = Literal["open", "accepted", "declined", "expired"]
+"""What became of a proposal; it expires with its generation, or by a newer one of a controller."""
+
+RevisionState = Literal["pending", "settled", "done", "failed", "cancelled", "dropped"]
+"""What became of a revision; a signal is done, or has failed, once a worker says so."""
+
+RevisionGoal = Literal["settled", "reached", "proven", "done"]
+"""What can be waited for, of a revision."""
+
+Definition = Annotated[dict[str, Any], ("$ref", "#/components/schemas/Definition")]
+"""A definition in its canonical form."""
+
+Change = dict[str, Any]
+"""An edit, or a definition with the clock that it counts by; either with its lengths in steps."""
+
+ControllerConfig = dict[str, Any]
+"""A controller's fields, with all defaults."""
+
+Item = TypeVar("Item")
+
+
+class Page(TypedDict, Generic[Item]):
+    """A part of a list."""
+
+    items: list[Item]
+    next: str | None
+    """The `cursor` that asks for what follows; null on the last page."""

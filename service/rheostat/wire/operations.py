@@ -1,0 +1,61 @@
+"""Access, and the state of the service."""
+
+from typing import Literal, NotRequired, TypedDict
+
+from rheostat.wire.common import Page, Role
+
+
+class Token(TypedDict):
+    """A token, without its secret."""
+
+    name: str
+    role: Role
+    created_at: str
+    created_by: str | None
+    expires_at: str | None
+    """When it ceases to work; null: never."""
+    revoked_at: str | None
+
+
+TokenPage = Page[Token]
+
+
+class IssuedToken(Token):
+    """A token that was made just now."""
+
+    token: str
+    """The secret, which nobody can be told again."""
+
+
+class Access(TypedDict):
+    """Who asks."""
+
+    name: str | None
+    """The token's name; null at a server that requires none."""
+    role: Role
+
+
+class Health(TypedDict):
+    """The process handles requests."""
+
+    status: Literal["alive"]
+
+
+class Readiness(TypedDict):
+    """The database can be read and written."""
+
+    status: Literal["ready"]
+
+
+class Index(TypedDict):
+    """Where things are: each is a path of this service."""
+
+    service: str
+    version: str
+    openapi: str
+    kinds: str
+    runs: str
+    schedules: str
+    metrics: str
+    docs: NotRequired[str]
+    """Not there if the interactive documentation is switched off."""

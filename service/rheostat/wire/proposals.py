@@ -1,0 +1,40 @@
+"""Proposals, and what becomes of them."""
+
+from typing import Any, TypedDict
+
+from rheostat.wire.common import Page, ProposalKind, ProposalState
+
+
+class Proposal(TypedDict):
+    """What somebody suggests, which does nothing until an operator accepts it."""
+
+    proposal: int
+    """Its number."""
+    generation: int
+    kind: ProposalKind
+    body: dict[str, Any]
+    """What is asked for, as in the request of its kind."""
+    author: str | None
+    message: str
+    cause: dict[str, Any] | None
+    """What made a controller suggest it: the controller and the report's step."""
+    created_at: str
+    state: ProposalState
+    revision: int | None
+    """Revision that accepting it made."""
+    decided_by: str | None
+    decided_at: str | None
+    reason: str
+    """Why it was declined, or has expired."""
+
+
+ProposalPage = Page[Proposal]
+
+
+class Accepted(Proposal):
+    """What was asked for is done, by `revision`."""
+
+    effective: int
+    """First step for which that holds."""
+    late_by: int | None
+    """By how much later that is than the step that a controller wanted; null: it is not."""
