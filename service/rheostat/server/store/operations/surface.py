@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from typing import Any, get_args
 
 import numpy as np
-import orjson
-from sqlalchemy import func, select
 
 from rheostat import changes, wire
 from rheostat.schedules.definition import REFERENCE
 from rheostat.server.runs import edits
 from rheostat.server.runs.fragments import as_json
 from rheostat.server.runs.spec import StoredRun
-from rheostat.server.store import tables
 from rheostat.server.store.operations.show import declared
 from rheostat.server.store.records import Records
 
@@ -51,7 +47,7 @@ def surface(records: Records, ref: str) -> wire.Surface:
         "edits": _edits(),
         "signals": _signals(spec),
         "any_signal": not spec.signals,
-        "metrics": list(_metrics(records, run.id)),
+        "metrics": sorted(records.reports.metrics(run.id))[:METRICS],
         "controllers": _controllers(records, run.id),
     }
 
@@ -86,25 +82,8 @@ def _signals(spec: StoredRun) -> dict[str, wire.SurfaceSignal]:
     }
 
 
-def _metrics(records: Records, run_id: str) -> Iterator[str]:
-    # from one name to the next along the index: a metric may have many reports
-    table = tables.reports
-    least = select(func.min(table.c.metric)).where(table.c.run_id == run_id)
-    query = least
-    for _ in range(METRICS):
-        name = records.connection.execute(query).scalar_one()
-        if name is None:
-            return
-        yield name
-        query = least.where(table.c.metric > name)
-
-
 def _controllers(records: Records, run_id: str) -> dict[str, wire.SurfaceController]:
-    table = tables.controllers
-    query = select(table).where(table.c.run_id == run_id, table.c.removed.is_(None))
-    found: dict[str, wire.SurfaceController] = {}
-    for row in records.connection.execute(query.order_by(table.c.name)):
-        config = orjson.loads(row.config)
-        kind, metric = str(config.get("kind", "")), str(config.get("metric", ""))
-        found[row.name] = {"kind": kind, "metric": metric, "revision": row.since}
-    return found
+    return {
+        each.name: {"kind": each.controller.kind, "metric": each.metric, "revision": each.since}
+        for each in records.controllers.armed(run_id)
+    }
