@@ -262,11 +262,6 @@ class Reports:
         query = query.distinct().order_by(_REPORTS.c.step.desc()).limit(limit)
         return list(self._transaction.connection.execute(query).scalars())
 
-    def is_kept(self, run_id: str, metric: str) -> bool:
-        """Whether a metric was ever reported."""
-        query = select(func.count()).where(_METRICS.c.run_id == run_id, _METRICS.c.metric == metric)
-        return bool(self._transaction.connection.execute(query).scalar_one())
-
 
 _REPORTS = tables.reports
 _METRICS = tables.report_metrics
