@@ -7,7 +7,7 @@ import json
 import threading
 from typing import Any
 
-from rheostat.errors import StaleGeneration, StepJump, UnknownRun
+from rheostat.errors import StaleGeneration, StepJump, Unavailable, UnknownRun
 from rheostat.server.runs.changes import parse_changes
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.settling import BlockRequest
@@ -112,3 +112,24 @@ def test_a_refusal_leaves_nothing_behind(desk: Any) -> None:
     )
     assert isinstance(refused, StepJump)
     assert (list(settled.values[0]), revised["effective"]) == ([100, 99], 2)
+
+
+def test_what_is_refused_half_way_leaves_nothing(desk: Any) -> None:
+    """P4: of an operation that had written when it was refused nothing lasts; others are done."""
+    run, other = desk.create(), desk.create(name="other")
+
+    def half(records: Any, ref: str) -> None:
+        revise.revise(records, ref, revise.RevisionRequest(HALVE))
+        raise Unavailable("a newer release made this")
+
+    answers = together(
+        desk,
+        (values.settle, other, BlockRequest(1, 0, 2)),
+        (half, run),
+        (revise.revise, other, revise.RevisionRequest(HALVE)),
+    )
+    assert isinstance(answers[1], Unavailable)
+    assert str(answers[1]) == "a newer release made this"
+    assert (answers[0].settled_until, answers[2]["effective"]) == (2, 2)
+    assert desk.read(show.show, run)["revision"] == 1
+    assert desk.read(show.show, other)["revision"] == 2

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
+from rheostat.errors import Refused
 from rheostat.schedules.references import Lookup
 from rheostat.server.runs.fragments import Verbatim
 
@@ -43,6 +44,18 @@ class WorkNeeded(Exception):
         self.data = data
         self.stored = stored
         self.small = _is_small(data)
+
+
+class HalfDone(Exception):
+    """
+    An operation was refused, or needs work, though it has written: its transaction must not last.
+
+    The others of its group are done again without it, and its caller is told ``error``.
+    """
+
+    def __init__(self, error: Refused | WorkNeeded) -> None:
+        super().__init__(f"refused after it had written: {error}")
+        self.error = error
 
 
 class WorkThreads:

@@ -134,6 +134,11 @@ class Records:
         """Begin an operation, for which this was done outside of the transaction."""
         self._transaction.begin(done)
 
+    @property
+    def has_written(self) -> bool:
+        """Whether the operation has begun to write."""
+        return self._transaction.has_written
+
     def outside(self, key: Hashable, work: Work, data: Any, *, stored: bool = False) -> Any:
         """Return the result known by a key, or have it made of ``data``: see `WorkNeeded`."""
         return self._transaction.outside(key, work, data, stored=stored)

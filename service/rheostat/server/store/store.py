@@ -15,7 +15,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from rheostat.errors import Unavailable
+from rheostat.errors import Refused, Unavailable
 from rheostat.limits import RUN_ID
 from rheostat.schedules.references import Lookup, references
 from rheostat.server.runs.sightings import Sightings
@@ -35,7 +35,7 @@ from rheostat.server.store.failures import (
 )
 from rheostat.server.store.migrate import migrate
 from rheostat.server.store.operations import schedules
-from rheostat.server.store.outside import Results, WorkNeeded, WorkThreads
+from rheostat.server.store.outside import HalfDone, Results, WorkNeeded, WorkThreads
 from rheostat.server.store.records import Records
 from rheostat.server.store.waiting import Waiting, always
 from rheostat.server.store.writer import Writer
@@ -315,7 +315,12 @@ def _begun(
 ) -> Callable[[Records], T]:
     def run(records: Records) -> T:
         records.begin(done)
-        return operation(records, *args, **kwargs)
+        try:
+            return operation(records, *args, **kwargs)
+        except (Refused, WorkNeeded) as error:
+            if records.has_written:
+                raise HalfDone(error) from error
+            raise
 
     return run
 

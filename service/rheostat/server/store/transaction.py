@@ -36,6 +36,11 @@ class Transaction:
         """Note that the operation has begun to write: it can no longer wait for anything."""
         self._written = True
 
+    @property
+    def has_written(self) -> bool:
+        """Whether the operation has begun to write."""
+        return self._written
+
     def keep(self, key: Hashable, result: Any) -> None:
         """Have the result of some work at hand for the rest of the operation."""
         self._done[key] = result

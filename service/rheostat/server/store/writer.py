@@ -32,6 +32,7 @@ from rheostat.server.store.failures import (
     is_schema,
     unavailable,
 )
+from rheostat.server.store.outside import HalfDone
 from rheostat.server.store.waiting import ALL, Queue, Waiting, always
 
 T = TypeVar("T")
@@ -214,7 +215,9 @@ class Writer(Generic[S]):
     def _fail(self, group: list[Waiting[S, Any]], error: Exception, *, sure: bool) -> None:
         """Tell everybody in a group why it failed, and whether it is sure that it did."""
         reason = self._database.reason_of(error)
-        if reason is not None:
+        if isinstance(error, HalfDone):
+            error = error.error
+        elif reason is not None:
             self._health.reporter.tell("a transaction", reason, error)
             self._health.failed(reason)
             error = unavailable(reason, error, outcome=NOTHING_DONE if sure else UNKNOWN)

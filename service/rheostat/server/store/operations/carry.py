@@ -15,7 +15,6 @@ from typing import Any
 from rheostat import wire
 from rheostat.errors import FieldError, Invalid, Refused
 from rheostat.server.runs.control.armed import (
-    KEPT_NEXT,
     Armed,
     Checkpoint,
     Head,
@@ -67,8 +66,7 @@ def carried(
             again.append(revision)
         elif _is_dropped(run, row, revision, to):
             dropped.append(_dropped(row))
-            if (head := heads.get(row.controller)) is not None:
-                heads[row.controller] = _relieved(armed, row.controller, head)
+            _relieve(armed, heads, row)
     again.sort(key=lambda each: each.folding_order)
     return Carried(armed, heads, reset, records.revisions.read_changes(run.id, again), dropped)
 
@@ -195,7 +193,9 @@ def _dropped(row: Any) -> wire.Dropped:
     }
 
 
-def _relieved(armed: Sequence[Armed], name: str, head: Head) -> Head:
-    """Return the head of a controller whose decision was lifted: it begins to count anew."""
-    (controller,) = (each.controller for each in armed if each.name == name)
-    return replace(head, state=controller.reset(head.state), unkept=KEPT_NEXT)
+def _relieve(armed: Sequence[Armed], heads: dict[str, Head], row: Any) -> None:
+    """Have the controller count anew whose decision is lifted, unless it did so since."""
+    for each in armed:
+        if each.name == row.controller and each.epoch == row.epoch:
+            head = heads[each.name]
+            heads[each.name] = replace(head, state=each.controller.reset(head.state))
