@@ -61,6 +61,13 @@ def test_a_change_decided_on_the_past_that_is_kept_is_made_again(desk: Desk) -> 
     assert revision["author"] == "controller:plateau"
 
 
+def test_a_rewind_reads_none_of_the_curves_that_decisions_put_in_force(desk: Desk) -> None:
+    """P5: each would be read aside, and the rewind begin anew: it would not end on a busy run."""
+    run = plateaued(desk)
+    found = desk.read(lambda records: records.revisions.caused(run, "plateau", 30))
+    assert [(each.number, each.effective, dict(each.timelines)) for each in found] == [(3, 60, {})]
+
+
 def test_a_rewind_to_before_the_report_drops_the_decision(desk: Desk) -> None:
     """The new generation reports anew, and decides by what it finds."""
     run = plateaued(desk)

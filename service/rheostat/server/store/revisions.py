@@ -180,11 +180,16 @@ class Revisions:
         return self._read(row)
 
     def caused(self, run_id: str, controller: str, step: int) -> list[Revision]:
-        """Return the revisions that a controller, or a program, decided on a report."""
+        """
+        Return the revisions that a controller, or a program, decided on a report.
+
+        What they put in force is not read: an operation that looks at many would begin anew for
+        each, and never end while others go on.
+        """
         table = tables.revisions
         query = _revisions(run_id).where(table.c.cause_by == controller, table.c.cause_step == step)
         rows = self._transaction.connection.execute(query.order_by(table.c.revision))
-        return [self._read(row) for row in rows.all()]
+        return [self._revision(row, Timelines({})) for row in rows.all()]
 
     def page(
         self, run_id: str, after: int, limit: int, kind: RevisionKind | None = None
