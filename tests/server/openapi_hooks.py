@@ -23,7 +23,7 @@ import requests
 import schemathesis
 from schemathesis.specs.openapi.checks import missing_required_header
 
-from rheostat.limits import NAME
+from rheostat.limits import METRIC, NAME
 from rheostat.server.http.requests import cursor_of
 
 Json = dict[str, Any]
@@ -86,7 +86,10 @@ NARROWED: dict[str, dict[str, Json]] = {
         "body": {"enum": [{"changes": {"lr": {"edit": "scale", "factor": 0.5}}}]},
     },
     "Refusal": {"expected_revision": NULL},
-    "Arming": {"kind": {"enum": ["plateau"]}, "metric": {"enum": ["val_loss"]}},
+    "Arming": {
+        "kind": {"enum": ["plateau"]},
+        "metric": {"type": "string", "pattern": f"^{METRIC}$"},
+    },
     "Change": {"expected_revision": NULL},
     "Conversion": {
         "library": {"enum": ["torch"]},

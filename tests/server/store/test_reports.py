@@ -13,7 +13,7 @@ from rheostat.controllers import value_of_json
 from rheostat.errors import Invalid, StaleGeneration, UnknownGeneration, UnknownMetric, UnknownRun
 from rheostat.limits import MAX_METRICS
 from rheostat.server.runs.revision import Note
-from rheostat.server.store.operations import close, fork, recover, report, reported
+from rheostat.server.store.operations import close, control, fork, recover, report, reported
 from rheostat.server.store.operations.reported import Wanted
 from rheostat.server.store.operations.rewind import RewindRequest, rewind
 
@@ -191,3 +191,23 @@ def test_a_finished_run_keeps_reports(desk: Desk) -> None:
     desk.write(close.finish, "gpt", None, Note())
     answer = desk.report(run, (1, 1.0), (2, 2.0), (3, 3.0))
     assert (answer["kept"], answer["decisions"], answer["watched"]) == (3, [], [])
+
+
+def test_what_many_sources_reported_is_read_in_parts(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P13: the last of three sources completes ten steps, of which seven reports are read at once.
+
+    A step has two reports of others, so that three steps are consumed by each request.
+    """
+    monkeypatch.setattr(report, "READ_AT_ONCE", 7)
+    run = desk.create()
+    desk.settle(run, 0, 20)
+    desk.arm("plateau", kind="plateau", metric="loss", sources={"expect": 3})
+    steps = [(step, float(step)) for step in range(10)]
+    for source in ("a", "b"):
+        assert desk.report(run, *steps, source=source)["again"] is False
+    answers = [desk.report(run, *steps, source="c") for _ in range(4)]
+    assert [answer["kept"] for answer in answers] == [3, 3, 3, 1]
+    assert [answer["again"] for answer in answers] == [True, True, True, False]
+    assert desk.read(control.show_one, "gpt", "plateau")["last"] == {"step": 9, "value": 9.0}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, cast
 
@@ -98,6 +98,16 @@ class Reports:
             found.setdefault(_key(row), {})[row.source] = value_of_bits(row.bits)
         return found
 
+    def counts(self, run_id: str, keys: Collection[ReportKey]) -> dict[ReportKey, int]:
+        """Return how many sources have reported each of these, of those that any has."""
+        if not keys:
+            return {}
+        columns = (_REPORTS.c.forks, _REPORTS.c.owner, _REPORTS.c.metric, _REPORTS.c.step)
+        query = select(*columns, func.count().label("sources"))
+        query = query.where(_REPORTS.c.run_id == run_id, _among(keys))
+        rows = self._transaction.connection.execute(query.group_by(*columns))
+        return {_key(row): row.sources for row in rows}
+
     def _at(
         self,
         run_id: str,
@@ -105,24 +115,11 @@ class Reports:
         *where: ColumnElement[bool],
         most: int | None = None,
     ) -> Iterator[Any]:
-        places: dict[tuple[Owner, str], list[int]] = {}
-        for key in keys:
-            places.setdefault((key.owner, key.metric), []).append(key.step)
-        if not places:
+        keys = list(keys)
+        if not keys:
             return
-        there = or_(
-            *(
-                and_(
-                    _REPORTS.c.forks == owner.forks,
-                    _REPORTS.c.owner == owner.generation,
-                    _REPORTS.c.metric == metric,
-                    _REPORTS.c.step.in_(steps),
-                )
-                for (owner, metric), steps in places.items()
-            )
-        )
-        query = select(_REPORTS).where(_REPORTS.c.run_id == run_id, there, *where).limit(most)
-        yield from self._transaction.connection.execute(query)
+        query = select(_REPORTS).where(_REPORTS.c.run_id == run_id, _among(keys), *where)
+        yield from self._transaction.connection.execute(query.limit(most))
 
     def add(
         self,
@@ -275,6 +272,24 @@ def _key(row: Any) -> ReportKey:
 def _parts(line: Sequence[Stretch]) -> Iterator[Sequence[Stretch]]:
     for first in range(0, len(line), TOGETHER):
         yield line[first : first + TOGETHER]
+
+
+def _among(keys: Iterable[ReportKey]) -> ColumnElement[bool]:
+    places: dict[tuple[Owner, str], list[int]] = {}
+    for key in keys:
+        places.setdefault((key.owner, key.metric), []).append(key.step)
+    return or_(
+        false(),
+        *(
+            and_(
+                _REPORTS.c.forks == owner.forks,
+                _REPORTS.c.owner == owner.generation,
+                _REPORTS.c.metric == metric,
+                _REPORTS.c.step.in_(steps),
+            )
+            for (owner, metric), steps in places.items()
+        ),
+    )
 
 
 def _measuring(line: Sequence[Stretch]) -> ColumnElement[bool]:

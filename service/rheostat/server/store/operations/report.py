@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
+from typing import Final
 
 from rheostat import wire
 from rheostat.controllers import json_of_value, value_of_bits
@@ -29,6 +31,9 @@ Old reports of a metric that go with one request: more than it brings.
 
 A metric that a controller has read may have any number, and other runs wait meanwhile.
 """
+
+READ_AT_ONCE: Final = 5_000
+"""Reports of other sources that one request has read, before the rest of it is put off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,12 +184,42 @@ def _emit(
     wanted = [key for key in wanted if any(each.metric == key.metric for each in reading)]
     if not wanted:
         return Emitted()
-    there = records.reports.by_source(run.id, wanted, len(wanted) * MAX_SOURCES)
+    whole, again = _complete(records, run, reading, wanted)
+    there = records.reports.by_source(run.id, whole, len(whole) * MAX_SOURCES)
     values: dict[int, dict[str, dict[str, float]]] = {}
     for key in wanted:
-        own = {source: value_of_bits(sifted.keys[key])}
-        values.setdefault(key.step, {})[key.metric] = {**there.get(key, {}), **own}
-    return emit(records, run.id, reading, heads, values)
+        if again is None or key.step < again:
+            own = {source: value_of_bits(sifted.keys[key])}
+            values.setdefault(key.step, {})[key.metric] = {**there.get(key, {}), **own}
+    emitted = emit(records, run.id, reading, heads, values)
+    return emitted if emitted.again is not None else replace(emitted, again=again)
+
+
+def _complete(
+    records: Records, run: RunRecord, reading: Sequence[Armed], wanted: Sequence[ReportKey]
+) -> tuple[list[ReportKey], int | None]:
+    """
+    Return the keys that enough sources have reported by now, so that all are to be read.
+
+    The rest is counted alone: hundreds of sources may have reported hundreds of steps. What would
+    be too much at once is put off, from a step on.
+    """
+    counts = records.reports.counts(run.id, wanted)
+    expected = {
+        name: min(each.controller.sources.expect for each in reading if each.metric == name)
+        for name in {key.metric for key in wanted}
+    }
+    whole: list[ReportKey] = []
+    read = 0
+    for key in sorted(wanted, key=attrgetter("step")):
+        count = counts.get(key, 0)
+        if count + 1 < expected[key.metric]:
+            continue
+        if whole and key.step > whole[-1].step and read + count > READ_AT_ONCE:
+            return whole, key.step
+        whole.append(key)
+        read += count
+    return whole, None
 
 
 def _is_late(key: ReportKey, reading: Sequence[Armed], heads: Mapping[str, Head]) -> bool:
