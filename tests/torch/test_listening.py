@@ -240,3 +240,15 @@ def test_no_optimizer_gets_a_hook_for_gates_that_are_not_there(new_run: NewRun) 
     for _ in range(20):
         update(found)
     assert not found.optimizer._optimizer_step_pre_hooks
+
+
+def test_tensors_are_reported_as_numbers(service: ListeningService) -> None:
+    """A tensor of one element is a number; one of more is none, and is left out."""
+    with Client("http://test", transport=httpx.MockTransport(service)) as client:
+        run = client.run("gpt")
+        loss = torch.nn.Parameter(torch.tensor(0.5)) * 1  # it has a gradient
+        run.report(8, {"loss": loss, "low": torch.tensor(-torch.inf), "many": torch.zeros(2)})
+        assert run.flush()
+    (body,) = service.reported
+    (report,) = body["reports"]
+    assert report == {"step": 8, "metrics": {"loss": 0.5, "low": "-Infinity"}}

@@ -108,6 +108,8 @@ def _number(value: Any) -> float | str | None:
     if value is None or isinstance(value, str | bytes | bytearray):
         return None
     try:
+        if hasattr(value, "detach"):  # PyTorch warns of a loss that has a gradient
+            value = value.detach()
         return calls.metric(value)
     except Exception:  # noqa: BLE001 - of a tensor of several numbers, or whatever it may be
         return None
