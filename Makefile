@@ -45,7 +45,7 @@ test: $(STAMP) ## run every test that needs no heavy framework, and the examples
 
 test-frameworks: $(STAMP) $(VENV)/.torch ## run the tests that need PyTorch and what is built on it
 	$(BIN)/python -c 'import accelerate' 2>/dev/null || $(PIP) install --quiet accelerate==1.15.0
-	$(BIN)/python -c 'import lightning, keras, transformers' 2>/dev/null || \
+	KERAS_BACKEND=torch $(BIN)/python -c 'import lightning, keras, transformers' 2>/dev/null || \
 	  $(PIP) install --quiet lightning==2.6.6 keras==3.15.1 transformers==5.24.0
 	$(BIN)/pytest tests/torch $(ARGS)
 
