@@ -20,7 +20,7 @@ from typing import Any
 Json = dict[str, Any]
 Reports = Sequence[tuple[int, float]]
 
-os.environ.setdefault("KERAS_BACKEND", "numpy")  # Keras asks for TensorFlow, unless told
+os.environ.setdefault("KERAS_BACKEND", "torch")  # Keras asks for TensorFlow, unless told
 
 BASE = 0.1
 """The learning rate before any reduction."""

@@ -7,14 +7,10 @@ equal wherever both tests pass.
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from tests.controllers import live, series
 from tests.controllers.make import STOPS, falls, stops
 from tests.controllers.test_records import RECORDS, stopped
-
-os.environ.setdefault("KERAS_BACKEND", "torch")  # what is installed here; its own default is not
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
