@@ -15,7 +15,7 @@ from tests.server.protocol.replicas import Replicas
 from tests.server.protocol.running import Running
 from tests.server.protocol.systems import System
 
-EXAMPLES = int(os.environ.get("RHEOSTAT_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("RHEOSTAT_EXAMPLES", "40"))
 """Histories of the domain that are tried: ten times as many as of each kind on each database."""
 
 
