@@ -199,6 +199,19 @@ def test_a_dropped_stop_stays_lifted(desk: Desk) -> None:
     assert state(desk, "stop")["bad"] == 1
 
 
+def test_a_lifted_stop_is_remembered_in_the_middle_of_a_line(desk: Desk) -> None:
+    """P11: who rewinds between two reports finds what the first of them made of the new count."""
+    run = desk.create()
+    desk.settle(run, 0, 40)
+    desk.arm("stop", kind="stop", metric="loss", patience=2, effective={"after": 20})
+    desk.report(run, (10, 2.0), (20, 2.5), (30, 2.5), (35, 2.5))
+    generation = back(desk, 36)["generation"]
+    desk.settle(run, 36, 10, generation=generation)
+    desk.report(run, (40, 2.5), (44, 2.5), generation=generation)
+    back(desk, 42)
+    assert state(desk, "stop")["bad"] == 1
+
+
 def test_a_rewind_may_have_a_controller_begin_anew(desk: Desk) -> None:
     """What it has consumed stays consumed, and what it had decided is dropped."""
     run = plateaued(desk)

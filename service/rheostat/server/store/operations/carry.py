@@ -15,6 +15,7 @@ from typing import Any
 from rheostat import wire
 from rheostat.errors import FieldError, Invalid, Refused
 from rheostat.server.runs.control.armed import (
+    KEPT_NEXT,
     Armed,
     Checkpoint,
     Head,
@@ -198,4 +199,5 @@ def _relieve(armed: Sequence[Armed], heads: dict[str, Head], row: Any) -> None:
     for each in armed:
         if each.name == row.controller and each.epoch == row.epoch:
             head = heads[each.name]
-            heads[each.name] = replace(head, state=each.controller.reset(head.state))
+            afresh = each.controller.reset(head.state)
+            heads[each.name] = replace(head, state=afresh, unkept=KEPT_NEXT)
