@@ -136,6 +136,15 @@ def after(head: Head, step: int, value: float, state: State, *, made: bool, fire
     )
 
 
+def relieved(armed: Armed, head: Head) -> Head:
+    """
+    Return the head of a controller of which a decision was lifted: it counts anew, its best stays.
+
+    A fold of its reports alone would not give that, so the next report keeps the state.
+    """
+    return replace(head, state=armed.controller.reset(head.state), unkept=KEPT_NEXT)
+
+
 def fold(controller: Controller, state: State, reports: Iterable[tuple[int, float]]) -> State:
     """Return a state after further reports, of which nothing is made."""
     for step, value in reports:

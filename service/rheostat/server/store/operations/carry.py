@@ -15,12 +15,12 @@ from typing import Any
 from rheostat import wire
 from rheostat.errors import FieldError, Invalid, Refused
 from rheostat.server.runs.control.armed import (
-    KEPT_NEXT,
     Armed,
     Checkpoint,
     Head,
     complete,
     fold,
+    relieved,
 )
 from rheostat.server.runs.control.places import lasts, stretches
 from rheostat.server.runs.lineage import Lineage
@@ -198,6 +198,4 @@ def _relieve(armed: Sequence[Armed], heads: dict[str, Head], row: Any) -> None:
     """Have the controller count anew whose decision is lifted, unless it did so since."""
     for each in armed:
         if each.name == row.controller and each.epoch == row.epoch:
-            head = heads[each.name]
-            afresh = each.controller.reset(head.state)
-            heads[each.name] = replace(head, state=afresh, unkept=KEPT_NEXT)
+            heads[each.name] = relieved(each, heads[each.name])

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from rheostat.server.runs.control.armed import KEPT_NEXT
+from rheostat.server.runs.control.armed import relieved
 from rheostat.server.runs.revision import Revision
 from rheostat.server.store.records import Records, RunRecord
 
@@ -16,6 +14,6 @@ def relieve(records: Records, run: RunRecord, revision: Revision) -> None:
     if armed is None or armed.removed is not None or revision.number < armed.epoch:
         return
     head = records.controllers.heads(run.id, run.generation, [armed])[armed.name]
-    found = replace(head, state=armed.controller.reset(head.state), unkept=KEPT_NEXT)
+    found = relieved(armed, head)
     records.controllers.keep_head(run.id, run.generation, armed, found)
     records.controllers.keep_state(run.id, run.generation, armed, found)
