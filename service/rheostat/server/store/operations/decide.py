@@ -18,7 +18,7 @@ import numpy as np
 from rheostat import wire
 from rheostat.controllers import Acting, Plateau, State
 from rheostat.errors import Refused, TooLate
-from rheostat.limits import MAX_DECISIONS
+from rheostat.limits import CONTROLLER_AUTHOR, MAX_DECISIONS
 from rheostat.schedules.references import Lookup
 from rheostat.server.runs.changes import Changes
 from rheostat.server.runs.control.armed import (
@@ -101,7 +101,7 @@ def emit(
 
 def author(name: str) -> str:
     """Return under which name a controller decides."""
-    return f"controller:{name}"
+    return f"{CONTROLLER_AUTHOR}{name}"
 
 
 class _Course:
@@ -110,7 +110,8 @@ class _Course:
     def __init__(
         self, records: Records, run_id: str, armed: Sequence[Armed], heads: Mapping[str, Head]
     ) -> None:
-        self.records, self.run_id = records, run_id
+        self.records = records
+        self._run = records.find(run_id, lock=True)
         self.armed = {each.name: each for each in armed}
         self.heads = dict(heads)
         self.emitted = Emitted()
@@ -119,10 +120,6 @@ class _Course:
         self.looked_at = 0
         self._consumed: list[Consumed] = []
         self._off_gates: dict[str, int] = {}
-
-    @property
-    def _run(self) -> RunRecord:
-        return self.records.find(self.run_id, lock=True)
 
     def consume(self, armed: Armed, step: int, value: float) -> None:
         """Have a controller consume the value of a complete step."""
@@ -136,6 +133,7 @@ class _Course:
             made = make(self.records, run, armed, step, state, why)
         if made is not None:
             event = _told(self.records, run.id)
+            self._run = self.records.find(run.id, lock=True)
             self.emitted.decisions += 1
         if fires:
             state = armed.controller.fired(state, made=made is not None)
@@ -174,7 +172,7 @@ class _Course:
     def _notice_skipped(self, armed: Armed, head: Head, step: int) -> None:
         since = -1 if head.step is None else head.step
         found = self.records.reports.incomplete(
-            self.run_id, armed.metric, since, step, INCOMPLETE_TOLD
+            self._run.id, armed.metric, since, step, INCOMPLETE_TOLD
         )
         steps = sorted({*found, *self.waiting.pop(armed.name, ())})[-INCOMPLETE_TOLD:]
         if steps:
