@@ -131,16 +131,7 @@ def arm(
         armed_at=settled,
         base=base,
     )
-    add_unfolded(
-        records,
-        run,
-        lineage,
-        RevisionKind.CONTROL,
-        settled,
-        request.note,
-        cause=request.cause,
-        data=data,
-    )
+    _record(records, run, request.note, data, request.cause)
     records.controllers.arm(run.id, armed, new=before is None)
     begin(records, run.id, run.generation, armed, known)
     move_gates(records, run.id)
@@ -170,12 +161,7 @@ def disarm(
     records: Records, ref: str, name: str, expected: int | None, note: Note
 ) -> wire.Disarmed:
     """Disarm a controller; what it has decided stays."""
-    run = records.find(ref, lock=True)
-    require_open(run)
-    records.reports.lock(run.id)
-    armed = records.controllers.one(run.id, name)
-    _require_expected(expected, armed)
-    require_at_most(records.limits.message, "message", note.message, "characters")
+    run, _ = _find_armed(records, ref, name, expected, note)
     revision = _record(records, run, note, {"disarmed": name})
     records.controllers.change(run.id, name, removed=revision)
     move_gates(records, run.id)
@@ -186,12 +172,7 @@ def reset(
     records: Records, ref: str, name: str, expected: int | None, note: Note
 ) -> wire.ArmedController:
     """Have a controller forget what it remembers; what it has consumed stays consumed."""
-    run = records.find(ref, lock=True)
-    require_open(run)
-    records.reports.lock(run.id)
-    armed = records.controllers.one(run.id, name)
-    _require_expected(expected, armed)
-    require_at_most(records.limits.message, "message", note.message, "characters")
+    run, armed = _find_armed(records, ref, name, expected, note)
     known = _known_before(records, run, records.lineage(run), name)
     revision = _record(records, run, note, {"reset": name})
     anew(records, run.id, run.generation, armed, revision, known)
@@ -209,11 +190,30 @@ def anew(
     begin(records, run_id, generation, fresh, known)
 
 
-def _record(records: Records, run: RunRecord, note: Note, data: Mapping[str, Any]) -> int:
+def _find_armed(
+    records: Records, ref: str, name: str, expected: int | None, note: Note
+) -> tuple[RunRecord, Armed]:
+    """Return a run that nobody else may change or report to, and a controller of it."""
+    run = records.find(ref, lock=True)
+    require_open(run)
+    records.reports.lock(run.id)
+    armed = records.controllers.one(run.id, name)
+    _require_expected(expected, armed)
+    require_at_most(records.limits.message, "message", note.message, "characters")
+    return run, armed
+
+
+def _record(
+    records: Records,
+    run: RunRecord,
+    note: Note,
+    data: Mapping[str, Any],
+    cause: Mapping[str, Any] | None = None,
+) -> int:
+    """Store what was done to a controller as a revision, and return its number."""
     lineage = records.lineage(run)
-    settled = lineage[run.generation].settled_until
-    revision = add_unfolded(records, run, lineage, RevisionKind.CONTROL, settled, note, data=data)
-    return revision.number
+    settled, kind = lineage[run.generation].settled_until, RevisionKind.CONTROL
+    return add_unfolded(records, run, lineage, kind, settled, note, cause=cause, data=data).number
 
 
 ANY: Final = 0
