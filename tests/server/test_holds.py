@@ -22,9 +22,10 @@ from rheostat.server.http import holds
 from rheostat.server.http.holds import wait_of
 from rheostat.server.runs.revision import Note
 from rheostat.server.settings import Settings
-from rheostat.server.store.operations import close, create, refusals
+from rheostat.server.store.operations import close, create
 from rheostat.server.store.operations.stop import ResumeRequest, StopRequest, resume, stop
 from rheostat.server.store.operations.values import settle
+from rheostat.server.store.records import Records
 
 RUN = {"name": "gpt", "parameters": {"lr": 1}}
 WAIT = {"Prefer": "wait=30"}
@@ -295,7 +296,7 @@ class Site:
 
     async def read(self, operation: Any, *args: Any) -> Any:
         """Count how often it is asked for barriers."""
-        if operation is refusals.standing:
+        if operation is Records.standings:
             self.looks += 1
             if self.away:
                 raise Unavailable("the database is away")

@@ -33,8 +33,8 @@ from rheostat.server.http.traffic import WHEN_GONE
 from rheostat.server.runs.barriers import Standing
 from rheostat.server.runs.settling import require_block
 from rheostat.server.store import Store
-from rheostat.server.store.operations import refusals
 from rheostat.server.store.operations.refusals import Refusal
+from rheostat.server.store.records import Records
 from rheostat.server.store.store import work_for_all
 
 LONGEST = 30
@@ -355,7 +355,7 @@ class Holds:
 
     async def _look(self) -> None:
         seen = {place: closed.standing for place, closed in self._closed.items()}
-        found = await self._store.read(refusals.standing, {run_id for run_id, _ in seen})
+        found = await self._store.read(Records.standings, {run_id for run_id, _ in seen})
         now = self._loop.time()
         for place, before in seen.items():
             closed = self._closed.get(place)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,11 +89,6 @@ def explained(
     if isinstance(error, Stopped):
         error.members["best"] = best_of(records, run, by)
     return error
-
-
-def standing(records: Records, run_ids: Collection[str]) -> Mapping[str, Standing]:
-    """Return up to where runs may be read now, by their ids, of those that are still there."""
-    return records.standings(run_ids)
 
 
 def told_refusal(run: RunRecord, told: Stop, settled: int) -> NotPending:
