@@ -25,7 +25,17 @@ if TYPE_CHECKING:
 
 DOCUMENT = orjson.loads(openapi())
 JSON = "application/json"
-BASES = {"AnyEvent", "DataEvent", "For", "Declared", "From", "Landing", "RevisionEvent", "Served"}
+BASES = {
+    "AnyEvent",
+    "DataEvent",
+    "Decided",
+    "Declared",
+    "For",
+    "From",
+    "Landing",
+    "RevisionEvent",
+    "Served",
+}
 """Types that no route answers: what several others have in common."""
 OPERATIONS = {
     f"{method.upper()} {path}": operation

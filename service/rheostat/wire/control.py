@@ -27,8 +27,8 @@ class OffGate(TypedDict):
     step: int
 
 
-class Decision(TypedDict):
-    """What a controller decided on a report."""
+class Decided(TypedDict):
+    """What is said of a controller's decision on a report, wherever it is told."""
 
     controller: str
     step: int
@@ -42,15 +42,20 @@ class Decision(TypedDict):
     """Number of the proposal that it made."""
     effective: int | None
     """Step from which it holds."""
-    generation: int
-    """In which it was decided."""
     message: str
     """Why."""
+    problem: NotRequired[dict[str, str]]
+    """Of a blocked one, what it was refused with: `type` and `detail`."""
+
+
+class Decision(Decided):
+    """What a controller decided on a report."""
+
+    generation: int
+    """In which it was decided."""
     created_at: str | None
     event: int
     """Its number among the events of the run."""
-    problem: NotRequired[dict[str, str]]
-    """Of a blocked one, what it was refused with: `type` and `detail`."""
 
 
 DecisionPage = Page[Decision]

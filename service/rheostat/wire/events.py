@@ -1,9 +1,9 @@
 """Events that happen to a run."""
 
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, TypedDict
 
 from rheostat.wire.common import Change, Definition, ProposalKind, ProposalState
-from rheostat.wire.control import DecisionKind, MetricValue
+from rheostat.wire.control import Decided
 from rheostat.wire.runs import From
 
 
@@ -131,23 +131,10 @@ class ArmedEvent(DataEvent):
     kind: Literal["armed"]
 
 
-class DecidedEvent(AnyEvent):
+class DecidedEvent(AnyEvent, Decided):
     """A controller decided on a report; what it made is an event of its own."""
 
     kind: Literal["decided"]
-    controller: str
-    step: int
-    """Step of the report."""
-    value: MetricValue
-    """What it consumed, of all sources together."""
-    decision: DecisionKind
-    revision: int | None
-    proposal: int | None
-    effective: int | None
-    message: str
-    """Why."""
-    problem: NotRequired[dict[str, str]]
-    """Of a blocked one, what it was refused with: `type` and `detail`."""
 
 
 class NotedEvent(DataEvent):
