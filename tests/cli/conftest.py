@@ -90,6 +90,15 @@ def settle(http: httpx.Client) -> Settle:
     return read
 
 
+@pytest.fixture
+def run(operator: Command, new_name: Callable[[], str], settle: Settle) -> str:
+    """Return the name of a run that workers have read up to step 100."""
+    name = new_name()
+    assert operator(f"run create {name} lr linear start=1 end=0 steps=1000 --total 1000").code == 0
+    settle(name, 100)
+    return name
+
+
 def _in_process(settings: dict[str, str]) -> Command:
     def run(line: str, *, stdin: str = "", **variables: str) -> Ran:
         environment = {"COLUMNS": "80", **settings, **variables}

@@ -135,15 +135,6 @@ def terminal(url: str, *words: str) -> Iterator[tuple[subprocess.Popen[bytes], C
             os.close(master)
 
 
-@pytest.fixture
-def run(operator: Command, new_name: Callable[[], str], settle: Settle) -> str:
-    """Return the name of a run that workers have read up to step 100."""
-    name = new_name()
-    assert operator(f"run create {name} lr linear start=1 end=0 steps=1000 --total 1000").code == 0
-    settle(name, 100)
-    return name
-
-
 def test_a_terminal_sees_what_happens(
     operator: Command, server: str, run: str, settle: Settle
 ) -> None:

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 from tests.cli.conftest import Command, Settle
-
-
-@pytest.fixture
-def run(operator: Command, new_name: Callable[[], str], settle: Settle) -> str:
-    """Return the name of a run that workers have read up to step 100."""
-    name = new_name()
-    assert operator(f"run create {name} lr linear start=1 end=0 steps=1000 --total 1000").code == 0
-    settle(name, 100)
-    return name
 
 
 def refused(http: httpx.Client, name: str, step: int) -> str:

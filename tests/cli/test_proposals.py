@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.cli.conftest import Command, Settle
-
-
-@pytest.fixture
-def run(operator: Command, new_name: Callable[[], str], settle: Settle) -> str:
-    """Return the name of a run that workers have read up to step 100."""
-    name = new_name()
-    assert operator(f"run create {name} lr linear start=1 end=0 steps=1000 --total 1000").code == 0
-    settle(name, 100)
-    return name
+from tests.cli.conftest import Command
 
 
 def test_a_proposal_waits_for_a_yes(operator: Command, run: str, http: Any) -> None:
