@@ -36,6 +36,17 @@ class Answered:
     answered: float
     attempts: int
 
+    def recorded(self) -> dict[str, Any]:
+        """Return what every record of something that was sent says of its answer."""
+        good = self.response.is_success
+        return {
+            "sent": self.sent,
+            "answered": self.answered,
+            "attempts": self.attempts,
+            "answer": self.response.json() if good else None,
+            "refusal": None if good else code(self.response),
+        }
+
 
 class Caller:
     """Asks the replicas at ``urls`` in an order of chance."""
@@ -81,17 +92,12 @@ class Caller:
         message = uuid.UUID(int=self.chance.getrandbits(128), version=4).hex
         method, path, parts = _request(run, kind, request, message)
         done = self.ask(method, path, headers={"Idempotency-Key": message}, **parts)
-        good = done.response.is_success
         write = Write(
             run=run,
             kind=kind,
             message=message,
             request=request,
-            sent=done.sent,
-            answered=done.answered,
-            attempts=done.attempts,
-            answer=done.response.json() if good else None,
-            refusal=None if good else code(done.response),
+            **done.recorded(),
         )
         self.log.writes.append(write)
         return write
@@ -107,17 +113,12 @@ class Caller:
             "reports": [{"step": step, "metrics": each} for step, each in reports.items()],
         }
         done = self.ask("POST", f"/v1/runs/{run}/reports", json=body)
-        good = done.response.is_success
         report = Report(
             run=run,
             generation=generation,
             source=source,
             points=tuple(points),
-            sent=done.sent,
-            answered=done.answered,
-            attempts=done.attempts,
-            answer=done.response.json() if good else None,
-            refusal=None if good else code(done.response),
+            **done.recorded(),
         )
         self.log.reports.append(report)
         return report
@@ -125,15 +126,10 @@ class Caller:
     def tell(self, run: str, request: Mapping[str, Any]) -> None:
         """Say what became of a signal, until there is an answer, and record it."""
         done = self.ask("POST", f"/v1/runs/{run}/outcomes", json=request)
-        good = done.response.is_success
         outcome = Outcome(
             run=run,
             request=request,
-            sent=done.sent,
-            answered=done.answered,
-            attempts=done.attempts,
-            answer=done.response.json() if good else None,
-            refusal=None if good else code(done.response),
+            **done.recorded(),
         )
         self.log.outcomes.append(outcome)
 
