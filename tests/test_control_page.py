@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import doctest
-import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from tests.test_docstrings import let_clients_go
+from tests.conftest import StartServer
+from tests.test_docstrings import let_clients_go, run_page
 
 from rheostat import Run
 
 PAGE = Path(__file__).parents[1] / "docs" / "control.md"
 
 
-def test_the_manual_of_control_does_what_it_says(server: str) -> None:
-    """All blocks, one after the other, in one namespace."""
-    text = PAGE.read_text().replace("http://rheostat:8000", server)
-    blocks = re.findall(r"^```(python|pycon)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    names: dict[str, Any] = {}
-    runner = doctest.DocTestRunner(optionflags=doctest.REPORT_NDIFF)
-    for kind, code in blocks:
-        if kind == "python":
-            exec(code, names)  # noqa: S102 - our own page
-        else:
-            test = doctest.DocTestParser().get_doctest(code, names, PAGE.name, str(PAGE), 0)
-            runner.run(test, clear_globs=False)
-    assert runner.summarize().failed == 0
+def test_the_manual_of_control_does_what_it_says(start_server: StartServer) -> None:
+    """All blocks, one after the other, in one namespace; the runs of other pages have its names."""
+    names, _ = run_page(PAGE, start_server().url)
     _watches(names)
     names["client"].close()
     del names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import gc
+import re
 import uuid
 import warnings
 from collections.abc import Iterator
@@ -51,6 +52,28 @@ def let_clients_go() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+
+
+def run_page(page: Path, server: str) -> tuple[dict[str, Any], int]:
+    """
+    Run the Python of a manual against a server, all blocks one after the other in one namespace.
+
+    Return that namespace, and how many blocks there were; what does not print what the page shows
+    fails. The caller closes the page's ``client``.
+    """
+    text = page.read_text().replace(WRITTEN, server)
+    blocks = re.findall(r"^```(python|pycon)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    names: dict[str, Any] = {}
+    runner = doctest.DocTestRunner(optionflags=doctest.REPORT_NDIFF)
+    for kind, code in blocks:
+        if kind == "python":
+            exec(code, names)  # noqa: S102 - our own page
+        else:
+            test = doctest.DocTestParser().get_doctest(code, names, page.name, str(page), 0)
+            runner.run(test, clear_globs=False)
+            names.update(test.globs)
+    assert runner.summarize().failed == 0
+    return names, len(blocks)
 
 
 @pytest.mark.parametrize("name", [n for n in with_examples() if not n.startswith("rheostat.torch")])
