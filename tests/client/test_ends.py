@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -19,15 +18,8 @@ from rheostat.errors import AwaitingReport, Finished, Paused, StaleGeneration, S
 
 @pytest.fixture
 def service() -> ListeningService:
-    """Return a service in memory whose run listens."""
+    """Return a service in memory whose run listens, of which `client` is one."""
     return ListeningService()
-
-
-@pytest.fixture
-def client(service: ListeningService) -> Iterator[Client]:
-    """Yield a client of it."""
-    with Client("http://test", transport=httpx.MockTransport(service), retries=2) as client:
-        yield client
 
 
 @pytest.mark.parametrize("end", [1, 7, 8, 100])

@@ -7,7 +7,6 @@ import math
 import multiprocessing
 import pickle
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -24,15 +23,8 @@ from rheostat.errors import Invalid, StaleGeneration, Unreachable
 
 @pytest.fixture
 def service() -> ListeningService:
-    """Return a service in memory whose run listens."""
+    """Return a service in memory whose run listens, of which `client` is one."""
     return ListeningService()
-
-
-@pytest.fixture
-def client(service: ListeningService) -> Iterator[Client]:
-    """Yield a client of it."""
-    with Client("http://test", transport=httpx.MockTransport(service), retries=2) as client:
-        yield client
 
 
 def kept(service: ListeningService) -> list[tuple[int, str, Any]]:

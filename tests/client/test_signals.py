@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -22,15 +21,8 @@ from rheostat.errors import Stopped
 
 @pytest.fixture
 def service() -> ListeningService:
-    """Return a service in memory whose run listens."""
+    """Return a service in memory whose run listens, of which `client` is one."""
     return ListeningService()
-
-
-@pytest.fixture
-def client(service: ListeningService) -> Iterator[Client]:
-    """Yield a client of it."""
-    with Client("http://test", transport=httpx.MockTransport(service), retries=2) as client:
-        yield client
 
 
 @given(
