@@ -105,6 +105,33 @@ REPORTS_PER_SECOND: Final = 20
 MAX_SIMULATED: Final = 100_000
 """Reports of one simulation."""
 
+WORKER: Final = r"[A-Za-z0-9._:-]{1,128}"
+"""What workers, their hosts, sessions and jobs are named."""
+MAX_WORKERS: Final = 20_000
+"""Workers of a run that are remembered; then the oldest silent ones are forgotten."""
+MAX_BEATING: Final = 64
+"""Workers in one beat."""
+MAX_WINDOWS: Final = 8
+"""Windows of what was applied, of each worker in a beat."""
+MAX_STRETCHES: Final = 32
+"""Stretches of cells that one window lists."""
+MAX_APPLIED: Final = 65_536
+"""Cells of one window."""
+MAX_WRONG: Final = 32
+"""Values that a worker names as wrong in one beat."""
+MAX_MISMATCHES: Final = 1_000
+"""Mismatches of a run that are kept, the first ones."""
+BEATS_PER_SECOND: Final = 50
+"""Beats in a second for which a process paces those who send them."""
+LEAST_AGAIN: Final = 5.0
+"""Seconds between two beats of a worker, at least."""
+MAX_CHECKPOINTS: Final = 10_000
+"""Checkpoints of a run that are known."""
+MAX_TAG: Final = 128
+"""Characters of a checkpoint's tag."""
+MAX_URI: Final = 2_048
+"""Characters of where a checkpoint is: text that the service never opens."""
+
 MAX_NESTING: Final = 16
 """Definitions inside of each other."""
 MAX_NODES: Final = 1_000

@@ -28,3 +28,4 @@ from rheostat.wire.problems import *
 from rheostat.wire.proposals import *
 from rheostat.wire.runs import *
 from rheostat.wire.values import *
+from rheostat.wire.workers import *

@@ -3,6 +3,7 @@
 from typing import Literal, NotRequired, TypedDict
 
 from rheostat.wire.runs import From, Revision
+from rheostat.wire.workers import Eta
 
 
 class Landing(TypedDict):
@@ -12,6 +13,8 @@ class Landing(TypedDict):
     """From where that worker was last seen to read, in steps; null if none was seen."""
     warnings: list[str]
     """A sentence, if that is far."""
+    eta: NotRequired[list[Eta]]
+    """When workers come to it; not there if none is alive."""
 
 
 class Revised(Landing):

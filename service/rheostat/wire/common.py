@@ -31,8 +31,19 @@ ProposalKind = Literal["change", "stop", "pause", "signal", "rewind", "total", "
 ProposalState = Literal["open", "accepted", "declined", "expired"]
 """What became of a proposal; it expires with its generation, or by a newer one of a controller."""
 
-RevisionState = Literal["pending", "settled", "done", "failed", "cancelled", "dropped"]
-"""What became of a revision; a signal is done, or has failed, once a worker says so."""
+RevisionState = Literal[
+    "pending", "settled", "reached", "proven", "done", "failed", "cancelled", "dropped"
+]
+"""
+What became of a revision: it is reached once every live worker is past its step, and proven once
+they have shown that they applied it; a signal is done, or has failed, once a worker says so.
+"""
+
+WorkerState = Literal["training", "waiting", "silent", "wrong", "ended"]
+"""What a worker does: it is silent if it has said nothing for three times what it was asked for."""
+
+SlotType = Literal["f64", "f32"]
+"""What a parameter's value is rounded to where it is applied."""
 
 RevisionGoal = Literal["settled", "reached", "proven", "done"]
 """What can be waited for, of a revision."""

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, TypedDict
 
-from rheostat.wire.common import Change, Definition, ProposalKind, ProposalState
+from rheostat.wire.common import Change, Definition, ProposalKind, ProposalState, SlotType
 from rheostat.wire.control import Decided
 from rheostat.wire.runs import From
 
@@ -168,6 +168,20 @@ class OutcomeEvent(AnyEvent):
     error: str | None
 
 
+class MismatchEvent(AnyEvent):
+    """A worker applied another value than was served."""
+
+    kind: Literal["mismatch"]
+    mismatch: int
+    """Its number."""
+    worker: str
+    parameter: str
+    step: int
+    expected: str
+    found: str
+    dtype: SlotType
+
+
 class SettledProposalEvent(AnyEvent):
     """A proposal was accepted or declined; one that expires does so with the run's own events."""
 
@@ -201,6 +215,7 @@ Event = (
     | ProposedEvent
     | SettledProposalEvent
     | OutcomeEvent
+    | MismatchEvent
     | FinishedEvent
 )
 """The ``data`` of an event that happened to a run; ``kind`` tells which one."""

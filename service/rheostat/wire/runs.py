@@ -400,3 +400,5 @@ class Joined(TypedDict):
     """Where the nearest stop is: a hint, since only a refusal ends a training."""
     watched: list[str]
     """Metrics that a controller reads: to be reported at once."""
+    again: float
+    """Seconds within which a worker that begins to train says so, at a moment of its choice."""

@@ -245,12 +245,10 @@ def _where(item: wire.Event) -> str:
     match item["kind"]:
         case "settled" | "begun":
             return text.count(item["settled_until"])
-        case "outcome":
+        case "outcome" | "decided" | "mismatch":
             return text.count(item["step"])
         case "proposed" | "settled-proposal":
             return ""
-        case "decided":
-            return text.count(item["step"])
     return text.count(item["effective"])
 
 
@@ -265,6 +263,9 @@ def _told(item: wire.Event) -> str:
     if item["kind"] == "outcome":
         why = f" – {' '.join(item['error'].split())}" if item["error"] else ""
         return f"revision {item['revision']} is {item['outcome']} at {item['source']}{why}"
+    if item["kind"] == "mismatch":
+        values = f"{item['found']} in place of {item['expected']}"
+        return f"worker {item['worker']} applied {item['parameter']} = {values}"
     by = f" by {item['author']}" if item["author"] else ""
     if item["kind"] == "begun":
         return by.strip()

@@ -123,6 +123,7 @@ JOINED = JsonAnswer(
         "end": None,
         "stop": None,
         "watched": ["val_loss"],
+        "again": 5.0,
     },
 )
 

@@ -10,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -286,6 +287,73 @@ outcomes = Table(
     # its number among the events of the run; none after its end
     Column("event", BigInteger),
     Index("ix_outcomes_event", "run_id", "event"),
+)
+
+# Who trains, by what each last said: a hint, which is written now and then, and which nothing reads
+# that gives a value. See runs.presence.
+workers = Table(
+    "workers",
+    metadata,
+    _run_id(),
+    Column("worker", String(128), primary_key=True),
+    Column("host", String(128)),
+    # of its process, and of the process group that trains together: a newer one retires older ones
+    Column("session", String(128), nullable=False),
+    Column("job", String(128)),
+    Column("generation", Integer, nullable=False),
+    Column("step", BigInteger, nullable=False),
+    # steps in a second; and the seconds that it has waited
+    Column("pace", Double),
+    Column("waited", Double, nullable=False),
+    # below which all that it listed is right
+    Column("proven_until", BigInteger),
+    # what it said of itself, or that it was wrong: whether it is silent follows from the time
+    Column("state", String(16), nullable=False),
+    # the seconds until it was to say something again
+    Column("again", Double, nullable=False),
+    Column("seen_at", String(32), nullable=False),
+)
+
+# Values that workers applied and that are not those of the ledger, each once.
+mismatches = Table(
+    "mismatches",
+    metadata,
+    _run_id(),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("worker", String(128), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("parameter", String(128), nullable=False),
+    Column("step", BigInteger, nullable=False),
+    # float64, as whole numbers of the same bits, rounded as the worker's slot is
+    Column("expected_bits", BigInteger, nullable=False),
+    Column("found_bits", BigInteger, nullable=False),
+    Column("dtype", String(8), nullable=False),
+    Column("at", String(32), nullable=False),
+    # its number among the events of the run; none after its end
+    Column("event", BigInteger),
+    Index(
+        "uq_mismatches_place",
+        *("run_id", "worker", "generation", "step", "parameter"),
+        unique=True,
+    ),
+    Index("ix_mismatches_event", "run_id", "event"),
+)
+
+# What workers say that they have saved, each once.
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    _run_id(),
+    Column("generation", Integer, primary_key=True, autoincrement=False),
+    Column("step", BigInteger, primary_key=True, autoincrement=False),
+    Column("tag", String(128), primary_key=True),
+    Column("uri", Text),
+    Column("bytes", BigInteger),
+    Column("source", String(128), nullable=False),
+    # of a signal that asked for it
+    Column("revision", Integer),
+    Column("at", String(32), nullable=False),
+    Index("ix_checkpoints_step", "run_id", "step"),
 )
 
 # What somebody suggests, and what was decided on it.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rheostat import wire
 from rheostat.errors import StaleCheckpoint
+from rheostat.limits import LEAST_AGAIN
 from rheostat.server.runs.lineage import GenerationKey, Lineage, Sighting
 from rheostat.server.runs.reach import begun_at, require_near
 from rheostat.server.store.records import Records, RunRecord, now
@@ -125,4 +126,5 @@ def _joined(records: Records, run: RunRecord, lineage: Lineage) -> wire.Joined:
         "end": run.end,
         "stop": run.barriers.ends_at,
         "watched": watched(records, run),
+        "again": LEAST_AGAIN,
     }
