@@ -307,10 +307,12 @@ workers = Table(
     Column("waited", Double, nullable=False),
     # below which all that it listed is right
     Column("proven_until", BigInteger),
-    # what it said of itself, or that it was wrong: whether it is silent follows from the time
+    # what it said of itself: whether it is silent or wrong follows from the time and `mismatches`
     Column("state", String(16), nullable=False),
     # the seconds until it was to say something again
     Column("again", Double, nullable=False),
+    # when its session was first heard of, and when it last said something
+    Column("since", String(32), nullable=False),
     Column("seen_at", String(32), nullable=False),
 )
 

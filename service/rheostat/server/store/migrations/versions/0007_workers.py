@@ -38,6 +38,7 @@ def upgrade() -> None:
         sa.Column("proven_until", sa.BigInteger(), nullable=True),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("again", sa.Double(), nullable=False),
+        sa.Column("since", sa.String(length=32), nullable=False),
         sa.Column("seen_at", sa.String(length=32), nullable=False),
         *_of_run("workers", "worker"),
     )
