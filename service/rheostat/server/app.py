@@ -28,6 +28,7 @@ from rheostat.server.http.feeds import Feeds
 from rheostat.server.http.holds import Holds
 from rheostat.server.http.metrics import Metrics
 from rheostat.server.http.middleware import BodyLimit, Observer
+from rheostat.server.http.presence import keep_writing, write_all
 from rheostat.server.http.problems import HANDLERS
 from rheostat.server.http.protocol import CONNECTIONS, ON_SHUTDOWN
 from rheostat.server.http.rates import RateLimit, Rates
@@ -55,6 +56,8 @@ from rheostat.server.routes.swagger import swagger
 from rheostat.server.routes.tokens import tokens
 from rheostat.server.routes.total import totals
 from rheostat.server.routes.values import values
+from rheostat.server.routes.workers import workers
+from rheostat.server.runs.presence import Roster
 from rheostat.server.settings import Settings
 from rheostat.server.store.store import Store
 
@@ -73,6 +76,7 @@ ROUTERS = (
     stops,
     signals,
     outcomes,
+    workers,
     proposals,
     reports,
     controllers,
@@ -127,6 +131,7 @@ def create_app(settings: Settings, *, fast_lane: bool = True) -> FastAPI:
     app.state.block_cache = BlockCache(settings.answer_cache_bytes)
     app.state.access_log = AccessLog(_parameters())
     app.state.rates = Rates(settings.rate_limit)
+    app.state.roster = Roster()
     app.state.report_rates = Rates(REPORTS_PER_SECOND)
     app.state.answers_for = names(settings)
     app.state.receiving = Budget(settings.max_receiving_bytes, "large bodies", SLOW_BODY)
@@ -170,12 +175,15 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     connections = _connections(app)
     sampling = asyncio.create_task(app.state.metrics.keep_sampling())
     looking = asyncio.create_task(connections.keep_looking())
+    writing = asyncio.create_task(keep_writing(app.state.roster, store))
     try:
         yield {ON_SHUTDOWN: partial(_let_go, app), CONNECTIONS: connections}
     finally:
         _let_go(app)
         sampling.cancel()
         looking.cancel()
+        writing.cancel()
+        await write_all(app.state.roster, store)
         app.state.access_log.write()
         await anyio.to_thread.run_sync(store.close)
 

@@ -38,29 +38,42 @@ class Worker(TypedDict):
     state: WorkerState
 
 
-class Workers(Page[Worker]):
-    """A run's workers: how they are together, and a part of their list, by name."""
+class WorkerCounts(TypedDict):
+    """How many workers a run has; one that is wrong counts as alive, too, as long as it is."""
 
     alive: int
     """How many say something still, and have not ended."""
     silent: int
     """How many have ceased to, without having ended."""
-    ended: int
-    """How many have said that they are done."""
     wrong: int
     """How many have applied another value than was served."""
+
+
+class WorkersSummary(WorkerCounts):
+    """How the workers of a run are together."""
+
+    ended: int
+    """How many have said that they are done."""
     behind: int
     """How many are in a generation that was left, or far behind the first."""
     first: int | None
-    """Step of the first of those that are alive; null if nobody is."""
+    """Step of the first that is alive in the current generation; null if nobody is."""
     last: int | None
     """Step of the last of them."""
     pace: float | None
     """Steps in a second, the median of theirs."""
     proven_until: int | None
-    """The least of theirs; null as long as one of them has listed nothing."""
+    """The least of all that are alive; null as long as one of them has listed nothing."""
     eta: list[Eta]
     """Of the revisions that not all of them have come to."""
+
+
+class Workers(WorkersSummary):
+    """A run's workers: how they are together, and a part of their list: ranks, then by name."""
+
+    items: list[Worker]
+    next: str | None
+    """The `cursor` that asks for what follows; null on the last page."""
 
 
 class Compare(TypedDict):

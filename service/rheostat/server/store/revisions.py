@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Row, Select, insert, select, update
+from sqlalchemy import Row, Select, insert, or_, select, update
 
 from rheostat.errors import Invalid, Unavailable, UnknownRevision
 from rheostat.schedules.references import Lookup
@@ -24,6 +24,7 @@ from rheostat.server.runs.changes import Change, Changes, parse_changes
 from rheostat.server.runs.fragments import Verbatim, dumps
 from rheostat.server.runs.lineage import GenerationKey, OwnedSteps
 from rheostat.server.runs.revision import (
+    FIXED,
     FOLDING,
     RETRACTABLE,
     WAITING,
@@ -250,6 +251,20 @@ class Revisions:
         hashes = [orjson.loads(row.timelines) for row in rows]
         timelines = self._timelines.load_all(owner.run_id, hashes)
         return [self._revision(*both) for both in zip(rows, timelines, strict=True)]
+
+    def places(self, owner: GenerationKey, step: int, limit: int) -> list[tuple[int, int]]:
+        """Return number and step of what workers come to at ``step`` or later, by rising step."""
+        table = tables.revisions.c
+        query = (
+            select(table.revision, table.effective)
+            .where(table.run_id == owner.run_id, table.generation == owner.number)
+            .where(table.effective >= step, ~table.cancelled, table.kind.not_in(FIXED))
+            .where(or_(table.folds, table.kind.in_(statements.SAYING)))
+            .order_by(table.effective, table.revision)
+            .limit(limit)
+        )
+        rows = self._transaction.connection.execute(query)
+        return [(row.revision, row.effective) for row in rows]
 
     def read_changes(self, run_id: str, revisions: Sequence[Revision]) -> list[Revision]:
         """Return revisions with their changes read for their totals, so that they can be folded."""

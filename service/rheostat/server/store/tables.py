@@ -314,6 +314,8 @@ workers = Table(
     # when its session was first heard of, and when it last said something
     Column("since", String(32), nullable=False),
     Column("seen_at", String(32), nullable=False),
+    # from when on it is silent
+    Column("silent_at", String(32), nullable=False),
 )
 
 # Values that workers applied and that are not those of the ledger, each once.

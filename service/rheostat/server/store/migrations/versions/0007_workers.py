@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.Column("again", sa.Double(), nullable=False),
         sa.Column("since", sa.String(length=32), nullable=False),
         sa.Column("seen_at", sa.String(length=32), nullable=False),
+        sa.Column("silent_at", sa.String(length=32), nullable=False),
         *_of_run("workers", "worker"),
     )
     op.create_table(

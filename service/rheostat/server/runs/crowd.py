@@ -1,0 +1,330 @@
+"""
+The crowd: a run's workers, by what each last said, and what they are together.
+
+A worker is *alive* until it has said nothing for `PATIENCE` times as long as it was told to wait,
+or has said that it is done. It is *wrong* if it has applied another value than was served, in its
+generation and since its session was first heard of. It is *behind* if it trains in a generation
+that was left, or further behind the first than its last `PATIENCE` beats explain.
+
+Times are seconds of the epoch, by the database's clock.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from operator import attrgetter
+
+from rheostat import wire
+from rheostat.server.runs.beats import Doing
+
+PATIENCE = 3
+"""Beats that may be missing before a worker counts as silent."""
+
+CLOCKS_APART = 1.0
+"""Seconds by which the clocks that tell mismatches and sessions may differ."""
+
+Places = Iterable[tuple[int | None, int]]
+"""Revisions, and the first step of each; None for one that is only rehearsed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker, by what it last said: at ``seen_at``, in a session that began at ``since``."""
+
+    worker: str
+    session: str
+    generation: int
+    step: int
+    again: float
+    """Seconds that it was told to wait until its next beat."""
+    since: float
+    seen_at: float
+    host: str | None = None
+    job: str | None = None
+    pace: float | None = None
+    waited: float = 0.0
+    proven_until: int | None = None
+    """Step below which all that it has listed is right, as far as nothing else is known."""
+    state: Doing = "training"
+
+    @property
+    def silent_at(self) -> float:
+        """When it counts as silent, unless it says something."""
+        return self.seen_at + PATIENCE * self.again
+
+    @property
+    def place(self) -> tuple[int, int, str]:
+        """Where it stands in a list: ranks by their number, then the others by name."""
+        return place_of(self.worker)
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A value at a step that a worker applied, and that is not the ledger's."""
+
+    worker: str
+    generation: int
+    step: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """How far the workers that count have come, all of them."""
+
+    reached: int
+    """Every one is at this step, or past it: they have done all updates below."""
+    proven: int | None
+    """All that they listed below is right; None as long as one of them has listed nothing."""
+
+
+class Crowd:
+    """
+    A run's workers at a time.
+
+    Args:
+        workers: What each last said, one for each name.
+        now: The time, by the clock of theirs.
+        generation: The current one.
+        shared: For each other generation that workers are in, up to which step it has the past of
+            the current one.
+        mistakes: What is known to have been applied wrongly.
+
+    """
+
+    def __init__(
+        self,
+        workers: Iterable[Worker],
+        now: float,
+        generation: int,
+        shared: Mapping[int, float] | None = None,
+        mistakes: Iterable[Mistake] = (),
+    ) -> None:
+        self.now = now
+        self._generation = generation
+        self._shared = shared or {}
+        self.workers: Sequence[Worker] = current(workers)
+        self._mistakes = _first_mistakes(self.workers, mistakes)
+
+    @cached_property
+    def alive(self) -> Sequence[Worker]:
+        """Those who say something still, and have not ended."""
+        return [each for each in self.workers if self.is_alive(each)]
+
+    @cached_property
+    def training(self) -> Sequence[Worker]:
+        """Those of them who are in the current generation."""
+        return [each for each in self.alive if each.generation == self._generation]
+
+    @cached_property
+    def pace(self) -> float | None:
+        """Steps in a second: the median of those who train."""
+        paces = [each.pace for each in self.training if each.pace is not None]
+        return statistics.median(paces) if paces else None
+
+    @cached_property
+    def first(self) -> int | None:
+        """The step of the first of those who train."""
+        return max((each.step for each in self.training), default=None)
+
+    @cached_property
+    def last(self) -> int | None:
+        """The step of the last of those who train."""
+        return min((each.step for each in self.training), default=None)
+
+    @cached_property
+    def front(self) -> Front | None:
+        """How far those who are alive or have ended are; without any, the newest job; or None."""
+        counting = [each for each in self.workers if each.state == "ended" or self.is_alive(each)]
+        counting = counting or [*newest_job(self.workers)]
+        if not counting:
+            return None
+        reached = min(min(each.step, self._on_line(each)) for each in counting)
+        proven = [self._proven_on_line(each) for each in counting]
+        return Front(int(reached), _least(proven))
+
+    @cached_property
+    def counts(self) -> wire.WorkerCounts:
+        """How many are alive, silent and wrong."""
+        silent = sum(each.state != "ended" for each in self.workers) - len(self.alive)
+        return {"alive": len(self.alive), "silent": silent, "wrong": len(self._mistakes)}
+
+    def eta(self, places: Places) -> list[wire.Eta]:
+        """Return when those who train come to revisions; nothing if nobody does."""
+        return [self._eta(*place) for place in places] if self.training else []
+
+    def summary(self, places: Places) -> wire.WorkersSummary:
+        """Return what they are together, and when they come to revisions they are not all past."""
+        etas = [each for each in self.eta(places) if each["reached_by"] < len(self.training)]
+        return {
+            **self.counts,
+            "ended": sum(each.state == "ended" for each in self.workers),
+            "behind": sum(self.is_behind(each) for each in self.alive),
+            "first": self.first,
+            "last": self.last,
+            "pace": self.pace,
+            "proven_until": _least([self.proven_until(each) for each in self.alive]),
+            "eta": etas,
+        }
+
+    def is_alive(self, worker: Worker) -> bool:
+        """Whether a worker says something still, and has not ended."""
+        return worker.state != "ended" and self.now <= worker.silent_at
+
+    def is_behind(self, worker: Worker) -> bool:
+        """Whether one that is alive is in a left generation, or further behind than beats are."""
+        if worker.generation != self._generation:
+            return True
+        if self.first is None or self.pace is None:
+            return False
+        return self.first - worker.step > self.pace * PATIENCE * worker.again
+
+    def proven_until(self, worker: Worker) -> int | None:
+        """Return the step below which all that a worker listed is right, None if it listed none."""
+        mistake = self._mistakes.get(worker.worker)
+        if mistake is None or worker.proven_until is None:
+            return worker.proven_until
+        return min(worker.proven_until, mistake)
+
+    def state(self, worker: Worker) -> wire.WorkerState:
+        """Return what a worker does; that it is wrong goes before all else."""
+        if worker.worker in self._mistakes:
+            return "wrong"
+        if worker.state == "ended" or self.is_alive(worker):
+            return worker.state
+        return "silent"
+
+    @cached_property
+    def listed(self) -> Sequence[Worker]:
+        """All of them in the order of lists."""
+        return sorted(self.workers, key=attrgetter("place"))
+
+    def _eta(self, revision: int | None, effective: int) -> wire.Eta:
+        last, pace = min(each.step for each in self.training), self.pace
+        steps = max(effective - last, 0)
+        return {
+            "revision": revision,
+            "effective": effective,
+            "steps": steps,
+            "seconds": steps / pace if pace else None,
+            "reached_by": sum(each.step > effective for each in self.training),
+        }
+
+    def _on_line(self, worker: Worker) -> float:
+        """Return up to where a worker's generation has the past of the current one."""
+        here = worker.generation == self._generation
+        return float("inf") if here else self._shared.get(worker.generation, 0)
+
+    def _proven_on_line(self, worker: Worker) -> int | None:
+        proven = self.proven_until(worker)
+        return None if proven is None else int(min(proven, self._on_line(worker)))
+
+
+def place_of(name: str) -> tuple[int, int, str]:
+    """Return where a worker of this name stands in a list."""
+    return (0, int(name), name) if name.isdecimal() else (1, 0, name)
+
+
+def merged(one: Worker, other: Worker) -> Worker:
+    """
+    Return what is known of a worker by what two have heard.
+
+    The newer counts, with the beginning of its session by whoever knows it from earlier; what is
+    proven stays so within a session and a generation. `store.workers` says the same in SQL.
+    """
+    older, newer = sorted((one, other), key=attrgetter("seen_at"))
+    if older.session != newer.session:
+        return newer
+    proven = newer.proven_until
+    if older.generation == newer.generation and older.proven_until is not None:
+        proven = max(older.proven_until, -1 if proven is None else proven)
+    since = min(older.since, newer.since)
+    if since == newer.since and proven == newer.proven_until:
+        return newer
+    return changed(newer, since=since, proven_until=proven)
+
+
+def changed(worker: Worker, *, since: float, proven_until: int | None, by: float = 0.0) -> Worker:
+    """Return a worker whose session began then, and whose times are shifted by some seconds."""
+    return Worker(
+        worker.worker,
+        worker.session,
+        worker.generation,
+        worker.step,
+        worker.again,
+        since + by,
+        worker.seen_at + by,
+        worker.host,
+        worker.job,
+        worker.pace,
+        worker.waited,
+        proven_until,
+        worker.state,
+    )
+
+
+def current(workers: Iterable[Worker]) -> Sequence[Worker]:
+    """
+    Return those whom no newer job has retired.
+
+    The newest job is that which began last. It retires the workers of others that have said nothing
+    since it began; one that is of no job stays.
+    """
+    found = tuple(workers)
+    began = beginnings(found)
+    if len(began) < 2:
+        return found
+    newest = max(began, key=lambda job: (began[job], job))
+    return [each for each in found if each.job in {None, newest} or each.seen_at >= began[newest]]
+
+
+def beginnings(workers: Iterable[Worker]) -> dict[str, float]:
+    """Return when each job was first heard of."""
+    began: dict[str, float] = {}
+    for each in workers:
+        if each.job is not None and each.since < began.get(each.job, float("inf")):
+            began[each.job] = each.since
+    return began
+
+
+def newest_job(workers: Sequence[Worker]) -> Sequence[Worker]:
+    """Return the workers of the job that began last; without jobs, all."""
+    began = beginnings(workers)
+    if not began:
+        return workers
+    newest = max(began, key=lambda job: (began[job], job))
+    return [each for each in workers if each.job == newest]
+
+
+def is_wrong(worker_since: float, at: float) -> bool:
+    """Whether a mismatch of a worker came in its present session, which began then."""
+    return at >= worker_since - CLOCKS_APART
+
+
+def _first_mistakes(workers: Sequence[Worker], mistakes: Iterable[Mistake]) -> dict[str, int]:
+    """Return the first step at which each worker that is wrong went wrong."""
+    ordered = sorted(mistakes, key=attrgetter("worker"))
+    if not ordered:
+        return {}
+    known = {each.worker: each for each in workers}
+    found: dict[str, int] = {}
+    for name, group in groupby(ordered, key=attrgetter("worker")):
+        if (worker := known.get(name)) is None:
+            continue
+        steps = [
+            each.step
+            for each in group
+            if each.generation == worker.generation and is_wrong(worker.since, each.at)
+        ]
+        if steps:
+            found[name] = min(steps)
+    return found
+
+
+def _least(proven: Sequence[int | None]) -> int | None:
+    known = [each for each in proven if each is not None]
+    return min(known) if known and len(known) == len(proven) else None

@@ -1,0 +1,243 @@
+"""
+Presence: what the workers of runs last said to this process, and how often they are to say it.
+
+It is a hint, which no value depends on. It is kept in memory and written now and then, so that
+other processes know, too (`store.workers`); what cannot be written for a while waits here. Memory
+is bounded: of too many workers, those of the run with the most are forgotten, longest unheard
+first.
+
+Times are those of this process's steady clock, `now`, and are shifted to the database's when
+they are written or compared with what others have written.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rheostat.limits import BEATS_PER_SECOND, LEAST_AGAIN, MAX_WORKERS
+from rheostat.server.runs.beats import Beat, Said
+from rheostat.server.runs.crowd import PATIENCE, Crowd, Worker, changed, merged
+
+JITTER = 0.2
+"""Part by which what a worker is told varies, so that those who began together spread out."""
+
+MOST = 2 * MAX_WORKERS
+"""Workers that a process remembers, of all runs."""
+
+MOST_RUNS = 4_096
+"""Runs of which it remembers any."""
+
+FRESH, SLOW = 1.0, 1_000
+"""Seconds for which a crowd of so many workers serves whoever asks; a smaller one for less."""
+
+MOST_CROWDS = 64
+"""Crowds that are kept for that."""
+
+now = time.monotonic
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What a worker last said, whether it sends its beats itself, and whether that is written."""
+
+    last: Worker
+    sends: bool
+    written: bool = False
+
+
+class Roster:
+    """
+    The workers that this process has heard: by the event loop, and asked for by any thread.
+
+    A *sender* is whoever sends beats: a worker, or one that speaks for its whole node.
+    """
+
+    def __init__(self, pick: random.Random | None = None) -> None:
+        self._lock = threading.Lock()
+        self._runs: dict[str, dict[str, _Heard]] = {}
+        self._count = 0
+        self._senders = 0
+        self._joining: list[float] = []
+        self._random = pick or random.Random()
+        self._crowds: dict[str, tuple[float, Crowd]] = {}
+
+    # pacing
+
+    def again(self) -> float:
+        """Return the seconds after which whoever joins now says something, at the latest."""
+        with self._lock:
+            return self._again()
+
+    def expect(self) -> float:
+        """Return the same to a worker that joins, and count it among those who will."""
+        with self._lock:
+            if self._senders + len(self._joining) < MOST:
+                self._joining.append(now())
+            return self._again()
+
+    def _again(self) -> float:
+        return max(LEAST_AGAIN, (self._senders + len(self._joining)) / BEATS_PER_SECOND)
+
+    # hearing
+
+    def known(self, run_id: str, names: Iterable[str]) -> dict[str, Worker]:
+        """Return what was heard of some workers of a run, of those that were."""
+        with self._lock:
+            heard = self._runs.get(run_id, {})
+            return {name: heard[name].last for name in names if name in heard}
+
+    def learn(self, run_id: str, rows: Iterable[Worker], shift: float) -> None:
+        """Take over what others have written of workers of whom nothing was heard here."""
+        with self._lock:
+            for row in rows:
+                if row.worker not in self._runs.get(run_id, {}):
+                    mine = changed(row, since=row.since, proven_until=row.proven_until, by=-shift)
+                    self._put(run_id, _Heard(mine, sends=False, written=True))
+
+    def hear(
+        self, run_id: str, beat: Beat, at: float, proven: Mapping[str, int] | None = None
+    ) -> float:
+        """
+        Remember a beat that came at a time; return after how many seconds the next is to come.
+
+        ``proven`` has, by worker, the step up to which this beat shows that it is right.
+        """
+        with self._lock:
+            heard = self._runs.get(run_id, {})
+            speaker = beat.workers[0].worker
+            before = heard.get(speaker)
+            if before is None or not before.sends:
+                self._senders += 1
+                self._joining = self._joining[1:]
+            again = self._again() * self._random.uniform(1 - JITTER, 1 + JITTER)
+            for said in beat.workers:
+                former = heard.get(said.worker)
+                last = _told(said, beat.generation, again, at, (proven or {}).get(said.worker))
+                if former is not None:
+                    last = merged(former.last, last)
+                self._put(run_id, _Heard(last, sends=said.worker == speaker))
+            return again
+
+    def _put(self, run_id: str, heard: _Heard) -> None:
+        """Remember a worker as the one that was heard last, and make room if need be."""
+        run = self._runs.pop(run_id, {})
+        self._runs[run_id] = run
+        if run.pop(heard.last.worker, None) is None:
+            self._count += 1
+        run[heard.last.worker] = heard
+        if len(run) > MAX_WORKERS:
+            self._forget_one(run_id)
+        if self._count > MOST:
+            self._forget_one(max(self._runs, key=lambda each: len(self._runs[each])))
+        if len(self._runs) > MOST_RUNS:
+            self._drop(next(iter(self._runs)))
+
+    def _forget_one(self, run_id: str) -> None:
+        run = self._runs[run_id]
+        del run[next(iter(run))]
+        self._count -= 1
+
+    def drop(self, run_ids: Iterable[str]) -> None:
+        """Forget runs that are gone."""
+        with self._lock:
+            for run_id in run_ids:
+                self._drop(run_id)
+
+    def _drop(self, run_id: str) -> None:
+        self._count -= len(self._runs.pop(run_id, {}))
+        self._crowds.pop(run_id, None)
+
+    # telling
+
+    def of(self, run_id: str) -> Sequence[Worker]:
+        """Return what the workers of a run last said here."""
+        with self._lock:
+            return [each.last for each in self._runs.get(run_id, {}).values()]
+
+    def look_round(self) -> Counter[str]:
+        """
+        Count this process's workers by what they do, and who sends beats from now on.
+
+        Silent ones that are written are forgotten.
+        """
+        counts: Counter[str] = Counter(training=0, waiting=0, silent=0, ended=0)
+        with self._lock:
+            time_now, senders = now(), 0
+            for run_id, run in list(self._runs.items()):
+                for name, heard in list(run.items()):
+                    gone = heard.last.silent_at < time_now
+                    ended = heard.last.state == "ended"
+                    if gone and heard.written:
+                        del run[name]
+                        self._count -= 1
+                        continue
+                    counts["silent" if gone and not ended else heard.last.state] += 1
+                    senders += heard.sends and not gone and not ended
+                if not run:
+                    self._drop(run_id)
+            self._senders = senders
+            waited = time_now - PATIENCE * self._again()
+            self._joining = [each for each in self._joining if each > waited]
+        return counts
+
+    # writing
+
+    def unwritten(self, most: int) -> dict[str, list[Worker]]:
+        """Return up to ``most`` workers that are not written, by run, as written from now on."""
+        found: dict[str, list[Worker]] = {}
+        with self._lock:
+            for run_id, run in self._runs.items():
+                for heard in run.values():
+                    if most and not heard.written:
+                        heard.written = True
+                        found.setdefault(run_id, []).append(heard.last)
+                        most -= 1
+        return found
+
+    def not_written(self, rows: Mapping[str, Collection[Worker]]) -> None:
+        """Note that some could not be written: they are to be written again."""
+        with self._lock:
+            for run_id, workers in rows.items():
+                run = self._runs.get(run_id, {})
+                for each in workers:
+                    if each.worker in run:
+                        run[each.worker].written = False
+
+    # crowds
+
+    def recent(self, run_id: str) -> Crowd | None:
+        """Return the crowd of a run that was put together within the last second, or less."""
+        until, crowd = self._crowds.get(run_id, (0.0, None))
+        return crowd if now() <= until else None
+
+    def remember(self, run_id: str, crowd: Crowd) -> None:
+        """Have a crowd at hand for whoever asks next."""
+        with self._lock:
+            self._crowds.pop(run_id, None)
+            fresh = min(FRESH, FRESH * len(crowd.workers) / SLOW)
+            self._crowds[run_id] = (now() + fresh, crowd)
+            if len(self._crowds) > MOST_CROWDS:
+                del self._crowds[next(iter(self._crowds))]
+
+
+def _told(said: Said, generation: int, again: float, at: float, proven_until: int | None) -> Worker:
+    return Worker(
+        worker=said.worker,
+        session=said.session,
+        generation=generation,
+        step=said.step,
+        again=again,
+        since=at,
+        seen_at=at,
+        host=said.host,
+        job=said.job,
+        pace=said.pace,
+        waited=said.waited,
+        proven_until=proven_until,
+        state=said.state,
+    )

@@ -1,0 +1,176 @@
+"""Who trains: what beats are about, what is known of a run's workers, and writing it down."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+from rheostat import wire
+from rheostat.server.runs import presence
+from rheostat.server.runs.beats import Beat
+from rheostat.server.runs.crowd import Crowd, Worker, changed, merged, place_of
+from rheostat.server.runs.lineage import Lineage
+from rheostat.server.runs.presence import Roster
+from rheostat.server.store import clock, locks
+from rheostat.server.store.records import Records, RunRecord
+from rheostat.server.store.workers import Workers
+
+MOST_AHEAD = 100
+"""Revisions that workers have not come to, of which it is told when they will: the next ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """The run that a beat is about, and what was known of its workers before, by name."""
+
+    run: RunRecord
+    lineage: Lineage
+    workers: Mapping[str, Worker]
+
+
+def meet(records: Records, ref: str, beat: Beat, roster: Roster) -> Met:
+    """
+    Return the run that a beat is about, and what is known of the workers in it.
+
+    What others have written of workers that are new here is learnt.
+
+    Raises:
+        UnknownRun: There is none.
+        UnknownGeneration: The run has none of this number.
+
+    """
+    run = records.find(ref)
+    lineage = records.lineage(run)
+    lineage[beat.generation]
+    names = [each.worker for each in beat.workers]
+    known = roster.known(run.id, names)
+    new = [name for name in names if name not in known]
+    if new:
+        rows = Workers(records.connection).some(run.id, new)
+        if rows:
+            roster.learn(run.id, rows, _shift(records))
+            known = roster.known(run.id, names)
+    return Met(run, lineage, known)
+
+
+def crowd(records: Records, ref: str, roster: Roster) -> Crowd:
+    """Return the workers of a run, by what is written and what this process has heard since."""
+    return crowd_of(records, records.find(ref), roster)
+
+
+def crowd_of(records: Records, run: RunRecord, roster: Roster) -> Crowd:
+    """Return the same of a run that was found; it may be a second old."""
+    found = roster.recent(run.id)
+    if found is None:
+        found = _crowd(records, run, roster)
+        roster.remember(run.id, found)
+    return found
+
+
+def _crowd(records: Records, run: RunRecord, roster: Roster) -> Crowd:
+    workers = Workers(records.connection)
+    shift = _shift(records)
+    found = {each.worker: each for each in workers.of(run.id)}
+    for each in roster.of(run.id):
+        here = changed(each, since=each.since, proven_until=each.proven_until, by=shift)
+        row = found.get(each.worker)
+        found[each.worker] = here if row is None else merged(row, here)
+    mistakes = workers.mistakes(run.id)
+    left = {each.generation for each in found.values()} - {run.generation}
+    shared = _shared(records.lineage(run), run.generation, left) if left else {}
+    time_now = presence.now() + shift
+    return Crowd(found.values(), time_now, run.generation, shared, mistakes)
+
+
+def _shared(lineage: Lineage, current: int, left: Collection[int]) -> dict[int, float]:
+    """Return up to which step each of some left generations has the past of the current one."""
+    here = lineage.reach(current)
+    return {
+        number: max(
+            (
+                min(reach, here[each])
+                for each, reach in lineage.reach(number).items()
+                if each in here
+            ),
+            default=0,
+        )
+        for number in left
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What came of writing workers down: runs that are gone, and those to be tried again."""
+
+    gone: Collection[str]
+    held: Collection[str]
+
+
+def write(records: Records, workers: Mapping[str, Collection[Worker]]) -> Written:
+    """Write down what workers last said, by run, and forget those who are retired or too many."""
+    connection = records.connection
+    locks.advisory(connection, "workers")  # in any order, replicas would wait for each other's rows
+    rows = Workers(connection)
+    free, exist = rows.there(workers)
+    rows.write({run_id: list(workers[run_id]) for run_id in free}, _shift(records))
+    for run_id in sorted(free):
+        rows.retire(run_id)
+        rows.forget_some(run_id)
+    return Written(workers.keys() - exist, exist - free)
+
+
+def _shift(records: Records) -> float:
+    """Return what this process's clock lacks of the database's."""
+    return clock.read(records.connection) - presence.now()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which workers to list: what they do, if it matters, the name after which, and how many."""
+
+    state: wire.WorkerState | None
+    after: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """How workers are together, some of them, and after which name there are more."""
+
+    summary: wire.WorkersSummary
+    items: list[wire.Worker]
+    following: str | None
+
+
+def listed(records: Records, ref: str, wanted: Wanted, roster: Roster) -> Listed:
+    """Return how a run's workers are, some of them, and where to go on."""
+    run = records.find(ref)
+    found = crowd_of(records, run, roster)
+    after = place_of(wanted.after) if wanted.after else (-1, 0, "")
+    first = bisect_right(found.listed, after, key=lambda each: each.place)
+    fitting = (
+        each
+        for each in islice(found.listed, first, None)
+        if wanted.state in {None, found.state(each)}
+    )
+    items = list(islice(fitting, wanted.limit + 1))
+    following = items[wanted.limit - 1].worker if len(items) > wanted.limit else None
+    last = found.last
+    ahead = [] if last is None else records.revisions.places(run.key, last, MOST_AHEAD)
+    shown = [_shown(found, each) for each in items[: wanted.limit]]
+    return Listed(found.summary(ahead), shown, following)
+
+
+def _shown(crowd: Crowd, worker: Worker) -> wire.Worker:
+    return {
+        "worker": worker.worker,
+        "host": worker.host,
+        "generation": worker.generation,
+        "step": worker.step,
+        "pace": worker.pace,
+        "proven_until": crowd.proven_until(worker),
+        "seen_at": clock.text(worker.seen_at),
+        "state": crowd.state(worker),
+    }

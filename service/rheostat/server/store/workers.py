@@ -1,0 +1,175 @@
+"""
+Workers, as one transaction sees them and writes down what they last said.
+
+It takes a connection and is no part of `Records`: nothing that gives a value may read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    case,
+    delete,
+    func,
+    literal_column,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from rheostat.limits import MAX_WORKERS
+from rheostat.server.runs.crowd import Mistake, Worker
+from rheostat.server.store import clock, locks, tables
+
+TABLE = tables.workers
+WRONG = tables.mismatches
+
+SAID = ("host", "session", "job", "generation", "step", "pace", "waited", "state", "again")
+"""Columns of what a worker last said, besides its times and what is proven."""
+
+
+class Workers:
+    """The workers of runs: a hint, which is written now and then."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def of(self, run_id: str) -> list[Worker]:
+        """Return all workers of a run that are written down."""
+        query = select(TABLE).where(TABLE.c.run_id == run_id)
+        return [_worker(row) for row in self._connection.execute(query)]
+
+    def some(self, run_id: str, names: Collection[str]) -> list[Worker]:
+        """Return some workers of a run, of those that are written down."""
+        if not names:
+            return []
+        query = select(TABLE).where(TABLE.c.run_id == run_id, TABLE.c.worker.in_(names))
+        return [_worker(row) for row in self._connection.execute(query)]
+
+    def mistakes(self, run_id: str) -> list[Mistake]:
+        """Return what the workers of a run are known to have applied wrongly."""
+        columns = (WRONG.c.worker, WRONG.c.generation, WRONG.c.step, WRONG.c.at)
+        query = select(*columns).where(WRONG.c.run_id == run_id)
+        return [
+            Mistake(row.worker, row.generation, row.step, clock.seconds(row.at))
+            for row in self._connection.execute(query)
+        ]
+
+    def write(self, workers: Mapping[str, Sequence[Worker]], shift: float) -> None:
+        """
+        Write down what workers last said, by run, with their times shifted to this clock.
+
+        Of what two processes say of a worker, the newer counts: see `crowd.merged`.
+        """
+        rows = [
+            _row(run_id, each, shift)
+            for run_id in sorted(workers)
+            for each in sorted(workers[run_id], key=lambda each: each.worker)
+        ]
+        if rows:
+            self._connection.execute(_UPSERT[self._connection.dialect.name], rows)
+
+    def there(self, run_ids: Iterable[str]) -> tuple[set[str], set[str]]:
+        """
+        Return those of some runs that can be written of, and those that exist at all.
+
+        The first stay until the transaction ends. One that another replica holds is not waited for.
+        """
+        runs = tables.runs.c
+        query = select(runs.id).where(runs.id.in_(sorted(run_ids))).order_by(runs.id)
+        exist = set(self._connection.execute(query).scalars())
+        if not locks.is_shared(self._connection):
+            return exist, exist
+        free = query.with_for_update(key_share=True, read=True, skip_locked=True)
+        return set(self._connection.execute(free).scalars()), exist
+
+    def retire(self, run_id: str) -> None:
+        """Forget those whom a newer job has retired, as `crowd.current` says."""
+        mine = (TABLE.c.run_id == run_id, TABLE.c.job.is_not(None))
+        began = func.min(TABLE.c.since).label("began")
+        query = select(TABLE.c.job, began).where(*mine).group_by(TABLE.c.job)
+        newest = self._connection.execute(
+            query.order_by(began.desc(), TABLE.c.job.desc()).limit(1)
+        ).one_or_none()
+        if newest is not None:
+            old = (TABLE.c.job != newest.job, TABLE.c.seen_at < newest.began)
+            self._connection.execute(delete(TABLE).where(*mine, *old))
+
+    def forget_some(self, run_id: str) -> None:
+        """Forget those that were heard longest ago, if a run has too many."""
+        mine = TABLE.c.run_id == run_id
+        count = select(func.count()).select_from(TABLE).where(mine)
+        excess = int(self._connection.execute(count).scalar_one()) - MAX_WORKERS
+        if excess > 0:
+            oldest = select(TABLE.c.worker).where(mine).order_by(TABLE.c.seen_at).limit(excess)
+            self._connection.execute(delete(TABLE).where(mine, TABLE.c.worker.in_(oldest)))
+
+
+def _row(run_id: str, worker: Worker, shift: float) -> dict[str, Any]:
+    row = {name: getattr(worker, name) for name in SAID}
+    return row | {
+        "run_id": run_id,
+        "worker": worker.worker,
+        "proven_until": worker.proven_until,
+        "since": clock.text(worker.since + shift),
+        "seen_at": clock.text(worker.seen_at + shift),
+        "silent_at": clock.text(worker.silent_at + shift),
+    }
+
+
+def _worker(row: Row[Any]) -> Worker:
+    return Worker(
+        worker=row.worker,
+        session=row.session,
+        generation=row.generation,
+        step=row.step,
+        again=row.again,
+        since=clock.seconds(row.since),
+        seen_at=clock.seconds(row.seen_at),
+        host=row.host,
+        job=row.job,
+        pace=row.pace,
+        waited=row.waited,
+        proven_until=row.proven_until,
+        state=row.state,
+    )
+
+
+def _upsert(dialect: Any) -> Any:
+    insert = dialect.insert(TABLE)
+    new, old = insert.excluded, TABLE.c
+    newer = new.seen_at >= old.seen_at
+    same = new.session == old.session
+
+    def newest(name: str) -> ColumnElement[Any]:
+        return case((newer, new[name]), else_=old[name])
+
+    none: ColumnElement[Any] = literal_column("-1")
+    proven = case(
+        (
+            func.coalesce(new.proven_until, none) > func.coalesce(old.proven_until, none),
+            new.proven_until,
+        ),
+        else_=old.proven_until,
+    )
+    alike = and_(same, new.generation == old.generation)
+    return insert.on_conflict_do_update(
+        index_elements=[TABLE.c.run_id, TABLE.c.worker],
+        set_={name: newest(name) for name in (*SAID, "seen_at", "silent_at")}
+        | {
+            "since": case(
+                (and_(same, new.since < old.since), new.since),
+                (same, old.since),
+                else_=newest("since"),
+            ),
+            "proven_until": case((alike, proven), else_=newest("proven_until")),
+        },
+    )
+
+
+_UPSERT = {"sqlite": _upsert(sqlite), "postgresql": _upsert(postgresql)}
