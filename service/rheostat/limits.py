@@ -119,8 +119,12 @@ MAX_APPLIED: Final = 65_536
 """Cells of one window."""
 MAX_WRONG: Final = 32
 """Values that a worker names as wrong in one beat."""
+MAX_HELD_AGAINST: Final = 16_777_216
+"""Values of the ledger that are read for one beat, to hold what it lists against them."""
 MAX_MISMATCHES: Final = 1_000
 """Mismatches of a run that are kept, the first ones."""
+MAX_WORKER_MISMATCHES: Final = 32
+"""Mismatches of one worker in one generation that are kept, so that others have room."""
 BEATS_PER_SECOND: Final = 50
 """Beats in a second for which a process paces those who send them."""
 LEAST_AGAIN: Final = 5.0

@@ -17,6 +17,12 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
+DIGESTS = 4_096
+"""Digests of windows that are remembered of one run."""
+
+ALL_DIGESTS = 65_536
+"""The same, of all runs: each takes some 200 bytes."""
+
 TIMELINE_BYTES = 64 * 1024 * 1024
 STATE_BYTES = 16 * 1024 * 1024
 
@@ -64,6 +70,52 @@ class BoundedCache(Generic[K, V]):
             self._size = 0
 
 
+class Digests:
+    """Digests of what was served in windows, by run: those that were used last."""
+
+    def __init__(self, of_run: int = DIGESTS, of_all: int = ALL_DIGESTS) -> None:
+        self._of_run, self._of_all = of_run, of_all
+        self._runs: OrderedDict[str, OrderedDict[bytes, str]] = OrderedDict()
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def get(self, run_id: str, window: bytes) -> str | None:
+        """Return the digest of a window, or None."""
+        with self._lock:
+            digests = self._runs.get(run_id)
+            if digests is None or window not in digests:
+                return None
+            self._runs.move_to_end(run_id)
+            digests.move_to_end(window)
+            return digests[window]
+
+    def put(self, run_id: str, window: bytes, digest: str) -> None:
+        """Remember the digest of a window."""
+        with self._lock:
+            digests = self._runs.setdefault(run_id, OrderedDict())
+            self._runs.move_to_end(run_id)
+            self._count += window not in digests
+            digests[window] = digest
+            if len(digests) > self._of_run:
+                self._drop(run_id)
+            if self._count > self._of_all:
+                self._drop(next(iter(self._runs)))
+
+    def clear(self) -> None:
+        """Let go of everything."""
+        with self._lock:
+            self._runs.clear()
+            self._count = 0
+
+    def _drop(self, run_id: str) -> None:
+        """Let go of the digest of a run that was not used for longest."""
+        digests = self._runs[run_id]
+        digests.popitem(last=False)
+        self._count -= 1
+        if not digests:
+            del self._runs[run_id]
+
+
 class Caches:
     """
     What a process remembers of the database.
@@ -83,6 +135,7 @@ class Caches:
         self.signals: BoundedCache[tuple[GenerationKey, int], SignalsFrom] = BoundedCache(
             STATE_BYTES
         )
+        self.digests = Digests()
         self.incarnation: str | None = None
 
     def doubt(self) -> None:
@@ -91,3 +144,4 @@ class Caches:
         self.past.clear()
         self.in_force.clear()
         self.signals.clear()
+        self.digests.clear()

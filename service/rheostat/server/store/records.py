@@ -24,7 +24,7 @@ from rheostat.server.runs.sightings import Sightings, fastest
 from rheostat.server.runs.spec import StoredRun
 from rheostat.server.runs.validation import Limits, Units
 from rheostat.server.store import ledger, locks, statements, tables
-from rheostat.server.store.caches import Caches
+from rheostat.server.store.caches import Caches, Digests
 from rheostat.server.store.controllers import Controllers
 from rheostat.server.store.ledger import LedgerLayout
 from rheostat.server.store.outcomes import Outcomes
@@ -142,6 +142,11 @@ class Records:
     def outside(self, key: Hashable, work: Work, data: Any, *, stored: bool = False) -> Any:
         """Return the result known by a key, or have it made of ``data``: see `WorkNeeded`."""
         return self._transaction.outside(key, work, data, stored=stored)
+
+    @property
+    def digests(self) -> Digests:
+        """What this process knows of the digests of windows."""
+        return self._caches.digests
 
     @property
     def incarnation(self) -> str:

@@ -3,8 +3,8 @@ Events, as they are read.
 
 They are not stored a second time: a revision is one, under its number, and so are the settled end
 of each generation, the beginning of a training in the middle, what workers say became of signals,
-and proposals, each of them twice at most: when it is made, and when somebody decides on it. See
-``docs/decisions/events.md``.
+what they applied and were not given, and proposals, each of them twice at most: when it is made,
+and when somebody decides on it. See ``docs/decisions/events.md``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from rheostat.errors import FieldError, Invalid
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.revision import RevisionKind
 from rheostat.server.store import tables
+from rheostat.server.store.mismatches import Mismatches
 from rheostat.server.store.operations.decided import decision_json
 from rheostat.server.store.records import Records, RunRecord
 
@@ -90,6 +91,7 @@ def _read(records: Records, run: RunRecord, lineage: Lineage, after: int) -> lis
     ]
     events += _of_proposals(records, run.id, after)
     events += map(_told, records.outcomes.told(run.id, after, PAGE))
+    events += Mismatches(records.connection).told(run.id, after, PAGE)
     return sorted(events, key=lambda event: event["number"])[:PAGE]
 
 

@@ -1,0 +1,251 @@
+"""
+What workers applied, held against what was served.
+
+A worker lists the cells whose values it applied in windows, each with a digest of these values. The
+same digest is made here of the ledger. Where the two differ, the worker sends the values once, and
+the first step at which they differ is named. Numbers are compared bit for bit, after those of the
+ledger are rounded as the worker's slot is: float32 where the rate lies in a float32 tensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rheostat.controllers import bits_of_value, value_of_json
+from rheostat.digests import records_digest
+from rheostat.errors import FieldError, Invalid
+from rheostat.limits import MAX_APPLIED, MAX_STEP, MAX_STRETCHES
+from rheostat.server.runs.grid import Grid
+from rheostat.server.runs.spec import StoredRun
+from rheostat.wire import SlotType
+
+Floats = NDArray[np.float64]
+Cells = NDArray[np.int64]
+
+SLOTS: Final[Mapping[SlotType, type[np.floating[Any]]]] = {"f64": np.float64, "f32": np.float32}
+"""The types of slots that a worker applies values to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Cells of a run: the first coordinate, how many there are, and every how many-th they are."""
+
+    start: int
+    count: int
+    stride: int
+
+    def last(self, grid: Grid) -> int:
+        """Return the first coordinate of the last cell."""
+        return self.start + (self.count - 1) * self.stride * grid.resolution
+
+    def steps(self, grid: Grid) -> Cells:
+        """Return the first coordinates of the cells."""
+        width = self.stride * grid.resolution
+        return self.start + width * np.arange(self.count, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """
+    Cells that a worker applied, each once and rising, with the digest of what it applied.
+
+    ``parameters`` has the type of each slot, by name, and ``values`` what was applied, as JSON,
+    once the service has asked for it.
+    """
+
+    cells: Sequence[Stretch]
+    parameters: Mapping[str, SlotType]
+    digest: str
+    values: Mapping[str, Sequence[Any]] | None = None
+
+    @property
+    def start(self) -> int:
+        """Its first step, by which it is named."""
+        return self.cells[0].start
+
+    def stop(self, grid: Grid) -> int:
+        """Return where its last cell ends."""
+        return self.cells[-1].last(grid) + grid.resolution
+
+    @property
+    def count(self) -> int:
+        """The number of its cells."""
+        return sum(stretch.count for stretch in self.cells)
+
+    @property
+    def slots(self) -> list[tuple[str, SlotType]]:
+        """Its parameters by name, with the types of their slots."""
+        return sorted(self.parameters.items())
+
+    def key(self, generation: int) -> bytes:
+        """Return what determines its digest, among the windows of its run."""
+        cells = [(each.start, each.count, each.stride) for each in self.cells]
+        written = repr((generation, cells, self.slots))
+        return blake2b(written.encode(), digest_size=16).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class WrongValue:
+    """A value that a worker found in a slot, at a step, and that it had not been given."""
+
+    step: int
+    parameter: str
+    found: Any
+    dtype: SlotType = "f64"
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What one worker says that it applied, and what it found to be wrong by itself."""
+
+    worker: str
+    windows: Sequence[Window] = ()
+    wrong: Sequence[WrongValue] = ()
+
+
+class Mismatch(NamedTuple):
+    """A value that a worker applied and was not given; both as the bits of a float64."""
+
+    step: int
+    parameter: str
+    expected: int
+    found: int
+    dtype: SlotType
+    worker: str
+    generation: int
+
+
+# --- what a window may be -------------------------------------------------------------------------
+
+
+def require_window(spec: StoredRun, window: Window, field: str) -> None:
+    """
+    Raise `Invalid` unless a run can have such a window: cells that rise, and known parameters.
+
+    ``field`` is its path in the request.
+    """
+    _require_cells(spec.grid, window, f"{field}.cells")
+    if not window.parameters:
+        raise _refuse(f"{field}.parameters", {}, "must name a parameter", ">= 1 parameter")
+    for name in window.parameters:
+        require_parameter(spec, name, f"{field}.parameters.{name}")
+
+
+def require_parameter(spec: StoredRun, name: str, field: str) -> None:
+    """Raise `Invalid` unless a run has this parameter."""
+    if name not in spec.parameters:
+        known = ", ".join(sorted(spec.parameters)[:16])
+        raise _refuse(field, name, f"the run has no parameter {name!r}", f"one of {known}")
+
+
+def _require_cells(grid: Grid, window: Window, field: str) -> None:
+    if not 1 <= len(window.cells) <= MAX_STRETCHES:
+        message = f"a window has 1 to {MAX_STRETCHES} stretches of cells"
+        raise _refuse(field, len(window.cells), message, f"1 <= stretches <= {MAX_STRETCHES}")
+    before = -1
+    for index, stretch in enumerate(window.cells):
+        _require_stretch(grid, stretch, before, f"{field}[{index}]")
+        before = stretch.last(grid)
+    if window.count > MAX_APPLIED:
+        message = f"the window has {window.count} cells, and at most {MAX_APPLIED} are taken"
+        raise _refuse(field, window.count, message, f"<= {MAX_APPLIED} cells")
+
+
+def _require_stretch(grid: Grid, stretch: Stretch, before: int, field: str) -> None:
+    grid.require(f"{field}[0]", stretch.start)
+    if stretch.start <= before:
+        message = f"cells rise, each of them once: this begins at {stretch.start}, after {before}"
+        raise _refuse(f"{field}[0]", stretch.start, message, f"> {before}")
+    for place, name, value in ((1, "count", stretch.count), (2, "stride", stretch.stride)):
+        if value < 1:
+            raise _refuse(f"{field}[{place}]", value, f"{name} must be at least 1", ">= 1")
+    if stretch.last(grid) > MAX_STEP:
+        message = f"the last of these cells would begin past {MAX_STEP}"
+        raise _refuse(field, stretch.last(grid), message, f"<= {MAX_STEP}")
+
+
+# --- values ---------------------------------------------------------------------------------------
+
+
+def steps_of(cells: Sequence[Stretch], grid: Grid) -> Cells:
+    """Return the first coordinates of all cells of these stretches."""
+    return np.concatenate([stretch.steps(grid) for stretch in cells])
+
+
+def rounded(values: Floats, dtype: SlotType) -> Floats:
+    """Return values as a slot of this type holds them; beyond float32 that is infinity."""
+    with np.errstate(over="ignore", under="ignore"):
+        return values.astype(SLOTS[dtype]).astype(np.float64)
+
+
+def digest_of(steps: Cells, columns: Sequence[Floats]) -> str:
+    """Return `rheostat.digests.applied_digest` of cells and the values of each parameter."""
+    records = np.empty((len(steps), 1 + len(columns)), np.dtype("<u8"))
+    records[:, 0] = steps
+    for place, column in enumerate(columns, start=1):
+        records[:, place] = _bits(column)
+    return records_digest(records.tobytes())
+
+
+def expected(window: Window, served: Mapping[str, Floats]) -> list[Floats]:
+    """Return what the slots of a window must have held, by what was served, sorted by name."""
+    return [rounded(served[name], dtype) for name, dtype in window.slots]
+
+
+def differing(
+    window: Window, steps: Cells, must: Sequence[Floats], field: str
+) -> Iterator[tuple[str, int, float, float]]:
+    """
+    Yield, for each parameter that differs, its name and the first such step, with both values.
+
+    Raises:
+        Invalid: The window's ``values`` are not numbers, not as many as its cells, not of its
+            parameters, or none that a slot of their type can hold; or they are those of the
+            ledger, though the digest is not.
+
+    """
+    values = window.values or {}
+    if values.keys() != window.parameters.keys():
+        message = "values are sent of the parameters that the window names"
+        raise _refuse(f"{field}.values", sorted(values)[:16], message, ", ".join(window.parameters))
+    same = True
+    for (name, dtype), column in zip(window.slots, must, strict=True):
+        found = _read(values[name], len(steps), dtype, f"{field}.values.{name}")
+        (places,) = np.nonzero(_bits(found) != _bits(column))
+        if len(places):
+            first, same = places[0], False
+            yield name, int(steps[first]), float(column[first]), float(found[first])
+    if same:
+        message = "the values are what was served, and the digest is not that of them"
+        raise _refuse(f"{field}.digest", window.digest, message, "the digest of its values")
+
+
+def bits_at(value: Any, dtype: SlotType, field: str) -> int:
+    """Return the bits of a value that a worker found in a slot; it is JSON, of the slot's type."""
+    return bits_of_value(float(_read([value], 1, dtype, field)[0]))
+
+
+def _read(values: Sequence[Any], count: int, dtype: SlotType, field: str) -> Floats:
+    if len(values) != count:
+        message = f"there are {len(values)} values, and the window has {count} cells"
+        raise _refuse(field, len(values), message, f"{count} values")
+    numbers = np.array([value_of_json(value, field) for value in values], np.float64)
+    odd = (rounded(numbers, dtype) != numbers) & ~np.isnan(numbers)
+    if odd.any():
+        message = f"a slot of {dtype} cannot hold this number"
+        raise _refuse(field, float(numbers[odd][0]), message, f"a number of {dtype}")
+    return numbers
+
+
+def _bits(values: Floats) -> NDArray[np.uint64]:
+    return np.ascontiguousarray(values, np.dtype("<f8")).view(np.dtype("<u8"))
+
+
+def _refuse(field: str, value: Any, message: str, bound: str) -> Invalid:
+    return Invalid(message, errors=[FieldError(field, message, value, bound)])

@@ -1,0 +1,88 @@
+"""Values that workers applied and were not given, each once, as one transaction sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
+
+from sqlalchemy import Connection, Row, insert, select
+
+from rheostat import wire
+from rheostat.controllers import json_of_value, value_of_bits
+from rheostat.server.store import tables
+
+TABLE = tables.mismatches
+
+
+class Place(NamedTuple):
+    """What a mismatch is known by: the same one may be told many times."""
+
+    worker: str
+    generation: int
+    step: int
+    parameter: str
+
+
+class Mismatches:
+    """The mismatches of runs."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def places(self, run_id: str) -> list[Place]:
+        """Return where the run has mismatches, in the order of their numbers."""
+        columns = [TABLE.c[name] for name in Place._fields]
+        query = select(*columns).where(TABLE.c.run_id == run_id).order_by(TABLE.c.number)
+        return [Place(*row) for row in self._connection.execute(query)]
+
+    def add(self, run_id: str, rows: Sequence[dict[str, Any]]) -> None:
+        """Store mismatches: columns of the table, by name."""
+        self._connection.execute(insert(TABLE), [{"run_id": run_id, **row} for row in rows])
+
+    def page(self, run_id: str, after: int, limit: int) -> list[wire.Mismatch]:
+        """Return the mismatches past a number."""
+        query = select(TABLE).where(TABLE.c.run_id == run_id, TABLE.c.number > after)
+        rows = self._connection.execute(query.order_by(TABLE.c.number).limit(limit))
+        return [_mismatch(row) for row in rows]
+
+    def told(self, run_id: str, after: int, limit: int) -> list[wire.MismatchEvent]:
+        """Return the next of them that are events past a number."""
+        query = select(TABLE).where(TABLE.c.run_id == run_id, TABLE.c.event > after)
+        rows = self._connection.execute(query.order_by(TABLE.c.event).limit(limit))
+        return [_event(row) for row in rows]
+
+
+def _mismatch(row: Row[Any]) -> wire.Mismatch:
+    return {
+        "number": row.number,
+        "worker": row.worker,
+        "generation": row.generation,
+        "parameter": row.parameter,
+        "step": row.step,
+        "expected": _text(row.expected_bits),
+        "found": _text(row.found_bits),
+        "dtype": cast("wire.SlotType", row.dtype),
+        "at": row.at,
+    }
+
+
+def _event(row: Row[Any]) -> wire.MismatchEvent:
+    return {
+        "number": row.event,
+        "kind": "mismatch",
+        "id": row.run_id,
+        "created_at": row.at,
+        "generation": row.generation,
+        "mismatch": row.number,
+        "worker": row.worker,
+        "parameter": row.parameter,
+        "step": row.step,
+        "expected": _text(row.expected_bits),
+        "found": _text(row.found_bits),
+        "dtype": cast("wire.SlotType", row.dtype),
+    }
+
+
+def _text(bits: int) -> str:
+    """Return the shortest text of a float64."""
+    return str(json_of_value(value_of_bits(bits)))
