@@ -216,6 +216,8 @@ BORNE = {
     "MAX_DECISIONS",
     "MAX_KEPT",
     "REPORTS_PER_SECOND",
+    "MAX_MISMATCHES",
+    "MAX_WORKER_MISMATCHES",
 }
 """
 Limits beyond which no field is wrong: what is over them is drawn with fewer points, left out or
@@ -223,7 +225,7 @@ put off, and the answer says so. Their tests are beside what they bound.
 """
 
 
-MANY = {"MAX_OUTCOMES"}
+MANY = {"MAX_OUTCOMES", "MAX_HELD_AGAINST"}
 """Limits to which nothing comes within a test: those of their operations set them to be few."""
 
 

@@ -27,6 +27,7 @@ Every failure that Rheostat reports, as one tree.
     │   │   ├── StaleCheckpoint        the checkpoint lies beyond a rewind
     │   │   ├── StepJump               too far past what is settled
     │   │   ├── PastTotal              past the run's ``total``
+    │   │   ├── WentBack               the service has forgotten what it handed out
     │   │   ├── TooLate                the wanted step is settled already
     │   │   ├── RevisionMismatch       the run has moved on from ``expected_revision``
     │   │   ├── GenerationMismatch     the run was rewound since ``expected_generation``

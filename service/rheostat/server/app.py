@@ -30,6 +30,7 @@ from rheostat.server.http.metrics import Metrics
 from rheostat.server.http.middleware import BodyLimit, Observer
 from rheostat.server.http.presence import keep_writing, write_all
 from rheostat.server.http.problems import HANDLERS
+from rheostat.server.http.proofs import Proofs
 from rheostat.server.http.protocol import CONNECTIONS, ON_SHUTDOWN
 from rheostat.server.http.rates import RateLimit, Rates
 from rheostat.server.http.route import StrictRoute
@@ -42,6 +43,7 @@ from rheostat.server.routes.evaluate import evaluation
 from rheostat.server.routes.events import events
 from rheostat.server.routes.history import history
 from rheostat.server.routes.kinds import kinds
+from rheostat.server.routes.mismatches import mismatches
 from rheostat.server.routes.operations import operations
 from rheostat.server.routes.outcomes import outcomes
 from rheostat.server.routes.proposals import proposals
@@ -80,6 +82,7 @@ ROUTERS = (
     proposals,
     reports,
     controllers,
+    mismatches,
     events,
     tokens,
 )
@@ -167,6 +170,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     app.state.access = Authenticator(store if app.state.settings.tokens_required else None)
     app.state.feeds = _feeds(app)
     app.state.holds = Holds(store, app.state.settings.max_held_reads, app.state.metrics)
+    app.state.proofs = Proofs(store, app.state.metrics)
     app.state.curve_limiter = anyio.CapacityLimiter(CURVES_AT_ONCE)
     app.state.conversion_limiter = anyio.CapacityLimiter(CONVERSIONS_AT_ONCE)
     app.state.reading_limiter = anyio.CapacityLimiter(READ_AT_ONCE)

@@ -271,8 +271,11 @@ class OpenProposals(TypedDict):
     """Of the newest hundred, by rising number."""
 
 
-AttentionKind = Literal["differs", "off-gate", "blocked"]
-"""Reports that came again otherwise, or at no gate; a decision that was refused."""
+AttentionKind = Literal["differs", "off-gate", "blocked", "mismatch", "went-back"]
+"""
+Reports that came again otherwise, or at no gate; a decision that was refused; values that workers
+applied and were not given; workers that are past what the service remembers.
+"""
 
 
 class Attention(TypedDict):
@@ -282,7 +285,7 @@ class Attention(TypedDict):
     metric: str | None
     controller: str | None
     step: int
-    """Step of the newest such report."""
+    """Step of the newest such report, or of the first such value."""
     count: int
     """How many there were, as far as that is counted."""
     message: str

@@ -20,7 +20,7 @@ from rheostat.limits import MAX_APPLIED, MAX_STEP, MAX_STRETCHES
 from rheostat.server.runs.applied import (
     Stretch,
     Window,
-    bits_at,
+    bits_in_slot,
     differing,
     digest_of,
     require_window,
@@ -142,8 +142,7 @@ def test_the_first_step_that_differs_is_found(served: list[float], overwritten: 
         for name, column in applied.items()
     ]
     wanted = [(name, 3 * place) for name, place in firsts if place is not None]
-    values = {name: [_json(value) for value in column] for name, column in applied.items()}
-    window = Window([Stretch(0, len(served), 3)], {"wd": "f64", "lr": "f64"}, "d", values)
+    window = Window([Stretch(0, len(served), 3)], {"wd": "f64", "lr": "f64"}, "d", applied)
     if any(isnan(value) for value in served):
         return  # a ledger holds none
     if not wanted:
@@ -160,10 +159,6 @@ def _bits(value: float) -> bytes:
     return struct.pack("<d", value)
 
 
-def _json(value: float) -> Any:
-    return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}.get(repr(value), value)
-
-
 ONE = np.array([0.5])
 
 
@@ -173,12 +168,9 @@ ONE = np.array([0.5])
         ({}, "values"),
         ({"lr": [0.5], "wd": [0.5]}, "values"),
         ({"lr": [0.5, 0.5]}, "values.lr"),
-        ({"lr": [True]}, "values.lr"),
-        ({"lr": ["nan"]}, "values.lr"),
-        ({"lr": [None]}, "values.lr"),
         ({"lr": [0.1]}, "values.lr"),
     ],
-    ids=["none", "another", "too many", "a truth", "a word", "null", "no float32"],
+    ids=["none", "another", "too many", "no float32"],
 )
 def test_values_that_no_slot_held_are_refused(values: Any, field: str) -> None:
     """P10: as many numbers as cells, each of which a slot of the window's type can hold."""
@@ -188,12 +180,10 @@ def test_values_that_no_slot_held_are_refused(values: Any, field: str) -> None:
     assert refused.value.errors[0].field == f"it.{field}"
 
 
-@pytest.mark.parametrize(
-    ("value", "wanted"), [("NaN", nan), ("Infinity", inf), (-0.0, -0.0), (0.5, 0.5), (3, 3.0)]
-)
-def test_what_was_found_may_be_no_finite_number(value: Any, wanted: float) -> None:
+@pytest.mark.parametrize("value", [nan, inf, -0.0, 0.5, 3.0])
+def test_what_was_found_may_be_no_finite_number(value: float) -> None:
     """A rate that is NaN is the very thing to hear of."""
-    assert struct.pack("<q", bits_at(value, "f32", "it")) == struct.pack("<d", wanted)
+    assert struct.pack("<q", bits_in_slot(value, "f32", "it")) == struct.pack("<d", value)
 
 
 def test_windows_are_known_by_all_that_their_digest_depends_on() -> None:

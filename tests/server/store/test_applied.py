@@ -20,7 +20,8 @@ from rheostat.limits import MAX_MISMATCHES, MAX_WORKER_MISMATCHES
 from rheostat.server.runs.applied import Applied, Mismatch, Stretch, Window, WrongValue
 from rheostat.server.runs.revision import Note
 from rheostat.server.store import tables
-from rheostat.server.store.operations import advance, close, events, fork, mismatch
+from rheostat.server.store.operations import advance, close, events, fork, mismatch, show
+from rheostat.server.store.operations import applied as operations
 from rheostat.server.store.operations.applied import Judged, judge
 from rheostat.server.store.operations.rewind import RewindRequest, rewind
 
@@ -129,7 +130,7 @@ def test_what_a_worker_finds_itself_is_held_against_the_ledger(desk: Desk, run: 
     wrong = [
         WrongValue(20, "lr", 80.0),
         WrongValue(21, "lr", 80.0),
-        WrongValue(21, "wd", "NaN", "f32"),
+        WrongValue(21, "wd", float("nan"), "f32"),
     ]
     found = judged(desk, run, window([(0, 32, 1)], lr=line(0, until=32)), wrong=wrong)
     assert (found.until, found.doubt) == (None, 21)
@@ -192,7 +193,10 @@ def test_a_value_that_was_never_given_means_that_the_service_went_back(
     with pytest.raises(WentBack) as refused:
         desk.read(judge, run, 1, [right, Applied("17", **listed)])
     assert refused.value.members["settled_until"] == 64
+    (told,) = desk.read(show.show, run)["attention"]
+    assert (told["kind"], told["step"]) == ("went-back", 65)
     desk.write(rewind, run, RewindRequest(to=40))
+    assert desk.read(show.show, run)["attention"] == []
     with pytest.raises(StaleGeneration):
         desk.read(judge, run, 1, [right, Applied("17", **listed)])
     assert judged(desk, run, *right.windows, generation=1).until == 8
@@ -213,6 +217,25 @@ def test_what_is_not_there_is_not_found(desk: Desk, run: str) -> None:
         judged(desk, run, generation=2)
     with pytest.raises(UnknownRun):
         judged(desk, "run_" + 26 * "0")
+
+
+def test_one_beat_reads_so_much_of_the_ledger(
+    desk: Desk, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P13: beyond, the window is named; what is known is not read again, so others come next."""
+    monkeypatch.setattr(operations, "MAX_HELD_AGAINST", 5_000)
+    halves = [
+        window([(0, 32, 1)], lr=line(0, until=32)),
+        window([(32, 32, 1)], lr=line(32, until=64)),
+    ]
+    with pytest.raises(Invalid) as refused:
+        judged(desk, run, *halves)
+    (error,) = refused.value.errors
+    assert (error.field, error.bound) == (
+        "workers[0].applied[1].cells",
+        "<= 5000 values of the ledger",
+    )
+    assert judged(desk, run, *halves).until == 64
 
 
 def flip(desk: Desk, step: int) -> None:
@@ -275,6 +298,9 @@ def test_a_mismatch_is_kept_once_and_told_as_an_event(desk: Desk, run: str) -> N
         "found": "NaN",
         "dtype": "f32",
     }
+    (shown,) = desk.read(show.show, run)["attention"]
+    assert (shown["kind"], shown["step"], shown["count"]) == ("mismatch", 8, 3)
+    assert "worker 17 applied lr = 2.0 at step 8, where 1.0 was served" in shown["message"]
     page, after = desk.read(mismatch.page, "gpt", 0, 2)
     assert ([each["number"] for each in page], after) == ([1, 2], 2)
     page, after = desk.read(mismatch.page, "gpt", 2, 2)

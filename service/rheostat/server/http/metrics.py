@@ -88,6 +88,14 @@ DECISIONS = MetricInfo(
     "Decisions that who reported was told, by kind; who reports once more is told again.",
     ("decision",),
 )
+MISMATCHES = MetricInfo(
+    "rheostat_mismatches", Counter, "Values that workers applied and were not given, each once."
+)
+WENT_BACK = MetricInfo(
+    "rheostat_went_back",
+    Counter,
+    "Beats of workers that are past all that the service knows to have handed out.",
+)
 
 METRICS = (
     REQUEST_SECONDS,
@@ -100,6 +108,8 @@ METRICS = (
     ENDED_CONNECTIONS,
     KEPT_REPORTS,
     DECISIONS,
+    MISMATCHES,
+    WENT_BACK,
 )
 """All that there are; docs/metrics.md is made from this."""
 
@@ -150,6 +160,8 @@ class Metrics:
         self._ended = ENDED_CONNECTIONS.make(self.registry)
         self._kept_reports = KEPT_REPORTS.make(self.registry)
         self._decisions = DECISIONS.make(self.registry)
+        self._mismatches = MISMATCHES.make(self.registry)
+        self._went_back = WENT_BACK.make(self.registry)
         self._children: dict[tuple[str, str, int], Histogram] = {}
         self._tallies: list[Tally] = []
 
@@ -191,6 +203,14 @@ class Metrics:
         self._kept_reports.inc(kept)
         for decision in decisions:
             self._decisions.labels(decision).inc()
+
+    def count_mismatches(self, kept: int) -> None:
+        """Count values that workers applied and were not given."""
+        self._mismatches.inc(kept)
+
+    def count_went_back(self) -> None:
+        """Count a beat of a worker that is past all that is settled."""
+        self._went_back.inc()
 
     def share(self, figures: SharedFigures, place: int) -> None:
         """Share figures from now on, and count on from what was counted at this place before."""

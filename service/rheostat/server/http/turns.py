@@ -56,11 +56,12 @@ class Turns:
     Large bodies are worked on in turn: as many at once as have ``limit`` bytes together.
 
     What a body is read into takes many times its bytes, so the budget of those that arrive does
-    not bound it.
+    not bound it. ``what`` are the bodies, or whatever else has a size.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, what: str = "large bodies") -> None:
         self._limit = limit
+        self._what = what
         self._used = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
@@ -81,7 +82,7 @@ class Turns:
             await asyncio.wait_for(asyncio.shield(turn), PATIENCE)
         except TimeoutError:
             if not turn.done():
-                raise busy("other large bodies are being worked on; try again") from None
+                raise busy(f"other {self._what} are being worked on; try again") from None
         except BaseException:
             if turn.done():  # it came together with what ended the wait
                 self.done(size)

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rheostat.controllers import bits_of_value, value_of_json
+from rheostat.controllers import bits_of_value
 from rheostat.digests import records_digest
 from rheostat.errors import FieldError, Invalid
 from rheostat.limits import MAX_APPLIED, MAX_STEP, MAX_STRETCHES
@@ -55,14 +55,20 @@ class Window:
     """
     Cells that a worker applied, each once and rising, with the digest of what it applied.
 
-    ``parameters`` has the type of each slot, by name, and ``values`` what was applied, as JSON,
-    once the service has asked for it.
+    ``parameters`` has the type of each slot, by name, and ``values`` what was applied, once the
+    service has asked for it.
     """
 
     cells: Sequence[Stretch]
     parameters: Mapping[str, SlotType]
     digest: str
-    values: Mapping[str, Sequence[Any]] | None = None
+    values: Mapping[str, Sequence[float]] | None = None
+
+    @property
+    def span(self) -> int:
+        """How many values may have to be read to judge it: those between its cells, too."""
+        cells = sum(stretch.count * stretch.stride for stretch in self.cells)
+        return cells * len(self.parameters)
 
     @property
     def start(self) -> int:
@@ -96,7 +102,7 @@ class WrongValue:
 
     step: int
     parameter: str
-    found: Any
+    found: float
     dtype: SlotType = "f64"
 
 
@@ -107,6 +113,11 @@ class Applied:
     worker: str
     windows: Sequence[Window] = ()
     wrong: Sequence[WrongValue] = ()
+
+    @property
+    def span(self) -> int:
+        """How many values may have to be read to judge it, by what it lists."""
+        return sum(window.span for window in self.windows) + 4_096 * len(self.wrong)
 
 
 class Mismatch(NamedTuple):
@@ -205,9 +216,9 @@ def differing(
     Yield, for each parameter that differs, its name and the first such step, with both values.
 
     Raises:
-        Invalid: The window's ``values`` are not numbers, not as many as its cells, not of its
-            parameters, or none that a slot of their type can hold; or they are those of the
-            ledger, though the digest is not.
+        Invalid: The window's ``values`` are not as many as its cells, not of its parameters, or
+            none that a slot of their type can hold; or they are those of the ledger, though the
+            digest is not.
 
     """
     values = window.values or {}
@@ -226,16 +237,16 @@ def differing(
         raise _refuse(f"{field}.digest", window.digest, message, "the digest of its values")
 
 
-def bits_at(value: Any, dtype: SlotType, field: str) -> int:
-    """Return the bits of a value that a worker found in a slot; it is JSON, of the slot's type."""
+def bits_in_slot(value: float, dtype: SlotType, field: str) -> int:
+    """Return the bits of a value that was found in a slot; raise `Invalid` if none holds it."""
     return bits_of_value(float(_read([value], 1, dtype, field)[0]))
 
 
-def _read(values: Sequence[Any], count: int, dtype: SlotType, field: str) -> Floats:
+def _read(values: Sequence[float], count: int, dtype: SlotType, field: str) -> Floats:
     if len(values) != count:
         message = f"there are {len(values)} values, and the window has {count} cells"
         raise _refuse(field, len(values), message, f"{count} values")
-    numbers = np.array([value_of_json(value, field) for value in values], np.float64)
+    numbers = np.array(values, np.float64)
     odd = (rounded(numbers, dtype) != numbers) & ~np.isnan(numbers)
     if odd.any():
         message = f"a slot of {dtype} cannot hold this number"

@@ -116,6 +116,30 @@ class Digests:
             del self._runs[run_id]
 
 
+class Ahead:
+    """
+    How far workers were past what is settled, of a few generations.
+
+    No worker is ahead of its service, unless that has forgotten what it handed out.
+    """
+
+    def __init__(self, most: int = 1_024) -> None:
+        self._most = most
+        self._steps: OrderedDict[GenerationKey, int] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def note(self, key: GenerationKey, step: int) -> None:
+        """Remember that a worker has applied a value below ``step``."""
+        with self._lock:
+            self._steps[key] = max(step, self._steps.pop(key, 0))
+            if len(self._steps) > self._most:
+                self._steps.popitem(last=False)
+
+    def of(self, key: GenerationKey) -> int:
+        """Return the furthest such step of a generation, 0 if there is none."""
+        return self._steps.get(key, 0)
+
+
 class Caches:
     """
     What a process remembers of the database.
@@ -136,6 +160,7 @@ class Caches:
             STATE_BYTES
         )
         self.digests = Digests()
+        self.ahead = Ahead()
         self.incarnation: str | None = None
 
     def doubt(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, func, insert, select
 
 from rheostat import wire
 from rheostat.controllers import json_of_value, value_of_bits
@@ -44,6 +44,17 @@ class Mismatches:
         query = select(TABLE).where(TABLE.c.run_id == run_id, TABLE.c.number > after)
         rows = self._connection.execute(query.order_by(TABLE.c.number).limit(limit))
         return [_mismatch(row) for row in rows]
+
+    def of_generation(self, run_id: str, generation: int) -> tuple[int, wire.Mismatch | None]:
+        """Return how many a generation has, and the one that was kept first."""
+        where = TABLE.c.run_id == run_id, TABLE.c.generation == generation
+        row = self._connection.execute(
+            select(TABLE).where(*where).order_by(TABLE.c.number).limit(1)
+        ).one_or_none()
+        if row is None:
+            return 0, None
+        count = self._connection.execute(select(func.count()).select_from(TABLE).where(*where))
+        return int(count.scalar_one()), _mismatch(row)
 
     def told(self, run_id: str, after: int, limit: int) -> list[wire.MismatchEvent]:
         """Return the next of them that are events past a number."""

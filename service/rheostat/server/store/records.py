@@ -24,7 +24,7 @@ from rheostat.server.runs.sightings import Sightings, fastest
 from rheostat.server.runs.spec import StoredRun
 from rheostat.server.runs.validation import Limits, Units
 from rheostat.server.store import ledger, locks, statements, tables
-from rheostat.server.store.caches import Caches, Digests
+from rheostat.server.store.caches import Ahead, Caches, Digests
 from rheostat.server.store.controllers import Controllers
 from rheostat.server.store.ledger import LedgerLayout
 from rheostat.server.store.outcomes import Outcomes
@@ -147,6 +147,11 @@ class Records:
     def digests(self) -> Digests:
         """What this process knows of the digests of windows."""
         return self._caches.digests
+
+    @property
+    def ahead(self) -> Ahead:
+        """What this process has heard of workers that are past what is settled."""
+        return self._caches.ahead
 
     @property
     def incarnation(self) -> str:

@@ -19,7 +19,7 @@ from rheostat.server.runs.applied import (
     Stretch,
     Window,
     WrongValue,
-    bits_at,
+    bits_in_slot,
     differing,
     digest_of,
     expected,
@@ -98,19 +98,22 @@ class _Judge:
     def _require_settled(self, workers: Sequence[Applied]) -> None:
         windows = [window.stop(self._grid) for worker in workers for window in worker.windows]
         wrong = [each.step + self._grid.resolution for worker in workers for each in worker.wrong]
-        if max([*windows, *wrong], default=0) > self._settled:
-            raise self._never_served(self._settled)
+        end = max([*windows, *wrong], default=0)
+        if end > self._settled:
+            raise self._never_served(end - self._grid.resolution)
 
     def _never_served(self, step: int) -> Conflict:
         """Return the refusal of a cell whose value nobody has been given."""
         if self._generation != self._run.generation:
             return stale(self._lineage, self._generation, self._run.generation)
+        self._records.ahead.note(self._run.key, step + self._grid.resolution)
         return WentBack(
-            f"a worker applied a value at step {step} or later, which this service has never"
-            f" handed out: generation {self._generation} is settled up to {self._settled}. A backup"
-            " was restored, or a standby that lagged serves now",
+            f"a worker applied a value at step {step}, and this service knows of none that was"
+            f" handed out there: generation {self._generation} is settled up to {self._settled}."
+            " A backup was restored, or a standby that lagged serves now",
             generation=self._generation,
             settled_until=self._settled,
+            step=step,
         )
 
     def _judged(self, worker: Applied, field: str) -> Judged:
@@ -155,7 +158,7 @@ class _Judge:
     def _wrong(self, worker: Applied, field: str) -> Iterable[Mismatch]:
         """Yield what the worker found by itself, and differs from what was served indeed."""
         for index, each in enumerate(worker.wrong):
-            found = bits_at(each.found, each.dtype, f"{field}[{index}].found")
+            found = bits_in_slot(each.found, each.dtype, f"{field}[{index}].found")
             served = self._served_at(each, f"{field}[{index}].step")
             if served != found:
                 yield Mismatch(

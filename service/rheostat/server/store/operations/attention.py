@@ -1,4 +1,4 @@
-"""What an operator should look at: reports that contradict each other, decisions refused."""
+"""What an operator should look at: reports, decisions and workers that something is wrong with."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rheostat import wire
 from rheostat.server.runs.control.armed import Armed
 from rheostat.server.runs.control.places import lasts
 from rheostat.server.runs.lineage import Lineage
+from rheostat.server.store.mismatches import Mismatches
 from rheostat.server.store.records import Records, RunRecord
 
 NEWEST = 8
@@ -19,11 +20,13 @@ NEWEST = 8
 def attention(
     records: Records, run: RunRecord, lineage: Lineage, armed: Sequence[Armed]
 ) -> list[wire.Attention]:
-    """Return what stands out of a run's reports and decisions."""
+    """Return what stands out of a run's reports, its decisions, and what its workers applied."""
     return [
         *_differing(records, run),
         *_off_gate(armed),
         *_blocked(records, run, lineage),
+        *_mismatches(records, run),
+        *_went_back(records, run, lineage),
     ]
 
 
@@ -61,6 +64,32 @@ def _blocked(records: Records, run: RunRecord, lineage: Lineage) -> list[wire.At
         message = f"what {row.controller} decided at step {row.step:,} was refused: {problem}"
         found.append(_item("blocked", row.step, 1, message, controller=row.controller))
     return found
+
+
+def _mismatches(records: Records, run: RunRecord) -> list[wire.Attention]:
+    """Tell of the current generation's: a rewind is how one gets rid of them."""
+    kept = Mismatches(records.connection)
+    count, first = kept.of_generation(run.id, run.generation)
+    if first is None:
+        return []
+    others = f", the first of {count}" if count > 1 else ""
+    message = (
+        f"worker {first['worker']} applied {first['parameter']} = {first['found']} at step"
+        f" {first['step']:,}, where {first['expected']} was served{others}"
+    )
+    return [_item("mismatch", first["step"], count, message)]
+
+
+def _went_back(records: Records, run: RunRecord, lineage: Lineage) -> list[wire.Attention]:
+    step, settled = records.ahead.of(run.key), lineage[run.generation].settled_until
+    if step <= settled:
+        return []
+    message = (
+        f"a worker is past step {step:,}, and all that this service knows of is settled up to"
+        f" {settled:,}: it has forgotten what it handed out. Advance the run to there before"
+        " anything is changed"
+    )
+    return [_item("went-back", step, 1, message)]
 
 
 def _item(
