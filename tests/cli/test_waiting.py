@@ -31,22 +31,31 @@ Wait = Callable[..., Ran]
 def run(monkeypatch: pytest.MonkeyPatch) -> Wait:
     """Return a command whose revision comes as far as is said, one state after the other."""
 
-    def command(line: str, *states: str, outcomes: Sequence[dict[str, Any]] = ()) -> Ran:
+    def command(
+        line: str,
+        *states: str,
+        outcomes: Sequence[dict[str, Any]] = (),
+        eta: dict[str, Any] | None = None,
+    ) -> Ran:
+        etas = {"eta": [eta]} if eta else {}
         left = list(states)
 
         def answer(request: httpx.Request) -> httpx.Response:
             path = request.url.path
             if request.method == "POST":
                 made = {"revision": 7, "effective": EFFECTIVE, "pending": [], "warnings": []}
-                return httpx.Response(201, json={**made, "beyond": None})
+                return httpx.Response(201, json={**made, "beyond": None, **etas})
             if "/revisions/" in path:
                 state = left.pop(0) if len(left) > 1 else left[0]
                 kind = "signal" if "signal" in line else "change"
                 item = {**REVISION.example, "revision": 7, "kind": kind, "effective": EFFECTIVE}
+                if not etas:
+                    del item["eta"]
                 return httpx.Response(
                     200,
                     json={
                         **item,
+                        **etas,
                         "state": state,
                         "waited": _waited(str(request.url.params["wait"]), state),
                         "outcomes": {"done": 0, "failed": 0, "items": list(outcomes)},
@@ -103,6 +112,78 @@ def test_it_is_asked_again_until_it_has_come(run: Wait, monkeypatch: pytest.Monk
     monkeypatch.setattr("rheostat.cli.waiting.SOON", 0.0)
     ran = run("run change gpt lr 0.5 --wait=reached", "pending", "settled", "reached")
     assert (ran.code, "is reached" in ran.out) == (0, True)
+
+
+ETA = {
+    "revision": 7,
+    "effective": EFFECTIVE,
+    "steps": 8192,
+    "seconds": 2510.0,
+    "reached_by": 3,
+    "workers": 8,
+}
+
+
+@pytest.mark.parametrize(
+    ("eta", "said"),
+    [
+        (ETA, "The last of 8 workers has it in 8,192 steps, about 42 min."),
+        (
+            {**ETA, "steps": 1, "seconds": 0.31},
+            "The last of 8 workers has it in 1 step, about 0.3 s.",
+        ),
+        ({**ETA, "seconds": None}, "The last of 8 workers has it in 8,192 steps."),
+        ({**ETA, "workers": 1}, "The only worker has it in 8,192 steps, about 42 min."),
+        ({**ETA, "steps": 0, "seconds": 0.0}, "The last of 8 workers is there already."),
+    ],
+)
+def test_an_answer_says_when_the_last_worker_has_it(
+    run: Wait, eta: dict[str, Any], said: str
+) -> None:
+    """In steps and, where a pace is known, in time; below the step from which it holds."""
+    ran = run("run change gpt lr 0.5", "pending", eta=eta)
+    assert ran.out.splitlines() == [
+        "Revision 7 takes effect at step 5,000 on every worker.",
+        f"  {said}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("run stop gpt", "The last of 8 workers is there in 8,192 steps, about 42 min."),
+        ("run pause gpt", "The last of 8 workers is there in 8,192 steps, about 42 min."),
+        ("run signal gpt save", "The last of 8 workers hears it in 8,192 steps, about 42 min."),
+    ],
+)
+def test_an_order_says_when_the_last_worker_is_there(run: Wait, line: str, said: str) -> None:
+    """What a worker does at the step is another word, and the same sentence."""
+    assert run(line, "pending", eta=ETA).out.splitlines()[1] == f"  {said}"
+
+
+def test_a_pipe_gets_a_line_now_and_then(run: Wait, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no terminal is, the countdown is a line at once and one a minute, on stderr."""
+    monkeypatch.setattr("rheostat.cli.waiting.SOON", 0.0)
+    states = ["pending", "settled", "settled", "reached"]
+    line = "run change gpt lr 0.5 --wait=reached"
+    told = "waiting until revision 7 is reached: 8,192 steps, about 42 min to go for the last of 8"
+    assert run(line, *states, eta=ETA).err.splitlines() == [told]
+    monkeypatch.setattr("rheostat.cli.waiting.SELDOM", 0.0)
+    assert run(line, *states, eta=ETA).err.splitlines() == [told] * 3
+    there = {**ETA, "steps": 0, "seconds": 0.0}
+    assert run(line, *states, eta=there).err.splitlines()[-1] == (
+        "waiting until revision 7 is reached: 3 of 8 are past it"
+    )
+
+
+def test_scripts_are_told_when_the_last_worker_comes(run: Wait) -> None:
+    """The answer has it, and what became of waiting, too."""
+    found = json.loads(run("run change gpt lr 0.5 --wait --json", "settled", eta=ETA).out)
+    assert (found["eta"], found["awaited"]["eta"]) == ([ETA], [ETA])
+    assert (
+        json.loads(run("run change gpt lr 0.5 --wait --json", "settled").out)["awaited"]["eta"]
+        == []
+    )
 
 
 def test_what_is_missing_is_said_in_steps(run: Wait) -> None:
@@ -174,6 +255,7 @@ def test_a_pause_that_holds_is_waited_for(capsys: pytest.CaptureFixture[str]) ->
         "met": True,
         "detail": "the run is settled up to it, and holds there",
         "settled_until": EFFECTIVE,
+        "eta": [],
         "seconds": 1.0,
         "outcomes": [],
     }

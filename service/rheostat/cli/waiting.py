@@ -20,14 +20,18 @@ from rheostat.cli.failures import GONE, LATE, REFUSED, readable
 from rheostat.cli.pace import Pace
 from rheostat.cli.results import Command, Given, Result, changing, keyword, parameters, signed
 from rheostat.cli.views import text
+from rheostat.cli.views.arrival import left
 from rheostat.cli.views.outcomes import ENDS, Awaited, Goal, awaited
 from rheostat.cli.views.screen import Screen, machine_text
 
 if TYPE_CHECKING:
+    from rheostat import wire
     from rheostat.client import Client, Control
 
 TICK = 1.0
 """Seconds after which the countdown is drawn anew."""
+SELDOM = 60.0
+"""Seconds between two lines of it where there is no terminal."""
 SOON = 0.9
 """The share of the time to wait within which an answer is none to wait further for."""
 Wait = Annotated[
@@ -91,8 +95,9 @@ class _Landing:
         if not as_json:
             self._result.give(as_json=False)
         with readable():
-            with Screen(error=True).status() as say:
-                found = self._awaited(say)
+            screen = Screen(error=True)
+            with screen.status() as show:
+                found = self._awaited(show if screen.is_terminal else Sparing(screen.line))
             code = exit_code(found)
             if code or not as_json:
                 awaited(Screen(error=code != 0), found)
@@ -128,18 +133,41 @@ class _Landing:
             "met": item["waited"]["met"],
             "detail": item["waited"]["detail"],
             "settled_until": self._settled,
+            "eta": item.get("eta", []),
             "seconds": round(time.monotonic() - self._began, 3),
             "outcomes": item["outcomes"]["items"] if self._goal == "done" else [],
         }
 
     def _countdown(self, found: Awaited) -> str:
-        steps = found["effective"] - found["settled_until"]
         until = f"waiting until revision {found['revision']} is {found['goal']}"
+        for eta in found["eta"]:
+            return f"{until}: {self._of_workers(eta)}"
+        steps = found["effective"] - found["settled_until"]
         if steps <= 0:
             return f"{until}: it is {found['state']}"
         pace = self._pace.steps_per_second
         about = "" if pace is None else f", about {text.seconds(steps / pace)}"
         return f"{until}: {text.count(steps)} steps to go{about}"
+
+    def _of_workers(self, eta: wire.Eta) -> str:
+        """Write how far the last worker is, between two beats by what it did before."""
+        if not eta["steps"]:
+            return f"{text.count(eta['reached_by'])} of {text.count(eta['workers'])} are past it"
+        return f"{left(eta)} to go for the last of {text.count(eta['workers'])}"
+
+
+class Sparing:
+    """Prints what is said as lines, the first at once and then one in a while: for a pipe."""
+
+    def __init__(self, line: Callable[[str], None]) -> None:
+        self._line = line
+        self._next = float("-inf")
+
+    def __call__(self, said: str) -> None:
+        """Print a line, if it is time for one."""
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + SELDOM
+            self._line(said)
 
 
 def exit_code(found: Awaited) -> int:

@@ -61,6 +61,8 @@ class Cancelled(Landing):
     """Revision that records it."""
     cancelled: int
     """Revision that was taken back."""
+    effective: int
+    """First step for which it would have held."""
     pending: list[Revision]
     """Revisions that have yet to take effect."""
 

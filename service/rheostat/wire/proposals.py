@@ -1,8 +1,9 @@
 """Proposals, and what becomes of them."""
 
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from rheostat.wire.common import Page, ProposalKind, ProposalState
+from rheostat.wire.workers import Eta
 
 
 class Proposal(TypedDict):
@@ -38,3 +39,5 @@ class Accepted(Proposal):
     """First step for which that holds."""
     late_by: int | None
     """By how much later that is than the step that a controller wanted; null: it is not."""
+    eta: NotRequired[list[Eta]]
+    """When workers come to it; not there if none is alive, nor for a rewind, which ends them."""

@@ -11,6 +11,7 @@ from rheostat.wire.common import (
     RevisionKind,
     RevisionState,
 )
+from rheostat.wire.workers import Eta
 
 
 class GuardBounds(TypedDict):
@@ -148,6 +149,8 @@ class ShownRevision(Revision):
     outcomes: Outcomes
     waited: NotRequired[Waited]
     """Where `wait` asked for it."""
+    eta: NotRequired[list[Eta]]
+    """When workers come to it; not there once it is no more to come, or if none is alive."""
 
 
 class Noted(TypedDict):

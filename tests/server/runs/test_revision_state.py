@@ -1,4 +1,4 @@
-"""What became of a revision: pending, settled, done or failed, cancelled or dropped."""
+"""What became of a revision: pending, settled, reached, proven, done, cancelled or dropped …"""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from rheostat import wire
 from rheostat.server.runs.changes import NO_CHANGES
 from rheostat.server.runs.lineage import Generation, GenerationKey, Lineage
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
-from rheostat.server.runs.revision_state import NO_TALLY, Fates, Tally, verdict
+from rheostat.server.runs.revision_state import NO_TALLY, NOBODY, Fates, Front, Tally
 from rheostat.server.runs.timeline import Timelines
 
 
@@ -42,10 +41,12 @@ def revision(kind: str, effective: int, generation: int = 1, **more: Any) -> Rev
     )
 
 
-def shown(given: Revision, current: int, tally: Tally = NO_TALLY) -> tuple[str, int | None]:
+def shown(
+    given: Revision, current: int, tally: Tally = NO_TALLY, front: Front = NOBODY
+) -> tuple[str, int | None]:
     """Return the state of a revision, and the generation that left it, if ``current`` is newest."""
     lineage = Lineage("r", GENERATIONS[:current])
-    found = Fates(lineage, current).to_json(given, tally)
+    found = Fates(lineage, current, front).to_json(given, tally)
     return found["state"], found["left_by"]
 
 
@@ -102,29 +103,56 @@ def test_one_failure_is_a_failure() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "data", "met"),
+    ("kind", "reached", "proven", "state"),
     [
-        ("pending", None, (None, None, None, None)),
-        ("settled", None, (True, False, False, False)),
-        ("settled", {"signal": "checkpoint"}, (True, False, False, None)),
-        ("done", {"signal": "checkpoint"}, (True, False, False, True)),
-        ("failed", {"signal": "checkpoint"}, (True, False, False, False)),
-        ("cancelled", None, (False, False, False, False)),
-        ("dropped", None, (False, False, False, False)),
+        ("change", 500, 500, "settled"),  # the update of step 500 is still to be done
+        ("change", 501, 500, "reached"),
+        ("change", 501, None, "reached"),
+        ("change", 501, 501, "proven"),
+        ("change", None, None, "settled"),
+        ("total", 501, 501, "proven"),
+        ("rewind", 501, 501, "proven"),
+        ("signal", 500, 500, "settled"),
+        ("signal", 501, 501, "reached"),  # digests are of values, and it changes none
+        ("stop", 499, 499, "settled"),
+        ("stop", 500, 500, "reached"),  # nobody does the update of its step
+        ("note", 501, 501, "settled"),
+        ("control", 501, 501, "settled"),
+        ("finish", 501, 501, "settled"),
     ],
 )
-def test_waiting_ends_where_nothing_more_can_be_known(
-    state: wire.RevisionState, data: Any, met: tuple[bool | None, ...]
+def test_a_revision_comes_as_far_as_all_workers(
+    kind: str, reached: int | None, proven: int | None, state: str
 ) -> None:
-    """None stands for: it still may. That ranks are past a step is not known, and it says so."""
-    found = revision("signal", 500, data=data).to_json(1000)
-    found["state"] = state
-    goals: tuple[wire.RevisionGoal, ...] = ("settled", "reached", "proven", "done")
-    verdicts = [verdict(found, goal) for goal in goals]
-    assert tuple(each if each is None else each["met"] for each in verdicts) == met
-    if state == "settled":
-        assert verdicts[1] is not None
-        assert "the most that can be known" in verdicts[1]["detail"]
+    """One at step 500 is reached by those who have done 501 updates: its own was among them."""
+    front = Front(reached, proven, generation=1)
+    assert shown(revision(kind, 500), 1, front=front) == (state, None)
+
+
+def test_nothing_is_reached_before_it_is_settled() -> None:
+    """What can be taken back is pending, and what was left or taken back is gone, for all that."""
+    front = Front(2000, 2000, generation=1)
+    assert shown(revision("change", 1000), 1, front=front)[0] == "pending"
+    assert shown(revision("change", 500, cancelled=True), 1, front=front)[0] == "cancelled"
+    assert shown(revision("pause", 1000), 1, front=front)[0] == "pending"
+    there = Front(2000, 2000, generation=2)
+    assert shown(revision("change", 700), 2, front=there)[0] == "dropped"
+    assert shown(revision("total", 700), 2, front=there) == ("settled", 2)
+
+
+def test_where_workers_were_before_a_rewind_tells_nothing() -> None:
+    """The same steps of another generation are others."""
+    before = Front(2000, 2000, generation=1)
+    assert shown(revision("rewind", 600, 2), 2, front=before)[0] == "settled"
+    assert shown(revision("rewind", 600, 2), 2, front=before._replace(generation=2))[0] == "proven"
+
+
+def test_what_workers_say_of_a_signal_goes_before_where_they_are() -> None:
+    """That it was done, or has failed, is more than that it was passed."""
+    sent = revision("signal", 500, data={"signal": "checkpoint", "arguments": {}})
+    front = Front(900, 900, generation=1)
+    assert shown(sent, 1, Tally(done=1), front)[0] == "done"
+    assert shown(sent, 1, Tally(done=1, failed=1), front)[0] == "failed"
 
 
 def test_reach_is_the_least_on_the_way() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rheostat.cli.views import text
+from rheostat.cli.views.arrival import arrives
 from rheostat.cli.views.revisions import bounds
 from rheostat.cli.views.screen import Screen, left, wide
 
@@ -23,6 +24,7 @@ def stopped(screen: Screen, answer: wire.Halted, run: str) -> None:
     """Say where a training ends, and how that is taken back."""
     step, number = text.count(answer["effective"]), answer["revision"]
     screen.line(f"Revision {number} ends the training at step {step}, the same on every worker.")
+    arrives(screen, answer, "is there")
     screen.line(f"  until the first has ended there:  rheostat run cancel {run} {number}")
 
 
@@ -30,6 +32,7 @@ def paused(screen: Screen, answer: wire.Halted, run: str) -> None:
     """Say where a training holds, and how it goes on."""
     step, number = text.count(answer["effective"]), answer["revision"]
     screen.line(f"Revision {number} holds every worker at step {step}.")
+    arrives(screen, answer, "is there")
     screen.line(f"  to go on:  rheostat run resume {run}")
 
 
@@ -79,6 +82,7 @@ def signalled(screen: Screen, answer: wire.Signalled, run: str, word: str) -> No
     """Say where workers are told a word."""
     step, number = text.count(answer["effective"]), answer["revision"]
     screen.line(f"Revision {number} tells every worker `{word}` before the update of step {step}.")
+    arrives(screen, answer, "hears it")
     screen.line(f"  until then:  rheostat run cancel {run} {number}")
 
 

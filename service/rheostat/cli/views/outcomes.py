@@ -26,6 +26,8 @@ class Awaited(TypedDict):
     detail: str
     """Why it did not, in the words of the service."""
     settled_until: int
+    eta: list[wire.Eta]
+    """When workers come to it, if one is alive and not all are past it."""
     seconds: float
     """How long it took."""
     outcomes: list[wire.Outcome]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rheostat.cli.views import text
+from rheostat.cli.views.arrival import arrives
 from rheostat.cli.views.screen import Cell, Screen, left, right, wide
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ def accepted(screen: Screen, item: wire.Accepted) -> None:
     screen.line(
         f"Proposal {item['proposal']} is revision {item['revision']}, effective at {where}."
     )
+    arrives(screen, item)
     if late:
         screen.line(f"  That is {text.count(late)} steps later than was proposed.")
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rheostat.cli.views import controllers, text
+from rheostat.cli.views.arrival import arrives
 from rheostat.cli.views.chart import Series, VerticalLine
 from rheostat.cli.views.screen import Cell, Screen, left, right, wide
 
@@ -50,6 +51,10 @@ STYLES = {
 """How the kinds of events are coloured; others are bold."""
 IN_FORCE = frozenset({"create", "change", "rewind", "fork", "total"})
 """Kinds of revisions that put something in force, which a signal does not."""
+REACHED = {"reached": "reached by all", "proven": "proven by all"}
+"""How far all workers have come with what is in force."""
+NOWHERE = frozenset({"cancel", "finish", "advance", "control", "note"})
+"""Kinds of revisions that are done once they are written: nobody has to come to them."""
 GONE = ("cancelled", "dropped")
 """How the state of a revision begins that is not in force and will not be."""
 
@@ -122,11 +127,15 @@ def _typed(item: wire.Revision) -> str:
 
 def done(screen: Screen, run: wire.RunState, items: Iterable[wire.Revision]) -> None:
     """Draw what was done to a run last, in short."""
-    columns = [right("REV"), right("STEP"), left("BY"), left("WHEN"), wide("WHAT"), wide("WHY")]
+    columns = [
+        *(right("REV"), right("STEP"), left("STATE"), left("BY"), left("WHEN")),
+        *(wide("WHAT"), wide("WHY")),
+    ]
     rows = (
         (
             str(item["revision"]),
             text.count(item["effective"]),
+            "" if item["kind"] in NOWHERE else item["state"],
             item["author"] or "",
             text.when(item["created_at"]),
             text.cut(_written(item, run, None)),
@@ -163,6 +172,7 @@ def changed(screen: Screen, answer: wire.Revised) -> None:
     """Say where a change takes effect."""
     step = text.count(answer["effective"])
     screen.line(f"Revision {answer['revision']} takes effect at step {step} on every worker.")
+    arrives(screen, answer)
     _others_pending(screen, answer["revision"], answer["pending"])
 
 
@@ -172,6 +182,7 @@ def advanced(screen: Screen, answer: wire.Advanced) -> None:
     screen.line(
         f"Revision {answer['revision']}: settled until step {step}, where workers may begin."
     )
+    arrives(screen, answer, "is there")
 
 
 def extended(screen: Screen, answer: wire.TotalRevised) -> None:
@@ -180,6 +191,7 @@ def extended(screen: Screen, answer: wire.TotalRevised) -> None:
     screen.line(
         f"Revision {answer['revision']}: the total is {total} steps, laid out from step {step} on."
     )
+    arrives(screen, answer)
     _others_pending(screen, answer["revision"], answer["pending"])
 
 
@@ -199,6 +211,7 @@ def undone(screen: Screen, answer: Undone) -> None:
             f"Revision {answer['undone']} is undone by revision {answer['revision']}, "
             f"which takes effect at step {step} on every worker."
         )
+        arrives(screen, answer)
     _others_pending(screen, answer["revision"], answer["pending"])
 
 
@@ -219,6 +232,7 @@ def dry_run(screen: Screen, answer: wire.Rehearsal) -> None:
         screen.line()
     step = text.count(answer["effective"])
     screen.line(f"It would take effect at step {step}, if sent now. Nothing has been changed.")
+    arrives(screen, answer, "would have it")
 
 
 def finished(screen: Screen, item: wire.RunState) -> None:
@@ -424,23 +438,23 @@ class _Fates:
     def of(self, item: wire.Revision) -> str:
         """Write what became of a revision; nothing of one that is done once it is written."""
         kind, state = item["kind"], item["state"]
-        if kind in {"cancel", "finish", "advance", "control", "note"}:
+        if kind in NOWHERE:
             return ""
         if state == "cancelled":
             by = self._cancelled.get(item["revision"])
             return "cancelled" + (f" by revision {by}" if by else "")
         if stop := self._stops.get(item["revision"]):
-            return self._of_stop(stop)
+            return self._of_stop(stop) + (", reached by all" if state == "reached" else "")
         if item["left_by"] is not None:
             return f"{self._left(item)} by the rewind to generation {item['left_by']}"
         if state == "settled":
             return "in force" if kind in IN_FORCE else "told" if kind == "signal" else ""
-        return state
+        return REACHED.get(state, state)
 
     def _of_stop(self, stop: wire.Stop) -> str:
         if stop["effective"] > self._current:
             return "pending"
-        return "holds" if stop["hold"] else "stopped" if stop["told"] else "reached"
+        return "holds" if stop["hold"] else "stopped" if stop["told"] else "next"
 
     def _left(self, item: wire.Revision) -> str:
         """Write how a rewind left a revision behind."""

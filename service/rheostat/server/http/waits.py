@@ -2,7 +2,8 @@
 Waiting for a revision: a request that is answered once it has come to what is asked for.
 
 It listens to the run's events as a stream does, and counts as one. Until one of them matters it
-holds no thread, and asks the database for nothing.
+holds no thread, and asks the database for nothing. What workers say of themselves is no event: who
+waits for that looks at it once a second, which all who wait for a run share.
 """
 
 from __future__ import annotations
@@ -16,19 +17,54 @@ from rheostat import wire
 from rheostat.server.http.access import holder_of
 from rheostat.server.http.feeds import FeedEvent, Feeds
 from rheostat.server.http.traffic import require_caller
-from rheostat.server.runs.revision_state import verdict
+from rheostat.server.runs.arrival import UNSEEN, WAITS_FOR_WORKERS, Seen, late, verdict
+from rheostat.server.runs.revision_state import NOBODY, Front
 from rheostat.server.store.operations.show import Watched
 
+Read = Callable[[Front], Awaitable[Watched]]
+"""Returns the revision, whose workers are so far."""
+Look = Callable[[str], Awaitable[Seen]]
+"""Returns what the workers of a run say, which may be a second old."""
+
 LOOK = 1.0
-"""Seconds of silence after which it is looked at whether the caller is still there."""
+"""Seconds of silence after which it is looked at whether the caller, and how the workers, are."""
 
 
-async def wait_for(
-    request: Request,
-    read: Callable[[], Awaitable[Watched]],
-    goal: wire.RevisionGoal,
-    seconds: float,
-) -> wire.ShownRevision:
+class Watch:
+    """A revision that somebody waits for, as it was last read, with what its workers say."""
+
+    def __init__(self, goal: wire.RevisionGoal, read: Read, look: Look) -> None:
+        self._goal, self._read, self._look = goal, read, look
+        self.seen: Seen | None = UNSEEN
+
+    async def again(self) -> Watched:
+        """Read the revision, and look at the workers."""
+        self.found = await self._read(NOBODY)
+        await self.look()
+        return self.found
+
+    async def look(self) -> None:
+        """Look at the workers, if that is what is waited for."""
+        if self._goal in WAITS_FOR_WORKERS:
+            seen = await self._look(self.found.run_id)
+            self.seen = seen if seen.front.generation == self.found.generation else None
+
+    def verdict(self) -> wire.Waited | None:
+        """Return whether the revision has come to it, None as long as it still may."""
+        found = self.found
+        settled, resolution = found.settled_until, found.resolution
+        return verdict(found.revision, self._goal, settled, self.seen, resolution)
+
+    async def answer(self) -> wire.ShownRevision:
+        """Return the revision, with what became of waiting for it."""
+        if self.seen is not None and self.seen is not UNSEEN:
+            self.found = await self._read(self.seen.front)
+        revision = self.found.revision
+        waited = self.verdict() or late(revision, self._goal, self.seen)
+        return {**revision, "waited": waited}
+
+
+async def wait_for(request: Request, watch: Watch, seconds: float) -> wire.ShownRevision:
     """
     Return a revision once it has come to a goal or cannot come to it, or some seconds are over.
 
@@ -40,31 +76,25 @@ async def wait_for(
     clock = asyncio.get_running_loop().time
     end = clock() + seconds
     with feeds.place(holder_of(request)):
-        found = await read()
+        found = await watch.again()
         with feeds.following(found.run_id, found.event) as feed:
             position = found.event
-            while _verdict(found, goal) is None and not feed.over and clock() < end:
+            while watch.verdict() is None and not feed.over and clock() < end:
                 fresh = feed.after(position)
                 if fresh is None or any(_matters(each, found.revision) for each in fresh):
-                    found = await read()
+                    found = await watch.again()
                     position = found.event
                 elif fresh:
                     position = fresh[-1].number
                 else:
                     require_caller(request.scope)
                     await feed.news(min(LOOK, end - clock()))
-    late: wire.Waited = {
-        "for": goal,
-        "met": False,
-        "detail": f"after {seconds:g} seconds the revision is {found.revision['state']}",
-    }
-    return {**found.revision, "waited": _verdict(found, goal) or late}
-
-
-def _verdict(found: Watched, goal: wire.RevisionGoal) -> wire.Waited | None:
-    return verdict(found.revision, goal, found.settled_until)
+                    await watch.look()
+    return await watch.answer()
 
 
 def _matters(event: FeedEvent, revision: wire.ShownRevision) -> bool:
     """Whether a revision may have another state after an event."""
-    return event.settled_until is None or event.settled_until >= revision["effective"]
+    if event.settled_until is None:
+        return True
+    return revision["state"] == "pending" and event.settled_until >= revision["effective"]

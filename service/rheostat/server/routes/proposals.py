@@ -26,6 +26,7 @@ from rheostat.errors import (
 from rheostat.limits import MAX_NUMBER
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
+from rheostat.server.http.arrival import ArrivalsDep
 from rheostat.server.http.requests import (
     Cursor,
     KeyDep,
@@ -40,7 +41,7 @@ from rheostat.server.http.requests import (
 )
 from rheostat.server.http.route import refuses, router
 from rheostat.server.routes.measures import read
-from rheostat.server.routes.revisions import Expected
+from rheostat.server.routes.revisions import LANDS, Expected
 from rheostat.server.runs.proposal import ProposalState
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.idempotency import once
@@ -77,6 +78,7 @@ ACCEPTED = JsonAnswer(
         "revision": 7,
         "effective": 8200,
         "late_by": None,
+        "eta": [{**LANDS, "revision": 7, "effective": 8200}],
     },
 )
 DECLINED = JsonAnswer(
@@ -208,6 +210,7 @@ async def accept_proposal(
     run: Run,
     number: Asked,
     store: StoreDep,
+    arrivals: ArrivalsDep,
     note: NoteDep,
     key: KeyDep,
     yes: Annotated[Acceptance, Body()] = YES,
@@ -218,9 +221,10 @@ async def accept_proposal(
     The revision names its author, and in `cause` the proposal and who accepted it.
     """
     decision = Decision(Note(note.author, yes.message), yes.expected_revision)
-    return ACCEPTED.send(
-        await store.write(once, key, lambda r: propose.accept(r, run, number, decision, read))
-    )
+    made = await store.write(once, key, lambda r: propose.accept(r, run, number, decision, read))
+    if made["kind"] == "rewind":  # workers start anew, and come to it by that
+        return ACCEPTED.send(made)
+    return ACCEPTED.send(await arrivals.with_eta(run, made))
 
 
 @proposals.post(

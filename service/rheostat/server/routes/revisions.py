@@ -29,6 +29,7 @@ from rheostat.errors import (
 from rheostat.limits import MAX_CONTROLLERS, MAX_NUMBER, MAX_STEP, NAME
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
+from rheostat.server.http.arrival import ArrivalsDep
 from rheostat.server.http.requests import (
     Cursor,
     KeyDep,
@@ -44,8 +45,9 @@ from rheostat.server.http.requests import (
     refers,
 )
 from rheostat.server.http.route import refuses, router
-from rheostat.server.http.waits import wait_for
+from rheostat.server.http.waits import Watch, wait_for
 from rheostat.server.runs.revision import Note, RevisionKind
+from rheostat.server.runs.revision_state import Front
 from rheostat.server.store.idempotency import once
 from rheostat.server.store.operations import advance, revise, rewind, show
 from rheostat.server.tokens import Role
@@ -90,12 +92,27 @@ HALVED: wire.Revision = {
     "state": "pending",
     "left_by": None,
 }
+LANDS: wire.Eta = {
+    "revision": 2,
+    "effective": 4096,
+    "steps": 64,
+    "seconds": 20.0,
+    "reached_by": 0,
+    "workers": 8,
+}
 NOTHING_SAID: wire.Outcomes = {"done": 0, "failed": 0, "items": []}
-REVISION = JsonAnswer(wire.ShownRevision, {**HALVED, "outcomes": NOTHING_SAID})
+REVISION = JsonAnswer(wire.ShownRevision, {**HALVED, "outcomes": NOTHING_SAID, "eta": [LANDS]})
 REVISIONS = JsonAnswer(wire.RevisionPage, {"items": [HALVED], "next": None})
 REVISED = JsonAnswer(
     wire.Revised,
-    {"revision": 2, "effective": 4096, "pending": [HALVED], "beyond": 64, "warnings": []},
+    {
+        "revision": 2,
+        "effective": 4096,
+        "pending": [HALVED],
+        "beyond": 64,
+        "warnings": [],
+        "eta": [LANDS],
+    },
 )
 REHEARSED = JsonAnswer(
     wire.Rehearsal,
@@ -107,6 +124,7 @@ REHEARSED = JsonAnswer(
         "pending": [HALVED],
         "beyond": 64,
         "warnings": [],
+        "eta": [{**LANDS, "revision": None, "effective": 8}],
     },
 )
 ADVANCED = JsonAnswer(
@@ -118,6 +136,7 @@ ADVANCED = JsonAnswer(
         "generation": 1,
         "beyond": 64,
         "warnings": [],
+        "eta": [{**LANDS, "effective": 20_000, "steps": 15_968, "seconds": 4980.0}],
     },
 )
 REWOUND = JsonAnswer(
@@ -134,7 +153,15 @@ REWOUND = JsonAnswer(
 )
 CANCELLED = JsonAnswer(
     wire.Cancelled,
-    {"revision": 3, "cancelled": 2, "pending": [], "beyond": 64, "warnings": []},
+    {
+        "revision": 3,
+        "cancelled": 2,
+        "effective": 4096,
+        "pending": [],
+        "beyond": 64,
+        "warnings": [],
+        "eta": [{**LANDS, "revision": 3}],
+    },
 )
 
 
@@ -212,6 +239,7 @@ async def revise_run(
     run: Run,
     change: Change,
     store: StoreDep,
+    arrivals: ArrivalsDep,
     note: NoteDep,
     key: KeyDep,
     *,
@@ -221,14 +249,15 @@ async def revise_run(
     Accept a change of parameters, all of them at one step that no worker has been given.
 
     `beyond` says how far past the fastest worker that is (null: none was seen), by the start of
-    the block that it was last seen to read, and `warnings` has a sentence if that is far.
+    the block that it was last seen to read, and `warnings` has a sentence if that is far. `eta`
+    says when the last worker comes to it, if one is alive that says where it is.
     """
     requested = change.requested_by(note)
     if dry_run:
-        return REHEARSED.send(await store.read(revise.rehearse, run, requested, POINTS))
-    return REVISED.send(
-        await store.write(once, key, lambda r: revise.revise(r, run, requested)), 201
-    )
+        tried = await store.read(revise.rehearse, run, requested, POINTS)
+        return REHEARSED.send(await arrivals.with_eta(run, tried))
+    made = await store.write(once, key, lambda r: revise.revise(r, run, requested))
+    return REVISED.send(await arrivals.with_eta(run, made), 201)
 
 
 class Move(RequestBody):
@@ -264,7 +293,7 @@ class Move(RequestBody):
 @needs(Role.OPERATOR)
 @refuses(UnknownRun, Finished, Stopped, Paused, RevisionMismatch, TooLate, PastTotal)
 async def advance_run(
-    run: Run, move: Move, store: StoreDep, note: NoteDep, key: KeyDep
+    run: Run, move: Move, store: StoreDep, arrivals: ArrivalsDep, note: NoteDep, key: KeyDep
 ) -> Response:
     """
     Settle a run up to a step, by the revisions in force, though nobody has read so far.
@@ -273,9 +302,8 @@ async def advance_run(
     of data. No later change can touch the steps below; whoever reads them is given their values.
     """
     requested = move.requested_by(note)
-    return ADVANCED.send(
-        await store.write(once, key, lambda r: advance.advance(r, run, requested)), 201
-    )
+    made = await store.write(once, key, lambda r: advance.advance(r, run, requested))
+    return ADVANCED.send(await arrivals.with_eta(run, made), 201)
 
 
 class RewindBody(RequestBody):
@@ -361,13 +389,15 @@ async def rewind_run(
 async def list_revisions(
     run: Run,
     store: StoreDep,
+    arrivals: ArrivalsDep,
     kind: Annotated[wire.RevisionKind | None, Query(description="Only those of this kind.")] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
     """Return the revisions, oldest first: who changed what, when, why, and from which step."""
     wanted = None if kind is None else RevisionKind(kind)
-    items, after = await store.read(show.revisions, run, number_of(cursor), limit, wanted)
+    front = await arrivals.front(run)
+    items, after = await store.read(show.revisions, run, number_of(cursor), limit, wanted, front)
     return REVISIONS.send(
         {"items": items, "next": None if after is None else cursor_of(str(after))}
     )
@@ -387,6 +417,7 @@ async def read_revision(
     run: Run,
     number: Number,
     store: StoreDep,
+    arrivals: ArrivalsDep,
     wait: Annotated[
         wire.RevisionGoal | None, Query(description="What to wait for before it is answered.")
     ] = None,
@@ -398,16 +429,20 @@ async def read_revision(
     Return one revision, with what workers say became of it.
 
     With `wait` it is answered as soon as it has come to that, or cannot any more, or the time is
-    over; `waited` says which. That ranks have reached a revision, or that their values are proven
-    equal, is not known yet: `settled` is the most that can be waited for, and is answered then.
+    over; `waited` says which, and which worker holds it back. Where no worker says where it is,
+    `settled` is the most that can be waited for, and is answered then.
     """
     if wait is None:
-        return REVISION.send(await store.read(show.revision, run, number))
+        front = await arrivals.front(run)
+        found = await store.read(show.revision, run, number, front)
+        return REVISION.send(await arrivals.with_eta_to_come(run, found))
 
-    async def read() -> show.Watched:
-        return await store.read(show.watched, run, number)
+    async def read(front: Front) -> show.Watched:
+        return await store.read(show.watched, run, number, front)
 
-    return REVISION.send(await wait_for(request, read, wait, seconds))
+    watch = Watch(wait, read, arrivals.seen)
+    found = await wait_for(request, watch, seconds)
+    return REVISION.send(await arrivals.with_eta_to_come(run, found))
 
 
 @revisions.delete(
@@ -423,6 +458,7 @@ async def cancel_revision(
     run: Run,
     number: Number,
     store: StoreDep,
+    arrivals: ArrivalsDep,
     note: NoteDep,
     key: KeyDep,
     expected_revision: Annotated[
@@ -437,8 +473,7 @@ async def cancel_revision(
     tells; a pause always is.
     """
     why = Note(note.author, message)
-    return CANCELLED.send(
-        await store.write(
-            once, key, lambda r: revise.cancel(r, run, number, expected_revision, why)
-        )
+    made = await store.write(
+        once, key, lambda r: revise.cancel(r, run, number, expected_revision, why)
     )
+    return CANCELLED.send(await arrivals.with_eta(run, made))

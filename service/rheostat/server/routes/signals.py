@@ -12,9 +12,10 @@ from rheostat.errors import Finished, RevisionMismatch, Stopped, TooLate, Unknow
 from rheostat.limits import MAX_STEP, WORD
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
+from rheostat.server.http.arrival import ArrivalsDep
 from rheostat.server.http.requests import KeyDep, NoteDep, RequestBody, Run, StoreDep, body_examples
 from rheostat.server.http.route import refuses, router
-from rheostat.server.routes.revisions import Expected
+from rheostat.server.routes.revisions import LANDS, Expected
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.idempotency import once
 from rheostat.server.store.operations.signal import SignalRequest, signal
@@ -24,7 +25,14 @@ from rheostat.server.tokens import Role
 signals = router("revisions")
 
 SIGNALLED = JsonAnswer(
-    wire.Signalled, {"revision": 9, "effective": 4200, "beyond": 64, "warnings": []}
+    wire.Signalled,
+    {
+        "revision": 9,
+        "effective": 4200,
+        "beyond": 64,
+        "warnings": [],
+        "eta": [{**LANDS, "revision": 9, "effective": 4200}],
+    },
 )
 SURFACE = JsonAnswer(
     wire.Surface,
@@ -117,7 +125,7 @@ class SignalBody(RequestBody):
 @needs(Role.OPERATOR)
 @refuses(UnknownRun, Finished, Stopped, RevisionMismatch, TooLate)
 async def signal_run(
-    run: Run, wanted: SignalBody, store: StoreDep, note: NoteDep, key: KeyDep
+    run: Run, wanted: SignalBody, store: StoreDep, arrivals: ArrivalsDep, note: NoteDep, key: KeyDep
 ) -> Response:
     """
     Tell all ranks a word at one step, which no worker has been given.
@@ -126,7 +134,8 @@ async def signal_run(
     it can be cancelled as any revision.
     """
     requested = wanted.requested_by(note)
-    return SIGNALLED.send(await store.write(once, key, lambda r: signal(r, run, requested)), 201)
+    made = await store.write(once, key, lambda r: signal(r, run, requested))
+    return SIGNALLED.send(await arrivals.with_eta(run, made), 201)
 
 
 @signals.get(

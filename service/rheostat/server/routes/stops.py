@@ -20,9 +20,10 @@ from rheostat.errors import (
 from rheostat.limits import MAX_STEP, WORD
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
+from rheostat.server.http.arrival import ArrivalsDep
 from rheostat.server.http.requests import KeyDep, NoteDep, RequestBody, Run, StoreDep, body_examples
 from rheostat.server.http.route import refuses, router
-from rheostat.server.routes.revisions import Cause, Expected
+from rheostat.server.routes.revisions import LANDS, Cause, Expected
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.idempotency import once
 from rheostat.server.store.operations import stop as operations
@@ -30,7 +31,10 @@ from rheostat.server.tokens import Role
 
 stops = router("revisions")
 
-HALTED = JsonAnswer(wire.Halted, {"revision": 2, "effective": 4096, "beyond": 64, "warnings": []})
+HALTED = JsonAnswer(
+    wire.Halted,
+    {"revision": 2, "effective": 4096, "beyond": 64, "warnings": [], "eta": [LANDS]},
+)
 RESUMED = JsonAnswer(
     wire.Resumed, {"revision": 3, "pause": 4, "cancelled": [2], "settled_until": 4096}
 )
@@ -114,7 +118,12 @@ RIGHT_NOW = Resumption()
 @needs(Role.OPERATOR)
 @refuses(UnknownRun, Finished, Stopped, RevisionMismatch, TooLate)
 async def stop_run(
-    run: Run, store: StoreDep, note: NoteDep, key: KeyDep, halt: Annotated[Halt, Body()] = NEXT
+    run: Run,
+    store: StoreDep,
+    arrivals: ArrivalsDep,
+    note: NoteDep,
+    key: KeyDep,
+    halt: Annotated[Halt, Body()] = NEXT,
 ) -> Response:
     """
     End a training at a step that no worker has been given, the same one for all ranks.
@@ -123,9 +132,8 @@ async def stop_run(
     can; then a rewind lifts it. The run is not finished by it, and can still be changed.
     """
     requested = halt.requested_by(note, hold=False)
-    return HALTED.send(
-        await store.write(once, key, lambda r: operations.stop(r, run, requested)), 201
-    )
+    made = await store.write(once, key, lambda r: operations.stop(r, run, requested))
+    return HALTED.send(await arrivals.with_eta(run, made), 201)
 
 
 @stops.post(
@@ -138,7 +146,12 @@ async def stop_run(
 @needs(Role.OPERATOR)
 @refuses(UnknownRun, Finished, Stopped, RevisionMismatch, TooLate)
 async def pause_run(
-    run: Run, store: StoreDep, note: NoteDep, key: KeyDep, halt: Annotated[Halt, Body()] = NEXT
+    run: Run,
+    store: StoreDep,
+    arrivals: ArrivalsDep,
+    note: NoteDep,
+    key: KeyDep,
+    halt: Annotated[Halt, Body()] = NEXT,
 ) -> Response:
     """
     Hold a training at a step that no worker has been given, the same one for all ranks.
@@ -147,9 +160,8 @@ async def pause_run(
     asks with `Prefer: wait=30` is answered when it goes on.
     """
     requested = halt.requested_by(note, hold=True)
-    return HALTED.send(
-        await store.write(once, key, lambda r: operations.stop(r, run, requested)), 201
-    )
+    made = await store.write(once, key, lambda r: operations.stop(r, run, requested))
+    return HALTED.send(await arrivals.with_eta(run, made), 201)
 
 
 @stops.post(

@@ -19,9 +19,10 @@ from rheostat.errors import (
 from rheostat.limits import MAX_STEP
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer, either
+from rheostat.server.http.arrival import ArrivalsDep
 from rheostat.server.http.requests import KeyDep, NoteDep, RequestBody, Run, StoreDep, body_examples
 from rheostat.server.http.route import refuses, router
-from rheostat.server.routes.revisions import HALVED, POINTS, Expected
+from rheostat.server.routes.revisions import HALVED, LANDS, POINTS, Expected
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.idempotency import once
 from rheostat.server.store.operations.total import TotalRequest, make_total, rehearse_total
@@ -48,6 +49,7 @@ SET = JsonAnswer(
         "beyond": 64,
         "warnings": [],
         "total": 120_000,
+        "eta": [{**LANDS, "effective": 100_000}],
     },
 )
 REHEARSED = JsonAnswer(
@@ -61,6 +63,7 @@ REHEARSED = JsonAnswer(
         "beyond": 64,
         "warnings": [],
         "total": 120_000,
+        "eta": [{**LANDS, "revision": None, "effective": 100_000}],
     },
 )
 
@@ -121,6 +124,7 @@ async def set_total(
     run: Run,
     wanted: Total,
     store: StoreDep,
+    arrivals: ArrivalsDep,
     note: NoteDep,
     key: KeyDep,
     *,
@@ -135,11 +139,13 @@ async def set_total(
     """
     requested = wanted.requested_by(note)
     if dry_run:
-        return REHEARSED.send(await store.read(rehearse_total, run, requested, POINTS))
+        tried = await store.read(rehearse_total, run, requested, POINTS)
+        return REHEARSED.send(await arrivals.with_eta(run, tried))
 
     def make(records: Records) -> _Made:
         answer, made = make_total(records, run, requested)
         return {"answer": answer, "made": made}
 
     found = await store.write(once, key, make)
-    return SET.send(found["answer"], 201 if found["made"] else 200)
+    answer = await arrivals.with_eta(run, found["answer"])
+    return SET.send(answer, 201 if found["made"] else 200)

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from rheostat import wire
 from rheostat.server.runs.changes import Changes
-from rheostat.server.runs.revision_state import NO_TALLY, Tally, state_of
+from rheostat.server.runs.revision_state import NO_TALLY, NOBODY, Front, Tally, state_of
 from rheostat.server.runs.timeline import Timeline, Timelines
 
 
@@ -118,13 +118,17 @@ class Revision:
         return self.kind is RevisionKind.TOTAL and any(ours)
 
     def to_json(
-        self, settled_until: int | None, left_by: int | None = None, tally: Tally = NO_TALLY
+        self,
+        settled_until: int | None,
+        left_by: int | None = None,
+        tally: Tally = NO_TALLY,
+        front: Front = NOBODY,
     ) -> wire.Revision:
         """
         Return the wire form.
 
         ``settled_until`` is that of the current generation, or None if this one belongs to another:
-        what a rewind has left waits for nothing. ``left_by`` and ``tally`` are as in `state_of`.
+        what a rewind has left waits for nothing. The others are as in `state_of`.
         """
         return {
             "revision": self.number,
@@ -147,6 +151,6 @@ class Revision:
             "cause": None if self.cause is None else dict(self.cause),
             "data": None if self.data is None else dict(self.data),
             "pending": self.pending(settled_until),
-            "state": state_of(self, settled_until, left_by, tally),
+            "state": state_of(self, settled_until, left_by, tally, front),
             "left_by": left_by,
         }

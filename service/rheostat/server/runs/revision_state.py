@@ -1,16 +1,23 @@
 """
 What became of a revision: the one place that says so, for lists, answers and whoever waits.
 
-A revision is pending, then settled: it cannot be cancelled any more. A signal is then done, or has
-failed, as soon as a worker says so. Else it was cancelled, or dropped by a rewind to before it.
-That all ranks are past a revision, and agree on its values, are states that nothing tells yet.
+A revision is pending, then settled: it cannot be cancelled any more. It is reached once all workers
+are past its step, and proven once they have shown that they applied the ledger's values there. A
+signal is done, or has failed, as soon as a worker says so, which goes before both. Else a revision
+was cancelled, or dropped by a rewind to before it.
+
+Only what is about a step of the run's line can be reached: a change, a new total, what begins a
+generation, a signal, a stop. Notes and controllers have no step that workers come to. Of these only
+what puts values in force can be proven: digests are of values, and none tells that a signal was
+heard. What workers say of themselves is a hint, so it is given here as plain numbers (`Front`):
+nothing that computes values depends on where they come from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rheostat import wire
 from rheostat.server.runs.lineage import Lineage
@@ -21,8 +28,11 @@ if TYPE_CHECKING:
 GONE: Final = frozenset({"cancelled", "dropped"})
 """States from which a revision comes to nothing."""
 
-SETTLED: Final = frozenset({"settled", "done", "failed"})
+SETTLED: Final = frozenset({"settled", "reached", "proven", "done", "failed"})
 """States in which it cannot be cancelled any more."""
+
+BEFORE: Final = frozenset({"stop", "pause"})
+"""Kinds whose step no worker does: all have come to one that have done those before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +49,40 @@ class Tally:
 NO_TALLY: Final = Tally()
 
 
+class Front(NamedTuple):
+    """Up to where all workers of a run are, on the line of its current generation."""
+
+    reached: int | None = None
+    """Steps below this are done by all of them; None: nobody says where it is."""
+    proven: int | None = None
+    """Those below this they have shown to have applied as they were served; None: not all did."""
+    generation: int = 0
+    """The generation that was the current one then: of another line nothing is known."""
+
+    def is_past(self, kind: str, effective: int) -> bool:
+        """Whether all workers are past a revision of a kind."""
+        return self.reached is not None and self.reached >= _done_at(kind, effective)
+
+    def proves(self, kind: str, effective: int) -> bool:
+        """Whether all workers have shown that they applied the values of a revision's step."""
+        return self.proven is not None and self.proven >= _done_at(kind, effective)
+
+
+NOBODY: Final = Front()
+"""What is known where no worker says anything."""
+
+
+def _done_at(kind: str, effective: int) -> int:
+    """Return how far a worker is that has come to a revision: by the step that is its next."""
+    return effective if kind in BEFORE else effective + 1
+
+
 def state_of(
-    revision: Revision, settled_until: int | None, left_by: int | None, tally: Tally = NO_TALLY
+    revision: Revision,
+    settled_until: int | None,
+    left_by: int | None,
+    tally: Tally = NO_TALLY,
+    front: Front = NOBODY,
 ) -> wire.RevisionState:
     """
     Return what became of a revision.
@@ -54,15 +96,31 @@ def state_of(
         return "dropped"
     if tally:
         return "failed" if tally.failed else "done"
-    return "pending" if revision.pending(settled_until) else "settled"
+    if revision.pending(settled_until):
+        return "pending"
+    on_line = revision.has_place and left_by is None
+    return _come(revision, front) if on_line else "settled"
+
+
+def _come(revision: Revision, front: Front) -> wire.RevisionState:
+    """Return how far a settled revision has come among the workers."""
+    place = revision.kind, revision.effective
+    if revision.folds and front.proves(*place):
+        return "proven"
+    return "reached" if front.is_past(*place) else "settled"
 
 
 class Fates:
-    """Which revisions are on the line of a run's current generation, and what left the others."""
+    """
+    Which revisions are on the line of a run's current generation, and what left the others.
 
-    def __init__(self, lineage: Lineage, current: int) -> None:
+    ``front`` is up to where its workers are, of which nothing holds for another generation.
+    """
+
+    def __init__(self, lineage: Lineage, current: int, front: Front = NOBODY) -> None:
         self._lineage = lineage
         self._current = current
+        self._front = front if front.generation == current else NOBODY
         self._reaches: dict[int, Mapping[int, float]] = {}
 
     def left_by(self, revision: Revision) -> int | None:
@@ -82,47 +140,10 @@ class Fates:
 
     def to_json(self, revision: Revision, tally: Tally = NO_TALLY) -> wire.Revision:
         """Return the wire form of any revision of the run."""
-        return revision.to_json(self.settled_for(revision), self.left_by(revision), tally)
+        settled, left_by = self.settled_for(revision), self.left_by(revision)
+        return revision.to_json(settled, left_by, tally, self._front)
 
     def _reach(self, number: int) -> Mapping[int, float]:
         if number not in self._reaches:
             self._reaches[number] = self._lineage.reach(number)
         return self._reaches[number]
-
-
-def verdict(
-    found: wire.Revision, goal: wire.RevisionGoal, settled_until: int | None = None
-) -> wire.Waited | None:
-    """
-    Return whether a revision has come to a goal, None as long as it still may.
-
-    ``settled_until`` is that of the revision's generation. A pause may be taken back for as long as
-    it holds, and is never settled: whoever waits for that is answered once the run is settled up to
-    it, which is as far as workers get.
-    """
-    state = found["state"]
-    if state in GONE:
-        return {"for": goal, "met": False, "detail": f"the revision is {state}"}
-    if goal == "settled" and found["kind"] == "pause" and settled_until == found["effective"]:
-        return {"for": goal, "met": True, "detail": "the run is settled up to it, and holds there"}
-    if state not in SETTLED:
-        return None
-    if goal == "settled":
-        return {"for": goal, "met": True, "detail": f"the revision is {state}"}
-    if goal == "done":
-        return _done(found)
-    detail = (
-        f"the revision is {state}, which is the most that can be known: workers do not say yet"
-        " where they are, nor which values they have"
-    )
-    return {"for": goal, "met": False, "detail": detail}
-
-
-def _done(found: wire.Revision) -> wire.Waited | None:
-    if found["state"] != "settled":
-        detail = f"by what workers say, it is {found['state']}"
-        return {"for": "done", "met": found["state"] == "done", "detail": detail}
-    if "signal" in (found["data"] or {}):
-        return None
-    detail = f"a {found['kind']} has no outcome: it is settled, which is the most that can be known"
-    return {"for": "done", "met": False, "detail": detail}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import orjson
 
@@ -129,7 +129,8 @@ def accept(
     cause = proposal.cause_of_revision(decision.note.author, late_by)
     done = read(proposal.kind, body, proposal.note, cause).take(records, run.id)
     accepted = _settle(records, run.id, proposal, decision, ProposalState.ACCEPTED, done.revision)
-    return {**accepted.to_json(), "effective": done.effective, "late_by": late_by}
+    made = {**accepted.to_json(), "effective": done.effective, "late_by": late_by}
+    return cast("wire.Accepted", made)
 
 
 def decline(records: Records, ref: str, number: int, decision: Decision) -> wire.Proposal:

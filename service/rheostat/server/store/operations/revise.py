@@ -143,6 +143,7 @@ def cancel(
     return {
         "revision": cancellation.number,
         "cancelled": number,
+        "effective": revision.effective,
         "pending": [item.to_json(settled) for item in pending],
         **landing(records, run, lineage, revision.effective),
     }

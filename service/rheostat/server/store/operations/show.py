@@ -13,7 +13,7 @@ from rheostat import wire
 from rheostat.server.runs.fragments import as_json
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.revision import FIXED, Revision, RevisionKind
-from rheostat.server.runs.revision_state import NO_TALLY, Fates
+from rheostat.server.runs.revision_state import NO_TALLY, NOBODY, Fates, Front
 from rheostat.server.runs.spec import StoredRun
 from rheostat.server.store.operations.attention import attention
 from rheostat.server.store.records import Records, RunRecord
@@ -121,9 +121,9 @@ def page(
     return items, found[limit - 1].spec.name if len(found) > limit else None
 
 
-def revision(records: Records, ref: str, number: int) -> wire.ShownRevision:
-    """Return one revision of a run."""
-    return watched(records, ref, number).revision
+def revision(records: Records, ref: str, number: int, front: Front = NOBODY) -> wire.ShownRevision:
+    """Return one revision of a run; ``front`` is how far its workers are."""
+    return watched(records, ref, number, front).revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,37 +131,46 @@ class Watched:
     """
     A revision as whoever waits for it reads it; ``event`` is the newest of its run then.
 
-    ``settled_until`` is that of its generation, None if that was left.
+    ``settled_until`` is that of its generation, None if that was left; ``generation`` is the run's
+    current one.
     """
 
     run_id: str
+    generation: int
+    resolution: int
     event: int
     settled_until: int | None
     revision: wire.ShownRevision
 
 
-def watched(records: Records, ref: str, number: int) -> Watched:
+def watched(records: Records, ref: str, number: int, front: Front = NOBODY) -> Watched:
     """Return one revision of a run, with what workers say became of it."""
     run = records.find(ref)
     lineage = records.lineage(run)
     found = records.revisions.one(run.id, number)
     tally = records.outcomes.tallies(run.id, [number]).get(number, NO_TALLY)
-    fates = Fates(lineage, run.generation)
+    fates = Fates(lineage, run.generation, front)
     shown = fates.to_json(found, tally)
     first = records.outcomes.first(run.id, number, MOST_OUTCOMES) if tally else []
     outcomes: wire.Outcomes = {"done": tally.done, "failed": tally.failed, "items": first}
     whole = cast("wire.ShownRevision", {**shown, "outcomes": outcomes})
-    return Watched(run.id, run.newest_event(lineage), fates.settled_for(found), whole)
+    settled, event = fates.settled_for(found), run.newest_event(lineage)
+    return Watched(run.id, run.generation, run.spec.resolution, event, settled, whole)
 
 
 def revisions(
-    records: Records, ref: str, after: int, limit: int, kind: RevisionKind | None = None
+    records: Records,
+    ref: str,
+    after: int,
+    limit: int,
+    kind: RevisionKind | None = None,
+    front: Front = NOBODY,
 ) -> tuple[list[wire.Revision], int | None]:
     """
     Return the revisions past number ``after``, maybe of one kind, and where to go on.
 
     They come oldest first. A page has at most ``limit`` of them, and fewer if their definitions are
-    long.
+    long. ``front`` is how far the workers of the run are.
     """
     run = records.find(ref)
     items: list[Revision] = []
@@ -174,5 +183,5 @@ def revisions(
             items.append(revision)
             size += len(revision.changes.document.text)
     tallies = records.outcomes.tallies(run.id, [each.number for each in items if each.data])
-    fates = Fates(records.lineage(run), run.generation)
+    fates = Fates(records.lineage(run), run.generation, front)
     return [fates.to_json(each, tallies.get(each.number, NO_TALLY)) for each in items], following

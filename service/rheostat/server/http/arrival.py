@@ -1,0 +1,82 @@
+"""
+When workers come to a revision: asked of what they say of themselves, once the answer is made.
+
+So the writer knows nothing of it, the answer that is kept for a repetition has none, and whoever
+asks again is told how it is by then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar, cast
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from rheostat import wire
+from rheostat.errors import RheostatError
+from rheostat.limits import RUN_ID
+from rheostat.server.runs.arrival import Seen, is_to_come, seen_in
+from rheostat.server.runs.crowd import Crowd
+from rheostat.server.runs.presence import Roster
+from rheostat.server.runs.revision_state import Front
+from rheostat.server.store import Store
+from rheostat.server.store.operations import workers
+
+Answer = TypeVar("Answer", bound=Mapping[str, Any])
+
+Shown = TypeVar("Shown", bound=wire.Revision)
+
+PATIENCE = 1.0
+"""Seconds that an answer waits for it: what was asked for is done already."""
+
+
+class Arrivals:
+    """What the workers of runs say, as far as answers about revisions need it."""
+
+    def __init__(self, store: Store, roster: Roster) -> None:
+        self._store, self._roster = store, roster
+
+    async def with_eta(self, run: str, answer: Answer) -> Answer:
+        """
+        Return the answer to a change, or to a rehearsal of it, with `eta` if somebody trains.
+
+        It is a hint: where it is not to be had in time, the answer comes without.
+        """
+        effective = answer.get("effective")
+        if effective is None:  # an answer that was kept by an older release
+            return answer
+        try:
+            async with asyncio.timeout(PATIENCE):
+                crowd = await self._crowd(run)
+        except (TimeoutError, RheostatError):
+            return answer
+        eta = crowd.eta([(answer.get("revision"), effective)])
+        return cast("Answer", {**answer, "eta": eta}) if eta else answer
+
+    async def with_eta_to_come(self, run: str, found: Shown) -> Shown:
+        """Return a revision, with `eta` if not all workers are past it."""
+        return await self.with_eta(run, found) if is_to_come(found) else found
+
+    async def seen(self, run: str) -> Seen:
+        """Return what the workers of a run say, for whoever waits for a revision."""
+        return seen_in(await self._crowd(run))
+
+    async def front(self, run: str) -> Front:
+        """Return how far the workers of a run are."""
+        return (await self._crowd(run)).front
+
+    async def _crowd(self, run: str) -> Crowd:
+        recent = self._roster.recent(run) if re.fullmatch(RUN_ID, run) else None
+        if recent is not None:
+            return recent
+        return await self._store.read(workers.crowd, run, self._roster)
+
+
+async def _arrivals(request: Request) -> Any:
+    return Arrivals(request.app.state.store, request.app.state.roster)
+
+
+ArrivalsDep = Annotated[Arrivals, Depends(_arrivals)]
