@@ -49,7 +49,7 @@ class Following:
         self._run = run
         self._after = after
         # until there is a stream, this is as patient as any call, and then as a worker
-        self._patience = settings.operator(self.call())
+        self._patience = settings.for_operator(self.call())
         self._restart()
 
     def call(self) -> Call:
@@ -93,7 +93,7 @@ class Following:
             self._after, self._opening = event["number"], False
         self._require_alive()
         if not self._opening:
-            self._patience = self._settings.worker(self.call())
+            self._patience = self._settings.for_worker(self.call())
         self._opening = False  # one that breaks as soon as it opens is no sign of life
 
     def pause(self, trouble: Trouble) -> float:

@@ -24,6 +24,8 @@ from rheostat.limits import MAX_STEP, NAME
 LONGEST_BLOCK = 2**20
 """Cells that no run's block or jump may be longer than; today's services stay far below."""
 MOST_PARAMETERS = 2**16
+LONGEST_PACING = 86_400.0
+"""Seconds between two beats at most."""
 HEADERS = ("Rheostat-Generation", "Rheostat-Parameters", "ETag")
 """What a block has to say of itself, so that it is known to be the one that was asked for."""
 
@@ -48,6 +50,8 @@ class JoinedRun:
     incarnation: str
     stop: int | None = None
     """Where the run was told to stop, if it was: it may be taken back."""
+    again: float | None = None
+    """Seconds within which a worker begins to beat; None where the service takes no beats."""
 
     @property
     def longest(self) -> int:
@@ -178,6 +182,10 @@ class HighWaterMark:
                 f"it is settled until step {settled}, and was until {self._settled}"
             ) from refusal
 
+    def heard(self, refusal: WentBack) -> None:
+        """Take in that the service said so itself, to a beat: the training hears of it."""
+        self._why = refusal.detail
+
     def _went_back(self, why: str) -> WentBack:
         self._why = why
         return WentBack(
@@ -197,6 +205,11 @@ def join_answer(answer: Answer) -> JoinedRun:
     known: dict[str, Any] = {name: told.get(name) for name in _SOUND}
     known["parameters"] = tuple(known["parameters"])
     return JoinedRun(**known)
+
+
+def is_pacing(value: Any) -> bool:
+    """Whether these are seconds until a beat, as a service may tell them."""
+    return type(value) in (int, float) and 0 < value <= LONGEST_PACING
 
 
 def _text(value: Any) -> bool:
@@ -237,5 +250,6 @@ _SOUND: dict[str, Callable[[Any], bool]] = {
     "event": _from(0),
     "incarnation": _text,
     "stop": _or_none(_from(0)),
+    "again": _or_none(is_pacing),
 }
 """What each member of the answer to a join has to be."""

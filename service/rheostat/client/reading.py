@@ -113,6 +113,10 @@ class Reading:
         """Whether the cell can be read without a request."""
         return any(block and cell in block for block in self._blocks())
 
+    def find(self, cell: int) -> Block | None:
+        """Return the block that holds the cell, if there is one, and stay where the worker is."""
+        return next((block for block in self._blocks() if block and cell in block), None)
+
     def enter(self, cell: int) -> Block:
         """
         Return the block that holds the cell; move on to it, unless it is the previous one.
@@ -213,6 +217,16 @@ class Reading:
     def went_on(self, cell: int) -> None:
         """Go on at a cell that was waited for: the time counts as no time of the training."""
         self._pace.restart(cell)
+
+    @property
+    def at(self) -> int:
+        """A step that is being read, or that was a moment ago; 0 before the first."""
+        return max(self.half.span.start, self._entered * self.joined.resolution)
+
+    @property
+    def pace(self) -> float | None:
+        """How far the worker goes on in a second, in what the run counts, if that is known."""
+        return self._pace.rate and self._pace.rate * self.joined.resolution
 
     @property
     def ends_at(self) -> int | None:
@@ -329,6 +343,11 @@ class Pace:
         if self._seconds is None:
             return 1.0
         return self.lookahead / self._seconds if self._seconds > 0 else float("inf")
+
+    @property
+    def rate(self) -> float | None:
+        """The cells in a second; None as long as the pace is not known."""
+        return 1.0 / self._seconds if self._seconds else None
 
     def seconds(self, cells: int) -> float:
         """Return how long so many cells last; for ever as long as the pace is not known."""

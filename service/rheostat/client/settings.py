@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from numbers import Real
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 
@@ -18,6 +19,7 @@ from rheostat.client.calls import Call, invalid
 from rheostat.client.environment import Proxy
 from rheostat.client.retry import QUIET, Patience
 from rheostat.errors import FieldError, Invalid
+from rheostat.limits import WORKER
 
 SECRETS = {"token": None, "headers": None, "cert": None}
 """What is in no pickle, which may end up in a checkpoint, and what a copy has instead."""
@@ -42,6 +44,9 @@ class Settings:
     lookahead: float = 2.0
     pace: float | None = None
     author: str | None = None
+    proof: Literal["applied"] | None = "applied"
+    worker: str | None = None
+    beats: bool = True
     verify: Any = True
     cert: Any = field(default=None, repr=False)
     headers: Mapping[str, str] | None = field(default=None, repr=False)
@@ -68,6 +73,10 @@ class Settings:
         _check_url(self.base_url)
         one_line = author is None or (isinstance(author, str) and author.isprintable())
         _check("author", author, one_line, "printable characters on one line")
+        _check("proof", self.proof, self.proof in (None, "applied"), "'applied', or None")
+        worker, bound = self.worker, "1 to 128 of A-Z a-z 0-9 . _ : -, or None"
+        _check("worker", worker, worker is None or is_worker(worker), bound)
+        _check("beats", self.beats, isinstance(self.beats, bool), "True or False")
         _check_headers(self.headers)
         verify = self.verify
         names = isinstance(verify, bool | str | os.PathLike) or hasattr(verify, "wrap_socket")
@@ -110,11 +119,11 @@ class Settings:
         # Blocks are never compressed, and what is announced as long as it is can be bounded.
         return headers | {"Accept-Encoding": "identity"}
 
-    def operator(self, call: Call) -> Patience:
+    def for_operator(self, call: Call) -> Patience:
         """Return the patience of a call that somebody sits and waits for."""
         return Patience(self._about(call), retries=self.retries, waits=False)
 
-    def worker(self, call: Call, since: float | None = None, *, begun: bool = True) -> Patience:
+    def for_worker(self, call: Call, since: float | None = None, *, begun: bool = True) -> Patience:
         """Return the patience of a call that a training cannot go on without, and waits for."""
         about, quiet = self._about(call), QUIET + call.holds
         return Patience(about, deadline=self.deadline, since=since, begun=begun, quiet=quiet)
@@ -160,6 +169,11 @@ def _is_near(host: str) -> bool:
 
 def _is_positive(value: Any) -> bool:
     return isinstance(value, Real) and float(value) > 0
+
+
+def is_worker(text: Any) -> bool:
+    """Whether a worker, or a job, may be named so."""
+    return isinstance(text, str) and re.fullmatch(WORKER, text) is not None
 
 
 def _check_url(url: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, overload
 
 import httpx
 
@@ -49,6 +49,9 @@ class AsyncClient:
         lookahead: float = 2.0,
         pace: float | None = None,
         author: str | None = None,
+        proof: Literal["applied"] | None = "applied",
+        worker: str | None = None,
+        beats: bool = True,
         verify: bool | str | PathLike[str] | SSLContext = True,
         cert: str | tuple[str, ...] | None = None,
         headers: Mapping[str, str] | None = None,
@@ -79,6 +82,13 @@ class AsyncClient:
                 Otherwise a worker holds two cells until it has seen how fast it reads, and waits
                 if they are shorter than a request.
             author: Who makes changes, for the history.
+            proof: ``"applied"`` proves to the service what was applied: digests of what adapters
+                write, and of what `AsyncRun.applied` is told, are held against what was served.
+                Reading alone claims nothing. None sends no such digest.
+            worker: What this process is called among those that train, 1 to 128 of
+                ``A-Z a-z 0-9 . _ : -``; by default its ``RANK``, else its host and process.
+            beats: Whether a training that reads says in the background, every 5 to some 200
+                seconds, where it is. False says nothing at all, and proves nothing.
             verify: The authorities of certificates, as a file, a folder or an `ssl.SSLContext`;
                 False trusts anybody. By default the usual ones, or those of ``SSL_CERT_FILE``.
             cert: This side's certificate, as a file, or as (file, key, password).
@@ -103,6 +113,9 @@ class AsyncClient:
             lookahead=lookahead,
             pace=pace,
             author=author,
+            proof=proof,
+            worker=worker,
+            beats=beats,
             verify=verify,
             cert=cert,
             headers=headers,

@@ -438,7 +438,7 @@ class AsyncControl(AsyncOrders, AsyncDeciding):
     async def values_at(self, step: int) -> dict[str, float]:
         """Return ``{parameter: value}`` at a step. It settles nothing, as `value_at`."""
         call = calls.get(self._path("values", calls.coordinate(step)))
-        patience = self._session.settings.operator(call)
+        patience = self._session.settings.for_operator(call)
         return await self._session.exchange(call, patience, answers.values_of_step)
 
     async def ledger(

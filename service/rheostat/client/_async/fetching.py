@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 from rheostat.client import signals
-from rheostat.client._async.handle import AsyncHandle
+from rheostat.client._async.beating import AsyncBeating
 from rheostat.client._async.session import AsyncSession
 from rheostat.client.answers import Answer
 from rheostat.client.blocks import NO_CELLS, Block, BlockRequest
@@ -38,7 +38,7 @@ AT_ONCE = 8
 log = logging.getLogger("rheostat")
 
 
-class AsyncFetching(AsyncHandle):
+class AsyncFetching(AsyncBeating):
     """The blocks of a run that was joined."""
 
     ends_at: int | None
@@ -58,7 +58,7 @@ class AsyncFetching(AsyncHandle):
     def __init__(
         self, session: AsyncSession, joined: JoinedRun, *, first: bool, replays: bool
     ) -> None:
-        super().__init__(session, joined.id)
+        super().__init__(session, joined)
         self._settings = session.settings
         self._replays = replays
         """Whether it is to be told, once, that it is given what others were given before."""
@@ -73,6 +73,7 @@ class AsyncFetching(AsyncHandle):
         told = self._settings
         self._reading = Reading(joined, lookahead=told.lookahead, pace=told.pace, first=first)
         self._mark = HighWaterMark(joined)
+        self._beats.sit(joined, self._reading, self._mark)
         self._told_total: int | None = None
         self._hearing = Hearing()
         self._held, self._span = NO_CELLS.cells, NO_CELLS.span
@@ -164,11 +165,13 @@ class AsyncFetching(AsyncHandle):
                     return
         finally:
             self.waits_for = None
+            self._beats.waits(None)
             with self._lock:
                 self._reading.went_on(cell)
 
     def _begin_to_wait(self, refusal: Held) -> Waiting:
         self.waits_for = refusal
+        self._beats.waits(time.monotonic())
         waiting = Waiting(refusal, self._settings, self._joined.name)
         waiting.begins(refusal)
         if self.on_wait is not None:
@@ -261,7 +264,7 @@ class AsyncFetching(AsyncHandle):
                     hearing.learned(signal)
 
     async def _ask(self, call: Call, since: float, parse: Callable[[Answer], Result]) -> Result:
-        patience = self._settings.worker(call, since)
+        patience = self._settings.for_worker(call, since)
         return await self._session.exchange(call, patience, parse)
 
     async def _read(self, request: BlockRequest, since: float, holds: float = 0.0) -> Block:
@@ -270,7 +273,7 @@ class AsyncFetching(AsyncHandle):
             joined, mark = self._joined, self._mark
         mark.require_standing()
         call = replace(joined.read(request), holds=holds)
-        patience = self._settings.worker(call, since, begun=not self._reading.first)
+        patience = self._settings.for_worker(call, since, begun=not self._reading.first)
 
         def proven(answer: Answer) -> tuple[Answer, Block]:
             return answer, joined.block(request, answer)
@@ -282,6 +285,7 @@ class AsyncFetching(AsyncHandle):
             raise
         with self._lock:
             mark.saw(answer, request.stop * joined.resolution)
+        self._beats.begin()
         return block
 
     async def _learn_total(self, reading: Reading) -> None:

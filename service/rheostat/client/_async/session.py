@@ -54,20 +54,20 @@ class AsyncSession:
 
     async def ask(self, call: Call) -> Any:
         """Return the JSON object that answers the call of somebody who sits and waits."""
-        return await self.exchange(call, self.settings.operator(call), answers.document)
+        return await self.exchange(call, self.settings.for_operator(call), answers.document)
 
     async def ask_all(self, call: Call, key: str = "items") -> list[Any]:
         """Return all items of a list that comes in pages."""
         pages = Pages(key)
         while True:
-            await self.exchange(call, self.settings.operator(call), pages.take)
+            await self.exchange(call, self.settings.for_operator(call), pages.take)
             if pages.next is None:
                 return pages.items
             call = replace(call, params={**call.params, "cursor": pages.next})
 
     async def tell(self, call: Call) -> None:
         """Make a call that has no answer."""
-        await self.exchange(call, self.settings.operator(call), answers.nothing)
+        await self.exchange(call, self.settings.for_operator(call), answers.nothing)
 
     async def exchange(
         self, call: Call, patience: Patience, parse: Callable[[Answer], Result]
@@ -93,8 +93,8 @@ class AsyncSession:
         join = join_call(run, checkpoint, start)
         if create is not None:
             put = calls.put(calls.path("runs", run), calls.mapping(create, "create"))
-            await self.exchange(put, self.settings.worker(put, begun=False), answers.document)
-        return await self.exchange(join, self.settings.worker(join, begun=False), join_answer)
+            await self.exchange(put, self.settings.for_worker(put, begun=False), answers.document)
+        return await self.exchange(join, self.settings.for_worker(join, begun=False), join_answer)
 
     async def events(self, run: str, after: int | None) -> AsyncIterator[Event]:
         """Yield the events of a run until it is finished; where a stream breaks, resume it."""
@@ -116,7 +116,7 @@ class AsyncSession:
         """Return the reports of a metric that came since the last time."""
         call = series.call()
         try:
-            return await self.exchange(call, self.settings.operator(call), series.read)
+            return await self.exchange(call, self.settings.for_operator(call), series.read)
         except UnknownMetric:
             series.nothing_yet()
             return []

@@ -440,7 +440,7 @@ class Control(Orders, Deciding):
     def values_at(self, step: int) -> dict[str, float]:
         """Return ``{parameter: value}`` at a step. It settles nothing, as `value_at`."""
         call = calls.get(self._path("values", calls.coordinate(step)))
-        patience = self._session.settings.operator(call)
+        patience = self._session.settings.for_operator(call)
         return self._session.exchange(call, patience, answers.values_of_step)
 
     def ledger(

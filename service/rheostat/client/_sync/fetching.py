@@ -13,7 +13,7 @@ from functools import partial
 from typing import TypeVar
 
 from rheostat.client import signals
-from rheostat.client._sync.handle import Handle
+from rheostat.client._sync.beating import Beating
 from rheostat.client._sync.session import Session
 from rheostat.client.answers import Answer
 from rheostat.client.blocks import NO_CELLS, Block, BlockRequest
@@ -40,7 +40,7 @@ AT_ONCE = 8
 log = logging.getLogger("rheostat")
 
 
-class Fetching(Handle):
+class Fetching(Beating):
     """The blocks of a run that was joined."""
 
     ends_at: int | None
@@ -58,7 +58,7 @@ class Fetching(Handle):
     """The coordinates of that half block."""
 
     def __init__(self, session: Session, joined: JoinedRun, *, first: bool, replays: bool) -> None:
-        super().__init__(session, joined.id)
+        super().__init__(session, joined)
         self._settings = session.settings
         self._replays = replays
         """Whether it is to be told, once, that it is given what others were given before."""
@@ -73,6 +73,7 @@ class Fetching(Handle):
         told = self._settings
         self._reading = Reading(joined, lookahead=told.lookahead, pace=told.pace, first=first)
         self._mark = HighWaterMark(joined)
+        self._beats.sit(joined, self._reading, self._mark)
         self._told_total: int | None = None
         self._hearing = Hearing()
         self._held, self._span = NO_CELLS.cells, NO_CELLS.span
@@ -164,11 +165,13 @@ class Fetching(Handle):
                     return
         finally:
             self.waits_for = None
+            self._beats.waits(None)
             with self._lock:
                 self._reading.went_on(cell)
 
     def _begin_to_wait(self, refusal: Held) -> Waiting:
         self.waits_for = refusal
+        self._beats.waits(time.monotonic())
         waiting = Waiting(refusal, self._settings, self._joined.name)
         waiting.begins(refusal)
         if self.on_wait is not None:
@@ -259,7 +262,7 @@ class Fetching(Handle):
                     hearing.learned(signal)
 
     def _ask(self, call: Call, since: float, parse: Callable[[Answer], Result]) -> Result:
-        patience = self._settings.worker(call, since)
+        patience = self._settings.for_worker(call, since)
         return self._session.exchange(call, patience, parse)
 
     def _read(self, request: BlockRequest, since: float, holds: float = 0.0) -> Block:
@@ -268,7 +271,7 @@ class Fetching(Handle):
             joined, mark = self._joined, self._mark
         mark.require_standing()
         call = replace(joined.read(request), holds=holds)
-        patience = self._settings.worker(call, since, begun=not self._reading.first)
+        patience = self._settings.for_worker(call, since, begun=not self._reading.first)
 
         def proven(answer: Answer) -> tuple[Answer, Block]:
             return answer, joined.block(request, answer)
@@ -280,6 +283,7 @@ class Fetching(Handle):
             raise
         with self._lock:
             mark.saw(answer, request.stop * joined.resolution)
+        self._beats.begin()
         return block
 
     def _learn_total(self, reading: Reading) -> None:

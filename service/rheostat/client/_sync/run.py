@@ -168,6 +168,7 @@ class Run(Fetching, Reporting, Control):  # type: ignore[misc]  # its notes are 
             reading = self._reading
             request = BlockRequest(self._cell_of(step), size)
         self._tell_of_replay(request.start)
+        self._beats.counts(request.start * self._joined.resolution)
         block = self._read(request, time.monotonic())
         with self._lock:
             reading.arrived(request)
@@ -196,6 +197,7 @@ class Run(Fetching, Reporting, Control):  # type: ignore[misc]  # its notes are 
         while total is None or step < total:
             if step not in self._span and not self._goes_on(step, bounded=total is not None):
                 return
+            self._beats.counts(step)
             yield step
             step += by
 
@@ -342,6 +344,7 @@ class Run(Fetching, Reporting, Control):  # type: ignore[misc]  # its notes are 
     def _renew(self) -> None:
         """Begin again after a fork: a thread that is not here may have held the locks."""
         joined, first = self._state()
+        self._beats.renew()
         self._begin(joined, first=first)
         self._make_locks()
         self._renew_reports()

@@ -56,20 +56,20 @@ class Session:
 
     def ask(self, call: Call) -> Any:
         """Return the JSON object that answers the call of somebody who sits and waits."""
-        return self.exchange(call, self.settings.operator(call), answers.document)
+        return self.exchange(call, self.settings.for_operator(call), answers.document)
 
     def ask_all(self, call: Call, key: str = "items") -> list[Any]:
         """Return all items of a list that comes in pages."""
         pages = Pages(key)
         while True:
-            self.exchange(call, self.settings.operator(call), pages.take)
+            self.exchange(call, self.settings.for_operator(call), pages.take)
             if pages.next is None:
                 return pages.items
             call = replace(call, params={**call.params, "cursor": pages.next})
 
     def tell(self, call: Call) -> None:
         """Make a call that has no answer."""
-        self.exchange(call, self.settings.operator(call), answers.nothing)
+        self.exchange(call, self.settings.for_operator(call), answers.nothing)
 
     def exchange(self, call: Call, patience: Patience, parse: Callable[[Answer], Result]) -> Result:
         """Send the call until it is answered; return the parsed answer, or raise the refusal."""
@@ -93,8 +93,8 @@ class Session:
         join = join_call(run, checkpoint, start)
         if create is not None:
             put = calls.put(calls.path("runs", run), calls.mapping(create, "create"))
-            self.exchange(put, self.settings.worker(put, begun=False), answers.document)
-        return self.exchange(join, self.settings.worker(join, begun=False), join_answer)
+            self.exchange(put, self.settings.for_worker(put, begun=False), answers.document)
+        return self.exchange(join, self.settings.for_worker(join, begun=False), join_answer)
 
     def events(self, run: str, after: int | None) -> Iterator[Event]:
         """Yield the events of a run until it is finished; where a stream breaks, resume it."""
@@ -116,7 +116,7 @@ class Session:
         """Return the reports of a metric that came since the last time."""
         call = series.call()
         try:
-            return self.exchange(call, self.settings.operator(call), series.read)
+            return self.exchange(call, self.settings.for_operator(call), series.read)
         except UnknownMetric:
             series.nothing_yet()
             return []

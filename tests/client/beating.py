@@ -1,0 +1,123 @@
+"""The service in memory that takes beats, and holds what was applied against what it served."""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+from urllib.parse import unquote
+
+import httpx
+from tests.client.listening import ListeningService
+
+from rheostat.digests import applied_digest
+from rheostat.errors import StaleGeneration, WentBack
+
+
+def float32(value: float) -> float:
+    """Return a number as a float32 holds it."""
+    [rounded] = struct.unpack("f", struct.pack("f", value))
+    return float(rounded)
+
+
+ROUNDED = {"f64": float, "f32": float32}
+NUMBERS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
+
+
+class BeatingService(ListeningService):
+    """
+    The same run, whose join says when the first beat is due.
+
+    What was right, and what was not, is told by the digests, from the ledger as it is.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.again: float | None = 0.05
+        self.pacing = 0.05
+        """What beats are answered."""
+        self.beats: list[dict[str, Any]] = []
+        self.right: list[dict[str, Any]] = []
+        """Windows whose digest was that of the ledger."""
+        self.found: list[tuple[str, int, float, float]] = []
+        """Parameter, step, expected and found, of windows that were compared."""
+        self.wrong: list[dict[str, Any]] = []
+        self.left: dict[int, int] = {}
+        """Where generations that were left are settled until, in cells."""
+
+    def rewind(self, to: int) -> None:
+        """Begin a new generation at a cell: what is settled from there on has other values."""
+        self.left[self.generation] = self.settled
+        self.generation += 1
+        self.settled = to
+        for cell in [cell for cell in self.ledger if cell >= to]:
+            self.ledgers[self.generation - 1][cell] = self.ledger.pop(cell)
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        match unquote(request.url.path).split("/")[2:]:
+            case ["runs", "run-1", "beats"]:
+                return self._beat(json.loads(request.content))
+            case ["runs", "gpt" | "run-1", "join"]:
+                joined = json.loads(super()._answer(request).content)
+                return httpx.Response(200, json={**joined, "again": self.again})
+        return super()._answer(request)
+
+    def _beat(self, body: dict[str, Any]) -> httpx.Response:
+        settled = self.left.get(body["generation"], self.settled)
+        compare = []
+        for said in body["workers"]:
+            for window in said["applied"]:
+                cells = self.cells(window)
+                if cells[-1] >= settled:
+                    if body["generation"] != self.generation:
+                        raise StaleGeneration("a rewind", generation=self.generation)
+                    raise WentBack("the service has gone back")
+                if self.is_right(window, cells):
+                    self.right.append(window)
+                elif "values" in window:
+                    self._compare(window, cells)
+                else:
+                    compare.append({"worker": said["worker"], "start": window["cells"][0][0]})
+            self.wrong += said["wrong"]
+        self.beats.append(body)
+        return httpx.Response(200, json={"again": self.pacing, "compare": compare})
+
+    def cells(self, window: dict[str, Any]) -> list[int]:
+        """Return the cells of a window, which rise."""
+        found = [
+            first // self.resolution + place * stride
+            for first, count, stride in window["cells"]
+            for place in range(count)
+        ]
+        assert found == sorted(set(found))
+        assert len(window["cells"]) <= 32
+        return found
+
+    def is_right(self, window: dict[str, Any], cells: list[int]) -> bool:
+        """Return whether the digest of a window is that of the ledger."""
+        columns = self.expected(window, cells)
+        steps = [cell * self.resolution for cell in cells]
+        return window["digest"] == applied_digest(
+            steps, [columns[name] for name in sorted(columns)]
+        )
+
+    def expected(self, window: dict[str, Any], cells: list[int]) -> dict[str, list[float]]:
+        """Return what each parameter's slot is to hold."""
+        sign = {"lr": 1.0, "weight_decay": -1.0}
+        return {
+            name: [ROUNDED[kind](sign[name] * self.ledger[cell]) for cell in cells]
+            for name, kind in window["parameters"].items()
+        }
+
+    def _compare(self, window: dict[str, Any], cells: list[int]) -> None:
+        columns = self.expected(window, cells)
+        for name, found in window["values"].items():
+            for cell, must, value in zip(cells, columns[name], found, strict=True):
+                number = NUMBERS.get(value, value)
+                if must != number:
+                    self.found.append((name, cell * self.resolution, must, number))
+                    break
+
+    def steps(self) -> list[int]:
+        """Return the first coordinates of all cells that were listed and right."""
+        return [cell * self.resolution for window in self.right for cell in self.cells(window)]
