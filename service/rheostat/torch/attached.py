@@ -73,8 +73,8 @@ def attach(
         Unreachable: The service did not answer until the client's deadline.
 
     """
-    handle = Attached(run, start, by, process_group)
-    handle._begin(optimizer, fields, on_mismatch)  # noqa: SLF001 - it is made here alone
+    handle = Attached(run, start, process_group)
+    handle._begin(optimizer, by, fields, on_mismatch)  # noqa: SLF001 - it is made here alone
     return handle
 
 
@@ -87,18 +87,20 @@ class Attached:
 
     """
 
-    def __init__(self, run: Run, start: int, by: int | None, process_group: Any) -> None:
+    def __init__(self, run: Run, start: int, process_group: Any) -> None:
         self.run = run
-        self._step, self._by = start, by
+        self._step, self._by = start, 1
         self._process_group = process_group
         self._ended = False
         self._skipped: Tensor | None = None
         """Whether the last update was skipped, where that is known to its own device alone."""
 
-    def _begin(self, optimizer: Any, fields: Fields | None, on_mismatch: OnMismatch) -> None:
+    def _begin(
+        self, optimizer: Any, by: int | None, fields: Fields | None, on_mismatch: OnMismatch
+    ) -> None:
         def check() -> Optimizer:
             self._optimizer = checked(optimizer, self.run)
-            self._check()
+            self._check(by)
             self._proof = Proof(self.run, self._optimizer, on_mismatch)
             return self._optimizer
 
@@ -115,18 +117,18 @@ class Attached:
         self._reading = LastHook(self._optimizer, self._prove)
         self._counting = self._optimizer.register_step_post_hook(self._count)
 
-    def _check(self) -> None:
+    def _check(self, by: int | None) -> None:
         axis = self.run.axis
         self._step = coordinate(whole(self._step, "start"), "start")
         if axis not in COUNTS:
             message = f"is on the axis {axis}, and updates are counted: take RheostatLR"
             raise refusal("run", message, axis, " or ".join(COUNTS))
-        if self._by is None:
-            if axis != "step":
-                raise refusal("by", f"is needed, since the run counts {axis}: those of one update")
-            self._by = 1
-        elif whole(self._by, "by") < 1:
-            raise refusal("by", "must be at least 1", self._by, "≥ 1")
+        if by is not None:
+            self._by = whole(by, "by")
+        elif axis != "step":
+            raise refusal("by", f"is needed, since the run counts {axis}: those of one update")
+        if self._by < 1:
+            raise refusal("by", "must be at least 1", by, "≥ 1")
 
     def _joined(self) -> Position:
         """See that there are values where the training goes on, but for a gate, or an end."""

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 class LastHook:
     """
-    Calls something before each update of an optimizer, after all other hooks, later ones included.
+    Calls something before each update of an optimizer, after all other hooks.
 
+    It comes after those too that are registered later, from the second update after that on.
     An update that `GradScaler` skips has no hooks. In a compiled one this stays outside of the
     graph: it looks at things that the graph would take for constants.
     """

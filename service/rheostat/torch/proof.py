@@ -53,7 +53,7 @@ class Proof:
         values, overwritten = slots.read()
         if self._on_mismatch is not None and (overwritten or self._wrong):
             self._look(slots, overwritten)
-        self._run.applied(slots.step, values, slots.dtypes)
+        self._run.applied(slots.step, values, dtypes=slots.dtypes)
 
     def _look(self, slots: Slots, overwritten: list[Overwriting]) -> None:
         """Tell at once which parameters cease to be right."""
@@ -61,16 +61,17 @@ class Proof:
             parameter = each.binding.parameter
             if parameter not in self._wrong:
                 self._run.mismatch(slots.step, parameter, each.value, slots.dtypes[parameter])
+        self._wrong = {each.binding.parameter for each in overwritten}
+        for each in overwritten:
             error = self._error(slots.step, each)
             if self._on_mismatch == "raise":
                 raise error
-            key = (parameter, each.binding.group)
+            key = (each.binding.parameter, each.binding.group)
             if key not in self._said:
                 self._said.add(key)
                 log.warning("run %s: %s", self._run.name, error)
-        self._wrong = {each.binding.parameter for each in overwritten}
 
-    def _error(self, step: int | None, overwritten: Overwriting) -> Overwritten:
+    def _error(self, step: int, overwritten: Overwriting) -> Overwritten:
         binding = overwritten.binding
         group = label(self._optimizer.param_groups, binding.group)
         written, found = overwritten.written, overwritten.found

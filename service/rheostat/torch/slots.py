@@ -42,7 +42,7 @@ class Slots:
 
     Attributes:
         bindings: The parameter of each slot.
-        step: The step whose values were written last; None before that.
+        step: The step whose values were written last, -1 before that.
         dtypes: What each parameter is rounded to: ``f32`` if a slot is a tensor of float32. It is
             the same dictionary as long as that does not change.
 
@@ -51,7 +51,7 @@ class Slots:
     def __init__(
         self, optimizer: Optimizer, run: Run, fields: Fields | None, elsewhere: frozenset[str]
     ) -> None:
-        self.step: int | None = None
+        self.step = -1
         self.dtypes: dict[str, SlotType] = {}
         self._optimizer, self._run = optimizer, run
         self._fields, self._elsewhere = fields, elsewhere
