@@ -50,6 +50,7 @@ Every failure that Rheostat reports, as one tree.
     │   └── Unavailable           503  no database, or no room for this now; ``reason`` says why
     ├── Unreachable                    no answer of the service before the deadline
     │   └── Redirected                 somebody answers that it is at another address
+    ├── Overwritten                    an optimizer was about to apply another value than the run's
     ├── WrongLoop                      an `AsyncClient` outside of its one asyncio event loop
     └── Closed                         the client or run handle was closed
 
@@ -399,6 +400,35 @@ class Redirected(Unreachable):
     """Somebody answers that the service is elsewhere, at ``location``: that is never followed."""
 
     location: str = ""
+
+
+class Overwritten(RheostatError):
+    """
+    Something wrote to an optimizer's number after the run's value was written there.
+
+    Attributes:
+        parameter: The run's parameter.
+        field: The field of the group, such as ``lr``.
+        group: The number of the parameter group, with its name if it has one.
+        step: The step whose update was about to use it.
+        expected: What was written there: the run's value, times the group's ``lr_scale``.
+        found: What stood there.
+
+    """
+
+    def __init__(
+        self, parameter: str, field: str, group: str, step: int, expected: float, found: float
+    ) -> None:
+        super().__init__(parameter, field, group, step, expected, found)
+        self.parameter, self.field, self.group = parameter, field, group
+        self.step, self.expected, self.found = step, expected, found
+
+    def __str__(self) -> str:
+        return (
+            f"the update of step {self.step} finds {self.found!r} in {self.field} of group "
+            f"{self.group}, where {self.expected!r} was written from {self.parameter}: something "
+            "else sets it, such as a second scheduler or a callback"
+        )
 
 
 class WrongLoop(RheostatError):

@@ -234,14 +234,6 @@ def test_words_are_told_once_at_their_step(new_run: NewRun) -> None:
     assert again == [(9, "checkpoint")]
 
 
-def test_no_optimizer_gets_a_hook_for_gates_that_are_not_there(new_run: NewRun) -> None:
-    """A compiled or captured update is left as it is, unless a gate was met."""
-    found = scheduler(new_run(lr=RAMP))
-    for _ in range(20):
-        update(found)
-    assert not found.optimizer._optimizer_step_pre_hooks
-
-
 def test_tensors_are_reported_as_numbers(service: ListeningService) -> None:
     """A tensor of one element is a number; one of more is none, and is left out."""
     with Client("http://test", transport=httpx.MockTransport(service)) as client:

@@ -4,11 +4,13 @@ Which parameter of the run goes into which field of which parameter group.
 A parameter group is a dictionary, and its numbers are its fields: ``lr``, ``weight_decay``,
 ``momentum``, ``eps`` and whatever else an optimizer keeps there. The numbers inside ``betas`` are
 fields too: ``beta1``, ``beta2``. An optimizer without ``momentum`` has it as ``beta1``, as in
-PyTorch's own `CyclicLR` and `OneCycleLR`.
+PyTorch's own `CyclicLR` and `OneCycleLR`. A group that has an ``lr_scale``, as timm's layer decay
+gives it, takes that part of the learning rate.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -93,6 +95,23 @@ def initial(group: Group, slot: Slot) -> float:
     return float(value if slot.place is None else value[slot.place])
 
 
+def factor(groups: Sequence[Group], binding: Binding) -> float:
+    """
+    Return what the value is multiplied by for this slot: the group's ``lr_scale``, now.
+
+    Raises:
+        Invalid: It is no finite number.
+
+    """
+    if binding.field != "lr" or "lr_scale" not in groups[binding.group]:
+        return 1.0
+    found = groups[binding.group]["lr_scale"]
+    if _is_number(found) and math.isfinite(found):
+        return float(found)
+    path = f"lr_scale of group {label(groups, binding.group)}"
+    raise _refusal(path, "must be a finite number", value=repr(found), bound="a finite number")
+
+
 def _copy(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return tuple(map(_copy, value))
@@ -142,7 +161,7 @@ def _by_name(
             bindings += _shared(groups, field, field, among=rest)
         elif rest:
             raise _refusal(
-                f"{field} of group {_label(groups, rest[0])}",
+                f"{field} of group {label(groups, rest[0])}",
                 f"the run has {', '.join(sorted(named.values()))}, but neither {field} nor "
                 f"{field}/{groups[rest[0]].get('name', '<name of the group>')}",
             )
@@ -160,7 +179,7 @@ def _shared(
             found.append(Binding(index, field, slot, parameter))
     values = {initial(groups[b.group], b.slot): b for b in found}
     if len(values) > 1:
-        differing = ", ".join(f"{_label(groups, b.group)} has {v!r}" for v, b in values.items())
+        differing = ", ".join(f"{label(groups, b.group)} has {v!r}" for v, b in values.items())
         raise _refusal(
             field,
             f"groups differ ({differing}), and {parameter} would make them equal: give the run "
@@ -200,7 +219,7 @@ def _check_names(
             path = f"fields[{index}].{field}"
             if _slot(group, field) is None:
                 has = _listed(key for key in group if _is_number(group[key]) or key == "betas")
-                raise _refusal(path, f"group {_label(groups, index)} has {has}", value=field)
+                raise _refusal(path, f"group {label(groups, index)} has {has}", value=field)
             if parameter not in known:
                 raise _refusal(path, f"the run has {_listed(sorted(known))}", value=parameter)
 
@@ -209,16 +228,18 @@ def _check_all(groups: Sequence[Group], bindings: list[Binding], known: frozense
     taken: dict[tuple[int, Slot], Binding] = {}
     for binding in bindings:
         initial(groups[binding.group], binding.slot)
+        factor(groups, binding)
         other = taken.setdefault((binding.group, binding.slot), binding)
         if other is not binding:
             message = f"{other.parameter} and {binding.parameter} both go into it"
-            raise _refusal(f"{binding.field} of group {_label(groups, binding.group)}", message)
+            raise _refusal(f"{binding.field} of group {label(groups, binding.group)}", message)
     if not bindings:
         message = f"none of the run's parameters ({_listed(sorted(known))}) is one of its fields"
         raise _refusal("optimizer", message)
 
 
-def _label(groups: Sequence[Group], index: int) -> str:
+def label(groups: Sequence[Group], index: int) -> str:
+    """Return the number of a group, with its name if it has one."""
     name = groups[index].get("name")
     return str(index) if name is None else f"{index} ({name})"
 

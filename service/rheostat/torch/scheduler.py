@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-import operator
 import warnings
-from collections.abc import Mapping
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from weakref import ref
 
 from torch import Tensor
-from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from rheostat.client.calls import coordinate
-from rheostat.errors import FieldError, Finished, Invalid, StaleCheckpoint
-from rheostat.torch.fields import Binding, Fields, Group, bind, group_names
+from rheostat.errors import Finished
+from rheostat.torch.hooks import LastHook
+from rheostat.torch.joining import checked, meet, position, refusal, rejoin, saved, whole
+from rheostat.torch.proof import OnMismatch, Proof
 from rheostat.torch.ranks import Position, on_all_ranks, require_one
+from rheostat.torch.slots import Slots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping, Sequence
+
+    from torch.optim import Optimizer
 
     from rheostat.client import Run, Signal
+    from rheostat.torch.fields import Fields
 
 AtEnd = Literal["raise", "flag"]
 AT_END = get_args(AtEnd)
-STATE = ("run", "id", "generation", "step")
 COUNTED_ELSEWHERE = ("samples", "tokens")
 EARLY = (
     "lr_scheduler.step() was called before optimizer.step(): the first value of the schedule was "
     "never used. Call optimizer.step() first."
 )
-
-
-LOADED_HOOKS = "_optimizer_load_state_dict_post_hooks"
-"""What only an `Optimizer` has that was initialised as one."""
 
 
 class RheostatLR(LRScheduler):  # type: ignore[misc]
@@ -66,6 +63,10 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
         at_end: What happens at the end of a run that was stopped or finished: ``"raise"`` raises
             `Stopped` or `Finished`, and ``"flag"`` sets `ended` and leaves the fields as they are,
             for loops that have an end of their own to go through, with a last checkpoint.
+        on_mismatch: What happens where ``optimizer.step()`` is about to use another number than was
+            written, since something else has set it: ``"warn"`` says so once in the log and tells
+            the service, ``"raise"`` raises `Overwritten` too, before the update, and None leaves it
+            to the service to find it in what was applied.
 
     Raises:
         Invalid: An argument cannot be meant, or the groups do not fit the run's parameters.
@@ -84,42 +85,43 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
         last_epoch: int = -1,
         process_group: Any = None,
         at_end: AtEnd = "raise",
+        on_mismatch: OnMismatch = "warn",
     ) -> None:
         self.run = run
-        self._ended = self._is_open = self._catches_up = False
+        self._ended = self._is_open = False
         self._asked = fields
         self._at_end = at_end
         self._process_group = process_group
-        names = on_all_ranks(lambda: self._check(optimizer, last_epoch), process_group)
-        self._elsewhere = frozenset(chain.from_iterable(names))
+
+        def check() -> Optimizer:
+            self.optimizer = checked(optimizer, run)
+            self._check(last_epoch)
+            self._proof = Proof(run, self.optimizer, on_mismatch)
+            return self.optimizer
+
+        self._elsewhere = meet(run, check, process_group)
         self._counted_elsewhere = run.axis in COUNTED_ELSEWHERE
         require_one(on_all_ranks(self._begin, process_group))
         super().__init__(self.optimizer)
         run.listen(self._first)
-        self.optimizer.register_load_state_dict_post_hook(_reapply(ref(self)))
+        this = ref(self)
+        LastHook(self.optimizer, lambda: _before_update(this()))
+        self.optimizer.register_load_state_dict_post_hook(lambda _: _reapply(this()))
 
-    def _check(self, optimizer: Any, last_epoch: Any) -> list[str]:
-        """Return the names of the optimizer's groups; refuse what is no argument for any run."""
-        optimizer = unwrapped(optimizer)
-        if not isinstance(optimizer, Optimizer):
-            raise refusal("optimizer", f"is a {type(optimizer).__name__}, and no Optimizer")
-        if not hasattr(self.run, "rejoin"):
-            raise refusal("run", "must be a run that was joined: Client(url).run(name)", self.run)
+    def _check(self, last_epoch: Any) -> None:
         if self._at_end not in AT_END:
             raise refusal("at_end", f"must be one of {', '.join(AT_END)}", self._at_end)
-        if whole(last_epoch, "last_epoch") < -1:
+        self._first = whole(last_epoch, "last_epoch") + 1
+        if self._first < 0:
             raise refusal("last_epoch", "must be at least -1", last_epoch, "≥ -1")
-        self._first = operator.index(last_epoch) + 1
-        self.optimizer = optimizer
-        return group_names(optimizer.param_groups)
 
     def _begin(self) -> Position:
         """Tell the run where the training begins, and see that it has what the optimizer needs."""
         if self._first > 0:
             self.run.begin(self._first)
-        self._bind()
+        self._slots = Slots(self.optimizer, self.run, self._asked, self._elsewhere)
         self._look_up(self._first)
-        return self._position(self._first)
+        return position(self.run, self._first)
 
     def _initial_step(self) -> None:
         self.last_epoch = self._first - 1
@@ -163,36 +165,33 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
 
     def _set_values(self, *, waits: bool = False) -> None:
         """Write the values of the current step; at a gate only if it ``waits`` for the report."""
-        groups = self.optimizer.param_groups
-        if len(groups) != self._bound:
-            self._bind()
         # All are looked up before any is written: what raises leaves nothing half written.
         values = self._look_up(self.last_epoch, waits=waits)
-        for (group, _, (key, place), _), value in zip(self._bindings, values, strict=False):
-            _write(groups[group], key, place, value)
-        self._last_lr: list[Any] = [_copy(group["lr"]) for group in groups]
+        if values is not None:
+            self._slots.write(self.last_epoch, values)
+        self._last_lr: list[Any] = [_copy(group["lr"]) for group in self.optimizer.param_groups]
 
-    def _look_up(self, step: int, *, waits: bool = False) -> list[float]:
-        """Return the value of each binding; none past an end that is only flagged, or at a gate."""
+    def _look_up(self, step: int, *, waits: bool = False) -> Sequence[float] | None:
+        """Return the value of each binding; None past an end that is only flagged, or at a gate."""
         self._ended = self._is_open = False
-        value = self.run.value
         try:
             if not waits and self.run.left_open(step) is not None:
-                self._leave_open()
-                return []
-            return [value(binding.parameter, step) for binding in self._bindings]
+                self._is_open = True
+                return None
+            return self._slots.look_up(step)
         except Finished:
             if self._at_end == "raise":
                 raise
             self._ended = True
-            return []
+            return None
 
-    def _leave_open(self) -> None:
-        """Leave the values to the next ``optimizer.step()``."""
-        self._is_open = True
-        if not self._catches_up:
-            self._catches_up = True
-            self.optimizer.register_step_pre_hook(_catch_up(ref(self)))
+    def _before_update(self) -> None:
+        """Wait for what was left open at a gate; list what the update is about to use."""
+        if self._is_open:
+            self._set_values(waits=True)
+        # Past an end, and where another scheduler of a sequence is in force, nothing was written.
+        if self._slots.step == self.last_epoch:
+            self._proof.take(self._slots)
 
     @property
     def ended(self) -> bool:
@@ -227,14 +226,11 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
     @property
     def fields(self) -> list[dict[str, str]]:
         """Which parameter goes into which field, for each group: as ``fields=`` takes it."""
-        chosen: list[dict[str, str]] = [{} for _ in self.optimizer.param_groups]
-        for binding in self._bindings:
-            chosen[binding.group][binding.field] = binding.parameter
-        return chosen
+        return self._slots.fields
 
     def state_dict(self) -> dict[str, Any]:
         """Return the run's name and id, the generation and the step: what a resume must match."""
-        return {"run": self.run.name, **self.run.checkpoint(self.last_epoch)}
+        return saved(self.run, self.last_epoch)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """
@@ -258,96 +254,26 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
         self._update_lr(state_dict["step"])
 
     def _rejoin(self, state: Mapping[str, Any]) -> Position:
-        if not isinstance(state, Mapping):
-            raise refusal("state_dict", f"must be a dictionary, and is {state!r:.100}", state)
-        missing = [key for key in STATE if key not in state]
-        if missing:
-            message = f"has no {', '.join(missing)}: it was not saved by RheostatLR"
-            raise refusal("state_dict", message, sorted(state))
-        try:
-            self.run.rejoin({key: state[key] for key in ("id", "generation", "step")})
-        except StaleCheckpoint as error:
-            if state["run"] == self.run.name:
-                raise
-            message = f"the state was saved with the run {state['run']!r}: {error.detail}"
-            raise StaleCheckpoint(message, **error.members) from error
-        self._look_up(state["step"])
-        return self._position(state["step"])
-
-    def _position(self, step: int) -> Position:
-        return Position(self.run.name, self.run.id, self.run.generation, step)
-
-    def _bind(self) -> None:
-        groups = self.optimizer.param_groups
-        known = self.run.parameters
-        self._bindings: tuple[Binding, ...] = bind(groups, known, self._asked, self._elsewhere)
-        self._bound = len(groups)
+        step = rejoin(self.run, state, type(self).__name__)
+        self._look_up(step)
+        return position(self.run, step)
 
 
-def unwrapped(optimizer: Any) -> Any:
+def _before_update(scheduler: RheostatLR | None) -> None:
+    if scheduler is not None:
+        scheduler._before_update()  # noqa: SLF001
+
+
+def _reapply(scheduler: RheostatLR | None) -> None:
     """
-    Return the optimizer inside of what wraps it.
+    Set the current values again after the optimizer has loaded a checkpoint.
 
-    Accelerate's and DeepSpeed's wrappers keep theirs as ``optimizer``. They step it, and share its
-    groups, but have not all that an `Optimizer` of PyTorch has.
-    """
-    while not hasattr(optimizer, LOADED_HOOKS) and hasattr(optimizer, "optimizer"):
-        optimizer = optimizer.optimizer
-    return optimizer
-
-
-def whole(value: Any, field: str) -> int:
-    """Return an integer of any type; raise `Invalid` for other numbers, whole ones included."""
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise refusal(field, f"must be an integer, and is {value!r}", value) from None
-
-
-def refusal(field: str, message: str, value: Any = None, bound: str | None = None) -> Invalid:
-    """Return the error that names an argument."""
-    return Invalid(f"{field} {message}", errors=[FieldError(field, message, value, bound)])
-
-
-def _reapply(scheduler: ref[RheostatLR]) -> Callable[[Optimizer], None]:
-    """
-    Return a hook that sets the current values again after the optimizer has loaded a checkpoint.
-
-    The checkpoint holds the values of its own generation. After a rewind to its very step those
-    of the new one differ, and the next update must use them, in whichever order optimizer and
+    The checkpoint holds the values of its own generation. After a rewind to its very step those of
+    the new one differ, and the next update must use them, in whichever order optimizer and
     scheduler are loaded.
     """
-
-    def hook(_: Optimizer) -> None:
-        alive = scheduler()
-        if alive is not None:
-            alive._update_lr(alive.last_epoch)  # noqa: SLF001
-
-    return hook
-
-
-def _catch_up(scheduler: ref[RheostatLR]) -> Callable[..., None]:
-    """Return a hook that waits, before an update, for values that were left open at a gate."""
-
-    def hook(*_: Any) -> None:
-        alive = scheduler()
-        if alive is not None and alive._is_open:  # noqa: SLF001
-            alive._set_values(waits=True)  # noqa: SLF001
-
-    return hook
-
-
-def _write(group: Group, key: str, place: int | None, value: float) -> None:
-    held = group[key]
-    if place is not None:
-        if isinstance(held[place], Tensor):
-            held[place].fill_(value)
-        else:
-            group[key] = (*held[:place], value, *held[place + 1 :])
-    elif isinstance(held, Tensor):
-        held.fill_(value)
-    else:
-        group[key] = value
+    if scheduler is not None:
+        scheduler._update_lr(scheduler.last_epoch)  # noqa: SLF001
 
 
 def _copy(value: Any) -> Any:
