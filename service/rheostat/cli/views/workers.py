@@ -6,9 +6,10 @@ import math
 import re
 import struct
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from rheostat.cli.views import text
+from rheostat.cli.views.chart import Segment
 from rheostat.cli.views.screen import Cell, Screen, left, right
 
 if TYPE_CHECKING:
@@ -19,12 +20,24 @@ STYLES = {"wrong": "bold red", "silent": "yellow", "waiting": "cyan", "ended": "
 URGENT = ("wrong", "silent", "waiting", "training", "ended")
 """The states, those first that somebody should look at."""
 ARRIVALS = 6
-"""The most changes of which it is said when the last worker comes to them."""
+"""The most revisions of which it is said when the last worker comes to them."""
+SHORTLY = 3
+"""The same, where there is little room."""
+
+
+class Counts(TypedDict):
+    """How many workers there are of each kind."""
+
+    alive: int
+    silent: int
+    ended: int
+    wrong: int
+    behind: int
 
 
 def workers(screen: Screen, answer: wire.Workers, run: str, most: int) -> None:
     """Draw how a run's workers are together, and then each of them, ``most`` at most."""
-    if not answer["alive"] + answer["silent"] + answer["ended"]:
+    if not is_known(answer):
         screen.line(f"No worker of {run} has said anything yet.")
         return
     screen.pairs(*summary(answer))
@@ -37,16 +50,7 @@ def workers(screen: Screen, answer: wire.Workers, run: str, most: int) -> None:
 
 def summary(answer: wire.Workers) -> Iterator[tuple[str, Cell]]:
     """Yield what is to be known of all workers together, each with its name."""
-    yield (
-        "workers",
-        counted(
-            alive=answer["alive"],
-            silent=answer["silent"],
-            ended=answer["ended"],
-            wrong=answer["wrong"],
-            behind=answer["behind"],
-        ),
-    )
+    yield "workers", counted(**_counts(answer))
     first, last = answer["first"], answer["last"]
     if first is not None and last is not None:
         apart = f", {text.count(first - last)} behind the first" if first > last else ""
@@ -61,7 +65,38 @@ def summary(answer: wire.Workers) -> Iterator[tuple[str, Cell]]:
         yield f"revision {each['revision']}", arrival(each, answer["alive"])
 
 
-def counted(*, alive: int, silent: int, ended: int = 0, wrong: int, behind: int = 0) -> Cell:
+def shortly(answer: wire.Workers) -> Iterator[tuple[str, Cell]]:
+    """Yield the same in a line, and one for each revision that they come to, if there are any."""
+    if not is_known(answer):
+        return
+    said, style = counted(**_counts(answer))
+    first, last, until = answer["first"], answer["last"], answer["proven_until"]
+    if first is not None and last is not None:
+        at = text.count(last) if first == last else f"{text.count(last)} to {text.count(first)}"
+        said += f", at {at}"
+    if until is not None:
+        said += f", proven until {text.count(until)}"
+    yield "workers", (said, style)
+    for each in answer["eta"][:SHORTLY]:
+        yield f"revision {each['revision']}", arrival(each, answer["alive"])
+
+
+def is_known(answer: wire.Workers) -> bool:
+    """Return whether any worker has said anything."""
+    return answer["alive"] + answer["silent"] + answer["ended"] > 0
+
+
+def _counts(answer: wire.Workers) -> Counts:
+    return {
+        "alive": answer["alive"],
+        "silent": answer["silent"],
+        "ended": answer["ended"],
+        "wrong": answer["wrong"],
+        "behind": answer["behind"],
+    }
+
+
+def counted(*, alive: int, silent: int, wrong: int, ended: int = 0, behind: int = 0) -> Segment:
     """Write how many workers there are, in the colour of the worst of them."""
     numbers = {"alive": alive, "silent": silent, "wrong": wrong, "behind": behind, "ended": ended}
     said = [f"{text.count(n)} {name}" for name, n in numbers.items() if n or name == "alive"]
