@@ -85,7 +85,7 @@ def test_what_matters_of_all_comes_first(capsys: pytest.CaptureFixture[str]) -> 
     assert drawn(capsys, found)[:6] == [
         "workers     8 alive, 1 silent, 1 wrong, 2 behind",
         "first       at step 81,920",
-        "last        at step 81,912, 8 behind the first",
+        "last        at step 81,912",
         "pace        3.21 steps a second, the median",
         "proven      until step 81,664",
         f"revision 7  {workers.arrival(ETA, 8)}",
@@ -149,6 +149,15 @@ def test_a_mismatch_has_both_values(capsys: pytest.CaptureFixture[str]) -> None:
     header, row = capsys.readouterr().out.splitlines()
     assert shape(header) == "WORKER PARAMETER STEP SERVED APPLIED RATIO GENERATION FOUND"
     assert shape(row) == "3 lr 5,000 0.0008 0.0004 × 0.5 1 just now"
+
+
+def test_the_newest_mismatches_come_first(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of many that were listed by number, the last ones are seen, and how many more there are."""
+    items = [mismatch(number=number, step=256 * number) for number in range(1, 101)]
+    workers.mismatches(Screen(), items, "gpt", 2)
+    _, *rows, rest = capsys.readouterr().out.splitlines()
+    assert [row.split()[2] for row in rows] == ["25,600", "25,344"]
+    assert rest == "… and 98 more: --limit 100 shows all."
 
 
 @pytest.mark.parametrize(

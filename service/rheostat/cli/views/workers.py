@@ -53,9 +53,8 @@ def summary(answer: wire.Workers) -> Iterator[tuple[str, Cell]]:
     yield "workers", counted(**_counts(answer))
     first, last = answer["first"], answer["last"]
     if first is not None and last is not None:
-        apart = f", {text.count(first - last)} behind the first" if first > last else ""
         yield "first", f"at step {text.count(first)}"
-        yield "last", f"at step {text.count(last)}{apart}"
+        yield "last", f"at step {text.count(last)}"
     if answer["pace"] is not None:
         yield "pace", f"{text.short(answer['pace'], 3)} steps a second, the median"
     until = answer["proven_until"]
@@ -115,7 +114,7 @@ def arrival(eta: wire.Eta, alive: int) -> str:
 
 
 def mismatches(screen: Screen, items: Sequence[wire.Mismatch], run: str, most: int) -> None:
-    """Draw where workers applied another value than was served, ``most`` places at most."""
+    """Draw where workers applied another value than was served: the newest, ``most`` at most."""
     if not items:
         screen.line(f"No worker of {run} is known to have applied anything else than was served.")
         return
@@ -129,7 +128,7 @@ def mismatches(screen: Screen, items: Sequence[wire.Mismatch], run: str, most: i
         right("GENERATION"),
         left("FOUND"),
     ]
-    screen.table(columns, map(_mismatch, items[:most]))
+    screen.table(columns, map(_mismatch, items[: -most - 1 : -1]))
     _rest(screen, len(items), most)
 
 
