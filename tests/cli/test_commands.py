@@ -58,6 +58,8 @@ IN_THEIR_TURN = [
     "run accept",
     "run decline",
     "run history",
+    "run workers",
+    "run mismatches",
     "run finish",
     "run watch",
     "run delete",

@@ -87,7 +87,7 @@ def complete() -> typer.Typer:
 
 
 def _run() -> typer.Typer:
-    from rheostat.cli.commands import controllers, orders, proposals, revisions, runs, watch
+    from rheostat.cli.commands import controllers, orders, proposals, revisions, runs, watch, workers
     from rheostat.cli.waiting import WaitingCommand
 
     run = group("Make, look at and change live runs.")
@@ -120,6 +120,8 @@ def _run() -> typer.Typer:
     run.command(cls=WaitingCommand)(proposals.accept)
     run.command()(proposals.decline)
     run.command()(runs.history)
+    run.command("workers")(workers.list_workers)
+    run.command("mismatches")(workers.list_mismatches)
     run.command()(watch.watch)
     run.command()(revisions.finish)
     run.command()(revisions.delete)

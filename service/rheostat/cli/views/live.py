@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypedDict
 
-from rheostat.cli.views import controllers, proposals, revisions, runs, text
+from rheostat.cli.views import controllers, proposals, revisions, runs, text, workers
 from rheostat.cli.views.screen import Screen, left, wide
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class Sight(TypedDict):
     run: wire.RunState
     controllers: Sequence[wire.ArmedController]
     proposals: Sequence[wire.Proposal]
+    workers: wire.Workers
     recent: list[wire.Revision]
     """The newest revisions, the oldest first."""
     seen: float
@@ -75,8 +76,10 @@ def _head(screen: Screen, sight: Sight) -> None:
     bar = "" if not total else f"  {_bar(settled / total)} {settled / total:.0%}"
     of = f" of {text.count(total)}" if total else ""
     screen.line(f"settled until {item['axis']} {text.count(settled)}{of}{bar}{_speed(sight)}")
-    if item["stops"]:
-        screen.pairs(*(runs.stop(item, stop) for stop in item["stops"][:ROWS]))
+    screen.pairs(
+        *workers.shortly(sight["workers"]),
+        *(runs.stop(item, stop) for stop in item["stops"][:ROWS]),
+    )
     for each in item["attention"][:ROWS]:
         screen.line(("attention: ", "red"), text.cut(each["message"]))
     screen.line()
