@@ -87,7 +87,15 @@ def complete() -> typer.Typer:
 
 
 def _run() -> typer.Typer:
-    from rheostat.cli.commands import controllers, orders, proposals, revisions, runs, watch, workers
+    from rheostat.cli.commands import (
+        controllers,
+        orders,
+        proposals,
+        revisions,
+        runs,
+        watch,
+        workers,
+    )
     from rheostat.cli.waiting import WaitingCommand
 
     run = group("Make, look at and change live runs.")
