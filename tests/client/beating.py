@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
@@ -20,7 +21,7 @@ def float32(value: float) -> float:
     return float(rounded)
 
 
-ROUNDED = {"f64": float, "f32": float32}
+ROUNDED: dict[str, Callable[[float], float]] = {"f64": float, "f32": float32}
 NUMBERS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
 
@@ -42,16 +43,16 @@ class BeatingService(ListeningService):
         self.found: list[tuple[str, int, float, float]] = []
         """Parameter, step, expected and found, of windows that were compared."""
         self.wrong: list[dict[str, Any]] = []
-        self.left: dict[int, int] = {}
-        """Where generations that were left are settled until, in cells."""
+        self.left: dict[int, tuple[int, dict[int, float]]] = {}
+        """Where generations that were left are settled until, in cells, and their ledgers."""
 
-    def rewind(self, to: int) -> None:
-        """Begin a new generation at a cell: what is settled from there on has other values."""
-        self.left[self.generation] = self.settled
+    def rewind(self, to: int, ended: int | None = None) -> None:
+        """Begin a new generation at a cell; the old one has ended at another one."""
+        ended = self.settled if ended is None else ended
+        self.left[self.generation] = ended, dict(self.ledger)
         self.generation += 1
         self.settled = to
-        for cell in [cell for cell in self.ledger if cell >= to]:
-            self.ledgers[self.generation - 1][cell] = self.ledger.pop(cell)
+        self.ledger = {cell: value for cell, value in self.ledger.items() if cell < to}
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         match unquote(request.url.path).split("/")[2:]:
@@ -63,7 +64,7 @@ class BeatingService(ListeningService):
         return super()._answer(request)
 
     def _beat(self, body: dict[str, Any]) -> httpx.Response:
-        settled = self.left.get(body["generation"], self.settled)
+        settled, ledger = self.left.get(body["generation"], (self.settled, self.ledger))
         compare = []
         for said in body["workers"]:
             for window in said["applied"]:
@@ -72,10 +73,10 @@ class BeatingService(ListeningService):
                     if body["generation"] != self.generation:
                         raise StaleGeneration("a rewind", generation=self.generation)
                     raise WentBack("the service has gone back")
-                if self.is_right(window, cells):
+                if self.is_right(window, self.expected(window, cells, ledger)):
                     self.right.append(window)
                 elif "values" in window:
-                    self._compare(window, cells)
+                    self._compare(window, self.expected(window, cells, ledger))
                 else:
                     compare.append({"worker": said["worker"], "start": window["cells"][0][0]})
             self.wrong += said["wrong"]
@@ -93,26 +94,26 @@ class BeatingService(ListeningService):
         assert len(window["cells"]) <= 32
         return found
 
-    def is_right(self, window: dict[str, Any], cells: list[int]) -> bool:
-        """Return whether the digest of a window is that of the ledger."""
-        columns = self.expected(window, cells)
-        steps = [cell * self.resolution for cell in cells]
+    def is_right(self, window: dict[str, Any], columns: dict[str, list[float]]) -> bool:
+        """Return whether the digest of a window is that of these values."""
+        steps = [cell * self.resolution for cell in self.cells(window)]
         return window["digest"] == applied_digest(
             steps, [columns[name] for name in sorted(columns)]
         )
 
-    def expected(self, window: dict[str, Any], cells: list[int]) -> dict[str, list[float]]:
+    def expected(
+        self, window: dict[str, Any], cells: list[int], ledger: dict[int, float]
+    ) -> dict[str, list[float]]:
         """Return what each parameter's slot is to hold."""
         sign = {"lr": 1.0, "weight_decay": -1.0}
         return {
-            name: [ROUNDED[kind](sign[name] * self.ledger[cell]) for cell in cells]
+            name: [ROUNDED[kind](sign[name] * ledger[cell]) for cell in cells]
             for name, kind in window["parameters"].items()
         }
 
-    def _compare(self, window: dict[str, Any], cells: list[int]) -> None:
-        columns = self.expected(window, cells)
+    def _compare(self, window: dict[str, Any], columns: dict[str, list[float]]) -> None:
         for name, found in window["values"].items():
-            for cell, must, value in zip(cells, columns[name], found, strict=True):
+            for cell, must, value in zip(self.cells(window), columns[name], found, strict=True):
                 number = NUMBERS.get(value, value)
                 if must != number:
                     self.found.append((name, cell * self.resolution, must, number))

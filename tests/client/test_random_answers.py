@@ -110,6 +110,8 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "control.value_at": lambda c: c.control("gpt").value_at("lr", 3),
     "control.values_at": lambda c: c.control("gpt").values_at(3),
     "control.ledger": lambda c: c.control("gpt").ledger(),
+    "control.workers": lambda c: c.control("gpt").workers(),
+    "control.mismatches": lambda c: c.control("gpt").mismatches(),
     "control.finish": lambda c: c.control("gpt").finish(),
     "control.delete": lambda c: c.control("gpt").delete(),
     "simulate": lambda c: c.simulate({"kind": "stop", "metric": "loss"}, [(0, 1.0)]),

@@ -108,6 +108,8 @@ class Pages:
 
     def __init__(self, key: str) -> None:
         self.items: list[Any] = []
+        self.head: Document = {}
+        """What the first page says besides."""
         self.next: str | None = None
         self._key = key
         self._left = LONGEST_LIST
@@ -122,6 +124,10 @@ class Pages:
             raise Broken(f"expected a list of objects under {self._key!r}, got {answer}")
         if not isinstance(following, str | None) or following in self._seen:
             raise Broken("a list whose next page is no text, or one that has been read")
+        if not self._seen:
+            self.head = {
+                name: told for name, told in page.items() if name not in (self._key, "next")
+            }
         left, empty = self._left - len(answer.body), 0 if items else self._empty + 1
         if left < 0 or empty > EMPTY_PAGES:
             raise Broken("a list that does not end")

@@ -56,6 +56,11 @@ class Wrong(NamedTuple):
     found: float
     dtype: SlotType
 
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What makes it the same as another one: NaN is itself, and 0 is not -0."""
+        return self.step, self.parameter, bits(self.found), self.dtype
+
     def told(self) -> dict[str, Any]:
         """Return it as a beat says it."""
         return {**self._asdict(), "found": metric(self.found)}
@@ -153,6 +158,8 @@ class Applied:
         self.step: int | None = None
         """One cell past the one that was folded last; None before there is any."""
         self.wrong: list[Wrong] = []
+        self.slips: deque[int] = deque(maxlen=1)
+        """The last step that was said to be applied and was not served."""
         self._resolution = resolution
         self._batches: deque[Batch] = deque([Batch((), ALL_F64)])
         self._batch = self._batches[-1]
@@ -188,12 +195,14 @@ class Applied:
             pass  # an error raised in here would show this one as its context
         self._record_otherwise(step, values, dtypes)
 
-    def fold(self, window: int) -> None:
+    def fold(self, window: int, settled: int) -> None:
         """
         Make windows of the rows that were recorded.
 
         Args:
             window: W, in cells: where one ends at the latest.
+            settled: The first coordinate of which the worker can hold no value: what it says to
+                have applied from there on is a slip, and is left out (`slips`).
 
         """
         span = window * self._resolution
@@ -202,10 +211,10 @@ class Applied:
             if self._open.batch is not batch:
                 self.close()
                 self._open = Opened(batch, self._resolution)
-            self._fold(batch, span)
+            self._fold(batch, span, settled)
             if batch is self._batch:
                 return
-            self._fold(batch, span)  # it may have got its last row meanwhile
+            self._fold(batch, span, settled)  # it may have got its last row meanwhile
             self._batches.popleft()
 
     def close(self) -> None:
@@ -229,17 +238,18 @@ class Applied:
 
     def say_wrong(self, step: int, parameter: str, found: float, dtype: SlotType = "f64") -> None:
         """Take in that a value is wrong; of too many, the first ones are told."""
-        wrong = Wrong(step, parameter, rounded(found, dtype), dtype)
+        cell = step - step % self._resolution
+        wrong = Wrong(cell, parameter, rounded(found, dtype), dtype)
         with self._changing:
-            if len(self.wrong) < MAX_WRONG and wrong not in self.wrong:
+            known = {each.key for each in self.wrong}
+            if len(self.wrong) < MAX_WRONG and wrong.key not in known:
                 self.wrong.append(wrong)
 
     def told_wrong(self, told: Iterable[Wrong]) -> None:
         """Forget wrong values that the service has heard of, or will never."""
+        known = {each.key for each in told}
         with self._changing:
-            for wrong in told:
-                if wrong in self.wrong:
-                    self.wrong.remove(wrong)
+            self.wrong = [each for each in self.wrong if each.key not in known]
 
     def __bool__(self) -> bool:
         """Whether anything is to be sent, or would be if it were folded."""
@@ -248,13 +258,16 @@ class Applied:
     def _rows(self) -> Iterator[bytearray]:
         return (batch.rows for batch in list(self._batches))
 
-    def _fold(self, batch: Batch, span: int) -> None:
+    def _fold(self, batch: Batch, span: int, settled: int) -> None:
         opened, resolution = self._open, self._resolution
         last, end = opened.last, opened.end(span)
         for row in batch.take():
             cell = row[0] - row[0] % resolution
             if cell == last:
                 self._require_equal(opened, row)
+                continue
+            if cell >= settled:
+                self.slips.append(row[0])
                 continue
             if not last < cell < end or len(opened.cells) >= opened.most:
                 self.close()
@@ -347,7 +360,7 @@ class Opened:
 
 
 def bits(value: float) -> bytes:
-    """Return a float64 as bytes, which say whether two are one: NaN is, and 0 is not -0."""
+    """Return a float64 as bytes, by which numbers are compared."""
     return struct.pack("<d", value)
 
 

@@ -31,6 +31,9 @@ FOLD_EVERY = 5.0
 AGAIN_WRONG = 5.0
 """Seconds after which a wrong value is told again at the latest, if it was not taken."""
 
+PLACE = ("worker", "start")
+"""What names a window that is to be compared."""
+
 JOBS = (
     ("TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT"),
     ("SLURM_JOB_ID", "SLURM_RESTART_COUNT"),
@@ -100,8 +103,10 @@ class Sitting:
         """The updates done, by what the training counts; None if it does not say so."""
         self.begun = False
         """Whether the training has read a value: who only looks on is no worker."""
-        self.waits_since: float | None = None
-        """When it began to wait at a pause or a gate, by the monotonic clock; None: it does not."""
+        self.waits = False
+        """Whether it waits at a pause or a gate."""
+        self._blocked: float | None = None
+        self._waited = self._told = 0.0
 
     @property
     def step(self) -> int:
@@ -113,9 +118,25 @@ class Sitting:
         """Make windows of what was recorded."""
         pace = self.reading.pace
         cells = None if pace is None else pace / self.joined.resolution
-        self.applied.fold(window_size(cells, again))
-        if self.waits_since is not None:
+        settled = self.reading.settled * self.joined.resolution
+        self.applied.fold(window_size(cells, again), settled)
+        if self.waits:
             self.applied.close()
+
+    def blocks(self, since: float | None) -> None:
+        """Take in since when the training waits for values, by the monotonic clock; None: no."""
+        before, self._blocked = self._blocked, since
+        if before is not None and since is None:
+            self._waited += time.monotonic() - max(before, self._told)
+
+    def _take_waited(self) -> float:
+        """Return for how many seconds it has waited for values since it was last asked."""
+        now, since = time.monotonic(), self._blocked
+        waited, self._waited = self._waited, 0.0
+        if since is not None:
+            waited += now - max(since, self._told)
+        self._told = now
+        return waited
 
     def beat(self, who: Speaker, *, ended: bool, compare: Window | None = None) -> Sending:
         """Return the next beat or, once a window is to be compared, one with its values alone."""
@@ -126,8 +147,8 @@ class Sitting:
             "host": who.host,
             "session": self.session,
             "step": self.step,
-            "waited": 0.0,
-            "state": "ended" if ended else "training",
+            "waited": self._take_waited(),
+            "state": "ended" if ended else "waiting" if self.waits else "training",
             "applied": [window.told(values=compare is not None) for window in windows],
             "wrong": [each.told() for each in wrong],
         }
@@ -135,9 +156,6 @@ class Sitting:
             told["job"] = who.job
         if (pace := self.reading.pace) is not None:
             told["pace"] = pace
-        since = self.waits_since
-        if since is not None and not ended:
-            told |= {"state": "waiting", "waited": max(0.0, time.monotonic() - since)}
         body = {"generation": self.joined.generation, "workers": [told]}
         call = calls.post(calls.path("runs", self.joined.id, "beats"), body)
         return Sending(replace(call, most=MIB), windows, wrong)
@@ -165,11 +183,7 @@ def beaten_answer(answer: Answer) -> Told:
 
 
 def _place(item: Any) -> tuple[str, int]:
-    worker, start = (
-        (item.get(key) for key in ("worker", "start"))
-        if isinstance(item, Mapping)
-        else (None, None)
-    )
+    worker, start = (item.get(key) if isinstance(item, Mapping) else None for key in PLACE)
     if not isinstance(worker, str) or type(start) is not int:
         raise Broken("expected a worker, and the first step of a window")
     return worker, start

@@ -89,7 +89,8 @@ class AsyncBeats:
         if before is not None and before.begun and before.applied:
             self._left = before
         self.sitting = self.recorder = None
-        if not settings.beats or joined.again is None or self._refused:
+        self._refused = False
+        if not settings.beats or joined.again is None:
             return
         self.sitting = Sitting(joined, reading, mark)
         self._again = joined.again
@@ -115,10 +116,15 @@ class AsyncBeats:
             self._tells = False
             log.debug("no beats: %s", error)
 
-    def waits(self, since: float | None) -> None:
-        """Take in that the training waits at a pause or a gate since then; None: it goes on."""
+    def waits(self, *, held: bool) -> None:
+        """Take in whether the training waits at a pause or a gate."""
         if self.sitting is not None:
-            self.sitting.waits_since = since
+            self.sitting.waits = held
+
+    def blocks(self, since: float | None) -> None:
+        """Take in since when the training waits for values; None: it goes on."""
+        if self.sitting is not None:
+            self.sitting.blocks(since)
 
     def counts(self, step: int) -> None:
         """Take in how many updates are done."""
@@ -170,8 +176,7 @@ class AsyncBeats:
             if left <= 0:
                 return
             await self._bell.wait(min(left, FOLD_EVERY))
-            if self.sitting is not None:
-                self.sitting.fold(self._again)
+            self._fold()
 
     async def _say(self, *, ends: bool) -> None:
         sitting, left = self.sitting, self._left
@@ -181,10 +186,23 @@ class AsyncBeats:
             await self._say_of_left(left)
         if sitting is None or not sitting.begun:
             return
-        sitting.fold(self._again)
+        self._fold()
         if ends:
             sitting.applied.close()
         await self._beat(sitting, ends=ends)
+
+    def _fold(self) -> None:
+        sitting = self.sitting
+        if sitting is None:
+            return
+        sitting.fold(self._again)
+        if sitting.applied.slips:
+            self._remarks.once(
+                ("slip",),
+                "step %s is said to be applied, and was not served to this worker: it is left out."
+                " `applied` takes the step whose values were used",
+                f"{sitting.applied.slips.pop():,}",
+            )
 
     async def _say_of_left(self, left: Sitting) -> None:
         """Say what was applied in the generation that was left: nobody else will."""
@@ -331,6 +349,8 @@ class AsyncBeating(AsyncHandle):
             return
         try:
             at, number = coordinate(step), number_of(found, dtype, "found")
+            if at // self._joined.resolution >= self._reading.settled:
+                raise invalid("step", step, "one whose values were read")
             if parameter not in self._joined.parameters:
                 raise invalid(
                     "parameter", parameter, f"one of {', '.join(self._joined.parameters)}"

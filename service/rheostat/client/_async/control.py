@@ -457,6 +457,34 @@ class AsyncControl(AsyncOrders, AsyncDeciding):
         call = calls.get(where, start=start, stop=stop, generation=generation)
         return await self._session.ask_all(call, "segments")
 
+    async def workers(self, *, state: wire.WorkerState | None = None) -> wire.Workers:
+        """
+        Return who trains, where they are, and what they have proven to have applied.
+
+        The summary is of all workers, whatever is listed: ``alive``, ``silent``, ``wrong``,
+        ``behind``, the steps of the ``first`` and the ``last``, and when they come to which
+        revision, ``eta``. It is by what workers say every 5 to some 200 seconds; ``items`` has each
+        of them, up to 20,000. A training whose client has ``beats=False`` is not seen.
+
+        Args:
+            state: List those alone who are ``"training"``, ``"waiting"``, ``"silent"``,
+                ``"wrong"`` or ``"ended"``.
+
+        Raises:
+            Invalid: There is no such state.
+
+        """
+        return await self._session.ask_with_all(calls.get(self._path("workers"), state=state))
+
+    async def mismatches(self) -> list[wire.Mismatch]:
+        """
+        Return each value that a worker applied and that was not served: who, where, and both.
+
+        The oldest first; at most 1,000 of a run are kept. ``expected`` is the value of the ledger,
+        rounded as the worker's slot is, and ``found`` the other one: float64, as text.
+        """
+        return await self._session.ask_all(calls.get(self._path("mismatches")))
+
     async def finish(self, end: int | None = None, *, message: str = "") -> wire.RunState:
         """
         Close the run: at ``end``, its first step without a value, or where the workers are.

@@ -125,19 +125,23 @@ class AsyncFetching(AsyncBeating):
 
     async def _obtain(self, cell: int, waits: Waits) -> tuple[Block, int | None]:
         """Fetch the block of a cell, and enter it; wait for it where the run holds."""
-        while True:
-            since = time.monotonic()
-            try:
-                async with self._fetching:
-                    while (found := self._enter(cell)) is None:
-                        await self._fetch(cell, since)
-            except (Paused, AwaitingReport) as refusal:
-                if not waits(refusal):
-                    raise
-                held = refusal
-            else:
-                return found
-            await self._wait(cell, held, waits)
+        self._beats.blocks(time.monotonic())
+        try:
+            while True:
+                since = time.monotonic()
+                try:
+                    async with self._fetching:
+                        while (found := self._enter(cell)) is None:
+                            await self._fetch(cell, since)
+                except (Paused, AwaitingReport) as refusal:
+                    if not waits(refusal):
+                        raise
+                    held = refusal
+                else:
+                    return found
+                await self._wait(cell, held, waits)
+        finally:
+            self._beats.blocks(None)
 
     async def _wait(self, cell: int, refusal: Held, waits: Waits) -> None:
         """
@@ -165,13 +169,13 @@ class AsyncFetching(AsyncBeating):
                     return
         finally:
             self.waits_for = None
-            self._beats.waits(None)
+            self._beats.waits(held=False)
             with self._lock:
                 self._reading.went_on(cell)
 
     def _begin_to_wait(self, refusal: Held) -> Waiting:
         self.waits_for = refusal
-        self._beats.waits(time.monotonic())
+        self._beats.waits(held=True)
         waiting = Waiting(refusal, self._settings, self._joined.name)
         waiting.begins(refusal)
         if self.on_wait is not None:

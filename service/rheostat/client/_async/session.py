@@ -58,11 +58,19 @@ class AsyncSession:
 
     async def ask_all(self, call: Call, key: str = "items") -> list[Any]:
         """Return all items of a list that comes in pages."""
+        return (await self._all_pages(call, key)).items
+
+    async def ask_with_all(self, call: Call) -> Any:
+        """Return the first page of a list, with the items of all of them."""
+        pages = await self._all_pages(call, "items")
+        return {**pages.head, "items": pages.items, "next": None}
+
+    async def _all_pages(self, call: Call, key: str) -> Pages:
         pages = Pages(key)
         while True:
             await self.exchange(call, self.settings.for_operator(call), pages.take)
             if pages.next is None:
-                return pages.items
+                return pages
             call = replace(call, params={**call.params, "cursor": pages.next})
 
     async def tell(self, call: Call) -> None:

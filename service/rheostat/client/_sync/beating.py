@@ -91,7 +91,8 @@ class Beats:
         if before is not None and before.begun and before.applied:
             self._left = before
         self.sitting = self.recorder = None
-        if not settings.beats or joined.again is None or self._refused:
+        self._refused = False
+        if not settings.beats or joined.again is None:
             return
         self.sitting = Sitting(joined, reading, mark)
         self._again = joined.again
@@ -117,10 +118,15 @@ class Beats:
             self._tells = False
             log.debug("no beats: %s", error)
 
-    def waits(self, since: float | None) -> None:
-        """Take in that the training waits at a pause or a gate since then; None: it goes on."""
+    def waits(self, *, held: bool) -> None:
+        """Take in whether the training waits at a pause or a gate."""
         if self.sitting is not None:
-            self.sitting.waits_since = since
+            self.sitting.waits = held
+
+    def blocks(self, since: float | None) -> None:
+        """Take in since when the training waits for values; None: it goes on."""
+        if self.sitting is not None:
+            self.sitting.blocks(since)
 
     def counts(self, step: int) -> None:
         """Take in how many updates are done."""
@@ -172,8 +178,7 @@ class Beats:
             if left <= 0:
                 return
             self._bell.wait(min(left, FOLD_EVERY))
-            if self.sitting is not None:
-                self.sitting.fold(self._again)
+            self._fold()
 
     def _say(self, *, ends: bool) -> None:
         sitting, left = self.sitting, self._left
@@ -183,10 +188,23 @@ class Beats:
             self._say_of_left(left)
         if sitting is None or not sitting.begun:
             return
-        sitting.fold(self._again)
+        self._fold()
         if ends:
             sitting.applied.close()
         self._beat(sitting, ends=ends)
+
+    def _fold(self) -> None:
+        sitting = self.sitting
+        if sitting is None:
+            return
+        sitting.fold(self._again)
+        if sitting.applied.slips:
+            self._remarks.once(
+                ("slip",),
+                "step %s is said to be applied, and was not served to this worker: it is left out."
+                " `applied` takes the step whose values were used",
+                f"{sitting.applied.slips.pop():,}",
+            )
 
     def _say_of_left(self, left: Sitting) -> None:
         """Say what was applied in the generation that was left: nobody else will."""
@@ -333,6 +351,8 @@ class Beating(Handle):
             return
         try:
             at, number = coordinate(step), number_of(found, dtype, "found")
+            if at // self._joined.resolution >= self._reading.settled:
+                raise invalid("step", step, "one whose values were read")
             if parameter not in self._joined.parameters:
                 raise invalid(
                     "parameter", parameter, f"one of {', '.join(self._joined.parameters)}"

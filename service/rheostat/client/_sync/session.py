@@ -60,11 +60,19 @@ class Session:
 
     def ask_all(self, call: Call, key: str = "items") -> list[Any]:
         """Return all items of a list that comes in pages."""
+        return (self._all_pages(call, key)).items
+
+    def ask_with_all(self, call: Call) -> Any:
+        """Return the first page of a list, with the items of all of them."""
+        pages = self._all_pages(call, "items")
+        return {**pages.head, "items": pages.items, "next": None}
+
+    def _all_pages(self, call: Call, key: str) -> Pages:
         pages = Pages(key)
         while True:
             self.exchange(call, self.settings.for_operator(call), pages.take)
             if pages.next is None:
-                return pages.items
+                return pages
             call = replace(call, params={**call.params, "cursor": pages.next})
 
     def tell(self, call: Call) -> None:
