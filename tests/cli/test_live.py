@@ -21,6 +21,7 @@ import pytest
 from rich.console import Console
 from tests.cli.conftest import Command, Settle
 from tests.cli.test_screen import ACTS, HOSTILE, SHOWN
+from tests.cli.test_workers import ETA, answer
 
 from rheostat.cli.views import live
 from rheostat.cli.views.screen import Frame
@@ -40,6 +41,7 @@ def sight(**run: Any) -> Any:
         "run": {**STATE, "total": 100_000, "settled_until": 43_210, "stops": [stop], **run},
         "controllers": [ARMED],
         "proposals": [OPEN],
+        "workers": answer(wrong=1, last=81_912, eta=[ETA] * 9),
         "recent": [HALVED],
         "seen": 0.0,
         "pace": 31.25,
@@ -65,6 +67,8 @@ def test_all_that_matters_is_on_one_screen() -> None:
     for part in (
         "settled until step 43,210 of 100,000",
         "43% 31.2/s, 30 min left",
+        "workers 8 alive, 1 wrong, at 81,912 to 81,920, proven until 81,664",
+        "revision 7 at step 90,112: 0 of 8 are past it, the last is 8,192 steps, about 43",
         "at step 50,000, 6,790 to go, by revision 4",
         ARMED["config"]["metric"],
         "Waiting for a yes",
@@ -81,6 +85,14 @@ def test_it_fits_the_terminal(width: int) -> None:
     lines = drawn(many, width).splitlines()
     assert max(map(len, lines)) <= width
     assert "… and 44 more" in lines
+
+
+def test_a_run_that_nobody_trains_has_no_line_of_workers() -> None:
+    """What is not there takes no room, nor does it leave a blank line."""
+    nobody = answer(alive=0, first=None, last=None, pace=None, proven_until=None)
+    text = drawn({**sight(stops=[]), "workers": nobody})
+    assert "workers" not in text
+    assert "\n\n\n" not in text
 
 
 def test_nothing_that_others_wrote_acts() -> None:

@@ -15,7 +15,7 @@ from tests.cli.test_screen import ACTS, HOSTILE, SHOWN
 from rheostat.cli.views import workers
 from rheostat.cli.views.screen import Screen
 
-ETA: Any = {"revision": 7, "effective": 90_112, "steps": 8192, "seconds": 2560.0, "reached_by": 0}
+ETA: Any = {"revision": 7, "effective": 90_112, "steps": 8192, "seconds": 2560.0, "reached_by": 0, "workers": 8}
 
 
 def worker(name: str, **said: Any) -> Any:
@@ -88,7 +88,7 @@ def test_what_matters_of_all_comes_first(capsys: pytest.CaptureFixture[str]) -> 
         "last        at step 81,912",
         "pace        3.21 steps a second, the median",
         "proven      until step 81,664",
-        f"revision 7  {workers.arrival(ETA, 8)}",
+        f"revision 7  {workers.arrival(ETA)}",
     ]
 
 
@@ -132,15 +132,15 @@ def test_nobody_is_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> Non
 @pytest.mark.parametrize(
     ("eta", "said"),
     [
-        ({}, "0 of 8 are past it, the last has 8,192 steps to go, about 43 min"),
-        ({"seconds": None}, "0 of 8 are past it, the last has 8,192 steps to go"),
+        ({}, "0 of 8 are past it, the last is 8,192 steps, about 43 min away"),
+        ({"seconds": None}, "0 of 8 are past it, the last is 8,192 steps away"),
         ({"steps": 0, "seconds": 0.0, "reached_by": 7}, "7 of 8 are past it"),
     ],
 )
 def test_an_arrival_says_what_is_known(eta: dict[str, Any], said: str) -> None:
     """Without a pace there is no time, and once the last is there nothing is to go."""
     found: Any = {**ETA, **eta}
-    assert workers.arrival(found, 8) == f"at step 90,112: {said}"
+    assert workers.arrival(found) == f"at step 90,112: {said}"
 
 
 def test_a_mismatch_has_both_values(capsys: pytest.CaptureFixture[str]) -> None:

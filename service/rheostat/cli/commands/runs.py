@@ -144,14 +144,22 @@ def list_runs(
     label: Annotated[
         str | None, typer.Option(metavar="KEY=VALUE", help="Only runs with this label.")
     ] = None,
+    stuck: Annotated[
+        bool,
+        typer.Option("--stuck", help="Only those that nobody trains any more, and nobody closed."),
+    ] = False,
 ) -> Result:
     """
     List the runs.
 
     \b
     rheostat run list --label team=vision
+    rheostat run list --stuck
+
+    A stuck one had workers, all of them have fallen silent or ended, and it is neither finished nor
+    stopped nor at its end.
     """
-    return Result(client.runs(label=label), runs.runs)
+    return Result(client.runs(label=label, stuck=stuck), runs.runs, stuck=stuck)
 
 
 @asking

@@ -53,9 +53,10 @@ def watch(
     rheostat run watch gpt
     rheostat run watch gpt --lines --changes
 
-    On a terminal it is one live screen: values, what is pending, controllers, proposals, and what
-    was done last. In a pipe, with --json, --after or --lines it is a line for each event: the time,
-    what happened, the step, who did it and why; with --json each line is one JSON document.
+    On a terminal it is one live screen: workers and when they come to a change, values, what is
+    pending, controllers, proposals, and what was done last. In a pipe, with --json, --after or
+    --lines it is a line for each event: the time, what happened, the step, who did it and why; with
+    --json each line is one JSON document.
     """
     control = client.control(run)
     found = _events(control, client, after)
@@ -107,6 +108,7 @@ class _Watching:
             "run": run,
             "controllers": self._control.controllers(),
             "proposals": self._control.proposals(state="open"),
+            "workers": self._control.workers(limit=1),
             "recent": self._newest(run["revision"]),
             "seen": time.time(),
             "pace": self._pace.steps_per_second,

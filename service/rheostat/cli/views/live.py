@@ -76,10 +76,12 @@ def _head(screen: Screen, sight: Sight) -> None:
     bar = "" if not total else f"  {_bar(settled / total)} {settled / total:.0%}"
     of = f" of {text.count(total)}" if total else ""
     screen.line(f"settled until {item['axis']} {text.count(settled)}{of}{bar}{_speed(sight)}")
-    screen.pairs(
+    pairs = [
         *workers.shortly(sight["workers"]),
         *(runs.stop(item, stop) for stop in item["stops"][:ROWS]),
-    )
+    ]
+    if pairs:
+        screen.pairs(*pairs)
     for each in item["attention"][:ROWS]:
         screen.line(("attention: ", "red"), text.cut(each["message"]))
     screen.line()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from rheostat.cli.views import revisions, text
+from rheostat.cli.views import revisions, text, workers
 from rheostat.cli.views.chart import Series, VerticalLine
 from rheostat.cli.views.screen import Cell, Screen, left, right, wide
 
@@ -18,14 +18,20 @@ LISTED = 20
 """The most revisions that are listed below a plan."""
 
 
-def runs(screen: Screen, items: Sequence[wire.RunSummary]) -> None:
-    """Draw a list of runs."""
+def runs(screen: Screen, items: Sequence[wire.RunSummary], *, stuck: bool = False) -> None:
+    """Draw a list of runs, or of those alone that are stuck."""
     if not items:
-        screen.line("No runs. Make one:  rheostat run create NAME lr=0.1")
+        none = (
+            "No run is stuck." if stuck else "No runs. Make one:  rheostat run create NAME lr=0.1"
+        )
+        screen.line(none)
         return
     columns = [
         left("NAME"),
         left("STATE"),
+        right("ALIVE"),
+        right("SILENT"),
+        right("WRONG"),
         right("SETTLED"),
         right("TOTAL"),
         right("REVISION"),
@@ -36,6 +42,7 @@ def runs(screen: Screen, items: Sequence[wire.RunSummary]) -> None:
         (
             item["name"],
             state(item),
+            *workers.cells(item["workers"]),
             text.count(item["settled_until"]),
             text.count(item["total"]) if item["total"] else "",
             str(item["revision"]),
@@ -58,6 +65,7 @@ def run(screen: Screen, item: wire.RunState, *, origin: str | None) -> None:
         *(stop(item, each) for each in item["stops"]),
         ("revision", str(item["revision"])),
         ("generation", str(item["generation"]) + _branch(item)),
+        *_workers(item),
         ("created", text.when(item["created_at"])),
         *_details(item),
         *_open(item),
@@ -206,6 +214,13 @@ def _details(item: wire.RunState) -> Iterable[tuple[str, str]]:
         yield f"signal {name}", f"{form.get('text', '')} {takes}".strip()
     for name, config in item["controllers"].items():
         yield f"controller {name}", f"{config['kind']} on {config['metric']}"
+
+
+def _workers(item: wire.RunState) -> Iterable[tuple[str, Cell]]:
+    """Yield how many workers there are, if there are any."""
+    if any(item["workers"].values()):
+        said, style = workers.counted(item["workers"])
+        yield "workers", (f"{said}: rheostat run workers {item['name']}", style)
 
 
 def _open(item: wire.RunState) -> Iterable[tuple[str, Cell]]:

@@ -6,9 +6,10 @@ import math
 import re
 import struct
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 from rheostat.cli.views import text
+from rheostat.cli.views.arrival import left as left_over
 from rheostat.cli.views.chart import Segment
 from rheostat.cli.views.screen import Cell, Screen, left, right
 
@@ -23,16 +24,6 @@ ARRIVALS = 6
 """The most revisions of which it is said when the last worker comes to them."""
 SHORTLY = 3
 """The same, where there is little room."""
-
-
-class Counts(TypedDict):
-    """How many workers there are of each kind."""
-
-    alive: int
-    silent: int
-    ended: int
-    wrong: int
-    behind: int
 
 
 def workers(screen: Screen, answer: wire.Workers, run: str, most: int) -> None:
@@ -50,7 +41,7 @@ def workers(screen: Screen, answer: wire.Workers, run: str, most: int) -> None:
 
 def summary(answer: wire.Workers) -> Iterator[tuple[str, Cell]]:
     """Yield what is to be known of all workers together, each with its name."""
-    yield "workers", counted(**_counts(answer))
+    yield "workers", _all(answer)
     first, last = answer["first"], answer["last"]
     if first is not None and last is not None:
         yield "first", f"at step {text.count(first)}"
@@ -61,14 +52,14 @@ def summary(answer: wire.Workers) -> Iterator[tuple[str, Cell]]:
     proven = "nothing yet" if until is None else f"until step {text.count(until)}"
     yield "proven", (proven, STYLES["wrong"] if answer["wrong"] else "")
     for each in answer["eta"][:ARRIVALS]:
-        yield f"revision {each['revision']}", arrival(each, answer["alive"])
+        yield f"revision {each['revision']}", arrival(each)
 
 
 def shortly(answer: wire.Workers) -> Iterator[tuple[str, Cell]]:
     """Yield the same in a line, and one for each revision that they come to, if there are any."""
     if not is_known(answer):
         return
-    said, style = counted(**_counts(answer))
+    said, style = _all(answer)
     first, last, until = answer["first"], answer["last"], answer["proven_until"]
     if first is not None and last is not None:
         at = text.count(last) if first == last else f"{text.count(last)} to {text.count(first)}"
@@ -77,7 +68,7 @@ def shortly(answer: wire.Workers) -> Iterator[tuple[str, Cell]]:
         said += f", proven until {text.count(until)}"
     yield "workers", (said, style)
     for each in answer["eta"][:SHORTLY]:
-        yield f"revision {each['revision']}", arrival(each, answer["alive"])
+        yield f"revision {each['revision']}", arrival(each)
 
 
 def is_known(answer: wire.Workers) -> bool:
@@ -85,32 +76,39 @@ def is_known(answer: wire.Workers) -> bool:
     return answer["alive"] + answer["silent"] + answer["ended"] > 0
 
 
-def _counts(answer: wire.Workers) -> Counts:
-    return {
+def _all(answer: wire.Workers) -> Segment:
+    counts: wire.WorkerCounts = {
         "alive": answer["alive"],
         "silent": answer["silent"],
-        "ended": answer["ended"],
         "wrong": answer["wrong"],
-        "behind": answer["behind"],
     }
+    return counted(counts, behind=answer["behind"], ended=answer["ended"])
 
 
-def counted(*, alive: int, silent: int, wrong: int, ended: int = 0, behind: int = 0) -> Segment:
+def counted(found: wire.WorkerCounts, *, behind: int = 0, ended: int = 0) -> Segment:
     """Write how many workers there are, in the colour of the worst of them."""
-    numbers = {"alive": alive, "silent": silent, "wrong": wrong, "behind": behind, "ended": ended}
+    numbers = {**found, "behind": behind, "ended": ended}
     said = [f"{text.count(n)} {name}" for name, n in numbers.items() if n or name == "alive"]
-    worst = "wrong" if wrong else "silent" if silent or behind else ""
+    worst = "wrong" if found["wrong"] else "silent" if found["silent"] or behind else ""
     return ", ".join(said), STYLES.get(worst, "")
 
 
-def arrival(eta: wire.Eta, alive: int) -> str:
-    """Write where a revision takes effect, and when the last worker comes to it."""
+def cells(found: wire.WorkerCounts) -> tuple[Cell, Cell, Cell]:
+    """Write the numbers of a run in a list: none of one that nobody has trained yet."""
+    alive, silent, wrong = found["alive"], found["silent"], found["wrong"]
+    return (
+        text.count(alive) if alive or silent else "",
+        (text.count(silent) if silent else "", STYLES["silent"]),
+        (text.count(wrong) if wrong else "", STYLES["wrong"]),
+    )
+
+
+def arrival(eta: wire.Eta) -> str:
+    """Write where a revision takes effect, how many workers are past it, and when the last is."""
     there = f"at step {text.count(eta['effective'])}"
-    past = f"{text.count(eta['reached_by'])} of {text.count(alive)} are past it"
-    if eta["steps"] <= 0:
-        return f"{there}: {past}"
-    about = "" if eta["seconds"] is None else f", about {text.seconds(eta['seconds'])}"
-    return f"{there}: {past}, the last has {text.count(eta['steps'])} steps to go{about}"
+    past = f"{text.count(eta['reached_by'])} of {text.count(eta['workers'])} are past it"
+    to_go = f", the last is {left_over(eta)} away" if eta["steps"] else ""
+    return f"{there}: {past}{to_go}"
 
 
 def mismatches(screen: Screen, items: Sequence[wire.Mismatch], run: str, most: int) -> None:
