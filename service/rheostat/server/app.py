@@ -170,7 +170,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     app.state.access = Authenticator(store if app.state.settings.tokens_required else None)
     app.state.feeds = _feeds(app)
     app.state.holds = Holds(store, app.state.settings.max_held_reads, app.state.metrics)
-    app.state.proofs = Proofs(store, app.state.metrics)
+    app.state.proofs = Proofs(store, app.state.roster, app.state.metrics)
     app.state.curve_limiter = anyio.CapacityLimiter(CURVES_AT_ONCE)
     app.state.conversion_limiter = anyio.CapacityLimiter(CONVERSIONS_AT_ONCE)
     app.state.reading_limiter = anyio.CapacityLimiter(READ_AT_ONCE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,13 +18,15 @@ from rheostat.errors import (
     WentBack,
 )
 from rheostat.limits import MAX_MISMATCHES, MAX_WORKER_MISMATCHES
-from rheostat.server.runs.applied import Applied, Mismatch, Stretch, Window, WrongValue
+from rheostat.server.runs.applied import Mismatch, Stretch, Window, Wrong
+from rheostat.server.runs.beats import Beat, Said
 from rheostat.server.runs.revision import Note
 from rheostat.server.store import tables
 from rheostat.server.store.operations import advance, close, events, fork, mismatch, show
 from rheostat.server.store.operations import applied as operations
 from rheostat.server.store.operations.applied import Judged, judge
 from rheostat.server.store.operations.rewind import RewindRequest, rewind
+from rheostat.server.store.records import Records
 
 if TYPE_CHECKING:
     from tests.server.store.conftest import Desk
@@ -48,9 +51,23 @@ def window(
 
 def judged(desk: Desk, run: str, *windows: Window, generation: int = 1, **more: Any) -> Judged:
     """Return what comes of the windows of one worker."""
-    applied = Applied(more.pop("worker", "17"), windows, **more)
-    (found,) = desk.read(judge, run, generation, [applied])
+    (found,) = all_judged(desk, run, [said("17", *windows, **more)], generation)
     return found
+
+
+def all_judged(desk: Desk, run: str, workers: list[Said], generation: int = 1) -> list[Judged]:
+    """Return what comes of what workers say."""
+
+    def read(records: Records) -> list[Judged]:
+        found = records.find(run)
+        return judge(records, found, records.lineage(found), Beat(generation, tuple(workers)))
+
+    return desk.read(read)
+
+
+def said(worker: str, *windows: Window, wrong: Sequence[Wrong] = ()) -> Said:
+    """Return what a worker says that it applied, and found by itself."""
+    return Said(worker, "session", 64, applied=windows, wrong=tuple(wrong))
 
 
 def line(*steps: int, until: int | None = None) -> list[float]:
@@ -128,9 +145,9 @@ def test_a_slot_of_float32_is_right_if_it_holds_what_fits(desk: Desk) -> None:
 def test_what_a_worker_finds_itself_is_held_against_the_ledger(desk: Desk, run: str) -> None:
     """P12: it is a mismatch if it differs indeed, be it NaN; what is right is no mismatch."""
     wrong = [
-        WrongValue(20, "lr", 80.0),
-        WrongValue(21, "lr", 80.0),
-        WrongValue(21, "wd", float("nan"), "f32"),
+        Wrong(20, "lr", 80.0),
+        Wrong(21, "lr", 80.0),
+        Wrong(21, "wd", float("nan"), "f32"),
     ]
     found = judged(desk, run, window([(0, 32, 1)], lr=line(0, until=32)), wrong=wrong)
     assert (found.until, found.doubt) == (None, 21)
@@ -173,33 +190,33 @@ def test_cells_are_named_by_their_first_coordinates(desk: Desk) -> None:
     strided = window([(0, 8, 2)], lr=line(*range(0, 64, 8)), resolution=4)
     assert judged(desk, run, strided).until == 60
     with pytest.raises(Invalid) as refused:
-        judged(desk, run, wrong=[WrongValue(6, "lr", 1.0)])
+        judged(desk, run, wrong=[Wrong(6, "lr", 1.0)])
     assert refused.value.errors[0].field == "workers[0].wrong[0].step"
 
 
 @pytest.mark.parametrize(
     "listed",
     [
-        {"windows": [window([(56, 9, 1)], lr=line(56, until=65))]},
-        {"wrong": [WrongValue(64, "lr", 1.0)]},
+        said("17", window([(56, 9, 1)], lr=line(56, until=65))),
+        said("17", wrong=[Wrong(64, "lr", 1.0)]),
     ],
     ids=["a window", "a value"],
 )
 def test_a_value_that_was_never_given_means_that_the_service_went_back(
-    desk: Desk, run: str, listed: Any
+    desk: Desk, run: str, listed: Said
 ) -> None:
     """P1: in the current generation; a left one settles no more, so that is a worker fenced off."""
-    right = Applied("16", [window([(0, 8, 1)], lr=line(0, until=8))])
+    right = said("16", window([(0, 8, 1)], lr=line(0, until=8)))
     with pytest.raises(WentBack) as refused:
-        desk.read(judge, run, 1, [right, Applied("17", **listed)])
+        all_judged(desk, run, [right, listed])
     assert refused.value.members["settled_until"] == 64
     (told,) = desk.read(show.show, run)["attention"]
     assert (told["kind"], told["step"]) == ("went-back", 65)
     desk.write(rewind, run, RewindRequest(to=40))
     assert desk.read(show.show, run)["attention"] == []
     with pytest.raises(StaleGeneration):
-        desk.read(judge, run, 1, [right, Applied("17", **listed)])
-    assert judged(desk, run, *right.windows, generation=1).until == 8
+        all_judged(desk, run, [right, listed])
+    assert judged(desk, run, *right.applied, generation=1).until == 8
 
 
 def test_a_settled_cell_that_nobody_was_given_is_none_to_apply(desk: Desk, run: str) -> None:
@@ -257,9 +274,9 @@ def test_a_flipped_bit_of_the_ledger_is_seen_by_every_rank_once(desk: Desk, run:
     """P12: all ranks applied alike, and all are named: no vote could have told."""
     applied = window([(0, 64, 1)], lr=line(0, until=64), values=True)
     flip(desk, 21)
-    ranks = [Applied(str(rank), [applied]) for rank in range(8)]
+    ranks = [said(str(rank), applied) for rank in range(8)]
     for _ in range(2):
-        found = [each for judged in desk.read(judge, run, 1, ranks) for each in judged.found]
+        found = [each for judged in all_judged(desk, run, ranks) for each in judged.found]
         desk.write(mismatch.keep, run, found)
     kept, after = desk.read(mismatch.page, run, 0, 100)
     assert after is None
@@ -315,6 +332,25 @@ def test_a_finished_run_keeps_mismatches_and_tells_none(desk: Desk, run: str) ->
     assert desk.write(mismatch.keep, run, [found_at(8)]) == 1
     assert desk.read(events.page, run, before["number"]).over
     assert len(desk.read(mismatch.page, run, 0, 9)[0]) == 1
+
+
+def test_who_is_wrong_again_is_told_to_be(desk: Desk, run: str) -> None:
+    """P12: a mismatch is told again of a new session, and so is one for which there is no room."""
+
+    def told_at() -> list[Any]:
+        query = select(tables.mismatches).order_by(tables.mismatches.c.number)
+        rows = desk.read(lambda records: records.connection.execute(query).all())
+        return [(row.at, row.told_at) for row in rows]
+
+    mine = [found_at(step) for step in range(MAX_WORKER_MISMATCHES)]
+    desk.write(mismatch.keep, run, [*mine, found_at(0, "18")])
+    before = told_at()
+    assert all(at == told for at, told in before)
+    assert desk.write(mismatch.keep, run, [mine[3], found_at(1000)]) == 0
+    after = told_at()
+    assert [at for at, _ in after] == [at for at, _ in before]
+    later = [number for number, (at, told) in enumerate(after) if told > at]
+    assert later == [3, MAX_WORKER_MISMATCHES - 1]
 
 
 def test_one_worker_does_not_fill_the_list(desk: Desk, run: str) -> None:

@@ -77,7 +77,7 @@ class Training:
         steps = self.applied(known)
         values = [self.served[generation][step] for step in steps]
         names = self.draw.choice([("lr",), ("wd",), ("lr", "wd"), ("lr32", "wd"), ("lr32", "wd32")])
-        columns = {
+        columns: dict[str, Any] = {
             name: [float32(row[name > "m"]) if "32" in name else row[name > "m"] for row in values]
             for name in names
         }

@@ -1,20 +1,37 @@
-"""Proofs: what workers list of what they applied is judged in turn, and what differs is kept."""
+"""Proofs: what beats list of what was applied is judged in turn, and what differs is kept."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from rheostat import wire
 from rheostat.errors import WentBack
-from rheostat.limits import MAX_HELD_AGAINST
+from rheostat.limits import MAX_HELD_AGAINST, MAX_WORKERS
 from rheostat.server.http.metrics import Metrics
 from rheostat.server.http.turns import Turns
-from rheostat.server.runs.applied import Applied
+from rheostat.server.runs.beats import Beat
+from rheostat.server.runs.presence import Roster
 from rheostat.server.store import Store
-from rheostat.server.store.operations import applied, mismatch
+from rheostat.server.store.operations import applied, mismatch, workers
 from rheostat.server.store.operations.applied import Judged
+from rheostat.server.store.records import Records
 
 SMALL = 65_536
 """Values of the ledger up to which a beat is judged without waiting for others."""
+
+MOST = 2 * MAX_WORKERS
+"""Workers of which it is remembered from where on nothing is proven."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What came of a beat: up to where each worker is right, and which windows are asked for."""
+
+    run_id: str
+    proven: Mapping[str, int]
+    compare: list[wire.Compare]
 
 
 class Proofs:
@@ -24,39 +41,61 @@ class Proofs:
     What is answered has been kept: a mismatch is durable once its beat is.
     """
 
-    def __init__(self, store: Store, metrics: Metrics) -> None:
+    def __init__(self, store: Store, roster: Roster, metrics: Metrics) -> None:
         self._store = store
+        self._roster = roster
         self._metrics = metrics
         self._turns = Turns(MAX_HELD_AGAINST, "beats with much to compare")
+        self._doubts: OrderedDict[tuple[str, int, str, str], int] = OrderedDict()
 
-    async def of(
-        self, run_id: str, generation: int, workers: Sequence[Applied]
-    ) -> Sequence[Judged]:
+    async def hold(self, run: str, beat: Beat) -> Held:
         """
-        Return what comes of each worker; raise what `judge` raises, and then keep nothing.
+        Return what comes of a beat; nothing of it is kept if it is refused.
 
         Raises:
-            Unavailable: Other beats take too long to be judged.
+            Refused: What `workers.meet` and `applied.judge` refuse, and ``Unavailable`` if others
+                take too long.
 
         """
-        judged = await self._judged(run_id, generation, workers)
-        found = [each for worker in judged for each in worker.found]
-        if found:
+        run_id, judged = await self._judged(run, beat)
+        if found := [each for worker in judged for each in worker.found]:
             kept = await self._store.write(mismatch.keep, run_id, found)
             self._metrics.count_mismatches(kept)
-        return judged
+        compare: list[wire.Compare] = [
+            {"worker": each.worker, "start": start} for each in judged for start in each.compare
+        ]
+        return Held(run_id, self._proven(run_id, beat, judged), compare)
 
-    async def _judged(
-        self, run_id: str, generation: int, workers: Sequence[Applied]
-    ) -> Sequence[Judged]:
-        size = min(sum(worker.span for worker in workers), MAX_HELD_AGAINST)
+    async def _judged(self, run: str, beat: Beat) -> tuple[str, Sequence[Judged]]:
+        size = min(sum(each.span for each in beat.workers), MAX_HELD_AGAINST)
         if size > SMALL:
             await self._turns.wait(size)
         try:
-            return await self._store.read(applied.judge, run_id, generation, workers)
+            return await self._store.read(_judge, run, beat, self._roster)
         except WentBack:
             self._metrics.count_went_back()
             raise
         finally:
             if size > SMALL:
                 self._turns.done(size)
+
+    def _proven(self, run_id: str, beat: Beat, judged: Sequence[Judged]) -> dict[str, int]:
+        """Return up to where workers are right: not past a window that was never compared."""
+        proven: dict[str, int] = {}
+        for said, each in zip(beat.workers, judged, strict=True):
+            key = (run_id, beat.generation, said.worker, said.session)
+            known = (self._doubts.pop(key, None), each.doubt)
+            doubt = min((step for step in known if step is not None), default=None)
+            if doubt is not None:
+                self._doubts[key] = doubt
+                if len(self._doubts) > MOST:
+                    self._doubts.popitem(last=False)
+            if each.until is not None and (doubt is None or each.until <= doubt):
+                proven[said.worker] = each.until
+        return proven
+
+
+def _judge(records: Records, run: str, beat: Beat, roster: Roster) -> tuple[str, Sequence[Judged]]:
+    """Read all that a beat needs, in one transaction: whose it is, and the ledger."""
+    met = workers.meet(records, run, beat, roster)
+    return met.run.id, applied.judge(records, met.run, met.lineage, beat)

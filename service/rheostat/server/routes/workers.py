@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import Path, Query
+from fastapi import Depends, Path, Query
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from rheostat import wire
 from rheostat.controllers import value_of_json
-from rheostat.errors import FieldError, Invalid, UnknownGeneration, UnknownRun
+from rheostat.errors import (
+    FieldError,
+    Invalid,
+    StaleGeneration,
+    Unavailable,
+    UnknownGeneration,
+    UnknownRun,
+    WentBack,
+)
 from rheostat.limits import (
     MAX_APPLIED,
     MAX_BEATING,
@@ -28,6 +36,7 @@ from rheostat.limits import (
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
 from rheostat.server.http.body import off_loop
+from rheostat.server.http.proofs import Proofs
 from rheostat.server.http.requests import (
     Cursor,
     Limit,
@@ -40,10 +49,9 @@ from rheostat.server.http.requests import (
 )
 from rheostat.server.http.route import refuses, router
 from rheostat.server.runs import beats, presence
+from rheostat.server.runs.applied import Stretch, Window, Wrong
 from rheostat.server.runs.presence import Roster
 from rheostat.server.store.operations import workers as operations
-from rheostat.server.store.operations.workers import Met
-from rheostat.server.store.records import Records
 from rheostat.server.tokens import Role
 from rheostat.wire import SlotType, WorkerState
 
@@ -87,6 +95,13 @@ WORKERS = JsonAnswer(
     },
 )
 
+
+@refuses(Invalid, Unavailable)
+async def _proofs(request: Request) -> Any:
+    return request.app.state.proofs
+
+
+ProofsDep = Annotated[Proofs, Depends(_proofs)]
 Name = Annotated[str, Field(pattern=f"^{WORKER}$")]
 Step = Annotated[int, Field(ge=0, le=MAX_STEP)]
 Parameter = Annotated[str, Field(max_length=128, pattern=f"^{PARAMETER}$")]
@@ -123,46 +138,17 @@ class WindowBody(RequestBody):
     values: dict[Parameter, Annotated[list[Number], Field(max_length=MAX_APPLIED)]] | None = None
     """The values by parameter, one for each cell, where the answer to a beat has asked for them."""
 
-    def window(self, field: str) -> beats.Window:
-        """Return the window; raise `Invalid` for cells or values that cannot be."""
-        cells = [(first, count, stride) for first, count, stride in self.cells]
-        _require_cells(cells, f"{field}.cells")
-        window = beats.Window(tuple(cells), self.parameters, self.digest)
-        if self.values is None:
-            return window
-        _require_values(self.values, window, f"{field}.values")
-        values = {
-            name: tuple(
+    def window(self, field: str) -> Window:
+        """Return the window; raise `Invalid` for values that are no numbers."""
+        cells = [Stretch(*each) for each in self.cells]
+        values = self.values and {
+            name: [
                 value_of_json(value, f"{field}.values.{name}[{place}]")
                 for place, value in enumerate(column)
-            )
+            ]
             for name, column in self.values.items()
         }
-        return beats.Window(window.cells, window.parameters, window.digest, values)
-
-
-def _require_cells(cells: list[beats.Stretch], field: str) -> None:
-    for place, (first, count, stride) in enumerate(cells):
-        if not count or not stride:
-            message = "a stretch has at least one cell, and cells that are at least one apart"
-            raise _refuse(f"{field}[{place}]", message, [first, count, stride], ">= 1")
-        if first + (count - 1) * stride > MAX_STEP:
-            message = "the stretch goes on past the last step"
-            raise _refuse(f"{field}[{place}]", message, [first, count, stride], f"<= {MAX_STEP}")
-    total = sum(count for _, count, _ in cells)
-    if total > MAX_APPLIED:
-        message = f"the window has {total} cells, and at most {MAX_APPLIED} are taken"
-        raise _refuse(field, message, total, f"<= {MAX_APPLIED} cells")
-
-
-def _require_values(values: dict[str, list[Any]], window: beats.Window, field: str) -> None:
-    if values.keys() != window.parameters.keys():
-        message = "values are of the window's parameters, all of them and no others"
-        raise _refuse(field, message, sorted(values), ", ".join(sorted(window.parameters)))
-    for name, column in values.items():
-        if len(column) != window.count:
-            message = f"the window has {window.count} cells, and {len(column)} values"
-            raise _refuse(f"{field}.{name}", message, len(column), f"{window.count} values")
+        return Window(cells, self.parameters, self.digest, values)
 
 
 class WrongBody(RequestBody):
@@ -180,10 +166,10 @@ class WrongBody(RequestBody):
     dtype: SlotType = "f64"
     """What values are rounded to there."""
 
-    def wrong(self, field: str) -> beats.Wrong:
+    def wrong(self, field: str) -> Wrong:
         """Return it as a number."""
         found = value_of_json(self.found, f"{field}.found")
-        return beats.Wrong(self.step, self.parameter, found, self.dtype)
+        return Wrong(self.step, self.parameter, found, self.dtype)
 
 
 class WorkerBody(RequestBody):
@@ -308,7 +294,7 @@ def _refuse(field: str, message: str, value: Any, bound: str) -> Invalid:
     ),
 )
 @needs(Role.WORKER)
-@refuses(UnknownRun, UnknownGeneration)
+@refuses(UnknownRun, UnknownGeneration, StaleGeneration, WentBack)
 async def beat(
     run: Annotated[
         str,
@@ -321,26 +307,21 @@ async def beat(
         ),
     ],
     body: BeatBody,
-    store: StoreDep,
+    proofs: ProofsDep,
     request: Request,
 ) -> Response:
     """
     Keep what workers say of themselves, and tell after how many seconds to say more.
 
-    Who says nothing for three times as long counts as silent. It changes no value of any run.
+    Who says nothing for three times as long counts as silent. What was applied is held against the
+    ledger: of windows in `compare` the values are sent once. It changes no value of any run.
     """
     at = presence.now()
     roster: Roster = request.app.state.roster
     told = await off_loop(request, body.beat)
-    met = await store.read(_held_against, run, told, roster)
-    again = roster.hear(met.run.id, told, at)
-    return BEATEN.send({"again": round(again, 3), "compare": []})
-
-
-def _held_against(records: Records, run: str, told: beats.Beat, roster: Roster) -> Met:
-    """Read all that a beat needs, in one transaction: whose it is, and the ledger."""
-    # here `applied.judge(records, met, told)` says what is wrong, before the roster hears of it
-    return operations.meet(records, run, told, roster)
+    held = await proofs.hold(run, told)
+    again = roster.hear(held.run_id, told, at, held.proven)
+    return BEATEN.send({"again": round(again, 3), "compare": held.compare})
 
 
 @workers.get(

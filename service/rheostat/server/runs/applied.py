@@ -97,7 +97,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class WrongValue:
+class Wrong:
     """A value that a worker found in a slot, at a step, and that it had not been given."""
 
     step: int
@@ -105,19 +105,10 @@ class WrongValue:
     found: float
     dtype: SlotType = "f64"
 
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """What one worker says that it applied, and what it found to be wrong by itself."""
-
-    worker: str
-    windows: Sequence[Window] = ()
-    wrong: Sequence[WrongValue] = ()
-
     @property
     def span(self) -> int:
-        """How many values may have to be read to judge it, by what it lists."""
-        return sum(window.span for window in self.windows) + 4_096 * len(self.wrong)
+        """How many values may have to be read to judge it: those that are packed together."""
+        return 4_096
 
 
 class Mismatch(NamedTuple):

@@ -2,47 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from rheostat.wire import SlotType
+from rheostat.server.runs.applied import Window, Wrong
 
 Doing = Literal["training", "waiting", "ended"]
 """What a worker says that it does."""
-
-Stretch = tuple[int, int, int]
-"""Cells that were applied: the first coordinate, how many, and how many cells apart."""
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Cells of which a worker says what it applied to them: a digest, and the values if asked."""
-
-    cells: tuple[Stretch, ...]
-    parameters: Mapping[str, SlotType]
-    digest: str
-    values: Mapping[str, tuple[float, ...]] | None = None
-
-    @property
-    def start(self) -> int:
-        """The first coordinate."""
-        return self.cells[0][0]
-
-    @property
-    def count(self) -> int:
-        """How many cells there are."""
-        return sum(count for _, count, _ in self.cells)
-
-
-@dataclass(frozen=True, slots=True)
-class Wrong:
-    """A value that a worker found where it was applied, and that is not what it was to be."""
-
-    step: int
-    parameter: str
-    found: float
-    dtype: SlotType = "f64"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +25,11 @@ class Said:
     state: Doing = "training"
     applied: tuple[Window, ...] = ()
     wrong: tuple[Wrong, ...] = ()
+
+    @property
+    def span(self) -> int:
+        """How many values of the ledger may have to be read to judge it."""
+        return sum(window.span for window in self.applied) + sum(each.span for each in self.wrong)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from rheostat import wire
 from rheostat.controllers import json_of_value, value_of_bits
@@ -34,6 +34,11 @@ class Mismatches:
         columns = [TABLE.c[name] for name in Place._fields]
         query = select(*columns).where(TABLE.c.run_id == run_id).order_by(TABLE.c.number)
         return [Place(*row) for row in self._connection.execute(query)]
+
+    def touch(self, run_id: str, numbers: Collection[int], at: str) -> None:
+        """Note that these were told again, at a time."""
+        where = TABLE.c.run_id == run_id, TABLE.c.number.in_(numbers)
+        self._connection.execute(update(TABLE).where(*where).values(told_at=at))
 
     def add(self, run_id: str, rows: Sequence[dict[str, Any]]) -> None:
         """Store mismatches: columns of the table, by name."""

@@ -332,7 +332,9 @@ mismatches = Table(
     Column("expected_bits", BigInteger, nullable=False),
     Column("found_bits", BigInteger, nullable=False),
     Column("dtype", String(8), nullable=False),
+    # when it was first told, and when it, or another one for which there is no room, was last
     Column("at", String(32), nullable=False),
+    Column("told_at", String(32), nullable=False),
     # its number among the events of the run; none after its end
     Column("event", BigInteger),
     Index(

@@ -57,10 +57,10 @@ class Workers:
 
     def mistakes(self, run_id: str) -> list[Mistake]:
         """Return what the workers of a run are known to have applied wrongly."""
-        columns = (WRONG.c.worker, WRONG.c.generation, WRONG.c.step, WRONG.c.at)
+        columns = (WRONG.c.worker, WRONG.c.generation, WRONG.c.step, WRONG.c.told_at)
         query = select(*columns).where(WRONG.c.run_id == run_id)
         return [
-            Mistake(row.worker, row.generation, row.step, clock.seconds(row.at))
+            Mistake(row.worker, row.generation, row.step, clock.seconds(row.told_at))
             for row in self._connection.execute(query)
         ]
 

@@ -12,13 +12,12 @@ from rheostat.controllers import bits_of_value
 from rheostat.errors import Conflict, FieldError, Invalid, WentBack
 from rheostat.limits import MAX_HELD_AGAINST, MAX_WORKER_MISMATCHES
 from rheostat.server.runs.applied import (
-    Applied,
     Cells,
     Floats,
     Mismatch,
     Stretch,
     Window,
-    WrongValue,
+    Wrong,
     bits_in_slot,
     differing,
     digest_of,
@@ -28,6 +27,7 @@ from rheostat.server.runs.applied import (
     rounded,
     steps_of,
 )
+from rheostat.server.runs.beats import Beat, Said
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.settling import stale
 from rheostat.server.store import ledger
@@ -51,22 +51,19 @@ class Judged:
     found: Sequence[Mismatch]
 
 
-def judge(
-    records: Records, run_id: str, generation: int, workers: Sequence[Applied]
-) -> list[Judged]:
+def judge(records: Records, run: RunRecord, lineage: Lineage, beat: Beat) -> list[Judged]:
     """
     Hold what workers say that they applied against the ledger, and return what came of each.
 
     Raises:
-        UnknownRun, UnknownGeneration: There is none.
+        UnknownGeneration: There is none of this number.
         WentBack: A cell of the current generation was listed that nobody has been given.
         StaleGeneration: Likewise of a generation that a rewind has left.
         Invalid: A window, or a value in it, is not what a run can have, or they take too much of
             the ledger; or the values are right and the digest is not that of them.
 
     """
-    run = records.find(run_id)
-    return _Judge(records, run, records.lineage(run), generation).judge(workers)
+    return _Judge(records, run, lineage, beat.generation).judge(beat.workers)
 
 
 class _Judge:
@@ -82,21 +79,21 @@ class _Judge:
         self._settled = lineage[generation].settled_until
         self._left = MAX_HELD_AGAINST
 
-    def judge(self, workers: Sequence[Applied]) -> list[Judged]:
+    def judge(self, workers: Sequence[Said]) -> list[Judged]:
         for index, worker in enumerate(workers):
             self._require_sound(worker, f"workers[{index}]")
         self._require_settled(workers)
         return [self._judged(worker, f"workers[{i}]") for i, worker in enumerate(workers)]
 
-    def _require_sound(self, worker: Applied, field: str) -> None:
-        for index, window in enumerate(worker.windows):
+    def _require_sound(self, worker: Said, field: str) -> None:
+        for index, window in enumerate(worker.applied):
             require_window(self._spec, window, f"{field}.applied[{index}]")
         for index, wrong in enumerate(worker.wrong):
             self._grid.require(f"{field}.wrong[{index}].step", wrong.step)
             require_parameter(self._spec, wrong.parameter, f"{field}.wrong[{index}].parameter")
 
-    def _require_settled(self, workers: Sequence[Applied]) -> None:
-        windows = [window.stop(self._grid) for worker in workers for window in worker.windows]
+    def _require_settled(self, workers: Sequence[Said]) -> None:
+        windows = [window.stop(self._grid) for worker in workers for window in worker.applied]
         wrong = [each.step + self._grid.resolution for worker in workers for each in worker.wrong]
         end = max([*windows, *wrong], default=0)
         if end > self._settled:
@@ -116,11 +113,11 @@ class _Judge:
             step=step,
         )
 
-    def _judged(self, worker: Applied, field: str) -> Judged:
+    def _judged(self, worker: Said, field: str) -> Judged:
         found = list(self._wrong(worker, f"{field}.wrong"))
         right: list[int] = []
         compare: list[int] = []
-        for index, window in enumerate(worker.windows):
+        for index, window in enumerate(worker.applied):
             if window.digest == self._digest(window, f"{field}.applied[{index}]"):
                 right.append(window.stop(self._grid))
             elif window.values is None:
@@ -142,7 +139,7 @@ class _Judge:
             self._records.digests.put(self._run.id, key, known)
         return known
 
-    def _compared(self, worker: Applied, window: Window, field: str) -> Iterable[Mismatch]:
+    def _compared(self, worker: Said, window: Window, field: str) -> Iterable[Mismatch]:
         steps, must = self._expected(window, field)
         for name, step, served, found in differing(window, steps, must, field):
             yield Mismatch(
@@ -155,7 +152,7 @@ class _Judge:
                 self._generation,
             )
 
-    def _wrong(self, worker: Applied, field: str) -> Iterable[Mismatch]:
+    def _wrong(self, worker: Said, field: str) -> Iterable[Mismatch]:
         """Yield what the worker found by itself, and differs from what was served indeed."""
         for index, each in enumerate(worker.wrong):
             found = bits_in_slot(each.found, each.dtype, f"{field}[{index}].found")
@@ -171,7 +168,7 @@ class _Judge:
                     self._generation,
                 )
 
-    def _served_at(self, wrong: WrongValue, field: str) -> int:
+    def _served_at(self, wrong: Wrong, field: str) -> int:
         cells = [Stretch(wrong.step, 1, 1)]
         served = self._served(cells, steps_of(cells, self._grid), [wrong.parameter], field)
         return bits_of_value(float(rounded(served[wrong.parameter], wrong.dtype)[0]))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 from rheostat import wire
 from rheostat.limits import MAX_MISMATCHES, MAX_WORKER_MISMATCHES
@@ -17,7 +17,8 @@ def keep(records: Records, run_id: str, found: Iterable[Mismatch]) -> int:
     Keep the mismatches that are new, as events of the run; return how many.
 
     A finished run keeps them, too, and tells no event then. One worker does not fill the list:
-    so many of it are kept of a generation that others have room.
+    so many of it are kept of a generation that others have room. Of what was kept before, and of
+    what there is no room for, it is noted that the worker was wrong once more.
 
     Raises:
         UnknownRun: There is none with this id.
@@ -26,17 +27,22 @@ def keep(records: Records, run_id: str, found: Iterable[Mismatch]) -> int:
     run = records.find(run_id, lock=True)
     kept = Mismatches(records.connection)
     places = kept.places(run.id)
-    new = _new(found, places)
-    if not new:
-        return 0
-    first = records.lineage(run)
-    events = None if run.end is not None else run.newest_event(first) + 1
-    if events is not None:
-        records.change(run.id, event=events + len(new) - 1)
+    new, again = _sorted_out(found, places)
     at = now()
-    rows = [
+    event = None if run.end is not None else run.newest_event(records.lineage(run)) + 1
+    if new and event is not None:
+        records.change(run.id, event=event + len(new) - 1)
+    if again:
+        kept.touch(run.id, again, at)
+    if new:
+        kept.add(run.id, _rows(new, len(places) + 1, event, at))
+    return len(new)
+
+
+def _rows(new: list[Mismatch], number: int, event: int | None, at: str) -> list[dict[str, Any]]:
+    return [
         {
-            "number": len(places) + 1 + index,
+            "number": number + index,
             "worker": each.worker,
             "generation": each.generation,
             "parameter": each.parameter,
@@ -45,30 +51,33 @@ def keep(records: Records, run_id: str, found: Iterable[Mismatch]) -> int:
             "found_bits": each.found,
             "dtype": each.dtype,
             "at": at,
-            "event": None if events is None else events + index,
+            "told_at": at,
+            "event": None if event is None else event + index,
         }
         for index, each in enumerate(new)
     ]
-    kept.add(run.id, rows)
-    return len(rows)
 
 
-def _new(found: Iterable[Mismatch], places: list[Place]) -> list[Mismatch]:
-    """Return those that are not kept yet, and for which there is room."""
-    known = set(places)
-    of_worker = Counter((place.worker, place.generation) for place in places)
+def _sorted_out(found: Iterable[Mismatch], places: list[Place]) -> tuple[list[Mismatch], set[int]]:
+    """Return those that are new, and the numbers of those that are told again."""
+    numbers = {place: number for number, place in enumerate(places, start=1)}
+    of_worker: dict[tuple[str, int], list[int]] = {}
+    for place, number in numbers.items():
+        of_worker.setdefault((place.worker, place.generation), []).append(number)
     new: list[Mismatch] = []
+    again: set[int] = set()
     for each in found:
         place = Place(each.worker, each.generation, each.step, each.parameter)
-        whose = each.worker, each.generation
-        if place in known or of_worker[whose] >= MAX_WORKER_MISMATCHES:
-            continue
-        if len(places) + len(new) >= MAX_MISMATCHES:
-            break
-        known.add(place)
-        of_worker[whose] += 1
-        new.append(each)
-    return new
+        mine = of_worker.setdefault((each.worker, each.generation), [])
+        if place in numbers:
+            again.add(numbers[place])
+        elif len(mine) < MAX_WORKER_MISMATCHES and len(numbers) < MAX_MISMATCHES:
+            new.append(each)
+            numbers[place] = len(numbers) + 1
+            mine.append(numbers[place])
+        else:
+            again.update(mine[-1:])
+    return new, {number for number in again if number <= len(places)}
 
 
 def page(

@@ -55,6 +55,7 @@ def upgrade() -> None:
         sa.Column("found_bits", sa.BigInteger(), nullable=False),
         sa.Column("dtype", sa.String(length=8), nullable=False),
         sa.Column("at", sa.String(length=32), nullable=False),
+        sa.Column("told_at", sa.String(length=32), nullable=False),
         sa.Column("event", sa.BigInteger(), nullable=True),
         *_of_run("mismatches", "number"),
     )
