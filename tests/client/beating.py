@@ -97,9 +97,8 @@ class BeatingService(ListeningService):
     def is_right(self, window: dict[str, Any], columns: dict[str, list[float]]) -> bool:
         """Return whether the digest of a window is that of these values."""
         steps = [cell * self.resolution for cell in self.cells(window)]
-        return window["digest"] == applied_digest(
-            steps, [columns[name] for name in sorted(columns)]
-        )
+        digest: str = window["digest"]
+        return digest == applied_digest(steps, [columns[name] for name in sorted(columns)])
 
     def expected(
         self, window: dict[str, Any], cells: list[int], ledger: dict[int, float]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import tempfile
 import uuid
@@ -22,6 +23,8 @@ from rheostat.server.runs.revision import Note
 from rheostat.server.runs.settling import BlockRequest
 from rheostat.server.runs.validation import Limits
 from rheostat.server.store import Store
+from rheostat.server.store.database import Database
+from rheostat.server.store.migrate import migrate
 from rheostat.server.store.operations import control, create, join, report, revise, values
 from rheostat.server.store.operations.join import Checkpoint
 from rheostat.server.store.operations.refusals import Refusal
@@ -143,16 +146,47 @@ def postgres() -> Iterator[str]:
         process.wait(30)
 
 
+def new_database(postgres: str, name: str, template: str = "template1") -> str:
+    """Make a database in PostgreSQL, a copy of another one, and return its address."""
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+    return postgres.replace("/postgres?", f"/{name}?")
+
+
+def made(url: str) -> None:
+    """Make the tables in a database."""
+    database = Database(url)
+    migrate(database)
+    database.close()
+
+
+@pytest.fixture(scope="session")
+def made_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a file with all tables and no rows: a copy is quicker than all migrations."""
+    path = tmp_path_factory.mktemp("made") / "rheostat.db"
+    made(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def made_database(postgres: str) -> str:
+    """Return the name of a database in PostgreSQL with all tables and no rows, to be copied."""
+    made(new_database(postgres, "made"))
+    return "made"
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Return the address of an empty database, once of each kind."""
+    """Return the address of a database, once of each kind: empty, or for a desk with its tables."""
+    has_tables = "desk" in request.fixturenames
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'rheostat.db'}"
-    address: str = request.getfixturevalue("postgres")
+        path = tmp_path / "rheostat.db"
+        if has_tables:
+            shutil.copy(request.getfixturevalue("made_file"), path)
+        return f"sqlite:///{path}"
+    template = request.getfixturevalue("made_database") if has_tables else "template1"
     name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(address, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    return address.replace("/postgres?", f"/{name}?")
+    return new_database(request.getfixturevalue("postgres"), name, template)
 
 
 @pytest.fixture

@@ -189,7 +189,8 @@ class AsyncBeats:
         self._fold()
         if ends:
             sitting.applied.close()
-        await self._beat(sitting, ends=ends)
+        while await self._beat(sitting, ends=ends) and ends and sitting.applied:
+            pass  # nobody will say the rest later
 
     def _fold(self) -> None:
         sitting = self.sitting

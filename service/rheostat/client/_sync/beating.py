@@ -191,7 +191,8 @@ class Beats:
         self._fold()
         if ends:
             sitting.applied.close()
-        self._beat(sitting, ends=ends)
+        while self._beat(sitting, ends=ends) and ends and sitting.applied:
+            pass  # nobody will say the rest later
 
     def _fold(self) -> None:
         sitting = self.sitting
