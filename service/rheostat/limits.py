@@ -109,6 +109,8 @@ WORKER: Final = r"[A-Za-z0-9._:-]{1,128}"
 """What workers, their hosts, sessions and jobs are named."""
 MAX_WORKERS: Final = 20_000
 """Workers of a run that are remembered; then the oldest silent ones are forgotten."""
+MAX_ALL_WORKERS: Final = 200_000
+"""Workers of all runs that are remembered; then those that were heard longest ago are forgotten."""
 MAX_BEATING: Final = 64
 """Workers in one beat."""
 MAX_WINDOWS: Final = 8
@@ -117,6 +119,8 @@ MAX_STRETCHES: Final = 32
 """Stretches of cells that one window lists."""
 MAX_APPLIED: Final = 65_536
 """Cells of one window."""
+MAX_COMPARED: Final = 262_144
+"""Values that one beat lists where they were asked for."""
 MAX_WRONG: Final = 32
 """Values that a worker names as wrong in one beat."""
 MAX_HELD_AGAINST: Final = 16_777_216

@@ -115,6 +115,17 @@ def reporting(server: RunningServer) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def beating(server: RunningServer) -> Iterator[None]:
+    """Say that a worker trains."""
+    name = f"run-{uuid.uuid4().hex}"
+    with server.client() as http:
+        run = http.post("/v1/runs", json={"name": name, "parameters": {"lr": 1}}).json()["id"]
+        body = {"generation": 1, "workers": [{"worker": "0", "session": "a", "step": 0}]}
+        http.post(f"/v1/runs/{run}/beats", json=body).raise_for_status()
+        yield
+
+
 MOVES: dict[MetricInfo[Any], Callable[[RunningServer], AbstractContextManager[None]]] = {
     metrics.REQUEST_SECONDS: asking,
     metrics.CACHE_HITS: evaluating,
@@ -124,6 +135,7 @@ MOVES: dict[MetricInfo[Any], Callable[[RunningServer], AbstractContextManager[No
     metrics.HELD_READS: waiting,
     metrics.OPEN_CONNECTIONS: connecting,
     metrics.ENDED_CONNECTIONS: crowding,
+    metrics.WORKERS: beating,
     metrics.KEPT_REPORTS: reporting,
     metrics.DECISIONS: reporting,
 }

@@ -179,7 +179,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     connections = _connections(app)
     sampling = asyncio.create_task(app.state.metrics.keep_sampling())
     looking = asyncio.create_task(connections.keep_looking())
-    writing = asyncio.create_task(keep_writing(app.state.roster, store))
+    writing = asyncio.create_task(keep_writing(app.state.roster, store, app.state.metrics))
     try:
         yield {ON_SHUTDOWN: partial(_let_go, app), CONNECTIONS: connections}
     finally:

@@ -11,7 +11,7 @@ from rheostat.wire.common import (
     RevisionKind,
     RevisionState,
 )
-from rheostat.wire.workers import Eta
+from rheostat.wire.workers import Eta, WorkerCounts
 
 
 class GuardBounds(TypedDict):
@@ -212,6 +212,8 @@ class RunSummary(TypedDict):
     """Stops and pauses that were not taken back, nearest first."""
     paused: bool
     """Whether it holds at `settled_until`, until it is resumed."""
+    workers: WorkerCounts
+    """How many train, by what they say; in a list it may be a few seconds old."""
 
 
 RunPage = Page[RunSummary]

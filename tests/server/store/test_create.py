@@ -10,8 +10,9 @@ import pytest
 from rheostat.errors import Finished, IdempotencyMismatch, NameTaken, StaleCheckpoint, TooLate
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.idempotency import IdempotencyKey, once
-from rheostat.server.store.operations import close, create, show
+from rheostat.server.store.operations import close, create, show, workers
 from rheostat.server.store.operations.join import Checkpoint
+from rheostat.server.store.operations.workers import WantedRuns
 
 if TYPE_CHECKING:
     from tests.server.store.conftest import Desk
@@ -100,8 +101,8 @@ def test_runs_are_listed_by_name_label_and_page(desk: Desk) -> None:
     """Three runs, two of one team, one to a page."""
     for name, team in (("a", "nlp"), ("b", "cv"), ("c", "nlp")):
         desk.write(create.create, {**BODY, "name": name, "labels": {"team": team}}, Note())
-    first, after = desk.read(show.page, {"team": "nlp"}, "", 1)
-    rest, end = desk.read(show.page, {"team": "nlp"}, after or "", 1)
+    first, after = desk.read(workers.runs, WantedRuns({"team": "nlp"}, after="", limit=1))
+    rest, end = desk.read(workers.runs, WantedRuns({"team": "nlp"}, after=after or "", limit=1))
     assert [item["name"] for item in first + rest] == ["a", "c"]
     assert (after, end) == ("a", None)
 

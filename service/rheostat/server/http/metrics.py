@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -79,6 +79,12 @@ ENDED_CONNECTIONS = MetricInfo(
     "Connections that the service ended by itself, by reason.",
     ("reason",),
 )
+WORKERS = MetricInfo(
+    "rheostat_workers",
+    Gauge,
+    "Workers whose beats came to this process, by what they do; silent ones for a few seconds.",
+    ("state",),
+)
 KEPT_REPORTS = MetricInfo(
     "rheostat_reports", Counter, "Values of metrics that were kept: new ones, not repetitions."
 )
@@ -106,6 +112,7 @@ METRICS = (
     HELD_READS,
     OPEN_CONNECTIONS,
     ENDED_CONNECTIONS,
+    WORKERS,
     KEPT_REPORTS,
     DECISIONS,
     MISMATCHES,
@@ -158,6 +165,7 @@ class Metrics:
         self._held = HELD_READS.make(self.registry)
         self._connections = OPEN_CONNECTIONS.make(self.registry)
         self._ended = ENDED_CONNECTIONS.make(self.registry)
+        self._workers = WORKERS.make(self.registry)
         self._kept_reports = KEPT_REPORTS.make(self.registry)
         self._decisions = DECISIONS.make(self.registry)
         self._mismatches = MISMATCHES.make(self.registry)
@@ -197,6 +205,11 @@ class Metrics:
     def count_ended(self, reason: str) -> None:
         """Count a connection that was ended, for one of few reasons."""
         self._ended.labels(reason).inc()
+
+    def count_workers(self, numbers: Mapping[str, int]) -> None:
+        """Note how many workers do what, of those whose beats this process had."""
+        for state, number in numbers.items():
+            self._workers.labels(state).set(number)
 
     def count_reports(self, kept: int, decisions: Iterable[str]) -> None:
         """Count values of metrics that were kept, and what was decided on them."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 
 from rheostat.errors import Unavailable
-from rheostat.server.runs.presence import Roster
+from rheostat.server.http.metrics import Metrics
+from rheostat.server.runs.presence import News, Roster
 from rheostat.server.store import Store
 from rheostat.server.store.operations import workers
 
@@ -20,26 +21,34 @@ AT_ONCE = 500
 """Workers in one transaction: others wait for it no longer than for a change."""
 
 
-async def keep_writing(roster: Roster, store: Store) -> None:
-    """Write down what is new, every few seconds, for ever."""
+async def keep_writing(roster: Roster, store: Store, metrics: Metrics) -> None:
+    """Count who is there, and write down what is new, every few seconds, for ever."""
     while True:
         await asyncio.sleep(PERIOD)
-        roster.look_round()
+        metrics.count_workers(roster.look_round())
         await write_all(roster, store)
 
 
 async def write_all(roster: Roster, store: Store) -> None:
     """Write down what is new; what cannot be written now stays new."""
-    while rows := roster.unwritten(AT_ONCE):
-        try:
-            written = await store.write(workers.write, rows)
-        except Unavailable:
-            roster.not_written(rows)
-            return
-        except BaseException:
-            roster.not_written(rows)
-            raise
-        roster.drop(written.gone)
-        if written.held:
-            roster.not_written({run_id: rows[run_id] for run_id in written.held})
-            return
+    more = True
+    while more:
+        news = roster.news(AT_ONCE)
+        more = sum(map(len, news.workers.values())) == AT_ONCE
+        if news.workers:
+            more &= await _write(roster, store, news)
+
+
+async def _write(roster: Roster, store: Store, news: News) -> bool:
+    """Write some of it down, and return whether there was nothing in the way."""
+    try:
+        written = await store.write(workers.write, news)
+    except Unavailable:
+        roster.put_back(news)
+        return False
+    except BaseException:
+        roster.put_back(news)
+        raise
+    roster.drop(written.gone)
+    roster.put_back(news, written.held)
+    return not written.held

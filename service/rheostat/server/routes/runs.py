@@ -22,6 +22,7 @@ from rheostat.errors import (
     StepJump,
     Stopped,
     TooLate,
+    Unavailable,
     UnknownGeneration,
     UnknownRun,
     UnknownSchedule,
@@ -44,9 +45,10 @@ from rheostat.server.http.requests import (
     refers,
 )
 from rheostat.server.http.route import refuses, router
+from rheostat.server.runs.presence import Roster
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.idempotency import once
-from rheostat.server.store.operations import close, create, fork, join, show
+from rheostat.server.store.operations import close, create, fork, join, show, workers
 from rheostat.server.tokens import Role
 
 runs = router("runs")
@@ -79,6 +81,7 @@ SUMMARY: wire.RunSummary = {
     "settled_until": 0,
     "stops": [],
     "paused": False,
+    "workers": {"alive": 8, "silent": 0, "wrong": 0},
 }
 STATE: wire.RunState = {
     **SUMMARY,
@@ -151,7 +154,9 @@ CreationData = Annotated[dict[str, Any], Body(), refers("Run", "Fork")]
 )
 @needs(Role.OPERATOR)
 @refuses(NameTaken, GuardViolated, UnknownSchedule, UnknownRun, UnknownGeneration)
-async def create_run(body: CreationData, store: StoreDep, note: NoteDep, key: KeyDep) -> Response:
+async def create_run(
+    body: CreationData, store: StoreDep, note: NoteDep, key: KeyDep, request: Request
+) -> Response:
     """
     Create a run of a new name; its id is unguessable, and never used again.
 
@@ -159,7 +164,8 @@ async def create_run(body: CreationData, store: StoreDep, note: NoteDep, key: Ke
     specification, and takes `changes` at that step. The other run goes on undisturbed.
     """
     make = fork.fork if "from" in body else create.create
-    run = await store.write(once, key, lambda records: make(records, body, note))
+    made = await store.write(once, key, lambda records: make(records, body, note))
+    run = await _with_workers(request, made)
     headers = {**NO_STORE, "Location": f"/v1/runs/{run['name']}"}
     return RUN.send(run, 201, headers)
 
@@ -196,7 +202,12 @@ async def ensure_run(
     exempt = caller_of(request).role.covers(Role.OPERATOR)
     share = None if exempt else settings.max_stored_bytes
     shown, created = await store.write(create.ensure, body, note, share)
-    return RUN.send(shown, 201 if created else 200)
+    return RUN.send(await _with_workers(request, shown), 201 if created else 200)
+
+
+Stuck = Annotated[
+    bool, Query(description="Only those that had workers of which none is alive, and are not over.")
+]
 
 
 @runs.get(
@@ -213,12 +224,20 @@ async def list_runs(
         list[Annotated[str, WithJsonSchema({"type": "string", "pattern": LABEL})]] | None,
         Query(max_length=64, description="`key=value`, which the runs carry; may be repeated."),
     ] = None,
+    stuck: Stuck = False,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
-    """Return runs by name."""
+    """
+    Return runs by name.
+
+    A run is stuck if it is neither finished nor stopped, had workers, and all of them have fallen
+    silent or ended before any came to its total. A run without a total is, too, when its training
+    is over and nobody has finished it. A page of these may have fewer than `limit`, and a `next`.
+    """
     labels = dict(_label(text) for text in label or [])
-    items, after = await store.read(show.page, labels, place_of(cursor), limit)
+    wanted = workers.WantedRuns(labels, place_of(cursor), limit, stuck)
+    items, after = await store.read(workers.runs, wanted)
     return RUNS.send({"items": items, "next": None if after is None else cursor_of(after)})
 
 
@@ -237,9 +256,19 @@ def _label(text: str) -> tuple[str, str]:
 )
 @needs(Role.VIEWER)
 @refuses(UnknownRun)
-async def read_run(run: Run, store: StoreDep) -> Response:
+async def read_run(run: Run, store: StoreDep, request: Request) -> Response:
     """Return a run's state: what is in force where it is settled to, and what is pending."""
-    return RUN.send(await store.read(show.show, run))
+    return RUN.send(await _with_workers(request, await store.read(show.show, run)))
+
+
+async def _with_workers(request: Request, run: wire.RunState) -> wire.RunState:
+    """Return a run's state with how many workers it has: no operation that changes it knows."""
+    state = request.app.state
+    try:
+        counts = await state.store.read(workers.counts, run["id"], state.roster)
+    except (UnknownRun, Unavailable):  # what was asked for is done all the same
+        return run
+    return {**run, "workers": counts}
 
 
 @runs.delete(
@@ -256,7 +285,9 @@ async def delete_run(run: Run, store: StoreDep, request: Request) -> Response:
     Settled blocks that other processes, or caches in front, have in memory may be read there until
     they make room for others. The id is never used again.
     """
-    request.app.state.block_cache.drop_run(await store.write(close.delete, run))
+    run_id = await store.write(close.delete, run)
+    request.app.state.block_cache.drop_run(run_id)
+    request.app.state.roster.drop([run_id])
     return Response(status_code=204)
 
 
@@ -284,7 +315,12 @@ NOW = End()
 @needs(Role.OPERATOR)
 @refuses(UnknownRun, Finished, Stopped, TooLate)
 async def finish_run(
-    run: Run, store: StoreDep, note: NoteDep, key: KeyDep, end: Annotated[End, Body()] = NOW
+    run: Run,
+    store: StoreDep,
+    note: NoteDep,
+    key: KeyDep,
+    request: Request,
+    end: Annotated[End, Body()] = NOW,
 ) -> Response:
     """
     Close a run: reads from its end on are refused, and say where it ended.
@@ -292,7 +328,8 @@ async def finish_run(
     Stops and pauses by which no worker has ended are taken back by it.
     """
     why = Note(note.author, end.message)
-    return RUN.send(await store.write(once, key, lambda r: close.finish(r, run, end.end, why)))
+    finished = await store.write(once, key, lambda r: close.finish(r, run, end.end, why))
+    return RUN.send(await _with_workers(request, finished))
 
 
 ALL_OR_NONE: dict[str, Any] = {
@@ -363,7 +400,11 @@ FRESH = Joining()
 @needs(Role.WORKER)
 @refuses(UnknownRun, StaleCheckpoint, StepJump)
 async def join_run(
-    run: Run, store: StoreDep, note: NoteDep, joining: Annotated[Joining, Body()] = FRESH
+    run: Run,
+    store: StoreDep,
+    note: NoteDep,
+    request: Request,
+    joining: Annotated[Joining, Body()] = FRESH,
 ) -> Response:
     """
     Tell a worker the run's id, generation, grid and parameters; refuse a stale checkpoint.
@@ -374,6 +415,7 @@ async def join_run(
     """
     arrival = joining.arrival()
     joined = await store.read(join.join, run, arrival)
-    if joined is not None:
-        return JOINED.send(joined)
-    return JOINED.send(await store.write(join.begin, run, arrival, note.author))
+    if joined is None:
+        joined = await store.write(join.begin, run, arrival, note.author)
+    roster: Roster = request.app.state.roster
+    return JOINED.send({**joined, "again": round(roster.expect(), 3)})

@@ -23,6 +23,7 @@ from rheostat.errors import (
 from rheostat.limits import (
     MAX_APPLIED,
     MAX_BEATING,
+    MAX_COMPARED,
     MAX_NUMBER,
     MAX_PARAMETERS,
     MAX_STEP,
@@ -241,6 +242,11 @@ class BeatBody(RequestBody):
             if name in names[:place]:
                 message = f"the worker {name!r} is named twice"
                 raise _refuse(f"workers[{place}].worker", message, name, "each once")
+        listed = [window.values or {} for each in self.workers for window in each.applied]
+        many = sum(len(column) for values in listed for column in values.values())
+        if many > MAX_COMPARED:
+            message = f"the beat lists {many} values, and at most {MAX_COMPARED} are taken"
+            raise _refuse("workers", message, many, f"<= {MAX_COMPARED} values")
         said = (each.said(f"workers[{place}]") for place, each in enumerate(self.workers))
         return beats.Beat(self.generation, tuple(said))
 
@@ -255,7 +261,7 @@ def _refuse(field: str, message: str, value: Any, bound: str) -> Invalid:
     responses={200: BEATEN.shown()},
     openapi_extra=body_examples(
         rank={
-            "generation": 2,
+            "generation": 1,
             "workers": [
                 {
                     "worker": "17",

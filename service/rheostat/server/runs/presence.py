@@ -15,7 +15,6 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -38,16 +37,32 @@ FRESH, SLOW = 1.0, 1_000
 MOST_CROWDS = 64
 """Crowds that are kept for that."""
 
+SHOWN = 600.0
+"""Seconds for which this process remembers who has fallen silent or ended: figures show them."""
+
 now = time.monotonic
 
 
 @dataclass(slots=True)
 class _Heard:
-    """What a worker last said, whether it sends its beats itself, and whether that is written."""
+    """
+    What a worker last said, and whether it sends its beats itself.
+
+    ``written`` is whether others can know it, ``new`` whether they know nothing of its session.
+    """
 
     last: Worker
     sends: bool
     written: bool = False
+    new: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Workers that are to be written down, by run, and the runs in which some are new."""
+
+    workers: Mapping[str, Sequence[Worker]]
+    growing: Collection[str]
 
 
 class Roster:
@@ -118,9 +133,10 @@ class Roster:
             for said in beat.workers:
                 former = heard.get(said.worker)
                 last = _told(said, beat.generation, again, at, (proven or {}).get(said.worker))
+                new = former is None or former.new or former.last.session != said.session
                 if former is not None:
                     last = merged(former.last, last)
-                self._put(run_id, _Heard(last, sends=said.worker == speaker))
+                self._put(run_id, _Heard(last, sends=said.worker == speaker, new=new))
             return again
 
     def _put(self, run_id: str, heard: _Heard) -> None:
@@ -159,54 +175,62 @@ class Roster:
         with self._lock:
             return [each.last for each in self._runs.get(run_id, {}).values()]
 
-    def look_round(self) -> Counter[str]:
+    def look_round(self) -> dict[str, int]:
         """
-        Count this process's workers by what they do, and who sends beats from now on.
+        Return how many of these workers do what, and count who sends beats from now on.
 
-        Silent ones that are written are forgotten.
+        Who has been silent or done for long is forgotten, once that is written down.
         """
-        counts: Counter[str] = Counter(training=0, waiting=0, silent=0, ended=0)
+        counts = dict.fromkeys(("training", "waiting", "silent", "ended"), 0)
         with self._lock:
-            time_now, senders = now(), 0
-            for run_id, run in list(self._runs.items()):
-                for name, heard in list(run.items()):
-                    gone = heard.last.silent_at < time_now
-                    ended = heard.last.state == "ended"
-                    if gone and heard.written:
-                        del run[name]
-                        self._count -= 1
-                        continue
-                    counts["silent" if gone and not ended else heard.last.state] += 1
-                    senders += heard.sends and not gone and not ended
+            at, senders = now(), 0
+            for run_id in list(self._runs):
+                run = self._runs[run_id]
+                old = [name for name, each in run.items() if each.written and _is_old(each, at)]
+                for name in old:
+                    del run[name]
+                self._count -= len(old)
+                for heard in run.values():
+                    state = heard.last.state
+                    silent = state != "ended" and heard.last.silent_at < at
+                    counts["silent" if silent else state] += 1
+                    senders += heard.sends and not silent and state != "ended"
                 if not run:
                     self._drop(run_id)
             self._senders = senders
-            waited = time_now - PATIENCE * self._again()
+            waited = at - PATIENCE * self._again()
             self._joining = [each for each in self._joining if each > waited]
         return counts
 
     # writing
 
-    def unwritten(self, most: int) -> dict[str, list[Worker]]:
-        """Return up to ``most`` workers that are not written, by run, as written from now on."""
+    def news(self, most: int) -> News:
+        """Return up to ``most`` workers that are not written, and take them to be from now on."""
         found: dict[str, list[Worker]] = {}
+        growing: set[str] = set()
         with self._lock:
             for run_id, run in self._runs.items():
                 for heard in run.values():
-                    if most and not heard.written:
-                        heard.written = True
-                        found.setdefault(run_id, []).append(heard.last)
-                        most -= 1
-        return found
+                    if heard.written:
+                        continue
+                    if not most:
+                        return News(found, growing)
+                    found.setdefault(run_id, []).append(heard.last)
+                    if heard.new:
+                        growing.add(run_id)
+                    heard.written, heard.new = True, False
+                    most -= 1
+        return News(found, growing)
 
-    def not_written(self, rows: Mapping[str, Collection[Worker]]) -> None:
-        """Note that some could not be written: they are to be written again."""
+    def put_back(self, news: News, run_ids: Iterable[str] | None = None) -> None:
+        """Note that news, all or those of some runs, could not be written: they are news again."""
         with self._lock:
-            for run_id, workers in rows.items():
+            for run_id in news.workers if run_ids is None else run_ids:
                 run = self._runs.get(run_id, {})
-                for each in workers:
+                for each in news.workers[run_id]:
                     if each.worker in run:
                         run[each.worker].written = False
+                        run[each.worker].new |= run_id in news.growing
 
     # crowds
 
@@ -223,6 +247,10 @@ class Roster:
             self._crowds[run_id] = (now() + fresh, crowd)
             if len(self._crowds) > MOST_CROWDS:
                 del self._crowds[next(iter(self._crowds))]
+
+
+def _is_old(heard: _Heard, at: float) -> bool:
+    return at > heard.last.silent_at + SHOWN
 
 
 def _told(said: Said, generation: int, again: float, at: float, proven_until: int | None) -> Worker:

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 from pydantic import ValidationError
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
 
 from rheostat.errors import FieldError, Invalid, Unavailable, UnknownRun
 from rheostat.limits import RUN_ID
@@ -212,10 +212,13 @@ class Records:
         row = locks.unlocked_row(self.connection, statements.RUN_BY_NAME, {"ref": name})
         return None if row is None else _run(row)
 
-    def runs(self, labels: Mapping[str, str], after: str, limit: int) -> list[RunRecord]:
-        """Return runs by name, past ``after``, that carry all ``labels``."""
+    def runs(
+        self, labels: Mapping[str, str], after: str, limit: int, *fitting: ColumnElement[bool]
+    ) -> list[RunRecord]:
+        """Return runs by name, past ``after``, that carry all ``labels`` and are fitting."""
         table, label = tables.runs, tables.labels
-        query = select(table).where(table.c.name > after).order_by(table.c.name).limit(limit)
+        query = select(table).where(table.c.name > after, *fitting)
+        query = query.order_by(table.c.name).limit(limit)
         for key, value in labels.items():
             carries = select(label.c.run_id).where(label.c.key == key, label.c.value == value)
             query = query.where(table.c.id.in_(carries))

@@ -16,14 +16,18 @@ from sqlalchemy import (
     and_,
     case,
     delete,
+    exists,
     func,
     literal_column,
+    or_,
     select,
+    true,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from rheostat.limits import MAX_WORKERS
-from rheostat.server.runs.crowd import Mistake, Worker
+from rheostat import wire
+from rheostat.limits import MAX_ALL_WORKERS, MAX_WORKERS
+from rheostat.server.runs.crowd import Mistake, Worker, is_wrong
 from rheostat.server.store import clock, locks, tables
 
 TABLE = tables.workers
@@ -58,6 +62,42 @@ class Workers:
         return [
             Mistake(row.worker, row.generation, row.step, clock.seconds(row.told_at))
             for row in self._connection.execute(query)
+        ]
+
+    def counts(self, run_ids: Collection[str], now: float) -> dict[str, wire.WorkerCounts]:
+        """Return how many workers of some runs are alive, silent and wrong, by what is written."""
+        found: dict[str, wire.WorkerCounts] = {
+            run_id: {"alive": 0, "silent": 0, "wrong": 0} for run_id in run_ids
+        }
+        speaks = (TABLE.c.silent_at >= clock.text(now)).label("speaks")
+        query = (
+            select(TABLE.c.run_id, speaks, func.count().label("many"))
+            .where(TABLE.c.run_id.in_(run_ids), TABLE.c.state != "ended")
+            .group_by(TABLE.c.run_id, speaks)
+        )
+        for row in self._connection.execute(query):
+            found[row.run_id]["alive" if row.speaks else "silent"] = row.many
+        for run_id in self._wrong(run_ids):
+            found[run_id]["wrong"] += 1
+        return found
+
+    def _wrong(self, run_ids: Collection[str]) -> list[str]:
+        """Return the run of each worker that is wrong, of some runs."""
+        same = and_(
+            TABLE.c.run_id == WRONG.c.run_id,
+            TABLE.c.worker == WRONG.c.worker,
+            TABLE.c.generation == WRONG.c.generation,
+        )
+        query = (
+            select(TABLE.c.run_id, TABLE.c.since, func.max(WRONG.c.at).label("at"))
+            .join(WRONG, same)
+            .where(TABLE.c.run_id.in_(run_ids))
+            .group_by(TABLE.c.run_id, TABLE.c.worker, TABLE.c.since)
+        )
+        return [
+            row.run_id
+            for row in self._connection.execute(query)
+            if is_wrong(clock.seconds(row.since), clock.seconds(row.at))
         ]
 
     def write(self, workers: Mapping[str, Sequence[Worker]], shift: float) -> None:
@@ -103,11 +143,33 @@ class Workers:
     def forget_some(self, run_id: str) -> None:
         """Forget those that were heard longest ago, if a run has too many."""
         mine = TABLE.c.run_id == run_id
-        count = select(func.count()).select_from(TABLE).where(mine)
-        excess = int(self._connection.execute(count).scalar_one()) - MAX_WORKERS
+        excess = self._count(mine) - MAX_WORKERS
         if excess > 0:
             oldest = select(TABLE.c.worker).where(mine).order_by(TABLE.c.seen_at).limit(excess)
             self._connection.execute(delete(TABLE).where(mine, TABLE.c.worker.in_(oldest)))
+
+    def forget_some_of_all(self) -> None:
+        """Forget a tenth, those that were heard longest ago, if all runs together have too many."""
+        if self._count(true()) > MAX_ALL_WORKERS:
+            ordered = select(TABLE.c.seen_at).order_by(TABLE.c.seen_at)
+            until = ordered.offset(MAX_ALL_WORKERS // 10).limit(1).scalar_subquery()
+            self._connection.execute(delete(TABLE).where(TABLE.c.seen_at < until))
+
+    def _count(self, which: ColumnElement[bool]) -> int:
+        query = select(func.count()).select_from(TABLE).where(which)
+        return int(self._connection.execute(query).scalar_one())
+
+
+def stuck(now: float) -> ColumnElement[bool]:
+    """Say of a run that it had workers, none of which is alive now or has come to its total."""
+    runs = tables.runs.c
+    mine = TABLE.c.run_id == runs.id
+    speaks = and_(TABLE.c.state != "ended", TABLE.c.silent_at >= clock.text(now))
+    return and_(
+        runs.end.is_(None),
+        exists().where(mine),
+        ~exists().where(mine, or_(speaks, TABLE.c.step >= runs.total)),
+    )
 
 
 def _row(run_id: str, worker: Worker, shift: float) -> dict[str, Any]:

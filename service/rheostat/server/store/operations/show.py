@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import cast
@@ -86,6 +85,8 @@ def state(run: RunRecord, lineage: Lineage) -> wire.RunSummary:
         "settled_until": settled,
         "stops": [stop.to_json() for stop in sorted(run.barriers.stops, key=lambda s: s.place)],
         "paused": run.barriers.holds(settled),
+        # nothing here knows of workers: routes say how many there are
+        "workers": {"alive": 0, "silent": 0, "wrong": 0},
     }
 
 
@@ -110,15 +111,6 @@ def upcoming(records: Records, run: RunRecord, lineage: Lineage) -> tuple[Revisi
     if waiting and waiting[0].kind in FIXED:
         return waiting[0], waiting[1:]
     return records.revisions.in_force_at(run.key, settled - 1), waiting
-
-
-def page(
-    records: Records, labels: Mapping[str, str], after: str, limit: int
-) -> tuple[list[wire.RunSummary], str | None]:
-    """Return the runs past the name ``after`` that carry all ``labels``, and where to go on."""
-    found = records.runs(labels, after, limit + 1)
-    items = [state(run, records.lineage(run)) for run in found[:limit]]
-    return items, found[limit - 1].spec.name if len(found) > limit else None
 
 
 def revision(records: Records, ref: str, number: int, front: Front = NOBODY) -> wire.ShownRevision:

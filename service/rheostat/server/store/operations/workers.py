@@ -12,10 +12,11 @@ from rheostat.server.runs import presence
 from rheostat.server.runs.beats import Beat
 from rheostat.server.runs.crowd import Crowd, Worker, changed, merged, place_of
 from rheostat.server.runs.lineage import Lineage
-from rheostat.server.runs.presence import Roster
+from rheostat.server.runs.presence import News, Roster
 from rheostat.server.store import clock, locks
+from rheostat.server.store.operations.show import state
 from rheostat.server.store.records import Records, RunRecord
-from rheostat.server.store.workers import Workers
+from rheostat.server.store.workers import Workers, stuck
 
 MOST_AHEAD = 100
 """Revisions that workers have not come to, of which it is told when they will: the next ones."""
@@ -108,17 +109,20 @@ class Written:
     held: Collection[str]
 
 
-def write(records: Records, workers: Mapping[str, Collection[Worker]]) -> Written:
-    """Write down what workers last said, by run, and forget those who are retired or too many."""
+def write(records: Records, news: News) -> Written:
+    """Write down what workers last said, and forget those who are retired, or too many."""
     connection = records.connection
     locks.advisory(connection, "workers")  # in any order, replicas would wait for each other's rows
     rows = Workers(connection)
-    free, exist = rows.there(workers)
-    rows.write({run_id: list(workers[run_id]) for run_id in free}, _shift(records))
-    for run_id in sorted(free):
+    free, exist = rows.there(news.workers)
+    rows.write({run_id: news.workers[run_id] for run_id in free}, _shift(records))
+    growing = sorted(free.intersection(news.growing))
+    for run_id in growing:
         rows.retire(run_id)
         rows.forget_some(run_id)
-    return Written(workers.keys() - exist, exist - free)
+    if growing:
+        rows.forget_some_of_all()
+    return Written(news.workers.keys() - exist, exist - free)
 
 
 def _shift(records: Records) -> float:
@@ -174,3 +178,46 @@ def _shown(crowd: Crowd, worker: Worker) -> wire.Worker:
         "seen_at": clock.text(worker.seen_at),
         "state": crowd.state(worker),
     }
+
+
+def counts(records: Records, ref: str, roster: Roster) -> wire.WorkerCounts:
+    """Return how many of a run's workers are alive, silent and wrong."""
+    return crowd(records, ref, roster).counts
+
+
+@dataclass(frozen=True, slots=True)
+class WantedRuns:
+    """Which runs to list: their labels, after which name, how many, and whether stuck ones only."""
+
+    labels: Mapping[str, str]
+    after: str = ""
+    limit: int = 100
+    stuck: bool = False
+
+
+def runs(records: Records, wanted: WantedRuns) -> tuple[list[wire.RunSummary], str | None]:
+    """
+    Return runs by name, with how many workers each has, and where to go on.
+
+    A run is *stuck* if it had workers, is neither finished nor stopped, and nobody is alive who
+    trains, though no worker came to its total. How many workers there are is as it is written down.
+    """
+    rows = Workers(records.connection)
+    now = clock.read(records.connection)
+    fitting = [stuck(now)] if wanted.stuck else []
+    found = records.runs(wanted.labels, wanted.after, wanted.limit + 1, *fitting)
+    shown = [(run, records.lineage(run)) for run in found[: wanted.limit]]
+    if wanted.stuck:  # a page of these may have fewer than there was room for
+        shown = [(run, lineage) for run, lineage in shown if not _is_stopped(run, lineage)]
+    many = rows.counts([run.id for run, _ in shown], now)
+    items: list[wire.RunSummary] = [
+        {**state(run, lineage), "workers": many[run.id]} for run, lineage in shown
+    ]
+    more = len(found) > wanted.limit
+    return items, found[wanted.limit - 1].spec.name if more else None
+
+
+def _is_stopped(run: RunRecord, lineage: Lineage) -> bool:
+    """Whether a run is settled up to where it was stopped."""
+    ends_at = run.barriers.ends_at
+    return ends_at is not None and ends_at <= lineage[run.generation].settled_until
