@@ -73,6 +73,26 @@ def outcome(field: str, **more: Any) -> Asked:
     return Asked("POST", "/v1/runs/{run}/outcomes", told | more, field)
 
 
+def beaten(field: str, *more: Any, **said: Any) -> Asked:
+    """Return a beat of one worker, and maybe of more."""
+    one = {"worker": "0", "session": "a", "step": 0, **said}
+    body = {"generation": 1, "workers": [one, *more]}
+    return Asked("POST", "/v1/runs/{id}/beats", body, field)
+
+
+def windows(*counts: int, values: int = 0) -> list[Any]:
+    """Return windows of so many stretches of one cell each, or of one with so many values."""
+    return [
+        {
+            "cells": [[0, values, 1]] if values else count * [[0, 1, 1]],
+            "parameters": {"lr": "f64"},
+            "digest": 32 * "0",
+            **({"values": {"lr": values * [0]}} if values else {}),
+        }
+        for count in counts
+    ]
+
+
 def evaluated(definition: Any, field: str = "definition", form: str = "json", **body: Any) -> Asked:
     """Return the evaluation of a definition."""
     asked = {"definition": definition, "step": 0, **body}
@@ -196,6 +216,20 @@ BEYOND: dict[str, Asked] = {
             "reports": [[step, 1] for step in range(100_001)],
         }
     ),
+    "WORKER": beaten("workers[0].worker", worker="rank 0"),
+    "MAX_BEATING": beaten(
+        "workers", *({"worker": f"w{n}", "session": "a", "step": 0} for n in range(64))
+    ),
+    "MAX_WINDOWS": beaten("workers[0].applied", applied=windows(*(9 * [1]))),
+    "MAX_STRETCHES": beaten("workers[0].applied[0].cells", applied=windows(33)),
+    "MAX_APPLIED": beaten(
+        "workers[0].applied[0].cells",
+        applied=[{**windows(1)[0], "cells": [[0, 65_536, 1], [65_536, 1, 1]]}],
+    ),
+    "MAX_COMPARED": beaten("workers", applied=windows(*(5 * [1]), values=65_536)),
+    "MAX_WRONG": beaten(
+        "workers[0].wrong", wrong=33 * [{"step": 0, "parameter": "lr", "found": 2}]
+    ),
     "MAX_NESTING": evaluated(nested(MAX_NESTING)),
     "MAX_NODES": evaluated({"kind": "sum", "of": 1000 * [ONE]}),
     "MAX_POINTS": evaluated({"kind": "table", "values": 1_000_001 * [1]}),
@@ -216,6 +250,10 @@ BORNE = {
     "MAX_DECISIONS",
     "MAX_KEPT",
     "REPORTS_PER_SECOND",
+    "MAX_WORKERS",
+    "MAX_ALL_WORKERS",
+    "BEATS_PER_SECOND",
+    "LEAST_AGAIN",
     "MAX_MISMATCHES",
     "MAX_WORKER_MISMATCHES",
 }

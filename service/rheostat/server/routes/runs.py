@@ -205,11 +205,6 @@ async def ensure_run(
     return RUN.send(await _with_workers(request, shown), 201 if created else 200)
 
 
-Stuck = Annotated[
-    bool, Query(description="Only those that had workers of which none is alive, and are not over.")
-]
-
-
 @runs.get(
     "/v1/runs",
     summary="List runs",
@@ -224,9 +219,10 @@ async def list_runs(
         list[Annotated[str, WithJsonSchema({"type": "string", "pattern": LABEL})]] | None,
         Query(max_length=64, description="`key=value`, which the runs carry; may be repeated."),
     ] = None,
-    stuck: Stuck = False,
     limit: Limit = 100,
     cursor: Cursor = None,
+    *,
+    stuck: Annotated[bool, Query(description="Only those whose workers are all gone.")] = False,
 ) -> Response:
     """
     Return runs by name.
@@ -416,6 +412,7 @@ async def join_run(
     arrival = joining.arrival()
     joined = await store.read(join.join, run, arrival)
     if joined is None:
-        joined = await store.write(join.begin, run, arrival, note.author)
+        begun = await store.write(join.begin, run, arrival, note.author)
+        joined = begun
     roster: Roster = request.app.state.roster
     return JOINED.send({**joined, "again": round(roster.expect(), 3)})

@@ -15,6 +15,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -77,7 +78,7 @@ class Roster:
         self._runs: dict[str, dict[str, _Heard]] = {}
         self._count = 0
         self._senders = 0
-        self._joining: list[float] = []
+        self._joining: deque[float] = deque()
         self._random = pick or random.Random()
         self._crowds: dict[str, tuple[float, Crowd]] = {}
 
@@ -128,7 +129,8 @@ class Roster:
             before = heard.get(speaker)
             if before is None or not before.sends:
                 self._senders += 1
-                self._joining = self._joining[1:]
+                if self._joining:
+                    self._joining.popleft()
             again = self._again() * self._random.uniform(1 - JITTER, 1 + JITTER)
             for said in beat.workers:
                 former = heard.get(said.worker)
@@ -198,8 +200,9 @@ class Roster:
                 if not run:
                     self._drop(run_id)
             self._senders = senders
-            waited = at - PATIENCE * self._again()
-            self._joining = [each for each in self._joining if each > waited]
+            came_before = at - PATIENCE * self._again()
+            while self._joining and self._joining[0] < came_before:
+                self._joining.popleft()
         return counts
 
     # writing

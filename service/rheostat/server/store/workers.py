@@ -89,7 +89,7 @@ class Workers:
             TABLE.c.generation == WRONG.c.generation,
         )
         query = (
-            select(TABLE.c.run_id, TABLE.c.since, func.max(WRONG.c.at).label("at"))
+            select(TABLE.c.run_id, TABLE.c.since, func.max(WRONG.c.told_at).label("at"))
             .join(WRONG, same)
             .where(TABLE.c.run_id.in_(run_ids))
             .group_by(TABLE.c.run_id, TABLE.c.worker, TABLE.c.since)
@@ -153,7 +153,7 @@ class Workers:
         if self._count(true()) > MAX_ALL_WORKERS:
             ordered = select(TABLE.c.seen_at).order_by(TABLE.c.seen_at)
             until = ordered.offset(MAX_ALL_WORKERS // 10).limit(1).scalar_subquery()
-            self._connection.execute(delete(TABLE).where(TABLE.c.seen_at < until))
+            self._connection.execute(delete(TABLE).where(TABLE.c.seen_at <= until))
 
     def _count(self, which: ColumnElement[bool]) -> int:
         query = select(func.count()).select_from(TABLE).where(which)
