@@ -126,6 +126,21 @@ def beating(server: RunningServer) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def differing(server: RunningServer) -> Iterator[None]:
+    """Say that a worker applied what it was not given, and went on past all that is settled."""
+    name = f"run-{uuid.uuid4().hex}"
+    with server.client() as http:
+        run = http.post("/v1/runs", json={"name": name, "parameters": {"lr": 1}}).json()["id"]
+        block: dict[str, int] = {"generation": 1, "start": 0, "count": 8}
+        http.get(f"/v1/runs/{run}/values", params=block).raise_for_status()
+        for step in (4, 8):
+            wrong = [{"step": step, "parameter": "lr", "found": 2}]
+            said = {"worker": "0", "session": "x", "step": 9, "wrong": wrong}
+            http.post(f"/v1/runs/{run}/beats", json={"generation": 1, "workers": [said]})
+        yield
+
+
 MOVES: dict[MetricInfo[Any], Callable[[RunningServer], AbstractContextManager[None]]] = {
     metrics.REQUEST_SECONDS: asking,
     metrics.CACHE_HITS: evaluating,
@@ -138,6 +153,8 @@ MOVES: dict[MetricInfo[Any], Callable[[RunningServer], AbstractContextManager[No
     metrics.WORKERS: beating,
     metrics.KEPT_REPORTS: reporting,
     metrics.DECISIONS: reporting,
+    metrics.MISMATCHES: differing,
+    metrics.WENT_BACK: differing,
 }
 """What a caller can do so that a metric rises, at least meanwhile."""
 

@@ -201,9 +201,12 @@ def tell(http: httpx.Client, run: str) -> None:
     http.get("/v1/runs/gpt/revisions/2/outcomes").raise_for_status()
     http.get("/v1/runs/gpt/revisions/2", params={"wait": "done"}).raise_for_status()
     http.post("/v1/runs/gpt/notes", json={"text": "NaN in layer 7"}).raise_for_status()
-    beat = {"generation": 1, "workers": [{"worker": "0", "session": "a", "step": 4}]}
+    wrong = [{"step": 3, "parameter": "lr", "found": 7}]
+    said = {"worker": "0", "session": "a", "step": 4, "wrong": wrong}
+    beat = {"generation": 1, "workers": [said]}
     http.post(f"/v1/runs/{run}/beats", json=beat).raise_for_status()
     http.get("/v1/runs/gpt/workers").raise_for_status()
+    http.get("/v1/runs/gpt/mismatches").raise_for_status()
 
 
 def use_library(http: httpx.Client) -> None:

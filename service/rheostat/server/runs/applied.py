@@ -17,7 +17,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rheostat.controllers import bits_of_value
 from rheostat.digests import records_digest
 from rheostat.errors import FieldError, Invalid
 from rheostat.limits import MAX_APPLIED, MAX_STEP, MAX_STRETCHES
@@ -137,6 +136,8 @@ def require_window(spec: StoredRun, window: Window, field: str) -> None:
         raise _refuse(f"{field}.parameters", {}, "must name a parameter", ">= 1 parameter")
     for name in window.parameters:
         require_parameter(spec, name, f"{field}.parameters.{name}")
+    if window.values is not None:
+        _require_values(window, window.values, f"{field}.values")
 
 
 def require_parameter(spec: StoredRun, name: str, field: str) -> None:
@@ -144,6 +145,26 @@ def require_parameter(spec: StoredRun, name: str, field: str) -> None:
     if name not in spec.parameters:
         known = ", ".join(sorted(spec.parameters)[:16])
         raise _refuse(field, name, f"the run has no parameter {name!r}", f"one of {known}")
+
+
+def require_holds(dtype: SlotType, values: Sequence[float], field: str) -> None:
+    """Raise `Invalid` unless a slot of this type can hold each of these values."""
+    numbers = np.array(values, np.float64)
+    odd = (rounded(numbers, dtype) != numbers) & ~np.isnan(numbers)
+    if odd.any():
+        message = f"a slot of {dtype} cannot hold this number"
+        raise _refuse(field, float(numbers[odd][0]), message, f"a number of {dtype}")
+
+
+def _require_values(window: Window, values: Mapping[str, Sequence[float]], field: str) -> None:
+    if values.keys() != window.parameters.keys():
+        message = "values are sent of the parameters that the window names, and of no others"
+        raise _refuse(field, sorted(values)[:16], message, ", ".join(window.parameters))
+    for name, column in values.items():
+        if len(column) != window.count:
+            message = f"the window has {window.count} cells, and {len(column)} values"
+            raise _refuse(f"{field}.{name}", len(column), message, f"{window.count} values")
+        require_holds(window.parameters[name], column, f"{field}.{name}")
 
 
 def _require_cells(grid: Grid, window: Window, field: str) -> None:
@@ -207,18 +228,14 @@ def differing(
     Yield, for each parameter that differs, its name and the first such step, with both values.
 
     Raises:
-        Invalid: The window's ``values`` are not as many as its cells, not of its parameters, or
-            none that a slot of their type can hold; or they are those of the ledger, though the
-            digest is not.
+        Invalid: The window's ``values`` are what must have been applied, and its digest is not
+            that of them.
 
     """
     values = window.values or {}
-    if values.keys() != window.parameters.keys():
-        message = "values are sent of the parameters that the window names"
-        raise _refuse(f"{field}.values", sorted(values)[:16], message, ", ".join(window.parameters))
     same = True
-    for (name, dtype), column in zip(window.slots, must, strict=True):
-        found = _read(values[name], len(steps), dtype, f"{field}.values.{name}")
+    for (name, _), column in zip(window.slots, must, strict=True):
+        found = np.array(values[name], np.float64)
         (places,) = np.nonzero(_bits(found) != _bits(column))
         if len(places):
             first, same = places[0], False
@@ -226,23 +243,6 @@ def differing(
     if same:
         message = "the values are what was served, and the digest is not that of them"
         raise _refuse(f"{field}.digest", window.digest, message, "the digest of its values")
-
-
-def bits_in_slot(value: float, dtype: SlotType, field: str) -> int:
-    """Return the bits of a value that was found in a slot; raise `Invalid` if none holds it."""
-    return bits_of_value(float(_read([value], 1, dtype, field)[0]))
-
-
-def _read(values: Sequence[float], count: int, dtype: SlotType, field: str) -> Floats:
-    if len(values) != count:
-        message = f"there are {len(values)} values, and the window has {count} cells"
-        raise _refuse(field, len(values), message, f"{count} values")
-    numbers = np.array(values, np.float64)
-    odd = (rounded(numbers, dtype) != numbers) & ~np.isnan(numbers)
-    if odd.any():
-        message = f"a slot of {dtype} cannot hold this number"
-        raise _refuse(field, float(numbers[odd][0]), message, f"a number of {dtype}")
-    return numbers
 
 
 def _bits(values: Floats) -> NDArray[np.uint64]:

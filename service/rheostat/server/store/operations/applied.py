@@ -18,10 +18,10 @@ from rheostat.server.runs.applied import (
     Stretch,
     Window,
     Wrong,
-    bits_in_slot,
     differing,
     digest_of,
     expected,
+    require_holds,
     require_parameter,
     require_window,
     rounded,
@@ -91,6 +91,7 @@ class _Judge:
         for index, wrong in enumerate(worker.wrong):
             self._grid.require(f"{field}.wrong[{index}].step", wrong.step)
             require_parameter(self._spec, wrong.parameter, f"{field}.wrong[{index}].parameter")
+            require_holds(wrong.dtype, [wrong.found], f"{field}.wrong[{index}].found")
 
     def _require_settled(self, workers: Sequence[Said]) -> None:
         windows = [window.stop(self._grid) for worker in workers for window in worker.applied]
@@ -155,7 +156,7 @@ class _Judge:
     def _wrong(self, worker: Said, field: str) -> Iterable[Mismatch]:
         """Yield what the worker found by itself, and differs from what was served indeed."""
         for index, each in enumerate(worker.wrong):
-            found = bits_in_slot(each.found, each.dtype, f"{field}[{index}].found")
+            found = bits_of_value(each.found)
             served = self._served_at(each, f"{field}[{index}].step")
             if served != found:
                 yield Mismatch(
