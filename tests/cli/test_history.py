@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from itertools import pairwise
 from typing import Any
 
@@ -59,6 +60,33 @@ def test_what_became_of_each_revision_is_said(operator: Any, run: str, settle: A
     assert found[4]["CHANGE"] == "rewind from generation 1 into generation 2: weight_decay 0.2"
     assert found[4]["MESSAGE"] == "diverged"
     assert found[6]["CHANGE"] == "cancel revision 6"
+
+
+def test_it_says_what_all_workers_are_past(
+    operator: Any, run: str, settle: Any, http: httpx.Client
+) -> None:
+    """In force where some are not there yet; a stop by which workers end is reached there."""
+    run_id = http.get(f"/v1/runs/{run}").json()["id"]
+    told = operator(f"run change {run} lr scale 0.5 --at 30").out
+    assert "workers" not in told  # nobody says where it is
+    operator(f"run change {run} lr scale 0.5 --at 40")
+    settle(run, 50)
+    operator(f"run stop {run} --at 50")
+    ended = {"generation": 1, "start": 50, "count": 1}
+    assert http.get(f"/v1/runs/{run_id}/values", params=ended).status_code == 409
+    for steps, expected in (
+        ((41, 35), ["reached by all", "reached by all", "in force", "stopped"]),
+        ((50, 50), ["reached by all"] * 3 + ["stopped, reached by all"]),
+    ):
+        workers = [
+            {"worker": str(rank), "session": "s", "step": step} for rank, step in enumerate(steps)
+        ]
+        beat = {"generation": 1, "workers": workers}
+        http.post(f"/v1/runs/{run_id}/beats", json=beat).raise_for_status()
+        until = time.monotonic() + 30  # what is known of workers may be a second old
+        while [row["STATE"] for row in rows(operator, run)] != expected:
+            assert time.monotonic() < until
+            time.sleep(0.2)
 
 
 def test_a_rewind_may_bring_back_what_another_dropped(operator: Any, run: str, settle: Any) -> None:

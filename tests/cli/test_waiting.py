@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
-from tests.cli.conftest import Ran
+from tests.cli.conftest import Command, Ran
+from tests.conftest import Names
 from typer.testing import CliRunner
 
 from rheostat.cli import connecting
@@ -22,6 +25,7 @@ from rheostat.server.routes.revisions import REVISION
 from rheostat.server.routes.runs import STATE
 
 EFFECTIVE = 5000
+RUN = {"parameters": {"lr": {"kind": "constant", "value": 0.5}}}
 FAILED = {"source": "rank0", "outcome": "failed", "step": 5000, "data": None, "error": "disk full"}
 DONE = {"source": "rank0", "outcome": "done", "step": 5000, "data": {"path": "/ckpt"}, "error": ""}
 Wait = Callable[..., Ran]
@@ -262,3 +266,72 @@ def test_a_pause_that_holds_is_waited_for(capsys: pytest.CaptureFixture[str]) ->
     awaited(Screen(), found)
     assert capsys.readouterr().out == "Revision 7: no worker goes on past step 5,000.\n"
     assert exit_code(found) == 0
+
+
+def changed(http: httpx.Client, name: str) -> None:
+    """Return once a run has been changed, and whoever did waits for that, most likely."""
+    until = time.monotonic() + 60
+    while http.get(f"/v1/runs/{name}").json()["revision"] < 2:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    time.sleep(1.5)
+
+
+def test_a_change_is_followed_to_the_last_worker(
+    operator: Command, new_name: Names, http: httpx.Client
+) -> None:
+    """Against a real service: told when it comes, counted down, and not before all are past it."""
+    name = new_name()
+    run_id = http.put(f"/v1/runs/{name}", json=RUN).raise_for_status().json()["id"]
+
+    def beat(*steps: int) -> None:
+        workers = [
+            {"worker": str(rank), "session": "s", "step": step, "pace": 4.0}
+            for rank, step in enumerate(steps)
+        ]
+        body = {"generation": 1, "workers": workers}
+        http.post(f"/v1/runs/{run_id}/beats", json=body).raise_for_status()
+
+    def go_on() -> None:
+        changed(http, name)
+        block = {"generation": 1, "start": 0, "count": 200}
+        http.get(f"/v1/runs/{run_id}/values", params=block).raise_for_status()
+        beat(100, 101)  # worker 0 is at the step, and has yet to do its update
+        time.sleep(1.5)
+        beat(101, 101)
+
+    beat(90, 92)
+    with ThreadPoolExecutor(1) as pool:
+        going_on = pool.submit(go_on)
+        ran = operator(f"run change {name} lr 0.1 --at 100 --wait=reached --timeout 60")
+        going_on.result()
+    first, told, last = ran.out.splitlines()
+    assert (ran.code, first) == (0, "Revision 2 takes effect at step 100 on every worker.")
+    assert told.startswith("  The last of 2 workers has it in 10 steps, about ")
+    assert last == "Revision 2 is reached: every live worker is past it."
+    assert ran.err.startswith("waiting until revision 2 is reached: 10 steps, about ")
+
+
+def test_who_gives_up_is_told_who_holds_it_back(
+    operator: Command, new_name: Names, http: httpx.Client
+) -> None:
+    """The exit code is 3, and the sentence names the slowest worker and its step."""
+    name = new_name()
+    run_id = http.put(f"/v1/runs/{name}", json=RUN).raise_for_status().json()["id"]
+    beat = {"generation": 1, "workers": [{"worker": "7", "session": "s", "step": 90}]}
+    http.post(f"/v1/runs/{run_id}/beats", json=beat).raise_for_status()
+
+    def settle() -> None:
+        changed(http, name)
+        block = {"generation": 1, "start": 0, "count": 200}
+        http.get(f"/v1/runs/{run_id}/values", params=block).raise_for_status()
+
+    with ThreadPoolExecutor(1) as pool:
+        settling = pool.submit(settle)
+        ran = operator(f"run change {name} lr 0.2 --at 100 --wait=reached --timeout 8")
+        settling.result()
+    assert ran.code == 3
+    assert ran.err.splitlines()[-1] == (
+        "Revision 2 is not reached: the time is over, and the revision is settled:"
+        " worker 7 is the last, at step 90, 10 short of 100."
+    )
