@@ -13,7 +13,7 @@ import pytest
 
 from rheostat import Client, Run, scale
 
-EXAMPLES = int(os.environ.get("RHEOSTAT_EXAMPLES", "24"))
+EXAMPLES = int(os.environ.get("RHEOSTAT_EXAMPLES", "4"))
 COSINE = {"kind": "cosine", "start": 1e-3, "end": 1e-5, "steps": 5000}
 SPEC: dict[str, Any] = {
     "parameters": {"lr": COSINE, "weight_decay": {"kind": "constant", "value": 0.1}},
@@ -27,9 +27,9 @@ def train(server: str) -> Iterator[Callable[..., Run]]:
     """Return what joins a run as a worker of its own name, whose client is closed afterwards."""
     clients: list[Client] = []
 
-    def join(name: str, worker: str, **options: Any) -> Run:
-        clients.append(Client(server, worker=worker, deadline=60))
-        return clients[-1].run(name, create=SPEC, **options)
+    def join(name: str, worker: str, pace: float | None = 2000.0) -> Run:
+        clients.append(Client(server, worker=worker, deadline=60, pace=pace))
+        return clients[-1].run(name, create=SPEC)
 
     yield join
     for client in clients:
@@ -93,7 +93,7 @@ def test_a_wrong_value_is_named(server: str, train: Any, new_name: Any, dtype: A
     assert found["dtype"] == dtype
     others = [row for worker, row in workers.items() if worker != "3"]
     assert all(row["proven_until"] == 5200 for row in others)
-    assert workers["3"]["proven_until"] <= 5000
+    assert (workers["3"]["proven_until"] or 0) <= 5000
 
 
 def test_an_overwritten_value_is_named(server: str, train: Any, new_name: Any) -> None:
@@ -141,7 +141,7 @@ def test_values_of_json_are_the_same_bits(server: str, train: Any, new_name: Any
 def wander(pick: random.Random, run: Run, dtypes: Any) -> None:
     """Train at random: strides, skips, restarts at an earlier step, changes, and rewinds."""
     step, by = 0, pick.choice([1, 1, 2, 5])
-    for _ in range(pick.randrange(50, 900)):
+    for _ in range(pick.randrange(50, 500)):
         chance = pick.random()
         if chance < 0.005:
             step = max(0, step - pick.randrange(300))
@@ -152,7 +152,7 @@ def wander(pick: random.Random, run: Run, dtypes: Any) -> None:
         elif chance < 0.02 and step > 10:
             step = pick.randrange(step)
             run.rewind(step, {"lr": scale(0.9)}, force=True)
-            run.rejoin(run.checkpoint(step) if pick.random() < 0 else None)
+            run.rejoin()
         elif chance < 0.03:
             by = pick.choice([1, 2, 5])
         values = run.values(step)
@@ -164,20 +164,20 @@ def wander(pick: random.Random, run: Run, dtypes: Any) -> None:
         step += by
 
 
-@pytest.mark.parametrize("part", range(4))
-def test_no_false_alarm(server: str, train: Any, new_name: Any, part: int) -> None:
-    """P12: random trainings with rewinds, restarts, strides, skips and forks prove what they did."""
-    for seed in range(part, EXAMPLES, 4):
+def test_no_false_alarm(server: str, train: Any, new_name: Any) -> None:
+    """P12: random trainings with rewinds, restarts, strides, skips and forks are proven."""
+    for seed in range(EXAMPLES):
         pick, name = random.Random(seed), new_name()
         dtypes: Any = {"lr": pick.choice(["f64", "f32"]), "weight_decay": "f32"}
-        first = train(name, "0")
+        paces = [pick.choice([None, 50.0, 500.0]) for _ in range(2)]
+        first = train(name, "0", paces[0])
         wander(pick, first, dtypes)
         settled = first.show()["settled_until"]
         all_said(first)
         fork = f"{name}-b"
         with Client(server) as client:
             client.control(name).fork(fork, {"lr": scale(0.5)}, step=pick.randrange(settled))
-        second = train(fork, "1")
+        second = train(fork, "1", paces[1])
         wander(pick, second, dtypes)
         all_said(second)
         for run, worker in ((name, "0"), (fork, "1")):
