@@ -16,7 +16,7 @@ from torch import distributed
 
 from rheostat import Client
 from rheostat.errors import RheostatError
-from rheostat.torch import RheostatLR
+from rheostat.torch import RheostatLR, attach
 
 
 def main(rank: int, rendezvous: str, url: str, *runs: str) -> None:
@@ -49,6 +49,18 @@ def main(rank: int, rendezvous: str, url: str, *runs: str) -> None:
             lambda: RheostatLR(optimizer(), [scheduler.run, "ranks"][rank])  # type: ignore[arg-type]
         ),
         "one defect": error(lambda: RheostatLR([optimizer(), Broken()][rank], scheduler.run)),
+    }
+    run = client.run(runs[0])
+    handle = attach(optimizer(), run)
+    attached = handle.state_dict()
+    outcomes |= {
+        "jobs": sorted({scheduler.run.job, run.job}),
+        "two attached runs": error(lambda: attach(optimizer(), client.run(runs[rank]))),
+        "two starts": error(lambda: attach(optimizer(), run, start=rank)),
+        "two loaded steps": error(lambda: handle.load_state_dict({**attached, "step": rank})),
+        "one bad argument": error(lambda: attach(optimizer(), run, by=[1, 0][rank])),
+        "loaded alike": error(lambda: handle.load_state_dict({**attached, "step": 7})),
+        "its step": handle.step,
     }
     print(json.dumps(outcomes))  # noqa: T201 - read by the test
     distributed.destroy_process_group()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.test_docstrings import run_examples, with_examples
+from tests.test_docstrings import let_clients_go, run_examples, with_examples
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: make test-frameworks")
 
@@ -13,3 +13,5 @@ def test_examples_print_what_they_show(name: str, server: str) -> None:
     """Every example in a docstring of the adapter does what stands below it."""
     optimizer = torch.optim.SGD(torch.nn.Linear(2, 1).parameters(), lr=0.1)
     run_examples(name, server, optimizer=optimizer)
+    del optimizer  # a run that was attached to it goes with it
+    let_clients_go()

@@ -50,6 +50,10 @@ def test_all_ranks_read_the_same_values(outcomes: Outcomes) -> None:
         ("a group of none", "Invalid", "no parameter group is named 'head' (there are: body)"),
         ("one misfit", "Invalid", "groups differ"),
         ("one that is no run", "Invalid", "run must be a run that was joined"),
+        ("two attached runs", "Conflict", "do not agree: rank 0 is at generation 1 of run ranks"),
+        ("two starts", "Conflict", "at step 1"),
+        ("two loaded steps", "Conflict", "at step 1"),
+        ("one bad argument", "Invalid", "by must be at least 1"),
     ],
 )
 def test_all_ranks_raise_the_same_error(
@@ -85,3 +89,11 @@ def test_a_defect_of_one_rank_reaches_the_others(outcomes: Outcomes) -> None:
 def test_ranks_that_agree_go_on(outcomes: Outcomes) -> None:
     """A checkpoint that all of them load is loaded, after all those failures."""
     assert [(o["agreed"], o["step"]) for o in outcomes] == [(None, 7), (None, 7)]
+    assert [(o["loaded alike"], o["its step"]) for o in outcomes] == [(None, 7), (None, 7)]
+
+
+def test_all_ranks_beat_as_one_job(outcomes: Outcomes) -> None:
+    """By its id a new attempt replaces the workers of the older one; each join has its own."""
+    first, second = (outcome["jobs"] for outcome in outcomes)
+    assert first == second
+    assert len(set(first)) == 2

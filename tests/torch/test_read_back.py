@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rheostat import Run
+from rheostat import Run, scale
 from rheostat.errors import Invalid, Overwritten
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: make test-frameworks")
@@ -365,3 +365,105 @@ def test_what_is_to_happen_is_one_of_three(loop: Any, wrong: Any, told: tuple[Ru
     with pytest.raises(Invalid) as caught:
         loop(sgd(), told[0], on_mismatch=wrong)
     assert [error.field for error in caught.value.errors] == ["on_mismatch"]
+
+
+def prepared(scheduler: Any, optimizer: Any, processes: int, patch: pytest.MonkeyPatch) -> Any:
+    """Return what Accelerate makes of a scheduler in a training of so many processes."""
+    accelerate = pytest.importorskip("accelerate", reason="needs accelerate: make test-frameworks")
+    accelerator = accelerate.Accelerator(cpu=True)
+    wrapped = accelerator.prepare(optimizer)
+    patch.setitem(accelerate.state.PartialState._shared_state, "num_processes", processes)
+    return wrapped, accelerator.prepare_scheduler(scheduler)
+
+
+def test_a_scheduler_that_is_stepped_once_for_each_process_is_named(
+    told: tuple[Run, Told], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Accelerate does so with what it has prepared: PyTorch's own decays four times as fast."""
+    run, heard = told
+    training = Scheduled(sgd(), run)
+    second = torch.optim.lr_scheduler.ExponentialLR(training.optimizer, gamma=0.5)
+    optimizer, second = prepared(second, training.optimizer, 4, monkeypatch)
+    for _ in range(2):
+        optimizer.step()
+        training.follower.step()
+        second.step()
+    training.optimizer.step()
+    assert heard.rates == [(0, 0.25), (1, RAMPED[1] / 16), (2, RAMPED[2] / 16)]
+    assert heard.wrong == [(1, "lr", RAMPED[1] / 16, "f64")]
+
+
+def test_ours_moves_on_once_where_accelerate_steps_it_for_each_process(
+    told: tuple[Run, Told], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It counts updates: prepared or not, each update uses the value of its step."""
+    run, heard = told
+    training = Scheduled(sgd(), run, on_mismatch="raise")
+    optimizer, scheduler = prepared(training.follower, training.optimizer, 4, monkeypatch)
+    for _ in range(5):
+        optimizer.step()
+        scheduler.step()
+    assert heard.rates == list(enumerate(RAMPED))
+    assert training.step == 5
+
+
+def test_a_rank_that_skipped_an_update_is_one_behind_and_right(
+    new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    In mixed precision one rank overflows, and its loop does not step the scheduler then.
+
+    Each update of it used the value of its own step, so that no value is wrong: it lists one update
+    less than the others, and its position says that it is behind.
+    """
+    run, other = new_run(lr=RAMP), new_run(lr=RAMP)
+    ranks = [Scheduled(sgd(), run), Scheduled(sgd(), other)]
+    heard = [Told(run, monkeypatch), Told(other, monkeypatch)]
+    for rank, training in enumerate(ranks):
+        scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+        (found,) = training.optimizer.param_groups[0]["params"]
+        for turn in range(4):
+            training.optimizer.zero_grad()
+            overflows = turn == 1 and rank == 1
+            scaler.scale(found.sum() * (torch.inf if overflows else 1.0)).backward()
+            before = scaler.get_scale()
+            scaler.step(training.optimizer)
+            scaler.update()
+            if scaler.get_scale() >= before:
+                training.follower.step()
+    assert [told.rates for told in heard] == [list(enumerate(RAMPED[:n])) for n in (4, 3)]
+    assert [training.step for training in ranks] == [4, 3]
+    assert [told.wrong for told in heard] == [[], []]
+
+
+def test_a_skipped_update_whose_step_is_passed_is_not_listed(told: tuple[Run, Told]) -> None:
+    """A loop that steps its scheduler all the same leaps over that value, and claims nothing."""
+    run, heard = told
+    training = Scheduled(sgd(), run, on_mismatch="raise")
+    training.update()
+    training.follower.step()  # without an update
+    training.update()
+    assert heard.rates == [(0, RAMPED[0]), (2, RAMPED[2])]
+
+
+@both
+def test_a_resumed_and_a_rewound_training_are_right(loop: Any, told: tuple[Run, Told]) -> None:
+    """What was loaded, in either order, is what the run has there: nothing is a fault."""
+    run, heard = told
+    training = loop(sgd(), run, on_mismatch="raise")
+    state, kept = {}, {}
+    for step in range(3):
+        if step == 1:
+            state = training.follower.state_dict()
+            kept = training.optimizer.state_dict()
+        training.update()
+    kept["param_groups"][0]["lr"] = 99.0
+    training.follower.load_state_dict(state)
+    training.optimizer.load_state_dict(kept)
+    training.update()
+    run.rewind(1, changes={"lr": scale(0.5)}, message="try half")
+    training.optimizer.load_state_dict(kept)
+    training.follower.load_state_dict(state)
+    training.update()
+    assert heard.rates == [*enumerate(RAMPED[:3]), (1, RAMPED[1]), (1, RAMPED[1] / 2)]
+    assert heard.wrong == []

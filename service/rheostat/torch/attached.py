@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from rheostat.client.calls import coordinate
 from rheostat.errors import Finished
-from rheostat.torch.hooks import LastHook
+from rheostat.torch.hooks import LastHook, outside_of_graphs
 from rheostat.torch.joining import checked, meet, position, refusal, rejoin, saved, whole
 from rheostat.torch.proof import OnMismatch, Proof
 from rheostat.torch.ranks import Position, on_all_ranks, require_one
@@ -48,6 +49,7 @@ def attach(
     ``optimizer.step()``, or where the loop asks `Attached.ended` or `Attached.signals` before.
 
     >>> import rheostat.torch
+    >>> from rheostat import Client
     >>> handle = rheostat.torch.attach(optimizer, Client("http://rheostat:8000").run("gpt-7b"))
     >>> optimizer.step()
     >>> handle.step, optimizer.param_groups[0]["lr"]
@@ -99,23 +101,24 @@ class Attached:
         self, optimizer: Any, by: int | None, fields: Fields | None, on_mismatch: OnMismatch
     ) -> None:
         def check() -> Optimizer:
-            self._optimizer = checked(optimizer, self.run)
+            found = checked(optimizer, self.run)
             self._check(by)
-            self._proof = Proof(self.run, self._optimizer, on_mismatch)
-            return self._optimizer
+            self._proof = Proof(self.run, on_mismatch)
+            return found
 
         def begin() -> Position:
             if self._step > 0:
                 self.run.begin(self._step)
-            self._slots = Slots(self._optimizer, self.run, fields, elsewhere)
+            self._slots = Slots(inner, self.run, fields, elsewhere)
             return self._joined()
 
         elsewhere = meet(self.run, check, self._process_group)
+        inner = checked(optimizer, self.run)
         require_one(on_all_ranks(begin, self._process_group))
         self.run.listen(self._step)
-        self._writing = self._optimizer.register_step_pre_hook(self._write)
-        self._reading = LastHook(self._optimizer, self._prove)
-        self._counting = self._optimizer.register_step_post_hook(self._count)
+        self._writing = inner.register_step_pre_hook(outside_of_graphs(self._write))
+        self._reading = ref(LastHook(inner, self._prove))
+        self._counting = inner.register_step_post_hook(outside_of_graphs(self._count))
 
     def _check(self, by: int | None) -> None:
         axis = self.run.axis
@@ -173,8 +176,9 @@ class Attached:
 
     def detach(self) -> None:
         """Follow the run no more; the groups keep their values."""
-        for hook in (self._writing, self._reading, self._counting):
-            hook.remove()
+        for hook in (self._writing, self._reading(), self._counting):
+            if hook is not None:
+                hook.remove()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the run's name and id, the generation and the step: what a resume must match."""

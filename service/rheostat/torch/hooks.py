@@ -14,19 +14,34 @@ if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
 
 
+def outside_of_graphs(call: Callable[..., None]) -> Callable[..., None]:
+    """
+    Return a hook that calls this also where an update is compiled, and is no part of the graph.
+
+    It looks at things that a graph would take for constants.
+    """
+    uncompiled = torch.compiler.disable(call)
+
+    def hook(*args: Any) -> None:
+        if torch.compiler.is_compiling():
+            uncompiled(*args)
+        else:
+            call(*args)
+
+    return hook
+
+
 class LastHook:
     """
     Calls something before each update of an optimizer, after all other hooks.
 
-    It comes after those too that are registered later, from the second update after that on.
-    An update that `GradScaler` skips has no hooks. In a compiled one this stays outside of the
-    graph: it looks at things that the graph would take for constants.
+    It comes after those too that are registered later, from the second update after that on. An
+    update that `GradScaler` skips has no hooks.
     """
 
     def __init__(self, optimizer: Optimizer, call: Callable[[], None]) -> None:
         self._call = call
-        self._call_outside = torch.compiler.disable(call)
-        self._handle = optimizer.register_step_pre_hook(self._before)
+        self._handle = optimizer.register_step_pre_hook(outside_of_graphs(self._before))
         self._last: RemovableHandle | None = None
 
     def remove(self) -> None:
@@ -36,12 +51,9 @@ class LastHook:
             self._last.remove()
 
     def _before(self, optimizer: Optimizer, *_: Any) -> None:
-        if torch.compiler.is_compiling():
-            self._call_outside()
-            return
         if self._last is None and next(reversed(_hooks_of(optimizer))) != self._handle.id:
             # Others were registered since. While they are called, their order cannot be changed.
-            self._last = optimizer.register_step_post_hook(self._come_last)
+            self._last = optimizer.register_step_post_hook(outside_of_graphs(self._come_last))
         self._call()
 
     def _come_last(self, optimizer: Optimizer, *_: Any) -> None:

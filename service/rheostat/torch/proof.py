@@ -6,12 +6,9 @@ import logging
 from typing import TYPE_CHECKING, Literal, get_args
 
 from rheostat.errors import Overwritten
-from rheostat.torch.fields import label
 from rheostat.torch.joining import refusal
 
 if TYPE_CHECKING:
-    from torch.optim import Optimizer
-
     from rheostat.client import Run
     from rheostat.torch.slots import Overwriting, Slots
 
@@ -34,12 +31,12 @@ class Proof:
 
     """
 
-    def __init__(self, run: Run, optimizer: Optimizer, on_mismatch: OnMismatch) -> None:
+    def __init__(self, run: Run, on_mismatch: OnMismatch) -> None:
         if on_mismatch not in ON_MISMATCH:
             bound = ", ".join(map(repr, ON_MISMATCH))
             raise refusal("on_mismatch", f"must be one of {bound}", on_mismatch, bound)
-        self._run, self._optimizer, self._on_mismatch = run, optimizer, on_mismatch
-        self._said: set[tuple[str, int]] = set()
+        self._run, self._on_mismatch = run, on_mismatch
+        self._said: set[tuple[str, str]] = set()
         self._wrong: set[str] = set()
 
     def take(self, slots: Slots) -> None:
@@ -63,16 +60,15 @@ class Proof:
                 self._run.mismatch(slots.step, parameter, each.value, slots.dtypes[parameter])
         self._wrong = {each.binding.parameter for each in overwritten}
         for each in overwritten:
-            error = self._error(slots.step, each)
+            error = _error(slots.step, each)
             if self._on_mismatch == "raise":
                 raise error
-            key = (each.binding.parameter, each.binding.group)
+            key = (each.binding.parameter, each.group)
             if key not in self._said:
                 self._said.add(key)
                 log.warning("run %s: %s", self._run.name, error)
 
-    def _error(self, step: int, overwritten: Overwriting) -> Overwritten:
-        binding = overwritten.binding
-        group = label(self._optimizer.param_groups, binding.group)
-        written, found = overwritten.written, overwritten.found
-        return Overwritten(binding.parameter, binding.field, group, step, written, found)
+
+def _error(step: int, overwritten: Overwriting) -> Overwritten:
+    (_, field, _, parameter), group, written, found, _ = overwritten
+    return Overwritten(parameter, field, group, step, written, found)

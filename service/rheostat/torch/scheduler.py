@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from weakref import ref
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 AtEnd = Literal["raise", "flag"]
 AT_END = get_args(AtEnd)
 COUNTED_ELSEWHERE = ("samples", "tokens")
+ACCELERATE = "accelerate.scheduler"
+"""What steps a scheduler that it has prepared once for each process, in every update."""
 EARLY = (
     "lr_scheduler.step() was called before optimizer.step(): the first value of the schedule was "
     "never used. Call optimizer.step() first."
@@ -88,7 +91,7 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
         on_mismatch: OnMismatch = "warn",
     ) -> None:
         self.run = run
-        self._ended = self._is_open = False
+        self._ended = self._is_open = self._is_counted = False
         self._asked = fields
         self._at_end = at_end
         self._process_group = process_group
@@ -96,7 +99,7 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
         def check() -> Optimizer:
             self.optimizer = checked(optimizer, run)
             self._check(last_epoch)
-            self._proof = Proof(run, self.optimizer, on_mismatch)
+            self._proof = Proof(run, on_mismatch)
             return self.optimizer
 
         self._elsewhere = meet(run, check, process_group)
@@ -156,6 +159,9 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
             axis = self.run.axis
             message = f"is needed, since the run counts {axis}: step(update=<{axis} so far>)"
             raise refusal("update", message)
+        elif self._is_counted and sys._getframe(1).f_globals.get("__name__") == ACCELERATE:  # noqa: SLF001
+            return  # Accelerate calls it once for each process
+        self._is_counted = True
         self._step_count += 1
         self._update_lr(update)
 
@@ -187,6 +193,7 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
 
     def _before_update(self) -> None:
         """Wait for what was left open at a gate; list what the update is about to use."""
+        self._is_counted = False
         if self._is_open:
             self._set_values(waits=True)
         # Past an end, and where another scheduler of a sequence is in force, nothing was written.

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import ref
 
 import torch
 from torch import Tensor
 
-from rheostat.torch.fields import Binding, Fields, Group, bind, factor
+from rheostat.torch.fields import Binding, Fields, Group, bind, factor, label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,8 @@ class Overwriting(NamedTuple):
     """A slot that held another number than was written into it."""
 
     binding: Binding
+    group: str
+    """The number of the group, with its name if it has one."""
     written: float
     found: float
     value: float
@@ -53,12 +56,18 @@ class Slots:
     ) -> None:
         self.step = -1
         self.dtypes: dict[str, SlotType] = {}
-        self._optimizer, self._run = optimizer, run
+        self._optimizer, self._run = ref(optimizer), run
         self._fields, self._elsewhere = fields, elsewhere
         self._bind()
 
+    @property
+    def _groups(self) -> Sequence[Group]:
+        """Those that the optimizer has now; it holds what follows it, and not the other way."""
+        optimizer = self._optimizer()
+        return () if optimizer is None else optimizer.param_groups
+
     def _bind(self) -> None:
-        groups = self._optimizer.param_groups
+        groups = self._groups
         self.bindings: tuple[Binding, ...] = bind(
             groups, self._run.parameters, self._fields, self._elsewhere
         )
@@ -71,21 +80,21 @@ class Slots:
     @property
     def fields(self) -> list[dict[str, str]]:
         """Which parameter goes into which field, for each group: as ``fields=`` takes it."""
-        chosen: list[dict[str, str]] = [{} for _ in self._optimizer.param_groups]
+        chosen: list[dict[str, str]] = [{} for _ in self._groups]
         for binding in self.bindings:
             chosen[binding.group][binding.field] = binding.parameter
         return chosen
 
     def look_up(self, step: int) -> list[float]:
         """Return the value of each binding at a step, waiting as `Run.value` does."""
-        if len(self._optimizer.param_groups) != self._bound:
+        if (groups := self._groups) and len(groups) != self._bound:
             self._bind()
         value = self._run.value
         return [value(binding.parameter, step) for binding in self.bindings]
 
     def write(self, step: int, values: Sequence[float]) -> None:
         """Write what `look_up` returned for a step; what raises leaves nothing half written."""
-        groups = self._optimizer.param_groups
+        groups = self._groups
         factors = [factor(groups, binding) for binding in self.bindings]
         for slot, value, part in zip(self._slots, values, factors, strict=True):
             slot.write(groups[slot.binding.group], value, part)
@@ -107,11 +116,15 @@ class Slots:
             values[parameter] = slots[0].value
             for slot in slots:
                 if not slot.holds():
-                    found = _unscaled(slot.found, slot.factor)
-                    values[parameter] = found
-                    overwritten.append(Overwriting(slot.binding, slot.written, slot.found, found))
+                    overwritten.append(self._overwriting(slot))
+                    values[parameter] = overwritten[-1].value
                     break
         return values, overwritten
+
+    def _overwriting(self, slot: _Slot) -> Overwriting:
+        group = label(self._groups, slot.binding.group)
+        value = _unscaled(slot.found, slot.factor)
+        return Overwriting(slot.binding, group, slot.written, slot.found, value)
 
 
 class _Slot:
