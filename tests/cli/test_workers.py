@@ -15,7 +15,14 @@ from tests.cli.test_screen import ACTS, HOSTILE, SHOWN
 from rheostat.cli.views import workers
 from rheostat.cli.views.screen import Screen
 
-ETA: Any = {"revision": 7, "effective": 90_112, "steps": 8192, "seconds": 2560.0, "reached_by": 0, "workers": 8}
+ETA: Any = {
+    "revision": 7,
+    "effective": 90_112,
+    "steps": 8192,
+    "seconds": 2560.0,
+    "reached_by": 0,
+    "workers": 8,
+}
 
 
 def worker(name: str, **said: Any) -> Any:
