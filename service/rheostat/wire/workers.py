@@ -18,6 +18,8 @@ class Eta(TypedDict):
     """In how many seconds that one comes to it; null if no pace is known."""
     reached_by: int
     """How many of them are past it."""
+    workers: int
+    """How many they are."""
 
 
 class Worker(TypedDict):

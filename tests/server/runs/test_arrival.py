@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from rheostat import wire
-from rheostat.server.runs.arrival import UNSEEN, Seen, Witness, late, verdict
+from rheostat.server.runs.arrival import UNSEEN, Seen, Witness, late, seen_in, verdict
+from rheostat.server.runs.crowd import Crowd, Mistake, Worker
 from rheostat.server.runs.revision_state import Front
 
 GOALS: tuple[wire.RevisionGoal, ...] = ("settled", "reached", "proven", "done")
@@ -191,3 +192,69 @@ def test_who_waits_for_less_hears_of_no_worker() -> None:
         assert late(pending, "settled", there)["detail"] == (
             "the time is over, and the revision is pending"
         )
+
+
+def worker(name: str, step: int, **more: Any) -> Worker:
+    """Return a worker of generation 1 that was heard of for 20 s, and last a second ago."""
+    said: dict[str, Any] = {"generation": 1, "again": 5.0, "since": 79.0, "seen_at": 99.0, **more}
+    return Worker(name, "s", step=step, **said)
+
+
+def crowd(*workers: Worker, generation: int = 1, **more: Any) -> Crowd:
+    """Return a crowd at a hundred seconds."""
+    return Crowd(workers, 100.0, generation, **more)
+
+
+def test_the_last_of_a_crowd_is_who_is_least_far_on_the_line() -> None:
+    """One in a left generation is no further than where the line left it."""
+    there = seen_in(
+        crowd(worker("0", 40, generation=2), worker("1", 900), generation=2, shared={1: 30})
+    )
+    assert there.front == Front(30, None, generation=2)
+    assert there.last == Witness("1", 1, 900)
+    assert there.alive == 2
+
+
+def test_the_one_who_has_shown_least_is_known() -> None:
+    """Nothing is less than anything; a mistake caps what was shown."""
+    three = [worker(str(rank), 900, proven_until=800 + rank) for rank in range(3)]
+    assert seen_in(crowd(*three)).front == Front(900, 800, generation=1)
+    wrong = [Mistake("2", 1, 512, 99.0)]
+    found = seen_in(crowd(*three, mistakes=wrong))
+    assert found.front.proven == 512
+    assert found.least == Witness("2", 1, 900, 512, wrong_at=512)
+    mute = seen_in(crowd(*three, worker("3", 901, pace=50.0)))
+    assert mute.front.proven is None
+    assert mute.least == Witness("3", 1, 901, trained=1000.0)  # 20 s at 50 steps a second
+
+
+def test_who_was_hardly_heard_of_may_yet_show_what_it_applied() -> None:
+    """Its first beat comes before its first window; the second one has had the time."""
+    young = seen_in(crowd(worker("3", 901, pace=500.0, since=90.0)))
+    assert young.least == Witness("3", 1, 901, trained=0.0)
+
+
+def test_a_crowd_of_nobody_says_nothing() -> None:
+    """Not even where nobody is."""
+    assert seen_in(crowd()) == Seen(front=Front(generation=1))
+
+
+@pytest.mark.parametrize(
+    ("state", "seconds"),
+    [("training", 79.0), ("waiting", 80.0)],
+)
+def test_seconds_count_from_when_the_last_worker_spoke(state: Any, seconds: float) -> None:
+    """It has gone on since then, at its pace, unless it waits: 160 steps are 80 s."""
+    there = crowd(worker("0", 340, pace=2.0, state=state), worker("1", 400, pace=2.0))
+    assert there.eta([(7, 500)]) == [
+        {
+            "revision": 7,
+            "effective": 500,
+            "steps": 160,
+            "seconds": seconds,
+            "reached_by": 0,
+            "workers": 2,
+        }
+    ]
+    (near,) = there.eta([(None, 341)])
+    assert (near["steps"], near["seconds"], near["reached_by"]) == (1, max(seconds - 79.5, 0), 1)

@@ -77,6 +77,7 @@ WORKERS = JsonAnswer(
                 "steps": 8_200,
                 "seconds": 2562.5,
                 "reached_by": 0,
+                "workers": 8,
             }
         ],
         "items": [

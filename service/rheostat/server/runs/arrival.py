@@ -100,9 +100,10 @@ def verdict(
     Return whether a revision has come to a goal, None as long as it still may.
 
     ``settled_until`` is that of the revision's generation. ``seen`` is None while what is known of
-    the workers is older than the run's current generation; ``resolution`` is the run's. A pause may be taken back for as long as
-    it holds, and is never settled: whoever waits for that is answered once the run is settled up to
-    it, which is as far as workers get.
+    the workers is older than the run's current generation; ``resolution`` is the run's.
+
+    A pause may be taken back for as long as it holds, and is never settled: whoever waits for that
+    is answered once the run is settled up to it, which is as far as workers get.
     """
     state = found["state"]
     if state in GONE:

@@ -20,6 +20,7 @@ from operator import attrgetter
 
 from rheostat import wire
 from rheostat.server.runs.beats import Doing
+from rheostat.server.runs.revision_state import Front
 
 PATIENCE = 3
 """Beats that may be missing before a worker counts as silent."""
@@ -72,16 +73,6 @@ class Mistake:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Front:
-    """How far the workers that count have come, all of them."""
-
-    reached: int
-    """Every one is at this step, or past it: they have done all updates below."""
-    proven: int | None
-    """All that they listed below is right; None as long as one of them has listed nothing."""
-
-
 class Crowd:
     """
     A run's workers at a time.
@@ -105,7 +96,7 @@ class Crowd:
         mistakes: Iterable[Mistake] = (),
     ) -> None:
         self.now = now
-        self._generation = generation
+        self.generation = generation
         self._shared = shared or {}
         self.workers: Sequence[Worker] = current(workers)
         self._mistakes = _first_mistakes(self.workers, mistakes)
@@ -118,7 +109,7 @@ class Crowd:
     @cached_property
     def training(self) -> Sequence[Worker]:
         """Those of them who are in the current generation."""
-        return [each for each in self.alive if each.generation == self._generation]
+        return [each for each in self.alive if each.generation == self.generation]
 
     @cached_property
     def pace(self) -> float | None:
@@ -137,15 +128,29 @@ class Crowd:
         return min((each.step for each in self.training), default=None)
 
     @cached_property
-    def front(self) -> Front | None:
-        """How far those who are alive or have ended are; without any, the newest job; or None."""
+    def counting(self) -> Sequence[Worker]:
+        """Those whom revisions come to: alive or ended; without any, those of the newest job."""
         counting = [each for each in self.workers if each.state == "ended" or self.is_alive(each)]
-        counting = counting or [*newest_job(self.workers)]
-        if not counting:
-            return None
-        reached = min(min(each.step, self._on_line(each)) for each in counting)
-        proven = [self._proven_on_line(each) for each in counting]
-        return Front(int(reached), _least(proven))
+        return counting or newest_job(self.workers)
+
+    @cached_property
+    def hindmost(self) -> Worker | None:
+        """The one of these that is least far on the line of the current generation."""
+        return min(self.counting, key=self._reached_on_line, default=None)
+
+    @cached_property
+    def least_shown(self) -> Worker | None:
+        """The one of these that has shown least of what it applied there."""
+        return min(self.counting, key=self._shown_on_line, default=None)
+
+    @cached_property
+    def front(self) -> Front:
+        """How far all of these are."""
+        last, least = self.hindmost, self.least_shown
+        if last is None or least is None:
+            return Front(generation=self.generation)
+        proven = self._proven_on_line(least)
+        return Front(self._reached_on_line(last), proven, self.generation)
 
     @cached_property
     def counts(self) -> wire.WorkerCounts:
@@ -177,11 +182,15 @@ class Crowd:
 
     def is_behind(self, worker: Worker) -> bool:
         """Whether one that is alive is in a left generation, or further behind than beats are."""
-        if worker.generation != self._generation:
+        if worker.generation != self.generation:
             return True
         if self.first is None or self.pace is None:
             return False
         return self.first - worker.step > self.pace * PATIENCE * worker.again
+
+    def wrong_at(self, worker: Worker) -> int | None:
+        """Return the first step at which a worker went wrong, None if it did not."""
+        return self._mistakes.get(worker.worker)
 
     def proven_until(self, worker: Worker) -> int | None:
         """Return the step below which all that a worker listed is right, None if it listed none."""
@@ -204,20 +213,29 @@ class Crowd:
         return sorted(self.workers, key=attrgetter("place"))
 
     def _eta(self, revision: int | None, effective: int) -> wire.Eta:
-        last, pace = min(each.step for each in self.training), self.pace
-        steps = max(effective - last, 0)
+        last, pace = min(self.training, key=attrgetter("step")), self.pace
+        steps = max(effective - last.step, 0)
+        since = self.now - last.seen_at if last.state == "training" else 0.0
         return {
             "revision": revision,
             "effective": effective,
             "steps": steps,
-            "seconds": steps / pace if pace else None,
+            "seconds": max(steps / pace - since, 0.0) if pace else None,
             "reached_by": sum(each.step > effective for each in self.training),
+            "workers": len(self.training),
         }
 
     def _on_line(self, worker: Worker) -> float:
         """Return up to where a worker's generation has the past of the current one."""
-        here = worker.generation == self._generation
+        here = worker.generation == self.generation
         return float("inf") if here else self._shared.get(worker.generation, 0)
+
+    def _reached_on_line(self, worker: Worker) -> int:
+        return int(min(worker.step, self._on_line(worker)))
+
+    def _shown_on_line(self, worker: Worker) -> int:
+        proven = self._proven_on_line(worker)
+        return -1 if proven is None else proven
 
     def _proven_on_line(self, worker: Worker) -> int | None:
         proven = self.proven_until(worker)

@@ -64,7 +64,7 @@ def crowd(records: Records, ref: str, roster: Roster) -> Crowd:
 def crowd_of(records: Records, run: RunRecord, roster: Roster) -> Crowd:
     """Return the same of a run that was found; it may be a second old."""
     found = roster.recent(run.id)
-    if found is None:
+    if found is None or found.generation != run.generation:
         found = _crowd(records, run, roster)
         roster.remember(run.id, found)
     return found
