@@ -197,9 +197,18 @@ class AsyncClient:
         """Who may use the service, for admins."""
         return AsyncTokens(self.session)
 
-    async def runs(self, *, label: str | None = None) -> list[wire.RunSummary]:
-        """Return all runs, or those with the label ``key=value``."""
-        return await self.session.ask_all(calls.get(calls.path("runs"), label=label))
+    async def runs(self, *, label: str | None = None, stuck: bool = False) -> list[wire.RunSummary]:
+        """
+        Return the runs.
+
+        Args:
+            label: Only those with this label, ``key=value``.
+            stuck: Only those that had workers of whom none is alive any more, and that are neither
+                finished nor stopped nor at their end.
+
+        """
+        call = calls.get(calls.path("runs"), label=label, stuck=True if stuck else None)
+        return await self.session.ask_all(call)
 
     async def create_run(
         self,

@@ -14,6 +14,7 @@ from rheostat.client._sync.orders import Orders
 from rheostat.client.answers import understood
 from rheostat.client.lineage import newest_change, reverting
 from rheostat.errors import NotPending
+from rheostat.limits import MAX_ITEMS
 
 if TYPE_CHECKING:
     from rheostat import wire
@@ -459,7 +460,9 @@ class Control(Orders, Deciding):
         call = calls.get(where, start=start, stop=stop, generation=generation)
         return self._session.ask_all(call, "segments")
 
-    def workers(self, *, state: wire.WorkerState | None = None) -> wire.Workers:
+    def workers(
+        self, *, state: wire.WorkerState | None = None, limit: int | None = None
+    ) -> wire.Workers:
         """
         Return who trains, where they are, and what they have proven to have applied.
 
@@ -471,12 +474,17 @@ class Control(Orders, Deciding):
         Args:
             state: List those alone who are ``"training"``, ``"waiting"``, ``"silent"``,
                 ``"wrong"`` or ``"ended"``.
+            limit: List so many of them at most, 1 to 1,000; by default all. The summary alone takes
+                one request.
 
         Raises:
-            Invalid: There is no such state.
+            Invalid: There is no such state, or ``limit`` is out of its bounds.
 
         """
-        return self._session.ask_with_all(calls.get(self._path("workers"), state=state))
+        where = self._path("workers")
+        if limit is not None:
+            return self._session.ask(calls.get(where, state=state, limit=limit))
+        return self._session.ask_with_all(calls.get(where, state=state, limit=MAX_ITEMS))
 
     def mismatches(self) -> list[wire.Mismatch]:
         """
