@@ -410,7 +410,8 @@ def test_a_rehearsal_tells_what_controllers_lose(desk: Desk, run: str) -> None:
     """A change that is made again, and a stop that is gone, as the rewind then does."""
     halve: dict[str, Any] = {"kind": "plateau", "metric": "loss", "patience": 1, "factor": 0.5}
     desk.arm("plateau", **halve, effective={"after": 50})
-    desk.arm("end", kind="guard", metric="loss", above={"value": 5}, changes="stop")
+    end: dict[str, Any] = {"kind": "guard", "metric": "loss", "above": {"value": 5}, "for": 1}
+    desk.arm("end", **end, changes="stop", action="apply")
     desk.report(run, (10, 2.0), (20, 2.5), (30, 2.5), (40, 6.0))
     found = desk.read(rehearse_rewind, "gpt", RewindRequest(50))
     assert found["again"] == [{"controller": "plateau", "step": 30, "effective": 80}]
