@@ -45,8 +45,8 @@ from rheostat.server.http.requests import (
     refers,
 )
 from rheostat.server.http.route import refuses, router
-from rheostat.server.runs.presence import Roster
 from rheostat.server.routes.checkpoints import SAVED, resumable
+from rheostat.server.runs.presence import Roster
 from rheostat.server.runs.revision import Note
 from rheostat.server.store import Store
 from rheostat.server.store.idempotency import once
