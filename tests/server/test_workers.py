@@ -63,15 +63,16 @@ def test_a_run_shows_who_trains(http: httpx.Client, new_name: Any) -> None:
 
 
 def test_arrival_is_told_of_what_is_pending(http: httpx.Client, new_name: Any) -> None:
-    """From step 10 to 110 there are 100 steps, which take 50 s at 2 a second."""
+    """From step 10 to 110 there are 100 steps, which take 50 s at 2 a second, from the beat on."""
     run = created(http, new_name())
     beat(http, run, 0)
     change = {"changes": {"lr": 2}, "effective": 110}
     http.post(f"/v1/runs/{run}/revisions", json=change).raise_for_status()
     until(lambda: bool(told(http, run)["eta"]))
     (eta,) = told(http, run)["eta"]
-    expected = {"revision": 2, "effective": 110, "steps": 100, "seconds": 50.0, "reached_by": 0}
-    assert eta | expected == eta
+    assert eta.pop("seconds") <= 50
+    expected = {"revision": 2, "effective": 110, "steps": 100, "reached_by": 0, "workers": 1}
+    assert eta == expected
 
 
 def test_pages_have_every_worker_once(http: httpx.Client, new_name: Any) -> None:
@@ -123,14 +124,10 @@ def test_a_bad_beat_is_refused(
 @pytest.mark.parametrize(
     ("window", "field"),
     [
-        ({"cells": [[0, 0, 1]]}, "cells[0]"),
-        ({"cells": [[0, 1, 0]]}, "cells[0]"),
         ({"cells": [[2**53 - 2, 3, 1]]}, "cells[0]"),
         ({"cells": [[0, 1]]}, "cells[0]"),
         ({"digest": "5D"}, "digest"),
         ({"parameters": {"lr": "f16"}}, "parameters.lr"),
-        ({"values": {"lr": [1, 2]}}, "values.lr"),
-        ({"values": {"wd": [1]}}, "values"),
         ({"values": {"lr": ["inf"]}}, "values.lr[0]"),
     ],
 )
