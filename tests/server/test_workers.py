@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -221,3 +222,17 @@ def test_a_run_gets_stuck(start_server: StartServer) -> None:
         assert {each["state"] for each in told(http, run)["items"]} == {"silent"}
         beat(http, run, 0)
         until(lambda: not http.get("/v1/runs", params=stuck).json()["items"])
+
+
+def test_presence_goes_on_without_a_database(start_server: StartServer, tmp_path: Path) -> None:
+    """P9: while the database is away a beat is refused and yet heard, and written down later."""
+    path = tmp_path / "rheostat.db"
+    server = start_server(database=f"sqlite:///{path}")
+    with server.client() as http:
+        run = created(http, "gpt")
+        beat(http, run, 0)
+        path.rename(tmp_path / "away.db")
+        assert http.post(f"/v1/runs/{run}/beats", json=said(0, step=20)).status_code == 503
+        (tmp_path / "away.db").rename(path)
+        until(lambda: bool(http.get(f"/v1/runs/{run}/workers").status_code == 200))
+        assert [each["step"] for each in told(http, run)["items"]] == [20]
