@@ -93,6 +93,12 @@ def windows(*counts: int, values: int = 0) -> list[Any]:
     ]
 
 
+def checkpoint(field: str, **more: Any) -> Asked:
+    """Return what a worker says that it saved."""
+    saved = {"generation": 1, "step": 0, "tag": "last", "source": "main"}
+    return Asked("POST", "/v1/runs/{run}/checkpoints", saved | more, field)
+
+
 def evaluated(definition: Any, field: str = "definition", form: str = "json", **body: Any) -> Asked:
     """Return the evaluation of a definition."""
     asked = {"definition": definition, "step": 0, **body}
@@ -197,6 +203,8 @@ BEYOND: dict[str, Asked] = {
     "MAX_OPEN_PROPOSALS": proposed("author", lr=2)._replace(before=MAX_OPEN_PROPOSALS),
     "MAX_PROPOSAL": proposed("body", lr={"kind": "table", "values": 131_072 * [0]}),
     "MAX_OUTCOME_DATA": outcome("data", data={"path": 4096 * "x"}),
+    "MAX_TAG": checkpoint("tag", tag=129 * "x"),
+    "MAX_URI": checkpoint("uri", uri=2049 * "x"),
     "MAX_SOURCE": outcome("source", source=129 * "x"),
     "MAX_NOTES": Asked("POST", "/v1/runs/{run}/notes", {"text": "NaN"}, "text", before=100),
     "MAX_CHANGES": revised("changes.lr", changes={"lr": (MAX_CHANGES + 1) * [1]}),
@@ -256,10 +264,11 @@ BORNE = {
     "LEAST_AGAIN",
     "MAX_MISMATCHES",
     "MAX_WORKER_MISMATCHES",
+    "MAX_CHECKPOINTS",
 }
 """
 Limits beyond which no field is wrong: what is over them is drawn with fewer points, left out or
-put off, and the answer says so. Their tests are beside what they bound.
+put off, and the answer says so, or the oldest goes. Their tests are beside what they bound.
 """
 
 

@@ -134,7 +134,7 @@ BEATS_PER_SECOND: Final = 50
 LEAST_AGAIN: Final = 5.0
 """Seconds between two beats of a worker, at least."""
 MAX_CHECKPOINTS: Final = 10_000
-"""Checkpoints of a run that are known."""
+"""Checkpoints of a run that are known; then the oldest are forgotten."""
 MAX_TAG: Final = 128
 """Characters of a checkpoint's tag."""
 MAX_URI: Final = 2_048

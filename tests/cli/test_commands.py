@@ -41,6 +41,7 @@ IN_THEIR_TURN = [
     "run extend",
     "run rewind",
     "run fork",
+    "run checkpoints",
     "run surface",
     "run note",
     "run signal",

@@ -57,7 +57,7 @@ class ListeningService(FakeService):
         match unquote(request.url.path).split("/")[2:]:
             case ["runs", "run-1", "reports"]:
                 return self._take(json.loads(request.content))
-            case ["runs", "run-1", "notes" | "outcomes" as where]:
+            case ["runs", "run-1", "notes" | "outcomes" | "checkpoints" as where]:
                 self.letters.append((where, json.loads(request.content)))
                 return httpx.Response(201, json={"revision": 9})
             case ["runs", "run-1", "revisions", number]:

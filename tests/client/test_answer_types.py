@@ -36,7 +36,13 @@ def calls(client: Client, name: str) -> Iterator[Call]:
     yield run.preview, (5, 2), {}
     yield run.ledger, (), {}
     yield from listening(client, name)
+    worker = client.run(name)
+    worker.saved(4)
+    worker.flush()
+    yield run.checkpoints, (), {}
+    yield run.rewind, (8,), {"dry_run": True}
     yield run.rewind, (8,), {}
+    yield run.fork, (forked,), {"dry_run": True}
     yield run.fork, (forked,), {}
     yield run.finish, (), {}
     yield client.create_run, (spare, {"lr": LINE}), {"exist_ok": True}

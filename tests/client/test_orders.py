@@ -118,6 +118,11 @@ LISTS: list[tuple[Callable[[Control], Any], str]] = [
     (lambda c: c.decisions("p"), f"{RUN}/controllers/p/decisions"),
     (lambda c: c.outcomes(3), f"{RUN}/revisions/3/outcomes"),
     (lambda c: c.outcomes({"revision": 3, "effective": 9}), f"{RUN}/revisions/3/outcomes"),
+    (lambda c: c.checkpoints(), f"{RUN}/checkpoints"),
+    (
+        lambda c: c.checkpoints(tag="a b", generation=2),
+        f"{RUN}/checkpoints?tag=a+b&generation=2",
+    ),
     (lambda c: c.proposals(), f"{RUN}/proposals"),
     (lambda c: c.proposals(state="open"), f"{RUN}/proposals?state=open"),
 ]

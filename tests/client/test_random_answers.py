@@ -102,6 +102,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "control.cancel": lambda c: c.control("gpt").cancel(2),
     "control.undo": lambda c: c.control("gpt").undo(),
     "control.rewind": lambda c: c.control("gpt").rewind(3),
+    "control.checkpoints": lambda c: c.control("gpt").checkpoints(),
     "control.fork": lambda c: c.control("gpt").fork("b"),
     "control.events": lambda c: c.control("gpt").events(),
     "control.plan": lambda c: c.control("gpt").plan(),

@@ -7,6 +7,7 @@ import math
 import multiprocessing
 import pickle
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -265,6 +266,33 @@ def test_notes_and_outcomes_are_sent(client: Client, service: ListeningService) 
                 "outcome": "failed",
                 "step": 13,
                 "error": "disk full",
+            },
+        ),
+    ]
+
+
+def test_what_was_saved_is_sent(client: Client, service: ListeningService) -> None:
+    """It is queued as notes are; what can be no checkpoint is said in the log, and not sent."""
+    run = client.run("gpt")
+    run.saved(12)
+    run.saved(13, tag="best", uri=Path("/ckpt/13"), bytes=7, source="rank-1")
+    run.saved(-1)
+    run.saved(12, bytes=0.5)  # type: ignore[arg-type]
+    assert run.flush()
+    assert service.letters == [
+        (
+            "checkpoints",
+            {"generation": 1, "tag": "checkpoint", "source": "main", "step": 12},
+        ),
+        (
+            "checkpoints",
+            {
+                "generation": 1,
+                "tag": "best",
+                "source": "rank-1",
+                "step": 13,
+                "bytes": 7,
+                "uri": "/ckpt/13",
             },
         ),
     ]

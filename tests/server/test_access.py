@@ -73,6 +73,8 @@ NEEDED = {
     "POST /v1/runs/{run}/advance": "operator",
     "GET /v1/runs/{run}/revisions/{number}/outcomes": "viewer",
     "POST /v1/runs/{run}/outcomes": "worker",
+    "GET /v1/runs/{run}/checkpoints": "viewer",
+    "POST /v1/runs/{run}/checkpoints": "worker",
     "POST /v1/runs/{run}/notes": "worker",
     "GET /v1/runs/{run}/proposals": "viewer",
     "POST /v1/runs/{run}/proposals": "proposer",

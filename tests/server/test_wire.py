@@ -27,12 +27,14 @@ DOCUMENT = orjson.loads(openapi())
 JSON = "application/json"
 BASES = {
     "AnyEvent",
+    "CheckpointKey",
     "DataEvent",
     "Decided",
     "Declared",
     "For",
     "From",
     "Landing",
+    "Resumable",
     "RevisionEvent",
     "Served",
 }
@@ -155,8 +157,11 @@ def live(http: httpx.Client) -> None:
     http.post("/v1/runs/gpt/stop", json={"effective": 20})
     http.get("/v1/runs/gpt/ledger")
     control(http, run)
-    http.post("/v1/runs/gpt/rewind", json={"to": 2, **HALVE}).raise_for_status()
+    back = {"to": 2, **HALVE}
+    http.post("/v1/runs/gpt/rewind", json=back, params={"dry_run": True}).raise_for_status()
+    http.post("/v1/runs/gpt/rewind", json=back).raise_for_status()
     fork = {"name": "decay", "from": {"run": "gpt", "step": 2}}
+    http.post("/v1/runs", json=fork, params={"dry_run": True}).raise_for_status()
     http.post("/v1/runs", json=fork).raise_for_status()
     http.get("/v1/runs/gpt/revisions")
     http.post("/v1/runs/gpt/finish", json={}).raise_for_status()
@@ -200,6 +205,10 @@ def tell(http: httpx.Client, run: str) -> None:
     http.post(f"/v1/runs/{run}/outcomes", json=told).raise_for_status()
     http.get("/v1/runs/gpt/revisions/2/outcomes").raise_for_status()
     http.get("/v1/runs/gpt/revisions/2", params={"wait": "done"}).raise_for_status()
+    saved = {"generation": 1, "step": 4, "tag": "last", "source": "rank-1"}
+    for _ in range(2):
+        http.post(f"/v1/runs/{run}/checkpoints", json=saved).raise_for_status()
+    http.get("/v1/runs/gpt/checkpoints").raise_for_status()
     http.post("/v1/runs/gpt/notes", json={"text": "NaN in layer 7"}).raise_for_status()
     wrong = [{"step": 3, "parameter": "lr", "found": 7}]
     said = {"worker": "0", "session": "a", "step": 4, "wrong": wrong}

@@ -88,6 +88,7 @@ def complete() -> typer.Typer:
 
 def _run() -> typer.Typer:
     from rheostat.cli.commands import (
+        branching,
         controllers,
         orders,
         proposals,
@@ -109,8 +110,9 @@ def _run() -> typer.Typer:
     run.command()(revisions.cancel)
     run.command()(revisions.advance)
     run.command(cls=WaitingCommand)(revisions.extend)
-    run.command(cls=WaitingCommand, context_settings=WITH_CHANGES)(revisions.rewind)
-    run.command(context_settings=WITH_CHANGES)(revisions.fork)
+    run.command(cls=WaitingCommand, context_settings=WITH_CHANGES)(branching.rewind)
+    run.command(context_settings=WITH_CHANGES)(branching.fork)
+    run.command()(branching.checkpoints)
     run.command(cls=WaitingCommand)(orders.stop)
     run.command(cls=WaitingCommand)(orders.pause)
     run.command()(orders.resume)

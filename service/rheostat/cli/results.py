@@ -76,9 +76,15 @@ class Result:
         **how: How.kwargs,
     ) -> None:
         self.document: Any = document
+        self._warns = True
         self._draw: Callable[[Screen], None] = lambda screen: draw(
             screen, document, *positional, **how
         )
+
+    def forewarned(self) -> Result:
+        """Leave out what the service warns of: it was printed before."""
+        self._warns = False
+        return self
 
     def give(self, *, as_json: bool) -> None:
         """Print the document, or draw it."""
@@ -87,7 +93,8 @@ class Result:
         else:
             with readable():
                 self._draw(Screen())
-                _warn(self.document)
+                if self._warns:
+                    warn(self.document)
 
 
 class Lines(Generic[Shown]):
@@ -107,8 +114,8 @@ class Lines(Generic[Shown]):
                     self._draw(screen, document)
 
 
-def _warn(document: Any) -> None:
-    """Print what the service warns of in its answer to a change."""
+def warn(document: Any) -> None:
+    """Print what the service warns of in an answer."""
     for warning in document.get("warnings", ()) if isinstance(document, dict) else ():
         Screen(error=True).line(("Warning: ", "yellow"), warning)
 

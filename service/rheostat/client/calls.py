@@ -7,7 +7,7 @@ import math
 import operator
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 from urllib.parse import quote
@@ -23,6 +23,10 @@ LONGEST_DOCUMENT = 64 * MIB
 """Bytes of the longest JSON answer that is read: of two curves as long as they may be."""
 LONGEST_JOIN = MIB
 """Bytes of the longest answer to a join, which names each parameter once."""
+
+Change = Mapping[str, Any]
+Changes = Mapping[str, Change | Sequence[Change]]
+"""For each parameter a change, or several to apply one after the other."""
 
 
 class RunOptions(TypedDict, total=False):

@@ -37,6 +37,7 @@ from rheostat.server.http.route import StrictRoute
 from rheostat.server.http.traffic import Traffic
 from rheostat.server.http.turns import Turns
 from rheostat.server.openapi import describe
+from rheostat.server.routes.checkpoints import checkpoints
 from rheostat.server.routes.controllers import controllers
 from rheostat.server.routes.convert import conversion
 from rheostat.server.routes.evaluate import evaluation
@@ -79,6 +80,7 @@ ROUTERS = (
     signals,
     outcomes,
     workers,
+    checkpoints,
     proposals,
     reports,
     controllers,

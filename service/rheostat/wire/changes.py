@@ -2,8 +2,8 @@
 
 from typing import Literal, NotRequired, TypedDict
 
-from rheostat.wire.runs import From, Revision
-from rheostat.wire.workers import Eta
+from rheostat.wire.runs import From, Revision, RunState
+from rheostat.wire.workers import Eta, Resumable
 
 
 class Landing(TypedDict):
@@ -106,16 +106,21 @@ class Resumed(TypedDict):
     """First step that workers are given now."""
 
 
-class Remade(TypedDict):
-    """A controller's change that a rewind would have dropped, made again."""
+class MadeAgain(TypedDict):
+    """A controller's change that a rewind would drop, and makes again."""
 
     controller: str
     step: int
     """Step of the report that it was decided on."""
+    effective: int
+
+
+class Remade(MadeAgain):
+    """A controller's change that a rewind would have dropped, made again."""
+
     decision: Literal["change", "blocked"]
     revision: int | None
     """The new one; null if it was blocked."""
-    effective: int
     problem: NotRequired[dict[str, str]]
     """Of a blocked one, what it was refused with: `type` and `detail`."""
 
@@ -131,7 +136,11 @@ class Dropped(TypedDict):
     proposal: int | None
 
 
-class Rewound(From):
+class Forked(RunState, Resumable):
+    """A run that has another one's past; `checkpoint` is about the step at which it leaves that."""
+
+
+class Rewound(From, Resumable):
     """A generation was begun; `from` is the step at which it branches."""
 
     generation: int
@@ -144,3 +153,41 @@ class Rewound(From):
     """Changes that controllers had decided on the past that is kept, in their order."""
     dropped: list[Dropped]
     """Stops and proposals of theirs that are gone."""
+
+
+class LeftBehind(TypedDict):
+    """Revisions that a rewind drops."""
+
+    many: int
+    items: list[Revision]
+    """The newest of them."""
+
+
+class RewindRehearsal(From, Resumable):
+    """What a rewind would do, of which nothing was done."""
+
+    generation: int
+    """The one that would begin."""
+    parent: int
+    """Generation that it would branch from."""
+    ended: int
+    """Where the generation that would be left is settled to."""
+    revisions: LeftBehind
+    again: list[MadeAgain]
+    """Changes of controllers, decided on the past that is kept, which would be made again."""
+    dropped: list[Dropped]
+    """Stops and proposals of theirs that would be gone."""
+
+
+class ForkRehearsal(From, Resumable):
+    """What a fork would do, of which nothing was done; `from` is the step at which it leaves."""
+
+    name: str
+    parent_run: str
+    """Id of the run whose past it would have."""
+    parent: int
+    """Generation whose past it would have."""
+    revisions: LeftBehind
+    """Those of that generation that it would not have."""
+    controllers: list[str]
+    """Those that it would have, by name."""

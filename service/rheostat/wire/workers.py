@@ -1,6 +1,6 @@
 """Workers: who trains, where they are, what they applied, and what they saved."""
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from rheostat.wire.common import Page, SlotType, WorkerState
 
@@ -134,6 +134,17 @@ class Checkpoint(CheckpointKey):
     at: str
     on_line: bool
     """Whether it lies in the past of the current generation, so that it can be resumed."""
+    run: NotRequired[str]
+    """Id of the run that saved it, if that is one from which this one was forked."""
 
 
 CheckpointPage = Page[Checkpoint]
+
+
+class Resumable(TypedDict, total=False):
+    """From which checkpoint a training can go on at a step; not there if that cannot be known."""
+
+    checkpoint: Checkpoint | None
+    """The last one in its past, at or below the step; null if none is known."""
+    warnings: list[str]
+    """A sentence, if that is not one of this very step."""

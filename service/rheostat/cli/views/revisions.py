@@ -153,21 +153,6 @@ def fork(run: wire.RunState, origin: str) -> str:
     return f"{origin} ({first['parent_run']}) at step {step} of generation {generation}"
 
 
-def rewound(screen: Screen, answer: wire.Rewound) -> None:
-    """Say where a run goes on, and what was left behind."""
-    start = f"step {text.count(answer['from'])} of generation {answer['parent']}"
-    screen.line(
-        f"Generation {answer['generation']} goes on from {start}. The generation that was left "
-        f"is settled until step {text.count(answer['ended'])}, and its workers are fenced off."
-    )
-
-
-def forked(screen: Screen, item: wire.RunState) -> None:
-    """Say that a run exists that has another one's past."""
-    step = text.count(item["settled_until"])
-    screen.line(f"Run {item['name']} is ready, id {item['id']}: it goes on from step {step}.")
-
-
 def changed(screen: Screen, answer: wire.Revised) -> None:
     """Say where a change takes effect."""
     step = text.count(answer["effective"])

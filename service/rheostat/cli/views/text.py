@@ -40,6 +40,16 @@ def compact(value: float) -> str:
     return f"{value:,.10g}"
 
 
+def size(count: int) -> str:
+    """Write a number of bytes in the unit that people would use, as in ``84.1 GB``."""
+    number = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 999.5:
+            return f"{short(number, 3)} {unit}"
+        number /= 1000
+    return f"{short(number, 3)} TB"
+
+
 def seconds(duration: float) -> str:
     """Write a duration in the unit that people would use, as in ``8 s`` or ``2 h 5 min``."""
     if duration < 10:

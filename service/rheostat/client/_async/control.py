@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from rheostat.client import answers, calls
+from rheostat.client._async.branching import AsyncBranching
 from rheostat.client._async.deciding import AsyncDeciding
 from rheostat.client._async.orders import AsyncOrders
 from rheostat.client.answers import understood
@@ -16,13 +17,11 @@ from rheostat.limits import MAX_ITEMS
 
 if TYPE_CHECKING:
     from rheostat import wire
+    from rheostat.client.calls import Changes
     from rheostat.client.lineage import Undone
 
-Change = Mapping[str, Any]
-Changes = Mapping[str, Change | Sequence[Change]]
 
-
-class AsyncControl(AsyncOrders, AsyncDeciding):
+class AsyncControl(AsyncOrders, AsyncDeciding, AsyncBranching):
     """
     What operators and viewers do with a run: look at it, change it, rewind it.
 
@@ -180,48 +179,6 @@ class AsyncControl(AsyncOrders, AsyncDeciding):
                 return undone | await self.cancel(number, message=message)
         return undone | await self._session.ask(calls.post(self._path("revisions"), body))
 
-    async def rewind(
-        self,
-        to: int,
-        changes: Changes | None = None,
-        *,
-        from_generation: int | None = None,
-        expected_generation: int | None = None,
-        message: str = "",
-        force: bool = False,
-    ) -> wire.Rewound:
-        """
-        Start a new generation at an earlier step; workers of the old one are fenced off.
-
-        Args:
-            to: The first step that is open again: that of the checkpoint which is resumed.
-            changes: What to change at that step.
-            from_generation: The generation to branch from; by default the current one.
-            expected_generation: Refuse with `GenerationMismatch` if this is not the current one:
-                of two watchdogs, one rewinds.
-            message: Why, for the history.
-            force: Break the guards of the run; the history records it.
-
-        Returns:
-            The new generation, and where the old one ended.
-
-        Raises:
-            GenerationMismatch: The run was rewound since ``expected_generation``.
-            UnknownGeneration: There is none to branch from.
-            GuardViolated: A parameter would jump, or leave its bounds.
-            Invalid: The step is not settled, or a change is none.
-
-        """
-        body = {
-            "to": to,
-            "from_generation": from_generation,
-            "expected_generation": expected_generation,
-            "changes": changes,
-            "message": message,
-            "force": force,
-        }
-        return await self._session.ask(calls.post(self._path("rewind"), body))
-
     async def advance(
         self, to: int, *, message: str = "", expected_revision: int | None = None
     ) -> wire.Advanced:
@@ -321,45 +278,6 @@ class AsyncControl(AsyncOrders, AsyncDeciding):
         }
         call = calls.post(self._path("total"), body, dry_run=True if dry_run else None)
         return await self._session.ask(call)
-
-    async def fork(
-        self,
-        name: str,
-        changes: Changes | None = None,
-        *,
-        step: int | None = None,
-        generation: int | None = None,
-        labels: Mapping[str, str] | None = None,
-        message: str = "",
-        force: bool = False,
-    ) -> wire.RunState:
-        """
-        Make a new run that has this one's past, and return it. This one goes on undisturbed.
-
-        Args:
-            name: The name of the new run.
-            changes: What to change where it leaves this one.
-            step: Where it does; by default where the generation is settled to.
-            generation: Whose past it has; by default the current one's.
-            labels: The new run's labels.
-            message: Why, for the new run's history.
-            force: Break the guards; the history records it.
-
-        Raises:
-            NameTaken: There is another run of this name.
-            UnknownGeneration: This run has no such generation.
-            GuardViolated: A parameter would jump, or leave its bounds.
-
-        """
-        body = {
-            "name": name,
-            "from": {"run": self._key, "generation": generation, "step": step},
-            "changes": changes,
-            "labels": labels,
-            "message": message,
-            "force": force,
-        }
-        return await self._session.ask(calls.post(calls.path("runs"), body))
 
     def events(self, after: int | None = None) -> AsyncIterator[wire.Event]:
         """

@@ -1,4 +1,4 @@
-"""What a training tells the service, without ever waiting for it: reports, notes, outcomes."""
+"""What a training tells the service without waiting: reports, notes, outcomes, checkpoints."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 from rheostat.client import answers, calls
@@ -139,6 +140,42 @@ class AsyncReporting(AsyncHandle):
             return
         given = {name: value for name, value in told.items() if value is not None}
         self._write("outcomes", {**body, **given}, "an outcome")
+
+    async def saved(
+        self,
+        step: int,
+        *,
+        tag: str = "checkpoint",
+        uri: str | PathLike[str] | None = None,
+        bytes: int | None = None,  # noqa: A002 - the field's name
+        source: str = "main",
+    ) -> None:
+        """
+        Say that a checkpoint was saved, so that a rewind or a fork finds it; return at once.
+
+        It is sent in the background as a `report` is, and raises nothing. Of several ranks that
+        save one together, each may say so. What the signal ``checkpoint`` has asked for is known
+        by its `outcome` already.
+
+        Args:
+            step: The step that a training which resumes from it reads first.
+            tag: What people call it; several may be called so, and the newest is meant then.
+            uri: Where it is; nobody opens it.
+            bytes: How large it is.
+            source: Who says so.
+
+        """
+        body: dict[str, Any] = {"generation": self._joined.generation, "tag": tag, "source": source}
+        try:
+            body["step"] = calls.coordinate(step)
+            if bytes is not None:
+                body["bytes"] = calls.coordinate(bytes, "bytes")
+        except Invalid as wrong:
+            self._remarks.refused("a checkpoint", wrong)
+            return
+        if uri is not None:
+            body["uri"] = str(uri)
+        self._write("checkpoints", body, "a checkpoint")
 
     async def flush(self, timeout: float = 10.0) -> bool:
         """Wait until all that was reported is sent; return whether it is, within ``timeout``."""

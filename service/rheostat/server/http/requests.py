@@ -169,7 +169,7 @@ def place_of(cursor: str | None) -> str:
     except ValueError:
         place = None
     if place is None or "\0" in place or cursor_of(place) != cursor:
-        raise _no_cursor(cursor[:100])
+        raise no_cursor(cursor[:100])
     return place
 
 
@@ -177,11 +177,12 @@ def number_of(cursor: str | None) -> int:
     """Return the number that a cursor stands for, 0 for none."""
     place = place_of(cursor) or "0"
     if not place.isdecimal() or len(place) > 16:
-        raise _no_cursor(cursor)
+        raise no_cursor(cursor)
     return int(place)
 
 
-def _no_cursor(cursor: str | None) -> Invalid:
+def no_cursor(cursor: str | None) -> Invalid:
+    """Return the refusal of what is no cursor of this list."""
     bound = "`next` of an earlier answer"
     wrong = [FieldError("cursor", f"cursor must be {bound}", cursor, bound)]
     return Invalid("The cursor is refused.", errors=wrong)

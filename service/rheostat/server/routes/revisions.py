@@ -46,6 +46,7 @@ from rheostat.server.http.requests import (
 )
 from rheostat.server.http.route import refuses, router
 from rheostat.server.http.waits import Watch, wait_for
+from rheostat.server.routes.checkpoints import SAVED, resumable
 from rheostat.server.runs.revision import Note, RevisionKind
 from rheostat.server.runs.revision_state import Front
 from rheostat.server.store.idempotency import once
@@ -54,6 +55,9 @@ from rheostat.server.tokens import Role
 
 revisions = router("revisions")
 
+NOT_THERE = (
+    "no checkpoint of step 30500 is known: the nearest before it is 'before-decay', of step 30000"
+)
 POINTS = 200
 """How many points of the curves before and after a rehearsal shows."""
 
@@ -149,6 +153,22 @@ REWOUND = JsonAnswer(
         "revision": 3,
         "again": [],
         "dropped": [],
+        "checkpoint": SAVED,
+        "warnings": [NOT_THERE],
+    },
+)
+REWIND_REHEARSED = JsonAnswer(
+    wire.RewindRehearsal,
+    {
+        "generation": 2,
+        "parent": 1,
+        "from": 30_500,
+        "ended": 31_040,
+        "revisions": {"many": 0, "items": []},
+        "again": [],
+        "dropped": [],
+        "checkpoint": SAVED,
+        "warnings": [NOT_THERE],
     },
 )
 CANCELLED = JsonAnswer(
@@ -348,8 +368,8 @@ class RewindBody(RequestBody):
 @revisions.post(
     "/v1/runs/{run}/rewind",
     summary="Rewind a run",
-    status_code=201,
     responses={
+        200: REWIND_REHEARSED.shown("A rehearsal (`dry_run`): nothing has changed."),
         201: REWOUND.shown(),
     },
     openapi_extra=body_examples(
@@ -368,13 +388,28 @@ class RewindBody(RequestBody):
     GuardViolated,
 )
 async def rewind_run(
-    run: Run, wanted: RewindBody, store: StoreDep, note: NoteDep, key: KeyDep
+    run: Run,
+    wanted: RewindBody,
+    store: StoreDep,
+    note: NoteDep,
+    key: KeyDep,
+    *,
+    dry_run: Annotated[bool, Query(description="Only show what would happen.")] = False,
 ) -> Response:
-    """Start a new generation from an earlier step; workers of the old one are fenced off."""
+    """
+    Start a new generation from an earlier step; workers of the old one are fenced off.
+
+    `checkpoint` is the last one that can be resumed there, as far as workers have said what they
+    saved, and `warnings` has a sentence if it is not one of this very step.
+    """
     requested = wanted.requested_by(note)
-    return REWOUND.send(
-        await store.write(once, key, lambda r: rewind.rewind(r, run, requested)), 201
-    )
+    if dry_run:
+        rehearsed = await store.read(rewind.rehearse_rewind, run, requested)
+        saved = await resumable(store, run, wanted.to, rehearsed["parent"])
+        return REWIND_REHEARSED.send({**rehearsed, **saved})
+    done = await store.write(once, key, lambda r: rewind.rewind(r, run, requested))
+    saved = await resumable(store, run, wanted.to, done["generation"])
+    return REWOUND.send({**done, **saved}, 201)
 
 
 @revisions.get(

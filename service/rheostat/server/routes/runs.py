@@ -29,7 +29,7 @@ from rheostat.errors import (
 )
 from rheostat.limits import MAX_NUMBER, MAX_STEP
 from rheostat.server.http.access import caller_of, needs
-from rheostat.server.http.answers import NO_STORE, JsonAnswer
+from rheostat.server.http.answers import NO_STORE, JsonAnswer, either
 from rheostat.server.http.requests import (
     Cursor,
     KeyDep,
@@ -45,8 +45,10 @@ from rheostat.server.http.requests import (
     refers,
 )
 from rheostat.server.http.route import refuses, router
+from rheostat.server.routes.checkpoints import SAVED, resumable
 from rheostat.server.runs.presence import Roster
 from rheostat.server.runs.revision import Note
+from rheostat.server.store import Store
 from rheostat.server.store.idempotency import once
 from rheostat.server.store.operations import close, create, fork, join, show, workers
 from rheostat.server.tokens import Role
@@ -103,7 +105,37 @@ FINISHED: wire.RunState = {
     "finished_at": "2026-01-09T12:00:00.000000+00:00",
     "end": 100_000,
 }
+FORK: wire.Forked = {
+    **STATE,
+    "name": "gpt-7b-decay",
+    "generations": [
+        {
+            "generation": 1,
+            "parent": 1,
+            "from": 90_000,
+            "settled_until": 90_000,
+            "parent_run": "run_1f0c9a3be5d24c77a8e1b20c94",
+        }
+    ],
+    "settled_until": 90_000,
+    "checkpoint": {**SAVED, "step": 90_000, "run": "run_1f0c9a3be5d24c77a8e1b20c94"},
+    "warnings": [],
+}
 RUN = JsonAnswer(wire.RunState, STATE)
+FORKED = JsonAnswer(wire.Forked, FORK)
+FORK_REHEARSED = JsonAnswer(
+    wire.ForkRehearsal,
+    {
+        "name": "gpt-7b-decay",
+        "parent_run": "run_1f0c9a3be5d24c77a8e1b20c94",
+        "parent": 1,
+        "from": 90_000,
+        "revisions": {"many": 0, "items": []},
+        "controllers": [],
+        "checkpoint": {**SAVED, "step": 90_000},
+        "warnings": [],
+    },
+)
 RUNS = JsonAnswer(wire.RunPage, {"items": [SUMMARY], "next": None})
 JOINED = JsonAnswer(
     wire.Joined,
@@ -139,9 +171,9 @@ CreationData = Annotated[dict[str, Any], Body(), refers("Run", "Fork")]
 @runs.post(
     "/v1/runs",
     summary="Create a run",
-    status_code=201,
     responses={
-        201: RUN.shown(),
+        200: FORK_REHEARSED.shown("A rehearsal (`dry_run`) of a fork: nothing has changed."),
+        201: either(RUN, FORKED),
     },
     openapi_extra=body_examples(
         cosine=BODY,
@@ -155,19 +187,43 @@ CreationData = Annotated[dict[str, Any], Body(), refers("Run", "Fork")]
 @needs(Role.OPERATOR)
 @refuses(NameTaken, GuardViolated, UnknownSchedule, UnknownRun, UnknownGeneration)
 async def create_run(
-    body: CreationData, store: StoreDep, note: NoteDep, key: KeyDep, request: Request
+    body: CreationData,
+    store: StoreDep,
+    note: NoteDep,
+    key: KeyDep,
+    request: Request,
+    *,
+    dry_run: Annotated[bool, Query(description="Of a fork: only show what would happen.")] = False,
 ) -> Response:
     """
     Create a run of a new name; its id is unguessable, and never used again.
 
     With `from`, it is a fork: it inherits another run's past up to a settled step, and its
-    specification, and takes `changes` at that step. The other run goes on undisturbed.
+    specification, and takes `changes` at that step. The other run goes on undisturbed. `checkpoint`
+    is the last one that can be resumed there, as far as workers have said what they saved, and
+    `warnings` has a sentence if it is not one of this very step.
     """
-    make = fork.fork if "from" in body else create.create
+    forks = "from" in body
+    if dry_run:
+        return await _rehearsed(body, store, note)
+    make = fork.fork if forks else create.create
     made = await store.write(once, key, lambda records: make(records, body, note))
     run = await _with_workers(request, made)
     headers = {**NO_STORE, "Location": f"/v1/runs/{run['name']}"}
-    return RUN.send(run, 201, headers)
+    if not forks:
+        return RUN.send(run, 201, headers)
+    saved = await resumable(store, run["id"], run["generations"][0]["from"], 1)
+    return FORKED.send({**run, **saved}, 201, headers)
+
+
+async def _rehearsed(body: dict[str, Any], store: Store, note: Note) -> Response:
+    """Answer what a fork would make."""
+    if "from" not in body:
+        message = "only a fork is rehearsed: what a run is made with is refused, or made"
+        raise Invalid(message, errors=[FieldError("dry_run", message, True, "false")])
+    found = await store.read(fork.rehearse_fork, body, note)
+    saved = await resumable(store, found["parent_run"], found["from"], found["parent"])
+    return FORK_REHEARSED.send({**found, **saved})
 
 
 @runs.put(

@@ -21,6 +21,10 @@ class Grid:
         """Return the start of the cell that holds ``step``."""
         return step - step % self.resolution
 
+    def ceil(self, step: int) -> int:
+        """Return ``step`` if it is the start of a cell, else the start of the next one."""
+        return -(-step // self.resolution) * self.resolution
+
     def cells(self, start: int, stop: int) -> int:
         """Return how many cells lie from ``start`` to ``stop``, both starts of cells."""
         return (stop - start) // self.resolution

@@ -106,15 +106,24 @@ class Lineage:
             line.append(self._generations[parent])
         return line
 
-    def reach(self, number: int) -> dict[int, float]:
-        """Return how far each of the run's own generations counts on the line of one of them."""
-        found: dict[int, float] = {}
+    def past(self, number: int) -> dict[GenerationKey, float]:
+        """
+        Return up to which step each generation belongs to the past of one of them.
+
+        What a generation did below a step is the past of another one if no branch between the two
+        lies below that step.
+        """
+        found: dict[GenerationKey, float] = {}
         reach = math.inf
         for generation in self.line(number):
-            if generation.key.run_id == self._run_id:
-                found[generation.key.number] = reach
+            found[generation.key] = reach
             reach = min(reach, generation.start)
         return found
+
+    def reach(self, number: int) -> dict[int, float]:
+        """Return how far each of the run's own generations counts on the line of one of them."""
+        past = self.past(number).items()
+        return {key.number: reach for key, reach in past if key.run_id == self._run_id}
 
     def kept(self, number: int, current: int, effective: int) -> bool:
         """Whether the line of ``current`` left a generation at a step or later, revisions too."""
@@ -136,21 +145,17 @@ class Lineage:
         """
         Raise `StaleCheckpoint` unless a checkpoint lies in the past of generation ``current``.
 
-        A checkpoint at ``step`` has used the values below it. They are the current generation's
-        own past only if no branch between the two lies below ``step``.
+        A checkpoint at ``step`` has used the values below it: see `past`.
         """
-        for generation in self.line(current):
-            if generation.key == checkpoint:
-                return
-            if step > generation.start:
-                break
+        if step <= self.past(current).get(checkpoint, -1):
+            return
         detail = (
             f"the checkpoint is at step {step} of generation {checkpoint.number}, which is not in"
             f" the past of generation {current}; resume from an earlier checkpoint"
         )
         if checkpoint.run_id != self._run_id or checkpoint not in self._generations:
             raise StaleCheckpoint(detail, generation=current)
-        to = -(-step // grid.resolution) * grid.resolution
+        to = grid.ceil(step)
         command = f"rheostat run rewind {self._run_id} {to} --from-generation {checkpoint.number}"
         raise StaleCheckpoint(
             f"{detail}, or have all workers go on from this one: {command}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from rheostat import wire
 from rheostat.server.runs.changes import Changes
@@ -49,6 +49,23 @@ class Note:
 
     author: str | None = None
     message: str = ""
+
+
+class Placed(NamedTuple):
+    """Where a revision stands."""
+
+    number: int
+    generation: int
+    kind: RevisionKind
+    effective: int
+
+    def is_within(self, reach: float) -> bool:
+        """
+        Whether it is on a line that leaves its generation at ``reach``.
+
+        What changes values there is in force where the line goes on; what ranks act on, is not.
+        """
+        return self.effective <= reach if self.kind in FOLDING else self.effective < reach
 
 
 @dataclass(frozen=True)
@@ -105,12 +122,8 @@ class Revision:
         return self.kind in FOLDING | RETRACTABLE
 
     def is_within(self, reach: float) -> bool:
-        """
-        Whether it is on a line that leaves its generation at ``reach``.
-
-        What changes values there is in force where the line goes on; what ranks act on, is not.
-        """
-        return self.effective <= reach if self.kind in FOLDING else self.effective < reach
+        """Whether it is on a line that leaves its generation at ``reach``: see `Placed`."""
+        return Placed(self.number, self.generation, self.kind, self.effective).is_within(reach)
 
     def _laid_out(self, timeline: Timeline) -> bool:
         """Whether the revision set a total that this timeline is laid out for."""

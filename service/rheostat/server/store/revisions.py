@@ -29,6 +29,7 @@ from rheostat.server.runs.revision import (
     RETRACTABLE,
     WAITING,
     Note,
+    Placed,
     Revision,
     RevisionKind,
 )
@@ -203,6 +204,22 @@ class Revisions:
         with self._transaction.connection.execute(query.execution_options(yield_per=16)) as rows:
             for row in rows:
                 yield self._read(row)
+
+    def placed(self, run_id: str, generations: Collection[int]) -> list[Placed]:
+        """
+        Return where the revisions of some generations stand that were not cancelled, the newest
+        first: those that are about a step which a rewind may leave behind.
+        """
+        c = tables.revisions.c
+        query = select(c.revision, c.generation, c.kind, c.effective).where(
+            c.run_id == run_id,
+            c.generation >= min(generations),
+            c.kind.in_(FOLDING | RETRACTABLE),
+            c.cancelled.is_(False),
+        )
+        rows = self._transaction.connection.execute(query.order_by(c.revision.desc()))
+        found = (Placed(n, of, RevisionKind(kind), at) for n, of, kind, at in rows)
+        return [each for each in found if each.generation in generations]
 
     def nth_newest(self, run_id: str, kind: RevisionKind, place: int) -> str | None:
         """Return when the revision of a kind was made that has so many newer ones, if any."""

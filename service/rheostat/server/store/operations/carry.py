@@ -52,8 +52,11 @@ def carried(
     to: int,
     reset: Collection[str],
 ) -> Carried:
-    """Return what a rewind from a generation to a step keeps of the run's controllers."""
-    records.reports.lock(run.id)  # no report is consumed meanwhile
+    """
+    Return what a rewind from a generation to a step keeps of the run's controllers.
+
+    Whoever is going to write it has locked the run's reports.
+    """
     armed = records.controllers.armed(run.id)
     _require_known(armed, reset)
     heads = {each.name: remembered_at(records, run, lineage, source, each, to) for each in armed}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema
 
 from rheostat import wire
-from rheostat.errors import FieldError, Invalid, NameTaken
+from rheostat.errors import FieldError, Invalid, NameTaken, UnknownRun
 from rheostat.limits import MAX_CONTROLLERS, MAX_NUMBER, MAX_STEP
 from rheostat.schedules.definition import REFERENCE
 from rheostat.schedules.references import Lookup
@@ -21,6 +23,7 @@ from rheostat.server.runs.validation import Units, require_at_most, validate
 from rheostat.server.store.operations.carry import fork_controllers
 from rheostat.server.store.operations.control import armed_at, begin_all, said
 from rheostat.server.store.operations.create import new_run
+from rheostat.server.store.operations.dropping import cut, left_behind
 from rheostat.server.store.operations.refold import history, refold
 from rheostat.server.store.operations.revise import changes_if_any, mark_forced
 from rheostat.server.store.operations.show import show
@@ -78,12 +81,54 @@ def fork(records: Records, body: Any, note: Note) -> wire.RunState:
     It has the other run's specification, but for its name and labels, and follows what is in
     force there at that step, with the changes.
     """
-    request = validate(FORK, body, "")
-    require_free_name(request.name)
-    require_at_most(records.limits.message, "message", request.message, "characters")
+    request = _requested(records, body)
     if records.claim(request.name) is not None:
-        raise NameTaken(f"there is a run {request.name!r} already")
+        raise _taken(request.name)
     source = records.find(request.from_.run, lock=True)
+    branch = _branch(records, source, request, note)
+    run, revision = branch.run, branch.revision
+    records.add(run, sum(len(timeline.text) for timeline in revision.timelines.values()))
+    records.add_generation(branch.generation)
+    records.revisions.add(run.id, revision, run.event)
+    begin_all(records, run, branch.armed)
+    return show(records, run.id)
+
+
+def rehearse_fork(records: Records, body: Any, note: Note) -> wire.ForkRehearsal:
+    """Return what `fork` would make; raise what it would raise."""
+    request = _requested(records, body)
+    with suppress(UnknownRun):
+        records.find(request.name)
+        raise _taken(request.name)
+    source = records.find(request.from_.run)
+    branch = _branch(records, source, request, note)
+    lineage, parent, step = branch.lineage, branch.parent, branch.generation.start
+    new = cut(lineage.reach(parent), step)
+    return {
+        "name": request.name,
+        "parent_run": source.id,
+        "parent": parent,
+        "from": step,
+        "revisions": left_behind(records, source, lineage, parent, new),
+        "controllers": [each.name for each, _ in branch.armed],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Branch:
+    """What a fork comes to; nothing of it is written."""
+
+    lineage: Lineage
+    """Of the run that it leaves."""
+    parent: int
+    """Generation that it leaves."""
+    run: RunRecord
+    generation: Generation
+    revision: Revision
+    armed: Sequence[tuple[Armed, Head]]
+
+
+def _branch(records: Records, source: RunRecord, request: Fork, note: Note) -> _Branch:
     lineage = records.lineage(source)
     parent = lineage[request.from_.generation or source.generation]
     step = _step(source, parent, request)
@@ -95,11 +140,18 @@ def fork(records: Records, body: Any, note: Note) -> wire.RunState:
     generation = Generation(run.key, parent.key, step, step)
     revision = _revision(records, run, source, generation, request)
     revision = replace(revision, data=said([each for each, _ in armed]))
-    records.add(run, sum(len(timeline.text) for timeline in revision.timelines.values()))
-    records.add_generation(generation)
-    records.revisions.add(run.id, revision, run.event)
-    begin_all(records, run, armed)
-    return show(records, run.id)
+    return _Branch(lineage, parent.key.number, run, generation, revision, armed)
+
+
+def _requested(records: Records, body: Any) -> Fork:
+    request = validate(FORK, body, "")
+    require_free_name(request.name)
+    require_at_most(records.limits.message, "message", request.message, "characters")
+    return request
+
+
+def _taken(name: str) -> NameTaken:
+    return NameTaken(f"there is a run {name!r} already")
 
 
 def _controllers(

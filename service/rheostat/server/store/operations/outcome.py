@@ -13,6 +13,7 @@ from rheostat.server.runs.fragments import dumps
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.revision import Revision
 from rheostat.server.runs.validation import require_at_most
+from rheostat.server.store.operations import checkpoint
 from rheostat.server.store.records import Records, RunRecord, now
 
 
@@ -34,6 +35,7 @@ def tell(records: Records, run_id: str, report: OutcomeReport) -> tuple[wire.Out
     Keep what a worker says became of a signal; return what is kept, and whether that is new.
 
     The first word of a source stays. A finished run keeps outcomes, too, and tells no event then.
+    A checkpoint that was saved is known from then on.
 
     Raises:
         UnknownRevision, UnknownGeneration: The run has none of this number.
@@ -44,7 +46,8 @@ def tell(records: Records, run_id: str, report: OutcomeReport) -> tuple[wire.Out
     run = records.find(run_id, lock=True)
     _require_short(records, report)
     lineage = records.lineage(run)
-    _require_told(lineage, records.revisions.one(run.id, report.revision), report)
+    revision = records.revisions.one(run.id, report.revision)
+    _require_told(lineage, revision, report)
     kept = records.outcomes.one(run.id, report.revision, report.source)
     if kept is not None:
         return kept, False
@@ -63,6 +66,10 @@ def tell(records: Records, run_id: str, report: OutcomeReport) -> tuple[wire.Out
     records.outcomes.add(run.id, outcome, event)
     if event is not None:
         records.change(run.id, event=event)
+    settled = lineage[report.generation].settled_until
+    saved = checkpoint.of_outcome(outcome, revision.data or {}, settled)
+    if saved is not None:
+        checkpoint.keep(records, run, saved)
     return outcome, True
 
 

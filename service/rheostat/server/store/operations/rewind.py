@@ -12,7 +12,8 @@ from rheostat.server.runs.lineage import Generation, GenerationKey, Lineage
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.validation import require_at_most
 from rheostat.server.store import ledger
-from rheostat.server.store.operations.carry import carried, carry
+from rheostat.server.store.operations.carry import Carried, carried, carry
+from rheostat.server.store.operations.dropping import cut, left_behind
 from rheostat.server.store.operations.refold import history, refold
 from rheostat.server.store.operations.revise import changes_if_any, mark_forced, require_open
 from rheostat.server.store.records import Records, RunRecord, now
@@ -44,6 +45,75 @@ def rewind(records: Records, ref: str, request: RewindRequest) -> wire.Rewound:
 
     """
     run = records.find(ref, lock=True)
+    records.reports.lock(run.id)  # no report is consumed meanwhile
+    branch = _branch(records, run, request)
+    lineage, revision, kept = branch.lineage, branch.revision, branch.kept
+    records.add_generation(branch.generation)
+    event = run.newest_event(lineage) + 1
+    reason = f"the run was rewound to step {request.to}"
+    records.proposals.expire(run.id, revision.created_at, reason)
+    records.revisions.add(run.id, revision, event)
+    records.change(
+        run.id,
+        generation=revision.generation,
+        revision=revision.number,
+        event=event,
+        # nothing settles past a stop, so that each lies at or past any step to rewind to
+        barriers=replace(run.barriers, stops=()),
+    )
+    ended = lineage[run.generation].settled_until
+    ledger.pack(records.connection, run.key, run.layout, run.layout.floor(ended), ended)
+    again = carry(records, run.id, kept)
+    return {
+        "generation": revision.generation,
+        "parent": branch.source,
+        "from": request.to,
+        "ended": ended,
+        "revision": revision.number,
+        "again": again,
+        "dropped": list(kept.dropped),
+    }
+
+
+def rehearse_rewind(records: Records, ref: str, request: RewindRequest) -> wire.RewindRehearsal:
+    """Return what `rewind` would do, and drop; raise what it would raise."""
+    run = records.find(ref)
+    branch = _branch(records, run, request)
+    lineage, kept = branch.lineage, branch.kept
+    new = cut(lineage.reach(branch.source), request.to)
+    return {
+        "generation": branch.generation.key.number,
+        "parent": branch.source,
+        "from": request.to,
+        "ended": lineage[run.generation].settled_until,
+        "revisions": left_behind(records, run, lineage, run.generation, new),
+        "again": [_made_again(each) for each in kept.again],
+        "dropped": list(kept.dropped),
+    }
+
+
+def _made_again(revision: Revision) -> wire.MadeAgain:
+    cause = dict(revision.cause or {})
+    return {
+        "controller": cause["controller"],
+        "step": cause["step"],
+        "effective": revision.effective,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Branch:
+    """What a rewind comes to; nothing of it is written."""
+
+    lineage: Lineage
+    source: int
+    """Generation that it branches from."""
+    generation: Generation
+    revision: Revision
+    kept: Carried
+
+
+def _branch(records: Records, run: RunRecord, request: RewindRequest) -> _Branch:
     lineage, source = _allowed(records, run, request)
     (owner,) = lineage.owners(source.key.number, request.to, request.to + 1)
     before = records.revisions.in_force_at(owner.owner, request.to).timelines
@@ -68,31 +138,7 @@ def rewind(records: Records, ref: str, request: RewindRequest) -> wire.Rewound:
     kept = carried(records, run, lineage, source.key.number, request.to, request.reset)
     (folded,) = refold(records, run, before, [new], history(records, run), asked=new.number)
     revision = mark_forced(folded, before, run)
-    records.add_generation(generation)
-    event = run.newest_event(lineage) + 1
-    reason = f"the run was rewound to step {request.to}"
-    records.proposals.expire(run.id, revision.created_at, reason)
-    records.revisions.add(run.id, revision, event)
-    records.change(
-        run.id,
-        generation=revision.generation,
-        revision=revision.number,
-        event=event,
-        # nothing settles past a stop, so that each lies at or past any step to rewind to
-        barriers=replace(run.barriers, stops=()),
-    )
-    ended = lineage[run.generation].settled_until
-    ledger.pack(records.connection, run.key, run.layout, run.layout.floor(ended), ended)
-    again = carry(records, run.id, kept)
-    return {
-        "generation": revision.generation,
-        "parent": source.key.number,
-        "from": request.to,
-        "ended": ended,
-        "revision": revision.number,
-        "again": again,
-        "dropped": list(kept.dropped),
-    }
+    return _Branch(lineage, source.key.number, generation, revision, kept)
 
 
 def check_rewind(records: Records, ref: str, request: RewindRequest) -> None:
