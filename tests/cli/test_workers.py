@@ -99,6 +99,14 @@ def test_what_matters_of_all_comes_first(capsys: pytest.CaptureFixture[str]) -> 
     ]
 
 
+def test_of_those_who_are_gone_there_is_no_more_to_say(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody alive has a pace, or proves anything."""
+    gone = answer([worker("0", state="silent")], alive=0, silent=1, proven_until=None)
+    gone |= {"first": None, "last": None, "pace": None}
+    lines = drawn(capsys, gone)
+    assert lines[:2] == ["workers  0 alive, 1 silent", ""]
+
+
 def test_a_worker_is_a_row(capsys: pytest.CaptureFixture[str]) -> None:
     """Its name, state, step, pace, what is proven, generation, when it was seen, and its host."""
     quiet = worker("n04:117", host=None, pace=None, proven_until=None, state="ended")

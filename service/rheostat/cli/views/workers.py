@@ -48,9 +48,10 @@ def summary(answer: wire.Workers) -> Iterator[tuple[str, Cell]]:
         yield "last", f"at step {text.count(last)}"
     if answer["pace"] is not None:
         yield "pace", f"{text.short(answer['pace'], 3)} steps a second, the median"
-    until = answer["proven_until"]
-    proven = "nothing yet" if until is None else f"until step {text.count(until)}"
-    yield "proven", (proven, STYLES["wrong"] if answer["wrong"] else "")
+    if answer["alive"]:
+        until = answer["proven_until"]
+        proven = "nothing yet" if until is None else f"until step {text.count(until)}"
+        yield "proven", (proven, STYLES["wrong"] if answer["wrong"] else "")
     for each in answer["eta"][:ARRIVALS]:
         yield f"revision {each['revision']}", arrival(each)
 
@@ -87,7 +88,8 @@ def _all(answer: wire.Workers) -> Segment:
 
 def counted(found: wire.WorkerCounts, *, behind: int = 0, ended: int = 0) -> Segment:
     """Write how many workers there are, in the colour of the worst of them."""
-    numbers = {**found, "behind": behind, "ended": ended}
+    numbers = {"alive": found["alive"], "silent": found["silent"], "wrong": found["wrong"]}
+    numbers |= {"behind": behind, "ended": ended}
     said = [f"{text.count(n)} {name}" for name, n in numbers.items() if n or name == "alive"]
     worst = "wrong" if found["wrong"] else "silent" if found["silent"] or behind else ""
     return ", ".join(said), STYLES.get(worst, "")
