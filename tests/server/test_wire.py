@@ -37,6 +37,7 @@ BASES = {
     "Resumable",
     "RevisionEvent",
     "Served",
+    "WorkersSummary",
 }
 """Types that no route answers: what several others have in common."""
 OPERATIONS = {
