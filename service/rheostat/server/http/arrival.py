@@ -29,7 +29,7 @@ Answer = TypeVar("Answer", bound=Mapping[str, Any])
 
 Shown = TypeVar("Shown", bound=wire.Revision)
 
-PATIENCE = 1.0
+PATIENCE = 2.0
 """Seconds that an answer waits for it: what was asked for is done already."""
 
 
@@ -60,16 +60,16 @@ class Arrivals:
         """Return a revision, with `eta` if not all workers are past it."""
         return await self.with_eta(run, found) if is_to_come(found) else found
 
-    async def seen(self, run: str) -> Seen:
-        """Return what the workers of a run say, for whoever waits for a revision."""
-        return seen_in(await self._crowd(run))
+    async def seen(self, run: str, within: float) -> Seen:
+        """Return what the workers of a run say, or said within some seconds, for whoever waits."""
+        return seen_in(await self._crowd(run, within))
 
     async def front(self, run: str) -> Front:
         """Return how far the workers of a run are."""
         return (await self._crowd(run)).front
 
-    async def _crowd(self, run: str) -> Crowd:
-        recent = self._roster.recent(run) if re.fullmatch(RUN_ID, run) else None
+    async def _crowd(self, run: str, within: float = 0.0) -> Crowd:
+        recent = self._roster.recent(run, within) if re.fullmatch(RUN_ID, run) else None
         if recent is not None:
             return recent
         return await self._store.read(workers.crowd, run, self._roster)

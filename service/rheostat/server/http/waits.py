@@ -23,8 +23,8 @@ from rheostat.server.store.operations.show import Watched
 
 Read = Callable[[Front], Awaitable[Watched]]
 """Returns the revision, whose workers are so far."""
-Look = Callable[[str], Awaitable[Seen]]
-"""Returns what the workers of a run say, which may be a second old."""
+Look = Callable[[str, float], Awaitable[Seen]]
+"""Returns what the workers of a run say, or said within so many seconds."""
 
 LOOK = 1.0
 """Seconds of silence after which it is looked at whether the caller, and how the workers, are."""
@@ -43,10 +43,10 @@ class Watch:
         await self.look()
         return self.found
 
-    async def look(self) -> None:
-        """Look at the workers, if that is what is waited for."""
+    async def look(self, within: float = 0.0) -> None:
+        """Look at the workers, or at how they were within some seconds, if it is about them."""
         if self._goal in WAITS_FOR_WORKERS:
-            seen = await self._look(self.found.run_id)
+            seen = await self._look(self.found.run_id, within)
             self.seen = seen if seen.front.generation == self.found.generation else None
 
     def verdict(self) -> wire.Waited | None:
@@ -89,7 +89,7 @@ async def wait_for(request: Request, watch: Watch, seconds: float) -> wire.Shown
                 else:
                     require_caller(request.scope)
                     await feed.news(min(LOOK, end - clock()))
-                    await watch.look()
+                    await watch.look(LOOK)
     return await watch.answer()
 
 

@@ -152,6 +152,11 @@ class Crowd:
         proven = self._proven_on_line(least)
         return Front(self._reached_on_line(last), proven, self.generation)
 
+    def prepared(self) -> Crowd:
+        """Work out what many will ask for, and return it: of many workers that takes a while."""
+        _ = self.front, self.training, self.pace
+        return self
+
     @cached_property
     def counts(self) -> wire.WorkerCounts:
         """How many are alive, silent and wrong."""

@@ -32,7 +32,7 @@ MOST = 2 * MAX_WORKERS
 MOST_RUNS = 4_096
 """Runs of which it remembers any."""
 
-FRESH, SLOW = 1.0, 1_000
+FRESH, SLOW = 4.0, 10_000
 """Seconds for which a crowd of so many workers serves whoever asks; a smaller one for less."""
 
 MOST_CROWDS = 64
@@ -249,17 +249,24 @@ class Roster:
 
     # crowds
 
-    def recent(self, run_id: str) -> Crowd | None:
-        """Return the crowd of a run that was put together within the last second, or less."""
-        until, crowd = self._crowds.get(run_id, (0.0, None))
-        return crowd if now() <= until else None
+    def recent(self, run_id: str, within: float = 0.0) -> Crowd | None:
+        """
+        Return the crowd of a run that was put together lately.
+
+        A large one, which takes long, serves for some seconds; any for the seconds that whoever
+        asks puts up with.
+        """
+        at, crowd = self._crowds.get(run_id, (0.0, None))
+        if crowd is None:
+            return None
+        fresh = min(FRESH, FRESH * len(crowd.workers) / SLOW)
+        return crowd if now() <= at + max(fresh, within) else None
 
     def remember(self, run_id: str, crowd: Crowd) -> None:
         """Have a crowd at hand for whoever asks next."""
         with self._lock:
             self._crowds.pop(run_id, None)
-            fresh = min(FRESH, FRESH * len(crowd.workers) / SLOW)
-            self._crowds[run_id] = (now() + fresh, crowd)
+            self._crowds[run_id] = (now(), crowd)
             if len(self._crowds) > MOST_CROWDS:
                 del self._crowds[next(iter(self._crowds))]
 

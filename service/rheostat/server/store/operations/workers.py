@@ -66,7 +66,7 @@ def crowd_of(records: Records, run: RunRecord, roster: Roster) -> Crowd:
     found = roster.recent(run.id)
     if found is None or found.generation != run.generation:
         found = _crowd(records, run, roster)
-        roster.remember(run.id, found)
+        roster.remember(run.id, found.prepared())
     return found
 
 
