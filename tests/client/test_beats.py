@@ -272,6 +272,25 @@ def test_values_are_sent_once(client: Client, service: BeatingService) -> None:
     assert service.found[0] == ("lr", 0, 1.0, 0.5)
 
 
+def test_values_that_were_not_taken_are_sent_again(client: Client, service: BeatingService) -> None:
+    """P12: where the request with the values is lost, the next beat brings it up again."""
+    lost: list[bytes] = []
+
+    def before(request: httpx.Request) -> httpx.Response | None:
+        if b'"values"' in request.content and not lost:
+            lost.append(request.content)
+            return httpx.Response(503)
+        return None
+
+    service.before = before
+    run = client.run("gpt")
+    train(run, 0, 20, lr=0.5)
+    train(run, 0, 20)
+    until(lambda: lost and service.found)
+    client.close()
+    assert service.found[0] == ("lr", 0, 1.0, 0.5)
+
+
 def test_an_overwritten_value_is_sent_at_once(service: BeatingService) -> None:
     """P12: what an adapter finds in a slot is said without waiting for the next beat."""
     service.again = service.pacing = 3600.0
