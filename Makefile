@@ -85,6 +85,7 @@ bench: $(STAMP) $(VENV)/.torch ## measure what docs/performance.md tells
 	$(BIN)/python benchmarks/settling.py
 	$(BIN)/python benchmarks/fleet.py
 	$(BIN)/python benchmarks/growth.py docs/growth.svg
+	$(BIN)/python benchmarks/arrival.py docs/arrival.svg
 	$(BIN)/python benchmarks/curves.py
 	$(BIN)/python benchmarks/curve_answers.py
 	$(BIN)/python benchmarks/start.py

@@ -117,6 +117,8 @@ class Training:
     name: str
     pick: random.Random
     ranks: Sequence[Rank]
+    planned: int
+    """How many changes are made to it."""
     id: str = ""
     changes: list[Change] = field(default_factory=list)
     done: bool = False
@@ -172,12 +174,12 @@ class Training:
             await asyncio.sleep(answer.raise_for_status().json()["again"])
 
     async def look(self) -> None:
-        """Note when the service says that a revision is reached."""
+        """Note when the service says that a revision is reached; it is over with the last one."""
         while not self.done:
             await asyncio.sleep(LOOK)
             if not self.changes:
                 continue
-            params = {"kind": "change", "limit": 1000}
+            params: dict[str, str | int] = {"kind": "change", "limit": 1000}
             answer = await self.http.get(f"/v1/runs/{self.id}/revisions", params=params)
             at = now()
             reached = {
@@ -188,6 +190,8 @@ class Training:
             for change in self.changes:
                 if change.seen is None and change.number in reached:
                     change.seen = at
+            arrived = sum(each.seen is not None and each.came is not None for each in self.changes)
+            self.done = arrived == self.planned
 
     async def change(self) -> None:
         """Make a change that takes effect some seconds ahead, and note what is told."""
@@ -199,28 +203,25 @@ class Training:
         }
         made = now()
         answer = await self.http.post(f"/v1/runs/{self.id}/revisions", json=body)
-        found = answer.raise_for_status().json()
+        if answer.status_code == httpx.codes.CONFLICT:  # it took so long that the step was read
+            return
+        answer.raise_for_status()
+        found = answer.json()
         told = found["eta"][0]["seconds"] if found.get("eta") else None
         self.changes.append(Change(found["revision"], effective, made, told))
 
-    async def live(self, changes: int) -> None:
+    async def live(self) -> None:
         """Train until every change has arrived, and the service has seen it."""
         body = {"parameters": {"lr": {"kind": "constant", "value": 0.5}}}
         made = await self.http.put(f"/v1/runs/{self.name}", json=body)
         self.id = made.raise_for_status().json()["id"]
-        tasks = [asyncio.create_task(each) for each in (self.train(), self.read(), self.look())]
-        tasks += [asyncio.create_task(self.beat(rank)) for rank in self.ranks]
-        await asyncio.sleep(WARM)
-        for _ in range(changes):
-            await asyncio.sleep(self.pick.uniform(0, 2 * APART))
-            await self.change()
-        while any(each.seen is None or each.came is None for each in self.changes):
-            await asyncio.sleep(LOOK)
-            for task in tasks:
-                if task.done():
-                    task.result()  # it has failed
-        self.done = True
-        await asyncio.gather(*tasks)
+        async with asyncio.TaskGroup() as group:
+            for each in (self.train(), self.read(), self.look(), *map(self.beat, self.ranks)):
+                group.create_task(each)
+            await asyncio.sleep(WARM)
+            while len(self.changes) < self.planned:
+                await asyncio.sleep(self.pick.uniform(0, 2 * APART))
+                await self.change()
 
 
 async def measure(url: str, runs: int, ranks: int, changes: int, seed: int) -> list[Change]:
@@ -228,14 +229,14 @@ async def measure(url: str, runs: int, ranks: int, changes: int, seed: int) -> l
     limits = httpx.Limits(max_connections=100, max_keepalive_connections=100)
     async with httpx.AsyncClient(base_url=url, timeout=30, limits=limits) as http:
         trainings = []
-        for number in range(runs):
+        for number in range(min(runs, changes)):
             pick = random.Random(seed * 1000 + number)
             workers = [Rank(str(rank), pick.uniform(0, 0.1)) for rank in range(ranks)]
-            trainings.append(Training(http, f"run-{number}", pick, workers))
-        share = [changes // runs + (number < changes % runs) for number in range(runs)]
-        await asyncio.gather(
-            *(each.live(few) for each, few in zip(trainings, share, strict=True) if few)
-        )
+            share = changes // runs + (number < changes % runs)
+            trainings.append(Training(http, f"run-{number}", pick, workers, share))
+        async with asyncio.TaskGroup() as group:
+            for each in trainings:
+                group.create_task(each.live())
     return [change for each in trainings for change in each.changes]
 
 

@@ -3,6 +3,7 @@ Ten thousand workers on one server process.
 
     python benchmarks/fleet.py                                  100 runs of 100 ranks
     python benchmarks/fleet.py --runs 1 --ranks 1000 --nginx    one run, through deploy/
+    python benchmarks/fleet.py --beats                          the same without beats, and with
 
 The server is ``rheostat serve`` with one process and SQLite (``synchronous=FULL``). The workers are
 one process beside it, on the same machine (`fleet_worker.py`): each has a connection of its own,
@@ -19,6 +20,12 @@ From three quarters of the time on the runs are changed, one after the other, wi
 ``"effective": "next"``, and for every worker it is noted when it reads the first changed step,
 which has to be the step that the answer to the change named. **Reach** is the time from sending the
 change to that read.
+
+With ``--beats`` the whole is done twice, with a server of its own each time: workers that say
+nothing of themselves, and workers that say where they are as often as the service wants to hear it,
+and prove by a digest what they applied to each 256 cells. A beat takes the worker's one connection,
+so a read that is due meanwhile waits for its answer. **Doubted** are windows whose digest was not
+the ledger's.
 
 Memory and processor time are Linux's figures for a process: the growth of the server's resident set
 from before the first worker to the end, and the time over the last quarter. Through nginx it also
@@ -76,7 +83,7 @@ async def simulate(load: Load, names: list[str], ranks: int, server: Process) ->
             answer = await http.post("/v1/runs", json={"name": name, "parameters": PARAMETERS})
             answer.raise_for_status()
         runs = [Run(load, name) for name in names]
-        out = Outcome(load, [Worker(run) for run in runs for _ in range(ranks)])
+        out = Outcome(load, [Worker(run, rank) for run in runs for rank in range(ranks)])
         memory, began = server.memory("VmRSS"), time.monotonic()
         load.until = began + load.seconds
         stagger = (load.seconds / 2 - load.joining) / len(runs)
@@ -114,11 +121,12 @@ def handed_out(server: Process) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(VALUES))
 
 
-def report(out: Outcome) -> None:
-    """Print what was seen."""
+def rows(out: Outcome) -> list[tuple[str, str]]:
+    """Return what was seen, and what it is."""
     load, workers = out.load, out.workers
     waits = [wait for worker in workers for wait in worker.waits]
     answers = [seconds for worker in workers for seconds in worker.answers]
+    beats = [seconds for worker in workers for seconds in worker.beats]
     reached = [worker for worker in workers if worker.switched_at < float("inf")]
     reach = [worker.switched_at - out.changed[worker.run][0] for worker in reached]
     apart = sum(worker.switched != out.changed[worker.run][1] for worker in reached)
@@ -126,7 +134,7 @@ def report(out: Outcome) -> None:
     stalls = sum(wait > load.step for wait in waits)
     thousands, (server, own, rate) = len(workers) / 1000, out.pace
     grown = out.memory[1] - out.memory[0]
-    rows = [
+    found = [
         ("stalls after the first block", f"{stalls} of {len(waits):,} reads of blocks"),
         ("longest wait", f"{max(waits, default=0) * 1e3:.0f} ms; late {load.late * 1e3:.0f} ms"),
         ("answers", f"{rate:,.0f}/s; {_spread(answers, 1e3)} ms"),
@@ -136,11 +144,19 @@ def report(out: Outcome) -> None:
         ("server, per 1,000 workers", f"{server / thousands:.1%} of a processor"),
         ("", f"{grown / thousands:.1f} MiB, beside {out.memory[0]:.0f} MiB"),
         ("the workers' own process", f"{own:.0%} of a processor"),
+        ("beats", f"{len(beats):,}; {_spread(beats, 1e3)} ms" if beats else "-"),
+        ("beats doubted", str(sum(worker.doubted for worker in workers)) if beats else "-"),
     ]
     if out.came_through:
-        rows.append(("came through to the server", f"{out.came_through / len(answers):.1%}"))
-    for name, said in rows:
-        print(f"{name:30}{said}")
+        found.append(("came through to the server", f"{out.came_through / len(answers):.1%}"))
+    return found
+
+
+def report(outcomes: list[Outcome]) -> None:
+    """Print what was seen, that of several side by side."""
+    columns = [rows(out) for out in outcomes]
+    for line in zip(*columns, strict=True):
+        print(f"{line[0][0]:30}{'  '.join(f'{said:54}' for _, said in line)}".rstrip())
 
 
 def _spread(seconds: list[float], unit: float) -> str:
@@ -158,22 +174,30 @@ def main() -> None:
     parser.add_argument("--ranks", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--nginx", action="store_true")
+    parser.add_argument("--beats", action="store_true")
     asked = parser.parse_args()
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     gc.disable()  # a pause of the workers' own would be taken for the server's
+    print(f"{asked.runs} × {asked.ranks} workers, load average {os.getloadavg()[0]:.1f}\n")
+    if asked.beats:
+        print(f"{'':30}{'without beats':54}  with beats")
+    report([measured(asked, beats=beats) for beats in ([False, True] if asked.beats else [False])])
+    print(f"\nload average {os.getloadavg()[0]:.1f}")
+
+
+def measured(asked: argparse.Namespace, *, beats: bool) -> Outcome:
+    """Return what was seen with a server of its own."""
     with (
         tempfile.TemporaryDirectory() as folder,
         service(folder) as server,
         nginx(Path(folder), server.url) if asked.nginx else nullcontext(server.url) as url,
     ):
         names = [f"run-{number}" for number in range(asked.runs)]
-        print(f"{asked.runs} × {asked.ranks} workers, load average {os.getloadavg()[0]:.1f}\n")
-        load = Load(url, asked.seconds)
-        out = uvloop.run(simulate(load, names, asked.ranks, server))
+        load = Load(url, asked.seconds, beats=beats)
+        out: Outcome = uvloop.run(simulate(load, names, asked.ranks, server))
         out.came_through = handed_out(server) if asked.nginx else 0
-        report(out)
-        print(f"\nload average {os.getloadavg()[0]:.1f}")
+        return out
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ block for the first that gets it.
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import re
 import time
@@ -19,13 +20,20 @@ from typing import Any
 
 import httpx
 
-from rheostat.client import transport
+from rheostat import digests
+from rheostat.client import calls, transport
 from rheostat.client.answers import Answer
 from rheostat.client.blocks import Block, BlockRequest
 from rheostat.client.calls import Call
 from rheostat.client.joined import JoinedRun, join_answer, join_call
 from rheostat.client.reading import Reading
 from rheostat.client.settings import Settings
+
+NAMES = ("lr", "weight_decay")
+"""The parameters of the runs, sorted."""
+
+WINDOW, WINDOWS = 256, 8
+"""Cells of which a worker proves what it applied at once, and windows in one beat, at most."""
 
 LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
 
@@ -40,6 +48,8 @@ class Load:
     lookahead: float = 4.0
     apart: float = 0.01
     joining: float = 5.0
+    beats: bool = False
+    """Whether workers say where they are, and prove what they applied."""
     until: float = 0.0
     late: float = 0.0
     """The longest time by which a read began too late."""
@@ -66,6 +76,8 @@ class Run:
         self.name = name
         self.differing = 0
         """Answers that were not what another rank got."""
+        self._columns: dict[int, tuple[float, ...]] = {}
+        self._windows: dict[int, dict[str, Any]] = {}
         self._requests: dict[BlockRequest, bytes] = {}
         self._blocks: dict[tuple[int, int], tuple[bytes, Block]] = {}
 
@@ -80,26 +92,50 @@ class Run:
         key = wanted.start, wanted.size
         if key not in self._blocks:
             self._blocks[key] = body, joined.block(wanted, _response(head, body))
+            if self.load.beats:
+                block = self._blocks[key][1]
+                values = zip(*(block.columns[name] for name in NAMES), strict=True)
+                self._columns |= dict(zip(range(block.start, block.stop), values, strict=True))
         first, block = self._blocks[key]
         self.differing += body != first
         return block
+
+    def window(self, start: int) -> dict[str, Any]:
+        """Return what every rank says that it applied to the `WINDOW` cells from ``start`` on."""
+        if start not in self._windows:
+            cells = range(start, start + WINDOW)
+            columns = list(zip(*(self._columns[cell] for cell in cells), strict=True))
+            self._windows[start] = {
+                "cells": [[start, WINDOW, 1]],
+                "parameters": dict.fromkeys(NAMES, "f64"),
+                "digest": digests.applied_digest(cells, columns),
+            }
+        return self._windows[start]
 
 
 class Worker(asyncio.Protocol):
     """Trains at a steady pace, and notes how long it waited and when a change reached it."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, rank: int = 0) -> None:
         self.run = run
+        self.rank = rank
         self.load = run.load
         self.waits: list[float] = []
         """Of reads after the first block, in seconds."""
         self.answers: list[float] = []
         """How long each block was under way, in seconds."""
+        self.beats: list[float] = []
+        """How long each beat was under way, in seconds."""
+        self.doubted = 0
+        """Windows of which the service has asked for the values."""
         self.failures = 0
         self.switched: int | None = None
         """The first step whose value is another one."""
         self.switched_at = float("inf")
         self._received, self._asks, self._waits = b"", False, False
+        self._later: list[tuple[bytes, Callable[[bytes, bytes], None]]] = []
+        self._busy = False
+        self._proven = 0
 
     async def live(self, start: float) -> None:
         """Join before a time, train from then to the end of the load, and leave."""
@@ -128,14 +164,21 @@ class Worker(asyncio.Protocol):
         if not end or len(body) < int(LENGTH.search(head)[1]):  # type: ignore[index]
             return
         self._received = b""
+        self._busy = False
         if head.startswith(b"HTTP/1.1 200 "):
             self._take(head, body)
         else:
             self.failures += 1
             self._loop.call_later(self.load.step, self._send, self._sent, self._take)
+        if self._later and not self._busy:
+            self._send(*self._later.pop(0))
 
     def _send(self, request: bytes, take: Callable[[bytes, bytes], None]) -> None:
-        self._sent, self._take = request, take
+        """Send a request, or keep it until the one under way is answered."""
+        if self._busy:
+            self._later.append((request, take))
+            return
+        self._busy, self._sent, self._take = True, request, take
         self._transport.write(request)
 
     def _join(self, head: bytes, body: bytes) -> None:
@@ -144,6 +187,36 @@ class Worker(asyncio.Protocol):
         self._cell = self._first = self._joined.settled_until
         self._due = max(self._due, time.monotonic())
         self._loop.call_at(self._due, self._read)
+        if self.load.beats:
+            again = json.loads(body)["again"]
+            self._proven = -(-self._first // WINDOW) * WINDOW
+            self._loop.call_later(random.uniform(0, again), self._beat)
+
+    def _beat(self) -> None:
+        """Say where this rank is, and what it has applied up to there."""
+        if time.monotonic() >= self.load.until:
+            return
+        self._beat_began = time.monotonic()
+        ends = range(self._proven + WINDOW, self._cell + 1, WINDOW)[:WINDOWS]
+        said = {
+            "worker": str(self.rank),
+            "host": f"n{self.rank // 8}",
+            "session": f"s{id(self)}",
+            "job": self.run.name,
+            "step": self._cell,
+            "pace": 1 / self.load.step,
+            "applied": [self.run.window(end - WINDOW) for end in ends],
+        }
+        self._proven += len(ends) * WINDOW
+        body = {"generation": self._joined.generation, "workers": [said]}
+        where = calls.path("runs", self._joined.id, "beats")
+        self._send(self.load.written(calls.post(where, body)), self._beaten)
+
+    def _beaten(self, _head: bytes, body: bytes) -> None:
+        self.beats.append(time.monotonic() - self._beat_began)
+        answer = json.loads(body)
+        self.doubted += len(answer["compare"])
+        self._loop.call_later(answer["again"], self._beat)
 
     def _read(self) -> None:
         """Read a cell, as soon as it is there."""

@@ -9,6 +9,11 @@ and take turns of a thousand rounds, 300 each; the table has the best turn of ea
 with the loop, which other work on the machine disturbs least. ``RheostatLR`` reads from a run whose
 values are held, as they are in a training but for its first steps.
 
+**Before an update.** What the adapter does in the optimizer's own hooks, for two parameters:
+reading back what it wrote, listing it for the service, and, for ``attach``, looking it up and
+writing it. Beside it a whole update of an AdamW with as many groups of one weight, the least that
+an update costs.
+
 **Import.** A fresh interpreter that imports httpx, or `rheostat.Client` (``import rheostat`` alone
 loads neither). They take turns, 15 each; processor time of the best, with bytecode, as installed.
 
@@ -30,6 +35,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import httpx
@@ -38,7 +44,7 @@ from side_by_side import service
 from torch.optim import lr_scheduler
 
 from rheostat import Client, Run
-from rheostat.torch import RheostatLR
+from rheostat.torch import RheostatLR, attach
 
 ROUNDS, TURNS = 1000, 300
 STEPS, UNTOLD = 100_000, 5_000
@@ -124,6 +130,45 @@ def stepping(make: Callable[[Any], Any]) -> Callable[[], None]:
     return loop
 
 
+def hooks(client: Client) -> dict[str, Callable[[], Any]]:
+    """Return the loops of what is done before updates, and of updates without that."""
+    found: dict[str, Callable[[], Any]] = {}
+    for groups in (1, 4):
+        names = f"{groups} group{'s' if groups > 1 else ''}"
+        found[f"update, {names}"] = repeated(adamw(groups).step)
+        scheduled, attached = adamw(groups), adamw(groups)
+        scheduler = RheostatLR(scheduled, held(client, f"scheduled-{groups}"))
+        attach(attached, held(client, f"attached-{groups}"))
+        found[f"RheostatLR, {names}"] = repeated(partial(before_update, scheduled, scheduler))
+        found[f"attach, {names}"] = repeated(partial(before_update, attached))
+    return found
+
+
+def adamw(groups: int) -> torch.optim.Optimizer:
+    """Return an optimizer of some groups of one weight, all with gradients."""
+    weights = [torch.nn.Parameter(torch.zeros(1)) for _ in range(groups)]
+    for weight in weights:
+        weight.grad = torch.ones(1)
+    return torch.optim.AdamW([{"params": [weight]} for weight in weights], lr=1e-3)
+
+
+def before_update(optimizer: torch.optim.Optimizer, scheduler: Any = None) -> None:
+    """Call what is called before an update, of a scheduler that is kept alive meanwhile."""
+    del scheduler
+    for hook in optimizer._optimizer_step_pre_hooks.values():  # noqa: SLF001
+        hook(optimizer, (), {})
+
+
+def repeated(call: Callable[[], Any]) -> Callable[[], None]:
+    """Return a loop of calls."""
+
+    def loop() -> None:
+        for _ in range(ROUNDS):
+            call()
+
+    return loop
+
+
 def imports() -> dict[str, float]:
     """Return the milliseconds of processor time of imports."""
     programs = {"httpx": "import httpx", "rheostat.Client": "from rheostat import Client"}
@@ -181,6 +226,7 @@ def main() -> None:
         with Client(server.url) as client:
             table("look-up", best(lookups(held(client, "looked-up"))), "ns", 'd["lr"][i]')
             table("scheduler.step()", best(schedulers(client)), "ns", "CosineAnnealingLR")
+            table("before an update", best(hooks(client)), "ns", "update, 1 group")
         table("import", imports(), "ms", "httpx")
         train(server.url, rate, STEPS, rate)
         train(server.url, rate, UNTOLD, None)

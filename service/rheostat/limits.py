@@ -131,7 +131,7 @@ MAX_WORKER_MISMATCHES: Final = 32
 """Mismatches of one worker in one generation that are kept, so that others have room."""
 BEATS_PER_SECOND: Final = 50
 """Beats in a second for which a process paces those who send them."""
-LEAST_AGAIN: Final = 5.0
+LEAST_AGAIN: Final = 5
 """Seconds between two beats of a worker, at least."""
 MAX_CHECKPOINTS: Final = 10_000
 """Checkpoints of a run that are known; then the oldest are forgotten."""

@@ -35,6 +35,7 @@ def calls(client: Client, name: str) -> Iterator[Call]:
     yield run.explain, (5,), {}
     yield run.preview, (5, 2), {}
     yield run.ledger, (), {}
+    yield from training(client, name)
     yield from listening(client, name)
     worker = client.run(name)
     worker.saved(4)
@@ -58,6 +59,16 @@ def calls(client: Client, name: str) -> Iterator[Call]:
     yield client.schedules.values, (name,), {"start": 0, "stop": 9}
     yield client.schedules.value, (name, 3), {}
     yield run.events, (), {}
+
+
+def training(client: Client, name: str) -> Iterator[Call]:
+    """Yield the calls that tell of a training, which applied a value that was not served."""
+    with Client(client.settings.base_url) as worker:
+        run = worker.run(name)
+        run.applied(0, {"lr": run.value("lr", 0) / 2})
+    control = client.control(name)
+    yield control.workers, (), {}
+    yield control.mismatches, (), {}
 
 
 def listening(client: Client, name: str) -> Iterator[Call]:

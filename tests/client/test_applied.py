@@ -286,9 +286,17 @@ def test_numbers_of_any_library_are_recorded() -> None:
     assert window.told(values=True)["values"] == {"lr": [0.5, 1.0, 1.0]}
 
 
+class Several:
+    """What is no single number, and says so as tensors do."""
+
+    def __float__(self) -> float:
+        raise RuntimeError("a tensor with 2 elements cannot be converted to a scalar")
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
+        (1, {"lr": Several()}, {}),
         (-1, {"lr": 1.0}, {}),
         (2**53, {"lr": 1.0}, {}),
         (0.5, {"lr": 1.0}, {}),

@@ -12,6 +12,8 @@ import httpx
 import pytest
 from tests.conftest import Names
 
+from rheostat.digests import applied_digest
+
 BODY = {"parameters": {"lr": {"kind": "constant", "value": 0.5}}, "total": 1000}
 HALVE = {"changes": {"lr": {"edit": "scale", "factor": 0.5}}}
 
@@ -33,9 +35,13 @@ class Fleet:
 
     def beat(self, *steps: int, generation: int = 1, pace: float | None = 2.0, **more: Any) -> None:
         """Say of workers 0, 1, … that they are at these steps."""
+        self.say(*({"step": step, "pace": pace, **more} for step in steps), generation=generation)
+
+    def say(self, *told: Any, generation: int = 1) -> None:
+        """Say of workers 0, 1, … what is told of each."""
         workers = [
-            {"worker": str(rank), "session": "s", "job": "j", "step": step, "pace": pace, **more}
-            for rank, step in enumerate(steps)
+            {"worker": str(rank), "session": "s", "job": "j", **each}
+            for rank, each in enumerate(told)
         ]
         body = {"generation": generation, "workers": workers}
         self.http.post(f"/v1/runs/{self.id}/beats", json=body).raise_for_status()
@@ -237,3 +243,45 @@ def test_a_pause_is_reached_while_it_can_be_taken_back(fleet: Fleet) -> None:
     fleet.beat(64, 64, state="waiting")
     found = answer.result(30)
     assert (found["state"], found["waited"]["met"]) == ("pending", True)
+
+
+def window(stop: int) -> Any:
+    """Return what a worker lists that applied all steps up to one, half the rate from 64 on."""
+    values = [0.5 if step < 64 else 0.25 for step in range(stop)]
+    return {
+        "cells": [[0, stop, 1]],
+        "parameters": {"lr": "f64"},
+        "digest": applied_digest(range(stop), [values]),
+    }
+
+
+def test_a_revision_is_proven_when_all_have_shown_that_they_applied_it(fleet: Fleet) -> None:
+    """One who has shown the steps before it holds it back, and is named."""
+    fleet.post("revisions", HALVE)
+    fleet.settle(128)
+    fleet.say({"step": 100, "applied": [window(100)]}, {"step": 100, "applied": [window(64)]})
+    early = fleet.wait("proven", timeout=0.2)
+    assert (early["state"], early["waited"]["met"]) == ("reached", False)
+    assert early["waited"]["detail"] == (
+        "the time is over, and the revision is reached:"
+        " worker 1 has shown what it applied up to step 64"
+    )
+    answer = fleet.waiting("proven")
+    fleet.say({"step": 101}, {"step": 101, "applied": [window(101)]})
+    found = answer.result(30)
+    assert (found["state"], found["waited"]["met"]) == ("proven", True)
+    assert fleet.show()["state"] == "proven"
+
+
+def test_who_applied_another_value_is_named_at_once(fleet: Fleet) -> None:
+    """It will never be proven; that all are past it is not touched by that."""
+    fleet.post("revisions", HALVE)
+    fleet.settle(128)
+    wrong = {"step": 64, "parameter": "lr", "found": 0.5}
+    fleet.say({"step": 100, "applied": [window(100)]}, {"step": 100, "wrong": [wrong]})
+    waited = fleet.wait("proven")["waited"]
+    assert not waited["met"]
+    assert waited["detail"] == (
+        "worker 1 applied another value than was served at step 64: see the mismatches of the run"
+    )
+    assert fleet.wait("reached")["waited"]["met"]

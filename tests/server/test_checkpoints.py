@@ -133,8 +133,11 @@ def test_a_rewind_says_from_what_to_resume(run: Trained) -> None:
 def test_a_rehearsal_leaves_the_run_alone(run: Trained) -> None:
     """Nothing of the run has changed, and there is no fork."""
     run.post("revisions", {"changes": {"lr": 1}, "effective": 99}).raise_for_status()
+    beat = {"worker": "0", "session": "a", "step": 64}
+    run.post("beats", {"generation": 1, "workers": [beat]}).raise_for_status()
     before = run.http.get(run.path).json()
     found = run.post("rewind", {"to": 32}, dry_run=True).raise_for_status().json()
+    assert found["workers"] == 1
     assert [each["revision"] for each in found["revisions"]["items"]] == [2]
     fork = {"name": f"{run.name}-b", "from": {"run": run.name, "step": 32}}
     answer = run.http.post("/v1/runs", json=fork, params={"dry_run": True})

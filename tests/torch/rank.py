@@ -54,7 +54,7 @@ def main(rank: int, rendezvous: str, url: str, *runs: str) -> None:
     handle = attach(optimizer(), run)
     attached = handle.state_dict()
     outcomes |= {
-        "jobs": sorted({scheduler.run.job, run.job}),
+        "jobs": [scheduler.run.job, run.job],
         "two attached runs": error(lambda: attach(optimizer(), client.run(runs[rank]))),
         "two starts": error(lambda: attach(optimizer(), run, start=rank)),
         "two loaded steps": error(lambda: handle.load_state_dict({**attached, "step": rank})),

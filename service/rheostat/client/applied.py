@@ -191,8 +191,8 @@ class Applied:
                 if len(batch.rows) < MOST_PENDING:
                     batch.extend(row)
                 return
-        except (KeyError, TypeError, struct.error, OverflowError):
-            pass  # an error raised in here would show this one as its context
+        except Exception:  # noqa: BLE001, S110 - of whatever a number may be; it is told below
+            pass
         self._record_otherwise(step, values, dtypes)
 
     def fold(self, window: int, settled: int) -> None:
@@ -386,6 +386,6 @@ def number_of(value: Any, dtype: Any, field: str) -> float:
         raise invalid("dtype", dtype, f"one of {', '.join(CODES)}")
     try:
         number = float(value)
-    except (TypeError, ValueError, RuntimeError, OverflowError):
+    except Exception:  # noqa: BLE001 - of a tensor of several numbers, or whatever it may be
         raise invalid(field, value, "a number") from None
     return rounded(number, dtype)

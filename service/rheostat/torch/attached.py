@@ -15,7 +15,7 @@ from rheostat.torch.ranks import Position, on_all_ranks, require_one
 from rheostat.torch.slots import Slots
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from torch import Tensor
     from torch.optim import Optimizer
@@ -210,7 +210,7 @@ class Attached:
         require_one(on_all_ranks(load, self._process_group))
         self.run.listen(self._step)
 
-    def _values(self) -> Sequence[float] | None:
+    def _values(self) -> dict[str, float] | None:
         """Return the values of the next update, waiting for them; None past an end."""
         if self._ended:
             return None
@@ -227,7 +227,7 @@ class Attached:
     def _write(self, *_: Any) -> None:
         values = self._values()
         if values is not None:
-            self._slots.write(self.step, values)
+            self._slots.write(self._step, values)
 
     def _prove(self) -> None:
         if not self._ended:

@@ -19,7 +19,7 @@ from rheostat.torch.ranks import Position, on_all_ranks, require_one
 from rheostat.torch.slots import Slots
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from torch.optim import Optimizer
 
@@ -177,8 +177,8 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
             self._slots.write(self.last_epoch, values)
         self._last_lr: list[Any] = [_copy(group["lr"]) for group in self.optimizer.param_groups]
 
-    def _look_up(self, step: int, *, waits: bool = False) -> Sequence[float] | None:
-        """Return the value of each binding; None past an end that is only flagged, or at a gate."""
+    def _look_up(self, step: int, *, waits: bool = False) -> dict[str, float] | None:
+        """Return the values by parameter; None past an end that is only flagged, or at a gate."""
         self._ended = self._is_open = False
         try:
             if not waits and self.run.left_open(step) is not None:

@@ -56,6 +56,8 @@ class Slots:
     ) -> None:
         self.step = -1
         self.dtypes: dict[str, SlotType] = {}
+        self._values: dict[str, float] = {}
+        self._is_scaled = False
         self._optimizer, self._run = ref(optimizer), run
         self._fields, self._elsewhere = fields, elsewhere
         self._bind()
@@ -85,24 +87,35 @@ class Slots:
             chosen[binding.group][binding.field] = binding.parameter
         return chosen
 
-    def look_up(self, step: int) -> list[float]:
-        """Return the value of each binding at a step, waiting as `Run.value` does."""
+    def look_up(self, step: int) -> dict[str, float]:
+        """Return the value of each bound parameter at a step, waiting as `Run.value` does."""
         if (groups := self._groups) and len(groups) != self._bound:
             self._bind()
         value = self._run.value
-        return [value(binding.parameter, step) for binding in self.bindings]
+        return {parameter: value(parameter, step) for parameter in self._of}
 
-    def write(self, step: int, values: Sequence[float]) -> None:
+    def write(self, step: int, values: dict[str, float]) -> None:
         """Write what `look_up` returned for a step; what raises leaves nothing half written."""
         groups = self._groups
-        factors = [factor(groups, binding) for binding in self.bindings]
-        for slot, value, part in zip(self._slots, values, factors, strict=True):
-            slot.write(groups[slot.binding.group], value, part)
-        self.step = step
-        dtypes: dict[str, SlotType] = dict.fromkeys(self._of, "f64")
-        dtypes.update({s.binding.parameter: "f32" for s in self._slots if s.is_single})
-        if dtypes != self.dtypes:
-            self.dtypes = dtypes
+        for group in groups:
+            if "lr_scale" in group or self._is_scaled:
+                self._scale(groups)
+                break
+        has_changed = not self.dtypes
+        for parameter, slots in self._of.items():
+            value = values[parameter]
+            for slot in slots:
+                has_changed |= slot.write(groups[slot.group], value)
+        self.step, self._values = step, values
+        if has_changed:
+            singles = {slot.binding.parameter for slot in self._slots if slot.is_single}
+            self.dtypes = {name: "f32" if name in singles else "f64" for name in self._of}
+
+    def _scale(self, groups: Sequence[Group]) -> None:
+        factors = [factor(groups, slot.binding) for slot in self._slots]
+        for slot, part in zip(self._slots, factors, strict=True):
+            slot.factor = part
+        self._is_scaled = any("lr_scale" in group for group in groups)
 
     def read(self) -> tuple[dict[str, float], list[Overwriting]]:
         """
@@ -111,20 +124,16 @@ class Slots:
         It is the run's value if every slot of the parameter holds what was written, else that of
         the first that does not.
         """
-        values, overwritten = {}, []
-        for parameter, slots in self._of.items():
-            values[parameter] = slots[0].value
+        groups = self._groups
+        overwritten = []
+        for slots in self._of.values():
             for slot in slots:
-                if not slot.holds():
-                    overwritten.append(self._overwriting(slot))
-                    values[parameter] = overwritten[-1].value
+                if not slot.holds(groups[slot.group]):
+                    overwritten.append(slot.overwriting(groups))
                     break
-        return values, overwritten
-
-    def _overwriting(self, slot: _Slot) -> Overwriting:
-        group = label(self._groups, slot.binding.group)
-        value = _unscaled(slot.found, slot.factor)
-        return Overwriting(slot.binding, group, slot.written, slot.found, value)
+        if not overwritten:
+            return self._values, overwritten
+        return self._values | {o.binding.parameter: o.value for o in overwritten}, overwritten
 
 
 class _Slot:
@@ -137,28 +146,45 @@ class _Slot:
         "group",
         "held",
         "is_single",
-        "value",
+        "key",
+        "place",
         "version",
         "written",
     )
 
+    held: Any
+    version: int | None
+
     def __init__(self, binding: Binding) -> None:
         self.binding = binding
+        self.group = binding.group
+        self.key, self.place = binding.slot
+        self.factor = 1.0
+        self.is_single = False
 
-    def write(self, group: Group, value: float, factor: float) -> None:
-        self.group, self.value, self.factor = group, value, factor
-        self.written = value if factor == 1 else value * factor
-        _write(group, self.binding, self.written)
-        self._remember(self._held())
+    def write(self, group: Group, value: float) -> bool:
+        """Write a value, times the factor; return whether it is now rounded in another way."""
+        self.written = value = value * self.factor
+        held = group[self.key]
+        if type(held) is float and not self.is_single:
+            group[self.key] = self.held = value
+            self.version = None
+            return False
+        before = self.is_single
+        _write(group, self.binding, value)
+        self._remember(self._held(group))
+        return before != self.is_single
 
-    def holds(self) -> bool:
+    def holds(self, group: Group) -> bool:
         """
         Return whether it holds what was written; if not, that is in ``found``.
 
         A tensor on a device is not read, which would wait for the device, unless somebody has
         written to it since.
         """
-        held = self._held()
+        held = group[self.key]
+        if self.place is not None:
+            held = held[self.place]
         if held is self.held and (self.version is None or _version(held) == self.version):
             return True
         self.found = float(held)
@@ -167,10 +193,14 @@ class _Slot:
         self._remember(held)  # the same number once more, as after a checkpoint was loaded
         return True
 
-    def _held(self) -> Any:
-        key, place = self.binding.slot
-        held = self.group[key]
-        return held if place is None else held[place]
+    def overwriting(self, groups: Sequence[Group]) -> Overwriting:
+        """Return what was found, where it does not hold what was written."""
+        value = _unscaled(self.found, self.factor)
+        return Overwriting(self.binding, label(groups, self.group), self.written, self.found, value)
+
+    def _held(self, group: Group) -> Any:
+        held = group[self.key]
+        return held if self.place is None else held[self.place]
 
     def _remember(self, held: Any) -> None:
         self.held, self.version, self.is_single = held, None, False

@@ -172,6 +172,8 @@ class RewindRehearsal(From, Resumable):
     """Generation that it would branch from."""
     ended: int
     """Where the generation that would be left is settled to."""
+    workers: NotRequired[int]
+    """Workers that are alive: they would be fenced off."""
     revisions: LeftBehind
     again: list[MadeAgain]
     """Changes of controllers, decided on the past that is kept, which would be made again."""

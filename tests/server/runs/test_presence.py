@@ -161,3 +161,16 @@ def test_what_others_wrote_is_learnt_once(clock: list[float]) -> None:
 def roster_is_new(roster: Roster) -> bool:
     """Whether a roster has workers of whose sessions others know nothing."""
     return bool(roster.news(9).growing)
+
+
+def test_presence_goes_on_without_a_database(clock: list[float]) -> None:
+    """Of a beat that could not be held against anything, who was known before is there still."""
+    roster = Roster()
+    roster.hear("run", beat(1), clock[0])
+    roster.go_on("run", beat(1, 2), clock[0] + 9)
+    roster.go_on("run", beat(1, session="b"), clock[0] + 10)
+    roster.go_on("run", beat(1, generation=2), clock[0] + 11)
+    roster.go_on("other", beat(1), clock[0] + 12)
+    (known,) = roster.of("run")
+    assert known.seen_at == clock[0] + 9
+    assert not roster.of("other")

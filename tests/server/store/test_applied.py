@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from rheostat.errors import (
     Invalid,
@@ -226,6 +226,24 @@ def test_a_settled_cell_that_nobody_was_given_is_none_to_apply(desk: Desk, run: 
     assert judged(desk, run, window([(96, 4, 1)], lr=line(96, until=100))).until == 100
     with pytest.raises(WentBack, match="step 64"):
         judged(desk, run, window([(56, 16, 1)], lr=line(56, until=72)))
+
+
+def test_a_failover_that_lost_settles_is_noticed_though_windows_are_known(
+    desk: Desk, run: str
+) -> None:
+    """P1: the process goes on with a standby that lagged, and still knows digests of before."""
+    known = window([(0, 64, 1)], lr=line(0, until=64))
+    assert judged(desk, run, known).until == 64
+
+    def lose(records: Records) -> None:
+        ledger, generations = tables.ledger, tables.generations
+        records.connection.execute(delete(ledger).where(ledger.c.start >= 32))
+        records.connection.execute(update(generations).values(settled_until=32))
+
+    desk.write(lose)
+    with pytest.raises(WentBack) as refused:
+        judged(desk, run, known)
+    assert refused.value.members["settled_until"] == 32
 
 
 def test_what_is_not_there_is_not_found(desk: Desk, run: str) -> None:

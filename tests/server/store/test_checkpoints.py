@@ -136,12 +136,13 @@ def test_a_generation_that_was_left_and_a_finished_run_have_theirs(desk: Desk, r
 
 def test_the_line_is_that_of_joining(desk: Desk, run: str) -> None:
     """
-    Each checkpoint of four generations is on the line exactly if a join takes it.
+    Each checkpoint of five generations is on the line exactly if a join takes it.
 
-    1 is settled until 64; 2 leaves it at 40, 3 leaves 2 at 48, 4 leaves 1 again, at 24.
+    1 is settled until 64; 2 leaves it at 40, 3 leaves 2 at 48, 4 leaves 1 again, at 24, and 5
+    leaves 4 before it began, at 16.
     """
-    rewinds = [(40, 1), (48, 2), (24, 1)]
-    for number in range(1, 5):
+    rewinds = [(40, 1), (48, 2), (24, 1), (16, 4)]
+    for number in range(1, 6):
         settled = 64 if number == 1 else rewinds[number - 2][0] + 16
         if number > 1:
             back(desk, *rewinds[number - 2])
@@ -158,11 +159,11 @@ def test_the_line_is_that_of_joining(desk: Desk, run: str) -> None:
             except StaleCheckpoint:
                 joins = False
             assert joins is on_line, (number, generation, step)
-    # by hand: 4 is 1's past up to 24, and knows nothing of 2 and 3
-    assert [each[:2] for each in places(desk) if each[2]] == [
-        *((4, step) for step in (40, 25, 24, 8)),
-        *((1, step) for step in (24, 8)),
-    ]
+    # by hand: 5 has the past of 4 and 1 up to 16, and none of 2 and 3
+    there = [each[:2] for each in places(desk) if each[2]]
+    assert there == [(5, 25), (5, 24), (5, 8), (4, 8), (1, 8)]
+    there = [each[:2] for each in places(desk, generation=4) if each[2]]
+    assert there == [*((4, step) for step in (40, 25, 24, 8)), (1, 24), (1, 8)]
 
 
 def test_the_line_of_an_older_generation_can_be_asked_for(desk: Desk, run: str) -> None:

@@ -96,6 +96,9 @@ def rewind_rehearsed(screen: Screen, found: wire.RewindRehearsal) -> None:
         f"Generation {found['generation']} would go on from {start}. The generation that would be "
         f"left is settled until step {text.count(found['ended'])}."
     )
+    if alive := found.get("workers"):
+        many = "1 worker" if alive == 1 else f"{text.count(alive)} workers"
+        screen.line(f"It would fence off {many}, until they join again.")
     _last_saved(screen, found)
     _dropped(screen, found["revisions"])
     for again in found["again"]:

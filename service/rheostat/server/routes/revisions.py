@@ -50,7 +50,7 @@ from rheostat.server.routes.checkpoints import SAVED, resumable
 from rheostat.server.runs.revision import Note, RevisionKind
 from rheostat.server.runs.revision_state import Front
 from rheostat.server.store.idempotency import once
-from rheostat.server.store.operations import advance, revise, rewind, show
+from rheostat.server.store.operations import advance, revise, rewind, show, workers
 from rheostat.server.tokens import Role
 
 revisions = router("revisions")
@@ -165,6 +165,7 @@ REWIND_REHEARSED = JsonAnswer(
         "from": 30_500,
         "ended": 31_040,
         "revisions": {"many": 0, "items": []},
+        "workers": 8,
         "again": [],
         "dropped": [],
         "checkpoint": SAVED,
@@ -390,6 +391,7 @@ class RewindBody(RequestBody):
 async def rewind_run(
     run: Run,
     wanted: RewindBody,
+    request: Request,
     store: StoreDep,
     note: NoteDep,
     key: KeyDep,
@@ -406,7 +408,8 @@ async def rewind_run(
     if dry_run:
         rehearsed = await store.read(rewind.rehearse_rewind, run, requested)
         saved = await resumable(store, run, wanted.to, rehearsed["parent"])
-        return REWIND_REHEARSED.send({**rehearsed, **saved})
+        counts = await store.read(workers.counts, run, request.app.state.roster)
+        return REWIND_REHEARSED.send({**rehearsed, **saved, "workers": counts["alive"]})
     done = await store.write(once, key, lambda r: rewind.rewind(r, run, requested))
     saved = await resumable(store, run, wanted.to, done["generation"])
     return REWOUND.send({**done, **saved}, 201)

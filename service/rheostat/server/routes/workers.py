@@ -320,7 +320,11 @@ async def beat(
     at = presence.now()
     roster: Roster = request.app.state.roster
     told = await off_loop(request, body.beat)
-    held = await proofs.hold(run, told)
+    try:
+        held = await proofs.hold(run, told)
+    except Unavailable:  # what was applied is listed again, and who says so is there meanwhile
+        roster.go_on(run, told, at)
+        raise
     again = roster.hear(held.run_id, told, at, held.proven)
     return BEATEN.send({"again": round(again, 3), "compare": held.compare})
 

@@ -141,6 +141,18 @@ class Roster:
                 self._put(run_id, _Heard(last, sends=said.worker == speaker, new=new))
             return again
 
+    def go_on(self, run_id: str, beat: Beat, at: float) -> None:
+        """Remember of a beat that could not be judged that who was known before is there still."""
+        known = self.known(run_id, [each.worker for each in beat.workers])
+        still = [
+            each
+            for each in beat.workers
+            if (before := known.get(each.worker)) is not None
+            and (before.session, before.generation) == (each.session, beat.generation)
+        ]
+        if still:
+            self.hear(run_id, Beat(beat.generation, tuple(still)), at)
+
     def _put(self, run_id: str, heard: _Heard) -> None:
         """Remember a worker as the one that was heard last, and make room if need be."""
         run = self._runs.pop(run_id, {})
