@@ -149,7 +149,7 @@ def test_nobody_is_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> Non
     [
         ({}, "0 of 8 are past it, the last is 8,192 steps, about 43 min away"),
         ({"seconds": None}, "0 of 8 are past it, the last is 8,192 steps away"),
-        ({"steps": 0, "seconds": 0.0, "reached_by": 7}, "7 of 8 are past it"),
+        ({"steps": 0, "seconds": 0.0, "reached_by": 7}, "all have come to it"),
     ],
 )
 def test_an_arrival_says_what_is_known(eta: dict[str, Any], said: str) -> None:

@@ -108,9 +108,10 @@ def cells(found: wire.WorkerCounts) -> tuple[Cell, Cell, Cell]:
 def arrival(eta: wire.Eta) -> str:
     """Write where a revision takes effect, how many workers are past it, and when the last is."""
     there = f"at step {text.count(eta['effective'])}"
+    if not eta["steps"]:  # nobody is past a pause
+        return f"{there}: all have come to it"
     past = f"{text.count(eta['reached_by'])} of {text.count(eta['workers'])} are past it"
-    to_go = f", the last is {left_over(eta)} away" if eta["steps"] else ""
-    return f"{there}: {past}{to_go}"
+    return f"{there}: {past}, the last is {left_over(eta)} away"
 
 
 def mismatches(screen: Screen, items: Sequence[wire.Mismatch], run: str, most: int) -> None:
