@@ -12,7 +12,8 @@ from random import Random
 from typing import Any, Self
 
 import httpx
-from tests.faults.observations import Kind, Log, Outcome, Point, Report, Write
+from tests.faults.applying import Applied
+from tests.faults.observations import Beat, Kind, Log, Outcome, Point, Report, Save, Write
 from tests.faults.recording import RecordingTransport, code
 
 TIMEOUT = 10.0
@@ -132,6 +133,32 @@ class Caller:
             **done.recorded(),
         )
         self.log.outcomes.append(outcome)
+
+    def beat(self, run: str, generation: int, worker: str, block: Applied) -> Beat:
+        """Say what was applied, with the values once they are asked for, and record it."""
+        window = block.window()
+        said = {"worker": worker, "session": worker, "step": block.stop, "applied": [window]}
+        body = {"generation": generation, "workers": [said]}
+        done = self.ask("POST", f"/v1/runs/{run}/beats", json=body)
+        if done.response.is_success and done.response.json()["compare"]:
+            window["values"] = block.columns()
+            done = self.ask("POST", f"/v1/runs/{run}/beats", json=body)
+        beat = Beat(
+            run=run,
+            generation=generation,
+            worker=worker,
+            start=block.start,
+            values=block.values,
+            other=block.other,
+            **done.recorded(),
+        )
+        self.log.beats.append(beat)
+        return beat
+
+    def save(self, run: str, request: Mapping[str, Any]) -> None:
+        """Say what was saved, until there is an answer, and record it."""
+        done = self.ask("POST", f"/v1/runs/{run}/checkpoints", json=request)
+        self.log.saves.append(Save(run=run, request=request, **done.recorded()))
 
 
 def as_json(value: float) -> float | str:

@@ -48,6 +48,8 @@ class History:
     decisions: Sequence[Mapping[str, Any]] = ()
     proposals: Sequence[Mapping[str, Any]] = ()
     outcomes: Sequence[Mapping[str, Any]] = ()
+    mismatches: Sequence[Mapping[str, Any]] = ()
+    checkpoints: Sequence[Mapping[str, Any]] = ()
 
     def owner(self, number: int, step: int) -> int:
         """Return which generation a report at a step, sent in a generation, belongs to."""
@@ -119,6 +121,8 @@ def read_history(caller: Caller, run: str) -> History:
             if "signal" in (revision["data"] or {})
             for item in _items(caller, f"{path}/revisions/{revision['revision']}/outcomes")
         ],
+        _items(caller, f"{path}/mismatches"),
+        _items(caller, f"{path}/checkpoints"),
     )
 
 

@@ -10,6 +10,7 @@ from tests.faults import (
     judging_changes,
     judging_decisions,
     judging_order,
+    judging_proof,
     judging_reports,
     judging_values,
     judging_words,
@@ -52,6 +53,11 @@ CHECKS: tuple[Check, ...] = (
     judging_words.refused_with_signals,
     judging_words.outcomes_once,
     judging_words.accepted_once,
+    judging_proof.heard,
+    judging_proof.named,
+    judging_proof.no_false_alarm,
+    judging_proof.saved_once,
+    judging_proof.resumable,
 )
 
 MOST = 5

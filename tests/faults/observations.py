@@ -140,6 +140,40 @@ class Outcome:
     refusal: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """
+    What a worker said that it applied: a block as it was given, but for ``other``.
+
+    That is the place of a parameter, that of a cell, and what was applied there instead.
+    """
+
+    run: str
+    generation: int
+    worker: str
+    start: int
+    values: Values
+    other: tuple[int, int, float] | None
+    sent: float
+    answered: float
+    attempts: int
+    answer: Mapping[str, Any] | None = None
+    refusal: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Save:
+    """What a worker said that it saved, and what it was answered is kept of that."""
+
+    run: str
+    request: Mapping[str, Any]
+    sent: float
+    answered: float
+    attempts: int
+    answer: Mapping[str, Any] | None = None
+    refusal: str | None = None
+
+
 @dataclass(frozen=True)
 class Log:
     """All observations; whoever observes appends, from any thread."""
@@ -150,6 +184,8 @@ class Log:
     writes: list[Write] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+    beats: list[Beat] = field(default_factory=list)
+    saves: list[Save] = field(default_factory=list)
     strange: list[str] = field(default_factory=list)
     """What nobody expects of a service, such as an answer 500."""
 
@@ -162,5 +198,7 @@ class Log:
             [item for item in self.writes if item.run == run],
             [item for item in self.reports if item.run == run],
             [item for item in self.outcomes if item.run == run],
+            [item for item in self.beats if item.run == run],
+            [item for item in self.saves if item.run == run],
             self.strange,
         )

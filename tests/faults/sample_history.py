@@ -9,6 +9,7 @@ import numpy as np
 from numpy import nan
 from tests.faults.history import Generation, History
 from tests.faults.observations import (
+    Beat,
     InForce,
     Join,
     Log,
@@ -16,6 +17,7 @@ from tests.faults.observations import (
     Outcome,
     Read,
     Report,
+    Save,
     Values,
     Write,
 )
@@ -61,6 +63,14 @@ MORE: dict[str, Any] = {
     "ended": 24,
     "again": [AGAIN],
     "dropped": [],
+}
+MISMATCH = {
+    "worker": "rank-0",
+    "generation": 2,
+    "step": 5,
+    "parameter": "lr",
+    "expected": "0.5",
+    "found": "0.7",
 }
 HALF = {"edit": "scale", "factor": 0.5}
 FOURFOLD = {"edit": "scale", "factor": 4.0}
@@ -150,6 +160,41 @@ def _log() -> Log:
                 answer=OUTCOME,
             )
         ],
+        beats=[
+            beat(1, 0, [1, 1, 1, 1], 3),
+            beat(2, 4, [0.5, 0.5, 0.5, 0.5], 27, other=(1, 1, 0.7)),
+        ],
+        saves=[saved(1, 8, 19), saved(2, 20, 56), saved(1, 12, 57)],
+    )
+
+
+def beat(generation: int, start: int, rates: list[float], sent: float, **facts: Any) -> Beat:
+    """Return what a worker said that it applied, a second before it was answered."""
+    return Beat(
+        run=RUN,
+        generation=generation,
+        worker="rank-0",
+        start=start,
+        values=cells(*rates),
+        other=facts.get("other"),
+        sent=sent,
+        answered=sent + 1,
+        attempts=1,
+        answer={"again": 5.0, "compare": []},
+    )
+
+
+def saved(generation: int, step: int, sent: float) -> Save:
+    """Return what a worker said that it saved, a second before it was answered."""
+    said = {"generation": generation, "step": step, "tag": "last", "source": "rank-0"}
+    request = {**said, "uri": f"/saved/{step}"}
+    return Save(
+        run=RUN,
+        request=request,
+        sent=sent,
+        answered=sent + 1,
+        attempts=1,
+        answer={**request, "at": f"at {sent}"},
     )
 
 
@@ -247,6 +292,11 @@ def _history() -> History:
         decisions=[DECIDED],
         proposals=[{"proposal": 1, "kind": "signal", "message": "maybe", "cause": None, **DONE}],
         outcomes=[OUTCOME],
+        mismatches=[MISMATCH],
+        checkpoints=[
+            {**(saved(*place).answer or {}), "on_line": on_line}
+            for place, on_line in (((1, 8, 19), True), ((2, 20, 56), True), ((1, 12, 57), False))
+        ],
     )
 
 

@@ -502,6 +502,65 @@ def a_proposal_is_lost(_: Log, history: History) -> History:
     return replace(history, proposals=[])
 
 
+@plants("heard")
+def right_and_asked(log: Log, _: History) -> Log:
+    """Ask for the values of who applied what it was given, again and again."""
+    beats = [replace(log.beats[0], answer={"compare": [{"worker": "rank-0", "start": 0}]})]
+    return replace(log, beats=[*beats, *log.beats[1:]])
+
+
+@plants("heard")
+def never_given(log: Log, _: History) -> Log:
+    """Say that nobody was given what was served."""
+    lost = replace(log.beats[0], answer=None, refusal="went-back")
+    return replace(log, beats=[lost, *log.beats[1:]])
+
+
+@plants("named")
+def a_mismatch_is_lost(_: Log, history: History) -> History:
+    """Lose a mismatch that was acknowledged."""
+    return replace(history, mismatches=[])
+
+
+@plants("named")
+def another_value_was_served(_: Log, history: History) -> History:
+    """Name a worker with a value that it was never given."""
+    return replace(history, mismatches=[{**history.mismatches[0], "expected": "0.25"}])
+
+
+@plants("no_false_alarm")
+def a_false_alarm(_: Log, history: History) -> History:
+    """Name a worker that applied what it was given."""
+    alarm = {**history.mismatches[0], "generation": 1, "step": 2}
+    return replace(history, mismatches=[*history.mismatches, alarm])
+
+
+@plants("no_false_alarm")
+def named_twice(_: Log, history: History) -> History:
+    """Name a worker twice for one value."""
+    return replace(history, mismatches=[*history.mismatches] * 2)
+
+
+@plants("saved_once")
+def a_checkpoint_is_lost(_: Log, history: History) -> History:
+    """Lose a checkpoint that was acknowledged."""
+    return replace(history, checkpoints=history.checkpoints[1:])
+
+
+@plants("saved_once")
+def the_last_checkpoint_stays(_: Log, history: History) -> History:
+    """Let a later word take the place of the first."""
+    later = {**history.checkpoints[0], "uri": "/saved/7"}
+    return replace(history, checkpoints=[later, *history.checkpoints[1:]])
+
+
+@plants("resumable")
+def beyond_a_rewind(_: Log, history: History) -> History:
+    """Call a checkpoint resumable that lies beyond a rewind."""
+    *others, last = history.checkpoints
+    return replace(history, checkpoints=[*others, {**last, "on_line": True}])
+
+
 def test_a_sound_story_passes() -> None:
     """Nothing is wrong with a run on which everything went as promised."""
     log, history = sample_history()

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+from tests.faults.applying import Applied
 from tests.faults.caller import PATIENCE, TIMEOUT, Caller
 from tests.faults.observations import Log, Look
 from tests.faults.recording import RecordingTransport
@@ -80,8 +81,21 @@ class Reader:
         self._step += block[2]
         self._blocks.append(block)
         if self._chance.random() < 0.1:
-            self._checkpoints.append((self._generation, self._step))
+            self._save()
         return True
+
+    def _save(self) -> None:
+        """Save where it is, and say so; now and then once more, and otherwise."""
+        self._checkpoints.append((self._generation, self._step))
+        for _ in range(2 if self._chance.random() < 0.2 else 1):
+            said = {
+                "generation": self._generation,
+                "step": self._step,
+                "tag": "last",
+                "uri": f"/saved/{self._chance.randint(1, 1000)}",
+                "source": self._source,
+            }
+            self._caller.save(self._run, said)
 
     def _hear(self, refusal: dict[str, Any]) -> bool:
         """Go up to where reading ends or holds; return whether there is something to go on with."""
@@ -105,10 +119,23 @@ class Reader:
         told = {"Accept": kind, **headers}
         answer = self._caller.ask("GET", path, params=query, headers=told).response
         if answer.is_success and kind == "application/json":
-            for signal in answer.json().get("signals", []):
+            block = answer.json()
+            for signal in block.get("signals", []):
                 if signal["at"] >= start:
                     self._tell(signal, signal["at"])
+            if self._chance.random() < 0.2:
+                self._apply(generation, start, block["parameters"])
         return answer
+
+    def _apply(self, generation: int, start: int, given: dict[str, list[float]]) -> None:
+        """Say that a block was applied; now and then with another value in it."""
+        names, other = tuple(sorted(given)), None
+        values = np.array([given[name] for name in names])
+        if self._chance.random() < 0.1:
+            place = self._chance.randrange(len(names)), self._chance.randrange(values.shape[1])
+            other = (*place, float(values[place]) + self._chance.choice([1.0, -0.5, 1e-9]))
+            other = other if other[2] != values[place] else None
+        self._caller.beat(self._run, generation, self._source, Applied(names, start, values, other))
 
     def _tell(self, signal: dict[str, Any], step: int) -> None:
         """Say what became of a signal; now and then once more, and otherwise."""
@@ -165,6 +192,7 @@ class Trainer:
             try:
                 for _ in range(BLOCK):
                     rows.append(run.values(step + len(rows)))
+                    run.applied(step + len(rows) - 1, rows[-1])
                     time.sleep(self._pause)
             except (StaleGeneration, Stopped, Paused):
                 return

@@ -7,11 +7,11 @@ from math import inf, nextafter
 from typing import Any, cast
 
 from tests.oracle.edits import Refusal
-from tests.server.protocol import listening, proposing, stops
+from tests.server.protocol import applying, listening, proposing, stops
 from tests.server.protocol.model import Block as Expected
 from tests.server.protocol.model import Model
 from tests.server.protocol.state import Run
-from tests.server.protocol.systems import Listening, System
+from tests.server.protocol.systems import Listening, Proving, System
 
 from rheostat.errors import Refused
 from rheostat.server.runs.settling import Block
@@ -43,6 +43,7 @@ class Checker:
         self._ulps = 0
         self.sound = True
         self.listens = hasattr(system, "report")
+        self.proves = hasattr(system, "beat")
 
     # operations
 
@@ -289,6 +290,42 @@ class Checker:
         assert self.listens
         return cast("Listening", self.system)
 
+    # what workers applied and saved
+
+    def beat(
+        self,
+        run: Run,
+        listing: applying.Listing,
+        *,
+        worker: str = "0",
+        generation: int | None = None,
+    ) -> None:
+        """Say what a worker applied; where nobody can have, its digest is of no matter: P12."""
+        number = run.current.number if generation is None else generation
+        try:
+            steps = listing.steps(run.cell)
+            columns = applying.applied(listing, applying.given(run, self._served, number, steps))
+        except Refusal:
+            steps, columns = [], {}
+        proof = applying.digest(steps, columns)
+        values = columns if columns and listing.sends else None
+        asked = (run.id, number, worker, listing)
+        self._same(
+            lambda: applying.judge(self.model, self._served, *asked),
+            lambda: self._prover.beat(*asked, proof, values),
+        )
+
+    def save(self, run: Run, step: int, tag: str = "best", generation: int | None = None) -> None:
+        """Say that a worker saved its state."""
+        number = run.current.number if generation is None else generation
+        asked = (run.id, number, step, tag)
+        self._same(lambda: applying.save(self.model, *asked), lambda: self._prover.save(*asked))
+
+    @property
+    def _prover(self) -> Proving:
+        assert self.proves
+        return cast("Proving", self.system)
+
     def restart(self, *, every: bool = True) -> None:
         """Let a process die, or all of them, and start again: P4."""
         self.system.restart(every=every)
@@ -331,13 +368,17 @@ class Checker:
         Compare the ledger with every value that was ever handed out: P1.
 
         And what was reported and decided: each report is there once, with the bits that came
-        first, each decision once, and its revision with it (P11).
+        first, each decision once, and its revision with it (P11). And what was applied and not
+        given, each once, and what was saved.
         """
         for run in self.model.runs if self.listens else ():
             for metric in ("loss", "accuracy"):
                 self._require(listening.kept(run, metric), self._listener.kept(run.id, metric))
             for name in run.ears.controllers:
                 self._require(listening.decided(run, name), self._listener.decided(run.id, name))
+        for run in self.model.runs if self.proves else ():
+            self._require([*run.mismatches.values()], self._prover.mismatches(run.id))
+            self._require(applying.saved(run), self._prover.saved(run.id))
         for run in self.model.runs:
             for past in run.generations:
                 for cell, values in self.system.ledger(run.id, past.number):

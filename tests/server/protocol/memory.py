@@ -266,6 +266,7 @@ class Memory(Halting):
             return {
                 "revision": note.number,
                 "cancelled": number,
+                "effective": revision.effective,
                 "pending": word(0, 0, pending)["pending"],
             }
         left = [r for r in pending if r is not revision]
@@ -276,6 +277,7 @@ class Memory(Halting):
         return {
             "revision": note.number,
             "cancelled": number,
+            "effective": revision.effective,
             "pending": word(0, 0, folded)["pending"],
         }
 

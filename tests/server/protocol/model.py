@@ -231,8 +231,12 @@ class Model:
         self._note(run, revision.effective)
         if revision.cause is not None:
             listening.relieve(run, revision.cause[0], number)
-        pending = [other.number for other in run.pending()]
-        return {"revision": len(run.revisions), "cancelled": number, "pending": pending}
+        return {
+            "revision": len(run.revisions),
+            "cancelled": number,
+            "effective": revision.effective,
+            "pending": [other.number for other in run.pending()],
+        }
 
     def rewind(
         self,

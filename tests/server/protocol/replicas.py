@@ -12,11 +12,14 @@ import orjson
 import pytest
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
+from tests.server.protocol.applying import Found, Listing, Told
 from tests.server.protocol.systems import Checkpoint, Column, bare, numbered, raised, seen
 
-from rheostat.controllers import bits_of_value, parse_controller
+from rheostat.controllers import bits_of_value, parse_controller, value_of_bits
 from rheostat.errors import Unavailable, UnknownMetric
 from rheostat.server.routes import measures
+from rheostat.server.runs.applied import Mismatch, Stretch, Window
+from rheostat.server.runs.beats import Beat, Said
 from rheostat.server.runs.fragments import dumps
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.settling import Block, BlockRequest
@@ -26,11 +29,14 @@ from rheostat.server.store.database import Database
 from rheostat.server.store.idempotency import IdempotencyKey, once
 from rheostat.server.store.operations import (
     advance,
+    applied,
+    checkpoint,
     close,
     control,
     create,
     fork,
     join,
+    mismatch,
     outcome,
     propose,
     report,
@@ -290,6 +296,50 @@ class Replicas:
 
         return self._read(both)
 
+    def beat(
+        self, run_id: str, number: int, worker: str, listing: Listing, digest: str, values: Any
+    ) -> Told:
+        """Hear of a window that a worker applied, and keep what differs, as a beat does."""
+        cells = tuple(Stretch(*each) for each in listing.cells)
+        window = Window(cells, listing.slots, digest, values)
+        beat = Beat(number, (Said(worker, "session", 0, applied=(window,)),))
+
+        def judge(records: Records) -> Any:
+            run = records.find(run_id)
+            return applied.judge(records, run, records.lineage(run), beat)
+
+        (judged,) = self._read(judge)
+        if judged.found:
+            self._write(mismatch.keep, run_id, judged.found)
+        found = [_found(each) for each in judged.found]
+        return Told(judged.until, judged.doubt, list(judged.compare), found)
+
+    def mismatches(self, ref: str) -> list[Found]:
+        """Return what was applied and not given."""
+        items, _ = self._read(mismatch.page, ref, 0, 1000)
+        return [
+            (
+                *(each["worker"], each["generation"], each["step"], each["parameter"]),
+                *(float(each["expected"]), float(each["found"])),
+            )
+            for each in items
+        ]
+
+    def save(self, run_id: str, number: int, step: int, tag: str) -> bool:
+        """Hear what a worker saved."""
+        self._lost = None  # a repeated one is not new
+        said = checkpoint.CheckpointReport(number, step, tag, "0")
+        return self._write(checkpoint.save, run_id, said)[1]
+
+    def saved(self, ref: str) -> list[tuple[str, int, int, str, bool]]:
+        """Return what is known to be saved."""
+        items, _ = self._read(checkpoint.page, ref, checkpoint.Wanted(), 1000)
+        run_id = self._read(show.show, ref)["id"]
+        return sorted(
+            (c.get("run", run_id), c["generation"], c["step"], c["tag"], c["on_line"])
+            for c in items
+        )
+
     def join(self, ref: str, checkpoint: Checkpoint | None, start: int | None) -> dict[str, Any]:
         """Join a run, and begin it if need be."""
         arrival = join.Arrival(checkpoint and join.Checkpoint(*checkpoint), start)
@@ -385,3 +435,8 @@ def _without(answer: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 def _only(answer: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: answer[name] for name in names}
+
+
+def _found(each: Mismatch) -> Found:
+    values = value_of_bits(each.expected), value_of_bits(each.found)
+    return (each.worker, each.generation, each.step, each.parameter, *values)

@@ -95,6 +95,10 @@ class Run:
     """What it has heard: see `listening.Ears`."""
     proposals: list[Any] = field(default_factory=list)
     outcomes: dict[tuple[int, str], tuple[str, int]] = field(default_factory=dict)
+    mismatches: dict[Any, Any] = field(default_factory=dict)
+    """What was applied wrongly: see `applying.Found`."""
+    saved: dict[Any, None] = field(default_factory=dict)
+    """What is known to be saved: see `applying.Saved`."""
 
     @property
     def current(self) -> Generation:

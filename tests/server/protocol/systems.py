@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
+from tests.server.protocol.applying import Found, Listing, Told
 
 from rheostat.server.runs.revision import Revision
 from rheostat.server.runs.settling import Block, Segment, compute
@@ -158,6 +159,24 @@ class Listening(Protocol):
 
     def heard(self, ref: str) -> dict[str, Any]:
         """Return the controllers and the proposals of a run as it shows them."""
+
+
+class Proving(Protocol):
+    """A system to which workers say what they applied, and what they saved."""
+
+    def beat(
+        self, run_id: str, number: int, worker: str, listing: Listing, digest: str, values: Any
+    ) -> Told:
+        """Hear of a window that a worker applied, with its values if it sends them."""
+
+    def mismatches(self, ref: str) -> list[Found]:
+        """Return what was applied and not given."""
+
+    def save(self, run_id: str, number: int, step: int, tag: str) -> bool:
+        """Hear what a worker saved; return whether that is new."""
+
+    def saved(self, ref: str) -> list[tuple[str, int, int, str, bool]]:
+        """Return what is known to be saved: run, generation, step, tag, and if it is resumable."""
 
 
 def seen(shown: Mapping[str, Any]) -> dict[str, Any]:

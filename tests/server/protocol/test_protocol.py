@@ -11,6 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.server.protocol.listeners import Listening
 from tests.server.protocol.machine import Protocol
 from tests.server.protocol.memory import Memory
+from tests.server.protocol.provers import Proving
 from tests.server.protocol.replicas import Replicas
 from tests.server.protocol.running import Running
 from tests.server.protocol.systems import System
@@ -54,3 +55,8 @@ def test_the_store_keeps_the_protocol(replicas: Replicas) -> None:
 def test_the_store_listens(replicas: Replicas) -> None:
     """P11, and P1 to P7: each report is kept once, and decided on once, as in the model."""
     agree(replicas, EXAMPLES // 10, Listening)
+
+
+def test_the_store_proves(replicas: Replicas) -> None:
+    """P12: what workers applied is right or named, once, and never named if it is right."""
+    agree(replicas, EXAMPLES // 10, Proving)
