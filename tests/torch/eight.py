@@ -75,7 +75,7 @@ def follow(
 
 def is_named(rank: int, url: str, run: str) -> None:
     """Wait, all together, until the service lists a mismatch."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while rank == 0 and time.monotonic() < until:
         if httpx.get(f"{url}/v1/runs/{run}/mismatches").json()["items"]:
             break
