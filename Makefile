@@ -43,11 +43,8 @@ serve: $(SERVING) ## serve on http://127.0.0.1:8000, or PORT=, with an embedded 
 test: $(STAMP) ## run every test that needs no heavy framework, and the examples in docstrings
 	$(BIN)/pytest --ignore tests/torch -n 2 $(ARGS)
 
-test-frameworks: $(STAMP) $(VENV)/.torch ## run the tests that need PyTorch and what is built on it
-	$(BIN)/python -c 'import accelerate' 2>/dev/null || $(PIP) install --quiet accelerate==1.15.0
-	KERAS_BACKEND=torch $(BIN)/python -c 'import lightning, keras, transformers' 2>/dev/null || \
-	  $(PIP) install --quiet lightning==2.6.6 keras==3.15.1 transformers==5.24.0
-	$(BIN)/pytest tests/torch $(ARGS)
+test-frameworks: $(STAMP) $(VENV)/.frameworks ## run the tests that need PyTorch and what is built on it
+	$(BIN)/pytest tests/torch -n 2 --dist loadfile $(ARGS)
 
 coverage: $(STAMP) ## run the tests of make test, and fail if fewer lines and branches are run than were
 	.ci/coverage $(ARGS)
@@ -94,6 +91,12 @@ bench: $(STAMP) $(VENV)/.torch ## measure what docs/performance.md tells
 $(VENV)/.torch: | $(STAMP)
 	$(BIN)/python -c 'import torch' 2>/dev/null || $(PIP) install torch==2.13.0
 	@touch $(VENV)/.torch
+
+$(VENV)/.frameworks: | $(VENV)/.torch
+	$(BIN)/python -c 'import accelerate' 2>/dev/null || $(PIP) install --quiet accelerate==1.15.0
+	KERAS_BACKEND=torch $(BIN)/python -c 'import lightning, keras, transformers' 2>/dev/null || \
+	  $(PIP) install --quiet lightning==2.6.6 keras==3.15.1 transformers==5.24.0
+	@touch $(VENV)/.frameworks
 
 fuzz: $(STAMP) ## throw 100,000 random definitions at a server
 	RHEOSTAT_EXAMPLES=100000 $(BIN)/pytest tests/server/test_random_definitions.py

@@ -13,9 +13,7 @@ from typing import Any, Protocol
 
 import httpx
 import pytest
-from typer.testing import CliRunner
-
-from rheostat.cli.app import complete
+from tests.cli.running import invoke
 
 NOWHERE = "http://127.0.0.1:1"
 
@@ -102,9 +100,7 @@ def run(operator: Command, new_name: Callable[[], str], settle: Settle) -> str:
 def _in_process(settings: dict[str, str]) -> Command:
     def run(line: str, *, stdin: str = "", **variables: str) -> Ran:
         environment = {"COLUMNS": "80", **settings, **variables}
-        done = CliRunner().invoke(
-            complete(), shlex.split(line), input=stdin, env=environment, prog_name="rheostat"
-        )
+        done = invoke(shlex.split(line), stdin=stdin, env=environment)
         if done.exception and not isinstance(done.exception, SystemExit):
             raise done.exception
         return Ran(done.exit_code, done.stdout, done.stderr)

@@ -11,17 +11,15 @@ from typing import Any
 
 import httpx
 import pytest
-import typer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.cli.running import command_tree, invoke
 from tests.client.hostile import Hostile, hostile, page, says
 from tests.client.test_random_answers import bodies
 from tests.conftest import RunningServer
-from typer.testing import CliRunner
 
 from rheostat import hold, scale
 from rheostat.cli import connecting
-from rheostat.cli.app import complete
 from rheostat.client import Client
 
 ARGUMENTS = {
@@ -60,7 +58,7 @@ LOCAL = {"serve", "evaluate", "plot", "kinds", "convert", "simulate", "recover",
 
 def commands() -> list[str]:
     """Return a line for every command that asks a service."""
-    root: Any = typer.main.get_command(complete())
+    root = command_tree()
     lines = [
         f"{group} {name}"
         for group, found in root.commands.items()
@@ -76,7 +74,7 @@ LINE = {"kind": "linear", "start": 1.0, "end": 0.0, "steps": 1000}
 
 def test_every_command_has_its_arguments() -> None:
     """A command that needs other arguments than one name has them in `ARGUMENTS`."""
-    root: Any = typer.main.get_command(complete())
+    root = command_tree()
     taken = {
         f"{group} {name}": [each.required for each in command.params].count(True)
         for group, found in root.commands.items()
@@ -210,7 +208,7 @@ def ran(
         patch.setattr(connecting, "connect", connect)
         patch.setenv("RHEOSTAT_URL", url)
         words = [*line.split(), *(["--json"] if as_json else []), *there]
-        done = CliRunner().invoke(complete(), words)
+        done = invoke(words)
 
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception

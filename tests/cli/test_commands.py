@@ -15,9 +15,8 @@ from typing import Any
 
 import pytest
 from tests.cli.conftest import Command, Ran
+from tests.cli.running import command_tree, invoke
 from tests.conftest import RunningServer
-from typer.main import get_command
-from typer.testing import CliRunner
 
 from rheostat.cli import commands as package
 from rheostat.cli.app import complete
@@ -96,7 +95,7 @@ WRONG = {
 
 def commands() -> dict[str, Any]:
     """Return every command by the words that call it."""
-    root: Any = get_command(complete())
+    root = command_tree()
     return {
         f"{name} {below}".strip(): command
         for name, found in root.commands.items()
@@ -188,7 +187,7 @@ def _run(line: str, url: str, options: tuple[str, ...]) -> Ran:
     if words[0] not in {"token", "recover"}:  # these would ask the service, not the database
         environment["RHEOSTAT_URL"] = url
     unasked = ["--yes"] if words[0] == "recover" else []
-    done = CliRunner().invoke(complete(), [*words, *unasked, *options], env=environment)
+    done = invoke([*words, *unasked, *options], env=environment)
     return Ran(done.exit_code, done.stdout, done.stderr)
 
 

@@ -11,11 +11,10 @@ from typing import Any
 import httpx
 import pytest
 from tests.cli.conftest import Command, Ran
+from tests.cli.running import invoke
 from tests.conftest import Names
-from typer.testing import CliRunner
 
 from rheostat.cli import connecting
-from rheostat.cli.app import complete
 from rheostat.cli.pace import Pace
 from rheostat.cli.views.outcomes import Awaited, awaited
 from rheostat.cli.views.screen import Screen
@@ -71,7 +70,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Wait:
             return Client(server, retries=0, transport=httpx.MockTransport(answer))
 
         monkeypatch.setattr(connecting, "connect", connect)
-        done = CliRunner().invoke(complete(), line.split())
+        done = invoke(line.split())
         if done.exception and not isinstance(done.exception, SystemExit):
             raise done.exception
         return Ran(done.exit_code, done.stdout, done.stderr)

@@ -31,6 +31,22 @@ RUN = {"name": "gpt", "parameters": {"lr": 1}}
 WAIT = {"Prefer": "wait=30"}
 
 
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """Return a server for these tests alone, which count what it holds."""
+    server = RunningServer(tmp_path_factory.mktemp("holds"), {})
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def server(running: RunningServer) -> Iterator[RunningServer]:
+    """Return it without the run ``gpt`` of another test."""
+    yield running
+    with running.client() as http:
+        http.delete("/v1/runs/gpt")
+
+
 def start(server: RunningServer, *, refused: bool = True) -> str:
     """Create the run, paused, have a worker come to it, and return the path of its blocks."""
     with server.client() as http:
@@ -105,10 +121,9 @@ def test_a_preference_is_read_as_it_is_written(prefer: str | None, seconds: int)
 
 @pytest.mark.parametrize("refused", [False, True])
 def test_a_held_read_is_answered_when_the_run_goes_on(
-    start_server: StartServer, *, refused: bool
+    server: RunningServer, *, refused: bool
 ) -> None:
     """P5: it gets its values, whether the pause was known or not, and anybody may keep them."""
-    server = start_server()
     path = start(server, refused=refused)
     with holding(server, path, 8) as found:
         tell(server, "resume")
@@ -130,10 +145,9 @@ def test_a_held_read_is_answered_when_the_run_goes_on(
     ],
 )
 def test_whatever_ends_a_pause_is_told(
-    start_server: StartServer, problem: AssertProblem, what: str, body: Any, code: str
+    server: RunningServer, problem: AssertProblem, what: str, body: Any, code: str
 ) -> None:
     """P6: who is held learns at once that the training ends, or that it was rewound."""
-    server = start_server()
     path = start(server)
     with holding(server, path, 2) as found:
         tell(server, what, **body)
@@ -145,9 +159,8 @@ def test_whatever_ends_a_pause_is_told(
         assert there["told"]
 
 
-def test_a_signal_is_heard_at_a_pause(start_server: StartServer, problem: AssertProblem) -> None:
+def test_a_signal_is_heard_at_a_pause(server: RunningServer, problem: AssertProblem) -> None:
     """P5: who waits there is told at once, once, and waits on; a change alone lets nobody go."""
-    server = start_server()
     path = start(server)
     with holding(server, path, 3) as found:
         tell(server, "revisions", changes={"lr": 2})
@@ -160,9 +173,8 @@ def test_a_signal_is_heard_at_a_pause(start_server: StartServer, problem: Assert
     assert found[0].result().status_code == 200
 
 
-def test_a_gate_opens_by_a_report(start_server: StartServer, problem: AssertProblem) -> None:
+def test_a_gate_opens_by_a_report(server: RunningServer, problem: AssertProblem) -> None:
     """P5: who waits there goes on at once, by what the controller made of the report."""
-    server = start_server()
     plateau = {"kind": "plateau", "metric": "loss", "factor": 0.5, "patience": 0}
     gated = {"plateau": {**plateau, "gate": {"every": 4}}}
     with server.client() as http:
@@ -186,20 +198,16 @@ def test_a_gate_opens_by_a_report(start_server: StartServer, problem: AssertProb
             http.get(path, params=block).raise_for_status()
 
 
-def test_a_deleted_run_is_told(start_server: StartServer, problem: AssertProblem) -> None:
+def test_a_deleted_run_is_told(server: RunningServer, problem: AssertProblem) -> None:
     """Nobody waits for what is no more."""
-    server = start_server()
     path = start(server)
     with holding(server, path) as found, server.client() as http:
         http.delete("/v1/runs/gpt").raise_for_status()
     problem(found[0].result(), "unknown-run")
 
 
-def test_who_is_held_is_refused_in_the_end(
-    start_server: StartServer, problem: AssertProblem
-) -> None:
+def test_who_is_held_is_refused_in_the_end(server: RunningServer, problem: AssertProblem) -> None:
     """The refusal is that of who is not held, with the preference that was applied."""
-    server = start_server()
     path = start(server)
     refused = read(server, path)
     answer = read(server, path, headers={"Prefer": "wait=1"})
@@ -223,9 +231,8 @@ def test_only_so_many_are_held(start_server: StartServer, problem: AssertProblem
         tell(server, "resume")
 
 
-def test_who_hangs_up_is_let_go(start_server: StartServer) -> None:
+def test_who_hangs_up_is_let_go(server: RunningServer) -> None:
     """P13: a worker that died holds no place."""
-    server = start_server()
     path = start(server)
     url = httpx.URL(server.url)
     head = f"GET {path}?generation=1&start=0&count=1 HTTP/1.1\r\nHost: {url.host}\r\n"
@@ -250,9 +257,8 @@ def test_a_server_that_stops_lets_all_go(start_server: StartServer) -> None:
         assert (answer.status_code, answer.headers["retry-after"]) == (409, "5")
 
 
-def test_who_does_not_prefer_it_is_not_held_by_others(start_server: StartServer) -> None:
+def test_who_does_not_prefer_it_is_not_held_by_others(server: RunningServer) -> None:
     """A read of the same address, without the header, is refused at once."""
-    server = start_server()
     path = start(server)
     with holding(server, path):
         assert read(server, path).status_code == 409
@@ -260,10 +266,9 @@ def test_who_does_not_prefer_it_is_not_held_by_others(start_server: StartServer)
 
 
 def test_a_read_that_cannot_be_is_refused_as_ever(
-    start_server: StartServer, problem: AssertProblem
+    server: RunningServer, problem: AssertProblem
 ) -> None:
     """P10: memory does not hide what is wrong with a request."""
-    server = start_server()
     path = start(server)
     assert read(server, path).status_code == 409
     with server.client() as http:
