@@ -65,7 +65,7 @@ def saved_once(evidence: Evidence) -> Iterator[str]:
         elif save.answer is not None and _kept(kept.get(key)) != _kept(save.answer):
             yield f"{save.answer} was acknowledged, and kept is {kept.get(key)}"
     for key, item in kept.items():
-        if item["uri"] not in said.get(key, set()):
+        if item["uri"] not in said.get(key, set()) and not _asked_for(evidence, item):
             yield f"{item} is kept, which nobody said"
 
 
@@ -101,6 +101,16 @@ def _saved(item: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def _kept(item: Mapping[str, Any] | None) -> Any:
     return None if item is None else (item["uri"], item["source"], item["at"])
+
+
+def _asked_for(evidence: Evidence, item: Mapping[str, Any]) -> bool:
+    """Whether somebody said that a signal which asks for a checkpoint was done there."""
+    return any(
+        outcome.request["outcome"] == "done"
+        and outcome.request["revision"] == item["revision"]
+        and outcome.request.get("step") == item["step"]
+        for outcome in evidence.log.outcomes
+    )
 
 
 def _said(beat: Beat) -> str:
