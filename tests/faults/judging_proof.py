@@ -107,7 +107,7 @@ def _asked_for(evidence: Evidence, item: Mapping[str, Any]) -> bool:
     """Whether somebody said that a signal which asks for a checkpoint was done there."""
     return any(
         outcome.request["outcome"] == "done"
-        and outcome.request["revision"] == item["revision"]
+        and outcome.request["revision"] == item.get("revision")
         and outcome.request.get("step") == item["step"]
         for outcome in evidence.log.outcomes
     )
