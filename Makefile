@@ -41,7 +41,7 @@ serve: $(SERVING) ## serve on http://127.0.0.1:8000, or PORT=, with an embedded 
 	  test $$code -ge 128 || echo 'Is the port taken? Another one: make serve PORT=8001' >&2; exit $$code; }
 
 test: $(STAMP) ## run every test that needs no heavy framework, and the examples in docstrings
-	$(BIN)/pytest --ignore tests/torch -n 2 $(ARGS)
+	$(BIN)/pytest --ignore tests/torch -n 2 --dist worksteal $(ARGS)
 
 test-frameworks: $(STAMP) $(VENV)/.frameworks ## run the tests that need PyTorch and what is built on it
 	$(BIN)/pytest tests/torch -n 2 --dist loadfile $(ARGS)
