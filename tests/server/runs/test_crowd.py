@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ RANK = Worker("0", "a", generation=1, step=100, again=5, since=900, seen_at=NOW,
 
 def rank(name: int, **fields: Any) -> Worker:
     """Return one that trains."""
-    return replace(RANK, worker=str(name), session=f"s{name}", **fields)
+    return RANK._replace(worker=str(name), session=f"s{name}", **fields)
 
 
 def crowd(*workers: Worker, now: float = NOW, generation: int = 1) -> Crowd:
@@ -103,10 +102,10 @@ def test_behind_is_who_trains_in_a_left_generation() -> None:
 def test_a_left_generation_holds_the_front_back() -> None:
     """A live worker at 500 of a generation that was left at 60 has reached 60 of the present."""
     old, new = rank(0, generation=1, step=500, proven_until=400), rank(1, generation=2, step=90)
-    new = replace(new, proven_until=80)
+    new = new._replace(proven_until=80)
     front = Crowd([old, new], NOW, 2, {1: 60}).front
     assert (front.reached, front.proven) == (60, 60)
-    front = Crowd([replace(old, seen_at=0), new], NOW, 2, {1: 60}).front
+    front = Crowd([old._replace(seen_at=0), new], NOW, 2, {1: 60}).front
     assert (front.reached, front.proven) == (90, 80)
 
 
@@ -170,22 +169,22 @@ def test_a_job_that_goes_on_is_not_retired() -> None:
 def test_ranks_stand_by_their_number() -> None:
     """2 comes before 10, and both before names."""
     names = ["n1:77", "10", "2", "a"]
-    found = crowd(*(replace(RANK, worker=name) for name in names))
+    found = crowd(*(RANK._replace(worker=name) for name in names))
     assert [each.worker for each in found.listed] == ["2", "10", "a", "n1:77"]
 
 
 def test_the_newer_word_counts() -> None:
     """Of two processes that heard a worker the newer counts, and the earlier beginning."""
-    before = replace(RANK, since=800, seen_at=900, step=50, proven_until=40)
-    after = replace(RANK, since=850, seen_at=950, step=60, proven_until=None)
-    expected = replace(after, since=800, proven_until=40)
+    before = RANK._replace(since=800, seen_at=900, step=50, proven_until=40)
+    after = RANK._replace(since=850, seen_at=950, step=60, proven_until=None)
+    expected = after._replace(since=800, proven_until=40)
     assert merged(before, after) == merged(after, before) == expected
 
 
 def test_a_new_session_or_generation_begins_with_nothing_proven() -> None:
     """What an earlier session proved is not the later one's, nor that of an earlier generation."""
-    before = replace(RANK, seen_at=900, since=800, proven_until=40)
-    restarted = replace(RANK, session="b", seen_at=950, since=950)
+    before = RANK._replace(seen_at=900, since=800, proven_until=40)
+    restarted = RANK._replace(session="b", seen_at=950, since=950)
     assert merged(before, restarted) == restarted
-    rewound = replace(RANK, generation=2, seen_at=950, since=900)
-    assert merged(before, rewound) == replace(rewound, since=800)
+    rewound = RANK._replace(generation=2, seen_at=950, since=900)
+    assert merged(before, rewound) == rewound._replace(since=800)

@@ -15,8 +15,8 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
 from operator import attrgetter
+from typing import NamedTuple, Self
 
 from rheostat import wire
 from rheostat.server.runs.beats import Doing
@@ -32,8 +32,7 @@ Places = Iterable[tuple[int | None, int]]
 """Revisions, and the first step of each; None for one that is only rehearsed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Worker:
+class Worker(NamedTuple):
     """A worker, by what it last said: at ``seen_at``, in a session that began at ``since``."""
 
     worker: str
@@ -56,6 +55,10 @@ class Worker:
     def silent_at(self) -> float:
         """When it counts as silent, unless it says something."""
         return self.seen_at + PATIENCE * self.again
+
+    def shifted(self, seconds: float) -> Self:
+        """Return it with its times by a clock that is ahead by so much."""
+        return self._replace(since=self.since + seconds, seen_at=self.seen_at + seconds)
 
     @property
     def place(self) -> tuple[int, int, str]:
@@ -131,7 +134,10 @@ class Crowd:
     def counting(self) -> Sequence[Worker]:
         """Those whom revisions come to: alive or ended; without any, those of the newest job."""
         counting = [each for each in self.workers if each.state == "ended" or self.is_alive(each)]
-        return counting or newest_job(self.workers)
+        if counting:
+            return counting
+        newest = newest_job(self.workers)
+        return [each for each in self.workers if newest is None or each.job == newest.name]
 
     @cached_property
     def hindmost(self) -> Worker | None:
@@ -265,62 +271,37 @@ def merged(one: Worker, other: Worker) -> Worker:
     proven = newer.proven_until
     if older.generation == newer.generation and older.proven_until is not None:
         proven = max(older.proven_until, -1 if proven is None else proven)
-    since = min(older.since, newer.since)
-    if since == newer.since and proven == newer.proven_until:
-        return newer
-    return changed(newer, since=since, proven_until=proven)
-
-
-def changed(worker: Worker, *, since: float, proven_until: int | None, by: float = 0.0) -> Worker:
-    """Return a worker whose session began then, and whose times are shifted by some seconds."""
-    return Worker(
-        worker.worker,
-        worker.session,
-        worker.generation,
-        worker.step,
-        worker.again,
-        since + by,
-        worker.seen_at + by,
-        worker.host,
-        worker.job,
-        worker.pace,
-        worker.waited,
-        proven_until,
-        worker.state,
-    )
+    return newer._replace(since=min(older.since, newer.since), proven_until=proven)
 
 
 def current(workers: Iterable[Worker]) -> Sequence[Worker]:
     """
     Return those whom no newer job has retired.
 
-    The newest job is that which began last. It retires the workers of others that have said nothing
-    since it began; one that is of no job stays.
+    The newest job retires the workers of others that have said nothing since it began; one that is
+    of no job stays.
     """
     found = tuple(workers)
-    began = beginnings(found)
-    if len(began) < 2:
+    newest = newest_job(found)
+    if newest is None:
         return found
-    newest = max(began, key=lambda job: (began[job], job))
-    return [each for each in found if each.job in {None, newest} or each.seen_at >= began[newest]]
+    return [e for e in found if e.job in (None, newest.name) or e.seen_at >= newest.began]
 
 
-def beginnings(workers: Iterable[Worker]) -> dict[str, float]:
-    """Return when each job was first heard of."""
+class Job(NamedTuple):
+    """A process group, which began when a worker of it was first heard of."""
+
+    began: float
+    name: str
+
+
+def newest_job(workers: Iterable[Worker]) -> Job | None:
+    """Return the job that began last, if there is any."""
     began: dict[str, float] = {}
     for each in workers:
         if each.job is not None and each.since < began.get(each.job, float("inf")):
             began[each.job] = each.since
-    return began
-
-
-def newest_job(workers: Sequence[Worker]) -> Sequence[Worker]:
-    """Return the workers of the job that began last; without jobs, all."""
-    began = beginnings(workers)
-    if not began:
-        return workers
-    newest = max(began, key=lambda job: (began[job], job))
-    return [each for each in workers if each.job == newest]
+    return max((Job(at, name) for name, at in began.items()), default=None)
 
 
 def is_wrong(worker_since: float, at: float) -> bool:
@@ -330,21 +311,14 @@ def is_wrong(worker_since: float, at: float) -> bool:
 
 def _first_mistakes(workers: Sequence[Worker], mistakes: Iterable[Mistake]) -> dict[str, int]:
     """Return the first step at which each worker that is wrong went wrong."""
-    ordered = sorted(mistakes, key=attrgetter("worker"))
-    if not ordered:
-        return {}
     known = {each.worker: each for each in workers}
     found: dict[str, int] = {}
-    for name, group in groupby(ordered, key=attrgetter("worker")):
-        if (worker := known.get(name)) is None:
+    for each in mistakes:
+        worker = known.get(each.worker)
+        if worker is None or worker.generation != each.generation:
             continue
-        steps = [
-            each.step
-            for each in group
-            if each.generation == worker.generation and is_wrong(worker.since, each.at)
-        ]
-        if steps:
-            found[name] = min(steps)
+        if is_wrong(worker.since, each.at):
+            found[each.worker] = min(each.step, found.get(each.worker, each.step))
     return found
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from rheostat.limits import BEATS_PER_SECOND, LEAST_AGAIN, MAX_WORKERS
 from rheostat.server.runs.beats import Beat, Said
-from rheostat.server.runs.crowd import PATIENCE, Crowd, Worker, changed, merged
+from rheostat.server.runs.crowd import PATIENCE, Crowd, Worker, merged
 
 JITTER = 0.2
 """Part by which what a worker is told varies, so that those who began together spread out."""
@@ -112,8 +112,7 @@ class Roster:
         with self._lock:
             for row in rows:
                 if row.worker not in self._runs.get(run_id, {}):
-                    mine = changed(row, since=row.since, proven_until=row.proven_until, by=-shift)
-                    self._put(run_id, _Heard(mine, sends=False, written=True))
+                    self._put(run_id, _Heard(row.shifted(-shift), sends=False, written=True))
 
     def hear(
         self, run_id: str, beat: Beat, at: float, proven: Mapping[str, int] | None = None

@@ -10,7 +10,7 @@ from itertools import islice
 from rheostat import wire
 from rheostat.server.runs import presence
 from rheostat.server.runs.beats import Beat
-from rheostat.server.runs.crowd import Crowd, Worker, changed, merged, place_of
+from rheostat.server.runs.crowd import Crowd, Worker, merged, place_of
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.presence import News, Roster
 from rheostat.server.store import clock, locks
@@ -62,7 +62,7 @@ def crowd(records: Records, ref: str, roster: Roster) -> Crowd:
 
 
 def crowd_of(records: Records, run: RunRecord, roster: Roster) -> Crowd:
-    """Return the same of a run that was found; it may be a second old."""
+    """Return the same of a run that was found; that of many workers may be some seconds old."""
     found = roster.recent(run.id)
     if found is None or found.generation != run.generation:
         found = _crowd(records, run, roster)
@@ -75,8 +75,7 @@ def _crowd(records: Records, run: RunRecord, roster: Roster) -> Crowd:
     shift = _shift(records)
     found = {each.worker: each for each in workers.of(run.id)}
     for each in roster.of(run.id):
-        here = changed(each, since=each.since, proven_until=each.proven_until, by=shift)
-        row = found.get(each.worker)
+        here, row = each.shifted(shift), found.get(each.worker)
         found[each.worker] = here if row is None else merged(row, here)
     mistakes = workers.mistakes(run.id)
     left = {each.generation for each in found.values()} - {run.generation}
