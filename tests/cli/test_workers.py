@@ -117,8 +117,8 @@ def test_a_worker_is_a_row(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_those_come_first_that_somebody_should_look_at(capsys: pytest.CaptureFixture[str]) -> None:
-    """The wrong one before the silent one, and rank 2 before rank 10."""
-    items = [worker(name) for name in ("10", "2", "n1:9", "n1:10")]
+    """The wrong one before the silent one, and the others as the service lists them."""
+    items = [worker(name) for name in ("2", "10", "n1:9", "n1:10")]
     items += [worker("30", state="silent"), worker("31", state="wrong")]
     rows = drawn(capsys, answer(items))[-6:]
     assert [row.split()[0] for row in rows] == ["31", "30", "2", "10", "n1:9", "n1:10"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 from rheostat.errors import Overwritten
 from rheostat.torch.joining import refusal
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rheostat.torch.slots import Overwriting, Slots
 
 OnMismatch = Literal["warn", "raise"] | None
-ON_MISMATCH = (*get_args(Literal["warn", "raise"]), None)
+ON_MISMATCH = ("warn", "raise", None)
 
 log = logging.getLogger("rheostat")
 

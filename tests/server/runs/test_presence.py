@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from rheostat.errors import Unavailable
 from rheostat.limits import LEAST_AGAIN, MAX_WORKERS
+from rheostat.server.http.presence import write_all
 from rheostat.server.runs import presence
 from rheostat.server.runs.beats import Beat, Said
 from rheostat.server.runs.presence import MOST, Roster
+from rheostat.server.store import Store
 
 
 class _Middle(random.Random):
@@ -133,6 +137,27 @@ def test_news_are_told_once_and_can_be_put_back(clock: list[float]) -> None:
     assert sorted(each.worker for each in again.workers["run"]) == ["1", "2", "3"]
     roster.hear("run", beat(3), clock[0] + 2)
     assert roster.news(9).growing == set()
+
+
+class _Broken:
+    """A database that nothing can be written to."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    async def write(self, *_: Any) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [Unavailable("it is away"), ValueError("a row that it refuses")])
+def test_what_cannot_be_written_stays_news(clock: list[float], error: Exception) -> None:
+    """Neither a database that is away nor a row that it refuses ends the writing down."""
+    roster, store = Roster(), cast("Store", _Broken(error))
+    roster.hear("run", beat(1), clock[0])
+    for _ in range(2):
+        asyncio.run(write_all(roster, store))
+        assert len(roster.news(9).workers["run"]) == 1
+        roster.hear("run", beat(1), clock[0])
 
 
 def test_memory_ends(clock: list[float]) -> None:

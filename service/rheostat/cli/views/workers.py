@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import struct
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -173,7 +172,7 @@ def _as_float32(number: float) -> float:
 
 
 def _each(screen: Screen, items: Sequence[wire.Worker], most: int) -> None:
-    """Draw workers as rows, those first that somebody should look at."""
+    """Draw workers as rows, those first that somebody should look at, else as they are listed."""
     if not items:
         screen.line("None of them is in that state.")
         return
@@ -187,7 +186,7 @@ def _each(screen: Screen, items: Sequence[wire.Worker], most: int) -> None:
         left("SEEN"),
         left("HOST"),
     ]
-    ordered = sorted(items, key=_order)
+    ordered = sorted(items, key=lambda each: URGENT.index(each["state"]))
     screen.table(columns, map(_row, ordered[:most]))
     _rest(screen, len(items), most)
 
@@ -204,15 +203,6 @@ def _row(item: wire.Worker) -> tuple[Cell, ...]:
         text.when(item["seen_at"]),
         item["host"] or "",
     )
-
-
-def _order(item: wire.Worker) -> tuple[int, list[tuple[bool, int, str]]]:
-    """Return where a worker stands in a list: by its state, and then rank 2 before rank 10."""
-    name = [(not digits, int(digits or 0), rest) for digits, rest in _PARTS(item["worker"])]
-    return URGENT.index(item["state"]), name
-
-
-_PARTS = re.compile(r"(\d+)|(\D+)").findall
 
 
 def _rest(screen: Screen, count: int, most: int) -> None:

@@ -82,7 +82,7 @@ ENDED_CONNECTIONS = MetricInfo(
 WORKERS = MetricInfo(
     "rheostat_workers",
     Gauge,
-    "Workers whose beats came to this process, by what they do; silent ones for a few seconds.",
+    "Workers whose beats came here, by what they do; silent and ended ones for ten minutes.",
     ("state",),
 )
 KEPT_REPORTS = MetricInfo(

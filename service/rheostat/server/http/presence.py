@@ -7,12 +7,15 @@ What cannot be written because the database is away stays in memory, and is writ
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from rheostat.errors import Unavailable
 from rheostat.server.http.metrics import Metrics
 from rheostat.server.runs.presence import News, Roster
 from rheostat.server.store import Store
 from rheostat.server.store.operations import workers
+
+log = logging.getLogger("rheostat.server")
 
 PERIOD = 5.0
 """Seconds between two such times."""
@@ -44,6 +47,10 @@ async def _write(roster: Roster, store: Store, news: News) -> bool:
     try:
         written = await store.write(workers.write, news)
     except Unavailable:
+        roster.put_back(news)
+        return False
+    except Exception:  # a hint that cannot be written ends neither the next one nor the service
+        log.exception("could not write down who trains")
         roster.put_back(news)
         return False
     except BaseException:
