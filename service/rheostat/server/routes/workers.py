@@ -273,7 +273,7 @@ def _refuse(field: str, message: str, value: Any, bound: str) -> Invalid:
                     "applied": [
                         {
                             "cells": [[81_664, 256, 1]],
-                            "parameters": {"lr": "f64", "weight_decay": "f32"},
+                            "parameters": {"lr": "f64"},
                             "digest": "5d41402abc4b2a76b9719d911017c592",
                         }
                     ],
