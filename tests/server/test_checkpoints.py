@@ -51,7 +51,7 @@ class Trained:
 
     def post(self, what: str, body: Any, **params: Any) -> httpx.Response:
         """Send a request about the run."""
-        return self.http.post(f"{self.path}/{what}", json=body, params=params)
+        return self.http.post(f"/v1/runs/{self.id}/{what}", json=body, params=params)
 
 
 @pytest.fixture

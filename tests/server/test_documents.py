@@ -165,7 +165,7 @@ def trained_run(http: Any) -> None:
     http.get(f"/v1/runs/{run['id']}/values", params=block).raise_for_status()
 
 
-BY_ID = {"POST /v1/runs/{run}/reports", "POST /v1/runs/{run}/checkpoints"}
+BY_ID = {f"POST /v1/runs/{{run}}/{said}" for said in ("beats", "reports", "checkpoints")}
 """What workers ask by the run's id alone."""
 
 

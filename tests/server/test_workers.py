@@ -153,8 +153,14 @@ def test_a_worker_is_named_once(http: httpx.Client, new_name: Any, problem: Asse
 def test_beats_go_to_what_is_there(
     http: httpx.Client, new_name: Any, problem: AssertProblem
 ) -> None:
-    """A generation that the run has not, and a run that was deleted, are told as such."""
-    run = created(http, new_name())
+    """
+    A generation that the run has not, and a run that was deleted, are told as such.
+
+    A run's name is none of its ids: it may be the next one's when the beat comes.
+    """
+    name = new_name()
+    run = created(http, name)
+    problem(http.post(f"/v1/runs/{name}/beats", json=said(0)), "unknown-run")
     late = http.post(f"/v1/runs/{run}/beats", json=said(0, generation=2))
     problem(late, "unknown-generation")
     beat(http, run, 0)

@@ -112,18 +112,13 @@ class Mismatch(TypedDict):
 MismatchPage = Page[Mismatch]
 
 
-class CheckpointKey(TypedDict):
-    """What names a checkpoint among those of its run."""
+class Checkpoint(TypedDict):
+    """A checkpoint that somebody has saved; generation, step and tag name it in its run."""
 
     generation: int
     step: int
     """Step that a training which resumes from it reads first."""
     tag: str
-
-
-class Checkpoint(CheckpointKey):
-    """A checkpoint that somebody has saved."""
-
     uri: str | None
     """Where it is: other people's text, which nobody opens."""
     bytes: int | None

@@ -138,6 +138,16 @@ Run = Annotated[
         examples=["gpt-7b"],
     ),
 ]
+RunId = Annotated[
+    str,
+    Path(
+        min_length=1,
+        max_length=128,
+        pattern=r"^[^\x00]+$",
+        description="The run's id.",
+        examples=["run_1f0c9a3be5d24c77a8e1b20c94"],
+    ),
+]
 ScheduleName = Annotated[
     str, Path(pattern=f"^{NAME}$", description="Name of the schedule.", examples=["pretrain"])
 ]

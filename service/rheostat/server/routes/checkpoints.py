@@ -20,6 +20,7 @@ from rheostat.server.http.requests import (
     Limit,
     RequestBody,
     Run,
+    RunId,
     StoreDep,
     body_examples,
     cursor_of,
@@ -99,13 +100,13 @@ class SavedBody(RequestBody):
 )
 @needs(Role.WORKER)
 @refuses(UnknownRun, UnknownGeneration, UnknownRevision)
-async def save_checkpoint(run: Run, saved: SavedBody, store: StoreDep) -> Response:
+async def save_checkpoint(run: RunId, saved: SavedBody, store: StoreDep) -> Response:
     """
     Say that a checkpoint was saved, in a generation that may have been left since.
 
     It is named by generation, step and tag. What was said of it first stays, and a later word adds
-    what is missing, so it can be sent until it is answered, and by every rank. The run is named by
-    its id. A run's oldest checkpoints are forgotten where there are too many.
+    what is missing, so it can be sent until it is answered, and by every rank. A run's oldest
+    checkpoints are forgotten where there are too many.
     """
     report = operations.CheckpointReport(**dict(saved))
     kept, new = await store.write(operations.save, run, report)

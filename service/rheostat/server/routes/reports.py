@@ -6,7 +6,7 @@ import csv
 import io
 from typing import Annotated, Any, Literal
 
-from fastapi import Path, Query
+from fastapi import Query
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,6 +29,7 @@ from rheostat.server.http.requests import (
     Generation,
     RequestBody,
     Run,
+    RunId,
     Start,
     Stop,
     StoreDep,
@@ -157,16 +158,7 @@ class Reporting(RequestBody):
 @needs(Role.WORKER)
 @refuses(UnknownRun, UnknownGeneration, StaleGeneration, RateLimited)
 async def report_metrics(
-    run: Annotated[
-        str,
-        Path(
-            min_length=1,
-            max_length=128,
-            pattern=r"^[^\x00]+$",
-            description="The run's id.",
-            examples=["run_1f0c9a3be5d24c77a8e1b20c94"],
-        ),
-    ],
+    run: RunId,
     body: Reporting,
     store: StoreDep,
     request: Request,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import Depends, Path, Query
+from fastapi import Depends, Query
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -42,6 +42,7 @@ from rheostat.server.http.requests import (
     Limit,
     RequestBody,
     Run,
+    RunId,
     StoreDep,
     body_examples,
     cursor_of,
@@ -297,16 +298,7 @@ def _refuse(field: str, message: str, value: Any, bound: str) -> Invalid:
 @needs(Role.WORKER)
 @refuses(UnknownRun, UnknownGeneration, StaleGeneration, WentBack)
 async def beat(
-    run: Annotated[
-        str,
-        Path(
-            min_length=1,
-            max_length=128,
-            pattern=r"^[^\x00]+$",
-            description="The run's id.",
-            examples=["run_1f0c9a3be5d24c77a8e1b20c94"],
-        ),
-    ],
+    run: RunId,
     body: BeatBody,
     proofs: ProofsDep,
     request: Request,

@@ -92,6 +92,16 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
+def require_id(run_id: str) -> None:
+    """
+    Raise `UnknownRun` for what is no run's id.
+
+    What a worker says names its run by that: a name may be the next run's when it comes.
+    """
+    if not re.fullmatch(RUN_ID, run_id):
+        raise UnknownRun(f"there is no run with the id {run_id!r}")
+
+
 class Records:
     """
     What one transaction sees and changes of the runs.

@@ -6,18 +6,17 @@ No value depends on them. Where they are is text that nobody here opens.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
 
 from rheostat import wire
-from rheostat.errors import FieldError, Invalid, UnknownRun
-from rheostat.limits import MAX_CHECKPOINTS, MAX_STEP, MAX_TAG, MAX_URI, RUN_ID
+from rheostat.errors import FieldError, Invalid
+from rheostat.limits import MAX_CHECKPOINTS, MAX_STEP, MAX_TAG, MAX_URI
 from rheostat.server.runs.lineage import GenerationKey
 from rheostat.server.store.checkpoints import Checkpoints, Place, Saved
-from rheostat.server.store.records import Records, RunRecord, now
+from rheostat.server.store.records import Records, RunRecord, now, require_id
 
 SIGNAL: Final = "checkpoint"
 """The signal whose outcomes tell of checkpoints, and the tag of those that have none."""
@@ -51,8 +50,7 @@ def save(records: Records, run_id: str, report: CheckpointReport) -> tuple[wire.
         Invalid: Nobody can have come to that step.
 
     """
-    if not re.fullmatch(RUN_ID, run_id):
-        raise UnknownRun(f"there is no run with the id {run_id!r}")
+    require_id(run_id)
     run = records.find(run_id, lock=True)
     lineage = records.lineage(run)
     settled = lineage[report.generation].settled_until

@@ -7,7 +7,6 @@ controller reads takes the run's lock as well, and what comes of it is committed
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
@@ -15,14 +14,13 @@ from typing import Final
 
 from rheostat import wire
 from rheostat.controllers import json_of_value, value_of_bits
-from rheostat.errors import UnknownRun
-from rheostat.limits import MAX_KEPT, MAX_METRICS, MAX_REPORTED, MAX_SOURCES, RUN_ID
+from rheostat.limits import MAX_KEPT, MAX_METRICS, MAX_REPORTED, MAX_SOURCES
 from rheostat.server.runs.control.armed import Armed, Head
 from rheostat.server.runs.control.places import lasts, owner_of, require_place
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.store.operations.decide import Emitted, emit
 from rheostat.server.store.operations.decided import decision_json
-from rheostat.server.store.records import Records, RunRecord, now
+from rheostat.server.store.records import Records, RunRecord, now, require_id
 from rheostat.server.store.reports import KeptMetric, ReportKey
 
 MOST_DROPPED = 2 * MAX_REPORTED
@@ -95,8 +93,7 @@ def report(records: Records, request: ReportRequest, run_id: str) -> wire.Report
         Invalid: Nobody can have got to a step.
 
     """
-    if not re.fullmatch(RUN_ID, run_id):
-        raise UnknownRun(f"there is no run with the id {run_id!r}")
+    require_id(run_id)
     number = records.reports.lock(run_id)
     armed = records.controllers.armed(run_id)
     reading = [each for each in armed if each.metric in request.metrics]

@@ -15,7 +15,7 @@ from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.presence import News, Roster
 from rheostat.server.store import clock, locks
 from rheostat.server.store.operations.show import state
-from rheostat.server.store.records import Records, RunRecord
+from rheostat.server.store.records import Records, RunRecord, require_id
 from rheostat.server.store.workers import Workers, stuck
 
 MOST_AHEAD = 100
@@ -31,18 +31,19 @@ class Met:
     workers: Mapping[str, Worker]
 
 
-def meet(records: Records, ref: str, beat: Beat, roster: Roster) -> Met:
+def meet(records: Records, run_id: str, beat: Beat, roster: Roster) -> Met:
     """
     Return the run that a beat is about, and what is known of the workers in it.
 
     What others have written of workers that are new here is learnt.
 
     Raises:
-        UnknownRun: There is none.
+        UnknownRun: There is none with this id.
         UnknownGeneration: The run has none of this number.
 
     """
-    run = records.find(ref)
+    require_id(run_id)
+    run = records.find(run_id)
     lineage = records.lineage(run)
     lineage[beat.generation]
     names = [each.worker for each in beat.workers]
