@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import struct
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -197,3 +199,23 @@ def test_closing_ends_the_waiting(server: Server) -> None:
     thread.join(timeout=10)
 
     assert not thread.is_alive()
+
+
+def test_a_client_that_is_let_go_closes_its_connections() -> None:
+    """A client that is dropped without being closed leaves no socket open, and warns of none."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        client = Client(f"http://127.0.0.1:{listening.getsockname()[1]}")
+        asking = threading.Thread(target=client.runs)
+        asking.start()
+        connection, _ = listening.accept()
+        with connection, warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always", ResourceWarning)
+            connection.recv(65536)
+            connection.sendall(answer("application/json", b'{"items": [], "next": null}'))
+            asking.join()
+            del asking, client
+            gc.collect()
+            connection.settimeout(10)
+            assert connection.recv(1) == b""
+
+    assert [str(each.message) for each in warned if each.category is ResourceWarning] == []

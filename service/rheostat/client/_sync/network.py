@@ -71,6 +71,10 @@ class Network:
         self._transport: dict[str, Any] | None = None
         self._opening = threading.Lock()
         self._closed = threading.Event()
+        if (dropped := getattr(self, "_dropped", None)) is not None:
+            dropped.detach()  # it would close what is inherited
+        self._dropped = finalize(self, _abandon, self._connections)
+        self._dropped.atexit = False
 
     def send(self, call: Call) -> Outcome:
         """Return the answer, or the error that there was instead."""
@@ -114,11 +118,10 @@ class Network:
         """Close the connections; whatever waits ends with `Closed`."""
         self._closed.set()
         with self._opening:
-            connections, given = list(self._connections), self._given
+            connections, given = set(self._connections), self._given
             self._connections.clear()
             self._idle.clear()
-        for connection in connections:
-            connection.abandon()
+        _abandon(connections)
         if given is not None:
             given.close()
 
@@ -250,6 +253,12 @@ class Connection:
     def _close(self) -> None:
         if not self._shared:
             self._http.close()
+
+
+def _abandon(connections: set[Connection]) -> None:
+    """Close what a client has opened, also of one that is let go and was never closed."""
+    for connection in connections:
+        connection.abandon()
 
 
 def _deliver(
