@@ -21,7 +21,7 @@ from rheostat.limits import MAX_MISMATCHES, MAX_WORKER_MISMATCHES
 from rheostat.server.runs.applied import Mismatch, Stretch, Window, Wrong
 from rheostat.server.runs.beats import Beat, Said
 from rheostat.server.runs.revision import Note
-from rheostat.server.store import tables
+from rheostat.server.store import clock, tables
 from rheostat.server.store.operations import advance, close, events, fork, mismatch, show
 from rheostat.server.store.operations import applied as operations
 from rheostat.server.store.operations.applied import Judged, judge
@@ -369,6 +369,16 @@ def test_who_is_wrong_again_is_told_to_be(desk: Desk, run: str) -> None:
     assert [at for at, _ in after] == [at for at, _ in before]
     later = [number for number, (at, told) in enumerate(after) if told > at]
     assert later == [3, MAX_WORKER_MISMATCHES - 1]
+
+
+def test_when_one_was_wrong_is_by_the_databases_clock(
+    desk: Desk, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As its session's beginning is: a replica whose own is late would make it right again."""
+    monkeypatch.setattr(clock, "read", lambda _: 4e9)
+    desk.write(mismatch.keep, run, [found_at(3)])
+    row = desk.read(lambda records: records.connection.execute(select(tables.mismatches)).one())
+    assert (row.at, row.told_at) == ("2096-10-02T07:06:40.000000+00:00",) * 2
 
 
 def test_one_worker_does_not_fill_the_list(desk: Desk, run: str) -> None:

@@ -26,7 +26,7 @@ PATIENCE = 3
 """Beats that may be missing before a worker counts as silent."""
 
 CLOCKS_APART = 1.0
-"""Seconds by which the clocks that tell mismatches and sessions may differ."""
+"""Seconds by which the beginning of a session, which was shifted between clocks, may be off."""
 
 Places = Iterable[tuple[int | None, int]]
 """Revisions, and the first step of each; None for one that is only rehearsed."""

@@ -8,8 +8,9 @@ from typing import Any
 from rheostat import wire
 from rheostat.limits import MAX_MISMATCHES, MAX_WORKER_MISMATCHES
 from rheostat.server.runs.applied import Mismatch
+from rheostat.server.store import clock
 from rheostat.server.store.mismatches import Mismatches, Place
-from rheostat.server.store.records import Records, now
+from rheostat.server.store.records import Records
 
 
 def keep(records: Records, run_id: str, found: Iterable[Mismatch]) -> int:
@@ -28,7 +29,7 @@ def keep(records: Records, run_id: str, found: Iterable[Mismatch]) -> int:
     kept = Mismatches(records.connection)
     places = kept.places(run.id)
     new, again = _sorted_out(found, places)
-    at = now()
+    at = clock.text(clock.read(records.connection))  # which `workers.since` is by, too
     event = None if run.end is not None else run.newest_event(records.lineage(run)) + 1
     if new and event is not None:
         records.change(run.id, event=event + len(new) - 1)
