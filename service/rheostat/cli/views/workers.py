@@ -40,7 +40,7 @@ def workers(screen: Screen, answer: wire.Workers, run: str, most: int) -> None:
 
 def summary(answer: wire.Workers) -> Iterator[tuple[str, Cell]]:
     """Yield what is to be known of all workers together, each with its name."""
-    yield "workers", _all(answer)
+    yield "workers", counted(answer, behind=answer["behind"], ended=answer["ended"])
     first, last = answer["first"], answer["last"]
     if first is not None and last is not None:
         yield "first", f"at step {text.count(first)}"
@@ -59,7 +59,7 @@ def shortly(answer: wire.Workers) -> Iterator[tuple[str, Cell]]:
     """Yield the same in a line, and one for each revision that they come to, if there are any."""
     if not is_known(answer):
         return
-    said, style = _all(answer)
+    said, style = counted(answer, behind=answer["behind"], ended=answer["ended"])
     first, last, until = answer["first"], answer["last"], answer["proven_until"]
     if first is not None and last is not None:
         at = text.count(last) if first == last else f"{text.count(last)} to {text.count(first)}"
@@ -74,15 +74,6 @@ def shortly(answer: wire.Workers) -> Iterator[tuple[str, Cell]]:
 def is_known(answer: wire.Workers) -> bool:
     """Return whether any worker has said anything."""
     return answer["alive"] + answer["silent"] + answer["ended"] > 0
-
-
-def _all(answer: wire.Workers) -> Segment:
-    counts: wire.WorkerCounts = {
-        "alive": answer["alive"],
-        "silent": answer["silent"],
-        "wrong": answer["wrong"],
-    }
-    return counted(counts, behind=answer["behind"], ended=answer["ended"])
 
 
 def counted(found: wire.WorkerCounts, *, behind: int = 0, ended: int = 0) -> Segment:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from rheostat.digests import records_digest
 from rheostat.errors import FieldError, Invalid
-from rheostat.limits import MAX_APPLIED, MAX_STEP, MAX_STRETCHES
+from rheostat.limits import MAX_APPLIED, MAX_STEP
 from rheostat.server.runs.grid import Grid
 from rheostat.server.runs.spec import StoredRun
 from rheostat.wire import SlotType
@@ -55,7 +55,7 @@ class Window:
     Cells that a worker applied, each once and rising, with the digest of what it applied.
 
     ``parameters`` has the type of each slot, by name, and ``values`` what was applied, once the
-    service has asked for it.
+    service has asked for it. Neither cells nor parameters are none.
     """
 
     cells: Sequence[Stretch]
@@ -132,8 +132,6 @@ def require_window(spec: StoredRun, window: Window, field: str) -> None:
     ``field`` is its path in the request.
     """
     _require_cells(spec.grid, window, f"{field}.cells")
-    if not window.parameters:
-        raise _refuse(f"{field}.parameters", {}, "must name a parameter", ">= 1 parameter")
     for name in window.parameters:
         require_parameter(spec, name, f"{field}.parameters.{name}")
     if window.values is not None:
@@ -144,7 +142,7 @@ def require_parameter(spec: StoredRun, name: str, field: str) -> None:
     """Raise `Invalid` unless a run has this parameter."""
     if name not in spec.parameters:
         known = ", ".join(sorted(spec.parameters)[:16])
-        raise _refuse(field, name, f"the run has no parameter {name!r}", f"one of {known}")
+        raise _refuse(field, f"the run has no parameter {name!r}", name, f"one of {known}")
 
 
 def require_holds(dtype: SlotType, values: Sequence[float], field: str) -> None:
@@ -153,44 +151,41 @@ def require_holds(dtype: SlotType, values: Sequence[float], field: str) -> None:
     odd = (rounded(numbers, dtype) != numbers) & ~np.isnan(numbers)
     if odd.any():
         message = f"a slot of {dtype} cannot hold this number"
-        raise _refuse(field, float(numbers[odd][0]), message, f"a number of {dtype}")
+        raise _refuse(field, message, float(numbers[odd][0]), f"a number of {dtype}")
 
 
 def _require_values(window: Window, values: Mapping[str, Sequence[float]], field: str) -> None:
     if values.keys() != window.parameters.keys():
         message = "values are sent of the parameters that the window names, and of no others"
-        raise _refuse(field, sorted(values)[:16], message, ", ".join(window.parameters))
+        raise _refuse(field, message, sorted(values)[:16], ", ".join(window.parameters))
     for name, column in values.items():
         if len(column) != window.count:
             message = f"the window has {window.count} cells, and {len(column)} values"
-            raise _refuse(f"{field}.{name}", len(column), message, f"{window.count} values")
+            raise _refuse(f"{field}.{name}", message, len(column), f"{window.count} values")
         require_holds(window.parameters[name], column, f"{field}.{name}")
 
 
 def _require_cells(grid: Grid, window: Window, field: str) -> None:
-    if not 1 <= len(window.cells) <= MAX_STRETCHES:
-        message = f"a window has 1 to {MAX_STRETCHES} stretches of cells"
-        raise _refuse(field, len(window.cells), message, f"1 <= stretches <= {MAX_STRETCHES}")
     before = -1
     for index, stretch in enumerate(window.cells):
         _require_stretch(grid, stretch, before, f"{field}[{index}]")
         before = stretch.last(grid)
     if window.count > MAX_APPLIED:
         message = f"the window has {window.count} cells, and at most {MAX_APPLIED} are taken"
-        raise _refuse(field, window.count, message, f"<= {MAX_APPLIED} cells")
+        raise _refuse(field, message, window.count, f"<= {MAX_APPLIED} cells")
 
 
 def _require_stretch(grid: Grid, stretch: Stretch, before: int, field: str) -> None:
     grid.require(f"{field}[0]", stretch.start)
     if stretch.start <= before:
         message = f"cells rise, each of them once: this begins at {stretch.start}, after {before}"
-        raise _refuse(f"{field}[0]", stretch.start, message, f"> {before}")
+        raise _refuse(f"{field}[0]", message, stretch.start, f"> {before}")
     for place, name, value in ((1, "count", stretch.count), (2, "stride", stretch.stride)):
         if value < 1:
-            raise _refuse(f"{field}[{place}]", value, f"{name} must be at least 1", ">= 1")
+            raise _refuse(f"{field}[{place}]", f"{name} must be at least 1", value, ">= 1")
     if stretch.last(grid) > MAX_STEP:
         message = f"the last of these cells would begin past {MAX_STEP}"
-        raise _refuse(field, stretch.last(grid), message, f"<= {MAX_STEP}")
+        raise _refuse(field, message, stretch.last(grid), f"<= {MAX_STEP}")
 
 
 # --- values ---------------------------------------------------------------------------------------
@@ -242,12 +237,12 @@ def differing(
             yield name, int(steps[first]), float(column[first]), float(found[first])
     if same:
         message = "the values are what was served, and the digest is not that of them"
-        raise _refuse(f"{field}.digest", window.digest, message, "the digest of its values")
+        raise _refuse(f"{field}.digest", message, window.digest, "the digest of its values")
 
 
 def _bits(values: Floats) -> NDArray[np.uint64]:
     return np.ascontiguousarray(values, np.dtype("<f8")).view(np.dtype("<u8"))
 
 
-def _refuse(field: str, value: Any, message: str, bound: str) -> Invalid:
+def _refuse(field: str, message: str, value: Any, bound: str) -> Invalid:
     return Invalid(message, errors=[FieldError(field, message, value, bound)])
