@@ -50,6 +50,7 @@ from rheostat.server.routes.outcomes import outcomes
 from rheostat.server.routes.proposals import proposals
 from rheostat.server.routes.reports import reports
 from rheostat.server.routes.revisions import revisions
+from rheostat.server.routes.rewinds import rewinds
 from rheostat.server.routes.runs import runs
 from rheostat.server.routes.schedules import schedules
 from rheostat.server.routes.signals import signals
@@ -75,6 +76,7 @@ ROUTERS = (
     values,
     history,
     revisions,
+    rewinds,
     totals,
     stops,
     signals,

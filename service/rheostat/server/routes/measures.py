@@ -22,7 +22,8 @@ from rheostat.schedules.field_errors import shown
 from rheostat.schedules.references import Lookup
 from rheostat.server.http.requests import RequestBody
 from rheostat.server.routes.controllers import arming
-from rheostat.server.routes.revisions import Change, RewindBody
+from rheostat.server.routes.revisions import Change
+from rheostat.server.routes.rewinds import RewindBody
 from rheostat.server.routes.signals import SignalBody
 from rheostat.server.routes.stops import Halt
 from rheostat.server.routes.total import Total
