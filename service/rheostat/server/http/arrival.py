@@ -1,5 +1,5 @@
 """
-When workers come to a revision: asked of what they say of themselves, once the answer is made.
+What answers tell of workers, such as when they come to a revision, asked once the answer is made.
 
 So the writer knows nothing of it, the answer that is kept for a repetition has none, and whoever
 asks again is told how it is by then.
@@ -34,7 +34,7 @@ PATIENCE = 2.0
 
 
 class Arrivals:
-    """What the workers of runs say, as far as answers about revisions need it."""
+    """What the workers of runs say, as far as answers about runs and revisions need it."""
 
     def __init__(self, store: Store, roster: Roster) -> None:
         self._store, self._roster = store, roster
@@ -48,17 +48,22 @@ class Arrivals:
         effective = answer.get("effective")
         if effective is None:  # an answer that was kept by an older release
             return answer
-        try:
-            async with asyncio.timeout(PATIENCE):
-                crowd = await self._crowd(run)
-        except (TimeoutError, RheostatError):
-            return answer
-        eta = crowd.eta([(answer.get("revision"), effective)])
+        crowd = await self._crowd_in_time(run)
+        eta = crowd.eta([(answer.get("revision"), effective)]) if crowd else []
         return cast("Answer", {**answer, "eta": eta}) if eta else answer
 
     async def with_eta_to_come(self, run: str, found: Shown) -> Shown:
         """Return a revision, with `eta` if not all workers are past it."""
         return await self.with_eta(run, found) if is_to_come(found) else found
+
+    async def with_workers(self, run: wire.RunState) -> wire.RunState:
+        """Return a run's state with how many workers it has, if that is to be had in time."""
+        crowd = await self._crowd_in_time(run["id"])
+        return {**run, "workers": crowd.counts} if crowd else run
+
+    async def alive(self, run: str) -> int:
+        """Return how many workers of a run are alive."""
+        return len((await self._crowd(run)).alive)
 
     async def seen(self, run: str, within: float) -> Seen:
         """Return what the workers of a run say, or said within some seconds, for whoever waits."""
@@ -67,6 +72,13 @@ class Arrivals:
     async def front(self, run: str) -> Front:
         """Return how far the workers of a run are."""
         return (await self._crowd(run)).front
+
+    async def _crowd_in_time(self, run: str) -> Crowd | None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await self._crowd(run)
+        except (TimeoutError, RheostatError):
+            return None
 
     async def _crowd(self, run: str, within: float = 0.0) -> Crowd:
         recent = self._roster.recent(run, within) if re.fullmatch(RUN_ID, run) else None

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 from fastapi import Query
 from pydantic import Field
-from starlette.requests import Request
 from starlette.responses import Response
 
 from rheostat import wire
@@ -22,6 +21,7 @@ from rheostat.errors import (
 from rheostat.limits import MAX_CONTROLLERS, MAX_STEP
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
+from rheostat.server.http.arrival import ArrivalsDep
 from rheostat.server.http.requests import (
     KeyDep,
     NoteDep,
@@ -35,7 +35,7 @@ from rheostat.server.routes.checkpoints import SAVED, resumable
 from rheostat.server.routes.revisions import Changes, Expected
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.idempotency import once
-from rheostat.server.store.operations import rewind, workers
+from rheostat.server.store.operations import rewind
 from rheostat.server.tokens import Role
 
 rewinds = router("revisions")
@@ -138,8 +138,8 @@ class RewindBody(RequestBody):
 async def rewind_run(
     run: Run,
     wanted: RewindBody,
-    request: Request,
     store: StoreDep,
+    arrivals: ArrivalsDep,
     note: NoteDep,
     key: KeyDep,
     *,
@@ -155,8 +155,8 @@ async def rewind_run(
     if dry_run:
         rehearsed = await store.read(rewind.rehearse_rewind, run, requested)
         saved = await resumable(store, run, wanted.to, rehearsed["parent"])
-        counts = await store.read(workers.counts, run, request.app.state.roster)
-        return REWIND_REHEARSED.send({**rehearsed, **saved, "workers": counts["alive"]})
+        alive = await arrivals.alive(run)
+        return REWIND_REHEARSED.send({**rehearsed, **saved, "workers": alive})
     done = await store.write(once, key, lambda r: rewind.rewind(r, run, requested))
     saved = await resumable(store, run, wanted.to, done["generation"])
     return REWOUND.send({**done, **saved}, 201)

@@ -22,7 +22,6 @@ from rheostat.errors import (
     StepJump,
     Stopped,
     TooLate,
-    Unavailable,
     UnknownGeneration,
     UnknownRun,
     UnknownSchedule,
@@ -30,6 +29,7 @@ from rheostat.errors import (
 from rheostat.limits import MAX_NUMBER, MAX_STEP
 from rheostat.server.http.access import caller_of, needs
 from rheostat.server.http.answers import NO_STORE, JsonAnswer, either
+from rheostat.server.http.arrival import ArrivalsDep
 from rheostat.server.http.requests import (
     Cursor,
     KeyDep,
@@ -191,7 +191,7 @@ async def create_run(
     store: StoreDep,
     note: NoteDep,
     key: KeyDep,
-    request: Request,
+    arrivals: ArrivalsDep,
     *,
     dry_run: Annotated[bool, Query(description="Of a fork: only show what would happen.")] = False,
 ) -> Response:
@@ -208,7 +208,7 @@ async def create_run(
         return await _rehearsed(body, store, note)
     make = fork.fork if forks else create.create
     made = await store.write(once, key, lambda records: make(records, body, note))
-    run = await _with_workers(request, made)
+    run = await arrivals.with_workers(made)
     headers = {**NO_STORE, "Location": f"/v1/runs/{run['name']}"}
     if not forks:
         return RUN.send(run, 201, headers)
@@ -244,6 +244,7 @@ async def ensure_run(
     note: NoteDep,
     settings: SettingsDep,
     request: Request,
+    arrivals: ArrivalsDep,
 ) -> Response:
     """
     Create a run, or answer that it exists: every requeue of a job can send its body again.
@@ -258,7 +259,7 @@ async def ensure_run(
     exempt = caller_of(request).role.covers(Role.OPERATOR)
     share = None if exempt else settings.max_stored_bytes
     shown, created = await store.write(create.ensure, body, note, share)
-    return RUN.send(await _with_workers(request, shown), 201 if created else 200)
+    return RUN.send(await arrivals.with_workers(shown), 201 if created else 200)
 
 
 @runs.get(
@@ -308,19 +309,9 @@ def _label(text: str) -> tuple[str, str]:
 )
 @needs(Role.VIEWER)
 @refuses(UnknownRun)
-async def read_run(run: Run, store: StoreDep, request: Request) -> Response:
+async def read_run(run: Run, store: StoreDep, arrivals: ArrivalsDep) -> Response:
     """Return a run's state: what is in force where it is settled to, and what is pending."""
-    return RUN.send(await _with_workers(request, await store.read(show.show, run)))
-
-
-async def _with_workers(request: Request, run: wire.RunState) -> wire.RunState:
-    """Return a run's state with how many workers it has: no operation that changes it knows."""
-    state = request.app.state
-    try:
-        counts = await state.store.read(workers.counts, run["id"], state.roster)
-    except (UnknownRun, Unavailable):  # what was asked for is done all the same
-        return run
-    return {**run, "workers": counts}
+    return RUN.send(await arrivals.with_workers(await store.read(show.show, run)))
 
 
 @runs.delete(
@@ -371,7 +362,7 @@ async def finish_run(
     store: StoreDep,
     note: NoteDep,
     key: KeyDep,
-    request: Request,
+    arrivals: ArrivalsDep,
     end: Annotated[End, Body()] = NOW,
 ) -> Response:
     """
@@ -381,7 +372,7 @@ async def finish_run(
     """
     why = Note(note.author, end.message)
     finished = await store.write(once, key, lambda r: close.finish(r, run, end.end, why))
-    return RUN.send(await _with_workers(request, finished))
+    return RUN.send(await arrivals.with_workers(finished))
 
 
 ALL_OR_NONE: dict[str, Any] = {

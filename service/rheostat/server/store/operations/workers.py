@@ -180,11 +180,6 @@ def _shown(crowd: Crowd, worker: Worker) -> wire.Worker:
     }
 
 
-def counts(records: Records, ref: str, roster: Roster) -> wire.WorkerCounts:
-    """Return how many of a run's workers are alive, silent and wrong."""
-    return crowd(records, ref, roster).counts
-
-
 @dataclass(frozen=True, slots=True)
 class WantedRuns:
     """Which runs to list: their labels, after which name, how many, and whether stuck ones only."""
