@@ -366,11 +366,8 @@ def bits(value: float) -> bytes:
 
 def rounded(value: float, dtype: SlotType) -> float:
     """Return a number as a slot holds it; beyond float32 that is infinity."""
-    try:
-        number: float
-        [number] = struct.unpack(CODES[dtype], struct.pack(CODES[dtype], value))
-    except OverflowError:
-        return math.copysign(math.inf, value)
+    number: float
+    [number] = struct.unpack(CODES[dtype], struct.pack(CODES[dtype], value))
     return number
 
 
