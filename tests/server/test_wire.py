@@ -27,7 +27,6 @@ DOCUMENT = orjson.loads(openapi())
 JSON = "application/json"
 BASES = {
     "AnyEvent",
-    "CheckpointKey",
     "DataEvent",
     "Decided",
     "Declared",
