@@ -91,7 +91,7 @@ def initial(group: Group, slot: Slot) -> float:
     optimizer's checkpoints: a weight decay that the run warms up from zero is not taken for one
     that is off.
     """
-    value = group.setdefault(f"initial_{slot.key}", _copy(group[slot.key]))
+    value = group.setdefault(f"initial_{slot.key}", copied(group[slot.key]))
     return float(value if slot.place is None else value[slot.place])
 
 
@@ -112,9 +112,10 @@ def factor(groups: Sequence[Group], binding: Binding) -> float:
     raise _refusal(path, "must be a finite number", value=repr(found), bound="a finite number")
 
 
-def _copy(value: Any) -> Any:
+def copied(value: Any) -> Any:
+    """Return a number of a group, or several, as they are now."""
     if isinstance(value, tuple | list):
-        return tuple(map(_copy, value))
+        return tuple(map(copied, value))
     return value.clone() if isinstance(value, Tensor) else value
 
 

@@ -7,11 +7,11 @@ import warnings
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from weakref import ref
 
-from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
 
 from rheostat.client.calls import coordinate
 from rheostat.errors import Finished
+from rheostat.torch.fields import copied
 from rheostat.torch.hooks import LastHook
 from rheostat.torch.joining import checked, meet, position, refusal, rejoin, saved, whole
 from rheostat.torch.proof import OnMismatch, Proof
@@ -175,7 +175,7 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
         values = self._look_up(self.last_epoch, waits=waits)
         if values is not None:
             self._slots.write(self.last_epoch, values)
-        self._last_lr: list[Any] = [_copy(group["lr"]) for group in self.optimizer.param_groups]
+        self._last_lr: list[Any] = [copied(group["lr"]) for group in self.optimizer.param_groups]
 
     def _look_up(self, step: int, *, waits: bool = False) -> dict[str, float] | None:
         """Return the values by parameter; None past an end that is only flagged, or at a gate."""
@@ -281,7 +281,3 @@ def _reapply(scheduler: RheostatLR | None) -> None:
     """
     if scheduler is not None:
         scheduler._update_lr(scheduler.last_epoch)  # noqa: SLF001
-
-
-def _copy(value: Any) -> Any:
-    return value.clone() if isinstance(value, Tensor) else value
