@@ -15,7 +15,7 @@ from rheostat.server.runs.presence import Roster
 from rheostat.server.runs.revision import Note
 from rheostat.server.store import clock, tables
 from rheostat.server.store import workers as stored
-from rheostat.server.store.operations import close, fork, rewind, stop, workers
+from rheostat.server.store.operations import advance, close, fork, rewind, signal, stop, workers
 from rheostat.server.store.operations.workers import Wanted, WantedRuns, Written
 from rheostat.server.store.records import Records
 
@@ -274,3 +274,26 @@ def test_stuck_runs_are_found(desk: Desk) -> None:
     assert after is None
     items, after = desk.read(workers.runs, WantedRuns({}, "", 1, stuck=True))
     assert ([each["name"] for each in items], after) == (["ended"], "ended")
+
+
+def test_no_value_needs_what_workers_say(desk: Desk) -> None:
+    """P1: a run is joined, read, changed, by a controller too, halted and rewound without that."""
+    run = desk.create()
+    desk.arm("plateau", kind="plateau", metric="loss", patience=1, factor=0.5)
+    desk.write(_drop)
+    desk.join()
+    desk.settle(run, 0, 8)
+    assert desk.revise({"lr": {"edit": "scale", "factor": 0.5}})["effective"] == 8
+    desk.write(advance.advance, "gpt", advance.AdvanceRequest(16))
+    desk.write(signal.signal, "gpt", signal.SignalRequest("checkpoint"))
+    desk.write(stop.stop, "gpt", stop.StopRequest(40))
+    answer = desk.report(run, (2, 2.0), (4, 3.0), (6, 3.0))
+    assert [each["decision"] for each in answer["decisions"]] == ["change"]
+    assert desk.settle(run, 8, 2)[0] == [46, 45.5]
+    desk.write(rewind.rewind, "gpt", rewind.RewindRequest(4))
+    assert desk.settle(run, 0, 8, generation=2)[0] == [100 - step for step in range(8)]
+
+
+def _drop(records: Records) -> None:
+    for table in (tables.workers, tables.mismatches, tables.checkpoints):
+        table.drop(records.connection)
