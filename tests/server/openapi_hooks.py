@@ -59,6 +59,8 @@ FIXED: dict[tuple[str, str], Any] = {
     ("read_proposal", "run"): CHANGED,
     ("read_proposal", "number"): 3,
     ("report_metrics", "run"): os.environ["RHEOSTAT_RUN"],
+    ("beat", "run"): os.environ["RHEOSTAT_RUN"],
+    ("save_checkpoint", "run"): os.environ["RHEOSTAT_RUN"],
     ("disarm_controller", "name"): SPARE,
     ("delete_schedule", "name"): SPARE,
     ("revoke_token", "name"): SPARE,
