@@ -61,6 +61,7 @@ FIXED: dict[tuple[str, str], Any] = {
     ("report_metrics", "run"): os.environ["RHEOSTAT_RUN"],
     ("beat", "run"): os.environ["RHEOSTAT_RUN"],
     ("save_checkpoint", "run"): os.environ["RHEOSTAT_RUN"],
+    ("list_checkpoints", "cursor"): cursor_of("0:1:8:last"),
     ("disarm_controller", "name"): SPARE,
     ("delete_schedule", "name"): SPARE,
     ("revoke_token", "name"): SPARE,
@@ -120,6 +121,12 @@ NARROWED: dict[str, dict[str, Json]] = {
         "expected_generation": NULL,
         "changes": {"anyOf": [NULL, ONE]},
     },
+    "SavedBody": {
+        "generation": ONE_ALONE,
+        "step": {"type": "integer", "minimum": 0, "maximum": 90_000},
+        "revision": NULL,
+    },
+    "WorkerBody": {"applied": {"enum": [[]]}, "wrong": {"enum": [[]]}},
     "RunAtPath": {"name": {"enum": [SPARE]}},
 }
 """What fields of bodies are. All changes are sent as revisions; forks and rewinds read the same."""
