@@ -273,6 +273,22 @@ def test_one_beat_reads_so_much_of_the_ledger(
     assert judged(desk, run, *halves).until == 64
 
 
+def test_what_takes_much_is_known_by_what_is_read(desk: Desk, run: str) -> None:
+    """P13: few cells, each in a row of its own, take as much as all that is packed with them."""
+    cells = [(step, 1, 1) for step in range(0, 16, 2)]
+    few = [window([each], lr=line(each[0], until=each[0] + 1)) for each in cells]
+
+    def asked(records: Records) -> Any:
+        found = records.find(run)
+        return judge(records, found, records.lineage(found), Beat(1, (said("17", *few),)), 10_000)
+
+    with pytest.raises(operations.TakesMuch):
+        desk.read(asked)
+    assert judged(desk, run, *few).until == 15
+    (again,) = desk.read(asked)  # what was read is remembered
+    assert again.until == 15
+
+
 def flip(desk: Desk, step: int) -> None:
     """Flip the last bit of lr at a step of the ledger, in the row of eight cells that holds it."""
     table = tables.ledger
