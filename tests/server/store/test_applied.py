@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +19,15 @@ from rheostat.errors import (
     WentBack,
 )
 from rheostat.limits import MAX_MISMATCHES, MAX_WORKER_MISMATCHES
+from rheostat.server.runs import presence
 from rheostat.server.runs.applied import Mismatch, Stretch, Window, Wrong
 from rheostat.server.runs.beats import Beat, Said
+from rheostat.server.runs.presence import Roster
 from rheostat.server.runs.revision import Note
 from rheostat.server.store import clock, tables
 from rheostat.server.store.operations import advance, close, events, fork, mismatch, show
 from rheostat.server.store.operations import applied as operations
+from rheostat.server.store.operations import workers as operations_of_workers
 from rheostat.server.store.operations.applied import Judged, judge
 from rheostat.server.store.operations.rewind import RewindRequest, rewind
 from rheostat.server.store.records import Records
@@ -395,6 +399,17 @@ def test_when_one_was_wrong_is_by_the_databases_clock(
     desk.write(mismatch.keep, run, [found_at(3)])
     row = desk.read(lambda records: records.connection.execute(select(tables.mismatches)).one())
     assert (row.at, row.told_at) == ("2096-10-02T07:06:40.000000+00:00",) * 2
+
+
+def test_a_replica_whose_clock_is_slow_tells_who_is_wrong(
+    desk: Desk, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P12: by when a worker went wrong is told by the clock that tells when its session began."""
+    monkeypatch.setattr(clock, "read", lambda _: time.time() + 3600)
+    roster = Roster()
+    roster.hear(run, Beat(1, (said("17"),)), presence.now())
+    desk.write(mismatch.keep, run, [found_at(1)])
+    assert desk.read(operations_of_workers.counts, run, roster)["wrong"] == 1
 
 
 def test_one_worker_does_not_fill_the_list(desk: Desk, run: str) -> None:
