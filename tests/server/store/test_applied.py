@@ -216,6 +216,7 @@ def test_a_value_that_was_never_given_means_that_the_service_went_back(
     assert refused.value.members["settled_until"] == 64
     (told,) = desk.read(show.show, run)["attention"]
     assert (told["kind"], told["step"]) == ("went-back", 65)
+    assert told["message"].startswith("worker 17 says that it is past step 65,")
     desk.write(rewind, run, RewindRequest(to=40))
     assert desk.read(show.show, run)["attention"] == []
     with pytest.raises(StaleGeneration):

@@ -115,17 +115,21 @@ class _Judge:
             require_holds(wrong.dtype, [wrong.found], f"{field}.wrong[{index}].found")
 
     def _require_settled(self, workers: Sequence[Said]) -> None:
-        windows = [window.stop(self._grid) for worker in workers for window in worker.applied]
-        wrong = [each.step + self._grid.resolution for worker in workers for each in worker.wrong]
-        end = max([*windows, *wrong], default=0)
+        end, who = max(((self._end(worker), worker.worker) for worker in workers), default=(0, ""))
         if end > self._settled:
+            if self._generation == self._run.generation:
+                self._records.ahead.note(self._run.key, end, who)
             raise self._never_served(end - self._grid.resolution)
+
+    def _end(self, worker: Said) -> int:
+        windows = [window.stop(self._grid) for window in worker.applied]
+        wrong = [each.step + self._grid.resolution for each in worker.wrong]
+        return max([*windows, *wrong], default=0)
 
     def _never_served(self, step: int) -> Conflict:
         """Return the refusal of a cell whose value nobody has been given."""
         if self._generation != self._run.generation:
             return stale(self._lineage, self._generation, self._run.generation)
-        self._records.ahead.note(self._run.key, step + self._grid.resolution)
         return WentBack(
             f"a worker applied a value at step {step}, and this service knows of none that was"
             f" handed out there: generation {self._generation} is settled up to {self._settled}."
