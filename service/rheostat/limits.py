@@ -123,7 +123,7 @@ MAX_COMPARED: Final = 262_144
 """Values that one beat lists where they were asked for."""
 MAX_WRONG: Final = 32
 """Values that a worker names as wrong in one beat."""
-MAX_HELD_AGAINST: Final = 16_777_216
+MAX_HELD_AGAINST: Final = 4_194_304
 """Values of the ledger that are read for one beat, to hold what it lists against them."""
 MAX_MISMATCHES: Final = 1_000
 """Mismatches of a run that are kept; one generation takes half of what the others left."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.hostile.attacks import BEATS
 from tests.hostile.conftest import Inside, Start, until
 
-from rheostat.server.http import presence
+from rheostat.server.http import presence, proofs
 from rheostat.server.store import Store
 from rheostat.server.store.operations import close, workers
 
@@ -118,6 +120,38 @@ def test_beats_that_take_much_wait_for_each_other_alone(
     assert server.ask("POST", f"/v1/runs/{run}/beats", beat(1)).status == 200
     known = {**window, "cells": [[0, 64, 1]]}
     assert server.ask("POST", f"/v1/runs/{run}/beats", beat(1, applied=[known])).status == 200
+
+
+def test_a_turn_lasts_until_its_thread_has_ended(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P13: a caller who was refused meanwhile makes no room for a second one that takes much."""
+    monkeypatch.setattr("rheostat.server.http.proofs.SMALL", -1)
+    monkeypatch.setattr("rheostat.server.http.turns.PATIENCE", 0.1)
+    held, go = threading.Event(), threading.Event()
+
+    def judge(*args: Any) -> Any:
+        if args[-1] is None:
+            held.set()
+            go.wait(30)
+        return original(*args)
+
+    original = proofs._judge
+    monkeypatch.setattr(proofs, "_judge", judge)
+    server = start()
+    run = created(server)
+    server.app.state.store._timeouts = replace(server.app.state.store._timeouts, operation=0.5)
+    assert server.ask("GET", f"/v1/runs/{run}/values?generation=1&start=0&count=64").status == 200
+    window = {"cells": [[0, 64, 1]], "parameters": {"lr": "f64"}, "digest": "0" * 32}
+    for _ in range(2):
+        refused = server.ask("POST", f"/v1/runs/{run}/beats", beat(0, applied=[window]))
+        assert refused.status == 503
+        assert held.is_set()
+    turns = server.app.state.proofs._turns
+    assert turns._used == 1
+    go.set()
+    until(lambda: turns._used == 0)
+    assert server.ask("POST", f"/v1/runs/{run}/beats", beat(0, applied=[window])).status == 200
 
 
 def test_a_run_that_is_deleted_takes_its_workers_along(

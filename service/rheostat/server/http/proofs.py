@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from rheostat import wire
 from rheostat.errors import WentBack
 from rheostat.limits import MAX_WORKERS
+from rheostat.server.http.budgets import busy
 from rheostat.server.http.metrics import Metrics
 from rheostat.server.http.turns import Turns
 from rheostat.server.runs.beats import Beat
@@ -72,19 +76,12 @@ class Proofs:
     async def _judged(self, run: str, beat: Beat) -> tuple[str, Sequence[Judged]]:
         """Judge it, in turn if that takes much; how much is known only when it is read."""
         try:
-            return await self._attempt(run, beat, SMALL)
-        except TakesMuch:
-            await self._turns.wait(1)
-        try:
-            return await self._attempt(run, beat, None)
-        finally:
-            self._turns.done(1)
-
-    async def _attempt(
-        self, run: str, beat: Beat, most: int | None
-    ) -> tuple[str, Sequence[Judged]]:
-        try:
-            return await self._store.read(_judge, run, beat, self._roster, most)
+            try:
+                return await self._store.read(_judge, run, beat, self._roster, SMALL)
+            except TakesMuch:
+                await self._turns.wait(1)
+            with _Turn(self._turns) as turn:
+                return await self._store.read(turn.judge, run, beat, self._roster)
         except WentBack:
             self._metrics.count_went_back()
             raise
@@ -103,6 +100,38 @@ class Proofs:
             if each.until is not None and (doubt is None or each.until <= doubt):
                 proven[said.worker] = each.until
         return proven
+
+
+class _Turn:
+    """The turn of a beat: over once nobody reads for it, though its caller was refused before."""
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self._loop = asyncio.get_running_loop()
+        self._lock = threading.Lock()
+        self._begun = self._left = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._left = True
+            if not self._begun:
+                self._turns.done(1)
+
+    def judge(
+        self, records: Records, run: str, beat: Beat, roster: Roster
+    ) -> tuple[str, Sequence[Judged]]:
+        """Judge it, in a thread that reads."""
+        with self._lock:
+            if self._left:
+                raise busy("nobody waits for it any more")
+            self._begun = True
+        try:
+            return _judge(records, run, beat, roster, None)
+        finally:
+            self._loop.call_soon_threadsafe(self._turns.done, 1)
 
 
 def _judge(
