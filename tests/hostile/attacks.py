@@ -414,6 +414,18 @@ BEATS: Final[dict[str, Callable[[], bytes]]] = {
 }
 """Bodies of beats, by name."""
 
+
+def _beating(make: Callable[[], bytes]) -> Send:
+    """Return a sender of a beat, which names the run by its id."""
+
+    def send(base: str, token: str | None) -> None:
+        bearer = {} if token is None else {"Authorization": f"Bearer {token}"}
+        run = httpx.get(f"{base}/v1/runs/victim", headers=bearer, timeout=PATIENCE).json()["id"]
+        ask("POST", f"/v1/runs/{run}/beats", make)(base, token)
+
+    return send
+
+
 LONG: Final = 60_000
 QUERIES: Final[dict[str, tuple[str, dict[str, str]]]] = {
     "a query of unknown names": ("/v1/runs?" + "a&" * (LONG // 2), {}),
@@ -438,7 +450,7 @@ QUERIES: Final[dict[str, tuple[str, dict[str, str]]]] = {
 
 ATTACKS: Final[list[Attack]] = [
     *(Attack(name, ask(*request)) for name, request in BODIES.items()),
-    *(Attack(name, ask("POST", "/v1/runs/victim/beats", make)) for name, make in BEATS.items()),
+    *(Attack(name, _beating(make)) for name, make in BEATS.items()),
     *(
         Attack(name, ask("GET", path, lambda: None, **headers))
         for name, (path, headers) in QUERIES.items()

@@ -14,7 +14,7 @@ from __future__ import annotations
 import statistics
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
 from typing import NamedTuple, Self
@@ -294,7 +294,7 @@ def believed(worker: Worker, now: float) -> Worker:
     if worker.seen_at <= now + CLOCKS_APART:
         return worker
     seen_at = now - PATIENCE * worker.again - CLOCKS_APART
-    return replace(worker, since=min(worker.since, seen_at), seen_at=seen_at)
+    return worker._replace(since=min(worker.since, seen_at), seen_at=seen_at)
 
 
 def current(workers: Iterable[Worker]) -> Sequence[Worker]:
