@@ -410,7 +410,7 @@ def test_a_replica_whose_clock_is_slow_tells_who_is_wrong(
     roster = Roster()
     roster.hear(run, Beat(1, (said("17"),)), presence.now())
     desk.write(mismatch.keep, run, [found_at(1)])
-    assert desk.read(operations_of_workers.counts, run, roster)["wrong"] == 1
+    assert desk.read(operations_of_workers.crowd, run, roster).counts["wrong"] == 1
 
 
 def test_one_worker_does_not_fill_the_list(desk: Desk, run: str) -> None:
