@@ -123,12 +123,12 @@ MAX_COMPARED: Final = 262_144
 """Values that one beat lists where they were asked for."""
 MAX_WRONG: Final = 32
 """Values that a worker names as wrong in one beat."""
-MAX_HELD_AGAINST: Final = 16_777_216
+MAX_HELD_AGAINST: Final = 4_194_304
 """Values of the ledger that are read for one beat, to hold what it lists against them."""
 MAX_MISMATCHES: Final = 1_000
-"""Mismatches of a run that are kept, the first ones."""
+"""Mismatches of a run that are kept; one generation takes half of what the others left."""
 MAX_WORKER_MISMATCHES: Final = 32
-"""Mismatches of one worker in one generation that are kept, so that others have room."""
+"""Mismatches of one worker in one generation that are kept; one once room gets scarce."""
 BEATS_PER_SECOND: Final = 50
 """Beats in a second for which a process paces those who send them."""
 LEAST_AGAIN: Final = 5

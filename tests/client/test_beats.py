@@ -26,6 +26,16 @@ from rheostat.client.joined import join_answer
 from rheostat.errors import Invalid, NotFound, Refused, UnknownRun, WentBack
 from rheostat.limits import WORKER
 
+GAP = "rheostat.client._sync.beating.LEAST_GAP", "rheostat.client._async.beating.LEAST_GAP"
+"""How often a client beats at most, whatever it is told."""
+
+
+@pytest.fixture(autouse=True)
+def short_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beat as often as the service of these tests says."""
+    for name in GAP:
+        monkeypatch.setattr(name, 0.01)
+
 
 @pytest.fixture
 def service() -> BeatingService:

@@ -362,3 +362,52 @@ def test_operators_are_told_at_once(server: Hostile) -> None:
         client.runs()
 
     assert len(server.asked) == 1
+
+
+BEATEN: dict[str, Act] = {
+    "in no time": says(document({"again": 1e-300, "compare": []})),
+    "everything to be compared": says(
+        document(
+            {
+                "again": 1e-300,
+                "compare": [{"worker": "7", "start": step} for step in range(20_000)],
+            }
+        )
+    ),
+    "windows never sent": says(
+        document({"again": 1e-300, "compare": [{"worker": "x" * 100, "start": 2**60}] * 5_000})
+    ),
+    "never": says(document({"again": 1e308, "compare": []})),
+    "no number": says(
+        acts.written("200 OK", {"Content-Type": JSON}, b'{"again":NaN,"compare":[]}')
+    ),
+    "at once": says(page("429 Too Many Requests", Retry_After="0")),
+    "half": says(document({"again": 5, "compare": []})[:-9]),
+    "without end": acts.chunked(JSON),
+    "small and large": acts.bomb(JSON),
+    "the head, slowly": acts.drips(document({"again": 5, "compare": []})),
+    "nothing": lambda _: None,
+}
+"""What may answer a beat."""
+
+
+@pytest.mark.parametrize("act", BEATEN.values(), ids=BEATEN)
+def test_whatever_answers_beats_costs_a_training_nothing(
+    act: Act, server: Hostile, caplog: pytest.LogCaptureFixture
+) -> None:
+    """P8: no answer to a beat makes a client ask all the time, fill memory or the log, or raise."""
+    server.acts["/join"] = [says(document({**FACTS, "again": 1e-300}))]
+    server.acts["/beats"] = [act]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.monotonic()
+    with Client(server.url, timeout=0.5, deadline=0.8, worker="7") as client:
+        run = client.run("gpt", create=SPEC)
+        for step in range(4):
+            run.applied(step, {"lr": run.value("lr", step)})
+        while time.monotonic() < began + 2.5:
+            time.sleep(0.1)
+        lasted = time.monotonic() - began
+        beats = sum(b"/beats" in request.split(b"\r\n")[0] for request in list(server.asked))
+    assert 1 <= beats <= 2 * (lasted + 1)  # each second one, and the values of a window
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
+    assert sum(record.levelname == "WARNING" for record in caplog.records) <= 2

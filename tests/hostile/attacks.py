@@ -367,6 +367,65 @@ BODIES: Final[dict[str, tuple[str, str, Callable[[], bytes]]]] = {
 }
 """Method, path and body of each attack by a body; ``NEW`` stands for a name of its own."""
 
+
+def beats(workers: int, **fields: Any) -> bytes:
+    """Return a beat of workers with the longest names, who say the same."""
+    one = {"session": "s" * 128, "host": "h" * 128, "job": "j" * 128, "step": LAST, **fields}
+    names = (f"{number}:".ljust(128, "x") for number in range(workers))
+    said = [{"worker": name, "pace": 1e18, "waited": 1e9, **one} for name in names]
+    return compact({"generation": 1, "workers": said})
+
+
+def windows(many: int, **fields: Any) -> dict[str, Any]:
+    """Return the windows of a worker, which are alike."""
+    one = {"cells": [[0, 1, 1]], "parameters": {"lr": "f64"}, "digest": "0" * 32, **fields}
+    return {"applied": [one] * many}
+
+
+BEATS: Final[dict[str, Callable[[], bytes]]] = {
+    "a beat of the longest names": lambda: beats(64),
+    "a beat of far stretches": lambda: beats(
+        64, **windows(8, cells=[[i * 10**6, 2_048, 1] for i in range(32)])
+    ),
+    "a beat of all values": lambda: beats(
+        1, **windows(4, cells=[[0, 65_536, 1]], values={"lr": [0.1] * 65_536})
+    ),
+    "a beat of too many values": lambda: beats(
+        4, **windows(8, cells=[[0, 65_536, 1]], values={"lr": [1] * 65_536})
+    ),
+    "a beat of NaN": lambda: beats(
+        1, **windows(4, cells=[[0, 65_536, 1]], values={"lr": ["NaN"] * 65_536})
+    ),
+    "a beat of unknown parameters": lambda: beats(
+        64, **windows(8, parameters={f"p{i:04d}": "f64" for i in range(180)})
+    ),
+    "a beat of parameters that cannot be": lambda: beats(
+        64, **windows(8, parameters={f"P{i:04d}": "f65" for i in range(180)})
+    ),
+    "a beat of cells that cannot be": lambda: beats(64, **windows(8, cells=[["x"] * 3] * 32)),
+    "a beat of a million cells": lambda: beats(1, **windows(1, cells=[[]] * 1_000_000)),
+    "a beat of wrong values": lambda: beats(
+        64, wrong=[{"step": i, "parameter": "lr", "found": 1.5} for i in range(32)]
+    ),
+    "a beat of many objects": lambda: compact(
+        {"generation": 1, "workers": [dict.fromkeys("abcd")] * 19_000}
+    ),
+    "a beat with many keys": lambda: keys(200_000),
+}
+"""Bodies of beats, by name."""
+
+
+def _beating(make: Callable[[], bytes]) -> Send:
+    """Return a sender of a beat, which names the run by its id."""
+
+    def send(base: str, token: str | None) -> None:
+        bearer = {} if token is None else {"Authorization": f"Bearer {token}"}
+        run = httpx.get(f"{base}/v1/runs/victim", headers=bearer, timeout=PATIENCE).json()["id"]
+        ask("POST", f"/v1/runs/{run}/beats", make)(base, token)
+
+    return send
+
+
 LONG: Final = 60_000
 QUERIES: Final[dict[str, tuple[str, dict[str, str]]]] = {
     "a query of unknown names": ("/v1/runs?" + "a&" * (LONG // 2), {}),
@@ -391,6 +450,7 @@ QUERIES: Final[dict[str, tuple[str, dict[str, str]]]] = {
 
 ATTACKS: Final[list[Attack]] = [
     *(Attack(name, ask(*request)) for name, request in BODIES.items()),
+    *(Attack(name, _beating(make)) for name, make in BEATS.items()),
     *(
         Attack(name, ask("GET", path, lambda: None, **headers))
         for name, (path, headers) in QUERIES.items()

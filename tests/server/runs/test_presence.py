@@ -13,6 +13,7 @@ from rheostat.limits import LEAST_AGAIN, MAX_WORKERS
 from rheostat.server.http.presence import write_all
 from rheostat.server.runs import presence
 from rheostat.server.runs.beats import Beat, Said
+from rheostat.server.runs.crowd import Crowd, Worker
 from rheostat.server.runs.presence import MOST, Roster
 from rheostat.server.store import Store
 
@@ -199,3 +200,36 @@ def test_presence_goes_on_without_a_database(clock: list[float]) -> None:
     (known,) = roster.of("run")
     assert known.seen_at == clock[0] + 9
     assert not roster.of("other")
+
+
+def crowd(*names: int) -> Crowd:
+    """Return a crowd of some workers."""
+    return Crowd([Worker(str(n), "a", 1, 10, 5.0, 0.0, 0.0) for n in names], 0.0, 1)
+
+
+def test_crowds_that_are_at_hand_have_a_bounded_number_of_workers(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P10: large crowds of many runs are not all kept, though few runs are large at a time."""
+    monkeypatch.setattr(presence, "MOST", 100)
+    roster = Roster()
+    for number in range(9):
+        roster.remember(f"run{number}", crowd(*range(40)))
+    kept = [roster.recent(f"run{number}", within=1.0) for number in range(9)]
+    assert [each is not None for each in kept] == [False] * 7 + [True] * 2
+    roster.remember("huge", crowd(*range(500)))
+    assert roster.recent("huge", within=1.0) is not None
+    assert roster.recent("run8", within=1.0) is None
+
+
+def test_one_puts_a_large_crowd_together_for_all(clock: list[float]) -> None:
+    """P13: while the next one is being made the last one serves, for a bounded time."""
+    roster = Roster()
+    roster.remember("run", crowd(*range(10_000)))
+    clock[0] += presence.FRESH + 1
+    assert roster.recent("run") is None
+    with roster.gathering("run"):
+        assert roster.recent("run") is not None
+        clock[0] += presence.LATE * presence.FRESH
+        assert roster.recent("run") is None
+    assert roster.recent("run") is None

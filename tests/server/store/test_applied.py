@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +19,15 @@ from rheostat.errors import (
     WentBack,
 )
 from rheostat.limits import MAX_MISMATCHES, MAX_WORKER_MISMATCHES
+from rheostat.server.runs import presence
 from rheostat.server.runs.applied import Mismatch, Stretch, Window, Wrong
 from rheostat.server.runs.beats import Beat, Said
+from rheostat.server.runs.presence import Roster
 from rheostat.server.runs.revision import Note
 from rheostat.server.store import clock, tables
 from rheostat.server.store.operations import advance, close, events, fork, mismatch, show
 from rheostat.server.store.operations import applied as operations
+from rheostat.server.store.operations import workers as operations_of_workers
 from rheostat.server.store.operations.applied import Judged, judge
 from rheostat.server.store.operations.rewind import RewindRequest, rewind
 from rheostat.server.store.records import Records
@@ -212,6 +216,7 @@ def test_a_value_that_was_never_given_means_that_the_service_went_back(
     assert refused.value.members["settled_until"] == 64
     (told,) = desk.read(show.show, run)["attention"]
     assert (told["kind"], told["step"]) == ("went-back", 65)
+    assert told["message"].startswith("worker 17 says that it is past step 65,")
     desk.write(rewind, run, RewindRequest(to=40))
     assert desk.read(show.show, run)["attention"] == []
     with pytest.raises(StaleGeneration):
@@ -271,6 +276,22 @@ def test_one_beat_reads_so_much_of_the_ledger(
         "<= 5000 values of the ledger",
     )
     assert judged(desk, run, *halves).until == 64
+
+
+def test_what_takes_much_is_known_by_what_is_read(desk: Desk, run: str) -> None:
+    """P13: few cells, each in a row of its own, take as much as all that is packed with them."""
+    cells = [(step, 1, 1) for step in range(0, 16, 2)]
+    few = [window([each], lr=line(each[0], until=each[0] + 1)) for each in cells]
+
+    def asked(records: Records) -> Any:
+        found = records.find(run)
+        return judge(records, found, records.lineage(found), Beat(1, (said("17", *few),)), 10_000)
+
+    with pytest.raises(operations.TakesMuch):
+        desk.read(asked)
+    assert judged(desk, run, *few).until == 15
+    (again,) = desk.read(asked)  # what was read is remembered
+    assert again.until == 15
 
 
 def flip(desk: Desk, step: int) -> None:
@@ -381,12 +402,47 @@ def test_when_one_was_wrong_is_by_the_databases_clock(
     assert (row.at, row.told_at) == ("2096-10-02T07:06:40.000000+00:00",) * 2
 
 
+def test_a_replica_whose_clock_is_slow_tells_who_is_wrong(
+    desk: Desk, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P12: by when a worker went wrong is told by the clock that tells when its session began."""
+    monkeypatch.setattr(clock, "read", lambda _: time.time() + 3600)
+    roster = Roster()
+    roster.hear(run, Beat(1, (said("17"),)), presence.now())
+    desk.write(mismatch.keep, run, [found_at(1)])
+    assert desk.read(operations_of_workers.crowd, run, roster).counts["wrong"] == 1
+
+
 def test_one_worker_does_not_fill_the_list(desk: Desk, run: str) -> None:
-    """P13: so many are kept of each in a generation, and so many of all."""
+    """P13: so many are kept of each in a generation, and of all of it half of what is left."""
     mine = [found_at(step) for step in range(MAX_WORKER_MISMATCHES + 1)]
     assert desk.write(mismatch.keep, run, mine) == MAX_WORKER_MISMATCHES
     assert desk.write(mismatch.keep, run, mine[-1:]) == 0
     others = [found_at(8, f"rank-{rank}") for rank in range(MAX_MISMATCHES)]
-    assert desk.write(mismatch.keep, run, others) == MAX_MISMATCHES - MAX_WORKER_MISMATCHES
+    half = MAX_MISMATCHES // 2
+    assert desk.write(mismatch.keep, run, others) == half - MAX_WORKER_MISMATCHES
     assert desk.write(mismatch.keep, run, others) == 0
-    assert len(desk.read(mismatch.page, run, 0, 2 * MAX_MISMATCHES)[0]) == MAX_MISMATCHES
+    assert len(desk.read(mismatch.page, run, 0, 2 * MAX_MISMATCHES)[0]) == half
+
+
+def test_loud_workers_leave_room_for_the_others(desk: Desk, run: str) -> None:
+    """P13: where a hundred workers are wrong at every step, all are named, and some more."""
+    loud = [found_at(step, f"rank-{rank}") for rank in range(100) for step in range(32)]
+    kept = desk.write(mismatch.keep, run, loud)
+    assert kept < MAX_MISMATCHES // 2
+    named = {each["worker"] for each in desk.read(mismatch.page, run, 0, MAX_MISMATCHES)[0]}
+    assert named == {f"rank-{rank}" for rank in range(100)}
+    assert desk.write(mismatch.keep, run, [found_at(9, "another")]) == 1
+
+
+def test_generations_leave_room_for_those_to_come(desk: Desk, run: str) -> None:
+    """P12: after nine rewinds from trainings in which all was wrong a worker is named still."""
+    total = 0
+    for generation in range(1, 10):
+        wrong = [
+            found_at(8, f"rank-{rank}")._replace(generation=generation) for rank in range(1_000)
+        ]
+        kept = desk.write(mismatch.keep, run, wrong)
+        assert kept >= 1
+        total += kept
+    assert total <= MAX_MISMATCHES

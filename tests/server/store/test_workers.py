@@ -92,6 +92,28 @@ def test_a_process_merges_what_it_heard_newer(desk: Desk) -> None:
     assert [each.step for each in crowd(desk, run, one).listed] == [10, 10]
 
 
+def test_a_clock_that_was_set_back_hides_nobody(desk: Desk) -> None:
+    """Rows of an hour ahead give way to what is said now, in memory and in the table."""
+    run, before = desk.create(), Roster()
+    hear(desk, before, run, beat("0", "1", step=30))
+    write(desk, before)
+    desk.write(_an_hour_ahead, run)
+    assert crowd(desk, run).counts == {"alive": 0, "silent": 2, "wrong": 0}
+    after = Roster()
+    hear(desk, after, run, beat("0", step=40))
+    write(desk, after)
+    found = crowd(desk, run)
+    assert found.counts == {"alive": 1, "silent": 1, "wrong": 0}
+    assert [each.step for each in found.listed] == [40, 30]
+    assert found.listed[0].seen_at == pytest.approx(desk.read(_time), abs=60)
+
+
+def _an_hour_ahead(records: Records, run: str) -> None:
+    ahead = clock.text(clock.read(records.connection) + 3600)
+    times = dict.fromkeys(("since", "seen_at", "silent_at"), ahead)
+    records.connection.execute(update(tables.workers).values(**times))
+
+
 def test_a_restart_learns_the_session(desk: Desk) -> None:
     """A process that hears a known session begins with what is written: it is no new one."""
     run, before, after = desk.create(), Roster(), Roster()

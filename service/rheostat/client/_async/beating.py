@@ -171,7 +171,8 @@ class AsyncBeats:
     async def _rest(self) -> None:
         """Wait until something is to be said; make windows of what was recorded meanwhile."""
         while not self._ends:
-            due = min(self._due, self._last + LEAST_GAP) if self._urgent else self._due
+            soonest = self._last + LEAST_GAP  # whatever a service says
+            due = soonest if self._urgent else max(self._due, soonest)
             left = due - time.monotonic()
             if left <= 0:
                 return

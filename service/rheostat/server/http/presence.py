@@ -29,7 +29,10 @@ async def keep_writing(roster: Roster, store: Store, metrics: Metrics) -> None:
     while True:
         await asyncio.sleep(PERIOD)
         metrics.count_workers(roster.look_round())
-        await write_all(roster, store)
+        try:
+            await write_all(roster, store)
+        except Exception:  # whatever it was, others would never again be told who is there
+            log.exception("who trains could not be written down")
 
 
 async def write_all(roster: Roster, store: Store) -> None:

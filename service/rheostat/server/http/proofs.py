@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from rheostat import wire
 from rheostat.errors import WentBack
-from rheostat.limits import MAX_HELD_AGAINST, MAX_WORKERS
+from rheostat.limits import MAX_WORKERS
+from rheostat.server.http.budgets import busy
 from rheostat.server.http.metrics import Metrics
 from rheostat.server.http.turns import Turns
 from rheostat.server.runs.beats import Beat
 from rheostat.server.runs.presence import Roster
 from rheostat.server.store import Store
 from rheostat.server.store.operations import applied, mismatch, workers
-from rheostat.server.store.operations.applied import Judged
+from rheostat.server.store.operations.applied import Judged, TakesMuch
 from rheostat.server.store.records import Records
 
 SMALL = 65_536
 """Values of the ledger up to which a beat is judged without waiting for others."""
+
+AT_ONCE = 1
+"""Beats that take more and are judged at the same time."""
 
 MOST = 2 * MAX_WORKERS
 """Workers of which it is remembered from where on nothing is proven."""
@@ -45,7 +52,7 @@ class Proofs:
         self._store = store
         self._roster = roster
         self._metrics = metrics
-        self._turns = Turns(MAX_HELD_AGAINST, "beats with much to compare")
+        self._turns = Turns(AT_ONCE, "beats with much to compare")
         self._doubts: OrderedDict[tuple[str, int, str, str], int] = OrderedDict()
 
     async def hold(self, run: str, beat: Beat) -> Held:
@@ -67,17 +74,17 @@ class Proofs:
         return Held(run_id, self._proven(run_id, beat, judged), compare)
 
     async def _judged(self, run: str, beat: Beat) -> tuple[str, Sequence[Judged]]:
-        size = min(sum(each.span for each in beat.workers), MAX_HELD_AGAINST)
-        if size > SMALL:
-            await self._turns.wait(size)
+        """Judge it, in turn if that takes much; how much is known only when it is read."""
         try:
-            return await self._store.read(_judge, run, beat, self._roster)
+            try:
+                return await self._store.read(_judge, run, beat, self._roster, SMALL)
+            except TakesMuch:
+                await self._turns.wait(1)
+            with _Turn(self._turns) as turn:
+                return await self._store.read(turn.judge, run, beat, self._roster)
         except WentBack:
             self._metrics.count_went_back()
             raise
-        finally:
-            if size > SMALL:
-                self._turns.done(size)
 
     def _proven(self, run_id: str, beat: Beat, judged: Sequence[Judged]) -> dict[str, int]:
         """Return up to where workers are right: not past a window that was never compared."""
@@ -95,7 +102,41 @@ class Proofs:
         return proven
 
 
-def _judge(records: Records, run: str, beat: Beat, roster: Roster) -> tuple[str, Sequence[Judged]]:
+class _Turn:
+    """The turn of a beat: over once nobody reads for it, though its caller was refused before."""
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self._loop = asyncio.get_running_loop()
+        self._lock = threading.Lock()
+        self._begun = self._left = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._left = True
+            if not self._begun:
+                self._turns.done(1)
+
+    def judge(
+        self, records: Records, run: str, beat: Beat, roster: Roster
+    ) -> tuple[str, Sequence[Judged]]:
+        """Judge it, in a thread that reads."""
+        with self._lock:
+            if self._left:
+                raise busy("nobody waits for it any more")
+            self._begun = True
+        try:
+            return _judge(records, run, beat, roster, None)
+        finally:
+            self._loop.call_soon_threadsafe(self._turns.done, 1)
+
+
+def _judge(
+    records: Records, run: str, beat: Beat, roster: Roster, most: int | None
+) -> tuple[str, Sequence[Judged]]:
     """Read all that a beat needs, in one transaction: whose it is, and the ledger."""
     met = workers.meet(records, run, beat, roster)
-    return met.run.id, applied.judge(records, met.run, met.lineage, beat)
+    return met.run.id, applied.judge(records, met.run, met.lineage, beat, most)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Query
-from pydantic import Field
+from pydantic import FailFast, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -128,6 +128,7 @@ class WindowBody(RequestBody):
     cells: Annotated[
         list[Annotated[list[Part], Field(min_length=3, max_length=3)]],
         Field(min_length=1, max_length=MAX_STRETCHES),
+        FailFast(),
     ]
     """Stretches of cells by rising step: first coordinate, how many, and how many cells apart."""
 
@@ -201,10 +202,12 @@ class WorkerBody(RequestBody):
     state: Literal["training", "waiting", "ended"] = "training"
     """What it does; it says that it has ended once, at its orderly end."""
 
-    applied: Annotated[list[WindowBody], Field(max_length=MAX_WINDOWS, default_factory=list)]
+    applied: Annotated[
+        list[WindowBody], Field(max_length=MAX_WINDOWS, default_factory=list), FailFast()
+    ]
     """Windows of what it has applied."""
 
-    wrong: Annotated[list[WrongBody], Field(max_length=MAX_WRONG, default_factory=list)]
+    wrong: Annotated[list[WrongBody], Field(max_length=MAX_WRONG, default_factory=list), FailFast()]
     """Values that it found to be others than were to be applied."""
 
     def said(self, field: str) -> beats.Said:
@@ -233,7 +236,9 @@ class BeatBody(RequestBody):
     generation: Annotated[int, Field(ge=1, le=MAX_NUMBER)]
     """Generation that they train in."""
 
-    workers: Annotated[list[WorkerBody], Field(min_length=1, max_length=MAX_BEATING)]
+    workers: Annotated[
+        list[WorkerBody], Field(min_length=1, max_length=MAX_BEATING), FailFast()
+    ]  # of many that are wrong the first is told: to tell all would take seconds
     """The first of them is the one that sends."""
 
     def beat(self) -> beats.Beat:

@@ -64,12 +64,6 @@ class Window:
     values: Mapping[str, Sequence[float]] | None = None
 
     @property
-    def span(self) -> int:
-        """How many values may have to be read to judge it: those between its cells, too."""
-        cells = sum(stretch.count * stretch.stride for stretch in self.cells)
-        return cells * len(self.parameters)
-
-    @property
     def start(self) -> int:
         """Its first step, by which it is named."""
         return self.cells[0].start
@@ -103,11 +97,6 @@ class Wrong:
     parameter: str
     found: float
     dtype: SlotType = "f64"
-
-    @property
-    def span(self) -> int:
-        """How many values may have to be read to judge it: those that are packed together."""
-        return 4_096
 
 
 class Mismatch(NamedTuple):

@@ -26,11 +26,6 @@ class Said:
     applied: tuple[Window, ...] = ()
     wrong: tuple[Wrong, ...] = ()
 
-    @property
-    def span(self) -> int:
-        """How many values of the ledger may have to be read to judge it."""
-        return sum(window.span for window in self.applied) + sum(each.span for each in self.wrong)
-
 
 @dataclass(frozen=True, slots=True)
 class Beat:

@@ -12,6 +12,7 @@ Times are seconds of the epoch, by the database's clock.
 from __future__ import annotations
 
 import statistics
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -160,7 +161,7 @@ class Crowd:
 
     def prepared(self) -> Crowd:
         """Work out what many will ask for, and return it: of many workers that takes a while."""
-        _ = self.front, self.training, self.pace
+        _ = self.front, self.training, self.pace, self._steps
         return self
 
     @cached_property
@@ -223,8 +224,17 @@ class Crowd:
         """All of them in the order of lists."""
         return sorted(self.workers, key=attrgetter("place"))
 
+    @cached_property
+    def _hindmost_training(self) -> Worker:
+        return min(self.training, key=attrgetter("step"))
+
+    @cached_property
+    def _steps(self) -> Sequence[int]:
+        """Where those who train are, rising: of many, each of many revisions is to be held to."""
+        return sorted(each.step for each in self.training)
+
     def _eta(self, revision: int | None, effective: int) -> wire.Eta:
-        last, pace = min(self.training, key=attrgetter("step")), self.pace
+        last, pace = self._hindmost_training, self.pace
         steps = max(effective - last.step, 0)
         since = self.now - last.seen_at if last.state == "training" else 0.0
         return {
@@ -232,7 +242,7 @@ class Crowd:
             "effective": effective,
             "steps": steps,
             "seconds": max(steps / pace - since, 0.0) if pace else None,
-            "reached_by": sum(each.step > effective for each in self.training),
+            "reached_by": len(self._steps) - bisect_right(self._steps, effective),
             "workers": len(self.training),
         }
 
@@ -272,6 +282,19 @@ def merged(one: Worker, other: Worker) -> Worker:
     if older.generation == newer.generation and older.proven_until is not None:
         proven = max(older.proven_until, -1 if proven is None else proven)
     return newer._replace(since=min(older.since, newer.since), proven_until=proven)
+
+
+def believed(worker: Worker, now: float) -> Worker:
+    """
+    Return a worker as it is written down, without the future.
+
+    What was said later than now was said before the clock was set back. When that was is not known:
+    long enough ago to be silent, so that whatever it says next is newer.
+    """
+    if worker.seen_at <= now + CLOCKS_APART:
+        return worker
+    seen_at = now - PATIENCE * worker.again - CLOCKS_APART
+    return worker._replace(since=min(worker.since, seen_at), seen_at=seen_at)
 
 
 def current(workers: Iterable[Worker]) -> Sequence[Worker]:

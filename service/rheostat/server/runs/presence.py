@@ -16,8 +16,10 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 
 from rheostat.limits import BEATS_PER_SECOND, LEAST_AGAIN, MAX_WORKERS
 from rheostat.server.runs.beats import Beat, Said
@@ -35,8 +37,11 @@ MOST_RUNS = 4_096
 FRESH, SLOW = 4.0, 10_000
 """Seconds for which a crowd of so many workers serves whoever asks; a smaller one for less."""
 
+LATE = 3
+"""Times as long for which it serves while the next one is put together: by one, not by all."""
+
 MOST_CROWDS = 64
-"""Crowds that are kept for that."""
+"""Crowds that are kept for that, of at most as many workers together as are remembered."""
 
 SHOWN = 600.0
 """Seconds for which this process remembers who has fallen silent or ended: figures show them."""
@@ -81,6 +86,7 @@ class Roster:
         self._joining: deque[float] = deque()
         self._random = pick or random.Random()
         self._crowds: dict[str, tuple[float, Crowd]] = {}
+        self._gathering: set[str] = set()
 
     # pacing
 
@@ -113,6 +119,7 @@ class Roster:
             for row in rows:
                 if row.worker not in self._runs.get(run_id, {}):
                     self._put(run_id, _Heard(row.shifted(-shift), sends=False, written=True))
+            self._make_room(run_id)
 
     def hear(
         self, run_id: str, beat: Beat, at: float, proven: Mapping[str, int] | None = None
@@ -138,6 +145,7 @@ class Roster:
                 if former is not None:
                     last = merged(former.last, last)
                 self._put(run_id, _Heard(last, sends=said.worker == speaker, new=new))
+            self._make_room(run_id)
             return again
 
     def go_on(self, run_id: str, beat: Beat, at: float) -> None:
@@ -153,23 +161,27 @@ class Roster:
             self.hear(run_id, Beat(beat.generation, tuple(still)), at)
 
     def _put(self, run_id: str, heard: _Heard) -> None:
-        """Remember a worker as the one that was heard last, and make room if need be."""
+        """Remember a worker as the one that was heard last."""
         run = self._runs.pop(run_id, {})
         self._runs[run_id] = run
         if run.pop(heard.last.worker, None) is None:
             self._count += 1
         run[heard.last.worker] = heard
-        if len(run) > MAX_WORKERS:
-            self._forget_one(run_id)
-        if self._count > MOST:
-            self._forget_one(max(self._runs, key=lambda each: len(self._runs[each])))
+
+    def _make_room(self, run_id: str) -> None:
+        """Forget who is too many once some were heard of a run: once, as it looks at all runs."""
+        self._forget_some(run_id, len(self._runs.get(run_id, {})) - MAX_WORKERS)
+        while self._count > MOST:
+            largest = max(self._runs, key=lambda each: len(self._runs[each]))
+            self._forget_some(largest, self._count - MOST)
         if len(self._runs) > MOST_RUNS:
             self._drop(next(iter(self._runs)))
 
-    def _forget_one(self, run_id: str) -> None:
-        run = self._runs[run_id]
-        del run[next(iter(run))]
-        self._count -= 1
+    def _forget_some(self, run_id: str, many: int) -> None:
+        run = self._runs.get(run_id, {})
+        for name in list(islice(run, max(many, 0))):
+            del run[name]
+            self._count -= 1
 
     def drop(self, run_ids: Iterable[str]) -> None:
         """Forget runs that are gone."""
@@ -252,22 +264,35 @@ class Roster:
         """
         Return the crowd of a run that was put together lately.
 
-        A large one, which takes long, serves for some seconds; any for the seconds that whoever
-        asks puts up with.
+        A large one, which takes long, serves for some seconds, and for some more while somebody
+        puts together the next; any for the seconds that whoever asks puts up with.
         """
         at, crowd = self._crowds.get(run_id, (0.0, None))
         if crowd is None:
             return None
         fresh = min(FRESH, FRESH * len(crowd.workers) / SLOW)
+        if run_id in self._gathering:
+            fresh *= LATE
         return crowd if now() <= at + max(fresh, within) else None
+
+    @contextmanager
+    def gathering(self, run_id: str) -> Iterator[None]:
+        """Have the others know that the crowd of a run is being put together."""
+        self._gathering.add(run_id)
+        try:
+            yield
+        finally:
+            self._gathering.discard(run_id)
 
     def remember(self, run_id: str, crowd: Crowd) -> None:
         """Have a crowd at hand for whoever asks next."""
         with self._lock:
             self._crowds.pop(run_id, None)
             self._crowds[run_id] = (now(), crowd)
-            if len(self._crowds) > MOST_CROWDS:
-                del self._crowds[next(iter(self._crowds))]
+            many = sum(len(each.workers) for _, each in self._crowds.values())
+            while len(self._crowds) > 1 and (len(self._crowds) > MOST_CROWDS or many > MOST):
+                _, oldest = self._crowds.pop(next(iter(self._crowds)))
+                many -= len(oldest.workers)
 
 
 def _is_old(heard: _Heard, at: float) -> bool:

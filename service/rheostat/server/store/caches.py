@@ -125,19 +125,19 @@ class Ahead:
 
     def __init__(self, most: int = 1_024) -> None:
         self._most = most
-        self._steps: OrderedDict[GenerationKey, int] = OrderedDict()
+        self._told: OrderedDict[GenerationKey, tuple[int, str]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def note(self, key: GenerationKey, step: int) -> None:
-        """Remember that a worker has applied a value below ``step``."""
+    def note(self, key: GenerationKey, step: int, worker: str) -> None:
+        """Remember that a worker says that it has applied a value below ``step``."""
         with self._lock:
-            self._steps[key] = max(step, self._steps.pop(key, 0))
-            if len(self._steps) > self._most:
-                self._steps.popitem(last=False)
+            self._told[key] = max((step, worker), self._told.pop(key, (0, "")))
+            if len(self._told) > self._most:
+                self._told.popitem(last=False)
 
-    def of(self, key: GenerationKey) -> int:
-        """Return the furthest such step of a generation, 0 if there is none."""
-        return self._steps.get(key, 0)
+    def of(self, key: GenerationKey) -> tuple[int, str]:
+        """Return the furthest such step of a generation, 0 if there is none, and who says so."""
+        return self._told.get(key, (0, ""))
 
 
 class Caches:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Connection,
     Row,
     and_,
+    bindparam,
     case,
     delete,
     exists,
@@ -27,11 +28,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from rheostat import wire
 from rheostat.limits import MAX_ALL_WORKERS, MAX_WORKERS
-from rheostat.server.runs.crowd import Mistake, Worker, is_wrong
+from rheostat.server.runs import presence
+from rheostat.server.runs.crowd import CLOCKS_APART, Mistake, Worker, is_wrong
 from rheostat.server.store import clock, locks, tables
 
 TABLE = tables.workers
 WRONG = tables.mismatches
+
+LATEST = "latest"
+"""Name of the time after which nothing can have been said yet."""
 
 SAID = ("host", "session", "job", "generation", "step", "pace", "waited", "state", "again")
 """Columns of what a worker last said, besides its times and what is proven."""
@@ -104,10 +109,12 @@ class Workers:
         """
         Write down what workers last said, by run, with their times shifted to this clock.
 
-        Of what two processes say of a worker, the newer counts: see `crowd.merged`.
+        Of what two processes say of a worker, the newer counts: see `crowd.merged`. What is written
+        of the future does not: the clock was set back.
         """
+        until = {LATEST: clock.text(presence.now() + shift + CLOCKS_APART)}
         rows = [
-            _row(run_id, each, shift)
+            _row(run_id, each, shift) | until
             for run_id in sorted(workers)
             for each in sorted(workers[run_id], key=lambda each: each.worker)
         ]
@@ -205,7 +212,7 @@ def _worker(row: Row[Any]) -> Worker:
 def _upsert(dialect: Any) -> Any:
     insert = dialect.insert(TABLE)
     new, old = insert.excluded, TABLE.c
-    newer = new.seen_at >= old.seen_at
+    newer = or_(new.seen_at >= old.seen_at, old.seen_at > bindparam(LATEST))
     same = new.session == old.session
 
     def newest(name: str) -> ColumnElement[Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 
@@ -28,7 +30,7 @@ from rheostat.server.runs.applied import (
     steps_of,
 )
 from rheostat.server.runs.beats import Beat, Said
-from rheostat.server.runs.lineage import Lineage
+from rheostat.server.runs.lineage import Lineage, OwnedSteps
 from rheostat.server.runs.settling import stale
 from rheostat.server.store import ledger
 from rheostat.server.store.records import Records, RunRecord
@@ -51,11 +53,20 @@ class Judged:
     found: Sequence[Mismatch]
 
 
-def judge(records: Records, run: RunRecord, lineage: Lineage, beat: Beat) -> list[Judged]:
+class TakesMuch(Exception):
+    """More of the ledger would have to be read than was allowed; what was read is remembered."""
+
+
+def judge(
+    records: Records, run: RunRecord, lineage: Lineage, beat: Beat, most: int | None = None
+) -> list[Judged]:
     """
     Hold what workers say that they applied against the ledger, and return what came of each.
 
+    ``most`` values of the ledger are read, by default as many as one beat may take.
+
     Raises:
+        TakesMuch: It would take more than ``most``.
         UnknownGeneration: There is none of this number.
         WentBack: A cell of the current generation was listed that nobody has been given.
         StaleGeneration: Likewise of a generation that a rewind has left.
@@ -63,13 +74,20 @@ def judge(records: Records, run: RunRecord, lineage: Lineage, beat: Beat) -> lis
             the ledger; or the values are right and the digest is not that of them.
 
     """
-    return _Judge(records, run, lineage, beat.generation).judge(beat.workers)
+    return _Judge(records, run, lineage, beat.generation, most).judge(beat.workers)
 
 
 class _Judge:
     """Judges the beats of one generation, and reads so much of its ledger at most."""
 
-    def __init__(self, records: Records, run: RunRecord, lineage: Lineage, generation: int) -> None:
+    def __init__(
+        self,
+        records: Records,
+        run: RunRecord,
+        lineage: Lineage,
+        generation: int,
+        most: int | None,
+    ) -> None:
         self._records = records
         self._run = run
         self._spec = run.spec
@@ -77,7 +95,10 @@ class _Judge:
         self._lineage = lineage
         self._generation = generation
         self._settled = lineage[generation].settled_until
-        self._left = MAX_HELD_AGAINST
+        self._owned = lineage.owners(generation, 0, self._settled)
+        self._begins = [owned.start for owned in self._owned]
+        self._allowed = most
+        self._left = MAX_HELD_AGAINST if most is None else most
 
     def judge(self, workers: Sequence[Said]) -> list[Judged]:
         for index, worker in enumerate(workers):
@@ -94,17 +115,21 @@ class _Judge:
             require_holds(wrong.dtype, [wrong.found], f"{field}.wrong[{index}].found")
 
     def _require_settled(self, workers: Sequence[Said]) -> None:
-        windows = [window.stop(self._grid) for worker in workers for window in worker.applied]
-        wrong = [each.step + self._grid.resolution for worker in workers for each in worker.wrong]
-        end = max([*windows, *wrong], default=0)
+        end, who = max(((self._end(worker), worker.worker) for worker in workers), default=(0, ""))
         if end > self._settled:
+            if self._generation == self._run.generation:
+                self._records.ahead.note(self._run.key, end, who)
             raise self._never_served(end - self._grid.resolution)
+
+    def _end(self, worker: Said) -> int:
+        windows = [window.stop(self._grid) for window in worker.applied]
+        wrong = [each.step + self._grid.resolution for each in worker.wrong]
+        return max([*windows, *wrong], default=0)
 
     def _never_served(self, step: int) -> Conflict:
         """Return the refusal of a cell whose value nobody has been given."""
         if self._generation != self._run.generation:
             return stale(self._lineage, self._generation, self._run.generation)
-        self._records.ahead.note(self._run.key, step + self._grid.resolution)
         return WentBack(
             f"a worker applied a value at step {step}, and this service knows of none that was"
             f" handed out there: generation {self._generation} is settled up to {self._settled}."
@@ -190,7 +215,7 @@ class _Judge:
         values = np.empty((len(rows), len(steps)))
         known = np.zeros(len(steps), bool)
         for start, stop in self._spans(cells):
-            for owned in self._lineage.owners(self._generation, start, stop):
+            for owned in self._owners(start, stop):
                 self._spend(ledger.PACKED, field)
                 with closing(ledger.read(self._records.connection, owned, self._grid)) as segments:
                     for segment in segments:
@@ -203,6 +228,15 @@ class _Judge:
         if not known.all():
             raise self._never_served(int(steps[~known][0]))
         return dict(zip(rows, values, strict=True))
+
+    def _owners(self, start: int, stop: int) -> Iterator[OwnedSteps]:
+        """Yield who owns these steps, by rising step: of a thousand generations, only those."""
+        place = max(bisect_right(self._begins, start) - 1, 0)
+        for owned in islice(self._owned, place, None):
+            if owned.start >= stop:
+                return
+            if start < owned.stop:
+                yield replace(owned, start=max(start, owned.start), stop=min(stop, owned.stop))
 
     def _spans(self, cells: Sequence[Stretch]) -> list[tuple[int, int]]:
         """Return from where to where to read: stretches far from each other, each by itself."""
@@ -217,6 +251,8 @@ class _Judge:
 
     def _spend(self, values: int, field: str) -> None:
         self._left -= values
+        if self._left < 0 and self._allowed is not None:
+            raise TakesMuch
         if self._left < 0:
             message = (
                 "what this beat lists takes more of the ledger than is read for one: send less in"

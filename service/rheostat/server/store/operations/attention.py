@@ -81,13 +81,13 @@ def _mismatches(records: Records, run: RunRecord) -> list[wire.Attention]:
 
 
 def _went_back(records: Records, run: RunRecord, lineage: Lineage) -> list[wire.Attention]:
-    step, settled = records.ahead.of(run.key), lineage[run.generation].settled_until
+    (step, worker), settled = records.ahead.of(run.key), lineage[run.generation].settled_until
     if step <= settled:
         return []
     message = (
-        f"a worker is past step {step:,}, and all that this service knows of is settled up to"
-        f" {settled:,}: it has forgotten what it handed out. Advance the run to there before"
-        " anything is changed"
+        f"worker {worker} says that it is past step {step:,}, and all that this service knows of is"
+        f" settled up to {settled:,}. If the others are there, too, it has forgotten what it handed"
+        " out: advance the run to there before anything is changed"
     )
     return [_item("went-back", step, 1, message)]
 

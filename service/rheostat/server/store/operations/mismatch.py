@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,9 +18,9 @@ def keep(records: Records, run_id: str, found: Iterable[Mismatch]) -> int:
     """
     Keep the mismatches that are new, as events of the run; return how many.
 
-    A finished run keeps them, too, and tells no event then. One worker does not fill the list:
-    so many of it are kept of a generation that others have room. Of what was kept before, and of
-    what there is no room for, it is noted that the worker was wrong once more.
+    A finished run keeps them, too, and tells no event then. Neither one worker nor one generation
+    fills the list: see `_Room`. Of what was kept before, and of what there is no room for, it is
+    noted that the worker was wrong once more.
 
     Raises:
         UnknownRun: There is none with this id.
@@ -62,23 +63,55 @@ def _rows(new: list[Mismatch], number: int, event: int | None, at: str) -> list[
 def _sorted_out(found: Iterable[Mismatch], places: list[Place]) -> tuple[list[Mismatch], set[int]]:
     """Return those that are new, and the numbers of those that are told again."""
     numbers = {place: number for number, place in enumerate(places, start=1)}
-    of_worker: dict[tuple[str, int], list[int]] = {}
-    for place, number in numbers.items():
-        of_worker.setdefault((place.worker, place.generation), []).append(number)
+    room = _Room(places)
     new: list[Mismatch] = []
     again: set[int] = set()
     for each in found:
         place = Place(each.worker, each.generation, each.step, each.parameter)
-        mine = of_worker.setdefault((each.worker, each.generation), [])
         if place in numbers:
             again.add(numbers[place])
-        elif len(mine) < MAX_WORKER_MISMATCHES and len(numbers) < MAX_MISMATCHES:
+        elif room.takes(place):
             new.append(each)
             numbers[place] = len(numbers) + 1
-            mine.append(numbers[place])
+            room.add(place, numbers[place])
         else:
-            again.update(mine[-1:])
+            again.update(room.last_of(place))
     return new, {number for number in again if number <= len(places)}
+
+
+class _Room:
+    """
+    Which mismatches there is still room for: a few loud ones leave some for the others.
+
+    A generation takes half of what the others have left, so that after a rewind there is room. Once
+    half of that is taken, one worker has one: who is wrong, too, is named.
+    """
+
+    def __init__(self, places: Iterable[Place]) -> None:
+        self._in_generation: Counter[int] = Counter()
+        self._of_worker: dict[tuple[str, int], list[int]] = {}
+        for number, place in enumerate(places, start=1):
+            self.add(place, number)
+
+    def takes(self, place: Place) -> bool:
+        """Whether there is room for one more."""
+        here = self._in_generation[place.generation]
+        others = self._in_generation.total() - here
+        room = (MAX_MISMATCHES - others) // 2
+        mine = len(self._mine(place))
+        return here < room and mine < (MAX_WORKER_MISMATCHES if here < room // 2 else 1)
+
+    def add(self, place: Place, number: int) -> None:
+        """Take it in."""
+        self._in_generation[place.generation] += 1
+        self._of_worker.setdefault((place.worker, place.generation), []).append(number)
+
+    def last_of(self, place: Place) -> list[int]:
+        """Return the number of the last one of its worker there, if it has any."""
+        return self._mine(place)[-1:]
+
+    def _mine(self, place: Place) -> list[int]:
+        return self._of_worker.get((place.worker, place.generation), [])
 
 
 def page(

@@ -10,7 +10,7 @@ from itertools import islice
 from rheostat import wire
 from rheostat.server.runs import presence
 from rheostat.server.runs.beats import Beat
-from rheostat.server.runs.crowd import Crowd, Worker, merged, place_of
+from rheostat.server.runs.crowd import Crowd, Worker, believed, merged, place_of
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.presence import News, Roster
 from rheostat.server.store import clock, locks
@@ -52,7 +52,9 @@ def meet(records: Records, run_id: str, beat: Beat, roster: Roster) -> Met:
     if new:
         rows = Workers(records.connection).some(run.id, new)
         if rows:
-            roster.learn(run.id, rows, _shift(records))
+            shift = _shift(records)
+            now = presence.now() + shift
+            roster.learn(run.id, [believed(each, now) for each in rows], shift)
             known = roster.known(run.id, names)
     return Met(run, lineage, known)
 
@@ -66,22 +68,23 @@ def crowd_of(records: Records, run: RunRecord, roster: Roster) -> Crowd:
     """Return the same of a run that was found; that of many workers may be some seconds old."""
     found = roster.recent(run.id)
     if found is None or found.generation != run.generation:
-        found = _crowd(records, run, roster)
-        roster.remember(run.id, found.prepared())
+        with roster.gathering(run.id):
+            found = _crowd(records, run, roster)
+            roster.remember(run.id, found.prepared())
     return found
 
 
 def _crowd(records: Records, run: RunRecord, roster: Roster) -> Crowd:
     workers = Workers(records.connection)
     shift = _shift(records)
-    found = {each.worker: each for each in workers.of(run.id)}
+    time_now = presence.now() + shift
+    found = {each.worker: believed(each, time_now) for each in workers.of(run.id)}
     for each in roster.of(run.id):
         here, row = each.shifted(shift), found.get(each.worker)
         found[each.worker] = here if row is None else merged(row, here)
     mistakes = workers.mistakes(run.id)
     left = {each.generation for each in found.values()} - {run.generation}
     shared = _shared(records.lineage(run), run.generation, left) if left else {}
-    time_now = presence.now() + shift
     return Crowd(found.values(), time_now, run.generation, shared, mistakes)
 
 
