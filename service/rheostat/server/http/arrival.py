@@ -21,7 +21,9 @@ from rheostat.limits import RUN_ID
 from rheostat.server.runs.arrival import Seen, is_to_come, seen_in
 from rheostat.server.runs.crowd import Crowd
 from rheostat.server.runs.presence import Roster
+from rheostat.server.runs.revision import RevisionKind
 from rheostat.server.runs.revision_state import Front
+from rheostat.server.runs.sightings import is_of_distance
 from rheostat.server.store import Store
 from rheostat.server.store.operations import workers
 
@@ -39,11 +41,14 @@ class Arrivals:
     def __init__(self, store: Store, roster: Roster) -> None:
         self._store, self._roster = store, roster
 
-    async def with_eta(self, run: str, answer: Answer) -> Answer:
+    async def with_eta(
+        self, run: str, answer: Answer, kind: RevisionKind = RevisionKind.CHANGE
+    ) -> Answer:
         """
         Return the answer to a change, or to a rehearsal of it, with `eta` if somebody trains.
 
-        It is a hint: where it is not to be had in time, the answer comes without.
+        It is a hint: where it is not to be had in time, the answer comes without. ``kind`` is that
+        of the revision, unless the answer says it.
         """
         effective = answer.get("effective")
         if effective is None:  # an answer that was kept by an older release
@@ -53,8 +58,13 @@ class Arrivals:
                 crowd = await self._crowd(run)
         except (TimeoutError, RheostatError):
             return answer
-        eta = crowd.eta([(answer.get("revision"), effective)])
-        return cast("Answer", {**answer, "eta": eta}) if eta else answer
+        eta = crowd.eta([(answer.get("revision"), effective, answer.get("kind", kind))])
+        if not eta:
+            return answer
+        told = {**answer, "eta": eta}
+        if "warnings" in told:  # `eta` says better how far ahead it is
+            told["warnings"] = [each for each in told["warnings"] if not is_of_distance(each)]
+        return cast("Answer", told)
 
     async def with_eta_to_come(self, run: str, found: Shown) -> Shown:
         """Return a revision, with `eta` if not all workers are past it."""

@@ -20,7 +20,7 @@ from typing import NamedTuple, Self
 
 from rheostat import wire
 from rheostat.server.runs.beats import Doing
-from rheostat.server.runs.revision_state import Front
+from rheostat.server.runs.revision_state import Front, done_at
 
 PATIENCE = 3
 """Beats that may be missing before a worker counts as silent."""
@@ -28,8 +28,8 @@ PATIENCE = 3
 CLOCKS_APART = 1.0
 """Seconds by which the clocks that tell mismatches and sessions may differ."""
 
-Places = Iterable[tuple[int | None, int]]
-"""Revisions, and the first step of each; None for one that is only rehearsed."""
+Places = Iterable[tuple[int | None, int, str]]
+"""Revisions, the first step of each, and its kind; a rehearsed one is None."""
 
 
 class Worker(NamedTuple):
@@ -175,7 +175,8 @@ class Crowd:
 
     def summary(self, places: Places) -> wire.WorkersSummary:
         """Return what they are together, and when they come to revisions they are not all past."""
-        etas = [each for each in self.eta(places) if each["reached_by"] < len(self.training)]
+        # a pause is told for as long as somebody stands there
+        etas = [each for each in self.eta(places) if each["effective"] >= (self.last or 0)]
         return {
             **self.counts,
             "ended": sum(each.state == "ended" for each in self.workers),
@@ -223,7 +224,7 @@ class Crowd:
         """All of them in the order of lists."""
         return sorted(self.workers, key=attrgetter("place"))
 
-    def _eta(self, revision: int | None, effective: int) -> wire.Eta:
+    def _eta(self, revision: int | None, effective: int, kind: str) -> wire.Eta:
         last, pace = min(self.training, key=attrgetter("step")), self.pace
         steps = max(effective - last.step, 0)
         since = self.now - last.seen_at if last.state == "training" else 0.0
@@ -232,7 +233,7 @@ class Crowd:
             "effective": effective,
             "steps": steps,
             "seconds": max(steps / pace - since, 0.0) if pace else None,
-            "reached_by": sum(each.step > effective for each in self.training),
+            "reached_by": sum(each.step >= done_at(kind, effective) for each in self.training),
             "workers": len(self.training),
         }
 

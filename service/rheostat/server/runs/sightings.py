@@ -49,9 +49,17 @@ def warnings(step: int, seen: Sighting | None, now: float) -> list[str]:
     ago = max(round(now - seen.at), 0)
     message = (
         f"step {step} lies {step - seen.start} past step {seen.start}, where workers were last seen"
-        f" to read ({ago} s ago), and nothing changes for them before they come to it"
+        f" to read ({ago} s ago), {_NOTHING_BEFORE}"
     )
     return [message]
+
+
+def is_of_distance(warning: str) -> bool:
+    """Whether it warns of how far ahead a change is, which needs no saying where workers say it."""
+    return warning.endswith(_NOTHING_BEFORE)
+
+
+_NOTHING_BEFORE = "and nothing changes for them before they come to it"
 
 
 class _Seen:
