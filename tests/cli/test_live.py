@@ -68,7 +68,7 @@ def test_all_that_matters_is_on_one_screen() -> None:
         "settled until step 43,210 of 100,000",
         "43% 31.2/s, 30 min left",
         "workers 8 alive, 1 wrong, at 81,912 to 81,920, proven until 81,664",
-        "revision 7 at step 90,112: 0 of 8 are past it, the last is 8,192 steps, about 43",
+        "revision 7 at step 90,112: 0 of 8 have come to it, the last is 8,192 steps, about 43",
         "at step 50,000, 6,790 to go, by revision 4",
         ARMED["config"]["metric"],
         "Waiting for a yes",

@@ -65,6 +65,7 @@ def test_a_server_without_a_token_is_not_believed(rheostat: Command, guarded: An
     """Without a token the answer is a refusal, with exit code 1."""
     refused = rheostat("token list", RHEOSTAT_URL=guarded.url, RHEOSTAT_TOKEN="")
     assert (refused.code, "unauthenticated" in refused.err) == (1, True)
+    assert "--token TOKEN, or RHEOSTAT_TOKEN" in refused.err
 
 
 def test_the_author_is_the_token(admin: Callable[[str], Ran], new_name: Callable[[], str]) -> None:

@@ -175,7 +175,7 @@ def test_a_pipe_gets_a_line_now_and_then(run: Wait, monkeypatch: pytest.MonkeyPa
     assert run(line, *states, eta=ETA).err.splitlines() == [told] * 3
     there = {**ETA, "steps": 0, "seconds": 0.0}
     assert run(line, *states, eta=there).err.splitlines()[-1] == (
-        "waiting until revision 7 is reached: 3 of 8 are past it"
+        "waiting until revision 7 is reached: 3 of 8 have come to it"
     )
 
 

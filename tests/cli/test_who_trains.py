@@ -46,7 +46,7 @@ def test_who_trains_is_seen(operator: Command, run: str, beat: Beat) -> None:
         "last        at step 98",
         "pace        10 steps a second, the median",
         "proven      nothing yet",
-        "revision 2  at step 600: 0 of 3 are past it, the last is 502 steps, about 50 s away",
+        "revision 2  at step 600: 0 of 3 have come to it, the last is 502 steps, about 50 s away",
     ]
     assert [(row[0], row[1], row[-1]) for row in rows(shown)] == [
         ("0", "training", "n0"),

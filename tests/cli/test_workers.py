@@ -147,8 +147,9 @@ def test_nobody_is_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> Non
 @pytest.mark.parametrize(
     ("eta", "said"),
     [
-        ({}, "0 of 8 are past it, the last is 8,192 steps, about 43 min away"),
-        ({"seconds": None}, "0 of 8 are past it, the last is 8,192 steps away"),
+        ({}, "0 of 8 have come to it, the last is 8,192 steps, about 43 min away"),
+        ({"seconds": 0.4}, "0 of 8 have come to it, the last is 8,192 steps, less than 1 s away"),
+        ({"seconds": None}, "0 of 8 have come to it, the last is 8,192 steps away"),
         ({"steps": 0, "seconds": 0.0, "reached_by": 7}, "all have come to it"),
     ],
 )

@@ -23,7 +23,7 @@ from rheostat import AsyncClient, Client, Run
 from rheostat.client.answers import Answer, Broken
 from rheostat.client.applied import MOST_WINDOWS
 from rheostat.client.joined import join_answer
-from rheostat.errors import Invalid, NotFound, Refused, UnknownRun, WentBack
+from rheostat.errors import Invalid, NotFound, Refused, Unavailable, UnknownRun, WentBack
 from rheostat.limits import WORKER
 
 GAP = "rheostat.client._sync.beating.LEAST_GAP", "rheostat.client._async.beating.LEAST_GAP"
@@ -198,6 +198,36 @@ def test_what_was_applied_is_proven(client: Client, service: BeatingService) -> 
     assert service.steps() == list(range(1000))
     assert not service.found
     assert words(service)[-1]["step"] == 1000
+
+
+def test_a_loop_that_is_done_and_idles_is_proven_to_its_end(
+    client: Client, service: BeatingService
+) -> None:
+    """Its last window is short of 256 cells, and is sent by the second beat without a new step."""
+    run = client.run("gpt")
+    train(run, 0, 300)
+    until(lambda: service.steps() == list(range(300)))
+    train(run, 300, 310)
+    until(lambda: service.steps() == list(range(310)))
+    assert not service.found
+
+
+def test_a_loop_that_crawls_makes_no_window_of_each_step_while_nobody_answers(
+    client: Client, service: BeatingService
+) -> None:
+    """One window waits, and the next one is filled: so none has to be forgotten."""
+    run = client.run("gpt")
+    run.values(0)
+    service.before = refusing(Unavailable("away"))
+    train(run, 0, 1)
+    wanted: list[int] = []
+    for step in range(1, MOST_WINDOWS + 8):
+        train(run, step, step + 1)
+        wanted.append(len(asked(service)) + 2)
+        until(lambda: len(asked(service)) >= wanted[-1])
+    service.before = lambda _: None
+    client.close()
+    assert service.steps() == list(range(MOST_WINDOWS + 8))
 
 
 def test_what_is_held_is_applied(client: Client, service: BeatingService) -> None:

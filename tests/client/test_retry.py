@@ -116,6 +116,23 @@ def test_waiting_is_logged_once_in_a_while(caplog: pytest.LogCaptureFixture) -> 
     assert "ConnectError: refused); gives up in 598 s" in said[0]
 
 
+@pytest.mark.parametrize(("seconds", "said"), [(1.0, 0), (21.0, 1)])
+def test_the_end_of_waiting_is_said_if_its_beginning_was(
+    caplog: pytest.LogCaptureFixture, seconds: float, said: int
+) -> None:
+    """P9: who reads in the log that a worker waits reads there that it goes on; else nothing."""
+    clock = Clock()
+    patience = Patience("steps", clock=clock)
+    clock.now += seconds
+
+    with caplog.at_level(logging.WARNING, "rheostat"):
+        patience.pause(REFUSED)
+        patience.ends()
+
+    ends = [record.getMessage() for record in caplog.records[1:]]
+    assert ends == ["going on: steps was answered after 21 s"] * said
+
+
 def test_a_call_that_is_repeated_says_how_often(caplog: pytest.LogCaptureFixture) -> None:
     """P9: what has no deadline ends after its repetitions, and not in infinitely many seconds."""
     clock = Clock()

@@ -111,6 +111,26 @@ def test_an_answer_says_when_the_last_worker_comes(
     assert steps / 2 - 30 < seconds <= steps / 2
 
 
+@pytest.mark.parametrize(("what", "reached_by"), [("pause", 1), ("stop", 1), ("revisions", 0)])
+def test_who_stands_at_a_pause_has_come_to_it(fleet: Fleet, what: str, reached_by: int) -> None:
+    """Nobody gets past a pause or a stop: one of two stands at step 64, where a change is ahead."""
+    fleet.beat(40, 64)
+    (eta,) = fleet.post(what, HALVE if what == "revisions" else {})["eta"]
+    assert (eta["effective"], eta["reached_by"], eta["workers"]) == (64, reached_by, 2)
+
+
+@pytest.mark.parametrize("beats", [True, False])
+def test_how_far_ahead_a_change_is_is_said_once(fleet: Fleet, *, beats: bool) -> None:
+    """By `eta` where workers say where they are; else by a warning, from where they read."""
+    fleet.http.get(f"{fleet.path}/values", params={"generation": 1, "start": 64, "count": 1})
+    if beats:
+        fleet.beat(64)
+    answer = fleet.post("revisions", {**HALVE, "effective": 5000})
+    assert (bool(answer.get("eta")), len(answer["warnings"])) == (
+        (True, 0) if beats else (False, 1)
+    )
+
+
 def test_taking_back_says_when_the_last_worker_comes_to_the_step(fleet: Fleet) -> None:
     """That is when it matters."""
     fleet.beat(40, 50)

@@ -23,7 +23,15 @@ from typing import Any
 import typer
 
 from rheostat.cli.views.screen import machine_text, visible
-from rheostat.errors import FieldError, NotPending, Refused, RheostatError, Unavailable, Unreachable
+from rheostat.errors import (
+    FieldError,
+    NotPending,
+    Refused,
+    RheostatError,
+    Unauthenticated,
+    Unavailable,
+    Unreachable,
+)
 
 REFUSED, UNREACHABLE, LATE, GONE, INTERRUPTED = 1, 3, 3, 4, 130
 
@@ -104,6 +112,8 @@ def _block(error: RheostatError) -> Iterator[str]:
         yield from f"Error: {error}".split("\n")
         return
     yield f"Refused: {_in_options(error.detail)}  [{error.status} {error.code}]"
+    if isinstance(error, Unauthenticated):
+        yield "  say who asks by --token TOKEN, or RHEOSTAT_TOKEN"
     for item in error.errors:
         yield from _field_lines(item, error.detail)
     if "rewind" in error.members and isinstance(error, NotPending):

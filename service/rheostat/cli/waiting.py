@@ -152,7 +152,9 @@ class _Landing:
     def _of_workers(self, eta: wire.Eta) -> str:
         """Write how far the last worker is, between two beats by what it did before."""
         if not eta["steps"]:
-            return f"{text.count(eta['reached_by'])} of {text.count(eta['workers'])} are past it"
+            return (
+                f"{text.count(eta['reached_by'])} of {text.count(eta['workers'])} have come to it"
+            )
         return f"{left(eta)} to go for the last of {text.count(eta['workers'])}"
 
 

@@ -8,7 +8,8 @@ room here. So whatever is bounded may be dropped, and no alarm is false for it.
 
 Windows end at multiples of W cells, so that ranks which applied the same send the same digest, and
 the service computes it once. A window ends early where the training goes back to an earlier step,
-where other parameters are applied, and where it would be longer than may be sent.
+where other parameters are applied, where it would be longer than may be sent, and where nothing
+more came between two beats.
 """
 
 from __future__ import annotations

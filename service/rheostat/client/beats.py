@@ -105,6 +105,8 @@ class Sitting:
         """Whether the training has read a value: who only looks on is no worker."""
         self.waits = False
         """Whether it waits at a pause or a gate."""
+        self._beaten: int | None = None
+        """The step that was recorded by the last beat."""
         self._blocked: float | None = None
         self._waited = self._told = 0.0
 
@@ -123,6 +125,18 @@ class Sitting:
         if self.waits:
             self.applied.close()
 
+    def _end_window(self) -> None:
+        """
+        End the window that is being filled if nothing came since the last beat.
+
+        So what a loop did that is done, or takes longer for a step, is shown all the same. Not
+        while the service is away: that would make a window of each step.
+        """
+        idle = self.applied.step is not None and self.applied.step == self._beaten
+        if idle and not self.applied.windows():
+            self.applied.close()
+        self._beaten = self.applied.step
+
     def blocks(self, since: float | None) -> None:
         """Take in since when the training waits for values, by the monotonic clock; None: no."""
         before, self._blocked = self._blocked, since
@@ -140,6 +154,8 @@ class Sitting:
 
     def beat(self, who: Speaker, *, ended: bool, compare: Window | None = None) -> Sending:
         """Return the next beat or, once a window is to be compared, one with its values alone."""
+        if compare is None:
+            self._end_window()
         windows = self.applied.windows() if compare is None else [compare]
         wrong = tuple(self.applied.wrong) if compare is None else ()
         told: dict[str, Any] = {

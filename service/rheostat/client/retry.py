@@ -182,6 +182,7 @@ class Patience:
         self._since = clock() if since is None else since
         self._failures = 0
         self._report_at = quiet
+        self._said = False
 
     @property
     def left(self) -> float:
@@ -200,6 +201,7 @@ class Patience:
         if self._failures > self._retries or waited >= self._deadline:
             raise self.farewell(trouble)
         if waited >= self._report_at:
+            self._said = True
             self._report_at = waited + REPORT_EVERY
             log.warning(
                 "waiting for %s since %.0f s (%s); gives up %s",
@@ -208,6 +210,11 @@ class Patience:
         longest = min(LONGEST, BASE * GROWTH ** min(self._failures - 1, 16))
         pause = min(trouble.asked, LONGEST_ASKED) + longest * self._jitter()
         return min(pause, self.left)
+
+    def ends(self) -> None:
+        """Say that it is over, if it was said that somebody waits."""
+        if self._said:
+            log.warning("going on: %s was answered after %.0f s", self._about, self._waited())
 
     def farewell(self, trouble: Trouble) -> Unreachable:
         """Return the error that says what was tried, for how long, and what to do."""

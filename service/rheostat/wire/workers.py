@@ -17,7 +17,7 @@ class Eta(TypedDict):
     seconds: float | None
     """In how many seconds that one comes to it; null if no pace is known."""
     reached_by: int
-    """How many of them are past it."""
+    """How many of them are past it; at a stop or a pause, how many stand there."""
     workers: int
     """How many they are."""
 

@@ -246,7 +246,7 @@ def test_a_crowd_of_nobody_says_nothing() -> None:
 def test_seconds_count_from_when_the_last_worker_spoke(state: Any, seconds: float) -> None:
     """It has gone on since then, at its pace, unless it waits: 160 steps are 80 s."""
     there = crowd(worker("0", 340, pace=2.0, state=state), worker("1", 400, pace=2.0))
-    assert there.eta([(7, 500)]) == [
+    assert there.eta([(7, 500, "change")]) == [
         {
             "revision": 7,
             "effective": 500,
@@ -256,5 +256,5 @@ def test_seconds_count_from_when_the_last_worker_spoke(state: Any, seconds: floa
             "workers": 2,
         }
     ]
-    (near,) = there.eta([(None, 341)])
+    (near,) = there.eta([(None, 341, "change")])
     assert (near["steps"], near["seconds"], near["reached_by"]) == (1, max(seconds - 79.5, 0), 1)

@@ -58,11 +58,26 @@ def test_first_last_and_median_pace_are_of_those_who_live() -> None:
     assert (found.first, found.last, found.pace) == (130, 90, 3.0)
 
 
+def changes(*places: tuple[int | None, int]) -> list[tuple[int | None, int, str]]:
+    """Return where changes take effect, as `Crowd.eta` takes it."""
+    return [(*place, "change") for place in places]
+
+
+def test_who_stands_at_a_pause_has_come_to_it() -> None:
+    """Two of three stand at step 100; once all do it is told still, since it holds them."""
+    two = crowd(rank(0, step=100), rank(1, step=100), rank(2, step=90))
+    [eta] = two.summary([(7, 100, "pause")])["eta"]
+    assert (eta["reached_by"], eta["workers"], eta["steps"]) == (2, 3, 10)
+
+    [eta] = crowd(rank(0, step=100)).summary([(7, 100, "pause")])["eta"]
+    assert (eta["reached_by"], eta["workers"], eta["steps"]) == (1, 1, 0)
+
+
 def test_eta_counts_from_the_slowest_at_the_median_pace() -> None:
     """From 90 to 390 there are 300 steps, 100 s at 3 a second; 130 and 100 are past step 99."""
     found = crowd(rank(0, step=100, pace=3.0), rank(1, step=130), rank(2, step=90, pace=4.0))
     keys = ("revision", "effective", "steps", "seconds", "reached_by")
-    told = found.eta([(7, 390), (None, 99), (3, 100), (2, 10)])
+    told = found.eta(changes((7, 390), (None, 99), (3, 100), (2, 10)))
     assert [tuple(each[key] for key in keys) for each in told] == [  # type: ignore[literal-required]
         (7, 390, 300, 100.0, 0),
         (None, 99, 9, 3.0, 2),
@@ -70,20 +85,20 @@ def test_eta_counts_from_the_slowest_at_the_median_pace() -> None:
         (2, 10, 0, 0.0, 3),
     ]
     assert {each["workers"] for each in told} == {3}
-    assert [each["revision"] for each in found.summary([(7, 390), (2, 10)])["eta"]] == [7]
+    assert [each["revision"] for each in found.summary(changes((7, 390), (2, 10)))["eta"]] == [7]
 
 
 @pytest.mark.parametrize("pace", [None, 0.0])
 def test_without_a_pace_no_time_is_told(pace: float | None) -> None:
     """Where nobody says how fast it trains, or all stand still, seconds are null."""
-    (eta,) = crowd(rank(0, step=5, pace=pace)).eta([(2, 8)])
+    (eta,) = crowd(rank(0, step=5, pace=pace)).eta(changes((2, 8)))
     assert (eta["steps"], eta["seconds"]) == (3, None)
 
 
 def test_nobody_arrives_where_nobody_trains() -> None:
     """A silent worker, one that has ended and one of a left generation come to nothing."""
     gone = rank(0, seen_at=0), rank(1, state="ended"), rank(2, generation=1)
-    assert crowd(*gone, generation=2).eta([(2, 8)]) == []
+    assert crowd(*gone, generation=2).eta(changes((2, 8))) == []
 
 
 def test_behind_is_who_is_later_than_three_beats_explain() -> None:

@@ -94,6 +94,23 @@ def test_who_ends_sends_no_more(clock: list[float]) -> None:
     assert roster.again() == 5
 
 
+def test_an_end_of_before_ends_nobody(clock: list[float]) -> None:
+    """One that goes on after a session is not ended with it; one that is silent or retired is."""
+    roster = Roster(_Middle())
+    roster.hear("run", beat("0", session="a", job="j"), clock[0])
+    roster.hear("run", beat("0", session="b", job="j"), clock[0])
+    roster.hear("run", beat("0", session="a", job="j", state="ended"), clock[0])
+    assert [(each.session, each.state) for each in roster.of("run")] == [("b", "training")]
+
+    roster.hear("run", beat("0", session="c", job="k", state="ended"), clock[0])
+    assert [(each.session, each.state) for each in roster.of("run")] == [("c", "ended")]
+
+    roster.hear("run", beat("0", session="d"), clock[0])
+    clock[0] += 16
+    roster.hear("run", beat("0", session="e", state="ended"), clock[0])
+    assert [(each.session, each.state) for each in roster.of("run")] == [("e", "ended")]
+
+
 def test_a_run_has_no_more_workers_than_the_limit(clock: list[float]) -> None:
     """P10: names without end fill nothing: those that were heard longest ago are forgotten."""
     roster = Roster()

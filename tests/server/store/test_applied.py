@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from sqlalchemy import delete, select, update
 
@@ -356,11 +357,30 @@ def test_a_mismatch_is_kept_once_and_told_as_an_event(desk: Desk, run: str) -> N
     }
     (shown,) = desk.read(show.show, run)["attention"]
     assert (shown["kind"], shown["step"], shown["count"]) == ("mismatch", 8, 3)
-    assert "worker 17 applied lr = 2.0 at step 8, where 1.0 was served" in shown["message"]
+    assert "worker 17 applied lr = 2 at step 8, where 1 was served" in shown["message"]
     page, after = desk.read(mismatch.page, "gpt", 0, 2)
     assert ([each["number"] for each in page], after) == ([1, 2], 2)
     page, after = desk.read(mismatch.page, "gpt", 2, 2)
     assert ([each["worker"] for each in page], after) == (["18"], None)
+
+
+@pytest.mark.parametrize(
+    ("found", "dtype", "written"),
+    [
+        (4e-5, "f64", "4e-5"),
+        (float(np.float32(4e-5)), "f32", "4e-5"),
+        (float(np.float32(0.1)), "f64", "0.10000000149011612"),
+        (1e22, "f64", "1e22"),
+        (float("-inf"), "f32", "-inf"),
+    ],
+)
+def test_what_was_applied_is_written_as_in_tables(
+    desk: Desk, run: str, found: float, dtype: Any, written: str
+) -> None:
+    """As short as it reads back in its slot, with the exponent that people write."""
+    desk.write(mismatch.keep, run, [found_at(8, found=bits(found), dtype=dtype)])
+    (shown,) = desk.read(show.show, run)["attention"]
+    assert f"applied lr = {written} at step 8, where 1 was served" in shown["message"]
 
 
 def test_a_finished_run_keeps_mismatches_and_tells_none(desk: Desk, run: str) -> None:

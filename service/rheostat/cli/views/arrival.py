@@ -30,4 +30,6 @@ def left(eta: wire.Eta) -> str:
     """Write how far the last worker is from a revision, in steps and, if it is known, in time."""
     steps, seconds = eta["steps"], eta["seconds"]
     far = f"{text.count(steps)} step{'' if steps == 1 else 's'}"
-    return far if seconds is None else f"{far}, about {text.seconds(seconds)}"
+    if seconds is None:
+        return far
+    return f"{far}, {'less than 1 s' if seconds < 1 else 'about ' + text.seconds(seconds)}"

@@ -96,11 +96,11 @@ def cells(found: wire.WorkerCounts) -> tuple[Cell, Cell, Cell]:
 
 
 def arrival(eta: wire.Eta) -> str:
-    """Write where a revision takes effect, how many workers are past it, and when the last is."""
+    """Write where a revision takes effect, how many workers are there, and when the last is."""
     there = f"at step {text.count(eta['effective'])}"
     if not eta["steps"]:  # nobody is past a pause
         return f"{there}: all have come to it"
-    past = f"{text.count(eta['reached_by'])} of {text.count(eta['workers'])} are past it"
+    past = f"{text.count(eta['reached_by'])} of {text.count(eta['workers'])} have come to it"
     return f"{there}: {past}, the last is {left_over(eta)} away"
 
 

@@ -198,7 +198,7 @@ class Connection:
         self._timeout = timeout
         self._shared = shared
         self._stream: Any = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the collector may abandon it wherever it runs
         self._held = 0
         self.left = False
         """Whether it is of no use any more: then the last who holds it closes it."""

@@ -85,6 +85,7 @@ class Session:
             outcome = self.network.send(replace(call, seconds=patience.left))
             answer = judged(outcome, parse)
             if not isinstance(answer, Trouble):
+                patience.ends()
                 return answer
             patience.require_passing(answer, repeatable=call.repeatable)
             call = replace(call, holds=0.0)  # something on the way may not let a request wait

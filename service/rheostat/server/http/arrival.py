@@ -21,6 +21,7 @@ from rheostat.limits import RUN_ID
 from rheostat.server.runs.arrival import Seen, is_to_come, seen_in
 from rheostat.server.runs.crowd import Crowd
 from rheostat.server.runs.presence import Roster
+from rheostat.server.runs.revision import RevisionKind
 from rheostat.server.runs.revision_state import Front
 from rheostat.server.store import Store
 from rheostat.server.store.operations import workers
@@ -39,17 +40,21 @@ class Arrivals:
     def __init__(self, store: Store, roster: Roster) -> None:
         self._store, self._roster = store, roster
 
-    async def with_eta(self, run: str, answer: Answer) -> Answer:
+    async def with_eta(
+        self, run: str, answer: Answer, kind: RevisionKind = RevisionKind.CHANGE
+    ) -> Answer:
         """
         Return the answer to a change, or to a rehearsal of it, with `eta` if somebody trains.
 
-        It is a hint: where it is not to be had in time, the answer comes without.
+        It is a hint: where it is not to be had in time, the answer comes without. ``kind`` is that
+        of the revision, unless the answer says it.
         """
         effective = answer.get("effective")
         if effective is None:  # an answer that was kept by an older release
             return answer
         crowd = await self._crowd_in_time(run)
-        eta = crowd.eta([(answer.get("revision"), effective)]) if crowd else []
+        place = answer.get("revision"), effective, answer.get("kind", kind)
+        eta = crowd.eta([place]) if crowd else []
         return cast("Answer", {**answer, "eta": eta}) if eta else answer
 
     async def with_eta_to_come(self, run: str, found: Shown) -> Shown:

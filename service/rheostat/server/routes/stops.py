@@ -24,7 +24,7 @@ from rheostat.server.http.arrival import ArrivalsDep
 from rheostat.server.http.requests import KeyDep, NoteDep, RequestBody, Run, StoreDep, body_examples
 from rheostat.server.http.route import refuses, router
 from rheostat.server.routes.revisions import LANDS, Cause, Expected
-from rheostat.server.runs.revision import Note
+from rheostat.server.runs.revision import Note, RevisionKind
 from rheostat.server.store.idempotency import once
 from rheostat.server.store.operations import stop as operations
 from rheostat.server.tokens import Role
@@ -133,7 +133,7 @@ async def stop_run(
     """
     requested = halt.requested_by(note, hold=False)
     made = await store.write(once, key, lambda r: operations.stop(r, run, requested))
-    return HALTED.send(await arrivals.with_eta(run, made), 201)
+    return HALTED.send(await arrivals.with_eta(run, made, RevisionKind.STOP), 201)
 
 
 @stops.post(
@@ -161,7 +161,7 @@ async def pause_run(
     """
     requested = halt.requested_by(note, hold=True)
     made = await store.write(once, key, lambda r: operations.stop(r, run, requested))
-    return HALTED.send(await arrivals.with_eta(run, made), 201)
+    return HALTED.send(await arrivals.with_eta(run, made, RevisionKind.PAUSE), 201)
 
 
 @stops.post(

@@ -12,7 +12,7 @@ Times are seconds of the epoch, by the database's clock.
 from __future__ import annotations
 
 import statistics
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +21,7 @@ from typing import NamedTuple, Self
 
 from rheostat import wire
 from rheostat.server.runs.beats import Doing
-from rheostat.server.runs.revision_state import Front
+from rheostat.server.runs.revision_state import Front, done_at
 
 PATIENCE = 3
 """Beats that may be missing before a worker counts as silent."""
@@ -29,8 +29,8 @@ PATIENCE = 3
 CLOCKS_APART = 1.0
 """Seconds by which the beginning of a session, which was shifted between clocks, may be off."""
 
-Places = Iterable[tuple[int | None, int]]
-"""Revisions, and the first step of each; None for one that is only rehearsed."""
+Places = Iterable[tuple[int | None, int, str]]
+"""Revisions, the first step of each, and its kind; a rehearsed one is None."""
 
 
 class Worker(NamedTuple):
@@ -176,7 +176,8 @@ class Crowd:
 
     def summary(self, places: Places) -> wire.WorkersSummary:
         """Return what they are together, and when they come to revisions they are not all past."""
-        etas = [each for each in self.eta(places) if each["reached_by"] < len(self.training)]
+        # a pause is told for as long as somebody stands there
+        etas = [each for each in self.eta(places) if each["effective"] >= (self.last or 0)]
         return {
             **self.counts,
             "ended": sum(each.state == "ended" for each in self.workers),
@@ -233,7 +234,7 @@ class Crowd:
         """Where those who train are, rising: of many, each of many revisions is to be held to."""
         return sorted(each.step for each in self.training)
 
-    def _eta(self, revision: int | None, effective: int) -> wire.Eta:
+    def _eta(self, revision: int | None, effective: int, kind: str) -> wire.Eta:
         last, pace = self._hindmost_training, self.pace
         steps = max(effective - last.step, 0)
         since = self.now - last.seen_at if last.state == "training" else 0.0
@@ -242,7 +243,7 @@ class Crowd:
             "effective": effective,
             "steps": steps,
             "seconds": max(steps / pace - since, 0.0) if pace else None,
-            "reached_by": len(self._steps) - bisect_right(self._steps, effective),
+            "reached_by": len(self._steps) - bisect_left(self._steps, done_at(kind, effective)),
             "workers": len(self.training),
         }
 

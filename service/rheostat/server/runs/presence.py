@@ -140,6 +140,8 @@ class Roster:
             again = self._again() * self._random.uniform(1 - JITTER, 1 + JITTER)
             for said in beat.workers:
                 former = heard.get(said.worker)
+                if former is not None and _is_followed(said, former.last, at):
+                    continue
                 last = _told(said, beat.generation, again, at, (proven or {}).get(said.worker))
                 new = former is None or former.new or former.last.session != said.session
                 if former is not None:
@@ -297,6 +299,16 @@ class Roster:
 
 def _is_old(heard: _Heard, at: float) -> bool:
     return at > heard.last.silent_at + SHOWN
+
+
+def _is_followed(said: Said, by: Worker, at: float) -> bool:
+    """
+    Whether a session has ended that another one of the same worker goes on after.
+
+    In a notebook a cell that is run again begins anew, and only then lets go of what it had before.
+    """
+    other = said.session != by.session and said.job in {None, by.job}
+    return said.state == "ended" and other and by.state != "ended" and at <= by.silent_at
 
 
 def _told(said: Said, generation: int, again: float, at: float, proven_until: int | None) -> Worker:

@@ -61,18 +61,18 @@ class Front(NamedTuple):
 
     def is_past(self, kind: str, effective: int) -> bool:
         """Whether all workers are past a revision of a kind."""
-        return self.reached is not None and self.reached >= _done_at(kind, effective)
+        return self.reached is not None and self.reached >= done_at(kind, effective)
 
     def proves(self, kind: str, effective: int) -> bool:
         """Whether all workers have shown that they applied the values of a revision's step."""
-        return self.proven is not None and self.proven >= _done_at(kind, effective)
+        return self.proven is not None and self.proven >= done_at(kind, effective)
 
 
 NOBODY: Final = Front()
 """What is known where no worker says anything."""
 
 
-def _done_at(kind: str, effective: int) -> int:
+def done_at(kind: str, effective: int) -> int:
     """Return how far a worker is that has come to a revision: by the step that is its next."""
     return effective if kind in BEFORE else effective + 1
 

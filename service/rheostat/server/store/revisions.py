@@ -269,11 +269,11 @@ class Revisions:
         timelines = self._timelines.load_all(owner.run_id, hashes)
         return [self._revision(*both) for both in zip(rows, timelines, strict=True)]
 
-    def places(self, owner: GenerationKey, step: int, limit: int) -> list[tuple[int, int]]:
-        """Return number and step of what workers come to at ``step`` or later, by rising step."""
+    def places(self, owner: GenerationKey, step: int, limit: int) -> list[tuple[int, int, str]]:
+        """Return number, step and kind of what workers come to at ``step`` or later, in order."""
         table = tables.revisions.c
         query = (
-            select(table.revision, table.effective)
+            select(table.revision, table.effective, table.kind)
             .where(table.run_id == owner.run_id, table.generation == owner.number)
             .where(table.effective >= step, ~table.cancelled, table.kind.not_in(FIXED))
             .where(or_(table.folds, table.kind.in_(statements.SAYING)))
@@ -281,7 +281,7 @@ class Revisions:
             .limit(limit)
         )
         rows = self._transaction.connection.execute(query)
-        return [(row.revision, row.effective) for row in rows]
+        return [(row.revision, row.effective, row.kind) for row in rows]
 
     def read_changes(self, run_id: str, revisions: Sequence[Revision]) -> list[Revision]:
         """Return revisions with their changes read for their totals, so that they can be folded."""

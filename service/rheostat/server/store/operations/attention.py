@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
+import numpy as np
 import orjson
 
 from rheostat import wire
@@ -73,11 +75,18 @@ def _mismatches(records: Records, run: RunRecord) -> list[wire.Attention]:
     if first is None:
         return []
     others = f", the first of {count}" if count > 1 else ""
+    found, served = (_number(first[key], first["dtype"]) for key in ("found", "expected"))
     message = (
-        f"worker {first['worker']} applied {first['parameter']} = {first['found']} at step"
-        f" {first['step']:,}, where {first['expected']} was served{others}"
+        f"worker {first['worker']} applied {first['parameter']} = {found} at step"
+        f" {first['step']:,}, where {served} was served{others}"
     )
     return [_item("mismatch", first["step"], count, message)]
+
+
+def _number(written: str, dtype: wire.SlotType) -> str:
+    """Return a number as short as it reads back in its slot: ``4e-5``."""
+    number = str(np.float32(written)) if dtype == "f32" else written
+    return re.sub(r"e([+-])0*", lambda match: "e" + match[1].strip("+"), number).removesuffix(".0")
 
 
 def _went_back(records: Records, run: RunRecord, lineage: Lineage) -> list[wire.Attention]:
