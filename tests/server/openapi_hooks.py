@@ -93,6 +93,14 @@ NARROWED: dict[str, dict[str, Json]] = {
         "kind": {"enum": ["plateau"]},
         "metric": {"type": "string", "pattern": f"^{METRIC}$"},
     },
+    "BeatBody": {
+        "workers": {
+            "type": "array",
+            "items": {"$ref": f"{REF}SentWorkerBody"},
+            "minItems": 1,
+            "maxItems": 1,
+        }
+    },
     "Change": {"expected_revision": NULL},
     "Conversion": {
         "library": {"enum": ["torch"]},
