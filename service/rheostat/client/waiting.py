@@ -105,7 +105,7 @@ class Waiting:
     def ends(self) -> None:
         """Say that it is over, if it was said."""
         if self._said:
-            log.info("run %s goes on after %.0f s", self._run, self._clock() - self._since)
+            log.warning("run %s goes on after %.0f s", self._run, self._clock() - self._since)
 
     def hold(self) -> float:
         """Return for how long the next request may be kept; it is asked now."""
