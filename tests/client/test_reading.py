@@ -14,6 +14,11 @@ from rheostat.client.reading import Reading
 from rheostat.errors import Finished
 
 
+def block_of(request: BlockRequest) -> Block:
+    """Return what answers a request: a block of zeros."""
+    return Block(request, {"lr": memoryview(bytes(8 * request.size)).cast("d")}, 1)
+
+
 class Worker:
     """A worker by a clock of its own, which remembers what it asked for and how far it held."""
 
@@ -81,8 +86,7 @@ class Worker:
     def _take_in(self, now: float) -> None:
         if self._underway is not None and self._underway[0] <= now:
             order = self._underway[1]
-            column = memoryview(bytes(8 * order.size)).cast("d")
-            self.reading.arrived(order, Block(order, {"lr": column}, 1))
+            self.reading.arrived(order, block_of(order))
             self._underway = None
 
     @property
@@ -346,3 +350,18 @@ def test_finished_that_says_nothing_new_is_raised() -> None:
     for end in (None, 1, 500):
         with pytest.raises(Finished):
             worker.reading.refused(BlockRequest(0, 1), Finished("finished", end=end))
+
+
+def test_a_block_that_begins_in_the_current_one_and_is_longer_is_taken() -> None:
+    """Else its cell would be asked for without end, and be thrown away each time."""
+    reading = Worker(settled=8).reading
+    reading.arrived(BlockRequest(8, 2), block_of(BlockRequest(8, 2)))
+    reading.enter(8)
+    reading.arrived(BlockRequest(10, 2))  # its block made way for one that another thread read
+
+    request = reading.request(10)
+    reading.arrived(request, block_of(request))
+
+    assert request == BlockRequest(8, 4)
+    assert reading.holds(10)
+    assert 10 in reading.enter(10)

@@ -194,7 +194,9 @@ class Reading:
     def arrived(self, request: BlockRequest, block: Block | None = None) -> None:
         """Take in what was asked for; without a block, only that it is settled now."""
         self.first = False
-        if block is not None and not (self._current and request.start in self._current):
+        current = self._current
+        known = current and request.start in current and request.stop <= current.stop
+        if block is not None and not known:
             self._next = block
             if request.stop > self.settled:
                 self._fresh = request.size
