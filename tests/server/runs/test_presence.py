@@ -95,7 +95,7 @@ def test_who_ends_sends_no_more(clock: list[float]) -> None:
 
 
 def test_an_end_of_before_ends_nobody(clock: list[float]) -> None:
-    """One that goes on after a session is not ended with it; one that is silent or retired is."""
+    """Who goes on after a session is not ended with it; the first word of one may be its last."""
     roster = Roster(_Middle())
     roster.hear("run", beat("0", session="a", job="j"), clock[0])
     roster.hear("run", beat("0", session="b", job="j"), clock[0])

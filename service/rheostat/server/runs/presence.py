@@ -54,13 +54,23 @@ class _Heard:
     """
     What a worker last said, and whether it sends its beats itself.
 
-    ``written`` is whether others can know it, ``new`` whether they know nothing of its session.
+    ``written`` is whether others can know it, ``new`` whether they know nothing of its session, and
+    ``before`` the session that this one follows, if that was heard here.
     """
 
     last: Worker
     sends: bool
     written: bool = False
     new: bool = False
+    before: str | None = None
+
+    def goes_on_after(self, said: Said) -> bool:
+        """
+        Whether this is the end of the session before, while the worker goes on in another one.
+
+        In a notebook a cell that is run again begins anew, and only then lets go of what it had.
+        """
+        return said.state == "ended" and said.session == self.before
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,21 +142,25 @@ class Roster:
         with self._lock:
             heard = self._runs.get(run_id, {})
             speaker = beat.workers[0].worker
-            before = heard.get(speaker)
-            if before is None or not before.sends:
+            sender = heard.get(speaker)
+            if sender is None or not sender.sends:
                 self._senders += 1
                 if self._joining:
                     self._joining.popleft()
             again = self._again() * self._random.uniform(1 - JITTER, 1 + JITTER)
             for said in beat.workers:
                 former = heard.get(said.worker)
-                if former is not None and _is_followed(said, former.last, at):
+                if former is not None and former.goes_on_after(said):
                     continue
                 last = _told(said, beat.generation, again, at, (proven or {}).get(said.worker))
                 new = former is None or former.new or former.last.session != said.session
+                before = None
                 if former is not None:
+                    same = former.last.session == said.session
+                    before = former.before if same else former.last.session
                     last = merged(former.last, last)
-                self._put(run_id, _Heard(last, sends=said.worker == speaker, new=new))
+                sends = said.worker == speaker
+                self._put(run_id, _Heard(last, sends=sends, new=new, before=before))
             self._make_room(run_id)
             return again
 
@@ -299,16 +313,6 @@ class Roster:
 
 def _is_old(heard: _Heard, at: float) -> bool:
     return at > heard.last.silent_at + SHOWN
-
-
-def _is_followed(said: Said, by: Worker, at: float) -> bool:
-    """
-    Whether a session has ended that another one of the same worker goes on after.
-
-    In a notebook a cell that is run again begins anew, and only then lets go of what it had before.
-    """
-    other = said.session != by.session and said.job in {None, by.job}
-    return said.state == "ended" and other and by.state != "ended" and at <= by.silent_at
 
 
 def _told(said: Said, generation: int, again: float, at: float, proven_until: int | None) -> Worker:
