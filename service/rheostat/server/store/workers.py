@@ -7,6 +7,8 @@ It takes a connection and is no part of `Records`: nothing that gives a value ma
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 from sqlalchemy import (
@@ -24,7 +26,6 @@ from sqlalchemy import (
     select,
     true,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from rheostat import wire
 from rheostat.limits import MAX_ALL_WORKERS, MAX_WORKERS
@@ -119,7 +120,7 @@ class Workers:
             for each in sorted(workers[run_id], key=lambda each: each.worker)
         ]
         if rows:
-            self._connection.execute(_UPSERT[self._connection.dialect.name], rows)
+            self._connection.execute(_upsert(self._connection.dialect.name), rows)
 
     def there(self, run_ids: Iterable[str]) -> tuple[set[str], set[str]]:
         """
@@ -209,8 +210,10 @@ def _worker(row: Row[Any]) -> Worker:
     )
 
 
-def _upsert(dialect: Any) -> Any:
-    insert = dialect.insert(TABLE)
+@cache
+def _upsert(dialect: str) -> Any:
+    """Return the statement in a database's own dialect, which no other one is loaded for."""
+    insert = import_module(f"sqlalchemy.dialects.{dialect}").insert(TABLE)
     new, old = insert.excluded, TABLE.c
     newer = or_(new.seen_at >= old.seen_at, old.seen_at > bindparam(LATEST))
     same = new.session == old.session
@@ -239,6 +242,3 @@ def _upsert(dialect: Any) -> Any:
             "proven_until": case((alike, proven), else_=newest("proven_until")),
         },
     )
-
-
-_UPSERT = {"sqlite": _upsert(sqlite), "postgresql": _upsert(postgresql)}
