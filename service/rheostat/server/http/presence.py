@@ -29,33 +29,32 @@ async def keep_writing(roster: Roster, store: Store, metrics: Metrics) -> None:
     while True:
         await asyncio.sleep(PERIOD)
         metrics.count_workers(roster.look_round())
-        try:
-            await write_all(roster, store)
-        except Exception:  # whatever it was, others would never again be told who is there
-            log.exception("who trains could not be written down")
+        await write_all(roster, store)
 
 
 async def write_all(roster: Roster, store: Store) -> None:
-    """Write down what is new; what cannot be written now stays new."""
+    """
+    Write down what is new; what cannot be written now stays new.
+
+    It is a hint: that it cannot be written ends neither the next attempt nor the service.
+    """
     more = True
-    while more:
-        news = roster.news(AT_ONCE)
-        more = sum(map(len, news.workers.values())) == AT_ONCE
-        if news.workers:
-            more &= await _write(roster, store, news)
+    try:
+        while more:
+            news = roster.news(AT_ONCE)
+            more = sum(map(len, news.workers.values())) == AT_ONCE
+            if news.workers:
+                more &= await _write(roster, store, news)
+    except Unavailable:
+        pass
+    except Exception:
+        log.exception("could not write down who trains")
 
 
 async def _write(roster: Roster, store: Store, news: News) -> bool:
-    """Write some of it down, and return whether there was nothing in the way."""
+    """Write some of it down, and return whether no run was in the way."""
     try:
         written = await store.write(workers.write, news)
-    except Unavailable:
-        roster.put_back(news)
-        return False
-    except Exception:  # a hint that cannot be written ends neither the next one nor the service
-        log.exception("could not write down who trains")
-        roster.put_back(news)
-        return False
     except BaseException:
         roster.put_back(news)
         raise
