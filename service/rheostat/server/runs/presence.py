@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from rheostat.limits import BEATS_PER_SECOND, LEAST_AGAIN, MAX_WORKERS
@@ -63,6 +63,13 @@ class _Heard:
     written: bool = False
     new: bool = False
     before: str | None = None
+
+    def after(self, former: _Heard) -> _Heard:
+        """Return it with what was heard of the worker before."""
+        last = merged(former.last, self.last)
+        if former.last.session != self.last.session:
+            return replace(self, last=last, before=former.last.session)
+        return replace(self, last=last, new=former.new, before=former.before)
 
     def goes_on_after(self, said: Said) -> bool:
         """
@@ -153,14 +160,8 @@ class Roster:
                 if former is not None and former.goes_on_after(said):
                     continue
                 last = _told(said, beat.generation, again, at, (proven or {}).get(said.worker))
-                new = former is None or former.new or former.last.session != said.session
-                before = None
-                if former is not None:
-                    same = former.last.session == said.session
-                    before = former.before if same else former.last.session
-                    last = merged(former.last, last)
-                sends = said.worker == speaker
-                self._put(run_id, _Heard(last, sends=sends, new=new, before=before))
+                heard_now = _Heard(last, sends=said.worker == speaker, new=True)
+                self._put(run_id, heard_now if former is None else heard_now.after(former))
             self._make_room(run_id)
             return again
 
