@@ -31,8 +31,8 @@ def beat(*names: object, generation: int = 1, session: str = "a", **fields: Any)
 
 def hear(desk: Desk, roster: Roster, run: str, said: Beat, ago: float = 0.0) -> None:
     """Let a process hear a beat, so many seconds ago."""
-    met = desk.read(workers.meet, run, said, roster)
-    roster.hear(met.run.id, said, presence.now() - ago)
+    found, _ = desk.read(workers.meet, run, said, roster)
+    roster.hear(found.id, said, presence.now() - ago)
 
 
 def write(desk: Desk, roster: Roster) -> Written:

@@ -138,5 +138,5 @@ def _judge(
     records: Records, run: str, beat: Beat, roster: Roster, most: int | None
 ) -> tuple[str, Sequence[Judged]]:
     """Read all that a beat needs, in one transaction: whose it is, and the ledger."""
-    met = workers.meet(records, run, beat, roster)
-    return met.run.id, applied.judge(records, met.run, met.lineage, beat, most)
+    found, lineage = workers.meet(records, run, beat, roster)
+    return found.id, applied.judge(records, found, lineage, beat, most)

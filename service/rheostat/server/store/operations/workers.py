@@ -22,20 +22,9 @@ MOST_AHEAD = 100
 """Revisions that workers have not come to, of which it is told when they will: the next ones."""
 
 
-@dataclass(frozen=True, slots=True)
-class Met:
-    """The run that a beat is about, and what was known of its workers before, by name."""
-
-    run: RunRecord
-    lineage: Lineage
-    workers: Mapping[str, Worker]
-
-
-def meet(records: Records, run_id: str, beat: Beat, roster: Roster) -> Met:
+def meet(records: Records, run_id: str, beat: Beat, roster: Roster) -> tuple[RunRecord, Lineage]:
     """
-    Return the run that a beat is about, and what is known of the workers in it.
-
-    What others have written of workers that are new here is learnt.
+    Return the run that a beat is about, and learn what others have written of workers new here.
 
     Raises:
         UnknownRun: There is none with this id.
@@ -55,8 +44,7 @@ def meet(records: Records, run_id: str, beat: Beat, roster: Roster) -> Met:
             shift = _shift(records)
             now = presence.now() + shift
             roster.learn(run.id, [believed(each, now) for each in rows], shift)
-            known = roster.known(run.id, names)
-    return Met(run, lineage, known)
+    return run, lineage
 
 
 def crowd(records: Records, ref: str, roster: Roster) -> Crowd:
