@@ -89,89 +89,66 @@ class Join:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Write:
+class Sent:
     """
-    Whatever an operator does, sent with one key until there was an answer.
+    Something that was sent until there was an answer: ``attempts`` times.
 
-    ``message`` is unlike that of any other. ``answer`` is the document of an acknowledgement,
-    ``refusal`` the code of a problem, and ``attempts`` how often it was sent.
+    ``answer`` is the document of an acknowledgement, or else ``refusal`` the code of a problem.
     """
 
     run: str
+    sent: float
+    answered: float
+    attempts: int
+    answer: Mapping[str, Any] | None = None
+    refusal: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write(Sent):
+    """Whatever an operator does, with one key; ``message`` is unlike that of any other."""
+
     kind: Kind
     message: str
     request: Mapping[str, Any]
-    sent: float
-    answered: float
-    attempts: int
-    answer: Mapping[str, Any] | None = None
-    refusal: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """
-    A request with reports, sent until there was an answer.
+class Report(Sent):
+    """A request with reports; ``answer`` is what became of them."""
 
-    ``answer`` is what became of them, or else ``refusal`` the problem's code.
-    """
-
-    run: str
     generation: int
     source: str
     points: tuple[Point, ...]
-    sent: float
-    answered: float
-    attempts: int
-    answer: Mapping[str, Any] | None = None
-    refusal: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Sent):
     """What a worker said became of a signal, and what it was answered is kept of that."""
 
-    run: str
     request: Mapping[str, Any]
-    sent: float
-    answered: float
-    attempts: int
-    answer: Mapping[str, Any] | None = None
-    refusal: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Beat:
+class Beat(Sent):
     """
     What a worker said that it applied: a block as it was given, but for ``other``.
 
     That is the place of a parameter, that of a cell, and what was applied there instead.
     """
 
-    run: str
     generation: int
     worker: str
     start: int
     values: Values
     other: tuple[int, int, float] | None
-    sent: float
-    answered: float
-    attempts: int
-    answer: Mapping[str, Any] | None = None
-    refusal: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Save:
+class Save(Sent):
     """What a worker said that it saved, and what it was answered is kept of that."""
 
-    run: str
     request: Mapping[str, Any]
-    sent: float
-    answered: float
-    attempts: int
-    answer: Mapping[str, Any] | None = None
-    refusal: str | None = None
 
 
 @dataclass(frozen=True)
@@ -191,14 +168,9 @@ class Log:
 
     def of(self, run: str) -> Log:
         """Return what was observed of one run."""
-        return Log(
-            [item for item in self.reads if item.run == run],
-            [item for item in self.looks if item.run == run],
-            [item for item in self.joins if item.run == run],
-            [item for item in self.writes if item.run == run],
-            [item for item in self.reports if item.run == run],
-            [item for item in self.outcomes if item.run == run],
-            [item for item in self.beats if item.run == run],
-            [item for item in self.saves if item.run == run],
-            self.strange,
-        )
+        observed = {
+            name: [item for item in items if item.run == run]
+            for name, items in vars(self).items()
+            if name != "strange"
+        }
+        return Log(**observed, strange=self.strange)
