@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
@@ -21,6 +22,12 @@ from hypothesis import settings
 if os.environ.get("CI"):  # what fails there must fail here, too
     settings.register_profile("ci", derandomize=True)
     settings.load_profile("ci")
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector the tests themselves, which stay to the end: it looked at them all."""
+    gc.collect()
+    gc.freeze()
 
 
 def failed_instead(report: Any) -> Any:

@@ -133,7 +133,7 @@ ETA = {
         (ETA, "The last of 8 workers has it in 8,192 steps, about 42 min."),
         (
             {**ETA, "steps": 1, "seconds": 0.31},
-            "The last of 8 workers has it in 1 step, about 0.3 s.",
+            "The last of 8 workers has it in 1 step, less than 1 s.",
         ),
         ({**ETA, "seconds": None}, "The last of 8 workers has it in 8,192 steps."),
         ({**ETA, "workers": 1}, "The only worker has it in 8,192 steps, about 42 min."),

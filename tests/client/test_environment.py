@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from tests.client import hostile as acts
 from tests.client.hostile import Hostile
+from tests.conftest import RunningServer
 
 from rheostat import AsyncClient, Client
 from rheostat.client import settings as settings_module
@@ -336,3 +337,23 @@ def test_files_that_are_no_certificates(options: dict[str, Any]) -> None:
     """P10: a file that cannot be read is named."""
     with pytest.raises(RheostatError, match=next(iter(options))):
         Client("https://127.0.0.1:1", deadline=1, **options).run("gpt")
+
+
+def test_the_address_is_the_environments(
+    shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that is given no address asks at `RHEOSTAT_URL`, and so does a copy elsewhere."""
+    monkeypatch.setenv("RHEOSTAT_URL", shared_server.url)
+    with Client() as client:
+        copied = pickle.dumps(client)
+        assert "constant" in {kind["kind"] for kind in client.kinds()}
+    monkeypatch.setenv("RHEOSTAT_URL", "http://elsewhere.invalid")
+    with pickle.loads(copied) as copy:  # noqa: S301 - it was pickled above
+        assert copy.kinds()
+
+
+def test_without_an_address_a_client_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P10: where neither the argument nor the environment has one, the error names both."""
+    monkeypatch.delenv("RHEOSTAT_URL", raising=False)
+    with pytest.raises(Invalid, match=r"base_url is needed.*RHEOSTAT_URL"):
+        Client()

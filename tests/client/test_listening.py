@@ -216,7 +216,7 @@ run.note("over")
 
 def test_a_program_that_ends_has_said_all(real: Client, new_name: Callable[[], str]) -> None:
     """P9: what was reported last is sent, though the program ends at once and closes nothing."""
-    name, url = new_name(), real.settings.base_url
+    name, url = new_name(), real.settings.address
     real.run(name, create=SPEC)
     subprocess.run([sys.executable, "-c", FORGETS_TO_CLOSE, url, name], check=True, timeout=60)
     control = real.control(name)

@@ -34,14 +34,14 @@ class _Network(Network):
         while _refused(answer := super().send(call)) and self._pauses < PAUSES:
             self._pauses += 1
             if self._pauses == QUIET + 1:
-                Screen(error=True).line(f"waiting for {self.settings.base_url} …")
+                Screen(error=True).line(f"waiting for {self.settings.address} …")
             self.sleep(PAUSE)
         if not _refused(answer):
             self._pauses = 0
         elif call.silence is None:  # a watch that was cut off waits for longer
             through = "" if self.settings.way is None else f" through {self.settings.way}"
             raise Unreachable(
-                f"no answer from {self.settings.base_url}{through}: {answer}\n"
+                f"no answer from {self.settings.address}{through}: {answer}\n"
                 "Does the service run, and there?"
             )
         return answer

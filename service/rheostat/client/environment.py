@@ -1,5 +1,5 @@
 """
-Which proxy is asked, as the environment says: read once, for the one address of a client.
+Where the service is, and which proxy is asked, as the environment says: read once for a client.
 
 ``HTTP_PROXY`` or ``HTTPS_PROXY``, by the scheme of the service's address, else ``ALL_PROXY``, in
 capitals or not; ``NO_PROXY`` lists who is asked directly: names, with all names below them, and
@@ -18,7 +18,17 @@ from typing import Any
 from rheostat.client.answers import public_address
 from rheostat.errors import FieldError, Invalid
 
+URL = "RHEOSTAT_URL"
 SCHEMES = ("http", "https", "socks5", "socks5h")
+
+
+def address() -> str:
+    """Return the address of the service; raise `Invalid` if the environment has none."""
+    found = os.environ.get(URL)
+    if not found:
+        message = f"is needed, or the environment variable {URL}"
+        raise Invalid(f"base_url {message}", errors=[FieldError("base_url", message)])
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ _warned: set[str] = set()
 class Settings:
     """The arguments of `Client` and `AsyncClient`; raises `Invalid` where one is out of bounds."""
 
-    base_url: str
+    base_url: str | None = None
     token: str | None = field(default=None, repr=False)
     timeout: float = 10.0
     deadline: float = 600.0
@@ -53,6 +53,8 @@ class Settings:
     proxy: str | None = field(default=None, repr=False)
     trust_env: bool = True
     transport: Any = None
+    address: str = field(default="", init=False)
+    """Where the service is: the address given, or the environment's."""
     way: Proxy | None = field(default=None, init=False)
     """The proxy that is asked, if any: the one given, or the environment's."""
 
@@ -70,7 +72,9 @@ class Settings:
         retries, author = given["retries"], given["author"]
         whole = isinstance(retries, int) and retries >= 0
         _check("retries", retries, whole, "an integer, at least 0")
-        _check_url(self.base_url)
+        address = environment.address() if self.base_url is None else self.base_url
+        _check_url(address)
+        object.__setattr__(self, "address", address)
         one_line = author is None or (isinstance(author, str) and author.isprintable())
         _check("author", author, one_line, "printable characters on one line")
         _check("proof", self.proof, self.proof in (None, "applied"), "'applied', or None")
@@ -86,8 +90,9 @@ class Settings:
         object.__setattr__(self, "way", self._way())
 
     def __getstate__(self) -> dict[str, Any]:
-        left_out = {*SECRETS, "way"}
+        left_out = {*SECRETS, "way", "address"}
         state = {name: getattr(self, name) for name in self.__slots__ if name not in left_out}
+        state["base_url"] = self.address  # a copy may be in another environment
         if self.proxy is not None and "@" in self.proxy:
             state["proxy"] = None
         return state
@@ -95,14 +100,14 @@ class Settings:
     def __setstate__(self, state: dict[str, Any]) -> None:
         # a checkpoint may be of another version, which has options more, or less
         kept = {own.name: state.get(own.name, own.default) for own in fields(self)}
-        for name, value in {**kept, **SECRETS, "way": None}.items():
+        for name, value in {**kept, **SECRETS, "address": kept["base_url"], "way": None}.items():
             object.__setattr__(self, name, value)
         object.__setattr__(self, "way", self._way())
 
     @property
     def url(self) -> httpx.URL:
         """The service's address."""
-        return httpx.URL(self.base_url)
+        return httpx.URL(self.address)
 
     def all_headers(self) -> dict[str, str | bytes]:
         """Return what every request says; a name beyond ASCII goes as UTF-8."""
@@ -129,7 +134,7 @@ class Settings:
         return Patience(about, deadline=self.deadline, since=since, begun=begun, quiet=quiet)
 
     def _about(self, call: Call) -> str:
-        url = httpx.URL(self.base_url.rstrip("/") + call.path, params=call.params)
+        url = httpx.URL(self.address.rstrip("/") + call.path, params=call.params)
         through = "" if self.way is None else f" through {self.way}"
         return f"{call.method} {url}{through}"
 

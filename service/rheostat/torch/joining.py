@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 import uuid
-from collections.abc import Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from torch.optim import Optimizer
 
-from rheostat.errors import FieldError, Invalid, StaleCheckpoint
+from rheostat.adapters import refusal, require_run
 from rheostat.torch.fields import group_names
 from rheostat.torch.ranks import Position, on_all_ranks
 
@@ -19,8 +17,6 @@ if TYPE_CHECKING:
 
     from rheostat.client import Run
 
-STATE = ("run", "id", "generation", "step")
-"""What a checkpoint must hold."""
 LOADED_HOOKS = "_optimizer_load_state_dict_post_hooks"
 """What only an `Optimizer` has that was initialised as one."""
 
@@ -46,8 +42,7 @@ def checked(optimizer: Any, run: Any) -> Optimizer:
     optimizer = unwrapped(optimizer)
     if not isinstance(optimizer, Optimizer):
         raise refusal("optimizer", f"is a {type(optimizer).__name__}, and no Optimizer")
-    if not hasattr(run, "rejoin"):
-        raise refusal("run", "must be a run that was joined: Client(url).run(name)", run)
+    require_run(run)
     return optimizer
 
 
@@ -66,46 +61,3 @@ def unwrapped(optimizer: Any) -> Any:
 def position(run: Run, step: int) -> Position:
     """Return what must be equal on all ranks."""
     return Position(run.name, run.id, run.generation, step)
-
-
-def saved(run: Run, step: int) -> dict[str, Any]:
-    """Return the run's name and id, the generation and the step: what a resume must match."""
-    return {"run": run.name, **run.checkpoint(step)}
-
-
-def rejoin(run: Run, state: Any, saved_by: str) -> int:
-    """
-    Join the generation of a checkpoint, and return its step.
-
-    Raises:
-        StaleCheckpoint: The run was rewound to before it, or is another one.
-        Invalid: It is none.
-
-    """
-    if not isinstance(state, Mapping):
-        raise refusal("state_dict", f"must be a dictionary, and is {state!r:.100}", state)
-    missing = [key for key in STATE if key not in state]
-    if missing:
-        message = f"has no {', '.join(missing)}: it was not saved by {saved_by}"
-        raise refusal("state_dict", message, sorted(state))
-    try:
-        run.rejoin({key: state[key] for key in ("id", "generation", "step")})
-    except StaleCheckpoint as error:
-        if state["run"] == run.name:
-            raise
-        message = f"the state was saved with the run {state['run']!r}: {error.detail}"
-        raise StaleCheckpoint(message, **error.members) from error
-    return int(state["step"])
-
-
-def whole(value: Any, field: str) -> int:
-    """Return an integer of any type; raise `Invalid` for other numbers, whole ones included."""
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise refusal(field, f"must be an integer, and is {value!r}", value) from None
-
-
-def refusal(field: str, message: str, value: Any = None, bound: str | None = None) -> Invalid:
-    """Return the error that names an argument."""
-    return Invalid(f"{field} {message}", errors=[FieldError(field, message, value, bound)])

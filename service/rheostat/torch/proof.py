@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Literal
 
+from rheostat.adapters import refusal
 from rheostat.errors import Overwritten
-from rheostat.torch.joining import refusal
 
 if TYPE_CHECKING:
     from rheostat.client import Run

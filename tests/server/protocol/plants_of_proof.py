@@ -20,13 +20,15 @@ from rheostat.server.store.operations.applied import _Judge
 
 def own_ledger(patch: pytest.MonkeyPatch) -> None:
     """Hold a window against the ledger of the current generation, whichever it is of."""
-    served = _Judge._served
+    begin = _Judge.__init__
 
-    def current(self: _Judge, *asked: Any) -> Any:
-        self._generation = self._run.generation
-        return served(self, *asked)
+    def current(
+        self: _Judge, records: Any, run: Any, lineage: Any, generation: int, most: Any
+    ) -> None:
+        begin(self, records, run, lineage, run.generation, most)
+        self._generation = generation
 
-    patch.setattr(_Judge, "_served", current)
+    patch.setattr(_Judge, "__init__", current)
 
 
 def one_generation(patch: pytest.MonkeyPatch) -> None:

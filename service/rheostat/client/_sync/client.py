@@ -40,7 +40,7 @@ class Client:
 
     def __init__(  # noqa: PLR0913
         self,
-        base_url: str,
+        base_url: str | None = None,
         *,
         token: str | None = None,
         timeout: float = 10.0,
@@ -65,7 +65,8 @@ class Client:
         Set up a client. It connects when it is first used.
 
         Args:
-            base_url: Such as ``http://rheostat:8000``, without a name or password.
+            base_url: Such as ``http://rheostat:8000``, without a name or password; by default the
+                environment variable ``RHEOSTAT_URL``.
             token: Who is asking; by default the environment variable ``RHEOSTAT_TOKEN``, if set.
             timeout: Seconds for each phase of one attempt, to connect, to send, to receive, and for
                 all of them together; an answer that may be long has a second more for each MiB.

@@ -1,0 +1,243 @@
+"""
+One session under the adapters of all frameworks: what each of them does with its run.
+
+It needs the client and no framework. An adapter knows its framework's counter, hooks and
+checkpoints; which run that is, how it ends, what is reported and what a checkpoint holds is here.
+"""
+
+from __future__ import annotations
+
+import logging
+import operator
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rheostat.errors import FieldError, Finished, Invalid, StaleCheckpoint
+
+if TYPE_CHECKING:
+    from rheostat.client import Run, Signal
+
+STATE = ("run", "id", "generation", "step")
+"""What a checkpoint must hold."""
+TRAINER = "trainer"
+"""What a body to create says as its ``total``, for that of the trainer."""
+
+log = logging.getLogger("rheostat")
+
+
+class Session:
+    """
+    A training that follows a run: where it is, whether it has ended, and what it tells.
+
+    Not for a loop of one's own, which asks the run itself (`Run.value`, `Run.steps`).
+
+    Args:
+        run: A run that was joined, or its address and name, ``"http://rheostat:8000/gpt"``; a name
+            alone is asked for at ``RHEOSTAT_URL``.
+        counts: What the adapter counts, in the words that a run's axis may be.
+        total: How many of these the trainer is going to do, if it knows.
+        create: The body to create the run with, where ``run`` is no run yet. Its ``"total"`` may be
+            ``"trainer"``.
+
+    Attributes:
+        run: The run.
+
+    Raises:
+        Invalid: An argument cannot be meant, or the run counts something else than the trainer.
+        RheostatError: As `Client.run` raises.
+
+    """
+
+    def __init__(
+        self,
+        run: Run | str,
+        *,
+        counts: str = "step",
+        total: int | None = None,
+        create: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.run = joined(run, total=total, create=create)
+        self._owns = isinstance(run, str)
+        self._ended = False
+        self._last: dict[str, float] = {}
+        require_axis(self.run, counts)
+        warn_of_total(self.run, total)
+
+    def begin(self, step: int) -> None:
+        """Say at which step the training begins, if it has no checkpoint of this run."""
+        if step > 0:
+            self.run.begin(step)
+        self.run.listen(step)
+
+    def at(self, step: int) -> dict[str, float]:
+        """Return the values of a step, waiting for them; past an end, those that came last."""
+        try:
+            self._last = self.run.values(step)
+            self._ended = False
+        except Finished:
+            self._ended = True
+        return self._last
+
+    def ended(self, step: int, *, waits: bool = False) -> bool:
+        """
+        Return whether the training ends before a step: its run was stopped, or finished.
+
+        At a gate that may depend on a report that is still to be made, of the model as it is now:
+        then the answer is False, on all ranks, unless one ``waits`` for it.
+        """
+        try:
+            if waits:
+                self.run.value(self.run.parameters[0], step)
+            else:
+                self.run.left_open(step)
+            self._ended = False
+        except Finished:
+            self._ended = True
+        return self._ended
+
+    def signals(self, step: int) -> tuple[Signal, ...]:
+        """Return the words that all ranks are told at a step, each once."""
+        return self.run.signals(step)
+
+    def report(self, step: int, metrics: Mapping[str, Any]) -> None:
+        """Report those metrics that are numbers; what a framework logs beside them is left out."""
+        numbers = {name: number(value) for name, value in metrics.items()}
+        found = {name: value for name, value in numbers.items() if value is not None}
+        if found:
+            self.run.report(step, found)
+
+    def state(self, step: int) -> dict[str, Any]:
+        """Return what a checkpoint must hold, to be resumed at a step."""
+        return saved(self.run, step)
+
+    def resume(self, state: Mapping[str, Any], saved_by: str = "an adapter of Rheostat") -> int:
+        """
+        Join the generation of a checkpoint, and return its step.
+
+        Raises:
+            StaleCheckpoint: The run was rewound to before it, or is another one.
+            Invalid: It is none.
+
+        """
+        step = rejoin(self.run, state, saved_by)
+        self.run.listen(step)
+        self._ended = False
+        return step
+
+    def close(self) -> None:
+        """Send what is left to be told, and close the client that was made here."""
+        self.run.flush()
+        if self._owns:
+            self.run.client.close()
+
+
+def joined(
+    run: Run | str, *, total: int | None = None, create: Mapping[str, Any] | None = None
+) -> Run:
+    """
+    Return the run itself, or join the one of this address and name.
+
+    Raises:
+        Invalid: It is neither, or what to create it with is none.
+        RheostatError: As `Client.run` raises.
+
+    """
+    from rheostat.client import Client  # noqa: PLC0415 - a run that was joined has loaded it
+
+    if not isinstance(run, str):
+        require_run(run)
+        if create is not None:
+            raise refusal("create", "is for a run that is given as an address and a name")
+        return run
+    address, _, name = run.rpartition("/")
+    client = Client(address) if address else Client()
+    return client.run(name, create=None if create is None else with_total(create, total))
+
+
+def with_total(create: Mapping[str, Any], total: int | None) -> dict[str, Any]:
+    """Return a body to create a run with, whose total may be the trainer's."""
+    if create.get("total") != TRAINER:
+        return dict(create)
+    if total is None:
+        raise refusal("create.total", "is the trainer's, which does not know it", TRAINER)
+    return {**create, "total": total}
+
+
+def require_run(run: Any) -> None:
+    """Refuse what is no run that was joined."""
+    if not hasattr(run, "rejoin"):
+        raise refusal("run", "must be a run that was joined: Client(url).run(name)", run)
+
+
+def require_axis(run: Run, counts: str) -> None:
+    """Refuse a run that counts something else than the trainer does."""
+    if run.axis != counts:
+        message = f"is on the axis {run.axis}, and this trainer counts in {counts}"
+        raise refusal("run", message, run.axis, counts)
+
+
+def warn_of_total(run: Run, total: int | None) -> None:
+    """Say that the run ends elsewhere than the trainer is going to."""
+    if total is not None and run.total is not None and run.total != total:
+        log.warning(
+            "the trainer goes to step %s, and run %s is planned for %s: `rheostat run extend %s"
+            " --total %s` makes both one",
+            f"{total:,}",
+            run.name,
+            f"{run.total:,}",
+            run.name,
+            total,
+        )
+
+
+def saved(run: Run, step: int) -> dict[str, Any]:
+    """Return the run's name and id, the generation and the step: what a resume must match."""
+    return {"run": run.name, **run.checkpoint(step)}
+
+
+def rejoin(run: Run, state: Any, saved_by: str) -> int:
+    """
+    Join the generation of a checkpoint, and return its step.
+
+    Raises:
+        StaleCheckpoint: The run was rewound to before it, or is another one.
+        Invalid: It is none.
+
+    """
+    if not isinstance(state, Mapping):
+        raise refusal("state_dict", f"must be a dictionary, and is {state!r:.100}", state)
+    missing = [key for key in STATE if key not in state]
+    if missing:
+        message = f"has no {', '.join(missing)}: it was not saved by {saved_by}"
+        raise refusal("state_dict", message, sorted(state))
+    try:
+        run.rejoin({key: state[key] for key in ("id", "generation", "step")})
+    except StaleCheckpoint as error:
+        if state["run"] == run.name:
+            raise
+        message = f"the state was saved with the run {state['run']!r}: {error.detail}"
+        raise StaleCheckpoint(message, **error.members) from error
+    return int(state["step"])
+
+
+def number(value: Any) -> float | None:
+    """Return a metric as a number, whichever array of one it is; None for what is none."""
+    if isinstance(value, bool | str | bytes) or value is None:
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError):  # of an array of many, or of no number
+        return None
+
+
+def whole(value: Any, field: str) -> int:
+    """Return an integer of any type; raise `Invalid` for other numbers, whole ones included."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise refusal(field, f"must be an integer, and is {value!r}", value) from None
+
+
+def refusal(field: str, message: str, value: Any = None, bound: str | None = None) -> Invalid:
+    """Return the error that names an argument."""
+    return Invalid(f"{field} {message}", errors=[FieldError(field, message, value, bound)])
