@@ -61,15 +61,20 @@ def run_page(page: Path, server: str) -> tuple[dict[str, Any], int]:
     Return that namespace, and how many blocks there were; what does not print what the page shows
     fails. The caller closes the page's ``client``.
     """
-    text = page.read_text().replace(WRITTEN, server)
+    return run_text(page.read_text(), server, {})
+
+
+def run_text(text: str, server: str, known: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    """Run the Python of a text as that of a page, beginning with some names."""
+    text = text.replace(WRITTEN, server)
     blocks = re.findall(r"^```(python|pycon)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    names: dict[str, Any] = {}
+    names = dict(known)
     runner = doctest.DocTestRunner(optionflags=doctest.REPORT_NDIFF)
     for kind, code in blocks:
         if kind == "python":
             exec(code, names)  # noqa: S102 - our own page
         else:
-            test = doctest.DocTestParser().get_doctest(code, names, page.name, str(page), 0)
+            test = doctest.DocTestParser().get_doctest(code, names, "a page", None, 0)
             runner.run(test, clear_globs=False)
             names.update(test.globs)
     assert runner.summarize().failed == 0
