@@ -14,6 +14,10 @@ def main() -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: os._exit(0))
     _open_streams()
+    if "_RHEOSTAT_COMPLETE" in os.environ:
+        from rheostat.cli.completion import answer
+
+        answer(sys.argv[1:], os.environ)
     try:
         from rheostat.cli import app
 

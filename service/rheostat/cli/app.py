@@ -6,9 +6,10 @@ The command line: every command under its name.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from rheostat import __version__
 from rheostat.cli.commands.serving import serve
@@ -28,9 +29,28 @@ SETTINGS = {"help_option_names": ["-h", "--help"]}
 WITH_CHANGES = SETTINGS | {"ignore_unknown_options": True}
 
 
-def group(summary: str, epilog: str | None = None) -> typer.Typer:
+ALONE = ("--install-completion", "--show-completion")
+"""Options of the root that may stand without the name of a shell."""
+
+
+class RootGroup(TyperGroup):
+    """The root, whose options on completion may stand alone."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words of a line."""
+        from rheostat.cli.completion.scripts import SHELLS
+
+        if args and args[0] in ALONE and (len(args) == 1 or args[1] not in SHELLS):
+            args = [f"{args[0]}=", *args[1:]]
+        return super().parse_args(ctx, args)
+
+
+def group(
+    summary: str, epilog: str | None = None, cls: type[TyperGroup] = TyperGroup
+) -> typer.Typer:
     """Return a command that has others below it."""
     return typer.Typer(
+        cls=cls,
         help=summary,
         epilog=epilog,
         no_args_is_help=True,
@@ -50,11 +70,41 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
 def root() -> typer.Typer:
     """Return the root with `serve` alone."""
     app = group(
-        "Serve hyperparameter schedules, and change them at the same step on every worker.", CODES
+        "Serve hyperparameter schedules, and change them at the same step on every worker.",
+        CODES,
+        RootGroup,
     )
     app.callback()(_options)
     app.command()(serve)
     return app
+
+
+def _install_completion(shell: str | None) -> None:
+    if shell is not None:
+        from rheostat.cli.completion.scripts import install
+
+        path = install(_shell(shell))
+        print(f"Wrote {path}: a shell that is started from now on completes.")
+        raise typer.Exit
+
+
+def _show_completion(shell: str | None) -> None:
+    if shell is not None:
+        from rheostat.cli.completion.scripts import script
+
+        print(script(_shell(shell)), end="")
+        raise typer.Exit
+
+
+def _shell(said: str) -> str:
+    from rheostat.cli.completion.scripts import SHELLS, running
+
+    shell = said or running()
+    if shell not in SHELLS:
+        known = ", ".join(SHELLS)
+        message = f"{said} is not among them: {known}" if said else f"say which shell: {known}"
+        raise typer.BadParameter(message)
+    return shell
 
 
 def _options(
@@ -64,6 +114,28 @@ def _options(
             "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
         ),
     ] = False,
+    _install: Annotated[
+        str | None,
+        typer.Option(
+            "--install-completion",
+            metavar="[=bash|zsh|fish]",
+            callback=_install_completion,
+            is_eager=True,
+            help="Have a shell complete words: this one, or that of the name.",
+            show_default=False,
+        ),
+    ] = None,
+    _show: Annotated[
+        str | None,
+        typer.Option(
+            "--show-completion",
+            metavar="[=bash|zsh|fish]",
+            callback=_show_completion,
+            is_eager=True,
+            help="Print what makes it do so, to be kept where you like.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     pass
 
