@@ -20,14 +20,16 @@ from rheostat.controls import early_stop, plateau, rule, spike_guard
 
 if TYPE_CHECKING:
     from rheostat import errors
-    from rheostat.client import AsyncClient, AsyncRun, Client, Run, Signal
+    from rheostat.client import AsyncClient, AsyncRun, At, Client, Revision, Run, Signal
 
 __version__ = "0.2.0"
 
 __all__ = [
     "AsyncClient",
     "AsyncRun",
+    "At",
     "Client",
+    "Revision",
     "Run",
     "Signal",
     "early_stop",
@@ -46,7 +48,7 @@ __all__ = [
 ]
 
 # Loaded when first used: the service and the command line import this package without httpx.
-_CLIENTS = ("AsyncClient", "AsyncRun", "Client", "Run", "Signal")
+_CLIENTS = ("At", "AsyncClient", "AsyncRun", "Client", "Revision", "Run", "Signal")
 
 
 def __getattr__(name: str) -> Any:

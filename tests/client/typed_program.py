@@ -7,7 +7,7 @@ from typing import assert_type
 
 from torch.optim import Optimizer
 
-from rheostat import AsyncClient, AsyncRun, Client, Run, Signal, hold, ramp, scale, wire
+from rheostat import AsyncClient, AsyncRun, Client, Revision, Run, Signal, hold, ramp, scale, wire
 from rheostat.client import Control
 from rheostat.torch import RheostatLR
 
@@ -22,6 +22,9 @@ def train(optimizer: Optimizer) -> float:
         assert_type(run.value("lr", 5), float)
         assert_type(run.values(5), dict[str, float])
         assert_type(run.block(5, 8)["lr"][0], float)
+        assert_type(run.at(5).values, dict[str, float])
+        assert_type(run.at(5).revision, int | None)
+        run.on_change = lambda revision: assert_type(revision, Revision)
         assert_type(run.parameters, tuple[str, ...])
         scheduler = RheostatLR(optimizer, run, fields={"lr": "lr"}, at_end="flag")
         scheduler.step(update=6)

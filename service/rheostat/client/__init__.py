@@ -12,13 +12,24 @@ from typing import TYPE_CHECKING, Any
 from rheostat.client._sync.client import Client, Schedules
 from rheostat.client._sync.control import Control
 from rheostat.client._sync.run import Run
+from rheostat.client.revisions import At, Revision
 from rheostat.client.signals import Signal
 
 if TYPE_CHECKING:
     from rheostat.client._async.client import AsyncClient
     from rheostat.client._async.run import AsyncRun
 
-__all__ = ["AsyncClient", "AsyncRun", "Client", "Control", "Run", "Schedules", "Signal"]
+__all__ = [
+    "AsyncClient",
+    "AsyncRun",
+    "At",
+    "Client",
+    "Control",
+    "Revision",
+    "Run",
+    "Schedules",
+    "Signal",
+]
 
 _HOMES = {"AsyncClient": "rheostat.client._async.client", "AsyncRun": "rheostat.client._async.run"}
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rheostat.client.answers import Answer, Broken
 from rheostat.client.calls import F64
+from rheostat.client.revisions import InForce
 from rheostat.client.signals import Place
 
 if TYPE_CHECKING:
@@ -79,13 +80,20 @@ class HalfBlock:
     A parameter is indexed when it is first read.
     """
 
-    __slots__ = ("_columns", "_steps", "cells", "span")
+    __slots__ = ("_columns", "_steps", "cells", "revisions", "span")
 
-    def __init__(self, columns: Mapping[str, Column], steps: range) -> None:
+    def __init__(
+        self,
+        columns: Mapping[str, Column],
+        steps: range,
+        revisions: Sequence[InForce] = (),
+    ) -> None:
         self._columns = columns
         self._steps = steps
         self.span = range(steps.start, steps.stop)
         """All coordinates in it, those within a cell too."""
+        self.revisions = revisions
+        """Which revisions give the values of the whole block."""
         self.cells: dict[str, dict[int, float]] = {}
 
     def index(self, names: Iterable[str]) -> None:
@@ -94,6 +102,14 @@ class HalfBlock:
             if name not in self.cells:
                 self.cells[name] = dict(zip(self._steps, self._columns[name], strict=True))
 
+    def until(self, step: int | None) -> HalfBlock:
+        """Return what lies before a step, not indexed yet; itself if the step lies outside."""
+        if step is None or step not in self.span[1:]:
+            return self
+        steps = self._steps[: (step - self.span.start) // self._steps.step]
+        columns = {name: column[: len(steps)] for name, column in self._columns.items()}
+        return HalfBlock(columns, range(steps.start, step, steps.step), self.revisions)
+
 
 NO_CELLS = HalfBlock({}, range(0))
 
@@ -101,7 +117,7 @@ NO_CELLS = HalfBlock({}, range(0))
 class Block:
     """The values of consecutive cells, as two halves; of a single cell, as one."""
 
-    __slots__ = ("columns", "halves", "middle", "signals", "start", "stop")
+    __slots__ = ("columns", "halves", "middle", "revisions", "signals", "start", "stop")
 
     def __init__(
         self,
@@ -109,9 +125,12 @@ class Block:
         columns: Mapping[str, Column],
         resolution: int,
         signals: tuple[Place, ...] | None = (),
+        revisions: tuple[InForce, ...] = (),
     ) -> None:
         self.signals = signals
         """Those that it tells; None: more than its header holds."""
+        self.revisions = revisions
+        """Those that give its values, by rising step."""
         self.start = request.start
         self.stop = request.stop
         self.middle = request.start + request.size // 2
@@ -134,9 +153,8 @@ class Block:
     def _half(self, cells: range, resolution: int) -> HalfBlock:
         part = slice(cells.start - self.start, cells.stop - self.start)
         columns = {name: column[part] for name, column in self.columns.items()}
-        return HalfBlock(
-            columns, range(cells.start * resolution, cells.stop * resolution, resolution)
-        )
+        steps = range(cells.start * resolution, cells.stop * resolution, resolution)
+        return HalfBlock(columns, steps, self.revisions)
 
 
 def columns(answer: Answer, request: BlockRequest, names: Sequence[str]) -> Mapping[str, Column]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-from rheostat.client import answers, blocks, calls, signals
+from rheostat.client import answers, blocks, calls, revisions, signals
 from rheostat.client.answers import Answer, Broken, Stripped
 from rheostat.client.blocks import Block, BlockRequest
 from rheostat.client.calls import LONGEST_JOIN, Call, invalid
@@ -78,8 +78,10 @@ class JoinedRun:
         """Return the block that was asked for; raise `Broken` if anything about it is wrong."""
         columns = blocks.columns(answer, request, self.parameters)
         self._require_own(request, answer)
-        told = signals.of_header(answer, request.stop * self.resolution)
-        return Block(request, columns, self.resolution, told)
+        start, stop = request.start * self.resolution, request.stop * self.resolution
+        told = signals.of_header(answer, stop)
+        by = revisions.of_header(answer, start, stop)
+        return Block(request, columns, self.resolution, told, by)
 
     def signals_of(self, request: BlockRequest) -> Call:
         """Return the read of a settled block as JSON, which lists all signals."""
@@ -91,9 +93,9 @@ class JoinedRun:
             format="json",
         )
 
-    def signal(self, revision: int) -> Call:
-        """Return the call that tells what a signal says."""
-        return calls.get(calls.path("runs", self.id, "revisions", revision))
+    def revision_of(self, number: int) -> Call:
+        """Return the call that tells what a revision says, or the signal that is one."""
+        return calls.get(calls.path("runs", self.id, "revisions", number))
 
     def _require_own(self, request: BlockRequest, answer: Answer) -> None:
         """Require that an answer of the right form is the very block that was asked for."""

@@ -10,14 +10,16 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from rheostat.client import signals
+from rheostat.client import revisions, signals
 from rheostat.client._async.beating import AsyncBeating
 from rheostat.client._async.session import AsyncSession
 from rheostat.client.answers import Answer
-from rheostat.client.blocks import NO_CELLS, Block, BlockRequest
+from rheostat.client.blocks import NO_CELLS, Block, BlockRequest, HalfBlock
 from rheostat.client.calls import Call, coordinate, invalid
 from rheostat.client.joined import HighWaterMark, JoinedRun
 from rheostat.client.reading import Reading
+from rheostat.client.retry import Trouble, judged
+from rheostat.client.revisions import Coming, Revision
 from rheostat.client.signals import Hearing
 from rheostat.client.waiting import Held, Waiting, Waits, everywhere
 from rheostat.errors import (
@@ -54,6 +56,8 @@ class AsyncFetching(AsyncBeating):
     """The values of the half block that is being read: by name, and then by coordinate."""
     _span: range
     """The coordinates of that half block."""
+    _half: HalfBlock
+    """Itself."""
 
     def __init__(
         self, session: AsyncSession, joined: JoinedRun, *, first: bool, replays: bool
@@ -64,6 +68,7 @@ class AsyncFetching(AsyncBeating):
         """Whether it is to be told, once, that it is given what others were given before."""
         self._names: frozenset[str] = frozenset()
         self.on_wait = None
+        self._on_change: Callable[[Revision], object] | None = None
         self._begin(joined, first=first)
         self._make_locks()
 
@@ -75,11 +80,28 @@ class AsyncFetching(AsyncBeating):
         self._mark = HighWaterMark(joined)
         self._beats.sit(joined, self._reading, self._mark)
         self._told_total: int | None = None
-        self._hearing = Hearing()
-        self._held, self._span = NO_CELLS.cells, NO_CELLS.span
+        self._hearing, self._coming = Hearing(), Coming()
+        self._show(NO_CELLS)
         self.ends_at, self.ended, self.waits_for = self._reading.ends_at, None, None
         self._width = len(joined.parameters)
         self._resolution = joined.resolution
+
+    @property
+    def on_change(self) -> Callable[[Revision], object] | None:
+        """What is called with each revision that comes into force: see `AsyncClient.run`."""
+        return self._on_change
+
+    @on_change.setter
+    def on_change(self, call: Callable[[Revision], object] | None) -> None:
+        with self._lock:
+            if self._on_change is None:
+                self._coming.forget()
+            self._on_change = call
+            self._show(NO_CELLS)  # what is held ends at the next revision from now on
+
+    def _show(self, half: HalfBlock) -> None:
+        """Have look-ups find the values of half a block."""
+        self._half, self._held, self._span = half, half.cells, half.span
 
     def _make_locks(self) -> None:
         network = self._session.network
@@ -109,6 +131,8 @@ class AsyncFetching(AsyncBeating):
         block, ahead = self._enter(cell) or await self._obtain(cell, waits)
         if ahead is not None:
             self._background.do(partial(self._fetch_ahead, ahead))
+        if self._on_change is not None:
+            self._tell_of_changes(self._on_change)
         return block
 
     def _enter(self, cell: int) -> tuple[Block, int | None] | None:
@@ -118,9 +142,12 @@ class AsyncFetching(AsyncBeating):
             if not reading.holds(cell):
                 return None
             block = reading.enter(cell)
-            half = reading.half
+            half, coming = reading.half, self._coming
+            coming.reached(block.revisions, cell * self._resolution)
+            if self._on_change is not None:
+                half = half.until(coming.next_of(half.revisions))
             half.index(self._names)
-            self._held, self._span = half.cells, half.span
+            self._show(half)
             return block, reading.due(cell)
 
     async def _obtain(self, cell: int, waits: Waits) -> tuple[Block, int | None]:
@@ -222,6 +249,7 @@ class AsyncFetching(AsyncBeating):
             return
         for half in block.halves:
             half.index(self._names)
+        await self._learn_changes(block)
         with self._lock:
             reading.arrived(request, block)
             hearing.heard(block.signals or ())
@@ -229,6 +257,34 @@ class AsyncFetching(AsyncBeating):
                 hearing.met(())
             self._publish(reading)
         await self._learn_signals(request, since, listed=block.signals is not None)
+
+    def _tell_of_changes(self, tell: Callable[[Revision], object]) -> None:
+        """Tell the training of what comes into force at the step that it has come to."""
+        with self._lock:
+            told = self._coming.take()
+        for revision in told:
+            tell(revision)
+
+    async def _learn_changes(self, block: Block) -> None:
+        """
+        Ask what the revisions say that a block brings, before it is there to be read.
+
+        No training waits long for that: what cannot be learned now is asked for with the next
+        block, and told then.
+        """
+        coming, joined = self._coming, self._joined
+        if self._on_change is None:
+            return
+        with self._lock:
+            unknown = coming.unknown(block.revisions)
+        for number in unknown:
+            call = replace(joined.revision_of(number), seconds=revisions.SECONDS)
+            found = judged(await self._session.network.send(call), revisions.of_answer)
+            if isinstance(found, Trouble):
+                log.debug("could not ask what revision %s is: %s", number, found)
+                return
+            with self._lock:
+                coming.learned(number, found, block.revisions)
 
     def _publish(self, reading: Reading) -> None:
         """Show what is known of the end, unless somebody has joined again meanwhile."""
@@ -263,7 +319,9 @@ class AsyncFetching(AsyncBeating):
             for revision in revisions:
                 if hearing.knows(revision):
                     continue
-                signal = await self._ask(self._joined.signal(revision), since, signals.of_revision)
+                signal = await self._ask(
+                    self._joined.revision_of(revision), since, signals.of_revision
+                )
                 with self._lock:
                     hearing.learned(signal)
 

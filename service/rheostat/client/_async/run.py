@@ -14,6 +14,7 @@ from rheostat.client.after_fork import renew_in_children
 from rheostat.client.blocks import BlockRequest, Column
 from rheostat.client.calls import coordinate, invalid
 from rheostat.client.joined import JoinedRun
+from rheostat.client.revisions import At, number_at
 from rheostat.client.signals import Signal
 from rheostat.client.waiting import Held, apart_from_gates, lies_at_gate, nowhere
 from rheostat.errors import AwaitingReport, Finished, Paused
@@ -36,6 +37,7 @@ class AsyncRun(AsyncFetching, AsyncReporting, AsyncControl):  # type: ignore[mis
         ended: `Stopped` or `Finished` once a step had no value for that, else None.
         waits_for: `Paused` or `AwaitingReport` while the training waits there, else None.
         on_wait: What is called with that refusal, once for each wait: see `AsyncClient.run`.
+        on_change: What is called with each revision that comes into force: see `AsyncClient.run`.
 
     """
 
@@ -142,6 +144,24 @@ class AsyncRun(AsyncFetching, AsyncReporting, AsyncControl):  # type: ignore[mis
         if cell * self._resolution != step:
             return await self.values(cell * self._resolution)
         return (await self._reach(cell)).row(cell)
+
+    async def at(self, step: int) -> At:
+        """
+        Return a step's values, the revision that gives them, and the step's signals, together.
+
+        For loops and loggers that want to say which revision they train by. The signals are told
+        here as `signals` tells them: ask one of the two. Settles, waits and raises as `value` does.
+
+        >>> values, revision, signals = run.at(step)
+
+        """
+        values = await self.values(step)
+        told = await self.signals(step)
+        at, half = coordinate(step), self._half
+        if at in half.span:
+            return At(values, number_at(half.revisions, at), told)
+        block = await self._reach(self._cell_of(at))
+        return At(values, number_at(block.revisions, at), told)
 
     async def block(self, step: int, n: int) -> dict[str, Column]:
         """

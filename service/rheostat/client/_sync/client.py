@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from rheostat import wire
     from rheostat.client.calls import RunOptions
+    from rheostat.client.revisions import Revision
     from rheostat.errors import AwaitingReport, Paused
 
 Definition = Mapping[str, Any]
@@ -148,6 +149,7 @@ class Client:
         checkpoint: Mapping[str, Any] | None = None,
         start: int | None = None,
         on_wait: Callable[[Paused | AwaitingReport], object] | None = None,
+        on_change: Callable[[Revision], object] | None = None,
     ) -> Run:
         """
         Join a run, as a worker; waits for the service until the ``deadline``.
@@ -165,6 +167,10 @@ class Client:
                 pause or a gate, as to save or to free memory; and again if a signal comes while it
                 waits, which `Run.signals` of that step tells. It is called where the values
                 are read.
+            on_change: What is called with a revision that came into force: its number, effective
+                step, author and message, and what it changes. Once for each, where the step's
+                values are read; not for what was in force before the training began or resumed.
+                If the service cannot be asked just then, later: no training waits for it.
 
         Raises:
             Invalid: This can be no run's name, or another argument is none.
@@ -178,6 +184,8 @@ class Client:
         joined = self.session.join(name, checkpoint, create, start)
         run = Run(self, joined, replays=checkpoint is None and start is None)
         run.on_wait = on_wait
+        if on_change is not None:
+            run.on_change = on_change
         return run
 
     def control(self, run: str) -> Control:
