@@ -137,7 +137,7 @@ def argument(value: Any, **more: Any) -> Asked:
 
 TAGGED = {"checkpoint": {"arguments": {"tag": {"type": "string"}}}}
 METRICS = [f"m{i}" for i in range(257)]
-PANELS = "abcdefghijklmnopqrstuvwxy"
+PANELS = [f"lr/{letter}" for letter in "abcdefghijklmnopqrstuvwxy"]
 PENDING = 20
 """Revisions that may wait, set to be few: to make a thousand takes its time."""
 ONE = {"kind": "constant", "value": 1}
@@ -148,6 +148,7 @@ BEYOND: dict[str, Asked] = {
     "NAME": run("name", name="-x"),
     "RUN_ID": run("name", name="run_" + 26 * "0"),
     "PARAMETER": run("parameters.LR", parameters={"LR": 1}),
+    "PARAMETERS": simulated("controller.parameters[0]", parameters=["lr/**"]),
     "MAX_NAME": run(f"labels.{100 * 'x'}", labels={129 * "x": "y"}),
     "MAX_LABEL": run("labels.x", labels={"x": 1025 * "y"}),
     "MAX_AUTHOR": run("Rheostat-Author")._replace(headers={"Rheostat-Author": 201 * "x"}),
@@ -208,6 +209,12 @@ BEYOND: dict[str, Asked] = {
     "MAX_SOURCE": outcome("source", source=129 * "x"),
     "MAX_NOTES": Asked("POST", "/v1/runs/{run}/notes", {"text": "NaN"}, "text", before=100),
     "MAX_CHANGES": revised("changes.lr", changes={"lr": (MAX_CHANGES + 1) * [1]}),
+    "MAX_EXPANDED": Asked(
+        "POST",
+        "/v1/runs/{many}/revisions",
+        {"changes": {"lr/*": {"kind": "table", "values": 100_000 * [1], "clock": "run"}}},
+        "changes.lr/*",
+    ),
     "MAX_PIECES": revised(
         "parameters.lr",
         changes={"lr": MAX_CHANGES * [{"edit": "hold", "steps": 1, "then": "shift"}]},

@@ -9,7 +9,7 @@ here. ``docs/limits.md`` is made of the sentences below the constants.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 MAX_STEP: Final = 2**53 - 1
@@ -24,6 +24,8 @@ RUN_ID: Final = r"run_[0-9a-f]{26}"
 """What the ids of runs look like; no run may have such a name, since paths take both."""
 PARAMETER: Final = r"[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)?"
 """What the parameters of a run are named; what follows the slash is a group."""
+PARAMETERS: Final = r"[a-z][a-z0-9_]*(/([a-z][a-z0-9_]*|\*))?"
+"""How changes and controllers say which: one's name, or ``lr/*`` for ``lr`` and all its groups."""
 MAX_NAME: Final = 128
 """Characters of the name of a parameter, or of a label."""
 MAX_LABEL: Final = 1_024
@@ -79,6 +81,8 @@ MAX_NOTES: Final = 100
 """Notes of a run within a minute."""
 MAX_CHANGES: Final = 64
 """Changes of one parameter in one revision."""
+MAX_EXPANDED: Final = 8_388_608
+"""Characters of JSON of what ``lr/*`` changes, written down for each of its parameters."""
 MAX_PIECES: Final = 1_000
 """Pieces of curves that follow each other in one parameter, which edits and holds add to."""
 
@@ -180,6 +184,18 @@ AMOUNT: Final = rf"\d{{1,30}}(\.\d{{1,30}})? ?(%|epochs?|[{_LETTERS}])"
 _COUNT: Final = re.compile(
     rf"\+?(\d{{0,30}})(?:\.(\d{{0,30}}))?(?:[eE]([+-]?\d{{1,2}}))? ?([{_LETTERS}])?", re.ASCII
 )
+
+
+def meant(word: str, names: Iterable[str]) -> list[str]:
+    """
+    Return which of these parameters a word means, sorted: itself, or ``lr/*`` every one of ``lr``.
+
+    That is ``lr``, where there is one, and each of its groups.
+    """
+    field = word.removesuffix("/*")
+    if field == word:
+        return [name for name in names if name == word]
+    return sorted(name for name in names if name.partition("/")[0] == field)
 
 
 def whole_number(text: str) -> int | None:

@@ -164,10 +164,10 @@ def test_it_composes_with_any_definition() -> None:
 
 
 def test_the_names_of_parameters() -> None:
-    """A name is itself, and ``lr/*`` is every group: each once, in the order that is asked."""
+    """A name is itself, ``lr/*`` is lr and its groups: each once, in the order that is asked."""
     groups = ["lr/head", "lr/body", "lr", "wd"]
     listed = plateau(parameters=["wd", "lr/*", "lr/head"])
-    assert listed.parameters_of(groups) == ("wd", "lr/body", "lr/head")
+    assert listed.parameters_of(groups) == ("wd", "lr", "lr/body", "lr/head")
     assert plateau().parameters_of(groups) == ("lr",)
     with pytest.raises(Invalid) as refusal:
         plateau(parameters=["lr", "momentum", "x/*"]).parameters_of(groups, "controllers.p")

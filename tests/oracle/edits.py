@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
@@ -33,6 +33,39 @@ class Here:
     env: Env
     history: History
     total: int | None
+
+
+def by_name(changes: Json | None, names: Collection[str]) -> tuple[Json, list[str]]:
+    """
+    Return changes by the names of parameters, and those that a word for several of them scales.
+
+    ``lr/*`` is ``lr`` and each of its groups: it means one at least, and nobody else names those.
+    """
+    found: dict[str, Any] = {}
+    scaled: list[str] = []
+    for word, each in (changes or {}).items():
+        field, star, _ = word.partition("/*")
+        of_it = [name for name in names if name == word or (star and name.split("/")[0] == field)]
+        if not of_it or found.keys() & {*of_it}:
+            raise Refusal("invalid")
+        found |= dict.fromkeys(of_it, each)
+        listed = each if isinstance(each, list) else [each]
+        if star and any(change.get("edit") == "scale" for change in listed):
+            scaled += of_it
+    return found, scaled
+
+
+def require_apart(scaled: Collection[str], at: int, before: Env) -> None:
+    """Refuse what one word scales twice: by itself, and by what it follows from this step on."""
+    for name in scaled:
+        waiting, known = [name], {name}
+        while waiting:
+            pieces = after(before[waiting.pop()].pieces, at)
+            new = {each for piece in pieces for each in piece.curve.follows} - known
+            waiting += new
+            known |= new
+        if (known - {name}) & {*scaled}:
+            raise Refusal("invalid")
 
 
 def in_steps(changes: Json | None, total: int | None) -> Json:

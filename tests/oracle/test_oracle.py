@@ -10,12 +10,13 @@ import pytest
 from tests.faults import plan
 from tests.oracle.controllers import Memory, heard, mean, reduced
 from tests.oracle.curves import Env, Inexact, Timeline, alone, constant, define
-from tests.oracle.edits import EDITS, applied, in_steps
+from tests.oracle.edits import EDITS, Refusal, applied, by_name, in_steps, require_apart
 
 from rheostat.schedules import evaluate as library
 from rheostat.server.runs.edits import Edit
 
 LINE = {"kind": "linear", "start": 16, "end": 0, "steps": 16}
+FOLLOW = {"kind": "follow", "scale": 2.0}
 EARLIER: Env = {"lr": alone(constant(Fraction(7), 0))}
 
 MEANINGS: list[tuple[dict[str, Any], list[float]]] = [
@@ -111,6 +112,37 @@ def test_a_share_of_the_total_is_read_when_a_change_is_accepted() -> None:
     ramp = {"edit": "ramp", "to": 0, "steps": "25%"}
     kept = {**LINE, "steps": "25%"}
     assert in_steps({"lr": [ramp, kept]}, 32) == {"lr": [{**ramp, "steps": 8}, kept]}
+
+
+def test_a_word_means_a_parameter_and_its_groups() -> None:
+    """``lr/*`` is lr and each group of it; what it means is named once, and something at least."""
+    names = ["lr", "lr/head", "lrx", "wd/norm"]
+    half, hold = {"edit": "scale", "factor": 0.5}, {"edit": "hold"}
+    assert by_name({"lr/*": half, "lrx": hold}, names) == (
+        {"lr": half, "lr/head": half, "lrx": hold},
+        ["lr", "lr/head"],
+    )
+    assert by_name({"wd/*": hold}, names) == ({"wd/norm": hold}, [])
+    twice = ({"lr/*": hold, "lr": half}, {"lr/head": half, "lr/*": hold})
+    for wrong in ({"wd": hold}, {"mom/*": hold}, *twice):
+        with pytest.raises(Refusal):
+            by_name(wrong, names)
+
+
+def test_a_word_scales_nothing_twice() -> None:
+    """One that follows another one has that one's factor; no longer from where it is replaced."""
+    followed = alone(define({**FOLLOW, "parameter": "x"}, 0, None))
+    held = after(followed, {"kind": "constant", "value": 1}, 4)
+    chain: Env = {
+        "lr": line(),
+        "x": alone(define({**FOLLOW, "parameter": "lr"}, 0, None)),
+        "lr/a": alone(define({**FOLLOW, "parameter": "x"}, 0, None)),
+        "lr/b": held,
+    }
+    require_apart(["lr", "lr/b"], 4, chain)
+    require_apart(["lr/a", "lr/b"], 4, chain)
+    with pytest.raises(Refusal):
+        require_apart(["lr", "lr/a"], 4, chain)
 
 
 def test_what_float64_cannot_hold_is_refused() -> None:

@@ -34,7 +34,7 @@ import typer
 from rheostat.changes import EDITS
 from rheostat.limits import MAX_STEP, whole_number
 
-_FIELD = re.compile(r"(?:--)?([a-z][a-z0-9_/.-]*)=(.*)", re.DOTALL)
+_FIELD = re.compile(r"(?:--)?([a-z][a-z0-9_/.-]*\*?)=(.*)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _OPTION = re.compile(r"--([a-z][a-z0-9_.-]*)")
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from rheostat.controllers.controller import Controller
-from rheostat.limits import MAX_CHANGES, MAX_PARAMETERS, PARAMETER
+from rheostat.limits import MAX_CHANGES, MAX_PARAMETERS, PARAMETERS
 from rheostat.schedules.field_errors import wrong
 
 
@@ -17,8 +17,8 @@ def _by_parameter(changes: dict[str, Any] | str) -> dict[str, Any] | str:
     if isinstance(changes, str):
         return changes
     for name, change in changes.items():
-        if not re.fullmatch(PARAMETER, name):
-            raise wrong(name, "must be the name of a parameter", name, PARAMETER)
+        if not re.fullmatch(PARAMETERS, name):
+            raise wrong(name, "must be the name of a parameter, or of all", name, PARAMETERS)
         listed = change if isinstance(change, list) else [change]
         if not 1 <= len(listed) <= MAX_CHANGES:
             bound = f"1 to {MAX_CHANGES} changes"

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
-from rheostat.limits import MAX_STEP, METRIC, PARAMETER
-
-NAME_OF_PARAMETERS: Final = PARAMETER.replace("/[a-z][a-z0-9_]*)?", r"/([a-z][a-z0-9_]*|\*))?")
-"""A parameter's name, or ``lr/*`` for all groups of one."""
+from rheostat.limits import MAX_STEP, METRIC, PARAMETERS
 
 Metric = Annotated[
     str, Field(pattern=f"^{METRIC}$", description="the metric that it reads, as it is reported")
@@ -25,7 +22,7 @@ SomeReports = Annotated[int, Field(ge=1, le=MAX_STEP)]
 """A number of reports, at least one."""
 Amount = Annotated[float, Field(ge=0)]
 """A finite number that is not negative."""
-Parameter = Annotated[str, Field(pattern=f"^{NAME_OF_PARAMETERS}$", max_length=128)]
+Parameter = Annotated[str, Field(pattern=f"^{PARAMETERS}$", max_length=128)]
 
 
 class Part(BaseModel):

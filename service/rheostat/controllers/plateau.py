@@ -33,7 +33,7 @@ from pydantic import Field, model_validator
 from rheostat.controllers.controller import Controller, State, Step
 from rheostat.controllers.fields import Amount, Parameter, Reports, SomeReports
 from rheostat.errors import FieldError, Invalid
-from rheostat.limits import MAX_PARAMETERS
+from rheostat.limits import MAX_PARAMETERS, meant
 from rheostat.schedules.field_errors import wrong
 from rheostat.schedules.field_types import Proportion
 
@@ -73,7 +73,7 @@ class Plateau(Controller):
             strict=False,
             min_length=1,
             max_length=MAX_PARAMETERS,
-            description="what is reduced, all at one step; lr/* is every group of lr",
+            description="what is reduced, all at one step; lr/* is lr and every group of it",
         ),
     ] = ("lr",)
 
@@ -114,7 +114,7 @@ class Plateau(Controller):
             Invalid: if one of `parameters` is none of the run's; it names the item.
 
         """
-        found = [_matching(pattern, names) for pattern in self.parameters]
+        found = [meant(pattern, names) for pattern in self.parameters]
         wrong = [
             FieldError(f"{field}.parameters[{index}]", "is no parameter of the run", pattern, bound)
             for index, pattern in enumerate(self.parameters)
@@ -124,12 +124,6 @@ class Plateau(Controller):
         if wrong:
             raise Invalid("The controller is refused.", errors=wrong)
         return tuple(dict.fromkeys(name for names in found for name in names))
-
-
-def _matching(pattern: str, names: Collection[str]) -> list[str]:
-    if not pattern.endswith("*"):
-        return [pattern] if pattern in names else []
-    return sorted(name for name in names if name.startswith(pattern[:-1]))
 
 
 class FlooredPlateau(Plateau):

@@ -30,11 +30,12 @@ COUNTS = ("step", "samples", "tokens")
 log = logging.getLogger("rheostat")
 
 
-def attach(
+def attach(  # noqa: PLR0913 - options, by their names alone
     optimizer: Optimizer,
     run: Run,
     *,
     fields: Fields | None = None,
+    relative: bool = False,
     start: int = 0,
     by: int | None = None,
     process_group: Any = None,
@@ -61,6 +62,8 @@ def attach(
             wraps an optimizer, such as Accelerate's, is taken for the one inside.
         run: A run that was joined: ``Client(url).run(name)``.
         fields: Which parameter goes into which field, as `RheostatLR` takes it.
+        relative: Whether groups that share the learning rate keep the ratios that they began with,
+            as `RheostatLR` does it.
         start: The step of the first update, which the run is told as the beginning of the training.
         by: How far each update goes on, where the run counts samples or tokens.
         process_group: The ranks that train together; the default group if it is initialised.
@@ -77,7 +80,7 @@ def attach(
 
     """
     handle = Attached(run, start, process_group)
-    handle._begin(optimizer, by, fields, on_mismatch)  # noqa: SLF001 - it is made here alone
+    handle._begin(optimizer, by, fields, on_mismatch, relative=relative)  # noqa: SLF001 - made here
     return handle
 
 
@@ -99,7 +102,13 @@ class Attached:
         """Whether the last update was skipped, where that is known to its own device alone."""
 
     def _begin(
-        self, optimizer: Any, by: int | None, fields: Fields | None, on_mismatch: OnMismatch
+        self,
+        optimizer: Any,
+        by: int | None,
+        fields: Fields | None,
+        on_mismatch: OnMismatch,
+        *,
+        relative: bool,
     ) -> None:
         def check() -> Optimizer:
             found = checked(optimizer, self.run)
@@ -110,7 +119,7 @@ class Attached:
         def begin() -> Position:
             if self._step > 0:
                 self.run.begin(self._step)
-            self._slots = Slots(inner, self.run, fields, elsewhere)
+            self._slots = Slots(inner, self.run, fields, elsewhere, relative=relative)
             return self._joined()
 
         elsewhere = meet(self.run, check, self._process_group)

@@ -5,7 +5,8 @@ A parameter group is a dictionary, and its numbers are its fields: ``lr``, ``wei
 ``momentum``, ``eps`` and whatever else an optimizer keeps there. The numbers inside ``betas`` are
 fields too: ``beta1``, ``beta2``. An optimizer without ``momentum`` has it as ``beta1``, as in
 PyTorch's own `CyclicLR` and `OneCycleLR`. A group that has an ``lr_scale``, as timm's layer decay
-gives it, takes that part of the learning rate.
+gives it, takes that part of the learning rate, and so does one that began with another rate than
+the optimizer's default, where ratios are to be kept.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from rheostat.errors import FieldError, Invalid
 Group = dict[str, Any]
 Fields = Mapping[str, str] | Sequence[Mapping[str, str]]
 """Field to parameter: for all groups alike, or one mapping for each group."""
+RATIO = "initial_lr_ratio"
+"""What a group keeps of the rate that it began with: the ratio to the optimizer's default."""
 
 
 class Slot(NamedTuple):
@@ -37,6 +40,8 @@ class Binding(NamedTuple):
     field: str
     slot: Slot
     parameter: str
+    ratio: float = 1.0
+    """What part of the parameter's value it takes, for good."""
 
 
 def bind(
@@ -44,6 +49,7 @@ def bind(
     parameters: Iterable[str],
     fields: Fields | None = None,
     elsewhere: Iterable[str] = (),
+    default: Any = None,
 ) -> tuple[Binding, ...]:
     """
     Return what is written where.
@@ -60,6 +66,8 @@ def bind(
         fields: Field to parameter, where names do not say it.
         elsewhere: The names of the groups that other ranks have: a parameter of one of these is no
             misspelling here.
+        default: The optimizer's default learning rate, where groups that share a parameter keep
+            the ratio to it that they began with; None where they must be equal.
 
     Raises:
         Invalid: What is meant is not beyond doubt; ``errors`` names the field and the group.
@@ -68,10 +76,17 @@ def bind(
     known = frozenset(parameters)
     _check_form(fields)
     if fields is None:
-        bindings = _by_name(groups, known, frozenset(elsewhere))
+        bindings = _by_name(groups, known, frozenset(elsewhere), default)
     elif isinstance(fields, Mapping):
         _check_names([fields] * len(groups), groups, known)
-        bindings = [b for field in fields for b in _shared(groups, field, fields[field])]
+        bindings = [
+            b for field in fields for b in _shared(groups, field, fields[field], default=default)
+        ]
+    elif default is not None:
+        message = (
+            "is a list, which says what each group gets: relative=True is for groups that share"
+        )
+        raise _refusal("fields", message)
     else:
         _check_names(fields, groups, known)
         bindings = [
@@ -97,17 +112,17 @@ def initial(group: Group, slot: Slot) -> float:
 
 def factor(groups: Sequence[Group], binding: Binding) -> float:
     """
-    Return what the value is multiplied by for this slot: the group's ``lr_scale``, now.
+    Return what the value is multiplied by for this slot: its ratio, and its ``lr_scale`` as it is.
 
     Raises:
-        Invalid: It is no finite number.
+        Invalid: The group's ``lr_scale`` is no finite number.
 
     """
     if binding.field != "lr" or "lr_scale" not in groups[binding.group]:
-        return 1.0
+        return binding.ratio
     found = groups[binding.group]["lr_scale"]
     if _is_number(found) and math.isfinite(found):
-        return float(found)
+        return binding.ratio * float(found)
     path = f"lr_scale of group {label(groups, binding.group)}"
     raise _refusal(path, "must be a finite number", value=repr(found), bound="a finite number")
 
@@ -145,7 +160,7 @@ def group_names(groups: Sequence[Group]) -> list[str]:
 
 
 def _by_name(
-    groups: Sequence[Group], known: frozenset[str], elsewhere: frozenset[str]
+    groups: Sequence[Group], known: frozenset[str], elsewhere: frozenset[str], default: Any
 ) -> list[Binding]:
     bindings = []
     for field in sorted({parameter.partition("/")[0] for parameter in known}):
@@ -159,7 +174,7 @@ def _by_name(
             if index not in rest and slot:
                 bindings.append(Binding(index, field, slot, named[group["name"]]))
         if field in known:
-            bindings += _shared(groups, field, field, among=rest)
+            bindings += _shared(groups, field, field, among=rest, default=default)
         elif rest:
             raise _refusal(
                 f"{field} of group {label(groups, rest[0])}",
@@ -170,24 +185,49 @@ def _by_name(
 
 
 def _shared(
-    groups: Sequence[Group], field: str, parameter: str, among: Iterable[int] | None = None
+    groups: Sequence[Group],
+    field: str,
+    parameter: str,
+    *,
+    among: Iterable[int] | None = None,
+    default: Any = None,
 ) -> list[Binding]:
-    """Bind one parameter to many groups, which must have equal initial values."""
+    """Bind one parameter to many groups, which have equal initial values or keep their ratios."""
     found: list[Binding] = []
     for index in range(len(groups)) if among is None else among:
         slot = _slot(groups[index], field)
         if slot and not (field == "weight_decay" and initial(groups[index], slot) == 0):
             found.append(Binding(index, field, slot, parameter))
+    if field == "lr" and default is not None:
+        return [each._replace(ratio=_ratio(groups, each, default)) for each in found]
     values = {initial(groups[b.group], b.slot): b for b in found}
     if len(values) > 1:
         differing = ", ".join(f"{label(groups, b.group)} has {v!r}" for v, b in values.items())
+        ratios = "keep their ratios with relative=True, " if field == "lr" else ""
         raise _refusal(
             field,
-            f"groups differ ({differing}), and {parameter} would make them equal: give the run "
-            f"{field}/<name of the group>, or say with fields= which parameter each group takes",
+            f"groups differ ({differing}), and {parameter} would make them equal: {ratios}give "
+            f"the run {field}/<name of the group>, or say with fields= which parameter each takes",
             value=list(values),
         )
     return found
+
+
+def _ratio(groups: Sequence[Group], binding: Binding, default: Any) -> float:
+    """
+    Return the ratio of the rate that a group began with to the optimizer's default.
+
+    The group keeps it, so that a checkpoint has it: the default of a later script may be another.
+    """
+    group = groups[binding.group]
+    if RATIO not in group:
+        began = initial(group, binding.slot)
+        base = float(default) if _is_number(default) else math.nan
+        if not (math.isfinite(base) and base > 0 and math.isfinite(began)):
+            message = "relative=True needs a default learning rate above 0: Optimizer(groups, lr=…)"
+            raise _refusal(f"lr of group {label(groups, binding.group)}", message, repr(default))
+        group[RATIO] = began / base
+    return float(group[RATIO])
 
 
 def _check_groups_exist(named: Mapping[str, str], names: Sequence[str]) -> None:

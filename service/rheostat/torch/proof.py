@@ -70,5 +70,5 @@ class Proof:
 
 
 def _error(step: int, overwritten: Overwriting) -> Overwritten:
-    (_, field, _, parameter), group, written, found, _ = overwritten
-    return Overwritten(parameter, field, group, step, written, found)
+    binding, group, written, found, _ = overwritten
+    return Overwritten(binding.parameter, binding.field, group, step, written, found)

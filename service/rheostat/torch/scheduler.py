@@ -58,6 +58,9 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
         run: A run that was joined: ``Client(url).run(name)``.
         fields: Which parameter goes into which field, where their names do not say so: one
             mapping for all groups, or one for each, such as ``[{"lr": "lr"}, {"lr": "lr/head"}]``.
+        relative: Whether groups that share the learning rate keep the ratios that they began with,
+            to the optimizer's default: one that began with a tenth of it has a tenth of the run's.
+            Without it such groups are refused.
         last_epoch: The last step that was done elsewhere, -1 for none. The first value is that of
             ``last_epoch + 1``, which the run is told as the beginning of the training.
         process_group: The ranks that train together; the default group if it is initialised.
@@ -80,12 +83,13 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
 
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - options, by their names alone
         self,
         optimizer: Optimizer,
         run: Run,
         *,
         fields: Fields | None = None,
+        relative: bool = False,
         last_epoch: int = -1,
         process_group: Any = None,
         at_end: AtEnd = "raise",
@@ -93,7 +97,7 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
     ) -> None:
         self.run = run
         self._ended = self._is_open = self._is_counted = False
-        self._asked = fields
+        self._asked, self._relative = fields, relative
         self._at_end = at_end
         self._process_group = process_group
 
@@ -123,7 +127,9 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
         """Tell the run where the training begins, and see that it has what the optimizer needs."""
         if self._first > 0:
             self.run.begin(self._first)
-        self._slots = Slots(self.optimizer, self.run, self._asked, self._elsewhere)
+        self._slots = Slots(
+            self.optimizer, self.run, self._asked, self._elsewhere, relative=self._relative
+        )
         self._look_up(self._first)
         return position(self.run, self._first)
 

@@ -9,6 +9,7 @@ they hold and not at its value.
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import ref
@@ -16,7 +17,8 @@ from weakref import ref
 import torch
 from torch import Tensor
 
-from rheostat.torch.fields import Binding, Fields, Group, bind, factor, label
+from rheostat.adapters import refusal
+from rheostat.torch.fields import RATIO, Binding, Fields, Group, bind, factor, label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
     from rheostat.client import Run
     from rheostat.wire import SlotType
+
+log = logging.getLogger("rheostat")
 
 
 class Overwriting(NamedTuple):
@@ -36,12 +40,14 @@ class Overwriting(NamedTuple):
     written: float
     found: float
     value: float
-    """What was found, without the group's ``lr_scale``: what stands for the run's value."""
+    """What was found, with the slot's factor divided out: what stands for the run's value."""
 
 
 class Slots:
     """
     What a run sets in the groups of an optimizer.
+
+    With ``relative`` groups that share the learning rate keep the ratios that they began with.
 
     Attributes:
         bindings: The parameter of each slot.
@@ -52,7 +58,13 @@ class Slots:
     """
 
     def __init__(
-        self, optimizer: Optimizer, run: Run, fields: Fields | None, elsewhere: frozenset[str]
+        self,
+        optimizer: Optimizer,
+        run: Run,
+        fields: Fields | None,
+        elsewhere: frozenset[str],
+        *,
+        relative: bool = False,
     ) -> None:
         self.step = -1
         self.dtypes: dict[str, SlotType] = {}
@@ -60,7 +72,14 @@ class Slots:
         self._is_scaled = False
         self._optimizer, self._run = ref(optimizer), run
         self._fields, self._elsewhere = fields, elsewhere
+        if not isinstance(relative, bool):
+            raise refusal("relative", "must be True or False", relative, "True or False")
+        self._default = optimizer.defaults.get("lr", math.nan) if relative else None
         self._bind()
+        if relative:
+            self._warn_of_ratios()
+            this = ref(self)
+            optimizer.register_load_state_dict_post_hook(lambda _: _take_ratios(this()))
 
     @property
     def _groups(self) -> Sequence[Group]:
@@ -71,13 +90,35 @@ class Slots:
     def _bind(self) -> None:
         groups = self._groups
         self.bindings: tuple[Binding, ...] = bind(
-            groups, self._run.parameters, self._fields, self._elsewhere
+            groups, self._run.parameters, self._fields, self._elsewhere, self._default
         )
         self._bound = len(groups)
         self._slots = [_Slot(binding) for binding in self.bindings]
         self._of: dict[str, list[_Slot]] = {}
         for slot in self._slots:
             self._of.setdefault(slot.binding.parameter, []).append(slot)
+
+    def _warn_of_ratios(self) -> None:
+        """Say that no group begins at the default, which may be one that nobody has chosen."""
+        ratios = [slot.binding.ratio for slot in self._slots if slot.binding.field == "lr"]
+        if ratios and 1 not in ratios:
+            log.warning(
+                "run %s: the groups begin with %s of the optimizer's default lr, %s, and will have"
+                " as much of the run's: if the default is not what they refer to, give it one,"
+                " Optimizer(groups, lr=…)",
+                self._run.name,
+                ", ".join(f"{ratio:.6g}" for ratio in dict.fromkeys(ratios)),
+                self._default,
+            )
+
+    def take_ratios(self) -> None:
+        """Keep the ratios of a checkpoint that the optimizer has loaded, where it has some."""
+        groups = self._groups
+        for slot in self._slots:
+            if slot.binding.field == "lr" and slot.group < len(groups):
+                ratio = groups[slot.group].setdefault(RATIO, slot.binding.ratio)
+                slot.binding = slot.binding._replace(ratio=float(ratio))
+        self._scale(groups)
 
     @property
     def fields(self) -> list[dict[str, str]]:
@@ -136,6 +177,11 @@ class Slots:
         return self._values | {o.binding.parameter: o.value for o in overwritten}, overwritten
 
 
+def _take_ratios(slots: Slots | None) -> None:
+    if slots is not None:
+        slots.take_ratios()
+
+
 class _Slot:
     """One number of one group, and what was written into it last."""
 
@@ -159,7 +205,7 @@ class _Slot:
         self.binding = binding
         self.group = binding.group
         self.key, self.place = binding.slot
-        self.factor = 1.0
+        self.factor = binding.ratio
         self.is_single = False
 
     def write(self, group: Group, value: float) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from math import inf, nextafter
 from typing import Any, cast
 
-from tests.oracle.edits import Refusal
+from tests.oracle.edits import Refusal, by_name
 from tests.server.protocol import applying, listening, proposing, stops
 from tests.server.protocol.model import Block as Expected
 from tests.server.protocol.model import Model
@@ -19,16 +19,16 @@ from rheostat.server.runs.settling import Block
 BODY: Mapping[str, Any] = {
     "parameters": {
         "lr": {"kind": "linear", "start": 128.0, "end": 0.0, "steps": "100%"},
-        "mom": {"kind": "follow", "parameter": "wd", "scale": 2.0},
         "wd": {"kind": "constant", "value": 1.0},
+        "wd/two": {"kind": "follow", "parameter": "wd", "scale": 2.0},
     },
     "total": 128,
     "resolution": 1,
     "max_block": 16,
     "max_jump": 16,
-    "guards": {"wd": {"max": 64.0, "max_ratio": 8.0}, "mom": {"min": 0.0, "max": 100.0}},
+    "guards": {"wd": {"max": 64.0, "max_ratio": 8.0}, "wd/two": {"min": 0.0, "max": 100.0}},
 }
-"""lr = 128 - step for the total of 128, wd = 1, mom = 2 wd; the latter two are guarded."""
+"""lr = 128 - step for the total of 128, wd = 1, wd/two = 2 wd; the latter two are guarded."""
 LINE = {"kind": "linear", "start": 128.0, "end": 0.0, "steps": 128}
 """lr of a run without a total."""
 
@@ -136,7 +136,7 @@ class Checker:
         if expected is not None:
             assert expected.effective == answer["effective"]
             steps = list(map(int, answer["steps"]))
-            for name in changes:
+            for name in by_name(changes, BODY["parameters"])[0]:
                 for env, values in (
                     (expected.before, answer["before"]),
                     (expected.after, answer["after"]),

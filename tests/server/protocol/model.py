@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
+from math import inf
 from typing import Any, Literal, NamedTuple
 
 from tests.oracle.curves import Env, alone, define
-from tests.oracle.edits import Refusal, applied, in_steps
+from tests.oracle.edits import Refusal, applied, by_name, in_steps, require_apart
 from tests.server.protocol import listening, proposing, stops
 from tests.server.protocol.state import GAP, Cause, Generation, Revision, Run, laid_out
 from tests.server.protocol.stops import Said
@@ -72,7 +73,7 @@ class Model:
         _require(step % source.cell == 0, step <= parent.settled)
         *_, before = parent.in_force(step)
         before = laid_out(before, source.total, step)
-        changes = in_steps(changes, source.total)
+        changes = _meant(changes, source, step, before)
         after = applied(changes, step, before, source.history, source.total)
         source.breaks(changes, step, before, after, force=False)
         ears = listening.Ears(controllers=listening.forked(parent, step))
@@ -152,7 +153,8 @@ class Model:
         """Accept a revision: P2, P3, and P5, since "next" is the first open step."""
         run = self.find(ref)
         step = _open_step(run, effective, expected_revision)
-        changes = in_steps(changes, run.total)
+        *_, (_, before) = run.folded(run.current, (step, inf))
+        changes = _meant(changes, run, step, before)
         number = len(run.revisions) + 1
         new = Revision(number, run.current.number, "change", step, changes, force, cause=cause)
         run.revisions.append(new)
@@ -256,7 +258,7 @@ class Model:
         _require(to % run.cell == 0, to <= parent.settled)
         *_, before = parent.in_force(to)
         before = laid_out(before, run.total, to)
-        changes = in_steps(changes, run.total)
+        changes = _meant(changes, run, to, before)
         _require(all(map(run.ears.stands, reset)))
         after = applied(changes, to, before, run.history, run.total)
         run.breaks(changes, to, before, after, force=False)
@@ -499,3 +501,10 @@ def _require_open(run: Run) -> None:
 def _require(*conditions: bool) -> None:
     if not all(conditions):
         raise Refusal("invalid")
+
+
+def _meant(changes: Any, run: Run, at: int, before: Env) -> Mapping[str, Any]:
+    """Return what changes at a step mean, by parameter, where ``before`` is in force."""
+    named, scaled = by_name(changes, run.body["parameters"])
+    require_apart(scaled, at, before)
+    return in_steps(named, run.total)

@@ -11,7 +11,7 @@ from tests.server.protocol.running import Running, exists, few, one
 from tests.server.protocol.strategies import changes
 
 workers = st.sampled_from(["0", "0", "1", "n03:17"])
-names = st.sampled_from(["lr", "mom", "wd"])
+names = st.sampled_from(["lr", "wd/two", "wd"])
 drawn = {
     "cells": st.lists(
         st.tuples(st.integers(0, 3), st.integers(1, 8), st.integers(1, 3)), min_size=1, max_size=3

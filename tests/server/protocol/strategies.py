@@ -56,9 +56,12 @@ changes = st.fixed_dictionaries(
     optional={
         "lr": _several(constants | scale | hold | window | moves) | reverts,
         "wd": _several(constants | scale | hold | window),
-        "mom": _several(constants | scale | hold),
+        "wd/two": _several(constants | scale | hold),
     },
-).filter(bool)
+).filter(bool) | st.fixed_dictionaries(
+    {"wd/*": _several(constants | scale | hold)},
+    optional={"lr": scale, "wd/two": scale, "x/*": scale},
+)
 
 plateaus = st.fixed_dictionaries(
     {

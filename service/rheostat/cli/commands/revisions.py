@@ -23,7 +23,8 @@ ChangeWords = Annotated[
     list[str],
     typer.Argument(
         metavar="PARAMETER CHANGE",
-        help="An edit such as `lr scale 0.5`, or a definition; commas between several.",
+        help="An edit such as `lr scale 0.5`, or a definition; commas between several. "
+        "`'lr/*'` is lr and all of its groups.",
         show_default=False,
     ),
 ]
@@ -68,6 +69,7 @@ def change(
     \b
     rheostat run change gpt lr scale 0.5 -m "loss spike"
     rheostat run change gpt lr scale 0.5 , weight_decay 0.05 --at 12000
+    rheostat run change gpt 'lr/*' scale 0.5
     rheostat run change gpt lr ramp 0 steps=10000 shape=1-sqrt
     rheostat run change gpt lr cosine start=2e-4 end=2e-5 steps=5000 --clock change
 

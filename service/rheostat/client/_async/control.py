@@ -93,7 +93,8 @@ class AsyncControl(AsyncOrders, AsyncDeciding, AsyncBranching):
         Change parameters, all at the same step on every worker; see `rheostat.changes`.
 
         Args:
-            changes: For each parameter a change, or several to apply one after the other.
+            changes: For each parameter a change, or several to apply one after the other; ``lr/*``
+                is ``lr`` and all of its groups.
             effective: The step, or ``"next"``: the first that no worker has been given.
             message: Why, for the history.
             expected_revision: Refuse with `RevisionMismatch` if the run has moved on from it.

@@ -15,7 +15,16 @@ from pydantic import ConfigDict, WithJsonSchema
 from starlette.requests import Request
 
 from rheostat.errors import FieldError, IdempotencyMismatch, Invalid, Unavailable
-from rheostat.limits import CONTROLLER_AUTHOR, MAX_AUTHOR, MAX_ITEMS, MAX_NUMBER, MAX_STEP, NAME
+from rheostat.limits import (
+    CONTROLLER_AUTHOR,
+    MAX_AUTHOR,
+    MAX_ITEMS,
+    MAX_NAME,
+    MAX_NUMBER,
+    MAX_STEP,
+    NAME,
+    PARAMETERS,
+)
 from rheostat.schedules.definition import REFERENCE
 from rheostat.server.docstrings import Documented
 from rheostat.server.http.access import caller_of
@@ -44,7 +53,15 @@ def by_parameter(*schemas: str) -> WithJsonSchema:
     """Return the schema of an object with one (any) of `openapi.SCHEMAS`, or a list, by name."""
     one = [{REFERENCE: schema} for schema in schemas]
     each = {"anyOf": [*one, {"type": "array", "minItems": 1, "items": {"anyOf": one}}]}
-    return WithJsonSchema({"type": "object", "minProperties": 1, "additionalProperties": each})
+    return WithJsonSchema(
+        {
+            "type": "object",
+            "description": "By parameter; `lr/*` is `lr` and all of its groups.",
+            "minProperties": 1,
+            "propertyNames": {"pattern": f"^{PARAMETERS}$", "maxLength": MAX_NAME},
+            "additionalProperties": each,
+        }
+    )
 
 
 def body_examples(**examples: Any) -> dict[str, Any]:

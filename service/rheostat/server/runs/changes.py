@@ -3,27 +3,41 @@ Changes: what a revision does to each parameter, read from requests.
 
 A change is an edit (``{"edit": "scale", "factor": 0.5}``) or a definition that replaces what was
 in force, with the clock that it counts by; a number is a constant. A parameter may have a list of
-them, applied one after the other. Their JSON, which is stored and shown, is that of the validated
+them, applied one after the other. ``lr/*`` in place of a name means ``lr`` and all of its groups,
+and is read as the names of these. Their JSON, which is stored and shown, is that of the validated
 form, with every length resolved, and beside it the words of lengths that depend on the run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Final, cast, get_args
+from typing import Any, Final, NamedTuple, cast, get_args
 
 from rheostat.errors import FieldError, Invalid
-from rheostat.limits import MAX_CHANGES
+from rheostat.limits import MAX_CHANGES, MAX_EXPANDED, meant
 from rheostat.schedules import Definition
 from rheostat.schedules.field_errors import shown
 from rheostat.schedules.parse import whole
 from rheostat.schedules.written import Written
-from rheostat.server.runs.edits import CLOCK, EDIT, LENGTHS, CountsFrom, Edit, Target
+from rheostat.server.runs.edits import (
+    CLOCK,
+    EDIT,
+    LENGTHS,
+    CountsFrom,
+    Edit,
+    ScaleEdit,
+    Target,
+)
 from rheostat.server.runs.fragments import Verbatim, dumps
 from rheostat.server.runs.timeline import Timeline
-from rheostat.server.runs.validation import Units, require_few_texts, validate
+from rheostat.server.runs.validation import (
+    Units,
+    require_at_most,
+    require_few_texts,
+    validate,
+)
 
 
 @dataclass(frozen=True)
@@ -50,18 +64,29 @@ class Replacement:
 Change = Edit | Replacement
 
 
+class Together(NamedTuple):
+    """What one word of a request meant, if that is more than one parameter: ``lr/*``."""
+
+    word: str
+    names: Sequence[str]
+
+
 class Changes(Mapping[str, tuple[Change, ...]]):
     """
     The changes of each parameter that a revision changes, by its name.
 
     ``document`` is their JSON, which is made of them unless it is given: what is laid out for
-    another total is shown as it was made.
+    another total is shown as it was made. ``together`` are the parameters that one word meant.
     """
 
     def __init__(
-        self, changes: Mapping[str, tuple[Change, ...]], document: Verbatim | None = None
+        self,
+        changes: Mapping[str, tuple[Change, ...]],
+        document: Verbatim | None = None,
+        together: Sequence[Together] = (),
     ) -> None:
         self._changes = changes
+        self._together = together
         if document is not None:
             self.document = document
 
@@ -79,6 +104,19 @@ class Changes(Mapping[str, tuple[Change, ...]]):
         """The JSON that is stored and shown: a list of changes for each parameter."""
         found = {name: [_to_json(change) for change in each] for name, each in self.items()}
         return Verbatim(dumps(found).decode())
+
+    def require_apart(self, sources: Callable[[str], set[str]]) -> None:
+        """
+        Raise `Invalid` if a word scales a parameter and what this follows, which has it twice.
+
+        Whoever names both means it.
+        """
+        for word, names in self._together:
+            scales = any(isinstance(change, ScaleEdit) for change in self[names[0]])
+            if scales and (pair := followed(names, sources)) is not None:
+                name, other = pair
+                message = f"{name} follows {other}, so that it would be scaled twice"
+                raise _refuse(f"changes.{word}", message, name, f"{name} or {other}")
 
     def laid_out(self, total: int | None) -> Changes:
         """
@@ -108,13 +146,45 @@ def parse_changes(data: Any, parameters: Collection[str], units: Units) -> Chang
     if not isinstance(data, Mapping) or not data:
         raise _refuse("changes", "must name at least one parameter", shown(data), "≥ 1 parameters")
     require_few_texts("changes", data)
-    unknown = [name for name in data if name not in parameters]
-    if unknown:
-        message = f"the run has no parameter {unknown[0]!r}"
-        raise _refuse(f"changes.{unknown[0]}", message, None, f"one of {', '.join(parameters)}")
-    return Changes(
-        {name: _parse_list(data[name], f"changes.{name}", units) for name in sorted(data)}
-    )
+    words = {word: meant(word, parameters) for word in sorted(data)}
+    _require_known(words, parameters)
+    _require_once(words)
+    found: dict[str, tuple[Change, ...]] = {}
+    for word, names in words.items():
+        changes = _parse_list(data[word], f"changes.{word}", units)
+        if len(names) > 1:
+            _require_short(changes, names, f"changes.{word}")
+        found |= dict.fromkeys(names, changes)
+    together = [Together(word, names) for word, names in words.items() if len(names) > 1]
+    return Changes(dict(sorted(found.items())), together=together)
+
+
+def followed(names: Sequence[str], sources: Callable[[str], set[str]]) -> tuple[str, str] | None:
+    """Return one of these parameters that follows another one, and that; None if none does."""
+    pairs = ((name, other) for name in names for other in sorted(sources(name) - {name}))
+    return next((pair for pair in pairs if pair[1] in names), None)
+
+
+def _require_known(words: Mapping[str, Sequence[str]], parameters: Collection[str]) -> None:
+    unknown = next((word for word, names in words.items() if not names), None)
+    if unknown is not None:
+        message = f"the run has no parameter {unknown!r}"
+        raise _refuse(f"changes.{unknown}", message, None, f"one of {', '.join(parameters)}")
+
+
+def _require_once(words: Mapping[str, Sequence[str]]) -> None:
+    """Refuse a parameter that is named beside a word that means it, too."""
+    for word, names in words.items():
+        twice = next((name for name in names if name != word and name in words), None)
+        if twice is not None:
+            message = f"is one of {word}, which is changed too: say once what it gets"
+            raise _refuse(f"changes.{twice}", message, twice, f"{word}, or names alone")
+
+
+def _require_short(changes: tuple[Change, ...], names: Sequence[str], field: str) -> None:
+    size = len(dumps([_to_json(change) for change in changes])) * len(names)
+    what = f"characters of JSON for its {len(names)} parameters"
+    require_at_most(MAX_EXPANDED, field, size, what)
 
 
 def _parse_list(data: Any, field: str, units: Units) -> tuple[Change, ...]:

@@ -61,6 +61,8 @@ def fold(
     effort = Effort()
     for revision in ordered:
         try:
+            if revision.number == asked:
+                revision.changes.require_apart(base.from_step(revision.effective).sources)
             timelines = _apply(base, revision, history)
             if not revision.forced:
                 at, number = revision.effective, revision.number

@@ -239,6 +239,10 @@ class Timelines(Mapping[str, Timeline]):
                 waiting += self[one].follows
         return found
 
+    def from_step(self, step: int) -> Timelines:
+        """Return what is in force from a step on, of which earlier pieces are no part."""
+        return Timelines({name: Timeline(each.after(step)) for name, each in self.items()})
+
     def require_sound(self, step: int) -> None:
         """
         Raise `Invalid` unless every value from ``step`` on is finite, and few pieces give them.

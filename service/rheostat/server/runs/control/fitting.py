@@ -10,7 +10,7 @@ from typing import Any
 
 from rheostat.controllers import Acting, Controller, Plateau, parse_controller
 from rheostat.errors import FieldError, Invalid
-from rheostat.server.runs.changes import Changes, parse_changes
+from rheostat.server.runs.changes import Changes, followed, parse_changes
 from rheostat.server.runs.validation import Units
 
 
@@ -58,13 +58,14 @@ def require_fitting(
 
 
 def changes_of(
-    controller: Controller, names: Sequence[str], units: Units, path: str = ""
+    controller: Controller, setting: Setting, units: Units, path: str = ""
 ) -> str | None:
     """Return what a guard or a rule changes as JSON, read against a run; None for others."""
     if not isinstance(controller, Acting) or isinstance(controller.changes, str):
         return None
     try:
-        changes: Changes = parse_changes(controller.changes, names, units)
+        changes: Changes = parse_changes(controller.changes, setting.names, units)
+        changes.require_apart(setting.sources)
     except Invalid as refusal:
         errors = [replace(each, field=f"{path}{each.field}") for each in refusal.errors]
         raise Invalid(refusal.detail, errors=errors) from None
@@ -78,7 +79,7 @@ def fitted(documents: Mapping[str, Any], setting: Setting, units: Units) -> dict
         path = f"controllers.{name}."
         controller = read_controller(documents[name], path)
         require_fitting(controller, setting, path)
-        found[name] = Fitted(controller, changes_of(controller, setting.names, units, path))
+        found[name] = Fitted(controller, changes_of(controller, setting, units, path))
     return found
 
 
@@ -104,11 +105,11 @@ def _require_gates(controller: Controller, setting: Setting, path: str, *, force
 
 def _require_apart(names: Sequence[str], sources: Callable[[str], set[str]], path: str) -> None:
     """Raise `Invalid` if one of these parameters follows another one of them."""
-    for name in names:
-        followed = sorted((sources(name) - {name}) & set(names))
-        if followed:
-            message = f"{name} follows {followed[0]}, so that it would be reduced twice"
-            raise _refused(f"{path}parameters", message, name, f"{name} or {followed[0]}")
+    pair = followed(names, sources)
+    if pair is not None:
+        name, other = pair
+        message = f"{name} follows {other}, so that it would be reduced twice"
+        raise _refused(f"{path}parameters", message, name, f"{name} or {other}")
 
 
 def _moved(refusal: Invalid, path: str) -> Invalid:

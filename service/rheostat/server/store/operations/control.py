@@ -309,7 +309,7 @@ def fitting(
     key = ("changes of a controller", *names, units.total, units.steps_per_epoch)
 
     def parsed(lookup: Lookup) -> Results:
-        return {key: changes_of(controller, names, replace(units, lookup=lookup))}
+        return {key: changes_of(controller, setting, replace(units, lookup=lookup))}
 
     found: str | None = records.outside(key, parsed, controller.changes)
     return found
