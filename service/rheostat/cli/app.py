@@ -100,7 +100,7 @@ def _shell(said: str) -> str:
     from rheostat.cli.completion.scripts import SHELLS, running
 
     shell = said or running()
-    if shell not in SHELLS:
+    if shell is None or shell not in SHELLS:
         known = ", ".join(SHELLS)
         message = f"{said} is not among them: {known}" if said else f"say which shell: {known}"
         raise typer.BadParameter(message)
