@@ -6,7 +6,7 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from rheostat.errors import Conflict, RheostatError
+from rheostat.errors import Conflict, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
