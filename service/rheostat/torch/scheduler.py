@@ -220,6 +220,11 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
         return self._ended
 
     @property
+    def at_gate(self) -> bool:
+        """Whether the values of the current step wait for a report: evaluate, before `ended`."""
+        return self._is_open
+
+    @property
     def ends_at(self) -> int | None:
         """The step at which the training ends, if that is known; until then it may change."""
         return self.run.ends_at
