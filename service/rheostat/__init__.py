@@ -21,6 +21,7 @@ from rheostat.controls import early_stop, plateau, rule, spike_guard
 if TYPE_CHECKING:
     from rheostat import errors
     from rheostat.client import AsyncClient, AsyncRun, At, Client, Revision, Run, Signal
+    from rheostat.local_server import local
 
 __version__ = "0.2.0"
 
@@ -36,6 +37,7 @@ __all__ = [
     "errors",
     "extend",
     "hold",
+    "local",
     "plateau",
     "ramp",
     "replace",
@@ -49,14 +51,15 @@ __all__ = [
 
 # Loaded when first used: the service and the command line import this package without httpx.
 _CLIENTS = ("At", "AsyncClient", "AsyncRun", "Client", "Revision", "Run", "Signal")
+_HOMES = {**dict.fromkeys(_CLIENTS, "rheostat.client"), "local": "rheostat.local_server"}
 
 
 def __getattr__(name: str) -> Any:
     if name == "errors":
         return import_module("rheostat.errors")
-    if name not in _CLIENTS:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = found = getattr(import_module("rheostat.client"), name)
+    globals()[name] = found = getattr(import_module(_HOMES[name]), name)
     return found
 
 

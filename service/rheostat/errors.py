@@ -50,6 +50,7 @@ Every failure that Rheostat reports, as one tree.
     │   └── Unavailable           503  no database, or no room for this now; ``reason`` says why
     ├── Unreachable                    no answer of the service before the deadline
     │   └── Redirected                 somebody answers that it is at another address
+    ├── NotServed                      no local server could be found or started
     ├── Overwritten                    an optimizer was about to apply another value than the run's
     ├── WrongLoop                      an `AsyncClient` outside of its one asyncio event loop
     └── Closed                         the client or run handle was closed
@@ -400,6 +401,10 @@ class Redirected(Unreachable):
     """Somebody answers that the service is elsewhere, at ``location``: that is never followed."""
 
     location: str = ""
+
+
+class NotServed(RheostatError):
+    """A local server cannot be started, or the one that is there gives no answer."""
 
 
 class Overwritten(RheostatError):

@@ -144,6 +144,9 @@ MAX_TAG: Final = 128
 MAX_URI: Final = 2_048
 """Characters of where a checkpoint is: text that the service never opens."""
 
+MAX_LINGER: Final = 604_800
+"""Seconds that a local server stays at most after its last client has gone: a week."""
+
 MAX_NESTING: Final = 16
 """Definitions inside of each other."""
 MAX_NODES: Final = 1_000

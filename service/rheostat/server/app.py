@@ -36,6 +36,7 @@ from rheostat.server.http.rates import RateLimit, Rates
 from rheostat.server.http.route import StrictRoute
 from rheostat.server.http.traffic import Traffic
 from rheostat.server.http.turns import Turns
+from rheostat.server.local import LocalService
 from rheostat.server.openapi import describe
 from rheostat.server.routes.checkpoints import checkpoints
 from rheostat.server.routes.controllers import controllers
@@ -44,6 +45,7 @@ from rheostat.server.routes.evaluate import evaluation
 from rheostat.server.routes.events import events
 from rheostat.server.routes.history import history
 from rheostat.server.routes.kinds import kinds
+from rheostat.server.routes.local import local
 from rheostat.server.routes.mismatches import mismatches
 from rheostat.server.routes.operations import operations
 from rheostat.server.routes.outcomes import outcomes
@@ -89,6 +91,7 @@ ROUTERS = (
     mismatches,
     events,
     tokens,
+    local,
 )
 
 CURVES_AT_ONCE = 4
@@ -115,12 +118,15 @@ class Rheostat(FastAPI):
         return self.openapi_schema
 
 
-def create_app(settings: Settings, *, fast_lane: bool = True) -> FastAPI:
+def create_app(
+    settings: Settings, *, fast_lane: bool = True, service: LocalService | None = None
+) -> FastAPI:
     """
     Return the application of these settings.
 
     Nothing is opened before it starts, and two of them can live in one process. Without the fast
-    lane it gives the same answers, and settled blocks more slowly.
+    lane it gives the same answers, and settled blocks more slowly. Of a local server, ``service``
+    knows how long it stays, and the token that its own user has.
     """
     routers = (*ROUTERS, swagger) if settings.docs else ROUTERS
     app = Rheostat(
@@ -134,6 +140,7 @@ def create_app(settings: Settings, *, fast_lane: bool = True) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.settings = settings
+    app.state.local = service
     app.state.metrics = Metrics(CACHE.figures)
     app.state.block_cache = BlockCache(settings.answer_cache_bytes)
     app.state.access_log = AccessLog(_parameters())
@@ -171,7 +178,7 @@ def _parameters() -> set[str]:
 async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     store = Store(app.state.settings.database, app.state.settings.limits)
     app.state.store = store
-    app.state.access = Authenticator(store if app.state.settings.tokens_required else None)
+    app.state.access = _authenticator(app, store)
     app.state.feeds = _feeds(app)
     app.state.holds = Holds(store, app.state.settings.max_held_reads, app.state.metrics)
     app.state.proofs = Proofs(store, app.state.roster, app.state.metrics)
@@ -194,6 +201,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         await write_all(app.state.roster, store)
         app.state.access_log.write()
         await anyio.to_thread.run_sync(store.close)
+
+
+def _authenticator(app: FastAPI, store: Store) -> Authenticator:
+    service: LocalService | None = app.state.local
+    own = None if service is None else service.token
+    return Authenticator(store if app.state.settings.tokens_required else None, own)
 
 
 def _let_go(app: FastAPI) -> None:

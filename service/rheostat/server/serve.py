@@ -28,6 +28,7 @@ from rheostat import __version__
 from rheostat.errors import Refused, RheostatError
 from rheostat.server.environment import remarks
 from rheostat.server.http.figures import SharedFigures, share_figures
+from rheostat.server.local import LocalService
 from rheostat.server.settings import Settings
 from rheostat.server.store.opening import keeping_open, open_store, require_usable
 from rheostat.server.store.operations import tokens
@@ -80,9 +81,9 @@ STALLED = 60
 """Seconds after which a peer that takes nothing of what it is sent is cut off."""
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, service: LocalService | None = None) -> None:
     """
-    Serve until SIGTERM or SIGINT, and return.
+    Serve until SIGTERM or SIGINT, and return; as a local server, also until nobody is left.
 
     Raises:
         SystemExit: with code 2 if the settings make no sense together, and with code 1 if the
@@ -91,15 +92,15 @@ def serve(settings: Settings) -> None:
     """
     for name in MAPPED:
         os.environ.pop(name, None)
-    config = _config(settings)
+    config = _config(settings, service=service)
     for remark in remarks(Settings.model_fields):
         LOG.warning(remark)
     _raise_open_files()
     with _stopping_quietly(), _bound(settings) as listeners:
-        _open(settings)
-        ready = partial(_announce, settings, listeners[0].getsockname())
+        _open(settings, requires_tokens=settings.tokens_required and service is None)
+        ready = partial(_announce, settings, listeners[0].getsockname(), service)
         if settings.workers == 1:
-            _Worker(config, ready).run(sockets=listeners)
+            _Worker(config, ready, service=service).run(sockets=listeners)
         else:
             gc.enable()  # a supervisor makes little, for long
             _supervise(settings, listeners, ready)
@@ -163,12 +164,12 @@ def _bound(settings: Settings) -> Iterator[list[socket.socket]]:
             yield listeners
 
 
-def _open(settings: Settings) -> None:
+def _open(settings: Settings, *, requires_tokens: bool) -> None:
     try:
         store = open_store(settings)
         try:
             require_usable(store, settings)
-            lack = asyncio.run(store.read(tokens.lack)) if settings.tokens_required else None
+            lack = asyncio.run(store.read(tokens.lack)) if requires_tokens else None
         finally:
             store.close()
     except Refused as error:
@@ -192,9 +193,13 @@ def _without_tokens(settings: Settings) -> str:
     return f"{instead} to serve everybody who can reach it"
 
 
-def _announce(settings: Settings, address: tuple[str, int]) -> None:
+def _announce(
+    settings: Settings, address: tuple[str, int], service: LocalService | None = None
+) -> None:
     host, port = address[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    if service is not None:
+        service.announce(url)
     where = f"{url} from {settings.safe_database}"
     with suppress(OSError):  # nobody need read it
         sys.stdout.write(f"Rheostat {__version__} serves {where}\n")
@@ -211,9 +216,14 @@ def _raise_open_files() -> None:
             LOG.warning("the limit of %d open files could not be raised: %s", soft, error)
 
 
-def _config(settings: Settings, figures: SharedFigures | None = None, place: int = 0) -> Config:
+def _config(
+    settings: Settings,
+    figures: SharedFigures | None = None,
+    place: int = 0,
+    service: LocalService | None = None,
+) -> Config:
     return Config(
-        partial(_application, settings, figures, place),
+        partial(_application, settings, figures, place, service),
         factory=True,
         loop="uvloop",
         http="rheostat.server.http.protocol:connection",
@@ -228,12 +238,15 @@ def _config(settings: Settings, figures: SharedFigures | None = None, place: int
 
 
 def _application(
-    settings: Settings, figures: SharedFigures | None = None, place: int = 0
+    settings: Settings,
+    figures: SharedFigures | None = None,
+    place: int = 0,
+    service: LocalService | None = None,
 ) -> FastAPI:
     from rheostat.server.app import create_app  # noqa: PLC0415 - a supervisor needs no application
 
     sys.setswitchinterval(SWITCH)
-    app = create_app(settings)
+    app = create_app(settings, service=service)
     if figures is not None:
         app.state.metrics.share(figures, place)
     # What is loaded by now stays: to look through it for garbage again and again costs latency.
@@ -267,10 +280,14 @@ class _Worker(Server):
     """uvicorn's server, which says when it accepts connections, and each second that it lives."""
 
     def __init__(
-        self, config: Config, ready: Callable[[], object], alive: Callable[[], object] | None = None
+        self,
+        config: Config,
+        ready: Callable[[], object],
+        alive: Callable[[], object] | None = None,
+        service: LocalService | None = None,
     ) -> None:
         super().__init__(config)
-        self._ready, self._alive = ready, alive
+        self._ready, self._alive, self._service = ready, alive, service
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -279,6 +296,8 @@ class _Worker(Server):
     async def on_tick(self, counter: int) -> bool:
         if self._alive is not None and counter % BEAT == 0:
             self._alive()
+        if self._service is not None and not self._service.left:
+            return True
         return await super().on_tick(counter)
 
 

@@ -47,6 +47,13 @@ class Readiness(TypedDict):
     status: Literal["ready"]
 
 
+class Attached(TypedDict):
+    """It was heard that a client of a local server is there."""
+
+    stays: float | None
+    """Seconds for which the server stays if nothing more is heard; null: it stays anyway."""
+
+
 class Index(TypedDict):
     """Where things are: each is a path of this service."""
 

@@ -6,9 +6,12 @@ import gc
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from rheostat.limits import MAX_LINGER
 
 if TYPE_CHECKING:
     from rheostat.server.settings import Settings
@@ -71,6 +74,25 @@ def serve(
             show_default=_usually("NO_AUTH"),
         ),
     ] = None,
+    ready_fd: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=3,
+            help="Serve as rheostat.local() has it: end when no client is attached, and write a"
+            " line to this descriptor when ready.",
+            show_default="serve until told to stop",
+        ),
+    ] = None,
+    linger: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            max=MAX_LINGER,
+            help="With --ready-fd, how long to stay when the last client has gone.",
+        ),
+    ] = 0,
 ) -> None:
     """
     Serve schedules and runs over HTTP, until Ctrl-C or SIGTERM.
@@ -85,7 +107,26 @@ def serve(
 
     options = {"host": host, "port": port, "database": database, "workers": workers}
     flags = {"auth": auth, "no_auth": no_auth}
-    run(read_settings(**options, **flags))
+    settings = read_settings(**options, **flags)
+    if ready_fd is None:
+        run(settings)
+    else:
+        _serve_locally(settings, ready_fd, linger)
+
+
+def _serve_locally(settings: Settings, ready_fd: int, linger: float) -> None:
+    from rheostat.server.local import LocalService
+    from rheostat.server.serve import serve as run
+
+    kind, _, path = settings.database.partition(":///")
+    if kind != "sqlite" or not path or settings.workers != 1:
+        raise typer.BadParameter("--ready-fd is for one process on a file, sqlite:///FILE")
+    service = LocalService(Path(path).resolve(), settings.host, ready_fd, linger)
+    changed = {"auth": True, "port": settings.port or service.port}
+    try:
+        run(settings.model_copy(update=changed), service)
+    finally:
+        service.end()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -60,6 +61,9 @@ class Caller:
 
 EVERYBODY = Caller(None, Role.OPERATOR)
 """Whoever reaches a server that requires no tokens."""
+
+OWNER = Caller(None, Role.OPERATOR)
+"""Whoever started a local server, and can read its token from the file beside the database."""
 
 
 def needs(role: Role | None) -> Callable[[Endpoint], Endpoint]:
@@ -144,8 +148,10 @@ class Authenticator:
     after the other, and nobody who has a token waits for more than the next.
     """
 
-    def __init__(self, store: Store | None) -> None:
+    def __init__(self, store: Store | None, own: str | None = None) -> None:
         self._store = store
+        self._own = None if own is None else SCHEME + own.encode()
+        """The header of who started this server for themselves, with a token that nobody keeps."""
         self._known: dict[bytes, Known] = {}
         self._searches: dict[bytes, Search] = {}
         self._wanted: deque[bytes] = deque()
@@ -155,7 +161,10 @@ class Authenticator:
         """Return who sends a request; raise `Unauthenticated` if no token says so."""
         if self._store is None:
             return EVERYBODY
-        found = await self._find(self._store, _plain(_sent(scope)))
+        header = _plain(_sent(scope))
+        if self._is_own(header):
+            return OWNER
+        found = await self._find(self._store, header)
         if found is None:
             raise Unauthenticated("the token is not known")
         if flaw := _flaw(found.token):
@@ -166,6 +175,8 @@ class Authenticator:
         """Return who sends a request with this header, None unless that is known at once."""
         if self._store is None:
             return EVERYBODY
+        if self._is_own(header):
+            return OWNER
         known = self._known.get(header)
         if known is None or _flaw(known.token):
             return None
@@ -173,6 +184,9 @@ class Authenticator:
         if 0 < left < TRUSTED / 2:  # ask again before others have to wait for it
             self._search(self._store, header)
         return known.caller if left > 0 else None
+
+    def _is_own(self, header: bytes) -> bool:
+        return self._own is not None and secrets.compare_digest(header, self._own)
 
     async def _find(self, store: Store, header: bytes) -> Known | None:
         known = self._known.get(header)
@@ -253,10 +267,11 @@ def _flaw(token: Token) -> str | None:
 
 
 def _refusal(caller: Caller, role: Role) -> Forbidden:
-    if caller is EVERYBODY:
+    if caller is EVERYBODY or caller is OWNER:
+        reason = "requires no tokens" if caller is EVERYBODY else "is a local one"
         return Forbidden(
-            "this server requires no tokens, so nobody is its admin: `rheostat token` with"
-            " --database works on the database itself",
+            f"this server {reason}, so nobody is its admin: `rheostat token` with --database works"
+            " on the database itself",
             role=role,
         )
     detail = f"the token {caller.name} has the role {caller.role}, and this needs {role}"
