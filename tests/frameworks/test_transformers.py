@@ -134,9 +134,7 @@ def test_another_total_is_said(
     assert f"run {case.name} is planned for 64" in warning
 
 
-def test_a_run_of_another_axis_is_refused(
-    build: Build, new_case: NewCase, tmp_path: Path
-) -> None:
+def test_a_run_of_another_axis_is_refused(build: Build, new_case: NewCase, tmp_path: Path) -> None:
     """A trainer counts updates, and a run of tokens would be left at its beginning."""
     case = new_case(axis="tokens", resolution=1)
     trainer = build(tmp_path)
