@@ -41,10 +41,10 @@ serve: $(SERVING) ## serve on http://127.0.0.1:8000, or PORT=, with an embedded 
 	  test $$code -ge 128 || echo 'Is the port taken? Another one: make serve PORT=8001' >&2; exit $$code; }
 
 test: $(STAMP) ## run every test that needs no heavy framework, and the examples in docstrings
-	$(BIN)/pytest --ignore tests/torch -n 2 --dist worksteal $(ARGS)
+	$(BIN)/pytest --ignore tests/torch --ignore tests/frameworks -n 3 --dist worksteal $(ARGS)
 
-test-frameworks: $(STAMP) $(VENV)/.frameworks ## run the tests that need PyTorch and what is built on it
-	$(BIN)/pytest tests/torch -n 2 --dist loadfile $(ARGS)
+test-frameworks: $(STAMP) $(VENV)/.frameworks ## run the tests that need PyTorch, and every other framework
+	$(BIN)/pytest tests/torch tests/frameworks -n 3 --dist loadfile $(ARGS)
 
 coverage: $(STAMP) ## run the tests of make test, and fail if fewer lines and branches are run than were
 	.ci/coverage $(ARGS)
@@ -92,10 +92,11 @@ $(VENV)/.torch: | $(STAMP)
 	$(BIN)/python -c 'import torch' 2>/dev/null || $(PIP) install torch==2.13.0
 	@touch $(VENV)/.torch
 
-$(VENV)/.frameworks: | $(VENV)/.torch
-	$(BIN)/python -c 'import accelerate' 2>/dev/null || $(PIP) install --quiet accelerate==1.15.0
-	KERAS_BACKEND=torch $(BIN)/python -c 'import lightning, keras, transformers' 2>/dev/null || \
-	  $(PIP) install --quiet lightning==2.6.6 keras==3.15.1 transformers==5.24.0
+# The newest versions here, and the oldest that work beside them, each in a folder of its own.
+$(VENV)/.frameworks: tests/frameworks/requirements.txt | $(VENV)/.torch
+	$(PIP) install --quiet --requirement tests/frameworks/requirements.txt
+	$(PIP) install --quiet --no-deps timm==1.0.31 # it asks for torchvision, and is used without
+	$(BIN)/python -m tests.frameworks.oldest
 	@touch $(VENV)/.frameworks
 
 fuzz: $(STAMP) ## throw 100,000 random definitions at a server
