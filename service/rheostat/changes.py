@@ -19,10 +19,17 @@ service, the manuals and the exports of `rheostat` against it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 Change = dict[str, Any]
 _Builder = TypeVar("_Builder", bound=Callable[..., Change])
+
+
+class Model(Protocol):
+    """A definition of `rheostat.schedules`, as also `rheostat.torch.definition_of` returns them."""
+
+    def model_dump(self) -> dict[str, Any]:
+        """Return its fields."""
 
 
 class EditRow(NamedTuple):
@@ -119,7 +126,7 @@ def extend(end: int | str) -> Change:
 
 @_lists("replace DEFINITION blend=N", "ease into a definition over N steps", bare="definition")
 def replace(
-    definition: Mapping[str, Any],
+    definition: Mapping[str, Any] | float | Model,
     *,
     clock: Literal["run", "change"] | None = None,
     blend: int | str | None = None,
@@ -130,15 +137,25 @@ def replace(
     Its clock counts from step 0 of the run (``run``) or from the effective step (``change``). It
     must be said, unless the definition is constant.
     """
+    given = written(definition)
     if blend is not None:
-        return _edit("replace", definition=dict(definition), clock=clock, blend=blend)
-    return dict(definition) if clock is None else {**definition, "clock": clock}
+        return _edit("replace", definition=given, clock=clock, blend=blend)
+    return given if clock is None else {**given, "clock": clock}
 
 
 @_lists("revert REVISION", "follow again what was in force at a revision", bare="to")
 def revert(to: int) -> Change:
     """Go back to what revision ``to`` had in force."""
     return _edit("revert", to=to)
+
+
+def written(definition: Any) -> dict[str, Any]:
+    """Return a definition as JSON has it; a number stands for a constant."""
+    if hasattr(definition, "model_dump"):
+        return dict(definition.model_dump(mode="json", by_alias=True))
+    if isinstance(definition, Mapping):
+        return dict(definition)
+    return {"kind": "constant", "value": definition}
 
 
 def _edit(name: str, **fields: Any) -> Change:

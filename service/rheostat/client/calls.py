@@ -13,6 +13,7 @@ from typing import Any, Literal, TypedDict
 from urllib.parse import quote
 
 from rheostat import errors
+from rheostat.changes import Model, written
 from rheostat.limits import MAX_STEP, NAME, NAME_RULE
 
 JSON = "application/json"
@@ -24,7 +25,9 @@ LONGEST_DOCUMENT = 64 * MIB
 LONGEST_JOIN = MIB
 """Bytes of the longest answer to a join, which names each parameter once."""
 
-Change = Mapping[str, Any]
+Definition = Mapping[str, Any] | float | Model
+"""As JSON has it, or as `rheostat.schedules` does; a number stands for a constant."""
+Change = Mapping[str, Any] | float | Model
 Changes = Mapping[str, Change | Sequence[Change]]
 """For each parameter a change, or several to apply one after the other."""
 
@@ -186,8 +189,10 @@ def mapping(value: Any, field: str) -> dict[str, Any]:
     return dict(value)
 
 
-def _plain(value: Any) -> int | float:
-    """Return a number of another library, such as NumPy's, as Python has it."""
+def _plain(value: Any) -> Any:
+    """Return a definition as JSON has it, and a number of another library as Python has it."""
+    if hasattr(value, "model_dump"):
+        return written(value)
     return operator.index(value) if hasattr(value, "__index__") else float(value)
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, get_args, overload
 
 import httpx
 
-from rheostat.client import calls
+from rheostat.client import attempts, calls
 from rheostat.client._async.control import AsyncControl
 from rheostat.client._async.network import AsyncNetwork
 from rheostat.client._async.run import AsyncRun
 from rheostat.client._async.session import AsyncSession
+from rheostat.client.attempts import OtherTotal
+from rheostat.client.calls import Definition
+from rheostat.client.joined import JoinedRun
 from rheostat.client.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,8 +26,6 @@ if TYPE_CHECKING:
     from rheostat.client.calls import RunOptions
     from rheostat.client.revisions import Revision
     from rheostat.errors import AwaitingReport, Paused
-
-Definition = Mapping[str, Any]
 
 
 class AsyncClient:
@@ -139,11 +140,13 @@ class AsyncClient:
         self.session = AsyncSession(self._open(settings))
         """What all calls go through; it is the client's own."""
 
-    async def run(
+    async def run(  # noqa: PLR0913
         self,
-        name: str,
+        name: str | None = None,
         *,
         create: Mapping[str, Any] | None = None,
+        fresh: bool = False,
+        other_total: OtherTotal = "refuse",
         checkpoint: Mapping[str, Any] | None = None,
         start: int | None = None,
         on_wait: Callable[[Paused | AwaitingReport], object] | None = None,
@@ -155,9 +158,18 @@ class AsyncClient:
         Not for who only looks at a run or changes it: that is `control`.
 
         Args:
-            name: The run's name or id.
+            name: The run's name or id; with ``create`` it may be left out, and one is made up of
+                the script's and the time's, or of the job's where several ranks train.
             create: The body to create it with, ``{"parameters": {"lr": definition}, …}``. Every
-                worker may send it: the first creates the run, the others find the same.
+                worker may send it: the first creates the run, the others find the same. A
+                definition may be a number, or one of `rheostat.schedules`.
+            fresh: Whether this is a new attempt, which ``create`` describes: where the run was
+                trained already, or is another one, ``name-2`` is created, or ``name-3`` …. With a
+                checkpoint it is the attempt that this is of.
+            other_total: What to do where the run is there, and differs from ``create`` in its total
+                alone: ``"refuse"`` raises `NameTaken`, which has the command that makes them one;
+                ``"keep"`` goes on with the run's own, with a warning; ``"extend"`` makes it this
+                one, as `extend_total` does, which takes an operator's token: else it refuses.
             checkpoint: What `AsyncRun.checkpoint` returned for the step that is resumed.
             start: The first step of a training that has no checkpoint of this run; see
                 `AsyncRun.begin`.
@@ -179,12 +191,44 @@ class AsyncClient:
             Unreachable: The service did not answer until the ``deadline``.
 
         """
-        joined = await self.session.join(name, checkpoint, create, start)
+        joined = await self._join(
+            name,
+            create=create,
+            fresh=fresh,
+            other_total=other_total,
+            checkpoint=checkpoint,
+            start=start,
+        )
         run = AsyncRun(self, joined, replays=checkpoint is None and start is None)
         run.on_wait = on_wait
         if on_change is not None:
             run.on_change = on_change
         return run
+
+    async def _join(
+        self,
+        name: str | None,
+        *,
+        create: Mapping[str, Any] | None,
+        fresh: bool,
+        other_total: OtherTotal,
+        checkpoint: Mapping[str, Any] | None,
+        start: int | None,
+    ) -> JoinedRun:
+        """Join the run of a name, or the one that is meant by a new attempt."""
+        if other_total not in get_args(OtherTotal):
+            raise calls.invalid("other_total", other_total, " or ".join(get_args(OtherTotal)))
+        if name is None:
+            if create is None:
+                raise calls.invalid("name", name, "a run's name or id, where nothing is created")
+            name = attempts.generated(attempts.of_this_process())
+        if fresh and checkpoint is not None:
+            name, create = calls.mapping(checkpoint, "checkpoint").get("id"), None
+        elif fresh:
+            if create is None or start is not None:
+                raise calls.invalid("fresh", fresh, "left out without create, or with start")
+            return await self.session.join_anew(name, create)
+        return await self.session.join(name, checkpoint, create, start, other_total)
 
     def control(self, run: str) -> AsyncControl:
         """
@@ -222,7 +266,7 @@ class AsyncClient:
     async def create_run(
         self,
         name: str,
-        parameters: Mapping[str, Definition | float],
+        parameters: Mapping[str, Definition],
         *,
         exist_ok: bool = False,
         **options: Unpack[RunOptions],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rheostat.client._async.control import AsyncControl
 from rheostat.client._async.fetching import AsyncFetching
@@ -83,6 +83,17 @@ class AsyncRun(AsyncFetching, AsyncReporting, AsyncControl):  # type: ignore[mis
     def total(self) -> int | None:
         """The length of the training when it was joined, if the run states it."""
         return self._joined.total
+
+    @property
+    def state(self) -> Literal["training", "waiting", "ended"]:
+        """
+        Whether the training goes on, waits at a pause or a gate, or has come to its end.
+
+        As far as it was read: `waits_for` and `ended` say why.
+        """
+        if self.ended is not None:
+            return "ended"
+        return "training" if self.waits_for is None else "waiting"
 
     def checkpoint(self, step: int) -> dict[str, Any]:
         """

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakSet
 
-from rheostat.client import answers, calls
+from rheostat.client import answers, attempts, calls
 from rheostat.client._async.network import AsyncNetwork
 from rheostat.client.answers import Answer, Pages
 from rheostat.client.calls import Call
@@ -18,9 +18,10 @@ from rheostat.client.events import Following, Interrupted
 from rheostat.client.joined import JoinedRun, join_answer, join_call
 from rheostat.client.retry import Patience, Trouble, judged
 from rheostat.client.series import Series
-from rheostat.errors import RheostatError, UnknownMetric
+from rheostat.errors import Forbidden, NameTaken, RheostatError, UnknownMetric
 
 if TYPE_CHECKING:
+    from rheostat.client.attempts import OtherTotal
     from rheostat.wire import Event
 
 LAST_WORDS = 2.0
@@ -97,13 +98,53 @@ class AsyncSession:
         checkpoint: Mapping[str, Any] | None = None,
         create: Mapping[str, Any] | None = None,
         start: int | None = None,
+        other_total: OtherTotal = "refuse",
     ) -> JoinedRun:
         """Create a run, if it is told how, and join it."""
         join = join_call(run, checkpoint, start)
         if create is not None:
-            put = calls.put(calls.path("runs", run), calls.mapping(create, "create"))
-            await self.exchange(put, self.settings.for_worker(put, begun=False), answers.document)
+            body = calls.mapping(create, "create")
+            try:
+                await self._create(run, body)
+            except NameTaken as refusal:
+                if other_total == "refuse" or not attempts.is_of_total_alone(refusal):
+                    raise
+                await self._differ(run, body["total"], refusal, other_total)
         return await self.exchange(join, self.settings.for_worker(join, begun=False), join_answer)
+
+    async def join_anew(self, name: str, create: Mapping[str, Any]) -> JoinedRun:
+        """Create the run of a new attempt, called after a name, and join it."""
+        job = attempts.of_this_process()
+        body = attempts.labelled(create, job)
+        for number in range(1, attempts.MOST + 1):
+            attempt = attempts.nth(calls.require_name(name), number)
+            try:
+                run = await self._create(attempt, body)
+            except NameTaken:
+                continue
+            if attempts.is_ours(run, job):
+                return await self.join(attempt)
+        raise calls.invalid("name", name, f"another one: it has {attempts.MOST:,} attempts")
+
+    async def _create(self, name: str, body: Mapping[str, Any]) -> Any:
+        """Return the run, as it was created now or before."""
+        put = calls.put(calls.path("runs", name), body)
+        return await self.exchange(
+            put, self.settings.for_worker(put, begun=False), answers.document
+        )
+
+    async def _differ(
+        self, run: str, total: int, refusal: NameTaken, other_total: OtherTotal
+    ) -> None:
+        """Keep the total that a run has, or make it that of this training."""
+        if other_total == "keep":
+            log.warning("this training goes on with the run's own total: %s", refusal.detail)
+            return
+        call = calls.post(calls.path("runs", run, "total"), {"total": total})
+        try:
+            await self.ask(call)
+        except Forbidden:
+            raise refusal from None
 
     async def events(self, run: str, after: int | None) -> AsyncIterator[Event]:
         """Yield the events of a run until it is finished; where a stream breaks, resume it."""

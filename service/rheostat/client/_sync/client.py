@@ -6,15 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, get_args, overload
 
 import httpx
 
-from rheostat.client import calls
+from rheostat.client import attempts, calls
 from rheostat.client._sync.control import Control
 from rheostat.client._sync.network import Network
 from rheostat.client._sync.run import Run
 from rheostat.client._sync.session import Session
+from rheostat.client.attempts import OtherTotal
+from rheostat.client.calls import Definition
+from rheostat.client.joined import JoinedRun
 from rheostat.client.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,8 +28,6 @@ if TYPE_CHECKING:
     from rheostat.client.calls import RunOptions
     from rheostat.client.revisions import Revision
     from rheostat.errors import AwaitingReport, Paused
-
-Definition = Mapping[str, Any]
 
 
 class Client:
@@ -141,11 +142,13 @@ class Client:
         self.session = Session(self._open(settings))
         """What all calls go through; it is the client's own."""
 
-    def run(
+    def run(  # noqa: PLR0913
         self,
-        name: str,
+        name: str | None = None,
         *,
         create: Mapping[str, Any] | None = None,
+        fresh: bool = False,
+        other_total: OtherTotal = "refuse",
         checkpoint: Mapping[str, Any] | None = None,
         start: int | None = None,
         on_wait: Callable[[Paused | AwaitingReport], object] | None = None,
@@ -157,9 +160,18 @@ class Client:
         Not for who only looks at a run or changes it: that is `control`.
 
         Args:
-            name: The run's name or id.
+            name: The run's name or id; with ``create`` it may be left out, and one is made up of
+                the script's and the time's, or of the job's where several ranks train.
             create: The body to create it with, ``{"parameters": {"lr": definition}, …}``. Every
-                worker may send it: the first creates the run, the others find the same.
+                worker may send it: the first creates the run, the others find the same. A
+                definition may be a number, or one of `rheostat.schedules`.
+            fresh: Whether this is a new attempt, which ``create`` describes: where the run was
+                trained already, or is another one, ``name-2`` is created, or ``name-3`` …. With a
+                checkpoint it is the attempt that this is of.
+            other_total: What to do where the run is there, and differs from ``create`` in its total
+                alone: ``"refuse"`` raises `NameTaken`, which has the command that makes them one;
+                ``"keep"`` goes on with the run's own, with a warning; ``"extend"`` makes it this
+                one, as `extend_total` does, which takes an operator's token: else it refuses.
             checkpoint: What `Run.checkpoint` returned for the step that is resumed.
             start: The first step of a training that has no checkpoint of this run; see
                 `Run.begin`.
@@ -181,12 +193,44 @@ class Client:
             Unreachable: The service did not answer until the ``deadline``.
 
         """
-        joined = self.session.join(name, checkpoint, create, start)
+        joined = self._join(
+            name,
+            create=create,
+            fresh=fresh,
+            other_total=other_total,
+            checkpoint=checkpoint,
+            start=start,
+        )
         run = Run(self, joined, replays=checkpoint is None and start is None)
         run.on_wait = on_wait
         if on_change is not None:
             run.on_change = on_change
         return run
+
+    def _join(
+        self,
+        name: str | None,
+        *,
+        create: Mapping[str, Any] | None,
+        fresh: bool,
+        other_total: OtherTotal,
+        checkpoint: Mapping[str, Any] | None,
+        start: int | None,
+    ) -> JoinedRun:
+        """Join the run of a name, or the one that is meant by a new attempt."""
+        if other_total not in get_args(OtherTotal):
+            raise calls.invalid("other_total", other_total, " or ".join(get_args(OtherTotal)))
+        if name is None:
+            if create is None:
+                raise calls.invalid("name", name, "a run's name or id, where nothing is created")
+            name = attempts.generated(attempts.of_this_process())
+        if fresh and checkpoint is not None:
+            name, create = calls.mapping(checkpoint, "checkpoint").get("id"), None
+        elif fresh:
+            if create is None or start is not None:
+                raise calls.invalid("fresh", fresh, "left out without create, or with start")
+            return self.session.join_anew(name, create)
+        return self.session.join(name, checkpoint, create, start, other_total)
 
     def control(self, run: str) -> Control:
         """
@@ -224,7 +268,7 @@ class Client:
     def create_run(
         self,
         name: str,
-        parameters: Mapping[str, Definition | float],
+        parameters: Mapping[str, Definition],
         *,
         exist_ok: bool = False,
         **options: Unpack[RunOptions],

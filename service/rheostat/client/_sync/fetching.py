@@ -370,7 +370,8 @@ class Fetching(Beating):
             return
         log.warning(
             "run %s was trained to %s %s and has %s revision%s; its values are served again, from "
-            "%s on. New attempt: name it anew, or fork it. The same one: join with its checkpoint",
+            "%s on. New attempt: name it anew, as `fresh=True` does, or fork it. The same one: "
+            "join with its checkpoint",
             *(joined.name, joined.axis, f"{joined.settled_until:,}"),
             *(joined.revision, "" if joined.revision == 1 else "s"),
             f"{cell * joined.resolution:,}",

@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rheostat.client._sync.control import Control
 from rheostat.client._sync.fetching import Fetching
@@ -85,6 +85,17 @@ class Run(Fetching, Reporting, Control):  # type: ignore[misc]  # its notes are 
     def total(self) -> int | None:
         """The length of the training when it was joined, if the run states it."""
         return self._joined.total
+
+    @property
+    def state(self) -> Literal["training", "waiting", "ended"]:
+        """
+        Whether the training goes on, waits at a pause or a gate, or has come to its end.
+
+        As far as it was read: `waits_for` and `ended` say why.
+        """
+        if self.ended is not None:
+            return "ended"
+        return "training" if self.waits_for is None else "waiting"
 
     def checkpoint(self, step: int) -> dict[str, Any]:
         """
