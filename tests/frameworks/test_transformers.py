@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -323,3 +323,18 @@ def test_a_second_training_begins_anew(build: Build, new_case: NewCase, tmp_path
     trainer.train()
     assert used == [step / 1024 for step in range(BATCHES)] * 2
     assert train(trainer, second.join()) == [0.25] * BATCHES
+
+
+def test_it_is_imported_without_the_framework(run_python: Callable[[str], str]) -> None:
+    """And the first use says what to install."""
+    told = run_python("""
+import sys
+sys.modules["transformers"] = None
+import rheostat.transformers
+assert "torch" not in sys.modules
+try:
+    rheostat.transformers.attach(object(), "http://rheostat:8000/gpt")
+except ModuleNotFoundError as error:
+    print(error)
+""")
+    assert "pip install transformers[torch]" in told

@@ -28,12 +28,13 @@ __all__ = ["attach"]
 INSTALL = "pip install transformers[torch]"
 
 
-def attach(
+def attach(  # noqa: PLR0913 - options, by their names alone
     trainer: Trainer,
     run: Run | str,
     *,
     create: Mapping[str, Any] | None = None,
     fields: Fields | None = None,
+    relative: bool = False,
     on_signal: Callable[[Signal, TrainerControl], object] | None = None,
     on_mismatch: OnMismatch = "warn",
 ) -> Following:
@@ -60,6 +61,7 @@ def attach(
             ``"total"`` may be ``"trainer"``: then it is the number of updates that the trainer is
             going to make.
         fields: Which parameter goes into which field, as `RheostatLR` takes it.
+        relative: Whether groups keep the ratios of their learning rates, as `RheostatLR` takes it.
         on_signal: What is called with every signal but ``checkpoint``, and with the trainer's
             control, on all ranks at the same step.
         on_mismatch: What happens where something else sets the rate: see `RheostatLR`.
@@ -88,6 +90,7 @@ def attach(
         require_axis(run, "step")
         if create is not None:
             raise refusal("create", "is for a run that is given as an address and a name")
-    following = Following(trainer, run, create, fields, on_signal, on_mismatch)
+    options = {"fields": fields, "relative": relative, "on_mismatch": on_mismatch}
+    following = Following(trainer, run, create, on_signal, options)
     following.take_over()
     return following

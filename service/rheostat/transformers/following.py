@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from transformers import Trainer, TrainerControl, TrainerState, TrainingArguments
 
     from rheostat.client import Revision, Run, Signal
-    from rheostat.torch.fields import Fields
-    from rheostat.torch.proof import OnMismatch
 
 CHECKPOINT = "checkpoint"
 """The signal at which the trainer saves."""
@@ -50,13 +48,11 @@ class Following(TrainerCallback):  # type: ignore[misc]
         trainer: Trainer,
         run: Run | str,
         create: Mapping[str, Any] | None,
-        fields: Fields | None,
         on_signal: Callable[[Signal, TrainerControl], object] | None,
-        on_mismatch: OnMismatch,
+        options: dict[str, Any],
     ) -> None:
         self._trainer, self._given, self._create = trainer, run, create
-        self._options: dict[str, Any] = {"fields": fields, "on_mismatch": on_mismatch}
-        self._on_signal = on_signal
+        self._on_signal, self._options = on_signal, options
         self._session: Session | None = None
         self._asked: list[Signal] = []
         """Signals that ask for a checkpoint which is not saved yet."""
@@ -96,6 +92,8 @@ class Following(TrainerCallback):  # type: ignore[misc]
         for name in ("create_scheduler", "evaluate", "log"):
             vars(self._trainer).pop(name, None)
         self._trainer.remove_callback(self)
+        if self.run is not None and self.run.on_change == self._came:
+            self.run.on_change = self._theirs
 
     # The scheduler
 
