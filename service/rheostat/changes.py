@@ -9,7 +9,8 @@ Changes of a run, in the form in which they are sent.
 12000
 
 An edit acts on what is there; a replacement takes its place. Several changes of one parameter, in
-a list, apply one after the other. ``lr/*`` in place of a name is ``lr`` and all of its groups. The service checks them, with bounds, and names what is wrong.
+a list, apply one after the other. ``lr/*`` in place of a name is ``lr`` and all of its groups. The
+service checks them, with bounds, and names what is wrong.
 
 `EDITS` is the table of all edits: the command line reads and lists them by it, and a test holds the
 service, the manuals and the exports of `rheostat` against it.
