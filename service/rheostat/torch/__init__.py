@@ -15,13 +15,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rheostat.torch.attached import Attached, attach
+from rheostat.torch.decay import decay_groups
 from rheostat.torch.scheduler import RheostatLR
 
 if TYPE_CHECKING:
     from rheostat.converters.live import controller_of
     from rheostat.torch.convert import definition_of
 
-__all__ = ["Attached", "RheostatLR", "attach", "controller_of", "definition_of"]
+__all__ = ["Attached", "RheostatLR", "attach", "controller_of", "decay_groups", "definition_of"]
 
 
 def __getattr__(name: str) -> Any:

@@ -76,6 +76,7 @@ class Slots:
             raise refusal("relative", "must be True or False", relative, "True or False")
         self._default = optimizer.defaults.get("lr", math.nan) if relative else None
         self._bind()
+        self._warn_of_no_decay()
         if relative:
             self._warn_of_ratios()
             this = ref(self)
@@ -97,6 +98,18 @@ class Slots:
         self._of: dict[str, list[_Slot]] = {}
         for slot in self._slots:
             self._of.setdefault(slot.binding.parameter, []).append(slot)
+
+    def _warn_of_no_decay(self) -> None:
+        """Say that the run's weight decay goes nowhere: the groups have none, and keep that."""
+        set_fields = {slot.binding.field for slot in self._slots}
+        has_decay = any("weight_decay" in group for group in self._groups)
+        is_due = "weight_decay" in self._run.parameters and self._fields is None
+        if is_due and has_decay and "weight_decay" not in set_fields:
+            log.warning(
+                "run %s has weight_decay, and each parameter group begins with a weight decay of 0,"
+                " which stays: Optimizer(…, weight_decay=…) says that it is to decay",
+                self._run.name,
+            )
 
     def _warn_of_ratios(self) -> None:
         """Say that no group begins at the default, which may be one that nobody has chosen."""
