@@ -212,4 +212,6 @@ def _picture(
     names = curves.names([item.kind for item in drawn])
     columns = dict(zip(names, values, strict=True))
     title = text.definition(drawn[0].to_json()) if len(drawn) == 1 else ""
-    return pictured(output, steps, columns, Annotations(title=title, log=log))
+    return pictured(
+        output, steps, columns, Annotations(title=title, log=log, together=len(drawn) > 1)
+    )

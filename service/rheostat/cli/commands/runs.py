@@ -343,10 +343,20 @@ def _origin(client: Client, state: wire.RunState) -> str | None:
 def _picture(output: Path, plan: wire.Plan, title: str, *, log: bool) -> Result:
     import numpy as np
 
-    from rheostat.curve_files import Annotations, Mark
+    from rheostat.curve_files import Annotations, LeftCurves, Mark, mark_label
 
     later = [item for item in plan["revisions"] if item["revision"] > 1]
-    marks = tuple(Mark(item["from"], f"revision {item['revision']}") for item in later)
-    notes = Annotations(title=title, marks=marks, settled_until=plan["settled_until"], log=log)
+    marks = tuple(Mark(item["from"], mark_label(item)) for item in later)
+    left = tuple(
+        LeftCurves(
+            each["generation"],
+            np.array(each["steps"], dtype=np.int64),
+            {name: np.array(values) for name, values in each["parameters"].items()},
+        )
+        for each in plan["left"]
+    )
+    notes = Annotations(
+        title=title, marks=marks, settled_until=plan["settled_until"], log=log, left=left
+    )
     columns = {name: np.array(values) for name, values in sorted(plan["parameters"].items())}
     return pictured(output, plan["steps"], columns, notes)
