@@ -79,7 +79,8 @@ def choices(parameter: Any) -> Sequence[str]:
     if described is not None:
         taken = described.annotation
         if isinstance(taken, EnumMeta):
-            return [str(each.value) for each in taken]
+            members: Any = taken
+            return [str(each.value) for each in members]
         return get_args(taken) if get_origin(taken) is Literal else ()
     return getattr(parameter.type, "choices", ())
 
