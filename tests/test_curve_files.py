@@ -44,7 +44,7 @@ READERS: Mapping[Format, Callable[[bytes], list[float]]] = {
     Format.CSV: _csv,
 }
 """How others read the numbers of a format, column after column in the order of their names."""
-SIGNATURES = {Format.PNG: b"\x89PNG\r\n\x1a\n", Format.SVG: b"<?xml"}
+SIGNATURES = {Format.PNG: b"\x89PNG\r\n\x1a\n", Format.SVG: b"<?xml", Format.PDF: b"%PDF"}
 """How pictures begin."""
 
 

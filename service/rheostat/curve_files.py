@@ -17,6 +17,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from rheostat import wire
 from rheostat.formats import Format
 from rheostat.limits import MAX_PICTURE_POINTS
 
@@ -38,6 +39,21 @@ class Mark:
     label: str
 
 
+def mark_label(revision: wire.PlanRevision) -> str:
+    """Return what stands above the mark of a revision: its number, and why it was made."""
+    number, message = revision["revision"], revision["message"]
+    return f"revision {number}: {message}" if message else f"revision {number}"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftCurves:
+    """Columns of a generation that a rewind left, over their own steps."""
+
+    generation: int
+    steps: Steps
+    columns: Mapping[str, Floats]
+
+
 @dataclass(frozen=True, slots=True)
 class Annotations:
     """What a picture shows besides curves: title, name of the axis, marks, what is settled."""
@@ -49,6 +65,10 @@ class Annotations:
     """Values before it are drawn solid on a shaded ground, later ones dashed; None: all solid."""
     log: bool = False
     """Whether values, all above 0, are drawn on a logarithmic scale however little they span."""
+    together: bool = False
+    """Whether all curves are drawn in one panel, on one axis of values."""
+    left: tuple[LeftCurves, ...] = ()
+    """What was served in generations that were left, drawn pale."""
 
 
 def _refuse(_value: Any) -> Any:
@@ -171,5 +191,6 @@ WRITERS: Mapping[Format, Callable[[Curves], list[Part]]] = {
     Format.CSV: _csv,
     Format.PNG: lambda curves: _picture(curves, Format.PNG),
     Format.SVG: lambda curves: _picture(curves, Format.SVG),
+    Format.PDF: lambda curves: _picture(curves, Format.PDF),
 }
 """What writes each format."""

@@ -57,6 +57,7 @@ class Format(StrEnum):
     )
     PNG = ("png", "image/png", "picture", 64, "A plot.")
     SVG = ("svg", "image/svg+xml", "picture", 64, "A plot.")
+    PDF = ("pdf", "application/pdf", "picture", 64, "A plot.")
 
     @property
     def picture(self) -> bool:

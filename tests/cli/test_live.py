@@ -34,6 +34,13 @@ ALTERNATE, NORMAL, CURSOR = "\x1b[?1049h", "\x1b[?1049l", "\x1b[?25h"
 """What a terminal is told: another screen, the old one again, and to show the cursor."""
 
 
+PLANNED = {
+    "steps": [0, 50_000, 100_000],
+    "parameters": {"lr": [3e-4, 1.65e-4, 3e-5]},
+    "settled_until": 4096,
+}
+
+
 def sight(**run: Any) -> Any:
     """Return what is seen of a run that has something of everything."""
     stop = {"revision": 4, "effective": 50_000, "hold": True, "told": False}
@@ -43,6 +50,7 @@ def sight(**run: Any) -> Any:
         "proposals": [OPEN],
         "workers": answer(wrong=1, last=81_912, eta=[ETA] * 9),
         "recent": [HALVED],
+        "plan": PLANNED,
         "seen": 0.0,
         "pace": 31.25,
         "trouble": None,
@@ -73,6 +81,7 @@ def test_all_that_matters_is_on_one_screen() -> None:
         ARMED["config"]["metric"],
         "Waiting for a yes",
         "Done last",
+        "▲ workers",
     ):
         assert part in said, part
 

@@ -120,7 +120,19 @@ def test_ctrl_c_ends_a_watch(operator: Any, server: str, run: str) -> None:
 
 def test_a_run_that_is_not_there_is_refused(operator: Any, rheostat: Any, new_name: Any) -> None:
     """A wrong name is 1, and no service is 3."""
-    refused = operator(f"run watch {new_name()}")
+    refused = operator(f"run watch {new_name()} --no-wait")
     assert refused.code == 1
     assert "[404 unknown-run]" in refused.err
     assert rheostat("run watch gpt").code == 3
+
+
+def test_a_watch_waits_for_a_run_that_is_to_come(operator: Any, server: str, new_name: Any) -> None:
+    """It may be started before the training: it says so, and goes on once the run is there."""
+    name = new_name()
+    with watching(server, name, "--json") as process:
+        assert process.stderr is not None
+        assert f"there is no run '{name}'" in process.stderr.readline()
+        operator(f"run create {name} lr=0.1")
+        operator(f"run finish {name}")
+        out, _ = process.communicate(timeout=60)
+    assert (process.returncode, json.loads(out.splitlines()[-1])["kind"]) == (0, "finished")

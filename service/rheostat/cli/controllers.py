@@ -24,6 +24,7 @@ import typer
 from rheostat.cli import words
 from rheostat.controls import CONTROLS, Common
 from rheostat.limits import whole_number
+from rheostat.suggestions import meant
 
 SINGULAR = {"parameter": "parameters"}
 """What one may say instead, of a list whose items are given one by one."""
@@ -37,8 +38,8 @@ def controller(said: Sequence[str], **more: Any) -> dict[str, Any]:
     base: Any = {"kind": head} if head in CONTROLS else _document(head)
     kind = base.get("kind") if isinstance(base, dict) else None
     if kind not in CONTROLS:
-        known = ", ".join(CONTROLS)
-        raise typer.BadParameter(f"{_named(kind, head)} is no kind of controller: one of {known}")
+        close = meant(kind, CONTROLS) or f": one of {', '.join(CONTROLS)}"
+        raise typer.BadParameter(f"{_named(kind, head)} is no kind of controller{close}")
     taken = fields(kind)
     given = {name: value for name, value in more.items() if value}
     for name, text in _pairs(rest, taken):
@@ -134,7 +135,8 @@ def _enter(
     one = SINGULAR.get(name)
     field = one or name
     if field not in taken:
-        raise typer.BadParameter(f"{kind} has no field {name!r}: {', '.join(taken)}")
+        close = meant(name, taken) or f": {', '.join(taken)}"
+        raise typer.BadParameter(f"{kind} has no field {name!r}{close}")
     value = _read(field, text, taken[field])
     if one is not None:
         given[field] = [*given.get(field, []), *value]

@@ -138,7 +138,9 @@ def _field_lines(item: FieldError, said: str) -> Iterator[str]:
     if item.message != said or item.field in OPTIONS:
         yield f"  {_in_options(about_field)}"
     about = [] if item.value is None else [f"value {_brief(item.value)}"]
-    about += [] if item.bound is None else [f"bound {item.bound}"]
+    # what was meant is said, or the bound was: a list of 31 kinds twice helps nobody
+    told = "did you mean" in item.message or (item.bound or "") in item.message
+    about += [] if item.bound is None or told else [f"bound {item.bound}"]
     if about:
         yield f"    {',  '.join(about)}"
 

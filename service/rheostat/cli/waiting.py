@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 TICK = 1.0
 """Seconds after which the countdown is drawn anew."""
+BAR = 20
+"""Characters of the bar that shows how much of the way is done."""
 SELDOM = 60.0
 """Seconds between two lines of it where there is no terminal."""
 SOON = 0.9
@@ -88,7 +90,9 @@ class _Landing:
         self._ends = None if timeout is None else self._began + timeout
         self._revision: int = result.document["revision"]
         self._pace = Pace()
+        self._terminal = False
         self._settled, self._shown = 0, float("-inf")
+        self._first: int | None = None
 
     def give(self, *, as_json: bool) -> None:
         """Print the answer, wait, and print what became of it; exit unless it came so far."""
@@ -96,6 +100,7 @@ class _Landing:
             self._result.give(as_json=False)
         with readable():
             screen = Screen(error=True)
+            self._terminal = screen.is_terminal
             with screen.status() as show:
                 found = self._awaited(show if screen.is_terminal else Sparing(screen.line))
             code = exit_code(found)
@@ -115,7 +120,7 @@ class _Landing:
             never = time.monotonic() - asked < seconds * SOON
             if found["met"] or found["state"] in ENDS or never or left == 0:
                 return found
-            say(self._countdown(found))
+            say(f"{self._bar(found)}{self._countdown(found)}")
 
     def _look(self, seconds: float) -> Awaited:
         """Return how far the revision is within so many seconds."""
@@ -137,6 +142,16 @@ class _Landing:
             "seconds": round(time.monotonic() - self._began, 3),
             "outcomes": item["outcomes"]["items"] if self._goal == "done" else [],
         }
+
+    def _bar(self, found: Awaited) -> str:
+        """Draw how much of the way is done that was to go when the waiting began."""
+        eta = next(iter(found["eta"]), None)
+        left_over = found["effective"] - found["settled_until"] if eta is None else eta["steps"]
+        left_over = max(left_over, 0)
+        self._first = max(left_over, self._first or 0)
+        if not self._terminal or not self._first:
+            return ""
+        return f"{text.bar(1 - left_over / self._first, BAR)}  "
 
     def _countdown(self, found: Awaited) -> str:
         until = f"waiting until revision {found['revision']} is {found['goal']}"

@@ -33,6 +33,7 @@ import typer
 
 from rheostat.changes import EDITS
 from rheostat.limits import MAX_STEP, whole_number
+from rheostat.suggestions import meant
 
 _FIELD = re.compile(r"(?:--)?([a-z][a-z0-9_/.-]*\*?)=(.*)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -152,6 +153,8 @@ def _named(words: Sequence[str]) -> Iterator[tuple[str, dict[str, Any] | list[st
         if _FIELD.fullmatch(phrase[0]):
             for name, value in assignments(phrase).items():
                 yield name, _as_definition(name, value)
+        elif phrase[0].startswith("--"):
+            raise typer.BadParameter(f"there is no option {phrase[0]}, and no such parameter")
         elif len(phrase) == 1:
             raise typer.BadParameter(f"{phrase[0]} is followed by nothing: say what it shall do")
         else:
@@ -190,10 +193,9 @@ def _require_change(name: str) -> None:
     from rheostat.schedules import KINDS  # NumPy and Pydantic load slowly
 
     if _NAME.fullmatch(name) and name not in {*KINDS, "schedule"}:
-        raise typer.BadParameter(
-            f"unknown change {name!r}: neither an edit, which is one of {', '.join(EDITS)}, "
-            "nor a definition, which begins with its kind: `rheostat kinds` lists them"
-        )
+        close = meant(name, [*EDITS, *KINDS])
+        known = f": an edit is one of {', '.join(EDITS)}, and `rheostat kinds` lists the kinds"
+        raise typer.BadParameter(f"{name!r} is neither an edit nor a kind{close or known}")
 
 
 def _clocked(change: dict[str, Any], clock: str | None) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from rheostat.controllers.rule import Rule
 from rheostat.controllers.stopping import ComposerStop, KerasStop, LightningStop, TransformersStop
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.field_errors import field_errors, shown
+from rheostat.suggestions import meant
 
 KINDS: Final[Mapping[str, tuple[type[Controller], ...]]] = {
     "plateau": (TorchPlateau, KerasPlateau, OptaxPlateau, PaddlePlateau, MMEnginePlateau),
@@ -69,7 +70,9 @@ def _chosen(document: Mapping[str, Any], name: str, field: str, known: Any) -> s
     if isinstance(value, str) and value in known:
         return value
     bound = f"one of {', '.join(known)}"
-    raise _refused(FieldError(f"{field}.{name}", f"must be {bound}", shown(value), bound))
+    close = meant(value, known)
+    message = f"there is no {name} {shown(value)!r}{close}" if close else f"must be {bound}"
+    raise _refused(FieldError(f"{field}.{name}", message, shown(value), bound))
 
 
 def _named(wrong: list[FieldError], cls: type[Controller], field: str) -> list[FieldError]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from functools import cached_property
 from inspect import Parameter, cleandoc, signature
 from typing import Annotated, Any, TypeAlias, TypeVar, get_type_hints
@@ -17,8 +16,6 @@ from rheostat.errors import FieldError, Invalid
 from rheostat.limits import MAX_NODES, MAX_POINTS, MAX_STEP
 from rheostat.schedules.field_errors import shown
 from rheostat.schedules.union import AnyDefinition
-
-_LONGEST_NAME = 64
 
 
 @dataclass(frozen=True)
@@ -224,15 +221,6 @@ class Case:
 def refused(*errors: FieldError) -> Invalid:
     """Return the error for a scheduler that cannot be converted."""
     return Invalid("The scheduler cannot be converted.", errors=errors)
-
-
-def meant(name: str, known: Iterable[str]) -> str:
-    """Return a question after the name that was probably meant, or nothing; no name is long."""
-    if len(name) > _LONGEST_NAME:
-        return ""
-    by_key = {item.lower(): item for item in known}
-    close = get_close_matches(name.lower(), by_key, n=1)
-    return f"; did you mean {by_key[close[0]]}?" if close else ""
 
 
 @dataclass(frozen=True)

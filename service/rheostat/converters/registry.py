@@ -5,9 +5,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Final
 
-from rheostat.converters.core import Library, meant, refused
+from rheostat.converters.core import Library, refused
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.field_errors import shown
+from rheostat.suggestions import meant
 
 NAMES: Final[dict[str, tuple[str, ...]]] = {
     "torch": ("pytorch",),

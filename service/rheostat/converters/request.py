@@ -18,7 +18,6 @@ from rheostat.converters.core import (
     ConversionBudget,
     Library,
     Scheduler,
-    meant,
     refused,
 )
 from rheostat.errors import FieldError
@@ -27,6 +26,7 @@ from rheostat.schedules.definition import Definition
 from rheostat.schedules.field_errors import field_errors, shown
 from rheostat.schedules.parse import sound
 from rheostat.schedules.size_limits import LARGEST_INTEGER
+from rheostat.suggestions import meant
 
 _RECORD: Final = frozenset(
     {"id", "version", "driver", "note", "source", "steps", "values", "metrics"}

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from rheostat.errors import FieldError
+from rheostat.suggestions import meant
 
 
 def shown(value: Any) -> Any:
@@ -95,6 +96,8 @@ def _unknown_tag(item: ErrorDetails, path: str) -> FieldError:
     bound = f"one of {known}" if known else "required"
     value = item["input"].get(tag) if isinstance(item["input"], dict) else None
     message = f"must be {bound}" if known else "is required"
+    if close := meant(value, known.split(", ")):
+        message = f"there is no {tag} {shown(value)!r}{close}"
     return FieldError(f"{path}.{tag}".removeprefix("."), message, shown(value), bound)
 
 

@@ -39,6 +39,9 @@ What became of a revision: it is reached once every live worker is past its step
 they have shown that they applied it; a signal is done, or has failed, once a worker says so.
 """
 
+RunStatus = Literal["live", "paused", "stuck", "ended", "stopped", "finished"]
+"""What becomes of a run."""
+
 WorkerState = Literal["training", "waiting", "silent", "wrong", "ended"]
 """What a worker does: it is silent if it has said nothing for three times what it was asked for."""
 

@@ -10,6 +10,7 @@ from rheostat.wire.common import (
     RevisionGoal,
     RevisionKind,
     RevisionState,
+    RunStatus,
 )
 from rheostat.wire.workers import Eta, WorkerCounts
 
@@ -212,6 +213,12 @@ class RunSummary(TypedDict):
     """Stops and pauses that were not taken back, nearest first."""
     paused: bool
     """Whether it holds at `settled_until`, until it is resumed."""
+    state: RunStatus
+    """
+    What becomes of it: `finished` by somebody, `stopped`, `stuck` (it had workers, all of whom are
+    gone before its total), `paused`, `ended` (settled up to its total, and nobody trains), else
+    `live`.
+    """
     workers: WorkerCounts
     """How many train, by what they say; in a list it may be a few seconds old."""
 

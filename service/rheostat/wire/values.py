@@ -76,6 +76,15 @@ class PlanSignal(TypedDict):
     revision: int
 
 
+class LeftLine(TypedDict):
+    """What was served in a generation that a rewind left, from where it was left on."""
+
+    generation: int
+    steps: list[int]
+    parameters: dict[str, list[float]]
+    """A value for each of `steps`."""
+
+
 class Plan(TypedDict):
     """Curves of a run, past and future."""
 
@@ -89,6 +98,8 @@ class Plan(TypedDict):
     """Steps at which the curves are given, common to all."""
     parameters: dict[str, list[float]]
     """A value for each of `steps`."""
+    left: list[LeftLine]
+    """Of the newest generations that were left, a few points each."""
     revisions: list[PlanRevision]
     signals: list[PlanSignal]
 

@@ -291,10 +291,10 @@ def test_stuck_runs_are_found(desk: Desk) -> None:
     desk.write(close.finish, "finished", None, Note("ann"))
     desk.write(stop.stop, "stopped", stop.StopRequest(note=Note("ann")))
     desk.write(stop.stop, "will-stop", stop.StopRequest(effective=50, note=Note("ann")))
-    items, after = desk.read(workers.runs, WantedRuns({}, stuck=True))
+    items, after = desk.read(workers.runs, WantedRuns({}, states=["stuck"]))
     assert [each["name"] for each in items] == ["ended", "short", "silent", "will-stop"]
     assert after is None
-    items, after = desk.read(workers.runs, WantedRuns({}, "", 1, stuck=True))
+    items, after = desk.read(workers.runs, WantedRuns({}, "", 1, ["stuck"]))
     assert ([each["name"] for each in items], after) == (["ended"], "ended")
 
 

@@ -13,6 +13,7 @@ from rheostat.cli.results import Result, answering, delivered, pictured
 from rheostat.cli.views import catalogue, curves, text
 from rheostat.errors import FieldError, Invalid, TooLarge, UnknownKind
 from rheostat.formats import FORMATS
+from rheostat.suggestions import meant
 
 if TYPE_CHECKING:
     import numpy as np
@@ -119,7 +120,8 @@ def kinds(
     if kind is None:
         return Result([describe(name) for name in KINDS], catalogue.kinds)
     if kind not in KINDS:
-        raise UnknownKind(f"there is no kind {kind!r}; there are {', '.join(KINDS)}")
+        close = meant(kind, KINDS) or f"; there are {', '.join(KINDS)}"
+        raise UnknownKind(f"there is no kind {kind!r}{close}")
     return Result(describe(kind), catalogue.kind)
 
 
@@ -210,4 +212,6 @@ def _picture(
     names = curves.names([item.kind for item in drawn])
     columns = dict(zip(names, values, strict=True))
     title = text.definition(drawn[0].to_json()) if len(drawn) == 1 else ""
-    return pictured(output, steps, columns, Annotations(title=title, log=log))
+    return pictured(
+        output, steps, columns, Annotations(title=title, log=log, together=len(drawn) > 1)
+    )

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
 from rheostat.cli import options, words
-from rheostat.cli.results import Result, asking, changing, pictured
+from rheostat.cli.results import Given, Result, asking, changing, pictured
 from rheostat.cli.views import revisions, runs
 from rheostat.limits import MAX_PICTURE_POINTS, USUAL_BLOCK
+from rheostat.suggestions import meant
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from rheostat import wire
     from rheostat.client import Client
+
+Status = Literal["live", "paused", "stuck", "ended", "stopped", "finished"]
+STATES = get_args(Status)
+LISTED = 100
+"""Runs that are listed for people, unless they want more."""
+
+
+def _status(text: str) -> str:
+    if text not in STATES:
+        message = f"{text!r} is no state of a run{meant(text, STATES)}: {', '.join(STATES)}"
+        raise typer.BadParameter(message)
+    return text
+
 
 ParameterWords = Annotated[
     list[str],
@@ -141,25 +155,74 @@ def create(
 @asking
 def list_runs(
     client: Client,
+    prefix: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="PREFIX",
+            help="Only those whose names begin with this.",
+            show_default="all",
+        ),
+    ] = None,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar=f"<{'|'.join(STATES)}>",
+            parser=_status,
+            help="Only those in this state; may be repeated.",
+            show_default="all",
+        ),
+    ] = None,
     label: Annotated[
         str | None, typer.Option(metavar="KEY=VALUE", help="Only runs with this label.")
     ] = None,
-    stuck: Annotated[
-        bool,
-        typer.Option("--stuck", help="Only those that nobody trains any more, and nobody closed."),
-    ] = False,
-) -> Result:
+    stuck: Annotated[bool, typer.Option("--stuck", help="The same as --state stuck.")] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="The most runs.",
+            show_default=f"{LISTED} for people, all with --json",
+        ),
+    ] = None,
+) -> Given:
     """
-    List the runs.
+    List the runs, by name.
 
     \b
-    rheostat run list --label team=vision
-    rheostat run list --stuck
+    rheostat run list
+    rheostat run list --state live --state stuck
+    rheostat run list gpt- --label team=vision
 
-    A stuck one had workers, all of them have fallen silent or ended, and it is neither finished nor
-    stopped nor at its end.
+    \b
+    live      it goes on, or nobody has begun with it
+    paused    it waits at a pause until it is resumed
+    stuck     it had workers, all are gone, and none came to its total
+    ended     it is settled up to its total, and nobody trains it any more
+    stopped   it came to a stop
+    finished  somebody closed it
     """
-    return Result(client.runs(label=label, stuck=stuck), runs.runs, stuck=stuck)
+    states = [*(state or ()), *(["stuck"] if stuck else [])]
+    return _Listed(client, {"label": label, "state": states, "prefix": prefix}, limit)
+
+
+class _Listed:
+    """Runs, as many as somebody looks at, or all of them for a program."""
+
+    def __init__(self, client: Client, wanted: dict[str, Any], limit: int | None) -> None:
+        self._client, self._wanted, self._limit = client, wanted, limit
+
+    def give(self, *, as_json: bool) -> None:
+        """Print them."""
+        if as_json:
+            Result(self._client.runs(**self._wanted, limit=self._limit), runs.runs).give(
+                as_json=True
+            )
+            return
+        most = self._limit or LISTED
+        found = self._client.runs(**self._wanted, limit=most + 1)
+        chosen = any(self._wanted.values())
+        Result(found, runs.runs, most=most, chosen=chosen).give(as_json=False)
 
 
 @asking
@@ -280,10 +343,20 @@ def _origin(client: Client, state: wire.RunState) -> str | None:
 def _picture(output: Path, plan: wire.Plan, title: str, *, log: bool) -> Result:
     import numpy as np
 
-    from rheostat.curve_files import Annotations, Mark
+    from rheostat.curve_files import Annotations, LeftCurves, Mark, mark_label
 
     later = [item for item in plan["revisions"] if item["revision"] > 1]
-    marks = tuple(Mark(item["from"], f"revision {item['revision']}") for item in later)
-    notes = Annotations(title=title, marks=marks, settled_until=plan["settled_until"], log=log)
+    marks = tuple(Mark(item["from"], mark_label(item)) for item in later)
+    left = tuple(
+        LeftCurves(
+            each["generation"],
+            np.array(each["steps"], dtype=np.int64),
+            {name: np.array(values) for name, values in each["parameters"].items()},
+        )
+        for each in plan["left"]
+    )
+    notes = Annotations(
+        title=title, marks=marks, settled_until=plan["settled_until"], log=log, left=left
+    )
     columns = {name: np.array(values) for name, values in sorted(plan["parameters"].items())}
     return pictured(output, plan["steps"], columns, notes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +15,8 @@ from rheostat.cli.results import Given, Lines, asking
 from rheostat.cli.views import live, revisions
 from rheostat.cli.views.live import Sight
 from rheostat.cli.views.screen import Screen
-from rheostat.errors import Unavailable, Unreachable
+from rheostat.errors import Unavailable, UnknownRun, Unreachable
+from rheostat.limits import RUN_ID
 
 if TYPE_CHECKING:
     from rheostat import wire
@@ -24,6 +26,8 @@ TICK = 1.0
 """Seconds between two looks at a run."""
 NEWEST = 8
 """Revisions that are shown as what was done last."""
+POINTS = 200
+"""Points of the curves, which are asked for again when something has changed."""
 
 
 @asking
@@ -45,6 +49,9 @@ def watch(
     lines: Annotated[
         bool, typer.Option("--lines", help="Print events as lines on a terminal, too.")
     ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Wait for a run that does not exist yet.")
+    ] = True,
 ) -> Given:
     """
     Watch a run until it is finished or Ctrl-C: where it is, and what is done to it.
@@ -53,16 +60,36 @@ def watch(
     rheostat run watch gpt
     rheostat run watch gpt --lines --changes
 
-    On a terminal it is one live screen: workers and when they come to a change, values, what is
-    pending, controllers, proposals, and what was done last. In a pipe, with --json, --after or
+    It may be started before the training, and waits for it. On a terminal it is one live screen:
+    workers and when they come to a change, values with their curve, what is pending, controllers,
+    proposals, and what was done last. In a pipe, with --json, --after or
     --lines it is a line for each event: the time, what happened, the step, who did it and why; with
     --json each line is one JSON document.
     """
     control = client.control(run)
+    if wait:
+        _await(control, run)
     found = _events(control, client, after)
     told = (event for event in found if not (changes and event["kind"] == "settled"))
     listed = Lines(told, revisions.event)
     return listed if lines or changes or after is not None else _Watching(control, listed)
+
+
+def _await(control: Control, name: str) -> None:
+    """Wait until somebody creates a run of this name; what has an id's form is none to come."""
+    said = False
+    while True:
+        try:
+            control.show()
+        except UnknownRun as error:
+            if re.fullmatch(RUN_ID, name):
+                raise
+            if not said:
+                Screen(error=True).line(f"{error.detail}. Waiting until it is created …")
+            said = True
+            time.sleep(TICK)
+        else:
+            return
 
 
 def _events(control: Control, client: Client, after: int | None) -> Iterator[wire.Event]:
@@ -78,6 +105,8 @@ class _Watching:
     def __init__(self, control: Control, lines: Lines[Any]) -> None:
         self._control, self._lines = control, lines
         self._recent: dict[int, wire.Revision] = {}
+        self._plan: wire.Plan | None = None
+        self._planned: object = None
         self._pace = Pace()
 
     def give(self, *, as_json: bool) -> None:
@@ -110,10 +139,19 @@ class _Watching:
             "proposals": self._control.proposals(state="open"),
             "workers": self._control.workers(limit=1),
             "recent": self._newest(run["revision"]),
+            "plan": self._curves(run),
             "seen": time.time(),
             "pace": self._pace.steps_per_second,
             "trouble": None,
         }
+
+    def _curves(self, run: wire.RunState) -> wire.Plan | None:
+        """Return the curves; they are the same until somebody changes them."""
+        planned = run["id"], run["generation"], run["revision"], run["end"]
+        if planned != self._planned:
+            self._plan = self._control.plan(0, None, POINTS)
+            self._planned = planned
+        return self._plan
 
     def _newest(self, newest: int) -> list[wire.Revision]:
         """Return the last revisions; those that were seen are not asked for again."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import EnumMeta
 from typing import Any, Literal, get_args, get_origin
 
 _CHOICES = re.compile(r"[\[<]=?([\w-]+(?:\|[\w-]+)+)[\]>]")
@@ -77,6 +78,9 @@ def choices(parameter: Any) -> Sequence[str]:
     described = getattr(parameter, "type_descriptor", None)  # of typer's own; older ones have click
     if described is not None:
         taken = described.annotation
+        if isinstance(taken, EnumMeta):
+            members: Any = taken
+            return [str(each.value) for each in members]
         return get_args(taken) if get_origin(taken) is Literal else ()
     return getattr(parameter.type, "choices", ())
 

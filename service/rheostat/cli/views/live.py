@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypedDict
 
 from rheostat.cli.views import controllers, proposals, revisions, runs, text, workers
+from rheostat.cli.views.chart import Series, VerticalLine
 from rheostat.cli.views.screen import Screen, left, wide
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 ROWS = 6
 """The most rows of a part of the screen."""
+TALL = 40
+"""Rows of a terminal that has room for two curves."""
 BAR = 16
 """Characters of the bar that shows how far a run is."""
 
@@ -29,6 +32,8 @@ class Sight(TypedDict):
     """The newest revisions, the oldest first."""
     seen: float
     """When, in seconds of Unix time."""
+    plan: wire.Plan | None
+    """Its curves."""
     pace: float | None
     """Steps a second, while it moves."""
     trouble: str | None
@@ -39,6 +44,7 @@ def run(screen: Screen, sight: Sight) -> None:
     """Draw everything that matters of a run now."""
     _head(screen, sight)
     _values(screen, sight["run"])
+    _curves(screen, sight)
     if sight["run"]["pending"]:
         screen.line()
         screen.line(("Pending", "bold"))
@@ -62,7 +68,7 @@ def run(screen: Screen, sight: Sight) -> None:
 def _head(screen: Screen, sight: Sight) -> None:
     item = sight["run"]
     moment = f"{datetime.fromtimestamp(sight['seen'], UTC):%H:%M:%S} UTC"
-    state, style = runs.state(item), _STYLES.get(runs.state(item).split()[0], "")
+    state, style = runs.state(item), runs.STYLES.get(item["state"], "")
     screen.line(
         (item["name"], "bold"),
         "  ",
@@ -73,9 +79,9 @@ def _head(screen: Screen, sight: Sight) -> None:
     if sight["trouble"] is not None:
         screen.line(("No answer, seen last at that time: ", "red"), sight["trouble"])
     settled, total = item["settled_until"], item["total"]
-    bar = "" if not total else f"  {_bar(settled / total)} {settled / total:.0%}"
-    of = f" of {text.count(total)}" if total else ""
-    screen.line(f"settled until {item['axis']} {text.count(settled)}{of}{bar}{_speed(sight)}")
+    share = min(settled / total, 1.0) if total else 0.0
+    bar = f"  {text.bar(share, BAR)} {share:.0%}" if total else ""
+    screen.line(f"settled until {item['axis']} {runs.progress(item)}{bar}{_speed(sight)}")
     pairs = [
         *workers.shortly(sight["workers"]),
         *(runs.stop(item, stop) for stop in item["stops"][:ROWS]),
@@ -85,14 +91,6 @@ def _head(screen: Screen, sight: Sight) -> None:
     for each in item["attention"][:ROWS]:
         screen.line(("attention: ", "red"), text.cut(each["message"]))
     screen.line()
-
-
-_STYLES = {"live": "green", "paused": "yellow", "stopped": "red", "finished": "dim"}
-
-
-def _bar(share: float) -> str:
-    full = round(min(max(share, 0.0), 1.0) * BAR)
-    return "━" * full + "─" * (BAR - full)
 
 
 def _speed(sight: Sight) -> str:
@@ -113,6 +111,27 @@ def _values(screen: Screen, item: wire.RunState) -> None:
     )
     screen.table([left("PARAMETER"), left("VALUE"), wide("DEFINITION")], rows)
     _more(screen, len(names), 2 * ROWS)
+
+
+def _curves(screen: Screen, sight: Sight) -> None:
+    """Draw the curves, as many as there is room for, with where the workers are on them."""
+    plan = sight["plan"]
+    if plan is None or len(plan["steps"]) < 2:
+        return
+    rows = max(min(screen.height // 5, 12), 4)
+    names = sorted(plan["parameters"], key=lambda name: (name != "lr", name))
+    last = sight["workers"]["last"]
+    at = sight["run"]["settled_until"] if last is None else last
+    marks = [VerticalLine(at, "settled" if last is None else "workers")]
+    marks += [
+        VerticalLine(each["effective"], f"revision {each['revision']}")
+        for each in sight["run"]["pending"][:ROWS]
+    ]
+    for ink, name in enumerate(names[: 1 if screen.height < TALL else 2]):
+        screen.line()
+        screen.line((name, "bold"))
+        curve = Series(name, plan["steps"], plan["parameters"][name])
+        screen.chart([curve], height=rows, marks=marks, first_ink=ink)
 
 
 def _more(screen: Screen, count: int, shown: int = ROWS) -> None:

@@ -18,22 +18,32 @@ LISTED = 20
 """The most revisions that are listed below a plan."""
 
 
-def runs(screen: Screen, items: Sequence[wire.RunSummary], *, stuck: bool = False) -> None:
-    """Draw a list of runs, or of those alone that are stuck."""
+STYLES = {
+    "live": "green",
+    "paused": "yellow",
+    "stuck": "bold red",
+    "ended": "dim",
+    "stopped": "red",
+    "finished": "dim",
+}
+"""How the states of runs are coloured."""
+
+
+def runs(
+    screen: Screen, items: Sequence[wire.RunSummary], *, most: int = 100, chosen: bool = False
+) -> None:
+    """Draw a list of runs, ``most`` at most; ``chosen`` says that some were left out of it."""
     if not items:
-        none = (
-            "No run is stuck." if stuck else "No runs. Make one:  rheostat run create NAME lr=0.1"
-        )
-        screen.line(none)
+        none = "No runs. Make one:  rheostat run create NAME lr=0.1"
+        screen.line("No such run." if chosen else none)
         return
     columns = [
         left("NAME"),
         left("STATE"),
+        right("STEP"),
         right("ALIVE"),
         right("SILENT"),
         right("WRONG"),
-        right("SETTLED"),
-        right("TOTAL"),
         right("REVISION"),
         left("CREATED"),
         wide("LABELS"),
@@ -41,17 +51,25 @@ def runs(screen: Screen, items: Sequence[wire.RunSummary], *, stuck: bool = Fals
     rows = (
         (
             item["name"],
-            state(item),
+            (item["state"], STYLES.get(item["state"], "")),
+            progress(item),
             *workers.cells(item["workers"]),
-            text.count(item["settled_until"]),
-            text.count(item["total"]) if item["total"] else "",
             str(item["revision"]),
             text.when(item["created_at"]),
             _labels(item["labels"]),
         )
-        for item in items
+        for item in items[:most]
     )
     screen.table(columns, rows)
+    if len(items) > most:
+        more = f"… and more: --limit {2 * most}, or choose by PREFIX, --state and --label."
+        screen.line((more, "dim"))
+
+
+def progress(item: wire.RunSummary) -> str:
+    """Write how far a run is given out, of how much: never past its end."""
+    step, end = item["settled_until"], item["total"] if item["end"] is None else item["end"]
+    return text.count(step) if end is None else f"{text.count(min(step, end))} of {text.count(end)}"
 
 
 def run(screen: Screen, item: wire.RunState, *, origin: str | None) -> None:
@@ -61,7 +79,7 @@ def run(screen: Screen, item: wire.RunState, *, origin: str | None) -> None:
         ("id", item["id"]),
         ("state", state(item) + _end(item)),
         *([] if origin is None else [("forked from", revisions.fork(item, origin))]),
-        ("settled", f"until {item['axis']} {text.count(item['settled_until'])}{_of_total(item)}"),
+        ("settled", f"until {item['axis']} {progress(item)}{_beyond(item)}"),
         *(stop(item, each) for each in item["stops"]),
         ("revision", str(item["revision"])),
         ("generation", str(item["generation"]) + _branch(item)),
@@ -169,14 +187,9 @@ def deleted(screen: Screen, answer: Mapping[str, str]) -> None:
 
 
 def state(item: wire.RunSummary) -> str:
-    """Write whether a run goes on."""
-    if item["finished_at"] is not None:
-        return f"finished {text.when(item['finished_at'])}"
-    if item["paused"]:
-        return "paused"
-    settled = item["settled_until"]
-    reached = any(stop["told"] or stop["effective"] <= settled for stop in item["stops"])
-    return "stopped" if reached else "live"
+    """Write what becomes of a run."""
+    when = item["finished_at"]
+    return item["state"] if when is None else f"finished {text.when(when)}"
 
 
 def _end(item: wire.RunSummary) -> str:
@@ -191,8 +204,14 @@ def _branch(item: wire.RunState) -> str:
     return f", from {item['axis']} {text.count(own['from'])} of generation {own['parent']}"
 
 
-def _of_total(item: wire.RunSummary) -> str:
-    return f" of {text.count(item['total'])}" if item["total"] else ""
+def _beyond(item: wire.RunSummary) -> str:
+    """Write where the last block ended, if that was past the end of the run."""
+    total, settled = item["total"], item["settled_until"]
+    return (
+        ""
+        if total is None or settled <= total
+        else f" (the last block went to {text.count(settled)})"
+    )
 
 
 def _details(item: wire.RunState) -> Iterable[tuple[str, str]]:

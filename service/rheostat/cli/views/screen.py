@@ -79,6 +79,11 @@ class Screen:
         return max(self._console.width, 40)
 
     @property
+    def height(self) -> int:
+        """How many rows can be seen at once."""
+        return self._console.height
+
+    @property
     def is_terminal(self) -> bool:
         """Whether somebody looks at it."""
         return self._console.is_terminal

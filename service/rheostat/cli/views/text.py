@@ -63,6 +63,12 @@ def seconds(duration: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
 
 
+def bar(share: float, width: int) -> str:
+    """Draw a share from 0 to 1 as a bar of so many characters."""
+    full = round(min(max(share, 0.0), 1.0) * width)
+    return "━" * full + "─" * (width - full)
+
+
 def signal(data: Mapping[str, Any]) -> str:
     """Write a signal with its arguments, as one would type it."""
     arguments = data.get("arguments") or {}

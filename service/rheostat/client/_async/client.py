@@ -17,6 +17,7 @@ from rheostat.client.attempts import OtherTotal
 from rheostat.client.calls import Definition
 from rheostat.client.joined import JoinedRun
 from rheostat.client.settings import Settings
+from rheostat.limits import MAX_ITEMS
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -250,18 +251,35 @@ class AsyncClient:
         """Who may use the service, for admins."""
         return AsyncTokens(self.session)
 
-    async def runs(self, *, label: str | None = None, stuck: bool = False) -> list[wire.RunSummary]:
+    async def runs(
+        self,
+        *,
+        label: str | None = None,
+        state: wire.RunStatus | Sequence[wire.RunStatus] | None = None,
+        prefix: str | None = None,
+        limit: int | None = None,
+        stuck: bool = False,
+    ) -> list[wire.RunSummary]:
         """
-        Return the runs.
+        Return the runs, by name.
 
         Args:
             label: Only those with this label, ``key=value``.
-            stuck: Only those that had workers of whom none is alive any more, and that are neither
-                finished nor stopped nor at their end.
+            state: Only those in this state, or in one of these: ``live``, ``paused``, ``stuck``
+                (it had workers of whom none is alive any more, and is neither finished nor stopped
+                nor at its end), ``ended``, ``stopped`` or ``finished``.
+            prefix: Only those whose names begin with this.
+            limit: The most of them; all, by default.
+            stuck: The same as ``state="stuck"``.
 
         """
-        call = calls.get(calls.path("runs"), label=label, stuck=True if stuck else None)
-        return await self.session.ask_all(call)
+        states = [state] if isinstance(state, str) else [*(state or ())]
+        asked = [*states, *(["stuck"] if stuck else [])]
+        page = None if limit is None else min(limit, MAX_ITEMS)
+        call = calls.get(
+            calls.path("runs"), label=label, state=asked or None, prefix=prefix, limit=page
+        )
+        return await self.session.ask_all(call, most=limit)
 
     async def create_run(
         self,

@@ -59,20 +59,20 @@ class Session:
         """Return the JSON object that answers the call of somebody who sits and waits."""
         return self.exchange(call, self.settings.for_operator(call), answers.document)
 
-    def ask_all(self, call: Call, key: str = "items") -> list[Any]:
-        """Return all items of a list that comes in pages."""
-        return (self._all_pages(call, key)).items
+    def ask_all(self, call: Call, key: str = "items", most: int | None = None) -> list[Any]:
+        """Return all items of a list that comes in pages, or the first ones."""
+        return (self._all_pages(call, key, most)).items[:most]
 
     def ask_with_all(self, call: Call) -> Any:
         """Return the first page of a list, with the items of all of them."""
         pages = self._all_pages(call, "items")
         return {**pages.head, "items": pages.items, "next": None}
 
-    def _all_pages(self, call: Call, key: str) -> Pages:
+    def _all_pages(self, call: Call, key: str, most: int | None = None) -> Pages:
         pages = Pages(key)
         while True:
             self.exchange(call, self.settings.for_operator(call), pages.take)
-            if pages.next is None:
+            if pages.next is None or (most is not None and len(pages.items) >= most):
                 return pages
             call = replace(call, params={**call.params, "cursor": pages.next})
 

@@ -23,6 +23,7 @@ from rheostat.server.runs.crowd import Crowd
 from rheostat.server.runs.presence import Roster
 from rheostat.server.runs.revision import RevisionKind
 from rheostat.server.runs.revision_state import Front
+from rheostat.server.runs.status import status
 from rheostat.server.store import Store
 from rheostat.server.store.operations import workers
 
@@ -62,9 +63,11 @@ class Arrivals:
         return await self.with_eta(run, found) if is_to_come(found) else found
 
     async def with_workers(self, run: wire.RunState) -> wire.RunState:
-        """Return a run's state with how many workers it has, if that is to be had in time."""
+        """Return a run with its workers, and so its state, if they are to be had in time."""
         crowd = await self._crowd_in_time(run["id"])
-        return {**run, "workers": crowd.counts} if crowd else run
+        if crowd is None:
+            return run
+        return {**run, "workers": crowd.counts, "state": status(run, crowd.turnout)}
 
     async def alive(self, run: str) -> int:
         """Return how many workers of a run are alive."""

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rheostat import wire
-from rheostat.curve_files import Annotations, Curves, Mark
+from rheostat.curve_files import Annotations, Curves, LeftCurves, Mark, mark_label
 from rheostat.errors import (
     TooLarge,
     UnknownGeneration,
@@ -50,6 +50,7 @@ PLAN = JsonAnswer(
         "settled_until": 4096,
         "steps": [0, 50_000],
         "parameters": {"lr": [3e-4, 1.65e-4]},
+        "left": [],
         "revisions": [{"from": 0, "revision": 1, "author": "ann", "message": ""}],
         "signals": [{"at": 4200, "signal": "checkpoint", "revision": 9}],
     },
@@ -126,9 +127,17 @@ async def read_plan(
     async with few:
         found = await store.read(plan.plan, run, start, stop, points, most)
     marks = tuple(
-        Mark(item["from"], f"r{item['revision']}") for item in found["revisions"] if item["from"]
+        Mark(item["from"], mark_label(item)) for item in found["revisions"] if item["from"]
     )
-    notes = Annotations(found["name"], found["axis"], marks, found["settled_until"])
+    left = tuple(
+        LeftCurves(
+            each["generation"],
+            np.asarray(each["steps"]),
+            {name: np.asarray(column) for name, column in each["parameters"].items()},
+        )
+        for each in found["left"]
+    )
+    notes = Annotations(found["name"], found["axis"], marks, found["settled_until"], left=left)
     columns = {name: np.asarray(column) for name, column in found["parameters"].items()}
     curves = Curves(np.asarray(found["steps"]), columns, found, notes)
     holding = reserve(request, chosen, len(curves.places) * len(curves.columns))

@@ -12,6 +12,7 @@ from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
 from rheostat.server.http.route import refuses, router
 from rheostat.server.tokens import Role
+from rheostat.suggestions import meant
 
 kinds = router("definitions")
 
@@ -57,6 +58,9 @@ async def list_kinds() -> Response:
     return ALL_KINDS.send({"items": items, "next": None}, headers={})
 
 
+ALL = f"; there are {', '.join(KINDS)}"
+
+
 @kinds.get(
     "/v1/kinds/{kind}",
     summary="Describe a kind of definition",
@@ -67,5 +71,5 @@ async def list_kinds() -> Response:
 async def get_kind(kind: str) -> Response:
     """Return a kind with its formula, its fields with their bounds, and an example."""
     if kind not in KINDS:
-        raise UnknownKind(f"there is no kind {kind[:100]!r}; there are {', '.join(KINDS)}")
+        raise UnknownKind(f"there is no kind {kind[:100]!r}{meant(kind, KINDS) or ALL}")
     return KIND.send(describe(kind), headers={})

@@ -83,6 +83,7 @@ SUMMARY: wire.RunSummary = {
     "settled_until": 0,
     "stops": [],
     "paused": False,
+    "state": "live",
     "workers": {"alive": 8, "silent": 0, "wrong": 0},
 }
 STATE: wire.RunState = {
@@ -162,6 +163,7 @@ JOINED = JsonAnswer(
     },
 )
 
+PREFIX = r"^[A-Za-z0-9._-]{0,128}$"
 LABEL = r"^[^=\x00]+=[^\x00]*$"
 
 SpecData = Annotated[dict[str, Any], Body(), refers("RunAtPath")]
@@ -278,18 +280,28 @@ async def list_runs(
     ] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
+    state: Annotated[
+        list[wire.RunStatus] | None,
+        Query(max_length=16, description="Only those in this state; may be repeated."),
+    ] = None,
+    prefix: Annotated[
+        str,
+        Query(pattern=PREFIX, description="How their names begin.", examples=["gpt"]),
+    ] = "",
     *,
-    stuck: Annotated[bool, Query(description="Only those whose workers are all gone.")] = False,
+    stuck: Annotated[bool, Query(description="The same as `state=stuck`.")] = False,
 ) -> Response:
     """
     Return runs by name.
 
     A run is stuck if it is neither finished nor stopped, had workers, and all of them have fallen
     silent or ended before any came to its total. A run without a total is, too, when its training
-    is over and nobody has finished it. A page of these may have fewer than `limit`, and a `next`.
+    is over and nobody has finished it. A page of some states may have fewer than `limit`, and a
+    `next`.
     """
     labels = dict(_label(text) for text in label or [])
-    wanted = workers.WantedRuns(labels, place_of(cursor), limit, stuck)
+    states = {*(state or ()), *(("stuck",) if stuck else ())}
+    wanted = workers.WantedRuns(labels, place_of(cursor), limit, states, prefix)
     items, after = await store.read(workers.runs, wanted)
     return RUNS.send({"items": items, "next": None if after is None else cursor_of(after)})
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final, NamedTuple, cast, get_args
 
+from rheostat import suggestions
 from rheostat.errors import FieldError, Invalid
 from rheostat.limits import MAX_CHANGES, MAX_EXPANDED, meant
 from rheostat.schedules import Definition
@@ -168,7 +169,7 @@ def followed(names: Sequence[str], sources: Callable[[str], set[str]]) -> tuple[
 def _require_known(words: Mapping[str, Sequence[str]], parameters: Collection[str]) -> None:
     unknown = next((word for word, names in words.items() if not names), None)
     if unknown is not None:
-        message = f"the run has no parameter {unknown!r}"
+        message = f"the run has no parameter {unknown!r}{suggestions.meant(unknown, parameters)}"
         raise _refuse(f"changes.{unknown}", message, None, f"one of {', '.join(parameters)}")
 
 

@@ -22,6 +22,7 @@ from typing import NamedTuple, Self
 from rheostat import wire
 from rheostat.server.runs.beats import Doing
 from rheostat.server.runs.revision_state import Front, done_at
+from rheostat.server.runs.status import Turnout
 
 PATIENCE = 3
 """Beats that may be missing before a worker counts as silent."""
@@ -169,6 +170,12 @@ class Crowd:
         """How many are alive, silent and wrong."""
         silent = sum(each.state != "ended" for each in self.workers) - len(self.alive)
         return {"alive": len(self.alive), "silent": silent, "wrong": len(self._mistakes)}
+
+    @cached_property
+    def turnout(self) -> Turnout:
+        """How many are there, and how far any of them came."""
+        furthest = max((each.step for each in self.workers), default=0)
+        return Turnout(len(self.alive), len(self.workers) - len(self.alive), furthest)
 
     def eta(self, places: Places) -> list[wire.Eta]:
         """Return when those who train come to revisions; nothing if nobody does."""

@@ -33,6 +33,7 @@ from rheostat.server.store.proposals import Proposals
 from rheostat.server.store.reports import Reports
 from rheostat.server.store.revisions import Revisions
 from rheostat.server.store.transaction import Transaction
+from rheostat.suggestions import meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,10 @@ class RunRecord:
         return Progress(
             self.spec, lineage, self.generation, self.total, self.begins, self.end, self.barriers
         )
+
+
+NEAR = 50
+"""Names before and after one that does not exist, among which the right one is looked for."""
 
 
 def now() -> str:
@@ -207,8 +212,19 @@ class Records:
         read = locks.row if lock else locks.unlocked_row
         row = read(self.connection, query, {"ref": ref})
         if row is None:
-            raise UnknownRun(f"there is no run {ref!r}")
+            near = [] if re.fullmatch(RUN_ID, ref) else self._names_near(ref)
+            raise UnknownRun(f"there is no run {ref!r}{meant(ref, near)}")
         return _run(row)
+
+    def _names_near(self, name: str) -> list[str]:
+        """Return names of runs that come next to one in their order, and few of them."""
+        column = tables.runs.c.name
+        before = select(column).where(column < name).order_by(column.desc()).limit(NEAR)
+        after = select(column).where(column > name).order_by(column).limit(NEAR)
+        return [
+            *self.connection.execute(before).scalars(),
+            *self.connection.execute(after).scalars(),
+        ]
 
     def claim(self, name: str) -> RunRecord | None:
         """Return the run with this name; if there is none, nobody else may make it."""
@@ -223,11 +239,17 @@ class Records:
         return None if row is None else _run(row)
 
     def runs(
-        self, labels: Mapping[str, str], after: str, limit: int, *fitting: ColumnElement[bool]
+        self,
+        labels: Mapping[str, str],
+        after: str,
+        limit: int,
+        *fitting: ColumnElement[bool],
+        prefix: str = "",
     ) -> list[RunRecord]:
         """Return runs by name, past ``after``, that carry all ``labels`` and are fitting."""
         table, label = tables.runs, tables.labels
-        query = select(table).where(table.c.name > after, *fitting)
+        begins = func.substr(table.c.name, 1, len(prefix)) == prefix
+        query = select(table).where(table.c.name > after, *fitting, *([begins] if prefix else []))
         query = query.order_by(table.c.name).limit(limit)
         for key, value in labels.items():
             carries = select(label.c.run_id).where(label.c.key == key, label.c.value == value)

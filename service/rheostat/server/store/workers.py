@@ -22,6 +22,7 @@ from sqlalchemy import (
     exists,
     func,
     literal_column,
+    not_,
     or_,
     select,
     true,
@@ -31,6 +32,7 @@ from rheostat import wire
 from rheostat.limits import MAX_ALL_WORKERS, MAX_WORKERS
 from rheostat.server.runs import presence
 from rheostat.server.runs.crowd import CLOCKS_APART, Mistake, Worker, is_wrong
+from rheostat.server.runs.status import Turnout
 from rheostat.server.store import clock, locks, tables
 
 TABLE = tables.workers
@@ -69,6 +71,19 @@ class Workers:
             Mistake(row.worker, row.generation, row.step, clock.seconds(row.told_at))
             for row in self._connection.execute(query)
         ]
+
+    def turnouts(self, run_ids: Collection[str], now: float) -> dict[str, Turnout]:
+        """Return how many workers of some runs are there, and how far any came."""
+        alive = func.sum(case((_speaks(now), 1), else_=0)).label("alive")
+        query = (
+            select(TABLE.c.run_id, alive, func.count().label("many"), func.max(TABLE.c.step))
+            .where(TABLE.c.run_id.in_(run_ids))
+            .group_by(TABLE.c.run_id)
+        )
+        return {
+            run_id: Turnout(int(alive), many - int(alive), furthest)
+            for run_id, alive, many, furthest in self._connection.execute(query)
+        }
 
     def counts(self, run_ids: Collection[str], now: float) -> dict[str, wire.WorkerCounts]:
         """Return how many workers of some runs are alive, silent and wrong, by what is written."""
@@ -168,16 +183,37 @@ class Workers:
         return int(self._connection.execute(query).scalar_one())
 
 
-def stuck(now: float) -> ColumnElement[bool]:
-    """Say of a run that it had workers, none of which is alive now or has come to its total."""
-    runs = tables.runs.c
+def may_be(status: wire.RunStatus, now: float) -> ColumnElement[bool]:
+    """
+    Say of a run what holds if its state is this one, as `runs.status` tells.
+
+    What a run ends or holds by is in no column: of those that have any, some may be in another
+    state.
+    """
+    runs, generation = tables.runs.c, tables.generations.c
     mine = TABLE.c.run_id == runs.id
-    speaks = and_(TABLE.c.state != "ended", TABLE.c.silent_at >= clock.text(now))
-    return and_(
-        runs.end.is_(None),
-        exists().where(mine),
-        ~exists().where(mine, or_(speaks, TABLE.c.step >= runs.total)),
+    nobody = ~exists().where(mine, _speaks(now))
+    stuck = and_(exists().where(mine), nobody, ~exists().where(mine, TABLE.c.step >= runs.total))
+    settled = exists().where(
+        generation.run_id == runs.id,
+        generation.generation == runs.generation,
+        generation.settled_until >= runs.total,
     )
+    ended = and_(settled, nobody)
+    holds: Mapping[wire.RunStatus, ColumnElement[bool]] = {
+        "live": not_(or_(stuck, ended)),
+        "paused": and_(runs.barriers.is_not(None), not_(stuck)),
+        "stuck": stuck,
+        "ended": and_(ended, not_(stuck)),
+        "stopped": runs.barriers.is_not(None),
+    }
+    if status == "finished":
+        return runs.end.is_not(None)
+    return and_(runs.end.is_(None), holds[status])
+
+
+def _speaks(now: float) -> ColumnElement[bool]:
+    return and_(TABLE.c.state != "ended", TABLE.c.silent_at >= clock.text(now))
 
 
 def _row(run_id: str, worker: Worker, shift: float) -> dict[str, Any]:

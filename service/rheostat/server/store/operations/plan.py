@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from rheostat import wire
 from rheostat.errors import FieldError, Invalid, TooLarge
 from rheostat.limits import MAX_STEP
 from rheostat.server.runs.fragments import as_json
-from rheostat.server.runs.lineage import OwnedSteps
+from rheostat.server.runs.lineage import Lineage, OwnedSteps
 from rheostat.server.runs.overview import Span, overview
 from rheostat.server.runs.timeline import Timeline, Timelines
 from rheostat.server.store.records import Records, RunRecord
 
 ROOM = 1000
 """Cells that a plan shows past what is known of the future, where nothing says how many."""
+MOST_LEFT, POINTS_LEFT = 4, 200
+"""Generations left by rewinds that a plan shows, the newest ones, and the most points of each."""
 
 
 def plan(
@@ -47,12 +50,45 @@ def plan(
         "settled_until": settled,
         "steps": as_json(steps),
         "parameters": {name: as_json(column) for name, column in values.items()},
+        "left": list(_left(records, run, lineage, Wanted(start, stop, points))),
         "revisions": [mark for owned in parts for mark in _marks(records, owned)],
         "signals": [
             {"at": each.at, "signal": each.word, "revision": each.revision}
             for each in records.revisions.signals(parts)
         ],
     }
+
+
+class Wanted(NamedTuple):
+    """Of which steps a plan is, and how many points it may have."""
+
+    start: int
+    stop: int
+    points: int
+
+
+def _left(
+    records: Records, run: RunRecord, lineage: Lineage, wanted: Wanted
+) -> Iterator[wire.LeftLine]:
+    """Yield what was served in generations that were left, the newest first."""
+    reach = lineage.reach(run.generation)
+    others = [each for each in lineage if each.key.number != run.generation]
+    newest = sorted(others, key=lambda each: -each.key.number)[:MOST_LEFT]
+    for each in newest:
+        branched = reach.get(each.key.number, each.start)
+        first, stop = max(wanted.start, int(branched)), min(wanted.stop, each.settled_until)
+        if first >= stop:
+            continue
+        parts = lineage.owners(each.key.number, first, stop)
+        in_force = [rule for owned in parts for rule in records.revisions.in_force(owned)]
+        line = [Span(rule.start, rule.stop, rule.timelines) for rule in in_force]
+        points = max(2, min(wanted.points, POINTS_LEFT))
+        steps, (values,) = overview(run.spec.grid, [line], points)
+        yield {
+            "generation": each.key.number,
+            "steps": as_json(steps),
+            "parameters": {name: as_json(column) for name, column in values.items()},
+        }
 
 
 def horizon(run: RunRecord, start: int, settled: int, timelines: Iterable[Timelines]) -> int:

@@ -14,6 +14,7 @@ from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.revision import FIXED, Revision, RevisionKind
 from rheostat.server.runs.revision_state import NO_TALLY, NOBODY, Fates, Front
 from rheostat.server.runs.spec import StoredRun
+from rheostat.server.runs.status import status
 from rheostat.server.store.operations.attention import attention
 from rheostat.server.store.records import Records, RunRecord
 
@@ -62,7 +63,7 @@ def _open_proposals(records: Records, run: RunRecord) -> wire.OpenProposals:
 def state(run: RunRecord, lineage: Lineage) -> wire.RunSummary:
     """Return what a list of runs shows of each."""
     spec, settled = run.spec, lineage[run.generation].settled_until
-    return {
+    summary: wire.RunSummary = {
         "id": run.id,
         "name": spec.name,
         "axis": spec.axis,
@@ -85,9 +86,11 @@ def state(run: RunRecord, lineage: Lineage) -> wire.RunSummary:
         "settled_until": settled,
         "stops": [stop.to_json() for stop in sorted(run.barriers.stops, key=lambda s: s.place)],
         "paused": run.barriers.holds(settled),
-        # nothing here knows of workers: routes say how many there are
+        "state": "live",
+        # nothing here knows of workers: routes say how many there are, and what that means
         "workers": {"alive": 0, "silent": 0, "wrong": 0},
     }
+    return {**summary, "state": status(summary)}
 
 
 def declared(spec: StoredRun) -> wire.Declared:

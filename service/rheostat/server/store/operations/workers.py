@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
+
+from sqlalchemy import or_
 
 from rheostat import wire
 from rheostat.server.runs import presence
@@ -13,10 +15,11 @@ from rheostat.server.runs.beats import Beat
 from rheostat.server.runs.crowd import Crowd, Worker, believed, merged, place_of
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.presence import News, Roster
+from rheostat.server.runs.status import NOBODY, status
 from rheostat.server.store import clock, locks
 from rheostat.server.store.operations.show import state
 from rheostat.server.store.records import Records, RunRecord, require_id
-from rheostat.server.store.workers import Workers, stuck
+from rheostat.server.store.workers import Workers, may_be
 
 MOST_AHEAD = 100
 """Revisions that workers have not come to, of which it is told when they will: the next ones."""
@@ -173,37 +176,40 @@ def _shown(crowd: Crowd, worker: Worker) -> wire.Worker:
 
 @dataclass(frozen=True, slots=True)
 class WantedRuns:
-    """Which runs to list: their labels, after which name, how many, and whether stuck ones only."""
+    """Which runs to list: by labels, states and how they begin; after which name, and how many."""
 
-    labels: Mapping[str, str]
+    labels: Mapping[str, str] = field(default_factory=dict)
     after: str = ""
     limit: int = 100
-    stuck: bool = False
+    states: Collection[wire.RunStatus] = ()
+    """Any of them; without any, all runs."""
+    prefix: str = ""
 
 
 def runs(records: Records, wanted: WantedRuns) -> tuple[list[wire.RunSummary], str | None]:
     """
     Return runs by name, with how many workers each has, and where to go on.
 
-    A run is *stuck* if it had workers, is neither finished nor stopped, and nobody is alive who
-    trains, though no worker came to its total. How many workers there are is as it is written down.
+    How many workers there are is as it is written down.
     """
     rows = Workers(records.connection)
     now = clock.read(records.connection)
-    fitting = [stuck(now)] if wanted.stuck else []
-    found = records.runs(wanted.labels, wanted.after, wanted.limit + 1, *fitting)
-    shown = [(run, records.lineage(run)) for run in found[: wanted.limit]]
-    if wanted.stuck:  # a page of these may have fewer than there was room for
-        shown = [(run, lineage) for run, lineage in shown if not _is_stopped(run, lineage)]
-    many = rows.counts([run.id for run, _ in shown], now)
-    items: list[wire.RunSummary] = [
-        {**state(run, lineage), "workers": many[run.id]} for run, lineage in shown
-    ]
+    fitting = [or_(*(may_be(each, now) for each in wanted.states))] if wanted.states else []
+    found = records.runs(
+        wanted.labels, wanted.after, wanted.limit + 1, *fitting, prefix=wanted.prefix
+    )
+    page = found[: wanted.limit]
+    ids = [run.id for run in page]
+    many, turnouts = rows.counts(ids, now), rows.turnouts(ids, now)
+    items: list[wire.RunSummary] = []
+    for run in page:
+        item = state(run, records.lineage(run))
+        item = {
+            **item,
+            "state": status(item, turnouts.get(run.id, NOBODY)),
+            "workers": many[run.id],
+        }
+        if not wanted.states or item["state"] in wanted.states:
+            items.append(item)
     more = len(found) > wanted.limit
     return items, found[wanted.limit - 1].spec.name if more else None
-
-
-def _is_stopped(run: RunRecord, lineage: Lineage) -> bool:
-    """Whether a run is settled up to where it was stopped."""
-    ends_at = run.barriers.ends_at
-    return ends_at is not None and ends_at <= lineage[run.generation].settled_until
