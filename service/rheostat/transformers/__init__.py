@@ -28,7 +28,7 @@ __all__ = ["attach"]
 INSTALL = "pip install transformers[torch]"
 
 
-def attach(  # noqa: PLR0913 - options, by their names alone
+def attach(
     trainer: Trainer,
     run: Run | str,
     *,
