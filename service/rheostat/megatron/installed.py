@@ -1,4 +1,4 @@
-"""Megatron-core's scheduler, whose methods a run has taken over, and what is told of the training."""
+"""Megatron-core's scheduler, whose methods a run has taken over, and what it tells of it."""
 
 from __future__ import annotations
 
