@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import operator
 from collections.abc import Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rheostat.errors import FieldError, Finished, Invalid, StaleCheckpoint
@@ -93,6 +94,11 @@ class Session:
             self._ended = False
         except Finished:
             self._ended = True
+        return self._ended
+
+    @property
+    def is_past_end(self) -> bool:
+        """Whether the step that was asked for last lies past the run's end."""
         return self._ended
 
     def signals(self, step: int) -> tuple[Signal, ...]:
@@ -218,6 +224,23 @@ def rejoin(run: Run, state: Any, saved_by: str) -> int:
         message = f"the state was saved with the run {state['run']!r}: {error.detail}"
         raise StaleCheckpoint(message, **error.members) from error
     return int(state["step"])
+
+
+def needed(module: str, install: str) -> Any:
+    """
+    Import a framework, when an adapter of it is first used.
+
+    Raises:
+        ModuleNotFoundError: It is not installed; the error says what to install.
+
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        message = f"{module} is not installed, and this adapter is for it: {install}"
+        raise ModuleNotFoundError(message, name=module) from None
 
 
 def number(value: Any) -> float | None:
