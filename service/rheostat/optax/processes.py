@@ -6,7 +6,7 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from rheostat.errors import Conflict, Refused
+from rheostat.errors import Conflict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,8 +42,7 @@ def join_together(attempt: Callable[[], tuple[Session, int]]) -> Session:
         mine["job"] = run.job or uuid.uuid4().hex
     except Exception as error:  # noqa: BLE001 - whatever it is, the others must not wait
         failure = error
-        kind = error.detail if isinstance(error, Refused) else f"{error}"
-        mine["failed"] = f"{type(error).__name__}: {kind:.1000}"
+        mine["failed"] = f"{type(error).__name__}: {error!s:.1000}"
     told = gathered(mine) if jax.process_count() > 1 else [mine]
     if failure is not None:
         raise failure

@@ -348,6 +348,8 @@ class AsyncRun(AsyncFetching, AsyncReporting, AsyncControl):  # type: ignore[mis
 
         """
         joined = await self._session.join(self.name, checkpoint)
+        if checkpoint is not None:
+            self._replays = False
         with self._lock:
             self._begin(joined)
         self._key = joined.id

@@ -348,6 +348,8 @@ class Run(Fetching, Reporting, Control):  # type: ignore[misc]  # its notes are 
 
         """
         joined = self._session.join(self.name, checkpoint)
+        if checkpoint is not None:
+            self._replays = False
         with self._lock:
             self._begin(joined)
         self._key = joined.id
