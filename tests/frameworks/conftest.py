@@ -132,7 +132,10 @@ def new_case(client: Client, server: str, new_name: Callable[[], str]) -> NewCas
 
 def rates_of(optimizer: Any, key: str = "lr") -> list[float]:
     """Return a list to which each update of a PyTorch optimizer adds the rate that it used."""
+    from rheostat.torch.joining import unwrapped
+
     used: list[float] = []
+    optimizer = unwrapped(optimizer)
     optimizer.register_step_post_hook(lambda *_: used.append(float(optimizer.param_groups[0][key])))
     return used
 
@@ -209,10 +212,11 @@ def on_ranks() -> Ranks:
             for rank in range(ranks)
         ]
         try:
-            told = [process.communicate(timeout=180) for process in started]
+            told = [process.communicate(timeout=600) for process in started]
         finally:
             for process in started:
                 process.kill()
+                process.wait()
         for process, (_, errors) in zip(started, told, strict=True):
             assert process.returncode == 0, errors
         return [json.loads(output.strip().splitlines()[-1]) for output, _ in told]

@@ -57,7 +57,7 @@ def at(steps: tuple[int, ...], act: Callable[[Any], object]) -> Any:
     from transformers import TrainerCallback
 
     class At(TrainerCallback):
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        def on_step_end(self, _: Any, state: Any, control: Any, **__: Any) -> None:
             if state.global_step in steps:
                 act(control)
 

@@ -96,7 +96,7 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
         on_mismatch: OnMismatch = "warn",
     ) -> None:
         self.run = run
-        self._ended = self._is_open = self._is_counted = False
+        self._ended = self._is_open = self._is_counted = self._has_updated = False
         self._asked, self._relative = fields, relative
         self._at_end = at_end
         self._process_group = process_group
@@ -158,7 +158,7 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
             Unreachable: The service did not answer until the client's deadline.
 
         """
-        if self._step_count == 1 and not getattr(self.optimizer, "_opt_called", False):
+        if self._step_count == 1 and not (self._has_updated or self._was_called):
             warnings.warn(EARLY, UserWarning, stacklevel=2)
         if update is not None:
             update = coordinate(whole(update, "update"), "update")
@@ -200,7 +200,7 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
 
     def _before_update(self) -> None:
         """Wait for what was left open at a gate; list what the update is about to use."""
-        self._is_counted = False
+        self._is_counted, self._has_updated = False, True
         if self._is_open:
             self._set_values(waits=True)
         # Past an end, and where another scheduler of a sequence is in force, nothing was written.
@@ -218,6 +218,11 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
         if self._is_open and self._at_end == "flag":
             self._set_values(waits=True)
         return self._ended
+
+    @property
+    def _was_called(self) -> bool:
+        """Whether PyTorch has seen an update, or one that was skipped; Accelerate may hide them."""
+        return bool(getattr(self.optimizer, "_opt_called", False))
 
     @property
     def at_gate(self) -> bool:
