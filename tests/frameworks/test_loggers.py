@@ -192,8 +192,8 @@ def test_a_tracker_that_fails_ends_nothing(case: Case, caplog: pytest.LogCapture
 def test_what_is_no_tracker_is_refused(case: Case, mlflow: Any) -> None:
     """The sentence says what may be handed over; a module without a run, what comes first."""
     run = case.join()
-    with pytest.raises(Invalid, match=r"writer must be a SummaryWriter of TensorBoard, wandb\.init"):
-        rheostat.log(run, "runs/")
+    with pytest.raises(Invalid, match=r"writer must be a SummaryWriter of TensorBoard"):
+        rheostat.log(run, "runs")
     with pytest.raises(Invalid, match=r"has no run that is active: mlflow\.start_run\(\)"):
         rheostat.log(run, mlflow)
     with pytest.raises(Invalid, match="every must be at least 1"):
