@@ -11,11 +11,12 @@ from rheostat.adapters import STATE, Session, refusal, rejoin
 from rheostat.errors import Finished
 from rheostat.lightning.counted import CountedLR
 from rheostat.lightning.package import callback_classes, scheduler_config
+from rheostat.loggers import Log
 from rheostat.torch.joining import position
 from rheostat.torch.ranks import Position, on_all_ranks, require_one
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from rheostat.client import Run, Signal
     from rheostat.torch.fields import Fields
@@ -40,8 +41,9 @@ class RheostatCallback(*callback_classes()):  # type: ignore[misc]
     all ranks stop after one update, with the last validation and checkpoint. After a validation
     rank 0 reports ``trainer.callback_metrics``; each ``log_every_n_steps`` updates the loss.
 
-    At the signal ``checkpoint`` all ranks save beside the other checkpoints. For other signals
-    override `on_signal`. ``L.Trainer(callbacks=[RheostatCallback("http://rheostat:8000/gpt")])`` is
+    At the signal ``checkpoint`` all ranks save beside the other checkpoints. The loggers have
+    ``rheostat/lr`` and the other parameters, ``rheostat/revision``, and a sentence where a revision
+    came into force. ``L.Trainer(callbacks=[RheostatCallback("http://rheostat:8000/gpt")])`` is
     all that a training needs.
 
     Args:
@@ -49,6 +51,8 @@ class RheostatCallback(*callback_classes()):  # type: ignore[misc]
         create: The body to create the run with, where ``run`` is an address and a name. A
             ``"total"`` of ``"trainer"`` is that of the trainer, which is known when it begins.
         fields: Which parameter goes into which field, as `rheostat.torch.RheostatLR` takes it.
+        on_signal: What is called with every signal but ``checkpoint``, and with the trainer, on all
+            ranks before the same update.
         on_mismatch: What happens where an update is about to use another number than the run's, as
             `rheostat.torch.RheostatLR` takes it.
 
@@ -67,9 +71,11 @@ class RheostatCallback(*callback_classes()):  # type: ignore[misc]
         *,
         create: Mapping[str, Any] | None = None,
         fields: Fields | None = None,
+        on_signal: Callable[[Signal, Any], object] | None = None,
         on_mismatch: OnMismatch = "warn",
     ) -> None:
         super().__init__()
+        self._on_signal = on_signal
         self._asked, self._create = run, create
         self._fields, self._on_mismatch = fields, on_mismatch
 
@@ -83,6 +89,7 @@ class RheostatCallback(*callback_classes()):  # type: ignore[misc]
         self._keeps_others = True
         self._arrived = self._logged = self._told_at = -1
         self._told: set[str] = set()
+        self._logs: Log | None = None
 
     def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Note where the training resumes, and what its schedulers were."""
@@ -115,6 +122,9 @@ class RheostatCallback(*callback_classes()):  # type: ignore[misc]
             on_mismatch=self._on_mismatch,
         )
         self._take_over(trainer)
+        if trainer.is_global_zero and trainer.loggers:
+            every = trainer.log_every_n_steps
+            self._logs = Log(self.session.run, trainer.loggers, every=every)
         if self.scheduler.ended:
             self._stop(trainer)
 
@@ -173,15 +183,17 @@ class RheostatCallback(*callback_classes()):  # type: ignore[misc]
     ) -> None:
         """Wait at a gate; end there if it was decided so."""
         del batch, batch_idx
-        self._arrive(trainer, pl_module, waits=True)
+        del pl_module
+        self._arrive(trainer, waits=True)
         if self.scheduler.ended:
             raise StopIteration  # as a module's hook does by returning -1
+        self._log()
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Do what the run says of the next step, unless a validation may have to come first."""
-        del batch, batch_idx
+        del pl_module, batch, batch_idx
         step = trainer.global_step
         if step != self.scheduler.last_epoch or step == self._arrived:
             return
@@ -192,23 +204,24 @@ class RheostatCallback(*callback_classes()):  # type: ignore[misc]
         ):
             loss = outputs["loss"] * trainer.accumulate_grad_batches  # Lightning divides it
             self._report(trainer, {"loss": loss})
-        self._arrive(trainer, pl_module, waits=False)
+        self._arrive(trainer, waits=False)
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Report what was measured; at a gate, hear what was decided on it."""
+        del pl_module
         if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
         self._report(trainer, trainer.callback_metrics)
-        self._arrive(trainer, pl_module, waits=True)
+        self._arrive(trainer, waits=True)
 
-    def _arrive(self, trainer: Any, pl_module: Any, *, waits: bool) -> None:
+    def _arrive(self, trainer: Any, *, waits: bool) -> None:
         """Act once on what the run says of the step that comes next: its signals, or an end."""
         step = self.scheduler.last_epoch
         if step == self._arrived or not (waits or self._is_known(step)):
             return
         self._arrived = step
         for signal in self.scheduler.signals():
-            self.on_signal(trainer, pl_module, signal)
+            self._obey(trainer, signal)
         if self.scheduler.ended:
             self._stop(trainer)
 
@@ -228,6 +241,13 @@ class RheostatCallback(*callback_classes()):  # type: ignore[misc]
             run, step = self.session.run, self.scheduler.last_epoch
             log.info("run %s ends at step %s: %s", run.name, step, run.ended)
 
+    def _log(self) -> None:
+        """Tell the loggers what the next update uses, now and then."""
+        step = self.scheduler.last_epoch
+        if self._logs is not None and step != self._logged:
+            self._logged = step
+            self._logs.write(step)
+
     def _report(self, trainer: Any, metrics: Mapping[str, Any]) -> None:
         """Report from rank 0 what was not reported of this step."""
         step = trainer.global_step
@@ -238,43 +258,26 @@ class RheostatCallback(*callback_classes()):  # type: ignore[misc]
         if trainer.is_global_zero:
             self.session.report(step, new)
 
-    def on_signal(self, trainer: Any, pl_module: Any, signal: Signal) -> None:
-        """
-        Act on a word that all ranks are told before the same update; override it for your own.
+    def _obey(self, trainer: Any, signal: Signal) -> None:
+        """Act on a word that all ranks are told before the same update."""
+        if signal.name == CHECKPOINT:
+            self._save(trainer, signal)
+        elif self._on_signal is not None:
+            self._on_signal(signal, trainer)
+        else:
+            message = "nobody listens to the signal %s: RheostatCallback(on_signal=…)"
+            log.warning(message, signal.name)
 
-        ``checkpoint`` saves, on all ranks, and says so. Others are answered as failed.
-
-        Args:
-            trainer: The trainer.
-            pl_module: The module.
-            signal: Its ``name``, ``arguments``, and the number of its ``revision``.
-
-        """
-        del pl_module
-        if signal.name != CHECKPOINT:
-            self.answer(trainer, signal, error="RheostatCallback.on_signal does not know this word")
-            return
-        path = checkpoint_path(trainer, self.scheduler.last_epoch)
+    def _save(self, trainer: Any, signal: Signal) -> None:
+        path, step = checkpoint_path(trainer, self.scheduler.last_epoch), self.scheduler.last_epoch
+        run = self.session.run
         try:
             trainer.save_checkpoint(path)
         except Exception as error:
-            self.answer(trainer, signal, error=error)
+            run.outcome(signal, "failed", step=step, error=error)
             raise
-        self.answer(trainer, signal, data={"uri": path})
-
-    def answer(
-        self,
-        trainer: Any,
-        signal: Signal,
-        *,
-        data: Mapping[str, Any] | None = None,
-        error: str | BaseException | None = None,
-    ) -> None:
-        """Say from rank 0 what became of a signal: it is done, unless there was an ``error``."""
         if trainer.is_global_zero:
-            outcome = "done" if error is None else "failed"
-            step = self.scheduler.last_epoch
-            self.session.run.outcome(signal, outcome, step=step, data=data, error=error)
+            run.outcome(signal, "done", step=step, data={"uri": path})
 
     # Ending
 
@@ -289,6 +292,8 @@ class RheostatCallback(*callback_classes()):  # type: ignore[misc]
         self._close()
 
     def _close(self) -> None:
+        if self._logs is not None:
+            self._logs.close()
         if hasattr(self, "session"):
             self.session.close()
 

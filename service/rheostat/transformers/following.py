@@ -12,6 +12,7 @@ from transformers import TrainerCallback
 from transformers.trainer_callback import DefaultFlowCallback
 
 from rheostat.adapters import Session, refusal, warn_of_total
+from rheostat.loggers import sentence
 from rheostat.torch import RheostatLR
 from rheostat.torch.joining import unwrapped
 
@@ -307,13 +308,6 @@ class Following(TrainerCallback):  # type: ignore[misc]
     @property
     def _following(self) -> RheostatLR:
         return cast(RheostatLR, self.scheduler)  # it is there before the trainer calls anything
-
-
-def sentence(revision: Revision) -> str:
-    """Return what a log says of a revision that came into force."""
-    who = f", {revision.author}" if revision.author else ""
-    why = f": {revision.message}" if revision.message else ""
-    return f"revision {revision.number} from step {revision.effective}{who}{why}"
 
 
 def require_used(scheduler: RheostatLR) -> None:

@@ -168,11 +168,20 @@ class AsyncRun(AsyncFetching, AsyncReporting, AsyncControl):  # type: ignore[mis
         """
         values = await self.values(step)
         told = await self.signals(step)
+        return At(values, await self.in_force(step), told)
+
+    async def in_force(self, step: int) -> int | None:
+        """
+        Return the number of the revision that gives a step's values, as `at` does.
+
+        None if something on the way to the service leaves it out. Settles, waits and raises as
+        `value` does.
+        """
         at, half = coordinate(step), self._half
         if at in half.span:
-            return At(values, number_at(half.revisions, at), told)
+            return number_at(half.revisions, at)
         block = await self._reach(self._cell_of(at))
-        return At(values, number_at(block.revisions, at), told)
+        return number_at(block.revisions, at)
 
     async def block(self, step: int, n: int) -> dict[str, Column]:
         """

@@ -170,11 +170,20 @@ class Run(Fetching, Reporting, Control):  # type: ignore[misc]  # its notes are 
         """
         values = self.values(step)
         told = self.signals(step)
+        return At(values, self.in_force(step), told)
+
+    def in_force(self, step: int) -> int | None:
+        """
+        Return the number of the revision that gives a step's values, as `at` does.
+
+        None if something on the way to the service leaves it out. Settles, waits and raises as
+        `value` does.
+        """
         at, half = coordinate(step), self._half
         if at in half.span:
-            return At(values, number_at(half.revisions, at), told)
+            return number_at(half.revisions, at)
         block = self._reach(self._cell_of(at))
-        return At(values, number_at(block.revisions, at), told)
+        return number_at(block.revisions, at)
 
     def block(self, step: int, n: int) -> dict[str, Column]:
         """
