@@ -87,7 +87,7 @@ def test_a_refusal_is_a_problem_document_for_machines(rheostat: Any) -> None:
         "evaluate linear start",
         "evaluate linear --stop 1.5",
         f"evaluate {LINE} --format xlsx",
-        f"plot {LINE} -o curve.pdf",
+        f"plot {LINE} -o curve.gif",
         "plot @missing.json",
         "evaluate",
         "nonsense",

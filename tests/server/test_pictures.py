@@ -105,12 +105,12 @@ def test_revisions_are_marked_and_named() -> None:
     assert "4 eve" not in comments
 
 
-@pytest.mark.parametrize(("settled", "told"), [(0, False), (3, False), (30, True), (100, True)])
-def test_what_is_settled_is_told_where_there_is_room(settled: int, *, told: bool) -> None:
-    """The word stands within the ground that it names, and where nothing is settled is none."""
+@pytest.mark.parametrize(("settled", "told"), [(0, False), (3, True), (30, True), (100, True)])
+def test_what_is_settled_is_told(settled: int, *, told: bool) -> None:
+    """The ground has its words, beside it where it is narrow; where nothing is settled, none."""
     steps, look = np.arange(100), Annotations(settled_until=settled)
     picture = {kind: draw(kind, steps, {"lr": np.ones(100)}, look) for kind in ("svg", "png")}
-    assert (b"<!-- settled -->" in picture["svg"]) == told
+    assert (b"<!-- settled: workers have it -->" in picture["svg"]) == told
     ground = (pixels(picture["png"]) == (0xE8, 0xF0, 0xE4)).all(axis=2).sum(axis=1).max()
     assert ground == pytest.approx(1300 * settled / 100, abs=60 * (settled > 0))
 

@@ -60,6 +60,8 @@ FIELDS = {
     "about": "--about",
 }
 """Likewise, where a line begins with it: elsewhere it is a word like others."""
+LONG = 60
+"""Characters of a bound that are not told twice."""
 _WORDS = re.compile(rf"(?<![\w.])(?:{'|'.join(map(re.escape, OPTIONS))})(?!\w)")
 _FIELD = re.compile(rf"^(?:{'|'.join(FIELDS)})(?=: | is )")
 
@@ -138,8 +140,9 @@ def _field_lines(item: FieldError, said: str) -> Iterator[str]:
     if item.message != said or item.field in OPTIONS:
         yield f"  {_in_options(about_field)}"
     about = [] if item.value is None else [f"value {_brief(item.value)}"]
-    # what was meant is said, or the bound was: a list of 31 kinds twice helps nobody
-    told = "did you mean" in item.message or (item.bound or "") in item.message
+    # where it is said what was meant, or the bound is long, once is enough
+    bound = item.bound or ""
+    told = "did you mean" in item.message or (len(bound) > LONG and bound in item.message)
     about += [] if item.bound is None or told else [f"bound {item.bound}"]
     if about:
         yield f"    {',  '.join(about)}"

@@ -101,7 +101,9 @@ def convert(
         hyperparameter=hyperparameter,
         **known,
     )
-    document = found.to_json()
+    from rheostat.schedules.shortest import shortest
+
+    document = shortest(found.to_json())
     alone = next(iter(document.values())) if len(document) == 1 else document
     return Result(alone, catalogue.definition)
 
@@ -133,7 +135,9 @@ def _parameters(
             f"the library of {file} cannot be told, for {why}. Give its name, as in: {line}"
         )
     found = config_conversion(library, config, total=total, steps_per_epoch=steps_per_epoch)
-    parameters = {name: each.to_json() for name, each in found.parameters.items()}
+    from rheostat.schedules.shortest import shortest
+
+    parameters = {name: shortest(each.to_json()) for name, each in found.parameters.items()}
     if not found.controllers:
         return parameters
     controllers = {name: each.document for name, each in found.controllers.items()}

@@ -85,14 +85,13 @@ def counted(found: wire.WorkerCounts, *, behind: int = 0, ended: int = 0) -> Seg
     return ", ".join(said), STYLES.get(worst, "")
 
 
-def cells(found: wire.WorkerCounts) -> tuple[Cell, Cell, Cell]:
-    """Write the numbers of a run in a list: none of one that nobody has trained yet."""
-    alive, silent, wrong = found["alive"], found["silent"], found["wrong"]
-    return (
-        text.count(alive) if alive or silent else "",
-        (text.count(silent) if silent else "", STYLES["silent"]),
-        (text.count(wrong) if wrong else "", STYLES["wrong"]),
-    )
+def cell(found: wire.WorkerCounts) -> Cell:
+    """Write the workers of a run in a list, as short as it goes: ``8``, or ``7, 1 silent``."""
+    others = {"silent": found["silent"], "wrong": found["wrong"]}
+    said = [text.count(found["alive"])] if found["alive"] else []
+    said += [f"{text.count(many)} {name}" for name, many in others.items() if many]
+    worst = "wrong" if found["wrong"] else "silent" if found["silent"] else ""
+    return ", ".join(said), STYLES.get(worst, "")
 
 
 def arrival(eta: wire.Eta) -> str:
