@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.frameworks.cells import Framework
-from tests.frameworks.conftest import RAMP, NewCase, Ranks
+from tests.frameworks.conftest import RAMP, NewCase, Ranks, RunSection
 
 from rheostat import Client
 from rheostat.errors import Invalid, StaleCheckpoint
@@ -226,6 +226,8 @@ def test_stop(new_case: NewCase) -> None:
 
 def test_ranks(new_case: NewCase, on_ranks: Ranks) -> None:
     """Two processes use the same values and end at one step, or both refuse."""
+    if os.environ["KERAS_BACKEND"] != "jax":
+        pytest.skip("Keras distributes with JAX")
     case, other = new_case(), new_case()
     case.control.stop(effective=8)
     told = on_ranks("keras_ranks.py", case.url, case.name, other.name)
@@ -234,6 +236,12 @@ def test_ranks(new_case: NewCase, on_ranks: Ranks) -> None:
         assert len(rank["used"]) == 8
         case.require_ledger(rank["used"])
         assert "do not agree" in rank["apart"]
+
+
+def test_docs(run_section: RunSection) -> None:
+    """The section does what it says."""
+    names = run_section(FRAMEWORK.name)
+    names["callback"].run.client.close()
 
 
 def test_on_pytorch() -> None:
