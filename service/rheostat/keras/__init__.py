@@ -1,10 +1,8 @@
 """
 Rheostat for Keras 3: learning rate and weight decay from a run, on each of its backends.
 
->>> import rheostat.keras
->>> model.fit(x, y, epochs=10, callbacks=[rheostat.keras.RheostatCallback(run)])
-
-Keras is imported when the callback is first asked for.
+``model.fit(…, callbacks=[rheostat.keras.RheostatCallback(run)])`` is all of it. Keras is imported
+when the callback is first asked for.
 """
 
 from importlib import import_module

@@ -1,10 +1,9 @@
 """
 Rheostat for optax and JAX: numbers of an optimizer's state from a run, without compiling again.
 
->>> import rheostat.optax
->>> tx = optax.inject_hyperparams(optax.adamw, static_args=("b1", "b2", "eps"))(learning_rate=0.0)
->>> numbers = rheostat.optax.Hyperparams(run, {"lr": "learning_rate"})
->>> opt_state = numbers.put(opt_state, step)  # before the jitted update
+The optimizer is made with `optax.inject_hyperparams`. ``numbers = Hyperparams(run, {"lr":
+"learning_rate"})`` says which of its numbers are the run's, and ``numbers.put(opt_state, step)``,
+before the jitted update, puts them in.
 """
 
 from rheostat.optax.hyperparams import Hyperparams
