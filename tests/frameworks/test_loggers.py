@@ -94,7 +94,9 @@ def test_weights_and_biases(case: Case, tmp_path: Path, monkeypatch: pytest.Monk
     run = train(case, tracked)
     tracked.finish()
     (path,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
-    store, rows, settings = DataStore(), {}, {}
+    rows: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
+    store = DataStore()
     store.open_for_scan(str(path))
     while (data := store.scan_data()) is not None:
         record = wandb_internal_pb2.Record.FromString(data)

@@ -7,7 +7,7 @@ small as it can be.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -160,7 +160,7 @@ def test_stop(build: Build, new_case: NewCase, tmp_path: Path) -> None:
     case.require_ledger(used)
 
 
-def require_alike(told: list[Mapping[str, Any]], case: Any, updates: int) -> None:
+def require_alike(told: Sequence[Mapping[str, Any]], case: Any, updates: int) -> None:
     """Require that all ranks made the same updates, with the ledger's values."""
     for rank in told:
         assert rank["ranks"] == len(told)
