@@ -193,14 +193,18 @@ def test_nothing_else_may_differ(real: Client, new_name: Callable[[], str]) -> N
     name = new_name()
     real.run(name, create=SPEC)
     other = {"parameters": {"lr": 0.5}, "total": 150}
-    for way in ("keep", "extend"):
+    ways: list[attempts.OtherTotal] = ["keep", "extend"]
+    for way in ways:
         with pytest.raises(NameTaken):
-            real.run(name, create=other, other_total=way)  # type: ignore[arg-type]
+            real.run(name, create=other, other_total=way)
 
 
 def test_a_worker_may_not_extend() -> None:
     """Without an operator's token it is refused as it was, with the command for one."""
-    told = {"differences": [{"field": "total", "there": 100, "sent": 150}], "extend": "rheostat …"}
+    told: dict[str, Any] = {
+        "differences": [{"field": "total", "there": 100, "sent": 150}],
+        "extend": "rheostat …",
+    }
 
     def answer(request: httpx.Request) -> httpx.Response:
         refusal = NameTaken("differs", **told) if request.method == "PUT" else Forbidden("no")

@@ -32,7 +32,7 @@ def test_steps_end_where_the_run_does(
     setattr(service, how, end)
     read = [(step, run.value("lr", step)) for step in run.steps(0, 1000)]
     assert read == [(step, 1 / (step + 1)) for step in range(end)]
-    assert run.ends_at == end
+    assert (run.ends_at, run.state) == (end, "ended")
     assert type(run.ended) is (Stopped if how == "stop" else Finished)
     with pytest.raises(Finished) as refused:
         run.value("lr", end)
@@ -125,14 +125,14 @@ def test_a_pause_is_waited_for(client: Client, service: ListeningService) -> Non
     heard: list[Any] = []
 
     def on_wait(refusal: Any) -> None:
-        heard.append((type(refusal), refusal.members["end"], run.waits_for is refusal))
+        heard.append((type(refusal), refusal.members["end"], run.waits_for is refusal, run.state))
         threading.Timer(0.05, service.resume).start()
 
     run = client.run("gpt", on_wait=on_wait)
     found = [run.value("lr", step) for step in range(20)]
     assert found == [1 / (step + 1) for step in range(20)]
-    assert heard == [(Paused, 10, True)]
-    assert run.waits_for is None
+    assert heard == [(Paused, 10, True, "waiting")]
+    assert (run.waits_for, run.state) == (None, "training")
     assert service.kept == 1
     assert (run.ends_at, run.ended) == (None, None)
 

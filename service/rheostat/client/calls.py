@@ -149,21 +149,40 @@ def invalid(field: str, value: Any, bound: str) -> errors.Invalid:
 
 def coordinate(step: Any, field: str = "step") -> int:
     """
-    Return a step as an integer: of NumPy and others too, and 63.0, which a look-up finds as 63.
+    Return a step as an integer: of NumPy, JAX and others too, and 63.0, which look-ups find as 63.
 
     Raises:
-        Invalid: It is no whole number, or no coordinate.
+        Invalid: It is no whole number, or no coordinate, or is known to a compiled function alone.
 
     """
     try:
         whole = operator.index(step)
     except TypeError:
-        if not isinstance(step, float) or not step.is_integer():
-            raise invalid(field, step, "a whole number") from None
-        whole = int(step)
+        whole = _whole(step, field)
     if not 0 <= whole <= MAX_STEP:
         raise invalid(field, step, f"from 0 to {MAX_STEP}")
     return whole
+
+
+def _whole(step: Any, field: str) -> int:
+    """Return an integer that is no index of a list: a float, or a variable of Keras."""
+    if isinstance(step, float) and step.is_integer():
+        return int(step)
+    inner = getattr(step, "value", step)  # of a variable: what it holds
+    if any(cls.__name__ == "Tracer" for cls in type(inner).__mro__):
+        wrong = errors.FieldError(field, TRACED, "a tracer of JAX", "a number")
+        raise errors.Invalid(f"{field} {TRACED}", errors=[wrong])
+    if "int" in str(getattr(step, "dtype", "")) and tuple(getattr(step, "shape", ())) == ():
+        return int(step)
+    raise invalid(field, step, "a whole number")
+
+
+TRACED = (
+    "must be a number: a function that JAX compiles is run once, and would keep its first value."
+    " Look values up outside, and hand them in, as rheostat.optax.Hyperparams does with"
+    " optax.inject_hyperparams"
+)
+"""What is wrong with a step that stands for a number while JAX traces a function."""
 
 
 def metric(value: Any) -> float | str:

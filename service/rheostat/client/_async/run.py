@@ -293,6 +293,8 @@ class AsyncRun(AsyncFetching, AsyncReporting, AsyncControl):  # type: ignore[mis
             RheostatError: As `value` raises.
 
         """
+        if type(step) is not int:
+            step = coordinate(step)
         if step in self._span:
             return None
         try:

@@ -226,7 +226,8 @@ class Client:
                 raise calls.invalid("name", name, "a run's name or id, where nothing is created")
             name = attempts.generated(attempts.of_this_process())
         if fresh and checkpoint is not None:
-            name, create = calls.mapping(checkpoint, "checkpoint").get("id"), None
+            known = calls.mapping(checkpoint, "checkpoint").get("id")
+            name, create = calls.require_name(known, "checkpoint.id"), None
         elif fresh:
             if create is None or start is not None:
                 raise calls.invalid("fresh", fresh, "left out without create, or with start")

@@ -293,6 +293,8 @@ class Run(Fetching, Reporting, Control):  # type: ignore[misc]  # its notes are 
             RheostatError: As `value` raises.
 
         """
+        if type(step) is not int:
+            step = coordinate(step)
         if step in self._span:
             return None
         try:
