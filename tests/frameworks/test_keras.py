@@ -327,7 +327,7 @@ def test_several_steps_in_one_execution_are_refused(new_case: NewCase) -> None:
     """A change and an end lie between two steps."""
     training = Training(new_case().join())
     training.model.compile("sgd", loss="mse", steps_per_execution=2)
-    with pytest.raises((Invalid, ValueError), match="steps_per_execution`? must be 1"):
+    with pytest.raises((Invalid, ValueError), match=r"steps_per_execution`? must be 1"):
         training.fit()
 
 
