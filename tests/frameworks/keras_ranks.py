@@ -31,10 +31,10 @@ def main(url: str, *names: str) -> None:
     told: dict[str, Any] = {"ranks": jax.process_count()}
     with Client(url, deadline=60) as client:
         training = Training(client.run(names[0]))
-        training.fit(batch_size=2)
+        training.fit()
         told["used"] = training.used
         try:
-            Training(client.run(names[RANK])).fit(batch_size=2)
+            Training(client.run(names[RANK])).fit()
         except Conflict as error:
             told["apart"] = str(error)
     print(json.dumps(told))  # noqa: T201 - read by the test

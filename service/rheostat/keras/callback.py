@@ -78,6 +78,7 @@ class RheostatCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self._best = Best(restore_best) if restore_best else None
         self._session: Session | None = None
         self._updates: Updates | None = None
+        self._is_last = False
 
     @property
     def run(self) -> Run:
@@ -109,6 +110,7 @@ class RheostatCallback(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         """Join the run at the first epoch, where the model is what it will be trained from."""
+        self._is_last = epoch + 1 == (self.params or {}).get("epochs")
         if self._updates is None:
             self._begin()
 
@@ -126,7 +128,9 @@ class RheostatCallback(keras.callbacks.Callback):  # type: ignore[misc]
             self._hear(signal, updates.step)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
-        """Look whether the run ends here."""
+        """Look whether the run ends here, if the training goes on."""
+        if self._is_last and batch + 1 == (self.params or {}).get("steps"):
+            return
         if self._joined.ended(self.step):
             self._stop()
 
@@ -139,7 +143,7 @@ class RheostatCallback(keras.callbacks.Callback):  # type: ignore[misc]
             self._best.on_epoch_end(epoch, logs)
         if self._begun.values:
             logs["learning_rate"] = self._begun.values[self._slots.fields["learning_rate"]]
-        if self._joined.ended(self.step, waits=True):
+        if not self._is_last and self._joined.ended(self.step, waits=True):
             self._stop()
 
     def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002
