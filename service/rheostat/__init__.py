@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rheostat import errors
     from rheostat.client import AsyncClient, AsyncRun, At, Client, Revision, Run, Signal
     from rheostat.local_server import local
+    from rheostat.replay import Replay
 
 __version__ = "0.2.0"
 
@@ -30,6 +31,7 @@ __all__ = [
     "AsyncRun",
     "At",
     "Client",
+    "Replay",
     "Revision",
     "Run",
     "Signal",
@@ -51,7 +53,11 @@ __all__ = [
 
 # Loaded when first used: the service and the command line import this package without httpx.
 _CLIENTS = ("At", "AsyncClient", "AsyncRun", "Client", "Revision", "Run", "Signal")
-_HOMES = {**dict.fromkeys(_CLIENTS, "rheostat.client"), "local": "rheostat.local_server"}
+_HOMES = {
+    **dict.fromkeys(_CLIENTS, "rheostat.client"),
+    "local": "rheostat.local_server",
+    "Replay": "rheostat.replay",
+}
 
 
 def __getattr__(name: str) -> Any:
