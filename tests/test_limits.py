@@ -245,6 +245,7 @@ BEYOND: dict[str, Asked] = {
     "MAX_WRONG": beaten(
         "workers[0].wrong", wrong=33 * [{"step": 0, "parameter": "lr", "found": 2}]
     ),
+    "MAX_LINGER": Asked("POST", "/v1/local/attached", {"linger": 604_801}, "linger"),
     "MAX_NESTING": evaluated(nested(MAX_NESTING)),
     "MAX_NODES": evaluated({"kind": "sum", "of": 1000 * [ONE]}),
     "MAX_POINTS": evaluated({"kind": "table", "values": 1_000_001 * [1]}),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rheostat.client import AsyncClient, AsyncRun, At, Client, Revision, Run, Signal
     from rheostat.local_server import local
     from rheostat.loggers import log
+    from rheostat.replay import Replay
 
 __version__ = "0.2.0"
 
@@ -31,6 +32,7 @@ __all__ = [
     "AsyncRun",
     "At",
     "Client",
+    "Replay",
     "Revision",
     "Run",
     "Signal",
@@ -57,6 +59,7 @@ _HOMES = {
     **dict.fromkeys(_CLIENTS, "rheostat.client"),
     "local": "rheostat.local_server",
     "log": "rheostat.loggers",
+    "Replay": "rheostat.replay",
 }
 
 

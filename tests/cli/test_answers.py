@@ -44,6 +44,8 @@ ARGUMENTS = {
     "run decline": "gpt 2",
     "run delete": "gpt --yes",
     "run watch": "gpt",
+    "run export": "gpt nowhere/gpt.json",
+    "run import": f"{Path(__file__).parents[2] / 'docs/openapi.json'}",
     "run list": "",
     "schedule list": "",
     "schedule put": "s 0.1",
@@ -53,7 +55,10 @@ ARGUMENTS = {
     "token revoke": "ann --yes",
 }
 """Of commands that are not satisfied with one name."""
-LOCAL = {"serve", "evaluate", "plot", "kinds", "convert", "simulate", "recover", "demo"}
+LOCAL = {
+    *("serve", "evaluate", "plot", "kinds", "convert", "simulate", "recover", "demo"),
+    "local",
+}
 
 
 def commands() -> list[str]:
@@ -63,6 +68,7 @@ def commands() -> list[str]:
         f"{group} {name}"
         for group, found in root.commands.items()
         for name in getattr(found, "commands", ())
+        if group not in LOCAL
     ]
     assert set(root.commands) - {line.split()[0] for line in lines} == LOCAL
     return [f"{line} {ARGUMENTS.get(line, 'gpt')}" for line in lines]

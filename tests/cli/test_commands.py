@@ -41,6 +41,8 @@ IN_THEIR_TURN = [
     "run rewind",
     "run fork",
     "run checkpoints",
+    "run export",
+    "run import",
     "run surface",
     "run note",
     "run signal",
@@ -75,8 +77,8 @@ IN_THEIR_TURN = [
     "recover",
 ]
 """The commands whose examples are tried, each where what it speaks of is there."""
-BY_THEMSELVES = {"serve", "demo"}
-"""Those that start servers: `test_process` and `test_demo` are about them."""
+BY_THEMSELVES = {"serve", "demo", "local list", "local stop"}
+"""Those about servers: `test_process`, `test_demo` and `tests/local` are about them."""
 WRONG = {
     "serve": ("serve --port 70000", 2),
     "demo": ("demo --seconds 1", 2),
@@ -85,6 +87,9 @@ WRONG = {
     "kinds": ("kinds cosinus", 1),
     "convert": ("convert pytorsch", 1),
     "simulate": ("simulate plato --metric-file losses.csv", 2),
+    "run import": ("run import nothing.json", 1),
+    "local list": ("local list all", 2),
+    "local stop": ("local stop nothing.db", 1),
     "recover": ("recover --yes --database sqlite:////nowhere/at/all.db", 1),
     "token create": ("token create ann --role viewer --server http://127.0.0.1:1", 3),
     "token list": ("token list --server http://127.0.0.1:1", 3),

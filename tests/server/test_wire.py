@@ -18,6 +18,7 @@ from rheostat.server.http.access import needs
 from rheostat.server.http.requests import KeyDep, StoreDep
 from rheostat.server.http.route import OF_BODIES, StrictRoute, refuses, router
 from rheostat.server.openapi import requests
+from rheostat.server.routes.imports import EXPORT
 from rheostat.server.wire_schemas import names, schemas
 
 if TYPE_CHECKING:
@@ -241,6 +242,9 @@ def test_every_answer_is_as_its_type_says(told: Any) -> None:
     for kind in http.get("/v1/kinds").json()["items"]:
         http.get(f"/v1/kinds/{kind['kind']}")
     http.post("/v1/tokens", json={"name": "ci", "role": "worker"})
+    http.post("/v1/local/attached", json={"linger": 1}).raise_for_status()
+    imported = {"export": EXPORT, "name": "imported"}
+    http.post("/v1/runs/import", json=imported).raise_for_status()
     for path in ("/v1/tokens", "/v1/access", "/", "/livez", "/readyz", "/v1/runs/nobody"):
         http.get(path)
     assert ANSWERS.keys() - transport.seen == set()

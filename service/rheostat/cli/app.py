@@ -153,6 +153,7 @@ def complete() -> typer.Typer:
     app.add_typer(_run(), name="run")
     app.add_typer(_schedule(), name="schedule")
     app.add_typer(_token(), name="token")
+    app.add_typer(_local(), name="local")
     app.command()(administration.recover)
     app.command()(demo.demo)
     return app
@@ -162,6 +163,7 @@ def _run() -> typer.Typer:
     from rheostat.cli.commands import (
         branching,
         controllers,
+        exports,
         orders,
         proposals,
         revisions,
@@ -205,6 +207,8 @@ def _run() -> typer.Typer:
     run.command("workers")(workers.list_workers)
     run.command("mismatches")(workers.list_mismatches)
     run.command()(watch.watch)
+    run.command()(exports.export)
+    run.command("import")(exports.import_run)
     run.command()(revisions.finish)
     run.command()(revisions.delete)
     return run
@@ -221,6 +225,15 @@ def _schedule() -> typer.Typer:
     schedule.command()(schedules.plot)
     schedule.command()(schedules.values)
     return schedule
+
+
+def _local() -> typer.Typer:
+    from rheostat.cli.commands import local
+
+    servers = group("The servers that rheostat.local() has started on this machine.")
+    servers.command("list")(local.list_servers)
+    servers.command()(local.stop)
+    return servers
 
 
 def _token() -> typer.Typer:

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 
 from rheostat.cli.views.screen import Screen
+from rheostat.cli.whereabouts import whereabouts
 from rheostat.client import Client
 from rheostat.client._sync.network import Network
 from rheostat.client.calls import Call
@@ -21,9 +22,10 @@ PAUSE, PAUSES, QUIET = 0.25, 20, 4
 them nothing is said about: five seconds in all, the first of them in silence."""
 
 
-def connect(server: str, token: str | None, author: str | None = None) -> Client:
+def connect(server: str | None, token: str | None, author: str | None = None) -> Client:
     """Return a client that is as patient as people are."""
-    return _Client(server, token=token, author=author, timeout=TIMEOUT, retries=RETRIES)
+    url, token = whereabouts(server, token)
+    return _Client(url, token=token, author=author, timeout=TIMEOUT, retries=RETRIES)
 
 
 class _Network(Network):

@@ -28,8 +28,14 @@ def _form(text: str) -> str:
 
 
 Server = Annotated[
-    str,
-    typer.Option("--server", metavar="URL", envvar="RHEOSTAT_URL", help="Where the service is."),
+    str | None,
+    typer.Option(
+        "--server",
+        metavar="URL",
+        envvar="RHEOSTAT_URL",
+        help="Where the service is, or the file that a local one serves.",
+        show_default=f"that of ./rheostat.db, or {DEFAULT_URL}",
+    ),
 ]
 Token = Annotated[
     str | None,

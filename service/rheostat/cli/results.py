@@ -56,7 +56,7 @@ def keyword(name: str, default: Any, annotation: Any) -> Parameter:
 
 
 _JSON = keyword("as_json", False, options.AsJson)
-_SERVER = keyword("server", options.DEFAULT_URL, options.Server)
+_SERVER = keyword("server", None, options.Server)
 _TOKEN = keyword("token", None, options.Token)
 _AUTHOR = keyword("author", default_author, options.Author)
 
@@ -198,7 +198,7 @@ def _connected(function: Callable[..., Given], added: Sequence[Parameter]) -> Co
     def command(
         *,
         as_json: bool,
-        server: str,
+        server: str | None,
         token: str | None,
         author: str | None = None,
         **arguments: Any,

@@ -41,8 +41,8 @@ TAIL = 4096
 
 log = logging.getLogger("rheostat")
 
-_started: list[subprocess.Popen[bytes]] = []
-"""What was started here and may be alive: what has ended is to be waited for."""
+_started: set[int] = set()
+"""The processes that were started here and may be alive: what has ended is to be waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +88,7 @@ class LocalServer:
             time.sleep(PAUSE)
 
     def _prepare(self) -> None:
-        for process in [*_started]:
-            if process.poll() is not None:
-                _started.remove(process)
+        _wait_for_ended()
         folder = self.database.parent
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -141,7 +139,8 @@ class LocalServer:
             raise
         finally:
             os.close(told)
-        _started.append(process)
+        process.returncode = 0  # it outlives this object, and is waited for by its number
+        _started.add(process.pid)
         files.name_holder(lock, process.pid)
         return ready
 
@@ -190,6 +189,16 @@ def _environment() -> dict[str, str]:
     left_out = {f"RHEOSTAT_{name}" for name in OWN}
     kept = {name: value for name, value in os.environ.items() if name not in left_out}
     return {"RHEOSTAT_LOG_LEVEL": "warning", **kept}
+
+
+def _wait_for_ended() -> None:
+    for pid in [*_started]:
+        try:
+            ended, _ = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            ended = pid
+        if ended:
+            _started.discard(pid)
 
 
 def _forget_started() -> None:

@@ -44,6 +44,7 @@ from rheostat.server.routes.convert import conversion
 from rheostat.server.routes.evaluate import evaluation
 from rheostat.server.routes.events import events
 from rheostat.server.routes.history import history
+from rheostat.server.routes.imports import imports
 from rheostat.server.routes.kinds import kinds
 from rheostat.server.routes.local import local
 from rheostat.server.routes.mismatches import mismatches
@@ -74,6 +75,7 @@ ROUTERS = (
     simulation,
     kinds,
     schedules,
+    imports,
     runs,
     values,
     history,

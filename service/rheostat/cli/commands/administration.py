@@ -128,7 +128,7 @@ def _tokens(database: str | None, server: str | None, token: str | None) -> Iter
     if database is None and (server or token):
         from rheostat.cli.connecting import connect  # httpx loads slowly
 
-        with connect(server or options.DEFAULT_URL, token) as client:
+        with connect(server, token) as client:
             yield client.tokens
     else:
         with _stored(database) as tokens:

@@ -14,8 +14,9 @@ from rheostat.cli.completion.line import split
 from rheostat.cli.completion.offers import FILES, MANY, Asked, offered
 from rheostat.cli.completion.phrases import Offer
 from rheostat.cli.completion.places import place
-from rheostat.cli.options import DEFAULT_URL
 from rheostat.cli.views.screen import UNSEEN
+from rheostat.cli.whereabouts import whereabouts
+from rheostat.errors import NotServed
 
 
 def answer(arguments: Sequence[str], variables: Mapping[str, str]) -> str:
@@ -38,8 +39,11 @@ def completions(words: Sequence[str], typed: str, variables: Mapping[str, str]) 
     here = place(get_command(complete()), words)
     if here is None:
         return []
-    url = here.said("server") or variables.get("RHEOSTAT_URL") or DEFAULT_URL
-    token = here.said("token") or variables.get("RHEOSTAT_TOKEN")
+    told = here.said("server") or variables.get("RHEOSTAT_URL") or None
+    try:
+        url, token = whereabouts(told, here.said("token") or variables.get("RHEOSTAT_TOKEN"))
+    except NotServed:
+        return []
     asked = Asked(here, typed, Service(url, token))
     fitting = (each for each in offered(asked) if each == FILES or each.word.startswith(typed))
     found = {each.word: each for each in islice(fitting, MANY)}

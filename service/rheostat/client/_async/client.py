@@ -312,6 +312,29 @@ class AsyncClient:
             return await self.session.ask(calls.put(where, body))
         return await self.session.ask(calls.post(calls.path("runs"), {"name": name, **body}))
 
+    async def import_run(
+        self, export: Mapping[str, Any], *, name: str | None = None
+    ) -> wire.RunState:
+        """
+        Make a run of what `AsyncRun.export` has written, and return it: as an operator.
+
+        It has the same values bit for bit, and a new id, so that it is no run that goes on
+        elsewhere: a checkpoint of the other one does not fit, and a training that has its weights
+        says ``start=``. A last note of its history says who has imported it.
+
+        Args:
+            export: The document that the file holds, as `json.load` reads it.
+            name: What to call the run; by default as it was called.
+
+        Raises:
+            NameTaken: There is a run of this name.
+            Invalid: The document is no sound export; ``errors`` names each field.
+            TooLarge: It is longer than the service takes.
+
+        """
+        body = {"export": export} if name is None else {"export": export, "name": name}
+        return await self.session.ask(calls.post(calls.path("runs", "import"), body))
+
     @overload
     async def evaluate(
         self,

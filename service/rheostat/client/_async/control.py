@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from rheostat.client import answers, calls
 from rheostat.client._async.branching import AsyncBranching
 from rheostat.client._async.deciding import AsyncDeciding
+from rheostat.client._async.exporting import AsyncExporting
 from rheostat.client._async.orders import AsyncOrders
 from rheostat.client.answers import understood
 from rheostat.client.lineage import newest_change, reverting
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from rheostat.client.lineage import Undone
 
 
-class AsyncControl(AsyncOrders, AsyncDeciding, AsyncBranching):
+class AsyncControl(AsyncOrders, AsyncDeciding, AsyncBranching, AsyncExporting):
     """
     What operators and viewers do with a run: look at it, change it, rewind it.
 

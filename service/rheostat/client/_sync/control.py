@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from rheostat.client import answers, calls
 from rheostat.client._sync.branching import Branching
 from rheostat.client._sync.deciding import Deciding
+from rheostat.client._sync.exporting import Exporting
 from rheostat.client._sync.orders import Orders
 from rheostat.client.answers import understood
 from rheostat.client.lineage import newest_change, reverting
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from rheostat.client.lineage import Undone
 
 
-class Control(Orders, Deciding, Branching):
+class Control(Orders, Deciding, Branching, Exporting):
     """
     What operators and viewers do with a run: look at it, change it, rewind it.
 

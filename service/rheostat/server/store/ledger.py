@@ -19,14 +19,12 @@ from sqlalchemy import Connection, Row, delete, select
 
 from rheostat.server.runs.grid import Grid
 from rheostat.server.runs.lineage import GenerationKey, OwnedSteps
+from rheostat.server.runs.packed import BITS, FLOAT, unpacked
 from rheostat.server.runs.settling import Segment
 from rheostat.server.store import statements, tables
 
 PACKED = 4096
 """Values of one packed row: enough to pack well, and few enough to unpack for one block."""
-
-FLOAT = np.dtype("<f8")
-BITS = np.dtype("<u8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +123,4 @@ def _pack(values: NDArray[np.float64]) -> bytes:
 
 
 def _unpack(packed: bytes, count: int) -> NDArray[np.float64]:
-    planes = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(BITS.itemsize, -1)
-    bits = np.ascontiguousarray(planes.T).view(BITS).reshape(-1, count)
-    for _ in range(2):
-        bits = np.cumsum(bits, axis=1, dtype=BITS)  # modulo 2^64
-    return bits.view(FLOAT)
+    return unpacked(zlib.decompress(packed), count)
