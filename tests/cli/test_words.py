@@ -144,6 +144,13 @@ def test_several_changes_make_one_revision() -> None:
     assert words.changes(shlex.split(line)) == expected
 
 
+def test_a_parameter_and_its_groups_are_one_word() -> None:
+    """``lr/*`` stands where a name does, in an assignment too; the service knows what it means."""
+    scale = {"edit": "scale", "factor": 0.5}
+    assert words.changes(["lr/*", "scale", "0.5"]) == {"lr/*": scale}
+    assert words.changes(["lr/*=0.1"]) == {"lr/*": {"kind": "constant", "value": 0.1}}
+
+
 def test_the_clock_is_given_to_definitions_that_have_none() -> None:
     """`--clock` fills in where a clock is needed and not said, and nowhere else."""
     line = "a linear start=1, b linear clock=run, c 0.1, d scale 2"

@@ -128,8 +128,10 @@ def test_any_integer_is_a_counter(update: Any, new_run: NewRun) -> None:
 def test_the_counter_is_never_taken_from_a_position(new_run: NewRun) -> None:
     """A framework that hands its batch size to any scheduler (DeepSpeed) gets an error."""
     found = scheduler(optimizer(), new_run(lr=RAMP))
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"takes no epoch: .* or step\(update="):
         found.step(256)
+    with pytest.raises(TypeError, match="takes no epoch"):
+        found.step(epoch=3)
     assert found.last_epoch == 0
 
 

@@ -194,6 +194,22 @@ def test_calling_it_before_the_optimizer_warns(new_run: NewRun) -> None:
         found.step()
 
 
+def test_a_first_update_that_is_skipped_does_not_warn(
+    new_run: NewRun, recwarn: pytest.WarningsRecorder
+) -> None:
+    """GradScaler begins at a scale that is too high: its first update is seldom made."""
+    optimizer = torch.optim.SGD([weight()], lr=0.1)
+    found = scheduler(optimizer, new_run(lr=RAMP))
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127)
+    (parameter,) = optimizer.param_groups[0]["params"]
+    scaler.scale((parameter * 4).sum()).backward()
+    scaler.step(optimizer)
+    scaler.update()
+    found.step()
+    assert not recwarn.list
+    assert parameter.tolist() == weight().tolist()
+
+
 def test_a_change_arrives_at_its_effective_step(new_run: NewRun) -> None:
     """P1, P2: what the optimizer used is, bit for bit, what the ledger says."""
     run = new_run(lr=COSINE)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import StartServer
 from tests.test_docstrings import let_clients_go, run_page
 
 from rheostat import Client
@@ -18,9 +19,9 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "weight-decay.md"
 
 
-def test_the_manual_of_weight_decay_does_what_it_says(server: str) -> None:
-    """All blocks, one after the other, in one namespace."""
-    names, blocks = run_page(PAGE, server)
+def test_the_manual_of_weight_decay_does_what_it_says(start_server: StartServer) -> None:
+    """All blocks, one after the other, in one namespace; the runs of other pages have its names."""
+    names, blocks = run_page(PAGE, start_server().url)
     names["client"].close()
     assert blocks > 6
     del names

@@ -9,7 +9,7 @@ from weakref import ref
 from rheostat.adapters import refusal, rejoin, saved, whole
 from rheostat.client.calls import coordinate
 from rheostat.errors import Finished
-from rheostat.torch.hooks import LastHook, outside_of_graphs
+from rheostat.torch.hooks import LastHook, is_captured, outside_of_graphs
 from rheostat.torch.joining import checked, meet, position
 from rheostat.torch.proof import OnMismatch, Proof
 from rheostat.torch.ranks import Position, on_all_ranks, require_one
@@ -235,6 +235,9 @@ class Attached:
         log.info("run %s ends at step %s", self.run.name, self._step)
 
     def _write(self, *_: Any) -> None:
+        if is_captured():
+            message = "is captured in a CUDA graph, whose replays count nothing: take RheostatLR"
+            raise refusal("optimizer", message)
         values = self._values()
         if values is not None:
             self._slots.write(self._step, values)

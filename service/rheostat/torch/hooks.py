@@ -31,6 +31,11 @@ def outside_of_graphs(call: Callable[..., None]) -> Callable[..., None]:
     return hook
 
 
+def is_captured() -> bool:
+    """Return whether a CUDA graph is being captured, which replays what is done, and no Python."""
+    return torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()
+
+
 class LastHook:
     """
     Calls something before each update of an optimizer, after all other hooks.

@@ -13,7 +13,7 @@ from rheostat.adapters import refusal, rejoin, saved, whole
 from rheostat.client.calls import coordinate
 from rheostat.errors import Finished
 from rheostat.torch.fields import copied
-from rheostat.torch.hooks import LastHook
+from rheostat.torch.hooks import LastHook, is_captured
 from rheostat.torch.joining import checked, meet, position
 from rheostat.torch.proof import OnMismatch, Proof
 from rheostat.torch.ranks import Position, on_all_ranks, require_one
@@ -32,6 +32,10 @@ AT_END = get_args(AtEnd)
 COUNTED_ELSEWHERE = ("samples", "tokens")
 ACCELERATE = "accelerate.scheduler"
 """What steps a scheduler that it has prepared once for each process, in every update."""
+NO_EPOCH = (
+    "RheostatLR.step() counts updates, and takes no epoch: call step() after each update, or "
+    "step(update=…) with the number of updates done"
+)
 EARLY = (
     "lr_scheduler.step() was called before optimizer.step(): the first value of the schedule was "
     "never used. Call optimizer.step() first."
@@ -137,7 +141,7 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
         self.last_epoch = self._first - 1
         super()._initial_step()
 
-    def step(self, *, update: int | None = None) -> None:
+    def step(self, epoch: None = None, *, update: int | None = None) -> None:
         """
         Go on to the next step, or to the step ``update`` of the framework's own counter.
 
@@ -146,10 +150,13 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
         again without counting another update, call it with ``update=scheduler.last_epoch``.
 
         Args:
+            epoch: PyTorch's, whose schedulers may count anything: it is refused.
             update: The number of updates done, an integer; a run that counts samples or tokens
                 needs it.
 
         Raises:
+            TypeError: There is an ``epoch``, such as the batch size that some frameworks hand to
+                any scheduler.
             Invalid: ``update`` is missing though the run counts samples or tokens, or is no whole
                 number from 0 on. Nothing was counted then.
             Stopped, Finished: The run has no value at this step (with ``at_end="raise"``). Where
@@ -158,8 +165,10 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
             Unreachable: The service did not answer until the client's deadline.
 
         """
+        if epoch is not None:
+            raise TypeError(NO_EPOCH)
         if self._step_count == 1 and not (self._has_updated or self._was_called):
-            warnings.warn(EARLY, UserWarning, stacklevel=2)
+            self._warn_of_order()
         if update is not None:
             update = coordinate(whole(update, "update"), "update")
         elif self._counted_elsewhere and not self._is_initial:
@@ -171,6 +180,13 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
         self._is_counted = True
         self._step_count += 1
         self._update_lr(update)
+
+    def _warn_of_order(self) -> None:
+        """Say that the first update is still to come, unless `GradScaler` has skipped it."""
+        parameters = (each for group in self.optimizer.param_groups for each in group["params"])
+        gradients = [each.grad for each in parameters if each.grad is not None]
+        if all(_is_finite(each) for each in gradients):
+            warnings.warn(EARLY, UserWarning, stacklevel=3)
 
     def _update_lr(self, epoch: int | None = None) -> None:
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
@@ -203,6 +219,8 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
         self._is_counted, self._has_updated = False, True
         if self._is_open:
             self._set_values(waits=True)
+        if is_captured():
+            self._slots.warn_of_graph()
         # Past an end, and where another scheduler of a sequence is in force, nothing was written.
         if self._slots.step == self.last_epoch:
             self._proof.take(self._slots)
@@ -281,6 +299,12 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
         step = rejoin(self.run, state, type(self).__name__)
         self._look_up(step)
         return position(self.run, step)
+
+
+def _is_finite(gradient: Any) -> bool:
+    """Return whether all of a gradient is finite, also of one that is sparse, or shared out."""
+    values = gradient.coalesce().values() if gradient.is_sparse else gradient
+    return bool(values.isfinite().all())
 
 
 def _before_update(scheduler: RheostatLR | None) -> None:

@@ -124,6 +124,23 @@ class Slots:
                 self._default,
             )
 
+    def warn_of_graph(self) -> None:
+        """Say which numbers a CUDA graph that is being captured keeps as they are now."""
+        groups = self._groups
+        kept = [
+            f"{slot.binding.field} of group {label(groups, slot.group)}"
+            for slot in self._slots
+            if slot.is_plain(groups[slot.group])
+        ]
+        if kept:
+            log.warning(
+                "run %s: the CUDA graph that is captured keeps %s as they are at step %s, whatever"
+                " the run says: only a number in a tensor changes in it",
+                self._run.name,
+                ", ".join(kept),
+                f"{self.step:,}",
+            )
+
     def take_ratios(self) -> None:
         """Keep the ratios of a checkpoint that the optimizer has loaded, where it has some."""
         groups = self._groups
@@ -233,6 +250,10 @@ class _Slot:
         _write(group, self.binding, value)
         self._remember(self._held(group))
         return before != self.is_single
+
+    def is_plain(self, group: Group) -> bool:
+        """Return whether it is a number of Python, and no tensor."""
+        return not isinstance(self._held(group), Tensor)
 
     def holds(self, group: Group) -> bool:
         """
