@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from tests.frameworks.conftest import Case, NewCase
 from tests.frameworks.test_lightning import MATTERLESS, follow, loader, module, trainer
+from tests.test_docstrings import run_page
 
 import rheostat
 from rheostat.errors import Invalid
@@ -148,6 +149,19 @@ def test_mlflow_keeps_what_somebody_wrote(case: Case, mlflow: Any) -> None:
     tags = mlflow.MlflowClient().get_run(active.info.run_id).data.tags
     assert tags["mlflow.note.content"] == "the second try"
     assert tags["rheostat.revision"] == "2"
+
+
+def test_the_page_does_what_it_says(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The code of docs/loggers.md runs, and leaves what it promises."""
+    pytest.importorskip("tensorboard", reason="needs tensorboard: make test-frameworks")
+    page = Path("docs/loggers.md").resolve()
+    monkeypatch.chdir(tmp_path)
+    names, _ = run_page(page, server)
+    names["client"].close()
+    curves, _ = scalars(tmp_path / "board")
+    assert set(range(0, 100, 10)) <= set(curves["rheostat/lr"])
 
 
 def test_lightning_tells_its_logger(case: Case, tmp_path: Path) -> None:
