@@ -8,6 +8,7 @@ here: what is handed over is asked what it can do.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from inspect import ismodule
 from typing import TYPE_CHECKING, Any, Protocol
@@ -211,7 +212,9 @@ class MLflow:
     """A run of MLflow: tags for what holds now, and its description for all revisions."""
 
     def __init__(self, client: Any, run_id: str) -> None:
-        self._client, self._id = client, run_id
+        from mlflow.entities import Metric  # noqa: PLC0415 - it is there, as its client is
+
+        self._client, self._id, self._metric = client, run_id, Metric
         self._lines: list[str] | None = None
         """The description, unless the run has one of somebody else's."""
 
@@ -227,8 +230,9 @@ class MLflow:
 
     def numbers(self, numbers: Mapping[str, float], step: int) -> None:
         """Write points of curves."""
-        for name, value in numbers.items():
-            self._client.log_metric(self._id, name, value, step=step)
+        now = int(1000 * time.time())
+        metrics = [self._metric(name, value, now, step) for name, value in numbers.items()]
+        self._client.log_batch(self._id, metrics=metrics)
 
     def mark(self, number: int, text: str, step: int) -> None:
         """Write what a revision is."""

@@ -151,6 +151,9 @@ def test_resume(new_case: NewCase, tmp_path: Path) -> None:
     first, resumed = module(), module()
     trainer(tmp_path, follow(case.join()), saver(tmp_path, 5)).fit(first, loader())
     path = tmp_path / "step=5.ckpt"
+    known = {each["step"]: each["uri"] for each in case.control.checkpoints()}
+    assert sorted(known) == [5, 10, 15, 20]
+    assert known[5] == str(path)
     callback = follow(case.join())
     trainer(tmp_path, callback, max_steps=20, max_epochs=-1).fit(resumed, loader(), ckpt_path=path)
     assert resumed.used == first.used[5:20]
@@ -447,6 +450,8 @@ def test_what_it_leans_on_is_there(new_case: NewCase, tmp_path: Path) -> None:
     assert seen["loader"] is not None
     assert seen["limits"] == (0, None)
     assert seen["fn"] == "fit"
+    saves = saver(tmp_path, 1)
+    assert (saves._last_checkpoint_saved, saves._last_global_step_saved) == ("", 0)
 
 
 def test_a_loader_that_has_a_state_resumes_in_its_place(new_case: NewCase, tmp_path: Path) -> None:

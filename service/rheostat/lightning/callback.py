@@ -41,7 +41,8 @@ class RheostatCallback(*callback_classes()):  # type: ignore[misc]
     all ranks stop after one update, with the last validation and checkpoint. After a validation
     rank 0 reports ``trainer.callback_metrics``; each ``log_every_n_steps`` updates the loss.
 
-    At the signal ``checkpoint`` all ranks save beside the other checkpoints. The loggers have
+    At the signal ``checkpoint`` all ranks save beside the other checkpoints; each that is saved is
+    told to the run. The loggers have
     ``rheostat/lr`` and the other parameters, ``rheostat/revision``, and a sentence where a revision
     came into force. ``L.Trainer(callbacks=[RheostatCallback("http://rheostat:8000/gpt")])`` is
     all that a training needs.
@@ -51,6 +52,8 @@ class RheostatCallback(*callback_classes()):  # type: ignore[misc]
         create: The body to create the run with, where ``run`` is an address and a name. A
             ``"total"`` of ``"trainer"`` is that of the trainer, which is known when it begins.
         fields: Which parameter goes into which field, as `rheostat.torch.RheostatLR` takes it.
+        relative: Whether groups keep the ratios of their learning rates, as
+            `rheostat.torch.RheostatLR` takes it.
         on_signal: What is called with every signal but ``checkpoint``, and with the trainer, on all
             ranks before the same update.
         on_mismatch: What happens where an update is about to use another number than the run's, as
@@ -71,13 +74,18 @@ class RheostatCallback(*callback_classes()):  # type: ignore[misc]
         *,
         create: Mapping[str, Any] | None = None,
         fields: Fields | None = None,
+        relative: bool = False,
         on_signal: Callable[[Signal, Any], object] | None = None,
         on_mismatch: OnMismatch = "warn",
     ) -> None:
         super().__init__()
         self._on_signal = on_signal
         self._asked, self._create = run, create
-        self._fields, self._on_mismatch = fields, on_mismatch
+        self._options: dict[str, Any] = {
+            "fields": fields,
+            "relative": relative,
+            "on_mismatch": on_mismatch,
+        }
 
     # Beginning
 
@@ -89,6 +97,7 @@ class RheostatCallback(*callback_classes()):  # type: ignore[misc]
         self._keeps_others = True
         self._arrived = self._logged = self._told_at = -1
         self._told: set[str] = set()
+        self._saved: set[tuple[int, str]] = set()
         self._logs: Log | None = None
 
     def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
@@ -118,8 +127,7 @@ class RheostatCallback(*callback_classes()):  # type: ignore[misc]
             self.session.run,
             lambda: trainer.global_step,
             last_epoch=step - 1,
-            fields=self._fields,
-            on_mismatch=self._on_mismatch,
+            **self._options,
         )
         self._take_over(trainer)
         if trainer.is_global_zero and trainer.loggers:
@@ -182,11 +190,11 @@ class RheostatCallback(*callback_classes()):  # type: ignore[misc]
         self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int
     ) -> None:
         """Wait at a gate; end there if it was decided so."""
-        del batch, batch_idx
-        del pl_module
+        del pl_module, batch, batch_idx
         self._arrive(trainer, waits=True)
         if self.scheduler.ended:
             raise StopIteration  # as a module's hook does by returning -1
+        self._tell_of_saved(trainer)
         self._log()
 
     def on_train_batch_end(
@@ -279,11 +287,23 @@ class RheostatCallback(*callback_classes()):  # type: ignore[misc]
         if trainer.is_global_zero:
             run.outcome(signal, "done", step=step, data={"uri": path})
 
+    def _tell_of_saved(self, trainer: Any) -> None:
+        """Say which checkpoints Lightning saves by itself, so that a rewind finds them."""
+        if not trainer.is_global_zero:
+            return
+        for callback in trainer.checkpoint_callbacks:
+            path = getattr(callback, "_last_checkpoint_saved", "")
+            saved = getattr(callback, "_last_global_step_saved", 0), path
+            if path and saved not in self._saved and not callback.save_weights_only:
+                self._saved.add(saved)
+                self.session.run.saved(saved[0], uri=path)
+
     # Ending
 
     def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
         """Send what is left to be told."""
-        del trainer, pl_module
+        del pl_module
+        self._tell_of_saved(trainer)
         self._close()
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
