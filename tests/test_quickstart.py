@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -36,7 +37,7 @@ def test_the_five_minutes_go_as_they_are_told(tmp_path: Path) -> None:
     """The script trains without a server, and a command changes its rate where it says."""
     (script,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     (tmp_path / "train.py").write_text(
-        script.replace("rheostat.local()", "rheostat.local(linger=0)")
+        script.replace("rheostat.local()", "rheostat.local(linger=0)").replace("0.02", "0.05")
     )
     start, change, *looks = commands()
     assert start == "python train.py"
@@ -54,6 +55,8 @@ def test_the_five_minutes_go_as_they_are_told(tmp_path: Path) -> None:
             first = training.stdout.readline()
             assert re.fullmatch(r"rheostat\.db is served at http://127\.0\.0\.1:\d+\n", first)
             assert training.stdout.readline() == "step 0  lr 0.1000\n"
+            server = json.loads((tmp_path / "rheostat.db.endpoint").read_text())
+            environment |= {"RHEOSTAT_URL": server["url"], "RHEOSTAT_TOKEN": server["token"]}
             said = typed(change, tmp_path, environment)
             found = NUMBER.search(said)
             assert found, said

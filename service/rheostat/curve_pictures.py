@@ -8,7 +8,9 @@ Nothing here touches pyplot. Drawing is serialised, for matplotlib is not thread
 from __future__ import annotations
 
 import io
+import os
 import re
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -16,8 +18,15 @@ from itertools import groupby
 from math import inf
 from typing import Any, NamedTuple
 
-import matplotlib as mpl
 import numpy as np
+
+try:
+    import matplotlib as mpl
+except ValueError:  # it is told of a backend that it has not, as a notebook of others does
+    os.environ.pop("MPLBACKEND")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+        del sys.modules[name]  # half of it was loaded
+    import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font

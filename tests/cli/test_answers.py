@@ -264,8 +264,8 @@ def test_no_file_is_printed(rheostat: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variables", "named"),
     [
-        ({"RHEOSTAT_URL": "http://ann:s3cret@127.0.0.1:9"}, "base_url"),
-        ({"RHEOSTAT_URL": "http://127.0.0.1:9?token=s3cret"}, "base_url"),
+        ({"RHEOSTAT_URL": "http://ann:s3cret@127.0.0.1:9"}, "--server"),
+        ({"RHEOSTAT_URL": "http://127.0.0.1:9?token=s3cret"}, "--server"),
         ({"HTTP_PROXY": "http://ann:s3cret@127.0.0.1:9"}, "HTTP_PROXY"),
         ({"HTTP_PROXY": "socks://ann:s3cret@127.0.0.1:9"}, "HTTP_PROXY"),
     ],

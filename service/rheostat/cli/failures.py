@@ -32,6 +32,7 @@ from rheostat.errors import (
     Unavailable,
     Unreachable,
 )
+from rheostat.suggestions import meant
 
 REFUSED, UNREACHABLE, LATE, GONE, INTERRUPTED = 1, 3, 3, 4, 130
 
@@ -60,6 +61,11 @@ FIELDS = {
     "about": "--about",
 }
 """Likewise, where a line begins with it: elsewhere it is a word like others."""
+OF_CHANGES = (
+    *("--message", "--at", "--clock", "--expect", "--dry-run", "--force", "--wait", "--timeout"),
+    *("--author", "--server", "--token", "--json"),
+)
+"""Options of commands that take changes."""
 LONG = 60
 """Characters of a bound that are not told twice."""
 _WORDS = re.compile(rf"(?<![\w.])(?:{'|'.join(map(re.escape, OPTIONS))})(?!\w)")
@@ -113,6 +119,9 @@ def _block(error: RheostatError) -> Iterator[str]:
     if not isinstance(error, Refused):
         yield from f"Error: {error}".split("\n")
         return
+    if any(item.field == "base_url" for item in error.errors):  # nobody was asked
+        yield f"Error: {error.detail.replace('base_url', '--server')}"
+        return
     yield f"Refused: {_in_options(error.detail)}  [{error.status} {error.code}]"
     if isinstance(error, Unauthenticated):
         yield "  say who asks by --token TOKEN, or RHEOSTAT_TOKEN"
@@ -136,16 +145,25 @@ def _in_options(line: str) -> str:
 def _field_lines(item: FieldError, said: str) -> Iterator[str]:
     """Yield what is wrong with a field, but for the sentence that was said already."""
     begins = item.message.startswith((item.field, f"`{item.field}`"))
-    about_field = item.message if begins else f"{item.field}: {item.message}"
+    message = item.message + _option_meant(item)
+    about_field = message if begins else f"{item.field}: {message}"
     if item.message != said or item.field in OPTIONS:
         yield f"  {_in_options(about_field)}"
     about = [] if item.value is None else [f"value {_brief(item.value)}"]
     # where it is said what was meant, or the bound is long, once is enough
     bound = item.bound or ""
-    told = "did you mean" in item.message or (len(bound) > LONG and bound in item.message)
+    again = bound in item.message and (len(bound) > LONG or bound == "required")
+    told = "did you mean" in item.message or again
     about += [] if item.bound is None or told else [f"bound {item.bound}"]
     if about:
         yield f"    {',  '.join(about)}"
+
+
+def _option_meant(item: FieldError) -> str:
+    """Ask after an option: a misspelled one is taken for a field of what stands before it."""
+    if item.message != "is not a field here":
+        return ""
+    return meant("--" + item.field.rpartition(".")[2].replace("_", "-"), OF_CHANGES)
 
 
 def _brief(value: Any) -> str:

@@ -125,6 +125,10 @@ def plan(screen: Screen, answer: wire.Plan, *, height: int, log: bool) -> None:
     marks += _marks(item for item in answer["revisions"] if item["revision"] > 1)
     for ink, (name, values) in enumerate(sorted(answer["parameters"].items())):
         low, high = text.short(min(values)), text.short(max(values))
+        if min(values) == max(values):
+            screen.line((name, "bold"), f"  {low} throughout")
+            screen.line()
+            continue
         screen.line((name, "bold"), f"  from {low} to {high}")
         curves = [Series(name, answer["steps"], values)]
         screen.chart(curves, height=height, marks=marks, log=log, first_ink=ink)
