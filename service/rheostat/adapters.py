@@ -237,8 +237,8 @@ def needed(module: str, install: str) -> Any:
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != module:
-            raise
+        if not f"{module}.".startswith(f"{error.name}."):
+            raise  # it is there, and lacks something of its own
         message = f"{module} is not installed, and this adapter is for it: {install}"
         raise ModuleNotFoundError(message, name=module) from None
 

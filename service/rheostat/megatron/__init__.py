@@ -16,7 +16,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from rheostat.adapters import refusal
+from rheostat.adapters import needed, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,10 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["install"]
 
 SCHEDULER = "megatron.core.optimizer_param_scheduler"
-MISSING = (
-    "megatron-core is not installed, or is older than 0.9, and this adapter is for it: "
-    "pip install megatron-core"
-)
+MISSING = "pip install 'megatron-core>=0.9'"
 
 
 def install(
@@ -73,12 +70,7 @@ def install(
             scheduler than is known here, or is followed already.
 
     """
-    try:
-        module = import_module(SCHEDULER)
-    except ModuleNotFoundError as error:
-        if not str(error.name).startswith("megatron"):
-            raise
-        raise ModuleNotFoundError(MISSING, name=error.name) from None
+    module = needed(SCHEDULER, MISSING)
     if isinstance(run, str) and create is not None:
         create = {"axis": "samples", **create}
     elif create is not None:

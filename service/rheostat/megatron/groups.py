@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rheostat.adapters import refusal
 from rheostat.torch.fields import Binding, Slot
-from rheostat.torch.slots import Slots, _Slot
+from rheostat.torch.slots import Slots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,16 +41,13 @@ class Groups(Slots):
         }
         super().__init__(scheduler.optimizer, run, None, frozenset())
 
-    def _bind(self) -> None:
+    def _bindings(self, groups: Sequence[Any]) -> tuple[Binding, ...]:
         named = [field for field in FIELDS if field in self._run.parameters]
-        groups = range(len(self._groups))
-        self.bindings = tuple(Binding(i, name, Slot(name), name) for name in named for i in groups)
-        self._bound = len(groups)
-        self._slots = [_Slot(binding) for binding in self.bindings]
-        self._of = {name: [s for s in self._slots if s.binding.field == name] for name in named}
-        for name, slots in self._of.items():
-            for slot in slots:
-                slot.factor = self._parts[name][slot.group]
+        return tuple(
+            Binding(index, field, Slot(field), field, self._parts[field][index])
+            for field in named
+            for index in range(len(groups))
+        )
 
     def _scale(self, groups: Sequence[Any]) -> None:
         """Leave the parts as they are: an ``lr_scale`` is none of Megatron's."""

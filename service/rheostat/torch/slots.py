@@ -90,9 +90,7 @@ class Slots:
 
     def _bind(self) -> None:
         groups = self._groups
-        self.bindings: tuple[Binding, ...] = bind(
-            groups, self._run.parameters, self._fields, self._elsewhere, self._default
-        )
+        self.bindings = self._bindings(groups)
         self._bound = len(groups)
         self._slots = [_Slot(binding) for binding in self.bindings]
         self._of: dict[str, list[_Slot]] = {}
@@ -110,6 +108,11 @@ class Slots:
                 " which stays: Optimizer(…, weight_decay=…) says that it is to decay",
                 self._run.name,
             )
+
+    def _bindings(self, groups: Sequence[Group]) -> tuple[Binding, ...]:
+        """Return what is written where: an adapter whose framework has rules of its own says so."""
+        run, elsewhere = self._run, self._elsewhere
+        return bind(groups, run.parameters, self._fields, elsewhere, self._default)
 
     def _warn_of_ratios(self) -> None:
         """Say that no group begins at the default, which may be one that nobody has chosen."""
