@@ -216,7 +216,7 @@ def test_an_imported_run_goes_on(
     name = client.import_run(document, name=new_name())["name"]
 
     run = client.run(name, start=199)
-    changed = run.change({"lr": rheostat.set_value(0.5)})
+    changed = run.change({"lr": {"kind": "constant", "value": 0.5}})
 
     assert run.value("lr", 199) == trained.value("lr", 199)
     assert math.isclose(run.value("lr", changed["effective"]), 0.5)

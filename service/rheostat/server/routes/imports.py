@@ -11,6 +11,7 @@ from rheostat.errors import NameTaken
 from rheostat.limits import NAME
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import NO_STORE
+from rheostat.server.http.arrival import ArrivalsDep
 from rheostat.server.http.requests import (
     KeyDep,
     NoteDep,
@@ -19,7 +20,7 @@ from rheostat.server.http.requests import (
     body_examples,
 )
 from rheostat.server.http.route import refuses, router
-from rheostat.server.routes.runs import RUN, ArrivalsDep
+from rheostat.server.routes.runs import RUN
 from rheostat.server.store.idempotency import once
 from rheostat.server.store.operations import import_run as operation
 from rheostat.server.tokens import Role
