@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import rheostat
 from rheostat import Client, Replay, errors, scale
 from rheostat.packing import pack, unpack
 
