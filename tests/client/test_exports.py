@@ -106,10 +106,10 @@ def test_a_replay_refuses_as_the_run_does(trained: Any, tmp_path: Path) -> None:
     """What a run refuses by a class of error, its file refuses by the same."""
     trained.export(tmp_path / "run.json")
     replay = Replay(tmp_path / "run.json")
-    for wrong in (lambda r: r.value("momentum", 0), lambda r: r.value("lr", 0.5)):
+    for name, step in (("momentum", 0), ("lr", 0.5)):
         for run in (trained, replay):
             with pytest.raises(errors.Invalid):
-                wrong(run)
+                run.value(name, step)
     with pytest.raises(errors.StepJump) as refusal:
         replay.value("lr", replay.settled_until)
     assert refusal.value.members["settled_until"] == replay.settled_until
@@ -188,7 +188,8 @@ def test_an_imported_run_is_the_same(
     for generation in (1, 2):
         assert values_of(there, generation) == values_of(trained, generation)
     assert there.plan()["parameters"] == trained.plan()["parameters"]
-    history, before = there.history(), trained.history()
+    history: list[Any] = there.history()
+    before: list[Any] = trained.history()
     told = ("revision", "kind", "effective", "author", "message", "created_at", "changes")
     assert [[each[key] for key in told] for each in history[:-1]] == [
         [each[key] for key in told] for each in before

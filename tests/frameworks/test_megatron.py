@@ -188,7 +188,7 @@ def test_groups(new_samples: NewCase, install: Any) -> None:
     case = new_samples(curves)
     install(case.join())
     tensor = torch.tensor(1.0, dtype=torch.float32)
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"max_lr": 1.0, "wd_mult": 1.0},
         {"max_lr": 10.0, "min_lr": 1.0, "wd_mult": 0.0},
         {"params": [], "wd_mult": 0.5},
