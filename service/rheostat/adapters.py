@@ -17,6 +17,7 @@ from rheostat.errors import FieldError, Finished, Invalid, StaleCheckpoint
 
 if TYPE_CHECKING:
     from rheostat.client import Run, Signal
+    from rheostat.client.attempts import OtherTotal
 
 STATE = ("run", "id", "generation", "step")
 """What a checkpoint must hold."""
@@ -39,6 +40,7 @@ class Session:
         total: How many of these the trainer is going to do, if it knows.
         create: The body to create the run with, where ``run`` is no run yet. Its ``"total"`` may be
             ``"trainer"``.
+        other_total: What to do where the run is there, with another total: see `Client.run`.
 
     Attributes:
         run: The run.
@@ -56,8 +58,9 @@ class Session:
         counts: str = "step",
         total: int | None = None,
         create: Mapping[str, Any] | None = None,
+        other_total: OtherTotal = "refuse",
     ) -> None:
-        self.run = joined(run, total=total, create=create)
+        self.run = joined(run, total=total, create=create, other_total=other_total)
         self._owns = isinstance(run, str)
         self._ended = False
         self._last: dict[str, float] = {}
@@ -138,7 +141,11 @@ class Session:
 
 
 def joined(
-    run: Run | str, *, total: int | None = None, create: Mapping[str, Any] | None = None
+    run: Run | str,
+    *,
+    total: int | None = None,
+    create: Mapping[str, Any] | None = None,
+    other_total: OtherTotal = "refuse",
 ) -> Run:
     """
     Return the run itself, or join the one of this address and name.
@@ -157,7 +164,8 @@ def joined(
         return run
     address, _, name = run.rpartition("/")
     client = Client(address) if address else Client()
-    return client.run(name, create=None if create is None else with_total(create, total))
+    body = None if create is None else with_total(create, total)
+    return client.run(name, create=body, other_total=other_total)
 
 
 def with_total(create: Mapping[str, Any], total: int | None) -> dict[str, Any]:

@@ -241,6 +241,22 @@ def test_the_total_is_that_of_the_trainer(new_case: NewCase, tmp_path: Path) -> 
     assert model.used == [1 - step / 8 for step in range(8)]
 
 
+def test_more_epochs_extend_a_run_that_may_be(new_case: NewCase, tmp_path: Path) -> None:
+    """With ``other_total="extend"`` the same script with more epochs is all that it takes."""
+    case = new_case()
+    ramp = {"kind": "linear", "start": 1.0, "end": 0.0, "steps": "100%"}
+    body = {"parameters": {"lr": ramp}, "total": "trainer"}
+    first, longer = module(), module()
+    run = f"{case.address}-own"
+    fit = trainer(tmp_path, follow(run, create=body), saver(tmp_path, 12), max_epochs=1)
+    fit.fit(first, loader())
+    callback = follow(run, create=body, other_total="extend")
+    trainer(tmp_path, callback).fit(longer, loader(), ckpt_path=tmp_path / "step=12.ckpt")
+    assert callback.session.run.total == 24
+    assert first.used == [1 - step / 12 for step in range(12)]
+    assert len(longer.used) == 12
+
+
 def test_another_total_is_said(
     new_case: NewCase, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

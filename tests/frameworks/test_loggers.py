@@ -156,7 +156,7 @@ def test_the_page_does_what_it_says(
 ) -> None:
     """The code of docs/loggers.md runs, and leaves what it promises."""
     pytest.importorskip("tensorboard", reason="needs tensorboard: make test-frameworks")
-    page = Path("docs/loggers.md").resolve()
+    page = Path(__file__).parents[2] / "docs" / "loggers.md"
     monkeypatch.chdir(tmp_path)
     names, _ = run_page(page, server)
     names["client"].close()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from rheostat.client import Run, Signal
+    from rheostat.client.attempts import OtherTotal
     from rheostat.torch.fields import Fields
     from rheostat.torch.proof import OnMismatch
 
@@ -51,6 +52,9 @@ class RheostatCallback(*callback_classes()):  # type: ignore[misc]
         run: A run that was joined, ``Client(url).run(name)``, or its address and name.
         create: The body to create the run with, where ``run`` is an address and a name. A
             ``"total"`` of ``"trainer"`` is that of the trainer, which is known when it begins.
+        other_total: What to do where the run is there and has another total than ``create``, as
+            when one trains longer: ``"refuse"``, ``"keep"``, or ``"extend"``, which takes an
+            operator's token: see `Client.run`.
         fields: Which parameter goes into which field, as `rheostat.torch.RheostatLR` takes it.
         relative: Whether groups keep the ratios of their learning rates, as
             `rheostat.torch.RheostatLR` takes it.
@@ -73,6 +77,7 @@ class RheostatCallback(*callback_classes()):  # type: ignore[misc]
         run: Run | str,
         *,
         create: Mapping[str, Any] | None = None,
+        other_total: OtherTotal = "refuse",
         fields: Fields | None = None,
         relative: bool = False,
         on_signal: Callable[[Signal, Any], object] | None = None,
@@ -80,7 +85,8 @@ class RheostatCallback(*callback_classes()):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self._on_signal = on_signal
-        self._asked, self._create = run, create
+        self._asked = run
+        self._joining: dict[str, Any] = {"create": create, "other_total": other_total}
         self._options: dict[str, Any] = {
             "fields": fields,
             "relative": relative,
@@ -137,7 +143,7 @@ class RheostatCallback(*callback_classes()):  # type: ignore[misc]
             self._stop(trainer)
 
     def _join(self, total: int | None) -> None:
-        self.session = Session(self._asked, total=total, create=self._create)
+        self.session = Session(self._asked, total=total, **self._joining)
 
     def _resume(self) -> None:
         """Join the generation of the checkpoint before any of its values are read."""
