@@ -33,7 +33,7 @@ def outside_of_graphs(call: Callable[..., None]) -> Callable[..., None]:
 
 def is_captured() -> bool:
     """Return whether a CUDA graph is being captured, which replays what is done, and no Python."""
-    return torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()
+    return bool(torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing())
 
 
 class LastHook:
