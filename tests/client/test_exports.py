@@ -106,7 +106,8 @@ def test_a_replay_refuses_as_the_run_does(trained: Any, tmp_path: Path) -> None:
     """What a run refuses by a class of error, its file refuses by the same."""
     trained.export(tmp_path / "run.json")
     replay = Replay(tmp_path / "run.json")
-    for name, step in (("momentum", 0), ("lr", 0.5)):
+    wrong: list[tuple[str, Any]] = [("momentum", 0), ("lr", 0.5)]
+    for name, step in wrong:
         for run in (trained, replay):
             with pytest.raises(errors.Invalid):
                 run.value(name, step)
