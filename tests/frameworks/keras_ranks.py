@@ -27,7 +27,7 @@ def main(url: str, *names: str) -> None:
     from rheostat import Client
     from rheostat.errors import Conflict
 
-    keras.distribution.set_distribution(keras.distribution.DataParallel())
+    keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
     told: dict[str, Any] = {"ranks": jax.process_count()}
     with Client(url, deadline=60) as client:
         training = Training(client.run(names[0]))
