@@ -92,7 +92,7 @@ PIECE = f"{FIRST}.parameters.lr.0"
         put(f"{PIECE}.origin", None),
         put(f"{PIECE}.revision", 2),
         put(f"{PIECE}.definition", {"kind": "else"}),
-        put(f"{PIECE}.definition", {"kind": "constant", "value": 1e999}),
+        put(f"{PIECE}.definition", {"kind": "constant", "value": "many"}),
         put(f"{PIECE}.definition", {"kind": "schedule", "name": "pretrain"}),
         put(f"{PIECE}.definition", {"kind": "follow", "parameter": "lr"}),
         put(f"{PIECE}.words", {"definition": {"kind": "constant", "value": 1}, "total": 10}),
