@@ -16,6 +16,7 @@ from rheostat.client._async.session import AsyncSession
 from rheostat.client.attempts import OtherTotal
 from rheostat.client.calls import Definition
 from rheostat.client.joined import JoinedRun
+from rheostat.client.notebook import of_client
 from rheostat.client.settings import Settings
 from rheostat.limits import MAX_ITEMS
 
@@ -425,6 +426,12 @@ class AsyncClient:
 
         """
         return await self.session.ask(calls.get(calls.path("kinds", name)))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.settings.address}>"
+
+    def _repr_html_(self) -> str:
+        return of_client(self, repr(self)[1:-1])
 
     async def close(self) -> None:
         """Close the connections. Runs still look up what they hold, and raise `Closed` past it."""

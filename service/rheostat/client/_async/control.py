@@ -13,10 +13,13 @@ from rheostat.client._async.exporting import AsyncExporting
 from rheostat.client._async.orders import AsyncOrders
 from rheostat.client.answers import understood
 from rheostat.client.lineage import newest_change, reverting
+from rheostat.client.notebook import KINDS, Picture, Planned, format_of, of_run, picture_of
 from rheostat.errors import NotPending
 from rheostat.limits import MAX_ITEMS
 
 if TYPE_CHECKING:
+    from os import PathLike
+
     from rheostat import wire
     from rheostat.client.calls import Changes
     from rheostat.client.lineage import Undone
@@ -312,7 +315,46 @@ class AsyncControl(AsyncOrders, AsyncDeciding, AsyncBranching, AsyncExporting):
 
         """
         call = calls.get(self._path("plan"), start=start, stop=stop, points=points)
-        return await self._session.ask(call)
+        plan: Any = Planned(await self._session.ask(call))
+        return plan
+
+    async def plot(
+        self,
+        path: str | PathLike[str] | None = None,
+        *,
+        start: int | None = None,
+        stop: int | None = None,
+    ) -> Picture:
+        """
+        Return a picture of the plan, drawn by the service, which a notebook shows.
+
+        The curves past and future, the steps that are settled, and a mark for each revision.
+
+        Args:
+            path: A file to write it into as well, whose name ends in ``.svg``, ``.png`` or
+                ``.pdf``.
+            start: The first step to show.
+            stop: The step to end before.
+
+        Raises:
+            Invalid: The file's name ends otherwise, or these are no steps.
+            OSError: The file cannot be written.
+
+        """
+        kind = format_of(path)
+        where = self._path("plan")
+        call = calls.get(where, accept=KINDS[kind], format=kind, start=start, stop=stop)
+        patience = self._session.settings.for_operator(call)
+        picture = await self._session.exchange(call, patience, picture_of)
+        if path is not None:
+            picture.save(path)
+        return picture
+
+    def __repr__(self) -> str:
+        return f"<run {self._key!r} of {self._session.settings.address}>"
+
+    def _repr_html_(self) -> str:
+        return of_run(self, repr(self)[1:-1])
 
     async def explain(self, step: int) -> wire.Explanation:
         """Return each parameter's value at a step, and which revision gives it, by whom and why."""

@@ -385,6 +385,13 @@ class AsyncRun(AsyncFetching, AsyncReporting, AsyncControl):  # type: ignore[mis
         with self._lock:
             self._begin(joined)
 
+    def __repr__(self) -> str:
+        where, many = self._settings.address, len(self.parameters)
+        return (
+            f"<run {self.name!r} of {where}: {self.state}, generation {self.generation}, "
+            f"{', '.join(self.parameters[:4])}{' …' if many > 4 else ''}>"
+        )
+
     def _renew(self) -> None:
         """Begin again after a fork: a thread that is not here may have held the locks."""
         joined, first = self._state()
