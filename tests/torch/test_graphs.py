@@ -40,8 +40,8 @@ def test_numbers_that_a_graph_keeps_are_told(
     from rheostat.torch import RheostatLR
 
     captured, plain = optimizer(torch.tensor(0.5)), optimizer(torch.tensor(0.5))
-    RheostatLR(captured, new_run(lr=0.1, weight_decay=0.25))
-    RheostatLR(plain, new_run(lr=0.1))
+    kept = RheostatLR(captured, new_run(lr=0.1, weight_decay=0.25))
+    other = RheostatLR(plain, new_run(lr=0.1))
     with caplog.at_level(logging.WARNING, "rheostat"):
         captured.step()
         assert caplog.text == ""
@@ -50,6 +50,7 @@ def test_numbers_that_a_graph_keeps_are_told(
         assert caplog.text == ""
         captured.step()
     assert "keeps weight_decay of group 0 as they are at step 0" in caplog.text
+    assert (kept.last_epoch, other.last_epoch) == (0, 0)
 
 
 def test_attach_is_not_captured(capture: Callable[[], None], new_run: Callable[..., Run]) -> None:
