@@ -106,6 +106,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "control.fork": lambda c: c.control("gpt").fork("b"),
     "control.events": lambda c: c.control("gpt").events(),
     "control.plan": lambda c: c.control("gpt").plan(),
+    "control.plot": lambda c: c.control("gpt").plot(),
     "control.explain": lambda c: c.control("gpt").explain(3),
     "control.preview": lambda c: c.control("gpt").preview(3, 1),
     "control.value_at": lambda c: c.control("gpt").value_at("lr", 3),

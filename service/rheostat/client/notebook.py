@@ -48,12 +48,14 @@ class Picture(NamedTuple):
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         text = self.kind == KINDS["svg"]
         return {
-            self.kind: self.data.decode() if text else base64.b64encode(self.data).decode(),
+            self.kind: self.data.decode(errors="replace")
+            if text
+            else base64.b64encode(self.data).decode(),
             "text/plain": repr(self),
         }
 
     def _repr_svg_(self) -> str | None:
-        return self.data.decode() if self.kind == KINDS["svg"] else None
+        return self.data.decode(errors="replace") if self.kind == KINDS["svg"] else None
 
     def __repr__(self) -> str:
         return f"<picture, {self.kind}, {len(self.data):,} bytes>"
