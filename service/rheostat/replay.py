@@ -1,10 +1,8 @@
 """
 A run read from a file that `Run.export` wrote: the same values, without a service.
 
->>> import rheostat
->>> run = rheostat.Replay("checkpoint/rheostat.json")
->>> run.value("lr", 0)
-0.0004
+    run = rheostat.Replay("checkpoint/rheostat.json")
+    run.value("lr", 0)
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import os
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
@@ -107,6 +108,8 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "control.events": lambda c: c.control("gpt").events(),
     "control.plan": lambda c: c.control("gpt").plan(),
     "control.plot": lambda c: c.control("gpt").plot(),
+    "control.export": lambda c: c.control("gpt").export(os.devnull),
+    "import_run": lambda c: c.import_run({}, name="gpt"),
     "control.explain": lambda c: c.control("gpt").explain(3),
     "control.preview": lambda c: c.control("gpt").preview(3, 1),
     "control.value_at": lambda c: c.control("gpt").value_at("lr", 3),

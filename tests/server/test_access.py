@@ -49,6 +49,8 @@ NEEDED = {
     "GET /v1/runs": "viewer",
     "POST /v1/runs": "operator",
     "PUT /v1/runs/{run}": "worker",
+    "POST /v1/runs/import": "operator",
+    "POST /v1/local/attached": "worker",
     "GET /v1/runs/{run}": "viewer",
     "DELETE /v1/runs/{run}": "operator",
     "POST /v1/runs/{run}/join": "worker",

@@ -17,7 +17,7 @@ app.root()
 from rheostat.server import serve
 from rheostat.server.settings import Settings
 settings = Settings(database=sys.argv[1])
-serve._open(settings)
+serve._open(settings, requires_tokens=False)
 print(json.dumps([*sys.modules]))
 serve._application(settings)
 print(json.dumps([*sys.modules]))

@@ -1,10 +1,8 @@
 """
 A server of one's own, started when it is needed and gone when it is not: `rheostat.local`.
 
->>> import rheostat
->>> client = rheostat.local()
-rheostat.db is served at http://127.0.0.1:40123
->>> run = client.run("mnist", create={"parameters": {"lr": 0.1}})
+    client = rheostat.local()       # rheostat.db is served at http://127.0.0.1:40123
+    run = client.run("mnist", create={"parameters": {"lr": 0.1}})
 """
 
 from __future__ import annotations

@@ -4,8 +4,7 @@ Rheostat for Megatron-core: learning rate and weight decay from a run.
 One line before ``pretrain()``, for Megatron-LM, Megatron Bridge, and loops of one's own on
 Megatron-core:
 
->>> import rheostat.megatron
->>> installed = rheostat.megatron.install("http://rheostat:8000/gpt")
+    installed = rheostat.megatron.install("http://rheostat:8000/gpt")
 
 Bridge takes it as a callback too, ``pretrain(..., callbacks=[installed])``: it tells the loss, and
 can end its loop. Megatron-core and PyTorch are loaded when it is installed.

@@ -163,7 +163,7 @@ class AsyncRun(AsyncFetching, AsyncReporting, AsyncControl):  # type: ignore[mis
         For loops and loggers that want to say which revision they train by. The signals are told
         here as `signals` tells them: ask one of the two. Settles, waits and raises as `value` does.
 
-        >>> values, revision, signals = run.at(step)
+            values, revision, signals = run.at(step)
 
         """
         values = await self.values(step)

@@ -165,7 +165,7 @@ class Run(Fetching, Reporting, Control):  # type: ignore[misc]  # its notes are 
         For loops and loggers that want to say which revision they train by. The signals are told
         here as `signals` tells them: ask one of the two. Settles, waits and raises as `value` does.
 
-        >>> values, revision, signals = run.at(step)
+            values, revision, signals = run.at(step)
 
         """
         values = self.values(step)

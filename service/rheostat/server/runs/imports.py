@@ -78,7 +78,7 @@ class _Head(_Part):
 
 class _Generation(_Part):
     generation: Number
-    parent: Number | None
+    parent: Number | None = None
     start: Annotated[Step, Field(alias="from")]
     settled_until: End
 
