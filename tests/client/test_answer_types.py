@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import json
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
@@ -45,6 +48,7 @@ def calls(client: Client, name: str) -> Iterator[Call]:
     yield run.rewind, (8,), {}
     yield run.fork, (forked,), {"dry_run": True}
     yield run.fork, (forked,), {}
+    yield client.import_run, (exported(run),), {"name": f"{name}-d"}
     yield run.finish, (), {}
     yield client.create_run, (spare, {"lr": LINE}), {"exist_ok": True}
     yield client.runs, (), {}
@@ -59,6 +63,14 @@ def calls(client: Client, name: str) -> Iterator[Call]:
     yield client.schedules.values, (name,), {"start": 0, "stop": 9}
     yield client.schedules.value, (name, 3), {}
     yield run.events, (), {}
+
+
+def exported(run: Control) -> Any:
+    """Return what a run was written as."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "run.json")
+        run.export(path)
+        return json.loads(path.read_text())
 
 
 def training(client: Client, name: str) -> Iterator[Call]:

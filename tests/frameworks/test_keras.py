@@ -18,7 +18,7 @@ from rheostat.errors import Invalid, StaleCheckpoint
 FRAMEWORK = Framework(
     name="Keras",
     package="keras",
-    adds="callbacks=[rheostat.keras.RheostatCallback(run)]",
+    adds="callbacks=[callback]",
     newest="3.15.1",
     oldest="3.15.1",
 )

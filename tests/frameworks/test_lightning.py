@@ -17,7 +17,7 @@ FRAMEWORK = Framework(
     name="Lightning",
     package="lightning",
     adds="""
-trainer = L.Trainer(callbacks=[RheostatCallback(run)])
+callbacks=[RheostatCallback(run, create=create)]
 """,
     newest="2.6.6",
     oldest="2.6.6",
