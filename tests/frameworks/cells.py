@@ -38,7 +38,14 @@ PAGE = Path(__file__).parents[2] / "docs" / "frameworks.md"
 FOLDER = Path(__file__).parent
 OVERLAYS = FOLDER.parents[1] / ".venv" / "old"
 """Where the oldest versions are, each in a folder that is named as its test module is."""
-OTHERS = ("test_services", "test_table", "test_oldest", "test_loggers", "test_traced", "test_tutorial")
+OTHERS = (
+    "test_services",
+    "test_table",
+    "test_oldest",
+    "test_loggers",
+    "test_traced",
+    "test_tutorial",
+)
 """Test modules of this folder that are about no framework."""
 
 
