@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 Kind = Literal["change", "stop", "pause", "signal"]
 
+CHECKPOINT = "checkpoint"
+"""The word that has a training save its state, and what that is called then."""
+
 
 @dataclass
 class Proposal:
@@ -105,10 +108,16 @@ def take(
 def outcome(
     run: Run, generation: int, number: int, source: str, said: tuple[str, int]
 ) -> tuple[tuple[str, int], bool]:
-    """Keep what a worker says became of a signal, once; return it, and whether it is new."""
+    """
+    Keep what a worker says became of a signal, once; return it, and whether it is new.
+
+    A checkpoint that was asked for, and is done, is known from then on.
+    """
     past, revision = run.generation(generation), run.revision(number)
     until = run.generation(revision.generation).settled
     if revision.word is None or revision.effective > until or said[1] > past.settled:
         raise Refusal("invalid")
     new = (number, source) not in run.outcomes
+    if new and revision.word == CHECKPOINT and said[0] == "done":
+        run.saved[generation, said[1], CHECKPOINT] = None
     return run.outcomes.setdefault((number, source), said), new
