@@ -115,6 +115,7 @@ def test_preferences(new_case: NewCase, tmp_path: Path) -> None:
     model, tokenizer = language()
     trainer = DPOTrainer(
         model,
+        ref_model=language()[0],
         args=DPOConfig(**arguments(tmp_path, bf16=False, max_length=8)),
         train_dataset=rows({"prompt": "the rate", "chosen": "falls", "rejected": "rises"}),
         processing_class=tokenizer,
