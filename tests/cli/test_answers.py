@@ -46,6 +46,8 @@ ARGUMENTS = {
     "run watch": "gpt",
     "run export": "gpt nowhere/gpt.json",
     "run import": f"{Path(__file__).parents[2] / 'docs/openapi.json'}",
+    "local list": "",
+    "local stop": "",
     "run list": "",
     "schedule list": "",
     "schedule put": "s 0.1",

@@ -103,16 +103,16 @@ def test_every_field_of_a_kind_can_be_said(kind: str) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("plato metric=x", "'plato' is no kind of controller: one of plateau, stop"),
+        ("plato metric=x", "'plato' is no kind of controller; did you mean plateau"),
         ("plateau", "plateau needs --metric"),
         ("rule metric=x", "rule needs --op and --value and --changes"),
-        ("plateau metric=x factr=2", "plateau has no field 'factr': metric, reading, factor"),
+        ("plateau metric=x factr=2", "plateau has no field 'factr'; did you mean factor"),
         ("plateau metric=x patience", "'patience' is not a field"),
         ("plateau metric=x --patience", "--patience needs a value"),
         ("plateau metric=x metric=y", "metric is given twice"),
         ("@/nowhere", "cannot read /nowhere"),
         ("{}", "'{}' is no kind"),
-        ("guard metric=x --changes 'lr halve'", "unknown change 'halve'"),
+        ("guard metric=x --changes 'lr halve'", "'halve' is neither an edit nor a kind"),
     ],
 )
 def test_what_is_no_controller_is_refused(line: str, said: str) -> None:
