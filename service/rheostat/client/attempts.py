@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from rheostat.client.calls import invalid, mapping
 from rheostat.errors import NameTaken
@@ -24,9 +24,6 @@ LABEL = "rheostat.job"
 """The label by which the ranks of one job know the run of their attempt."""
 MOST = 1_000
 """Attempts of one name at most."""
-
-OtherTotal = Literal["refuse", "keep", "extend"]
-"""What to do about a run that is there already, and differs in its total alone."""
 
 
 def generated(job: str | None) -> str:

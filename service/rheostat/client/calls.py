@@ -30,6 +30,8 @@ Definition = Mapping[str, Any] | float | Model
 Change = Mapping[str, Any] | float | Model
 Changes = Mapping[str, Change | Sequence[Change]]
 """For each parameter a change, or several to apply one after the other."""
+OtherTotal = Literal["refuse", "keep", "extend"]
+"""What to do about a run that is there already, and differs in its total alone."""
 
 
 class RunOptions(TypedDict, total=False):

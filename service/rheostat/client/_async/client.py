@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, get_args, overload
 
 import httpx
 
-from rheostat.client import attempts, calls
+from rheostat.client import calls
 from rheostat.client._async.control import AsyncControl
 from rheostat.client._async.network import AsyncNetwork
 from rheostat.client._async.run import AsyncRun
 from rheostat.client._async.session import AsyncSession
-from rheostat.client.attempts import OtherTotal
-from rheostat.client.calls import Definition
+from rheostat.client.calls import Definition, OtherTotal
 from rheostat.client.joined import JoinedRun
-from rheostat.client.notebook import of_client
 from rheostat.client.settings import Settings
 from rheostat.limits import MAX_ITEMS
 
@@ -223,6 +221,8 @@ class AsyncClient:
         if name is None:
             if create is None:
                 raise calls.invalid("name", name, "a run's name or id, where nothing is created")
+            from rheostat.client import attempts  # noqa: PLC0415 - most trainings have a name
+
             name = attempts.generated(attempts.of_this_process())
         if fresh and checkpoint is not None:
             known = calls.mapping(checkpoint, "checkpoint").get("id")
@@ -431,6 +431,8 @@ class AsyncClient:
         return f"<{type(self).__name__} of {self.settings.address}>"
 
     def _repr_html_(self) -> str:
+        from rheostat.client.notebook import of_client  # noqa: PLC0415 - no training needs it
+
         return of_client(self, repr(self)[1:-1])
 
     async def close(self) -> None:

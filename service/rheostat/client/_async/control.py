@@ -13,7 +13,6 @@ from rheostat.client._async.exporting import AsyncExporting
 from rheostat.client._async.orders import AsyncOrders
 from rheostat.client.answers import understood
 from rheostat.client.lineage import newest_change, reverting
-from rheostat.client.notebook import KINDS, Picture, Planned, format_of, of_run, picture_of
 from rheostat.errors import NotPending
 from rheostat.limits import MAX_ITEMS
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from rheostat import wire
     from rheostat.client.calls import Changes
     from rheostat.client.lineage import Undone
+    from rheostat.client.notebook import Picture
 
 
 class AsyncControl(AsyncOrders, AsyncDeciding, AsyncBranching, AsyncExporting):
@@ -315,6 +315,8 @@ class AsyncControl(AsyncOrders, AsyncDeciding, AsyncBranching, AsyncExporting):
 
         """
         call = calls.get(self._path("plan"), start=start, stop=stop, points=points)
+        from rheostat.client.notebook import Planned  # noqa: PLC0415 - no training needs it
+
         plan: Any = Planned(await self._session.ask(call))
         return plan
 
@@ -341,11 +343,13 @@ class AsyncControl(AsyncOrders, AsyncDeciding, AsyncBranching, AsyncExporting):
             OSError: The file cannot be written.
 
         """
-        kind = format_of(path)
+        from rheostat.client import notebook  # noqa: PLC0415 - no training needs it
+
+        kind = notebook.format_of(path)
         where = self._path("plan")
-        call = calls.get(where, accept=KINDS[kind], format=kind, start=start, stop=stop)
+        call = calls.get(where, accept=notebook.KINDS[kind], format=kind, start=start, stop=stop)
         patience = self._session.settings.for_operator(call)
-        picture = await self._session.exchange(call, patience, picture_of)
+        picture = await self._session.exchange(call, patience, notebook.picture_of)
         if path is not None:
             picture.save(path)
         return picture
@@ -354,6 +358,8 @@ class AsyncControl(AsyncOrders, AsyncDeciding, AsyncBranching, AsyncExporting):
         return f"<run {self._key!r} of {self._session.settings.address}>"
 
     def _repr_html_(self) -> str:
+        from rheostat.client.notebook import of_run  # noqa: PLC0415 - no training needs it
+
         return of_run(self, repr(self)[1:-1])
 
     async def explain(self, step: int) -> wire.Explanation:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakSet
 
-from rheostat.client import answers, attempts, calls
+from rheostat.client import answers, calls
 from rheostat.client._async.network import AsyncNetwork
 from rheostat.client.answers import Answer, Pages
 from rheostat.client.calls import Call
@@ -21,7 +21,7 @@ from rheostat.client.series import Series
 from rheostat.errors import Forbidden, NameTaken, RheostatError, UnknownMetric
 
 if TYPE_CHECKING:
-    from rheostat.client.attempts import OtherTotal
+    from rheostat.client.calls import OtherTotal
     from rheostat.wire import Event
 
 LAST_WORDS = 2.0
@@ -107,6 +107,8 @@ class AsyncSession:
             try:
                 await self._create(run, body)
             except NameTaken as refusal:
+                from rheostat.client import attempts  # noqa: PLC0415 - rarely needed
+
                 if other_total == "refuse" or not attempts.is_of_total_alone(refusal):
                     raise
                 await self._differ(run, body["total"], refusal, other_total)
@@ -114,6 +116,8 @@ class AsyncSession:
 
     async def join_anew(self, name: str, create: Mapping[str, Any]) -> JoinedRun:
         """Create the run of a new attempt, called after a name, and join it."""
+        from rheostat.client import attempts  # noqa: PLC0415 - rarely needed
+
         job = attempts.of_this_process()
         body = attempts.labelled(create, job)
         for number in range(1, attempts.MOST + 1):

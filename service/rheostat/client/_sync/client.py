@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, get_args, overload
 
 import httpx
 
-from rheostat.client import attempts, calls
+from rheostat.client import calls
 from rheostat.client._sync.control import Control
 from rheostat.client._sync.network import Network
 from rheostat.client._sync.run import Run
 from rheostat.client._sync.session import Session
-from rheostat.client.attempts import OtherTotal
-from rheostat.client.calls import Definition
+from rheostat.client.calls import Definition, OtherTotal
 from rheostat.client.joined import JoinedRun
-from rheostat.client.notebook import of_client
 from rheostat.client.settings import Settings
 from rheostat.limits import MAX_ITEMS
 
@@ -225,6 +223,8 @@ class Client:
         if name is None:
             if create is None:
                 raise calls.invalid("name", name, "a run's name or id, where nothing is created")
+            from rheostat.client import attempts  # noqa: PLC0415 - most trainings have a name
+
             name = attempts.generated(attempts.of_this_process())
         if fresh and checkpoint is not None:
             known = calls.mapping(checkpoint, "checkpoint").get("id")
@@ -431,6 +431,8 @@ class Client:
         return f"<{type(self).__name__} of {self.settings.address}>"
 
     def _repr_html_(self) -> str:
+        from rheostat.client.notebook import of_client  # noqa: PLC0415 - no training needs it
+
         return of_client(self, repr(self)[1:-1])
 
     def close(self) -> None:

@@ -7,14 +7,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from os import PathLike
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from rheostat.client import calls, export_file
+from rheostat.client import calls
 from rheostat.client._sync.handle import Handle
 from rheostat.client.answers import understood
 from rheostat.client.calls import Call
-from rheostat.client.export_file import ExportFile, LedgerPieces
 from rheostat.errors import Conflict
+
+if TYPE_CHECKING:
+    from rheostat.client.export_file import ExportFile, LedgerPieces
 
 TRIES = 5
 """How often an export begins anew because the run was changed meanwhile."""
@@ -54,6 +56,8 @@ class Exporting(Handle):
             UnknownRun: There is no such run.
 
         """
+        from rheostat.client import export_file  # noqa: PLC0415 - no training needs it
+
         for _ in range(TRIES):
             state = self._session.ask(calls.get(self._path()))
             with understood("the run"):
@@ -69,9 +73,12 @@ class Exporting(Handle):
         raise Conflict(f"the run was changed {TRIES} times while it was read: try again")
 
     def _export_all(self, file: ExportFile, where: str, state: Mapping[str, Any]) -> None:
+        from rheostat.client import export_file  # noqa: PLC0415 - no training needs it
+
         with understood("the run"):
             file.whole("run", export_file.head(state))
-            file.whole("generations", export_file.generations(state))
+            generations = export_file.generations(state)
+            file.whole("generations", generations)
         file.begin("revisions")
         for page in self._exported_pages(calls.get(f"{where}/revisions")):
             file.add(page["items"])
@@ -83,21 +90,22 @@ class Exporting(Handle):
                 file.add([reports])
         file.end()
         file.begin("ledger")
-        for generation in export_file.generations(state):
-            self._export_ledger(file, where, state, generation)
+        names, resolution = sorted(state["parameters"]), state["resolution"]
+        for generation in generations:
+            pieces = export_file.LedgerPieces(generation["generation"], names, resolution)
+            self._export_ledger(file, where, generation, pieces)
         file.end()
 
     def _export_ledger(
         self,
         file: ExportFile,
         where: str,
-        state: Mapping[str, Any],
         generation: Mapping[str, Any],
+        pieces: LedgerPieces,
     ) -> None:
         number, start, stop = (generation[key] for key in ("generation", "from", "settled_until"))
         if start >= stop:
             return
-        pieces = LedgerPieces(number, sorted(state["parameters"]), state["resolution"])
         call = calls.get(f"{where}/ledger", generation=number, start=start, stop=stop)
         for page in self._exported_pages(call):
             with understood("the ledger"):
