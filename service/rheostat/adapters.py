@@ -11,20 +11,37 @@ import logging
 import operator
 from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rheostat.errors import FieldError, Finished, Invalid, StaleCheckpoint
 
 if TYPE_CHECKING:
     from rheostat.client import Run, Signal
-    from rheostat.client.attempts import OtherTotal
+    from rheostat.client.calls import OtherTotal
+    from rheostat.wire import SlotType
 
 STATE = ("run", "id", "generation", "step")
 """What a checkpoint must hold."""
 TRAINER = "trainer"
 """What a body to create says as its ``total``, for that of the trainer."""
+CHECKPOINT = "checkpoint"
+"""The signal that asks for one."""
+PROVEN: Mapping[str, SlotType] = {"float32": "f32", "float64": "f64"}
+"""The types of numbers that can be proven: what is rounded otherwise is not listed."""
 
 log = logging.getLogger("rheostat")
+
+
+class Position(NamedTuple):
+    """What must be equal on all ranks: the run, its generation and the step."""
+
+    run: str
+    id: str
+    generation: int
+    step: int
+
+    def __str__(self) -> str:
+        return f"generation {self.generation} of run {self.run} ({self.id}) at step {self.step}"
 
 
 class Session:
@@ -158,9 +175,7 @@ def joined(
     from rheostat.client import Client  # noqa: PLC0415 - a run that was joined has loaded it
 
     if not isinstance(run, str):
-        require_run(run)
-        if create is not None:
-            raise refusal("create", "is for a run that is given as an address and a name")
+        require_given(run, create)
         return run
     address, _, name = run.rpartition("/")
     client = Client(address) if address else Client()
@@ -183,6 +198,13 @@ def require_run(run: Any) -> None:
         raise refusal("run", "must be a run that was joined: Client(url).run(name)", run)
 
 
+def require_given(run: Any, create: Any) -> None:
+    """Refuse what is no run that was joined, and a body to create one that is."""
+    require_run(run)
+    if create is not None:
+        raise refusal("create", "is for a run that is given as an address and a name")
+
+
 def require_axis(run: Run, counts: str) -> None:
     """Refuse a run that counts something else than the trainer does."""
     if run.axis != counts:
@@ -202,6 +224,11 @@ def warn_of_total(run: Run, total: int | None) -> None:
             run.name,
             total,
         )
+
+
+def position(run: Run, step: int) -> Position:
+    """Return what must be equal on all ranks."""
+    return Position(run.name, run.id, run.generation, step)
 
 
 def saved(run: Run, step: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from rheostat import Client
-from rheostat.client import attempts
+from rheostat.client import attempts, calls
 from rheostat.errors import Forbidden, Invalid, NameTaken, StaleCheckpoint
 
 LINE = {"kind": "linear", "start": 1.0, "end": 0.0, "steps": "100%"}
@@ -193,7 +193,7 @@ def test_nothing_else_may_differ(real: Client, new_name: Callable[[], str]) -> N
     name = new_name()
     real.run(name, create=SPEC)
     other = {"parameters": {"lr": 0.5}, "total": 150}
-    ways: list[attempts.OtherTotal] = ["keep", "extend"]
+    ways: list[calls.OtherTotal] = ["keep", "extend"]
     for way in ways:
         with pytest.raises(NameTaken):
             real.run(name, create=other, other_total=way)

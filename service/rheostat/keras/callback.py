@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from rheostat.adapters import Session, refusal
+from rheostat.adapters import CHECKPOINT, Session, refusal
 from rheostat.keras.best import Best
 from rheostat.keras.remembered import Remembered, remembered, state_in
 from rheostat.keras.slots import Fields, Slots, chain
@@ -19,8 +19,6 @@ from rheostat.keras.updates import Updates
 if TYPE_CHECKING:
     from rheostat.client import Run, Signal
 
-CHECKPOINT = "checkpoint"
-"""The signal that asks for one."""
 
 log = logging.getLogger("rheostat")
 

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from rheostat.adapters import refusal
+from rheostat.adapters import PROVEN, refusal
 from rheostat.keras.decay import scheduled_decay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from rheostat.client import Run
-    from rheostat.wire import SlotType
 
 Fields = dict[str, str]
 """Which parameter goes into which field of the optimizer."""
@@ -23,8 +22,6 @@ OWN: Fields = {"learning_rate": "lr", "weight_decay": "weight_decay"}
 """What is bound by its name."""
 COMPILED = {"beta1": "beta_1", "beta2": "beta_2"}
 """What Keras calls some parameters."""
-KINDS: Mapping[str, SlotType] = {"float32": "f32", "float64": "f64"}
-"""The types of variables that can be proven: what is rounded otherwise is not listed."""
 
 
 def chain(optimizer: Any) -> Iterator[Any]:
@@ -52,7 +49,7 @@ class Slots:
         }
         self._counter = inner._iterations  # noqa: SLF001 - with what was accumulated, as none else
         kinds = {name: str(variable.dtype) for name, variable in self.variables.items()}
-        self.kinds = {name: KINDS[kind] for name, kind in kinds.items() if kind in KINDS}
+        self.kinds = {name: PROVEN[kind] for name, kind in kinds.items() if kind in PROVEN}
         """Of each parameter that is proven, the type in which it is applied."""
         listed = self._optimizer.variables
         self._places = {name: _place(listed, each) for name, each in self.variables.items()}

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from rheostat.adapters import position
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -28,7 +30,6 @@ def join(attempt: Callable[[], tuple[Session, int]]) -> Session:
         return session
     if backend == "torch":
         ranks = import_module("rheostat.torch.ranks")
-        position = import_module("rheostat.torch.joining").position
         joined: list[Session] = []
 
         def tell() -> Any:
@@ -47,7 +48,5 @@ def is_first() -> bool:
     if backend == "jax":
         return bool(import_module("jax").process_index() == 0)
     if backend == "torch":
-        distributed = import_module("torch.distributed")
-        if distributed.is_available() and distributed.is_initialized():
-            return bool(distributed.get_rank() == 0)
+        return bool(import_module("rheostat.torch.ranks").is_first())
     return True

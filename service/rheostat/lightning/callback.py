@@ -7,24 +7,21 @@ import math
 import os
 from typing import TYPE_CHECKING, Any
 
-from rheostat.adapters import STATE, Session, refusal, rejoin
+from rheostat.adapters import CHECKPOINT, STATE, Position, Session, position, refusal, rejoin
 from rheostat.errors import Finished
 from rheostat.lightning.counted import CountedLR
 from rheostat.lightning.package import callback_classes, scheduler_config
 from rheostat.loggers import Log
-from rheostat.torch.joining import position
-from rheostat.torch.ranks import Position, on_all_ranks, require_one
+from rheostat.torch.ranks import on_all_ranks, require_one
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from rheostat.client import Run, Signal
-    from rheostat.client.attempts import OtherTotal
+    from rheostat.client.calls import OtherTotal
     from rheostat.torch.fields import Fields
     from rheostat.torch.proof import OnMismatch
 
-CHECKPOINT = "checkpoint"
-"""The signal that is known here."""
 BY_HAND = (
     "make RheostatLR(optimizer, run, fields=…) of each optimizer in configure_optimizers, and step"
     " it by self.lr_schedulers() where the module updates"

@@ -11,7 +11,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rheostat.errors import FieldError, Invalid, NotServed
+from rheostat.adapters import refusal
+from rheostat.errors import NotServed
 from rheostat.limits import MAX_LINGER
 
 if TYPE_CHECKING:
@@ -92,12 +93,12 @@ def tell(path: str | os.PathLike[str], url: str, page: bool | None) -> None:  # 
 def _database(path: Any) -> Path:
     given: Any = os.fspath(path) if isinstance(path, str | os.PathLike) else path
     if not isinstance(given, str) or not given or "://" in given or not given.isprintable():
-        raise _refusal("path", "must be the name of a file", given, "the name of a file")
+        raise refusal("path", "must be the name of a file", given, "the name of a file")
     database = Path(given).expanduser().resolve()
     if "?" in str(database):  # the database's address ends there
-        raise _refusal("path", "must have no ? in it, nor in its folders", str(database))
+        raise refusal("path", "must have no ? in it, nor in its folders", str(database))
     if database.is_dir():
-        raise _refusal("path", "must be a file, and is a folder", given, "the name of a file")
+        raise refusal("path", "must be a file, and is a folder", given, "the name of a file")
     return database
 
 
@@ -105,11 +106,7 @@ def _check(linger: Any, options: dict[str, Any]) -> None:
     is_number = isinstance(linger, int | float) and not isinstance(linger, bool)
     if not is_number or not 0 <= linger <= MAX_LINGER:
         bound = f"0 to {MAX_LINGER:,} seconds"
-        raise _refusal("linger", f"must be {bound}", linger, bound)
+        raise refusal("linger", f"must be {bound}", linger, bound)
     for name in OTHERS:
         if name in options:
-            raise _refusal(name, "says how a service is reached: that is for Client()", None)
-
-
-def _refusal(field: str, message: str, value: Any, bound: str | None = None) -> Invalid:
-    return Invalid(f"{field} {message}", errors=[FieldError(field, message, value, bound)])
+            raise refusal(name, "says how a service is reached: that is for Client()", None)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from rheostat.adapters import needed, refusal
+from rheostat.adapters import needed, require_given
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -70,10 +70,10 @@ def install(
 
     """
     module = needed(SCHEDULER, MISSING)
-    if isinstance(run, str) and create is not None:
-        create = {"axis": "samples", **create}
+    if not isinstance(run, str):
+        require_given(run, create)
     elif create is not None:
-        raise refusal("create", "is for a run that is given as an address and a name")
+        create = {"axis": "samples", **create}
     made = import_module("rheostat.megatron.installed").Installed(
         run, create, on_signal, on_mismatch, process_group
     )

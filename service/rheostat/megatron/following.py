@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from rheostat.adapters import whole
+from rheostat.adapters import Position, position, whole
 from rheostat.errors import Finished
 from rheostat.megatron.groups import Groups, uses_lr_mult
-from rheostat.torch.joining import position
 from rheostat.torch.proof import Proof
-from rheostat.torch.ranks import Position, on_all_ranks, require_one
+from rheostat.torch.ranks import on_all_ranks, require_one
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from torch import distributed
 
-from rheostat.adapters import Session, refusal, require_axis, require_run
+from rheostat.adapters import CHECKPOINT, Session, refusal, require_axis
 from rheostat.megatron.following import Following
 from rheostat.megatron.loop import Loop, of_bridge, of_megatron_lm
 from rheostat.torch.joining import meet
-from rheostat.torch.ranks import on_all_ranks
+from rheostat.torch.ranks import is_first, on_all_ranks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from rheostat.torch.proof import OnMismatch
 
 AXIS = "samples"
-CHECKPOINT = "checkpoint"
-"""The signal that is known here."""
 KNOWN = {
     "step": ["self", "increment"],
     "state_dict": ["self"],
@@ -60,7 +58,6 @@ class Installed:
         process_group: Any,
     ) -> None:
         if not isinstance(run, str):
-            require_run(run)
             require_axis(run, AXIS)
         self.on_mismatch, self.process_group = on_mismatch, process_group
         self._asked, self._create, self._on_signal = run, create, on_signal
@@ -284,11 +281,6 @@ def require_known(scheduler: Any) -> None:
 def named(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Return metrics under names that they may have, ``lm_loss`` for ``lm loss``."""
     return {re.sub(r"[^A-Za-z0-9_./-]+", "_", str(name)): each for name, each in metrics.items()}
-
-
-def is_first() -> bool:
-    """Whether this is the first of all ranks."""
-    return not distributed.is_initialized() or distributed.get_rank() == 0
 
 
 def is_first_of_last_stage() -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rheostat.adapters import Session, needed, refusal, whole
+from rheostat.adapters import PROVEN, Session, needed, refusal, whole
 from rheostat.client.calls import coordinate
 from rheostat.errors import AwaitingReport, Finished, Paused
 from rheostat.optax.processes import join_together
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from rheostat.client import Run, Signal
     from rheostat.wire import SlotType
-
-KINDS: Mapping[str, SlotType] = {"float32": "f32", "float64": "f64"}
-"""The types of leaves that can be proven: what is rounded otherwise is not listed."""
 
 
 class Hyperparams:
@@ -150,7 +147,7 @@ class Hyperparams:
             field: np.asarray(columns.get(parameter, ()), np.float32)
             for parameter, field in self._fields.items()
         }
-        kinds = dict.fromkeys(self._fields, KINDS["float32"])
+        kinds = dict.fromkeys(self._fields, PROVEN["float32"])
         for at, row in enumerate(zip(*(columns.get(name, ()) for name in kinds), strict=True)):
             self.run.applied(step + at, dict(zip(kinds, row, strict=True)), dtypes=kinds)
         return rows
@@ -229,10 +226,10 @@ class Hyperparams:
             for name, field in place.fields.items():
                 held.setdefault(field, set()).add(str(dtype_of(numbers[name])))
         return {
-            parameter: KINDS[kind]
+            parameter: PROVEN[kind]
             for parameter, field in self._fields.items()
             for kind in held[field]
-            if len(held[field]) == 1 and kind in KINDS
+            if len(held[field]) == 1 and kind in PROVEN
         }
 
 

@@ -6,6 +6,7 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from rheostat.adapters import Position, position
 from rheostat.errors import Conflict
 
 if TYPE_CHECKING:
@@ -37,9 +38,8 @@ def join_together(attempt: Callable[[], tuple[Session, int]]) -> Session:
     failure: Exception | None = None
     try:
         session, step = attempt()
-        run = session.run
-        mine["at"] = [run.name, run.id, run.generation, step]
-        mine["job"] = run.job or uuid.uuid4().hex
+        mine["at"] = position(session.run, step)
+        mine["job"] = session.run.job or uuid.uuid4().hex
     except Exception as error:  # noqa: BLE001 - whatever it is, the others must not wait
         failure = error
         mine["failed"] = f"{type(error).__name__}: {error!s:.1000}"
@@ -62,7 +62,7 @@ def require_one(told: list[dict[str, Any]]) -> None:
         if each["at"] != first:
             raise Conflict(
                 "the processes do not agree: process 0 is at"
-                f" {_position(*first)}, process {process} at {_position(*each['at'])}"
+                f" {Position(*first)}, process {process} at {Position(*each['at'])}"
             )
 
 
@@ -74,7 +74,3 @@ def gathered(mine: dict[str, Any]) -> list[dict[str, Any]]:
     text = json.dumps(mine).encode().ljust(BYTES)
     rows = multihost_utils.process_allgather(np.frombuffer(text, np.uint8))
     return [json.loads(np.asarray(row, np.uint8).tobytes()) for row in rows]
-
-
-def _position(name: str, id: str, generation: int, step: int) -> str:  # noqa: A002
-    return f"generation {generation} of run {name} ({id}) at step {step}"

@@ -6,13 +6,13 @@ import logging
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from rheostat.adapters import refusal, rejoin, saved, whole
+from rheostat.adapters import Position, position, refusal, rejoin, saved, whole
 from rheostat.client.calls import coordinate
 from rheostat.errors import Finished
 from rheostat.torch.hooks import LastHook, is_captured, outside_of_graphs
-from rheostat.torch.joining import checked, meet, position
+from rheostat.torch.joining import checked, meet
 from rheostat.torch.proof import OnMismatch, Proof
-from rheostat.torch.ranks import Position, on_all_ranks, require_one
+from rheostat.torch.ranks import on_all_ranks, require_one
 from rheostat.torch.slots import Slots
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 
 from rheostat.adapters import refusal, require_run
 from rheostat.torch.fields import group_names
-from rheostat.torch.ranks import Position, on_all_ranks
+from rheostat.torch.ranks import on_all_ranks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,8 +56,3 @@ def unwrapped(optimizer: Any) -> Any:
     while not hasattr(optimizer, LOADED_HOOKS) and hasattr(optimizer, "optimizer"):
         optimizer = optimizer.optimizer
     return optimizer
-
-
-def position(run: Run, step: int) -> Position:
-    """Return what must be equal on all ranks."""
-    return Position(run.name, run.id, run.generation, step)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from torch import distributed
 
@@ -12,19 +12,9 @@ from rheostat.errors import Conflict, RheostatError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from rheostat.adapters import Position
+
 T = TypeVar("T")
-
-
-class Position(NamedTuple):
-    """What must be equal on all ranks: the run, its generation and the step."""
-
-    run: str
-    id: str
-    generation: int
-    step: int
-
-    def __str__(self) -> str:
-        return f"generation {self.generation} of run {self.run} ({self.id}) at step {self.step}"
 
 
 def on_all_ranks(attempt: Callable[[], T], process_group: Any = None) -> list[T]:
@@ -87,3 +77,9 @@ def _size(process_group: Any) -> int:
     if not (distributed.is_available() and distributed.is_initialized()):
         return 1
     return int(distributed.get_world_size(process_group))
+
+
+def is_first() -> bool:
+    """Whether this is the first of all ranks, or the only one."""
+    alone = not (distributed.is_available() and distributed.is_initialized())
+    return alone or distributed.get_rank() == 0

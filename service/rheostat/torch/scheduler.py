@@ -9,14 +9,14 @@ from weakref import ref
 
 from torch.optim.lr_scheduler import LRScheduler
 
-from rheostat.adapters import refusal, rejoin, saved, whole
+from rheostat.adapters import Position, position, refusal, rejoin, saved, whole
 from rheostat.client.calls import coordinate
 from rheostat.errors import Finished
 from rheostat.torch.fields import copied
 from rheostat.torch.hooks import LastHook, is_captured
-from rheostat.torch.joining import checked, meet, position
+from rheostat.torch.joining import checked, meet
 from rheostat.torch.proof import OnMismatch, Proof
-from rheostat.torch.ranks import Position, on_all_ranks, require_one
+from rheostat.torch.ranks import on_all_ranks, require_one
 from rheostat.torch.slots import Slots
 
 if TYPE_CHECKING:

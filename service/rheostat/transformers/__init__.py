@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from rheostat.adapters import needed, refusal, require_axis, require_run
+from rheostat.adapters import needed, refusal, require_axis, require_given
 
 if TYPE_CHECKING:
     from transformers import Trainer, TrainerControl
@@ -86,10 +86,8 @@ def attach(
         if not run.strip("/"):
             raise refusal("run", "must be an address and a name", run)
     else:
-        require_run(run)
+        require_given(run, create)
         require_axis(run, "step")
-        if create is not None:
-            raise refusal("create", "is for a run that is given as an address and a name")
     options = {"fields": fields, "relative": relative, "on_mismatch": on_mismatch}
     following = Following(trainer, run, create, on_signal, options)
     following.take_over()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from transformers import TrainerCallback
 from transformers.trainer_callback import DefaultFlowCallback
 
-from rheostat.adapters import Session, refusal, warn_of_total
+from rheostat.adapters import CHECKPOINT, Session, refusal, warn_of_total
 from rheostat.loggers import sentence
 from rheostat.torch import RheostatLR
 from rheostat.torch.joining import unwrapped
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from rheostat.client import Revision, Run, Signal
 
-CHECKPOINT = "checkpoint"
-"""The signal at which the trainer saves."""
 MEASURED = ("loss", "grad_norm")
 """What is reported of a log."""
 EVALUATED = "eval_"
