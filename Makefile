@@ -95,7 +95,6 @@ $(VENV)/.torch: | $(STAMP)
 # The newest versions here, and the oldest that work beside them, each in a folder of its own.
 $(VENV)/.frameworks: tests/frameworks/requirements.txt | $(VENV)/.torch
 	$(PIP) install --quiet --requirement tests/frameworks/requirements.txt
-	$(PIP) install --quiet --no-deps timm==1.0.31 # it asks for torchvision, and is used without
 	$(BIN)/python -m tests.frameworks.oldest
 	@touch $(VENV)/.frameworks
 

@@ -11,11 +11,11 @@ LONGEST, MANY = 64, 256
 """Characters of a name, and how many names it is held against: comparing takes a millisecond."""
 
 
-def meant(name: Any, known: Iterable[str]) -> str:
+def did_you_mean(name: Any, known: Iterable[str]) -> str:
     """
     Return a question after the name that was probably meant, or nothing.
 
-    >>> "there is no kind 'cosin'" + meant("cosin", ["constant", "cosine"])
+    >>> "there is no kind 'cosin'" + did_you_mean("cosin", ["constant", "cosine"])
     "there is no kind 'cosin'; did you mean cosine?"
     """
     if not isinstance(name, str) or len(name) > LONGEST:

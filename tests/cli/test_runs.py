@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+
+from rheostat import wire
+from rheostat.cli.commands.runs import STATES
 
 PLAN = "lr linear start=1 end=0 steps=1000"
 """Falls by 0.001 with each step."""
@@ -201,3 +204,8 @@ def test_a_run_is_deleted_only_on_demand(operator: Any, run: str) -> None:
     assert operator(f"run delete {run} --yes").code == 0
     gone = operator(f"run show {run} --json")
     assert (gone.code, gone.json["type"]) == (1, "urn:rheostat:problem:unknown-run")
+
+
+def test_states_are_those_of_the_wire() -> None:
+    """A list can be asked for every state that the service knows, and for no other."""
+    assert get_args(wire.RunStatus) == STATES

@@ -24,7 +24,7 @@ import typer
 from rheostat.cli import words
 from rheostat.controls import CONTROLS, Common
 from rheostat.limits import whole_number
-from rheostat.suggestions import meant
+from rheostat.suggestions import did_you_mean
 
 SINGULAR = {"parameter": "parameters"}
 """What one may say instead, of a list whose items are given one by one."""
@@ -38,7 +38,7 @@ def controller(said: Sequence[str], **more: Any) -> dict[str, Any]:
     base: Any = {"kind": head} if head in CONTROLS else _document(head)
     kind = base.get("kind") if isinstance(base, dict) else None
     if kind not in CONTROLS:
-        close = meant(kind, CONTROLS) or f": one of {', '.join(CONTROLS)}"
+        close = did_you_mean(kind, CONTROLS) or f": one of {', '.join(CONTROLS)}"
         raise typer.BadParameter(f"{_named(kind, head)} is no kind of controller{close}")
     taken = fields(kind)
     given = {name: value for name, value in more.items() if value}
@@ -135,7 +135,7 @@ def _enter(
     one = SINGULAR.get(name)
     field = one or name
     if field not in taken:
-        close = meant(name, taken) or f": {', '.join(taken)}"
+        close = did_you_mean(name, taken) or f": {', '.join(taken)}"
         raise typer.BadParameter(f"{kind} has no field {name!r}{close}")
     value = _read(field, text, taken[field])
     if one is not None:

@@ -32,7 +32,7 @@ from rheostat.errors import (
     Unavailable,
     Unreachable,
 )
-from rheostat.suggestions import meant
+from rheostat.suggestions import did_you_mean
 
 REFUSED, UNREACHABLE, LATE, GONE, INTERRUPTED = 1, 3, 3, 4, 130
 
@@ -163,7 +163,7 @@ def _option_meant(item: FieldError) -> str:
     """Ask after an option: a misspelled one is taken for a field of what stands before it."""
     if item.message != "is not a field here":
         return ""
-    return meant("--" + item.field.rpartition(".")[2].replace("_", "-"), OF_CHANGES)
+    return did_you_mean("--" + item.field.rpartition(".")[2].replace("_", "-"), OF_CHANGES)
 
 
 def _brief(value: Any) -> str:

@@ -33,7 +33,7 @@ import typer
 
 from rheostat.changes import EDITS
 from rheostat.limits import MAX_STEP, whole_number
-from rheostat.suggestions import meant
+from rheostat.suggestions import did_you_mean
 
 _FIELD = re.compile(r"(?:--)?([a-z][a-z0-9_/.-]*\*?)=(.*)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -193,7 +193,7 @@ def _require_change(name: str) -> None:
     from rheostat.schedules import KINDS  # NumPy and Pydantic load slowly
 
     if _NAME.fullmatch(name) and name not in {*KINDS, "schedule"}:
-        close = meant(name, [*EDITS, *KINDS])
+        close = did_you_mean(name, [*EDITS, *KINDS])
         known = f": an edit is one of {', '.join(EDITS)}, and `rheostat kinds` lists the kinds"
         raise typer.BadParameter(f"{name!r} is neither an edit nor a kind{close or known}")
 

@@ -20,7 +20,7 @@ from rheostat.controllers.rule import Rule
 from rheostat.controllers.stopping import ComposerStop, KerasStop, LightningStop, TransformersStop
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.field_errors import field_errors, shown
-from rheostat.suggestions import meant
+from rheostat.suggestions import did_you_mean
 
 KINDS: Final[Mapping[str, tuple[type[Controller], ...]]] = {
     "plateau": (TorchPlateau, KerasPlateau, OptaxPlateau, PaddlePlateau, MMEnginePlateau),
@@ -70,7 +70,7 @@ def _chosen(document: Mapping[str, Any], name: str, field: str, known: Any) -> s
     if isinstance(value, str) and value in known:
         return value
     bound = f"one of {', '.join(known)}"
-    close = meant(value, known)
+    close = did_you_mean(value, known)
     message = f"there is no {name} {shown(value)!r}{close}" if close else f"must be {bound}"
     raise _refused(FieldError(f"{field}.{name}", message, shown(value), bound))
 

@@ -8,7 +8,7 @@ from typing import Final
 from rheostat.converters.core import Library, refused
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.field_errors import shown
-from rheostat.suggestions import meant
+from rheostat.suggestions import did_you_mean
 
 NAMES: Final[dict[str, tuple[str, ...]]] = {
     "torch": ("pytorch",),
@@ -79,5 +79,5 @@ def find(name: str) -> Library | None:
 def unknown_library(name: str) -> Invalid:
     """Return the error about a library that is not known, to be raised."""
     known = list(NAMES)
-    message = f"is not a library that can be converted{meant(name, known)}"
+    message = f"is not a library that can be converted{did_you_mean(name, known)}"
     return refused(FieldError("library", message, shown(name), f"one of {', '.join(known)}"))

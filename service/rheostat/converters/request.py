@@ -26,7 +26,7 @@ from rheostat.schedules.definition import Definition
 from rheostat.schedules.field_errors import field_errors, shown
 from rheostat.schedules.parse import sound
 from rheostat.schedules.size_limits import LARGEST_INTEGER
-from rheostat.suggestions import meant
+from rheostat.suggestions import did_you_mean
 
 _RECORD: Final = frozenset(
     {"id", "version", "driver", "note", "source", "steps", "values", "metrics"}
@@ -156,7 +156,7 @@ def _scheduler(case: Case, library: Library) -> Scheduler:
     scheduler = library.find(case.name)
     if scheduler is None:
         known = list(library.names())
-        message = f"is not a scheduler of {library.name}{meant(case.name, known)}"
+        message = f"is not a scheduler of {library.name}{did_you_mean(case.name, known)}"
         raise refused(
             FieldError(case.name_field, message, shown(case.name), f"one of {', '.join(known)}")
         )
@@ -221,7 +221,7 @@ def unknown_fields(
     unknown = [name for name in islice(fields, _MOST_LOOKED_AT) if name not in known]
     return [
         FieldError(
-            f"{prefix}{name[:100]}", message + meant(name, known), shown(fields[name]), bound
+            f"{prefix}{name[:100]}", message + did_you_mean(name, known), shown(fields[name]), bound
         )
         for name in unknown[:_MOST_ERRORS]
     ]

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from rheostat.errors import FieldError
-from rheostat.suggestions import meant
+from rheostat.suggestions import did_you_mean
 
 
 def shown(value: Any) -> Any:
@@ -96,7 +96,7 @@ def _unknown_tag(item: ErrorDetails, path: str) -> FieldError:
     bound = f"one of {known}" if known else "required"
     value = item["input"].get(tag) if isinstance(item["input"], dict) else None
     message = f"must be {bound}" if known else "is required"
-    if close := meant(value, known.split(", ")):
+    if close := did_you_mean(value, known.split(", ")):
         message = f"there is no {tag} {shown(value)!r}{close}"
     return FieldError(f"{path}.{tag}".removeprefix("."), message, shown(value), bound)
 

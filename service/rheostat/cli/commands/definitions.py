@@ -13,7 +13,7 @@ from rheostat.cli.results import Result, answering, delivered, pictured
 from rheostat.cli.views import catalogue, curves, text
 from rheostat.errors import FieldError, Invalid, TooLarge, UnknownKind
 from rheostat.formats import FORMATS
-from rheostat.suggestions import meant
+from rheostat.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -120,7 +120,7 @@ def kinds(
     if kind is None:
         return Result([describe(name) for name in KINDS], catalogue.kinds)
     if kind not in KINDS:
-        close = meant(kind, KINDS) or f"; there are {', '.join(KINDS)}"
+        close = did_you_mean(kind, KINDS) or f"; there are {', '.join(KINDS)}"
         raise UnknownKind(f"there is no kind {kind!r}{close}")
     return Result(describe(kind), catalogue.kind)
 

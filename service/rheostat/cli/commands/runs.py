@@ -11,7 +11,7 @@ from rheostat.cli import options, words
 from rheostat.cli.results import Given, Result, asking, changing, pictured
 from rheostat.cli.views import revisions, runs
 from rheostat.limits import MAX_PICTURE_POINTS, USUAL_BLOCK
-from rheostat.suggestions import meant
+from rheostat.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rheostat.client import Client
 
 Status = Literal["live", "paused", "stuck", "ended", "stopped", "finished"]
+"""`rheostat.wire.RunStatus` once more, since loading that takes a command twenty milliseconds."""
 STATES = get_args(Status)
 LISTED = 100
 """Runs that are listed for people, unless they want more."""
@@ -27,7 +28,7 @@ LISTED = 100
 
 def _status(text: str) -> str:
     if text not in STATES:
-        message = f"{text!r} is no state of a run{meant(text, STATES)}: {', '.join(STATES)}"
+        message = f"{text!r} is no state of a run{did_you_mean(text, STATES)}: {', '.join(STATES)}"
         raise typer.BadParameter(message)
     return text
 

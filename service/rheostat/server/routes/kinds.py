@@ -12,7 +12,7 @@ from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
 from rheostat.server.http.route import refuses, router
 from rheostat.server.tokens import Role
-from rheostat.suggestions import meant
+from rheostat.suggestions import did_you_mean
 
 kinds = router("definitions")
 
@@ -71,5 +71,5 @@ ALL = f"; there are {', '.join(KINDS)}"
 async def get_kind(kind: str) -> Response:
     """Return a kind with its formula, its fields with their bounds, and an example."""
     if kind not in KINDS:
-        raise UnknownKind(f"there is no kind {kind[:100]!r}{meant(kind, KINDS) or ALL}")
+        raise UnknownKind(f"there is no kind {kind[:100]!r}{did_you_mean(kind, KINDS) or ALL}")
     return KIND.send(describe(kind), headers={})

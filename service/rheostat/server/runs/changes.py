@@ -169,7 +169,9 @@ def followed(names: Sequence[str], sources: Callable[[str], set[str]]) -> tuple[
 def _require_known(words: Mapping[str, Sequence[str]], parameters: Collection[str]) -> None:
     unknown = next((word for word, names in words.items() if not names), None)
     if unknown is not None:
-        message = f"the run has no parameter {unknown!r}{suggestions.meant(unknown, parameters)}"
+        message = (
+            f"the run has no parameter {unknown!r}{suggestions.did_you_mean(unknown, parameters)}"
+        )
         raise _refuse(f"changes.{unknown}", message, None, f"one of {', '.join(parameters)}")
 
 

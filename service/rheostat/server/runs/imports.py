@@ -134,7 +134,7 @@ class ImportedRevision:
 
     number: int
     generation: int
-    kind: Annotated[RevisionKind, Field(strict=False)]
+    kind: RevisionKind
     effective: int
     changes: Mapping[str, Any]
     author: str | None

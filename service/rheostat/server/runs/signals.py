@@ -18,7 +18,7 @@ from rheostat.limits import MAX_PENDING_SIGNALS, WORD
 from rheostat.schedules.field_errors import shown
 from rheostat.server.runs.spec import RunSpec
 from rheostat.server.runs.surface import SignalForm
-from rheostat.suggestions import meant
+from rheostat.suggestions import did_you_mean
 
 LONGEST_HEADER = 1_024
 """Bytes of a header that tells signals."""
@@ -73,7 +73,9 @@ def signal_data(
 def _require_word(spec: RunSpec, word: str, within: str) -> None:
     if spec.signals:
         bound = f"one of {', '.join(sorted(spec.signals))}"
-        message = f"the training does not understand {shown(word)!r}{meant(word, spec.signals)}"
+        message = (
+            f"the training does not understand {shown(word)!r}{did_you_mean(word, spec.signals)}"
+        )
     elif re.fullmatch(WORD, word):
         return
     else:

@@ -33,7 +33,7 @@ from rheostat.server.store.proposals import Proposals
 from rheostat.server.store.reports import Reports
 from rheostat.server.store.revisions import Revisions
 from rheostat.server.store.transaction import Transaction
-from rheostat.suggestions import meant
+from rheostat.suggestions import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +213,7 @@ class Records:
         row = read(self.connection, query, {"ref": ref})
         if row is None:
             near = [] if re.fullmatch(RUN_ID, ref) else self._names_near(ref)
-            raise UnknownRun(f"there is no run {ref!r}{meant(ref, near)}")
+            raise UnknownRun(f"there is no run {ref!r}{did_you_mean(ref, near)}")
         return _run(row)
 
     def _names_near(self, name: str) -> list[str]:
