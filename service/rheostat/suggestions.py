@@ -7,6 +7,8 @@ from difflib import get_close_matches
 from itertools import islice
 from typing import Any
 
+ALIKE = 0.65
+"""What part of two names is the same, at the least: of halve and table 0.6 is."""
 LONGEST, MANY = 64, 256
 """Characters of a name, and how many names it is held against: comparing takes a millisecond."""
 
@@ -21,5 +23,5 @@ def did_you_mean(name: Any, known: Iterable[str]) -> str:
     if not isinstance(name, str) or len(name) > LONGEST:
         return ""
     by_key = {each.lower(): each for each in islice(known, MANY) if len(each) <= 2 * LONGEST}
-    close = get_close_matches(name.lower(), by_key, n=1)
+    close = get_close_matches(name.lower(), by_key, n=1, cutoff=ALIKE)
     return f"; did you mean {by_key[close[0]]}?" if close else ""

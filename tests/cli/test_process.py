@@ -182,9 +182,9 @@ def test_serve_has_the_defaults_of_the_settings() -> None:
     from rheostat.server.settings import Settings
 
     options = inspect.get_annotations(serve, eval_str=True)
-    del options["return"]
-    for name, annotation in options.items():
-        (option,) = annotation.__metadata__
+    assert options.keys() - Settings.model_fields.keys() == {"return", "ready_fd", "linger"}
+    for name in options.keys() & Settings.model_fields.keys():
+        (option,) = options[name].__metadata__
         default = Settings.model_fields[name].default
         usual = f", or {default}" if default is not False else ""
         assert option.show_default == f"{variable(name)}{usual}"

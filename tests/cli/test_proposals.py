@@ -90,7 +90,7 @@ def test_a_watch_tells_proposals(operator: Command, run: str) -> None:
     ("words", "said"),
     [
         ("change", "say what to propose"),
-        ("change lr halve", "unknown change 'halve'"),
+        ("change lr halve", "'halve' is neither an edit nor a kind: an edit is one of"),
         ("rewind soon", "'soon' is not a whole number of steps"),
         ("control plato", "'plato' is no kind of controller"),
         ("wish", "'wish' is not one of"),

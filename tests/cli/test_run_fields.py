@@ -23,6 +23,8 @@ ARGUMENTS = {"name", "parameters"}
 """What is no option, but stands at the beginning of the line."""
 UNSEEN = {"steps_per_epoch", "max_block", "max_jump"}
 """What `run show` tells with --json alone: definitions and clients mind these, people seldom."""
+WITH = {"paused": {"state": "paused"}}
+"""What the service tells together with a field."""
 OPTIONS = [field for field in FIELDS if field not in ARGUMENTS]
 
 
@@ -72,7 +74,7 @@ def drawn(capsys: pytest.CaptureFixture[str], **fields: Any) -> str:
 def test_a_field_of_a_run_is_seen(capsys: pytest.CaptureFixture[str], field: str) -> None:
     """Two runs that differ in one field are not shown alike."""
     assert field in STATE, f"rheostat/wire/runs.py: RunState has no {field}"
-    usual, other = drawn(capsys), drawn(capsys, **{field: FIELDS[field]})
+    usual, other = drawn(capsys), drawn(capsys, **{field: FIELDS[field], **WITH.get(field, {})})
     assert usual != other, f"rheostat/cli/views/runs.py: run does not show {field}"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.cli.conftest import Command, Ran
+from tests.cli.conftest import NOWHERE, Command, Ran
 from tests.cli.running import invoke
 from tests.conftest import Names
 
@@ -66,8 +66,8 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Wait:
                 )
             return httpx.Response(200, json={**STATE, "settled_until": 4096})
 
-        def connect(server: str, _token: str | None, _author: str | None = None) -> Client:
-            return Client(server, retries=0, transport=httpx.MockTransport(answer))
+        def connect(*_: str | None) -> Client:
+            return Client(NOWHERE, retries=0, transport=httpx.MockTransport(answer))
 
         monkeypatch.setattr(connecting, "connect", connect)
         done = invoke(line.split())

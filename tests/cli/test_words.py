@@ -111,14 +111,20 @@ def test_a_change_is_an_edit_or_a_definition(line: str, expected: Any) -> None:
     assert words.changes(["lr", *shlex.split(line)]) == {"lr": expected}
 
 
-@pytest.mark.parametrize("line", ["zap", "zap 5", "zap value=5", "Scale 0.5"])
+@pytest.mark.parametrize("line", ["zap", "zap 5", "zap value=5", "halve"])
 def test_an_unknown_change_is_named(line: str) -> None:
     """What is neither an edit nor a kind is said to be so, with all edits and where kinds are."""
-    with pytest.raises(
-        typer.BadParameter, match=f"unknown change '{line.split(maxsplit=1)[0]}'"
-    ) as refusal:
+    said = f"'{line.split(maxsplit=1)[0]}' is neither an edit nor a kind"
+    with pytest.raises(typer.BadParameter, match=said) as refusal:
         words.changes(["lr", *line.split()])
-    assert all(part in str(refusal.value) for part in [*EDITS, "definition", "kinds"])
+    assert all(part in str(refusal.value) for part in [*EDITS, "`rheostat kinds`"])
+
+
+@pytest.mark.parametrize(("line", "meant"), [("Scale 0.5", "scale"), ("cosin end=0", "cosine")])
+def test_a_slip_of_a_change_is_asked_about(line: str, meant: str) -> None:
+    """Where an edit or a kind is close, that one is named in place of all of them."""
+    with pytest.raises(typer.BadParameter, match=f"; did you mean {meant}\\?$"):
+        words.changes(["lr", *line.split()])
 
 
 def test_a_value_behind_an_edit_that_takes_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

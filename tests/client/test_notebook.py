@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from rheostat import AsyncClient, Client, scale
-from rheostat.client.notebook import Picture, Planned
+from rheostat.client.notebook import LISTED, Picture, Planned
 from rheostat.errors import Invalid, UnknownRun
 
 LINE = {"kind": "linear", "start": 1.0, "end": 0.0, "steps": 1000}
@@ -68,7 +68,10 @@ def test_runs_clients_and_plans_show_themselves(real: Client, new_name: Callable
     for shown in (run._repr_html_(), real.control(name)._repr_html_()):
         assert "data:image/svg+xml;base64," in shown
         assert name in shown
-    assert name in real._repr_html_()
+    first = real.runs(limit=LISTED)
+    shown = real._repr_html_()
+    assert all(each["name"] in shown for each in first)
+    assert ("and more" in shown) == (len(real.runs(limit=LISTED + 1)) > LISTED)
     assert real.settings.address in repr(real)
     assert repr(run) == f"<run {name!r} of {real.settings.address}: training, generation 1, lr, wd>"
     plan: Any = run.plan(points=10)

@@ -117,7 +117,7 @@ def of_run(run: Any, line: str) -> str:
 
 
 def of_client(client: Any, line: str) -> str:
-    """Return what a notebook shows of a client: where it is, and the newest runs."""
+    """Return what a notebook shows of a client: where it is, and the first runs, by name."""
     try:
         asked = client.session.ask(get("/v1/runs", limit=LISTED))
         if inspect.iscoroutine(asked):
@@ -128,7 +128,8 @@ def of_client(client: Any, line: str) -> str:
         return _block(line, f"<div>{escape(str(error))}</div>")
     if not rows:
         return _block(line, "<div>no runs yet</div>")
-    return _block(line, _table(("run", "settled", "of", "revision"), rows))
+    more = "<div>… and more: client.runs() has them all</div>" if asked.get("next") else ""
+    return _block(line, _table(("run", "settled", "of", "revision"), rows) + more)
 
 
 def _row(run: Mapping[str, Any]) -> tuple[str, ...]:
