@@ -64,8 +64,8 @@ def test_the_five_minutes_go_as_they_are_told(tmp_path: Path) -> None:
             while not rates or max(rates) < effective:
                 _, step, _, rate = training.stdout.readline().split()
                 rates[int(step)] = float(rate)
-            for line in looks:
-                assert "first" in typed(line, tmp_path, environment) or "explain" in line
+            for line, told in zip(looks, ("cosine", "too fast", "Step 300"), strict=True):
+                assert told in typed(line, tmp_path, environment)
         finally:
             training.kill()
     for at, value in rates.items():
