@@ -302,11 +302,11 @@ def test_what_is_beyond_a_limit_is_refused(name: str, limited: httpx.Client) -> 
     if "{id}" in asked.path:
         places["id"] = limited.get(f"/v1/runs/{places['run']}").json()["id"]
     if "{many}" in asked.path:
-        places["many"] = made(limited, "many", PANELS)
+        places["many"] = made(limited, f"{name}-many", PANELS)
     if "{said}" in asked.path:
-        places["said"] = made(limited, "said", signals=TAGGED)
+        places["said"] = made(limited, f"{name}-said", signals=TAGGED)
     if "{crowded}" in asked.path:
-        places["crowded"] = crowded(limited)
+        places["crowded"] = crowded(limited, name)
     path = asked.path.format(**places)
     body = asked.body
     for number in range(asked.before):
@@ -339,9 +339,9 @@ def made(http: httpx.Client, name: str, parameters: Iterable[str] = ("lr",), **m
     return name.lower()
 
 
-def crowded(http: httpx.Client) -> str:
+def crowded(http: httpx.Client, name: str) -> str:
     """Make a run with as many controllers as it may have, and return its name."""
-    run = made(http, "crowded")
+    run = made(http, f"{name}-crowded")
     for number in range(MAX_CONTROLLERS):
         body = {"kind": "stop", "metric": "loss"}
         http.put(f"/v1/runs/{run}/controllers/c{number}", json=body).raise_for_status()
