@@ -109,13 +109,13 @@ class Inside:
 
 def rest(connection: socket.socket) -> Answer:
     """Read until the server ends the connection."""
-    received = b""
+    received = bytearray()
     try:
         while piece := connection.recv(65536):
             received += piece
     except ConnectionError:
         pass
-    return Answer(received)
+    return Answer(bytes(received))
 
 
 def reads(connection: socket.socket) -> http.client.HTTPResponse:

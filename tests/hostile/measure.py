@@ -218,7 +218,8 @@ def attacked(target: Target, prober: Prober, attack: Attack) -> Outcome:
     """Attack a server once, and return what became of it."""
     time.sleep(ALONE)
     alone = prober.longest()
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
     arguments = (attack.name, target.url, target.attacker, socket_attacks.SECONDS)
     attacker = context.Process(target=_attack, args=arguments, daemon=True)
     attacker.start()

@@ -25,7 +25,7 @@ from rheostat.local_server import disks, files, finding
 if TYPE_CHECKING:
     from tests.local.conftest import Start
 
-RACES = int(os.environ.get("RHEOSTAT_RACES", "8"))
+RACES = int(os.environ.get("RHEOSTAT_RACES", "4"))
 """Races of two processes; a hundred of them take minutes."""
 
 CURVE = {"kind": "cosine", "start": 1e-3, "end": 1e-5, "steps": 1000}

@@ -19,7 +19,7 @@ from tests.server.conftest import AssertProblem
 from rheostat.errors import Unavailable
 from rheostat.server.app import create_app
 from rheostat.server.http import holds
-from rheostat.server.http.holds import wait_of
+from rheostat.server.http.holds import LONGEST, wait_of
 from rheostat.server.runs.revision import Note
 from rheostat.server.settings import Settings
 from rheostat.server.store.operations import close, create
@@ -165,7 +165,7 @@ def test_a_signal_is_heard_at_a_pause(server: RunningServer, problem: AssertProb
     with holding(server, path, 3) as found:
         tell(server, "revisions", changes={"lr": 2})
         tell(server, "signals", signal="checkpoint")
-        for answer in (each.result() for each in found):
+        for answer in (each.result(LONGEST / 2) for each in found):  # not when their time is over
             (signal,) = problem(answer, "paused")["signals"]
             assert (signal["at"], signal["signal"], signal["revision"]) == (0, "checkpoint", 4)
     with holding(server, path) as found:

@@ -182,7 +182,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     app.state.store = store
     app.state.access = _authenticator(app, store)
     app.state.feeds = _feeds(app)
-    app.state.holds = Holds(store, app.state.settings.max_held_reads, app.state.metrics)
+    app.state.holds = Holds(
+        store, app.state.block_cache, app.state.settings.max_held_reads, app.state.metrics
+    )
     app.state.proofs = Proofs(store, app.state.roster, app.state.metrics)
     app.state.curve_limiter = anyio.CapacityLimiter(CURVES_AT_ONCE)
     app.state.conversion_limiter = anyio.CapacityLimiter(CONVERSIONS_AT_ONCE)

@@ -27,13 +27,14 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Scope
 
 from rheostat.errors import Refused, Unavailable
-from rheostat.server.http.blocks import Address, BlockAnswer, BlockKey
+from rheostat.server.http.blocks import Address, BlockAnswer, BlockCache, BlockKey, settled
 from rheostat.server.http.metrics import Metrics
 from rheostat.server.http.traffic import WHEN_GONE
 from rheostat.server.runs.barriers import Standing
-from rheostat.server.runs.settling import require_block
+from rheostat.server.runs.settling import BlockRequest, require_block
 from rheostat.server.store import Store
 from rheostat.server.store.operations.refusals import Refusal
+from rheostat.server.store.operations.values import settle
 from rheostat.server.store.records import Records
 from rheostat.server.store.store import work_for_all
 
@@ -80,9 +81,6 @@ log = logging.getLogger("rheostat.server")
 Place = tuple[str, int]
 """A run's id, and the generation that is read."""
 
-Settle = Callable[[], Awaitable[BlockAnswer | Refusal]]
-"""Does a settling read, in memory or in the database."""
-
 
 def wait_of(prefer: str | None) -> int:
     """Return for how many seconds a request prefers to be held (RFC 7240), 0 if it does not."""
@@ -116,8 +114,8 @@ class Closed:
     waiting: dict[Waiter, None] = field(default_factory=dict)
     addresses: list[Address] = field(default_factory=list)
     """Some of those that were refused there."""
-    asks: Settle | None = None
-    """Has the database asked by one of those who wait."""
+    asked: BlockKey | None = None
+    """What one of those who were refused there asked for."""
 
     @property
     def idle(self) -> bool:
@@ -128,8 +126,9 @@ class Closed:
 class Holds:
     """The reads that one process holds, at most ``limit`` of them, and where."""
 
-    def __init__(self, store: Store, limit: int, metrics: Metrics) -> None:
+    def __init__(self, store: Store, cache: BlockCache, limit: int, metrics: Metrics) -> None:
         self._store = store
+        self._cache = cache
         self._limit = limit
         self._metrics = metrics
         self._held = 0
@@ -165,7 +164,6 @@ class Holds:
     async def read(
         self,
         asked: BlockKey,
-        settle: Settle,
         *,
         seconds: float,
         scope: Scope,
@@ -174,34 +172,34 @@ class Holds:
         """
         Return what a settling read comes to, held for up to some seconds where it is refused.
 
-        ``settle`` does it. Who is held is asked again whether it is ``admitted``.
+        Who is held is asked again whether it is ``admitted``.
         """
-        found = self.known(asked) or await self._first_ask(asked, settle)
+        found = self.known(asked) or await self._first_ask(asked)
         if not seconds or not _waits(found):
             return Heard(found, crowded=self._closing)
         until, held, said = self._loop.time() + spread(seconds), False, _said(found)
         while _waits(found) and _said(found) == said and (left := until - self._loop.time()) > 0:
             closed = self._closed.get(_place(asked))
             if closed is not None and self._has_place:
-                closed.asks = partial(self._ask_together, asked, settle)
+                closed.asked = asked
                 scope.get(BEFORE_HOLDING, _nothing)(asked)
                 await self._hold(closed, left, scope)
                 held = True
                 await admitted()
             elif closed is not None or self._closing or not self._has_room:
                 return Heard(found, held, crowded=True)
-            found = self.known(asked) or await self._ask_together(asked, settle)
+            found = self.known(asked) or await self._ask_together(asked)
         return Heard(found, held)
 
-    async def _first_ask(self, asked: BlockKey, settle: Settle) -> BlockAnswer | Refusal:
+    async def _first_ask(self, asked: BlockKey) -> BlockAnswer | Refusal:
         doubted = _place(asked) in self._closed  # many may come before it is known again
-        return await (self._ask_together if doubted else self._ask)(asked, settle)
+        return await (self._ask_together if doubted else self._ask)(asked)
 
-    async def _ask_together(self, asked: BlockKey, settle: Settle) -> BlockAnswer | Refusal:
+    async def _ask_together(self, asked: BlockKey) -> BlockAnswer | Refusal:
         """Have the database asked, once for all who go on with the same block at a time."""
         task = self._asked.get(asked)
         if task is None:
-            task = self._asked[asked] = asyncio.create_task(self._ask_for_all(asked, settle))
+            task = self._asked[asked] = asyncio.create_task(self._ask_for_all(asked))
             task.add_done_callback(lambda done: self._answered(asked, done))
         return await asyncio.shield(task)
 
@@ -210,18 +208,30 @@ class Holds:
         if not done.cancelled():
             done.exception()  # it is told to whoever asked
 
-    async def _ask_for_all(self, asked: BlockKey, settle: Settle) -> BlockAnswer | Refusal:
+    async def _ask_for_all(self, asked: BlockKey) -> BlockAnswer | Refusal:
         work_for_all()
-        return await self._ask(asked, settle)
+        return await self._ask(asked)
 
-    async def _ask(self, asked: BlockKey, settle: Settle) -> BlockAnswer | Refusal:
+    async def _ask(self, asked: BlockKey) -> BlockAnswer | Refusal:
         before = self._changes
-        found = await settle()
+        found = await self._settle(asked)
         if isinstance(found, Refusal) and found.stands:
             self._note(_place(asked), found)
             if self._changes != before:  # it may have been opened since
                 self._news.set()
         return found
+
+    async def _settle(self, asked: BlockKey) -> BlockAnswer | Refusal:
+        """Return a settled block, from memory if it is there, or why it cannot be had."""
+        if (known := self._cache.get(asked)) is not None:
+            return known
+        request = BlockRequest(asked.generation, asked.start, asked.cells)
+        found = await self._store.write(settle, asked.run_id, request)
+        if isinstance(found, Refusal):
+            return found
+        answer = settled(found, asked.chosen)
+        self._cache.put(asked, answer)
+        return answer
 
     def _note(self, place: Place, refusal: Refusal) -> None:
         """Remember a refusal; of those that nobody waits for, the oldest make room."""
@@ -285,6 +295,7 @@ class Holds:
         closed = self._closed.get(place)
         if closed is None or address in self._at:
             return
+        closed.asked = asked
         if len(closed.addresses) == ADDRESSES:
             del self._at[closed.addresses.pop(0)]
         closed.addresses.append(address)
@@ -366,9 +377,9 @@ class Holds:
                 self._open(place)
             elif standing != before:
                 closed.standing, closed.refusal = standing, None
-                if closed.waiting and closed.asks is not None:
+                if closed.waiting and closed.asked is not None:
                     with suppress(Refused):  # whoever waits is told
-                        await closed.asks()  # there may be a signal for them
+                        await self._ask_together(closed.asked)  # there may be a signal for them
             elif closed.idle and closed.used + KEPT < now:
                 self._forget(place)
             elif closed.refusal is not None and CHANGING & closed.refusal.error.members.keys():

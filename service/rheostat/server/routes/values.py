@@ -33,10 +33,8 @@ from rheostat.server.http.blocks import (
     ROUTE,
     SETTLED,
     BlockAnswer,
-    BlockCache,
     BlockKey,
     preview,
-    settled,
 )
 from rheostat.server.http.holds import COME_BACK, REFUSED, WAITED, Heard, Holds, wait_of
 from rheostat.server.http.middleware import header
@@ -44,7 +42,6 @@ from rheostat.server.http.negotiation import offers
 from rheostat.server.http.requests import Generation, Run, Step, StoreDep
 from rheostat.server.http.route import refuses, router
 from rheostat.server.runs.settling import BlockRequest
-from rheostat.server.store import Store
 from rheostat.server.store.operations import values as operations
 from rheostat.server.store.operations.refusals import Refusal
 from rheostat.server.tokens import Role
@@ -159,34 +156,20 @@ async def read_values(
         return preview(block, chosen)
     key = BlockKey(run, generation, start, count, chosen)
     waited, seconds = WAITED in request.scope, wait_of(prefer)
-    heard = await _read(request, store, key, 0 if waited else seconds)
+    holds: Holds = request.app.state.holds
+    heard = await holds.read(
+        key,
+        seconds=0 if waited else seconds,
+        scope=request.scope,
+        # a token may be revoked while its request is held
+        admitted=partial(admit, request, Role.WORKER),
+    )
     applied = {"Preference-Applied": f"wait={seconds}"} if heard.held or waited else {}
     if isinstance(heard.found, Refusal):
         return _refuse(request, key, heard.found, heard, applied)
     store.sightings.note(*heard.found.cells)
     request.scope[SETTLED] = key
     return _respond(request, heard.found, applied)
-
-
-async def _read(request: Request, store: Store, key: BlockKey, seconds: int) -> Heard:
-    """Return a settled block, from memory if it is there, or why it cannot be had."""
-    holds: Holds = request.app.state.holds
-    cache: BlockCache = request.app.state.block_cache
-
-    async def settle() -> BlockAnswer | Refusal:
-        if (known := cache.get(key)) is not None:
-            return known
-        asked = BlockRequest(key.generation, key.start, key.cells)
-        found = await store.write(operations.settle, key.run_id, asked)
-        if isinstance(found, Refusal):
-            return found
-        answer = settled(found, key.chosen)
-        cache.put(key, answer)
-        return answer
-
-    # a token may be revoked while its request is held
-    admitted = partial(admit, request, Role.WORKER)
-    return await holds.read(key, settle, seconds=seconds, scope=request.scope, admitted=admitted)
 
 
 def _refuse(
