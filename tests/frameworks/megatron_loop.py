@@ -201,7 +201,7 @@ def main(url: str, name: str) -> None:
     state = training.saved[training.iteration]["opt_param_scheduler"]["rheostat"]
     told["states"] = state["step"] + distributed.get_rank()
     again = Training(ranks=distributed.get_world_size())
-    broken = {"num_steps": state["step"], "rheostat": {**state, "step": told["states"]}}
+    broken = {"num_steps": told["states"], "rheostat": {**state, "step": told["states"]}}
     try:
         again.scheduler.load_state_dict(broken)
     except RheostatError as error:

@@ -6,6 +6,7 @@ import logging
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -97,8 +98,13 @@ def test_weights_and_biases(case: Case, tmp_path: Path, monkeypatch: pytest.Monk
     (path,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
     rows: dict[int, dict[str, str]] = {}
     settings: dict[str, str] = {}
-    for data in records(path):
-        record = wandb_internal_pb2.Record.FromString(data)
+    found: list[Any] = []
+    end = time.monotonic() + 60
+    while not (found and found[-1].WhichOneof("record_type") == "exit"):  # it is not finished yet
+        assert time.monotonic() < end, [each.WhichOneof("record_type") for each in found]
+        time.sleep(0.05)
+        found = [wandb_internal_pb2.Record.FromString(data) for data in records(path)]
+    for record in found:
         told = {"/".join(item.nested_key): item.value_json for item in record.history.item}
         rows.setdefault(record.history.step.num, {}).update(told)
         settings |= {item.key: item.value_json for item in record.config.update}
@@ -116,6 +122,8 @@ def records(path: Path) -> Iterator[bytes]:
         if BLOCK - at % BLOCK < 7:
             at += BLOCK - at % BLOCK
         _, length, kind = struct.unpack_from("<IHB", data, at)
+        if at + 7 + length > len(data):
+            return  # it is being written
         parts.append(data[at + 7 : at + 7 + length])
         at += 7 + length
         if kind in (1, 4):  # all of it, or its last part

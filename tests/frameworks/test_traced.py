@@ -25,6 +25,6 @@ def test_a_counter_of_keras_is_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """``optimizer.iterations`` is a variable, and no index."""
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     keras = pytest.importorskip("keras")
-    assert coordinate(keras.Variable(5, dtype="int32")) == 5
+    assert coordinate(keras.Variable(5, dtype="int32", trainable=False)) == 5
     with pytest.raises(Invalid):
         coordinate(keras.Variable(5.5))

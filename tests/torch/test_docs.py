@@ -26,13 +26,14 @@ def test_the_tutorial_does_what_it_says(server: str) -> None:
     assert blocks > 10
 
 
-def test_the_first_lines_of_the_readme_train(server: str) -> None:
+def test_the_first_lines_of_the_readme_train(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What README begins with sets an optimizer's rate, and its command changes it."""
+    monkeypatch.setenv("RHEOSTAT_URL", server)
     text = README.read_text().partition("\n## A session")[0]
     (code,) = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     optimizer = torch.optim.SGD(torch.nn.Linear(2, 1).parameters(), lr=0.1)
     names: dict[str, Any] = {"optimizer": optimizer}
-    exec(code.replace("http://127.0.0.1:8000", server), names)  # noqa: S102 - our own page
+    exec(code, names)  # noqa: S102 - our own page
     scheduler = names["scheduler"]
     assert scheduler.get_last_lr() == [0.0]
     (command,) = re.findall(r"^rheostat (run change .*?)  +#", text, re.MULTILINE)

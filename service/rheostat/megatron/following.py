@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from rheostat.adapters import Position, position, whole
+from rheostat.adapters import Position, position, refusal, whole
 from rheostat.errors import Finished
 from rheostat.megatron.groups import Groups, uses_lr_mult
 from rheostat.torch.proof import Proof
@@ -141,6 +141,12 @@ class Following:
         Go on at the samples of a checkpoint, in its generation of the run.
 
         A checkpoint from before the run was followed has none: its training begins there.
+
+        Raises:
+            Invalid: The scheduler and the run were saved at two steps.
+            Conflict: Ranks load different ones.
+            StaleCheckpoint: The run was rewound to before it, or is another one.
+
         """
         require_one(on_all_ranks(lambda: self._load(state), self._process_group))
         self.arrive()
@@ -148,7 +154,10 @@ class Following:
     def _load(self, state: Mapping[str, Any]) -> Position:
         step = next(int(state[name]) for name in COUNTERS if name in state)
         if STATE in state:
-            self._session.resume(state[STATE], "rheostat.megatron")
+            own = self._session.resume(state[STATE], "rheostat.megatron")
+            if own != step:
+                message = f"the scheduler's counter is at {step}, and the run's step is {own}"
+                raise refusal("state_dict", message, {"num_steps": step, "step": own})
         else:
             self._session.begin(step)
         self._scheduler.num_steps = step
