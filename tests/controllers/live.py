@@ -20,7 +20,8 @@ from typing import Any
 Json = dict[str, Any]
 Reports = Sequence[tuple[int, float]]
 
-os.environ.setdefault("KERAS_BACKEND", "torch")  # Keras asks for TensorFlow, unless told
+BACKEND = "jax" if importlib.util.find_spec("jax") else "torch"
+os.environ.setdefault("KERAS_BACKEND", BACKEND)  # Keras asks for TensorFlow, unless told
 
 BASE = 0.1
 """The learning rate before any reduction."""

@@ -26,6 +26,9 @@ BATCHES = 12
 """In an epoch."""
 HALF = {"lr": {"edit": "scale", "factor": 0.5}}
 
+ON_JAX_ALONE = ("test_ranks", "test_docs", "test_on_pytorch", "test_nothing_is_compiled_again")
+"""What Keras compiles and distributes with JAX; and that the other one is tried, from there."""
+
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
@@ -226,8 +229,6 @@ def test_stop(new_case: NewCase) -> None:
 
 def test_ranks(new_case: NewCase, on_ranks: Ranks) -> None:
     """Two processes use the same values and end at one step, or both refuse."""
-    if os.environ["KERAS_BACKEND"] != "jax":
-        pytest.skip("Keras distributes with JAX")
     case, other = new_case(), new_case()
     case.control.stop(effective=8)
     told = on_ranks("keras_ranks.py", case.url, case.name, other.name)
@@ -246,11 +247,10 @@ def test_docs(run_section: RunSection) -> None:
 
 def test_on_pytorch() -> None:
     """All of this passes on Keras's other backend too."""
-    if os.environ["KERAS_BACKEND"] != "jax":
-        pytest.skip("the other backend runs this")
     pytest.importorskip("torch", reason="needs PyTorch: make test-frameworks")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
-    command += ["--deselect", f"{Path(__file__).relative_to(Path.cwd())}::test_docs"]
+    here = Path(__file__).relative_to(Path.cwd())
+    command += [f"--deselect={here}::{name}" for name in ON_JAX_ALONE]
     environment = {**os.environ, "KERAS_BACKEND": "torch"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-4000:]
@@ -421,8 +421,6 @@ def test_nothing_is_compiled_again(new_case: NewCase) -> None:
         return keras.ops.mean(out)
 
     training.model.compile(training.model.optimizer, loss=loss, jit_compile=True)
-    if keras.backend.backend() == "torch":
-        pytest.skip("is not compiled there")
     training.fit(2)
     once = len(traces)
     training.fit(2)
