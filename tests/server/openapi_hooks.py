@@ -31,7 +31,11 @@ Case = Any
 """A request of schemathesis; its type knows less of it than it has."""
 
 KINDS = frozenset(os.environ["RHEOSTAT_KINDS"].split())
-"""Schemas of the kinds of definitions that are sent; if there are none, all are."""
+"""
+Schemas of the kinds of definitions that are sent; if there are none, all are.
+
+Where it is a single one, controllers are of a single kind, too.
+"""
 
 TURNS: list[list[str | None]] = json.loads(os.environ["RHEOSTAT_TURNS"])
 """With which tokens, or with none, requests are sent again: one of these lists after the other."""
@@ -135,7 +139,7 @@ NARROWED: dict[str, dict[str, Json]] = {
         "revision": NULL,
     },
     "WorkerBody": {"applied": {"enum": [[]]}, "wrong": {"enum": [[]]}},
-    "RunAtPath": {"name": {"enum": [SPARE]}},
+    "RunAtPath": {"name": {"enum": [SPARE]}, "controllers": {"type": "object", "maxProperties": 0}},
 }
 """What fields of bodies are. All changes are sent as revisions; forks and rewinds read the same."""
 
@@ -240,6 +244,8 @@ def sent(schemas: Json) -> Json:
     copies["SentChanges"] |= {"properties": {"lr": change}, "additionalProperties": False}
     for name, fields in NARROWED.items():
         copies[f"Sent{name}"]["properties"] |= fields
+    if len(KINDS) == 1:
+        del copies["SentControllerConfig"]["anyOf"][1:]
     outer = [{"$ref": f"{REF}Sent{kind}"} for kind in kinds if kind in (KINDS or kinds)]
     return {**copies, "SentOuter": {"oneOf": outer}, "SentInner": {"oneOf": outer[:1]}}
 
