@@ -44,7 +44,8 @@ test: $(STAMP) ## run every test that needs no heavy framework, and the examples
 	$(BIN)/pytest --ignore tests/torch --ignore tests/frameworks -n 3 --dist worksteal $(ARGS)
 
 test-frameworks: $(STAMP) $(VENV)/.frameworks ## run the tests that need PyTorch, and every other framework
-	$(BIN)/pytest tests/torch tests/frameworks -n 3 --dist loadfile $(ARGS)
+	$(BIN)/pytest tests/torch -n 3 --dist loadfile $(ARGS) # in these Keras computes with PyTorch,
+	$(BIN)/pytest tests/frameworks -n 3 --dist loadfile $(ARGS) # and in these with JAX
 
 coverage: $(STAMP) ## run the tests of make test, and fail if fewer lines and branches are run than were
 	.ci/coverage $(ARGS)

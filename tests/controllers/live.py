@@ -20,8 +20,7 @@ from typing import Any
 Json = dict[str, Any]
 Reports = Sequence[tuple[int, float]]
 
-BACKEND = "jax" if importlib.util.find_spec("jax") else "torch"
-os.environ.setdefault("KERAS_BACKEND", BACKEND)  # Keras asks for TensorFlow, unless told
+os.environ.setdefault("KERAS_BACKEND", "torch")  # float64 there; Keras asks for TensorFlow, else
 
 BASE = 0.1
 """The learning rate before any reduction."""
