@@ -27,6 +27,10 @@ UNTOLD = {
     **{f"{method} {path}": None for path in ("/livez", "/readyz", "/") for method in CHECKED_BY},
     "GET /docs": None,
     "GET /docs/{file}": None,
+    "GET /new": None,
+    "GET /runs": None,
+    "GET /runs/{rest:path}": None,
+    "GET /static/{digest}/{file:path}": None,
 }
 """What the document does not tell of: load balancers' own methods, and its own pages."""
 NEEDED = {

@@ -103,7 +103,7 @@ def test_no_other_origin_may_read(http: httpx.Client) -> None:
     assert not [name for name in names if name.startswith("access-control")]
 
 
-@pytest.mark.parametrize("path", ["/docs", "/v1/schedules/page/values?format=svg"])
+@pytest.mark.parametrize("path", ["/docs", "/runs/gpt", "/v1/schedules/page/values?format=svg"])
 def test_pages_are_protected(http: httpx.Client, path: str) -> None:
     """What a browser shows as a page may not be framed, nor load what is not its own."""
     body = {"definition": {"kind": "linear", "start": 1, "end": 0, "steps": 9}}
@@ -131,7 +131,7 @@ def test_the_documentation_is_our_own(http: httpx.Client) -> None:
     for path in loaded:
         assert re.fullmatch(r"docs/[\w.-]+", path), "relative: it works below a proxy's path"
         file = http.get(f"/{path}")
-        assert file.status_code == 200
+        assert (file.status_code, file.headers["content-encoding"]) == (200, "gzip")
         again = http.get(f"/{path}", headers={"if-none-match": file.headers["etag"]})
         assert (again.status_code, again.content) == (304, b"")
 

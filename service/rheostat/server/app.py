@@ -50,6 +50,7 @@ from rheostat.server.routes.local import local
 from rheostat.server.routes.mismatches import mismatches
 from rheostat.server.routes.operations import operations
 from rheostat.server.routes.outcomes import outcomes
+from rheostat.server.routes.page import page
 from rheostat.server.routes.proposals import proposals
 from rheostat.server.routes.reports import reports
 from rheostat.server.routes.revisions import revisions
@@ -70,6 +71,7 @@ from rheostat.server.store.store import Store
 
 ROUTERS = (
     operations,
+    page,
     evaluation,
     conversion,
     simulation,

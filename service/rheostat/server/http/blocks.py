@@ -156,7 +156,7 @@ def _described(block: Block) -> dict[str, str]:
 
 def _rendered(response: Response) -> Rendered:
     headers = response.raw_headers
-    on_wire = (b"%b: %b\r\n" % header for header in (*headers, *protections("", headers)))
+    on_wire = (b"%b: %b\r\n" % header for header in (*headers, *protections(headers)))
     return Rendered(response.status_code, headers, b"".join(on_wire), bytes(response.body))
 
 

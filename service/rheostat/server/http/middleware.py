@@ -67,7 +67,7 @@ class Observer:
                 message["headers"] = [
                     *message["headers"],
                     (b"x-request-id", request_id),
-                    *protections(scope["path"], message["headers"]),
+                    *protections(message["headers"]),
                 ]
             await send(message)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from fastapi import Depends, Query
@@ -50,14 +50,15 @@ def wanted(accept: str | None, offered: tuple[Format, ...]) -> Format | None:
     if not accept or not accept.strip():
         return offered[0]
     asked = list(ranges(accept))
+    best = max(offered, key=lambda each: quality(asked, each.media_type))
+    return best if quality(asked, best.media_type) > 0 else None
 
-    def quality(candidate: Format) -> float:
-        matching = [(r.specificity(candidate.media_type), r.quality) for r in asked]
-        specificity, best = max(matching)
-        return best if specificity else 0.0
 
-    best = max(offered, key=quality)
-    return best if quality(best) > 0 else None
+def quality(asked: Sequence[Range], media_type: str) -> float:
+    """Return how much a media type is wanted: what the most specific range says of it."""
+    matching = [(each.specificity(media_type), each.quality) for each in asked]
+    specificity, best = max(matching)
+    return best if specificity else 0.0
 
 
 def offers(*offered: Format) -> Any:

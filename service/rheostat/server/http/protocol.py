@@ -242,7 +242,7 @@ def _release(cycle: Any) -> None:
 def _as_answer(error: Refused) -> bytes:
     request_id = os.urandom(8).hex()
     answer = problems.response(error, {problems.REQUEST_ID: request_id})
-    headers = [*answer.raw_headers, *protections("", answer.raw_headers)]
+    headers = [*answer.raw_headers, *protections(answer.raw_headers)]
     headers += [(b"x-request-id", request_id.encode()), (b"connection", b"close")]
     lines = [b"%b: %b\r\n" % header for header in headers]
     return b"".join((STATUS_LINE[error.status], *lines, b"\r\n", bytes(answer.body)))

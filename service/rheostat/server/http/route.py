@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar, get_args, get_origin
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from fastapi import APIRouter
 from fastapi.dependencies.models import Dependant
@@ -41,6 +41,7 @@ OF_BODIES = (Malformed, TooLarge, UnsupportedMediaType, Invalid)
 """What every route with a body may refuse."""
 
 _refusals: WeakKeyDictionary[Callable[..., Any], tuple[type[Refused], ...]] = WeakKeyDictionary()
+_any_query: WeakSet[Callable[..., Any]] = WeakSet()
 
 
 def refuses(*classes: type[Refused]) -> Callable[[Function], Function]:
@@ -51,6 +52,12 @@ def refuses(*classes: type[Refused]) -> Callable[[Function], Function]:
         return function
 
     return mark
+
+
+def any_query(function: Function) -> Function:
+    """Mark a route's function that leaves the query to the page that it answers."""
+    _any_query.add(function)
+    return function
 
 
 class StrictRoute(APIRoute):
@@ -75,7 +82,7 @@ class StrictRoute(APIRoute):
     def get_route_handler(self) -> Handler:
         """Return FastAPI's handler behind the checks."""
         inner = super().get_route_handler()
-        role = self.role
+        role, checked = self.role, self.endpoint not in _any_query
         repeatable = {
             field.alias: _is_list(field.field_info.annotation)
             for field in get_flat_params(self.dependant)
@@ -84,7 +91,8 @@ class StrictRoute(APIRoute):
 
         async def handle(request: Request) -> Response:
             await admit(request, role)
-            check_query(request, repeatable)
+            if checked:
+                check_query(request, repeatable)
             if self.body_field is None:
                 return await inner(request)
             strict = JsonRequest(request.scope, request.receive)

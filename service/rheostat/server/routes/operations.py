@@ -12,7 +12,9 @@ from rheostat import __version__, wire
 from rheostat.errors import Unavailable
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
-from rheostat.server.http.route import refuses, router
+from rheostat.server.http.negotiation import quality, ranges
+from rheostat.server.http.route import any_query, check_query, refuses, router
+from rheostat.server.routes.page import shell_for
 from rheostat.server.store.store import sentence
 from rheostat.server.tokens import Role
 
@@ -82,12 +84,26 @@ async def metrics(request: Request) -> Response:
     responses={200: INDEX.shown()},
 )
 @needs(None)
+@any_query
 async def index(request: Request) -> Response:
-    """Name the service, its version and its documents."""
+    """
+    Name the service, its version and its documents.
+
+    To a browser, which asks for `text/html`, it is the page of all runs.
+    """
+    if _wants_page(request):
+        return await shell_for(request, vary="Accept")
+    check_query(request, {})
     links = INDEX.example
     if request.app.state.settings.docs:
         links = {**links, "docs": "/docs"}
-    return INDEX.send(links, headers={})
+    return INDEX.send(links, headers={"Vary": "Accept"})
+
+
+def _wants_page(request: Request) -> bool:
+    """Say whether a request would rather have a page than JSON."""
+    asked = list(ranges(",".join(request.headers.getlist("accept"))))
+    return quality(asked, "text/html") > quality(asked, "application/json")
 
 
 # load balancers ask by HEAD, and HAProxy by OPTIONS

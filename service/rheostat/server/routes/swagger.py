@@ -7,20 +7,16 @@ everybody who opens the page. All addresses are relative, so that it works below
 
 from __future__ import annotations
 
-from functools import cache
-from hashlib import sha256
-from importlib.resources import files
-
+import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
 from rheostat.errors import NotFound
 from rheostat.server.http.access import needs
 from rheostat.server.http.route import router
+from rheostat.server.http.web_files import REVALIDATED, folder
 
-SCRIPT, STYLE = "text/javascript; charset=utf-8", "text/css; charset=utf-8"
-KINDS = {"swagger-ui-bundle.js": SCRIPT, "swagger-ui.css": STYLE, "page.js": SCRIPT}
-"""The files that the page loads, and their content types."""
+PAGE = "page.html"
 
 swagger = router("documentation")
 
@@ -29,27 +25,20 @@ swagger = router("documentation")
 @needs(None)
 async def docs(request: Request) -> Response:
     """Return the page."""
-    return _answer(request, "page.html", "text/html; charset=utf-8")
+    return await _answer(request, PAGE)
 
 
 @swagger.get("/docs/{file}", include_in_schema=False)
 @needs(None)
 async def docs_file(request: Request, file: str) -> Response:
     """Return what the page loads."""
-    if file not in KINDS:
+    if file == PAGE:
         raise NotFound(f"there is nothing under {request.url.path}")
-    return _answer(request, file, KINDS[file])
+    return await _answer(request, file)
 
 
-def _answer(request: Request, name: str, kind: str) -> Response:
-    content, tag = _file(name)
-    headers = {"Cache-Control": "no-cache", "ETag": tag}
-    if request.headers.get("if-none-match") == tag:
-        return Response(status_code=304, headers=headers)
-    return Response(content, media_type=kind, headers=headers)
-
-
-@cache
-def _file(name: str) -> tuple[bytes, str]:
-    content = files("rheostat.server").joinpath("web", "swagger", name).read_bytes()
-    return content, f'"{sha256(content).hexdigest()[:32]}"'
+async def _answer(request: Request, name: str) -> Response:
+    found = await anyio.to_thread.run_sync(folder, "swagger")
+    if name not in found:
+        raise NotFound(f"there is nothing under {request.url.path}")
+    return found[name].answer(request, REVALIDATED)
