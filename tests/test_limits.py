@@ -273,6 +273,9 @@ BORNE = {
     "MAX_MISMATCHES",
     "MAX_WORKER_MISMATCHES",
     "MAX_CHECKPOINTS",
+    "MAX_SESSIONS",
+    "SESSION_HOURS",
+    "SIGN_INS_PER_SECOND",
 }
 """
 Limits beyond which no field is wrong: what is over them is drawn with fewer points, left out or

@@ -144,6 +144,13 @@ MAX_TAG: Final = 128
 MAX_URI: Final = 2_048
 """Characters of where a checkpoint is: text that the service never opens."""
 
+MAX_SESSIONS: Final = 100
+"""Sessions of the page with one token; with the next, the one that was used longest ago ends."""
+SESSION_HOURS: Final = 12
+"""Hours after which a session of the page ends that nobody has used."""
+SIGN_INS_PER_SECOND: Final = 2
+"""Sessions that are begun with one token in one second, of each process, after a burst of 20."""
+
 MAX_LINGER: Final = 604_800
 """Seconds that a local server stays at most after its last client has gone: a week."""
 

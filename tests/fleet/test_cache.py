@@ -186,3 +186,20 @@ def test_what_was_cut_off_is_not_kept(
     assert cutter.cuts == 1
     assert [source(answer) for answer in answers] == ["MISS", "HIT"]
     assert answers[1].json()["parameters"]["lr"] == [100, 99, 98, 97]
+
+
+def test_a_cookie_opens_the_cache_to_nobody(fleet: Fleet, new_name: Any, problem: Any) -> None:
+    """P10: a session settles nothing through the cache, and opens it to nobody who asks next."""
+    run = fleet.create(new_name())
+    with fleet.client("worker") as http:
+        http.get(block(run)).raise_for_status()
+    page = {"Sec-Fetch-Site": "same-origin"}
+    with fleet.client() as http:
+        http.headers.pop("authorization", None)
+        body = {"token": fleet.secrets["operator"]}
+        answer = http.post("/v1/session", json=body, headers=page).raise_for_status()
+        cookie = answer.headers["set-cookie"].partition(";")[0]
+        http.cookies.clear()
+        shown = http.get(block(run), headers={"Cookie": cookie})
+        assert (shown.status_code, shown.headers["cache-control"]) == (200, "no-store")
+        problem(http.get(block(run)), "unauthenticated")

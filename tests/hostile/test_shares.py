@@ -190,7 +190,7 @@ def test_tokens_that_are_no_longer_believed_are_dropped(
             await asked.caller(scope(f"Bearer {secrets[name]}"))
 
     asyncio.run(ask(sorted(secrets)))
-    assert [known.token.name for known in asked._known.values()] == ["t4", "t5", "t6", "t7"]
+    assert [known.caller.name for known in asked._known.values()] == ["t4", "t5", "t6", "t7"]
     monkeypatch.setattr(access, "TRUSTED", -1.0)
     asked = Authenticator(store)
     asyncio.run(ask(sorted(secrets)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 from urllib.parse import urljoin
 
 import httpx
@@ -22,7 +23,7 @@ WEB = Path(__file__).parents[2] / "service/rheostat/server/web"
 SHELL = ["/", "/?label=team%3Dnlp", "/new", "/runs", "/runs/gpt", "/runs/gpt/", "/runs/a%2Fb/tree"]
 
 
-def loaded(page: httpx.Response) -> list[str]:
+def loaded(page: Any) -> list[str]:
     """Return the addresses of all that a page loads, as a browser resolves them."""
     found = re.findall(r'(?:src|href)="(?!data:)([^"]+)"', page.text)
     return [urljoin(str(page.url), each) for each in found]

@@ -245,7 +245,18 @@ def test_every_answer_is_as_its_type_says(told: Any) -> None:
     http.post("/v1/local/attached", json={"linger": 1}).raise_for_status()
     imported = {"export": EXPORT, "name": "imported"}
     http.post("/v1/runs/import", json=imported).raise_for_status()
-    for path in ("/v1/tokens", "/v1/access", "/", "/livez", "/readyz", "/v1/runs/nobody"):
+    secret = http.headers["authorization"].removeprefix("Bearer ")
+    page = {"sec-fetch-site": "same-origin"}
+    http.post("/v1/session", json={"token": secret}, headers=page).raise_for_status()
+    for path in (
+        "/v1/tokens",
+        "/v1/access",
+        "/v1/session",
+        "/",
+        "/livez",
+        "/readyz",
+        "/v1/runs/nobody",
+    ):
         http.get(path)
     assert ANSWERS.keys() - transport.seen == set()
 

@@ -14,7 +14,7 @@ from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import Query
 
 from rheostat import __version__
-from rheostat.limits import REPORTS_PER_SECOND
+from rheostat.limits import REPORTS_PER_SECOND, SIGN_INS_PER_SECOND
 from rheostat.schedules.evaluation import CACHE
 from rheostat.server.fastlane import add_fast_lane
 from rheostat.server.http.access import Authenticator
@@ -57,6 +57,7 @@ from rheostat.server.routes.revisions import revisions
 from rheostat.server.routes.rewinds import rewinds
 from rheostat.server.routes.runs import runs
 from rheostat.server.routes.schedules import schedules
+from rheostat.server.routes.session import sessions
 from rheostat.server.routes.signals import signals
 from rheostat.server.routes.simulate import simulation
 from rheostat.server.routes.stops import stops
@@ -95,6 +96,7 @@ ROUTERS = (
     mismatches,
     events,
     tokens,
+    sessions,
     local,
 )
 
@@ -151,6 +153,7 @@ def create_app(
     app.state.rates = Rates(settings.rate_limit)
     app.state.roster = Roster()
     app.state.report_rates = Rates(REPORTS_PER_SECOND)
+    app.state.sign_in_rates = Rates(SIGN_INS_PER_SECOND)
     app.state.answers_for = names(settings)
     app.state.receiving = Budget(settings.max_receiving_bytes, "large bodies", SLOW_BODY)
     app.state.sending = Budget(settings.max_sending_bytes, "large answers", SLOW_ANSWER)

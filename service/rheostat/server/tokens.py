@@ -66,6 +66,11 @@ def new_secret() -> str:
     return PREFIX + secrets.token_hex(20)
 
 
+def new_session() -> str:
+    """Return what a browser has of a new session: 256 random bits that mean nothing."""
+    return secrets.token_urlsafe(32)
+
+
 def hash_of(secret: str) -> str:
-    """Return the SHA-256 hash under which a secret's token is kept, in hexadecimal."""
+    """Return the SHA-256 hash under which a token or a session is kept, in hexadecimal."""
     return hashlib.sha256(secret.encode()).hexdigest()

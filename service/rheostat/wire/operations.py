@@ -35,6 +35,19 @@ class Access(TypedDict):
     role: Role
 
 
+class Session(TypedDict):
+    """Who looks at the page."""
+
+    required: bool
+    """Whether this server requires tokens; if not, there is nothing to sign in to."""
+    name: str | None
+    """The token's name; null: nobody is signed in, or no tokens are required."""
+    role: Role | None
+    """What may be done; null: nothing before somebody signs in."""
+    expires_at: str | None
+    """When the session ends unless it is used before; null: no session asks."""
+
+
 class Health(TypedDict):
     """The process handles requests."""
 

@@ -4,6 +4,10 @@ Who may do what: each route says which role it needs, and `StrictRoute` asks `ad
 A token is found by the hash of its secret, and what was found is believed for `TRUSTED` seconds, so
 that a fleet's reads do not each ask the database. Where tokens are not required, everybody is an
 operator, and nobody an admin: tokens that outlive such a server are not for its callers to make.
+
+A browser that has signed in sends a cookie instead, which stands for a session, which stands for a
+token. A browser sends it of itself, so it does less than the token: it settles nothing, and what it
+changes has to come from our own page.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
@@ -22,9 +27,11 @@ from weakref import WeakKeyDictionary
 from starlette.requests import Request
 from starlette.types import Scope
 
-from rheostat.errors import Forbidden, Unauthenticated
+from rheostat.errors import Forbidden, Unauthenticated, Unavailable
+from rheostat.server.http.browsers import require_own_page
 from rheostat.server.store import Store
-from rheostat.server.store.operations import tokens
+from rheostat.server.store.operations import sessions
+from rheostat.server.store.operations.sessions import Session
 from rheostat.server.store.records import now
 from rheostat.server.store.store import work_for_all
 from rheostat.server.tokens import PREFIX, Role, Token, hash_of
@@ -33,14 +40,22 @@ TRUSTED = 3.0
 """Seconds for which a process believes what it found: as long as a revoked token may still work."""
 
 MOST = 4096
-"""Tokens that a process remembers."""
+"""Tokens and sessions that a process remembers."""
 
 QUESTION = 256
-"""Tokens about which the database is asked at once."""
+"""Tokens and sessions about which the database is asked at once."""
 
 SCHEME = b"Bearer "
 BEARER = re.compile(rb"(?i:bearer) +(rheo_[0-9a-f]{40}) *")
+SECRET = re.compile(r"rheo_[0-9a-f]{40}")
 SHAPE = f"Authorization: Bearer {PREFIX}…"
+
+COOKIE = "rheostat_session"
+SESSION = b"Session "
+"""How what is remembered of a session begins, where a token's begins with `SCHEME`."""
+SENT = re.compile(rb"(?:^|;)[ \t]*rheostat_session=([^;]*)")
+A_SESSION = re.compile(rb"[A-Za-z0-9_-]{43}")
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
 CALLER = "rheostat.caller"
 """Key of the scope under which `admit` leaves the caller."""
 
@@ -57,6 +72,8 @@ class Caller:
 
     name: str | None
     role: Role
+    by_session: bool = False
+    """Whether a browser says so, by a cookie."""
 
 
 EVERYBODY = Caller(None, Role.OPERATOR)
@@ -88,7 +105,9 @@ async def admit(request: Request, role: Role | None) -> None:
     if role is None:
         return
     access: Authenticator = request.app.state.access
-    request.scope[CALLER] = await access.caller(request.scope)
+    caller = request.scope[CALLER] = await access.caller(request.scope)
+    if caller.by_session and request.method not in READS:
+        require_own_page(request.headers)
     require(request, role)
 
 
@@ -124,13 +143,15 @@ def may_settle(request: Request) -> bool:
 
 def settles(caller: Caller, fetch_mode: str | None) -> bool:
     """Say what `may_settle` says of a caller, and the ``Sec-Fetch-Mode`` of the request."""
-    return fetch_mode != "navigate" and caller.role in SETTLERS
+    return fetch_mode != "navigate" and caller.role in SETTLERS and not caller.by_session
 
 
 class Known(NamedTuple):
-    """What was found of a token, and until when it is believed, by the monotonic clock."""
+    """What was found of a token or a session, and until when it is believed, by our clock."""
 
-    token: Token
+    token: Token | None
+    """None of a local server's own, which nobody keeps."""
+    session: Session | None
     caller: Caller
     until: float
 
@@ -140,12 +161,12 @@ Search = asyncio.Future[Known | None]
 
 class Authenticator:
     """
-    Knows callers by their tokens; without a store, it asks for none.
+    Knows callers by their tokens and sessions; without a store, it asks for none.
 
     Tokens are remembered, and looked for, by their secret alone, as ``Bearer rheo_…``: however a
-    header is written, it is one entry. The database is asked one question at a time, about all
-    tokens that wait for an answer, so that whoever sends unknown ones costs no more than one query
-    after the other, and nobody who has a token waits for more than the next.
+    header is written, it is one entry; and so are sessions. The database is asked one question at a
+    time, about all that wait for an answer, so that whoever sends unknown ones costs no more than
+    one query after the other, and nobody who has a token waits for more than the next.
     """
 
     def __init__(self, store: Store | None, own: str | None = None) -> None:
@@ -156,20 +177,51 @@ class Authenticator:
         self._searches: dict[bytes, Search] = {}
         self._wanted: deque[bytes] = deque()
         self._asking: asyncio.Task[None] | None = None
+        self._keeping: set[asyncio.Task[None]] = set()
+
+    @property
+    def required(self) -> bool:
+        """Whether callers need a token."""
+        return self._store is not None
 
     async def caller(self, scope: Scope) -> Caller:
-        """Return who sends a request; raise `Unauthenticated` if no token says so."""
+        """Return who sends a request; raise `Unauthenticated` if no token or session says so."""
         if self._store is None:
             return EVERYBODY
-        header = _plain(_sent(scope))
+        header = _sent(scope)
+        if header is None:
+            return (await self.session(scope))[0]
+        return await self._bearer(self._store, _plain(header))
+
+    async def holder(self, secret: str) -> Caller:
+        """Return whose token has a secret; raise `Unauthenticated` if that is nobody's."""
+        if self._store is None:
+            return EVERYBODY
+        if not SECRET.fullmatch(secret):
+            raise Unauthenticated("the token is not known")
+        return await self._bearer(self._store, SCHEME + secret.encode())
+
+    async def _bearer(self, store: Store, header: bytes) -> Caller:
         if self._is_own(header):
             return OWNER
-        found = await self._find(self._store, header)
+        found = await self._find(store, header)
         if found is None:
             raise Unauthenticated("the token is not known")
-        if flaw := _flaw(found.token):
-            raise Unauthenticated(flaw)
-        return found.caller
+        return _unless_flawed(found)
+
+    async def session(self, scope: Scope) -> tuple[Caller, Session]:
+        """Return who has signed in, and their session; raise `Unauthenticated` for nobody."""
+        cookie = session_of(scope)
+        if cookie is None or self._store is None:
+            raise Unauthenticated(f"a token is needed, as the header {SHAPE}")
+        found = await self._find(self._store, SESSION + cookie.encode())
+        if found is None or found.session is None:
+            raise Unauthenticated("the session has ended: sign in again")
+        return _unless_flawed(found), found.session
+
+    def forget(self, cookie: str) -> None:
+        """Believe nothing any more of a session that has ended."""
+        self._known.pop(SESSION + cookie.encode(), None)
 
     def remembered(self, header: bytes) -> Caller | None:
         """Return who sends a request with this header, None unless that is known at once."""
@@ -225,15 +277,38 @@ class Authenticator:
 
     async def _look_up(self, store: Store, headers: Sequence[bytes]) -> dict[bytes, Known]:
         work_for_all()
-        began = time.monotonic()
-        hashes = {hash_of(header.removeprefix(SCHEME).decode()): header for header in headers}
-        found = {
-            hashes[secret_hash]: Known(token, Caller(token.name, token.role), began + TRUSTED)
-            for secret_hash, token in (await store.quick_read(tokens.find, tuple(hashes))).items()
+        until = time.monotonic() + TRUSTED
+        bearers = {_hash(each, SCHEME): each for each in headers if each.startswith(SCHEME)}
+        cookies = {_hash(each, SESSION): each for each in headers if each.startswith(SESSION)}
+        found = await store.quick_read(sessions.find, tuple(bearers), tuple(cookies))
+        known = {
+            bearers[each]: Known(token, None, Caller(token.name, token.role), until)
+            for each, token in found.tokens.items()
+            if each in bearers
         }
-        for header, known in found.items():
-            self._remember(header, known)
-        return found
+        for each, session in found.sessions.items():
+            token = found.tokens.get(session.token_hash)
+            if (caller := self._signed_in(session, token)) is not None:
+                known[cookies[each]] = Known(token, session, caller, until)
+        for header, its in known.items():
+            self._remember(header, its)
+        if used := [each for each, session in found.sessions.items() if session.aged]:
+            self._keep(store, used)
+        return known
+
+    def _signed_in(self, session: Session, token: Token | None) -> Caller | None:
+        """Return whom a session stands for, None if its token is gone."""
+        if token is not None:
+            return Caller(token.name, token.role, by_session=True)
+        if self._own is not None and session.token_hash == _hash(self._own, SCHEME):
+            return Caller(OWNER.name, OWNER.role, by_session=True)
+        return None
+
+    def _keep(self, store: Store, hashes: Sequence[str]) -> None:
+        """Have it written down that sessions are used; nobody waits for it."""
+        task = asyncio.create_task(_kept(store, hashes))
+        self._keeping.add(task)
+        task.add_done_callback(self._keeping.discard)
 
     def _remember(self, header: bytes, known: Known) -> None:
         """Keep what was found, and let go of what is no longer believed: it is the oldest."""
@@ -245,13 +320,35 @@ class Authenticator:
         self._known[header] = known
 
 
-def _sent(scope: Scope) -> bytes:
-    sent: list[bytes] = [value for key, value in scope["headers"] if key == b"authorization"]
+async def _kept(store: Store, hashes: Sequence[str]) -> None:
+    with suppress(Unavailable):  # whoever comes next tries it again
+        await store.write(sessions.keep, hashes)
+
+
+def session_of(scope: Scope) -> str | None:
+    """Return what a browser sends of its session, if it has one; raise for what cannot be one."""
+    sent = [
+        value
+        for key, cookies in scope["headers"]
+        if key == b"cookie"
+        for value in SENT.findall(cookies)
+    ]
     if not sent:
-        raise Unauthenticated(f"a token is needed, as the header {SHAPE}")
+        return None
+    if len(sent) > 1 or not A_SESSION.fullmatch(sent[0]):
+        raise Unauthenticated(f"the cookie {COOKIE} is not one of this service: sign in again")
+    return str(sent[0], "ascii")
+
+
+def _hash(header: bytes, scheme: bytes) -> str:
+    return hash_of(header.removeprefix(scheme).decode())
+
+
+def _sent(scope: Scope) -> bytes | None:
+    sent: list[bytes] = [value for key, value in scope["headers"] if key == b"authorization"]
     if len(sent) > 1:
         raise Unauthenticated(f"the Authorization header is not {SHAPE}")
-    return sent[0]
+    return sent[0] if sent else None
 
 
 def _plain(header: bytes) -> bytes:
@@ -262,12 +359,19 @@ def _plain(header: bytes) -> bytes:
     return SCHEME + found[1]
 
 
-def _flaw(token: Token) -> str | None:
-    return token.flaw(now() if token.expires_at else "")
+def _unless_flawed(found: Known) -> Caller:
+    """Return who was found; raise `Unauthenticated` if their token cannot be used any more."""
+    if flaw := _flaw(found.token):
+        raise Unauthenticated(flaw)
+    return found.caller
+
+
+def _flaw(token: Token | None) -> str | None:
+    return None if token is None else token.flaw(now() if token.expires_at else "")
 
 
 def _refusal(caller: Caller, role: Role) -> Forbidden:
-    if caller is EVERYBODY or caller is OWNER:
+    if caller.name is None:
         reason = "requires no tokens" if caller is EVERYBODY else "is a local one"
         return Forbidden(
             f"this server {reason}, so nobody is its admin: `rheostat token` with --database works"

@@ -142,6 +142,27 @@ def refuse_foreign(
         raise Forbidden("another site's page may not use this service")
 
 
+def require_own_page(headers: Mapping[str, str]) -> None:
+    """
+    Raise `Forbidden` unless our own page sends this: what a cookie changes, and sign-in itself.
+
+    No other site's page can say so of itself, and a browser says it only over https, and on this
+    machine. JSON no page can send to another site without asking first.
+    """
+    if headers.get("sec-fetch-site") != "same-origin":
+        raise Forbidden(
+            "who signs in by a browser changes something from the page itself, over https or on"
+            " this machine: the request needs Sec-Fetch-Site: same-origin"
+        )
+    if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise Forbidden("what the page changes it sends with Content-Type: application/json")
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a ``Host`` header names this machine itself, where http is as good as https."""
+    return _name(host.lower()) in LOOPBACK
+
+
 def _name(host: str) -> str:
     name, colon, port = host.rpartition(":")
     return name if colon and (not port or port.isdecimal()) else host

@@ -435,6 +435,17 @@ tokens = Table(
     Column("revoked_at", String(32)),
 )
 
+# Who is signed in to the page: only hashes are kept, of what a browser has and of a token's secret.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    # of the secret of the token; a local server's own token has no row
+    Column("token", String(64), nullable=False),
+    Column("expires_at", String(32), nullable=False),
+    Index("ix_sessions_token", "token", "expires_at"),
+)
+
 
 def whole_schema() -> MetaData:
     """
