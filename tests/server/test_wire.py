@@ -36,6 +36,7 @@ BASES = {
     "Landing",
     "Resumable",
     "RevisionEvent",
+    "RunRow",
     "Served",
     "WorkersSummary",
 }
@@ -131,6 +132,7 @@ def live(http: httpx.Client) -> None:
     http.put("/v1/runs/gpt", json=RUN)
     http.put("/v1/runs/other", json={"parameters": {"lr": 1.0}})
     http.get("/v1/runs")
+    http.get("/v1/runs", params={"overview": True}).raise_for_status()
     http.post("/v1/runs/gpt/join", json={})
     for count in (4, 4, 1):
         block = {"generation": 1, "start": 0, "count": count}

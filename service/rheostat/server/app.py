@@ -33,6 +33,7 @@ from rheostat.server.http.problems import HANDLERS
 from rheostat.server.http.proofs import Proofs
 from rheostat.server.http.protocol import CONNECTIONS, ON_SHUTDOWN
 from rheostat.server.http.rates import RateLimit, Rates
+from rheostat.server.http.recent import RecentAnswers
 from rheostat.server.http.route import StrictRoute
 from rheostat.server.http.traffic import Traffic
 from rheostat.server.http.turns import Turns
@@ -153,6 +154,7 @@ def create_app(
     app.state.rates = Rates(settings.rate_limit)
     app.state.roster = Roster()
     app.state.report_rates = Rates(REPORTS_PER_SECOND)
+    app.state.recent_answers = RecentAnswers()
     app.state.sign_in_rates = Rates(SIGN_INS_PER_SECOND)
     app.state.answers_for = names(settings)
     app.state.receiving = Budget(settings.max_receiving_bytes, "large bodies", SLOW_BODY)

@@ -226,6 +226,80 @@ class RunSummary(TypedDict):
 RunPage = Page[RunSummary]
 
 
+AttentionKind = Literal["differs", "off-gate", "blocked", "mismatch", "went-back"]
+"""
+Reports that came again otherwise, or at no gate; a decision that was refused; values that workers
+applied and were not given; workers that are past what the service remembers.
+"""
+
+
+class RunCurve(TypedDict):
+    """What a run's first parameter does from its beginning to its end, at a few steps."""
+
+    parameter: str
+    """`lr`, or one of its groups, where there is one."""
+    steps: list[int]
+    """At most 48; those from `settled_until` on are what is planned now."""
+    values: list[float]
+    """Rounded to four digits: to be looked at, not to be trained with."""
+
+
+class NewestRevision(TypedDict):
+    """The last thing that was done to a run."""
+
+    revision: int
+    kind: RevisionKind
+    effective: int
+    author: str | None
+    message: str
+    created_at: str
+    changes: dict[str, list[Change]] | None
+    """What was asked for; null where it is long, and of the revision that made the run."""
+    data: dict[str, Any] | None
+    """Of what changes no value: what it says; null where it is long."""
+
+
+class RunRow(TypedDict):
+    """What a table has of a run's summary."""
+
+    id: str
+    name: str
+    axis: Axis
+    labels: dict[str, str]
+    author: str | None
+    created_at: str
+    finished_at: str | None
+    total: int | None
+    end: int | None
+    """First step without a value; null until the run is finished."""
+    generation: int
+    revision: int
+    begins: int
+    settled_until: int
+    """First step that is open: where the past ends."""
+    state: RunStatus
+    workers: WorkerCounts
+
+
+class RunOverview(RunRow):
+    """A run as a table shows it."""
+
+    curve: RunCurve | None
+    """Null where there was no time to compute it: it is there when the table is asked for again."""
+    pace: float | None
+    """Steps in a second, the mean of those who train; null if nobody does."""
+    ends_in: float | None
+    """Seconds until the last of them is at the run's end, total or stop, whichever is first."""
+    newest: NewestRevision
+    proposals: int
+    """How many wait for a decision."""
+    attention: list[AttentionKind]
+    """What kinds of things an operator should look at in its generation; the run says which."""
+
+
+RunOverviewPage = Page[RunOverview]
+
+
 class ParameterDescription(TypedDict):
     """What people should know of a parameter."""
 
@@ -281,13 +355,6 @@ class OpenProposals(TypedDict):
     """How many."""
     numbers: list[int]
     """Of the newest hundred, by rising number."""
-
-
-AttentionKind = Literal["differs", "off-gate", "blocked", "mismatch", "went-back"]
-"""
-Reports that came again otherwise, or at no gate; a decision that was refused; values that workers
-applied and were not given; workers that are past what the service remembers.
-"""
 
 
 class Attention(TypedDict):

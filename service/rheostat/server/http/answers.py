@@ -39,7 +39,11 @@ class JsonAnswer(Generic[T]):
         self, content: T, status: int = 200, headers: Mapping[str, str] = NO_STORE
     ) -> Response:
         """Return the answer as JSON, which no cache may keep unless other headers are given."""
-        return Response(write_json(content), status, headers, "application/json")
+        return Response(self.write(content), status, headers, "application/json")
+
+    def write(self, content: T) -> bytes:
+        """Return the JSON of the answer."""
+        return write_json(content)
 
 
 def either(

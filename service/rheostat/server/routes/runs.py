@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Body, Query
@@ -30,6 +32,7 @@ from rheostat.limits import MAX_NUMBER, MAX_STEP
 from rheostat.server.http.access import caller_of, needs
 from rheostat.server.http.answers import NO_STORE, JsonAnswer, either
 from rheostat.server.http.arrival import ArrivalsDep
+from rheostat.server.http.recent import RecentAnswers
 from rheostat.server.http.requests import (
     Cursor,
     KeyDep,
@@ -50,7 +53,7 @@ from rheostat.server.runs.presence import Roster
 from rheostat.server.runs.revision import Note
 from rheostat.server.store import Store
 from rheostat.server.store.idempotency import once
-from rheostat.server.store.operations import close, create, fork, join, show, workers
+from rheostat.server.store.operations import close, create, fork, join, overviews, show, workers
 from rheostat.server.tokens import Role
 
 runs = router("runs")
@@ -137,7 +140,40 @@ FORK_REHEARSED = JsonAnswer(
         "warnings": [],
     },
 )
+OVERVIEW: wire.RunOverview = {
+    "id": SUMMARY["id"],
+    "name": "gpt-7b",
+    "axis": "step",
+    "labels": {"team": "nlp"},
+    "author": "ann",
+    "created_at": SUMMARY["created_at"],
+    "finished_at": None,
+    "total": 100_000,
+    "end": None,
+    "generation": 1,
+    "revision": 2,
+    "begins": 0,
+    "settled_until": 8192,
+    "state": "live",
+    "workers": {"alive": 8, "silent": 0, "wrong": 0},
+    "curve": {"parameter": "lr", "steps": [0, 50_000, 99_999], "values": [3e-4, 8.3e-5, 3e-5]},
+    "pace": 3.21,
+    "ends_in": 28_600.6,
+    "newest": {
+        "revision": 2,
+        "kind": "change",
+        "effective": 8192,
+        "author": "ann",
+        "message": "loss spike",
+        "created_at": "2026-01-01T12:30:00.000000+00:00",
+        "changes": {"lr": [{"edit": "scale", "factor": 0.5}]},
+        "data": None,
+    },
+    "proposals": 0,
+    "attention": [],
+}
 RUNS = JsonAnswer(wire.RunPage, {"items": [SUMMARY], "next": None})
+OVERVIEWS = JsonAnswer(wire.RunOverviewPage, {"items": [OVERVIEW], "next": None})
 JOINED = JsonAnswer(
     wire.Joined,
     {
@@ -268,11 +304,12 @@ async def ensure_run(
     "/v1/runs",
     summary="List runs",
     responses={
-        200: RUNS.shown(),
+        200: either(RUNS, OVERVIEWS),
     },
 )
 @needs(Role.VIEWER)
 async def list_runs(
+    request: Request,
     store: StoreDep,
     label: Annotated[
         list[Annotated[str, WithJsonSchema({"type": "string", "pattern": LABEL})]] | None,
@@ -290,6 +327,9 @@ async def list_runs(
     ] = "",
     *,
     stuck: Annotated[bool, Query(description="The same as `state=stuck`.")] = False,
+    overview: Annotated[
+        bool, Query(description="Tell what a table shows of each: its curve, its pace, its news.")
+    ] = False,
 ) -> Response:
     """
     Return runs by name.
@@ -297,13 +337,28 @@ async def list_runs(
     A run is stuck if it is neither finished nor stopped, had workers, and all of them have fallen
     silent or ended before any came to its total. A run without a total is, too, when its training
     is over and nobody has finished it. A page of some states may have fewer than `limit`, and a
-    `next`.
+    `next`. An overview may be a second old, and without some curves that it has the next time.
     """
     labels = dict(_label(text) for text in label or [])
     states = {*(state or ()), *(("stuck",) if stuck else ())}
     wanted = workers.WantedRuns(labels, place_of(cursor), limit, states, prefix)
+    if overview:
+        recent: RecentAnswers = request.app.state.recent_answers
+        body = await recent.get(_key(wanted), partial(_overview, store, wanted))
+        return Response(body, headers=NO_STORE, media_type="application/json")
     items, after = await store.read(workers.runs, wanted)
     return RUNS.send({"items": items, "next": None if after is None else cursor_of(after)})
+
+
+async def _overview(store: Store, wanted: workers.WantedRuns) -> bytes:
+    items, after = await store.read(overviews.overviews, wanted)
+    return OVERVIEWS.write({"items": items, "next": None if after is None else cursor_of(after)})
+
+
+def _key(wanted: workers.WantedRuns) -> Hashable:
+    """Return what an answer depends on, whatever the order in which it was asked for."""
+    labels, states = frozenset(wanted.labels.items()), frozenset(wanted.states)
+    return labels, wanted.after, wanted.limit, states, wanted.prefix
 
 
 def _label(text: str) -> tuple[str, str]:

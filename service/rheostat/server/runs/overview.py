@@ -47,15 +47,16 @@ PieceRange = tuple[Piece, int, int]
 
 
 def overview(
-    grid: Grid, lines: Sequence[Spans], points: int
+    grid: Grid, lines: Sequence[Spans], points: int, looked_at: int = LOOKED_AT
 ) -> tuple[Steps, list[dict[str, Values]]]:
     """
     Return up to ``points`` cells of the range of some lines, and the values of each line there.
 
     The cells are spread evenly over the range, and among them are those at which a parameter of
-    a line goes beyond its values at the cells beside: see `thin`.
+    a line goes beyond its values at the cells beside: see `thin`. To find them, as many values as
+    ``looked_at`` are computed.
     """
-    steps = _cells(grid, lines, points)
+    steps = _cells(grid, lines, points, looked_at)
     found = [_evaluate(line, steps) for line in lines]
     kept = thin([values for columns in found for values in columns.values()], points)
     return steps[kept], [
@@ -69,10 +70,10 @@ def restricted(timelines: Timelines, names: Sequence[str]) -> Timelines:
     return Timelines({name: timelines[name] for name in needed})
 
 
-def _cells(grid: Grid, lines: Sequence[Spans], points: int) -> Steps:
+def _cells(grid: Grid, lines: Sequence[Spans], points: int, looked_at: int) -> Steps:
     """Return the cells to look at: all of the range, or as many as is affordable."""
     pieces = [list(_pieces(line, name)) for line in lines for name in line[0].timelines]
-    most = max(points, LOOKED_AT // sum(map(_weight, pieces)))
+    most = max(points, looked_at // sum(map(_weight, pieces)))
     first, last = grid.floor(lines[0][0].start), grid.floor(lines[0][-1].stop - 1)
     count = grid.cells(first, last) + 1
     if count <= most:

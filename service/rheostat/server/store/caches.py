@@ -11,7 +11,7 @@ from sqlalchemy import Row
 
 from rheostat.server.runs.lineage import Generation, GenerationKey
 from rheostat.server.runs.signals import Signal
-from rheostat.server.runs.timeline import Timeline
+from rheostat.server.runs.timeline import Steps, Timeline, Values
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -32,6 +32,23 @@ class SignalsFrom(NamedTuple):
 
     start: int
     signals: Sequence[Signal]
+
+
+class RunCurve(NamedTuple):
+    """A curve as tables of runs show it: of which parameter, and its values at a few steps."""
+
+    parameter: str
+    steps: Steps
+    values: Values
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes."""
+        return 512 + self.steps.nbytes + self.values.nbytes
+
+
+CurveKey = tuple[GenerationKey, int, int]
+"""Generation, newest revision, and about where the run is."""
 
 
 class BoundedCache(Generic[K, V]):
@@ -159,6 +176,7 @@ class Caches:
         self.signals: BoundedCache[tuple[GenerationKey, int], SignalsFrom] = BoundedCache(
             STATE_BYTES
         )
+        self.curves: BoundedCache[CurveKey, RunCurve] = BoundedCache(STATE_BYTES)
         self.digests = Digests()
         self.ahead = Ahead()
         self.incarnation: str | None = None
@@ -169,4 +187,5 @@ class Caches:
         self.past.clear()
         self.in_force.clear()
         self.signals.clear()
+        self.curves.clear()
         self.digests.clear()

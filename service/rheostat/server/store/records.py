@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -24,7 +24,14 @@ from rheostat.server.runs.sightings import Sightings, fastest
 from rheostat.server.runs.spec import StoredRun
 from rheostat.server.runs.validation import Limits, Units
 from rheostat.server.store import ledger, locks, statements, tables
-from rheostat.server.store.caches import Ahead, Caches, Digests
+from rheostat.server.store.caches import (
+    Ahead,
+    BoundedCache,
+    Caches,
+    CurveKey,
+    Digests,
+    RunCurve,
+)
 from rheostat.server.store.controllers import Controllers
 from rheostat.server.store.ledger import LedgerLayout
 from rheostat.server.store.outcomes import Outcomes
@@ -167,6 +174,11 @@ class Records:
     def ahead(self) -> Ahead:
         """What this process has heard of workers that are past what is settled."""
         return self._caches.ahead
+
+    @property
+    def curves(self) -> BoundedCache[CurveKey, RunCurve]:
+        """What this process knows of the curves that tables of runs show."""
+        return self._caches.curves
 
     @property
     def incarnation(self) -> str:
@@ -320,11 +332,27 @@ class Records:
 
     def lineage(self, run: RunRecord) -> Lineage:
         """Return the run's generations, and those of the runs that it was forked from."""
-        past = self._past.get(run.key)
+        newest = self._newest.get(run.key) or self._generation(run.key)
+        return Lineage(run.id, [*self._before(run.key), newest])
+
+    def _before(self, newest: GenerationKey) -> Sequence[Generation]:
+        past = self._past.get(newest)
         if past is None:
-            past = self._read_past(run.key)
-            self._past.put(run.key, past, 256 * (len(past) + 1))
-        return Lineage(run.id, [*past, self._newest.get(run.key) or self._generation(run.key)])
+            past = self._read_past(newest)
+            self._past.put(newest, past, 256 * (len(past) + 1))
+        return past
+
+    def lineages(self, runs: Sequence[RunRecord]) -> dict[str, Lineage]:
+        """Return the same of many runs at once, by their ids."""
+        where = {"ids": [run.id for run in runs]}
+        rows = self.connection.execute(statements.NEWEST, where) if runs else ()
+        newest = {each.key: each for each in map(_generation, rows)}
+        found = {}
+        for run in runs:
+            last = newest[run.key]
+            past = () if last.parent is None else self._before(run.key)
+            found[run.id] = Lineage(run.id, [*past, last])
+        return found
 
     def _generation(self, key: GenerationKey) -> Generation:
         where = {"run_id": key.run_id, "generation": key.number}
@@ -439,7 +467,7 @@ def _barriers_text(barriers: Barriers) -> str | None:
     return orjson.dumps(barriers.to_json()).decode() if barriers else None
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=2048)  # more than a list of runs has
 def _spec(name: str, text: str) -> StoredRun:
     try:
         return StoredRun.model_validate_json(text)

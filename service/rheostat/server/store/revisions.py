@@ -257,6 +257,12 @@ class Revisions:
         )
         return self._read(self._transaction.connection.execute(query).one())
 
+    def newest_in_force(self, owner: GenerationKey) -> Timelines:
+        """Return what is in force in the end, once all that waits has taken effect."""
+        where = {"run_id": owner.run_id, "generation": owner.number}
+        text = self._transaction.connection.execute(statements.LAST_IN_FORCE, where).scalar_one()
+        return self._timelines.load(owner.run_id, orjson.loads(text))
+
     def effective_from(self, owner: GenerationKey, step: int) -> list[Revision]:
         """Return the revisions that take effect at ``step`` or later, in folding order."""
         table = tables.revisions

@@ -60,6 +60,14 @@ IN_FORCE = (
 )
 """The revision in force at ``start``, and those that follow before ``stop``, in folding order."""
 
+LAST_IN_FORCE = (
+    select(revisions.c.timelines)
+    .where(*_in_force, revisions.c.folds)
+    .order_by(revisions.c.effective.desc(), revisions.c.revision.desc())
+    .limit(1)
+)
+"""What is in force in the end."""
+
 SAYING = ("signal", "stop", "pause")
 """Kinds of revisions whose data may be a signal."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -43,6 +43,15 @@ LATEST = "latest"
 
 SAID = ("host", "session", "job", "generation", "step", "pace", "waited", "state", "again")
 """Columns of what a worker last said, besides its times and what is proven."""
+
+
+class Going(NamedTuple):
+    """How those go who train in the current generation of a run, by what is written."""
+
+    last: int | None
+    """Where the last of them is."""
+    pace: float | None
+    """Steps in a second, the mean of theirs."""
 
 
 class Workers:
@@ -84,6 +93,18 @@ class Workers:
             run_id: Turnout(int(alive), many - int(alive), furthest)
             for run_id, alive, many, furthest in self._connection.execute(query)
         }
+
+    def going(self, run_ids: Collection[str], now: float) -> dict[str, Going]:
+        """Return how those go who train, of some runs that anybody trains."""
+        runs = tables.runs
+        here = and_(runs.c.id == TABLE.c.run_id, runs.c.generation == TABLE.c.generation)
+        query = (
+            select(TABLE.c.run_id, func.min(TABLE.c.step), func.avg(TABLE.c.pace))
+            .join(runs, here)
+            .where(TABLE.c.run_id.in_(run_ids), _speaks(now))
+            .group_by(TABLE.c.run_id)
+        )
+        return {run_id: Going(last, pace) for run_id, last, pace in self._connection.execute(query)}
 
     def counts(self, run_ids: Collection[str], now: float) -> dict[str, wire.WorkerCounts]:
         """Return how many workers of some runs are alive, silent and wrong, by what is written."""

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import NamedTuple
 
 from sqlalchemy import or_
 
@@ -186,30 +187,46 @@ class WantedRuns:
     prefix: str = ""
 
 
+class FoundRun(NamedTuple):
+    """A run of a list, with its generations and what lists show of each."""
+
+    run: RunRecord
+    lineage: Lineage
+    summary: wire.RunSummary
+
+
 def runs(records: Records, wanted: WantedRuns) -> tuple[list[wire.RunSummary], str | None]:
     """
     Return runs by name, with how many workers each has, and where to go on.
 
     How many workers there are is as it is written down.
     """
+    found, following = found_runs(records, wanted)
+    return [each.summary for each in found], following
+
+
+def found_runs(records: Records, wanted: WantedRuns) -> tuple[list[FoundRun], str | None]:
+    """Return the same runs for whoever has more to tell of them."""
     rows = Workers(records.connection)
     now = clock.read(records.connection)
     fitting = [or_(*(may_be(each, now) for each in wanted.states))] if wanted.states else []
-    found = records.runs(
+    page = records.runs(
         wanted.labels, wanted.after, wanted.limit + 1, *fitting, prefix=wanted.prefix
     )
-    page = found[: wanted.limit]
+    following = page[wanted.limit - 1].spec.name if len(page) > wanted.limit else None
+    page = page[: wanted.limit]
     ids = [run.id for run in page]
     many, turnouts = rows.counts(ids, now), rows.turnouts(ids, now)
-    items: list[wire.RunSummary] = []
+    lineages = records.lineages(page)
+    items: list[FoundRun] = []
     for run in page:
-        item = state(run, records.lineage(run))
+        lineage = lineages[run.id]
+        item = state(run, lineage)
         item = {
             **item,
             "state": status(item, turnouts.get(run.id, NOBODY)),
             "workers": many[run.id],
         }
         if not wanted.states or item["state"] in wanted.states:
-            items.append(item)
-    more = len(found) > wanted.limit
-    return items, found[wanted.limit - 1].spec.name if more else None
+            items.append(FoundRun(run, lineage, item))
+    return items, following
