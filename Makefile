@@ -12,7 +12,7 @@ PIP := $(BIN)/pip --disable-pip-version-check
 LOCK := uv pip compile --quiet --upgrade --universal --python-version 3.11 \
   --generate-hashes --no-header --no-annotate --no-emit-index-url
 
-.PHONY: help serve test test-frameworks coverage check format docs changelog bench fuzz proof audit \
+.PHONY: help serve page test test-frameworks coverage check format docs changelog bench fuzz proof audit \
   picture lock clean
 
 help: ## list what make can do
@@ -39,6 +39,10 @@ $(STAMP): requirements.lock pyproject.toml | $(BIN)/python
 serve: $(SERVING) ## serve on http://127.0.0.1:8000, or PORT=, with an embedded SQLite
 	@$(BIN)/rheostat serve $(if $(PORT),--port $(PORT)) $(ARGS) || { code=$$?; \
 	  test $$code -ge 128 || echo 'Is the port taken? Another one: make serve PORT=8001' >&2; exit $$code; }
+
+page: $(SERVING) ## the page at http://127.0.0.1:8000, or PORT=, with a simulated training to look after
+	@$(BIN)/rheostat demo --page --port $(or $(PORT),8000) $(ARGS) || { code=$$?; \
+	  test $$code -ge 128 || echo 'Is the port taken? Another one: make page PORT=8001' >&2; exit $$code; }
 
 test: $(STAMP) ## run every test that needs no heavy framework, and the examples in docstrings
 	$(BIN)/pytest --ignore tests/torch --ignore tests/frameworks -n 3 --dist worksteal $(ARGS)

@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from rheostat import Client, Run
+from rheostat import Client, Run, scale
 from rheostat.cli.commands.demo import Demo
 from rheostat.cli.commands.demo_processes import Server, kill
 from rheostat.cli.views.screen import Screen
@@ -129,3 +130,73 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
         time.sleep(0.1)
     assert [pid for pid in started if not gone(pid)] == []
     assert list(tmp_path.iterdir()) == []
+
+
+@contextmanager
+def page(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run `rheostat demo --page` with two ranks, and yield it with its address."""
+    options = ("--page", "--workers", "2", "--json")
+    process = subprocess.Popen(
+        [*COMMAND[:4], *options],
+        env={**os.environ, "TMPDIR": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        yield process, json.loads(process.stdout.readline())["url"]
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+
+
+def until(met: Callable[[], bool]) -> None:
+    """Wait for a condition, for two minutes at most."""
+    for _ in range(1200):
+        if met():
+            return
+        time.sleep(0.1)
+    raise TimeoutError
+
+
+def test_the_page_has_something_to_do(tmp_path: Path) -> None:
+    """One finds a training under way, a fork, a stuck run and a finished one; and they obey."""
+    with page(tmp_path) as (process, url), Client(url, author="ann") as client:
+        runs = {run["name"]: run for run in client.runs()}
+        assert runs.keys() == {"gpt-16", "gpt-16-decay", "resnet-50", "vit-large"}
+        assert runs["resnet-50"]["state"] == "finished"
+        gpt = client.control("gpt-16")
+        until(lambda: gpt.workers()["alive"] == 2)
+        until(lambda: client.control("gpt-16-decay").workers()["alive"] == 2)
+        told = gpt.signal("checkpoint", arguments={"tag": "mine"})
+        until(lambda: len(gpt.outcomes(told)) == 2)
+        assert {each["outcome"] for each in gpt.outcomes(told)} == {"done"}
+        assert gpt.checkpoints()[0]["tag"] == "mine"
+        gpt.rewind(1_700, {"lr": scale(0.5)}, message="before it gets hard")
+        until(lambda: (gpt.workers()["first"] or 0) > 1_700)
+        state = gpt.show()
+        assert (state["generation"], state["attention"]) == (2, [])
+        until(lambda: client.control("vit-large").show()["state"] == "stuck")
+        children = descendants(process)
+    until(lambda: all(map(gone, children)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_halved_rate_calms_the_loss() -> None:
+    """The loss rises within half a minute from where it gets hard, and is itself again as soon."""
+    from rheostat.cli.commands.demo_page import GPT_LOSS, HARD, PACE, RATE, Loss
+    from rheostat.schedules import evaluate
+
+    rates = evaluate(RATE, range(HARD, HARD + 1000))
+    steps = int(30 * PACE)
+    loss, calm = GPT_LOSS, GPT_LOSS
+    for step, rate in enumerate(rates[:steps], HARD):
+        loss = loss.after(step, rate)
+    assert loss.at(HARD + steps) > 2 * calm.at(HARD + steps)
+    for step, rate in enumerate(rates[steps : 2 * steps], HARD + steps):
+        loss = loss.after(step, rate / 2)
+    assert loss.at(HARD + 2 * steps) == calm.at(HARD + 2 * steps)
+    assert Loss("gpt").after(7, 1e9) == Loss("gpt")

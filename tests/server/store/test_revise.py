@@ -316,8 +316,11 @@ def test_of_revisions_at_one_step_the_last_reigns(desk: Desk) -> None:
     assert list(settled.values[0]) == list(previewed.values[0]) == [42, 41.5, 41, 40.5]
 
 
-def test_a_page_of_long_revisions_ends_early(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """P10: what one answer takes is bounded, and following `next` leaves none out."""
+@pytest.mark.parametrize("newest", [False, True])
+def test_a_page_of_long_revisions_ends_early(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, *, newest: bool
+) -> None:
+    """P10: what one answer takes is bounded, and following `next` leaves none out, either way."""
     run = desk.create()
     table = {"kind": "table", "values": [float(n) for n in range(100)], "clock": "change"}
     for _ in range(4):
@@ -326,7 +329,8 @@ def test_a_page_of_long_revisions_ends_early(desk: Desk, monkeypatch: pytest.Mon
     after: int | None = 0
     pages: list[list[int]] = []
     while after is not None:
-        items, after = desk.read(show.revisions, run, after, 100)
+        items, after = desk.read(show.revisions, run, after, 100, newest=newest)
         pages.append([item["revision"] for item in items])
-    assert [number for page in pages for number in page] == [1, 2, 3, 4, 5]
+    found = [number for page in pages for number in page]
+    assert found == ([5, 4, 3, 2, 1] if newest else [1, 2, 3, 4, 5])
     assert len(pages) > 1

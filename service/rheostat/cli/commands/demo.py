@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Annotated, Any, Literal
@@ -29,9 +30,27 @@ TAIL = {"kind": "cosine", "start": 0.02, "end": 0.001, "steps": 2000, "clock": "
 
 def demo(
     seconds: Annotated[
-        float, typer.Option(metavar="S", min=10, max=600, help="About how long it takes.")
-    ] = 25,
-    workers: Annotated[int, typer.Option(metavar="N", min=1, max=16, help="Workers.")] = 4,
+        float | None,
+        typer.Option(
+            metavar="S",
+            min=10,
+            max=86_400,
+            help="About how long it takes: 25, or with --page until Ctrl-C.",
+            show_default=False,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, max=16, help="Workers: 4, or 16 with --page.", show_default=False
+        ),
+    ] = None,
+    page: Annotated[
+        bool, typer.Option("--page", help="Serve runs to look at in a browser instead.")
+    ] = False,
+    port: Annotated[
+        int, typer.Option(metavar="PORT", min=0, max=65535, help="Of the page; 0 takes a free one.")
+    ] = 0,
     as_json: options.AsJson = False,
 ) -> None:
     """
@@ -39,17 +58,47 @@ def demo(
 
     \b
     rheostat demo --seconds 30 --workers 8
+    rheostat demo --page --port 8000
 
     Starts a server on a temporary file and worker processes that read the learning rate at every
     step. An operator changes it twice; in between the server is killed with -9 and started again.
     In the end every value that a worker used is compared with the ledger, bit for bit. Exits with
     1 if one differs, or if a worker switched at another step than the others.
+
+    With --page the operator is you: open the address that it prints. It serves a simulated training
+    of 16 ranks whose loss is about to rise, a fork of it, a run whose workers are gone, and one
+    that is done. All of it is gone after Ctrl-C.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with reported(as_json=as_json):
-        result = _result_of(seconds, workers, Screen(error=as_json))
+        if page:
+            _serve_page(port, workers or 16, seconds, as_json=as_json)
+            return
+        result = _result_of(seconds or 25, workers or 4, Screen(error=as_json))
         Result(result, _draw).give(as_json=as_json)
     raise typer.Exit(0 if result["agreed"] else 1)
+
+
+def _serve_page(port: int, ranks: int, seconds: float | None, *, as_json: bool) -> None:
+    """Serve the page with its runs until somebody ends it."""
+    import asyncio
+
+    from rheostat.cli.commands.demo_page import HARD, Stage, perform
+
+    with tempfile.TemporaryDirectory(prefix="rheostat-demo-") as folder, ExitStack() as stack:
+        screen = Screen(error=as_json)
+        server = Server(Path(folder), port)
+        stack.callback(lambda: kill(server.process))
+        trainings = Stage(server.url, ranks, lambda line: screen.line((line, "dim"))).set()
+        ready = {"url": server.url}
+        Result(ready, partial(_draw_ready, hard=HARD)).give(as_json=as_json)
+        asyncio.run(perform(trainings, seconds))
+
+
+def _draw_ready(screen: Screen, ready: dict[str, Any], hard: int) -> None:
+    screen.line((f"{ready['url']}/", "bold"), "  is the page: open it in a browser")
+    screen.line(f"At step {hard:,} the loss of gpt-16 begins to rise: halve its learning rate.")
+    screen.line(("Ctrl-C ends it all.", "dim"))
 
 
 def _result_of(seconds: float, workers: int, screen: Screen) -> dict[str, Any]:

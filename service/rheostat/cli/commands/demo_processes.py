@@ -52,9 +52,9 @@ def lines(process: subprocess.Popen[str]) -> Iterator[str]:
 class Server:
     """`rheostat serve` on a file; killed, it can be started again on the same port."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, port: int = 0) -> None:
         self._folder = folder
-        self.process = self._start("0")
+        self.process = self._start(f"{port}")
         self.url = self._ready()
 
     def restart(self) -> None:

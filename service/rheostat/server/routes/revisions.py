@@ -308,11 +308,15 @@ async def list_revisions(
     kind: Annotated[wire.RevisionKind | None, Query(description="Only those of this kind.")] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
+    order: Annotated[
+        Literal["oldest", "newest"], Query(description="Which of them come first.")
+    ] = "oldest",
 ) -> Response:
     """Return the revisions, oldest first: who changed what, when, why, and from which step."""
     wanted = None if kind is None else RevisionKind(kind)
     front = await arrivals.front(run)
-    items, after = await store.read(show.revisions, run, number_of(cursor), limit, wanted, front)
+    place, newest = number_of(cursor), order == "newest"
+    items, after = await store.read(show.revisions, run, place, limit, wanted, front, newest=newest)
     return REVISIONS.send(
         {"items": items, "next": None if after is None else cursor_of(str(after))}
     )

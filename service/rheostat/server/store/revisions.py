@@ -194,11 +194,23 @@ class Revisions:
         return [self._revision(row, Timelines({})) for row in rows.all()]
 
     def page(
-        self, run_id: str, after: int, limit: int, kind: RevisionKind | None = None
+        self,
+        run_id: str,
+        after: int,
+        limit: int,
+        kind: RevisionKind | None = None,
+        *,
+        newest: bool = False,
     ) -> Generator[Revision]:
-        """Yield revisions, maybe of one kind, past number ``after``, as they are asked for."""
+        """
+        Yield revisions, maybe of one kind, past number ``after``, as they are asked for.
+
+        With ``newest``, those before it, the newest first; from the newest one on if it is 0.
+        """
         number = tables.revisions.c.revision
-        query = _revisions(run_id).where(number > after).order_by(number).limit(limit)
+        query = _revisions(run_id).order_by(number.desc() if newest else number).limit(limit)
+        if after or not newest:
+            query = query.where(number < after if newest else number > after)
         if kind is not None:
             query = query.where(tables.revisions.c.kind == kind)
         with self._transaction.connection.execute(query.execution_options(yield_per=16)) as rows:

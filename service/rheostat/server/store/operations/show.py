@@ -160,17 +160,19 @@ def revisions(
     limit: int,
     kind: RevisionKind | None = None,
     front: Front = NOBODY,
+    *,
+    newest: bool = False,
 ) -> tuple[list[wire.Revision], int | None]:
     """
     Return the revisions past number ``after``, maybe of one kind, and where to go on.
 
-    They come oldest first. A page has at most ``limit`` of them, and fewer if their definitions are
-    long. ``front`` is how far the workers of the run are.
+    They come oldest first, or with ``newest`` the other way. A page has at most ``limit`` of them,
+    and fewer if their definitions are long. ``front`` is how far the workers of the run are.
     """
     run = records.find(ref)
     items: list[Revision] = []
     size, following = 0, None
-    with closing(records.revisions.page(run.id, after, limit + 1, kind)) as found:
+    with closing(records.revisions.page(run.id, after, limit + 1, kind, newest=newest)) as found:
         for revision in found:
             if len(items) == limit or size > LONGEST_PAGE:
                 following = items[-1].number
