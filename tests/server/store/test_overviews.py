@@ -16,6 +16,7 @@ from rheostat.server.store.operations import (
     create,
     fork,
     overviews,
+    plan,
     propose,
     revise,
     rewind,
@@ -92,15 +93,15 @@ def test_the_curve_changes_with_the_run(desk: Desk) -> None:
 
 
 def test_a_run_of_many_revisions_has_a_curve_too(desk: Desk, monkeypatch: Any) -> None:
-    """P13: what ten thousand changes made of it is seen here and there, at a bounded cost."""
-    monkeypatch.setattr(overviews, "MANY", 10)
-    desk.create(total=1000)
-    for number in range(1, 41):
+    """P13: of ten thousand changes those are read that are in force at a point of the curve."""
+    monkeypatch.setattr(plan, "FEW", 10)
+    desk.create(total=2000)
+    for number in range(1, 61):
         desk.revise({"lr": 1000 * number}, effective=20 * number)
     curve = points(row(desk))
-    assert len(curve) > 20
-    for step, value in curve.items():  # a sample holds for a hundredth of the whole
-        assert value / 1000 in {step // 20, (step - 11) // 20, min(step // 20, 40)} or step < 40
+    assert len(curve) == 48
+    expected = {step: 1000 * min(step // 20, 60) if step >= 20 else 100 - step for step in curve}
+    assert curve == expected
 
 
 def test_a_fork_shows_the_past_that_it_inherited(desk: Desk) -> None:

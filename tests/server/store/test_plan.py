@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rheostat.server.runs.revision import Note
-from rheostat.server.store.operations import close, plan, revise
+from rheostat.server.store.operations import close, explain, plan, revise
 from rheostat.server.store.operations.revise import RevisionRequest
 from rheostat.server.store.operations.rewind import RewindRequest, rewind
 
@@ -97,3 +97,28 @@ def test_the_revisions_of_all_generations_of_a_line_are_listed(desk: Desk) -> No
     desk.revise(HALVE, 30)
     found = [(item["from"], item["revision"]) for item in planned(desk, 10, 100)["revisions"]]
     assert found == [(0, 1), (20, 3), (30, 4)]
+
+
+@pytest.mark.parametrize("rewound", [False, True])
+def test_of_many_revisions_those_at_the_points_are_shown(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, *, rewound: bool
+) -> None:
+    """P13: a curve of more revisions than points is exact at each, and lists what holds there."""
+    monkeypatch.setattr(plan, "FEW", 10)
+    run = desk.create(parameters={"lr": 1, "wd": 0.5}, total=1_000, resolution=4)
+    for start in range(0, 600, 100):
+        desk.settle(run, start, 25)
+        desk.revise({"lr": start / 100 + 2})
+    if rewound:
+        desk.write(rewind, "gpt", RewindRequest(to=300, note=Note("ann")))
+    for step in range(604, 1000, 12):
+        desk.revise({"lr": step}, step)
+    shown = planned(desk, start=2, points=20)
+    found = {row["revision"] for row in shown["revisions"]}
+    assert len(shown["steps"]) == 20
+    assert (shown["steps"][0], shown["steps"][-1]) == (0, 996)
+    for step, value in served(shown, "lr").items():
+        exact = desk.read(explain.explain, "gpt", step)["parameters"]["lr"]
+        assert value == exact["value"], step
+        assert rewound or exact["revision"] in found, step  # of what was before, the rewind's mark
+    assert len(found) < len(planned(desk)["revisions"])

@@ -117,8 +117,10 @@ async def read_plan(
     where a parameter goes beyond its values on both sides, so that short excursions and each
     parameter's extremes are among them. All cells are looked at for that, up to two million values
     in all; of a longer range so many at even distances, and where changes, holds and parts of
-    definitions begin and end. A range without `stop` ends with a finished run, and else at its
-    `total` or where its curves end, whichever is later.
+    definitions begin and end. Of more revisions than `points` (and than 200), those are read and
+    listed that are in force at one of the steps, which are then spread evenly. A range without
+    `stop` ends with a finished run, and else at its `total` or where its curves end, whichever is
+    later.
     """
     if chosen.picture:
         points = min(points, settings.max_picture_points)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.limits import MAX_STEP
+from rheostat.schedules.thin import spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,12 @@ class Grid:
     def steps(self, start: int, stop: int) -> NDArray[np.int64]:
         """Return the starts of the cells from ``start`` to ``stop``."""
         return np.arange(start, stop, self.resolution, dtype=np.int64)
+
+    def spread(self, start: int, stop: int, most: int) -> NDArray[np.int64]:
+        """Return at most so many cells from that of ``start`` to the last before ``stop``."""
+        first, last = self.floor(start), self.floor(stop - 1)
+        count = self.cells(first, last) + 1
+        return first + spread(count, min(count, most)) * self.resolution
 
     def require(self, field: str, step: int) -> int:
         """Return ``step`` if it is the start of a cell within range, else raise `Invalid`."""

@@ -57,7 +57,7 @@ def overview(
     ``looked_at`` are computed.
     """
     steps = _cells(grid, lines, points, looked_at)
-    found = [_evaluate(line, steps) for line in lines]
+    found = [evaluate(line, steps) for line in lines]
     kept = thin([values for columns in found for values in columns.values()], points)
     return steps[kept], [
         {name: values[kept] for name, values in columns.items()} for columns in found
@@ -112,8 +112,8 @@ def _pieces(line: Spans, name: str) -> Iterator[PieceRange]:
         yield from ((piece, piece.start, end) for piece, end in zip(pieces, stops, strict=True))
 
 
-def _evaluate(line: Spans, steps: Steps) -> Mapping[str, Values]:
-    """Return each parameter's values at rising ``steps`` that the line covers."""
+def evaluate(line: Spans, steps: Steps) -> Mapping[str, Values]:
+    """Return each parameter's values at rising ``steps``, all of which the line covers."""
     # the first cell may begin before the first span does
     starts = [span.start for span in line[1:]]
     edges = [0, *np.searchsorted(steps, starts).tolist(), len(steps)]

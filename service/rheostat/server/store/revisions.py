@@ -13,6 +13,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+import numpy as np
 import orjson
 from sqlalchemy import Row, Select, insert, or_, select, update
 
@@ -35,7 +36,7 @@ from rheostat.server.runs.revision import (
 )
 from rheostat.server.runs.settling import InForce
 from rheostat.server.runs.signals import Signal
-from rheostat.server.runs.timeline import Timelines
+from rheostat.server.runs.timeline import Steps, Timelines
 from rheostat.server.runs.validation import Units
 from rheostat.server.store import statements, tables
 from rheostat.server.store.caches import Caches, SignalsFrom
@@ -320,12 +321,22 @@ class Revisions:
             for each in revisions
         ]
 
-    def in_force(self, owned: OwnedSteps, head: int | None = None) -> list[InForce]:
+    def count(self, owned: OwnedSteps) -> int:
+        """Return how many revisions came into force at some steps of a generation."""
+        where = statements.within(owned)
+        return int(
+            self._transaction.connection.execute(statements.COUNT_IN_FORCE, where).scalar_one()
+        )
+
+    def in_force(
+        self, owned: OwnedSteps, head: int | None = None, at: Steps | None = None
+    ) -> list[InForce]:
         """
         Return which revisions are in force at some steps of a generation, by rising step.
 
         ``head`` is the run's newest revision, if the steps belong to the newest generation and
-        the next ones are likely to be asked for, too.
+        the next ones are likely to be asked for, too. ``at`` are rising steps at one of which it
+        has to be: the others are not read.
         """
         owner, start, stop = owned.owner, owned.start, owned.stop
         rows = self._rows_in_force(owned, head)
@@ -337,6 +348,11 @@ class Revisions:
             for row, (begin, end) in zip(rows[first:last], pairwise(bounds), strict=True)
             if begin < end
         ]
+        if at is not None:
+            there = np.maximum(at, start)  # the first cell may begin before the first step
+            sooner = there.searchsorted([begin for _, begin, _ in shown])
+            later = there.searchsorted([end for _, _, end in shown])
+            shown = [each for each, has in zip(shown, sooner < later, strict=True) if has]
         hashes = [orjson.loads(row.timelines) for row, _, _ in shown]
         timelines = self._timelines.load_all(owner.run_id, hashes)
         return [

@@ -60,6 +60,13 @@ IN_FORCE = (
 )
 """The revision in force at ``start``, and those that follow before ``stop``, in folding order."""
 
+COUNT_IN_FORCE = (
+    select(func.count())
+    .where(*_in_force, revisions.c.folds)
+    .where(revisions.c.effective > bindparam("start"))
+    .where(revisions.c.effective < bindparam("stop"))
+)
+
 LAST_IN_FORCE = (
     select(revisions.c.timelines)
     .where(*_in_force, revisions.c.folds)

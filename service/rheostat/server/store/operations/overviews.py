@@ -10,9 +10,7 @@ without, and have theirs when the table is asked for again.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
-from itertools import pairwise
+from collections.abc import Collection, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -21,14 +19,12 @@ from sqlalchemy import and_, func, select
 
 from rheostat import wire
 from rheostat.limits import MAX_STEP
-from rheostat.schedules.thin import spread
 from rheostat.server.runs.fragments import as_json
-from rheostat.server.runs.lineage import Lineage, OwnedSteps
-from rheostat.server.runs.overview import Span, overview, restricted
-from rheostat.server.runs.settling import InForce
+from rheostat.server.runs.lineage import Lineage
+from rheostat.server.runs.overview import restricted
 from rheostat.server.store import clock, tables
 from rheostat.server.store.caches import RunCurve
-from rheostat.server.store.operations.plan import horizon
+from rheostat.server.store.operations.plan import draw, horizon
 from rheostat.server.store.operations.workers import WantedRuns, found_runs
 from rheostat.server.store.records import Records, RunRecord
 from rheostat.server.store.workers import Going, Workers
@@ -38,9 +34,6 @@ POINTS = 48
 
 LOOKED_AT = 1_024
 """Values that are computed to find them."""
-
-MANY = 200
-"""Revisions of a run from which on its curve shows what is in force here and there alone."""
 
 PATIENCE = 0.3
 """Seconds for which one answer computes curves that nobody has asked for before."""
@@ -122,22 +115,9 @@ def _computed(records: Records, run: RunRecord, lineage: Lineage, settled: int) 
     name = first_of(run.spec.names)
     last = records.revisions.newest_in_force(run.key)
     stop = horizon(run, 0, settled, [restricted(last, [name])])
-    many = run.revision > MANY or bool(lineage.ancestors())
-    line = [
-        Span(rule.start, rule.stop, restricted(rule.timelines, [name]))
-        for owned in lineage.owners(run.generation, 0, stop)
-        for rule in (_sampled(records, owned) if many else records.revisions.in_force(owned))
-    ]
-    steps, (values,) = overview(run.spec.grid, [line], POINTS, LOOKED_AT)
-    return RunCurve(name, steps, _rounded(values[name]))
-
-
-def _sampled(records: Records, owned: OwnedSteps) -> Iterator[InForce]:
-    """Yield what is in force here and there: of a run with ten thousand changes, a few of them."""
-    edges = np.unique(owned.start + spread(owned.stop - owned.start + 1, 2 * POINTS)).tolist()
-    for start, stop in pairwise(edges):
-        (rule,) = records.revisions.in_force(OwnedSteps(owned.owner, start, start + 1))
-        yield replace(rule, stop=stop)
+    parts = lineage.owners(run.generation, 0, stop)
+    drawn = draw(records, run, parts, POINTS, [name], LOOKED_AT)
+    return RunCurve(name, drawn.steps, _rounded(drawn.values[name]))
 
 
 def first_of(names: Sequence[str]) -> str:

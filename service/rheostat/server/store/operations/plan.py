@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from rheostat import wire
@@ -10,12 +10,14 @@ from rheostat.errors import FieldError, Invalid, TooLarge
 from rheostat.limits import MAX_STEP
 from rheostat.server.runs.fragments import as_json
 from rheostat.server.runs.lineage import Lineage, OwnedSteps
-from rheostat.server.runs.overview import Span, overview
-from rheostat.server.runs.timeline import Timeline, Timelines
+from rheostat.server.runs.overview import LOOKED_AT, Span, evaluate, overview, restricted
+from rheostat.server.runs.timeline import Steps, Timeline, Timelines, Values
 from rheostat.server.store.records import Records, RunRecord
 
 ROOM = 1000
 """Cells that a plan shows past what is known of the future, where nothing says how many."""
+FEW = 200
+"""Revisions up to which a curve is looked at everywhere, however few its points are."""
 MOST_LEFT, POINTS_LEFT = 4, 200
 """Generations left by rewinds that a plan shows, the newest ones, and the most points of each."""
 
@@ -39,24 +41,61 @@ def plan(
         message = f"stop is {stop}, and must be past start, which is {start}"
         raise Invalid(message, errors=[FieldError("stop", message, stop, f"> {start}")])
     parts = lineage.owners(run.generation, start, stop)
-    in_force = [rule for owned in parts for rule in records.revisions.in_force(owned)]
-    line = [Span(rule.start, rule.stop, rule.timelines) for rule in in_force]
-    steps, (values,) = overview(run.spec.grid, [line], points)
+    drawn = draw(records, run, parts, points)
     return {
         "id": run.id,
         "name": run.spec.name,
         "axis": run.spec.axis,
         "generation": run.generation,
         "settled_until": settled,
-        "steps": as_json(steps),
-        "parameters": {name: as_json(column) for name, column in values.items()},
+        "steps": as_json(drawn.steps),
+        "parameters": {name: as_json(column) for name, column in drawn.values.items()},
         "left": list(_left(records, run, lineage, Wanted(start, stop, points))),
-        "revisions": [mark for owned in parts for mark in _marks(records, owned)],
+        "revisions": [mark for owned in parts for mark in _marks(records, owned, drawn.revisions)],
         "signals": [
             {"at": each.at, "signal": each.word, "revision": each.revision}
             for each in records.revisions.signals(parts)
         ],
     }
+
+
+class Drawn(NamedTuple):
+    """A curve at a few steps, by parameter; of many revisions, those in force at these steps."""
+
+    steps: Steps
+    values: Mapping[str, Values]
+    revisions: Collection[int] | None
+
+
+def draw(
+    records: Records,
+    run: RunRecord,
+    parts: Sequence[OwnedSteps],
+    points: int,
+    names: Sequence[str] | None = None,
+    looked_at: int = LOOKED_AT,
+) -> Drawn:
+    """
+    Return the curves of a run, or of some parameters, at up to ``points`` steps of its line.
+
+    Where there are more revisions than that, and than `FEW`, the steps are spread evenly and all
+    that is read is what is in force at one of them: so ten thousand revisions cost what a thousand
+    do, and each value is exact.
+    """
+    many = sum(records.revisions.count(owned) for owned in parts) > max(points, FEW)
+    steps = run.spec.grid.spread(parts[0].start, parts[-1].stop, points) if many else None
+    rules = [rule for owned in parts for rule in records.revisions.in_force(owned, at=steps)]
+    line = [
+        Span(
+            *(rule.start, rule.stop),
+            restricted(rule.timelines, names) if names else rule.timelines,
+        )
+        for rule in rules
+    ]
+    if steps is not None:
+        return Drawn(steps, evaluate(line, steps), {rule.revision for rule in rules})
+    steps, (values,) = overview(run.spec.grid, [line], points, looked_at)
+    return Drawn(steps, values, None)
 
 
 class Wanted(NamedTuple):
@@ -80,14 +119,11 @@ def _left(
         if first >= stop:
             continue
         parts = lineage.owners(each.key.number, first, stop)
-        in_force = [rule for owned in parts for rule in records.revisions.in_force(owned)]
-        line = [Span(rule.start, rule.stop, rule.timelines) for rule in in_force]
-        points = max(2, min(wanted.points, POINTS_LEFT))
-        steps, (values,) = overview(run.spec.grid, [line], points)
+        drawn = draw(records, run, parts, max(2, min(wanted.points, POINTS_LEFT)))
         yield {
             "generation": each.key.number,
-            "steps": as_json(steps),
-            "parameters": {name: as_json(column) for name, column in values.items()},
+            "steps": as_json(drawn.steps),
+            "parameters": {name: as_json(column) for name, column in drawn.values.items()},
         }
 
 
@@ -123,11 +159,14 @@ def _require_few(run: RunRecord, points: int, most: int) -> None:
         raise TooLarge(message, errors=[FieldError("points", message, points, bound)])
 
 
-def _marks(records: Records, owned: OwnedSteps) -> Iterator[wire.PlanRevision]:
+def _marks(
+    records: Records, owned: OwnedSteps, among: Collection[int] | None
+) -> Iterator[wire.PlanRevision]:
     for revision in records.revisions.marks(owned):
-        yield {
-            "from": revision.effective,
-            "revision": revision.revision,
-            "author": revision.author,
-            "message": revision.message,
-        }
+        if among is None or revision.revision in among:
+            yield {
+                "from": revision.effective,
+                "revision": revision.revision,
+                "author": revision.author,
+                "message": revision.message,
+            }
