@@ -287,3 +287,19 @@ def rheostat_command(*words: str) -> str:
     """Return what a command prints."""
     command = [sys.executable, "-m", "rheostat", *words]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_its_user_signs_in_to_its_page(database: Path) -> None:
+    """With the token that the file beside the database has, as nobody else can; until it ends."""
+    page = {"sec-fetch-site": "same-origin"}
+    with rheostat.local(database, page=False, linger=0) as client:
+        there = files.read_endpoint(database)
+        assert there is not None
+        with httpx.Client(base_url=there.url, headers=page) as http:
+            assert http.get("/v1/session").json()["role"] is None
+            assert http.post("/v1/session", json={"token": there.token}).status_code == 201
+            shown = http.get("/v1/session").json()
+            assert (shown["name"], shown["role"]) == (None, "operator")
+            made = http.post("/v1/runs", json={"name": "mnist", **RUN})
+            assert made.status_code == 201
+        assert client.control("mnist").show()["author"] is None

@@ -270,6 +270,7 @@ def test_a_session_is_not_fixed_before(guarded: Guarded, problem: Any) -> None:
     """P10: signing in gives a new cookie, and never makes one good that somebody planted."""
     with browser(guarded) as http, browser(guarded) as evil:
         planted = cookie_of(sign_in(evil, guarded.secrets["viewer"]))
+        assert evil.get("/v1/runs").status_code == 200
         http.cookies.set(NAME, planted, domain="127.0.0.1", path="/v1")
         made = cookie_of(sign_in(http, guarded.secrets["admin"]))
         assert made not in {planted, UNKNOWN}

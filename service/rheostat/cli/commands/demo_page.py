@@ -219,7 +219,7 @@ class Stage:
             ann.schedules.put("warmup-cosine", RATE)
             self._finished(trainer, ann)
             self._stuck(trainer)
-            parameters = {"lr": RATE, "weight_decay": 0.1}
+            parameters: dict[str, Any] = {"lr": RATE, "weight_decay": 0.1}
             trainer.create_run(GPT, parameters, **SPECIFICATION)
             past = Past(trainer, GPT, GPT_LOSS)
             past.train(600)
