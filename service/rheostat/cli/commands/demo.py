@@ -5,9 +5,8 @@ from __future__ import annotations
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Annotated, Any, Literal
@@ -72,32 +71,37 @@ def demo(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with reported(as_json=as_json):
         if page:
-            _serve_page(port, workers or 16, seconds, as_json=as_json)
+            screen = Screen(error=as_json)
+            with _served_page(port, workers or 16, screen) as (url, go_on):
+                Result({"url": url}, _draw_ready).give(as_json=as_json)
+                go_on(seconds)
             return
         result = _result_of(seconds or 25, workers or 4, Screen(error=as_json))
         Result(result, _draw).give(as_json=as_json)
     raise typer.Exit(0 if result["agreed"] else 1)
 
 
-def _serve_page(port: int, ranks: int, seconds: float | None, *, as_json: bool) -> None:
-    """Serve the page with its runs until somebody ends it."""
+@contextmanager
+def _served_page(
+    port: int, ranks: int, screen: Screen
+) -> Iterator[tuple[str, Callable[[float | None], None]]]:
+    """Serve the page with its runs; yield its address, and what trains until it is ended."""
     import asyncio
 
-    from rheostat.cli.commands.demo_page import HARD, Stage, perform
+    from rheostat.cli.commands.demo_page import Stage, perform
 
     with tempfile.TemporaryDirectory(prefix="rheostat-demo-") as folder, ExitStack() as stack:
-        screen = Screen(error=as_json)
         server = Server(Path(folder), port)
         stack.callback(lambda: kill(server.process))
         trainings = Stage(server.url, ranks, lambda line: screen.line((line, "dim"))).set()
-        ready = {"url": server.url}
-        Result(ready, partial(_draw_ready, hard=HARD)).give(as_json=as_json)
-        asyncio.run(perform(trainings, seconds))
+        yield server.url, lambda seconds: asyncio.run(perform(trainings, seconds))
 
 
-def _draw_ready(screen: Screen, ready: dict[str, Any], hard: int) -> None:
+def _draw_ready(screen: Screen, ready: dict[str, Any]) -> None:
+    from rheostat.cli.commands.demo_page import GPT, HARD
+
     screen.line((f"{ready['url']}/", "bold"), "  is the page: open it in a browser")
-    screen.line(f"At step {hard:,} the loss of gpt-16 begins to rise: halve its learning rate.")
+    screen.line(f"At step {HARD:,} the loss of {GPT} begins to rise: halve its learning rate.")
     screen.line(("Ctrl-C ends it all.", "dim"))
 
 
