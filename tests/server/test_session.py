@@ -131,9 +131,12 @@ def test_the_cookie_is_for_the_api_of_this_site_alone(
         here = sign_in(http, secret).headers["set-cookie"]
         away = sign_in(http, secret, host="rheostat.example").headers["set-cookie"]
         spoofed = sign_in(http, secret, host="localhost:1").headers["set-cookie"]
+        origin = "https://rheostat.example"
+        proxied = sign_in(http, secret, origin=origin).headers["set-cookie"]
     form = rf"{NAME}=[\w-]{{43}}; HttpOnly; SameSite=Strict"
     assert re.fullmatch(form, here)
     assert re.fullmatch(form + "; Secure", away)
+    assert re.fullmatch(form + "; Secure", proxied)
     assert re.fullmatch(form, spoofed)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, update
 from tests.server.store.test_workers import beat, hear, write
 
 from rheostat import wire
 from rheostat.server.runs.presence import Roster
 from rheostat.server.runs.revision import Note
+from rheostat.server.store import tables
 from rheostat.server.store.operations import (
     close,
     create,
@@ -192,6 +193,23 @@ def test_curves_are_made_as_there_is_time(desk: Desk, monkeypatch: pytest.Monkey
     assert None not in [item["curve"] for item in table(desk).values()]
     monkeypatch.setattr(overviews, "PATIENCE", -1.0)
     assert None not in [item["curve"] for item in table(desk).values()]
+
+
+def test_one_run_that_cannot_be_read_hides_no_other(desk: Desk) -> None:
+    """P9: what a newer release stored of one run is no reason to show none."""
+    run = desk.create()
+    desk.write(create.create, {"name": "other", "parameters": {"lr": 1}}, Note("ann"))
+    desk.write(_spoil, run)
+    desk.restart()
+    found = table(desk)
+    assert found["gpt"]["curve"] is None
+    assert found["other"]["curve"] is not None
+
+
+def _spoil(records: Records, run: str) -> None:
+    text = '[{"from": 0, "origin": 0, "revision": 1, "definition": {"kind": "of_later"}}]'
+    where = tables.timelines.c.run_id == run
+    records.connection.execute(update(tables.timelines).where(where).values(pieces=text))
 
 
 def test_a_thousand_runs_cost_as_many_statements_as_one(desk: Desk) -> None:

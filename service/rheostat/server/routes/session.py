@@ -143,7 +143,9 @@ def _cookie(request: Request) -> str | None:
 
 
 def _set_cookie(request: Request, value: str, more: str = "") -> str:
-    secure = "" if is_loopback(request.headers.get("host", "")) else "; Secure"
+    # a proxy may ask for this machine on behalf of another name: the browser says by what scheme
+    https = request.headers.get("origin", "").startswith("https://")
+    secure = "; Secure" if https or not is_loopback(request.headers.get("host", "")) else ""
     return f"{COOKIE}={value}; HttpOnly; SameSite=Strict{secure}{more}"
 
 

@@ -18,6 +18,7 @@ import orjson
 from sqlalchemy import and_, func, select
 
 from rheostat import wire
+from rheostat.errors import Unavailable
 from rheostat.limits import MAX_STEP
 from rheostat.server.runs.fragments import as_json
 from rheostat.server.runs.lineage import Lineage
@@ -100,7 +101,10 @@ def _curve(
     key = (run.key, run.revision, block)
     known = records.curves.get(key)
     if known is None and time.monotonic() < until:
-        known = _computed(records, run, lineage, min(block, MAX_STEP))
+        try:
+            known = _computed(records, run, lineage, min(block, MAX_STEP))
+        except Unavailable:  # a newer release stored it: the others are shown all the same
+            return None
         records.curves.put(key, known, known.size)
     if known is None:
         return None
