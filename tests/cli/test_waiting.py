@@ -257,6 +257,7 @@ def test_a_pause_that_holds_is_waited_for(capsys: pytest.CaptureFixture[str]) ->
         "state": "pending",
         "met": True,
         "detail": "the run is settled up to it, and holds there",
+        "nobody": None,
         "settled_until": EFFECTIVE,
         "eta": [],
         "seconds": 1.0,

@@ -21,7 +21,7 @@ Exit codes:
   1    refused, or failed: standard error says which field, value and bound
   2    the command line cannot be read
   3    the service cannot be reached, or cannot answer now: try again; or --wait took too long
-  4    what --wait waited for will not come: it was taken back, or dropped by a rewind
+  4    what --wait waited for will not come: it was taken back, dropped, or all ended before it
   130  interrupted by Ctrl-C
 """
 SETTINGS = {"help_option_names": ["-h", "--help"]}

@@ -7,7 +7,8 @@ How a command fails: one readable block on standard error, and an exit code for 
 2    the command line itself cannot be read
 3    the service cannot be reached, or is not able to answer now: try again; or what was waited
      for did not come in time
-4    what was waited for will not come: it was taken back, or dropped by a rewind
+4    what was waited for will not come: it was taken back, dropped by a rewind, or all who trained
+     have ended before it
 130  interrupted by Ctrl-C
 ==== ==========================================================================
 """

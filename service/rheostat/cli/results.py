@@ -76,7 +76,8 @@ class Result:
         **how: How.kwargs,
     ) -> None:
         self.document: Any = document
-        self._warns = True
+        self._warns, self._hint = True, ""
+        self._then: Callable[[], None] = lambda: None
         self._draw: Callable[[Screen], None] = lambda screen: draw(
             screen, document, *positional, **how
         )
@@ -86,15 +87,34 @@ class Result:
         self._warns = False
         return self
 
+    def hinting(self, hint: str) -> Result:
+        """Add how it is taken back, for people; `unhinted` returns that, and leaves it out."""
+        self._hint = hint
+        return self
+
+    def unhinted(self) -> str:
+        """Return the hint, which is not printed then."""
+        hint, self._hint = self._hint, ""
+        return hint
+
+    def then(self, say: Callable[[], None]) -> Result:
+        """Have something said to people below it."""
+        self._then = say
+        return self
+
     def give(self, *, as_json: bool) -> None:
         """Print the document, or draw it."""
         if as_json:
             print(machine_text(self.document))
         else:
             with readable():
-                self._draw(Screen())
+                screen = Screen()
+                self._draw(screen)
+                if self._hint:
+                    screen.line(self._hint)
                 if self._warns:
                     warn(self.document)
+                self._then()
 
 
 class Lines(Generic[Shown]):

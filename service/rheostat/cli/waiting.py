@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from rheostat.cli.audience import Audience, audience, warn_of_nobody
 from rheostat.cli.failures import GONE, LATE, REFUSED, readable
 from rheostat.cli.pace import Pace
 from rheostat.cli.results import Command, Given, Result, changing, keyword, parameters, signed
@@ -73,9 +74,12 @@ def landing(function: Callable[..., Result]) -> Command:
         client: Client, *, wait: Goal | None, timeout: float | None, **arguments: Any
     ) -> Given:
         result = function(client, **arguments)
-        if wait is None or "revision" not in result.document:
+        if "revision" not in result.document:
             return result
-        return _Landing(result, client.control(arguments["run"]), wait, timeout)
+        control = client.control(arguments["run"])
+        if wait is None:
+            return result.then(lambda: warn_of_nobody(control, result.document))
+        return _Landing(result, control, wait, timeout)
 
     added = [keyword("wait", None, Wait), keyword("timeout", None, Timeout)]
     return changing(signed(followed, [*parameters(function), *added]))
@@ -91,11 +95,13 @@ class _Landing:
         self._revision: int = result.document["revision"]
         self._pace = Pace()
         self._terminal = False
-        self._settled, self._shown = 0, float("-inf")
+        self._audience: Audience | None = None
+        self._shown = float("-inf")
         self._first: int | None = None
 
     def give(self, *, as_json: bool) -> None:
         """Print the answer, wait, and print what became of it; exit unless it came so far."""
+        hint = self._result.unhinted()
         if not as_json:
             self._result.give(as_json=False)
         with readable():
@@ -106,6 +112,8 @@ class _Landing:
             code = exit_code(found)
             if code or not as_json:
                 awaited(Screen(error=code != 0), found)
+            if found["state"] == "pending" and hint and not as_json:
+                Screen(error=code != 0).line(hint)
         if as_json:
             print(machine_text({**self._result.document, "awaited": found}))
         if code:
@@ -118,7 +126,8 @@ class _Landing:
             found = self._look(seconds)
             # what is answered before its time is not met and never will be
             never = time.monotonic() - asked < seconds * SOON
-            if found["met"] or found["state"] in ENDS or never or left == 0:
+            over = found["met"] or found["state"] in ENDS or found["nobody"] is not None
+            if over or never or left == 0:
                 return found
             say(f"{self._bar(found)}{self._countdown(found)}")
 
@@ -126,18 +135,21 @@ class _Landing:
         """Return how far the revision is within so many seconds."""
         goal: Any = self._goal
         item: Any = self._control.wait(self._revision, goal, timeout=seconds)
-        if time.monotonic() - self._shown >= TICK / 2:
-            self._settled = self._control.show()["settled_until"]
-            self._pace.see(self._settled)
+        here = self._audience
+        if here is None or time.monotonic() - self._shown >= TICK / 2:
+            here = self._audience = audience(self._control)
+            self._pace.see(here.run["settled_until"])
             self._shown = time.monotonic()
+        effective = item["effective"]
         return {
             "revision": self._revision,
-            "effective": item["effective"],
+            "effective": effective,
             "goal": self._goal,
             "state": item["state"],
             "met": item["waited"]["met"],
             "detail": item["waited"]["detail"],
-            "settled_until": self._settled,
+            "nobody": here.gone(effective) if here.misses(effective, item["state"]) else None,
+            "settled_until": here.run["settled_until"],
             "eta": item.get("eta", []),
             "seconds": round(time.monotonic() - self._began, 3),
             "outcomes": item["outcomes"]["items"] if self._goal == "done" else [],
@@ -155,14 +167,16 @@ class _Landing:
 
     def _countdown(self, found: Awaited) -> str:
         until = f"waiting until revision {found['revision']} is {found['goal']}"
+        who = self._audience.told() if self._audience else ""
+        missing = f"; {who}" if who else ""
         for eta in found["eta"]:
             return f"{until}: {self._of_workers(eta)}"
         steps = found["effective"] - found["settled_until"]
         if steps <= 0:
-            return f"{until}: it is {found['state']}"
+            return f"{until}: it is {found['state']}{missing}"
         pace = self._pace.steps_per_second
         about = "" if pace is None else f", about {text.seconds(steps / pace)}"
-        return f"{until}: {text.count(steps)} steps to go{about}"
+        return f"{until}: {text.count(steps)} steps to go{about}{missing}"
 
     def _of_workers(self, eta: wire.Eta) -> str:
         """Write how far the last worker is, between two beats by what it did before."""
@@ -191,6 +205,6 @@ def exit_code(found: Awaited) -> int:
     """Return what a script is told of how far a revision came."""
     if found["met"]:
         return 0
-    if found["state"] in ENDS:
+    if found["state"] in ENDS or found["nobody"] is not None:
         return GONE
     return REFUSED if found["state"] == "failed" else LATE

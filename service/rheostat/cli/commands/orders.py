@@ -5,17 +5,19 @@ What an operator tells a training: `rheostat run stop`, `pause`, `resume`, `sign
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from rheostat.cli import options, words
+from rheostat.cli.audience import audience
 from rheostat.cli.commands.revisions import At, Expect
 from rheostat.cli.results import Result, asking, changing, confirm
 from rheostat.cli.views import orders
 from rheostat.cli.views.screen import Screen
 from rheostat.cli.waiting import landing
-from rheostat.errors import NotPending
+from rheostat.errors import NotPending, RheostatError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +60,8 @@ def stop(
         signal=_signal(control, signal),
         expected_revision=expect,
     )
-    return Result(done, orders.stopped, run)
+    hint = f"  until the first has ended there:  rheostat run cancel {run} {done['revision']}"
+    return Result(done, orders.stopped).hinting(hint)
 
 
 @landing
@@ -142,7 +145,7 @@ def resume(
         until = control.show()["settled_until"] + steps
     try:
         done = control.resume(until, message=message)
-        return Result(done, orders.resumed, run, until)
+        return Result(done, orders.resumed, run, until, _gone(control))
     except NotPending as error:
         lifted = error.members.get("rewind")
         if not isinstance(lifted, dict):
@@ -156,8 +159,17 @@ def _taken_back(control: Control, error: NotPending, message: str) -> Result:
     for each in state["stops"]:
         if each["effective"] <= state["settled_until"] and not each["hold"]:
             done = control.cancel(each["revision"], message=message)
-            return Result(done, orders.taken_back, each["effective"])
+            return Result(done, orders.taken_back, each["effective"], _gone(control))
     raise error
+
+
+def _gone(control: Control) -> str:
+    """Return that all who trained have ended, and how the run goes on; nothing if it does."""
+    with suppress(RheostatError):
+        found = audience(control)
+        if found.is_gone:
+            return f"{found.gone()}; start the training again to go on"
+    return ""
 
 
 def _lifted(
@@ -214,7 +226,8 @@ def signal(
         effective="next" if at is None else at,
         message=message,
     )
-    return Result(done, orders.signalled, run, word)
+    hint = f"  until then:  rheostat run cancel {run} {done['revision']}"
+    return Result(done, orders.signalled, word).hinting(hint)
 
 
 @changing

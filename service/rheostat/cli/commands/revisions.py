@@ -11,6 +11,7 @@ import typer
 
 from rheostat.changes import EDITS
 from rheostat.cli import options, words
+from rheostat.cli.audience import warn_of_nobody
 from rheostat.cli.results import Result, changing, confirm
 from rheostat.cli.views import revisions, runs
 from rheostat.cli.waiting import landing
@@ -112,8 +113,9 @@ def undo(client: Client, run: options.Run, message: options.Message = "") -> Res
     that it touched, from the next step on. Undoing that brings the change back. What a rewind has
     dropped is gone already; a rewind itself stays, and a change that came with it is undone.
     """
-    done = client.control(run).undo(message=message)
-    return Result(done, revisions.undone)
+    control = client.control(run)
+    done = control.undo(message=message)
+    return Result(done, revisions.undone).then(lambda: warn_of_nobody(control, done))
 
 
 @changing

@@ -20,12 +20,11 @@ if TYPE_CHECKING:
         """What holds the run again, where that was asked for."""
 
 
-def stopped(screen: Screen, answer: wire.Halted, run: str) -> None:
-    """Say where a training ends, and how that is taken back."""
+def stopped(screen: Screen, answer: wire.Halted) -> None:
+    """Say where a training ends."""
     step, number = text.count(answer["effective"]), answer["revision"]
     screen.line(f"Revision {number} ends the training at step {step}, the same on every worker.")
     arrives(screen, answer, "is there")
-    screen.line(f"  until the first has ended there:  rheostat run cancel {run} {number}")
 
 
 def paused(screen: Screen, answer: wire.Halted, run: str) -> None:
@@ -36,9 +35,12 @@ def paused(screen: Screen, answer: wire.Halted, run: str) -> None:
     screen.line(f"  to go on:  rheostat run resume {run}")
 
 
-def resumed(screen: Screen, answer: wire.Resumed, run: str, until: int | None) -> None:
-    """Say that waiting workers go on, and up to where."""
-    screen.line(f"Revision {answer['revision']}: the workers go on.")
+def resumed(
+    screen: Screen, answer: wire.Resumed, run: str, until: int | None, gone: str = ""
+) -> None:
+    """Say that waiting workers go on, and up to where; or, by ``gone``, that none is left."""
+    goes_on = f"the pause is lifted, but {gone}" if gone else "the workers go on"
+    screen.line(f"Revision {answer['revision']}: {goes_on}.")
     if answer["pause"] is not None and until is not None:
         _pauses_again(screen, answer["pause"], until, run)
 
@@ -70,20 +72,20 @@ def lifted(screen: Screen, answer: Lifted, run: str) -> None:
         _pauses_again(screen, again["revision"], again["effective"], run)
 
 
-def taken_back(screen: Screen, answer: wire.Cancelled, step: int) -> None:
-    """Say that a stop was taken back before a worker ended at it."""
-    screen.line(
-        f"Revision {answer['cancelled']}, the stop at step {text.count(step)}, is taken back: no"
-        " worker had ended there, and they go on by themselves."
-    )
+def taken_back(screen: Screen, answer: wire.Cancelled, step: int, gone: str = "") -> None:
+    """Say that a stop was taken back before a worker ended by it; by ``gone``, none is left."""
+    stop = f"Revision {answer['cancelled']}, the stop at step {text.count(step)}, is taken back"
+    if gone:
+        screen.line(f"{stop}: no worker had ended by it. But {gone}.")
+    else:
+        screen.line(f"{stop}: no worker had ended there, and they go on by themselves.")
 
 
-def signalled(screen: Screen, answer: wire.Signalled, run: str, word: str) -> None:
+def signalled(screen: Screen, answer: wire.Signalled, word: str) -> None:
     """Say where workers are told a word."""
     step, number = text.count(answer["effective"]), answer["revision"]
     screen.line(f"Revision {number} tells every worker `{word}` before the update of step {step}.")
     arrives(screen, answer, "hears it")
-    screen.line(f"  until then:  rheostat run cancel {run} {number}")
 
 
 def noted(screen: Screen, answer: Mapping[str, Any]) -> None:

@@ -25,6 +25,8 @@ class Awaited(TypedDict):
     """Whether it came as far as was wanted."""
     detail: str
     """Why it did not, in the words of the service."""
+    nobody: str | None
+    """That all who trained have ended, and none came to it; null where somebody may."""
     settled_until: int
     eta: list[wire.Eta]
     """When workers come to it, if one is alive and not all are past it."""
@@ -58,6 +60,8 @@ def awaited(screen: Screen, found: Awaited) -> None:
         screen.line(f"{name} {REACHED[found['goal']]}.")
     elif state in ENDS:
         screen.line(f"{name} {ENDS[state]}.")
+    elif found["nobody"] is not None:
+        screen.line(f"{name} is not {found['goal']}: {found['nobody']}.")
     elif state == "failed":
         screen.line(f"{name} has failed.")
     elif state == "pending":
