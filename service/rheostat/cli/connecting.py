@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from rheostat.cli.views.screen import Screen
-from rheostat.cli.whereabouts import whereabouts
+from rheostat.cli.whereabouts import Whereabouts, not_served, whereabouts
 from rheostat.client import Client
 from rheostat.client._sync.network import Network
 from rheostat.client.calls import Call
@@ -24,15 +24,23 @@ them nothing is said about: five seconds in all, the first of them in silence.""
 
 def connect(server: str | None, token: str | None, author: str | None = None) -> Client:
     """Return a client that is as patient as people are."""
-    url, token = whereabouts(server, token)
-    return _Client(url, token=token, author=author, timeout=TIMEOUT, retries=RETRIES)
+    return _Client(whereabouts(server, token), author)
 
 
 class _Network(Network):
     _pauses = 0
 
+    def __init__(self, settings: Settings, unserved: str | None) -> None:
+        super().__init__(settings)
+        self._unserved = unserved  # until somebody answers
+
     def send(self, call: Call) -> Outcome:
         """Send a call, again and again while nobody listens: it never reached the service."""
+        if self._unserved is not None:
+            if _refused(answer := super().send(call)):
+                raise Unreachable(not_served(self._unserved))
+            self._unserved = None
+            return answer
         while _refused(answer := super().send(call)) and self._pauses < PAUSES:
             self._pauses += 1
             if self._pauses == QUIET + 1:
@@ -50,8 +58,14 @@ class _Network(Network):
 
 
 class _Client(Client):
+    def __init__(self, there: Whereabouts, author: str | None) -> None:
+        self._unserved = there.unserved
+        super().__init__(
+            there.url, token=there.token, author=author, timeout=TIMEOUT, retries=RETRIES
+        )
+
     def _open(self, settings: Settings) -> Network:
-        return _Network(settings)
+        return _Network(settings, self._unserved)
 
 
 def _refused(answer: Any) -> bool:

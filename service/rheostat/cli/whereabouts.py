@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
+from typing import NamedTuple
 
 from rheostat.cli.options import DEFAULT_URL
 from rheostat.errors import NotServed
@@ -11,7 +13,16 @@ USUAL = "rheostat.db"
 """The file of the local server that is asked where no service is named."""
 
 
-def whereabouts(server: str | None, token: str | None) -> tuple[str, str | None]:
+class Whereabouts(NamedTuple):
+    """Where the service is that a command asks."""
+
+    url: str
+    token: str | None
+    unserved: str | None = None
+    """The database in this folder that has no local server, where no service is named."""
+
+
+def whereabouts(server: str | None, token: str | None) -> Whereabouts:
     """
     Return the address of the service, and the token to show there.
 
@@ -24,16 +35,25 @@ def whereabouts(server: str | None, token: str | None) -> tuple[str, str | None]
     """
     from rheostat.local_server import files
 
-    named = server is not None
     if server is not None and ("://" in server or not Path(server).is_file()):
-        return server, token
-    database = Path(server or USUAL).resolve()
+        return Whereabouts(server, token)
+    file = server or USUAL
+    database = Path(file).resolve()
     there = files.read_endpoint(database) if files.is_served(database) else None
     if there is not None:
-        return there.url, token or there.token
-    if named:
-        raise NotServed(
-            f"{server} has no local server here: rheostat.local({server!r}) in Python starts one,"
-            " and `rheostat local list` shows those that run"
-        )
-    return DEFAULT_URL, token
+        return Whereabouts(there.url, token or there.token)
+    if server is not None:
+        raise NotServed(not_served(server))
+    return Whereabouts(DEFAULT_URL, token, file if database.is_file() else None)
+
+
+def not_served(file: str) -> str:
+    """Write that nobody serves a database, and how it is served again."""
+    usual = file == USUAL
+    serve = "serve" if usual else shlex.join(["serve", "--database", f"sqlite:///{file}"])
+    python = "rheostat.local()" if usual else f"rheostat.local({file!r})"
+    where = " in this folder" if usual else ""
+    return (
+        f"{file} is not served now: its local server ends a minute after the last who used it\n"
+        f"  to look at its runs:  `rheostat {serve}`{where}, or {python} in Python"
+    )

@@ -41,10 +41,10 @@ def completions(words: Sequence[str], typed: str, variables: Mapping[str, str]) 
         return []
     told = here.said("server") or variables.get("RHEOSTAT_URL") or None
     try:
-        url, token = whereabouts(told, here.said("token") or variables.get("RHEOSTAT_TOKEN"))
+        there = whereabouts(told, here.said("token") or variables.get("RHEOSTAT_TOKEN"))
     except NotServed:
         return []
-    asked = Asked(here, typed, Service(url, token))
+    asked = Asked(here, typed, Service(there.url, there.token))
     fitting = (each for each in offered(asked) if each == FILES or each.word.startswith(typed))
     found = {each.word: each for each in islice(fitting, MANY)}
     return [*found.values()]
