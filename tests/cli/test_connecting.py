@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rheostat.cli.connecting import PAUSE, PAUSES, QUIET, connect
+from rheostat.cli.whereabouts import Whereabouts
 from rheostat.client._sync.network import Network
+from rheostat.errors import Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,5 +117,18 @@ def test_another_file_is_served_by_its_name(
     """Of a file that is named as the server, the command that serves it is said, to be pasted."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a b.db").touch()
-    said = rheostat("run list --server 'a b.db'").err
-    assert "`rheostat serve --database 'sqlite:///a b.db'`, or rheostat.local('a b.db')" in said
+    ran = rheostat("run list --server 'a b.db'")
+    assert ran.code == 3
+    assert "`rheostat serve --database 'sqlite:///a b.db'`, or rheostat.local('a b.db')" in ran.err
+
+
+def test_a_local_server_that_ends_meanwhile_is_named_by_its_file(
+    monkeypatch: pytest.MonkeyPatch, during: Any
+) -> None:
+    """A training may start it again, so it is waited for; then the file is said, not a port."""
+    there = Whereabouts("http://127.0.0.1:1", None, "rheostat.db", is_served=True)
+    monkeypatch.setattr("rheostat.cli.connecting.whereabouts", lambda *_: there)
+    slept = during()
+    with connect(None, None) as client, pytest.raises(Unreachable, match=r"^rheostat.db is not s"):
+        client.runs()
+    assert slept == [PAUSE] * PAUSES

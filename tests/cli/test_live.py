@@ -115,7 +115,7 @@ def test_what_was_done_is_told_in_the_words_of_a_history(
     here = {"generation": 2, "generations": [first, second], "stops": []}
     changed = {**HALVED, "generation": 1, "state": "settled", "left_by": None}
     stopped = {**changed, "revision": 9, "kind": "stop", "changes": {}, "left_by": 2}
-    recent = [changed, {**stopped, "effective": 1500, "state": "dropped"}]
+    recent: Any = [changed, {**stopped, "effective": 1500, "state": "dropped"}]
     seen = {**sight(**here), "recent": recent}
     live_words = " ".join(drawn(seen, 200).split())
     revisions.history(Screen(), recent, recent, run=seen["run"], origin=None)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rheostat.cli.options import DEFAULT_URL
-from rheostat.errors import NotServed
+from rheostat.errors import Unreachable
 
 USUAL = "rheostat.db"
 """The file of the local server that is asked where no service is named."""
@@ -18,8 +18,10 @@ class Whereabouts(NamedTuple):
 
     url: str
     token: str | None
-    unserved: str | None = None
-    """The database in this folder that has no local server, where no service is named."""
+    file: str | None = None
+    """The database that is meant, where no address is named."""
+    is_served: bool = False
+    """Whether it has a local server."""
 
 
 def whereabouts(server: str | None, token: str | None) -> Whereabouts:
@@ -30,7 +32,7 @@ def whereabouts(server: str | None, token: str | None) -> Whereabouts:
     one, and else the usual address. A server may be named by its file, too.
 
     Raises:
-        NotServed: There is such a file, and nobody serves it.
+        Unreachable: A file is named, and nobody serves it.
 
     """
     from rheostat.local_server import files
@@ -41,9 +43,9 @@ def whereabouts(server: str | None, token: str | None) -> Whereabouts:
     database = Path(file).resolve()
     there = files.read_endpoint(database) if files.is_served(database) else None
     if there is not None:
-        return Whereabouts(there.url, token or there.token)
+        return Whereabouts(there.url, token or there.token, file, is_served=True)
     if server is not None:
-        raise NotServed(not_served(server))
+        raise Unreachable(not_served(server))
     return Whereabouts(DEFAULT_URL, token, file if database.is_file() else None)
 
 

@@ -16,7 +16,7 @@ from rheostat.cli.completion.phrases import Offer
 from rheostat.cli.completion.places import place
 from rheostat.cli.views.screen import UNSEEN
 from rheostat.cli.whereabouts import whereabouts
-from rheostat.errors import NotServed
+from rheostat.errors import Unreachable
 
 
 def answer(arguments: Sequence[str], variables: Mapping[str, str]) -> str:
@@ -42,7 +42,7 @@ def completions(words: Sequence[str], typed: str, variables: Mapping[str, str]) 
     told = here.said("server") or variables.get("RHEOSTAT_URL") or None
     try:
         there = whereabouts(told, here.said("token") or variables.get("RHEOSTAT_TOKEN"))
-    except NotServed:
+    except Unreachable:
         return []
     asked = Asked(here, typed, Service(there.url, there.token))
     fitting = (each for each in offered(asked) if each == FILES or each.word.startswith(typed))
