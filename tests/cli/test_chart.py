@@ -74,14 +74,14 @@ def test_marks_are_named_below_the_axis() -> None:
     assert "never" not in "".join(drawn)
 
 
-def test_names_of_marks_take_one_row() -> None:
+def test_names_of_marks_take_two_rows() -> None:
     """Of a thousand marks those are named that have room, first those that are given first."""
     marks = [
         VerticalLine(40, "settled"),
         *(VerticalLine(step / 10, str(step)) for step in range(1000)),
     ]
     drawn = rows(LINE, marks=marks)
-    assert len(drawn) == 8 + 3
+    assert len(drawn) == 8 + 2 + 2
     assert "▲ settled" in drawn[10]
     assert drawn[10].count("▲") > 5
 

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rheostat.cli.connecting import PAUSE, PAUSES, QUIET
+from rheostat.cli.connecting import PAUSE, PAUSES, QUIET, connect
+from rheostat.cli.whereabouts import Whereabouts
 from rheostat.client._sync.network import Network
+from rheostat.errors import Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.conftest import StartServer
 
@@ -75,3 +78,57 @@ def test_only_a_refused_connection_is_waited_for(operator: Any, server: str, dur
     ran = operator("run list", RHEOSTAT_URL=server.replace("http:", "https:"))
     assert (ran.code, slept.count(PAUSE)) == (3, 0)
     assert "waiting" not in ran.err
+
+
+def test_a_file_that_nobody_serves_is_told_at_once(
+    rheostat: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, during: Any
+) -> None:
+    """Beside a ./rheostat.db whose server has ended, how to serve it is said, without waiting."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("rheostat.cli.whereabouts.DEFAULT_URL", "http://127.0.0.1:1")
+    (tmp_path / "rheostat.db").touch()
+    slept = during()
+    ran = rheostat("run history gpt", RHEOSTAT_URL="")
+    assert (ran.code, slept) == (3, [])
+    assert ran.err.startswith("Error: rheostat.db is not served now: ")
+    assert "`rheostat serve` in this folder, or rheostat.local() in Python" in ran.err
+    assert "127.0.0.1" not in ran.err
+
+
+def test_a_service_beside_a_file_is_waited_for(
+    start_server: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, during: Any
+) -> None:
+    """Once somebody has answered at the usual address, a restart is one, whatever file is there."""
+    monkeypatch.chdir(tmp_path)
+    running = start_server()
+    monkeypatch.setattr("rheostat.cli.whereabouts.DEFAULT_URL", running.url)
+    (tmp_path / "rheostat.db").touch()
+    with connect(None, None) as client:
+        assert client.runs() == []
+        running.kill()
+        slept = during(1, running.restart)
+        assert client.runs() == []
+    assert slept == [PAUSE]
+
+
+def test_another_file_is_served_by_its_name(
+    rheostat: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a file that is named as the server, the command that serves it is said, to be pasted."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a b.db").touch()
+    ran = rheostat("run list --server 'a b.db'")
+    assert ran.code == 3
+    assert "`rheostat serve --database 'sqlite:///a b.db'`, or rheostat.local('a b.db')" in ran.err
+
+
+def test_a_local_server_that_ends_meanwhile_is_named_by_its_file(
+    monkeypatch: pytest.MonkeyPatch, during: Any
+) -> None:
+    """A training may start it again, so it is waited for; then the file is said, not a port."""
+    there = Whereabouts("http://127.0.0.1:1", None, "rheostat.db", is_served=True)
+    monkeypatch.setattr("rheostat.cli.connecting.whereabouts", lambda *_: there)
+    slept = during()
+    with connect(None, None) as client, pytest.raises(Unreachable, match=r"^rheostat.db is not s"):
+        client.runs()
+    assert slept == [PAUSE] * PAUSES

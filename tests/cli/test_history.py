@@ -138,7 +138,7 @@ def test_an_explanation_needs_no_author(operator: Any, run: str, http: httpx.Cli
     """A change that nobody signed is explained by its number alone."""
     body = {"changes": {"lr": {"kind": "constant", "value": 0.5}}, "effective": 50}
     http.post(f"/v1/runs/{run}/revisions", json=body).raise_for_status()
-    assert "because      revision 2, from step 50 on\n" in operator(f"run explain {run} 60").out
+    assert "because  revision 2, from step 50 on\n" in operator(f"run explain {run} 60").out
 
 
 def test_a_finished_run_has_an_end(operator: Any, run: str) -> None:

@@ -23,8 +23,8 @@ from tests.cli.conftest import Command, Settle
 from tests.cli.test_screen import ACTS, HOSTILE, SHOWN
 from tests.cli.test_workers import ETA, answer
 
-from rheostat.cli.views import live
-from rheostat.cli.views.screen import Frame
+from rheostat.cli.views import live, revisions
+from rheostat.cli.views.screen import Frame, Screen
 from rheostat.server.routes.controllers import ARMED
 from rheostat.server.routes.proposals import OPEN
 from rheostat.server.routes.revisions import HALVED
@@ -102,6 +102,27 @@ def test_a_run_that_nobody_trains_has_no_line_of_workers() -> None:
     text = drawn({**sight(stops=[]), "workers": nobody})
     assert "workers" not in text
     assert "\n\n\n" not in text
+
+
+def test_what_was_done_is_told_in_the_words_of_a_history(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What is in force, and a stop that a rewind has lifted, are not called otherwise here."""
+    first, second = (
+        {**STATE["generations"][0], "generation": 1, "settled_until": 2000},
+        {**STATE["generations"][0], "generation": 2, "parent": 1, "settled_until": 2000},
+    )
+    here = {"generation": 2, "generations": [first, second], "stops": []}
+    changed = {**HALVED, "generation": 1, "state": "settled", "left_by": None}
+    stopped = {**changed, "revision": 9, "kind": "stop", "changes": {}, "left_by": 2}
+    recent: Any = [changed, {**stopped, "effective": 1500, "state": "dropped"}]
+    seen = {**sight(**here), "recent": recent}
+    live_words = " ".join(drawn(seen, 200).split())
+    revisions.history(Screen(), recent, recent, run=seen["run"], origin=None)
+    history_words = " ".join(capsys.readouterr().out.split())
+    for words in (live_words, history_words):
+        assert "in force" in words
+        assert "lifted by the rewind to generation 2" in words
 
 
 def test_nothing_that_others_wrote_acts() -> None:

@@ -50,7 +50,7 @@ def test_a_stop_that_nobody_met_is_taken_back(
 
 
 def test_a_stop_that_was_told_is_lifted_by_a_rewind(
-    operator: Command, run: str, http: httpx.Client
+    operator: Command, run: str, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the rewind does is shown, a script must say --yes, and with --until it pauses again."""
     operator(f"run stop {run}")
@@ -60,10 +60,16 @@ def test_a_stop_that_was_told_is_lifted_by_a_rewind(
     assert taken_back.code == 1
     assert "[409 not-pending]" in taken_back.err
     assert "rheostat run resume" in taken_back.err
-    asked = operator(f"run resume {run}")
+    typed = ["/bin/rheostat", "run", "resume", run, "--until", "120", "--token", "rheo_secret"]
+    monkeypatch.setattr("sys.argv", typed)
+    asked = operator(f"run resume {run} --until 120")
     assert asked.code == 2
     assert f"Run {run} was stopped at step 100, and workers have ended there." in asked.err
-    assert "give --yes" in asked.err
+    assert asked.err.splitlines()[-2:] == [
+        f"Nobody is here to ask:  Rewind run {run} to step 100?",
+        f"  to do it:  rheostat run resume {run} --until 120 --yes",
+    ]
+    assert "Usage" not in asked.err
     assert http.get(f"/v1/runs/{run}").json()["generation"] == 1
 
     lifted = operator(f"run resume {run} --yes --until 120")

@@ -8,6 +8,7 @@ import pytest
 
 from rheostat.cli.views import runs
 from rheostat.cli.views.screen import Screen
+from rheostat.server.routes.runs import STATE
 
 
 def plan(revisions: list[tuple[int, int]], settled: int = 0) -> dict[str, Any]:
@@ -32,10 +33,10 @@ def drawn(capsys: pytest.CaptureFixture[str], answer: Any) -> list[str]:
 
 @pytest.mark.parametrize("count", [17, 1000])
 def test_revisions_are_listed_once(capsys: pytest.CaptureFixture[str], count: int) -> None:
-    """However many there are: a row of names for each chart, and a bounded table below them all."""
+    """However many there are: two rows of names for each chart, and a bounded table below all."""
     rows = drawn(capsys, plan([(8 * number, number) for number in range(1, count + 1)]))
-    assert len(rows) < 3 * (5 + 5) + 25
-    assert sum("▲" in row for row in rows) == 3
+    assert len(rows) < 3 * (5 + 6) + 25
+    assert sum("▲" in row for row in rows) == 3 * 2
     assert sum("of 17" in row for row in rows) == 1
 
 
@@ -54,3 +55,43 @@ def test_revisions_at_one_step_share_a_name(capsys: pytest.CaptureFixture[str]) 
     rows = drawn(capsys, plan([(0, 1), (3000, 2), (3000, 3)]))
     assert sum("▲ revisions 2, 3" in row for row in rows) == 3
     assert [row.split()[0] for row in rows if " ann " in row] == ["1", "2", "3"]
+
+
+def test_a_revision_beside_what_is_settled_has_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where two names have no room in one row, the second stands below, at its own line."""
+    rows = drawn(capsys, plan([(0, 1), (1000, 2), (5100, 3)], settled=5200))
+    marks = [row for row in rows if "▲" in row][:2]
+    assert marks[0].split("▲ ")[1:] == ["revision 2".ljust(len(marks[0].split("▲ ")[1])), "settled"]
+    assert marks[1].strip() == "▲ revision 3"
+    assert 0 <= marks[0].index("▲ settled") - marks[1].index("▲") <= 1
+
+
+def test_a_plan_that_is_past_its_end_says_where_it_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    """How far the last block of a worker went is of no use to people."""
+    item: Any = {**STATE, "total": 1000, "settled_until": 1048}
+    runs.run(Screen(), item, origin=None)
+    out = capsys.readouterr().out
+    assert "until step 1,000 of 1,000\n" in out
+    assert "1,048" not in out
+
+
+@pytest.mark.parametrize("origin", [0, 500])
+def test_a_scaled_curve_is_explained_as_a_product(
+    capsys: pytest.CaptureFixture[str], origin: int
+) -> None:
+    """A factor times a curve; and where it counts from, unless that is step 0."""
+    halved = {"kind": "scale", "of": {"kind": "cosine", "start": 1.0, "end": 0.0}, "factor": 0.5}
+    of_lr = {
+        "value": 0.25,
+        "revision": 2,
+        "author": "ann",
+        "message": "",
+        "effective": 300,
+        "definition": {**halved, "of": halved},
+        "origin": origin,
+    }
+    answer: Any = {"step": 600, "final": True, "parameters": {"lr": of_lr}}
+    runs.explanation(Screen(), answer, end=None)
+    out = " ".join(capsys.readouterr().out.split())
+    assert "follows 0.5 × (0.5 × (cosine start=1 end=0))" in out
+    assert ("counts from" in out) is (origin > 0)

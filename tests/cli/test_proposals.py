@@ -41,7 +41,7 @@ def test_who_accepts_is_shown_what_and_asked(operator: Command, run: str) -> Non
     ran = operator(f"run accept {run} 1")
     assert ran.code == 2
     assert "  rewind to 50 lr scale 0.5\n  loss is up\n" in ran.err
-    assert "give --yes" in ran.err
+    assert f"Nobody is here to ask:  Accept proposal 1 of run {run}?" in ran.err
 
 
 def test_a_run_that_moved_on_is_not_decided_on(operator: Command, run: str) -> None:

@@ -226,3 +226,22 @@ def test_what_a_file_has_in_it_is_not_shown(text: str, tmp_path: Path) -> None:
         words.definition([f"@{file}"])
     assert "secret" not in str(refused.value)
     assert str(file) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        each
+        for each in EDITS.values()
+        if each.usage.split()[1][0] != "[" and each.bare != "definition"
+    ],
+    ids=lambda each: each.name,
+)
+def test_an_edit_without_its_value_is_told_how_it_is_written(edit: EditRow) -> None:
+    """P10: what is missing, and a line that can be typed, in place of a field's name."""
+    with pytest.raises(
+        typer.BadParameter, match=rf"{edit.name} needs .+, as in:  lr {edit.name} "
+    ) as no:
+        words.changes(["lr", edit.name])
+    example = str(no.value).partition("as in:  ")[2]
+    assert edit.bare in words.changes(example.split())["lr"]

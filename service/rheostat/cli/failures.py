@@ -35,7 +35,7 @@ from rheostat.errors import (
 )
 from rheostat.suggestions import did_you_mean
 
-REFUSED, UNREACHABLE, LATE, GONE, INTERRUPTED = 1, 3, 3, 4, 130
+REFUSED, UNREADABLE, UNREACHABLE, LATE, GONE, INTERRUPTED = 1, 2, 3, 3, 4, 130
 
 OPTIONS = {
     '"force": true': "--force",

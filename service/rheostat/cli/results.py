@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import inspect
+import shlex
 import socket
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,7 +26,7 @@ from typing import (
 import typer
 
 from rheostat.cli import options
-from rheostat.cli.failures import readable, reported
+from rheostat.cli.failures import UNREADABLE, readable, reported
 from rheostat.cli.views.chart import ValueScale
 from rheostat.cli.views.screen import Screen, machine_text
 from rheostat.errors import RheostatError
@@ -177,12 +178,27 @@ def _pour(body: bytes) -> None:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask a person; a script must say --yes."""
+    """Ask a person; a script must say --yes, and is told how."""
     if yes:
         return
     if not sys.stdin.isatty():
-        raise typer.BadParameter("give --yes, for there is nobody to ask")
+        screen = Screen(error=True)
+        screen.line(f"Nobody is here to ask:  {question}")
+        screen.line(f"  to do it:  {_typed()} --yes")
+        raise typer.Exit(UNREADABLE)
     typer.confirm(question, abort=True, err=True)
+
+
+def _typed() -> str:
+    """Write the command as it was typed, but for the secret."""
+    words = iter(sys.argv[1:])
+    told = []
+    for word in words:
+        if word == "--token":
+            next(words, None)
+        elif not word.startswith("--token="):
+            told.append(word)
+    return shlex.join(["rheostat", *told])
 
 
 class Given(Protocol):

@@ -25,7 +25,7 @@ import math
 import re
 import shlex
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,15 @@ from rheostat.suggestions import did_you_mean
 _FIELD = re.compile(r"(?:--)?([a-z][a-z0-9_/.-]*\*?)=(.*)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _OPTION = re.compile(r"--([a-z][a-z0-9_.-]*)")
+NEEDED = {
+    "scale": ("a number", "0.5"),
+    "set": ("a number", "1e-4 steps=100"),
+    "ramp": ("a number", "0 steps=1000"),
+    "rewarm": ("a number of steps", "500"),
+    "extend": ("the step where the curve ends", "120k"),
+    "revert": ("the number of a revision", "3"),
+}
+"""What stands behind the name of an edit that is nothing without it, and an example."""
 
 
 def definitions(words: Sequence[str]) -> list[dict[str, Any]]:
@@ -72,6 +81,7 @@ def changes(words: Sequence[str], clock: str | None = None) -> dict[str, Any]:
     found: dict[str, list[dict[str, Any]]] = {}
     for name, read in _named(words):
         change = read if isinstance(read, dict) else _change(read)
+        _require_value(name, change)
         found.setdefault(name, []).append(_clocked(change, clock))
     return {name: items[0] if len(items) == 1 else items for name, items in found.items()}
 
@@ -186,6 +196,14 @@ def _change(phrase: Sequence[str]) -> dict[str, Any]:
             raise typer.BadParameter(f"{name} takes no value, but {rest[0]!r} follows it")
         edit[bare] = _value(rest.pop(0))
     return _filled(edit, rest)
+
+
+def _require_value(parameter: str, change: Mapping[str, Any]) -> None:
+    """Refuse an edit that lacks the value behind its name."""
+    edit = change.get("edit")
+    if edit in NEEDED and EDITS[edit].bare not in change:
+        what, example = NEEDED[edit]
+        raise typer.BadParameter(f"{edit} needs {what}, as in:  {parameter} {edit} {example}")
 
 
 def _require_change(name: str) -> None:

@@ -16,7 +16,7 @@ from rheostat.cli.completion.phrases import Offer
 from rheostat.cli.completion.places import place
 from rheostat.cli.views.screen import UNSEEN
 from rheostat.cli.whereabouts import whereabouts
-from rheostat.errors import NotServed
+from rheostat.errors import Unreachable
 
 
 def answer(arguments: Sequence[str], variables: Mapping[str, str]) -> str:
@@ -41,10 +41,10 @@ def completions(words: Sequence[str], typed: str, variables: Mapping[str, str]) 
         return []
     told = here.said("server") or variables.get("RHEOSTAT_URL") or None
     try:
-        url, token = whereabouts(told, here.said("token") or variables.get("RHEOSTAT_TOKEN"))
-    except NotServed:
+        there = whereabouts(told, here.said("token") or variables.get("RHEOSTAT_TOKEN"))
+    except Unreachable:
         return []
-    asked = Asked(here, typed, Service(url, token))
+    asked = Asked(here, typed, Service(there.url, there.token))
     fitting = (each for each in offered(asked) if each == FILES or each.word.startswith(typed))
     found = {each.word: each for each in islice(fitting, MANY)}
     return [*found.values()]

@@ -7,7 +7,7 @@ Pure: numbers in, rows of (text, style) pieces out. Whoever prints them decides 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rheostat.cli.views import text
@@ -19,6 +19,8 @@ Segment = tuple[str, str]
 BLANK = 0x2800
 LARGEST, SMALLEST = 1e290, 1e-290
 """Magnitudes beyond which values are drawn at the border, and differences as none."""
+MARK_ROWS = 2
+"""The most rows of labels of marks: one, and another for those that have no room in it."""
 DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 """The bit of each dot in a braille cell, by column and row."""
 
@@ -157,10 +159,10 @@ def chart(
     """
     Draw curves on common axes, ``width`` characters wide and ``height`` rows high without axes.
 
-    With more than one curve, each one's name stands at its right end. All marks share one row of
-    labels; the first ones given come first. ``log`` needs values > 0. ``span`` are the least ends
-    of the axis of x, and ``margin`` the least room for labels before it, so that charts that stand
-    one below the other have one axis.
+    With more than one curve, each one's name stands at its right end. All marks share two rows of
+    labels at most; the first ones given come first. ``log`` needs values > 0. ``span`` are the
+    least ends of the axis of x, and ``margin`` the least room for labels before it, so that charts
+    that stand one below the other have one axis.
     """
     x = ValueScale.of([*(span or ()), *(value for curve in curves for value in curve.xs)])
     y = ValueScale.of((value for curve in curves for value in curve.ys), log=log)
@@ -223,8 +225,11 @@ def _below(
     yield [(_row(centred, end), "label")]
     shown = [mark for mark in marks if x.low <= mark.x <= x.high]
     names = [_pointing(begin + column(mark.x), mark.label, end) for mark in shown]
-    if names:
-        yield [(_row(names, end), "mark")]
+    for _ in range(MARK_ROWS):
+        if names:
+            placed = _placed(names, end)
+            yield [(_written(placed), "mark")]
+            names = [names[at] for at in range(len(names)) if at not in placed]
 
 
 def _pointing(at: int, label: str, stop: int) -> tuple[int, str]:
@@ -233,14 +238,24 @@ def _pointing(at: int, label: str, stop: int) -> tuple[int, str]:
     return (at, named) if at + len(named) <= stop else (at - len(label) - 1, f"{label} ▲")
 
 
-def _row(labels: Iterable[tuple[int, str]], stop: int) -> str:
+def _row(labels: Sequence[tuple[int, str]], stop: int) -> str:
     """Write labels at their columns, or just before ``stop``; one without room is left out."""
-    placed: list[tuple[int, str]] = []
-    for wanted, label in labels:
+    return _written(_placed(labels, stop))
+
+
+def _placed(labels: Sequence[tuple[int, str]], stop: int) -> dict[int, tuple[int, str]]:
+    """Return where labels stand that have room in a row, by their place among them."""
+    placed: dict[int, tuple[int, str]] = {}
+    for at, (wanted, label) in enumerate(labels):
         start = max(min(wanted, stop - len(label)), 0)
-        if all(start + len(label) + 1 < at or at + len(other) + 1 < start for at, other in placed):
-            placed.append((start, label))
+        others = placed.values()
+        if all(start + len(label) + 1 < on or on + len(it) + 1 < start for on, it in others):
+            placed[at] = (start, label)
+    return placed
+
+
+def _written(placed: Mapping[int, tuple[int, str]]) -> str:
     row = ""
-    for start, label in sorted(placed):
+    for start, label in sorted(placed.values()):
         row = row.ljust(start) + label
     return row

@@ -62,7 +62,7 @@ def run(screen: Screen, sight: Sight) -> None:
         _more(screen, len(sight["proposals"]))
     screen.line()
     screen.line(("Done last", "bold"))
-    revisions.done(screen, sight["run"], reversed(sight["recent"]))
+    revisions.done(screen, sight["run"], sight["recent"])
 
 
 def _head(screen: Screen, sight: Sight) -> None:

@@ -125,23 +125,24 @@ def _typed(item: wire.Revision) -> str:
     return said or " ".join(filter(None, [str(item["kind"]), data(item["data"])]))
 
 
-def done(screen: Screen, run: wire.RunState, items: Iterable[wire.Revision]) -> None:
-    """Draw what was done to a run last, in short."""
+def done(screen: Screen, run: wire.RunState, items: Sequence[wire.Revision]) -> None:
+    """Draw what was done to a run last, the newest first, in short; with the words of a history."""
+    fates = _Fates(run, items)
     columns = [
-        *(right("REV"), right("STEP"), left("STATE"), left("BY"), left("WHEN")),
+        *(right("REV"), right("STEP"), wide("STATE"), left("BY"), left("WHEN")),
         *(wide("WHAT"), wide("WHY")),
     ]
     rows = (
         (
             str(item["revision"]),
             text.count(item["effective"]),
-            "" if item["kind"] in NOWHERE else item["state"],
+            fates.of(item),
             item["author"] or "",
             text.when(item["created_at"]),
             text.cut(_written(item, run, None)),
             text.cut(item["message"] or ""),
         )
-        for item in items
+        for item in reversed(items)
     )
     screen.table(columns, rows)
 

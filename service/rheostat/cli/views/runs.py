@@ -77,7 +77,7 @@ def run(screen: Screen, item: wire.RunState, *, origin: str | None) -> None:
         ("id", item["id"]),
         ("state", state(item) + _end(item)),
         *([] if origin is None else [("forked from", revisions.fork(item, origin))]),
-        ("settled", f"until {item['axis']} {progress(item)}{_beyond(item)}"),
+        ("settled", f"until {item['axis']} {progress(item)}"),
         *(stop(item, each) for each in item["stops"]),
         ("revision", str(item["revision"])),
         ("generation", str(item["generation"]) + _branch(item)),
@@ -178,8 +178,8 @@ def explanation(screen: Screen, answer: wire.Explanation, *, end: int | None) ->
         screen.pairs(
             (name, text.exact(item["value"])),
             ("because", since + (f": {item['message']}" if item["message"] else "")),
-            ("follows", text.definition(item["definition"])),
-            ("counts from", text.count(item["origin"])),
+            ("follows", text.formula(item["definition"])),
+            *([("counts from", text.count(item["origin"]))] if item["origin"] else []),
         )
 
 
@@ -204,16 +204,6 @@ def _branch(item: wire.RunState) -> str:
     if own["parent"] is None or "parent_run" in own:
         return ""
     return f", from {item['axis']} {text.count(own['from'])} of generation {own['parent']}"
-
-
-def _beyond(item: wire.RunSummary) -> str:
-    """Write where the last block ended, if that was past the end of the run."""
-    total, settled = item["total"], item["settled_until"]
-    return (
-        ""
-        if total is None or settled <= total
-        else f" (the last block went to {text.count(settled)})"
-    )
 
 
 def _details(item: wire.RunState) -> Iterable[tuple[str, str]]:

@@ -108,6 +108,13 @@ def definition(data: Mapping[str, Any]) -> str:
     return " ".join([str(data.get("kind", "?")), *_fields(data, {"kind"})])
 
 
+def formula(data: Mapping[str, Any]) -> str:
+    """Write a definition for people: as `definition` does, but a scaled curve as a product."""
+    if data.get("kind") == "scale" and isinstance(data.get("of"), Mapping):
+        return f"{literal(data['factor'])} × ({formula(data['of'])})"
+    return definition(data)
+
+
 def change(data: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
     """Write a change, or several that follow one another, as one would type them."""
     if not isinstance(data, Mapping):
