@@ -54,6 +54,7 @@ class Session:
             ``"http://rheostat:8000/gpt"``, or a run that was joined.
         counts: What the adapter counts, in the words that a run's axis may be.
         total: How many of these the trainer is going to do, if it knows.
+        ends: Where the trainer ends, if elsewhere, since it repeats what was trained.
         create: The body to create the run with, where ``run`` is no run yet. Its ``"total"`` may be
             ``"trainer"``.
         other_total: What to do where the run is there, with another total: see `Client.run`.
@@ -73,6 +74,7 @@ class Session:
         *,
         counts: str = "step",
         total: int | None = None,
+        ends: int | None = None,
         create: Mapping[str, Any] | None = None,
         other_total: OtherTotal = "refuse",
     ) -> None:
@@ -81,7 +83,7 @@ class Session:
         self._ended = False
         self._last: dict[str, float] = {}
         require_axis(self.run, counts)
-        warn_of_total(self.run, total)
+        warn_of_total(self.run, total if ends is None else ends)
 
     def begin(self, step: int) -> None:
         """Say at which step the training begins, if it has no checkpoint of this run."""

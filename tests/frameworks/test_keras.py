@@ -379,6 +379,27 @@ def test_an_ended_run_is_said_and_reports_nothing(
     assert again.weight() == first.weight()
 
 
+def test_an_epoch_that_begins_anew_is_longer(
+    new_case: NewCase, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Keras repeats an epoch that was stopped: it is said where the training ends by that."""
+    case = new_case(total=2 * BATCHES)
+    case.control.stop(effective=14)
+    first = Training(case.join())
+    first.fit(2)
+    case.control.rewind(14)
+    assert "planned for" not in caplog.text
+    again = Training(case.join(), resume=first.callback.state())
+    again.model.optimizer.build(again.model.trainable_variables)
+    again.model.optimizer.set_weights([each.numpy() for each in first.model.optimizer.variables])
+    again.fit(2, initial_epoch=1)
+    assert f"run {case.name} is planned for 24, and the trainer goes to 26" in caplog.text
+    assert again.callback.step == 26
+    caplog.clear()
+    again.fit(2, initial_epoch=2)  # nothing is left, and that is no error
+    assert caplog.text == ""
+
+
 def test_it_creates_the_run_with_the_total_of_fit(server: str, new_name: Any) -> None:
     """``"total": "trainer"`` is the batches of an epoch, times the epochs."""
     name = new_name()

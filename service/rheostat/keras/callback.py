@@ -111,7 +111,7 @@ class RheostatCallback(keras.callbacks.Callback):  # type: ignore[misc]
         """Join the run at the first epoch, where the model is what it will be trained from."""
         self._is_last = epoch + 1 == (self.params or {}).get("epochs")
         if self._updates is None:
-            self._begin()
+            self._begin(epoch)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
         """Wait for the values, and hear what all ranks are told."""
@@ -148,19 +148,21 @@ class RheostatCallback(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002
         """Leave the model with its best weights, if that was asked for; send what is left."""
-        if self._updates is not None:
-            self._updates.remove()
+        if self._updates is None:  # there was no epoch left to train
+            return
+        self._updates.remove()
         if self._best is not None:
             self._best.restore()
         self._joined.run.flush()
 
-    def _begin(self) -> None:
+    def _begin(self, epoch: int) -> None:
         model = self._model
         held = remembered(model.optimizer)
+        total, ends = self._planned(model.optimizer, epoch)
 
         def attempt() -> tuple[Session, int]:
             session = self._session or Session(
-                self._asked, total=self._planned(model.optimizer), create=self._create
+                self._asked, total=total, ends=ends, create=self._create
             )
             self._slots = Slots(model, session.run, self._fields)
             self._session = session
@@ -194,15 +196,21 @@ class RheostatCallback(keras.callbacks.Callback):  # type: ignore[misc]
             session.resume({**state, "step": step}, "rheostat.keras.RheostatCallback")
         self._resume = None
 
-    def _planned(self, optimizer: Any) -> int | None:
-        """Return how many updates ``fit`` is going to make, if it knows."""
+    def _planned(self, optimizer: Any, epoch: int) -> tuple[int | None, int | None]:
+        """
+        Return how many updates ``fit`` makes in all epochs, and at which it ends, if it knows.
+
+        They differ where it begins an epoch anew that had a part of its updates already.
+        """
         params = self.params or {}
         steps, epochs = params.get("steps"), params.get("epochs")
         if not steps or not epochs:
-            return None
+            return None, None
         *_, inner = chain(optimizer)
         every = getattr(inner, "gradient_accumulation_steps", None) or 1
-        return int(steps) * int(epochs) // every
+        done = int(keras.ops.convert_to_numpy(inner.iterations))
+        total, left = int(steps) * int(epochs), int(steps) * (int(epochs) - epoch)
+        return total // every, done + left // every
 
     def _hear(self, signal: Signal, step: int) -> None:
         if signal.name != CHECKPOINT:
