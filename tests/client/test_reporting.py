@@ -193,7 +193,7 @@ def test_differences_are_said_once(
     """Ranks that all report as one source are found in the log, without filling it."""
     run = client.run("gpt")
     service.answer = {
-        "differs": [{"metric": "loss", "step": 1, "kept": 1 / 3, "given": 2.0}],
+        "differs": [{"metric": "loss", "step": 1, "kept": 1 / 3, "given": 2 / 3}],
         "off_gate": [{"controller": "p", "step": 1}],
         "warnings": ["a threshold of rel inverts below 0"],
         "ignored": ["many"],
@@ -202,7 +202,7 @@ def test_differences_are_said_once(
         run.report(1, {"loss": 2.0})
         assert run.flush()
     for said in (
-        "was reported before, as 0.333333; 2 does not",
+        "was reported before, as 0.333333; 0.666667 does not",
         "p has gates",
         "'many' is not reported",
         "inverts",

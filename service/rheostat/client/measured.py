@@ -51,7 +51,7 @@ class Remarks:
                 ("differs", metric),
                 "%s of step %s was reported before, as %s; %s does not count. If ranks report"
                 " their own shares, each needs a source= of its own",
-                *(metric, item.get("step"), _short(item.get("kept")), _short(item.get("given"))),
+                *(metric, item.get("step"), *_short(item.get("kept"), item.get("given"))),
             )
         for metric in _texts(answer.get("ignored")):
             self.left_out(metric, "the run has as many metrics as it may have")
@@ -113,9 +113,15 @@ def _number(value: Any) -> float | str | None:
         return None
 
 
-def _short(value: Any) -> Any:
-    """Return a number as people read it."""
-    return f"{value:.6g}" if isinstance(value, float) else value
+def _short(*values: Any) -> list[str]:
+    """Return two numbers as people read them, with as many digits as tell them apart."""
+    told = [str(value) for value in values]
+    if all(isinstance(value, float) for value in values):
+        for digits in (6, 9, 12):
+            shown = [f"{value:.{digits}g}" for value in values]
+            if len(set(shown)) > 1:
+                return shown
+    return told
 
 
 def _decision(item: Mapping[str, Any]) -> tuple[Any, Any, Any]:
