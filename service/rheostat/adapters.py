@@ -7,16 +7,16 @@ checkpoints; which run that is, how it ends, what is reported and what a checkpo
 
 from __future__ import annotations
 
-import logging
 import operator
 from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rheostat.errors import FieldError, Finished, Invalid, StaleCheckpoint
+from rheostat.saying import log
 
 if TYPE_CHECKING:
-    from rheostat.client import Run, Signal
+    from rheostat.client import Client, Run, Signal
     from rheostat.client.calls import OtherTotal
     from rheostat.wire import SlotType
 
@@ -28,8 +28,6 @@ CHECKPOINT = "checkpoint"
 """The signal that asks for one."""
 PROVEN: Mapping[str, SlotType] = {"float32": "f32", "float64": "f64"}
 """The types of numbers that can be proven: what is rounded otherwise is not listed."""
-
-log = logging.getLogger("rheostat")
 
 
 class Position(NamedTuple):
@@ -51,10 +49,12 @@ class Session:
     Not for a loop of one's own, which asks the run itself (`Run.value`, `Run.steps`).
 
     Args:
-        run: A run that was joined, or its address and name, ``"http://rheostat:8000/gpt"``; a name
-            alone is asked for at ``RHEOSTAT_URL``.
+        run: A run's name, ``"gpt"``: of the service at ``RHEOSTAT_URL`` or, where that is not set,
+            of this machine's own server (`rheostat.local`). Or its address and name,
+            ``"http://rheostat:8000/gpt"``, or a run that was joined.
         counts: What the adapter counts, in the words that a run's axis may be.
         total: How many of these the trainer is going to do, if it knows.
+        ends: Where the trainer ends, if elsewhere, since it repeats what was trained.
         create: The body to create the run with, where ``run`` is no run yet. Its ``"total"`` may be
             ``"trainer"``.
         other_total: What to do where the run is there, with another total: see `Client.run`.
@@ -74,6 +74,7 @@ class Session:
         *,
         counts: str = "step",
         total: int | None = None,
+        ends: int | None = None,
         create: Mapping[str, Any] | None = None,
         other_total: OtherTotal = "refuse",
     ) -> None:
@@ -82,7 +83,7 @@ class Session:
         self._ended = False
         self._last: dict[str, float] = {}
         require_axis(self.run, counts)
-        warn_of_total(self.run, total)
+        warn_of_total(self.run, total if ends is None else ends)
 
     def begin(self, step: int) -> None:
         """Say at which step the training begins, if it has no checkpoint of this run."""
@@ -165,22 +166,38 @@ def joined(
     other_total: OtherTotal = "refuse",
 ) -> Run:
     """
-    Return the run itself, or join the one of this address and name.
+    Return the run itself, or join the one of this name, or of this address and name.
+
+    A name alone is a run of the service at ``RHEOSTAT_URL``; where that is not set, of this
+    machine's own server, as `rheostat.local` starts it. So one script serves both.
 
     Raises:
-        Invalid: It is neither, or what to create it with is none.
-        RheostatError: As `Client.run` raises.
+        Invalid: It is none of these, or what to create it with is none.
+        RheostatError: As `Client.run` and `rheostat.local` raise.
 
     """
-    from rheostat.client import Client  # noqa: PLC0415 - a run that was joined has loaded it
-
     if not isinstance(run, str):
         require_given(run, create)
         return run
     address, _, name = run.rpartition("/")
-    client = Client(address) if address else Client()
     body = None if create is None else with_total(create, total)
-    return client.run(name, create=body, other_total=other_total)
+    client = client_of(address)
+    try:
+        return client.run(name, create=body, other_total=other_total)
+    except BaseException:
+        client.close()
+        raise
+
+
+def client_of(address: str) -> Client:
+    """Return a client of the service there; without an address, of the one that is meant here."""
+    if address:
+        from rheostat.client import Client  # noqa: PLC0415 - a run that was joined has loaded it
+
+        return Client(address)
+    from rheostat.local_server import local  # noqa: PLC0415 - it asks `refusal` of this module
+
+    return local()
 
 
 def with_total(create: Mapping[str, Any], total: int | None) -> dict[str, Any]:
@@ -195,14 +212,14 @@ def with_total(create: Mapping[str, Any], total: int | None) -> dict[str, Any]:
 def require_run(run: Any) -> None:
     """Refuse what is no run that was joined."""
     if not hasattr(run, "rejoin"):
-        raise refusal("run", "must be a run that was joined: Client(url).run(name)", run)
+        raise refusal("run", 'must be a run that was joined: rheostat.local().run("name")', run)
 
 
 def require_given(run: Any, create: Any) -> None:
     """Refuse what is no run that was joined, and a body to create one that is."""
     require_run(run)
     if create is not None:
-        raise refusal("create", "is for a run that is given as an address and a name")
+        raise refusal("create", "is for a run that is given by its name, and not joined yet")
 
 
 def require_axis(run: Run, counts: str) -> None:
@@ -216,11 +233,11 @@ def warn_of_total(run: Run, total: int | None) -> None:
     """Say that the run ends elsewhere than the trainer is going to."""
     if total is not None and run.total is not None and run.total != total:
         log.warning(
-            "the trainer goes to step %s, and run %s is planned for %s: `rheostat run extend %s"
+            "run %s is planned for %s, and the trainer goes to %s: `rheostat run extend %s"
             " --total %s` makes both one",
-            f"{total:,}",
             run.name,
             f"{run.total:,}",
+            f"{total:,}",
             run.name,
             total,
         )

@@ -7,7 +7,6 @@ here: what is handed over is asked what it can do.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from inspect import ismodule
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rheostat.adapters import refusal, require_run
 from rheostat.errors import Finished
+from rheostat.saying import log as log_of_rheostat
+from rheostat.saying import sentence
 
 if TYPE_CHECKING:
     from rheostat.client import Revision, Run
@@ -26,8 +27,6 @@ KNOWN = (
     "a SummaryWriter of TensorBoard, wandb.init(), the module mlflow or mlflow.start_run(),"
     " a logger of Lightning, or a list of these"
 )
-
-log_of_rheostat = logging.getLogger("rheostat")
 
 
 def log(run: Run, writer: Any, *, every: int = 1) -> Log:
@@ -141,13 +140,6 @@ class Log:
                 if name not in self._failed:
                     self._failed.add(name)
                     log_of_rheostat.warning("run %s: %s: %r", self._run.name, name, error)
-
-
-def sentence(revision: Revision) -> str:
-    """Return what a log says of a revision that came into force."""
-    who = f", {revision.author}" if revision.author else ""
-    why = f": {revision.message}" if revision.message else ""
-    return f"revision {revision.number} from step {revision.effective}{who}{why}"
 
 
 def _named(values: Mapping[str, float], number: int | None) -> dict[str, float]:

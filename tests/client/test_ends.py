@@ -40,6 +40,37 @@ def test_steps_end_where_the_run_does(
     assert service.settled == end
 
 
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        (
+            "stop",
+            "stopped at step 1,024 by revision 7 of ann: enough. To go on: rheostat run resume",
+        ),
+        ("end", "finished at step 1,024"),
+    ],
+)
+def test_an_end_is_said_once(
+    client: Client,
+    service: ListeningService,
+    caplog: pytest.LogCaptureFixture,
+    how: str,
+    words: str,
+) -> None:
+    """Where, by whom, why, and how to go on; a job with nothing left to train is told that, too."""
+    setattr(service, how, 1024)
+    run = client.run("gpt")
+    for _ in range(2):
+        assert list(run.steps(1000, 2000)) == list(range(1000, 1024))
+    [said] = [record.getMessage() for record in caplog.records]
+    assert said.removesuffix(" gpt") == f"rheostat: run gpt is {words}"
+    caplog.clear()
+    assert list(client.run("gpt").steps(1024, 2000)) == []
+    [said] = [record.getMessage() for record in caplog.records]
+    assert "at step 1,024" in said
+    assert "Nothing is trained" in said
+
+
 @pytest.mark.parametrize("stride", [2, 7, 33, 100])
 @pytest.mark.parametrize("end", [1, 50, 150, 151, 199])
 def test_strides_end_at_their_first_step_past_it(

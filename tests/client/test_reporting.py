@@ -193,7 +193,7 @@ def test_differences_are_said_once(
     """Ranks that all report as one source are found in the log, without filling it."""
     run = client.run("gpt")
     service.answer = {
-        "differs": [{"metric": "loss", "step": 1, "kept": 1.0, "given": 2.0}],
+        "differs": [{"metric": "loss", "step": 1, "kept": 1 / 3, "given": 2 / 3}],
         "off_gate": [{"controller": "p", "step": 1}],
         "warnings": ["a threshold of rel inverts below 0"],
         "ignored": ["many"],
@@ -201,7 +201,12 @@ def test_differences_are_said_once(
     for _ in range(3):
         run.report(1, {"loss": 2.0})
         assert run.flush()
-    for said in ("was reported before", "p has gates", "'many' is not reported", "inverts"):
+    for said in (
+        "was reported before, as 0.333333; 0.666667 does not",
+        "p has gates",
+        "'many' is not reported",
+        "inverts",
+    ):
         assert sum(said in record.message for record in caplog.records) == 1, said
 
 

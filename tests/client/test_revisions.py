@@ -100,6 +100,19 @@ def test_each_is_told_once_at_the_step_where_it_is_read(
     assert {thread for *_, thread in told} == {threading.get_ident()}
 
 
+def test_the_log_says_each(
+    client: Client, service: TellingService, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At the level INFO each has a line, though nobody has asked to be called."""
+    service.change(0.5, 5)
+    with caplog.at_level("INFO", logger="rheostat"):
+        run = client.run("gpt")
+        for step in range(10):
+            run.value("lr", step)
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ["rheostat: run gpt: revision 2 from step 5, ann: by 0.5"]
+
+
 def test_it_says_who_and_why(client: Client, service: TellingService) -> None:
     """Author, message, kind and changes are those of the history."""
     service.change(0.5, 5)

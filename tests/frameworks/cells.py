@@ -43,6 +43,7 @@ OTHERS = (
     "test_table",
     "test_oldest",
     "test_loggers",
+    "test_names",
     "test_traced",
     "test_tutorial",
 )

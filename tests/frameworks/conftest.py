@@ -130,6 +130,19 @@ def new_case(client: Client, server: str, new_name: Callable[[], str]) -> NewCas
     return create
 
 
+def require_said(
+    caplog: pytest.LogCaptureFixture, case: Case, step: int, *, untrained: bool = False
+) -> None:
+    """Require that one line says where the run was stopped, and why, and forget it."""
+    said = [each for each in (r.getMessage() for r in caplog.records) if "is stopped" in each]
+    author = case.control.history()[-1]["author"]
+    who = f" of {author}" if author else ""
+    nothing = " Nothing is trained." if untrained else ""
+    where = f"rheostat: run {case.name} is stopped at step {step} by revision 2"
+    assert said == [f"{where}{who}: enough.{nothing} To go on: rheostat run resume {case.name}"]
+    caplog.clear()
+
+
 def rates_of(optimizer: Any, key: str = "lr") -> list[float]:
     """Return a list to which each update of a PyTorch optimizer adds the rate that it used."""
     from rheostat.torch.joining import unwrapped
@@ -152,11 +165,14 @@ class RunSection(Protocol):
 
 
 @pytest.fixture
-def run_section(server: str, tmp_path: Path) -> Iterator[RunSection]:
+def run_section(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[RunSection]:
     """Run sections against the shared server, in an empty folder."""
     left: list[dict[str, Any]] = []
     home = Path.cwd()
     os.chdir(tmp_path)
+    monkeypatch.setenv("RHEOSTAT_URL", server)
 
     def run(name: str, **known: Any) -> dict[str, Any]:
         names, blocks = run_text(section(name), server, known)

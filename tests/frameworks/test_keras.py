@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.frameworks.cells import Framework
-from tests.frameworks.conftest import RAMP, NewCase, Ranks, RunSection
+from tests.frameworks.conftest import RAMP, NewCase, Ranks, RunSection, require_said
 
 from rheostat import Client
 from rheostat.errors import Invalid, StaleCheckpoint
@@ -357,6 +357,47 @@ def test_logs_are_reported_and_have_the_rate(new_case: NewCase) -> None:
     reports = case.control.reports("val_loss")
     assert reports["steps"] == [12, 24]
     assert reports["values"] == history.history["val_loss"]
+
+
+def test_an_ended_run_is_said_and_reports_nothing(
+    new_case: NewCase, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A job that is started again after the stop trains nothing, says why, and reports nothing."""
+    case = new_case()
+    case.control.stop(effective=8, message="enough")
+    first = Training(case.join())
+    first.fit(2, validation_data=(first.ones, first.ones))
+    require_said(caplog, case, 8)
+    first.model.save_weights(tmp_path / "it.weights.h5")
+    again = Training(case.join(), resume=tmp_path / "it.weights.h5")
+    again.model.load_weights(tmp_path / "it.weights.h5")
+    again.fit(2, validation_data=(again.ones, again.ones * 3))
+    require_said(caplog, case, 8, untrained=True)
+    again.callback.run.flush()
+    assert case.control.reports("loss")["steps"] == [8]
+    assert "was reported before" not in caplog.text
+    assert again.weight() == first.weight()
+
+
+def test_an_epoch_that_begins_anew_is_longer(
+    new_case: NewCase, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Keras repeats an epoch that was stopped: it is said where the training ends by that."""
+    case = new_case(total=2 * BATCHES)
+    case.control.stop(effective=14)
+    first = Training(case.join())
+    first.fit(2)
+    case.control.rewind(14)
+    assert "planned for" not in caplog.text
+    again = Training(case.join(), resume=first.callback.state())
+    again.model.optimizer.build(again.model.trainable_variables)
+    again.model.optimizer.set_weights([each.numpy() for each in first.model.optimizer.variables])
+    again.fit(2, initial_epoch=1)
+    assert f"run {case.name} is planned for 24, and the trainer goes to 26" in caplog.text
+    assert again.callback.step == 26
+    caplog.clear()
+    again.fit(2, initial_epoch=2)  # nothing is left, and that is no error
+    assert caplog.text == ""
 
 
 def test_it_creates_the_run_with_the_total_of_fit(server: str, new_name: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.frameworks.cells import Framework
-from tests.frameworks.conftest import NewCase, Ranks, RunSection, rates_of
+from tests.frameworks.conftest import NewCase, Ranks, RunSection, rates_of, require_said
 
 from rheostat.errors import Invalid, StaleCheckpoint
 
@@ -17,7 +17,7 @@ FRAMEWORK = Framework(
     name="Lightning",
     package="lightning",
     adds="""
-callbacks=[RheostatCallback(run, create=create)]
+callbacks=[RheostatCallback("digits", create=create)]
 """,
     newest="2.6.6",
     oldest="2.6.6",
@@ -210,6 +210,37 @@ def test_stop(new_case: NewCase, tmp_path: Path) -> None:
     case.require_ledger(model.used)
 
 
+@pytest.mark.parametrize("accumulated", [1, 2])
+def test_a_stop_in_mid_epoch_goes_on_there(
+    new_case: NewCase, tmp_path: Path, accumulated: int
+) -> None:
+    """No batch is left out: a checkpoint of the stop, or after it, trains the rest of the epoch."""
+    from lightning.pytorch.callbacks import ModelCheckpoint
+
+    total = 3 * BATCHES // accumulated
+    case = new_case(total=total)
+    case.control.stop(effective=20 // accumulated)
+    first = module()
+    options: dict[str, Any] = {"max_epochs": 3, "accumulate_grad_batches": accumulated}
+    stopped = trainer(tmp_path, follow(case.join()), ModelCheckpoint(tmp_path, "it"), **options)
+    stopped.fit(first, loader(), loader(1))
+    stopped.save_checkpoint(tmp_path / "after.ckpt")
+    case.control.rewind(20 // accumulated)
+    for name in ("it", "after"):
+        seen: list[int] = []
+
+        def training_step(self: Any, batch: Any, batch_idx: int, seen: Any = seen) -> Any:
+            seen.append(batch_idx)
+            return self.layer(batch[0]).mean()
+
+        model = module(training_step=training_step)
+        again = trainer(tmp_path, follow(case.join()), **options)
+        again.fit(model, loader(), loader(1), ckpt_path=tmp_path / f"{name}.ckpt")
+        assert seen == [*range(8, BATCHES), *range(BATCHES)]
+        assert again.global_step == total
+        case.require_ledger(model.used, first=20 // accumulated)
+
+
 def test_ranks(new_case: NewCase, on_ranks: Ranks, tmp_path: Path) -> None:
     """Two processes use the same values and end at one step; rank 0 alone reports."""
     case = new_case(signals={"checkpoint": {}})
@@ -263,8 +294,7 @@ def test_another_total_is_said(
     """Where the run is longer than the training, a warning names both."""
     case = new_case(total=64)
     trainer(tmp_path, follow(case.join()), max_steps=2, max_epochs=-1).fit(module(), loader())
-    assert "the trainer goes to step 2, and run" in caplog.text
-    assert "is planned for 64" in caplog.text
+    assert f"rheostat: run {case.name} is planned for 64, and the trainer goes to 2" in caplog.text
 
 
 def test_a_checkpoint_without_rheostat_begins_there(new_case: NewCase, tmp_path: Path) -> None:
@@ -409,16 +439,20 @@ def test_the_checkpoint_signal_saves(new_case: NewCase, tmp_path: Path) -> None:
     assert resumed.used == first.used[5:]
 
 
-def test_an_ended_run_trains_nothing(new_case: NewCase, tmp_path: Path) -> None:
-    """A job that is started again after the end of its run makes no update."""
+def test_an_ended_run_trains_nothing(
+    new_case: NewCase, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is said why, and how to go on; a job that is started again trains nothing, and says so."""
     case = new_case()
-    case.control.stop(effective=12)
+    case.control.stop(effective=12, message="enough")
     trainer(tmp_path, follow(case.join()), saver(tmp_path, 12)).fit(module(), loader())
+    require_said(caplog, case, 12)
     model = module()
     fit = trainer(tmp_path, follow(case.join()))
     fit.fit(model, loader(), ckpt_path=tmp_path / "step=12.ckpt")
     assert model.used == []
     assert fit.global_step == 12
+    require_said(caplog, case, 12, untrained=True)
 
 
 def test_what_it_cannot_follow_is_refused(new_case: NewCase, tmp_path: Path) -> None:

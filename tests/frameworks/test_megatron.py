@@ -16,7 +16,7 @@ from rheostat.errors import Invalid, StaleCheckpoint
 FRAMEWORK = Framework(
     name="Megatron-core",
     package="megatron-core",
-    adds="rheostat.megatron.install(run)",
+    adds='rheostat.megatron.install("moe", create={',
     newest="0.16.1",
     oldest="0.9.0",
 )

@@ -17,7 +17,7 @@ FRAMEWORK = Framework(
     name="JAX with optax",
     package="optax",
     adds="""
-numbers = rheostat.optax.Hyperparams(run, {"lr": "learning_rate"})
+numbers = rheostat.optax.Hyperparams("with-optax", {"lr": "learning_rate"}, total=steps, create={
 opt_state = numbers.put(opt_state, step)
 """,
     newest="0.2.8",

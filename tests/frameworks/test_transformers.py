@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.frameworks.cells import Framework
-from tests.frameworks.conftest import NewCase, Ranks, RunSection
+from tests.frameworks.conftest import NewCase, Ranks, RunSection, require_said
 from tests.frameworks.test_accelerate import reset
 from tests.frameworks.trainers import (
     BATCHES,
@@ -44,7 +44,7 @@ __all__ = [
 FRAMEWORK = Framework(
     name="Transformers Trainer",
     package="transformers",
-    adds="rheostat.transformers.attach(trainer, run)",
+    adds='rheostat.transformers.attach(trainer, "trained", create={',
     newest="5.24.0",
     oldest="5.24.0",
 )
@@ -130,8 +130,7 @@ def test_another_total_is_said(
     case = new_case(total=64)
     train(build(tmp_path), case.join())
     (warning,) = [r.getMessage() for r in caplog.records if "planned for" in r.getMessage()]
-    assert "the trainer goes to step 12" in warning
-    assert f"run {case.name} is planned for 64" in warning
+    assert f"rheostat: run {case.name} is planned for 64, and the trainer goes to 12" in warning
 
 
 def test_a_run_of_another_axis_is_refused(build: Build, new_case: NewCase, tmp_path: Path) -> None:
@@ -155,7 +154,7 @@ def test_what_cannot_be_meant_is_refused(build: Build, new_case: NewCase, tmp_pa
         rheostat.transformers.attach({}, run)  # type: ignore[arg-type]
     with pytest.raises(Invalid, match="run must be a run that was joined"):
         rheostat.transformers.attach(trainer, None)  # type: ignore[arg-type]
-    with pytest.raises(Invalid, match="create is for a run that is given as an address"):
+    with pytest.raises(Invalid, match="create is for a run that is given by its name"):
         rheostat.transformers.attach(trainer, run, create={})
     optimizer = trainer.optimizer
     both = (optimizer, torch.optim.lr_scheduler.ConstantLR(optimizer))
@@ -269,16 +268,32 @@ def test_an_end_at_a_gate_makes_no_update_more(
 
 
 def test_a_training_that_has_ended_makes_no_update(
-    build: Build, new_case: NewCase, tmp_path: Path
+    build: Build, new_case: NewCase, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A job that is started again after the stop trains nothing, and is no error."""
+    """A job that is started again after the stop trains nothing, says why, and is no error."""
     case = new_case()
-    case.control.stop(effective=8)
+    case.control.stop(effective=8, message="enough")
     used = train(build(tmp_path, save_strategy="steps", save_steps=100), case.join())
     assert len(used) == 8
+    require_said(caplog, case, 8)
     again = build(tmp_path)
     assert train(again, case.join(), resume=tmp_path / "checkpoint-8") == []
     assert again.state.global_step == 8
+    require_said(caplog, case, 8, untrained=True)
+
+
+def test_a_resume_is_not_taken_for_a_new_attempt(
+    build: Build, new_case: NewCase, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That values are served again is said where they train, not before a checkpoint is loaded."""
+    case = new_case()
+    first = build(tmp_path)
+    first.add_callback(saves_at(11))
+    train(first, case.join())
+    train(build(tmp_path), case.join(), resume=tmp_path / "checkpoint-11")
+    assert "served again" not in caplog.text
+    train(build(tmp_path), case.join())
+    assert caplog.text.count("served again, from 0 on") == 1
 
 
 def test_a_checkpoint_without_the_scheduler_goes_by_the_counter(

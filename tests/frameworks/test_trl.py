@@ -39,7 +39,7 @@ __all__ = [
 FRAMEWORK = Framework(
     name="TRL",
     package="trl",
-    adds="rheostat.transformers.attach(trainer, run)",
+    adds='rheostat.transformers.attach(trainer, "sft", create={',
     newest="1.16.0",
     oldest="1.16.0",
 )

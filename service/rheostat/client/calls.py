@@ -111,6 +111,23 @@ def require_name(name: Any, field: str = "name") -> str:
     return name
 
 
+def require_total(create: Any) -> None:
+    """Refuse the total that an adapter alone can fill in, for it asks its framework's trainer."""
+    if isinstance(create, Mapping) and create.get("total") == TRAINER:
+        raise errors.Invalid(
+            f"total {OF_TRAINER}",
+            errors=[errors.FieldError("total", OF_TRAINER, TRAINER, "a number")],
+        )
+
+
+TRAINER = "trainer"
+"""What the adapters of frameworks take as a total."""
+OF_TRAINER = (
+    'must be a number here: "trainer" works where an adapter knows the trainer, and is given the'
+    ' run by its name, as in RheostatCallback("gpt", create=…)'
+)
+
+
 def get(where: str, *, accept: str = JSON, **params: Any) -> Call:
     """Return a read; parameters that are None are left out."""
     return Call("GET", where, _given(params), {"Accept": accept})

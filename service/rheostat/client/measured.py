@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,10 +9,9 @@ from typing import Any
 from rheostat.client import calls
 from rheostat.client.outbox import Point
 from rheostat.errors import RheostatError
+from rheostat.saying import log
 
 METRIC = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]{0,127}", re.ASCII)
-
-log = logging.getLogger("rheostat")
 
 
 class Remarks:
@@ -27,7 +25,7 @@ class Remarks:
         """Warn, unless this was said."""
         if key not in self._said and len(self._said) < 1000:
             self._said.add(key)
-            log.warning(f"run %s: {message}", self._run, *values)  # noqa: G004 - ours, and constant
+            log.warning(f"run %s: {message}", self._run, *values)
 
     def left_out(self, metric: Any, why: str) -> None:
         """Say that a metric is not sent."""
@@ -53,7 +51,7 @@ class Remarks:
                 ("differs", metric),
                 "%s of step %s was reported before, as %s; %s does not count. If ranks report"
                 " their own shares, each needs a source= of its own",
-                *(metric, item.get("step"), item.get("kept"), item.get("given")),
+                *(metric, item.get("step"), *_short(item.get("kept"), item.get("given"))),
             )
         for metric in _texts(answer.get("ignored")):
             self.left_out(metric, "the run has as many metrics as it may have")
@@ -113,6 +111,17 @@ def _number(value: Any) -> float | str | None:
         return calls.metric(value)
     except Exception:  # noqa: BLE001 - of a tensor of several numbers, or whatever it may be
         return None
+
+
+def _short(*values: Any) -> list[str]:
+    """Return two numbers as people read them, with as many digits as tell them apart."""
+    told = [str(value) for value in values]
+    if all(isinstance(value, float) for value in values):
+        for digits in (6, 9, 12):
+            shown = [f"{value:.{digits}g}" for value in values]
+            if len(set(shown)) > 1:
+                return shown
+    return told
 
 
 def _decision(item: Mapping[str, Any]) -> tuple[Any, Any, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import random
 import time
@@ -22,6 +21,7 @@ from rheostat.client.answers import (
     Stripped,
 )
 from rheostat.errors import Unreachable
+from rheostat.saying import log
 
 BASE = 0.1
 """Seconds of the longest first pause."""
@@ -63,8 +63,6 @@ TLS_HINT = (
 Result = TypeVar("Result")
 Outcome = Answer | Exception
 """What came of sending a call: an answer, or the error that there was instead of one."""
-
-log = logging.getLogger("rheostat")
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,6 +120,11 @@ class Coming:
         """What is known of those ahead; None: nothing that this run's history tells."""
         self._owed: list[int] = []
 
+    @property
+    def is_new(self) -> bool:
+        """Whether no step was read yet."""
+        return self._furthest is None
+
     def unknown(self, revisions: Sequence[InForce]) -> list[int]:
         """Return those of which it is not known what they say: owed, or new with a block."""
         new = revisions[1:] if self._furthest is None else self._beyond(revisions)

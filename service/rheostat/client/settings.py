@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from collections.abc import Mapping
@@ -20,13 +19,13 @@ from rheostat.client.environment import Proxy
 from rheostat.client.retry import QUIET, Patience
 from rheostat.errors import FieldError, Invalid
 from rheostat.limits import WORKER
+from rheostat.saying import log
 
 SECRETS = {"token": None, "headers": None, "cert": None}
 """What is in no pickle, which may end up in a checkpoint, and what a copy has instead."""
 NEAR = (".local", ".internal", ".lan", ".svc", ".cluster.local", ".home.arpa", ".localhost")
 """Ends of names that no public site has."""
 
-log = logging.getLogger("rheostat")
 _warned: set[str] = set()
 
 

@@ -7,7 +7,6 @@ ranks neither poll nor oversleep. No network is at fault here, and none of its d
 
 from __future__ import annotations
 
-import logging
 import random
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from rheostat.client.retry import LONGEST_ASKED
 from rheostat.client.settings import Settings
 from rheostat.client.signals import of_refusal
 from rheostat.errors import AwaitingReport, Paused, Refused
+from rheostat.saying import log
 
 HOLD = 30.0
 """Seconds that the service is asked to keep a request."""
@@ -55,9 +55,6 @@ def apart_from_gates(refusal: Held) -> bool:
 def lies_at_gate(refusal: Refused) -> bool:
     """Whether a run ends or holds where it also waits, or waited, for a report."""
     return isinstance(refusal, AwaitingReport) or bool(refusal.members.get("at_gate"))
-
-
-log = logging.getLogger("rheostat")
 
 
 class Waiting:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +14,10 @@ from rheostat.keras.remembered import Remembered, remembered, state_in
 from rheostat.keras.slots import Fields, Slots, chain
 from rheostat.keras.together import is_first, join
 from rheostat.keras.updates import Updates
+from rheostat.saying import log
 
 if TYPE_CHECKING:
     from rheostat.client import Run, Signal
-
-
-log = logging.getLogger("rheostat")
 
 
 class RheostatCallback(keras.callbacks.Callback):  # type: ignore[misc]
@@ -38,8 +35,10 @@ class RheostatCallback(keras.callbacks.Callback):  # type: ignore[misc]
     ``resume``.
 
     Args:
-        run: A run that was joined, or its address and name, ``"http://rheostat:8000/gpt"``.
-        create: The body to create the run with, where ``run`` is an address and a name. Its
+        run: A run's name, of the service at ``RHEOSTAT_URL`` or else of this machine's own server
+            (`rheostat.local`); its address and name, ``"http://rheostat:8000/gpt"``; or a run that
+            was joined.
+        create: The body to create the run with, where ``run`` is no run that was joined. Its
             ``"total"`` may be ``"trainer"``: the batches of an epoch times ``epochs``, or as many
             updates as are made of them.
         restore_best: Whether the model has, in the end, the weights of the epoch that reported the
@@ -77,6 +76,8 @@ class RheostatCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self._session: Session | None = None
         self._updates: Updates | None = None
         self._is_last = False
+        self._told_at = 0
+        """The step that was reported last, or from which the training goes on."""
 
     @property
     def run(self) -> Run:
@@ -110,7 +111,7 @@ class RheostatCallback(keras.callbacks.Callback):  # type: ignore[misc]
         """Join the run at the first epoch, where the model is what it will be trained from."""
         self._is_last = epoch + 1 == (self.params or {}).get("epochs")
         if self._updates is None:
-            self._begin()
+            self._begin(epoch)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
         """Wait for the values, and hear what all ranks are told."""
@@ -130,35 +131,38 @@ class RheostatCallback(keras.callbacks.Callback):  # type: ignore[misc]
         if self._is_last and batch + 1 == (self.params or {}).get("steps"):
             return
         if self._joined.ended(self.step):
-            self._stop()
+            self._model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Report the epoch, and wait at a gate for what is decided on it."""
         logs = {} if logs is None else logs
-        if is_first():
+        if is_first() and self.step != self._told_at:
+            self._told_at = self.step
             self._joined.report(self.step, logs)
         if self._best is not None:
             self._best.on_epoch_end(epoch, logs)
         if self._begun.values:
             logs["learning_rate"] = self._begun.values[self._slots.fields["learning_rate"]]
         if not self._is_last and self._joined.ended(self.step, waits=True):
-            self._stop()
+            self._model.stop_training = True
 
     def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002
         """Leave the model with its best weights, if that was asked for; send what is left."""
-        if self._updates is not None:
-            self._updates.remove()
+        if self._updates is None:  # there was no epoch left to train
+            return
+        self._updates.remove()
         if self._best is not None:
             self._best.restore()
         self._joined.run.flush()
 
-    def _begin(self) -> None:
+    def _begin(self, epoch: int) -> None:
         model = self._model
         held = remembered(model.optimizer)
+        total, ends = self._planned(model.optimizer, epoch)
 
         def attempt() -> tuple[Session, int]:
             session = self._session or Session(
-                self._asked, total=self._planned(model.optimizer), create=self._create
+                self._asked, total=total, ends=ends, create=self._create
             )
             self._slots = Slots(model, session.run, self._fields)
             self._session = session
@@ -175,6 +179,7 @@ class RheostatCallback(keras.callbacks.Callback):  # type: ignore[misc]
                 self._updates.remove()
             raise
         held.tells, held.loaded = self.state, None
+        self._told_at = self.step
         if self._best is not None:
             self._best.begin(model, self._joined.run)
 
@@ -191,15 +196,21 @@ class RheostatCallback(keras.callbacks.Callback):  # type: ignore[misc]
             session.resume({**state, "step": step}, "rheostat.keras.RheostatCallback")
         self._resume = None
 
-    def _planned(self, optimizer: Any) -> int | None:
-        """Return how many updates ``fit`` is going to make, if it knows."""
+    def _planned(self, optimizer: Any, epoch: int) -> tuple[int | None, int | None]:
+        """
+        Return how many updates ``fit`` makes in all epochs, and at which it ends, if it knows.
+
+        They differ where it begins an epoch anew that had a part of its updates already.
+        """
         params = self.params or {}
         steps, epochs = params.get("steps"), params.get("epochs")
         if not steps or not epochs:
-            return None
+            return None, None
         *_, inner = chain(optimizer)
         every = getattr(inner, "gradient_accumulation_steps", None) or 1
-        return int(steps) * int(epochs) // every
+        done = int(keras.ops.convert_to_numpy(inner.iterations))
+        total, left = int(steps) * int(epochs), int(steps) * (int(epochs) - epoch)
+        return total // every, done + left // every
 
     def _hear(self, signal: Signal, step: int) -> None:
         if signal.name != CHECKPOINT:
@@ -207,7 +218,7 @@ class RheostatCallback(keras.callbacks.Callback):  # type: ignore[misc]
         elif is_first():
             try:
                 self.run.outcome(signal, "done", step=step, data={"uri": str(self._save(step))})
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - a callable of the user's
                 self.run.outcome(signal, "failed", step=step, error=error)
                 log.exception("run %s: no checkpoint was saved at step %s", self.run.name, step)
 
@@ -222,11 +233,6 @@ class RheostatCallback(keras.callbacks.Callback):  # type: ignore[misc]
         save = self.model.save if path.suffix == ".keras" else self.model.save_weights
         save(path)
         return path
-
-    def _stop(self) -> None:
-        if not self._model.stop_training:
-            log.info("run %s ends at step %s", self.run.name, self.step)
-        self._model.stop_training = True
 
     @property
     def _joined(self) -> Session:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 from typing import TYPE_CHECKING, Any
@@ -10,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from rheostat.adapters import CHECKPOINT, STATE, Position, Session, position, refusal, rejoin
 from rheostat.errors import Finished
 from rheostat.lightning.counted import CountedLR
+from rheostat.lightning.midway import leave_midway
 from rheostat.lightning.package import callback_classes, scheduler_config
 from rheostat.loggers import Log
+from rheostat.saying import log
 from rheostat.torch.ranks import on_all_ranks, require_one
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ BY_HAND = (
     " it by self.lr_schedulers() where the module updates"
 )
 
-log = logging.getLogger("rheostat")
-
 
 class RheostatCallback(*callback_classes()):  # type: ignore[misc]
     """
@@ -42,12 +41,14 @@ class RheostatCallback(*callback_classes()):  # type: ignore[misc]
     At the signal ``checkpoint`` all ranks save beside the other checkpoints; each that is saved is
     told to the run. The loggers have
     ``rheostat/lr`` and the other parameters, ``rheostat/revision``, and a sentence where a revision
-    came into force. ``L.Trainer(callbacks=[RheostatCallback("http://rheostat:8000/gpt")])`` is
-    all that a training needs.
+    came into force. ``L.Trainer(callbacks=[RheostatCallback("gpt")])`` is all that a training
+    needs.
 
     Args:
-        run: A run that was joined, ``Client(url).run(name)``, or its address and name.
-        create: The body to create the run with, where ``run`` is an address and a name. A
+        run: A run's name, of the service at ``RHEOSTAT_URL`` or else of this machine's own server
+            (`rheostat.local`); its address and name, ``"http://rheostat:8000/gpt"``; or a run that
+            was joined.
+        create: The body to create the run with, where ``run`` is no run that was joined. A
             ``"total"`` of ``"trainer"`` is that of the trainer, which is known when it begins.
         other_total: What to do where the run is there and has another total than ``create``, as
             when one trains longer: ``"refuse"``, ``"keep"``, or ``"extend"``, which takes an
@@ -98,6 +99,7 @@ class RheostatCallback(*callback_classes()):  # type: ignore[misc]
         self._resumed: int | None = None
         self._states: list[Any] = []
         self._keeps_others = True
+        self._stopped = False
         self._arrived = self._logged = self._told_at = -1
         self._told: set[str] = set()
         self._saved: set[tuple[int, str]] = set()
@@ -109,6 +111,12 @@ class RheostatCallback(*callback_classes()):  # type: ignore[misc]
         self._resumed = checkpoint["global_step"]
         self._states = checkpoint.setdefault("lr_schedulers", [])
         self._sort_states()
+
+    def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Have a stop in the middle of an epoch go on there."""
+        del pl_module
+        if self._stopped:
+            leave_midway(checkpoint, trainer.num_training_batches)
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """
@@ -163,7 +171,7 @@ class RheostatCallback(*callback_classes()):  # type: ignore[misc]
             configs.clear()
             if trainer.is_global_zero:
                 log.warning(
-                    "the learning rate is that of run %s: the module's own %s is not used",
+                    "run %s has the learning rate: the module's own %s is not used",
                     self.session.run.name,
                     ", ".join(others),
                 )
@@ -245,12 +253,9 @@ class RheostatCallback(*callback_classes()):  # type: ignore[misc]
 
     def _stop(self, trainer: Any) -> None:
         """End the training as Lightning ends early; a run has the last word over a minimum."""
-        trainer.should_stop = True
+        self._stopped = trainer.should_stop = True
         trainer.fit_loop.min_epochs = 0
         trainer.fit_loop.epoch_loop.min_steps = None
-        if trainer.is_global_zero:
-            run, step = self.session.run, self.scheduler.last_epoch
-            log.info("run %s ends at step %s: %s", run.name, step, run.ended)
 
     def _log(self) -> None:
         """Tell the loggers what the next update uses, now and then."""
@@ -276,8 +281,8 @@ class RheostatCallback(*callback_classes()):  # type: ignore[misc]
         elif self._on_signal is not None:
             self._on_signal(signal, trainer)
         else:
-            message = "nobody listens to the signal %s: RheostatCallback(on_signal=…)"
-            log.warning(message, signal.name)
+            message = "run %s: nobody listens to the signal %s: RheostatCallback(on_signal=…)"
+            log.warning(message, self.session.run.name, signal.name)
 
     def _save(self, trainer: Any, signal: Signal) -> None:
         path, step = checkpoint_path(trainer, self.scheduler.last_epoch), self.scheduler.last_epoch

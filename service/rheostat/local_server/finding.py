@@ -7,7 +7,6 @@ interpreter's lock with the training, and would end with it.
 
 from __future__ import annotations
 
-import logging
 import os
 import select
 import subprocess
@@ -22,6 +21,7 @@ from rheostat.errors import NotServed
 from rheostat.local_server import files
 from rheostat.local_server.disks import require_local_disk
 from rheostat.local_server.files import Endpoint
+from rheostat.saying import log
 
 LOOPBACK = "127.0.0.1"
 PATIENCE = 30.0
@@ -39,7 +39,6 @@ OWN = ("HOST", "PORT", "DATABASE", "DATABASE_FILE", "WORKERS", "AUTH", "NO_AUTH"
 TAIL = 4096
 """Bytes at the end of a log that are looked through for why a server ended."""
 
-log = logging.getLogger("rheostat")
 
 _started: set[int] = set()
 """The processes that were started here and may be alive: what has ended is to be waited for."""

@@ -7,7 +7,6 @@ runs a service on another one.
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from rheostat.errors import FieldError, Invalid, NotServed, RheostatError
 from rheostat.local_server import tell
 from rheostat.local_server.client import LocalClient
 from rheostat.local_server.finding import LOOPBACK, LocalServer
+from rheostat.saying import log
 
 if TYPE_CHECKING:
     from rheostat.local_server.files import Endpoint
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 OUTSIDE = ("192.0.2.1", 9)
 """An address of nobody (RFC 5737): the one of this machine from which it would be reached is ours;
 nothing is sent to it."""
-
-log = logging.getLogger("rheostat")
 
 
 def shared(

@@ -4,7 +4,7 @@ Rheostat for Megatron-core: learning rate and weight decay from a run.
 One line before ``pretrain()``, for Megatron-LM, Megatron Bridge, and loops of one's own on
 Megatron-core:
 
-    installed = rheostat.megatron.install("http://rheostat:8000/gpt")
+    installed = rheostat.megatron.install("gpt")
 
 Bridge takes it as a callback too, ``pretrain(..., callbacks=[installed])``: it tells the loss, and
 can end its loop. Megatron-core and PyTorch are loaded when it is installed.
@@ -52,9 +52,10 @@ def install(
     last iteration, with a checkpoint. A loop of one's own asks `Installed.ended`.
 
     Args:
-        run: A run that was joined, ``Client(url).run(name)``, or its address and name. It counts
-            samples.
-        create: The body to create the run with, where ``run`` is an address and a name. Its axis
+        run: A run's name, of the service at ``RHEOSTAT_URL`` or else of this machine's own server
+            (`rheostat.local`); its address and name, ``"http://rheostat:8000/gpt"``; or a run that
+            was joined. It counts samples.
+        create: The body to create the run with, where ``run`` is no run that was joined. Its axis
             is ``samples``, and a ``"total"`` of ``"trainer"`` is the samples of the training.
         on_signal: What is called, on all ranks, with each word that they are told, but for
             ``checkpoint``, which has Megatron-LM and Bridge save.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from rheostat.adapters import Position, position, refusal, whole
@@ -22,8 +21,6 @@ COUNTERS = ("num_steps", "num_iters")
 """Where it has the samples that were trained on; the second in checkpoints of old."""
 SKIPPED = False, None, None
 """What an optimizer of Megatron returns that did no update, as after an overflow."""
-
-log = logging.getLogger("rheostat")
 
 
 class Following:
@@ -89,7 +86,7 @@ class Following:
             self.ended = True
             self._hold()
             self._listen()
-            self._installed.end(self.step)
+            self._installed.end()
             return False
         self._installed.own("step")(self._scheduler, 0)  # for what the run has no parameter of
         self._groups.write(self.step, values)

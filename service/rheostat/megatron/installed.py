@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import inspect
-import logging
 import re
 import sys
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from torch import distributed
 from rheostat.adapters import CHECKPOINT, Session, refusal, require_axis
 from rheostat.megatron.following import Following
 from rheostat.megatron.loop import Loop, of_bridge, of_megatron_lm
+from rheostat.saying import log
 from rheostat.torch.joining import meet
 from rheostat.torch.ranks import is_first, on_all_ranks
 
@@ -34,8 +34,6 @@ NEEDED = {"optimizer", "max_lr", "start_wd", "end_wd", "wd_incr_steps"}
 """What a scheduler has to be made of."""
 FOLLOWING = "_rheostat"
 """The attribute of a scheduler that has what it follows."""
-
-log = logging.getLogger("rheostat")
 
 
 class Installed:
@@ -147,7 +145,7 @@ class Installed:
 
     # What the run says
 
-    def end(self, step: int) -> None:
+    def end(self) -> None:
         """End the loop as it ends at its own last iteration."""
         loop = self._loop or of_megatron_lm()
         if loop is not None:
@@ -156,7 +154,6 @@ class Installed:
             return
         self._was_told = True
         run = self.session.run
-        log.info("run %s ends at sample %s: %s", run.name, step, run.ended)
         if loop is None:
             log.warning(
                 "run %s ended, and no update is done any more: this is neither Megatron-LM nor"

@@ -31,12 +31,14 @@ class Hyperparams:
     collective calls, so that all go on in one generation at one step, or all raise.
 
     Args:
-        run: A run that was joined, or its address and name, ``"http://rheostat:8000/gpt"``.
+        run: A run's name, of the service at ``RHEOSTAT_URL`` or else of this machine's own server
+            (`rheostat.local`); its address and name, ``"http://rheostat:8000/gpt"``; or a run that
+            was joined.
         fields: Which injected number each parameter is, ``{"lr": "learning_rate"}``; one that only
             a part of the state has, ``{"lr/head": "head/learning_rate"}`` for the label ``head`` of
             `optax.partition`.
         start: The step of the first update, if it is not resumed from a checkpoint of this.
-        create: The body to create the run with, where ``run`` is an address and a name.
+        create: The body to create the run with, where ``run`` is no run that was joined.
         total: How many updates the training does, if it knows: for ``"total": "trainer"`` in
             ``create``, and to warn where the run is planned for another number.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 
 COUNTS = ("step", "samples", "tokens")
 """What an update is one of, or a fixed number of."""
-
-log = logging.getLogger("rheostat")
 
 
 def attach(  # noqa: PLR0913 - options, by their names alone
@@ -60,7 +57,7 @@ def attach(  # noqa: PLR0913 - options, by their names alone
     Args:
         optimizer: Its groups are written to, and must fit the run's parameters (`Invalid`). What
             wraps an optimizer, such as Accelerate's, is taken for the one inside.
-        run: A run that was joined: ``Client(url).run(name)``.
+        run: A run that was joined: ``rheostat.local().run(name)``, or of any `Client`.
         fields: Which parameter goes into which field, as `RheostatLR` takes it.
         relative: Whether groups that share the learning rate keep the ratios that they began with,
             as `RheostatLR` does it.
@@ -148,7 +145,7 @@ class Attached:
         try:
             self.run.left_open(self._step)
         except Finished:
-            self._end()
+            self._ended = True
         return position(self.run, self._step)
 
     @property
@@ -227,12 +224,8 @@ class Attached:
         try:
             return self._slots.look_up(self.step)
         except Finished:
-            self._end()
+            self._ended = True
             return None
-
-    def _end(self) -> None:
-        self._ended = True
-        log.info("run %s ends at step %s", self.run.name, self._step)
 
     def _write(self, *_: Any) -> None:
         if is_captured():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Literal
 
 from rheostat.adapters import refusal
 from rheostat.errors import Overwritten
+from rheostat.saying import log
 
 if TYPE_CHECKING:
     from rheostat.client import Run
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 OnMismatch = Literal["warn", "raise"] | None
 ON_MISMATCH = ("warn", "raise", None)
-
-log = logging.getLogger("rheostat")
 
 
 class Proof:

@@ -59,7 +59,7 @@ class RheostatLR(LRScheduler):  # type: ignore[misc]
     Args:
         optimizer: Its groups are written to, and must fit the run's parameters (`Invalid`). What
             wraps an optimizer, such as Accelerate's, is taken for the one inside.
-        run: A run that was joined: ``Client(url).run(name)``.
+        run: A run that was joined: ``rheostat.local().run(name)``, or of any `Client`.
         fields: Which parameter goes into which field, where their names do not say so: one
             mapping for all groups, or one for each, such as ``[{"lr": "lr"}, {"lr": "lr/head"}]``.
         relative: Whether groups that share the learning rate keep the ratios that they began with,

@@ -9,7 +9,6 @@ they hold and not at its value.
 
 from __future__ import annotations
 
-import logging
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import ref
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor
 
 from rheostat.adapters import refusal
+from rheostat.saying import log
 from rheostat.torch.fields import RATIO, Binding, Fields, Group, bind, factor, label
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from rheostat.client import Run
     from rheostat.wire import SlotType
-
-log = logging.getLogger("rheostat")
 
 
 class Overwriting(NamedTuple):

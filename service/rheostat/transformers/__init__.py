@@ -55,9 +55,10 @@ def attach(
 
     Args:
         trainer: Before ``train()``; its ``optimizers`` may hold an optimizer, and no scheduler.
-        run: A run that was joined, or its address and name, ``"http://rheostat:8000/gpt"``, which
-            is joined when the training begins.
-        create: The body to create the run with, where ``run`` is an address and a name. Its
+        run: A run's name, of the service at ``RHEOSTAT_URL`` or else of this machine's own server
+            (`rheostat.local`), or its address and name, ``"http://rheostat:8000/gpt"``: it is
+            joined when the training begins. Or a run that was joined.
+        create: The body to create the run with, where ``run`` is no run that was joined. Its
             ``"total"`` may be ``"trainer"``: then it is the number of updates that the trainer is
             going to make.
         fields: Which parameter goes into which field, as `RheostatLR` takes it.
@@ -84,7 +85,7 @@ def attach(
         raise refusal("trainer", f"is a {type(trainer).__name__}, and no Trainer")
     if isinstance(run, str):
         if not run.strip("/"):
-            raise refusal("run", "must be an address and a name", run)
+            raise refusal("run", "must be a name, or an address and a name", run)
     else:
         require_given(run, create)
         require_axis(run, "step")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -12,7 +11,7 @@ from transformers import TrainerCallback
 from transformers.trainer_callback import DefaultFlowCallback
 
 from rheostat.adapters import CHECKPOINT, Session, refusal, warn_of_total
-from rheostat.loggers import sentence
+from rheostat.saying import log, sentence
 from rheostat.torch import RheostatLR
 from rheostat.torch.joining import unwrapped
 
@@ -27,8 +26,6 @@ EVALUATED = "eval_"
 """How the names of an evaluation's metrics begin."""
 PACE = ("epoch", "runtime", "per_second", "preparation_time")
 """How the names of those end that are no metric of the model."""
-
-log = logging.getLogger("rheostat")
 
 
 class Following(TrainerCallback):  # type: ignore[misc]
@@ -68,7 +65,7 @@ class Following(TrainerCallback):  # type: ignore[misc]
 
     @property
     def run(self) -> Run | None:
-        """The run; None before the training begins, if its address was given."""
+        """The run; None before the training begins, if its name was given."""
         if self._session is not None:
             return self._session.run
         return None if isinstance(self._given, str) else self._given
@@ -147,7 +144,6 @@ class Following(TrainerCallback):  # type: ignore[misc]
             if control.should_evaluate:
                 self._trainer.evaluate()
         if scheduler.ended:
-            log.warning("run %s has ended: nothing is trained", scheduler.run.name)
             control.should_training_stop = True
             _give_no_batches(self._trainer)
         else:
@@ -257,7 +253,8 @@ class Following(TrainerCallback):  # type: ignore[misc]
             elif self._on_signal is not None:
                 self._on_signal(signal, control)
             else:
-                log.warning("nobody listens to the signal %s: attach(on_signal=…)", signal.name)
+                message = "run %s: nobody listens to the signal %s: attach(on_signal=…)"
+                log.warning(message, self._following.run.name, signal.name)
         if self._following.ended:
             self._end(control, evaluates=evaluates)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Mapping
@@ -39,6 +38,7 @@ from rheostat.errors import (
     Unauthenticated,
     WentBack,
 )
+from rheostat.saying import log
 
 if TYPE_CHECKING:
     from rheostat.client._async.session import AsyncSession
@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 
 GLANCE = 0.02
 """Seconds between two looks at whether the last beat was sent."""
-
-log = logging.getLogger("rheostat")
 
 
 class AsyncBeats:

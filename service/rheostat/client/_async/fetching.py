@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from rheostat.client import revisions, signals
+from rheostat.client import ends, revisions, signals
 from rheostat.client._async.beating import AsyncBeating
 from rheostat.client._async.session import AsyncSession
 from rheostat.client.answers import Answer
@@ -31,13 +32,12 @@ from rheostat.errors import (
     StepJump,
 )
 from rheostat.limits import MAX_STEP
+from rheostat.saying import log, sentence
 
 Result = TypeVar("Result")
 
 AT_ONCE = 8
 """Cells that a training which has just begun may hold, if its pace is not known."""
-
-log = logging.getLogger("rheostat")
 
 
 class AsyncFetching(AsyncBeating):
@@ -66,6 +66,9 @@ class AsyncFetching(AsyncBeating):
         self._settings = session.settings
         self._replays = replays
         """Whether it is to be told, once, that it is given what others were given before."""
+        self._informs = log.isEnabledFor(logging.INFO)
+        """Whether the log is to have each revision that comes into force."""
+        self._told_of_end: tuple[Any, ...] = ()
         self._names: frozenset[str] = frozenset()
         self.on_wait = None
         self._on_change: Callable[[Revision], object] | None = None
@@ -80,6 +83,8 @@ class AsyncFetching(AsyncBeating):
         self._mark = HighWaterMark(joined)
         self._beats.sit(joined, self._reading, self._mark)
         self._told_total: int | None = None
+        self._replayed: int | None = None
+        """The cell that was read first, if it is one of those that others were given."""
         self._hearing, self._coming = Hearing(), Coming()
         self._show(NO_CELLS)
         self.ends_at, self.ended, self.waits_for = self._reading.ends_at, None, None
@@ -128,11 +133,16 @@ class AsyncFetching(AsyncBeating):
 
         At a pause or a gate it waits, or raises the refusal where it ``waits`` not.
         """
-        block, ahead = self._enter(cell) or await self._obtain(cell, waits)
+        self._tell_of_replay(cell)
+        try:
+            block, ahead = self._enter(cell) or await self._obtain(cell, waits)
+        except Finished as end:
+            self._tell_of_end(end)
+            raise
         if ahead is not None:
             self._background.do(partial(self._fetch_ahead, ahead))
-        if self._on_change is not None:
-            self._tell_of_changes(self._on_change)
+        if self._hears:
+            self._tell_of_changes()
         return block
 
     def _enter(self, cell: int) -> tuple[Block, int | None] | None:
@@ -144,7 +154,7 @@ class AsyncFetching(AsyncBeating):
             block = reading.enter(cell)
             half, coming = reading.half, self._coming
             coming.reached(block.revisions, cell * self._resolution)
-            if self._on_change is not None:
+            if self._hears:
                 half = half.until(coming.next_of(half.revisions))
             half.index(self._names)
             self._show(half)
@@ -235,7 +245,6 @@ class AsyncFetching(AsyncBeating):
             await self._learn_total(reading)
         with self._lock:
             request = reading.request(cell, ahead=ahead)
-        self._tell_of_replay(cell)
         try:
             block = await self._read(request, since, holds)
         except (Finished, StaleGeneration, Paused, AwaitingReport) as refusal:
@@ -258,12 +267,27 @@ class AsyncFetching(AsyncBeating):
             self._publish(reading)
         await self._learn_signals(request, since, listed=block.signals is not None)
 
-    def _tell_of_changes(self, tell: Callable[[Revision], object]) -> None:
+    @property
+    def _hears(self) -> bool:
+        """Whether anybody is told of revisions that come into force."""
+        return self._informs or self._on_change is not None
+
+    def _tell_of_changes(self) -> None:
         """Tell the training of what comes into force at the step that it has come to."""
         with self._lock:
             told = self._coming.take()
         for revision in told:
-            tell(revision)
+            log.info("run %s: %s", self._joined.name, sentence(revision))
+            if self._on_change is not None:
+                self._on_change(revision)
+
+    def _tell_of_end(self, end: Finished) -> None:
+        """Say once where the run has ended, by whom, and how to go on: on the first rank alone."""
+        joined, untrained = self._joined, self._coming.is_new
+        this = (joined.generation, end.members.get("end"), untrained)
+        if this != self._told_of_end and os.environ.get("RANK", "0") == "0":
+            self._told_of_end = this
+            log.warning("%s", ends.words(joined, end, untrained=untrained))
 
     async def _learn_changes(self, block: Block) -> None:
         """
@@ -273,7 +297,7 @@ class AsyncFetching(AsyncBeating):
         block, and told then.
         """
         coming, joined = self._coming, self._joined
-        if self._on_change is None:
+        if not self._hears:
             return
         with self._lock:
             unknown = coming.unknown(block.revisions)
@@ -361,22 +385,29 @@ class AsyncFetching(AsyncBeating):
 
     def _tell_of_replay(self, cell: int) -> None:
         """
-        Warn who begins far below the settled end without a checkpoint: it may mean a new training.
+        Warn who trains far below the settled end without a checkpoint: it may mean a new training.
 
-        Ranks that begin together are not far apart: what the first of them holds is `AT_ONCE`
-        cells, or two look-aheads if the pace was told.
+        The first cell says nothing yet: a scheduler reads it before its checkpoint is loaded. Ranks
+        that begin together are not far apart: what the first of them holds is `AT_ONCE` cells, or
+        two look-aheads if the pace was told.
         """
-        joined, told, tells = self._joined, self._settings, self._replays
-        self._replays = False
-        pace = told.pace or 0.0
-        held = max(AT_ONCE, 2 * told.lookahead * pace / joined.resolution)
-        if not tells or joined.settled_until // joined.resolution - cell <= held:
+        if not self._replays:
             return
+        joined, told, first = self._joined, self._settings, self._replayed
+        if first is None:
+            pace = told.pace or 0.0
+            held = max(AT_ONCE, 2 * told.lookahead * pace / joined.resolution)
+            self._replayed = cell
+            self._replays = joined.settled_until // joined.resolution - cell > held
+            return
+        if cell <= first:
+            return
+        self._replays = False
         log.warning(
             "run %s was trained to %s %s and has %s revision%s; its values are served again, from "
             "%s on. New attempt: name it anew, as `fresh=True` does, or fork it. The same one: "
             "join with its checkpoint",
             *(joined.name, joined.axis, f"{joined.settled_until:,}"),
             *(joined.revision, "" if joined.revision == 1 else "s"),
-            f"{cell * joined.resolution:,}",
+            f"{first * joined.resolution:,}",
         )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from typing import Any, Literal
@@ -24,8 +23,7 @@ from rheostat.client.retry import Outcome
 from rheostat.client.settings import Settings
 from rheostat.client.transport import Body, closed
 from rheostat.errors import RheostatError, WrongLoop
-
-log = logging.getLogger("rheostat")
+from rheostat.saying import log
 
 
 class AsyncNetwork:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
@@ -19,6 +18,7 @@ from rheostat.client.joined import JoinedRun, join_answer, join_call
 from rheostat.client.retry import Patience, Trouble, judged
 from rheostat.client.series import Series
 from rheostat.errors import Forbidden, NameTaken, RheostatError, UnknownMetric
+from rheostat.saying import log
 
 if TYPE_CHECKING:
     from rheostat.client.calls import OtherTotal
@@ -28,8 +28,6 @@ LAST_WORDS = 2.0
 """Seconds that closing waits for what was reported to be sent."""
 
 Result = TypeVar("Result")
-
-log = logging.getLogger("rheostat")
 
 
 class Flushable(Protocol):
@@ -142,7 +140,7 @@ class AsyncSession:
     ) -> None:
         """Keep the total that a run has, or make it that of this training."""
         if other_total == "keep":
-            log.warning("this training goes on with the run's own total: %s", refusal.detail)
+            log.warning("run %s: this training keeps the run's own total: %s", run, refusal.detail)
             return
         call = calls.post(calls.path("runs", run, "total"), {"total": total})
         try:

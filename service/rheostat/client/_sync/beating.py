@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Mapping
@@ -41,6 +40,7 @@ from rheostat.errors import (
     Unauthenticated,
     WentBack,
 )
+from rheostat.saying import log
 
 if TYPE_CHECKING:
     from rheostat.client._sync.session import Session
@@ -48,8 +48,6 @@ if TYPE_CHECKING:
 
 GLANCE = 0.02
 """Seconds between two looks at whether the last beat was sent."""
-
-log = logging.getLogger("rheostat")
 
 
 class Beats:

@@ -220,6 +220,7 @@ class Client:
         """Join the run of a name, or the one that is meant by a new attempt."""
         if other_total not in get_args(OtherTotal):
             raise calls.invalid("other_total", other_total, " or ".join(get_args(OtherTotal)))
+        calls.require_total(create)
         if name is None:
             if create is None:
                 raise calls.invalid("name", name, "a run's name or id, where nothing is created")

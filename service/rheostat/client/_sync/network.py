@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -30,11 +29,10 @@ from rheostat.client.after_fork import renew_in_children
 from rheostat.client.retry import Outcome
 from rheostat.client.settings import Settings
 from rheostat.client.transport import Body, closed
+from rheostat.saying import log
 
 Attempt = Callable[[], Answer]
 Work = Callable[[], None]
-
-log = logging.getLogger("rheostat")
 
 
 class Closable(Protocol):
@@ -383,6 +381,6 @@ def _do_all(queue: SimpleQueue[Work | None]) -> None:
     while (work := queue.get()) is not None:
         try:
             work()
-        except Exception:  # the next piece of work is not to suffer from it
+        except Exception:  # noqa: BLE001 - the next piece of work is not to suffer from it
             log.exception("something in the background failed")
         del work  # or what it belongs to would live until there is more to do

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Mapping
@@ -19,14 +18,13 @@ from rheostat.client.outbox import Outbox, Parcel
 from rheostat.client.retry import Trouble, judged
 from rheostat.client.states import number_of
 from rheostat.errors import Closed, Invalid, RheostatError, Unreachable
+from rheostat.saying import log
 
 if TYPE_CHECKING:
     from rheostat import wire
 
 GLANCE = 0.02
 """Seconds between two looks at whether all is sent."""
-
-log = logging.getLogger("rheostat")
 
 
 class Reporting(Handle):
