@@ -196,7 +196,14 @@ def tensorboard(folder: Path, path: Path) -> None:
 def tracked(folder: Path, database: str, run: str, path: Path) -> None:
     """Photograph the curves of a run of MLflow, and below them its tags and its description."""
     port = free_port()
-    command = ("mlflow", "server", "--backend-store-uri", database, "--workers", "1")
+    command: tuple[str, ...] = (
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        database,
+        "--workers",
+        "1",
+    )
     command += ("--host", "127.0.0.1", "--port", str(port))
     with program(*command, port=port, folder=folder) as url, browser(900) as page:
         curves = photograph(page, f"{url}/{run}/model-metrics", CARD)
