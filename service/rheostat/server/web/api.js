@@ -1,0 +1,156 @@
+// What the page asks of the service: JSON, refusals, and the stream of a run's events.
+import { useEffect, useRef, useState } from "./vendor/standalone.module.js";
+
+/** Where the service is, below a proxy's path too: this file is at ROOT/static/…/api.js. */
+export const ROOT = new URL("../../", import.meta.url);
+
+/** A refusal of the service, or that it could not be reached (status 0). */
+export class Refused extends Error {
+  /** @param {number} status @param {import("./wire").Problem & Record<string, any>} problem */
+  constructor(status, problem) {
+    super(problem.detail || problem.title);
+    this.status = status;
+    this.problem = problem;
+    this.code = (problem.type || "").split(":").pop() || "";
+    this.errors = problem.errors || [];
+  }
+}
+
+/** @param {string} name */
+export const runPath = (name) => `runs/${encodeURIComponent(name)}`;
+
+/** @param {Record<string, unknown>} [query] */
+function search(query = {}) {
+  const known = Object.entries(query).filter(([, value]) => value != null);
+  return known.length ? "?" + new URLSearchParams(/** @type {any} */ (known)) : "";
+}
+
+/**
+ * Ask for something below /v1.
+ * @param {string} method @param {string} path
+ * @param {{query?: Record<string, unknown>, body?: unknown, signal?: AbortSignal, key?: string}} [more]
+ * @returns {Promise<any>}
+ */
+export async function ask(method, path, { query, body, signal, key } = {}) {
+  /** @type {Record<string, string>} */
+  const headers = { Accept: "application/json" };
+  if (method !== "GET") {
+    headers["Content-Type"] = "application/json";
+    headers["Idempotency-Key"] = key || newKey();
+    const author = localStorage.getItem("author");
+    if (author) headers["Rheostat-Author"] = bytes(author);
+  }
+  const url = new URL(`v1/${path}${search(query)}`, ROOT);
+  const sent = { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) };
+  const answer = await fetch(url, sent).catch((error) => {
+    if (error.name === "AbortError") throw error;
+    throw new Refused(0, /** @type {any} */ ({ detail: "The service cannot be reached." }));
+  });
+  const text = await answer.text();
+  if (answer.ok) return text ? JSON.parse(text) : null;
+  if (answer.status === 401) dispatchEvent(new Event("signed-out"));
+  throw new Refused(answer.status, problemOf(answer, text));
+}
+
+/** @param {string} path @param {Record<string, unknown>} [query] @param {AbortSignal} [signal] */
+export const get = (path, query, signal) => ask("GET", path, { query, signal });
+
+/** @param {Response} answer @param {string} text */
+function problemOf(answer, text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return { detail: `The service, or something before it, answered ${answer.status}.` };
+  }
+}
+
+// crypto.randomUUID is not there where a page comes by plain HTTP from another machine
+export const newKey = () =>
+  Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36)).join("-");
+
+/** A header holds bytes; a name may be any text. @param {string} text */
+const bytes = (text) => String.fromCharCode(...new TextEncoder().encode(text));
+
+/**
+ * Load something now, again when a dependency changes, and every so many seconds while it is seen.
+ * @template T
+ * @param {(signal: AbortSignal) => Promise<T>} load @param {unknown[]} needs @param {number} [seconds]
+ * @returns {{data: T | undefined, error: Refused | undefined, at: number, again: () => void}}
+ */
+export function useLoaded(load, needs, seconds = 0) {
+  const [state, set] = useState(/** @type {any} */ ({ at: 0 }));
+  const [turn, setTurn] = useState(0);
+  const latest = useRef(load);
+  latest.current = load;
+  useEffect(() => set({ at: 0 }), [needs[0]]);
+  useEffect(() => {
+    const stop = new AbortController();
+    let timer = 0;
+    const turnOver = async () => {
+      const began = performance.now();
+      if (!document.hidden) {
+        try {
+          const data = await latest.current(stop.signal);
+          set({ data, at: Date.now() });
+        } catch (error) {
+          if (stop.signal.aborted) return;
+          set((old) => ({ ...old, error }));
+        }
+      }
+      // what takes the service long is asked for less often
+      const rest = Math.max(seconds * 1000, 20 * (performance.now() - began));
+      if (seconds && !stop.signal.aborted) timer = setTimeout(turnOver, rest);
+    };
+    turnOver();
+    const seen = () => document.hidden || (clearTimeout(timer), turnOver());
+    document.addEventListener("visibilitychange", seen);
+    return () => {
+      stop.abort();
+      clearTimeout(timer);
+      document.removeEventListener("visibilitychange", seen);
+    };
+  }, [...needs, turn]);
+  return { ...state, again: () => setTurn((n) => n + 1) };
+}
+
+/**
+ * Follow a run's events while the page is seen; a browser has six connections to a service.
+ * @param {string} id @param {number} after
+ * @param {(event: any) => void} heard @param {(lost: boolean) => void} changed
+ */
+export function follow(id, after, heard, changed) {
+  /** @type {EventSource | undefined} */
+  let source;
+  let timer = 0;
+  const open = () => {
+    source?.close();
+    clearTimeout(timer);
+    if (document.hidden) return;
+    source = new EventSource(new URL(`v1/${runPath(id)}/events?after=${after}`, ROOT));
+    source.onopen = () => changed(false);
+    source.onerror = () => {
+      changed(true);
+      if (source?.readyState === EventSource.CLOSED) timer = setTimeout(open, 3000);
+    };
+    for (const kind of KINDS) {
+      source.addEventListener(kind, (message) => {
+        const event = JSON.parse(/** @type {MessageEvent} */ (message).data);
+        after = event.number;
+        if (kind === "finished") source?.close();
+        heard(event);
+      });
+    }
+  };
+  open();
+  document.addEventListener("visibilitychange", open);
+  return () => {
+    document.removeEventListener("visibilitychange", open);
+    clearTimeout(timer);
+    source?.close();
+  };
+}
+
+const KINDS = (
+  "begun settled advanced revised cancelled rewound extended stopped paused resumed signalled" +
+  " armed decided noted proposed settled-proposal outcome mismatch finished"
+).split(" ");

@@ -1,0 +1,250 @@
+// A change: what it would do, at each keystroke; then it is made.
+import { html, useEffect, useRef, useState } from "./vendor/standalone.module.js";
+import { ask, get, newKey, runPath, useLoaded } from "./api.js";
+import { announce } from "./places.js";
+import { Chart } from "./chart.js";
+import { Inputs, faults, sent } from "./form.js";
+import { Dialog, Trouble, useSettled } from "./parts.js";
+import { count, duration, short, steps, told } from "./words.js";
+
+/** @typedef {import("./form.js").Row} Row */
+
+/** Milliseconds without a keystroke after which a preview is asked for, and between two while workers go on. */
+const [PAUSE, AGAIN] = [150, 1500];
+/** @type {[string, string, Record<string, string>][]} */
+const PRESETS = [
+  ["Halve", "scale", { factor: "0.5" }],
+  ["Hold 1,000", "hold", { steps: "1000" }],
+  ["Decay now", "ramp", { to: "0", steps: "10%", shape: "1-sqrt" }],
+  ["Zero for 100", "set", { value: "0", steps: "100" }],
+];
+
+/** @param {{seen: import("./run.js").Seen, start: import("./run.js").Start, close: () => void}} props */
+export function Change({ seen, start, close }) {
+  const { run, settled, workers } = seen;
+  const { data: surface, error: away } = useLoaded(
+    (signal) => get(`${runPath(run.name)}/surface`, {}, signal),
+    [run.id],
+  );
+  const parameters = Object.keys(run.parameters);
+  const [rows, setRows] = useState(
+    /** @type {Row[]} */ (
+      start.rows.length
+        ? start.rows
+        : [{ parameter: parameters[0], edit: "scale", fields: { factor: "0.5" } }]
+    ),
+  );
+  const [at, setAt] = useState("next");
+  const [force, setForce] = useState(false);
+  const [message, setMessage] = useState(start.message || "");
+  const [seenRevision, look] = useState(run.revision);
+  const [meanwhile, tell] = useState(/** @type {any[]} */ ([]));
+  const [refused, setRefused] = useState(/** @type {any} */ (null));
+  const attempt = useRef({ text: "", key: "" });
+
+  const body = surface && {
+    changes: changesOf(rows, surface),
+    effective: at === "next" || at === "" ? "next" : Number(at),
+    force,
+  };
+  const asked = useSettled(JSON.stringify(body), PAUSE);
+  const { data, error } = usePreview(run, asked, settled);
+  const wrong = faults(refused || error);
+  const set = (n, part) => (
+    setRefused(null),
+    setRows(rows.map((row, m) => (m === n ? { ...row, ...part } : row)))
+  );
+  const proposes = seen.role === "proposer" || seen.role === "worker";
+
+  const another = () => {
+    const parameter = parameters[Math.min(rows.length, parameters.length - 1)];
+    setRows([...rows, { parameter, edit: "scale", fields: { factor: "1" } }]);
+  };
+  const apply = async (event) => {
+    event.preventDefault();
+    const change = { ...body, message, expected_revision: seenRevision };
+    const text = JSON.stringify(change);
+    // the same request once more, as after an answer that was lost, does not make two changes of it
+    if (attempt.current.text !== text) attempt.current = { text, key: newKey() };
+    const { key } = attempt.current;
+    const path = runPath(run.name);
+    try {
+      const made = proposes
+        ? await ask("POST", `${path}/proposals`, { body: { kind: "change", body: { ...body, message } }, key })
+        : await ask("POST", `${path}/revisions`, { body: change, key });
+      announce(
+        proposes
+          ? `Proposal ${made.proposal} was made`
+          : `Change ${made.revision} is effective at ${count(made.effective)}`,
+      );
+      seen.again();
+      close();
+    } catch (problem) {
+      setRefused(problem);
+      if (/** @type {any} */ (problem).code === "revision-mismatch") await catchUp();
+    }
+  };
+  const catchUp = async () => {
+    const { items } = await get(`${runPath(run.name)}/revisions`, { limit: 20, order: "newest" });
+    tell(items.filter((one) => one.revision > seenRevision));
+    look(items[0].revision);
+    setRefused(null);
+    seen.again();
+  };
+
+  const last = seen.revisions.find(undone);
+  const guarded = (refused || error)?.code === "guard-violated";
+  return html`<${Dialog} title=${`Change ${run.name}`} close=${close} wide=${true}>
+    <div class="presets" role="group" aria-label="Presets">${PRESETS.map(([title, edit, fields]) => html`<button
+      type="button" onClick=${() => set(0, { edit, fields })}>${title}</button>`)}
+      ${last && html`<button type="button" onClick=${() => setRows(undoing(last).rows)}>Undo last</button>`}</div>
+    <form class="change" onSubmit=${apply}><div class="editing">
+      ${rows.map((row, n) => html`<${Edit} key=${n} row=${row} n=${n} place=${place(rows, n)} surface=${surface}
+        parameters=${parameters} wrong=${wrong} set=${set}
+        drop=${rows.length > 1 && (() => setRows(rows.filter((_, m) => m !== n)))} />`)}
+      <button type="button" class="quiet" onClick=${another}>+ Another change, at the same step</button>
+      <div class="field"><label for="effective">effective at</label><input id="effective" class="num"
+        value=${at === "next" ? "" : at}
+        placeholder=${data ? `the next open step: ${count(data.effective)}` : "the next open step"}
+        inputmode="numeric" onInput=${(e) => setAt(e.target.value.replace(/\D/g, "") || "next")} />
+        ${wrong.get("effective") && html`<p class="fault">${wrong.get("effective")}</p>`}</div>
+      <div class="field"><label for="message">message <span class="soft">why</span></label><input id="message"
+        maxlength="4096" value=${message} onInput=${(e) => setMessage(e.target.value)} /></div>
+      ${(guarded || force) && html`<label class="check"><input type="checkbox" checked=${force}
+        onChange=${(e) => (setForce(e.target.checked), setRefused(null))} />
+        Break the guard: the history says so</label>`}
+    </div>
+    <div class="previewed" aria-live="polite">
+      ${meanwhile.length > 0 && html`<div class="banner warn">
+        <b>Somebody was faster.</b>
+        ${meanwhile.map((one) => html`<div>${inShort(one)}</div>`)}
+        This is previewed anew.</div>`}
+      <${Trouble} error=${refused || error || away} shown="changes" />
+      ${data && html`<${Preview} data=${data} rows=${rows} run=${run} workers=${workers} />`}
+    </div>
+    <div class="bar end"><button type="button" onClick=${close}>Close</button><button class="primary"
+      disabled=${!data || Boolean(error)}>${proposes ? "Propose" : "Apply"}</button></div></form></${Dialog}>`;
+}
+
+/** A change that goes back to what was before a revision. @param {import("./wire").Revision} revision */
+export const undoing = ({ revision, changes }) => ({
+  rows: Object.keys(changes).map((parameter) => ({
+    parameter,
+    edit: "revert",
+    fields: { to: String(revision - 1) },
+  })),
+  message: `undo revision ${revision}`,
+});
+
+/** @param {import("./wire").Revision} one */
+const undone = (one) => one.kind === "change" && !one.cancelled && one.state !== "dropped";
+
+/** @param {import("./wire").Revision} one */
+const inShort = (one) =>
+  `Revision ${one.revision} of ${one.author || "somebody"}: ${told(one).join("; ")}` +
+  (one.message && ` “${one.message}”`);
+
+/** Path of a row's fields in the body. @param {Row[]} rows @param {number} n */
+function place(rows, n) {
+  const { parameter } = rows[n];
+  return `changes.${parameter}[${rows.slice(0, n).filter((row) => row.parameter === parameter).length}]`;
+}
+
+/** @param {Row[]} rows @param {import("./wire").Surface} surface */
+function changesOf(rows, surface) {
+  /** @type {Record<string, any[]>} */
+  const changes = {};
+  for (const { parameter, edit, fields } of rows)
+    (changes[parameter] ??= []).push({ edit, ...sent(surface.edits[edit].schema, fields) });
+  return changes;
+}
+
+/**
+ * The rehearsal of a body; the one before stays while another is asked for. Where workers go on, the step
+ * moves with them, so it is asked for again: a while after the last answer, for a slow one has to come, too.
+ * @param {import("./wire").RunState} run @param {string} asked @param {number} settled
+ */
+function usePreview(run, asked, settled) {
+  const [state, set] = useState(/** @type {any} */ ({ at: 0, settled }));
+  const [turn, next] = useState(0);
+  useEffect(() => {
+    if (asked === undefined) return;
+    const stop = new AbortController();
+    const more = { query: { dry_run: true }, body: JSON.parse(asked), signal: stop.signal };
+    ask("POST", `${runPath(run.name)}/revisions`, more).then(
+      (data) => set({ data, at: Date.now(), settled }),
+      (error) => stop.signal.aborted || set({ error, at: Date.now(), settled }),
+    );
+    return () => stop.abort();
+  }, [asked, turn, run.revision]);
+  useEffect(() => {
+    if (!state.at || settled === state.settled) return;
+    const timer = setTimeout(() => next((n) => n + 1), state.at + AGAIN - Date.now());
+    return () => clearTimeout(timer);
+  }, [state, settled]);
+  return state;
+}
+
+/** @param {any} props */
+function Edit({ row, n, place, surface, parameters, wrong, set, drop }) {
+  const edits = surface?.edits || {};
+  const groups = [
+    ...new Set(parameters.filter((one) => one.includes("/")).map((one) => one.split("/")[0] + "/*")),
+  ];
+  const schema = edits[row.edit]?.schema;
+  return html`<fieldset class="edit"><legend>${n ? "and" : "Change"}</legend>
+    <div class="pair"><div class="field"><label for=${`p-${n}`}>parameter</label><select id=${`p-${n}`}
+      value=${row.parameter} onInput=${(e) => set(n, { parameter: e.target.value })}>
+      ${[...parameters, ...groups].map((one) => html`<option value=${one}>${one}</option>`)}</select></div>
+    <div class="field"><label for=${`e-${n}`}>edit</label><select id=${`e-${n}`} value=${row.edit}
+      onInput=${(e) => set(n, { edit: e.target.value, fields: {} })}>
+      ${Object.entries(edits).map(([name, edit]) => html`<option value=${name}>${name}: ${edit.text}</option>`)}
+      </select></div>
+    ${drop && html`<button type="button" class="quiet" aria-label="Leave this one out"
+      onClick=${drop}>✕</button>`}</div>
+    ${wrong.get(`changes.${row.parameter}`) && html`<p class="fault">${wrong.get(`changes.${row.parameter}`)}
+      </p>`}${wrong.get(place) && html`<p class="fault">${wrong.get(place)}</p>`}
+    <${Inputs} schema=${schema} fields=${row.fields} wrong=${wrong} path=${place}
+      set=${(fields) => set(n, { fields })} /></fieldset>`;
+}
+
+/** @param {any} data @param {string} name @param {number} at */
+const becomes = ({ before, after }, name, at) => `${short(before[name].at(at))} becomes ${short(after[name].at(at))}`;
+
+/** @param {any} props */
+export function Preview({ data, run }) {
+  const [table, setTable] = useState(false);
+  const names = Object.keys(data.after).filter((name) =>
+    data.after[name].some((v, n) => v !== data.before[name][n]),
+  );
+  const eta = data.eta?.find((one) => one.revision == null) || data.eta?.[0];
+  const range = /** @type {[number, number]} */ ([data.steps[0], data.steps[data.steps.length - 1] + 1]);
+  return html`<p class="effect">Takes effect at <b class="num">${count(data.effective)}</b>
+    ${eta ? html`; reaches the slowest rank in <b class="num">${steps(eta.steps, run.axis)}</b>
+    ${eta.seconds == null ? "" : html`, about <b class="num">${duration(eta.seconds)}
+    </b>`}.` : "; nobody trains now."}</p>
+    ${data.warnings.map((one) => html`<p class="banner warn">${one}</p>`)}
+    ${!names.length && html`<p class="soft">Nothing would be another value than it is.</p>`}
+    ${names.map(
+      (
+        name,
+      ) => html`<${Chart} key=${name} title=${name} height=${180} range=${range} steps=${data.steps}
+        marks=${[{ at: data.effective, label: "here", kind: "change", pending: true }]}
+      summary=${`From ${count(data.effective)} on: ${becomes(data, name, 0)}; at the end ${becomes(data, name, -1)}.`}
+      series=${[
+        { ink: "faint", name: "as it is", dash: [5, 4], line: data.before[name] },
+        { ink: "applied", name: "with it", width: 2.25, line: data.after[name] },
+      ]} />`,
+    )}
+    <button type="button" class="quiet" aria-expanded=${table} onClick=${() => setTable(!table)}>
+      ${table ? "Hide the numbers" : "Show the numbers"}</button>
+    ${
+      table &&
+      html`<div class="scroll" tabindex="0" role="region" aria-label="Numbers of the preview"><table
+        class="numbers preview"><thead><tr><th scope="col">${run.axis}</th>${names.map((name) => html`<th
+        scope="col">${name} as it is</th><th scope="col">${name} with it</th>`)}</tr></thead>
+      <tbody>${data.steps.map((step, n) => html`<tr data-step=${step}><th scope="row">${count(step)}</th>
+        ${names.map((name) => html`<td>${String(data.before[name][n])}</td><td>${String(data.after[name][n])}
+        </td>`)}</tr>`)}</tbody></table></div>`
+    }`;
+}

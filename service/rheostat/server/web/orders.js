@@ -1,0 +1,101 @@
+// What an operator orders from the header: pause, stop, checkpoint, signals, more.
+import { html, useState } from "./vendor/standalone.module.js";
+import { ask, get, runPath, useLoaded } from "./api.js";
+import { Inputs, faults, sent } from "./form.js";
+import { Act, Dialog, Trouble } from "./parts.js";
+import { Rewind } from "./rewind.js";
+
+/** @typedef {{seen: import("./run.js").Seen, order: (what: string, body: any) => Promise<unknown>, close: () => void}} Props */
+
+const Glyph = ({ of }) => html`<span class="glyph" aria-hidden="true">${of}</span>`;
+
+/** Whether a training saves when it is told to. @param {import("./wire").RunState} run */
+const saves = (run) => "checkpoint" in run.signals || !Object.keys(run.signals).length;
+
+// A pause, a stop or a checkpoint does not ask whether somebody was faster: it is as right then.
+
+/** @param {{seen: import("./run.js").Seen}} props */
+export function Orders({ seen }) {
+  const { run, change } = seen;
+  const [open, setOpen] = useState("");
+  const path = runPath(run.name);
+  const over = ["stopped", "finished"].includes(run.state);
+  const pause = run.stops.find((one) => one.hold);
+  const told = run.stops.find((one) => one.told && !one.hold);
+  const order = (what, body = {}) => ask("POST", `${path}/${what}`, { body }).then(seen.again);
+  // a pause that is still ahead is taken back, one that holds is ended
+  const goOn = () =>
+    run.paused ? order("resume") : ask("DELETE", `${path}/revisions/${pause?.revision}`).then(seen.again);
+  const close = () => setOpen("");
+  return html`<div class="orders" role="group" aria-label="Orders">
+    ${pause && html`<${Act} act=${goOn}><${Glyph} of="▶" />Resume</${Act}>`}
+    ${!pause && !told && html`<${Act} disabled=${over} act=${() => order("pause")}><${Glyph} of="❚❚" />Pause</${Act}>`}
+    ${told && html`<button onClick=${() => setOpen("lift")}><${Glyph} of="▶" />Go on…</button>`}
+    ${saves(run) && html`<${Act} disabled=${over} title="All ranks save at the same step"
+      act=${() => order("signals", { signal: "checkpoint" })}><${Glyph} of="⤓" />Checkpoint</${Act}>`}
+    <button disabled=${over} onClick=${() => setOpen("signal")}>Signal…</button>
+    <button class="danger" disabled=${over} onClick=${() => setOpen("stop")}><${Glyph} of="■" />Stop…</button>
+    <button class="primary" disabled=${run.state === "finished"}
+      onClick=${() => change({ rows: [] })}>Change…</button>
+    ${open === "stop" && html`<${Stop} seen=${seen} order=${order} close=${close} />`}
+    ${open === "signal" && html`<${SignalForm} seen=${seen} order=${order} close=${close} />`}
+    ${open === "lift" && told && html`<${Rewind} seen=${seen} close=${close}
+      place=${{ to: told.effective, generation: run.generation }} />`}
+  </div>`;
+}
+
+/** @param {Props} props */
+function Stop({ seen, order, close }) {
+  const { run } = seen;
+  const [message, setMessage] = useState("");
+  const [saving, setSaving] = useState(saves(run));
+  const stop = () =>
+    order("stop", { message, ...(saving ? { signal: { signal: "checkpoint" } } : {}) }).then(close);
+  return html`<${Dialog} title=${`Stop ${run.name}`} close=${close}>
+    <p>Every rank ends at the same step, the next open one. Until the first has ended it can be taken back;
+      afterwards the run goes on by a rewind to that step.</p>
+    <div class="field"><label for="stop-message">message <span class="soft">why</span></label><input
+      id="stop-message" maxlength="4096" value=${message} onInput=${(e) => setMessage(e.target.value)} /></div>
+    ${saves(run) && html`<label class="check"><input type="checkbox" checked=${saving}
+      onChange=${(e) => setSaving(e.target.checked)} /> All ranks save a checkpoint there</label>`}
+    <div class="bar end"><button onClick=${close}>Close</button><${Act} kind="danger"
+      act=${stop}>■ Stop all ranks</${Act}></div></${Dialog}>`;
+}
+
+/** A word to all ranks, of those that the training understands. @param {Props} props */
+function SignalForm({ seen, order, close }) {
+  const { run } = seen;
+  const { data: surface } = useLoaded((signal) => get(`${runPath(run.name)}/surface`, {}, signal), [run.id]);
+  const words = Object.keys(surface?.signals || {});
+  const [word, choose] = useState("");
+  const [fields, setFields] = useState(/** @type {Record<string, any>} */ ({}));
+  const [error, setError] = useState(/** @type {any} */ (null));
+  const chosen = word || words[0] || "";
+  const schema = surface?.signals[chosen]?.schema;
+  const send = async (event) => {
+    event.preventDefault();
+    try {
+      await order("signals", { signal: chosen, arguments: sent(schema, fields) });
+      close();
+    } catch (refused) {
+      setError(refused);
+    }
+  };
+  return html`<${Dialog} title=${`Signal to ${run.name}`} close=${close}><form onSubmit=${send}>
+    <p>All ranks hear it at the same step, the next open one.</p>
+    <div class="field"><label for="word">signal</label>${
+      !surface
+        ? "…"
+        : !surface.any_signal
+          ? html`<select id="word" value=${chosen}
+            onInput=${(e) => (choose(e.target.value), setFields({}), setError(null))}>
+            ${words.map((one) => html`<option value=${one}>${one}</option>`)}</select>`
+          : html`<input id="word" required pattern="[a-z][a-z0-9-]*" placeholder="checkpoint" value=${word}
+            onInput=${(e) => choose(e.target.value)} />`
+    }
+      ${surface?.signals[chosen]?.text && html`<p class="hint">${surface.signals[chosen].text}</p>`}</div>
+    <${Inputs} schema=${schema} fields=${fields} set=${setFields} wrong=${faults(error)} path="arguments" />
+    <${Trouble} error=${error} />
+    <div class="bar end"><button type="button" onClick=${close}>Close</button><button
+      class="primary">Send</button></div></form></${Dialog}>`;
+}

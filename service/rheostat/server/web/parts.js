@@ -1,0 +1,77 @@
+// Small parts that every view is made of.
+import { html, useEffect, useRef, useState } from "./vendor/standalone.module.js";
+
+/**
+ * What the service refused, with what was wrong in it; `shown` begins the fields that say so themselves.
+ * @param {{error?: any, shown?: string}} props
+ */
+export function Trouble({ error, shown }) {
+  if (!error) return null;
+  const fields = (error.errors || []).filter((one) => !shown || !one.field.startsWith(shown));
+  return html`<div class="trouble" role="alert"><p>${error.message}</p>
+    ${fields.length > 0 && html`<ul>${fields.map((one) => html`<li><code>${one.field}</code> ${one.message}
+      ${one.bound && !one.message.includes(one.bound) && html` <span class="soft">(${one.bound})</span>`}
+      </li>`)}</ul>`}
+  </div>`;
+}
+
+const SIGNS = { live: "●", paused: "❚❚", stuck: "▲", ended: "✓", stopped: "■", finished: "✓" };
+
+/** A run's state: a sign, a word and a colour. @param {{state: keyof typeof SIGNS}} props */
+export const State = ({ state }) =>
+  html`<span class=${`state ${state}`}><span aria-hidden="true">${SIGNS[state]}</span> ${state}</span>`;
+
+/** A dialog, opened when it comes. @param {{title: string, close: () => void, children?: any, wide?: boolean}} props */
+export function Dialog({ title, close, children, wide }) {
+  const place = useRef(/** @type {any} */ (null));
+  useEffect(() => place.current.showModal(), []);
+  return html`<dialog ref=${place} class=${wide ? "wide" : ""} aria-label=${title} onClose=${close}>
+    <div class="bar"><h2>${title}</h2><button class="quiet" aria-label="Close"
+      onClick=${() => place.current.close()}>✕</button></div>
+    ${children}
+  </dialog>`;
+}
+
+/**
+ * A button that does something at the service, and shows what it was refused.
+ * @param {{act: () => Promise<unknown>, children?: any, kind?: string, disabled?: boolean, title?: string}} props
+ */
+export function Act({ act, children, kind = "", disabled, title }) {
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState(/** @type {any} */ (null));
+  const run = async () => {
+    setBusy(true);
+    setError(null);
+    try {
+      await act();
+    } catch (refused) {
+      setError(refused);
+    }
+    setBusy(false);
+  };
+  return html`<span class="act"><button type="button" class=${kind} disabled=${disabled || busy} title=${title}
+    onClick=${run}>${children}</button>
+    ${error && html`<${Bubble} error=${error} close=${() => setError(null)} />`}</span>`;
+}
+
+/** @param {{error: any, close: () => void}} props */
+const Bubble = ({ error, close }) =>
+  html`<span class="bubble"><${Trouble} error=${error} /><button type="button" class="quiet" aria-label="Close"
+    onClick=${close}>✕</button></span>`;
+
+/** A sentence where there is nothing yet. @param {{title: string, children?: any}} props */
+export const Empty = ({ title, children }) =>
+  html`<div class="empty"><p><b>${title}</b></p>${children}</div>`;
+
+/**
+ * The value, once it has not changed for a while.
+ * @template T @param {T} value @param {number} wait milliseconds @returns {T}
+ */
+export function useSettled(value, wait) {
+  const [kept, keep] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => keep(value), wait);
+    return () => clearTimeout(timer);
+  }, [value, wait]);
+  return kept;
+}

@@ -1,0 +1,106 @@
+// Going back: what it drops is shown first, and the run's name has to be typed. A fork drops nothing.
+import { html, useEffect, useState } from "./vendor/standalone.module.js";
+import { ROOT, ask, runPath } from "./api.js";
+import { announce, go } from "./places.js";
+import { Act, Dialog, Trouble, useSettled } from "./parts.js";
+import { ago, count, some, told } from "./words.js";
+
+/** @typedef {{seen: import("./run.js").Seen, place: import("./tree.js").Place, close: () => void}} Props */
+
+/** What the service says would happen. @param {string} path @param {any} body @param {unknown} news */
+function useRehearsal(path, body, news) {
+  const asked = useSettled(JSON.stringify(body), 150);
+  const [state, set] = useState(/** @type {any} */ ({}));
+  useEffect(() => {
+    const stop = new AbortController();
+    ask("POST", path, { query: { dry_run: true }, body: JSON.parse(asked), signal: stop.signal }).then(
+      (data) => set({ data }),
+      (error) => stop.signal.aborted || set({ error }),
+    );
+    return () => stop.abort();
+  }, [asked, news]);
+  return state;
+}
+
+/** @param {{id: string, title: any, value: string, set: (text: string) => void, number?: boolean}} props */
+const Text = ({ id, title, value, set, number }) =>
+  html`<div class="field"><label for=${id}>${title}</label><input id=${id} value=${value}
+    class=${number ? "num" : ""} inputmode=${number ? "numeric" : null} autocomplete="off"
+    onInput=${(e) => set(number ? e.target.value.replace(/\D/g, "") : e.target.value)} /></div>`;
+
+/** @param {{data: any}} props */
+const Saved = ({ data }) =>
+  data.checkpoint
+    ? html`<li>A training can resume from <b>${data.checkpoint.tag || "a checkpoint"}</b> of step <b
+      class="num">${count(data.checkpoint.step)}</b>, saved ${ago(data.checkpoint.at)}
+      ${data.checkpoint.uri && html` at <code>${data.checkpoint.uri}</code>`}</li>`
+    : html`<li>${data.checkpoint === null ? "No checkpoint is known at or below this step" : "Which checkpoints there are was never said"}
+      </li>`;
+
+/** @param {{revisions: import("./wire").LeftBehind, verb: string}} props */
+const Left = ({ revisions, verb }) =>
+  revisions.many
+    ? html`<li>${some(revisions.many, "revision")} ${verb}:<ul>${revisions.items.map((one) => html`<li>
+      ${one.revision}, at ${count(one.effective)}: ${told(one).join("; ")}</li>`)}</ul></li>`
+    : html`<li>No revision ${verb}</li>`;
+
+/** @param {Props} props */
+export function Rewind({ seen, place, close }) {
+  const { run } = seen;
+  const path = `${runPath(run.name)}/rewind`;
+  const [to, setTo] = useState(String(place.to));
+  const [message, setMessage] = useState("");
+  const [name, setName] = useState("");
+  const body = { to: Number(to), from_generation: place.generation };
+  const { data, error } = useRehearsal(path, body, seen.news);
+  const rewind = () =>
+    ask("POST", path, { body: { ...body, expected_generation: run.generation, message } }).then(
+      (made) => (
+        announce(`Generation ${made.generation} goes on from ${count(made.from)}`),
+        seen.again(),
+        close()
+      ),
+    );
+  return html`<${Dialog} title=${`Rewind ${run.name}`} close=${close}>
+    <p>A new generation goes on from a step of G${place.generation}. Its past is kept, bit for bit;
+      workers of the present one are fenced off, and have to be started again from a checkpoint.</p>
+    <${Text} id="to" title="to step" number value=${to} set=${setTo} />
+    <${Trouble} error=${error} />
+    ${
+      data &&
+      html`<ul class="effects"><li><b>${data.workers == null ? "No worker" : some(data.workers, "worker")}
+        </b> ${data.workers === 1 ? "is" : "are"} fenced off; what was served from ${count(data.from)} to ${count(data.ended)} is left behind</li>
+        <${Saved} data=${data} /><${Left} revisions=${data.revisions} verb="dropped" />
+      ${data.again.map((one) => html`<li>The change that ${one.controller} decided on step ${count(one.step)} is made again, at ${count(one.effective)}
+        </li>`)}${data.dropped.map((one) => html`<li>The ${one.decision} that ${one.controller} decided on step ${count(one.step)} is dropped</li>`)}
+        </ul>${data.warnings.map((one) => html`<p class="banner warn">${one}</p>`)}`
+    }
+    <${Text} id="rewind-message" title=${html`message <span class="soft">why</span>`} value=${message}
+      set=${setMessage} />
+    <${Text} id="sure" title=${html`type <b>${run.name}</b> to be sure`} value=${name} set=${setName} />
+    <div class="bar end"><button onClick=${close}>Close</button><${Act} kind="danger"
+      disabled=${!data || name !== run.name} act=${rewind}>Rewind to ${count(Number(to))}</${Act}></div>
+      </${Dialog}>`;
+}
+
+/** @param {Props} props */
+export function Fork({ seen, place, close }) {
+  const { run } = seen;
+  const [step, setStep] = useState(String(place.to));
+  const [name, setName] = useState(`${run.name}-fork`);
+  const body = { name, from: { run: run.name, generation: place.generation, step: Number(step) } };
+  const { data, error } = useRehearsal("runs", body, seen.news);
+  const fork = () =>
+    ask("POST", "runs", { body }).then((made) => go(`${ROOT.pathname}${runPath(made.name)}`));
+  return html`<${Dialog} title=${`Fork ${run.name}`} close=${close}>
+    <p>A new run has this one's past up to a step of G${place.generation}, and goes its own way from there.
+      Nothing happens to ${run.name}.</p>
+    <${Text} id="fork-name" title="name of the new run" value=${name} set=${setName} /><${Text} id="fork-step"
+      title="from step" number value=${step} set=${setStep} />
+    <${Trouble} error=${error} />
+    ${data && html`<ul class="effects"><${Saved} data=${data} /><${Left} revisions=${data.revisions}
+      verb="left out" />${data.controllers.length > 0 && html`<li>It has the controllers ${data.controllers.join(", ")}, with what they remember</li>`}
+      </ul>${data.warnings.map((one) => html`<p class="banner warn">${one}</p>`)}`}
+    <div class="bar end"><button onClick=${close}>Close</button><${Act} kind="primary" disabled=${!data}
+      act=${fork}>Fork</${Act}></div></${Dialog}>`;
+}
