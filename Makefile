@@ -12,7 +12,7 @@ PIP := $(BIN)/pip --disable-pip-version-check
 LOCK := uv pip compile --quiet --upgrade --universal --python-version 3.11 \
   --generate-hashes --no-header --no-annotate --no-emit-index-url
 
-.PHONY: help serve page test test-frameworks coverage check format docs changelog bench fuzz proof audit \
+.PHONY: help serve page test test-page test-frameworks coverage check format docs changelog bench fuzz proof audit \
   picture lock clean
 
 help: ## list what make can do
@@ -45,7 +45,10 @@ page: $(SERVING) ## the page at http://127.0.0.1:8000, or PORT=, with a simulate
 	  test $$code -ge 128 || echo 'Is the port taken? Another one: make page PORT=8001' >&2; exit $$code; }
 
 test: $(STAMP) ## run every test that needs no heavy framework, and the examples in docstrings
-	$(BIN)/pytest --ignore tests/torch --ignore tests/frameworks -n 3 --dist worksteal $(ARGS)
+	$(BIN)/pytest --ignore tests/torch --ignore tests/frameworks --ignore tests/page -n 3 --dist worksteal $(ARGS)
+
+test-page: $(STAMP) $(VENV)/.page ## run the tests of the page, in the system's Chromium; its types need npm
+	$(BIN)/pytest tests/page $(ARGS)
 
 test-frameworks: $(STAMP) $(VENV)/.frameworks ## run the tests that need PyTorch, and every other framework
 	$(BIN)/pytest tests/torch -n 3 --dist loadfile $(ARGS) # in these Keras computes with PyTorch,
@@ -96,6 +99,10 @@ bench: $(STAMP) $(VENV)/.torch ## measure what docs/performance.md tells
 $(VENV)/.torch: | $(STAMP)
 	$(BIN)/python -c 'import torch' 2>/dev/null || $(PIP) install torch==2.13.0
 	@touch $(VENV)/.torch
+
+$(VENV)/.page: tests/page/requirements.txt | $(STAMP)
+	$(PIP) install --quiet --requirement tests/page/requirements.txt
+	@touch $(VENV)/.page
 
 # The newest versions here, and the oldest that work beside them, each in a folder of its own.
 $(VENV)/.frameworks: tests/frameworks/requirements.txt | $(VENV)/.torch

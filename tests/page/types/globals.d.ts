@@ -1,0 +1,4 @@
+// What uPlot's own script leaves behind.
+interface Window {
+  uPlot: any;
+}
