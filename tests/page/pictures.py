@@ -25,9 +25,10 @@ from tests.conftest import RunningServer
 from tests.page.conftest import QUICK, chromium
 from tests.page.training import Training
 
+NONE = Image.Dither.NONE
 WIDTHS = {"wide": (1280, 800), "middle": (820, 900), "phone": (390, 844)}
 THEMES = ("light", "dark")
-COLOURS = 64
+COLOURS = 96
 """In a picture, so that a hundred of them are no burden on the repository."""
 
 WARM = {
@@ -249,7 +250,7 @@ def draw(folder: Path, url: str, only: list[str]) -> None:
                     page.emulate_media(color_scheme=theme)
                     page.wait_for_timeout(150)
                     shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-                    small = shot.quantize(COLOURS, dither=Image.Dither.NONE)
+                    small = shot.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=NONE)
                     small.save(folder / f"{name}-{width}-{theme}.png", optimize=True)
         browser.close()
 

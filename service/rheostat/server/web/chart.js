@@ -1,7 +1,7 @@
 // One chart on the shared step axis: uPlot, with what a run needs drawn over it.
 import { html, useEffect, useRef, useState } from "./vendor/standalone.module.js";
 import { FONT, drawAbove, drawBelow, ink, themed } from "./overlay.js";
-import { count, short } from "./words.js";
+import { count, power, short } from "./words.js";
 
 /**
  * @typedef {"change" | "signal" | "halt" | "branch" | "note"} MarkKind
@@ -105,7 +105,7 @@ function options(latest, setAt, width, height, log) {
         ...axis,
         size: 64,
         space: log ? 24 : 34,
-        values: (_, ticks) => ticks.map((value) => (value == null ? "" : short(value))),
+        values: (_, ticks) => alike(ticks),
       },
     ],
     series: [
@@ -126,6 +126,13 @@ function options(latest, setAt, width, height, log) {
       ready: [(u) => u.over.addEventListener("click", () => picked(u, latest.current))],
     },
   };
+}
+
+/** The numbers of an axis, all written in one way. @param {(number | null)[]} ticks */
+function alike(ticks) {
+  const texts = ticks.map((value) => (value == null ? "" : short(value)));
+  if (!texts.some((text) => text.includes("e"))) return texts;
+  return ticks.map((value) => (value == null ? "" : value === 0 ? "0" : power(value)));
 }
 
 /** @param {ChartProps} props @param {number | null} low @param {number | null} high */

@@ -9,12 +9,12 @@ export const count = (number) => (number == null ? "–" : COUNT.format(number))
 export function short(value) {
   if (value == null || !isFinite(value)) return String(value ?? "–");
   const text = String(Number(value.toPrecision(4)));
-  return text.length <= 7
-    ? text
-    : value
-        .toExponential(3)
-        .replace(/\.?0+e/, "e")
-        .replace("e+", "e");
+  return text.length <= 7 ? text : power(value);
+}
+
+/** A value with a power of ten. @param {number} value */
+export function power(value) {
+  return value.toExponential(3).replace(/\.?0+e/, "e").replace("e+", "e");
 }
 
 /** @param {number | null | undefined} seconds */
