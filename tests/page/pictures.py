@@ -25,7 +25,6 @@ from tests.conftest import RunningServer
 from tests.page.conftest import QUICK, chromium
 from tests.page.training import Training
 
-NONE = Image.Dither.NONE
 WIDTHS = {"wide": (1280, 800), "middle": (820, 900), "phone": (390, 844)}
 THEMES = ("light", "dark")
 COLOURS = 96
@@ -230,6 +229,16 @@ VIEWS: dict[str, View] = {
 }
 
 
+def palette(shot: Image.Image) -> Image.Image:
+    """Return the colours that a picture has most of, as they are: what PIL makes are others."""
+    found = sorted(shot.getcolors(1 << 24) or [], reverse=True)[:COLOURS]
+    most: list[Any] = [colour for _, colour in found]
+    most += most[:1] * (256 - len(most))
+    made = Image.new("P", (1, 1))
+    made.putpalette([channel for colour in most for channel in colour])
+    return made
+
+
 def draw(folder: Path, url: str, only: list[str]) -> None:
     """Write the pictures."""
     with sync_playwright() as playwright:
@@ -250,7 +259,7 @@ def draw(folder: Path, url: str, only: list[str]) -> None:
                     page.emulate_media(color_scheme=theme)
                     page.wait_for_timeout(150)
                     shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-                    small = shot.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=NONE)
+                    small = shot.quantize(palette=palette(shot), dither=Image.Dither.NONE)
                     small.save(folder / f"{name}-{width}-{theme}.png", optimize=True)
         browser.close()
 
