@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
@@ -33,6 +37,20 @@ addEventListener("securitypolicyviolation", (event) =>
 ROLES = ("viewer", "operator", "admin")
 REFUSALS = "Failed to load resource"
 """What a browser's console says of each answer that is no success: journeys have refusals."""
+
+
+NGINX = """
+daemon off; pid nginx.pid; error_log stderr; events {{}}
+http {{
+  access_log off;
+  client_body_temp_path body; proxy_temp_path proxied;
+  fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
+  server {{
+    listen 127.0.0.1:{port};
+    location /of/ours/ {{ proxy_pass {service}/; proxy_set_header Host $http_host; }}
+  }}
+}}
+"""
 
 
 def chromium() -> str:
@@ -92,6 +110,30 @@ def guarded_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     running = RunningServer(folder, {"auth": "true"}, QUICK)
     yield Guarded(running.url, database, secrets)
     running.close()
+
+
+@pytest.fixture
+def below(guarded_page: Guarded, tmp_path: Path) -> Iterator[str]:
+    """Return where the guarded server is below a path, behind a proxy that knows nothing of it."""
+    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        pytest.skip("nginx is not installed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (tmp_path / "nginx.conf").write_text(NGINX.format(port=port, service=guarded_page.url))
+    nginx = subprocess.Popen([program, "-p", tmp_path, "-c", tmp_path / "nginx.conf"])
+    address = f"http://localhost:{port}/of/ours"
+    for _ in range(100):
+        try:
+            httpx.get(f"{address}/livez")
+        except httpx.ConnectError:
+            time.sleep(0.1)
+        else:
+            break
+    yield address
+    nginx.terminate()
+    nginx.wait(30)
 
 
 def _tokens(database: str) -> dict[str, str]:

@@ -16,6 +16,9 @@ export class Refused extends Error {
   }
 }
 
+/** Milliseconds between two requests for the same, at most. */
+const LONGEST = 20_000;
+
 /** @param {string} name */
 export const runPath = (name) => `runs/${encodeURIComponent(name)}`;
 
@@ -98,7 +101,7 @@ export function useLoaded(load, needs, seconds = 0) {
         }
       }
       // what takes the service long is asked for less often
-      const rest = Math.max(seconds * 1000, 20 * (performance.now() - began));
+      const rest = Math.max(seconds * 1000, Math.min(20 * (performance.now() - began), LONGEST));
       if (seconds && !stop.signal.aborted) timer = setTimeout(turnOver, rest);
     };
     turnOver();

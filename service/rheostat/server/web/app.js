@@ -63,4 +63,7 @@ function App() {
       done=${session.again} />` : session.data || session.error ? view : ""}</main>`;
 }
 
+// the icon's address is relative to that of the page, which changes without loading it anew
+const icon = /** @type {HTMLLinkElement} */ (document.querySelector("link[rel=icon]"));
+icon.href = new URL("icon.svg", import.meta.url).href;
 render(html`<${App} />`, /** @type {HTMLElement} */ (document.getElementById("page")));

@@ -121,7 +121,7 @@ const None = ({ any }) =>
   any
     ? html`<${Empty} title="No run answers to this filter." />`
     : html`<${Empty} title="There is no run yet.">
-  <p>A training creates its run when it starts, or you do: <a href="new">New run</a>.</p>
+  <p>A training creates its run when it starts, or you do: <a href=${ROOT.href + "new"}>New run</a>.</p>
   <pre>from rheostat import Client
 
 run = Client("${location.origin}").run("first", create={"parameters": {"lr": 1e-3}})
