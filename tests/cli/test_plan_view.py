@@ -95,3 +95,6 @@ def test_a_scaled_curve_is_explained_as_a_product(
     out = " ".join(capsys.readouterr().out.split())
     assert "follows 0.5 × (0.5 × (cosine start=1 end=0))" in out
     assert ("counts from" in out) is (origin > 0)
+    run: Any = {**STATE, "parameters": {"lr": halved}, "current": {"lr": 0.25}}
+    runs.run(Screen(), run, origin=None)
+    assert "0.5 × (cosine start=1 end=0)" in capsys.readouterr().out

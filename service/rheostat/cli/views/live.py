@@ -105,7 +105,7 @@ def _speed(sight: Sight) -> str:
 def _values(screen: Screen, item: wire.RunState) -> None:
     names = sorted(item["parameters"])
     rows = (
-        (name, text.short(item["current"][name]), text.definition(item["parameters"][name]))
+        (name, text.short(item["current"][name]), text.formula(item["parameters"][name]))
         for name in names[: 2 * ROWS]
         if name in item["current"]
     )

@@ -92,7 +92,7 @@ def run(screen: Screen, item: wire.RunState, *, origin: str | None) -> None:
     screen.table(
         columns,
         (
-            (name, _number(values.get(name)), text.definition(definitions[name]))
+            (name, _number(values.get(name)), text.formula(definitions[name]))
             for name in sorted(definitions)
         ),
     )
