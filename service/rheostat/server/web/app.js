@@ -59,7 +59,7 @@ function App() {
         ${theme === "dark" ? "☾ Dark" : theme === "light" ? "☀ Light" : "◐ Auto"}</button>
     </header>
     <div id="live" class="unseen" role="status" aria-live="polite"></div>
-    <main id="main" tabindex="-1">${session.data?.required && !session.data.name ? html`<${Login}
+    <main id="main" tabindex="-1">${session.data?.required && !session.data.role ? html`<${Login}
       done=${session.again} />` : session.data || session.error ? view : ""}</main>`;
 }
 

@@ -4,7 +4,7 @@ import { html, useState } from "./vendor/standalone.module.js";
 /** @param {{who: import("./wire").Session | undefined, leave: () => void}} props */
 export function Who({ who, leave }) {
   const [name, setName] = useState(localStorage.getItem("author") || "");
-  if (!who || (who.required && !who.name)) return null;
+  if (!who || (who.required && !who.role)) return null;
   if (who.name)
     return html`<span class="who" title=${`Role: ${who.role}`}>${who.name} <span class="tag">${who.role}</span>
       </span><button class="quiet" onClick=${leave}>Sign out</button>`;
