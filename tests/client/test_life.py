@@ -82,7 +82,7 @@ def test_the_end_of_the_plan_is_told_once(
         for step in range(24):
             run.value("lr", step)
     said = [record.message for record in caplog.records if "total" in record.message]
-    assert said == ["run gpt is read past its total of 20"]
+    assert said == ["rheostat: run gpt is read past its total of 20"]
     assert [read for read in service.reads if sum(read) > 20] == [
         (20, 1),
         (21, 1),

@@ -108,10 +108,10 @@ def test_waiting_is_logged_once_in_a_while(caplog: pytest.LogCaptureFixture) -> 
 
     said = [record.getMessage() for record in caplog.records]
     assert [message.split(" (")[0] for message in said] == [
-        "waiting for steps since 2 s",
-        "waiting for steps since 32 s",
-        "waiting for steps since 62 s",
-        "waiting for steps since 92 s",
+        "rheostat: waiting for steps since 2 s",
+        "rheostat: waiting for steps since 32 s",
+        "rheostat: waiting for steps since 62 s",
+        "rheostat: waiting for steps since 92 s",
     ]
     assert "ConnectError: refused); gives up in 598 s" in said[0]
 
@@ -130,7 +130,7 @@ def test_the_end_of_waiting_is_said_if_its_beginning_was(
         patience.ends()
 
     ends = [record.getMessage() for record in caplog.records[1:]]
-    assert ends == ["going on: steps was answered after 21 s"] * said
+    assert ends == ["rheostat: going on: steps was answered after 21 s"] * said
 
 
 def test_a_call_that_is_repeated_says_how_often(caplog: pytest.LogCaptureFixture) -> None:
