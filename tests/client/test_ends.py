@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ from tests.client.listening import ListeningService
 from tests.client.test_run import quiet
 
 from rheostat import AsyncClient, Client
+from rheostat.client import ends
 from rheostat.errors import AwaitingReport, Finished, Paused, StaleGeneration, Stopped
 
 
@@ -69,6 +71,10 @@ def test_an_end_is_said_once(
     [said] = [record.getMessage() for record in caplog.records]
     assert "at step 1,024" in said
     assert "Nothing is trained" in said
+    of_tokens = ends.words(
+        replace(run._joined, axis="tokens"), Stopped("", end=64), untrained=False
+    )
+    assert of_tokens == "run gpt is stopped at token 64. To go on: rheostat run resume gpt"
 
 
 @pytest.mark.parametrize("stride", [2, 7, 33, 100])

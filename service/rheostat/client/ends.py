@@ -10,7 +10,7 @@ def words(joined: JoinedRun, end: Finished, *, untrained: bool) -> str:
     """Return what the log says where a training ends, or has nothing left to train."""
     told = end.members
     step, revision = told.get("end"), told.get("revision")
-    where = f" at {joined.axis} {step:,}" if isinstance(step, int) else ""
+    where = f" at {joined.axis.removesuffix('s')} {step:,}" if isinstance(step, int) else ""
     by = f" by revision {revision}" if revision else ""
     who = f" of {told['author']}" if by and told.get("author") else ""
     why = f": {str(told['message']).rstrip('.')}" if told.get("message") else ""
