@@ -202,7 +202,7 @@ def gpt(quick_server: RunningServer) -> Iterator[Training]:
     """One training of four ranks that tests look at, and leave as it is."""
     with Client(quick_server.url, author="ann") as client:
         client.create_run("gpt", **BODY)
-    training = Training(quick_server.url, "gpt", report=_losses)
+    training = Training(quick_server.url, "gpt", report=_losses, pace=0.03)  # longer than all tests
     training.until(100)
     yield training
     training.close()
