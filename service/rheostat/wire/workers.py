@@ -13,7 +13,7 @@ class Eta(TypedDict):
     effective: int
     """First step for which it holds."""
     steps: int
-    """How far the slowest of them is from it by now, in steps, as far as its pace tells."""
+    """How far the slowest of them is from it, in steps; 0 once all are there."""
     seconds: float | None
     """In how many seconds that one comes to it; null if no pace is known."""
     reached_by: int

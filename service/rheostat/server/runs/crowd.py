@@ -16,7 +16,6 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import ceil
 from operator import attrgetter
 from typing import NamedTuple, Self
 
@@ -243,14 +242,14 @@ class Crowd:
         return sorted(each.step for each in self.training)
 
     def _eta(self, revision: int | None, effective: int, kind: str) -> wire.Eta:
-        last, pace = self._hindmost_training, self.pace or 0.0
+        last, pace = self._hindmost_training, self.pace
+        steps = max(effective - last.step, 0)
         since = self.now - last.seen_at if last.state == "training" else 0.0
-        left = max(effective - last.step - pace * since, 0.0)  # it has gone on since it said where
         return {
             "revision": revision,
             "effective": effective,
-            "steps": ceil(left),
-            "seconds": left / pace if pace else None,
+            "steps": steps,
+            "seconds": max(steps / pace - since, 0.0) if pace else None,
             "reached_by": len(self._steps) - bisect_left(self._steps, done_at(kind, effective)),
             "workers": len(self.training),
         }
