@@ -70,6 +70,9 @@ class Behind:
 def behind(database: str) -> Iterator[Behind]:
     """Return a store that reaches its database through a proxy of its own."""
     path = database.partition("host=")[2]
+    patient = Store(database, Limits())  # making the schema may take longer than the short times
+    patient.start()
+    patient.close()
     with SilentProxy.to_socket(f"{path}/.s.PGSQL.5432") as proxy:
         behind = Behind(proxy, database)
         yield behind
