@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 STATE = ("run", "id", "generation", "step")
 """What a checkpoint must hold."""
-TRAINER = "trainer"
-"""What a body to create says as its ``total``, for that of the trainer."""
 CHECKPOINT = "checkpoint"
 """The signal that asks for one."""
 PROVEN: Mapping[str, SlotType] = {"float32": "f32", "float64": "f64"}
@@ -202,6 +200,8 @@ def client_of(address: str) -> Client:
 
 def with_total(create: Mapping[str, Any], total: int | None) -> dict[str, Any]:
     """Return a body to create a run with, whose total may be the trainer's."""
+    from rheostat.client.calls import TRAINER  # noqa: PLC0415 - as `client_of` does, or has done
+
     if create.get("total") != TRAINER:
         return dict(create)
     if total is None:

@@ -23,7 +23,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 from tests.conftest import RunningServer
 from tests.page.conftest import QUICK, chromium
-from tests.page.training import Training
+from tests.page.training import BODY, Training
 
 WIDTHS = {"wide": (1280, 800), "middle": (820, 900), "phone": (390, 844)}
 THEMES = ("light", "dark")
@@ -47,16 +47,7 @@ GPT: dict[str, Any] = {
     "about": "7 B parameters on the second mixture.\nThe spike at 9,000 came from a bad shard.",
     "goal": {"metric": "val_loss", "target": 2.1},
     "describe": {"lr": {"text": "peak rate of AdamW", "takes_effect": "step"}},
-    "signals": {
-        "checkpoint": {
-            "text": "save all ranks",
-            "arguments": {"tag": {"type": "string", "max": 64}},
-        },
-        "switch-data": {
-            "text": "which mixture",
-            "arguments": {"stage": {"type": "integer", "min": 1, "max": 3, "required": True}},
-        },
-    },
+    "signals": BODY["signals"],
     "controllers": {
         "plateau": {"kind": "plateau", "metric": "val_loss", "factor": 0.5, "patience": 4},
         "spike": {

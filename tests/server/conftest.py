@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +34,16 @@ def problem() -> AssertProblem:
         return document
 
     return check
+
+
+def refused_in_the_end(http: httpx.Client) -> httpx.Response:
+    """Ask until the answer is a refusal, for half a minute at most."""
+    for _ in range(300):
+        answer = http.get("/v1/runs")
+        if answer.status_code != 200:
+            return answer
+        time.sleep(0.1)
+    raise TimeoutError("it was never refused")
 
 
 Send = Callable[[bytes], httpx.Response]

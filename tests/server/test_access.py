@@ -11,6 +11,7 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 from tests.conftest import open_tokens
+from tests.server.conftest import refused_in_the_end
 
 from rheostat.errors import Unauthenticated
 from rheostat.server.app import create_app
@@ -315,16 +316,6 @@ def test_a_token_expires(guarded: Any, problem: Any, new_name: Any) -> None:
     with guarded.client(made.json()["token"]) as http:
         answer = refused_in_the_end(http)
     assert "expired at" in problem(answer, "unauthenticated")["detail"]
-
-
-def refused_in_the_end(http: httpx.Client) -> httpx.Response:
-    """Ask until the answer is a refusal, for half a minute at most."""
-    for _ in range(300):
-        answer = http.get("/v1/runs")
-        if answer.status_code != 200:
-            return answer
-        time.sleep(0.1)
-    raise TimeoutError("it was never refused")
 
 
 def test_access_is_what_a_cache_in_front_asks(guarded: Any, problem: Any) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from tests.conftest import open_tokens
+from tests.server.conftest import refused_in_the_end
 
 if TYPE_CHECKING:
     from tests.conftest import Guarded, StartServer
@@ -305,16 +306,6 @@ def test_an_expired_token_ends_its_sessions(guarded: Guarded, problem: Any, new_
     with browser(guarded) as http:
         assert sign_in(http, made.json()["token"]).status_code == 201
         assert "expired at" in problem(refused_in_the_end(http), "unauthenticated")["detail"]
-
-
-def refused_in_the_end(http: httpx.Client) -> httpx.Response:
-    """Ask until the answer is a refusal, for half a minute at most."""
-    for _ in range(300):
-        answer = http.get("/v1/runs")
-        if answer.status_code != 200:
-            return answer
-        time.sleep(0.1)
-    raise TimeoutError("it was never refused")
 
 
 def test_all_processes_agree(start_server: StartServer, ann: tuple[str, str], problem: Any) -> None:

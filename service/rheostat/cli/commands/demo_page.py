@@ -88,6 +88,11 @@ class Loss:
         return self.at(step, noise=0.004) + 0.05
 
 
+def uri_of(name: str, step: int) -> str:
+    """Return where the checkpoint of a step would be."""
+    return f"s3://demo/{name}/step-{step}"
+
+
 GPT_LOSS = Loss("gpt", hard=HARD, critical=3.2e-4)
 
 
@@ -189,7 +194,7 @@ class Training:
             await run.report(step, metrics)
         if step % SAVED_EVERY == 0:
             self.saved[step] = Saved(run.generation, self.loss)
-            await run.saved(step, tag=f"step-{step}", uri=f"s3://demo/{self.name}/step-{step}")
+            await run.saved(step, tag=f"step-{step}", uri=uri_of(self.name, step))
 
     async def _obey(self, run: AsyncRun, rank: int, word: Any, step: int) -> None:
         """Save, which takes each rank its time, and say so."""
@@ -197,7 +202,7 @@ class Training:
         if rank == 0:
             self.saved[step] = Saved(run.generation, self.loss)
             tag = dict(word.arguments).get("tag") or f"step-{step}"
-            await run.saved(step, tag=tag, uri=f"s3://demo/{self.name}/step-{step}")
+            await run.saved(step, tag=tag, uri=uri_of(self.name, step))
         await run.outcome(word, "done", step=step, source=f"rank-{rank}")
 
 
@@ -301,8 +306,7 @@ class Past:
                 self.run.report(step, {**metrics, "loss": self.loss.at(step)})
             if step % SAVED_EVERY == 0:
                 self.saved[step] = Saved(1, self.loss)
-                uri = f"s3://demo/{self.run.name}/step-{step}"
-                self.run.saved(step, tag=f"step-{step}", uri=uri)
+                self.run.saved(step, tag=f"step-{step}", uri=uri_of(self.run.name, step))
         self.step = until
         self.run.flush()
 

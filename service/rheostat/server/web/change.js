@@ -92,7 +92,7 @@ export function Change({ seen, start, close }) {
     seen.again();
   };
 
-  const last = seen.revisions.find(undone);
+  const last = seen.revisions.find(undoable);
   const guarded = (refused || error)?.code === "guard-violated";
   return html`<${Dialog} title=${`Change ${run.name}`} close=${close} wide=${true}>
     <div class="presets" role="group" aria-label="Presets">${PRESETS.map(([title, edit, fields]) => html`<button
@@ -137,7 +137,7 @@ export const undoing = ({ revision, changes }) => ({
 });
 
 /** @param {import("./wire").Revision} one */
-const undone = (one) => one.kind === "change" && !one.cancelled && one.state !== "dropped";
+export const undoable = (one) => one.kind === "change" && !one.cancelled && one.state !== "dropped";
 
 /** @param {import("./wire").Revision} one */
 const inShort = (one) =>

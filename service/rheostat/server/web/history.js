@@ -1,7 +1,7 @@
 // What was done to a run, newest first, and how far each of it has come.
 import { html, useState } from "./vendor/standalone.module.js";
 import { ask, get, runPath, useLoaded } from "./api.js";
-import { undoing } from "./change.js";
+import { undoable, undoing } from "./change.js";
 import { Act, Empty, Trouble } from "./parts.js";
 import { ago, clock, count, duration, some, steps, told } from "./words.js";
 
@@ -29,7 +29,6 @@ function Item({ revision, seen, eta }) {
   const { run, change } = seen;
   const { kind, author, message, state, effective } = revision;
   const halt = run.stops.find((one) => one.revision === revision.revision);
-  const undoes = kind === "change" && !revision.cancelled && state !== "dropped";
   const cancels = (revision.pending || (halt && !halt.told)) && !revision.cancelled;
   const path = `${runPath(run.name)}/revisions/${revision.revision}`;
   const cancel = () => ask("DELETE", path).then(seen.again);
@@ -46,7 +45,7 @@ function Item({ revision, seen, eta }) {
       ${!STILL.includes(kind) && html`<${Life} state=${state} eta=${eta} axis=${run.axis} />`}
       ${kind === "signal" && ["done", "failed"].includes(state) && html`<${Outcomes} path=${path} />`}
     </div>
-    <div class="does">${cancels ? html`<${Act} act=${cancel}>Cancel</${Act}>` : undoes && html`<button
+    <div class="does">${cancels ? html`<${Act} act=${cancel}>Cancel</${Act}>` : undoable(revision) && html`<button
       onClick=${() => change(undoing(revision))}>Undo…</button>`}</div></li>`;
 }
 

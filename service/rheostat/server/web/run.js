@@ -10,7 +10,7 @@ import { History } from "./history.js";
 import { Orders } from "./orders.js";
 import { State, Trouble } from "./parts.js";
 import { Tree } from "./tree.js";
-import { ago, count, duration, short, steps } from "./words.js";
+import { ago, count, duration, rate, steps } from "./words.js";
 import { Workers } from "./workers.js";
 
 /**
@@ -132,7 +132,7 @@ function Head({ seen }) {
       <div><dt>${run.axis}</dt><dd class="num">${count(at)}${run.total ? html` <span
         class="soft">/ ${count(run.total)}</span>` : ""}</dd></div>
       <div><dt>settled until</dt><dd class="num">${count(settled)}</dd></div>
-      <div><dt>pace</dt><dd class="num">${pace ? `${short(Number(pace.toPrecision(3)))}/s` : "–"}</dd></div>
+      <div><dt>pace</dt><dd class="num">${pace ? `${rate(pace)}/s` : "–"}</dd></div>
       <div><dt>ends in</dt><dd class="num">${run.state === "live" ? duration(left) : "–"}</dd></div>
       <div><dt>workers</dt><dd class="num">${alive} alive${silent > 0 && html` <span class="bad">
         ${silent} silent</span>`}${wrong > 0 && html` <span class="bad">${wrong} wrong</span>`}</dd></div>

@@ -2,7 +2,7 @@
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./vendor/standalone.module.js";
 import { ROOT, get, runPath, useLoaded } from "./api.js";
 import { Empty, State } from "./parts.js";
-import { ago, clock, count, duration, short, told } from "./words.js";
+import { ago, clock, count, duration, rate, short, told } from "./words.js";
 
 /** @typedef {import("./wire").RunOverview} Row */
 
@@ -171,7 +171,7 @@ function Line({ run, place }) {
       ${run.total && html`<progress max=${run.total} value=${Math.min(run.settled_until, run.total)}
         aria-label="settled"></progress>`}</td>
     <td class="c-ends num">${run.state === "live" ? duration(run.ends_in) : "–"}<div class="soft">
-      ${run.pace ? `${short(Number(run.pace.toPrecision(3)))}/s` : ""}</div></td>
+      ${run.pace ? `${rate(run.pace)}/s` : ""}</div></td>
     <td class="c-workers num">${somebody ? `${workers.alive} alive` : html`<span class="soft">–</span>`}${workers.silent > 0 && html`<div class="bad">
       ${workers.silent} silent</div>`}${workers.wrong > 0 && html`<div class="bad">
       ${workers.wrong} wrong</div>`}</td>

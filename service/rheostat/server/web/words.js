@@ -17,6 +17,9 @@ export function power(value) {
   return value.toExponential(3).replace(/\.?0+e/, "e").replace("e+", "e");
 }
 
+/** Steps in a second. @param {number} pace */
+export const rate = (pace) => short(Number(pace.toPrecision(3)));
+
 /** @param {number | null | undefined} seconds */
 export function duration(seconds) {
   if (seconds == null || !isFinite(seconds)) return "–";

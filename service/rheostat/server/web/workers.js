@@ -2,7 +2,7 @@
 import { html, useState } from "./vendor/standalone.module.js";
 import { get, runPath, useLoaded } from "./api.js";
 import { Empty, Trouble } from "./parts.js";
-import { ago, clock, count, duration, short, some, steps, units } from "./words.js";
+import { ago, clock, count, duration, rate, some, steps, units } from "./words.js";
 
 const STATES = ["", "wrong", "silent", "waiting", "training", "ended"];
 const SIGNS = { training: "●", waiting: "❚❚", silent: "○", wrong: "✕", ended: "✓" };
@@ -32,7 +32,7 @@ export function Workers({ seen }) {
           <p>A worker joins by <code>Client("${location.origin}").run("${run.name}")</code>.</p></${Empty}>`
         : html`
     <p class="lead">${some(data.alive, "worker")} alive${data.first != null && html`, from ${count(data.last)} to ${count(data.first)}`}
-      ${data.pace && html`, ${short(Number(data.pace.toPrecision(3)))} ${units(run.axis)} a second`}.
+      ${data.pace && html`, ${rate(data.pace)} ${units(run.axis)} a second`}.
       ${data.proven_until == null ? " Not all have shown yet what they applied." : html` Proven until <b
         class="num">${count(data.proven_until)}</b>: up to there all applied what was served.`}</p>
     ${data.eta.map((one) => html`<p
@@ -51,7 +51,7 @@ export function Workers({ seen }) {
           <span class=${["wrong", "silent"].includes(one.state) ? "bad" : one.state === "training" ? "good" : "soft"}>
           <span aria-hidden="true">${SIGNS[/** @type {keyof typeof SIGNS} */ (one.state)]}</span> ${one.state}
           </span></td>
-        <td>${count(one.step)}</td><td>${one.pace ? short(Number(one.pace.toPrecision(3))) : "–"}</td><td>
+        <td>${count(one.step)}</td><td>${one.pace ? rate(one.pace) : "–"}</td><td>
           ${count(one.proven_until)}</td><td>${one.generation}</td><td class="text">${one.host || "–"}</td><td>
           <time title=${clock(one.seen_at)}>${ago(one.seen_at)}</time></td></tr>`,
       )}</tbody></table></div>

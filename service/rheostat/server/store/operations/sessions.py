@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, or_, select, update
 
 from rheostat.limits import MAX_SESSIONS, SESSION_HOURS
 from rheostat.server.store import locks
@@ -48,9 +48,8 @@ def begin(records: Records, session_hash: str, token_hash: str, before: str | No
     connection = records.connection
     _alone(records)
     mine = table.c.token == token_hash
-    connection.execute(delete(table).where(table.c.expires_at <= now()))
-    if before is not None:
-        end(records, before)
+    over = table.c.expires_at <= now()
+    connection.execute(delete(table).where(or_(over, table.c.hash == before)))
     kept = select(table.c.hash).where(mine).order_by(table.c.expires_at.desc(), table.c.hash)
     newest = list(connection.execute(kept.limit(MAX_SESSIONS - 1)).scalars())
     connection.execute(delete(table).where(mine, table.c.hash.not_in(newest)))
@@ -63,10 +62,8 @@ def begin(records: Records, session_hash: str, token_hash: str, before: str | No
 def keep(records: Records, hashes: Collection[str]) -> None:
     """Write down that sessions are used: from now on they last as long as new ones."""
     _alone(records)
-    for each in hashes:
-        records.connection.execute(
-            update(table).where(table.c.hash == each).values(expires_at=_after(LASTS))
-        )
+    used = update(table).where(table.c.hash.in_(hashes))
+    records.connection.execute(used.values(expires_at=_after(LASTS)))
 
 
 def end(records: Records, session_hash: str) -> None:
