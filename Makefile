@@ -48,7 +48,7 @@ test: $(STAMP) ## run every test that needs no heavy framework, and the examples
 	$(BIN)/pytest --ignore tests/torch --ignore tests/frameworks --ignore tests/page -n 3 --dist worksteal $(ARGS)
 
 test-page: $(STAMP) $(VENV)/.page ## run the tests of the page, in the system's Chromium; its types need npm
-	$(BIN)/pytest tests/page -n 2 --dist loadfile $(ARGS)
+	$(BIN)/pytest tests/page $(ARGS)
 
 test-frameworks: $(STAMP) $(VENV)/.frameworks ## run the tests that need PyTorch, and every other framework
 	$(BIN)/pytest tests/torch -n 3 --dist loadfile $(ARGS) # in these Keras computes with PyTorch,
