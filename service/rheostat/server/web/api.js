@@ -117,6 +117,28 @@ export function useLoaded(load, needs, seconds = 0) {
 }
 
 /**
+ * What the service answers to a body; asked anew when that or a dependency changes, the answer before stays
+ * meanwhile. Without a body nothing is asked. `mark` is kept beside the answer, as it was when it was asked for.
+ * @param {string} path @param {string | undefined} asked JSON of the body @param {unknown[]} needs
+ * @param {{query?: Record<string, unknown>, mark?: unknown}} [more]
+ * @returns {{data?: any, error?: any, body?: any, mark?: any, at: number}}
+ */
+export function useAnswer(path, asked, needs, { query, mark } = {}) {
+  const [state, set] = useState(/** @type {any} */ ({ at: 0 }));
+  useEffect(() => {
+    if (asked === undefined) return;
+    const stop = new AbortController();
+    const body = JSON.parse(asked);
+    ask("POST", path, { query, body, signal: stop.signal }).then(
+      (data) => set({ data, body, mark, at: Date.now() }),
+      (error) => stop.signal.aborted || set({ error, body, mark, at: Date.now() }),
+    );
+    return () => stop.abort();
+  }, [asked, ...needs]);
+  return state;
+}
+
+/**
  * Follow a run's events while the page is seen; a browser has six connections to a service.
  * @param {string} id @param {number} after
  * @param {(event: any) => void} heard @param {(lost: boolean) => void} changed

@@ -1,6 +1,6 @@
 // A change: what it would do, at each keystroke; then it is made.
 import { html, useEffect, useRef, useState } from "./vendor/standalone.module.js";
-import { ask, get, newKey, runPath, useLoaded } from "./api.js";
+import { ask, get, newKey, runPath, useAnswer, useLoaded } from "./api.js";
 import { announce } from "./places.js";
 import { Chart } from "./chart.js";
 import { Inputs, faults, sent } from "./form.js";
@@ -165,20 +165,11 @@ function changesOf(rows, surface) {
  * @param {import("./wire").RunState} run @param {string} asked @param {number} settled
  */
 function usePreview(run, asked, settled) {
-  const [state, set] = useState(/** @type {any} */ ({ at: 0, settled }));
   const [turn, next] = useState(0);
+  const more = { query: { dry_run: true }, mark: settled };
+  const state = useAnswer(`${runPath(run.name)}/revisions`, asked, [turn, run.revision], more);
   useEffect(() => {
-    if (asked === undefined) return;
-    const stop = new AbortController();
-    const more = { query: { dry_run: true }, body: JSON.parse(asked), signal: stop.signal };
-    ask("POST", `${runPath(run.name)}/revisions`, more).then(
-      (data) => set({ data, at: Date.now(), settled }),
-      (error) => stop.signal.aborted || set({ error, at: Date.now(), settled }),
-    );
-    return () => stop.abort();
-  }, [asked, turn, run.revision]);
-  useEffect(() => {
-    if (!state.at || settled === state.settled) return;
+    if (!state.at || settled === state.mark) return;
     const timer = setTimeout(() => next((n) => n + 1), state.at + AGAIN - Date.now());
     return () => clearTimeout(timer);
   }, [state, settled]);

@@ -1,6 +1,6 @@
 // A new run: its parameters by kinds, from the library of schedules, or from another library's configuration.
 import { html, useEffect, useState } from "./vendor/standalone.module.js";
-import { ROOT, ask, get, runPath, useLoaded } from "./api.js";
+import { ROOT, ask, get, runPath, useAnswer, useLoaded } from "./api.js";
 import { go } from "./places.js";
 import { Chart } from "./chart.js";
 import { Definition, definitionOf, faults, parsed, useKinds } from "./form.js";
@@ -136,22 +136,14 @@ function Look({ value, name, extent }) {
     }),
     150,
   );
-  const [{ data, error }, set] = useState(/** @type {any} */ ({}));
   const known = useKinds();
-  useEffect(() => {
-    if (!known) return;
-    const end = new AbortController();
-    const body = JSON.parse(asked);
-    ask("POST", "evaluate", { body, signal: end.signal }).then(
-      ({ values }) => set({ data: { values, steps: values.map((_, n) => n * body.stride) } }),
-      (problem) => end.signal.aborted || set({ error: problem }),
-    );
-    return () => end.abort();
-  }, [asked, known]);
+  const { data, error, body } = useAnswer("evaluate", known ? asked : undefined, [known]);
   if (!data) return html`<div class="look">${error && html`<${Trouble} error=${error} />`}</div>`;
-  return html`<div class="look"><${Chart} title=${name} height=${220} range=${[0, stop]} steps=${data.steps}
-    series=${[{ ink: "applied", name: "planned", line: data.values }]}
-    summary=${`From ${short(data.values[0])} to ${short(data.values.at(-1))} at ${count(data.steps.at(-1))}.`} />
+  const { values } = data;
+  const steps = values.map((_, n) => n * body.stride);
+  return html`<div class="look"><${Chart} title=${name} height=${220} range=${[0, stop]} steps=${steps}
+    series=${[{ ink: "applied", name: "planned", line: values }]}
+    summary=${`From ${short(values[0])} to ${short(values.at(-1))} at ${count(steps.at(-1))}.`} />
     </div>`;
 }
 

@@ -1,6 +1,6 @@
 // Going back: what it drops is shown first, and the run's name has to be typed. A fork drops nothing.
-import { html, useEffect, useState } from "./vendor/standalone.module.js";
-import { ROOT, ask, runPath } from "./api.js";
+import { html, useState } from "./vendor/standalone.module.js";
+import { ROOT, ask, runPath, useAnswer } from "./api.js";
 import { announce, go } from "./places.js";
 import { Act, Dialog, Trouble, useSettled } from "./parts.js";
 import { ago, count, some, told } from "./words.js";
@@ -10,16 +10,7 @@ import { ago, count, some, told } from "./words.js";
 /** What the service says would happen. @param {string} path @param {any} body @param {unknown} news */
 function useRehearsal(path, body, news) {
   const asked = useSettled(JSON.stringify(body), 150);
-  const [state, set] = useState(/** @type {any} */ ({}));
-  useEffect(() => {
-    const stop = new AbortController();
-    ask("POST", path, { query: { dry_run: true }, body: JSON.parse(asked), signal: stop.signal }).then(
-      (data) => set({ data }),
-      (error) => stop.signal.aborted || set({ error }),
-    );
-    return () => stop.abort();
-  }, [asked, news]);
-  return state;
+  return useAnswer(path, asked, [news], { query: { dry_run: true } });
 }
 
 /** @param {{id: string, title: any, value: string, set: (text: string) => void, number?: boolean}} props */
