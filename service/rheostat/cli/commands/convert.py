@@ -121,6 +121,7 @@ def _parameters(
     """Convert a configuration file, whose library can be told from what is in it."""
     from rheostat.converters import config_conversion
     from rheostat.converters.configs import library_of
+    from rheostat.converters.configs.documents import document
 
     text = words.contents(str(file))
     try:
@@ -128,7 +129,7 @@ def _parameters(
     except ValueError:
         config = text
     if library is None:
-        library, why = library_of(config)
+        library, why = library_of(document(config))
     if library is None:
         line = f"rheostat convert transformers --config {file}"
         raise typer.BadParameter(

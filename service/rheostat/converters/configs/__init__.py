@@ -6,33 +6,27 @@ From whole configuration files of other libraries to the parameters and controll
 >>> convert_config("megatron", flags)["lr"].to_json()["kind"]
 'warmup'
 
-``deepspeed`` is the JSON file that `deepspeed.initialize` takes, ``transformers`` the fields of
-`TrainingArguments`, ``megatron`` the command line. What says nothing about a schedule is ignored;
-a field of a schedule that is not read is refused.
+A project is one file here, named as it is imported, and one line in `projects.NAMES`: a function
+from the file's content, or its `Flags`, to a `ConfigConversion`, and its `PROJECT`. What says
+nothing about a schedule is ignored; a field of a schedule that is not read is refused, by
+`check_unknown`. What the file leaves open is asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any
 
-from rheostat.converters import registry
-from rheostat.converters.configs import deepspeed, megatron, transformers
-from rheostat.converters.configs.reading import ConfigConversion, TrainingLengths, training_lengths
+from rheostat.converters.configs import projects
+from rheostat.converters.configs.documents import document
+from rheostat.converters.configs.reading import ConfigConversion, training_lengths
 from rheostat.converters.configs.telling import library_of
 from rheostat.converters.core import refused
-from rheostat.converters.request import check, check_text
+from rheostat.converters.request import check_text
 from rheostat.errors import FieldError
 from rheostat.schedules.definition import Definition
-from rheostat.schedules.field_errors import shown
 
 __all__ = ["ConfigConversion", "config_conversion", "convert_config", "library_of"]
-
-_FORMATS: Final[dict[str, Callable[[Any, TrainingLengths], ConfigConversion]]] = {
-    "deepspeed": lambda *given: ConfigConversion(deepspeed.definitions(*given)),
-    "megatron": lambda *given: ConfigConversion(megatron.definitions(*given)),
-    "transformers": transformers.conversion,
-}
 
 
 def convert_config(
@@ -45,8 +39,8 @@ def convert_config(
     """
     Return the definitions that a library's configuration file describes, by parameter.
 
-    ``config`` is the file's content as JSON; Megatron's command line may also be a string or a
-    list. ``total`` is the length of the training in steps and ``steps_per_epoch`` that of an
+    ``config`` is the file's content, as data or as its text; a command line may also be a list of
+    its words. ``total`` is the length of the training in steps and ``steps_per_epoch`` that of an
     epoch, for configurations that leave them to the trainer; they change nothing in those that do
     not (DeepSpeed's).
 
@@ -81,12 +75,7 @@ def config_conversion(
 
     """
     check_text(library, "library")
-    found = registry.find(library)
-    read = None if found is None else _FORMATS.get(found.name)
-    if read is None:
-        bound = f"one of {', '.join(_FORMATS)}"
-        message = f"is no library whose configuration files can be converted: {bound}"
-        raise refused(FieldError("library", message, shown(library), bound))
-    if not isinstance(config, str):  # a command line has a limit of its own
-        check(config, "config")
-    return read(config, training_lengths(total, steps_per_epoch))
+    project = projects.find(library)
+    if project is None:
+        raise projects.unknown_project(library)
+    return project.conversion(document(config), training_lengths(total, steps_per_epoch))

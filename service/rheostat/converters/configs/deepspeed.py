@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from rheostat.converters.configs.project import Project
 from rheostat.converters.configs.reading import (
     LENIENT,
+    ConfigConversion,
     Place,
     TrainingLengths,
     converted,
@@ -72,7 +75,7 @@ _READ = Read(
 _READ_OF_OPTIMIZER = Read("deepspeed", tuple(Optimizer.model_fields), harmless={"momentum_decay"})
 
 
-def definitions(config: Any, lengths: TrainingLengths) -> dict[str, Definition]:
+def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigConversion:
     """
     Return the learning rate, and the weight decay and the momentum if the file sets them.
 
@@ -96,7 +99,7 @@ def definitions(config: Any, lengths: TrainingLengths) -> dict[str, Definition]:
         raise missing("scheduler", "or else an optimizer with a learning rate", "an object")
     if optimizer.weight_decay is not None:
         result["weight_decay"] = Constant(value=optimizer.weight_decay)
-    return result
+    return ConfigConversion(result, total=lengths.total, steps_per_epoch=lengths.steps_per_epoch)
 
 
 def _scheduled(
@@ -133,3 +136,26 @@ def _check_written(file: File) -> None:
     ]
     if errors:
         raise refused(*errors)
+
+
+def _blocks(config: Mapping[str, Any]) -> list[str]:
+    """Return what only DeepSpeed has as an object: a precision, or a scheduler of its own."""
+    found = [name for name in ("fp16", "bf16") if isinstance(config.get(name), Mapping)]
+    scheduler = config.get("scheduler")
+    name = scheduler.get("type") if isinstance(scheduler, Mapping) else None
+    if isinstance(name, str) and library.find(name) is not None:
+        found.append("scheduler.type")
+    return found
+
+
+PROJECT = Project(
+    "deepspeed",
+    conversion,
+    signs={"train_micro_batch_size_per_gpu", "zero_optimization", "zero_allow_untested_optimizer"}
+    | {"zero_force_ds_cpu_optimizer", "steps_per_print", "wall_clock_breakdown"}
+    | {"prescale_gradients", "gradient_predivide_factor", "communication_data_type"}
+    | {"progressive_layer_drop", "data_efficiency", "flops_profiler"},
+    tells=_blocks,
+    checked="the library's own schedulers",
+    refused='"auto", which the Trainer of transformers fills in',
+)

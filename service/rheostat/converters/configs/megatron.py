@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field
 
+from rheostat.converters.configs.project import Project
 from rheostat.converters.configs.reading import (
     LENIENT,
+    ConfigConversion,
     Place,
     TrainingLengths,
     converted,
@@ -17,12 +18,10 @@ from rheostat.converters.configs.reading import (
     read,
     stated,
 )
-from rheostat.converters.configs.telling import ONLY_JSON, flags_of
 from rheostat.converters.configs.unread_fields import Read, check_unknown
 from rheostat.converters.core import refused
 from rheostat.converters.parameters import Count, Length, NotNegative
 from rheostat.errors import FieldError, Invalid
-from rheostat.schedules.definition import Definition
 from rheostat.schedules.field_errors import shown
 from rheostat.schedules.kinds.curves import Constant, Linear
 from rheostat.schedules.kinds.pointwise import Quantize, Sum
@@ -30,8 +29,6 @@ from rheostat.schedules.parse import sound
 from rheostat.schedules.union import AnyDefinition
 
 _PLACE: Final = Place("config", "config")
-_LONGEST: Final = 100_000
-"""Characters of a command line."""
 Ramp = Annotated[list[Count], Field(min_length=3, max_length=3)]
 
 
@@ -64,9 +61,6 @@ class Arguments(BaseModel):
     weight_decay_incr_style: str = "constant"
 
 
-_INTEGERS: Final = {
-    name for name in Arguments.model_fields if name.endswith(("_iters", "_samples", "batch_size"))
-}
 _READ: Final = Read(
     "megatron",
     tuple(Arguments.model_fields),
@@ -79,10 +73,9 @@ _READ: Final = Read(
         "use_checkpoint_opt_param_scheduler",
     },
 )
-_WORDS: Final = {name for name in Arguments.model_fields if name.endswith("_style")}
 
 
-def definitions(config: Any, lengths: TrainingLengths) -> dict[str, Definition]:
+def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigConversion:
     """
     Return the learning rate and the weight decay, by samples.
 
@@ -90,9 +83,8 @@ def definitions(config: Any, lengths: TrainingLengths) -> dict[str, Definition]:
     Megatron. --rampup-batch-size gives a batch_size, and --decoupled-lr an lr/decoupled for the
     input and output layers.
     """
-    given = _arguments(config)
-    check_unknown(given, _READ)
-    arguments = read(Arguments, given)
+    check_unknown(config, _READ)
+    arguments = read(Arguments, config)
     params = _params(arguments, lengths)
     name = "OptimizerParamScheduler"
     result = {
@@ -110,7 +102,7 @@ def definitions(config: Any, lengths: TrainingLengths) -> dict[str, Definition]:
         )
     if arguments.rampup_batch_size is not None:
         result["batch_size"] = sound(_ramp(arguments), "config")
-    return result
+    return ConfigConversion(result, total=params["wd_incr_steps"])
 
 
 def _params(arguments: Arguments, lengths: TrainingLengths) -> dict[str, Any]:
@@ -197,61 +189,14 @@ def _excluded(name: str, value: Any, other: str) -> Invalid:
     return refused(FieldError(f"config.{name}", f"excludes {other}", shown(value), "not given"))
 
 
-def _arguments(config: Any) -> Mapping[str, Any]:
-    """Return the arguments by name, from a command line in one string or in parts."""
-    if isinstance(config, Mapping):
-        return config
-    if isinstance(config, str):
-        config = _words(config)
-    if not isinstance(config, list) or not all(isinstance(word, str) for word in config):
-        bound = "a command line, a list of its words, or an object"
-        raise refused(FieldError("config", f"must be {bound}", shown(config), bound))
-    if not flags_of(config):
-        message = f"has no flags, so it is no command line: {ONLY_JSON}"
-        raise refused(FieldError("config", message, shown(" ".join(config)), "--lr 1e-4 …"))
-    return _parsed(config)
-
-
-def _words(line: str) -> list[str]:
-    if len(line) > _LONGEST:
-        bound = f"≤ {_LONGEST} characters"
-        raise refused(FieldError("config", f"must have {bound}", shown(line), bound))
-    try:
-        return shlex.split(line.replace("\\\n", " "), comments=True)
-    except ValueError as error:
-        message = f"is no command line: {error}"
-        raise refused(FieldError("config", message, shown(line), "a command line")) from None
-
-
-def _parsed(words: list[str]) -> dict[str, Any]:
-    """Return the arguments by name; a flag takes the words up to the next one."""
-    found: dict[str, list[str]] = {}
-    name = None
-    for word in words:
-        if word.startswith("--"):
-            flag, equals, value = word[2:].partition("=")
-            name = flag.replace("-", "_")
-            found[name] = [value] if equals else []
-        elif name is not None:
-            found[name].append(word)
-    return {
-        key: _value(key, values) if key in Arguments.model_fields else " ".join(values)
-        for key, values in found.items()
-    }
-
-
-def _value(name: str, words: list[str]) -> Any:
-    read_one: Callable[[str], Any] = int if name in _INTEGERS else float
-    if name in _WORDS:
-        read_one = str
-    try:
-        values = [read_one(word) for word in words]
-    except ValueError:
-        values = []
-    if name == "rampup_batch_size" and values:
-        return values
-    if len(values) != 1:
-        bound = "a word" if name in _WORDS else "a number"
-        field = f"config.--{name.replace('_', '-')}"
-        raise refused(FieldError(field, f"must have {bound}", shown(" ".join(words)), bound))
-    return values[0]
+PROJECT = Project(
+    "megatron",
+    conversion,
+    signs=(),
+    flags={"lr_decay_style", "lr_decay_iters", "lr_decay_samples", "lr_wsd_decay_style"}
+    | {"lr_warmup_fraction", "lr_warmup_iters", "lr_warmup_samples", "lr_warmup_init"}
+    | {"train_samples", "train_iters", "rampup_batch_size", "decoupled_lr"}
+    | {"tensor_model_parallel_size", "pipeline_model_parallel_size", "start_weight_decay"},
+    checked="the scheduler's own values, and its script's arithmetic",
+    refused="a training in iterations with a batch size that ramps up",
+)

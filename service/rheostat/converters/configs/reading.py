@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rheostat.controllers import Controller
-from rheostat.converters.configs.telling import ONLY_JSON
+from rheostat.converters.configs.flags import Flags
 from rheostat.converters.core import Conversion, refused
 from rheostat.converters.parameters import STRICT, Steps
 from rheostat.converters.request import conversion, convert
@@ -42,11 +42,10 @@ def training_lengths(total: Any, steps_per_epoch: Any) -> TrainingLengths:
 def read(model: type[Model], config: Any, field: str = "config") -> Model:
     """Return a part of a configuration file, checked; errors name the field by its path."""
     if not isinstance(config, Mapping):
-        message = (
-            f"must be a JSON object: {ONLY_JSON}" if field == "config" else "must be an object"
-        )
-        raise refused(FieldError(field, message, shown(config), "an object"))
-    return _validated(model, dict(config), field)
+        raise refused(FieldError(field, "must be an object", shown(config), "an object"))
+    if isinstance(config, Flags):
+        _check_values(model, config, field)
+    return _validated(model, dict(config), field, words=isinstance(config, Flags))
 
 
 def stated(config: str, value: int, given: int | None, *, field: str = "total") -> int:
@@ -62,19 +61,39 @@ def missing(name: str, when: str, bound: str = "a number") -> Invalid:
     return refused(FieldError(f"config.{name}", f"is required, {when}", None, bound))
 
 
-def _validated(model: type[Model], data: dict[str, Any], field: str) -> Model:
+def _check_values(model: type[Model], flags: Flags, field: str) -> None:
+    """Refuse flags without a value that must have one."""
+    errors = [
+        FieldError(f"{field}.{name}", "must have a value", None, "a value after the flag")
+        for name, known in model.model_fields.items()
+        if flags.get(name) is True and bool not in {known.annotation, *get_args(known.annotation)}
+    ]
+    if errors:
+        raise refused(*errors)
+
+
+def _validated(
+    model: type[Model], data: dict[str, Any], field: str, *, words: bool = False
+) -> Model:
+    """Return the model of the data; words of a command line may be numbers."""
     try:
-        return model.model_validate(data)
+        return model.model_validate(data, strict=False if words else None)
     except ValidationError as error:
         raise refused(*field_errors(error, data, field)) from None
 
 
 @dataclass(frozen=True)
 class ConfigConversion:
-    """What a configuration file becomes: a run's parameters, and its controllers by their names."""
+    """
+    What a configuration file becomes: a run's parameters, and its controllers by their names.
+
+    ``total`` and ``steps_per_epoch`` are those that the file states or was given.
+    """
 
     parameters: Mapping[str, Definition]
     controllers: Mapping[str, Controller] = field(default_factory=dict)
+    total: int | None = None
+    steps_per_epoch: int | None = None
 
 
 class Place(NamedTuple):

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from rheostat.controllers import Controller
+from rheostat.converters.configs.project import Project
 from rheostat.converters.configs.reading import (
     LENIENT,
     ConfigConversion,
@@ -58,7 +59,7 @@ _READ = Read(
 )
 
 
-def conversion(config: Any, lengths: TrainingLengths) -> ConfigConversion:
+def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigConversion:
     """
     Return the learning rate and the weight decay, and the plateau of reduce_lr_on_plateau.
 
@@ -69,11 +70,15 @@ def conversion(config: Any, lengths: TrainingLengths) -> ConfigConversion:
     arguments = read(Arguments, config)
     check_unknown(config, _READ)
     _check_deepspeed(config.get("deepspeed"))
-    decay = Constant(value=arguments.weight_decay)
+    decay, total = Constant(value=arguments.weight_decay), _total(arguments, lengths)
+    rate: Definition = Constant(value=arguments.learning_rate)
+    controllers = {}
     if arguments.lr_scheduler_type == _PLATEAU:
-        rate = Constant(value=arguments.learning_rate)
-        return ConfigConversion({"lr": rate, "weight_decay": decay}, _plateau(arguments))
-    return ConfigConversion({"lr": _rate(arguments, lengths), "weight_decay": decay})
+        controllers = _plateau(arguments)
+    else:
+        rate = _rate(arguments, total)
+    parameters = {"lr": rate, "weight_decay": decay}
+    return ConfigConversion(parameters, controllers, total, lengths.steps_per_epoch)
 
 
 def _plateau(arguments: Arguments) -> dict[str, Controller]:
@@ -84,9 +89,8 @@ def _plateau(arguments: Arguments) -> dict[str, Controller]:
     return {} if found.controller is None else {"plateau": found.controller}
 
 
-def _rate(arguments: Arguments, lengths: TrainingLengths) -> Definition:
-    name, total = arguments.lr_scheduler_type, _total(arguments, lengths)
-    params = _specific(arguments)
+def _rate(arguments: Arguments, total: int | None) -> Definition:
+    name, params = arguments.lr_scheduler_type, _specific(arguments)
     if name != "constant":
         params["num_warmup_steps"] = _warmup(arguments, total)
     if name not in _WITHOUT_TOTAL and total is not None:
@@ -140,3 +144,15 @@ def _specific(arguments: Arguments) -> dict[str, Any]:
         message, value = "must be an object", arguments.lr_scheduler_kwargs
         raise refused(FieldError("config.lr_scheduler_kwargs", message, value, "an object"))
     return dict(given)
+
+
+PROJECT = Project(
+    "transformers",
+    conversion,
+    signs={"lr_scheduler_type", "lr_scheduler_kwargs"}
+    | {"per_device_train_batch_size", "per_device_eval_batch_size"},
+    flags={"lr_scheduler_type", "lr_scheduler_kwargs"}
+    | {"per_device_train_batch_size", "per_device_eval_batch_size"},
+    checked="the library's own schedulers, and the Trainer's arithmetic",
+    refused="a DeepSpeed file inside with a scheduler of its own",
+)
