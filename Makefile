@@ -12,6 +12,9 @@ PIP := $(BIN)/pip --disable-pip-version-check
 LOCK := uv pip compile --quiet --upgrade --universal --python-version 3.11 \
   --generate-hashes --no-header --no-annotate --no-emit-index-url
 
+# Some images set it, and every process that tests start would compile what it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help serve page test test-page test-frameworks coverage check format docs changelog bench fuzz proof audit \
   picture lock clean
 

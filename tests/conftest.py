@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import httpx
 import pytest
 from hypothesis import settings
+from tests.forks import Program
 
 if os.environ.get("CI"):  # what fails there must fail here, too
     settings.register_profile("ci", derandomize=True)
@@ -102,10 +103,7 @@ class RunningServer:
 
     def wait(self) -> int:
         """Wait for the end of its first process, and return its exit code."""
-        code = self.process.wait(timeout=60)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        return code
+        return self.process.wait(timeout=60)
 
     def restart(self) -> None:
         """Start it again, on the same port and the same database."""
@@ -120,22 +118,12 @@ class RunningServer:
         if self.process.poll() is None:
             self.kill()
 
-    def _started(self) -> subprocess.Popen[str]:
+    def _started(self) -> Program:
         names = {f"RHEOSTAT_{name.upper()}": str(value) for name, value in self.settings.items()}
-        with (self.folder / "log.txt").open("a") as log:
-            process = subprocess.Popen(
-                [sys.executable, str(self.program)],
-                env={**os.environ, **names},
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                start_new_session=True,
-            )
-        assert process.stdout is not None
-        ready = READY.fullmatch(process.stdout.readline())
+        process = Program(self.program, os.environ | names, self.folder / "log.txt")
+        ready = READY.fullmatch(process.first_line())
         if ready is None:
             process.kill()
-            process.communicate()
         assert ready, f"it did not start:\n{self.log}"
         self.url = ready["url"]
         self.settings["port"] = self.url.rpartition(":")[2]

@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from tests.forks import FORKS
 from tests.hostile import attacks, socket_attacks
 from tests.hostile.attacks import Attack
 
@@ -218,10 +219,8 @@ def attacked(target: Target, prober: Prober, attack: Attack) -> Outcome:
     """Attack a server once, and return what became of it."""
     time.sleep(ALONE)
     alone = prober.longest()
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
     arguments = (attack.name, target.url, target.attacker, socket_attacks.SECONDS)
-    attacker = context.Process(target=_attack, args=arguments, daemon=True)
+    attacker = FORKS.Process(target=_attack, args=arguments, daemon=True)
     attacker.start()
     attacker.join(PATIENCE)
     longest = prober.longest()

@@ -17,6 +17,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.conftest import RunningServer, open_tokens
+from tests.forks import Program
 
 PROGRAM = "from rheostat.server import serve, settings; serve.serve(settings.Settings())"
 LINE = {"kind": "linear", "start": 1.0, "end": 0.0, "steps": 8}
@@ -26,13 +27,14 @@ def refused(folder: Path, **settings: object) -> tuple[int, str]:
     """Start a server that cannot serve; return its exit code and what it said."""
     settings = {"database": f"sqlite:///{folder / 'x.db'}", "port": 0, **settings}
     names = {f"RHEOSTAT_{name.upper()}": str(value) for name, value in settings.items()}
-    command = [sys.executable, "-c", PROGRAM]
-    done = subprocess.run(
-        command, env=os.environ | names, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.stdout == ""
-    assert done.stderr.count("\n") == 1, done.stderr
-    return done.returncode, done.stderr
+    program, log = folder / "program.py", folder / "log.txt"
+    program.write_text(PROGRAM)
+    log.write_text("")
+    process = Program(program, os.environ | names, log)
+    code, said = process.wait(60), log.read_text()
+    assert process.first_line() == ""
+    assert said.count("\n") == 1, said
+    return code, said
 
 
 def workers_of(running: Any) -> list[int]:
