@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rheostat.controllers import Controller
-from rheostat.converters.configs.flags import Flags
+from rheostat.converters.configs.flags import Flags, unknown
 from rheostat.converters.core import Conversion, refused
 from rheostat.converters.parameters import STRICT, Steps
 from rheostat.converters.request import conversion, convert
@@ -62,12 +62,16 @@ def missing(name: str, when: str, bound: str = "a number") -> Invalid:
 
 
 def _check_values(model: type[Model], flags: Flags, field: str) -> None:
-    """Refuse flags without a value that must have one."""
-    errors = [
-        FieldError(f"{field}.{name}", "must have a value", None, "a value after the flag")
-        for name, known in model.model_fields.items()
-        if flags.get(name) is True and bool not in {known.annotation, *get_args(known.annotation)}
-    ]
+    """Refuse flags without a value that must have one, and values that a script does not write."""
+    errors = []
+    for name, known in model.model_fields.items():
+        value = flags.get(name)
+        place = f"{field}.{name}"
+        if word := unknown(value):
+            errors.append(FieldError(place, f"is not known: {word.why}", shown(word), "a value"))
+        elif value is True and bool not in {known.annotation, *get_args(known.annotation)}:
+            bound = "a value after the flag"
+            errors.append(FieldError(place, "must have a value", None, bound))
     if errors:
         raise refused(*errors)
 
