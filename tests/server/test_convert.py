@@ -170,7 +170,7 @@ def test_a_configuration_file_becomes_parameters(http: httpx.Client) -> None:
     scheduler = {"type": "WarmupCosineLR", "params": steps}
     config = {"optimizer": optimizer, "scheduler": scheduler, "fp16": {"enabled": True}}
     answer = http.post("/v1/convert", json={"library": "deepspeed", "config": config}).json()
-    assert set(answer) == {"parameters"}
+    assert set(answer) == {"library", "parameters"}
     body = {"parameters": answer["parameters"]}
     http.put("/v1/runs/converted", json=body).raise_for_status()
     values = http.get("/v1/runs/converted/values/11").json()["parameters"]
@@ -182,7 +182,7 @@ def test_a_file_s_plateau_stands_beside_its_parameters(http: httpx.Client) -> No
     """`TrainingArguments` with a plateau become parameters and a controller of a run."""
     config = {"learning_rate": 1e-3, "lr_scheduler_type": "reduce_lr_on_plateau"}
     answer = http.post("/v1/convert", json={"library": "transformers", "config": config}).json()
-    assert set(answer) == {"parameters", "controllers"}
+    assert set(answer) == {"library", "parameters", "controllers"}
     assert answer["parameters"]["lr"] == {"kind": "constant", "value": 1e-3}
     assert answer["controllers"]["plateau"]["metric"] == "eval_loss"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Annotated, Any, NamedTuple, TypeVar, get_args
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -91,13 +91,29 @@ class ConfigConversion:
     """
     What a configuration file becomes: a run's parameters, and its controllers by their names.
 
-    ``total`` and ``steps_per_epoch`` are those that the file states or was given.
+    ``total`` and ``steps_per_epoch`` are those that the file states or was given, and ``axis`` is
+    what they count. ``library`` is the project whose file it is.
     """
 
     parameters: Mapping[str, Definition]
     controllers: Mapping[str, Controller] = field(default_factory=dict)
     total: int | None = None
     steps_per_epoch: int | None = None
+    axis: Literal["step", "samples"] = "step"
+    library: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the run as it is created; what the file leaves open is not in it."""
+        found: dict[str, Any] = {
+            "library": self.library,
+            "parameters": {name: each.to_json() for name, each in self.parameters.items()},
+        }
+        if self.controllers:
+            found["controllers"] = {name: each.document for name, each in self.controllers.items()}
+        if self.axis != "step":
+            found["axis"] = self.axis
+        lengths = {"total": self.total, "steps_per_epoch": self.steps_per_epoch}
+        return found | {name: value for name, value in lengths.items() if value is not None}
 
 
 class Place(NamedTuple):
