@@ -14,15 +14,14 @@ refused in every syntax, since one of the two would be lost.
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, time
 from pathlib import PurePath
 from typing import Any, Final, NamedTuple
 
 from rheostat.converters.configs.documents.python_literals import read_python
 from rheostat.converters.configs.documents.refusals import OtherSyntaxError, refused
 from rheostat.converters.configs.documents.shell_flags import read_shell
+from rheostat.converters.configs.documents.toml import read_toml
 from rheostat.converters.configs.documents.yaml_events import read_yaml
 from rheostat.converters.configs.flags import flags_of
 from rheostat.converters.request import check, check_text
@@ -59,26 +58,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise refused(f"has the key {name[:100]} twice in one object", "one of them", name)
         found[name] = value
     return found
-
-
-def read_toml(text: str) -> dict[str, Any]:
-    """Return the data of a TOML text; dates and times stay as they are written in ISO 8601."""
-    try:
-        found = tomllib.loads(text)
-    except RecursionError:
-        raise refused("is nested too deep", "TOML that is less deep") from None
-    except ValueError as error:
-        raise OtherSyntaxError(str(error)) from None
-    check(found, "config")  # before it is walked: it may be deep
-    return {name: _without_dates(value) for name, value in found.items()}
-
-
-def _without_dates(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _without_dates(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_without_dates(item) for item in value]
-    return value.isoformat() if isinstance(value, (date, datetime, time)) else value
 
 
 SYNTAXES: Final = (

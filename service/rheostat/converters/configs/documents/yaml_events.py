@@ -67,11 +67,9 @@ class _Builder:
 
     def value(self, event: Any, depth: int) -> Any:
         """Return what begins with an event."""
-        self.count += 1
+        self.spend(1)
         if depth > MAX_DEPTH:
             raise refused("is nested too deep", f"≤ {MAX_DEPTH} levels", line=_line(event))
-        if self.count > MAX_VALUES:
-            raise refused("has too many values", f"≤ {MAX_VALUES} values")
         if isinstance(event, self.yaml.AliasEvent):
             return self.alias(event)
         self.check_tag(event)
@@ -86,6 +84,11 @@ class _Builder:
         if event.anchor is not None:
             self.anchors[event.anchor] = found
         return found
+
+    def spend(self, count: int) -> None:
+        self.count += count
+        if self.count > MAX_VALUES:
+            raise refused("has too many values", f"≤ {MAX_VALUES} values")
 
     def until(self, end: type) -> Iterator[Any]:
         """Yield the events that begin the members of a list or an object."""
@@ -119,7 +122,7 @@ class _Builder:
         for each in value if isinstance(value, list) else [value]:
             if not isinstance(each, Mapping):
                 raise refused("<< merges objects alone", "an object", line=_line(event))
-            self.count += len(each)
+            self.spend(len(each) + len(found))
             found = {**each, **found}
         return found
 
