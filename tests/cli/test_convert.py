@@ -50,6 +50,7 @@ def test_what_reacts_to_a_metric_becomes_a_controller(rheostat: Any) -> None:
     found = rheostat(line).json
     assert (found["kind"], found["metric"], found["mode"]) == ("plateau", "accuracy", "max")
     assert (found["factor"], found["patience"]) == (0.5, 3)
+    assert not {"limit", "message", "gate", "start", "sources", "effective"} & found.keys()
     found = rheostat("convert keras EarlyStopping patience=2 --json").json
     assert (found["kind"], found["reading"], found["patience"]) == ("stop", "keras", 2)
 

@@ -18,13 +18,10 @@ def converted(
 ) -> dict[str, Any]:
     """Return the run that a configuration file describes, without what is the default."""
     from rheostat.converters import config_conversion
-    from rheostat.schedules.shortest import shortest
 
     text = words.contents(file)
     lengths: dict[str, Any] = {"total": total, "steps_per_epoch": steps_per_epoch}
-    found = config_conversion(library, text, file=file, **lengths)
-    run: dict[str, Any] = shortest(found.to_json())
-    return run
+    return config_conversion(library, text, file=file, **lengths).written()
 
 
 def printed(word: str) -> dict[str, Any]:

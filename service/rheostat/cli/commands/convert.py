@@ -102,9 +102,7 @@ def convert(
         hyperparameter=hyperparameter,
         **known,
     )
-    from rheostat.schedules.shortest import shortest
-
-    document = shortest(found.to_json())
+    document = found.written()
     alone = next(iter(document.values())) if len(document) == 1 else document
     return Result(alone, catalogue.definition)
 

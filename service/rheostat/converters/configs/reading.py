@@ -17,6 +17,7 @@ from rheostat.converters.request import conversion, convert
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.field_errors import field_errors, shown
+from rheostat.schedules.shortest import shortest
 
 AtLeastOne = Annotated[Steps, Field(ge=1)]
 LENIENT = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
@@ -102,12 +103,18 @@ class ConfigConversion:
     axis: Literal["step", "samples"] = "step"
     library: str = ""
 
+    def written(self) -> dict[str, Any]:
+        """Return the run as people would write it."""
+        run = self.to_json()
+        run["parameters"] = shortest(run["parameters"])
+        if self.controllers:
+            run["controllers"] = {name: each.written for name, each in self.controllers.items()}
+        return run
+
     def to_json(self) -> dict[str, Any]:
         """Return the run as it is created; what the file leaves open is not in it."""
-        found: dict[str, Any] = {
-            "library": self.library,
-            "parameters": {name: each.to_json() for name, each in self.parameters.items()},
-        }
+        parameters = {name: each.to_json() for name, each in self.parameters.items()}
+        found: dict[str, Any] = {"library": self.library, "parameters": parameters}
         if self.controllers:
             found["controllers"] = {name: each.document for name, each in self.controllers.items()}
         if self.axis != "step":

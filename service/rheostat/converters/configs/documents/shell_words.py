@@ -359,7 +359,7 @@ class _Script:
     def assign(self, name: str, texts: list[str], *, added: bool) -> None:
         """Set a variable, or add to it; under a condition it is not known what that gives."""
         values = self.state.values
-        why = f"that is set under a condition, in line {self.line(self.at - 1)}"
+        why = f"{name} is set under a condition, in line {self.line(self.at - 1)}"
         if self.conditional and not added:
             many = _HOLDING_FLAGS.search(name) is not None
             texts = [self.state.gap(f"${name}", why, many=many)]
