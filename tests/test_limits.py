@@ -253,6 +253,7 @@ BEYOND: dict[str, Asked] = {
     "MAX_TEXTS_IN_ALL": run(
         "parameters", total=1000, parameters={name: texts(9000) for name in "abcdef"}
     ),
+    "MAX_CONFIG": Asked("POST", "/v1/convert", {"config": 262_145 * "#"}, "config"),
     "MAX_BINARY_VALUES": evaluated(LINE, "stop", "f64", step=None, stop=10_000_001),
     "MAX_TEXT_VALUES": evaluated(LINE, "stop", "csv", step=None, stop=1_000_001),
     "MAX_PANELS": Asked("GET", "/v1/runs/{many}/plan", None, "format", {"format": "png"}),

@@ -165,6 +165,9 @@ MAX_TEXTS: Final = 10_000
 MAX_TEXTS_IN_ALL: Final = 50_000
 """The same, in all definitions of one request."""
 
+MAX_CONFIG: Final = 262_144
+"""Characters of a configuration file that is converted."""
+
 MAX_BINARY_VALUES: Final = 10_000_000
 """Values of one curve in a binary answer or behind a picture, unless a server sets it otherwise."""
 MAX_TEXT_VALUES: Final = 1_000_000

@@ -66,3 +66,28 @@ def test_what_is_no_definition_is_refused(real: Client, new_name: Callable[[], s
         real.create_run(new_name(), {"lr": object()})  # type: ignore[dict-item]
     with pytest.raises(Invalid):
         real.create_run(new_name(), {"lr": float("nan")})
+
+
+def test_those_of_all_groups_stand_for_one(real: Client, new_name: Callable[[], str]) -> None:
+    """What `definition_of` returns creates a run where all groups have the same definition."""
+    name = new_name()
+    made = real.create_run(name, {"lr": [MODEL], "wd": [parse(0.1), parse(0.1)]})
+    assert made["current"] == {"lr": 1.0, "wd": 0.1}
+    create = {"parameters": {"lr": [MODEL, MODEL], "wd": 0.1}}
+    assert real.run(name, create=create).value("lr", 50) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("groups", [[], [MODEL, parse(0.1)]])
+def test_groups_that_differ_are_asked_for(
+    groups: list[Any], real: Client, new_name: Callable[[], str]
+) -> None:
+    """One definition cannot stand for groups that differ: the parameter is named."""
+    create = {"parameters": {"lr": groups}}
+    for create_it in (
+        lambda: real.create_run(new_name(), create["parameters"]),
+        lambda: real.run(new_name(), create=create),
+        lambda: real.run(new_name(), create=create, fresh=True),
+    ):
+        with pytest.raises(Invalid, match="lr/decoder") as refusal:
+            create_it()
+        assert refusal.value.errors[0].field == "parameters.lr"

@@ -24,3 +24,11 @@ def test_definitions_inside_are_short_too() -> None:
     )
     inner = shortest(long.to_json())["then"]
     assert inner == {"kind": "ramp", "start": 1.0, "end": 0.0, "steps": 9}
+
+
+def test_parts_of_a_sequence_are_short_too() -> None:
+    """What a part does not say is not written, and is meant all the same."""
+    one = {"kind": "constant", "value": 1.0}
+    parts = [{"schedule": one, "until": 5}, {"schedule": one, "from": 2.0, "steps": 3}]
+    written = {"kind": "sequence", "parts": [*parts, {"schedule": one}]}
+    assert shortest(parse(written).to_json()) == written

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
 import pytest
+from tests.converters.configs.test_documents import HOSTILE
 
 COSINE = {
     "library": "torch",
@@ -170,7 +172,7 @@ def test_a_configuration_file_becomes_parameters(http: httpx.Client) -> None:
     scheduler = {"type": "WarmupCosineLR", "params": steps}
     config = {"optimizer": optimizer, "scheduler": scheduler, "fp16": {"enabled": True}}
     answer = http.post("/v1/convert", json={"library": "deepspeed", "config": config}).json()
-    assert set(answer) == {"parameters"}
+    assert set(answer) == {"library", "parameters"}
     body = {"parameters": answer["parameters"]}
     http.put("/v1/runs/converted", json=body).raise_for_status()
     values = http.get("/v1/runs/converted/values/11").json()["parameters"]
@@ -182,7 +184,7 @@ def test_a_file_s_plateau_stands_beside_its_parameters(http: httpx.Client) -> No
     """`TrainingArguments` with a plateau become parameters and a controller of a run."""
     config = {"learning_rate": 1e-3, "lr_scheduler_type": "reduce_lr_on_plateau"}
     answer = http.post("/v1/convert", json={"library": "transformers", "config": config}).json()
-    assert set(answer) == {"parameters", "controllers"}
+    assert set(answer) == {"library", "parameters", "controllers"}
     assert answer["parameters"]["lr"] == {"kind": "constant", "value": 1e-3}
     assert answer["controllers"]["plateau"]["metric"] == "eval_loss"
 
@@ -208,6 +210,59 @@ def test_wrong_files_are_refused(
     """P10: what is wrong in a configuration file is named by its path."""
     document = problem(http.post("/v1/convert", json=body), "invalid")
     assert any(error["field"].startswith(field) for error in document["errors"])
+
+
+def test_the_text_of_a_file_becomes_a_run(http: httpx.Client) -> None:
+    """A file is told by its fields, and its run is created with what the answer says."""
+    text = "learning_rate: 1e-3\nlr_scheduler_type: cosine\nmax_steps: 100\nweight_decay: 0.1\n"
+    answer = http.post("/v1/convert", json={"config": text, "file": "sft.yaml"}).json()
+    assert (answer.pop("library"), answer["total"]) == ("transformers", 100)
+    assert answer == {
+        "parameters": {
+            "lr": {"kind": "cosine", "start": 1e-3, "end": 0.0, "steps": 100, "periodic": True},
+            "weight_decay": {"kind": "constant", "value": 0.1},
+        },
+        "total": 100,
+    }
+    http.put("/v1/runs/whole-run", json=answer).raise_for_status()
+    words = text.replace("_", "-").replace(": ", " ").split("\n")
+    line = [word for flag in words if flag for word in f"--{flag}".split()]
+    asked = {"library": "transformers", "config": line, "total": 100}
+    assert http.post("/v1/convert", json=asked).json()["parameters"] == answer["parameters"]
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_hostile_file_is_refused(case: str, http: httpx.Client) -> None:
+    """P10: whatever a file holds, the answer is a refusal, which names the field if it is read."""
+    name, text = HOSTILE[case]
+    for body in ({"config": text, "file": name}, {"library": "deepspeed", "config": text}):
+        kind = {"Content-Type": "application/json"}
+        sent = json.dumps(body)  # half a surrogate is no UTF-8
+        answer = http.post("/v1/convert", content=sent, headers=kind)
+        assert answer.status_code in {400, 413, 422}
+        if answer.json()["type"].endswith(":invalid"):
+            assert all(error["field"].startswith("config") for error in answer.json()["errors"])
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"config": {"learning_rate": 1e-3}}, "library"),
+        ({"config": "learning_rate: 1e-3"}, "library"),
+        ({"config": {"lr_scheduler_type": "cosine", "zero_optimization": {}}}, "library"),
+        ({"config": "lr: 1", "file": "x.json"}, "config"),
+        ({"config": "lr: 1", "file": 10_001 * "x"}, "file"),
+        ({"config": "lr: 1", "file": 5}, "file"),
+        ({"name": "StepLR"}, "library"),
+        ({"library": "torch", "name": "StepLR", "file": "x.yaml"}, "file"),
+    ],
+)
+def test_a_file_that_tells_no_library_asks_for_it(
+    body: dict[str, Any], field: str, http: httpx.Client, problem: Any
+) -> None:
+    """Where fields of no library are in a file, or of several, or no file is, it is asked for."""
+    document = problem(http.post("/v1/convert", json=body), "invalid")
+    assert {error["field"] for error in document["errors"]} == {field}
 
 
 def test_parameters_may_be_left_out_where_there_are_none(http: httpx.Client) -> None:

@@ -268,7 +268,7 @@ def _fields(words: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def _value(text: str) -> Any:
-    if text == "-":
+    if text in {"-", "@-"}:
         return _json(sys.stdin.read(), "standard input")
     if text.startswith("@"):
         return _json(contents(text[1:]), text[1:])

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rheostat.client.calls import invalid, mapping
+from rheostat.client.calls import invalid, run_body
 from rheostat.errors import NameTaken
 
 LABEL = "rheostat.job"
@@ -42,7 +42,7 @@ def nth(name: str, number: int) -> str:
 
 def labelled(create: Any, job: str | None) -> dict[str, Any]:
     """Return the body to create a run with that bears its job."""
-    body = mapping(create, "create")
+    body = run_body(create)
     if job is not None:
         body["labels"] = {**(body.get("labels") or {}), LABEL: job}
     return body

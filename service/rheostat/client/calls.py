@@ -227,6 +227,32 @@ def mapping(value: Any, field: str) -> dict[str, Any]:
     return dict(value)
 
 
+def run_body(create: Any, field: str = "create") -> dict[str, Any]:
+    """
+    Return the body that creates a run.
+
+    What `rheostat.torch.definition_of` returns stands for its definition, where all parameter
+    groups have the same.
+    """
+    body = mapping(create, field)
+    given = body.get("parameters")
+    if isinstance(given, Mapping):
+        body["parameters"] = {name: _of_all_groups(name, each) for name, each in given.items()}
+    return body
+
+
+def _of_all_groups(name: str, value: Any) -> Any:
+    if not isinstance(value, list) or not all(hasattr(each, "model_dump") for each in value):
+        return value
+    if any(each != value[0] for each in value) or not value:
+        bound = f"one definition for all of them, or one for each, as {name}/decoder"
+        field = f"parameters.{name}"
+        message = f"has the definitions of {len(value)} parameter groups that differ: {bound}"
+        wrong = errors.FieldError(field, message, f"a list of {len(value)}", bound)
+        raise errors.Invalid("the run cannot be created", errors=[wrong])
+    return value[0]
+
+
 def _plain(value: Any) -> Any:
     """Return a definition as JSON has it, and a number of another library as Python has it."""
     if hasattr(value, "model_dump"):

@@ -131,6 +131,12 @@ class Controller(Part):
         return self.model_dump(mode="json")
 
     @property
+    def written(self) -> dict[str, Any]:
+        """The controller as people would write it: without what all kinds have by default."""
+        plain = {name for name in _USUAL if getattr(self, name) == _USUAL[name]}
+        return {name: value for name, value in self.document.items() if name not in plain}
+
+    @property
     def decides(self) -> Literal["change", "stop"]:
         """What it makes of the run when it fires, once that is applied."""
         return "change"
@@ -265,3 +271,11 @@ _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     field.name: _BY_TYPE.get(str(field.type), _same) for field in fields(State)
 }
 """How each field of a state is read from JSON, whose 1 may have been 1.0."""
+
+
+_USUAL: Final = {
+    name: field.default
+    for name, field in Controller.model_fields.items()
+    if not field.is_required() and name != "mode"
+}
+"""What fields of every kind are unless somebody says otherwise; the mode is always worth saying."""

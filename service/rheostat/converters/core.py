@@ -15,6 +15,7 @@ from rheostat.converters.parameters import STRICT, Ignored, Shared, whole
 from rheostat.errors import FieldError, Invalid
 from rheostat.limits import MAX_NODES, MAX_POINTS, MAX_STEP
 from rheostat.schedules.field_errors import shown
+from rheostat.schedules.shortest import shortest
 from rheostat.schedules.union import AnyDefinition
 
 
@@ -37,13 +38,13 @@ class Conversion:
             raise LookupError("it becomes a controller alone")
         return self.definition
 
-    def to_json(self) -> dict[str, Any]:
-        """Return what there is as JSON data, by its name."""
+    def written(self) -> dict[str, Any]:
+        """Return what there is, by its name, as people would write it."""
         found: dict[str, Any] = {}
         if self.definition is not None:
-            found["definition"] = self.definition.to_json()
+            found["definition"] = shortest(self.definition.to_json())
         if self.controller is not None:
-            found["controller"] = self.controller.document
+            found["controller"] = self.controller.written
         return found
 
 

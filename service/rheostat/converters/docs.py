@@ -12,10 +12,16 @@ from collections.abc import Iterator
 from importlib import import_module
 from inspect import cleandoc
 from pathlib import Path
+from typing import Final
 
+from rheostat.converters.configs import projects
+from rheostat.converters.configs.documents import SYNTAXES
+from rheostat.converters.configs.project import Project
 from rheostat.converters.core import Library
 from rheostat.converters.registry import NAMES, files
 
+_MOST_SIGNS: Final = 4
+"""Fields, and flags, of a project that the manual names."""
 HEAD = """\
 # Converters
 
@@ -75,28 +81,37 @@ differ at a tie. A controller reduces or stops as soon as it can, some steps aft
 a `gate` it does so at the very step, as the library does. `rheostat.torch.controller_of` reads a
 live plateau or early stopping, of PyTorch, Lightning, Keras, transformers, Composer and others.
 
-Whole configuration files become the parameters of a run: the JSON file of DeepSpeed, the fields of
-transformers' `TrainingArguments`, and Megatron's command line (in samples, with its batch ramp).
-`reduce_lr_on_plateau` of `TrainingArguments` becomes one of the run's `controllers` beside them, of
-a metric that is called as the Trainer logs it, `eval_loss`; in Python, `config_conversion` of
-`rheostat.converters` returns both.
-`total` and `steps_per_epoch` say what the file leaves to the trainer; a file that states its length
-must not be contradicted, and DeepSpeed's, which states its lengths, leaves nothing. What says
-nothing about a schedule is ignored; what sounds like a schedule and is not read is refused, with
-the likely spelling. `--config` without a library tells it by fields that no other project has, and
-asks where there is none, or where two libraries fit. YAML and TOML are not read. A DeepSpeed file
-that `TrainingArguments` only names is not looked into: it must not have a scheduler.
+A whole configuration file becomes a run: its parameters (learning rate, weight decay, momentum,
+batch size), the controllers of what reacts to a metric, and the lengths that it states.
 
 ```python
-from rheostat.schedules import convert_config
+from rheostat.converters import config_conversion
 
-convert_config("megatron", "--lr 6e-5 --lr-decay-style cosine --train-samples 220000000")
+found = config_conversion("megatron", "--lr 6e-5 --lr-decay-style cosine --train-samples 220000000")
+found.parameters["lr"], found.controllers, found.total, found.axis
 ```
 
 ```
-POST /v1/convert  {"library": "deepspeed", "config": {"optimizer": {…}, "scheduler": {…}, …}}
-rheostat convert --config ds_config.json
+POST /v1/convert  {"config": "lr_scheduler_type: cosine\nmax_steps: 900\n", "file": "sft.yaml"}
+rheostat convert --config sft.yaml > run.json
+rheostat run create gpt @run.json --guard lr.max=1e-3
+rheostat run create gpt --config sft.yaml
 ```
+
+- The file's ending tells its syntax: @SYNTAXES@. A text without a name is tried in this order.
+  `config` over HTTP, and in Python, is also data that was read already, or a list of words.
+- **Nothing is executed.** Python is read as assignments of literals, of `dict(…)`, of names that
+  were assigned before and of sums and products of these; an import, a call or a `_base_` is
+  refused by its line. A script is read as words: what it assigns literally is filled in, arrays
+  too, and a value that needs more, as `$(…)` or the environment, is refused where its flag is read.
+- YAML is read as PyYAML's safe loader does, with `1e-4` as a number. A key that stands twice, a tag
+  and a second document are refused, and a date stays text.
+- The project is told by fields that no other one has. Where there are none, or those of two, the
+  library is asked for.
+- `total` and `steps_per_epoch` say what a file leaves to the trainer; one that states its length
+  must not be contradicted. Guards are yours to add.
+- What says nothing about a schedule is ignored; what sounds like a schedule and is not read is
+  refused, with the likely spelling.
 
 A step is the number of completed steps, 0 first, as the library itself counts them. Values are the
 mathematical ones: where a library computes in float32, its own differ in the eighth digit. What
@@ -109,7 +124,37 @@ definition: a function (tabulate it: kind `table`).
 
 def manual() -> str:
     """Return the manual, as Markdown."""
-    return "\n".join([HEAD, *(_chapter(module, others) for module, others in NAMES.items())])
+    chapters = (_chapter(module, others) for module, others in NAMES.items())
+    syntaxes = ", ".join(
+        f"{syntax.name} ({' '.join(f'`{ending}`' for ending in syntax.endings)})"
+        for syntax in SYNTAXES
+    )
+    return "\n".join([HEAD.replace("@SYNTAXES@", syntaxes), *_files(), *chapters])
+
+
+def _files() -> Iterator[str]:
+    """Yield the chapter of the projects whose files are read."""
+    yield "## Configuration files\n"
+    yield "| project | what is read | told by | values checked against | refused |"
+    yield "|---|---|---|---|---|"
+    for project in sorted(projects.every(), key=lambda each: each.name):
+        cells = [f"`{project.name}`", _read(project), _signs(project)]
+        yield f"| {' | '.join(map(_cell, [*cells, project.checked, project.refused]))} |"
+    yield ""
+
+
+def _read(project: Project) -> str:
+    """Return what the docstring of a project's file says, after its title."""
+    said = cleandoc(import_module(project.conversion.__module__).__doc__ or "")
+    return " ".join(said.partition("\n\n")[0].split()).rstrip(".")
+
+
+def _signs(project: Project) -> str:
+    """Return a few of the fields and flags that tell a project."""
+    fields = [f"`{sign}`" for sign in sorted(project.signs)]
+    flags = [f"`--{flag.replace('_', '-')}`" for flag in sorted(project.flags)]
+    found = [*fields[:_MOST_SIGNS], *flags[:_MOST_SIGNS]]
+    return ", ".join(found) + (" …" if len(found) < len(fields) + len(flags) else "")
 
 
 def _chapter(module: str, others: tuple[str, ...]) -> str:

@@ -39,7 +39,7 @@ MAX_VALUES: Final = 100_000
 """Values in all, in lists and objects."""
 MAX_TEXT: Final = 10_000
 """Characters of a text, also of the name of a field."""
-_MAX_DEPTH: Final = 40
+MAX_DEPTH: Final = 40
 """Containers inside containers."""
 _WAY_OUT = (
     "is a function, which no definition can hold: tabulate it, as "
@@ -251,8 +251,8 @@ def check(params: Any, field: str = "params") -> None:
     stack: list[tuple[Any, str, int]] = [(params, field, 1)]
     while stack:
         value, path, depth = stack.pop()
-        if depth > _MAX_DEPTH:
-            bound = f"≤ {_MAX_DEPTH} levels"
+        if depth > MAX_DEPTH:
+            bound = f"≤ {MAX_DEPTH} levels"
             raise refused(FieldError(field, "is nested too deep", None, bound))
         if isinstance(value, int) and abs(value) >= LARGEST_INTEGER:
             bound = "a finite float64"

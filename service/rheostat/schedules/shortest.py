@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rheostat.schedules.kinds.sequence import Part
 from rheostat.schedules.union import KINDS
 
 
@@ -18,7 +19,8 @@ def shortest(data: Any) -> Any:
         return [shortest(each) for each in data]
     if not isinstance(data, dict):
         return data
-    kind = KINDS.get(data.get("kind", ""))
+    part = Part if "schedule" in data else None  # of a sequence, which has no kind
+    kind = KINDS.get(data["kind"]) if "kind" in data else part
     usual = {} if kind is None else _defaults(kind)
     return {
         name: shortest(value)

@@ -58,12 +58,20 @@ class ConvertedController(TypedDict):
 
 
 class ConvertedConfig(TypedDict):
-    """The definitions and controllers that a configuration file describes, as a run takes them."""
+    """The run that a configuration file describes: what it says, as a run is created with it."""
 
+    library: str
+    """The project whose file it is."""
     parameters: dict[str, Definition]
     """By parameter."""
     controllers: NotRequired[dict[str, ControllerConfig]]
     """By their names, where something in the file reacts to a metric."""
+    axis: NotRequired[Literal["samples"]]
+    """What the definitions and the total count, where that is not steps."""
+    total: NotRequired[int]
+    """The length of the training, where the file states it or it was given."""
+    steps_per_epoch: NotRequired[int]
+    """The length of an epoch, likewise."""
 
 
 class KindField(TypedDict):

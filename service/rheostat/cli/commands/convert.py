@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from rheostat.cli import options, words
+from rheostat.cli import options, whole_runs, words
 from rheostat.cli.results import Result, answering
 from rheostat.cli.views import catalogue
 
@@ -42,8 +41,8 @@ Config = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="A whole configuration file: a DeepSpeed JSON, the fields of TrainingArguments, or "
-        "a file with Megatron's command line.",
+        help="A whole configuration file of another project: YAML, TOML, JSON, Python literals,"
+        " or a shell script with flags.",
     ),
 ]
 Context = Annotated[
@@ -69,14 +68,15 @@ def convert(
     Convert another library's scheduler or early stopping, or list what can be converted.
 
     A schedule of steps becomes a definition. What reacts to a metric becomes a controller, which
-    a run is armed with, and where it has a warm-up in it both are printed, by their names.
+    a run is armed with, and where it has a warm-up in it both are printed, by their names. A whole
+    configuration file becomes a run; what is printed of it is what `run create NAME @FILE` takes.
 
     \b
     rheostat convert torch CosineAnnealingLR T_max=100 --base 0.1
     rheostat convert torch MultiStepLR milestones=30,60 --base 0.1 > lr.json
     rheostat convert torch ReduceLROnPlateau factor=0.5 patience=3 --metric val_loss
     rheostat convert fvcore CosineParamScheduler start_value=1 end_value=0 --total 9000
-    rheostat convert --config ds_config.json
+    rheostat convert --config ds_config.json > run.json
     rheostat convert transformers
     """
     from rheostat.converters import conversion  # NumPy and Pydantic load slowly
@@ -85,7 +85,8 @@ def convert(
         _check_alone(name=name, parameters=parameters, base=base, metric=metric, context=context)
         if hyperparameter != "lr":
             raise typer.BadParameter("--hyperparameter cannot stand beside --config")
-        return Result(_parameters(library, config, total, steps_per_epoch), catalogue.definition)
+        run = whole_runs.converted(str(config), library, total, steps_per_epoch)
+        return Result(run, catalogue.definition)
     if library is None:
         return Result(_libraries(), catalogue.libraries)
     if name is None:
@@ -101,9 +102,7 @@ def convert(
         hyperparameter=hyperparameter,
         **known,
     )
-    from rheostat.schedules.shortest import shortest
-
-    document = shortest(found.to_json())
+    document = found.written()
     alone = next(iter(document.values())) if len(document) == 1 else document
     return Result(alone, catalogue.definition)
 
@@ -113,36 +112,6 @@ def _check_alone(**given: Any) -> None:
     for word, value in given.items():
         if value is not None:
             raise typer.BadParameter(f"{word} cannot stand beside --config")
-
-
-def _parameters(
-    library: str | None, file: Path, total: int | None, steps_per_epoch: int | None
-) -> dict[str, Any]:
-    """Convert a configuration file, whose library can be told from what is in it."""
-    from rheostat.converters import config_conversion
-    from rheostat.converters.configs import library_of
-    from rheostat.converters.configs.documents import document
-
-    text = words.contents(str(file))
-    try:
-        config = json.loads(text)
-    except ValueError:
-        config = text
-    if library is None:
-        library, why = library_of(document(config))
-    if library is None:
-        line = f"rheostat convert transformers --config {file}"
-        raise typer.BadParameter(
-            f"the library of {file} cannot be told, for {why}. Give its name, as in: {line}"
-        )
-    found = config_conversion(library, config, total=total, steps_per_epoch=steps_per_epoch)
-    from rheostat.schedules.shortest import shortest
-
-    parameters = {name: shortest(each.to_json()) for name, each in found.parameters.items()}
-    if not found.controllers:
-        return parameters
-    controllers = {name: each.document for name, each in found.controllers.items()}
-    return {"parameters": parameters, "controllers": controllers}
 
 
 def _filled(pieces: Sequence[str]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
-from rheostat.cli import options, words
+from rheostat.cli import options, whole_runs, words
 from rheostat.cli.results import Given, Result, asking, changing, pictured
 from rheostat.cli.views import revisions, runs
 from rheostat.limits import MAX_PICTURE_POINTS, USUAL_BLOCK
@@ -34,10 +34,11 @@ def _status(text: str) -> str:
 
 
 ParameterWords = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(
         metavar="PARAMETER DEFINITION",
-        help="Such as `lr cosine start=1e-3 …`, commas between several; or lr=@FILE, lr=0.1.",
+        help="Such as `lr cosine start=1e-3 …`, commas between several; or lr=@FILE, lr=0.1; or"
+        " @FILE alone, with what `rheostat convert --config` prints.",
         show_default=False,
     ),
 ]
@@ -47,7 +48,22 @@ ParameterWords = Annotated[
 def create(
     client: Client,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new run.")],
-    parameters: ParameterWords,
+    parameters: ParameterWords = None,
+    config: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="A configuration file of another project, whose run is created.",
+        ),
+    ] = None,
+    library: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIBRARY",
+            help="The project whose file it is.",
+            show_default="told by its fields",
+        ),
+    ] = None,
     total: options.Total = None,
     axis: Annotated[
         str | None,
@@ -130,6 +146,9 @@ def create(
     \b
     rheostat run create gpt lr cosine start=3e-4 end=3e-5 steps=10000 , weight_decay 0.1
     rheostat run create gpt lr=@lr.json weight_decay=0.1 --total 10000 --guard lr.max=0.01
+    rheostat run create gpt --config train.yaml --steps-per-epoch 1000
+
+    What a file says holds: an option that contradicts it is refused.
     """
     given = {
         "axis": axis,
@@ -147,10 +166,28 @@ def create(
         "goal": words.assignments(goal or ()) or None,
         "about": about,
     }
-    spec: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    definitions = words.parameters(parameters)
-    made = client.create_run(name, definitions, exist_ok=exist_ok, **spec)
+    said: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    spec = _described(parameters or [], said, config, library)
+    made = client.create_run(name, spec.pop("parameters"), exist_ok=exist_ok, **spec)
     return Result(made, runs.created)
+
+
+def _described(
+    phrases: list[str], said: dict[str, Any], config: str | None, library: str | None
+) -> dict[str, Any]:
+    """Return the run that the words and options say, and maybe a file beside them."""
+    if library is not None and config is None:
+        raise typer.BadParameter("--library says whose file it is, and there is no --config")
+    if config is None and len(phrases) == 1 and (phrases[0] == "-" or phrases[0].startswith("@")):
+        return whole_runs.together(whole_runs.printed(phrases[0]), said, phrases[0])
+    if phrases:
+        said["parameters"] = words.parameters(phrases)
+    if config is None:
+        if not phrases:
+            raise typer.BadParameter("say its parameters: NAME DEFINITION, @FILE, or --config FILE")
+        return said
+    lengths = said.get("total"), said.get("steps_per_epoch")
+    return whole_runs.together(whole_runs.converted(config, library, *lengths), said, config)
 
 
 @asking

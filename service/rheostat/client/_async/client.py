@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, get_args, overload
 
 import httpx
 
+from rheostat.changes import Model
 from rheostat.client import calls
 from rheostat.client._async.control import AsyncControl
 from rheostat.client._async.network import AsyncNetwork
@@ -160,7 +161,8 @@ class AsyncClient:
         Args:
             name: The run's name or id; with ``create`` it may be left out, and one is made up of
                 the script's and the time's, or of the job's where several ranks train.
-            create: The body to create it with, ``{"parameters": {"lr": definition}, …}``. Every
+            create: The body to create it with, ``{"parameters": {"lr": definition}, …}``: a number
+                and what `rheostat.torch.definition_of` returns are definitions too. Every
                 worker may send it: the first creates the run, the others find the same. A
                 definition may be a number, or one of `rheostat.schedules`.
             fresh: Whether this is a new attempt, which ``create`` describes: where the run was
@@ -287,7 +289,7 @@ class AsyncClient:
     async def create_run(
         self,
         name: str,
-        parameters: Mapping[str, Definition],
+        parameters: Mapping[str, Definition | Sequence[Model]],
         *,
         exist_ok: bool = False,
         **options: Unpack[RunOptions],
@@ -297,7 +299,8 @@ class AsyncClient:
 
         Args:
             name: The run's name, which no other run may have.
-            parameters: A definition, or a number, for each: ``{"lr": {"kind": "cosine", …}}``.
+            parameters: A definition, or a number, for each: ``{"lr": {"kind": "cosine", …}}``; or
+                what `rheostat.torch.definition_of` returns.
             exist_ok: Whether a run of this name may be there that was created in the same way.
             options: ``axis``, ``resolution``, ``total``, ``steps_per_epoch``, ``max_block``,
                 ``max_jump``, ``guards``, ``labels``, ``paused``, ``describe``, ``signals``,
@@ -308,7 +311,7 @@ class AsyncClient:
             Invalid: A definition or an option is wrong; ``errors`` names each field.
 
         """
-        body = {"parameters": parameters, **options}
+        body = calls.run_body({"parameters": parameters, **options})
         if exist_ok:
             where = calls.path("runs", calls.require_name(name))
             return await self.session.ask(calls.put(where, body))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, get_args, overload
 
 import httpx
 
+from rheostat.changes import Model
 from rheostat.client import calls
 from rheostat.client._sync.control import Control
 from rheostat.client._sync.network import Network
@@ -162,7 +163,8 @@ class Client:
         Args:
             name: The run's name or id; with ``create`` it may be left out, and one is made up of
                 the script's and the time's, or of the job's where several ranks train.
-            create: The body to create it with, ``{"parameters": {"lr": definition}, …}``. Every
+            create: The body to create it with, ``{"parameters": {"lr": definition}, …}``: a number
+                and what `rheostat.torch.definition_of` returns are definitions too. Every
                 worker may send it: the first creates the run, the others find the same. A
                 definition may be a number, or one of `rheostat.schedules`.
             fresh: Whether this is a new attempt, which ``create`` describes: where the run was
@@ -289,7 +291,7 @@ class Client:
     def create_run(
         self,
         name: str,
-        parameters: Mapping[str, Definition],
+        parameters: Mapping[str, Definition | Sequence[Model]],
         *,
         exist_ok: bool = False,
         **options: Unpack[RunOptions],
@@ -299,7 +301,8 @@ class Client:
 
         Args:
             name: The run's name, which no other run may have.
-            parameters: A definition, or a number, for each: ``{"lr": {"kind": "cosine", …}}``.
+            parameters: A definition, or a number, for each: ``{"lr": {"kind": "cosine", …}}``; or
+                what `rheostat.torch.definition_of` returns.
             exist_ok: Whether a run of this name may be there that was created in the same way.
             options: ``axis``, ``resolution``, ``total``, ``steps_per_epoch``, ``max_block``,
                 ``max_jump``, ``guards``, ``labels``, ``paused``, ``describe``, ``signals``,
@@ -310,7 +313,7 @@ class Client:
             Invalid: A definition or an option is wrong; ``errors`` names each field.
 
         """
-        body = {"parameters": parameters, **options}
+        body = calls.run_body({"parameters": parameters, **options})
         if exist_ok:
             where = calls.path("runs", calls.require_name(name))
             return self.session.ask(calls.put(where, body))

@@ -101,7 +101,7 @@ class Session:
         """Create a run, if it is told how, and join it."""
         join = join_call(run, checkpoint, start)
         if create is not None:
-            body = calls.mapping(create, "create")
+            body = calls.run_body(create)
             try:
                 self._create(run, body)
             except NameTaken as refusal:

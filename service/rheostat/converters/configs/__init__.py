@@ -15,10 +15,12 @@ nothing about a schedule is ignored; a field of a schedule that is not read is r
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from rheostat.converters.configs import projects
 from rheostat.converters.configs.documents import document
+from rheostat.converters.configs.project import Project
 from rheostat.converters.configs.reading import ConfigConversion, training_lengths
 from rheostat.converters.configs.telling import library_of
 from rheostat.converters.core import refused
@@ -29,27 +31,34 @@ from rheostat.schedules.definition import Definition
 __all__ = ["ConfigConversion", "config_conversion", "convert_config", "library_of"]
 
 
+Config = Mapping[str, Any] | str | list[str]
+"""The content of a configuration file: data, its text, or the words of a command line."""
+
+
 def convert_config(
-    library: str,
-    config: Mapping[str, Any] | str | list[str],
+    library: str | None,
+    config: Config,
     *,
+    file: str | None = None,
     total: int | None = None,
     steps_per_epoch: int | None = None,
 ) -> dict[str, Definition]:
     """
     Return the definitions that a library's configuration file describes, by parameter.
 
-    ``config`` is the file's content, as data or as its text; a command line may also be a list of
-    its words. ``total`` is the length of the training in steps and ``steps_per_epoch`` that of an
-    epoch, for configurations that leave them to the trainer; they change nothing in those that do
-    not (DeepSpeed's).
+    ``library`` may be None: then the file's fields tell it. ``config`` is the file's content, as
+    data or as its text; a command line may also be a list of its words. ``file`` is the file's
+    name, whose ending tells the syntax of a text. ``total`` is the length of the training in steps
+    and ``steps_per_epoch`` that of an epoch, for configurations that leave them to the trainer;
+    they change nothing in those that do not (DeepSpeed's).
 
     Raises:
         Invalid: if the library has no such format, a field is missing, wrong, refused, or of a
             schedule but not known, or something in it reacts to a metric: see `config_conversion`.
 
     """
-    found = config_conversion(library, config, total=total, steps_per_epoch=steps_per_epoch)
+    lengths: dict[str, Any] = {"total": total, "steps_per_epoch": steps_per_epoch}
+    found = config_conversion(library, config, file=file, **lengths)
     if found.controllers:
         name = ", ".join(found.controllers)
         message = f"has a {name}: rheostat.converters.config_conversion has its controller"
@@ -58,24 +67,41 @@ def convert_config(
 
 
 def config_conversion(
-    library: str,
-    config: Mapping[str, Any] | str | list[str],
+    library: str | None,
+    config: Config,
     *,
+    file: str | None = None,
     total: int | None = None,
     steps_per_epoch: int | None = None,
 ) -> ConfigConversion:
     """
-    Return what a library's configuration file becomes: definitions by parameter, and controllers.
+    Return the run that a library's configuration file describes.
 
     The arguments are those of `convert_config`.
 
     Raises:
-        Invalid: if the library has no such format, or a field is missing, wrong, refused, or of a
-            schedule but not known.
+        Invalid: if the library has no such format or cannot be told, or a field is missing, wrong,
+            refused, or of a schedule but not known.
 
     """
+    lengths = training_lengths(total, steps_per_epoch)
+    named = None if library is None else _named(library)
+    data = document(config, name=file)
+    project = named or _told(data)
+    return replace(project.conversion(data, lengths), library=project.name)
+
+
+def _named(library: str) -> Project:
     check_text(library, "library")
     project = projects.find(library)
     if project is None:
         raise projects.unknown_project(library)
-    return project.conversion(document(config), training_lengths(total, steps_per_epoch))
+    return project
+
+
+def _told(data: Mapping[str, Any]) -> Project:
+    library, why = library_of(data)
+    if library is None:
+        bound = f"one of {', '.join(projects.NAMES)}"
+        raise refused(FieldError("library", f"is required, for {why}", None, bound))
+    return _named(library)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 
 class Flags(dict[str, Any]):
@@ -15,21 +15,51 @@ class Flags(dict[str, Any]):
     """
 
 
+class Unknown(str):
+    """A word of a script of which a part is not known, as it is written there; and why."""
+
+    __slots__ = ("many", "why")
+    why: str
+    many: bool
+    """Whether it may be several words, flags too."""
+
+    def __new__(cls, text: str, why: str, *, many: bool = False) -> Self:
+        """Return the word."""
+        word = super().__new__(cls, text)
+        word.why, word.many = why, many
+        return word
+
+
 def flags_of(words: Iterable[str]) -> Flags:
     """Return the flags among the words of a command line: each takes the words up to the next."""
-    found: dict[str, list[str]] = {}
+    found = Flags()
     name = None
     for word in words:
-        if word.startswith("--") and word[2:3].isalpha():
-            flag, equals, value = word[2:].partition("=")
+        if is_flag(word):
+            flag, equals, text = word[2:].partition("=")
             name = flag.replace("-", "_")
-            found[name] = [value] if equals else []
+            value: Any = text if equals else True
+            found[name] = Unknown(text, word.why) if isinstance(word, Unknown) else value
+        elif word[:1] == "-" and word[1:2].isalpha():
+            name = None
         elif name is not None:
-            found[name].append(word)
-    return Flags({name: _value(words) for name, words in found.items()})
+            found[name] = _longer(found[name], word)
+    return found
 
 
-def _value(words: list[str]) -> Any:
-    if not words:
-        return True
-    return words[0] if len(words) == 1 else words
+def is_flag(word: str) -> bool:
+    """Return whether a word is a flag of its own name, as ``--lr`` is and ``-1`` is not."""
+    return word.startswith("--") and word[2:3].isalpha()
+
+
+def unknown(value: Any) -> Unknown | None:
+    """Return the first word of a flag's value that is not known, if there is one."""
+    words = value if isinstance(value, list) else [value]
+    return next((word for word in words if isinstance(word, Unknown)), None)
+
+
+def _longer(value: Any, word: str) -> Any:
+    """Return the value of a flag with one word more."""
+    if value is True or value == "":
+        return word
+    return [*value, word] if isinstance(value, list) else [value, word]

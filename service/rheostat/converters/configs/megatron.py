@@ -102,7 +102,7 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
         )
     if arguments.rampup_batch_size is not None:
         result["batch_size"] = sound(_ramp(arguments), "config")
-    return ConfigConversion(result, total=params["wd_incr_steps"])
+    return ConfigConversion(result, total=params["wd_incr_steps"], axis="samples")
 
 
 def _params(arguments: Arguments, lengths: TrainingLengths) -> dict[str, Any]:

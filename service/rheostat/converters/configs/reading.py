@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Annotated, Any, NamedTuple, TypeVar, get_args
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rheostat.controllers import Controller
-from rheostat.converters.configs.flags import Flags
+from rheostat.converters.configs.flags import Flags, unknown
 from rheostat.converters.core import Conversion, refused
 from rheostat.converters.parameters import STRICT, Steps
 from rheostat.converters.request import conversion, convert
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.field_errors import field_errors, shown
+from rheostat.schedules.shortest import shortest
 
 AtLeastOne = Annotated[Steps, Field(ge=1)]
 LENIENT = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
@@ -62,12 +63,16 @@ def missing(name: str, when: str, bound: str = "a number") -> Invalid:
 
 
 def _check_values(model: type[Model], flags: Flags, field: str) -> None:
-    """Refuse flags without a value that must have one."""
-    errors = [
-        FieldError(f"{field}.{name}", "must have a value", None, "a value after the flag")
-        for name, known in model.model_fields.items()
-        if flags.get(name) is True and bool not in {known.annotation, *get_args(known.annotation)}
-    ]
+    """Refuse flags without a value that must have one, and values that a script does not write."""
+    errors = []
+    for name, known in model.model_fields.items():
+        value = flags.get(name)
+        place = f"{field}.{name}"
+        if word := unknown(value):
+            errors.append(FieldError(place, f"is not known: {word.why}", shown(word), "a value"))
+        elif value is True and bool not in {known.annotation, *get_args(known.annotation)}:
+            bound = "a value after the flag"
+            errors.append(FieldError(place, "must have a value", None, bound))
     if errors:
         raise refused(*errors)
 
@@ -87,13 +92,35 @@ class ConfigConversion:
     """
     What a configuration file becomes: a run's parameters, and its controllers by their names.
 
-    ``total`` and ``steps_per_epoch`` are those that the file states or was given.
+    ``total`` and ``steps_per_epoch`` are those that the file states or was given, and ``axis`` is
+    what they count. ``library`` is the project whose file it is.
     """
 
     parameters: Mapping[str, Definition]
     controllers: Mapping[str, Controller] = field(default_factory=dict)
     total: int | None = None
     steps_per_epoch: int | None = None
+    axis: Literal["step", "samples"] = "step"
+    library: str = ""
+
+    def written(self) -> dict[str, Any]:
+        """Return the run as people would write it."""
+        run = self.to_json()
+        run["parameters"] = shortest(run["parameters"])
+        if self.controllers:
+            run["controllers"] = {name: each.written for name, each in self.controllers.items()}
+        return run
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the run as it is created; what the file leaves open is not in it."""
+        parameters = {name: each.to_json() for name, each in self.parameters.items()}
+        found: dict[str, Any] = {"library": self.library, "parameters": parameters}
+        if self.controllers:
+            found["controllers"] = {name: each.document for name, each in self.controllers.items()}
+        if self.axis != "step":
+            found["axis"] = self.axis
+        lengths = {"total": self.total, "steps_per_epoch": self.steps_per_epoch}
+        return found | {name: value for name, value in lengths.items() if value is not None}
 
 
 class Place(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import anyio.to_thread
 from pydantic import ConfigDict, WithJsonSchema
@@ -24,7 +24,7 @@ from rheostat.server.tokens import Role
 
 conversion = router("definitions")
 
-_BESIDE_CONFIG = frozenset({"library", "config", "total", "steps_per_epoch"})
+_BESIDE_CONFIG = frozenset({"library", "config", "file", "total", "steps_per_epoch"})
 COSINE = {
     "kind": "cosine",
     "start": 0.1,
@@ -53,7 +53,10 @@ PLATEAU = JsonAnswer(
         }
     },
 )
-FILE = JsonAnswer(wire.ConvertedConfig, {"parameters": {"lr": COSINE}})
+FILE = JsonAnswer(
+    wire.ConvertedConfig,
+    {"library": "transformers", "parameters": {"lr": COSINE}, "total": 100},
+)
 
 CONFIG: dict[str, Any] = {
     "anyOf": [
@@ -70,8 +73,11 @@ class Conversion(Documented, Context):
 
     model_config = ConfigDict(extra="allow")
 
-    library: str
-    """The library, by its import name or its package's name."""
+    library: str | None = None
+    """
+    The library, by its import name or its package's name. A file's may be left out: then fields
+    that no other project has must tell it.
+    """
 
     name: str | None = None
     """The name of the scheduler or of the early stopping there."""
@@ -87,9 +93,12 @@ class Conversion(Documented, Context):
 
     config: Annotated[Any, WithJsonSchema(CONFIG)] = None
     """
-    In place of a scheduler: a DeepSpeed file, the fields of transformers' `TrainingArguments`, or
-    Megatron's command line.
+    In place of a scheduler, a whole configuration file: its content, or its text as YAML, TOML,
+    JSON, Python literals or a shell script; a command line may also be a list of its words.
     """
+
+    file: str | None = None
+    """The name of the file whose text is given: its ending tells the syntax."""
 
     def convert(self) -> wire.Converted | wire.ConvertedController | wire.ConvertedConfig:
         """Return the answer; what the library does not know is refused."""
@@ -97,13 +106,8 @@ class Conversion(Documented, Context):
         if self.config is None:
             return self._converted()
         lengths = {"total": self.total, "steps_per_epoch": self.steps_per_epoch}
-        found = config_conversion(self.library, self.config, **lengths)
-        answer: wire.ConvertedConfig = {
-            "parameters": {name: as_json(each) for name, each in found.parameters.items()}
-        }
-        if found.controllers:
-            answer["controllers"] = {k: each.document for k, each in found.controllers.items()}
-        return answer
+        found = config_conversion(self.library, self.config, file=self.file, **lengths)
+        return cast(wire.ConvertedConfig, found.to_json())
 
     def _converted(self) -> wire.Converted | wire.ConvertedController:
         found = conversion_of(**{"params": {}, **self._given()})
@@ -123,7 +127,7 @@ class Conversion(Documented, Context):
     def _check(self) -> None:
         """Refuse what is neither a scheduler nor a file, or both."""
         if self.config is None:
-            wrong = ["name"] if self.name is None else []
+            wrong = [name for name in ("library", "name") if getattr(self, name) is None]
             message, bound = "is required, unless config is given", "required"
         else:
             wrong = sorted(self._given().keys() - _BESIDE_CONFIG)
@@ -180,6 +184,10 @@ class Conversion(Documented, Context):
                 },
             },
         },
+        text={
+            "config": "optimizer:\n  type: AdamW\n  params: {lr: 1e-3}\nzero_optimization: {}\n",
+            "file": "ds_config.yaml",
+        },
         command_line={
             "library": "megatron",
             "config": "--lr 6e-5 --min-lr 6e-6 --lr-decay-style cosine --train-samples 220000000",
@@ -194,16 +202,16 @@ async def convert_scheduler(asked: Conversion, request: Request) -> Response:
     For what reacts to a metric, a plateau or an early stopping, the answer has its ``controller``,
     and a ``definition`` beside it where its library has a warm-up in it.
 
-    With ``config``, a whole configuration file, the answer has ``parameters``: a definition for
-    each parameter that the file describes, as a run is created with, and ``controllers`` where
-    something in it reacts to a metric.
+    With ``config``, a whole configuration file, the answer is the run that the file describes:
+    ``parameters``, a definition for each, ``controllers`` where something in it reacts to a
+    metric, and the lengths that are known. Nothing in a file is executed.
 
     Nothing is stored. What has no definition, as a function, is refused with the way out.
     """
     limiter = request.app.state.conversion_limiter
     answer = await anyio.to_thread.run_sync(asked.convert, limiter=limiter)
+    if "parameters" in answer:
+        return FILE.send(answer, headers={})
     if "controller" in answer:
         return PLATEAU.send(answer, headers={})
-    if "definition" in answer:
-        return SCHEDULER.send(answer, headers={})
-    return FILE.send(answer, headers={})
+    return SCHEDULER.send(answer, headers={})

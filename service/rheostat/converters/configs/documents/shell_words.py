@@ -1,0 +1,584 @@
+"""The commands of a shell script, as the words that they would be given."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from rheostat.converters.configs.documents.refusals import OtherSyntaxError, refused
+from rheostat.converters.configs.flags import Unknown
+from rheostat.limits import MAX_CONFIG
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ASSIGNED: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\[[^\]\n]*\])?(\+?)=")
+_COUNTED: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\s*(?:[-+*/%]?=(?!=)|\+\+|--)")
+"""What arithmetic assigns."""
+_HOLDING_FLAGS: Final = re.compile(r"(?i)arg|opt|flag|extra|param|overrid")
+"""What is in the names of variables that hold flags."""
+_MARK: Final = re.compile("\0(\\d+)\0")
+"""What stands in a word for what is not known; no text has a null character."""
+_PLAIN: Final = re.compile(r"[^\s;&|()<>\\'\"$`]+")
+_IN_QUOTES: Final = re.compile(r'["\\`$]')
+"""What is more than itself between double quotes."""
+_SPACES: Final = re.compile(r"[ \t\n]+")
+_ENDS: Final = " \t\n;&|()<>"
+_BRACED: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(\[[@*]\])?(:?[-=?+])?")
+_HERE: Final = re.compile(r"<<-?[ \t]*['\"\\]?([^\s'\";&|<>()]+)['\"]?")
+_REDIRECTED: Final = re.compile(r"&?[<>]+[|&]?[ \t]*")
+_WORD_ENDS: Final = r"(?=[\s;&|()<>]|$)"
+_KEYWORD: Final = re.compile(
+    r"(if|then|elif|else|fi|while|until|do|done|for|select|case|esac|function|time|!|\[\[|\{|\})"
+    + _WORD_ENDS
+)
+_CONDITIONS: Final = frozenset({"if", "while", "until", "for", "select", "case"})
+"""Blocks in which an assignment is made, or is not, or is made several times."""
+_CLOSING: Final = frozenset({"fi", "done", "esac", "}"})
+_DECLARING: Final = frozenset({"export", "declare", "local", "readonly", "typeset"})
+_SHELLS: Final = frozenset({"sh", "bash", "zsh"})
+_DEEPEST: Final = 4
+"""Scripts in words of scripts."""
+_EXECUTED: Final = "has to be executed"
+
+
+class Command(NamedTuple):
+    """A command: its words, and the line where it begins."""
+
+    words: list[str]
+    line: int
+
+
+class _Gap(NamedTuple):
+    """A part of a word that is not known."""
+
+    text: str
+    why: str
+    many: bool = False
+
+
+def commands_of(text: str) -> Iterator[Command]:
+    """Yield the commands of a script that have words, with what it assigns filled in."""
+    state = _State()
+    yield from _Script(text, state).commands()
+    if not state.used and len(state.arrays) == 1:  # the flags alone, without the command
+        (name,) = state.arrays
+        yield Command([state.word(each) for each in state.values[name]], state.arrays[name])
+
+
+class _State:
+    """What a script has assigned so far; a variable is a list of texts, and most have one."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, list[str]] = {}
+        self.arrays: dict[str, int] = {}
+        """The arrays, with the lines where they begin."""
+        self.used = False
+        """Whether a command has a flag."""
+        self.gaps: list[_Gap] = []
+        self.left = 4 * MAX_CONFIG
+        """Characters that may still be filled in."""
+
+    def gap(self, text: str, why: str, *, many: bool = False) -> str:
+        """Return the mark of what is not known."""
+        self.gaps.append(_Gap(text, why, many))
+        return f"\0{len(self.gaps) - 1}\0"
+
+    def spend(self, count: int) -> None:
+        self.left -= count
+        if self.left < 0:
+            message = "becomes too long by what is filled in"
+            raise refused(message, f"≤ {4 * MAX_CONFIG} characters")
+
+    def word(self, text: str) -> str:
+        """Return a word as it is given to a command."""
+        marks = _MARK.findall(text)
+        if not marks:
+            return text
+        gaps = [self.gaps[int(mark)] for mark in marks]
+        written = _MARK.sub(lambda match: self.gaps[int(match[1])].text, text)
+        alone = _MARK.fullmatch(text) is not None
+        return Unknown(written, gaps[0].why, many=alone and gaps[0].many)
+
+
+class _Script:
+    """Reads a script from its first character to its last."""
+
+    def __init__(self, text: str, state: _State, depth: int = 1) -> None:
+        self.text, self.state, self.depth = text, state, depth
+        self.at = 0
+        self.blocks: list[str] = []
+        self.after_condition = False
+        """Whether the command stands behind ``&&`` or ``||``."""
+        self.here: list[str] = []
+        """The words that end the here-documents which begin in this line."""
+        self.breaks = [match.start() for match in re.finditer("\n", text)]
+
+    def commands(self) -> Iterator[Command]:
+        """Yield the commands that have words."""
+        while self.at < len(self.text):
+            start = self.at
+            words, assigned = self.command()
+            if not words or words[0] in _DECLARING:
+                for name, texts, added in assigned:
+                    self.assign(name, texts, added=added)
+            if words:
+                yield from self.ran(words, self.line(start))
+            self.end_command()
+
+    def line(self, at: int | None = None) -> int:
+        return bisect_right(self.breaks, self.at if at is None else at) + 1
+
+    def wrong(self, message: str) -> OtherSyntaxError:
+        return OtherSyntaxError(f"line {self.line()}: {message}")
+
+    def starts(self, text: str) -> bool:
+        return self.text.startswith(text, self.at)
+
+    # commands
+
+    def command(self) -> tuple[list[str], list[tuple[str, list[str], bool]]]:
+        """Return the words of the next command, and what it assigns; stops where it ends."""
+        words: list[str] = []
+        assigned: list[tuple[str, list[str], bool]] = []
+        while self.at < len(self.text):
+            self.skip_blanks()
+            here = self.text[self.at : self.at + 1]
+            if here in {"<", ">"} or self.starts("&>"):
+                self.redirect(words)
+            elif here in {"", "\n", ";", "&", "|", ")"}:
+                break
+            elif here == "(":
+                words = self.parenthesis(words)
+            elif self.opens(words):
+                pass
+            elif (not words or words[0] in _DECLARING) and (
+                match := _ASSIGNED.match(self.text, self.at)
+            ):
+                self.at = match.end()
+                assigned.append((match[1], self.assigned(match), bool(match[3])))
+            else:
+                words += self.word()
+        return words, assigned
+
+    def skip_blanks(self) -> None:
+        """Go to the next word of this line, over comments and escaped ends of lines."""
+        while self.at < len(self.text):
+            if self.text[self.at] in " \t":
+                self.at += 1
+            elif self.starts("\\\n"):
+                self.at += 2
+            elif self.text[self.at] == "#":
+                end = self.text.find("\n", self.at)
+                self.at = len(self.text) if end < 0 else end
+            else:
+                break
+
+    def end_command(self) -> None:
+        """Go over what ends a command, and over the here-documents behind it."""
+        text = self.text[self.at : self.at + 2]
+        if text in {"&&", "||"}:
+            self.after_condition = True
+            self.at += 2
+            return
+        self.after_condition = False
+        if text == ";;" and self.blocks[-1:] == ["case"]:
+            self.at += 2
+            self.pattern()
+        elif text[:1] == ")":
+            if self.blocks[-1:] != ["("]:
+                raise self.wrong("a ) has no (")
+            self.blocks.pop()
+            self.at += 1
+        elif text[:1] == "\n":
+            self.at += 1
+            while self.here:
+                end = re.compile(rf"[ \t]*{re.escape(self.here.pop(0))}[ \t]*(\n|$)")
+                self.skip_here(end)
+        else:
+            self.at += 1
+
+    def skip_here(self, end: re.Pattern[str]) -> None:
+        while self.at < len(self.text) and not (match := end.match(self.text, self.at)):
+            newline = self.text.find("\n", self.at)
+            self.at = len(self.text) if newline < 0 else newline + 1
+        if self.at < len(self.text) and match:
+            self.at = match.end()
+
+    def opens(self, words: list[str]) -> bool:
+        """Take a keyword, if one begins the command, and what belongs to it."""
+        match = None if words else _KEYWORD.match(self.text, self.at)
+        if match is None:
+            return False
+        self.at = match.end()
+        name = match[1]
+        if name in _CONDITIONS or name == "{":
+            self.blocks.append(name)
+        elif name in _CLOSING:
+            if not self.blocks:
+                raise self.wrong(f"{name} closes nothing")
+            self.blocks.pop()
+        if name in {"for", "select"}:
+            self.loop()
+        elif name == "case":
+            self.case()
+        elif name == "function":
+            self.skip_blanks()
+            self.word()
+        elif name == "[[":
+            self.test()
+        return True
+
+    def test(self) -> None:
+        """Go over what is tested between ``[[`` and ``]]``."""
+        end = self.text.find("]]", self.at)
+        if end < 0:
+            raise self.wrong("a [[ has no ]]")
+        self.at = end + 2
+
+    def loop(self) -> None:
+        """Go over the head of a loop, whose variable has several values."""
+        self.skip_blanks()
+        if match := _NAME.match(self.text, self.at):
+            self.forget(match[0], f"{match[0]} is set by a loop")
+        self.skip_words()
+
+    def case(self) -> None:
+        """Go over what is compared, and over the first pattern."""
+        self.skip_words(until="in")
+        self.pattern()
+
+    def skip_words(self, until: str = "") -> None:
+        """Go over the words up to the end of the command, or up to one of them."""
+        while True:
+            self.skip_blanks()
+            here = self.text[self.at : self.at + 1]
+            if here == "(":
+                self.at = self.closed(self.at)
+            elif here in _ENDS or (until in self.word() and until):
+                return
+
+    def pattern(self) -> None:
+        """Go over a pattern of ``case``, or leave it at its end."""
+        while True:
+            self.skip_blanks()
+            if not self.starts("\n"):
+                break
+            self.at += 1
+        if not re.compile("esac" + _WORD_ENDS).match(self.text, self.at):
+            end = self.text.find(")", self.at)
+            if end < 0:
+                raise self.wrong("case has no pattern")
+            self.at = end + 1
+
+    def parenthesis(self, words: list[str]) -> list[str]:
+        """Take a function's head, arithmetic, or the beginning of a subshell."""
+        if words:
+            if len(words) > 1 or not re.compile(r"\(\s*\)").match(self.text, self.at):
+                raise self.wrong("a ( where a word should be")
+            self.at = self.closed(self.at)
+            return []
+        if self.starts("(("):
+            end = self.closed(self.at)
+            self.forget_counted(self.text[self.at : end])
+            self.at = end
+        else:
+            self.blocks.append("(")
+            self.at += 1
+        return words
+
+    def redirect(self, words: list[str]) -> None:
+        """Go over a redirection and its file: they are no words of the command."""
+        if self.text[self.at + 1 : self.at + 2] == "(" and not self.starts("&"):
+            end = self.closed(self.at + 1)
+            words.append(self.state.gap(self.text[self.at : end], _EXECUTED))
+            self.at = end
+            return
+        if words and words[-1].isdigit() and self.text[self.at - 1].isdigit():
+            words.pop()  # the number of what is redirected
+        here = None if self.starts("<<<") else _HERE.match(self.text, self.at)
+        if here is not None:
+            self.here.append(here[1])
+            self.at = here.end()
+            return
+        if match := _REDIRECTED.match(self.text, self.at):
+            self.at = match.end()
+        self.word()
+
+    def ran(self, words: list[str], line: int) -> Iterator[Command]:
+        """Yield a command, and those of a script that is one of its words."""
+        first, rest = words[0], words[1:]
+        if first == "unset":
+            for name in rest:
+                self.state.values.pop(name, None)
+        elif first in {"read", "mapfile", "readarray"}:
+            for name in rest:
+                self.forget(name, f"{name} is read when the script runs")
+        elif first == "let":
+            self.forget_counted(" ".join(rest))
+        inner = [" ".join(rest)] if first == "eval" else [*_scripts(words)]
+        for text in inner:
+            if self.depth == _DEEPEST:
+                raise refused("has scripts in scripts", f"≤ {_DEEPEST} of them", line=line)
+            yield from _Script(text, self.state, self.depth + 1).commands()
+        if first != "eval":
+            self.state.used = self.state.used or any(word.startswith("--") for word in words)
+            yield Command([self.state.word(word) for word in words], line)
+
+    # assignments
+
+    @property
+    def conditional(self) -> bool:
+        return self.after_condition or not _CONDITIONS.isdisjoint(self.blocks)
+
+    def assigned(self, match: re.Match[str]) -> list[str]:
+        """Return what is assigned: the words of an array, or one text."""
+        if match[2]:
+            self.word()
+            return [self.state.gap(match[0], "an element of it is set apart")]
+        if not self.starts("("):
+            return ["".join(self.word(split=False))]
+        line = self.line()
+        self.at += 1
+        texts: list[str] = []
+        while True:
+            self.skip_blanks()
+            if self.starts("\n"):
+                self.at += 1
+            elif self.starts(")"):
+                self.at += 1
+                break
+            elif self.text[self.at : self.at + 1] in _ENDS:
+                raise self.wrong(f"the array of line {line} is not closed")
+            else:
+                texts += self.word()
+        if any(text.startswith("--") for text in texts):
+            self.state.arrays.setdefault(match[1], line)
+        return texts
+
+    def assign(self, name: str, texts: list[str], *, added: bool) -> None:
+        """Set a variable, or add to it; under a condition it is not known what that gives."""
+        values = self.state.values
+        why = f"{name} is set under a condition, in line {self.line(self.at - 1)}"
+        if self.conditional and not added:
+            many = _HOLDING_FLAGS.search(name) is not None
+            texts = [self.state.gap(f"${name}", why, many=many)]
+        elif self.conditional:
+            texts = [text + self.state.gap("", why) for text in texts]
+        old = values.get(name)
+        if added and old is None:
+            old = [self.state.gap(f"${name}", f"{name} is not set in the script")]
+        if added and old is not None:
+            self.state.spend(sum(map(len, old)) + len(old))
+            array = name in self.state.arrays or len(texts) != 1 or len(old) != 1
+            texts = old + texts if array else [old[0] + texts[0]]
+        values[name] = texts
+
+    def forget(self, name: str, why: str) -> None:
+        many = _HOLDING_FLAGS.search(name) is not None
+        self.state.values[name] = [self.state.gap(f"${name}", why, many=many)]
+
+    def forget_counted(self, text: str) -> None:
+        for name in _COUNTED.findall(text):
+            self.forget(name, f"{name} is computed")
+
+    # words
+
+    def word(self, *, split: bool = True) -> list[str]:
+        """Return the word that begins here, as the words that it becomes."""
+        found = _Fields()
+        while self.at < len(self.text):
+            here = self.text[self.at]
+            if match := _PLAIN.match(self.text, self.at):
+                found.add(match[0])
+                self.at = match.end()
+            elif here in _ENDS:
+                break
+            elif here == "$":
+                self.dollar(found, split=split)
+            else:
+                self.quote(found, here)
+        found.end()
+        return found.words
+
+    def quote(self, found: _Fields, here: str) -> None:
+        """Add what a quote, a backtick or a backslash begins."""
+        if here == "'":
+            found.add(self.quoted("'"))
+        elif here == '"':
+            self.double(found)
+        elif here == "`":
+            found.add(self.backticks())
+        else:
+            if not self.starts("\\\n"):
+                found.add(self.text[self.at + 1 : self.at + 2])
+            self.at += 2
+
+    def dollar(self, found: _Fields, *, split: bool) -> None:
+        """Add what ``$`` begins; without quotes it is split at its spaces."""
+        if self.starts("$'"):
+            self.at += 1
+            found.add(self.quoted("'", escaped=True))
+            return
+        for i, text in enumerate(self.expansion(quoted=False)):
+            if i:
+                found.end()
+            if split:
+                found.spread(text)
+            else:
+                found.add(text)
+
+    def quoted(self, quote: str, *, escaped: bool = False) -> str:
+        """Return the text between two quotes."""
+        start = self.at
+        end = self.text.find(quote, start + 1)
+        while escaped and end > 0 and self.text[end - 1] == "\\":
+            end = self.text.find(quote, end + 1)
+        if end < 0:
+            raise self.wrong("a quote is not closed")
+        self.at = end + 1
+        text = self.text[start + 1 : end]
+        if escaped and "\\" in text:
+            return self.state.gap(text, _EXECUTED)
+        return text
+
+    def double(self, found: _Fields) -> None:
+        """Add the text between two double quotes, with what is filled in."""
+        start = self.at
+        self.at += 1
+        found.add("")
+        while self.at < len(self.text):
+            here = self.text[self.at]
+            if here == '"':
+                self.at += 1
+                return
+            if here == "\\":
+                following = self.text[self.at + 1 : self.at + 2]
+                if following != "\n":
+                    found.add(following if following in '"\\$`' else here + following)
+                self.at += 2
+            elif here == "`":
+                found.add(self.backticks())
+            elif here == "$":
+                for i, text in enumerate(self.expansion(quoted=True)):
+                    if i:
+                        found.end()
+                    found.add(text)
+            else:
+                end = _IN_QUOTES.search(self.text, self.at)
+                to = len(self.text) if end is None else end.start()
+                found.add(self.text[self.at : to])
+                self.at = to
+        self.at = start
+        raise self.wrong("a quote is not closed")
+
+    def backticks(self) -> str:
+        text = self.quoted("`")
+        return self.state.gap(f"`{text}`", _EXECUTED)
+
+    def expansion(self, *, quoted: bool) -> list[str]:
+        """Return what ``$`` and what follows becomes."""
+        start = self.at
+        following = self.text[start + 1 : start + 2] or "."
+        if following == "(":
+            self.at = self.closed(start + 1)
+            return [self.state.gap(self.text[start : self.at], _EXECUTED)]
+        if following == "{":
+            self.at = self.closed(start + 1)
+            return self.braced(self.text[start : self.at], quoted=quoted)
+        if match := _NAME.match(self.text, start + 1):
+            self.at = match.end()
+            return self.variable(match[0], quoted=quoted)[:1]
+        self.at += 2
+        if following in "@*":  # what the script is given: the file says nothing of it
+            return []
+        if following.isdigit() or following in "#?$!-":
+            why = f"${following} is known only when the script runs"
+            return [self.state.gap(f"${following}", why)]
+        self.at = start + 1
+        return ["$"]
+
+    def braced(self, text: str, *, quoted: bool) -> list[str]:
+        """Return what ``${…}`` becomes."""
+        match = _BRACED.match(text)
+        if text in {"${@}", "${*}"}:
+            return []
+        if match is None or (match[3] is None and match.end() != len(text) - 1):
+            return [self.state.gap(text, _EXECUTED)]
+        name, everything, default = match.groups()
+        if default is not None:
+            value = self.state.values.get(name)
+            if value is not None and any(value) and default[-1] != "+":
+                return self.variable(name, quoted=quoted)[:1]
+            return [self.state.gap(text, f"{name} may be set in the environment")]
+        values = self.variable(name, quoted=quoted and not everything)
+        if everything == "[*]" and quoted:
+            return [" ".join(values)]
+        return values if everything else values[:1]
+
+    def variable(self, name: str, *, quoted: bool) -> list[str]:
+        values = self.state.values.get(name)
+        if values is None:
+            many = not quoted and _HOLDING_FLAGS.search(name) is not None
+            return [self.state.gap(f"${name}", f"{name} is not set in the script", many=many)]
+        self.state.spend(sum(map(len, values)) + len(values))
+        return values
+
+    def closed(self, start: int) -> int:
+        """Return where what opens at a place has been closed."""
+        opening = self.text[start]
+        closing = {"(": ")", "{": "}"}[opening]
+        special = re.compile(rf"[\\'\"{re.escape(opening + closing)}]")
+        depth, at = 0, start
+        quote = ""
+        while match := special.search(self.text, at):
+            here, at = match[0], match.end()
+            if here == "\\" and quote != "'":
+                at += 1
+            elif quote:
+                quote = "" if here == quote else quote
+            elif here in "'\"":
+                quote = here
+            elif here == opening:
+                depth += 1
+            elif here == closing:
+                depth -= 1
+                if depth == 0:
+                    return at
+        self.at = start
+        raise self.wrong(f"a {opening} is not closed")
+
+
+class _Fields:
+    """The words that one word becomes."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self.parts: list[str] | None = None
+
+    def add(self, text: str) -> None:
+        """Go on with a word; an empty text makes one too."""
+        if self.parts is None:
+            self.parts = []
+        self.parts.append(text)
+
+    def spread(self, text: str) -> None:
+        """Go on with a text that is split at its spaces."""
+        for i, piece in enumerate(_SPACES.split(text)):
+            if i:
+                self.end()
+            if piece:
+                self.add(piece)
+
+    def end(self) -> None:
+        """End a word, if one has begun."""
+        if self.parts is not None:
+            self.words.append("".join(self.parts))
+        self.parts = None
+
+
+def _scripts(words: list[str]) -> Iterator[str]:
+    """Yield the scripts that shells are given as words, as in ``bash -c '…'``."""
+    for shell, option, text in zip(words, words[1:], words[2:], strict=False):
+        if shell.rpartition("/")[2] in _SHELLS and option[:1] == "-" and option.endswith("c"):
+            yield text
