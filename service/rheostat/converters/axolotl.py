@@ -118,14 +118,13 @@ def jagged(
     `product` of what the inner scheduler becomes and a repeated trapezoid, one step ahead.
 
     Its constructor steps it once. The first cycle has no warm-up. The inner scheduler is one of
-    transformers or of PyTorch.
+    transformers, of PyTorch, or a cosine of axolotl's.
     """
     spec = inner_schedule or inner
     if spec is None:
         raise case.wrong("inner_schedule", "is required", None, '{"name", "params"}')
-    known = transformers.find(spec.name) is not None
     field = "inner_schedule" if inner_schedule else "inner"
-    curve = case.nested(spec, field, library="transformers" if known else "torch")
+    curve = case.nested(spec, field, library=_origin(spec.name))
     steps, warmup = jagged_restart_steps, jagged_restart_warmup_steps
     anneal = max(steps - jagged_restart_anneal_steps, 0)
     rise = Linear(start=min_lr_scale, end=1.0, steps=max(1, warmup))
@@ -136,3 +135,10 @@ def jagged(
     )
     scale = phases(Phase(one, until=anneal), Phase(Repeat(of=cycle, every=steps)))
     return since(1, Product(of=(curve, scale)))
+
+
+def _origin(name: str) -> str:
+    """Return the library of an inner scheduler, which must be a function of the step alone."""
+    if name.startswith("get_cosine_schedule") and library.find(name) is not None:
+        return "axolotl"
+    return "transformers" if transformers.find(name) is not None else "torch"

@@ -2,7 +2,8 @@
 What converters build definitions from: curves, and how they are laid one after another.
 
 - `phases` lays them on the scheduler's own axis, as most libraries are written ("from step n on").
-- `sequence` is for a list of curves that each begin at their own step 0, with their lengths.
+- `sequence` is for a list of curves that each begin at their own step 0, with their lengths, and
+  `joined` for one with the steps at which they begin.
 - `warmed` puts a linear warm-up before a curve; `since` is the rest of a curve from a step on.
 - `over` makes a curve whose length is no whole number of steps.
 - `scaled` and `times` multiply, `raised` adds.
@@ -80,6 +81,23 @@ def sequence(*parts: tuple[AnyDefinition, int], then: AnyDefinition) -> AnyDefin
     """Return curves in turn, each from its own step 0, for its steps; empty ones are left out."""
     lasting = [Part(schedule=part, steps=steps) for part, steps in parts if steps > 0]
     return Sequence(parts=(*lasting, Part(schedule=then))) if lasting else then
+
+
+def joined(case: Case, parts: Items[AnyDefinition], boundaries: Items[int]) -> AnyDefinition:
+    """
+    Return parts one after the other, each from its own boundary; of overlapping ones the last.
+
+    A part without a boundary is left out.
+    """
+    if not parts:
+        raise case.wrong("schedules", "must have at least one schedule", None, "≥ 1 schedules")
+    boundaries = boundaries[: len(parts) - 1]
+    return phases(
+        *(
+            Phase(part, until=min(boundaries[i:], default=inf), origin=origin)
+            for i, (part, origin) in enumerate(zip(parts, [0, *boundaries], strict=False))
+        )
+    )
 
 
 def warmed(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from math import inf
 from operator import mul
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ from rheostat.converters.kit import (
     Phase,
     cosine,
     exponential,
+    joined,
     levels,
     phases,
     polynomial,
@@ -327,7 +327,7 @@ def join(case: Case, *, schedules: list[Nested], boundaries: list[Steps]) -> Any
     Each part counts from its own boundary. A schedule without a boundary is left out, as in optax.
     """
     parts = [case.nested(spec, f"schedules[{i}]") for i, spec in enumerate(schedules)]
-    return _joined(case, parts, boundaries)
+    return joined(case, parts, boundaries)
 
 
 @library.scheduler("sgdr_schedule", hyperparameters=None)
@@ -339,20 +339,7 @@ def sgdr(case: Case, *, cosine_kwargs: list[dict[str, Any]]) -> AnyDefinition:
         parts.append(case.nested(spec, f"cosine_kwargs[{i}]", inside=""))
         end += int(kwargs["decay_steps"])
         boundaries.append(end)
-    return _joined(case, parts, boundaries[:-1])
-
-
-def _joined(case: Case, parts: list[AnyDefinition], boundaries: list[int]) -> AnyDefinition:
-    """Return parts one after the other; of overlapping ones the last holds."""
-    if not parts:
-        raise case.wrong("schedules", "must have at least one schedule", parts, "≥ 1 schedules")
-    boundaries = boundaries[: len(parts) - 1]
-    return phases(
-        *(
-            Phase(part, until=min(boundaries[i:], default=inf), origin=origin)
-            for i, (part, origin) in enumerate(zip(parts, [0, *boundaries], strict=False))
-        )
-    )
+    return joined(case, parts, boundaries[:-1])
 
 
 @library.controller("contrib.reduce_on_plateau", "reduce_on_plateau")

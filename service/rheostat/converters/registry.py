@@ -35,6 +35,8 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "llm_foundry": ("llm-foundry", "llmfoundry"),
     "maxtext": (),
     "axolotl": (),
+    "diffusers": (),
+    "mlx": ("mlx.optimizers",),
     "big_vision": (),
     "dino": ("dinov2", "dinov3", "facebookresearch/dino* (git)"),
     "fastai": (),

@@ -13,9 +13,18 @@ from rheostat.schedules.field_errors import shown
 from rheostat.suggestions import did_you_mean
 
 NAMES: Final[dict[str, tuple[str, ...]]] = {
+    "axolotl": (),
     "deepspeed": (),
+    "diffusers": (),
+    "kohya": ("sd-scripts", "kohya-ss", "kohya sd-scripts"),
+    "llamafactory": ("llama-factory",),
     "megatron": ("megatron-core", "megatron-lm"),
+    "mlx_lm": ("mlx",),
+    "openrlhf": (),
+    "torchtune": (),
     "transformers": ("huggingface",),
+    "trl": ("alignment-handbook",),
+    "verl": (),
 }
 """Each project's file beside this one, and its other names."""
 

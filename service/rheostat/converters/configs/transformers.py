@@ -51,11 +51,14 @@ class Arguments(BaseModel):
     num_train_epochs: NotNegative = 3.0
 
 
+HARMLESS = {"max_samples", "max_train_samples"}
+"""Fields of the Trainer's scripts that sound like a schedule, and are none."""
+APART = {"accelerator_config", "deepspeed"}
 _READ = Read(
     "transformers",
     tuple(Arguments.model_fields),
-    harmless={"max_samples", "max_train_samples"},
-    apart={"accelerator_config", "deepspeed"},
+    harmless=HARMLESS,
+    apart=APART,
 )
 
 
@@ -69,38 +72,55 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     """
     arguments = read(Arguments, config)
     check_unknown(config, _READ)
-    _check_deepspeed(config.get("deepspeed"))
-    decay, total = Constant(value=arguments.weight_decay), _total(arguments, lengths)
-    rate: Definition = Constant(value=arguments.learning_rate)
-    controllers = {}
+    return trained(arguments, config, lengths)
+
+
+def trained(
+    arguments: Arguments,
+    config: Mapping[str, Any],
+    lengths: TrainingLengths,
+    groups: Mapping[str, float] | None = None,
+) -> ConfigConversion:
+    """
+    Return what the Trainer makes of its arguments, in whichever project's file they stand.
+
+    ``groups`` are the rates that groups of parameters start from, by the parameters' names.
+    """
+    check_deepspeed(config.get("deepspeed"))
+    decay, total = Constant(value=arguments.weight_decay), total_of(arguments, lengths)
+    bases = {"lr": arguments.learning_rate, **(groups or {})}
     if arguments.lr_scheduler_type == _PLATEAU:
+        rates: dict[str, Definition] = {k: Constant(value=base) for k, base in bases.items()}
         controllers = _plateau(arguments)
     else:
-        rate = _rate(arguments, total)
-    parameters = {"lr": rate, "weight_decay": decay}
+        rates = {name: _rate(arguments, total, base) for name, base in bases.items()}
+        controllers = {}
+    parameters = {**rates, "weight_decay": decay}
     return ConfigConversion(parameters, controllers, total, lengths.steps_per_epoch)
 
 
 def _plateau(arguments: Arguments) -> dict[str, Controller]:
     """Return the plateau, which the trainer gives metric_for_best_model, a loss by default."""
     name = (arguments.metric_for_best_model or "loss").removeprefix("eval_")
-    params = _specific(arguments)
+    params = specific(arguments)
     found = controlled(_PLACE, "transformers", _PLATEAU, params, metric=f"eval_{name}")
     return {} if found.controller is None else {"plateau": found.controller}
 
 
-def _rate(arguments: Arguments, total: int | None) -> Definition:
-    name, params = arguments.lr_scheduler_type, _specific(arguments)
+def _rate(arguments: Arguments, total: int | None, base: float) -> Definition:
+    name, params = arguments.lr_scheduler_type, specific(arguments)
     if name != "constant":
-        params["num_warmup_steps"] = _warmup(arguments, total)
+        params["num_warmup_steps"] = warmup_of(arguments, total)
     if name not in _WITHOUT_TOTAL and total is not None:
         params["num_training_steps"] = total
     if name not in _WITHOUT_TOTAL and total is None and "stable" not in name:
-        raise _no_total()
-    return converted(_PLACE, "transformers", name, params, arguments.learning_rate)
+        raise no_total()
+    default = arguments.learning_rate
+    return converted(_PLACE, "transformers", name, params, base, optimizer_default_lr=default)
 
 
-def _total(arguments: Arguments, lengths: TrainingLengths) -> int | None:
+def total_of(arguments: Arguments, lengths: TrainingLengths) -> int | None:
+    """Return the length of the training, if it is known."""
     if arguments.max_steps > 0:
         return stated("max_steps", arguments.max_steps, lengths.total)
     if lengths.steps_per_epoch is None:
@@ -111,7 +131,7 @@ def _total(arguments: Arguments, lengths: TrainingLengths) -> int | None:
     return stated("num_train_epochs", ceil(epochs * lengths.steps_per_epoch), lengths.total)
 
 
-def _check_deepspeed(block: Any) -> None:
+def check_deepspeed(block: Any) -> None:
     """Refuse a DeepSpeed file inside whose scheduler takes the place of the Trainer's."""
     if isinstance(block, Mapping) and block.get("scheduler") is not None:
         message = "sets the rate in place of lr_scheduler_type: convert that file, as deepspeed"
@@ -119,20 +139,22 @@ def _check_deepspeed(block: Any) -> None:
         raise refused(FieldError("config.deepspeed.scheduler", message, value, "not given"))
 
 
-def _warmup(arguments: Arguments, total: int | None) -> int:
+def warmup_of(arguments: Arguments, total: int | None) -> int:
+    """Return the steps of the warm-up, which may be a share of the training."""
     if arguments.warmup_steps >= 1:
         return int(arguments.warmup_steps)
     ratio = arguments.warmup_steps or arguments.warmup_ratio or 0.0
     if ratio > 0 and total is None:
-        raise _no_total()
+        raise no_total()
     return ceil((total or 0) * ratio)
 
 
-def _no_total() -> Invalid:
+def no_total() -> Invalid:
+    """Return the error for a training whose length must be known."""
     return missing("max_steps", "or else total, or steps_per_epoch", "≥ 1")
 
 
-def _specific(arguments: Arguments) -> dict[str, Any]:
+def specific(arguments: Arguments) -> dict[str, Any]:
     """Return the scheduler's own parameters, which may be written as JSON."""
     given: Any = arguments.lr_scheduler_kwargs or {}
     if isinstance(given, str):
