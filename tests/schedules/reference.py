@@ -268,6 +268,8 @@ KINDS: dict[str, Callable[[Json, Fraction], Any]] = {
     "staircase": staircase,
     "product": lambda d, t: mpmath.fprod(value(part, t) for part in d["of"]),
     "sum": lambda d, t: mpmath.fsum(value(part, t) for part in d["of"]),
+    "minimum": lambda d, t: min(value(part, t) for part in d["of"]),
+    "maximum": lambda d, t: max(value(part, t) for part in d["of"]),
     "scale": lambda d, t: exact(d["factor"]) * value(d["of"], t),
     "power": lambda d, t: value(d["of"], t) ** exact(d["exponent"]),
     "clip": clip,

@@ -128,7 +128,7 @@ FOLLOWERS: dict[str, Fields] = {
     "follow": {
         "parameter": st.sampled_from(["lr", "lr/head"]),
         "scale": values,
-        "power": st.sampled_from([1, 2, 3]),
+        "power": st.sampled_from([1, 2, 3, -1, -2, -0.5, 0]),
         "offset": values,
     },
 }
@@ -153,6 +153,8 @@ def of_values(inner: SearchStrategy[Json]) -> dict[str, Fields]:
     return {
         "product": {"of": several},
         "sum": {"of": several},
+        "minimum": {"of": several},
+        "maximum": {"of": several},
         "scale": {"of": inner, "factor": values},
         "power": {"of": inner, "exponent": st.sampled_from([1, 2, 3])},
         "clip": {"of": inner, "min": st.floats(-10, 0), "max": st.floats(0, 10)},

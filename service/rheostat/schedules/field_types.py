@@ -48,7 +48,9 @@ Factor = Annotated[float, Field(ge=0, json_schema_extra=_NONE)]
 Positive = Annotated[float, Field(gt=0, json_schema_extra=_NONE)]
 """A finite number above zero, without a unit."""
 Exponent = Annotated[float, Field(ge=1e-3, le=1e3, json_schema_extra=_NONE)]
-"""What numbers are raised to the power of."""
+"""What a share of the way is raised to the power of."""
+AnyExponent = Annotated[float, Field(ge=-1e3, le=1e3, json_schema_extra=_NONE)]
+"""What values are raised to the power of; below 0, of the inverse."""
 Growth = Annotated[float, Field(ge=1, le=1e6, json_schema_extra=_NONE)]
 """What lengths are multiplied by: at least one."""
 Proportion = Annotated[float, Field(gt=0, lt=1, json_schema_extra=_NONE)]

@@ -145,11 +145,26 @@ CASES: dict[str, list[tuple[Json, list[int]]]] = {
     "staircase": [({"of": WAVE, "every": 12}, [0, 11, 12, 13, 84, 89, 90, 95, 96, 97])],
     "product": [({"of": [LINE, FALL, WAVE]}, [0, 1, 6, 7, 8, 90])],
     "sum": [({"of": [LINE, FALL, WAVE]}, [0, 1, 6, 7, 8, 90])],
+    "minimum": [
+        ({"of": [LINE, FALL, WAVE]}, [0, 1, 6, 7, 8, 45, 90, 10**12]),
+        ({"of": [{**LINE, "end": -0.9}, {"kind": "constant", "value": 0.0}]}, [0, 1, 6, 7]),
+    ],
+    "maximum": [
+        ({"of": [LINE, FALL, WAVE]}, [0, 1, 6, 7, 8, 45, 90, 10**12]),
+        (
+            {"of": [FALL, {**WAVE, "periodic": True}]},
+            [0, 20, 45, 90, 135, 180, 225, 10**12 + 7],
+        ),
+    ],
     "scale": [({"of": WAVE, "factor": -0.5}, [0, 1, 45, 90])],
     "power": [
         ({"of": WAVE, "exponent": 2}, [0, 1, 45, 90]),
         ({"of": WAVE, "exponent": 0.5}, [0, 1, 45, 90]),
         ({"of": WAVE, "exponent": 1.7}, [0, 1, 45, 90]),
+        ({"of": WAVE, "exponent": -1}, [0, 1, 45, 90]),
+        ({"of": WAVE, "exponent": -2.5}, [0, 1, 45, 90]),
+        ({"of": {"kind": "scale", "factor": -2, "of": WAVE}, "exponent": -3}, [0, 1, 45, 90]),
+        ({"of": WAVE, "exponent": 0}, [0, 90]),
     ],
     "clip": [
         ({"of": WAVE, "min": 0.1}, [0, 50, 60, 70, 90]),
