@@ -89,6 +89,7 @@ PRESETS: dict[str, Fields] = {
         "peak": values,
         "warmup": st.integers(0, 40),
         "warmup_start": values,
+        "warmup_ahead": st.integers(0, 45),
         "stable": st.one_of(st.none(), st.integers(0, 40)),
         "decay": lengths,
         "decay_shape": shapes,
@@ -177,7 +178,13 @@ def in_time(inner: SearchStrategy[Json]) -> dict[str, Fields]:
     """Return the fields of each kind that says when other definitions hold."""
     return {
         "sequence": {"parts": _parts(inner)},
-        "warmup": {"steps": st.integers(0, 40), "start": values, "then": inner, **any_shape},
+        "warmup": {
+            "steps": st.integers(0, 40),
+            "start": values,
+            "ahead": st.integers(0, 45),
+            "then": inner,
+            **any_shape,
+        },
         "repeat": {
             "of": inner,
             "every": durations,

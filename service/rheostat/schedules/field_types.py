@@ -88,6 +88,19 @@ LengthOrZero = Annotated[
 """A number of steps that may be none."""
 
 
+Ahead = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=MAX_STEP,
+        json_schema_extra={"unit": "steps"},
+        description="how many steps the warm-up is ahead: 1 for (t + 1)/W",
+    ),
+    BeforeValidator(_whole),
+]
+"""By how many steps a ramp runs ahead of the step."""
+
+
 def _all_whole(values: Any) -> Any:
     """Accept ``5e12`` in a list of integers, as `_whole` does."""
     if isinstance(values, (list, tuple)) and float in {*map(type, values)}:

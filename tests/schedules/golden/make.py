@@ -200,7 +200,11 @@ CASES: dict[str, list[tuple[Json, list[int]]]] = {
         )
         for shape in SHAPES
     ]
-    + [({"steps": 0, "then": WAVE}, [0, 1])],
+    + [({"steps": 0, "then": WAVE}, [0, 1])]
+    + [
+        ({"steps": 8, "start": 0.01, "ahead": ahead, "then": WAVE}, [0, 1, 5, 6, 7, 8, 9, 98])
+        for ahead in (1, 2, 9)
+    ],
     "wsd": [
         (
             {
@@ -217,7 +221,13 @@ CASES: dict[str, list[tuple[Json, list[int]]]] = {
         )
         for shape in SHAPES
     ]
-    + [({"peak": 0.3, "warmup": 4, "decay": 8}, [0, 3, 4, 10**9])],
+    + [
+        ({"peak": 0.3, "warmup": 4, "decay": 8}, [0, 3, 4, 10**9]),
+        (
+            {"peak": 0.3, "warmup": 4, "warmup_ahead": 1, "stable": 5, "decay": 8},
+            [0, 1, 2, 3, 4, 9, 10, 17],
+        ),
+    ],
     "one_cycle": [
         (
             {"peak": 0.1, "steps": 99, "start": 0.004, "end": 4e-7, "up": 29 / 99, **more},
