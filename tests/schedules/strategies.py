@@ -118,7 +118,7 @@ PRESETS: dict[str, Fields] = {
         "start": values,
         "end": values,
         "period": durations,
-        "period_factor": st.sampled_from([1, 1.5, 2, 3]),
+        "period_factor": st.sampled_from([1, 1.5, 2, 3, 1.02]),
         "peak_factor": factors,
         "cycles": st.one_of(st.none(), st.integers(1, 5)),
     },
@@ -188,7 +188,7 @@ def in_time(inner: SearchStrategy[Json]) -> dict[str, Fields]:
         "repeat": {
             "of": inner,
             "every": durations,
-            "period_factor": st.sampled_from([1, 1.5, 2]),
+            "period_factor": st.sampled_from([1, 1.5, 2, 1.02]),
             "peak_factor": factors,
             "cycles": st.one_of(st.none(), st.integers(1, 5)),
         },

@@ -51,8 +51,8 @@ Exponent = Annotated[float, Field(ge=1e-3, le=1e3, json_schema_extra=_NONE)]
 """What a share of the way is raised to the power of."""
 AnyExponent = Annotated[float, Field(ge=-1e3, le=1e3, json_schema_extra=_NONE)]
 """What values are raised to the power of; below 0, of the inverse."""
-Growth = Annotated[float, Field(ge=1, le=1e6, json_schema_extra=_NONE)]
-"""What lengths are multiplied by: at least one."""
+Growth = Annotated[float, Field(ge=1e-6, le=1e6, json_schema_extra=_NONE)]
+"""What lengths are multiplied by."""
 Proportion = Annotated[float, Field(gt=0, lt=1, json_schema_extra=_NONE)]
 """A number between 0 and 1, both excluded."""
 Share = Annotated[float, Field(gt=0, le=1, json_schema_extra=_NONE)]

@@ -130,6 +130,11 @@ CASES: dict[str, list[tuple[Json, list[int]]]] = {
         ),
         ({"of": WAVE, "every": 90, "period_factor": 1.5}, [89, 90, 224, 225, 427, 428, 10000]),
         ({"of": LINE, "every": 7.5}, [0, 7, 8, 14, 15, 16, 22, 23]),
+        ({"of": WAVE, "every": 90, "period_factor": 1.02}, [0, 89, 90, 181, 182, 9000, 10**6]),
+        (
+            {"of": WAVE, "every": 90, "period_factor": 0.5, "peak_factor": 2, "cycles": 9},
+            [0, 89, 90, 91, 134, 135, 136, 157, 158, 174, 175, 178, 179, 180, 181, 10**6],
+        ),
     ],
     "stretch": [
         ({"of": WAVE, "ratio": 1.5}, [0, 1, 134, 135, 136]),
