@@ -201,13 +201,15 @@ def warmup(d: Json, t: Fraction) -> Any:
     if t >= d["steps"]:
         return value(d["then"], t - d["steps"])
     start, peak = exact(d.get("start", 0)), value(d["then"], 0)
-    return start + (peak - start) * fall(d.get("shape", "linear"), 1 - progress(d, t), d)
+    y = progress(d, t + d.get("ahead", 0))
+    return start + (peak - start) * fall(d.get("shape", "linear"), 1 - y, d)
 
 
 def wsd(d: Json, t: Fraction) -> Any:
     """Up, along, down."""
     if t < d["warmup"]:
-        return between(d.get("warmup_start", 0.0), d["peak"], 1 - ratio(t / d["warmup"]))
+        y = min(ratio((t + d.get("warmup_ahead", 0)) / Fraction(d["warmup"])), mpf(1))
+        return between(d.get("warmup_start", 0.0), d["peak"], 1 - y)
     if d.get("stable") is None:
         return exact(d["peak"])
     y = ratio(max(t - d["warmup"] - d["stable"], Fraction(0)) / d["decay"])
@@ -268,6 +270,8 @@ KINDS: dict[str, Callable[[Json, Fraction], Any]] = {
     "staircase": staircase,
     "product": lambda d, t: mpmath.fprod(value(part, t) for part in d["of"]),
     "sum": lambda d, t: mpmath.fsum(value(part, t) for part in d["of"]),
+    "minimum": lambda d, t: min(value(part, t) for part in d["of"]),
+    "maximum": lambda d, t: max(value(part, t) for part in d["of"]),
     "scale": lambda d, t: exact(d["factor"]) * value(d["of"], t),
     "power": lambda d, t: value(d["of"], t) ** exact(d["exponent"]),
     "clip": clip,

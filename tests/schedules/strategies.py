@@ -89,6 +89,7 @@ PRESETS: dict[str, Fields] = {
         "peak": values,
         "warmup": st.integers(0, 40),
         "warmup_start": values,
+        "warmup_ahead": st.integers(0, 45),
         "stable": st.one_of(st.none(), st.integers(0, 40)),
         "decay": lengths,
         "decay_shape": shapes,
@@ -117,7 +118,7 @@ PRESETS: dict[str, Fields] = {
         "start": values,
         "end": values,
         "period": durations,
-        "period_factor": st.sampled_from([1, 1.5, 2, 3]),
+        "period_factor": st.sampled_from([1, 1.5, 2, 3, 1.02]),
         "peak_factor": factors,
         "cycles": st.one_of(st.none(), st.integers(1, 5)),
     },
@@ -128,7 +129,7 @@ FOLLOWERS: dict[str, Fields] = {
     "follow": {
         "parameter": st.sampled_from(["lr", "lr/head"]),
         "scale": values,
-        "power": st.sampled_from([1, 2, 3]),
+        "power": st.sampled_from([1, 2, 3, -1, -2, -0.5, 0]),
         "offset": values,
     },
 }
@@ -153,6 +154,8 @@ def of_values(inner: SearchStrategy[Json]) -> dict[str, Fields]:
     return {
         "product": {"of": several},
         "sum": {"of": several},
+        "minimum": {"of": several},
+        "maximum": {"of": several},
         "scale": {"of": inner, "factor": values},
         "power": {"of": inner, "exponent": st.sampled_from([1, 2, 3])},
         "clip": {"of": inner, "min": st.floats(-10, 0), "max": st.floats(0, 10)},
@@ -175,11 +178,17 @@ def in_time(inner: SearchStrategy[Json]) -> dict[str, Fields]:
     """Return the fields of each kind that says when other definitions hold."""
     return {
         "sequence": {"parts": _parts(inner)},
-        "warmup": {"steps": st.integers(0, 40), "start": values, "then": inner, **any_shape},
+        "warmup": {
+            "steps": st.integers(0, 40),
+            "start": values,
+            "ahead": st.integers(0, 45),
+            "then": inner,
+            **any_shape,
+        },
         "repeat": {
             "of": inner,
             "every": durations,
-            "period_factor": st.sampled_from([1, 1.5, 2]),
+            "period_factor": st.sampled_from([1, 1.5, 2, 1.02]),
             "peak_factor": factors,
             "cycles": st.one_of(st.none(), st.integers(1, 5)),
         },

@@ -17,6 +17,7 @@ from rheostat.schedules import Bounds, evaluate, parse
 Json = dict[str, Any]
 
 COSINE = {"kind": "cosine", "start": 0.1, "end": 0.001, "steps": 50}
+HALF = {"kind": "constant", "value": 0.05}
 GROWTH = {"kind": "exponential", "start": 1e-8, "factor": 2.0, "every": 10}
 
 
@@ -47,6 +48,14 @@ def test_windows(raw: Json, start: int, length: int, data: st.DataObject) -> Non
         ({"kind": "warmup", "steps": 10, "then": COSINE}, 0.0, 0.1),
         ({"kind": "repeat", "of": COSINE, "every": 50}, 0.001, 0.1),
         ({"kind": "table", "values": [3, -1, 2]}, -1, 3),
+        ({"kind": "minimum", "of": [COSINE, HALF]}, 0.001, 0.05),
+        (
+            {"kind": "maximum", "of": [COSINE, {"kind": "scale", "factor": 0.5, "of": COSINE}]},
+            1e-3,
+            0.1,
+        ),
+        ({"kind": "power", "exponent": -1, "of": {**COSINE, "end": 0.0625, "start": 0.5}}, 2, 16),
+        ({"kind": "power", "exponent": 0, "of": GROWTH}, 1, 1),
     ],
 )
 def test_exact_bounds(definition: Json, low: float, high: float) -> None:
@@ -72,6 +81,7 @@ CROSSING = {"kind": "linear", "start": -1.0, "end": 1.0, "steps": 10}
         {"kind": "sum", "of": [STEEP, FALLING]},
         {"kind": "product", "of": [CROSSING, STEEP]},
         {"kind": "power", "of": {"kind": "scale", "factor": 0, "of": STEEP}, "exponent": 2},
+        {"kind": "maximum", "of": [STEEP, {"kind": "sum", "of": [STEEP, FALLING]}]},
     ],
 )
 def test_infinities_that_cancel_are_refused(inner: Json) -> None:
@@ -84,6 +94,10 @@ def test_infinities_that_are_clipped_are_values() -> None:
     """What grows past float64 is the limit of its clip from there on, powers of it too."""
     squared = parse({"kind": "clip", "max": 5, "of": {"kind": "power", "exponent": 2, "of": STEEP}})
     assert evaluate(squared, range(4)).tolist() == [1, 5, 5, 5]
+    lower = parse({"kind": "minimum", "of": [STEEP, {"kind": "constant", "value": 5}]})
+    assert evaluate(lower, range(4)).tolist() == [1, 5, 5, 5]
+    inverse = parse({"kind": "power", "exponent": -1, "of": STEEP})
+    assert evaluate(inverse, range(4)).tolist() == [1, 1e-200, 0, 0]
 
 
 def test_bounds_of_what_follows() -> None:
@@ -94,3 +108,8 @@ def test_bounds_of_what_follows() -> None:
     rooted = parse({"kind": "follow", "parameter": "lr", "power": 0.5})
     assert rooted.bounds({"lr": Bounds(4.0, 9.0)}) == pytest.approx((2.0, 3.0))
     assert not rooted.bounds({"lr": Bounds(-1.0, 9.0)}).finite
+    inverse = parse({"kind": "follow", "parameter": "lr", "power": -1, "scale": 3})
+    assert tuple(inverse.bounds({"lr": Bounds(0.5, 4.0)})) == (0.75, 6.0)
+    assert tuple(inverse.bounds({"lr": Bounds(-4.0, -0.5)})) == (-6.0, -0.75)
+    for reaching_zero in (Bounds(0.0, 1.0), Bounds(-1.0, 0.0), Bounds(-1.0, 1.0)):
+        assert not inverse.bounds({"lr": reaching_zero}).finite

@@ -33,6 +33,8 @@ DECAY = {"kind": "exponential", "start": 1.0, "factor": 0.5}
         ({"kind": "repeat", "every": 10, "of": LINE}, None),
         ({"kind": "sum", "of": [LINE, {**LINE, "steps": 14}]}, 14),
         ({"kind": "sum", "of": [LINE, DECAY]}, None),
+        ({"kind": "maximum", "of": [LINE, {**LINE, "steps": 14}]}, 14),
+        ({"kind": "minimum", "of": [LINE, DECAY]}, None),
         ({"kind": "sequence", "parts": [{"schedule": DECAY, "steps": 6}]}, 6),
         (
             {

@@ -281,6 +281,8 @@ CASES = [
     Case({"kind": "scale", "of": WSD, "factor": 3}, 900, {900: 3 * 1100 / 1200, 2000: 0}),
     Case({"kind": "product", "of": [fall("100%"), FLAT]}, 1000, {1000: 0.25, 2000: 0}),
     Case({"kind": "sum", "of": [fall("100%"), FLAT]}, 1000, {1000: 1, 2000: 0.5}),
+    Case({"kind": "minimum", "of": [fall("100%"), FLAT]}, 500, {500: 0.5, 1500: 0.25, 2000: 0}),
+    Case({"kind": "maximum", "of": [fall("100%"), FLAT]}, 500, {500: 0.75, 1000: 0.5, 2000: 0.5}),
     Case({"kind": "power", "of": fall("100%"), "exponent": 2}, 1000, {1000: 0.25, 2000: 0}),
     Case({"kind": "clip", "of": fall("100%"), "min": 0.25}, 1000, {1000: 0.5, 2000: 0.25}),
     Case({"kind": "quantize", "of": fall("100%"), "multiple": 0.5}, 1000, {1000: 0.5, 2000: 0}),

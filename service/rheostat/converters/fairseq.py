@@ -19,6 +19,7 @@ from rheostat.converters.kit import (
     Phase,
     cosine,
     exponential,
+    lasting,
     phases,
     polynomial,
     since,
@@ -224,13 +225,21 @@ def restarts(
         if not max_update:
             raise case.wrong("max_update", "is required, or else lr_period_updates", None, "> 0")
         period = max_update - warm.warmup_updates
+    cycles = lasting(case, "t_mult", period, t_mult)
     if floor == 0:
         waves: AnyDefinition = CosineRestarts(
-            start=peak, end=0.0, period=period, period_factor=t_mult, peak_factor=lr_shrink
+            start=peak,
+            end=0.0,
+            period=period,
+            period_factor=t_mult,
+            peak_factor=lr_shrink,
+            cycles=cycles,
         )
     else:
         wave = cosine(peak, floor, period)
-        waves = Repeat(of=wave, every=period, period_factor=t_mult, peak_factor=lr_shrink)
+        waves = Repeat(
+            of=wave, every=period, period_factor=t_mult, peak_factor=lr_shrink, cycles=cycles
+        )
     return warm.before(waves, floor)
 
 

@@ -14,6 +14,7 @@ from rheostat.converters.core import Case, Conversion, Library
 from rheostat.converters.kit import (
     cosine,
     exponential,
+    lasting,
     levels,
     over,
     polynomial,
@@ -146,7 +147,7 @@ def cosine_restarts(
     *,
     initial_learning_rate: float,
     first_decay_steps: Positive,
-    t_mul: float = 2.0,
+    t_mul: Positive = 2.0,
     m_mul: float = 1.0,
     alpha: float = 0.0,
 ) -> AnyDefinition:
@@ -154,13 +155,18 @@ def cosine_restarts(
     `cosine_restarts`.
 
     With alpha, m_mul shrinks what lies above alpha · initial_learning_rate. Keras finds the cycle
-    by a rounded logarithm, and in float32 misses some restarts.
+    by a rounded logarithm, and in float32 misses some restarts. Where t_mul is below 1, its values
+    are no numbers once all cycles are over: total must say that the training ends before that.
     """
     floor_value = alpha * initial_learning_rate
-    if m_mul == 1 or alpha == 0:
-        return restarts(initial_learning_rate, floor_value, first_decay_steps, t_mul, m_mul)
-    waves = restarts(initial_learning_rate - floor_value, 0.0, first_decay_steps, t_mul, m_mul)
-    return raised(floor_value, waves)
+    cycles = lasting(case, "t_mul", first_decay_steps, t_mul)
+
+    def waves(start: float, end: float) -> AnyDefinition:
+        return restarts(start, end, first_decay_steps, t_mul, m_mul, cycles=cycles)
+
+    if m_mul != 1 and alpha != 0:
+        return raised(floor_value, waves(initial_learning_rate - floor_value, 0.0))
+    return waves(initial_learning_rate, floor_value)
 
 
 @library.scheduler("LearningRateScheduler", common=False)

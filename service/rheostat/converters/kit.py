@@ -32,7 +32,7 @@ from rheostat.schedules.kinds.decays import Exponential, InverseSqrt
 from rheostat.schedules.kinds.points import Piecewise, Table
 from rheostat.schedules.kinds.pointwise import Product, Scale, Sum
 from rheostat.schedules.kinds.presets import Step, Warmup
-from rheostat.schedules.kinds.repeat import Repeat
+from rheostat.schedules.kinds.repeat import MOST_CYCLES, Repeat, countable, shortest_cycle
 from rheostat.schedules.kinds.sequence import Part, Sequence
 from rheostat.schedules.kinds.timing import Stretch
 from rheostat.schedules.union import AnyDefinition
@@ -251,17 +251,42 @@ def noam(peak: float, steps: int) -> AnyDefinition:
 
 
 def restarts(
-    start: float, end: float, period: float, period_factor: float = 1.0, peak_factor: float = 1.0
+    start: float,
+    end: float,
+    period: float,
+    period_factor: float = 1.0,
+    peak_factor: float = 1.0,
+    *,
+    cycles: int | None = None,
 ) -> AnyDefinition:
     """Return cosine restarts; if they grow, as many as stay in float64's range."""
+    most = most_cycles(start, peak_factor)
     return CosineRestarts(
         start=start,
         end=end,
         period=period,
         period_factor=period_factor,
         peak_factor=peak_factor,
-        cycles=most_cycles(start, peak_factor),
+        cycles=cycles if most is None or (cycles or inf) < most else most,
     )
+
+
+def lasting(case: Case, parameter: str, period: float, factor: float) -> int | None:
+    """
+    Return how many cycles there are that grow shorter, up to the end of the training; None if not.
+
+    The library has no value past all of them.
+    """
+    if factor < 1:
+        over, total = period / (1 - factor), case.context.total
+        if total is None or total > over:
+            message = f"lets all cycles be over at step {over:g}, and {case.name} has no value then"
+            raise case.wrong(parameter, message, factor, f"≥ 1, or a total up to {floor(over)}")
+        return shortest_cycle(period, factor)
+    if factor > 1 and countable(period, factor) > MOST_CYCLES:
+        message = f"makes more than {MOST_CYCLES} cycles up to the last step there is"
+        raise case.wrong(parameter, message, factor, "1, or more growth")
+    return None
 
 
 def most_cycles(size: float, factor: float) -> int | None:

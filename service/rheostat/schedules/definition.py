@@ -92,15 +92,20 @@ class Bounds(NamedTuple):
         return Bounds(self.min + other.min, self.max + other.max)
 
     def raised(self, exponent: float) -> Bounds:
-        """Return the bounds of powers; NaN if a negative value meets a fractional exponent."""
+        """Return the bounds of powers: NaN if some are no numbers, infinite if one is of 0."""
         if isnan(self.min):
             return self
+        if exponent == 0:
+            return Bounds(1.0, 1.0)
         if not exponent.is_integer() and self.min < 0:
             return Bounds(nan, nan)
-        if not self.finite:
+        if exponent < 0:
+            if self.min <= 0 <= self.max:
+                return Bounds(-inf if exponent % 2 == 1 else 0.0, inf)
+        elif not self.finite:
             return Bounds(-inf if exponent % 2 == 1 else 0.0, inf)
         ends = Bounds.around(*numeric.signed_power(np.array(self), exponent).tolist())
-        if exponent != 1:
+        if abs(exponent) != 1:
             ends = ends.widened()
         if exponent % 2 == 1:
             return ends
@@ -136,6 +141,26 @@ class Child(NamedTuple):
     definition: Definition
     start: float
     stop: float
+
+
+class Blame(NamedTuple):
+    """What lets values leave the range of float64: a field, if it is one, and what is right."""
+
+    field: str
+    message: str = "lets values leave the range of float64"
+    bound: str = "finite values at every step"
+
+    @classmethod
+    def of_power(cls, field: str, exponent: float, values: Bounds) -> Blame | None:
+        """Return what is wrong with a power of such values, unless it is too large alone."""
+        between = f"they go from {values.min:g} to {values.max:g}"
+        if values.min < 0 and not exponent.is_integer():
+            message = f"must be a whole number where values may be negative: {between}"
+            return cls(field, message, "a whole number, or values that are never negative")
+        if exponent < 0 and values.min <= 0 <= values.max:
+            message = f"must not be negative where values may be 0: {between}"
+            return cls(field, message, "≥ 0, or values that are never 0")
+        return None
 
 
 class Definition(BaseModel):
@@ -188,6 +213,11 @@ class Definition(BaseModel):
     @abstractmethod
     def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
         """Return bounds of the values at ``start ≤ t ≤ stop``; ``stop`` may be infinite."""
+
+    def blame(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Blame:
+        """Return why the kind's own bounds are not finite, where those of what it holds are."""
+        del start, stop, followed
+        return Blame(self.culprit)
 
     @property
     @abstractmethod

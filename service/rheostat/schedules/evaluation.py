@@ -6,22 +6,29 @@ The cache keeps values in chunks, and is bounded in bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from threading import Lock
-from typing import Any, Final, NamedTuple, TypeAlias, overload
+from typing import Annotated, Any, Final, NamedTuple, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict, FailFast, Field, TypeAdapter, ValidationError
 
-from rheostat.errors import FieldError, Invalid
+from rheostat.errors import Invalid
 from rheostat.limits import MAX_STEP
 from rheostat.schedules.definition import Definition
-from rheostat.schedules.field_errors import shown
+from rheostat.schedules.field_errors import field_errors
 from rheostat.schedules.numeric.arrays import Floats
 from rheostat.schedules.parse import parse
 
 Function: TypeAlias = Callable[[range], Floats]
 """From steps to values."""
+
+_Place: TypeAlias = Annotated[int, Field(ge=0, le=MAX_STEP)]
+_STRICT: Final = ConfigDict(strict=True)
+_PLACE: Final = TypeAdapter[int](_Place, config=_STRICT)
+PLACES: Final = TypeAdapter[list[int]](Annotated[list[_Place], FailFast()], config=_STRICT)
+"""What validates steps in any order: integers from 0 to the last one there is."""
 
 CAPACITY: Final = 256 * 2**20
 """Bytes that a cache keeps by default."""
@@ -174,14 +181,14 @@ CACHE: Final = ChunkCache()
 @overload
 def evaluate(definition: Any, steps: int) -> float: ...
 @overload
-def evaluate(definition: Any, steps: range | NDArray[np.int64]) -> Floats: ...
-def evaluate(definition: Any, steps: int | range | NDArray[np.int64]) -> float | Floats:
+def evaluate(definition: Any, steps: Sequence[int] | NDArray[np.int64]) -> Floats: ...
+def evaluate(definition: Any, steps: int | Sequence[int] | NDArray[np.int64]) -> float | Floats:
     """
     Return the values of a definition, or of the JSON of one, at steps from its origin.
 
-    An integer gives a float; a ``range`` or a one-dimensional array of integers in any order
-    gives an array. Steps are coordinates, from 0 to 2^53 − 1, as they are over HTTP. The array of
-    a range may be read-only: it is a view of the cache.
+    An integer gives a float; a ``range``, a list or a one-dimensional array of integers in any
+    order gives an array. Steps are coordinates, from 0 to 2^53 − 1, as they are over HTTP. The
+    array of a range may be read-only: it is a view of the cache.
 
     Raises:
         Invalid: if the definition or the steps are wrong.
@@ -194,26 +201,39 @@ def evaluate(definition: Any, steps: int | range | NDArray[np.int64]) -> float |
         return CACHE.value(parsed.content_hash, parsed.values, steps)
     if isinstance(steps, range):
         return _of_range(parsed, steps)
-    return parsed.values(_checked(np.asarray(steps)))
+    return parsed.values(_checked(steps if isinstance(steps, np.ndarray) else _listed(steps)))
 
 
 def _of_range(definition: Definition, steps: range) -> Floats:
     if steps and not 0 <= min(steps[0], steps[-1]) <= max(steps[0], steps[-1]) <= MAX_STEP:
-        raise _wrong_steps(steps)
+        wrong = 0 if not 0 <= steps[0] <= MAX_STEP else len(steps) - 1
+        raise _wrong_steps(steps[wrong], f"steps[{wrong}]")
     if steps.step > 0 and steps.start >= 0:  # an empty range may begin anywhere
         key = definition.content_hash
         return CACHE.curve(key, definition.values, steps.start, steps.stop, steps.step)
     return definition.values(steps)
 
 
+def _listed(steps: Any) -> NDArray[np.int64]:
+    """Return steps in a list or a tuple as an array."""
+    listed = list(steps) if isinstance(steps, (list, tuple)) else steps
+    try:
+        return np.array(PLACES.validate_python(listed), dtype=np.int64)
+    except ValidationError:
+        raise _wrong_steps(listed) from None
+
+
 def _checked(steps: NDArray[Any]) -> NDArray[np.int64]:
     whole = steps.ndim == 1 and steps.dtype.kind in "iu"
     if not whole or (steps.size and not 0 <= steps.min() <= steps.max() <= MAX_STEP):
-        raise _wrong_steps(steps)
+        raise _wrong_steps(steps.tolist())
     return steps.astype(np.int64, copy=False)
 
 
-def _wrong_steps(steps: Any) -> Invalid:
-    bound = f"integers from 0 to {MAX_STEP}"
-    error = FieldError("steps", f"must be {bound}", shown(steps), bound)
-    return Invalid("The steps are refused.", errors=[error])
+def _wrong_steps(steps: Any, field: str = "steps") -> Invalid:
+    """Return the refusal of a step, or of a list of steps by the first that is wrong."""
+    try:
+        (PLACES if isinstance(steps, list) else _PLACE).validate_python(steps)
+    except ValidationError as error:
+        return Invalid("The steps are refused.", errors=field_errors(error, steps, field))
+    raise AssertionError(steps)

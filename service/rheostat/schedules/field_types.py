@@ -48,9 +48,11 @@ Factor = Annotated[float, Field(ge=0, json_schema_extra=_NONE)]
 Positive = Annotated[float, Field(gt=0, json_schema_extra=_NONE)]
 """A finite number above zero, without a unit."""
 Exponent = Annotated[float, Field(ge=1e-3, le=1e3, json_schema_extra=_NONE)]
-"""What numbers are raised to the power of."""
-Growth = Annotated[float, Field(ge=1, le=1e6, json_schema_extra=_NONE)]
-"""What lengths are multiplied by: at least one."""
+"""What a share of the way is raised to the power of."""
+AnyExponent = Annotated[float, Field(ge=-1e3, le=1e3, json_schema_extra=_NONE)]
+"""What values are raised to the power of; below 0, of the inverse."""
+Growth = Annotated[float, Field(ge=1e-6, le=1e6, json_schema_extra=_NONE)]
+"""What lengths are multiplied by."""
 Proportion = Annotated[float, Field(gt=0, lt=1, json_schema_extra=_NONE)]
 """A number between 0 and 1, both excluded."""
 Share = Annotated[float, Field(gt=0, le=1, json_schema_extra=_NONE)]
@@ -84,6 +86,19 @@ LengthOrZero = Annotated[
     _or_text(type="integer", minimum=0, maximum=MAX_STEP),
 ]
 """A number of steps that may be none."""
+
+
+Ahead = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=MAX_STEP,
+        json_schema_extra={"unit": "steps"},
+        description="how many steps the warm-up is ahead: 1 for (t + 1)/W",
+    ),
+    BeforeValidator(_whole),
+]
+"""By how many steps a ramp runs ahead of the step."""
 
 
 def _all_whole(values: Any) -> Any:

@@ -6,18 +6,17 @@ import json
 from collections.abc import Mapping
 from fractions import Fraction
 from functools import lru_cache
-from math import inf
 from typing import Any, Final, NamedTuple, TypeVar
 
-import numpy as np
 from pydantic import ValidationError
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.limits import MAX_STEP
 from rheostat.schedules import size_limits
-from rheostat.schedules.definition import Bounds, Child, Definition
+from rheostat.schedules.definition import Definition
 from rheostat.schedules.field_errors import field_errors, shown
 from rheostat.schedules.lengths import Clock, Kept, Timeframe, resolve
+from rheostat.schedules.ranges import out_of_range
 from rheostat.schedules.references import Lookup, inlined
 from rheostat.schedules.union import ADAPTER, KINDS
 
@@ -197,24 +196,6 @@ def _check_follows(definition: Definition, path: str, *, allowed: bool) -> None:
 
 def _check_bounds(definition: Definition, path: str) -> None:
     """Refuse what overflows float64, or is not a number, at any step."""
-    assumed = dict.fromkeys(definition.follows(), Bounds(0.0, 1.0))
-    with np.errstate(over="ignore", invalid="ignore"):
-        culprit = _culprit(Child(path, definition, 0.0, inf), assumed)
-    if culprit is None:
-        return
-    name = culprit.definition.culprit
-    field = f"{culprit.path}.{name}" if name else culprit.path
-    value = getattr(culprit.definition, name) if name else culprit.definition.kind
-    message = "lets values leave the range of float64"
-    raise _invalid(FieldError(field, message, shown(value), "finite values at every step"))
-
-
-def _culprit(node: Child, assumed: dict[str, Bounds]) -> Child | None:
-    """Return the innermost definition whose bounds are not finite where it is used."""
-    if node.definition.between(node.start, node.stop, assumed).finite:
-        return None
-    for child in node.definition.children(node.start, node.stop):
-        found = _culprit(child._replace(path=f"{node.path}.{child.path}"), assumed)
-        if found is not None:
-            return found
-    return node
+    error = out_of_range(definition, path)
+    if error is not None:
+        raise _invalid(error)

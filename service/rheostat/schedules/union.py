@@ -14,6 +14,8 @@ from rheostat.schedules.kinds.points import Multistep, Piecewise, Table
 from rheostat.schedules.kinds.pointwise import (
     Clip,
     Follow,
+    Maximum,
+    Minimum,
     Noise,
     Power,
     Product,
@@ -46,6 +48,8 @@ AnyDefinition = Annotated[
     | Staircase
     | Product
     | Sum
+    | Minimum
+    | Maximum
     | Scale
     | Power
     | Clip

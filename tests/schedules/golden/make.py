@@ -130,6 +130,11 @@ CASES: dict[str, list[tuple[Json, list[int]]]] = {
         ),
         ({"of": WAVE, "every": 90, "period_factor": 1.5}, [89, 90, 224, 225, 427, 428, 10000]),
         ({"of": LINE, "every": 7.5}, [0, 7, 8, 14, 15, 16, 22, 23]),
+        ({"of": WAVE, "every": 90, "period_factor": 1.02}, [0, 89, 90, 181, 182, 9000, 10**6]),
+        (
+            {"of": WAVE, "every": 90, "period_factor": 0.5, "peak_factor": 2, "cycles": 9},
+            [0, 89, 90, 91, 134, 135, 136, 157, 158, 174, 175, 178, 179, 180, 181, 10**6],
+        ),
     ],
     "stretch": [
         ({"of": WAVE, "ratio": 1.5}, [0, 1, 134, 135, 136]),
@@ -145,11 +150,26 @@ CASES: dict[str, list[tuple[Json, list[int]]]] = {
     "staircase": [({"of": WAVE, "every": 12}, [0, 11, 12, 13, 84, 89, 90, 95, 96, 97])],
     "product": [({"of": [LINE, FALL, WAVE]}, [0, 1, 6, 7, 8, 90])],
     "sum": [({"of": [LINE, FALL, WAVE]}, [0, 1, 6, 7, 8, 90])],
+    "minimum": [
+        ({"of": [LINE, FALL, WAVE]}, [0, 1, 6, 7, 8, 45, 90, 10**12]),
+        ({"of": [{**LINE, "end": -0.9}, {"kind": "constant", "value": 0.0}]}, [0, 1, 6, 7]),
+    ],
+    "maximum": [
+        ({"of": [LINE, FALL, WAVE]}, [0, 1, 6, 7, 8, 45, 90, 10**12]),
+        (
+            {"of": [FALL, {**WAVE, "periodic": True}]},
+            [0, 20, 45, 90, 135, 180, 225, 10**12 + 7],
+        ),
+    ],
     "scale": [({"of": WAVE, "factor": -0.5}, [0, 1, 45, 90])],
     "power": [
         ({"of": WAVE, "exponent": 2}, [0, 1, 45, 90]),
         ({"of": WAVE, "exponent": 0.5}, [0, 1, 45, 90]),
         ({"of": WAVE, "exponent": 1.7}, [0, 1, 45, 90]),
+        ({"of": WAVE, "exponent": -1}, [0, 1, 45, 90]),
+        ({"of": WAVE, "exponent": -2.5}, [0, 1, 45, 90]),
+        ({"of": {"kind": "scale", "factor": -2, "of": WAVE}, "exponent": -3}, [0, 1, 45, 90]),
+        ({"of": WAVE, "exponent": 0}, [0, 90]),
     ],
     "clip": [
         ({"of": WAVE, "min": 0.1}, [0, 50, 60, 70, 90]),
@@ -185,7 +205,11 @@ CASES: dict[str, list[tuple[Json, list[int]]]] = {
         )
         for shape in SHAPES
     ]
-    + [({"steps": 0, "then": WAVE}, [0, 1])],
+    + [({"steps": 0, "then": WAVE}, [0, 1])]
+    + [
+        ({"steps": 8, "start": 0.01, "ahead": ahead, "then": WAVE}, [0, 1, 5, 6, 7, 8, 9, 98])
+        for ahead in (1, 2, 9)
+    ],
     "wsd": [
         (
             {
@@ -202,7 +226,13 @@ CASES: dict[str, list[tuple[Json, list[int]]]] = {
         )
         for shape in SHAPES
     ]
-    + [({"peak": 0.3, "warmup": 4, "decay": 8}, [0, 3, 4, 10**9])],
+    + [
+        ({"peak": 0.3, "warmup": 4, "decay": 8}, [0, 3, 4, 10**9]),
+        (
+            {"peak": 0.3, "warmup": 4, "warmup_ahead": 1, "stable": 5, "decay": 8},
+            [0, 1, 2, 3, 4, 9, 10, 17],
+        ),
+    ],
     "one_cycle": [
         (
             {"peak": 0.1, "steps": 99, "start": 0.004, "end": 4e-7, "up": 29 / 99, **more},

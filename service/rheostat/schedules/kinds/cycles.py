@@ -27,7 +27,7 @@ from rheostat.schedules.kinds.decays import Exponential
 from rheostat.schedules.kinds.points import Piecewise
 from rheostat.schedules.kinds.pointwise import Product, Sum
 from rheostat.schedules.kinds.presets import Preset
-from rheostat.schedules.kinds.repeat import Repeat, cycle_start, require_growth
+from rheostat.schedules.kinds.repeat import Repeat, cycle_start, require_countable
 from rheostat.schedules.kinds.timing import Stretch
 from rheostat.schedules.lengths import Json, Timeframe, consecutive
 
@@ -160,7 +160,7 @@ class Cyclic(Preset):
 
 
 class CosineRestarts(Preset):
-    """A cosine that starts again and again, each time longer and lower if told so."""
+    """A cosine that starts again and again, longer or shorter and lower if told so."""
 
     about = About(
         formula="end + (start · peak_factor^i − end) · (1 + cos(π · x))/2, x how far cycle i is, "
@@ -196,22 +196,23 @@ class CosineRestarts(Preset):
     end: Annotated[Value, Field(description="the value at the end of each cycle")]
     period: Annotated[Duration, Field(description="how long the first cycle takes")]
     period_factor: Annotated[
-        Growth, Field(description="how much longer each cycle is: 1, or at least 1.05")
+        Growth, Field(description="how many times as long as the one before it each cycle is")
     ] = 1.0
     peak_factor: Annotated[
         Factor, Field(description="what the start is multiplied by in each cycle")
     ] = 1.0
     cycles: Annotated[
-        Count | None, Field(description="how many cycles there are; null for no end")
+        Count | None,
+        Field(description="how many cycles there are; null for no end, unless they grow shorter"),
     ] = None
 
     def check(self) -> None:
-        """Refuse periods that hardly grow."""
-        require_growth(self.period_factor)
+        """Refuse periods that shrink to nothing, or of which too many would fit on the axis."""
+        require_countable(self.period, self.period_factor, self.cycles)
 
     def turn(self, number: int) -> float:
         """Return where a cycle begins."""
-        return cycle_start(self.period, self.period_factor, number)
+        return cycle_start(self.period, self.period_factor, number, self.cycles)
 
     @property
     def turns(self) -> int | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import reduce
 from math import inf
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -16,6 +16,7 @@ from rheostat.schedules import numeric
 from rheostat.schedules.definition import (
     About,
     AnyKind,
+    Blame,
     Bounds,
     Child,
     Definition,
@@ -25,13 +26,16 @@ from rheostat.schedules.definition import (
     array,
 )
 from rheostat.schedules.field_errors import wrong
-from rheostat.schedules.field_types import Exponent, Number, Positive, Share, Value
+from rheostat.schedules.field_types import AnyExponent, Number, Positive, Share, Value
 from rheostat.schedules.numeric.seeded import half_mass, quantile, uniform
 
 Several = Annotated[
     tuple[AnyKind, ...],
     Field(strict=False, min_length=1, description="the definitions that are combined"),
 ]
+
+
+_ANYTHING: Final = Bounds(-inf, inf)
 
 
 class Pointwise(Definition):
@@ -148,6 +152,63 @@ class Sum(Many):
         return reduce(Bounds.plus, parts)
 
 
+class Minimum(Many):
+    """The least of several definitions, step by step: the lower one of two curves that cross."""
+
+    about = About(
+        formula="min(of[0](t), of[1](t), …)",
+        after="what the definitions inside hold there",
+        example={
+            "kind": "minimum",
+            "of": [
+                {"kind": "linear", "start": 0.0, "end": 1e-3, "steps": 1000},
+                {"kind": "inverse_sqrt", "start": 2e-3, "timescale": 250},
+            ],
+        },
+        names={"tensor2tensor": "noam"},
+        shown=4000,
+    )
+
+    kind: Literal["minimum"] = "minimum"
+
+    def at(self, t: Places, followed: Followed | None = None) -> Floats:
+        """Return the least value."""
+        return reduce(np.minimum, (part.at(t, followed) for part in self.of))
+
+    def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
+        """Return the least of the lower and of the upper ends."""
+        parts = [part.between(start, stop, followed) for part in self.of]
+        return Bounds(*(Bounds.around(*ends).min for ends in zip(*parts, strict=True)))
+
+
+class Maximum(Many):
+    """The greatest of several definitions, step by step: a curve above a floor that moves."""
+
+    about = About(
+        formula="max(of[0](t), of[1](t), …)",
+        after="what the definitions inside hold there",
+        example={
+            "kind": "maximum",
+            "of": [
+                {"kind": "cosine", "start": 1e-3, "end": 0.0, "steps": 1000, "periodic": True},
+                {"kind": "linear", "start": 5e-4, "end": 1e-4, "steps": 4000},
+            ],
+        },
+        shown=4500,
+    )
+
+    kind: Literal["maximum"] = "maximum"
+
+    def at(self, t: Places, followed: Followed | None = None) -> Floats:
+        """Return the greatest value."""
+        return reduce(np.maximum, (part.at(t, followed) for part in self.of))
+
+    def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
+        """Return the greatest of the lower and of the upper ends."""
+        parts = [part.between(start, stop, followed) for part in self.of]
+        return Bounds(*(Bounds.around(*ends).max for ends in zip(*parts, strict=True)))
+
+
 class Scale(Unary):
     """A definition times a factor."""
 
@@ -191,7 +252,11 @@ class Power(Unary):
 
     kind: Literal["power"] = "power"
     exponent: Annotated[
-        Exponent, Field(description="the exponent; a whole number where values are negative")
+        AnyExponent,
+        Field(
+            description="the exponent; a whole number where values may be negative, and not below "
+            "0 where they may be 0"
+        ),
     ]
 
     def at(self, t: Places, followed: Followed | None = None) -> Floats:
@@ -201,6 +266,12 @@ class Power(Unary):
     def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
         """Return the powers of the interval."""
         return self.of.between(start, stop, followed).raised(self.exponent)
+
+    def blame(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Blame:
+        """Return what the exponent does not go with."""
+        inner = self.of.between(start, stop, followed)
+        found = Blame.of_power("exponent", self.exponent, inner)
+        return found or super().blame(start, stop, followed)
 
 
 class Clip(Unary):
@@ -343,7 +414,7 @@ class Follow(Definition):
     A function of another parameter's value at the same step.
 
     It stands at the top of a parameter's definition, or inside of kinds that work on values at
-    one step: product, sum, scale, power, clip, quantize, noise.
+    one step: product, sum, minimum, maximum, scale, power, clip, quantize, noise.
     """
 
     family = "Other parameters"
@@ -367,7 +438,13 @@ class Follow(Definition):
         ),
     ]
     scale: Annotated[Number, Field(description="the factor; it may be negative")] = 1.0
-    power: Annotated[Exponent, Field(description="the exponent of the other value")] = 1.0
+    power: Annotated[
+        AnyExponent,
+        Field(
+            description="the exponent of the other value; a whole number where that may be "
+            "negative, and not below 0 where it may be 0"
+        ),
+    ] = 1.0
     offset: Annotated[Value, Field(description="what is added")] = 0.0
 
     def at(self, t: Places, followed: Followed | None = None) -> Floats:
@@ -382,9 +459,15 @@ class Follow(Definition):
     def between(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
         """Return what the other parameter's bounds give; infinite if they are not known."""
         del start, stop
-        inner = followed.get(self.parameter, Bounds(-inf, inf)).raised(self.power)
+        inner = followed.get(self.parameter, _ANYTHING).raised(self.power)
         scaled = inner.times(Bounds(self.scale, self.scale))
         return Bounds(scaled.min + self.offset, scaled.max + self.offset)
+
+    def blame(self, start: float, stop: float, followed: Mapping[str, Bounds]) -> Blame:
+        """Return what the power does not go with."""
+        inner = followed.get(self.parameter, _ANYTHING)
+        found = Blame.of_power("power", self.power, inner)
+        return found or super().blame(start, stop, followed)
 
     @property
     def length(self) -> None:

@@ -7,10 +7,16 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import cached_property
 from math import inf
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field, ValidationError, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from rheostat.schedules.definition import (
     About,
@@ -24,6 +30,7 @@ from rheostat.schedules.definition import (
 )
 from rheostat.schedules.field_errors import wrong
 from rheostat.schedules.field_types import (
+    Ahead,
     Duration,
     Factor,
     Length,
@@ -129,12 +136,27 @@ class Step(Preset):
         return Exponential(start=self.start, factor=self.factor, every=self.every, staircase=True)
 
 
-class Warmup(Preset):
+class Warming(Preset):
+    """A preset whose warm-up may run ahead of the step."""
+
+    early: ClassVar[str]
+    """The field that says by how much; JSON does not have it at 0, as it had not before it came."""
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = handler(self)
+        if not getattr(self, self.early):
+            written.pop(self.early, None)
+        return written
+
+
+class Warmup(Warming):
     """A ramp up to the first value of another definition, which then counts from its own 0."""
 
     about = About(
         formula=(
-            "start + (v − start) · c(1 − t/steps) with v = then(0); from `steps` on then(t − steps)"
+            "start + (v − start) · c(1 − (t + ahead)/steps) with v = then(0); from `steps` on "
+            "then(t − steps)"
         ),
         after="what `then` holds there",
         example={
@@ -145,6 +167,7 @@ class Warmup(Preset):
         names={
             "ignite": "create_lr_scheduler_with_warmup",
             "megatron": "lr_warmup_samples",
+            "open_clip": "warmup (ahead = 1)",
             "optax": "warmup_*",
             "paddle": "LinearWarmup",
             "timm": "warmup_t, warmup_prefix",
@@ -153,10 +176,12 @@ class Warmup(Preset):
     )
     lengths = ("steps",)
     culprit = "then"
+    early = "ahead"
 
     kind: Literal["warmup"] = "warmup"
     steps: Annotated[LengthOrZero, Field(description="the length of the warm-up")]
     start: Start = 0.0
+    ahead: Ahead = 0
     shape: ShapeField = "linear"
     power: ShapePower = 1.0
     ratio: ShapeRatio = 0.1
@@ -183,7 +208,7 @@ class Warmup(Preset):
             ratio=self.ratio,
             mirrored=True,
         )
-        return Sequence(parts=(Part(schedule=ramp, steps=self.steps), then))
+        return Sequence(parts=(early(ramp, self.ahead), then))
 
     def children(self, start: float = 0.0, stop: float = inf) -> Iterator[Child]:
         """Yield what follows, if it is reached."""
@@ -191,12 +216,13 @@ class Warmup(Preset):
             yield Child("then", self.then, max(start - self.steps, 0.0), stop - self.steps)
 
 
-class Wsd(Preset):
+class Wsd(Warming):
     """Warm-up, stable, decay: up to the peak, along it, and down."""
 
     about = About(
-        formula="warmup_start + (peak − warmup_start) · t/warmup, then peak for `stable` steps, "
-        "then end + (peak − end) · c(y), y from 0 to 1 in `decay` steps",
+        formula="warmup_start + (peak − warmup_start) · (t + warmup_ahead)/warmup until `warmup`, "
+        "then peak for `stable` steps, then end + (peak − end) · c(y), y from 0 to 1 in `decay` "
+        "steps",
         after=(
             "`end`; while `stable` is null, the peak holds for ever and the decay has no place yet"
         ),
@@ -211,6 +237,7 @@ class Wsd(Preset):
         names={
             "maxtext": "lr_schedule_type=wsd",
             "megatron": "WSD",
+            "nanochat": "warmup_ratio, warmdown_ratio (warmup_ahead = 1)",
             "nanotron": "lr_decay_starting_step",
             "nemo": "WarmupHoldAnnealLinear, WarmupHoldAnnealOneMinusSquareRoot",
             "olmo_core": "WSD",
@@ -222,11 +249,13 @@ class Wsd(Preset):
     )
     lengths = ("warmup", "stable", "decay")
     culprit = "peak"
+    early = "warmup_ahead"
 
     kind: Literal["wsd"] = "wsd"
     peak: Annotated[Value, Field(description="the stable value")]
     warmup: Annotated[LengthOrZero, Field(description="the length of the linear warm-up")]
     warmup_start: Start = 0.0
+    warmup_ahead: Ahead = 0
     stable: Annotated[
         LengthOrZero | None, Field(description="how long the peak holds; null while undecided")
     ] = None
@@ -248,7 +277,7 @@ class Wsd(Preset):
         parts = [Part(schedule=Constant(value=self.peak), steps=self.stable)]
         if self.warmup:
             ramp = Ramp(start=self.warmup_start, end=self.peak, steps=self.warmup)
-            parts.insert(0, Part(schedule=ramp, steps=self.warmup))
+            parts.insert(0, early(ramp, self.warmup_ahead))
         if self.stable is not None and self.decay is not None:
             decay = Ramp(
                 start=self.peak,
@@ -260,3 +289,8 @@ class Wsd(Preset):
             )
             parts.append(Part(schedule=decay, steps=self.decay))
         return Sequence(parts=tuple(parts))
+
+
+def early(ramp: Ramp, ahead: int) -> Part:
+    """Return the part of a ramp that is left of it if it runs ahead, and the end for the rest."""
+    return Part.model_validate({"schedule": ramp, "from": ahead, "steps": ramp.steps})

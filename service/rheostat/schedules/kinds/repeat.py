@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import lru_cache
-from math import ceil, inf, nextafter
-from typing import Annotated, Final, Literal, Self
+from math import ceil, expm1, floor, inf, log, log1p, nextafter
+from typing import Annotated, Final, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -27,18 +27,24 @@ from rheostat.schedules.definition import (
     places_within,
 )
 from rheostat.schedules.field_errors import wrong
-from rheostat.schedules.field_types import Count, Duration, Factor, Growth
+from rheostat.schedules.field_types import SHORTEST, Count, Duration, Factor, Growth
 from rheostat.schedules.lengths import Json, Timeframe, consecutive, resolve
 from rheostat.schedules.thin import spread
 
-_SLOWEST: Final = 1.05
-"""The least growth of periods: with less, too many cycles would fit on the axis."""
 _BITS: Final = 100
 """Cycles are laid out in integers of 2^−100 steps, without rounding to speak of."""
+_UNIT: Final = 2.0**-_BITS
+_AXIS: Final = MAX_STEP << _BITS
+_BLOCK: Final = 1024
+"""Cycles in a block: those of a later block are those of the first one, so many times as long."""
+MOST_CYCLES: Final = 2**18
+"""Cycles of different lengths: 256 blocks."""
+_QUICK: Final = 1.05
+"""Growth from which on its powers less one keep their digits."""
 
 
 class Repeat(Definition):
-    """A definition that starts again and again, each time longer and higher if told so."""
+    """A definition that starts again and again, longer or shorter and higher if told so."""
 
     family = "Combinators in time"
     about = About(
@@ -62,11 +68,12 @@ class Repeat(Definition):
     of: Annotated[AnyKind, Field(description="the definition of one cycle")]
     every: Annotated[Duration, Field(description="how long the first cycle takes")]
     period_factor: Annotated[
-        Growth, Field(description="how much longer each cycle is: 1, or at least 1.05")
+        Growth, Field(description="how many times as long as the one before it each cycle is")
     ] = 1.0
     peak_factor: Annotated[Factor, Field(description="how much higher each cycle is")] = 1.0
     cycles: Annotated[
-        Count | None, Field(description="how many cycles there are; null for no end")
+        Count | None,
+        Field(description="how many cycles there are; null for no end, unless they grow shorter"),
     ] = None
 
     @classmethod
@@ -79,7 +86,7 @@ class Repeat(Definition):
 
     def turn(self, number: int) -> float:
         """Return where a cycle begins."""
-        return cycle_start(self.every, self.period_factor, number)
+        return cycle_start(self.every, self.period_factor, number, self.cycles)
 
     @property
     def turns(self) -> int | None:
@@ -87,17 +94,16 @@ class Repeat(Definition):
         return self.cycles
 
     @model_validator(mode="after")
-    def _grows_or_not(self) -> Self:
-        require_growth(self.period_factor)
+    def _countable(self) -> Self:
+        require_countable(self.every, self.period_factor, self.cycles)
         return self
 
     def _cycle(self, t: Array) -> tuple[Array, Array]:
         """Return the number of the cycle, and the place inside of it on the inner axis."""
         last = MAX_STEP if self.cycles is None else self.cycles - 1
         if self.period_factor != 1:
-            starts, factors = _layout(self.every, self.period_factor, self.cycles or MAX_STEP)
-            number = np.searchsorted(starts[:-1], t, side="right") - 1
-            place = (t - starts[number]) / factors[number]
+            number, place = self._cycles.cycle(t)
+            number = np.minimum(number, last)
         else:
             every = int(self.every) if self.every.is_integer() else self.every
             count, rest = np.divmod(t, every)  # whose remainder is exact, far out as well
@@ -146,10 +152,13 @@ class Repeat(Definition):
         number = int(first) + spread(count, min(count, max(most // len(inner), 2)))
         begins, factors = number * self.every, np.ones(len(number))
         if self.period_factor != 1:
-            starts, growths = _layout(self.every, self.period_factor, self.cycles or MAX_STEP)
-            begins, factors = starts[number], growths[number]
+            begins, factors = self._cycles.places(number)
         found = places_within((begins[:, None] + inner * factors[:, None]).ravel(), start, stop)
         return found[spread(len(found), min(len(found), max(most, 2)))]
+
+    @property
+    def _cycles(self) -> _Cycles:
+        return _layout(self.every, self.period_factor, self.cycles or MAX_STEP)
 
     @property
     def wavelength(self) -> Fraction | None:
@@ -164,38 +173,109 @@ class Repeat(Definition):
             return None
         if self.period_factor == 1:
             return ceil(self.cycles * Fraction(self.every))
-        return ceil(float(_layout(self.every, self.period_factor, self.cycles)[0][-1]))
+        return ceil(self._cycles.end)
 
 
-def require_growth(factor: float) -> None:
-    """Raise for periods that grow, but hardly."""
-    if 1 < factor < _SLOWEST:
-        raise wrong("period_factor", "is too close to 1", factor, f"1 or ≥ {_SLOWEST}")
+def require_countable(every: float, growth: float, cycles: int | None) -> None:
+    """Raise for cycles that shrink to nothing, or of which too many would fit on the axis."""
+    if growth < 1:
+        most = shortest_cycle(every, growth)
+        if cycles is None:
+            over = every / (1 - growth)
+            message = f"is required where cycles grow shorter: all are over at step {over:g}"
+            raise wrong("cycles", message, None, f"1 to {most}")
+        if cycles > most:
+            message = "makes the last cycle too short" if most < MOST_CYCLES else "is too large"
+            raise wrong("cycles", message, cycles, f"≤ {most}, each of ≥ {SHORTEST:g} steps")
+    elif growth > 1 and min(countable(every, growth), cycles or inf) > MOST_CYCLES:
+        bound = f"1, or more growth; or `cycles` up to {MOST_CYCLES}"
+        raise wrong("period_factor", "is too close to 1 for so many cycles", growth, bound)
 
 
-def cycle_start(every: float, growth: float, number: int) -> float:
-    """Return where a cycle begins, of which the first is ``every`` long and each one longer."""
+def shortest_cycle(every: float, growth: float) -> int:
+    """Return how many cycles there can be that grow shorter."""
+    return min(floor(log(SHORTEST / every) / log1p(growth - 1)) + 1, MOST_CYCLES)
+
+
+def countable(every: float, growth: float) -> float:
+    """Return how many cycles that grow longer reach the end of the axis."""
+    return log1p(MAX_STEP / every * (growth - 1)) / log1p(growth - 1)
+
+
+def cycle_start(every: float, growth: float, number: int, cycles: int | None = None) -> float:
+    """Return where a cycle begins; infinity past the last one of those that grow shorter."""
     if growth == 1:
         return number * every
+    if growth < 1 and cycles is not None and number > cycles:
+        return inf
     try:
-        return every * (growth**number - 1) / (growth - 1)
+        grown = growth**number - 1 if growth >= _QUICK else expm1(number * log1p(growth - 1))
     except OverflowError:
         return inf
+    return every * grown / (growth - 1)
+
+
+class _Cycles(NamedTuple):
+    """
+    Where cycles begin that grow longer or shorter, and how much longer than the first they are.
+
+    A block begins at the sum of two floats, and all in it is so many times as large as in the
+    first one: a place far out is as exact inside of its cycle as one near to 0.
+    """
+
+    blocks: Floats
+    rests: Floats
+    scales: Floats
+    starts: Floats
+    factors: Floats
+    end: float
+    """Where the last one ends, or one that ends past the axis."""
+
+    def cycle(self, t: Array) -> tuple[Array, Array]:
+        """Return the numbers of cycles, and the places inside of them on the scale of the first."""
+        block = np.searchsorted(self.blocks, t, side="right") - 1
+        here = ((t - self.blocks[block]) - self.rests[block]) / self.scales[block]
+        inner = np.maximum(np.searchsorted(self.starts, here, side="right") - 1, 0)
+        place = (here - self.starts[inner]) / self.factors[inner]
+        return block * _BLOCK + inner, np.where(t >= self.end, inf, place)
+
+    def places(self, number: Array) -> tuple[Floats, Floats]:
+        """Return where cycles begin, and how much longer than the first they are."""
+        block, inner = np.divmod(number, _BLOCK)
+        scale = self.scales[block]
+        return self.blocks[block] + scale * self.starts[inner], scale * self.factors[inner]
 
 
 @lru_cache(256)
-def _layout(every: float, growth: float, cycles: int) -> tuple[Floats, Floats]:
-    """Return where cycles start, and the last ends, and how much longer than the first they are."""
+def _layout(every: float, growth: float, cycles: int) -> _Cycles:
+    """Return the cycles, of which the first is ``every`` long, up to the last or past the axis."""
+    first = int(Fraction(every) * 2**_BITS)
+    starts, lengths = _laid_out(first, growth, min(cycles, _BLOCK))
+    blocks, scales = [0], [first]
+    while starts[-1] <= _AXIS and len(blocks) * _BLOCK < cycles:
+        following = blocks[-1] + starts[-1] * scales[-1] // first
+        if following > _AXIS:
+            break
+        blocks.append(following)
+        scales.append(scales[-1] * lengths[-1] // first)
+    last = min(cycles - (len(blocks) - 1) * _BLOCK, len(starts) - 1)
+    near = [float(block) for block in blocks]
+    return _Cycles(
+        np.array(near) * _UNIT,
+        np.array([float(x - int(y)) for x, y in zip(blocks, near, strict=True)]) * _UNIT,
+        np.array([*map(float, scales)]) / float(first),
+        np.array([*map(float, starts[:-1])]) * _UNIT,
+        np.array([*map(float, lengths[:-1])]) / float(first),
+        float(blocks[-1] + starts[last] * scales[-1] // first) * _UNIT,
+    )
+
+
+def _laid_out(length: int, growth: float, most: int) -> tuple[list[int], list[int]]:
+    """Return where cycles start and how long they are, and the same of one that is no more."""
     up, down = growth.as_integer_ratio()
     shift = down.bit_length() - 1
-    length = int(Fraction(every) * 2**_BITS)
-    start, end = 0, MAX_STEP << _BITS
-    starts: list[float] = []
-    lengths: list[float] = []
-    while start <= end and len(starts) < cycles:
-        starts.append(float(start))
-        lengths.append(float(length))
-        start += length
-        length = length * up >> shift
-    factors = np.array(lengths) / lengths[0]
-    return np.array([*starts, float(start)]) * 2.0**-_BITS, factors
+    starts, lengths = [0], [length]
+    while starts[-1] <= _AXIS and len(starts) <= most:
+        starts.append(starts[-1] + lengths[-1])
+        lengths.append(lengths[-1] * up >> shift)
+    return starts, lengths

@@ -50,6 +50,9 @@ def signed_power(values: Floats, exponent: float) -> Floats:
         return values
     if exponent == 0.5:
         return np.sqrt(values)
+    if exponent == -1:
+        with np.errstate(divide="ignore"):
+            return 1 / values
     size = power(np.abs(values), exponent)
     return np.where(values < 0, -size, size) if exponent % 2 == 1 else size
 

@@ -6,12 +6,13 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, FailFast, Field, TypeAdapter, ValidationError
+from pydantic import Field, ValidationError
 from starlette.requests import Request
 
 from rheostat.errors import FieldError, Invalid
 from rheostat.limits import MAX_STEP
 from rheostat.schedules import Definition, parse
+from rheostat.schedules.evaluation import PLACES
 from rheostat.schedules.field_errors import field_errors
 from rheostat.schedules.references import Lookup, references
 from rheostat.server.http.body import off_loop
@@ -25,8 +26,6 @@ Steps = NDArray[np.int64]
 
 PIECE = 100_000
 """Steps of a list that are validated at a time."""
-
-PLACES = TypeAdapter(Annotated[list[Place], FailFast()], config=ConfigDict(strict=True))
 
 
 class DefinitionBody(RequestBody):

@@ -18,11 +18,11 @@ from rheostat.errors import (
 from rheostat.formats import Format
 from rheostat.limits import MAX_STEP
 from rheostat.schedules import evaluate
+from rheostat.schedules.evaluation import PLACES
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer, either
 from rheostat.server.http.curves import answer, reserve
 from rheostat.server.http.definitions import (
-    PLACES,
     DefinitionBody,
     Length,
     Place,

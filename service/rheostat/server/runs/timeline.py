@@ -25,6 +25,7 @@ from rheostat import wire
 from rheostat.errors import FieldError, Invalid
 from rheostat.limits import MAX_PIECES, MAX_STEP
 from rheostat.schedules import Bounds, Definition, parse
+from rheostat.schedules.ranges import out_of_range
 from rheostat.schedules.written import Words
 from rheostat.server.runs.fragments import as_json, dumps
 
@@ -143,15 +144,19 @@ class Timeline:
 
     def bounds(self, step: int, stop: float, followed: Mapping[str, Bounds]) -> Bounds:
         """Return bounds of the values from ``step`` to ``stop``."""
-        pieces = self.between(step, stop)
-        stops = [*(float(piece.start - 1) for piece in pieces[1:]), stop]
         each = [
-            piece.definition.between(
-                float(max(piece.start - piece.origin, 0)), max(stop - piece.origin, 0.0), followed
-            )
-            for piece, stop in zip(pieces, stops, strict=True)
+            definition.between(first, last, followed)
+            for first, last, definition in self.stretches(step, stop)
         ]
         return Bounds(min(bounds.min for bounds in each), max(bounds.max for bounds in each))
+
+    def stretches(self, step: int, stop: float) -> Iterator[tuple[float, float, Definition]]:
+        """Yield the definitions in force from ``step`` to ``stop``, and where on their own axes."""
+        pieces = self.between(step, stop)
+        stops = [*(float(piece.start - 1) for piece in pieces[1:]), stop]
+        for piece, end in zip(pieces, stops, strict=True):
+            first, last = max(piece.start - piece.origin, 0), max(end - piece.origin, 0.0)
+            yield float(first), last, piece.definition
 
     def _index(self, step: int) -> int:
         earlier = [index for index, piece in enumerate(self.pieces) if piece.start <= step]
@@ -251,11 +256,19 @@ class Timelines(Mapping[str, Timeline]):
         """
         for name, bounds in self.bounds(step).items():
             if not bounds.finite:
-                message = f"{name} would leave the range of float64: {bounds.min} to {bounds.max}"
-                raise _refuse(name, message, "finite values at every step")
+                raise self._out_of_range(name, step)
             if len(self[name].pieces) > MAX_PIECES:
                 message = f"{name} would change its definition {len(self[name].pieces)} times"
                 raise _refuse(name, message, f"<= {MAX_PIECES} pieces")
+
+    def _out_of_range(self, name: str, step: int) -> Invalid:
+        """Return the refusal of a parameter whose values from ``step`` on are not all finite."""
+        bounds = self.bounds(step)
+        for start, stop, definition in self[name].stretches(step, inf):
+            error = out_of_range(definition, f"parameters.{name}", bounds, start, stop)
+            if error is not None:
+                return Invalid(f"{error.field} {error.message}", errors=[error])
+        raise AssertionError(name)
 
     def value(self, name: str, step: int) -> float:
         """Return one parameter's value at one step."""
