@@ -16,6 +16,8 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "deepspeed": (),
     "megatron": ("megatron-core", "megatron-lm"),
     "transformers": ("huggingface",),
+    "detectron2": (),
+    "ultralytics": ("yolo",),
 }
 """Each project's file beside this one, and its other names."""
 
