@@ -18,6 +18,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "transformers": ("huggingface",),
     "detectron2": (),
     "mmengine": (),
+    "timm": (),
     "ultralytics": ("yolo",),
 }
 """Each project's file beside this one, and its other names."""
