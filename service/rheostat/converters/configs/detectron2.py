@@ -24,7 +24,6 @@ from rheostat.converters.parameters import Count, Length, NotNegative, Positive
 from rheostat.errors import FieldError
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.kinds.curves import Constant
-from rheostat.schedules.kinds.pointwise import Scale
 
 _PLACE: Final = Place("config.SOLVER.LR_SCHEDULER_NAME", "config.SOLVER")
 _MOST_CHARACTERS: Final = 10_000
@@ -150,11 +149,13 @@ def _rates(solver: Solver) -> dict[str, Definition]:
         },
     }
     params = {"multiplier": multiplier, "max_iter": solver.MAX_ITER}
-    rate = converted(_PLACE, "detectron2", "LRMultiplier", params, solver.BASE_LR)
-    factor = solver.BIAS_LR_FACTOR
-    if factor is None or factor == 1:
-        return {"lr": rate}
-    return {"lr": rate, "lr/bias": Scale(factor=factor, of=rate)}
+    bases = {"lr": solver.BASE_LR}
+    if solver.BIAS_LR_FACTOR not in {None, 1}:
+        bases["lr/bias"] = solver.BASE_LR * (solver.BIAS_LR_FACTOR or 0.0)
+    return {
+        name: converted(_PLACE, "detectron2", "LRMultiplier", params, base)
+        for name, base in bases.items()
+    }
 
 
 def _schedule(solver: Solver) -> dict[str, Any]:

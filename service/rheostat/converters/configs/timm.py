@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, Field
 
+from rheostat.converters.configs.flags import Flags
 from rheostat.converters.configs.project import Project
 from rheostat.converters.configs.reading import (
     LENIENT,
@@ -88,7 +89,7 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     """
     check_unknown(config, _READ)
     given = dict(config) if "dr" not in config else {**config, "decay_rate": config["dr"]}
-    arguments = read(Arguments, type(config)(given))
+    arguments = read(Arguments, Flags(given) if isinstance(config, Flags) else given)
     rate = _rate(arguments)
     if lengths.steps_per_epoch is None:
         message = f"is required: sched {arguments.sched} counts epochs"
