@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -27,6 +27,13 @@ def flags_of(words: Iterable[str]) -> Flags:
         elif name is not None:
             found[name].append(word)
     return Flags({name: _value(words) for name, words in found.items()})
+
+
+def by_long_names(config: Mapping[str, Any], long_names: Mapping[str, str]) -> Mapping[str, Any]:
+    """Return a configuration whose flags, if it has any, are called by their long names."""
+    if not isinstance(config, Flags):
+        return config
+    return Flags({long_names.get(name, name): value for name, value in config.items()})
 
 
 def _value(words: list[str]) -> Any:

@@ -18,6 +18,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "transformers": ("huggingface",),
     "detectron2": (),
     "mmengine": (),
+    "fairseq": (),
     "ppdet": ("paddledetection",),
     "timm": (),
     "ultralytics": ("yolo",),

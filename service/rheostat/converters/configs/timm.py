@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from rheostat.converters.configs.flags import Flags
+from rheostat.converters.configs.flags import by_long_names
 from rheostat.converters.configs.project import Project
 from rheostat.converters.configs.reading import (
     LENIENT,
@@ -70,7 +70,7 @@ class Arguments(BaseModel):
 
 _READ: Final = Read(
     "timm",
-    (*Arguments.model_fields, "dr"),
+    tuple(Arguments.model_fields),
     harmless={
         *("layer_decay", "layer_decay_min_scale", "layer_decay_no_opt_scale", "bn_momentum"),
         *("lr_base_size", "lr_base_scale", "lr_noise_pct", "lr_noise_std"),
@@ -87,9 +87,9 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     The rate changes once an epoch unless sched_on_updates. The noise of a rate is refused, for it
     is drawn from PyTorch's generator.
     """
+    config = by_long_names(config, {"dr": "decay_rate"})
     check_unknown(config, _READ)
-    given = dict(config) if "dr" not in config else {**config, "decay_rate": config["dr"]}
-    arguments = read(Arguments, Flags(given) if isinstance(config, Flags) else given)
+    arguments = read(Arguments, config)
     rate = _rate(arguments)
     if lengths.steps_per_epoch is None:
         message = f"is required: sched {arguments.sched} counts epochs"
