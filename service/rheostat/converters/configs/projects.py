@@ -19,6 +19,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "detectron2": (),
     "mmengine": (),
     "fairseq": (),
+    "keras": ("tensorflow", "tf.keras"),
     "ppdet": ("paddledetection",),
     "timm": (),
     "ultralytics": ("yolo",),
