@@ -20,6 +20,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "mmengine": (),
     "fairseq": (),
     "keras": ("tensorflow", "tf.keras"),
+    "open_clip": ("open-clip", "open_clip_torch"),
     "ppdet": ("paddledetection",),
     "timm": (),
     "ultralytics": ("yolo",),
