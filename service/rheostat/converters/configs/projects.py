@@ -22,6 +22,8 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "keras": ("tensorflow", "tf.keras"),
     "open_clip": ("open-clip", "open_clip_torch"),
     "ppdet": ("paddledetection",),
+    "rllib": ("ray", "ray.rllib"),
+    "stable_baselines3": ("stable-baselines3", "sb3", "rl_zoo3"),
     "timm": (),
     "ultralytics": ("yolo",),
 }
