@@ -96,12 +96,18 @@ def test_the_weight_decay_grows_with_the_batch(batch: int, decay: float) -> None
 
 
 def test_auto_takes_a_known_rate_in_a_long_training() -> None:
-    """`optimizer: auto` ignores lr0: 0.01 above 10,000 updates, and else by the classes."""
+    """
+    `optimizer: auto` ignores lr0: 0.01 above 10,000 updates, and else by the classes.
+
+    It starts from a momentum of 0.9, but a warm-up takes it to that of the file.
+    """
     config = {"epochs": 300, "batch": 16, "lr0": 0.5}
     found = converted(config, steps_per_epoch=1000).parameters
     assert evaluate(found["lr"], 3000) == pytest.approx(0.01 * (0.99 * (1 - 3 / 300) + 0.01))
-    assert evaluate(found["momentum"], 10**5) == pytest.approx(0.9, rel=1e-4)
+    assert evaluate(found["momentum"], 2999) == pytest.approx(0.8 + 0.137 * 2999 / 3000)
     assert "lr/bias" not in found
+    found = converted({**config, "warmup_epochs": 0}, steps_per_epoch=1000).parameters
+    assert evaluate(found["momentum"], 0) == 0.9
     assert refused(config, steps_per_epoch=100) == "config.optimizer"
     # 106 batches of 20, the last one a part, are 33 or 34 updates of 64: 9,900 or 10,200 in all
     assert refused({**config, "batch": 20}, steps_per_epoch=106) == "config.optimizer"

@@ -20,8 +20,8 @@ def flags_of(words: Iterable[str]) -> Flags:
     found: dict[str, list[str]] = {}
     name = None
     for word in words:
-        if word.startswith("--") and word[2:3].isalpha():
-            flag, equals, value = word[2:].partition("=")
+        if word.startswith("-") and word.lstrip("-")[:1].isalpha():
+            flag, equals, value = word.lstrip("-").partition("=")
             name = flag.replace("-", "_")
             found[name] = [value] if equals else []
         elif name is not None:

@@ -104,7 +104,9 @@ def _chosen(arguments: Arguments, epoch: int) -> Arguments:
             f"one has {fewest} to {most}: name the optimizer and the lr0 that it chose"
         )
         raise refused(FieldError("config.optimizer", message, "auto", "SGD, AdamW and the like"))
-    chosen = {"optimizer": "MuSGD", "lr0": 0.01, "momentum": 0.9, "warmup_bias_lr": 0.0}
+    chosen = {"optimizer": "MuSGD", "lr0": 0.01, "warmup_bias_lr": 0.0}
+    if _warmup(arguments, epoch) == 0:  # which ends at the momentum of the file all the same
+        chosen["momentum"] = 0.9
     return arguments.model_copy(update=chosen)
 
 
