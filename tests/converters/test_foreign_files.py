@@ -103,7 +103,7 @@ def test_a_file_of_another_project_is_refused(project: str) -> None:
 
 @pytest.mark.parametrize("project", FOREIGN)
 def test_a_library_is_not_guessed(project: str) -> None:
-    """A field that other projects have too tells no library; the answer says why."""
+    """A field that other projects have too tells no library but its own; the answer says why."""
     told = library_of(FOREIGN[project])
     assert told.library == TOLD.get(project)
     assert told.library or told.why

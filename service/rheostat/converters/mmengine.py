@@ -114,7 +114,7 @@ def by_counts(curve: AnyDefinition, every: int) -> AnyDefinition:
     if isinstance(curve, Multistep) and max(curve.milestones, default=0) * every < _MOST_STEPS:
         milestones = tuple(milestone * every for milestone in curve.milestones)
         return Multistep(start=curve.start, milestones=milestones, factor=curve.factor)
-    if isinstance(curve, Step):
+    if isinstance(curve, Step) and float(curve.every).is_integer():
         return Step(start=curve.start, every=curve.every * every, factor=curve.factor)
     return Staircase(of=Stretch(of=curve, ratio=float(every)), every=float(every))
 

@@ -1,4 +1,8 @@
-"""timm: timm.scheduler, in epochs or in updates, whichever the scheduler counts."""
+"""
+timm: timm.scheduler, in epochs or in updates, whichever the scheduler counts.
+
+The short names are those of `--sched`; their parameters are those of the class.
+"""
 
 from __future__ import annotations
 
@@ -134,7 +138,7 @@ class Cycles(Common):
 library = Library("timm", common=Unread)
 
 
-@library.scheduler("CosineLRScheduler")
+@library.scheduler("CosineLRScheduler", "cosine")
 def cosine(case: Case, cycles: Cycles, *, k_decay: Positive = 1.0) -> AnyDefinition:
     """
     `cosine`, or `cosine_restarts` if cycle_limit is above 1.
@@ -161,7 +165,7 @@ def cosine(case: Case, cycles: Cycles, *, k_decay: Positive = 1.0) -> AnyDefinit
     return cycles.finished(case, curve, prefix=cycles.warmup_prefix)
 
 
-@library.scheduler("PolyLRScheduler")
+@library.scheduler("PolyLRScheduler", "poly")
 def polynomial(
     case: Case, cycles: Cycles, *, power: NotNegative = 0.5, k_decay: Positive = 1.0
 ) -> AnyDefinition:
@@ -182,7 +186,7 @@ def polynomial(
     return cycles.finished(case, cycles.repeated(case, fall), prefix=cycles.warmup_prefix)
 
 
-@library.scheduler("TanhLRScheduler")
+@library.scheduler("TanhLRScheduler", "tanh")
 def tanh(
     case: Case,
     cycles: Cycles,
@@ -216,7 +220,7 @@ def _warped(curve: AnyDefinition, steps: int, k_decay: float) -> AnyDefinition:
     return curve if k_decay == 1 else Warp(of=curve, steps=steps, shape="power", power=k_decay)
 
 
-@library.scheduler("StepLRScheduler")
+@library.scheduler("StepLRScheduler", "step")
 def step(
     case: Case,
     common: Common,
@@ -236,7 +240,7 @@ def step(
     return common.finished(case, curve, prefix=warmup_prefix)
 
 
-@library.scheduler("MultiStepLRScheduler")
+@library.scheduler("MultiStepLRScheduler", "multistep")
 def multistep(
     case: Case,
     common: Common,
@@ -357,7 +361,7 @@ class Unheard(Shared):
     initialize: Initialize = True
 
 
-@library.controller("PlateauLRScheduler")
+@library.controller("PlateauLRScheduler", "plateau")
 def reduce_on_plateau(
     case: Case,
     unheard: Unheard,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 
@@ -36,20 +36,25 @@ def flags_of(words: Iterable[str]) -> Flags:
     name = None
     for word in words:
         if is_flag(word):
-            flag, equals, text = word[2:].partition("=")
+            flag, equals, text = word.lstrip("-").partition("=")
             name = flag.replace("-", "_")
             value: Any = text if equals else True
             found[name] = Unknown(text, word.why) if isinstance(word, Unknown) else value
-        elif word[:1] == "-" and word[1:2].isalpha():
-            name = None
         elif name is not None:
             found[name] = _longer(found[name], word)
     return found
 
 
 def is_flag(word: str) -> bool:
-    """Return whether a word is a flag of its own name, as ``--lr`` is and ``-1`` is not."""
-    return word.startswith("--") and word[2:3].isalpha()
+    """Return whether a word is a flag, as ``--lr`` and ``-b`` are and ``-1`` is not."""
+    return word.startswith("-") and word.lstrip("-")[:1].isalpha()
+
+
+def by_long_names(config: Mapping[str, Any], long_names: Mapping[str, str]) -> Mapping[str, Any]:
+    """Return a configuration whose flags, if it has any, are called by their long names."""
+    if not isinstance(config, Flags):
+        return config
+    return Flags({long_names.get(name, name): value for name, value in config.items()})
 
 
 def unknown(value: Any) -> Unknown | None:

@@ -25,6 +25,16 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "transformers": ("huggingface",),
     "trl": ("alignment-handbook",),
     "verl": (),
+    "detectron2": (),
+    "mmengine": (),
+    "fairseq": (),
+    "keras": ("tensorflow", "tf.keras"),
+    "open_clip": ("open-clip", "open_clip_torch"),
+    "ppdet": ("paddledetection",),
+    "rllib": ("ray", "ray.rllib"),
+    "stable_baselines3": ("stable-baselines3", "sb3", "rl_zoo3"),
+    "timm": (),
+    "ultralytics": ("yolo",),
 }
 """Each project's file beside this one, and its other names."""
 

@@ -57,6 +57,21 @@ def stated(config: str, value: int, given: int | None, *, field: str = "total") 
     return value
 
 
+def by_epochs(config: str, epochs: int, lengths: TrainingLengths) -> tuple[int, int]:
+    """
+    Return the length of an epoch and of the training, in steps, of a file that counts epochs.
+
+    ``config`` is the field that states how many there are.
+    """
+    length = lengths.steps_per_epoch
+    if length is None and lengths.total is not None and lengths.total % epochs == 0:
+        length = lengths.total // epochs
+    if length is None:
+        message = f"is required: the file counts {epochs} epochs, in its {config}"
+        raise refused(FieldError("steps_per_epoch", message, None, "≥ 1"))
+    return length, stated(config, epochs * length, lengths.total)
+
+
 def missing(name: str, when: str, bound: str = "a number") -> Invalid:
     """Return the error about a field that a file must have, to be raised."""
     return refused(FieldError(f"config.{name}", f"is required, {when}", None, bound))

@@ -1,0 +1,174 @@
+"""
+Ultralytics: the arguments of a training of YOLO, as `args.yaml` and `default.yaml` have them.
+
+A step is a batch, as there: while `nbs` is above `batch`, several of them make one update of the
+weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import ceil
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from rheostat.converters.configs.project import Project
+from rheostat.converters.configs.reading import (
+    LENIENT,
+    ConfigConversion,
+    TrainingLengths,
+    by_epochs,
+    read,
+)
+from rheostat.converters.configs.unread_fields import Read, check_unknown
+from rheostat.converters.core import refused
+from rheostat.converters.kit import Phase, phases, polynomial, times, value_at
+from rheostat.converters.mmengine import by_counts
+from rheostat.converters.parameters import Length, NotNegative
+from rheostat.errors import FieldError
+from rheostat.schedules.definition import Definition
+from rheostat.schedules.kinds.curves import Constant, Cosine, Linear
+from rheostat.schedules.kinds.pointwise import Sum
+from rheostat.schedules.union import AnyDefinition
+
+_WITH_BETAS: Final = ("adam", "adamax", "adamw", "nadam", "radam")
+_WITH_MOMENTUM: Final = ("sgd", "musgd", "rmsprop")
+_LONG: Final = 10_000
+"""A training of more updates is a long one to `optimizer: auto`."""
+
+
+class Arguments(BaseModel):
+    """The arguments that describe a schedule, with the defaults of Ultralytics."""
+
+    model_config = LENIENT
+
+    epochs: Length = 100
+    time: float | None = None
+    batch: float = 16
+    nbs: Length = 64
+    optimizer: str = "auto"
+    cos_lr: bool = False
+    lr0: NotNegative = 0.01
+    lrf: NotNegative = 0.01
+    momentum: NotNegative = 0.937
+    weight_decay: NotNegative = 0.0005
+    warmup_epochs: NotNegative = 3.0
+    warmup_momentum: NotNegative = 0.8
+    warmup_bias_lr: NotNegative = 0.1
+
+
+_READ: Final = Read("ultralytics", tuple(Arguments.model_fields), harmless={"optimize"})
+
+
+def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigConversion:
+    """
+    Return the rates of the weights and of the biases, the momentum and the weight decay.
+
+    The rate falls once an epoch, and the warm-up rises with every batch.
+    """
+    arguments = read(Arguments, config)
+    check_unknown(config, _READ)
+    _check(arguments)
+    epoch, total = by_epochs("epochs", arguments.epochs, lengths)
+    arguments = _chosen(arguments, epoch)
+    found = {**_rates(arguments, epoch), **_momentum(arguments, epoch)}
+    found["weight_decay"] = Constant(value=_weight_decay(arguments, total))
+    found["batch_size"] = Constant(value=arguments.batch)
+    return ConfigConversion(found, total=total, steps_per_epoch=epoch)
+
+
+def _check(arguments: Arguments) -> None:
+    """Refuse what the machine decides: a length in hours, a batch that fits its memory."""
+    if arguments.time is not None:
+        message = "ends the training by the clock, which no step tells"
+        raise refused(FieldError("config.time", message, arguments.time, "null, and epochs"))
+    if arguments.batch < 1 or arguments.batch % 1:
+        message = "lets Ultralytics choose by the memory: give the batch that it chose"
+        raise refused(FieldError("config.batch", message, arguments.batch, "a whole number ≥ 1"))
+    known = ("auto", *_WITH_BETAS, *_WITH_MOMENTUM)
+    if arguments.optimizer.lower() not in known:
+        bound = f"one of {', '.join(known)}"
+        message = "is no optimizer of Ultralytics"
+        raise refused(FieldError("config.optimizer", message, arguments.optimizer, bound))
+
+
+def _chosen(arguments: Arguments, epoch: int) -> Arguments:
+    """Return the arguments with what `optimizer: auto` puts in place of them."""
+    if arguments.optimizer.lower() != "auto":
+        return arguments
+    fewest, most = _updates(arguments, epoch)
+    if most <= _LONG or fewest <= _LONG:
+        message = (
+            f"takes lr0 from the number of classes in a training of ≤ {_LONG} updates, and this "
+            f"one has {fewest} to {most}: name the optimizer and the lr0 that it chose"
+        )
+        raise refused(FieldError("config.optimizer", message, "auto", "SGD, AdamW and the like"))
+    chosen = {"optimizer": "MuSGD", "lr0": 0.01, "warmup_bias_lr": 0.0}
+    if _warmup(arguments, epoch) == 0:  # which ends at the momentum of the file all the same
+        chosen["momentum"] = 0.9
+    return arguments.model_copy(update=chosen)
+
+
+def _updates(arguments: Arguments, epoch: int) -> tuple[int, int]:
+    """Return how many updates there are, at least and at most: the last batch may be a part."""
+    size = max(arguments.batch, arguments.nbs)
+    fewest, most = (epoch - 1) * arguments.batch + 1, epoch * arguments.batch
+    return ceil(fewest / size) * arguments.epochs, ceil(most / size) * arguments.epochs
+
+
+def _rates(arguments: Arguments, epoch: int) -> dict[str, Definition]:
+    """Return the rates, which differ during the warm-up: that of the biases falls."""
+    end, epochs = arguments.lr0 * arguments.lrf, arguments.epochs
+    curve: AnyDefinition = Linear(start=arguments.lr0, end=end, steps=epochs)
+    if arguments.cos_lr:
+        curve = Cosine(start=arguments.lr0, end=end, steps=epochs)
+    curve = by_counts(curve, epoch)
+    if _warmup(arguments, epoch) == 0:
+        return {"lr": curve}
+    rate = times(curve, _ramp(arguments, epoch, 0.0, 1.0))
+    if arguments.warmup_bias_lr == 0:
+        return {"lr": rate}
+    falling = _ramp(arguments, epoch, arguments.warmup_bias_lr, 0.0)
+    return {"lr": rate, "lr/bias": Sum(of=(rate, falling))}
+
+
+def _warmup(arguments: Arguments, epoch: int) -> int:
+    """Return the batches of the warm-up, which leaves the last epoch alone."""
+    return round(min(arguments.warmup_epochs, arguments.epochs - 1) * epoch)
+
+
+def _ramp(arguments: Arguments, epoch: int, start: float, end: float) -> AnyDefinition:
+    """Return a line; what it has reached before its end holds until the next epoch begins."""
+    steps = _warmup(arguments, epoch)
+    line = polynomial(start, end, steps)
+    reached = Constant(value=value_at(line, steps - 1))
+    until = ceil(steps / epoch) * epoch
+    return phases(Phase(line, until=steps), Phase(reached, until=until), Phase(Constant(value=end)))
+
+
+def _momentum(arguments: Arguments, epoch: int) -> dict[str, Definition]:
+    """Return the momentum, whose warm-up leaves it a batch short of its end, or the beta."""
+    steps, end = _warmup(arguments, epoch), arguments.momentum
+    if arguments.optimizer.lower() in _WITH_BETAS:
+        return {"beta1": Constant(value=end)}
+    if steps == 0:
+        return {"momentum": Constant(value=end)}
+    line = polynomial(arguments.warmup_momentum, end, steps)
+    reached = Constant(value=value_at(line, steps - 1))
+    return {"momentum": phases(Phase(line, until=steps), Phase(reached))}
+
+
+def _weight_decay(arguments: Arguments, total: int) -> float:
+    """Return the weight decay of an update, which grows with how far its batch is from nbs."""
+    batches = min(max(round(arguments.nbs / arguments.batch), 1), total)
+    return arguments.weight_decay * arguments.batch * batches / arguments.nbs
+
+
+PROJECT: Final = Project(
+    "ultralytics",
+    conversion,
+    signs={"lr0", "lrf", "cos_lr", "warmup_bias_lr", "warmup_momentum", "nbs", "close_mosaic"},
+    checked="the trainer's own formula, step by step",
+    refused="a length in hours, AutoBatch, and `optimizer: auto` in a training of few updates",
+)

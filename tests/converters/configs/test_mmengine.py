@@ -1,0 +1,160 @@
+"""Configurations of MMEngine, against the recursion of its schedulers in a loop of epochs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.converters.test_mmengine_lists import BASE, spec, stepped
+
+from rheostat.converters import config_conversion
+from rheostat.converters.configs import library_of
+from rheostat.errors import Invalid
+from rheostat.schedules import evaluate
+
+EPOCH = 10
+"""Iterations of an epoch."""
+WARMUP = {"type": "LinearLR", "start_factor": 0.01, "by_epoch": False, "begin": 0, "end": 25}
+STAIRS = {"type": "MultiStepLR", "by_epoch": True, "milestones": [8, 11], "gamma": 0.1}
+COSINE = {"type": "CosineAnnealingLR", "eta_min": 1e-3, "begin": 4, "convert_to_iter_based": True}
+MOMENTUM = {"type": "CosineAnnealingMomentum", "T_max": 12, "eta_min": 0.5, "begin": 0, "end": 12}
+SGD = {"type": "SGD", "lr": BASE, "momentum": 0.9, "weight_decay": 1e-4}
+
+
+def config(*schedulers: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """Return a configuration with these schedulers."""
+    return {
+        "train_cfg": {"type": "EpochBasedTrainLoop", "max_epochs": 12, "val_interval": 1},
+        "optim_wrapper": {"type": "OptimWrapper", "optimizer": SGD, "clip_grad": {"max_norm": 35}},
+        "param_scheduler": list(schedulers),
+        "model": {"backbone": {"norm_cfg": {"momentum": 0.1}}},
+        **changes,
+    }
+
+
+def converted(given: dict[str, Any], **lengths: int) -> Any:
+    """Return what a configuration becomes, with epochs of so many iterations."""
+    return config_conversion("mmengine", given, **(lengths or {"steps_per_epoch": EPOCH}))
+
+
+def test_two_clocks_run_by_iterations() -> None:
+    """A warm-up by iterations before stairs by epochs, as in most files of OpenMMLab."""
+    found = converted(config(WARMUP, STAIRS))
+    listed = [
+        spec("LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=25),
+        spec("MultiStepLR", by_epoch=True, begin=0, end=12, milestones=[8, 11], gamma=0.1),
+    ]
+    expected = stepped(listed, EPOCH, 120)
+    assert evaluate(found.parameters["lr"], np.arange(120)) == pytest.approx(expected, rel=1e-9)
+    assert (found.total, found.steps_per_epoch) == (120, EPOCH)
+    others = {name: evaluate(found.parameters[name], 7) for name in ("momentum", "weight_decay")}
+    assert others == {"momentum": 0.9, "weight_decay": 1e-4}
+
+
+def test_epochs_that_are_converted_end_with_the_training() -> None:
+    """convert_to_iter_based multiplies by the epoch; what has no end gets that of the loop."""
+    found = converted(config(WARMUP, COSINE)).parameters["lr"]
+    listed = [
+        spec("LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=25),
+        spec("CosineAnnealingLR", by_epoch=False, begin=40, end=120, T_max=80, eta_min=1e-3),
+    ]
+    assert evaluate(found, np.arange(120)) == pytest.approx(stepped(listed, EPOCH, 120), rel=1e-8)
+
+
+def test_the_momentum_is_that_of_the_optimizer() -> None:
+    """Schedulers of the momentum set that of SGD, or the first beta of Adam, from its value."""
+    half = (0.9 + 0.5) / 2
+    found = converted(config(WARMUP, STAIRS, MOMENTUM)).parameters
+    assert evaluate(found["momentum"], [0, 60, 69]) == pytest.approx([0.9, half, half], rel=1e-12)
+    adam = {"type": "AdamW", "lr": BASE, "betas": (0.9, 0.99)}
+    found = converted(config(MOMENTUM, optim_wrapper={"optimizer": adam})).parameters
+    assert set(found) == {"lr", "beta1"}
+    assert evaluate(found["beta1"], 60) == pytest.approx(half, rel=1e-12)
+    decay = {"type": "LinearParamScheduler", "param_name": "weight_decay", "start_factor": 0.5}
+    found = converted(config(decay)).parameters
+    assert evaluate(found["weight_decay"], [0, 10, 110]).tolist() == pytest.approx(
+        [0.5e-4, 0.5e-4 * (1 + 1 / 11), 1e-4]
+    )
+
+
+def test_a_loop_of_iterations_states_its_length() -> None:
+    """With max_iters the file needs no epochs, and states the total."""
+    loop = {"type": "IterBasedTrainLoop", "max_iters": 100, "val_interval": 20}
+    poly = {"type": "PolyLR", "eta_min": 1e-4, "power": 0.9, "begin": 0, "by_epoch": False}
+    found = config_conversion("mmengine", config(poly, train_cfg=loop))
+    listed = [spec("PolyLR", eta_min=1e-4, power=0.9, begin=0, end=100, by_epoch=False)]
+    expected = stepped(listed, 1, 100)
+    assert evaluate(found.parameters["lr"], np.arange(100)) == pytest.approx(expected, rel=1e-9)
+    assert found.total == 100
+
+
+def test_a_plateau_becomes_a_controller() -> None:
+    """ReduceOnPlateauLR is a controller; without schedulers the rate is constant."""
+    found = converted(
+        config({"type": "ReduceOnPlateauLR", "monitor": "coco/bbox_mAP", "rule": "greater"})
+    )
+    assert found.controllers["plateau"].document["metric"] == "coco/bbox_mAP"
+    assert evaluate(found.parameters["lr"], 50) == BASE
+    assert evaluate(converted(config(param_scheduler=None)).parameters["lr"], 50) == BASE
+
+
+def refused(given: dict[str, Any], **lengths: int) -> str:
+    """Return the field for which a configuration is refused."""
+    with pytest.raises(Invalid) as caught:
+        converted(given, **lengths)
+    return caught.value.errors[0].field
+
+
+BY_ITERATIONS = {"type": "IterBasedTrainLoop", "max_iters": 100}
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        (config({"type": "CosineAnealingLR"}), "param_scheduler[0].type"),
+        (config(WARMUP, {"type": "mmdet.QuadraticWarmupLR"}), "param_scheduler[1].type"),
+        (config({**STAIRS, "milestone": [3]}), "param_scheduler[0].milestone"),
+        (config({"begin": 3}), "param_scheduler[0].type"),
+        (config({"type": "LinearParamScheduler"}), "param_scheduler[0].param_name"),
+        (
+            config({"type": "LinearParamScheduler", "param_name": "eps"}),
+            "param_scheduler[0].type",
+        ),
+        (config(STAIRS, train_cfg=BY_ITERATIONS), "param_scheduler[0].by_epoch"),
+        (config(param_scheduler={"generator": [STAIRS]}), "param_scheduler"),
+        (config(train_cfg={"by_epoch": True}), "train_cfg.max_epochs"),
+        (config(train_cfg={"by_epoch": False, "max_epochs": 3}), "train_cfg.max_epochs"),
+        (config(train_cfg={"type": "GANLoop", "max_epochs": 3}), "train_cfg.type"),
+        (config(train_cfg={"max_epoch": 3}), "train_cfg.max_epoch"),
+        (config(optim_wrapper={"generator": {"optimizer": SGD}}), "optim_wrapper.optimizer"),
+        (config(optim_wrapper={"optimizer": {"type": "SGD"}}), "optim_wrapper.optimizer.lr"),
+        (
+            config(MOMENTUM, optim_wrapper={"optimizer": {"type": "SGD", "lr": 0.1}}),
+            "optim_wrapper.optimizer.momentum",
+        ),
+        (config(auto_scale_lr={"enable": True}), "auto_scale_lr.enable"),
+        (
+            config(default_hooks={"param_scheduler": {"type": "YOLOv5ParamSchedulerHook"}}),
+            "default_hooks.param_scheduler.type",
+        ),
+        (config(param_schedulers=[STAIRS]), "param_schedulers"),
+        (config(param_scheduler=None, _base_=["schedule_1x.py"]), "param_scheduler"),
+    ],
+)
+def test_what_is_wrong_is_refused_by_its_field(given: dict[str, Any], field: str) -> None:
+    """What is misspelled, of other packages, or left to a base file or to GPUs is refused."""
+    assert refused(given) == f"config.{field}"
+
+
+def test_the_length_of_an_epoch_is_asked_for() -> None:
+    """A loop of epochs needs steps_per_epoch; one of iterations only for what is converted."""
+    assert refused(config(STAIRS), total=121) == "steps_per_epoch"
+    loop = {**COSINE, "end": 12}
+    assert refused(config(loop, train_cfg=BY_ITERATIONS), total=100) == "steps_per_epoch"
+    assert refused(config(STAIRS), total=100, steps_per_epoch=10) == "total"
+
+
+def test_a_file_is_told_by_its_fields() -> None:
+    """param_scheduler and optim_wrapper are MMEngine's own names."""
+    assert library_of(config(STAIRS)).library == "mmengine"
