@@ -327,7 +327,7 @@ def join(case: Case, *, schedules: list[Nested], boundaries: list[Steps]) -> Any
     Each part counts from its own boundary. A schedule without a boundary is left out, as in optax.
     """
     parts = [case.nested(spec, f"schedules[{i}]") for i, spec in enumerate(schedules)]
-    return _joined(case, parts, boundaries)
+    return joined(case, parts, boundaries)
 
 
 @library.scheduler("sgdr_schedule", hyperparameters=None)
@@ -339,10 +339,10 @@ def sgdr(case: Case, *, cosine_kwargs: list[dict[str, Any]]) -> AnyDefinition:
         parts.append(case.nested(spec, f"cosine_kwargs[{i}]", inside=""))
         end += int(kwargs["decay_steps"])
         boundaries.append(end)
-    return _joined(case, parts, boundaries[:-1])
+    return joined(case, parts, boundaries[:-1])
 
 
-def _joined(case: Case, parts: list[AnyDefinition], boundaries: list[int]) -> AnyDefinition:
+def joined(case: Case, parts: list[AnyDefinition], boundaries: list[int]) -> AnyDefinition:
     """Return parts one after the other; of overlapping ones the last holds."""
     if not parts:
         raise case.wrong("schedules", "must have at least one schedule", parts, "≥ 1 schedules")

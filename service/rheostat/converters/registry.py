@@ -43,6 +43,9 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "pytorch_warmup": (),
     "thinc": (),
     "allennlp": (),
+    "gpt_neox": ("gpt-neox", "neox"),
+    "levanter": (),
+    "nanochat": (),
 }
 """Each library's file beside this one, and its other names: those of packages and projects."""
 
