@@ -16,6 +16,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "deepspeed": (),
     "megatron": ("megatron-core", "megatron-lm"),
     "transformers": ("huggingface",),
+    "torchtitan": (),
 }
 """Each project's file beside this one, and its other names."""
 
