@@ -17,6 +17,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "megatron": ("megatron-core", "megatron-lm"),
     "transformers": ("huggingface",),
     "torchtitan": (),
+    "gpt_neox": ("gpt-neox", "neox"),
 }
 """Each project's file beside this one, and its other names."""
 
