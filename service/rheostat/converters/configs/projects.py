@@ -18,6 +18,8 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "transformers": ("huggingface",),
     "torchtitan": (),
     "gpt_neox": ("gpt-neox", "neox"),
+    "olmo": ("ai2-olmo",),
+    "olmo_core": ("ai2-olmo-core",),
 }
 """Each project's file beside this one, and its other names."""
 
