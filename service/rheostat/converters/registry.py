@@ -52,6 +52,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
 
 FURTHER_FILES: Final[dict[str, tuple[str, ...]]] = {
     "mmengine": ("mmengine_lists",),
+    "nemo": ("nemo_lightning",),
 }
 """The files, beside their library's own one, that register more of its schedulers."""
 
