@@ -18,6 +18,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "transformers": ("huggingface",),
     "torchtitan": (),
     "gpt_neox": ("gpt-neox", "neox"),
+    "nemo": ("nemo-toolkit",),
     "olmo": ("ai2-olmo",),
     "olmo_core": ("ai2-olmo-core",),
 }
