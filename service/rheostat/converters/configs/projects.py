@@ -19,6 +19,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "torchtitan": (),
     "gpt_neox": ("gpt-neox", "neox"),
     "nemo": ("nemo-toolkit",),
+    "maxtext": (),
     "nanotron": (),
     "olmo": ("ai2-olmo",),
     "olmo_core": ("ai2-olmo-core",),
