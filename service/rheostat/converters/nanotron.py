@@ -7,7 +7,7 @@ from typing import Literal
 from rheostat.converters.core import Case, Library
 from rheostat.converters.kit import Phase, phases, warmed
 from rheostat.converters.parameters import Count, Positive
-from rheostat.schedules.kinds.curves import Constant, Cosine, Linear
+from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Ramp
 from rheostat.schedules.union import AnyDefinition
 
 library = Library("nanotron")
@@ -20,14 +20,14 @@ def builder(
     learning_rate: Positive,
     lr_warmup_steps: Count = 0,
     lr_warmup_style: Literal["linear", "constant"] | None = "linear",
-    lr_decay_style: Literal["linear", "cosine"] | None = None,
+    lr_decay_style: Literal["linear", "cosine", "1-sqrt"] | None = None,
     lr_decay_steps: Count | None = None,
     lr_decay_starting_step: Count | None = None,
     min_decay_lr: float | None = None,
     total_training_steps: Count | None = None,
 ) -> AnyDefinition:
     """
-    `warmup` to a constant and a `linear` or `cosine` decay.
+    `warmup` to a constant and a decay, `linear`, `cosine` or one minus a square root.
 
     An implicit decay takes total − warm-up − start steps: the warm-up counts twice if the start is
     given too. With neither warm-up nor decay nanotron returns the learning rate as a factor, so
@@ -45,10 +45,7 @@ def builder(
     floor = case.base if min_decay_lr is None else factor * min_decay_lr
     if lr_warmup_steps == 0 and steps == 0:
         return Constant(value=case.base * learning_rate)
-    kind = Cosine if lr_decay_style == "cosine" else Linear
-    fall: AnyDefinition = Constant(value=floor)
-    if steps > 0:
-        fall = kind(start=case.base, end=floor, steps=steps)
+    fall = _fall(lr_decay_style or "linear", case.base, floor, steps)
     held = Constant(value=case.base)
     stable = start - lr_warmup_steps
     meets = stable > 0 or (stable == 0 and steps > 0)
@@ -61,3 +58,13 @@ def builder(
             rise = Linear(start=0.0, end=case.base, steps=lr_warmup_steps)
     first = Phase(rise, until=0 if lr_warmup_style is None else lr_warmup_steps + 1)
     return phases(first, Phase(held, until=start), Phase(fall, origin=start))
+
+
+def _fall(style: str, start: float, end: float, steps: int) -> AnyDefinition:
+    """Return the decay, which may take no step."""
+    if steps <= 0:
+        return Constant(value=end)
+    if style == "1-sqrt":
+        return Ramp(start=start, end=end, steps=steps, shape="1-sqrt")
+    kind = Cosine if style == "cosine" else Linear
+    return kind(start=start, end=end, steps=steps)

@@ -95,19 +95,23 @@ class HoldAnnealing(Annealing):
         """Return the steps of the hold."""
         return self.length(case, "hold", self.hold_steps, self.hold_ratio)
 
-    def start(self, case: Case) -> int:
+    def begin(self, case: Case) -> int:
         """Return the step at which the decay begins; without a hold NeMo takes it for 0."""
-        start = self.warmup(case) + self.hold(case)
         if self.hold_steps is None and self.hold_ratio is None:
-            start = 0
-        if start == self.max_steps:
+            return 0
+        return self.warmup(case) + self.hold(case)
+
+    def start(self, case: Case) -> int:
+        """Return the same, where NeMo divides by the length of the decay if it comes to it."""
+        start = self.begin(case)
+        if start == self.max_steps and start > self.warmup(case):
             message = "is a division by zero: it ends with the hold"
             raise case.wrong("max_steps", message, self.max_steps, f"≠ {start}")
         return start
 
     def last(self, case: Case) -> int:
         """Return the last step that has the base value."""
-        return max(self.start(case) - 1, self.warmup(case))
+        return max(self.begin(case) - 1, self.warmup(case))
 
     def wsd(self, case: Case, shape: ShapeName, end: float) -> AnyDefinition:
         """Return the warm-up, the hold and a decay that begins after them."""
@@ -144,14 +148,14 @@ def cosine(
     """
     warmup, min_lr, max_steps = common.warmup(case), common.min_lr, common.max_steps
     rest = common.length(case, "constant", constant_steps, constant_ratio)
+    if rest == 0 and warmup >= max_steps:
+        return common.held(case, warmup)
     if case.base < min_lr or (rest > 0 and case.base == min_lr):
         raise case.wrong("min_lr", "must be below the learning rate", min_lr, f"< {case.base}")
     steps = max_steps - warmup - rest
     if steps > 0:
         curve = Cosine(start=case.base, end=min_lr, steps=steps)
         return warmed(warmup, curve) if rest > 0 else common.warmed(case, curve)
-    if rest == 0:
-        return common.held(case, warmup)
     if warmup == 0 and rest == max_steps:
         message = "is a division by zero: constant_steps leave none of it"
         raise case.wrong("max_steps", message, max_steps, f"≠ {rest}")
@@ -272,11 +276,11 @@ def hold_noam(case: Case, common: HoldAnnealing, *, decay_rate: float = 0.5) -> 
     It is clipped at min_lr, and drops to it after max_steps.
     """
     warmup = common.warmup(case)
+    start = max(warmup, common.begin(case))
+    if start > common.max_steps:
+        return common.held(case, common.last(case))
     if warmup == 0:
         raise case.wrong("warmup_steps", "is required: Noam decays by it", warmup, "≥ 1")
-    start = max(warmup, common.start(case))
-    if start >= common.max_steps:
-        return common.held(case, common.last(case))
     curve: AnyDefinition = Constant(value=case.base)
     if decay_rate > 0:
         curve = InverseSqrt(start=case.base, timescale=warmup, power=decay_rate)

@@ -28,7 +28,8 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "ignite": ("pytorch-ignite",),
     "paddle": ("paddlepaddle",),
     "nemo": ("nemo-toolkit",),
-    "olmo_core": ("ai2-olmo-core", "olmo"),
+    "olmo_core": ("ai2-olmo-core",),
+    "olmo": ("ai2-olmo",),
     "torchtitan": (),
     "nanotron": (),
     "litgpt": (),
@@ -45,11 +46,15 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "pytorch_warmup": (),
     "thinc": (),
     "allennlp": (),
+    "gpt_neox": ("gpt-neox", "neox"),
+    "levanter": (),
+    "nanochat": (),
 }
 """Each library's file beside this one, and its other names: those of packages and projects."""
 
 FURTHER_FILES: Final[dict[str, tuple[str, ...]]] = {
     "mmengine": ("mmengine_lists",),
+    "nemo": ("nemo_lightning",),
 }
 """The files, beside their library's own one, that register more of its schedulers."""
 

@@ -1,0 +1,106 @@
+"""Files of GPT-NeoX."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from tests.converters.configs.compared import assert_refused, assert_same, assert_told
+
+from rheostat.converters import config_conversion
+
+ADAM = {"type": "Adam", "params": {"lr": 0.97e-4, "betas": [0.9, 0.95]}}
+FILE: dict[str, Any] = {
+    "pipe_parallel_size": 4,
+    "optimizer": ADAM,
+    "min_lr": 0.97e-5,
+    "zero_optimization": {"stage": 1},
+    "fp16": {"enabled": True, "loss_scale_window": 1000},
+    "train_micro_batch_size_per_gpu": 4,
+    "steps_per_print": 2,
+    "weight_decay": 0.01,
+    "train_iters": 1500,
+    "lr_decay_iters": 1200,
+    "lr_decay_style": "cosine",
+    "warmup": 0.01,
+    "eval_iters": 10,
+    "extra_save_iters": [0, 1, 2],
+    "override_lr_scheduler": False,
+}
+
+
+def annealed(step: int, style: str, warmup: float, iters: int, low: float = 0.97e-5) -> float:
+    """Return what AnnealingLR has when its counter is at a step."""
+    lr, rise = 0.97e-4, warmup * iters
+    if rise > 0 and step <= rise:
+        return lr * max(1, step) / rise
+    n, end = step - rise, iters - rise
+    if style == "linear":
+        value = lr * (end - n) / end
+    elif style == "cosine":
+        value = low + (lr - low) / 2 * (math.cos(math.pi * n / end) + 1)
+    elif style == "exponential":
+        value = lr * math.exp(-0.693 * n / end)
+    else:
+        value = lr
+    return max(value, low)
+
+
+@pytest.mark.parametrize("style", ["constant", "linear", "cosine", "exponential"])
+def test_a_file_gives_the_values_of_its_scheduler(style: str) -> None:
+    """The rate is AnnealingLR's, whose warm-up is a share of the decay; after it a cosine rises."""
+    found = config_conversion("gpt-neox", {**FILE, "lr_decay_style": style, "warmup": 0.02})
+    assert_same(found.parameters["lr"], lambda t: annealed(t, style, 0.02, 1200), range(1500))
+    assert found.total == 1500
+    assert found.parameters["weight_decay"].to_json()["value"] == 0.01
+
+
+def test_lengths_are_the_training_s_unless_the_file_says_otherwise() -> None:
+    """Without lr_decay_iters the decay takes all of the training, or a share rounded down."""
+    short = {"optimizer": ADAM, "lr_decay_style": "cosine", "min_lr": 0.97e-5}
+    whole = config_conversion("gpt_neox", short, total=700).parameters["lr"]
+    assert_same(whole, lambda t: annealed(t, "cosine", 0.01, 700), range(700))
+    part = {**short, "train_iters": 999, "lr_decay_fraction": 0.5, "train_batch_size": 32}
+    found = config_conversion("gpt_neox", part)
+    assert_same(found.parameters["lr"], lambda t: annealed(t, "cosine", 0.01, 499), range(999))
+    assert found.parameters["batch_size"].to_json()["value"] == 32
+
+
+def test_hyphens_and_underscores_are_the_same() -> None:
+    """A file may spell its fields with hyphens, but none in both ways."""
+    hyphens = {name.replace("_", "-"): value for name, value in FILE.items()}
+    assert config_conversion("gpt_neox", hyphens) == config_conversion("gpt_neox", FILE)
+    assert_refused("gpt_neox", {**FILE, "min-lr": 1e-6}, "config.min_lr")
+    assert_told("gpt_neox", hyphens)
+
+
+@pytest.mark.parametrize(
+    "leaving", [set(), {"pipe_parallel_size"}, {"train_micro_batch_size_per_gpu"}]
+)
+def test_a_file_is_told_from_deepspeed_s(leaving: set[str]) -> None:
+    """A file has DeepSpeed's fields too, and is not taken for one of its."""
+    assert_told("gpt_neox", {name: FILE[name] for name in FILE.keys() - leaving})
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"lr_decay_style": "polynomial"}, "config.lr_decay_style"),
+        ({"warmup": 1.0}, "config.warmup"),
+        ({"warmup_iters": 100}, "config.warmup_iters"),
+        ({"min_lr": 1.0}, "config.min_lr"),
+        ({"lr": 1e-3}, "config.lr"),
+        ({"lr_decay_fraction": 0.5}, "config.lr_decay_fraction"),
+        ({"use_mup": True}, "config.use_mup"),
+        ({"train_iters": None}, "config.train_iters"),
+        ({"train_iters": None, "train_epochs": 2}, "config.train_epochs"),
+        ({"scheduler": {"type": "WarmupLR"}}, "config.scheduler"),
+        ({"optimizer": {"type": "OneBitAdam", "params": {}}}, "config.optimizer.type"),
+        ({"optimizer": {"params": {"lr": -1.0}}}, "config.optimizer.params.lr"),
+        ({"optimizer": {"params": {"weight_decay": 0.1}}}, "config.optimizer.params.weight_decay"),
+    ],
+)
+def test_what_is_wrong_is_refused_by_its_path(fields: dict[str, Any], field: str) -> None:
+    """A field that is wrong, of another project, or makes the curve another one is named."""
+    assert_refused("gpt_neox", {**FILE, **fields}, field)
