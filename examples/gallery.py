@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import composed
+import configured
 from rheostat.schedules.manual import svg
 from rheostat.server.runs.changes import parse_changes
 from rheostat.server.runs.folding import fold
@@ -180,7 +181,7 @@ def _numbers(rows: list[list[Any]], unit: int) -> list[Number]:
 
 def page() -> str:
     """Return the gallery as Markdown."""
-    return "\n".join([_INTRODUCTION, *map(_section, trainings()), _COMPOSED])
+    return "\n".join([_INTRODUCTION, *map(_section, trainings()), _COMPOSED, configured.sections()])
 
 
 def plots(training: Training) -> Iterator[tuple[str, str]]:
@@ -200,6 +201,9 @@ def write(folder: Path) -> None:
     (folder / "gallery.md").write_text(page())
     for training in trainings():
         for name, image in plots(training):
+            (folder / "gallery" / name).write_text(image)
+    for file in configured.every():
+        for name, image in configured.plots(file):
             (folder / "gallery" / name).write_text(image)
     (folder / "gallery" / composed.FILE).write_text(composed.picture(composed.course()))
 

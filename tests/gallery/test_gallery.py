@@ -11,6 +11,10 @@ import httpx
 import numpy as np
 import pytest
 
+from rheostat.converters.configs import library_of
+from rheostat.converters.configs.documents import document
+from rheostat.schedules import evaluate
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -33,6 +37,7 @@ NUMBERS = [
     for numbers, planned in ((training.planned, True), (training.trained, False))
     for number in numbers
 ]
+CONFIGURED = list(GALLERY.configured.every())
 CHANGED = [name for name, training in TRAININGS.items() if training.changes]
 
 
@@ -53,6 +58,24 @@ def test_a_published_number_is_served(name: str, number: Any, planned: bool) -> 
     """A run has its training's published values, to all the digits that were printed."""
     value = TRAININGS[name].value(number.parameter, number.step, planned=planned)
     assert number.agrees(value), f"{number.printed} was published, {value!r} is served"
+
+
+@pytest.mark.parametrize("training", CONFIGURED, ids=lambda training: training.name)
+def test_a_configuration_file_becomes_its_training(training: Any) -> None:
+    """The run of a project's file has the values of the formula in the project's own code."""
+    values = list(training.values)
+    assert len({value.step for value in values}) >= 5
+    for parameter, step, value in values:
+        ours = evaluate(training.run.parameters[parameter], step)
+        assert ours == pytest.approx(value, rel=1e-9, abs=1e-18), (parameter, step)
+
+
+@pytest.mark.parametrize("training", CONFIGURED, ids=lambda training: training.name)
+def test_a_configuration_file_tells_whose_it_is(training: Any) -> None:
+    """Its library is told by its fields, or asked for: never taken to be another one."""
+    told = library_of(document(training.file.read_text(), name=training.file.name))
+    assert told.library in {training.known["library"], None}
+    assert told.library or told.why
 
 
 def test_a_number_that_is_off_does_not_agree() -> None:
@@ -80,6 +103,7 @@ def test_the_page_is_up_to_date() -> None:
     assert plots == {
         composed.FILE: composed.picture(composed.course()),
         **dict(plot for training in TRAININGS.values() for plot in GALLERY.plots(training)),
+        **dict(plot for each in CONFIGURED for plot in GALLERY.configured.plots(each)),
     }
 
 

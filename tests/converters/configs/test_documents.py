@@ -162,6 +162,27 @@ def test_what_a_file_inherits_is_asked_for() -> None:
     assert "work_dir" in refusal("_base_ = ['./schedule.py']\n", "x.py")
 
 
+TAGGED = {
+    "a: !!float 1e7": 1e7,
+    "a: !!float 2": 2.0,
+    "a: !!int '12'": 12,
+    "a: !!str 1e-4": "1e-4",
+    "a: !!null ''": None,
+    "a: !!bool yes": True,
+    "a: !PiecewiseDecay {gamma: 0.1}": {"!PiecewiseDecay": {"gamma": 0.1}},
+    "a: !BatchRandomResize\n": {"!BatchRandomResize": ""},
+    "a: !Sizes [1, 2]": {"!Sizes": [1, 2]},
+}
+
+
+@pytest.mark.parametrize("text", TAGGED)
+def test_tags_are_data(text: str) -> None:
+    """A tag of YAML makes the number that it says, and a project's own one is the name of a key."""
+    (value,) = dict(document(text, name="x.yaml")).values()
+    assert value == TAGGED[text]
+    assert type(value) is type(TAGGED[text])
+
+
 LAUGHS = "a0: &a0 [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
     f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 12)
 )
@@ -172,7 +193,7 @@ HOSTILE = {
     "an alias within its anchor": ("x.yaml", "a: &a [*a]\n"),
     "an alias without an anchor": ("x.yaml", "a: *b\n"),
     "a tag of Python": ("x.yaml", "a: !!python/object/apply:os.system ['touch marker']\n"),
-    "a tag of YAML": ("x.yaml", "a: !!float 1\n"),
+    "a tag of YAML that does not fit": ("x.yaml", "a: !!float one\n"),
     "a tag of a key": ("x.yaml", "!!str a: 1\n"),
     "two documents": ("x.yaml", "a: 1\n---\nb: 2\n"),
     "a key that is a list": ("x.yaml", "? [1]\n: 2\n"),

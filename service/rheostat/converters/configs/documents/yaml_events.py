@@ -2,17 +2,20 @@
 YAML as PyYAML's safe loader reads it, which most projects use, but for a few things.
 
 A number may be written as ``1e-4``, which YAML 1.1 takes for text. A key is the text that it is
-written as, and stands once. A date stays text. Tags are refused, and so is a second document.
+written as, and stands once. A date stays text. What a project's own tag stands before, as
+``!PiecewiseDecay {gamma: 0.1}``, is an object of that one key, ``{"!PiecewiseDecay": {…}}``. Tags
+of Python are refused, and so is a second document.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from rheostat.converters.configs.documents.refusals import OtherSyntaxError, refused
 from rheostat.converters.request import MAX_DEPTH, MAX_VALUES
+from rheostat.errors import Invalid
 
 _TAG: Final = "tag:yaml.org,2002:"
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+")
@@ -20,6 +23,8 @@ _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+")
 _LONGEST_NUMBER: Final = 400
 """Characters of a number; its digits are no more than those of the greatest float64."""
 _MERGE: Final = "<<"
+_OWN: Final = re.compile(r"![A-Za-z_][A-Za-z0-9_.]{0,99}")
+"""A project's own tag."""
 
 
 def read_yaml(text: str) -> Any:
@@ -48,7 +53,14 @@ class _Builder:
         self.events = events
         self.yaml = yaml
         self.resolver = yaml.resolver.Resolver()
-        self.constructor = yaml.constructor.SafeConstructor()
+        safe = yaml.constructor.SafeConstructor()
+        self.constructors: dict[str, Callable[[Any], Any]] = {
+            f"{_TAG}str": safe.construct_yaml_str,
+            f"{_TAG}null": safe.construct_yaml_null,
+            f"{_TAG}bool": safe.construct_yaml_bool,
+            f"{_TAG}int": safe.construct_yaml_int,
+            f"{_TAG}float": safe.construct_yaml_float,
+        }
         self.anchors: dict[str, Any] = {}
         self.count = 0
 
@@ -72,7 +84,6 @@ class _Builder:
             raise refused("is nested too deep", f"≤ {MAX_DEPTH} levels", line=_line(event))
         if isinstance(event, self.yaml.AliasEvent):
             return self.alias(event)
-        self.check_tag(event)
         if event.anchor is not None:
             self.anchors.pop(event.anchor, None)  # until it is whole: it cannot be in itself
         if isinstance(event, self.yaml.ScalarEvent):
@@ -81,6 +92,7 @@ class _Builder:
             found = [self.value(item, depth + 1) for item in self.until(self.yaml.SequenceEndEvent)]
         else:
             found = self.mapping(depth)
+        found = self.tagged(event, found)
         if event.anchor is not None:
             self.anchors[event.anchor] = found
         return found
@@ -104,7 +116,8 @@ class _Builder:
         for event in self.until(self.yaml.MappingEndEvent):
             if not isinstance(event, self.yaml.ScalarEvent):
                 raise refused("a key is no text", "keys that are text", line=_line(event))
-            self.check_tag(event)
+            if event.tag is not None:
+                raise _tag_refused(event)
             name = event.value
             value = self.value(next(self.events), depth + 1)
             if name == _MERGE and event.implicit[0]:
@@ -132,31 +145,49 @@ class _Builder:
             raise refused(message, "an anchor before its alias", line=_line(event))
         return self.anchors[event.anchor]
 
-    def check_tag(self, event: Any) -> None:
-        if event.tag is not None:
-            message = f"has the tag {event.tag[:100]}, which says what to make of a value"
-            raise refused(message, "no tags", line=_line(event))
+    def tagged(self, event: Any, found: Any) -> Any:
+        """Return a value under its project's own tag, and a scalar as YAML's tag has made it."""
+        if event.tag is None or self.plain_tag(event):
+            return found
+        if _OWN.fullmatch(event.tag):
+            return {event.tag: found}
+        raise _tag_refused(event)
+
+    def plain_tag(self, event: Any) -> bool:
+        """Return whether a scalar has a tag of YAML's own, as ``!!float``."""
+        return isinstance(event, self.yaml.ScalarEvent) and event.tag in self.constructors
 
     def scalar(self, event: Any) -> Any:
         """Return a text, or what its plain form is: as PyYAML resolves it."""
         text = event.value
-        if not event.implicit[0] or len(text) > _LONGEST_NUMBER:
+        if len(text) > _LONGEST_NUMBER or event.tag == f"{_TAG}str":
+            return text
+        if self.plain_tag(event):
+            return self.constructed(event, event.tag)
+        if not event.implicit[0]:
             return text
         tag = self.resolver.resolve(self.yaml.ScalarNode, text, (True, False))
         if tag == f"{_TAG}str" and _FLOAT.fullmatch(text):
             return float(text)
-        construct = {
-            f"{_TAG}null": self.constructor.construct_yaml_null,
-            f"{_TAG}bool": self.constructor.construct_yaml_bool,
-            f"{_TAG}int": self.constructor.construct_yaml_int,
-            f"{_TAG}float": self.constructor.construct_yaml_float,
-        }.get(tag)
-        if construct is None:  # text, and dates
-            return text
         try:
-            return construct(self.yaml.ScalarNode(tag, text))
-        except (ValueError, OverflowError):  # as _, which PyYAML takes for a number and cannot read
+            return self.constructed(event, tag) if tag in self.constructors else text
+        except Invalid:  # as _, which PyYAML takes for a number and cannot read
             return text
+
+    def constructed(self, event: Any, tag: str) -> Any:
+        """Return the scalar of a tag of YAML's own."""
+        try:
+            return self.constructors[tag](self.yaml.ScalarNode(tag, event.value))
+        except (KeyError, ValueError, OverflowError):
+            what = tag.removeprefix(_TAG)
+            message = f"!!{what} {event.value[:100]} is no {what}"
+            raise refused(message, f"a {what}", event.value, line=_line(event)) from None
+
+
+def _tag_refused(event: Any) -> Invalid:
+    message = f"has the tag {event.tag[:100]}, which says what to make of a value"
+    bound = "tags of numbers and texts, or a project's own, as !PiecewiseDecay"
+    return refused(message, bound, line=_line(event))
 
 
 def _line(event: Any) -> int:
