@@ -169,6 +169,8 @@ def tried(
     """Run all examples in an empty folder, with a service of their own: for scripts, for people."""
     folder = tmp_path_factory.mktemp("examples")
     (folder / "lr.json").write_text('{"kind": "cosine", "start": 1, "end": 0, "steps": 9}')
+    sft = "lr_scheduler_type: cosine\nnum_train_epochs: 2\n"
+    (folder / "train.yaml").write_text(sft)
     (folder / "losses.csv").write_text("step,val_loss\n100,2\n200,1\n300,NaN\n")
     (folder / "log.jsonl").write_text('{"step": 100, "val_loss": 2}\n{"step": 200, "val_loss": 3}')
     (folder / "plateau.json").write_text('{"kind": "plateau", "metric": "val_loss"}')
