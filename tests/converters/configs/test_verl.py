@@ -79,6 +79,35 @@ def test_the_trainer_s_length_comes_first() -> None:
     check("verl", config, expected, LENGTHS, 50)
 
 
+def megatron(optim: dict[str, Any]) -> dict[str, Any]:
+    """Return a file of PPO whose actor is one of Megatron's workers."""
+    return ppo({}) | {"actor_rollout_ref": {"actor": {"strategy": "megatron", "optim": optim}}}
+
+
+@pytest.mark.parametrize(
+    ("optim", "curve"),
+    [
+        ({}, constant(1.0)),
+        ({"lr_warmup_steps": 10}, warmed(10, constant(1.0))),
+        ({"lr_warmup_steps_ratio": 0.1, "lr_decay_style": "cosine"}, wave(10, 105)),
+        (
+            {"lr_decay_style": "cosine", "lr_decay_steps": 60, "min_lr": 1e-7},
+            lambda step: wave(0, 60, floor=0.1)(min(step, 60)),
+        ),
+        (
+            {"lr_decay_style": "linear", "lr_warmup_steps": 5, "lr_warmup_init": 5e-7},
+            lambda step: 0.5 + 0.1 * step if step < 5 else 1 - (step - 5) / 100,
+        ),
+    ],
+)
+def test_megatron_s_workers_have_its_scheduler(optim: dict[str, Any], curve: Formula) -> None:
+    """Megatron's scheduler counts the steps of the trainer, and is constant by default."""
+    expected = {"lr": times(1e-6, curve), "weight_decay": constant(0.01)}
+    check("verl", megatron(optim), expected, LENGTHS, 105)
+    assert refused("verl", megatron({"min_lr_ratio": 0.1})) == {f"{ACTOR}.min_lr_ratio"}
+    assert refused("verl", megatron({})) == {"total"}
+
+
 def test_sft_has_one_optimizer() -> None:
     """The SFT trainers have it at the top; the older one has wsd too, nine tenths of it stable."""
     optim = {"lr": 1e-5, "lr_warmup_steps_ratio": 0.1, "lr_scheduler": "wsd"}
@@ -113,7 +142,7 @@ def test_sft_has_one_optimizer() -> None:
         (ppo({}, warmup_ratio=0.1), "config.warmup_ratio"),
         ({"optim": {"lr_scheduler_type": "cosine"}}, "config.trainer.total_epochs"),
         (
-            {"actor_rollout_ref": {"actor": {"strategy": "megatron"}}},
+            {"actor_rollout_ref": {"actor": {"strategy": "veomni"}}},
             "config.actor_rollout_ref.actor.strategy",
         ),
         ({"actor_rollout_ref": 1}, "config.actor_rollout_ref.actor"),

@@ -92,8 +92,8 @@ class Arguments(BaseModel):
 _READ: Final = Read(
     "axolotl",
     tuple(Arguments.model_fields),
-    harmless={"lr_div_factor", "max_samples", "sample_packing_sequentially"},
-    apart={"deepspeed", "accelerator_config"},
+    harmless={"lr_div_factor", "max_samples", "num_iterations", "tokens", "total_num_tokens"},
+    apart={"accelerator_config", "deepspeed", "diffusion"},
 )
 
 

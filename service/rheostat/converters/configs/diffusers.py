@@ -51,7 +51,9 @@ class Arguments(BaseModel):
 _READ: Final = Read(
     "diffusers",
     tuple(Arguments.model_fields),
-    harmless={"max_train_samples", "adam_weight_decay_text_encoder", "ema_max_decay"},
+    harmless={"adam_weight_decay_text_encoder", "ddpm_beta_schedule", "ema_decay", "ema_max_decay"}
+    | {"ema_min_decay", "huber_schedule", "max_train_samples", "text_encoder_lora_r"}
+    | {"use_ema_warmup", "validation_scheduler"},
 )
 
 

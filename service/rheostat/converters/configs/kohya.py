@@ -92,7 +92,8 @@ class Arguments(BaseModel):
 _READ: Final = Read(
     "kohya",
     tuple(Arguments.model_fields),
-    harmless={"huber_schedule", "token_warmup_min", "token_warmup_step", "max_token_length"},
+    harmless={"force_scheduler_zero_steps_offset", "huber_schedule", "max_token_length"}
+    | {"token_warmup_min", "token_warmup_step"},
 )
 
 

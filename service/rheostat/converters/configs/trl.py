@@ -16,7 +16,7 @@ from rheostat.schedules.field_errors import shown
 _READ = Read(
     "trl",
     tuple(transformers.Arguments.model_fields),
-    harmless={*transformers.HARMLESS, "num_iterations"},
+    harmless={*transformers.HARMLESS, "num_iterations", "stop_token"},
     apart=transformers.APART,
 )
 SIGNS = frozenset(

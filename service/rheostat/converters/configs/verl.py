@@ -1,4 +1,4 @@
-"""verl: the YAML files of its PPO trainer, with the FSDP workers, and of its SFT trainers."""
+"""verl: the YAML files of its PPO trainer, with the workers of FSDP and Megatron, and of SFT."""
 
 from __future__ import annotations
 
@@ -48,6 +48,18 @@ class Optim(BaseModel):
     num_cycles: NotNegative = 0.5
 
 
+class MegatronOptim(Optim):
+    """A block `optim` of the Megatron workers, with their defaults."""
+
+    lr_warmup_steps_ratio: Share | None = 0.0
+    lr_decay_steps: Length | None = None
+    lr_decay_style: str = "constant"
+    lr_warmup_init: NotNegative = 0.0
+    min_lr: NotNegative = 0.0
+    lr_wsd_decay_style: str = "exponential"
+    lr_wsd_decay_steps: Length | None = None
+
+
 class Trainer(BaseModel):
     """The block `trainer`, which says how long the training is."""
 
@@ -75,9 +87,21 @@ _READ: Final = Read(
     harmless={"val_max_samples", "train_max_samples"},
     apart={"actor_rollout_ref", "critic", "optim", "trainer", "reward_model", "data"},
 )
+_BESIDE: Final = ("optimizer", "optimizer_impl", "betas")
 _READ_OF_OPTIM: Final = Read(
+    "verl", (*_BESIDE, *Optim.model_fields), apart={"override_optimizer_config"}
+)
+_OF_FSDP: Final = {
+    "lr_scheduler",
+    "lr_scheduler_type",
+    "min_lr_ratio",
+    "num_cycles",
+    "warmup_style",
+}
+_READ_OF_MEGATRON: Final = Read(
     "verl",
-    ("optimizer", "optimizer_impl", "betas", *Optim.model_fields),
+    (*_BESIDE, *(MegatronOptim.model_fields.keys() - _OF_FSDP)),
+    harmless={"use_checkpoint_opt_param_scheduler", "weight_decay_incr_style"},
     apart={"override_optimizer_config"},
 )
 _READ_OF_TRAINER: Final = Read("verl", tuple(Trainer.model_fields))
@@ -128,13 +152,15 @@ def _worker(config: Mapping[str, Any], path: str) -> Worker:
     """Return an optimizer's block, checked; that of another strategy has other fields."""
     outer = path.rpartition(".")[0]
     strategy = _block(config, outer).get("strategy", "fsdp") if outer else "fsdp"
-    if strategy not in ("fsdp", "fsdp2"):
-        message, bound = "has a schedule of its own", "fsdp or fsdp2"
+    if strategy not in ("fsdp", "fsdp2", "megatron"):
+        message, bound = "has a schedule of its own", "fsdp, fsdp2 or megatron"
         raise refused(FieldError(f"config.{outer}.strategy", message, shown(strategy), bound))
-    block = _block(config, path)
-    worker = Worker(f"config.{path}", read(Optim, block, f"config.{path}"))
-    check_unknown(block, _READ_OF_OPTIM, f"config.{path}")
-    return worker
+    block, place = _block(config, path), f"config.{path}"
+    if strategy == "megatron":
+        check_unknown(block, _READ_OF_MEGATRON, place)
+        return Worker(place, read(MegatronOptim, block, place))
+    check_unknown(block, _READ_OF_OPTIM, place)
+    return Worker(place, read(Optim, block, place))
 
 
 def _block(config: Mapping[str, Any], path: str) -> Mapping[str, Any]:
@@ -187,6 +213,8 @@ def _rate(worker: Worker, default: float | None, total: int | None) -> Definitio
     base = default if optim.lr is None else optim.lr
     if base is None:
         raise worker.wrong("lr", "is required", None, "a number")
+    if isinstance(optim, MegatronOptim):
+        return _megatron(worker, optim, base, total)
     name, warmup = _name(worker), _warmup(worker, total)
     place = Place(f"{worker.path}.lr_scheduler_type", worker.path)
     if name == "constant":
@@ -201,6 +229,32 @@ def _rate(worker: Worker, default: float | None, total: int | None) -> Definitio
         return converted(place, "transformers", "warmup_stable_decay", {**params, **stages}, base)
     waves = {"num_cycles": optim.num_cycles, "min_lr_rate": optim.min_lr_ratio or 0.0}
     return converted(place, "transformers", "cosine_with_min_lr", {**params, **waves}, base)
+
+
+def _megatron(worker: Worker, optim: MegatronOptim, base: float, total: int | None) -> Definition:
+    """Return the rate of Megatron's scheduler, which counts the steps of the trainer."""
+    steps = optim.lr_decay_steps or total
+    if steps is None:
+        raise _no_total()
+    warmup = optim.lr_warmup_steps or 0
+    if warmup <= 0:
+        warmup = int((optim.lr_warmup_steps_ratio or 0.0) * steps)
+    params = {
+        "init_lr": optim.lr_warmup_init,
+        "max_lr": base,
+        "min_lr": optim.min_lr,
+        "lr_warmup_steps": warmup,
+        "lr_decay_steps": steps,
+        "lr_decay_style": optim.lr_decay_style,
+        "start_wd": optim.weight_decay,
+        "end_wd": optim.weight_decay,
+        "wd_incr_steps": steps,
+        "wd_incr_style": "constant",
+        "wsd_decay_steps": optim.lr_wsd_decay_steps,
+        "lr_wsd_decay_style": optim.lr_wsd_decay_style,
+    }
+    place = Place(worker.path, worker.path)
+    return converted(place, "megatron", "OptimizerParamScheduler", params)
 
 
 def _name(worker: Worker) -> str:
@@ -253,6 +307,6 @@ PROJECT = Project(
     conversion,
     signs={"actor_rollout_ref", "critic.optim", "trainer.critic_warmup"}
     | {"optim.lr_warmup_steps_ratio", "trainer.default_local_dir"},
-    checked="transformers' schedules of the same formulas, and the workers' arithmetic",
-    refused="the workers of Megatron and VeOmni, and an actor that waits for its critic",
+    checked="transformers' and Megatron's schedules, and the workers' arithmetic",
+    refused="the workers of VeOmni, and an actor that waits for its critic",
 )
