@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ EVERY = [pytest.param(project, id=project.name) for project in projects.every()]
 def test_every_file_is_registered() -> None:
     """A project's file that `projects.NAMES` does not name would never be read."""
     folder = Path(configs.__file__ or "").parent
-    files = {path.stem for path in folder.glob("[!_]*.py") if "PROJECT = " in path.read_text()}
+    having = re.compile(r"^PROJECT\b", re.MULTILINE)
+    files = {path.stem for path in folder.glob("[!_]*.py") if having.search(path.read_text())}
     assert files == set(projects.NAMES)
 
 

@@ -8,6 +8,7 @@ only where its flag is read. The flags of several commands are taken together wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -18,6 +19,7 @@ from rheostat.converters.configs.unread_fields import sounds_like_a_schedule
 
 _SILENT: Final = frozenset({"echo", "printf"})
 """Commands that only print their words."""
+_OVERRIDE: Final = re.compile(r"[+~]{0,2}[A-Za-z_]\w*(\.\w+)+=")
 
 
 def read_shell(text: str) -> Flags:
@@ -29,12 +31,26 @@ def read_shell(text: str) -> Flags:
         words = [word for each in commands for word in each.words]
         commands = [Command(words, commands[0].line)]
     having = [(each, flags) for each in commands if (flags := flags_of(each.words))]
+    scheduled = [item for item in having if any(map(sounds_like_a_schedule, item[1]))]
+    if not scheduled:
+        _check_overrides(commands)
     if not having:
         raise OtherSyntaxError("it has no flags, as --lr 1e-4")
-    scheduled = [item for item in having if any(map(sounds_like_a_schedule, item[1]))]
     for command, _ in scheduled:
         _check_whole(command)
     return _agreed(scheduled or having)
+
+
+def _check_overrides(commands: Sequence[Command]) -> None:
+    """Refuse a command that overrides fields of a file which is not here, as Hydra has it."""
+    for command in commands:
+        for word in command.words[1:]:
+            if _OVERRIDE.match(word):
+                message = (
+                    f"{word[:100]} overrides a field of a configuration that is elsewhere: give "
+                    "the whole one, as Hydra writes it to .hydra/config.yaml"
+                )
+                raise refused(message, "a whole configuration", line=command.line)
 
 
 def _check_whole(command: Command) -> None:
