@@ -9,6 +9,16 @@ import httpx
 from tests.conftest import Names
 from tests.page.conftest import OpenPage, StartTraining
 
+SLOW = """() => {
+  const ask = window.fetch;
+  window.fetch = (url, options) => String(url).includes("dry_run") ? new Promise((give, fail) => {
+    const timer = setTimeout(() => ask(url, options).then(give, fail), 2500);
+    const given_up = () => { clearTimeout(timer); fail(options.signal.reason) };
+    options.signal.addEventListener("abort", given_up);
+  }) : ask(url, options);
+}"""
+"""Makes every rehearsal take longer than the page waits from one to the next."""
+
 
 def numbers(page: Any, columns: int) -> dict[int, list[float]]:
     """Return the rows of the table that the preview shows: the step, and its values."""
@@ -76,3 +86,19 @@ def test_a_preview_says_when_the_slowest_rank_has_it(open_page: OpenPage, gpt: A
         r"Takes effect at [\d,]+; reaches the slowest rank in [\d,]+ steps?, about .*\.",
         effect.inner_text(),
     )
+
+
+def test_a_slow_preview_moves_with_its_workers(
+    open_page: OpenPage, start_training: StartTraining, new_name: Names
+) -> None:
+    """Where workers settle all the time, each rehearsal is waited for, however slow it is."""
+    name = new_name()
+    training = start_training(name, pace=0.02)
+    training.until(10)
+    page = open_page(f"/runs/{name}")
+    page.evaluate(SLOW)
+    page.get_by_role("button", name="Change…").click()
+    place = page.locator(".effect .num").first
+    for _ in range(3):
+        before = place.inner_text()
+        place.filter(has_not_text=re.compile(f"^{before}$")).wait_for()

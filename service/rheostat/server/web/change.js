@@ -166,13 +166,14 @@ function changesOf(rows, surface) {
  */
 function usePreview(run, asked, settled) {
   const [turn, next] = useState(0);
-  const more = { query: { dry_run: true }, mark: settled };
+  const more = { query: { dry_run: true }, mark: { settled, turn } };
   const state = useAnswer(`${runPath(run.name)}/revisions`, asked, [turn, run.revision], more);
   useEffect(() => {
-    if (!state.at || settled === state.mark) return;
+    // While the next one is under way nothing runs that would give it up, however slow it is.
+    if (!state.at || state.mark.turn !== turn || state.mark.settled === settled) return;
     const timer = setTimeout(() => next((n) => n + 1), state.at + AGAIN - Date.now());
     return () => clearTimeout(timer);
-  }, [state, settled]);
+  }, [state, settled, turn]);
   return state;
 }
 
