@@ -242,7 +242,12 @@ class Scale(Unary):
 
 
 class Power(Unary):
-    """A definition raised to a power."""
+    """
+    A definition raised to a power.
+
+    Where rounding put a value inside off by one unit in its last place, its power is off by as many
+    as the exponent; of values that float64 has exactly, powers are right to 4 such units.
+    """
 
     about = About(
         formula="of(t)^exponent",
