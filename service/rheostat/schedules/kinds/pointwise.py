@@ -266,7 +266,7 @@ class Power(Unary):
         AnyExponent,
         Field(
             description="the exponent; a whole number where values may be negative, and not below "
-            "0 where they may be 0"
+            "0 where they may be 0; what rounding took of the values inside counts as many times"
         ),
     ]
 
