@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from fractions import Fraction
-from math import ceil, floor
+from math import ceil, floor, inf
 from typing import Any
 
 import mpmath
@@ -155,14 +155,24 @@ def sequence(d: Json, t: Fraction) -> Any:
     raise AssertionError
 
 
+def cycle(d: Json, every: str, t: Fraction) -> tuple[int, Fraction, Fraction]:
+    """Return the number of the cycle at t, where it begins, and how much longer than the first."""
+    length, growth = Fraction(d[every]), Fraction(d.get("period_factor", 1))
+    last = inf if d.get("cycles") is None else d["cycles"] - 1
+    if growth == 1:
+        number = int(min(floor(t / length), last))
+        return number, number * length, growth
+    number, begin, factor = 0, Fraction(0), Fraction(1)
+    while t >= begin + length * factor and number < last:
+        number, begin, factor = number + 1, begin + length * factor, factor * growth
+    return number, begin, factor
+
+
 def repeat(d: Json, t: Fraction) -> Any:
     """Again and again, longer and higher."""
-    length, growth = Fraction(d["every"]), Fraction(d.get("period_factor", 1))
-    begin, i, factor = Fraction(0), 0, Fraction(1)
-    while t >= begin + length * factor and i + 1 != d.get("cycles"):
-        begin, i, factor = begin + length * factor, i + 1, factor * growth
-    place = min((t - begin) / factor, length)
-    return exact(d.get("peak_factor", 1)) ** i * value(d["of"], place)
+    number, begin, factor = cycle(d, "every", t)
+    place = min((t - begin) / factor, Fraction(d["every"]))
+    return exact(d.get("peak_factor", 1)) ** number * value(d["of"], place)
 
 
 def warp(d: Json, t: Fraction) -> Any:
@@ -241,12 +251,9 @@ def cyclic(d: Json, t: Fraction) -> Any:
 
 def cosine_restarts(d: Json, t: Fraction) -> Any:
     """Cosines again and again."""
-    length, growth = Fraction(d["period"]), Fraction(d.get("period_factor", 1))
-    begin, i = Fraction(0), 0
-    while t >= begin + length and i + 1 != d.get("cycles"):
-        begin, i, length = begin + length, i + 1, length * growth
-    y = min(ratio((t - begin) / length), mpf(1))
-    start = exact(d["start"]) * exact(d.get("peak_factor", 1.0)) ** i
+    number, begin, factor = cycle(d, "period", t)
+    y = min(ratio((t - begin) / (Fraction(d["period"]) * factor)), mpf(1))
+    start = exact(d["start"]) * exact(d.get("peak_factor", 1.0)) ** number
     return exact(d["end"]) + (start - exact(d["end"])) * fall("cosine", y, d)
 
 

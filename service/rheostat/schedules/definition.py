@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from hashlib import sha256
-from math import inf, isfinite, isnan, nan
+from math import inf, isfinite, isnan, lcm, nan
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -39,6 +39,10 @@ Family: TypeAlias = Literal[
 ]
 """The headings under which the manual has the kinds."""
 
+MANY: Final = 4096
+"""Periods that may have passed before whole ones are left out: fewer take 12 bits of a place."""
+_LONGEST: Final = 2**40
+"""Steps of the longest period that is looked for."""
 _ROUNDING = 2e-15
 """What rounding may add to a value, relative to the numbers on its way: a few ulp."""
 
@@ -143,6 +147,44 @@ class Child(NamedTuple):
     stop: float
 
 
+class Wave(NamedTuple):
+    """Values that come again: those at ``start`` and later, after each ``period``."""
+
+    start: int
+    period: Fraction
+
+    def __or__(self, other: Wave) -> Wave | None:
+        """Return the wave that both make together; None if it would be very long."""
+        a, b = self.period, other.period
+        period = Fraction(
+            lcm(a.numerator * b.denominator, b.numerator * a.denominator),
+            a.denominator * b.denominator,
+        )
+        # Of two periods not from 0 on, so that near values keep the bits that they always had.
+        together = Wave(max(self.start, other.start, int(a != b)), period)
+        return together if period <= max(a, b, Fraction(_LONGEST)) else None
+
+    def places(self, high: Floats, low: Floats | float) -> Floats:
+        """
+        Return sums of two floats, less whole periods where many have passed.
+
+        A float has too few digits to say where in a period a step is that lies 10^12 periods
+        behind the first. Where few have passed, the sums are as they are.
+        """
+        passed, rest = numeric.two_sum(high, -float(self.start))
+        counted = passed / float(self.period)
+        far = (counted >= MANY) & (counted < numeric.COUNTED)
+        whole = numeric.remainder(np.where(far, passed, 0.0), self.period)
+        phase = np.mod(whole + (low + rest), float(self.period))
+        return np.where(far, self.start + phase, high + low)
+
+    def stretch(self, first: float, last: float) -> tuple[float, float]:
+        """Return two ends between which all places lie that are looked up from first to last."""
+        if last < self.start + MANY * float(self.period):
+            return first, last
+        return min(first, float(self.start)), inf
+
+
 class Blame(NamedTuple):
     """What lets values leave the range of float64: a field, if it is one, and what is right."""
 
@@ -225,8 +267,8 @@ class Definition(BaseModel):
         """A step from which on the value never changes; None if it may change for ever."""
 
     @property
-    def wavelength(self) -> Fraction | None:
-        """The period after which all values come again; None if they do not."""
+    def wave(self) -> Wave | None:
+        """From where on and after how long all values come again; None if they do not."""
         return None
 
     def corners(self, start: float, stop: float, most: int) -> Floats:

@@ -12,7 +12,16 @@ from pydantic import Field
 
 from rheostat.limits import MAX_STEP
 from rheostat.schedules import numeric
-from rheostat.schedules.definition import About, Bounds, Definition, Floats, Followed, Places, array
+from rheostat.schedules.definition import (
+    About,
+    Bounds,
+    Definition,
+    Floats,
+    Followed,
+    Places,
+    Wave,
+    array,
+)
 from rheostat.schedules.field_types import (
     Duration,
     End,
@@ -180,9 +189,9 @@ class Cosine(Transition):
         return turning(start, stop, most)
 
     @property
-    def wavelength(self) -> Fraction | None:
+    def wave(self) -> Wave | None:
         """Twice the `steps` of a periodic wave."""
-        return Fraction(2 * self.steps) if self.periodic else None
+        return Wave(0, Fraction(2 * self.steps)) if self.periodic else None
 
     @property
     def length(self) -> int | None:

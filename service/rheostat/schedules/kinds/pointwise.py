@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from fractions import Fraction
 from functools import reduce
 from math import inf
 from typing import Annotated, Final, Literal, Self
@@ -23,6 +22,7 @@ from rheostat.schedules.definition import (
     Floats,
     Followed,
     Places,
+    Wave,
     array,
 )
 from rheostat.schedules.field_errors import wrong
@@ -67,9 +67,9 @@ class Unary(Pointwise):
         yield Child("of", self.of, start, stop)
 
     @property
-    def wavelength(self) -> Fraction | None:
-        """The period of the definition inside."""
-        return self.of.wavelength
+    def wave(self) -> Wave | None:
+        """The wave of the definition inside."""
+        return self.of.wave
 
 
 class Many(Pointwise):
@@ -85,10 +85,16 @@ class Many(Pointwise):
             yield Child(f"of[{i}]", part, start, stop)
 
     @property
-    def wavelength(self) -> Fraction | None:
-        """The period that all of them have, but for those that never change."""
-        found = {part.wavelength for part in self.of if part.length != 0}
-        return found.pop() if len(found) == 1 else None
+    def wave(self) -> Wave | None:
+        """What all of them have together, from where on those that end have ended."""
+        found: Wave | None = None
+        for part in self.of:
+            if (wave := part.wave) is not None:
+                found = wave if found is None else found | wave
+            if (found if wave else part.length) is None:
+                return None
+        last = max(part.length or 0 for part in self.of)
+        return found and found._replace(start=max(found.start, last))
 
 
 class Product(Many):
@@ -236,7 +242,12 @@ class Scale(Unary):
 
 
 class Power(Unary):
-    """A definition raised to a power."""
+    """
+    A definition raised to a power.
+
+    Where rounding put a value inside off by one unit in its last place, its power is off by as many
+    as the exponent; of values that float64 has exactly, powers are right to 4 such units.
+    """
 
     about = About(
         formula="of(t)^exponent",
@@ -255,7 +266,7 @@ class Power(Unary):
         AnyExponent,
         Field(
             description="the exponent; a whole number where values may be negative, and not below "
-            "0 where they may be 0"
+            "0 where they may be 0; what rounding took of the values inside counts as many times"
         ),
     ]
 
@@ -394,7 +405,7 @@ class Noise(Unary):
         return np.clip(noise, -self.amplitude, self.amplitude)
 
     @property
-    def wavelength(self) -> None:
+    def wave(self) -> None:
         """None: noise does not come again."""
         return None
 

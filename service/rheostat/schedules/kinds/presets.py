@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from fractions import Fraction
 from functools import cached_property
 from math import inf
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -27,6 +26,7 @@ from rheostat.schedules.definition import (
     Floats,
     Followed,
     Places,
+    Wave,
 )
 from rheostat.schedules.field_errors import wrong
 from rheostat.schedules.field_types import (
@@ -90,9 +90,9 @@ class Preset(Definition):
         return self._expanded.corners(start, stop, most)
 
     @property
-    def wavelength(self) -> Fraction | None:
-        """The expansion's period."""
-        return self._expanded.wavelength
+    def wave(self) -> Wave | None:
+        """The expansion's wave."""
+        return self._expanded.wave
 
     @property
     def length(self) -> int | None:

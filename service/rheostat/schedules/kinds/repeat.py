@@ -23,6 +23,7 @@ from rheostat.schedules.definition import (
     Floats,
     Followed,
     Places,
+    Wave,
     array,
     places_within,
 )
@@ -161,10 +162,10 @@ class Repeat(Definition):
         return _layout(self.every, self.period_factor, self.cycles or MAX_STEP)
 
     @property
-    def wavelength(self) -> Fraction | None:
+    def wave(self) -> Wave | None:
         """The length of a cycle, if all are the same and there is no last one."""
         alike = self.period_factor == 1 and self.peak_factor == 1 and self.cycles is None
-        return Fraction(self.every) if alike else None
+        return Wave(0, Fraction(self.every)) if alike else None
 
     @property
     def length(self) -> int | None:

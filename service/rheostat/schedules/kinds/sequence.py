@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from rheostat.schedules import numeric
 from rheostat.schedules.definition import (
     About,
     AnyKind,
@@ -25,6 +26,7 @@ from rheostat.schedules.definition import (
     Floats,
     Followed,
     Places,
+    Wave,
     array,
     places_within,
 )
@@ -183,11 +185,24 @@ class Sequence(Definition):
         part = self.parts[i]
         begin = int(self._starts[i])
         if not part.from_.is_integer():
-            return part.schedule.at(array(t) + (part.from_ - begin), followed)
+            return part.schedule.at(self._between_steps(part, array(t), begin), followed)
         shift = int(part.from_) - begin
         if isinstance(t, range):
             return part.schedule.at(range(t.start + shift, t.stop + shift, t.step), followed)
         return part.schedule.at(t + shift, followed)
+
+    def _between_steps(self, part: Part, t: Array, begin: int) -> Floats:
+        """Return where inside its own curve a part is that begins between two steps of it."""
+        wave, shift = part.schedule.wave, part.from_ - begin
+        return t + shift if wave is None else wave.places(*numeric.two_sum(t.astype(float), shift))
+
+    @property
+    def wave(self) -> Wave | None:
+        """That of the last part, if it is open."""
+        last, begin = self.parts[-1], int(self._starts[-1])
+        if self._ends[-1] < inf or (inner := last.schedule.wave) is None:
+            return None
+        return inner._replace(start=begin + max(1, ceil(inner.start - last.from_)))
 
     def children(self, start: float = 0.0, stop: float = inf) -> Iterator[Child]:
         """Yield the parts that are in force somewhere from start to stop."""
@@ -198,7 +213,10 @@ class Sequence(Definition):
             first = min(max(start, begin), end if i == last else inf)
             if begin <= first <= final:
                 shift = part.from_ - begin
-                yield Child(f"parts[{i}].schedule", part.schedule, first + shift, final + shift)
+                first, final = first + shift, final + shift
+                if not part.from_.is_integer() and (wave := part.schedule.wave) is not None:
+                    first, final = wave.stretch(first, final)
+                yield Child(f"parts[{i}].schedule", part.schedule, first, final)
 
     def corners(self, start: float, stop: float, most: int) -> Floats:
         """Return where parts begin, and the corners of those in force."""

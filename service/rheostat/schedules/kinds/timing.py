@@ -23,6 +23,7 @@ from rheostat.schedules.definition import (
     Floats,
     Followed,
     Places,
+    Wave,
     array,
     places_within,
 )
@@ -106,39 +107,45 @@ class Stretch(Timed):
 
     def at(self, t: Places, followed: Followed | None = None) -> Floats:
         """Return the other definition's values at t/ratio, in its period if it has one."""
-        t = array(t)
-        return self.of.at(self.places(t) if self._turn is None else self._phases(t), followed)
+        return self.of.at(self._exact(array(t)), followed)
 
-    def children(self, start: float = 0.0, stop: float = inf) -> Iterator[Child]:
-        """Yield the definition, with the places that are looked up; whole periods of a wave."""
-        if self._turn is None or stop <= float(self._turn):
-            yield from super().children(start, stop)
-        else:
-            yield Child("of", self.of, 0.0, inf)
-
-    @property
-    def wavelength(self) -> Fraction | None:
-        """The inner period times the ratio."""
-        return self._turn
-
-    @cached_property
-    def _turn(self) -> Fraction | None:
-        inner = self.of.wavelength
-        return None if inner is None else inner * Fraction(self.ratio)
-
-    def _phases(self, t: Array) -> Array:
+    def _exact(self, t: Array) -> Array:
         """
         Return t/ratio, less as many inner periods as it can be.
 
         A wave that began 10¹² steps ago is looked up as exactly as one that begins now.
         """
-        inner, turn = self.of.wavelength, self._turn
-        assert inner is not None  # noqa: S101 - whoever asks has looked
-        assert turn is not None  # noqa: S101
-        places = self.places(t)
-        counted = (places >= float(inner)) & (t < float(turn) * numeric.COUNTED)
-        rest = np.minimum(numeric.remainder(t, turn) / self.ratio, nextafter(float(inner), 0.0))
+        inner = self._inner
+        if inner is None:
+            return self.places(t)
+        if inner.start:
+            return inner.places(*numeric.quotient(t, self.ratio))
+        places, period = self.places(t), float(inner.period)
+        turn = inner.period * Fraction(self.ratio)
+        counted = (places >= period) & (t < float(turn) * numeric.COUNTED)
+        rest = np.minimum(numeric.remainder(t, turn) / self.ratio, nextafter(period, 0.0))
         return np.where(counted, rest, places)
+
+    def children(self, start: float = 0.0, stop: float = inf) -> Iterator[Child]:
+        """Yield the definition, with the places that are looked up; whole periods of a wave."""
+        (child,) = super().children(start, stop)
+        first, last, inner = child.start, child.stop, self._inner
+        if inner is not None and (inner.start or last > float(inner.period)):
+            first, last = inner.stretch(first, last) if inner.start else (0.0, inf)
+        yield child._replace(start=first, stop=last)
+
+    @property
+    def wave(self) -> Wave | None:
+        """The inner wave, as much later and longer."""
+        inner = self._inner
+        if inner is None:
+            return None
+        ratio = Fraction(self.ratio)
+        return Wave(ceil(inner.start * ratio), inner.period * ratio)
+
+    @cached_property
+    def _inner(self) -> Wave | None:
+        return self.of.wave
 
     @property
     def length(self) -> int | None:
@@ -226,6 +233,30 @@ class Staircase(Timed):
     def places(self, t: Array) -> Array:
         """Return every·⌊t/every⌋."""
         return self.every * np.floor(t / self.every)
+
+    def at(self, t: Places, followed: Followed | None = None) -> Floats:
+        """Return the other definition's values at the stairs, in its period if it has one."""
+        t, inner = array(t), self.of.wave
+        if inner is None or self.every.is_integer():
+            return self.of.at(self.places(t), followed)
+        stairs = numeric.two_product(np.floor(t / self.every), self.every)
+        return self.of.at(inner.places(*stairs), followed)
+
+    def children(self, start: float = 0.0, stop: float = inf) -> Iterator[Child]:
+        """Yield the definition, with the places that are looked up; whole periods of a wave."""
+        (child,) = super().children(start, stop)
+        if (inner := self.of.wave) is not None and not self.every.is_integer():
+            first, last = inner.stretch(child.start, child.stop)
+            child = child._replace(start=first, stop=last)
+        yield child
+
+    @property
+    def wave(self) -> Wave | None:
+        """Whole stairs and whole periods of the inner wave, if they meet soon."""
+        inner = self.of.wave
+        if inner is None:
+            return None
+        return inner | Wave(inner.start + ceil(self.every), Fraction(self.every))
 
     def corners(self, start: float, stop: float, most: int) -> Floats:
         """Return the stairs at which corners of the definition inside are first seen."""

@@ -21,6 +21,8 @@ checked. Curves between two values hold their end past ``steps``.
 ``power(values, exponent)``             the power of each value, from 0 to infinity
 ``signed_power(values, exponent)``      that of negative values too
 ``to_multiple(values, m, rounding)``    the multiple of m below, above or nearest to each value
+``quotient(t, ratio)``                  t/ratio, and what its rounding left over
+``two_product(a, b)``, ``two_sum``      the same of products and sums
 ``remainder(t, period)``                t modulo a period, which need be no float64
 ======================================  ===================================================
 
@@ -42,14 +44,16 @@ near their ends and near zero too, never outside of the curve's two ends, and at
 ``linear.curve(start, end, steps)`` and the like give the `Curve` alone, for many single steps.
 """
 
-from rheostat.schedules.numeric.arrays import Curve
+from rheostat.schedules.numeric.arrays import Curve, two_sum
 from rheostat.schedules.numeric.build import Shape, ShapeName
 from rheostat.schedules.numeric.elementwise import (
     COUNTED,
     power,
+    quotient,
     remainder,
     signed_power,
     to_multiple,
+    two_product,
 )
 from rheostat.schedules.numeric.functions import (
     cosine,
@@ -80,9 +84,12 @@ __all__ = [
     "mix",
     "polynomial",
     "power",
+    "quotient",
     "remainder",
     "shaped",
     "signed_power",
     "to_multiple",
+    "two_product",
+    "two_sum",
     "weight",
 ]

@@ -39,7 +39,7 @@ def power(values: Floats, exponent: float) -> Floats:
     out = np.where((values > 0) == (exponent > 0), np.inf, 0.0)
     inside = (values > 0) & (values < np.inf)
     high, low = _log(values[inside])
-    product, rest = _product(high, np.full_like(high, exponent))
+    product, rest = two_product(high, np.full_like(high, exponent))
     out[inside] = _exp(product, rest + low * exponent)
     return out
 
@@ -60,12 +60,12 @@ def signed_power(values: Floats, exponent: float) -> Floats:
 def geometric_between(t: Floats, start: Floats, end: Floats, steps: Floats) -> Floats:
     """Return start^(1 − y)·end^y, y = t/steps, element by element."""
     y = np.clip(t / steps, 0.0, 1.0)
-    product, rest = _product(y, steps)
+    product, rest = two_product(y, steps)
     left = ((t - product) - rest) / steps
     (a, a_low), (b, b_low) = _log(np.abs(end)), _log(np.abs(start))
     high, low = two_sum(a, -b)
     low += a_low - b_low
-    exponent, rest = _product(y, high)
+    exponent, rest = two_product(y, high)
     # Where the exponential alone is out of range, it comes as a square.
     part = np.where(np.abs(exponent) > _SAFE, 0.5, 1.0)
     grown = _exp(exponent * part, (rest + y * low + left * high) * part)
@@ -84,10 +84,17 @@ def remainder(t: Floats, period: Fraction) -> Floats:
     high = float(period)
     low = float(period - Fraction(high))
     count = np.floor(np.minimum(t / high, COUNTED))
-    product, rounding = _product(count, high)
+    product, rounding = two_product(count, high)
     rest = ((t - product) - rounding) - count * low
     rest = np.where(rest < 0, rest + high, rest)  # the quotient was rounded up
     return np.where(rest >= high, rest - high, rest)
+
+
+def quotient(t: Floats, ratio: float) -> _Pair:
+    """Return t/ratio as the nearest float, and what is left over."""
+    high = t / ratio
+    product, rounding = two_product(high, ratio)
+    return high, ((t - product) - rounding) / ratio
 
 
 def to_multiple(
@@ -123,7 +130,7 @@ def _log(x: Floats) -> _Pair:
     part = np.rint(mantissa * _PARTS)
     c = part / _PARTS
     r = (mantissa - c) / c
-    product, rest = _product(r, c)
+    product, rest = two_product(r, c)
     left = ((mantissa - c - product) - rest) / c
     table, (ln2, ln2_low) = _logarithms()
     row = part.astype(np.intp) - _FIRST
@@ -142,7 +149,7 @@ def _exp(high: Floats, low: Floats) -> Floats:
     return values + np.where(np.isinf(values), 0.0, values) * low
 
 
-def _product(a: Floats, b: Real) -> tuple[Floats, Floats]:
+def two_product(a: Floats, b: Real) -> tuple[Floats, Floats]:
     """Return a product and what its rounding left over, by Dekker's method."""
     total = a * b
     (a_high, a_low), (b_high, b_low) = _halves(a), _halves(b)
