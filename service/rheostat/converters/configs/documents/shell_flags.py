@@ -16,8 +16,8 @@ from rheostat.converters.configs.documents.shell_words import Command, commands_
 from rheostat.converters.configs.flags import Flags, Unknown, flags_of, is_flag
 from rheostat.converters.configs.unread_fields import sounds_like_a_schedule
 
-_SILENT: Final = frozenset({"echo", "printf"})
-"""Commands that only print their words."""
+_SILENT: Final = frozenset({"echo", "printf", "set"})
+"""Commands that only print their words, or set up the shell."""
 
 
 def read_shell(text: str) -> Flags:
