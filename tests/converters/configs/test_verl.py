@@ -124,9 +124,10 @@ def test_sft_has_one_optimizer() -> None:
 def test_a_command_line_is_the_file_s_fields() -> None:
     """What Hydra overrides has dots in its name; an older trainer has defaults of its own."""
     line = (
-        "set -x\npython3 -m verl.trainer.main_ppo algorithm.adv_estimator=grpo trainer.total_epochs=15 "
+        "set -x\npip install --quiet verl\npython3 -m verl.trainer.main_ppo "
+        "algorithm.adv_estimator=grpo trainer.total_epochs=15 critic.enable=False "
         "actor_rollout_ref.actor.optim.lr=2e-6 +actor_rollout_ref.actor.optim.warmup_style=cosine "
-        "actor_rollout_ref.actor.optim.lr_warmup_steps_ratio=0.1 critic.enable=False"
+        "actor_rollout_ref.actor.optim.lr_warmup_steps_ratio=0.1 $@"
     )
     expected = {"lr": times(2e-6, wave(10, 105)), "weight_decay": constant(0.01)}
     check("verl", document(line), expected, LENGTHS, 105)

@@ -45,8 +45,7 @@ def flags_of(words: Iterable[str]) -> Flags:
     for word in words:
         if override := _OVERRIDE.match(word):
             name, text = None, word[override.end() :]
-            known = not isinstance(word, Unknown)
-            found[override[1]] = text if known else Unknown(text, word.why)
+            found[override[1]] = Unknown(text, word.why) if isinstance(word, Unknown) else text
         elif is_flag(word):
             flag, equals, text = word.lstrip("-").partition("=")
             name = flag.replace("-", "_")

@@ -31,10 +31,14 @@ def read_shell(text: str) -> Flags:
     having = [(each, flags) for each in commands if (flags := flags_of(each.words))]
     if not having:
         raise OtherSyntaxError("it has no flags, as --lr 1e-4")
-    scheduled = [item for item in having if any(map(sounds_like_a_schedule, item[1]))]
+    scheduled = [item for item in having if any(map(_is_of_a_schedule, item[1]))]
     for command, _ in scheduled:
         _check_whole(command)
     return _agreed(scheduled or having)
+
+
+def _is_of_a_schedule(flag: str) -> bool:
+    return sounds_like_a_schedule(flag.rpartition(".")[2])
 
 
 def _check_whole(command: Command) -> None:
