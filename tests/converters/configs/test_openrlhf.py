@@ -10,7 +10,7 @@ from tests.converters.configs.formulas import check, constant, line, refused, ti
 from rheostat.converters.configs import library_of
 from rheostat.converters.configs.documents import document
 
-SFT = "--train.max_epochs 2 --train.batch_size 256 --adam.lr 5e-6 --ds.zero_stage 2"
+SFT = "--train.max_epochs 2 --adam.lr 5e-6 --ds.zero_stage 2 --actor.model_name_or_path x"
 PPO = "--actor.adam.lr 5e-7 --critic.adam.lr 9e-6 --train.max_epochs 1 --train.num_episodes 3"
 
 OLD = "--actor_learning_rate 5e-7 --critic_learning_rate 9e-6 --max_epochs 1 --num_episodes 3"
@@ -50,18 +50,31 @@ def test_names_of_before_mean_the_same(config: dict[str, Any]) -> None:
         (f"{PPO} --actor.lr_warmup_ratio 0.1 --critic.lr_warmup_ratio 0.1", 0.1),
         (f"{OLD} --lr_warmup_ratio 0.1", 0.1),
         (PPO, 0.03),
+        ("-m openrlhf.cli.train_ppo_ray --train.num_episodes 3 --critic.optim adam", 0.03),
     ],
 )
 def test_ppo_has_two_optimizers(flags: str, share: float) -> None:
     """The actor's rate is lr; episodes and epochs make the training so many times longer."""
     curve = wave(-int(-share * 300 // 1), 300, floor=0.1)
     expected = {
-        "lr": times(5e-7, curve),
+        "lr": times(1e-6 if "ray" in flags else 5e-7, curve),
         "lr/critic": times(9e-6, curve),
         "weight_decay": constant(0.0),
         "weight_decay/critic": constant(0.0),
     }
     check("openrlhf", document(flags), expected, {"steps_per_epoch": 100}, 300)
+
+
+@pytest.mark.parametrize(
+    ("trainer", "rate", "epochs"), [("sft", 5e-6, 2), ("dpo", 1e-5, 1), ("rm", 9e-6, 1)]
+)
+def test_a_trainer_that_is_named_has_its_defaults(trainer: str, rate: float, epochs: int) -> None:
+    """The command line may name the trainer, whose rate and epochs are those of its own."""
+    line = f"deepspeed --module openrlhf.cli.train_{trainer} --ds.zero_stage 2"
+    total = 100 * epochs
+    curve = wave(3 * epochs, total, floor=0.1)
+    expected = {"lr": times(rate, curve), "weight_decay": constant(0.0)}
+    check("openrlhf", document(line), expected, {"steps_per_epoch": 100}, total)
 
 
 def test_muon_has_a_rate_of_its_own() -> None:
@@ -87,6 +100,7 @@ def test_muon_has_a_rate_of_its_own() -> None:
         (f"{SFT} --lr_schedular linear", "config.lr_schedular"),
         (f"{SFT} --lr_scheduler sine", "config.lr_scheduler"),
         (f"{PPO} --actor.lr_warmup_steps 5", "config.actor.lr_warmup_steps"),
+        (f"{PPO} --adam.lr 1e-6", "config.adam.lr"),
         (f"{PPO} --critic.freezing_steps 5", "config.critic.freezing_steps"),
         (f"{PPO} --actor.min_lr_ratio 2", "config.actor.min_lr_ratio"),
     ],

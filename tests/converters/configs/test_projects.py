@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from rheostat.converters import configs
+from rheostat.converters import config_conversion, configs
 from rheostat.converters.configs import library_of, projects
 from rheostat.converters.configs.flags import Flags
 from rheostat.converters.configs.project import Project
+from rheostat.errors import Invalid
 
 HERE = Path(__file__).parent
 MANUAL = (HERE.parents[2] / "docs/converters.md").read_text()
@@ -70,3 +71,15 @@ def test_a_project_is_in_the_manual(project: Project) -> None:
     assert all(cells), f"{project.name} leaves a cell of its row empty"
     assert not project.checked.endswith(".")
     assert not project.refused.endswith(".")
+
+
+@pytest.mark.parametrize("project", EVERY)
+def test_only_a_project_with_flags_reads_command_lines(project: Project) -> None:
+    """A command line is no file of a project that has none, and is told where the whole one is."""
+    if project.flags:
+        return
+    with pytest.raises(Invalid) as caught:
+        config_conversion(project.name, "python -m trainer --config-name=x optim.lr=1e-4 +a.b=1")
+    (error,) = caught.value.errors
+    assert error.field == "config"
+    assert ".hydra/config.yaml" in error.message

@@ -169,7 +169,6 @@ def test_what_a_script_writes_is_filled_in(script: str, value: str) -> None:
         ("train.py --lr 1 $EXTRA_ARGS", "EXTRA_ARGS may hold flags"),
         ('train.py --lr 1 "${MORE_OPTS[@]}"', "MORE_OPTS may hold flags"),
         ("A=(--lr 1)\nB=(--lr 2)", "no flags"),
-        ("python -m trainer --config-name=x optim.lr=1e-4 +a.b=1", ".hydra/config.yaml"),
         ("train.py ) --lr 1", "has no ("),
         ("fi\ntrain.py --lr 1", "closes nothing"),
         ("train.py ( --lr 1 )", "a ( where"),

@@ -17,6 +17,7 @@ from tests.converters.configs.formulas import (
 )
 
 from rheostat.converters.configs import library_of
+from rheostat.converters.configs.documents import document
 
 ACTOR = "config.actor_rollout_ref.actor.optim"
 LENGTHS = {"steps_per_epoch": 7}
@@ -118,6 +119,33 @@ def test_sft_has_one_optimizer() -> None:
     check("verl", cosine, {**expected, "lr": times(1e-5, wave(2, 28))}, LENGTHS, 28)
     assert library_of(config).library == "verl"
     assert library_of(ppo({})).library == "verl"
+
+
+def test_a_command_line_is_the_file_s_fields() -> None:
+    """What Hydra overrides has dots in its name; an older trainer has defaults of its own."""
+    line = (
+        "set -x\npip install --quiet verl\npython3 -m verl.trainer.main_ppo "
+        "algorithm.adv_estimator=grpo trainer.total_epochs=15 critic.enable=False "
+        "actor_rollout_ref.actor.optim.lr=2e-6 +actor_rollout_ref.actor.optim.warmup_style=cosine "
+        "actor_rollout_ref.actor.optim.lr_warmup_steps_ratio=0.1 $@"
+    )
+    expected = {"lr": times(2e-6, wave(10, 105)), "weight_decay": constant(0.01)}
+    check("verl", document(line), expected, LENGTHS, 105)
+    assert library_of(document(line)).library == "verl"
+    older = (
+        "torchrun -m verl.trainer.fsdp_sft_trainer optim.weight_decay=0.1 trainer.total_epochs=4"
+    )
+    expected = {"lr": times(1e-5, wave(2, 28)), "weight_decay": constant(0.1)}
+    check("verl", document(older), expected, LENGTHS, 28)
+    newer = "torchrun -m verl.trainer.sft_trainer optim.lr=1e-5 trainer.total_epochs=4"
+    field = "config.optim.lr_scheduler_type"
+    assert refused("verl", document(newer), **LENGTHS) == {field}
+    workers = "x.py --config-name=ppo_megatron_trainer.yaml algorithm.adv_estimator=grpo"
+    style = "actor_rollout_ref.actor.optim.lr_decay_style=cosine trainer.total_training_steps=105"
+    expected = {"lr": times(1e-6, wave(0, 105)), "weight_decay": constant(0.01)}
+    check("verl", document(f"{workers} {style}"), expected, {}, 105)
+    both = "x.py a.b=1 a.b.c=2 actor_rollout_ref.model.path=x"
+    assert refused("verl", document(both)) == {"config.a.b.c"}
 
 
 @pytest.mark.parametrize(

@@ -20,13 +20,15 @@ from typing import Any
 
 from rheostat.converters.configs import projects
 from rheostat.converters.configs.documents import document
+from rheostat.converters.configs.flags import Flags
 from rheostat.converters.configs.project import Project
 from rheostat.converters.configs.reading import ConfigConversion, training_lengths
 from rheostat.converters.configs.telling import library_of
 from rheostat.converters.core import refused
 from rheostat.converters.request import check_text
-from rheostat.errors import FieldError
+from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.definition import Definition
+from rheostat.schedules.field_errors import shown
 
 __all__ = ["ConfigConversion", "config_conversion", "convert_config", "library_of"]
 
@@ -88,6 +90,8 @@ def config_conversion(
     named = None if library is None else _named(library)
     data = document(config, name=file)
     project = named or _told(data)
+    if isinstance(data, Flags) and not project.flags:
+        raise _no_command_line(project, data)
     return replace(project.conversion(data, lengths), library=project.name)
 
 
@@ -97,6 +101,16 @@ def _named(library: str) -> Project:
     if project is None:
         raise projects.unknown_project(library)
     return project
+
+
+def _no_command_line(project: Project, flags: Flags) -> Invalid:
+    message = f"is a command line; of {project.name} files are read"
+    if any("." in name for name in flags):
+        message += (
+            ", and this only overrides fields of one that is elsewhere: give the whole one, which "
+            "Hydra writes to .hydra/config.yaml"
+        )
+    return refused(FieldError("config", message, shown(" ".join(flags)), "a configuration file"))
 
 
 def _told(data: Mapping[str, Any]) -> Project:

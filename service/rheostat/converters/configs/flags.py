@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from typing import Any, Final, Self
 
 
 class Flags(dict[str, Any]):
@@ -30,12 +31,22 @@ class Unknown(str):
         return word
 
 
+_OVERRIDE: Final = re.compile(r"\+{0,2}([A-Za-z_]\w*(?:\.\w+)+)=")
+
+
 def flags_of(words: Iterable[str]) -> Flags:
-    """Return the flags among the words of a command line: each takes the words up to the next."""
+    """
+    Return the flags among the words of a command line: each takes the words up to the next.
+
+    What Hydra's command lines override, as ``optim.lr=1e-4``, is a flag with dots in its name.
+    """
     found = Flags()
     name = None
     for word in words:
-        if is_flag(word):
+        if override := _OVERRIDE.match(word):
+            name, text = None, word[override.end() :]
+            found[override[1]] = Unknown(text, word.why) if isinstance(word, Unknown) else text
+        elif is_flag(word):
             flag, equals, text = word.lstrip("-").partition("=")
             name = flag.replace("-", "_")
             value: Any = text if equals else True
@@ -46,8 +57,9 @@ def flags_of(words: Iterable[str]) -> Flags:
 
 
 def is_flag(word: str) -> bool:
-    """Return whether a word is a flag, as ``--lr`` and ``-b`` are and ``-1`` is not."""
-    return word.startswith("-") and word.lstrip("-")[:1].isalpha()
+    """Return whether a word is a flag, as ``--lr``, ``-b`` and ``optim.lr=1`` are, not ``-1``."""
+    dashed = word.startswith("-") and word.lstrip("-")[:1].isalpha()
+    return dashed or _OVERRIDE.match(word) is not None
 
 
 def by_long_names(config: Mapping[str, Any], long_names: Mapping[str, str]) -> Mapping[str, Any]:

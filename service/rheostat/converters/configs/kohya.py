@@ -93,7 +93,7 @@ _READ: Final = Read(
     "kohya",
     tuple(Arguments.model_fields),
     harmless={"force_scheduler_zero_steps_offset", "huber_schedule", "max_token_length"}
-    | {"token_warmup_min", "token_warmup_step"},
+    | {"text_encoder", "token_warmup_min", "token_warmup_step"},
 )
 
 

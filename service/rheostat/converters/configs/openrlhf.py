@@ -78,7 +78,14 @@ _READ: Final = Read(
     [*_names(Training), *(prefix + name for prefix in _PREFIXES for name in _names(Model))],
 )
 _RATES: Final = {"actor.": 1e-6, "critic.": 9e-6}
-"""What PPO's models have by default; the other trainers differ."""
+"""What PPO's models have by default."""
+_PPO: Final = "openrlhf.cli.train_ppo_ray"
+_TRAINERS: Final = {
+    "openrlhf.cli.train_sft": (5e-6, 2),
+    "openrlhf.cli.train_dpo": (1e-5, 1),
+    "openrlhf.cli.train_rm": (9e-6, 1),
+}
+"""The rate and the epochs that other trainers have by default, if the command line names one."""
 
 
 def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigConversion:
@@ -86,22 +93,38 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     Return the learning rate and the weight decay; of PPO those of the actor and the critic.
 
     The critic's are lr/critic and weight_decay/critic, if the file has any. lr/muon is the rate of
-    the matrices where the optimizer is muon. A trainer other than PPO must be given its rate.
+    the matrices where the optimizer is muon. Where the command line does not name the trainer, the
+    rate and the epochs must be given, but for PPO.
     """
     fields = _fields(config)
     check_unknown(fields, _READ)
+    trainer = str(fields.get("module") or fields.get("m"))
+    usual = _TRAINERS.get(trainer)
     training = read(Training, fields)
     if training.freezing_steps:
         message, value = "delays the actor's schedule by so many steps", training.freezing_steps
         raise refused(FieldError("config.critic.freezing_steps", message, value, "0"))
-    models = [prefix for prefix in _RATES if any(name.startswith(prefix) for name in fields)]
-    if models and "actor." not in models:
-        models.insert(0, "actor.")
-    total = _total(training, lengths, ppo=bool(models))
+    models = _models(fields, trainer)
+    epochs = 1 if models else usual[1] if usual else None
+    total = _total(training, lengths, epochs)
     rates: dict[str, Definition] = {}
     for prefix in models or [""]:
-        rates.update(_rates(prefix, fields, total))
+        default = usual[0] if usual else None
+        rates.update(_rates(prefix, fields, total, _RATES.get(prefix, default)))
     return ConfigConversion(rates, total=total, steps_per_epoch=lengths.steps_per_epoch)
+
+
+def _models(fields: Mapping[str, Any], trainer: str) -> list[str]:
+    """Return the prefixes of PPO's models: that of the critic only if the file sets its rate."""
+    own = [prefix for prefix in _RATES if any(prefix + name in fields for name in _names(Model))]
+    ppo = own or trainer == _PPO or any(name.startswith("rollout.") for name in fields)
+    if not ppo:
+        return []
+    for name in _names(Model):
+        if name in fields:
+            message = "is of another trainer than PPO, whose models have flags of their own"
+            raise refused(FieldError(f"config.{name}", message, shown(fields[name]), "actor.…"))
+    return own if "actor." in own else ["actor.", *own]
 
 
 def _fields(config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -117,7 +140,7 @@ def _fields(config: Mapping[str, Any]) -> Mapping[str, Any]:
             raise refused(FieldError(f"config.{name}", message, None, "a value after the flag"))
         found[new] = value
     shared = [name for name in _SHARED if name in found]
-    if any(name.startswith(("actor.", "critic.")) for name in found):
+    if "actor.adam.lr" in found or "critic.adam.lr" in found:
         for name in shared:
             value = found.pop(name)
             for prefix in _RATES:
@@ -136,19 +159,19 @@ def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _total(training: Training, lengths: TrainingLengths, *, ppo: bool) -> int | None:
+def _total(training: Training, lengths: TrainingLengths, usual: int | None) -> int | None:
     if lengths.steps_per_epoch is None:
         return lengths.total
-    epochs = training.max_epochs
+    epochs = usual if training.max_epochs is None else training.max_epochs
     if epochs is None:
-        if not ppo:
-            raise missing("train.max_epochs", "since each trainer has another default", "> 0")
-        epochs = 1
+        raise missing("train.max_epochs", "since each trainer has another default", "> 0")
     steps = ceil(epochs * training.num_episodes * lengths.steps_per_epoch)
     return stated("train.max_epochs", steps, lengths.total)
 
 
-def _rates(prefix: str, fields: Mapping[str, Any], total: int | None) -> dict[str, Definition]:
+def _rates(
+    prefix: str, fields: Mapping[str, Any], total: int | None, usual: float | None
+) -> dict[str, Definition]:
     """Return what one model's arguments give."""
     own = {
         name.removeprefix(prefix): value
@@ -158,7 +181,7 @@ def _rates(prefix: str, fields: Mapping[str, Any], total: int | None) -> dict[st
     field = f"config.{prefix}".rstrip(".")
     model = read(Model, Flags(own) if isinstance(fields, Flags) else own, field)
     suffix = "/critic" if prefix == "critic." else ""
-    base = _RATES.get(prefix) if model.lr is None else model.lr
+    base = usual if model.lr is None else model.lr
     if base is None:
         raise missing("adam.lr", "since each trainer has another default")
     place = Place(f"{field}.lr_scheduler", field)
@@ -199,5 +222,5 @@ PROJECT = Project(
     signs=_SIGNS,
     flags=_SIGNS,
     checked="transformers' own schedulers, and the trainers' arithmetic",
-    refused="a file without a rate, but for PPO's, and an actor that waits for its critic",
+    refused="a file without trainer and rate, and an actor that waits for its critic",
 )

@@ -1,4 +1,4 @@
-"""verl: the YAML files of its PPO trainer, with the workers of FSDP and Megatron, and of SFT."""
+"""verl: the YAML files and command lines of its trainers, with workers of FSDP and Megatron."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel
 
+from rheostat.converters.configs.flags import Flags
 from rheostat.converters.configs.project import Project
 from rheostat.converters.configs.reading import (
     LENIENT,
@@ -27,6 +28,9 @@ from rheostat.schedules.field_errors import shown
 from rheostat.schedules.kinds.curves import Constant
 
 _ACTOR: Final = "actor_rollout_ref.actor"
+_MEGATRON: Final = "ppo_megatron_trainer"
+"""The file whose defaults are those of Megatron's workers, as Hydra's command line names it."""
+_OLDER: Final = "verl.trainer.fsdp_sft_trainer"
 _STABLE: Final = 0.9
 """The share of what follows the warm-up that is stable in wsd."""
 
@@ -85,7 +89,8 @@ _READ: Final = Read(
     "verl",
     (),
     harmless={"val_max_samples", "train_max_samples"},
-    apart={"actor_rollout_ref", "critic", "optim", "trainer", "reward_model", "data"},
+    apart={"actor_rollout_ref", "critic", "optim", "trainer", "reward_model", "data"}
+    | {"global_profiler"},
 )
 _BESIDE: Final = ("optimizer", "optimizer_impl", "betas")
 _READ_OF_OPTIM: Final = Read(
@@ -113,8 +118,10 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
 
     A step is one of the trainer: all updates of its mini-batches have the same rate. Its number is
     trainer.total_training_steps, or total_epochs times the steps of an epoch. A file of SFT has one
-    optimizer at its top.
+    optimizer at its top, and must name its schedule, unless the command line names the older
+    trainer: the two have other defaults.
     """
+    config = _nested(config)
     check_unknown(config, _READ)
     block = _block(config, "trainer")
     trainer = read(Trainer, block, "config.trainer")
@@ -132,15 +139,35 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     return ConfigConversion(rates, total=total, steps_per_epoch=lengths.steps_per_epoch)
 
 
+def _nested(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a command line overrides as the blocks of a file, which remain flags."""
+    if not isinstance(config, Flags):
+        return config
+    found = Flags()
+    for path, value in config.items():
+        *names, last = path.split(".")
+        block = found
+        for name in names:
+            inner = block.setdefault(name, Flags())
+            if not isinstance(inner, Flags):
+                field = f"config.{path}"
+                raise refused(FieldError(field, "is inside of a value", shown(value), "a block"))
+            block = inner
+        block[last] = None if value == "null" else value
+    return found
+
+
 def _workers(config: Mapping[str, Any]) -> dict[str, tuple[Worker, float | None]]:
     """Return the optimizers of the file by what their parameters end with, and default rates."""
     if "optim" in config:
-        return {"": (_worker(config, "optim"), None)}
+        return {"": (_of_sft(_worker(config, "optim"), older=config.get("m") == _OLDER), None)}
     if not isinstance(config.get("actor_rollout_ref"), Mapping):
         raise missing(_ACTOR, "or else optim", "an object")
     found: dict[str, tuple[Worker, float | None]] = {"": (_worker(config, f"{_ACTOR}.optim"), 1e-6)}
     critic = _block(config, "critic")
     enabled = critic.get("enable")
+    if isinstance(enabled, str):
+        enabled = enabled.lower() == "true"
     if enabled is None:
         enabled = _block(config, "algorithm").get("adv_estimator", "gae") == "gae"
     if enabled:
@@ -148,10 +175,26 @@ def _workers(config: Mapping[str, Any]) -> dict[str, tuple[Worker, float | None]
     return found
 
 
+def _of_sft(worker: Worker, *, older: bool) -> Worker:
+    """Return the optimizer of SFT, with the defaults of the older trainer if it is that one."""
+    optim = worker.optim
+    if older:
+        usual = {"lr": 1e-5, "lr_scheduler": "cosine", "lr_warmup_steps_ratio": 0.1}
+        given = {name: getattr(optim, name) for name in usual}
+        kept = {name: value for name, value in given.items() if value is not None}
+        return Worker(worker.path, optim.model_copy(update={**usual, **kept}))
+    if optim.lr_scheduler is optim.lr_scheduler_type is optim.warmup_style is None:
+        bound = "constant or cosine; lr_scheduler is that of the older trainer"
+        message = "is required: the older trainer is cosine by default, and the newer constant"
+        raise worker.wrong("lr_scheduler_type", message, None, bound)
+    return worker
+
+
 def _worker(config: Mapping[str, Any], path: str) -> Worker:
     """Return an optimizer's block, checked; that of another strategy has other fields."""
     outer = path.rpartition(".")[0]
-    strategy = _block(config, outer).get("strategy", "fsdp") if outer else "fsdp"
+    usual = "megatron" if str(config.get("config_name", "")).startswith(_MEGATRON) else "fsdp"
+    strategy = _block(config, outer).get("strategy", usual) if outer else "fsdp"
     if strategy not in ("fsdp", "fsdp2", "megatron"):
         message, bound = "has a schedule of its own", "fsdp, fsdp2 or megatron"
         raise refused(FieldError(f"config.{outer}.strategy", message, shown(strategy), bound))
@@ -302,9 +345,15 @@ def _no_total() -> Invalid:
     return refused(FieldError("total", message, None, bound))
 
 
+_FLAGS: Final = frozenset(
+    {"actor_rollout_ref.actor.optim.lr", "actor_rollout_ref.actor.ppo_mini_batch_size"}
+    | {"actor_rollout_ref.model.path", "actor_rollout_ref.rollout.name"}
+    | {"model.partial_pretrain", "trainer.default_local_dir"}
+)
 PROJECT = Project(
     "verl",
     conversion,
+    flags=_FLAGS,
     signs={"actor_rollout_ref", "critic.optim", "trainer.critic_warmup"}
     | {"optim.lr_warmup_steps_ratio", "trainer.default_local_dir"},
     checked="transformers' and Megatron's schedules, and the workers' arithmetic",

@@ -8,7 +8,6 @@ only where its flag is read. The flags of several commands are taken together wh
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -17,9 +16,8 @@ from rheostat.converters.configs.documents.shell_words import Command, commands_
 from rheostat.converters.configs.flags import Flags, Unknown, flags_of, is_flag
 from rheostat.converters.configs.unread_fields import sounds_like_a_schedule
 
-_SILENT: Final = frozenset({"echo", "printf"})
-"""Commands that only print their words."""
-_OVERRIDE: Final = re.compile(r"[+~]{0,2}[A-Za-z_]\w*(\.\w+)+=")
+_SILENT: Final = frozenset({"echo", "printf", "set"})
+"""Commands that only print their words, or set up the shell."""
 
 
 def read_shell(text: str) -> Flags:
@@ -31,26 +29,16 @@ def read_shell(text: str) -> Flags:
         words = [word for each in commands for word in each.words]
         commands = [Command(words, commands[0].line)]
     having = [(each, flags) for each in commands if (flags := flags_of(each.words))]
-    scheduled = [item for item in having if any(map(sounds_like_a_schedule, item[1]))]
-    if not scheduled:
-        _check_overrides(commands)
     if not having:
         raise OtherSyntaxError("it has no flags, as --lr 1e-4")
+    scheduled = [item for item in having if any(map(_is_of_a_schedule, item[1]))]
     for command, _ in scheduled:
         _check_whole(command)
     return _agreed(scheduled or having)
 
 
-def _check_overrides(commands: Sequence[Command]) -> None:
-    """Refuse a command that overrides fields of a file which is not here, as Hydra has it."""
-    for command in commands:
-        for word in command.words[1:]:
-            if _OVERRIDE.match(word):
-                message = (
-                    f"{word[:100]} overrides a field of a configuration that is elsewhere: give "
-                    "the whole one, as Hydra writes it to .hydra/config.yaml"
-                )
-                raise refused(message, "a whole configuration", line=command.line)
+def _is_of_a_schedule(flag: str) -> bool:
+    return sounds_like_a_schedule(flag.rpartition(".")[2])
 
 
 def _check_whole(command: Command) -> None:
