@@ -22,6 +22,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "keras": ("tensorflow", "tf.keras"),
     "kohya": ("sd-scripts", "kohya-ss", "kohya sd-scripts"),
     "llamafactory": ("llama-factory",),
+    "llm_foundry": ("llm-foundry", "llmfoundry"),
     "maxtext": (),
     "megatron": ("megatron-core", "megatron-lm"),
     "mlx_lm": ("mlx",),
