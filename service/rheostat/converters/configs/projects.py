@@ -21,6 +21,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "gpt_neox": ("gpt-neox", "neox"),
     "keras": ("tensorflow", "tf.keras"),
     "kohya": ("sd-scripts", "kohya-ss", "kohya sd-scripts"),
+    "levanter": (),
     "llamafactory": ("llama-factory",),
     "llm_foundry": ("llm-foundry", "llmfoundry"),
     "maxtext": (),
