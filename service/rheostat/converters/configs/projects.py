@@ -28,6 +28,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "megatron": ("megatron-core", "megatron-lm"),
     "mlx_lm": ("mlx",),
     "mmengine": (),
+    "nanochat": (),
     "nanotron": (),
     "nemo": ("nemo-toolkit",),
     "olmo": ("ai2-olmo",),
