@@ -78,7 +78,17 @@ FOREIGN: dict[str, Any] = {
     "timm": "--sched cosine --lr 0.1 --epochs 300 --warmup-epochs 5",
 }
 FILES = ("deepspeed", "transformers", "megatron")
-TOLD = {"GPT-NeoX, with hyphens": "deepspeed", "kohya": "kohya"}
+TOLD = {
+    "GPT-NeoX": "gpt_neox",
+    "GPT-NeoX, with hyphens": "gpt_neox",
+    "kohya": "kohya",
+    "levanter": "levanter",
+    "MaxText": "maxtext",
+    "torchtitan": "torchtitan",
+    "ultralytics": "ultralytics",
+    "fairseq": "fairseq",
+    "timm": "timm",
+}
 """Of these, the files that have a field of one project alone."""
 
 

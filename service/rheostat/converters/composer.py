@@ -1,21 +1,20 @@
 """
 MosaicML Composer: composer.optim.scheduler; a step is a batch.
 
-``context`` is what the trainer's state knows: ``max_duration`` (after scaling, if
-scale_schedule_ratio is not 1), ``dataloader_len``, ``batch_size``, ``tokens_per_sample`` and
-``scale_schedule_ratio``. Several schedulers of a trainer multiply: convert each, and take the
-`product`.
+``context`` is what the trainer is given, or knows: ``max_duration`` and ``scale_schedule_ratio``,
+which scales it too, ``dataloader_len``, ``batch_size`` and ``tokens_per_sample``. Several
+schedulers of a trainer multiply: convert each, and take the `product`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from math import ceil
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
@@ -55,8 +54,20 @@ class Time:
     unit: str
 
 
+def read_time(field: str, text: str) -> Time:
+    """Return a time that is written as Composer reads it."""
+    match = _TEXT.fullmatch(text)
+    if match is None:
+        raise refused(FieldError(field, f"must be a time: {_FORMS}", shown(text), _FORMS))
+    value, unit = Fraction(match[1].replace("_", "")), match[2]
+    if unit != "dur" and (value.denominator != 1 or value > MAX_STEP):
+        bound = f"a whole number up to {MAX_STEP}"
+        raise refused(FieldError(field, f"must be {bound}", shown(text), bound))
+    return Time(value, unit)
+
+
 class TrainerState(BaseModel):
-    """What Composer's trainer knows of the training."""
+    """What Composer's trainer is given, and knows."""
 
     model_config = STRICT
 
@@ -65,6 +76,46 @@ class TrainerState(BaseModel):
     batch_size: Length | None = None
     tokens_per_sample: Length | None = None
     scale_schedule_ratio: Positive = 1.0
+
+    @classmethod
+    def of(cls, context: Mapping[str, Any]) -> TrainerState:
+        """Return the state that a context tells."""
+        try:
+            return cls.model_validate(context)
+        except ValidationError as error:
+            raise refused(*field_errors(error, context, "context")) from None
+
+    def known(self, name: str) -> int:
+        """Return a length that must be known."""
+        value: int | None = getattr(self, name)
+        if value is None:
+            raise _missing(name, "≥ 1")
+        return value
+
+    def whole(self) -> Time:
+        """Return the length of the training, as the trainer scales what it is given."""
+        if self.max_duration is None:
+            raise _missing("max_duration", f"a time: {_FORMS}")
+        read = read_time("context.max_duration", self.max_duration)
+        if self.scale_schedule_ratio == 1:
+            return read
+        scaled = int(float(read.value) * self.scale_schedule_ratio)
+        if scaled == 0:
+            message, value = "leaves nothing of max_duration", self.scale_schedule_ratio
+            field = "context.scale_schedule_ratio"
+            raise refused(FieldError(field, message, value, "a higher ratio"))
+        return Time(Fraction(scaled), read.unit)
+
+    def in_batches(self, time: Time) -> Fraction:
+        """Return a time as batches, which need not be whole."""
+        value = time.value
+        if time.unit == "ba":
+            return value
+        if time.unit == "ep":
+            return value * self.known("dataloader_len")
+        if time.unit == "tok":
+            value /= self.known("tokens_per_sample")
+        return value / self.known("batch_size")
 
 
 @dataclass(frozen=True)
@@ -77,31 +128,26 @@ class TrainerClock:
     @classmethod
     def of(cls, case: Case) -> TrainerClock:
         """Return the clock of a case's context."""
-        given = case.context.context or {}
-        try:
-            return cls(case, TrainerState.model_validate(given))
-        except ValidationError as error:
-            raise refused(*field_errors(error, given, "context")) from None
+        return cls(case, TrainerState.of(case.context.context or {}))
 
     def time(self, parameter: str, text: str, *, scaled: bool = True) -> Time:
         """Return a time in whole batches, samples or tokens, as Composer rounds it: down."""
-        read = self._read(f"{self.case.field}.{parameter}", text)
+        read = self._read(parameter, text)
         if read.unit == "dur":
-            whole = self._max_duration()
-            value = float(read.value) * float(whole.value)
+            whole = self.state.whole()
             if whole.unit == "ep":
-                whole = Time(whole.value * self._known("dataloader_len"), "ba")
-                value = float(read.value) * float(whole.value)
-            return Time(Fraction(int(value)), whole.unit)
+                share = float(read.value) * self.state.known("dataloader_len")
+                return Time(Fraction(int(share * float(whole.value))), "ba")
+            return Time(Fraction(int(float(read.value) * float(whole.value))), whole.unit)
         if read.unit == "ep":
-            read = Time(read.value * self._known("dataloader_len"), "ba")
+            read = Time(self.state.in_batches(read), "ba")
         if not scaled or self.state.scale_schedule_ratio == 1:
             return read
         return Time(Fraction(int(read.value * self.state.scale_schedule_ratio)), read.unit)
 
     def batches(self, parameter: str, text: str, *, scaled: bool = True) -> Fraction:
         """Return a time as batches, which need not be whole."""
-        return self.in_batches(self.time(parameter, text, scaled=scaled))
+        return self.state.in_batches(self.time(parameter, text, scaled=scaled))
 
     def length(self, parameter: str, text: str) -> float:
         """Return a time as batches, which must not be zero."""
@@ -110,51 +156,22 @@ class TrainerClock:
             raise self.case.wrong(parameter, "is a division by zero", text, "> 0")
         return float(length)
 
-    def in_batches(self, time: Time) -> Fraction:
-        """Return batches, samples or tokens as batches."""
-        value = time.value
-        if time.unit == "tok":
-            value /= self._known("tokens_per_sample")
-        return value if time.unit == "ba" else value / self._known("batch_size")
-
     def unit(self, parameter: str, text: str) -> str:
         """Return the unit that a time is written in."""
-        return self._read(f"{self.case.field}.{parameter}", text).unit
-
-    def unit_of_training(self) -> str:
-        """Return the unit that the training's length is written in."""
-        return self._max_duration().unit
+        return self._read(parameter, text).unit
 
     def check_covers(self, parameter: str, time: Time) -> None:
         """Refuse a scheduler that ends before the training does, where Composer can tell."""
-        whole = self._max_duration()
+        whole = self.state.whole()
         if whole.unit == "ep" and self.state.dataloader_len is not None:
-            whole = Time(whole.value * self.state.dataloader_len, "ba")
+            whole = Time(self.state.in_batches(whole), "ba")
         if time.unit == whole.unit and time.value < whole.value:
-            bound = f"≥ {self.state.max_duration}"
+            bound = f"≥ {whole.value}{whole.unit}"
             text = f"{time.value}{time.unit}"
             raise self.case.wrong(parameter, "ends before the training does", text, bound)
 
-    def _max_duration(self) -> Time:
-        if self.state.max_duration is None:
-            raise _missing("max_duration", f"a time: {_FORMS}")
-        return self._read("context.max_duration", self.state.max_duration)
-
-    def _known(self, name: str) -> int:
-        value: int | None = getattr(self.state, name)
-        if value is None:
-            raise _missing(name, "≥ 1")
-        return value
-
-    def _read(self, field: str, text: str) -> Time:
-        match = _TEXT.fullmatch(text)
-        if match is None:
-            raise refused(FieldError(field, f"must be a time: {_FORMS}", shown(text), _FORMS))
-        value, unit = Fraction(match[1].replace("_", "")), match[2]
-        if unit != "dur" and (value.denominator != 1 or value > MAX_STEP):
-            bound = f"a whole number up to {MAX_STEP}"
-            raise refused(FieldError(field, f"must be {bound}", shown(text), bound))
-        return Time(value, unit)
+    def _read(self, parameter: str, text: str) -> Time:
+        return read_time(f"{self.case.field}.{parameter}", text)
 
 
 def _missing(name: str, bound: str) -> Invalid:
@@ -208,7 +225,7 @@ class Until(Shared):
             message, bound = "is in another unit than t_max", f"in the unit of t_max, {whole.unit}"
             raise case.wrong("t_warmup", message, warm.t_warmup, bound)
         clock.check_covers("t_max", whole)
-        return float(clock.in_batches(whole) - clock.in_batches(warmup))
+        return float(clock.state.in_batches(whole) - clock.state.in_batches(warmup))
 
 
 class Decay(Until):
@@ -300,7 +317,7 @@ def restarts(case: Case, *, t_0: str, t_mult: Growth = 1.0, alpha_f: float = 0.0
     if first.value == 0:
         raise case.wrong("t_0", "must not be zero", t_0, "> 0")
     if t_mult.is_integer():
-        period = share(clock.in_batches(first))
+        period = share(clock.state.in_batches(first))
         return CosineRestarts(start=case.base, end=end, period=period, period_factor=t_mult)
     return _growing(clock, (first, t_mult), (case.base, end))
 
@@ -313,7 +330,7 @@ def _growing(
     parts: list[Phase] = []
     begin, last = Fraction(0), clock.batches("t_0", "1dur")
     while (not parts or parts[-1].origin <= last) and len(parts) < _MOST_CYCLES:
-        length = clock.in_batches(time)
+        length = clock.state.in_batches(time)
         longer = Time(Fraction(int(factor * float(time.value))), time.unit)
         if longer == time:
             waves = CosineRestarts(start=start, end=end, period=share(length))

@@ -63,7 +63,7 @@ def _time(
     case: Case, clock: TrainerClock, parameter: str, text: str, *, scaled: bool = True
 ) -> float:
     """Return a time in batches; it must be in the unit of max_duration, and no share of it."""
-    whole = clock.unit_of_training()
+    whole = clock.state.whole().unit
     if clock.unit(parameter, text) != whole:
         bound = f"in the unit of max_duration, {whole}"
         raise case.wrong(parameter, "is in another unit than max_duration", text, bound)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.converters.configs.compared import assert_refused, assert_same, assert_told
 
 from rheostat.converters import config_conversion
+from rheostat.schedules import evaluate
 
 ADAM = {"type": "Adam", "params": {"lr": 0.97e-4, "betas": [0.9, 0.95]}}
 FILE: dict[str, Any] = {
@@ -54,6 +56,23 @@ def test_a_file_gives_the_values_of_its_scheduler(style: str) -> None:
     assert_same(found.parameters["lr"], lambda t: annealed(t, style, 0.02, 1200), range(1500))
     assert found.total == 1500
     assert found.parameters["weight_decay"].to_json()["value"] == 0.01
+
+
+def test_the_125m_configuration_has_neox_s_values() -> None:
+    """A file of the few fields of the smallest public configuration was once a constant rate."""
+    params = {"type": "Adam", "params": {"lr": 0.97e-4}}
+    file = {
+        "optimizer": params,
+        "min_lr": 0.97e-5,
+        "train_iters": 150_000,
+        "lr_decay_iters": 150_000,
+        "lr_decay_style": "cosine",
+        "warmup": 0.01,
+    }
+    assert_told("gpt_neox", file)
+    rate = config_conversion("gpt_neox", file).parameters["lr"]
+    found = evaluate(rate, np.array([100, 75_000, 149_000]))
+    assert found.tolist() == pytest.approx([6.467e-6, 5.404e-5, 9.71e-6], rel=2e-4)
 
 
 def test_lengths_are_the_training_s_unless_the_file_says_otherwise() -> None:

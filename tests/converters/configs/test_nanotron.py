@@ -43,7 +43,7 @@ def scheduled(step: int, **fields: Any) -> float:
     """Return the rate of nanotron's scheduler, of a training of 100 steps."""
     given = {**SCHEDULER, **fields}
     peak, low, warmup = 3e-4, given["min_decay_lr"], given["lr_warmup_steps"]
-    low = peak if low is None else low
+    low = peak if low is None else float(low)
     start = given["lr_decay_starting_step"]
     decay = given["lr_decay_steps"]
     decay = 100 - warmup - (start or 0) if decay is None else decay
@@ -56,7 +56,7 @@ def scheduled(step: int, **fields: Any) -> float:
         return low
     x = (step - start) / decay
     shape = {"cosine": (1 + math.cos(math.pi * x)) / 2, "linear": 1 - x, "1-sqrt": 1 - x**0.5}
-    return low + (peak - low) * shape[given["lr_decay_style"] or "linear"]
+    return low + (peak - low) * float(shape[given["lr_decay_style"] or "linear"])
 
 
 @pytest.mark.parametrize(

@@ -28,10 +28,10 @@ FILE: dict[str, Any] = {
 
 def rate(current: float, end: float, name: str = "cosine_with_warmup", **fields: Any) -> float:
     """Return what a scheduler of OLMo answers."""
-    peak, alpha = 3e-4, fields.get("alpha_f", 0.1)
+    peak, alpha = 3e-4, float(fields.get("alpha_f", 0.1))
     warmup, last = int(fields.get("t_warmup", 100)), fields.get("t_max") or end
-    low = fields.get("warmup_min_lr")
-    low = peak * 0.1 if low is None else low
+    given = fields.get("warmup_min_lr")
+    low = peak * 0.1 if given is None else float(given)
     if name == "constant":
         return peak
     if current < warmup:
@@ -73,7 +73,12 @@ def test_a_file_gives_olmo_s_values(fields: dict[str, Any]) -> None:
 
 def test_tokens_become_steps() -> None:
     """A schedule in tokens is one in steps: a batch has as many as the file says."""
-    fields = {"units": "tokens", "t_warmup": 10.5 * TOKENS, "alpha_f": 0.1, "warmup_min_lr": 0.0}
+    fields: dict[str, Any] = {
+        "units": "tokens",
+        "t_warmup": 10.5 * TOKENS,
+        "alpha_f": 0.1,
+        "warmup_min_lr": 0.0,
+    }
     config = {**FILE, "scheduler": fields, "max_duration": "3.201e3T"}
     found = config_conversion("olmo", config)
     assert found.total == 101

@@ -23,7 +23,7 @@ DEBUG: dict[str, Any] = {
 
 def container(step: int, lr: float, total: int, **fields: Any) -> float:
     """Return the factor of torchtitan's LambdaLR, times the optimizer's rate."""
-    warmup = min(fields.get("warmup_steps", 200), total)
+    warmup: int = min(fields.get("warmup_steps", 200), total)
     ratio = fields.get("decay_ratio")
     decay = total - warmup if ratio is None else min(round(total * ratio), total - warmup)
     stable = total + 1 - warmup - decay
@@ -37,7 +37,7 @@ def container(step: int, lr: float, total: int, **fields: Any) -> float:
         "sqrt": 1 - math.sqrt(progress),
         "cosine": 0.5 * (1 + math.cos(math.pi * progress)),
     }[fields.get("decay_type", "linear")]
-    least = fields.get("min_lr_factor", 0.0)
+    least: float = fields.get("min_lr_factor", 0.0)
     return lr * (least + (1 - least) * shape)
 
 

@@ -164,12 +164,20 @@ def _no_duration(text: str) -> Invalid:
     return refused(FieldError("config.max_duration", message, shown(text), _DURATIONS))
 
 
+def _tells(config: Mapping[str, Any]) -> list[str]:
+    """Return the length of the warm-up, which is a number here, and a text of others."""
+    scheduler = config.get("scheduler")
+    warmup = scheduler.get("t_warmup") if isinstance(scheduler, Mapping) else None
+    return ["scheduler.t_warmup"] if isinstance(warmup, (int, float)) else []
+
+
 PROJECT = Project(
     "olmo",
     conversion,
-    signs={"scheduler.t_warmup", "scheduler.grad_clip_warmup_steps", "scheduler.units"}
-    | {"global_train_batch_size", "device_train_microbatch_size", "gen1_gc_interval"}
+    signs={"scheduler.grad_clip_warmup_steps", "scheduler.grad_clip_warmup_factor"}
+    | {"model.max_sequence_length", "optimizer.metrics_log_interval", "gen1_gc_interval"}
     | {"save_num_unsharded_checkpoints_to_keep", "softmax_auxiliary_loss"},
+    tells=_tells,
     checked="the schedulers of olmo.optim, from their text",
     refused="max_scheduler; epochs, unless steps_per_epoch or total is given",
 )
