@@ -20,7 +20,7 @@ from rheostat.converters.core import (
     Scheduler,
     refused,
 )
-from rheostat.errors import FieldError
+from rheostat.errors import FieldError, Invalid
 from rheostat.limits import MAX_NESTING
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.field_errors import field_errors, shown
@@ -132,17 +132,22 @@ def _convert(case: Case, name: str, params: dict[str, Any]) -> Conversion:
     try:
         return scheduler.converted(case, given)
     except ValidationError as error:
-        found = field_errors(error, None, "")
-        raise refused(*(_inside(case, error.title, item) for item in found)) from None
+        raise no_kind(error, case.field) from None
     except RecursionError:
         raise case.wrong("", "would become too deep a definition", params, _NOT_DEEP) from None
     except ArithmeticError as error:
         raise case.wrong("", f"give no finite values ({error})", params) from None
 
 
-def _inside(case: Case, kind: str, error: FieldError) -> FieldError:
-    message = f"would become the kind {kind.lower()}, whose {error.field} {error.message}"
-    return replace(error, field=case.field, message=message)
+def no_kind(error: ValidationError, field: str) -> Invalid:
+    """Return the error about what stands at a path and would become no valid definition."""
+    kind = f"would become the kind {error.title.lower()}"
+    return refused(
+        *(
+            replace(item, field=field, message=f"{kind}, whose {item.field} {item.message}")
+            for item in field_errors(error, None, "")
+        )
+    )
 
 
 def _library(case: Case) -> Library:

@@ -18,17 +18,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from pydantic import ValidationError
+
 from rheostat.converters.configs import projects
 from rheostat.converters.configs.documents import document
 from rheostat.converters.configs.flags import Flags
 from rheostat.converters.configs.project import Project
-from rheostat.converters.configs.reading import ConfigConversion, training_lengths
+from rheostat.converters.configs.reading import ConfigConversion, TrainingLengths, training_lengths
 from rheostat.converters.configs.telling import library_of
 from rheostat.converters.core import refused
-from rheostat.converters.request import check_text
+from rheostat.converters.request import check_text, no_kind
 from rheostat.errors import FieldError, Invalid
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.field_errors import shown
+from rheostat.schedules.parse import sound
 
 __all__ = ["ConfigConversion", "config_conversion", "convert_config", "library_of"]
 
@@ -92,7 +95,23 @@ def config_conversion(
     project = named or _told(data)
     if isinstance(data, Flags) and not project.flags:
         raise _no_command_line(project, data)
-    return replace(project.conversion(data, lengths), library=project.name)
+    return replace(_converted(project, data, lengths), library=project.name)
+
+
+def _converted(
+    project: Project, data: Mapping[str, Any], lengths: TrainingLengths
+) -> ConfigConversion:
+    """Return what the project makes of its file; what no definition can be is refused."""
+    try:
+        found = project.conversion(data, lengths)
+    except ValidationError as error:
+        raise no_kind(error, "config") from None
+    except ArithmeticError as error:
+        message = f"gives no finite values ({error})"
+        raise refused(FieldError("config", message, None, "finite values")) from None
+    for definition in found.parameters.values():
+        sound(definition, "config")
+    return found
 
 
 def _named(library: str) -> Project:

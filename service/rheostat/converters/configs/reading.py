@@ -15,6 +15,7 @@ from rheostat.converters.core import Conversion, refused
 from rheostat.converters.parameters import STRICT, Steps
 from rheostat.converters.request import conversion, convert
 from rheostat.errors import FieldError, Invalid
+from rheostat.limits import MAX_STEP
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.field_errors import field_errors, shown
 from rheostat.schedules.shortest import shortest
@@ -69,6 +70,9 @@ def by_epochs(config: str, epochs: int, lengths: TrainingLengths) -> tuple[int, 
     if length is None:
         message = f"is required: the file counts {epochs} epochs, in its {config}"
         raise refused(FieldError("steps_per_epoch", message, None, "≥ 1"))
+    if epochs * length > MAX_STEP:
+        message = f"makes the training too long, with {epochs} epochs"
+        raise refused(FieldError("steps_per_epoch", message, length, f"≤ {MAX_STEP // epochs}"))
     return length, stated(config, epochs * length, lengths.total)
 
 
