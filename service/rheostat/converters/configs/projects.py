@@ -27,6 +27,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "maxtext": (),
     "megatron": ("megatron-core", "megatron-lm"),
     "mlx_lm": ("mlx",),
+    "mmcv": (),
     "mmengine": (),
     "nanochat": (),
     "nanotron": (),
