@@ -108,7 +108,7 @@ def test_rates_of_epochs_need_the_length_of_one() -> None:
     config["optimization"]["lr"] = [0.1, 0.2]
     for given in (flags, config):
         found = config_conversion("fairseq", given, steps_per_epoch=10).parameters["lr"]
-        rates = evaluate(found, [0, 9, 10, 29, 30, 39, 40])
+        rates = evaluate(found, np.array([0, 9, 10, 29, 30, 39, 40]))
         assert rates == pytest.approx([0.1, 0.1, 0.2, 0.2, 0.1, 0.1, 0.05], rel=1e-12)
         with pytest.raises(Invalid) as caught:
             config_conversion("fairseq", given)
@@ -132,7 +132,7 @@ def test_a_plateau_becomes_a_controller() -> None:
         "fairseq", hydra(schedule, checkpoint={"best_checkpoint_metric": "wer"})
     )
     assert found.controllers["plateau"].document["metric"] == "wer"
-    assert evaluate(found.parameters["lr"], [5, 10]) == pytest.approx([0.0005, 0.001])
+    assert evaluate(found.parameters["lr"], np.array([5, 10])) == pytest.approx([0.0005, 0.001])
 
 
 @pytest.mark.parametrize(

@@ -66,14 +66,16 @@ def test_the_momentum_is_that_of_the_optimizer() -> None:
     """Schedulers of the momentum set that of SGD, or the first beta of Adam, from its value."""
     half = (0.9 + 0.5) / 2
     found = converted(config(WARMUP, STAIRS, MOMENTUM)).parameters
-    assert evaluate(found["momentum"], [0, 60, 69]) == pytest.approx([0.9, half, half], rel=1e-12)
+    assert evaluate(found["momentum"], np.array([0, 60, 69])) == pytest.approx(
+        [0.9, half, half], rel=1e-12
+    )
     adam = {"type": "AdamW", "lr": BASE, "betas": (0.9, 0.99)}
     found = converted(config(MOMENTUM, optim_wrapper={"optimizer": adam})).parameters
     assert set(found) == {"lr", "beta1"}
     assert evaluate(found["beta1"], 60) == pytest.approx(half, rel=1e-12)
     decay = {"type": "LinearParamScheduler", "param_name": "weight_decay", "start_factor": 0.5}
     found = converted(config(decay)).parameters
-    assert evaluate(found["weight_decay"], [0, 10, 110]).tolist() == pytest.approx(
+    assert evaluate(found["weight_decay"], np.array([0, 10, 110])).tolist() == pytest.approx(
         [0.5e-4, 0.5e-4 * (1 + 1 / 11), 1e-4]
     )
 

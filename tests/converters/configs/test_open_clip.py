@@ -32,7 +32,7 @@ def cooled(t: int) -> float:
     if t < 40:
         return 5e-4 * (t + 1) / 40
     fall = max(0, t - (TOTAL - 40)) / 40
-    return (1 - fall) ** 0.5 * (5e-4 - 1e-5) + 1e-5
+    return float((1 - fall) ** 0.5 * (5e-4 - 1e-5) + 1e-5)
 
 
 def late(t: int) -> float:

@@ -101,7 +101,7 @@ def test_a_plateau_becomes_a_controller() -> None:
     given = {**ARGUMENTS, "sched": "plateau", "patience_epochs": 3, "eval_metric": "loss"}
     found = config_conversion("timm", given, steps_per_epoch=EPOCH)
     assert found.controllers["plateau"].document["start"] == 5 * EPOCH + 1
-    assert evaluate(found.parameters["lr"], [0, 4 * EPOCH, 30 * EPOCH]) == pytest.approx(
+    assert evaluate(found.parameters["lr"], np.array([0, 4 * EPOCH, 30 * EPOCH])) == pytest.approx(
         [1e-4, 1e-4 + 0.8 * (0.1 - 1e-4), 0.1]
     )
 

@@ -151,10 +151,8 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     config = by_long_names(config, {"fa": "force_anneal"})
     nested = any(isinstance(config.get(name), Mapping) for name in _BLOCKS)
     check_unknown(config, _OF_HYDRA if nested else _OF_FLAGS)
-    optimization, optimizer = (
-        _block(model, config, name)
-        for model, name in ((Optimization, "optimization"), (Optimizer, "optimizer"))
-    )
+    optimization = _block(Optimization, config, "optimization")
+    optimizer = _block(Optimizer, config, "optimizer")
     if optimizer.relative_step:
         message = "lets Adafactor set the rate by itself"
         _, path = _place(config, "optimizer")

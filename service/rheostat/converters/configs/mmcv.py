@@ -309,7 +309,8 @@ def _hook(block: dict[str, Any], policies: Mapping[str, type[Warm]], path: str) 
     """Return what a block says of a hook, whose policy is its name."""
     params = {name: list(v) if isinstance(v, tuple) else v for name, v in block.items()}
     policy = params.pop("policy", None)
-    name = policy if policy in policies else str(policy).lower()  # `Step` is `step`
+    written = policy if isinstance(policy, str) else ""
+    name = written if written in policies else written.lower()  # `Step` is `step`
     model = policies.get(name)
     if model is None:
         message = "is no policy that is read"
