@@ -55,7 +55,8 @@ def warmup(
     whole curve follows.
     """
     total = case.total
-    length = total * (1 - warmup_length) if rescale_interval else None
+    rest = 1 - warmup_length
+    length = total * rest if rescale_interval and rest > 0 else None
     main = case.nested(scheduler, "scheduler", total=length)
     meeting = 0.0 if rescale_interval else warmup_length * total
     first, end = (float(main.at(np.array([place]))[0]) for place in (0.0, meeting))

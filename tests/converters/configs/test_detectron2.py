@@ -58,6 +58,7 @@ def converted(solver: dict[str, Any], **beside: Any) -> Any:
         {"LR_SCHEDULER_NAME": "WarmupCosineLR", "BASE_LR_END": 0.001},
         {"LR_SCHEDULER_NAME": "WarmupCosineLR", "RESCALE_INTERVAL": True},
         {"LR_SCHEDULER_NAME": "WarmupStepWithFixedGammaLR", "NUM_DECAYS": 4, "GAMMA": 0.3},
+        {"WARMUP_ITERS": 400, "RESCALE_INTERVAL": True},
     ],
 )
 def test_every_iteration_has_detectron2_s_rate(change: dict[str, Any]) -> None:
@@ -99,6 +100,10 @@ def refused(solver: dict[str, Any], **beside: Any) -> str:
         ({"BASE_LR_END": 0.5}, "BASE_LR_END"),
         ({"STEPS": "os.getcwd()"}, "STEPS"),
         ({"MAX_ITER": 0}, "MAX_ITER"),
+        (
+            {"LR_SCHEDULER_NAME": "WarmupStepWithFixedGammaLR", "WARMUP_ITERS": 400},
+            "WARMUP_ITERS",
+        ),
         ({"WARMUP_ITER": 10}, "WARMUP_ITER"),
         ({"LR_DECAY": 10}, "LR_DECAY"),
     ],

@@ -118,6 +118,10 @@ def _check(solver: Solver) -> None:
         message = "scales the rate and the length by the number of GPUs: give what they become"
         field, value = "config.SOLVER.REFERENCE_WORLD_SIZE", solver.REFERENCE_WORLD_SIZE
         raise refused(FieldError(field, message, value, "0"))
+    whole = solver.WARMUP_ITERS >= solver.MAX_ITER and not solver.RESCALE_INTERVAL
+    if whole and solver.LR_SCHEDULER_NAME == "WarmupStepWithFixedGammaLR":
+        field, message = "config.SOLVER.WARMUP_ITERS", "ends past the schedule, where fvcore fails"
+        raise refused(FieldError(field, message, solver.WARMUP_ITERS, f"< {solver.MAX_ITER}"))
     if solver.BASE_LR_END > solver.BASE_LR:
         field, message = "config.SOLVER.BASE_LR_END", "must not be above BASE_LR"
         raise refused(FieldError(field, message, solver.BASE_LR_END, f"≤ {solver.BASE_LR}"))
