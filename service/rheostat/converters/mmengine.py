@@ -14,7 +14,16 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rheostat.converters.core import Case, Conversion, Library, refused
-from rheostat.converters.kit import exponential, of_group, one_cycle, polynomial, sequence, value_at
+from rheostat.converters.kit import (
+    exponential,
+    of_group,
+    one_cycle,
+    polynomial,
+    scaled,
+    sequence,
+    since,
+    value_at,
+)
 from rheostat.converters.parameters import (
     Count,
     LastEpoch,
@@ -28,8 +37,9 @@ from rheostat.converters.parameters import (
 from rheostat.converters.reactions import ThresholdMode, metric_of, plateau
 from rheostat.errors import FieldError, Invalid
 from rheostat.limits import MAX_STEP
-from rheostat.schedules.kinds.curves import Constant, Cosine
+from rheostat.schedules.kinds.curves import Constant, Cosine, Linear
 from rheostat.schedules.kinds.points import Multistep
+from rheostat.schedules.kinds.pointwise import Power
 from rheostat.schedules.kinds.presets import Step
 from rheostat.schedules.kinds.sequence import Part, Sequence
 from rheostat.schedules.kinds.timing import Staircase, Stretch
@@ -284,6 +294,20 @@ def restarts(
     *_, whole = accumulate(lengths)
     curve = sequence(*waves[:-1], then=waves[-1][0])
     return window.at_most(whole).laid_out(curve)
+
+
+@library.scheduler(*named("QuadraticWarmup"), hyperparameters=None)
+def quadratic(case: Case, common: Common) -> AnyDefinition:
+    """
+    `power` of a line to the base value that is one step ahead.
+
+    It is a scheduler of MMDetection and MMPose, for YOLOX, and must have an end.
+    """
+    if common.end >= ENDLESS:
+        raise case.wrong("end", "is required", None, f"> {common.begin}")
+    window = common.window(case)
+    line = since(1, Linear(start=0.0, end=1.0, steps=window.width))
+    return window.laid_out(scaled(case.base, Power(of=line, exponent=2.0)))
 
 
 @library.scheduler("OneCycleParamScheduler", "OneCycleLR")

@@ -47,8 +47,8 @@ class Member:
 
     @property
     def restarts(self) -> bool:
-        """Whether it sets the value at the start of each of its periods."""
-        return self.spec.name.startswith("CosineRestart")
+        """Whether it sets the value at the start of each of its periods, or of its only one."""
+        return self.spec.name.startswith(("CosineRestart", "QuadraticWarmup"))
 
     @property
     def sets(self) -> bool:

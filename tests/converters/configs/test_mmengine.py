@@ -62,6 +62,14 @@ def test_epochs_that_are_converted_end_with_the_training() -> None:
     assert evaluate(found, np.arange(120)) == pytest.approx(stepped(listed, EPOCH, 120), rel=1e-8)
 
 
+def test_the_warm_up_of_yolox_is_read() -> None:
+    """MMDetection's quadratic warm-up is (t + 1)²/n² of the rate, whatever its scope is called."""
+    yolox = {"type": "mmdet.QuadraticWarmupLR", "end": 3, "convert_to_iter_based": True}
+    found = converted(config(yolox, {**STAIRS, "begin": 3})).parameters["lr"]
+    expected = [BASE * min(1.0, (t + 1) / 30) ** 2 for t in range(80)]
+    assert evaluate(found, np.arange(80)) == pytest.approx(expected, rel=1e-12)
+
+
 def test_the_momentum_is_that_of_the_optimizer() -> None:
     """Schedulers of the momentum set that of SGD, or the first beta of Adam, from its value."""
     half = (0.9 + 0.5) / 2
@@ -115,7 +123,7 @@ BY_ITERATIONS = {"type": "IterBasedTrainLoop", "max_iters": 100}
     ("given", "field"),
     [
         (config({"type": "CosineAnealingLR"}), "param_scheduler[0].type"),
-        (config(WARMUP, {"type": "mmdet.QuadraticWarmupLR"}), "param_scheduler[1].type"),
+        (config(WARMUP, {"type": "mmaction.SwinLR"}), "param_scheduler[1].type"),
         (config({**STAIRS, "milestone": [3]}), "param_scheduler[0].milestone"),
         (config({"begin": 3}), "param_scheduler[0].type"),
         (config({"type": "LinearParamScheduler"}), "param_scheduler[0].param_name"),

@@ -206,7 +206,7 @@ def _scheduler(block: dict[str, Any], place: int, training: Training) -> dict[st
         raise refused(
             FieldError(f"{path}.type", "must be a name", shown(kind), "CosineAnnealingLR")
         )
-    name = kind.removeprefix("mmengine.")
+    name = kind.removeprefix("mmengine.").removeprefix("mmdet.").removeprefix("mmpose.")
     by_epoch = params.get("by_epoch", True)
     if by_epoch and not training.by_epoch and not params.get("convert_to_iter_based", False):
         message = "counts epochs, of which a loop of iterations has one: it would have no turn"
