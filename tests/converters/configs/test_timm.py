@@ -115,12 +115,13 @@ def test_a_plateau_becomes_a_controller() -> None:
         ({"sched": "plateau", "sched_on_updates": True}, "config.sched_on_updates"),
         ({"warmup_epoch": 3}, "config.warmup_epoch"),
         ({"unscale_lr": True}, "config.unscale_lr"),
+        ({"data_path": "/imagenet"}, "config.data_path"),
         ({"epochs": 0}, "config.epochs"),
         ({"sched": "step", "decay_epochs": 0}, "config.decay_epochs"),
     ],
 )
 def test_what_is_wrong_is_refused_by_its_field(change: dict[str, Any], field: str) -> None:
-    """Noise, a rate that is scaled by GPUs, wrong and misspelled arguments are refused."""
+    """Noise, a rate that GPUs scale, as in DeiT, wrong and misspelled arguments are refused."""
     with pytest.raises(Invalid) as caught:
         config_conversion("timm", {**ARGUMENTS, **change}, steps_per_epoch=EPOCH)
     assert caught.value.errors[0].field == field

@@ -127,6 +127,7 @@ def refused(config: dict[str, Any], **lengths: int) -> str:
         ({"batch": -1}, "config.batch"),
         ({"batch": 0.7}, "config.batch"),
         ({"optimizer": "Lion"}, "config.optimizer"),
+        ({"anchor_t": 4.0}, "config.anchor_t"),
         ({"epochs": 0}, "config.epochs"),
         ({"lr0": "fast"}, "config.lr0"),
         ({"warmup_epoch": 3}, "config.warmup_epoch"),
@@ -134,7 +135,7 @@ def refused(config: dict[str, Any], **lengths: int) -> str:
     ],
 )
 def test_what_is_wrong_is_refused_by_its_field(change: dict[str, Any], field: str) -> None:
-    """A length in hours, AutoBatch, wrong and misspelled fields are refused by their paths."""
+    """A length in hours, AutoBatch, YOLOv5's fields, wrong and misspelled ones are refused."""
     assert refused({**PLAIN, **change}, steps_per_epoch=EPOCH) == field
 
 

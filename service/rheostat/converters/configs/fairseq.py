@@ -251,7 +251,7 @@ PROJECT: Final = Project(
     },
     flags={
         *("warmup_updates", "total_num_update", "max_update", "update_freq", "warmup_init_lr"),
-        *("adam_betas", "best_checkpoint_metric", "end_learning_rate", "max_tokens"),
+        *("adam_betas", "best_checkpoint_metric", "end_learning_rate"),
     },
     checked="the schedules of `fairseq.optim.lr_scheduler`, whose formulas are transcribed",
     refused="`force_anneal` of a polynomial decay, and what `pass_through` hands to an optimizer",

@@ -112,7 +112,8 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     """
     Return what the schedulers set, by iterations, and what the optimizer holds constant.
 
-    A momentum that is scheduled is that of SGD, or the first beta of Adam.
+    A step is an iteration, whether or not several of them make an update. A momentum that is
+    scheduled is that of SGD, or the first beta of Adam.
     """
     file = read(File, config)
     _check(config, file)

@@ -25,6 +25,7 @@ from rheostat.converters.kit import Phase, phases, value_at
 from rheostat.converters.mmengine import by_counts
 from rheostat.converters.parameters import Count, Length, NotNegative, Positive
 from rheostat.errors import FieldError
+from rheostat.schedules.field_errors import shown
 from rheostat.schedules.kinds.curves import Constant
 from rheostat.schedules.union import AnyDefinition
 
@@ -87,6 +88,11 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     The rate changes once an epoch unless sched_on_updates. The noise of a rate is refused, for it
     is drawn from PyTorch's generator.
     """
+    if "data_path" in config:
+        message = "is a flag of DeiT and its kin, whose scripts scale lr by the number of GPUs"
+        raise refused(
+            FieldError("config.data_path", message, shown(config["data_path"]), "data_dir")
+        )
     config = by_long_names(config, {"dr": "decay_rate"})
     check_unknown(config, _READ)
     arguments = read(Arguments, config)

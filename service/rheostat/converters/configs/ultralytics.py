@@ -28,12 +28,15 @@ from rheostat.converters.mmengine import by_counts
 from rheostat.converters.parameters import Length, NotNegative
 from rheostat.errors import FieldError
 from rheostat.schedules.definition import Definition
+from rheostat.schedules.field_errors import shown
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear
 from rheostat.schedules.kinds.pointwise import Sum
 from rheostat.schedules.union import AnyDefinition
 
 _WITH_BETAS: Final = ("adam", "adamax", "adamw", "nadam", "radam")
 _WITH_MOMENTUM: Final = ("sgd", "musgd", "rmsprop")
+_OF_YOLOV5: Final = ("anchor_t", "fl_gamma", "iou_t", "obj_pw")
+"""What only the files of YOLOv5's hyperparameters have."""
 _LONG: Final = 10_000
 """A training of more updates is a long one to `optimizer: auto`."""
 
@@ -65,8 +68,13 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     """
     Return the rates of the weights and of the biases, the momentum and the weight decay.
 
-    The rate falls once an epoch, and the warm-up rises with every batch.
+    The rate falls once an epoch, and the warm-up rises with every batch. Some releases before 8.4
+    warm up for 100 batches at least.
     """
+    for name in _OF_YOLOV5:
+        if name in config:
+            message = "is of YOLOv5, whose epochs and optimizer stand on its command line"
+            raise refused(FieldError(f"config.{name}", message, shown(config[name]), "not given"))
     arguments = read(Arguments, config)
     check_unknown(config, _READ)
     _check(arguments)
@@ -170,5 +178,5 @@ PROJECT: Final = Project(
     conversion,
     signs={"lr0", "lrf", "cos_lr", "warmup_bias_lr", "warmup_momentum", "nbs", "close_mosaic"},
     checked="the trainer's own formula, step by step",
-    refused="a length in hours, AutoBatch, and `optimizer: auto` in a training of few updates",
+    refused="a length in hours, AutoBatch, `optimizer: auto` in a training of few updates, YOLOv5",
 )
