@@ -68,8 +68,8 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     """
     Return the rates of the weights and of the biases, the momentum and the weight decay.
 
-    The rate falls once an epoch, and the warm-up rises with every batch. Some releases before 8.4
-    warm up for 100 batches at least.
+    The rate falls once an epoch, and the warm-up rises with every batch. Older
+    releases warm up for 100 batches at least.
     """
     for name in _OF_YOLOV5:
         if name in config:
