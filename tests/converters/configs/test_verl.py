@@ -144,6 +144,8 @@ def test_a_command_line_is_the_file_s_fields() -> None:
     style = "actor_rollout_ref.actor.optim.lr_decay_style=cosine trainer.total_training_steps=105"
     expected = {"lr": times(1e-6, wave(0, 105)), "weight_decay": constant(0.01)}
     check("verl", document(f"{workers} {style}"), expected, {}, 105)
+    base = "x.py --config-path=/x --config-name=mine actor_rollout_ref.actor.optim.lr=1e-6"
+    assert refused("verl", document(base)) == {"config.config_name"}
     both = "x.py a.b=1 a.b.c=2 actor_rollout_ref.model.path=x"
     assert refused("verl", document(both)) == {"config.a.b.c"}
 

@@ -30,6 +30,8 @@ from rheostat.schedules.kinds.curves import Constant
 _ACTOR: Final = "actor_rollout_ref.actor"
 _MEGATRON: Final = "ppo_megatron_trainer"
 """The file whose defaults are those of Megatron's workers, as Hydra's command line names it."""
+_OWN_PATHS: Final = ("config", "./config")
+_OWN: Final = ("ppo_trainer", _MEGATRON, "sft_trainer", "sft_trainer_engine")
 _OLDER: Final = "verl.trainer.fsdp_sft_trainer"
 _STABLE: Final = 0.9
 """The share of what follows the warm-up that is stable in wsd."""
@@ -139,10 +141,23 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     return ConfigConversion(rates, total=total, steps_per_epoch=lengths.steps_per_epoch)
 
 
+def _check_base(flags: Flags) -> None:
+    """Refuse a command line that overrides another configuration than those of verl's own."""
+    for names, own in ((("config_name", "cn"), _OWN), (("config_path", "cp"), _OWN_PATHS)):
+        for name in names:
+            value = flags.get(name)
+            if value is None or str(value).removesuffix(".yaml") in own:
+                continue
+            message = "names a configuration that is not verl's own, of which this is a part"
+            bound = "the whole one, as Hydra writes it to .hydra/config.yaml"
+            raise refused(FieldError(f"config.{name}", message, shown(value), bound))
+
+
 def _nested(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what a command line overrides as the blocks of a file, which remain flags."""
     if not isinstance(config, Flags):
         return config
+    _check_base(config)
     found = Flags()
     for path, value in config.items():
         *names, last = path.split(".")
@@ -193,7 +208,8 @@ def _of_sft(worker: Worker, *, older: bool) -> Worker:
 def _worker(config: Mapping[str, Any], path: str) -> Worker:
     """Return an optimizer's block, checked; that of another strategy has other fields."""
     outer = path.rpartition(".")[0]
-    usual = "megatron" if str(config.get("config_name", "")).startswith(_MEGATRON) else "fsdp"
+    named = str(config.get("config_name", config.get("cn")))
+    usual = "megatron" if named.startswith(_MEGATRON) else "fsdp"
     strategy = _block(config, outer).get("strategy", usual) if outer else "fsdp"
     if strategy not in ("fsdp", "fsdp2", "megatron"):
         message, bound = "has a schedule of its own", "fsdp, fsdp2 or megatron"
