@@ -165,6 +165,14 @@ def test_what_would_be_another_curve_is_refused(change: dict[str, Any], field: s
     assert refused("kohya", {**WARM, "lr_scheduler": "cosine", **change}) == {field}
 
 
+def test_a_file_beside_the_flags_is_refused() -> None:
+    """A TOML file has arguments too; Accelerate's own file is no part of them."""
+    flags = "train_network.py --network_dim 8 --learning_rate 1e-4"
+    assert refused("kohya", document(f"{flags} --config_file x.toml")) == {"config.config_file"}
+    other = document(f"accelerate launch --config_file x.yaml {flags}")
+    check("kohya", other, {"lr": constant(1e-4)}, {}, 1600)
+
+
 def test_adafactor_with_a_rate_of_the_file_s_is_taken() -> None:
     """Adafactor has the schedule's rate if it is told not to choose one."""
     own = {"optimizer_type": "Adafactor", "optimizer_args": ["relative_step=False"]}

@@ -9,6 +9,7 @@ import pytest
 from tests.converters.configs.formulas import Formula, check, constant, refused
 
 from rheostat.converters.configs import library_of
+from rheostat.converters.configs.documents import document
 
 FILE: dict[str, Any] = {
     "model": "mlx-community/Llama-3.2-1B-Instruct-bf16",
@@ -112,6 +113,14 @@ def test_a_file_is_told_from_others() -> None:
 def test_what_would_be_another_curve_is_refused(config: dict[str, Any], field: str) -> None:
     """Schedules that MLX has not, and fields that are not read, are refused by their paths."""
     assert refused("mlx_lm", config) == {field}
+
+
+def test_a_command_line_is_read_without_a_file() -> None:
+    """A command line may be all there is, and has no schedule; a file beside it would have one."""
+    flags = "mlx_lm.lora --fine-tune-type lora --iters 100 --learning-rate 2e-5"
+    check("mlx_lm", document(flags), {"lr": constant(2e-5)}, {}, 100)
+    assert refused("mlx_lm", document(f"{flags} --config x.yaml")) == {"config.config"}
+    assert refused("mlx_lm", document(f"{flags} -c x.yaml")) == {"config.c"}
 
 
 def test_a_length_must_not_contradict_the_file() -> None:

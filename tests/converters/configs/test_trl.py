@@ -53,6 +53,12 @@ def test_what_would_be_another_curve_is_refused(change: dict[str, Any], field: s
     assert refused("trl", {**RECIPE, **change}, steps_per_epoch=10) == {field}
 
 
+def test_a_file_beside_the_flags_is_refused() -> None:
+    """A command line that names a file is not the whole configuration."""
+    flags = "sft --config recipe.yaml --learning_rate 1e-5 --max_steps 10"
+    assert refused("trl", document(flags)) == {"config.config"}
+
+
 def test_the_default_rate_is_not_guessed() -> None:
     """Each trainer of TRL has another learning rate by default, so there must be one."""
     rest = {key: value for key, value in RECIPE.items() if key != "learning_rate"}

@@ -14,6 +14,7 @@ from rheostat.converters.configs.reading import (
     ConfigConversion,
     Place,
     TrainingLengths,
+    check_whole,
     converted,
     read,
     stated,
@@ -105,6 +106,7 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     several processes Accelerate makes so many steps of the schedule at each of the training's, so a
     warm-up in steps is shorter: a command line that has several is refused.
     """
+    _check_file(config)
     fields = _flat(config)
     arguments = read(Arguments, fields)
     check_unknown(fields, _READ)
@@ -120,6 +122,14 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     if isinstance(decay, int | float):
         rates["weight_decay"] = Constant(value=float(decay))
     return ConfigConversion(rates, total=total, steps_per_epoch=lengths.steps_per_epoch)
+
+
+def _check_file(config: Mapping[str, Any]) -> None:
+    """Refuse a TOML file beside the flags; one of YAML or JSON is Accelerate's own."""
+    value = config.get("config_file")
+    file = value[0] if isinstance(value, list) else value  # the script's name may follow
+    if not str(file).endswith((".yaml", ".yml", ".json")):
+        check_whole(config, "config_file")
 
 
 def _flat(config: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from rheostat.converters.configs.reading import (
     ConfigConversion,
     Place,
     TrainingLengths,
+    check_whole,
     converted,
     read,
     stated,
@@ -68,6 +69,8 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     the schedule begins at the next one, so that the peak comes twice. The schedule counts updates:
     of grad_accumulation_steps iterations each.
     """
+    check_whole(config, "config")
+    check_whole(config, "c")
     file = read(File, config)
     check_unknown(config, _READ)
     updates = file.iters // file.grad_accumulation_steps

@@ -76,6 +76,14 @@ def by_epochs(config: str, epochs: int, lengths: TrainingLengths) -> tuple[int, 
     return length, stated(config, epochs * length, lengths.total)
 
 
+def check_whole(config: Mapping[str, Any], name: str) -> None:
+    """Refuse a command line whose flag of this name tells of a file with more fields."""
+    file = config.get(name)
+    if isinstance(config, Flags) and file is not None:
+        message = "names a file that is not here, whose fields are a part of the configuration"
+        raise refused(FieldError(f"config.{name}", message, shown(file), "not given"))
+
+
 def missing(name: str, when: str, bound: str = "a number") -> Invalid:
     """Return the error about a field that a file must have, to be raised."""
     return refused(FieldError(f"config.{name}", f"is required, {when}", None, bound))

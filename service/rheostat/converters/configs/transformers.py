@@ -68,7 +68,7 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
 
     warmup_steps below 1 are a ratio, as in version 5; warmup_ratio is that of version 4. Without
     max_steps the training's length is ``total``, or num_train_epochs times ``steps_per_epoch``,
-    rounded up.
+    rounded up. A file of DeepSpeed's that is named by its path is taken to have no scheduler.
     """
     arguments = read(Arguments, config)
     check_unknown(config, _READ)

@@ -7,7 +7,13 @@ from typing import Any
 
 from rheostat.converters.configs import transformers
 from rheostat.converters.configs.project import Project
-from rheostat.converters.configs.reading import ConfigConversion, TrainingLengths, missing, read
+from rheostat.converters.configs.reading import (
+    ConfigConversion,
+    TrainingLengths,
+    check_whole,
+    missing,
+    read,
+)
 from rheostat.converters.configs.unread_fields import Read, check_unknown
 from rheostat.converters.core import refused
 from rheostat.errors import FieldError
@@ -33,6 +39,7 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
 
     Each trainer has a learning rate of its own by default, so the file must have one.
     """
+    check_whole(config, "config")
     arguments = read(transformers.Arguments, config)
     check_unknown(config, _READ)
     if "learning_rate" not in arguments.model_fields_set:
