@@ -63,6 +63,28 @@ def test_lora_plus_has_rates_of_its_own() -> None:
     check("llamafactory", config, expected, {"steps_per_epoch": 11}, 33)
 
 
+@pytest.mark.parametrize(
+    ("change", "lengths", "total"),
+    [
+        ({"max_steps": 10}, {}, 10),
+        ({}, {"steps_per_epoch": 20}, 60),
+        ({"num_train_epochs": 2}, {"steps_per_epoch": 20}, 40),
+        ({}, {}, None),
+    ],
+)
+def test_the_rate_of_version_1_is_constant(
+    change: dict[str, Any], lengths: dict[str, int], total: int | None
+) -> None:
+    """Its trainer has a constant rate unless a plugin has another, and PyTorch's own AdamW."""
+    file = {"model": "x", "train_dataset": "data.yaml", "cutoff_len": 2048, **change}
+    expected = {"lr": constant(1e-4), "weight_decay": constant(0.01)}
+    check("llamafactory", file, expected, lengths, total)
+    muon = {**file, "learning_rate": 2e-4, "optim_config": {"name": "muon"}}
+    check("llamafactory", muon, {"lr": constant(2e-4)}, lengths, total)
+    field = "config.lr_scheduler_type"
+    assert refused("llamafactory", {**file, "lr_scheduler_type": "cosine"}) == {field}
+
+
 def test_a_file_is_told_from_others() -> None:
     """Its own fields tell it, beside those of transformers."""
     assert library_of(FILE).library == "llamafactory"
