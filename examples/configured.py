@@ -119,14 +119,10 @@ Facts: {known["source"]}. File: {links}. {_capital(known["how"])}.
 
 
 def _command(training: Configured) -> str:
-    options = "".join(
-        f" --{name.replace('_', '-')} {length}"
-        for name, length in training.known["lengths"].items()
-    )
-    name = training.name.replace("_", "-")
-    return (
-        f"rheostat run create {name} --config examples/configurations/{training.file.name}{options}"
-    )
+    lengths = training.known["lengths"].items()
+    options = [f"--{name.replace('_', '-')} {length}" for name, length in lengths]
+    file = f"--config examples/configurations/{training.file.name}"
+    return " ".join(["rheostat run create", training.name, file, *options])
 
 
 def _capital(text: str) -> str:

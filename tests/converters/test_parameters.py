@@ -51,7 +51,7 @@ class Place(NamedTuple):
         try:
             found = conversion(self.library, self.scheduler.names[0], **given)
             if found.controller is not None or found.curve.follows():
-                return str(found.to_json()).encode()
+                return str(found.written()).encode()
             return evaluate(found.curve, STEPS).tobytes()
         except Invalid:
             return None
