@@ -39,6 +39,8 @@ class Member:
     """Whether it counts epochs: those have their turns after those that count iterations."""
     every: int
     """How many steps it takes to count once."""
+    place: int = 0
+    """Its place in the list, by which all have their turns when they are made, at step 0."""
 
     @property
     def floor(self) -> float:
@@ -54,6 +56,11 @@ class Member:
     def sets(self) -> bool:
         """Whether it sets the value, whatever it was."""
         return self.restarts or self.spec.name.startswith("OneCycle")
+
+    @property
+    def adds(self) -> bool:
+        """Whether it adds to the value, from its own at first."""
+        return self.spec.name.startswith("QuadraticWarmup")
 
     @property
     def rest(self) -> int:
@@ -111,8 +118,8 @@ def several(case: Case, *, schedulers: Annotated[list[Nested], Field(min_length=
     others iterations, a step is an iteration, and steps_per_epoch is required; where it is given,
     a step is an iteration in any case. Each scheduler goes on from the value that it finds, but
     for a cosine past its T_max, which rises towards the base value again. Where one that does not
-    end at 0 overlaps with others there is no formula: those steps become a `table`. A OneCycleLR
-    changes the base value of those that stand after it, as in MMEngine.
+    end at 0, or that sets the value, overlaps with others there is no formula: those steps become
+    a `table`. A OneCycleLR changes the base value of those that stand after it, as in MMEngine.
 
     A ReduceOnPlateau among them is the `plateau` beside what the others become.
     """
@@ -198,7 +205,7 @@ def _members(case: Case, chosen: list[tuple[int, Nested]]) -> list[Member]:
                 raise case.wrong(f"{path}.name", message, spec.name, "one cycle alone")
             cycle = True
             base = _base_after(case, spec)
-        members.append(_member(whole, spec, path, base, length or 1))
+        members.append(replace(_member(whole, spec, path, base, length or 1), place=i))
     return sorted(members, key=lambda member: member.epochs)
 
 
@@ -277,13 +284,11 @@ def _between(
     clocks = {member.epochs for member in active}
     if last.sets and (len(active) == 1 or (not last.restarts and len(clocks) == 1)):
         curve = last.curve(last.base)
-        if last.restarts and begin > last.begin:
-            _check_undisturbed(last, value, value_at(curve, begin - 1 - last.begin))
-        return since(begin - last.begin, curve)
-    for member in active:
-        if member.sets:
-            message = "sets the value, which others in the same steps change: there is no formula"
-            raise case.wrong(f"{member.path}.name", message, member.spec.name, "alone in its steps")
+        if not last.restarts or begin == last.begin or _is_undisturbed(last, begin, value):
+            return since(begin - last.begin, curve)
+        return _table(case, active, begin, end, value)
+    if any(member.sets for member in active):
+        return _table(case, active, begin, end, value)
     if len(active) == 1:
         return _alone(last, begin, value)
     if any(member.floor for member in active):
@@ -291,12 +296,10 @@ def _between(
     return _together(active, begin, value)
 
 
-def _check_undisturbed(member: Member, value: float, own: float) -> None:
-    """Refuse restarts that go on, in the middle of a period, from what another one has left."""
-    if abs(value - own) > _NOISE * max(abs(value), abs(own)):
-        message = "goes on from the value that another one leaves: there is no formula"
-        name = member.spec.name
-        raise member.case.wrong(f"{member.path}.name", message, name, "alone in its steps")
+def _is_undisturbed(member: Member, step: int, value: float) -> bool:
+    """Return whether restarts go on from their own value, and not from what another one left."""
+    own = value_at(member.curve(member.base), step - 1 - member.begin)
+    return abs(value - own) <= _NOISE * max(abs(value), abs(own))
 
 
 def _alone(member: Member, begin: int, value: float) -> AnyDefinition:
@@ -333,14 +336,22 @@ def _table(
     """Return the values of schedulers that take turns, step by step."""
     longest = _LONGEST // len(active)
     if end is None or end - begin > longest:
-        message = f"overlap for more than {longest} steps with one that has eta_min"
-        raise case.wrong("schedulers", message, len(active), "eta_min 0, or an end")
+        message = f"overlap for more than {longest} steps, where there is no formula"
+        bound = "eta_min 0, an end, or one that sets the value alone in its steps"
+        raise case.wrong("schedulers", message, len(active), bound)
+    for member in active:
+        if member.adds:
+            message = "adds to the value, which others in the same steps change"
+            raise case.wrong(f"{member.path}.name", message, member.spec.name, "alone in its steps")
     steps = np.arange(begin, end)
-    shares = [_shares(member, steps) for member in active]
+    turns = [(member, *_shares(member, steps), _own(member, steps)) for member in active]
+    made = sorted(turns, key=lambda turn: turn[0].place)
     values = []
-    for i in range(len(steps)):
-        for member, (before, left) in zip(active, shares, strict=True):
-            if before[i] == 0:
+    for i, step in enumerate(steps):
+        for member, before, left, own in turns if step else made:
+            if np.isfinite(own[i]):
+                value = own[i]
+            elif before[i] == 0:
                 value += (member.base - member.floor) * left[i]
             else:
                 value = member.floor + (value - member.floor) * left[i] / before[i]
@@ -352,7 +363,24 @@ def _shares(
     member: Member, steps: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return which share above the floor is left before and at each step."""
-    places = np.concatenate([steps[:1] - 1, steps]) - member.begin
-    left = member.curve(member.floor + 1).values(places) - member.floor
-    left[places < 0] = 1.0
+    if member.sets and not member.restarts:
+        left = np.ones(len(steps) + 1)
+    else:
+        places = np.concatenate([steps[:1] - 1, steps]) - member.begin
+        left = member.curve(member.floor + 1).values(places) - member.floor
+        left[places < 0] = 1.0
     return left[:-1], left[1:]
+
+
+def _own(member: Member, steps: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return what a scheduler sets at each step, whatever the value was; NaN where it does not."""
+    own = np.full(len(steps), np.nan)
+    if member.sets:
+        places = steps - member.begin
+        counts, off = np.divmod(places, member.every)
+        turns = off == 0
+        if member.restarts:
+            periods = np.cumsum([0, *member.spec.params["periods"]])
+            turns &= np.isin(counts, periods)
+        own[turns] = member.curve(member.base).values(places[turns])
+    return own
