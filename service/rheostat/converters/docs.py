@@ -101,8 +101,9 @@ rheostat run create gpt --config sft.yaml
 - The file's ending tells its syntax: @SYNTAXES@. A text without a name is tried in this order.
   `config` over HTTP, and in Python, is also data that was read already, or a list of words.
 - **Nothing is executed.** Python is read as assignments of literals, of `dict(…)`, of names that
-  were assigned before and of sums and products of these; an import, a call or a `_base_` is
-  refused by its line. A script is read as words: what it assigns literally is filled in, arrays
+  were assigned before, of their members and of sums and products of these; an import or a call is
+  refused by its line. The files that a `_base_` names are not read: what they may set is asked
+  for. A script is read as words: what it assigns literally is filled in, arrays
   too, and a value that needs more, as `$(…)` or the environment, is refused where its flag is read.
 - YAML is read as PyYAML's safe loader does, with `1e-4` as a number. A key that stands twice, a tag
   and a second document are refused, and a date stays text.

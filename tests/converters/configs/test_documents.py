@@ -157,9 +157,19 @@ def test_nothing_is_executed(
     assert not any(tmp_path.iterdir())
 
 
-def test_what_a_file_inherits_is_asked_for() -> None:
-    """A file of MMEngine that inherits is told where the whole one is."""
-    assert "work_dir" in refusal("_base_ = ['./schedule.py']\n", "x.py")
+def test_a_member_of_what_was_assigned_is_a_value() -> None:
+    """A place in a list and a key of an object are read; what is not there is refused."""
+    found = document("size = (640, 480)\nx = dict(a=-size[0] // 2)\ny = x['a']\n", name="x.py")
+    assert (found["x"], found["y"]) == ({"a": -320}, -320)
+    for statement in ("x = lr[3]", "x = lr['a']", "x = [1][True]", "x = {'a': 1}['b']"):
+        assert "line 2" in refusal(f"lr = [1]\n{statement}\n", "x.py")
+
+
+def test_what_a_file_inherits_is_named() -> None:
+    """A file of MMEngine that inherits is read, with the names of the files that are not."""
+    found = document("_base_ = ['./schedule.py']\nlr = 1\n", name="x.py")
+    assert found == {"_base_": ["./schedule.py"], "lr": 1}
+    assert "line 1" in refusal("lr = _base_.lr\n", "x.py")
 
 
 TAGGED = {

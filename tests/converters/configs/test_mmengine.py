@@ -33,7 +33,7 @@ def config(*schedulers: dict[str, Any], **changes: Any) -> dict[str, Any]:
     }
 
 
-def converted(given: dict[str, Any], **lengths: int) -> Any:
+def converted(given: dict[str, Any], **lengths: Any) -> Any:
     """Return what a configuration becomes, with epochs of so many iterations."""
     return config_conversion("mmengine", given, **(lengths or {"steps_per_epoch": EPOCH}))
 
@@ -109,7 +109,7 @@ def test_a_plateau_becomes_a_controller() -> None:
     assert evaluate(converted(config(param_scheduler=None)).parameters["lr"], 50) == BASE
 
 
-def refused(given: dict[str, Any], **lengths: int) -> str:
+def refused(given: dict[str, Any], **lengths: Any) -> str:
     """Return the field for which a configuration is refused."""
     with pytest.raises(Invalid) as caught:
         converted(given, **lengths)
@@ -165,6 +165,24 @@ def test_the_length_of_an_epoch_is_asked_for() -> None:
     assert refused(config(STAIRS), total=100, steps_per_epoch=10) == "total"
 
 
+@pytest.mark.parametrize("name", ["optim_wrapper", "train_cfg", "param_scheduler"])
+def test_what_a_base_file_may_set_is_asked_for(name: str) -> None:
+    """Beside _base_, which is not read, all that the rate depends on must be there."""
+    based = config(WARMUP, STAIRS, _base_=["../_base_/default_runtime.py"])
+    assert converted(based) == converted(config(WARMUP, STAIRS))
+    assert refused({**based, name: None}) == f"config.{name}"
+
+
+def test_names_of_modules_are_those_of_their_classes() -> None:
+    """A configuration that MMEngine wrote names schedulers, loops and hooks by their modules."""
+    scheduler = {**STAIRS, "type": "mmengine.optim.scheduler.lr_scheduler.MultiStepLR"}
+    loop = {"type": "mmengine.runner.loops.EpochBasedTrainLoop", "max_epochs": 12}
+    hook = {"type": "mmengine.hooks.ParamSchedulerHook"}
+    written = config(scheduler, train_cfg=loop, default_hooks={"param_scheduler": hook})
+    assert converted(written) == converted(config(STAIRS))
+
+
 def test_a_file_is_told_by_its_fields() -> None:
-    """param_scheduler and optim_wrapper are MMEngine's own names."""
+    """param_scheduler and optim_wrapper are MMEngine's own names, and so is _base_."""
     assert library_of(config(STAIRS)).library == "mmengine"
+    assert library_of({"_base_": ["faster-rcnn.py"], "lr": 1}).library == "mmengine"

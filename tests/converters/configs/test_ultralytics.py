@@ -45,7 +45,7 @@ def trained(config: dict[str, Any]) -> dict[str, list[float]]:
     return found
 
 
-def converted(config: dict[str, Any], **lengths: int) -> Any:
+def converted(config: dict[str, Any], **lengths: Any) -> Any:
     """Return what the arguments become, with epochs of so many batches."""
     return config_conversion("ultralytics", config, **(lengths or {"steps_per_epoch": EPOCH}))
 
@@ -113,7 +113,7 @@ def test_auto_takes_a_known_rate_in_a_long_training() -> None:
     assert refused({**config, "batch": 20}, steps_per_epoch=106) == "config.optimizer"
 
 
-def refused(config: dict[str, Any], **lengths: int) -> str:
+def refused(config: dict[str, Any], **lengths: Any) -> str:
     """Return the field for which a file is refused."""
     with pytest.raises(Invalid) as caught:
         config_conversion("ultralytics", config, **lengths)

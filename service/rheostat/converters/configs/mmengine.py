@@ -31,6 +31,8 @@ from rheostat.schedules.field_errors import shown
 from rheostat.schedules.kinds.curves import Constant
 
 _LOOPS: Final = {"EpochBasedTrainLoop": "max_epochs", "IterBasedTrainLoop": "max_iters"}
+_SCOPES: Final = ("mmengine", "mmdet", "mmpose")
+"""The packages whose schedulers are read, before the names of these or of their modules."""
 _WITH_BETAS: Final = ("adam", "lamb", "lion")
 """What is in the names of the optimizers whose momentum is their first beta."""
 _PLACE: Final = Place("config.param_scheduler", "config.param_scheduler")
@@ -115,6 +117,7 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     A step is an iteration, whether or not several of them make an update. A momentum that is
     scheduled is that of SGD, or the first beta of Adam.
     """
+    _check_base(config)
     file = read(File, config)
     _check(config, file)
     optimizer = _optimizer(file.optim_wrapper)
@@ -143,12 +146,20 @@ def _check(config: Mapping[str, Any], file: File) -> None:
         raise refused(FieldError("config.auto_scale_lr.enable", message, True, "False"))
     hook = (file.default_hooks or {}).get("param_scheduler")
     kind = hook.get("type") if isinstance(hook, Mapping) else None
-    if kind not in {None, "ParamSchedulerHook"}:
+    if str(kind or "ParamSchedulerHook").rpartition(".")[2] != "ParamSchedulerHook":
         field, message = "config.default_hooks.param_scheduler.type", "sets the rate by itself"
         raise refused(FieldError(field, message, shown(kind), "ParamSchedulerHook"))
-    if config.get("_base_") and file.param_scheduler is None:
-        message = "beside _base_, files that are not read; the whole configuration is in work_dir"
-        raise missing("param_scheduler", message, "a list")
+
+
+def _check_base(config: Mapping[str, Any]) -> None:
+    """Refuse a file that leaves to its base files, which are not read, what its rate depends on."""
+    for name in ("optim_wrapper", "train_cfg", "param_scheduler"):
+        if config.get("_base_") and not config.get(name):
+            message = (
+                "beside _base_, files that are not read and may set it; MMEngine writes the whole "
+                "configuration into the work_dir when a training starts"
+            )
+            raise missing(name, message, "given")
 
 
 def _optimizer(wrapper: dict[str, Any]) -> Optimizer:
@@ -207,7 +218,8 @@ def _scheduler(block: dict[str, Any], place: int, training: Training) -> dict[st
         raise refused(
             FieldError(f"{path}.type", "must be a name", shown(kind), "CosineAnnealingLR")
         )
-    name = kind.removeprefix("mmengine.").removeprefix("mmdet.").removeprefix("mmpose.")
+    scope, _, rest = kind.partition(".")
+    name = rest.rpartition(".")[2] if scope in _SCOPES else kind
     by_epoch = params.get("by_epoch", True)
     if by_epoch and not training.by_epoch and not params.get("convert_to_iter_based", False):
         message = "counts epochs, of which a loop of iterations has one: it would have no turn"
@@ -286,6 +298,12 @@ def _path(field: str) -> str:
     return f"{head}[{place}].{inside}"
 
 
+def _tells(config: Mapping[str, Any]) -> list[str]:
+    """Return the field of base files, which MMCV's configurations have too, beside their own."""
+    based = isinstance(config.get("_base_"), (str, list))
+    return ["_base_"] if based and not {"lr_config", "optimizer_config"} & config.keys() else []
+
+
 PROJECT: Final = Project(
     "mmengine",
     conversion,
@@ -293,6 +311,7 @@ PROJECT: Final = Project(
         *("param_scheduler", "optim_wrapper", "train_cfg.max_iters", "train_cfg.by_epoch"),
         "default_hooks.param_scheduler",
     },
+    tells=_tells,
     checked="the recursion of MMEngine's schedulers, by iteration and by epoch",
     refused="what a `_base_` file sets, several optimizers, schedulers of other packages",
 )

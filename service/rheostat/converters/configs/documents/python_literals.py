@@ -1,8 +1,10 @@
 """
 Python files of assignments, as MMEngine's and nanoGPT's: read as literals, never executed.
 
-A value is a literal, ``dict(…)``, a name that was assigned before, or an expression of them with
-``+``, ``-``, ``*``, ``/`` and ``//``. What would have to be executed is refused by its line.
+A value is a literal, ``dict(…)``, a name that was assigned before, one of its members as ``x[0]``,
+or an expression of them with ``+``, ``-``, ``*``, ``/`` and ``//``. What would have to be executed
+is refused by its line. ``_base_`` is the names of files, which are not read: what they may set is
+for the project to ask for.
 """
 
 from __future__ import annotations
@@ -22,10 +24,6 @@ from rheostat.schedules.size_limits import LARGEST_INTEGER
 _FILE: Final = "a configuration file"
 """What the parser calls what it reads."""
 _BOUND: Final = "assignments of literals, of dict(…), and of names that were assigned before"
-_INHERITED: Final = (
-    "_base_ is read from other files: give the whole configuration, which MMEngine writes into "
-    "the work_dir when a training starts"
-)
 _OPERATORS: Final[dict[type, Callable[[Any, Any], Any]]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -75,8 +73,6 @@ class _Reader:
         for target in targets:
             if not isinstance(target, ast.Name):
                 raise _executed(statement, "assigns to a part of something")
-            if target.id == "_base_":
-                raise refused(_INHERITED, "a whole configuration", line=statement.lineno)
         value = self.value(given, 1)
         self.names |= {target.id: value for target in targets if isinstance(target, ast.Name)}
 
@@ -88,8 +84,8 @@ class _Reader:
         match node:
             case ast.Constant(value=None | bool() | int() | float() | str()):
                 return _bounded(node.value, node)
-            case ast.Name():
-                return self.named(node)
+            case ast.Name() | ast.Subscript():
+                return self.named(node, depth)
             case ast.List(elts=nodes) | ast.Tuple(elts=nodes):
                 return self.items(nodes, depth)
             case ast.Dict():
@@ -110,10 +106,20 @@ class _Reader:
         if self.count > MAX_VALUES:
             raise refused("has too many values", f"≤ {MAX_VALUES} values")
 
-    def named(self, node: ast.Name) -> Any:
-        if node.id not in self.names:
-            raise _executed(node, f"{node.id[:100]} is not assigned before")
-        return self.names[node.id]
+    def named(self, node: ast.Name | ast.Subscript, depth: int) -> Any:
+        """Return the value of a name, or the member at a place of a list or a key of an object."""
+        if isinstance(node, ast.Name):
+            if node.id not in self.names:
+                raise _executed(node, f"{node.id[:100]} is not assigned before")
+            return self.names[node.id]
+        holder, place = self.value(node.value, depth + 1), self.value(node.slice, depth + 1)
+        listed = isinstance(holder, list) and type(place) is int
+        if not listed and not (isinstance(holder, dict) and isinstance(place, str)):
+            raise _executed(node, "has to be executed")
+        try:
+            return holder[place]
+        except LookupError:
+            raise _executed(node, f"{place!r:.100} is no member") from None
 
     def items(self, nodes: Iterable[ast.expr], depth: int) -> list[Any]:
         found = []
