@@ -151,10 +151,12 @@ def _read(project: Project) -> str:
 
 
 def _signs(project: Project) -> str:
-    """Return a few of the fields and flags that tell a project."""
+    """Return a few of the fields and flags that tell a project, or what else tells it."""
     fields = [f"`{sign}`" for sign in sorted(project.signs)]
     flags = [f"`--{flag.replace('_', '-')}`" for flag in sorted(project.flags)]
     found = [*fields[:_MOST_SIGNS], *flags[:_MOST_SIGNS]]
+    if not found:
+        return cleandoc(project.tells.__doc__ or "").removeprefix("Return the ").rstrip(".")
     return ", ".join(found) + (" …" if len(found) < len(fields) + len(flags) else "")
 
 

@@ -62,7 +62,8 @@ def power(warmup: int, total: int, exponent: float, end: float) -> Formula:
     def after(step: int) -> float:
         if step > total:
             return end
-        return (1 - end) * (1 - (step - warmup) / (total - warmup)) ** exponent + end
+        left: float = (1 - (step - warmup) / (total - warmup)) ** exponent
+        return (1 - end) * left + end
 
     return warmed(warmup, after)
 
@@ -94,7 +95,7 @@ def check(
     library: str,
     config: Mapping[str, Any],
     expected: Mapping[str, Formula],
-    lengths: Mapping[str, int],
+    lengths: Mapping[str, Any],
     total: int | None,
 ) -> ConfigConversion:
     """Hold every step of the run of a file, to beyond its end, against formulas by parameter."""
@@ -109,7 +110,7 @@ def check(
     return found
 
 
-def refused(library: str, config: Any, **lengths: int) -> set[str]:
+def refused(library: str, config: Any, **lengths: Any) -> set[str]:
     """Return the fields for which a file is refused; each error has a message."""
     with pytest.raises(Invalid) as caught:
         config_conversion(library, config, **lengths)

@@ -51,7 +51,8 @@ def test_data_and_words_are_taken_as_they_are() -> None:
     assert isinstance(flags, Flags)
     assert flags == {"lr": "1e-4", "betas": ["0.9", "-1"], "fp16": True, "wd": "0"}
     assert "has no flags" in refusal(["train.py"])
-    for wrong in (5, None, [1], [{}]):
+    wrongs: tuple[Any, ...] = (5, None, [1], [{}])
+    for wrong in wrongs:
         assert "must be an object" in refusal(wrong)
 
 

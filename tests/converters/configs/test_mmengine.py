@@ -35,7 +35,8 @@ def config(*schedulers: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 def converted(given: dict[str, Any], **lengths: Any) -> Any:
     """Return what a configuration becomes, with epochs of so many iterations."""
-    return config_conversion("mmengine", given, **(lengths or {"steps_per_epoch": EPOCH}))
+    lengths = lengths or {"steps_per_epoch": EPOCH}
+    return config_conversion("mmengine", given, **lengths)
 
 
 def test_two_clocks_run_by_iterations() -> None:

@@ -48,6 +48,6 @@ def test_a_field_of_one_project_alone_tells(own: dict[str, Any], library: str | 
 )
 def test_a_misspelled_field_is_refused(library: str, field: str) -> None:
     """What sounds like a schedule and is not read is named, in the file of whichever project."""
-    own = {"verl": {"actor_rollout_ref": {"actor": {}}}}.get(library, {"learning_rate": 1e-4})
+    own: Any = {"verl": {"actor_rollout_ref": {"actor": {}}}}.get(library, {"learning_rate": 1e-4})
     own = {"diffusers": SAME}.get(library, own)
     assert refused(library, {**own, field: 1}, total=100) == {f"config.{field}"}

@@ -47,7 +47,8 @@ def trained(config: dict[str, Any]) -> dict[str, list[float]]:
 
 def converted(config: dict[str, Any], **lengths: Any) -> Any:
     """Return what the arguments become, with epochs of so many batches."""
-    return config_conversion("ultralytics", config, **(lengths or {"steps_per_epoch": EPOCH}))
+    lengths = lengths or {"steps_per_epoch": EPOCH}
+    return config_conversion("ultralytics", config, **lengths)
 
 
 @pytest.mark.parametrize(
