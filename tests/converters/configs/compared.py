@@ -25,7 +25,7 @@ def assert_same(
     assert found.tolist() == pytest.approx(expected, rel=1e-11, abs=1e-16)
 
 
-def assert_refused(project: str, config: Mapping[str, Any], field: str, **lengths: int) -> None:
+def assert_refused(project: str, config: Mapping[str, Any], field: str, **lengths: Any) -> None:
     """Expect that a file is refused by the path of a field."""
     with pytest.raises(Invalid) as caught:
         config_conversion(project, config, **lengths)
