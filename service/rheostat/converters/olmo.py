@@ -83,9 +83,13 @@ def envelope(case: Case, falling: Falling) -> AnyDefinition:
 
 @library.scheduler("InvSqrtWithWarmup", "inverse_sqrt_with_warmup")
 def inverse_sqrt(case: Case, warm: Warm) -> AnyDefinition:
-    """`warmup` to an `inverse_sqrt`, whose timescale is the warm-up."""
+    """
+    `warmup` to an `inverse_sqrt`, whose timescale is the warm-up.
+
+    Without one it is 0 from step 1 on, and at step 0 OLMo divides by zero.
+    """
     if warm.t_warmup == 0:
-        raise case.wrong("t_warmup", "is a division by zero", warm.t_warmup, "> 0")
+        return Constant(value=0.0)
     return warm.before(case, InverseSqrt(start=case.base, timescale=warm.t_warmup))
 
 
