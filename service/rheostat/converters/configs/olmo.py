@@ -90,7 +90,7 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
 
     OLMo counts a step, and its tokens, before it updates: the first update has the rate of step 1.
     """
-    file = section("olmo", File, config, harmless={"extra_steps_after_cancel"})
+    file = section("olmo", File, config, harmless={"extra_steps_after_cancel", "epoch"})
     model = section("olmo", Model, file.model, "config.model", apart=set(file.model or {}))
     optimizer = section("olmo", Optimizer, file.optimizer, "config.optimizer", harmless=_GROUPS)
     scheduler = section("olmo", Scheduler, file.scheduler, _SCHEDULER)
