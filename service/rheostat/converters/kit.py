@@ -4,7 +4,8 @@ What converters build definitions from: curves, and how they are laid one after 
 - `phases` lays them on the scheduler's own axis, as most libraries are written ("from step n on").
 - `sequence` is for a list of curves that each begin at their own step 0, with their lengths, and
   `joined` for one with the steps at which they begin.
-- `warmed` puts a linear warm-up before a curve; `since` is the rest of a curve from a step on.
+- `warmed` puts a linear warm-up before a curve, and `warmed_ahead` one of (t + 1)/steps; `since` is
+  the rest of a curve from a step on.
 - `over` makes a curve whose length is no whole number of steps.
 - `scaled` and `times` multiply, `raised` adds.
 - `levels` holds values, `through` connects points, `table` lists.
@@ -115,6 +116,11 @@ def warmed(
         return Warmup(steps=int(steps), start=start, then=then)
     rise = polynomial(start, value_at(then, 0) if peak is None else peak, steps)
     return phases(Phase(rise, until=steps), Phase(then, origin=steps))
+
+
+def warmed_ahead(steps: int, then: AnyDefinition) -> AnyDefinition:
+    """Return a definition after a warm-up that is a step ahead: (t + 1)/steps of its start."""
+    return Warmup(steps=steps, ahead=1, then=then) if steps > 0 else then
 
 
 def since(step: float, definition: AnyDefinition) -> AnyDefinition:

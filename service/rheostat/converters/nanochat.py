@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rheostat.converters.core import Case, Library
-from rheostat.converters.kit import Phase, phases, warmed
+from rheostat.converters.kit import Phase, phases, warmed_ahead
 from rheostat.converters.parameters import Count, Length, Share, Shared
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear
 from rheostat.schedules.kinds.presets import Wsd
@@ -37,26 +37,25 @@ def rate(
     case: Case, warmdown: Warmdown, *, warmup_steps: Count = 40, final_lr_frac: float = 0.05
 ) -> AnyDefinition:
     """
-    `wsd`, whose warm-up begins at base/warmup_steps.
+    `wsd`, whose warm-up is a step ahead.
 
     A warm-up that is longer than what is not falling goes on into the fall.
     """
     begin, fall, base = warmdown.begin, warmdown.fall, case.base
-    start, rise = base / max(warmup_steps, 1), max(warmup_steps - 1, 0)
     if fall == 0:
-        return warmed(rise, Constant(value=base), start)
-    if rise <= begin:
+        return warmed_ahead(warmup_steps, Constant(value=base))
+    if warmup_steps <= begin:
         return Wsd(
             peak=base,
-            warmup=rise,
-            warmup_start=start,
-            stable=begin - rise,
+            warmup=warmup_steps,
+            warmup_ahead=min(warmup_steps, 1),
+            stable=begin - warmup_steps,
             decay=fall,
             decay_shape="linear",
             end=base * final_lr_frac,
         )
     return phases(
-        Phase(Linear(start=start, end=base, steps=rise), until=warmup_steps),
+        Phase(warmed_ahead(warmup_steps, Constant(value=base)), until=warmup_steps),
         Phase(Linear(start=base, end=base * final_lr_frac, steps=fall), origin=begin),
     )
 

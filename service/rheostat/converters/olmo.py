@@ -7,6 +7,7 @@ from rheostat.converters.kit import Phase, cosine, phases, polynomial, raised, t
 from rheostat.converters.parameters import NotNegative, Positive, Shared
 from rheostat.schedules.kinds.curves import Constant
 from rheostat.schedules.kinds.decays import InverseSqrt
+from rheostat.schedules.kinds.pointwise import Maximum
 from rheostat.schedules.union import AnyDefinition
 
 library = Library("olmo")
@@ -82,10 +83,20 @@ def envelope(case: Case, falling: Falling) -> AnyDefinition:
 
 @library.scheduler("InvSqrtWithWarmup", "inverse_sqrt_with_warmup")
 def inverse_sqrt(case: Case, warm: Warm) -> AnyDefinition:
-    """`warmup` to an `inverse_sqrt`, whose timescale is the warm-up."""
+    """
+    `warmup` to an `inverse_sqrt`, whose timescale is the warm-up.
+
+    Without one it is 0 from step 1 on, and at step 0 OLMo divides by zero.
+    """
     if warm.t_warmup == 0:
-        raise case.wrong("t_warmup", "is a division by zero", warm.t_warmup, "> 0")
+        return Constant(value=0.0)
     return warm.before(case, InverseSqrt(start=case.base, timescale=warm.t_warmup))
+
+
+@library.scheduler("MaxScheduler", "max_scheduler")
+def greater(case: Case, falling: Falling) -> AnyDefinition:
+    """`maximum` of a CosWithWarmup and an InvSqrtWithWarmup, which have one warm-up."""
+    return Maximum(of=(cosine_with_warmup(case, falling), inverse_sqrt(case, falling)))
 
 
 @library.scheduler("ConstantScheduler", "constant")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from rheostat.converters.core import Case, Library
-from rheostat.converters.kit import Phase, phases, warmed
+from rheostat.converters.kit import Phase, phases, warmed_ahead
 from rheostat.converters.parameters import Count, Length, NotNegative
 from rheostat.schedules.kinds.curves import Constant, Cosine
 from rheostat.schedules.kinds.presets import Wsd
@@ -27,7 +27,7 @@ def container(
     min_lr_factor: float = 0.0,
 ) -> AnyDefinition:
     """
-    `wsd`, whose warm-up begins at base/warmup_steps.
+    `wsd`, whose warm-up is a step ahead.
 
     The decay ends at the step after the last one that is trained. There torchtitan's line and root
     go on below zero, where the definition holds; its cosine rises again, and so does the
@@ -40,19 +40,18 @@ def container(
     decay = total - warmup
     if decay_ratio is not None:
         decay = min(round(total * decay_ratio), decay)
-    rise, start = max(warmup - 1, 0), case.base / max(warmup, 1)
-    stable, end = total - decay - rise, case.base * min_lr_factor
+    stable, end = total - decay - warmup, case.base * min_lr_factor
     if decay == 0:
-        return warmed(rise, Constant(value=case.base), start)
+        return warmed_ahead(warmup, Constant(value=case.base))
     if decay_type == "cosine":
         held = Phase(Constant(value=case.base), until=stable)
         wave = Cosine(start=case.base, end=end, steps=decay, periodic=True)
-        return warmed(rise, phases(held, Phase(wave, origin=stable)), start)
+        return warmed_ahead(warmup, phases(held, Phase(wave, origin=stable)))
     shape: ShapeName = "linear" if decay_type == "linear" else "1-sqrt"
     return Wsd(
         peak=case.base,
-        warmup=rise,
-        warmup_start=start,
+        warmup=warmup,
+        warmup_ahead=min(warmup, 1),
         stable=stable,
         decay=decay,
         decay_shape=shape,

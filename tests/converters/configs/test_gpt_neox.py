@@ -29,6 +29,7 @@ FILE: dict[str, Any] = {
     "eval_iters": 10,
     "extra_save_iters": [0, 1, 2],
     "override_lr_scheduler": False,
+    "mmap_warmup": False,
 }
 
 

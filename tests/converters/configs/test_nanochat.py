@@ -86,7 +86,7 @@ def test_each_stage_may_be_another_one(fields: dict[str, Any]) -> None:
     [
         (LINE.replace("--total-batch-size=131072", ""), "config.total_batch_size"),
         (LINE.replace("--num-iterations=1000", ""), "config.num_iterations"),
-        (LINE.replace("base_train", "chat_sft"), "config.nproc_per_node"),
+        (LINE.replace("base_train", "chat_sft"), "config.m"),
         (f"{LINE} --warmup-ratio 0.1", "config.warmup_ratio"),
         (f"{LINE} --init-lr-frac 0.8", "config.init_lr_frac"),
         (f"{LINE} --warmdown-ratio 1.5", "config.warmdown_ratio"),

@@ -65,6 +65,40 @@ def test_epochs_and_the_scheduler_s_own_length_stand_in() -> None:
     assert_refused("nemo", with_sched(epochs), "total", total=99, steps_per_epoch=25)
 
 
+NEMO_2: dict[str, Any] = {
+    "_target_": "nemo.collections.llm.api.pretrain",
+    "trainer": {
+        "_target_": "nemo.lightning.pytorch.trainer.Trainer",
+        "max_steps": 100,
+        "strategy": {"_target_": "nemo.lightning.pytorch.strategies.MegatronStrategy"},
+    },
+    "optim": {
+        "_target_": "nemo.lightning.pytorch.optim.megatron.MegatronOptimizerModule",
+        "config": {"lr": 2e-4, "weight_decay": 0.1, "min_lr": None},
+        "lr_scheduler": {
+            "_target_": "nemo.lightning.pytorch.optim.lr_scheduler.CosineAnnealingScheduler",
+            "warmup_steps": 10,
+            "constant_steps": 0,
+            "min_lr": 2e-5,
+        },
+    },
+}
+
+
+def test_a_file_of_nemo_2_has_modules() -> None:
+    """Megatron's strategy copies the trainer's length to the scheduler's module."""
+    assert_told("nemo", NEMO_2)
+    found = config_conversion("nemo", NEMO_2)
+    assert_same(found.parameters["lr"], lambda t: annealed(t, 100), range(120))
+    assert found.parameters["weight_decay"].to_json()["value"] == 0.1
+    assert found.total == 100
+    scheduler = {**NEMO_2["optim"]["lr_scheduler"], "warmup": 3}
+    optim = {**NEMO_2["optim"], "lr_scheduler": scheduler}
+    assert_refused("nemo", {**NEMO_2, "optim": optim}, "config.optim.lr_scheduler.warmup")
+    other = {"max_steps": 100, "strategy": "ddp"}
+    assert_refused("nemo", {**NEMO_2, "trainer": other}, "config.trainer.strategy")
+
+
 def test_references_are_followed() -> None:
     """A field that refers to another one has its value; a reference to nothing is refused."""
     noam = {"name": "NoamAnnealing", "d_model": "${model.encoder.d_model}", "warmup_steps": 5}

@@ -22,6 +22,7 @@ COSINE: dict[str, Any] = {
     "t_max": None,
     "warmup_min_lr": 0.0,
 }
+PP = {"pp_config": {"degree": 2, "schedule": "1F1B"}}
 OPTIM = {"lr": 3e-4, "weight_decay": 0.1, "group_overrides": [{"opts": {"weight_decay": 0.0}}]}
 
 
@@ -29,7 +30,7 @@ def file(scheduler: Any, value: int = 100, unit: str = "steps", **trainer: Any) 
     """Return a configuration as OLMo-core saves it."""
     return {
         "model": {"d_model": 64},
-        "train_module": {"optim": OPTIM, "scheduler": scheduler, "rank_microbatch_size": 32},
+        "train_module": {"optim": OPTIM, "scheduler": scheduler, "rank_microbatch_size": 32, **PP},
         "data_loader": {"global_batch_size": 64},
         "trainer": {
             "max_duration": {"value": value, "unit": unit},

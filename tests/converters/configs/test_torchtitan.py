@@ -14,6 +14,7 @@ GROUP = {"pattern": ".*", "optimizer_name": "AdamW", "optimizer_kwargs": {"lr": 
 DEBUG: dict[str, Any] = {
     "job": {"dump_folder": "./outputs"},
     "metrics": {"log_freq": 10},
+    "parallelism": {"pipeline_parallel_schedule": "1F1B"},
     "optimizer": {"name": "AdamW", "lr": 8e-4, "weight_decay": 0.2},
     "lr_scheduler": {"warmup_steps": 2, "decay_ratio": 0.8, "decay_type": "linear"},
     "training": {"steps": 10, "local_batch_size": 8, "global_batch_size": 64},

@@ -28,6 +28,7 @@ from rheostat.schedules.field_errors import shown
 from rheostat.schedules.kinds.curves import Constant
 
 _PLACE = Place("config", "config")
+_HARMLESS = {"use_checkpoint_lr_scheduler", "override_lr_scheduler", "mmap_warmup", "num_samples"}
 _BLOCKS = {"curriculum_learning", "data_efficiency", "compression_training", "quantize_training"}
 """DeepSpeed's blocks, with schedules of other things."""
 
@@ -72,7 +73,7 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
         "gpt_neox",
         File,
         _underscored(config),
-        harmless={"use_checkpoint_lr_scheduler", "override_lr_scheduler"},
+        harmless=_HARMLESS,
         other_schedules=_BLOCKS,
     )
     _check(file)

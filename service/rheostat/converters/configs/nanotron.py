@@ -28,8 +28,8 @@ from rheostat.schedules.kinds.curves import Constant
 _SCHEDULER = "config.optimizer.learning_rate_scheduler"
 _PLACE = Place(_SCHEDULER, _SCHEDULER)
 _NO_SCHEDULE = {"checkpoints", "data_stages", "general", "lighteval", "logging", "profiler"} | {
-    "tokenizer",
     "s3_upload",
+    "tokenizer",
 }
 
 

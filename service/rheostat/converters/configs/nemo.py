@@ -1,4 +1,4 @@
-"""NVIDIA NeMo: the YAML files of its models, with `optim.sched`."""
+"""NVIDIA NeMo: the YAML files of its models, with `optim.sched`, and those of NeMo 2."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from rheostat.schedules.kinds.curves import Constant
 
 _WITHOUT_LENGTH = {"StepLR", "ExponentialLR", "CyclicLR", "ReduceLROnPlateau"}
 _PLATEAU = "ReduceLROnPlateau"
+_NO_SCHEDULE = {"data", "exp_manager", "hydra", "init_from_nemo_model", "log", "resume"}
 _NO_PARAMETERS = {"name", "reduce_on_plateau"}
 
 
@@ -73,21 +74,45 @@ class Optimizer(BaseModel):
     sched: Any = None
 
 
+class Modules(BaseModel):
+    """The optimizer of NeMo 2: Megatron's configuration, and the module of a scheduler."""
+
+    model_config = LENIENT
+
+    config: Any = None
+    lr_scheduler: Any = None
+
+
+class MegatronOptimizer(BaseModel):
+    """The optimizer's configuration of Megatron."""
+
+    model_config = LENIENT
+
+    lr: float
+    weight_decay: float | None = None
+
+
 def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigConversion:
     """
     Return the learning rate, and the weight decay and the batch size where they are given.
 
     The trainer's max_steps are the scheduler's; without them its own ones, or the epochs.
     """
-    file = section("nemo", File, config, apart={"exp_manager", "hydra", "init_from_nemo_model"})
+    file = section("nemo", File, config, apart=_NO_SCHEDULE)
     model, path = _model(file.model), "config.model.optim"
     given = model.optim
     if file.optim is not None:
         given, path = file.optim, "config.optim"
     if given is None:
         raise missing("model.optim", "or else optim", "an object")
-    optimizer = section("nemo", Optimizer, resolved(config, given, path), path)
-    sched = resolved(config, optimizer.sched, f"{path}.sched")
+    if isinstance(given, Mapping) and "lr_scheduler" in given:
+        optimizer, path = _modules(given, path, file.trainer), f"{path}.lr_scheduler"
+    else:
+        optimizer, path = (
+            section("nemo", Optimizer, resolved(config, given, path), path),
+            f"{path}.sched",
+        )
+    sched = resolved(config, optimizer.sched, path)
     total = _total(resolved(config, file.trainer, "config.trainer"), sched, lengths)
     rate, controllers = Constant(value=optimizer.lr), {}
     parameters: dict[str, Definition] = {"lr": rate}
@@ -96,14 +121,36 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     if model.global_batch_size is not None:
         parameters["batch_size"] = Constant(value=model.global_batch_size)
     if sched is not None:
-        name, params = _scheduler(sched, f"{path}.sched", total)
-        place = Place(f"{path}.sched.name", f"{path}.sched")
+        name, params = _scheduler(sched, path, total)
+        place = Place(f"{path}.name", path)
         if name == _PLATEAU:
             found = controlled(place, "nemo", name, params)
             controllers = {"plateau": found.controller} if found.controller else {}
         else:
-            parameters["lr"] = converted(place, "nemo", name, params, optimizer.lr)
+            length = lengths.steps_per_epoch
+            parameters["lr"] = converted(
+                place, "nemo", name, params, optimizer.lr, steps_per_epoch=length
+            )
     return ConfigConversion(parameters, controllers, total, lengths.steps_per_epoch)
+
+
+def _modules(content: Mapping[str, Any], path: str, trainer: Any) -> Optimizer:
+    """Return the optimizer of NeMo 2, whose strategy gives the scheduler the trainer's length."""
+    strategy = trainer.get("strategy") if isinstance(trainer, Mapping) else None
+    target = strategy.get("_target_") if isinstance(strategy, Mapping) else strategy
+    if target is not None and not str(target).endswith("MegatronStrategy"):
+        message = "does not give the scheduler the length of the training"
+        bound = "MegatronStrategy, or not given"
+        raise refused(FieldError("config.trainer.strategy", message, shown(target), bound))
+    modules = section("nemo", Modules, content, path)
+    inside = f"{path}.config"
+    optimizer = section("nemo", MegatronOptimizer, modules.config, inside, harmless={"min_lr"})
+    sched = modules.lr_scheduler
+    if isinstance(sched, Mapping):
+        name = str(sched.get("_target_", "")).rpartition(".")[2]
+        own = {key: value for key, value in sched.items() if key not in {"_target_", "max_steps"}}
+        sched = {"name": name, **own}
+    return Optimizer(lr=optimizer.lr, weight_decay=optimizer.weight_decay, sched=sched)
 
 
 def _model(content: Any) -> Model:
@@ -129,9 +176,8 @@ def _model(content: Any) -> Model:
 
 def _total(content: Any, sched: Any, lengths: TrainingLengths) -> int | None:
     """Return the length of the training in steps, if the file or the caller says it."""
-    trainer = section(
-        "nemo", Trainer, content, "config.trainer", harmless={"check_val_every_n_epoch"}
-    )
+    blocks = set(content) if isinstance(content, Mapping) else set()
+    trainer = section("nemo", Trainer, content, "config.trainer", apart=blocks)
     if trainer.max_steps > 0:
         return stated("trainer.max_steps", trainer.max_steps, lengths.total)
     own = sched.get("max_steps") if isinstance(sched, Mapping) else None
@@ -164,13 +210,16 @@ def _scheduler(sched: Any, path: str, total: int | None) -> tuple[str, dict[str,
 
 
 def _tells(config: Mapping[str, Any]) -> list[str]:
-    """Return the scheduler's path where its name is one of NeMo's."""
-    model = config.get("model")
-    for path, block in (("optim", config), ("model.optim", model)):
+    """Return the scheduler's name, as files of NeMo have it, or what is told to be of NeMo 2."""
+    for path, block in (("optim", config), ("model.optim", config.get("model"))):
         optim = block.get("optim") if isinstance(block, Mapping) else None
-        sched = optim.get("sched") if isinstance(optim, Mapping) else None
+        if not isinstance(optim, Mapping):
+            continue
+        sched = optim.get("sched")
         if isinstance(sched, Mapping) and "name" in sched:
             return [f"{path}.sched.name"]
+        if str(optim.get("_target_", "")).startswith("nemo."):
+            return [f"{path}._target_"]
     return []
 
 
@@ -180,5 +229,5 @@ PROJECT = Project(
     signs={"exp_manager", "model.optim.sched", "model.megatron_amp_O2"},
     tells=_tells,
     checked="NeMo's own classes, and the arithmetic of its trainer",
-    refused="a batch that ramps up; reset_lr; the modules of NeMo 2, which are Python",
+    refused="a batch that ramps up; reset_lr; NeMo 2 with another strategy than Megatron's",
 )

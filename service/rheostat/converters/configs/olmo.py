@@ -34,7 +34,7 @@ _SCHEDULER = "config.scheduler"
 _PLACE = Place(f"{_SCHEDULER}.name", _SCHEDULER)
 _DURATIONS = '10000, "2e12T" for tokens, or "1ep" for epochs'
 _GROUPS = {"no_decay_norm_and_bias", "decay_norm_and_bias", "decay_embeddings"}
-_FALLING = {"cosine_with_warmup", "linear_with_warmup", "cosine_linear_envelope"}
+_FALLING = {"cosine_with_warmup", "linear_with_warmup", "cosine_linear_envelope", "max_scheduler"}
 
 
 class File(BaseModel):
@@ -90,7 +90,7 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
 
     OLMo counts a step, and its tokens, before it updates: the first update has the rate of step 1.
     """
-    file = section("olmo", File, config, harmless={"extra_steps_after_cancel"})
+    file = section("olmo", File, config, harmless={"extra_steps_after_cancel", "epoch"})
     model = section("olmo", Model, file.model, "config.model", apart=set(file.model or {}))
     optimizer = section("olmo", Optimizer, file.optimizer, "config.optimizer", harmless=_GROUPS)
     scheduler = section("olmo", Scheduler, file.scheduler, _SCHEDULER)
@@ -115,9 +115,6 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
 
 def _rate(scheduler: Scheduler, peak: float, unit: int, end: int) -> Definition:
     """Return the rate by steps, of which each is so many units of the schedule."""
-    if scheduler.name == "max_scheduler":
-        message = "is the greater of two curves: convert both, and take their `maximum`"
-        raise refused(FieldError(_PLACE.name, message, scheduler.name, "another schedule"))
     params: dict[str, Any] = {}
     if scheduler.name != "constant":
         params = {"t_warmup": int(scheduler.t_warmup) / unit}
@@ -179,5 +176,5 @@ PROJECT = Project(
     | {"save_num_unsharded_checkpoints_to_keep", "softmax_auxiliary_loss"},
     tells=_tells,
     checked="the schedulers of olmo.optim, from their text",
-    refused="max_scheduler; epochs, unless steps_per_epoch or total is given",
+    refused="epochs, unless steps_per_epoch or total is given",
 )

@@ -36,6 +36,7 @@ _LENGTHS = {"warmup", "warmup_steps", "decay", "decay_steps", "t_max", "period_l
     "schedulers_max_steps",
 }
 _CALLBACKS = {"profiler", "nvtx", "comet", "wandb", "downstream_evaluator", "lm_evaluator"}
+_TRAINER = {"callbacks", "checkpointer", "steps_to_skip"}
 _NO_SCHEDULE = {"model", "dataset", "load_path", "launch"}
 
 
@@ -108,13 +109,15 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     OLMo-core counts a step before it updates: the first update has the rate of step 1.
     """
     file = section("olmo_core", File, config, apart=_NO_SCHEDULE)
-    train = section("olmo_core", TrainModule, file.train_module, "config.train_module")
-    optim = section("olmo_core", Optim, train.optim, _OPTIM)
+    blocks = set(file.train_module) if isinstance(file.train_module, Mapping) else set()
+    path = "config.train_module"
+    train = section("olmo_core", TrainModule, file.train_module, path, apart=blocks)
+    optim = section("olmo_core", Optim, train.optim, _OPTIM, harmless={"adjust_lr"})
     _check_groups(optim)
     batch = section(
         "olmo_core", DataLoader, file.data_loader, "config.data_loader"
     ).global_batch_size
-    trainer = section("olmo_core", Trainer, file.trainer, "config.trainer", apart={"callbacks"})
+    trainer = section("olmo_core", Trainer, file.trainer, "config.trainer", apart=_TRAINER)
     _check_callbacks(file.trainer)
     steps = _steps(trainer.max_duration, "max_duration", batch, lengths)
     rate: Definition = Constant(value=optim.lr)

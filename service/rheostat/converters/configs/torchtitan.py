@@ -26,21 +26,11 @@ from rheostat.schedules.field_errors import shown
 from rheostat.schedules.kinds.curves import Constant
 
 _SCHEDULER = "config.lr_scheduler"
-_NO_SCHEDULE = {
-    "activation_checkpoint",
-    "checkpoint",
-    "comm",
-    "compile",
-    "debug",
-    "experimental",
-} | {
-    "fault_tolerance",
-    "metrics",
-    "profiler",
-    "profiling",
-    "validation",
-    "validator",
-}
+_NO_SCHEDULE = (
+    {"activation_checkpoint", "checkpoint", "comm", "compile", "debug", "experimental"}
+    | {"fault_tolerance", "metrics", "parallelism", "profiler", "profiling"}
+    | {"validation", "validator"}
+)
 
 
 class File(BaseModel):
