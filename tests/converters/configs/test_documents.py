@@ -51,7 +51,8 @@ def test_data_and_words_are_taken_as_they_are() -> None:
     assert isinstance(flags, Flags)
     assert flags == {"lr": "1e-4", "betas": ["0.9", "-1"], "fp16": True, "wd": "0"}
     assert "has no flags" in refusal(["train.py"])
-    for wrong in (5, None, [1], [{}]):
+    wrongs: tuple[Any, ...] = (5, None, [1], [{}])
+    for wrong in wrongs:
         assert "must be an object" in refusal(wrong)
 
 
@@ -263,3 +264,15 @@ def test_a_limit_can_be_reached() -> None:
     """A text of just the length that is allowed is read."""
     text = "a: 1\n#"
     assert document(text + (MAX_CONFIG - len(text)) * "x", name="x.yaml") == {"a": 1}
+
+
+def test_yaml_is_the_same_without_its_c_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where PyYAML came without libyaml, its reader in Python gives the same."""
+    import yaml
+
+    monkeypatch.delattr(yaml, "CSafeLoader", raising=False)
+    assert document(WRITTEN["run.yaml"], name="run.yaml") == RUN
+    slow = {"many values of YAML", "a text that is too long"}
+    for case, (name, text) in HOSTILE.items():
+        if name == "x.yaml" and case not in slow:
+            assert refusal(text, name)
