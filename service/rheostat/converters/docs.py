@@ -49,7 +49,8 @@ starts from. `hyperparameter` is `lr` unless it is said. What else a library kno
 them: `total` (fvcore, Detectron2, fastai), `steps_per_epoch` (MMEngine, and fairseq's fixed
 schedule), `group` where parameters differ between groups, and so on; what a scheduler does not ask
 for changes nothing.
-`rheostat.torch.definition_of(scheduler)` reads a live scheduler of PyTorch.
+`rheostat.torch.definition_of(scheduler)` reads a live scheduler of PyTorch, and what it returns
+may stand in `create={"parameters": {"lr": …}}`, as a number may.
 
 What reacts to a metric has no definition, for its values are no function of the step. It becomes a
 controller, which a run is armed with; where its library has a warm-up in the same class, or a
@@ -154,6 +155,8 @@ def _signs(project: Project) -> str:
     """Return a few of the fields and flags that tell a project."""
     fields = [f"`{sign}`" for sign in sorted(project.signs)]
     flags = [f"`--{flag.replace('_', '-')}`" for flag in sorted(project.flags)]
+    if not fields + flags:
+        return "the values of its fields"
     found = [*fields[:_MOST_SIGNS], *flags[:_MOST_SIGNS]]
     return ", ".join(found) + (" …" if len(found) < len(fields) + len(flags) else "")
 
