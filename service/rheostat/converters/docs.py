@@ -21,7 +21,7 @@ from rheostat.converters.core import Library
 from rheostat.converters.registry import NAMES, files
 
 _MOST_SIGNS: Final = 4
-"""Fields, and flags, of a project that the manual names."""
+"""Fields and flags of a project that the manual names."""
 HEAD = """\
 # Converters
 
@@ -137,7 +137,7 @@ def manual() -> str:
 def _files() -> Iterator[str]:
     """Yield the chapter of the projects whose files are read."""
     yield "## Configuration files\n"
-    yield "| project | what is read | told by | values checked against | refused |"
+    yield "| project | what is read | told by fields or flags | values checked against | refused |"
     yield "|---|---|---|---|---|"
     for project in sorted(projects.every(), key=lambda each: each.name):
         cells = [f"`{project.name}`", _read(project), _signs(project)]
@@ -153,12 +153,11 @@ def _read(project: Project) -> str:
 
 def _signs(project: Project) -> str:
     """Return a few of the fields and flags that tell a project."""
-    fields = [f"`{sign}`" for sign in sorted(project.signs)]
-    flags = [f"`--{flag.replace('_', '-')}`" for flag in sorted(project.flags)]
-    if not fields + flags:
+    names = sorted({*project.signs, *project.flags})
+    if not names:
         return "the values of its fields"
-    found = [*fields[:_MOST_SIGNS], *flags[:_MOST_SIGNS]]
-    return ", ".join(found) + (" …" if len(found) < len(fields) + len(flags) else "")
+    shown = ", ".join(f"`{name}`" for name in names[:_MOST_SIGNS])
+    return shown + (" …" if len(names) > _MOST_SIGNS else "")
 
 
 def _chapter(module: str, others: tuple[str, ...]) -> str:
