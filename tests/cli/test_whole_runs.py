@@ -38,8 +38,12 @@ def test_what_was_printed_becomes_the_same_run(
     printed = operator(f"convert --config {sft} {lengths}").out
     (tmp_path / "run.json").write_text(printed)
     again = operator(f"run create {second} @{tmp_path}/run.json --json").json
+    piped = [
+        operator(f"run create {new_name()} {word} --json", stdin=printed).json
+        for word in ("-", "@-")
+    ]
     for field in ("parameters", "total", "steps_per_epoch", "current", "axis"):
-        assert made[field] == again[field]
+        assert all(made[field] == each[field] for each in (again, *piped))
 
 
 def test_controllers_of_a_file_are_armed(

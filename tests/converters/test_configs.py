@@ -90,6 +90,19 @@ def test_megatron_s_batch_ramp_is_a_parameter() -> None:
     assert evaluate(batch, steps).tolist() == [192, 192, 208, 2032, 2048]
 
 
+@pytest.mark.parametrize("written", ["0:16 2.4B:320 12b:1536", "12B:1536, 0:16,2.4B:320"])
+def test_megatron_s_batch_has_levels(written: str) -> None:
+    """--step-batch-size-schedule has a size from each number of tokens on, told in samples."""
+    samples, sizes = [0, 2_400_000_000 // 2048, 12_000_000_000 // 2048], [16, 320, 1536]
+    flags = (
+        f"--lr 0.1 --train-samples 9000000 --seq-length 2048 --step-batch-size-schedule '{written}'"
+    )
+    batch = convert_config("megatron", flags)["batch_size"]
+    for start, size, before in zip(samples, sizes, [16, *sizes], strict=False):
+        assert evaluate(batch, start) == size
+        assert evaluate(batch, max(0, start - 1)) == before
+
+
 def test_iterations_of_megatron_become_samples() -> None:
     """A command line in iterations gives the definitions of the same one in samples."""
     by_samples = "--lr 0.1 --train-samples 800 --lr-warmup-samples 80 --lr-decay-samples 640"
@@ -152,6 +165,20 @@ def test_a_file_without_a_scheduler_has_a_constant_rate() -> None:
         ("megatron", "--lr", "config.lr"),
         ("megatron", "--lr fast --train-samples 9", "config.lr"),
         ("megatron", "--lr 'open", "config"),
+        *(
+            ("megatron", f"--lr 1 --step-batch-size-schedule {more}", f"config.{field}")
+            for more, field in (
+                ("'0:2 1K:4' --train-samples 9", "seq_length"),
+                ("0:2 --train-iters 9 --seq-length 2", "step_batch_size_schedule"),
+                ("0:2 --global-batch-size 9 --seq-length 2", "step_batch_size_schedule"),
+                ("1:2 --train-samples 9 --seq-length 1", "step_batch_size_schedule"),
+                ("'0:2 5:3 5:4' --train-samples 9 --seq-length 1", "step_batch_size_schedule"),
+                ("0:0 --train-samples 9 --seq-length 1", "step_batch_size_schedule"),
+                ("0:2G --train-samples 9 --seq-length 1", "step_batch_size_schedule"),
+                ("0 --train-samples 9 --seq-length 1", "step_batch_size_schedule"),
+                ("0:1.5 --train-samples 9 --seq-length 1", "step_batch_size_schedule"),
+            )
+        ),
         ("megatron", "--train-samples 9", "config.lr"),
         ("megatron", "--lr 0.1", "config.train_samples"),
         ("megatron", "--lr 0.1 --train-iters 9", "config.global_batch_size"),

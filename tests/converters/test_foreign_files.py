@@ -292,6 +292,8 @@ ACTING: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "train_iters": 30,
             "global_batch_size": 16,
             "rampup_batch_size": [4, 2, 50],
+            "step_batch_size_schedule": "0:2 1K:4",
+            "seq_length": 10,
             "weight_decay": 0.3,
             "start_weight_decay": 0.15,
             "end_weight_decay": 0.25,
@@ -318,9 +320,11 @@ def test_every_field_that_is_read_acts(library: str) -> None:
     assert isinstance(before, ConfigConversion)
     idle = [name for name in changes if outcome(library, {**base, name: changes[name]}) == before]
     if library == "megatron":  # the decay that changes is given by its start and its end
-        assert idle == ["weight_decay"]
+        assert idle == ["seq_length", "weight_decay"]
         base = {**base, "weight_decay_incr_style": "constant"}
         assert outcome(library, {**base, "weight_decay": 0.3}) != outcome(library, base)
+        stairs = {"lr": 0.1, "train_samples": 40, "step_batch_size_schedule": "0:2 1K:4"}
+        assert outcome(library, {**stairs, "seq_length": 10}) != outcome(library, stairs)
     else:  # what a plateau watches
         assert idle == ["metric_for_best_model"]
         base = {"lr_scheduler_type": "reduce_lr_on_plateau"}

@@ -21,7 +21,7 @@ from rheostat.converters.core import Library
 from rheostat.converters.registry import NAMES, files
 
 _MOST_SIGNS: Final = 4
-"""Fields, and flags, of a project that the manual names."""
+"""Fields and flags of a project that the manual names."""
 HEAD = """\
 # Converters
 
@@ -49,7 +49,8 @@ starts from. `hyperparameter` is `lr` unless it is said. What else a library kno
 them: `total` (fvcore, Detectron2, fastai), `steps_per_epoch` (MMEngine, and fairseq's fixed
 schedule), `group` where parameters differ between groups, and so on; what a scheduler does not ask
 for changes nothing.
-`rheostat.torch.definition_of(scheduler)` reads a live scheduler of PyTorch.
+`rheostat.torch.definition_of(scheduler)` reads a live scheduler of PyTorch, and what it returns
+may stand in `create={"parameters": {"lr": …}}`, as a number may.
 
 What reacts to a metric has no definition, for its values are no function of the step. It becomes a
 controller, which a run is armed with; where its library has a warm-up in the same class, or a
@@ -136,7 +137,7 @@ def manual() -> str:
 def _files() -> Iterator[str]:
     """Yield the chapter of the projects whose files are read."""
     yield "## Configuration files\n"
-    yield "| project | what is read | told by | values checked against | refused |"
+    yield "| project | what is read | told by fields or flags | values checked against | refused |"
     yield "|---|---|---|---|---|"
     for project in sorted(projects.every(), key=lambda each: each.name):
         cells = [f"`{project.name}`", _read(project), _signs(project)]
@@ -152,12 +153,11 @@ def _read(project: Project) -> str:
 
 def _signs(project: Project) -> str:
     """Return a few of the fields and flags that tell a project, or what else tells it."""
-    fields = [f"`{sign}`" for sign in sorted(project.signs)]
-    flags = [f"`--{flag.replace('_', '-')}`" for flag in sorted(project.flags)]
-    found = [*fields[:_MOST_SIGNS], *flags[:_MOST_SIGNS]]
-    if not found:
+    names = sorted({*project.signs, *project.flags})
+    if not names:
         return cleandoc(project.tells.__doc__ or "").removeprefix("Return the ").rstrip(".")
-    return ", ".join(found) + (" …" if len(found) < len(fields) + len(flags) else "")
+    shown = ", ".join(f"`{name}`" for name in names[:_MOST_SIGNS])
+    return shown + (" …" if len(names) > _MOST_SIGNS else "")
 
 
 def _chapter(module: str, others: tuple[str, ...]) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rheostat.converters.configs.documents import SYNTAXES, document
 from rheostat.converters.configs.flags import Flags
@@ -264,3 +267,61 @@ def test_a_limit_can_be_reached() -> None:
     """A text of just the length that is allowed is read."""
     text = "a: 1\n#"
     assert document(text + (MAX_CONFIG - len(text)) * "x", name="x.yaml") == {"a": 1}
+
+
+def test_yaml_is_the_same_without_its_c_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where PyYAML came without libyaml, its reader in Python gives the same."""
+    import yaml
+
+    monkeypatch.delattr(yaml, "CSafeLoader", raising=False)
+    assert document(WRITTEN["run.yaml"], name="run.yaml") == RUN
+    slow = {"many values of YAML", "a text that is too long"}
+    for case, (name, text) in HOSTILE.items():
+        if name == "x.yaml" and case not in slow:
+            assert refusal(text, name)
+
+
+SCRIPT = """A=(--lr ${LR:-1} --x "$(y)") # z
+case $1 in a|b) B=2;; esac
+f() { if [[ a ]]; then A+=('c' `d`); fi; }
+cat <<END > e
+--lr 3
+END
+run "${A[@]}" --steps=$((1 + 1)) 2>&1 | tee <(g)
+"""
+PIECES = [
+    *("'", '"', "`", "$", "(", ")", "{", "}", "[", "]", "<", ">", "|", "&", ";", "#", "\\", "\n"),
+    *("=", ":", ",", "-", "*", "!", "$(", "${", "<<END\n", "((", "[[", "if ", "fi\n", "esac\n"),
+    *(
+        "&a ",
+        "*a",
+        "<<: ",
+        "? ",
+        "'''",
+        "dict(",
+        "\0",
+        "\ud800",
+        "A=(",
+        "A+=(",
+        "--lr 1 ",
+        "case x",
+    ),
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    whole=st.sampled_from([*WRITTEN.items(), ("run.sh", SCRIPT)]),
+    places=st.lists(st.tuples(st.floats(0, 1), st.sampled_from(PIECES), st.integers(0, 4))),
+    named=st.booleans(),
+)
+def test_whatever_is_damaged_is_read_or_refused(
+    whole: tuple[str, str], places: list[tuple[float, str, int]], *, named: bool
+) -> None:
+    """P10: a text with anything in it, or without a part, is read as data or refused."""
+    name, text = whole
+    for place, piece, lost in places:
+        at = int(place * len(text))
+        text = text[:at] + piece + text[at + lost :]
+    with suppress(Invalid):
+        assert isinstance(document(text, name=name if named else None), dict)

@@ -71,18 +71,6 @@ def test_an_optimizer_and_a_schedule_are_read(config: Any, others: dict[str, flo
     assert {name: evaluate(found[name], 0) for name in found if name != "lr"} == others
 
 
-def test_what_keras_writes_is_read() -> None:
-    """The library's own text of an optimizer gives the values of its own schedule."""
-    keras = pytest.importorskip("keras")
-    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5, staircase=True)
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=0.02)
-    for config in (optimizer.get_config(), keras.optimizers.serialize(optimizer)):
-        found = config_conversion("keras", config).parameters
-        expected = [float(schedule(step)) for step in range(30)]
-        assert evaluate(found["lr"], np.arange(30)) == pytest.approx(expected, rel=1e-6)
-        assert evaluate(found["weight_decay"], 0) == 0.02
-
-
 def test_a_number_is_a_constant_rate() -> None:
     """Without a schedule the rate is constant; a decay of 0, which old optimizers have, is none."""
     found = config_conversion("keras", {**SETTINGS, "learning_rate": 0.5, "decay": 0.0}).parameters

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
@@ -14,8 +15,6 @@ from rheostat.limits import MAX_PICTURE_POINTS, USUAL_BLOCK
 from rheostat.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rheostat import wire
     from rheostat.client import Client
 
@@ -50,7 +49,7 @@ def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new run.")],
     parameters: ParameterWords = None,
     config: Annotated[
-        str | None,
+        Path | None,
         typer.Option(
             metavar="FILE",
             help="A configuration file of another project, whose run is created.",
@@ -173,7 +172,7 @@ def create(
 
 
 def _described(
-    phrases: list[str], said: dict[str, Any], config: str | None, library: str | None
+    phrases: list[str], said: dict[str, Any], config: Path | None, library: str | None
 ) -> dict[str, Any]:
     """Return the run that the words and options say, and maybe a file beside them."""
     if library is not None and config is None:
@@ -187,7 +186,8 @@ def _described(
             raise typer.BadParameter("say its parameters: NAME DEFINITION, @FILE, or --config FILE")
         return said
     lengths = said.get("total"), said.get("steps_per_epoch")
-    return whole_runs.together(whole_runs.converted(config, library, *lengths), said, config)
+    run = whole_runs.converted(str(config), library, *lengths)
+    return whole_runs.together(run, said, str(config))
 
 
 @asking

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field
@@ -20,8 +21,10 @@ from rheostat.converters.configs.reading import (
 )
 from rheostat.converters.configs.unread_fields import Read, check_unknown
 from rheostat.converters.core import refused
+from rheostat.converters.kit import levels
 from rheostat.converters.parameters import Count, Length, NotNegative
 from rheostat.errors import FieldError, Invalid
+from rheostat.limits import whole_number
 from rheostat.schedules.field_errors import shown
 from rheostat.schedules.kinds.curves import Constant, Linear
 from rheostat.schedules.kinds.pointwise import Quantize, Sum
@@ -55,6 +58,8 @@ class Arguments(BaseModel):
     train_samples: Length | None = None
     global_batch_size: Length | None = None
     rampup_batch_size: Ramp | None = None
+    step_batch_size_schedule: str | list[str] | None = None
+    seq_length: Length | None = None
     weight_decay: float = 0.01
     start_weight_decay: float | None = None
     end_weight_decay: float | None = None
@@ -80,11 +85,12 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     Return the learning rate and the weight decay, by samples.
 
     A command line in iterations needs --global-batch-size, and becomes samples too, as in
-    Megatron. --rampup-batch-size gives a batch_size, and --decoupled-lr an lr/decoupled for the
-    input and output layers.
+    Megatron. --step-batch-size-schedule gives a batch_size, and so does --rampup-batch-size, which
+    releases of 2026 ignore; --decoupled-lr gives an lr/decoupled for the input and output layers.
     """
     check_unknown(config, _READ)
     arguments = read(Arguments, config)
+    stairs = _stairs(arguments)
     params = _params(arguments, lengths)
     name = "OptimizerParamScheduler"
     result = {
@@ -102,6 +108,8 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
         )
     if arguments.rampup_batch_size is not None:
         result["batch_size"] = sound(_ramp(arguments), "config")
+    if stairs is not None:
+        result["batch_size"] = sound(stairs, "config")
     return ConfigConversion(result, total=params["wd_incr_steps"], axis="samples")
 
 
@@ -183,6 +191,36 @@ def _ramp(arguments: Arguments) -> AnyDefinition:
         return Quantize(of=line, multiple=increment)
     rise = Linear(start=0.0, end=end - start, steps=samples)
     return Sum(of=(Constant(value=start), Quantize(of=rise, multiple=increment)))
+
+
+def _stairs(arguments: Arguments) -> AnyDefinition | None:
+    """Return the batch size, if it has a level from each of several numbers of tokens on."""
+    given, name = arguments.step_batch_size_schedule, "step_batch_size_schedule"
+    if given is None:
+        return None
+    text = given if isinstance(given, str) else " ".join(given)
+    for other in ("global_batch_size", "train_iters", "rampup_batch_size"):
+        if getattr(arguments, other) is not None:
+            raise _excluded(name, text, other)
+    if arguments.seq_length is None:
+        raise missing("seq_length", f"for the tokens of {name}", "≥ 1")
+    points = sorted(_point(entry) for entry in text.upper().replace(",", " ").split())
+    starts = [tokens // arguments.seq_length for tokens, _ in points]
+    sizes = [size for _, size in points]
+    rising = starts[:1] == [0] and all(a < b for a, b in pairwise(starts))
+    if not rising or min(sizes) < 1:
+        bound = "TOKENS:SIZE …, from 0 on, as 0:768 250B:1536"
+        raise refused(FieldError(f"config.{name}", "is no schedule", shown(text), bound))
+    return levels(starts[1:], sizes)
+
+
+def _point(entry: str) -> tuple[int, int]:
+    """Return the tokens and the batch size of an entry, as ``250B:1536``; −1 for what is none."""
+    first, _, second = entry.partition(":")
+    tokens, size = whole_number(first), whole_number(second)
+    if tokens is None or size is None or "G" in entry:
+        return -1, -1
+    return tokens, size
 
 
 def _excluded(name: str, value: Any, other: str) -> Invalid:
