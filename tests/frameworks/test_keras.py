@@ -8,12 +8,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.frameworks.cells import Framework
 from tests.frameworks.conftest import RAMP, NewCase, Ranks, RunSection, require_said
 
 from rheostat import Client
+from rheostat.converters import config_conversion
 from rheostat.errors import Invalid, StaleCheckpoint
+from rheostat.schedules import evaluate
 
 FRAMEWORK = Framework(
     name="Keras",
@@ -488,3 +491,16 @@ def test_the_state_is_for_other_savers_too(new_case: NewCase) -> None:
     again.model.optimizer.set_weights([each.numpy() for each in first.model.optimizer.variables])
     again.fit()
     case.require_ledger(again.used, first=BATCHES)
+
+
+def test_what_keras_writes_is_read() -> None:
+    """The library's own text of an optimizer gives the values of its own schedule."""
+    import keras
+
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5, staircase=True)
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=0.02)
+    for config in (optimizer.get_config(), keras.optimizers.serialize(optimizer)):
+        found = config_conversion("keras", config).parameters
+        expected = [float(schedule(step)) for step in range(30)]
+        assert evaluate(found["lr"], np.arange(30)) == pytest.approx(expected, rel=1e-6)
+        assert evaluate(found["weight_decay"], 0) == 0.02
