@@ -145,7 +145,7 @@ def test_the_length_of_an_epoch_is_said(rheostat: Any, tmp_path: Path) -> None:
         ('{"zero_optimization": {}, "lr_scheduler_type": "cosine"}', "of several"),
         ("learning_rate: 1e-4\nwarmup_ratio: 0.1\n", "fields"),
         ("learning_rate 1e-4", "no YAML"),
-        ("--lr 5e-4 --lr-scheduler inverse_sqrt --warmup-updates 4000", "flags"),
+        ("--lr 5e-4 --batch-size 4", "flags"),
     ],
 )
 def test_a_library_is_not_guessed(content: str, said: str, rheostat: Any, tmp_path: Path) -> None:
