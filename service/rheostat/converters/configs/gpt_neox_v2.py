@@ -15,11 +15,16 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     return gpt_neox.conversion(config, lengths, gpt_neox.RELEASED)
 
 
+def tells(config: Mapping[str, Any]) -> list[str]:
+    """Return the fields of `gpt_neox`, whose files these are too, so that the version is asked."""
+    return gpt_neox.tells(config)
+
+
 PROJECT = Project(
     "gpt_neox_v2",
     conversion,
-    signs=(),  # of a whole file both tell theirs, for nothing in it says which version it is of
-    tells=gpt_neox.tells,
+    signs=(),
+    tells=tells,
     embeds={"deepspeed"},
     checked="the function of AnnealingLR at the tag v2.0, from its text",
     refused="as in gpt_neox, and a warm-up of more than half of the decay",
