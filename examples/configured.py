@@ -18,6 +18,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from rheostat.converters import ConfigConversion, config_conversion
+from rheostat.converters.configs import library_of
+from rheostat.converters.configs.documents import document
 from rheostat.schedules import evaluate
 from rheostat.schedules.manual import svg
 
@@ -122,6 +124,8 @@ def _command(training: Configured) -> str:
     lengths = training.known["lengths"].items()
     options = [f"--{name.replace('_', '-')} {length}" for name, length in lengths]
     file = f"--config examples/configurations/{training.file.name}"
+    if library_of(document(training.file.read_text(), name=training.file.name)).library is None:
+        options.insert(0, f"--library {training.known['library']}")
     return " ".join(["rheostat run create", training.name, file, *options])
 
 

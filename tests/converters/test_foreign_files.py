@@ -79,8 +79,6 @@ FOREIGN: dict[str, Any] = {
 }
 FILES = ("deepspeed", "transformers", "megatron")
 TOLD = {
-    "GPT-NeoX": "gpt_neox",
-    "GPT-NeoX, with hyphens": "gpt_neox",
     "kohya": "kohya",
     "levanter": "levanter",
     "MaxText": "maxtext",

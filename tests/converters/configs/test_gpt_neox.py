@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.converters.configs.compared import assert_refused, assert_same, assert_told
+from tests.converters.configs.compared import assert_refused, assert_same
 
 from rheostat.converters import config_conversion
+from rheostat.converters.configs import library_of
 from rheostat.schedules import evaluate
 
 ADAM = {"type": "Adam", "params": {"lr": 0.97e-4, "betas": [0.9, 0.95]}}
@@ -59,21 +60,73 @@ def test_a_file_gives_the_values_of_its_scheduler(style: str) -> None:
     assert found.parameters["weight_decay"].to_json()["value"] == 0.01
 
 
-def test_the_125m_configuration_has_neox_s_values() -> None:
-    """A file of the few fields of the smallest public configuration was once a constant rate."""
-    params = {"type": "Adam", "params": {"lr": 0.97e-4}}
-    file = {
-        "optimizer": params,
-        "min_lr": 0.97e-5,
-        "train_iters": 150_000,
-        "lr_decay_iters": 150_000,
-        "lr_decay_style": "cosine",
-        "warmup": 0.01,
-    }
-    assert_told("gpt_neox", file)
-    rate = config_conversion("gpt_neox", file).parameters["lr"]
+SMALLEST: dict[str, Any] = {
+    "optimizer": {"type": "Adam", "params": {"lr": 0.97e-4}},
+    "min_lr": 0.97e-5,
+    "train_iters": 150_000,
+    "lr_decay_iters": 150_000,
+    "lr_decay_style": "cosine",
+    "warmup": 0.01,
+}
+
+
+def released(step: int, style: str, warmup: float, iters: int, low: float = 0.97e-5) -> float:
+    """Return what AnnealingLR of the releases 1.0 and 2.0 has at a step."""
+    lr, rise = 0.97e-4, warmup * iters
+    n = min(step, iters - rise)
+    if rise > 0 and step <= rise:
+        return lr * n / rise
+    n -= rise
+    if style == "linear":
+        value = lr * (iters - n) / iters
+    elif style == "cosine":
+        value = lr / 2 * (math.cos(math.pi * n / iters) + 1)
+    elif style == "exponential":
+        value = lr * math.exp(-0.693 * n / iters)
+    else:
+        value = lr
+    return max(value, low)
+
+
+@pytest.mark.parametrize("style", ["constant", "linear", "cosine", "exponential"])
+@pytest.mark.parametrize("warmup", [0.0, 0.0205, 0.4])
+def test_the_releases_have_other_values(style: str, warmup: float) -> None:
+    """Releases 1.0 and 2.0 stop a longer decay, and step 0 has no rate."""
+    file = {**FILE, "lr_decay_style": style, "warmup": warmup}
+    found = config_conversion("gpt_neox_v2", file).parameters["lr"]
+    assert_same(found, lambda t: released(t, style, warmup, 1200), range(1500))
+
+
+def test_the_releases_refuse_what_they_have_not() -> None:
+    """A warm-up of more than half, and a field of later versions, are no file of theirs."""
+    assert_refused("gpt_neox_v2", {**FILE, "warmup": 0.6}, "config.warmup")
+    later = {**SMALLEST, "lr_decay_iters": None, "lr_decay_fraction": 0.9}
+    assert_refused("gpt_neox_v2", later, "config.lr_decay_fraction")
+
+
+@pytest.mark.parametrize(
+    ("version", "values"),
+    [("gpt_neox", [6.467e-6, 5.404e-5, 9.71e-6]), ("gpt_neox_v2", [6.467e-6, 5.002e-5, 9.7e-6])],
+)
+def test_a_file_of_few_fields_has_a_version_s_values(version: str, values: list[float]) -> None:
+    """The fields that a schedule needs are enough, and the version is said."""
+    rate = config_conversion(version, SMALLEST).parameters["lr"]
     found = evaluate(rate, np.array([100, 75_000, 149_000]))
-    assert found.tolist() == pytest.approx([6.467e-6, 5.404e-5, 9.71e-6], rel=2e-4)
+    assert found.tolist() == pytest.approx(values, rel=2e-4)
+
+
+@pytest.mark.parametrize(
+    "leaving", [set(), {"pipe_parallel_size"}, {"train_micro_batch_size_per_gpu"}]
+)
+def test_a_file_is_of_several_versions(leaving: set[str]) -> None:
+    """No version is guessed, nor DeepSpeed, whose fields a file has too: the answer names both."""
+    file = {name: FILE[name] for name in FILE.keys() - leaving}
+    for given in (file, SMALLEST, {name.replace("_", "-"): file[name] for name in file}):
+        told = library_of(given)
+        assert told.library is None
+        assert "gpt_neox has" in told.why
+        assert "gpt_neox_v2 has" in told.why
+        assert "deepspeed" not in told.why
 
 
 def test_lengths_are_the_training_s_unless_the_file_says_otherwise() -> None:
@@ -92,15 +145,6 @@ def test_hyphens_and_underscores_are_the_same() -> None:
     hyphens = {name.replace("_", "-"): value for name, value in FILE.items()}
     assert config_conversion("gpt_neox", hyphens) == config_conversion("gpt_neox", FILE)
     assert_refused("gpt_neox", {**FILE, "min-lr": 1e-6}, "config.min_lr")
-    assert_told("gpt_neox", hyphens)
-
-
-@pytest.mark.parametrize(
-    "leaving", [set(), {"pipe_parallel_size"}, {"train_micro_batch_size_per_gpu"}]
-)
-def test_a_file_is_told_from_deepspeed_s(leaving: set[str]) -> None:
-    """A file has DeepSpeed's fields too, and is not taken for one of its."""
-    assert_told("gpt_neox", {name: FILE[name] for name in FILE.keys() - leaving})
 
 
 @pytest.mark.parametrize(

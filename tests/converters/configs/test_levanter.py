@@ -129,6 +129,8 @@ def test_a_batch_may_change_at_steps() -> None:
         (with_optimizer(cycles=[50, 40]), "config.optimizer.cycles"),
         (with_optimizer(cycles=2, cycle_length=50), "config.optimizer.cycles"),
         (with_optimizer(type="scion"), "config.optimizer.type"),
+        (with_optimizer(stable=0.4), "config.optimizer.stable"),
+        (with_optimizer(warmup_ratio=0.1), "config.optimizer.warmup_ratio"),
         (with_optimizer(lr=1e-3), "config.optimizer.lr"),
         (with_optimizer(min_lr=1e-4), "config.optimizer.min_lr"),
         (

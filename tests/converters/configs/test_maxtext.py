@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import pytest
@@ -68,10 +69,17 @@ def test_a_file_gives_maxtext_s_values(fields: dict[str, Any]) -> None:
     assert found.parameters["weight_decay"].to_json()["value"] == 0.1
 
 
+def test_a_field_of_older_versions_tells_their_cosine() -> None:
+    """Before 2026 the cosine took one step more, and the field had another name."""
+    older = {**FILE, "cosine_learning_rate_final_fraction": 0.3}
+    found = config_conversion("maxtext", older).parameters["lr"]
+    wave = partial(cosine, low=3e-4)
+    assert_same(found, lambda t: 1e-4 * t if t < 10 else wave((t - 10) / 90), range(100))
+
+
 def test_what_is_left_out_is_as_in_base_yml() -> None:
-    """Another length may be given where the file has none, and an old name is read."""
-    short = {"learning_rate": 1e-3, "cosine_learning_rate_final_fraction": 0.1}
-    found = config_conversion("maxtext", short, total=100)
+    """Another length may be given where the file has none."""
+    found = config_conversion("maxtext", {"learning_rate": 1e-3}, total=100)
     assert_same(found.parameters["lr"], scheduled, range(100))
     assert config_conversion("maxtext", {"learning_rate": 1.0}).total == 150_001
     inherited = {**FILE, "steps": -1, "learning_rate_schedule_steps": 70}

@@ -1,4 +1,4 @@
-"""GPT-NeoX: its YAML and JSON files, with hyphens or underscores."""
+"""GPT-NeoX since August 2023: its YAML and JSON files, with hyphens or underscores."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ from rheostat.schedules.definition import Definition
 from rheostat.schedules.field_errors import shown
 from rheostat.schedules.kinds.curves import Constant
 
+RELEASED = "AnnealingLR-v2.0"
+"""The scheduler of releases 1.0 and 2.0."""
 _PLACE = Place("config", "config")
 _HARMLESS = {"use_checkpoint_lr_scheduler", "override_lr_scheduler", "mmap_warmup", "num_samples"}
 _BLOCKS = {"curriculum_learning", "data_efficiency", "compression_training", "quantize_training"}
@@ -67,7 +69,9 @@ class Parameters(BaseModel):
     lr: NotNegative = 0.001
 
 
-def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigConversion:
+def conversion(
+    config: Mapping[str, Any], lengths: TrainingLengths, scheduler: str = "AnnealingLR"
+) -> ConfigConversion:
     """Return the learning rate and the weight decay, and the batch size where it is given."""
     file = section(
         "gpt_neox",
@@ -77,6 +81,8 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
         other_schedules=_BLOCKS,
     )
     _check(file)
+    if scheduler == RELEASED:
+        _check_released(file)
     total = lengths.total
     if file.train_iters is not None:
         total = stated("train_iters", file.train_iters, lengths.total)
@@ -91,7 +97,7 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
         "min_lr": file.min_lr,
     }
     parameters: dict[str, Definition] = {
-        "lr": converted(_PLACE, "gpt_neox", "AnnealingLR", params),
+        "lr": converted(_PLACE, "gpt_neox", scheduler, params),
         "weight_decay": Constant(value=file.weight_decay),
     }
     if file.train_batch_size is not None:
@@ -121,6 +127,16 @@ def _check(file: File) -> None:
         raise refused(FieldError("config.lr_decay_fraction", message, value, "not given"))
 
 
+def _check_released(file: File) -> None:
+    """Refuse what releases 1.0 and 2.0 do not have."""
+    if file.warmup > 0.5:
+        message = "takes more than half of the decay"
+        raise refused(FieldError("config.warmup", message, file.warmup, "≤ 0.5"))
+    if file.lr_decay_fraction is not None:
+        message, value = "is a field of later versions", shown(file.lr_decay_fraction)
+        raise refused(FieldError("config.lr_decay_fraction", message, value, "not given"))
+
+
 def _optimizer(file: File) -> float:
     """Return the optimizer's rate."""
     path = "config.optimizer"
@@ -140,7 +156,7 @@ def _decay(file: File, total: int) -> int:
     return total
 
 
-def _tells(config: Mapping[str, Any]) -> list[str]:
+def tells(config: Mapping[str, Any]) -> list[str]:
     """Return what of Megatron's stands beside an optimizer as DeepSpeed writes it."""
     optimizer = config.get("optimizer")
     if not isinstance(optimizer, Mapping) or "params" not in optimizer:
@@ -154,8 +170,9 @@ PROJECT = Project(
     conversion,
     signs={"pipe_parallel_size", "pipe-parallel-size", "no_weight_tying", "no-weight-tying"}
     | {"checkpoint_factor", "checkpoint-factor", "gpt_j_residual", "gpt-j-residual"},
-    tells=_tells,
+    tells=tells,
     embeds={"deepspeed"},
     checked="the function of AnnealingLR, from its text",
-    refused="muP, whose groups have rates of their own; epochs in place of iterations; OnebitAdam",
+    refused="muP, whose groups have rates of their own; epochs in place of iterations; OnebitAdam; "
+    "a version that is not said, since the releases have other curves",
 )

@@ -33,7 +33,7 @@ _WEIGHT_DECAYS = {"mini": 0.0, "muon": 0.0, "soap": 0.0} | dict.fromkeys(
     ("adam", "adopt", "cautious", "kron", "lion", "mars", "rmsprop", "sophia-h"), 0.1
 )
 """The weight decay of each optimizer, where the file does not say it."""
-_OWN = {"type", "weight_decay", "adam_lr", "adamc_weight_decay"}
+_OWN = {"type", "weight_decay", "adam_lr", "adamc_weight_decay", "stable"}
 """What the optimizer has beside its schedule."""
 _NO_RATES = {"default_weight_decay_mask", "weight_decay_modules", "preconditioner_lr"}
 
@@ -66,6 +66,7 @@ class Optimizer(BaseModel):
     cycles: Any = None
     haps: Any = None
     lr_schedule: Any = None
+    stable: NotNegative | None = None
 
 
 class BatchSize(BaseModel):
@@ -94,6 +95,9 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
         bound = f"one of {', '.join(sorted(_WEIGHT_DECAYS))}"
         message = "has a rate that is not the schedule's alone"
         raise refused(FieldError(f"{path}.type", message, shown(optimizer.type), bound))
+    if optimizer.stable:
+        message = "is of versions before November 2024: say by decay what is not stable"
+        raise refused(FieldError(f"{path}.stable", message, optimizer.stable, "not given"))
     total = trainer.num_train_steps or lengths.total
     if total is None and path == "config":
         raise missing("trainer.num_train_steps", "or else total", "≥ 1")

@@ -25,12 +25,13 @@ from rheostat.schedules.field_errors import shown
 from rheostat.schedules.kinds.curves import Constant
 
 _PLACE = Place("config", "config")
+_OLDER, _NEWER = "cosine_learning_rate_final_fraction", "learning_rate_final_fraction"
+"""Fields of the versions before 2026, and of those since, whose cosines differ by a step."""
 _NOT_OF_THE_SCHEDULE = {
     "opt_type",
     "adam_weight_decay",
     "muon_weight_decay",
     "enable_rampup_batch_size",
-    "cosine_learning_rate_final_fraction",
 }
 _OTHER_SCHEDULES = {
     "distill_alpha_schedule",
@@ -73,8 +74,9 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
         message = "makes a batch that grows with the number of devices, which is not in the file"
         raise refused(FieldError("config.enable_rampup_batch_size", message, True, "false"))
     params = file.model_dump(exclude_none=True, exclude=_NOT_OF_THE_SCHEDULE)
-    if file.cosine_learning_rate_final_fraction is not None:
-        _rename(file, params)
+    if {_OLDER, _NEWER} <= params.keys():
+        message, value = f"is of versions that have no {_NEWER}", shown(params[_OLDER])
+        raise refused(FieldError(f"config.{_OLDER}", message, value, "not given"))
     if file.steps is None and lengths.total is not None:
         params["steps"] = lengths.total
     rate = converted(_PLACE, "maxtext", "create_learning_rate_schedule", params)
@@ -89,15 +91,6 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
         parameters["weight_decay/adam"] = Constant(value=file.adam_weight_decay)
     total = stated("steps", total, lengths.total)
     return ConfigConversion(parameters, total=total, steps_per_epoch=lengths.steps_per_epoch)
-
-
-def _rename(file: File, params: dict[str, Any]) -> None:
-    """Give the last value's share, which had another name before there was a second schedule."""
-    old, new = "cosine_learning_rate_final_fraction", "learning_rate_final_fraction"
-    if new in params:
-        value = shown(file.cosine_learning_rate_final_fraction)
-        raise refused(FieldError(f"config.{old}", f"is the old name of {new}", value, "not given"))
-    params[new] = file.cosine_learning_rate_final_fraction
 
 
 PROJECT = Project(

@@ -123,7 +123,7 @@ PROJECT = Project(
     signs={"matrix_lr", "unembedding_lr", "warmdown_ratio", "target_param_data_ratio"},
     flags={"matrix_lr", "unembedding_lr", "warmdown_ratio", "target_param_data_ratio"}
     | {"core_metric_every", "window_pattern"},
-    checked="the functions of scripts.base_train, from their text",
+    checked="the functions of scripts.base_train of July 2026, from their text",
     refused="what follows from numbers of parameters: a batch or a length that is not given, and "
     "the weight decay, which is left out; finetuning",
 )
