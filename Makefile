@@ -15,7 +15,7 @@ LOCK := uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 # Some images set it, and every process that tests start would compile what it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help serve page test test-page test-frameworks coverage check format docs changelog bench fuzz proof audit \
+.PHONY: help serve page test test-page test-frameworks coverage check format docs changelog bench fuzz proof compare audit \
   picture lock clean
 
 help: ## list what make can do
@@ -120,6 +120,13 @@ proof: $(STAMP) ## kill, freeze, cut off and crash everything for minutes, and c
 	$(BIN)/python -m tests.faults.proof docs/reliability.md
 	RHEOSTAT_EXAMPLES=2000 $(BIN)/pytest tests/server/protocol tests/server/test_openapi_cases.py \
 	  tests/server/test_openapi_raw.py -n 2
+
+compare: $(STAMP) $(VENV)/.compare ## step random configurations in the real libraries, beside what they become
+	$(BIN)/python -W ignore -m tests.converters.compare docs/converters.md
+
+$(VENV)/.compare: tests/converters/compare/requirements.txt $(VENV)/.frameworks
+	$(PIP) install --no-deps -r tests/converters/compare/requirements.txt
+	@touch $@
 
 audit: $(BIN)/python ## look for known vulnerabilities of what the lock files name
 	@test -x $(VENV)/audit/bin/pip-audit || { $(PYTHON) -m venv $(VENV)/audit \

@@ -7,6 +7,7 @@ it is out of date.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -124,14 +125,32 @@ definition: a function (tabulate it: kind `table`).
 """
 
 
-def manual() -> str:
-    """Return the manual, as Markdown."""
+COMPARED = """\
+## Beside the libraries
+
+`make compare` draws configurations of every class at random, ends of ranges among them, runs each
+in the library itself, and compares all of its steps, to a relative 1e-9. *Equal* are those that a
+library takes for some steps and then fails at, too, up to there; *failing there* are those that it
+cannot begin or go through, and that are refused. What is *refused* though the library takes it is
+told below, with its reason.
+
+<!-- compared -->
+{}<!-- end of compared -->
+"""
+MARKS = re.compile(r"(?<=<!-- compared -->\n).*(?=<!-- end of compared -->)", re.DOTALL)
+"""Where the figures of the last comparison stand."""
+
+
+def manual(current: str = "") -> str:
+    """Return the manual, as Markdown, with the figures that the current one has."""
+    figures = MARKS.search(current)
+    compared = COMPARED.format(figures[0] if figures else "")
     chapters = (_chapter(module, others) for module, others in NAMES.items())
     syntaxes = ", ".join(
         f"{syntax.name} ({' '.join(f'`{ending}`' for ending in syntax.endings)})"
         for syntax in SYNTAXES
     )
-    return "\n".join([HEAD.replace("@SYNTAXES@", syntaxes), *_files(), *chapters])
+    return "\n".join([HEAD.replace("@SYNTAXES@", syntaxes), *_files(), compared, *chapters])
 
 
 def _files() -> Iterator[str]:
@@ -196,4 +215,5 @@ def _cell(text: str) -> str:
 
 
 if __name__ == "__main__":
-    (Path(sys.argv[1]) / "converters.md").write_text(manual())
+    page = Path(sys.argv[1]) / "converters.md"
+    page.write_text(manual(page.read_text()))

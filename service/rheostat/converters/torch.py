@@ -42,8 +42,10 @@ from rheostat.converters.torch_chains import (
     overridden,
     product,
     repetition,
+    walked,
     with_floor,
 )
+from rheostat.errors import Invalid
 from rheostat.schedules.kinds.curves import Constant, Cosine, Linear, Polynomial
 from rheostat.schedules.kinds.cycles import CosineRestarts
 from rheostat.schedules.kinds.points import Multistep
@@ -375,23 +377,35 @@ def chained(case: Case, *, schedulers: Schedulers) -> AnyDefinition:
     CosineAnnealingLR after each of its ends) the others start again: a `sequence` of products. With
     eta_min, and others beside it, a CosineAnnealingLR has no formula until the others rest, or
     until all repeats: those steps become a `table`, and so do many ends. Where nothing repeats
-    soon there is no definition. A ChainedScheduler inside is the same as its own schedulers.
+    soon, the steps up to the total do; without one there is no definition. A ChainedScheduler
+    inside is the same as its own schedulers.
     """
     schedulers = _flat(schedulers)
     after = next((i for i, s in enumerate(reversed(schedulers)) if s.name in _ABSOLUTE), None)
     if after is not None or len(schedulers) == 1:
         return _overridden(case, schedulers, len(schedulers) - (after or 0))
     links = [_link(case, spec, f"schedulers[{i}]") for i, spec in enumerate(schedulers)]
-    for i, link in enumerate(links):
-        if isinstance(link.curve, Cosine) and link.curve.end != 0 and len(links) > 1:
-            others = links[:i] + links[i + 1 :]
-            _check_floor(case, link.curve, others, i)
-            return with_floor(link.curve, others, i)
+    total, longest = case.context.total, LONGEST // len(links)
     try:
-        return product(_without_needless(links))
+        try:
+            return _together(case, links)
+        except (Invalid, NoFormulaError):
+            if total is None or total > longest:
+                raise
+            return walked(links, case.base, total)
     except NoFormulaError as error:
-        bound = "schedulers that rest or repeat; or a table"
+        bound = f"schedulers that rest or repeat, or a total up to {longest}"
         raise case.wrong("schedulers", f"have no definition: {error}", len(links), bound) from None
+
+
+def _together(case: Case, links: list[Link]) -> AnyDefinition:
+    """Return the formula of what links make of the rate."""
+    for i, link in enumerate(links):
+        if (wave := link.pull) is not None and len(links) > 1:
+            others = links[:i] + links[i + 1 :]
+            _check_floor(case, wave, others, i)
+            return with_floor(wave, others, i)
+    return product(_without_needless(links))
 
 
 def _flat(schedulers: list[Nested]) -> list[Nested]:
@@ -412,7 +426,8 @@ def _check_floor(case: Case, wave: Cosine, others: list[Link], place: int) -> No
         rest = sum(repetition(wave, others, rest))
     if not known or rest > longest:
         message = f"must be 0 unless all the others rest or repeat within {longest} steps"
-        raise case.wrong(f"schedulers[{place}].params.eta_min", message, wave.end, "0")
+        bound = f"0, or a total up to {longest}"
+        raise case.wrong(f"schedulers[{place}].params.eta_min", message, wave.end, bound)
 
 
 def _overridden(case: Case, schedulers: list[Nested], count: int) -> AnyDefinition:

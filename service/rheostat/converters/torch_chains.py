@@ -43,6 +43,11 @@ class Link:
     origin: int = 0
     """The step at which that cosine begins."""
 
+    @property
+    def pull(self) -> Cosine | None:
+        """The cosine, if it is one that pulls the rate towards another end than 0."""
+        return self.curve if isinstance(self.curve, Cosine) and self.curve.end != 0 else None
+
     def rises(self, until: int) -> Iterator[int]:
         """Yield the steps after each end of the cosine."""
         yield from range(self.origin + self.wave + 1, until, 2 * self.wave)
@@ -69,7 +74,7 @@ class Link:
             return rate + value_at(self.curve, step)
         if self.settled(step - 1):
             return rate
-        return rate * value_at(self.factor, step) / value_at(self.factor, step - 1)
+        return rate * value_at(self.factor, step) / _known(self, step - 1)
 
     @property
     def rest(self) -> int:
@@ -95,6 +100,10 @@ class Link:
     def settled(self, step: int) -> bool:
         """Return whether the rate is left alone after a step."""
         return self.factor.length is not None and self.factor.length <= step
+
+    def vanishes(self, until: int) -> bool:
+        """Return whether it is 0 before a step, so that its ratio there is not told."""
+        return not self.factor.values(np.arange(until)).all()
 
     def neutral(self, step: int) -> bool:
         """Return whether by a step it rests at the base value itself, and never set the rate."""
@@ -236,7 +245,7 @@ def _since(links: list[Link], step: int, before: float, following: int | None) -
     if still and following != step + 1:
         raise NoFormulaError("a factor is 0 where another scheduler sets the rate")
     factors = [
-        scaled(1 / value_at(link.factor, step), since(step, link.factor))
+        scaled(1 / _known(link, step), since(step, link.factor))
         for link in moving
         if link not in still
     ]
@@ -256,9 +265,17 @@ def _since_one(links: list[Link], setter: int, step: int) -> AnyDefinition:
         before = step if i < setter else step - 1
         if i == setter or (step > 0 and link.settled(before)):
             continue
-        known = value_at(link.factor, before) if before >= 0 else 1.0
+        known = _known(link, before) if before >= 0 else 1.0
         factors.append(scaled(1 / known, since(step, link.factor)))
     return Product(of=tuple(factors)) if len(factors) > 1 else factors[0]
+
+
+def _known(link: Link, step: int) -> float:
+    """Return the factor that a link had at a step, which is to be taken back."""
+    factor = value_at(link.factor, step)
+    if factor == 0:
+        raise NoFormulaError("a factor is 0 where another scheduler sets the rate")
+    return factor
 
 
 def _laid_out(intervals: list[Interval], turns: UpdateSteps) -> AnyDefinition:
@@ -334,6 +351,24 @@ def _repeated(wave: Cosine, others: list[Link], place: int, rest: int) -> AnyDef
     values = _walk(wave, others, place, start + period)
     again = Repeat(of=table(values[start:-1]), every=float(period))
     return phases(Phase(table(values[:start]), until=start), Phase(again, origin=start))
+
+
+def walked(links: list[Link], base: float, total: int) -> AnyDefinition:
+    """Return the rate at each step of a training in which the links take turns."""
+    if any(link.sets and link.vanishes(total) for link in links):
+        raise NoFormulaError("a scheduler inside of a sequence goes down to 0")
+    ratios = [link.ratios(total) for link in links]
+    rate, rates = base, []
+    for t in range(total + 1):
+        for link, ratio in zip(links, ratios, strict=True):
+            if t and (wave := link.pull) is not None:
+                rate = _wave_turn(wave, rate, t)
+            elif link.sets_at(t):
+                rate = link.turn(t, rate)
+            else:
+                rate *= float(ratio[t])
+        rates.append(rate)
+    return table(rates)
 
 
 def repetition(wave: Cosine, others: list[Link], rest: int) -> tuple[int, int]:
