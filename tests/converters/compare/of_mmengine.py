@@ -159,7 +159,7 @@ def values(configuration: Configuration) -> list[float]:
 
 def _last(configuration: Configuration) -> int:
     """Return the step at which a cycle is over, or where all is looked at."""
-    params, length = configuration.params, configuration.context["steps_per_epoch"]
+    params, length = configuration.params, int(configuration.context["steps_per_epoch"])
     if "total_steps" not in params:
         return configuration.steps
     counts = params.get("begin", 0) + params["total_steps"]
