@@ -112,7 +112,11 @@ def listed(rng: Random) -> Configuration:
 
 
 def _configuration(name: str, params: Params, rng: Random) -> Configuration:
-    return Configuration(name, params, RATE(rng), {"steps_per_epoch": rng.choice((1, 3, 7, 20))})
+    length, steps = rng.choice((1, 3, 7, 20)), 120
+    if "total_steps" in params:  # past which MMEngine runs on, and the definition holds
+        counts = params.get("begin", 0) + params["total_steps"]
+        steps = min(steps, counts * (length if params.get("by_epoch", True) else 1))
+    return Configuration(name, params, RATE(rng), {"steps_per_epoch": length}, steps)
 
 
 def _single(name: str, draw: Draw) -> Draw:
@@ -135,7 +139,7 @@ def built(optimizer: Any, name: str, params: Params, length: int) -> Any:
 
 
 def values(configuration: Configuration) -> list[float]:
-    """Return the rate at each iteration, up to where a scheduler fails or its cycle ends."""
+    """Return the rate at each iteration, up to where a scheduler fails."""
     length = configuration.context["steps_per_epoch"]
     weights = [torch.nn.Parameter(torch.ones(1))]
     optimizer = torch.optim.SGD(weights, lr=configuration.base, momentum=0.9)
@@ -144,7 +148,7 @@ def values(configuration: Configuration) -> list[float]:
     try:
         specs = configuration.params.get("schedulers", alone)
         made = [built(optimizer, spec["name"], spec["params"], length) for spec in specs]
-        for step in range(_last(configuration)):
+        for step in range(configuration.steps):
             found.append(float(optimizer.param_groups[0]["lr"]))
             for one in made:
                 if not one.by_epoch:
@@ -155,15 +159,6 @@ def values(configuration: Configuration) -> list[float]:
     except (ZeroDivisionError, ValueError, AssertionError, IndexError, TypeError):
         pass
     return found
-
-
-def _last(configuration: Configuration) -> int:
-    """Return the step at which a cycle is over, or where all is looked at."""
-    params, length = configuration.params, int(configuration.context["steps_per_epoch"])
-    if "total_steps" not in params:
-        return configuration.steps
-    counts = params.get("begin", 0) + params["total_steps"]
-    return min(configuration.steps, counts * (length if params.get("by_epoch", True) else 1))
 
 
 def spared(configuration: Configuration, step: int) -> bool:

@@ -108,7 +108,8 @@ def moved(name: str, draw: Draw) -> Draw:
             if context["hyperparameter"] == "lr":
                 optional["cycle_momentum"] = FLAG
         params = {**draw(rng), **fields({}, **optional)(rng)}
-        return Configuration(name, params, RATE(rng), context, STEPS)
+        steps = params.get("total_steps", STEPS)
+        return Configuration(name, params, RATE(rng), context, steps)
 
     return configuration
 
@@ -134,14 +135,14 @@ def built(optimizer: Any, name: str, params: Params) -> Any:
 
 
 def values(configuration: Configuration) -> list[float]:
-    """Return PyTorch's values, up to where it fails; a cycle of n steps has n."""
+    """Return PyTorch's values, up to where it fails."""
     weights = [torch.nn.Parameter(torch.ones(1))]
     optimizer = torch.optim.SGD(weights, lr=configuration.base, momentum=0.9)
     field = configuration.context.get("hyperparameter", "lr")
     found: list[float] = []
     try:
         scheduler = built(optimizer, configuration.name, configuration.params)
-        for _ in range(configuration.params.get("total_steps", configuration.steps)):
+        for _ in range(configuration.steps):
             found.append(float(optimizer.param_groups[0][field]))
             scheduler.step()
     except (ZeroDivisionError, ValueError, TypeError, IndexError, OverflowError):

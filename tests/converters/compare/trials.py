@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from random import Random
@@ -34,6 +34,7 @@ class Configuration:
     context: Params = field(default_factory=dict)
     """What `convert` is told besides, such as the length of an epoch."""
     steps: int = 120
+    """How many values the library has, unless it fails."""
 
 
 class Library(Protocol):
@@ -57,7 +58,7 @@ class Outcome:
     tried: int = 0
     equal: int = 0
     failed: int = 0
-    """The library itself failed at once, and the converter refused."""
+    """The library itself failed: at once, or later and the converter refused."""
     refused: Counter[str] = field(default_factory=Counter)
     """By the reason, without its numbers."""
     different: list[str] = field(default_factory=list)
@@ -84,6 +85,9 @@ def compared(library: str, own: Library, name: str, count: int, seed: int) -> Ou
     for configuration in drawn(library, own, name, count, seed):
         outcome.tried += 1
         expected = np.array(own.values(configuration), dtype=np.float64)
+        if not len(expected):
+            outcome.failed += 1
+            continue
         try:
             values = converted(library, configuration, len(expected))
         except Invalid as refusal:
@@ -133,6 +137,3 @@ def _wrong(
         if not own.spared(configuration, step):
             return f"{configuration}: {values[step]!r} and not {expected[step]!r} at step {step}"
     return None
-
-
-Values = Callable[[Configuration], list[float]]
