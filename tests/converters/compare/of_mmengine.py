@@ -114,7 +114,7 @@ def listed(rng: Random) -> Configuration:
 def _configuration(name: str, params: Params, rng: Random) -> Configuration:
     length, steps = rng.choice((1, 3, 7, 20)), 120
     if "total_steps" in params:  # past which MMEngine runs on, and the definition holds
-        counts = params.get("begin", 0) + params["total_steps"]
+        counts: int = params.get("begin", 0) + params["total_steps"]
         steps = min(steps, counts * (length if params.get("by_epoch", True) else 1))
     return Configuration(name, params, RATE(rng), {"steps_per_epoch": length}, steps)
 
