@@ -16,6 +16,8 @@ LAST = 100_000
 TRIANGLE: dict[str, Any] = {"kind": "piecewise", "points": [[0, 0], [37, 1], [100, 0]]}
 NESTED: list[dict[str, Any]] = [
     {"kind": "repeat", "every": 100, "of": TRIANGLE, "period_factor": 1.5, "peak_factor": 2},
+    {"kind": "repeat", "every": 1000, "of": TRIANGLE, "period_factor": 0.9, "cycles": 40},
+    {"kind": "repeat", "every": 100, "of": TRIANGLE, "period_factor": 1.01, "peak_factor": 0.99},
     {"kind": "scale", "factor": -1, "of": KINDS["one_cycle"].about.example},
     {"kind": "stretch", "ratio": 7.3, "of": {"kind": "table", "values": [0, 5, 1, -5, 0]}},
     {"kind": "repeat", "every": 777.5, "of": KINDS["warmup"].about.example, "peak_factor": 0.5},

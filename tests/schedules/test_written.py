@@ -45,6 +45,13 @@ def at(value: Callable[[int], float], *steps: int) -> Values:
 
 
 FLAT = {"kind": "constant", "value": 0.5}
+SHRINKING = {
+    "kind": "repeat",
+    "every": "20%",
+    "period_factor": 0.5,
+    "cycles": 3,
+    "of": fall("rest"),
+}
 WSD = {"kind": "wsd", "peak": 1, "warmup": "10%", "stable": "rest", "decay": "20%"}
 
 
@@ -279,6 +286,9 @@ CASES = [
     ),
     # values at one step
     Case({"kind": "scale", "of": WSD, "factor": 3}, 900, {900: 3 * 1100 / 1200, 2000: 0}),
+    Case(SHRINKING, 100, {100: 0.5, 250: 0.25, 400: 1, 500: 0.5, 600: 1, 699: 0.01, 700: 0}),
+    Case(SHRINKING, 250, {250: 0.5, 425: 0.25, 600: 1, 650: 0.5, 900: 0}),
+    Case(SHRINKING, 500, {500: 0, 650: 0, 1900: 0}),
     Case({"kind": "product", "of": [fall("100%"), FLAT]}, 1000, {1000: 0.25, 2000: 0}),
     Case({"kind": "sum", "of": [fall("100%"), FLAT]}, 1000, {1000: 1, 2000: 0.5}),
     Case({"kind": "minimum", "of": [fall("100%"), FLAT]}, 500, {500: 0.5, 1500: 0.25, 2000: 0}),

@@ -93,7 +93,7 @@ Ahead = Annotated[
     Field(
         ge=0,
         le=MAX_STEP,
-        json_schema_extra={"unit": "steps"},
+        json_schema_extra=_NONE,
         description="how many steps the warm-up is ahead: 1 for (t + 1)/W",
     ),
     BeforeValidator(_whole),
