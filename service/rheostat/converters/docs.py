@@ -94,7 +94,7 @@ found.parameters["lr"], found.controllers, found.total, found.axis
 ```
 
 ```
-POST /v1/convert  {"config": "lr_scheduler_type: cosine\nmax_steps: 900\n", "file": "sft.yaml"}
+POST /v1/convert  {"config": "lr_scheduler_type: cosine\\nmax_steps: 900\\n", "file": "sft.yaml"}
 rheostat convert --config sft.yaml > run.json
 rheostat run create gpt @run.json --guard lr.max=1e-3
 rheostat run create gpt --config sft.yaml
@@ -108,7 +108,8 @@ rheostat run create gpt --config sft.yaml
   for. A script is read as words: what it assigns literally is filled in, arrays
   too, and a value that needs more, as `$(…)` or the environment, is refused where its flag is read.
 - YAML is read as PyYAML's safe loader does, with `1e-4` as a number. A key that stands twice, a tag
-  and a second document are refused, and a date stays text.
+  of Python and a second document are refused, and a date stays text. What stands under a project's
+  own tag, as PaddleDetection's `!PiecewiseDecay`, is an object with that one key.
 - The project is told by fields that no other one has. Where there are none, or those of two, the
   library is asked for.
 - `total` and `steps_per_epoch` say what a file leaves to the trainer; one that states its length
