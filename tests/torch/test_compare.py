@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.converters.compare.trials import LIBRARIES, compared, installed
 
+from rheostat.converters import registry
+
 COUNT, SEED = 4, 2
 FOUND = {library: own for library in LIBRARIES if (own := installed(library)) is not None}
 
@@ -19,3 +21,17 @@ def test_random_configurations_have_the_library_s_own_values(library: str, name:
     outcome = compared(library, FOUND[library], name, COUNT, SEED)
     assert not outcome.different, outcome.different[0]
     assert outcome.tried == outcome.equal + outcome.failed + outcome.refusals == COUNT
+
+
+@pytest.mark.parametrize("library", FOUND)
+def test_every_class_is_compared(library: str) -> None:
+    """Each scheduler that becomes a definition is drawn, by one of its names."""
+    found = registry.find(library)
+    assert found is not None
+    named = {*FOUND[library].SCHEDULERS, "get_scheduler"}  # which takes the others by their names
+    left = {
+        item.names[0]
+        for item in found.items
+        if not (item.reacts or item.becomes.startswith("Refused") or named & {*item.names})
+    }
+    assert not left, f"tests/converters/compare/of_{library}.py draws none of these"
