@@ -100,8 +100,14 @@ def _words(name: str) -> list[str]:
 
 def _meant(name: str, read: Read, alike: float) -> str | None:
     """Return the field that is read whose name is the most alike, if one is."""
-    close = get_close_matches("_".join(_words(name)), read.fields, n=1, cutoff=alike)
-    return close[0] if close else None
+    fields = {_spelled(field): field for field in read.fields}
+    close = get_close_matches(_spelled(name), fields, n=1, cutoff=alike)
+    return fields[close[0]] if close else None
+
+
+def _spelled(name: str) -> str:
+    """Return a name in lower case, with underscores: projects write theirs in other ways too."""
+    return "_".join(_words(name))
 
 
 def _unknown(field: str, name: str, value: Any, read: Read) -> FieldError:
