@@ -106,10 +106,16 @@ def refused(solver: dict[str, Any], **beside: Any) -> str:
         ),
         ({"WARMUP_ITER": 10}, "WARMUP_ITER"),
         ({"LR_DECAY": 10}, "LR_DECAY"),
+        ({"GAMA": 0.5}, "GAMA"),
+        ({"gamma": 0.5}, "gamma"),
+        ({"MOMENTUN": 0.5}, "MOMENTUN"),
+        ({"IMS_PER_BACH": 8}, "IMS_PER_BACH"),
+        ({"OPTIMIZER": "ADAMW"}, "OPTIMIZER"),
+        ({"BACKBONE_MULTIPLIER": 0.1}, "BACKBONE_MULTIPLIER"),
     ],
 )
 def test_what_is_wrong_is_refused_by_its_field(change: dict[str, Any], field: str) -> None:
-    """Wrong and misspelled fields, and what depends on the number of GPUs, are refused."""
+    """Wrong and misspelled fields, those of kin, and what depends on GPUs are refused."""
     assert refused({**STAIRS, **change}) == f"config.SOLVER.{field}"
 
 
@@ -122,6 +128,23 @@ def test_what_a_base_file_may_set_is_asked_for() -> None:
     assert converted(solver, _BASE_="../Base-RCNN-FPN.yaml") == converted(solver)
 
 
-def test_a_file_is_told_by_its_fields() -> None:
-    """The block SOLVER with BASE_LR is Detectron2's."""
-    assert library_of({"SOLVER": STAIRS}).library == "detectron2"
+def test_the_field_that_was_meant_is_named() -> None:
+    """The likely spelling is said of fields in upper case too."""
+    with pytest.raises(Invalid) as caught:
+        converted({**STAIRS, "STEP": [1]})
+    assert "did you mean STEPS?" in caught.value.errors[0].message
+
+
+def test_a_file_is_told_by_what_no_kin_has() -> None:
+    """Fields that maskrcnn-benchmark has too, with other defaults, tell of no project."""
+    for own in ({"VERSION": 2}, {"MODEL": {"WEIGHTS": "detectron2://ImageNetPretrained/R-50"}}):
+        assert library_of({"SOLVER": STAIRS, **own}).library == "detectron2"
+    assert library_of({"SOLVER": {"LR_SCHEDULER_NAME": "WarmupCosineLR"}}).library == "detectron2"
+    assert library_of({"SOLVER": STAIRS}).library is None
+
+
+def test_a_file_of_maskrcnn_benchmark_is_refused() -> None:
+    """It has other defaults, and calls its weights WEIGHT."""
+    assert (
+        refused(STAIRS, MODEL={"WEIGHT": "catalog://ImageNetPretrained"}) == "config.MODEL.WEIGHT"
+    )

@@ -23,6 +23,7 @@ from rheostat.converters.core import refused
 from rheostat.converters.parameters import Count, Length, NotNegative, Positive
 from rheostat.errors import FieldError
 from rheostat.schedules.definition import Definition
+from rheostat.schedules.field_errors import shown
 from rheostat.schedules.kinds.curves import Constant
 
 _PLACE: Final = Place("config.SOLVER.LR_SCHEDULER_NAME", "config.SOLVER")
@@ -60,6 +61,7 @@ class Solver(BaseModel):
     WEIGHT_DECAY_NORM: NotNegative | None = None
     WEIGHT_DECAY_BIAS: NotNegative | None = None
     BIAS_LR_FACTOR: NotNegative | None = 1.0
+    OPTIMIZER: str = "SGD"
     IMS_PER_BATCH: Length = 16
     REFERENCE_WORLD_SIZE: Count = 0
 
@@ -93,7 +95,9 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     Groups have their own rate and decay where the file sets them: those of the biases and of the
     normalization layers.
     """
+    _check_kin(config)
     block = read(File, config).SOLVER
+    _check_groups(block)
     check_unknown(config, _READ)
     solver = read(Solver, block, "config.SOLVER")
     check_unknown(block, _READ_OF_SOLVER, "config.SOLVER")
@@ -109,7 +113,27 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     return ConfigConversion(found, total=total, steps_per_epoch=lengths.steps_per_epoch)
 
 
+def _check_kin(config: Mapping[str, Any]) -> None:
+    """Refuse a file of maskrcnn-benchmark, whose fields are the same, and its defaults others."""
+    model = config.get("MODEL")
+    if isinstance(model, Mapping) and "WEIGHT" in model:
+        message = "is a field of maskrcnn-benchmark, which Detectron2 calls WEIGHTS"
+        value = shown(model["WEIGHT"])
+        raise refused(FieldError("config.MODEL.WEIGHT", message, value, "not given"))
+
+
+def _check_groups(block: Mapping[str, Any]) -> None:
+    """Refuse what projects upon Detectron2 add: a rate of its own for a part of the model."""
+    for name, value in block.items():
+        if str(name).endswith("_MULTIPLIER") and value != 1:
+            message = "is no field of Detectron2's own, and gives a part of the model another rate"
+            raise refused(FieldError(f"config.SOLVER.{name}", message, shown(value), "1"))
+
+
 def _check(solver: Solver) -> None:
+    if solver.OPTIMIZER != "SGD":
+        field, message = "config.SOLVER.OPTIMIZER", "is none of Detectron2, which has SGD alone"
+        raise refused(FieldError(field, message, solver.OPTIMIZER, "SGD"))
     if solver.LR_SCHEDULER_NAME not in _OF_NAME:
         bound = f"one of {', '.join(_OF_NAME)}"
         message = "is no schedule of Detectron2"
@@ -187,13 +211,25 @@ def _weight_decays(solver: Solver) -> dict[str, Definition]:
     return {name: Constant(value=value) for name, value in given.items() if value is not None}
 
 
+def _tells(config: Mapping[str, Any]) -> list[str]:
+    """Return what no kin of Detectron2 has: its version, and weights from its own model zoo."""
+    found = ["VERSION"] if config.get("VERSION") == 2 and "SOLVER" in config else []
+    model = config.get("MODEL")
+    weights = model.get("WEIGHTS") if isinstance(model, Mapping) else None
+    if isinstance(weights, str) and weights.startswith("detectron2://"):
+        found.append("MODEL.WEIGHTS")
+    return found
+
+
 PROJECT: Final = Project(
     "detectron2",
     conversion,
     signs={
-        *("SOLVER.BASE_LR", "SOLVER.IMS_PER_BATCH", "SOLVER.LR_SCHEDULER_NAME", "SOLVER.MAX_ITER"),
-        *("SOLVER.WARMUP_ITERS", "SOLVER.WARMUP_FACTOR", "SOLVER.STEPS"),
+        *("SOLVER.LR_SCHEDULER_NAME", "SOLVER.REFERENCE_WORLD_SIZE", "SOLVER.NUM_DECAYS"),
+        *("SOLVER.BASE_LR_END", "SOLVER.RESCALE_INTERVAL"),
     },
+    tells=_tells,
     checked="the formula of `build_lr_scheduler`, step by step",
-    refused="what a `_BASE_` file sets, and a rate that is scaled by the number of GPUs",
+    refused="what a `_BASE_` file sets, a rate that is scaled by the number of GPUs, and what "
+    "projects upon it add: other optimizers, and multipliers of a part's rate",
 )
