@@ -70,12 +70,12 @@ def test_a_file_is_a_whole_run() -> None:
     assert_same(plain.parameters["lr"], lambda t: container(t, 8e-4, 10_000), range(0, 10_000, 37))
 
 
-def test_the_groups_of_the_new_form_and_the_name_of_the_old_one_are_read() -> None:
-    """A dictionary with param_groups gives their rate, and lr_min is min_lr_factor."""
+def test_the_groups_of_the_new_form_are_read() -> None:
+    """A dictionary with param_groups gives their rate."""
     config = {
         "optimizer": {"param_groups": [GROUP, {**GROUP, "pattern": ".*bias"}]},
         "training": {"steps": 50},
-        "lr_scheduler": {"warmup_steps": 5, "lr_min": 0.1},
+        "lr_scheduler": {"warmup_steps": 5, "min_lr_factor": 0.1},
     }
     found = config_conversion("torchtitan", config).parameters["lr"]
     assert_same(
@@ -89,6 +89,8 @@ def test_the_groups_of_the_new_form_and_the_name_of_the_old_one_are_read() -> No
         ("lr_scheduler", {"decay_type": "exponential"}, "config.lr_scheduler.decay_type"),
         ("lr_scheduler", {"warmup_step": 3}, "config.lr_scheduler.warmup_step"),
         ("lr_scheduler", {"min_lr_factor": 0.1, "lr_min": 0.1}, "config.lr_scheduler.lr_min"),
+        ("lr_scheduler", {"lr_min": 0.0}, "config.lr_scheduler.lr_min"),
+        ("training", {"batch_size": 8}, "config.training.batch_size"),
         ("training", {"warmup_steps": 200}, "config.training.warmup_steps"),
         ("training", {"steps": 0}, "config.training.steps"),
         ("optimizer", {"lr": "fast"}, "config.optimizer.lr"),
@@ -103,7 +105,7 @@ def test_the_groups_of_the_new_form_and_the_name_of_the_old_one_are_read() -> No
 def test_what_is_wrong_is_refused_by_its_path(
     section: str, fields: dict[str, Any], field: str
 ) -> None:
-    """A field that is wrong, misspelled or not read is named, wherever it stands."""
+    """A field that is wrong, misspelled, not read or of versions with other curves is named."""
     assert_refused("torchtitan", {**DEBUG, section: fields}, field)
 
 

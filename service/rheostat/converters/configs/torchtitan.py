@@ -50,6 +50,7 @@ class Training(BaseModel):
 
     steps: AtLeastOne = 10_000
     global_batch_size: Steps = -1
+    batch_size: Any = None
 
 
 class Optimizer(BaseModel):
@@ -71,7 +72,7 @@ class Group(BaseModel):
 
 
 class Scheduler(BaseModel):
-    """The schedule; lr_min is what the first releases called min_lr_factor."""
+    """The schedule."""
 
     model_config = LENIENT
 
@@ -89,6 +90,14 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     training = section(
         "torchtitan", Training, file.training, "config.training", harmless={"local_batch_size"}
     )
+    if training.batch_size is not None:
+        message = (
+            "is of versions before June 2025, whose warm-up and decay took a step longer than now"
+        )
+        bound = "local_batch_size, in a file of later versions"
+        raise refused(
+            FieldError("config.training.batch_size", message, shown(training.batch_size), bound)
+        )
     total = stated("training.steps", training.steps, lengths.total)
     optimizer = _optimizer(file.optimizer)
     params = {"training_steps": total, **_scheduler(file.lr_scheduler)}
@@ -104,13 +113,16 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
 
 
 def _scheduler(content: Any) -> dict[str, Any]:
-    """Return the scheduler's parameters that are given, by their names of today."""
+    """Return the scheduler's parameters that are given."""
     found = section("torchtitan", Scheduler, content, _SCHEDULER)
-    if found.lr_min is not None and found.min_lr_factor is not None:
-        message = "is what min_lr_factor was called before"
-        raise refused(FieldError(f"{_SCHEDULER}.lr_min", message, found.lr_min, "not given"))
-    params = found.model_dump(exclude_none=True, exclude={"lr_min"})
-    return params if found.lr_min is None else {**params, "min_lr_factor": found.lr_min}
+    if found.lr_min is not None:
+        message = (
+            "is of versions before August 2025, and before 11 June 2025 the warm-up and the decay "
+            "took a step longer: the file does not say which version it is of"
+        )
+        bound = "min_lr_factor in its place, if it is of 11 June or later"
+        raise refused(FieldError(f"{_SCHEDULER}.lr_min", message, found.lr_min, bound))
+    return found.model_dump(exclude_none=True)
 
 
 def _optimizer(content: Any) -> Optimizer:
@@ -141,5 +153,6 @@ PROJECT = Project(
     | {"parallelism.data_parallel_shard_degree", "optimizer.early_step_in_backward"}
     | {"job.dump_folder", "optimizer.param_groups"},
     checked="the function of LRSchedulersContainer.Config",
-    refused="groups with different rates; a command line, which leaves the rest to a function",
+    refused="groups with different rates; files of before August 2025, by `lr_min` and "
+    "`batch_size`; a command line, which leaves the rest to a function",
 )
