@@ -87,13 +87,38 @@ def test_a_command_line_is_a_whole_run() -> None:
     """The flags give the rate, the momentum, the weight decay and the length."""
     line = (
         "./distributed_train.sh 2 /data --model efficientnet_b2 -b 128 --sched step --epochs 450 "
-        "--decay-epochs 2.4 --dr .97 --opt rmsproptf --weight-decay 1e-5 --warmup-lr 1e-6 --lr .016"
+        "--decay-epochs 2.4 --dr .97 --opt rmsproptf --weight-decay 1e-5 --warmup-lr 1e-6 "
+        "--lr .016 --warmup-epochs 5"
     )
     found = config_conversion("timm", line, steps_per_epoch=5004)
     values = {name: evaluate(found.parameters[name], 5004 * 8) for name in found.parameters}
     expected = {"lr": 0.016 * 0.97**3, "momentum": 0.9, "weight_decay": 1e-5}
     assert values == pytest.approx(expected, rel=1e-12)
     assert found.total == 450 * 5004
+
+
+@pytest.mark.parametrize(
+    ("line", "missing"),
+    [
+        (
+            "--sched step --epochs 450 --decay-epochs 2.4 --dr .97 --warmup-lr 1e-6 --lr .016",
+            ["warmup_epochs", "weight_decay"],
+        ),
+        ("--sched multistep --warmup-epochs 0 --lr 0.1", ["epochs", "decay_milestones"]),
+        ("--sched plateau --epochs 9 --warmup-epochs 3 --lr 0.1", ["warmup_lr", "min_lr"]),
+        (
+            "--lr-k-decay 1.0 --epochs 9 --lr 0.1 --warmup-epochs 0",
+            ["sched", "min_lr", "cooldown_epochs"],
+        ),
+    ],
+)
+def test_a_command_line_says_what_versions_differ_in(line: str, missing: list[str]) -> None:
+    """What has another default in older versions is asked for where it acts, and not else."""
+    if "weight_decay" not in missing:
+        line += " --weight-decay 1e-4"
+    with pytest.raises(Invalid) as caught:
+        config_conversion("timm", f"python train.py {line}", steps_per_epoch=EPOCH)
+    assert [error.field for error in caught.value.errors] == [f"config.{n}" for n in missing]
 
 
 def test_a_plateau_becomes_a_controller() -> None:
@@ -111,6 +136,7 @@ def test_a_plateau_becomes_a_controller() -> None:
     [
         ({"lr": None, "lr_base": 0.1}, "config.lr"),
         ({"lr_noise": [0.4, 0.9]}, "config.lr_noise"),
+        ({"layer_decay": 0.75}, "config.layer_decay"),
         ({"sched": "cosin"}, "config.sched"),
         ({"sched": "plateau", "sched_on_updates": True}, "config.sched_on_updates"),
         ({"warmup_epoch": 3}, "config.warmup_epoch"),

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from rheostat.converters.configs.flags import by_long_names
+from rheostat.converters.configs.flags import Flags, by_long_names
 from rheostat.converters.configs.project import Project
 from rheostat.converters.configs.reading import (
     LENIENT,
@@ -32,6 +32,24 @@ from rheostat.schedules.union import AnyDefinition
 _WITH_MOMENTUM: Final = ("sgd", "momentum", "nesterov", "rmsprop", "lars", "nlars")
 _CYCLES: Final = ("cosine", "tanh", "poly")
 """The schedules that say themselves how long the training is."""
+_OLDER: Final = {
+    "sched": "step",
+    "epochs": "200",
+    "warmup_epochs": "3",
+    "warmup_lr": "1e-4",
+    "min_lr": "1e-5 or 1e-6",
+    "cooldown_epochs": "10",
+    "decay_epochs": "30 or 100",
+    "decay_milestones": "30 60",
+    "weight_decay": "1e-4",
+}
+"""Defaults of `train.py` before October 2022, where they differ from those of today."""
+_OF_SCHEDULE: Final = {
+    **dict.fromkeys(_CYCLES, ("min_lr", "cooldown_epochs")),
+    "plateau": ("min_lr",),
+    "step": ("decay_epochs",),
+    "multistep": ("decay_milestones",),
+}
 _PLACE: Final = Place("config.sched", "config")
 
 
@@ -67,13 +85,14 @@ class Arguments(BaseModel):
     opt: str = "sgd"
     momentum: NotNegative = 0.9
     weight_decay: NotNegative = 2e-5
+    layer_decay: NotNegative | None = None
 
 
 _READ: Final = Read(
     "timm",
     tuple(Arguments.model_fields),
     harmless={
-        *("layer_decay", "layer_decay_min_scale", "layer_decay_no_opt_scale", "bn_momentum"),
+        *("layer_decay_min_scale", "layer_decay_no_opt_scale", "bn_momentum"),
         *("lr_base_size", "lr_base_scale", "lr_noise_pct", "lr_noise_std"),
         *("model_ema_decay", "model_ema_warmup", "train_size_schedule"),
         *("train_size_schedule_spread", "train_batches_per_epoch", "train_steps_per_epoch"),
@@ -96,6 +115,8 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     config = by_long_names(config, {"dr": "decay_rate"})
     check_unknown(config, _READ)
     arguments = read(Arguments, config)
+    if isinstance(config, Flags):
+        _check_defaults(config, arguments)
     rate = _rate(arguments)
     if lengths.steps_per_epoch is None:
         message = f"is required: sched {arguments.sched} counts epochs"
@@ -113,11 +134,35 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     return ConfigConversion(parameters, controllers, total=total, steps_per_epoch=epoch)
 
 
+def _check_defaults(flags: Flags, arguments: Arguments) -> None:
+    """Refuse a command line that leaves to its version's defaults, which changed, what acts."""
+    name = arguments.sched
+    acting = {"sched", "epochs", "warmup_epochs", "weight_decay", *_OF_SCHEDULE.get(name, ())}
+    if arguments.warmup_epochs:
+        acting.add("warmup_lr")
+    wrong = [
+        FieldError(
+            f"config.{flag}",
+            f"is required: its default was {_OLDER[flag]} in older versions of timm, and is "
+            f"{getattr(arguments, flag)} since",
+            None,
+            "given; the args.yaml that timm writes has them all",
+        )
+        for flag in _OLDER
+        if flag in acting and flag not in flags
+    ]
+    if wrong:
+        raise refused(*wrong)
+
+
 def _rate(arguments: Arguments) -> float:
     """Return the rate, if neither the number of GPUs nor a generator has a part in it."""
     if arguments.lr_noise is not None:
         message = "is drawn from the generator of PyTorch, whose numbers are not known"
         raise refused(FieldError("config.lr_noise", message, arguments.lr_noise, "not given"))
+    if arguments.layer_decay not in {None, 1}:
+        message = "gives each layer a rate of its own, by a model that is not in the file"
+        raise refused(FieldError("config.layer_decay", message, arguments.layer_decay, "not given"))
     if arguments.lr is None:
         message = "is required: without it timm scales lr_base by the number of GPUs"
         raise refused(FieldError("config.lr", message, None, "≥ 0"))
@@ -224,5 +269,6 @@ PROJECT: Final = Project(
         *("warmup_lr", "decay_epochs", "cooldown_epochs"),
     },
     checked="the schedulers that timm's factory makes, stepped as `train.py` steps them",
-    refused="noise, and an `lr` that is scaled by the number of GPUs",
+    refused="noise, `layer_decay`, an `lr` that is scaled by the number of GPUs, and command lines "
+    "that leave out what has another default in older versions",
 )
