@@ -13,7 +13,7 @@ from rheostat.converters.configs import library_of
 from rheostat.errors import Invalid
 from rheostat.schedules import evaluate
 
-EPOCH = 7
+EPOCH = 60
 """Batches of an epoch."""
 PLAIN: dict[str, Any] = {"epochs": 12, "optimizer": "SGD", "lr0": 0.02, "lrf": 0.1, "batch": 64}
 
@@ -56,14 +56,13 @@ def converted(config: dict[str, Any], **lengths: Any) -> Any:
     [
         {},
         {"cos_lr": True},
-        {"warmup_epochs": 1.5},
-        {"warmup_epochs": 0.1},
-        {"warmup_epochs": 30, "momentum": 0.9, "warmup_momentum": 0.5},
-        {"cos_lr": True, "warmup_epochs": 2.3, "warmup_bias_lr": 0.05},
+        {"warmup_epochs": 2},
+        {"warmup_epochs": 11, "momentum": 0.9, "warmup_momentum": 0.5},
+        {"cos_lr": True, "warmup_epochs": 2.001, "warmup_bias_lr": 0.05},
     ],
 )
 def test_every_batch_has_the_trainer_s_values(change: dict[str, Any]) -> None:
-    """Rates and momentum are those of the trainer's loop, also where a warm-up ends in an epoch."""
+    """Rates and momentum are those of the trainer's loop."""
     config = {**PLAIN, **change}
     found, expected = converted(config), trained(config)
     for name, values in expected.items():
@@ -140,12 +139,23 @@ def test_what_is_wrong_is_refused_by_its_field(change: dict[str, Any], field: st
     assert refused({**PLAIN, **change}, steps_per_epoch=EPOCH) == field
 
 
+@pytest.mark.parametrize(
+    ("warmup_epochs", "epochs", "batches"), [(3, 12, 33), (2.5, 12, 60), (12, 12, 60), (3, 1, 60)]
+)
+def test_a_warm_up_that_versions_count_otherwise_is_refused(
+    warmup_epochs: float, epochs: int, batches: int
+) -> None:
+    """Before 8.4.103 it had 100 batches at least, ended in an epoch, and took the last one too."""
+    config = {**PLAIN, "epochs": epochs, "warmup_epochs": warmup_epochs}
+    assert refused(config, steps_per_epoch=batches) == "config.warmup_epochs"
+
+
 def test_the_length_of_an_epoch_is_asked_for() -> None:
     """Epochs need steps_per_epoch, or a total that they divide, which must not contradict."""
     assert refused(PLAIN) == "steps_per_epoch"
     assert refused(PLAIN, total=85) == "steps_per_epoch"
-    assert refused(PLAIN, total=85, steps_per_epoch=7) == "total"
-    assert converted(PLAIN, total=84) == converted(PLAIN)
+    assert refused(PLAIN, total=85, steps_per_epoch=EPOCH) == "total"
+    assert converted(PLAIN, total=12 * EPOCH) == converted(PLAIN)
 
 
 def test_a_file_is_told_by_its_fields() -> None:

@@ -39,6 +39,8 @@ _OF_YOLOV5: Final = ("anchor_t", "fl_gamma", "iou_t", "obj_pw")
 """What only the files of YOLOv5's hyperparameters have."""
 _LONG: Final = 10_000
 """A training of more updates is a long one to `optimizer: auto`."""
+_FEWEST: Final = 100
+"""The batches of a warm-up, at least, before version 8.4.103."""
 
 
 class Arguments(BaseModel):
@@ -68,8 +70,8 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     """
     Return the rates of the weights and of the biases, the momentum and the weight decay.
 
-    The rate falls once an epoch, and the warm-up rises with every batch. Older
-    releases warm up for 100 batches at least.
+    The rate falls once an epoch, and the warm-up rises with every batch. That of releases before
+    8.4.103 had 100 batches at least: shorter ones are refused.
     """
     for name in _OF_YOLOV5:
         if name in config:
@@ -142,21 +144,34 @@ def _rates(arguments: Arguments, epoch: int) -> dict[str, Definition]:
 
 
 def _warmup(arguments: Arguments, epoch: int) -> int:
-    """Return the batches of the warm-up, which leaves the last epoch alone."""
-    return round(min(arguments.warmup_epochs, arguments.epochs - 1) * epoch)
+    """Return the batches of the warm-up; one that versions count or end otherwise is refused."""
+    if arguments.warmup_epochs == 0:
+        return 0
+    whole = round(arguments.warmup_epochs * epoch)
+    steps = round(min(arguments.warmup_epochs, arguments.epochs - 1) * epoch)
+    older = max(whole, _FEWEST)
+    if older != steps or steps % epoch:
+        message = (
+            f"is a warm-up of {steps} batches since version 8.4.103, and of {older} before, when a "
+            "part of an epoch was also followed by another rate: the file does not say its version"
+        )
+        bound = f"0, or whole epochs below {arguments.epochs}, of ≥ {_FEWEST} batches"
+        raise refused(FieldError("config.warmup_epochs", message, arguments.warmup_epochs, bound))
+    return steps
 
 
 def _ramp(arguments: Arguments, epoch: int, start: float, end: float) -> AnyDefinition:
-    """Return a line; what it has reached before its end holds until the next epoch begins."""
+    """Return a line of a warm-up, and the end that it reaches."""
     steps = _warmup(arguments, epoch)
-    line = polynomial(start, end, steps)
-    reached = Constant(value=value_at(line, steps - 1))
-    until = ceil(steps / epoch) * epoch
-    return phases(Phase(line, until=steps), Phase(reached, until=until), Phase(Constant(value=end)))
+    return phases(Phase(polynomial(start, end, steps), until=steps), Phase(Constant(value=end)))
 
 
 def _momentum(arguments: Arguments, epoch: int) -> dict[str, Definition]:
-    """Return the momentum, whose warm-up leaves it a batch short of its end, or the beta."""
+    """
+    Return the momentum, or the beta.
+
+    The warm-up leaves the momentum a batch short of its end, which it reached before 8.4.103.
+    """
     steps, end = _warmup(arguments, epoch), arguments.momentum
     if arguments.optimizer.lower() in _WITH_BETAS:
         return {"beta1": Constant(value=end)}
@@ -177,6 +192,8 @@ PROJECT: Final = Project(
     "ultralytics",
     conversion,
     signs={"lr0", "lrf", "cos_lr", "warmup_bias_lr", "warmup_momentum", "nbs", "close_mosaic"},
-    checked="the trainer's own formula, step by step",
-    refused="a length in hours, AutoBatch, `optimizer: auto` in a training of few updates, YOLOv5",
+    checked="the trainer's own formula, step by step, of version 8.4.103 and later: before, the "
+    "momentum's warm-up ended a batch later",
+    refused="a length in hours, AutoBatch, `optimizer: auto` in a training of few updates, YOLOv5, "
+    "and warm-ups that older versions count otherwise: of < 100 batches, or of a part of an epoch",
 )
