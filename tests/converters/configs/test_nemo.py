@@ -154,3 +154,10 @@ def test_a_file_tells_that_it_is_nemo_s() -> None:
     """The fields tell the project."""
     assert_told("nemo", FILE)
     assert_told("nemo", {"trainer": {"max_steps": 5}, "optim": {"lr": 1.0, "sched": SCHED}})
+
+
+def test_groups_of_a_model_are_refused() -> None:
+    """optim_param_groups gives parts of the model a rate of their own."""
+    groups = {"encoder": {"lr": 0.1}}
+    model = {**FILE["model"], "optim_param_groups": groups}
+    assert_refused("nemo", {**FILE, "model": model}, "config.model.optim_param_groups")

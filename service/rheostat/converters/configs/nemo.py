@@ -62,6 +62,7 @@ class Model(BaseModel):
     global_batch_size: AtLeastOne | None = None
     rampup_batch_size: Any = None
     reset_lr: bool = False
+    optim_param_groups: Any = None
 
 
 class Optimizer(BaseModel):
@@ -167,6 +168,10 @@ def _model(content: Any) -> Model:
     if model.reset_lr:
         message = "counts from a checkpoint, which is not in the file"
         raise refused(FieldError("config.model.reset_lr", message, True, "false"))
+    if model.optim_param_groups:
+        message = "gives parts of the model what they learn with: convert each for itself"
+        value = shown(model.optim_param_groups)
+        raise refused(FieldError("config.model.optim_param_groups", message, value, "not given"))
     if model.rampup_batch_size is not None:
         message = "makes a batch that grows, of samples and not of steps"
         value = shown(model.rampup_batch_size)
@@ -229,5 +234,6 @@ PROJECT = Project(
     signs={"exp_manager", "model.optim.sched", "model.megatron_amp_O2"},
     tells=_tells,
     checked="NeMo's own classes, and the arithmetic of its trainer",
-    refused="a batch that ramps up; reset_lr; NeMo 2 with another strategy than Megatron's",
+    refused="a batch that ramps up; reset_lr; optim_param_groups; NeMo 2 with another strategy "
+    "than Megatron's",
 )
