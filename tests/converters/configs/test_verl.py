@@ -167,6 +167,15 @@ def test_a_command_line_is_the_file_s_fields() -> None:
             ppo({"total_training_steps": 9}),
             f"{ACTOR}.total_training_steps",
         ),
+        (ppo({"zero_indexed_step": False}), f"{ACTOR}.zero_indexed_step"),
+        (
+            ppo({"override_optimizer_config": {"lr": 1.0}}),
+            f"{ACTOR}.override_optimizer_config.lr",
+        ),
+        (
+            megatron({"override_optimizer_config": {"weight_decay": 1.0, "offload": 1}}),
+            f"{ACTOR}.override_optimizer_config.weight_decay",
+        ),
         (ppo({}, trainer={"critic_warmup": 5}), "config.trainer.critic_warmup"),
         (ppo({}, trainer={"epochs": 5}), "config.trainer.epochs"),
         (ppo({}, warmup_ratio=0.1), "config.warmup_ratio"),

@@ -52,6 +52,8 @@ class Optim(BaseModel):
     lr_scheduler: str | None = None
     min_lr_ratio: Share | None = None
     num_cycles: NotNegative = 0.5
+    zero_indexed_step: bool = True
+    override_optimizer_config: Any = None
 
 
 class MegatronOptim(Optim):
@@ -95,22 +97,21 @@ _READ: Final = Read(
     | {"global_profiler"},
 )
 _BESIDE: Final = ("optimizer", "optimizer_impl", "betas")
-_READ_OF_OPTIM: Final = Read(
-    "verl", (*_BESIDE, *Optim.model_fields), apart={"override_optimizer_config"}
-)
+_READ_OF_OPTIM: Final = Read("verl", (*_BESIDE, *Optim.model_fields))
 _OF_FSDP: Final = {
     "lr_scheduler",
     "lr_scheduler_type",
     "min_lr_ratio",
     "num_cycles",
     "warmup_style",
+    "zero_indexed_step",
 }
 _READ_OF_MEGATRON: Final = Read(
     "verl",
     (*_BESIDE, *(MegatronOptim.model_fields.keys() - _OF_FSDP)),
     harmless={"use_checkpoint_opt_param_scheduler", "weight_decay_incr_style"},
-    apart={"override_optimizer_config"},
 )
+_READ_OF_OVERRIDES: Final = Read("verl", ())
 _READ_OF_TRAINER: Final = Read("verl", tuple(Trainer.model_fields))
 
 
@@ -215,11 +216,17 @@ def _worker(config: Mapping[str, Any], path: str) -> Worker:
         message, bound = "has a schedule of its own", "fsdp, fsdp2 or megatron"
         raise refused(FieldError(f"config.{outer}.strategy", message, shown(strategy), bound))
     block, place = _block(config, path), f"config.{path}"
+    overrides = _block(config, f"{path}.override_optimizer_config")
+    check_unknown(overrides, _READ_OF_OVERRIDES, f"{place}.override_optimizer_config")
     if strategy == "megatron":
         check_unknown(block, _READ_OF_MEGATRON, place)
         return Worker(place, read(MegatronOptim, block, place))
     check_unknown(block, _READ_OF_OPTIM, place)
-    return Worker(place, read(Optim, block, place))
+    worker = Worker(place, read(Optim, block, place))
+    if not worker.optim.zero_indexed_step:
+        message = "shifts the schedule by a step"
+        raise worker.wrong("zero_indexed_step", message, False, "true")
+    return worker
 
 
 def _block(config: Mapping[str, Any], path: str) -> Mapping[str, Any]:
@@ -373,5 +380,6 @@ PROJECT = Project(
     signs={"actor_rollout_ref", "critic.optim", "trainer.critic_warmup"}
     | {"optim.lr_warmup_steps_ratio", "trainer.default_local_dir"},
     checked="transformers' and Megatron's schedules, and the workers' arithmetic",
-    refused="the workers of VeOmni, and an actor that waits for its critic",
+    refused="the workers of VeOmni, an actor that waits for its critic, a `zero_indexed_step` of "
+    "false, and rates in `override_optimizer_config`",
 )
