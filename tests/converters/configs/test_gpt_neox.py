@@ -60,6 +60,19 @@ def test_a_file_gives_the_values_of_its_scheduler(style: str) -> None:
     assert found.parameters["weight_decay"].to_json()["value"] == 0.01
 
 
+@pytest.mark.parametrize("warmup", [0.0, 0.01, 0.1])
+def test_the_first_update_had_no_rate_before_may_2026(warmup: float) -> None:
+    """From 2023 to 2026 the warm-up begins at 0, even one of a step, which now begins too high."""
+    file = {**FILE, "warmup": warmup, "train_iters": 10, "lr_decay_iters": None}
+    found, later = (
+        config_conversion(name, file).parameters["lr"] for name in ("gpt_neox_2023", "gpt_neox")
+    )
+    assert_same(later, lambda t: annealed(t, "cosine", warmup, 10), range(10))
+    first = 0.0 if warmup else 0.97e-4
+    assert_same(found, lambda t: annealed(t, "cosine", warmup, 10) if t else first, range(10))
+    assert evaluate(later, 0) == pytest.approx({0.0: 1, 0.01: 10, 0.1: 1}[warmup] * 0.97e-4)
+
+
 SMALLEST: dict[str, Any] = {
     "optimizer": {"type": "Adam", "params": {"lr": 0.97e-4}},
     "min_lr": 0.97e-5,
@@ -125,6 +138,7 @@ def test_a_file_is_of_several_versions(leaving: set[str]) -> None:
         told = library_of(given)
         assert told.library is None
         assert "gpt_neox has" in told.why
+        assert "gpt_neox_2023 has" in told.why
         assert "gpt_neox_v2 has" in told.why
         assert "deepspeed" not in told.why
 

@@ -1,4 +1,4 @@
-"""GPT-NeoX since August 2023: its YAML and JSON files, with hyphens or underscores."""
+"""GPT-NeoX since May 2026: its YAML and JSON files, with hyphens or underscores."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from rheostat.converters.configs.reading import (
 )
 from rheostat.converters.configs.sections import section
 from rheostat.converters.core import refused
+from rheostat.converters.kit import Phase, phases
 from rheostat.converters.parameters import NotNegative, Positive
 from rheostat.errors import FieldError
 from rheostat.schedules.definition import Definition
@@ -70,9 +71,17 @@ class Parameters(BaseModel):
 
 
 def conversion(
-    config: Mapping[str, Any], lengths: TrainingLengths, scheduler: str = "AnnealingLR"
+    config: Mapping[str, Any],
+    lengths: TrainingLengths,
+    scheduler: str = "AnnealingLR",
+    *,
+    from_zero: bool = False,
 ) -> ConfigConversion:
-    """Return the learning rate and the weight decay, and the batch size where it is given."""
+    """
+    Return the learning rate and the weight decay, and the batch size where it is given.
+
+    ``from_zero`` is of versions whose first update has no rate if there is a warm-up.
+    """
     file = section(
         "gpt_neox",
         File,
@@ -96,8 +105,11 @@ def conversion(
         "decay_style": file.lr_decay_style,
         "min_lr": file.min_lr,
     }
+    rate = converted(_PLACE, "gpt_neox", scheduler, params)
+    if from_zero and file.warmup:
+        rate = phases(Phase(Constant(value=0.0), until=1), Phase(rate))
     parameters: dict[str, Definition] = {
-        "lr": converted(_PLACE, "gpt_neox", scheduler, params),
+        "lr": rate,
         "weight_decay": Constant(value=file.weight_decay),
     }
     if file.train_batch_size is not None:

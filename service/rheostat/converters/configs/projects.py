@@ -19,6 +19,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "diffusers": (),
     "fairseq": (),
     "gpt_neox": ("gpt-neox", "neox"),
+    "gpt_neox_2023": (),
     "gpt_neox_v2": ("gpt-neox-v1", "gpt-neox-v2.0"),
     "keras": ("tensorflow", "tf.keras"),
     "kohya": ("sd-scripts", "kohya-ss", "kohya sd-scripts"),
