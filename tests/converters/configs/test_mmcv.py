@@ -119,6 +119,23 @@ def test_the_momentum_may_be_cyclic() -> None:
     assert got == pytest.approx(run(hook, 0.9), rel=1e-12)
 
 
+def test_groups_have_what_multiplies_their_rate_and_decay() -> None:
+    """A group is scheduled from its own rate, and only what differs has a parameter."""
+    keys = {"backbone": {"lr_mult": 0.1, "decay_mult": 0.9}, "norm": {"decay_mult": 0.0}}
+    sgd = {"type": "SGD", "lr": BASE, "weight_decay": 0.5, "paramwise_cfg": {"custom_keys": keys}}
+    hook = {**STEP, **WARM, "min_lr": 1e-5}
+    found = config_conversion("mmcv", config(hook, optimizer=sgd), steps_per_epoch=EPOCH).parameters
+    rate = evaluate(found["lr/backbone"], np.arange(TOTAL))
+    assert rate == pytest.approx(run(hook, 0.1 * BASE), rel=1e-9)
+    decays = {name: evaluate(found[name], 3) for name in found if name.startswith("weight")}
+    assert decays == {
+        "weight_decay": 0.5,
+        "weight_decay/backbone": pytest.approx(0.45),
+        "weight_decay/norm": 0.0,
+    }
+    assert "lr/norm" not in found
+
+
 def test_a_runner_of_iterations_states_the_total() -> None:
     """With max_iters no epoch is needed."""
     poly = {"policy": "poly", "power": 0.9, "min_lr": 1e-4, "by_epoch": False}
@@ -144,6 +161,10 @@ ITERATIONS = {"type": "IterBasedRunner", "max_iters": TOTAL}
         (config(STEP, runner={}), "runner.max_epochs"),
         (config(STEP, optimizer={"type": "SGD"}), "optimizer.lr"),
         (config(STEP, lr_confg=STEP), "lr_confg"),
+        (
+            config(STEP, optimizer={"type": "SGD", "lr": 1, "constructor": "LayerDecay"}),
+            "optimizer.constructor",
+        ),
         (config(_base_=["schedule_1x.py"]), "lr_config"),
         (
             config(STEP, momentum_config={"policy": "cyclic", "warmup": "linear"}),

@@ -110,6 +110,40 @@ def test_a_plateau_becomes_a_controller() -> None:
     assert evaluate(converted(config(param_scheduler=None)).parameters["lr"], 50) == BASE
 
 
+def grouped(*schedulers: dict[str, Any], optimizer: Any = SGD, **groups: Any) -> dict[str, Any]:
+    """Return a configuration whose groups of weights have rates or decays of their own."""
+    wrapper = {"type": "OptimWrapper", "optimizer": optimizer, "paramwise_cfg": groups}
+    return config(*schedulers, optim_wrapper=wrapper)
+
+
+def test_groups_have_what_multiplies_their_rate_and_decay() -> None:
+    """A group is scheduled from its own rate: a floor that is absolute is the same for all."""
+    keys = {"backbone": {"lr_mult": 0.1, "decay_mult": 1.0}, "pos.Embed": {"decay_mult": 0.0}}
+    found = converted(
+        grouped(WARMUP, COSINE, custom_keys=keys, bias_lr_mult=2.0, norm_decay_mult=0.5)
+    ).parameters
+    rates = {name for name in found if name.startswith("lr")}
+    assert rates == {"lr", "lr/backbone", "lr/bias"}
+    listed = [
+        spec("LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=25),
+        spec("CosineAnnealingLR", by_epoch=False, begin=40, end=120, T_max=80, eta_min=1e-3),
+    ]
+    expected = stepped(listed, EPOCH, 120)
+    steps = np.arange(40)
+    assert evaluate(found["lr/backbone"], steps) == pytest.approx(
+        [0.1 * value for value in expected[:40]], rel=1e-8
+    )
+    middle = 1e-3 + (0.1 * BASE - 1e-3) / 2
+    assert evaluate(found["lr/backbone"], 80) == pytest.approx(middle, rel=1e-8)
+    assert evaluate(found["lr/bias"], 30) == pytest.approx(2 * BASE, rel=1e-12)
+    decays = {name: evaluate(found[name], 5) for name in found if name.startswith("weight")}
+    assert decays == {
+        "weight_decay": 1e-4,
+        "weight_decay/norm": 5e-5,
+        "weight_decay/pos_embed": 0.0,
+    }
+
+
 def refused(given: dict[str, Any], **lengths: Any) -> str:
     """Return the field for which a configuration is refused."""
     with pytest.raises(Invalid) as caught:
@@ -145,6 +179,24 @@ BY_ITERATIONS = {"type": "IterBasedTrainLoop", "max_iters": 100}
             "optim_wrapper.optimizer.momentum",
         ),
         (config(auto_scale_lr={"enable": True}), "auto_scale_lr.enable"),
+        (grouped(custom_keys={"backbone": {"lr": 0.1}}), "GROUPS.custom_keys.backbone.lr"),
+        (grouped(norm_decay_mult=0, custom_keys={"norm": {}}), "GROUPS.custom_keys.norm"),
+        (grouped(num_layers=12, layer_decay_rate=0.9), "GROUPS.num_layers"),
+        (grouped(bias_lr_mul=2), "GROUPS.bias_lr_mul"),
+        (
+            grouped(optimizer={"lr": 0.1}, norm_decay_mult=0.0),
+            "GROUPS",
+        ),
+        (
+            config(
+                optim_wrapper={
+                    "optimizer": SGD,
+                    "constructor": "LayerDecayOptimizerConstructor",
+                    "paramwise_cfg": {},
+                }
+            ),
+            "optim_wrapper.constructor",
+        ),
         (
             config(default_hooks={"param_scheduler": {"type": "YOLOv5ParamSchedulerHook"}}),
             "default_hooks.param_scheduler.type",
@@ -155,6 +207,7 @@ BY_ITERATIONS = {"type": "IterBasedTrainLoop", "max_iters": 100}
 )
 def test_what_is_wrong_is_refused_by_its_field(given: dict[str, Any], field: str) -> None:
     """What is misspelled, of other packages, or left to a base file or to GPUs is refused."""
+    field = field.replace("GROUPS", "optim_wrapper.paramwise_cfg")
     assert refused(given) == f"config.{field}"
 
 

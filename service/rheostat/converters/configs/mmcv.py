@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
+from rheostat.converters.configs.paramwise import bases
 from rheostat.converters.configs.project import Project
 from rheostat.converters.configs.reading import (
     LENIENT,
@@ -256,7 +257,9 @@ class File(BaseModel):
 
 _READ: Final = Read("mmcv", tuple(File.model_fields), harmless={"optimizer_config"})
 _READ_OF_OPTIMIZER: Final = Read(
-    "mmcv", tuple(Optimizer.model_fields), apart={"paramwise_cfg"}, harmless={"momentum_decay"}
+    "mmcv",
+    (*Optimizer.model_fields, "paramwise_cfg", "constructor"),
+    harmless={"momentum_decay"},
 )
 _READ_OF_RUNNER: Final = Read("mmcv", tuple(Runner.model_fields))
 
@@ -276,13 +279,17 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     check_unknown(file.optimizer, _READ_OF_OPTIMIZER, "config.optimizer")
     optimizer = read(Optimizer, file.optimizer, "config.optimizer")
     training = _training(file, lengths)
-    found: dict[str, Definition] = {"lr": Constant(value=optimizer.lr)}
+    groups = bases(file.optimizer, "config.optimizer", optimizer.lr, optimizer.weight_decay)
+    rates = {"lr": optimizer.lr, **groups.rates}
+    found: dict[str, Definition] = {name: Constant(value=rate) for name, rate in rates.items()}
     if file.lr_config is not None:
         hook = _hook(file.lr_config, _POLICIES, _RATE)
-        found["lr"] = hook.rate(optimizer.lr, training, _RATE)
+        found = {name: hook.rate(rate, training, _RATE) for name, rate in rates.items()}
     found.update(_momentum(file, optimizer, training))
     if optimizer.weight_decay is not None:
         found["weight_decay"] = Constant(value=optimizer.weight_decay)
+    for name, decay in groups.weight_decays.items():
+        found[name] = Constant(value=decay)
     return ConfigConversion(found, total=training.total, steps_per_epoch=training.epoch)
 
 
@@ -334,5 +341,6 @@ PROJECT: Final = Project(
     conversion,
     signs={"lr_config", "momentum_config", "optimizer_config"},
     checked="the formulas of its hooks, by iteration and by epoch",
-    refused="policies other than the usual seven, and what a `_base_` file sets",
+    refused="policies other than the usual seven, what a `_base_` file sets, and constructors that "
+    "decay the rate by the layer",
 )

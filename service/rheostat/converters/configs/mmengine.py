@@ -9,6 +9,8 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, Field
 
 from rheostat.controllers import Controller
+from rheostat.converters.configs.paramwise import Bases
+from rheostat.converters.configs.paramwise import bases as bases_of_groups
 from rheostat.converters.configs.project import Project
 from rheostat.converters.configs.reading import (
     LENIENT,
@@ -91,7 +93,9 @@ class File(BaseModel):
 
 _READ: Final = Read("mmengine", tuple(File.model_fields))
 _READ_OF_WRAPPER: Final = Read(
-    "mmengine", tuple(Wrapper.model_fields), apart={"paramwise_cfg", "clip_grad"}
+    "mmengine",
+    (*Wrapper.model_fields, "paramwise_cfg", "constructor"),
+    apart={"clip_grad"},
 )
 _READ_OF_OPTIMIZER: Final = Read(
     "mmengine", tuple(Optimizer.model_fields), harmless={"momentum_decay", "decoupled_weight_decay"}
@@ -120,14 +124,14 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     _check_base(config)
     file = read(File, config)
     _check(config, file)
-    optimizer = _optimizer(file.optim_wrapper)
+    optimizer, groups = _optimizer(file.optim_wrapper)
     training = _training(file, lengths)
     schedulers = _schedulers(file, training)
     found: dict[str, Definition] = {}
     controllers: dict[str, Controller] = {}
     bases = _bases(optimizer, schedulers)
     _check_fields(schedulers, bases)
-    for name, base in bases.items():
+    for name, base in {**bases, **groups.rates, **groups.weight_decays}.items():
         whole = _scheduled(schedulers, name, base, training)
         found[name] = whole.definition or Constant(value=base)
         if whole.controller is not None:
@@ -162,7 +166,8 @@ def _check_base(config: Mapping[str, Any]) -> None:
             raise missing(name, message, "given")
 
 
-def _optimizer(wrapper: dict[str, Any]) -> Optimizer:
+def _optimizer(wrapper: dict[str, Any]) -> tuple[Optimizer, Bases]:
+    """Return the optimizer, and what groups of weights start from that differ from it."""
     path = "config.optim_wrapper"
     block = read(Wrapper, wrapper, path).optimizer
     if block is None:
@@ -170,7 +175,8 @@ def _optimizer(wrapper: dict[str, Any]) -> Optimizer:
         raise refused(FieldError(f"{path}.optimizer", message, None, "an optimizer"))
     check_unknown(wrapper, _READ_OF_WRAPPER, path)
     check_unknown(block, _READ_OF_OPTIMIZER, f"{path}.optimizer")
-    return read(Optimizer, block, f"{path}.optimizer")
+    optimizer = read(Optimizer, block, f"{path}.optimizer")
+    return optimizer, bases_of_groups(wrapper, path, optimizer.lr, optimizer.weight_decay)
 
 
 def _training(file: File, lengths: TrainingLengths) -> Training:
@@ -270,7 +276,8 @@ def _check_fields(schedulers: list[dict[str, Any]], bases: Mapping[str, float]) 
 def _scheduled(
     schedulers: list[dict[str, Any]], name: str, base: float, training: Training
 ) -> Conversion:
-    """Return what the schedulers of a field become, if there are any."""
+    """Return what the schedulers of a field, or a group's, become, if there are any."""
+    name = name.partition("/")[0]
     if not any(_sets(item, name) for item in schedulers):
         return Conversion()
     try:
@@ -313,5 +320,6 @@ PROJECT: Final = Project(
     },
     tells=_tells,
     checked="the recursion of MMEngine's schedulers, by iteration and by epoch",
-    refused="what a `_base_` file sets, several optimizers, schedulers of other packages",
+    refused="what a `_base_` file sets, several optimizers, schedulers of other packages, and "
+    "constructors that decay the rate by the layer",
 )
