@@ -50,13 +50,15 @@ def test_a_command_line_says_the_same() -> None:
     """The scripts warm up for 500 steps by default; epochs have the steps that are given."""
     line = (
         "--learning_rate=1e-04 --lr_scheduler=cosine --num_train_epochs=10 --snr_gamma 5 "
-        "--text_encoder_lr 5e-6 --train_text_encoder --adam_weight_decay 1e-2"
+        "--text_encoder_lr 5e-6 --train_text_encoder --adam_weight_decay 1e-2 "
+        "--adam_weight_decay_text_encoder 1e-3"
     )
     curve = wave(500, 1000)
     expected = {
         "lr": times(1e-4, curve),
         "lr/text_encoder": times(5e-6, curve),
         "weight_decay": constant(0.01),
+        "weight_decay/text_encoder": constant(0.001),
     }
     check("diffusers", document(line), expected, {"steps_per_epoch": 100}, 1000)
     assert library_of(document(line)).library == "diffusers"

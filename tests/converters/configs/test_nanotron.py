@@ -98,6 +98,15 @@ def test_what_is_wrong_is_refused_by_its_path(config: dict[str, Any], field: str
     assert_refused("nanotron", config, field)
 
 
+def test_weights_that_are_left_out_have_no_decay() -> None:
+    """What weight_decay_exclude_named_params names is a group without weight decay."""
+    given = file()
+    given["optimizer"]["weight_decay_exclude_named_params"] = [".*token_embedding.*"]
+    found = config_conversion("nanotron", given).parameters
+    assert found["weight_decay"].to_json()["value"] == 0.01
+    assert found["weight_decay/excluded"].to_json()["value"] == 0.0
+
+
 def test_a_file_tells_that_it_is_nanotron_s() -> None:
     """The fields tell the project, and another total than the file's is refused."""
     assert_told("nanotron", file())

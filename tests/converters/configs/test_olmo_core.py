@@ -23,7 +23,8 @@ COSINE: dict[str, Any] = {
     "warmup_min_lr": 0.0,
 }
 PP = {"pp_config": {"degree": 2, "schedule": "1F1B"}}
-OPTIM = {"lr": 3e-4, "weight_decay": 0.1, "group_overrides": [{"opts": {"weight_decay": 0.0}}]}
+NO_DECAY = {"params": ["embeddings.weight"], "opts": {"weight_decay": 0.0}}
+OPTIM = {"lr": 3e-4, "weight_decay": 0.1, "group_overrides": [NO_DECAY]}
 
 
 def file(scheduler: Any, value: int = 100, unit: str = "steps", **trainer: Any) -> dict[str, Any]:
@@ -120,6 +121,17 @@ def test_the_rate_of_a_group_is_refused() -> None:
     config = file(COSINE)
     config["train_module"]["optim"] = {**OPTIM, "group_overrides": [{"opts": {"lr": 1.0}}]}
     assert_refused("olmo_core", config, "config.train_module.optim.group_overrides[0].opts.lr")
+
+
+def test_the_weight_decay_of_a_group_is_read() -> None:
+    """A group with another weight decay has it for itself, by what its weights are called."""
+    found = config_conversion("olmo_core", file(COSINE)).parameters
+    values = {name: found[name].to_json()["value"] for name in found if name != "lr"}
+    assert values["weight_decay"] == 0.1
+    assert values["weight_decay/embeddings_weight"] == 0.0
+    config = file(COSINE)
+    config["train_module"]["optim"] = {**OPTIM, "group_overrides": [NO_DECAY, NO_DECAY]}
+    assert_refused("olmo_core", config, "config.train_module.optim.group_overrides[1].params")
 
 
 def test_a_file_tells_that_it_is_olmo_core_s() -> None:

@@ -44,6 +44,7 @@ class Arguments(BaseModel):
     max_train_steps: Length | None = None
     num_train_epochs: Count | None = None
     adam_weight_decay: NotNegative | None = None
+    adam_weight_decay_text_encoder: NotNegative | None = None
     gradient_accumulation_steps: Length = 1
     scale_lr: bool = False
 
@@ -51,7 +52,7 @@ class Arguments(BaseModel):
 _READ: Final = Read(
     "diffusers",
     tuple(Arguments.model_fields),
-    harmless={"adam_weight_decay_text_encoder", "ddpm_beta_schedule", "ema_decay", "ema_max_decay"}
+    harmless={"ddpm_beta_schedule", "ema_decay", "ema_max_decay"}
     | {"ema_min_decay", "huber_schedule", "max_train_samples", "text_encoder_lora_r"}
     | {"use_ema_warmup", "validation_scheduler"},
 )
@@ -86,6 +87,9 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     }
     if arguments.adam_weight_decay is not None:
         rates["weight_decay"] = Constant(value=arguments.adam_weight_decay)
+    encoder = arguments.adam_weight_decay_text_encoder
+    if arguments.train_text_encoder and encoder is not None:
+        rates["weight_decay/text_encoder"] = Constant(value=encoder)
     return ConfigConversion(rates, total=total, steps_per_epoch=lengths.steps_per_epoch)
 
 

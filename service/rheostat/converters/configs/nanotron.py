@@ -51,6 +51,7 @@ class Optimizer(BaseModel):
 
     learning_rate_scheduler: Any = None
     weight_decay: float | None = None
+    weight_decay_exclude_named_params: list[str] = []
 
 
 class Scheduler(BaseModel):
@@ -94,7 +95,6 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
         Optimizer,
         file.optimizer,
         "config.optimizer",
-        harmless={"weight_decay_exclude_named_params"},
     )
     tokens = section("nanotron", Tokens, file.tokens, "config.tokens")
     scheduler = section("nanotron", Scheduler, optimizer.learning_rate_scheduler, _SCHEDULER)
@@ -110,6 +110,8 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     }
     if optimizer.weight_decay is not None:
         parameters["weight_decay"] = Constant(value=optimizer.weight_decay)
+    if optimizer.weight_decay_exclude_named_params:
+        parameters["weight_decay/excluded"] = Constant(value=0.0)
     replicas = section("nanotron", Parallelism, file.parallelism, "config.parallelism").dp
     parts = (replicas, tokens.micro_batch_size, tokens.batch_accumulation_per_replica)
     known = [part for part in parts if part is not None]

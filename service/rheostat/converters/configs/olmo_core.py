@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from rheostat.converters.configs.counting import counted_from_one
+from rheostat.converters.configs.groups import MOST_GROUPS, group_name
 from rheostat.converters.configs.project import Project
 from rheostat.converters.configs.reading import (
     LENIENT,
@@ -21,7 +22,7 @@ from rheostat.converters.configs.reading import (
 )
 from rheostat.converters.configs.sections import section
 from rheostat.converters.core import refused
-from rheostat.converters.parameters import Positive
+from rheostat.converters.parameters import NotNegative, Positive
 from rheostat.errors import FieldError
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.field_errors import shown
@@ -60,6 +61,24 @@ class TrainModule(BaseModel):
     max_grad_norm: float | None = None
 
 
+class Options(BaseModel):
+    """What a group of weights has for itself."""
+
+    model_config = LENIENT
+
+    lr: float | None = None
+    weight_decay: NotNegative | None = None
+
+
+class Group(BaseModel):
+    """A group of weights, whose names match one of the patterns."""
+
+    model_config = LENIENT
+
+    params: list[str] = []
+    opts: Options = Options()
+
+
 class Optim(BaseModel):
     """The optimizer; groups may have options of their own."""
 
@@ -67,7 +86,7 @@ class Optim(BaseModel):
 
     lr: Positive
     weight_decay: float | None = None
-    group_overrides: list[dict[str, Any]] | None = None
+    group_overrides: Annotated[list[Group], Field(max_length=MOST_GROUPS)] | None = None
 
 
 class DataLoader(BaseModel):
@@ -113,7 +132,7 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     path = "config.train_module"
     train = section("olmo_core", TrainModule, file.train_module, path, apart=blocks)
     optim = section("olmo_core", Optim, train.optim, _OPTIM, harmless={"adjust_lr"})
-    _check_groups(optim)
+    decays = _weight_decays(optim)
     batch = section(
         "olmo_core", DataLoader, file.data_loader, "config.data_loader"
     ).global_batch_size
@@ -130,6 +149,7 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     parameters: dict[str, Definition] = {"lr": counted_from_one(rate, "config")}
     if optim.weight_decay is not None:
         parameters["weight_decay"] = Constant(value=optim.weight_decay)
+    parameters.update(decays)
     if batch is not None:
         parameters["batch_size"] = Constant(value=batch)
     total = steps
@@ -139,13 +159,20 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     return ConfigConversion(parameters, total=total, steps_per_epoch=lengths.steps_per_epoch)
 
 
-def _check_groups(optim: Optim) -> None:
+def _weight_decays(optim: Optim) -> dict[str, Definition]:
+    """Return the weight decays of groups that differ; a rate of their own is refused."""
+    found: dict[str, Definition] = {}
+    names: set[str] = set()
     for i, group in enumerate(optim.group_overrides or []):
-        options = group.get("opts")
-        if isinstance(options, Mapping) and "lr" in options:
-            path = f"{_OPTIM}.group_overrides[{i}].opts.lr"
+        path, own = f"{_OPTIM}.group_overrides[{i}]", group.opts
+        if own.lr is not None:
             message = "is the rate of a group alone: convert that with it as the optimizer's"
-            raise refused(FieldError(path, message, shown(options["lr"]), "not given"))
+            raise refused(FieldError(f"{path}.opts.lr", message, own.lr, "not given"))
+        if own.weight_decay is not None and own.weight_decay != optim.weight_decay:
+            name = group_name("_".join(group.params), names, f"{path}.params")
+            names.add(name)
+            found[f"weight_decay/{name}"] = Constant(value=own.weight_decay)
+    return found
 
 
 def _check_callbacks(trainer: Any) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rheostat.converters.configs.groups import MOST_GROUPS, group_name
 from rheostat.converters.configs.reading import read
 from rheostat.converters.core import refused
 from rheostat.converters.parameters import STRICT, NotNegative
@@ -15,8 +15,6 @@ from rheostat.errors import FieldError
 from rheostat.schedules.field_errors import shown
 
 _CONSTRUCTORS: Final = ("DefaultOptimWrapperConstructor", "DefaultOptimizerConstructor")
-_MOST_GROUPS: Final = 200
-_GROUP: Final = re.compile("[a-z][a-z0-9_]{0,99}")
 
 
 class Group(BaseModel):
@@ -33,7 +31,7 @@ class Paramwise(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
-    custom_keys: dict[str, Any] = Field(default_factory=dict, max_length=_MOST_GROUPS)
+    custom_keys: dict[str, Any] = Field(default_factory=dict, max_length=MOST_GROUPS)
     bias_lr_mult: NotNegative | None = None
     bias_decay_mult: NotNegative | None = None
     norm_decay_mult: NotNegative | None = None
@@ -89,10 +87,6 @@ def _groups(given: Paramwise, path: str) -> Iterator[tuple[str, Group]]:
             yield name, Group(**mults)
     for key, block in given.custom_keys.items():
         field = f"{path}.custom_keys.{key[:100]}"
-        name = re.sub("[^a-z0-9]+", "_", key.lower()).strip("_")
-        if name in names or not _GROUP.fullmatch(name):
-            message = "gives no name for its group, or one that another group has"
-            bound = "letters, digits, _ and ., which begin with a letter"
-            raise refused(FieldError(field, message, shown(key), bound))
+        name = group_name(key, names, field)
         names.add(name)
         yield name, read(Group, block, field)
