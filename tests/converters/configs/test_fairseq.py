@@ -148,6 +148,12 @@ def test_a_plateau_becomes_a_controller() -> None:
             hydra({"_name": "inverse_sqrt"}, optimizer={"groups": {"lr_scheduler": {}}}),
             "optimizer.groups.lr_scheduler",
         ),
+        (hydra({"_name": "fixed"}, model={"layer_decay": 0.65}), "model.layer_decay"),
+        (
+            hydra({"_name": "fixed"}, model={"_name": "mae_image_classification"}),
+            "model.layer_decay",
+        ),
+        (FLAGS + "--layer-decay 0.9", "layer_decay"),
         (FLAGS + "--lr-scheduler noam", "lr_scheduler"),
         (FLAGS + "--lr-scheduler cosine --warmup_steps 10", "warmup_steps"),
         (FLAGS + "--warm-up 10", "warm_up"),

@@ -154,6 +154,7 @@ def test_a_part_that_is_not_trained_has_no_rate() -> None:
         ({"optimizer_type": "Adafactor"}, "config.optimizer_type"),
         ({"lr_scheduler": "adafactor:1e-3"}, "config.optimizer_type"),
         ({"network_args": ["loraplus_lr_ratio=16"]}, "config.network_args"),
+        ({"network_args": ["network_reg_lrs=x=1e-3"]}, "config.network_args"),
         ({"num_processes": 2}, "config.num_processes"),
         ({"block_lr": "1e-4,1e-5"}, "config.block_lr"),
         ({"lr_scheduler_cycles": 3}, "config.lr_scheduler_cycles"),

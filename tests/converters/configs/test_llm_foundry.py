@@ -78,6 +78,10 @@ def test_a_file_gives_composer_s_values(
             {"optimizer": {"lr": 1e-4, "param_groups": [{"lr": 1e-3}]}},
             "config.optimizer.param_groups[0].lr",
         ),
+        (
+            {"optimizer": {"lr": 1e-4, "param_groups": [{"weight_decay": 0.0}]}},
+            "config.optimizer.param_groups[0].weight_decay",
+        ),
         ({"max_seq_len": "${variables.length}"}, "config.max_seq_len"),
         ({"lr_scheduler": {}}, "config.lr_scheduler"),
     ],

@@ -77,6 +77,7 @@ def test_every_update_has_openclip_s_rate(flags: str, formula: Any) -> None:
         ("--warmup", "config.warmup"),
         ("--warmup fast", "config.warmup"),
         ("--warmup-steps 100", "config.warmup_steps"),
+        ("--image-layer-decay 0.75", "config.image_layer_decay"),
         ("--lr-cooldown-pow 2", "config.lr_cooldown_pow"),
     ],
 )

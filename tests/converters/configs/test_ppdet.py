@@ -117,6 +117,11 @@ def test_the_optimizer_s_values_are_parameters() -> None:
         assert {name: evaluate(found[name], 0) for name in found if name != "lr"} == expected
 
 
+def built(**fields: Any) -> dict[str, Any]:
+    """Return a file whose optimizer has these fields."""
+    return config(STAIRS, LINEAR, OptimizerBuilder={"optimizer": fields})
+
+
 @pytest.mark.parametrize(
     ("given", "field"),
     [
@@ -130,6 +135,11 @@ def test_the_optimizer_s_values_are_parameters() -> None:
         (config(LearningRate={"base_lr": 0.1}, _BASE_=["a.yml"]), "LearningRate.schedulers"),
         (config(LearningRate={"lr": 0.1}), "LearningRate.lr"),
         (config(STAIRS, LINEAR, max_iters=10), "max_iters"),
+        (built(param_groups=[{"params": ["norm"]}]), "OptimizerBuilder.optimizer.param_groups"),
+        (built(momentun=0.5), "OptimizerBuilder.optimizer.momentun"),
+        (built(type="AdamWDL", layer_decay=0.8), "OptimizerBuilder.optimizer.type"),
+        (config(STAIRS, LINEAR, OptimizerBuilder={"optimiser": {}}), "OptimizerBuilder.optimiser"),
+        (config(STAIRS, LINEAR, OptimizerBuilde={}), "OptimizerBuilde"),
     ],
 )
 def test_what_is_wrong_is_refused_by_its_field(given: dict[str, Any], field: str) -> None:

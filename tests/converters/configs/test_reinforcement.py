@@ -99,6 +99,11 @@ def test_points_are_joined_by_lines() -> None:
         ("rllib", {**PPO, "lr": [[0, 1.0], [9, 2.0], [9, 3.0]]}, "lr[2][0]"),
         ("rllib", {**PPO, "lr_schedule": [[0, 1.0], [9, 2.0]]}, "lr_schedule"),
         ("rllib", {**PPO, "lr_decay": 3}, "lr_decay"),
+        (
+            "rllib",
+            {**PPO, "multiagent": {"policies": {"a": [None, {}, {}, {"lr": 1.0}]}}},
+            "multiagent.policies.a[3].lr",
+        ),
     ],
 )
 def test_what_is_wrong_is_refused_by_its_field(

@@ -102,6 +102,14 @@ class Optimizer(BaseModel):
     relative_step: bool = False
 
 
+class Network(BaseModel):
+    """How the rate falls by the layer."""
+
+    model_config = LENIENT
+
+    layer_decay: NotNegative | None = None
+
+
 class Checkpoint(BaseModel):
     """The metric that a plateau watches."""
 
@@ -115,6 +123,8 @@ _HARMLESS: Final = {
     *("stop_min_lr", "freeze_finetune_updates", "max_tokens", "max_tokens_valid"),
     *("layer_decay", "ema_decay", "encoder_layerdrop", "decoder_layerdrop"),
 }
+_DECAYING: Final = {"mae_image_classification"}
+"""Models with a decay by the layer by default."""
 _OF_HYDRA: Final = Read(
     "fairseq",
     _BLOCKS,
@@ -157,6 +167,7 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
         message = "lets Adafactor set the rate by itself"
         _, path = _place(config, "optimizer")
         raise refused(FieldError(f"{path}.relative_step", message, True, "false"))
+    _check_layers(config)
     rate = _scheduled(config, optimization, lengths)
     given = {"weight_decay": optimizer.weight_decay, "momentum": optimizer.momentum}
     constants = {name: Constant(value=v) for name, v in given.items() if v is not None}
@@ -167,6 +178,16 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
         total=_total(optimization, lengths),
         steps_per_epoch=lengths.steps_per_epoch,
     )
+
+
+def _check_layers(config: Mapping[str, Any]) -> None:
+    """Refuse a decay by the layer, which some models have unless the file says that it is 1."""
+    block, path = _place(config, "model")
+    decay = read(Network, block, path).layer_decay
+    named = block.get("_name", block.get("arch")) in _DECAYING
+    if decay != 1 and (named or decay is not None):
+        message = "gives each layer a rate of its own, by a model that is not in the file"
+        raise refused(FieldError(f"{path}.layer_decay", message, decay, "1, or no such model"))
 
 
 def _place(config: Mapping[str, Any], name: str) -> tuple[Any, str]:
@@ -254,5 +275,6 @@ PROJECT: Final = Project(
         *("adam_betas", "best_checkpoint_metric", "end_learning_rate"),
     },
     checked="the schedules of `fairseq.optim.lr_scheduler`, whose formulas are transcribed",
-    refused="`force_anneal` of a polynomial decay, and what `pass_through` hands to an optimizer",
+    refused="`force_anneal` of a polynomial decay, and what `pass_through` hands to an optimizer, "
+    "and a `layer_decay`",
 )

@@ -267,7 +267,7 @@ def _check(arguments: Arguments) -> None:
         message = "lets Adafactor choose the rate: give relative_step=False in optimizer_args"
         raise _wrong("optimizer_type", message, arguments.optimizer_type, "another optimizer")
     for word in arguments.network_args:
-        if "lr" in word.partition("=")[0].split("_"):
+        if {"lr", "lrs"} & set(word.partition("=")[0].split("_")):
             message = "sets rates of parts of the network, which are not read"
             raise _wrong("network_args", message, word, "not given")
     if arguments.num_processes > 1:

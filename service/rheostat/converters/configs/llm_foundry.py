@@ -84,7 +84,6 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
         Optimizer,
         resolved(config, file.optimizer, "config.optimizer"),
         "config.optimizer",
-        harmless={"weight_decay"},
     )
     context = _context(file, lengths)
     name, params = _scheduler(resolved(config, file.scheduler, "config.scheduler"))
@@ -148,5 +147,6 @@ PROJECT = Project(
     signs={"train_loader", "icl_tasks", "eval_first", "scheduler.alpha_f_decay"},
     tells=_tells,
     checked="Composer's own classes, with what its trainer makes of max_duration",
-    refused="times in tokens of samples that are not of one length",
+    refused="times in tokens of samples that are not of one length, and groups of weights with "
+    "a rate or a weight decay of their own",
 )

@@ -43,15 +43,16 @@ class Arguments(BaseModel):
     lr_cooldown_end: NotNegative = 0.0
     lr_cooldown_power: NotNegative = 1.0
     skip_scheduler: bool = False
+    text_layer_decay: NotNegative | None = None
+    image_layer_decay: NotNegative | None = None
+    visual_layer_decay: NotNegative | None = None
+    audio_layer_decay: NotNegative | None = None
 
 
 _READ: Final = Read(
     "open_clip",
     tuple(Arguments.model_fields),
-    harmless={
-        *("text_layer_decay", "image_layer_decay", "visual_layer_decay", "audio_layer_decay"),
-        "train_num_samples",
-    },
+    harmless={"train_num_samples"},
 )
 
 
@@ -68,6 +69,12 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
         field, message = "config.lr_scheduler", "is no schedule of OpenCLIP"
         bound = f"one of {', '.join(_NAMES)}"
         raise refused(FieldError(field, message, arguments.lr_scheduler, bound))
+    for tower in ("text", "image", "visual", "audio"):
+        decay = getattr(arguments, f"{tower}_layer_decay")
+        if decay not in {None, 1}:
+            message = "gives each layer a rate of its own, by a model that is not in the file"
+            bound = "not given, or 1"
+            raise refused(FieldError(f"config.{tower}_layer_decay", message, decay, bound))
     epoch, total = by_epochs("epochs", arguments.epochs, lengths)
     found: dict[str, Definition] = {"lr": Constant(value=arguments.lr)}
     if not arguments.skip_scheduler:

@@ -168,6 +168,7 @@ class Optimizer(BaseModel):
     type: str = "Momentum"
     momentum: NotNegative | None = None
     weight_decay: NotNegative | None = None
+    param_groups: Any = None
 
 
 class Builder(BaseModel):
@@ -194,6 +195,8 @@ _READ: Final = Read(
     tuple(File.model_fields),
     harmless={"ema_decay", "ema_decay_type", "cycle_epoch", "snapshot_epoch"},
 )
+_READ_OF_BUILDER: Final = Read("ppdet", tuple(Builder.model_fields))
+_READ_OF_OPTIMIZER: Final = Read("ppdet", tuple(Optimizer.model_fields))
 _READ_OF_RATE: Final = Read("ppdet", tuple(Rate.model_fields), apart={"schedulers"})
 
 
@@ -268,9 +271,19 @@ def _named(block: dict[str, Any], known: Mapping[str, type[BaseModel]], path: st
 
 def _optimizer(block: dict[str, Any], *, based: bool) -> dict[str, Definition]:
     """Return what the optimizer holds constant; the defaults only where no base file sets it."""
-    builder = read(Builder, block, _BUILDER)
-    given: dict[str, Any] = {} if based else {"type": "Momentum", "momentum": 0.9}
-    optimizer = read(Optimizer, builder.optimizer or given, f"{_BUILDER}.optimizer")
+    builder, path = read(Builder, block, _BUILDER), f"{_BUILDER}.optimizer"
+    check_unknown(block, _READ_OF_BUILDER, _BUILDER)
+    usual: dict[str, Any] = {} if based else {"type": "Momentum", "momentum": 0.9}
+    given = builder.optimizer or usual
+    optimizer = read(Optimizer, given, path)
+    if optimizer.type == "AdamWDL":
+        message = "gives each layer a rate of its own, by a model that is not in the file"
+        raise refused(FieldError(f"{path}.type", message, optimizer.type, "another optimizer"))
+    if optimizer.param_groups:
+        message = "gives parts of the model what they learn with"
+        value = shown(optimizer.param_groups)
+        raise refused(FieldError(f"{path}.param_groups", message, value, "not given"))
+    check_unknown(given, _READ_OF_OPTIMIZER, path)
     decay = optimizer.weight_decay
     if not optimizer.type.startswith("AdamW"):
         decay = _regularized(builder, block, based=based)
@@ -292,5 +305,5 @@ PROJECT: Final = Project(
     conversion,
     signs={"LearningRate.base_lr", "LearningRate.schedulers", "OptimizerBuilder"},
     checked="the tables that its schedulers make for Paddle, step by step",
-    refused="what a `_BASE_` file sets, and `values` beside a warm-up",
+    refused="what a `_BASE_` file sets, `values` beside a warm-up, `param_groups`, and AdamWDL",
 )

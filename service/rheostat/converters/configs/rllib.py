@@ -63,9 +63,10 @@ _READ: Final = Read(
         *("min_sample_timesteps_per_iteration", "min_train_timesteps_per_iteration"),
     },
     apart={
-        *("model", "env_config", "exploration_config", "replay_buffer_config", "multiagent"),
-        *("evaluation_config", "optimizer", "env_runners", "policies"),
+        *("model", "env_config", "exploration_config", "replay_buffer_config"),
+        *("evaluation_config", "env_runners"),
     },
+    other_schedules={"multiagent", "policies", "optimizer"},
 )
 
 
