@@ -120,12 +120,21 @@ def test_what_is_wrong_is_refused_by_its_field(change: dict[str, Any], field: st
 
 
 def test_what_a_base_file_may_set_is_asked_for() -> None:
-    """Beside _BASE_, which is not read, all that the rate depends on must be there."""
+    """Beside _BASE_, which is not read, the rate must be whole; other defaults are left out."""
     assert refused(STAIRS, _BASE_="../Base-RCNN-FPN.yaml") == "config.SOLVER.WARMUP_FACTOR"
     others = {"WARMUP_FACTOR": 0.1, "WARMUP_METHOD": "linear", "GAMMA": 0.1}
     solver = {**STAIRS, **others, "RESCALE_INTERVAL": False}
     solver["LR_SCHEDULER_NAME"] = "WarmupMultiStepLR"
-    assert converted(solver, _BASE_="../Base-RCNN-FPN.yaml") == converted(solver)
+    found = converted(solver, _BASE_="../Base-RCNN-FPN.yaml").parameters
+    assert found == {"lr": converted(solver).parameters["lr"]}
+    given = converted({**solver, "MOMENTUM": 0.8}, _BASE_="../Base-RCNN-FPN.yaml").parameters
+    assert set(given) == {"lr", "momentum"}
+
+
+def test_normalization_layers_have_no_decay_by_default() -> None:
+    """WEIGHT_DECAY_NORM is 0 unless the file sets it, and null follows WEIGHT_DECAY."""
+    assert evaluate(converted(STAIRS).parameters["weight_decay/norm"], 0) == 0.0
+    assert "weight_decay/norm" not in converted({**STAIRS, "WEIGHT_DECAY_NORM": None}).parameters
 
 
 def test_the_field_that_was_meant_is_named() -> None:

@@ -58,7 +58,7 @@ class Solver(BaseModel):
     RESCALE_INTERVAL: bool = False
     MOMENTUM: NotNegative = 0.9
     WEIGHT_DECAY: NotNegative = 0.0001
-    WEIGHT_DECAY_NORM: NotNegative | None = None
+    WEIGHT_DECAY_NORM: NotNegative | None = 0.0
     WEIGHT_DECAY_BIAS: NotNegative | None = None
     BIAS_LR_FACTOR: NotNegative | None = 1.0
     OPTIMIZER: str = "SGD"
@@ -86,14 +86,21 @@ _OF_NAME: Final = {
     "WarmupStepWithFixedGammaLR": ("NUM_DECAYS", "GAMMA"),
 }
 """The fields that a schedule reads, by its name."""
+_CONSTANTS: Final = {
+    "MOMENTUM": "momentum",
+    "WEIGHT_DECAY": "weight_decay",
+    "WEIGHT_DECAY_NORM": "weight_decay/norm",
+    "WEIGHT_DECAY_BIAS": "weight_decay/bias",
+    "IMS_PER_BATCH": "batch_size",
+}
 
 
 def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigConversion:
     """
     Return the rate, the momentum, the weight decay and the batch of a training by iterations.
 
-    Groups have their own rate and decay where the file sets them: those of the biases and of the
-    normalization layers.
+    Groups have their own rate and decay: those of the biases where the file sets them, and those of
+    the normalization layers. Beside _BASE_ what is constant and not in the file is left out.
     """
     _check_kin(config)
     block = read(File, config).SOLVER
@@ -104,12 +111,13 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     _check(solver)
     _check_base(config, block, solver)
     total = stated("SOLVER.MAX_ITER", solver.MAX_ITER, lengths.total)
-    found = {
-        **_rates(solver),
-        "momentum": Constant(value=solver.MOMENTUM),
-        **_weight_decays(solver),
-        "batch_size": Constant(value=solver.IMS_PER_BATCH),
+    based = config.get("_BASE_") is not None
+    constants = {
+        name: Constant(value=value)
+        for field, name in _CONSTANTS.items()
+        if (value := getattr(solver, field)) is not None and (field in block or not based)
     }
+    found = {**_rates(solver), **constants}
     return ConfigConversion(found, total=total, steps_per_epoch=lengths.steps_per_epoch)
 
 
@@ -199,16 +207,6 @@ def _schedule(solver: Solver) -> dict[str, Any]:
         return {"name": "CosineParamScheduler", "params": params}
     params = {"base_value": 1.0, "gamma": solver.GAMMA, "num_decays": solver.NUM_DECAYS}
     return {"name": "StepWithFixedGammaParamScheduler", "params": {**params, "num_updates": end}}
-
-
-def _weight_decays(solver: Solver) -> dict[str, Definition]:
-    """Return the weight decay, and those of the groups that the file sets."""
-    given = {
-        "weight_decay": solver.WEIGHT_DECAY,
-        "weight_decay/norm": solver.WEIGHT_DECAY_NORM,
-        "weight_decay/bias": solver.WEIGHT_DECAY_BIAS,
-    }
-    return {name: Constant(value=value) for name, value in given.items() if value is not None}
 
 
 def _tells(config: Mapping[str, Any]) -> list[str]:
