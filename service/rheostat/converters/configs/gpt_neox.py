@@ -15,7 +15,7 @@ from rheostat.converters.configs.reading import (
     ConfigConversion,
     Place,
     TrainingLengths,
-    converted,
+    controlled,
     missing,
     stated,
 )
@@ -105,7 +105,7 @@ def conversion(
         "decay_style": file.lr_decay_style,
         "min_lr": file.min_lr,
     }
-    rate = converted(_PLACE, "gpt_neox", scheduler, params)
+    rate = controlled(_PLACE, "gpt_neox", scheduler, params).curve
     if from_zero and file.warmup:
         rate = phases(Phase(Constant(value=0.0), until=1), Phase(rate))
     parameters: dict[str, Definition] = {
