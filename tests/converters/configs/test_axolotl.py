@@ -207,12 +207,13 @@ def test_groups_have_rates_of_their_own() -> None:
 
 
 def test_a_plateau_is_a_controller() -> None:
-    """The Trainer's plateau watches the loss of the evaluation, or the metric that is named."""
+    """The Trainer's plateau watches a loss, or the metric that is named, and lowers one rate."""
     config = {**BARE, "lr_scheduler": "reduce_lr_on_plateau"}
     found = config_conversion("axolotl", config)
     assert found.controllers["plateau"].document["metric"] == "eval_loss"
     named = config_conversion("axolotl", {**config, "metric_for_best_model": "f1"})
     assert named.controllers["plateau"].document["metric"] == "eval_f1"
+    assert refused("axolotl", {**config, "embedding_lr": 1e-5}) == {"config.lr_scheduler"}
 
 
 @pytest.mark.parametrize(

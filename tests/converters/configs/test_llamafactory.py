@@ -98,6 +98,10 @@ def test_a_file_is_told_from_others() -> None:
         ({"lr_scheduler_config": {"name": "x"}}, "config.lr_scheduler_config"),
         ({"lr_scheduler": "cosine"}, "config.lr_scheduler"),
         ({"loraplus_lr_ratio": 0.0}, "config.loraplus_lr_ratio"),
+        (
+            {"loraplus_lr_ratio": 16.0, "lr_scheduler_type": "reduce_lr_on_plateau"},
+            "config.lr_scheduler_type",
+        ),
         ({"warmup_ratios": 0.1}, "config.warmup_ratios"),
     ],
 )

@@ -183,6 +183,7 @@ BY_ITERATIONS = {"type": "IterBasedTrainLoop", "max_iters": 100}
         (grouped(norm_decay_mult=0, custom_keys={"norm": {}}), "GROUPS.custom_keys.norm"),
         (grouped(num_layers=12, layer_decay_rate=0.9), "GROUPS.num_layers"),
         (grouped(bias_lr_mul=2), "GROUPS.bias_lr_mul"),
+        (grouped({"type": "ReduceOnPlateauLR", "monitor": "loss"}, bias_lr_mult=2.0), "GROUPS"),
         (
             grouped(optimizer={"lr": 0.1}, norm_decay_mult=0.0),
             "GROUPS",

@@ -21,7 +21,7 @@ from rheostat.converters.configs.reading import (
     read,
     stated,
 )
-from rheostat.converters.configs.transformers import check_deepspeed
+from rheostat.converters.configs.transformers import check_deepspeed, check_plateau
 from rheostat.converters.configs.unread_fields import Read, check_unknown
 from rheostat.converters.core import refused
 from rheostat.converters.parameters import Count, NotNegative, Positive, Share
@@ -126,6 +126,7 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     known = _lengths(arguments, lengths)
     decay = Constant(value=arguments.weight_decay or 0.0)
     if arguments.scheduler == _PLATEAU:
+        check_plateau("lr_scheduler", [name for name, _ in _bases(arguments)][1:])
         parameters: dict[str, Definition] = {"lr": Constant(value=arguments.learning_rate)}
         controllers = _plateau(arguments)
     else:

@@ -135,6 +135,10 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
         whole = _scheduled(schedulers, name, base, training)
         found[name] = whole.definition or Constant(value=base)
         if whole.controller is not None:
+            if "/" in name:
+                message = "has groups whose rates a plateau lowers together, each to the same floor"
+                field = "config.optim_wrapper.paramwise_cfg"
+                raise refused(FieldError(field, message, name, "not given beside a plateau"))
             controllers[f"plateau/{name}" if controllers else "plateau"] = whole.controller
     return ConfigConversion(
         found, controllers, total=training.total, steps_per_epoch=training.epoch

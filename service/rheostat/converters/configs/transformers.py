@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import ceil
 from typing import Any
 
@@ -90,6 +90,7 @@ def trained(
     decay, total = Constant(value=arguments.weight_decay), total_of(arguments, lengths)
     bases = {"lr": arguments.learning_rate, **(groups or {})}
     if arguments.lr_scheduler_type == _PLATEAU:
+        check_plateau("lr_scheduler_type", groups or {})
         rates: dict[str, Definition] = {k: Constant(value=base) for k, base in bases.items()}
         controllers = _plateau(arguments)
     else:
@@ -97,6 +98,14 @@ def trained(
         controllers = {}
     parameters = {**rates, "weight_decay": decay}
     return ConfigConversion(parameters, controllers, total, lengths.steps_per_epoch)
+
+
+def check_plateau(field: str, groups: Collection[str]) -> None:
+    """Refuse a plateau, whose controller lowers one rate, where groups have their own."""
+    if groups:
+        message = f"lowers the rates of groups too: {', '.join(groups)}"
+        bound = "another schedule, or one rate for all"
+        raise refused(FieldError(f"config.{field}", message, _PLATEAU, bound))
 
 
 def _plateau(arguments: Arguments) -> dict[str, Controller]:
