@@ -111,7 +111,8 @@ rheostat run create gpt --config sft.yaml
   of Python and a second document are refused, and a date stays text. What stands under a project's
   own tag, as PaddleDetection's `!PiecewiseDecay`, is an object with that one key.
 - The project is told by fields that no other one has. Where there are none, or those of two, the
-  library is asked for.
+  library is asked for; so it is where projects that share such fields, as ms-swift those of
+  `TrainingArguments`, would fill in other values for what the file leaves out.
 - `total` and `steps_per_epoch` say what a file leaves to the trainer; one that states its length
   must not be contradicted. Guards are yours to add.
 - What says nothing about a schedule is ignored; what sounds like a schedule and is not read is

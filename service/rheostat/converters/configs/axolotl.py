@@ -284,9 +284,9 @@ def _check(arguments: Arguments) -> None:
 
 
 _SIGNS: Final = frozenset(
-    {"base_model", "cosine_constant_lr_ratio", "cosine_min_lr_ratio", "dataset_prepared_path"}
+    {"cosine_constant_lr_ratio", "cosine_min_lr_ratio", "dataset_prepared_path"}
     | {"jagged_restart_steps", "lora_target_linear", "lr_quadratic_warmup", "pad_to_sequence_len"}
-    | {"sample_packing", "saves_per_epoch", "evals_per_epoch", "sequence_len", "val_set_size"}
+    | {"sample_packing", "saves_per_epoch", "evals_per_epoch", "sequence_len"}
 )
 PROJECT = Project(
     "axolotl",

@@ -332,7 +332,7 @@ def _momentum(file: File, optimizer: Optimizer, training: Training) -> dict[str,
 PROJECT: Final = Project(
     "mmcv",
     conversion,
-    signs={"lr_config", "momentum_config", "optimizer_config"},
+    signs={"lr_config", "momentum_config"},
     checked="the formulas of its hooks, by iteration and by epoch",
     refused="policies other than the usual seven, and what a `_base_` file sets",
 )

@@ -26,11 +26,19 @@ def library_of(config: Mapping[str, Any]) -> Told:
         if project.name in fitting:
             fitting = {k: v for k, v in fitting.items() if k not in project.embeds}
     if len(fitting) == 1:
-        return Told(next(iter(fitting)))
+        ((name, own),) = fitting.items()
+        doubt = _doubt(name, config)
+        says = f"its {', '.join(own)} may be of {name} or of a project that is like it, and {doubt}"
+        return Told(None, says) if doubt else Told(name)
     if fitting:
         says = "; ".join(f"{name} has {', '.join(own)}" for name, own in fitting.items())
         return Told(None, f"its {what} are of several: {says}")
     return Told(None, f"none of its {what} is of one library alone, and others have them too")
+
+
+def _doubt(name: str, config: Mapping[str, Any]) -> str | None:
+    project = projects.find(name)
+    return None if project is None or project.doubt is None else project.doubt(config)
 
 
 def signs(project: Project, config: Mapping[str, Any]) -> list[str]:

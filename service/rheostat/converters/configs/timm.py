@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, BeforeValidator, Field
 
 from rheostat.converters.configs.flags import by_long_names
-from rheostat.converters.configs.project import Project
+from rheostat.converters.configs.project import Project, leaves_out
 from rheostat.converters.configs.reading import (
     LENIENT,
     ConfigConversion,
@@ -211,6 +211,24 @@ def _by_updates(
     return curve if arguments.sched_on_updates else by_counts(curve, epoch)
 
 
+def _doubt(config: Mapping[str, Any]) -> str | None:
+    """Return why the defaults of an older release may count, which had others for these."""
+    config = by_long_names(config, {"dr": "decay_rate"})
+    needed = ["sched", "epochs", "warmup_epochs", "weight_decay"]
+    if str(config.get("warmup_epochs")) != "0":
+        needed.append("warmup_lr")
+    match config.get("sched"):
+        case "step":
+            needed.append("decay_epochs")
+        case "multistep":
+            needed.append("decay_milestones")
+        case "plateau":
+            needed.append("min_lr")
+        case _:
+            needed += ["min_lr", "cooldown_epochs"]
+    return leaves_out(config, *needed)
+
+
 PROJECT: Final = Project(
     "timm",
     conversion,
@@ -225,4 +243,5 @@ PROJECT: Final = Project(
     },
     checked="the schedulers that timm's factory makes, stepped as `train.py` steps them",
     refused="noise, and an `lr` that is scaled by the number of GPUs",
+    doubt=_doubt,
 )

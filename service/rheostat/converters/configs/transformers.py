@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from rheostat.controllers import Controller
-from rheostat.converters.configs.project import Project
+from rheostat.converters.configs.project import Project, leaves_out
 from rheostat.converters.configs.reading import (
     LENIENT,
     ConfigConversion,
@@ -168,6 +168,15 @@ def specific(arguments: Arguments) -> dict[str, Any]:
     return dict(given)
 
 
+def doubt(config: Mapping[str, Any]) -> str | None:
+    """Return why a file may be of a project with other defaults, as ms-swift, unsloth and TRL."""
+    return leaves_out(
+        config,
+        *("learning_rate", "lr_scheduler_type", "weight_decay"),
+        *("warmup_steps or warmup_ratio", "max_steps or num_train_epochs"),
+    )
+
+
 PROJECT = Project(
     "transformers",
     conversion,
@@ -177,4 +186,5 @@ PROJECT = Project(
     | {"per_device_train_batch_size", "per_device_eval_batch_size"},
     checked="the library's own schedulers, and the Trainer's arithmetic",
     refused="a DeepSpeed file inside with a scheduler of its own",
+    doubt=doubt,
 )

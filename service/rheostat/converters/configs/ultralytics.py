@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from rheostat.converters.configs.project import Project
+from rheostat.converters.configs.project import Project, leaves_out
 from rheostat.converters.configs.reading import (
     LENIENT,
     ConfigConversion,
@@ -35,8 +35,8 @@ from rheostat.schedules.union import AnyDefinition
 
 _WITH_BETAS: Final = ("adam", "adamax", "adamw", "nadam", "radam")
 _WITH_MOMENTUM: Final = ("sgd", "musgd", "rmsprop")
-_OF_YOLOV5: Final = ("anchor_t", "fl_gamma", "iou_t", "obj_pw")
-"""What only the files of YOLOv5's hyperparameters have."""
+_OF_YOLOV5: Final = ("anchor_t", "fl_gamma", "hyp", "iou_t", "obj_pw")
+"""What only the files of YOLOv5 and its kin have."""
 _LONG: Final = 10_000
 """A training of more updates is a long one to `optimizer: auto`."""
 
@@ -173,10 +173,16 @@ def _weight_decay(arguments: Arguments, total: int) -> float:
     return arguments.weight_decay * arguments.batch * batches / arguments.nbs
 
 
+def _doubt(config: Mapping[str, Any]) -> str | None:
+    """Return why the file may be of YOLOv5, v7 or v9, whose hyperparameters have these names."""
+    return leaves_out(config, "epochs", "batch")
+
+
 PROJECT: Final = Project(
     "ultralytics",
     conversion,
     signs={"lr0", "lrf", "cos_lr", "warmup_bias_lr", "warmup_momentum", "nbs", "close_mosaic"},
     checked="the trainer's own formula, step by step",
     refused="a length in hours, AutoBatch, `optimizer: auto` in a training of few updates, YOLOv5",
+    doubt=_doubt,
 )
