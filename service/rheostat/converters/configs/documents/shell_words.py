@@ -36,6 +36,14 @@ _CONDITIONS: Final = frozenset({"if", "while", "until", "for", "select", "case"}
 """Blocks in which an assignment is made, or is not, or is made several times."""
 _CLOSING: Final = frozenset({"fi", "done", "esac", "}"})
 _DECLARING: Final = frozenset({"export", "declare", "local", "readonly", "typeset"})
+_LOCAL: Final = frozenset({"local", "declare", "typeset"})
+"""What a function forgets when it returns."""
+_SHELL_ONLY: Final = frozenset(
+    {"activate", ".bashrc", ".bash_profile", ".profile", "profile", "conda.sh", "modules.sh"}
+)
+"""Files that set up the shell, and no variables of a training."""
+_HOOK: Final = re.compile(r"conda|mamba|pyenv|ssh-agent|brew|module")
+"""What is in commands whose output sets up the shell."""
 _SHELLS: Final = frozenset({"sh", "bash", "zsh"})
 _DEEPEST: Final = 4
 """Scripts in words of scripts."""
@@ -73,6 +81,10 @@ class _State:
         self.values: dict[str, list[str]] = {}
         self.arrays: dict[str, int] = {}
         """The arrays, with the lines where they begin."""
+        self.functions: dict[str, list[str]] = {}
+        """The bodies of functions, several where a condition chooses among them."""
+        self.sourced = ""
+        """Why a variable that is not set may be set all the same."""
         self.used = False
         """Whether a command has a flag."""
         self.gaps: list[_Gap] = []
@@ -104,12 +116,26 @@ class _State:
 class _Script:
     """Reads a script from its first character to its last."""
 
-    def __init__(self, text: str, state: _State, depth: int = 1) -> None:
+    def __init__(
+        self, text: str, state: _State, depth: int = 1, *, conditional: bool = False
+    ) -> None:
         self.text, self.state, self.depth = text, state, depth
         self.at = 0
         self.blocks: list[str] = []
+        self.apart: list[dict[str, list[str]] | None] = []
+        """Of each block, the variables before it, if it is a process of its own."""
+        self.perhaps = conditional
+        """Whether it is not known that this script runs, or goes on."""
+        self.arguments: list[str] | None = None
+        """What a function is given."""
+        self.locals: dict[str, list[str] | None] = {}
+        """What the variables were that a function forgets when it returns."""
+        self.only_read = False
+        """Whether the text is a function's, which is not called yet."""
         self.after_condition = False
         """Whether the command stands behind ``&&`` or ``||``."""
+        self.after_pipe = False
+        """Whether the command stands behind ``|``."""
         self.here: list[str] = []
         """The words that end the here-documents which begin in this line."""
         self.breaks = [match.start() for match in re.finditer("\n", text)]
