@@ -47,7 +47,13 @@ _HOOK: Final = re.compile(r"conda|mamba|pyenv|ssh-agent|brew|module")
 _SHELLS: Final = frozenset({"sh", "bash", "zsh"})
 _DEEPEST: Final = 4
 """Scripts in words of scripts."""
+_DEEPEST_CALL: Final = 16
+"""Functions that call functions."""
 _EXECUTED: Final = "has to be executed"
+
+
+_Assigned = tuple[str, list[str], bool]
+"""A variable, what it is set to, and whether that is added to what it was."""
 
 
 class Command(NamedTuple):
@@ -74,6 +80,23 @@ def commands_of(text: str) -> Iterator[Command]:
         yield Command([state.word(each) for each in state.values[name]], state.arrays[name])
 
 
+class _Function(NamedTuple):
+    """The text of a function, and the line where it begins."""
+
+    text: str
+    line: int
+
+
+class _Block(NamedTuple):
+    """A block: the word that opens it, and the variables before it."""
+
+    name: str
+    before: dict[str, list[str]]
+    piped: bool = False
+    perhaps: bool = False
+    """Whether it is not known that it runs, or how often."""
+
+
 class _State:
     """What a script has assigned so far; a variable is a list of texts, and most have one."""
 
@@ -81,10 +104,8 @@ class _State:
         self.values: dict[str, list[str]] = {}
         self.arrays: dict[str, int] = {}
         """The arrays, with the lines where they begin."""
-        self.functions: dict[str, list[str]] = {}
-        """The bodies of functions, several where a condition chooses among them."""
-        self.sourced = ""
-        """Why a variable that is not set may be set all the same."""
+        self.functions: dict[str, list[_Function]] = {}
+        """Functions by name, several where a condition chooses among them."""
         self.used = False
         """Whether a command has a flag."""
         self.gaps: list[_Gap] = []
@@ -102,6 +123,17 @@ class _State:
             message = "becomes too long by what is filled in"
             raise refused(message, f"≤ {4 * MAX_CONFIG} characters")
 
+    def copy(self) -> dict[str, list[str]]:
+        """Return the variables as they are."""
+        self.spend(len(self.values))
+        return dict(self.values)
+
+    def is_output(self, text: str) -> bool:
+        """Return whether a word is what a command prints, which may set variables."""
+        mark = _MARK.fullmatch(text)
+        gap = self.gaps[int(mark[1])] if mark else None
+        return gap is not None and gap.why is _EXECUTED and not _HOOK.search(gap.text)
+
     def word(self, text: str) -> str:
         """Return a word as it is given to a command."""
         marks = _MARK.findall(text)
@@ -116,26 +148,25 @@ class _State:
 class _Script:
     """Reads a script from its first character to its last."""
 
-    def __init__(
-        self, text: str, state: _State, depth: int = 1, *, conditional: bool = False
-    ) -> None:
+    def __init__(self, text: str, state: _State, depth: int = 1, *, line: int = 1) -> None:
         self.text, self.state, self.depth = text, state, depth
         self.at = 0
-        self.blocks: list[str] = []
-        self.apart: list[dict[str, list[str]] | None] = []
-        """Of each block, the variables before it, if it is a process of its own."""
-        self.perhaps = conditional
-        """Whether it is not known that this script runs, or goes on."""
-        self.arguments: list[str] | None = None
-        """What a function is given."""
-        self.locals: dict[str, list[str] | None] = {}
-        """What the variables were that a function forgets when it returns."""
-        self.only_read = False
-        """Whether the text is a function's, which is not called yet."""
+        self.first_line = line
+        self.blocks: list[_Block] = []
         self.after_condition = False
         """Whether the command stands behind ``&&`` or ``||``."""
         self.after_pipe = False
         """Whether the command stands behind ``|``."""
+        self.perhaps = False
+        """Whether it is not known that this script runs, or that it goes on."""
+        self.only_read = False
+        """Whether this is a function's text, which runs where it is called."""
+        self.ended: _Block | None = None
+        """The block that ends in this command."""
+        self.arguments: list[str] | None = None
+        """What a function is given, or ``set --`` gives; None for what the script is given."""
+        self.locals: dict[str, list[str] | None] = {}
+        """What variables were that a function forgets when it returns."""
         self.here: list[str] = []
         """The words that end the here-documents which begin in this line."""
         self.breaks = [match.start() for match in re.finditer("\n", text)]
@@ -144,16 +175,41 @@ class _Script:
         """Yield the commands that have words."""
         while self.at < len(self.text):
             start = self.at
+            self.ended = None
             words, assigned = self.command()
-            if not words or words[0] in _DECLARING:
-                for name, texts, added in assigned:
-                    self.assign(name, texts, added=added)
-            if words:
-                yield from self.ran(words, self.line(start))
-            self.end_command()
+            if not self.only_read:
+                yield from self.done(words, assigned, self.line(start))
+            self.end_command(empty=not words and not assigned and self.ended is None)
+
+    def done(self, words: list[str], assigned: list[_Assigned], line: int) -> Iterator[Command]:
+        """Yield a command; what a process of its own assigns is forgotten, as the shell does."""
+        apart = self.after_pipe or self.forks()
+        before = self.state.copy() if apart and self.ended is None else None
+        if not words or words[0] in _DECLARING:
+            if words and words[0] in _LOCAL and self.arguments is not None:
+                self.keep([name for name, _, _ in assigned] + words[1:])
+            for name, texts, added in assigned:
+                self.assign(name, texts, added=added)
+        if words:
+            yield from self.ran(words, assigned, line)
+        if before is not None:
+            self.state.values = before
+        elif self.ended is not None and (self.ended.piped or self.forks()):
+            self.state.values = self.ended.before
+
+    def forks(self) -> bool:
+        """Return whether what follows makes a process of its own of the command."""
+        text = self.text[self.at : self.at + 2]
+        return text[:1] in {"&", "|"} and text not in {"&&", "||"}
+
+    def keep(self, names: list[str]) -> None:
+        """Remember what variables were, which a function has for itself."""
+        for name in names:
+            if _NAME.fullmatch(name):
+                self.locals.setdefault(name, self.state.values.pop(name, None))
 
     def line(self, at: int | None = None) -> int:
-        return bisect_right(self.breaks, self.at if at is None else at) + 1
+        return bisect_right(self.breaks, self.at if at is None else at) + self.first_line
 
     def wrong(self, message: str) -> OtherSyntaxError:
         return OtherSyntaxError(f"line {self.line()}: {message}")
@@ -163,10 +219,10 @@ class _Script:
 
     # commands
 
-    def command(self) -> tuple[list[str], list[tuple[str, list[str], bool]]]:
+    def command(self) -> tuple[list[str], list[_Assigned]]:
         """Return the words of the next command, and what it assigns; stops where it ends."""
         words: list[str] = []
-        assigned: list[tuple[str, list[str], bool]] = []
+        assigned: list[_Assigned] = []
         while self.at < len(self.text):
             self.skip_blanks()
             here = self.text[self.at : self.at + 1]
@@ -200,21 +256,22 @@ class _Script:
             else:
                 break
 
-    def end_command(self) -> None:
+    def end_command(self, *, empty: bool) -> None:
         """Go over what ends a command, and over the here-documents behind it."""
         text = self.text[self.at : self.at + 2]
-        if text in {"&&", "||"}:
-            self.after_condition = True
+        if not (empty and text[:1] == "\n"):  # a command may begin in the line after && and |
+            self.after_condition = text in {"&&", "||"}
+            self.after_pipe = text[:1] == "|" and text != "||"
+        if text in {"&&", "||", "|&"}:
             self.at += 2
             return
-        self.after_condition = False
-        if text == ";;" and self.blocks[-1:] == ["case"]:
+        if text == ";;" and self.blocks and self.blocks[-1].name == "case":
             self.at += 2
             self.pattern()
         elif text[:1] == ")":
-            if self.blocks[-1:] != ["("]:
+            if not self.blocks or self.blocks[-1].name != "(":
                 raise self.wrong("a ) has no (")
-            self.blocks.pop()
+            self.state.values = self.blocks.pop().before
             self.at += 1
         elif text[:1] == "\n":
             self.at += 1
@@ -239,21 +296,52 @@ class _Script:
         self.at = match.end()
         name = match[1]
         if name in _CONDITIONS or name == "{":
-            self.blocks.append(name)
+            self.begin(name)
         elif name in _CLOSING:
             if not self.blocks:
                 raise self.wrong(f"{name} closes nothing")
-            self.blocks.pop()
+            self.ended = self.blocks.pop()
         if name in {"for", "select"}:
             self.loop()
         elif name == "case":
             self.case()
         elif name == "function":
             self.skip_blanks()
-            self.word()
+            called = "".join(self.word())
+            if head := re.compile(r"[ \t]*\(\s*\)").match(self.text, self.at):
+                self.at = head.end()
+            self.function(called)
         elif name == "[[":
             self.test()
         return True
+
+    def begin(self, name: str) -> None:
+        """Open a block; behind a condition it is not known that it runs."""
+        perhaps = self.conditional or name in _CONDITIONS
+        self.blocks.append(_Block(name, self.state.copy(), self.after_pipe, perhaps))
+        self.after_condition = self.after_pipe = False
+
+    def function(self, name: str) -> None:
+        """Take the text of a function: it runs where it is called, and nowhere else."""
+        if self.only_read:
+            return
+        while self.text[self.at : self.at + 1] in {" ", "\t", "\n"}:
+            self.at += 1
+        start, blocks = self.at, self.blocks
+        state, self.state = self.state, _State()
+        perhaps, self.blocks, self.only_read = self.conditional, [], True
+        while self.at < len(self.text):
+            self.command()
+            if not self.blocks:
+                break
+            self.end_command(empty=False)
+            if not self.blocks:
+                break
+        self.state, self.blocks, self.only_read = state, blocks, False
+        self.ended = None
+        found = _Function(self.text[start : self.at], self.line(start))
+        others = state.functions.get(name, []) if perhaps else []
+        state.functions[name] = [*others, found]
 
     def test(self) -> None:
         """Go over what is tested between ``[[`` and ``]]``."""
@@ -303,13 +391,14 @@ class _Script:
             if len(words) > 1 or not re.compile(r"\(\s*\)").match(self.text, self.at):
                 raise self.wrong("a ( where a word should be")
             self.at = self.closed(self.at)
+            self.function(words[0])
             return []
         if self.starts("(("):
             end = self.closed(self.at)
             self.forget_counted(self.text[self.at : end])
             self.at = end
         else:
-            self.blocks.append("(")
+            self.begin("(")
             self.at += 1
         return words
 
@@ -331,9 +420,51 @@ class _Script:
             self.at = match.end()
         self.word()
 
-    def ran(self, words: list[str], line: int) -> Iterator[Command]:
-        """Yield a command, and those of a script that is one of its words."""
-        first, rest = words[0], words[1:]
+    def ran(self, words: list[str], assigned: list[_Assigned], line: int) -> Iterator[Command]:
+        """Yield a command, and those of a script or a function that is one of its words."""
+        if words[0] in self.state.functions:
+            yield from self.called(words, assigned)
+            return
+        self.built_in(words[0], words[1:], line)
+        if words[0] == "eval":
+            yield from self.inside(" ".join(words[1:])).commands()
+            return
+        for text in _scripts(words):
+            before = self.state.copy()
+            inner = self.inside(text)
+            inner.arguments = None
+            yield from inner.commands()
+            self.state.values = before
+        self.state.used = self.state.used or any(word.startswith("--") for word in words)
+        yield Command([self.state.word(word) for word in words], line)
+
+    def inside(self, text: str, *, deepest: int = _DEEPEST, line: int = 1) -> _Script:
+        """Return the reader of a script that this one runs."""
+        if self.depth >= deepest:
+            raise refused("has scripts in scripts", f"≤ {deepest} of them", line=self.line())
+        inner = _Script(text, self.state, self.depth + 1, line=line)
+        inner.perhaps, inner.arguments = self.conditional, self.arguments
+        return inner
+
+    def called(self, words: list[str], assigned: list[_Assigned]) -> Iterator[Command]:
+        """Yield the commands of a function; what it has for itself is forgotten afterwards."""
+        functions = self.state.functions[words[0]]
+        for function in functions:
+            self.state.spend(len(function.text))
+            inner = self.inside(function.text, deepest=_DEEPEST_CALL, line=function.line)
+            inner.perhaps = inner.perhaps or len(functions) > 1
+            inner.arguments = words[1:]
+            for name, texts, added in assigned:
+                inner.locals.setdefault(name, self.state.values.get(name))
+                self.assign(name, texts, added=added)
+            yield from inner.commands()
+            for name, old in inner.locals.items():
+                self.state.values.pop(name, None)
+                if old is not None:
+                    self.state.values[name] = old
+
+    def built_in(self, first: str, rest: list[str], line: int) -> None:
+        """Do what a command of the shell does to variables, or forget them."""
         if first == "unset":
             for name in rest:
                 self.state.values.pop(name, None)
@@ -342,20 +473,45 @@ class _Script:
                 self.forget(name, f"{name} is read when the script runs")
         elif first == "let":
             self.forget_counted(" ".join(rest))
-        inner = [" ".join(rest)] if first == "eval" else [*_scripts(words)]
-        for text in inner:
-            if self.depth == _DEEPEST:
-                raise refused("has scripts in scripts", f"≤ {_DEEPEST} of them", line=line)
-            yield from _Script(text, self.state, self.depth + 1).commands()
-        if first != "eval":
-            self.state.used = self.state.used or any(word.startswith("--") for word in words)
-            yield Command([self.state.word(word) for word in words], line)
+        elif first in {"set", "shift"}:
+            self.set_arguments(first, rest)
+        elif first in {"exit", "return"}:
+            self.leave(first)
+        else:
+            for source in self.sources(first, rest):
+                self.forget_all(f"may be set by {self.state.word(source)[:100]}, in line {line}")
+
+    def leave(self, first: str) -> None:
+        """Stop here, or go on where it is not known whether the script does."""
+        if not self.blocks and not self.conditional:
+            self.at = len(self.text)
+        elif first == "return":
+            self.perhaps = True
+
+    def sources(self, first: str, rest: list[str]) -> Iterator[str]:
+        """Yield the words of a command that may set any variable: another file, or an output."""
+        if first in {"source", "."} and rest:
+            if rest[0].rpartition("/")[2] not in _SHELL_ONLY:
+                yield rest[0]
+        elif first == "eval" or first in _DECLARING:
+            yield from filter(self.state.is_output, rest)
+
+    def set_arguments(self, first: str, rest: list[str]) -> None:
+        """Set what ``$@`` is, or go on to the next of it."""
+        old = self.arguments
+        if first == "set" and "--" in rest:
+            self.arguments = rest[rest.index("--") + 1 :]
+        elif first == "shift" and old is not None:
+            self.arguments = old[int(rest[0]) if rest and rest[0].isdigit() else 1 :]
+        if self.arguments is not old and self.conditional:
+            self.arguments = [self.state.gap("$@", "$@ is set under a condition", many=True)]
 
     # assignments
 
     @property
     def conditional(self) -> bool:
-        return self.after_condition or not _CONDITIONS.isdisjoint(self.blocks)
+        inside = bool(self.blocks) and self.blocks[-1].perhaps
+        return self.after_condition or self.perhaps or inside
 
     def assigned(self, match: re.Match[str]) -> list[str]:
         """Return what is assigned: the words of an array, or one text."""
@@ -403,6 +559,12 @@ class _Script:
     def forget(self, name: str, why: str) -> None:
         many = _HOLDING_FLAGS.search(name) is not None
         self.state.values[name] = [self.state.gap(f"${name}", why, many=many)]
+
+    def forget_all(self, why: str) -> None:
+        """Forget every variable, for any of them may be set."""
+        self.state.spend(len(self.state.values))
+        for name in self.state.values:
+            self.forget(name, f"{name} {why}")
 
     def forget_counted(self, text: str) -> None:
         for name in _COUNTED.findall(text):
@@ -472,11 +634,13 @@ class _Script:
         """Add the text between two double quotes, with what is filled in."""
         start = self.at
         self.at += 1
-        found.add("")
+        nothing = False  # "$@" makes no word where that is nothing
         while self.at < len(self.text):
             here = self.text[self.at]
             if here == '"':
                 self.at += 1
+                if not nothing:
+                    found.add("")
                 return
             if here == "\\":
                 following = self.text[self.at + 1 : self.at + 2]
@@ -486,7 +650,9 @@ class _Script:
             elif here == "`":
                 found.add(self.backticks())
             elif here == "$":
-                for i, text in enumerate(self.expansion(quoted=True)):
+                texts = self.expansion(quoted=True)
+                nothing = not texts
+                for i, text in enumerate(texts):
                     if i:
                         found.end()
                     found.add(text)
@@ -516,19 +682,31 @@ class _Script:
             self.at = match.end()
             return self.variable(match[0], quoted=quoted)[:1]
         self.at += 2
-        if following in "@*":  # what the script is given: the file says nothing of it
-            return []
-        if following.isdigit() or following in "#?$!-":
+        if following in "@*" or following.isdigit():
+            return self.given(following, quoted=quoted)
+        if following in "#?$!-":
             why = f"${following} is known only when the script runs"
             return [self.state.gap(f"${following}", why)]
         self.at = start + 1
         return ["$"]
 
+    def given(self, which: str, *, quoted: bool) -> list[str]:
+        """Return ``$@``, ``$*`` or ``$1``; of what the script is given the file says nothing."""
+        given = self.arguments
+        if which in "@*":
+            joined = which == "*" and quoted and given
+            return [" ".join(given)] if joined and given else list(given or ())
+        if given is None or which == "0" or any(map(_MARK.fullmatch, given[: int(which) - 1])):
+            return [self.state.gap(f"${which}", f"${which} is known only when the script runs")]
+        return given[int(which) - 1 : int(which)] or [""]
+
     def braced(self, text: str, *, quoted: bool) -> list[str]:
         """Return what ``${…}`` becomes."""
         match = _BRACED.match(text)
-        if text in {"${@}", "${*}"}:
-            return []
+        if text[2:-1] in {*"@*123456789"}:
+            return self.given(text[2], quoted=quoted)
+        if text[2] in "@*":  # a part of them
+            return [self.state.gap(text, _EXECUTED, many=self.arguments is not None)]
         if match is None or (match[3] is None and match.end() != len(text) - 1):
             return [self.state.gap(text, _EXECUTED)]
         name, everything, default = match.groups()
