@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from rheostat.converters.configs.documents.refusals import OtherSyntaxError, refused
 from rheostat.converters.configs.flags import Unknown
@@ -49,6 +49,8 @@ _DEEPEST: Final = 4
 """Scripts in words of scripts."""
 _DEEPEST_CALL: Final = 16
 """Functions that call functions."""
+_COST: Final = 8
+"""Characters to fill in that take the time of one that is read again."""
 _EXECUTED: Final = "has to be executed"
 
 
@@ -186,16 +188,25 @@ class _Script:
         apart = self.after_pipe or self.forks()
         before = self.state.copy() if apart and self.ended is None else None
         if not words or words[0] in _DECLARING:
-            if words and words[0] in _LOCAL and self.arguments is not None:
-                self.keep([name for name, _, _ in assigned] + words[1:])
-            for name, texts, added in assigned:
-                self.assign(name, texts, added=added)
+            self.declare(words, assigned)
         if words:
             yield from self.ran(words, assigned, line)
         if before is not None:
             self.state.values = before
         elif self.ended is not None and (self.ended.piped or self.forks()):
             self.state.values = self.ended.before
+
+    def declare(self, words: list[str], assigned: list[_Assigned]) -> None:
+        """Set variables; what is declared in a function is its own."""
+        assigned += [  # in quotes, or with a name that was filled in
+            (match[1], [word[match.end() :]], bool(match[3]))
+            for word in words[1:]
+            if (match := _ASSIGNED.match(word))
+        ]
+        if words and words[0] in _LOCAL and self.arguments is not None and "-g" not in words:
+            self.keep([name for name, _, _ in assigned] + words[1:])
+        for name, texts, added in assigned:
+            self.assign(name, texts, added=added)
 
     def forks(self) -> bool:
         """Return whether what follows makes a process of its own of the command."""
@@ -425,18 +436,30 @@ class _Script:
         if words[0] in self.state.functions:
             yield from self.called(words, assigned)
             return
+        if words[0] in {"builtin", "command"} and len(words) > 1:
+            words = words[1:]
         self.built_in(words[0], words[1:], line)
         if words[0] == "eval":
-            yield from self.inside(" ".join(words[1:])).commands()
+            yield from self.inner(self.inside(" ".join(words[1:])), assigned)
             return
         for text in _scripts(words):
-            before = self.state.copy()
-            inner = self.inside(text)
-            inner.arguments = None
-            yield from inner.commands()
+            before, inside = self.state.copy(), self.inside(text)
+            inside.arguments = None
+            yield from self.inner(inside, assigned)
             self.state.values = before
         self.state.used = self.state.used or any(word.startswith("--") for word in words)
         yield Command([self.state.word(word) for word in words], line)
+
+    def inner(self, script: _Script, assigned: list[_Assigned]) -> Iterator[Command]:
+        """Yield the commands of a script, for which alone variables are set before it."""
+        for name, texts, added in assigned:
+            script.locals.setdefault(name, self.state.values.get(name))
+            self.assign(name, texts, added=added)
+        yield from script.commands()
+        for name, old in script.locals.items():
+            self.state.values.pop(name, None)
+            if old is not None:
+                self.state.values[name] = old
 
     def inside(self, text: str, *, deepest: int = _DEEPEST, line: int = 1) -> _Script:
         """Return the reader of a script that this one runs."""
@@ -450,27 +473,23 @@ class _Script:
         """Yield the commands of a function; what it has for itself is forgotten afterwards."""
         functions = self.state.functions[words[0]]
         for function in functions:
-            self.state.spend(len(function.text))
+            self.state.spend(_COST * (len(function.text) + _COST))
             inner = self.inside(function.text, deepest=_DEEPEST_CALL, line=function.line)
             inner.perhaps = inner.perhaps or len(functions) > 1
             inner.arguments = words[1:]
-            for name, texts, added in assigned:
-                inner.locals.setdefault(name, self.state.values.get(name))
-                self.assign(name, texts, added=added)
-            yield from inner.commands()
-            for name, old in inner.locals.items():
-                self.state.values.pop(name, None)
-                if old is not None:
-                    self.state.values[name] = old
+            yield from self.inner(inner, assigned)
 
     def built_in(self, first: str, rest: list[str], line: int) -> None:
         """Do what a command of the shell does to variables, or forget them."""
         if first == "unset":
+            names: dict[str, Any] = self.state.functions if "-f" in rest else self.state.values
             for name in rest:
-                self.state.values.pop(name, None)
+                names.pop(name, None)
         elif first in {"read", "mapfile", "readarray"}:
             for name in rest:
                 self.forget(name, f"{name} is read when the script runs")
+        elif first == "printf" and "-v" in rest[:1]:
+            self.forget("".join(rest[1:2]), "printf sets it")
         elif first == "let":
             self.forget_counted(" ".join(rest))
         elif first in {"set", "shift"}:
@@ -483,7 +502,7 @@ class _Script:
 
     def leave(self, first: str) -> None:
         """Stop here, or go on where it is not known whether the script does."""
-        if not self.blocks and not self.conditional:
+        if not self.conditional and all(block.name == "{" for block in self.blocks):
             self.at = len(self.text)
         elif first == "return":
             self.perhaps = True
@@ -495,6 +514,7 @@ class _Script:
                 yield rest[0]
         elif first == "eval" or first in _DECLARING:
             yield from filter(self.state.is_output, rest)
+            yield from (word for word in rest[:1] if word == "-n")  # a name for any other
 
     def set_arguments(self, first: str, rest: list[str]) -> None:
         """Set what ``$@`` is, or go on to the next of it."""
@@ -562,7 +582,7 @@ class _Script:
 
     def forget_all(self, why: str) -> None:
         """Forget every variable, for any of them may be set."""
-        self.state.spend(len(self.state.values))
+        self.state.spend(_COST * len(self.state.values))
         for name in self.state.values:
             self.forget(name, f"{name} {why}")
 
@@ -694,6 +714,7 @@ class _Script:
         """Return ``$@``, ``$*`` or ``$1``; of what the script is given the file says nothing."""
         given = self.arguments
         if which in "@*":
+            self.state.spend(sum(map(len, given or ())) + len(given or ()))
             joined = which == "*" and quoted and given
             return [" ".join(given)] if joined and given else list(given or ())
         if given is None or which == "0" or any(map(_MARK.fullmatch, given[: int(which) - 1])):
