@@ -119,3 +119,60 @@ def test_a_project_that_is_named_has_its_own_defaults() -> None:
     """The user who names the library gets what it fills in."""
     found = config_conversion("transformers", "--per_device_train_batch_size 1", total=100)
     assert_same(found.parameters["lr"], lambda step: 5e-5 * (1 - step / 100), range(0, 100, 7))
+
+
+MESSAGES: dict[str, tuple[str | None, Any, str, str]] = {
+    "a number with more behind it": ("megatron", "--lr 1e-4x", "config.lr", "must be a number"),
+    "braces, which are not expanded": (
+        *("transformers", "--learning_rate '{1,2}e-4'"),
+        *("config.learning_rate", "must be a number"),
+    ),
+    "an item of the wrong kind": (
+        *("mmengine", {"param_scheduler": [1], "optim_wrapper": {"optimizer": {"lr": 1.0}}}),
+        *("config.param_scheduler[0]", "must be an object"),
+    ),
+    "a word in a list of pairs": (
+        *("rllib", {"lr": [[0, 1e-4], [10, "x"]]}),
+        *("config.lr[1][1]", "must be a number"),
+    ),
+    "no length": (
+        *("axolotl", {"learning_rate": 1e-4, "max_steps": -1}),
+        *("config.max_steps", "leave it out"),
+    ),
+    "a misspelled file": (
+        *(None, {"learning_rate": 1e-4, "lr_schedular_type": "cosine"}),
+        *("library", "lr_schedular_type is nearly lr_scheduler_type, of transformers"),
+    ),
+    "a batch that ramps up": (
+        *("megatron", "--lr 1 --train-iters 9 --global-batch-size 8 --rampup-batch-size 2 2 9"),
+        *("config.rampup_batch_size", "excludes train_iters, in Megatron too"),
+    ),
+    "momentum, in short": ("timm", "--lr 1 --mom 0.5", "config.mom", "did you mean momentum?"),
+    "weight decay, in short": (
+        *("timm", "--lr 1 --weight 0.3", "config.weight", "did you mean weight_decay?"),
+    ),
+    "a floor, in short": ("timm", "--lr 1 --min 0.01", "config.min", "did you mean min_lr?"),
+}
+"""What is wrong in a file, with the field and the words of the one error."""
+
+
+@pytest.mark.parametrize(("library", "config", "field", "said"), MESSAGES.values(), ids=MESSAGES)
+def test_one_error_says_what_is_wrong(
+    library: str | None, config: Any, field: str, said: str
+) -> None:
+    """It is about the innermost field, with a bound; what holds that field has no second one."""
+    with pytest.raises(Invalid) as caught:
+        config_conversion(library, config, steps_per_epoch=10)
+    (error,) = caught.value.errors
+    assert error.field == field
+    assert said in error.message
+    assert error.bound
+    assert "Input should" not in error.message
+
+
+def test_what_a_script_is_given_is_nothing_in_quotes_too() -> None:
+    """`"$@"` and `$@` are what the user adds to the script, of which the file says nothing."""
+    plain = "train.py --max_steps 9 --learning_rate 1e-4"
+    expected = config_conversion("transformers", plain)
+    for end in ('"$@"', "$@", '"${@}"'):
+        assert config_conversion("transformers", f"{plain} {end}") == expected

@@ -119,6 +119,7 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     A file without a warm-up has one of 3 % of the training, at most 100 steps; a warm-up of one
     step takes two. Shares of the training are rounded down. one_cycle sets beta1 too.
     """
+    _check_length(config.get("max_steps"))
     arguments = read(Arguments, config)
     check_unknown(config, _READ)
     check_deepspeed(config.get("deepspeed"))
@@ -261,6 +262,12 @@ def _share(arguments: Arguments, known: Lengths) -> float:
         raise refused(FieldError("steps_per_epoch", message, None, "≥ 1"))
     steps = int(share * known.counted)
     return min(steps, _MOST_WARMUP) if usual else steps
+
+
+def _check_length(steps: Any) -> None:
+    if isinstance(steps, int) and steps < 0:
+        message = "is no length to axolotl, though -1 is none to transformers: leave it out"
+        raise refused(FieldError("config.max_steps", message, shown(steps), "≥ 0"))
 
 
 def _check(arguments: Arguments) -> None:

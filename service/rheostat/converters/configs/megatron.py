@@ -158,7 +158,8 @@ def _lengths(arguments: Arguments, lengths: TrainingLengths) -> tuple[int, float
             raise _excluded(f"lr_warmup_{unit}", warmup // size, "lr_warmup_fraction")
         warmup = arguments.lr_warmup_fraction * decay
     if arguments.rampup_batch_size and not by_samples:
-        raise _excluded("rampup_batch_size", arguments.rampup_batch_size, "train_iters")
+        other = "train_iters, in Megatron too"
+        raise _excluded("rampup_batch_size", arguments.rampup_batch_size, other)
     end = getattr(arguments, f"lr_wsd_decay_{unit}")
     return decay, warmup, train * size, None if end is None else end * size
 
