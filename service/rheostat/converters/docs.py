@@ -94,7 +94,7 @@ found.parameters["lr"], found.controllers, found.total, found.axis
 ```
 
 ```
-POST /v1/convert  {"config": "lr_scheduler_type: cosine\\nmax_steps: 900\\n", "file": "sft.yaml"}
+POST /v1/convert  {"library": "transformers", "config": "lr_scheduler_type: cosine\\nmax_steps: 9"}
 rheostat convert --config sft.yaml > run.json
 rheostat run create gpt @run.json --guard lr.max=1e-3
 rheostat run create gpt --config sft.yaml

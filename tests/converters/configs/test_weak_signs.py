@@ -82,6 +82,10 @@ WHOLE: dict[str, tuple[Any, str]] = {
         SWIFT + " --lr_scheduler_type cosine --weight_decay 0.1",
         "transformers",
     ),
+    "TrainingArguments of a constant rate": (
+        {"learning_rate": 1e-4, "lr_scheduler_type": "constant", "weight_decay": 0.0},
+        "transformers",
+    ),
     "TRL's arguments": (
         SWIFT + " --lr_scheduler_type cosine --weight_decay 0.1 --num_generations 8",
         "trl",

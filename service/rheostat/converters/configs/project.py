@@ -46,4 +46,6 @@ def leaves_out(config: Mapping[str, Any], *names: str) -> str | None:
     ]
     if not lacking:
         return None
-    return f"it leaves out {', '.join(lacking)}, which other projects fill in with other values"
+    return (
+        f"it leaves out {', '.join(lacking)}, which other projects or releases set to other values"
+    )

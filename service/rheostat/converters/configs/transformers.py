@@ -170,11 +170,10 @@ def specific(arguments: Arguments) -> dict[str, Any]:
 
 def doubt(config: Mapping[str, Any]) -> str | None:
     """Return why a file may be of a project with other defaults, as ms-swift, unsloth and TRL."""
-    return leaves_out(
-        config,
-        *("learning_rate", "lr_scheduler_type", "weight_decay"),
-        *("warmup_steps or warmup_ratio", "max_steps or num_train_epochs"),
-    )
+    needed = ["learning_rate", "lr_scheduler_type", "weight_decay"]
+    if config.get("lr_scheduler_type") not in {"constant", _PLATEAU}:
+        needed += ["warmup_steps or warmup_ratio", "max_steps or num_train_epochs"]
+    return leaves_out(config, *needed)
 
 
 PROJECT = Project(
