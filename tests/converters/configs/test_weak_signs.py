@@ -100,6 +100,10 @@ WHOLE: dict[str, tuple[Any, str]] = {
         "diffusers",
     ),
     "RL Zoo": ({"a": {"policy": "MlpPolicy", "n_timesteps": 5}}, "stable_baselines3"),
+    "mlx-lm, with hyperparameters of an optimizer": (
+        {"fine_tune_type": "lora", "optimizer_config": {"adamw": {"weight_decay": 0.1}}},
+        "mlx_lm",
+    ),
     "Ultralytics": ({"cos_lr": True, "epochs": 9, "batch": 16}, "ultralytics"),
 }
 
