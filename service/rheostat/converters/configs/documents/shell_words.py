@@ -312,19 +312,26 @@ class _Script:
             if not self.blocks:
                 raise self.wrong(f"{name} closes nothing")
             self.ended = self.blocks.pop()
-        if name in {"for", "select"}:
-            self.loop()
-        elif name == "case":
-            self.case()
-        elif name == "function":
-            self.skip_blanks()
-            called = "".join(self.word())
-            if head := re.compile(r"[ \t]*\(\s*\)").match(self.text, self.at):
-                self.at = head.end()
-            self.function(called)
-        elif name == "[[":
-            self.test()
+        heads = {
+            "for": self.loop,
+            "select": self.loop,
+            "while": self.forget_looped,
+            "until": self.forget_looped,
+            "case": self.case,
+            "function": self.named,
+            "[[": self.test,
+        }
+        if name in heads:
+            heads[name]()
         return True
+
+    def named(self) -> None:
+        """Take a function that is told by the keyword, with its name, and () or not."""
+        self.skip_blanks()
+        name = "".join(self.word())
+        if head := re.compile(r"[ \t]*\(\s*\)").match(self.text, self.at):
+            self.at = head.end()
+        self.function(name)
 
     def begin(self, name: str) -> None:
         """Open a block; behind a condition it is not known that it runs."""
@@ -338,21 +345,40 @@ class _Script:
             return
         while self.text[self.at : self.at + 1] in {" ", "\t", "\n"}:
             self.at += 1
-        start, blocks = self.at, self.blocks
-        state, self.state = self.state, _State()
-        perhaps, self.blocks, self.only_read = self.conditional, [], True
+        start, perhaps = self.at, self.conditional
+        self.read_on([])
+        self.ended = None
+        found = _Function(self.text[start : self.at], self.line(start))
+        others = self.state.functions.get(name, []) if perhaps else []
+        self.state.functions[name] = [*others, found]
+
+    def read_on(self, blocks: list[_Block]) -> set[str]:
+        """Go to where these blocks end, or the next one; return what is set on the way."""
+        names: set[str] = set()
+        outer = self.state, self.blocks, self.only_read
+        self.state, self.blocks, self.only_read = _State(), blocks, True
         while self.at < len(self.text):
-            self.command()
+            _, assigned = self.command()
+            names |= {name for name, _, added in assigned if not added}
             if not self.blocks:
                 break
             self.end_command(empty=False)
             if not self.blocks:
                 break
-        self.state, self.blocks, self.only_read = state, blocks, False
-        self.ended = None
-        found = _Function(self.text[start : self.at], self.line(start))
-        others = state.functions.get(name, []) if perhaps else []
-        state.functions[name] = [*others, found]
+        self.state, self.blocks, self.only_read = outer
+        return names
+
+    def forget_looped(self) -> None:
+        """Forget what the loop that begins here sets: it comes by again."""
+        if self.only_read:
+            return
+        here, line = self.at, self.line()
+        names = self.read_on([self.blocks[-1]])
+        self.state.spend(_COST // 2 * (self.at - here))
+        self.at = here
+        self.after_condition = self.after_pipe = False
+        for name in names & self.state.values.keys():
+            self.forget(name, f"{name} is set in the loop of line {line}")
 
     def test(self) -> None:
         """Go over what is tested between ``[[`` and ``]]``."""
@@ -367,6 +393,7 @@ class _Script:
         if match := _NAME.match(self.text, self.at):
             self.forget(match[0], f"{match[0]} is set by a loop")
         self.skip_words()
+        self.forget_looped()
 
     def case(self) -> None:
         """Go over what is compared, and over the first pattern."""
