@@ -172,6 +172,7 @@ def test_a_value_that_is_not_known_says_why(script: str, said: str) -> None:
         ("f() { train.py --warmup $2 --lr ${1}; }; f 1 2", "1"),
         ("never() { train.py --lr 2 --warmup 1; }; train.py --lr 1 --warmup 1", "1"),
         (f"LR=1\n(LR=9)\n{RUN}", "1"),
+        (f"f() {{ shift {'9' * 5000} $²; }}; LR=1; f 2; {RUN}", "1"),
         (f"LR=1\nfor i in 1 2; do for j in 3; do other; done; X=2; done; {RUN}", "1"),
         (f"LR=1\nwhile [ $X ]; do {RUN}; cat <<E\n done\nE\n X+=2\ndone", "1"),
         (f"LR=1\n( cd x; LR=9; other )\n{RUN}", "1"),

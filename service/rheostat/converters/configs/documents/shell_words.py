@@ -549,7 +549,8 @@ class _Script:
         if first == "set" and "--" in rest:
             self.arguments = rest[rest.index("--") + 1 :]
         elif first == "shift" and old is not None:
-            self.arguments = old[int(rest[0]) if rest and rest[0].isdigit() else 1 :]
+            count = re.fullmatch("[0-9]{1,6}", "".join(rest[:1]))
+            self.arguments = old[int(count[0]) if count else 1 :]
         if self.arguments is not old and self.conditional:
             self.arguments = [self.state.gap("$@", "$@ is set under a condition", many=True)]
 
@@ -729,7 +730,7 @@ class _Script:
             self.at = match.end()
             return self.variable(match[0], quoted=quoted)[:1]
         self.at += 2
-        if following in "@*" or following.isdigit():
+        if following in "@*0123456789":
             return self.given(following, quoted=quoted)
         if following in "#?$!-":
             why = f"${following} is known only when the script runs"
