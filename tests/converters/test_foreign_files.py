@@ -123,7 +123,8 @@ def test_a_library_is_told_by_its_own_fields() -> None:
     assert library_of(own).library == "transformers"
     assert library_of({"zero_optimization": {"stage": 3}}).library == "deepspeed"
     assert library_of({"optimizer": ADAM, "bf16": {"enabled": True}}).library == "deepspeed"
-    assert library_of("pretrain_gpt.py --lr 1e-4 --train-iters 10").library == "megatron"
+    line = "pretrain_gpt.py --lr 1e-4 --train-iters 10 --lr-decay-style linear --weight-decay 0"
+    assert library_of(line).library == "megatron"
     both = library_of({**own, "zero_optimization": {}})
     assert both.library is None
     assert "zero_optimization" in both.why

@@ -25,6 +25,10 @@ SWIFT = (
 ASKED: dict[str, Any] = {
     "ms-swift, whose schedule is a cosine": SWIFT,
     "ms-swift, built upon TRL": SWIFT.replace("sft", "rlhf") + " --num_generations 8",
+    "ms-swift, built upon Megatron": (
+        "megatron sft --lr 1e-4 --train_iters 1000 --global_batch_size 16 "
+        "--lr_warmup_fraction 0.05 --tensor_model_parallel_size 4"
+    ),
     "unsloth, which warms up for 5 steps": (
         "python unsloth-cli.py --model_name x --per_device_train_batch_size 4 --max_steps 400"
     ),

@@ -46,10 +46,11 @@ def library_of(config: Mapping[str, Any]) -> Told:
 
 def _nearly(config: Mapping[str, Any]) -> str:
     """Return what is nearly spelled as a sign of a project, which the file may be of."""
+    flags = isinstance(config, Flags)
     named = {
         name: project.name
         for project in projects.every()
-        for name in {*project.signs, *project.flags}
+        for name in (project.flags if flags else project.signs)
     }
     sounding = (name for name in map(str, config) if sounds_like_a_schedule(name))
     for name in islice(sounding, _MOST_NAMES):
