@@ -106,7 +106,8 @@ rheostat run create gpt --config sft.yaml
   were assigned before, of their members and of sums and products of these; an import or a call is
   refused by its line. The files that a `_base_` names are not read: what they may set is asked
   for. A script is read as words: what it assigns literally is filled in, arrays
-  too, and a value that needs more, as `$(…)` or the environment, is refused where its flag is read.
+  too, and a function counts where it is called; a value that needs more, as `$(…)`, a sourced file
+  or the environment, is refused where its flag is read.
 - YAML is read as PyYAML's safe loader does, with `1e-4` as a number. A key that stands twice, a tag
   of Python and a second document are refused, and a date stays text. What stands under a project's
   own tag, as PaddleDetection's `!PiecewiseDecay`, is an object with that one key.
