@@ -105,7 +105,8 @@ def test_a_configuration_file_becomes_the_parameters_of_a_run(
     expected = {"library": "deepspeed", "parameters": {"lr": {"kind": "constant", "value": 0.1}}}
     assert rheostat(f"convert --config {file} --json").json == expected
     file = tmp_path / "pretrain.sh"
-    file.write_text("--lr 0.1 \\\n --train-samples 40 --num-layers 2\n")
+    more = "--lr-decay-style linear --weight-decay 0.01"
+    file.write_text(f"--lr 0.1 \\\n --train-samples 40 --num-layers 2 {more}\n")
     linear = {"kind": "linear", "start": 0.1, "end": 0.0, "steps": 40}
     found = rheostat(f"convert --config {file} --json").json
     assert found["parameters"]["lr"] == linear

@@ -8,8 +8,14 @@ from typing import Any
 
 import pytest
 
-SFT = "learning_rate: 1e-3\nlr_scheduler_type: cosine\nnum_train_epochs: 2\nweight_decay: 0.1\n"
-PLATEAU = "learning_rate: 1e-3\nlr_scheduler_type: reduce_lr_on_plateau\n"
+SFT = """
+learning_rate: 1e-3
+lr_scheduler_type: cosine
+warmup_steps: 0
+num_train_epochs: 2
+weight_decay: 0.1
+"""
+PLATEAU = "learning_rate: 1e-3\nlr_scheduler_type: reduce_lr_on_plateau\nweight_decay: 0.0\n"
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ FOREIGN: dict[str, Any] = {
         "training": {"steps": 10_000},
     },
     "verl": {"actor": {"optim": {"lr": 1e-6, "lr_warmup_steps_ratio": 0.1}}},
-    "ultralytics": {"lr0": 0.01, "lrf": 0.01, "warmup_epochs": 3, "epochs": 100, "cos_lr": True},
+    "ultralytics": {"lr0": 0.01, "lrf": 0.01, "warmup_epochs": 3, "epochs": 100, "batch": 16},
     "torchtune": {"lr_scheduler": {"num_warmup_steps": 100}, "optimizer": {"lr": 3e-4}},
     "fairseq": "--lr 5e-4 --lr-scheduler inverse_sqrt --warmup-updates 4000 --max-update 50000",
     "timm": "--sched cosine --lr 0.1 --epochs 300 --warmup-epochs 5",
@@ -85,7 +85,6 @@ TOLD = {
     "torchtitan": "torchtitan",
     "ultralytics": "ultralytics",
     "fairseq": "fairseq",
-    "timm": "timm",
 }
 """Of these, the files that have a field of one project alone."""
 
@@ -120,10 +119,12 @@ def test_a_library_is_not_guessed(project: str) -> None:
 def test_a_library_is_told_by_its_own_fields() -> None:
     """What one project alone has tells it; where two fit, none is taken."""
     own = {"lr_scheduler_type": "cosine", "learning_rate": 1e-4}
+    own |= {"weight_decay": 0.0, "warmup_ratio": 0.1, "max_steps": 100}
     assert library_of(own).library == "transformers"
     assert library_of({"zero_optimization": {"stage": 3}}).library == "deepspeed"
     assert library_of({"optimizer": ADAM, "bf16": {"enabled": True}}).library == "deepspeed"
-    assert library_of("pretrain_gpt.py --lr 1e-4 --train-iters 10").library == "megatron"
+    line = "pretrain_gpt.py --lr 1e-4 --train-iters 10 --lr-decay-style linear --weight-decay 0"
+    assert library_of(line).library == "megatron"
     both = library_of({**own, "zero_optimization": {}})
     assert both.library is None
     assert "zero_optimization" in both.why

@@ -215,6 +215,7 @@ def test_wrong_files_are_refused(
 def test_the_text_of_a_file_becomes_a_run(http: httpx.Client) -> None:
     """A file is told by its fields, and its run is created with what the answer says."""
     text = "learning_rate: 1e-3\nlr_scheduler_type: cosine\nmax_steps: 100\nweight_decay: 0.1\n"
+    text += "warmup_ratio: 0.0\n"
     answer = http.post("/v1/convert", json={"config": text, "file": "sft.yaml"}).json()
     assert (answer.pop("library"), answer["total"]) == ("transformers", 100)
     assert answer == {

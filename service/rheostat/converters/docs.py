@@ -94,7 +94,7 @@ found.parameters["lr"], found.controllers, found.total, found.axis
 ```
 
 ```
-POST /v1/convert  {"config": "lr_scheduler_type: cosine\\nmax_steps: 900\\n", "file": "sft.yaml"}
+POST /v1/convert  {"library": "transformers", "config": "lr_scheduler_type: cosine\\nmax_steps: 9"}
 rheostat convert --config sft.yaml > run.json
 rheostat run create gpt @run.json --guard lr.max=1e-3
 rheostat run create gpt --config sft.yaml
@@ -106,12 +106,14 @@ rheostat run create gpt --config sft.yaml
   were assigned before, of their members and of sums and products of these; an import or a call is
   refused by its line. The files that a `_base_` names are not read: what they may set is asked
   for. A script is read as words: what it assigns literally is filled in, arrays
-  too, and a value that needs more, as `$(…)` or the environment, is refused where its flag is read.
+  too, and a function counts where it is called; a value that needs more, as `$(…)`, a sourced file
+  or the environment, is refused where its flag is read.
 - YAML is read as PyYAML's safe loader does, with `1e-4` as a number. A key that stands twice, a tag
   of Python and a second document are refused, and a date stays text. What stands under a project's
   own tag, as PaddleDetection's `!PiecewiseDecay`, is an object with that one key.
 - The project is told by fields that no other one has. Where there are none, or those of two, the
-  library is asked for.
+  library is asked for; so it is where projects that share such fields, as ms-swift those of
+  `TrainingArguments`, would fill in other values for what the file leaves out.
 - `total` and `steps_per_epoch` say what a file leaves to the trainer; one that states its length
   must not be contradicted. Guards are yours to add.
 - What says nothing about a schedule is ignored; what sounds like a schedule and is not read is

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from math import isfinite
 from typing import Any, Final
@@ -49,7 +49,18 @@ def field_errors(error: ValidationError, data: Any, field: str) -> list[FieldErr
     """Return the first errors of a validation of ``data``; their paths start with ``field``."""
     details = error.errors(include_url=False)[:_MAX_LOOKED_AT]
     told = [item for item in details if not _follows_from_others(item, details)]
-    return merged(field_error(item, data, field) for item in told[:_MAX_ERRORS])
+    found = [(item["type"], field_error(item, data, field)) for item in told[:_MAX_ERRORS]]
+    inside = {part for _, each in found for part in _above(each.field)}
+    return merged(
+        each for kind, each in found if not (kind.endswith("_type") and each.field in inside)
+    )
+
+
+def _above(path: str) -> Iterator[str]:
+    """Yield the paths of what a field is in: an error there is of another choice of a union."""
+    for i, character in enumerate(path):
+        if character in ".[":
+            yield path[:i]
 
 
 def merged(errors: Iterable[FieldError]) -> list[FieldError]:
@@ -141,6 +152,7 @@ _BOUNDS: Final = {
     "int_type": ("must be an integer", "an integer"),
     "int_from_float": ("must be an integer", "an integer"),
     "bool_type": ("must be true or false", "true or false"),
+    "float_parsing": ("must be a number", "a number"),
     "int_parsing": ("must be an integer", "an integer"),
     "bool_parsing": ("must be true or false", "true or false"),
     "string_type": ("must be a string", "a string"),

@@ -30,7 +30,7 @@ def test_a_file_of_several_projects_is_of_none() -> None:
     ("own", "library"),
     [
         ({"cosine_min_lr_ratio": 0.1}, "axolotl"),
-        ({"lr_num_cycles": 1}, "diffusers"),
+        ({"lr_num_cycles": 1, "lr_scheduler": "constant"}, "diffusers"),
         ({"lr_scheduler_num_cycles": 1}, "kohya"),
         ({"cosine_min_lr_ratio": 0.1, "lr_num_cycles": 1}, None),
     ],

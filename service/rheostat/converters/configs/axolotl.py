@@ -119,6 +119,7 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     A file without a warm-up has one of 3 % of the training, at most 100 steps; a warm-up of one
     step takes two. Shares of the training are rounded down. one_cycle sets beta1 too.
     """
+    _check_length(config.get("max_steps"))
     arguments = read(Arguments, config)
     check_unknown(config, _READ)
     check_deepspeed(config.get("deepspeed"))
@@ -264,6 +265,12 @@ def _share(arguments: Arguments, known: Lengths) -> float:
     return min(steps, _MOST_WARMUP) if usual else steps
 
 
+def _check_length(steps: Any) -> None:
+    if isinstance(steps, int) and steps < 0:
+        message = "is no length to axolotl, though -1 is none to transformers: leave it out"
+        raise refused(FieldError("config.max_steps", message, shown(steps), "≥ 0"))
+
+
 def _check(arguments: Arguments) -> None:
     """Refuse what axolotl refuses, and what it would leave out."""
     if arguments.warmup_steps and arguments.warmup_ratio:
@@ -285,9 +292,9 @@ def _check(arguments: Arguments) -> None:
 
 
 _SIGNS: Final = frozenset(
-    {"base_model", "cosine_constant_lr_ratio", "cosine_min_lr_ratio", "dataset_prepared_path"}
+    {"cosine_constant_lr_ratio", "cosine_min_lr_ratio", "dataset_prepared_path"}
     | {"jagged_restart_steps", "lora_target_linear", "lr_quadratic_warmup", "pad_to_sequence_len"}
-    | {"sample_packing", "saves_per_epoch", "evals_per_epoch", "sequence_len", "val_set_size"}
+    | {"sample_packing", "saves_per_epoch", "evals_per_epoch", "sequence_len"}
 )
 PROJECT = Project(
     "axolotl",

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from rheostat.converters.configs.project import Project
+from rheostat.converters.configs.project import Project, leaves_out
 from rheostat.converters.configs.reading import (
     LENIENT,
     ConfigConversion,
@@ -137,6 +137,18 @@ def _wrong(name: str, message: str, value: Any, bound: str) -> Invalid:
     return refused(FieldError(f"config.{name}", message, shown(value), bound))
 
 
+_OTHER_IN_SIMPLETUNER: Final = ("cosine", "cosine_with_restarts", "polynomial")
+
+
+def _doubt(config: Mapping[str, Any]) -> str | None:
+    """Return why a file may be of SimpleTuner, whose arguments grew out of these scripts."""
+    name = config.get("lr_scheduler")
+    if name in _OTHER_IN_SIMPLETUNER:
+        return f"lr_scheduler {name} is another curve in SimpleTuner"
+    needed = () if name == "constant" else ("lr_warmup_steps",)
+    return leaves_out(config, "learning_rate", "lr_scheduler", *needed)
+
+
 _SIGNS: Final = frozenset(
     {"lr_num_cycles", "lr_power", "scale_lr", "checkpointing_steps", "checkpoints_total_limit"}
     | {"instance_data_dir", "instance_prompt", "validation_prompt", "validation_prompts"}
@@ -149,4 +161,5 @@ PROJECT = Project(
     flags=_SIGNS,
     checked="the library's own schedulers, and the arithmetic of its scripts",
     refused="scale_lr, piecewise_constant, and accumulated gradients unless the rate is constant",
+    doubt=_doubt,
 )

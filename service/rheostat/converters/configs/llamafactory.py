@@ -60,9 +60,7 @@ _READ: Final = Read(
     harmless={*transformers.HARMLESS, "profiler_warmup_steps"},
     apart=transformers.APART,
 )
-_SIGNS: Final = frozenset(
-    {"finetuning_type", "cutoff_len", "lora_target", "plot_loss", "dataset_dir"}
-)
+_SIGNS: Final = frozenset({"finetuning_type", "lora_target", "plot_loss"})
 
 
 def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigConversion:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field
 
-from rheostat.converters.configs.project import Project
+from rheostat.converters.configs.project import Project, leaves_out
 from rheostat.converters.configs.reading import (
     LENIENT,
     ConfigConversion,
@@ -158,7 +158,8 @@ def _lengths(arguments: Arguments, lengths: TrainingLengths) -> tuple[int, float
             raise _excluded(f"lr_warmup_{unit}", warmup // size, "lr_warmup_fraction")
         warmup = arguments.lr_warmup_fraction * decay
     if arguments.rampup_batch_size and not by_samples:
-        raise _excluded("rampup_batch_size", arguments.rampup_batch_size, "train_iters")
+        other = "train_iters, in Megatron too"
+        raise _excluded("rampup_batch_size", arguments.rampup_batch_size, other)
     end = getattr(arguments, f"lr_wsd_decay_{unit}")
     return decay, warmup, train * size, None if end is None else end * size
 
@@ -227,6 +228,11 @@ def _excluded(name: str, value: Any, other: str) -> Invalid:
     return refused(FieldError(f"config.{name}", f"excludes {other}", shown(value), "not given"))
 
 
+def _doubt(config: Mapping[str, Any]) -> str | None:
+    """Return why a command line may be of ms-swift, whose schedule is a cosine by default."""
+    return leaves_out(config, "lr_decay_style", "weight_decay")
+
+
 PROJECT = Project(
     "megatron",
     conversion,
@@ -237,4 +243,5 @@ PROJECT = Project(
     | {"tensor_model_parallel_size", "pipeline_model_parallel_size", "start_weight_decay"},
     checked="the scheduler's own values, and its script's arithmetic",
     refused="a training in iterations with a batch size that ramps up",
+    doubt=_doubt,
 )

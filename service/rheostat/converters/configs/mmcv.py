@@ -339,7 +339,7 @@ def _momentum(file: File, optimizer: Optimizer, training: Training) -> dict[str,
 PROJECT: Final = Project(
     "mmcv",
     conversion,
-    signs={"lr_config", "momentum_config", "optimizer_config"},
+    signs={"lr_config", "momentum_config"},
     checked="the formulas of its hooks, by iteration and by epoch",
     refused="policies other than the usual seven, what a `_base_` file sets, and constructors that "
     "decay the rate by the layer",

@@ -20,6 +20,10 @@ class Project:
     Files of the projects in ``embeds`` may stand within its files: their signs do not count beside
     its own.
 
+    ``doubt`` says why a file with its signs may be another project's all the same: that it leaves
+    out what each fills in with a default of its own (`leaves_out`). A project that was named is
+    not doubted.
+
     ``checked`` and ``refused`` are cells of the manual's table: against what the values are
     checked, and which corners are refused.
     """
@@ -32,3 +36,16 @@ class Project:
     flags: Collection[str] = ()
     tells: Callable[[Mapping[str, Any]], Collection[str]] | None = None
     embeds: Collection[str] = ()
+    doubt: Callable[[Mapping[str, Any]], str | None] | None = None
+
+
+def leaves_out(config: Mapping[str, Any], *names: str) -> str | None:
+    """Return that a file does not have one of these fields; ``a or b`` is either."""
+    lacking = [
+        each for each in names if all(config.get(name) is None for name in each.split(" or "))
+    ]
+    if not lacking:
+        return None
+    return (
+        f"it leaves out {', '.join(lacking)}, which other projects or releases set to other values"
+    )

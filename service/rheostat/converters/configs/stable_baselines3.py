@@ -45,6 +45,8 @@ class Hyperparameters(BaseModel):
     batch_size: Length | None = None
 
 
+_OF_ZOO: Final = frozenset({"n_timesteps", "policy"})
+"""What RL Zoo's files have together; each alone is another project's too."""
 _READ: Final = Read(
     "stable_baselines3",
     tuple(Hyperparameters.model_fields),
@@ -107,18 +109,20 @@ def _number(value: float | str, written: Any, field: str) -> float:
 
 
 def _tells(config: Mapping[str, Any]) -> list[str]:
-    """Return the environments that have such hyperparameters."""
+    """Return what RL Zoo's files have together, or the environments that have it."""
+    if config.keys() >= _OF_ZOO:
+        return sorted(_OF_ZOO)
     return [
         str(name)
         for name, value in config.items()
-        if isinstance(value, Mapping) and "n_timesteps" in value
+        if isinstance(value, Mapping) and value.keys() >= _OF_ZOO
     ]
 
 
 PROJECT: Final = Project(
     "stable_baselines3",
     conversion,
-    signs={"n_timesteps", "clip_range_vf"},
+    signs={"clip_range_vf"},
     tells=_tells,
     checked="the progress that its algorithms work out, at every timestep",
     refused="files of several environments",

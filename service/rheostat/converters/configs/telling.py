@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from difflib import get_close_matches
+from itertools import islice
+from typing import Any, Final, NamedTuple
 
 from rheostat.converters.configs import projects
 from rheostat.converters.configs.flags import Flags
 from rheostat.converters.configs.project import Project
+from rheostat.converters.configs.unread_fields import sounds_like_a_schedule
+
+_MOST_NAMES: Final = 20
+_LONGEST_NAME: Final = 64
+_ALIKE: Final = 0.9
 
 
 class Told(NamedTuple):
@@ -26,11 +33,35 @@ def library_of(config: Mapping[str, Any]) -> Told:
         if project.name in fitting:
             fitting = {k: v for k, v in fitting.items() if k not in project.embeds}
     if len(fitting) == 1:
-        return Told(next(iter(fitting)))
+        ((name, own),) = fitting.items()
+        doubt = _doubt(name, config)
+        says = f"its {', '.join(own)} may be of {name} or of a project that is like it, and {doubt}"
+        return Told(None, says) if doubt else Told(name)
     if fitting:
         says = "; ".join(f"{name} has {', '.join(own)}" for name, own in fitting.items())
         return Told(None, f"its {what} are of several: {says}")
-    return Told(None, f"none of its {what} is of one library alone, and others have them too")
+    says = f"none of its {what} is of one library alone, and others have them too"
+    return Told(None, says + _nearly(config))
+
+
+def _nearly(config: Mapping[str, Any]) -> str:
+    """Return what is nearly spelled as a sign of a project, which the file may be of."""
+    flags = isinstance(config, Flags)
+    named = {
+        name: project.name
+        for project in projects.every()
+        for name in (project.flags if flags else project.signs)
+    }
+    sounding = (name for name in map(str, config) if sounds_like_a_schedule(name))
+    for name in islice(sounding, _MOST_NAMES):
+        if close := get_close_matches(name[:_LONGEST_NAME], named, n=1, cutoff=_ALIKE):
+            return f"; {name} is nearly {close[0]}, of {named[close[0]]}"
+    return ""
+
+
+def _doubt(name: str, config: Mapping[str, Any]) -> str | None:
+    project = projects.find(name)
+    return None if project is None or project.doubt is None else project.doubt(config)
 
 
 def signs(project: Project, config: Mapping[str, Any]) -> list[str]:

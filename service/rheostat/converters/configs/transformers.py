@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from rheostat.controllers import Controller
-from rheostat.converters.configs.project import Project
+from rheostat.converters.configs.project import Project, leaves_out
 from rheostat.converters.configs.reading import (
     LENIENT,
     ConfigConversion,
@@ -177,6 +177,14 @@ def specific(arguments: Arguments) -> dict[str, Any]:
     return dict(given)
 
 
+def doubt(config: Mapping[str, Any]) -> str | None:
+    """Return why a file may be of a project with other defaults, as ms-swift, unsloth and TRL."""
+    needed = ["learning_rate", "lr_scheduler_type", "weight_decay"]
+    if config.get("lr_scheduler_type") not in {"constant", _PLATEAU}:
+        needed += ["warmup_steps or warmup_ratio", "max_steps or num_train_epochs"]
+    return leaves_out(config, *needed)
+
+
 PROJECT = Project(
     "transformers",
     conversion,
@@ -186,4 +194,5 @@ PROJECT = Project(
     | {"per_device_train_batch_size", "per_device_eval_batch_size"},
     checked="the library's own schedulers, and the Trainer's arithmetic",
     refused="a DeepSpeed file inside with a scheduler of its own",
+    doubt=doubt,
 )

@@ -31,6 +31,10 @@ SIGNS = frozenset(
     | {"num_generations", "packing_strategy", "precompute_ref_log_probs", "use_peft"}
     | {"use_vllm", "vllm_mode"}
 )
+_ALONE = frozenset({"assistant_only_loss", "dataset_mixture", "dataset_test_split"}) | {
+    "dataset_train_split"
+}
+"""The signs that no project has which is built upon TRL, as ms-swift is."""
 
 
 def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigConversion:
@@ -51,6 +55,10 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     return transformers.trained(arguments, config, lengths)
 
 
+def _doubt(config: Mapping[str, Any]) -> str | None:
+    return None if _ALONE & config.keys() else transformers.doubt(config)
+
+
 PROJECT = Project(
     "trl",
     conversion,
@@ -59,4 +67,5 @@ PROJECT = Project(
     embeds=("transformers",),
     checked="transformers' own schedulers, and the Trainer's arithmetic",
     refused="a file without a learning rate, and a length in episodes",
+    doubt=_doubt,
 )

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from rheostat.converters.configs.project import Project
+from rheostat.converters.configs.project import Project, leaves_out
 from rheostat.converters.configs.reading import (
     LENIENT,
     ConfigConversion,
@@ -35,8 +35,8 @@ from rheostat.schedules.union import AnyDefinition
 
 _WITH_BETAS: Final = ("adam", "adamax", "adamw", "nadam", "radam")
 _WITH_MOMENTUM: Final = ("sgd", "musgd", "rmsprop")
-_OF_YOLOV5: Final = ("anchor_t", "fl_gamma", "iou_t", "obj_pw")
-"""What only the files of YOLOv5's hyperparameters have."""
+_OF_YOLOV5: Final = ("anchor_t", "fl_gamma", "hyp", "iou_t", "obj_pw")
+"""What only the files of YOLOv5 and its kin have."""
 _LONG: Final = 10_000
 """A training of more updates is a long one to `optimizer: auto`."""
 _FEWEST: Final = 100
@@ -188,6 +188,11 @@ def _weight_decay(arguments: Arguments, total: int) -> float:
     return arguments.weight_decay * arguments.batch * batches / arguments.nbs
 
 
+def _doubt(config: Mapping[str, Any]) -> str | None:
+    """Return why the file may be of YOLOv5, v7 or v9, whose hyperparameters have these names."""
+    return leaves_out(config, "epochs", "batch")
+
+
 PROJECT: Final = Project(
     "ultralytics",
     conversion,
@@ -196,4 +201,5 @@ PROJECT: Final = Project(
     "momentum's warm-up ended a batch later",
     refused="a length in hours, AutoBatch, `optimizer: auto` in a training of few updates, YOLOv5, "
     "and warm-ups that older versions count otherwise: of < 100 batches, or of a part of an epoch",
+    doubt=_doubt,
 )

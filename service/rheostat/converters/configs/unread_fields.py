@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
 
+from rheostat.converters.configs.flags import Flags
 from rheostat.converters.core import refused
 from rheostat.errors import FieldError
 from rheostat.schedules.field_errors import shown
@@ -57,7 +58,8 @@ def check_unknown(config: Mapping[str, Any], read: Read, path: str = "config") -
         known = inside == path and name in read.fields
         if known or name in read.harmless or value is None:
             continue
-        if _is_wrong(name, inside, path, read):
+        short = isinstance(config, Flags) and len(name) > 1 and _in_full(name, read)
+        if short or _is_wrong(name, inside, path, read):
             errors.append(_unknown(field, name, value, read))
         if len(errors) == _MOST_ERRORS:
             break
@@ -110,8 +112,13 @@ def _spelled(name: str) -> str:
     return "_".join(_words(name))
 
 
+def _in_full(name: str, read: Read) -> str | None:
+    """Return the field that a flag is short for, as argparse takes ``--mom`` for ``--momentum``."""
+    return next((field for field in read.fields if field.startswith(name)), None)
+
+
 def _unknown(field: str, name: str, value: Any, read: Read) -> FieldError:
-    meant = _meant(name, read, 0.6)
+    meant = _meant(name, read, 0.6) or _in_full(name, read)
     if meant is None and name.lower() in {"lr", "base_lr", "max_lr"}:
         meant = next((one for one in read.fields if one == "learning_rate"), None)
     question = f"; did you mean {meant}?" if meant else ""
