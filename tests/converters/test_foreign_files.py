@@ -85,6 +85,7 @@ TOLD = {
     "torchtitan": "torchtitan",
     "ultralytics": "ultralytics",
     "fairseq": "fairseq",
+    "timm": "timm",
 }
 """Of these, the files that have a field of one project alone."""
 

@@ -169,6 +169,5 @@ def test_names_of_the_command_line_are_those_of_the_classes() -> None:
 
 
 def test_a_file_is_told_by_its_fields() -> None:
-    """args.yaml has all arguments; where some are left out, releases differ in what they are."""
-    assert library_of({**ARGUMENTS, "weight_decay": 0, "cooldown_epochs": 0}).library == "timm"
-    assert "leaves out weight_decay, cooldown_epochs" in library_of(ARGUMENTS).why
+    """What args.yaml has is told."""
+    assert library_of(ARGUMENTS).library == "timm"

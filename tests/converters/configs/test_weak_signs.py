@@ -43,10 +43,6 @@ ASKED: dict[str, Any] = {
         "deepspeed main.py --per_device_train_batch_size 4 --learning_rate 1e-5 --weight_decay 0. "
         "--num_train_epochs 1 --num_warmup_steps 0 --deepspeed"
     ),
-    "timm before 2022, which warms up for 3 epochs": (
-        "./distributed_train.sh 2 /imagenet --sched step --epochs 450 --decay-epochs 2.4 "
-        "--decay-rate .97 --warmup-lr 1e-6 --lr .016"
-    ),
     "SimpleTuner, whose polynomial has another power and end": (
         "accelerate launch train.py --lr_scheduler=polynomial --lr_warmup_steps=500 "
         "--max_train_steps=10000 --checkpointing_steps=150 --learning_rate=1e-6"

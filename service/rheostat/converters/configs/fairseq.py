@@ -184,7 +184,7 @@ def _check_layers(config: Mapping[str, Any]) -> None:
     """Refuse a decay by the layer, which some models have unless the file says that it is 1."""
     block, path = _place(config, "model")
     decay = read(Network, block, path).layer_decay
-    named = block.get("_name", block.get("arch")) in _DECAYING
+    named = str(block.get("_name", block.get("arch"))) in _DECAYING
     if decay != 1 and (named or decay is not None):
         message = "gives each layer a rate of its own, by a model that is not in the file"
         raise refused(FieldError(f"{path}.layer_decay", message, decay, "1, or no such model"))
