@@ -227,10 +227,10 @@ FOLLOWER = {"kind": "follow", "parameter": "lr", "scale": 1e200}
 def test_what_follows_another_parameter_stays_finite(desk: Desk) -> None:
     """P10: each definition is finite by itself; what they come to together is checked as well."""
     desk.create(parameters={"lr": {"kind": "constant", "value": 1.0}, "wd": FOLLOWER})
-    with pytest.raises(Invalid, match="wd would leave the range"):
+    with pytest.raises(Invalid, match=r"wd\b.* leave the range"):
         desk.revise({"lr": {"kind": "constant", "value": 1e200}}, force=True)
     parameters = {"lr": {"kind": "constant", "value": 1e200}, "wd": FOLLOWER}
-    with pytest.raises(Invalid, match="wd would leave the range"):
+    with pytest.raises(Invalid, match=r"wd\b.* leave the range"):
         desk.create(name="other", parameters=parameters)
 
 

@@ -79,4 +79,7 @@ def _longer(value: Any, word: str) -> Any:
     """Return the value of a flag with one word more."""
     if value is True or value == "":
         return word
-    return [*value, word] if isinstance(value, list) else [value, word]
+    if not isinstance(value, list):
+        return [value, word]
+    value.append(word)  # it is nobody else's, and there may be a hundred thousand of them
+    return value
