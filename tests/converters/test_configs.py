@@ -198,7 +198,7 @@ def test_a_file_without_a_scheduler_has_a_constant_rate() -> None:
 )
 def test_a_wrong_file_is_refused_by_the_field(library: str, config: Any, field: str) -> None:
     """P10: what is missing or wrong in a file is named by its path."""
-    with pytest.raises(Invalid) as caught:
+    with pytest.raises(Invalid, match=r"^The configuration cannot be ") as caught:
         convert_config(library, config)
     assert field in {error.field for error in caught.value.errors}
 

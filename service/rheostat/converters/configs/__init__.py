@@ -14,7 +14,8 @@ nothing about a schedule is ignored; a field of a schedule that is not read is r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -89,13 +90,24 @@ def config_conversion(
             refused, or of a schedule but not known.
 
     """
-    lengths = training_lengths(total, steps_per_epoch)
-    named = None if library is None else _named(library)
+    with _of_a_file():
+        lengths = training_lengths(total, steps_per_epoch)
+        named = None if library is None else _named(library)
     data = document(config, name=file)
-    project = named or _told(data)
-    if isinstance(data, Flags) and not project.flags:
-        raise _no_command_line(project, data)
-    return replace(_converted(project, data, lengths), library=project.name)
+    with _of_a_file():
+        project = named or _told(data)
+        if isinstance(data, Flags) and not project.flags:
+            raise _no_command_line(project, data)
+        return replace(_converted(project, data, lengths), library=project.name)
+
+
+@contextmanager
+def _of_a_file() -> Iterator[None]:
+    """Say of what is refused that it is a configuration, and not a scheduler."""
+    try:
+        yield
+    except Invalid as error:
+        raise Invalid("The configuration cannot be converted.", errors=error.errors) from None
 
 
 def _converted(
