@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from math import isfinite
 from typing import Any, Final
@@ -50,17 +50,15 @@ def field_errors(error: ValidationError, data: Any, field: str) -> list[FieldErr
     details = error.errors(include_url=False)[:_MAX_LOOKED_AT]
     told = [item for item in details if not _follows_from_others(item, details)]
     found = [(item["type"], field_error(item, data, field)) for item in told[:_MAX_ERRORS]]
-    inside = {part for _, each in found for part in _above(each.field)}
+    fields = [each.field for _, each in found]
     return merged(
-        each for kind, each in found if not (kind.endswith("_type") and each.field in inside)
+        each for kind, each in found if not (kind.endswith("_type") and _holds(each.field, fields))
     )
 
 
-def _above(path: str) -> Iterator[str]:
-    """Yield the paths of what a field is in: an error there is of another choice of a union."""
-    for i, character in enumerate(path):
-        if character in ".[":
-            yield path[:i]
+def _holds(field: str, fields: Iterable[str]) -> bool:
+    """Return whether one of the fields is in this one: the error here is of another choice."""
+    return any(other.startswith((f"{field}.", f"{field}[")) for other in fields)
 
 
 def merged(errors: Iterable[FieldError]) -> list[FieldError]:
