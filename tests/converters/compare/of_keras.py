@@ -20,7 +20,7 @@ from tests.converters.compare.draws import (
     real,
     whole,
 )
-from tests.converters.compare.trials import Configuration
+from tests.converters.compare.trials import Configuration, begins_at
 
 VERSION = keras.__version__
 START: dict[str, Draw] = {"initial_learning_rate": RATE}
@@ -82,11 +82,5 @@ def spared(configuration: Configuration, step: int) -> bool:
     """Return whether a cycle, which Keras finds by a rounded logarithm, begins at a step."""
     if configuration.name != "CosineDecayRestarts":
         return False
-    length, factor = (
-        configuration.params["first_decay_steps"],
-        configuration.params.get("t_mul", 2.0),
-    )
-    begin = 0.0
-    while begin < step - 1e-6:
-        begin, length = begin + length, length * factor
-    return begin < step + 1e-6
+    params = configuration.params
+    return begins_at(step, 0.0, params["first_decay_steps"], params.get("t_mul", 2.0))

@@ -20,7 +20,7 @@ from tests.converters.compare.draws import (
     several,
     whole,
 )
-from tests.converters.compare.trials import Configuration
+from tests.converters.compare.trials import Configuration, nothing_spared
 
 VERSION = optax.__version__
 VALUE = either(among(0.0), RATE)
@@ -137,7 +137,4 @@ def _slow(configuration: Configuration) -> bool:
     return any("interpolate" in one["name"] or "onecycle" in one["name"] for one in schedules)
 
 
-def spared(configuration: Configuration, step: int) -> bool:
-    """Return False: nothing is missed."""
-    del configuration, step
-    return False
+spared = nothing_spared

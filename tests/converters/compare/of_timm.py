@@ -19,7 +19,7 @@ from tests.converters.compare.draws import (
     rising,
     whole,
 )
-from tests.converters.compare.trials import Configuration
+from tests.converters.compare.trials import Configuration, begins_at, with_bases
 
 VERSION = version_of("timm")
 try:
@@ -75,11 +75,7 @@ _SCHEDULERS: dict[str, Draw] = {
 }
 
 
-def _with_base(name: str, draw: Draw) -> Draw:
-    return lambda rng: Configuration(name, draw(rng), RATE(rng), steps=160)
-
-
-SCHEDULERS = {name: _with_base(name, draw) for name, draw in _SCHEDULERS.items()}
+SCHEDULERS = with_bases(_SCHEDULERS, RATE, steps=160)
 
 
 def values(configuration: Configuration) -> list[float]:
@@ -103,7 +99,4 @@ def spared(configuration: Configuration, step: int) -> bool:
     if params.get("cycle_mul", 1.0) == 1.0 or "t_initial" not in params:
         return False
     begin = float(params.get("warmup_t", 0)) if params.get("warmup_prefix") else 0.0
-    length = float(params["t_initial"])
-    while begin < step - 1e-6:
-        begin, length = begin + length, length * params["cycle_mul"]
-    return begin < step + 1e-6
+    return begins_at(step, begin, float(params["t_initial"]), params["cycle_mul"])

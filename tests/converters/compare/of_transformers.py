@@ -7,7 +7,7 @@ from random import Random
 import torch
 import transformers
 from tests.converters.compare.draws import RATE, Draw, Params, among, either, fields, real, whole
-from tests.converters.compare.trials import Configuration
+from tests.converters.compare.trials import Configuration, nothing_spared, with_bases
 from transformers import optimization
 
 VERSION = transformers.__version__
@@ -55,11 +55,7 @@ _SCHEDULERS: dict[str, Draw] = {
 }
 
 
-def _with_base(name: str, draw: Draw) -> Draw:
-    return lambda rng: Configuration(name, draw(rng), RATE(rng), steps=160)
-
-
-SCHEDULERS = {name: _with_base(name, draw) for name, draw in _SCHEDULERS.items()}
+SCHEDULERS = with_bases(_SCHEDULERS, RATE, steps=160)
 
 
 def values(configuration: Configuration) -> list[float]:
@@ -77,7 +73,4 @@ def values(configuration: Configuration) -> list[float]:
     return found
 
 
-def spared(configuration: Configuration, step: int) -> bool:
-    """Return False: nothing is missed."""
-    del configuration, step
-    return False
+spared = nothing_spared

@@ -51,6 +51,28 @@ class Library(Protocol):
         """Return whether the library is known to miss a restart at a step by its rounding."""
 
 
+def nothing_spared(configuration: Configuration, step: int) -> bool:
+    """Return False: the library misses no restart."""
+    del configuration, step
+    return False
+
+
+def begins_at(step: int, begin: float, length: float, factor: float) -> bool:
+    """Return whether a cycle begins at a step, up to rounding; each is longer than the last one."""
+    while begin < step - 1e-6:
+        begin, length = begin + length, length * factor
+    return begin < step + 1e-6
+
+
+def with_bases(schedulers: Mapping[str, Draw], base: Draw, steps: int) -> dict[str, Draw]:
+    """Return how whole configurations are drawn: the parameters, then the base value."""
+
+    def drawing(name: str, draw: Draw) -> Draw:
+        return lambda rng: Configuration(name, draw(rng), base(rng), steps=steps)
+
+    return {name: drawing(name, draw) for name, draw in schedulers.items()}
+
+
 @dataclass
 class Outcome:
     """How the configurations of a class came out."""

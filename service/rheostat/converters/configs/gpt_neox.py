@@ -177,6 +177,11 @@ def tells(config: Mapping[str, Any]) -> list[str]:
     return [str(name) for name in config if str(name).replace("-", "_") in own]
 
 
+def tells_an_older_one(config: Mapping[str, Any]) -> list[str]:
+    """Return the fields of `gpt_neox`, whose files these are too, so that the version is asked."""
+    return tells(config)
+
+
 PROJECT = Project(
     "gpt_neox",
     conversion,

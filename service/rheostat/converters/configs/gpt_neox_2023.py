@@ -15,16 +15,11 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     return gpt_neox.conversion(config, lengths, from_zero=True)
 
 
-def tells(config: Mapping[str, Any]) -> list[str]:
-    """Return the fields of `gpt_neox`, whose files these are too, so that the version is asked."""
-    return gpt_neox.tells(config)
-
-
 PROJECT = Project(
     "gpt_neox_2023",
     conversion,
     signs=(),
-    tells=tells,
+    tells=gpt_neox.tells_an_older_one,
     embeds={"deepspeed"},
     checked="the function of AnnealingLR before May 2026, from its text",
     refused="as in gpt_neox",

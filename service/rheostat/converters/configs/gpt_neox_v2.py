@@ -15,16 +15,11 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     return gpt_neox.conversion(config, lengths, gpt_neox.RELEASED)
 
 
-def tells(config: Mapping[str, Any]) -> list[str]:
-    """Return the fields of `gpt_neox`, whose files these are too, so that the version is asked."""
-    return gpt_neox.tells(config)
-
-
 PROJECT = Project(
     "gpt_neox_v2",
     conversion,
     signs=(),
-    tells=tells,
+    tells=gpt_neox.tells_an_older_one,
     embeds={"deepspeed"},
     checked="the function of AnnealingLR at the tag v2.0, from its text",
     refused="as in gpt_neox, and a warm-up of more than half of the decay",

@@ -27,18 +27,20 @@ class Told(NamedTuple):
 def library_of(config: Mapping[str, Any]) -> Told:
     """Return the project that a configuration file is of, if its fields are of one alone."""
     what = "flags" if isinstance(config, Flags) else "fields"
-    found = {project.name: signs(project, config) for project in projects.every()}
-    fitting = {name: own for name, own in found.items() if own}
-    for project in projects.every():
+    found = ((project, signs(project, config)) for project in projects.every())
+    fitting = {project.name: (project, own) for project, own in found if own}
+    for project, _ in [*fitting.values()]:
         if project.name in fitting:
-            fitting = {k: v for k, v in fitting.items() if k not in project.embeds}
+            for name in project.embeds:
+                fitting.pop(name, None)
     if len(fitting) == 1:
-        ((name, own),) = fitting.items()
-        doubt = _doubt(name, config)
-        says = f"its {', '.join(own)} may be of {name} or of a project that is like it, and {doubt}"
-        return Told(None, says) if doubt else Told(name)
+        ((project, own),) = fitting.values()
+        doubt = None if project.doubt is None else project.doubt(config)
+        like = f"{project.name} or of a project that is like it"
+        says = f"its {', '.join(own)} may be of {like}, and {doubt}"
+        return Told(None, says) if doubt else Told(project.name)
     if fitting:
-        says = "; ".join(f"{name} has {', '.join(own)}" for name, own in fitting.items())
+        says = "; ".join(f"{name} has {', '.join(own)}" for name, (_, own) in fitting.items())
         return Told(None, f"its {what} are of several: {says}")
     says = f"none of its {what} is of one library alone, and others have them too"
     return Told(None, says + _nearly(config))
@@ -57,11 +59,6 @@ def _nearly(config: Mapping[str, Any]) -> str:
         if close := get_close_matches(name[:_LONGEST_NAME], named, n=1, cutoff=_ALIKE):
             return f"; {name} is nearly {close[0]}, of {named[close[0]]}"
     return ""
-
-
-def _doubt(name: str, config: Mapping[str, Any]) -> str | None:
-    project = projects.find(name)
-    return None if project is None or project.doubt is None else project.doubt(config)
 
 
 def signs(project: Project, config: Mapping[str, Any]) -> list[str]:
