@@ -66,6 +66,8 @@ runs = Table(
     Column("stored", BigInteger, nullable=False, server_default="0"),
     # where reading ends or holds: its stops, pauses and gates, see runs.barriers; null: nowhere
     Column("barriers", Text),
+    # of a protected run: the JSON of what may be done without a second person; null: everything
+    Column("protect", Text),
     Index("ix_runs_author_stored", "author", "stored"),
 )
 
@@ -75,6 +77,8 @@ labels = Table(
     _run_id(),
     Column("key", String(128), primary_key=True),
     Column("value", Text, nullable=False),
+    # without the value, which may be longer than PostgreSQL takes into an index
+    Index("ix_labels_key", "key", "run_id"),
 )
 
 generations = Table(
@@ -433,6 +437,8 @@ tokens = Table(
     Column("created_by", Text),
     Column("expires_at", String(32)),
     Column("revoked_at", String(32)),
+    # the selector of the runs that it knows of; null: all
+    Column("runs", Text),
 )
 
 # Who is signed in to the page: only hashes are kept, of what a browser has and of a token's secret.
@@ -444,6 +450,83 @@ sessions = Table(
     Column("token", String(64), nullable=False),
     Column("expires_at", String(32), nullable=False),
     Index("ix_sessions_token", "token", "expires_at"),
+)
+
+
+# Who did what, of everything that writes by a person's or a program's will. It outlives the runs:
+# no row of another table is referred to.
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("at", String(32), nullable=False),
+    # the name of a token, or the author that a caller without one gave; and their address
+    Column("who", Text),
+    Column("address", String(64)),
+    Column("action", String(32), nullable=False),
+    Column("run_id", String(32)),
+    Column("run_name", String(128)),
+    # what else it was done to: a token, a hook, a schedule
+    Column("subject", String(128)),
+    Column("request_id", Text),
+    # the status of its answer
+    Column("status", Integer, nullable=False),
+    # what people should know of it, as JSON: a revision, a proposal
+    Column("data", Text),
+    Index("ix_audit_run_id", "run_id", "number"),
+    Index("ix_audit_who", "who", "number"),
+    Index("ix_audit_at", "at"),
+)
+
+# Which replicas serve from this database, each while it lives.
+replicas = Table(
+    "replicas",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("release", String(64), nullable=False),
+    Column("schema", String(16), nullable=False),
+    Column("seen_at", String(32), nullable=False, index=True),
+)
+
+# Who is told of events of runs, and how.
+hooks = Table(
+    "hooks",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("url", Text, nullable=False),
+    # the words of what it is told of, as JSON
+    Column("events", Text, nullable=False),
+    # of the runs that it is told of
+    Column("selector", Text, nullable=False),
+    Column("format", String(16), nullable=False),
+    # what its messages are signed with: it is needed as it is, so it is kept as it is
+    Column("secret", Text),
+    Column("created_at", String(32), nullable=False),
+    Column("created_by", Text),
+    # when and why no more is sent to it
+    Column("disabled_at", String(32)),
+    Column("disabled_why", Text),
+)
+
+# What is, or was, to be sent to a hook. No row of a run is referred to: its deletion is told, too.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column(
+        "hook",
+        String(128),
+        ForeignKey("hooks.name", ondelete="CASCADE", onupdate="CASCADE"),
+        primary_key=True,
+    ),
+    Column("run_id", String(32), primary_key=True),
+    Column("event", String(64), primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", String(32)),
+    Column("state", String(16), nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("error", Text),
+    Index("ix_deliveries_next_at", "state", "next_at"),
 )
 
 
