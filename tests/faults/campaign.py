@@ -108,6 +108,12 @@ class Verdict:
     seconds: float
     violations: Sequence[str]
 
+    def followed_by(self, other: Verdict) -> Verdict:
+        """Return what came of both, one after the other."""
+        figures = Counter(self.figures) + Counter(other.figures)
+        violations = [*self.violations, *other.violations]
+        return Verdict(self.seed, figures, self.seconds + other.seconds, violations)
+
     def joined(self, killed: Killed) -> Verdict:
         """Return it with what came of kills between reports and their answers."""
         figures = {**self.figures, "killed": killed.kills, "decided": killed.decisions}
