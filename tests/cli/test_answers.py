@@ -59,6 +59,7 @@ ARGUMENTS = {
 """Of commands that are not satisfied with one name."""
 LOCAL = {
     *("serve", "evaluate", "plot", "kinds", "convert", "simulate", "recover", "demo"),
+    *("audit", "purge", "backup", "restore"),
     "local",
 }
 

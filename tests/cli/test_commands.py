@@ -74,6 +74,10 @@ IN_THEIR_TURN = [
     "token create",
     "token list",
     "token revoke",
+    "audit",
+    "purge",
+    "backup",
+    "restore",
     "recover",
 ]
 """The commands whose examples are tried, each where what it speaks of is there."""
@@ -90,12 +94,18 @@ WRONG = {
     "run import": ("run import nothing.json", 1),
     "local list": ("local list all", 2),
     "local stop": ("local stop nothing.db", 1),
+    "audit": ("audit --server http://127.0.0.1:1", 3),
+    "purge": ("purge --tokens --older-than 1d --yes --server http://127.0.0.1:1", 3),
+    "backup": ("backup x.backup --database sqlite:////nowhere/at/all.db", 1),
+    "restore": ("restore nothing.backup --database sqlite:///x.db", 1),
     "recover": ("recover --yes --database sqlite:////nowhere/at/all.db", 1),
     "token create": ("token create ann --role viewer --server http://127.0.0.1:1", 3),
     "token list": ("token list --server http://127.0.0.1:1", 3),
     "token revoke": ("token revoke ann --yes --server http://127.0.0.1:1", 3),
 }
 """Lines that fail, and the exit code; the other commands are tried without a service."""
+OF_THE_DATABASE = {"token", "audit", "purge", "backup", "restore", "recover"}
+"""What works on the database itself."""
 
 
 def commands() -> dict[str, Any]:
@@ -191,9 +201,9 @@ def tried(
 def _run(line: str, url: str, options: tuple[str, ...]) -> Ran:
     _, *words = shlex.split(line.partition(" > ")[0])
     environment = {"RHEOSTAT_AUTHOR": "ann"}
-    if words[0] not in {"token", "recover"}:  # these would ask the service, not the database
+    if words[0] not in OF_THE_DATABASE:  # these would ask the service
         environment["RHEOSTAT_URL"] = url
-    unasked = ["--yes"] if words[0] == "recover" else []
+    unasked = ["--yes"] if words[0] in {"recover", "purge"} else []
     done = invoke([*words, *unasked, *options], env=environment)
     return Ran(done.exit_code, done.stdout, done.stderr)
 

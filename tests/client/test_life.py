@@ -10,7 +10,7 @@ import pytest
 from tests.client.conftest import FakeService
 
 from rheostat import Client, Run
-from rheostat.errors import WentBack
+from rheostat.errors import UnknownRun, WentBack
 
 
 def trained(client: Client, steps: int, run: Run | None = None) -> Run:
@@ -30,6 +30,11 @@ def recovered(service: FakeService) -> None:
     service.incarnation = "second"
 
 
+def renewed(service: FakeService) -> None:
+    """Recover the database, which gives runs new ids."""
+    service.incarnation, service.gone = "second", True
+
+
 def far_behind(service: FakeService) -> None:
     service.settled, service.event, service.max_jump = 0, 0, 16
 
@@ -39,6 +44,7 @@ def far_behind(service: FakeService) -> None:
     [
         (later, r"was settled by event \d+, and event \d+ was there already"),
         (recovered, "another incarnation, 'second'"),
+        (renewed, "another incarnation, 'second'"),
         (far_behind, "it is settled until step 0, and was until"),
     ],
 )
@@ -57,6 +63,14 @@ def test_a_restored_backup_stops_the_workers(
     with pytest.raises(WentBack, match=words):
         trained(client, 2_000, run)
     with pytest.raises(WentBack, match=words):
+        trained(client, 2_000, run)
+
+
+def test_a_run_that_was_deleted_is_no_restored_backup(client: Client, service: FakeService) -> None:
+    """Whoever finds its run gone in the life that it knows is told that, and nothing else."""
+    run = trained(client, 40)
+    service.gone = True
+    with pytest.raises(UnknownRun, match="there is no run of this id"):
         trained(client, 2_000, run)
 
 

@@ -102,6 +102,8 @@ NEEDED = {
     "GET /v1/session": None,
     "POST /v1/session": None,
     "DELETE /v1/session": None,
+    "GET /v1/audit": "admin",
+    "POST /v1/purge": "admin",
     "GET /v1/tokens": "admin",
     "POST /v1/tokens": "admin",
     "DELETE /v1/tokens/{name}": "admin",

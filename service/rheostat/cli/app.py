@@ -142,7 +142,14 @@ def _options(
 
 def complete() -> typer.Typer:
     """Return the root with all commands, which are loaded by this."""
-    from rheostat.cli.commands import administration, convert, definitions, demo, simulate
+    from rheostat.cli.commands import (
+        administration,
+        convert,
+        definitions,
+        demo,
+        housekeeping,
+        simulate,
+    )
 
     app = root()
     app.command()(definitions.evaluate)
@@ -154,6 +161,10 @@ def complete() -> typer.Typer:
     app.add_typer(_schedule(), name="schedule")
     app.add_typer(_token(), name="token")
     app.add_typer(_local(), name="local")
+    app.command()(housekeeping.audit)
+    app.command()(housekeeping.purge)
+    app.command()(housekeeping.backup)
+    app.command()(housekeeping.restore)
     app.command()(administration.recover)
     app.command()(demo.demo)
     return app

@@ -18,7 +18,7 @@ from rheostat.client.answers import Answer, Broken, Stripped
 from rheostat.client.blocks import Block, BlockRequest
 from rheostat.client.calls import LONGEST_JOIN, Call, invalid
 from rheostat.digests import body_digest, names_digest
-from rheostat.errors import StepJump, WentBack
+from rheostat.errors import StepJump, UnknownRun, WentBack
 from rheostat.limits import MAX_STEP, NAME
 
 LONGEST_BLOCK = 2**20
@@ -165,7 +165,7 @@ class HighWaterMark:
         """Take note of the answer to a read up to ``stop``; raise `WentBack` if it is behind."""
         incarnation = answer.headers.get("Rheostat-Incarnation", self._incarnation)
         if incarnation != self._incarnation:
-            raise self._went_back(f"its database is another incarnation, {incarnation[:64]!r}")
+            raise self._went_back(_OTHER.format(incarnation))
         event = answer.headers.get("Rheostat-Event", "")
         if event.isdecimal() and stop > self._settled:
             if int(event) <= self._event:
@@ -184,6 +184,12 @@ class HighWaterMark:
                 f"it is settled until step {settled}, and was until {self._settled}"
             ) from refusal
 
+    def require_same_life(self, refusal: UnknownRun) -> None:
+        """Raise `WentBack` if a run is gone because its database was restored and recovered."""
+        incarnation = refusal.members.get("incarnation", self._incarnation)
+        if incarnation != self._incarnation:
+            raise self._went_back(_OTHER.format(incarnation)) from refusal
+
     def heard(self, refusal: WentBack) -> None:
         """Take in that the service said so itself, to a beat: the training hears of it."""
         self._why = refusal.detail
@@ -193,8 +199,12 @@ class HighWaterMark:
         return WentBack(
             f"the service has forgotten what it settled of run {self._name}: {why}. A backup was"
             " put in the place of its database, or a standby that lagged behind. Other workers may"
-            " hold other values: stop them all, run `rheostat recover`, and resume a checkpoint"
+            " hold other values: stop them all, run `rheostat recover` unless that was done, and"
+            " begin again at a checkpoint's step, as docs/backup.md says"
         )
+
+
+_OTHER = "its database is another incarnation, {!r:.66}"
 
 
 def join_answer(answer: Answer) -> JoinedRun:

@@ -34,11 +34,13 @@ from rheostat.server.http.proofs import Proofs
 from rheostat.server.http.protocol import CONNECTIONS, ON_SHUTDOWN
 from rheostat.server.http.rates import RateLimit, Rates
 from rheostat.server.http.recent import RecentAnswers
+from rheostat.server.http.replicas import keep_saying, leave
 from rheostat.server.http.route import StrictRoute
 from rheostat.server.http.traffic import Traffic
 from rheostat.server.http.turns import Turns
 from rheostat.server.local import LocalService
 from rheostat.server.openapi import describe
+from rheostat.server.routes.audit import audit
 from rheostat.server.routes.checkpoints import checkpoints
 from rheostat.server.routes.controllers import controllers
 from rheostat.server.routes.convert import conversion
@@ -69,6 +71,7 @@ from rheostat.server.routes.values import values
 from rheostat.server.routes.workers import workers
 from rheostat.server.runs.presence import Roster
 from rheostat.server.settings import Settings
+from rheostat.server.store.replicas import Replica
 from rheostat.server.store.store import Store
 
 ROUTERS = (
@@ -97,6 +100,7 @@ ROUTERS = (
     mismatches,
     events,
     tokens,
+    audit,
     sessions,
     local,
 )
@@ -202,6 +206,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     sampling = asyncio.create_task(app.state.metrics.keep_sampling())
     looking = asyncio.create_task(connections.keep_looking())
     writing = asyncio.create_task(keep_writing(app.state.roster, store, app.state.metrics))
+    replica = Replica()
+    saying = asyncio.create_task(keep_saying(store, replica))
     try:
         yield {ON_SHUTDOWN: partial(_let_go, app), CONNECTIONS: connections}
     finally:
@@ -209,6 +215,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         sampling.cancel()
         looking.cancel()
         writing.cancel()
+        saying.cancel()
+        await leave(store, replica)
         await write_all(app.state.roster, store)
         app.state.access_log.write()
         await anyio.to_thread.run_sync(store.close)

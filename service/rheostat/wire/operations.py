@@ -1,6 +1,6 @@
 """Access, and the state of the service."""
 
-from typing import Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from rheostat.wire.common import Page, Role
 
@@ -46,6 +46,55 @@ class Session(TypedDict):
     """What may be done; null: nothing before somebody signs in."""
     expires_at: str | None
     """When the session ends unless it is used before; null: no session asks."""
+
+
+class Audited(TypedDict):
+    """What somebody did: one row for each operation that changed something."""
+
+    number: int
+    """Rises with time, nearly: of two that were made at once, either may have the smaller one."""
+    at: str
+    who: str | None
+    """The name of a token, or the author that a caller without one gave; null: neither."""
+    address: str | None
+    """Of whoever sent the request; null: it was done on the database itself."""
+    action: str
+    run_id: str | None
+    run_name: str | None
+    subject: str | None
+    """What else it was done to: a token, a schedule, a controller, a revision."""
+    request_id: str | None
+    outcome: dict[str, Any]
+    """What came of it, such as the number of the revision that it made."""
+
+
+AuditPage = Page[Audited]
+
+
+class PurgedItem(TypedDict):
+    """A run or a token that was removed, or would be."""
+
+    id: str | None
+    """Of a run; null of a token."""
+    name: str
+    at: str
+    """When it was finished, revoked, or expired."""
+    kept: str | None
+    """Why it stays; null: it goes."""
+
+
+class Purged(TypedDict):
+    """What was removed for good, or would be."""
+
+    what: Literal["runs", "tokens", "audit"]
+    before: str
+    """What had its end before this went, or would."""
+    dry_run: bool
+    deleted: int
+    items: list[PurgedItem]
+    """Runs and tokens one by one, at most 100; of the audit, none."""
+    next: str | None
+    """The `cursor` that goes on; null: nothing is left."""
 
 
 class Health(TypedDict):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import runpy
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -10,6 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from rheostat.errors import Unavailable
+from rheostat.server.store import migrate as migrations
 from rheostat.server.store.database import Database
 from rheostat.server.store.migrate import HEAD, WrongSchema, migrate
 from rheostat.server.store.operations import join, recover, show
@@ -91,8 +95,61 @@ def test_a_database_of_somebody_else_is_told_so(opened: Database, version: str, 
     with opened.write() as connection:
         of_theirs = {"version": version}
         connection.execute(text("UPDATE alembic_version SET version_num = :version"), of_theirs)
+        connection.execute(text("UPDATE incarnation SET least = :version"), of_theirs)
     with pytest.raises(WrongSchema, match=words):
         migrate(opened)
+
+
+def test_a_newer_database_that_says_so_is_served(opened: Database) -> None:
+    """P9: a fleet is rolled back, where the newer release says that this one runs on with it."""
+    run(
+        opened,
+        "ALTER TABLE runs ADD COLUMN of_later TEXT",
+        "UPDATE alembic_version SET version_num = '9999'",
+        "UPDATE incarnation SET least = '0001'",
+    )
+    migrate(opened)
+    run(opened, "ALTER TABLE incarnation DROP COLUMN least")
+    with pytest.raises(WrongSchema, match="a newer release of Rheostat made it"):
+        migrate(opened)
+
+
+SCRIPTS = sorted((Path(migrations.__file__).parent / "migrations" / "versions").glob("0*.py"))
+FROZEN = Path(__file__).with_name("migrations.sha256")
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_a_migration_is_frozen(script: Path) -> None:
+    """
+    P4, P9: what a database was made by is not edited: two of one number would be two schemas.
+
+    To freeze a new one, from `store/migrations/versions`: ``sha256sum 0*.py``, into the file.
+    """
+    frozen = dict(reversed(line.split("  ")) for line in FROZEN.read_text().splitlines())
+    digest = hashlib.sha256(script.read_bytes()).hexdigest()
+    assert frozen.keys() == {each.name for each in SCRIPTS}
+    assert frozen[script.name] == digest, f"{script.name} was edited after it was frozen"
+
+
+def test_each_migration_says_which_release_runs_on() -> None:
+    """P9: which one may be left over while a fleet is upgraded, and rolled back to; see LEAST."""
+    said = [runpy.run_path(str(script))["LEAST"] for script in SCRIPTS]
+    numbers = [script.name[:4] for script in SCRIPTS]
+    assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
+    assert numbers[-1] == HEAD
+    assert said == sorted(said)
+    assert all(least <= number for least, number in zip(said, numbers, strict=True))
+    manual = (Path(__file__).parents[3] / "docs" / "backup.md").read_text()
+    assert all(
+        f"| {number} | {least} |" in manual for number, least in zip(numbers, said, strict=True)
+    )
+
+
+def test_the_database_keeps_which_release_runs_on(opened: Database) -> None:
+    """P9: the newest migration's word is the one that counts."""
+    with opened.read() as connection:
+        kept = connection.scalar(text("SELECT least FROM incarnation"))
+    assert kept == runpy.run_path(str(SCRIPTS[-1]))["LEAST"]
 
 
 def test_tables_of_another_program_are_left_alone(database: str) -> None:

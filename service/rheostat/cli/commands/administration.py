@@ -156,12 +156,13 @@ def recover(database: Restored = None, yes: options.Yes = False) -> Result:
     still run stop with a clear error, and caches in front of the service have nothing to say.
     Restored histories stay as they are. Stop the service first, and restart the trainings after it.
     """
-    from rheostat.server.store.operations import recover as operations  # it loads slowly
+    from rheostat.server.store.audit import Deed, deed  # the server loads slowly
+    from rheostat.server.store.operations import recover as operations
 
     settings = settings_of(database)
     confirm(
         f"Give every run in {settings.safe_database} a new id? Workers have to rejoin.", yes=yes
     )
-    with opened(settings) as store:
+    with opened(settings) as store, deed(Deed("recover", default_author())):
         renewed = asyncio.run(store.write(operations.recover))
     return Result(renewed, administration.recovered)

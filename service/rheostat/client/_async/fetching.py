@@ -30,6 +30,7 @@ from rheostat.errors import (
     RheostatError,
     StaleGeneration,
     StepJump,
+    UnknownRun,
 )
 from rheostat.limits import MAX_STEP
 from rheostat.saying import log, sentence
@@ -368,6 +369,9 @@ class AsyncFetching(AsyncBeating):
             answer, block = await self._session.exchange(call, patience, proven)
         except StepJump as refusal:
             mark.require_settled(refusal)
+            raise
+        except UnknownRun as refusal:
+            mark.require_same_life(refusal)
             raise
         with self._lock:
             mark.saw(answer, request.stop * joined.resolution)

@@ -258,6 +258,76 @@ class Client:
         """Who may use the service, for admins."""
         return Tokens(self.session)
 
+    def audit(
+        self,
+        *,
+        run: str | None = None,
+        who: str | None = None,
+        action: str | Sequence[str] | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        limit: int = 100,
+    ) -> list[wire.Audited]:
+        """
+        Return who did what, the newest first, for admins: it outlives the runs.
+
+        Args:
+            run: On this run, by id or name; of a name, all runs that ever had it.
+            who: By this token, or author.
+            action: Of these kinds, such as ``"delete"``.
+            since: From this time on, ISO 8601 with its offset from UTC.
+            until: Before this time.
+            limit: So many of them at most.
+
+        Raises:
+            Invalid: A time is none.
+            Forbidden: The token is no admin's.
+
+        """
+        actions = [action] if isinstance(action, str) else action and [*action]
+        call = calls.get(
+            calls.path("audit"),
+            run=run,
+            who=who,
+            action=actions,
+            since=since,
+            until=until,
+            limit=max(1, min(limit, MAX_ITEMS)),
+        )
+        return self.session.ask_all(call, most=limit)
+
+    def purge(
+        self,
+        what: Literal["runs", "tokens", "audit"],
+        older_than: str,
+        *,
+        selector: str = "",
+        dry_run: bool = False,
+    ) -> list[wire.Purged]:
+        """
+        Remove for good what ended long ago, step by step, for admins; return what each step did.
+
+        Args:
+            what: Finished runs, tokens that were revoked or have expired, or rows of the audit.
+            older_than: How long ago it must have ended: ``"36h"``, ``"90d"``, ``"52w"``.
+            selector: Of runs: only those that it means, as in ``"team=nlp,!frozen"``.
+            dry_run: Only say what would be removed.
+
+        Raises:
+            Invalid: ``older_than`` or ``selector`` is none.
+            Forbidden: The token is no admin's.
+
+        """
+        body = {"what": what, "older_than": older_than, "selector": selector, "dry_run": dry_run}
+        steps: list[wire.Purged] = []
+        cursor: str | None = None
+        while not steps or cursor is not None:
+            call = calls.post(calls.path("purge"), {**body, "cursor": cursor})
+            step: wire.Purged = self.session.ask(call)
+            steps.append(step)
+            cursor = step["next"]
+        return steps
+
     def runs(
         self,
         *,

@@ -32,6 +32,7 @@ from rheostat.errors import (
     RheostatError,
     StaleGeneration,
     StepJump,
+    UnknownRun,
 )
 from rheostat.limits import MAX_STEP
 from rheostat.saying import log, sentence
@@ -364,6 +365,9 @@ class Fetching(Beating):
             answer, block = self._session.exchange(call, patience, proven)
         except StepJump as refusal:
             mark.require_settled(refusal)
+            raise
+        except UnknownRun as refusal:
+            mark.require_same_life(refusal)
             raise
         with self._lock:
             mark.saw(answer, request.stop * joined.resolution)

@@ -374,8 +374,8 @@ def _refusal(caller: Caller, role: Role) -> Forbidden:
     if caller.name is None:
         reason = "requires no tokens" if caller is EVERYBODY else "is a local one"
         return Forbidden(
-            f"this server {reason}, so nobody is its admin: `rheostat token` with --database works"
-            " on the database itself",
+            f"this server {reason}, so nobody is its admin: `rheostat token`, `audit` and `purge`"
+            " with --database work on the database itself",
             role=role,
         )
     detail = f"the token {caller.name} has the role {caller.role}, and this needs {role}"

@@ -28,6 +28,7 @@ from rheostat.limits import (
 from rheostat.schedules.definition import REFERENCE
 from rheostat.server.docstrings import Documented
 from rheostat.server.http.access import caller_of
+from rheostat.server.http.auditing import AUTHOR, utf8
 from rheostat.server.http.route import refuses
 from rheostat.server.runs.revision import Note
 from rheostat.server.settings import Settings
@@ -88,7 +89,7 @@ async def _author(
     sent: Annotated[
         str | None,
         Header(
-            alias="Rheostat-Author",
+            alias=AUTHOR,
             min_length=1,
             max_length=MAX_AUTHOR,
             description="Who makes the change, for the record; a token's own name goes before.",
@@ -96,22 +97,14 @@ async def _author(
         ),
     ] = None,
 ) -> str | None:
-    author = None if sent is None else _utf8(sent)
+    author = None if sent is None else utf8(sent)
     if author is not None and author.startswith(CONTROLLER_AUTHOR):
         message = (
             f"no author may begin with {CONTROLLER_AUTHOR}: what controllers decide is named so"
         )
-        wrong = [FieldError("Rheostat-Author", message, author, f"not {CONTROLLER_AUTHOR}…")]
+        wrong = [FieldError(AUTHOR, message, author, f"not {CONTROLLER_AUTHOR}…")]
         raise Invalid("The author is refused.", errors=wrong)
     return caller_of(request).name or author
-
-
-def _utf8(header: str) -> str:
-    """Return a header's text: HTTP hands bytes on as Latin-1, and our clients send UTF-8."""
-    try:
-        return header.encode("latin-1").decode()
-    except UnicodeDecodeError:
-        return header
 
 
 async def _note(author: Annotated[str | None, Depends(_author)]) -> Note:

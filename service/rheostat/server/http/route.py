@@ -29,6 +29,7 @@ from rheostat.errors import (
     UnsupportedMediaType,
     refusals,
 )
+from rheostat.server.http import auditing
 from rheostat.server.http.access import admit, role_needed
 from rheostat.server.http.body import JsonRequest
 from rheostat.server.http.problems import MOST, documented
@@ -65,6 +66,7 @@ class StrictRoute(APIRoute):
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
+        self.action = auditing.action_of(self.endpoint, self.methods)
         self.responses = {**self.responses, **documented(self.refusals())}
 
     @property
@@ -83,6 +85,7 @@ class StrictRoute(APIRoute):
         """Return FastAPI's handler behind the checks."""
         inner = super().get_route_handler()
         role, checked = self.role, self.endpoint not in _any_query
+        action = auditing.action_of(self.endpoint, self.methods)
         repeatable = {
             field.alias: _is_list(field.field_info.annotation)
             for field in get_flat_params(self.dependant)
@@ -91,6 +94,7 @@ class StrictRoute(APIRoute):
 
         async def handle(request: Request) -> Response:
             await admit(request, role)
+            auditing.begin(request, action)
             if checked:
                 check_query(request, repeatable)
             if self.body_field is None:

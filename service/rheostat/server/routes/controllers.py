@@ -22,6 +22,7 @@ from rheostat.limits import MAX_NUMBER, NAME
 from rheostat.schedules.field_errors import shown
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
+from rheostat.server.http.auditing import audited
 from rheostat.server.http.requests import (
     Cursor,
     KeyDep,
@@ -101,6 +102,7 @@ def _expected(if_match: str | None) -> int | None:
     ),
 )
 @needs(Role.OPERATOR)
+@audited("arm")
 @refuses(UnknownRun, UnknownSchedule, Finished, PreconditionFailed)
 async def arm_controller(
     run: Run,
@@ -191,6 +193,7 @@ async def list_decisions(
     responses={200: DISARMED.shown()},
 )
 @needs(Role.OPERATOR)
+@audited("disarm", "revision")
 @refuses(UnknownRun, UnknownController, Finished, PreconditionFailed)
 async def disarm_controller(
     run: Run,
@@ -225,6 +228,7 @@ BARE = Reset()
     openapi_extra=body_examples(bare={}, why={"message": "another validation set"}),
 )
 @needs(Role.OPERATOR)
+@audited("reset")
 @refuses(UnknownRun, UnknownController, Finished, PreconditionFailed)
 async def reset_controller(
     run: Run,

@@ -17,6 +17,7 @@ from rheostat.errors import FieldError, Invalid
 from rheostat.server.docstrings import Documented
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer, either
+from rheostat.server.http.auditing import unaudited
 from rheostat.server.http.requests import body_examples
 from rheostat.server.http.route import router
 from rheostat.server.runs.fragments import as_json
@@ -195,6 +196,7 @@ class Conversion(Documented, Context):
     ),
 )
 @needs(Role.VIEWER)
+@unaudited("it only computes")
 async def convert_scheduler(asked: Conversion, request: Request) -> Response:
     """
     Return the definition that gives the values of another library's scheduler.

@@ -21,6 +21,7 @@ from rheostat.schedules import evaluate
 from rheostat.schedules.evaluation import PLACES
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer, either
+from rheostat.server.http.auditing import unaudited
 from rheostat.server.http.curves import answer, reserve
 from rheostat.server.http.definitions import (
     DefinitionBody,
@@ -122,6 +123,7 @@ class Evaluation(DefinitionBody):
     ),
 )
 @needs(Role.VIEWER)
+@unaudited("it only computes")
 @refuses(UnknownSchedule)
 async def evaluate_definition(
     asked: Evaluation,

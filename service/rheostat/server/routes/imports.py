@@ -12,6 +12,7 @@ from rheostat.limits import NAME
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import NO_STORE
 from rheostat.server.http.arrival import ArrivalsDep
+from rheostat.server.http.auditing import audited
 from rheostat.server.http.requests import (
     KeyDep,
     NoteDep,
@@ -85,6 +86,7 @@ class ImportBody(RequestBody):
     openapi_extra=body_examples(constant={"export": EXPORT, "name": "gpt-7b-again"}),
 )
 @needs(Role.OPERATOR)
+@audited("import")
 @refuses(NameTaken)
 async def import_run(
     body: ImportBody, store: StoreDep, note: NoteDep, key: KeyDep, arrivals: ArrivalsDep

@@ -12,6 +12,7 @@ from rheostat import wire
 from rheostat.limits import MAX_LINGER
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
+from rheostat.server.http.auditing import unaudited
 from rheostat.server.http.requests import RequestBody, body_examples
 from rheostat.server.http.route import router
 from rheostat.server.local import LocalService
@@ -36,6 +37,7 @@ class AttachedBody(RequestBody):
     openapi_extra=body_examples(notebook={"linger": 300}),
 )
 @needs(Role.WORKER)
+@unaudited("a client says that it is there")
 async def attach(attached: AttachedBody, request: Request) -> Response:
     """
     Say that a client of a local server is there, which `rheostat.local()` does every 10 seconds.

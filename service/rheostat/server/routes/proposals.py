@@ -27,6 +27,7 @@ from rheostat.limits import MAX_NUMBER
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
 from rheostat.server.http.arrival import ArrivalsDep
+from rheostat.server.http.auditing import audited
 from rheostat.server.http.requests import (
     Cursor,
     KeyDep,
@@ -144,6 +145,7 @@ YES, NO = Acceptance(), Refusal()
     ),
 )
 @needs(Role.PROPOSER)
+@audited("propose", "kind")
 @refuses(UnknownRun, RevisionMismatch, TooMany, *AT_ACCEPTANCE)
 async def propose_to_run(
     run: Run, asked: NewProposal, store: StoreDep, note: NoteDep, key: KeyDep
@@ -205,6 +207,7 @@ async def read_proposal(run: Run, number: Asked, store: StoreDep) -> Response:
     openapi_extra=body_examples(seen={"expected_revision": 6}),
 )
 @needs(Role.OPERATOR)
+@audited("accept", "revision")
 @refuses(UnknownRun, UnknownProposal, NotOpen, RevisionMismatch, *AT_ACCEPTANCE)
 async def accept_proposal(
     run: Run,
@@ -234,6 +237,7 @@ async def accept_proposal(
     openapi_extra=body_examples(why={"message": "it recovers"}),
 )
 @needs(Role.OPERATOR)
+@audited("decline")
 @refuses(UnknownRun, UnknownProposal, NotOpen, RevisionMismatch)
 async def decline_proposal(
     run: Run,

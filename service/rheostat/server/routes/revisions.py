@@ -28,6 +28,7 @@ from rheostat.limits import MAX_NUMBER, MAX_STEP, NAME
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
 from rheostat.server.http.arrival import ArrivalsDep
+from rheostat.server.http.auditing import audited
 from rheostat.server.http.requests import (
     Cursor,
     KeyDep,
@@ -218,6 +219,7 @@ class Change(RequestBody):
     ),
 )
 @needs(Role.OPERATOR)
+@audited("change", "revision", "effective")
 @refuses(
     UnknownRun, UnknownSchedule, UnknownRevision, Finished, RevisionMismatch, TooLate, GuardViolated
 )
@@ -277,6 +279,7 @@ class Move(RequestBody):
     ),
 )
 @needs(Role.OPERATOR)
+@audited("advance", "revision", "effective")
 @refuses(UnknownRun, Finished, Stopped, Paused, RevisionMismatch, TooLate, PastTotal)
 async def advance_run(
     run: Run, move: Move, store: StoreDep, arrivals: ArrivalsDep, note: NoteDep, key: KeyDep
@@ -372,6 +375,7 @@ async def read_revision(
     },
 )
 @needs(Role.OPERATOR)
+@audited("cancel", "revision")
 @refuses(UnknownRun, UnknownRevision, NotPending, RevisionMismatch, GuardViolated)
 async def cancel_revision(
     run: Run,

@@ -22,6 +22,7 @@ from rheostat.limits import MAX_CONTROLLERS, MAX_STEP
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
 from rheostat.server.http.arrival import ArrivalsDep
+from rheostat.server.http.auditing import audited
 from rheostat.server.http.requests import (
     KeyDep,
     NoteDep,
@@ -126,6 +127,7 @@ class RewindBody(RequestBody):
     ),
 )
 @needs(Role.OPERATOR)
+@audited("rewind", "revision", "generation", "from")
 @refuses(
     UnknownRun,
     UnknownGeneration,

@@ -32,6 +32,7 @@ from rheostat.limits import MAX_NUMBER, MAX_STEP
 from rheostat.server.http.access import caller_of, needs
 from rheostat.server.http.answers import NO_STORE, JsonAnswer, either
 from rheostat.server.http.arrival import ArrivalsDep
+from rheostat.server.http.auditing import audited
 from rheostat.server.http.recent import RecentAnswers
 from rheostat.server.http.requests import (
     Cursor,
@@ -223,6 +224,7 @@ CreationData = Annotated[dict[str, Any], Body(), refers("Run", "Fork")]
     ),
 )
 @needs(Role.OPERATOR)
+@audited("create")
 @refuses(NameTaken, GuardViolated, UnknownSchedule, UnknownRun, UnknownGeneration)
 async def create_run(
     body: CreationData,
@@ -274,6 +276,7 @@ async def _rehearsed(body: dict[str, Any], store: Store, note: Note) -> Response
     openapi_extra=body_examples(cosine={**BODY, "name": "gpt-7b"}),
 )
 @needs(Role.WORKER)
+@audited("create")
 @refuses(NameTaken, GuardViolated, UnknownSchedule)
 async def ensure_run(
     run: Run,
@@ -387,6 +390,7 @@ async def read_run(run: Run, store: StoreDep, arrivals: ArrivalsDep) -> Response
     status_code=204,
 )
 @needs(Role.OPERATOR)
+@audited("delete")
 @refuses(UnknownRun, HasForks)
 async def delete_run(run: Run, store: StoreDep, request: Request) -> Response:
     """
@@ -423,6 +427,7 @@ NOW = End()
     openapi_extra=body_examples(now={}, later={"end": 120_000}),
 )
 @needs(Role.OPERATOR)
+@audited("finish", "end", "revision")
 @refuses(UnknownRun, Finished, Stopped, TooLate)
 async def finish_run(
     run: Run,
@@ -508,6 +513,7 @@ FRESH = Joining()
     ),
 )
 @needs(Role.WORKER)
+@audited("begin", "begins")
 @refuses(UnknownRun, StaleCheckpoint, StepJump)
 async def join_run(
     run: Run,

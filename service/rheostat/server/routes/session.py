@@ -19,6 +19,7 @@ from rheostat.errors import Forbidden, Invalid, RateLimited, Unauthenticated
 from rheostat.limits import SIGN_INS_PER_SECOND
 from rheostat.server.http.access import COOKIE, Authenticator, Caller, needs, session_of
 from rheostat.server.http.answers import NO_STORE, JsonAnswer
+from rheostat.server.http.auditing import audited, done_by
 from rheostat.server.http.browsers import is_loopback, require_own_page
 from rheostat.server.http.rates import Rates
 from rheostat.server.http.requests import RequestBody, StoreDep, body_examples
@@ -73,6 +74,7 @@ async def read_session(request: Request) -> Response:
     openapi_extra=body_examples(token={"token": "rheo_3f…"}),
 )
 @needs(None)
+@audited("sign-in")
 @refuses(Unauthenticated, Forbidden, RateLimited)
 async def begin_session(
     request: Request, store: StoreDep, sign_in: Annotated[SignIn, Body()]
@@ -88,6 +90,7 @@ async def begin_session(
     if not access.required:
         raise Invalid("this server requires no tokens: there is nothing to sign in to")
     caller = await access.holder(sign_in.token)
+    done_by(caller.name)
     token_hash = hash_of(sign_in.token)
     rates: Rates = request.app.state.sign_in_rates
     rates.require(token_hash, f"more than {SIGN_INS_PER_SECOND} sign-ins a second with one token")
@@ -107,6 +110,7 @@ async def begin_session(
     status_code=204,
 )
 @needs(None)
+@audited("sign-out")
 @refuses(Forbidden)
 async def end_session(request: Request, store: StoreDep) -> Response:
     """End the session that the browser has, if it has one: other processes forget it in seconds."""
@@ -122,7 +126,7 @@ async def _end(request: Request, store: StoreDep, cookie: str) -> None:
     """End a session, if there is one: nobody writes anything by sending cookies that mean none."""
     access = _access(request)
     try:
-        await access.session(request.scope)
+        done_by((await access.session(request.scope))[0].name)
     except Unauthenticated:
         return
     await store.write(operations.end, hash_of(cookie))

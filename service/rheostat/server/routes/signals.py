@@ -13,6 +13,7 @@ from rheostat.limits import MAX_STEP, WORD
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
 from rheostat.server.http.arrival import ArrivalsDep
+from rheostat.server.http.auditing import audited
 from rheostat.server.http.requests import KeyDep, NoteDep, RequestBody, Run, StoreDep, body_examples
 from rheostat.server.http.route import refuses, router
 from rheostat.server.routes.revisions import LANDS, Expected
@@ -123,6 +124,7 @@ class SignalBody(RequestBody):
     ),
 )
 @needs(Role.OPERATOR)
+@audited("signal", "revision", "effective")
 @refuses(UnknownRun, Finished, Stopped, RevisionMismatch, TooLate)
 async def signal_run(
     run: Run, wanted: SignalBody, store: StoreDep, arrivals: ArrivalsDep, note: NoteDep, key: KeyDep

@@ -18,6 +18,7 @@ from rheostat.schedules import Definition
 from rheostat.schedules.definition import REFERENCE
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import NO_STORE, JsonAnswer
+from rheostat.server.http.auditing import unaudited
 from rheostat.server.http.curves import PartsResponse, reserve, write_json
 from rheostat.server.http.definitions import DefinitionBody
 from rheostat.server.http.requests import StoreDep, body_examples, refers
@@ -107,6 +108,7 @@ class SimulationBody(DefinitionBody):
     ),
 )
 @needs(Role.VIEWER)
+@unaudited("it only computes")
 @refuses(UnknownSchedule)
 async def simulate_controller(asked: SimulationBody, store: StoreDep, request: Request) -> Response:
     """

@@ -21,6 +21,7 @@ from rheostat.limits import MAX_STEP, WORD
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
 from rheostat.server.http.arrival import ArrivalsDep
+from rheostat.server.http.auditing import audited
 from rheostat.server.http.requests import KeyDep, NoteDep, RequestBody, Run, StoreDep, body_examples
 from rheostat.server.http.route import refuses, router
 from rheostat.server.routes.revisions import LANDS, Cause, Expected
@@ -116,6 +117,7 @@ RIGHT_NOW = Resumption()
     ),
 )
 @needs(Role.OPERATOR)
+@audited("stop", "revision", "effective")
 @refuses(UnknownRun, Finished, Stopped, RevisionMismatch, TooLate)
 async def stop_run(
     run: Run,
@@ -144,6 +146,7 @@ async def stop_run(
     openapi_extra=body_examples(next={}, later={"effective": 90_000, "message": "look at it"}),
 )
 @needs(Role.OPERATOR)
+@audited("pause", "revision", "effective")
 @refuses(UnknownRun, Finished, Stopped, RevisionMismatch, TooLate)
 async def pause_run(
     run: Run,
@@ -171,6 +174,7 @@ async def pause_run(
     openapi_extra=body_examples(on={}, steps={"until": 4196, "message": "a hundred steps"}),
 )
 @needs(Role.OPERATOR)
+@audited("resume", "revision")
 @refuses(UnknownRun, Finished, Stopped, NotPending, RevisionMismatch, TooLate)
 async def resume_run(
     run: Run,

@@ -18,6 +18,7 @@ from rheostat.errors import (
 from rheostat.limits import NAME
 from rheostat.server.http.access import caller_of, needs, require
 from rheostat.server.http.answers import JsonAnswer
+from rheostat.server.http.auditing import audited
 from rheostat.server.http.requests import (
     Cursor,
     Limit,
@@ -62,6 +63,7 @@ TokenName = Annotated[
     ),
 )
 @needs(Role.ADMIN)
+@audited("create-token", "name", "role", "expires_at")
 @refuses(Forbidden, NameTaken)
 async def create_token(new: NewToken, store: StoreDep, request: Request) -> Response:
     """
@@ -96,6 +98,7 @@ async def list_tokens(store: StoreDep, limit: Limit = 100, cursor: Cursor = None
     status_code=204,
 )
 @needs(Role.ADMIN)
+@audited("revoke-token")
 @refuses(Forbidden, UnknownToken)
 async def revoke_token(name: TokenName, store: StoreDep) -> Response:
     """Revoke a token: within three seconds no process accepts it any more."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, Literal
 
 from fastapi import Query
 from pydantic import Field
@@ -20,13 +20,13 @@ from rheostat.limits import MAX_STEP
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer, either
 from rheostat.server.http.arrival import ArrivalsDep
+from rheostat.server.http.auditing import audited
 from rheostat.server.http.requests import KeyDep, NoteDep, RequestBody, Run, StoreDep, body_examples
 from rheostat.server.http.route import refuses, router
 from rheostat.server.routes.revisions import HALVED, LANDS, POINTS, Expected
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.idempotency import once
 from rheostat.server.store.operations.total import TotalRequest, make_total, rehearse_total
-from rheostat.server.store.records import Records
 from rheostat.server.tokens import Role
 
 totals = router("revisions")
@@ -66,11 +66,6 @@ REHEARSED = JsonAnswer(
         "eta": [{**LANDS, "revision": None, "effective": 100_000}],
     },
 )
-
-
-class _Made(TypedDict):
-    answer: wire.TotalRevised
-    made: bool
 
 
 class Total(RequestBody):
@@ -119,6 +114,7 @@ class Total(RequestBody):
     openapi_extra=body_examples(longer={"total": 120_000, "message": "two more epochs"}),
 )
 @needs(Role.OPERATOR)
+@audited("total", "revision", "effective", "total")
 @refuses(UnknownRun, Finished, RevisionMismatch, TooLate, GuardViolated)
 async def set_total(
     run: Run,
@@ -142,10 +138,5 @@ async def set_total(
         tried = await store.read(rehearse_total, run, requested, POINTS)
         return REHEARSED.send(await arrivals.with_eta(run, tried))
 
-    def make(records: Records) -> _Made:
-        answer, made = make_total(records, run, requested)
-        return {"answer": answer, "made": made}
-
-    found = await store.write(once, key, make)
-    answer = await arrivals.with_eta(run, found["answer"])
-    return SET.send(answer, 201 if found["made"] else 200)
+    made, new = await store.write(once, key, lambda r: make_total(r, run, requested))
+    return SET.send(await arrivals.with_eta(run, made), 201 if new else 200)

@@ -31,6 +31,16 @@ class RevisionKind(StrEnum):
     NOTE = "note"
 
 
+SINCE: dict[RevisionKind, str] = dict.fromkeys(RevisionKind, "0009")
+"""
+The schema that brought each kind. Those of before the first release count as its own.
+
+A newer kind says so here, and is refused while replicas of an older release serve.
+"""
+
+FIRST = "0009"
+"""The schema of the first release, from which on replicas say what they know."""
+
 FIXED = frozenset({RevisionKind.CREATE, RevisionKind.REWIND, RevisionKind.FORK})
 """What begins a generation, and is in force from its start."""
 WAITING = frozenset({RevisionKind.CHANGE, RevisionKind.TOTAL})

@@ -2,8 +2,13 @@
 Migrations: bring the tables of a database up to date before anything is served from it.
 
 The number of a migration does not prove what the tables look like, so they are compared with what
-queries are written against. A database of a newer release, of another program, or one that was
-changed by hand is refused at the start, and not at the first request that stumbles over it.
+queries are written against. A database of another program, or one that was changed by hand, is
+refused at the start, and not at the first request that stumbles over it.
+
+Each migration says, by ``LEAST``, the oldest schema whose release runs on with the tables as it
+leaves them, and the database keeps that of its newest one. So a release knows whether it may serve
+from a database that a newer one has migrated: while a fleet is upgraded, and when it is rolled
+back.
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Inspector, Table, inspect, text
+from sqlalchemy import Connection, Inspector, Table, inspect, select, text, update
 
 from rheostat.errors import RheostatError
 from rheostat.server.store import tables
@@ -25,6 +30,10 @@ SCRIPTS = Path(__file__).with_name("migrations")
 
 ADVISORY_LOCK = 0x52686F73
 """Names the PostgreSQL lock that makes replicas that start together migrate one by one."""
+
+
+MIGRATING = "30min"
+"""How long a replica waits at its start for another one that migrates."""
 
 
 class WrongSchema(RheostatError):
@@ -41,9 +50,9 @@ def migrate(database: Database) -> None:
 
     """
     with database.read() as connection:
-        version = _version(connection)
+        version = version_of(connection)
         _require_known(connection, version)
-    if version != HEAD:
+    if version is None or version < HEAD:
         _upgrade(database)
     with database.read() as connection:
         lacking = list(differences(connection))
@@ -58,17 +67,29 @@ def migrate(database: Database) -> None:
 def _upgrade(database: Database) -> None:
     from alembic import command  # noqa: PLC0415 - loading it takes longer than anything here
     from alembic.config import Config  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS))
     with database.write() as connection:
         if not database.is_sqlite:
-            connection.execute(text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
+            _wait_for_others(connection)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        newest = ScriptDirectory.from_config(config).get_revision(HEAD)
+        connection.execute(update(tables.incarnation).values(least=newest.module.LEAST))
 
 
-def _version(connection: Connection) -> str | None:
+def _wait_for_others(connection: Connection) -> None:
+    """Wait until no other replica migrates, for as long as that takes with large tables."""
+    usual = connection.scalar(text("SHOW lock_timeout"))
+    patient = text("SELECT set_config('lock_timeout', :time, true)")
+    connection.execute(patient, {"time": MIGRATING})
+    connection.execute(text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
+    connection.execute(patient, {"time": usual})
+
+
+def version_of(connection: Connection) -> str | None:
     """Return the newest migration that the database has, or None if it has none."""
     if not inspect(connection).has_table("alembic_version"):
         return None
@@ -90,11 +111,18 @@ def _require_known(connection: Connection, version: str | None) -> None:
             f"it is another program's: its schema is {version[:40]!r}, and Rheostat's are numbers"
             f" up to {HEAD}. Give Rheostat a database of its own"
         )
-    elif version > HEAD:
+    elif version > HEAD and _least(connection, version) > HEAD:
         raise WrongSchema(
             f"a newer release of Rheostat made it: its schema is {version}, and this release knows"
             f" those up to {HEAD}. Start that release, or restore a backup from before the upgrade"
         )
+
+
+def _least(connection: Connection, version: str) -> str:
+    """Return the oldest schema whose release may serve from a database of a newer one."""
+    columns = [column["name"] for column in inspect(connection).get_columns("incarnation")]
+    least = connection.scalar(select(tables.incarnation.c.least)) if "least" in columns else None
+    return least or version
 
 
 def differences(connection: Connection) -> Iterator[str]:

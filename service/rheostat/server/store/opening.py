@@ -11,6 +11,7 @@ from rheostat.errors import Refused, RheostatError
 from rheostat.server.runs.validation import validate
 from rheostat.server.settings import Settings
 from rheostat.server.store.addresses import require_quoted, without_secrets
+from rheostat.server.store.audit import Deed, deed
 from rheostat.server.store.database import LONG_TIMEOUTS, Database
 from rheostat.server.store.failures import line
 from rheostat.server.store.operations import tokens
@@ -85,11 +86,14 @@ class StoredTokens:
     ) -> wire.IssuedToken:
         """Make a token, and return it with its secret; raise `Invalid` or `NameTaken`."""
         new = validate(tokens.NEW_TOKEN, {"name": name, "role": role, "expires_at": expires_at}, "")
-        return asyncio.run(self._store.write(tokens.create, new, self._author))
+        told = ("name", "role", "expires_at")
+        with deed(Deed("create-token", self._author, told=told)):
+            return asyncio.run(self._store.write(tokens.create, new, self._author))
 
     def revoke(self, name: str) -> None:
         """Revoke a token; raise `UnknownToken` if there is none of this name."""
-        asyncio.run(self._store.write(tokens.revoke, name))
+        with deed(Deed("revoke-token", self._author, subject=name)):
+            asyncio.run(self._store.write(tokens.revoke, name))
 
 
 def _cannot(verb: str, settings: Settings, error: Exception) -> RheostatError:

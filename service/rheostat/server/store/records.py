@@ -23,7 +23,7 @@ from rheostat.server.runs.settling import Segment
 from rheostat.server.runs.sightings import Sightings, fastest
 from rheostat.server.runs.spec import StoredRun
 from rheostat.server.runs.validation import Limits, Units
-from rheostat.server.store import ledger, locks, statements, tables
+from rheostat.server.store import ledger, locks, migrate, statements, tables
 from rheostat.server.store.caches import (
     Ahead,
     BoundedCache,
@@ -64,6 +64,8 @@ class RunRecord:
     begun_event: int | None = None
     barriers: Barriers = NO_BARRIERS
     """Where reading ends or holds."""
+    needs: str | None = None
+    """The schema that brought its newest kind of revision, if that came after the first release."""
 
     @property
     def key(self) -> GenerationKey:
@@ -87,6 +89,20 @@ class RunRecord:
     def standing(self) -> Standing:
         """What decides whether a refusal at a pause or a gate still stands."""
         return Standing(self.generation, self.end, self.barriers, self.revision)
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether a newer release has done what this one does not know."""
+        return self.needs is not None and self.needs > migrate.HEAD
+
+    def require_known(self) -> None:
+        """Raise `Unavailable` if what lies ahead cannot be said here: see `is_newer`."""
+        if self.is_newer:
+            raise Unavailable(
+                f"a newer release has changed the run {self.spec.name!r} in a way that this one"
+                " does not know: what is settled is served, and all else by that release",
+                reason="schema",
+            )
 
     def progress(self, lineage: Lineage) -> Progress:
         """Return what decides how far it may be read."""
@@ -146,6 +162,7 @@ class Records:
         self._newest: dict[GenerationKey, Generation] = {}
         self._on_change = on_change
         self._changed: set[str] = set()
+        self._about: RunRecord | None = None
 
     @property
     def connection(self) -> Connection:
@@ -155,11 +172,21 @@ class Records:
     def begin(self, done: Results) -> None:
         """Begin an operation, for which this was done outside of the transaction."""
         self._transaction.begin(done)
+        self._about = None
 
     @property
     def has_written(self) -> bool:
         """Whether the operation has begun to write."""
         return self._transaction.has_written
+
+    def write(self) -> None:
+        """Note that the operation begins to write, past which it refuses nothing."""
+        self._transaction.write()
+
+    @property
+    def about(self) -> RunRecord | None:
+        """The run that the operation has made, or else the one that it locked first."""
+        return self._about
 
     def outside(self, key: Hashable, work: Work, data: Any, *, stored: bool = False) -> Any:
         """Return the result known by a key, or have it made of ``data``: see `WorkNeeded`."""
@@ -216,16 +243,28 @@ class Records:
 
     # runs
 
-    def find(self, ref: str, *, lock: bool = False) -> RunRecord:
-        """Return the run with this id or name; with ``lock``, nobody else may change it."""
-        if ref in self._runs:
-            return self._runs[ref]
+    def find(self, ref: str, *, lock: bool = False, settled: bool = False) -> RunRecord:
+        """
+        Return the run with this id or name; with ``lock``, nobody else may change it.
+
+        One that a newer release has changed is there for who wants what is ``settled`` alone.
+        """
+        run = self._runs.get(ref) or self._found(ref, lock=lock)
+        if not settled:
+            run.require_known()
+        if lock and self._about is None:
+            self._about = run
+        return run
+
+    def _found(self, ref: str, *, lock: bool) -> RunRecord:
         query = statements.RUN_BY_ID if re.fullmatch(RUN_ID, ref) else statements.RUN_BY_NAME
         read = locks.row if lock else locks.unlocked_row
         row = read(self.connection, query, {"ref": ref})
         if row is None:
-            near = [] if re.fullmatch(RUN_ID, ref) else self._names_near(ref)
-            raise UnknownRun(f"there is no run {ref!r}{did_you_mean(ref, near)}")
+            if re.fullmatch(RUN_ID, ref):  # a worker's, of before a restored backup, maybe
+                raise UnknownRun(f"there is no run {ref!r}", incarnation=self.incarnation)
+            near = did_you_mean(ref, self._names_near(ref))
+            raise UnknownRun(f"there is no run {ref!r}{near}")
         return _run(row)
 
     def _names_near(self, name: str) -> list[str]:
@@ -273,6 +312,7 @@ class Records:
         self._transaction.write()
         row = {field: getattr(run, field) for field in RunRecord.__slots__ if field != "spec"}
         spec = orjson.dumps(run.spec.to_json()).decode()
+        self._about = run
         row["barriers"] = _barriers_text(run.barriers)
         row |= {"spec": spec, "name": run.spec.name, "stored": len(spec) + definitions}
         self.connection.execute(insert(tables.runs).values(**row))
@@ -455,6 +495,7 @@ def _run(row: Row[Any]) -> RunRecord:
         begun_at=row.begun_at,
         begun_event=row.begun_event,
         barriers=_barriers(row.barriers),
+        needs=row.needs,
     )
 
 

@@ -25,9 +25,11 @@ from rheostat.server.runs.changes import Change, Changes, parse_changes
 from rheostat.server.runs.fragments import Verbatim, dumps
 from rheostat.server.runs.lineage import GenerationKey, OwnedSteps
 from rheostat.server.runs.revision import (
+    FIRST,
     FIXED,
     FOLDING,
     RETRACTABLE,
+    SINCE,
     WAITING,
     Note,
     Placed,
@@ -38,7 +40,7 @@ from rheostat.server.runs.settling import InForce
 from rheostat.server.runs.signals import Signal
 from rheostat.server.runs.timeline import Steps, Timelines
 from rheostat.server.runs.validation import Units
-from rheostat.server.store import statements, tables
+from rheostat.server.store import replicas, statements, tables
 from rheostat.server.store.caches import Caches, SignalsFrom
 from rheostat.server.store.outside import Results
 from rheostat.server.store.timelines import StoredTimelines
@@ -109,7 +111,14 @@ class Revisions:
         self._timelines = StoredTimelines(transaction, caches.timelines)
 
     def add(self, run_id: str, revision: Revision, event: int) -> None:
-        """Store a revision, which is an event of this number, with its timelines."""
+        """
+        Store a revision, which is an event of this number, with its timelines.
+
+        Raises `Unavailable` if its kind is newer than what a replica knows that serves, too.
+        """
+        since = SINCE[revision.kind]
+        if since > FIRST:
+            self._require_known_to_all(run_id, revision.kind, since)
         self._transaction.write()
         self._transaction.connection.execute(
             insert(tables.revisions).values(
@@ -137,6 +146,14 @@ class Revisions:
                 event=event,
             )
         )
+
+    def _require_known_to_all(self, run_id: str, kind: RevisionKind, since: str) -> None:
+        """Let no older release move a run on past what it does not know."""
+        connection, runs = self._transaction.connection, tables.runs
+        replicas.require_known_to_all(connection, kind, since)
+        older = or_(runs.c.needs.is_(None), runs.c.needs < since)
+        needing = update(runs).where(runs.c.id == run_id, older).values(needs=since)
+        connection.execute(needing)
 
     def update(self, run_id: str, revision: Revision) -> None:
         """Store what a pending revision now expands to."""

@@ -20,6 +20,7 @@ from rheostat.limits import RUN_ID
 from rheostat.schedules.references import Lookup, references
 from rheostat.server.runs.sightings import Sightings
 from rheostat.server.runs.validation import Limits
+from rheostat.server.store import audit
 from rheostat.server.store.caches import Caches
 from rheostat.server.store.database import Database, Timeouts
 from rheostat.server.store.failures import (
@@ -68,6 +69,7 @@ is_wanted: ContextVar[Callable[[], bool]] = ContextVar("is_wanted", default=alwa
 def work_for_all() -> None:
     """Say, in a task that one request started and others rely on, that it outlives its caller."""
     is_wanted.set(always)
+    audit.doing.set(None)
 
 
 class Attempt(Protocol[T_co]):
@@ -164,9 +166,11 @@ class Store:
 
         If its first argument is the id of a run, the run is read together with those of the other
         operations that share its transaction. One that has not begun when its caller has left, or
-        has been refused, is not done.
+        has been refused, is not done. What is done on behalf of a deed leaves a row of it.
         """
         self._require_present()
+        if (deed := audit.doing.get()) is not None:
+            operation = audit.audited(operation, deed)
         about = (
             args[0] if args and isinstance(args[0], str) and re.fullmatch(RUN_ID, args[0]) else None
         )

@@ -66,6 +66,8 @@ runs = Table(
     Column("stored", BigInteger, nullable=False, server_default="0"),
     # where reading ends or holds: its stops, pauses and gates, see runs.barriers; null: nowhere
     Column("barriers", Text),
+    # the schema that brought its newest kind of revision: an older release moves it no further
+    Column("needs", String(16)),
     # of a protected run: the JSON of what may be done without a second person; null: everything
     Column("protect", Text),
     Index("ix_runs_author_stored", "author", "stored"),
@@ -394,7 +396,13 @@ proposals = Table(
 )
 
 # One row: which life of this database it is. A restored backup begins a new one.
-incarnation = Table("incarnation", metadata, Column("id", String(32), primary_key=True))
+incarnation = Table(
+    "incarnation",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    # the oldest schema whose release may serve from it: see migrate
+    Column("least", String(16)),
+)
 
 schedules = Table(
     "schedules",
@@ -469,11 +477,10 @@ audit = Table(
     # what else it was done to: a token, a hook, a schedule
     Column("subject", String(128)),
     Column("request_id", Text),
-    # the status of its answer
-    Column("status", Integer, nullable=False),
-    # what people should know of it, as JSON: a revision, a proposal
-    Column("data", Text),
+    # what came of it, as JSON: a revision, a proposal
+    Column("outcome", Text, nullable=False),
     Index("ix_audit_run_id", "run_id", "number"),
+    Index("ix_audit_run_name", "run_name", "number"),
     Index("ix_audit_who", "who", "number"),
     Index("ix_audit_at", "at"),
 )

@@ -136,7 +136,7 @@ def _branch(records: Records, source: RunRecord, request: Fork, note: Note) -> _
     armed = _controllers(records, source, lineage, parent, step, request)
     configs = {each.name: digest(each.controller.document) for each, _ in armed}
     renamed |= {"total": source.total, "paused": False, "controllers": configs}
-    run = new_run(source.spec.model_copy(update=renamed), note)
+    run = replace(new_run(source.spec.model_copy(update=renamed), note), needs=source.needs)
     generation = Generation(run.key, parent.key, step, step)
     revision = _revision(records, run, source, generation, request)
     revision = replace(revision, data=said([each for each, _ in armed]))

@@ -18,6 +18,7 @@ def recover(records: Records) -> list[dict[str, str]]:
     Steps that were settled after the backup look open in it. Under the old ids, workers and caches
     would mix values from before and after; under the new ones, they find no run, and say so.
     """
+    records.write()
     connection, runs, generations = records.connection, tables.runs, tables.generations
     rows = connection.execute(select(runs.c.name, runs.c.id).order_by(runs.c.name)).all()
     renewed = [{"name": name, "old": old, "new": new_id()} for name, old in rows]

@@ -86,6 +86,7 @@ def put(
     check(newest)
     if newest and newest.content_hash == definition.content_hash:
         return newest, False
+    records.write()
     version = _next(records, name)
     entry = Entry(name, version, definition.content_hash, author, now())
     text = definition.canonical.decode()
@@ -126,6 +127,7 @@ def delete(records: Records, name: str, check: Check) -> None:
     if newest is None:
         raise UnknownSchedule(f"the library has no schedule {name}")
     check(newest)
+    records.write()
     records.connection.execute(sql_delete(schedules).where(schedules.c.name == name))
 
 

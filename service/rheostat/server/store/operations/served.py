@@ -24,7 +24,7 @@ def served(
 
     That is a step, or None after the last page.
     """
-    run = records.find(ref)
+    run = records.find(ref, settled=True)
     lineage = records.lineage(run)
     number = run.generation if generation is None else generation
     last = lineage[number].settled_until

@@ -47,6 +47,7 @@ def begin(records: Records, session_hash: str, token_hash: str, before: str | No
     """
     connection = records.connection
     _alone(records)
+    records.write()
     mine = table.c.token == token_hash
     over = table.c.expires_at <= now()
     connection.execute(delete(table).where(or_(over, table.c.hash == before)))
@@ -69,6 +70,7 @@ def keep(records: Records, hashes: Collection[str]) -> None:
 def end(records: Records, session_hash: str) -> None:
     """End a session, if it has not ended."""
     _alone(records)
+    records.write()
     records.connection.execute(delete(table).where(table.c.hash == session_hash))
 
 

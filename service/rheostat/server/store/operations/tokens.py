@@ -71,6 +71,7 @@ def create(records: Records, new: NewToken, created_by: str | None) -> wire.Issu
     if _held(records, new.name):
         raise NameTaken(f"there is a token {new.name!r} already: revoke it, or take another name")
     row = {**asdict(token), "hash": hash_of(secret)}
+    records.write()
     records.connection.execute(insert(tokens).values(**row))
     return {**token.to_json(), "token": secret}
 
@@ -79,6 +80,7 @@ def revoke(records: Records, name: str) -> None:
     """Make a token useless for good, and its name free; the list keeps it."""
     if not _held(records, name):
         raise UnknownToken(f"there is no token {name!r} that could be revoked")
+    records.write()
     held = (tokens.c.name == name, tokens.c.revoked_at.is_(None))
     records.connection.execute(update(tokens).where(*held).values(revoked_at=now()))
 

@@ -32,8 +32,9 @@ def settle(records: Records, run_id: str, request: BlockRequest) -> Block | Refu
     One that is refused at a stop, a pause or a gate is answered so. If it begins past a stop, the
     worker ends there: the stop is told from then on.
     """
-    run = records.find(run_id, lock=True)
+    run = records.find(run_id, lock=True, settled=True)
     lineage = records.lineage(run)
+    _require_said(run, lineage, request)
     left = _left(records, run, lineage, request)
     try:
         until = settled_end(run.progress(lineage), request, left)
@@ -50,6 +51,14 @@ def settle(records: Records, run_id: str, request: BlockRequest) -> Block | Refu
     records.settle(run.key, until, event, Sighting(request.start, until, time.time()))
     records.pack(run, settled.settled_until, until)
     return replace(block, settled_until=until, event=event if run.end is None else None)
+
+
+def _require_said(run: RunRecord, lineage: Lineage, request: BlockRequest) -> None:
+    """Raise `Unavailable` for steps whose values a newer release alone can say."""
+    if request.start + request.count * run.spec.resolution > (
+        lineage[request.generation].settled_until
+    ):
+        run.require_known()
 
 
 def _left(records: Records, run: RunRecord, lineage: Lineage, request: BlockRequest) -> Stop | None:
@@ -85,15 +94,17 @@ def preview(
     records: Records, ref: str, request: BlockRequest, generation: int | None = None
 ) -> Block:
     """Answer a read that settles nothing: settled cells from the ledger, the others computed."""
-    run = records.find(ref)
+    run = records.find(ref, settled=True)
     require_block(run.spec, request.start, request.count)
     request = replace(request, generation=run.generation if generation is None else generation)
-    return _block(records, run, records.lineage(run), request, keep=False)
+    lineage = records.lineage(run)
+    _require_said(run, lineage, request)
+    return _block(records, run, lineage, request, keep=False)
 
 
 def preview_step(records: Records, ref: str, step: int, generation: int | None = None) -> Block:
     """Preview the one cell that holds a step."""
-    run = records.find(ref)
+    run = records.find(ref, settled=True)
     return preview(records, run.id, BlockRequest(0, run.spec.grid.floor(step), 1), generation)
 
 

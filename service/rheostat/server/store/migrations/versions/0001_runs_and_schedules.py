@@ -8,6 +8,9 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+LEAST = "0001"
+"""Nothing is older."""
+
 
 def upgrade() -> None:
     """Apply the migration."""

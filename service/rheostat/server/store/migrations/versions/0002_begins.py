@@ -8,6 +8,9 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+LEAST = "0002"
+"""An older release would not know where a training began, and settle from step 0."""
+
 
 def upgrade() -> None:
     """Apply the migration."""

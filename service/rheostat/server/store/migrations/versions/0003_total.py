@@ -10,6 +10,9 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+LEAST = "0003"
+"""An older release would make runs without the total in force."""
+
 RUNS = sa.table(
     "runs",
     sa.column("id", sa.String),

@@ -10,6 +10,10 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
+LEAST = "0003"
+"""The release before runs on with it: it names the columns that it writes, and needs none of
+these."""
+
 
 def upgrade() -> None:
     """Apply the migration."""

@@ -8,6 +8,10 @@ down_revision = "0004"
 branch_labels = None
 depends_on = None
 
+LEAST = "0003"
+"""The release before runs on with it: it names the columns that it writes, and needs none of
+these."""
+
 COPIES = 3
 """A definition is written into the run's specification, its first revision and its timelines."""
 

@@ -8,6 +8,9 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
+LEAST = "0006"
+"""An older release would settle past stops, pauses and gates."""
+
 
 def _run_id() -> sa.Column[str]:
     return sa.Column("run_id", sa.String(length=32), nullable=False)

@@ -8,6 +8,10 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
+LEAST = "0006"
+"""The release before runs on with it: it names the columns that it writes, and needs none of
+these."""
+
 
 def upgrade() -> None:
     """Apply the migration."""

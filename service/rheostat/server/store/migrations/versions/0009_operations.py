@@ -8,14 +8,13 @@ down_revision = "0008"
 branch_labels = None
 depends_on = None
 
+LEAST = "0006"
+"""The release before runs on with it: it names the columns that it writes, and what is
+new may be missing from a row."""
+
 
 def upgrade() -> None:
-    """
-    Apply the migration.
-
-    The release before it runs on with these tables: it names the columns that it writes, and what
-    is new may be missing from a row.
-    """
+    """Apply the migration."""
     op.create_table(
         "audit",
         sa.Column(
@@ -32,11 +31,11 @@ def upgrade() -> None:
         sa.Column("run_name", sa.String(length=128), nullable=True),
         sa.Column("subject", sa.String(length=128), nullable=True),
         sa.Column("request_id", sa.Text(), nullable=True),
-        sa.Column("status", sa.Integer(), nullable=False),
-        sa.Column("data", sa.Text(), nullable=True),
+        sa.Column("outcome", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_audit")),
     )
     op.create_index("ix_audit_run_id", "audit", ["run_id", "number"])
+    op.create_index("ix_audit_run_name", "audit", ["run_name", "number"])
     op.create_index("ix_audit_who", "audit", ["who", "number"])
     op.create_index("ix_audit_at", "audit", ["at"])
     op.create_table(
@@ -83,7 +82,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("hook", "run_id", "event", name=op.f("pk_deliveries")),
     )
     op.create_index("ix_deliveries_next_at", "deliveries", ["state", "next_at"])
+    op.add_column("incarnation", sa.Column("least", sa.String(length=16), nullable=True))
     op.add_column("tokens", sa.Column("runs", sa.Text(), nullable=True))
+    op.add_column("runs", sa.Column("needs", sa.String(length=16), nullable=True))
     op.add_column("runs", sa.Column("protect", sa.Text(), nullable=True))
     op.create_index("ix_labels_key", "labels", ["key", "run_id"])
 
@@ -92,6 +93,8 @@ def downgrade() -> None:
     """Undo the migration."""
     op.drop_index("ix_labels_key", "labels")
     op.drop_column("runs", "protect")
+    op.drop_column("runs", "needs")
     op.drop_column("tokens", "runs")
+    op.drop_column("incarnation", "least")
     for table in ("deliveries", "hooks", "replicas", "audit"):
         op.drop_table(table)
