@@ -11,6 +11,7 @@ import httpx
 from rheostat.changes import Model
 from rheostat.client import calls
 from rheostat.client._async.control import AsyncControl
+from rheostat.client._async.hooks import AsyncHooks
 from rheostat.client._async.network import AsyncNetwork
 from rheostat.client._async.run import AsyncRun
 from rheostat.client._async.session import AsyncSession
@@ -255,6 +256,11 @@ class AsyncClient:
     def tokens(self) -> AsyncTokens:
         """Who may use the service, for admins."""
         return AsyncTokens(self.session)
+
+    @property
+    def hooks(self) -> AsyncHooks:
+        """Who is told of events of runs, for admins."""
+        return AsyncHooks(self.session)
 
     async def runs(
         self,

@@ -13,6 +13,7 @@ import httpx
 from rheostat.changes import Model
 from rheostat.client import calls
 from rheostat.client._sync.control import Control
+from rheostat.client._sync.hooks import Hooks
 from rheostat.client._sync.network import Network
 from rheostat.client._sync.run import Run
 from rheostat.client._sync.session import Session
@@ -257,6 +258,11 @@ class Client:
     def tokens(self) -> Tokens:
         """Who may use the service, for admins."""
         return Tokens(self.session)
+
+    @property
+    def hooks(self) -> Hooks:
+        """Who is told of events of runs, for admins."""
+        return Hooks(self.session)
 
     def runs(
         self,
