@@ -74,11 +74,19 @@ IN_THEIR_TURN = [
     "token create",
     "token list",
     "token revoke",
+    "hook set",
+    "hook list",
+    "hook show",
+    "hook deliveries",
+    "hook remove",
     "recover",
 ]
 """The commands whose examples are tried, each where what it speaks of is there."""
-BY_THEMSELVES = {"serve", "demo", "local list", "local stop"}
-"""Those about servers: `test_process`, `test_demo` and `tests/local` are about them."""
+BY_THEMSELVES = {"serve", "demo", "local list", "local stop", "hook test", "hook retry"}
+"""
+Those about servers, and who is told by a hook: `test_process`, `test_demo`, `tests/local` and
+`test_hooks` are about them.
+"""
 WRONG = {
     "serve": ("serve --port 70000", 2),
     "demo": ("demo --seconds 1", 2),
@@ -94,6 +102,13 @@ WRONG = {
     "token create": ("token create ann --role viewer --server http://127.0.0.1:1", 3),
     "token list": ("token list --server http://127.0.0.1:1", 3),
     "token revoke": ("token revoke ann --yes --server http://127.0.0.1:1", 3),
+    "hook set": ("hook set a https://x.org/ -e stopped --server http://127.0.0.1:1", 3),
+    "hook list": ("hook list --server http://127.0.0.1:1", 3),
+    "hook show": ("hook show a --server http://127.0.0.1:1", 3),
+    "hook test": ("hook test a --server http://127.0.0.1:1", 3),
+    "hook deliveries": ("hook deliveries a --server http://127.0.0.1:1", 3),
+    "hook retry": ("hook retry a 1 --server http://127.0.0.1:1", 3),
+    "hook remove": ("hook remove a --yes --server http://127.0.0.1:1", 3),
 }
 """Lines that fail, and the exit code; the other commands are tried without a service."""
 
@@ -191,7 +206,11 @@ def tried(
 def _run(line: str, url: str, options: tuple[str, ...]) -> Ran:
     _, *words = shlex.split(line.partition(" > ")[0])
     environment = {"RHEOSTAT_AUTHOR": "ann"}
-    if words[0] not in {"token", "recover"}:  # these would ask the service, not the database
+    if words[0] not in {
+        "token",
+        "hook",
+        "recover",
+    }:  # these would ask the service, not the database
         environment["RHEOSTAT_URL"] = url
     unasked = ["--yes"] if words[0] == "recover" else []
     done = invoke([*words, *unasked, *options], env=environment)

@@ -33,7 +33,7 @@ TICK = 1.0
 IDLE = 5.0
 """Seconds between two looks where there are no hooks, or another process sends."""
 
-LISTEN, COUNT, TIDY = 5.0, 15.0, 60.0
+LISTEN, COUNT, TIDY = 5.0, 5.0, 60.0
 """Seconds between two looks for the silent, at what waits, and for what need not be kept."""
 
 PACE = 50.0
@@ -77,8 +77,10 @@ class HookSender:
 
     async def close(self) -> None:
         """Stop; what is on its way is sent again by whoever sends next."""
-        for task in self._busy.values():
+        busy = [*self._busy.values()]
+        for task in busy:
             task.cancel()
+        await asyncio.gather(*busy, return_exceptions=True)
         with suppress(RheostatError):
             if self._done:  # it has sent
                 await self._store.write(telling.leave, self._holder)

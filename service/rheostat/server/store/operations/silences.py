@@ -106,12 +106,17 @@ def _notice(records: Records, run_id: str, known: str, until: str, now: float) -
     workers = [believed(each, now) for each in Workers(records.connection).of(run_id)]
     crowd = Crowd(workers, now, run.generation)
     total = run.total
+    since = select(TABLE.c.worker).where(
+        TABLE.c.run_id == run_id,
+        TABLE.c.state != "ended",
+        TABLE.c.silent_at > known,
+        TABLE.c.silent_at <= until,
+    )
+    names = {*records.connection.execute(since).scalars()}
     fallen = [
         each
         for each in crowd.workers
-        if known < clock.text(each.silent_at) <= until
-        and each.state != "ended"
-        and (total is None or each.step < total)
+        if each.worker in names and (total is None or each.step < total)
     ]
     if not fallen:
         return None
