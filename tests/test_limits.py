@@ -277,6 +277,8 @@ BORNE = {
     "MAX_SESSIONS",
     "SESSION_HOURS",
     "SIGN_INS_PER_SECOND",
+    "MAX_WAITING",
+    "MAX_DELIVERIES",
 }
 """
 Limits beyond which no field is wrong: what is over them is drawn with fewer points, left out or
@@ -284,7 +286,7 @@ put off, and the answer says so, or the oldest goes. Their tests are beside what
 """
 
 
-MANY = {"MAX_OUTCOMES", "MAX_HELD_AGAINST"}
+MANY = {"MAX_OUTCOMES", "MAX_HELD_AGAINST", "MAX_HOOKS"}
 """Limits to which nothing comes within a test: those of their operations set them to be few."""
 
 

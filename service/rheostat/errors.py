@@ -14,6 +14,8 @@ Every failure that Rheostat reports, as one tree.
     │   │   ├── UnknownRevision
     │   │   ├── UnknownSchedule
     │   │   ├── UnknownToken
+    │   │   ├── UnknownHook
+    │   │   ├── UnknownDelivery
     │   │   ├── UnknownController
     │   │   ├── UnknownProposal
     │   │   ├── UnknownMetric
@@ -181,6 +183,18 @@ class UnknownToken(NotFound):
     """No token of this name is in use."""
 
     code = "unknown-token"
+
+
+class UnknownHook(NotFound):
+    """There is no hook of this name."""
+
+    code = "unknown-hook"
+
+
+class UnknownDelivery(NotFound):
+    """The hook has no message of this number, or none any more."""
+
+    code = "unknown-delivery"
 
 
 class UnknownController(NotFound):

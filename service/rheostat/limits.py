@@ -151,6 +151,13 @@ SESSION_HOURS: Final = 12
 SIGN_INS_PER_SECOND: Final = 2
 """Sessions that are begun with one token in one second, of each process, after a burst of 20."""
 
+MAX_HOOKS: Final = 100
+"""Hooks of a service: each may have a connection, and a message that waits for an answer."""
+MAX_WAITING: Final = 10_000
+"""Messages that wait for one hook; with the next, the one that has waited longest is dropped."""
+MAX_DELIVERIES: Final = 1_000
+"""Messages to one hook that are kept when they do not wait any more, for a week at most."""
+
 MAX_LINGER: Final = 604_800
 """Seconds that a local server stays at most after its last client has gone: a week."""
 

@@ -55,6 +55,10 @@ ARGUMENTS = {
     "token create": "ann --role viewer",
     "token list": "",
     "token revoke": "ann --yes",
+    "hook set": "alerts https://example.com/x -e stopped",
+    "hook list": "",
+    "hook remove": "alerts --yes",
+    "hook retry": "alerts 1",
 }
 """Of commands that are not satisfied with one name."""
 LOCAL = {
@@ -212,7 +216,7 @@ def ran(
     def connect(server: str, _token: str | None, _author: str | None = None) -> Client:
         return Client(server, retries=0, deadline=0.02, transport=httpx.MockTransport(answer))
 
-    there = ["--server", url] if line.startswith("token") else []
+    there = ["--server", url] if line.startswith(("token", "hook")) else []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(connecting, "connect", connect)
         patch.setenv("RHEOSTAT_URL", url)

@@ -78,11 +78,19 @@ IN_THEIR_TURN = [
     "purge",
     "backup",
     "restore",
+    "hook set",
+    "hook list",
+    "hook show",
+    "hook deliveries",
+    "hook remove",
     "recover",
 ]
 """The commands whose examples are tried, each where what it speaks of is there."""
-BY_THEMSELVES = {"serve", "demo", "local list", "local stop"}
-"""Those about servers: `test_process`, `test_demo` and `tests/local` are about them."""
+BY_THEMSELVES = {"serve", "demo", "local list", "local stop", "hook test", "hook retry"}
+"""
+Those about servers, and who is told by a hook: `test_process`, `test_demo`, `tests/local` and
+`test_hooks` are about them.
+"""
 WRONG = {
     "serve": ("serve --port 70000", 2),
     "demo": ("demo --seconds 1", 2),
@@ -102,9 +110,16 @@ WRONG = {
     "token create": ("token create ann --role viewer --server http://127.0.0.1:1", 3),
     "token list": ("token list --server http://127.0.0.1:1", 3),
     "token revoke": ("token revoke ann --yes --server http://127.0.0.1:1", 3),
+    "hook set": ("hook set a https://x.org/ -e stopped --server http://127.0.0.1:1", 3),
+    "hook list": ("hook list --server http://127.0.0.1:1", 3),
+    "hook show": ("hook show a --server http://127.0.0.1:1", 3),
+    "hook test": ("hook test a --server http://127.0.0.1:1", 3),
+    "hook deliveries": ("hook deliveries a --server http://127.0.0.1:1", 3),
+    "hook retry": ("hook retry a 1 --server http://127.0.0.1:1", 3),
+    "hook remove": ("hook remove a --yes --server http://127.0.0.1:1", 3),
 }
 """Lines that fail, and the exit code; the other commands are tried without a service."""
-OF_THE_DATABASE = {"token", "audit", "purge", "backup", "restore", "recover"}
+OF_THE_DATABASE = {"token", "hook", "audit", "purge", "backup", "restore", "recover"}
 """What works on the database itself."""
 
 

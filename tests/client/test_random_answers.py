@@ -19,6 +19,7 @@ from tests.client.hostile import FACTS
 from rheostat import AsyncClient, Client, Run, scale
 from rheostat.client import Control, Schedules
 from rheostat.client._sync.client import Tokens
+from rheostat.client._sync.hooks import Hooks
 from rheostat.errors import RheostatError
 
 LINE = {"kind": "constant", "value": 1.0}
@@ -94,6 +95,13 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "tokens.list": lambda c: c.tokens.list(),
     "tokens.create": lambda c: c.tokens.create("ann", "viewer"),
     "tokens.revoke": lambda c: c.tokens.revoke("ann"),
+    "hooks.list": lambda c: c.hooks.list(),
+    "hooks.get": lambda c: c.hooks.get("a"),
+    "hooks.set": lambda c: c.hooks.set("a", "https://example.com/x", ["revised"]),
+    "hooks.remove": lambda c: c.hooks.remove("a"),
+    "hooks.test": lambda c: c.hooks.test("a"),
+    "hooks.deliveries": lambda c: c.hooks.deliveries("a"),
+    "hooks.retry": lambda c: c.hooks.retry("a", 1),
     "control.show": lambda c: c.control("gpt").show(),
     "control.change": lambda c: c.control("gpt").change({"lr": scale(0.5)}),
     "control.history": lambda c: c.control("gpt").history(),
@@ -147,6 +155,7 @@ often = settings(deadline=None, max_examples=20, suppress_health_check=list(Heal
 def every_call() -> set[str]:
     """Return the names of the calls that a client has."""
     parts = {"": Client, "schedules.": Schedules, "tokens.": Tokens, "control.": Control}
+    parts |= {"hooks.": Hooks}
     return {
         prefix + name
         for prefix, cls in parts.items()

@@ -111,6 +111,8 @@ def look_around(client: Client) -> None:
     assert_type(client.schedules.values("s"), wire.ScheduleCurve)
     assert_type(client.schedules.value("s", 3), wire.ScheduleStep)
     assert_type(client.tokens.list(), list[wire.Token])
+    assert_type(client.hooks.list(), list[wire.Hook])
+    assert_type(client.hooks.deliveries("a"), list[wire.Delivery])
     assert_type(client.tokens.create("ann", "viewer")["token"], str)
 
 

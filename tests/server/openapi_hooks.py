@@ -69,6 +69,8 @@ FIXED: dict[tuple[str, str], Any] = {
     ("disarm_controller", "name"): SPARE,
     ("delete_schedule", "name"): SPARE,
     ("revoke_token", "name"): SPARE,
+    ("remove_hook", "name"): SPARE,
+    ("retry_delivery", "number"): 1,
 }
 ANYWHERE = {
     "run": LIVE,
@@ -115,6 +117,12 @@ NARROWED: dict[str, dict[str, Json]] = {
     },
     "Move": {"to": {"enum": [94_000]}, "expected_revision": NULL},
     "Fork": {"changes": {"anyOf": [NULL, ONE]}},
+    "NewHook": {
+        "url": {"enum": ["https://nobody.invalid/x"]},
+        "selector": {"enum": ["", "team=nlp"]},
+        "format": {"enum": ["standard"]},
+        "secret": NULL,
+    },
     "OutcomeBody": {"generation": ONE_ALONE, "revision": {"enum": [3]}, "step": {"enum": [0]}},
     "Origin": {"run": {"enum": [LIVE]}},
     "Replacement": {

@@ -107,6 +107,13 @@ NEEDED = {
     "GET /v1/tokens": "admin",
     "POST /v1/tokens": "admin",
     "DELETE /v1/tokens/{name}": "admin",
+    "GET /v1/hooks": "admin",
+    "GET /v1/hooks/{name}": "admin",
+    "PUT /v1/hooks/{name}": "admin",
+    "DELETE /v1/hooks/{name}": "admin",
+    "POST /v1/hooks/{name}/test": "admin",
+    "GET /v1/hooks/{name}/deliveries": "admin",
+    "POST /v1/hooks/{name}/deliveries/{number}/retry": "admin",
 }
 """The contract: the least role that each route needs."""
 

@@ -19,8 +19,11 @@ from prometheus_client.samples import Sample
 from tests.conftest import RunningServer
 
 from rheostat.schedules.evaluation import Figures
+from rheostat.server.hooks.targets import Networks
 from rheostat.server.http import metrics
 from rheostat.server.http.metrics import METRICS, MetricInfo, Metrics
+from rheostat.server.settings import Settings
+from rheostat.server.store.opening import StoredHooks, open_store
 
 MANUAL = (Path(__file__).parents[2] / "docs/metrics.md").read_text()
 CODE = "service/rheostat/server/http/metrics.py"
@@ -141,6 +144,20 @@ def differing(server: RunningServer) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def telling(server: RunningServer) -> Iterator[None]:
+    """Have a hook told that a run was created, though nobody is there to be told."""
+    store = open_store(Settings(database=str(server.settings["database"])))
+    hooks, name = StoredHooks(store, Networks(), "ann"), f"hook-{uuid.uuid4().hex}"
+    hooks.set(name, "https://nobody.invalid/x", ["created"])
+    with server.client() as http:
+        body = {"name": f"run-{uuid.uuid4().hex}", "parameters": {"lr": 1}}
+        http.post("/v1/runs", json=body).raise_for_status()
+    yield
+    hooks.remove(name)
+    store.close()
+
+
 MOVES: dict[MetricInfo[Any], Callable[[RunningServer], AbstractContextManager[None]]] = {
     metrics.REQUEST_SECONDS: asking,
     metrics.CACHE_HITS: evaluating,
@@ -155,6 +172,9 @@ MOVES: dict[MetricInfo[Any], Callable[[RunningServer], AbstractContextManager[No
     metrics.DECISIONS: reporting,
     metrics.MISMATCHES: differing,
     metrics.WENT_BACK: differing,
+    metrics.HOOK_ATTEMPTS: telling,
+    metrics.HOOK_WAITING: telling,
+    metrics.HOOK_OLDEST: telling,
 }
 """What a caller can do so that a metric rises, at least meanwhile."""
 

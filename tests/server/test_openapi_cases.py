@@ -30,6 +30,7 @@ CURVE = {"kind": "cosine", "start": 1e-3, "end": 1e-5, "steps": 100_000}
 BODY = {"parameters": {"lr": CURVE}, "total": 100_000}
 SUGGESTED = {"kind": "change", "body": {"changes": {"lr": 1e-4}}}
 WATCHES = {"kind": "stop", "metric": "val_loss"}
+HOOK = {"url": "https://nobody.invalid/x", "events": ["deleted"]}
 HOLD = {"changes": {"lr": {"edit": "hold"}}, "effective": 95_000}
 
 
@@ -92,6 +93,10 @@ def test_every_role_is_answered_as_the_document_says(own_guarded: Guarded, tmp_p
     with own_guarded.client(tokens["admin"]) as http:
         prepare(http)
         http.post("/v1/tokens", json={"name": "spare", "role": "viewer"}).raise_for_status()
+        for name in ("gpt-7b", "spare"):
+            http.put(f"/v1/hooks/{name}", json=HOOK).raise_for_status()
+        http.put("/v1/runs/told", json=BODY).raise_for_status()
+        http.delete("/v1/runs/told").raise_for_status()
         turns = [each for token in others for each in ([token], [token] if EXAMPLES else [])]
         found = answers(http, tmp_path, ONE_KIND, turns)
         document = http.get("/openapi.json").json()["paths"]

@@ -237,6 +237,20 @@ def use_library(http: httpx.Client) -> None:
         http.get(f"/v1/schedules{path}").raise_for_status()
 
 
+def tell_others(http: httpx.Client) -> None:
+    """Ask everything that is answered in JSON of hooks, with one that nobody answers."""
+    hook = {"url": "https://127.0.0.1.invalid/x", "events": ["created"]}
+    for _ in range(2):
+        http.put("/v1/hooks/a", json=hook).raise_for_status()
+    http.put("/v1/runs/told", json={"parameters": {"lr": 1.0}}).raise_for_status()
+    http.delete("/v1/runs/told").raise_for_status()  # which tells of it at once
+    http.post("/v1/hooks/a/test").raise_for_status()
+    http.get("/v1/hooks").raise_for_status()
+    http.get("/v1/hooks/a").raise_for_status()
+    (item,) = http.get("/v1/hooks/a/deliveries").raise_for_status().json()["items"]
+    http.post(f"/v1/hooks/a/deliveries/{item['number']}/retry").raise_for_status()
+
+
 def test_every_answer_is_as_its_type_says(told: Any) -> None:
     """Each route's answers, settled and previewed blocks among them, have exactly those fields."""
     http, transport = told
@@ -246,6 +260,7 @@ def test_every_answer_is_as_its_type_says(told: Any) -> None:
         http.get(f"/v1/kinds/{kind['kind']}")
     http.post("/v1/tokens", json={"name": "ci", "role": "worker"})
     http.post("/v1/local/attached", json={"linger": 1}).raise_for_status()
+    tell_others(http)
     imported = {"export": EXPORT, "name": "imported"}
     http.post("/v1/runs/import", json=imported).raise_for_status()
     secret = http.headers["authorization"].removeprefix("Bearer ")

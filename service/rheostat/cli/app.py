@@ -160,6 +160,7 @@ def complete() -> typer.Typer:
     app.add_typer(_run(), name="run")
     app.add_typer(_schedule(), name="schedule")
     app.add_typer(_token(), name="token")
+    app.add_typer(_hook(), name="hook")
     app.add_typer(_local(), name="local")
     app.command()(housekeeping.audit)
     app.command()(housekeeping.purge)
@@ -255,3 +256,17 @@ def _token() -> typer.Typer:
     token.command("list")(administration.list_tokens)
     token.command()(administration.revoke)
     return token
+
+
+def _hook() -> typer.Typer:
+    from rheostat.cli.commands import hooks
+
+    hook = group("Who is told of what happens to runs, by webhooks.")
+    hook.command("set")(hooks.set_hook)
+    hook.command("list")(hooks.list_hooks)
+    hook.command()(hooks.show)
+    hook.command()(hooks.remove)
+    hook.command("test")(hooks.try_hook)
+    hook.command()(hooks.deliveries)
+    hook.command()(hooks.retry)
+    return hook

@@ -17,6 +17,7 @@ from rheostat import __version__
 from rheostat.limits import REPORTS_PER_SECOND, SIGN_INS_PER_SECOND
 from rheostat.schedules.evaluation import CACHE
 from rheostat.server.fastlane import add_fast_lane
+from rheostat.server.hooks.posting import Poster
 from rheostat.server.http.access import Authenticator
 from rheostat.server.http.access_log import AccessLog
 from rheostat.server.http.blocks import BlockCache
@@ -26,6 +27,7 @@ from rheostat.server.http.budgets import SMALL, Budget
 from rheostat.server.http.connections import Connections, connections_for
 from rheostat.server.http.feeds import Feeds
 from rheostat.server.http.holds import Holds
+from rheostat.server.http.hook_sender import HookSender
 from rheostat.server.http.metrics import Metrics
 from rheostat.server.http.middleware import BodyLimit, Observer
 from rheostat.server.http.presence import keep_writing, write_all
@@ -47,6 +49,7 @@ from rheostat.server.routes.convert import conversion
 from rheostat.server.routes.evaluate import evaluation
 from rheostat.server.routes.events import events
 from rheostat.server.routes.history import history
+from rheostat.server.routes.hooks import hooks
 from rheostat.server.routes.imports import imports
 from rheostat.server.routes.kinds import kinds
 from rheostat.server.routes.local import local
@@ -102,6 +105,7 @@ ROUTERS = (
     tokens,
     audit,
     sessions,
+    hooks,
     local,
 )
 
@@ -197,6 +201,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         store, app.state.block_cache, app.state.settings.max_held_reads, app.state.metrics
     )
     app.state.proofs = Proofs(store, app.state.roster, app.state.metrics)
+    app.state.poster = Poster(app.state.settings.networks)
+    app.state.hook_sender = HookSender(
+        store, app.state.poster, app.state.metrics, app.state.settings.public_url
+    )
     app.state.curve_limiter = anyio.CapacityLimiter(CURVES_AT_ONCE)
     app.state.conversion_limiter = anyio.CapacityLimiter(CONVERSIONS_AT_ONCE)
     app.state.reading_limiter = anyio.CapacityLimiter(READ_AT_ONCE)
@@ -208,6 +216,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     writing = asyncio.create_task(keep_writing(app.state.roster, store, app.state.metrics))
     replica = Replica()
     saying = asyncio.create_task(keep_saying(store, replica))
+    sending = asyncio.create_task(app.state.hook_sender.keep_sending())
     try:
         yield {ON_SHUTDOWN: partial(_let_go, app), CONNECTIONS: connections}
     finally:
@@ -217,6 +226,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         writing.cancel()
         saying.cancel()
         await leave(store, replica)
+        sending.cancel()
+        await app.state.hook_sender.close()
         await write_all(app.state.roster, store)
         app.state.access_log.write()
         await anyio.to_thread.run_sync(store.close)

@@ -153,7 +153,7 @@ def _bounds(info: FieldInfo) -> str:
 
 
 def _default(value: object) -> str:
-    if value is None or value == ():
+    if value in {None, "", ()}:
         return "none"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 

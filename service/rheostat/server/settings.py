@@ -9,6 +9,7 @@ environment.
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
@@ -25,6 +26,7 @@ from rheostat.limits import (
 )
 from rheostat.server.docstrings import Documented
 from rheostat.server.environment import from_environment
+from rheostat.server.hooks.targets import Networks
 from rheostat.server.runs.validation import Limits
 from rheostat.server.store.addresses import without_secrets
 
@@ -130,12 +132,33 @@ class Settings(Documented):
     answer_cache_bytes: Annotated[int, Field(ge=0)] = 64 * MIB
     """Memory for settled blocks that are served without the database, in bytes per process."""
 
+    public_url: str = ""
+    """Address under which people reach the page, such as `https://rheostat.example.com`, for links
+    in messages to hooks; without it they have none."""
+
+    hook_networks: tuple[str, ...] = ()
+    """Networks that hooks may reach beside public addresses, separated by commas, such as
+    `10.1.2.0/24` or `127.0.0.1`: whoever can set a hook has the service send requests there."""
+
     @model_validator(mode="before")
     @classmethod
     def _complete(cls, given: dict[str, Any]) -> dict[str, Any]:
         return from_environment(cls.model_fields.keys() - given.keys()) | given
 
-    @field_validator("allowed_hosts", mode="before")
+    @field_validator("public_url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[!-~]+", value):
+            raise ValueError("it must begin with http:// or https://, in ASCII")
+        return value.rstrip("/")
+
+    @field_validator("hook_networks")
+    @classmethod
+    def _readable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        Networks.parse(value)
+        return value
+
+    @field_validator("allowed_hosts", "hook_networks", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -153,6 +176,11 @@ class Settings(Documented):
     def tokens_required(self) -> bool:
         """Whether requests need a token."""
         return self.auth or not (self.loopback or self.no_auth)
+
+    @property
+    def networks(self) -> Networks:
+        """The networks that hooks may reach beside public addresses."""
+        return Networks.parse(self.hook_networks)
 
     @property
     def limits(self) -> Limits:

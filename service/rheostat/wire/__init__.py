@@ -22,6 +22,7 @@ from rheostat.wire.changes import *
 from rheostat.wire.common import *
 from rheostat.wire.control import *
 from rheostat.wire.events import *
+from rheostat.wire.hooks import *
 from rheostat.wire.library import *
 from rheostat.wire.operations import *
 from rheostat.wire.problems import *

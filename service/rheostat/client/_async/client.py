@@ -11,6 +11,7 @@ import httpx
 from rheostat.changes import Model
 from rheostat.client import calls
 from rheostat.client._async.control import AsyncControl
+from rheostat.client._async.hooks import AsyncHooks
 from rheostat.client._async.network import AsyncNetwork
 from rheostat.client._async.run import AsyncRun
 from rheostat.client._async.session import AsyncSession
@@ -325,6 +326,11 @@ class AsyncClient:
             steps.append(step)
             cursor = step["next"]
         return steps
+
+    @property
+    def hooks(self) -> AsyncHooks:
+        """Who is told of events of runs, for admins."""
+        return AsyncHooks(self.session)
 
     async def runs(
         self,

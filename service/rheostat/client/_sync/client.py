@@ -13,6 +13,7 @@ import httpx
 from rheostat.changes import Model
 from rheostat.client import calls
 from rheostat.client._sync.control import Control
+from rheostat.client._sync.hooks import Hooks
 from rheostat.client._sync.network import Network
 from rheostat.client._sync.run import Run
 from rheostat.client._sync.session import Session
@@ -327,6 +328,11 @@ class Client:
             steps.append(step)
             cursor = step["next"]
         return steps
+
+    @property
+    def hooks(self) -> Hooks:
+        """Who is told of events of runs, for admins."""
+        return Hooks(self.session)
 
     def runs(
         self,

@@ -102,6 +102,20 @@ WENT_BACK = MetricInfo(
     Counter,
     "Beats of workers that are past all that the service knows to have handed out.",
 )
+HOOK_ATTEMPTS = MetricInfo(
+    "rheostat_hook_attempts",
+    Counter,
+    "Attempts to deliver messages to hooks, by what came of them: delivered or failed.",
+    ("outcome",),
+)
+HOOK_WAITING = MetricInfo(
+    "rheostat_hook_waiting", Gauge, "Messages that wait for hooks, of the process that sends them."
+)
+HOOK_OLDEST = MetricInfo(
+    "rheostat_hook_oldest_seconds",
+    Gauge,
+    "How long the oldest message to a hook has waited, of the process that sends them.",
+)
 
 METRICS = (
     REQUEST_SECONDS,
@@ -117,6 +131,9 @@ METRICS = (
     DECISIONS,
     MISMATCHES,
     WENT_BACK,
+    HOOK_ATTEMPTS,
+    HOOK_WAITING,
+    HOOK_OLDEST,
 )
 """All that there are; docs/metrics.md is made from this."""
 
@@ -170,6 +187,9 @@ class Metrics:
         self._decisions = DECISIONS.make(self.registry)
         self._mismatches = MISMATCHES.make(self.registry)
         self._went_back = WENT_BACK.make(self.registry)
+        self._hook_attempts = HOOK_ATTEMPTS.make(self.registry)
+        self._hook_waiting = HOOK_WAITING.make(self.registry)
+        self._hook_oldest = HOOK_OLDEST.make(self.registry)
         self._children: dict[tuple[str, str, int], Histogram] = {}
         self._tallies: list[Tally] = []
 
@@ -224,6 +244,15 @@ class Metrics:
     def count_went_back(self) -> None:
         """Count a beat of a worker that is past all that is settled."""
         self._went_back.inc()
+
+    def count_hook_attempt(self, outcome: str) -> None:
+        """Count an attempt to deliver a message to a hook."""
+        self._hook_attempts.labels(outcome).inc()
+
+    def count_hooks(self, waiting: int, oldest: float) -> None:
+        """Note how many messages wait for hooks, and how long the oldest has."""
+        self._hook_waiting.set(waiting)
+        self._hook_oldest.set(oldest)
 
     def share(self, figures: SharedFigures, place: int) -> None:
         """Share figures from now on, and count on from what was counted at this place before."""

@@ -35,6 +35,7 @@ from rheostat.server.http.arrival import ArrivalsDep
 from rheostat.server.http.auditing import audited
 from rheostat.server.http.recent import RecentAnswers
 from rheostat.server.http.requests import (
+    Author,
     Cursor,
     KeyDep,
     Limit,
@@ -392,14 +393,14 @@ async def read_run(run: Run, store: StoreDep, arrivals: ArrivalsDep) -> Response
 @needs(Role.OPERATOR)
 @audited("delete")
 @refuses(UnknownRun, HasForks)
-async def delete_run(run: Run, store: StoreDep, request: Request) -> Response:
+async def delete_run(run: Run, store: StoreDep, author: Author, request: Request) -> Response:
     """
     Remove a run with its history and its ledger. Workers that have its id get a 404.
 
     Settled blocks that other processes, or caches in front, have in memory may be read there until
     they make room for others. The id is never used again.
     """
-    run_id = await store.write(close.delete, run)
+    run_id = await store.write(close.delete, run, author)
     request.app.state.block_cache.drop_run(run_id)
     request.app.state.roster.drop([run_id])
     return Response(status_code=204)

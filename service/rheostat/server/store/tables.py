@@ -71,6 +71,8 @@ runs = Table(
     # of a protected run: the JSON of what may be done without a second person; null: everything
     Column("protect", Text),
     Index("ix_runs_author_stored", "author", "stored"),
+    # by which one sees which runs have news, without their definitions
+    Index("ix_runs_event", "id", "event"),
 )
 
 labels = Table(
@@ -506,34 +508,77 @@ hooks = Table(
     # of the runs that it is told of
     Column("selector", Text, nullable=False),
     Column("format", String(16), nullable=False),
-    # what its messages are signed with: it is needed as it is, so it is kept as it is
+    # what its messages are signed with: it is needed as it is, so it is kept as it is; and the one
+    # before, by which they are signed too until a time
     Column("secret", Text),
+    Column("old_secret", Text),
+    Column("old_until", String(32)),
     Column("created_at", String(32), nullable=False),
     Column("created_by", Text),
     # when and why no more is sent to it
     Column("disabled_at", String(32)),
     Column("disabled_why", Text),
+    # when something was delivered last; since when, and how often in a row, nothing could be; and
+    # until when nothing is tried for that reason
+    Column("delivered_at", String(32)),
+    Column("failing_since", String(32)),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("rests_until", String(32)),
+    # how many messages were given up, since there was no room for so many
+    Column("dropped", Integer, nullable=False, server_default="0"),
 )
 
 # What is, or was, to be sent to a hook. No row of a run is referred to: its deletion is told, too.
 deliveries = Table(
     "deliveries",
     metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    # by which a receiver knows it again
+    Column("id", String(64), nullable=False),
     Column(
         "hook",
         String(128),
         ForeignKey("hooks.name", ondelete="CASCADE", onupdate="CASCADE"),
-        primary_key=True,
+        nullable=False,
     ),
-    Column("run_id", String(32), primary_key=True),
-    Column("event", String(64), primary_key=True),
+    Column("run_id", String(32), nullable=False),
+    # the number of an event of the run, or the word of what has none
+    Column("event", String(64), nullable=False),
     Column("body", Text, nullable=False),
-    Column("attempts", Integer, nullable=False),
-    Column("next_at", String(32)),
     Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
     Column("created_at", String(32), nullable=False),
+    # of what waits: when it is tried next
+    Column("next_at", String(32)),
+    # of all else: since when it does not wait any more
+    Column("ended_at", String(32)),
+    # what the last attempt was answered, or why it was not
+    Column("status", Integer),
     Column("error", Text),
-    Index("ix_deliveries_next_at", "state", "next_at"),
+    Index("uq_deliveries_event", "hook", "run_id", "event", unique=True),
+    Index("ix_deliveries_state", "hook", "state", "next_at"),
+    Index("ix_deliveries_ended_at", "hook", "ended_at"),
+)
+
+# Up to which event of each run hooks were told, and up to when of those who fell silent: all who
+# were silent from before that time on.
+told = Table(
+    "told",
+    metadata,
+    _run_id(),
+    Column("event", BigInteger, nullable=False),
+    Column("silent_until", String(32), nullable=False),
+    # when they were last told of any who fell silent
+    Column("silence_at", String(32)),
+)
+
+# Which process sends to hooks, in its one row, and until when it does unless it says so again.
+hook_sender = Table(
+    "hook_sender",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("holder", String(32), nullable=False),
+    Column("until", String(32), nullable=False),
 )
 
 

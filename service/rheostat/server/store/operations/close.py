@@ -7,6 +7,7 @@ from rheostat.errors import Finished, HasForks, TooLate
 from rheostat.server.runs.revision import Note, RevisionKind
 from rheostat.server.runs.validation import require_at_most
 from rheostat.server.store import ledger
+from rheostat.server.store.operations import telling
 from rheostat.server.store.operations.refusals import explained
 from rheostat.server.store.operations.show import show
 from rheostat.server.store.operations.unfolded import add_unfolded
@@ -64,14 +65,15 @@ def finish(records: Records, ref: str, end: int | None, note: Note) -> wire.RunS
     return show(records, run.id)
 
 
-def delete(records: Records, ref: str) -> str:
+def delete(records: Records, ref: str, author: str | None = None) -> str:
     """
     Remove a run and everything of it, and return its id, which is never used again.
 
-    Raises `HasForks` if other runs have inherited its past.
+    Hooks are told by whom. Raises `HasForks` if other runs have inherited its past.
     """
     run = records.find(ref, lock=True)
     if records.is_forked(run.id):
         raise HasForks(f"other runs were forked from {run.spec.name!r}, and need its past")
+    telling.farewell(records, run, author)
     records.remove(run.id)
     return run.id

@@ -55,22 +55,38 @@ def upgrade() -> None:
         sa.Column("selector", sa.Text(), nullable=False),
         sa.Column("format", sa.String(length=16), nullable=False),
         sa.Column("secret", sa.Text(), nullable=True),
+        sa.Column("old_secret", sa.Text(), nullable=True),
+        sa.Column("old_until", sa.String(length=32), nullable=True),
         sa.Column("created_at", sa.String(length=32), nullable=False),
         sa.Column("created_by", sa.Text(), nullable=True),
         sa.Column("disabled_at", sa.String(length=32), nullable=True),
         sa.Column("disabled_why", sa.Text(), nullable=True),
+        sa.Column("delivered_at", sa.String(length=32), nullable=True),
+        sa.Column("failing_since", sa.String(length=32), nullable=True),
+        sa.Column("failures", sa.Integer(), nullable=False, server_default="0"),
+        sa.Column("rests_until", sa.String(length=32), nullable=True),
+        sa.Column("dropped", sa.Integer(), nullable=False, server_default="0"),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_hooks")),
     )
     op.create_table(
         "deliveries",
+        sa.Column(
+            "number",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("hook", sa.String(length=128), nullable=False),
         sa.Column("run_id", sa.String(length=32), nullable=False),
         sa.Column("event", sa.String(length=64), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
-        sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("next_at", sa.String(length=32), nullable=True),
         sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.String(length=32), nullable=False),
+        sa.Column("next_at", sa.String(length=32), nullable=True),
+        sa.Column("ended_at", sa.String(length=32), nullable=True),
+        sa.Column("status", sa.Integer(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["hook"],
@@ -79,10 +95,35 @@ def upgrade() -> None:
             ondelete="CASCADE",
             onupdate="CASCADE",
         ),
-        sa.PrimaryKeyConstraint("hook", "run_id", "event", name=op.f("pk_deliveries")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_deliveries")),
     )
-    op.create_index("ix_deliveries_next_at", "deliveries", ["state", "next_at"])
     op.add_column("incarnation", sa.Column("least", sa.String(length=16), nullable=True))
+    op.create_index("uq_deliveries_event", "deliveries", ["hook", "run_id", "event"], unique=True)
+    op.create_index("ix_deliveries_state", "deliveries", ["hook", "state", "next_at"])
+    op.create_index("ix_deliveries_ended_at", "deliveries", ["hook", "ended_at"])
+    op.create_table(
+        "told",
+        sa.Column("run_id", sa.String(length=32), nullable=False),
+        sa.Column("event", sa.BigInteger(), nullable=False),
+        sa.Column("silent_until", sa.String(length=32), nullable=False),
+        sa.Column("silence_at", sa.String(length=32), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["run_id"],
+            ["runs.id"],
+            name=op.f("fk_told_runs"),
+            ondelete="CASCADE",
+            onupdate="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("run_id", name=op.f("pk_told")),
+    )
+    op.create_table(
+        "hook_sender",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("holder", sa.String(length=32), nullable=False),
+        sa.Column("until", sa.String(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_hook_sender")),
+    )
+    op.create_index("ix_runs_event", "runs", ["id", "event"])
     op.add_column("tokens", sa.Column("runs", sa.Text(), nullable=True))
     op.add_column("runs", sa.Column("needs", sa.String(length=16), nullable=True))
     op.add_column("runs", sa.Column("protect", sa.Text(), nullable=True))
@@ -96,5 +137,6 @@ def downgrade() -> None:
     op.drop_column("runs", "needs")
     op.drop_column("tokens", "runs")
     op.drop_column("incarnation", "least")
-    for table in ("deliveries", "hooks", "replicas", "audit"):
+    op.drop_index("ix_runs_event", "runs")
+    for table in ("hook_sender", "told", "deliveries", "hooks", "replicas", "audit"):
         op.drop_table(table)
