@@ -26,10 +26,12 @@ from rheostat.errors import (
     Malformed,
     Refused,
     TooLarge,
+    UnknownRun,
     UnsupportedMediaType,
     refusals,
 )
-from rheostat.server.http.access import admit, role_needed
+from rheostat.server.http.access import admit, require_known, require_reach, role_needed
+from rheostat.server.http.approval import PROPOSED, Act, act_of, perform
 from rheostat.server.http.body import JsonRequest
 from rheostat.server.http.problems import MOST, documented
 from rheostat.server.tokens import Role
@@ -66,6 +68,10 @@ class StrictRoute(APIRoute):
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self.responses = {**self.responses, **documented(self.refusals())}
+        if isinstance(act_of(self.endpoint), Act):
+            self.responses[202] = PROPOSED.shown(
+                "The run is protected: nothing was done, and a proposal waits for another person."
+            )
 
     @property
     def role(self) -> Role | None:
@@ -83,6 +89,8 @@ class StrictRoute(APIRoute):
         """Return FastAPI's handler behind the checks."""
         inner = super().get_route_handler()
         role, checked = self.role, self.endpoint not in _any_query
+        act = act_of(self.endpoint)
+        named = "run" in self.param_convertors and UnknownRun in self.refusals()
         repeatable = {
             field.alias: _is_list(field.field_info.annotation)
             for field in get_flat_params(self.dependant)
@@ -91,13 +99,18 @@ class StrictRoute(APIRoute):
 
         async def handle(request: Request) -> Response:
             await admit(request, role)
+            if role is not None:
+                require_reach(request, self.endpoint)
+                if named:
+                    await require_known(request, request.path_params["run"])
             if checked:
                 check_query(request, repeatable)
-            if self.body_field is None:
-                return await inner(request)
-            strict = JsonRequest(request.scope, request.receive)
-            await strict.read(required=self.body_field.field_info.is_required())
-            return await inner(strict)
+            if self.body_field is not None:
+                request = JsonRequest(request.scope, request.receive)
+                await request.read(required=self.body_field.field_info.is_required())
+            if isinstance(act, Act):
+                return await perform(request, act, inner)
+            return await inner(request)
 
         return handle
 

@@ -25,6 +25,7 @@ from rheostat.errors import (
 from rheostat.limits import MAX_NUMBER, MAX_REPORTED, MAX_STEP, METRIC, REPORTS_PER_SECOND
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import NO_STORE, TEXT, JsonAnswer
+from rheostat.server.http.approval import free
 from rheostat.server.http.requests import (
     Generation,
     RequestBody,
@@ -156,6 +157,7 @@ class Reporting(RequestBody):
     ),
 )
 @needs(Role.WORKER)
+@free("a worker says what it measured; what armed controllers decide was approved with them")
 @refuses(UnknownRun, UnknownGeneration, StaleGeneration, RateLimited)
 async def report_metrics(
     run: RunId,

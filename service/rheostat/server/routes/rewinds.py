@@ -21,11 +21,12 @@ from rheostat.errors import (
 from rheostat.limits import MAX_CONTROLLERS, MAX_STEP
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
+from rheostat.server.http.approval import acts
 from rheostat.server.http.arrival import ArrivalsDep
 from rheostat.server.http.requests import (
+    ActBody,
     KeyDep,
     NoteDep,
-    RequestBody,
     Run,
     StoreDep,
     body_examples,
@@ -74,7 +75,7 @@ REWIND_REHEARSED = JsonAnswer(
 )
 
 
-class RewindBody(RequestBody):
+class RewindBody(ActBody):
     """A rewind as it is asked for."""
 
     to: Annotated[int, Field(ge=0, le=MAX_STEP)]
@@ -126,6 +127,7 @@ class RewindBody(RequestBody):
     ),
 )
 @needs(Role.OPERATOR)
+@acts("rewind")
 @refuses(
     UnknownRun,
     UnknownGeneration,

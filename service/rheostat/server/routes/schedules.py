@@ -18,7 +18,7 @@ from rheostat.errors import (
 from rheostat.formats import Format
 from rheostat.limits import MAX_NUMBER, MAX_STEP
 from rheostat.schedules import evaluate
-from rheostat.server.http.access import needs
+from rheostat.server.http.access import needs, of_all_runs
 from rheostat.server.http.answers import JsonAnswer
 from rheostat.server.http.curves import answer, reserve
 from rheostat.server.http.definitions import DefinitionBody, range_of
@@ -96,6 +96,7 @@ VALUE = JsonAnswer(
     openapi_extra=body_examples(cosine={"definition": COSINE}),
 )
 @needs(Role.OPERATOR)
+@of_all_runs
 @refuses(UnknownSchedule, PreconditionFailed)
 async def put_schedule(
     name: ScheduleName,
@@ -149,6 +150,7 @@ async def list_schedules(store: StoreDep, limit: Limit = 100, cursor: Cursor = N
     status_code=204,
 )
 @needs(Role.OPERATOR)
+@of_all_runs
 @refuses(UnknownSchedule, PreconditionFailed)
 async def delete_schedule(
     name: ScheduleName, store: StoreDep, if_match: IfMatch = None

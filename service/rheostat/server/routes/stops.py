@@ -20,8 +20,17 @@ from rheostat.errors import (
 from rheostat.limits import MAX_STEP, WORD
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
+from rheostat.server.http.approval import acts
 from rheostat.server.http.arrival import ArrivalsDep
-from rheostat.server.http.requests import KeyDep, NoteDep, RequestBody, Run, StoreDep, body_examples
+from rheostat.server.http.requests import (
+    ActBody,
+    KeyDep,
+    NoteDep,
+    RequestBody,
+    Run,
+    StoreDep,
+    body_examples,
+)
 from rheostat.server.http.route import refuses, router
 from rheostat.server.routes.revisions import LANDS, Cause, Expected
 from rheostat.server.runs.revision import Note, RevisionKind
@@ -50,7 +59,7 @@ class StopSignal(RequestBody):
     """What the run declares that it takes."""
 
 
-class Halt(RequestBody):
+class Halt(ActBody):
     """A stop or a pause as it is asked for."""
 
     effective: Literal["next"] | Annotated[int, Field(ge=0, le=MAX_STEP)] = "next"
@@ -82,7 +91,7 @@ class Halt(RequestBody):
         )
 
 
-class Resumption(RequestBody):
+class Resumption(ActBody):
     """An end of pauses as it is asked for."""
 
     until: Annotated[int, Field(ge=0, le=MAX_STEP)] | None = None
@@ -116,6 +125,7 @@ RIGHT_NOW = Resumption()
     ),
 )
 @needs(Role.OPERATOR)
+@acts("stop")
 @refuses(UnknownRun, Finished, Stopped, RevisionMismatch, TooLate)
 async def stop_run(
     run: Run,
@@ -144,6 +154,7 @@ async def stop_run(
     openapi_extra=body_examples(next={}, later={"effective": 90_000, "message": "look at it"}),
 )
 @needs(Role.OPERATOR)
+@acts("pause")
 @refuses(UnknownRun, Finished, Stopped, RevisionMismatch, TooLate)
 async def pause_run(
     run: Run,
@@ -171,6 +182,7 @@ async def pause_run(
     openapi_extra=body_examples(on={}, steps={"until": 4196, "message": "a hundred steps"}),
 )
 @needs(Role.OPERATOR)
+@acts("resume")
 @refuses(UnknownRun, Finished, Stopped, NotPending, RevisionMismatch, TooLate)
 async def resume_run(
     run: Run,

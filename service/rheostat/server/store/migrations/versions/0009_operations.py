@@ -83,6 +83,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("hook", "run_id", "event", name=op.f("pk_deliveries")),
     )
     op.create_index("ix_deliveries_next_at", "deliveries", ["state", "next_at"])
+    op.create_table(
+        "plans",
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("runs", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.String(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_plans")),
+    )
+    op.create_index("ix_plans_created_at", "plans", ["created_at"])
     op.add_column("tokens", sa.Column("runs", sa.Text(), nullable=True))
     op.add_column("runs", sa.Column("protect", sa.Text(), nullable=True))
     op.create_index("ix_labels_key", "labels", ["key", "run_id"])
@@ -93,5 +101,5 @@ def downgrade() -> None:
     op.drop_index("ix_labels_key", "labels")
     op.drop_column("runs", "protect")
     op.drop_column("tokens", "runs")
-    for table in ("deliveries", "hooks", "replicas", "audit"):
+    for table in ("plans", "deliveries", "hooks", "replicas", "audit"):
         op.drop_table(table)
