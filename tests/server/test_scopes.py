@@ -154,7 +154,7 @@ def test_every_role_and_selector_on_every_route(service: Service) -> None:
 def test_a_run_is_hidden_by_its_operations_too(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """P10: without the check at the door, each operation that reads the database says 404 itself."""
+    """P10: without the check at the door, each operation on the database says 404 itself."""
 
     async def open_door(*_: Any) -> None:
         """Let whoever asks in."""

@@ -65,6 +65,8 @@ class RunOptions(TypedDict, total=False):
     """``metric``, ``direction`` and ``target``: what the training is after."""
     about: str
     """What the run is about."""
+    protect: Mapping[str, Sequence[str]] | None
+    """``{"except": […]}``: that what an operator does, but for these acts, needs another one."""
 
 
 class RunFilter(TypedDict, total=False):

@@ -147,6 +147,14 @@ def create(
     about: Annotated[
         str | None, typer.Option(metavar="TEXT", help="What the run is about, for people.")
     ] = None,
+    protect: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="except=LIST",
+            help="That what an operator does waits for another one's yes, except some acts, such as"
+            " except=stop,pause,signal, or except=[] for none.",
+        ),
+    ] = None,
     exist_ok: Annotated[
         bool, typer.Option("--exist-ok", help="Succeed if the very same run exists already.")
     ] = False,
@@ -176,6 +184,7 @@ def create(
         "controllers": words.assignments(controller or ()) or None,
         "goal": words.assignments(goal or ()) or None,
         "about": about,
+        "protect": words.assignments(protect or ()) or None,
     }
     said: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     spec = _described(parameters or [], said, config, library)

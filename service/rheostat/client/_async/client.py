@@ -11,6 +11,7 @@ import httpx
 from rheostat.changes import Model
 from rheostat.client import calls
 from rheostat.client._async.control import AsyncControl
+from rheostat.client._async.many import AsyncMany
 from rheostat.client._async.network import AsyncNetwork
 from rheostat.client._async.run import AsyncRun
 from rheostat.client._async.session import AsyncSession
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from rheostat.errors import AwaitingReport, Paused
 
 
-class AsyncClient:
+class AsyncClient(AsyncMany):
     """
     A client of one Rheostat service, and a context manager, which closes it.
 
@@ -314,7 +315,7 @@ class AsyncClient:
             exist_ok: Whether a run of this name may be there that was created in the same way.
             options: ``axis``, ``resolution``, ``total``, ``steps_per_epoch``, ``max_block``,
                 ``max_jump``, ``guards``, ``labels``, ``paused``, ``describe``, ``signals``,
-                ``controllers``, ``goal``, ``about``.
+                ``controllers``, ``goal``, ``about``, ``protect``.
 
         Raises:
             NameTaken: There is a run of this name; with ``exist_ok``, created otherwise than now.

@@ -13,6 +13,7 @@ import httpx
 from rheostat.changes import Model
 from rheostat.client import calls
 from rheostat.client._sync.control import Control
+from rheostat.client._sync.many import Many
 from rheostat.client._sync.network import Network
 from rheostat.client._sync.run import Run
 from rheostat.client._sync.session import Session
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from rheostat.errors import AwaitingReport, Paused
 
 
-class Client:
+class Client(Many):
     """
     A client of one Rheostat service, and a context manager, which closes it.
 
@@ -316,7 +317,7 @@ class Client:
             exist_ok: Whether a run of this name may be there that was created in the same way.
             options: ``axis``, ``resolution``, ``total``, ``steps_per_epoch``, ``max_block``,
                 ``max_jump``, ``guards``, ``labels``, ``paused``, ``describe``, ``signals``,
-                ``controllers``, ``goal``, ``about``.
+                ``controllers``, ``goal``, ``about``, ``protect``.
 
         Raises:
             NameTaken: There is a run of this name; with ``exist_ok``, created otherwise than now.
