@@ -36,7 +36,7 @@ Every failure that Rheostat reports, as one tree.
     │   │   ├── HasForks               a run whose past others inherit cannot be deleted
     │   │   ├── NotPending             only a pending revision can be cancelled
     │   │   ├── NotOpen                the proposal was decided, or its generation was left
-    │   │   ├── TooMany                one author has too many open proposals
+    │   │   ├── TooMany                one author has too many open proposals, or runs
     │   │   ├── Paused                 the run holds at or before the step, until it is resumed
     │   │   ├── AwaitingReport         the run holds at a gate, until a metric is reported
     │   │   └── Finished               the run is closed at or before the step
@@ -50,6 +50,7 @@ Every failure that Rheostat reports, as one tree.
     │   ├── RateLimited           429
     │   ├── Internal              500  a defect of the service
     │   └── Unavailable           503  no database, or no room for this now; ``reason`` says why
+    ├── NeedsApproval                  the run is protected: it waits for another person's yes
     ├── Unreachable                    no answer of the service before the deadline
     │   └── Redirected                 somebody answers that it is at another address
     ├── NotServed                      no local server could be found or started
@@ -342,7 +343,7 @@ class NotOpen(Conflict):
 
 
 class TooMany(Conflict):
-    """The author has as many open proposals as one may have."""
+    """The author has as many open proposals, or runs that are not finished, as one may have."""
 
     code = "too-many"
 
@@ -405,6 +406,30 @@ class Unavailable(Refused):
     """
 
     code, status = "unavailable", 503
+
+
+class NeedsApproval(RheostatError):
+    """
+    The run is protected: nothing was done, and a proposal waits for another person to accept it.
+
+    Attributes:
+        proposed: What the service says of the proposal, as `rheostat.wire.Proposed`: its number,
+            the step that was asked for, and of a change the curves before and after.
+
+    """
+
+    def __init__(self, detail: str, proposed: Mapping[str, Any] | None = None) -> None:
+        super().__init__(detail, proposed)
+        self.detail = detail
+        self.proposed = dict(proposed or {})
+
+    def __str__(self) -> str:
+        return self.detail
+
+    @property
+    def proposal(self) -> int:
+        """Number of the proposal."""
+        return int(self.proposed["proposal"])
 
 
 class Unreachable(RheostatError):

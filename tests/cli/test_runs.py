@@ -33,8 +33,8 @@ def test_a_run_is_created_shown_and_listed(operator: Any, new_name: Callable[[],
     assert created["guards"]["lr"]["max_ratio"] == 3
     assert operator(f"run show {created['id']} --json").json == created
     assert "linear start=1 end=0 steps=1000" in operator(f"run show {name}").out
-    assert name in operator("run list --label team=nlp").out
-    assert name not in operator("run list --label team=vision").out
+    assert name in operator("run list -l team=nlp").out
+    assert name not in operator("run list -l team=vision").out
 
 
 def test_definitions_come_from_files_and_numbers(

@@ -36,7 +36,7 @@ class Recorder:
 
 CALLS: list[tuple[Callable[[Client], object], str, str, object]] = [
     (lambda c: c.runs(), "GET", "/v1/runs", None),
-    (lambda c: c.runs(label="team=a"), "GET", "/v1/runs?label=team%3Da", None),
+    (lambda c: c.runs(selector="team=a"), "GET", "/v1/runs?selector=team%3Da", None),
     (
         lambda c: c.create_run("gpt", {"lr": CONSTANT}, total=100),
         *("POST", "/v1/runs", {"name": "gpt", "parameters": {"lr": CONSTANT}, "total": 100}),
@@ -150,11 +150,11 @@ def test_lists_are_read_to_the_end() -> None:
     recorder = Recorder(*(httpx.Response(200, json=page) for page in pages))
 
     with recorder.client() as client:
-        found: list[Any] = client.runs(label="k=v")
+        found: list[Any] = client.runs(selector="k=v")
 
     assert [item["n"] for item in found] == [1, 2, 3]
     assert [request.url.query.decode() for request in recorder.requests] == [
-        *("label=k%3Dv", "label=k%3Dv&cursor=a", "label=k%3Dv&cursor=b"),
+        *("selector=k%3Dv", "selector=k%3Dv&cursor=a", "selector=k%3Dv&cursor=b"),
     ]
 
 

@@ -169,7 +169,7 @@ def test_operator_changes_a_run(real: Client, new_name: Callable[[], str]) -> No
     assert run.explain(done["effective"])["parameters"]["lr"]["revision"] == 4
     assert run.plan(0, 1000, points=5)["steps"] == [0, 250, 500, 749, 999]
     assert run.preview(0, 8)["parameters"]["lr"] == held
-    assert [item["name"] for item in real.runs(label=f"team={name}")] == [name]
+    assert [item["name"] for item in real.runs(selector=f"team={name}")] == [name]
     assert run.show()["revision"] == 4
 
 

@@ -100,7 +100,7 @@ def look_around(client: Client) -> None:
     """Ask for what the service has besides runs."""
     created = client.create_run("b", {"lr": COSINE}, axis="samples", labels={"team": "a"})
     assert_type(created, wire.RunState)
-    assert_type(client.runs(label="team=a"), list[wire.RunSummary])
+    assert_type(client.runs(selector="team=a"), list[wire.RunSummary])
     assert_type(client.evaluate(COSINE, 3)["value"], float)
     assert_type(client.evaluate(COSINE, range(10))["values"], list[float])
     assert_type(client.kinds(), list[wire.Kind])

@@ -429,9 +429,9 @@ def _beating(make: Callable[[], bytes]) -> Send:
 LONG: Final = 60_000
 QUERIES: Final[dict[str, tuple[str, dict[str, str]]]] = {
     "a query of unknown names": ("/v1/runs?" + "a&" * (LONG // 2), {}),
-    "a query of labels": ("/v1/runs?" + "label=a%3D1&" * (LONG // 12), {}),
-    "a query of one label": ("/v1/runs?label=" + "a" * LONG, {}),
-    "a query of signs": ("/v1/runs?label=" + "=" * LONG, {}),
+    "a query of labels": ("/v1/runs?selector=" + "a%3D1," * (LONG // 6), {}),
+    "a query of one label": ("/v1/runs?selector=" + "a" * LONG, {}),
+    "a query of signs": ("/v1/runs?selector=" + "=" * LONG, {}),
     "a long cursor": ("/v1/runs?cursor=" + "a" * LONG, {}),
     "a long number": ("/v1/runs?limit=" + "1" * LONG, {}),
     "a long step": ("/v1/schedules/x/values/" + "1" * LONG, {}),

@@ -71,6 +71,9 @@ NEEDED = {
     "GET /v1/runs/{run}/revisions/{number}": "viewer",
     "DELETE /v1/runs/{run}/revisions/{number}": "operator",
     "POST /v1/runs/{run}/rewind": "operator",
+    "PUT /v1/runs/{run}/protect": "admin",
+    "DELETE /v1/runs/{run}/protect": "admin",
+    "POST /v1/revisions": "operator",
     "POST /v1/runs/{run}/total": "operator",
     "POST /v1/runs/{run}/stop": "operator",
     "POST /v1/runs/{run}/pause": "operator",
@@ -242,7 +245,7 @@ def test_a_token_is_shown_once(guarded: Any, new_name: Any) -> None:
     assert (made.status_code, made.headers["cache-control"]) == (201, "no-store")
     secret = made.json()["token"]
     with guarded.client(secret) as http:
-        assert http.get("/v1/access").json() == {"name": name, "role": "worker"}
+        assert http.get("/v1/access").json() == {"name": name, "role": "worker", "runs": None}
     listed = guarded.ask("admin", "GET", "/v1/tokens", params={"limit": 1000})
     (item,) = [item for item in listed.json()["items"] if item["name"] == name]
     assert (item["role"], item["created_by"], item["expires_at"]) == ("worker", "admin", None)
@@ -390,7 +393,7 @@ def test_nothing_is_read_of_a_request_without_a_token(guarded: Any, problem: Any
 
 def test_loopback_needs_no_token(http: httpx.Client, problem: Any) -> None:
     """On loopback everybody is an operator by default, and nobody can make tokens."""
-    assert http.get("/v1/access").json() == {"name": None, "role": "operator"}
+    assert http.get("/v1/access").json() == {"name": None, "role": "operator", "runs": None}
     answer = http.post("/v1/tokens", json={"name": "x", "role": "admin"})
     assert "--database" in problem(answer, "forbidden")["detail"]
 

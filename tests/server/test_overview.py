@@ -33,7 +33,7 @@ def test_a_table_has_what_a_list_has(http: httpx.Client, new_name: Callable[[], 
         assert row["curve"] == {"parameter": "lr", "steps": [*range(8)], "values": values}
     rest = http.get("/v1/runs", params={**query, "overview": True, "cursor": shown["next"]}).json()
     assert [row["name"] for row in rest["items"]] == [f"{prefix}-c"]
-    labelled: dict[str, Any] = {"label": f"only={prefix}b", "overview": True}
+    labelled: dict[str, Any] = {"selector": f"only={prefix}b", "overview": True}
     (row,) = http.get("/v1/runs", params=labelled).json()["items"]
     assert row["name"] == f"{prefix}-b"
 

@@ -144,6 +144,7 @@ def complete() -> typer.Typer:
     """Return the root with all commands, which are loaded by this."""
     from rheostat.cli.commands import (
         administration,
+        bulk,
         convert,
         definitions,
         demo,
@@ -158,6 +159,7 @@ def complete() -> typer.Typer:
     app.command()(convert.convert)
     app.command(context_settings=WITH_CHANGES)(simulate.simulate)
     app.add_typer(_run(), name="run")
+    app.command("change", context_settings=WITH_CHANGES)(bulk.change_many)
     app.add_typer(_schedule(), name="schedule")
     app.add_typer(_token(), name="token")
     app.add_typer(_hook(), name="hook")
@@ -178,6 +180,7 @@ def _run() -> typer.Typer:
         exports,
         orders,
         proposals,
+        protection,
         revisions,
         runs,
         watch,
@@ -215,6 +218,8 @@ def _run() -> typer.Typer:
     run.command("proposals")(proposals.list_proposals)
     run.command(cls=WaitingCommand)(proposals.accept)
     run.command()(proposals.decline)
+    run.command()(protection.protect)
+    run.command()(protection.unprotect)
     run.command()(runs.history)
     run.command("workers")(workers.list_workers)
     run.command("mismatches")(workers.list_mismatches)

@@ -9,6 +9,7 @@ How a command fails: one readable block on standard error, and an exit code for 
      for did not come in time
 4    what was waited for will not come: it was taken back, dropped by a rewind, or all who trained
      have ended before it
+5    nothing was done: the run is protected, and a proposal waits for another person
 130  interrupted by Ctrl-C
 ==== ==========================================================================
 """
@@ -26,6 +27,7 @@ import typer
 from rheostat.cli.views.screen import machine_text, visible
 from rheostat.errors import (
     FieldError,
+    NeedsApproval,
     NotPending,
     Refused,
     RheostatError,
@@ -35,7 +37,7 @@ from rheostat.errors import (
 )
 from rheostat.suggestions import did_you_mean
 
-REFUSED, UNREADABLE, UNREACHABLE, LATE, GONE, INTERRUPTED = 1, 2, 3, 3, 4, 130
+REFUSED, UNREADABLE, UNREACHABLE, LATE, GONE, HELD, INTERRUPTED = 1, 2, 3, 3, 4, 5, 130
 
 OPTIONS = {
     '"force": true': "--force",
@@ -82,6 +84,8 @@ def reported(*, as_json: bool) -> Iterator[None]:
         if as_json:
             print(machine_text(_document(error)))
         print(*map(visible, _block(error)), sep="\n", file=sys.stderr)
+        if isinstance(error, NeedsApproval):
+            raise typer.Exit(HELD) from None
         again = isinstance(error, Unreachable | Unavailable)
         raise typer.Exit(UNREACHABLE if again else REFUSED) from None
     except KeyboardInterrupt:
@@ -112,11 +116,18 @@ def readable() -> Iterator[None]:
 def _document(error: RheostatError) -> dict[str, Any]:
     if isinstance(error, Refused):
         return error.to_problem()
+    if isinstance(error, NeedsApproval):
+        return error.proposed
     return {"type": "about:blank", "title": type(error).__name__, "detail": str(error)}
 
 
 def _block(error: RheostatError) -> Iterator[str]:
     """Yield the lines that tell people what is wrong."""
+    if isinstance(error, NeedsApproval):
+        run, number = error.proposed.get("run"), error.proposed.get("proposal")
+        yield f"Not done: proposal {number} waits for another person, since {run} is protected"
+        yield f"  rheostat run accept {run} {number}"
+        return
     if not isinstance(error, Refused):
         yield from f"Error: {error}".split("\n")
         return

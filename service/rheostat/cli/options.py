@@ -121,6 +121,10 @@ Labels = Annotated[
     list[str] | None,
     typer.Option("--label", metavar="KEY=VALUE", help="A label; may be repeated."),
 ]
+SELECTED = "Runs with such labels, as Kubernetes writes it: team=nlp,stage in (a,b),!frozen."
+Selector = Annotated[
+    str | None, typer.Option("--selector", "-l", metavar="SELECTOR", help=SELECTED)
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file.")

@@ -26,6 +26,7 @@ import re
 import shlex
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,20 @@ def steps(written: str | int) -> int:
     if count is None or count > MAX_STEP:
         raise typer.BadParameter(f"{text!r} is not a whole number of steps from 0 to {MAX_STEP:,}")
     return count
+
+
+AGE = re.compile(r"(\d{1,6})([smhdw])")
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def age(written: str | timedelta) -> timedelta:
+    """Read a length of time: 90d, 2w, 12h, 30m or 45s."""
+    if isinstance(written, timedelta):
+        return written
+    found = AGE.fullmatch(written.strip())
+    if found is None:
+        raise typer.BadParameter(f"{written!r} is no length of time, such as 90d, 12h or 30m")
+    return timedelta(**{UNITS[found[2]]: int(found[1])})
 
 
 def _phrases(words: Sequence[str]) -> list[list[str]]:

@@ -95,7 +95,18 @@ def document(answer: Answer) -> Document:
     found = _object(answer)
     if found is None:
         raise Broken(f"expected a JSON object, got {answer}", answer.status)
+    if answer.status == httpx.codes.ACCEPTED:
+        raise _held(found)
     return found
+
+
+def _held(found: Document) -> Exception:
+    """Return what is raised where a protected run's proposal is all that was made."""
+    number, run = found.get("proposal"), found.get("run")
+    if type(number) is not int or not isinstance(run, str):
+        return Broken(f"expected a proposal, got {str(found)[:EXCERPT]}", httpx.codes.ACCEPTED)
+    message = f"the run {run} is protected: proposal {number} waits for another person to accept it"
+    return errors.NeedsApproval(message, found)
 
 
 def nothing(answer: Answer) -> Document:

@@ -65,6 +65,25 @@ class RunOptions(TypedDict, total=False):
     """``metric``, ``direction`` and ``target``: what the training is after."""
     about: str
     """What the run is about."""
+    protect: Mapping[str, Sequence[str]] | None
+    """``{"except": […]}``: that what an operator does, but for these acts, needs another one."""
+
+
+class RunFilter(TypedDict, total=False):
+    """Which runs to list: those of which all that is given holds."""
+
+    selector: str | None
+    """With such labels: ``"team=nlp,stage in (pretrain,mid),!frozen"``."""
+    prefix: str | None
+    """How their names begin."""
+    name: str | None
+    """A part of their names, in whatever case."""
+    author: str | None
+    """Who created them."""
+    created_after: str | None
+    """Created then or later: ISO 8601, with an offset from UTC."""
+    created_before: str | None
+    """Created before."""
 
 
 @dataclass(frozen=True, slots=True)

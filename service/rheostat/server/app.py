@@ -42,7 +42,9 @@ from rheostat.server.http.traffic import Traffic
 from rheostat.server.http.turns import Turns
 from rheostat.server.local import LocalService
 from rheostat.server.openapi import describe
+from rheostat.server.routes.approving import propose_instead, protection
 from rheostat.server.routes.audit import audit
+from rheostat.server.routes.bulk import bulk
 from rheostat.server.routes.checkpoints import checkpoints
 from rheostat.server.routes.controllers import controllers
 from rheostat.server.routes.convert import conversion
@@ -98,6 +100,8 @@ ROUTERS = (
     workers,
     checkpoints,
     proposals,
+    protection,
+    bulk,
     reports,
     controllers,
     mismatches,
@@ -165,6 +169,7 @@ def create_app(
     app.state.recent_answers = RecentAnswers()
     app.state.sign_in_rates = Rates(SIGN_INS_PER_SECOND)
     app.state.answers_for = names(settings)
+    app.state.propose = propose_instead
     app.state.receiving = Budget(settings.max_receiving_bytes, "large bodies", SLOW_BODY)
     app.state.sending = Budget(settings.max_sending_bytes, "large answers", SLOW_ANSWER)
     turns = Turns(settings.max_body_bytes)

@@ -227,7 +227,15 @@ class FastLane:
         if not self._odd.isdisjoint(headers) or not self._is_own(headers.get(b"host")):
             return False
         caller = self._access.remembered(headers.get(b"authorization", b""))
-        return caller is not None and settles(caller, None) and self._rates.allow(scope)
+        if caller is None or not settles(caller, None):
+            return False
+        return (not caller.bounded or caller.knows(_run_of(scope))) and self._rates.allow(scope)
+
+
+def _run_of(scope: Scope) -> str:
+    """Return the run that a path like `ROUTE` names."""
+    path: str = scope["path"]
+    return path.removesuffix("/values").rpartition("/")[2]
 
 
 def _is_own(answers_for: Callable[[str], bool], host: bytes | None) -> bool:

@@ -71,6 +71,11 @@ ARMING = {
             "default": False,
             "description": "Arm gates on a run that is under way.",
         },
+        "unapproved": {
+            "type": "boolean",
+            "default": False,
+            "description": "Of an admin: arm it on a protected run without a second person.",
+        },
     },
 }
 

@@ -88,7 +88,11 @@ class Settings(Documented):
     """Memory for answers of over 64 KiB until they have left, in bytes per process."""
 
     max_stored_bytes: Count = 64 * MIB
-    """Most bytes of the definitions of all runs that were created with one worker's token."""
+    """Most bytes of the definitions of all runs that were created with one worker's token, or with
+    one that is for some runs alone."""
+
+    max_live_runs: Count = 50_000
+    """Most of these runs that are not finished."""
 
     max_binary_values: Count = MAX_BINARY_VALUES
     """Most values of one curve in a binary answer or behind a picture."""

@@ -40,6 +40,8 @@ class Token:
     created_by: str | None
     expires_at: str | None
     revoked_at: str | None
+    runs: str | None = None
+    """The selector of the runs that it knows of; None: all."""
 
     def to_json(self) -> wire.Token:
         """Return the wire form."""
@@ -50,6 +52,7 @@ class Token:
             "created_by": self.created_by,
             "expires_at": self.expires_at,
             "revoked_at": self.revoked_at,
+            "runs": self.runs,
         }
 
     def flaw(self, now: str) -> str | None:

@@ -25,8 +25,23 @@ RevisionKind = Literal[
 ]
 """What a revision did to its run."""
 
-ProposalKind = Literal["change", "stop", "pause", "signal", "rewind", "total", "control"]
-"""What a proposal asks for: the request of that endpoint."""
+ProposalKind = Literal[
+    "change",
+    "cancel",
+    "stop",
+    "pause",
+    "resume",
+    "signal",
+    "rewind",
+    "total",
+    "advance",
+    "control",
+    "disarm",
+    "reset",
+    "finish",
+    "delete",
+]
+"""What a proposal asks for, which is what an operator does to a run: the request of an endpoint."""
 
 ProposalState = Literal["open", "accepted", "declined", "expired"]
 """What became of a proposal; it expires with its generation, or by a newer one of a controller."""
@@ -41,6 +56,9 @@ they have shown that they applied it; a signal is done, or has failed, once a wo
 
 RunStatus = Literal["live", "paused", "stuck", "ended", "stopped", "finished"]
 """What becomes of a run."""
+
+RunSort = Literal["name", "created", "finished", "author"]
+"""What a list of runs is sorted by, and then by name."""
 
 WorkerState = Literal["training", "waiting", "silent", "wrong", "ended"]
 """What a worker does: it is silent if it has said nothing for three times what it was asked for."""

@@ -15,6 +15,8 @@ class Token(TypedDict):
     expires_at: str | None
     """When it ceases to work; null: never."""
     revoked_at: str | None
+    runs: str | None
+    """Selector of the runs that it knows of; null: all. To it, all others are not there."""
 
 
 TokenPage = Page[Token]
@@ -33,6 +35,8 @@ class Access(TypedDict):
     name: str | None
     """The token's name; null at a server that requires none."""
     role: Role
+    runs: str | None
+    """Selector of the runs that the token knows of; null: all."""
 
 
 class Session(TypedDict):
@@ -44,6 +48,8 @@ class Session(TypedDict):
     """The token's name; null: nobody is signed in, or no tokens are required."""
     role: Role | None
     """What may be done; null: nothing before somebody signs in."""
+    runs: str | None
+    """Selector of the runs that the token knows of; null: all."""
     expires_at: str | None
     """When the session ends unless it is used before; null: no session asks."""
 

@@ -1,6 +1,6 @@
 """Proposals, and what becomes of them."""
 
-from typing import Any, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from rheostat.wire.common import Page, ProposalKind, ProposalState
 from rheostat.wire.workers import Eta
@@ -32,9 +32,42 @@ class Proposal(TypedDict):
 ProposalPage = Page[Proposal]
 
 
+class Proposed(TypedDict):
+    """What was asked of a protected run waits: another person has to accept the proposal."""
+
+    proposal: int
+    """Its number."""
+    kind: ProposalKind
+    run: str
+    """Name of the run."""
+    effective: int | Literal["next"] | None
+    """The step that was asked for; null where none is."""
+    steps: NotRequired[list[int]]
+    """Of a change: at which steps the curves are shown, if it were accepted now."""
+    before: NotRequired[dict[str, list[float]]]
+    after: NotRequired[dict[str, list[float]]]
+
+
+Protection = TypedDict("Protection", {"except": list[ProposalKind]})
+"""What one operator may do to a protected run alone; for all else another person is needed."""
+
+
+class Protected(TypedDict):
+    """Whether a run is protected."""
+
+    id: str
+    name: str
+    protect: Protection | None
+    """Null if it is not: then one operator is enough for everything."""
+    revision: int
+    """The note in its history that says so."""
+
+
 class Accepted(Proposal):
     """What was asked for is done, by `revision`."""
 
+    run: str
+    """Id of the run; where it was removed, there is no `revision`."""
     effective: int
     """First step for which that holds."""
     late_by: int | None

@@ -12,6 +12,7 @@ from rheostat.wire.common import (
     RevisionState,
     RunStatus,
 )
+from rheostat.wire.proposals import Protection
 from rheostat.wire.workers import Eta, WorkerCounts
 
 
@@ -194,6 +195,8 @@ class RunSummary(TypedDict):
     """The most cells past `settled_until` at which a settling read may end."""
     guards: dict[str, GuardBounds]
     labels: dict[str, str]
+    protect: Protection | None
+    """What one operator may do to it alone, if all else takes another person; null: everything."""
     author: str | None
     created_at: str
     finished_at: str | None

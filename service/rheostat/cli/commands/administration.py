@@ -53,7 +53,12 @@ class Tokens(Protocol):
         """Return all tokens."""
 
     def create(
-        self, name: str, role: wire.Role, *, expires_at: str | None = None
+        self,
+        name: str,
+        role: wire.Role,
+        *,
+        expires_at: str | None = None,
+        runs: str | None = None,
     ) -> wire.IssuedToken:
         """Make a token."""
 
@@ -71,6 +76,14 @@ def create(
             metavar="N", min=1, max=36_500, help="Days until it expires.", show_default="never"
         ),
     ] = None,
+    runs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SELECTOR",
+            help="Which runs it knows of, by their labels; to it, all others are not there.",
+            show_default="all",
+        ),
+    ] = None,
     database: Database = None,
     server: Server = None,
     token: Token = None,
@@ -81,13 +94,15 @@ def create(
     \b
     rheostat token create ann --role admin --database sqlite:///rheostat.db
     rheostat token create ci --role worker --days 90 --server http://rheostat:8000
+    rheostat token create trainers --role worker --runs team=nlp
 
     The first one is made on the database, by whoever can open it; further ones also by a service,
     which wants an admin's token.
     """
     expires_at = None if days is None else (datetime.now(UTC) + timedelta(days)).isoformat()
     with _tokens(database, server, token) as tokens:
-        return Result(tokens.create(name, role.value, expires_at=expires_at), administration.made)
+        made = tokens.create(name, role.value, expires_at=expires_at, runs=runs)
+        return Result(made, administration.made)
 
 
 @answering

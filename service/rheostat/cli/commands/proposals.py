@@ -17,8 +17,28 @@ from rheostat.cli.waiting import landing
 if TYPE_CHECKING:
     from rheostat.client import Client, Control
 
-Kind = Literal["change", "stop", "pause", "signal", "rewind", "total", "control"]
+Kind = Literal[
+    "change",
+    "cancel",
+    "stop",
+    "pause",
+    "resume",
+    "signal",
+    "rewind",
+    "total",
+    "advance",
+    "control",
+    "disarm",
+    "reset",
+    "finish",
+    "delete",
+]
+"""`rheostat.wire.ProposalKind` once more: to load that takes twenty milliseconds."""
 Number = Annotated[int, typer.Argument(metavar="NUMBER", min=1, help="Number of the proposal.")]
+
+
+OF_NUMBER = {"total": "total", "advance": "to", "cancel": "revision"}
+"""Kinds that begin with a number, and the field that it is."""
 
 
 @asking
@@ -80,7 +100,7 @@ def propose(
 
 def _body(control: Control, kind: Kind, what: list[str], clock: str | None) -> dict[str, Any]:
     """Read what is proposed, as the command of that kind would."""
-    if kind in {"stop", "pause"}:
+    if kind in {"stop", "pause", "resume", "finish", "delete"}:
         return words.assignments(what)
     if not what:
         raise typer.BadParameter(f"say what to propose, as in `rheostat run propose gpt {kind} …`")
@@ -92,8 +112,10 @@ def _body(control: Control, kind: Kind, what: list[str], clock: str | None) -> d
     if kind == "rewind":
         changes = {"changes": words.changes(rest, clock)} if rest else {}
         return {"to": words.steps(first), **changes}
-    if kind == "total":
-        return {"total": words.steps(first), **words.assignments(rest)}
+    if kind in OF_NUMBER:
+        return {OF_NUMBER[kind]: words.steps(first), **words.assignments(rest)}
+    if kind in {"disarm", "reset"}:
+        return {"name": first, **words.assignments(rest)}
     told = controllers.controller(what)
     return {"name": told["kind"], "controller": told}
 
@@ -105,6 +127,10 @@ def accept(
     number: Number,
     expect: Expect = None,
     yes: options.Yes = False,
+    unapproved: Annotated[
+        bool,
+        typer.Option("--unapproved", help="As an admin, do without a second person; recorded."),
+    ] = False,
 ) -> Result:
     """
     Do what a proposal says.
@@ -113,7 +139,8 @@ def accept(
     rheostat run accept gpt 1 --yes
     rheostat run accept gpt 7 --wait
 
-    It is shown and asked about first. If the run has moved on in the meantime, it is refused.
+    It is shown and asked about first. If the run has moved on in the meantime, it is refused. Of a
+    protected run, another token has to accept it than the one that has proposed it.
     """
     control = client.control(run)
     revision = control.show()["revision"] if expect is None else expect
@@ -123,7 +150,7 @@ def accept(
             views.proposal(Screen(error=True), each)
         if found:
             confirm(f"Accept proposal {number} of run {run}?", yes=yes)
-    done = control.accept(number, expected_revision=revision)
+    done = control.accept(number, expected_revision=revision, unapproved=unapproved)
     return Result(done, views.accepted)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
@@ -21,13 +22,24 @@ if TYPE_CHECKING:
 Status = Literal["live", "paused", "stuck", "ended", "stopped", "finished"]
 """`rheostat.wire.RunStatus` once more, since loading that takes a command twenty milliseconds."""
 STATES = get_args(Status)
+Sort = Literal["name", "created", "finished", "author"]
+"""`rheostat.wire.RunSort`, likewise."""
+SORTS = get_args(Sort)
 LISTED = 100
 """Runs that are listed for people, unless they want more."""
 
 
 def _status(text: str) -> str:
-    if text not in STATES:
-        message = f"{text!r} is no state of a run{did_you_mean(text, STATES)}: {', '.join(STATES)}"
+    return _one_of(STATES, "state of a run", text)
+
+
+def _sort(text: str) -> str:
+    return _one_of(SORTS, "order of runs", text)
+
+
+def _one_of(words: tuple[str, ...], what: str, text: str) -> str:
+    if text not in words:
+        message = f"{text!r} is no {what}{did_you_mean(text, words)}: {', '.join(words)}"
         raise typer.BadParameter(message)
     return text
 
@@ -135,6 +147,14 @@ def create(
     about: Annotated[
         str | None, typer.Option(metavar="TEXT", help="What the run is about, for people.")
     ] = None,
+    protect: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="except=LIST",
+            help="That what an operator does waits for another one's yes, except some acts, such as"
+            " except=stop,pause,signal, or except=[] for none.",
+        ),
+    ] = None,
     exist_ok: Annotated[
         bool, typer.Option("--exist-ok", help="Succeed if the very same run exists already.")
     ] = False,
@@ -164,6 +184,7 @@ def create(
         "controllers": words.assignments(controller or ()) or None,
         "goal": words.assignments(goal or ()) or None,
         "about": about,
+        "protect": words.assignments(protect or ()) or None,
     }
     said: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     spec = _described(parameters or [], said, config, library)
@@ -210,9 +231,31 @@ def list_runs(
             show_default="all",
         ),
     ] = None,
-    label: Annotated[
-        str | None, typer.Option(metavar="KEY=VALUE", help="Only runs with this label.")
+    selector: options.Selector = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Only those with this in their names, in whatever case."),
     ] = None,
+    author: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only those that this one created.")
+    ] = None,
+    older_than: Annotated[
+        timedelta | None,
+        typer.Option(
+            metavar="TIME", parser=words.age, help="Only those created longer ago: 90d, 12h, 30m."
+        ),
+    ] = None,
+    newer_than: Annotated[
+        timedelta | None,
+        typer.Option(metavar="TIME", parser=words.age, help="Only those created since then."),
+    ] = None,
+    sort: Annotated[
+        str,
+        typer.Option(metavar=f"<{'|'.join(SORTS)}>", parser=_sort, help="What they are sorted by."),
+    ] = "name",
+    descending: Annotated[
+        bool, typer.Option("--desc", help="The last first: of those sorted by time, the newest.")
+    ] = False,
     stuck: Annotated[bool, typer.Option("--stuck", help="The same as --state stuck.")] = False,
     limit: Annotated[
         int | None,
@@ -225,12 +268,13 @@ def list_runs(
     ] = None,
 ) -> Given:
     """
-    List the runs, by name.
+    List the runs, by name or as they are to be sorted.
 
     \b
     rheostat run list
     rheostat run list --state live --state stuck
-    rheostat run list gpt- --label team=vision
+    rheostat run list gpt- -l 'team=vision,stage in (pretrain,mid),!frozen'
+    rheostat run list --state finished --older-than 90d --sort finished
 
     \b
     live      it goes on, or nobody has begun with it
@@ -241,24 +285,41 @@ def list_runs(
     finished  somebody closed it
     """
     states = [*(state or ()), *(["stuck"] if stuck else [])]
-    return _Listed(client, {"label": label, "state": states, "prefix": prefix}, limit)
+    wanted = {
+        "selector": selector,
+        "state": states,
+        "prefix": prefix,
+        "name": name,
+        "author": author,
+        "created_before": _ago(older_than),
+        "created_after": _ago(newer_than),
+    }
+    order = {"sort": sort, "descending": descending}
+    return _Listed(client, wanted, order, limit)
+
+
+def _ago(age: timedelta | None) -> str | None:
+    return None if age is None else (datetime.now(UTC) - age).isoformat()
 
 
 class _Listed:
     """Runs, as many as somebody looks at, or all of them for a program."""
 
-    def __init__(self, client: Client, wanted: dict[str, Any], limit: int | None) -> None:
+    def __init__(
+        self, client: Client, wanted: dict[str, Any], order: dict[str, Any], limit: int | None
+    ) -> None:
         self._client, self._wanted, self._limit = client, wanted, limit
+        self._asked = {**wanted, **order}
 
     def give(self, *, as_json: bool) -> None:
         """Print them."""
         if as_json:
-            Result(self._client.runs(**self._wanted, limit=self._limit), runs.runs).give(
+            Result(self._client.runs(**self._asked, limit=self._limit), runs.runs).give(
                 as_json=True
             )
             return
         most = self._limit or LISTED
-        found = self._client.runs(**self._wanted, limit=most + 1)
+        found = self._client.runs(**self._asked, limit=most + 1)
         chosen = any(self._wanted.values())
         Result(found, runs.runs, most=most, chosen=chosen).give(as_json=False)
 

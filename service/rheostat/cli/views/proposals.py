@@ -78,6 +78,10 @@ def asked(item: wire.Proposal) -> str:
     return " ".join([kind, *rest]) + place
 
 
+PLACES = {"advance": "to", "resume": "until", "finish": "end", "delete": ""}
+"""Kinds that are about a step, or about none."""
+
+
 def _words(kind: str, body: Mapping[str, Any]) -> list[str]:
     changes = [
         ", ".join(
@@ -95,6 +99,10 @@ def _words(kind: str, body: Mapping[str, Any]) -> list[str]:
             return [text.signal(body)]
         case "stop" | "pause":
             return [f"with {text.signal(body['signal'])}"] if body.get("signal") else []
+    if kind in PLACES and all(body.get(name) is None for name in body.keys() - {"message"}):
+        return []
+    if kind in PLACES:
+        return [f"to {text.count(body[PLACES[kind]])}"]
     return [text.brief({name: value for name, value in body.items() if name != "message"})]
 
 
@@ -116,6 +124,9 @@ def proposed(screen: Screen, item: wire.Proposal, run: str) -> None:
 def accepted(screen: Screen, item: wire.Accepted) -> None:
     """Say what accepting a proposal made."""
     late = item["late_by"]
+    if item["revision"] is None:
+        screen.line(f"Proposal {item['proposal']} is done: the run is gone.")
+        return
     where = f"step {text.count(item['effective'])} on every worker"
     screen.line(
         f"Proposal {item['proposal']} is revision {item['revision']}, effective at {where}."

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from rheostat.cli.views import revisions, text, workers
+from rheostat.cli.views import protection, revisions, text, workers
 from rheostat.cli.views.chart import Series, VerticalLine
 from rheostat.cli.views.screen import Cell, Screen, left, right, wide
 
@@ -214,6 +214,8 @@ def _details(item: wire.RunState) -> Iterable[tuple[str, str]]:
     for name, guard in (item["guards"] or {}).items():
         bounds = (f"{key} {text.short(value)}" for key, value in revisions.bounds(guard))
         yield f"guard {name}", ", ".join(bounds) or "none"
+    if item["protect"] is not None:
+        yield "protected", protection.said(item["protect"])
     if item["about"]:
         yield "about", item["about"]
     if item["goal"]:

@@ -12,6 +12,7 @@ from rheostat.changes import Model
 from rheostat.client import calls
 from rheostat.client._async.control import AsyncControl
 from rheostat.client._async.hooks import AsyncHooks
+from rheostat.client._async.many import AsyncMany
 from rheostat.client._async.network import AsyncNetwork
 from rheostat.client._async.run import AsyncRun
 from rheostat.client._async.session import AsyncSession
@@ -25,12 +26,12 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from rheostat import wire
-    from rheostat.client.calls import RunOptions
+    from rheostat.client.calls import RunFilter, RunOptions
     from rheostat.client.revisions import Revision
     from rheostat.errors import AwaitingReport, Paused
 
 
-class AsyncClient:
+class AsyncClient(AsyncMany):
     """
     A client of one Rheostat service, and a context manager, which closes it.
 
@@ -335,30 +336,40 @@ class AsyncClient:
     async def runs(
         self,
         *,
-        label: str | None = None,
         state: wire.RunStatus | Sequence[wire.RunStatus] | None = None,
-        prefix: str | None = None,
+        sort: wire.RunSort | None = None,
+        descending: bool = False,
         limit: int | None = None,
         stuck: bool = False,
+        **wanted: Unpack[RunFilter],
     ) -> list[wire.RunSummary]:
         """
-        Return the runs, by name.
+        Return the runs, by name unless they are to be sorted otherwise.
 
         Args:
-            label: Only those with this label, ``key=value``.
             state: Only those in this state, or in one of these: ``live``, ``paused``, ``stuck``
                 (it had workers of whom none is alive any more, and is neither finished nor stopped
                 nor at its end), ``ended``, ``stopped`` or ``finished``.
-            prefix: Only those whose names begin with this.
+            sort: What they are sorted by: ``name``, ``created``, ``finished`` or ``author``.
+            descending: Whether the last comes first.
             limit: The most of them; all, by default.
             stuck: The same as ``state="stuck"``.
+            wanted: Only those with the labels of a ``selector``, such as
+                ``"team=nlp,stage in (pretrain,mid),!frozen"``, with a ``prefix`` or a part
+                (``name``) of their names, of an ``author``, ``created_after`` or
+                ``created_before`` a time.
 
         """
         states = [state] if isinstance(state, str) else [*(state or ())]
         asked = [*states, *(["stuck"] if stuck else [])]
         page = None if limit is None else min(limit, MAX_ITEMS)
         call = calls.get(
-            calls.path("runs"), label=label, state=asked or None, prefix=prefix, limit=page
+            calls.path("runs"),
+            **wanted,
+            state=asked or None,
+            sort=sort,
+            order="desc" if descending else None,
+            limit=page,
         )
         return await self.session.ask_all(call, most=limit)
 
@@ -380,7 +391,7 @@ class AsyncClient:
             exist_ok: Whether a run of this name may be there that was created in the same way.
             options: ``axis``, ``resolution``, ``total``, ``steps_per_epoch``, ``max_block``,
                 ``max_jump``, ``guards``, ``labels``, ``paused``, ``describe``, ``signals``,
-                ``controllers``, ``goal``, ``about``.
+                ``controllers``, ``goal``, ``about``, ``protect``.
 
         Raises:
             NameTaken: There is a run of this name; with ``exist_ok``, created otherwise than now.
@@ -607,7 +618,12 @@ class AsyncTokens:
         self._session = session
 
     async def create(
-        self, name: str, role: wire.Role, *, expires_at: str | None = None
+        self,
+        name: str,
+        role: wire.Role,
+        *,
+        expires_at: str | None = None,
+        runs: str | None = None,
     ) -> wire.IssuedToken:
         """
         Make a token, and return it with its secret, ``token``, which nobody is told again.
@@ -616,9 +632,11 @@ class AsyncTokens:
             name: Who will use it.
             role: What that may do.
             expires_at: When it ceases to work, ISO 8601; never by default.
+            runs: Selector of the runs that it knows of, such as ``"team=nlp"``: to it, all others
+                are not there. All runs, by default, and for an admin.
 
         """
-        body = {"name": name, "role": role, "expires_at": expires_at}
+        body = {"name": name, "role": role, "expires_at": expires_at, "runs": runs}
         return await self._session.ask(calls.post(calls.path("tokens"), body))
 
     async def revoke(self, name: str) -> None:

@@ -117,6 +117,8 @@ class Control(Orders, Deciding, Branching, Exporting):
             GuardViolated: A parameter would jump, or leave its bounds.
             Invalid: A change is none, or fits no parameter; ``errors`` names each field.
             Finished: The run is.
+            NeedsApproval: The run is protected: nothing was done, and a proposal waits for another
+                person. So it is with whatever else an operator does to a run.
 
         """
         body = {

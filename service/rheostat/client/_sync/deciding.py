@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from rheostat.client import calls
@@ -198,24 +198,32 @@ class Deciding(Handle):
         return self._session.ask(call)
 
     def accept(
-        self, number: int, *, message: str = "", expected_revision: int | None = None
+        self,
+        number: int,
+        *,
+        message: str = "",
+        expected_revision: int | None = None,
+        unapproved: bool = False,
     ) -> wire.Accepted:
         """
-        Do what a proposal suggests.
+        Do what a proposal suggests: of a protected run, with another token than its author's.
 
         Args:
             number: The proposal's.
             message: Why, for the history.
             expected_revision: Refuse with `RevisionMismatch` if the run has moved on from the
                 revision that was looked at.
+            unapproved: As an admin, do without another person; the history records it.
 
         Raises:
+            Forbidden: The run is protected, and the token is its author's.
             UnknownProposal: The run has none of this number.
             NotOpen: It was decided, or its generation was left.
             Refused: What the call itself raises; the proposal stays open.
 
         """
-        return self._decide(number, "accept", message, expected_revision)
+        more = {"unapproved": True} if unapproved else {}
+        return self._decide(number, "accept", message, expected_revision, **more)
 
     def decline(
         self, number: int, *, message: str = "", expected_revision: int | None = None
@@ -231,8 +239,32 @@ class Deciding(Handle):
         """
         return self._decide(number, "decline", message, expected_revision)
 
-    def _decide(self, number: int, how: str, message: str, expected: int | None) -> Any:
-        body: dict[str, Any] = {"message": message}
+    def protect(self, free: Sequence[wire.ProposalKind] = ()) -> wire.Protected:
+        """
+        Have whatever an operator does to the run wait until another one accepts it: for admins.
+
+        What is asked for becomes a proposal then, and raises `NeedsApproval`. What armed
+        controllers decide goes on.
+
+        Args:
+            free: What one operator may do alone, such as ``["stop", "pause", "signal"]``.
+
+        Raises:
+            Forbidden: The token is no admin's.
+            Invalid: The server requires no tokens: there is no second person.
+            Finished: The run is.
+
+        """
+        return self._session.ask(calls.put(self._path("protect"), {"except": [*free]}))
+
+    def unprotect(self, *, message: str = "") -> wire.Protected:
+        """Let one operator be enough again: for admins."""
+        return self._session.ask(calls.delete(self._path("protect"), message=message or None))
+
+    def _decide(
+        self, number: int, how: str, message: str, expected: int | None, **more: Any
+    ) -> Any:
+        body: dict[str, Any] = {"message": message, **more}
         if expected is not None:
             body["expected_revision"] = expected
         return self._session.ask(calls.post(self._path("proposals", number, how), body))

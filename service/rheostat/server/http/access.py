@@ -8,6 +8,10 @@ operator, and nobody an admin: tokens that outlive such a server are not for its
 A browser that has signed in sends a cookie instead, which stands for a session, which stands for a
 token. A browser sends it of itself, so it does less than the token: it settles nothing, and what it
 changes has to come from our own page.
+
+A token may have a selector, and then knows of the runs alone that have such labels: all others are
+not there for it, whatever it asks. Every operation comes to its run through `Records.find`, which
+holds to that; and since some answers are in memory, whoever names a run is asked about it first.
 """
 
 from __future__ import annotations
@@ -19,20 +23,26 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from starlette.requests import Request
 from starlette.types import Scope
 
 from rheostat.errors import Forbidden, Unauthenticated, Unavailable
+from rheostat.limits import RUN_ID
 from rheostat.server.http.browsers import require_own_page
+from rheostat.server.runs.selector import EVERYTHING, Selector
+from rheostat.server.settings import Settings
 from rheostat.server.store import Store
+from rheostat.server.store.acting import Acting, acting
 from rheostat.server.store.operations import sessions
 from rheostat.server.store.operations.sessions import Session
-from rheostat.server.store.records import now
+from rheostat.server.store.records import Records, now
+from rheostat.server.store.shares import Share
 from rheostat.server.store.store import work_for_all
 from rheostat.server.tokens import PREFIX, Role, Token, hash_of
 
@@ -64,6 +74,7 @@ SETTLERS = tuple(role for role in Role if role.covers(Role.WORKER))
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 _roles: WeakKeyDictionary[Callable[..., Any], Role | None] = WeakKeyDictionary()
+_of_all_runs: WeakSet[Callable[..., Any]] = WeakSet()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +85,19 @@ class Caller:
     role: Role
     by_session: bool = False
     """Whether a browser says so, by a cookie."""
+    runs: Selector = EVERYTHING
+    """Which runs they know of; to them, all others are not there."""
+    admitted: set[str] = field(default_factory=set, compare=False, repr=False)
+    """Ids of some of these runs, for as long as it is believed who they are."""
+
+    @property
+    def bounded(self) -> bool:
+        """Whether there are runs of which they do not know."""
+        return bool(self.runs.requirements)
+
+    def knows(self, run_id: str) -> bool:
+        """Whether it is known at once that they know of a run."""
+        return not self.runs.requirements or run_id in self.admitted
 
 
 EVERYBODY = Caller(None, Role.OPERATOR)
@@ -93,6 +117,12 @@ def needs(role: Role | None) -> Callable[[Endpoint], Endpoint]:
     return mark
 
 
+def of_all_runs(endpoint: Endpoint) -> Endpoint:
+    """Mark a route's function as one for callers who know of all runs: it is about them all."""
+    _of_all_runs.add(endpoint)
+    return endpoint
+
+
 def role_needed(endpoint: Callable[..., Any]) -> Role | None:
     """Return the role of a route's function; raise `TypeError` if it was not marked."""
     if endpoint not in _roles:
@@ -106,9 +136,31 @@ async def admit(request: Request, role: Role | None) -> None:
         return
     access: Authenticator = request.app.state.access
     caller = request.scope[CALLER] = await access.caller(request.scope)
+    acting.set(Acting(caller.runs, _share(caller, request.app.state.settings)))
     if caller.by_session and request.method not in READS:
         require_own_page(request.headers)
     require(request, role)
+
+
+def require_reach(request: Request, endpoint: Callable[..., Any]) -> None:
+    """Raise `Forbidden` for a caller who knows of some runs only, where all are concerned."""
+    caller = caller_of(request)
+    if caller.bounded and endpoint in _of_all_runs:
+        message = f"the token {caller.name} is for runs with {caller.runs}, and this is about all"
+        raise Forbidden(message, runs=str(caller.runs))
+
+
+async def require_known(request: Request, run: str) -> None:
+    """Raise `UnknownRun` if there is no such run, as far as the caller may know."""
+    caller = caller_of(request)
+    if caller.knows(run):
+        return
+    store: Store = request.app.state.store
+    await store.quick_read(Records.find, run)
+    if re.fullmatch(RUN_ID, run):  # a name may be another run's in a moment
+        if len(caller.admitted) >= MOST:
+            caller.admitted.clear()
+        caller.admitted.add(run)
 
 
 def require(request: Request, role: Role) -> None:
@@ -116,6 +168,13 @@ def require(request: Request, role: Role) -> None:
     caller = caller_of(request)
     if not caller.role.covers(role):
         raise _refusal(caller, role)
+
+
+def _share(caller: Caller, settings: Settings) -> Share | None:
+    """Return what a caller may create, None for operators of all runs: it is theirs to judge."""
+    if caller.role.covers(Role.OPERATOR) and not caller.bounded:
+        return None
+    return Share(settings.max_live_runs, settings.max_stored_bytes)
 
 
 def holder_of(request: Request) -> str:
@@ -282,7 +341,7 @@ class Authenticator:
         cookies = {_hash(each, SESSION): each for each in headers if each.startswith(SESSION)}
         found = await store.quick_read(sessions.find, tuple(bearers), tuple(cookies))
         known = {
-            bearers[each]: Known(token, None, Caller(token.name, token.role), until)
+            bearers[each]: Known(token, None, _caller(token), until)
             for each, token in found.tokens.items()
             if each in bearers
         }
@@ -299,7 +358,7 @@ class Authenticator:
     def _signed_in(self, session: Session, token: Token | None) -> Caller | None:
         """Return whom a session stands for, None if its token is gone."""
         if token is not None:
-            return Caller(token.name, token.role, by_session=True)
+            return _caller(token, by_session=True)
         if self._own is not None and session.token_hash == _hash(self._own, SCHEME):
             return Caller(OWNER.name, OWNER.role, by_session=True)
         return None
@@ -318,6 +377,15 @@ class Authenticator:
             if its.until < now or len(self._known) >= MOST:
                 del self._known[oldest]
         self._known[header] = known
+
+
+def _caller(token: Token, *, by_session: bool = False) -> Caller:
+    return Caller(token.name, token.role, by_session, _selector(token.runs))
+
+
+@lru_cache(maxsize=256)
+def _selector(text: str | None) -> Selector:
+    return EVERYTHING if text is None else Selector.parse(text)
 
 
 async def _kept(store: Store, hashes: Sequence[str]) -> None:

@@ -61,13 +61,18 @@ def refusal(error: Exception, scope: Scope) -> Refused:
 def response(error: Exception, scope: Scope) -> Response:
     """Return the whole answer for a failure: document, status and headers."""
     refused = refusal(error, scope)
+    body = orjson.dumps(document(refused, scope), default=str, option=orjson.OPT_NON_STR_KEYS)
+    return Response(body, refused.status, _headers(refused), MEDIA_TYPE)
+
+
+def document(refused: Refused, scope: Scope) -> dict[str, Any]:
+    """Return the document alone: it may be a part of an answer about many things."""
     problem = refused.to_problem()
     if wrong := problem.get("errors"):
         problem["errors"] = [{**item, "value": shown(item["value"])} for item in wrong[:MOST]]
     if request_id := scope.get(REQUEST_ID):
         problem["request_id"] = request_id
-    body = orjson.dumps(problem, default=str, option=orjson.OPT_NON_STR_KEYS)
-    return Response(body, refused.status, _headers(refused), MEDIA_TYPE)
+    return problem
 
 
 def request_errors(error: RequestValidationError) -> list[FieldError]:

@@ -44,6 +44,13 @@ class RequestBody(Documented):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
+class ActBody(RequestBody):
+    """Base of bodies by which an operator acts on a run."""
+
+    unapproved: bool = False
+    """Of an admin: do it to a protected run without a second person; the history records it."""
+
+
 def refers(*schemas: str) -> WithJsonSchema:
     """Return what makes a field's schema a reference to one (any) of `openapi.SCHEMAS`."""
     found = [{REFERENCE: schema} for schema in schemas]
@@ -126,6 +133,9 @@ async def _key(
     if idempotency_key is None:
         return None
     words = [request.method, request.url.path, request.url.query]
+    caller = caller_of(request)
+    if caller.bounded:  # they are not told what was answered to somebody who knows of other runs
+        words += [caller.name or "", str(caller.runs)]
     digest = hashlib.sha256("\n".join(words).encode() + b"\n" + await request.body())
     return IdempotencyKey(idempotency_key, digest.hexdigest())
 
@@ -135,6 +145,22 @@ StoreDep = Annotated[Store, Depends(_store)]
 Author = Annotated[str | None, Depends(_author)]
 NoteDep = Annotated[Note, Depends(_note)]
 KeyDep = Annotated[IdempotencyKey | None, Depends(_key)]
+
+Unapproved = Annotated[
+    bool,
+    Query(description="Of an admin: do it to a protected run without a second person; recorded."),
+]
+
+
+async def author_of(request: Request) -> str | None:
+    """Return who makes the change that a request asks for, as `Author` does."""
+    return await _author(request, request.headers.get("rheostat-author"))
+
+
+async def key_of(request: Request) -> IdempotencyKey | None:
+    """Return the key of a request, as `KeyDep` does."""
+    return await _key(request, request.headers.get("idempotency-key"))
+
 
 # --- parameters -----------------------------------------------------------------------------------
 

@@ -26,11 +26,13 @@ from rheostat.errors import (
     Malformed,
     Refused,
     TooLarge,
+    UnknownRun,
     UnsupportedMediaType,
     refusals,
 )
 from rheostat.server.http import auditing
-from rheostat.server.http.access import admit, role_needed
+from rheostat.server.http.access import admit, require_known, require_reach, role_needed
+from rheostat.server.http.approval import PROPOSED, Act, act_of, perform
 from rheostat.server.http.body import JsonRequest
 from rheostat.server.http.problems import MOST, documented
 from rheostat.server.tokens import Role
@@ -68,6 +70,10 @@ class StrictRoute(APIRoute):
         super().__init__(*args, **settings)
         self.action = auditing.action_of(self.endpoint, self.methods)
         self.responses = {**self.responses, **documented(self.refusals())}
+        if isinstance(act_of(self.endpoint), Act):
+            self.responses[202] = PROPOSED.shown(
+                "The run is protected: nothing was done, and a proposal waits for another person."
+            )
 
     @property
     def role(self) -> Role | None:
@@ -86,6 +92,8 @@ class StrictRoute(APIRoute):
         inner = super().get_route_handler()
         role, checked = self.role, self.endpoint not in _any_query
         action = auditing.action_of(self.endpoint, self.methods)
+        act = act_of(self.endpoint)
+        named = "run" in self.param_convertors and UnknownRun in self.refusals()
         repeatable = {
             field.alias: _is_list(field.field_info.annotation)
             for field in get_flat_params(self.dependant)
@@ -95,13 +103,18 @@ class StrictRoute(APIRoute):
         async def handle(request: Request) -> Response:
             await admit(request, role)
             auditing.begin(request, action)
+            if role is not None:
+                require_reach(request, self.endpoint)
+                if named:
+                    await require_known(request, request.path_params["run"])
             if checked:
                 check_query(request, repeatable)
-            if self.body_field is None:
-                return await inner(request)
-            strict = JsonRequest(request.scope, request.receive)
-            await strict.read(required=self.body_field.field_info.is_required())
-            return await inner(strict)
+            if self.body_field is not None:
+                request = JsonRequest(request.scope, request.receive)
+                await request.read(required=self.body_field.field_info.is_required())
+            if isinstance(act, Act):
+                return await perform(request, act, inner)
+            return await inner(request)
 
         return handle
 

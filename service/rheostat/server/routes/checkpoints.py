@@ -14,6 +14,7 @@ from rheostat.errors import RheostatError, UnknownGeneration, UnknownRevision, U
 from rheostat.limits import MAX_NUMBER, MAX_SOURCE, MAX_STEP, MAX_TAG, MAX_URI
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
+from rheostat.server.http.approval import free
 from rheostat.server.http.auditing import unaudited
 from rheostat.server.http.requests import (
     Cursor,
@@ -101,6 +102,7 @@ class SavedBody(RequestBody):
 )
 @needs(Role.WORKER)
 @unaudited("a worker says what it saved")
+@free("a worker says what it has saved")
 @refuses(UnknownRun, UnknownGeneration, UnknownRevision)
 async def save_checkpoint(run: RunId, saved: SavedBody, store: StoreDep) -> Response:
     """

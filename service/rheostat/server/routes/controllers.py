@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import Body, Header, Path, Query
+from pydantic import Field
+from starlette.requests import Request
 from starlette.responses import Response
 
 from rheostat import wire
@@ -22,8 +24,10 @@ from rheostat.limits import MAX_NUMBER, NAME
 from rheostat.schedules.field_errors import shown
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
+from rheostat.server.http.approval import UNAPPROVED, acts, sent
 from rheostat.server.http.auditing import audited
 from rheostat.server.http.requests import (
+    ActBody,
     Cursor,
     KeyDep,
     Limit,
@@ -31,6 +35,7 @@ from rheostat.server.http.requests import (
     RequestBody,
     Run,
     StoreDep,
+    Unapproved,
     body_examples,
     cursor_of,
     number_of,
@@ -41,6 +46,7 @@ from rheostat.server.routes.reports import REDUCED
 from rheostat.server.runs.control.fitting import read_controller
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.idempotency import once
+from rheostat.server.store.operations import acts as acts_of
 from rheostat.server.store.operations import control, decided
 from rheostat.server.store.operations.control import ArmRequest
 from rheostat.server.tokens import Role
@@ -89,6 +95,39 @@ def _expected(if_match: str | None) -> int | None:
     return None if if_match is None else min(int(if_match.strip('"')), MAX_NUMBER)
 
 
+def _named(request: Request) -> dict[str, Any]:
+    """Return a request about a controller as a proposal says it."""
+    return {**sent(request), "name": request.path_params["name"]}
+
+
+def _resetting(request: Request) -> dict[str, Any]:
+    if_match = request.headers.get("if-match")
+    match = {} if if_match is None else {"expected": _expected(if_match)}
+    return {**_named(request), **match}
+
+
+def _disarming(request: Request) -> dict[str, Any]:
+    return {**_resetting(request), "message": request.query_params.get("message", "")}
+
+
+class OfController(RequestBody):
+    """What is to be done to an armed controller, as a proposal says it."""
+
+    name: Annotated[str, Field(pattern=f"^{NAME}$")]
+    """Its name."""
+
+    expected: Annotated[int, Field(ge=control.ANY, le=MAX_NUMBER)] | None = None
+    """Revision that armed it, another one is refused; 0: whichever it is."""
+
+    message: str = ""
+    """Why."""
+
+    def requested_by(self, note: Note) -> acts_of.OfController:
+        """Return what the author in ``note`` asks for."""
+        why = Note(note.author, self.message)
+        return acts_of.OfController(self.name, self.expected, why)
+
+
 @controllers.put(
     "/v1/runs/{run}/controllers/{name}",
     summary="Arm a controller",
@@ -103,6 +142,7 @@ def _expected(if_match: str | None) -> int | None:
 )
 @needs(Role.OPERATOR)
 @audited("arm")
+@acts("control", _named)
 @refuses(UnknownRun, UnknownSchedule, Finished, PreconditionFailed)
 async def arm_controller(
     run: Run,
@@ -131,7 +171,7 @@ def arming(
     body: Mapping[str, Any], note: Note, expected: int | None = None
 ) -> tuple[ArmRequest, bool]:
     """Return what a body asks for, and whether the reports so far are to be taken in first."""
-    options = {key: _flag(body, key) for key in ("keep_state", "replay", "force")}
+    options = {key: _flag(body, key) for key in ("keep_state", "replay", "force", UNAPPROVED)}
     config = {key: value for key, value in body.items() if key not in options}
     controller = read_controller(config, "")
     keep, force = options["keep_state"], options["force"]
@@ -194,6 +234,7 @@ async def list_decisions(
 )
 @needs(Role.OPERATOR)
 @audited("disarm", "revision")
+@acts("disarm", _disarming)
 @refuses(UnknownRun, UnknownController, Finished, PreconditionFailed)
 async def disarm_controller(
     run: Run,
@@ -203,6 +244,8 @@ async def disarm_controller(
     key: KeyDep,
     if_match: IfMatch = None,
     message: Annotated[str, Query(description="Why.")] = "",
+    *,
+    unapproved: Unapproved = False,  # noqa: ARG001 - `perform` reads it
 ) -> Response:
     """Have a controller decide no more; what it has decided stays."""
     why, expected = Note(note.author, message), _expected(if_match)
@@ -211,7 +254,7 @@ async def disarm_controller(
     )
 
 
-class Reset(RequestBody):
+class Reset(ActBody):
     """A reset as it is asked for."""
 
     message: str = ""
@@ -229,6 +272,7 @@ BARE = Reset()
 )
 @needs(Role.OPERATOR)
 @audited("reset")
+@acts("reset", _resetting)
 @refuses(UnknownRun, UnknownController, Finished, PreconditionFailed)
 async def reset_controller(
     run: Run,

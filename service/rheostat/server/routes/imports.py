@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from starlette.responses import Response
 
-from rheostat.errors import NameTaken
+from rheostat.errors import NameTaken, TooMany
 from rheostat.limits import NAME
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import NO_STORE
@@ -87,7 +87,7 @@ class ImportBody(RequestBody):
 )
 @needs(Role.OPERATOR)
 @audited("import")
-@refuses(NameTaken)
+@refuses(NameTaken, TooMany)
 async def import_run(
     body: ImportBody, store: StoreDep, note: NoteDep, key: KeyDep, arrivals: ArrivalsDep
 ) -> Response:

@@ -20,21 +20,25 @@ from rheostat.errors import FieldError, Invalid
 from rheostat.limits import NAME, NAME_RULE
 from rheostat.schedules.field_errors import shown
 from rheostat.schedules.references import Lookup
+from rheostat.server.http.approval import UNAPPROVED
 from rheostat.server.http.requests import RequestBody
-from rheostat.server.routes.controllers import arming
-from rheostat.server.routes.revisions import Change
+from rheostat.server.routes.controllers import OfController, arming
+from rheostat.server.routes.revisions import CancelBody, Change, Move
 from rheostat.server.routes.rewinds import RewindBody
+from rheostat.server.routes.runs import End, Removal
 from rheostat.server.routes.signals import SignalBody
-from rheostat.server.routes.stops import Halt
+from rheostat.server.routes.stops import Halt, Resumption
 from rheostat.server.routes.total import Total
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.validation import validate
+from rheostat.server.store.operations import acts
+from rheostat.server.store.operations.advance import check_advance
 from rheostat.server.store.operations.control import ArmRequest, arm, check_arming
 from rheostat.server.store.operations.propose import Done
 from rheostat.server.store.operations.revise import check_revision, revise
 from rheostat.server.store.operations.rewind import RewindRequest, check_rewind, rewind
 from rheostat.server.store.operations.signal import check_signal, signal
-from rheostat.server.store.operations.stop import check_stop, stop
+from rheostat.server.store.operations.stop import check_resume, check_stop, stop
 from rheostat.server.store.operations.total import TotalRequest, check_total, make_total
 from rheostat.server.store.outside import Results, Work, WorkNeeded
 from rheostat.server.store.records import Records
@@ -114,6 +118,11 @@ def _refuse(field: str, message: str, value: Any, bound: str) -> Invalid:
     return Invalid("The controller is refused.", errors=wrong)
 
 
+def _refuse_field(field: str, message: str, value: Any) -> Invalid:
+    wrong = [FieldError(field, message, shown(value), "absent")]
+    return Invalid("The proposal is refused.", errors=wrong)
+
+
 def _check_arming(records: Records, run_id: str, asked: Arming) -> None:
     check_arming(records, run_id, asked.name, asked.complete())
 
@@ -132,6 +141,13 @@ KINDS: Mapping[wire.ProposalKind, Kind] = {
     "rewind": Kind(_as(RewindBody), check_rewind, _rewind),
     "total": Kind(_as(Total), check_total, _total),
     "control": Kind(_arming, _check_arming, _arm),
+    "cancel": Kind(_as(CancelBody), acts.check_cancel, acts.cancel),
+    "resume": Kind(_as(Resumption), check_resume, acts.resume),
+    "advance": Kind(_as(Move), check_advance, acts.move_on),
+    "disarm": Kind(_as(OfController), acts.check_armed, acts.disarm),
+    "reset": Kind(_as(OfController), acts.check_armed, acts.reset),
+    "finish": Kind(_as(End), acts.check_finish, acts.finish),
+    "delete": Kind(_as(Removal), acts.check_delete, acts.delete),
 }
 """The kinds of proposals; a test demands each that `rheostat.wire` names."""
 
@@ -184,6 +200,9 @@ def read(
 ) -> Measure:
     """Return what a body asks for; raise `Invalid` if it is none of its kind."""
     found = KINDS[kind]
+    if UNAPPROVED in body:
+        message = "is not for a proposal: who accepts it may do without a second person"
+        raise _refuse_field(f"body.{UNAPPROVED}", message, body[UNAPPROVED])
     with _within_body():
         request = found.read(body, note)
     return Measure(found, replace(request, note=note, cause=cause))

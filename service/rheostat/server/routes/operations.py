@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from rheostat import __version__, wire
 from rheostat.errors import Unavailable
-from rheostat.server.http.access import needs
+from rheostat.server.http.access import needs, of_all_runs
 from rheostat.server.http.answers import JsonAnswer
 from rheostat.server.http.negotiation import quality, ranges
 from rheostat.server.http.route import any_query, check_query, refuses, router
@@ -73,6 +73,7 @@ async def readyz(request: Request) -> Response:
     responses={200: {"description": "The figures.", "content": {"text/plain": {}}}},
 )
 @needs(Role.VIEWER)
+@of_all_runs
 async def metrics(request: Request) -> Response:
     """Return the figures of all workers in Prometheus's text format."""
     return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE_LATEST)

@@ -19,6 +19,7 @@ from rheostat.errors import (
 from rheostat.limits import MAX_NUMBER, MAX_SOURCE, MAX_STEP
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
+from rheostat.server.http.approval import free
 from rheostat.server.http.auditing import audited, unaudited
 from rheostat.server.http.requests import (
     Cursor,
@@ -111,6 +112,7 @@ class OutcomeBody(RequestBody):
 )
 @needs(Role.WORKER)
 @unaudited("a worker says what became of a signal")
+@free("a worker says what it did")
 @refuses(UnknownRun, UnknownRevision, UnknownGeneration, TooMany)
 async def tell_outcome(run: Run, told: OutcomeBody, store: StoreDep) -> Response:
     """
@@ -163,6 +165,7 @@ class NoteBody(RequestBody):
 )
 @needs(Role.WORKER)
 @audited("note", "revision", "effective")
+@free("a note changes nothing")
 @refuses(UnknownRun, Finished, RateLimited)
 async def leave_note(
     run: Run, left: NoteBody, store: StoreDep, note: NoteDep, key: KeyDep

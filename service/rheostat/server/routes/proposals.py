@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import Body, Path, Query
+from starlette.requests import Request
 from starlette.responses import Response
 
 from rheostat import wire
 from rheostat.errors import (
     Finished,
+    Forbidden,
     GenerationMismatch,
     GuardViolated,
     NotOpen,
@@ -24,11 +26,13 @@ from rheostat.errors import (
     UnknownSchedule,
 )
 from rheostat.limits import MAX_NUMBER
-from rheostat.server.http.access import needs
+from rheostat.server.http.access import caller_of, needs, require
 from rheostat.server.http.answers import JsonAnswer
+from rheostat.server.http.approval import free
 from rheostat.server.http.arrival import ArrivalsDep
 from rheostat.server.http.auditing import audited
 from rheostat.server.http.requests import (
+    ActBody,
     Cursor,
     KeyDep,
     Limit,
@@ -43,6 +47,7 @@ from rheostat.server.http.requests import (
 from rheostat.server.http.route import refuses, router
 from rheostat.server.routes.measures import read
 from rheostat.server.routes.revisions import LANDS, Expected
+from rheostat.server.routes.runs import forget
 from rheostat.server.runs.proposal import ProposalState
 from rheostat.server.runs.revision import Note
 from rheostat.server.store.idempotency import once
@@ -79,6 +84,7 @@ ACCEPTED = JsonAnswer(
         "revision": 7,
         "effective": 8200,
         "late_by": None,
+        "run": "run_1f0c9a3be5d24c77a8e1b20c94",
         "eta": [{**LANDS, "revision": 7, "effective": 8200}],
     },
 )
@@ -111,7 +117,7 @@ class NewProposal(RequestBody):
     """The body of the request that does it: of a change, as for `POST …/revisions`."""
 
 
-class Acceptance(RequestBody):
+class Acceptance(ActBody):
     """A yes."""
 
     expected_revision: Expected = None
@@ -146,6 +152,7 @@ YES, NO = Acceptance(), Refusal()
 )
 @needs(Role.PROPOSER)
 @audited("propose", "kind")
+@free("a proposal does nothing by itself")
 @refuses(UnknownRun, RevisionMismatch, TooMany, *AT_ACCEPTANCE)
 async def propose_to_run(
     run: Run, asked: NewProposal, store: StoreDep, note: NoteDep, key: KeyDep
@@ -208,8 +215,10 @@ async def read_proposal(run: Run, number: Asked, store: StoreDep) -> Response:
 )
 @needs(Role.OPERATOR)
 @audited("accept", "revision")
-@refuses(UnknownRun, UnknownProposal, NotOpen, RevisionMismatch, *AT_ACCEPTANCE)
+@free("it is the second person's yes, and asks whose")
+@refuses(UnknownRun, UnknownProposal, NotOpen, RevisionMismatch, Forbidden, *AT_ACCEPTANCE)
 async def accept_proposal(
+    request: Request,
     run: Run,
     number: Asked,
     store: StoreDep,
@@ -221,11 +230,20 @@ async def accept_proposal(
     """
     Do what a proposal asks for, now. What is refused leaves it open.
 
-    The revision names its author, and in `cause` the proposal and who accepted it.
+    Of a protected run, another token has to accept it than the one that has suggested it; an admin
+    may do so with `unapproved`, which the history records. Where that removes the run, there is no
+    `revision`. The revision names its author, and in `cause` the proposal and who accepted it.
     """
-    decision = Decision(Note(note.author, yes.message), yes.expected_revision)
+    if yes.unapproved:
+        require(request, Role.ADMIN)
+    by = Note(note.author, yes.message)
+    token = caller_of(request).name
+    decision = Decision(by, yes.expected_revision, token, yes.unapproved)
     made = await store.write(once, key, lambda r: propose.accept(r, run, number, decision, read))
-    if made["kind"] == "rewind":  # workers start anew, and come to it by that
+    if made["kind"] == "delete":
+        forget(request, made["run"])
+    # after a rewind workers start anew, and come to it by that
+    if made["kind"] in {"rewind", "delete"}:
         return ACCEPTED.send(made)
     return ACCEPTED.send(await arrivals.with_eta(run, made))
 
@@ -238,6 +256,7 @@ async def accept_proposal(
 )
 @needs(Role.OPERATOR)
 @audited("decline")
+@free("a no leaves the run as it is")
 @refuses(UnknownRun, UnknownProposal, NotOpen, RevisionMismatch)
 async def decline_proposal(
     run: Run,

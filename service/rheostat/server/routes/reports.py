@@ -25,6 +25,7 @@ from rheostat.errors import (
 from rheostat.limits import MAX_NUMBER, MAX_REPORTED, MAX_STEP, METRIC, REPORTS_PER_SECOND
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import NO_STORE, TEXT, JsonAnswer
+from rheostat.server.http.approval import free
 from rheostat.server.http.auditing import unaudited
 from rheostat.server.http.requests import (
     Generation,
@@ -158,6 +159,7 @@ class Reporting(RequestBody):
 )
 @needs(Role.WORKER)
 @unaudited("a worker reports; what controllers decide is in the run's history")
+@free("a worker says what it measured; what armed controllers decide was approved with them")
 @refuses(UnknownRun, UnknownGeneration, StaleGeneration, RateLimited)
 async def report_metrics(
     run: RunId,

@@ -27,9 +27,11 @@ from rheostat.errors import (
 from rheostat.limits import MAX_NUMBER, MAX_STEP, NAME
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
+from rheostat.server.http.approval import acts
 from rheostat.server.http.arrival import ArrivalsDep
 from rheostat.server.http.auditing import audited
 from rheostat.server.http.requests import (
+    ActBody,
     Cursor,
     KeyDep,
     Limit,
@@ -38,6 +40,7 @@ from rheostat.server.http.requests import (
     RequestBody,
     Run,
     StoreDep,
+    Unapproved,
     body_examples,
     cursor_of,
     number_of,
@@ -49,6 +52,7 @@ from rheostat.server.runs.revision import Note, RevisionKind
 from rheostat.server.runs.revision_state import Front
 from rheostat.server.store.idempotency import once
 from rheostat.server.store.operations import advance, revise, show
+from rheostat.server.store.operations.acts import Cancellation
 from rheostat.server.tokens import Role
 
 revisions = router("revisions")
@@ -162,7 +166,7 @@ class Cause(RequestBody):
     """Step of the report."""
 
 
-class Change(RequestBody):
+class Change(ActBody):
     """A revision as it is asked for."""
 
     changes: Changes
@@ -220,6 +224,7 @@ class Change(RequestBody):
 )
 @needs(Role.OPERATOR)
 @audited("change", "revision", "effective")
+@acts("change")
 @refuses(
     UnknownRun, UnknownSchedule, UnknownRevision, Finished, RevisionMismatch, TooLate, GuardViolated
 )
@@ -248,7 +253,7 @@ async def revise_run(
     return REVISED.send(await arrivals.with_eta(run, made), 201)
 
 
-class Move(RequestBody):
+class Move(ActBody):
     """An advance as it is asked for."""
 
     to: Annotated[int, Field(ge=0, le=MAX_STEP)]
@@ -280,6 +285,7 @@ class Move(RequestBody):
 )
 @needs(Role.OPERATOR)
 @audited("advance", "revision", "effective")
+@acts("advance")
 @refuses(UnknownRun, Finished, Stopped, Paused, RevisionMismatch, TooLate, PastTotal)
 async def advance_run(
     run: Run, move: Move, store: StoreDep, arrivals: ArrivalsDep, note: NoteDep, key: KeyDep
@@ -367,6 +373,32 @@ async def read_revision(
     return REVISION.send(await arrivals.with_eta_to_come(run, found))
 
 
+class CancelBody(RequestBody):
+    """A cancellation as a proposal says it."""
+
+    revision: Annotated[int, Field(ge=1, le=MAX_NUMBER)]
+    """Revision that is to be taken back."""
+
+    message: str = ""
+    """Why."""
+
+    expected_revision: Expected = None
+    """Newest revision that the author has seen; another one is refused."""
+
+    def requested_by(self, note: Note) -> Cancellation:
+        """Return what the author in ``note`` asks for."""
+        return Cancellation(self.revision, self.expected_revision, Note(note.author, self.message))
+
+
+def cancelling(request: Request) -> dict[str, Any]:
+    """Return a request to take a revision back as a proposal says it."""
+    query = request.query_params
+    said: dict[str, Any] = {"revision": int(request.path_params["number"])}
+    if "expected_revision" in query:
+        said["expected_revision"] = int(query["expected_revision"])
+    return said | {"message": query.get("message", "")}
+
+
 @revisions.delete(
     "/v1/runs/{run}/revisions/{number}",
     summary="Cancel a pending revision",
@@ -376,6 +408,7 @@ async def read_revision(
 )
 @needs(Role.OPERATOR)
 @audited("cancel", "revision")
+@acts("cancel", cancelling)
 @refuses(UnknownRun, UnknownRevision, NotPending, RevisionMismatch, GuardViolated)
 async def cancel_revision(
     run: Run,
@@ -388,6 +421,8 @@ async def cancel_revision(
         int | None, Query(ge=1, le=MAX_NUMBER, description="Newest revision that was seen.")
     ] = None,
     message: Annotated[str, Query(description="Why.")] = "",
+    *,
+    unapproved: Unapproved = False,  # noqa: ARG001 - `perform` reads it
 ) -> Response:
     """
     Take back a revision before it takes effect; the history keeps it and its cancellation.

@@ -21,12 +21,13 @@ from rheostat.errors import (
 from rheostat.limits import MAX_CONTROLLERS, MAX_STEP
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
+from rheostat.server.http.approval import acts
 from rheostat.server.http.arrival import ArrivalsDep
 from rheostat.server.http.auditing import audited
 from rheostat.server.http.requests import (
+    ActBody,
     KeyDep,
     NoteDep,
-    RequestBody,
     Run,
     StoreDep,
     body_examples,
@@ -75,7 +76,7 @@ REWIND_REHEARSED = JsonAnswer(
 )
 
 
-class RewindBody(RequestBody):
+class RewindBody(ActBody):
     """A rewind as it is asked for."""
 
     to: Annotated[int, Field(ge=0, le=MAX_STEP)]
@@ -128,6 +129,7 @@ class RewindBody(RequestBody):
 )
 @needs(Role.OPERATOR)
 @audited("rewind", "revision", "generation", "from")
+@acts("rewind")
 @refuses(
     UnknownRun,
     UnknownGeneration,

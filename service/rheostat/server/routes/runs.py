@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Hashable
+from datetime import UTC, datetime
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Body, Query
-from pydantic import ConfigDict, Field, WithJsonSchema
+from pydantic import ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -24,17 +23,20 @@ from rheostat.errors import (
     StepJump,
     Stopped,
     TooLate,
+    TooMany,
     UnknownGeneration,
     UnknownRun,
     UnknownSchedule,
 )
-from rheostat.limits import MAX_NUMBER, MAX_STEP
+from rheostat.limits import MAX_AUTHOR, MAX_NUMBER, MAX_STEP
 from rheostat.server.http.access import caller_of, needs
 from rheostat.server.http.answers import NO_STORE, JsonAnswer, either
+from rheostat.server.http.approval import acts, free
 from rheostat.server.http.arrival import ArrivalsDep
 from rheostat.server.http.auditing import audited
 from rheostat.server.http.recent import RecentAnswers
 from rheostat.server.http.requests import (
+    ActBody,
     Author,
     Cursor,
     KeyDep,
@@ -42,10 +44,11 @@ from rheostat.server.http.requests import (
     NoteDep,
     RequestBody,
     Run,
-    SettingsDep,
     StoreDep,
+    Unapproved,
     body_examples,
     cursor_of,
+    no_cursor,
     place_of,
     refers,
 )
@@ -53,9 +56,12 @@ from rheostat.server.http.route import refuses, router
 from rheostat.server.routes.checkpoints import SAVED, resumable
 from rheostat.server.runs.presence import Roster
 from rheostat.server.runs.revision import Note
+from rheostat.server.runs.selector import MAX_SELECTOR, Selector
 from rheostat.server.store import Store
 from rheostat.server.store.idempotency import once
 from rheostat.server.store.operations import close, create, fork, join, overviews, show, workers
+from rheostat.server.store.operations.acts import Closing
+from rheostat.server.store.run_lists import WantedRuns
 from rheostat.server.tokens import Role
 
 runs = router("runs")
@@ -77,6 +83,7 @@ SUMMARY: wire.RunSummary = {
     "max_jump": 4096,
     "guards": {"lr": {"min": 0, "max": None, "max_ratio": None}},
     "labels": {},
+    "protect": None,
     "author": "ann",
     "created_at": "2026-01-01T12:00:00.000000+00:00",
     "finished_at": None,
@@ -202,7 +209,7 @@ JOINED = JsonAnswer(
 )
 
 PREFIX = r"^[A-Za-z0-9._-]{0,128}$"
-LABEL = r"^[^=\x00]+=[^\x00]*$"
+When = Annotated[str | None, Query(max_length=64, examples=["2026-01-31T00:00:00Z"])]
 
 SpecData = Annotated[dict[str, Any], Body(), refers("RunAtPath")]
 CreationData = Annotated[dict[str, Any], Body(), refers("Run", "Fork")]
@@ -226,13 +233,14 @@ CreationData = Annotated[dict[str, Any], Body(), refers("Run", "Fork")]
 )
 @needs(Role.OPERATOR)
 @audited("create")
-@refuses(NameTaken, GuardViolated, UnknownSchedule, UnknownRun, UnknownGeneration)
+@refuses(NameTaken, TooMany, GuardViolated, UnknownSchedule, UnknownRun, UnknownGeneration)
 async def create_run(
     body: CreationData,
     store: StoreDep,
     note: NoteDep,
     key: KeyDep,
     arrivals: ArrivalsDep,
+    request: Request,
     *,
     dry_run: Annotated[bool, Query(description="Of a fork: only show what would happen.")] = False,
 ) -> Response:
@@ -247,6 +255,7 @@ async def create_run(
     forks = "from" in body
     if dry_run:
         return await _rehearsed(body, store, note)
+    require_tokens_for(body, request)
     make = fork.fork if forks else create.create
     made = await store.write(once, key, lambda records: make(records, body, note))
     run = await arrivals.with_workers(made)
@@ -255,6 +264,14 @@ async def create_run(
         return RUN.send(run, 201, headers)
     saved = await resumable(store, run["id"], run["generations"][0]["from"], 1)
     return FORKED.send({**run, **saved}, 201, headers)
+
+
+def require_tokens_for(body: dict[str, Any], request: Request) -> None:
+    """Raise `Invalid` for a run that is to be protected where nobody has a token."""
+    if body.get("protect") is not None and caller_of(request).name is None:
+        message = "a run is protected by a second person, and without tokens nobody is another one"
+        wrong = [FieldError("protect", message, body["protect"], "a server that requires tokens")]
+        raise Invalid("The run cannot be protected here.", errors=wrong)
 
 
 async def _rehearsed(body: dict[str, Any], store: Store, note: Note) -> Response:
@@ -278,13 +295,13 @@ async def _rehearsed(body: dict[str, Any], store: Store, note: Note) -> Response
 )
 @needs(Role.WORKER)
 @audited("create")
-@refuses(NameTaken, GuardViolated, UnknownSchedule)
+@free("it makes a run, or finds it as it was made")
+@refuses(NameTaken, TooMany, GuardViolated, UnknownSchedule)
 async def ensure_run(
     run: Run,
     body: SpecData,
     store: StoreDep,
     note: NoteDep,
-    settings: SettingsDep,
     request: Request,
     arrivals: ArrivalsDep,
 ) -> Response:
@@ -298,9 +315,8 @@ async def ensure_run(
     if body["name"] != run:
         message = f"the body names {body['name']!r}, and the path {run!r}"
         raise Invalid(message, errors=[FieldError("name", message, body["name"], run)])
-    exempt = caller_of(request).role.covers(Role.OPERATOR)
-    share = None if exempt else settings.max_stored_bytes
-    shown, created = await store.write(create.ensure, body, note, share)
+    require_tokens_for(body, request)
+    shown, created = await store.write(create.ensure, body, note)
     return RUN.send(await arrivals.with_workers(shown), 201 if created else 200)
 
 
@@ -315,10 +331,14 @@ async def ensure_run(
 async def list_runs(
     request: Request,
     store: StoreDep,
-    label: Annotated[
-        list[Annotated[str, WithJsonSchema({"type": "string", "pattern": LABEL})]] | None,
-        Query(max_length=64, description="`key=value`, which the runs carry; may be repeated."),
-    ] = None,
+    selector: Annotated[
+        str,
+        Query(
+            max_length=MAX_SELECTOR,
+            description="Only those with such labels, as Kubernetes' selectors say it.",
+            examples=["team=nlp,stage in (pretrain,mid),!frozen"],
+        ),
+    ] = "",
     limit: Limit = 100,
     cursor: Cursor = None,
     state: Annotated[
@@ -329,6 +349,18 @@ async def list_runs(
         str,
         Query(pattern=PREFIX, description="How their names begin.", examples=["gpt"]),
     ] = "",
+    name: Annotated[
+        str, Query(pattern=PREFIX, description="A part of their names, in whatever case.")
+    ] = "",
+    author: Annotated[
+        str | None, Query(max_length=MAX_AUTHOR, description="Who created them.")
+    ] = None,
+    created_after: Annotated[When, Query(description="Created then or later; ISO 8601.")] = None,
+    created_before: Annotated[When, Query(description="Created before; ISO 8601.")] = None,
+    sort: Annotated[wire.RunSort, Query(description="What they are sorted by.")] = "name",
+    order: Annotated[
+        Literal["asc", "desc"], Query(description="Whether the first or the last comes first.")
+    ] = "asc",
     *,
     stuck: Annotated[bool, Query(description="The same as `state=stuck`.")] = False,
     overview: Annotated[
@@ -336,41 +368,57 @@ async def list_runs(
     ] = False,
 ) -> Response:
     """
-    Return runs by name.
+    Return runs, by name unless they are to be sorted otherwise.
 
     A run is stuck if it is neither finished nor stopped, had workers, and all of them have fallen
     silent or ended before any came to its total. A run without a total is, too, when its training
     is over and nobody has finished it. A page of some states may have fewer than `limit`, and a
     `next`. An overview may be a second old, and without some curves that it has the next time.
     """
-    labels = dict(_label(text) for text in label or [])
-    states = {*(state or ()), *(("stuck",) if stuck else ())}
-    wanted = workers.WantedRuns(labels, place_of(cursor), limit, states, prefix)
+    stuck_ones: tuple[wire.RunStatus, ...] = ("stuck",) if stuck else ()
+    wanted = WantedRuns(
+        selector=caller_of(request).runs.also(Selector.parse(selector)),
+        states=frozenset((*(state or ()), *stuck_ones)),
+        prefix=prefix,
+        name=name,
+        author=author,
+        created_after=_moment("created_after", created_after),
+        created_before=_moment("created_before", created_before),
+        sort=sort,
+        descending=order == "desc",
+        after=place_of(cursor),
+        limit=limit,
+    )
+    try:
+        wanted.last()
+    except ValueError:
+        raise no_cursor(cursor) from None
     if overview:
         recent: RecentAnswers = request.app.state.recent_answers
-        body = await recent.get(_key(wanted), partial(_overview, store, wanted))
+        body = await recent.get(wanted, partial(_overview, store, wanted))
         return Response(body, headers=NO_STORE, media_type="application/json")
     items, after = await store.read(workers.runs, wanted)
     return RUNS.send({"items": items, "next": None if after is None else cursor_of(after)})
 
 
-async def _overview(store: Store, wanted: workers.WantedRuns) -> bytes:
+async def _overview(store: Store, wanted: WantedRuns) -> bytes:
     items, after = await store.read(overviews.overviews, wanted)
     return OVERVIEWS.write({"items": items, "next": None if after is None else cursor_of(after)})
 
 
-def _key(wanted: workers.WantedRuns) -> Hashable:
-    """Return what an answer depends on, whatever the order in which it was asked for."""
-    labels, states = frozenset(wanted.labels.items()), frozenset(wanted.states)
-    return labels, wanted.after, wanted.limit, states, wanted.prefix
-
-
-def _label(text: str) -> tuple[str, str]:
-    key, _, value = text.partition("=")
-    if not re.search(LABEL, text):
-        message = "label must be key=value"
-        raise Invalid(message, errors=[FieldError("label", message, text[:100], "key=value")])
-    return key, value
+def _moment(field: str, text: str | None) -> str | None:
+    """Return a time as it is stored; raise `Invalid` for what is none."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC).isoformat(timespec="microseconds")
+    except (ValueError, OverflowError):
+        pass
+    bound = "an ISO 8601 time with its offset from UTC"
+    message = f"{field} must be {bound}"
+    raise Invalid(message, errors=[FieldError(field, message, text, bound)])
 
 
 @runs.get(
@@ -385,6 +433,10 @@ async def read_run(run: Run, store: StoreDep, arrivals: ArrivalsDep) -> Response
     return RUN.send(await arrivals.with_workers(await store.read(show.show, run)))
 
 
+def _nothing(_request: Request) -> dict[str, Any]:
+    return {}
+
+
 @runs.delete(
     "/v1/runs/{run}",
     summary="Remove a run",
@@ -392,21 +444,44 @@ async def read_run(run: Run, store: StoreDep, arrivals: ArrivalsDep) -> Response
 )
 @needs(Role.OPERATOR)
 @audited("delete")
+@acts("delete", _nothing)
 @refuses(UnknownRun, HasForks)
-async def delete_run(run: Run, store: StoreDep, author: Author, request: Request) -> Response:
+async def delete_run(
+    run: Run,
+    store: StoreDep,
+    author: Author,
+    request: Request,
+    *,
+    unapproved: Unapproved = False,  # noqa: ARG001 - `perform` reads it
+) -> Response:
     """
     Remove a run with its history and its ledger. Workers that have its id get a 404.
 
     Settled blocks that other processes, or caches in front, have in memory may be read there until
     they make room for others. The id is never used again.
     """
-    run_id = await store.write(close.delete, run, author)
-    request.app.state.block_cache.drop_run(run_id)
-    request.app.state.roster.drop([run_id])
+    forget(request, await store.write(close.delete, run, author))
     return Response(status_code=204)
 
 
-class End(RequestBody):
+def forget(request: Request, run_id: str) -> None:
+    """Let go of what this process has in memory of a run that is gone."""
+    request.app.state.block_cache.drop_run(run_id)
+    request.app.state.roster.drop([run_id])
+
+
+class Removal(RequestBody):
+    """A removal as a proposal says it."""
+
+    message: str = ""
+    """Why."""
+
+    def requested_by(self, note: Note) -> Closing:
+        """Return what the author in ``note`` asks for."""
+        return Closing(None, Note(note.author, self.message))
+
+
+class End(ActBody):
     """Where a run ends."""
 
     end: Annotated[int, Field(ge=0, le=MAX_STEP)] | None = None
@@ -414,6 +489,10 @@ class End(RequestBody):
 
     message: str = ""
     """Why; the history keeps it, with the author."""
+
+    def requested_by(self, note: Note) -> Closing:
+        """Return what the author in ``note`` asks for."""
+        return Closing(self.end, Note(note.author, self.message))
 
 
 NOW = End()
@@ -429,6 +508,7 @@ NOW = End()
 )
 @needs(Role.OPERATOR)
 @audited("finish", "end", "revision")
+@acts("finish")
 @refuses(UnknownRun, Finished, Stopped, TooLate)
 async def finish_run(
     run: Run,
@@ -515,6 +595,7 @@ FRESH = Joining()
 )
 @needs(Role.WORKER)
 @audited("begin", "begins")
+@free("a worker says where it begins")
 @refuses(UnknownRun, StaleCheckpoint, StepJump)
 async def join_run(
     run: Run,

@@ -18,7 +18,7 @@ from rheostat.errors import (
 from rheostat.formats import Format
 from rheostat.limits import MAX_NUMBER, MAX_STEP
 from rheostat.schedules import evaluate
-from rheostat.server.http.access import needs
+from rheostat.server.http.access import needs, of_all_runs
 from rheostat.server.http.answers import JsonAnswer
 from rheostat.server.http.auditing import audited
 from rheostat.server.http.curves import answer, reserve
@@ -98,6 +98,7 @@ VALUE = JsonAnswer(
 )
 @needs(Role.OPERATOR)
 @audited("put-schedule", "version")
+@of_all_runs
 @refuses(UnknownSchedule, PreconditionFailed)
 async def put_schedule(
     name: ScheduleName,
@@ -152,6 +153,7 @@ async def list_schedules(store: StoreDep, limit: Limit = 100, cursor: Cursor = N
 )
 @needs(Role.OPERATOR)
 @audited("delete-schedule")
+@of_all_runs
 @refuses(UnknownSchedule, PreconditionFailed)
 async def delete_schedule(
     name: ScheduleName, store: StoreDep, if_match: IfMatch = None

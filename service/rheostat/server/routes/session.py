@@ -36,10 +36,17 @@ SESSION = JsonAnswer(
         "required": True,
         "name": "ann",
         "role": "operator",
+        "runs": None,
         "expires_at": "2026-01-02T00:00:00.000000+00:00",
     },
 )
-NOBODY: wire.Session = {"required": True, "name": None, "role": None, "expires_at": None}
+NOBODY: wire.Session = {
+    "required": True,
+    "name": None,
+    "role": None,
+    "runs": None,
+    "expires_at": None,
+}
 
 
 class SignIn(RequestBody):
@@ -158,5 +165,6 @@ def _shown(access: Authenticator, caller: Caller, session: Session | None) -> wi
         "required": access.required,
         "name": caller.name,
         "role": caller.role.value,
+        "runs": str(caller.runs) if caller.bounded else None,
         "expires_at": None if session is None else session.expires_at,
     }

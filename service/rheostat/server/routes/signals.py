@@ -12,9 +12,10 @@ from rheostat.errors import Finished, RevisionMismatch, Stopped, TooLate, Unknow
 from rheostat.limits import MAX_STEP, WORD
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
+from rheostat.server.http.approval import acts
 from rheostat.server.http.arrival import ArrivalsDep
 from rheostat.server.http.auditing import audited
-from rheostat.server.http.requests import KeyDep, NoteDep, RequestBody, Run, StoreDep, body_examples
+from rheostat.server.http.requests import ActBody, KeyDep, NoteDep, Run, StoreDep, body_examples
 from rheostat.server.http.route import refuses, router
 from rheostat.server.routes.revisions import LANDS, Expected
 from rheostat.server.runs.revision import Note
@@ -84,7 +85,7 @@ SURFACE = JsonAnswer(
 )
 
 
-class SignalBody(RequestBody):
+class SignalBody(ActBody):
     """A signal as it is asked for."""
 
     signal: Annotated[str, Field(pattern=f"^{WORD}$")]
@@ -125,6 +126,7 @@ class SignalBody(RequestBody):
 )
 @needs(Role.OPERATOR)
 @audited("signal", "revision", "effective")
+@acts("signal")
 @refuses(UnknownRun, Finished, Stopped, RevisionMismatch, TooLate)
 async def signal_run(
     run: Run, wanted: SignalBody, store: StoreDep, arrivals: ArrivalsDep, note: NoteDep, key: KeyDep

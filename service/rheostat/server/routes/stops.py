@@ -20,9 +20,18 @@ from rheostat.errors import (
 from rheostat.limits import MAX_STEP, WORD
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
+from rheostat.server.http.approval import acts
 from rheostat.server.http.arrival import ArrivalsDep
 from rheostat.server.http.auditing import audited
-from rheostat.server.http.requests import KeyDep, NoteDep, RequestBody, Run, StoreDep, body_examples
+from rheostat.server.http.requests import (
+    ActBody,
+    KeyDep,
+    NoteDep,
+    RequestBody,
+    Run,
+    StoreDep,
+    body_examples,
+)
 from rheostat.server.http.route import refuses, router
 from rheostat.server.routes.revisions import LANDS, Cause, Expected
 from rheostat.server.runs.revision import Note, RevisionKind
@@ -51,7 +60,7 @@ class StopSignal(RequestBody):
     """What the run declares that it takes."""
 
 
-class Halt(RequestBody):
+class Halt(ActBody):
     """A stop or a pause as it is asked for."""
 
     effective: Literal["next"] | Annotated[int, Field(ge=0, le=MAX_STEP)] = "next"
@@ -83,7 +92,7 @@ class Halt(RequestBody):
         )
 
 
-class Resumption(RequestBody):
+class Resumption(ActBody):
     """An end of pauses as it is asked for."""
 
     until: Annotated[int, Field(ge=0, le=MAX_STEP)] | None = None
@@ -118,6 +127,7 @@ RIGHT_NOW = Resumption()
 )
 @needs(Role.OPERATOR)
 @audited("stop", "revision", "effective")
+@acts("stop")
 @refuses(UnknownRun, Finished, Stopped, RevisionMismatch, TooLate)
 async def stop_run(
     run: Run,
@@ -147,6 +157,7 @@ async def stop_run(
 )
 @needs(Role.OPERATOR)
 @audited("pause", "revision", "effective")
+@acts("pause")
 @refuses(UnknownRun, Finished, Stopped, RevisionMismatch, TooLate)
 async def pause_run(
     run: Run,
@@ -175,6 +186,7 @@ async def pause_run(
 )
 @needs(Role.OPERATOR)
 @audited("resume", "revision")
+@acts("resume")
 @refuses(UnknownRun, Finished, Stopped, NotPending, RevisionMismatch, TooLate)
 async def resume_run(
     run: Run,

@@ -13,10 +13,11 @@ from rheostat.errors import (
     Forbidden,
     Invalid,
     NameTaken,
+    UnknownRun,
     UnknownToken,
 )
 from rheostat.limits import NAME
-from rheostat.server.http.access import caller_of, needs, require
+from rheostat.server.http.access import caller_of, needs, require, require_known
 from rheostat.server.http.answers import JsonAnswer
 from rheostat.server.http.auditing import audited
 from rheostat.server.http.requests import (
@@ -41,10 +42,11 @@ TOKEN: wire.Token = {
     "created_by": "ann",
     "expires_at": "2027-01-01T00:00:00.000000+00:00",
     "revoked_at": None,
+    "runs": "team=nlp",
 }
 ISSUED = JsonAnswer(wire.IssuedToken, {**TOKEN, "token": "rheo_3f…"})
 TOKENS = JsonAnswer(wire.TokenPage, {"items": [TOKEN], "next": None})
-ACCESS = JsonAnswer(wire.Access, {"name": "ci", "role": "worker"})
+ACCESS = JsonAnswer(wire.Access, {"name": "ci", "role": "worker", "runs": None})
 TokenName = Annotated[
     str, Path(pattern=f"^{NAME}$", description="Name of the token.", examples=["ci"])
 ]
@@ -59,6 +61,7 @@ TokenName = Annotated[
     },
     openapi_extra=body_examples(
         forever={"name": "ann", "role": "admin"},
+        team={"name": "trainers", "role": "worker", "runs": "team=nlp"},
         expiring={"name": "ci", "role": "worker", "expires_at": "2100-01-01T00:00:00Z"},
     ),
 )
@@ -118,12 +121,24 @@ async def revoke_token(name: TokenName, store: StoreDep) -> Response:
 async def read_access(
     request: Request,
     role: Annotated[wire.Role, Query(description="Refuse callers without this role.")] = "viewer",
+    run: Annotated[
+        str | None,
+        Query(min_length=1, max_length=128, description="Refuse callers who know of no such run."),
+    ] = None,
 ) -> Response:
     """
-    Return the token's name and role; without tokens, the name is null.
+    Return the token's name, its role and its runs; without tokens, the name is null.
 
-    A cache in front asks this before it answers: 200 is yes, 401 and 403 are no.
+    A cache in front asks this before it answers: 200 is yes, 401 and 403 are no. Whoever knows of
+    all runs is not asked about one: that there is one is not what a yes says.
     """
     require(request, Role(role))
     caller = caller_of(request)
-    return ACCESS.send({"name": caller.name, "role": caller.role.value})
+    if run is not None:
+        try:
+            await require_known(request, run)
+        except UnknownRun:
+            message = f"the token {caller.name} knows of no run {run!r}"
+            raise Forbidden(message, runs=str(caller.runs)) from None
+    runs = str(caller.runs) if caller.bounded else None
+    return ACCESS.send({"name": caller.name, "role": caller.role.value, "runs": runs})

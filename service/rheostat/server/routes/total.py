@@ -19,9 +19,10 @@ from rheostat.errors import (
 from rheostat.limits import MAX_STEP
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer, either
+from rheostat.server.http.approval import acts
 from rheostat.server.http.arrival import ArrivalsDep
 from rheostat.server.http.auditing import audited
-from rheostat.server.http.requests import KeyDep, NoteDep, RequestBody, Run, StoreDep, body_examples
+from rheostat.server.http.requests import ActBody, KeyDep, NoteDep, Run, StoreDep, body_examples
 from rheostat.server.http.route import refuses, router
 from rheostat.server.routes.revisions import HALVED, LANDS, POINTS, Expected
 from rheostat.server.runs.revision import Note
@@ -68,7 +69,7 @@ REHEARSED = JsonAnswer(
 )
 
 
-class Total(RequestBody):
+class Total(ActBody):
     """A total as it is asked for."""
 
     total: Annotated[int, Field(ge=1, le=MAX_STEP)]
@@ -115,6 +116,7 @@ class Total(RequestBody):
 )
 @needs(Role.OPERATOR)
 @audited("total", "revision", "effective", "total")
+@acts("total")
 @refuses(UnknownRun, Finished, RevisionMismatch, TooLate, GuardViolated)
 async def set_total(
     run: Run,

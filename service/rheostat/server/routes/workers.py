@@ -35,6 +35,7 @@ from rheostat.limits import (
 )
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
+from rheostat.server.http.approval import free
 from rheostat.server.http.auditing import unaudited
 from rheostat.server.http.body import off_loop
 from rheostat.server.http.proofs import Proofs
@@ -303,6 +304,7 @@ def _refuse(field: str, message: str, value: Any, bound: str) -> Invalid:
 )
 @needs(Role.WORKER)
 @unaudited("a worker says where it is")
+@free("a worker says where it is")
 @refuses(UnknownRun, UnknownGeneration, StaleGeneration, WentBack)
 async def beat(
     run: RunId,

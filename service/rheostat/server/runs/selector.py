@@ -99,6 +99,10 @@ class Selector:
             raise Invalid(message, errors=[wrong])
         return cls(tuple(_Parser(text, field).requirements()))
 
+    def also(self, other: Selector) -> Selector:
+        """Return what means the runs that both mean."""
+        return Selector((*self.requirements, *other.requirements))
+
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether a run with these labels is meant."""
         return all(requirement.matches(labels) for requirement in self.requirements)

@@ -27,6 +27,7 @@ from rheostat.schedules.definition import GIVEN, REFERENCE
 from rheostat.server.runs.control.fitting import Fitted, Setting, digest, fitted
 from rheostat.server.runs.grid import Grid
 from rheostat.server.runs.guards import Guard, require_sound_start, with_floors
+from rheostat.server.runs.protection import Protect, StoredProtect
 from rheostat.server.runs.surface import (
     Description,
     Goal,
@@ -128,6 +129,16 @@ class RunSpec(BaseModel):
     about: Annotated[
         str, Field(max_length=MAX_ABOUT, description="what the run is about, at most 4 KiB")
     ] = ""
+    protect: (
+        Annotated[
+            Protect,
+            Field(
+                description="that what an operator does to it, but for what `except` lists, waits"
+                " until another one accepts it"
+            ),
+        ]
+        | None
+    ) = None
 
     @model_validator(mode="before")
     @classmethod
@@ -196,6 +207,7 @@ class StoredRun(RunSpec):
     describe: dict[str, StoredDescription] = Field(default_factory=dict)  # type: ignore[assignment]
     signals: dict[str, StoredSignalForm] = Field(default_factory=dict)  # type: ignore[assignment]
     goal: StoredGoal | None = None
+    protect: StoredProtect | None = None
     about: str = ""
 
 

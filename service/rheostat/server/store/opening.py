@@ -88,12 +88,17 @@ class StoredTokens:
         return items
 
     def create(
-        self, name: str, role: wire.Role, *, expires_at: str | None = None
+        self,
+        name: str,
+        role: wire.Role,
+        *,
+        expires_at: str | None = None,
+        runs: str | None = None,
     ) -> wire.IssuedToken:
         """Make a token, and return it with its secret; raise `Invalid` or `NameTaken`."""
-        new = validate(tokens.NEW_TOKEN, {"name": name, "role": role, "expires_at": expires_at}, "")
-        told = ("name", "role", "expires_at")
-        with deed(Deed("create-token", self._author, told=told)):
+        asked = {"name": name, "role": role, "expires_at": expires_at, "runs": runs}
+        new = validate(tokens.NEW_TOKEN, asked, "")
+        with deed(Deed("create-token", self._author, told=tuple(asked))):
             return asyncio.run(self._store.write(tokens.create, new, self._author))
 
     def revoke(self, name: str) -> None:

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
-from rheostat.errors import Refused
+from rheostat.errors import NeedsApproval, Refused
 from rheostat.schedules.references import Lookup
 from rheostat.server.runs.fragments import Verbatim
 
@@ -53,7 +53,7 @@ class HalfDone(Exception):
     The others of its group are done again without it, and its caller is told ``error``.
     """
 
-    def __init__(self, error: Refused | WorkNeeded) -> None:
+    def __init__(self, error: Refused | NeedsApproval | WorkNeeded) -> None:
         super().__init__(f"refused after it had written: {error}")
         self.error = error
 

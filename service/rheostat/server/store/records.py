@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -12,18 +12,20 @@ from typing import Any
 
 import orjson
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
 
-from rheostat.errors import FieldError, Invalid, Unavailable, UnknownRun
+from rheostat.errors import NameTaken, Unavailable, UnknownRun
 from rheostat.limits import RUN_ID
 from rheostat.server.runs.barriers import NO_BARRIERS, Barriers, Standing
 from rheostat.server.runs.lineage import Generation, GenerationKey, Lineage, Sighting
+from rheostat.server.runs.protection import Protect, StoredProtect
 from rheostat.server.runs.reach import Progress
 from rheostat.server.runs.settling import Segment
 from rheostat.server.runs.sightings import Sightings, fastest
 from rheostat.server.runs.spec import StoredRun
 from rheostat.server.runs.validation import Limits, Units
 from rheostat.server.store import ledger, locks, migrate, statements, tables
+from rheostat.server.store.acting import NOBODY, Acting
 from rheostat.server.store.caches import (
     Ahead,
     BoundedCache,
@@ -39,6 +41,8 @@ from rheostat.server.store.outside import Results, Work
 from rheostat.server.store.proposals import Proposals
 from rheostat.server.store.reports import Reports
 from rheostat.server.store.revisions import Revisions
+from rheostat.server.store.run_lists import WantedRuns, page
+from rheostat.server.store.selecting import conditions
 from rheostat.server.store.transaction import Transaction
 from rheostat.suggestions import did_you_mean
 
@@ -66,6 +70,8 @@ class RunRecord:
     """Where reading ends or holds."""
     needs: str | None = None
     """The schema that brought its newest kind of revision, if that came after the first release."""
+    protect: Protect | None = None
+    """What may not be done to it without a second person."""
 
     @property
     def key(self) -> GenerationKey:
@@ -163,16 +169,19 @@ class Records:
         self._on_change = on_change
         self._changed: set[str] = set()
         self._about: RunRecord | None = None
+        self.acting: Acting = NOBODY
+        """On whose behalf the operation runs."""
 
     @property
     def connection(self) -> Connection:
         """The connection, with everything written that was kept back."""
         return self._transaction.connection
 
-    def begin(self, done: Results) -> None:
-        """Begin an operation, for which this was done outside of the transaction."""
+    def begin(self, done: Results, acting: Acting = NOBODY) -> None:
+        """Begin an operation on somebody's behalf, for which this was done outside of it."""
         self._transaction.begin(done)
         self._about = None
+        self.acting, self.revisions.besides = acting, {}
 
     @property
     def has_written(self) -> bool:
@@ -248,72 +257,91 @@ class Records:
         Return the run with this id or name; with ``lock``, nobody else may change it.
 
         One that a newer release has changed is there for who wants what is ``settled`` alone.
+
+        Raises:
+            UnknownRun: There is none, as far as the caller is told.
+            NeedsApproval: It is to be changed, and is protected against what is done to it.
+
         """
-        run = self._runs.get(ref) or self._found(ref, lock=lock)
+        run = self._runs.get(ref) or self._read_run(ref, lock=lock)
+        if run is None or not self.acting.knows(run.spec.labels):
+            raise self._unknown(ref)
         if not settled:
             run.require_known()
         if lock and self._about is None:
             self._about = run
+        if lock and self.acting.is_held(run.protect):
+            self.acting.require_approved(run.protect)
+            self.revisions.besides |= {"unapproved": True}
         return run
 
-    def _found(self, ref: str, *, lock: bool) -> RunRecord:
+    def _unknown(self, ref: str) -> UnknownRun:
+        if re.fullmatch(RUN_ID, ref):  # a worker's, of before a restored backup, maybe
+            return UnknownRun(f"there is no run {ref!r}", incarnation=self.incarnation)
+        return UnknownRun(f"there is no run {ref!r}{did_you_mean(ref, self._names_near(ref))}")
+
+    def _read_run(self, ref: str, *, lock: bool) -> RunRecord | None:
         query = statements.RUN_BY_ID if re.fullmatch(RUN_ID, ref) else statements.RUN_BY_NAME
         read = locks.row if lock else locks.unlocked_row
         row = read(self.connection, query, {"ref": ref})
-        if row is None:
-            if re.fullmatch(RUN_ID, ref):  # a worker's, of before a restored backup, maybe
-                raise UnknownRun(f"there is no run {ref!r}", incarnation=self.incarnation)
-            near = did_you_mean(ref, self._names_near(ref))
-            raise UnknownRun(f"there is no run {ref!r}{near}")
-        return _run(row)
+        return None if row is None else _run(row)
 
     def _names_near(self, name: str) -> list[str]:
         """Return names of runs that come next to one in their order, and few of them."""
         column = tables.runs.c.name
-        before = select(column).where(column < name).order_by(column.desc()).limit(NEAR)
-        after = select(column).where(column > name).order_by(column).limit(NEAR)
+        known = select(column).where(*conditions(self.acting.runs))
+        before = known.where(column < name).order_by(column.desc()).limit(NEAR)
+        after = known.where(column > name).order_by(column).limit(NEAR)
         return [
             *self.connection.execute(before).scalars(),
             *self.connection.execute(after).scalars(),
         ]
 
     def claim(self, name: str) -> RunRecord | None:
-        """Return the run with this name; if there is none, nobody else may make it."""
-        found = self._named(name)
+        """
+        Return the run with this name; if there is none, nobody else may make it.
+
+        Raises `NameTaken` if there is one of which the caller is told no more than that.
+        """
+        found = self.named(name)
         if found is None and locks.is_shared(self.connection):
             locks.advisory(self.connection, f"run {name}")
-            found = self._named(name)
+            found = self.named(name)
         return found
 
-    def _named(self, name: str) -> RunRecord | None:
+    def named(self, name: str) -> RunRecord | None:
+        """Return the run with this name; raise `NameTaken` for one that the caller cannot know."""
         row = locks.unlocked_row(self.connection, statements.RUN_BY_NAME, {"ref": name})
-        return None if row is None else _run(row)
+        found = None if row is None else _run(row)
+        if found is not None and not self.acting.knows(found.spec.labels):
+            raise NameTaken(f"the name {name!r} is taken: take another one")
+        return found
 
     def runs(
-        self,
-        labels: Mapping[str, str],
-        after: str,
-        limit: int,
-        *fitting: ColumnElement[bool],
-        prefix: str = "",
-    ) -> list[RunRecord]:
-        """Return runs by name, past ``after``, that carry all ``labels`` and are fitting."""
-        table, label = tables.runs, tables.labels
-        begins = func.substr(table.c.name, 1, len(prefix)) == prefix
-        query = select(table).where(table.c.name > after, *fitting, *([begins] if prefix else []))
-        query = query.order_by(table.c.name).limit(limit)
-        for key, value in labels.items():
-            carries = select(label.c.run_id).where(label.c.key == key, label.c.value == value)
-            query = query.where(table.c.id.in_(carries))
-        return [_run(row) for row in self.connection.execute(query)]
+        self, wanted: WantedRuns, *fitting: ColumnElement[bool]
+    ) -> tuple[list[RunRecord], str | None]:
+        """Return the runs that are wanted, and fitting, and where the list goes on."""
+        rows, following = page(self.connection, wanted, self.acting.runs, fitting)
+        return [_run(row) for row in rows], following
 
     def add(self, run: RunRecord, definitions: int) -> None:
-        """Store a new run, with its labels; its definitions have so many characters."""
+        """
+        Store a new run, with its labels; its definitions have so many characters.
+
+        Raises:
+            Invalid: The caller would not know of it, or has no bytes left for it.
+            TooMany: The caller has as many runs as they may have.
+
+        """
+        self.acting.require_labels(run.spec.labels)
+        if self.acting.share is not None:
+            self.acting.share.require_room(self.connection, run.author, definitions)
         self._transaction.write()
         row = {field: getattr(run, field) for field in RunRecord.__slots__ if field != "spec"}
         spec = orjson.dumps(run.spec.to_json()).decode()
         self._about = run
         row["barriers"] = _barriers_text(run.barriers)
+        row["protect"] = _protect_text(run.protect)
         row |= {"spec": spec, "name": run.spec.name, "stored": len(spec) + definitions}
         self.connection.execute(insert(tables.runs).values(**row))
         self.reports.begin(run.id)
@@ -332,19 +360,6 @@ class Records:
             row.id: Standing(row.generation, row.end, _barriers(row.barriers), row.revision)
             for row in self.connection.execute(query.where(runs.id.in_(run_ids)))
         }
-
-    def require_room(self, more: int, author: str | None, share: int) -> None:
-        """Raise `Invalid` if an author's runs would take over ``share`` bytes with so many more."""
-        runs = tables.runs.c
-        query = select(func.coalesce(func.sum(runs.stored), 0)).where(runs.author == author)
-        stored = int(self.connection.execute(query).scalar_one())
-        if stored + more > share:
-            message = (
-                f"the runs that {author} has created take {stored} bytes, and this one would take"
-                f" {more} more: an operator may create it, or delete others"
-            )
-            wrong = [FieldError("parameters", message, stored + more, f"<= {share} bytes")]
-            raise Invalid(message, errors=wrong, limit=share)
 
     def remove(self, run_id: str) -> None:
         """Delete a run and everything of it."""
@@ -455,6 +470,8 @@ class Records:
         self._transaction.write()
         if "barriers" in values:
             values["barriers"] = _barriers_text(values["barriers"])
+        if "protect" in values:
+            values["protect"] = _protect_text(values["protect"])
         self._forget(run_id)
         table = tables.runs
         self.connection.execute(update(table).where(table.c.id == run_id).values(**values))
@@ -496,6 +513,7 @@ def _run(row: Row[Any]) -> RunRecord:
         begun_event=row.begun_event,
         barriers=_barriers(row.barriers),
         needs=row.needs,
+        protect=_protect(row.protect),
     )
 
 
@@ -506,6 +524,15 @@ def _barriers(text: str | None) -> Barriers:
 
 def _barriers_text(barriers: Barriers) -> str | None:
     return orjson.dumps(barriers.to_json()).decode() if barriers else None
+
+
+@lru_cache(maxsize=64)
+def _protect(text: str | None) -> Protect | None:
+    return None if text is None else StoredProtect.model_validate_json(text)
+
+
+def _protect_text(protect: Protect | None) -> str | None:
+    return None if protect is None else orjson.dumps(protect.to_json()).decode()
 
 
 @lru_cache(maxsize=2048)  # more than a list of runs has

@@ -109,6 +109,8 @@ class Revisions:
         self._known = caches.in_force
         self._said = caches.signals
         self._timelines = StoredTimelines(transaction, caches.timelines)
+        self.besides: dict[str, Any] = {}
+        """What the operation says of the cause of all that it makes, such as who approved it."""
 
     def add(self, run_id: str, revision: Revision, event: int) -> None:
         """
@@ -120,6 +122,8 @@ class Revisions:
         if since > FIRST:
             self._require_known_to_all(run_id, revision.kind, since)
         self._transaction.write()
+        if self.besides:
+            revision = replace(revision, cause={**(revision.cause or {}), **self.besides})
         self._transaction.connection.execute(
             insert(tables.revisions).values(
                 run_id=run_id,

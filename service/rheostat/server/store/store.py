@@ -15,12 +15,13 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from rheostat.errors import Refused, Unavailable
+from rheostat.errors import NeedsApproval, Refused, Unavailable
 from rheostat.limits import RUN_ID
 from rheostat.schedules.references import Lookup, references
 from rheostat.server.runs.sightings import Sightings
 from rheostat.server.runs.validation import Limits
 from rheostat.server.store import audit
+from rheostat.server.store.acting import NOBODY, Acting, acting
 from rheostat.server.store.caches import Caches
 from rheostat.server.store.database import Database, Timeouts
 from rheostat.server.store.failures import (
@@ -70,6 +71,7 @@ def work_for_all() -> None:
     """Say, in a task that one request started and others rely on, that it outlives its caller."""
     is_wanted.set(always)
     audit.doing.set(None)
+    acting.set(NOBODY)
 
 
 class Attempt(Protocol[T_co]):
@@ -174,10 +176,10 @@ class Store:
         about = (
             args[0] if args and isinstance(args[0], str) and re.fullmatch(RUN_ID, args[0]) else None
         )
-        wanted = is_wanted.get()
+        wanted, behalf = is_wanted.get(), acting.get()
 
         def write(done: Results, *, large: bool) -> Awaitable[T]:
-            run = _begun(operation, done, *args, **kwargs)
+            run = _begun(operation, done, behalf, *args, **kwargs)
             return self._written(self._writer.enqueue(run, about, wanted, large=large))
 
         return await self._with_help(write, wanted)
@@ -196,10 +198,10 @@ class Store:
     async def read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an operation that only reads."""
         self._require_present()
-        wanted = is_wanted.get()
+        wanted, behalf = is_wanted.get(), acting.get()
 
         def read(done: Results, **_large: bool) -> Awaitable[T]:
-            run = _begun(operation, done, *args, **kwargs)
+            run = _begun(operation, done, behalf, *args, **kwargs)
             return self._found(self._readers, partial(self._read, run, wanted))
 
         return await self._with_help(read, wanted)
@@ -207,7 +209,7 @@ class Store:
     async def quick_read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a short read that other requests wait for: it does not wait behind long ones."""
         self._require_present()
-        run = _begun(operation, {}, *args, **kwargs)
+        run = _begun(operation, {}, acting.get(), *args, **kwargs)
         return await self._found(self._quick_readers, partial(self._read, run, always))
 
     def _read(self, run: Callable[[Records], T], wanted: Callable[[], bool]) -> T:
@@ -315,13 +317,13 @@ class Store:
 
 
 def _begun(
-    operation: Operation[P, T], done: Results, *args: P.args, **kwargs: P.kwargs
+    operation: Operation[P, T], done: Results, behalf: Acting, *args: P.args, **kwargs: P.kwargs
 ) -> Callable[[Records], T]:
     def run(records: Records) -> T:
-        records.begin(done)
+        records.begin(done, behalf)
         try:
             return operation(records, *args, **kwargs)
-        except (Refused, WorkNeeded) as error:
+        except (Refused, NeedsApproval, WorkNeeded) as error:
             if records.has_written:
                 raise HalfDone(error) from error
             raise

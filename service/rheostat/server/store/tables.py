@@ -451,6 +451,16 @@ tokens = Table(
     Column("runs", Text),
 )
 
+# What changes of many runs were planned: the newest revisions of runs, by their ids, as JSON. The
+# digest names it; a plan is known for a day.
+plans = Table(
+    "plans",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("runs", Text, nullable=False),
+    Column("created_at", String(32), nullable=False, index=True),
+)
+
 # Who is signed in to the page: only hashes are kept, of what a browser has and of a token's secret.
 sessions = Table(
     "sessions",

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from rheostat.errors import Refused, Unavailable
+from rheostat.errors import NeedsApproval, Refused, Unavailable
 from rheostat.server.store.locks import Held
 from rheostat.server.store.outside import WorkNeeded
 
@@ -39,7 +39,7 @@ class Waiting(Generic[S, T]):
     abandoned: bool = False
     """Whether its caller was told that nothing is known of it."""
     result: T | None = None
-    refusal: Refused | WorkNeeded | None = None
+    refusal: Refused | NeedsApproval | WorkNeeded | None = None
     held: Held | None = None
 
     def give_up(self) -> bool:
@@ -66,7 +66,7 @@ class Waiting(Generic[S, T]):
         self.result, self.refusal, self.held = None, None, None
         try:
             self.result = self.operation(session)
-        except (Refused, WorkNeeded) as refusal:
+        except (Refused, NeedsApproval, WorkNeeded) as refusal:
             self.refusal = refusal
         except Held as held:
             self.held = held

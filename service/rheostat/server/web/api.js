@@ -50,10 +50,17 @@ export async function ask(method, path, { query, body, signal, key } = {}) {
     throw new Refused(0, /** @type {any} */ ({ detail: "The service cannot be reached." }));
   });
   const text = await answer.text();
+  if (answer.status === 202) throw held(JSON.parse(text));
   if (answer.ok) return text ? JSON.parse(text) : null;
   if (answer.status === 401) dispatchEvent(new Event("signed-out"));
   throw new Refused(answer.status, problemOf(answer, text));
 }
+
+/** Nothing was done: the run is protected. @param {import("./wire").Proposed} proposed */
+const held = ({ proposal }) =>
+  new Refused(202, /** @type {any} */ ({
+    detail: `Not done yet: this run is protected. It waits as proposal ${proposal} for another person to accept it.`,
+  }));
 
 /** @param {string} path @param {Record<string, unknown>} [query] @param {AbortSignal} [signal] */
 export const get = (path, query, signal) => ask("GET", path, { query, signal });

@@ -41,6 +41,7 @@ function wanted({ kind, body }) {
       .join("; ");
   if (kind === "rewind") return `rewind to ${count(body.to)}`;
   if (kind === "total") return `total ${count(body.total)}`;
+  if (kind === "cancel") return `cancel revision ${body.revision}`;
   return `${kind}${words({ ...body, message: undefined })}`.replace(/ \w+=undefined/g, "");
 }
 

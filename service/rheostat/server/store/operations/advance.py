@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from rheostat import wire
+from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.reach import require_advance
 from rheostat.server.runs.revision import Note, RevisionKind
 from rheostat.server.runs.validation import require_at_most
 from rheostat.server.store.operations.refusals import MET, explained
 from rheostat.server.store.operations.revise import landing, require_open, require_revision
 from rheostat.server.store.operations.unfolded import add_unfolded
-from rheostat.server.store.records import Records
+from rheostat.server.store.records import Records, RunRecord
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class AdvanceRequest:
     to: int
     expected_revision: int | None = None
     note: Note = field(default_factory=Note)
+    cause: Mapping[str, Any] | None = None
 
 
 def advance(records: Records, ref: str, request: AdvanceRequest) -> wire.Advanced:
@@ -33,13 +37,7 @@ def advance(records: Records, ref: str, request: AdvanceRequest) -> wire.Advance
     """
     run = records.find(ref, lock=True)
     lineage = records.lineage(run)
-    require_open(run)
-    require_revision(run, request.expected_revision)
-    require_at_most(records.limits.message, "message", request.note.message, "characters")
-    try:
-        require_advance(run.progress(lineage), request.to)
-    except MET as error:
-        raise explained(records, run, lineage, error) from None
+    _require_possible(records, run, lineage, request)
     before = lineage[run.generation]
     revision = add_unfolded(
         records,
@@ -62,3 +60,21 @@ def advance(records: Records, ref: str, request: AdvanceRequest) -> wire.Advance
         "generation": run.generation,
         **landing(records, run, lineage, request.to),
     }
+
+
+def check_advance(records: Records, ref: str, request: AdvanceRequest) -> None:
+    """Raise what `advance` would raise now."""
+    run = records.find(ref)
+    _require_possible(records, run, records.lineage(run), request)
+
+
+def _require_possible(
+    records: Records, run: RunRecord, lineage: Lineage, request: AdvanceRequest
+) -> None:
+    require_open(run)
+    require_revision(run, request.expected_revision)
+    require_at_most(records.limits.message, "message", request.note.message, "characters")
+    try:
+        require_advance(run.progress(lineage), request.to)
+    except MET as error:
+        raise explained(records, run, lineage, error) from None

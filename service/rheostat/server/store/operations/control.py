@@ -180,6 +180,14 @@ def reset(
     return show_one(records, run.id, name)
 
 
+def check_armed(records: Records, ref: str, name: str, expected: int | None, note: Note) -> None:
+    """Raise what `disarm` and `reset` would raise now."""
+    run = records.find(ref)
+    require_open(run)
+    _require_expected(expected, records.controllers.one(run.id, name))
+    require_at_most(records.limits.message, "message", note.message, "characters")
+
+
 def anew(
     records: Records, run_id: str, generation: int, armed: Armed, epoch: int, known: int | None
 ) -> None:

@@ -35,28 +35,22 @@ def create(records: Records, body: Any, note: Note) -> wire.RunState:
     return _add(records, made, note)
 
 
-def ensure(
-    records: Records, body: Any, note: Note, share: int | None = None
-) -> tuple[wire.RunState, bool]:
+def ensure(records: Records, body: Any, note: Note) -> tuple[wire.RunState, bool]:
     """
     Return the run that ``body`` creates, and whether it was created now.
 
     The body's words count, not the steps that they come to: a training that was made longer finds
     its run with the total in force, and with the one that created it. Labels do not count.
 
-    ``share`` is how many bytes the runs of this author may take, if that is bounded.
-
     Raises:
         NameTaken: A run of this name was created with another body; ``differences`` lists where,
             and ``extend`` is the command that makes the run as long as the body says.
-        Invalid: Among others, if the author's share is used up.
+        TooMany, Invalid: Among others, if the author's share is used up.
 
     """
     made = _read(records, body)
     there = records.claim(made.spec.name)
     if there is None:
-        if share is not None:
-            records.require_room(made.size, note.author, share)
         return _add(records, made, note), True
     differences = _differences(records, there, made, body["parameters"])
     if differences:
@@ -115,6 +109,7 @@ def new_run(spec: StoredRun, note: Note) -> RunRecord:
         end=None,
         finished_at=None,
         total=spec.total,
+        protect=spec.protect,
     )
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema
 
 from rheostat import wire
-from rheostat.errors import FieldError, Invalid, NameTaken, UnknownRun
+from rheostat.errors import FieldError, Invalid, NameTaken
 from rheostat.limits import MAX_CONTROLLERS, MAX_NUMBER, MAX_STEP
 from rheostat.schedules.definition import REFERENCE
 from rheostat.schedules.references import Lookup
@@ -78,7 +77,8 @@ def fork(records: Records, body: Any, note: Note) -> wire.RunState:
     """
     Create a run whose past is another run's, up to a settled step of one of its generations.
 
-    It has the other run's specification, but for its name and labels, and follows what is in
+    It has the other run's specification, but for its name and labels, is protected as that is, and
+    follows what is in
     force there at that step, with the changes.
     """
     request = _requested(records, body)
@@ -97,11 +97,11 @@ def fork(records: Records, body: Any, note: Note) -> wire.RunState:
 def rehearse_fork(records: Records, body: Any, note: Note) -> wire.ForkRehearsal:
     """Return what `fork` would make; raise what it would raise."""
     request = _requested(records, body)
-    with suppress(UnknownRun):
-        records.find(request.name)
+    if records.named(request.name) is not None:
         raise _taken(request.name)
     source = records.find(request.from_.run)
     branch = _branch(records, source, request, note)
+    records.acting.require_labels(branch.run.spec.labels)
     lineage, parent, step = branch.lineage, branch.parent, branch.generation.start
     new = cut(lineage.reach(parent), step)
     return {
@@ -136,6 +136,7 @@ def _branch(records: Records, source: RunRecord, request: Fork, note: Note) -> _
     armed = _controllers(records, source, lineage, parent, step, request)
     configs = {each.name: digest(each.controller.document) for each, _ in armed}
     renamed |= {"total": source.total, "paused": False, "controllers": configs}
+    renamed["protect"] = source.protect
     run = replace(new_run(source.spec.model_copy(update=renamed), note), needs=source.needs)
     generation = Generation(run.key, parent.key, step, step)
     revision = _revision(records, run, source, generation, request)

@@ -26,8 +26,9 @@ from rheostat.server.runs.overview import restricted
 from rheostat.server.store import clock, tables
 from rheostat.server.store.caches import RunCurve
 from rheostat.server.store.operations.plan import draw, horizon
-from rheostat.server.store.operations.workers import WantedRuns, found_runs
+from rheostat.server.store.operations.workers import found_runs
 from rheostat.server.store.records import Records, RunRecord
+from rheostat.server.store.run_lists import WantedRuns
 from rheostat.server.store.workers import Going, Workers
 
 POINTS = 48

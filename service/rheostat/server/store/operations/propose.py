@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 import orjson
 
 from rheostat import wire
-from rheostat.errors import FieldError, NotOpen, TooMany
+from rheostat.errors import FieldError, Forbidden, NotOpen, TooMany
 from rheostat.limits import CONTROLLER_AUTHOR, MAX_OPEN_PROPOSALS, MAX_PROPOSAL
 from rheostat.schedules.references import Lookup
 from rheostat.server.runs.fragments import Verbatim, dumps
@@ -44,13 +44,17 @@ class Decision:
 
     note: Note = field(default_factory=Note)
     expected_revision: int | None = None
+    token: str | None = None
+    """Name of the token with which they say it; None where none is needed."""
+    unapproved: bool = False
+    """Whether an admin does without a second person."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What accepting a proposal made: a revision, and the step from which it holds."""
+    """What accepting a proposal made: a revision (None: the run is gone), and its step."""
 
-    revision: int
+    revision: int | None
     effective: int
 
 
@@ -118,18 +122,30 @@ def accept(
         UnknownProposal: The run has none of this number.
         NotOpen: It was decided, or its generation was left.
         RevisionMismatch: The run has moved on from what the one who decides saw.
+        Forbidden: The run is protected, and they have suggested it themselves.
         Refused: What doing it raises: the proposal stays open.
 
     """
     run, proposal = _find_open(records, ref, number, decision)
     require_revision(run, decision.expected_revision)
+    if run.protect is not None and run.protect.holds(proposal.kind):
+        _require_other(records, proposal, decision)
     lineage = records.lineage(run)
     settled = lineage[run.generation].settled_until
     body, late_by = landed(_body(records, run, proposal), proposal.cause, run.spec.grid, settled)
     cause = proposal.cause_of_revision(decision.note.author, late_by)
     done = read(proposal.kind, body, proposal.note, cause).take(records, run.id)
-    accepted = _settle(records, run.id, proposal, decision, ProposalState.ACCEPTED, done.revision)
-    made = {**accepted.to_json(), "effective": done.effective, "late_by": late_by}
+    if done.revision is None:  # it went with the run
+        accepted = _decided(proposal, decision, ProposalState.ACCEPTED)
+    else:
+        state = ProposalState.ACCEPTED
+        accepted = _settle(records, run.id, proposal, decision, state, done.revision)
+    made = {
+        **accepted.to_json(),
+        "run": run.id,
+        "effective": done.effective,
+        "late_by": late_by,
+    }
     return cast("wire.Accepted", made)
 
 
@@ -199,6 +215,20 @@ def _find_open(
     return run, proposal
 
 
+def _require_other(records: Records, proposal: Proposal, decision: Decision) -> None:
+    """Raise `Forbidden` unless somebody else accepts, or an admin does without one."""
+    if decision.unapproved:
+        records.revisions.besides |= {"unapproved": True}
+    elif decision.token is None:
+        raise Forbidden("the run is protected: who accepts this has to have a token")
+    elif decision.token == proposal.note.author:
+        raise Forbidden(
+            f"the run is protected, and {decision.token} has suggested this: another person has to"
+            " accept it",
+            author=decision.token,
+        )
+
+
 def _body(records: Records, run: RunRecord, proposal: Proposal) -> Mapping[str, Any]:
     """Return the body of a proposal, read outside of the transaction: it may be large."""
     key = ("proposal", run.id, proposal.number)
@@ -221,7 +251,16 @@ def _settle(
     """Store what was decided, as an event after those of doing it."""
     run = records.find(run_id, lock=True)
     event = run.newest_event(records.lineage(run)) + 1
-    settled = replace(
+    settled = _decided(proposal, decision, state, revision)
+    records.proposals.decide(run_id, settled, event)
+    records.change(run_id, event=event)
+    return settled
+
+
+def _decided(
+    proposal: Proposal, decision: Decision, state: ProposalState, revision: int | None = None
+) -> Proposal:
+    return replace(
         proposal,
         state=state,
         revision=revision,
@@ -229,6 +268,3 @@ def _settle(
         decided_at=now(),
         reason=decision.note.message,
     )
-    records.proposals.decide(run_id, settled, event)
-    records.change(run_id, event=event)
-    return settled

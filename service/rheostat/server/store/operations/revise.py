@@ -112,9 +112,21 @@ def rehearse(records: Records, ref: str, request: RevisionRequest, points: int) 
     return rehearsal(records, folded, sorted(folded.revision.changes), points)
 
 
+def tried(records: Records, ref: str, request: RevisionRequest) -> Folded:
+    """Return what `revise` would make of a run; raise what it would raise."""
+    return _folded(records, records.find(ref), request)
+
+
 def check_revision(records: Records, ref: str, request: RevisionRequest) -> None:
     """Raise what `revise` would raise now."""
     _folded(records, records.find(ref), request)
+
+
+def check_cancel(
+    records: Records, ref: str, number: int, expected_revision: int | None, note: Note
+) -> None:
+    """Raise what `cancel` would raise now, but for a guard that the others break without it."""
+    _retractable(records, records.find(ref), number, expected_revision, note)
 
 
 def cancel(
@@ -122,13 +134,8 @@ def cancel(
 ) -> wire.Cancelled:
     """Take back a pending revision; the history keeps it, and the cancellation is one too."""
     run = records.find(ref, lock=True)
-    require_at_most(records.limits.message, "message", note.message, "characters")
-    require_open(run)
-    require_revision(run, expected_revision)
-    lineage = records.lineage(run)
+    revision, lineage = _retractable(records, run, number, expected_revision, note)
     settled = lineage[run.generation].settled_until
-    revision = records.revisions.one(run.id, number)
-    _require_pending(revision, run, settled)
     pending: Sequence[Revision]
     if revision.kind in FOLDING:
         cancellation, pending = _folded_out(records, run, lineage, revision, note)
@@ -147,6 +154,19 @@ def cancel(
         "pending": [item.to_json(settled) for item in pending],
         **landing(records, run, lineage, revision.effective),
     }
+
+
+def _retractable(
+    records: Records, run: RunRecord, number: int, expected_revision: int | None, note: Note
+) -> tuple[Revision, Lineage]:
+    """Return a revision that can be taken back, and the generations of its run."""
+    require_at_most(records.limits.message, "message", note.message, "characters")
+    require_open(run)
+    require_revision(run, expected_revision)
+    lineage = records.lineage(run)
+    revision = records.revisions.one(run.id, number)
+    _require_pending(revision, run, lineage[run.generation].settled_until)
+    return revision, lineage
 
 
 def _folded_out(

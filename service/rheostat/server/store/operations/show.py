@@ -11,6 +11,7 @@ import numpy as np
 from rheostat import wire
 from rheostat.server.runs.fragments import as_json
 from rheostat.server.runs.lineage import Lineage
+from rheostat.server.runs.protection import protection_of
 from rheostat.server.runs.revision import FIXED, Revision, RevisionKind
 from rheostat.server.runs.revision_state import NO_TALLY, NOBODY, Fates, Front
 from rheostat.server.runs.spec import StoredRun
@@ -75,6 +76,7 @@ def state(run: RunRecord, lineage: Lineage) -> wire.RunSummary:
         "max_jump": spec.max_jump,
         "guards": {name: guard.to_json() for name, guard in spec.guards.items()},
         "labels": spec.labels,
+        "protect": protection_of(run.protect),
         "author": run.author,
         "created_at": run.created_at,
         "finished_at": run.finished_at,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -48,6 +48,7 @@ class ResumeRequest:
     until: int | None = None
     expected_revision: int | None = None
     note: Note = field(default_factory=Note)
+    cause: Mapping[str, Any] | None = None
 
 
 def stop(records: Records, ref: str, request: StopRequest) -> wire.Halted:
@@ -124,19 +125,10 @@ def resume(records: Records, ref: str, request: ResumeRequest) -> wire.Resumed:
     """
     run = records.find(ref, lock=True)
     lineage = records.lineage(run)
-    require_open(run)
-    require_revision(run, request.expected_revision)
-    require_at_most(records.limits.message, "message", request.note.message, "characters")
     settled = lineage[run.generation].settled_until
-    held = run.barriers.held(settled)
-    if not held:
-        raise _holds_nowhere(run, settled)
+    held, until = _resumable(records, run, lineage, request)
     pauses = sorted(pause.revision for pause in held)
     kept = run.barriers.without(pauses)
-    until = None
-    if request.until is not None:
-        until = _next_pause(run, request.until, settled)
-        _require_possible(records, run, lineage, until, hold=True)
     lifted = add_unfolded(
         records,
         run,
@@ -159,6 +151,30 @@ def resume(records: Records, ref: str, request: ResumeRequest) -> wire.Resumed:
         "cancelled": pauses,
         "settled_until": settled,
     }
+
+
+def check_resume(records: Records, ref: str, request: ResumeRequest) -> None:
+    """Raise what `resume` would raise now."""
+    run = records.find(ref)
+    _resumable(records, run, records.lineage(run), request)
+
+
+def _resumable(
+    records: Records, run: RunRecord, lineage: Lineage, request: ResumeRequest
+) -> tuple[Sequence[Stop], int | None]:
+    """Return the pauses at which a run holds, and where it is to hold next."""
+    require_open(run)
+    require_revision(run, request.expected_revision)
+    require_at_most(records.limits.message, "message", request.note.message, "characters")
+    settled = lineage[run.generation].settled_until
+    held = run.barriers.held(settled)
+    if not held:
+        raise _holds_nowhere(run, settled)
+    if request.until is None:
+        return held, None
+    until = _next_pause(run, request.until, settled)
+    _require_possible(records, run, lineage, until, hold=True)
+    return held, until
 
 
 def _next_pause(run: RunRecord, until: int, settled: int) -> int:

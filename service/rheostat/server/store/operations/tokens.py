@@ -14,6 +14,7 @@ from rheostat import wire
 from rheostat.errors import FieldError, Invalid, NameTaken, UnknownToken
 from rheostat.limits import NAME
 from rheostat.server.docstrings import Documented
+from rheostat.server.runs.selector import MAX_SELECTOR, Selector
 from rheostat.server.store.records import Records, now
 from rheostat.server.store.tables import tokens
 from rheostat.server.tokens import Role, Token, hash_of, new_secret
@@ -39,6 +40,22 @@ class NewToken(Documented):
     ) = None
     """When it ceases to work, in ISO 8601 with the offset from UTC; by default never."""
 
+    runs: Annotated[str, Field(max_length=MAX_SELECTOR)] | None = None
+    """Selector of the runs that it knows of, such as `team=nlp`; by default it knows of all."""
+
+    def selector(self) -> str | None:
+        """Return which runs it knows of, as it is stored; raise `Invalid` if that is none."""
+        if self.runs is None:
+            return None
+        if Role(self.role) is Role.ADMIN:
+            message = "an admin knows of all runs: a token with a selector has another role"
+            raise _refuse("runs", message, self.runs, "no selector")
+        selector = Selector.parse(self.runs, "runs")
+        if not selector.requirements:
+            message = "runs asks for nothing: leave it out for a token that knows of all runs"
+            raise _refuse("runs", message, self.runs, "such as team=nlp")
+        return str(selector)
+
     def expiry(self) -> str | None:
         """Return when it ceases to work, as it is stored; raise `Invalid` unless in the future."""
         if self.expires_at is None:
@@ -49,9 +66,12 @@ class NewToken(Documented):
                 return moment.astimezone(UTC).isoformat(timespec="microseconds")
         except (ValueError, OverflowError):
             pass
-        message = f"expires_at must be {FUTURE}"
-        wrong = [FieldError("expires_at", message, self.expires_at, FUTURE)]
-        raise Invalid("The token is refused.", errors=wrong)
+        raise _refuse("expires_at", f"expires_at must be {FUTURE}", self.expires_at, FUTURE)
+
+
+def _refuse(field: str, message: str, value: str, bound: str) -> Invalid:
+    wrong = [FieldError(field, message, value, bound)]
+    return Invalid("The token is refused.", errors=wrong)
 
 
 NEW_TOKEN = TypeAdapter(NewToken)
@@ -67,6 +87,7 @@ def create(records: Records, new: NewToken, created_by: str | None) -> wire.Issu
         created_by=created_by,
         expires_at=new.expiry(),
         revoked_at=None,
+        runs=new.selector(),
     )
     if _held(records, new.name):
         raise NameTaken(f"there is a token {new.name!r} already: revoke it, or take another name")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from rheostat.server.runs.status import NOBODY, status
 from rheostat.server.store import clock, locks
 from rheostat.server.store.operations.show import state
 from rheostat.server.store.records import Records, RunRecord, require_id
+from rheostat.server.store.run_lists import WantedRuns
 from rheostat.server.store.workers import Workers, may_be
 
 MOST_AHEAD = 100
@@ -175,18 +176,6 @@ def _shown(crowd: Crowd, worker: Worker) -> wire.Worker:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class WantedRuns:
-    """Which runs to list: by labels, states and how they begin; after which name, and how many."""
-
-    labels: Mapping[str, str] = field(default_factory=dict)
-    after: str = ""
-    limit: int = 100
-    states: Collection[wire.RunStatus] = ()
-    """Any of them; without any, all runs."""
-    prefix: str = ""
-
-
 class FoundRun(NamedTuple):
     """A run of a list, with its generations and what lists show of each."""
 
@@ -197,7 +186,7 @@ class FoundRun(NamedTuple):
 
 def runs(records: Records, wanted: WantedRuns) -> tuple[list[wire.RunSummary], str | None]:
     """
-    Return runs by name, with how many workers each has, and where to go on.
+    Return runs, with how many workers each has, and where to go on.
 
     How many workers there are is as it is written down.
     """
@@ -210,11 +199,7 @@ def found_runs(records: Records, wanted: WantedRuns) -> tuple[list[FoundRun], st
     rows = Workers(records.connection)
     now = clock.read(records.connection)
     fitting = [or_(*(may_be(each, now) for each in wanted.states))] if wanted.states else []
-    page = records.runs(
-        wanted.labels, wanted.after, wanted.limit + 1, *fitting, prefix=wanted.prefix
-    )
-    following = page[wanted.limit - 1].spec.name if len(page) > wanted.limit else None
-    page = page[: wanted.limit]
+    page, following = records.runs(wanted, *fitting)
     ids = [run.id for run in page]
     many, turnouts = rows.counts(ids, now), rows.turnouts(ids, now)
     lineages = records.lineages(page)

@@ -124,6 +124,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_hook_sender")),
     )
     op.create_index("ix_runs_event", "runs", ["id", "event"])
+    op.create_table(
+        "plans",
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("runs", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.String(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_plans")),
+    )
+    op.create_index("ix_plans_created_at", "plans", ["created_at"])
     op.add_column("tokens", sa.Column("runs", sa.Text(), nullable=True))
     op.add_column("runs", sa.Column("needs", sa.String(length=16), nullable=True))
     op.add_column("runs", sa.Column("protect", sa.Text(), nullable=True))
@@ -138,5 +146,5 @@ def downgrade() -> None:
     op.drop_column("tokens", "runs")
     op.drop_column("incarnation", "least")
     op.drop_index("ix_runs_event", "runs")
-    for table in ("hook_sender", "told", "deliveries", "hooks", "replicas", "audit"):
+    for table in ("plans", "hook_sender", "told", "deliveries", "hooks", "replicas", "audit"):
         op.drop_table(table)
