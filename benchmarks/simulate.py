@@ -1,9 +1,8 @@
 """
 What limits a fleet of 10,000, 100,000 and a million workers: a simulation by discrete events.
 
-    python benchmarks/simulate.py                          the tables of docs/scale.md
-    python benchmarks/simulate.py --fleet --runs 100 --ranks 100 --seconds 120
-                                                           what fleet.py measures, in its words
+    python benchmarks/simulate.py --fleet --runs 100 --ranks 100 --seconds 120    as fleet.py
+    python benchmarks/scale.py                                    the tables of docs/scale.md
 
 What asks, when, and for what is the client's own code: each rank has a `Reading`, with a clock that
 is simulated, and what the ranks of a host have in common is decided by `node_files.will_do` and
@@ -30,8 +29,9 @@ import statistics
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from itertools import count
-from typing import Any
+from typing import Protocol
 
 from rheostat.client._sync.node import LONGEST, PATIENCE
 from rheostat.client.blocks import Block, BlockRequest
@@ -52,6 +52,8 @@ class Costs:
     """The first read of a block, of a server process: the long way, and its share of the writer."""
     join: float = 3.0e-3
     """A join, of a server process."""
+    write: float = 1.2e-3
+    """A block that is settled, of the database: a part of ``miss``, which is SQLite's."""
     flush: float = 3.5e-3
     """A commit, of the disk: the median."""
     nginx: float = 45e-6
@@ -79,12 +81,20 @@ class Shape:
     """Caches of one nginx process each before that, among which hosts are spread."""
     servers: int = 1
     """Server processes on one database."""
+    shards: int = 1
+    """Databases, each with its servers, among which runs are spread."""
+    unit: int = 1
+    """Ranks of a host that are simulated as one: all that read together, or that ask at once."""
     joining: float = 5.0
     """Seconds over which the ranks of a run join before it begins."""
     restart: bool = False
-    """Whether all runs join at once, at step 100,000, and nothing is in any cache."""
+    """Whether all join at once, at step 100,000, with empty caches, and leave with a block."""
     told: bool = False
     """Whether the trainings say their pace."""
+    steady: bool = False
+    """Whether nobody joins, and the runs begin within one look-ahead."""
+    measured: float = 0.0
+    """Seconds at the end over which rates are taken; 0: the last quarter."""
     beside: bool = False
     """Whether all workers are one process on the server's machine, as with `fleet.py`."""
     late: float = 0.001
@@ -135,13 +145,17 @@ class Station:
         self.served = 0
         self.busy = 0.0
 
-    def serve(self, seconds: float, then: Then) -> None:
-        """Have a request served by whichever process is free first, and then go on."""
-        began = max(self._clock.now, self._free[0])
+    def serve(self, seconds: float, then: Then, many: int = 1) -> None:
+        """Have so many requests served by whichever process is free first, and then go on."""
+        began, seconds = max(self._clock.now, self._free[0]), seconds * many
         heapq.heapreplace(self._free, began + seconds)
-        self.served += 1
+        self.served += many
         self.busy += seconds
         self._clock.at(began + seconds, then)
+
+
+Key = tuple[int, BlockRequest]
+"""A run, and its block."""
 
 
 class Service:
@@ -150,29 +164,29 @@ class Service:
     def __init__(self, clock: Clock, shape: Shape, costs: Costs) -> None:
         self._clock, self._costs = clock, costs
         self.station = Station(clock, shape.servers)
-        self.settled: set[tuple[int, BlockRequest]] = set()
-        self._waiting: dict[tuple[int, BlockRequest], list[Then]] = {}
-        self._group: list[tuple[int, BlockRequest]] = []
+        self.settled: set[Key] = set()
+        self._waiting: dict[Key, list[tuple[int, Then]]] = {}
+        self._group: list[Key] = []
         self._commits = False
         self.ends: dict[int, int] = {}
         """Where each run is settled until."""
 
-    def read(self, key: tuple[int, BlockRequest], then: Then) -> None:
-        """Answer a read of a block, which settles it if it is the first."""
+    def read(self, key: Key, then: Then, many: int = 1) -> None:
+        """Answer so many reads of a block, which settle it if they are the first."""
         costs = self._costs
         if key in self.settled:
-            self.station.serve(costs.hit, then)
+            self.station.serve(costs.hit, then, many)
         elif key in self._waiting:
-            self._waiting[key].append(then)
+            self._waiting[key].append((many, then))
         else:
-            self._waiting[key] = [then]
-            self.station.serve(costs.miss - costs.hit, lambda: self._write(key))
+            self._waiting[key] = [(many, then)]
+            self.station.serve(costs.miss - costs.hit - costs.write, partial(self._write, key), 1)
 
-    def join(self, then: Then) -> None:
-        """Answer a join."""
-        self.station.serve(self._costs.join, then)
+    def join(self, _run: int, then: Then, many: int = 1) -> None:
+        """Answer so many joins."""
+        self.station.serve(self._costs.join, then, many)
 
-    def _write(self, key: tuple[int, BlockRequest]) -> None:
+    def _write(self, key: Key) -> None:
         self._group.append(key)
         if not self._commits:
             self._commit()
@@ -181,16 +195,36 @@ class Service:
         group, self._group, self._commits = self._group, [], True
         for run, request in group:
             self.ends[run] = max(self.ends.get(run, 0), request.stop)
-        self._clock.after(spread(self._costs.flush), lambda: self._committed(group))
+        seconds = spread(self._costs.flush) + len(group) * self._costs.write
+        self._clock.after(seconds, partial(self._committed, group))
 
-    def _committed(self, group: list[tuple[int, BlockRequest]]) -> None:
+    def _committed(self, group: list[Key]) -> None:
         self._commits = False
         for key in group:
             self.settled.add(key)
-            for then in self._waiting.pop(key):
-                self.station.serve(self._costs.hit, then)
+            for many, then in self._waiting.pop(key):
+                self.station.serve(self._costs.hit, then, many)
         if self._group:
             self._commit()
+
+
+class Shards:
+    """Services among which runs are spread."""
+
+    def __init__(self, services: list[Service]) -> None:
+        self.services = services
+
+    def of(self, run: int) -> Service:
+        """Return the one that has a run."""
+        return self.services[run % len(self.services)]
+
+    def read(self, key: Key, then: Then, many: int = 1) -> None:
+        """Answer so many reads of a block."""
+        self.of(key[0]).read(key, then, many)
+
+    def join(self, run: int, then: Then, many: int = 1) -> None:
+        """Answer so many joins."""
+        self.of(run).join(run, then, many)
 
 
 class Cache:
@@ -198,31 +232,42 @@ class Cache:
 
     LOOKS_AGAIN = 0.05
 
-    def __init__(self, clock: Clock, processes: int, above: Any, costs: Costs) -> None:
+    def __init__(self, clock: Clock, processes: int, above: Tier, costs: Costs) -> None:
         self._clock, self._above, self._costs = clock, above, costs
         self.station = Station(clock, processes)
-        self._has: set[tuple[int, BlockRequest]] = set()
-        self._asked: set[tuple[int, BlockRequest]] = set()
+        self._has: set[Key] = set()
+        self._asked: set[Key] = set()
 
-    def read(self, key: tuple[int, BlockRequest], then: Then, *, again: bool = False) -> None:
-        """Answer a read of a block."""
+    def read(self, key: Key, then: Then, many: int = 1, *, again: bool = False) -> None:
+        """Answer so many reads of a block."""
+        cost = self._costs.nginx
         if key in self._has:
-            self.station.serve(self._costs.nginx, then)
+            self.station.serve(cost, then, many)
         elif key in self._asked and not again:
-            look = lambda: self.read(key, then, again=True)  # noqa: E731
-            self._clock.after(self.LOOKS_AGAIN, look)
+            self._clock.after(self.LOOKS_AGAIN, partial(self.read, key, then, many, again=True))
         else:
+            passed = many if key in self._asked else 1
             self._asked.add(key)
 
             def got() -> None:
                 self._has.add(key)
                 then()
 
-            self.station.serve(self._costs.nginx, lambda: self._above.read(key, got))
+            self.station.serve(cost, lambda: self._above.read(key, got, passed), many)
 
-    def join(self, then: Then) -> None:
-        """Pass a join on."""
-        self.station.serve(self._costs.nginx, lambda: self._above.join(then))
+    def join(self, run: int, then: Then, many: int = 1) -> None:
+        """Pass so many joins on."""
+        self.station.serve(self._costs.nginx, lambda: self._above.join(run, then, many), many)
+
+
+class Tier(Protocol):
+    """What is asked."""
+
+    def read(self, key: Key, then: Then, many: int = 1) -> None:
+        """Answer so many reads of a block."""
+
+    def join(self, run: int, then: Then, many: int = 1) -> None:
+        """Answer so many joins."""
 
 
 def spread(median: float, sigma: float = 0.5) -> float:
@@ -291,29 +336,29 @@ class Rank:
 
     __slots__ = ("asks", "began", "cell", "due", "first", "host", "reading", "run", "waits", "way")
 
-    def __init__(self, run: Run, host: Host, way: Any) -> None:
+    def __init__(self, run: Run, host: Host, way: Tier) -> None:
         self.run, self.host, self.way = run, host, way
         self.asks = self.waits = False
 
     def join(self, begins: float) -> None:
         """Join, and train from a time on."""
         fleet, sent = self.run.fleet, self.run.fleet.clock.now
-        self.due = begins
 
         def joined() -> None:
             fleet.seen.joins.append(fleet.clock.now - sent)
-            shape = fleet.shape
-            self.reading = Reading(
-                self.run.joined,
-                lookahead=shape.lookahead,
-                pace=1 / shape.step if shape.told else None,
-                clock=lambda: fleet.clock.now,
-            )
-            self.cell = self.first = self.run.joined.settled_until
-            self.due = max(self.due, fleet.clock.now)
-            fleet.clock.at(self.due, self.read)
+            self.begin(begins)
 
-        fleet.over_there(self.way.join, joined)
+        fleet.over_there(lambda then: self.way.join(self.run.number, then, fleet.many), joined)
+
+    def begin(self, when: float) -> None:
+        """Train from a time on, as one who has joined."""
+        clock, shape = self.run.fleet.clock, self.run.fleet.shape
+        pace = 1 / shape.step if shape.told else None
+        now = self.run.fleet.time
+        self.reading = Reading(self.run.joined, lookahead=shape.lookahead, pace=pace, clock=now)
+        self.cell = self.first = self.run.joined.settled_until
+        self.due = max(when, clock.now)
+        clock.at(self.due, self.read)
 
     def read(self) -> None:
         """Read a cell, as soon as it is there."""
@@ -331,6 +376,8 @@ class Rank:
         """Train on what is there, up to the next read that is not a mere look-up."""
         fleet, cell = self.run.fleet, self.cell
         step, now = fleet.shape.step, fleet.clock.now
+        if fleet.shape.restart:
+            return
         if cell != self.first:
             fleet.seen.reads += 1
             fleet.seen.stalls += now - self.began > step
@@ -353,7 +400,7 @@ class Rank:
         self.asks = True
         asked = self.reading.request(cell)
         fleet, host = self.run.fleet, self.host
-        if fleet.shape.node > 1:
+        if fleet.shape.node > 1 and fleet.shape.unit == 1:
             found = host.find(asked, cell)
             if found is not None:
                 self._arrive(found, found)
@@ -371,7 +418,7 @@ class Rank:
             host.keep(asked)
             self._arrive(asked, asked)
 
-        fleet.over_there(lambda then: self.way.read(key, then), came)
+        fleet.over_there(lambda then: self.way.read(key, then, fleet.many), came)
 
     def _arrive(self, asked: BlockRequest, block: BlockRequest) -> None:
         self.asks = False
@@ -386,23 +433,28 @@ class Fleet:
     def __init__(self, shape: Shape, costs: Costs) -> None:
         self.shape, self.costs = shape, costs
         self.clock, self.seen = Clock(), Seen()
-        self.service = Service(self.clock, shape, costs)
+        self.many = shape.unit if shape.node == 1 else shape.unit // shape.node or 1
+        """Requests that one simulated rank stands for."""
+        self.shards = Shards([Service(self.clock, shape, costs) for _ in range(shape.shards)])
         self.workers = Station(self.clock, 1)
-        self.edge = Cache(self.clock, shape.nginx, self.service, costs) if shape.nginx else None
-        top = self.edge or self.service
+        self.edge = Cache(self.clock, shape.nginx, self.shards, costs) if shape.nginx else None
+        top: Tier = self.edge or self.shards
         self.racks = [Cache(self.clock, 1, top, costs) for _ in range(shape.racks)]
         self.runs = [Run(self, number) for number in range(shape.runs)]
         hosts = count()
         for run in self.runs:
-            for first in range(0, shape.ranks, shape.node):
+            for first in range(0, shape.ranks, max(shape.node, shape.unit)):
                 host, number = Host(), next(hosts)
                 way = self.racks[number % len(self.racks)] if self.racks else top
-                for _ in range(min(shape.node, shape.ranks - first)):
+                for _ in range(min(shape.node, shape.ranks - first) if shape.unit == 1 else 1):
                     self._begin(Rank(run, host, way))
 
     def _begin(self, rank: Rank) -> None:
         shape = self.shape
         apart = random.uniform(0, 0.01)
+        if shape.steady:
+            rank.begin(rank.run.number * shape.lookahead / shape.runs + apart)
+            return
         if shape.restart:
             joins, begins = random.uniform(0, shape.joining), shape.joining + apart
         else:
@@ -410,6 +462,10 @@ class Fleet:
             begins = shape.joining + rank.run.number * stagger + apart
             joins = begins - apart - random.uniform(0, shape.joining)
         self.clock.at(joins, lambda: rank.join(begins))
+
+    def time(self) -> float:
+        """Return the simulated time."""
+        return self.clock.now
 
     def over_there(self, ask: Callable[[Then], None], then: Then) -> None:
         """Ask over the network, and go on when the answer has come, and been worked on."""
@@ -424,11 +480,11 @@ class Fleet:
     def live(self) -> dict[str, float]:
         """Let it go on to its end; return each tier's requests a second, and how busy it was."""
         shape, stations = self.shape, self.stations()
-        quarter = shape.seconds * 0.75
+        quarter = shape.seconds - shape.measured if shape.measured else shape.seconds * 0.75
         self.clock.run(quarter)
         before = {name: (station.served, station.busy) for name, station in stations.items()}
         for number, run in enumerate(self.runs):
-            self.clock.at(quarter + number * 0.004, lambda run=run: self._change(run))
+            self.clock.at(quarter + number * 0.5 / shape.runs, partial(self._change, run))
         self.clock.run(shape.seconds)
         rates = {}
         for name, station in stations.items():
@@ -439,8 +495,8 @@ class Fleet:
         return rates
 
     def stations(self) -> dict[str, Station]:
-        """Return the tiers: of many racks, the first."""
-        found = {"server": self.service.station}
+        """Return the tiers: of many racks or shards, the first."""
+        found = {"server": self.shards.services[0].station}
         if self.edge is not None:
             found["nginx"] = self.edge.station
         if self.racks:
@@ -448,7 +504,8 @@ class Fleet:
         return found
 
     def _change(self, run: Run) -> None:
-        effective = self.service.ends.get(run.number, run.joined.settled_until)
+        ends = self.shards.of(run.number).ends
+        effective = ends.get(run.number, run.joined.settled_until)
         run.changed = self.clock.now, effective
 
 
@@ -463,7 +520,6 @@ def simulated(shape: Shape, costs: Costs | None = None) -> tuple[Fleet, dict[str
     """Return a fleet that has lived, and its rates; the same each time."""
     random.seed(16)
     fleet = Fleet(shape, costs or Costs())
-    gc.freeze()
     return fleet, fleet.live()
 
 
