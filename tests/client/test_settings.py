@@ -27,6 +27,7 @@ OTHERS: dict[str, Any] = {
     "proof": None,
     "worker": "node-3:7",
     "beats": False,
+    "read": "node",
     "verify": False,
     "cert": "client.pem",
     "headers": {"X-Team": "a"},
@@ -124,6 +125,8 @@ def test_numbers_have_bounds(name: str, wrong: Any) -> None:
         {"worker": 7},
         {"beats": 1},
         {"beats": None},
+        {"read": "nodes"},
+        {"read": ["node"]},
     ],
 )
 def test_settings_that_cannot_be_meant(options: dict[str, Any]) -> None:

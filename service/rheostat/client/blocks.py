@@ -141,6 +141,11 @@ class Block:
     def __contains__(self, cell: int) -> bool:
         return self.start <= cell < self.stop
 
+    @property
+    def request(self) -> BlockRequest:
+        """The cells that it has."""
+        return BlockRequest(self.start, self.stop - self.start)
+
     def value(self, name: str, cell: int) -> float:
         """Return the parameter's value of a cell."""
         return self.columns[name][cell - self.start]

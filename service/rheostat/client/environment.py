@@ -19,6 +19,9 @@ from rheostat.client.answers import public_address
 from rheostat.errors import FieldError, Invalid
 
 URL = "RHEOSTAT_URL"
+READ = "RHEOSTAT_READ"
+WAYS = ("direct", "node")
+"""How blocks may be read: each process by itself, or those of a host in common."""
 SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
@@ -28,6 +31,16 @@ def address() -> str:
     if not found:
         message = f"is needed, or the environment variable {URL}"
         raise Invalid(f"base_url {message}", errors=[FieldError("base_url", message)])
+    return found
+
+
+def read() -> str:
+    """Return how blocks are read where the client is not told; raise `Invalid` for no such way."""
+    found = os.environ.get(READ) or WAYS[0]
+    if found not in WAYS:
+        bound = " or ".join(WAYS)
+        wrong = FieldError(READ, f"must be {bound}", found, bound)
+        raise Invalid(f"{READ} is {found!r}, and must be {bound}", errors=[wrong])
     return found
 
 

@@ -46,6 +46,7 @@ class Settings:
     proof: Literal["applied"] | None = "applied"
     worker: str | None = None
     beats: bool = True
+    read: Literal["direct", "node"] | None = None
     verify: Any = True
     cert: Any = field(default=None, repr=False)
     headers: Mapping[str, str] | None = field(default=None, repr=False)
@@ -80,6 +81,10 @@ class Settings:
         worker, bound = self.worker, "1 to 128 of A-Z a-z 0-9 . _ : -, or None"
         _check("worker", worker, worker is None or is_worker(worker), bound)
         _check("beats", self.beats, isinstance(self.beats, bool), "True or False")
+        _check(
+            "read", self.read, self.read in (None, *environment.WAYS), "'direct', 'node', or None"
+        )
+        environment.read()
         _check_headers(self.headers)
         verify = self.verify
         names = isinstance(verify, bool | str | os.PathLike) or hasattr(verify, "wrap_socket")
@@ -107,6 +112,11 @@ class Settings:
     def url(self) -> httpx.URL:
         """The service's address."""
         return httpx.URL(self.address)
+
+    @property
+    def reads_by_node(self) -> bool:
+        """Whether the processes of a host have the blocks that they read in common."""
+        return (self.read or environment.read()) == "node"
 
     def all_headers(self) -> dict[str, str | bytes]:
         """Return what every request says; a name beyond ASCII goes as UTF-8."""

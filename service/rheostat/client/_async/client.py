@@ -57,6 +57,7 @@ class AsyncClient(AsyncMany):
         proof: Literal["applied"] | None = "applied",
         worker: str | None = None,
         beats: bool = True,
+        read: Literal["direct", "node"] | None = None,
         verify: bool | str | PathLike[str] | SSLContext = True,
         cert: str | tuple[str, ...] | None = None,
         headers: Mapping[str, str] | None = None,
@@ -95,6 +96,9 @@ class AsyncClient(AsyncMany):
                 ``A-Z a-z 0-9 . _ : -``; by default its ``RANK``, else its host and process.
             beats: Whether a training that reads says in the background, every 5 to some 200
                 seconds, where it is. False says nothing at all, and proves nothing.
+            read: ``"node"``: of the processes of this user on this host that read a run, one asks
+                for a block and all have it, by files in ``/dev/shm``; ``"direct"``: each asks
+                itself. By default the environment variable ``RHEOSTAT_READ``, else ``"direct"``.
             verify: The authorities of certificates, as a file, a folder or an `ssl.SSLContext`;
                 False trusts anybody. By default the usual ones, or those of ``SSL_CERT_FILE``.
             cert: This side's certificate, as a file, or as (file, key, password).
@@ -122,6 +126,7 @@ class AsyncClient(AsyncMany):
             proof=proof,
             worker=worker,
             beats=beats,
+            read=read,
             verify=verify,
             cert=cert,
             headers=headers,

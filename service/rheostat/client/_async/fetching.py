@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rheostat.client import ends, revisions, signals
 from rheostat.client._async.beating import AsyncBeating
@@ -34,6 +34,9 @@ from rheostat.errors import (
 )
 from rheostat.limits import MAX_STEP
 from rheostat.saying import log, sentence
+
+if TYPE_CHECKING:
+    from rheostat.client._async.node import AsyncNode
 
 Result = TypeVar("Result")
 
@@ -83,6 +86,7 @@ class AsyncFetching(AsyncBeating):
         self._reading = Reading(joined, lookahead=told.lookahead, pace=told.pace, first=first)
         self._mark = HighWaterMark(joined)
         self._beats.sit(joined, self._reading, self._mark)
+        self._node = self._shared(joined)
         self._told_total: int | None = None
         self._replayed: int | None = None
         """The cell that was read first, if it is one of those that others were given."""
@@ -247,7 +251,7 @@ class AsyncFetching(AsyncBeating):
         with self._lock:
             request = reading.request(cell, ahead=ahead)
         try:
-            block = await self._read(request, since, holds)
+            block = await self._read(request, since, holds, cell)
         except (Finished, StaleGeneration, Paused, AwaitingReport) as refusal:
             with self._lock:
                 try:
@@ -260,6 +264,7 @@ class AsyncFetching(AsyncBeating):
         for half in block.halves:
             half.index(self._names)
         await self._learn_changes(block)
+        request = block.request
         with self._lock:
             reading.arrived(request, block)
             hearing.heard(block.signals or ())
@@ -354,10 +359,17 @@ class AsyncFetching(AsyncBeating):
         patience = self._settings.for_worker(call, since)
         return await self._session.exchange(call, patience, parse)
 
-    async def _read(self, request: BlockRequest, since: float, holds: float = 0.0) -> Block:
-        """Return a block that the service settled and that is proven to be the one asked for."""
+    async def _read(
+        self, request: BlockRequest, since: float, holds: float = 0.0, cell: int | None = None
+    ) -> Block:
+        """
+        Return a block that the service settled and that is proven to be the one asked for.
+
+        Where a ``cell`` is all that is needed, it may be another block with it, if the processes of
+        this host have that.
+        """
         with self._lock:  # of one join: who joins again meanwhile begins with another mark
-            joined, mark = self._joined, self._mark
+            joined, mark, node = self._joined, self._mark, self._node
         mark.require_standing()
         call = replace(joined.read(request), holds=holds)
         patience = self._settings.for_worker(call, since, begun=not self._reading.first)
@@ -366,7 +378,10 @@ class AsyncFetching(AsyncBeating):
             return answer, joined.block(request, answer)
 
         try:
-            answer, block = await self._session.exchange(call, patience, proven)
+            if node is None:
+                answer, block = await self._session.exchange(call, patience, proven)
+            else:
+                answer, block = await node.read(call, patience, request, cell)
         except StepJump as refusal:
             mark.require_settled(refusal)
             raise
@@ -374,9 +389,17 @@ class AsyncFetching(AsyncBeating):
             mark.require_same_life(refusal)
             raise
         with self._lock:
-            mark.saw(answer, request.stop * joined.resolution)
+            mark.saw(answer, block.stop * joined.resolution)
         self._beats.begin()
         return block
+
+    def _shared(self, joined: JoinedRun) -> AsyncNode | None:
+        """Return what this has in common with the other processes of the host, if it is to."""
+        if not self._settings.reads_by_node:
+            return None
+        from rheostat.client._async.node import AsyncNode  # noqa: PLC0415 - rarely needed
+
+        return AsyncNode(self._session, joined)
 
     async def _learn_total(self, reading: Reading) -> None:
         """Ask whether a training that is past its total was made longer; say once if it was not."""

@@ -15,7 +15,7 @@ from rheostat.client.answers import Answer, Pages
 from rheostat.client.calls import Call
 from rheostat.client.events import Following, Interrupted
 from rheostat.client.joined import JoinedRun, join_answer, join_call
-from rheostat.client.retry import Patience, Trouble, judged
+from rheostat.client.retry import Outcome, Patience, Trouble, judged
 from rheostat.client.series import Series
 from rheostat.errors import Forbidden, NameTaken, RheostatError, UnknownMetric
 from rheostat.saying import log
@@ -34,6 +34,12 @@ class Flushable(Protocol):
     """What has something to be sent."""
 
     async def flush(self, timeout: float) -> bool: ...
+
+
+class AsyncSender(Protocol):
+    """What makes one attempt of a call: the network, or what looks elsewhere before."""
+
+    async def send(self, call: Call) -> Outcome: ...
 
 
 class AsyncSession:
@@ -77,11 +83,16 @@ class AsyncSession:
         await self.exchange(call, self.settings.for_operator(call), answers.nothing)
 
     async def exchange(
-        self, call: Call, patience: Patience, parse: Callable[[Answer], Result]
+        self,
+        call: Call,
+        patience: Patience,
+        parse: Callable[[Answer], Result],
+        sender: AsyncSender | None = None,
     ) -> Result:
         """Send the call until it is answered; return the parsed answer, or raise the refusal."""
+        sender = sender or self.network
         while True:
-            outcome = await self.network.send(replace(call, seconds=patience.left))
+            outcome = await sender.send(replace(call, seconds=patience.left))
             answer = judged(outcome, parse)
             if not isinstance(answer, Trouble):
                 patience.ends()

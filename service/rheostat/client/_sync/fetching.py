@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rheostat.client import ends, revisions, signals
 from rheostat.client._sync.beating import Beating
@@ -36,6 +36,9 @@ from rheostat.errors import (
 )
 from rheostat.limits import MAX_STEP
 from rheostat.saying import log, sentence
+
+if TYPE_CHECKING:
+    from rheostat.client._sync.node import Node
 
 Result = TypeVar("Result")
 
@@ -83,6 +86,7 @@ class Fetching(Beating):
         self._reading = Reading(joined, lookahead=told.lookahead, pace=told.pace, first=first)
         self._mark = HighWaterMark(joined)
         self._beats.sit(joined, self._reading, self._mark)
+        self._node = self._shared(joined)
         self._told_total: int | None = None
         self._replayed: int | None = None
         """The cell that was read first, if it is one of those that others were given."""
@@ -245,7 +249,7 @@ class Fetching(Beating):
         with self._lock:
             request = reading.request(cell, ahead=ahead)
         try:
-            block = self._read(request, since, holds)
+            block = self._read(request, since, holds, cell)
         except (Finished, StaleGeneration, Paused, AwaitingReport) as refusal:
             with self._lock:
                 try:
@@ -258,6 +262,7 @@ class Fetching(Beating):
         for half in block.halves:
             half.index(self._names)
         self._learn_changes(block)
+        request = block.request
         with self._lock:
             reading.arrived(request, block)
             hearing.heard(block.signals or ())
@@ -350,10 +355,17 @@ class Fetching(Beating):
         patience = self._settings.for_worker(call, since)
         return self._session.exchange(call, patience, parse)
 
-    def _read(self, request: BlockRequest, since: float, holds: float = 0.0) -> Block:
-        """Return a block that the service settled and that is proven to be the one asked for."""
+    def _read(
+        self, request: BlockRequest, since: float, holds: float = 0.0, cell: int | None = None
+    ) -> Block:
+        """
+        Return a block that the service settled and that is proven to be the one asked for.
+
+        Where a ``cell`` is all that is needed, it may be another block with it, if the processes of
+        this host have that.
+        """
         with self._lock:  # of one join: who joins again meanwhile begins with another mark
-            joined, mark = self._joined, self._mark
+            joined, mark, node = self._joined, self._mark, self._node
         mark.require_standing()
         call = replace(joined.read(request), holds=holds)
         patience = self._settings.for_worker(call, since, begun=not self._reading.first)
@@ -362,7 +374,10 @@ class Fetching(Beating):
             return answer, joined.block(request, answer)
 
         try:
-            answer, block = self._session.exchange(call, patience, proven)
+            if node is None:
+                answer, block = self._session.exchange(call, patience, proven)
+            else:
+                answer, block = node.read(call, patience, request, cell)
         except StepJump as refusal:
             mark.require_settled(refusal)
             raise
@@ -370,9 +385,17 @@ class Fetching(Beating):
             mark.require_same_life(refusal)
             raise
         with self._lock:
-            mark.saw(answer, request.stop * joined.resolution)
+            mark.saw(answer, block.stop * joined.resolution)
         self._beats.begin()
         return block
+
+    def _shared(self, joined: JoinedRun) -> Node | None:
+        """Return what this has in common with the other processes of the host, if it is to."""
+        if not self._settings.reads_by_node:
+            return None
+        from rheostat.client._sync.node import Node  # noqa: PLC0415 - rarely needed
+
+        return Node(self._session, joined)
 
     def _learn_total(self, reading: Reading) -> None:
         """Ask whether a training that is past its total was made longer; say once if it was not."""

@@ -17,7 +17,7 @@ from rheostat.client.answers import Answer, Pages
 from rheostat.client.calls import Call
 from rheostat.client.events import Following, Interrupted
 from rheostat.client.joined import JoinedRun, join_answer, join_call
-from rheostat.client.retry import Patience, Trouble, judged
+from rheostat.client.retry import Outcome, Patience, Trouble, judged
 from rheostat.client.series import Series
 from rheostat.errors import Forbidden, NameTaken, RheostatError, UnknownMetric
 from rheostat.saying import log
@@ -36,6 +36,12 @@ class Flushable(Protocol):
     """What has something to be sent."""
 
     def flush(self, timeout: float) -> bool: ...
+
+
+class Sender(Protocol):
+    """What makes one attempt of a call: the network, or what looks elsewhere before."""
+
+    def send(self, call: Call) -> Outcome: ...
 
 
 class Session:
@@ -78,10 +84,17 @@ class Session:
         """Make a call that has no answer."""
         self.exchange(call, self.settings.for_operator(call), answers.nothing)
 
-    def exchange(self, call: Call, patience: Patience, parse: Callable[[Answer], Result]) -> Result:
+    def exchange(
+        self,
+        call: Call,
+        patience: Patience,
+        parse: Callable[[Answer], Result],
+        sender: Sender | None = None,
+    ) -> Result:
         """Send the call until it is answered; return the parsed answer, or raise the refusal."""
+        sender = sender or self.network
         while True:
-            outcome = self.network.send(replace(call, seconds=patience.left))
+            outcome = sender.send(replace(call, seconds=patience.left))
             answer = judged(outcome, parse)
             if not isinstance(answer, Trouble):
                 patience.ends()
