@@ -21,6 +21,6 @@ def self_signed(folder: Path) -> Certificate:
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
         " -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1"
     )
-    arguments = [*command.split(), "-out", made.certificate, "-keyout", made.key]
+    arguments = [*command.split(), "-out", str(made.certificate), "-keyout", str(made.key)]
     subprocess.run(arguments, check=True, capture_output=True)
     return made

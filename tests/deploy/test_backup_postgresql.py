@@ -40,7 +40,7 @@ def environment(postgres: str) -> dict[str, str]:
 
 
 def back_up(folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    command = ["/bin/sh", DEPLOY / "backup-postgresql", folder]
+    command = ["/bin/sh", str(DEPLOY / "backup-postgresql"), str(folder)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
