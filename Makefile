@@ -47,7 +47,7 @@ page: $(SERVING) ## the page at http://127.0.0.1:8000, or PORT=, with a simulate
 	@$(BIN)/rheostat demo --page --port $(or $(PORT),8000) $(ARGS) || { code=$$?; \
 	  test $$code -ge 128 || echo 'Is the port taken? Another one: make page PORT=8001' >&2; exit $$code; }
 
-test: $(STAMP) ## run every test that needs no heavy framework, and the examples in docstrings
+test: $(STAMP) $(VENV)/.deploy ## run every test that needs no heavy framework, and the examples in docstrings
 	$(BIN)/pytest --ignore tests/torch --ignore tests/frameworks --ignore tests/page -n 3 --dist worksteal $(ARGS)
 
 test-page: $(STAMP) $(VENV)/.page ## run the tests of the page, in the system's Chromium; its types need npm
@@ -102,6 +102,10 @@ bench: $(STAMP) $(VENV)/.torch ## measure what docs/performance.md tells
 $(VENV)/.torch: | $(STAMP)
 	$(BIN)/python -c 'import torch' 2>/dev/null || $(PIP) install torch==2.13.0
 	@touch $(VENV)/.torch
+
+$(VENV)/.deploy: tests/deploy/requirements.txt | $(STAMP)
+	$(PIP) install --quiet --requirement tests/deploy/requirements.txt
+	@touch $(VENV)/.deploy
 
 $(VENV)/.page: tests/page/requirements.txt | $(STAMP)
 	$(PIP) install --quiet --requirement tests/page/requirements.txt

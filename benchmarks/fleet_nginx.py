@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-TEMPLATE = Path(__file__).parents[1] / "deploy" / "nginx.conf.template"
+TEMPLATE = Path(__file__).parents[1] / "deploy" / "nginx" / "rheostat.conf.template"
 MAIN = """
 daemon off;
 {user}

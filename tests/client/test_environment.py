@@ -7,7 +7,6 @@ import logging
 import pickle
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.certificates import self_signed
 from tests.client import hostile as acts
 from tests.client.hostile import Hostile
 from tests.conftest import RunningServer
@@ -259,13 +259,9 @@ def test_readable_tokens_are_warned_of_once(
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a file with a key and a certificate of 127.0.0.1 that nobody has signed."""
     folder = tmp_path_factory.mktemp("tls")
-    command = (
-        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -keyout key.pem -out cert.pem"
-        " -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1"
-    )
-    subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
+    made = self_signed(folder)
     both = folder / "both.pem"
-    both.write_bytes((folder / "key.pem").read_bytes() + (folder / "cert.pem").read_bytes())
+    both.write_bytes(made.key.read_bytes() + made.certificate.read_bytes())
     return both
 
 

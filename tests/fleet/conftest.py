@@ -23,13 +23,14 @@ from typing import Any, Protocol
 import httpx
 import psycopg
 import pytest
+from tests.certificates import Certificate
 from tests.conftest import RunningServer, open_tokens
 from tests.server.conftest import problem
 from tests.server.store.conftest import postgres
 
 __all__ = ["postgres", "problem"]
 
-TEMPLATE = Path(__file__).parents[2] / "deploy" / "nginx.conf.template"
+TEMPLATES = Path(__file__).parents[2] / "deploy" / "nginx"
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 REPLICA = "server {} max_fails=0;"
 WAIT = "proxy_cache_lock_timeout 50ms;"
@@ -46,7 +47,7 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     scgi_temp_path {folder}/scgi;
     uwsgi_temp_path {folder}/uwsgi;
-    include {folder}/rheostat.conf;
+    include {folder}/*.filled;
 }}
 """
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -68,25 +69,34 @@ class Nginx:
     """
     A real nginx with the configuration of ``deploy/``, in front of these addresses.
 
-    With ``wait``, who waits for a block that somebody else has asked for waits that long.
+    With ``wait``, who waits for a block that somebody else has asked for waits that long. With a
+    certificate and its key it speaks TLS, and plain HTTP at ``plain_url`` beside it.
     """
 
-    def __init__(self, folder: Path, upstreams: Sequence[str], wait: str = WAIT) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        upstreams: Sequence[str],
+        wait: str = WAIT,
+        certificate: Certificate | None = None,
+    ) -> None:
         self.folder = folder
-        # It takes over a socket that listens already, as one nginx does from another when it is
-        # upgraded: so the port is a free one for certain.
-        with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
-            listener.setblocking(False)  # or its processes would block each other in accept
-            self.port = listener.getsockname()[1]
-            self._write(upstreams, wait)
+        # It takes over sockets that listen already, as one nginx does from another when it is
+        # upgraded: so the ports are free ones for certain.
+        with _listening() as listener, _listening() as plain:
+            addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in (listener, plain)]
+            self._write(upstreams, wait, addresses, certificate)
+            passed = [listener.fileno(), plain.fileno()][: 2 if certificate else 1]
             with (folder / "log.txt").open("w") as log:
                 self.process = subprocess.Popen(
                     [program(), "-p", folder, "-c", folder / "nginx.conf", "-e", "stderr"],
-                    env={**os.environ, "NGINX": f"{listener.fileno()};"},
-                    pass_fds=[listener.fileno()],
+                    env={**os.environ, "NGINX": "".join(f"{number};" for number in passed)},
+                    pass_fds=passed,
                     stderr=log,
                 )
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.port = int(addresses[0].rpartition(":")[2])
+        self.url = f"http{'s' if certificate else ''}://{addresses[0]}"
+        self.plain_url = f"http://{addresses[1]}" if certificate else self.url
 
     @property
     def log(self) -> str:
@@ -103,17 +113,37 @@ class Nginx:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(30)
 
-    def _write(self, upstreams: Sequence[str], wait: str) -> None:
+    def _write(
+        self,
+        upstreams: Sequence[str],
+        wait: str,
+        addresses: Sequence[str],
+        certificate: Certificate | None,
+    ) -> None:
         user = "user root;" if os.geteuid() == 0 else ""
         (self.folder / "nginx.conf").write_text(MAIN.format(folder=self.folder, user=user))
         values = {
-            "RHEOSTAT_LISTEN": f"127.0.0.1:{self.port}",
+            "RHEOSTAT_LISTEN": addresses[0] + (" ssl" if certificate else ""),
             "RHEOSTAT_REPLICAS": " ".join(REPLICA.format(address) for address in upstreams),
             "RHEOSTAT_CACHE": str(self.folder),
         }
-        filled = string.Template(TEMPLATE.read_text()).safe_substitute(values)
-        assert WAIT in filled
-        (self.folder / "rheostat.conf").write_text(filled.replace(WAIT, wait))
+        names = ["rheostat"]
+        if certificate:
+            names.append("tls")
+            values["RHEOSTAT_LISTEN_PLAIN"] = addresses[1]
+            values["RHEOSTAT_CERTIFICATE"] = str(certificate.certificate)
+            values["RHEOSTAT_CERTIFICATE_KEY"] = str(certificate.key)
+        for name in names:
+            text = (TEMPLATES / f"{name}.conf.template").read_text()
+            filled = string.Template(text).safe_substitute(values)
+            assert name == "tls" or WAIT in filled
+            (self.folder / f"{name}.filled").write_text(filled.replace(WAIT, wait))
+
+
+def _listening() -> socket.socket:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    listener.setblocking(False)  # or its processes would block each other in accept
+    return listener
 
 
 StartNginx = Callable[..., Nginx]

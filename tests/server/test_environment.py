@@ -148,7 +148,7 @@ def test_the_database_may_stand_in_a_file(tmp_path: Path, environment: pytest.Mo
         (b"sqlite:///a.db\nsqlite:///b.db\n", "is not one line of text"),
         (b"s3cr3t\0", "is not one line of text"),
         (b"\xffs3cr3t", "cannot be read: it is not text"),
-        (b"s3cr3t" * 100_000, "is not one line of text"),
+        (b"s3cr3t" * 100_000, "is longer than 65536 bytes"),
         (None, "cannot be read: No such file or directory"),
     ],
 )

@@ -24,6 +24,7 @@ from typing import Any
 
 import typer
 
+from rheostat import token_file
 from rheostat.cli.views.screen import machine_text, visible
 from rheostat.errors import (
     FieldError,
@@ -131,12 +132,13 @@ def _block(error: RheostatError) -> Iterator[str]:
     if not isinstance(error, Refused):
         yield from f"Error: {error}".split("\n")
         return
-    if any(item.field == "base_url" for item in error.errors):  # nobody was asked
+    if any(item.field in {"base_url", token_file.VARIABLE} for item in error.errors):
+        # nobody was asked
         yield f"Error: {error.detail.replace('base_url', '--server')}"
         return
     yield f"Refused: {_in_options(error.detail)}  [{error.status} {error.code}]"
     if isinstance(error, Unauthenticated):
-        yield "  say who asks by --token TOKEN, or RHEOSTAT_TOKEN"
+        yield "  say who asks by --token TOKEN, or RHEOSTAT_TOKEN, or RHEOSTAT_TOKEN_FILE"
     for item in error.errors:
         yield from _field_lines(item, error.detail)
     if "rewind" in error.members and isinstance(error, NotPending):

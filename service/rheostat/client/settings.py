@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import httpx
 
-from rheostat import __version__
+from rheostat import __version__, token_file
 from rheostat.client import environment
 from rheostat.client.answers import public_address
 from rheostat.client.calls import Call, invalid
@@ -20,6 +20,7 @@ from rheostat.client.retry import QUIET, Patience
 from rheostat.errors import FieldError, Invalid
 from rheostat.limits import WORKER
 from rheostat.saying import log
+from rheostat.token_file import TokenFile
 
 SECRETS = {"token": None, "headers": None, "cert": None}
 """What is in no pickle, which may end up in a checkpoint, and what a copy has instead."""
@@ -121,9 +122,8 @@ class Settings:
     def all_headers(self) -> dict[str, str | bytes]:
         """Return what every request says; a name beyond ASCII goes as UTF-8."""
         headers: dict[str, str | bytes] = {"User-Agent": f"rheostat/{__version__}"}
-        token = self.token or os.environ.get("RHEOSTAT_TOKEN")
-        own = {name.lower() for name in self.headers or ()}
-        if token and "authorization" not in own:
+        token = self.token or os.environ.get(token_file.TOKEN)
+        if token and not self._says_who:
             _check_token(token)
             self._warn_of_listeners()
             headers["Authorization"] = f"Bearer {token}"
@@ -132,6 +132,17 @@ class Settings:
         headers |= {name: text.encode() for name, text in (self.headers or {}).items()}
         # Blocks are never compressed, and what is announced as long as it is can be bounded.
         return headers | {"Accept-Encoding": "identity"}
+
+    def token_file(self) -> TokenFile | None:
+        """Return what signs requests with the token of a file, if that is where it is."""
+        file = None if self.token or self._says_who else token_file.of_environment()
+        if file is not None:
+            self._warn_of_listeners()
+        return file
+
+    @property
+    def _says_who(self) -> bool:
+        return "authorization" in {name.lower() for name in self.headers or ()}
 
     def for_operator(self, call: Call) -> Patience:
         """Return the patience of a call that somebody sits and waits for."""

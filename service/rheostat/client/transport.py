@@ -96,7 +96,12 @@ def head(response: httpx.Response) -> Answer:
 
 def client_options(settings: Settings) -> dict[str, Any]:
     """Return the arguments of an httpx client, but for its transport."""
-    return {"base_url": settings.address, "headers": settings.all_headers(), "trust_env": False}
+    return {
+        "base_url": settings.address,
+        "headers": settings.all_headers(),
+        "auth": settings.token_file(),
+        "trust_env": False,
+    }
 
 
 def transport_options(settings: Settings) -> dict[str, Any]:

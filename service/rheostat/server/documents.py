@@ -22,7 +22,7 @@ from rheostat.formats import Format
 from rheostat.limits import MAX_BINARY_VALUES, MAX_TEXT_VALUES
 from rheostat.server.app import create_app
 from rheostat.server.docstrings import field_docstrings
-from rheostat.server.environment import variable
+from rheostat.server.environment import IN_FILES, file_variable, variable
 from rheostat.server.http.connections import EndReason
 from rheostat.server.http.metrics import METRICS
 from rheostat.server.settings import Settings
@@ -31,7 +31,12 @@ SETTINGS_HEAD = """\
 # Settings
 
 Each setting is an environment variable. `rheostat serve --help` lists those that are options of
-the command line too.
+the command line too. What clients and commands read (`RHEOSTAT_URL`, `RHEOSTAT_TOKEN` or
+`RHEOSTAT_TOKEN_FILE`, `RHEOSTAT_AUTHOR`) is in [access.md](access.md#tokens).
+
+A setting that holds a secret may stand in a file, such as a mounted one, so that it is in no
+environment. The file has it on its one line, and is read when a server or a command starts. A file
+that is missing, empty or something else is refused, and so is a setting that stands in both places.
 
 | variable | default | bounds | what it is |
 |---|---|---|---|
@@ -141,7 +146,10 @@ def metrics() -> bytes:
 def _row(name: str) -> str:
     info = Settings.model_fields[name]
     sentence = " ".join(Settings.descriptions()[name].split())
-    return f"| `{variable(name)}` | {_default(info.default)} | {_bounds(info)} | {sentence} |\n"
+    names = f"`{variable(name)}`"
+    if name in IN_FILES:
+        names += f" or `{file_variable(name)}`"
+    return f"| {names} | {_default(info.default)} | {_bounds(info)} | {sentence} |\n"
 
 
 def _bounds(info: FieldInfo) -> str:

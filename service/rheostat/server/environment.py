@@ -24,7 +24,7 @@ IN_FILES = frozenset({"database"})
 LONGEST = 64 * 1024
 """Bytes that such a file may have."""
 
-CLIENTS = frozenset({"RHEOSTAT_URL", "RHEOSTAT_TOKEN", "RHEOSTAT_AUTHOR"})
+CLIENTS = frozenset({"RHEOSTAT_URL", "RHEOSTAT_TOKEN", "RHEOSTAT_TOKEN_FILE", "RHEOSTAT_AUTHOR"})
 """What clients and commands read."""
 
 _ADDRESS = re.compile(r"(?:tcp|udp|sctp)://")
@@ -38,6 +38,11 @@ _SERVICE = re.compile(
 def variable(name: str) -> str:
     """Return the environment variable of a setting."""
     return f"{PREFIX}{name.upper()}"
+
+
+def file_variable(name: str) -> str:
+    """Return the environment variable that names the file of a setting."""
+    return f"{variable(name)}_FILE"
 
 
 def from_environment(names: Collection[str]) -> dict[str, str]:
@@ -55,7 +60,7 @@ def from_environment(names: Collection[str]) -> dict[str, str]:
 
 def remarks(names: Collection[str]) -> Iterator[str]:
     """Yield a sentence on each variable that looks like a setting of these names, and is none."""
-    known = {variable(name) for name in names} | {_file_variable(name) for name in IN_FILES}
+    known = {variable(name) for name in names} | {file_variable(name) for name in IN_FILES}
     for its, value in sorted(os.environ.items()):
         if its in known and _is_service(its, value):
             yield f"{its}={value} is ignored: it tells of a Service of Kubernetes"
@@ -82,12 +87,8 @@ def _is_service(its: str, value: str) -> bool:
     return _SERVICE.fullmatch(its) is not None
 
 
-def _file_variable(name: str) -> str:
-    return f"{variable(name)}_FILE"
-
-
 def _has_file(name: str) -> bool:
-    if (its := _file_variable(name)) not in os.environ:
+    if (its := file_variable(name)) not in os.environ:
         return False
     if _value(name) is not None:
         raise _refusal(its, f"and {variable(name)} are both set", None, "one of them")
@@ -95,7 +96,7 @@ def _has_file(name: str) -> bool:
 
 
 def _content(name: str) -> str:
-    its = _file_variable(name)
+    its = file_variable(name)
     path = os.environ[its]
     bound = f"a file with {name} on its one line"
     if not path.strip():
@@ -107,7 +108,9 @@ def _content(name: str) -> str:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise _refusal(its, f"names {path}, which cannot be read: {reason}", path, bound) from None
     if not text or len(text) > LONGEST or not text.isprintable():
-        wrong = "is empty" if not text else "is not one line of text"
+        wrong = "is not one line of text" if text else "is empty"
+        if len(text) > LONGEST:
+            wrong = f"is longer than {LONGEST} bytes"
         raise _refusal(its, f"names {path}, which {wrong}", path, bound)
     return text
 

@@ -33,6 +33,7 @@ from rheostat.server.settings import Settings
 from rheostat.server.store.opening import keeping_open, open_store, require_usable
 from rheostat.server.store.operations import tokens
 from rheostat.server.supervisor import ALIVE, READY, Supervisor, stop_with_supervisor
+from rheostat.server.systemd import tell_ready
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -204,6 +205,8 @@ def _announce(
     with suppress(OSError):  # nobody need read it
         sys.stdout.write(f"Rheostat {__version__} serves {where}\n")
         sys.stdout.flush()
+    if service is None:
+        tell_ready()
 
 
 def _raise_open_files() -> None:

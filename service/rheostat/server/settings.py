@@ -46,8 +46,7 @@ class Settings(Documented):
     """Port to listen on; 0 takes a free one, which the ready line names."""
 
     database: str = "sqlite:///rheostat.db"
-    """Where runs and schedules are kept: `sqlite:///path` or `postgresql://…`. A file that
-    `RHEOSTAT_DATABASE_FILE` names may hold it instead, such as a mounted secret."""
+    """Where runs and schedules are kept: `sqlite:///path` or `postgresql://…`."""
 
     workers: int = Field(1, ge=1, le=256)
     """Processes that serve, all on this machine and on one database."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
+from rheostat import token_file
 from rheostat.cli import options
 from rheostat.cli.commands.serving import opened, settings_of
 from rheostat.cli.results import Result, answering, confirm, default_author
@@ -140,7 +142,7 @@ def revoke(
 
 @contextmanager
 def _tokens(database: str | None, server: str | None, token: str | None) -> Iterator[Tokens]:
-    if database is None and (server or token):
+    if database is None and (server or token or os.environ.get(token_file.VARIABLE)):
         from rheostat.cli.connecting import connect  # httpx loads slowly
 
         with connect(server, token) as client:

@@ -16,7 +16,8 @@ from rheostat.cli.completion.phrases import Offer
 from rheostat.cli.completion.places import place
 from rheostat.cli.views.screen import UNSEEN
 from rheostat.cli.whereabouts import whereabouts
-from rheostat.errors import Unreachable
+from rheostat.errors import Invalid, Unreachable
+from rheostat.token_file import TOKEN, of_environment
 
 
 def answer(arguments: Sequence[str], variables: Mapping[str, str]) -> str:
@@ -41,13 +42,18 @@ def completions(words: Sequence[str], typed: str, variables: Mapping[str, str]) 
         return []
     told = here.said("server") or variables.get("RHEOSTAT_URL") or None
     try:
-        there = whereabouts(told, here.said("token") or variables.get("RHEOSTAT_TOKEN"))
-    except Unreachable:
+        there = whereabouts(told, here.said("token") or variables.get(TOKEN) or _of_file())
+    except (Invalid, Unreachable):
         return []
     asked = Asked(here, typed, Service(there.url, there.token))
     fitting = (each for each in offered(asked) if each == FILES or each.word.startswith(typed))
     found = {each.word: each for each in islice(fitting, MANY)}
     return [*found.values()]
+
+
+def _of_file() -> str | None:
+    file = of_environment()
+    return None if file is None else file.token
 
 
 def _begun(typed: str, breaks: str) -> str:

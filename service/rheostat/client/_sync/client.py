@@ -73,7 +73,9 @@ class Client(Many):
         Args:
             base_url: Such as ``http://rheostat:8000``, without a name or password; by default the
                 environment variable ``RHEOSTAT_URL``.
-            token: Who is asking; by default the environment variable ``RHEOSTAT_TOKEN``, if set.
+            token: Who is asking; by default the environment variable ``RHEOSTAT_TOKEN``, if set, or
+                what is in the file that ``RHEOSTAT_TOKEN_FILE`` names, which is read again when it
+                was replaced.
             timeout: Seconds for each phase of one attempt, to connect, to send, to receive, and for
                 all of them together; an answer that may be long has a second more for each MiB.
             deadline: Seconds that a worker waits for an unreachable service before `Unreachable`.
