@@ -21,6 +21,7 @@ from rheostat.errors import Finished, Forbidden, Refused, UnknownRun
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
 from rheostat.server.http.approval import PROPOSED, Act, free
+from rheostat.server.http.auditing import audited
 from rheostat.server.http.requests import (
     NoteDep,
     Run,
@@ -132,6 +133,7 @@ ProtectBody = Annotated[Protect, Body()]
     ),
 )
 @needs(Role.ADMIN)
+@audited("protect")
 @free("an admin decides who may do what")
 @refuses(UnknownRun, Forbidden, Finished)
 async def protect_run(
@@ -153,6 +155,7 @@ async def protect_run(
     responses={200: ANSWER.shown()},
 )
 @needs(Role.ADMIN)
+@audited("unprotect")
 @free("an admin decides who may do what")
 @refuses(UnknownRun, Forbidden, Finished)
 async def unprotect_run(

@@ -21,6 +21,7 @@ from rheostat.server.http import problems
 from rheostat.server.http.access import needs, require
 from rheostat.server.http.answers import JsonAnswer, either
 from rheostat.server.http.approval import free
+from rheostat.server.http.auditing import audited
 from rheostat.server.http.requests import ActBody, KeyDep, NoteDep, StoreDep, body_examples
 from rheostat.server.http.route import refuses, router
 from rheostat.server.routes.approving import hold
@@ -29,6 +30,7 @@ from rheostat.server.runs.revision import Note
 from rheostat.server.runs.selector import MAX_SELECTOR, Selector
 from rheostat.server.store import Store
 from rheostat.server.store.acting import acting
+from rheostat.server.store.audit import deed
 from rheostat.server.store.idempotency import IdempotencyKey, once
 from rheostat.server.store.operations import bulk as operations
 from rheostat.server.store.operations.revise import RevisionRequest
@@ -137,6 +139,7 @@ class BulkChange(ActBody):
     openapi_extra=body_examples(rehearse=BODY, done={**BODY, "plan": PLAN}),
 )
 @needs(Role.OPERATOR)
+@audited("change", "revision", "effective")
 @free("each run is asked for itself, and one that is protected gets a proposal")
 @refuses(Forbidden)
 async def change_runs(
@@ -212,7 +215,9 @@ async def _rehearsed(
     runs = [cast("wire.PlannedRun", each) for each in found if "problem" not in cast("Any", each)]
     errors = [cast("wire.RefusedRun", each) for each in found if "problem" in cast("Any", each)]
     plan = {run["id"]: run["revision"] for run in runs}
-    return {"runs": runs, "errors": errors, "plan": await store.write(operations.keep, plan)}
+    with deed(None):  # a plan changes no run
+        digest = await store.write(operations.keep, plan)
+    return {"runs": runs, "errors": errors, "plan": digest}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from rheostat.server.hooks.hook import NewHook
 from rheostat.server.hooks.targets import Networks
 from rheostat.server.http.access import caller_of, needs
 from rheostat.server.http.answers import JsonAnswer
+from rheostat.server.http.auditing import audited, unaudited
 from rheostat.server.http.requests import (
     Cursor,
     Limit,
@@ -117,6 +118,7 @@ def _networks(settings: SettingsDep) -> Networks:
     ),
 )
 @needs(Role.ADMIN)
+@audited("set-hook", "url")
 @refuses(Forbidden, Invalid)
 async def set_hook(
     name: HookName,
@@ -158,6 +160,7 @@ async def read_hook(name: HookName, store: StoreDep) -> Response:
 
 @hooks.delete("/v1/hooks/{name}", summary="Remove a hook", status_code=204)
 @needs(Role.ADMIN)
+@audited("remove-hook")
 @refuses(Forbidden, UnknownHook)
 async def remove_hook(name: HookName, store: StoreDep) -> Response:
     """Remove a hook, and all messages to it: what waits is not sent any more."""
@@ -167,6 +170,7 @@ async def remove_hook(name: HookName, store: StoreDep) -> Response:
 
 @hooks.post("/v1/hooks/{name}/test", summary="Try a hook out", responses={200: TRIAL.shown()})
 @needs(Role.ADMIN)
+@unaudited("a message is sent, and nothing is written")
 @refuses(Forbidden, UnknownHook)
 async def try_hook(name: HookName, store: StoreDep, request: Request) -> Response:
     """
@@ -214,6 +218,7 @@ async def list_deliveries(
     responses={200: DELIVERED.shown()},
 )
 @needs(Role.ADMIN)
+@audited("retry-delivery")
 @refuses(Forbidden, UnknownHook, UnknownDelivery, Conflict)
 async def retry_delivery(
     name: HookName, number: Message, store: StoreDep, settings: SettingsDep, request: Request

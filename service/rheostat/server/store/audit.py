@@ -53,8 +53,8 @@ doing: ContextVar[Deed | None] = ContextVar("doing", default=None)
 
 
 @contextmanager
-def deed(done: Deed) -> Iterator[None]:
-    """Run the operations inside on behalf of a deed."""
+def deed(done: Deed | None) -> Iterator[None]:
+    """Run the operations inside on behalf of a deed, or of none."""
     token = doing.set(done)
     try:
         yield
