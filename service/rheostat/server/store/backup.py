@@ -169,7 +169,7 @@ def _file_of(url: str, instead: str, file: Path) -> Path:
     database = Database(url)
     database.close()
     if not database.is_sqlite:
-        address = without_secrets(database.url.render_as_string(hide_password=True))
+        address = without_secrets(database.url.render_as_string()).replace(":***@", "@")
         words = instead.format(url=f"'{address}'", file=file)
         more = ", and then `rheostat recover`" if "restore" in words else ""
         raise BackupFailed(f"PostgreSQL does that itself, or your platform: {words}{more}")
