@@ -206,11 +206,7 @@ def tried(
 def _run(line: str, url: str, options: tuple[str, ...]) -> Ran:
     _, *words = shlex.split(line.partition(" > ")[0])
     environment = {"RHEOSTAT_AUTHOR": "ann"}
-    if words[0] not in {
-        "token",
-        "hook",
-        "recover",
-    }:  # these would ask the service, not the database
+    if words[0] not in {"token", "hook", "recover"}:  # these would ask the service
         environment["RHEOSTAT_URL"] = url
     unasked = ["--yes"] if words[0] == "recover" else []
     done = invoke([*words, *unasked, *options], env=environment)
