@@ -143,6 +143,7 @@ REFUSED_URLS = {
     "https://a..b/x": "an empty label",
     "https://-a.com/x": "a hyphen first",
     "https://example.com/" + 3000 * "x": "too long",
+    "https://" + 60 * "abcde." + "com/x": "a host that is too long",
 }
 
 

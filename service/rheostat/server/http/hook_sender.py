@@ -54,6 +54,7 @@ class HookSender:
         self._well = time.monotonic()
         self._next = 0.0
         self._done: dict[str, float] = {}
+        self._unread: set[str] = set()
 
     def wake(self) -> None:
         """Look at once: a hook was set, or is to be sent something."""
@@ -96,6 +97,9 @@ class HookSender:
             telling.take, self._holder
         ):
             return IDLE
+        for run_id in {*outlook.unread} - self._unread:
+            log.warning("hooks are not told of %s: a newer release has written its news", run_id)
+        self._unread = {*outlook.unread}
         if outlook.news:
             await self._store.write(telling.tell, self._holder, outlook.news)
         await self._listen(outlook.hooks)

@@ -35,6 +35,9 @@ def put(records: Records, name: str, new: NewHook, author: str | None) -> tuple[
     locks.advisory(records.connection, "hooks")
     row = _row(records, name)
     made = _new_secret(new, None if row is None else row.secret)
+    if "silent" in new.events and not any("silent" in each.events for each in every(records)):
+        # nobody has listened: who is silent already is no news
+        records.connection.execute(update(tables.told).values(silent_until=now()))
     values: dict[str, Any] = {
         "url": new.url,
         "events": orjson.dumps(new.events).decode(),
