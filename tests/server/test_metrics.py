@@ -153,9 +153,13 @@ def telling(server: RunningServer) -> Iterator[None]:
     with server.client() as http:
         body = {"name": f"run-{uuid.uuid4().hex}", "parameters": {"lr": 1}}
         http.post("/v1/runs", json=body).raise_for_status()
-    yield
-    hooks.remove(name)
-    store.close()
+        yield
+        hooks.remove(name)
+        store.close()
+        until(
+            lambda: not total(samples(http, metrics.HOOK_WAITING)),
+            "it waits for a hook that is gone",
+        )
 
 
 MOVES: dict[MetricInfo[Any], Callable[[RunningServer], AbstractContextManager[None]]] = {

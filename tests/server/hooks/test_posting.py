@@ -238,9 +238,8 @@ def test_a_long_answer_is_not_read(receiver: Receiver) -> None:
 
 def test_a_service_without_hooks_does_not_load_httpx() -> None:
     """The application is there without the library that sends."""
-    program = (
-        "import rheostat.server.serve, rheostat.server.app, sys; print('httpx' in sys.modules)"
-    )
+    loaded = "import rheostat.server.serve, rheostat.server.app, sys"
+    program = f"{loaded}; print('httpx' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
     )

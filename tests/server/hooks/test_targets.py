@@ -21,7 +21,7 @@ NOWHERE = Networks()
 REFUSED_ADDRESSES = {
     "127.0.0.1": "this machine",
     "127.8.8.8": "this machine",
-    "0.0.0.0": "this machine",
+    "0.0.0.0": "this machine",  # noqa: S104 - nothing listens there
     "10.0.0.1": "a private network",
     "172.16.0.1": "a private network",
     "172.31.255.255": "a private network",
@@ -92,7 +92,7 @@ def test_nothing_is_taken_for_public_that_the_registry_does_not(
         if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
             meant = address.ipv4_mapped
         assert meant.is_global
-        assert not (meant.is_multicast or meant.is_reserved or meant.is_link_local)
+        assert not any((meant.is_multicast, meant.is_reserved, meant.is_link_local))
 
 
 def test_what_a_setting_lists_is_reached() -> None:
@@ -143,6 +143,7 @@ REFUSED_URLS = {
     "https://a..b/x": "an empty label",
     "https://-a.com/x": "a hyphen first",
     "https://example.com/" + 3000 * "x": "too long",
+    "https://" + 60 * "abcde." + "com/x": "a host that is too long",
 }
 
 

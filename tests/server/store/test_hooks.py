@@ -627,6 +627,46 @@ def test_a_process_that_has_just_begun_believes_no_silence(desk: Desk) -> None:
     assert told(desk) == ["created", "silent"]
 
 
+def test_who_was_silent_before_anybody_listened_is_not_told(desk: Desk) -> None:
+    """Nor is the first hook that asks for the silent, where others were told of other things."""
+    put(desk, "b", ["created"])
+    run = desk.create()
+    tell(desk)
+    beat(desk, run, "0", ago=100)
+    put(desk)
+    listen(desk)
+    assert told(desk) == []
+
+
+def test_a_run_of_a_newer_release_keeps_nobody(desk: Desk) -> None:
+    """What a release cannot read is told by one that can, and holds up no other run's news."""
+    put(desk)
+    desk.create(name="newer")
+    desk.create(name="other")
+    tell(desk)
+    halve(desk, "newer")
+    halve(desk, "other")
+    desk.write(_spoil)
+    tell(desk)
+    names = [each["body"]["data"]["run"]["name"] for each in messages(desk)]
+    assert sorted(names) == ["newer", "other", "other"]
+    assert len(desk.read(telling.look, "one").unread) == 1
+    desk.write(_mend)
+    tell(desk)
+    assert len(messages(desk)) == 4
+
+
+def _spoil(records: Any) -> None:
+    run = select(tables.runs.c.id).where(tables.runs.c.name == "newer").scalar_subquery()
+    mine = tables.revisions.c.run_id == run, tables.revisions.c.kind == "change"
+    records.connection.execute(update(tables.revisions).where(*mine).values(kind="sabbatical"))
+
+
+def _mend(records: Any) -> None:
+    known = tables.revisions.c.kind == "sabbatical"
+    records.connection.execute(update(tables.revisions).where(known).values(kind="change"))
+
+
 def test_who_was_silent_before_the_first_hook_is_not_told(desk: Desk) -> None:
     """A new hook is not told of workers that have been silent for long."""
     run = desk.create()

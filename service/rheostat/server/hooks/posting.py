@@ -131,7 +131,7 @@ class Poster:
                 response = await client.send(request, stream=True)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 failure = error
-            except httpx.HTTPError as error:
+            except (httpx.HTTPError, OSError, ValueError) as error:
                 raise Unsent(_reason(error)) from error
             else:
                 with suppress(httpx.HTTPError):
@@ -147,8 +147,8 @@ class Poster:
         else:
             try:
                 texts = await _in_a_thread(self._resolve, target.host, target.port)
-            except OSError as error:
-                reason = error.strerror or type(error).__name__
+            except (OSError, UnicodeError) as error:
+                reason = getattr(error, "strerror", None) or type(error).__name__
                 raise Unsent(f"{target.host} has no address: {reason}") from error
             found = [ip_address(text) for text in dict.fromkeys(texts)]
         allowed = [
@@ -199,7 +199,7 @@ def _refused(status: int) -> str:
     return f"answered {status}"
 
 
-def _reason(error: httpx.HTTPError | None) -> str:
+def _reason(error: Exception | None) -> str:
     """Return why there was no answer: the words of the system, which know nothing of the URL."""
     import httpx  # noqa: PLC0415 - as above
 

@@ -30,6 +30,8 @@ URL = re.compile(
 )
 NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
 PORTS = {"https": 443, "http": 80}
+LONGEST_NAME = 253
+"""Characters of the name of a host."""
 FIRST_FREE = 1024
 """Ports from here on may be used, and those of the web: others belong to other protocols."""
 
@@ -96,6 +98,9 @@ def parse(url: str, field: str = "url") -> Target:
         _refuse(field, f"is no such URL: {FORM}", None, FORM)
     scheme = found["scheme"].lower()
     host = (found["v6"] or found["host"]).lower()
+    if len(host) > LONGEST_NAME:
+        bound = f"<= {LONGEST_NAME} characters"
+        _refuse(field, f"has a host of {len(host)} characters", len(host), bound)
     port = int(found["port"] or PORTS[scheme])
     if found["v6"] and not _is_address(host):
         _refuse(field, f"has no address in its brackets: {host}", host, "an IPv6 address")

@@ -36,6 +36,10 @@ IDLE = 5.0
 LISTEN, COUNT, TIDY = 5.0, 5.0, 60.0
 """Seconds between two looks for the silent, at what waits, and for what need not be kept."""
 
+SHARE, LONGEST_LISTEN = 50, 30.0
+"""Times as long as a look for the silent takes until the next one, up to so many seconds: of two
+hundred thousand workers it takes a while."""
+
 PACE = 50.0
 """Messages in a second, of all hooks together."""
 
@@ -54,6 +58,8 @@ class HookSender:
         self._well = time.monotonic()
         self._next = 0.0
         self._done: dict[str, float] = {}
+        self._unread: set[str] = set()
+        self._listening = LISTEN
 
     def wake(self) -> None:
         """Look at once: a hook was set, or is to be sent something."""
@@ -96,6 +102,9 @@ class HookSender:
             telling.take, self._holder
         ):
             return IDLE
+        for run_id in {*outlook.unread} - self._unread:
+            log.warning("hooks are not told of %s: a newer release has written its news", run_id)
+        self._unread = {*outlook.unread}
         if outlook.news:
             await self._store.write(telling.tell, self._holder, outlook.news)
         await self._listen(outlook.hooks)
@@ -106,9 +115,12 @@ class HookSender:
     async def _listen(self, hooks: Sequence[Hook]) -> None:
         """Tell of who has fallen silent."""
         wanted = any("silent" in hook.events for hook in hooks)
-        if not wanted or not self._is_due("listen", LISTEN):
+        if not wanted or not self._is_due("listen", self._listening):
             return
-        found = await self._store.read(silences.look, time.monotonic() - self._well)
+        began = time.monotonic()
+        found = await self._store.read(silences.look, began - self._well)
+        took = time.monotonic() - began
+        self._listening = min(max(LISTEN, SHARE * took), LONGEST_LISTEN)
         if found:
             await self._store.write(silences.tell, self._holder, found)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -35,6 +36,9 @@ def put(records: Records, name: str, new: NewHook, author: str | None) -> tuple[
     locks.advisory(records.connection, "hooks")
     row = _row(records, name)
     made = _new_secret(new, None if row is None else row.secret)
+    if "silent" in new.events and not any("silent" in each.events for each in every(records)):
+        # nobody has listened: who is silent already is no news
+        records.connection.execute(update(tables.told).values(silent_until=now()))
     values: dict[str, Any] = {
         "url": new.url,
         "events": orjson.dumps(new.events).decode(),
@@ -140,13 +144,23 @@ def _hook(row: Row[Any], moment: str) -> Hook:
     return Hook(
         name=row.name,
         url=row.url,
-        events=frozenset(orjson.loads(row.events)),
-        selector=Selector.parse(row.selector),
+        events=_events(row.events),
+        selector=_selector(row.selector),
         format=row.format,
         secrets=tuple(each for each in secrets if each is not None),
         created_at=row.created_at,
         disabled_at=row.disabled_at,
     )
+
+
+@lru_cache(maxsize=2 * MAX_HOOKS)
+def _events(text: str) -> frozenset[wire.HookEvent]:
+    return frozenset(orjson.loads(text))
+
+
+@lru_cache(maxsize=2 * MAX_HOOKS)
+def _selector(text: str) -> Selector:
+    return Selector.parse(text)
 
 
 def _shown(records: Records, which: ColumnElement[bool], limit: int = 1) -> list[wire.Hook]:

@@ -20,6 +20,7 @@ import orjson
 from sqlalchemy import func, insert, select, update
 
 from rheostat import wire
+from rheostat.errors import Unavailable
 from rheostat.limits import MAX_WAITING
 from rheostat.server.hooks import messages
 from rheostat.server.hooks.hook import Hook
@@ -65,6 +66,8 @@ class Outlook:
     news: Sequence[News]
     more: bool
     """Whether there are more news than these."""
+    unread: Sequence[str] = ()
+    """Runs whose news this release cannot read: a newer one has written them, and tells them."""
 
 
 def look(records: Records, holder: str) -> Outlook:
@@ -78,15 +81,21 @@ def look(records: Records, holder: str) -> Outlook:
     changed = _changed(records)
     news: list[News] = []
     room = MESSAGES_AT_ONCE
+    unread: list[str] = []
     for run_id, known, head in changed[:RUNS_AT_ONCE]:
-        each = _news(records, run_id, known, head, found, room)
+        try:
+            each = _news(records, run_id, known, head, found, room)
+        except (Unavailable, ValueError, KeyError):
+            unread.append(run_id)
+            continue
         room -= sum(len(_meant(found, notice)) for notice in each.notices)
         news.append(each)
         if room <= 0:
             break
     heads = {run_id: head for run_id, _, head in changed}
-    more = len(news) < len(changed) or any(each.until < heads[each.run_id] for each in news)
-    return Outlook(found, taken=False, lease=left, news=news, more=more)
+    rest = len(news) + len(unread) < len(changed)
+    more = bool(news) and (rest or any(each.until < heads[each.run_id] for each in news))
+    return Outlook(found, taken=False, lease=left, news=news, more=more, unread=unread)
 
 
 def take(records: Records, holder: str) -> bool:
