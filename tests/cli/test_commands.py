@@ -34,6 +34,7 @@ IN_THEIR_TURN = [
     "run plan",
     "run explain",
     "run change",
+    "change",
     "run cancel",
     "run undo",
     "run advance",
@@ -77,8 +78,11 @@ IN_THEIR_TURN = [
     "recover",
 ]
 """The commands whose examples are tried, each where what it speaks of is there."""
-BY_THEMSELVES = {"serve", "demo", "local list", "local stop"}
-"""Those about servers: `test_process`, `test_demo` and `tests/local` are about them."""
+BY_THEMSELVES = {"serve", "demo", "local list", "local stop", "run protect", "run unprotect"}
+"""
+Those about servers, and those for admins: `test_process`, `test_demo`, `tests/local` and
+`test_protected` are about them.
+"""
 WRONG = {
     "serve": ("serve --port 70000", 2),
     "demo": ("demo --seconds 1", 2),

@@ -18,8 +18,8 @@ from rheostat.limits import MAX_ITEMS
 from rheostat.server.runs.selector import Selector
 from rheostat.server.settings import Settings
 from rheostat.server.store import tables
-from rheostat.server.store.operations import bulk
 from rheostat.server.store.opening import open_store
+from rheostat.server.store.operations import bulk
 
 HALVE = {"changes": {"lr": {"edit": "scale", "factor": 0.5}}, "message": "noisier data"}
 

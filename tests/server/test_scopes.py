@@ -227,13 +227,20 @@ def test_a_run_carries_what_its_token_asks_for(service: Service, labels: dict[st
         answer = service.ask(role, "within", method, path, json=sent)
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, wrong), path
     fitting = {"team": "nlp"}
-    assert service.ask(
-        "worker", "within", "PUT", f"/v1/runs/fits-{source}"[:60], json={**SPEC, "labels": fitting}
-    ).status_code in {201}
+    assert (
+        service.ask(
+            "worker",
+            "within",
+            "PUT",
+            f"/v1/runs/fits-{source}"[:60],
+            json={**SPEC, "labels": fitting},
+        ).status_code
+        == 201
+    )
 
 
 def test_a_name_that_is_taken_tells_nothing_else(service: Service) -> None:
-    """P10: names are unique, so that one is taken is told; but not whose it is, nor how it differs."""
+    """P10: names are unique, so it is told that one is taken; not whose it is, nor how it differs."""
     run = service.make("taken-by-others")
     other = {"parameters": {"lr": 7}, "labels": {"team": "vision"}}
     for role, method, path, sent in (

@@ -27,7 +27,9 @@ def planned(screen: Screen, answer: wire.BulkRehearsal) -> None:
         )
         for run in runs
     ]
-    refused: list[tuple[Cell, ...]] = [(run["name"], "", "", (text.cut(run["problem"]["detail"]), "red")) for run in errors]
+    refused: list[tuple[Cell, ...]] = [
+        (run["name"], "", "", (text.cut(run["problem"]["detail"]), "red")) for run in errors
+    ]
     screen.table(columns, [*rows, *refused])
     screen.line(f"plan {answer['plan']}")
 

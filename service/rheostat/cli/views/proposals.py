@@ -77,6 +77,7 @@ def asked(item: wire.Proposal) -> str:
     place = "" if at == "next" else f" --at {at}" if isinstance(at, int) else f" {text.brief(at)}"
     return " ".join([kind, *rest]) + place
 
+
 PLACES = {"advance": "to", "resume": "until", "finish": "end", "delete": ""}
 """Kinds that are about a step, or about none."""
 
