@@ -47,7 +47,7 @@ def test_an_admin_accepts_their_own(
     """What an admin has asked for they accept themselves only by saying so."""
     run = new_name()
     by("admin", f"run create {run} lr 1 --protect except=stop,pause")
-    assert by("admin", f"run finish {run} --yes").code == 5
+    assert by("admin", f"run finish {run}").code == 5
     assert by("admin", f"run accept {run} 1 --yes").code == 1
     assert by("admin", f"run accept {run} 1 --yes --unapproved").code == 0
     assert "finished" in by("viewer", f"run show {run}").out
