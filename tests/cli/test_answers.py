@@ -61,6 +61,8 @@ ARGUMENTS = {
     "hook retry": "alerts 1",
 }
 """Of commands that are not satisfied with one name."""
+OF_MANY = {"change": "-l team=nlp lr 0.5 --yes"}
+"""Of commands that belong to no group."""
 LOCAL = {
     *("serve", "evaluate", "plot", "kinds", "convert", "simulate", "recover", "demo"),
     *("audit", "purge", "backup", "restore"),
@@ -77,8 +79,9 @@ def commands() -> list[str]:
         for name in getattr(found, "commands", ())
         if group not in LOCAL
     ]
-    assert set(root.commands) - {line.split()[0] for line in lines} == LOCAL
-    return [f"{line} {ARGUMENTS.get(line, 'gpt')}" for line in lines]
+    assert set(root.commands) - {line.split()[0] for line in lines} == LOCAL | OF_MANY.keys()
+    many = [f"{name} {words}" for name, words in OF_MANY.items()]
+    return [*(f"{line} {ARGUMENTS.get(line, 'gpt')}" for line in lines), *many]
 
 
 Answers = dict[tuple[str, str], httpx.Response]

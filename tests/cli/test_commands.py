@@ -34,6 +34,7 @@ IN_THEIR_TURN = [
     "run plan",
     "run explain",
     "run change",
+    "change",
     "run cancel",
     "run undo",
     "run advance",
@@ -86,10 +87,13 @@ IN_THEIR_TURN = [
     "recover",
 ]
 """The commands whose examples are tried, each where what it speaks of is there."""
-BY_THEMSELVES = {"serve", "demo", "local list", "local stop", "hook test", "hook retry"}
+BY_THEMSELVES = {
+    *("serve", "demo", "local list", "local stop"),
+    *("hook test", "hook retry", "run protect", "run unprotect"),
+}
 """
-Those about servers, and who is told by a hook: `test_process`, `test_demo`, `tests/local` and
-`test_hooks` are about them.
+Those about servers, those for admins, and who is told by a hook: `test_process`, `test_demo`,
+`tests/local`, `test_protected` and `test_hooks` are about them.
 """
 WRONG = {
     "serve": ("serve --port 70000", 2),

@@ -32,7 +32,7 @@ def test_the_first_token_needs_no_server(local: Callable[[str], Ran]) -> None:
     made = local("token create ann --role admin")
     assert made.code == 0
     assert SECRET.search(made.out)
-    assert re.search(r"^ann +admin +\S+@\S+ .* in use$", local("token list").out, re.MULTILINE)
+    assert re.search(r"^ann +admin +all +\S+@\S+ .* in use$", local("token list").out, re.MULTILINE)
     assert local("token revoke ann --yes").code == 0
     assert re.search(r"^ann .* revoked \w", local("token list").out, re.MULTILINE)
 

@@ -67,3 +67,23 @@ def test_a_revoked_token_is_refused(fleet: Fleet, new_name: Any) -> None:
                     break
                 time.sleep(0.1)
             assert http.get(block(run)).status_code == 401
+
+
+def test_a_token_for_some_runs_opens_no_others(fleet: Fleet, new_name: Any, problem: Any) -> None:
+    """P10: a yes for one run opens the cache for no other, however soon it is asked, or written."""
+    team = new_name()
+    theirs = fleet.create(new_name(), labels={"team": team})
+    others = fleet.create(new_name())
+    with fleet.client("worker") as http:
+        for run in (theirs, others):
+            assert [source(http.get(block(run))) for _ in range(2)] == ["MISS", "HIT"]
+    with open_tokens(fleet.database) as tokens:
+        secret = tokens.create(team, "worker", runs=f"team={team}")["token"]
+    with fleet.nginx.client(secret) as http:
+        assert source(http.get(block(theirs))) == "HIT"
+        refused = http.get(block(others))
+        assert source(http.get(block(theirs))) == "HIT"
+        assert problem(refused, "unknown-run")["detail"] == f"there is no run {others!r}"
+        assert source(refused) is None
+        odd = str(block(others)).replace("run_", "%72un_")
+        problem(http.get(odd), "unknown-run")

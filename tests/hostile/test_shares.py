@@ -92,6 +92,22 @@ def test_a_worker_stores_no_more_than_its_share(start: Start, tmp_path: Path) ->
     assert server.ask("PUT", "/v1/runs/again", long, **heads["ann"]).status == 201
 
 
+def test_a_worker_has_no_more_runs_under_way_than_its_share(start: Start, tmp_path: Path) -> None:
+    """P13: as many runs of one token are not finished as may be; finishing one makes room."""
+    secrets = secrets_of(tmp_path, ann="worker", eve="worker", bob="operator")
+    server = start(auth=True, max_live_runs=2)
+    heads = {name: {"Authorization": f"Bearer {secret}"} for name, secret in secrets.items()}
+    for number in range(2):
+        assert server.ask("PUT", f"/v1/runs/r{number}", RUN, **heads["ann"]).status == 201
+    refused = server.ask("PUT", "/v1/runs/r2", RUN, **heads["ann"])
+    assert (refused.status, refused.problem["limit"]) == (409, 2)
+    assert refused.problem["errors"][0]["bound"] == "<= 2 runs"
+    assert server.ask("PUT", "/v1/runs/r1", RUN, **heads["ann"]).status == 200  # it is there
+    assert server.ask("PUT", "/v1/runs/eves", RUN, **heads["eve"]).status == 201
+    assert server.ask("POST", "/v1/runs/r0/finish", {}, **heads["bob"]).status == 200
+    assert server.ask("PUT", "/v1/runs/r2", RUN, **heads["ann"]).status == 201
+
+
 class Counting(Store):
     """A store that counts what it is asked, and can be held up."""
 

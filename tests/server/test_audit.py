@@ -36,6 +36,7 @@ ACTIONS: dict[str, Action | None] = {
     if name.split()[0] not in READS
 }
 UNAUDITED = {
+    "POST /v1/hooks/{name}/test",
     "POST /v1/convert",
     "POST /v1/evaluate",
     "POST /v1/control/simulate",
@@ -48,7 +49,9 @@ UNAUDITED = {
 """What is nobody's decision: computations, and a worker's own traffic."""
 ALONE = {"POST /v1/session", "DELETE /v1/session"}
 """What asks for no role: a browser signs in by them."""
-OF_A_RUN = re.compile(r"{run}/|DELETE .*{run}|purge")
+EACH_TIME = {"PUT /v1/hooks/{name}", "POST /v1/hooks/{name}/deliveries/{number}/retry"}
+"""What does something however often it is asked for: messages are sent again at once."""
+OF_A_RUN = re.compile(r"{run}/|DELETE .*{run}|purge|/v1/revisions")
 """What is done to the run itself, and not to another one that it makes."""
 AUDITED = sorted(ACTIONS.keys() - UNAUDITED)
 
@@ -79,6 +82,7 @@ class Trial:
     def __init__(self, clients: Clients, name: str, operation: str) -> None:
         self.name, self.operation = name, operation
         self.clients, self.admin = clients, clients["admin"]
+        self.plan, self.number = "", "2" if "revisions" in operation else "1"
         self.spec = {
             "parameters": {"lr": LINE},
             "total": 1024,
@@ -111,11 +115,34 @@ class Trial:
                 self._make("POST", "/v1/tokens", {"name": self.name, "role": "viewer"})
             case "POST", "/v1/purge":
                 self._make("POST", f"{run}/finish", {})
+            case "POST", "/v1/revisions":
+                asked = "/v1/revisions?dry_run=true"
+                self.plan = self._make("POST", asked, {**HALVE, **self._meant()})["plan"]
+            case "DELETE", path if path.endswith("/protect"):
+                self._make("PUT", f"{run}/protect", {"except": []})
+            case (("POST" | "DELETE"), path) if path.startswith("/v1/hooks"):
+                self._make("PUT", f"/v1/hooks/{self.name}", self._hook())
+                if "deliveries" in path:
+                    self._make("POST", f"{run}/revisions", HALVE)
+                    self.number = str(self._delivery()["number"])
+
+    def _meant(self) -> dict[str, str]:
+        return {"selector": f"trial={self.name}"}
+
+    def _hook(self) -> dict[str, Any]:
+        """Return a hook that nobody hears, of this run alone."""
+        return {"url": "http://127.0.0.1:9/", "events": ["revised"], **self._meant()}
+
+    def _delivery(self) -> Any:
+        """Return the message of the run's change, once it is made."""
+        path = f"/v1/hooks/{self.name}/deliveries"
+        while not (items := self.admin.get(path).raise_for_status().json()["items"]):
+            pass
+        return items[0]
 
     def send(self, role: str, **headers: str) -> httpx.Response:
         """Send the operation as a role."""
-        number = "2" if "revisions" in self.operation else "1"
-        method, path = self.operation.replace("{number}", number).split()
+        method, path = self.operation.replace("{number}", self.number).split()
         path = re.sub(r"\{\w+\}", self.name, path)
         body = self._body()
         sent = {} if body is None else {"json": body}
@@ -139,6 +166,9 @@ class Trial:
             "PUT /v1/runs/{run}/controllers/{name}": PLATEAU,
             "PUT /v1/schedules/{name}": {"definition": LINE},
             "POST /v1/tokens": {**new, "role": "viewer"},
+            "POST /v1/revisions": {**HALVE, **self._meant(), "plan": self.plan},
+            "PUT /v1/runs/{run}/protect": {"except": ["stop"]},
+            "PUT /v1/hooks/{name}": self._hook(),
             "POST /v1/purge": {
                 "what": "runs",
                 "older_than": "0h",
@@ -213,7 +243,7 @@ def test_every_write_of_every_role_is_there_once(
             assert row["subject"].startswith(trial.name)
         assert "rheo_" not in str(row)
         trial.send(role, **{"Idempotency-Key": trial.name})
-        assert rows(clients["admin"], before) == found
+        assert len(rows(clients["admin"], before)) == 1 + (operation in EACH_TIME)
 
 
 def test_signing_in_and_out_is_there(guarded: Guarded, clients: Clients) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi.testclient import TestClient
-from tests.conftest import open_tokens
+from tests.conftest import Guarded, open_tokens
 from tests.server.test_access import NEEDED, ROLES
 
 from rheostat.errors import UnknownRun
@@ -227,13 +227,20 @@ def test_a_run_carries_what_its_token_asks_for(service: Service, labels: dict[st
         answer = service.ask(role, "within", method, path, json=sent)
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, wrong), path
     fitting = {"team": "nlp"}
-    assert service.ask(
-        "worker", "within", "PUT", f"/v1/runs/fits-{source}"[:60], json={**SPEC, "labels": fitting}
-    ).status_code in {201}
+    assert (
+        service.ask(
+            "worker",
+            "within",
+            "PUT",
+            f"/v1/runs/fits-{source}"[:60],
+            json={**SPEC, "labels": fitting},
+        ).status_code
+        == 201
+    )
 
 
 def test_a_name_that_is_taken_tells_nothing_else(service: Service) -> None:
-    """P10: names are unique, so that one is taken is told; but not whose it is, nor how it differs."""
+    """P10: names are unique, so it is told that one is taken; not whose, nor how it differs."""
     run = service.make("taken-by-others")
     other = {"parameters": {"lr": 7}, "labels": {"team": "vision"}}
     for role, method, path, sent in (
@@ -302,3 +309,30 @@ def test_wrong_selectors_of_tokens_are_refused(service: Service, role: str, runs
         assert answer.json()["runs"] == 'team=""'
         return
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "runs")
+
+
+def test_who_signs_in_knows_what_their_token_knows(service: Service) -> None:
+    """P10: a session of the page is for the runs of its token, and says which these are."""
+    run = service.make("seen-in-a-browser")
+    page = {"sec-fetch-site": "same-origin"}
+    for scope, status in (("within", 200), ("without", 404)):
+        body = {"token": service.secrets["operator", scope]}
+        begun = service.http.post("/v1/session", json=body, headers=page)
+        assert begun.json()["runs"] == SELECTORS[scope].replace("(vision,audio)", "(audio,vision)")  # type: ignore[union-attr]
+        assert service.http.get(f"/v1/runs/{run}").status_code == status
+        assert service.http.delete("/v1/session", headers=page).status_code == 204
+
+
+def test_the_fast_lane_knows_who_knows_of_what(guarded: Guarded, new_name: Any) -> None:
+    """P10: what is answered before the application is answered to tokens that know of the run."""
+    secrets = {}
+    for team in (new_name(), new_name()):
+        body = {"name": team, "role": "worker", "runs": f"team={team}"}
+        secrets[team] = guarded.ask("admin", "POST", "/v1/tokens", json=body).json()["token"]
+    (ours, mine), (_, theirs) = secrets.items()
+    made = guarded.ask("admin", "PUT", f"/v1/runs/{ours}", json={**SPEC, "labels": {"team": ours}})
+    path = f"/v1/runs/{made.json()['id']}/values?generation=1&start=0&count=4"
+    with guarded.client(mine) as inside, guarded.client(theirs) as outside:
+        for _ in range(4):
+            assert inside.get(path).status_code == 200
+            assert outside.get(path).status_code == 404

@@ -24,6 +24,8 @@ from rheostat.server.wire_schemas import names, schemas
 
 if TYPE_CHECKING:
     from tests.conftest import Guarded
+from tests.server.test_protected import ASKED
+from tests.server.test_protected import SPEC as PROTECTED
 
 DOCUMENT = orjson.loads(openapi())
 JSON = "application/json"
@@ -125,6 +127,30 @@ def told(own_guarded: Guarded) -> Any:
         base_url=own_guarded.url, timeout=60, headers=headers, transport=transport
     ) as http:
         yield http, transport
+
+
+def hold(http: httpx.Client) -> None:
+    """Ask everything of a protected run that waits for another person, and change many at once."""
+    body = {**PROTECTED, "name": "held", "labels": {"of": "held"}}
+    run = http.post("/v1/runs", json=body).json()["id"]
+    block = {"generation": 1, "start": 0, "count": 4}
+    http.get(f"/v1/runs/{run}/values", params=block).raise_for_status()
+    http.put("/v1/runs/held/protect", json={"except": ["change", "pause"]}).raise_for_status()
+    http.post("/v1/runs/held/revisions", json=HALVE).raise_for_status()
+    many = {**HALVE, "selector": "of=held"}
+    plan = http.post("/v1/revisions", json=many, params={"dry_run": True}).json()["plan"]
+    http.post("/v1/revisions", json={**many, "plan": plan}).raise_for_status()
+    http.put("/v1/runs/held/protect", json={"except": ["pause"]}).raise_for_status()
+    for act in [*(ASKED.keys() - {"pause", "resume"}), "resume", "pause"]:
+        if act == "resume":
+            http.post("/v1/runs/held/pause", json={}).raise_for_status()
+        if act == "pause":
+            http.put("/v1/runs/held/protect", json={"except": []}).raise_for_status()
+        method, path, sent = ASKED[act]
+        path = path.replace("/revisions/2", "/revisions/4")
+        answer = http.request(method, f"/v1/runs/held{path}", json=sent)
+        assert answer.status_code == 202, answer.text
+    http.delete("/v1/runs/held/protect").raise_for_status()
 
 
 def live(http: httpx.Client) -> None:
@@ -261,6 +287,7 @@ def test_every_answer_is_as_its_type_says(told: Any) -> None:
     http.post("/v1/tokens", json={"name": "ci", "role": "worker"})
     http.post("/v1/local/attached", json={"linger": 1}).raise_for_status()
     tell_others(http)
+    hold(http)
     imported = {"export": EXPORT, "name": "imported"}
     http.post("/v1/runs/import", json=imported).raise_for_status()
     secret = http.headers["authorization"].removeprefix("Bearer ")

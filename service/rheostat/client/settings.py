@@ -148,6 +148,10 @@ class Settings:
         """Return the patience of a call that somebody sits and waits for."""
         return Patience(self._about(call), retries=self.retries, waits=False)
 
+    def for_many(self, call: Call) -> Patience:
+        """Return the patience of a call about many runs, of which each attempt does some."""
+        return Patience(self._about(call), deadline=self.deadline, waits=False)
+
     def for_worker(self, call: Call, since: float | None = None, *, begun: bool = True) -> Patience:
         """Return the patience of a call that a training cannot go on without, and waits for."""
         about, quiet = self._about(call), QUIET + call.holds

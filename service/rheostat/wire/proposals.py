@@ -49,7 +49,7 @@ class Proposed(TypedDict):
 
 
 Protection = TypedDict("Protection", {"except": list[ProposalKind]})
-"""What one operator may do to a protected run alone; for all else another person is needed."""
+Protection.__doc__ = "What one operator does to a protected run alone; all else takes another one."
 
 
 class Protected(TypedDict):

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from rheostat.controllers import parse_controller
 from rheostat.errors import NameTaken
 from rheostat.server.runs.barriers import Barriers, Gate, Stop
+from rheostat.server.runs.protection import StoredProtect
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.spec import RunBody, StoredRun
 from rheostat.server.store import tables
@@ -40,6 +41,7 @@ FIELDS: dict[str, Any] = {
     "controllers": {"plateau": PLATEAU.document},
     "goal": {"metric": "loss", "target": 2.5},
     "about": "digits",
+    "protect": {"except": ["stop"]},
 }
 """Every field of a run's body, each with another value than its default."""
 
@@ -109,6 +111,7 @@ def test_a_row_is_read_as_it_was_written(desk: Desk) -> None:
             for number, field in enumerate(fields(RunRecord), start=7)
             if field.name not in APART
         }
+        whole["protect"] = StoredProtect.model_validate({"except": ["stop"]})
         whole["barriers"] = Barriers((Stop(3, 64, hold=True),), (Gate("plateau", "loss", 8, 0),))
         new = RunRecord(
             id=f"run_{'1' * 26}", spec=run.spec.model_copy(update={"name": "b"}), **whole

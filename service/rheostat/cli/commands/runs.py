@@ -236,8 +236,9 @@ def list_runs(
         str | None,
         typer.Option(metavar="TEXT", help="Only those with this in their names, in whatever case."),
     ] = None,
-    author: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only those that this one created.")
+    created_by: Annotated[
+        str | None,
+        typer.Option("--author", metavar="NAME", help="Only those that this one created."),
     ] = None,
     older_than: Annotated[
         timedelta | None,
@@ -290,7 +291,7 @@ def list_runs(
         "state": states,
         "prefix": prefix,
         "name": name,
-        "author": author,
+        "author": created_by,
         "created_before": _ago(older_than),
         "created_after": _ago(newer_than),
     }

@@ -8,12 +8,12 @@ import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from rheostat.client import calls
+from rheostat.client import answers, calls
 
 if TYPE_CHECKING:
     from rheostat import wire
     from rheostat.client._sync.session import Session
-    from rheostat.client.calls import Changes
+    from rheostat.client.calls import Call, Changes
 
 HELD = 60.0
 """Seconds that the service may take for a thousand runs, each in a transaction of its own."""
@@ -95,12 +95,16 @@ class Many:
         where = calls.path("revisions")
         if dry_run or plan is None:
             call = replace(calls.post(where, body, dry_run=True), holds=HELD)
-            tried: wire.BulkRehearsal = self.session.ask(call)
+            tried: wire.BulkRehearsal = self._ask(call)
             if dry_run:
                 return tried
             plan = tried["plan"]
         done = calls.post(where, {**body, "plan": plan})
         key = hashlib.sha256(done.content or b"").hexdigest()  # the same again is the same request
         headers = {**done.headers, "Idempotency-Key": f"change {key}"}
-        changed: wire.BulkChanged = self.session.ask(replace(done, headers=headers, holds=HELD))
+        changed: wire.BulkChanged = self._ask(replace(done, headers=headers, holds=HELD))
         return changed
+
+    def _ask(self, call: Call) -> Any:
+        patience = self.session.settings.for_many(call)
+        return self.session.exchange(call, patience, answers.document)

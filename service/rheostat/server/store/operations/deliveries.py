@@ -153,6 +153,7 @@ def retry(records: Records, name: str, number: int) -> wire.Delivery:
     hook = hooks.require(records, name)
     if hook.disabled_at is not None:
         raise Conflict(f"the hook {name!r} is disabled: set it again, and then send this")
+    records.write()
     where = TABLE.c.hook == name, TABLE.c.number == number
     values = {"state": "waiting", "attempts": 0, "next_at": now(), "ended_at": None}
     changed = records.connection.execute(update(TABLE).where(*where).values(**values))

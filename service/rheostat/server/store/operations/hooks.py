@@ -34,6 +34,7 @@ def put(records: Records, name: str, new: NewHook, author: str | None) -> tuple[
 
     """
     locks.advisory(records.connection, "hooks")
+    records.write()
     row = _row(records, name)
     made = _new_secret(new, None if row is None else row.secret)
     if "silent" in new.events and not any("silent" in each.events for each in every(records)):
@@ -75,6 +76,7 @@ def page(records: Records, after: str, limit: int) -> tuple[list[wire.Hook], str
 def remove(records: Records, name: str) -> None:
     """Remove a hook with all of its messages; raise `UnknownHook` if there is none."""
     require(records, name)
+    records.write()
     records.connection.execute(delete(TABLE).where(TABLE.c.name == name))
 
 
