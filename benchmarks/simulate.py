@@ -354,8 +354,12 @@ class Rank:
         """Train from a time on, as one who has joined."""
         clock, shape = self.run.fleet.clock, self.run.fleet.shape
         pace = 1 / shape.step if shape.told else None
-        now = self.run.fleet.time
-        self.reading = Reading(self.run.joined, lookahead=shape.lookahead, pace=pace, clock=now)
+        self.reading = Reading(
+            self.run.joined,
+            lookahead=shape.lookahead,
+            pace=pace,
+            clock=self.run.fleet.time,
+        )
         self.cell = self.first = self.run.joined.settled_until
         self.due = max(when, clock.now)
         clock.at(self.due, self.read)
