@@ -42,7 +42,7 @@ RESTARTS: dict[str, dict[str, Any]] = {
     "one server process": {"nginx": 4},
     "4 server processes": {"nginx": 4, "servers": 4},
     "16 server processes": {"nginx": 4, "servers": 16},
-    '16 server processes, `read="node"`': {"nginx": 4, "servers": 16, "node": 8},
+    "4 server processes; joins within 60 s": {"nginx": 4, "servers": 4, "joining": 60.0},
 }
 
 
