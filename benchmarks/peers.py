@@ -285,14 +285,15 @@ async def change_file(path: Path, took: Took, times: list[float]) -> None:
 
 async def file_polled(path: Path, training: Training, took: Took) -> None:
     """Look whether the file is another one, and read it then."""
-    seen, value = None, 0
+    seen: tuple[int, int] | None = None
+    value = 0
 
     async def look() -> int:
         nonlocal seen, value
         status = os.stat(path)  # noqa: PTH116 - what a training would do, and it is quicker
         if (status.st_ino, status.st_mtime_ns) != seen:
             seen = status.st_ino, status.st_mtime_ns
-            value = json.loads(path.read_text())["lr"]  # noqa: ASYNC240 - local, and small
+            value = int(json.loads(path.read_text())["lr"])  # noqa: ASYNC240 - local, and small
         return value
 
     await training.polls(took, look)

@@ -164,6 +164,8 @@ class Service:
     def __init__(self, clock: Clock, shape: Shape, costs: Costs) -> None:
         self._clock, self._costs = clock, costs
         self.station = Station(clock, shape.servers)
+        self.joins = Station(clock, shape.servers)
+        """What joins wait for: reads have a queue of their own, of which one turn in two is."""
         self.settled: set[Key] = set()
         self._waiting: dict[Key, list[tuple[int, Then]]] = {}
         self._group: list[Key] = []
@@ -184,7 +186,7 @@ class Service:
 
     def join(self, _run: int, then: Then, many: int = 1) -> None:
         """Answer so many joins."""
-        self.station.serve(self._costs.join, then, many)
+        self.joins.serve(self._costs.join, then, many)
 
     def _write(self, key: Key) -> None:
         self._group.append(key)
@@ -348,14 +350,20 @@ class Rank:
             fleet.seen.joins.append(fleet.clock.now - sent)
             self.begin(begins)
 
-        fleet.over_there(lambda then: self.way.join(self.run.number, then, fleet.many), joined)
+        fleet.over_there(
+            lambda then: self.way.join(self.run.number, then, fleet.shape.unit), joined
+        )
 
     def begin(self, when: float) -> None:
         """Train from a time on, as one who has joined."""
         clock, shape = self.run.fleet.clock, self.run.fleet.shape
         pace = 1 / shape.step if shape.told else None
-        now = self.run.fleet.time
-        self.reading = Reading(self.run.joined, lookahead=shape.lookahead, pace=pace, clock=now)
+        self.reading = Reading(
+            self.run.joined,
+            lookahead=shape.lookahead,
+            pace=pace,
+            clock=self.run.fleet.time,
+        )
         self.cell = self.first = self.run.joined.settled_until
         self.due = max(when, clock.now)
         clock.at(self.due, self.read)
@@ -496,7 +504,8 @@ class Fleet:
 
     def stations(self) -> dict[str, Station]:
         """Return the tiers: of many racks or shards, the first."""
-        found = {"server": self.shards.services[0].station}
+        first = self.shards.services[0]
+        found = {"server": first.station, "joins": first.joins}
         if self.edge is not None:
             found["nginx"] = self.edge.station
         if self.racks:

@@ -10,6 +10,7 @@ import logging
 import os
 import pickle
 import re
+import shutil
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -151,6 +152,16 @@ def test_block_of_many_cells_is_exactly_that(service: FakeService, join: Join) -
     assert service.reads == [(0, 32), (4, 8)]
 
 
+def make_a_link(body: Path, _: Path) -> None:
+    body.unlink()
+    body.symlink_to("/etc/hostname")
+
+
+def make_a_pipe(body: Path, _: Path) -> None:
+    body.unlink()
+    os.mkfifo(body)
+
+
 SPOILED: dict[str, Callable[[Path, Path], object]] = {
     "changed": lambda body, _: body.write_bytes(struct.pack("<64d", *[0.5] * 64)),
     "cut off": lambda body, _: body.write_bytes(body.read_bytes()[:-8]),
@@ -162,8 +173,8 @@ SPOILED: dict[str, Callable[[Path, Path], object]] = {
     "deep": lambda _, meta: meta.write_text("[" * 100_000),
     "endless": lambda _, meta: meta.write_bytes(b" " * 10**6),
     "stripped": lambda _, meta: meta.write_text('{"headers": {"ETag": "x"}}'),
-    "a link": lambda body, _: (body.unlink(), body.symlink_to("/etc/hostname")),
-    "a pipe": lambda body, _: (body.unlink(), os.mkfifo(body)),
+    "a link": make_a_link,
+    "a pipe": make_a_pipe,
     "other generation": lambda _, meta: meta.write_text(
         re.sub('(?i)"rheostat-generation": "1"', '"rheostat-generation": "2"', meta.read_text())
     ),
@@ -264,9 +275,12 @@ def test_stopped_process_is_waited_for_once(
     assert isinstance(stopped.take(0), Turn)
     slept: list[float] = []
     sleep = rank._session.network.sleep
-    monkeypatch.setattr(
-        rank._session.network, "sleep", lambda seconds: (slept.append(seconds), sleep(seconds))
-    )
+
+    def noted(seconds: float) -> None:
+        slept.append(seconds)
+        sleep(seconds)
+
+    monkeypatch.setattr(rank._session.network, "sleep", noted)
 
     read(rank, 0)
     assert slept
@@ -439,7 +453,7 @@ def test_folder_that_was_cleared_away_is_made_anew(
     """A run that stood still for long finds its folder gone, and makes it again."""
     rank = join()
     read(rank, 0)
-    node_files.shutil.rmtree(folder_of(shm))
+    shutil.rmtree(folder_of(shm))
 
     read(rank, 64)
     read(join(), 64)
