@@ -21,6 +21,7 @@ from rheostat.server.serve import PATIENCE
 IMAGE = (ROOT / "Dockerfile").read_text()
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+TEMPLATES = ["rheostat.conf.template", "rheostat.tls.template", "plain.conf.template"]
 KEYS = frozenset(
     [
         "build",
@@ -137,11 +138,11 @@ def test_no_secret_is_in_the_compose_file(tmp_path: Path) -> None:
 
 def test_what_nginx_is_told_is_what_its_templates_ask_for() -> None:
     """No variable stays as it is in a configuration, and plain HTTP is passed on nowhere else."""
-    for name, names in {"nginx": ["rheostat"], "nginx-tls": ["rheostat", "tls"]}.items():
+    for name, names in {"nginx": TEMPLATES[:1], "nginx-tls": TEMPLATES}.items():
         service, wanted = SERVICES[name], set[str]()
         mounted = [volume.split(":")[:2] for volume in service["volumes"]]
         templates = [source for source, to in mounted if to.startswith("/etc/nginx/templates/")]
-        assert templates == [f"./deploy/nginx/{each}.conf.template" for each in names]
+        assert templates == [f"./deploy/nginx/{each}" for each in names]
         for source in (source for source, _ in mounted if "secrets" not in source):
             text = (ROOT / source).read_text()
             wanted |= set(re.findall(r"\$\{(\w+)\}", text))
@@ -165,12 +166,14 @@ def test_nginx_takes_its_own_file(tmp_path: Path, run_program: RunProgram) -> No
         "RHEOSTAT_CERTIFICATE": f"{tmp_path}/tls.crt",
         "RHEOSTAT_CERTIFICATE_KEY": f"{tmp_path}/tls.key",
     }
-    for template in (DEPLOY / "nginx").glob("*.conf.template"):
-        filled = string.Template(template.read_text()).safe_substitute(values)
-        (tmp_path / template.name.removesuffix(".template")).write_text(filled)
+    (tmp_path / "conf.d").mkdir()
+    for template in TEMPLATES:
+        text = (DEPLOY / "nginx" / template).read_text()
+        filled = string.Template(text).safe_substitute(values)
+        (tmp_path / "conf.d" / template.removesuffix(".template")).write_text(filled)
     self_signed(tmp_path)
     main = (DEPLOY / "nginx" / "nginx.conf").read_text()
-    main = main.replace("/etc/nginx/conf.d", str(tmp_path)).replace(
+    main = main.replace("/etc/nginx/conf.d", f"{tmp_path}/conf.d").replace(
         "/run/nginx.pid", f"{tmp_path}/pid"
     )
     for kind in ("client_body", "proxy", "fastcgi", "scgi", "uwsgi"):

@@ -16,7 +16,7 @@ from rheostat.server.serve import PATIENCE
 
 VERSIONS = ("1.30", "1.37")
 """The oldest one in which all that is used can be used, and the newest one."""
-MAIN = ("example", "base", "training")
+MAIN = ("example", "base", "first-token", "training")
 Manifest = dict[str, Any]
 
 
@@ -177,5 +177,6 @@ def test_images_are_those_of_the_release(example: list[Manifest]) -> None:
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     ours = f"registry.example.com/rheostat:{__version__}"
     assert images == {ours, compose["nginx"]["image"]}
-    base = yaml.safe_load((DEPLOY / "kubernetes/base/kustomization.yaml").read_text())
-    assert base["images"] == [{"name": "rheostat", "newTag": __version__}]
+    for folder in ("base", "first-token"):
+        told = yaml.safe_load((DEPLOY / "kubernetes" / folder / "kustomization.yaml").read_text())
+        assert [image["newTag"] for image in told["images"]] == [__version__]

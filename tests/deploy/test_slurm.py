@@ -58,7 +58,7 @@ class Job:
             **more,
         }
 
-    def start(self, **more: str) -> subprocess.Popen[bytes]:
+    def start(self, **more: str) -> subprocess.Popen[str]:
         """Start the script, as Slurm does when the job has its turn."""
         with (self.folder / "log").open("a") as log:
             return subprocess.Popen(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 from pathlib import Path
@@ -37,12 +36,15 @@ def test_systemd_understands_the_units(tmp_path: Path, run_program: RunProgram) 
     command = tmp_path / "rheostat"
     command.write_text("#!/bin/sh\n")
     command.chmod(0o755)
-    for unit in UNITS.glob("rheostat*.*"):
+    for unit in UNITS.glob("rheostat*.[st][ei]*"):
         text = unit.read_text().replace("/opt/rheostat/bin/rheostat", str(command))
         (tmp_path / unit.name).write_text(text)
-    drop_ins = tmp_path / "rheostat.service.d"
-    drop_ins.mkdir()
-    shutil.copy(UNITS / "postgresql.conf", drop_ins)
+    for name, drop_in in {"rheostat": "postgresql", "rheostat-backup": "backup-postgresql"}.items():
+        folder = tmp_path / f"{name}.service.d"
+        folder.mkdir()
+        text = (UNITS / f"{drop_in}.conf").read_text()
+        text = text.replace("/opt/rheostat/bin/backup-postgresql", str(command))
+        (folder / "postgresql.conf").write_text(text)
     units = [*tmp_path.glob("*.service"), *tmp_path.glob("*.timer")]
     assert len(units) == 3
     done = run_program("systemd-analyze", "verify", "--man=no", *units)

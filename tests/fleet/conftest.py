@@ -47,7 +47,7 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     scgi_temp_path {folder}/scgi;
     uwsgi_temp_path {folder}/uwsgi;
-    include {folder}/*.filled;
+    include {folder}/conf.d/*.conf;
 }}
 """
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -127,17 +127,18 @@ class Nginx:
             "RHEOSTAT_REPLICAS": " ".join(REPLICA.format(address) for address in upstreams),
             "RHEOSTAT_CACHE": str(self.folder),
         }
-        names = ["rheostat"]
+        names = ["rheostat.conf"]
         if certificate:
-            names.append("tls")
+            names += ["rheostat.tls", "plain.conf"]
             values["RHEOSTAT_LISTEN_PLAIN"] = addresses[1]
             values["RHEOSTAT_CERTIFICATE"] = str(certificate.certificate)
             values["RHEOSTAT_CERTIFICATE_KEY"] = str(certificate.key)
+        (self.folder / "conf.d").mkdir()
         for name in names:
-            text = (TEMPLATES / f"{name}.conf.template").read_text()
+            text = (TEMPLATES / f"{name}.template").read_text()
             filled = string.Template(text).safe_substitute(values)
-            assert name == "tls" or WAIT in filled
-            (self.folder / f"{name}.filled").write_text(filled.replace(WAIT, wait))
+            assert (WAIT in filled) == (name == "rheostat.conf")
+            (self.folder / "conf.d" / name).write_text(filled.replace(WAIT, wait))
 
 
 def _listening() -> socket.socket:
