@@ -115,6 +115,10 @@ class Trial:
                 self._make("POST", "/v1/tokens", {"name": self.name, "role": "viewer"})
             case "POST", "/v1/purge":
                 self._make("POST", f"{run}/finish", {})
+        self._prepare_more(run)
+
+    def _prepare_more(self, run: str) -> None:
+        match self.operation.split():
             case "POST", "/v1/revisions":
                 asked = "/v1/revisions?dry_run=true"
                 self.plan = self._make("POST", asked, {**HALVE, **self._meant()})["plan"]
@@ -131,7 +135,7 @@ class Trial:
 
     def _hook(self) -> dict[str, Any]:
         """Return a hook that nobody hears, of this run alone."""
-        return {"url": "http://127.0.0.1:9/", "events": ["revised"], **self._meant()}
+        return {"url": "http://127.0.0.1:1024/", "events": ["revised"], **self._meant()}
 
     def _delivery(self) -> Any:
         """Return the message of the run's change, once it is made."""
