@@ -202,13 +202,13 @@ def open_tokens(database: str) -> Iterator[Any]:
 
 
 @contextmanager
-def guarding(folder: Path) -> Iterator[Guarded]:
+def guarding(folder: Path, **settings: str) -> Iterator[Guarded]:
     """Run a server that requires tokens."""
     database = f"sqlite:///{folder / 'rheostat.db'}"
     with open_tokens(database) as tokens:
         roles = ("viewer", "proposer", "worker", "operator", "admin")
         secrets = {role: tokens.create(role, role)["token"] for role in roles}
-    running = RunningServer(folder, {"auth": "true"})
+    running = RunningServer(folder, {"auth": "true", **settings})
     yield Guarded(running.url, database, secrets)
     running.close()
 

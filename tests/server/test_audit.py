@@ -59,7 +59,8 @@ AUDITED = sorted(ACTIONS.keys() - UNAUDITED)
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """Return a server for these tests alone: each looks at all that is written meanwhile."""
-    with guarding(tmp_path_factory.mktemp("server")) as running:
+    folder = tmp_path_factory.mktemp("server")
+    with guarding(folder, hook_networks="127.0.0.0/8") as running:
         yield running
 
 
