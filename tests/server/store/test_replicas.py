@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,7 +27,10 @@ LEFT = NoteRequest(Note("ann", "seen"))
 
 
 @pytest.fixture
-def next_release(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+def next_release(
+    desk: Any,  # of a database that this release has made
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[pytest.MonkeyPatch]:
     """Make this the next release, which brings notes."""
     with monkeypatch.context() as patch:
         patch.setitem(SINCE, RevisionKind.NOTE, NEXT)
@@ -104,15 +108,17 @@ def test_an_older_release_serves_what_is_settled_alone(
     assert [list(column) for column in block.values] == settled
     assert desk.read(served.served, "gpt", None, 0, None)[0]["segments"]
     for ref in ("gpt", "branch"):
-        for refused in (
-            lambda ref=ref: desk.settle(desk_id(desk, ref), 4, 8),
-            lambda ref=ref: desk.read(values.preview, ref, BlockRequest(1, 4, 8)),
-            lambda ref=ref: desk.read(show.show, ref),
-            lambda ref=ref: desk.write(stop.stop, ref, StopRequest()),
-            lambda ref=ref: desk.join(ref),
-        ):
+        run_id = desk_id(desk, ref)
+        refused: list[Callable[[], Any]] = [
+            partial(desk.settle, run_id, 4, 8),
+            partial(desk.read, values.preview, ref, BlockRequest(1, 4, 8)),
+            partial(desk.read, show.show, ref),
+            partial(desk.write, stop.stop, ref, StopRequest()),
+            partial(desk.join, ref),
+        ]
+        for asked in refused:
             with pytest.raises(Unavailable, match="a newer release") as refusal:
-                refused()
+                asked()
             assert refusal.value.members["reason"] == "schema"
 
 
