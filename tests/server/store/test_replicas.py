@@ -17,9 +17,19 @@ from rheostat.server.runs.revision import FIRST, SINCE, Note, RevisionKind
 from rheostat.server.runs.settling import BlockRequest
 from rheostat.server.settings import Settings
 from rheostat.server.store import migrate, replicas
-from rheostat.server.store.operations import fork, note, served, show, stop, values
+from rheostat.server.store.operations import (
+    events,
+    fork,
+    note,
+    overviews,
+    served,
+    show,
+    stop,
+    values,
+)
 from rheostat.server.store.operations.note import NoteRequest
 from rheostat.server.store.operations.stop import StopRequest
+from rheostat.server.store.operations.workers import WantedRuns
 from rheostat.server.store.replicas import Replica
 
 NEXT = "9000"
@@ -107,6 +117,12 @@ def test_an_older_release_serves_what_is_settled_alone(
     block = desk.read(values.preview, "gpt", BlockRequest(1, 0, 8))
     assert [list(column) for column in block.values] == settled
     assert desk.read(served.served, "gpt", None, 0, None)[0]["segments"]
+    rows, _ = desk.read(overviews.overviews, WantedRuns({}, "", 10))
+    assert [row["curve"] for row in rows] == [None, None]
+    assert desk.read(events.news, {run_id: 0, desk_id(desk, "branch"): 0}) == {
+        run_id: None,
+        desk_id(desk, "branch"): [],
+    }
     for ref in ("gpt", "branch"):
         run_id = desk_id(desk, ref)
         refused: list[Callable[[], Any]] = [
