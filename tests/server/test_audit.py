@@ -28,7 +28,7 @@ ROUTES = {
     f"{method} {route.path}": route
     for route in create_app(Settings.model_construct(auth=True)).routes
     if isinstance(route, StrictRoute)
-    for method in route.methods
+    for method in route.methods or ()
 }
 ACTIONS: dict[str, Action | None] = {
     name: action_of(route.endpoint, route.methods)
@@ -323,12 +323,12 @@ def test_the_audit_is_searched(clients: Clients, new_name: Any) -> None:
     assert rows(admin, run=name, since=mine[2]["at"]) == mine[2:]
     assert rows(admin, run=name, until=mine[2]["at"]) == mine[:2]
     for order, expected in (("oldest", mine), ("newest", mine[::-1])):
-        paged, cursor = [], {}
-        while cursor is not None:
-            params = {"run": name, "order": order, "limit": 3, **cursor}
+        paged: list[Any] = []
+        params: dict[str, Any] | None = {"run": name, "order": order, "limit": 3}
+        while params is not None:
             page = admin.get("/v1/audit", params=params).raise_for_status().json()
             paged += page["items"]
-            cursor = page["next"] and {"cursor": page["next"]}
+            params = page["next"] and {**params, "cursor": page["next"]}
         assert paged == expected
 
 

@@ -111,8 +111,7 @@ class StoredKeeper:
         limit: int,
     ) -> Sequence[wire.Audited]:
         """Return who did what, the newest first."""
-        moments = [None if text is None else _utc(text) for text in (since, until)]
-        wanted = WantedDeeds(run, who, tuple(action or ()), *moments)
+        wanted = WantedDeeds(run, who, tuple(action or ()), _utc(since), _utc(until))
         items: list[wire.Audited] = []
         place: int | None = 0
         while place is not None and len(items) < limit:
@@ -140,5 +139,5 @@ class StoredKeeper:
         return steps
 
 
-def _utc(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
+def _utc(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)

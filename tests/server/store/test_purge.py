@@ -14,6 +14,7 @@ from rheostat.errors import Invalid
 from rheostat.server import housekeeping
 from rheostat.server.housekeeping import Purge, StoredKeeper
 from rheostat.server.runs.revision import Note
+from rheostat.server.runs.selector import Selector
 from rheostat.server.store.operations import close, fork, purge, tokens
 from rheostat.server.store.operations.tokens import NEW_TOKEN
 
@@ -107,6 +108,7 @@ def test_what_forks_need_stays_as_long_as_they_do(desk: Any) -> None:
         [step] = purged(desk, "runs", "90d", dry_run=dry_run)
         kept = {item["name"]: item["kept"] for item in step["items"]}
         assert kept == dict.fromkeys(("source", "fork"), purge.FORKED)
+    assert deeds(desk) == []
     finished(desk, "of-fork", 91)
     [rehearsed] = purged(desk, "runs", "90d", dry_run=True)
     assert rehearsed["deleted"] == 3
@@ -130,7 +132,7 @@ def test_a_run_that_changed_meanwhile_stays(desk: Any) -> None:
     run_id = run(desk, "gpt-2", days=2, labels={"team": "nlp"})
     old = purge.OldRuns(datetime.now(UTC) - timedelta(days=3))
     assert desk.write(purge.remove_run, run_id, old) == "it is not finished any more"
-    old = purge.OldRuns(datetime.now(UTC), housekeeping.Selector.parse("team=vision"))
+    old = purge.OldRuns(datetime.now(UTC), Selector.parse("team=vision"))
     assert "selector" in str(desk.write(purge.remove_run, run_id, old))
     assert names(desk) == {"gpt-2"}
     assert desk.write(purge.remove_run, "run_" + "0" * 26, old) is None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,9 +17,19 @@ from rheostat.server.runs.revision import FIRST, SINCE, Note, RevisionKind
 from rheostat.server.runs.settling import BlockRequest
 from rheostat.server.settings import Settings
 from rheostat.server.store import migrate, replicas
-from rheostat.server.store.operations import fork, note, served, show, stop, values
+from rheostat.server.store.operations import (
+    events,
+    fork,
+    note,
+    overviews,
+    served,
+    show,
+    stop,
+    values,
+)
 from rheostat.server.store.operations.note import NoteRequest
 from rheostat.server.store.operations.stop import StopRequest
+from rheostat.server.store.operations.workers import WantedRuns
 from rheostat.server.store.replicas import Replica
 
 NEXT = "9000"
@@ -26,7 +37,10 @@ LEFT = NoteRequest(Note("ann", "seen"))
 
 
 @pytest.fixture
-def next_release(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+def next_release(
+    desk: Any,  # of a database that this release has made
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[pytest.MonkeyPatch]:
     """Make this the next release, which brings notes."""
     with monkeypatch.context() as patch:
         patch.setitem(SINCE, RevisionKind.NOTE, NEXT)
@@ -103,16 +117,24 @@ def test_an_older_release_serves_what_is_settled_alone(
     block = desk.read(values.preview, "gpt", BlockRequest(1, 0, 8))
     assert [list(column) for column in block.values] == settled
     assert desk.read(served.served, "gpt", None, 0, None)[0]["segments"]
+    rows, _ = desk.read(overviews.overviews, WantedRuns({}, "", 10))
+    assert [row["curve"] for row in rows] == [None, None]
+    assert desk.read(events.news, {run_id: 0, desk_id(desk, "branch"): 0}) == {
+        run_id: None,
+        desk_id(desk, "branch"): [],
+    }
     for ref in ("gpt", "branch"):
-        for refused in (
-            lambda ref=ref: desk.settle(desk_id(desk, ref), 4, 8),
-            lambda ref=ref: desk.read(values.preview, ref, BlockRequest(1, 4, 8)),
-            lambda ref=ref: desk.read(show.show, ref),
-            lambda ref=ref: desk.write(stop.stop, ref, StopRequest()),
-            lambda ref=ref: desk.join(ref),
-        ):
+        run_id = desk_id(desk, ref)
+        refused: list[Callable[[], Any]] = [
+            partial(desk.settle, run_id, 4, 8),
+            partial(desk.read, values.preview, ref, BlockRequest(1, 4, 8)),
+            partial(desk.read, show.show, ref),
+            partial(desk.write, stop.stop, ref, StopRequest()),
+            partial(desk.join, ref),
+        ]
+        for asked in refused:
             with pytest.raises(Unavailable, match="a newer release") as refusal:
-                refused()
+                asked()
             assert refusal.value.members["reason"] == "schema"
 
 

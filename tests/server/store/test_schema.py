@@ -125,7 +125,8 @@ def test_a_migration_is_frozen(script: Path) -> None:
 
     To freeze a new one, from `store/migrations/versions`: ``sha256sum 0*.py``, into the file.
     """
-    frozen = dict(reversed(line.split("  ")) for line in FROZEN.read_text().splitlines())
+    pairs = (line.split("  ") for line in FROZEN.read_text().splitlines())
+    frozen = {name: digest for digest, name in pairs}
     digest = hashlib.sha256(script.read_bytes()).hexdigest()
     assert frozen.keys() == {each.name for each in SCRIPTS}
     assert frozen[script.name] == digest, f"{script.name} was edited after it was frozen"

@@ -54,10 +54,10 @@ def _marked(action: Action) -> Callable[[Endpoint], Endpoint]:
     return mark
 
 
-def action_of(endpoint: Callable[..., Any], methods: Collection[str]) -> Action | None:
+def action_of(endpoint: Callable[..., Any], methods: Collection[str] | None) -> Action | None:
     """Return what a route does; raise `TypeError` if it may change something and does not say."""
     action = _actions.get(endpoint)
-    if action is None and not READS.issuperset(methods):
+    if action is None and not READS.issuperset(methods or ()):
         raise TypeError(
             f"{endpoint.__qualname__} must say what it is in the audit, by @audited(…) or"
             " @unaudited(…)"

@@ -143,7 +143,9 @@ class PurgeBody(RequestBody):
     what: Literal["runs", "tokens", "audit"]
     """Finished runs, tokens that were revoked or have expired, or rows of the audit."""
 
-    older_than: Annotated[str, Field(max_length=16)]
+    older_than: Annotated[
+        str, Field(max_length=16, json_schema_extra={"pattern": "^[0-9]{1,7}[hdw]$"})
+    ]
     """How long ago it must have ended: hours, days or weeks such as `36h`, `90d` or `52w`."""
 
     selector: Annotated[str, Field(max_length=MAX_SELECTOR)] = ""

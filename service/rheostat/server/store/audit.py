@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import orjson
@@ -67,8 +66,7 @@ def audited(
 ) -> Callable[Concatenate[Records, P], T]:
     """Return the operation, with a row of what it did in the same transaction."""
 
-    @wraps(operation)
-    def run(records: Records, *args: P.args, **kwargs: P.kwargs) -> T:
+    def run(records: Records, /, *args: P.args, **kwargs: P.kwargs) -> T:
         result = operation(records, *args, **kwargs)
         if records.has_written:
             _add(records, done, result)
@@ -99,8 +97,10 @@ def _told(result: Any, names: tuple[str, ...]) -> dict[str, Any]:
     """Return these members of a result, as far as they are numbers and short texts."""
     if isinstance(result, tuple) and result:  # beside it is whether it is new
         result = result[0]
-    member = result.get if isinstance(result, Mapping) else lambda name: getattr(result, name, None)
-    found = {name: member(name) for name in names}
+    if isinstance(result, Mapping):
+        found = {name: result.get(name) for name in names}
+    else:
+        found = {name: getattr(result, name, None) for name in names}
     return {
         name: _short(value) if isinstance(value, str) else value
         for name, value in found.items()

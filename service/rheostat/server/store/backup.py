@@ -17,7 +17,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 from urllib.parse import quote
 
 from sqlalchemy import Connection, delete
@@ -199,7 +199,7 @@ def _holds(path: Path) -> str:
 
 
 @contextmanager
-def _written(new: Path) -> Iterator[object]:
+def _written(new: Path) -> Iterator[BinaryIO]:
     """Yield a file to be written, all of which reaches the disk."""
     with new.open("wb") as opened:
         yield opened

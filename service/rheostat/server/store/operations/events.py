@@ -58,7 +58,7 @@ def page(records: Records, ref: str, after: int) -> EventPage:
 
 
 def news(records: Records, heads: Mapping[str, int]) -> dict[str, Sequence[wire.Event] | None]:
-    """Return what happened to runs after a number each; None to those that are no more."""
+    """Return what happened to runs after a number each; None to those that are not to be had."""
     runs, generations = tables.runs, tables.generations
     query = (
         select(runs.c.id, runs.c.event.label("revised"), *_SETTLED)
@@ -68,7 +68,9 @@ def news(records: Records, heads: Mapping[str, int]) -> dict[str, Sequence[wire.
     found: dict[str, Sequence[wire.Event] | None] = dict.fromkeys(heads)
     for run_id, revised, *settled in records.connection.execute(query).all():
         if revised > heads[run_id]:
-            run = records.find(run_id)
+            run = records.find(run_id, settled=True)
+            if run.is_newer:  # its stream ends: who asks again is told that another release has it
+                continue
             found[run_id] = _read(records, run, records.lineage(run), heads[run_id])
         else:
             event = _settled(run_id, *settled)

@@ -117,6 +117,7 @@ def _curve(
 
 
 def _computed(records: Records, run: RunRecord, lineage: Lineage, settled: int) -> RunCurve:
+    run.require_known()
     name = first_of(run.spec.names)
     last = records.revisions.newest_in_force(run.key)
     stop = horizon(run, 0, settled, [restricted(last, [name])])
