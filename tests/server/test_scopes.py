@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -42,7 +42,8 @@ class Service:
             "Authorization": f"Bearer {self.secrets[role, scope]}",
             **sent.pop("headers", {}),
         }
-        return self.http.request(method, path, headers=headers, **sent)
+        answer: Any = self.http.request(method, path, headers=headers, **sent)
+        return cast("httpx.Response", answer)
 
     def make(self, name: str, **more: Any) -> str:
         """Make a run, and return its id."""
