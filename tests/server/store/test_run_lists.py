@@ -113,10 +113,11 @@ def test_a_list_is_narrowed(filled: Desk, wanted: dict[str, Any], found: list[st
 def test_a_place_is_of_its_order(filled: Desk, other: dict[str, Any]) -> None:
     """P10: a place of one order is none in another, and what is none is no list."""
     _, after = filled.read(workers.runs, WantedRuns(sort="created", limit=1))
+    wanted: dict[str, Any] = {"after": after}
+    if other:
+        wanted |= {"sort": "created", **other}
     with pytest.raises(ValueError, match="no place"):
-        WantedRuns(
-            **{"sort": "created", "after": after, **other} if other else {"after": after}
-        ).last()  # type: ignore[arg-type]
+        WantedRuns(**wanted).last()
 
 
 def test_the_database_hides_what_a_token_cannot_know(filled: Desk) -> None:
