@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
+from tests.conftest import Guarded
 
 from rheostat import Client, plateau, scale, wire
 from rheostat.client import Control, Schedules
@@ -109,11 +110,24 @@ def listening(client: Client, name: str) -> Iterator[Call]:
     yield run.stop, (), {"effective": 80}
 
 
-def test_answers_are_of_the_types_that_are_named(server: str, new_name: Any) -> None:
+def with_tokens(client: Client, name: str) -> Iterator[Call]:
+    """Yield the calls that an admin makes, and those about many runs."""
+    client.create_run(name, {"lr": 1.0}, labels={"of": name})
+    yield client.control(name).protect, (["change"],), {}
+    yield client.control(name).unprotect, (), {"message": "over"}
+    many = (f"of={name}", {"lr": scale(0.5)})
+    yield client.change_runs, many, {"dry_run": True}
+    yield client.change_runs, many, {}
+
+
+def test_answers_are_of_the_types_that_are_named(
+    server: str, guarded: Guarded, new_name: Any
+) -> None:
     """Every field of an answer is in its type, and none is missing that it requires."""
     seen = set()
-    with Client(server) as client:
-        for call, arguments, options in calls(client, new_name()):
+    with Client(server) as client, Client(guarded.url, token=guarded.secrets["admin"]) as admin:
+        told = itertools.chain(calls(client, new_name()), with_tokens(admin, new_name()))
+        for call, arguments, options in told:
             found = call(*arguments, **options)
             answer = list(found) if isinstance(found, Iterator) else found
             require(answer, returned(call), call.__qualname__)

@@ -21,7 +21,10 @@ from rheostat.server.store import tables
 from rheostat.server.store.opening import open_store
 from rheostat.server.store.operations import bulk
 
-HALVE = {"changes": {"lr": {"edit": "scale", "factor": 0.5}}, "message": "noisier data"}
+HALVE: dict[str, Any] = {
+    "changes": {"lr": {"edit": "scale", "factor": 0.5}},
+    "message": "noisier data",
+}
 
 
 @pytest.fixture
@@ -120,12 +123,12 @@ def test_the_client_does_it_once(team: str, server: str) -> None:
     """The same call with the same plan changes nothing twice, and says the same."""
     selector, changes = f"of={team},!frozen", HALVE["changes"]
     with Client(server) as client:
-        plan = client.change_runs(selector, changes, dry_run=True)["plan"]  # type: ignore[arg-type]
-        first = client.change_runs(selector, changes, plan=plan)  # type: ignore[arg-type]
-        assert first == client.change_runs(selector, changes, plan=plan)  # type: ignore[arg-type]
+        plan = client.change_runs(selector, changes, dry_run=True)["plan"]
+        first = client.change_runs(selector, changes, plan=plan)
+        assert first == client.change_runs(selector, changes, plan=plan)
         assert [item["status"] for item in first["items"]] == [201, 201]
         assert client.control(f"{team}-0").show()["current"] == {"lr": 0.5}
-        again = client.change_runs(selector, changes)  # type: ignore[arg-type]
+        again = client.change_runs(selector, changes)
         assert [item["revision"] for item in again["items"]] == [3, 3]
 
 

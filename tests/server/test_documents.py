@@ -178,6 +178,7 @@ def test_examples_of_bodies_are_accepted(guarded: Any) -> None:
         suggested = {"kind": "change", "body": {"changes": {"lr": 1e-4}}}
         http.post("/v1/runs/gpt-7b/proposals", json=suggested).raise_for_status()
         run_id = http.get("/v1/runs/gpt-7b").json()["id"]
+        plan: str | None = None
         for operation, described in OPERATIONS.items():
             ref = run_id if operation in BY_ID else "gpt-7b"
             numbered = operation.replace("{number}", "1")

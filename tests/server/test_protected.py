@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import httpx
 import pytest
@@ -57,7 +57,8 @@ class Service:
     def ask(self, who: str, method: str, path: str, **sent: Any) -> httpx.Response:
         """Send a request with somebody's token."""
         headers = {"Authorization": f"Bearer {self.secrets[who]}", **sent.pop("headers", {})}
-        return self.http.request(method, f"/v1/runs{path}", headers=headers, **sent)
+        answer: Any = self.http.request(method, f"/v1/runs{path}", headers=headers, **sent)
+        return cast("httpx.Response", answer)
 
     def make(self, act: str, free: list[str] | None = None) -> str:
         """Return the name of a new protected run, settled up to 4, on which an act is possible."""

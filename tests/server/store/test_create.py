@@ -9,10 +9,11 @@ import pytest
 
 from rheostat.errors import Finished, IdempotencyMismatch, NameTaken, StaleCheckpoint, TooLate
 from rheostat.server.runs.revision import Note
+from rheostat.server.runs.selector import Selector
 from rheostat.server.store.idempotency import IdempotencyKey, once
 from rheostat.server.store.operations import close, create, show, workers
 from rheostat.server.store.operations.join import Checkpoint
-from rheostat.server.store.operations.workers import WantedRuns
+from rheostat.server.store.run_lists import WantedRuns
 
 if TYPE_CHECKING:
     from tests.server.store.conftest import Desk
@@ -101,10 +102,11 @@ def test_runs_are_listed_by_name_label_and_page(desk: Desk) -> None:
     """Three runs, two of one team, one to a page."""
     for name, team in (("a", "nlp"), ("b", "cv"), ("c", "nlp")):
         desk.write(create.create, {**BODY, "name": name, "labels": {"team": team}}, Note())
-    first, after = desk.read(workers.runs, WantedRuns({"team": "nlp"}, after="", limit=1))
-    rest, end = desk.read(workers.runs, WantedRuns({"team": "nlp"}, after=after or "", limit=1))
+    nlp = Selector.parse("team=nlp")
+    first, after = desk.read(workers.runs, WantedRuns(nlp, limit=1))
+    rest, end = desk.read(workers.runs, WantedRuns(nlp, after=after or "", limit=1))
     assert [item["name"] for item in first + rest] == ["a", "c"]
-    assert (after, end) == ("a", None)
+    assert (after is None, end) == (False, None)
 
 
 def test_a_checkpoint_of_another_run_is_stale(desk: Desk) -> None:

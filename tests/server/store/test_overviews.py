@@ -28,7 +28,7 @@ from rheostat.server.store.operations import (
 from rheostat.server.store.operations.overviews import first_of
 from rheostat.server.store.operations.rewind import RewindRequest
 from rheostat.server.store.operations.signal import SignalRequest
-from rheostat.server.store.operations.workers import WantedRuns
+from rheostat.server.store.run_lists import WantedRuns
 
 if TYPE_CHECKING:
     from tests.server.store.conftest import Desk

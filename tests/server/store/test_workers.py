@@ -16,8 +16,9 @@ from rheostat.server.runs.revision import Note
 from rheostat.server.store import clock, tables
 from rheostat.server.store import workers as stored
 from rheostat.server.store.operations import advance, close, fork, rewind, signal, stop, workers
-from rheostat.server.store.operations.workers import Wanted, WantedRuns, Written
+from rheostat.server.store.operations.workers import Wanted, Written
 from rheostat.server.store.records import Records
+from rheostat.server.store.run_lists import WantedRuns
 
 if TYPE_CHECKING:
     from tests.server.store.conftest import Desk
@@ -240,11 +241,11 @@ def test_who_is_wrong_is_counted_alike_in_both_ways(desk: Desk) -> None:
     hear(desk, roster, run, beat("5", state="ended"), ago=60)
     write(desk, roster)
     desk.write(_differ, run, [("1", 1), ("3", 1), ("4", 2), ("9", 1)])
-    (item,) = desk.read(workers.runs, WantedRuns({}))[0]
+    (item,) = desk.read(workers.runs, WantedRuns())[0]
     assert item["workers"] == {"alive": 3, "silent": 2, "wrong": 2}
     assert crowd(desk, run).counts == item["workers"]
     desk.write(_long_ago, run)
-    (item,) = desk.read(workers.runs, WantedRuns({}))[0]
+    (item,) = desk.read(workers.runs, WantedRuns())[0]
     assert item["workers"]["wrong"] == crowd(desk, run).counts["wrong"] == 0
 
 
@@ -291,11 +292,11 @@ def test_stuck_runs_are_found(desk: Desk) -> None:
     desk.write(close.finish, "finished", None, Note("ann"))
     desk.write(stop.stop, "stopped", stop.StopRequest(note=Note("ann")))
     desk.write(stop.stop, "will-stop", stop.StopRequest(effective=50, note=Note("ann")))
-    items, after = desk.read(workers.runs, WantedRuns({}, states=["stuck"]))
+    items, after = desk.read(workers.runs, WantedRuns(states=frozenset({"stuck"})))
     assert [each["name"] for each in items] == ["ended", "short", "silent", "will-stop"]
     assert after is None
-    items, after = desk.read(workers.runs, WantedRuns({}, "", 1, ["stuck"]))
-    assert ([each["name"] for each in items], after) == (["ended"], "ended")
+    items, after = desk.read(workers.runs, WantedRuns(states=frozenset({"stuck"}), limit=1))
+    assert ([each["name"] for each in items], after is None) == (["ended"], False)
 
 
 def test_no_value_needs_what_workers_say(desk: Desk) -> None:

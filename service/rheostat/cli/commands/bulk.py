@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -49,7 +49,7 @@ def change_many(
     those of `rheostat run change`.
     """
     changes = words.changes(change_words, clock)
-    effective = "next" if at is None else at
+    effective: int | Literal["next"] = "next" if at is None else at
     if plan is None:
         tried = client.change_runs(
             selector, changes, effective=effective, message=message, force=force, dry_run=True
