@@ -35,6 +35,7 @@ from rheostat.server.http.protocol import CONNECTIONS, ON_SHUTDOWN
 from rheostat.server.http.rates import RateLimit, Rates
 from rheostat.server.http.recent import RecentAnswers
 from rheostat.server.http.route import StrictRoute
+from rheostat.server.http.sampling import Sampler
 from rheostat.server.http.traffic import Traffic
 from rheostat.server.http.turns import Turns
 from rheostat.server.local import LocalService
@@ -148,13 +149,15 @@ def create_app(
     )
     app.state.settings = settings
     app.state.local = service
-    app.state.metrics = Metrics(CACHE.figures)
+    app.state.metrics = Metrics()
     app.state.block_cache = BlockCache(settings.answer_cache_bytes)
-    app.state.access_log = AccessLog(_parameters())
+    app.state.access_log = AccessLog(
+        _parameters(), as_json=settings.log_format == "json", share=settings.log_sample
+    )
     app.state.rates = Rates(settings.rate_limit)
     app.state.roster = Roster()
     app.state.report_rates = Rates(REPORTS_PER_SECOND)
-    app.state.recent_answers = RecentAnswers()
+    app.state.recent_answers = RecentAnswers(settings.recent_answers_bytes)
     app.state.sign_in_rates = Rates(SIGN_INS_PER_SECOND)
     app.state.answers_for = names(settings)
     app.state.receiving = Budget(settings.max_receiving_bytes, "large bodies", SLOW_BODY)
@@ -185,8 +188,10 @@ def _parameters() -> set[str]:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-    store = Store(app.state.settings.database, app.state.settings.limits)
+    settings: Settings = app.state.settings
+    store = Store(settings.database, settings.limits, caches=settings.caches)
     app.state.store = store
+    store.watcher = app.state.metrics
     app.state.access = _authenticator(app, store)
     app.state.feeds = _feeds(app)
     app.state.holds = Holds(
@@ -198,10 +203,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     app.state.reading_limiter = anyio.CapacityLimiter(READ_AT_ONCE)
     CACHE.resize(app.state.settings.chunk_cache_bytes)
     await anyio.to_thread.run_sync(partial(store.start, anyway=True))
-    connections = _connections(app)
-    sampling = asyncio.create_task(app.state.metrics.keep_sampling())
+    connections = app.state.connections = _connections(app)
+    sampler = Sampler(app.state, counts=app.state.local is None)
+    sampling = asyncio.create_task(sampler.run())
     looking = asyncio.create_task(connections.keep_looking())
-    writing = asyncio.create_task(keep_writing(app.state.roster, store, app.state.metrics))
+    writing = asyncio.create_task(keep_writing(app.state.roster, store))
     try:
         yield {ON_SHUTDOWN: partial(_let_go, app), CONNECTIONS: connections}
     finally:

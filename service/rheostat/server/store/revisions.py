@@ -137,6 +137,7 @@ class Revisions:
                 event=event,
             )
         )
+        self._transaction.news.append(lambda watcher: watcher.revised(revision.kind))
 
     def update(self, run_id: str, revision: Revision) -> None:
         """Store what a pending revision now expands to."""
@@ -363,6 +364,7 @@ class Revisions:
                 row.revision,
                 Note(row.author, row.message),
                 loaded,
+                row.created_at if row.effective == begin and row.kind in WAITING else None,
             )
             for (row, begin, end), loaded in zip(shown, timelines, strict=True)
         ]
