@@ -103,9 +103,9 @@ class House:
             while shared.connections:  # noqa: ASYNC110 - uvicorn tells nobody
                 await asyncio.sleep(0)
 
-    def _counting(self, reply: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        def counted(scope: Any) -> Any:
-            found = reply(scope)
+    def _counting(self, reply: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*asked: Any) -> Any:
+            found = reply(*asked)
             self.answered += found is not None
             return found
 

@@ -204,8 +204,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     CACHE.resize(app.state.settings.chunk_cache_bytes)
     await anyio.to_thread.run_sync(partial(store.start, anyway=True))
     connections = app.state.connections = _connections(app)
-    sampler = Sampler(app.state, counts=app.state.local is None)
-    sampling = asyncio.create_task(sampler.run())
+    app.state.sampler = Sampler(app.state, counts=app.state.local is None)
+    sampling = asyncio.create_task(app.state.sampler.run())
     looking = asyncio.create_task(connections.keep_looking())
     writing = asyncio.create_task(keep_writing(app.state.roster, store))
     try:

@@ -1,10 +1,10 @@
 """
 Sampling: figures that nobody counts as they happen, looked at now and then, by themselves.
 
-No scrape costs more than writing down what is known. What the process holds is looked at each
-second; the process itself, the disk and readiness every few, in a thread, since a file system may
-hang; and the database by the first process of a server, for all of them. Whatever fails is said in
-the log, and tried again.
+No scrape costs more than writing down what is known, and what the process holds, which the others
+are told each second. The process itself, the disk and readiness are looked at every few, in a
+thread, since a file system may hang; and the database by the first process of a server, for all of
+them. Whatever fails is said in the log, and tried again.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Sampler:
     async def run(self) -> None:
         """Look for ever."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._keep("what this process holds", self.look, SECOND))
+            tasks.create_task(self._keep("what this process holds", self._look, SECOND))
             tasks.create_task(self._keep("this process", self._look_outside, LOOK))
             if self._counts:
                 tasks.create_task(self._keep_counting())
@@ -108,8 +108,12 @@ class Sampler:
         else:
             self._complained.discard(what)
 
-    async def look(self) -> None:
-        """Look at what the process holds, and have the other processes know."""
+    async def _look(self) -> None:
+        self.look()
+        self._metrics.publish()
+
+    def look(self) -> None:
+        """Look at what the process holds, which is at hand."""
         store = self._store.figures()
         caches: dict[str, CacheFigures] = {
             "settled blocks": self._blocks.figures,
@@ -127,7 +131,6 @@ class Sampler:
             *of_caches(caches),
         ]
         self._metrics.put("held", families)
-        self._metrics.publish()
 
     async def _look_outside(self) -> None:
         families = await asyncio.to_thread(self.outside)
