@@ -59,7 +59,8 @@ PARAMETERS = {
     "weight_decay": {"kind": "linear", "start": 0.1, "end": 0.0, "steps": 1_000_000},
 }
 HALVE = {"changes": {"lr": {"edit": "scale", "factor": 0.5}}, "message": "all at once"}
-VALUES = 'rheostat_request_seconds_count{method="GET",route="/v1/runs/{run}/values",status="200"}'
+SECONDS = "rheostat_http_request_duration_seconds"
+VALUES = SECONDS + '_count{method="GET",route="/v1/runs/{run}/values",status="200"}'
 
 
 @dataclass

@@ -162,3 +162,16 @@ def test_the_service_knows_who_asks(fleet: Fleet) -> None:
         assert json.loads(http.get("/v1/access").content) == {"name": "viewer", "role": "viewer"}
         refused = http.get("/v1/runs", headers={"Host": "evil.example"})
     assert refused.status_code == 403
+
+
+def test_the_log_names_the_caller_and_not_nginx(start_server: Any, start_nginx: StartNginx) -> None:
+    """Behind our template a line has the caller's own address, whatever the caller says it is."""
+    server = start_server()
+    nginx = start_nginx(server.url.removeprefix("http://"))
+    forged = {"X-Forwarded-For": "203.0.113.9", "X-Request-Id": "forged"}
+    transport = httpx.HTTPTransport(local_address="127.0.0.2")
+    with httpx.Client(base_url=nginx.url, headers=forged, transport=transport) as http:
+        http.get("/v1/runs").raise_for_status()
+    server.stop()
+    (line,) = (line for line in server.log.splitlines() if " forged " in line)
+    assert line.endswith(" forged from=127.0.0.2")

@@ -28,7 +28,9 @@ def figures(text: str) -> dict[str, float]:
 def requests(client: Any, route: str, status: int, method: str = "GET") -> float:
     """Return how many requests a route has answered with a status."""
     name = f'_count{{method="{method}",route="{route}",status="{status}"}}'
-    return figures(client.get("/metrics").text).get(f"rheostat_request_seconds{name}", 0)
+    return figures(client.get("/metrics").text).get(
+        f"rheostat_http_request_duration_seconds{name}", 0
+    )
 
 
 def test_the_index_names_the_documents(http: httpx.Client) -> None:
@@ -100,7 +102,7 @@ def test_the_chunk_cache_is_counted(http: httpx.Client) -> None:
         ).raise_for_status()
     after = figures(http.get("/metrics").text)
     hits, misses, size = (
-        f"rheostat_chunk_cache_{n}" for n in ("hits_total", "misses_total", "bytes")
+        f'rheostat_cache_{n}{{cache="curves"}}' for n in ("hits_total", "misses_total", "bytes")
     )
     assert after[misses] > before[misses]
     assert after[hits] - before[hits] == after[misses] - before[misses]

@@ -7,9 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
-import pytest
 
-from rheostat.server.http import recent
 from rheostat.server.http.recent import RecentAnswers
 
 RUN = {"parameters": {"lr": {"kind": "linear", "start": 1, "end": 0, "steps": 8}}, "total": 8}
@@ -86,15 +84,16 @@ def test_a_failure_is_nobody_elses() -> None:
     asyncio.run(ask())
 
 
-def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_remembered_is_bounded() -> None:
     """P13: a few answers are kept, and none that is large."""
-    monkeypatch.setattr(recent, "LARGEST", 10)
 
     async def ask() -> RecentAnswers:
-        answers = RecentAnswers()
+        answers = RecentAnswers(80)
         for number in range(50):
-            await answers.get(number, lambda: asyncio.sleep(0, b"x"))
+            await answers.get(number, lambda: asyncio.sleep(0, 10 * b"x"))
             await answers.get(("large", number), lambda: asyncio.sleep(0, 11 * b"x"))
         return answers
 
-    assert list(asyncio.run(ask())._made) == list(range(50 - recent.MOST, 50))
+    answers = asyncio.run(ask())
+    assert list(answers._made) == list(range(42, 50))
+    assert answers.figures == (0, 100, 80, 80)

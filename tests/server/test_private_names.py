@@ -31,6 +31,7 @@ PROTOCOL = {
     "_start_asgi_task",
     "_unsupported_upgrade_warning",
     "app_state",
+    "config",
     "connection_lost",
     "connection_made",
     "cycle",

@@ -191,6 +191,13 @@ def test_two_workers_serve_one_library(start_server: Any) -> None:
     assert counted(running, "PUT", "/v1/schedules/{name}") == 24
 
 
+def figure(running: Any, name: str) -> float:
+    """Return a figure without labels that all processes together tell."""
+    with running.client() as http:
+        lines = http.get("/metrics").text.splitlines()
+    return float(next(line for line in lines if line.startswith(f"{name} ")).split()[1])
+
+
 def counted(running: Any, method: str, route: str) -> float:
     """Return how many requests of a route all workers together say that they have answered."""
     with running.client() as http:
@@ -200,7 +207,7 @@ def counted(running: Any, method: str, route: str) -> float:
         sample.value
         for family in families
         for sample in family.samples
-        if sample.name == "rheostat_request_seconds_count"
+        if sample.name == "rheostat_http_request_duration_seconds_count"
         and wanted.items() <= sample.labels.items()
     )
 
@@ -229,6 +236,9 @@ def test_a_worker_that_dies_is_replaced(start_server: Any) -> None:
     while len(workers_of(running)) < 2:
         time.sleep(0.05)
     assert set(workers_of(running)) >= {*others}
+    while figure(running, "rheostat_processes") < 2:  # they tell each other each second
+        time.sleep(0.1)
+    assert figure(running, "rheostat_process_restarts_total") == 1
     assert running.stop() == 0
     (line,) = running.log.splitlines()
     assert f"ERROR rheostat.supervisor worker {victim} was killed by SIGBUS after " in line
@@ -334,6 +344,8 @@ def test_requests_are_logged_with_their_ids(start_server: Any) -> None:
     running.stop()
     first, second = (line for line in running.log.splitlines() if "rheostat.access" in line)
     assert re.search(
-        r"INFO rheostat\.access GET /v1/runs\?cursor=%0Aforged 422 \S+ ms night-shift-7$", first
+        r"INFO rheostat\.access GET /v1/runs\?cursor=%0Aforged 422 \S+ ms night-shift-7"
+        r" from=127\.0\.0\.1$",
+        first,
     )
     assert "GET /v1/kinds/%0Aforged 404" in second

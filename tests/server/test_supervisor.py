@@ -24,7 +24,9 @@ if __name__ == "__main__":
     logging.basicConfig(format="%(message)s")
     listener = socket.create_server(("127.0.0.1", 0))
     ready = lambda: print("ready", flush=True)
-    served = Supervisor(work, [listener], {workers}, ready, health=2, grace=2, hopeless=3).run()
+    told = work, [listener], {workers}, ready, print
+    supervisor = Supervisor(*told, health=2, grace=2, hopeless=3)
+    served = supervisor.run()
     sys.exit(0 if served else 1)
 """
 

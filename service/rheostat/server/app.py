@@ -38,6 +38,7 @@ from rheostat.server.http.rates import RateLimit, Rates
 from rheostat.server.http.recent import RecentAnswers
 from rheostat.server.http.replicas import keep_saying, leave
 from rheostat.server.http.route import StrictRoute
+from rheostat.server.http.sampling import Sampler
 from rheostat.server.http.traffic import Traffic
 from rheostat.server.http.turns import Turns
 from rheostat.server.local import LocalService
@@ -160,13 +161,15 @@ def create_app(
     )
     app.state.settings = settings
     app.state.local = service
-    app.state.metrics = Metrics(CACHE.figures)
+    app.state.metrics = Metrics()
     app.state.block_cache = BlockCache(settings.answer_cache_bytes)
-    app.state.access_log = AccessLog(_parameters())
+    app.state.access_log = AccessLog(
+        _parameters(), as_json=settings.log_format == "json", share=settings.log_sample
+    )
     app.state.rates = Rates(settings.rate_limit)
     app.state.roster = Roster()
     app.state.report_rates = Rates(REPORTS_PER_SECOND)
-    app.state.recent_answers = RecentAnswers()
+    app.state.recent_answers = RecentAnswers(settings.recent_answers_bytes)
     app.state.sign_in_rates = Rates(SIGN_INS_PER_SECOND)
     app.state.answers_for = names(settings)
     app.state.propose = propose_instead
@@ -198,8 +201,10 @@ def _parameters() -> set[str]:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-    store = Store(app.state.settings.database, app.state.settings.limits)
+    settings: Settings = app.state.settings
+    store = Store(settings.database, settings.limits, caches=settings.caches)
     app.state.store = store
+    store.watcher = app.state.metrics
     app.state.access = _authenticator(app, store)
     app.state.feeds = _feeds(app)
     app.state.holds = Holds(
@@ -215,10 +220,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     app.state.reading_limiter = anyio.CapacityLimiter(READ_AT_ONCE)
     CACHE.resize(app.state.settings.chunk_cache_bytes)
     await anyio.to_thread.run_sync(partial(store.start, anyway=True))
-    connections = _connections(app)
-    sampling = asyncio.create_task(app.state.metrics.keep_sampling())
+    connections = app.state.connections = _connections(app)
+    app.state.sampler = Sampler(app.state, counts=app.state.local is None)
+    sampling = asyncio.create_task(app.state.sampler.run())
     looking = asyncio.create_task(connections.keep_looking())
-    writing = asyncio.create_task(keep_writing(app.state.roster, store, app.state.metrics))
+    writing = asyncio.create_task(keep_writing(app.state.roster, store))
     replica = Replica()
     saying = asyncio.create_task(keep_saying(store, replica))
     sending = asyncio.create_task(app.state.hook_sender.keep_sending())

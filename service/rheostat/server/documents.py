@@ -24,8 +24,8 @@ from rheostat.server.app import create_app
 from rheostat.server.docstrings import field_docstrings
 from rheostat.server.environment import IN_FILES, file_variable, variable
 from rheostat.server.http.connections import EndReason
-from rheostat.server.http.metrics import METRICS
-from rheostat.server.settings import Settings
+from rheostat.server.http.metric_table import METRICS, Group
+from rheostat.server.settings import MIB, Settings
 
 SETTINGS_HEAD = """\
 # Settings
@@ -42,20 +42,42 @@ that is missing, empty or something else is refused, and so is a setting that st
 |---|---|---|---|
 """
 
-METRICS_HEAD = """\
-# Metrics
-
-`GET /metrics` answers in Prometheus's text format, and needs the role `viewer` where tokens are
-required. A server of several workers answers for all of them.
-
-| metric | type | labels | what it is |
-|---|---|---|---|
-"""
-
 METRICS_FOOT = """
 `route` is the template of a route, such as `/v1/runs/{run}/values`, or `unmatched`. `method` is
-`other` for a method that HTTP does not name. `reason` is one of
+`other` for a method that HTTP does not name. `code` is that of a problem document, such as
+`rate-limited` or `unauthenticated`. Connections end for one `reason` of
 """
+
+MEMORY_HEAD = """\
+| for | MiB | how it is set |
+|---|---:|---|
+"""
+
+Memory = tuple[str, str | None, int, str]
+"""What memory is for, the setting that says how much, bytes for one of it, and a remark."""
+
+MEMORY: tuple[Memory, ...] = (
+    ("the program and its libraries", None, 140 * MIB, "with those for pictures"),
+    ("pieces of curves", "chunk_cache_bytes", 1, ""),
+    ("settled blocks", "answer_cache_bytes", 1, ""),
+    ("what revisions come to", "timeline_cache_bytes", 1, ""),
+    ("what else is known of runs", "state_cache_bytes", 1, ""),
+    ("digests of what was served", "digest_cache_bytes", 1, ""),
+    ("answers that many ask for", "recent_answers_bytes", 1, ""),
+    ("who trains", None, 48 * MIB, "40,000 workers"),
+    ("large bodies", "max_receiving_bytes", 1, ""),
+    ("what large bodies are read into", "max_body_bytes", 35, "35 times"),
+    ("large answers, while computed and sent", "max_sending_bytes", 1, ""),
+    ("small bodies, and requests that wait for earlier ones", None, 64 * MIB, ""),
+    ("heads that are not whole, and what waits to be sent", None, 80 * MIB, "as seen each second"),
+    (
+        "connections",
+        "max_connections",
+        14 * 1024,
+        "14 KiB each; a request that is being answered takes some 30 KiB more",
+    ),
+)
+"""The most that a process takes, under attack."""
 
 LIMITS_HEAD = """\
 # Limits
@@ -132,15 +154,45 @@ def _limit(value: object) -> str:
     return "`" + str(value).replace("|", "\\|") + "`" if isinstance(value, str) else ""
 
 
-def metrics() -> bytes:
-    """Return the table of all metrics, as Markdown."""
-    rows = (
-        f"| `{each.shown}` | {each.type} |"
-        f" {', '.join(f'`{label}`' for label in each.labels) or 'none'} | {each.text} |\n"
-        for each in METRICS
-    )
+def metrics() -> str:
+    """Return the tables of all metrics, as Markdown."""
     reasons = "".join(f"* `{reason}`\n" for reason in EndReason)
-    return (METRICS_HEAD + "".join(rows) + METRICS_FOOT + "\n" + reasons).encode()
+    tables = "".join(_metrics_of(group) for group in get_args(Group))
+    return f"{tables}{METRICS_FOOT}\n{reasons}"
+
+
+def _metrics_of(group: str) -> str:
+    head = f"**Of {group}**\n\n| metric | type | labels | together | what it is |\n"
+    rows = "".join(
+        f"| `{each.shown}` | {each.type} |"
+        f" {', '.join(f'`{label}`' for label in each.labels) or 'none'} |"
+        f" {'replicas alike' if each.database else each.over} | {each.text} |\n"
+        for each in METRICS
+        if each.group == group
+    )
+    return f"{head}|---|---|---|---|---|\n{rows}\n"
+
+
+def memory() -> str:
+    """Return the table of what a process's memory is for, as Markdown."""
+    rows, total = "", 0
+    for what, name, each, remark in MEMORY:
+        size = each if name is None else each * int(Settings.model_fields[name].default)
+        total += size
+        said = [] if name is None else [f"`{variable(name)}`"]
+        remarks = ", ".join(said + ([remark] if remark else []))
+        rows += f"| {what} | {size // MIB} | {remarks} |\n"
+    return f"{MEMORY_HEAD}{rows}| **in all** | **{total // MIB:,}** | |\n"
+
+
+def filled(text: str) -> str:
+    """Return a page with what is made from the code in its places."""
+    for name, content in PARTS.items():
+        begin, end = f"<!-- made by `make docs`: {name} -->\n", f"<!-- end of {name} -->\n"
+        before, _, rest = text.partition(begin)
+        _, _, after = rest.partition(end)
+        text = f"{before}{begin}\n{content()}\n{end}{after}"
+    return text
 
 
 def _row(name: str) -> str:
@@ -166,10 +218,15 @@ def _default(value: object) -> str:
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
+PARTS = {"metrics": metrics, "memory": memory}
+"""What stands within pages that are written by hand."""
+
+DOCS = Path(__file__).parents[3] / "docs"
+
 DOCUMENTS = {
     "openapi.json": openapi,
     "settings.md": settings,
-    "metrics.md": metrics,
+    "operations.md": lambda: filled((DOCS / "operations.md").read_text()).encode(),
     "limits.md": limits,
     "formats.md": formats,
 }

@@ -27,11 +27,12 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.datastructures import State
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from rheostat.errors import Forbidden, Unavailable
-from rheostat.server.http.access import Authenticator, settles
-from rheostat.server.http.access_log import AccessLog
+from rheostat.server.http.access import CALLER, Authenticator, settles
+from rheostat.server.http.access_log import AccessLog, trusting
 from rheostat.server.http.blocks import (
     ROUTE,
     SETTLED,
@@ -165,9 +166,17 @@ class FastLane:
         self._tallies = {status: state.metrics.tally(ROUTE, "GET", status) for status in (200, 304)}
         self._odd = BROWSERS | PROXIES if self._rates.limited else BROWSERS
         self._is_own = lru_cache(HOSTS)(partial(_is_own, state.answers_for))
+        self.proxies = lru_cache(1)(trusting)
+        """Returns what knows which proxies the server of a configuration believes."""
 
-    def reply(self, scope: Scope) -> tuple[Rendered, bytes] | None:
-        """Return the answer to a request and its id, or None if the application has to answer."""
+    def reply(
+        self, scope: Scope, proxies: ProxyHeadersMiddleware | None = None
+    ) -> tuple[Rendered, bytes] | None:
+        """
+        Return the answer to a request and its id, or None if the application has to answer.
+
+        ``proxies`` knows whom to believe for whom a request is: the log says so.
+        """
         began = time.perf_counter()
         headers = dict(scope["headers"])
         answer = self._find(scope, headers)
@@ -177,7 +186,7 @@ class FastLane:
         sent = answer.to(headers.get(b"if-none-match"))
         seconds = time.perf_counter() - began
         self._tallies[sent.status].add(seconds)
-        self._access_log.note(scope, sent.status, seconds, request_id)
+        self._access_log.note(scope, sent.status, seconds, request_id, proxies)
         self._sightings.note(*answer.cells)
         return sent, request_id
 
@@ -229,7 +238,10 @@ class FastLane:
         caller = self._access.remembered(headers.get(b"authorization", b""))
         if caller is None or not settles(caller, None):
             return False
-        return (not caller.bounded or caller.knows(_run_of(scope))) and self._rates.allow(scope)
+        if (caller.bounded and not caller.knows(_run_of(scope))) or not self._rates.allow(scope):
+            return False
+        scope[CALLER] = caller
+        return True
 
 
 def _run_of(scope: Scope) -> str:
@@ -257,6 +269,7 @@ class FastLaneHttp(BoundedHttp):
     def __init__(self, lane: FastLane, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._lane = lane
+        self._proxies = lane.proxies(self.config)
 
     @property
     def backlog(self) -> int:
@@ -326,7 +339,7 @@ class FastLaneHttp(BoundedHttp):
 
     def _reply(self, cycle: Any) -> bool:
         """Send the answer that the fast lane has; say whether there was one, and room for it."""
-        reply = self._lane.reply(cycle.scope)
+        reply = self._lane.reply(cycle.scope, self._proxies)
         if reply is None:
             return False
         sent, request_id = reply

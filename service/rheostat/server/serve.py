@@ -28,7 +28,9 @@ from rheostat import __version__
 from rheostat.errors import Refused, RheostatError
 from rheostat.server.environment import remarks
 from rheostat.server.http.figures import SharedFigures, share_figures
+from rheostat.server.http.restarts import Restarts
 from rheostat.server.local import LocalService
+from rheostat.server.logs import configuration
 from rheostat.server.settings import Settings
 from rheostat.server.store.opening import keeping_open, open_store, require_usable
 from rheostat.server.store.operations import tokens
@@ -110,12 +112,16 @@ def serve(settings: Settings, service: LocalService | None = None) -> None:
 def _supervise(
     settings: Settings, listeners: list[socket.socket], ready: Callable[[], None]
 ) -> None:
-    figures = share_figures(settings.workers)
+    figures = share_figures(settings.workers + 1)
     if figures is None:
         LOG.warning("no memory to share: each worker's /metrics has its own figures alone")
     work = partial(_work, settings, figures)
+    restarts = Restarts(figures, settings.workers)
     supervisor = Supervisor(
-        work, listeners, settings.workers, ready, HEALTH, PATIENCE, STARTUP_FAILURE
+        *(work, listeners, settings.workers, ready, restarts.count),
+        health=HEALTH,
+        grace=PATIENCE,
+        hopeless=STARTUP_FAILURE,
     )
     with keeping_open(settings):  # workers come and go, and shall all find the same file
         stopped = supervisor.run()
@@ -233,7 +239,7 @@ def _config(
         ws="none",
         lifespan="on",
         backlog=BACKLOG,
-        log_config=_logging(settings.log_level),
+        log_config=configuration(settings.log_level, settings.log_format),
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE,
@@ -257,26 +263,6 @@ def _application(
     gc.set_threshold(NEW_OBJECTS)
     gc.enable()
     return app
-
-
-def _logging(level: str) -> dict[str, Any]:
-    line = "%(asctime)s %(levelname)s %(name)s %(message)s"
-    handler = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {"line": {"format": line}},
-        "handlers": {
-            "stderr": {**handler, "formatter": "line"},
-            "lines": handler,  # of requests, which are written many at a time
-        },
-        "root": {"level": "WARNING", "handlers": ["stderr"]},
-        "loggers": {
-            "rheostat": {"level": level.upper()},
-            "sqlalchemy.pool": {"level": "CRITICAL"},  # the store says what failed, in one line
-            "rheostat.access": {"handlers": ["lines"], "propagate": False},
-        },
-    }
 
 
 class _Worker(Server):

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from rheostat.errors import Invalid
 from rheostat.limits import (
     MAX_BINARY_VALUES,
     MAX_BLOCK,
@@ -27,8 +28,10 @@ from rheostat.limits import (
 from rheostat.server.docstrings import Documented
 from rheostat.server.environment import from_environment
 from rheostat.server.hooks.targets import Networks
+from rheostat.server.runs.selector import Selector
 from rheostat.server.runs.validation import Limits
 from rheostat.server.store.addresses import without_secrets
+from rheostat.server.store.caches import CacheSizes
 
 Count = Annotated[int, Field(ge=1)]
 MIB = 1024 * 1024
@@ -65,7 +68,20 @@ class Settings(Documented):
     domain: list it here. Addresses beyond loopback are allowed with any list."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least severity that is logged; each request is one line of severity info."""
+    """Least severity that is logged. Each request is one line of severity info, or debug for what
+    workers do all the time, if it works: reading blocks, and saying where they are."""
+
+    log_format: Literal["text", "json"] = "text"
+    """How lines of the log are written, those of requests too: one line each, for people or as an
+    object of JSON for programs."""
+
+    log_sample: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 1
+    """Share of the lines about requests that were answered and changed nothing, such as reads,
+    that are written; refusals and changes are always."""
+
+    metrics_runs: str = ""
+    """Runs that have metrics of their own, as a selector of labels such as `team=nlp` or `watched`;
+    the 100 that were made last, at most. Without it there are none."""
 
     rate_limit: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
     """Requests per second that each process answers to one address, ten seconds' worth of them at
@@ -143,6 +159,20 @@ class Settings(Documented):
     """Networks that hooks may reach beside public addresses, separated by commas, such as
     `10.1.2.0/24` or `127.0.0.1`: whoever can set a hook has the service send requests there."""
 
+    timeline_cache_bytes: Annotated[int, Field(ge=0)] = 64 * MIB
+    """Memory for what revisions come to, in bytes per process."""
+
+    state_cache_bytes: Annotated[int, Field(ge=0)] = 64 * MIB
+    """Memory for what else is known of runs (which revisions are in force, signals, generations
+    that were left, curves of lists: a quarter for each), in bytes per process."""
+
+    digest_cache_bytes: Annotated[int, Field(ge=0)] = 16 * MIB
+    """Memory for digests of what was served, in bytes per process."""
+
+    recent_answers_bytes: Annotated[int, Field(ge=0)] = 32 * MIB
+    """Memory for answers that are given to all who ask the same within a second, in bytes per
+    process; one may take an eighth of it."""
+
     @model_validator(mode="before")
     @classmethod
     def _complete(cls, given: dict[str, Any]) -> dict[str, Any]:
@@ -179,6 +209,21 @@ class Settings(Documented):
     def tokens_required(self) -> bool:
         """Whether requests need a token."""
         return self.auth or not (self.loopback or self.no_auth)
+
+    @field_validator("metrics_runs")
+    @classmethod
+    def _require_selector(cls, value: str) -> str:
+        try:
+            return str(Selector.parse(value, "metrics_runs"))
+        except Invalid as error:
+            raise ValueError(str(error)) from None
+
+    @property
+    def caches(self) -> CacheSizes:
+        """What the caches of the store may hold."""
+        return CacheSizes(
+            self.timeline_cache_bytes, self.state_cache_bytes, self.digest_cache_bytes
+        )
 
     @property
     def networks(self) -> Networks:

@@ -85,13 +85,15 @@ class Supervisor:
     Keeps so many workers at work until it is told to stop.
 
     ``health`` is how many seconds a worker may be silent, ``grace`` how many all of them together
-    may take to stop; then they are killed. ``ready`` is called once, when all serve.
+    may take to stop; then they are killed. ``ready`` is called once, when all serve, and
+    ``replaced`` each time that another one takes the place of one that ended.
     """
 
     work: Work
     listeners: Sequence[socket.socket]
     workers: int
     ready: Callable[[], None]
+    replaced: Callable[[], None]
     health: float
     grace: float
     hopeless: int
@@ -196,6 +198,7 @@ class Supervisor:
         if code == self.hopeless and not self._announced:
             return False
         place.worker = None
+        self.replaced()
         lived = time.monotonic() - worker.began
         if lived > LONGEST_PAUSE:
             place.failures = 0

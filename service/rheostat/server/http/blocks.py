@@ -19,6 +19,7 @@ from rheostat.server.runs.fragments import by_name
 from rheostat.server.runs.lineage import GenerationKey
 from rheostat.server.runs.settling import Block
 from rheostat.server.runs.signals import header
+from rheostat.server.store.caches import CacheFigures
 
 ROUTE = "/v1/runs/{run}/values"
 """Template of the path of a block."""
@@ -173,14 +174,28 @@ class BlockCache:
         self._size = 0
         self._answers: OrderedDict[BlockKey, BlockAnswer] = OrderedDict()
         self._at: dict[Address, BlockAnswer] = {}
+        self._hits, self._misses = 0, 0
 
     def get(self, key: BlockKey) -> BlockAnswer | None:
         """Return the answer of a key, or None."""
-        return self._answers.get(key)
+        found = self._answers.get(key)
+        if found is None:
+            self._misses += 1
+        else:
+            self._hits += 1
+        return found
 
     def at(self, address: Address) -> BlockAnswer | None:
-        """Return the answer that was noted for an address, or None."""
-        return self._at.get(address)
+        """Return the answer that was noted for an address, or None, which is no miss: see `get`."""
+        found = self._at.get(address)
+        if found is not None:
+            self._hits += 1
+        return found
+
+    @property
+    def figures(self) -> CacheFigures:
+        """What it has done, and what it holds."""
+        return CacheFigures(self._hits, self._misses, self._size, self._limit)
 
     def put(self, key: BlockKey, answer: BlockAnswer) -> None:
         """Keep an answer, unless it alone is over the limit."""

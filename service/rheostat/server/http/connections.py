@@ -15,6 +15,7 @@ import heapq
 import logging
 import os
 import resource
+import sys
 from collections import Counter
 from enum import StrEnum
 from typing import Protocol
@@ -110,10 +111,7 @@ class Connection(Protocol):
 
 def connections_for(wanted: int) -> int:
     """Return how many connections there may be: as many as wanted, or as the open files allow."""
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    if files == resource.RLIM_INFINITY:
-        return wanted
-    room = files - FILES - TURNED_AWAY if files > FEW_FILES else files // 4
+    files, room = _room()
     if room < wanted:
         LOG.warning(
             "this process may open %d files, so that it serves at most %d connections, and not %d:"
@@ -121,6 +119,20 @@ def connections_for(wanted: int) -> int:
             *(files, room, wanted),
         )
     return min(wanted, room)
+
+
+def lacking_files(wanted: int) -> int:
+    """Return how many more files would have to be allowed for as many connections as wanted."""
+    files, room = _room()
+    return 0 if room >= wanted else wanted + FILES + TURNED_AWAY - files
+
+
+def _room() -> tuple[int, int]:
+    """Return how many files may be open, and how many connections they are enough for."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if files == resource.RLIM_INFINITY:
+        return sys.maxsize, sys.maxsize
+    return files, files - FILES - TURNED_AWAY if files > FEW_FILES else files // 4
 
 
 class Connections:
@@ -138,6 +150,8 @@ class Connections:
         self._without_request: dict[Connection, None] = {}
         self._turned_away: set[Connection] = set()
         self._ended: Counter[EndReason] = Counter()
+        for reason in EndReason:  # the first one is a rise, too
+            metrics.count_ended(reason, 0)
 
     def admit(self, connection: Connection) -> Unavailable | None:
         """Count a new connection, and return its refusal if it is one too many."""

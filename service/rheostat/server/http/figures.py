@@ -1,8 +1,9 @@
 """
 The metrics of several workers, side by side in a file without a name.
 
-Each worker writes its figures about once a second, and the one that is asked adds them all up. A
-worker that takes a dead one's place counts on from where that one was, so that no sum goes down.
+Each worker writes its figures about once a second, and the one that is asked puts them together:
+what is counted is added up. A worker that takes a dead one's place counts on from where that one
+was, so that no sum goes down. The supervisor has a place of its own, after those of the workers.
 
 Nothing is mapped: touching a mapped page for which there is no memory kills the process (SIGBUS),
 and a write for which there is no room only fails.
@@ -15,10 +16,11 @@ import struct
 import tempfile
 import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from multiprocessing.reduction import DupFd
-from typing import Any, NamedTuple
+from operator import add
+from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
@@ -34,6 +36,15 @@ STALE = 10.0
 SUMS = frozenset({"counter", "histogram", "summary"})
 """Types of families that only grow."""
 
+Over = Literal["sum", "max", "min"]
+"""What the figures of several processes come to together."""
+
+TOGETHER: Final[Mapping[str, Callable[[float, float], float]]] = {
+    "sum": add,
+    "max": max,
+    "min": min,
+}
+
 
 class Sample(NamedTuple):
     """One number of a family."""
@@ -44,17 +55,18 @@ class Sample(NamedTuple):
 
 
 class Family(NamedTuple):
-    """A metric's name, description and type, and its numbers."""
+    """A metric's name, description and type, its numbers, and what those of several come to."""
 
     name: str
     text: str
     kind: str
     samples: list[Sample]
+    over: Over = "sum"
 
 
 class SharedFigures:
     """
-    One place for each worker, in a file without a name.
+    One place for each process, in a file without a name.
 
     A place has two halves that are written in turn: whoever reads while one is written, or after a
     worker died in the middle, finds the other one whole.
@@ -92,8 +104,8 @@ class SharedFigures:
         written, families = orjson.loads(body)
         fresh = time.monotonic() - written < STALE
         found = [
-            Family(name, text, kind, [Sample(*sample) for sample in samples])
-            for name, text, kind, samples in families
+            Family(name, text, kind, [Sample(*sample) for sample in samples], over)
+            for name, text, kind, samples, over in families
             if fresh or kind in SUMS
         ]
         return sequence, found
@@ -115,23 +127,25 @@ class SharedFigures:
 
 
 def share_figures(places: int) -> SharedFigures | None:
-    """Return a place for each of so many workers, or None where there is no memory to share."""
+    """Return so many places, or None where there is no memory to share."""
     descriptor = _nameless_file()
     return None if descriptor is None else SharedFigures(descriptor, places)
 
 
-def added(snapshots: Iterable[Iterable[Family]]) -> list[Family]:
-    """Return the sums of the figures of several workers, each in the order in which it came."""
+def together(snapshots: Iterable[Iterable[Family]]) -> list[Family]:
+    """Return what the figures of several workers come to, in the order in which they came."""
     heads: dict[str, Family] = {}
     samples: dict[str, dict[tuple[Any, ...], Sample]] = {}
     for family in (family for snapshot in snapshots for family in snapshot):
         heads.setdefault(family.name, family)
-        sums = samples.setdefault(family.name, {})
+        found = samples.setdefault(family.name, {})
         for sample in family.samples:
             key = (sample.name, *sample.labels.items())
-            before = sums.get(key)
-            value = sample.value + (before.value if before else 0.0)
-            sums[key] = sample._replace(value=value)
+            before = found.get(key)
+            if before is not None:
+                value = TOGETHER[family.over](before.value, sample.value)
+                sample = sample._replace(value=value)  # noqa: PLW2901 - it is what it comes to
+            found[key] = sample
     return [head._replace(samples=[*samples[name].values()]) for name, head in heads.items()]
 
 

@@ -2,140 +2,29 @@
 What a service counts and measures of itself, for Prometheus.
 
 An application has a registry of its own, so that two can live in one process. Several workers share
-their figures (`SharedFigures`), and any of them answers for all: what they count is added up, and
-what they hold, too.
+their figures (`SharedFigures`), and any of them answers for all. What is counted where it happens
+is in the registry; what is looked at now and then (`sampling`) comes in groups, whole each time.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client import CollectorRegistry, Histogram, Metric, generate_latest
 
-from rheostat.schedules.evaluation import Figures
-from rheostat.server.http.figures import SUMS, Family, Sample, SharedFigures, added
+from rheostat.server.http import metric_table as table
+from rheostat.server.http.figures import SUMS, Family, Sample, SharedFigures, together
+from rheostat.server.store.failures import Outage
+from rheostat.server.store.writer import DEFECT
 
 LOG = logging.getLogger("rheostat.metrics")
-BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5)
-"""Upper bounds of the histogram's buckets, in seconds."""
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """Methods that have series of their own; all others share one."""
 
-
-M = TypeVar("M", Counter, Gauge, Histogram)
-
-
-@dataclass(frozen=True)
-class MetricInfo(Generic[M]):
-    """A metric as it is listed: its name, what it is, and the labels by which it is split up."""
-
-    name: str
-    kind: type[M]
-    text: str
-    labels: tuple[str, ...] = ()
-
-    @property
-    def type(self) -> str:
-        """Return Prometheus's word for what it is."""
-        return self.kind.__name__.lower()
-
-    @property
-    def shown(self) -> str:
-        """Return the name under which Prometheus sees it."""
-        return f"{self.name}_total" if self.type == "counter" else self.name
-
-    def make(self, registry: CollectorRegistry, **options: Any) -> M:
-        """Return it, as one of a registry."""
-        return self.kind(self.name, self.text, self.labels, registry=registry, **options)
-
-
-REQUEST_SECONDS = MetricInfo(
-    "rheostat_request_seconds",
-    Histogram,
-    "Time to answer, by route, method and status; its count is the number of requests.",
-    ("route", "method", "status"),
-)
-CACHE_HITS = MetricInfo(
-    "rheostat_chunk_cache_hits", Counter, "Pieces of curves found in the chunk cache."
-)
-CACHE_MISSES = MetricInfo(
-    "rheostat_chunk_cache_misses", Counter, "Pieces of curves that had to be computed."
-)
-CACHE_BYTES = MetricInfo("rheostat_chunk_cache_bytes", Gauge, "Memory that the chunk cache holds.")
-EVENT_STREAMS = MetricInfo("rheostat_event_streams", Gauge, "Event streams that are open.")
-HELD_READS = MetricInfo(
-    "rheostat_held_reads", Gauge, "Reads that are held at a pause or a gate until it opens."
-)
-OPEN_CONNECTIONS = MetricInfo("rheostat_connections", Gauge, "Connections that are open.")
-ENDED_CONNECTIONS = MetricInfo(
-    "rheostat_connections_ended",
-    Counter,
-    "Connections that the service ended by itself, by reason.",
-    ("reason",),
-)
-WORKERS = MetricInfo(
-    "rheostat_workers",
-    Gauge,
-    "Workers whose beats came here, by what they do; silent and ended ones for ten minutes.",
-    ("state",),
-)
-KEPT_REPORTS = MetricInfo(
-    "rheostat_reports", Counter, "Values of metrics that were kept: new ones, not repetitions."
-)
-DECISIONS = MetricInfo(
-    "rheostat_decisions",
-    Counter,
-    "Decisions that who reported was told, by kind; who reports once more is told again.",
-    ("decision",),
-)
-MISMATCHES = MetricInfo(
-    "rheostat_mismatches", Counter, "Values that workers applied and were not given, each once."
-)
-WENT_BACK = MetricInfo(
-    "rheostat_went_back",
-    Counter,
-    "Beats of workers that are past all that the service knows to have handed out.",
-)
-HOOK_ATTEMPTS = MetricInfo(
-    "rheostat_hook_attempts",
-    Counter,
-    "Attempts to deliver messages to hooks, by what came of them: delivered or failed.",
-    ("outcome",),
-)
-HOOK_WAITING = MetricInfo(
-    "rheostat_hook_waiting", Gauge, "Messages that wait for hooks, of the process that sends them."
-)
-HOOK_OLDEST = MetricInfo(
-    "rheostat_hook_oldest_seconds",
-    Gauge,
-    "How long the oldest message to a hook has waited, of the process that sends them.",
-)
-
-METRICS = (
-    REQUEST_SECONDS,
-    CACHE_HITS,
-    CACHE_MISSES,
-    CACHE_BYTES,
-    EVENT_STREAMS,
-    HELD_READS,
-    OPEN_CONNECTIONS,
-    ENDED_CONNECTIONS,
-    WORKERS,
-    KEPT_REPORTS,
-    DECISIONS,
-    MISMATCHES,
-    WENT_BACK,
-    HOOK_ATTEMPTS,
-    HOOK_WAITING,
-    HOOK_OLDEST,
-)
-"""All that there are; docs/metrics.md is made from this."""
+NO_FIGURES: Sequence[Family] = ()
 
 
 class Tally:
@@ -147,12 +36,13 @@ class Tally:
 
     def __init__(self, histogram: Histogram) -> None:
         self._histogram = histogram
-        self._counts = [0] * (len(BUCKETS) + 1)
+        self._bounds = table.REQUEST_SECONDS.buckets
+        self._counts = [0] * (len(self._bounds) + 1)
         self._seconds = 0.0
 
     def add(self, seconds: float) -> None:
         """Count one request."""
-        self._counts[bisect_left(BUCKETS, seconds)] += 1
+        self._counts[bisect_left(self._bounds, seconds)] += 1
         self._seconds += seconds
 
     def flush(self) -> None:
@@ -165,33 +55,43 @@ class Tally:
 
 
 class Metrics:
-    """The figures of one application; ``chunk_cache`` says how its cache does."""
+    """The figures of one application, and of the other workers beside it."""
 
-    def __init__(self, chunk_cache: Callable[[], Figures]) -> None:
-        self._chunk_cache = chunk_cache
-        self._sampled = Figures(0, 0, 0, 0, 0)
+    def __init__(self) -> None:
         self._shared: SharedFigures | None = None
         self._place, self._sequence = 0, 0
         self._before: list[Family] = []
+        self._groups: dict[str, Sequence[Family]] = {}
         self._complained = False
         self.registry = CollectorRegistry()
-        self._requests = REQUEST_SECONDS.make(self.registry, buckets=BUCKETS)
-        self._hits, self._misses = CACHE_HITS.make(self.registry), CACHE_MISSES.make(self.registry)
-        self._bytes = CACHE_BYTES.make(self.registry)
-        self._streams = EVENT_STREAMS.make(self.registry)
-        self._held = HELD_READS.make(self.registry)
-        self._connections = OPEN_CONNECTIONS.make(self.registry)
-        self._ended = ENDED_CONNECTIONS.make(self.registry)
-        self._workers = WORKERS.make(self.registry)
-        self._kept_reports = KEPT_REPORTS.make(self.registry)
-        self._decisions = DECISIONS.make(self.registry)
-        self._mismatches = MISMATCHES.make(self.registry)
-        self._went_back = WENT_BACK.make(self.registry)
-        self._hook_attempts = HOOK_ATTEMPTS.make(self.registry)
-        self._hook_waiting = HOOK_WAITING.make(self.registry)
-        self._hook_oldest = HOOK_OLDEST.make(self.registry)
+        self._requests = table.REQUEST_SECONDS.make(self.registry)
+        self._in_flight = table.IN_FLIGHT.make(self.registry)
+        self._refusals = table.REFUSALS.make(self.registry)
+        self._streams = table.EVENT_STREAMS.make(self.registry)
+        self._held = table.HELD_READS.make(self.registry)
+        self._connections = table.OPEN_CONNECTIONS.make(self.registry)
+        self._ended = table.ENDED_CONNECTIONS.make(self.registry)
+        self._commit_seconds = table.COMMIT_SECONDS.make(self.registry)
+        self._commit_operations = table.COMMIT_OPERATIONS.make(self.registry)
+        self._commit_failures = table.COMMIT_FAILURES.make(self.registry)
+        for reason in (*Outage, DEFECT):  # the first failure is a rise, too
+            self._commit_failures.labels(reason)
+        self._revisions = table.REVISIONS.make(self.registry)
+        self._landing_seconds = table.LANDING_SECONDS.make(self.registry)
+        self._landing_steps = table.LANDING_STEPS.make(self.registry)
+        self._kept_reports = table.KEPT_REPORTS.make(self.registry)
+        self._decisions = table.DECISIONS.make(self.registry)
+        self._mismatches = table.MISMATCHES.make(self.registry)
+        self._went_back = table.WENT_BACK.make(self.registry)
+        self._hook_attempts = table.HOOK_ATTEMPTS.make(self.registry)
+        self._hook_waiting = table.HOOK_WAITING.make(self.registry)
+        self._hook_oldest = table.HOOK_OLDEST.make(self.registry)
         self._children: dict[tuple[str, str, int], Histogram] = {}
         self._tallies: list[Tally] = []
+        self.in_flight = 0
+        """Requests that are being answered, as `Observer` counts them."""
+
+    # requests and connections: from the event loop
 
     def observe(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one request; ``route`` is its template, so that names do not multiply series."""
@@ -210,6 +110,10 @@ class Metrics:
         self._tallies.append(tally)
         return tally
 
+    def count_refusal(self, code: str, reason: str) -> None:
+        """Count a request that was refused, by its problem's code, and the reason of a 503."""
+        self._refusals.labels(code, reason).inc()
+
     def count_streams(self, number: int) -> None:
         """Note how many event streams are open."""
         self._streams.set(number)
@@ -222,14 +126,11 @@ class Metrics:
         """Note how many connections are open."""
         self._connections.set(number)
 
-    def count_ended(self, reason: str) -> None:
-        """Count a connection that was ended, for one of few reasons."""
-        self._ended.labels(reason).inc()
+    def count_ended(self, reason: str, times: int = 1) -> None:
+        """Count connections that were ended for one of few reasons, or none, to have a series."""
+        self._ended.labels(reason).inc(times)
 
-    def count_workers(self, numbers: Mapping[str, int]) -> None:
-        """Note how many workers do what, of those whose beats this process had."""
-        for state, number in numbers.items():
-            self._workers.labels(state).set(number)
+    # what workers say
 
     def count_reports(self, kept: int, decisions: Iterable[str]) -> None:
         """Count values of metrics that were kept, and what was decided on them."""
@@ -254,40 +155,64 @@ class Metrics:
         self._hook_waiting.set(waiting)
         self._hook_oldest.set(oldest)
 
+    # what the store does: `store.watching.StoreWatcher`, called from the writer's thread
+
+    def committed(self, seconds: float, operations: int) -> None:
+        """Count a transaction."""
+        self._commit_seconds.observe(seconds)
+        self._commit_operations.observe(operations)
+
+    def failed(self, reason: str) -> None:
+        """Count a transaction that failed."""
+        self._commit_failures.labels(reason).inc()
+
+    def revised(self, kind: str) -> None:
+        """Count a revision."""
+        self._revisions.labels(kind).inc()
+
+    def placed(self, steps: int) -> None:
+        """Note how many steps beyond the fastest worker a change takes effect."""
+        self._landing_steps.observe(steps)
+
+    def landed(self, seconds: float) -> None:
+        """Note after how many seconds a change was first handed out."""
+        self._landing_seconds.observe(seconds)
+
+    # sharing and telling
+
     def share(self, figures: SharedFigures, place: int) -> None:
         """Share figures from now on, and count on from what was counted at this place before."""
         self._sequence, before = figures.read(place)
         self._before = [family for family in before if family.kind in SUMS]
         self._shared, self._place = figures, place
 
-    def sample(self) -> None:
-        """Take over the tallies, and the chunk cache's present figures."""
-        for tally in self._tallies:
-            tally.flush()
-        figures, before = self._chunk_cache(), self._sampled
-        self._hits.inc(figures.hits - before.hits)
-        self._misses.inc(figures.misses - before.misses)
-        self._bytes.set(figures.bytes)
-        self._sampled = figures
+    @property
+    def is_first(self) -> bool:
+        """Whether this process is the one that asks the database for all of its server."""
+        return self._place == 0
 
-    async def keep_sampling(self) -> None:
-        """Sample each second for ever, for the other workers, which are asked for all figures."""
-        while True:
-            self.sample()
-            self._publish(self._own())
-            await asyncio.sleep(1)
+    def put(self, group: str, families: Sequence[Family]) -> None:
+        """Tell these figures from now on in the place of those of the same group before."""
+        self._groups[group] = families
+
+    def publish(self) -> None:
+        """Have the other workers know this one's figures."""
+        self._publish(self._own())
 
     def text(self) -> bytes:
         """Return all figures, those of the other workers included, in Prometheus's text format."""
-        self.sample()
         families = self._own()
         if self._shared is not None:
             self._publish(families)  # so that no other worker answers with less after this
-            families = added([families, *self._shared.others(self._place)])
+            families = together([families, *self._shared.others(self._place)])
         return generate_latest(_Collected(families))
 
     def _own(self) -> list[Family]:
-        return added([self._before, _families(self.registry)])
+        for tally in self._tallies:
+            tally.flush()
+        self._in_flight.set(self.in_flight)
+        groups = [family for families in self._groups.values() for family in families]
+        return together([self._before, _families(self.registry), groups])
 
     def _publish(self, families: list[Family]) -> None:
         if self._shared is None:

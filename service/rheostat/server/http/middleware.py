@@ -56,6 +56,7 @@ class Observer:
             await self.app(scope, receive, send)
             return
         began, status = time.perf_counter(), 0
+        self.metrics.in_flight += 1
         request_id = identify(header(scope, b"x-request-id"))
         scope[problems.REQUEST_ID] = request_id.decode()
         is_wanted.set(scope.get(IS_CONNECTED, always))
@@ -80,9 +81,12 @@ class Observer:
                 raise
             await problems.response(error, scope)(scope, receive, observed)
         finally:
+            self.metrics.in_flight -= 1
             route = getattr(scope.get("route"), "path", "unmatched")
             status, seconds = status or CLIENT_GONE, time.perf_counter() - began
             self.metrics.observe(route, scope["method"], status, seconds)
+            if (refused := scope.get(problems.REFUSED)) is not None:
+                self.metrics.count_refusal(refused.code, problems.reason_of(refused))
             self.access_log.note(scope, status, seconds, request_id)
 
 

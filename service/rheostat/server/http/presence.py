@@ -10,7 +10,6 @@ import asyncio
 import logging
 
 from rheostat.errors import Unavailable
-from rheostat.server.http.metrics import Metrics
 from rheostat.server.runs.presence import News, Roster
 from rheostat.server.store import Store
 from rheostat.server.store.operations import workers
@@ -24,11 +23,11 @@ AT_ONCE = 500
 """Workers in one transaction: others wait for it no longer than for a change."""
 
 
-async def keep_writing(roster: Roster, store: Store, metrics: Metrics) -> None:
-    """Count who is there, and write down what is new, every few seconds, for ever."""
+async def keep_writing(roster: Roster, store: Store) -> None:
+    """Forget who is long gone, and write down what is new, every few seconds, for ever."""
     while True:
         await asyncio.sleep(PERIOD)
-        metrics.count_workers(roster.look_round())
+        roster.look_round()
         await write_all(roster, store)
 
 

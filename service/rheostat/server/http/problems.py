@@ -27,6 +27,9 @@ MEDIA_TYPE = "application/problem+json"
 REQUEST_ID = "rheostat.request_id"
 """Key of the scope under which `Observer` leaves the request's id."""
 
+REFUSED = "rheostat.refused"
+"""Key of the scope under which the refusal stands with which a request was answered."""
+
 MEMORY = 5
 """Seconds after which a request for which there was no memory may be sent again."""
 
@@ -60,7 +63,7 @@ def refusal(error: Exception, scope: Scope) -> Refused:
 
 def response(error: Exception, scope: Scope) -> Response:
     """Return the whole answer for a failure: document, status and headers."""
-    refused = refusal(error, scope)
+    refused = scope[REFUSED] = refusal(error, scope)
     body = orjson.dumps(document(refused, scope), default=str, option=orjson.OPT_NON_STR_KEYS)
     return Response(body, refused.status, _headers(refused), MEDIA_TYPE)
 
@@ -73,6 +76,11 @@ def document(refused: Refused, scope: Scope) -> dict[str, Any]:
     if request_id := scope.get(REQUEST_ID):
         problem["request_id"] = request_id
     return problem
+
+
+def reason_of(refused: Refused) -> str:
+    """Return why the service cannot answer, in one of few words; nothing for other refusals."""
+    return str(refused.members.get("reason", "")) if isinstance(refused, errors.Unavailable) else ""
 
 
 def request_errors(error: RequestValidationError) -> list[FieldError]:

@@ -75,7 +75,12 @@ async def readyz(request: Request) -> Response:
 @needs(Role.VIEWER)
 @of_all_runs
 async def metrics(request: Request) -> Response:
-    """Return the figures of all workers in Prometheus's text format."""
+    """
+    Return the figures of all processes in Prometheus's text format.
+
+    Those that come from the database are as old as the last look at it.
+    """
+    request.app.state.sampler.look()
     return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -44,6 +44,8 @@ class InForce:
     revision: int
     note: Note
     timelines: Timelines
+    changed_at: str | None = None
+    """When the change was made that takes effect at ``start``, if one does."""
 
 
 @dataclass(frozen=True)

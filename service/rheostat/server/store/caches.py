@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from sqlalchemy import Row
@@ -17,14 +18,13 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
+MIB = 1024 * 1024
+
 DIGESTS = 4_096
 """Digests of windows that are remembered of one run."""
 
-ALL_DIGESTS = 65_536
-"""The same, of all runs: each takes some 200 bytes."""
-
-TIMELINE_BYTES = 64 * 1024 * 1024
-STATE_BYTES = 16 * 1024 * 1024
+DIGEST_BYTES = 200
+"""Bytes that a digest takes with its window."""
 
 
 class SignalsFrom(NamedTuple):
@@ -51,6 +51,25 @@ CurveKey = tuple[GenerationKey, int, int]
 """Generation, newest revision, and about where the run is."""
 
 
+class CacheFigures(NamedTuple):
+    """What a cache has done, and what it holds."""
+
+    hits: int
+    misses: int
+    bytes: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class CacheSizes:
+    """How many bytes the caches of a store may hold, per process."""
+
+    timelines: int = 64 * MIB
+    states: int = 64 * MIB
+    """Of the four caches of what is known of runs together: a quarter for each."""
+    digests: int = 16 * MIB
+
+
 class BoundedCache(Generic[K, V]):
     """Keeps what was used last, up to ``limit`` bytes in all; safe to share between threads."""
 
@@ -58,6 +77,7 @@ class BoundedCache(Generic[K, V]):
         self._limit = limit
         self._items: OrderedDict[K, tuple[V, int]] = OrderedDict()
         self._size = 0
+        self._hits, self._misses = 0, 0
         self._lock = threading.Lock()
 
     def get(self, key: K) -> V | None:
@@ -65,9 +85,16 @@ class BoundedCache(Generic[K, V]):
         with self._lock:
             found = self._items.get(key)
             if found is None:
+                self._misses += 1
                 return None
+            self._hits += 1
             self._items.move_to_end(key)
             return found[0]
+
+    @property
+    def figures(self) -> CacheFigures:
+        """What it has done, and what it holds."""
+        return CacheFigures(self._hits, self._misses, self._size, self._limit)
 
     def put(self, key: K, item: V, size: int) -> None:
         """Keep an item of ``size`` bytes, unless it alone is over the limit."""
@@ -90,10 +117,11 @@ class BoundedCache(Generic[K, V]):
 class Digests:
     """Digests of what was served in windows, by run: those that were used last."""
 
-    def __init__(self, of_run: int = DIGESTS, of_all: int = ALL_DIGESTS) -> None:
+    def __init__(self, *, of_run: int = DIGESTS, of_all: int) -> None:
         self._of_run, self._of_all = of_run, of_all
         self._runs: OrderedDict[str, OrderedDict[bytes, str]] = OrderedDict()
         self._count = 0
+        self._hits, self._misses = 0, 0
         self._lock = threading.Lock()
 
     def get(self, run_id: str, window: bytes) -> str | None:
@@ -101,7 +129,9 @@ class Digests:
         with self._lock:
             digests = self._runs.get(run_id)
             if digests is None or window not in digests:
+                self._misses += 1
                 return None
+            self._hits += 1
             self._runs.move_to_end(run_id)
             digests.move_to_end(window)
             return digests[window]
@@ -123,6 +153,12 @@ class Digests:
         with self._lock:
             self._runs.clear()
             self._count = 0
+
+    @property
+    def figures(self) -> CacheFigures:
+        """What it has done, and what it holds."""
+        size, limit = self._count * DIGEST_BYTES, self._of_all * DIGEST_BYTES
+        return CacheFigures(self._hits, self._misses, size, limit)
 
     def _drop(self, run_id: str) -> None:
         """Let go of the digest of a run that was not used for longest."""
@@ -167,19 +203,30 @@ class Caches:
     fails takes its numbers back.
     """
 
-    def __init__(self) -> None:
-        self.timelines: BoundedCache[str, Timeline] = BoundedCache(TIMELINE_BYTES)
-        self.past: BoundedCache[GenerationKey, Sequence[Generation]] = BoundedCache(STATE_BYTES)
+    def __init__(self, sizes: CacheSizes | None = None) -> None:
+        sizes = sizes or CacheSizes()
+        state = sizes.states // 4
+        self.timelines: BoundedCache[str, Timeline] = BoundedCache(sizes.timelines)
+        self.past: BoundedCache[GenerationKey, Sequence[Generation]] = BoundedCache(state)
         self.in_force: BoundedCache[tuple[GenerationKey, int], Sequence[Row[Any]]] = BoundedCache(
-            STATE_BYTES
+            state
         )
-        self.signals: BoundedCache[tuple[GenerationKey, int], SignalsFrom] = BoundedCache(
-            STATE_BYTES
-        )
-        self.curves: BoundedCache[CurveKey, RunCurve] = BoundedCache(STATE_BYTES)
-        self.digests = Digests()
+        self.signals: BoundedCache[tuple[GenerationKey, int], SignalsFrom] = BoundedCache(state)
+        self.curves: BoundedCache[CurveKey, RunCurve] = BoundedCache(state)
+        self.digests = Digests(of_all=sizes.digests // DIGEST_BYTES)
         self.ahead = Ahead()
         self.incarnation: str | None = None
+
+    def figures(self) -> dict[str, CacheFigures]:
+        """Return what each has done, and what it holds, by name."""
+        return {
+            "timelines": self.timelines.figures,
+            "past generations": self.past.figures,
+            "revisions in force": self.in_force.figures,
+            "signals": self.signals.figures,
+            "curves of lists": self.curves.figures,
+            "digests": self.digests.figures,
+        }
 
     def doubt(self) -> None:
         """Let go of what may come from a transaction that was not committed."""

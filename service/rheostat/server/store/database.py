@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import Connection, Engine, event, make_url, text
 from sqlalchemy.engine import URL, ExceptionContext
@@ -13,6 +13,9 @@ from sqlalchemy.engine import URL, ExceptionContext
 from rheostat.errors import FieldError, Invalid
 from rheostat.server.store.failures import DatabaseFailure, Outage, reason_of
 from rheostat.server.store.sqlite import Sqlite
+
+if TYPE_CHECKING:
+    from sqlalchemy.pool import QueuePool
 
 POOL: dict[str, Any] = {"pool_size": 5, "max_overflow": 60, "pool_timeout": 5}
 """More connections than threads that read, so that the writer never waits for one."""
@@ -108,6 +111,15 @@ class Database:
         except DatabaseFailure as failure:
             return failure.reason
         return None
+
+    @property
+    def pool(self) -> QueuePool:
+        """The connections that there are."""
+        return cast("QueuePool", self.engine.pool)
+
+    def disk(self) -> tuple[int, int] | None:
+        """Return the bytes of SQLite's files, and those that are free beside; of others, None."""
+        return (self._sqlite.file.size, self._sqlite.file.room) if self._sqlite else None
 
     def probe(self, connection: Connection) -> None:
         """Find out within a write transaction, cheaply, whether the database can be written to."""

@@ -151,10 +151,21 @@ class SqliteFile:
             return reason
         try:
             self.check()
-            room = os.statvfs(self.path.parent)
+            room = self.room
         except (DatabaseFailure, OSError):
             return Outage.FILE_REPLACED
-        return Outage.DISK_FULL if room.f_bavail * room.f_frsize < ROOM else reason
+        return Outage.DISK_FULL if room < ROOM else reason
+
+    @property
+    def room(self) -> int:
+        """Bytes that are free where the file is."""
+        found = os.statvfs(self.path.parent)
+        return found.f_bavail * found.f_frsize
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file, and of what stands beside it."""
+        return sum(os.stat(name).st_size for name in self._names if _look(name))  # noqa: PTH116
 
     def tell(self) -> None:
         """Tell the processes that are started from now on that they are to use this very file."""

@@ -44,6 +44,7 @@ from rheostat.server.store.revisions import Revisions
 from rheostat.server.store.run_lists import WantedRuns, page
 from rheostat.server.store.selecting import conditions
 from rheostat.server.store.transaction import Transaction
+from rheostat.server.store.watching import StoreWatcher
 from rheostat.suggestions import did_you_mean
 
 
@@ -153,6 +154,7 @@ class Records:
         *,
         shared: bool = False,
         on_change: Callable[[Collection[str]], None] | None = None,
+        watcher: StoreWatcher | None = None,
     ) -> None:
         self.limits = limits
         self.sightings = sightings
@@ -167,6 +169,7 @@ class Records:
         self._runs: dict[str, RunRecord] = {}
         self._newest: dict[GenerationKey, Generation] = {}
         self._on_change = on_change
+        self._watcher = watcher
         self._changed: set[str] = set()
         self._about: RunRecord | None = None
         self.acting: Acting = NOBODY
@@ -229,9 +232,21 @@ class Records:
         self._transaction.flush()
 
     def committed(self) -> None:
-        """Tell which runs have changed, now that it is durable."""
+        """Tell which runs have changed, and what else there is, now that it is durable."""
         if self._changed and self._on_change is not None:
             self._on_change(self._changed)
+        if self._watcher is not None:
+            for tell in self._transaction.news:
+                tell(self._watcher)
+
+    def note_place(self, steps: int) -> None:
+        """Have it counted that a change takes effect so far beyond the fastest worker."""
+        self._transaction.news.append(lambda watcher: watcher.placed(steps))
+
+    def note_landing(self, changed_at: str) -> None:
+        """Have it counted that a change, which was made then, is handed out for the first time."""
+        seconds = max(time.time() - datetime.fromisoformat(changed_at).timestamp(), 0.0)
+        self._transaction.news.append(lambda watcher: watcher.landed(seconds))
 
     def expect(self, run_ids: Collection[str]) -> None:
         """Lock and read the runs that the operations to come are about, but for held ones."""

@@ -150,6 +150,7 @@ class Revisions:
                 event=event,
             )
         )
+        self._transaction.news.append(lambda watcher: watcher.revised(revision.kind))
 
     def _require_known_to_all(self, run_id: str, kind: RevisionKind, since: str) -> None:
         """Let no older release move a run on past what it does not know."""
@@ -384,6 +385,7 @@ class Revisions:
                 row.revision,
                 Note(row.author, row.message),
                 loaded,
+                row.created_at if row.effective == begin and row.kind in WAITING else None,
             )
             for (row, begin, end), loaded in zip(shown, timelines, strict=True)
         ]

@@ -51,7 +51,11 @@ _first = select(func.max(revisions.c.effective)).where(
 )
 IN_FORCE = (
     select(
-        *(revisions.c[name] for name in ("effective", "revision", "author", "message", "timelines"))
+        *(
+            revisions.c[name]
+            for name in ("effective", "revision", "author", "message", "timelines")
+        ),
+        *(revisions.c[name] for name in ("kind", "created_at")),
     )
     .where(*_in_force, revisions.c.folds)
     .where(revisions.c.effective >= _first.scalar_subquery())

@@ -7,9 +7,10 @@ import os
 import re
 import threading
 import time
-from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -22,7 +23,7 @@ from rheostat.server.runs.sightings import Sightings
 from rheostat.server.runs.validation import Limits
 from rheostat.server.store import audit
 from rheostat.server.store.acting import NOBODY, Acting, acting
-from rheostat.server.store.caches import Caches
+from rheostat.server.store.caches import CacheFigures, Caches, CacheSizes
 from rheostat.server.store.database import Database, Timeouts
 from rheostat.server.store.failures import (
     NOTHING_DONE,
@@ -40,6 +41,7 @@ from rheostat.server.store.operations import schedules
 from rheostat.server.store.outside import HalfDone, Results, WorkNeeded, WorkThreads
 from rheostat.server.store.records import Records
 from rheostat.server.store.waiting import Waiting, always
+from rheostat.server.store.watching import Nobody, StoreWatcher
 from rheostat.server.store.writer import Writer
 
 P = ParamSpec("P")
@@ -81,6 +83,19 @@ class Attempt(Protocol[T_co]):
         """Return the operation's result, or raise `WorkNeeded`."""
 
 
+@dataclass(frozen=True, slots=True)
+class StoreFigures:
+    """What a store holds, and what waits for it."""
+
+    queued: int
+    oldest: float
+    """Seconds for which the oldest operation has waited."""
+    used: int
+    """Connections to the database that are in use."""
+    idle: int
+    caches: Mapping[str, CacheFigures]
+
+
 class Store:
     """
     Runs operations on the database at ``url``.
@@ -90,19 +105,31 @@ class Store:
     ``timeouts.operation`` seconds, if need be by `Unavailable`, whose ``reason`` says why.
     """
 
-    def __init__(self, url: str, limits: Limits, timeouts: Timeouts | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        limits: Limits,
+        timeouts: Timeouts | None = None,
+        caches: CacheSizes | None = None,
+    ) -> None:
         self._timeouts = timeouts or Timeouts()
         self._database = Database(url, self._timeouts)
         self._limits = limits
-        self._caches = Caches()
+        self._caches = Caches(caches)
         self._workers = WorkThreads()
         self.sightings = Sightings()
         """Where workers read, as far as this process has seen: the routes note it."""
         self.on_change: Callable[[Collection[str]], None] = _nobody_minds
         """Told which runs this process has changed, after the commit, in the writer's thread."""
+        self.watcher: StoreWatcher = Nobody()
+        """Told how the writer does, in its thread."""
         self.health = StoreHealth()
         self._writer = Writer(
-            self._database, self._records, on_failure=self._caches.doubt, health=self.health
+            self._database,
+            self._records,
+            on_failure=self._caches.doubt,
+            health=self.health,
+            watcher=lambda: self.watcher,
         )
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="rheostat-reader")
         self._quick_readers = ThreadPoolExecutor(1, thread_name_prefix="rheostat-quick-reader")
@@ -277,7 +304,35 @@ class Store:
             *(connection, self._limits, self._caches, self.sightings),
             shared=True,
             on_change=self.on_change,
+            watcher=self.watcher,
         )
+
+    @property
+    def kind(self) -> str:
+        """What its database is: ``sqlite`` or ``postgresql``."""
+        return self._database.url.get_backend_name()
+
+    def known_reasons(self) -> Sequence[Outage]:
+        """Return why the store cannot do its work, as far as that is known without asking."""
+        found = {self._absent, self._database.quick_check(), *self.health.reasons()}
+        if self._writer.oldest() > PROBE_SECONDS:
+            found |= {self._slow()} - {Outage.BUSY}
+        return sorted(reason for reason in found if reason is not None)
+
+    def figures(self) -> StoreFigures:
+        """Return what the store holds and what waits for it, at no cost."""
+        pool = self._database.pool
+        return StoreFigures(
+            queued=self._writer.waiting,
+            oldest=self._writer.oldest(),
+            used=pool.checkedout(),
+            idle=pool.checkedin(),
+            caches=self._caches.figures(),
+        )
+
+    def disk(self) -> tuple[int, int] | None:
+        """Return the bytes of SQLite's files, and those that are free beside; of others, None."""
+        return self._database.disk()
 
     async def reasons(self) -> Sequence[Outage]:
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from sqlalchemy import Connection
@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from rheostat.schedules import Definition
 from rheostat.server.store import statements
 from rheostat.server.store.outside import Results, Work, WorkNeeded
+from rheostat.server.store.watching import StoreWatcher
 
 
 class Transaction:
@@ -27,6 +28,8 @@ class Transaction:
         self._written = False
         self.settled: list[dict[str, Any]] = []
         self.served: list[dict[str, Any]] = []
+        self.news: list[Callable[[StoreWatcher], None]] = []
+        """What whoever watches the store is told once this is committed."""
 
     def begin(self, done: Results) -> None:
         """Begin an operation, for which this was done outside of the transaction."""

@@ -93,6 +93,10 @@ class Queue(Generic[S]):
         self._closed = False
         self._turn_of_large = False
 
+    def __len__(self) -> int:
+        """Return how many wait."""
+        return len(self._small) + len(self._large)
+
     def put(self, waiting: Waiting[S, object]) -> None:
         """Add an operation."""
         with self._changed:

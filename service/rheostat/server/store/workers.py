@@ -83,7 +83,7 @@ class Workers:
 
     def turnouts(self, run_ids: Collection[str], now: float) -> dict[str, Turnout]:
         """Return how many workers of some runs are there, and how far any came."""
-        alive = func.sum(case((_speaks(now), 1), else_=0)).label("alive")
+        alive = func.sum(case((speaks(now), 1), else_=0)).label("alive")
         query = (
             select(TABLE.c.run_id, alive, func.count().label("many"), func.max(TABLE.c.step))
             .where(TABLE.c.run_id.in_(run_ids))
@@ -101,7 +101,7 @@ class Workers:
         query = (
             select(TABLE.c.run_id, func.min(TABLE.c.step), func.avg(TABLE.c.pace))
             .join(runs, here)
-            .where(TABLE.c.run_id.in_(run_ids), _speaks(now))
+            .where(TABLE.c.run_id.in_(run_ids), speaks(now))
             .group_by(TABLE.c.run_id)
         )
         return {run_id: Going(last, pace) for run_id, last, pace in self._connection.execute(query)}
@@ -213,7 +213,7 @@ def may_be(status: wire.RunStatus, now: float) -> ColumnElement[bool]:
     """
     runs, generation = tables.runs.c, tables.generations.c
     mine = TABLE.c.run_id == runs.id
-    nobody = ~exists().where(mine, _speaks(now))
+    nobody = ~exists().where(mine, speaks(now))
     stuck = and_(exists().where(mine), nobody, ~exists().where(mine, TABLE.c.step >= runs.total))
     settled = exists().where(
         generation.run_id == runs.id,
@@ -233,7 +233,8 @@ def may_be(status: wire.RunStatus, now: float) -> ColumnElement[bool]:
     return and_(runs.end.is_(None), holds[status])
 
 
-def _speaks(now: float) -> ColumnElement[bool]:
+def speaks(now: float) -> ColumnElement[bool]:
+    """Say of a worker's row that it is alive: it has not ended, and is not silent."""
     return and_(TABLE.c.state != "ended", TABLE.c.silent_at >= clock.text(now))
 
 

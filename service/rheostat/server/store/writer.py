@@ -34,6 +34,7 @@ from rheostat.server.store.failures import (
 )
 from rheostat.server.store.outside import HalfDone
 from rheostat.server.store.waiting import ALL, Queue, Waiting, always
+from rheostat.server.store.watching import Nobody, StoreWatcher
 
 T = TypeVar("T")
 
@@ -59,6 +60,9 @@ GROUP = 512
 HELD_SECONDS = 7
 """How long an operation tries to get a lock; the database ends a frozen holder before that."""
 
+DEFECT = "defect"
+"""What a failure is called that no other time would mend."""
+
 CLOSING = 10
 """Seconds for which whoever stops waits for the operations that were accepted."""
 
@@ -71,7 +75,8 @@ class Writer(Generic[S]):
     """
     Runs operations on a database, many in one transaction.
 
-    ``begin`` makes the session of a transaction; ``on_failure`` is told when one failed.
+    ``begin`` makes the session of a transaction; ``on_failure`` is told when one failed, and
+    whoever is the ``watcher`` then, how each went.
     """
 
     def __init__(
@@ -80,7 +85,9 @@ class Writer(Generic[S]):
         begin: Callable[[Connection], S],
         on_failure: Callable[[], None],
         health: StoreHealth | None = None,
+        watcher: Callable[[], StoreWatcher] = Nobody,
     ) -> None:
+        self._watcher = watcher
         self._database = database
         self._begin = begin
         self._on_failure = on_failure
@@ -126,6 +133,11 @@ class Writer(Generic[S]):
         found = [since for since in (self._busy, self._queue.oldest()) if since is not None]
         return time.monotonic() - min(found) if found else 0.0
 
+    @property
+    def waiting(self) -> int:
+        """How many operations have not begun."""
+        return len(self._queue)
+
     def close(self) -> None:
         """Finish what is queued, and stop; after `CLOSING` seconds, leave it undone."""
         self._queue.close()
@@ -153,6 +165,7 @@ class Writer(Generic[S]):
     ) -> list[Waiting[S, Any]]:
         """Run and answer what was held, and what waits; return those that could not get a lock."""
         group, begun, sure = held, False, True
+        since = time.monotonic()
         try:
             with self._database.write() as connection:
                 group, begun = [*held, *more(GROUP)], True
@@ -162,6 +175,7 @@ class Writer(Generic[S]):
                 sure = False  # from here on a failure may leave something behind
         except Exception as error:  # noqa: BLE001 - whatever it is, each waiting caller is told
             self._on_failure()
+            self._watcher().failed(self._database.reason_of(error) or DEFECT)
             if not begun:  # without a transaction nobody can be helped
                 group = [*held, *more(ALL)]
             if final or not begun or not sure or not self._may_pass_alone(error):
@@ -170,6 +184,7 @@ class Writer(Generic[S]):
             alone = [waiting for waiting in group if self._goes_on(waiting)]
             return [late for waiting in alone for late in self._commit([waiting], final=True)]
         self._health.worked()
+        self._watcher().committed(time.monotonic() - since, len(group))
         session.committed()
         for waiting in group:
             if waiting.held is None:

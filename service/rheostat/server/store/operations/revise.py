@@ -257,11 +257,14 @@ def keep(records: Records, folded: Folded, **values: Any) -> wire.Revised:
     records.revisions.add(run.id, revision, event)
     _update(records, run.id, folded.old, folded.pending)
     records.change(run.id, revision=revision.number, event=event, **values)
+    lands = landing(records, run, folded.lineage, revision.effective)
+    if lands["beyond"] is not None:
+        records.note_place(lands["beyond"])
     return {
         "revision": revision.number,
         "effective": revision.effective,
         "pending": [item.to_json(folded.settled) for item in folded.pending],
-        **landing(records, run, folded.lineage, revision.effective),
+        **lands,
     }
 
 

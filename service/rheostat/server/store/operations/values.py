@@ -46,6 +46,9 @@ def settle(records: Records, run_id: str, request: BlockRequest) -> Block | Refu
     if until is None:
         return block
     settled = lineage[request.generation]
+    for rule in block.in_force:
+        if rule.changed_at is not None and rule.start >= settled.settled_until:
+            records.note_landing(rule.changed_at)
     # the last event of a run is its end, though what lies before that may settle later
     event = run.newest_event(lineage) + 1 if run.end is None else settled.event
     records.settle(run.key, until, event, Sighting(request.start, until, time.time()))
