@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rheostat.errors import FieldError, Finished, Invalid, StaleCheckpoint
+from rheostat.errors import Finished, StaleCheckpoint, refusal
 from rheostat.saying import log
 
 if TYPE_CHECKING:
@@ -311,8 +311,3 @@ def whole(value: Any, field: str) -> int:
         return operator.index(value)
     except TypeError:
         raise refusal(field, f"must be an integer, and is {value!r}", value) from None
-
-
-def refusal(field: str, message: str, value: Any = None, bound: str | None = None) -> Invalid:
-    """Return the error that names an argument."""
-    return Invalid(f"{field} {message}", errors=[FieldError(field, message, value, bound)])

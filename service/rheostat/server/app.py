@@ -40,6 +40,7 @@ from rheostat.server.http.turns import Turns
 from rheostat.server.local import LocalService
 from rheostat.server.openapi import describe
 from rheostat.server.routes.checkpoints import checkpoints
+from rheostat.server.routes.controller_kinds import controller_kinds
 from rheostat.server.routes.controllers import controllers
 from rheostat.server.routes.convert import conversion
 from rheostat.server.routes.evaluate import evaluation
@@ -94,6 +95,7 @@ ROUTERS = (
     proposals,
     reports,
     controllers,
+    controller_kinds,
     mismatches,
     events,
     tokens,

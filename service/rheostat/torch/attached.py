@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from rheostat.adapters import Position, position, refusal, rejoin, saved, whole
+from rheostat.adapters import Position, position, rejoin, saved, whole
 from rheostat.client.calls import coordinate
-from rheostat.errors import Finished
+from rheostat.errors import Finished, refusal
 from rheostat.torch.hooks import LastHook, is_captured, outside_of_graphs
 from rheostat.torch.joining import checked, meet
 from rheostat.torch.proof import OnMismatch, Proof
