@@ -91,12 +91,12 @@ def test_axe_finds_nothing_in_a_dialog(open_page: OpenPage, shown: str) -> None:
 def test_axe_finds_nothing_in_rare_dialogs(open_page: OpenPage, shown: str) -> None:
     """So it is in the dialogs behind the menu, in the menu itself, and in that of a controller."""
     page = open_page("/runs/shown/controllers", color_scheme="light")
-    page.get_by_text("More", exact=True).press("Enter")
+    page.get_by_label("More", exact=True).press("Enter")
     assert violations(page) == []
     for name in ("Total…", "Finish…", "Delete…", "Arm…"):
         button = page.get_by_role("button", name=name)
         if not button.is_visible():
-            page.get_by_text("More", exact=True).press("Enter")
+            page.get_by_label("More", exact=True).press("Enter")
         button.click()
         page.locator("dialog .field").first.wait_for()
         if name == "Arm…":

@@ -26,7 +26,7 @@ def run(api: httpx.Client, new_name: Names) -> str:
 
 def chosen(page: Any, what: str) -> Any:
     """Open what the menu of rare orders has, from the keyboard, and return its dialog."""
-    page.get_by_text("More", exact=True).press("Enter")
+    page.get_by_label("More", exact=True).press("Enter")
     page.get_by_role("button", name=what).press("Enter")
     return page.get_by_role("dialog")
 

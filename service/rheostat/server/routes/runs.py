@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Hashable
 from functools import partial
 from typing import Annotated, Any
 
+import anyio.to_thread
 from fastapi import Body, Query
 from pydantic import ConfigDict, Field, WithJsonSchema
 from starlette.requests import Request
@@ -48,6 +50,7 @@ from rheostat.server.http.requests import (
     refers,
 )
 from rheostat.server.http.route import refuses, router
+from rheostat.server.http.web_files import takes_gzip
 from rheostat.server.routes.checkpoints import SAVED, resumable
 from rheostat.server.runs.presence import Roster
 from rheostat.server.runs.revision import Note
@@ -344,15 +347,27 @@ async def list_runs(
     wanted = workers.WantedRuns(labels, place_of(cursor), limit, states, prefix)
     if overview:
         recent: RecentAnswers = request.app.state.recent_answers
-        body = await recent.get(_key(wanted), partial(_overview, store, wanted))
-        return Response(body, headers=NO_STORE, media_type="application/json")
+        small = takes_gzip(request.headers.get("accept-encoding"))
+        make = partial(_overview, store, wanted, small=small)
+        body = await recent.get((_key(wanted), small), make)
+        headers = {**NO_STORE, "Vary": "Accept-Encoding", **(COMPRESSED if small else {})}
+        return Response(body, headers=headers, media_type="application/json")
     items, after = await store.read(workers.runs, wanted)
     return RUNS.send({"items": items, "next": None if after is None else cursor_of(after)})
 
 
-async def _overview(store: Store, wanted: workers.WantedRuns) -> bytes:
+COMPRESSED = {"Content-Encoding": "gzip"}
+QUICKLY = 1
+"""Of the levels of gzip: what every page asks for again soon is worth little work."""
+
+
+async def _overview(store: Store, wanted: workers.WantedRuns, *, small: bool) -> bytes:
     items, after = await store.read(overviews.overviews, wanted)
-    return OVERVIEWS.write({"items": items, "next": None if after is None else cursor_of(after)})
+    next_ = None if after is None else cursor_of(after)
+    body = OVERVIEWS.write({"items": items, "next": next_})
+    if not small:
+        return body
+    return await anyio.to_thread.run_sync(partial(gzip.compress, body, QUICKLY, mtime=0))
 
 
 def _key(wanted: workers.WantedRuns) -> Hashable:

@@ -3,7 +3,7 @@ import { html, useState } from "./vendor/standalone.module.js";
 import { ask, runPath } from "./api.js";
 import { announce, go } from "./places.js";
 import { Act, Dialog, Message, Sure, Text } from "./parts.js";
-import { count, some } from "./words.js";
+import { count, some, steps } from "./words.js";
 
 /** @typedef {{seen: import("./run.js").Seen, close: () => void}} Props */
 
@@ -36,7 +36,7 @@ export function Delete({ seen, close }) {
     ask("DELETE", runPath(run.name)).then(() => (announce(`The run ${run.name} is deleted`), go("")));
   return html`<${Dialog} title=${`Delete ${run.name}`} close=${close}>
     <p>Nothing of it is kept, and nobody can bring it back:</p>
-    <ul class="effects"><li>what was served of ${count(settled)} ${run.axis}s, reports and checkpoints that are known</li>
+    <ul class="effects"><li>the values of ${steps(settled, run.axis)} that were served, reports and checkpoints that are known</li>
       <li>its history of ${some(run.revision, "revision")} in ${some(run.generations.length, "generation")}</li>
       ${alive > 0 && html`<li><b>${some(alive, "worker")}</b> that ${alive === 1 ? "trains" : "train"} it now, and
         ${alive === 1 ? " ends" : " end"} with an error</li>`}</ul>

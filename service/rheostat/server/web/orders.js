@@ -61,7 +61,7 @@ function Menu({ items, choose }) {
   const chosen = (what) => (place.current.firstElementChild.focus(), (place.current.open = false), choose(what));
   const left = (event) => place.current.contains(event.relatedTarget) || (place.current.open = false);
   const typed = (event) => event.key === "Escape" && (place.current.open = false);
-  return html`<details class="menu" ref=${place} onFocusOut=${left} onKeyDown=${typed}><summary>More</summary><div>
+  return html`<details class="menu" ref=${place} onFocusOut=${left} onKeyDown=${typed}><summary aria-label="More" title="Total, finish, delete">⋯</summary><div>
     ${Object.entries(items).map(([title, what]) => html`<button class="quiet" disabled=${!what}
       onClick=${() => chosen(what)}>${title}</button>`)}</div></details>`;
 }
