@@ -193,7 +193,7 @@ def client_of(address: str) -> Client:
         from rheostat.client import Client  # noqa: PLC0415 - a run that was joined has loaded it
 
         return Client(address)
-    from rheostat.local_server import local  # noqa: PLC0415 - it asks `refusal` of this module
+    from rheostat.local_server import local  # noqa: PLC0415 - for whoever gives a name alone
 
     return local()
 

@@ -38,8 +38,8 @@ export function Delete({ seen, close }) {
     <p>Nothing of it is kept, and nobody can bring it back:</p>
     <ul class="effects"><li>the values of ${steps(settled, run.axis)} that were served, reports and checkpoints that are known</li>
       <li>its history of ${some(run.revision, "revision")} in ${some(run.generations.length, "generation")}</li>
-      ${alive > 0 && html`<li><b>${some(alive, "worker")}</b> that ${alive === 1 ? "trains" : "train"} it now, and
-        ${alive === 1 ? " ends" : " end"} with an error</li>`}</ul>
+      ${alive > 0 && html`<li><b>${some(alive, "worker")}</b>
+        ${alive === 1 ? " trains" : " train"} it now, and will end with an error</li>`}</ul>
     <${Sure} id="delete-sure" name=${run.name} value=${name} set=${setName} />
     <div class="bar end"><button onClick=${close}>Close</button><${Act} kind="danger" disabled=${name !== run.name}
       act=${remove}>Delete the run</${Act}></div></${Dialog}>`;
