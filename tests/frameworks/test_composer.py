@@ -47,6 +47,7 @@ class Training:
         import torch
         from composer import Callback, Trainer
         from composer.models import ComposerModel
+        from composer.utils import dist
 
         from rheostat.torch import RheostatLR
 
@@ -72,21 +73,22 @@ class Training:
         model = Model()
         optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
         self.scheduler = RheostatLR(optimizer, run, at_end="flag")
-        size = microbatch or 1
-        data = torch.ones(BATCHES * size * (size if microbatch else 1), 2)
-        self.used = rates_of(optimizer)
+        size = (microbatch or 1) ** 2  # as many parts as each is large
+        data = torch.ones(BATCHES * size * dist.get_world_size(), 2)
+        batches = torch.utils.data.DataLoader(data, size, sampler=dist.get_sampler(data))
         self.trainer = Trainer(
             model=model,
             optimizers=optimizer,
             schedulers=self.scheduler,
             step_schedulers_every_batch=True,
             callbacks=[EndWithRun(self.scheduler)],
-            train_dataloader=torch.utils.data.DataLoader(data, batch_size=size * (microbatch or 1)),
+            train_dataloader=batches,
             device_train_microbatch_size=microbatch,
             device="cpu",
             progress_bar=False,
             **{"max_duration": "2ep", **options},
         )
+        self.used = rates_of(optimizer)  # not of the step by which what is loaded finds its place
 
     def fit(self) -> Training:
         """Train."""

@@ -227,6 +227,15 @@ def menu(page: Any) -> None:
     page.get_by_label("More", exact=True).click()
 
 
+def with_curves(page: Any) -> None:
+    """Wait for the curves of all rows, for which a busy service takes several answers."""
+    page.wait_for_function(
+        "() => document.querySelectorAll('.spark').length =="
+        " document.querySelectorAll('tbody tr:not(.room)').length",
+        timeout=90_000,
+    )
+
+
 def filtered(page: Any) -> None:
     """Leave nothing in the list."""
     page.get_by_label("Filter").fill("team=audio")
@@ -238,7 +247,7 @@ def nothing(_page: Any) -> None:
 
 
 VIEWS: dict[str, View] = {
-    "runs": ("/", nothing),
+    "runs": ("/", with_curves),
     "none": ("/", filtered),
     "run": ("/runs/gpt-7b", nothing),
     "why": ("/runs/gpt-7b", asked_why),
