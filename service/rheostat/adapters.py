@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rheostat.errors import FieldError, Finished, Invalid, StaleCheckpoint
+from rheostat.errors import Finished, StaleCheckpoint, refusal
 from rheostat.saying import log
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def client_of(address: str) -> Client:
         from rheostat.client import Client  # noqa: PLC0415 - a run that was joined has loaded it
 
         return Client(address)
-    from rheostat.local_server import local  # noqa: PLC0415 - it asks `refusal` of this module
+    from rheostat.local_server import local  # noqa: PLC0415 - for whoever gives a name alone
 
     return local()
 
@@ -311,8 +311,3 @@ def whole(value: Any, field: str) -> int:
         return operator.index(value)
     except TypeError:
         raise refusal(field, f"must be an integer, and is {value!r}", value) from None
-
-
-def refusal(field: str, message: str, value: Any = None, bound: str | None = None) -> Invalid:
-    """Return the error that names an argument."""
-    return Invalid(f"{field} {message}", errors=[FieldError(field, message, value, bound)])

@@ -483,6 +483,11 @@ class Closed(RheostatError):
     """The client or the run handle was closed."""
 
 
+def refusal(field: str, message: str, value: Any = None, bound: str | None = None) -> Invalid:
+    """Return the error that names an argument: its name, and then what is wrong with it."""
+    return Invalid(f"{field} {message}", errors=[FieldError(field, message, value, bound)])
+
+
 def refusals(base: type[Refused] = Refused) -> Iterator[type[Refused]]:
     """Yield every class below ``base``, each once, parents first."""
     for cls in base.__subclasses__():

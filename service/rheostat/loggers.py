@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from inspect import ismodule
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rheostat.adapters import refusal, require_run
-from rheostat.errors import Finished
+from rheostat.adapters import require_run
+from rheostat.errors import Finished, refusal
 from rheostat.saying import log as log_of_rheostat
 from rheostat.saying import sentence
 

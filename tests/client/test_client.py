@@ -63,6 +63,7 @@ CALLS: list[tuple[Callable[[Client], object], str, str, object]] = [
         *("POST", "/v1/evaluate", {"definition": CONSTANT, "steps": [5, 3, 1]}),
     ),
     (lambda c: c.kinds(), "GET", "/v1/kinds", None),
+    (lambda c: c.controller_kinds(), "GET", "/v1/controllers", None),
     (lambda c: c.kind("cosine"), "GET", "/v1/kinds/cosine", None),
     (lambda c: c.schedules.list(), "GET", "/v1/schedules", None),
     (lambda c: c.schedules.get("s", version=2), "GET", "/v1/schedules/s?version=2", None),

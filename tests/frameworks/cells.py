@@ -63,6 +63,8 @@ class Framework:
         oldest: The oldest version that works, tried in an overlay; that of `newest` alone if there
             is no older one.
         old_needs: What the overlay needs besides, as ``pip`` reads it: ``huggingface-hub==0.36.0``.
+        apart: Whether the newest version is in an overlay, too, since others look for it, or it
+            cannot be beside what they need.
         missing: Why a cell cannot be there, by the cell.
 
     """
@@ -73,7 +75,13 @@ class Framework:
     newest: str
     oldest: str
     old_needs: tuple[str, ...] = ()
+    apart: bool = False
     missing: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def overlaid(self) -> bool:
+        """Whether there is an overlay with its oldest version."""
+        return self.apart or self.oldest != self.newest
 
     @property
     def lines(self) -> int:

@@ -42,7 +42,8 @@ def the_framework(request: pytest.FixtureRequest) -> None:
     try:
         version = metadata.version(framework.package)
     except metadata.PackageNotFoundError:
-        pytest.skip(f"needs {framework.package}: make test-frameworks")
+        where = "is run by test_oldest.py" if framework.apart else "make test-frameworks"
+        pytest.skip(f"needs {framework.package}: {where}")
     wanted = framework.oldest if os.environ.get(OLDEST) else framework.newest
     assert version == wanted, f"{framework.package} is {version}, and FRAMEWORK says {wanted}"
 

@@ -1,5 +1,6 @@
 """
-Installs the oldest version of each framework into a folder of its own, beside the newest.
+Installs the oldest version of each framework into a folder of its own, beside the newest, and what
+is tested apart.
 
 usage: python -m tests.frameworks.oldest [framework …]
 
@@ -20,7 +21,7 @@ def main(*names: str) -> None:
     """Install those that are not there, or only those that are named."""
     for module in modules():
         framework, folder = framework_of(module), overlay_of(module)
-        if framework.oldest == framework.newest or (names and folder.name not in names):
+        if not framework.overlaid or (names and folder.name not in names):
             continue
         wanted = [f"{framework.package}=={framework.oldest}", *framework.old_needs]
         mark = folder / ".installed"

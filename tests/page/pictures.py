@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 from PIL import Image
 from playwright.sync_api import sync_playwright
-from tests.conftest import RunningServer
+from tests.conftest import RunningServer, open_tokens
 from tests.page.conftest import QUICK, chromium
 from tests.page.training import BODY, Training
 
@@ -193,6 +193,49 @@ def asked_why(page: Any) -> None:
     page.wait_for_timeout(400)
 
 
+def rare(name: str) -> Callable[[Any], None]:
+    """Return what opens a dialog of the menu, and fills in what it is about."""
+
+    def open_dialog(page: Any) -> None:
+        page.get_by_label("More", exact=True).click()
+        page.get_by_role("button", name=name).click()
+        if name == "Total…":
+            page.get_by_role("textbox", name="total").fill("30000")
+            page.locator("dialog .effect").wait_for()
+        page.wait_for_timeout(400)
+
+    return open_dialog
+
+
+def arming(page: Any) -> None:
+    """Begin to arm a guard."""
+    page.get_by_role("button", name="Arm…").click()
+    page.get_by_label("kind", exact=True).select_option("guard")
+    page.get_by_label("metric").fill("loss")
+    page.get_by_label("sigma").fill("6")
+
+
+def turned_away(page: Any) -> None:
+    """Sign in with what is no token."""
+    page.get_by_label("Token").fill("rheo_" + "0" * 40)
+    page.get_by_role("button", name="Sign in").click()
+    page.locator(".trouble").wait_for()
+
+
+def menu(page: Any) -> None:
+    """Open the menu of what is ordered rarely."""
+    page.get_by_label("More", exact=True).click()
+
+
+def with_curves(page: Any) -> None:
+    """Wait for the curves of all rows, for which a busy service takes several answers."""
+    page.wait_for_function(
+        "() => document.querySelectorAll('.spark').length =="
+        " document.querySelectorAll('tbody tr:not(.room)').length",
+        timeout=90_000,
+    )
+
+
 def filtered(page: Any) -> None:
     """Leave nothing in the list."""
     page.get_by_label("Filter").fill("team=audio")
@@ -204,7 +247,7 @@ def nothing(_page: Any) -> None:
 
 
 VIEWS: dict[str, View] = {
-    "runs": ("/", nothing),
+    "runs": ("/", with_curves),
     "none": ("/", filtered),
     "run": ("/runs/gpt-7b", nothing),
     "why": ("/runs/gpt-7b", asked_why),
@@ -214,10 +257,17 @@ VIEWS: dict[str, View] = {
     "controllers": ("/runs/gpt-7b/controllers", nothing),
     "tree": ("/runs/gpt-7b/tree", nothing),
     "rewind": ("/runs/gpt-7b/tree", click("Rewind…")),
+    "arm": ("/runs/gpt-7b/controllers", arming),
+    "menu": ("/runs/gpt-7b", menu),
+    "total": ("/runs/gpt-7b", rare("Total…")),
+    "delete": ("/runs/gpt-7b", rare("Delete…")),
     "definition": ("/runs/gpt-7b/definition", nothing),
     "new": ("/new", nothing),
     "long": (f"/runs/{LONG}", nothing),
+    "login": ("/", turned_away),
 }
+GUARDED = {"login"}
+"""Views of a server that asks for a token."""
 
 
 def palette(shot: Image.Image) -> Image.Image:
@@ -230,8 +280,8 @@ def palette(shot: Image.Image) -> Image.Image:
     return made
 
 
-def draw(folder: Path, url: str, only: list[str]) -> None:
-    """Write the pictures."""
+def draw(folder: Path, url: str, guarded: str, only: list[str]) -> None:
+    """Write the pictures, of a server and of one that asks for a token."""
     with sync_playwright() as playwright:
         browser: Any = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         for width, (across, down) in WIDTHS.items():
@@ -242,8 +292,8 @@ def draw(folder: Path, url: str, only: list[str]) -> None:
                 if only and name not in only:
                     continue
                 page.emulate_media(color_scheme="light")
-                page.goto(url + path)
-                page.locator(".list, .empty, .head, .compose").first.wait_for()
+                page.goto((guarded if name in GUARDED else url) + path)
+                page.locator(".list, .empty, .head, .compose, .narrow").first.wait_for()
                 page.wait_for_timeout(1200)
                 prepare(page)
                 for theme in THEMES:
@@ -253,6 +303,14 @@ def draw(folder: Path, url: str, only: list[str]) -> None:
                     small = shot.quantize(palette=palette(shot), dither=Image.Dither.NONE)
                     small.save(folder / f"{name}-{width}-{theme}.png", optimize=True)
         browser.close()
+
+
+def with_a_token(folder: Path) -> Path:
+    """Make a folder whose database has a token, without which no server asks for any."""
+    folder.mkdir()
+    with open_tokens(f"sqlite:///{folder / 'rheostat.db'}") as tokens:
+        tokens.create("admin", "admin")
+    return folder
 
 
 def main(folder: str, *only: str) -> None:
@@ -267,7 +325,9 @@ def main(folder: str, *only: str) -> None:
         training = Training(server.url, "gpt-7b", ranks=4, start=11_500, wrong_at=11_600, pace=0.05)
         stack.callback(training.close)
         training.until(11_700, 60)
-        draw(Path(folder), server.url, list(only))
+        guarded = RunningServer(with_a_token(Path(place) / "guarded"), {"auth": "true"}, QUICK)
+        stack.callback(guarded.close)
+        draw(Path(folder), server.url, guarded.url, list(only))
 
 
 if __name__ == "__main__":

@@ -88,6 +88,28 @@ def test_axe_finds_nothing_in_a_dialog(open_page: OpenPage, shown: str) -> None:
     page.wait_for_function(FITS, arg=PHONE["width"])
 
 
+def test_axe_finds_nothing_in_rare_dialogs(open_page: OpenPage, shown: str) -> None:
+    """So it is in the dialogs behind the menu, in the menu itself, and in that of a controller."""
+    page = open_page("/runs/shown/controllers", color_scheme="light")
+    page.get_by_label("More", exact=True).press("Enter")
+    assert violations(page) == []
+    for name in ("Total…", "Finish…", "Delete…", "Arm…"):
+        button = page.get_by_role("button", name=name)
+        if not button.is_visible():
+            page.get_by_label("More", exact=True).press("Enter")
+        button.click()
+        page.locator("dialog .field").first.wait_for()
+        if name == "Arm…":
+            page.get_by_label("kind", exact=True).select_option("guard")
+            page.locator("dialog summary").first.click()
+        page.emulate_media(color_scheme="light")
+        assert violations(page) == [], name
+        page.emulate_media(color_scheme="dark")
+        assert violations(page, CONTRAST) == [], name
+        page.keyboard.press("Escape")
+        page.locator("dialog").wait_for(state="detached")
+
+
 def test_axe_would_find_something(open_page: OpenPage, shown: str) -> None:
     """The program that looks is really there: a field without a label is found."""
     page = open_page("/new")

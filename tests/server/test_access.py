@@ -43,6 +43,7 @@ NEEDED = {
     "POST /v1/evaluate": "viewer",
     "POST /v1/convert": "viewer",
     "POST /v1/control/simulate": "viewer",
+    "GET /v1/controllers": "viewer",
     "GET /v1/kinds": "viewer",
     "GET /v1/kinds/{kind}": "viewer",
     "GET /v1/schedules": "viewer",

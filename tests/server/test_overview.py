@@ -36,6 +36,22 @@ def test_a_table_has_what_a_list_has(http: httpx.Client, new_name: Callable[[], 
     assert row["name"] == f"{prefix}-b"
 
 
+def test_a_table_comes_compressed_to_who_takes_it(
+    http: httpx.Client, new_name: Callable[[], str]
+) -> None:
+    """What each page asks for every few seconds is small on the line, and the same."""
+    name = new_name()
+    http.post("/v1/runs", json={"name": name, **RUN}).raise_for_status()
+    query: dict[str, Any] = {"prefix": name, "overview": True}
+    plain = http.get("/v1/runs", params=query, headers={"accept-encoding": "identity"})
+    small = http.get("/v1/runs", params=query, headers={"accept-encoding": "br, gzip"})
+    assert "content-encoding" not in plain.headers
+    assert small.headers["content-encoding"] == "gzip"
+    assert small.num_bytes_downloaded < plain.num_bytes_downloaded
+    assert small.headers["vary"] == "Accept-Encoding"
+    assert small.json() == plain.json()
+
+
 def test_the_same_question_is_answered_once() -> None:
     """P13: who asks what others ask costs nothing more, within a second, nor while it is made."""
 

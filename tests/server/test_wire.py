@@ -257,6 +257,7 @@ def use_library(http: httpx.Client) -> None:
     http.post("/v1/convert", json={"library": "deepspeed", "config": DEEPSPEED}).raise_for_status()
     http.post("/v1/control/simulate", json=SIMULATION).raise_for_status()
     http.get("/v1/kinds")
+    http.get("/v1/controllers")
     for _ in range(2):
         http.put("/v1/schedules/s", json={"definition": {"kind": "constant", "value": 1}})
     for path in ("", "/s", "/s/values", "/s/values/7"):

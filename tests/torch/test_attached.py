@@ -412,3 +412,27 @@ def test_an_update_at_a_gate_without_a_report_is_not_made(service: ListeningServ
         with pytest.raises(AwaitingReport):
             optimizer.step()
         assert handle.step == 8
+
+
+def test_a_step_that_only_makes_state_is_no_update(new_run: NewRun) -> None:
+    """
+    What a distributed checkpoint does to an optimizer that is new neither trains nor counts.
+
+    It steps it with gradients and rates of zero, so that there is a state to be saved, or loaded.
+    """
+    from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict
+
+    model = torch.nn.Linear(2, 1)
+    before = [each.detach().clone() for each in model.parameters()]
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.5)
+    handle = attach(optimizer, new_run(lr=RAMP))
+    get_optimizer_state_dict(model, optimizer)
+    assert optimizer.state
+    assert all(map(torch.equal, before, model.parameters()))
+    assert handle.step == 0
+    rates = used(optimizer)
+    for _ in range(3):
+        model(torch.ones(1, 2)).sum().backward()
+        optimizer.step()
+    assert rates == RAMPED[:3]
+    assert handle.step == 3

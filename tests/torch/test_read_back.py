@@ -467,3 +467,16 @@ def test_a_resumed_and_a_rewound_training_are_right(loop: Any, told: tuple[Run, 
     training.update()
     assert heard.rates == [*enumerate(RAMPED[:3]), (1, RAMPED[1]), (1, RAMPED[1] / 2)]
     assert heard.wrong == []
+
+
+@both
+def test_a_step_that_only_makes_state_is_no_fault(loop: Any, told: tuple[Run, Told]) -> None:
+    """A distributed checkpoint steps a new optimizer with a rate of zero: nobody overwrote it."""
+    from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict
+
+    run, heard = told
+    model = torch.nn.Linear(2, 1)
+    training = loop(torch.optim.AdamW(model.parameters()), run, on_mismatch="raise")
+    get_optimizer_state_dict(model, training.optimizer)
+    assert training.optimizer.state
+    assert heard.rows == heard.wrong == []

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from rheostat.adapters import CHECKPOINT, Session, refusal
+from rheostat.adapters import CHECKPOINT, Session
+from rheostat.errors import refusal
 from rheostat.keras.best import Best
 from rheostat.keras.remembered import Remembered, remembered, state_in
 from rheostat.keras.slots import Fields, Slots, chain
@@ -18,6 +19,7 @@ from rheostat.saying import log
 
 if TYPE_CHECKING:
     from rheostat.client import Run, Signal
+    from rheostat.client.calls import OtherTotal
 
 
 class RheostatCallback(keras.callbacks.Callback):  # type: ignore[misc]
@@ -41,6 +43,9 @@ class RheostatCallback(keras.callbacks.Callback):  # type: ignore[misc]
         create: The body to create the run with, where ``run`` is no run that was joined. Its
             ``"total"`` may be ``"trainer"``: the batches of an epoch times ``epochs``, or as many
             updates as are made of them.
+        other_total: What to do where the run is there and has another total than ``create``, as
+            when one trains longer: ``"refuse"``, ``"keep"``, or ``"extend"``, which takes an
+            operator's token: see `Client.run`.
         restore_best: Whether the model has, in the end, the weights of the epoch that reported the
             best value, as `EarlyStopping` does it: of the run's goal, or else of ``val_loss``. A
             name says which metric.
@@ -64,13 +69,15 @@ class RheostatCallback(keras.callbacks.Callback):  # type: ignore[misc]
         run: Run | str,
         *,
         create: Mapping[str, Any] | None = None,
+        other_total: OtherTotal = "refuse",
         restore_best: bool | str = False,
         fields: Fields | None = None,
         checkpoint: str | Callable[[Any, int], Any] | None = None,
         resume: str | Path | Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        self._asked, self._create, self._fields = run, create, fields
+        self._asked, self._fields = run, fields
+        self._joining: dict[str, Any] = {"create": create, "other_total": other_total}
         self._checkpoint, self._resume = checkpoint, resume
         self._best = Best(restore_best) if restore_best else None
         self._session: Session | None = None
@@ -161,9 +168,7 @@ class RheostatCallback(keras.callbacks.Callback):  # type: ignore[misc]
         total, ends = self._planned(model.optimizer, epoch)
 
         def attempt() -> tuple[Session, int]:
-            session = self._session or Session(
-                self._asked, total=total, ends=ends, create=self._create
-            )
+            session = self._session or Session(self._asked, total=total, ends=ends, **self._joining)
             self._slots = Slots(model, session.run, self._fields)
             self._session = session
             if isinstance(model.train_function, Updates):  # of a training that raised

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from rheostat.adapters import refusal
+from rheostat.errors import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from rheostat.adapters import STATE, refusal
+from rheostat.adapters import STATE
+from rheostat.errors import refusal
 
 NAME = "rheostat"
 """The optimizer's attribute, and the name in files."""

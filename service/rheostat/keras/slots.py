@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from rheostat.adapters import PROVEN, refusal
+from rheostat.adapters import PROVEN
+from rheostat.errors import refusal
 from rheostat.keras.decay import scheduled_decay
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import math
 import os
 from typing import TYPE_CHECKING, Any
 
-from rheostat.adapters import CHECKPOINT, STATE, Position, Session, position, refusal, rejoin
-from rheostat.errors import Finished
+from rheostat.adapters import CHECKPOINT, STATE, Position, Session, position, rejoin
+from rheostat.errors import Finished, refusal
 from rheostat.lightning.counted import CountedLR
 from rheostat.lightning.midway import leave_midway
 from rheostat.lightning.package import callback_classes, scheduler_config

@@ -11,8 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rheostat.adapters import refusal
-from rheostat.errors import NotServed
+from rheostat.errors import NotServed, refusal
 from rheostat.limits import MAX_LINGER
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from rheostat.client import Run, Signal
+    from rheostat.client.calls import OtherTotal
     from rheostat.megatron.installed import Installed
     from rheostat.torch.proof import OnMismatch
 
@@ -34,6 +35,7 @@ def install(
     run: Run | str,
     *,
     create: Mapping[str, Any] | None = None,
+    other_total: OtherTotal = "refuse",
     on_signal: Callable[[Signal], object] | None = None,
     on_mismatch: OnMismatch = "warn",
     process_group: Any = None,
@@ -57,6 +59,9 @@ def install(
             was joined. It counts samples.
         create: The body to create the run with, where ``run`` is no run that was joined. Its axis
             is ``samples``, and a ``"total"`` of ``"trainer"`` is the samples of the training.
+        other_total: What to do where the run is there and has another total than ``create``, as
+            when one trains longer: ``"refuse"``, ``"keep"``, or ``"extend"``, which takes an
+            operator's token: see `Client.run`.
         on_signal: What is called, on all ranks, with each word that they are told, but for
             ``checkpoint``, which has Megatron-LM and Bridge save.
         on_mismatch: What happens where an update used another number than the run's, as
@@ -76,7 +81,7 @@ def install(
     elif create is not None:
         create = {"axis": "samples", **create}
     made = import_module("rheostat.megatron.installed").Installed(
-        run, create, on_signal, on_mismatch, process_group
+        run, {"create": create, "other_total": other_total}, on_signal, on_mismatch, process_group
     )
     made.install(module.OptimizerParamScheduler)
     return made  # type: ignore[no-any-return]

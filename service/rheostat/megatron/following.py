@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rheostat.adapters import Position, position, refusal, whole
-from rheostat.errors import Finished
+from rheostat.adapters import Position, position, whole
+from rheostat.errors import Finished, refusal
 from rheostat.megatron.groups import Groups, uses_lr_mult
 from rheostat.torch.proof import Proof
 from rheostat.torch.ranks import on_all_ranks, require_one

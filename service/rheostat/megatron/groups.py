@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from rheostat.adapters import refusal
+from rheostat.errors import refusal
 from rheostat.torch.fields import Binding, Slot
 from rheostat.torch.slots import Slots
 

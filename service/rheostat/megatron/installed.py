@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import distributed
 
-from rheostat.adapters import CHECKPOINT, Session, refusal, require_axis
+from rheostat.adapters import CHECKPOINT, Session, require_axis
+from rheostat.errors import refusal
 from rheostat.megatron.following import Following
 from rheostat.megatron.loop import Loop, of_bridge, of_megatron_lm
 from rheostat.saying import log
@@ -50,7 +51,7 @@ class Installed:
     def __init__(
         self,
         run: Run | str,
-        create: Mapping[str, Any] | None,
+        joining: Mapping[str, Any],
         on_signal: Callable[[Signal], object] | None,
         on_mismatch: OnMismatch,
         process_group: Any,
@@ -58,7 +59,7 @@ class Installed:
         if not isinstance(run, str):
             require_axis(run, AXIS)
         self.on_mismatch, self.process_group = on_mismatch, process_group
-        self._asked, self._create, self._on_signal = run, create, on_signal
+        self._asked, self._joining, self._on_signal = run, joining, on_signal
         self._class: Any = None
         self._own: dict[str, Any] = {}
         self._following: list[Following] = []
@@ -105,7 +106,7 @@ class Installed:
 
         def join() -> None:
             total = int(scheduler.wd_incr_steps)
-            self.session = Session(self._asked, counts=AXIS, total=total, create=self._create)
+            self.session = Session(self._asked, counts=AXIS, total=total, **self._joining)
 
         if not self._following:
             on_all_ranks(join, self.process_group)

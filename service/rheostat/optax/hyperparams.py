@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rheostat.adapters import PROVEN, Session, needed, refusal, whole
+from rheostat.adapters import PROVEN, Session, needed, whole
 from rheostat.client.calls import coordinate
-from rheostat.errors import AwaitingReport, Finished, Paused
+from rheostat.errors import AwaitingReport, Finished, Paused, refusal
 from rheostat.optax.processes import join_together
 from rheostat.optax.states import Place, dtype_of, named, places, replaced
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from rheostat.client import Run, Signal
+    from rheostat.client.calls import OtherTotal
     from rheostat.wire import SlotType
 
 
@@ -39,6 +40,9 @@ class Hyperparams:
             `optax.partition`.
         start: The step of the first update, if it is not resumed from a checkpoint of this.
         create: The body to create the run with, where ``run`` is no run that was joined.
+        other_total: What to do where the run is there and has another total than ``create``, as
+            when one trains longer: ``"refuse"``, ``"keep"``, or ``"extend"``, which takes an
+            operator's token: see `Client.run`.
         total: How many updates the training does, if it knows: for ``"total": "trainer"`` in
             ``create``, and to warn where the run is planned for another number.
 
@@ -60,13 +64,14 @@ class Hyperparams:
         *,
         start: int = 0,
         create: Mapping[str, Any] | None = None,
+        other_total: OtherTotal = "refuse",
         total: int | None = None,
     ) -> None:
         jax = needed("jax", "pip install optax")
 
         def attempt() -> tuple[Session, int]:
             first = coordinate(whole(start, "start"), "start")
-            session = Session(run, total=total, create=create)
+            session = Session(run, total=total, create=create, other_total=other_total)
             _require_fields(fields, session.run)
             session.begin(first)
             return session, first

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from rheostat.adapters import refusal
+from rheostat.errors import refusal
 
 HYPERPARAMS = "hyperparams"
 STATES = "hyperparams_states"

@@ -46,7 +46,7 @@ def describe(kind: str) -> wire.Kind:
     ``expansion`` is what the example of a preset is made of, else null.
     """
     cls = KINDS[kind]
-    schema = _schema(cls)
+    schema = inlined_schema(cls)
     expansion = parse(cls.about.example).expansion()
     return {
         "kind": kind,
@@ -63,8 +63,8 @@ def describe(kind: str) -> wire.Kind:
     }
 
 
-def _schema(cls: type[BaseModel]) -> dict[str, Any]:
-    """Return a kind's JSON Schema, in which any definition inside is not described again."""
+def inlined_schema(cls: type[BaseModel]) -> dict[str, Any]:
+    """Return a class's JSON Schema, in which any definition inside is not described again."""
     schema = cls.model_json_schema()
     return dict(_flat({key: schema[key] for key in schema if key != "$defs"}, schema.get("$defs")))
 

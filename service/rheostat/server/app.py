@@ -47,6 +47,7 @@ from rheostat.server.routes.approving import propose_instead, protection
 from rheostat.server.routes.audit import audit
 from rheostat.server.routes.bulk import bulk
 from rheostat.server.routes.checkpoints import checkpoints
+from rheostat.server.routes.controller_kinds import controller_kinds
 from rheostat.server.routes.controllers import controllers
 from rheostat.server.routes.convert import conversion
 from rheostat.server.routes.evaluate import evaluation
@@ -105,6 +106,7 @@ ROUTERS = (
     bulk,
     reports,
     controllers,
+    controller_kinds,
     mismatches,
     events,
     tokens,

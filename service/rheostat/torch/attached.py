@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from rheostat.adapters import Position, position, refusal, rejoin, saved, whole
+from rheostat.adapters import Position, position, rejoin, saved, whole
 from rheostat.client.calls import coordinate
-from rheostat.errors import Finished
-from rheostat.torch.hooks import LastHook, is_captured, outside_of_graphs
+from rheostat.errors import Finished, refusal
+from rheostat.torch.hooks import LastHook, is_captured, makes_state, outside_of_graphs
 from rheostat.torch.joining import checked, meet
 from rheostat.torch.proof import OnMismatch, Proof
 from rheostat.torch.ranks import on_all_ranks, require_one
@@ -94,7 +94,7 @@ class Attached:
         self.run = run
         self._step, self._by = start, 1
         self._process_group = process_group
-        self._ended = False
+        self._ended, self._is_update = False, True
         self._skipped: Tensor | None = None
         """Whether the last update was skipped, where that is known to its own device alone."""
 
@@ -227,7 +227,10 @@ class Attached:
             self._ended = True
             return None
 
-    def _write(self, *_: Any) -> None:
+    def _write(self, optimizer: Optimizer, *_: Any) -> None:
+        self._is_update = not makes_state(optimizer)
+        if not self._is_update:
+            return
         if is_captured():
             message = "is captured in a CUDA graph, whose replays count nothing: take RheostatLR"
             raise refusal("optimizer", message)
@@ -240,6 +243,8 @@ class Attached:
             self._proof.take(self._slots)
 
     def _count(self, optimizer: Optimizer, *_: Any) -> None:
+        if not self._is_update:
+            return
         # `GradScaler` leaves it to a fused optimizer to skip an update, and to count it as one.
         self._skipped = getattr(optimizer, "found_inf", None)
         self._step += self._by

@@ -18,8 +18,7 @@ from typing import Any, NamedTuple, TypedDict
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from rheostat.adapters import refusal
-from rheostat.errors import Invalid
+from rheostat.errors import Invalid, refusal
 
 DECAY, NO_DECAY = "decay", "no_decay"
 NORMS_OF_ANY_SHAPE = ("LayerNorm", "RMSNorm")

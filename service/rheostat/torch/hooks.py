@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -36,12 +37,34 @@ def is_captured() -> bool:
     return bool(torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing())
 
 
+STATE_MAKER = ("torch.distributed.checkpoint.state_dict", "_init_optim_state")
+"""Module and name of what steps an optimizer to have its state, and for nothing else."""
+
+
+def makes_state(optimizer: Optimizer) -> bool:
+    """
+    Return whether an optimizer is stepped only to have a state that can be saved, or loaded.
+
+    PyTorch's distributed checkpoints, and with them FSDP's and Composer's, do that to an optimizer
+    that has none yet, with gradients and rates of zero. It is no update: nothing may be written for
+    it, and nothing counted.
+    """
+    if optimizer.state:
+        return False
+    frame = sys._getframe(1)  # noqa: SLF001
+    while frame := frame.f_back:  # type: ignore[assignment]
+        if (frame.f_globals.get("__name__"), frame.f_code.co_name) == STATE_MAKER:
+            return True
+    return False
+
+
 class LastHook:
     """
     Calls something before each update of an optimizer, after all other hooks.
 
     It comes after those too that are registered later, from the second update after that on. An
-    update that `GradScaler` skips has no hooks.
+    update that `GradScaler` skips has no hooks, and a step that is none (`makes_state`) is passed
+    over.
     """
 
     def __init__(self, optimizer: Optimizer, call: Callable[[], None]) -> None:
@@ -56,6 +79,8 @@ class LastHook:
             self._last.remove()
 
     def _before(self, optimizer: Optimizer, *_: Any) -> None:
+        if makes_state(optimizer):
+            return
         if self._last is None and next(reversed(_hooks_of(optimizer))) != self._handle.id:
             # Others were registered since. While they are called, their order cannot be changed.
             self._last = optimizer.register_step_post_hook(outside_of_graphs(self._come_last))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch.optim import Optimizer
 
-from rheostat.adapters import refusal, require_run
+from rheostat.adapters import require_run
+from rheostat.errors import refusal
 from rheostat.torch.fields import group_names
 from rheostat.torch.ranks import on_all_ranks
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from rheostat.adapters import refusal
-from rheostat.errors import Overwritten
+from rheostat.errors import Overwritten, refusal
 from rheostat.saying import log
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from weakref import ref
 
 from torch.optim.lr_scheduler import LRScheduler
 
-from rheostat.adapters import Position, position, refusal, rejoin, saved, whole
+from rheostat.adapters import Position, position, rejoin, saved, whole
 from rheostat.client.calls import coordinate
-from rheostat.errors import Finished
+from rheostat.errors import Finished, refusal
 from rheostat.torch.fields import copied
 from rheostat.torch.hooks import LastHook, is_captured
 from rheostat.torch.joining import checked, meet

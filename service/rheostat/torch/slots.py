@@ -16,7 +16,7 @@ from weakref import ref
 import torch
 from torch import Tensor
 
-from rheostat.adapters import refusal
+from rheostat.errors import refusal
 from rheostat.saying import log
 from rheostat.torch.fields import RATIO, Binding, Fields, Group, bind, factor, label
 

@@ -13,12 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from rheostat.adapters import needed, refusal, require_axis, require_given
+from rheostat.adapters import needed, require_axis, require_given
+from rheostat.errors import refusal
 
 if TYPE_CHECKING:
     from transformers import Trainer, TrainerControl
 
     from rheostat.client import Run, Signal
+    from rheostat.client.calls import OtherTotal
     from rheostat.torch.fields import Fields
     from rheostat.torch.proof import OnMismatch
     from rheostat.transformers.following import Following
@@ -28,11 +30,12 @@ __all__ = ["attach"]
 INSTALL = "pip install transformers[torch]"
 
 
-def attach(
+def attach(  # noqa: PLR0913 - as a trainer has options
     trainer: Trainer,
     run: Run | str,
     *,
     create: Mapping[str, Any] | None = None,
+    other_total: OtherTotal = "refuse",
     fields: Fields | None = None,
     relative: bool = False,
     on_signal: Callable[[Signal, TrainerControl], object] | None = None,
@@ -61,6 +64,9 @@ def attach(
         create: The body to create the run with, where ``run`` is no run that was joined. Its
             ``"total"`` may be ``"trainer"``: then it is the number of updates that the trainer is
             going to make.
+        other_total: What to do where the run is there and has another total than ``create``, as
+            when one trains longer: ``"refuse"``, ``"keep"``, or ``"extend"``, which takes an
+            operator's token: see `Client.run`.
         fields: Which parameter goes into which field, as `RheostatLR` takes it.
         relative: Whether groups keep the ratios of their learning rates, as `RheostatLR` takes it.
         on_signal: What is called with every signal but ``checkpoint``, and with the trainer's
@@ -90,6 +96,7 @@ def attach(
         require_given(run, create)
         require_axis(run, "step")
     options = {"fields": fields, "relative": relative, "on_mismatch": on_mismatch}
-    following = Following(trainer, run, create, on_signal, options)
+    joining = {"create": create, "other_total": other_total}
+    following = Following(trainer, run, joining, on_signal, options)
     following.take_over()
     return following

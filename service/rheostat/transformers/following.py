@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 from transformers import TrainerCallback
 from transformers.trainer_callback import DefaultFlowCallback
 
-from rheostat.adapters import CHECKPOINT, Session, refusal, warn_of_total
+from rheostat.adapters import CHECKPOINT, Session, warn_of_total
+from rheostat.errors import refusal
 from rheostat.saying import log, sentence
 from rheostat.torch import RheostatLR
 from rheostat.torch.joining import unwrapped
@@ -43,11 +44,11 @@ class Following(TrainerCallback):  # type: ignore[misc]
         self,
         trainer: Trainer,
         run: Run | str,
-        create: Mapping[str, Any] | None,
+        joining: Mapping[str, Any],
         on_signal: Callable[[Signal, TrainerControl], object] | None,
         options: dict[str, Any],
     ) -> None:
-        self._trainer, self._given, self._create = trainer, run, create
+        self._trainer, self._given, self._joining = trainer, run, joining
         self._on_signal, self._options = on_signal, options
         self._session: Session | None = None
         self._asked: list[Signal] = []
@@ -119,7 +120,7 @@ class Following(TrainerCallback):  # type: ignore[misc]
     def _begin(self, total: int) -> Run:
         """Return the run, joined once for each training; be the last of the callbacks."""
         if self._session is None:
-            self._session = Session(self._given, total=total, create=self._create)
+            self._session = Session(self._given, total=total, **self._joining)
         else:
             warn_of_total(self._session.run, total)
         self._hear(self._session.run)

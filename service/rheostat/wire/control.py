@@ -127,6 +127,22 @@ class ArmedController(TypedDict):
 ControllerPage = Page[ArmedController]
 
 
+class ControllerKind(TypedDict):
+    """A kind of controller, in one reading."""
+
+    kind: str
+    reading: str | None
+    """Whose meaning the words have; null where there is only one."""
+    summary: str
+    text: str
+    """What this reading follows; names stand between backticks."""
+    schema: dict[str, Any]
+    """The JSON Schema of its controllers; `changes` are as a revision has them."""
+
+
+ControllerKindPage = Page[ControllerKind]
+
+
 class Disarmed(TypedDict):
     """A controller was disarmed."""
 

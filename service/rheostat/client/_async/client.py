@@ -525,6 +525,10 @@ class AsyncClient(AsyncMany):
         """
         return await self.session.ask(calls.get(calls.path("kinds", name)))
 
+    async def controller_kinds(self) -> list[wire.ControllerKind]:
+        """Return every kind of controller, in each reading: a summary, and the schema."""
+        return await self.session.ask_all(calls.get(calls.path("controllers")))
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.settings.address}>"
 

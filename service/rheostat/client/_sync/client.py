@@ -525,6 +525,10 @@ class Client(Many):
         """
         return self.session.ask(calls.get(calls.path("kinds", name)))
 
+    def controller_kinds(self) -> list[wire.ControllerKind]:
+        """Return every kind of controller, in each reading: a summary, and the schema."""
+        return self.session.ask_all(calls.get(calls.path("controllers")))
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.settings.address}>"
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any, Literal
 
+import anyio.to_thread
 from fastapi import Body, Query
 from pydantic import ConfigDict, Field
 from starlette.requests import Request
@@ -53,6 +55,7 @@ from rheostat.server.http.requests import (
     refers,
 )
 from rheostat.server.http.route import refuses, router
+from rheostat.server.http.web_files import takes_gzip
 from rheostat.server.routes.checkpoints import SAVED, resumable
 from rheostat.server.runs.presence import Roster
 from rheostat.server.runs.revision import Note
@@ -395,15 +398,27 @@ async def list_runs(
         raise no_cursor(cursor) from None
     if overview:
         recent: RecentAnswers = request.app.state.recent_answers
-        body = await recent.get(wanted, partial(_overview, store, wanted))
-        return Response(body, headers=NO_STORE, media_type="application/json")
+        small = takes_gzip(request.headers.get("accept-encoding"))
+        make = partial(_overview, store, wanted, small=small)
+        body = await recent.get((wanted, small), make)
+        headers = {**NO_STORE, "Vary": "Accept-Encoding", **(COMPRESSED if small else {})}
+        return Response(body, headers=headers, media_type="application/json")
     items, after = await store.read(workers.runs, wanted)
     return RUNS.send({"items": items, "next": None if after is None else cursor_of(after)})
 
 
-async def _overview(store: Store, wanted: WantedRuns) -> bytes:
+COMPRESSED = {"Content-Encoding": "gzip"}
+QUICKLY = 1
+"""Of the levels of gzip: what every page asks for again soon is worth little work."""
+
+
+async def _overview(store: Store, wanted: WantedRuns, *, small: bool) -> bytes:
     items, after = await store.read(overviews.overviews, wanted)
-    return OVERVIEWS.write({"items": items, "next": None if after is None else cursor_of(after)})
+    next_ = None if after is None else cursor_of(after)
+    body = OVERVIEWS.write({"items": items, "next": next_})
+    if not small:
+        return body
+    return await anyio.to_thread.run_sync(partial(gzip.compress, body, QUICKLY, mtime=0))
 
 
 def _moment(field: str, text: str | None) -> str | None:

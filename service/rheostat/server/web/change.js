@@ -4,7 +4,7 @@ import { ask, get, newKey, runPath, useAnswer, useLoaded } from "./api.js";
 import { announce } from "./places.js";
 import { Chart } from "./chart.js";
 import { Inputs, faults, sent } from "./form.js";
-import { Dialog, Trouble, useSettled } from "./parts.js";
+import { Dialog, Message, Trouble, useSettled } from "./parts.js";
 import { count, duration, short, steps, told } from "./words.js";
 
 /** @typedef {import("./form.js").Row} Row */
@@ -108,8 +108,7 @@ export function Change({ seen, start, close }) {
         placeholder=${data ? `the next open step: ${count(data.effective)}` : "the next open step"}
         inputmode="numeric" onInput=${(e) => setAt(e.target.value.replace(/\D/g, "") || "next")} />
         ${wrong.get("effective") && html`<p class="fault">${wrong.get("effective")}</p>`}</div>
-      <div class="field"><label for="message">message <span class="soft">why</span></label><input id="message"
-        maxlength="4096" value=${message} onInput=${(e) => setMessage(e.target.value)} /></div>
+      <${Message} id="message" value=${message} set=${setMessage} />
       ${(guarded || force) && html`<label class="check"><input type="checkbox" checked=${force}
         onChange=${(e) => (setForce(e.target.checked), setRefused(null))} />
         Break the guard: the history says so</label>`}
@@ -145,13 +144,13 @@ const inShort = (one) =>
   (one.message && ` “${one.message}”`);
 
 /** Path of a row's fields in the body. @param {Row[]} rows @param {number} n */
-function place(rows, n) {
+export function place(rows, n) {
   const { parameter } = rows[n];
   return `changes.${parameter}[${rows.slice(0, n).filter((row) => row.parameter === parameter).length}]`;
 }
 
 /** @param {Row[]} rows @param {import("./wire").Surface} surface */
-function changesOf(rows, surface) {
+export function changesOf(rows, surface) {
   /** @type {Record<string, any[]>} */
   const changes = {};
   for (const { parameter, edit, fields } of rows)
@@ -178,7 +177,7 @@ function usePreview(run, asked, settled) {
 }
 
 /** @param {any} props */
-function Edit({ row, n, place, surface, parameters, wrong, set, drop }) {
+export function Edit({ row, n, place, surface, parameters, wrong, set, drop }) {
   const edits = surface?.edits || {};
   const groups = [
     ...new Set(parameters.filter((one) => one.includes("/")).map((one) => one.split("/")[0] + "/*")),

@@ -1,13 +1,15 @@
 // What decides by itself, and what waits for a yes.
 import { html, useState } from "./vendor/standalone.module.js";
 import { ask, get, runPath, useLoaded } from "./api.js";
-import { Act, Dialog, Empty, Trouble } from "./parts.js";
+import { Arm } from "./arm.js";
+import { Act, Dialog, Empty, Message, Trouble } from "./parts.js";
 import { ago, change, clock, count, short, words } from "./words.js";
 
 /** @param {{seen: import("./run.js").Seen}} props */
 export function Controllers({ seen }) {
   const { run, news } = seen;
   const path = runPath(run.name);
+  const [arming, arm] = useState(false);
   const { data: armed, error } = useLoaded(
     (signal) => get(`${path}/controllers`, {}, signal),
     [run.id, news],
@@ -23,11 +25,13 @@ export function Controllers({ seen }) {
     <h2 class="part">Proposals</h2>
     ${open && (open.items.length ? open.items.map((one) => html`<${Proposal} key=${one.proposal} one=${one}
       seen=${seen} />`) : html`<p class="soft">None waits for an answer.</p>`)}
-    <h2 class="part">Controllers</h2>
+    <div class="bar part"><h2>Controllers</h2><span class="grow"></span><button
+      disabled=${run.state === "finished"} onClick=${() => arm(true)}>Arm…</button></div>
+    ${arming && html`<${Arm} seen=${seen} close=${() => arm(false)} />`}
     ${armed && (armed.items.length ? armed.items.map((one) => html`<${Controller} key=${one.name} one=${one}
       seen=${seen} />`) : html`<${Empty} title="Nothing decides by itself on this run.">
-      <p>Arm one: <code>rheostat run arm ${run.name} plateau --metric val_loss --factor 0.5 --patience 3</code>
-      </p></${Empty}>`)}
+      <p>A controller reads a metric and changes or stops the run, at the same step for all workers: when a loss
+        stands still, or spikes, or is low enough.</p></${Empty}>`)}
   </section>`;
 }
 
@@ -73,9 +77,8 @@ function Proposal({ one, seen }) {
       </p>
     ${
       refusing &&
-      html`<${Dialog} title=${`Decline proposal ${one.proposal}`} close=${() => refuse(false)}><div
-        class="field"><label for="why">message <span class="soft">why</span></label><input id="why"
-        maxlength="4096" value=${why} onInput=${(e) => setWhy(e.target.value)} /></div>
+      html`<${Dialog} title=${`Decline proposal ${one.proposal}`} close=${() => refuse(false)}><${Message}
+        id="why" value=${why} set=${setWhy} />
       <div class="bar end"><button onClick=${() => refuse(false)}>Close</button><${Act} kind="danger"
         act=${() => answer("decline", { message: why }).then(() => refuse(false))}>Decline</${Act}></div>
         </${Dialog}>`
@@ -87,6 +90,7 @@ function Controller({ one, seen }) {
   const { name, config, last, state } = one;
   const path = `${runPath(seen.run.name)}/controllers/${encodeURIComponent(name)}`;
   const [open, show] = useState(false);
+  const [changing, edit] = useState(false);
   const decided = useLoaded(
     (signal) => (open ? get(`${path}/decisions`, { limit: 100 }, signal) : Promise.resolve(null)),
     [open, one.decisions],
@@ -95,7 +99,7 @@ function Controller({ one, seen }) {
   return html`<div class="card controller"><div class="bar"><h3>${name}</h3><span class="tag">${config.kind}
     ${config.reading ? `, as ${config.reading}` : ""}</span><span class="soft">reads <b>${config.metric}
     </b>, ${config.action === "propose" ? "proposes" : "decides"} ${lands}</span><span class="grow"></span>
-      <${Act} act=${() => ask("POST", `${path}/reset`, { body: {} }).then(seen.again)}
+      <button onClick=${() => edit(true)}>Change…</button><${Act} act=${() => ask("POST", `${path}/reset`, { body: {} }).then(seen.again)}
         title="Its counters begin anew">Reset</${Act}><${Act} kind="danger"
         act=${() => ask("DELETE", path).then(seen.again)}>Disarm</${Act}></div>
     <dl class="facts"><div><dt>last report</dt><dd>
@@ -110,6 +114,7 @@ function Controller({ one, seen }) {
         <dt>decisions</dt><dd>${count(one.decisions)}</dd></div></dl>
     <div class="bar"><button class="quiet" aria-expanded=${open} onClick=${() => show(!open)}>
       ${open ? "Less" : "Decisions and configuration"}</button></div>
+    ${changing && html`<${Arm} seen=${seen} before=${one} close=${() => edit(false)} />`}
     ${open && html`${decided?.items.length > 0 && html`<div class="scroll"><table class="numbers"><thead><tr><th
       scope="col">Step</th><th scope="col">Value</th><th scope="col" class="text">Decision</th><th
       scope="col">Effective</th><th scope="col" class="long">Why</th></tr></thead><tbody>

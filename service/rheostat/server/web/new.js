@@ -3,7 +3,7 @@ import { html, useEffect, useState } from "./vendor/standalone.module.js";
 import { ROOT, ask, get, runPath, useAnswer, useLoaded } from "./api.js";
 import { go } from "./places.js";
 import { Chart } from "./chart.js";
-import { Definition, definitionOf, faults, parsed, useKinds } from "./form.js";
+import { Definition, asJson, definitionOf, faults, parsed, useKinds } from "./form.js";
 import { Dialog, Trouble, useSettled } from "./parts.js";
 import { count, short } from "./words.js";
 
@@ -17,8 +17,6 @@ const FIRST = {
     fields: { steps: "5%", then: { kind: "cosine", fields: { start: "3e-4", end: "3e-5", steps: "rest" } } },
   },
 };
-
-const asJson = (definition) => ({ json: JSON.stringify(definition, null, 1) });
 
 export function NewRun() {
   const [form, setForm] = useState({

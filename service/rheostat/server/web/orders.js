@@ -1,9 +1,11 @@
 // What an operator orders from the header: pause, stop, checkpoint, signals, more.
-import { html, useState } from "./vendor/standalone.module.js";
+import { html, useRef, useState } from "./vendor/standalone.module.js";
 import { ask, get, runPath, useLoaded } from "./api.js";
+import { Delete, Finish } from "./ends.js";
 import { Inputs, faults, sent } from "./form.js";
-import { Act, Dialog, Trouble } from "./parts.js";
+import { Act, Dialog, Message, Trouble } from "./parts.js";
 import { Rewind } from "./rewind.js";
+import { Total } from "./total.js";
 
 /** @typedef {{seen: import("./run.js").Seen, order: (what: string, body: any) => Promise<unknown>, close: () => void}} Props */
 
@@ -37,11 +39,31 @@ export function Orders({ seen }) {
     <button class="danger" disabled=${over} onClick=${() => setOpen("stop")}><${Glyph} of="■" />Stop…</button>
     <button class="primary" disabled=${run.state === "finished"}
       onClick=${() => change({ rows: [] })}>Change…</button>
+    <${Menu} items=${{ "Total…": run.state !== "finished" && "total", "Finish…": run.state !== "finished" && "finish", "Delete…": "delete" }}
+      choose=${setOpen} />
+    ${open === "total" && html`<${Total} seen=${seen} close=${close} />`}
+    ${open === "finish" && html`<${Finish} seen=${seen} close=${close} />`}
+    ${open === "delete" && html`<${Delete} seen=${seen} close=${close} />`}
     ${open === "stop" && html`<${Stop} seen=${seen} order=${order} close=${close} />`}
     ${open === "signal" && html`<${SignalForm} seen=${seen} order=${order} close=${close} />`}
     ${open === "lift" && told && html`<${Rewind} seen=${seen} close=${close}
       place=${{ to: told.effective, generation: run.generation }} />`}
   </div>`;
+}
+
+/**
+ * What is ordered rarely.
+ * @param {{items: Record<string, string | false>, choose: (what: string) => void}} props what each is, or that it cannot be
+ */
+function Menu({ items, choose }) {
+  const place = useRef(/** @type {any} */ (null));
+  // the focus is where it was when a dialog closes, and a menu is where one can see it
+  const chosen = (what) => (place.current.firstElementChild.focus(), (place.current.open = false), choose(what));
+  const left = (event) => place.current.contains(event.relatedTarget) || (place.current.open = false);
+  const typed = (event) => event.key === "Escape" && (place.current.open = false);
+  return html`<details class="menu" ref=${place} onFocusOut=${left} onKeyDown=${typed}><summary aria-label="More" title="Total, finish, delete">⋯</summary><div>
+    ${Object.entries(items).map(([title, what]) => html`<button class="quiet" disabled=${!what}
+      onClick=${() => chosen(what)}>${title}</button>`)}</div></details>`;
 }
 
 /** @param {Props} props */
@@ -54,8 +76,7 @@ function Stop({ seen, order, close }) {
   return html`<${Dialog} title=${`Stop ${run.name}`} close=${close}>
     <p>Every rank ends at the same step, the next open one. Until the first has ended it can be taken back;
       afterwards the run goes on by a rewind to that step.</p>
-    <div class="field"><label for="stop-message">message <span class="soft">why</span></label><input
-      id="stop-message" maxlength="4096" value=${message} onInput=${(e) => setMessage(e.target.value)} /></div>
+    <${Message} id="stop-message" value=${message} set=${setMessage} />
     ${saves(run) && html`<label class="check"><input type="checkbox" checked=${saving}
       onChange=${(e) => setSaving(e.target.checked)} /> All ranks save a checkpoint there</label>`}
     <div class="bar end"><button onClick=${close}>Close</button><${Act} kind="danger"

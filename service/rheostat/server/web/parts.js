@@ -59,6 +59,26 @@ const Bubble = ({ error, close }) =>
   html`<span class="bubble"><${Trouble} error=${error} /><button type="button" class="quiet" aria-label="Close"
     onClick=${close}>✕</button></span>`;
 
+/**
+ * A line of text in a dialog.
+ * @param {{id: string, title: any, value: string, set: (text: string) => void, number?: boolean,
+ *   placeholder?: string, most?: number, fault?: string}} props
+ */
+export const Text = ({ id, title, value, set, number, placeholder, most, fault }) =>
+  html`<div class="field"><label for=${id}>${title}</label><input id=${id} value=${value} placeholder=${placeholder}
+    class=${number ? "num" : ""} inputmode=${number ? "numeric" : null} autocomplete="off" maxlength=${most}
+    aria-invalid=${fault ? "true" : null} aria-describedby=${fault ? `${id}-fault` : null}
+    onInput=${(e) => set(number ? e.target.value.replace(/\D/g, "") : e.target.value)} />
+    ${fault && html`<p class="fault" id=${`${id}-fault`}>${fault}</p>`}</div>`;
+
+/** Why something is done: the history keeps it. @param {{id: string, value: string, set: (text: string) => void}} props */
+export const Message = (props) =>
+  html`<${Text} ...${props} title=${html`message <span class="soft">why</span>`} most=${4096} />`;
+
+/** What has to be typed before something that is lost for good. @param {{id: string, name: string, value: string, set: (text: string) => void}} props */
+export const Sure = ({ name, ...props }) =>
+  html`<${Text} ...${props} title=${html`type <b>${name}</b> to be sure`} />`;
+
 /** A sentence where there is nothing yet. @param {{title: string, children?: any}} props */
 export const Empty = ({ title, children }) =>
   html`<div class="empty"><p><b>${title}</b></p>${children}</div>`;

@@ -2,7 +2,7 @@
 import { html, useState } from "./vendor/standalone.module.js";
 import { ROOT, ask, runPath, useAnswer } from "./api.js";
 import { announce, go } from "./places.js";
-import { Act, Dialog, Trouble, useSettled } from "./parts.js";
+import { Act, Dialog, Message, Sure, Text, Trouble, useSettled } from "./parts.js";
 import { ago, count, some, told } from "./words.js";
 
 /** @typedef {{seen: import("./run.js").Seen, place: import("./tree.js").Place, close: () => void}} Props */
@@ -12,12 +12,6 @@ function useRehearsal(path, body, news) {
   const asked = useSettled(JSON.stringify(body), 150);
   return useAnswer(path, asked, [news], { query: { dry_run: true } });
 }
-
-/** @param {{id: string, title: any, value: string, set: (text: string) => void, number?: boolean}} props */
-const Text = ({ id, title, value, set, number }) =>
-  html`<div class="field"><label for=${id}>${title}</label><input id=${id} value=${value}
-    class=${number ? "num" : ""} inputmode=${number ? "numeric" : null} autocomplete="off"
-    onInput=${(e) => set(number ? e.target.value.replace(/\D/g, "") : e.target.value)} /></div>`;
 
 /** @param {{data: any}} props */
 const Saved = ({ data }) =>
@@ -66,9 +60,8 @@ export function Rewind({ seen, place, close }) {
         </li>`)}${data.dropped.map((one) => html`<li>The ${one.decision} that ${one.controller} decided on step ${count(one.step)} is dropped</li>`)}
         </ul>${data.warnings.map((one) => html`<p class="banner warn">${one}</p>`)}`
     }
-    <${Text} id="rewind-message" title=${html`message <span class="soft">why</span>`} value=${message}
-      set=${setMessage} />
-    <${Text} id="sure" title=${html`type <b>${run.name}</b> to be sure`} value=${name} set=${setName} />
+    <${Message} id="rewind-message" value=${message} set=${setMessage} />
+    <${Sure} id="sure" name=${run.name} value=${name} set=${setName} />
     <div class="bar end"><button onClick=${close}>Close</button><${Act} kind="danger"
       disabled=${!data || name !== run.name} act=${rewind}>Rewind to ${count(Number(to))}</${Act}></div>
       </${Dialog}>`;
