@@ -139,15 +139,29 @@ told below, with its reason.
 
 <!-- compared -->
 {}<!-- end of compared -->
+
+Whole files it draws too, written as users of the project write them, in YAML, TOML, JSON, Python or
+shell, which bash itself runs. The project's own code reads the same text, and its own trainer or
+scheduler is stepped: every parameter, every step and the length must be the same, to a relative
+1e-9, or to 1e-6 of the greatest value where the project computes in float32. What stands in no
+package that pip installs without a GPU is checked as the table of the files says: axolotl's and
+LLaMA-Factory's data, and the scripts of timm, diffusers and Megatron beside their packages, are
+arithmetic that the comparison repeats.
+
+<!-- compared files -->
+{}<!-- end of compared files -->
 """
 MARKS = re.compile(r"(?<=<!-- compared -->\n).*(?=<!-- end of compared -->)", re.DOTALL)
-"""Where the figures of the last comparison stand."""
+MARKS_OF_FILES = re.compile(
+    r"(?<=<!-- compared files -->\n).*(?=<!-- end of compared files -->)", re.DOTALL
+)
+"""Where the figures of the last comparison stand: of schedulers, and of whole files."""
 
 
 def manual(current: str = "") -> str:
     """Return the manual, as Markdown, with the figures that the current one has."""
-    figures = MARKS.search(current)
-    compared = COMPARED.format(figures[0] if figures else "")
+    figures = (marks.search(current) for marks in (MARKS, MARKS_OF_FILES))
+    compared = COMPARED.format(*(found[0] if found else "" for found in figures))
     chapters = (_chapter(module, others) for module, others in NAMES.items())
     syntaxes = ", ".join(
         f"{syntax.name} ({' '.join(f'`{ending}`' for ending in syntax.endings)})"

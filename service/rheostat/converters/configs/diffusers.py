@@ -159,7 +159,7 @@ PROJECT = Project(
     conversion,
     signs=_SIGNS,
     flags=_SIGNS,
-    checked="the library's own schedulers, and the arithmetic of its scripts",
+    checked="the library's own schedulers with random scripts, and its scripts' arithmetic",
     refused="scale_lr, piecewise_constant, and accumulated gradients unless the rate is constant",
     doubt=_doubt,
 )

@@ -233,7 +233,7 @@ PROJECT = Project(
     conversion,
     signs={"exp_manager", "model.optim.sched", "model.megatron_amp_O2"},
     tells=_tells,
-    checked="NeMo's own classes, and the arithmetic of its trainer",
+    checked="NeMo's own prepare_lr_scheduler with random files",
     refused="a batch that ramps up; reset_lr; optim_param_groups; NeMo 2 with another strategy "
     "than Megatron's",
 )

@@ -175,6 +175,6 @@ PROJECT = Project(
     | {"model.max_sequence_length", "optimizer.metrics_log_interval", "gen1_gc_interval"}
     | {"save_num_unsharded_checkpoints_to_keep", "softmax_auxiliary_loss"},
     tells=_tells,
-    checked="the schedulers of olmo.optim, from their text",
+    checked="OLMo's own TrainConfig and build_scheduler with random files",
     refused="epochs, unless steps_per_epoch or total is given",
 )

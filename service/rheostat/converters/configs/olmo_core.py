@@ -270,6 +270,6 @@ PROJECT = Project(
     conversion,
     signs={"train_module.scheduler", "train_module.optim", "train_module.rank_microbatch_size"}
     | {"trainer.max_duration.unit", "trainer.hard_stop"},
-    checked="the library's own schedulers",
+    checked="the library's own schedulers, also with random files",
     refused="the rate of a group; lengths in tokens that are no whole batches; a batch that grows",
 )

@@ -124,6 +124,6 @@ PROJECT: Final = Project(
     conversion,
     signs={"clip_range_vf"},
     tells=_tells,
-    checked="the progress that its algorithms work out, at every timestep",
+    checked="RL Zoo's manager with random files, asked at every timestep",
     refused="files of several environments",
 )

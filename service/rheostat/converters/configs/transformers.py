@@ -192,7 +192,7 @@ PROJECT = Project(
     | {"per_device_train_batch_size", "per_device_eval_batch_size"},
     flags={"lr_scheduler_type", "lr_scheduler_kwargs"}
     | {"per_device_train_batch_size", "per_device_eval_batch_size"},
-    checked="the library's own schedulers, and the Trainer's arithmetic",
+    checked="trainings of the Trainer with random files",
     refused="a DeepSpeed file inside with a scheduler of its own",
     doubt=doubt,
 )
