@@ -11,6 +11,7 @@ from rheostat.converters.configs.interpolation import resolved
 from rheostat.converters.configs.project import Project
 from rheostat.converters.configs.reading import (
     LENIENT,
+    OR_LENGTHS,
     AtLeastOne,
     ConfigConversion,
     Place,
@@ -208,7 +209,7 @@ def _scheduler(sched: Any, path: str, total: int | None) -> tuple[str, dict[str,
     if name in _WITHOUT_LENGTH:
         params.pop("max_steps", None)
     elif total is None:
-        raise missing("trainer.max_steps", "or else total, or steps_per_epoch", "≥ 1")
+        raise missing("trainer.max_steps", OR_LENGTHS, "≥ 1")
     else:
         params["max_steps"] = total
     return name, params

@@ -12,6 +12,7 @@ from rheostat.converters.configs.groups import MOST_GROUPS, group_name
 from rheostat.converters.configs.project import Project
 from rheostat.converters.configs.reading import (
     LENIENT,
+    OR_LENGTHS,
     AtLeastOne,
     ConfigConversion,
     Place,
@@ -193,7 +194,7 @@ def _steps(
     if lengths.steps_per_epoch is not None:
         return given.value * lengths.steps_per_epoch
     if lengths.total is None:
-        raise missing(f"trainer.{name}", "in steps, or else total, or steps_per_epoch")
+        raise missing(f"trainer.{name}", f"in steps, {OR_LENGTHS}")
     return lengths.total
 
 

@@ -16,7 +16,7 @@ from tests.converters.compare.files.writing import as_yaml
 
 VERSION = version_of("axolotl")
 without(
-    *("addict", "art", "colorama", "evaluate", "fire", "numba", "peft", "posthog", "torchvision"),
+    *("addict", "art", "evaluate", "fire", "numba", "peft", "posthog", "torchvision"),
     *("triton", "wandb"),
     parts_of=("trl",),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from importlib import import_module
 from random import Random
 
 import torch
@@ -10,8 +11,8 @@ import yaml
 from tests.converters.compare.draws import FLAG, Params, among, either, fields, real, rising, whole
 from tests.converters.compare.files.trials import File, Training
 from tests.converters.compare.files.writing import as_yaml
-from timm.scheduler.scheduler_factory import create_scheduler_v2, scheduler_kwargs
 
+factory = import_module("timm.scheduler.scheduler_factory")
 _COMMON = fields(
     {
         "lr": either(among(0.1, 5e-4), real(1e-5, 1.0)),
@@ -71,9 +72,11 @@ def trained(file: File) -> Training | None:
     updates = file.lengths["steps_per_epoch"]
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=args.lr)
     group = optimizer.param_groups[0]
-    given = scheduler_kwargs(args, decreasing_metric=False)
+    given = factory.scheduler_kwargs(args, decreasing_metric=False)
     try:
-        scheduler, epochs = create_scheduler_v2(optimizer, **given, updates_per_epoch=updates)
+        scheduler, epochs = factory.create_scheduler_v2(
+            optimizer, **given, updates_per_epoch=updates
+        )
     except (ZeroDivisionError, AssertionError, ValueError):
         return None
     rates: list[float] = []

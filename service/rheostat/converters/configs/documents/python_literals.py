@@ -144,10 +144,8 @@ class _Reader:
         match node:
             case ast.Constant(value=None | bool() | int() | float() | str()):
                 return _bounded(node.value, node)
-            case ast.Name() | ast.Subscript():
+            case ast.Name() | ast.Subscript() | ast.Attribute():
                 return self.named(node, depth)
-            case ast.Attribute():
-                return self.attribute(node, depth)
             case ast.List(elts=nodes) | ast.Tuple(elts=nodes):
                 return self.items(nodes, depth)
             case ast.Dict():
@@ -168,8 +166,10 @@ class _Reader:
         if self.count > MAX_VALUES:
             raise refused("has too many values", f"≤ {MAX_VALUES} values")
 
-    def named(self, node: ast.Name | ast.Subscript, depth: int) -> Any:
+    def named(self, node: ast.Name | ast.Subscript | ast.Attribute, depth: int) -> Any:
         """Return the value of a name, or the member at a place of a list or a key of an object."""
+        if isinstance(node, ast.Attribute):
+            return self.attribute(node, depth)
         if isinstance(node, ast.Name):
             if node.id not in self.names:
                 raise _executed(node, f"{node.id[:100]} is not assigned before")
