@@ -105,9 +105,10 @@ rheostat run create gpt --config sft.yaml
 - **Nothing is executed.** Python is read as assignments of literals, of `dict(…)`, of names that
   were assigned before, of their members and of sums and products of these; a call is refused by its
   line. What is imported stands for its path, as `type=LinearLR` does, and for no value. The files
-  that `_base_` or `read_base()` names are not read: what they may set is asked for. A script is read as words: what it assigns literally is filled in, arrays
-  too, and functions and aliases count where they are called; a value that needs more, as `$(…)`, a
-  trap, a sourced file or the environment, is refused where its flag is read.
+  that `_base_` or `read_base()` names are not read: what they may set is asked for. A script is
+  read as words: what it assigns literally is filled in, arrays too, and functions and aliases count
+  where they are called; a value that needs more, as `$(…)`, a trap, a sourced file or the
+  environment, is refused where its flag is read.
 - YAML is read as PyYAML's safe loader does, with `1e-4` as a number. A key that stands twice, a tag
   of Python and a second document are refused, and a date stays text. What stands under a project's
   own tag, as PaddleDetection's `!PiecewiseDecay`, is an object with that one key.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
 from math import ceil
 from random import Random
 from types import SimpleNamespace
@@ -38,6 +39,7 @@ _HANDED_ON = (
 """What the builder hands to the arguments under the same names."""
 
 
+@dataclass
 class Arguments(AxolotlTrainingMixins, TrainingArguments):  # type: ignore[misc]  # no types
     """The arguments of axolotl."""
 

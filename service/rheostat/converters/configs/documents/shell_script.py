@@ -115,6 +115,7 @@ class Script(Blocks):
             return
         if words[0] in {"builtin", "command"} and len(words) > 1:
             words = words[1:]
+        self.options(words[0], words[1:])
         self.built_in(words[0], words[1:], line)
         if words[0] == "trap":
             yield from self.trapped(words[1:], assigned)
@@ -214,8 +215,6 @@ class Script(Blocks):
             self.set_arguments(first, rest)
         elif first in {"exit", "return"}:
             self.leave(first)
-        elif first in {"alias", "unalias", "shopt"}:
-            self.options(first, rest)
         else:
             for source in self.sources(first, rest):
                 self.forget_all(f"may be set by {self.state.word(source)[:100]}, in line {line}")
