@@ -125,11 +125,16 @@ proof: $(STAMP) ## kill, freeze, cut off and crash everything for minutes, and c
 	RHEOSTAT_EXAMPLES=2000 $(BIN)/pytest tests/server/protocol tests/server/test_openapi_cases.py \
 	  tests/server/test_openapi_raw.py -n 2
 
-compare: $(STAMP) $(VENV)/.compare ## step random configurations in the real libraries, beside what they become
-	$(BIN)/python -W ignore -m tests.converters.compare docs/converters.md
+compare: $(STAMP) $(VENV)/.compare ## step random configurations and files in the real projects, beside what they become
+	PYTHONPATH=$(VENV)/projects $(BIN)/python -W ignore -m tests.converters.compare docs/converters.md
 
-$(VENV)/.compare: tests/converters/compare/requirements.txt $(VENV)/.frameworks
+# Projects in a folder of their own, since some change what other packages do where they are found.
+$(VENV)/.compare: tests/converters/compare/requirements.txt \
+    tests/converters/compare/files/requirements.txt $(VENV)/.frameworks
 	$(PIP) install --no-deps -r tests/converters/compare/requirements.txt
+	rm -rf $(VENV)/projects
+	$(PIP) install --no-deps --target $(VENV)/projects \
+	  -r tests/converters/compare/files/requirements.txt
 	@touch $@
 
 audit: $(BIN)/python ## look for known vulnerabilities of what the lock files name

@@ -12,6 +12,7 @@ import pytest
 from rheostat.converters import config_conversion
 from rheostat.errors import Invalid
 from rheostat.schedules import convert_config, evaluate
+from rheostat.schedules.kinds.curves import Constant
 
 RECORDS = Path(__file__).parent / "golden"
 MEGATRON = (
@@ -110,7 +111,10 @@ def test_iterations_of_megatron_become_samples() -> None:
     by_iterations = by_iterations.replace("640", "80").replace("samples", "iters")
     decay = "--weight-decay-incr-style linear --start-weight-decay 0 --end-weight-decay 0.1"
     flags = f"{by_iterations} --global-batch-size 8 {decay}"
-    assert convert_config("megatron", flags) == convert_config("megatron", f"{by_samples} {decay}")
+    samples = f"{by_samples} --global-batch-size 8 {decay}"
+    found = convert_config("megatron", flags)
+    assert found == convert_config("megatron", samples)
+    assert found["batch_size"] == Constant(value=8)
 
 
 def test_megatron_s_decoupled_layers_are_a_group() -> None:
@@ -120,10 +124,18 @@ def test_megatron_s_decoupled_layers_are_a_group() -> None:
     assert evaluate(definitions["lr/decoupled"], 100) == 1e-5
 
 
+def test_a_warm_up_of_less_than_a_sample_of_megatron_has_its_first_step() -> None:
+    """A fraction may give 0.69 samples: step 0 has the rate that the warm-up begins at."""
+    flags = "--lr 1 --lr-decay-style inverse-square-root --train-samples 690 --lr-warmup-init 0.25"
+    for fraction, first in (("0.001", 0.25), ("0", 1.0)):
+        found = convert_config("megatron", f"{flags} --lr-warmup-fraction {fraction}")["lr"]
+        assert evaluate(found, [0, 1, 4]).tolist() == [first, 1.0, 0.5]
+
+
 def test_a_cycle_of_deepspeed_sets_the_momentum() -> None:
     """OneCycle sets the betas of Adam: its momentum is at 0.8 on the peak, 0.99 is the other."""
     definitions = convert_config("deepspeed", scheduler("OneCycle", CYCLE))
-    assert set(definitions) == {"lr", "beta1", "beta2", "weight_decay"}
+    assert set(definitions) == {"lr", "beta1", "beta2", "weight_decay", "batch_size"}
     assert evaluate(definitions["beta1"], 20) == pytest.approx(0.8, rel=1e-12)
     assert evaluate(definitions["beta2"], 20) == 0.99
 

@@ -1,13 +1,16 @@
-"""A small share of `make compare`: random configurations in the libraries that are installed."""
+"""A small share of `make compare`: random configurations and files, of what is installed."""
 
 from __future__ import annotations
 
 import pytest
+from tests.converters.compare.files import trials as files
 from tests.converters.compare.trials import LIBRARIES, compared, installed
 
 from rheostat.converters import registry
 
 COUNT, SEED = 4, 2
+FILES = 3
+PROJECTS = {name: own for name in files.PROJECTS if (own := files.installed(name)) is not None}
 FOUND = {library: own for library in LIBRARIES if (own := installed(library)) is not None}
 
 
@@ -35,3 +38,12 @@ def test_every_class_is_compared(library: str) -> None:
         if not (item.reacts or item.becomes.startswith("Refused") or named & {*item.names})
     }
     assert not left, f"tests/converters/compare/of_{library}.py draws none of these"
+
+
+@pytest.mark.parametrize("project", PROJECTS)
+@pytest.mark.filterwarnings("ignore")
+def test_random_files_have_the_project_s_own_values(project: str) -> None:
+    """Whole files have all parameters and steps of the project's own code, or fail there too."""
+    outcome = files.compared(project, PROJECTS[project], FILES, SEED)
+    assert not outcome.different, outcome.different[0]
+    assert outcome.tried == outcome.equal + outcome.failed + outcome.refusals == FILES

@@ -103,11 +103,12 @@ rheostat run create gpt --config sft.yaml
 - The file's ending tells its syntax: @SYNTAXES@. A text without a name is tried in this order.
   `config` over HTTP, and in Python, is also data that was read already, or a list of words.
 - **Nothing is executed.** Python is read as assignments of literals, of `dict(…)`, of names that
-  were assigned before, of their members and of sums and products of these; an import or a call is
-  refused by its line. The files that a `_base_` names are not read: what they may set is asked
-  for. A script is read as words: what it assigns literally is filled in, arrays
-  too, and a function counts where it is called; a value that needs more, as `$(…)`, a sourced file
-  or the environment, is refused where its flag is read.
+  were assigned before, of their members and of sums and products of these; a call is refused by its
+  line. What is imported stands for its path, as `type=LinearLR` does, and for no value. The files
+  that `_base_` or `read_base()` names are not read: what they may set is asked for. A script is
+  read as words: what it assigns literally is filled in, arrays too, and functions and aliases count
+  where they are called; a value that needs more, as `$(…)`, a trap, a sourced file or the
+  environment, is refused where its flag is read.
 - YAML is read as PyYAML's safe loader does, with `1e-4` as a number. A key that stands twice, a tag
   of Python and a second document are refused, and a date stays text. What stands under a project's
   own tag, as PaddleDetection's `!PiecewiseDecay`, is an object with that one key.
@@ -139,15 +140,29 @@ told below, with its reason.
 
 <!-- compared -->
 {}<!-- end of compared -->
+
+Whole files it draws too, written as users of the project write them, in YAML, TOML, JSON, Python or
+shell, which bash itself runs. The project's own code reads the same text, and its own trainer or
+scheduler is stepped: every parameter, every step and the length must be the same, to a relative
+1e-9, or to 1e-6 of the greatest value where the project computes in float32. What stands in no
+package that pip installs without a GPU is checked as the table of the files says: axolotl's and
+LLaMA-Factory's data, and the scripts of timm, diffusers and Megatron beside their packages, are
+arithmetic that the comparison repeats.
+
+<!-- compared files -->
+{}<!-- end of compared files -->
 """
 MARKS = re.compile(r"(?<=<!-- compared -->\n).*(?=<!-- end of compared -->)", re.DOTALL)
-"""Where the figures of the last comparison stand."""
+MARKS_OF_FILES = re.compile(
+    r"(?<=<!-- compared files -->\n).*(?=<!-- end of compared files -->)", re.DOTALL
+)
+"""Where the figures of the last comparison stand: of schedulers, and of whole files."""
 
 
 def manual(current: str = "") -> str:
     """Return the manual, as Markdown, with the figures that the current one has."""
-    figures = MARKS.search(current)
-    compared = COMPARED.format(figures[0] if figures else "")
+    figures = (marks.search(current) for marks in (MARKS, MARKS_OF_FILES))
+    compared = COMPARED.format(*(found[0] if found else "" for found in figures))
     chapters = (_chapter(module, others) for module, others in NAMES.items())
     syntaxes = ", ".join(
         f"{syntax.name} ({' '.join(f'`{ending}`' for ending in syntax.endings)})"

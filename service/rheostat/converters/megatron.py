@@ -139,7 +139,8 @@ def _annealed(rate: Rate, style: Style) -> AnyDefinition:
         fall = Phase(curve, until=floor(rate.end) + 1, origin=origin)
         if rate.warmup >= 1:
             return rate.after_warmup(fall)
-        return phases(Phase(Constant(value=rate.peak), 1), fall, Phase(Constant(value=rate.floor)))
+        first = rate.peak if rate.warmup == 0 else rate.first  # a part of a sample has one step
+        return phases(Phase(Constant(value=first), 1), fall, Phase(Constant(value=rate.floor)))
     kind = Linear if style == "linear" else Cosine
     length = rate.end - rate.warmup
     return rate.warmed(over(length, lambda n: kind(start=rate.peak, end=rate.floor, steps=n)))

@@ -30,8 +30,9 @@ def container(
     `wsd`, whose warm-up is a step ahead.
 
     The decay ends at the step after the last one that is trained. There torchtitan's line and root
-    go on below zero, where the definition holds; its cosine rises again, and so does the
-    definition, which is then a `warmup` to a constant and a periodic `cosine`.
+    go on below their end, where the definition holds; its cosine rises again, and so does the
+    definition, which is then a `warmup` to a constant and a periodic `cosine`. A training that goes
+    on after total_steps is refused where such steps are trained.
     """
     total = total_steps or training_steps or case.context.total
     if total is None:
@@ -41,6 +42,9 @@ def container(
     if decay_ratio is not None:
         decay = min(round(total * decay_ratio), decay)
     stable, end = total - decay - warmup, case.base * min_lr_factor
+    if (training_steps or 0) > total + 1 and (decay == 0 or decay_type != "cosine"):
+        message = "must not end before the training, in which torchtitan would go on below the end"
+        raise case.wrong("total_steps", message, total_steps, f"≥ {(training_steps or 0) - 1}")
     if decay == 0:
         return warmed_ahead(warmup, Constant(value=case.base))
     if decay_type == "cosine":

@@ -140,7 +140,7 @@ def test_python_is_read_as_literals() -> None:
 
 
 EXECUTED = [
-    *("import os", "from os import path", "x = open('marker', 'w')", "x = __import__('os')"),
+    *("from os import *", "x = open('marker', 'w')", "x = __import__('os')"),
     *("x = [i for i in (1,)]", "x = (lambda: 1)()", "del lr", "lr += 1", "x, y = 1, 2"),
     *("lr.x = 1", "if lr: x = 1", "def f(): pass", "x = lr if lr else 2", "x = not lr"),
     *("x = 'a' * 9", "x = [1] * 9", "x = lr ** 9", "x = 'a' % 1", "x = f'{lr!r}'", "x = unknown"),
@@ -174,6 +174,47 @@ def test_what_a_file_inherits_is_named() -> None:
     found = document("_base_ = ['./schedule.py']\nlr = 1\n", name="x.py")
     assert found == {"_base_": ["./schedule.py"], "lr": 1}
     assert "line 1" in refusal("lr = _base_.lr\n", "x.py")
+
+
+def test_what_is_imported_stands_for_its_path_and_for_no_value() -> None:
+    """A class is known by its path; a number from another file is not known, and is refused."""
+    head = (
+        "import torch.optim\nfrom mmengine.optim import LinearLR as Line, SGD\nfrom .x import lr\n"
+    )
+    text = f"{head}a = dict(type=Line)\nb = torch.optim.AdamW\nSGD = 3\n"
+    assert document(text, name="x.py") == {
+        "lr": ".x.lr",
+        "a": {"type": "mmengine.optim.LinearLR"},
+        "b": "torch.optim.AdamW",
+        "SGD": 3,
+    }
+    for statement in (
+        "x = lr + 'a'",
+        "x = f'{lr}'",
+        "x = lr * 2",
+        "x = -lr",
+        "x = lr[0]",
+        "x = lr()",
+    ):
+        assert "line 4" in refusal(f"{head}{statement}\n", "x.py")
+
+
+def test_base_files_that_are_imported_are_named() -> None:
+    """`with read_base()` names files as `_base_` does; what they set is not known."""
+    text = (
+        "from mmengine.config import read_base\n\nwith read_base():\n"
+        "    from .._base_.models import *\n    from .._base_.runtime import lr, x as y\n\nz = 1\n"
+    )
+    bases = [".._base_.models", ".._base_.runtime"]
+    found = document(text, name="x.py")
+    assert found == {"_base_": bases, "z": 1}
+    assert "line 8" in refusal(f"{text}q = lr\n", "x.py")
+    assert "line 8" in refusal(f"{text}model.update(dict(lr=1))\n", "x.py")
+    assert "z may be assigned again there" in refusal(
+        f"{text}with read_base():\n    from .w import *\n", "x.py"
+    )
+    assert "line 2" in refusal("with read_base():\n    lr = 1\n", "x.py")
+    assert "line 1" in refusal("with open('x'):\n    from .w import *\n", "x.py")
 
 
 TAGGED = {

@@ -53,6 +53,43 @@ def test_two_clocks_run_by_iterations() -> None:
     assert others == {"momentum": 0.9, "weight_decay": 1e-4}
 
 
+NEW_STYLE = """
+from mmengine.config import read_base
+from mmengine.optim.optimizer import OptimWrapper
+from mmengine.optim.scheduler import LinearLR, MultiStepLR
+from mmengine.runner import EpochBasedTrainLoop
+from torch.optim import SGD
+
+with read_base():
+    from .._base_.models.mask_rcnn_r50_fpn import *
+    from .._base_.default_runtime import *
+
+train_cfg = dict(type=EpochBasedTrainLoop, max_epochs=12)
+param_scheduler = [
+    dict(type=LinearLR, start_factor=0.01, by_epoch=False, begin=0, end=25),
+    dict(type=MultiStepLR, begin=0, end=12, by_epoch=True, milestones=[8, 11], gamma=0.1),
+]
+optim_wrapper = dict(
+    type=OptimWrapper, optimizer=dict(type=SGD, lr=0.02, momentum=0.9, weight_decay=0.0001)
+)
+"""
+
+
+def test_a_file_of_pure_python_is_read_as_the_names_of_its_classes() -> None:
+    """Files of the new style import what the old ones name; what their base sets is asked for."""
+    optimizer = {**SGD, "lr": 0.02}
+    old = config(WARMUP, STAIRS, optim_wrapper={"type": "OptimWrapper", "optimizer": optimizer})
+    new = config_conversion(None, NEW_STYLE, file="mask_rcnn.py", steps_per_epoch=EPOCH)
+    assert new.library == "mmengine"
+    assert new.parameters == converted(old).parameters
+    for name in ("train_cfg", "param_scheduler", "optim_wrapper"):
+        text = NEW_STYLE.replace(f"{name} =", "other =")
+        with pytest.raises(Invalid) as caught:
+            config_conversion("mmengine", text, file="mask_rcnn.py", steps_per_epoch=EPOCH)
+        assert caught.value.errors[0].field == f"config.{name}"
+        assert "_base_" in caught.value.errors[0].message
+
+
 def test_epochs_that_are_converted_end_with_the_training() -> None:
     """convert_to_iter_based multiplies by the epoch; what has no end gets that of the loop."""
     found = converted(config(WARMUP, COSINE)).parameters["lr"]

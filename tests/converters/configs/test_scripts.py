@@ -141,6 +141,11 @@ RUN = "train.py --lr $LR --warmup 1"
         ("f() { train.py --lr $1 --warmup 1; }; f 1; f 2", "differ"),
         ("f() { train.py --lr $1 --warmup 1; }; f $X 2", "X is not set"),
         ("train.py --lr 1 --warmup 2\ntrain.py --lr 2 --warmup 2", "lines 1 and 2 differ"),
+        (f"LR=1\ntrap 'LR=2' DEBUG\n{RUN}", "condition, in line 2"),
+        (f'LR=1\ntrap "$X" DEBUG\n{RUN}', "may be set by the trap of line 2"),
+        (f"trap '{RUN}' EXIT\nLR=1\n{RUN}", "lines 1 and 3 differ"),
+        (f"LR=1\nshopt -s lastpipe\ncat x | read LR\n{RUN}", "read when the script runs"),
+        (f"#!/usr/bin/env zsh\nLR=1\ncat x | while read LR; do x; done\n{RUN}", "read when"),
     ],
 )
 def test_a_value_that_is_not_known_says_why(script: str, said: str) -> None:
@@ -199,6 +204,14 @@ def test_a_value_that_is_not_known_says_why(script: str, said: str) -> None:
         (f"LR=1\nCMD='{RUN}'\nbash -lc \"$CMD\"", "1"),
         (f"LR=1\nprintf --lr; {RUN} --warmup \"it's\" $'a' \\\n --x", "1"),
         ("A=(--lr 1 --warmup 2)", "1"),
+        (f"LR=1\ntrap -- 'rm -f x' EXIT; trap - INT; trap '' TERM; trap\n{RUN}", "1"),
+        ("alias t='train.py --warmup 1' u=x\nt --lr 1", "1"),
+        ("alias t='t --warmup 1'\nt --lr 1", "1"),
+        ("alias t='train.py --lr 2'\nunalias -a\nt --warmup 1 --lr 1", "1"),
+        (f"LR=9\nshopt -s lastpipe\ncat x | LR=1\n{RUN}", "1"),
+        (f"LR=9\nshopt -s lastpipe\ncat x | {{ LR=1; cat; }}\n{RUN}", "1"),
+        (f"LR=1\nshopt -s lastpipe; shopt -u lastpipe\ncat x | read LR\n{RUN}", "1"),
+        (f"LR=1\nshopt -s lastpipe\nLR=9 | cat\n{RUN}", "1"),
         ("train.py --lr 1 --lr=2", "2"),
         ("train.py --lr 1 -m x --warmup 2", "1"),
     ],
@@ -223,6 +236,9 @@ def test_what_a_script_writes_is_filled_in(script: str, value: str) -> None:
         ("fi\ntrain.py --lr 1", "closes nothing"),
         ("train.py ( --lr 1 )", "a ( where"),
         ("lr: --lr 1", "keys of YAML"),
+        ("[ $X ] && alias t='train.py --lr 1'\nt --warmup 1", "an alias under a condition"),
+        ('alias t="$X"\nt --lr 1', "an alias t of what is not known"),
+        ("[ $X ] && shopt -s lastpipe\ntrain.py --lr 1", "lastpipe under a condition"),
     ],
 )
 def test_what_cannot_be_read_is_refused(script: str, said: str) -> None:

@@ -61,6 +61,17 @@ def test_a_file_gives_torchtitan_s_values(fields: dict[str, Any]) -> None:
     assert found.total == 500
 
 
+@pytest.mark.parametrize("kind", ["linear", "sqrt"])
+def test_a_training_does_not_go_on_after_its_schedule(kind: str) -> None:
+    """Below total_steps torchtitan's line and root fall under their end, which no run should do."""
+    fields = {"warmup_steps": 5, "total_steps": 63, "decay_type": kind, "min_lr_factor": 0.5}
+    config = {"training": {"steps": 84}, "optimizer": {"lr": 3e-4}, "lr_scheduler": fields}
+    assert_refused("torchtitan", config, "config.lr_scheduler.total_steps")
+    config["training"] = {"steps": 64}
+    found = config_conversion("torchtitan", config).parameters["lr"]
+    assert_same(found, lambda t: container(t, 3e-4, 63, **fields), range(64))
+
+
 def test_a_file_is_a_whole_run() -> None:
     """The weight decay and the batch size stand beside the rate; what is left out is as in code."""
     found = config_conversion("torchtitan", DEBUG)

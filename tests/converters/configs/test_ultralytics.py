@@ -38,7 +38,7 @@ def trained(config: dict[str, Any]) -> dict[str, list[float]]:
                 "momentum": (start, momentum),
             }
             batch = i + EPOCH * epoch
-            if batch < warmup:
+            if batch <= warmup > 0:
                 now = {n: float(np.interp(batch, [0, warmup], ends[n])) for n in ends}
             for name, values in found.items():
                 values.append(now[name])
@@ -105,6 +105,7 @@ def test_auto_takes_a_known_rate_in_a_long_training() -> None:
     found = converted(config, steps_per_epoch=1000).parameters
     assert evaluate(found["lr"], 3000) == pytest.approx(0.01 * (0.99 * (1 - 3 / 300) + 0.01))
     assert evaluate(found["momentum"], 2999) == pytest.approx(0.8 + 0.137 * 2999 / 3000)
+    assert evaluate(found["momentum"], 3000) == 0.937
     assert "lr/bias" not in found
     found = converted({**config, "warmup_epochs": 0}, steps_per_epoch=1000).parameters
     assert evaluate(found["momentum"], 0) == 0.9

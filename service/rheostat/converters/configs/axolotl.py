@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from rheostat.controllers import Controller
 from rheostat.converters.configs.project import Project
 from rheostat.converters.configs.reading import (
+    OR_LENGTHS,
     ConfigConversion,
     Place,
     TrainingLengths,
@@ -181,7 +182,7 @@ def _scheduler(arguments: Arguments, known: Lengths) -> Scheduler:
         lengths = {"num_warmup_steps": _warmup(arguments, known)}
         return Scheduler("transformers", name, {**lengths, **arguments.specific})
     if known.total is None:
-        raise missing("max_steps", "or else total, or steps_per_epoch", "≥ 1")
+        raise missing("max_steps", OR_LENGTHS, "≥ 1")
     warmup, total = _warmup(arguments, known), known.total
     lengths = {"num_warmup_steps": warmup, "num_training_steps": total}
     if name == "one_cycle":
@@ -255,7 +256,7 @@ def _share(arguments: Arguments, known: Lengths) -> float:
     ratio, usual = arguments.warmup_ratio, arguments.warmup_ratio is None
     share = _USUAL_WARMUP if ratio is None else ratio
     if known.total is None:
-        raise missing("max_steps", "or else total, or steps_per_epoch", "≥ 1")
+        raise missing("max_steps", OR_LENGTHS, "≥ 1")
     if arguments.rl in _UNCOUNTED:
         return share
     if known.counted is None:
@@ -301,6 +302,6 @@ PROJECT = Project(
     conversion,
     signs=_SIGNS,
     embeds=("transformers", "trl"),
-    checked="the schedulers of axolotl, transformers and PyTorch, and its own arithmetic",
+    checked="its own arithmetic, builder and Trainer, with random files",
     refused="jagged restarts of rex and one_cycle, and a DeepSpeed file inside with a scheduler",
 )

@@ -20,6 +20,7 @@ from rheostat.converters.configs.reading import (
 from rheostat.converters.configs.unread_fields import Read, check_unknown
 from rheostat.converters.core import refused
 from rheostat.converters.deepspeed import library
+from rheostat.converters.parameters import Length
 from rheostat.errors import FieldError
 from rheostat.schedules.definition import Definition
 from rheostat.schedules.kinds.curves import Constant
@@ -60,6 +61,7 @@ class File(BaseModel):
 
     optimizer: OptimizerSection | None = None
     scheduler: Section | None = None
+    train_batch_size: Length | str | None = None
 
 
 _READ = Read(
@@ -77,7 +79,7 @@ _READ_OF_OPTIMIZER = Read("deepspeed", tuple(Optimizer.model_fields), harmless={
 
 def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigConversion:
     """
-    Return the learning rate, and the weight decay and the momentum if the file sets them.
+    Return the learning rate, and the weight decay, momentum and batch size that the file sets.
 
     Without a scheduler the learning rate is the optimizer's. OneCycle sets the momentum of
     optimizers that have betas, as beta1, and their second beta to 0.99.
@@ -99,6 +101,8 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
         raise missing("scheduler", "or else an optimizer with a learning rate", "an object")
     if optimizer.weight_decay is not None:
         result["weight_decay"] = Constant(value=optimizer.weight_decay)
+    if isinstance(file.train_batch_size, int):  # and not "auto", which is no schedule's
+        result["batch_size"] = Constant(value=file.train_batch_size)
     return ConfigConversion(result, total=lengths.total, steps_per_epoch=lengths.steps_per_epoch)
 
 
@@ -156,6 +160,6 @@ PROJECT = Project(
     | {"prescale_gradients", "gradient_predivide_factor", "communication_data_type"}
     | {"progressive_layer_drop", "data_efficiency", "flops_profiler"},
     tells=_blocks,
-    checked="the library's own schedulers",
+    checked="the library's own schedulers, also with random files",
     refused='"auto", which the Trainer of transformers fills in',
 )

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from rheostat.converters.configs.project import Project, leaves_out
 from rheostat.converters.configs.reading import (
     LENIENT,
+    OR_LENGTHS,
     ConfigConversion,
     Place,
     TrainingLengths,
@@ -110,7 +111,7 @@ def _params(arguments: Arguments, total: int | None) -> dict[str, Any]:
     if name == "constant_with_warmup":
         return {"num_warmup_steps": arguments.lr_warmup_steps}
     if total is None:
-        raise missing("max_train_steps", "or else total, or epochs and steps_per_epoch", "≥ 1")
+        raise missing("max_train_steps", OR_LENGTHS, "≥ 1")
     lengths = {"num_warmup_steps": arguments.lr_warmup_steps, "num_training_steps": total}
     if name == "cosine_with_restarts":
         return {**lengths, "num_cycles": arguments.lr_num_cycles}
@@ -159,7 +160,7 @@ PROJECT = Project(
     conversion,
     signs=_SIGNS,
     flags=_SIGNS,
-    checked="the library's own schedulers, and the arithmetic of its scripts",
+    checked="the library's own schedulers with random scripts, and its scripts' arithmetic",
     refused="scale_lr, piecewise_constant, and accumulated gradients unless the rate is constant",
     doubt=_doubt,
 )

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from rheostat.converters.configs.project import Project
 from rheostat.converters.configs.reading import (
     LENIENT,
+    OR_TOTAL,
     AtLeastOne,
     ConfigConversion,
     Place,
@@ -96,7 +97,7 @@ def conversion(
     if file.train_iters is not None:
         total = stated("train_iters", file.train_iters, lengths.total)
     if total is None:
-        raise missing("train_iters", "or else total", "≥ 1")
+        raise missing("train_iters", OR_TOTAL, "≥ 1")
     decay = _decay(file, total)
     params = {
         "start_lr": _optimizer(file),

@@ -115,6 +115,6 @@ PROJECT: Final = Project(
         *("ema_overwrite_frequency", "global_clipnorm", "initial_learning_rate"),
         *("config.initial_learning_rate", "config.global_clipnorm", "config.inner_optimizer"),
     },
-    checked="the schedules of Keras 3, called step by step",
+    checked="the schedules of Keras 3, and random optimizers as it serializes them",
     refused="schedules of the user's own, and the `decay` of old optimizers",
 )

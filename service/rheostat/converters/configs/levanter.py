@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from rheostat.converters.configs.project import Project
 from rheostat.converters.configs.reading import (
     LENIENT,
+    OR_TOTAL,
     AtLeastOne,
     ConfigConversion,
     Place,
@@ -100,7 +101,7 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
         raise refused(FieldError(f"{path}.stable", message, optimizer.stable, "not given"))
     total = trainer.num_train_steps or lengths.total
     if total is None and path == "config":
-        raise missing("trainer.num_train_steps", "or else total", "≥ 1")
+        raise missing("trainer.num_train_steps", OR_TOTAL, "≥ 1")
     total = stated("trainer.num_train_steps", total or 400_000, lengths.total)
     params = optimizer.model_dump(exclude_none=True, exclude=_OWN)
     params["num_train_steps"] = total

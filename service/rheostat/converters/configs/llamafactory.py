@@ -133,6 +133,6 @@ PROJECT = Project(
     signs=_SIGNS,
     flags=_SIGNS,
     embeds=("transformers",),
-    checked="transformers' own schedulers, with the stages that LLaMA-Factory fills in",
+    checked="trainings of the Trainer with random files, and LLaMA-Factory's stages",
     refused="the stage ppo, the trainers of Megatron, and schedules of plugins",
 )

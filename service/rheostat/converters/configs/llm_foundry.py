@@ -146,7 +146,7 @@ PROJECT = Project(
     conversion,
     signs={"train_loader", "icl_tasks", "eval_first", "scheduler.alpha_f_decay"},
     tells=_tells,
-    checked="Composer's own classes, with what its trainer makes of max_duration",
+    checked="Composer's own classes, also with random files",
     refused="times in tokens of samples that are not of one length, and groups of weights with "
     "a rate or a weight decay of their own",
 )

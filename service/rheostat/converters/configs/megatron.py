@@ -85,8 +85,9 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     Return the learning rate and the weight decay, by samples.
 
     A command line in iterations needs --global-batch-size, and becomes samples too, as in
-    Megatron. --step-batch-size-schedule gives a batch_size, and so does --rampup-batch-size, which
-    releases of 2026 ignore; --decoupled-lr gives an lr/decoupled for the input and output layers.
+    Megatron. That is the batch_size, unless --step-batch-size-schedule gives one, or
+    --rampup-batch-size, which releases of 2026 ignore; --decoupled-lr gives an lr/decoupled for
+    the input and output layers.
     """
     check_unknown(config, _READ)
     arguments = read(Arguments, config)
@@ -108,6 +109,8 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
         )
     if arguments.rampup_batch_size is not None:
         result["batch_size"] = sound(_ramp(arguments), "config")
+    elif arguments.global_batch_size is not None:
+        result["batch_size"] = Constant(value=arguments.global_batch_size)
     if stairs is not None:
         result["batch_size"] = sound(stairs, "config")
     return ConfigConversion(result, total=params["wd_incr_steps"], axis="samples")
@@ -241,7 +244,7 @@ PROJECT = Project(
     | {"lr_warmup_fraction", "lr_warmup_iters", "lr_warmup_samples", "lr_warmup_init"}
     | {"train_samples", "train_iters", "rampup_batch_size", "decoupled_lr"}
     | {"tensor_model_parallel_size", "pipeline_model_parallel_size", "start_weight_decay"},
-    checked="the scheduler's own values, and its script's arithmetic",
+    checked="Megatron Core's scheduler with random scripts, and its script's arithmetic",
     refused="a training in iterations with a batch size that ramps up",
     doubt=_doubt,
 )

@@ -135,6 +135,6 @@ PROJECT = Project(
     conversion,
     signs=_SIGNS,
     flags={"fine_tune_type", "steps_per_report", "steps_per_eval"},
-    checked="MLX's schedulers, joined as mlx-lm joins them",
+    checked="the schedules that mlx-lm builds of random files, in float32",
     refused="schedules that MLX does not have",
 )

@@ -323,7 +323,7 @@ PROJECT: Final = Project(
         "default_hooks.param_scheduler",
     },
     tells=_tells,
-    checked="the recursion of MMEngine's schedulers, by iteration and by epoch",
+    checked="trainings of MMEngine's Runner with random files",
     refused="what a `_base_` file sets, several optimizers, schedulers of other packages, and "
     "constructors that decay the rate by the layer",
 )

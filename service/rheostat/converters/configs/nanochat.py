@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from rheostat.converters.configs.project import Project
 from rheostat.converters.configs.reading import (
     LENIENT,
+    OR_TOTAL,
     AtLeastOne,
     ConfigConversion,
     Place,
@@ -68,7 +69,7 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     if given.num_iterations > 0:
         total = stated("num_iterations", given.num_iterations, lengths.total)
     if total is None:
-        message = "or else total: without it nanochat works it out from the model's parameters"
+        message = f"{OR_TOTAL}: nanochat would work it out from the model's parameters"
         raise missing("num_iterations", message, "≥ 1")
     if given.total_batch_size < 1:
         message = "in tokens: without it nanochat works it out from the model's parameters"

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from rheostat.converters.configs.project import Project
 from rheostat.converters.configs.reading import (
     LENIENT,
+    OR_TOTAL,
     AtLeastOne,
     ConfigConversion,
     Place,
@@ -102,7 +103,7 @@ def conversion(config: Mapping[str, Any], lengths: TrainingLengths) -> ConfigCon
     if tokens.train_steps is not None:
         total = stated("tokens.train_steps", tokens.train_steps, lengths.total)
     if total is None:
-        raise missing("tokens.train_steps", "or else total", "≥ 1")
+        raise missing("tokens.train_steps", OR_TOTAL, "≥ 1")
     params = {**scheduler.model_dump(exclude_none=True), "total_training_steps": total}
     rate = scheduler.learning_rate
     parameters: dict[str, Definition] = {

@@ -11,6 +11,7 @@ from rheostat.converters.configs.interpolation import resolved
 from rheostat.converters.configs.project import Project
 from rheostat.converters.configs.reading import (
     LENIENT,
+    OR_LENGTHS,
     AtLeastOne,
     ConfigConversion,
     Place,
@@ -208,7 +209,7 @@ def _scheduler(sched: Any, path: str, total: int | None) -> tuple[str, dict[str,
     if name in _WITHOUT_LENGTH:
         params.pop("max_steps", None)
     elif total is None:
-        raise missing("trainer.max_steps", "or else total, or steps_per_epoch", "≥ 1")
+        raise missing("trainer.max_steps", OR_LENGTHS, "≥ 1")
     else:
         params["max_steps"] = total
     return name, params
@@ -233,7 +234,7 @@ PROJECT = Project(
     conversion,
     signs={"exp_manager", "model.optim.sched", "model.megatron_amp_O2"},
     tells=_tells,
-    checked="NeMo's own classes, and the arithmetic of its trainer",
+    checked="NeMo's own prepare_lr_scheduler with random files",
     refused="a batch that ramps up; reset_lr; optim_param_groups; NeMo 2 with another strategy "
     "than Megatron's",
 )

@@ -12,6 +12,7 @@ from rheostat.converters.configs.counting import counted_from_one
 from rheostat.converters.configs.project import Project
 from rheostat.converters.configs.reading import (
     LENIENT,
+    OR_LENGTHS,
     AtLeastOne,
     ConfigConversion,
     Place,
@@ -141,7 +142,7 @@ def _duration(text: float | str, tokens: int, lengths: TrainingLengths) -> int:
         if lengths.steps_per_epoch is not None:
             return epochs * lengths.steps_per_epoch * tokens
         if lengths.total is None:
-            raise missing("max_duration", f"in steps, or else total, or steps_per_epoch: {given}")
+            raise missing("max_duration", f"in steps and not as {given}, {OR_LENGTHS}")
         return lengths.total * tokens
     return _number(given[:-1]) if given.endswith("T") else _number(given) * tokens
 
@@ -175,6 +176,6 @@ PROJECT = Project(
     | {"model.max_sequence_length", "optimizer.metrics_log_interval", "gen1_gc_interval"}
     | {"save_num_unsharded_checkpoints_to_keep", "softmax_auxiliary_loss"},
     tells=_tells,
-    checked="the schedulers of olmo.optim, from their text",
+    checked="OLMo's own TrainConfig and build_scheduler with random files",
     refused="epochs, unless steps_per_epoch or total is given",
 )

@@ -12,6 +12,7 @@ from rheostat.converters.configs.groups import MOST_GROUPS, group_name
 from rheostat.converters.configs.project import Project
 from rheostat.converters.configs.reading import (
     LENIENT,
+    OR_LENGTHS,
     AtLeastOne,
     ConfigConversion,
     Place,
@@ -193,7 +194,7 @@ def _steps(
     if lengths.steps_per_epoch is not None:
         return given.value * lengths.steps_per_epoch
     if lengths.total is None:
-        raise missing(f"trainer.{name}", "in steps, or else total, or steps_per_epoch")
+        raise missing(f"trainer.{name}", f"in steps, {OR_LENGTHS}")
     return lengths.total
 
 
@@ -270,6 +271,6 @@ PROJECT = Project(
     conversion,
     signs={"train_module.scheduler", "train_module.optim", "train_module.rank_microbatch_size"}
     | {"trainer.max_duration.unit", "trainer.hard_stop"},
-    checked="the library's own schedulers",
+    checked="the library's own schedulers, also with random files",
     refused="the rate of a group; lengths in tokens that are no whole batches; a batch that grows",
 )

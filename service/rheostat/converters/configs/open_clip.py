@@ -125,6 +125,6 @@ PROJECT: Final = Project(
         *("train_num_samples", "local_loss", "gather_with_grad", "dataset_type", "imagenet_val"),
         *("zeroshot_frequency", "csv_img_key", "accum_freq", "lock_image", "lock_text"),
     },
-    checked="the formulas of its `scheduler.py`, step by step",
+    checked="its own parser and `scheduler.py` with random scripts",
     refused="none but wrong values",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -23,6 +23,9 @@ from rheostat.schedules.shortest import shortest
 AtLeastOne = Annotated[Steps, Field(ge=1)]
 LENIENT = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
 """A configuration file has much that is no schedule."""
+OR_TOTAL: Final = "unless total says how many steps the whole training has"
+OR_LENGTHS: Final = f"{OR_TOTAL}, or steps_per_epoch how many an epoch has"
+"""When a file need not state its length, as the error says that it does not."""
 Model = TypeVar("Model", bound=BaseModel)
 Found = TypeVar("Found")
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from rheostat.converters.configs.project import Project
 from rheostat.converters.configs.reading import (
     LENIENT,
+    OR_TOTAL,
     ConfigConversion,
     TrainingLengths,
     missing,
@@ -94,7 +95,7 @@ def _scheduled(value: float | str, field: str, total: int | None) -> Definition:
     """Return a constant, or a line to 0 at the end of the training."""
     if isinstance(value, str) and value.startswith(_PREFIX):
         if total is None:
-            raise missing("n_timesteps", "or else total, for a line to the end", "≥ 1")
+            raise missing("n_timesteps", f"for a line to the end, {OR_TOTAL}", "≥ 1")
         start = _number(value.removeprefix(_PREFIX), value, field)
         return Linear(start=start, end=0.0, steps=total)
     return Constant(value=_number(value, value, field))
@@ -124,6 +125,6 @@ PROJECT: Final = Project(
     conversion,
     signs={"clip_range_vf"},
     tells=_tells,
-    checked="the progress that its algorithms work out, at every timestep",
+    checked="RL Zoo's manager with random files, asked at every timestep",
     refused="files of several environments",
 )

@@ -268,7 +268,7 @@ PROJECT: Final = Project(
         *("lr_k_decay", "decay_milestones", "warmup_prefix", "lr_base_size", "patience_epochs"),
         *("warmup_lr", "decay_epochs", "cooldown_epochs"),
     },
-    checked="the schedulers that timm's factory makes, stepped as `train.py` steps them",
+    checked="timm's factory with random `args.yaml`, stepped as `train.py` steps it",
     refused="noise, `layer_decay`, an `lr` that is scaled by the number of GPUs, and command lines "
     "that leave out what has another default in older versions",
 )

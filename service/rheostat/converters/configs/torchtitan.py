@@ -152,7 +152,7 @@ PROJECT = Project(
     | {"training.local_batch_size", "training.num_tokens_per_microbatch_per_dp_rank"}
     | {"parallelism.data_parallel_shard_degree", "optimizer.early_step_in_backward"}
     | {"job.dump_folder", "optimizer.param_groups"},
-    checked="the function of LRSchedulersContainer.Config",
+    checked="LRSchedulersContainer.Config with random files",
     refused="groups with different rates; files of before August 2025, by `lr_min` and "
     "`batch_size`; a command line, which leaves the rest to a function",
 )

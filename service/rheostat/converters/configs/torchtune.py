@@ -129,6 +129,6 @@ PROJECT = Project(
     conversion,
     signs=(),
     tells=_tells,
-    checked="transformers' cosine, which is torchtune's, and the recipes' arithmetic",
+    checked="torchtune's components with random files, and the recipes' arithmetic",
     refused="components that are not torchtune's, and its recipe for PPO",
 )

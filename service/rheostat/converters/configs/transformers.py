@@ -13,6 +13,7 @@ from rheostat.controllers import Controller
 from rheostat.converters.configs.project import Project, leaves_out
 from rheostat.converters.configs.reading import (
     LENIENT,
+    OR_LENGTHS,
     ConfigConversion,
     Place,
     TrainingLengths,
@@ -160,7 +161,7 @@ def warmup_of(arguments: Arguments, total: int | None) -> int:
 
 def no_total() -> Invalid:
     """Return the error for a training whose length must be known."""
-    return missing("max_steps", "or else total, or steps_per_epoch", "≥ 1")
+    return missing("max_steps", OR_LENGTHS, "≥ 1")
 
 
 def specific(arguments: Arguments) -> dict[str, Any]:
@@ -192,7 +193,7 @@ PROJECT = Project(
     | {"per_device_train_batch_size", "per_device_eval_batch_size"},
     flags={"lr_scheduler_type", "lr_scheduler_kwargs"}
     | {"per_device_train_batch_size", "per_device_eval_batch_size"},
-    checked="the library's own schedulers, and the Trainer's arithmetic",
+    checked="trainings of the Trainer with random files",
     refused="a DeepSpeed file inside with a scheduler of its own",
     doubt=doubt,
 )

@@ -65,7 +65,7 @@ PROJECT = Project(
     signs=SIGNS,
     flags=SIGNS,
     embeds=("transformers",),
-    checked="transformers' own schedulers, and the Trainer's arithmetic",
+    checked="TRL's parser and trainings of the Trainer with random files",
     refused="a file without a learning rate, and a length in episodes",
     doubt=_doubt,
 )

@@ -23,7 +23,7 @@ from rheostat.converters.configs.reading import (
 )
 from rheostat.converters.configs.unread_fields import Read, check_unknown
 from rheostat.converters.core import refused
-from rheostat.converters.kit import Phase, phases, polynomial, times, value_at
+from rheostat.converters.kit import Phase, phases, polynomial, times
 from rheostat.converters.mmengine import by_counts
 from rheostat.converters.parameters import Length, NotNegative
 from rheostat.errors import FieldError
@@ -170,7 +170,7 @@ def _momentum(arguments: Arguments, epoch: int) -> dict[str, Definition]:
     """
     Return the momentum, or the beta.
 
-    The warm-up leaves the momentum a batch short of its end, which it reached before 8.4.103.
+    Releases from 8.4.103 to 8.4.175 at least left it a batch short of the warm-up's end.
     """
     steps, end = _warmup(arguments, epoch), arguments.momentum
     if arguments.optimizer.lower() in _WITH_BETAS:
@@ -178,8 +178,7 @@ def _momentum(arguments: Arguments, epoch: int) -> dict[str, Definition]:
     if steps == 0:
         return {"momentum": Constant(value=end)}
     line = polynomial(arguments.warmup_momentum, end, steps)
-    reached = Constant(value=value_at(line, steps - 1))
-    return {"momentum": phases(Phase(line, until=steps), Phase(reached))}
+    return {"momentum": phases(Phase(line, until=steps), Phase(Constant(value=end)))}
 
 
 def _weight_decay(arguments: Arguments, total: int) -> float:
@@ -197,8 +196,8 @@ PROJECT: Final = Project(
     "ultralytics",
     conversion,
     signs={"lr0", "lrf", "cos_lr", "warmup_bias_lr", "warmup_momentum", "nbs", "close_mosaic"},
-    checked="the trainer's own formula, step by step, of version 8.4.103 and later: before, the "
-    "momentum's warm-up ended a batch later",
+    checked="the trainer's own formula, step by step, of version 8.4.190: from 8.4.103 to 8.4.175 "
+    "the momentum's warm-up was left a batch before its end",
     refused="a length in hours, AutoBatch, `optimizer: auto` in a training of few updates, YOLOv5, "
     "and warm-ups that older versions count otherwise: of < 100 batches, or of a part of an epoch",
     doubt=_doubt,

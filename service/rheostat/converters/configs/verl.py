@@ -11,6 +11,7 @@ from rheostat.converters.configs.flags import Flags
 from rheostat.converters.configs.project import Project
 from rheostat.converters.configs.reading import (
     LENIENT,
+    OR_TOTAL,
     ConfigConversion,
     Place,
     TrainingLengths,
@@ -263,7 +264,7 @@ def _total(
         return lengths.total
     if trainer.total_epochs is None:
         if lengths.total is None:
-            raise missing("trainer.total_epochs", "or else total", "≥ 1")
+            raise missing("trainer.total_epochs", OR_TOTAL, "≥ 1")
         return lengths.total
     steps = trainer.total_epochs * lengths.steps_per_epoch
     return stated("trainer.total_epochs", steps, lengths.total)

@@ -3,8 +3,9 @@ Python files of assignments, as MMEngine's and nanoGPT's: read as literals, neve
 
 A value is a literal, ``dict(…)``, a name that was assigned before, one of its members as ``x[0]``,
 or an expression of them with ``+``, ``-``, ``*``, ``/`` and ``//``. What would have to be executed
-is refused by its line. ``_base_`` is the names of files, which are not read: what they may set is
-for the project to ask for.
+is refused by its line. A name that is imported stands for its path, as ``type=LinearLR`` in newer
+files of MMEngine, and for no other value. ``_base_`` is the names of files, which are not read:
+what they may set is for the project to ask for; those that ``with read_base()`` imports are too.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ from rheostat.schedules.size_limits import LARGEST_INTEGER
 _FILE: Final = "a configuration file"
 """What the parser calls what it reads."""
 _BOUND: Final = "assignments of literals, of dict(…), and of names that were assigned before"
+_READ_BASE: Final = "read_base"
+"""What marks the imports of base files."""
+_BASES: Final = "_base_"
+"""The name under which a file has the names of those that it is based on."""
 _OPERATORS: Final[dict[type, Callable[[Any, Any], Any]]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -46,7 +51,13 @@ def read_python(text: str) -> dict[str, Any]:
     reader = _Reader()
     for statement in tree.body:
         reader.take(statement)
-    return reader.names
+    return reader.assigned()
+
+
+class Imported(str):
+    """The path of something that is imported: of a class, or of a value that is not known."""
+
+    __slots__ = ()
 
 
 class _Reader:
@@ -54,10 +65,19 @@ class _Reader:
 
     def __init__(self) -> None:
         self.names: dict[str, Any] = {}
+        self.unassigned: set[str] = set()
+        """Names of modules and classes that are imported."""
         self.count = 0
 
     def take(self, statement: ast.stmt) -> None:
-        """Take an assignment; a docstring says nothing."""
+        """Take an assignment or an import; a docstring says nothing."""
+        if isinstance(statement, (ast.Import, ast.ImportFrom)):
+            self.imported(statement)
+            return
+        if isinstance(statement, ast.With) and _is_read_base(statement):
+            for inner in statement.body:
+                self.based(inner)
+            return
         if isinstance(statement, ast.Expr):
             if isinstance(statement.value, ast.Constant):
                 return
@@ -74,7 +94,47 @@ class _Reader:
             if not isinstance(target, ast.Name):
                 raise _executed(statement, "assigns to a part of something")
         value = self.value(given, 1)
-        self.names |= {target.id: value for target in targets if isinstance(target, ast.Name)}
+        found = {target.id: value for target in targets if isinstance(target, ast.Name)}
+        self.unassigned -= found.keys()
+        self.names |= found
+
+    def assigned(self) -> dict[str, Any]:
+        """Return what is assigned; of imports, values that a base file may have, and no classes."""
+        return {
+            name: value
+            for name, value in self.names.items()
+            if not (isinstance(value, Imported) and name in self.unassigned)
+        }
+
+    def imported(self, statement: ast.Import | ast.ImportFrom) -> None:
+        """Take names for the paths that they are imported from."""
+        within = ""
+        if isinstance(statement, ast.ImportFrom):
+            within = f"{'.' * statement.level}{statement.module or ''}."
+        for alias in statement.names:
+            if alias.name == "*":
+                message = "imports names that are not in this file"
+                raise _executed(statement, message)
+            path = f"{within}{alias.name}"
+            if not within and alias.asname is None:  # import a.b makes the name a
+                path = path.partition(".")[0]
+            name = alias.asname or path.rpartition(".")[2]
+            self.names[name] = Imported(_bounded(path, statement))
+            if not within or name[:1].isupper() or name == _READ_BASE:  # a module, or a class
+                self.unassigned.add(name)
+
+    def based(self, statement: ast.stmt) -> None:
+        """Take the import of a base file, whose names are not known; before them none may be."""
+        if not isinstance(statement, ast.ImportFrom):
+            raise _executed(statement, "is no import of a base file")
+        values = self.names.items()
+        known = [k for k, v in values if k != _BASES and not isinstance(v, Imported)]
+        if known:
+            name = known[0][:100]
+            message = f"comes late: {name} may be assigned again there, where it is not read"
+            raise _executed(statement, message)
+        bases = self.names.setdefault(_BASES, [])
+        bases.append(_bounded(f"{'.' * statement.level}{statement.module or ''}", statement))
 
     def value(self, node: ast.expr, depth: int) -> Any:
         """Return the value of an expression."""
@@ -84,7 +144,7 @@ class _Reader:
         match node:
             case ast.Constant(value=None | bool() | int() | float() | str()):
                 return _bounded(node.value, node)
-            case ast.Name() | ast.Subscript():
+            case ast.Name() | ast.Subscript() | ast.Attribute():
                 return self.named(node, depth)
             case ast.List(elts=nodes) | ast.Tuple(elts=nodes):
                 return self.items(nodes, depth)
@@ -106,8 +166,10 @@ class _Reader:
         if self.count > MAX_VALUES:
             raise refused("has too many values", f"≤ {MAX_VALUES} values")
 
-    def named(self, node: ast.Name | ast.Subscript, depth: int) -> Any:
+    def named(self, node: ast.Name | ast.Subscript | ast.Attribute, depth: int) -> Any:
         """Return the value of a name, or the member at a place of a list or a key of an object."""
+        if isinstance(node, ast.Attribute):
+            return self.attribute(node, depth)
         if isinstance(node, ast.Name):
             if node.id not in self.names:
                 raise _executed(node, f"{node.id[:100]} is not assigned before")
@@ -120,6 +182,13 @@ class _Reader:
             return holder[place]
         except LookupError:
             raise _executed(node, f"{place!r:.100} is no member") from None
+
+    def attribute(self, node: ast.Attribute, depth: int) -> Imported:
+        """Return the path of a part of a module that is imported."""
+        holder = self.value(node.value, depth + 1)
+        if not isinstance(holder, Imported):
+            raise _executed(node, "has to be executed")
+        return Imported(_bounded(f"{holder}.{node.attr}", node))
 
     def items(self, nodes: Iterable[ast.expr], depth: int) -> list[Any]:
         found = []
@@ -182,7 +251,7 @@ class _Reader:
         left, right = self.value(node.left, depth + 1), self.value(node.right, depth + 1)
         operation = _OPERATORS.get(type(node.op))
         numbers = _is_number(left) and _is_number(right)
-        texts = isinstance(left, str) and isinstance(right, str) and isinstance(node.op, ast.Add)
+        texts = _is_text(left) and _is_text(right) and isinstance(node.op, ast.Add)
         if operation is None or not (numbers or texts):
             raise _executed(node, "has to be executed")
         try:
@@ -197,7 +266,7 @@ class _Reader:
             if isinstance(part, ast.FormattedValue):
                 plain = part.conversion == -1 and part.format_spec is None
                 value = self.value(part.value, depth + 1) if plain else None
-                if not isinstance(value, (str, int)):
+                if not _is_text(value) and not isinstance(value, int):
                     raise _executed(node, "has to be executed")
             else:
                 value = self.value(part, depth + 1)
@@ -205,11 +274,21 @@ class _Reader:
         return str(_bounded("".join(parts), node))
 
 
+def _is_read_base(statement: ast.With) -> bool:
+    """Return whether a block is of the imports of base files, as MMEngine marks them."""
+    calls = [item.context_expr for item in statement.items]
+    return [ast.unparse(call) for call in calls] == [f"{_READ_BASE}()"]
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and not isinstance(value, Imported)
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _bounded(value: Any, node: ast.expr) -> Any:
+def _bounded(value: Any, node: ast.expr | ast.stmt) -> Any:
     if isinstance(value, str) and len(value) > MAX_TEXT:
         raise refused("is too long a text", f"≤ {MAX_TEXT} characters", line=node.lineno)
     if isinstance(value, int) and abs(value) >= LARGEST_INTEGER:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from rheostat.converters.configs.documents.refusals import OtherSyntaxError, refused
-from rheostat.converters.configs.documents.shell_words import Command, commands_of
+from rheostat.converters.configs.documents.shell_script import Command, commands_of
 from rheostat.converters.configs.flags import Flags, Unknown, flags_of, is_flag
 from rheostat.converters.configs.unread_fields import sounds_like_a_schedule
 
