@@ -57,6 +57,7 @@ from rheostat.server.http.middleware import identify
 from rheostat.server.http.protocol import CONNECTION_CLASS, BoundedHttp
 from rheostat.server.http.rates import Rates
 from rheostat.server.http.turns import OnePerTurn
+from rheostat.server.runs.selector import EVERYTHING
 from rheostat.server.runs.sightings import Sightings
 
 BROWSERS = frozenset({b"origin", b"sec-fetch-site", b"sec-fetch-mode"})
@@ -229,7 +230,8 @@ class FastLane:
         caller = self._access.remembered(headers.get(b"authorization", b""))
         if caller is None or not settles(caller, None):
             return False
-        return (not caller.bounded or caller.knows(_run_of(scope))) and self._rates.allow(scope)
+        known = caller.runs is EVERYTHING or caller.knows(_run_of(scope))
+        return known and self._rates.allow(scope)
 
 
 def _run_of(scope: Scope) -> str:
