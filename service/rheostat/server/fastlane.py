@@ -58,6 +58,7 @@ from rheostat.server.http.middleware import identify
 from rheostat.server.http.protocol import CONNECTION_CLASS, BoundedHttp
 from rheostat.server.http.rates import Rates
 from rheostat.server.http.turns import OnePerTurn
+from rheostat.server.runs.selector import EVERYTHING
 from rheostat.server.runs.sightings import Sightings
 
 BROWSERS = frozenset({b"origin", b"sec-fetch-site", b"sec-fetch-mode"})
@@ -238,7 +239,8 @@ class FastLane:
         caller = self._access.remembered(headers.get(b"authorization", b""))
         if caller is None or not settles(caller, None):
             return False
-        if (caller.bounded and not caller.knows(_run_of(scope))) or not self._rates.allow(scope):
+        known = caller.runs is EVERYTHING or caller.knows(_run_of(scope))
+        if not known or not self._rates.allow(scope):
             return False
         scope[CALLER] = caller
         return True

@@ -24,8 +24,8 @@ from rheostat.server.store import clock, tables
 from rheostat.server.store.operations import census, close, stop, workers
 from rheostat.server.store.operations.census import Census
 from rheostat.server.store.operations.revise import RevisionRequest, revise
-from rheostat.server.store.operations.workers import WantedRuns
 from rheostat.server.store.records import Records
+from rheostat.server.store.run_lists import WantedRuns
 
 if TYPE_CHECKING:
     from tests.server.store.conftest import Desk
@@ -69,7 +69,7 @@ def test_runs_are_counted_as_lists_show_them(desk: Desk) -> None:
     desk.settle(made["stopped"], 0, 8)
     desk.write(stop.stop, "stopped", stop.StopRequest(note=Note("ann")))
     desk.write(close.finish, "finished", None, Note("ann"))
-    listed, _ = desk.read(workers.runs, WantedRuns({}))
+    listed, _ = desk.read(workers.runs, WantedRuns())
     states = Counter(run["state"] for run in listed)
     few = dict.fromkeys(("paused", "stopped", "ended", "finished"), 1)
     assert states == few | {"live": 2, "stuck": 2}

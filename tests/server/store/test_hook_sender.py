@@ -12,14 +12,14 @@ import pytest
 from tests.server.hooks.receiver import Receiver, receiving
 
 from rheostat.errors import Unavailable
-from rheostat.schedules.evaluation import Figures
 from rheostat.server.hooks import posting
 from rheostat.server.hooks.hook import NewHook
 from rheostat.server.hooks.posting import Poster
 from rheostat.server.hooks.targets import Networks
 from rheostat.server.http import hook_sender
 from rheostat.server.http.hook_sender import HookSender
-from rheostat.server.http.metrics import HOOK_ATTEMPTS, HOOK_WAITING, Metrics
+from rheostat.server.http.metric_table import HOOK_ATTEMPTS, HOOK_WAITING
+from rheostat.server.http.metrics import Metrics
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.validation import Limits
 from rheostat.server.store import Store
@@ -62,7 +62,7 @@ async def halve(store: Store, many: int = 1) -> None:
 @asynccontextmanager
 async def sending(store: Store, metrics: Metrics | None = None) -> AsyncIterator[HookSender]:
     """Run what sends, as one process does."""
-    figures = metrics or Metrics(lambda: Figures(0, 0, 0, 0, 0))
+    figures = metrics or Metrics()
     sender = HookSender(store, Poster(HERE), figures, "https://page.example")
     task = asyncio.create_task(sender.keep_sending())
     try:
@@ -99,7 +99,7 @@ def test_what_happens_is_sent(desk: Desk, receiver: Receiver) -> None:
     """A change reaches the receiver, with a link; and the figures say so."""
     put(desk, receiver.url)
     desk.create()
-    metrics = Metrics(lambda: Figures(0, 0, 0, 0, 0))
+    metrics = Metrics()
 
     async def main() -> None:
         async with sending(desk.store, metrics):

@@ -29,8 +29,8 @@ from rheostat.server.store.operations import (
 )
 from rheostat.server.store.operations.note import NoteRequest
 from rheostat.server.store.operations.stop import StopRequest
-from rheostat.server.store.operations.workers import WantedRuns
 from rheostat.server.store.replicas import Replica
+from rheostat.server.store.run_lists import WantedRuns
 
 NEXT = "9000"
 LEFT = NoteRequest(Note("ann", "seen"))
@@ -117,7 +117,7 @@ def test_an_older_release_serves_what_is_settled_alone(
     block = desk.read(values.preview, "gpt", BlockRequest(1, 0, 8))
     assert [list(column) for column in block.values] == settled
     assert desk.read(served.served, "gpt", None, 0, None)[0]["segments"]
-    rows, _ = desk.read(overviews.overviews, WantedRuns({}, "", 10))
+    rows, _ = desk.read(overviews.overviews, WantedRuns(limit=10))
     assert [row["curve"] for row in rows] == [None, None]
     assert desk.read(events.news, {run_id: 0, desk_id(desk, "branch"): 0}) == {
         run_id: None,
