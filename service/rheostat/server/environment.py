@@ -24,7 +24,7 @@ IN_FILES = frozenset({"database"})
 LONGEST = 64 * 1024
 """Bytes that such a file may have."""
 
-CLIENTS = frozenset({"RHEOSTAT_URL", "RHEOSTAT_TOKEN", "RHEOSTAT_AUTHOR"})
+CLIENTS = frozenset({"RHEOSTAT_URL", "RHEOSTAT_TOKEN", "RHEOSTAT_AUTHOR", "RHEOSTAT_HOOK_SECRET"})
 """What clients and commands read."""
 
 _ADDRESS = re.compile(r"(?:tcp|udp|sctp)://")
