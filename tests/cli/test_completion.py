@@ -33,6 +33,7 @@ UNKNOWABLE = {
     *("ADDRESS", "AXIS", "CELLS", "N", "NAME", "NAME.WHAT=VALUE", "NAME=VALUE", "PARAMETERS"),
     *("PARAMETER.BOUND=VALUE", "PARAMETER.WHAT=TEXT", "PORT", "ROWS", "S", "SECONDS", "STEP"),
     *("SIGNAL.WHAT=VALUE", "STEPS", "TEXT", "TOKEN", "URL", "VALUE", "WHAT=VALUE", "PREFIX"),
+    *("SELECTOR", "SECRET"),
     "'WORD [NAME=VALUE …]'",
 }
 """What help calls numbers, texts and new names, which nobody can complete."""
@@ -108,6 +109,7 @@ def test_every_parameter_is_completed_or_known_not_to_be() -> None:
         ("run create new lr=@", ["files"]),
         ("run list --state st", ["stuck", "stopped"]),
         ("run change gpt --wait=p", ["proven"]),
+        ("hook set a https://x.org -e sto", ["stopped"]),
         ("plot cosine start=1 , lin", ["linear"]),
         ("plot warmup then.ki", ["then.kind="]),
         ("plot warmup then.kind=cosi", ["cosine", "cosine_restarts"]),

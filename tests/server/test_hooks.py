@@ -27,6 +27,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]
     """Run a server of two processes, whose hooks reach this machine."""
     folder = tmp_path_factory.mktemp("server")
     settings = {"auth": "true", "workers": 2, "hook_networks": "127.0.0.0/8"}
+    settings["log_level"] = "debug"
     settings["public_url"] = "https://page.example/"
     with open_tokens(f"sqlite:///{folder / 'rheostat.db'}") as tokens:
         secret = tokens.create("root", "admin")["token"]
@@ -153,6 +154,8 @@ def _let_go(database: str) -> None:
         ({"selector": 5000 * "x"}, "selector"),
         ({"format": "teams"}, "format"),
         ({"secret": "hunter2"}, "secret"),
+        ({"secret": 100 * "hunter2"}, "secret"),
+        ({"url": "https://example.com/hunter2" + 3000 * "x"}, "url"),
         ({"secret": "whsec_" + 24 * "A", "format": "slack"}, "secret"),
         ({"renew": True, "format": "slack"}, "renew"),
         ({"enabled": True}, "enabled"),
@@ -203,11 +206,16 @@ def test_without_tokens_nobody_sets_hooks(http: httpx.Client, problem: Any) -> N
     problem(put(http, "https://example.com/x"), "forbidden")
 
 
-def test_the_log_of_a_server_has_no_secret(running: RunningServer, admin: httpx.Client) -> None:
+def test_the_log_of_a_server_has_no_secret(
+    running: RunningServer, admin: httpx.Client, receiver: Receiver
+) -> None:
     """P10: neither a URL's path nor a secret is in a log, whatever becomes of a hook."""
     hidden = "whsec_" + "hidden0A" * 4
     url = "https://nobody.invalid/hidden1"
     assert put(admin, url, secret=hidden).json()["secret"] is None
     admin.post("/v1/hooks/a/test").raise_for_status()
     put(admin, "https://ann:hidden2@example.com/", secret="hidden3")  # noqa: S106
+    put(admin, receiver.url.replace("/x", "/hidden4"))
+    admin.post("/v1/hooks/a/test").raise_for_status()
+    assert [each.path for each in receiver.received] == ["/hidden4"]
     assert "hidden" not in Path(running.folder / "log.txt").read_text()

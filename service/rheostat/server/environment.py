@@ -24,7 +24,9 @@ IN_FILES = frozenset({"database"})
 LONGEST = 64 * 1024
 """Bytes that such a file may have."""
 
-CLIENTS = frozenset({"RHEOSTAT_URL", "RHEOSTAT_TOKEN", "RHEOSTAT_TOKEN_FILE", "RHEOSTAT_AUTHOR"})
+CLIENTS = frozenset(
+    f"RHEOSTAT_{name}" for name in ("URL", "TOKEN", "TOKEN_FILE", "AUTHOR", "READ", "HOOK_SECRET")
+)
 """What clients and commands read."""
 
 _ADDRESS = re.compile(r"(?:tcp|udp|sctp)://")

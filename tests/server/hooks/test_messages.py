@@ -30,9 +30,14 @@ REVISED: Any = {
 }
 
 
+def revised(**fields: Any) -> Any:
+    """Return a change as it is an event."""
+    return {**REVISED, **fields}
+
+
 def said(**fields: Any) -> wire.HookMessage:
     """Return what hooks are told of a change."""
-    return message(of_event({**REVISED, **fields}, RUN))
+    return message(of_event(revised(**fields), RUN))
 
 
 def test_hooks_can_be_told_of_every_event() -> None:
@@ -73,7 +78,7 @@ def test_a_message_says_what_happened() -> None:
 def test_a_message_is_small(fields: dict[str, Any]) -> None:
     """P10: however long texts are, a message has at most the 20 kB that the specification names."""
     labels = {f"{i}" * 60: 1024 * "x" for i in range(64)}
-    told = message(of_event({**REVISED, **fields}, {**RUN, "labels": labels}))
+    told = message(of_event(revised(**fields), {**RUN, "labels": labels}))
     for form in get_args(wire.HookFormat):
         assert len(body(told, form)) < 20_000
 

@@ -28,7 +28,8 @@ Look = Callable[[str, int], Sequence[str]]
 def hook(url: str, **fields: Any) -> Hook:
     """Return a hook."""
     given: dict[str, Any] = {"format": "standard", "secrets": (SECRET,), **fields}
-    return Hook("a", url, ("revised",), EVERYTHING, created_at="", disabled_at=None, **given)
+    given |= {"events": ("revised",), "created_at": "", "disabled_at": None}
+    return Hook("a", url, selector=EVERYTHING, **given)
 
 
 def post(to: Hook, networks: Networks = HERE, resolve: Look | None = None) -> Posted:

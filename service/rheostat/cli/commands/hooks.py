@@ -121,7 +121,7 @@ def set_hook(
     signalled, armed, decided, noted, proposed, settled-proposal, outcome, mismatch, silent,
     finished, deleted.
     """
-    events = cast("Sequence[wire.HookEvent]", event)
+    events = cast("Sequence[wire.HookEvent]", event)  # what is none is refused
     with _hooks(database, server, token) as hooks:
         made = hooks.set(
             *(name, url, events), selector=selector, format=form, secret=secret, renew=renew

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, get_args
 
+from rheostat import wire
 from rheostat.cli.completion import phrases
 from rheostat.cli.completion.asking import Service
 from rheostat.cli.completion.phrases import Offer
@@ -238,6 +239,7 @@ def _schedulers(asked: Asked) -> Iterator[Offer]:
 
 
 OFFERS: dict[str, Offering] = {
+    "EVENT": lambda _asked: map(Offer, get_args(wire.HookEvent)),
     "RUN": _runs,
     "KEY=VALUE": _labels,
     "FILE": _files,

@@ -25,7 +25,8 @@ class NewHook(Documented):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    url: Annotated[str, Field(max_length=MAX_URI)]
+    # refused beyond these bounds by what reads them: a refusal that shows them would show secrets
+    url: Annotated[str, Field(json_schema_extra={"maxLength": MAX_URI})]
     """Where messages go: `https://…`; `http://` to this machine alone."""
 
     events: Annotated[
@@ -39,7 +40,7 @@ class NewHook(Documented):
     format: wire.HookFormat = "standard"
     """How it is told."""
 
-    secret: Annotated[str, Field(max_length=128)] | None = None
+    secret: Annotated[str, Field(json_schema_extra={"maxLength": 128})] | None = None
     """What messages are signed with: `whsec_` and base64 of 24 to 64 bytes. By default that which
     it has, or else one is made, which the answer has once. Not of the format `slack`."""
 

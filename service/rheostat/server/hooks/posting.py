@@ -10,6 +10,7 @@ the service can reach is nobody's business.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import socket
 import threading
@@ -174,6 +175,8 @@ class Unsent(Exception):
 def _client() -> httpx.AsyncClient:
     import httpx  # noqa: PLC0415 - as above
 
+    for name in ("httpx", "httpcore"):  # they log URLs, whose paths may be secrets
+        logging.getLogger(name).setLevel(logging.WARNING)
     # a connection is of one name: a second one at the same address has another certificate
     limits = httpx.Limits(max_keepalive_connections=0)
     timeout = httpx.Timeout(TIMEOUT, connect=CONNECT)

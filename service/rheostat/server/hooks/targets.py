@@ -26,9 +26,9 @@ LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 URL = re.compile(
     rf"(?P<scheme>https?)://(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>{LABEL}(?:\.{LABEL})*))"
     r"(?::(?P<port>[0-9]{1,5}))?(?P<path>(?:[/?][A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?)",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,  # without the latter, the sign of Kelvin is a k
 )
-NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
+NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE | re.ASCII)
 PORTS = {"https": 443, "http": 80}
 LONGEST_NAME = 253
 """Characters of the name of a host."""

@@ -40,6 +40,9 @@ SHARE, LONGEST_LISTEN = 50, 30.0
 """Times as long as a look for the silent takes until the next one, up to so many seconds: of two
 hundred thousand workers it takes a while."""
 
+LEAVING = 2.0
+"""Seconds for which whoever stops tries to say so."""
+
 PACE = 50.0
 """Messages in a second, of all hooks together."""
 
@@ -87,9 +90,10 @@ class HookSender:
         for task in busy:
             task.cancel()
         await asyncio.gather(*busy, return_exceptions=True)
-        with suppress(RheostatError):
+        with suppress(RheostatError, TimeoutError):
             if self._done:  # it has sent
-                await self._store.write(telling.leave, self._holder)
+                async with asyncio.timeout(LEAVING):
+                    await self._store.write(telling.leave, self._holder)
         await self._poster.close()
 
     async def _turn(self) -> float:
