@@ -61,6 +61,7 @@ STEP = 0.1
 APART = 0.01
 EVERY = 10
 """Steps between two polls."""
+ZERO = {"kind": "constant", "value": 0.0}
 
 
 @dataclass
@@ -303,7 +304,7 @@ async def side_by_side(
     worker: Callable[[Training, Took], Any],
     change: Callable[[Took, list[float]], Any],
     cpu: Callable[[], float],
-    changes: int = 40,
+    changes: int = 20,
 ) -> Took:
     """Let the workers train, and change the value while they do."""
     took = Took()
@@ -350,13 +351,13 @@ class Reader(Worker):
                 self.took.at(change, at, self._due - (self._cell - at) * STEP)
 
 
-async def rheostat(url: str, cpu: Callable[[], float], changes: int = 12) -> Took:
+async def rheostat(url: str, cpu: Callable[[], float], changes: int = 8) -> Took:
     """Let workers of Rheostat train, and change the value while they do."""
     took, seconds = Took(), 5.0 * changes + 15.0
     load = Load(url, seconds, lookahead=2.0)
     async with httpx.AsyncClient(base_url=url, timeout=60) as http:
         await http.post(
-            "/v1/runs", json={"name": "gpt", "parameters": {"lr": 0.0, "weight_decay": 0.0}}
+            "/v1/runs", json={"name": "gpt", "parameters": {"lr": ZERO, "weight_decay": ZERO}}
         )
         run = Run(load, "gpt")
         began = time.monotonic() + load.joining
@@ -368,7 +369,8 @@ async def rheostat(url: str, cpu: Callable[[], float], changes: int = 12) -> Too
         for change in range(1, changes + 1):
             await asyncio.sleep(random.uniform(0, 1.0))
             took.sent[change] = time.monotonic()
-            edit = {"changes": {"lr": {"edit": "set", "value": float(change)}}}
+            value = {"kind": "constant", "value": float(change)}
+            edit = {"changes": {"lr": {"edit": "replace", "definition": value}}}
             (await http.post("/v1/runs/gpt/revisions", json=edit)).raise_for_status()
             await asyncio.sleep(4.0)
         spent = time.monotonic() - since

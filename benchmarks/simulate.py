@@ -46,17 +46,17 @@ Then = Callable[[], None]
 class Costs:
     """Seconds that a request takes of what serves it, as `simulate_costs.py` measures them."""
 
-    hit: float = 105e-6
+    hit: float = 86e-6
     """A settled block, of a server process: the fast lane."""
     miss: float = 2.9e-3
     """The first read of a block, of a server process: the long way, and its share of the writer."""
-    join: float = 3.0e-3
+    join: float = 3.6e-3
     """A join, of a server process."""
     write: float = 1.2e-3
     """A block that is settled, of the database: a part of ``miss``, which is SQLite's."""
     flush: float = 3.5e-3
     """A commit, of the disk: the median."""
-    nginx: float = 45e-6
+    nginx: float = 69e-6
     """A request, of an nginx process: from its cache, or to pass it on."""
     worker: float = 70e-6
     """An answer, of the process in which `fleet.py` has all its workers; nothing elsewhere."""
@@ -542,14 +542,17 @@ def main() -> None:
         else:
             kind = int if each.type == "int" else float
             parser.add_argument(name, type=kind, default=default, required=default is None)
+    for each in fields(Costs):
+        parser.add_argument(f"--cost-{each.name}", type=float, default=each.default)
     parser.add_argument("--fleet", action="store_true", help="as fleet.py: its look-ahead of 4 s")
     asked = vars(parser.parse_args())
     like = asked.pop("fleet")
+    costs = Costs(**{each.name: asked.pop(f"cost_{each.name}") for each in fields(Costs)})
     shape = Shape(**asked)
     if like:
         shape = replace(shape, lookahead=4.0, beside=True, late=0.0)
     gc.disable()
-    fleet, rates = simulated(shape)
+    fleet, rates = simulated(shape, costs)
     seen = fleet.seen
     print(shape, file=sys.stderr)
     print(f"stalls    {seen.stalls} of {seen.reads:,} reads of blocks")
