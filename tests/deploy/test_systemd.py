@@ -94,6 +94,7 @@ def test_the_database_is_a_credential(tmp_path: Path, monkeypatch: pytest.Monkey
     found = from_environment(["database"])
     assert found == {"database": "postgresql://rheostat@/rheostat?host=/run/postgresql"}
     assert source == "/etc/rheostat/database"
+    assert told["UnsetEnvironment"] == ["RHEOSTAT_DATABASE"]  # both together are refused
 
 
 def test_systemd_is_told_when_the_service_serves(

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from rheostat.errors import refusals
 from rheostat.server.app import create_app
 from rheostat.server.documents import DOCUMENTS, openapi
-from rheostat.server.environment import variable
+from rheostat.server.environment import IN_FILES, file_variable, variable
 from rheostat.server.http.connections import EndReason
 from rheostat.server.settings import Settings
 
@@ -80,7 +80,8 @@ def test_settings_that_make_no_sense_are_refused(wrong: Any) -> None:
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_the_manual_has_every_setting_with_its_bounds(name: str) -> None:
     """Nobody has to try how far a setting goes."""
-    (row,) = (line for line in lines("settings.md") if f"| `{variable(name)}` |" in line)
+    (row,) = (line for line in lines("settings.md") if f"| `{variable(name)}` " in line)
+    assert (f"`{file_variable(name)}`" in row) == (name in IN_FILES)
     for bound in Settings.model_fields[name].metadata:
         for sign, value in (("≥", getattr(bound, "ge", None)), ("≤", getattr(bound, "le", None))):
             assert value is None or f"{sign} {value}" in row
