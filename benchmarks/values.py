@@ -5,8 +5,8 @@ Settled blocks: how many a second one process sends, against the barest ASGI app
 
 A block of 64 steps of two parameters that is settled and in memory is asked for by wrk, one thread
 and 64 connections. The service runs as ``rheostat serve`` does by default, which writes no line for
-such a read, as it is and with tokens. Beside it runs an application of two lines on the same uvicorn
-(uvloop, httptools, no log), which sends the same headers and the same body to whoever asks.
+such a read, as it is and with tokens. Beside it runs an application of two lines on the same
+uvicorn (uvloop, httptools, no log), which sends the same headers and the same body to whoever asks.
 
 The two take turns of two seconds. ``requests/s`` and ``p99`` are medians of the turns, ``ratio`` is
 the median of the ratios of turns that follow each other, and ``µs`` the least processor time of
