@@ -94,11 +94,7 @@ NARROWED: dict[str, dict[str, Json]] = {
         "kind": {"enum": ["change"]},
         "body": {"enum": [{"changes": {"lr": {"edit": "scale", "factor": 0.5}}}]},
     },
-    "PurgeBody": {
-        "older_than": {"enum": ["90d"]},
-        "selector": {"enum": ["", "team=nlp"]},
-        "cursor": NULL,
-    },
+    "PurgeBody": {"older_than": {"enum": ["90d"]}},
     "Refusal": {"expected_revision": NULL},
     "Arming": {
         "kind": {"enum": ["plateau"]},
