@@ -41,8 +41,10 @@ TURNS: list[list[str | None]] = json.loads(os.environ["RHEOSTAT_TURNS"])
 """With which tokens, or with none, requests are sent again: one of these lists after the other."""
 
 REF = "#/components/schemas/"
-LIVE, SPARE, ENDED, CHANGED = "gpt-7b", "spare", "ended", "changed"
-"""What stays; what comes and goes; runs that are finished, and with a pending revision 2."""
+LIVE, SPARE, ENDED, CHANGED, HELD = "gpt-7b", "spare", "ended", "changed", "held"
+"""
+What stays; what comes and goes; runs that are finished, with a pending revision 2, and protected.
+"""
 
 FIXED: dict[tuple[str, str], Any] = {
     ("ensure_run", "run"): SPARE,
@@ -65,6 +67,14 @@ FIXED: dict[tuple[str, str], Any] = {
     ("report_metrics", "run"): os.environ["RHEOSTAT_RUN"],
     ("beat", "run"): os.environ["RHEOSTAT_RUN"],
     ("save_checkpoint", "run"): os.environ["RHEOSTAT_RUN"],
+    ("protect_run", "run"): HELD,
+    ("unprotect_run", "run"): HELD,
+    ("list_runs", "selector"): "team=nlp,stage in (pretrain,mid),!frozen",
+    ("list_runs", "created_after"): "2026-01-01T00:00:00Z",
+    ("list_runs", "created_before"): "2026-01-01T00:00:00Z",
+    ("list_runs", "sort"): "name",
+    ("list_runs", "order"): "asc",
+    ("list_runs", "cursor"): cursor_of('["name","gpt","gpt"]'),
     ("list_checkpoints", "cursor"): cursor_of("0:1:8:last"),
     ("disarm_controller", "name"): SPARE,
     ("delete_schedule", "name"): SPARE,
@@ -90,6 +100,7 @@ ONE_ALONE = {"enum": [1]}
 ONE = {"type": "object", "properties": {"lr": SCALE}, "additionalProperties": False}
 NARROWED: dict[str, dict[str, Json]] = {
     "Acceptance": {"expected_revision": NULL},
+    "NewToken": {"runs": NULL},
     "NewProposal": {
         "kind": {"enum": ["change"]},
         "body": {"enum": [{"changes": {"lr": {"edit": "scale", "factor": 0.5}}}]},
@@ -108,6 +119,7 @@ NARROWED: dict[str, dict[str, Json]] = {
             "maxItems": 1,
         }
     },
+    "BulkChange": {"selector": {"enum": ["team=nobody"]}, "plan": NULL},
     "Change": {"expected_revision": NULL},
     "Conversion": {
         "library": {"enum": ["torch"]},
@@ -148,7 +160,11 @@ NARROWED: dict[str, dict[str, Json]] = {
     },
     "SignIn": {"token": {"enum": [os.environ["RHEOSTAT_SIGN_IN"]]}},
     "WorkerBody": {"applied": {"enum": [[]]}, "wrong": {"enum": [[]]}},
-    "RunAtPath": {"name": {"enum": [SPARE]}, "controllers": {"type": "object", "maxProperties": 0}},
+    "RunAtPath": {
+        "name": {"enum": [SPARE]},
+        "controllers": {"type": "object", "maxProperties": 0},
+        "protect": NULL,
+    },
 }
 """What fields of bodies are. All changes are sent as revisions; forks and rewinds read the same."""
 
@@ -181,6 +197,7 @@ def before_call(_context: Any, case: Case, _kwargs: Any) -> None:
     operation = case.operation.definition.raw["operationId"]
     if operation == "begin_session":  # what a browser says of the page
         case.headers["Sec-Fetch-Site"] = "same-origin"
+    rehearse(operation, case)
     for place in (case.path_parameters, case.query, case.headers):
         for name, value in list((place or {}).items()):
             fixed = FIXED.get((operation, name), ANYWHERE.get(name))
@@ -194,6 +211,12 @@ def before_call(_context: Any, case: Case, _kwargs: Any) -> None:
         name = case.body.get("name")
         if isinstance(name, str) and re.fullmatch(NAME, name):
             case.body = {**case.body, "name": f"{name[:100]}-{next(numbers)}"}
+
+
+def rehearse(operation: str, case: Case) -> None:
+    """Have a change of many runs rehearsed, since that makes the plan without which it is none."""
+    if operation == "change_runs" and case.meta and case.meta.generation.mode.value == "positive":
+        case.query = {**(case.query or {}), "dry_run": "true"}
 
 
 def without_numbers(body: Json) -> Json:
@@ -221,7 +244,11 @@ def is_sound(operation: str, name: str, value: Any) -> bool:
         return text.isdecimal() and 1 <= int(text) < 2**31
     if name == "name" or (name == "run" and operation == "ensure_run"):
         return re.fullmatch(NAME, text) is not None
-    longest = {"run": 128, "idempotency-key": 255}.get(name, 1024)
+    if name in {"sort", "order"}:
+        return text in {"name", "created", "finished", "author", "asc", "desc"}
+    longest = {"run": 128, "idempotency-key": 255, "created_after": 64, "created_before": 64}.get(
+        name, 1024
+    )
     return 0 < len(text) <= longest and not (name == "run" and "\0" in text)
 
 

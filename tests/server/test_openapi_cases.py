@@ -38,7 +38,7 @@ def prepare(http: httpx.Client) -> None:
     """Make what requests are about, as `openapi_hooks` names it."""
     for name in ("gpt-7b", "spare"):
         http.put(f"/v1/schedules/{name}", json={"definition": CURVE}).raise_for_status()
-    for name in ("gpt-7b", "ended", "changed"):
+    for name in ("gpt-7b", "ended", "changed", "held"):
         run = http.put(f"/v1/runs/{name}", json=BODY).raise_for_status().json()
         http.post(f"/v1/runs/{name}/join", json={"start": 89_999}).raise_for_status()
         block = {"generation": 1, "start": 89_999, "count": 1}
