@@ -19,7 +19,7 @@ daemon off;
 worker_processes 1;
 worker_rlimit_nofile 20000;
 pid {folder}/pid;
-events {{ worker_connections 15000; }}
+events {{ worker_connections 19000; }}
 http {{
     access_log off;
     keepalive_requests 100000;

@@ -6,7 +6,7 @@ The tables of docs/scale.md: fleets of 10,000, 100,000 and a million workers, si
 Each row is a `Shape` of `simulate.py`, in a process of its own: runs of 512 ranks on hosts of 8
 that take ten steps a second, in the middle of their training. Eight ranks of a host are simulated
 as one, of eight requests or of one; with 10,000 workers that gives the rates and times of each by
-itself.
+itself. Of a million, eight hosts are simulated as one.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ def steady(workers: int, way: str) -> list[str]:
     changed = dict(WAYS[way])
     if "racks" in changed:
         changed["racks"] = max(1, workers // RANKS)
+    changed["unit"] = 64 if workers >= 10**6 else STEADY.unit
     shape = replace(STEADY, runs=-(-workers // RANKS), **changed)
     fleet, rates = simulated(shape)
     seen = fleet.seen
