@@ -110,5 +110,6 @@ def test_every_project_that_is_compared_has_a_file_and_a_row() -> None:
     folder = Path(files.__file__).parent
     assert {path.stem.removeprefix("of_") for path in folder.glob("of_*.py")} == set(files.PROJECTS)
     assert set(files.PROJECTS) <= set(projects.NAMES)
+    assert all("\nVERSION = " in path.read_text() for path in folder.glob("of_*.py"))
     table = rendered_files({"transformers 1": compared_files("transformers", Falling(), 3, 1)})
     assert "| transformers 1 | 3 | 3 | 0 | 0 | 0 |" in table

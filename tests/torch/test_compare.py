@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 from tests.converters.compare.files import trials as files
 from tests.converters.compare.trials import LIBRARIES, compared, installed
@@ -10,7 +12,9 @@ from rheostat.converters import registry
 
 COUNT, SEED = 4, 2
 FILES = 3
-PROJECTS = {name: own for name in files.PROJECTS if (own := files.installed(name)) is not None}
+with warnings.catch_warnings(action="ignore"):
+    known = ((name, files.installed(name)) for name in files.PROJECTS)
+    PROJECTS = {name: own for name, own in known if own is not None}
 FOUND = {library: own for library in LIBRARIES if (own := installed(library)) is not None}
 
 

@@ -144,10 +144,13 @@ told below, with its reason.
 Whole files it draws too, written as users of the project write them, in YAML, TOML, JSON, Python or
 shell, which bash itself runs. The project's own code reads the same text, and its own trainer or
 scheduler is stepped: every parameter, every step and the length must be the same, to a relative
-1e-9, or to 1e-6 of the greatest value where the project computes in float32. What stands in no
-package that pip installs without a GPU is checked as the table of the files says: axolotl's and
-LLaMA-Factory's data, and the scripts of timm, diffusers and Megatron beside their packages, are
-arithmetic that the comparison repeats.
+1e-9, or to 1e-6 of the greatest value where the project computes in float32. Of axolotl the count
+of the steps is repeated, and of timm, diffusers, OpenCLIP, torchtune and Megatron what their
+scripts do beside the package. Not compared so are Detectron2, fairseq, GPT-NeoX, kohya's scripts
+and nanochat, which are in no package that pip installs as it is; Levanter, whose package is of
+2023; and MaxText, MMCV, nanotron, OpenRLHF, PaddleDetection, RLlib, Ultralytics and verl, whose
+packages need much more than their schedules do. Of these the table of the files says what they
+were checked against.
 
 <!-- compared files -->
 {}<!-- end of compared files -->

@@ -51,6 +51,7 @@ def without(*packages: str, parts_of: tuple[str, ...] = ()) -> None:
 class _Stub(ModuleType):
     """A module, or anything in one, that can be named, called, inherited from and no more."""
 
+    __version__ = "0.0"
     __path__: list[str] = []  # noqa: RUF012  # what makes a module a package
 
     def __getattr__(self, name: str) -> Any:

@@ -199,6 +199,7 @@ PROJECT: Final = Project(
     checked="the trainer's own formula, step by step, of version 8.4.190: from 8.4.103 to 8.4.175 "
     "the momentum's warm-up was left a batch before its end",
     refused="a length in hours, AutoBatch, `optimizer: auto` in a training of few updates, YOLOv5, "
-    "and warm-ups that older versions count otherwise: of < 100 batches, or of a part of an epoch",
+    "and warm-ups that older versions count otherwise: of < 100 batches, or of a part of an epoch; "
+    "left out is the rate of a part of the head, which MuSGD takes three times",
     doubt=_doubt,
 )

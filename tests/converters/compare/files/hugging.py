@@ -103,6 +103,7 @@ class Watch(transformers.TrainerCallback):  # type: ignore[misc]  # without type
     def __init__(self) -> None:
         self.rates: list[float] = []
         self.decays: list[float] = []
+        self.betas: list[float] = []
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         """Before an update."""
@@ -110,15 +111,23 @@ class Watch(transformers.TrainerCallback):  # type: ignore[misc]  # without type
         group = given["optimizer"].param_groups[0]
         self.rates.append(float(group["lr"]))
         self.decays.append(float(group["weight_decay"]))
+        self.betas.append(float(group["betas"][0]))
 
 
 def trained(
-    arguments: Any, samples: int, trainer: Callable[..., Any] = transformers.Trainer, **more: Any
+    arguments: Any,
+    samples: int,
+    trainer: Callable[..., Any] = transformers.Trainer,
+    *,
+    beta: bool = False,
 ) -> Training:
     """Return what the optimizer had at each update of a real training."""
     watch = Watch()
     data = [{"x": 0.5, "labels": 1.0}] * samples
-    own = trainer(Model(), arguments, train_dataset=data, callbacks=[watch], **more)
+    own = trainer(Model(), arguments, train_dataset=data, callbacks=[watch])
     own.remove_callback(transformers.PrinterCallback)
     own.train()
-    return Training({"lr": watch.rates, "weight_decay": watch.decays}, len(watch.rates))
+    values = {"lr": watch.rates, "weight_decay": watch.decays}
+    if beta:
+        values["beta1"] = watch.betas
+    return Training(values, len(watch.rates))

@@ -105,6 +105,8 @@ def trained(file: File) -> Training | None:
     with tempfile.TemporaryDirectory() as folder:
         try:
             arguments = Arguments(output_dir=folder, **{**kwargs, **hugging.QUIET})
-            return hugging.trained(arguments, file.data, SchedulerMixin)
+            return hugging.trained(
+                arguments, file.data, SchedulerMixin, beta=cfg.lr_scheduler == "one_cycle"
+            )
         except (ValueError, TypeError, ZeroDivisionError, AssertionError):
             return None

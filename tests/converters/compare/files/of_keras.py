@@ -10,6 +10,7 @@ from tests.converters.compare.files.trials import File, Training
 from tests.converters.compare.files.writing import as_json
 from tests.converters.compare.of_keras import RATE, SCHEDULERS, keras, np
 
+VERSION = keras.__version__
 _STEPS = 60
 _SCHEDULES = [name for name in SCHEDULERS if name != "CosineDecayRestarts"]
 """Those that miss no restart by their rounding."""

@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
+from tests.converters.compare.alone import version_of
 from tests.converters.compare.draws import (
     Draw,
     Params,
@@ -25,6 +26,7 @@ from tests.converters.compare.draws import (
 from tests.converters.compare.files.trials import File, Training
 from tests.converters.compare.files.writing import as_python
 
+VERSION = version_of("mmengine")
 _EPOCHS = 6
 _FACTOR = either(among(1.0, 0.1, 0.001), real(0.01, 1.0))
 _SCHEDULES: dict[str, Draw] = {

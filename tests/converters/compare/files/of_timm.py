@@ -8,10 +8,12 @@ from random import Random
 
 import torch
 import yaml
+from tests.converters.compare import of_timm as schedulers
 from tests.converters.compare.draws import FLAG, Params, among, either, fields, real, rising, whole
 from tests.converters.compare.files.trials import File, Training
 from tests.converters.compare.files.writing import as_yaml
 
+VERSION = schedulers.VERSION
 factory = import_module("timm.scheduler.scheduler_factory")
 _COMMON = fields(
     {
