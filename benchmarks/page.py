@@ -223,7 +223,7 @@ def list_of(browser: Any, process: Process) -> dict[str, float]:
     """Return the figures of a list."""
     answer: dict[str, float] = {}
     with httpx.Client(base_url=process.url, timeout=60) as http, alive(process.url):
-        query = {"overview": "true", "limit": MANY}
+        query: dict[str, Any] = {"overview": "true", "limit": MANY}
         for _ in range(6):  # curves are drawn for a while in each answer
             content = http.get("/v1/runs", params=query).content
         answer |= opened(browser, process, "/", ROW)

@@ -71,7 +71,7 @@ class Training:
                     state.stop_training()
 
         model = Model()
-        optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+        optimizer = torch.optim.SGD(model.parameters(), lr=1.0, momentum=0.5)
         self.scheduler = RheostatLR(optimizer, run, at_end="flag")
         size = (microbatch or 1) ** 2  # as many parts as each is large
         data = torch.ones(BATCHES * size * dist.get_world_size(), 2)

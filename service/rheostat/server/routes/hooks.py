@@ -118,7 +118,7 @@ def _networks(settings: SettingsDep) -> Networks:
     ),
 )
 @needs(Role.ADMIN)
-@audited("set-hook", "url")
+@audited("set-hook")
 @refuses(Forbidden, Invalid)
 async def set_hook(
     name: HookName,
