@@ -78,11 +78,11 @@ def arguments(rng: Random, kwargs: dict[str, Draw] = KWARGS) -> Params:
 
 def updates(given: Params, samples: int, batch: int = 8) -> int:
     """Return the updates of an epoch, which the user reads off the Trainer's log."""
-    batches = -(-samples // given.get("per_device_train_batch_size", batch))
-    return -(-batches // given.get("gradient_accumulation_steps", 1))
+    batches: int = -(-samples // given.get("per_device_train_batch_size", batch))
+    return int(-(-batches // given.get("gradient_accumulation_steps", 1)))
 
 
-class Model(torch.nn.Module):
+class Model(torch.nn.Module):  # type: ignore[misc] # mypy sees no PyTorch
     """A line, whose weight decays and whose bias does not."""
 
     def __init__(self) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from random import Random
 
-from tests.converters.compare.draws import among, fields, real
+os.environ.setdefault("KERAS_BACKEND", "torch")
+
+import keras
+import numpy as np
+from tests.converters.compare.draws import RATE, among, fields, real
 from tests.converters.compare.files.trials import File, Training
 from tests.converters.compare.files.writing import as_json
-from tests.converters.compare.of_keras import RATE, SCHEDULERS, keras, np
+from tests.converters.compare.of_keras import SCHEDULERS
 
 VERSION = keras.__version__
 _STEPS = 60

@@ -25,7 +25,7 @@ stand_in("llamafactory.extras", logging=SimpleNamespace(get_logger=getLogger))
 stand_in("llamafactory.extras.constants", IGNORE_INDEX=0, SWANLAB_CONFIG="")
 stand_in("llamafactory.extras.misc", get_device_name=None)
 _OPTIONAL = ("is_apollo_available", "is_galore_available", "is_ray_available")
-stand_in("llamafactory.extras.packages", **dict.fromkeys(_OPTIONAL, lambda: False))
+stand_in("llamafactory.extras.packages", None, **dict.fromkeys(_OPTIONAL, lambda: False))
 _LOADERS = ("find_all_linear_modules", "load_model", "load_tokenizer", "load_valuehead_params")
 stand_in("llamafactory.model", **dict.fromkeys(_LOADERS))
 from llamafactory.train.trainer_utils import create_custom_scheduler  # noqa: E402
