@@ -33,7 +33,7 @@ UNKNOWABLE = {
     *("ADDRESS", "AXIS", "CELLS", "N", "NAME", "NAME.WHAT=VALUE", "NAME=VALUE", "PARAMETERS"),
     *("PARAMETER.BOUND=VALUE", "PARAMETER.WHAT=TEXT", "PORT", "ROWS", "S", "SECONDS", "STEP"),
     *("SIGNAL.WHAT=VALUE", "STEPS", "TEXT", "TOKEN", "URL", "VALUE", "WHAT=VALUE", "PREFIX"),
-    *("SELECTOR", "SECRET"),
+    *("SELECTOR", "SECRET", "AGE", "TIME", "PLAN", "except=LIST"),
     "'WORD [NAME=VALUE …]'",
 }
 """What help calls numbers, texts and new names, which nobody can complete."""
@@ -99,6 +99,7 @@ def test_every_parameter_is_completed_or_known_not_to_be() -> None:
         ("run change gpt lr ramp 0 shape=1-", ["1-sqrt"]),
         ("run change gpt lr hold 5 --then ", ["rejoin", "shift"]),
         ("run change gpt lr hold 5 then=r", ["rejoin"]),
+        ("run protect gpt --except pau", ["pause"]),
         ("run change gpt lr cosine st", ["start=", "steps="]),
         ("run change gpt lr cosine start=1 st", ["steps="]),
         ("run change gpt lr cosine clock=", ["run", "change"]),

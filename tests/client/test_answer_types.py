@@ -58,6 +58,7 @@ def calls(client: Client, name: str) -> Iterator[Call]:
     yield client.evaluate, (LINE, [3, 4]), {}
     yield client.kinds, (), {}
     yield client.kind, ("cosine",), {}
+    yield client.controller_kinds, (), {}
     yield client.schedules.put, (name, LINE), {}
     yield client.schedules.list, (), {}
     yield client.schedules.get, (name,), {}
@@ -118,6 +119,8 @@ def with_tokens(client: Client, name: str) -> Iterator[Call]:
     many = (f"of={name}", {"lr": scale(0.5)})
     yield client.change_runs, many, {"dry_run": True}
     yield client.change_runs, many, {}
+    yield client.audit, (), {"run": name}
+    yield client.purge, ("runs", "1d"), {"selector": f"of={name}", "dry_run": True}
 
 
 def test_answers_are_of_the_types_that_are_named(

@@ -105,6 +105,15 @@ def _labels(asked: Asked) -> Iterator[Offer]:
     return map(Offer, pairs)
 
 
+def _actions(asked: Asked) -> Iterator[Offer]:
+    found = asked.service.items("audit", limit=MANY)
+    return map(Offer, dict.fromkeys(each["action"] for each in found))
+
+
+def _acts(_asked: Asked) -> Iterator[Offer]:
+    return map(Offer, get_args(wire.ProposalKind))
+
+
 def _schedules(asked: Asked) -> Iterator[Offer]:
     found = asked.service.items("schedules", limit=MANY)
     return (Offer(each["name"], f"version {each['version']}") for each in found)
@@ -239,6 +248,8 @@ def _schedulers(asked: Asked) -> Iterator[Offer]:
 
 
 OFFERS: dict[str, Offering] = {
+    "ACT": _acts,
+    "ACTION": _actions,
     "EVENT": lambda _asked: map(Offer, get_args(wire.HookEvent)),
     "RUN": _runs,
     "KEY=VALUE": _labels,
