@@ -25,7 +25,7 @@ class Protect(BaseModel):
             strict=False,
             description="what one operator may do alone, such as stop, pause and signal",
         ),
-    ] = ()
+    ]
 
     @model_serializer
     def _dumped(self) -> dict[str, Any]:
