@@ -159,7 +159,11 @@ def test_inner_addresses_are_nobodys(path: str, fleet: Fleet, problem: Any) -> N
 def test_the_service_knows_who_asks(fleet: Fleet) -> None:
     """Host names and tokens pass as they are, and links in answers are those of the caller."""
     with fleet.client("viewer") as http:
-        assert json.loads(http.get("/v1/access").content) == {"name": "viewer", "role": "viewer"}
+        assert json.loads(http.get("/v1/access").content) == {
+            "name": "viewer",
+            "role": "viewer",
+            "runs": None,
+        }
         refused = http.get("/v1/runs", headers={"Host": "evil.example"})
     assert refused.status_code == 403
 

@@ -91,13 +91,13 @@ def test_signing_out_ends_it_at_once(guarded: Guarded, problem: Any) -> None:
 
 def test_nobody_is_told_so(guarded: Guarded) -> None:
     """Whoever is not signed in learns that tokens are required, and no more, without a failure."""
-    nobody = {"required": True, "name": None, "role": None, "expires_at": None}
+    nobody = {"required": True, **dict.fromkeys(("name", "role", "runs", "expires_at"))}
     with browser(guarded) as http:
         assert http.get("/v1/session").json() == nobody
         http.cookies.set(NAME, UNKNOWN)
         assert http.get("/v1/session").json() == nobody
     shown = guarded.ask("viewer", "GET", "/v1/session").json()
-    assert shown == {"required": True, "name": "viewer", "role": "viewer", "expires_at": None}
+    assert shown == {**nobody, "name": "viewer", "role": "viewer"}
 
 
 def test_where_no_tokens_are_required_nobody_signs_in(http: httpx.Client, problem: Any) -> None:
@@ -107,6 +107,7 @@ def test_where_no_tokens_are_required_nobody_signs_in(http: httpx.Client, proble
         "required": False,
         "name": None,
         "role": "operator",
+        "runs": None,
         "expires_at": None,
     }
     refused = sign_in(http, "rheo_" + 40 * "0")

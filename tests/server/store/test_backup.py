@@ -321,9 +321,9 @@ def test_a_backup_of_an_older_schema_is_brought_up_to_date(made: Path, tmp_path:
     older = tmp_path / "older.db"
     restore(url_of(older), made, LIMITS)
     with closing(sqlite3.connect(older)) as database:
-        for table in ("deliveries", "hooks", "replicas", "audit"):
+        for table in ("plans", "hook_sender", "told", "deliveries", "hooks", "replicas", "audit"):
             database.execute(f"DROP TABLE {table}")
-        for index in ("ix_labels_key",):
+        for index in ("ix_labels_key", "ix_runs_event"):
             database.execute(f"DROP INDEX {index}")
         for column in ("protect", "needs"):
             database.execute(f"ALTER TABLE runs DROP COLUMN {column}")

@@ -16,7 +16,7 @@ from rheostat.server.runs.barriers import Barriers, Gate, Stop
 from rheostat.server.runs.protection import StoredProtect
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.spec import RunBody, StoredRun
-from rheostat.server.store import tables
+from rheostat.server.store import migrate, tables
 from rheostat.server.store.operations import create, fork, show
 from rheostat.server.store.records import RunRecord
 
@@ -111,6 +111,7 @@ def test_a_row_is_read_as_it_was_written(desk: Desk) -> None:
             for number, field in enumerate(fields(RunRecord), start=7)
             if field.name not in APART
         }
+        whole["needs"] = migrate.HEAD
         whole["protect"] = StoredProtect.model_validate({"except": ["stop"]})
         whole["barriers"] = Barriers((Stop(3, 64, hold=True),), (Gate("plateau", "loss", 8, 0),))
         new = RunRecord(

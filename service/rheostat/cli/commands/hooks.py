@@ -11,7 +11,7 @@ import typer
 from rheostat.cli import options
 from rheostat.cli.commands.administration import Database, Server, Token
 from rheostat.cli.commands.serving import opened, settings_of
-from rheostat.cli.failures import REFUSED
+from rheostat.cli.failures import REFUSED, readable
 from rheostat.cli.results import Result, answering, confirm, default_author
 from rheostat.cli.views import hooks as views
 
@@ -66,8 +66,10 @@ class Tried(Result):
 
     def give(self, *, as_json: bool) -> None:
         """Print it."""
+        with readable():
+            delivered = self.document["delivered"]
         super().give(as_json=as_json)
-        if not self.document["delivered"]:
+        if not delivered:
             raise typer.Exit(REFUSED)
 
 

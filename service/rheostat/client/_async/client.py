@@ -16,6 +16,7 @@ from rheostat.client._async.many import AsyncMany
 from rheostat.client._async.network import AsyncNetwork
 from rheostat.client._async.run import AsyncRun
 from rheostat.client._async.session import AsyncSession
+from rheostat.client.answers import understood
 from rheostat.client.calls import Definition, OtherTotal
 from rheostat.client.joined import JoinedRun
 from rheostat.client.settings import Settings
@@ -332,7 +333,8 @@ class AsyncClient(AsyncMany):
             call = calls.post(calls.path("purge"), {**body, "cursor": cursor})
             step: wire.Purged = await self.session.ask(call)
             steps.append(step)
-            cursor = step["next"]
+            with understood("what was removed"):
+                cursor = step["next"]
         return steps
 
     @property

@@ -18,6 +18,7 @@ from rheostat.client._sync.many import Many
 from rheostat.client._sync.network import Network
 from rheostat.client._sync.run import Run
 from rheostat.client._sync.session import Session
+from rheostat.client.answers import understood
 from rheostat.client.calls import Definition, OtherTotal
 from rheostat.client.joined import JoinedRun
 from rheostat.client.settings import Settings
@@ -334,7 +335,8 @@ class Client(Many):
             call = calls.post(calls.path("purge"), {**body, "cursor": cursor})
             step: wire.Purged = self.session.ask(call)
             steps.append(step)
-            cursor = step["next"]
+            with understood("what was removed"):
+                cursor = step["next"]
         return steps
 
     @property

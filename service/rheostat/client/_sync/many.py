@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from rheostat.client import answers, calls
+from rheostat.client.answers import understood
 
 if TYPE_CHECKING:
     from rheostat import wire
@@ -98,7 +99,8 @@ class Many:
             tried: wire.BulkRehearsal = self._ask(call)
             if dry_run:
                 return tried
-            plan = tried["plan"]
+            with understood("the plan"):
+                plan = tried["plan"]
         done = calls.post(where, {**body, "plan": plan})
         key = hashlib.sha256(done.content or b"").hexdigest()  # the same again is the same request
         headers = {**done.headers, "Idempotency-Key": f"change {key}"}

@@ -22,6 +22,7 @@ from starlette.types import Scope
 from uvicorn import Config
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from rheostat.limits import MAX_NAME
 from rheostat.server.http.access import CALLER
 from rheostat.server.logs import timestamp
 
@@ -134,7 +135,9 @@ class AccessLog:
         known = {
             "from": _address(entry),
             "token": None if caller is None else caller.name,
-            "run": None if run is None else SECRET.sub(HIDDEN, run[1].decode(errors="replace")),
+            "run": None
+            if run is None
+            else SECRET.sub(HIDDEN, run[1][:MAX_NAME].decode(errors="replace")),
         }
         return self._write(entry, show(path, query), known)
 

@@ -58,9 +58,8 @@ def settle(records: Records, run_id: str, request: BlockRequest) -> Block | Refu
 
 def _require_said(run: RunRecord, lineage: Lineage, request: BlockRequest) -> None:
     """Raise `Unavailable` for steps whose values a newer release alone can say."""
-    if request.start + request.count * run.spec.resolution > (
-        lineage[request.generation].settled_until
-    ):
+    until = request.start + request.count * run.spec.resolution
+    if run.is_newer and until > lineage[request.generation].settled_until:
         run.require_known()
 
 
