@@ -26,11 +26,28 @@ RAMP = {"kind": "linear", "start": 0.0, "end": 0.0625, "steps": 64}
 """A rate that is another one at each step, and exact: step / 1024."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Show the warnings of frameworks, which are not ours to mend."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Show the warnings of frameworks, which we cannot mend; leave to `test_oldest` its own."""
+    others = [item for item in items if _runs_apart(item)]
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
     for item in items:
         if FOLDER in item.path.parents:
             item.add_marker(pytest.mark.filterwarnings("default"), append=False)
+
+
+def _runs_apart(item: pytest.Item) -> bool:
+    """Whether a test is of a framework that is installed in a folder of its own alone."""
+    framework = getattr(getattr(item, "module", None), "FRAMEWORK", None)
+    return isinstance(framework, Framework) and framework.apart and not _version(framework)
+
+
+def _version(framework: Framework) -> str | None:
+    try:
+        return metadata.version(framework.package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -39,11 +56,9 @@ def the_framework(request: pytest.FixtureRequest) -> None:
     framework = getattr(request.module, "FRAMEWORK", None)
     if not isinstance(framework, Framework):
         return
-    try:
-        version = metadata.version(framework.package)
-    except metadata.PackageNotFoundError:
-        where = "is run by test_oldest.py" if framework.apart else "make test-frameworks"
-        pytest.skip(f"needs {framework.package}: {where}")
+    version = _version(framework)
+    if version is None:
+        pytest.skip(f"needs {framework.package}: make test-frameworks")
     wanted = framework.oldest if os.environ.get(OLDEST) else framework.newest
     assert version == wanted, f"{framework.package} is {version}, and FRAMEWORK says {wanted}"
 
