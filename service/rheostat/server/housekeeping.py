@@ -29,13 +29,18 @@ LEAST_AUDIT = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Purge:
-    """What is to be removed; ``place`` is where the step before ended, empty at the first."""
+    """
+    What is to be removed, and by whom.
+
+    ``place`` is where the step before ended, empty at the first.
+    """
 
     what: Literal["runs", "tokens", "audit"]
     older_than: str
     selector: str = ""
     dry_run: bool = False
     place: str = ""
+    author: str | None = None
 
     def before(self, now: datetime) -> datetime:
         """Return the moment before which things must have ended; raise `Invalid` if it is none."""
@@ -72,7 +77,9 @@ async def purge(store: Store, asked: Purge) -> wire.Purged:
         items, following = await store.read(operations.old_runs, old, asked.place, AT_ONCE)
         if not asked.dry_run:
             for item in items:
-                item["kept"] = await store.write(operations.remove_run, str(item["id"]), old)
+                item["kept"] = await store.write(
+                    operations.remove_run, str(item["id"]), old, asked.author
+                )
         deleted = sum(item["kept"] is None for item in items)
         return {**answer, "deleted": deleted, "items": items, "next": following}
     removed = await _removed(store, asked, before)
@@ -133,7 +140,7 @@ class StoredKeeper:
         place: str | None = ""
         with deed(Deed("purge", self._author, told=("what", "count"))):
             while place is not None:
-                asked = Purge(what, older_than, selector, dry_run, place)
+                asked = Purge(what, older_than, selector, dry_run, place, self._author)
                 steps.append(asyncio.run(purge(self._store, asked)))
                 place = steps[-1]["next"]
         return steps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,11 +20,13 @@ from rheostat.server.runs.presence import Roster
 from rheostat.server.runs.revision import Note
 from rheostat.server.store import clock, tables
 from rheostat.server.store.operations import (
+    acts,
     close,
     deliveries,
     fork,
     hooks,
     note,
+    purge,
     recover,
     silences,
     telling,
@@ -248,6 +251,21 @@ def test_a_deleted_run_is_told_with_all_that_was_not(desk: Desk) -> None:
     data = messages(desk)[-1]["body"]["data"]
     assert (data["author"], data["run"]["name"], data["link"]) == ("eve", "gpt", None)
     assert data["run"]["labels"] == {"team": "nlp"}
+
+
+@pytest.mark.parametrize("way", ["purged", "accepted"])
+def test_every_way_to_delete_a_run_is_told(desk: Desk, way: str) -> None:
+    """A run that is purged, or whose deletion somebody accepted, is deleted like any other."""
+    put(desk, events=["deleted"])
+    run_id = desk.create()
+    desk.write(close.finish, "gpt", None, Note("ann"))
+    if way == "purged":
+        old = purge.OldRuns(datetime.now(UTC) + timedelta(days=1))
+        assert desk.write(purge.remove_run, run_id, old, "eve") is None
+    else:
+        desk.write(acts.delete, "gpt", acts.Closing(note=Note("eve")))
+    assert told(desk) == ["deleted"]
+    assert messages(desk)[-1]["body"]["data"]["author"] == "eve"
 
 
 def test_a_run_that_nobody_has_seen_is_told_when_it_is_deleted(desk: Desk) -> None:

@@ -14,7 +14,7 @@ from rheostat import wire
 from rheostat.errors import FieldError, Forbidden, Invalid
 from rheostat.limits import MAX_AUTHOR
 from rheostat.server.housekeeping import Purge, purge
-from rheostat.server.http.access import needs
+from rheostat.server.http.access import caller_of, needs
 from rheostat.server.http.answers import JsonAnswer
 from rheostat.server.http.auditing import audited
 from rheostat.server.http.requests import (
@@ -28,6 +28,7 @@ from rheostat.server.http.requests import (
     place_of,
 )
 from rheostat.server.http.route import refuses, router
+from rheostat.server.routes.runs import forget
 from rheostat.server.runs.selector import MAX_SELECTOR
 from rheostat.server.store.operations import audits
 from rheostat.server.store.operations.audits import WantedDeeds
@@ -180,13 +181,13 @@ async def purge_old(
     Each run goes in a transaction of its own, which the audit has. One that others were forked from
     stays as long as they do. To ask twice does no harm, so no `Idempotency-Key` is kept.
     """
-    asked = Purge(body.what, body.older_than, body.selector, body.dry_run, place_of(body.cursor))
+    place, author = place_of(body.cursor), caller_of(request).name
+    asked = Purge(body.what, body.older_than, body.selector, body.dry_run, place, author)
     purged = await purge(store, asked)
     following = purged["next"]
     purged["next"] = None if following is None else cursor_of(following)
     if not body.dry_run:
-        gone = [item["id"] for item in purged["items"] if item["id"] and item["kept"] is None]
-        for run_id in gone:
-            request.app.state.block_cache.drop_run(run_id)
-        request.app.state.roster.drop(gone)
+        for item in purged["items"]:
+            if item["id"] and item["kept"] is None:
+                forget(request, item["id"])
     return PURGED.send(purged)

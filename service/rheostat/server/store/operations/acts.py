@@ -79,11 +79,11 @@ def check_delete(records: Records, ref: str, _asked: Closing) -> None:
     close.check_delete(records, ref)
 
 
-def delete(records: Records, ref: str, _asked: Closing) -> Done:
+def delete(records: Records, ref: str, asked: Closing) -> Done:
     """Remove a run, and the proposal with it."""
     run = records.find(ref)
     settled = records.lineage(run)[run.generation].settled_until
-    close.delete(records, ref)
+    close.delete(records, ref, asked.note.author)
     return Done(None, settled)
 
 

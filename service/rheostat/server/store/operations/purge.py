@@ -13,9 +13,10 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, delete, func, or_, select
 
 from rheostat import wire
-from rheostat.errors import UnknownRun
+from rheostat.errors import HasForks, UnknownRun
 from rheostat.server.runs.selector import EVERYTHING, Selector
 from rheostat.server.store import tables
+from rheostat.server.store.operations import close
 from rheostat.server.store.operations.audits import stored
 from rheostat.server.store.records import Records
 from rheostat.server.store.selecting import conditions
@@ -125,8 +126,10 @@ def _batched(names: Collection[str]) -> Iterator[list[str]]:
         yield ordered[start : start + MOST_IN_ONE]
 
 
-def remove_run(records: Records, run_id: str, old: OldRuns) -> str | None:
-    """Remove a run if it may still go; return why it stays, or None."""
+def remove_run(
+    records: Records, run_id: str, old: OldRuns, author: str | None = None
+) -> str | None:
+    """Remove a run if it may still go, as whoever deletes it; return why it stays, or None."""
     try:
         run = records.find(run_id, lock=True)
     except UnknownRun:
@@ -136,9 +139,10 @@ def remove_run(records: Records, run_id: str, old: OldRuns) -> str | None:
         return "it is not finished any more"
     if not old.selector.matches(run.spec.labels):
         return "the selector does not mean it any more"
-    if records.is_forked(run.id):
+    try:
+        close.delete(records, run.id, author)
+    except HasForks:
         return FORKED
-    records.remove(run.id)
     return None
 
 
