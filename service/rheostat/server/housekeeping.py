@@ -13,10 +13,11 @@ from rheostat.durations import duration
 from rheostat.errors import FieldError, Invalid
 from rheostat.limits import MAX_ITEMS
 from rheostat.server.runs.selector import Selector
+from rheostat.server.store import clock
 from rheostat.server.store.audit import Deed, deed
 from rheostat.server.store.operations import audits
 from rheostat.server.store.operations import purge as operations
-from rheostat.server.store.operations.audits import WantedDeeds, stored
+from rheostat.server.store.operations.audits import WantedDeeds
 from rheostat.server.store.operations.purge import OldRuns, Removed
 from rheostat.server.store.store import Store
 
@@ -66,7 +67,7 @@ async def purge(store: Store, asked: Purge) -> wire.Purged:
     selector, before = asked.selected(), asked.before(datetime.now(UTC))
     answer: wire.Purged = {
         "what": asked.what,
-        "before": stored(before),
+        "before": clock.stored(before),
         "dry_run": asked.dry_run,
         "deleted": 0,
         "items": [],
@@ -118,7 +119,7 @@ class StoredKeeper:
         limit: int,
     ) -> Sequence[wire.Audited]:
         """Return who did what, the newest first."""
-        wanted = WantedDeeds(run, who, tuple(action or ()), _utc(since), _utc(until))
+        wanted = WantedDeeds(run, who, tuple(action or ()), _written(since), _written(until))
         items: list[wire.Audited] = []
         place: int | None = 0
         while place is not None and len(items) < limit:
@@ -146,5 +147,5 @@ class StoredKeeper:
         return steps
 
 
-def _utc(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
+def _written(text: str | None) -> str | None:
+    return None if text is None else clock.written(text)

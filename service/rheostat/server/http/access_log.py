@@ -23,7 +23,7 @@ from uvicorn import Config
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from rheostat.limits import MAX_NAME
-from rheostat.server.http.access import CALLER
+from rheostat.server.http.access import CALLER, READS
 from rheostat.server.logs import timestamp
 
 QUERIES = 1024
@@ -47,8 +47,6 @@ SECRET = re.compile(r"(?i:rheo(?:_|%5f))[0-9A-Za-z%]+")
 """A token, wherever it was put."""
 
 HIDDEN = "…"
-
-READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 RUN = re.compile(rb"/v1/runs/([^/]+)")
 

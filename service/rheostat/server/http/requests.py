@@ -32,7 +32,7 @@ from rheostat.server.http.auditing import AUTHOR, utf8
 from rheostat.server.http.route import refuses
 from rheostat.server.runs.revision import Note
 from rheostat.server.settings import Settings
-from rheostat.server.store import Store
+from rheostat.server.store import Store, clock
 from rheostat.server.store.idempotency import IdempotencyKey
 
 # --- bodies ---------------------------------------------------------------------------------------
@@ -154,12 +154,26 @@ Unapproved = Annotated[
 
 async def author_of(request: Request) -> str | None:
     """Return who makes the change that a request asks for, as `Author` does."""
-    return await _author(request, request.headers.get("rheostat-author"))
+    return await _author(request, request.headers.get(AUTHOR))
 
 
 async def key_of(request: Request) -> IdempotencyKey | None:
     """Return the key of a request, as `KeyDep` does."""
     return await _key(request, request.headers.get("idempotency-key"))
+
+
+MOMENT = "an ISO 8601 time with its offset from UTC"
+
+
+def moment_of(field: str, text: str | None) -> str | None:
+    """Return a time as it is stored; raise `Invalid` for what is none."""
+    if text is None:
+        return None
+    try:
+        return clock.written(text)
+    except (ValueError, OverflowError):
+        message = f"{field} must be {MOMENT}"
+        raise Invalid(message, errors=[FieldError(field, message, text, MOMENT)]) from None
 
 
 # --- parameters -----------------------------------------------------------------------------------

@@ -68,7 +68,6 @@ class StrictRoute(APIRoute):
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
-        self.action = auditing.action_of(self.endpoint, self.methods)
         self.responses = {**self.responses, **documented(self.refusals())}
         if isinstance(act_of(self.endpoint), Act):
             self.responses[202] = PROPOSED.shown(

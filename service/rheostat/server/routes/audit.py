@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from fastapi import Body, Query
@@ -11,19 +10,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rheostat import wire
-from rheostat.errors import FieldError, Forbidden, Invalid
+from rheostat.errors import Forbidden, Invalid
 from rheostat.limits import MAX_AUTHOR
 from rheostat.server.housekeeping import Purge, purge
 from rheostat.server.http.access import caller_of, needs
 from rheostat.server.http.answers import JsonAnswer
 from rheostat.server.http.auditing import audited
 from rheostat.server.http.requests import (
+    MOMENT,
     Cursor,
     Limit,
     RequestBody,
     StoreDep,
     body_examples,
     cursor_of,
+    moment_of,
     number_of,
     place_of,
 )
@@ -68,7 +69,6 @@ PURGED = JsonAnswer(
     },
 )
 PLAIN = r"^[^\x00]+$"
-MOMENT = "an ISO 8601 time with its offset from UTC"
 
 
 @audit.get(
@@ -117,25 +117,12 @@ async def read_audit(
         run,
         who,
         tuple(action or ()),
-        _moment("since", since),
-        _moment("until", until),
+        moment_of("since", since),
+        moment_of("until", until),
         order == "newest",
     )
     items, after = await store.read(audits.page, wanted, number_of(cursor), limit)
     return ROWS.send({"items": items, "next": None if after is None else cursor_of(str(after))})
-
-
-def _moment(field: str, text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is not None:
-            return moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    message = f"{field} must be {MOMENT}"
-    raise Invalid(message, errors=[FieldError(field, message, text, MOMENT)])
 
 
 class PurgeBody(RequestBody):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -50,6 +49,7 @@ from rheostat.server.http.requests import (
     Unapproved,
     body_examples,
     cursor_of,
+    moment_of,
     no_cursor,
     place_of,
     refers,
@@ -385,8 +385,8 @@ async def list_runs(
         prefix=prefix,
         name=name,
         author=author,
-        created_after=_moment("created_after", created_after),
-        created_before=_moment("created_before", created_before),
+        created_after=moment_of("created_after", created_after),
+        created_before=moment_of("created_before", created_before),
         sort=sort,
         descending=order == "desc",
         after=place_of(cursor),
@@ -419,21 +419,6 @@ async def _overview(store: Store, wanted: WantedRuns, *, small: bool) -> bytes:
     if not small:
         return body
     return await anyio.to_thread.run_sync(partial(gzip.compress, body, QUICKLY, mtime=0))
-
-
-def _moment(field: str, text: str | None) -> str | None:
-    """Return a time as it is stored; raise `Invalid` for what is none."""
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is not None:
-            return moment.astimezone(UTC).isoformat(timespec="microseconds")
-    except (ValueError, OverflowError):
-        pass
-    bound = "an ISO 8601 time with its offset from UTC"
-    message = f"{field} must be {bound}"
-    raise Invalid(message, errors=[FieldError(field, message, text, bound)])
 
 
 @runs.get(

@@ -1,9 +1,13 @@
-"""The database's clock: the one time that all processes on it agree on."""
+"""
+Times as they are stored, and the database's clock: the one that all processes on it agree on.
+
+What is stored is ISO 8601 in UTC, to the microsecond: such texts sort as their times do.
+"""
 
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
@@ -18,8 +22,26 @@ def read(connection: Connection) -> float:
 
 
 def text(at: float) -> str:
-    """Return a time as it is stored: such texts sort as their times do."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds")
+    """Return a time in seconds of the epoch as it is stored."""
+    return stored(datetime.fromtimestamp(at, UTC))
+
+
+def stored(moment: datetime) -> str:
+    """Return a moment in UTC as it is stored."""
+    return moment.isoformat(timespec="microseconds")
+
+
+def from_now(time: timedelta) -> str:
+    """Return, as it is stored, the time so long from now by this machine's clock."""
+    return stored(datetime.now(UTC) + time)
+
+
+def written(said: str) -> str:
+    """Return a time that somebody wrote in ISO 8601, with its offset from UTC, as it is stored."""
+    moment = datetime.fromisoformat(said)
+    if moment.tzinfo is None:
+        raise ValueError("it has no offset from UTC")
+    return stored(moment.astimezone(UTC))
 
 
 def seconds(stored: str) -> float:

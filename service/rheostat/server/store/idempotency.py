@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TypeVar
 
 import orjson
@@ -16,7 +16,7 @@ from sqlalchemy import delete, insert, select
 
 from rheostat.errors import IdempotencyMismatch
 from rheostat.server.runs.fragments import dumps
-from rheostat.server.store import locks, tables
+from rheostat.server.store import clock, locks, tables
 from rheostat.server.store.records import Records, now
 
 KEPT = timedelta(hours=24)
@@ -43,7 +43,7 @@ def once(records: Records, key: IdempotencyKey | None, operation: Callable[[Reco
     if key is None:
         return operation(records)
     connection, table = records.connection, tables.idempotency
-    old = (datetime.now(UTC) - KEPT).isoformat(timespec="microseconds")
+    old = clock.from_now(-KEPT)
     locks.advisory(connection, f"key {key.key}")
     expired = select(table.c.key).where(table.c.created_at < old)
     expired = expired.with_for_update(skip_locked=True)  # another replica is deleting the others

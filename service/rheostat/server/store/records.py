@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -24,7 +24,7 @@ from rheostat.server.runs.settling import Segment
 from rheostat.server.runs.sightings import Sightings, fastest
 from rheostat.server.runs.spec import StoredRun
 from rheostat.server.runs.validation import Limits, Units
-from rheostat.server.store import ledger, locks, migrate, statements, tables
+from rheostat.server.store import clock, ledger, locks, migrate, statements, tables
 from rheostat.server.store.acting import NOBODY, Acting
 from rheostat.server.store.caches import (
     Ahead,
@@ -124,7 +124,7 @@ NEAR = 50
 
 def now() -> str:
     """Return the time as it is stored."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")
+    return clock.from_now(timedelta())
 
 
 def require_id(run_id: str) -> None:
@@ -245,7 +245,7 @@ class Records:
 
     def note_landing(self, changed_at: str) -> None:
         """Have it counted that a change, which was made then, is handed out for the first time."""
-        seconds = max(time.time() - datetime.fromisoformat(changed_at).timestamp(), 0.0)
+        seconds = max(time.time() - clock.seconds(changed_at), 0.0)
         self._transaction.news.append(lambda watcher: watcher.landed(seconds))
 
     def expect(self, run_ids: Collection[str]) -> None:
@@ -496,7 +496,7 @@ def _read(read: Sighting | None, *names: str) -> dict[str, Any]:
     """Return the columns of a sighting, under these names."""
     if read is None:
         return dict.fromkeys(names)
-    at = datetime.fromtimestamp(read.at, UTC).isoformat(timespec="microseconds")
+    at = clock.text(read.at)
     return dict(zip(names, (read.start, read.stop, at), strict=True))
 
 
@@ -505,7 +505,7 @@ def _generation(row: Row[Any]) -> Generation:
     key = GenerationKey(row.run_id, row.generation)
     read = None
     if row.read_at is not None:
-        at = datetime.fromisoformat(row.read_at).timestamp()
+        at = clock.seconds(row.read_at)
         read = Sighting(row.read_from, row.read_until, at)
     return Generation(key, parent, row.start, row.settled_until, row.event, row.settled_at, read)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -19,7 +18,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from rheostat import __version__
 from rheostat.errors import Unavailable
 from rheostat.server.runs.revision import RevisionKind
-from rheostat.server.store import migrate
+from rheostat.server.store import clock, migrate
 from rheostat.server.store.tables import replicas as table
 
 if TYPE_CHECKING:
@@ -28,11 +27,11 @@ if TYPE_CHECKING:
 EVERY = 20.0
 """Seconds after which a replica says again that it lives."""
 
-GONE = timedelta(minutes=1)
-"""A replica that has said nothing for so long serves no more."""
+GONE = 60.0
+"""Seconds after which a replica that has said nothing serves no more."""
 
-FORGOTTEN = timedelta(days=1)
-"""After which the row of one that was killed is removed."""
+FORGOTTEN = 86_400.0
+"""Seconds after which the row of one that was killed is removed."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +45,14 @@ class Replica:
 
 def say(records: Records, replica: Replica) -> None:
     """Write down that a replica lives, and forget those that have not for long."""
-    connection, moment = records.connection, _ago(timedelta())
+    connection = records.connection
+    moment = clock.text(clock.read(connection))
     mine = table.c.id == replica.id
     found = connection.execute(update(table).where(mine).values(seen_at=moment))
     if not found.rowcount:
         row = {"id": replica.id, "release": replica.release, "schema": replica.schema}
         connection.execute(insert(table).values(seen_at=moment, **row))
-        connection.execute(delete(table).where(table.c.seen_at < _ago(FORGOTTEN)))
+        connection.execute(delete(table).where(table.c.seen_at < _ago(connection, FORGOTTEN)))
 
 
 def leave(records: Records, replica: Replica) -> None:
@@ -68,7 +68,7 @@ def require_known_to_all(connection: Connection, kind: RevisionKind, since: str)
         Unavailable: One of an older release was seen within a minute; ``reason`` is ``schema``.
 
     """
-    older = (table.c.schema < since, table.c.seen_at >= _ago(GONE))
+    older = (table.c.schema < since, table.c.seen_at >= _ago(connection, GONE))
     query = select(table).where(*older).order_by(table.c.seen_at.desc()).limit(1)
     found = connection.execute(query).one_or_none()
     if found is not None:
@@ -79,5 +79,5 @@ def require_known_to_all(connection: Connection, kind: RevisionKind, since: str)
         )
 
 
-def _ago(time: timedelta) -> str:
-    return (datetime.now(UTC) - time).isoformat(timespec="microseconds")
+def _ago(connection: Connection, seconds: float) -> str:
+    return clock.text(clock.read(connection) - seconds)

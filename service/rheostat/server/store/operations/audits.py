@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import orjson
@@ -23,8 +22,9 @@ class WantedDeeds:
     """A run's id or name; of a name, all runs that ever had it."""
     who: str | None = None
     actions: Sequence[str] = ()
-    since: datetime | None = None
-    until: datetime | None = None
+    since: str | None = None
+    """A time as it is stored, and so is the next."""
+    until: str | None = None
     newest_first: bool = True
 
 
@@ -40,9 +40,9 @@ def page(
     if wanted.actions:
         query = query.where(column.action.in_(wanted.actions))
     if wanted.since is not None:
-        query = query.where(column.at >= stored(wanted.since))
+        query = query.where(column.at >= wanted.since)
     if wanted.until is not None:
-        query = query.where(column.at < stored(wanted.until))
+        query = query.where(column.at < wanted.until)
     if place:
         past = column.number < place if wanted.newest_first else column.number > place
         query = query.where(past)
@@ -50,11 +50,6 @@ def page(
     rows = records.connection.execute(query.order_by(order).limit(limit + 1)).all()
     following = rows[limit - 1].number if len(rows) > limit else None
     return [_audited(row) for row in rows[:limit]], following
-
-
-def stored(moment: datetime) -> str:
-    """Return a time as it is stored, to compare with."""
-    return moment.isoformat(timespec="microseconds")
 
 
 def _audited(row: Row[Any]) -> wire.Audited:

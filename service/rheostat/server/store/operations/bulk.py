@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 import orjson
 from sqlalchemy import delete, insert, select
@@ -20,7 +19,7 @@ from rheostat import wire
 from rheostat.errors import FieldError, Invalid
 from rheostat.limits import MAX_ITEMS
 from rheostat.server.runs.selector import Selector
-from rheostat.server.store import locks, tables
+from rheostat.server.store import clock, locks, tables
 from rheostat.server.store.idempotency import KEPT
 from rheostat.server.store.operations import revise
 from rheostat.server.store.operations.revise import RevisionRequest
@@ -101,7 +100,7 @@ def keep(records: Records, plan: Plan) -> str:
     """Keep a plan for a day, and return what names it."""
     named, connection, table = digest(plan), records.connection, tables.plans
     locks.advisory(connection, f"plan {named}")
-    old = (datetime.now(UTC) - KEPT).isoformat(timespec="microseconds")
+    old = clock.from_now(-KEPT)
     gone = select(table.c.digest).where(table.c.created_at < old)
     gone = gone.with_for_update(skip_locked=True)  # another replica is deleting the others
     connection.execute(delete(table).where(table.c.digest.in_(gone)))

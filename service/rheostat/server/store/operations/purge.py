@@ -15,9 +15,8 @@ from sqlalchemy import ColumnElement, delete, func, or_, select
 from rheostat import wire
 from rheostat.errors import HasForks, UnknownRun
 from rheostat.server.runs.selector import EVERYTHING, Selector
-from rheostat.server.store import tables
+from rheostat.server.store import clock, tables
 from rheostat.server.store.operations import close
-from rheostat.server.store.operations.audits import stored
 from rheostat.server.store.records import Records
 from rheostat.server.store.selecting import conditions
 
@@ -40,7 +39,7 @@ class OldRuns:
 
     def conditions(self) -> Iterator[ColumnElement[bool]]:
         """Yield what must hold of a row."""
-        yield tables.runs.c.finished_at < stored(self.before)
+        yield tables.runs.c.finished_at < clock.stored(self.before)
         yield from conditions(self.selector)
 
 
@@ -135,7 +134,7 @@ def remove_run(
     except UnknownRun:
         return None  # somebody else was quicker
     finished = run.finished_at
-    if finished is None or finished >= stored(old.before):
+    if finished is None or finished >= clock.stored(old.before):
         return "it is not finished any more"
     if not old.selector.matches(run.spec.labels):
         return "the selector does not mean it any more"
@@ -148,7 +147,7 @@ def remove_run(
 
 def remove_tokens(records: Records, before: datetime, limit: int, *, dry_run: bool) -> Removed:
     """Remove tokens that were revoked or expired before a moment: they are of no use to anybody."""
-    table, moment = tables.tokens, stored(before)
+    table, moment = tables.tokens, clock.stored(before)
     ended = func.coalesce(table.c.revoked_at, table.c.expires_at)
     query = select(table.c.number, table.c.name, ended.label("at")).where(ended < moment)
     rows = records.connection.execute(query.order_by(table.c.number).limit(limit + 1)).all()
@@ -166,7 +165,7 @@ def remove_tokens(records: Records, before: datetime, limit: int, *, dry_run: bo
 def remove_audit(records: Records, before: datetime, *, dry_run: bool) -> Removed:
     """Remove rows of the audit from before a moment, the oldest first."""
     table = tables.audit
-    query = select(table.c.number).where(table.c.at < stored(before))
+    query = select(table.c.number).where(table.c.at < clock.stored(before))
     if dry_run:
         counting = select(func.count()).select_from(query.subquery())
         return Removed(

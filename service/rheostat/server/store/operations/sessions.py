@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import delete, insert, or_, select, update
 
 from rheostat.limits import MAX_SESSIONS, SESSION_HOURS
-from rheostat.server.store import locks
+from rheostat.server.store import clock, locks
 from rheostat.server.store.operations import tokens
 from rheostat.server.store.records import Records, now
 from rheostat.server.store.tables import sessions as table
@@ -36,7 +36,7 @@ class Session:
     @property
     def aged(self) -> bool:
         """Whether that it is used now should be written down."""
-        return self.expires_at < _after(LASTS - KEPT)
+        return self.expires_at < clock.from_now(LASTS - KEPT)
 
 
 def begin(records: Records, session_hash: str, token_hash: str, before: str | None) -> Session:
@@ -54,7 +54,7 @@ def begin(records: Records, session_hash: str, token_hash: str, before: str | No
     kept = select(table.c.hash).where(mine).order_by(table.c.expires_at.desc(), table.c.hash)
     newest = list(connection.execute(kept.limit(MAX_SESSIONS - 1)).scalars())
     connection.execute(delete(table).where(mine, table.c.hash.not_in(newest)))
-    made = Session(token_hash, _after(LASTS))
+    made = Session(token_hash, clock.from_now(LASTS))
     row = {"hash": session_hash, "token": token_hash, "expires_at": made.expires_at}
     connection.execute(insert(table).values(**row))
     return made
@@ -64,7 +64,7 @@ def keep(records: Records, hashes: Collection[str]) -> None:
     """Write down that sessions are used: from now on they last as long as new ones."""
     _alone(records)
     used = update(table).where(table.c.hash.in_(hashes))
-    records.connection.execute(used.values(expires_at=_after(LASTS)))
+    records.connection.execute(used.values(expires_at=clock.from_now(LASTS)))
 
 
 def end(records: Records, session_hash: str) -> None:
@@ -99,7 +99,3 @@ def _sessions(records: Records, hashes: Collection[str]) -> dict[str, Session]:
 def _alone(records: Records) -> None:
     """Keep other replicas from changing sessions: nobody waits for a row while holding another."""
     locks.advisory(records.connection, "sessions")
-
-
-def _after(time: timedelta) -> str:
-    return (datetime.now(UTC) + time).isoformat(timespec="microseconds")

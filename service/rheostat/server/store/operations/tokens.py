@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, TypeAdapter
@@ -15,6 +14,7 @@ from rheostat.errors import FieldError, Invalid, NameTaken, UnknownToken
 from rheostat.limits import NAME
 from rheostat.server.docstrings import Documented
 from rheostat.server.runs.selector import MAX_SELECTOR, Selector
+from rheostat.server.store import clock
 from rheostat.server.store.records import Records, now
 from rheostat.server.store.tables import tokens
 from rheostat.server.tokens import Role, Token, hash_of, new_secret
@@ -61,9 +61,8 @@ class NewToken(Documented):
         if self.expires_at is None:
             return None
         try:
-            moment = datetime.fromisoformat(self.expires_at)
-            if moment.tzinfo is not None and moment > datetime.now(UTC):
-                return moment.astimezone(UTC).isoformat(timespec="microseconds")
+            if (expiry := clock.written(self.expires_at)) > now():
+                return expiry
         except (ValueError, OverflowError):
             pass
         raise _refuse("expires_at", f"expires_at must be {FUTURE}", self.expires_at, FUTURE)
