@@ -19,6 +19,7 @@ import httpx
 import pytest
 from hypothesis import settings
 from tests.forks import Program
+from tests.ports import free_port
 
 if os.environ.get("CI"):  # what fails there must fail here, too
     settings.register_profile("ci", derandomize=True)
@@ -67,7 +68,11 @@ class RunningServer:
         self.folder = folder
         self.program = folder / "program.py"
         self.program.write_text(program)
-        self.settings = {"database": f"sqlite:///{folder / 'rheostat.db'}", "port": 0, **settings}
+        self.settings = {
+            "database": f"sqlite:///{folder / 'rheostat.db'}",
+            "port": free_port(),
+            **settings,
+        }
         self.process = self._started()
 
     @property

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import get_args
 
+from tests.ports import free_port
 from tests.server.hooks.test_posting import hook
 
 from rheostat import wire
@@ -43,9 +43,7 @@ def send(port: int, secret: str) -> Posted:
 
 def test_the_receiver_of_the_page_knows_our_messages() -> None:
     """Its program takes what is signed with its secret, and nothing that is not."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     program = PROGRAM.replace("9000", str(port))
     running = subprocess.Popen(
         [sys.executable, "-u", "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL

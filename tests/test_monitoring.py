@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,6 +16,8 @@ import orjson
 import pytest
 import yaml
 from tests.conftest import RunningServer
+from tests.ports import free_port
+from tests.waiting import until
 
 from rheostat.server.http.metric_table import METRICS
 
@@ -98,9 +99,7 @@ def test_a_query_is_about_metrics_that_there_are(query: str) -> None:
 @contextmanager
 def scraping(server: RunningServer, folder: Path) -> Iterator[httpx.Client]:
     """Run a Prometheus that scrapes a server, and has the rules."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     configuration = folder / "prometheus.yml"
     target = str(httpx.URL(server.url).netloc, "ascii")
     configuration.write_text(CONFIGURATION.format(rules=RULES, target=target))
@@ -110,10 +109,19 @@ def scraping(server: RunningServer, folder: Path) -> Iterator[httpx.Client]:
         process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             with httpx.Client(base_url=f"http://{address}/api/v1", timeout=30) as http:
+                until(lambda: ready(http))
                 yield http
         finally:
             process.kill()
             process.wait()
+
+
+def ready(http: httpx.Client) -> bool:
+    """Say whether Prometheus has begun to answer."""
+    try:
+        return http.get("/status/buildinfo").is_success
+    except httpx.ConnectError:
+        return False
 
 
 def use(http: httpx.Client, name: str) -> None:
@@ -171,12 +179,6 @@ def answer(prometheus: httpx.Client, query: str) -> list[Any]:
     """Return what Prometheus answers to a panel's query, as Grafana asks it."""
     for name, value in {"$job": "rheostat", "$__rate_interval": "30s"}.items():
         query = query.replace(name, value)
-    try:
-        found = prometheus.get("/query", params={"query": query})
-    except httpx.ConnectError:  # it has yet to start
-        return []
-    document = found.json()
-    if document["status"] == "error" and document["errorType"] == "unavailable":
-        return []
+    document = prometheus.get("/query", params={"query": query}).json()
     assert document["status"] == "success", (query, document)
     return list(document["data"]["result"])

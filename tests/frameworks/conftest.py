@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +14,7 @@ from typing import Any, Protocol
 
 import pytest
 from tests.frameworks.cells import FOLDER, Framework, section
+from tests.ports import free_port
 from tests.test_docstrings import let_clients_go, run_text
 
 from rheostat import Client
@@ -225,9 +225,7 @@ def on_ranks() -> Ranks:
     """
 
     def run(program: str | Path, *arguments: object, ranks: int = 2) -> list[dict[str, Any]]:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(ranks)}
         shared |= {"LOCAL_WORLD_SIZE": str(ranks), "OMP_NUM_THREADS": "1"}
         paths = [*filter(None, [os.environ.get("PYTHONPATH")]), str(FOLDER.parents[1])]

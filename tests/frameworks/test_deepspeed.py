@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 from tests.frameworks.cells import Framework
 from tests.frameworks.conftest import NewCase, Ranks, RunSection, rates_of
+from tests.ports import free_port
 
 FRAMEWORK = Framework(
     name="DeepSpeed",
@@ -36,9 +36,7 @@ def alone() -> Iterator[None]:
     """Be the only rank, as DeepSpeed's launcher would say it."""
     import torch
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     rank = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}
     os.environ |= {**rank, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     on_this_machine()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ import httpx
 import pytest
 from tests.conftest import PROGRAM, Guarded, RunningServer, open_tokens
 from tests.page.training import BODY, Training
+from tests.ports import free_port
 
 from rheostat import Client
 
@@ -118,9 +118,7 @@ def below(guarded_page: Guarded, tmp_path: Path) -> Iterator[str]:
     program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         pytest.skip("nginx is not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     (tmp_path / "nginx.conf").write_text(NGINX.format(port=port, service=guarded_page.url))
     nginx = subprocess.Popen([program, "-p", tmp_path, "-c", tmp_path / "nginx.conf"])
     address = f"http://localhost:{port}/of/ours"

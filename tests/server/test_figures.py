@@ -16,6 +16,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
+from tests.waiting import until
 
 from rheostat import __version__
 from rheostat.server.app import create_app
@@ -50,14 +51,6 @@ class Told:
         """Call something within the application's event loop."""
         assert self.http.portal is not None
         return self.http.portal.call(call, *arguments)
-
-
-def until(what: Callable[[], bool]) -> None:
-    """Wait until something holds, for half a minute at most."""
-    end = time.monotonic() + 30
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -15,6 +14,7 @@ import httpx
 import pytest
 from tests.conftest import RunningServer, StartServer
 from tests.server.conftest import AssertProblem
+from tests.waiting import until
 
 from rheostat.errors import Unavailable
 from rheostat.server.app import create_app
@@ -69,14 +69,6 @@ def held(server: RunningServer) -> float:
         lines = http.get("/metrics").text.splitlines()
     (found,) = (line for line in lines if line.startswith("rheostat_held_reads "))
     return float(found.split()[1])
-
-
-def until(what: Callable[[], bool]) -> None:
-    """Wait until something holds."""
-    end = time.monotonic() + 30
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 @contextmanager

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from sqlalchemy import update
 from tests.conftest import RunningServer, open_tokens
 from tests.server.hooks.receiver import Receiver, receiving
+from tests.waiting import until
 
 from rheostat.server.settings import Settings
 from rheostat.server.store import tables
@@ -53,14 +53,6 @@ def receiver() -> Iterator[Receiver]:
     """Return somebody who is told."""
     with receiving() as receiver:
         yield receiver
-
-
-def until(what: Callable[[], bool]) -> None:
-    """Wait until something holds, or fail."""
-    end = time.monotonic() + 60
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def put(http: httpx.Client, url: str, name: str = "a", **fields: Any) -> httpx.Response:

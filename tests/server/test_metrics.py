@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -17,6 +16,7 @@ from prometheus_client import Histogram
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 from tests.conftest import RunningServer
+from tests.waiting import until
 
 from rheostat.server.hooks.targets import Networks
 from rheostat.server.http import metric_table as metrics
@@ -246,14 +246,6 @@ def samples(http: httpx.Client, info: MetricInfo[Any]) -> list[Sample]:
 def total(found: list[Sample]) -> float:
     """Return the sum over all labels."""
     return sum(sample.value for sample in found)
-
-
-def until(what: Callable[[], bool], otherwise: str) -> None:
-    """Wait until something holds, or fail with what is said otherwise."""
-    end = time.monotonic() + 20
-    while not what():
-        assert time.monotonic() < end, otherwise
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("info", MOVES, ids=lambda info: info.name)

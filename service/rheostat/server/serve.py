@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from uvicorn import Config, Server
 from uvicorn.config import STARTUP_FAILURE
@@ -34,7 +34,7 @@ from rheostat.server.logs import configuration
 from rheostat.server.settings import Settings
 from rheostat.server.store.opening import keeping_open, open_store, require_usable
 from rheostat.server.store.operations import tokens
-from rheostat.server.supervisor import ALIVE, READY, Supervisor, stop_with_supervisor
+from rheostat.server.supervisor import ALIVE, READY, STOPS, Supervisor, stop_with_supervisor
 from rheostat.server.systemd import tell_ready
 
 if TYPE_CHECKING:
@@ -136,13 +136,9 @@ def _give_up(code: int, sentence: str) -> NoReturn:
 
 @contextmanager
 def _stopping_quietly() -> Iterator[None]:
-    # uvicorn raises the signal that stopped it again when it is done, for the handlers that were
-    # there before: these make it an ordinary end. During start-up they are the end themselves.
-    def stop(_number: int, _frame: Any) -> NoReturn:
-        sys.exit(0)
-
-    stops = (signal.SIGTERM, signal.SIGINT)
-    before = {number: signal.signal(number, stop) for number in stops}
+    # Told to stop while it still starts, a process ends at once, as if it were killed: an exception
+    # would be lost, and told of, where it meets a callback of the garbage collector.
+    before = {number: signal.signal(number, lambda *_: os._exit(0)) for number in STOPS}
     try:
         yield
     finally:
@@ -277,6 +273,13 @@ class _Worker(Server):
     ) -> None:
         super().__init__(config)
         self._ready, self._alive, self._service = ready, alive, service
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # uvicorn would raise the signal that stopped it again, for the handlers of before
+        for number in STOPS:
+            signal.signal(number, self.handle_exit)
+        yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
