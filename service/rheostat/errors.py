@@ -37,6 +37,7 @@ Every failure that Rheostat reports, as one tree.
     │   │   ├── NotPending             only a pending revision can be cancelled
     │   │   ├── NotOpen                the proposal was decided, or its generation was left
     │   │   ├── TooMany                one author has too many open proposals, or runs
+    │   │   ├── LimitReached           the token's limit leaves no room for this now
     │   │   ├── Paused                 the run holds at or before the step, until it is resumed
     │   │   ├── AwaitingReport         the run holds at a gate, until a metric is reported
     │   │   └── Finished               the run is closed at or before the step
@@ -346,6 +347,17 @@ class TooMany(Conflict):
     """The author has as many open proposals, or runs that are not finished, as one may have."""
 
     code = "too-many"
+
+
+class LimitReached(Conflict):
+    """
+    The token's limit does not let it do this to the run, or not now.
+
+    ``limit`` is what it is limited to, and ``left`` what that leaves, as
+    `rheostat.wire.Allowance`. It may propose the same.
+    """
+
+    code = "limit-reached"
 
 
 class PreconditionFailed(Refused):

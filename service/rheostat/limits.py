@@ -144,6 +144,11 @@ MAX_TAG: Final = 128
 MAX_URI: Final = 2_048
 """Characters of where a checkpoint is: text that the service never opens."""
 
+MAX_LIMIT: Final = 1_024
+"""Characters of what a token is limited to."""
+MAX_LIMITED: Final = 10_000
+"""Changes in an hour, a day or a week to which a token can be limited."""
+
 MAX_SESSIONS: Final = 100
 """Sessions of the page with one token; with the next, the one that was used longest ago ends."""
 SESSION_HOURS: Final = 12

@@ -36,6 +36,7 @@ from rheostat.server.http.proofs import Proofs
 from rheostat.server.http.protocol import CONNECTIONS, ON_SHUTDOWN
 from rheostat.server.http.rates import RateLimit, Rates
 from rheostat.server.http.recent import RecentAnswers
+from rheostat.server.http.refused import RefusedTokens
 from rheostat.server.http.replicas import keep_saying, leave
 from rheostat.server.http.route import StrictRoute
 from rheostat.server.http.sampling import Sampler
@@ -43,6 +44,7 @@ from rheostat.server.http.traffic import Traffic
 from rheostat.server.http.turns import Turns
 from rheostat.server.local import LocalService
 from rheostat.server.openapi import describe
+from rheostat.server.routes.agents import agents
 from rheostat.server.routes.approving import propose_instead, protection
 from rheostat.server.routes.audit import audit
 from rheostat.server.routes.bulk import bulk
@@ -107,6 +109,7 @@ ROUTERS = (
     reports,
     controllers,
     controller_kinds,
+    agents,
     mismatches,
     events,
     tokens,
@@ -217,6 +220,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     app.state.hook_sender = HookSender(
         store, app.state.poster, app.state.metrics, app.state.settings.public_url
     )
+    app.state.refused = RefusedTokens(store)
     app.state.curve_limiter = anyio.CapacityLimiter(CURVES_AT_ONCE)
     app.state.conversion_limiter = anyio.CapacityLimiter(CONVERSIONS_AT_ONCE)
     app.state.reading_limiter = anyio.CapacityLimiter(READ_AT_ONCE)
@@ -241,6 +245,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         await leave(store, replica)
         sending.cancel()
         await app.state.hook_sender.close()
+        await app.state.refused.close()
         await write_all(app.state.roster, store)
         app.state.access_log.write()
         await anyio.to_thread.run_sync(store.close)

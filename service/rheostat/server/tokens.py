@@ -6,8 +6,12 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from rheostat import wire
+
+if TYPE_CHECKING:
+    from rheostat.server.runs.token_limit import TokenLimit
 
 PREFIX = "rheo_"
 """How every secret begins, so that scanners of repositories and logs know one."""
@@ -42,6 +46,8 @@ class Token:
     revoked_at: str | None
     runs: str | None = None
     """The selector of the runs that it knows of; None: all."""
+    limit: TokenLimit | None = None
+    """What it may do to a run, if less than its role may."""
 
     def to_json(self) -> wire.Token:
         """Return the wire form."""
@@ -53,6 +59,7 @@ class Token:
             "expires_at": self.expires_at,
             "revoked_at": self.revoked_at,
             "runs": self.runs,
+            "limit": None if self.limit is None else str(self.limit),
         }
 
     def flaw(self, now: str) -> str | None:

@@ -18,6 +18,7 @@ imports the standard library alone.
 # in a text. Each name is written with this package: that is what it is for.
 # ruff: noqa: F403
 
+from rheostat.wire.agents import *
 from rheostat.wire.bulk import *
 from rheostat.wire.changes import *
 from rheostat.wire.common import *

@@ -17,6 +17,8 @@ class Token(TypedDict):
     revoked_at: str | None
     runs: str | None
     """Selector of the runs that it knows of; null: all. To it, all others are not there."""
+    limit: str | None
+    """What it may do to each run, such as `changes=20/day, gap=500`; null: as its role may."""
 
 
 TokenPage = Page[Token]
@@ -37,6 +39,8 @@ class Access(TypedDict):
     role: Role
     runs: str | None
     """Selector of the runs that the token knows of; null: all."""
+    limit: str | None
+    """What the token may do to each run; null: as its role may."""
 
 
 class Session(TypedDict):
@@ -50,6 +54,8 @@ class Session(TypedDict):
     """What may be done; null: nothing before somebody signs in."""
     runs: str | None
     """Selector of the runs that the token knows of; null: all."""
+    limit: str | None
+    """What the token may do to each run; null: as its role may."""
     expires_at: str | None
     """When the session ends unless it is used before; null: no session asks."""
 

@@ -61,6 +61,7 @@ class Tokens(Protocol):
         *,
         expires_at: str | None = None,
         runs: str | None = None,
+        limit: str | None = None,
     ) -> wire.IssuedToken:
         """Make a token."""
 
@@ -86,6 +87,15 @@ def create(
             show_default="all",
         ),
     ] = None,
+    limit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIMIT",
+            help="What it may do to each run: some of changes=20/day, gap=STEPS,"
+            " parameters=lr|wd, edits=scale|hold, ratio=2, acts=change|stop|signal.",
+            show_default="all that its role may",
+        ),
+    ] = None,
     database: Database = None,
     server: Server = None,
     token: Token = None,
@@ -97,13 +107,14 @@ def create(
     rheostat token create ann --role admin --database sqlite:///rheostat.db
     rheostat token create ci --role worker --days 90 --server http://rheostat:8000
     rheostat token create trainers --role worker --runs team=nlp
+    rheostat token create tuner --role operator --limit 'changes=20/day, gap=500, ratio=2'
 
     The first one is made on the database, by whoever can open it; further ones also by a service,
     which wants an admin's token.
     """
     expires_at = None if days is None else (datetime.now(UTC) + timedelta(days)).isoformat()
     with _tokens(database, server, token) as tokens:
-        made = tokens.create(name, role.value, expires_at=expires_at, runs=runs)
+        made = tokens.create(name, role.value, expires_at=expires_at, runs=runs, limit=limit)
         return Result(made, administration.made)
 
 

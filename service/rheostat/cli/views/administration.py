@@ -26,6 +26,7 @@ def made(screen: Screen, item: wire.IssuedToken) -> None:
         ("name", item["name"]),
         ("role", item["role"]),
         ("runs", item["runs"] or "all"),
+        *((("limit", item["limit"]),) if item["limit"] else ()),
         ("expires", item["expires_at"] or "never"),
     )
     screen.line("Keep it now: only a hash of it is stored, and it is not shown again.")
@@ -36,12 +37,13 @@ def tokens(screen: Screen, items: Sequence[wire.Token]) -> None:
     if not items:
         screen.line("No tokens. Make one:  rheostat token create NAME --role admin")
         return
-    columns = [left(name) for name in ("NAME", "ROLE", "RUNS", "BY", "CREATED", "STATE")]
+    columns = [left(name) for name in ("NAME", "ROLE", "RUNS", "LIMIT", "BY", "CREATED", "STATE")]
     rows = (
         (
             item["name"],
             item["role"],
             item["runs"] or "all",
+            item["limit"] or "",
             item["created_by"] or "",
             text.when(item["created_at"]),
             _state(item),

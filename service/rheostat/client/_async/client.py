@@ -637,6 +637,7 @@ class AsyncTokens:
         *,
         expires_at: str | None = None,
         runs: str | None = None,
+        limit: str | None = None,
     ) -> wire.IssuedToken:
         """
         Make a token, and return it with its secret, ``token``, which nobody is told again.
@@ -647,9 +648,13 @@ class AsyncTokens:
             expires_at: When it ceases to work, ISO 8601; never by default.
             runs: Selector of the runs that it knows of, such as ``"team=nlp"``: to it, all others
                 are not there. All runs, by default, and for an admin.
+            limit: What it may do to each run, if less than an operator may, such as
+                ``"changes=20/day, gap=500, parameters=lr, edits=scale|hold, ratio=2"``; for the
+                role ``operator`` alone. `docs/agents.md` says what each word bounds.
 
         """
         body = {"name": name, "role": role, "expires_at": expires_at, "runs": runs}
+        body |= {} if limit is None else {"limit": limit}
         return await self._session.ask(calls.post(calls.path("tokens"), body))
 
     async def revoke(self, name: str) -> None:

@@ -32,10 +32,12 @@ from weakref import WeakKeyDictionary, WeakSet
 from starlette.requests import Request
 from starlette.types import Scope
 
+from rheostat import wire
 from rheostat.errors import Forbidden, Unauthenticated, Unavailable
 from rheostat.limits import RUN_ID
 from rheostat.server.http.browsers import require_own_page
 from rheostat.server.runs.selector import EVERYTHING, Selector
+from rheostat.server.runs.token_limit import TokenLimit
 from rheostat.server.settings import Settings
 from rheostat.server.store import Store
 from rheostat.server.store.acting import Acting, acting
@@ -69,9 +71,6 @@ READS = frozenset({"GET", "HEAD", "OPTIONS"})
 CALLER = "rheostat.caller"
 """Key of the scope under which `admit` leaves the caller."""
 
-SETTLERS = tuple(role for role in Role if role.covers(Role.WORKER))
-"""Roles that may hand out values for good."""
-
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 _roles: WeakKeyDictionary[Callable[..., Any], Role | None] = WeakKeyDictionary()
 _of_all_runs: WeakSet[Callable[..., Any]] = WeakSet()
@@ -87,6 +86,8 @@ class Caller:
     """Whether a browser says so, by a cookie."""
     runs: Selector = EVERYTHING
     """Which runs they know of; to them, all others are not there."""
+    limit: TokenLimit | None = None
+    """What they may do to a run; for all else, they are proposers."""
     admitted: set[str] = field(default_factory=set, compare=False, repr=False)
     """Ids of some of these runs, for as long as it is believed who they are."""
 
@@ -94,6 +95,10 @@ class Caller:
     def bounded(self) -> bool:
         """Whether there are runs of which they do not know."""
         return bool(self.runs.requirements)
+
+    def covers(self, role: Role) -> bool:
+        """Whether they may do what this role may, without a look at what it is."""
+        return (self.role if self.limit is None else Role.PROPOSER).covers(role)
 
     def knows(self, run_id: str) -> bool:
         """Whether it is known at once that they know of a run."""
@@ -130,16 +135,22 @@ def role_needed(endpoint: Callable[..., Any]) -> Role | None:
     return _roles[endpoint]
 
 
-async def admit(request: Request, role: Role | None) -> None:
-    """Let a request in, and note who sends it; raise `Unauthenticated` or `Forbidden`."""
+async def admit(request: Request, role: Role | None, act: wire.ProposalKind | None = None) -> None:
+    """
+    Let a request in, and note who sends it; raise `Unauthenticated` or `Forbidden`.
+
+    ``act`` is what it does to a run, if it is one that a token with a limit may be left.
+    """
     if role is None:
         return
     access: Authenticator = request.app.state.access
     caller = request.scope[CALLER] = await access.caller(request.scope)
-    acting.set(Acting(caller.runs, _share(caller, request.app.state.settings)))
+    share = _share(caller, request.app.state.settings)
+    acting.set(Acting(caller.runs, share, token=caller.name, limit=caller.limit))
     if caller.by_session and request.method not in READS:
         require_own_page(request.headers)
-    require(request, role)
+    if caller.limit is None or act not in caller.limit.allowed:
+        require(request, role)
 
 
 def require_reach(request: Request, endpoint: Callable[..., Any]) -> None:
@@ -166,13 +177,13 @@ async def require_known(request: Request, run: str) -> None:
 def require(request: Request, role: Role) -> None:
     """Raise `Forbidden` unless the caller has this role."""
     caller = caller_of(request)
-    if not caller.role.covers(role):
+    if not caller.covers(role):
         raise _refusal(caller, role)
 
 
 def _share(caller: Caller, settings: Settings) -> Share | None:
     """Return what a caller may create, None for operators of all runs: it is theirs to judge."""
-    if caller.role.covers(Role.OPERATOR) and not caller.bounded:
+    if caller.covers(Role.OPERATOR) and not caller.bounded:
         return None
     return Share(settings.max_live_runs, settings.max_stored_bytes)
 
@@ -202,7 +213,7 @@ def may_settle(request: Request) -> bool:
 
 def settles(caller: Caller, fetch_mode: str | None) -> bool:
     """Say what `may_settle` says of a caller, and the ``Sec-Fetch-Mode`` of the request."""
-    return fetch_mode != "navigate" and caller.role in SETTLERS and not caller.by_session
+    return fetch_mode != "navigate" and caller.covers(Role.WORKER) and not caller.by_session
 
 
 class Known(NamedTuple):
@@ -380,7 +391,7 @@ class Authenticator:
 
 
 def _caller(token: Token, *, by_session: bool = False) -> Caller:
-    return Caller(token.name, token.role, by_session, _selector(token.runs))
+    return Caller(token.name, token.role, by_session, _selector(token.runs), token.limit)
 
 
 @lru_cache(maxsize=256)
@@ -445,6 +456,13 @@ def _refusal(caller: Caller, role: Role) -> Forbidden:
             f"this server {reason}, so nobody is its admin: `rheostat token`, `audit` and `purge`"
             " with --database work on the database itself",
             role=role,
+        )
+    if caller.limit is not None:
+        acts = ", ".join(caller.limit.allowed)
+        return Forbidden(
+            f"the token {caller.name} is limited to {acts}: it may propose this",
+            role=role,
+            limit=str(caller.limit),
         )
     detail = f"the token {caller.name} has the role {caller.role}, and this needs {role}"
     return Forbidden(detail, role=role)

@@ -100,7 +100,11 @@ class StrictRoute(APIRoute):
         }
 
         async def handle(request: Request) -> Response:
-            await admit(request, role)
+            with request.app.state.refused.counted(request):
+                return await answer(request)
+
+        async def answer(request: Request) -> Response:
+            await admit(request, role, act.kind if isinstance(act, Act) else None)
             auditing.begin(request, action)
             if role is not None:
                 require_reach(request, self.endpoint)

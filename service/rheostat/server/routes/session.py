@@ -37,6 +37,7 @@ SESSION = JsonAnswer(
         "name": "ann",
         "role": "operator",
         "runs": None,
+        "limit": None,
         "expires_at": "2026-01-02T00:00:00.000000+00:00",
     },
 )
@@ -45,6 +46,7 @@ NOBODY: wire.Session = {
     "name": None,
     "role": None,
     "runs": None,
+    "limit": None,
     "expires_at": None,
 }
 
@@ -166,5 +168,6 @@ def _shown(access: Authenticator, caller: Caller, session: Session | None) -> wi
         "name": caller.name,
         "role": caller.role.value,
         "runs": str(caller.runs) if caller.bounded else None,
+        "limit": None if caller.limit is None else str(caller.limit),
         "expires_at": None if session is None else session.expires_at,
     }

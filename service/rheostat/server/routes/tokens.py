@@ -43,10 +43,11 @@ TOKEN: wire.Token = {
     "expires_at": "2027-01-01T00:00:00.000000+00:00",
     "revoked_at": None,
     "runs": "team=nlp",
+    "limit": None,
 }
 ISSUED = JsonAnswer(wire.IssuedToken, {**TOKEN, "token": "rheo_3f…"})
 TOKENS = JsonAnswer(wire.TokenPage, {"items": [TOKEN], "next": None})
-ACCESS = JsonAnswer(wire.Access, {"name": "ci", "role": "worker", "runs": None})
+ACCESS = JsonAnswer(wire.Access, {"name": "ci", "role": "worker", "runs": None, "limit": None})
 TokenName = Annotated[
     str, Path(pattern=f"^{NAME}$", description="Name of the token.", examples=["ci"])
 ]
@@ -62,11 +63,16 @@ TokenName = Annotated[
     openapi_extra=body_examples(
         forever={"name": "ann", "role": "admin"},
         team={"name": "trainers", "role": "worker", "runs": "team=nlp"},
+        agent={
+            "name": "tuner",
+            "role": "operator",
+            "limit": "changes=20/day, gap=500, parameters=lr, edits=scale|hold, ratio=2",
+        },
         expiring={"name": "ci", "role": "worker", "expires_at": "2100-01-01T00:00:00Z"},
     ),
 )
 @needs(Role.ADMIN)
-@audited("create-token", "name", "role", "expires_at")
+@audited("create-token", "name", "role", "expires_at", "limit")
 @refuses(Forbidden, NameTaken)
 async def create_token(new: NewToken, store: StoreDep, request: Request) -> Response:
     """
@@ -141,4 +147,6 @@ async def read_access(
             message = f"the token {caller.name} knows of no run {run!r}"
             raise Forbidden(message, runs=str(caller.runs)) from None
     runs = str(caller.runs) if caller.bounded else None
-    return ACCESS.send({"name": caller.name, "role": caller.role.value, "runs": runs})
+    limit = None if caller.limit is None else str(caller.limit)
+    role_of = caller.role.value
+    return ACCESS.send({"name": caller.name, "role": role_of, "runs": runs, "limit": limit})

@@ -16,6 +16,7 @@ from rheostat import wire
 from rheostat.errors import FieldError, Invalid, NeedsApproval
 from rheostat.server.runs.protection import Protect
 from rheostat.server.runs.selector import EVERYTHING, Relation, Requirement, Selector
+from rheostat.server.runs.token_limit import TokenLimit
 from rheostat.server.store.shares import Share
 
 
@@ -31,6 +32,12 @@ class Acting:
 
     act: wire.ProposalKind | None = None
     """What the request does to a run that may be protected against it."""
+
+    token: str | None = None
+    """The name of their token."""
+
+    limit: TokenLimit | None = None
+    """What that may do to a run."""
 
     approved: bool = False
     """Whether an admin wants it done without a second person."""

@@ -23,7 +23,7 @@ from rheostat.errors import RheostatError
 from rheostat.server.store import tables
 from rheostat.server.store.database import Database
 
-HEAD = "0009"
+HEAD = "0010"
 """The newest of the migrations."""
 
 SCRIPTS = Path(__file__).with_name("migrations")

@@ -94,9 +94,10 @@ class StoredTokens:
         *,
         expires_at: str | None = None,
         runs: str | None = None,
+        limit: str | None = None,
     ) -> wire.IssuedToken:
         """Make a token, and return it with its secret; raise `Invalid` or `NameTaken`."""
-        asked = {"name": name, "role": role, "expires_at": expires_at, "runs": runs}
+        asked = {"name": name, "role": role, "expires_at": expires_at, "runs": runs, "limit": limit}
         new = validate(tokens.NEW_TOKEN, asked, "")
         with deed(Deed("create-token", self._author, told=tuple(asked))):
             return asyncio.run(self._store.write(tokens.create, new, self._author))

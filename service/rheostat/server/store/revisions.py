@@ -93,6 +93,18 @@ class StoredChanges(Changes):
         return Changes(self._changes, self.document)
 
 
+class Deed(NamedTuple):
+    """A revision as far as it counts what somebody has done."""
+
+    kind: RevisionKind
+    generation: int
+    effective: int
+    created_at: str
+    cancelled: bool
+    own: bool
+    """Whether its author did it; else a proposal of theirs was accepted."""
+
+
 class Newest(NamedTuple):
     """The newest generation of a run, at its newest revision."""
 
@@ -203,6 +215,41 @@ class Revisions:
         if row is None:
             raise UnknownRevision(f"the run has no revision {number}")
         return self._read(row)
+
+    def deeds(self, run_id: str, author: str, kinds: Collection[RevisionKind]) -> list[Deed]:
+        """Return the revisions of these kinds that stand under an author's name, oldest first."""
+        table = tables.revisions.c
+        query = (
+            select(
+                *(table.kind, table.generation, table.effective, table.created_at),
+                *(table.cancelled, table.cause),
+            )
+            .where(table.run_id == run_id, table.author == author, table.kind.in_(kinds))
+            .order_by(table.revision)
+        )
+        return [
+            Deed(
+                *(RevisionKind(row.kind), row.generation, row.effective, row.created_at),
+                cancelled=row.cancelled,
+                own=row.cause is None or "proposal" not in orjson.loads(row.cause),
+            )
+            for row in self._transaction.connection.execute(query)
+        ]
+
+    def author(self, run_id: str, number: int) -> str | None:
+        """Return who made a revision that there is."""
+        table = tables.revisions.c
+        query = select(table.author).where(table.run_id == run_id, table.revision == number)
+        return self._transaction.connection.execute(query).scalar_one()
+
+    def is_alone_since(self, run_id: str, number: int, author: str) -> bool:
+        """Whether nobody but an author has put anything in force after a revision."""
+        table = tables.revisions.c
+        others = or_(table.author.is_(None), table.author != author)
+        query = select(table.revision).where(
+            table.run_id == run_id, table.revision > number, table.folds, others
+        )
+        return self._transaction.connection.execute(query.limit(1)).first() is None
 
     def caused(self, run_id: str, controller: str, step: int) -> list[Revision]:
         """

@@ -449,6 +449,19 @@ tokens = Table(
     Column("revoked_at", String(32)),
     # the selector of the runs that it knows of; null: all
     Column("runs", Text),
+    # what it may do to a run; its role is then what an older release lets it do
+    Column("limit", Text),
+)
+
+# How often tokens with a limit were refused, and what they were told the last time.
+refused = Table(
+    "refused",
+    metadata,
+    _run_id(),
+    Column("token", String(128), primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("at", String(32), nullable=False),
+    Column("why", Text, nullable=False),
 )
 
 # What changes of many runs were planned: the newest revisions of runs, by their ids, as JSON. The

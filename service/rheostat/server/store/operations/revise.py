@@ -22,6 +22,7 @@ from rheostat.server.runs.revision import FOLDING, RETRACTABLE, Note, Revision, 
 from rheostat.server.runs.sightings import warnings
 from rheostat.server.runs.timeline import Timelines
 from rheostat.server.runs.validation import Units, require_at_most
+from rheostat.server.store.operations.limiting import require_change_within_limit, require_own
 from rheostat.server.store.operations.plan import horizon
 from rheostat.server.store.operations.refold import history, refold
 from rheostat.server.store.operations.refusals import told_refusal
@@ -166,6 +167,7 @@ def _retractable(
     lineage = records.lineage(run)
     revision = records.revisions.one(run.id, number)
     _require_pending(revision, run, lineage[run.generation].settled_until)
+    require_own(records, [number], run)
     return revision, lineage
 
 
@@ -231,7 +233,9 @@ def _folded(records: Records, run: RunRecord, request: RevisionRequest) -> Folde
         laid_for=run.total,
         cause=request.cause,
     )
-    return folded_in(records, run, lineage, new)
+    folded = folded_in(records, run, lineage, new)
+    require_change_within_limit(records, run, lineage, folded.revision, folded.before)
+    return folded
 
 
 def folded_in(records: Records, run: RunRecord, lineage: Lineage, new: Revision) -> Folded:

@@ -11,6 +11,7 @@ from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.revision import Note, RevisionKind
 from rheostat.server.runs.signals import require_sayable, signal_data
 from rheostat.server.runs.validation import require_at_most
+from rheostat.server.store.operations.limiting import require_act_within_limit
 from rheostat.server.store.operations.refusals import explained
 from rheostat.server.store.operations.revise import (
     effective_step,
@@ -77,6 +78,7 @@ def _allowed(
     require_open(run)
     require_revision(run, request.expected_revision)
     require_at_most(records.limits.message, "message", request.note.message, "characters")
+    require_act_within_limit(records, run, lineage, request.note)
     settled = lineage[run.generation].settled_until
     step = effective_step(run, request.effective, settled)
     told = run.barriers.told

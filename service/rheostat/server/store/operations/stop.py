@@ -14,6 +14,7 @@ from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.signals import signal_data
 from rheostat.server.runs.validation import require_at_most
+from rheostat.server.store.operations.limiting import require_act_within_limit, require_own
 from rheostat.server.store.operations.refusals import explained, told_refusal
 from rheostat.server.store.operations.revise import (
     decided_before,
@@ -93,6 +94,7 @@ def _allowed(
     settled = lineage[run.generation].settled_until
     effective = effective_step(run, request.effective, settled)
     require_at_most(records.limits.message, "message", request.note.message, "characters")
+    require_act_within_limit(records, run, lineage, request.note)
     data = None
     if request.signal is not None:
         data = signal_data(run.spec, request.signal, request.arguments, "signal.")
@@ -170,6 +172,7 @@ def _resumable(
     held = run.barriers.held(settled)
     if not held:
         raise _holds_nowhere(run, settled)
+    require_own(records, [pause.revision for pause in held], run)
     if request.until is None:
         return held, None
     until = _next_pause(run, request.until, settled)

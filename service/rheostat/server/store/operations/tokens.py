@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, TypeAdapter
@@ -11,9 +12,10 @@ from sqlalchemy import insert, select, update
 
 from rheostat import wire
 from rheostat.errors import FieldError, Invalid, NameTaken, UnknownToken
-from rheostat.limits import NAME
+from rheostat.limits import MAX_LIMIT, NAME
 from rheostat.server.docstrings import Documented
 from rheostat.server.runs.selector import MAX_SELECTOR, Selector
+from rheostat.server.runs.token_limit import TokenLimit
 from rheostat.server.store import clock
 from rheostat.server.store.records import Records, now
 from rheostat.server.store.tables import tokens
@@ -42,6 +44,19 @@ class NewToken(Documented):
 
     runs: Annotated[str, Field(max_length=MAX_SELECTOR)] | None = None
     """Selector of the runs that it knows of, such as `team=nlp`; by default it knows of all."""
+
+    limit: Annotated[str, Field(max_length=MAX_LIMIT)] | None = None
+    """What it may do to each run, such as `changes=20/day, gap=500`; by default all of its role."""
+
+    def limited(self) -> TokenLimit | None:
+        """Return what it may do to a run; raise `Invalid` if that makes no sense."""
+        if self.limit is None:
+            return None
+        if Role(self.role) is not Role.OPERATOR:
+            message = f"a limit is for operators, and a {self.role} "
+            more = "makes no changes" if self.role != "admin" else "makes tokens without one"
+            raise _refuse("limit", message + more, self.limit, "none, or the role operator")
+        return TokenLimit.parse(self.limit)
 
     def selector(self) -> str | None:
         """Return which runs it knows of, as it is stored; raise `Invalid` if that is none."""
@@ -79,6 +94,7 @@ NEW_TOKEN = TypeAdapter(NewToken)
 def create(records: Records, new: NewToken, created_by: str | None) -> wire.IssuedToken:
     """Make a token, and return it with its secret, which nobody can be told again."""
     secret = new_secret()
+    limit = new.limited()
     token = Token(
         name=new.name,
         role=Role(new.role),
@@ -87,10 +103,13 @@ def create(records: Records, new: NewToken, created_by: str | None) -> wire.Issu
         expires_at=new.expiry(),
         revoked_at=None,
         runs=new.selector(),
+        limit=limit,
     )
     if _held(records, new.name):
         raise NameTaken(f"there is a token {new.name!r} already: revoke it, or take another name")
     row = {**asdict(token), "hash": hash_of(secret)}
+    if limit is not None:  # a release that knows of no limits lets it do what is left without one
+        row |= {"limit": str(limit), "role": Role.PROPOSER}
     records.write()
     records.connection.execute(insert(tokens).values(**row))
     return {**token.to_json(), "token": secret}
@@ -136,5 +155,23 @@ def _held(records: Records, name: str) -> bool:
     return records.connection.execute(query).first() is not None
 
 
+def limited(records: Records) -> list[Token]:
+    """Return the tokens with a limit that were not revoked, by name."""
+    query = select(*FIELDS).where(tokens.c.limit.is_not(None), tokens.c.revoked_at.is_(None))
+    rows = records.connection.execute(query.order_by(tokens.c.name))
+    return [_token(*row) for row in rows]
+
+
 def _token(name: str, role: str, *rest: Any) -> Token:
-    return Token(name, Role(role), *rest)
+    *rest, limit = rest
+    if limit is None:
+        return Token(name, Role(role), *rest)
+    return Token(name, Role.OPERATOR, *rest, limit=_limit(limit))
+
+
+@lru_cache(maxsize=256)
+def _limit(text: str) -> TokenLimit:
+    try:
+        return TokenLimit.parse(text)
+    except Invalid:  # a newer release wrote it: what is not understood lets nothing through
+        return TokenLimit(acts=())
