@@ -73,6 +73,8 @@ CALLER = "rheostat.caller"
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 _roles: WeakKeyDictionary[Callable[..., Any], Role | None] = WeakKeyDictionary()
+_rehearsals: WeakKeyDictionary[Callable[..., Any], Role] = WeakKeyDictionary()
+_free_of_limits: WeakSet[Callable[..., Any]] = WeakSet()
 _of_all_runs: WeakSet[Callable[..., Any]] = WeakSet()
 
 
@@ -112,14 +114,39 @@ OWNER = Caller(None, Role.OPERATOR)
 """Whoever started a local server, and can read its token from the file beside the database."""
 
 
-def needs(role: Role | None) -> Callable[[Endpoint], Endpoint]:
-    """Mark a route's function with the role that callers need; None lets in whoever asks."""
+def needs(role: Role | None, *, rehearsal: Role | None = None) -> Callable[[Endpoint], Endpoint]:
+    """
+    Mark a route's function with the role that callers need; None lets in whoever asks.
+
+    ``rehearsal`` is the role for a request with ``dry_run``, which changes nothing.
+    """
 
     def mark(endpoint: Endpoint) -> Endpoint:
         _roles[endpoint] = role
+        if rehearsal is not None:
+            _rehearsals[endpoint] = rehearsal
         return endpoint
 
     return mark
+
+
+def free_of_limits(endpoint: Endpoint) -> Endpoint:
+    """Mark a route's function that a token with a limit may call as any other of its role."""
+    _free_of_limits.add(endpoint)
+    return endpoint
+
+
+def role_for(request: Request, endpoint: Callable[..., Any]) -> Role | None:
+    """Return the role that a request needs: a rehearsal is one that says so in these very words."""
+    rehearses = request.query_params.get("dry_run") in {"true", "1"}
+    return (_rehearsals.get(endpoint) if rehearses else None) or role_needed(endpoint)
+
+
+def is_left(endpoint: Callable[..., Any], act: wire.ProposalKind | None, caller: Caller) -> bool:
+    """Whether a caller's limit leaves them to do as their role may, by an act or by a route."""
+    if caller.limit is None or endpoint in _free_of_limits:
+        return True
+    return act in caller.limit.allowed
 
 
 def of_all_runs(endpoint: Endpoint) -> Endpoint:
@@ -135,11 +162,13 @@ def role_needed(endpoint: Callable[..., Any]) -> Role | None:
     return _roles[endpoint]
 
 
-async def admit(request: Request, role: Role | None, act: wire.ProposalKind | None = None) -> None:
+async def admit(
+    request: Request, role: Role | None, is_left: Callable[[Caller], bool] = lambda _: False
+) -> None:
     """
     Let a request in, and note who sends it; raise `Unauthenticated` or `Forbidden`.
 
-    ``act`` is what it does to a run, if it is one that a token with a limit may be left.
+    ``is_left`` says whether a caller with a limit may do as their role may: else they may propose.
     """
     if role is None:
         return
@@ -149,7 +178,7 @@ async def admit(request: Request, role: Role | None, act: wire.ProposalKind | No
     acting.set(Acting(caller.runs, share, token=caller.name, limit=caller.limit))
     if caller.by_session and request.method not in READS:
         require_own_page(request.headers)
-    if caller.limit is None or act not in caller.limit.allowed:
+    if not (is_left(caller) and caller.role.covers(role)):
         require(request, role)
 
 

@@ -9,6 +9,7 @@ it of every route that does.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from typing import Any, TypeVar, get_args, get_origin
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -31,7 +32,14 @@ from rheostat.errors import (
     refusals,
 )
 from rheostat.server.http import auditing
-from rheostat.server.http.access import admit, require_known, require_reach, role_needed
+from rheostat.server.http.access import (
+    admit,
+    is_left,
+    require_known,
+    require_reach,
+    role_for,
+    role_needed,
+)
 from rheostat.server.http.approval import PROPOSED, Act, act_of, perform
 from rheostat.server.http.body import JsonRequest
 from rheostat.server.http.problems import MOST, documented
@@ -92,6 +100,7 @@ class StrictRoute(APIRoute):
         role, checked = self.role, self.endpoint not in _any_query
         action = auditing.action_of(self.endpoint, self.methods)
         act = act_of(self.endpoint)
+        left = partial(is_left, self.endpoint, act.kind if isinstance(act, Act) else None)
         named = "run" in self.param_convertors and UnknownRun in self.refusals()
         repeatable = {
             field.alias: _is_list(field.field_info.annotation)
@@ -104,7 +113,7 @@ class StrictRoute(APIRoute):
                 return await answer(request)
 
         async def answer(request: Request) -> Response:
-            await admit(request, role, act.kind if isinstance(act, Act) else None)
+            await admit(request, role_for(request, self.endpoint), left)
             auditing.begin(request, action)
             if role is not None:
                 require_reach(request, self.endpoint)

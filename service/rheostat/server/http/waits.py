@@ -1,5 +1,5 @@
 """
-Waiting for a revision: a request that is answered once it has come to what is asked for.
+Waiting for a revision, or for a run: a request that is answered once what it asks for has come.
 
 It listens to the run's events as a stream does, and counts as one. Until one of them matters it
 holds no thread, and asks the database for nothing. What workers say of themselves is no event: who
@@ -19,12 +19,15 @@ from rheostat.server.http.feeds import FeedEvent, Feeds
 from rheostat.server.http.traffic import require_caller
 from rheostat.server.runs.arrival import UNSEEN, WAITS_FOR_WORKERS, Seen, late, verdict
 from rheostat.server.runs.revision_state import NOBODY, Front
+from rheostat.server.store.operations.look import Looked
 from rheostat.server.store.operations.show import Watched
 
 Read = Callable[[Front], Awaitable[Watched]]
 """Returns the revision, whose workers are so far."""
 Look = Callable[[str, float], Awaitable[Seen]]
 """Returns what the workers of a run say, or said within so many seconds."""
+Glance = Callable[[int | None], Awaitable[Looked]]
+"""Returns whether something of a run has come, past a number."""
 
 LOOK = 1.0
 """Seconds of silence after which it is looked at whether the caller, and how the workers, are."""
@@ -98,3 +101,31 @@ def _matters(event: FeedEvent, revision: wire.ShownRevision) -> bool:
     if event.settled_until is None:
         return True
     return revision["state"] == "pending" and event.settled_until >= revision["effective"]
+
+
+async def wait_until(
+    request: Request, look: Glance, number: int | None, seconds: float
+) -> wire.WaitedFor:
+    """
+    Return what was waited for once it has come, or cannot come, or some seconds are over.
+
+    ``look`` is asked after each event, and each second, with ``number``; without one it is about
+    what comes after now.
+
+    Raises:
+        RateLimited: The caller, or this process, may have no stream more.
+
+    """
+    feeds: Feeds = request.app.state.feeds
+    clock = asyncio.get_running_loop().time
+    end = clock() + seconds
+    with feeds.place(holder_of(request)):
+        looked = await look(number)
+        if number is None:
+            number = looked.found["reports"]
+        with feeds.following(looked.found["id"], looked.event) as feed:
+            while not (looked.found["held"] or looked.over or feed.over) and clock() < end:
+                require_caller(request.scope)
+                await feed.news(min(LOOK, end - clock()))
+                looked = await look(number)
+    return looked.found

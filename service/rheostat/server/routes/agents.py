@@ -1,16 +1,34 @@
-"""``/v1/runs/{run}/allowances``: what tokens with a limit may do to a run, and have done."""
+"""
+What agents ask for: a run in short, to wait for what comes, and what tokens with a limit have left.
+
+``/v1/runs/{run}/brief``, ``…/wait`` and ``…/allowances``.
+"""
 
 from __future__ import annotations
 
+from typing import Annotated, get_args
+
+from fastapi import Query
+from starlette.requests import Request
 from starlette.responses import Response
 
 from rheostat import wire
-from rheostat.errors import UnknownRun
-from rheostat.server.http.access import needs
+from rheostat.errors import (
+    FieldError,
+    Invalid,
+    RateLimited,
+    UnknownProposal,
+    UnknownRevision,
+    UnknownRun,
+)
+from rheostat.limits import MAX_STEP
+from rheostat.server.http.access import Caller, caller_of, needs
 from rheostat.server.http.answers import JsonAnswer
 from rheostat.server.http.requests import Run, StoreDep
 from rheostat.server.http.route import refuses, router
-from rheostat.server.store.operations import limiting
+from rheostat.server.http.waits import wait_until
+from rheostat.server.runs.presence import Roster
+from rheostat.server.store.operations import brief, limiting, look
 from rheostat.server.tokens import Role
 
 agents = router("agents")
@@ -30,6 +48,69 @@ ALLOWANCE: wire.Allowance = {
     "refused_at": "2026-01-01T12:05:00.000000+00:00",
     "refusal": "the token tuner is limited: its edits are scale|hold",
 }
+BRIEF = JsonAnswer(
+    wire.Brief,
+    {
+        "id": "run_1f0c9a3be5d24c77a8e1b20c94",
+        "name": "gpt-7b",
+        "state": "live",
+        "axis": "step",
+        "total": 100_000,
+        "end": None,
+        "resolution": 1,
+        "generation": 1,
+        "revision": 2,
+        "settled_until": 4160,
+        "about": "The 7B model on the second half of the data.",
+        "goal": {"metric": "loss", "direction": "min"},
+        "ahead": [4160, 28_119, 52_079, 76_038, 99_999],
+        "parameters": [
+            {
+                "name": "lr",
+                "value": 1.5e-4,
+                "ahead": [1.5e-4, 1.231e-4, 8.06e-5, 3.51e-5, 1.5e-5],
+                "text": "",
+                "guard": {"min": 0.0, "max": None, "max_ratio": None},
+            }
+        ],
+        "more_parameters": 0,
+        "metric": "loss",
+        "newest": 2.91,
+        "changes": [
+            {
+                "revision": 2,
+                "kind": "change",
+                "effective": 4096,
+                "state": "reached",
+                "changes": {"lr": [{"edit": "scale", "factor": 0.5}]},
+                "author": "tuner",
+                "message": "loss spike",
+                "before": 3.4,
+                "after": 2.91,
+            }
+        ],
+        "workers": "8 alive; at step 4130 to 4131; 3.2 steps/s",
+        "proposals": 0,
+        "attention": [],
+        "may": ["propose", "note", "change", "stop", "signal", "pause", "resume", "cancel"],
+        "allowance": ALLOWANCE,
+    },
+)
+WAITED = JsonAnswer(
+    wire.WaitedFor,
+    {
+        "id": "run_1f0c9a3be5d24c77a8e1b20c94",
+        "until": "revision",
+        "held": True,
+        "detail": "revision 2 is reached",
+        "state": "live",
+        "generation": 1,
+        "revision": 2,
+        "settled_until": 4160,
+        "step": 4130,
+        "reports": 310,
+    },
+)
 ALLOWANCES = JsonAnswer(wire.Allowances, {"items": [ALLOWANCE]})
 
 
@@ -48,3 +129,78 @@ async def list_allowances(run: Run, store: StoreDep) -> Response:
     revoked are not among them; what they did is in the history.
     """
     return ALLOWANCES.send(await store.read(limiting.allowances, run))
+
+
+def _may(caller: Caller) -> list[str]:
+    """Return what a caller may do to a run."""
+    if caller.limit is not None:
+        return ["propose", "note", *caller.limit.allowed]
+    if caller.covers(Role.OPERATOR):
+        return ["propose", "note", *get_args(wire.ProposalKind)]
+    if caller.covers(Role.WORKER):
+        return ["propose", "note"]
+    return ["propose"] if caller.covers(Role.PROPOSER) else []
+
+
+@agents.get(
+    "/v1/runs/{run}/brief",
+    summary="Tell of a run in short",
+    responses={200: BRIEF.shown()},
+)
+@needs(Role.VIEWER)
+@refuses(UnknownRun)
+async def read_brief(request: Request, run: Run, store: StoreDep) -> Response:
+    """
+    Return a run in at most 4 KB: its goal, the plan at five steps, the last changes, who trains.
+
+    Each change has the metric before it and after it. `may` and `allowance` say what the caller can
+    do. What is too long is cut, and ends with an ellipsis; parameters that are left out are
+    counted.
+    """
+    roster: Roster = request.app.state.roster
+    may = _may(caller_of(request))
+    return BRIEF.send(await store.read(brief.brief, run, roster, may))
+
+
+@agents.get(
+    "/v1/runs/{run}/wait",
+    summary="Wait for something of a run",
+    responses={200: WAITED.shown()},
+)
+@needs(Role.VIEWER)
+@refuses(UnknownRun, UnknownRevision, UnknownProposal, RateLimited)
+async def wait_for_run(
+    request: Request,
+    run: Run,
+    store: StoreDep,
+    until: Annotated[wire.Until, Query(description="What to wait for.")],
+    number: Annotated[
+        int | None,
+        Query(
+            ge=0,
+            le=MAX_STEP,
+            description="Of a step, a revision or a proposal: which. Of a report: the newest that"
+            " was seen; by default the newest there is.",
+        ),
+    ] = None,
+    seconds: Annotated[
+        float, Query(alias="timeout", ge=0, le=60, description="Seconds to wait at most.")
+    ] = 30,
+) -> Response:
+    """
+    Answer once something has come, or cannot come any more, or the time is over; `held` says which.
+
+    `report` is a report with a greater number, `step` that the last worker is past a step,
+    `revision` that all workers have reached one, `proposal` that one was decided, and `end` that
+    the run is finished, stopped or at its total. Where no worker says where it is, what is settled
+    stands for it.
+    """
+    if number is None and until in look.NUMBERED:
+        message = f"number is required: which {until} to wait for"
+        raise Invalid(message, errors=[FieldError("number", message, None, "required")])
+    roster: Roster = request.app.state.roster
+
+    async def read(before: int | None) -> look.Looked:
+        return await store.read(look.look, run, roster, until, before)
+
+    return WAITED.send(await wait_until(request, read, number, seconds))

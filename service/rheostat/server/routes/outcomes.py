@@ -17,7 +17,7 @@ from rheostat.errors import (
     UnknownRun,
 )
 from rheostat.limits import MAX_NUMBER, MAX_SOURCE, MAX_STEP
-from rheostat.server.http.access import needs
+from rheostat.server.http.access import free_of_limits, needs
 from rheostat.server.http.answers import JsonAnswer
 from rheostat.server.http.approval import free
 from rheostat.server.http.auditing import audited, unaudited
@@ -164,6 +164,7 @@ class NoteBody(RequestBody):
     ),
 )
 @needs(Role.WORKER)
+@free_of_limits
 @audited("note", "revision", "effective")
 @free("a note changes nothing")
 @refuses(UnknownRun, Finished, RateLimited)

@@ -222,7 +222,7 @@ class Change(ActBody):
         },
     ),
 )
-@needs(Role.OPERATOR)
+@needs(Role.OPERATOR, rehearsal=Role.VIEWER)
 @audited("change", "revision", "effective")
 @acts("change")
 @refuses(

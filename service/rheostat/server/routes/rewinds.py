@@ -127,7 +127,7 @@ class RewindBody(ActBody):
         halved={"to": 30_500, "changes": {"lr": {"edit": "scale", "factor": 0.5}}},
     ),
 )
-@needs(Role.OPERATOR)
+@needs(Role.OPERATOR, rehearsal=Role.VIEWER)
 @audited("rewind", "revision", "generation", "from")
 @acts("rewind")
 @refuses(

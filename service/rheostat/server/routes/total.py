@@ -114,7 +114,7 @@ class Total(ActBody):
     },
     openapi_extra=body_examples(longer={"total": 120_000, "message": "two more epochs"}),
 )
-@needs(Role.OPERATOR)
+@needs(Role.OPERATOR, rehearsal=Role.VIEWER)
 @audited("total", "revision", "effective", "total")
 @acts("total")
 @refuses(UnknownRun, Finished, RevisionMismatch, TooLate, GuardViolated)

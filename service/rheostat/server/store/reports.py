@@ -220,6 +220,18 @@ class Reports:
             found.sort()
         return found[:limit]
 
+    def last(
+        self, run_id: str, metric: str, line: Sequence[Stretch], *, between: tuple[int, int]
+    ) -> int | None:
+        """Return the bits of the last report of a line past one step, up to another."""
+        found: list[Reported] = []
+        for part in _parts(line):
+            query = self._measuring(run_id, metric, part)
+            query = query.where(_REPORTS.c.step > between[0], _REPORTS.c.step <= between[1])
+            order = _REPORTS.c.step.desc(), _REPORTS.c.source.desc()
+            found += self._rows(query.order_by(*order).limit(1))
+        return max(found)[2] if found else None
+
     def following(
         self,
         run_id: str,
