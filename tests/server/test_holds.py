@@ -128,6 +128,25 @@ def test_a_held_read_is_answered_when_the_run_goes_on(
     assert held(server) == 0
 
 
+def test_who_may_have_a_part_of_a_block_is_not_held(server: RunningServer) -> None:
+    """P5: where a pause lies within what is asked for, what lies before it is there to be read."""
+    path = start(server)
+    block = {"generation": 1, "start": 0, "count": 2}
+
+    def ask() -> httpx.Response:
+        with server.client() as http:
+            return http.get(path, params=block, headers=WAIT)
+
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(ask)
+        until(lambda: held(server) == 1)
+        tell(server, "resume", until=1)
+        for found in (first, threads.submit(ask), threads.submit(ask)):
+            answer = found.result(LONGEST / 2)  # a read that is held comes later
+            assert (answer.status_code, answer.json()["end"]) == (409, 1)
+    assert read(server, path, headers=WAIT).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("what", "body", "code"),
     [

@@ -175,10 +175,14 @@ class Holds:
         Who is held is asked again whether it is ``admitted``.
         """
         found = self.known(asked) or await self._first_ask(asked)
-        if not seconds or not _waits(found):
+        if not seconds or not _waits(found, asked):
             return Heard(found, crowded=self._closing)
         until, held, said = self._loop.time() + spread(seconds), False, _said(found)
-        while _waits(found) and _said(found) == said and (left := until - self._loop.time()) > 0:
+        while (
+            _waits(found, asked)
+            and _said(found) == said
+            and (left := until - self._loop.time()) > 0
+        ):
             closed = self._closed.get(_place(asked))
             if closed is not None and self._has_place:
                 closed.asked = asked
@@ -293,7 +297,7 @@ class Holds:
         """Remember that a request from an address was refused at a barrier."""
         place = _place(asked)
         closed = self._closed.get(place)
-        if closed is None or address in self._at:
+        if closed is None or address in self._at or asked.start < closed.limit:
             return
         closed.asked = asked
         if len(closed.addresses) == ADDRESSES:
@@ -424,8 +428,9 @@ def _place(asked: BlockKey) -> Place:
     return asked.run_id, asked.generation
 
 
-def _waits(found: BlockAnswer | Refusal) -> bool:
-    return isinstance(found, Refusal) and found.opens
+def _waits(found: BlockAnswer | Refusal, asked: BlockKey) -> bool:
+    """Whether a read is to be held: who may have a part of a block is told so, and asks for it."""
+    return isinstance(found, Refusal) and found.opens and asked.start >= found.limit
 
 
 def _said(found: BlockAnswer | Refusal) -> Any:
