@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.server.store.counting import statements
 
 from rheostat import wire
 from rheostat.errors import Invalid, NameTaken
@@ -337,3 +338,21 @@ def test_the_run_shows_what_stands_out(desk: Desk) -> None:
     assert [(each["kind"], each["step"]) for each in shown] == [("differs", 10), ("blocked", 10)]
     items, _ = desk.read(decisions, "gpt", "rule", 0, 9)
     assert items[0]["problem"]["type"] == "guard-violated"
+
+
+def test_a_rewind_of_an_old_run_asks_for_no_more(desk: Desk) -> None:
+    """P5: what a controller remembers is found by as many questions, however often it was rewound.
+
+    Each generation has reports of its own, and all of them are on the line.
+    """
+    run = desk.create()
+    desk.arm("plateau", **{**PLATEAU, "patience": 1_000})
+    asked = []
+    for generation in range(1, 61):
+        start = 10 * (generation - 1)
+        desk.settle(run, start, 12, generation=generation)
+        reports = ((start + step, 2.0 + step) for step in (2, 5, 9))
+        desk.report(run, *reports, generation=generation)
+        asked.append(desk.write(statements, rewind, "gpt", RewindRequest(start + 10)))
+    assert asked[-1] == asked[5]
+    assert state(desk)["bad"] == 3 * 60 - 1

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import event, update
+from sqlalchemy import update
+from tests.server.store.counting import statements
 from tests.server.store.test_workers import beat, hear, write
 
 from rheostat import wire
@@ -220,22 +221,8 @@ def test_a_thousand_runs_cost_as_many_statements_as_one(desk: Desk) -> None:
             body = {"name": f"run-{number}-{other}", "parameters": {"lr": 1}}
             desk.write(create.create, body, Note("ann"))
         table(desk)
-        counts.append(desk.read(_statements))
+        counts.append(desk.read(statements, overviews.overviews, WantedRuns()))
     assert counts[0] == counts[1] < 20
-
-
-def _statements(records: Records) -> int:
-    """Return how many statements a table takes whose curves are known."""
-    seen = []
-
-    def note(*arguments: Any) -> None:
-        seen.append(arguments[2])
-
-    connection = records.connection
-    event.listen(connection, "before_cursor_execute", note)
-    overviews.overviews(records, WantedRuns())
-    event.remove(connection, "before_cursor_execute", note)
-    return len(seen)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import ColumnElement, and_, false, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, false, insert, or_, select, union_all, update
 from sqlalchemy import Row as DatabaseRow
 
 from rheostat.controllers import Controller, State, bits_of_value, parse_controller, value_of_bits
@@ -137,7 +137,8 @@ class Controllers:
         self._transaction.connection.execute(
             update(_CONSUMED)
             .where(
-                *_of(run_id, armed),
+                _CONSUMED.c.run_id == run_id,
+                *_of(armed),
                 _CONSUMED.c.generation == generation,
                 _CONSUMED.c.step == head.step,
             )
@@ -195,15 +196,9 @@ class Controllers:
             and_(_CONSUMED.c.revision.is_not(None), _CONSUMED.c.effective >= past),
             _CONSUMED.c.proposal.in_(is_open),
         )
-        found: list[DatabaseRow[Any]] = []
-        for there in _chunks(line):
-            query = select(_CONSUMED).where(
-                _CONSUMED.c.run_id == run_id,
-                _CONSUMED.c.event > 0,
-                waits,
-                there,
-            )
-            found += self._transaction.connection.execute(query).all()
+        query = select(_CONSUMED).where(_CONSUMED.c.run_id == run_id, _CONSUMED.c.event > 0, waits)
+        rows = self._transaction.connection.execute(query)
+        found = (row for row in rows if row.step <= line.get(row.generation, -1))
         return sorted(found, key=lambda row: (row.step, row.controller))
 
     def remembered(self, run_id: str, armed: Armed, line: Mapping[int, int]) -> Head | None:
@@ -213,9 +208,8 @@ class Controllers:
         The newest state that was kept is folded on by the reports after it, no more than
         `armed.KEPT_EACH`. Reports that it consumed before its state began do not count.
         """
-        kept = self._newest(run_id, armed, line, _CONSUMED.c.state.is_not(None))
-        step = None if kept is None else kept.step
-        later = self._since(run_id, armed, line, -1 if step is None else step)
+        kept = self._newest(run_id, line, *_of(armed), _CONSUMED.c.state.is_not(None))
+        later = self._since(run_id, armed, line, kept)
         newest = later[-1] if later else kept
         if newest is None:
             return None
@@ -234,46 +228,50 @@ class Controllers:
         )
 
     def _newest(
-        self, run_id: str, armed: Armed, line: Mapping[int, int], *where: ColumnElement[bool]
+        self, run_id: str, line: Mapping[int, int], *where: ColumnElement[bool]
     ) -> DatabaseRow[Any] | None:
-        """Return the newest row of a line, of the present epoch."""
-        for there in _chunks(line):
-            query = select(_CONSUMED).where(*_of(run_id, armed), there, *where)
-            query = query.order_by(_CONSUMED.c.step.desc()).limit(1)
-            found = self._transaction.connection.execute(query).one_or_none()
-            if found is not None:
-                return found
+        """Return the newest row of a line: it is looked for in one generation after the other."""
+        items = iter(line.items())
+        together = 1  # the newest one mostly has it
+        while part := list(islice(items, together)):
+            # each is a step down an index, where a condition about all of them would read all rows
+            newest = (_newest_of(run_id, *each, *where).subquery() for each in part)
+            query = union_all(*(select(each) for each in newest))
+            found = self._transaction.connection.execute(query).all()
+            if found:
+                return max(found, key=lambda row: row.step)
+            together = TOGETHER
         return None
 
     def _since(
-        self, run_id: str, armed: Armed, line: Mapping[int, int], step: int
+        self, run_id: str, armed: Armed, line: Mapping[int, int], kept: DatabaseRow[Any] | None
     ) -> list[DatabaseRow[Any]]:
+        """Return the rows of a line past one of them, or all: none is left out between."""
+        numbers = list(line)
+        if kept is not None:
+            numbers = numbers[: numbers.index(kept.generation) + 1]
+        step = -1 if kept is None else kept.step
         found: list[DatabaseRow[Any]] = []
-        for there in _chunks(line):
-            query = select(_CONSUMED).where(*_of(run_id, armed), there, _CONSUMED.c.step > step)
+        for there in _chunks({number: line[number] for number in numbers}):
+            query = select(_CONSUMED).where(
+                _CONSUMED.c.run_id == run_id, *_of(armed), there, _CONSUMED.c.step > step
+            )
             found += self._transaction.connection.execute(query).all()
         return sorted(found, key=lambda row: row.step)
 
     def _count(self, run_id: str, armed: Armed, line: Mapping[int, int]) -> int:
         """Return how many decisions were made on a line, in the present epoch."""
-        total = 0
-        for there in _chunks(line):
-            query = select(func.count()).where(
-                *_of(run_id, armed), there, _CONSUMED.c.decision != NOTHING
-            )
-            total += self._transaction.connection.execute(query).scalar_one()
-        return total
+        columns = _CONSUMED.c.generation, _CONSUMED.c.step
+        query = select(*columns).where(
+            _CONSUMED.c.run_id == run_id, _CONSUMED.c.event > 0, *_of(armed)
+        )
+        rows = self._transaction.connection.execute(query)
+        return sum(row.step <= line.get(row.generation, -1) for row in rows)
 
     def consumed_until(self, run_id: str, name: str, line: Mapping[int, int]) -> int | None:
         """Return the newest step that was consumed on a line, in whatever epoch."""
-        for there in _chunks(line):
-            query = select(func.max(_CONSUMED.c.step)).where(
-                _CONSUMED.c.run_id == run_id, _CONSUMED.c.controller == name, there
-            )
-            found: int | None = self._transaction.connection.execute(query).scalar_one()
-            if found is not None:
-                return found
-        return None
+        found = self._newest(run_id, line, _CONSUMED.c.controller == name)
+        return None if found is None else int(found.step)
 
 
 _CONTROLLERS = tables.controllers
@@ -281,12 +279,15 @@ _CONSUMED = tables.consumed
 _HEADS = tables.heads
 
 
-def _of(run_id: str, armed: Armed) -> tuple[ColumnElement[bool], ...]:
-    return (
-        _CONSUMED.c.run_id == run_id,
-        _CONSUMED.c.controller == armed.name,
-        _CONSUMED.c.epoch == armed.epoch,
-    )
+def _of(armed: Armed) -> tuple[ColumnElement[bool], ...]:
+    return _CONSUMED.c.controller == armed.name, _CONSUMED.c.epoch == armed.epoch
+
+
+def _newest_of(run_id: str, generation: int, last: int, *where: ColumnElement[bool]) -> Select[Any]:
+    """Return what asks for the newest row of a generation, up to a step."""
+    there = (_CONSUMED.c.run_id == run_id, _CONSUMED.c.generation == generation)
+    query = select(_CONSUMED).where(*there, _CONSUMED.c.step <= last, *where)
+    return query.order_by(_CONSUMED.c.step.desc()).limit(1)
 
 
 def _chunks(line: Mapping[int, int]) -> Iterator[ColumnElement[bool]]:
