@@ -64,8 +64,7 @@ def lasts(lineage: Lineage, number: int, to: int = MAX_STEP) -> Mapping[int, int
     for owner, generation in _with_forks(lineage, number):
         if owner.forks:
             break
-        if last >= generation.start:  # else a branch below has left all of it
-            found[owner.generation] = last
+        found[owner.generation] = last
         last = min(last, generation.start)
     return found
 
