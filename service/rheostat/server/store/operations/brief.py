@@ -68,7 +68,7 @@ def brief(records: Records, ref: str, roster: Roster, may: Sequence[str]) -> wir
     run = records.find(ref)
     lineage = records.lineage(run)
     whole = _whole(records, run, lineage, crowd_of(records, run, roster), may)
-    return next(cut for cut in map(_Cut(whole).to, DETAILS) if _fits(cut))
+    return next(cut for detail in DETAILS if _fits(cut := _cut(whole, detail)))
 
 
 def _fits(found: wire.Brief) -> bool:
@@ -208,37 +208,30 @@ def _sentence(crowd: Crowd) -> str:
     return line
 
 
-class _Cut:
-    """Makes a brief shorter, never by leaving out that there was more."""
-
-    def __init__(self, whole: wire.Brief) -> None:
-        self._whole = whole
-
-    def to(self, detail: Detail) -> wire.Brief:
-        """Return it with as much of each as this."""
-        whole, text = self._whole, detail.text
-        left_out = len(whole["parameters"]) - detail.parameters
-        return {
-            **whole,
-            "name": whole["name"],
-            "about": _short(whole["about"], text),
-            "parameters": [
-                {**each, "text": _short(each["text"], text)}
-                for each in whole["parameters"][: detail.parameters]
-            ],
-            "more_parameters": whole["more_parameters"] + max(left_out, 0),
-            "changes": [
-                {
-                    **each,
-                    "changes": _if_short(each["changes"], text),
-                    "author": each["author"] and _short(each["author"], text),
-                    "message": _short(each["message"], text),
-                }
-                for each in whole["changes"][: detail.changes]
-            ],
-            "attention": [_short(each, text) for each in whole["attention"][:3]],
-            "allowance": _allowance(whole["allowance"], detail),
-        }
+def _cut(whole: wire.Brief, detail: Detail) -> wire.Brief:
+    """Return a brief with as much of each as this; what is left out is counted, or marked by …."""
+    text = detail.text
+    left_out = max(len(whole["parameters"]) - detail.parameters, 0)
+    return {
+        **whole,
+        "about": _short(whole["about"], text),
+        "parameters": [
+            {**each, "text": _short(each["text"], text)}
+            for each in whole["parameters"][: detail.parameters]
+        ],
+        "more_parameters": whole["more_parameters"] + left_out,
+        "changes": [
+            {
+                **each,
+                "changes": _if_short(each["changes"], text),
+                "author": each["author"] and _short(each["author"], text),
+                "message": _short(each["message"], text),
+            }
+            for each in whole["changes"][: detail.changes]
+        ],
+        "attention": [_short(each, text) for each in whole["attention"][:3]],
+        "allowance": _allowance(whole["allowance"], detail),
+    }
 
 
 def _allowance(found: wire.Allowance | None, detail: Detail) -> wire.Allowance | None:
