@@ -26,6 +26,24 @@ if os.environ.get("CI"):  # what fails there must fail here, too
     settings.load_profile("ci")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the markers of these tests."""
+    config.addinivalue_line("markers", "long: takes tens of seconds, and is begun early")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put some long tests first in the part of each process: none shall run on alone in the end."""
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    late = [item for item in items if item.get_closest_marker("long") is None]
+    long = [item for item in items if item.get_closest_marker("long") is not None]
+    part = -(-len(late) // processes)
+    items[:] = [
+        item
+        for number in range(processes)
+        for item in (*long[number::processes], *late[number * part : (number + 1) * part])
+    ]
+
+
 def pytest_collection_finish() -> None:
     """Spare the collector the tests themselves, which stay to the end: it looked at them all."""
     gc.collect()

@@ -145,6 +145,7 @@ def use(http: httpx.Client, name: str) -> None:
     assert http.get("/v1/runs/nobody").status_code == 404
 
 
+@pytest.mark.long
 @PROMETHEUS
 def test_a_real_prometheus_answers_every_query(tmp_path: Path) -> None:
     """

@@ -13,6 +13,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from rheostat import Client, Run, scale
 from rheostat.cli.commands.demo import Demo
 from rheostat.cli.commands.demo_processes import Server, kill
@@ -107,6 +109,7 @@ def serve(stack: ExitStack, folder: Path) -> str:
     return server.url
 
 
+@pytest.mark.long
 def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
     """After Ctrl-C in its middle no process and no file of the demo is left."""
     with subprocess.Popen(
@@ -162,6 +165,7 @@ def until(met: Callable[[], bool]) -> None:
     raise TimeoutError
 
 
+@pytest.mark.long
 def test_the_page_has_something_to_do(tmp_path: Path) -> None:
     """One finds a training under way, a fork, a stuck run and a finished one; and they obey."""
     with page(tmp_path) as (process, url), Client(url, author="ann") as client:

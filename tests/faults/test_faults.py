@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from tests.faults.campaign import Scale, run_campaign
 from tests.faults.faults import Faults
 from tests.faults.fleet import on_postgresql, on_sqlite
@@ -11,6 +12,7 @@ from tests.faults.fleet import on_postgresql, on_sqlite
 SEED = 3
 
 
+@pytest.mark.long
 def test_replicas_on_postgresql(tmp_path: Path) -> None:
     """P1-P4, P6, P7: what replicas served and acknowledged through all faults is one history."""
     faults = Faults(kills=3, pauses=2, crashes=1, black_holes=1, gap=4, crash_gap=10)
@@ -19,6 +21,7 @@ def test_replicas_on_postgresql(tmp_path: Path) -> None:
     assert verdict.violations == [], f"seed {verdict.seed}, {verdict.figures}"
 
 
+@pytest.mark.long
 def test_processes_on_sqlite(tmp_path: Path) -> None:
     """P1-P4, P6, P7: the same of two processes on one SQLite."""
     faults = Faults(kills=3, pauses=2, fills=1, gap=4, crash_gap=10)

@@ -22,6 +22,7 @@ def test_reports_are_decided_once_on_sqlite(tmp_path: Path) -> None:
         _require_sound(kill_between(server, KILLS, SEED))
 
 
+@pytest.mark.long
 def test_reports_are_decided_once_on_postgresql(tmp_path: Path) -> None:
     """P4, P11: the same on PostgreSQL, which ends the transaction of whoever died."""
     with mortal_on_postgresql(tmp_path) as server:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from tests.conftest import RunningServer
 from tests.fleet.ranks import in_step, training
 
@@ -88,6 +89,7 @@ def decisions(run: Control) -> list[Any]:
     return sorted(made)
 
 
+@pytest.mark.long
 def test_trainings_of_other_speed_have_equal_ledgers(
     start_server: StartServer, start_fleet: StartFleet
 ) -> None:

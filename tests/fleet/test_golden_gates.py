@@ -100,6 +100,7 @@ def assert_library_s_own(read: list[list[float]], case: Case) -> None:
     assert read[0] == pytest.approx([case["base_value"], *case["values"]], rel=near, abs=0)
 
 
+@pytest.mark.long
 def test_drops_are_at_the_very_call_on_every_rank(train: Train, new_name: Names) -> None:
     """P3, P11: in 30 runs three ranks read what the library's own scheduler makes of a metric."""
     cases = {new_name(): case for case in chosen()}
@@ -108,6 +109,7 @@ def test_drops_are_at_the_very_call_on_every_rank(train: Train, new_name: Names)
         assert_library_s_own([rank[name] for rank in found], case)
 
 
+@pytest.mark.long
 def test_the_mean_of_all_ranks_is_what_falls(train: Train, new_name: Names) -> None:
     """P11: a gate waits for the reports of all, whoever comes last, and their mean decides."""
     cases = {new_name(): case for case in PLATEAUS if case["id"] in SHARED}

@@ -10,6 +10,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from rheostat import Client, scale
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ def ledger(fleet: Any) -> dict[int, dict[str, float]]:
     return found
 
 
+@pytest.mark.long
 def test_a_training_survives_kills_and_frozen_replicas(start_fleet: StartFleet) -> None:
     """P1, P4, P5, P9: all get on, changes too; no worker holds a value that the ledger lacks."""
     fleet = start_fleet(3)

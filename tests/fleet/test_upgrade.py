@@ -210,6 +210,7 @@ def upgrading(
         yield start
 
 
+@pytest.mark.long
 def test_an_upgrade_from_the_release_before_is_not_noticed(
     previous: Path, upgrading: Callable[[Path], Upgrading]
 ) -> None:
@@ -222,6 +223,7 @@ def test_an_upgrade_from_the_release_before_is_not_noticed(
     fleet.require_unnoticed()
 
 
+@pytest.mark.long
 def test_an_upgrade_to_a_next_release_is_rolled_back(
     following: Path, upgrading: Callable[[Path], Upgrading]
 ) -> None:

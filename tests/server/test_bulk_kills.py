@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.conftest import StartServer
 from tests.server.test_process import workers_of
 
@@ -44,6 +45,7 @@ def told(items: Any) -> list[Any]:
     return [{**item, "problem": {**item.get("problem", {}), "request_id": None}} for item in items]
 
 
+@pytest.mark.long
 def test_each_run_is_changed_once_or_refused_while_replicas_are_killed(
     start_server: StartServer, tmp_path: Path
 ) -> None:

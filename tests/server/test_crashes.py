@@ -155,6 +155,7 @@ def factors(revisions: dict[int, dict[str, Any]], step: int) -> float:
     return result
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("processes", "kills"), [(1, 10), (2, 3)])
 def test_nothing_acknowledged_is_lost_to_kills(
     start_server: StartServer, processes: int, kills: int

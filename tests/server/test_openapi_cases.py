@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import pytest
 
 if TYPE_CHECKING:
     from tests.conftest import Guarded, StartServer
@@ -82,6 +83,7 @@ def answers(
     return found
 
 
+@pytest.mark.long
 def test_every_role_is_answered_as_the_document_says(own_guarded: Guarded, tmp_path: Path) -> None:
     """
     P10: no failure of any check, with a token of each role and with none.
@@ -110,6 +112,7 @@ def test_every_role_is_answered_as_the_document_says(own_guarded: Guarded, tmp_p
         assert asks == (401 in statuses), operation
 
 
+@pytest.mark.long
 def test_without_tokens_the_document_holds(start_server: StartServer, tmp_path: Path) -> None:
     """P10: no failure of any check without tokens, with many definitions and all controllers."""
     paths = "--include-path-regex", "evaluate|simulate|tokens|access"
