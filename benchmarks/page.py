@@ -16,6 +16,9 @@ frame with the new curve: the best of five, since others use the machine, too. W
 *computed* is processor time, of the service and of the page's main thread: what it would take on a
 machine that is idle. The *one answer* is that of which the list is made, every five seconds.
 
+*Kept open* is a run that a worker trains, then its page, three more of these, and the list, left
+alone for half a minute each: what the service computes more than without.
+
 *Longest task* is the longest stretch in which the browser's main thread did nothing else, in its
 own processor time, which other work on the machine does not stretch: while the list is scrolled to
 its end and back in a hundred frames, and while letters are typed into its filter; the list is
@@ -43,6 +46,7 @@ import httpx
 from playwright.sync_api import sync_playwright
 from side_by_side import Process, database, service
 
+from rheostat import Client
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.settling import BlockRequest
 from rheostat.server.runs.validation import Limits
@@ -52,6 +56,13 @@ from rheostat.server.store.operations import create, revise, values
 from rheostat.server.store.operations.revise import RevisionRequest
 
 TIMES = 5
+OPEN = 30
+"""Seconds for which pages are kept open."""
+KEPT_OPEN = (
+    ("the page of its run", "/runs/trained", 1),
+    ("each of three more of them", "/runs/trained", 3),
+    ("the list of runs", "/", 1),
+)
 MANY, FEW = 1000, 10
 BEATS_A_SECOND = 50
 """What a thousand workers send that are asked for a beat every 20 seconds."""
@@ -256,6 +267,46 @@ def run_of(browser: Any, process: Process, run: Long) -> dict[str, float]:
     return {**took, "state, kB": len(state.content) / 1000, "plan, kB": len(plan.content) / 1000}
 
 
+@contextmanager
+def trained(url: str, name: str) -> Iterator[None]:
+    """Have a run trained at ten steps a second by a worker as they are."""
+    over = Event()
+
+    def train() -> None:
+        with Client(url) as client:
+            run = client.run(name, create={"parameters": {"lr": COSINE}, "total": 100_000})
+            for step in itertools.count():
+                run.value("lr", step)
+                if over.wait(0.1):
+                    return
+
+    thread = Thread(target=train)
+    thread.start()
+    yield
+    over.set()
+    thread.join()
+
+
+def kept_open(browser: Any, process: Process) -> dict[str, float]:
+    """Return what the service computes in a minute for a worker, and for pages that stay open."""
+
+    def spent() -> float:
+        time.sleep(5)  # what begins is over
+        before = process.cpu()
+        time.sleep(OPEN)
+        return (process.cpu() - before) * 1000 * 60 / OPEN
+
+    found: dict[str, float] = {}
+    taken = spent()
+    with trained(process.url, "trained"):
+        found["a worker at ten steps a second"] = -taken + (taken := spent())
+        for what, path, many in KEPT_OPEN:
+            for _ in range(many):
+                browser.new_context().new_page().goto(process.url + path)
+            found[what] = (-taken + (taken := spent())) / many
+    return found
+
+
 def show(title: str, heads: tuple[str, str], few: dict[str, float], many: dict[str, float]) -> None:
     """Print a table."""
     print(f"\n| {title} | {heads[0]} | {heads[1]} | ratio |\n|---|---|---|---|")
@@ -281,6 +332,10 @@ def main(folder: str) -> None:
             few, many_ = (run_of(browser, process, run) for run in (SHORT, LONG))
         heads = ("10,000 steps, 10 revisions", "10^7 steps, 10,000 revisions")
         show("one run", heads, few, many_)
+        with tempfile.TemporaryDirectory() as fresh, service(fresh) as process:
+            print("\n| kept open for a minute | the service computes, ms |\n|---|---|")
+            for name, value in kept_open(browser, process).items():
+                print(f"| {name} | {value:.3g} |")
         browser.close()
 
 
