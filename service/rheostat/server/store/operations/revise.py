@@ -22,7 +22,11 @@ from rheostat.server.runs.revision import FOLDING, RETRACTABLE, Note, Revision, 
 from rheostat.server.runs.sightings import warnings
 from rheostat.server.runs.timeline import Timelines
 from rheostat.server.runs.validation import Units, require_at_most
-from rheostat.server.store.operations.limiting import require_change_within_limit, require_own
+from rheostat.server.store.operations.limiting import (
+    require_own,
+    require_values_within_limit,
+    within_limit,
+)
 from rheostat.server.store.operations.plan import horizon
 from rheostat.server.store.operations.refold import history, refold
 from rheostat.server.store.operations.refusals import told_refusal
@@ -61,6 +65,11 @@ class Folded:
     def settled(self) -> int:
         """The first step that is still open."""
         return self.lineage[self.run.generation].settled_until
+
+    @property
+    def since(self) -> Sequence[Revision]:
+        """The new revision, and those that fold after it."""
+        return self.pending[self.pending.index(self.revision) :]
 
 
 def revise(records: Records, ref: str, request: RevisionRequest) -> wire.Revised:
@@ -126,7 +135,7 @@ def check_revision(records: Records, ref: str, request: RevisionRequest) -> None
 def check_cancel(
     records: Records, ref: str, number: int, expected_revision: int | None, note: Note
 ) -> None:
-    """Raise what `cancel` would raise now, but for a guard that the others break without it."""
+    """Raise what `cancel` would raise now, but for bounds that the others break without it."""
     _retractable(records, records.find(ref), number, expected_revision, note)
 
 
@@ -179,7 +188,9 @@ def _folded_out(
     earlier, (_, *later) = before_and_after(revision, pending)
     later = records.revisions.read_changes(run.id, later)
     before = (earlier[-1] if earlier else base).timelines
-    folded = [*earlier, *refold(records, run, before, later, history(records, run))]
+    again = refold(records, run, before, later, history(records, run))
+    require_values_within_limit(records, run, lineage, before, again)
+    folded = [*earlier, *again]
     records.revisions.cancel(run.id, revision.number)
     cancellation = _cancellation(records, run, lineage, revision, note)
     _update(records, run.id, pending, folded)
@@ -233,8 +244,8 @@ def _folded(records: Records, run: RunRecord, request: RevisionRequest) -> Folde
         laid_for=run.total,
         cause=request.cause,
     )
-    folded = folded_in(records, run, lineage, new)
-    require_change_within_limit(records, run, lineage, folded.revision, folded.before)
+    folded = folded_in(records, run, lineage, within_limit(records, run, lineage, new))
+    require_values_within_limit(records, run, lineage, folded.before, folded.since)
     return folded
 
 
