@@ -22,9 +22,9 @@ from rheostat.errors import Forbidden, Invalid, LimitReached, RheostatError
 from rheostat.limits import MAX_NAME
 from rheostat.server.http.access import CALLER, Caller
 from rheostat.server.store import Store
-from rheostat.server.store.acting import NOBODY, acting
 from rheostat.server.store.operations import limiting
 from rheostat.server.store.operations.limiting import Refusal
+from rheostat.server.store.store import work_for_all
 
 log = logging.getLogger("rheostat.server")
 
@@ -52,6 +52,7 @@ class RefusedTokens:
         self._store = store
         self._waiting: dict[Wanted, Refusal] = {}
         self._writing: asyncio.Task[None] | None = None
+        self._closed = asyncio.Event()
 
     @contextmanager
     def counted(self, request: Request) -> Iterator[None]:
@@ -77,10 +78,11 @@ class RefusedTokens:
             self._writing = asyncio.create_task(self._write_down())
 
     async def _write_down(self) -> None:
-        acting.set(NOBODY)
+        work_for_all()
         while self._waiting:
             await self.write()
-            await asyncio.sleep(APART)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closed.wait(), APART)
 
     async def write(self) -> None:
         """Write down what waits. What the database does not take is forgotten: it is a count."""
@@ -96,8 +98,7 @@ class RefusedTokens:
 
     async def close(self) -> None:
         """Write down what waits, and end."""
+        self._closed.set()
         if self._writing is not None:
-            self._writing.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._writing
+            await self._writing
         await self.write()
