@@ -80,7 +80,7 @@ MAX_SOURCE: Final = 128
 MAX_NOTES: Final = 100
 """Notes of a run within a minute."""
 MAX_NOTES_LIMITED: Final = 20
-"""Notes of these that may be by one token with a limit: others have something to say, too."""
+"""Notes of a run within a minute by one token with a limit: others have something to say, too."""
 MAX_CHANGES: Final = 64
 """Changes of one parameter in one revision."""
 MAX_EXPANDED: Final = 8_388_608

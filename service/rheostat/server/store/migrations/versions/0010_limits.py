@@ -8,9 +8,9 @@ down_revision = "0009"
 branch_labels = None
 depends_on = None
 
-LEAST = "0009"
-"""The release before runs on with it: it takes whoever has a token with a limit for a proposer,
-which is what such tokens have as their role."""
+LEAST = "0006"
+"""An older release runs on with it: it takes whoever has a token with a limit for a proposer, which
+is what such tokens have as their role, and needs neither the column nor the table."""
 
 
 def upgrade() -> None:
