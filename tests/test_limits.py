@@ -290,7 +290,7 @@ MANY = {"MAX_OUTCOMES", "MAX_HELD_AGAINST", "MAX_HOOKS"}
 """Limits to which nothing comes within a test: those of their operations set them to be few."""
 
 
-OF_TOKENS = {"MAX_LIMIT", "MAX_LIMITED", "MAX_NOTES_LIMITED"}
+OF_TOKENS = {"MAX_LIMIT", "MAX_LIMITED", "MAX_NOTES_LIMITED", "MAX_PAUSES_LIMITED"}
 """Limits of what only admins make: their own tests go beyond them."""
 
 

@@ -21,7 +21,7 @@ from rheostat.errors import (
     RateLimited,
     UnknownRun,
 )
-from rheostat.limits import MAX_NOTES, MAX_NOTES_LIMITED
+from rheostat.limits import MAX_NOTES, MAX_NOTES_LIMITED, MAX_PAUSES_LIMITED
 from rheostat.server.routes.measures import read
 from rheostat.server.runs.revision import Note
 from rheostat.server.runs.token_limit import FREE, PERIODS, TokenLimit
@@ -435,6 +435,19 @@ def test_a_ratio_holds_now_and_later(agent: MakeAgent) -> None:
     tuner.change(DOUBLE)
 
 
+def test_changes_of_one_step_are_one_jump(agent: MakeAgent) -> None:
+    """Two doublings at the same step would be four times as much at once, whoever counts them."""
+    tuner = agent("ratio=2", parameters={"lr": 1.0, "wd": 0.5})
+    tuner.change(DOUBLE, 50)
+    with pytest.raises(LimitReached, match=r"jump from 1\.0 to 4\.0 at step 50"):
+        tuner.change(DOUBLE, 50)
+    tuner.change(HALVE, 50)
+    tuner.change(HALVE, 50)
+    with pytest.raises(LimitReached):
+        tuner.change(HALVE, 50)
+    tuner.change(DOUBLE, 51)
+
+
 def test_what_waits_is_held_to_its_ratio_too(agent: MakeAgent) -> None:
     """Halving lr before a change that sets it to twice what it was would let it jump by four."""
     tuner = agent("ratio=2", parameters={"lr": 1.0, "wd": 0.5})
@@ -688,6 +701,30 @@ def test_a_signal_is_said_by_itself(agent: MakeAgent) -> None:
     tuner = agent("acts=stop", "other")
     with pytest.raises(LimitReached, match="may not signal"):
         tuner.stop(60, signal="checkpoint")
+
+
+def test_few_pauses_are_free(agent: MakeAgent) -> None:
+    """P13: an agent that holds the run in one place after the other leaves room for a stop."""
+    tuner = agent("changes=1/day")
+    for step in range(MAX_PAUSES_LIMITED):
+        tuner.pause(10 + step)
+    with pytest.raises(LimitReached, match="in 8 places") as refusal:
+        tuner.pause(100)
+    assert refusal.value.errors[0].bound == f"<= {MAX_PAUSES_LIMITED} pauses"
+    tuner.cancel(2)
+    tuner.pause(100)
+    tuner.desk.write(stop, "gpt", StopRequest(hold=True, note=Note("ann")))
+
+
+def test_nobody_decides_in_the_name_of_a_controller(agent: MakeAgent) -> None:
+    """P11: else the controller would take what an agent has done for its own decision."""
+    tuner = agent("changes=5/day")
+    tuner.desk.arm("plateau", kind="plateau", metric="loss", patience=0, factor=0.5)
+    cause = {"controller": "plateau", "step": 20}
+    for act in (tuner.change, tuner.stop):
+        with pytest.raises(LimitReached, match="decides by itself") as refusal:
+            act(cause=cause)
+        assert refusal.value.errors[0].field == "cause.controller"
 
 
 def test_notes_of_one_leave_room_for_others(agent: MakeAgent) -> None:

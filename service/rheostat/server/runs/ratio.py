@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from rheostat.errors import FieldError
 from rheostat.limits import MAX_STEP
 from rheostat.server.runs.guards import LIGHT, LOOK, SHORT, SLACK, Effort, factor
-from rheostat.server.runs.timeline import Timelines, nodes
-
-Number = TypeVar("Number", float, np.ndarray)
+from rheostat.server.runs.timeline import Timelines, Values, nodes
 
 
 def beyond_ratio(ratio: float, before: Timelines, after: Timelines, step: int) -> FieldError | None:
@@ -115,11 +113,12 @@ class _Rise:
             parts.append((end + 1, MAX_STEP))
         return parts[::-1]
 
-    def _bound(self, greatest: Number) -> Number:
-        """Return what a value may be where it was to be that, with room for rounding."""
-        most = np.where(np.asarray(greatest) >= 0, greatest * self._ratio, greatest / self._ratio)
-        bound: Number = most + np.abs(most) * SLACK
-        return bound
+    def _bound(self, greatest: ArrayLike) -> Values:
+        """Return what values may be where they were to be that, with room for rounding."""
+        planned = np.asarray(greatest, dtype=np.float64)
+        with np.errstate(over="ignore"):  # what is beyond all values bounds nothing
+            most = np.where(planned >= 0, planned * self._ratio, planned / self._ratio)
+            return most + np.abs(most) * SLACK
 
     def _weight(self, start: int, stop: int) -> int:
         """Return how many light definitions the pieces of a part, and what they follow, are."""

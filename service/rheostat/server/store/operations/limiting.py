@@ -25,6 +25,7 @@ from sqlalchemy import select
 
 from rheostat import wire
 from rheostat.errors import FieldError, Forbidden, Invalid, LimitReached, UnknownRun
+from rheostat.limits import MAX_PAUSES_LIMITED
 from rheostat.server.runs.changes import Change, Changes, Replacement
 from rheostat.server.runs.control.places import lasts
 from rheostat.server.runs.lineage import Lineage
@@ -164,6 +165,7 @@ def within_limit(records: Records, run: RunRecord, lineage: Lineage, new: Revisi
     if use is None:
         return new
     _require_reason(use, new.note)
+    _require_no_controller(records, use, new.cause)
     if new.forced:
         raise use.refuse("it keeps to the guards of runs", "force", value=True, bound="false")
     if takes_back(records, run, lineage, new.changes, new.effective, use.token):
@@ -179,15 +181,17 @@ def require_values_within_limit(
     records: Records,
     run: RunRecord,
     lineage: Lineage,
-    before: Timelines,
-    folded: Sequence[Revision],
+    base: Timelines,
+    pending: Sequence[Revision],
+    since: int = 0,
 ) -> None:
     """
     Raise unless changes of whoever acts come to values that their limit leaves.
 
-    ``folded`` are revisions in the order of folding, and ``before`` what was in force before them.
-    Those that wait are asked, too: what one comes to may depend on another that is made, or taken
-    back, before it.
+    ``pending`` are revisions in the order of folding, and ``base`` what was in force before them.
+    Those from place ``since`` on are asked, the ones that wait already, too: what one comes to may
+    depend on another that is made, or taken back, before it. What takes effect at one step is one
+    jump, of however many changes.
 
     Raises:
         LimitReached: A value jumps by more than a factor, or rises above so much of the whole plan.
@@ -197,26 +201,40 @@ def require_values_within_limit(
     ratio = None if acting.limit is None or acting.act is None else acting.limit.ratio
     if ratio is None:
         return
-    for each in folded:
-        counts = each.kind is RevisionKind.CHANGE and each.data != TAKES_BACK
-        own = each.note.author == acting.token and "proposal" not in (each.cause or {})
-        beyond = (
-            beyond_ratio(ratio, before, each.timelines, each.effective) if own and counts else None
-        )
-        if beyond is not None and (use := use_of(records, run, lineage)) is not None:
-            earlier = each.number <= run.revision
-            which = f"revision {each.number}, pending at {each.effective}: " if earlier else ""
-            raise use.refuse(which + beyond.message, beyond.field, beyond.value, beyond.bound or "")
+    before = start = base
+    step = None
+    for place, each in enumerate(pending):
+        if _counts(each, acting.token):
+            if each.effective != step:
+                step, start = each.effective, before
+            beyond = beyond_ratio(ratio, start, each.timelines, step) if place >= since else None
+            if beyond is not None and (use := use_of(records, run, lineage)) is not None:
+                waits = f"revision {each.number}, pending at {step}: "
+                message = (waits if each.number <= run.revision else "") + beyond.message
+                raise use.refuse(message, beyond.field, beyond.value, beyond.bound or "")
         before = each.timelines
 
 
+def _counts(revision: Revision, token: str | None) -> bool:
+    """Whether a revision is a change that a token has made by itself, and that counts."""
+    is_change = revision.kind is RevisionKind.CHANGE and revision.data != TAKES_BACK
+    return is_change and revision.note.author == token and "proposal" not in (revision.cause or {})
+
+
 def require_act_within_limit(
-    records: Records, run: RunRecord, lineage: Lineage, note: Note, word: str | None = None
+    records: Records,
+    run: RunRecord,
+    lineage: Lineage,
+    note: Note,
+    *,
+    word: str | None = None,
+    cause: Mapping[str, Any] | None = None,
 ) -> None:
     """
     Raise unless whoever acts may stop a run, or signal to it: it counts as a change.
 
-    ``word`` is a signal that is said with a stop or a pause.
+    A pause counts as nothing, and so there may be few of them. ``word`` is a signal that is said
+    with a stop or a pause.
 
     Raises:
         LimitReached: Their token's limit leaves none, or no signal.
@@ -226,10 +244,9 @@ def require_act_within_limit(
     use = _acting_use(records, run, lineage)
     if use is None:
         return
+    _require_no_controller(records, use, cause)
     if records.acting.act not in COUNTED:
-        if word is not None:
-            message = "a pause of it is free, and says no word: a signal by itself counts"
-            raise use.refuse(message, "signal", word, "absent")
+        _require_quiet(records, use, word)
         return
     _require_reason(use, note)
     if word is not None and "signal" not in use.limit.acts:
@@ -259,6 +276,29 @@ def _require_reason(use: Use, note: Note) -> None:
         message = "a token with a limit has to say why"
         wrong = FieldError("message", message, note.message, "a text with a letter or a digit")
         raise Invalid(f"message: {message}", errors=[wrong], limit=str(use.limit))
+
+
+def _require_no_controller(records: Records, use: Use, cause: Mapping[str, Any] | None) -> None:
+    """Raise if they would decide in the name of a controller, on whose reports it decides once."""
+    name = None if cause is None else cause.get("controller")
+    if name is not None and any(
+        each.name == name for each in records.controllers.armed(use.run.id)
+    ):
+        message = f"{name} is a controller of the run, and decides by itself"
+        raise use.refuse(message, "cause.controller", name, "another name")
+
+
+def _require_quiet(records: Records, use: Use, word: str | None) -> None:
+    """Raise if a pause says a word, or if they hold the run in many places."""
+    if word is not None:
+        message = "a pause of it is free, and says no word: a signal by itself counts"
+        raise use.refuse(message, "signal", word, "absent")
+    holds = [stop.revision for stop in use.run.barriers.stops if stop.hold]
+    heads = records.revisions.heads(use.run.id, holds)
+    mine = sum(head.author == use.token for head in heads.values())
+    if mine >= MAX_PAUSES_LIMITED:
+        message = f"it holds the run in {mine} places, and may in no more"
+        raise use.refuse(message, "effective", mine + 1, f"<= {MAX_PAUSES_LIMITED} pauses")
 
 
 def _require_some_left(use: Use) -> None:

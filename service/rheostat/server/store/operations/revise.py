@@ -52,10 +52,15 @@ class RevisionRequest:
 
 @dataclass(frozen=True)
 class Folded:
-    """What a new revision comes to: it is among the pending ones, all folded."""
+    """
+    What a new revision comes to: it is among the pending ones, all folded.
+
+    ``base`` is in force before all of these, and ``before`` just before the new one.
+    """
 
     run: RunRecord
     lineage: Lineage
+    base: Timelines
     before: Timelines
     revision: Revision
     old: Sequence[Revision]
@@ -65,11 +70,6 @@ class Folded:
     def settled(self) -> int:
         """The first step that is still open."""
         return self.lineage[self.run.generation].settled_until
-
-    @property
-    def since(self) -> Sequence[Revision]:
-        """The new revision, and those that fold after it."""
-        return self.pending[self.pending.index(self.revision) :]
 
 
 def revise(records: Records, ref: str, request: RevisionRequest) -> wire.Revised:
@@ -188,9 +188,8 @@ def _folded_out(
     earlier, (_, *later) = before_and_after(revision, pending)
     later = records.revisions.read_changes(run.id, later)
     before = (earlier[-1] if earlier else base).timelines
-    again = refold(records, run, before, later, history(records, run))
-    require_values_within_limit(records, run, lineage, before, again)
-    folded = [*earlier, *again]
+    folded = [*earlier, *refold(records, run, before, later, history(records, run))]
+    require_values_within_limit(records, run, lineage, base.timelines, folded, len(earlier))
     records.revisions.cancel(run.id, revision.number)
     cancellation = _cancellation(records, run, lineage, revision, note)
     _update(records, run.id, pending, folded)
@@ -245,7 +244,8 @@ def _folded(records: Records, run: RunRecord, request: RevisionRequest) -> Folde
         cause=request.cause,
     )
     folded = folded_in(records, run, lineage, within_limit(records, run, lineage, new))
-    require_values_within_limit(records, run, lineage, folded.before, folded.since)
+    place = folded.pending.index(folded.revision)
+    require_values_within_limit(records, run, lineage, folded.base, folded.pending, place)
     return folded
 
 
@@ -262,7 +262,7 @@ def folded_in(records: Records, run: RunRecord, lineage: Lineage, new: Revision)
         records, run, before, [new, *later], history(records, run), asked=new.number
     )
     revision = mark_forced(first, before, run)
-    return Folded(run, lineage, before, revision, old, [*earlier, revision, *rest])
+    return Folded(run, lineage, base.timelines, before, revision, old, [*earlier, revision, *rest])
 
 
 def keep(records: Records, folded: Folded, **values: Any) -> wire.Revised:
