@@ -142,6 +142,8 @@ revisions = Table(
     Index("ix_revisions_kind", "run_id", "kind", "revision"),
     Index("ix_revisions_in_force", "run_id", "generation", "effective", "revision"),
     Index("ix_revisions_cause", "run_id", "cause_by", "cause_step"),
+    # by which one sees what a token has done, without all that others have
+    Index("ix_revisions_author", "run_id", "author", "kind", "revision"),
 )
 
 timelines = Table(

@@ -32,9 +32,11 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("run_id", "token", name=op.f("pk_refused")),
     )
+    op.create_index("ix_revisions_author", "revisions", ["run_id", "author", "kind", "revision"])
 
 
 def downgrade() -> None:
     """Undo the migration."""
+    op.drop_index("ix_revisions_author", "revisions")
     op.drop_table("refused")
     op.drop_column("tokens", "limit")
