@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
-from sqlalchemy import Row, Select, insert, or_, select, update
+from sqlalchemy import Row, Select, case, func, insert, or_, select, update
 
 from rheostat.errors import Invalid, Unavailable, UnknownRevision
 from rheostat.schedules.references import Lookup
@@ -93,6 +93,20 @@ class StoredChanges(Changes):
         return Changes(self._changes, self.document)
 
 
+TAKES_BACK: Mapping[str, Any] = {"takes_back": True}
+"""What is stored of a change by which a token with a limit takes back its own."""
+
+
+def is_own(cause: str | None) -> bool:
+    """Whether a revision's author did it alone, by its cause: else a proposal was accepted."""
+    return cause is None or "proposal" not in orjson.loads(cause)
+
+
+def takes_back(kind: str, data: str | None) -> bool:
+    """Whether a revision, by its kind and its data, takes back its author's own."""
+    return kind == RevisionKind.CHANGE and data is not None and orjson.loads(data) == TAKES_BACK
+
+
 class Deed(NamedTuple):
     """A revision as far as it counts what somebody has done."""
 
@@ -103,6 +117,26 @@ class Deed(NamedTuple):
     cancelled: bool
     own: bool
     """Whether its author did it; else a proposal of theirs was accepted."""
+    takes_back: bool
+    """Whether it takes back what its author had done, which counts as nothing."""
+
+
+class Laid(NamedTuple):
+    """A revision that is in force, or will be, as far as it says what stands on what."""
+
+    number: int
+    effective: int
+    kind: RevisionKind
+    author: str | None
+    """Who did it; None also if a proposal was accepted, so that two people did."""
+    takes_back: bool
+    changes: Mapping[str, Any] | None
+    """What it changed, by parameter, as it was asked for; None if that is long."""
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where it stands in the order of folding."""
+        return self.effective, self.number
 
 
 class Newest(NamedTuple):
@@ -216,40 +250,87 @@ class Revisions:
             raise UnknownRevision(f"the run has no revision {number}")
         return self._read(row)
 
-    def deeds(self, run_id: str, author: str, kinds: Collection[RevisionKind]) -> list[Deed]:
-        """Return the revisions of these kinds that stand under an author's name, oldest first."""
+    def deeds(
+        self,
+        run_id: str,
+        author: str,
+        kinds: Collection[RevisionKind],
+        *,
+        since: str | None,
+        beyond: int | None,
+    ) -> list[Deed]:
+        """
+        Return revisions of these kinds that stand under an author's name, oldest first.
+
+        Those that were made after a time, or are effective past a step: None is no reason.
+        """
         table = tables.revisions.c
+        wanted = [] if since is None else [table.created_at > since]
+        wanted += [] if beyond is None else [table.effective > beyond]
+        if not wanted:
+            return []
         query = (
             select(
                 *(table.kind, table.generation, table.effective, table.created_at),
-                *(table.cancelled, table.cause),
+                *(table.cancelled, table.cause, table.data),
             )
             .where(table.run_id == run_id, table.author == author, table.kind.in_(kinds))
+            .where(or_(*wanted))
             .order_by(table.revision)
         )
         return [
             Deed(
                 *(RevisionKind(row.kind), row.generation, row.effective, row.created_at),
                 cancelled=row.cancelled,
-                own=row.cause is None or "proposal" not in orjson.loads(row.cause),
+                own=is_own(row.cause),
+                takes_back=takes_back(row.kind, row.data),
             )
             for row in self._transaction.connection.execute(query)
         ]
 
-    def author(self, run_id: str, number: int) -> str | None:
-        """Return who made a revision that there is."""
+    def count_deeds(self, run_id: str, author: str, kinds: Collection[RevisionKind]) -> int:
+        """Return how many revisions of these kinds an author has ever made, but to take back."""
         table = tables.revisions.c
-        query = select(table.author).where(table.run_id == run_id, table.revision == number)
-        return self._transaction.connection.execute(query).scalar_one()
-
-    def is_alone_since(self, run_id: str, number: int, author: str) -> bool:
-        """Whether nobody but an author has put anything in force after a revision."""
-        table = tables.revisions.c
-        others = or_(table.author.is_(None), table.author != author)
-        query = select(table.revision).where(
-            table.run_id == run_id, table.revision > number, table.folds, others
+        alone = or_(table.cause.is_(None), table.cause.not_like('%"proposal":%'))
+        counts = or_(table.kind != RevisionKind.CHANGE, table.data.is_(None))
+        query = (
+            select(func.count())
+            .where(table.run_id == run_id, table.author == author, table.kind.in_(kinds))
+            .where(alone, counts)
         )
-        return self._transaction.connection.execute(query.limit(1)).first() is None
+        return int(self._transaction.connection.execute(query).scalar_one())
+
+    def laid(
+        self, run_id: str, line: Mapping[int, int], first: int, limit: int, longest: int
+    ) -> list[Laid]:
+        """
+        Return what puts something in force from a step on, in folding order, and few of them.
+
+        ``line`` has the last step of each generation that counts; changes of more than ``longest``
+        characters are not read.
+        """
+        table = tables.revisions.c
+        short = case((func.length(table.changes) <= longest, table.changes), else_=None)
+        query = (
+            select(
+                *(table.revision, table.generation, table.effective, table.kind, table.author),
+                *(table.cause, table.data, short.label("changes")),
+            )
+            .where(table.run_id == run_id, table.generation.in_(line), table.folds)
+            .where(table.effective >= first)
+            .order_by(table.effective, table.revision)
+            .limit(limit)
+        )
+        return [
+            Laid(
+                *(row.revision, row.effective, RevisionKind(row.kind)),
+                row.author if is_own(row.cause) else None,
+                takes_back=takes_back(row.kind, row.data),
+                changes=None if row.changes is None else orjson.loads(row.changes),
+            )
+            for row in self._transaction.connection.execute(query)
+            if row.effective <= line[row.generation]
+        ]
 
     def caused(self, run_id: str, controller: str, step: int) -> list[Revision]:
         """
@@ -303,18 +384,19 @@ class Revisions:
         found = (Placed(n, of, RevisionKind(kind), at) for n, of, kind, at in rows)
         return [each for each in found if each.generation in generations]
 
-    def nth_newest(self, run_id: str, kind: RevisionKind, place: int) -> str | None:
-        """Return when the revision of a kind was made that has so many newer ones, if any."""
-        table = tables.revisions
+    def newest_of(
+        self, run_id: str, kind: RevisionKind, limit: int
+    ) -> list[tuple[str, str | None]]:
+        """Return when, and by whom, the newest revisions of a kind were made, newest first."""
+        table = tables.revisions.c
         query = (
-            select(table.c.created_at)
-            .where(table.c.run_id == run_id, table.c.kind == kind)
-            .order_by(table.c.revision.desc())
-            .offset(place)
-            .limit(1)
+            select(table.created_at, table.author)
+            .where(table.run_id == run_id, table.kind == kind)
+            .order_by(table.revision.desc())
+            .limit(limit)
         )
-        found: str | None = self._transaction.connection.execute(query).scalar_one_or_none()
-        return found
+        rows = self._transaction.connection.execute(query)
+        return [(row.created_at, row.author) for row in rows]
 
     def heads(self, run_id: str, numbers: Collection[int]) -> Mapping[int, Row[Any]]:
         """

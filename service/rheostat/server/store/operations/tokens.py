@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache
 from typing import Annotated, Any
 
@@ -156,17 +156,17 @@ def _held(records: Records, name: str) -> bool:
 
 
 def limited(records: Records) -> list[Token]:
-    """Return the tokens with a limit that were not revoked, by name."""
+    """Return the tokens with a limit that can be used now, by name."""
     query = select(*FIELDS).where(tokens.c.limit.is_not(None), tokens.c.revoked_at.is_(None))
     rows = records.connection.execute(query.order_by(tokens.c.name))
-    return [_token(*row) for row in rows]
+    moment = now()
+    return [token for token in (_token(*row) for row in rows) if token.flaw(moment) is None]
 
 
 def _token(name: str, role: str, *rest: Any) -> Token:
-    *rest, limit = rest
-    if limit is None:
-        return Token(name, Role(role), *rest)
-    return Token(name, Role.OPERATOR, *rest, limit=_limit(limit))
+    *more, limit = rest
+    token = Token(name, Role(role), *more)
+    return token if limit is None else replace(token, role=Role.OPERATOR, limit=_limit(limit))
 
 
 @lru_cache(maxsize=256)
@@ -174,4 +174,4 @@ def _limit(text: str) -> TokenLimit:
     try:
         return TokenLimit.parse(text)
     except Invalid:  # a newer release wrote it: what is not understood lets nothing through
-        return TokenLimit(acts=())
+        return TokenLimit.of_newer(text)
