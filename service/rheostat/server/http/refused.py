@@ -16,7 +16,7 @@ from typing import NamedTuple
 from starlette.requests import Request
 
 from rheostat.errors import Forbidden, Invalid, LimitReached, RheostatError
-from rheostat.server.http.access import CALLER, Caller
+from rheostat.server.http.access import CALLER, Caller, rehearses
 from rheostat.server.store import Store
 from rheostat.server.store.acting import NOBODY, acting
 from rheostat.server.store.operations import limiting
@@ -51,12 +51,12 @@ class RefusedTokens:
 
     @contextmanager
     def counted(self, request: Request) -> Iterator[None]:
-        """Count it if what is done inside is refused to a token with a limit."""
+        """Count it if a token with a limit is refused what is done inside, and not only tried."""
         try:
             yield
         except (LimitReached, Forbidden, Invalid) as error:
             caller: Caller | None = request.scope.get(CALLER)
-            run = request.path_params.get("run")
+            run = None if rehearses(request) else request.path_params.get("run")
             if caller is not None and caller.limit is not None and caller.name and run:
                 self._count(Wanted(run, caller.name), error.detail)
             raise

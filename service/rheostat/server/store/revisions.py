@@ -269,11 +269,12 @@ class Revisions:
         after: int,
         limit: int,
         kind: RevisionKind | None = None,
+        author: str | None = None,
         *,
         newest: bool = False,
     ) -> Generator[Revision]:
         """
-        Yield revisions, maybe of one kind, past number ``after``, as they are asked for.
+        Yield revisions, maybe of one kind or author, past number ``after``, as they are asked for.
 
         With ``newest``, those before it, the newest first; from the newest one on if it is 0.
         """
@@ -283,6 +284,8 @@ class Revisions:
             query = query.where(number < after if newest else number > after)
         if kind is not None:
             query = query.where(tables.revisions.c.kind == kind)
+        if author is not None:
+            query = query.where(tables.revisions.c.author == author)
         with self._transaction.connection.execute(query.execution_options(yield_per=16)) as rows:
             for row in rows:
                 yield self._read(row)

@@ -136,8 +136,15 @@ def _use(records: Records, run: RunRecord, lineage: Lineage, token: str, limit: 
 
 
 def _acting_use(records: Records, run: RunRecord, lineage: Lineage) -> Use | None:
-    """Return what whoever acts has done, if they do something now that their limit bounds."""
-    return None if records.acting.act is None else use_of(records, run, lineage)
+    """
+    Return what whoever acts has done, if they do something now that their limit bounds.
+
+    A rehearsal of what they may not do at all is one for a proposal, as anybody's may be.
+    """
+    act, limit = records.acting.act, records.acting.limit
+    if limit is None or act not in limit.allowed:
+        return None
+    return use_of(records, run, lineage)
 
 
 def require_change_within_limit(
@@ -148,13 +155,11 @@ def require_change_within_limit(
 
     Raises:
         LimitReached: Their token's limit does not leave it; what it leaves is told.
-        Invalid: They do not say why.
 
     """
     use = _acting_use(records, run, lineage)
     if use is None:
         return
-    _require_reason(new.note)
     if new.forced:
         raise use.refuse("it keeps to the guards of runs", "force", value=True, bound="false")
     if _takes_back(records, run, new.changes, use.token):
@@ -180,8 +185,17 @@ def require_act_within_limit(
     use = _acting_use(records, run, lineage)
     if use is None or records.acting.act not in COUNTED:
         return
-    _require_reason(note)
+    require_reason(records, note)
     _require_some_left(use)
+
+
+def require_reason(records: Records, note: Note) -> None:
+    """Raise `Invalid` unless whoever has a limit says why they do what counts."""
+    if records.acting.limit is None or records.acting.act not in COUNTED or note.message.strip():
+        return
+    message = "a token with a limit has to say why"
+    wrong = FieldError("message", message, note.message, ">= 1 characters")
+    raise Invalid(f"message: {message}", errors=[wrong])
 
 
 def require_own(records: Records, numbers: Iterable[int], run: RunRecord) -> None:
@@ -198,13 +212,6 @@ def require_own(records: Records, numbers: Iterable[int], run: RunRecord) -> Non
                 " it may propose to cancel it",
                 limit=str(records.acting.limit),
             )
-
-
-def _require_reason(note: Note) -> None:
-    if not note.message.strip():
-        message = "a token with a limit has to say why"
-        wrong = FieldError("message", message, note.message, ">= 1 characters")
-        raise Invalid(f"message: {message}", errors=[wrong])
 
 
 def _takes_back(records: Records, run: RunRecord, changes: Changes, token: str) -> bool:

@@ -22,7 +22,11 @@ from rheostat.server.runs.revision import FOLDING, RETRACTABLE, Note, Revision, 
 from rheostat.server.runs.sightings import warnings
 from rheostat.server.runs.timeline import Timelines
 from rheostat.server.runs.validation import Units, require_at_most
-from rheostat.server.store.operations.limiting import require_change_within_limit, require_own
+from rheostat.server.store.operations.limiting import (
+    require_change_within_limit,
+    require_own,
+    require_reason,
+)
 from rheostat.server.store.operations.plan import horizon
 from rheostat.server.store.operations.refold import history, refold
 from rheostat.server.store.operations.refusals import told_refusal
@@ -75,6 +79,7 @@ def revise(records: Records, ref: str, request: RevisionRequest) -> wire.Revised
     known = decided_before(records, run, request.cause, RevisionKind.CHANGE)
     if known is not None:
         return _told_again(records, run, known)
+    require_reason(records, request.note)
     return keep(records, _folded(records, run, request))
 
 

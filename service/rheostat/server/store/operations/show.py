@@ -163,10 +163,11 @@ def revisions(
     kind: RevisionKind | None = None,
     front: Front = NOBODY,
     *,
+    author: str | None = None,
     newest: bool = False,
 ) -> tuple[list[wire.Revision], int | None]:
     """
-    Return the revisions past number ``after``, maybe of one kind, and where to go on.
+    Return the revisions past number ``after``, maybe of one kind or author, and where to go on.
 
     They come oldest first, or with ``newest`` the other way. A page has at most ``limit`` of them,
     and fewer if their definitions are long. ``front`` is how far the workers of the run are.
@@ -174,7 +175,8 @@ def revisions(
     run = records.find(ref)
     items: list[Revision] = []
     size, following = 0, None
-    with closing(records.revisions.page(run.id, after, limit + 1, kind, newest=newest)) as found:
+    asked = records.revisions.page(run.id, after, limit + 1, kind, author, newest=newest)
+    with closing(asked) as found:
         for revision in found:
             if len(items) == limit or size > LONGEST_PAGE:
                 following = items[-1].number
