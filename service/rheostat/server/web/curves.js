@@ -2,8 +2,8 @@
 import { html, useEffect, useMemo, useState } from "./vendor/standalone.module.js";
 import { get, runPath, useLoaded } from "./api.js";
 import { Chart } from "./chart.js";
-import { Trouble } from "./parts.js";
-import { clock, count, definition, short, some } from "./words.js";
+import { By, Table, Trouble } from "./parts.js";
+import { because, clock, count, definition, short, some } from "./words.js";
 
 const POINTS = 600;
 const MEASURED = 3;
@@ -53,7 +53,7 @@ export function Curves({ seen }) {
         </i>settled end <i class="swatch worker"></i>first and last worker</span>
     </div>
     ${pinned != null && html`<${Why} seen=${seen} step=${pinned} close=${() => pin(null)} />`}
-    ${table ? html`<${Table} plan=${plan} settled=${settled}
+    ${table ? html`<${Numbers} plan=${plan} settled=${settled}
       axis=${run.axis} />` : Object.keys(plan.parameters).map((name) => html`<${Curve} key=${name} name=${name}
       plan=${plan} marks=${marks.filter((one) => shapes(one.of, name))} log=${log}
       describe=${run.describe[name]} ...${shared} />`)}
@@ -146,10 +146,10 @@ function Why({ seen, step, close }) {
           name,
           why,
         ]) => html`<div><dt>${name}</dt><dd><b class="num">${String(why.value)}
-          </b> by revision ${why.revision} of ${why.author || "somebody"}
+          </b> by revision ${why.revision} of <${By} author=${why.author} />
           ${why.message && html`: “${why.message}”`}
       <div class="soft">effective at ${count(why.effective)}, ${clock(why.created_at)}
-        ${why.cause && `; decided on the report of step ${count(why.cause.step)}`}.
+        ${why.cause && `; ${because(why.cause)}`}.
         ${" It follows "}${definition(why.words?.definition || why.definition)}
         ${why.origin > 0 && `, counted from ${count(why.origin)}`}.</div></dd></div>`,
       )}</dl>`
@@ -157,14 +157,12 @@ function Why({ seen, step, close }) {
 }
 
 /** @param {{plan: import("./wire").Plan, settled: number, axis: string}} props */
-function Table({ plan, settled, axis }) {
+function Numbers({ plan, settled, axis }) {
   const names = Object.keys(plan.parameters);
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="Table of the curves"><table
-    class="numbers"><thead><tr><th scope="col">${axis}</th>${names.map((name) => html`<th scope="col">${name}
-    </th>`)}<th scope="col"></th></tr></thead>
-    <tbody>${plan.steps.map((step, n) => html`<tr data-step=${step}><th scope="row">${count(step)}</th>
+  return html`<${Table} label="Table of the curves" heads=${[axis, ...names, ""].map((title) => [title])}>
+    ${plan.steps.map((step, n) => html`<tr data-step=${step}><th scope="row">${count(step)}</th>
       ${names.map((name) => html`<td>${String(plan.parameters[name][n])}</td>`)}<td class="soft">
-      ${step < settled ? "applied" : "planned"}</td></tr>`)}</tbody></table></div>`;
+      ${step < settled ? "applied" : "planned"}</td></tr>`)}</${Table}>`;
 }
 
 /** @param {any} props */
@@ -201,7 +199,7 @@ function Metric({ seen, name, range, whole, ...rest }) {
   const query = { metric: name, points: POINTS, ...(whole ? {} : { start: range[0], stop: range[1] }) };
   const { data } = useLoaded(
     (signal) => get(`${runPath(run.name)}/reports`, query, signal),
-    [run.id, name, news, whole, ...range],
+    [run.id, name, news, ...(whole ? [] : range)],
     5,
   );
   if (!data) return null;
