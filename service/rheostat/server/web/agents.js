@@ -1,6 +1,6 @@
 // Tokens with a limit, such as those of agents: what each may do to a run, what it did, and what is left.
 import { html } from "./vendor/standalone.module.js";
-import { get, runPath, useLoaded } from "./api.js";
+import { runPath, useGet } from "./api.js";
 import { Item } from "./history.js";
 import { Act, Empty } from "./parts.js";
 import { Proposal, answer } from "./proposals.js";
@@ -14,11 +14,7 @@ const SHOWN = 3;
 /** @param {{seen: import("./run.js").Seen}} props */
 export function Agents({ seen }) {
   const { run, news, agents } = seen;
-  const open = useLoaded(
-    (signal) => get(`${runPath(run.name)}/proposals`, { state: "open", limit: 1000 }, signal),
-    [run.id, news],
-    10,
-  ).data;
+  const open = useGet(`${runPath(run.name)}/proposals`, { state: "open", limit: 1000 }, news, 10).data;
   if (!agents.length) return html`<${Empty} title="No token with a limit knows of this run." />`;
   return html`<section aria-label="Agents"><h2 class="part">Tokens with a limit</h2>
     ${agents.map((one) => html`<${Agent} key=${one.token} one=${one} seen=${seen}
@@ -29,11 +25,8 @@ export function Agents({ seen }) {
 function Agent({ one, seen, asks }) {
   const { run, who, news, workers, may } = seen;
   const { token, refused, refusal } = one;
-  const did = useLoaded(
-    (signal) => get(`${runPath(run.name)}/revisions`, { author: token, order: "newest", limit: SHOWN }, signal),
-    [run.id, token, news],
-    5,
-  ).data;
+  const query = { author: token, order: "newest", limit: SHOWN };
+  const did = useGet(one.made > 0 && `${runPath(run.name)}/revisions`, query, news, 15).data;
   const decline = async () => {
     for (const each of asks) await answer(seen, each, "decline");
   };
@@ -46,8 +39,8 @@ function Agent({ one, seen, asks }) {
       </time>: <bdi class="message">${refusal}</bdi></p>`}
     ${did && did.items.length > 0 && html`<ol class="items">${did.items.map((each) => html`<${Item}
       key=${each.revision} revision=${each} seen=${seen}
-      eta=${workers?.eta.find((eta) => eta.revision === each.revision)} />`)}</ol>
-      <button class="quiet" onClick=${() => seen.look(token)}>All that it did, in the history</button>`}
+      eta=${workers?.eta.find((eta) => eta.revision === each.revision)} />`)}</ol>`}
+    <button class="quiet" onClick=${() => seen.look(token)}>All that it did, in the history</button>
     ${asks.length > 0 && may("decide") && html`<div class="bar part"><b>${some(asks.length, "proposal")}</b><span
       class="grow"></span><${Act} kind="danger"
       act=${() => decline().finally(seen.again)}>Decline all</${Act}></div>`}

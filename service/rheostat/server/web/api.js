@@ -95,8 +95,10 @@ export function useLoaded(load, needs, seconds = 0) {
   const again = () => setTurn((n) => n + 1);
   const latest = useRef(load);
   latest.current = load;
+  const timer = useRef(0);
   useEffect(() => set({ at: 0 }), [needs[0]]);
   useEffect(() => {
+    clearTimeout(timer.current);
     if (document.hidden) return;
     const stop = new AbortController();
     const began = performance.now();
@@ -110,8 +112,8 @@ export function useLoaded(load, needs, seconds = 0) {
   }, [...needs, turn]);
   useEffect(() => {
     if (!seconds || !state.ended) return;
-    const timer = setTimeout(again, state.ended + Math.max(seconds * 1000, state.rest) - Date.now());
-    return () => clearTimeout(timer);
+    timer.current = setTimeout(again, state.ended + Math.max(seconds * 1000, state.rest) - Date.now());
+    return () => clearTimeout(timer.current);
   }, [state, seconds]);
   useEffect(() => {
     const seen = () => document.hidden || again();
@@ -120,6 +122,18 @@ export function useLoaded(load, needs, seconds = 0) {
   }, []);
   return { ...state, again };
 }
+
+/**
+ * What the service answers to a question: now, when there is news, and every so many seconds while it is seen. Without
+ * a path nothing is asked; with another one, what was answered before is forgotten.
+ * @param {string | false | undefined} path @param {Record<string, unknown>} [query] @param {unknown} [news] @param {number} [seconds]
+ */
+export const useGet = (path, query, news, seconds = 0) =>
+  useLoaded(
+    (signal) => (path ? get(path, query, signal) : Promise.resolve(null)),
+    [path, JSON.stringify(query), news],
+    path ? seconds : 0,
+  );
 
 /**
  * What the service answers to a body; asked anew when that or a dependency changes, the answer before stays

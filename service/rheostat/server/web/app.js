@@ -1,6 +1,6 @@
 // The page: which view an address shows, and what stands around it.
 import { html, render, useEffect, useErrorBoundary, useState } from "./vendor/standalone.module.js";
-import { ROOT, ask, get, useLoaded } from "./api.js";
+import { ROOT, ask, useGet } from "./api.js";
 import { setTheme } from "./chart.js";
 import { Login } from "./login.js";
 import { NewRun } from "./new.js";
@@ -24,7 +24,7 @@ function plain(part) {
 function App() {
   const [place, setPlace] = useState(location.href);
   const [theme, choose] = useState(localStorage.getItem("theme") || "");
-  const session = useLoaded((signal) => get("session", {}, signal), ["session"], 60);
+  const session = useGet("session", {}, 0, 60);
   useEffect(() => {
     const moved = () => (setPlace(location.href), scrollTo(0, 0));
     addEventListener("popstate", moved);

@@ -1,6 +1,6 @@
 // Arming a controller: a form of its kind's fields, as the service tells them.
 import { html, useState } from "./vendor/standalone.module.js";
-import { ask, get, runPath, useLoaded } from "./api.js";
+import { ask, runPath, useGet } from "./api.js";
 import { Edit, changesOf, place } from "./change.js";
 import { Inputs, faults, filled, sent } from "./form.js";
 import { Check, Dialog, End, Trouble, useSending } from "./parts.js";
@@ -21,8 +21,8 @@ function ownFields({ schema }) {
  */
 export function Arm({ seen, before, close }) {
   const { run } = seen;
-  const kinds = useLoaded((signal) => get("controllers", {}, signal), ["controllers"]);
-  const { data: surface } = useLoaded((signal) => get(`${runPath(run.name)}/surface`, {}, signal), [run.id]);
+  const kinds = useGet("controllers");
+  const { data: surface } = useGet(`${runPath(run.name)}/surface`);
   return html`<${Dialog} title=${before ? `Change ${before.name}` : `Arm a controller on ${run.name}`} close=${close}>
     <${Trouble} error=${kinds.error} />
     ${kinds.data && surface && html`<${Form} seen=${seen} before=${before} close=${close} surface=${surface}

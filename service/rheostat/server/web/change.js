@@ -1,6 +1,6 @@
 // A change: what it would do, at each keystroke; then it is made.
 import { html, useEffect, useRef, useState } from "./vendor/standalone.module.js";
-import { PAUSE, ask, get, newKey, runPath, useAnswer, useLoaded, useSettled } from "./api.js";
+import { PAUSE, ask, get, newKey, runPath, useAnswer, useGet, useSettled } from "./api.js";
 import { Left } from "./agents.js";
 import { announce } from "./places.js";
 import { Chart } from "./chart.js";
@@ -23,10 +23,7 @@ const PRESETS = [
 /** @param {{seen: import("./run.js").Seen, start: import("./run.js").Start, close: () => void}} props */
 export function Change({ seen, start, close }) {
   const { run, settled, who, may } = seen;
-  const { data: surface, error: away } = useLoaded(
-    (signal) => get(`${runPath(run.name)}/surface`, {}, signal),
-    [run.id],
-  );
+  const { data: surface, error: away } = useGet(`${runPath(run.name)}/surface`);
   const parameters = Object.keys(run.parameters);
   const [rows, setRows] = useState(
     /** @type {Row[]} */ (

@@ -1,6 +1,6 @@
 // What decides by itself, and what waits for a yes.
 import { html, useState } from "./vendor/standalone.module.js";
-import { ask, get, runPath, useLoaded } from "./api.js";
+import { ask, runPath, useGet } from "./api.js";
 import { Arm } from "./arm.js";
 import { Act, Empty, Table, Trouble } from "./parts.js";
 import { Proposal, landing } from "./proposals.js";
@@ -11,16 +11,8 @@ export function Controllers({ seen }) {
   const { run, news, may } = seen;
   const path = runPath(run.name);
   const [arming, arm] = useState(false);
-  const { data: armed, error } = useLoaded(
-    (signal) => get(`${path}/controllers`, {}, signal),
-    [run.id, news],
-    10,
-  );
-  const open = useLoaded(
-    (signal) => get(`${path}/proposals`, { state: "open", limit: 100 }, signal),
-    [run.id, news],
-    10,
-  ).data;
+  const { data: armed, error } = useGet(`${path}/controllers`, {}, news, 10);
+  const open = useGet(`${path}/proposals`, { state: "open", limit: 100 }, news, 10).data;
   return html`<section aria-label="Controllers and proposals">
     <${Trouble} error=${error} />
     <h2 class="part">Proposals</h2>
@@ -42,10 +34,7 @@ function Controller({ one, seen }) {
   const path = `${runPath(seen.run.name)}/controllers/${encodeURIComponent(name)}`;
   const [open, show] = useState(false);
   const [changing, edit] = useState(false);
-  const decided = useLoaded(
-    (signal) => (open ? get(`${path}/decisions`, { limit: 100 }, signal) : Promise.resolve(null)),
-    [open, one.decisions],
-  ).data;
+  const decided = useGet(open && `${path}/decisions`, { limit: 100 }, one.decisions).data;
   const lands = landing(config.effective);
   return html`<div class="card controller"><div class="bar"><h3>${name}</h3><span class="tag">${config.kind}
     ${config.reading ? `, as ${config.reading}` : ""}</span><span class="soft">reads <b>${config.metric}

@@ -1,6 +1,6 @@
 // What was done to a run, newest first, and how far each of it has come.
 import { html, useState } from "./vendor/standalone.module.js";
-import { ask, get, runPath, useLoaded } from "./api.js";
+import { ask, runPath, useGet } from "./api.js";
 import { undoable, undoing } from "./change.js";
 import { Act, By, Empty, Trouble } from "./parts.js";
 import { ago, because, clock, count, duration, some, steps, told } from "./words.js";
@@ -17,13 +17,9 @@ const STILL = ["create", "fork", "control", "note", "cancel", "finish", "rewind"
 export function History({ seen, loaded, many, more, of }) {
   const { run, workers, news } = seen;
   const query = { author: of, limit: many, order: "newest" };
-  const theirs = useLoaded(
-    (signal) => (of ? get(`${runPath(run.name)}/revisions`, query, signal) : Promise.resolve(null)),
-    [of, run.id, many, news],
-    of ? 5 : 0,
-  );
+  const theirs = useGet(of && `${runPath(run.name)}/revisions`, query, news, 5);
   const { data, error } = of ? theirs : loaded;
-  return html`<aside class="history" aria-label="History" tabindex="-1"><div class="bar"><h2>History</h2><span
+  return html`<aside class="history" aria-label="History"><div class="bar"><h2>History</h2><span
     class="soft">${of ? `of ${of}` : some(run.revision, "revision")}</span>${of && html`<button class="quiet"
     onClick=${() => seen.look("")}>Show all</button>`}</div>
     <${Trouble} error=${error} />
@@ -77,8 +73,7 @@ function Life({ state, eta, axis }) {
 /** What became of a signal, by rank: other people's text. @param {{path: string}} props */
 function Outcomes({ path }) {
   const [open, show] = useState(false);
-  const load = (signal) => (open ? get(`${path}/outcomes`, { limit: 200 }, signal) : Promise.resolve(null));
-  const { data, error } = useLoaded(load, [open], open ? 5 : 0);
+  const { data, error } = useGet(open && `${path}/outcomes`, { limit: 200 }, 0, 5);
   return html`<button class="quiet" aria-expanded=${open} onClick=${() => show(!open)}>By rank</button>
     <${Trouble} error=${error} />
     ${open && data && html`<ul class="outcomes">${data.items.map((one) => html`<li key=${one.source}

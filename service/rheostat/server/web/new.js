@@ -1,6 +1,6 @@
 // A new run: its parameters by kinds, from the library of schedules, or from another library's configuration.
 import { html, useEffect, useState } from "./vendor/standalone.module.js";
-import { PAUSE, ROOT, ask, get, runPath, useAnswer, useLoaded, useSettled } from "./api.js";
+import { PAUSE, ROOT, ask, runPath, useAnswer, useGet, useSettled } from "./api.js";
 import { go } from "./places.js";
 import { Chart } from "./chart.js";
 import { Definition, asJson, definitionOf, faults, parsed, useKinds } from "./form.js";
@@ -31,7 +31,7 @@ export function NewRun() {
   const [controllers, arm] = useState(/** @type {any} */ (null));
   const [pasting, paste] = useState(false);
   useEffect(() => void (document.title = "New run · Rheostat"), []);
-  const library = useLoaded((signal) => get("schedules", { limit: 500 }, signal), ["schedules"]).data;
+  const library = useGet("schedules", { limit: 500 }).data;
   const put = (n, part) => setParameters(parameters.map((one, m) => (m === n ? { ...one, ...part } : one)));
   const extent = {
     total: form.total ? Number(form.total) : undefined,

@@ -1,6 +1,6 @@
 // What an operator orders from the header: pause, stop, checkpoint, signals, more.
 import { html, useRef, useState } from "./vendor/standalone.module.js";
-import { ask, get, runPath, useLoaded } from "./api.js";
+import { ask, runPath, useGet } from "./api.js";
 import { Delete, Finish } from "./ends.js";
 import { Inputs, faults, sent } from "./form.js";
 import { Act, Check, Dialog, End, Message, Trouble, useSending } from "./parts.js";
@@ -89,7 +89,7 @@ function Stop({ seen, order, close }) {
 /** A word to all ranks, of those that the training understands. @param {Props} props */
 function SignalForm({ seen, order, close }) {
   const { run, who } = seen;
-  const { data: surface } = useLoaded((signal) => get(`${runPath(run.name)}/surface`, {}, signal), [run.id]);
+  const { data: surface } = useGet(`${runPath(run.name)}/surface`);
   const words = Object.keys(surface?.signals || {});
   const [word, choose] = useState("");
   const [fields, setFields] = useState(/** @type {Record<string, any>} */ ({}));

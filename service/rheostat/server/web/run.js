@@ -1,6 +1,6 @@
 // One run: its header, which stays, and what is shown of it below.
 import { html, useEffect, useRef, useState } from "./vendor/standalone.module.js";
-import { ROOT, follow, get, runPath, useLoaded } from "./api.js";
+import { ROOT, follow, runPath, useGet } from "./api.js";
 import { announce } from "./places.js";
 import { Agents } from "./agents.js";
 import { Change } from "./change.js";
@@ -40,26 +40,19 @@ const TABS = {
 
 /** @param {{name: string, tab: string, who?: import("./wire").Session}} props */
 export function Run({ name, tab, who }) {
+  const path = runPath(name);
   const [news, setNews] = useState(0);
   const [settled, setSettled] = useState(0);
   const [lost, setLost] = useState(/** @type {number | null} */ (null));
   const [start, change] = useState(/** @type {Start | null} */ (null));
-  const { data: run, error, again } = useLoaded((signal) => get(runPath(name), {}, signal), [name, news], 10);
-  const crowd = useLoaded((signal) => get(`${runPath(name)}/workers`, { limit: 1 }, signal), [name, news], 3);
+  const { data: run, error, again } = useGet(path, {}, news, 10);
+  const crowd = useGet(`${path}/workers`, { limit: 1 }, news, 3);
   const [many, more] = useState(50);
   const [of, only] = useState("");
   const coming = Boolean(run?.pending.length || crowd.data?.eta.length);
-  const past = useLoaded(
-    (signal) => get(`${runPath(name)}/revisions`, { limit: many, order: "newest" }, signal),
-    [name, news, many],
-    coming ? 2 : 15,
-  );
+  const past = useGet(`${path}/revisions`, { limit: many, order: "newest" }, news, coming ? 2 : 15);
   // without tokens nobody has one with a limit
-  const allowed = useLoaded(
-    (signal) => (who?.required ? get(`${runPath(name)}/allowances`, {}, signal) : Promise.resolve(null)),
-    [name, news, who?.required],
-    who?.required ? (tab === "agents" ? 3 : 30) : 0,
-  );
+  const allowed = useGet(who?.required && `${path}/allowances`, {}, news, tab === "agents" ? 3 : 30);
   const heard = useRef(0);
   const soon = useRef({ at: 0, timer: 0 });
   // at once, and then once a second at most: a storm of events is no storm of requests
@@ -123,15 +116,15 @@ export function Run({ name, tab, who }) {
       <b>Attention</b> ${one.message}</div>`)}
     ${run.proposals.open > 0 && tab !== "controllers" && html`<div class="banner warn">
       <b>${run.proposals.open === 1 ? "A proposal waits" : `${count(run.proposals.open)} proposals wait`}</b>
-      ${" for a yes or no. "}<a href=${`${ROOT.href}${runPath(name)}/controllers`}>Look at it</a></div>`}
+      ${" for a yes or no. "}<a href=${`${ROOT.href}${path}/controllers`}>Look at it</a></div>`}
     <nav class="tabs" aria-label="Of this run">${tabs.map(([key, title]) => html`<a
-      href=${`${ROOT.href}${runPath(name)}${key && "/" + key}`} aria-current=${tab === key ? "page" : null}>
+      href=${`${ROOT.href}${path}${key && "/" + key}`} aria-current=${tab === key ? "page" : null}>
       ${title}${key in badge ? html` <span class="soft">${count(badge[/** @type {keyof typeof badge} */ (key)])}
       </span>` : ""}</a>`)}</nav>
     <div class="columns"><div class="left">
       ${html`<${{ workers: Workers, controllers: Controllers, agents: Agents, tree: Tree, definition: Definition }[tab] || Curves}
       seen=${seen} />`}</div>
-      <${History} seen=${seen} loaded=${past} many=${many} more=${() => more(many + 200)} of=${of} /></div>
+      <${History} key=${of} seen=${seen} loaded=${past} many=${many} more=${() => more(many + 200)} of=${of} /></div>
     ${start && html`<${Change} seen=${seen} start=${start} close=${() => change(null)} />`}
   </article>`;
 }

@@ -1,6 +1,6 @@
 // The generations of a run and where each left another; from any point one can rewind or fork.
 import { html, useState } from "./vendor/standalone.module.js";
-import { ROOT, get, runPath, useLoaded } from "./api.js";
+import { ROOT, runPath, useGet } from "./api.js";
 import { Table } from "./parts.js";
 import { Fork, Rewind } from "./rewind.js";
 import { ago, clock, count } from "./words.js";
@@ -28,11 +28,7 @@ function nested(all) {
 export function Tree({ seen }) {
   const { run, news, may } = seen;
   const [dialog, open] = useState(/** @type {{what: string, place: Place} | null} */ (null));
-  const saved = useLoaded(
-    (signal) => get(`${runPath(run.name)}/checkpoints`, { limit: 100 }, signal),
-    [run.id, news],
-    15,
-  ).data;
+  const saved = useGet(`${runPath(run.name)}/checkpoints`, { limit: 100 }, news, 15).data;
   const stop = Math.max(...run.generations.map((one) => one.settled_until), run.total || 0, 1);
   const does = (place) =>
     may("rewind") &&

@@ -1,6 +1,6 @@
 // Who trains, where each is, and who applied another value than was served.
 import { html, useState } from "./vendor/standalone.module.js";
-import { get, runPath, useLoaded } from "./api.js";
+import { runPath, useGet } from "./api.js";
 import { Empty, Table, Trouble } from "./parts.js";
 import { ago, clock, count, duration, rate, some, steps, units } from "./words.js";
 
@@ -17,16 +17,9 @@ export function Workers({ seen }) {
   const { run, news } = seen;
   const [state, choose] = useState("");
   const [many, more] = useState(MOST);
-  const { data, error } = useLoaded(
-    (signal) => get(`${runPath(run.name)}/workers`, { limit: many, state: state || null }, signal),
-    [run.id, state, many, news],
-    3,
-  );
-  const wrong = useLoaded(
-    (signal) => get(`${runPath(run.name)}/mismatches`, { limit: 50 }, signal),
-    [run.id, run.workers.wrong, news],
-    15,
-  ).data;
+  const path = runPath(run.name);
+  const { data, error } = useGet(`${path}/workers`, { limit: many, state: state || null }, news, 3);
+  const wrong = useGet(`${path}/mismatches`, { limit: 50 }, `${news} ${run.workers.wrong}`, 15).data;
   if (!data) return html`<${Trouble} error=${error} />`;
   const nobody = !(data.alive + data.silent + data.ended);
   return html`<section aria-label="Workers">
