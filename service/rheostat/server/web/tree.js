@@ -57,7 +57,7 @@ export function Tree({ seen }) {
     ${
       saved &&
       (saved.items.length
-        ? html`<${Table} label="Checkpoints" heads=${HEADS}>${saved.items.map((one) => html`<tr key=${`${one.generation}:${one.step}:${one.tag}`}>
+        ? html`<${Table} label="Table of checkpoints" heads=${HEADS}>${saved.items.map((one) => html`<tr key=${`${one.generation}:${one.step}:${one.tag}`}>
         <td>${count(one.step)}</td>
         <th scope="row" class="text"><b>${one.tag}</b>${!one.on_line && html` <span
           class="soft">off the line</span>`}</th>

@@ -37,7 +37,7 @@ export function Workers({ seen }) {
       ${one.seconds == null ? "" : `, about ${duration(one.seconds)}`}.</p>`)}
     <div class="tools" role="group" aria-label="Which">${STATES.map((one) => html`<button
       aria-pressed=${state === one} onClick=${() => choose(one)}>${one || "all"}</button>`)}</div>
-    <${Table} label="Workers" heads=${HEADS}>${data.items.map(
+    <${Table} label="Table of workers" heads=${HEADS}>${data.items.map(
         (
           one,
         ) => html`<tr key=${one.worker}><th scope="row" class="text"><b>${one.worker}</b></th><td class="text">
