@@ -70,6 +70,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from rheostat.visible import visible, visible_lines
+
 PROBLEM_TYPE = "urn:rheostat:problem:"
 
 
@@ -108,7 +110,8 @@ class Refused(RheostatError):
         """Seconds after which the service wants to be asked again, if it said so."""
 
     def __str__(self) -> str:
-        lines = [self.detail, *(f"  {error.field}: {error.message}" for error in self.errors)]
+        fields = (visible(f"{error.field}: {error.message}") for error in self.errors)
+        lines = [visible_lines(self.detail), *(f"  {field}" for field in fields)]
         return "\n".join(lines)
 
     def __reduce__(self) -> tuple[Any, ...]:

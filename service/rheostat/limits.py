@@ -67,6 +67,8 @@ MAX_GAP: Final = 256
 """How many cells past what is settled a read may begin, where every step is read."""
 MAX_STOPS: Final = 32
 """Stops and pauses of a run that were not taken back: each read of it looks at them."""
+MAX_PAUSES_LIMITED: Final = 8
+"""Pauses of a run, not taken back, by one token with a limit: others have to stop it, too."""
 MAX_OPEN_PROPOSALS: Final = 100
 """Open proposals of one author for one run."""
 MAX_PROPOSAL: Final = 262_144
@@ -79,6 +81,8 @@ MAX_SOURCE: Final = 128
 """Characters of the name of a worker that says so."""
 MAX_NOTES: Final = 100
 """Notes of a run within a minute."""
+MAX_NOTES_LIMITED: Final = 20
+"""Notes of a run within a minute by one token with a limit: others have something to say, too."""
 MAX_CHANGES: Final = 64
 """Changes of one parameter in one revision."""
 MAX_EXPANDED: Final = 8_388_608

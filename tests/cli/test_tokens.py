@@ -37,6 +37,19 @@ def test_the_first_token_needs_no_server(local: Callable[[str], Ran]) -> None:
     assert re.search(r"^ann .* revoked \w", local("token list").out, re.MULTILINE)
 
 
+def test_a_limit_is_made_and_shown(local: Callable[[str], Ran]) -> None:
+    """Whoever makes a token with a limit sees what it bounds, and in the list, too."""
+    made = local("token create tuner --role operator --limit 'ratio=2, gap=1k'")
+    assert made.code == 0, made.err
+    assert re.search(r"^limit +gap=1000, ratio=2$", made.out, re.MULTILINE)
+    listed = local("token list").out
+    assert re.search(r"^tuner +operator +all +gap=1000, ratio=2 ", listed, re.MULTILINE)
+    refused = local("token create other --role operator --limit gap=0")
+    assert (refused.code, "gap must be a number of steps" in refused.err) == (1, True)
+    refused = local("token create other --role worker --limit gap=5")
+    assert (refused.code, "a limit is for operators" in refused.err) == (1, True)
+
+
 def test_the_database_may_come_from_the_environment(rheostat: Command, tmp_path: Path) -> None:
     """Where no server is asked, `RHEOSTAT_DATABASE` says which database it is."""
     variables = {"RHEOSTAT_DATABASE": f"sqlite:///{tmp_path / 'x.db'}", "RHEOSTAT_URL": ""}

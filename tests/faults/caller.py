@@ -50,18 +50,25 @@ class Answered:
 
 
 class Caller:
-    """Asks the replicas at ``urls`` in an order of chance."""
+    """
+    Asks the replicas at ``urls`` in an order of chance, with a token.
 
-    def __init__(self, urls: Sequence[str], log: Log, seed: str) -> None:
+    One that ``is_limited`` is forbidden what is not its own.
+    """
+
+    def __init__(
+        self, urls: Sequence[str], log: Log, seed: str, secret: str, *, is_limited: bool = False
+    ) -> None:
         self.log = log
         self.chance = Random(seed)
+        self._links: list[httpx.Client] = []
         self._stack = ExitStack()
-        self._links = [
-            self._stack.enter_context(
-                httpx.Client(base_url=url, timeout=TIMEOUT, transport=RecordingTransport(log))
-            )
-            for url in urls
-        ]
+        headers = {"Authorization": f"Bearer {secret}"}
+        more = (403,) if is_limited else ()
+        for url in urls:
+            transport = RecordingTransport(log, *more)
+            link = httpx.Client(base_url=url, timeout=TIMEOUT, headers=headers, transport=transport)
+            self._links.append(self._stack.enter_context(link))
 
     def __enter__(self) -> Self:
         return self

@@ -14,6 +14,7 @@ from typing import get_args
 
 import numpy as np
 from tests.faults import plan
+from tests.faults.agents import NAME, Agent
 from tests.faults.caller import Caller
 from tests.faults.conductors import Conductor
 from tests.faults.faults import Faults, upon, upon_database, upon_disk
@@ -47,6 +48,8 @@ class Scale:
     """Mean seconds between two requests with reports."""
     conduct: float
     """Mean seconds between two stops, pauses, signals, proposals or answers to one."""
+    act: float
+    """Mean seconds between two acts of an agent."""
 
     def shared(self, share: float) -> Scale:
         """Return a share of it, done as fast."""
@@ -93,6 +96,7 @@ class Figures:
             "wrong": sum(beat.other is not None for beat in list(self.log.beats)),
             "saves": len(self.log.saves),
             "refused": refused,
+            "beyond": sum(write.refusal == "limit-reached" for write in writes),
             "repeated": repeated,
             "joins": len(self.log.joins),
             **self.faults,
@@ -128,9 +132,11 @@ def run_campaign(
     figures = Figures(log)
     direct = [replica.url for replica in fleet.replicas]
     with ExitStack() as stack:
-        caller = stack.enter_context(Caller(direct, log, ""))
+        secrets = fleet.secrets
+        caller = stack.enter_context(Caller(direct, log, "", secrets["people"]))
         network = stack.enter_context(Network(f"{seed}-network", figures.count))
-        team = _Team([network.to(url) for url in direct], log, stack.enter_context(ExitStack()))
+        urls = [network.to(url) for url in direct]
+        team = _Team(urls, log, stack.enter_context(ExitStack()), secrets)
         faults, people = stack.enter_context(Threads()), stack.enter_context(Threads())
         runs = [_create(caller, f"{seed}-{index}") for index in range(scale.runs)]
         for index, run in enumerate(runs):
@@ -143,6 +149,9 @@ def run_campaign(
     found = violations(log, histories)
     found += [f"somebody failed: {failure!r}" for failure in (*people.failures, *faults.failures)]
     told = {**figures.all(), "ledger": _in_ledgers(histories), "runs": scale.runs}
+    told["acts"] = sum(
+        item["author"] == NAME for each in histories.values() for item in each.revisions
+    )
     return Verdict(seed, told, time.monotonic() - begun, found)
 
 
@@ -184,23 +193,27 @@ class _Team:
     urls: list[str]
     log: Log
     stack: ExitStack
+    secrets: Mapping[str, str]
 
     def employ(self, threads: Threads, scale: Scale, run: str, seed: str) -> None:
         """Let workers, reporters, operators and watchdogs use one run."""
         for number in range(2):
             caller, source = self._caller(f"{seed}-reader-{number}"), f"rank-{number}"
             threads.add(Reader(caller, run, source, scale.read).work)
-        threads.add(Trainer(Random(seed).choice(self.urls), self.log, run, scale.read / 32).work)
+        url, people = Random(seed).choice(self.urls), self.secrets["people"]
+        threads.add(Trainer(url, self.log, run, scale.read / 32, people).work)
         threads.add(Operator(self._caller(f"{seed}-operator"), run, scale.change).work)
         threads.add(Watchdogs(self._two(f"{seed}-dog"), run, scale.rewind).work)
         threads.add(Reporter(self._two(f"{seed}-reporter"), run, scale.report).work)
         threads.add(Conductor(self._two(f"{seed}-conductor"), run, scale.conduct).work)
+        threads.add(Agent(self._two(f"{seed}-agent", NAME), run, scale.act).work)
 
-    def _two(self, seed: str) -> tuple[Caller, Caller]:
-        return self._caller(f"{seed}-0"), self._caller(f"{seed}-1")
+    def _two(self, seed: str, who: str = "people") -> tuple[Caller, Caller]:
+        return self._caller(f"{seed}-0", who), self._caller(f"{seed}-1", who)
 
-    def _caller(self, seed: str) -> Caller:
-        return self.stack.enter_context(Caller(self.urls, self.log, seed))
+    def _caller(self, seed: str, who: str = "people") -> Caller:
+        made = Caller(self.urls, self.log, seed, self.secrets[who], is_limited=who == NAME)
+        return self.stack.enter_context(made)
 
 
 def _unleash(threads: Threads, fleet: Fleet, faults: Faults, seed: str, figures: Figures) -> None:

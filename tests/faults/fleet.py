@@ -10,14 +10,15 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
 import psycopg
-from tests.conftest import RunningServer
+from tests.conftest import RunningServer, open_tokens
+from tests.faults.agents import LIMIT, NAME
 from tests.faults.silent_proxy import SilentProxy
 
 DISK = "128m"
@@ -215,12 +216,21 @@ def small_disk(folder: Path) -> Iterator[Disk | None]:
 
 
 class Fleet:
-    """Replicas, and their database if it can be crashed, or its disk if it can be filled."""
+    """
+    Replicas, and their database if it can be crashed, or its disk if it can be filled.
+
+    Whoever uses them has a token: there is one of people, and one of an agent, which is limited.
+    """
 
     def __init__(
-        self, replicas: list[Replica], database: Database | None = None, disk: Disk | None = None
+        self,
+        replicas: list[Replica],
+        secrets: Mapping[str, str],
+        database: Database | None = None,
+        disk: Disk | None = None,
     ) -> None:
         self.replicas = replicas
+        self.secrets = secrets
         self.database = database
         self.disk = disk
 
@@ -241,7 +251,8 @@ def postgresql(connections: int) -> Iterator[tuple[Database, list[str]]]:
 def on_postgresql(replicas: int, folder: Path) -> Iterator[Fleet]:
     """Start replicas on one PostgreSQL."""
     with postgresql(replicas) as (database, urls), ExitStack() as stack:
-        yield Fleet(_start(urls, Replica, folder, stack), database)
+        secrets = _tokens(urls[0])
+        yield Fleet(_start(urls, Replica, folder, stack), secrets, database)
 
 
 @contextmanager
@@ -249,7 +260,17 @@ def on_sqlite(processes: int, folder: Path) -> Iterator[Fleet]:
     """Start one server of several processes on SQLite."""
     with small_disk(folder / "disk") as disk, ExitStack() as stack:
         url = f"sqlite:///{folder / 'disk' / 'rheostat.db'}"
-        yield Fleet(_start([url], Workers, folder, stack, workers=processes), disk=disk)
+        secrets = _tokens(url)
+        yield Fleet(_start([url], Workers, folder, stack, workers=processes), secrets, disk=disk)
+
+
+def _tokens(database: str) -> Mapping[str, str]:
+    """Make the tokens of those who use the service, and return their secrets."""
+    with open_tokens(database) as tokens:
+        return {
+            "people": tokens.create("people", "operator")["token"],
+            NAME: tokens.create(NAME, "operator", limit=LIMIT)["token"],
+        }
 
 
 def _start(
@@ -260,7 +281,7 @@ def _start(
     def start(index: int) -> None:
         home = folder / f"replica-{index}"
         home.mkdir(parents=True)
-        given = {"log_level": "warning", "database": urls[index], **settings}
+        given = {"log_level": "warning", "database": urls[index], "auth": "true", **settings}
         server = RunningServer(home, given)
         servers[index] = server
         stack.callback(server.close)

@@ -68,6 +68,8 @@ ROWS = {
     "proposes": "proposals acknowledged",
     "accepts": "proposals accepted",
     "declines": "proposals declined",
+    "acts": "acts of an agent with a limit",
+    "beyond": "changes that its limit refused",
     "refused": "changes of all these kinds refused",
     "repeated": "changes of all these kinds sent more than once",
     "kill": "kills (`kill -9`)",
@@ -105,6 +107,7 @@ def scale(faults: Faults) -> Scale:
         rewind=120,
         report=0.1,
         conduct=0.2,
+        act=0.5,
     )
 
 

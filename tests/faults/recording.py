@@ -19,10 +19,15 @@ EXPECTED = {200, 201, 409, 422, 503}
 
 
 class RecordingTransport(httpx.BaseTransport):
-    """A transport that writes down each settling read and each join."""
+    """
+    A transport that writes down each settling read and each join.
 
-    def __init__(self, log: Log) -> None:
+    ``more`` are statuses that whoever asks has to expect besides.
+    """
+
+    def __init__(self, log: Log, *more: int) -> None:
         self._log = log
+        self._expected = EXPECTED | {*more}
         self._transport = httpx.HTTPTransport()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -46,7 +51,7 @@ class RecordingTransport(httpx.BaseTransport):
 
     def _record(self, request: httpx.Request, sent: float, answer: httpx.Response | None) -> None:
         answered = time.monotonic()
-        if answer is not None and answer.status_code not in EXPECTED:
+        if answer is not None and answer.status_code not in self._expected:
             asked = f"{request.method} {request.url}"
             self._log.strange.append(f"{asked} was answered {answer.status_code} {answer.text}")
         found = RUN.match(request.url.path)

@@ -310,6 +310,7 @@ def _item(
         "effective": effective,
         "changes": changes,
         "message": message,
+        "author": "people",
         "cancelled": False,
         "cancels": None,
         "cause": None,

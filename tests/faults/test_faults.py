@@ -39,4 +39,5 @@ def _scale(faults: Faults) -> Scale:
         rewind=20,
         report=0.05,
         conduct=0.1,
+        act=0.1,
     )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.faults import judging
+from tests.faults.agents import COUNT, NAME
 from tests.faults.history import Generation, History
 from tests.faults.judging import violations
 from tests.faults.observations import Log
@@ -559,6 +560,62 @@ def beyond_a_rewind(_: Log, history: History) -> History:
     """Call a checkpoint resumable that lies beyond a rewind."""
     *others, last = history.checkpoints
     return replace(history, checkpoints=[*others, {**last, "on_line": True}])
+
+
+def by_the_agent(history: History, *numbers: int, **facts: Any) -> History:
+    """Return the history with revisions that an agent with a limit has made."""
+    for number in numbers:
+        history = revised(history, number, author=NAME, **facts)
+    return history
+
+
+@plants("limited")
+def an_agent_does_more(_: Log, history: History) -> History:
+    """Let an agent send one signal more than it may, most of which were cancelled."""
+    last = history.revisions[-1]
+    more = [
+        {**last, "revision": last["revision"] + number, "kind": "signal", "author": NAME,
+         "cause": None, "cancelled": number > 1}
+        for number in range(1, COUNT + 2)
+    ]  # fmt: skip
+    return replace(history, revisions=[*history.revisions, *more])
+
+
+@plants("apart")
+def an_agent_is_hasty(_: Log, history: History) -> History:
+    """Let an agent make two changes close to each other, on one line."""
+    return by_the_agent(history, 2, 8)
+
+
+@plants("own_taken_back")
+def an_agent_cancels_what_is_others(_: Log, history: History) -> History:
+    """Let an agent take back what somebody else has pending."""
+    return by_the_agent(history, 5)
+
+
+@plants("own_taken_back")
+def an_agent_lets_go_where_others_hold(_: Log, history: History) -> History:
+    """Let an agent end somebody else's pause."""
+    return by_the_agent(history, 14)
+
+
+@plants("free_for_cause")
+def an_agent_undoes_others_for_nothing(_: Log, history: History) -> History:
+    """Let a change count for nothing that goes back to before somebody else's."""
+    revert = {"edit": "revert", "to": 1}
+    return by_the_agent(history, 8, data={"takes_back": True}, changes=twins(revert))
+
+
+@plants("free_for_cause")
+def an_agent_changes_for_nothing(_: Log, history: History) -> History:
+    """Let a change count for nothing that takes nothing back."""
+    return by_the_agent(history, 8, data={"takes_back": True})
+
+
+def test_what_an_agent_was_left_passes() -> None:
+    """Changes that are far apart, or on other lines, and what it takes back of its own."""
+    log, history = sample_history()
+    assert violations(log, {RUN: by_the_agent(history, 4, 5, 8)}) == []
 
 
 def test_a_sound_story_passes() -> None:

@@ -157,9 +157,10 @@ class Reader:
 class Trainer:
     """A worker that reads step by step through the client, of one replica."""
 
-    def __init__(self, url: str, log: Log, run: str, pause: float) -> None:
+    def __init__(self, url: str, log: Log, run: str, pause: float, secret: str) -> None:
         self._client = Client(
             url,
+            token=secret,
             timeout=TIMEOUT,
             deadline=PATIENCE,
             pause_deadline=1.0,

@@ -43,6 +43,20 @@ def test_previews_and_blocks_do_not_mix(first: str, fleet: Fleet, new_name: Any)
     assert source(answers[-1]) == "HIT"
 
 
+def test_a_token_with_a_limit_gets_previews(fleet: Fleet, new_name: Any) -> None:
+    """P14: though it is an operator's, it settles nothing, and opens the cache for nobody."""
+    run, name = fleet.create(new_name()), new_name()
+    with open_tokens(fleet.database) as tokens:
+        secret = tokens.create(name, "operator", limit="changes=5/day")["token"]
+    with fleet.nginx.client(secret) as limited, fleet.client("worker") as worker:
+        for settled in (False, True):
+            shown = limited.get(block(run)).raise_for_status()
+            assert (shown.headers["cache-control"], source(shown)) == ("no-store", None)
+            assert set(shown.json()["final"]) == {settled}
+            assert [source(worker.get(block(run))) for _ in range(2)][1] == "HIT"
+        assert limited.get("/v1/access", params={"role": "worker"}).status_code == 403
+
+
 def test_browsers_settle_nothing(fleet: Fleet, new_name: Any, problem: Any) -> None:
     """A look in a browser is a preview, and another site's page is refused, with any token."""
     run = fleet.create(new_name())

@@ -226,7 +226,7 @@ def test_an_agent_takes_back_its_own_alone(open_page: OpenPage, hire: Hire) -> N
 
 def test_what_agents_write_stays_text(open_page: OpenPage, hire: Hire) -> None:
     """P10: instructions, markup, escapes, turned text and walls of it are shown as they are."""
-    agent = hire("changes=1000/day")
+    agent = hire("changes=1000/day, parameters=lr")
     dialogs: list[str] = []
     for number, text in enumerate(HOSTILE.values()):
         agent.change(HALF, text, 100 * number + 100).raise_for_status()
@@ -234,6 +234,7 @@ def test_what_agents_write_stays_text(open_page: OpenPage, hire: Hire) -> None:
         agent.ask("POST", "/notes", {"text": text}).raise_for_status()
         assert agent.change({text: {"edit": "scale", "factor": 2}}, text).status_code == 422
     assert agent.change(HALF, "x" * 1_000_000).status_code in {413, 422}
+    assert agent.change(OTHER, HOSTILE["markup"]).status_code == 409
     page = opened(open_page, agent, agent.guarded.secrets["admin"], "/agents")
     page.on("dialog", lambda dialog: dialogs.append(dialog.message))
     page.locator(".agent .proposal").nth(len(HOSTILE) - 1).wait_for()

@@ -107,7 +107,7 @@ def test_other_people_s_text_is_text(
 
 def test_a_name_turns_nothing_around(open_page: OpenPage, fresh: str, api: httpx.Client) -> None:
     """P10: an author who writes from right to left has the rest of the line where it belongs."""
-    turned = {"Rheostat-Author": "\u202eeve".encode()}
+    turned = {b"Rheostat-Author": "\u202eeve".encode()}
     api.post(f"runs/{fresh}/revisions", json=HALVE, headers=turned).raise_for_status()
     page = open_page(f"/runs/{fresh}")
     line = page.locator("[data-revision='2'] .soft", has=page.locator("bdi"))

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi.testclient import TestClient
+from starlette.requests import Request
 from tests.conftest import open_tokens
 from tests.server.conftest import refused_in_the_end
 
@@ -67,6 +68,9 @@ NEEDED = {
     "GET /v1/runs/{run}/explain": "viewer",
     "GET /v1/runs/{run}/ledger": "viewer",
     "GET /v1/runs/{run}/events": "viewer",
+    "GET /v1/runs/{run}/brief": "viewer",
+    "GET /v1/runs/{run}/wait": "viewer",
+    "GET /v1/runs/{run}/allowances": "viewer",
     "GET /v1/runs/{run}/revisions": "viewer",
     "POST /v1/runs/{run}/revisions": "operator",
     "GET /v1/runs/{run}/revisions/{number}": "viewer",
@@ -120,6 +124,13 @@ NEEDED = {
     "POST /v1/hooks/{name}/deliveries/{number}/retry": "admin",
 }
 """The contract: the least role that each route needs."""
+
+REHEARSED = {
+    "POST /v1/runs/{run}/revisions": "viewer",
+    "POST /v1/runs/{run}/total": "viewer",
+    "POST /v1/runs/{run}/rewind": "viewer",
+}
+"""The contract: the least role where a request with `dry_run` changes nothing."""
 
 SIGN_IN = "POST /v1/session"
 """It takes a token in its body, and only from the page: see test_session.py."""
@@ -175,6 +186,28 @@ def test_every_route_with_every_role(guarded: Any, problem: Any, operation: str)
             assert problem(answer, "forbidden")["role"] == needed
         else:
             assert answer.status_code not in {401, 403}, answer.text
+
+
+def test_every_rehearsal_has_the_role_of_the_contract() -> None:
+    """What changes nothing asks for less, on these routes and on no other one."""
+    routes = operations(create_app(Settings.model_construct(auth=True)))
+    asked = Request({"type": "http", "query_string": b"dry_run=true", "headers": []})
+    found = {name: access.role_for(asked, route.endpoint) for name, route in routes.items()}
+    assert found == NEEDED | UNTOLD | REHEARSED
+
+
+@pytest.mark.parametrize("operation", REHEARSED)
+def test_every_rehearsal_with_every_role(guarded: Any, problem: Any, operation: str) -> None:
+    """P10: with `dry_run` a route lets in whom it lets in, and without it as few as ever."""
+    method, path = call(operation)
+    for role in ROLES:
+        for said in ("true", "1", "false", "yes"):
+            answer = guarded.ask(role, method, path, params={"dry_run": said})
+            needed = (REHEARSED if said in {"true", "1"} else NEEDED)[operation]
+            if ROLES.index(role) < ROLES.index(str(needed)):
+                assert problem(answer, "forbidden")["role"] == needed
+            else:
+                assert answer.status_code not in {401, 403}, answer.text
 
 
 def test_documents_need_no_token(guarded: Any) -> None:
@@ -246,7 +279,8 @@ def test_a_token_is_shown_once(guarded: Any, new_name: Any) -> None:
     assert (made.status_code, made.headers["cache-control"]) == (201, "no-store")
     secret = made.json()["token"]
     with guarded.client(secret) as http:
-        assert http.get("/v1/access").json() == {"name": name, "role": "worker", "runs": None}
+        told = {"name": name, "role": "worker", "runs": None, "limit": None}
+        assert http.get("/v1/access").json() == told
     listed = guarded.ask("admin", "GET", "/v1/tokens", params={"limit": 1000})
     (item,) = [item for item in listed.json()["items"] if item["name"] == name]
     assert (item["role"], item["created_by"], item["expires_at"]) == ("worker", "admin", None)
@@ -394,7 +428,8 @@ def test_nothing_is_read_of_a_request_without_a_token(guarded: Any, problem: Any
 
 def test_loopback_needs_no_token(http: httpx.Client, problem: Any) -> None:
     """On loopback everybody is an operator by default, and nobody can make tokens."""
-    assert http.get("/v1/access").json() == {"name": None, "role": "operator", "runs": None}
+    told = {"name": None, "role": "operator", "runs": None, "limit": None}
+    assert http.get("/v1/access").json() == told
     answer = http.post("/v1/tokens", json={"name": "x", "role": "admin"})
     assert "--database" in problem(answer, "forbidden")["detail"]
 

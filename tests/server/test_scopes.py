@@ -15,16 +15,25 @@ from tests.server.test_access import NEEDED, ROLES
 from rheostat.errors import UnknownRun
 from rheostat.server.app import create_app
 from rheostat.server.http import access, route
+from rheostat.server.http.approval import Act, act_of
 from rheostat.server.http.route import StrictRoute
 from rheostat.server.settings import Settings
 
 SELECTORS = {"all": None, "within": "team=nlp,!secret", "without": "team in (vision,audio)"}
+NOTES = "POST /v1/runs/{run}/notes"
 OF_ALL_RUNS = {"GET /metrics", "PUT /v1/schedules/{name}", "DELETE /v1/schedules/{name}"}
 """The contract: what concerns all runs is not for tokens that know of some."""
 MADE_BY_IT = {"PUT /v1/runs/{run}"}
 """It names a run that need not be there."""
 SPEC = {"parameters": {"lr": {"kind": "constant", "value": 0.5}}, "labels": {"team": "nlp"}}
-EXTRA = {"GET /v1/runs/{run}/values": {"start": 0, "count": 2, "generation": 1}}
+LIMITED = "limited"
+"""Stands for the role of operators whose tokens have a limit."""
+LEFT = {"change", "stop", "signal", "pause", "resume", "cancel"}
+"""The contract: acts that a limit may leave; for all else, and for notes, they are proposers."""
+EXTRA: dict[str, dict[str, Any]] = {
+    "GET /v1/runs/{run}/values": {"start": 0, "count": 2, "generation": 1},
+    "GET /v1/runs/{run}/wait": {"until": "end", "timeout": 0},
+}
 """What a request needs to be one."""
 
 
@@ -62,6 +71,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
                 if role != "admin" or selector is None:
                     name = f"{role}-{scope}"
                     secrets[role, scope] = tokens.create(name, role, runs=selector)["token"]
+        for scope, selector in SELECTORS.items():
+            made = tokens.create(f"limited-{scope}", "operator", runs=selector, limit="gap=1")
+            secrets[LIMITED, scope] = made["token"]
     app = create_app(Settings(database=database, auth=True))
     with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as http:
         yield Service(http, secrets)
@@ -98,6 +110,10 @@ def example(http: TestClient, operation: str) -> Any:
 def expected(each: StrictRoute, operation: str, role: str, scope: str) -> str:
     """Return what a token is told: by the role that the route declares, and by its selector."""
     needed = each.role
+    if role == LIMITED:
+        act = act_of(each.endpoint)
+        left = isinstance(act, Act) and act.kind in LEFT
+        role = "operator" if left or operation == NOTES else "proposer"
     if needed is not None and ROLES.index(role) < ROLES.index(needed):
         return "forbidden"
     if scope != "all" and operation in OF_ALL_RUNS:

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import orjson
 
+from rheostat.visible import visible_lines
+
 LINE = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
@@ -31,6 +33,14 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(document, default=str).decode()
 
 
+class TextFormatter(logging.Formatter):
+    """Writes a record as a line for people; where there are more, the others stand in."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, and what failed, if anything did; nothing of it acts on a terminal."""
+        return visible_lines(super().format(record))
+
+
 def timestamp(at: float) -> str:
     """Return seconds of the epoch as JSON has them: UTC, to the millisecond."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -42,7 +52,7 @@ def configuration(level: str, chosen: Literal["text", "json"]) -> dict[str, Any]
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"text": {"format": LINE}, "json": {"()": JsonFormatter}},
+        "formatters": {"text": {"()": TextFormatter, "fmt": LINE}, "json": {"()": JsonFormatter}},
         "handlers": {
             "stderr": {**handler, "formatter": chosen},
             "lines": handler,  # of requests, which are written many at a time

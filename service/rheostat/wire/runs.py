@@ -89,7 +89,10 @@ class Revision(TypedDict):
     cause: dict[str, Any] | None
     """What made a controller or a program decide it: the controller and the report's step."""
     data: dict[str, Any] | None
-    """Of a stop, pause, signal, control or note, which change no value: what it says."""
+    """
+    Of a stop, pause, signal, control or note, which change no value: what it says. Of a change by
+    which a token with a limit takes back its own, so that it counts for nothing: `takes_back`.
+    """
     pending: bool
     """Whether it has yet to take effect."""
     state: RevisionState

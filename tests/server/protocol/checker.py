@@ -213,6 +213,11 @@ class Checker:
         )
         self.look(run)
 
+    def act(self, run: Run, expected: Callable[[], Any], got: Callable[[], Any]) -> None:
+        """Do what somebody with a token of their own does, and compare."""
+        self._same(expected, got)
+        self.look(run)
+
     # what a run hears
 
     def report(

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import Any, ParamSpec, TypeVar
 
 import orjson
@@ -416,13 +417,15 @@ class Replicas:
         while True:
             tries -= 1
             try:
-                return self._runner.run(self._turn().write(operation, *args, **kwargs))
+                writing = self._turn().write(operation, *args, **kwargs)
+                return self._runner.run(writing, context=copy_context())
             except Unavailable:
                 if not tries:
                     raise
 
     def _read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return self._runner.run(self._turn().read(operation, *args, **kwargs))
+        reading = self._turn().read(operation, *args, **kwargs)
+        return self._runner.run(reading, context=copy_context())
 
 
 def _decision(decision: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,6 +45,10 @@ class Revision:
     told: bool = False
     """Whether a worker ended by it, or heard of its signal where it ended or held."""
     cause: Cause | None = None
+    by_agent: bool = False
+    """Whether whoever did it has a token with a limit: see `limiting`."""
+    takes_back: bool = False
+    """Whether that counts for nothing, since it takes back what counted."""
 
     @property
     def place(self) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
+from tests.server.protocol.agents import Limited, LimitedReplicas
 from tests.server.protocol.listeners import Listening
 from tests.server.protocol.machine import Protocol
 from tests.server.protocol.memory import Memory
@@ -60,3 +61,12 @@ def test_the_store_listens(replicas: Replicas) -> None:
 def test_the_store_proves(replicas: Replicas) -> None:
     """P12: what workers applied is right or named, once, and never named if it is right."""
     agree(replicas, EXAMPLES // 10, Proving)
+
+
+def test_the_store_bounds_agents(database: str) -> None:
+    """P7: a token with a limit does what that leaves, never more or nearer, as in the model."""
+    system = LimitedReplicas(database)
+    try:
+        agree(system, EXAMPLES // 10, Limited)
+    finally:
+        system.close()

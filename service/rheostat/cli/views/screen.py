@@ -8,12 +8,12 @@ that nothing of it can move the cursor, colour or hide text, or pass for a line 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rheostat.cli.views.chart import Segment, Series, VerticalLine, chart
+from rheostat.visible import UNSEEN, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,10 +24,6 @@ INKS = ("cyan", "magenta", "yellow", "green", "blue", "red")
 STYLES = {"axis": "dim", "label": "", "mark": "yellow", "": ""}
 UNBOUNDED = 10_000
 """Width of a table in a pipe: whatever reads it wants whole lines."""
-UNSEEN = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-"""Control characters, ends of lines, what turns text around, and halves of characters."""
 
 Cell = str | Segment
 
@@ -52,11 +48,6 @@ def right(header: str) -> Column:
 def wide(header: str) -> Column:
     """Return a column of text that is folded where the terminal is too narrow."""
     return Column(header, {"overflow": "fold"})
-
-
-def visible(text: str) -> str:
-    """Return one line of text in which what cannot be seen is written as ``\\n`` or ``\\u202e``."""
-    return UNSEEN.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def machine_text(document: Any) -> str:

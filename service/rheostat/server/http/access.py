@@ -494,7 +494,8 @@ def _refusal(caller: Caller, role: Role) -> Forbidden:
     if caller.limit is not None:
         acts = ", ".join(caller.limit.allowed)
         return Forbidden(
-            f"the token {caller.name} is limited to {acts}: it may propose this",
+            f"the token {caller.name} is limited to {acts}; what else is done to a run, it may"
+            " propose",
             role=role,
             limit=str(caller.limit),
         )

@@ -1,8 +1,11 @@
 """
 What tokens with a limit were refused: counted in memory, and written down within a second.
 
-So whoever sends one request after the other that is refused costs one write a second, however many
-runs they try.
+So whoever sends one request after the other that is refused costs one write a second for each run
+that they try, and of these there are few at once.
+
+What is refused by a limit names the limit; what by the role, is forbidden. A request that is merely
+wrong is nobody's doing.
 """
 
 from __future__ import annotations
@@ -16,18 +19,19 @@ from typing import NamedTuple
 from starlette.requests import Request
 
 from rheostat.errors import Forbidden, Invalid, LimitReached, RheostatError
+from rheostat.limits import MAX_NAME
 from rheostat.server.http.access import CALLER, Caller, rehearses
 from rheostat.server.store import Store
-from rheostat.server.store.acting import NOBODY, acting
 from rheostat.server.store.operations import limiting
 from rheostat.server.store.operations.limiting import Refusal
+from rheostat.server.store.store import work_for_all
 
 log = logging.getLogger("rheostat.server")
 
 APART = 1.0
 """Seconds from one write to the next."""
 
-MOST = 1_000
+MOST = 256
 """Runs and tokens that wait to be written down: what comes beyond is not counted."""
 
 LONGEST = 1_024
@@ -48,6 +52,7 @@ class RefusedTokens:
         self._store = store
         self._waiting: dict[Wanted, Refusal] = {}
         self._writing: asyncio.Task[None] | None = None
+        self._closed = asyncio.Event()
 
     @contextmanager
     def counted(self, request: Request) -> Iterator[None]:
@@ -56,9 +61,12 @@ class RefusedTokens:
             yield
         except (LimitReached, Forbidden, Invalid) as error:
             caller: Caller | None = request.scope.get(CALLER)
-            run = None if rehearses(request) else request.path_params.get("run")
-            if caller is not None and caller.limit is not None and caller.name and run:
-                self._count(Wanted(run, caller.name), error.detail)
+            token = None if caller is None or caller.limit is None else caller.name
+            run = request.path_params.get("run", "")
+            counts = isinstance(error, Forbidden) or "limit" in error.members
+            counts = counts and not rehearses(request)
+            if token is not None and counts and 1 <= len(run) <= MAX_NAME:
+                self._count(Wanted(run, token), error.detail)
             raise
 
     def _count(self, wanted: Wanted, told: str) -> None:
@@ -71,25 +79,27 @@ class RefusedTokens:
             self._writing = asyncio.create_task(self._write_down())
 
     async def _write_down(self) -> None:
-        acting.set(NOBODY)
+        work_for_all()
         while self._waiting:
             await self.write()
-            await asyncio.sleep(APART)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closed.wait(), APART)
 
     async def write(self) -> None:
         """Write down what waits. What the database does not take is forgotten: it is a count."""
         taken, self._waiting = list(self._waiting.values()), {}
         if not taken:
             return
-        try:
-            await self._store.write(limiting.note_refused, taken)
-        except RheostatError as error:
-            log.warning("what tokens were refused could not be written down: %s", error)
+        writing = (self._store.write(limiting.note_refused, each) for each in taken)
+        for outcome in await asyncio.gather(*writing, return_exceptions=True):
+            if isinstance(outcome, RheostatError):
+                log.warning("what a token was refused could not be written down: %s", outcome)
+            elif isinstance(outcome, BaseException):
+                raise outcome
 
     async def close(self) -> None:
         """Write down what waits, and end."""
+        self._closed.set()
         if self._writing is not None:
-            self._writing.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._writing
+            await self._writing
         await self.write()

@@ -24,6 +24,7 @@ from starlette.responses import Response
 from rheostat.errors import (
     FieldError,
     Invalid,
+    LimitReached,
     Malformed,
     Refused,
     TooLarge,
@@ -43,6 +44,7 @@ from rheostat.server.http.access import (
 from rheostat.server.http.approval import PROPOSED, Act, act_of, perform
 from rheostat.server.http.body import JsonRequest
 from rheostat.server.http.problems import MOST, documented
+from rheostat.server.runs.token_limit import COUNTED, FREE
 from rheostat.server.tokens import Role
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -92,6 +94,9 @@ class StrictRoute(APIRoute):
         found = {cls for call in _calls(self.dependant) for cls in _refusals.get(call, ())}
         if self.body_field is not None:
             found.update(OF_BODIES)
+        act = act_of(self.endpoint)
+        if isinstance(act, Act) and act.kind in {*COUNTED, *FREE}:
+            found.add(LimitReached)
         return [cls for cls in refusals() if cls in found]
 
     def get_route_handler(self) -> Handler:

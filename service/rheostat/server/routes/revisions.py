@@ -53,6 +53,7 @@ from rheostat.server.runs.revision_state import Front
 from rheostat.server.store.idempotency import once
 from rheostat.server.store.operations import advance, revise, show
 from rheostat.server.store.operations.acts import Cancellation
+from rheostat.server.store.revisions import Which
 from rheostat.server.tokens import Role
 
 revisions = router("revisions")
@@ -326,12 +327,10 @@ async def list_revisions(
     ] = "oldest",
 ) -> Response:
     """Return the revisions, oldest first: who changed what, when, why, and from which step."""
-    wanted = None if kind is None else RevisionKind(kind)
+    which = Which(None if kind is None else RevisionKind(kind), author)
     front = await arrivals.front(run)
     place, newest = number_of(cursor), order == "newest"
-    items, after = await store.read(
-        show.revisions, run, place, limit, wanted, front, author=author, newest=newest
-    )
+    items, after = await store.read(show.revisions, run, place, limit, which, front, newest=newest)
     return REVISIONS.send(
         {"items": items, "next": None if after is None else cursor_of(str(after))}
     )

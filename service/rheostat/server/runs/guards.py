@@ -172,7 +172,7 @@ def _reach(name: str, way: str, to: Extreme) -> str:
 
 
 def _jump(name: str, limit: float, step: int, old: float, new: float) -> Iterator[FieldError]:
-    ratio = _ratio(old, new)
+    ratio = factor(old, new)
     if ratio > limit * (1 + SLACK):
         message = (
             f"{name} would jump from {old!r} to {new!r} at step {step}, by more than ×{limit!r}"
@@ -180,7 +180,8 @@ def _jump(name: str, limit: float, step: int, old: float, new: float) -> Iterato
         yield FieldError(f"changes.{name}", message, new, f"a jump of at most ×{limit!r}")
 
 
-def _ratio(old: float, new: float) -> float:
+def factor(old: float, new: float) -> float:
+    """Return by which factor a value becomes another one, up or down; infinite across 0."""
     if old == new:
         return 1.0
     if old == 0 or new == 0 or (old < 0) != (new < 0):

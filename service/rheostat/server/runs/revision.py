@@ -106,7 +106,7 @@ class Revision:
     cause: Mapping[str, Any] | None = None
     """Of what a controller or a program decided: the controller and the report's step."""
     data: Mapping[str, Any] | None = None
-    """Of what folds nothing: what it says, such as a signal's name and arguments."""
+    """Of what folds nothing: what it says, such as a signal's name; of a change: what it is for."""
     told: bool = False
     """Whether a worker ended by it, or heard of its signal at an end or a pause."""
 

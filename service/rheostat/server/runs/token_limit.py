@@ -3,8 +3,11 @@ Limits of tokens: what whoever holds one may do to each run, written as one line
 
 ``changes=20/day, gap=500, parameters=lr|weight_decay, edits=scale|hold, ratio=2`` lets an agent, or
 a new colleague, make 20 changes a day, 500 steps apart, of these parameters, by these edits, and
-none by which a value becomes more than twice, or less than half, of what it was. What is not named
-is not bounded.
+none by which a value becomes at once more than twice, or less than half, of what it was, or in time
+more than twice of the greatest that was planned. What is not named is not bounded.
+
+A limit bounds what its token does, and not what follows from how the run was made: a parameter that
+follows another one changes with it, named or not. Only the ratio holds for what follows, too.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from rheostat.errors import FieldError, Invalid
 from rheostat.limits import (
     MAX_LIMIT,
     MAX_LIMITED,
+    MAX_NAME,
     MAX_PARAMETERS,
     MAX_STEP,
     PARAMETERS,
@@ -29,6 +33,9 @@ from rheostat.limits import (
 )
 from rheostat.server.runs.edits import EDITS
 from rheostat.suggestions import did_you_mean
+
+NUMBER: Final = r"[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?"
+"""How a ratio is written."""
 
 PERIODS: Final[Mapping[str, timedelta]] = {
     "hour": timedelta(hours=1),
@@ -79,6 +86,8 @@ class TokenLimit:
     """By how much a value may grow or shrink at once."""
     acts: tuple[str, ...] = COUNTED
     """Which acts that count it may do at all."""
+    unread: str | None = None
+    """A text of a newer release, of which nothing is understood, and so nothing is left."""
 
     @classmethod
     def parse(cls, text: str, field: str = "limit") -> TokenLimit:
@@ -89,10 +98,7 @@ class TokenLimit:
             Invalid: It is not written as one is, or says nothing; ``field`` is named.
 
         """
-        if len(text) > MAX_LIMIT:
-            message = f"{field} has {len(text)} characters, and at most {MAX_LIMIT} are read"
-            wrong = FieldError(field, message, len(text), f"<= {MAX_LIMIT} characters")
-            raise Invalid(message, errors=[wrong])
+        _require_short(text, field)
         found: dict[str, Any] = {}
         for part in text.split(","):
             key, sign, value = (each.strip() for each in part.partition("="))
@@ -103,7 +109,14 @@ class TokenLimit:
             if key in found:
                 raise _refuse(field, f"says {key} twice", text, "once")
             found[key] = _READ[key](value, field)
-        return cls(**found)
+        limit = cls(**found)
+        _require_short(str(limit), field)  # numbers with units are written out
+        return limit
+
+    @classmethod
+    def of_newer(cls, text: str) -> TokenLimit:
+        """Return what is left to a token whose limit only a newer release can read."""
+        return cls(acts=(), unread=text)
 
     @property
     def allowed(self) -> tuple[str, ...]:
@@ -118,15 +131,26 @@ class TokenLimit:
 
     def __str__(self) -> str:
         """Return it as it is written; two that are written alike bound alike."""
+        if self.unread is not None:
+            return self.unread
+        acts = "|".join(self.acts)
         said = {
             "changes": self.changes,
             "gap": self.gap,
             "parameters": self.parameters and "|".join(self.parameters),
             "edits": self.edits and "|".join(self.edits),
-            "ratio": None if self.ratio is None else f"{self.ratio:.17g}",
-            "acts": None if self.acts == COUNTED else "|".join(self.acts),
+            "ratio": None if self.ratio is None else repr(self.ratio).removesuffix(".0"),
+            "acts": None if self.acts == COUNTED else acts,
         }
-        return ", ".join(f"{key}={value}" for key, value in said.items() if value is not None)
+        words = [f"{key}={value}" for key, value in said.items() if value is not None]
+        return ", ".join(words) or f"acts={acts}"
+
+
+def _require_short(text: str, field: str) -> None:
+    if len(text) > MAX_LIMIT:
+        message = f"{field} has {len(text)} characters, and at most {MAX_LIMIT} are read"
+        wrong = FieldError(field, message, len(text), f"<= {MAX_LIMIT} characters")
+        raise Invalid(message, errors=[wrong])
 
 
 def _rate(text: str, field: str) -> Rate:
@@ -152,10 +176,7 @@ def _gap(text: str, field: str) -> int:
 
 
 def _ratio(text: str, field: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
+    number = float(text) if re.fullmatch(NUMBER, text) else math.nan
     if not 1 <= number < math.inf:
         bound = "a finite number >= 1"
         raise _refuse(field, f"ratio must be {bound}", text, bound)
@@ -180,7 +201,7 @@ def _words(key: str, known: tuple[str, ...]) -> Callable[[str, str], tuple[str, 
 def _parameters(text: str, field: str) -> tuple[str, ...]:
     words = sorted({word.strip() for word in text.split("|")})
     for word in words:
-        if not re.fullmatch(PARAMETERS, word) or len(word) > MAX_LIMIT:
+        if not re.fullmatch(PARAMETERS, word) or len(word) > MAX_NAME:
             bound = "names of parameters, such as lr|weight_decay, or lr/* for lr and its groups"
             raise _refuse(field, f"parameters must be {bound}", word, bound)
     if len(words) > MAX_PARAMETERS:

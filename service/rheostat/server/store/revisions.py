@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
-from sqlalchemy import Row, Select, insert, or_, select, update
+from sqlalchemy import Row, Select, case, func, insert, or_, select, update
 
 from rheostat.errors import Invalid, Unavailable, UnknownRevision
 from rheostat.schedules.references import Lookup
@@ -93,6 +93,20 @@ class StoredChanges(Changes):
         return Changes(self._changes, self.document)
 
 
+TAKES_BACK: Mapping[str, Any] = {"takes_back": True}
+"""What is stored of a change by which a token with a limit takes back its own."""
+
+
+def is_own(cause: str | None) -> bool:
+    """Whether a revision's author did it alone, by its cause: else a proposal was accepted."""
+    return cause is None or "proposal" not in orjson.loads(cause)
+
+
+def takes_back(kind: str, data: str | None) -> bool:
+    """Whether a revision, by its kind and its data, takes back its author's own."""
+    return kind == RevisionKind.CHANGE and data is not None and orjson.loads(data) == TAKES_BACK
+
+
 class Deed(NamedTuple):
     """A revision as far as it counts what somebody has done."""
 
@@ -103,6 +117,36 @@ class Deed(NamedTuple):
     cancelled: bool
     own: bool
     """Whether its author did it; else a proposal of theirs was accepted."""
+    takes_back: bool
+    """Whether it takes back what its author had done, which counts as nothing."""
+
+
+class Laid(NamedTuple):
+    """A revision that is in force, or will be, as far as it says what stands on what."""
+
+    number: int
+    effective: int
+    kind: RevisionKind
+    author: str | None
+    """Who did it; None also if a proposal was accepted, so that two people did."""
+    takes_back: bool
+    changes: Mapping[str, Any] | None
+    """What it changed, by parameter, as it was asked for; None if that is long."""
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where it stands in the order of folding."""
+        return self.effective, self.number
+
+
+class Which(NamedTuple):
+    """Which revisions of a run are meant: all, those of a kind, or what somebody did."""
+
+    kind: RevisionKind | None = None
+    author: str | None = None
+
+
+ALL = Which()
 
 
 class Newest(NamedTuple):
@@ -222,7 +266,7 @@ class Revisions:
         query = (
             select(
                 *(table.kind, table.generation, table.effective, table.created_at),
-                *(table.cancelled, table.cause),
+                *(table.cancelled, table.cause, table.data),
             )
             .where(table.run_id == run_id, table.author == author, table.kind.in_(kinds))
             .order_by(table.revision)
@@ -231,25 +275,43 @@ class Revisions:
             Deed(
                 *(RevisionKind(row.kind), row.generation, row.effective, row.created_at),
                 cancelled=row.cancelled,
-                own=row.cause is None or "proposal" not in orjson.loads(row.cause),
+                own=is_own(row.cause),
+                takes_back=takes_back(row.kind, row.data),
             )
             for row in self._transaction.connection.execute(query)
         ]
 
-    def author(self, run_id: str, number: int) -> str | None:
-        """Return who made a revision that there is."""
-        table = tables.revisions.c
-        query = select(table.author).where(table.run_id == run_id, table.revision == number)
-        return self._transaction.connection.execute(query).scalar_one()
+    def laid(
+        self, run_id: str, line: Mapping[int, int], first: int, limit: int, longest: int
+    ) -> list[Laid]:
+        """
+        Return what puts something in force from a step on, in folding order, and few of them.
 
-    def is_alone_since(self, run_id: str, number: int, author: str) -> bool:
-        """Whether nobody but an author has put anything in force after a revision."""
+        ``line`` has the last step of each generation that counts; changes of more than ``longest``
+        characters are not read.
+        """
         table = tables.revisions.c
-        others = or_(table.author.is_(None), table.author != author)
-        query = select(table.revision).where(
-            table.run_id == run_id, table.revision > number, table.folds, others
+        short = case((func.length(table.changes) <= longest, table.changes), else_=None)
+        query = (
+            select(
+                *(table.revision, table.generation, table.effective, table.kind, table.author),
+                *(table.cause, table.data, short.label("changes")),
+            )
+            .where(table.run_id == run_id, table.generation.in_(line), table.folds)
+            .where(table.effective >= first)
+            .order_by(table.effective, table.revision)
+            .limit(limit)
         )
-        return self._transaction.connection.execute(query.limit(1)).first() is None
+        return [
+            Laid(
+                *(row.revision, row.effective, RevisionKind(row.kind)),
+                row.author if is_own(row.cause) else None,
+                takes_back=takes_back(row.kind, row.data),
+                changes=None if row.changes is None else orjson.loads(row.changes),
+            )
+            for row in self._transaction.connection.execute(query)
+            if row.effective <= line[row.generation]
+        ]
 
     def caused(self, run_id: str, controller: str, step: int) -> list[Revision]:
         """
@@ -268,13 +330,12 @@ class Revisions:
         run_id: str,
         after: int,
         limit: int,
-        kind: RevisionKind | None = None,
-        author: str | None = None,
+        which: Which = ALL,
         *,
         newest: bool = False,
     ) -> Generator[Revision]:
         """
-        Yield revisions, maybe of one kind or author, past number ``after``, as they are asked for.
+        Yield revisions, all or some, past number ``after``, as they are asked for.
 
         With ``newest``, those before it, the newest first; from the newest one on if it is 0.
         """
@@ -282,10 +343,9 @@ class Revisions:
         query = _revisions(run_id).order_by(number.desc() if newest else number).limit(limit)
         if after or not newest:
             query = query.where(number < after if newest else number > after)
-        if kind is not None:
-            query = query.where(tables.revisions.c.kind == kind)
-        if author is not None:
-            query = query.where(tables.revisions.c.author == author)
+        for name, value in which._asdict().items():
+            if value is not None:
+                query = query.where(tables.revisions.c[name] == value)
         with self._transaction.connection.execute(query.execution_options(yield_per=16)) as rows:
             for row in rows:
                 yield self._read(row)
@@ -306,18 +366,19 @@ class Revisions:
         found = (Placed(n, of, RevisionKind(kind), at) for n, of, kind, at in rows)
         return [each for each in found if each.generation in generations]
 
-    def nth_newest(self, run_id: str, kind: RevisionKind, place: int) -> str | None:
-        """Return when the revision of a kind was made that has so many newer ones, if any."""
-        table = tables.revisions
+    def newest_of(
+        self, run_id: str, kind: RevisionKind, limit: int
+    ) -> list[tuple[str, str | None]]:
+        """Return when, and by whom, the newest revisions of a kind were made, newest first."""
+        table = tables.revisions.c
         query = (
-            select(table.c.created_at)
-            .where(table.c.run_id == run_id, table.c.kind == kind)
-            .order_by(table.c.revision.desc())
-            .offset(place)
-            .limit(1)
+            select(table.created_at, table.author)
+            .where(table.run_id == run_id, table.kind == kind)
+            .order_by(table.revision.desc())
+            .limit(limit)
         )
-        found: str | None = self._transaction.connection.execute(query).scalar_one_or_none()
-        return found
+        rows = self._transaction.connection.execute(query)
+        return [(row.created_at, row.author) for row in rows]
 
     def heads(self, run_id: str, numbers: Collection[int]) -> Mapping[int, Row[Any]]:
         """

@@ -132,7 +132,7 @@ revisions = Table(
     # the same once more, to find it by
     Column("cause_by", String(128)),
     Column("cause_step", BigInteger),
-    # of what folds nothing: what it says, as JSON
+    # of what folds nothing: what it says, as JSON; of a change that takes back: that it does
     Column("data", Text),
     # of a stop: whether a worker was refused by it, so that it cannot be taken back
     Column("told", Boolean, nullable=False, server_default=false()),
@@ -142,6 +142,8 @@ revisions = Table(
     Index("ix_revisions_kind", "run_id", "kind", "revision"),
     Index("ix_revisions_in_force", "run_id", "generation", "effective", "revision"),
     Index("ix_revisions_cause", "run_id", "cause_by", "cause_step"),
+    # by which one sees what a token has done, without all that others have
+    Index("ix_revisions_author", "run_id", "author", "kind", "revision"),
 )
 
 timelines = Table(

@@ -6,6 +6,7 @@ import { announce } from "./places.js";
 import { Chart } from "./chart.js";
 import { Inputs, faults, sent } from "./form.js";
 import { Dialog, End, Force, Message, Table, Text, Trouble } from "./parts.js";
+import { unsaid } from "./who.js";
 import { count, duration, short, steps, told } from "./words.js";
 
 /** @typedef {import("./form.js").Row} Row */
@@ -52,7 +53,6 @@ export function Change({ seen, start, close }) {
     setRefused(null),
     setRows(rows.map((row, m) => (m === n ? { ...row, ...part } : row)))
   );
-  const limited = Boolean(who?.limit);
   /** What the limit leaves, where it stands against this: then it may be proposed. @type {any} */
   const left = (refused || error)?.code === "limit-reached" && (refused || error).problem.left;
   const proposes = left || !may("change") || who?.role === "proposer" || who?.role === "worker";
@@ -107,8 +107,8 @@ export function Change({ seen, start, close }) {
       <${Text} id="effective" title="effective at" number value=${at === "next" ? "" : at}
         placeholder=${`the next open step${data ? `: ${count(data.effective)}` : ""}`}
         set=${(text) => (setRefused(null), setAt(text || "next"))} fault=${wrong.get("effective")} />
-      <${Message} id="message" value=${message} set=${setMessage} needed=${limited} />
-      ${(guarded || force) && (proposes || !limited) && html`<${Force} value=${force}
+      <${Message} id="message" value=${message} set=${setMessage} needed=${Boolean(who?.limit)} />
+      ${(guarded || force) && (proposes || !who?.limit) && html`<${Force} value=${force}
         set=${(value) => (setForce(value), setRefused(null))} />`}
     </div>
     <div class="previewed" aria-live="polite">
@@ -122,7 +122,8 @@ export function Change({ seen, start, close }) {
       ${data && html`<${Preview} data=${data} run=${run} />`}
     </div>
     <${End} close=${close}><button class="primary"
-      disabled=${(limited && !message.trim()) || (!left && (!data || Boolean(error)))}>${proposes ? "Propose" : "Apply"}</button></${End}></form></${Dialog}>`;
+      disabled=${unsaid(who, message) || (!left && (!data || Boolean(error)))}>${proposes ? "Propose" : "Apply"}
+      </button></${End}></form></${Dialog}>`;
 }
 
 /** A change that goes back to what was before a revision. @param {import("./wire").Revision} revision */

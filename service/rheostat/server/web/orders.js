@@ -6,6 +6,7 @@ import { Inputs, faults, sent } from "./form.js";
 import { Act, Check, Dialog, End, Message, Trouble, useSending } from "./parts.js";
 import { Rewind } from "./rewind.js";
 import { Total } from "./total.js";
+import { unsaid } from "./who.js";
 
 /** @typedef {{seen: import("./run.js").Seen, order: (what: string, body: any) => Promise<unknown>, close: () => void}} Props */
 
@@ -71,19 +72,20 @@ function Menu({ items, choose }) {
 
 /** @param {Props} props */
 function Stop({ seen, order, close }) {
-  const { run, who } = seen;
+  const { run, who, may } = seen;
   const [message, setMessage] = useState("");
-  const [saving, setSaving] = useState(saves(run));
+  const can = saves(run) && may("signal");
+  const [saving, setSaving] = useState(can);
   const stop = () =>
     order("stop", { message, ...(saving ? { signal: { signal: "checkpoint" } } : {}) }).then(close);
   return html`<${Dialog} title=${`Stop ${run.name}`} close=${close}>
     <p>Every rank ends at the same step, the next open one. Until the first has ended it can be taken back;
       afterwards the run goes on by a rewind to that step.</p>
     <${Message} id="stop-message" value=${message} set=${setMessage} needed=${Boolean(who?.limit)} />
-    ${saves(run) && html`<${Check} value=${saving}
+    ${can && html`<${Check} value=${saving}
       set=${setSaving}>All ranks save a checkpoint there</${Check}>`}
     <${End} close=${close}><${Act} kind="danger"
-      disabled=${who?.limit && !message.trim()} act=${stop}>■ Stop all ranks</${Act}></${End}></${Dialog}>`;
+      disabled=${unsaid(who, message)} act=${stop}>■ Stop all ranks</${Act}></${End}></${Dialog}>`;
 }
 
 /** A word to all ranks, of those that the training understands. @param {Props} props */
@@ -116,5 +118,5 @@ function SignalForm({ seen, order, close }) {
     <${Message} id="signal-message" value=${message} set=${setMessage} needed=${Boolean(who?.limit)} />
     <${Trouble} error=${error} />
     <${End} close=${close}><button
-      class="primary" disabled=${who?.limit && !message.trim()}>Send</button></${End}></form></${Dialog}>`;
+      class="primary" disabled=${unsaid(who, message)}>Send</button></${End}></form></${Dialog}>`;
 }

@@ -3,6 +3,9 @@ import { html, useState } from "./vendor/standalone.module.js";
 
 /** @typedef {import("./wire").Session} Session */
 
+/** Whether a message is still missing, with a word in it: a token with a limit says why. @param {Session | undefined} who @param {string} message */
+export const unsaid = (who, message) => Boolean(who?.limit) && !/[\p{L}\p{N}]/u.test(message);
+
 /** @param {{who: Session | undefined, leave: () => void}} props */
 export function Who({ who, leave }) {
   const [name, setName] = useState(localStorage.getItem("author") || "");

@@ -2,34 +2,43 @@
 Limits of tokens, held to under the run's lock: what one has done to a run, and what that leaves.
 
 What a token has done is what the history has under its name, but for proposals that somebody else
-accepted. So no count has to be kept in step, and no two requests can both take what is left for
-one. What a rewind has dropped was done, too; only no distance has to be kept from it.
+accepted, and for what took its own back (`taking_back`). So no count has to be kept in step, and no
+two requests can both take what is left for one. What was cancelled, or dropped by a rewind, was
+done, too; only no distance has to be kept from it. A token that gets the name of one that was
+revoked goes on with what that one has done.
+
+A parameter that follows another one changes with it, and that is as whoever made the run wants it:
+`parameters` bounds what is changed by its own name, and `ratio` what follows, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache
+from importlib import import_module
 from typing import Any, NamedTuple
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select
 
 from rheostat import wire
 from rheostat.errors import FieldError, Forbidden, Invalid, LimitReached, UnknownRun
+from rheostat.limits import MAX_PAUSES_LIMITED
 from rheostat.server.runs.changes import Change, Changes, Replacement
 from rheostat.server.runs.control.places import lasts
-from rheostat.server.runs.edits import RevertEdit
-from rheostat.server.runs.guards import Effort, Guard, above, violations
 from rheostat.server.runs.lineage import Lineage
+from rheostat.server.runs.ratio import beyond_ratio
 from rheostat.server.runs.revision import Note, Revision, RevisionKind
 from rheostat.server.runs.selector import Selector
 from rheostat.server.runs.timeline import Timelines
 from rheostat.server.runs.token_limit import COUNTED, TokenLimit
 from rheostat.server.store import clock, tables
 from rheostat.server.store.operations import tokens
-from rheostat.server.store.records import Records, RunRecord
-from rheostat.server.store.revisions import Deed
+from rheostat.server.store.operations.taking_back import takes_back
+from rheostat.server.store.records import Records, RunRecord, now
+from rheostat.server.store.revisions import TAKES_BACK, Deed, is_own
 from rheostat.server.tokens import Token
 
 KINDS = frozenset(RevisionKind(act) for act in COUNTED)
@@ -44,7 +53,7 @@ class Use:
     lineage: Lineage
     token: str
     deeds: Sequence[Deed]
-    """Its own changes, stops and signals, oldest first."""
+    """Its own changes, stops and signals that count, oldest first."""
     refused: Any = None
     """The row that says how often it was refused."""
 
@@ -129,7 +138,8 @@ def use_of(records: Records, run: RunRecord, lineage: Lineage) -> Use | None:
 
 
 def _use(records: Records, run: RunRecord, lineage: Lineage, token: str, limit: TokenLimit) -> Use:
-    deeds = [deed for deed in records.revisions.deeds(run.id, token, KINDS) if deed.own]
+    done = records.revisions.deeds(run.id, token, KINDS)
+    deeds = [deed for deed in done if deed.own and not deed.takes_back]
     table = tables.refused
     mine = select(table).where(table.c.run_id == run.id, table.c.token == token)
     return Use(limit, run, lineage, token, deeds, records.connection.execute(mine).one_or_none())
@@ -147,11 +157,11 @@ def _acting_use(records: Records, run: RunRecord, lineage: Lineage) -> Use | Non
     return use_of(records, run, lineage)
 
 
-def require_change_within_limit(
-    records: Records, run: RunRecord, lineage: Lineage, new: Revision, before: Timelines
-) -> None:
+def within_limit(records: Records, run: RunRecord, lineage: Lineage, new: Revision) -> Revision:
     """
-    Raise unless whoever acts may make a change, folded in over what was in force before.
+    Return a change that whoever acts may make, as far as that is known before it is folded.
+
+    One that takes back what is their own counts as nothing, and says so.
 
     Raises:
         LimitReached: Their token's limit does not leave it; what it leaves is told.
@@ -159,68 +169,146 @@ def require_change_within_limit(
     """
     use = _acting_use(records, run, lineage)
     if use is None:
-        return
+        return new
+    _require_no_controller(records, use, new.cause)
     if new.forced:
         raise use.refuse("it keeps to the guards of runs", "force", value=True, bound="false")
-    if _takes_back(records, run, new.changes, use.token):
-        return
-    _require_some_left(use)
+    if takes_back(records, run, lineage, new.changes, new.effective, use.token):
+        return replace(new, data=TAKES_BACK)
     _require_names(use, new.changes)
     _require_edits(use, new.changes)
+    _require_some_left(use)
     _require_distance(use, new.effective)
-    _require_ratio(use, new, before)
+    return new
+
+
+def require_values_within_limit(
+    records: Records,
+    run: RunRecord,
+    lineage: Lineage,
+    base: Timelines,
+    pending: Sequence[Revision],
+    since: int = 0,
+) -> None:
+    """
+    Raise unless changes of whoever acts come to values that their limit leaves.
+
+    ``pending`` are revisions in the order of folding, and ``base`` what was in force before them.
+    Those from place ``since`` on are asked, the ones that wait already, too: what one comes to may
+    depend on another that is made, or taken back, before it. What takes effect at one step is one
+    jump, of however many changes.
+
+    Raises:
+        LimitReached: A value jumps by more than a factor, or rises above so much of the whole plan.
+
+    """
+    acting = records.acting
+    if acting.limit is None or acting.act not in acting.limit.allowed:
+        return
+    ratio = acting.limit.ratio
+    if ratio is None:
+        return
+    before = start = base
+    step = None
+    for place, each in enumerate(pending):
+        if _counts(each, acting.token):
+            if each.effective != step:
+                step, start = each.effective, before
+            beyond = beyond_ratio(ratio, start, each.timelines, step) if place >= since else None
+            if beyond is not None and (use := use_of(records, run, lineage)) is not None:
+                waits = f"revision {each.number}, pending at {step}: "
+                message = (waits if each.number <= run.revision else "") + beyond.message
+                raise use.refuse(message, beyond.field, beyond.value, beyond.bound or "")
+        before = each.timelines
+
+
+def _counts(revision: Revision, token: str | None) -> bool:
+    """Whether a revision is a change that a token has made by itself, and that counts."""
+    is_change = revision.kind is RevisionKind.CHANGE and revision.data != TAKES_BACK
+    return is_change and revision.note.author == token and "proposal" not in (revision.cause or {})
 
 
 def require_act_within_limit(
-    records: Records, run: RunRecord, lineage: Lineage, note: Note
+    records: Records,
+    run: RunRecord,
+    lineage: Lineage,
+    note: Note,
+    *,
+    word: str | None = None,
+    cause: Mapping[str, Any] | None = None,
 ) -> None:
     """
     Raise unless whoever acts may stop a run, or signal to it: it counts as a change.
 
+    A pause counts as nothing, and so there may be few of them. ``word`` is a signal that is said
+    with a stop or a pause.
+
     Raises:
-        LimitReached: Their token's limit leaves none.
+        LimitReached: Their token's limit leaves none, or no signal.
         Invalid: They do not say why.
 
     """
     use = _acting_use(records, run, lineage)
-    if use is None or records.acting.act not in COUNTED:
+    if use is None:
+        return
+    _require_no_controller(records, use, cause)
+    if records.acting.act not in COUNTED:
+        _require_quiet(records, use, word)
         return
     require_reason(records, note)
+    if word is not None and "signal" not in use.limit.acts:
+        message = "it may not signal, with a stop neither"
+        raise use.refuse(message, "signal", word, "absent")
     _require_some_left(use)
 
 
 def require_reason(records: Records, note: Note) -> None:
-    """Raise `Invalid` unless whoever has a limit says why they do what counts."""
-    if records.acting.limit is None or records.acting.act not in COUNTED or note.message.strip():
+    """Raise `Invalid` unless whoever has a limit says why they do what counts: with a word."""
+    acting = records.acting
+    if acting.limit is None or acting.act not in COUNTED or any(map(str.isalnum, note.message)):
         return
     message = "a token with a limit has to say why"
-    wrong = FieldError("message", message, note.message, ">= 1 characters")
-    raise Invalid(f"message: {message}", errors=[wrong])
+    wrong = FieldError("message", message, note.message, "a text with a letter or a digit")
+    raise Invalid(f"message: {message}", errors=[wrong], limit=str(acting.limit))
 
 
-def require_own(records: Records, numbers: Iterable[int], run: RunRecord) -> None:
-    """Raise `Forbidden` if a token with a limit would take back what others have done."""
+def require_own(records: Records, numbers: Collection[int], run: RunRecord) -> None:
+    """Raise `Forbidden` if a token with a limit would take back what it has not done alone."""
     if records.acting.limit is None or records.acting.act is None:
         return
     token = records.acting.token
-    for number in numbers:
-        author = records.revisions.author(run.id, number)
-        if author != token:
+    for number, head in records.revisions.heads(run.id, numbers).items():
+        if head.author != token or not is_own(head.cause):
+            theirs = head.author if head.author != token else "a proposal's, which was accepted"
             raise Forbidden(
                 f"the token {token} is limited, and takes back what is its own:"
-                f" revision {number} is {author or 'of nobody in particular'}'s;"
+                f" revision {number} is {theirs or 'of nobody in particular'};"
                 " it may propose to cancel it",
                 limit=str(records.acting.limit),
             )
 
 
-def _takes_back(records: Records, run: RunRecord, changes: Changes, token: str) -> bool:
-    """Whether changes go back to a revision after which the token alone has changed anything."""
-    edits = [change for each in changes.values() for change in each]
-    if not all(isinstance(edit, RevertEdit) for edit in edits):
-        return False
-    oldest = min(edit.to for edit in edits if isinstance(edit, RevertEdit))
-    return records.revisions.is_alone_since(run.id, oldest, token)
+def _require_no_controller(records: Records, use: Use, cause: Mapping[str, Any] | None) -> None:
+    """Raise if they would decide in the name of a controller, on whose reports it decides once."""
+    name = None if cause is None else cause.get("controller")
+    if name is not None and any(
+        each.name == name for each in records.controllers.armed(use.run.id)
+    ):
+        message = f"{name} is a controller of the run, and decides by itself"
+        raise use.refuse(message, "cause.controller", name, "another name")
+
+
+def _require_quiet(records: Records, use: Use, word: str | None) -> None:
+    """Raise if a pause says a word, or if they hold the run in many places."""
+    if word is not None:
+        message = "a pause of it is free, and says no word: a signal by itself counts"
+        raise use.refuse(message, "signal", word, "absent")
+    holds = [stop.revision for stop in use.run.barriers.stops if stop.hold]
+    heads = records.revisions.heads(use.run.id, holds)
+    mine = sum(head.author == use.token for head in heads.values())
+    if mine >= MAX_PAUSES_LIMITED:
+        message = f"it holds the run in {mine} places, and may in no more"
+        raise use.refuse(message, "effective", mine + 1, f"<= {MAX_PAUSES_LIMITED} pauses")
 
 
 def _require_some_left(use: Use) -> None:
@@ -269,30 +357,6 @@ def _require_distance(use: Use, effective: int) -> None:
         raise use.refuse(message, "effective", effective, f">= {use.from_step}")
 
 
-def _require_ratio(use: Use, new: Revision, before: Timelines) -> None:
-    """Raise if a value jumps by more than a factor, or rises above so much of the whole plan."""
-    ratio = use.limit.ratio
-    if ratio is None:
-        return
-    after, step, effort = new.timelines, new.effective, Effort()
-    guards = {name: Guard(max_ratio=ratio) for name in use.run.spec.names}
-    for error in violations(guards, before, after, step, effort):
-        raise use.refuse(error.message, error.field, error.value, error.bound or "")
-    for name in use.run.spec.names:
-        if all(before[other] is after[other] for other in after.sources(name)):
-            continue
-        most = before.value(name, step)
-        if (peak := above(before, name, step, most, effort)) is not None:
-            most = peak.value
-        bound = most * ratio if most >= 0 else most / ratio
-        if (found := above(after, name, step, bound, effort)) is not None:
-            message = (
-                f"{name} would come to {found.value!r}, which is more than {ratio:.17g} times"
-                f" {most!r}, the greatest that was ahead"
-            )
-            raise use.refuse(message, f"changes.{name}", found.value, f"<= {bound!r}")
-
-
 def allowances(records: Records, ref: str) -> wire.Allowances:
     """Return what tokens with a limit may do to a run, and have done: of those that know of it."""
     run = records.find(ref)
@@ -319,18 +383,23 @@ class Refusal(NamedTuple):
     why: str
 
 
-def note_refused(records: Records, refusals: Sequence[Refusal]) -> None:
-    """Write down what tokens were refused, of the runs that there are."""
-    table = tables.refused
-    for ref, token, count, why in refusals:
-        try:
-            run_id = records.find(ref).id
-        except UnknownRun:
-            continue
+def note_refused(records: Records, refusal: Refusal) -> None:
+    """Write down what a token was refused, if the run is there."""
+    with suppress(UnknownRun):
+        run = records.find(refusal.ref, lock=True)  # nobody waits for its row: see `locks`
         records.write()
-        mine = (table.c.run_id == run_id, table.c.token == token)
-        values = {"at": clock.from_now(timedelta()), "why": why}
-        more = update(table).where(*mine).values(count=table.c.count + count, **values)
-        if not records.connection.execute(more).rowcount:
-            row = {"run_id": run_id, "token": token, "count": count, **values}
-            records.connection.execute(insert(table).values(**row))
+        row = {"run_id": run.id, "token": refusal.token, "count": refusal.count}
+        row |= {"at": now(), "why": refusal.why}
+        records.connection.execute(_counting(records.connection.dialect.name), [row])
+
+
+@cache
+def _counting(dialect: str) -> Any:
+    """Return the statement in a database's own dialect, which no other one is loaded for."""
+    table = tables.refused
+    insert = import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
+    new = insert.excluded
+    return insert.on_conflict_do_update(
+        index_elements=[table.c.run_id, table.c.token],
+        set_={"count": table.c.count + new.count, "at": new.at, "why": new.why},
+    )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from rheostat import wire
 from rheostat.errors import FieldError, Invalid, RateLimited
-from rheostat.limits import MAX_NOTES
+from rheostat.limits import MAX_NOTES, MAX_NOTES_LIMITED
 from rheostat.server.runs.revision import Note, RevisionKind
 from rheostat.server.runs.validation import require_at_most
 from rheostat.server.store.operations.revise import require_open
@@ -55,15 +56,24 @@ def leave(records: Records, ref: str, request: NoteRequest) -> wire.Noted:
 
 def _require_few(records: Records, run: RunRecord) -> None:
     """Raise `RateLimited` if the last notes, as many as there may be, are of this minute."""
-    oldest = records.revisions.nth_newest(run.id, RevisionKind.NOTE, MAX_NOTES - 1)
-    if oldest is None:
+    newest = records.revisions.newest_of(run.id, RevisionKind.NOTE, MAX_NOTES)
+    _require_fewer([at for at, _ in newest], MAX_NOTES, "the run has")
+    token = records.acting.token
+    if records.acting.limit is not None:
+        theirs = [at for at, author in newest if author == token]
+        _require_fewer(theirs, MAX_NOTES_LIMITED, f"the token {token} is limited, and has")
+
+
+def _require_fewer(made: Sequence[str], most: int, who_has: str) -> None:
+    """Raise unless notes that were made at these times, newest first, leave room for one more."""
+    if len(made) < most:
         return
-    left = datetime.fromisoformat(oldest) + MINUTE - datetime.now(UTC)
+    left = datetime.fromisoformat(made[most - 1]) + MINUTE - datetime.now(UTC)
     if left > timedelta():
-        message = f"the run has had {MAX_NOTES} notes within a minute, and may have no more"
+        message = f"{who_has} had {most} notes within a minute, and may have no more"
         raise RateLimited(
             message,
-            errors=[FieldError("text", message, MAX_NOTES + 1, f"<= {MAX_NOTES} in a minute")],
+            errors=[FieldError("text", message, most + 1, f"<= {most} in a minute")],
             retry_after=math.ceil(left.total_seconds()),
-            limit=MAX_NOTES,
+            limit=most,
         )

@@ -23,9 +23,10 @@ from rheostat.server.runs.sightings import warnings
 from rheostat.server.runs.timeline import Timelines
 from rheostat.server.runs.validation import Units, require_at_most
 from rheostat.server.store.operations.limiting import (
-    require_change_within_limit,
     require_own,
     require_reason,
+    require_values_within_limit,
+    within_limit,
 )
 from rheostat.server.store.operations.plan import horizon
 from rheostat.server.store.operations.refold import history, refold
@@ -52,10 +53,15 @@ class RevisionRequest:
 
 @dataclass(frozen=True)
 class Folded:
-    """What a new revision comes to: it is among the pending ones, all folded."""
+    """
+    What a new revision comes to: it is among the pending ones, all folded.
+
+    ``base`` is in force before all of these, and ``before`` just before the new one.
+    """
 
     run: RunRecord
     lineage: Lineage
+    base: Timelines
     before: Timelines
     revision: Revision
     old: Sequence[Revision]
@@ -79,8 +85,9 @@ def revise(records: Records, ref: str, request: RevisionRequest) -> wire.Revised
     known = decided_before(records, run, request.cause, RevisionKind.CHANGE)
     if known is not None:
         return _told_again(records, run, known)
+    folded = _folded(records, run, request)
     require_reason(records, request.note)
-    return keep(records, _folded(records, run, request))
+    return keep(records, folded)
 
 
 def decided_before(
@@ -131,7 +138,7 @@ def check_revision(records: Records, ref: str, request: RevisionRequest) -> None
 def check_cancel(
     records: Records, ref: str, number: int, expected_revision: int | None, note: Note
 ) -> None:
-    """Raise what `cancel` would raise now, but for a guard that the others break without it."""
+    """Raise what `cancel` would raise now, but for bounds that the others break without it."""
     _retractable(records, records.find(ref), number, expected_revision, note)
 
 
@@ -185,6 +192,7 @@ def _folded_out(
     later = records.revisions.read_changes(run.id, later)
     before = (earlier[-1] if earlier else base).timelines
     folded = [*earlier, *refold(records, run, before, later, history(records, run))]
+    require_values_within_limit(records, run, lineage, base.timelines, folded, len(earlier))
     records.revisions.cancel(run.id, revision.number)
     cancellation = _cancellation(records, run, lineage, revision, note)
     _update(records, run.id, pending, folded)
@@ -238,8 +246,9 @@ def _folded(records: Records, run: RunRecord, request: RevisionRequest) -> Folde
         laid_for=run.total,
         cause=request.cause,
     )
-    folded = folded_in(records, run, lineage, new)
-    require_change_within_limit(records, run, lineage, folded.revision, folded.before)
+    folded = folded_in(records, run, lineage, within_limit(records, run, lineage, new))
+    place = folded.pending.index(folded.revision)
+    require_values_within_limit(records, run, lineage, folded.base, folded.pending, place)
     return folded
 
 
@@ -256,7 +265,7 @@ def folded_in(records: Records, run: RunRecord, lineage: Lineage, new: Revision)
         records, run, before, [new, *later], history(records, run), asked=new.number
     )
     revision = mark_forced(first, before, run)
-    return Folded(run, lineage, before, revision, old, [*earlier, revision, *rest])
+    return Folded(run, lineage, base.timelines, before, revision, old, [*earlier, revision, *rest])
 
 
 def keep(records: Records, folded: Folded, **values: Any) -> wire.Revised:

@@ -78,9 +78,9 @@ def _allowed(
     require_open(run)
     require_revision(run, request.expected_revision)
     require_at_most(records.limits.message, "message", request.note.message, "characters")
-    require_act_within_limit(records, run, lineage, request.note)
     settled = lineage[run.generation].settled_until
     step = effective_step(run, request.effective, settled)
+    require_act_within_limit(records, run, lineage, request.note)
     told = run.barriers.told
     if told is not None and step >= told.effective:
         raise explained(records, run, lineage, told.refusal())

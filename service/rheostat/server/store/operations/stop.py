@@ -94,7 +94,8 @@ def _allowed(
     settled = lineage[run.generation].settled_until
     effective = effective_step(run, request.effective, settled)
     require_at_most(records.limits.message, "message", request.note.message, "characters")
-    require_act_within_limit(records, run, lineage, request.note)
+    word, cause = request.signal, request.cause
+    require_act_within_limit(records, run, lineage, request.note, word=word, cause=cause)
     data = None
     if request.signal is not None:
         data = signal_data(run.spec, request.signal, request.arguments, "signal.")

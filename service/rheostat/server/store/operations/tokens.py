@@ -156,10 +156,11 @@ def _held(records: Records, name: str) -> bool:
 
 
 def limited(records: Records) -> list[Token]:
-    """Return the tokens with a limit that were not revoked, by name."""
+    """Return the tokens with a limit that can be used now, by name."""
     query = select(*FIELDS).where(tokens.c.limit.is_not(None), tokens.c.revoked_at.is_(None))
     rows = records.connection.execute(query.order_by(tokens.c.name))
-    return [_token(*row) for row in rows]
+    moment = now()
+    return [token for token in (_token(*row) for row in rows) if token.flaw(moment) is None]
 
 
 def _token(name: str, role: str, *rest: Any) -> Token:
@@ -174,4 +175,4 @@ def _limit(text: str) -> TokenLimit:
     try:
         return TokenLimit.parse(text)
     except Invalid:  # a newer release wrote it: what is not understood lets nothing through
-        return TokenLimit(acts=())
+        return TokenLimit.of_newer(text)

@@ -8,9 +8,9 @@ down_revision = "0009"
 branch_labels = None
 depends_on = None
 
-LEAST = "0009"
-"""The release before runs on with it: it takes whoever has a token with a limit for a proposer,
-which is what such tokens have as their role."""
+LEAST = "0006"
+"""An older release runs on with it: it takes whoever has a token with a limit for a proposer, which
+is what such tokens have as their role, and needs neither the column nor the table."""
 
 
 def upgrade() -> None:
@@ -32,9 +32,11 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("run_id", "token", name=op.f("pk_refused")),
     )
+    op.create_index("ix_revisions_author", "revisions", ["run_id", "author", "kind", "revision"])
 
 
 def downgrade() -> None:
     """Undo the migration."""
+    op.drop_index("ix_revisions_author", "revisions")
     op.drop_table("refused")
     op.drop_column("tokens", "limit")
