@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from rheostat.cli.views.screen import Screen, left, machine_text, visible, wide
+from rheostat.cli.views.screen import Screen, left, machine_text, wide
+from rheostat.visible import visible
 
 HOSTILE = "\x1b[31mred\x1b[0m\r\nfoo\u202e\x9b"
 SHOWN = r"\x1b[31mred\x1b[0m\r\nfoo\u202e\x9b"

@@ -152,7 +152,7 @@ def test_no_more_than_allowed_and_none_too_near(serving: Serving) -> None:
     ) as http:
         http.post("/v1/runs", json=SPEC).raise_for_status()
         answers = asyncio.run(all_at_once(serving))
-        page = {"kind": "change", "limit": 1000}
+        page = {"kind": "change", "limit": "1000"}
         made = http.get("/v1/runs/gpt/revisions", params=page).raise_for_status().json()["items"]
         (has,) = http.get("/v1/runs/gpt/allowances").raise_for_status().json()["items"]
     assert Counter(answer.status_code for answer in answers) == {

@@ -39,7 +39,7 @@ TEXTS = {
     "format": "%s %n %(name)s {0.__class__} {author} ${jndi:ldap://x} $(reboot) `reboot` $\\frac{",
     "metrics": '"} 1\nrheostat_requests_total{x="\\',
     "json": '"}],"next":null}\n{"detail":"',
-    "piled": "Z" + "\u0335\u0336" * 1_500,
+    "piled": "Z" + "\u0335\u0336" * 1_000,
     "endless": "A" * 4_096,
 }
 """What somebody may write wherever something can be written."""
@@ -70,12 +70,11 @@ class Story:
 
 def told(http: httpx.Client, run: str, text: str) -> str:
     """Make a run with a text in all of its fields, and have everybody say it; return the id."""
-    label = visible(text)[:100].replace("\\", "/")
     spec = {
         "name": run,
         "parameters": {"lr": 1.0},
         "total": 1000,
-        "labels": {label: text[:1024]},
+        "labels": {"said": text[:1024]},
         "about": text,
         "describe": {"lr": {"text": text[:512]}},
         "signals": {
@@ -214,6 +213,11 @@ def in_a_picture(story: Story) -> None:
     assert story.get("/plan", format="pdf").content.startswith(b"%PDF")
 
 
+def shown_by(value: Any) -> str:
+    """Return what a notebook shows of a value."""
+    return str(value._repr_html_())
+
+
 class Tags(HTMLParser):
     """Which tags and attributes a browser would make of a text."""
 
@@ -235,7 +239,7 @@ def in_a_notebook(story: Story) -> None:
     with rheostat.Client(story.url, deadline=30.0) as client:
         control = client.control(story.name)
         shown = [
-            control.plan(points=8)._repr_html_(),
+            shown_by(control.plan(points=8)),
             control._repr_html_(),
             client._repr_html_(),
             control.plot()._repr_svg_() or "",
@@ -269,7 +273,7 @@ def to_hooks(story: Story) -> None:
     """Send one document of a length; to Slack, plain text that mentions nobody."""
     labels = story.get("").json()["labels"]
     run: wire.HookRun = {"id": story.id, "name": story.name, "labels": labels}
-    lines = story.ended().splitlines()
+    lines = re.split(r"\r\n|\r|\n", story.ended())
     events = [json.loads(line[6:]) for line in lines if line.startswith("data: ")]
     for event in (each for each in events if each["kind"] not in {"settled", "begun"}):
         content = message(of_event(event, run))

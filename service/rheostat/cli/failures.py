@@ -25,7 +25,7 @@ from typing import Any
 import typer
 
 from rheostat import token_file
-from rheostat.cli.views.screen import machine_text, visible
+from rheostat.cli.views.screen import machine_text
 from rheostat.errors import (
     FieldError,
     NeedsApproval,
@@ -37,6 +37,7 @@ from rheostat.errors import (
     Unreachable,
 )
 from rheostat.suggestions import did_you_mean
+from rheostat.visible import visible
 
 REFUSED, UNREADABLE, UNREACHABLE, LATE, GONE, HELD, INTERRUPTED = 1, 2, 3, 3, 4, 5, 130
 

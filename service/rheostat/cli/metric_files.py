@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import typer
 
 from rheostat.cli import words
-from rheostat.cli.views.screen import visible
 from rheostat.limits import MAX_STEP, whole_number
+from rheostat.visible import visible
 
 STEPS = ("step", "steps", "global_step", "iteration", "iter", "trained_steps", "epoch")
 """What the column of steps may be called, the best first."""

@@ -14,10 +14,10 @@ from rheostat.cli.completion.line import split
 from rheostat.cli.completion.offers import FILES, MANY, Asked, offered
 from rheostat.cli.completion.phrases import Offer
 from rheostat.cli.completion.places import place
-from rheostat.cli.views.screen import UNSEEN
 from rheostat.cli.whereabouts import whereabouts
 from rheostat.errors import Invalid, Unreachable
 from rheostat.token_file import TOKEN, of_environment
+from rheostat.visible import UNSEEN
 
 
 def answer(arguments: Sequence[str], variables: Mapping[str, str]) -> str:

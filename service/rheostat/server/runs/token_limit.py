@@ -84,7 +84,7 @@ class TokenLimit:
     edits: tuple[str, ...] | None = None
     ratio: float | None = None
     """By how much a value may grow or shrink at once."""
-    acts: tuple[str, ...] = COUNTED
+    acts: tuple[wire.ProposalKind, ...] = COUNTED
     """Which acts that count it may do at all."""
     unread: str | None = None
     """A text of a newer release, of which nothing is understood, and so nothing is left."""
@@ -119,7 +119,7 @@ class TokenLimit:
         return cls(acts=(), unread=text)
 
     @property
-    def allowed(self) -> tuple[str, ...]:
+    def allowed(self) -> tuple[wire.ProposalKind, ...]:
         """The acts of an operator that it leaves."""
         return (*self.acts, *FREE)
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import select
 
@@ -374,7 +374,8 @@ def knows(token: Token, labels: Mapping[str, str]) -> bool:
     return token.runs is None or Selector.parse(token.runs).matches(labels)
 
 
-class Refusal(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Refusal:
     """How often a token was refused something of a run, and what it was told the last time."""
 
     ref: str

@@ -88,5 +88,6 @@ def _standing(
 
 def _is_about_others(laid: Laid, name: str) -> bool:
     """Whether a revision has left a parameter as it was; a new total may lay out any of them."""
-    is_change = laid.kind is RevisionKind.CHANGE and laid.changes is not None
-    return is_change and name not in laid.changes
+    if laid.kind is not RevisionKind.CHANGE or laid.changes is None:
+        return False
+    return name not in laid.changes

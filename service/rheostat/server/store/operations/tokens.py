@@ -164,10 +164,10 @@ def limited(records: Records) -> list[Token]:
 
 
 def _token(name: str, role: str, *rest: Any) -> Token:
-    *rest, limit = rest
+    *more, limit = rest
     if limit is None:
-        return Token(name, Role(role), *rest)
-    return Token(name, Role.OPERATOR, *rest, limit=_limit(limit))
+        return Token(name, Role(role), *more)
+    return Token(name, Role.OPERATOR, *more, _limit(limit))
 
 
 @lru_cache(maxsize=256)
