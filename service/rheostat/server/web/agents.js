@@ -40,10 +40,10 @@ function Agent({ one, seen, asks }) {
     ${did && did.items.length > 0 && html`<ol class="items">${did.items.map((each) => html`<${Item}
       key=${each.revision} revision=${each} seen=${seen}
       eta=${workers?.eta.find((eta) => eta.revision === each.revision)} />`)}</ol>`}
-    <button class="quiet" onClick=${() => seen.look(token)}>All that it did, in the history</button>
+    <button onClick=${() => seen.look(token)}>All that it did, in the history</button>
     ${asks.length > 0 && may("decide") && html`<div class="bar part"><b>${some(asks.length, "proposal")}</b><span
       class="grow"></span><${Act} kind="danger"
-      act=${() => decline().finally(seen.again)}>Decline all</${Act}></div>`}
+      act=${() => decline().finally(seen.again)}>${asks.length > 1 ? "Decline all" : "Decline it"}</${Act}></div>`}
     ${asks.map((each) => html`<${Proposal} key=${each.proposal} one=${each} seen=${seen} />`)}
     ${who?.role === "admin" && html`<p class="soft">To end all that it may do:
       ${" "}<code>rheostat token revoke ${token}</code></p>`}</div>`;

@@ -116,7 +116,7 @@ export function Change({ seen, start, close }) {
         <b>Somebody was faster.</b>
         ${meanwhile.map((one) => html`<div>${inShort(one)}</div>`)}
         This is previewed anew.</div>`}
-      <${Trouble} error=${refused || error || away} shown="changes" />
+      <${Trouble} error=${refused || error || away} shown="changes effective" />
       ${left && html`<dl class="facts"><${Left} one=${left} axis=${run.axis} /></dl>
         <p class="soft">An operator may accept it as a proposal.</p>`}
       ${data && html`<${Preview} data=${data} run=${run} />`}

@@ -2,12 +2,13 @@
 import { html, useEffect, useRef, useState } from "./vendor/standalone.module.js";
 
 /**
- * What the service refused, with what was wrong in it; `shown` begins the fields that say so themselves.
+ * What the service refused, with what was wrong in it; words in `shown` begin the fields that say so themselves.
  * @param {{error?: any, shown?: string}} props
  */
 export function Trouble({ error, shown }) {
   if (!error) return null;
-  const fields = (error.errors || []).filter((one) => !shown || !one.field.startsWith(shown));
+  const told = shown?.split(" ") || [];
+  const fields = (error.errors || []).filter((one) => !told.some((each) => one.field.startsWith(each)));
   return html`<div class="trouble" role="alert"><p>${error.message}</p>
     ${fields.length > 0 && html`<ul>${fields.map((one) => html`<li><code>${one.field}</code> ${one.message}
       ${one.bound && !one.message.includes(one.bound) && html` <span class="soft">(${one.bound})</span>`}
