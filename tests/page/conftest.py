@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -102,8 +102,14 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServ
 
 @pytest.fixture
 def guarded_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    """One server that requires tokens, with one of each role."""
-    folder = tmp_path_factory.mktemp("page")
+    """One server that requires tokens, with one of each role, for one test alone."""
+    with asking_for_tokens(tmp_path_factory.mktemp("page")) as running:
+        yield running
+
+
+@contextmanager
+def asking_for_tokens(folder: Path) -> Iterator[Guarded]:
+    """Run a server that requires tokens, with one of each role."""
     database = f"sqlite:///{folder / 'rheostat.db'}"
     with ThreadPoolExecutor(1) as thread:  # in this one, Playwright's loop runs
         secrets = thread.submit(_tokens, database).result()
@@ -132,6 +138,12 @@ def below(guarded_page: Guarded, tmp_path: Path) -> Iterator[str]:
     yield address
     nginx.terminate()
     nginx.wait(30)
+
+
+def sign_in(page: Any, secret: str) -> None:
+    """Sign in with a token."""
+    page.get_by_label("Token").fill(secret)
+    page.get_by_role("button", name="Sign in").click()
 
 
 def _tokens(database: str) -> dict[str, str]:

@@ -22,7 +22,7 @@ import httpx
 from PIL import Image
 from playwright.sync_api import sync_playwright
 from tests.conftest import RunningServer, open_tokens
-from tests.page.conftest import QUICK, chromium
+from tests.page.conftest import QUICK, chromium, sign_in
 from tests.page.training import BODY, Training
 
 WIDTHS = {"wide": (1280, 800), "middle": (820, 900), "phone": (390, 844)}
@@ -70,8 +70,9 @@ CURVES = (
 class Day:
     """What has happened on the server before its page is looked at."""
 
-    def __init__(self, url: str) -> None:
-        self.http = httpx.Client(base_url=f"{url}/v1", timeout=60)
+    def __init__(self, url: str, secret: str | None = None) -> None:
+        headers = {} if secret is None else {"Authorization": f"Bearer {secret}"}
+        self.http = httpx.Client(base_url=f"{url}/v1", timeout=60, headers=headers)
         self.chance = random.Random(7)
 
     def send(self, method: str, path: str, body: Any = None, author: str = "ann") -> Any:
@@ -116,8 +117,8 @@ class Day:
             case 5:
                 self.send("POST", f"/runs/{run}/finish", {})
 
-    def gpt(self) -> None:
-        """Train a run that spikes, is rewound, and goes on."""
+    def gpt(self) -> str:
+        """Train a run that spikes, is rewound, and goes on; return its id."""
         run = self.send("POST", "/runs", GPT)["id"]
         self.settle(run, 1, 0, 4000)
         decay = {"weight_decay": {"edit": "ramp", "to": 0.05, "steps": 2000}}
@@ -139,6 +140,23 @@ class Day:
         ramp = {"lr": {"edit": "ramp", "to": 0, "steps": 3000, "shape": "1-sqrt"}}
         cool = {"changes": ramp, "effective": 16_000, "message": "cool down"}
         self.send("POST", f"/runs/{run}/revisions", cool)
+        return str(run)
+
+    def act(self, run: str, agent: httpx.Client) -> None:
+        """Have an agent change a run, ask for more than it may, and suggest the rest."""
+        path = f"/v1/runs/{run}"
+        slower = {"lr": {"edit": "scale", "factor": 0.7}}
+        body = {"changes": slower, "message": "loss rises on the new mixture"}
+        agent.post(f"{path}/revisions", json=body).raise_for_status()
+        self.settle(run, 2, 11_500, 11_750)
+        hold = {"lr": {"edit": "hold", "steps": 300}}
+        body = {"changes": hold, "message": "see whether it lasts"}
+        agent.post(f"{path}/revisions", json={**body, "effective": 12_500}).raise_for_status()
+        ramp = {"weight_decay": {"edit": "ramp", "to": 0.05, "steps": 1000}}
+        body = {"changes": ramp, "message": "gradients shrink: less decay"}
+        agent.post(f"{path}/revisions", json=body)  # which it may not
+        asked = {"kind": "change", "body": body}
+        agent.post(f"{path}/proposals", json=asked).raise_for_status()
 
     def save(self, run: str, generation: int, step: int) -> None:
         """Say that a checkpoint was saved."""
@@ -222,6 +240,26 @@ def turned_away(page: Any) -> None:
     page.locator(".trouble").wait_for()
 
 
+def signed_in(who: str, then: Callable[[Any], None] | None = None) -> Callable[[Any], None]:
+    """Return what signs in, and goes on."""
+
+    def prepare(page: Any) -> None:
+        sign_in(page, SECRETS[who])
+        page.locator(".history .item").first.wait_for()
+        page.wait_for_timeout(1500)
+        if then:
+            then(page)
+
+    return prepare
+
+
+def past_its_limit(page: Any) -> None:
+    """Try, as an agent, what comes too soon."""
+    page.get_by_role("button", name="Change…").click()
+    page.locator("dialog .trouble").wait_for()
+    page.get_by_label("message").fill("still too fast")
+
+
 def menu(page: Any) -> None:
     """Open the menu of what is ordered rarely."""
     page.get_by_label("More", exact=True).click()
@@ -265,9 +303,16 @@ VIEWS: dict[str, View] = {
     "new": ("/new", nothing),
     "long": (f"/runs/{LONG}", nothing),
     "login": ("/", turned_away),
+    "agents": ("/runs/gpt-7b/agents", signed_in("ann")),
+    "limited": ("/runs/gpt-7b", signed_in("tuner", past_its_limit)),
 }
-GUARDED = {"login"}
+GUARDED = {"login", "agents", "limited"}
 """Views of a server that asks for a token."""
+
+SECRETS: dict[str, str] = {}
+"""Of the tokens of that server, by their names."""
+
+LIMIT = "changes=3/day, gap=500, parameters=lr, edits=scale|hold, ratio=2"
 
 
 def palette(shot: Image.Image) -> Image.Image:
@@ -292,6 +337,7 @@ def draw(folder: Path, url: str, guarded: str, only: list[str]) -> None:
                 if only and name not in only:
                     continue
                 page.emulate_media(color_scheme="light")
+                window.clear_cookies()
                 page.goto((guarded if name in GUARDED else url) + path)
                 page.locator(".list, .empty, .head, .compose, .narrow").first.wait_for()
                 page.wait_for_timeout(1200)
@@ -305,11 +351,12 @@ def draw(folder: Path, url: str, guarded: str, only: list[str]) -> None:
         browser.close()
 
 
-def with_a_token(folder: Path) -> Path:
-    """Make a folder whose database has a token, without which no server asks for any."""
+def with_tokens(folder: Path) -> Path:
+    """Make a folder whose database has tokens, without which no server asks for any."""
     folder.mkdir()
     with open_tokens(f"sqlite:///{folder / 'rheostat.db'}") as tokens:
-        tokens.create("admin", "admin")
+        SECRETS["ann"] = tokens.create("ann", "admin")["token"]
+        SECRETS["tuner"] = tokens.create("tuner", "operator", limit=LIMIT)["token"]
     return folder
 
 
@@ -325,8 +372,12 @@ def main(folder: str, *only: str) -> None:
         training = Training(server.url, "gpt-7b", ranks=4, start=11_500, wrong_at=11_600, pace=0.05)
         stack.callback(training.close)
         training.until(11_700, 60)
-        guarded = RunningServer(with_a_token(Path(place) / "guarded"), {"auth": "true"}, QUICK)
+        guarded = RunningServer(with_tokens(Path(place) / "guarded"), {"auth": "true"}, QUICK)
         stack.callback(guarded.close)
+        watched = Day(guarded.url, SECRETS["ann"])
+        tuner = {"Authorization": f"Bearer {SECRETS['tuner']}"}
+        with httpx.Client(base_url=guarded.url, timeout=60, headers=tuner) as agent:
+            watched.act(watched.gpt(), agent)
         draw(Path(folder), server.url, guarded.url, list(only))
 
 

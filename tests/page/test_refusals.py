@@ -105,6 +105,17 @@ def test_other_people_s_text_is_text(
     assert page.locator("img[src='x']").count() == 0
 
 
+def test_a_name_turns_nothing_around(open_page: OpenPage, fresh: str, api: httpx.Client) -> None:
+    """P10: an author who writes from right to left has the rest of the line where it belongs."""
+    turned = {b"Rheostat-Author": "\u202eeve".encode()}
+    api.post(f"runs/{fresh}/revisions", json=HALVE, headers=turned).raise_for_status()
+    page = open_page(f"/runs/{fresh}")
+    line = page.locator("[data-revision='2'] .soft", has=page.locator("bdi"))
+    assert "\u202eeve" in line.text_content()
+    author, time = (line.locator(each).bounding_box() for each in ("bdi", "time"))
+    assert author["x"] + author["width"] <= time["x"]
+
+
 def test_a_service_that_is_away_is_told_with_the_age_of_what_is_shown(
     open_page: OpenPage, own_server: RunningServer
 ) -> None:

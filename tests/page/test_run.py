@@ -32,6 +32,23 @@ def test_the_header_tells_where_the_training_is(open_page: OpenPage, gpt: Traini
     assert page.locator(".head").evaluate("head => getComputedStyle(head).position") == "sticky"
 
 
+def test_what_is_shown_first_is_asked_for_once(
+    open_page: OpenPage, new_name: Names, api: httpx.Client
+) -> None:
+    """To open a run takes one request for each part of it, whatever comes first."""
+    name = new_name()
+    api.post("runs", json={**BODY, "name": name}).raise_for_status()
+    page = open_page("/docs")
+    asked: list[str] = []
+    page.on("request", lambda each: asked.append(each.url) if "/v1/" in each.url else None)
+    page.goto(f"{page.url.removesuffix('/docs')}/runs/{name}")
+    page.locator(".chart canvas").first.wait_for()
+    page.locator(".history .item").first.wait_for()
+    page.get_by_text("No metric was reported yet").wait_for()
+    assert sorted(asked) == sorted(set(asked))
+    assert len(asked) == 7  # who looks, the run, workers, history, plan, surface, events
+
+
 def test_charts_have_words_and_a_table(
     open_page: OpenPage, gpt: Training, api: httpx.Client
 ) -> None:

@@ -171,6 +171,24 @@ def test_a_history_is_of_one_kind(run: Trained, problem: AssertProblem) -> None:
     problem(run.http.get(f"{run.path}/revisions", params={"kind": "edit"}), "invalid")
 
 
+def test_a_history_is_of_one_author(run: Trained, problem: AssertProblem) -> None:
+    """`author` has the pages of what somebody did, in either order; nobody did nothing."""
+    for author in ("ann", "bob", "ann", "bob", "ann"):
+        sent = {"Rheostat-Author": author}
+        run.http.post(f"{run.path}/notes", json={"text": "seen"}, headers=sent).raise_for_status()
+    found: list[int] = []
+    asked: dict[str, Any] = {"author": "ann", "order": "newest", "limit": 2}
+    while True:
+        page = run.http.get(f"{run.path}/revisions", params=asked).raise_for_status().json()
+        found += [item["revision"] for item in page["items"]]
+        if page["next"] is None:
+            break
+        asked["cursor"] = page["next"]
+    assert found == [6, 4, 2]
+    assert run.http.get(f"{run.path}/revisions", params={"author": "eve"}).json()["items"] == []
+    problem(run.http.get(f"{run.path}/revisions", params={"author": ""}), "invalid")
+
+
 def test_waiting_ends_as_soon_as_the_step_is_settled(run: Trained) -> None:
     """A change ahead is pending; a worker reads it; who waits is answered."""
     run.post("revisions", {**HALVE, "effective": 16}).raise_for_status()

@@ -24,6 +24,7 @@ from rheostat.server.store.operations.outcome import OutcomeReport
 from rheostat.server.store.operations.rewind import RewindRequest, rewind
 from rheostat.server.store.operations.signal import SignalRequest, signal
 from rheostat.server.store.operations.stop import StopRequest, stop
+from rheostat.server.store.revisions import Which
 
 if TYPE_CHECKING:
     from tests.server.store.conftest import Desk
@@ -88,7 +89,7 @@ def test_a_revision_shows_its_outcomes(desk: Desk, run: str) -> None:
     )
     sources = [item["source"] for item in shown["outcomes"]["items"]]
     assert sources == ["rank-99", *(f"rank-{number:02}" for number in range(15))]
-    (listed,) = desk.read(show.revisions, "gpt", 0, 10, RevisionKind.SIGNAL)[0]
+    (listed,) = desk.read(show.revisions, "gpt", 0, 10, Which(RevisionKind.SIGNAL))[0]
     assert listed["state"] == "failed"
 
 
@@ -202,7 +203,7 @@ def test_a_note_is_a_revision_that_changes_nothing(desk: Desk, run: str) -> None
     state = desk.read(show.show, "gpt")
     assert (state["revision"], state["pending"]) == (4, [])
     assert desk.settle(run, 15, 2)[0] == [85.0, 84.0]
-    notes, _ = desk.read(show.revisions, "gpt", 0, 10, RevisionKind.NOTE)
+    notes, _ = desk.read(show.revisions, "gpt", 0, 10, Which(RevisionKind.NOTE))
     assert [item["revision"] for item in notes] == [3, 4]
     found = desk.read(events.page, "gpt", 0).events
     assert [event["kind"] for event in found].count("noted") == 2
@@ -238,8 +239,8 @@ def test_a_history_of_one_kind_is_paged(desk: Desk, run: str) -> None:
     for number in range(3):
         leave(desk, f"note {number}")
         desk.revise({"wd": 0.25})
-    first, after = desk.read(show.revisions, "gpt", 0, 2, RevisionKind.NOTE)
+    first, after = desk.read(show.revisions, "gpt", 0, 2, Which(RevisionKind.NOTE))
     assert after is not None
-    last, end = desk.read(show.revisions, "gpt", after, 2, RevisionKind.NOTE)
+    last, end = desk.read(show.revisions, "gpt", after, 2, Which(RevisionKind.NOTE))
     assert [item["revision"] for item in first + last] == [3, 5, 7]
     assert end is None

@@ -137,9 +137,14 @@ def free_of_limits(endpoint: Endpoint) -> Endpoint:
 
 
 def role_for(request: Request, endpoint: Callable[..., Any]) -> Role | None:
-    """Return the role that a request needs: a rehearsal is one that says so in these very words."""
-    rehearses = request.query_params.get("dry_run") in {"true", "1"}
-    return (_rehearsals.get(endpoint) if rehearses else None) or role_needed(endpoint)
+    """Return the role that a request needs."""
+    rehearsal = _rehearsals.get(endpoint) if rehearses(request) else None
+    return rehearsal or role_needed(endpoint)
+
+
+def rehearses(request: Request) -> bool:
+    """Whether a request is for a rehearsal alone: it says so in these very words."""
+    return request.query_params.get("dry_run") in {"true", "1"}
 
 
 def is_left(endpoint: Callable[..., Any], act: wire.ProposalKind | None, caller: Caller) -> bool:

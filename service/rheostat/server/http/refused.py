@@ -20,7 +20,7 @@ from starlette.requests import Request
 
 from rheostat.errors import Forbidden, Invalid, LimitReached, RheostatError
 from rheostat.limits import MAX_NAME
-from rheostat.server.http.access import CALLER, Caller
+from rheostat.server.http.access import CALLER, Caller, rehearses
 from rheostat.server.store import Store
 from rheostat.server.store.operations import limiting
 from rheostat.server.store.operations.limiting import Refusal
@@ -56,7 +56,7 @@ class RefusedTokens:
 
     @contextmanager
     def counted(self, request: Request) -> Iterator[None]:
-        """Count it if what is done inside is refused to a token with a limit."""
+        """Count it if a token with a limit is refused what is done inside, and not only tried."""
         try:
             yield
         except (LimitReached, Forbidden, Invalid) as error:
@@ -64,6 +64,7 @@ class RefusedTokens:
             token = None if caller is None or caller.limit is None else caller.name
             run = request.path_params.get("run", "")
             counts = isinstance(error, Forbidden) or "limit" in error.members
+            counts = counts and not rehearses(request)
             if token is not None and counts and 1 <= len(run) <= MAX_NAME:
                 self._count(Wanted(run, token), error.detail)
             raise

@@ -24,7 +24,7 @@ from rheostat.errors import (
     UnknownRun,
     UnknownSchedule,
 )
-from rheostat.limits import MAX_NUMBER, MAX_STEP, NAME
+from rheostat.limits import MAX_AUTHOR, MAX_NUMBER, MAX_STEP, NAME
 from rheostat.server.http.access import needs
 from rheostat.server.http.answers import JsonAnswer
 from rheostat.server.http.approval import acts
@@ -53,6 +53,7 @@ from rheostat.server.runs.revision_state import Front
 from rheostat.server.store.idempotency import once
 from rheostat.server.store.operations import advance, revise, show
 from rheostat.server.store.operations.acts import Cancellation
+from rheostat.server.store.revisions import Which
 from rheostat.server.tokens import Role
 
 revisions = router("revisions")
@@ -315,6 +316,10 @@ async def list_revisions(
     store: StoreDep,
     arrivals: ArrivalsDep,
     kind: Annotated[wire.RevisionKind | None, Query(description="Only those of this kind.")] = None,
+    author: Annotated[
+        str | None,
+        Query(min_length=1, max_length=MAX_AUTHOR, description="Only those of this author."),
+    ] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
     order: Annotated[
@@ -322,10 +327,10 @@ async def list_revisions(
     ] = "oldest",
 ) -> Response:
     """Return the revisions, oldest first: who changed what, when, why, and from which step."""
-    wanted = None if kind is None else RevisionKind(kind)
+    which = Which(None if kind is None else RevisionKind(kind), author)
     front = await arrivals.front(run)
     place, newest = number_of(cursor), order == "newest"
-    items, after = await store.read(show.revisions, run, place, limit, wanted, front, newest=newest)
+    items, after = await store.read(show.revisions, run, place, limit, which, front, newest=newest)
     return REVISIONS.send(
         {"items": items, "next": None if after is None else cursor_of(str(after))}
     )

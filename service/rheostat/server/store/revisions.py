@@ -139,6 +139,16 @@ class Laid(NamedTuple):
         return self.effective, self.number
 
 
+class Which(NamedTuple):
+    """Which revisions of a run are meant: all, those of a kind, or what somebody did."""
+
+    kind: RevisionKind | None = None
+    author: str | None = None
+
+
+ALL = Which()
+
+
 class Newest(NamedTuple):
     """The newest generation of a run, at its newest revision."""
 
@@ -349,12 +359,12 @@ class Revisions:
         run_id: str,
         after: int,
         limit: int,
-        kind: RevisionKind | None = None,
+        which: Which = ALL,
         *,
         newest: bool = False,
     ) -> Generator[Revision]:
         """
-        Yield revisions, maybe of one kind, past number ``after``, as they are asked for.
+        Yield revisions, all or some, past number ``after``, as they are asked for.
 
         With ``newest``, those before it, the newest first; from the newest one on if it is 0.
         """
@@ -362,8 +372,9 @@ class Revisions:
         query = _revisions(run_id).order_by(number.desc() if newest else number).limit(limit)
         if after or not newest:
             query = query.where(number < after if newest else number > after)
-        if kind is not None:
-            query = query.where(tables.revisions.c.kind == kind)
+        for name, value in which._asdict().items():
+            if value is not None:
+                query = query.where(tables.revisions.c[name] == value)
         with self._transaction.connection.execute(query.execution_options(yield_per=16)) as rows:
             for row in rows:
                 yield self._read(row)

@@ -18,6 +18,8 @@ export class Refused extends Error {
 
 /** Milliseconds between two requests for the same, at most. */
 const LONGEST = 20_000;
+/** Milliseconds without a keystroke after which a preview is asked for. */
+export const PAUSE = 150;
 
 /** @param {string} name */
 export const runPath = (name) => `runs/${encodeURIComponent(name)}`;
@@ -90,38 +92,48 @@ const bytes = (text) => String.fromCharCode(...new TextEncoder().encode(text));
 export function useLoaded(load, needs, seconds = 0) {
   const [state, set] = useState(/** @type {any} */ ({ at: 0 }));
   const [turn, setTurn] = useState(0);
+  const again = () => setTurn((n) => n + 1);
   const latest = useRef(load);
   latest.current = load;
+  const timer = useRef(0);
   useEffect(() => set({ at: 0 }), [needs[0]]);
   useEffect(() => {
+    clearTimeout(timer.current);
+    if (document.hidden) return;
     const stop = new AbortController();
-    let timer = 0;
-    const turnOver = async () => {
-      const began = performance.now();
-      if (!document.hidden) {
-        try {
-          const data = await latest.current(stop.signal);
-          set({ data, at: Date.now() });
-        } catch (error) {
-          if (stop.signal.aborted) return;
-          set((old) => ({ ...old, error }));
-        }
-      }
-      // what takes the service long is asked for less often
-      const rest = Math.max(seconds * 1000, Math.min(20 * (performance.now() - began), LONGEST));
-      if (seconds && !stop.signal.aborted) timer = setTimeout(turnOver, rest);
-    };
-    turnOver();
-    const seen = () => document.hidden || (clearTimeout(timer), turnOver());
-    document.addEventListener("visibilitychange", seen);
-    return () => {
-      stop.abort();
-      clearTimeout(timer);
-      document.removeEventListener("visibilitychange", seen);
-    };
+    const began = performance.now();
+    // what takes the service long is asked for less often
+    const then = () => ({ ended: Date.now(), rest: Math.min(20 * (performance.now() - began), LONGEST) });
+    latest.current(stop.signal).then(
+      (data) => stop.signal.aborted || set({ data, at: Date.now(), ...then() }),
+      (error) => stop.signal.aborted || set((old) => ({ ...old, error, ...then() })),
+    );
+    return () => stop.abort();
   }, [...needs, turn]);
-  return { ...state, again: () => setTurn((n) => n + 1) };
+  useEffect(() => {
+    if (!seconds || !state.ended) return;
+    timer.current = setTimeout(again, state.ended + Math.max(seconds * 1000, state.rest) - Date.now());
+    return () => clearTimeout(timer.current);
+  }, [state, seconds]);
+  useEffect(() => {
+    const seen = () => document.hidden || again();
+    document.addEventListener("visibilitychange", seen);
+    return () => document.removeEventListener("visibilitychange", seen);
+  }, []);
+  return { ...state, again };
 }
+
+/**
+ * What the service answers to a question: now, when there is news, and every so many seconds while it is seen. Without
+ * a path nothing is asked; with another one, what was answered before is forgotten.
+ * @param {string | false | undefined} path @param {Record<string, unknown>} [query] @param {unknown} [news] @param {number} [seconds]
+ */
+export const useGet = (path, query, news, seconds = 0) =>
+  useLoaded(
+    (signal) => (path ? get(path, query, signal) : Promise.resolve(null)),
+    [path, JSON.stringify(query), news],
+    path ? seconds : 0,
+  );
 
 /**
  * What the service answers to a body; asked anew when that or a dependency changes, the answer before stays
@@ -143,6 +155,26 @@ export function useAnswer(path, asked, needs, { query, mark } = {}) {
     return () => stop.abort();
   }, [asked, ...needs]);
   return state;
+}
+
+/**
+ * What the service says that a body would do, as it is typed.
+ * @param {string} path @param {unknown} body @param {unknown} news
+ */
+export const useRehearsal = (path, body, news) =>
+  useAnswer(path, useSettled(JSON.stringify(body), PAUSE), [news], { query: { dry_run: true } });
+
+/**
+ * The value, once it has not changed for a while.
+ * @template T @param {T} value @param {number} wait milliseconds @returns {T}
+ */
+export function useSettled(value, wait) {
+  const [kept, keep] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => keep(value), wait);
+    return () => clearTimeout(timer);
+  }, [value, wait]);
+  return kept;
 }
 
 /**

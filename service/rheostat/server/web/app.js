@@ -1,6 +1,6 @@
 // The page: which view an address shows, and what stands around it.
 import { html, render, useEffect, useErrorBoundary, useState } from "./vendor/standalone.module.js";
-import { ROOT, ask, get, useLoaded } from "./api.js";
+import { ROOT, ask, useGet } from "./api.js";
 import { setTheme } from "./chart.js";
 import { Login } from "./login.js";
 import { NewRun } from "./new.js";
@@ -8,7 +8,7 @@ import { Trouble } from "./parts.js";
 import { followed } from "./places.js";
 import { Run } from "./run.js";
 import { Runs } from "./runs.js";
-import { Who } from "./who.js";
+import { Who, offers } from "./who.js";
 
 const THEMES = ["", "light", "dark"];
 
@@ -24,7 +24,7 @@ function plain(part) {
 function App() {
   const [place, setPlace] = useState(location.href);
   const [theme, choose] = useState(localStorage.getItem("theme") || "");
-  const session = useLoaded((signal) => get("session", {}, signal), ["session"], 60);
+  const session = useGet("session", {}, 0, 60);
   useEffect(() => {
     const moved = () => (setPlace(location.href), scrollTo(0, 0));
     addEventListener("popstate", moved);
@@ -40,7 +40,7 @@ function App() {
     : first === "new"
       ? html`<${NewRun} />`
       : name
-        ? html`<${Run} key=${name} name=${name} tab=${tab || ""} role=${session.data?.role} />`
+        ? html`<${Run} key=${name} name=${name} tab=${tab || ""} who=${session.data} />`
         : html`<${Runs} />`;
   return html`
     <a class="skip" href="#main"
@@ -50,7 +50,8 @@ function App() {
         height="22" />Rheostat</a>
       <nav aria-label="Views"><a href=${ROOT.href}
         aria-current=${!name && first !== "new" ? "page" : null}>Runs</a>
-        <a href=${ROOT.href + "new"} aria-current=${first === "new" ? "page" : null}>New run</a>
+        ${offers(session.data)("create") && html`<a href=${ROOT.href + "new"}
+          aria-current=${first === "new" ? "page" : null}>New run</a>`}
         <a href=${ROOT.href + "docs"} target="_blank">API</a></nav>
       <span class="grow"></span>
       <${Who} who=${session.data} leave=${() => ask("DELETE", "session").finally(session.again)} />
@@ -60,7 +61,7 @@ function App() {
     </header>
     <div id="live" class="unseen" role="status" aria-live="polite"></div>
     <main id="main" tabindex="-1">${session.data?.required && !session.data.role ? html`<${Login}
-      done=${session.again} />` : session.data || session.error ? view : ""}</main>`;
+      done=${session.again} />` : view}</main>`;
 }
 
 // the icon's address is relative to that of the page, which changes without loading it anew

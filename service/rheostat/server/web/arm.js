@@ -1,9 +1,9 @@
 // Arming a controller: a form of its kind's fields, as the service tells them.
 import { html, useState } from "./vendor/standalone.module.js";
-import { ask, get, runPath, useLoaded } from "./api.js";
+import { ask, runPath, useGet } from "./api.js";
 import { Edit, changesOf, place } from "./change.js";
 import { Inputs, faults, filled, sent } from "./form.js";
-import { Dialog, Trouble } from "./parts.js";
+import { Check, Dialog, End, Trouble, useSending } from "./parts.js";
 import { announce } from "./places.js";
 
 /** @typedef {import("./wire").ControllerKind} Kind */
@@ -21,8 +21,8 @@ function ownFields({ schema }) {
  */
 export function Arm({ seen, before, close }) {
   const { run } = seen;
-  const kinds = useLoaded((signal) => get("controllers", {}, signal), ["controllers"]);
-  const { data: surface } = useLoaded((signal) => get(`${runPath(run.name)}/surface`, {}, signal), [run.id]);
+  const kinds = useGet("controllers");
+  const { data: surface } = useGet(`${runPath(run.name)}/surface`);
   return html`<${Dialog} title=${before ? `Change ${before.name}` : `Arm a controller on ${run.name}`} close=${close}>
     <${Trouble} error=${kinds.error} />
     ${kinds.data && surface && html`<${Form} seen=${seen} before=${before} close=${close} surface=${surface}
@@ -44,13 +44,10 @@ function Form({ seen, before, close, surface, kinds }) {
   const [does, setDoes] = useState(config?.changes === "stop" ? "stop" : "change");
   const [rows, setRows] = useState(rowsOf(config, surface, parameters));
   const [options, setOptions] = useState({ replay: false, keep_state: Boolean(before), force: false });
-  const [error, setError] = useState(/** @type {any} */ (null));
-  const wrong = faults(error);
   const called = name || kind;
   const acts = "changes" in chosen.schema.properties;
   const set = (n, part) => setRows(rows.map((row, m) => (m === n ? { ...row, ...part } : row)));
-  const arm = async (event) => {
-    event.preventDefault();
+  const [error, arm, setError] = useSending(async () => {
     const body = {
       kind,
       ...(chosen.reading ? { reading: chosen.reading } : {}),
@@ -58,18 +55,14 @@ function Form({ seen, before, close, surface, kinds }) {
       ...(acts ? { changes: does === "stop" ? "stop" : changesOf(rows, surface) } : {}),
       ...options,
     };
-    try {
-      await ask("PUT", `${runPath(run.name)}/controllers/${encodeURIComponent(called)}`, { body });
-      announce(`The controller ${called} is armed`);
-      seen.again();
-      close();
-    } catch (refused) {
-      setError(refused);
-    }
-  };
+    await ask("PUT", `${runPath(run.name)}/controllers/${encodeURIComponent(called)}`, { body });
+    announce(`The controller ${called} is armed`);
+    seen.again();
+    close();
+  });
+  const wrong = faults(error);
   const option = (key, text) =>
-    html`<label class="check"><input type="checkbox" checked=${options[key]}
-      onChange=${(e) => setOptions({ ...options, [key]: e.target.checked })} /> ${text}</label>`;
+    html`<${Check} value=${options[key]} set=${(value) => setOptions({ ...options, [key]: value })}>${text}</${Check}>`;
   const other = !before && called in run.controllers;
   return html`<form onSubmit=${arm}>
     <datalist id="metrics">${surface.metrics.map((one) => html`<option value=${one} />`)}</datalist>
@@ -97,8 +90,8 @@ function Form({ seen, before, close, surface, kinds }) {
     ${(fields.gate?.every || options.force) && option("force", "Gates may hold a run that is under way")}
     ${other && html`<p class="banner warn">The run has a controller ${called}: this one takes its place.</p>`}
     <${Trouble} error=${error} />
-    <div class="bar end"><button type="button" onClick=${close}>Close</button><button
-      class="primary">${before ? "Arm as it is here" : "Arm"}</button></div></form>`;
+    <${End} close=${close}><button
+      class="primary">${before ? "Arm as it is here" : "Arm"}</button></${End}></form>`;
 }
 
 /**

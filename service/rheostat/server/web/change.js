@@ -1,16 +1,18 @@
 // A change: what it would do, at each keystroke; then it is made.
 import { html, useEffect, useRef, useState } from "./vendor/standalone.module.js";
-import { ask, get, newKey, runPath, useAnswer, useLoaded } from "./api.js";
+import { PAUSE, ask, get, newKey, runPath, useAnswer, useGet, useSettled } from "./api.js";
+import { Left } from "./agents.js";
 import { announce } from "./places.js";
 import { Chart } from "./chart.js";
 import { Inputs, faults, sent } from "./form.js";
-import { Dialog, Message, Trouble, useSettled } from "./parts.js";
+import { Dialog, End, Force, Message, Table, Text, Trouble } from "./parts.js";
+import { unsaid } from "./who.js";
 import { count, duration, short, steps, told } from "./words.js";
 
 /** @typedef {import("./form.js").Row} Row */
 
-/** Milliseconds without a keystroke after which a preview is asked for, and between two while workers go on. */
-const [PAUSE, AGAIN] = [150, 1500];
+/** Milliseconds between two previews while workers go on. */
+const AGAIN = 1500;
 /** @type {[string, string, Record<string, string>][]} */
 const PRESETS = [
   ["Halve", "scale", { factor: "0.5" }],
@@ -21,11 +23,8 @@ const PRESETS = [
 
 /** @param {{seen: import("./run.js").Seen, start: import("./run.js").Start, close: () => void}} props */
 export function Change({ seen, start, close }) {
-  const { run, settled, workers } = seen;
-  const { data: surface, error: away } = useLoaded(
-    (signal) => get(`${runPath(run.name)}/surface`, {}, signal),
-    [run.id],
-  );
+  const { run, settled, who, may } = seen;
+  const { data: surface, error: away } = useGet(`${runPath(run.name)}/surface`);
   const parameters = Object.keys(run.parameters);
   const [rows, setRows] = useState(
     /** @type {Row[]} */ (
@@ -54,7 +53,9 @@ export function Change({ seen, start, close }) {
     setRefused(null),
     setRows(rows.map((row, m) => (m === n ? { ...row, ...part } : row)))
   );
-  const proposes = seen.role === "proposer" || seen.role === "worker";
+  /** What the limit leaves, where it stands against this: then it may be proposed. @type {any} */
+  const left = (refused || error)?.code === "limit-reached" && (refused || error).problem.left;
+  const proposes = left || !may("change") || who?.role === "proposer" || who?.role === "worker";
 
   const another = () => {
     const parameter = parameters[Math.min(rows.length, parameters.length - 1)];
@@ -103,26 +104,26 @@ export function Change({ seen, start, close }) {
         parameters=${parameters} wrong=${wrong} set=${set}
         drop=${rows.length > 1 && (() => setRows(rows.filter((_, m) => m !== n)))} />`)}
       <button type="button" class="quiet" onClick=${another}>+ Another change, at the same step</button>
-      <div class="field"><label for="effective">effective at</label><input id="effective" class="num"
-        value=${at === "next" ? "" : at}
-        placeholder=${data ? `the next open step: ${count(data.effective)}` : "the next open step"}
-        inputmode="numeric" onInput=${(e) => setAt(e.target.value.replace(/\D/g, "") || "next")} />
-        ${wrong.get("effective") && html`<p class="fault">${wrong.get("effective")}</p>`}</div>
-      <${Message} id="message" value=${message} set=${setMessage} />
-      ${(guarded || force) && html`<label class="check"><input type="checkbox" checked=${force}
-        onChange=${(e) => (setForce(e.target.checked), setRefused(null))} />
-        Break the guard: the history says so</label>`}
+      <${Text} id="effective" title="effective at" number value=${at === "next" ? "" : at}
+        placeholder=${`the next open step${data ? `: ${count(data.effective)}` : ""}`}
+        set=${(text) => (setRefused(null), setAt(text || "next"))} fault=${wrong.get("effective")} />
+      <${Message} id="message" value=${message} set=${setMessage} needed=${Boolean(who?.limit)} />
+      ${(guarded || force) && (proposes || !who?.limit) && html`<${Force} value=${force}
+        set=${(value) => (setForce(value), setRefused(null))} />`}
     </div>
     <div class="previewed" aria-live="polite">
       ${meanwhile.length > 0 && html`<div class="banner warn">
         <b>Somebody was faster.</b>
         ${meanwhile.map((one) => html`<div>${inShort(one)}</div>`)}
         This is previewed anew.</div>`}
-      <${Trouble} error=${refused || error || away} shown="changes" />
-      ${data && html`<${Preview} data=${data} rows=${rows} run=${run} workers=${workers} />`}
+      <${Trouble} error=${refused || error || away} shown="changes effective" />
+      ${left && html`<dl class="facts"><${Left} one=${left} axis=${run.axis} /></dl>
+        <p class="soft">An operator may accept it as a proposal.</p>`}
+      ${data && html`<${Preview} data=${data} run=${run} />`}
     </div>
-    <div class="bar end"><button type="button" onClick=${close}>Close</button><button class="primary"
-      disabled=${!data || Boolean(error)}>${proposes ? "Propose" : "Apply"}</button></div></form></${Dialog}>`;
+    <${End} close=${close}><button class="primary"
+      disabled=${unsaid(who, message) || (!left && (!data || Boolean(error)))}>${proposes ? "Propose" : "Apply"}
+      </button></${End}></form></${Dialog}>`;
 }
 
 /** A change that goes back to what was before a revision. @param {import("./wire").Revision} revision */
@@ -231,11 +232,10 @@ export function Preview({ data, run }) {
       ${table ? "Hide the numbers" : "Show the numbers"}</button>
     ${
       table &&
-      html`<div class="scroll" tabindex="0" role="region" aria-label="Numbers of the preview"><table
-        class="numbers preview"><thead><tr><th scope="col">${run.axis}</th>${names.map((name) => html`<th
-        scope="col">${name} as it is</th><th scope="col">${name} with it</th>`)}</tr></thead>
-      <tbody>${data.steps.map((step, n) => html`<tr data-step=${step}><th scope="row">${count(step)}</th>
+      html`<${Table} label="Numbers of the preview" kind="preview"
+        heads=${[[run.axis], ...names.flatMap((name) => [[`${name} as it is`], [`${name} with it`]])]}>
+      ${data.steps.map((step, n) => html`<tr data-step=${step}><th scope="row">${count(step)}</th>
         ${names.map((name) => html`<td>${String(data.before[name][n])}</td><td>${String(data.after[name][n])}
-        </td>`)}</tr>`)}</tbody></table></div>`
+        </td>`)}</tr>`)}</${Table}>`
     }`;
 }

@@ -1,9 +1,9 @@
 // The curves of a run: what was applied, what is to come, what was measured, and why.
 import { html, useEffect, useMemo, useState } from "./vendor/standalone.module.js";
-import { get, runPath, useLoaded } from "./api.js";
+import { runPath, useGet } from "./api.js";
 import { Chart } from "./chart.js";
-import { Trouble } from "./parts.js";
-import { clock, count, definition, short, some } from "./words.js";
+import { By, Table, Trouble } from "./parts.js";
+import { because, clock, count, definition, short, some } from "./words.js";
 
 const POINTS = 600;
 const MEASURED = 3;
@@ -16,10 +16,7 @@ export function Curves({ seen }) {
   const [table, setTable] = useState(false);
   const [pinned, pin] = useState(/** @type {number | null} */ (null));
   const asked = range ? { start: range[0], stop: range[1] } : {};
-  const { data: plan, error } = useLoaded(
-    (signal) => get(`${runPath(run.name)}/plan`, { ...asked, points: POINTS }, signal),
-    [run.id, news, ...(range || [])],
-  );
+  const { data: plan, error } = useGet(`${runPath(run.name)}/plan`, { ...asked, points: POINTS }, news);
   const marks = useMarks(seen, plan);
   if (!plan)
     return error ? html`<${Trouble} error=${error} />` : html`<p class="soft pad">Loading the curves …</p>`;
@@ -52,8 +49,8 @@ export function Curves({ seen }) {
       <span class="legend soft"><i class="swatch band"></i>handed out <i class="swatch frontier">
         </i>settled end <i class="swatch worker"></i>first and last worker</span>
     </div>
-    ${pinned != null && html`<${Why} seen=${seen} step=${pinned} close=${() => pin(null)} />`}
-    ${table ? html`<${Table} plan=${plan} settled=${settled}
+    ${pinned != null && html`<${Why} key=${pinned} seen=${seen} step=${pinned} close=${() => pin(null)} />`}
+    ${table ? html`<${Numbers} plan=${plan} settled=${settled}
       axis=${run.axis} />` : Object.keys(plan.parameters).map((name) => html`<${Curve} key=${name} name=${name}
       plan=${plan} marks=${marks.filter((one) => shapes(one.of, name))} log=${log}
       describe=${run.describe[name]} ...${shared} />`)}
@@ -131,10 +128,7 @@ function Pick({ pinned, pin, axis }) {
  * @param {{seen: import("./run.js").Seen, step: number, close: () => void}} props
  */
 function Why({ seen, step, close }) {
-  const { data, error } = useLoaded(
-    (signal) => get(`${runPath(seen.run.name)}/explain`, { step }, signal),
-    [step, seen.news],
-  );
+  const { data, error } = useGet(`${runPath(seen.run.name)}/explain`, { step }, seen.news);
   return html`<div class="card why"><div class="bar"><h2>At ${count(step)}</h2><span class="soft">
     ${data && (data.final ? "applied: it never changes" : "planned: it may still change")}</span><span
     class="grow"></span><button class="quiet" aria-label="Close" onClick=${close}>✕</button></div>
@@ -146,10 +140,10 @@ function Why({ seen, step, close }) {
           name,
           why,
         ]) => html`<div><dt>${name}</dt><dd><b class="num">${String(why.value)}
-          </b> by revision ${why.revision} of ${why.author || "somebody"}
+          </b> by revision ${why.revision} of <${By} author=${why.author} />
           ${why.message && html`: “${why.message}”`}
       <div class="soft">effective at ${count(why.effective)}, ${clock(why.created_at)}
-        ${why.cause && `; decided on the report of step ${count(why.cause.step)}`}.
+        ${why.cause && `; ${because(why.cause)}`}.
         ${" It follows "}${definition(why.words?.definition || why.definition)}
         ${why.origin > 0 && `, counted from ${count(why.origin)}`}.</div></dd></div>`,
       )}</dl>`
@@ -157,24 +151,18 @@ function Why({ seen, step, close }) {
 }
 
 /** @param {{plan: import("./wire").Plan, settled: number, axis: string}} props */
-function Table({ plan, settled, axis }) {
+function Numbers({ plan, settled, axis }) {
   const names = Object.keys(plan.parameters);
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="Table of the curves"><table
-    class="numbers"><thead><tr><th scope="col">${axis}</th>${names.map((name) => html`<th scope="col">${name}
-    </th>`)}<th scope="col"></th></tr></thead>
-    <tbody>${plan.steps.map((step, n) => html`<tr data-step=${step}><th scope="row">${count(step)}</th>
+  return html`<${Table} label="Table of the curves" heads=${[axis, ...names, ""].map((title) => [title])}>
+    ${plan.steps.map((step, n) => html`<tr data-step=${step}><th scope="row">${count(step)}</th>
       ${names.map((name) => html`<td>${String(plan.parameters[name][n])}</td>`)}<td class="soft">
-      ${step < settled ? "applied" : "planned"}</td></tr>`)}</tbody></table></div>`;
+      ${step < settled ? "applied" : "planned"}</td></tr>`)}</${Table}>`;
 }
 
 /** @param {any} props */
 function Measured({ seen, range, whole, log, pinned, zoom, pin }) {
-  const { run, news } = seen;
-  const { data: surface } = useLoaded(
-    (signal) => get(`${runPath(run.name)}/surface`, {}, signal),
-    [run.id, news],
-    30,
-  );
+  const { run } = seen;
+  const { data: surface } = useGet(`${runPath(run.name)}/surface`, {}, 0, 15);
   const [chosen, choose] = useState(/** @type {string[] | null} */ (null));
   if (!surface) return null;
   const wanted = [
@@ -199,11 +187,7 @@ function Measured({ seen, range, whole, log, pinned, zoom, pin }) {
 function Metric({ seen, name, range, whole, ...rest }) {
   const { run, news } = seen;
   const query = { metric: name, points: POINTS, ...(whole ? {} : { start: range[0], stop: range[1] }) };
-  const { data } = useLoaded(
-    (signal) => get(`${runPath(run.name)}/reports`, query, signal),
-    [run.id, name, news, whole, ...range],
-    5,
-  );
+  const { data } = useGet(`${runPath(run.name)}/reports`, query, news, 5);
   if (!data) return null;
   const numbers = data.values.map((value) => (typeof value === "number" ? value : null));
   const known = numbers.filter((value) => value != null);

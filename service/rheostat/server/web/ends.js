@@ -2,7 +2,7 @@
 import { html, useState } from "./vendor/standalone.module.js";
 import { ask, runPath } from "./api.js";
 import { announce, go } from "./places.js";
-import { Act, Dialog, Message, Sure, Text } from "./parts.js";
+import { Act, Dialog, End, Message, Sure, Text } from "./parts.js";
 import { count, some, steps } from "./words.js";
 
 /** @typedef {{seen: import("./run.js").Seen, close: () => void}} Props */
@@ -23,8 +23,8 @@ export function Finish({ seen, close }) {
     <${Text} id="finish-end" title=${html`end <span class="soft">optional</span>`} number value=${end} set=${setEnd}
       placeholder=${`where it is settled to: ${count(settled)}`} />
     <${Message} id="finish-message" value=${message} set=${setMessage} />
-    <div class="bar end"><button onClick=${close}>Close</button><${Act} kind="danger"
-      act=${finish}>Finish the run</${Act}></div></${Dialog}>`;
+    <${End} close=${close}><${Act} kind="danger"
+      act=${finish}>Finish the run</${Act}></${End}></${Dialog}>`;
 }
 
 /** @param {Props} props */
@@ -41,6 +41,6 @@ export function Delete({ seen, close }) {
       ${alive > 0 && html`<li><b>${some(alive, "worker")}</b>
         ${alive === 1 ? " trains" : " train"} it now, and will end with an error</li>`}</ul>
     <${Sure} id="delete-sure" name=${run.name} value=${name} set=${setName} />
-    <div class="bar end"><button onClick=${close}>Close</button><${Act} kind="danger" disabled=${name !== run.name}
-      act=${remove}>Delete the run</${Act}></div></${Dialog}>`;
+    <${End} close=${close}><${Act} kind="danger" disabled=${name !== run.name}
+      act=${remove}>Delete the run</${Act}></${End}></${Dialog}>`;
 }

@@ -1,23 +1,29 @@
 // What was done to a run, newest first, and how far each of it has come.
 import { html, useState } from "./vendor/standalone.module.js";
-import { ask, get, runPath, useLoaded } from "./api.js";
+import { ask, runPath, useGet } from "./api.js";
 import { undoable, undoing } from "./change.js";
-import { Act, Empty, Trouble } from "./parts.js";
-import { ago, clock, count, duration, some, steps, told } from "./words.js";
+import { Act, By, Empty, Trouble } from "./parts.js";
+import { ago, because, clock, count, duration, some, steps, told } from "./words.js";
 
 const STAGES = ["accepted", "settled", "reached", "proven"];
 const OVER = { cancelled: "taken back", dropped: "dropped by a rewind", failed: "failed", done: "done" };
 /** Kinds that no worker comes to. */
 const STILL = ["create", "fork", "control", "note", "cancel", "finish", "rewind", "advance"];
 
-/** @param {{seen: import("./run.js").Seen, loaded: any, more: () => void}} props */
-export function History({ seen, loaded, more }) {
-  const { run, workers } = seen;
-  const { data, error } = loaded;
-  return html`<aside class="history" aria-label="History"><div class="bar"><h2>History</h2><span class="soft">
-    ${some(run.revision, "revision")}</span></div>
+/**
+ * All of it, or what one author did.
+ * @param {{seen: import("./run.js").Seen, loaded: any, many: number, more: () => void, of: string}} props
+ */
+export function History({ seen, loaded, many, more, of }) {
+  const { run, workers, news } = seen;
+  const query = { author: of, limit: many, order: "newest" };
+  const theirs = useGet(of && `${runPath(run.name)}/revisions`, query, news, 5);
+  const { data, error } = of ? theirs : loaded;
+  return html`<aside class="history" aria-label="History"><div class="bar"><h2>History</h2><span
+    class="soft">${of ? `of ${of}` : some(run.revision, "revision")}</span>${of && html`<button class="quiet"
+    onClick=${() => seen.look("")}>Show all</button>`}</div>
     <${Trouble} error=${error} />
-    <ol>${(data?.items || []).map((one) => html`<${Item} key=${one.revision} revision=${one} seen=${seen}
+    <ol class="items">${(data?.items || []).map((one) => html`<${Item} key=${one.revision} revision=${one} seen=${seen}
       eta=${workers?.eta.find((eta) => eta.revision === one.revision)} />`)}
       </ol>
     ${data?.next && html`<button onClick=${more}>Show older ones</button>`}
@@ -25,11 +31,11 @@ export function History({ seen, loaded, more }) {
 }
 
 /** @param {{revision: import("./wire").Revision, seen: import("./run.js").Seen, eta?: import("./wire").Eta}} props */
-function Item({ revision, seen, eta }) {
-  const { run, change } = seen;
+export function Item({ revision, seen, eta }) {
+  const { run, change, may } = seen;
   const { kind, author, message, state, effective } = revision;
   const halt = run.stops.find((one) => one.revision === revision.revision);
-  const cancels = (revision.pending || (halt && !halt.told)) && !revision.cancelled;
+  const cancels = (revision.pending || (halt && !halt.told)) && !revision.cancelled && may("cancel", author);
   const path = `${runPath(run.name)}/revisions/${revision.revision}`;
   const cancel = () => ask("DELETE", path).then(seen.again);
   return html`<li class=${`item ${revision.cancelled || state === "dropped" ? "gone" : ""} k-${kind}`}
@@ -37,15 +43,14 @@ function Item({ revision, seen, eta }) {
     <span class="number" title=${kind}>${revision.revision}</span>
     <div class="what">${told(revision).map((line, n) => html`<div class="${n ? "" : "first"}">${line}</div>`)}
       ${message && kind !== "note" && html`<div class="message">${message}</div>`}
-      <div class="soft">at <b class="num">${count(effective)}</b> · ${author || "somebody"} · <time
+      <div class="soft">at <b class="num">${count(effective)}</b> · <${By} author=${author} /> · <time
         title=${clock(revision.created_at)}>${ago(revision.created_at)}</time>${revision.forced && " · forced"}
         </div>
-      ${revision.cause && html`<div class="soft">decided on the report of step ${count(revision.cause.step)}
-        ${revision.cause.late_by ? `, late by ${count(revision.cause.late_by)}` : ""}</div>`}
+      ${revision.cause && html`<div class="soft">${because(revision.cause)}</div>`}
       ${!STILL.includes(kind) && html`<${Life} state=${state} eta=${eta} axis=${run.axis} />`}
       ${kind === "signal" && ["done", "failed"].includes(state) && html`<${Outcomes} path=${path} />`}
     </div>
-    <div class="does">${cancels ? html`<${Act} act=${cancel}>Cancel</${Act}>` : undoable(revision) && html`<button
+    <div class="does">${cancels ? html`<${Act} act=${cancel}>Cancel</${Act}>` : undoable(revision) && may("change") && html`<button
       onClick=${() => change(undoing(revision))}>Undo…</button>`}</div></li>`;
 }
 
@@ -68,8 +73,7 @@ function Life({ state, eta, axis }) {
 /** What became of a signal, by rank: other people's text. @param {{path: string}} props */
 function Outcomes({ path }) {
   const [open, show] = useState(false);
-  const load = (signal) => (open ? get(`${path}/outcomes`, { limit: 200 }, signal) : Promise.resolve(null));
-  const { data, error } = useLoaded(load, [open], open ? 5 : 0);
+  const { data, error } = useGet(open && `${path}/outcomes`, { limit: 200 }, 0, 5);
   return html`<button class="quiet" aria-expanded=${open} onClick=${() => show(!open)}>By rank</button>
     <${Trouble} error=${error} />
     ${open && data && html`<ul class="outcomes">${data.items.map((one) => html`<li key=${one.source}

@@ -1,10 +1,10 @@
 // A new run: its parameters by kinds, from the library of schedules, or from another library's configuration.
 import { html, useEffect, useState } from "./vendor/standalone.module.js";
-import { ROOT, ask, get, runPath, useAnswer, useLoaded } from "./api.js";
+import { PAUSE, ROOT, ask, runPath, useAnswer, useGet, useSettled } from "./api.js";
 import { go } from "./places.js";
 import { Chart } from "./chart.js";
 import { Definition, asJson, definitionOf, faults, parsed, useKinds } from "./form.js";
-import { Dialog, Trouble, useSettled } from "./parts.js";
+import { Check, Dialog, End, Trouble, useSending } from "./parts.js";
 import { count, short } from "./words.js";
 
 const POINTS = 300;
@@ -29,11 +29,9 @@ export function NewRun() {
   });
   const [parameters, setParameters] = useState(/** @type {Parameter[]} */ ([FIRST]));
   const [controllers, arm] = useState(/** @type {any} */ (null));
-  const [error, setError] = useState(/** @type {any} */ (null));
   const [pasting, paste] = useState(false);
   useEffect(() => void (document.title = "New run · Rheostat"), []);
-  const wrong = faults(error);
-  const library = useLoaded((signal) => get("schedules", { limit: 500 }, signal), ["schedules"]).data;
+  const library = useGet("schedules", { limit: 500 }).data;
   const put = (n, part) => setParameters(parameters.map((one, m) => (m === n ? { ...one, ...part } : one)));
   const extent = {
     total: form.total ? Number(form.total) : undefined,
@@ -53,8 +51,7 @@ export function NewRun() {
     arm(made.controllers || null);
     paste(false);
   };
-  const create = async (event) => {
-    event.preventDefault();
+  const [error, create] = useSending(async () => {
     const labels = Object.fromEntries(
       form.labels
         .split(",")
@@ -62,24 +59,21 @@ export function NewRun() {
         .filter(([key]) => key)
         .map(([key, ...rest]) => [key, rest.join("=")]),
     );
-    try {
-      const made = await ask("POST", "runs", {
-        body: {
-          name: form.name,
-          parameters: Object.fromEntries(parameters.map((one) => [one.name, definitionOf(one.value)])),
-          ...extent,
-          labels,
-          about: form.about,
-          paused: form.paused,
-          ...(controllers ? { controllers } : {}),
-        },
-      });
-      go(ROOT.pathname + runPath(made.name));
-    } catch (problem) {
-      setError(problem);
-      document.querySelector(".trouble")?.scrollIntoView({ block: "center" });
-    }
-  };
+    const made = await ask("POST", "runs", {
+      body: {
+        name: form.name,
+        parameters: Object.fromEntries(parameters.map((one) => [one.name, definitionOf(one.value)])),
+        ...extent,
+        labels,
+        about: form.about,
+        paused: form.paused,
+        ...(controllers ? { controllers } : {}),
+      },
+    });
+    go(ROOT.pathname + runPath(made.name));
+  });
+  const wrong = faults(error);
+  useEffect(() => void (error && document.querySelector(".trouble")?.scrollIntoView({ block: "center" })), [error]);
   return html`<form class="compose" onSubmit=${create}>
     <h1>New run</h1>
     <div class="card fields">
@@ -88,10 +82,8 @@ export function NewRun() {
       ${field("epoch", "steps in an epoch", "steps_per_epoch", { inputmode: "numeric", placeholder: "optional" })}
       ${field("labels", "labels", "labels", { placeholder: "team=nlp, stage=pretrain" })}
       ${field("about", "about", "about", { placeholder: "what it is for" })}
-      <label class="check"><input type="checkbox" checked=${form.paused}
-        onChange=${(e) => setForm({ ...form, paused: e.target.checked })} />
-        Workers wait at the first step until it is resumed</label>
-        </div>
+      <${Check} value=${form.paused} set=${(paused) => setForm({ ...form, paused })}>
+        Workers wait at the first step until it is resumed</${Check}></div>
     ${parameters.map(
       (
         one,
@@ -132,7 +124,7 @@ function Look({ value, name, extent }) {
       stride: Math.max(1, Math.ceil(stop / POINTS)),
       ...extent,
     }),
-    150,
+    PAUSE,
   );
   const known = useKinds();
   const { data, error, body } = useAnswer("evaluate", known ? asked : undefined, [known]);
@@ -149,32 +141,19 @@ function Look({ value, name, extent }) {
 function Paste({ extent, close, done }) {
   const [library, setLibrary] = useState("");
   const [text, setText] = useState("");
-  const [error, setError] = useState(/** @type {any} */ (null));
-  const convert = async (event) => {
-    event.preventDefault();
+  const [error, convert] = useSending(async () => {
     const given = parsed(text);
     // one scheduler is {"name", "params", …}; all else is a whole file
     const asked =
       given?.name && given?.params ? { library, ...given, ...extent } : { library, config: given, ...extent };
-    try {
-      const made = await ask("POST", "convert", { body: asked });
-      done(
-        made.parameters
-          ? made
-          : {
-              parameters: {
-                [given.hyperparameter || "lr"]: made.definition || {
-                  kind: "constant",
-                  value: given.base_value ?? 1,
-                },
-              },
-              controllers: made.controller && { [made.controller.kind]: made.controller },
-            },
-      );
-    } catch (problem) {
-      setError(problem);
-    }
-  };
+    const made = await ask("POST", "convert", { body: asked });
+    const definition = made.definition || { kind: "constant", value: given.base_value ?? 1 };
+    const one = {
+      parameters: { [given.hyperparameter || "lr"]: definition },
+      controllers: made.controller && { [made.controller.kind]: made.controller },
+    };
+    done(made.parameters ? made : one);
+  });
   return html`<${Dialog} title="Another library's configuration" close=${close}><form onSubmit=${convert}>
     <p>A whole file (DeepSpeed's JSON, the fields of transformers' TrainingArguments, Megatron's command line),
       or one scheduler: <code>{"name": "CosineAnnealingLR", "params": {"T_max": 100}, "base_value": 0.1}
@@ -186,6 +165,6 @@ function Paste({ extent, close, done }) {
     <div class="field"><label for="config">configuration</label><textarea id="config" rows="10" required
       spellcheck="false" value=${text} onInput=${(e) => setText(e.target.value)}></textarea></div>
     <${Trouble} error=${error} />
-    <div class="bar end"><button type="button" onClick=${close}>Close</button><button
-      class="primary">Convert</button></div></form></${Dialog}>`;
+    <${End} close=${close}><button
+      class="primary">Convert</button></${End}></form></${Dialog}>`;
 }

@@ -1,11 +1,12 @@
 // What an operator orders from the header: pause, stop, checkpoint, signals, more.
 import { html, useRef, useState } from "./vendor/standalone.module.js";
-import { ask, get, runPath, useLoaded } from "./api.js";
+import { ask, runPath, useGet } from "./api.js";
 import { Delete, Finish } from "./ends.js";
 import { Inputs, faults, sent } from "./form.js";
-import { Act, Dialog, Message, Trouble } from "./parts.js";
+import { Act, Check, Dialog, End, Message, Trouble, useSending } from "./parts.js";
 import { Rewind } from "./rewind.js";
 import { Total } from "./total.js";
+import { unsaid } from "./who.js";
 
 /** @typedef {{seen: import("./run.js").Seen, order: (what: string, body: any) => Promise<unknown>, close: () => void}} Props */
 
@@ -18,10 +19,11 @@ const saves = (run) => "checkpoint" in run.signals || !Object.keys(run.signals).
 
 /** @param {{seen: import("./run.js").Seen}} props */
 export function Orders({ seen }) {
-  const { run, change } = seen;
+  const { run, change, who, may, revisions } = seen;
   const [open, setOpen] = useState("");
   const path = runPath(run.name);
-  const over = ["stopped", "finished"].includes(run.state);
+  const finished = run.state === "finished";
+  const over = finished || run.state === "stopped";
   const pause = run.stops.find((one) => one.hold);
   const told = run.stops.find((one) => one.told && !one.hold);
   const order = (what, body = {}) => ask("POST", `${path}/${what}`, { body }).then(seen.again);
@@ -29,18 +31,20 @@ export function Orders({ seen }) {
   const goOn = () =>
     run.paused ? order("resume") : ask("DELETE", `${path}/revisions/${pause?.revision}`).then(seen.again);
   const close = () => setOpen("");
+  const holder = revisions.find((one) => one.revision === pause?.revision)?.author || null;
   return html`<div class="orders" role="group" aria-label="Orders">
-    ${pause && html`<${Act} act=${goOn}><${Glyph} of="▶" />Resume</${Act}>`}
-    ${!pause && !told && html`<${Act} disabled=${over} act=${() => order("pause")}><${Glyph} of="❚❚" />Pause</${Act}>`}
-    ${told && html`<button onClick=${() => setOpen("lift")}><${Glyph} of="▶" />Go on…</button>`}
-    ${saves(run) && html`<${Act} disabled=${over} title="All ranks save at the same step"
+    ${pause && may("resume", holder) && html`<${Act} act=${goOn}><${Glyph} of="▶" />Resume</${Act}>`}
+    ${!pause && !told && may("pause") && html`<${Act} disabled=${over} act=${() => order("pause")}><${Glyph} of="❚❚" />Pause</${Act}>`}
+    ${told && may("rewind") && html`<button onClick=${() => setOpen("lift")}><${Glyph} of="▶" />Go on…</button>`}
+    ${saves(run) && !who?.limit && html`<${Act} disabled=${over} title="All ranks save at the same step"
       act=${() => order("signals", { signal: "checkpoint" })}><${Glyph} of="⤓" />Checkpoint</${Act}>`}
-    <button disabled=${over} onClick=${() => setOpen("signal")}>Signal…</button>
-    <button class="danger" disabled=${over} onClick=${() => setOpen("stop")}><${Glyph} of="■" />Stop…</button>
-    <button class="primary" disabled=${run.state === "finished"}
+    ${may("signal") && html`<button disabled=${over} onClick=${() => setOpen("signal")}>Signal…</button>`}
+    ${may("stop") && html`<button class="danger" disabled=${over}
+      onClick=${() => setOpen("stop")}><${Glyph} of="■" />Stop…</button>`}
+    <button class="primary" disabled=${finished}
       onClick=${() => change({ rows: [] })}>Change…</button>
-    <${Menu} items=${{ "Total…": run.state !== "finished" && "total", "Finish…": run.state !== "finished" && "finish", "Delete…": "delete" }}
-      choose=${setOpen} />
+    ${may("total") && html`<${Menu} choose=${setOpen}
+      items=${{ "Total…": !finished && "total", "Finish…": !finished && "finish", "Delete…": "delete" }} />`}
     ${open === "total" && html`<${Total} seen=${seen} close=${close} />`}
     ${open === "finish" && html`<${Finish} seen=${seen} close=${close} />`}
     ${open === "delete" && html`<${Delete} seen=${seen} close=${close} />`}
@@ -68,40 +72,35 @@ function Menu({ items, choose }) {
 
 /** @param {Props} props */
 function Stop({ seen, order, close }) {
-  const { run } = seen;
+  const { run, who, may } = seen;
   const [message, setMessage] = useState("");
-  const [saving, setSaving] = useState(saves(run));
+  const can = saves(run) && may("signal");
+  const [saving, setSaving] = useState(can);
   const stop = () =>
     order("stop", { message, ...(saving ? { signal: { signal: "checkpoint" } } : {}) }).then(close);
   return html`<${Dialog} title=${`Stop ${run.name}`} close=${close}>
     <p>Every rank ends at the same step, the next open one. Until the first has ended it can be taken back;
       afterwards the run goes on by a rewind to that step.</p>
-    <${Message} id="stop-message" value=${message} set=${setMessage} />
-    ${saves(run) && html`<label class="check"><input type="checkbox" checked=${saving}
-      onChange=${(e) => setSaving(e.target.checked)} /> All ranks save a checkpoint there</label>`}
-    <div class="bar end"><button onClick=${close}>Close</button><${Act} kind="danger"
-      act=${stop}>■ Stop all ranks</${Act}></div></${Dialog}>`;
+    <${Message} id="stop-message" value=${message} set=${setMessage} needed=${Boolean(who?.limit)} />
+    ${can && html`<${Check} value=${saving}
+      set=${setSaving}>All ranks save a checkpoint there</${Check}>`}
+    <${End} close=${close}><${Act} kind="danger"
+      disabled=${unsaid(who, message)} act=${stop}>■ Stop all ranks</${Act}></${End}></${Dialog}>`;
 }
 
 /** A word to all ranks, of those that the training understands. @param {Props} props */
 function SignalForm({ seen, order, close }) {
-  const { run } = seen;
-  const { data: surface } = useLoaded((signal) => get(`${runPath(run.name)}/surface`, {}, signal), [run.id]);
+  const { run, who } = seen;
+  const { data: surface } = useGet(`${runPath(run.name)}/surface`);
   const words = Object.keys(surface?.signals || {});
   const [word, choose] = useState("");
   const [fields, setFields] = useState(/** @type {Record<string, any>} */ ({}));
-  const [error, setError] = useState(/** @type {any} */ (null));
+  const [message, setMessage] = useState("");
   const chosen = word || words[0] || "";
   const schema = surface?.signals[chosen]?.schema;
-  const send = async (event) => {
-    event.preventDefault();
-    try {
-      await order("signals", { signal: chosen, arguments: sent(schema, fields) });
-      close();
-    } catch (refused) {
-      setError(refused);
-    }
-  };
+  const [error, send, setError] = useSending(() =>
+    order("signals", { signal: chosen, arguments: sent(schema, fields), message }).then(close),
+  );
   return html`<${Dialog} title=${`Signal to ${run.name}`} close=${close}><form onSubmit=${send}>
     <p>All ranks hear it at the same step, the next open one.</p>
     <div class="field"><label for="word">signal</label>${
@@ -116,7 +115,8 @@ function SignalForm({ seen, order, close }) {
     }
       ${surface?.signals[chosen]?.text && html`<p class="hint">${surface.signals[chosen].text}</p>`}</div>
     <${Inputs} schema=${schema} fields=${fields} set=${setFields} wrong=${faults(error)} path="arguments" />
+    <${Message} id="signal-message" value=${message} set=${setMessage} needed=${Boolean(who?.limit)} />
     <${Trouble} error=${error} />
-    <div class="bar end"><button type="button" onClick=${close}>Close</button><button
-      class="primary">Send</button></div></form></${Dialog}>`;
+    <${End} close=${close}><button
+      class="primary" disabled=${unsaid(who, message)}>Send</button></${End}></form></${Dialog}>`;
 }

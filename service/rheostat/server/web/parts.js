@@ -2,12 +2,13 @@
 import { html, useEffect, useRef, useState } from "./vendor/standalone.module.js";
 
 /**
- * What the service refused, with what was wrong in it; `shown` begins the fields that say so themselves.
+ * What the service refused, with what was wrong in it; words in `shown` begin the fields that say so themselves.
  * @param {{error?: any, shown?: string}} props
  */
 export function Trouble({ error, shown }) {
   if (!error) return null;
-  const fields = (error.errors || []).filter((one) => !shown || !one.field.startsWith(shown));
+  const told = shown?.split(" ") || [];
+  const fields = (error.errors || []).filter((one) => !told.some((each) => one.field.startsWith(each)));
   return html`<div class="trouble" role="alert"><p>${error.message}</p>
     ${fields.length > 0 && html`<ul>${fields.map((one) => html`<li><code>${one.field}</code> ${one.message}
       ${one.bound && !one.message.includes(one.bound) && html` <span class="soft">(${one.bound})</span>`}
@@ -20,6 +21,41 @@ const SIGNS = { live: "●", paused: "❚❚", stuck: "▲", ended: "✓", stopp
 /** A run's state: a sign, a word and a colour. @param {{state: keyof typeof SIGNS}} props */
 export const State = ({ state }) =>
   html`<span class=${`state ${state}`}><span aria-hidden="true">${SIGNS[state]}</span> ${state}</span>`;
+
+/** How a dialog ends: it is closed, or does what it is for. @param {{close: () => void, children?: any}} props */
+export const End = ({ close, children }) =>
+  html`<div class="bar end"><button type="button" onClick=${close}>Close</button>${children}</div>`;
+
+/** A yes or no. @param {{value: boolean, set: (value: boolean) => void, children?: any}} props */
+export const Check = ({ value, set, children }) =>
+  html`<label class="check"><input type="checkbox" checked=${value} onChange=${(e) => set(e.target.checked)} />
+    ${" "}${children}</label>`;
+
+/** Whether a guard may be broken. @param {{value: boolean, set: (value: boolean) => void}} props */
+export const Force = (props) =>
+  html`<${Check} ...${props}>Break the guard: the history says so</${Check}>`;
+
+/**
+ * A table, which scrolls in its place; a column that is no number's has a class: `text`, `long`.
+ * @param {{label: string, heads: [any, string?][], kind?: string, children?: any}} props
+ */
+export const Table = ({ label, heads, kind = "", children }) =>
+  html`<div class="scroll" tabindex="0" role="region" aria-label=${label}><table class=${`numbers ${kind}`}><thead>
+    <tr>${heads.map(([title, type]) => html`<th scope="col" class=${type}>${title}</th>`)}</tr></thead>
+    <tbody>${children}</tbody></table></div>`;
+
+/**
+ * What a form sends, and what it was refused.
+ * @param {() => Promise<unknown>} send @returns {[any, (event: Event) => Promise<void>, (error: any) => void]}
+ */
+export function useSending(send) {
+  const [error, set] = useState(/** @type {any} */ (null));
+  const sending = async (event) => {
+    event.preventDefault();
+    await send().catch(set);
+  };
+  return [error, sending, set];
+}
 
 /** A dialog, opened when it comes. @param {{title: string, close: () => void, children?: any, wide?: boolean}} props */
 export function Dialog({ title, close, children, wide }) {
@@ -71,27 +107,21 @@ export const Text = ({ id, title, value, set, number, placeholder, most, fault }
     onInput=${(e) => set(number ? e.target.value.replace(/\D/g, "") : e.target.value)} />
     ${fault && html`<p class="fault" id=${`${id}-fault`}>${fault}</p>`}</div>`;
 
-/** Why something is done: the history keeps it. @param {{id: string, value: string, set: (text: string) => void}} props */
-export const Message = (props) =>
-  html`<${Text} ...${props} title=${html`message <span class="soft">why</span>`} most=${4096} />`;
+/**
+ * Why something is done: the history keeps it.
+ * @param {{id: string, value: string, set: (text: string) => void, needed?: boolean}} props
+ */
+export const Message = ({ needed, ...props }) =>
+  html`<${Text} ...${props} title=${html`message <span class="soft">why${needed && ": your token has to say it"}
+    </span>`} most=${4096} />`;
 
 /** What has to be typed before something that is lost for good. @param {{id: string, name: string, value: string, set: (text: string) => void}} props */
 export const Sure = ({ name, ...props }) =>
   html`<${Text} ...${props} title=${html`type <b>${name}</b> to be sure`} />`;
 
+/** Who did something: whatever way their name is written, it turns nothing around that follows it. @param {{author?: string | null}} props */
+export const By = ({ author }) => html`<bdi>${author || "somebody"}</bdi>`;
+
 /** A sentence where there is nothing yet. @param {{title: string, children?: any}} props */
 export const Empty = ({ title, children }) =>
   html`<div class="empty"><p><b>${title}</b></p>${children}</div>`;
-
-/**
- * The value, once it has not changed for a while.
- * @template T @param {T} value @param {number} wait milliseconds @returns {T}
- */
-export function useSettled(value, wait) {
-  const [kept, keep] = useState(value);
-  useEffect(() => {
-    const timer = setTimeout(() => keep(value), wait);
-    return () => clearTimeout(timer);
-  }, [value, wait]);
-  return kept;
-}

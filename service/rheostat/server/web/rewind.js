@@ -1,17 +1,11 @@
 // Going back: what it drops is shown first, and the run's name has to be typed. A fork drops nothing.
 import { html, useState } from "./vendor/standalone.module.js";
-import { ROOT, ask, runPath, useAnswer } from "./api.js";
+import { ROOT, ask, runPath, useRehearsal } from "./api.js";
 import { announce, go } from "./places.js";
-import { Act, Dialog, Message, Sure, Text, Trouble, useSettled } from "./parts.js";
+import { Act, Dialog, End, Message, Sure, Text, Trouble } from "./parts.js";
 import { ago, count, some, told } from "./words.js";
 
 /** @typedef {{seen: import("./run.js").Seen, place: import("./tree.js").Place, close: () => void}} Props */
-
-/** What the service says would happen. @param {string} path @param {any} body @param {unknown} news */
-function useRehearsal(path, body, news) {
-  const asked = useSettled(JSON.stringify(body), 150);
-  return useAnswer(path, asked, [news], { query: { dry_run: true } });
-}
 
 /** @param {{data: any}} props */
 const Saved = ({ data }) =>
@@ -62,8 +56,8 @@ export function Rewind({ seen, place, close }) {
     }
     <${Message} id="rewind-message" value=${message} set=${setMessage} />
     <${Sure} id="sure" name=${run.name} value=${name} set=${setName} />
-    <div class="bar end"><button onClick=${close}>Close</button><${Act} kind="danger"
-      disabled=${!data || name !== run.name} act=${rewind}>Rewind to ${count(Number(to))}</${Act}></div>
+    <${End} close=${close}><${Act} kind="danger"
+      disabled=${!data || name !== run.name} act=${rewind}>Rewind to ${count(Number(to))}</${Act}></${End}>
       </${Dialog}>`;
 }
 
@@ -85,6 +79,6 @@ export function Fork({ seen, place, close }) {
     ${data && html`<ul class="effects"><${Saved} data=${data} /><${Left} revisions=${data.revisions}
       verb="left out" />${data.controllers.length > 0 && html`<li>It has the controllers ${data.controllers.join(", ")}, with what they remember</li>`}
       </ul>${data.warnings.map((one) => html`<p class="banner warn">${one}</p>`)}`}
-    <div class="bar end"><button onClick=${close}>Close</button><${Act} kind="primary" disabled=${!data}
-      act=${fork}>Fork</${Act}></div></${Dialog}>`;
+    <${End} close=${close}><${Act} kind="primary" disabled=${!data}
+      act=${fork}>Fork</${Act}></${End}></${Dialog}>`;
 }

@@ -1,7 +1,7 @@
 // All runs: what each does, and which of them want looking at.
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./vendor/standalone.module.js";
 import { ROOT, get, runPath, useLoaded } from "./api.js";
-import { Empty, State } from "./parts.js";
+import { By, Empty, State } from "./parts.js";
 import { ago, clock, count, duration, rate, short, told } from "./words.js";
 
 /** @typedef {import("./wire").RunOverview} Row */
@@ -49,7 +49,7 @@ async function everyRun(signal) {
  * Whether a run answers to a selector: words of its name, `team=nlp`, `team!=nlp`, `team in (a, b)`, `team`, `!team`.
  * @param {string} text @returns {(run: Row) => boolean}
  */
-export function selector(text) {
+function selector(text) {
   const tests = (text.match(/[^\s,]+\s+(?:not)?in\s*\([^)]*\)?|[^\s,]+/g) || []).map((part) => {
     const set = part.match(/^(\S+)\s+(not)?in\s*\(([^)]*)/);
     if (set)
@@ -176,7 +176,7 @@ function Line({ run, place }) {
       ${workers.silent} silent</div>`}${workers.wrong > 0 && html`<div class="bad">
       ${workers.wrong} wrong</div>`}</td>
     <td class="c-changed"><div class="line" title=${what}><b>${newest.revision}</b> ${what}</div>
-      <div class="soft line">${newest.author || "somebody"}, <time title=${clock(newest.created_at)}>
+      <div class="soft line"><${By} author=${newest.author} />, <time title=${clock(newest.created_at)}>
         ${ago(newest.created_at)}</time>${newest.message && `: ${newest.message}`}</div></td></tr>`;
 }
 

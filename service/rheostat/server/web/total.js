@@ -1,10 +1,10 @@
 // Another total: what the curves would be with it, then it is set.
 import { html, useState } from "./vendor/standalone.module.js";
-import { ask, runPath, useAnswer } from "./api.js";
+import { ask, runPath, useRehearsal } from "./api.js";
 import { Preview } from "./change.js";
 import { faults } from "./form.js";
 import { announce } from "./places.js";
-import { Act, Dialog, Message, Text, Trouble, useSettled } from "./parts.js";
+import { Act, Dialog, End, Force, Message, Text, Trouble } from "./parts.js";
 import { count, units } from "./words.js";
 
 /** @param {{seen: import("./run.js").Seen, close: () => void}} props */
@@ -15,8 +15,7 @@ export function Total({ seen, close }) {
   const [message, setMessage] = useState("");
   const [force, setForce] = useState(false);
   const body = { total: Number(total), force };
-  const asked = useSettled(JSON.stringify(body), 150);
-  const { data, error } = useAnswer(path, asked, [seen.news], { query: { dry_run: true } });
+  const { data, error } = useRehearsal(path, body, seen.news);
   const set = () =>
     ask("POST", path, { body: { ...body, message, expected_revision: run.revision } }).then(
       (made) => (announce(`The total is ${count(made.total)}`), seen.again(), close()),
@@ -28,12 +27,10 @@ export function Total({ seen, close }) {
       <${Text} id="total" title=${`total ${units(run.axis)}`} number value=${total} set=${setTotal}
         fault=${faults(error).get("total")} />
       <${Message} id="total-message" value=${message} set=${setMessage} />
-      ${(force || error?.code === "guard-violated") && html`<label class="check"><input type="checkbox"
-        checked=${force} onChange=${(e) => setForce(e.target.checked)} />
-        Break the guard: the history says so</label>`}
+      ${(force || error?.code === "guard-violated") && html`<${Force} value=${force} set=${setForce} />`}
     </div>
     <div class="previewed" aria-live="polite"><${Trouble} error=${error} shown="total" />
       ${data && html`<${Preview} data=${data} run=${run} />`}</div>
-    <div class="bar end"><button type="button" onClick=${close}>Close</button><${Act} kind="primary"
-      disabled=${!data || data.total === run.total} act=${set}>Set the total</${Act}></div></form></${Dialog}>`;
+    <${End} close=${close}><${Act} kind="primary"
+      disabled=${!data || data.total === run.total} act=${set}>Set the total</${Act}></${End}></form></${Dialog}>`;
 }

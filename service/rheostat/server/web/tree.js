@@ -1,10 +1,13 @@
 // The generations of a run and where each left another; from any point one can rewind or fork.
 import { html, useState } from "./vendor/standalone.module.js";
-import { ROOT, get, runPath, useLoaded } from "./api.js";
+import { ROOT, runPath, useGet } from "./api.js";
+import { Table } from "./parts.js";
 import { Fork, Rewind } from "./rewind.js";
 import { ago, clock, count } from "./words.js";
 
 /** @typedef {import("./wire").Generation} Generation */
+/** @type {[any, string?][]} */
+const HEADS = [["Step"], ["Tag", "text"], [html`<span class="unseen">Go back</span>`], ["Generation"], ["Saved"], ["Size"], ["By", "text"], ["Where", "text"]];
 /** @typedef {{to: number, generation: number, tag?: string}} Place where a rewind or a fork goes */
 
 /**
@@ -23,15 +26,12 @@ function nested(all) {
 
 /** @param {{seen: import("./run.js").Seen}} props */
 export function Tree({ seen }) {
-  const { run, news } = seen;
+  const { run, news, may } = seen;
   const [dialog, open] = useState(/** @type {{what: string, place: Place} | null} */ (null));
-  const saved = useLoaded(
-    (signal) => get(`${runPath(run.name)}/checkpoints`, { limit: 100 }, signal),
-    [run.id, news],
-    15,
-  ).data;
+  const saved = useGet(`${runPath(run.name)}/checkpoints`, { limit: 100 }, news, 15).data;
   const stop = Math.max(...run.generations.map((one) => one.settled_until), run.total || 0, 1);
   const does = (place) =>
+    may("rewind") &&
     html`<span class="does"><button onClick=${() => open({ what: "rewind", place })}>Rewind…</button> <button
       onClick=${() => open({ what: "fork", place })}>Fork…</button></span>`;
   return html`<section aria-label="Tree">
@@ -57,18 +57,14 @@ export function Tree({ seen }) {
     ${
       saved &&
       (saved.items.length
-        ? html`<div class="scroll"><table class="numbers"><thead><tr><th scope="col">Step</th>
-      <th scope="col" class="text">Tag</th><th scope="col"><span class="unseen">Go back</span></th>
-      <th scope="col">Generation</th><th scope="col">Saved</th><th scope="col">Size</th>
-      <th scope="col" class="text">By</th><th scope="col" class="text">Where</th></tr></thead>
-      <tbody>${saved.items.map((one) => html`<tr key=${`${one.generation}:${one.step}:${one.tag}`}>
+        ? html`<${Table} label="Table of checkpoints" heads=${HEADS}>${saved.items.map((one) => html`<tr key=${`${one.generation}:${one.step}:${one.tag}`}>
         <td>${count(one.step)}</td>
         <th scope="row" class="text"><b>${one.tag}</b>${!one.on_line && html` <span
           class="soft">off the line</span>`}</th>
         <td>${does({ to: one.step, generation: one.generation, tag: one.tag })}</td>
         <td>${one.generation}</td><td><time title=${clock(one.at)}>${ago(one.at)}</time></td>
         <td>${size(one.bytes)}</td><td class="text">${one.source}</td>
-        <td class="text"><code>${one.uri || "–"}</code></td></tr>`)}</tbody></table></div>`
+        <td class="text"><code>${one.uri || "–"}</code></td></tr>`)}</${Table}>`
         : html`<p class="soft">No worker has said yet that it saved one.</p>`)
     }
     ${dialog && html`<${dialog.what === "fork" ? Fork : Rewind} seen=${seen} place=${dialog.place}

@@ -104,6 +104,21 @@ export function change(change) {
   }
 }
 
+/** What a change asks for, by parameter. @param {Record<string, any> | null | undefined} changes @param {(one: any) => string} [say] */
+export const changed = (changes, say = change) =>
+  Object.entries(changes || {}).flatMap(([name, made]) => [made].flat().map((one) => `${name} ${say(one)}`));
+
+/** How it came to something, in words. @param {any} cause */
+export const because = ({ step, late_by: late, proposal, decided_by: by, unapproved }) =>
+  [
+    step != null && `decided on the report of step ${count(step)}`,
+    late && `late by ${count(late)}`,
+    proposal && `proposal ${proposal}, accepted by ${by || "somebody"}`,
+    unapproved && "without a second person",
+  ]
+    .filter(Boolean)
+    .join(", ");
+
 /**
  * What a revision did, in lines.
  * @param {import("./wire").NewestRevision & Partial<Pick<import("./wire").Revision, "cancels" | "total">>
@@ -112,11 +127,7 @@ export function change(change) {
  */
 export function told(revision) {
   const data = revision.data || {};
-  const changes = Object.entries(revision.changes || {}).flatMap(([name, made]) =>
-    (Array.isArray(made) ? made : [made]).map(
-      (one) => `${name} ${revision.kind === "create" ? definition(one) : change(one)}`,
-    ),
-  );
+  const changes = changed(revision.changes, revision.kind === "create" ? definition : change);
   switch (revision.kind) {
     case "create":
       return ["created", ...changes];

@@ -1,28 +1,25 @@
 // Who trains, where each is, and who applied another value than was served.
 import { html, useState } from "./vendor/standalone.module.js";
-import { get, runPath, useLoaded } from "./api.js";
-import { Empty, Trouble } from "./parts.js";
+import { runPath, useGet } from "./api.js";
+import { Empty, Table, Trouble } from "./parts.js";
 import { ago, clock, count, duration, rate, some, steps, units } from "./words.js";
 
 const STATES = ["", "wrong", "silent", "waiting", "training", "ended"];
 const SIGNS = { training: "●", waiting: "❚❚", silent: "○", wrong: "✕", ended: "✓" };
 const MOST = 200;
+/** @type {[string, string?][]} */
+const HEADS = [["Worker", "text"], ["State", "text"], ["Step"], ["Pace"], ["Proven until"], ["Generation"], ["Host", "text"], ["Heard"]];
+/** @type {[string, string?][]} */
+const WRONG = [["Worker", "text"], ["Parameter", "text"], ["Step"], ["Served"], ["Applied"], ["Noticed"]];
 
 /** @param {{seen: import("./run.js").Seen}} props */
 export function Workers({ seen }) {
   const { run, news } = seen;
   const [state, choose] = useState("");
   const [many, more] = useState(MOST);
-  const { data, error } = useLoaded(
-    (signal) => get(`${runPath(run.name)}/workers`, { limit: many, state: state || null }, signal),
-    [run.id, state, many, news],
-    3,
-  );
-  const wrong = useLoaded(
-    (signal) => get(`${runPath(run.name)}/mismatches`, { limit: 50 }, signal),
-    [run.id, run.workers.wrong, news],
-    15,
-  ).data;
+  const path = runPath(run.name);
+  const { data, error } = useGet(`${path}/workers`, { limit: many, state: state || null }, news, 3);
+  const wrong = useGet(`${path}/mismatches`, { limit: 50 }, `${news} ${run.workers.wrong}`, 15).data;
   if (!data) return html`<${Trouble} error=${error} />`;
   const nobody = !(data.alive + data.silent + data.ended);
   return html`<section aria-label="Workers">
@@ -40,11 +37,7 @@ export function Workers({ seen }) {
       ${one.seconds == null ? "" : `, about ${duration(one.seconds)}`}.</p>`)}
     <div class="tools" role="group" aria-label="Which">${STATES.map((one) => html`<button
       aria-pressed=${state === one} onClick=${() => choose(one)}>${one || "all"}</button>`)}</div>
-    <div class="scroll"><table class="numbers"><thead><tr><th scope="col" class="text">Worker</th><th
-      scope="col" class="text">State</th><th scope="col">Step</th><th scope="col">Pace</th><th
-      scope="col">Proven until</th><th scope="col">Generation</th><th scope="col" class="text">Host</th><th
-      scope="col">Heard</th></tr></thead>
-      <tbody>${data.items.map(
+    <${Table} label="Table of workers" heads=${HEADS}>${data.items.map(
         (
           one,
         ) => html`<tr key=${one.worker}><th scope="row" class="text"><b>${one.worker}</b></th><td class="text">
@@ -54,19 +47,15 @@ export function Workers({ seen }) {
         <td>${count(one.step)}</td><td>${one.pace ? rate(one.pace) : "–"}</td><td>
           ${count(one.proven_until)}</td><td>${one.generation}</td><td class="text">${one.host || "–"}</td><td>
           <time title=${clock(one.seen_at)}>${ago(one.seen_at)}</time></td></tr>`,
-      )}</tbody></table></div>
+      )}</${Table}>
     ${data.next && html`<button onClick=${() => more(many + 300)}>Show more</button>`}`
     }
     ${
       wrong?.items.length > 0 &&
-      html`<h2 class="part">Applied otherwise than served</h2><div class="scroll"><table class="numbers"><thead>
-        <tr><th scope="col" class="text">Worker</th><th scope="col" class="text">Parameter</th><th
-        scope="col">Step</th><th scope="col">Served</th><th scope="col">Applied</th><th scope="col">Noticed</th>
-        </tr></thead>
-      <tbody>${wrong.items.map((one) => html`<tr key=${one.number}><th scope="row" class="text"><b>${one.worker}
+      html`<h2 class="part">Applied otherwise than served</h2><${Table} label="Applied otherwise"
+        heads=${WRONG}>${wrong.items.map((one) => html`<tr key=${one.number}><th scope="row" class="text"><b>${one.worker}
         </b></th><td class="text">${one.parameter}</td><td>${count(one.step)}</td><td>${one.expected}</td><td
-        class="bad">${one.found}</td><td><time title=${clock(one.at)}>${ago(one.at)}</time></td></tr>`)}</tbody>
-        </table></div>`
+        class="bad">${one.found}</td><td><time title=${clock(one.at)}>${ago(one.at)}</time></td></tr>`)}</${Table}>`
     }
   </section>`;
 }

@@ -158,7 +158,7 @@ def _changes(
 ) -> Iterator[wire.BriefChange]:
     """Yield the newest revisions, with the metric beside each that put something in force."""
     fates = Fates(lineage, run.generation, crowd.front)
-    with closing(records.revisions.page(run.id, 0, DETAILS[0].changes, None, newest=True)) as found:
+    with closing(records.revisions.page(run.id, 0, DETAILS[0].changes, newest=True)) as found:
         newest = list(islice(found, DETAILS[0].changes))
     line = stretches(lineage, run.generation)
     places = sorted(

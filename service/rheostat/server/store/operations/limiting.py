@@ -154,8 +154,15 @@ def _use(records: Records, run: RunRecord, lineage: Lineage, token: str, limit: 
 
 
 def _acting_use(records: Records, run: RunRecord, lineage: Lineage) -> Use | None:
-    """Return what whoever acts has done, if they do something now that their limit bounds."""
-    return None if records.acting.act is None else use_of(records, run, lineage)
+    """
+    Return what whoever acts has done, if they do something now that their limit bounds.
+
+    A rehearsal of what they may not do at all is one for a proposal, as anybody's may be.
+    """
+    act, limit = records.acting.act, records.acting.limit
+    if limit is None or act not in limit.allowed:
+        return None
+    return use_of(records, run, lineage)
 
 
 def within_limit(records: Records, run: RunRecord, lineage: Lineage, new: Revision) -> Revision:
@@ -166,13 +173,11 @@ def within_limit(records: Records, run: RunRecord, lineage: Lineage, new: Revisi
 
     Raises:
         LimitReached: Their token's limit does not leave it; what it leaves is told.
-        Invalid: They do not say why.
 
     """
     use = _acting_use(records, run, lineage)
     if use is None:
         return new
-    _require_reason(use, new.note)
     _require_no_controller(records, use, new.cause)
     if new.forced:
         raise use.refuse("it keeps to the guards of runs", "force", value=True, bound="false")
@@ -206,7 +211,9 @@ def require_values_within_limit(
 
     """
     acting = records.acting
-    ratio = None if acting.limit is None or acting.act is None else acting.limit.ratio
+    if acting.limit is None or acting.act not in acting.limit.allowed:
+        return
+    ratio = acting.limit.ratio
     if ratio is None:
         return
     before = start = base
@@ -256,11 +263,21 @@ def require_act_within_limit(
     if records.acting.act not in COUNTED:
         _require_quiet(records, use, word)
         return
-    _require_reason(use, note)
+    require_reason(records, note)
     if word is not None and "signal" not in use.limit.acts:
         message = "it may not signal, with a stop neither"
         raise use.refuse(message, "signal", word, "absent")
     _require_some_left(use)
+
+
+def require_reason(records: Records, note: Note) -> None:
+    """Raise `Invalid` unless whoever has a limit says why they do what counts: with a word."""
+    acting = records.acting
+    if acting.limit is None or acting.act not in COUNTED or any(map(str.isalnum, note.message)):
+        return
+    message = "a token with a limit has to say why"
+    wrong = FieldError("message", message, note.message, "a text with a letter or a digit")
+    raise Invalid(f"message: {message}", errors=[wrong], limit=str(acting.limit))
 
 
 def require_own(records: Records, numbers: Collection[int], run: RunRecord) -> None:
@@ -277,13 +294,6 @@ def require_own(records: Records, numbers: Collection[int], run: RunRecord) -> N
                 " it may propose to cancel it",
                 limit=str(records.acting.limit),
             )
-
-
-def _require_reason(use: Use, note: Note) -> None:
-    if not any(map(str.isalnum, note.message)):
-        message = "a token with a limit has to say why"
-        wrong = FieldError("message", message, note.message, "a text with a letter or a digit")
-        raise Invalid(f"message: {message}", errors=[wrong], limit=str(use.limit))
 
 
 def _require_no_controller(records: Records, use: Use, cause: Mapping[str, Any] | None) -> None:

@@ -24,6 +24,7 @@ from rheostat.server.runs.timeline import Timelines
 from rheostat.server.runs.validation import Units, require_at_most
 from rheostat.server.store.operations.limiting import (
     require_own,
+    require_reason,
     require_values_within_limit,
     within_limit,
 )
@@ -84,7 +85,9 @@ def revise(records: Records, ref: str, request: RevisionRequest) -> wire.Revised
     known = decided_before(records, run, request.cause, RevisionKind.CHANGE)
     if known is not None:
         return _told_again(records, run, known)
-    return keep(records, _folded(records, run, request))
+    folded = _folded(records, run, request)
+    require_reason(records, request.note)
+    return keep(records, folded)
 
 
 def decided_before(

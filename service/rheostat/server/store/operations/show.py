@@ -12,12 +12,13 @@ from rheostat import wire
 from rheostat.server.runs.fragments import as_json
 from rheostat.server.runs.lineage import Lineage
 from rheostat.server.runs.protection import protection_of
-from rheostat.server.runs.revision import FIXED, Revision, RevisionKind
+from rheostat.server.runs.revision import FIXED, Revision
 from rheostat.server.runs.revision_state import NO_TALLY, NOBODY, Fates, Front
 from rheostat.server.runs.spec import StoredRun
 from rheostat.server.runs.status import status
 from rheostat.server.store.operations.attention import attention
 from rheostat.server.store.records import Records, RunRecord
+from rheostat.server.store.revisions import ALL, Which
 
 LONGEST_PAGE = 4 * 1024 * 1024
 """Bytes of changes after which a page of revisions ends."""
@@ -160,13 +161,13 @@ def revisions(
     ref: str,
     after: int,
     limit: int,
-    kind: RevisionKind | None = None,
+    which: Which = ALL,
     front: Front = NOBODY,
     *,
     newest: bool = False,
 ) -> tuple[list[wire.Revision], int | None]:
     """
-    Return the revisions past number ``after``, maybe of one kind, and where to go on.
+    Return the revisions past number ``after``, all or some, and where to go on.
 
     They come oldest first, or with ``newest`` the other way. A page has at most ``limit`` of them,
     and fewer if their definitions are long. ``front`` is how far the workers of the run are.
@@ -174,7 +175,8 @@ def revisions(
     run = records.find(ref)
     items: list[Revision] = []
     size, following = 0, None
-    with closing(records.revisions.page(run.id, after, limit + 1, kind, newest=newest)) as found:
+    asked = records.revisions.page(run.id, after, limit + 1, which, newest=newest)
+    with closing(asked) as found:
         for revision in found:
             if len(items) == limit or size > LONGEST_PAGE:
                 following = items[-1].number
