@@ -57,6 +57,9 @@ FIXED: dict[tuple[str, str], Any] = {
     ("cancel_revision", "expected_revision"): 2,
     ("read_revision", "number"): 1,
     ("read_revision", "timeout"): 0,
+    ("wait_for_run", "timeout"): 0,
+    ("wait_for_run", "number"): 1,
+    ("wait_for_run", "until"): "report",
     ("tell_outcome", "run"): CHANGED,
     ("accept_proposal", "run"): CHANGED,
     ("accept_proposal", "number"): 1,
@@ -100,7 +103,7 @@ ONE_ALONE = {"enum": [1]}
 ONE = {"type": "object", "properties": {"lr": SCALE}, "additionalProperties": False}
 NARROWED: dict[str, dict[str, Json]] = {
     "Acceptance": {"expected_revision": NULL},
-    "NewToken": {"runs": NULL},
+    "NewToken": {"runs": NULL, "limit": NULL},
     "NewProposal": {
         "kind": {"enum": ["change"]},
         "body": {"enum": [{"changes": {"lr": {"edit": "scale", "factor": 0.5}}}]},

@@ -24,7 +24,10 @@ OF_ALL_RUNS = {"GET /metrics", "PUT /v1/schedules/{name}", "DELETE /v1/schedules
 MADE_BY_IT = {"PUT /v1/runs/{run}"}
 """It names a run that need not be there."""
 SPEC = {"parameters": {"lr": {"kind": "constant", "value": 0.5}}, "labels": {"team": "nlp"}}
-EXTRA = {"GET /v1/runs/{run}/values": {"start": 0, "count": 2, "generation": 1}}
+EXTRA: dict[str, dict[str, Any]] = {
+    "GET /v1/runs/{run}/values": {"start": 0, "count": 2, "generation": 1},
+    "GET /v1/runs/{run}/wait": {"until": "end", "timeout": 0},
+}
 """What a request needs to be one."""
 
 

@@ -179,6 +179,8 @@ def live(http: httpx.Client) -> None:
     http.get("/v1/runs/gpt")
     http.get("/v1/runs/gpt/plan", params={"points": 20})
     http.get("/v1/runs/gpt/explain", params={"step": 4})
+    http.get("/v1/runs/gpt/brief").raise_for_status()
+    http.get("/v1/runs/gpt/wait", params={"until": "report", "timeout": 0}).raise_for_status()
     http.post("/v1/runs/gpt/advance", json={"to": 16})
     propose(http)
     tell(http, run)
@@ -286,6 +288,9 @@ def test_every_answer_is_as_its_type_says(told: Any) -> None:
     for kind in http.get("/v1/kinds").json()["items"]:
         http.get(f"/v1/kinds/{kind['kind']}")
     http.post("/v1/tokens", json={"name": "ci", "role": "worker"})
+    limited = {"name": "tuner", "role": "operator", "limit": "changes=20/day, gap=500, ratio=2"}
+    http.post("/v1/tokens", json=limited).raise_for_status()
+    http.get("/v1/runs/gpt/allowances").raise_for_status()
     http.post("/v1/local/attached", json={"linger": 1}).raise_for_status()
     tell_others(http)
     hold(http)
