@@ -43,6 +43,7 @@ ARGUMENTS = {
     "run accept": "gpt 1 --yes",
     "run decline": "gpt 2",
     "run delete": "gpt --yes",
+    "run wait": "gpt end --timeout 0",
     "run watch": "gpt",
     "run export": "gpt nowhere/gpt.json",
     "run import": f"{Path(__file__).parents[2] / 'docs/openapi.json'}",
@@ -64,7 +65,7 @@ ARGUMENTS = {
 OF_MANY = {"change": "-l team=nlp lr 0.5 --yes"}
 """Of commands that belong to no group."""
 LOCAL = {
-    *("serve", "evaluate", "plot", "kinds", "convert", "simulate", "recover", "demo"),
+    *("serve", "mcp", "evaluate", "plot", "kinds", "convert", "simulate", "recover", "demo"),
     *("audit", "purge", "backup", "restore"),
     "local",
 }

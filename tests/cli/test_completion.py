@@ -33,7 +33,7 @@ UNKNOWABLE = {
     *("ADDRESS", "AXIS", "CELLS", "N", "NAME", "NAME.WHAT=VALUE", "NAME=VALUE", "PARAMETERS"),
     *("PARAMETER.BOUND=VALUE", "PARAMETER.WHAT=TEXT", "PORT", "ROWS", "S", "SECONDS", "STEP"),
     *("SIGNAL.WHAT=VALUE", "STEPS", "TEXT", "TOKEN", "URL", "VALUE", "WHAT=VALUE", "PREFIX"),
-    *("SELECTOR", "SECRET", "AGE", "TIME", "PLAN", "except=LIST"),
+    *("SELECTOR", "SECRET", "AGE", "TIME", "PLAN", "except=LIST", "LIMIT"),
     "'WORD [NAME=VALUE …]'",
 }
 """What help calls numbers, texts and new names, which nobody can complete."""
@@ -109,6 +109,7 @@ def test_every_parameter_is_completed_or_known_not_to_be() -> None:
         ("run create new lr wsd pea", ["peak="]),
         ("run create new lr=@", ["files"]),
         ("run list --state st", ["stuck", "stopped"]),
+        ("run wait gpt re", ["report", "revision"]),
         ("run change gpt --wait=p", ["proven"]),
         ("hook set a https://x.org -e sto", ["stopped"]),
         ("plot cosine start=1 , lin", ["linear"]),
@@ -147,6 +148,7 @@ def test_names_come_from_the_service(
     assert completed(f"run change {name} lr scale 0.5, w", server) == ["weight_decay"]
     assert completed(f"run change {name} lr revert ", server)[:2] == ["1", "2"]
     assert completed(f"run cancel {name} ", server) == ["2"]
+    assert completed(f"run wait {name} revision ", server)[:2] == ["1", "2"]
     assert completed(f"run rewind {name} --from-generation ", server) == ["1"]
     assert completed(f"run rewind {name} --to-checkpoint ", server) == ["first"]
     assert completed(f"run rewind {name} 5 we", server) == ["weight_decay"]

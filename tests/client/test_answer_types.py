@@ -36,6 +36,8 @@ def calls(client: Client, name: str) -> Iterator[Call]:
     yield run.extend_total, (2000,), {}
     yield run.advance, (30,), {}
     yield run.plan, (0, 50), {}
+    yield run.brief, (), {}
+    yield run.wait_until, ("step", 10), {"timeout": 0}
     yield run.explain, (5,), {}
     yield run.preview, (5, 2), {}
     yield run.ledger, (), {}
@@ -114,6 +116,9 @@ def listening(client: Client, name: str) -> Iterator[Call]:
 def with_tokens(client: Client, name: str) -> Iterator[Call]:
     """Yield the calls that an admin makes, and those about many runs."""
     client.create_run(name, {"lr": 1.0}, labels={"of": name})
+    client.tokens.create(f"{name}-tuner", "operator", limit="changes=2/day")
+    yield client.control(name).allowances, (), {}
+    yield client.access, (), {}
     yield client.control(name).protect, (["change"],), {}
     yield client.control(name).unprotect, (), {"message": "over"}
     many = (f"of={name}", {"lr": scale(0.5)})

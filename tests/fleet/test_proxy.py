@@ -163,6 +163,8 @@ def test_the_service_knows_who_asks(fleet: Fleet) -> None:
             "name": "viewer",
             "role": "viewer",
             "runs": None,
+            "limit": None,
+            "may": [],
         }
         refused = http.get("/v1/runs", headers={"Host": "evil.example"})
     assert refused.status_code == 403

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -14,6 +14,7 @@ from starlette.requests import Request
 from tests.conftest import open_tokens
 from tests.server.conftest import refused_in_the_end
 
+from rheostat import wire
 from rheostat.errors import Unauthenticated
 from rheostat.server.app import create_app
 from rheostat.server.http import access
@@ -279,8 +280,13 @@ def test_a_token_is_shown_once(guarded: Any, new_name: Any) -> None:
     assert (made.status_code, made.headers["cache-control"]) == (201, "no-store")
     secret = made.json()["token"]
     with guarded.client(secret) as http:
-        told = {"name": name, "role": "worker", "runs": None, "limit": None}
-        assert http.get("/v1/access").json() == told
+        assert http.get("/v1/access").json() == {
+            "name": name,
+            "role": "worker",
+            "runs": None,
+            "limit": None,
+            "may": ["propose", "note"],
+        }
     listed = guarded.ask("admin", "GET", "/v1/tokens", params={"limit": 1000})
     (item,) = [item for item in listed.json()["items"] if item["name"] == name]
     assert (item["role"], item["created_by"], item["expires_at"]) == ("worker", "admin", None)
@@ -428,8 +434,9 @@ def test_nothing_is_read_of_a_request_without_a_token(guarded: Any, problem: Any
 
 def test_loopback_needs_no_token(http: httpx.Client, problem: Any) -> None:
     """On loopback everybody is an operator by default, and nobody can make tokens."""
-    told = {"name": None, "role": "operator", "runs": None, "limit": None}
-    assert http.get("/v1/access").json() == told
+    told = http.get("/v1/access").json()
+    assert told.pop("may") == ["propose", "note", *get_args(wire.ProposalKind)]
+    assert told == {"name": None, "role": "operator", "runs": None, "limit": None}
     answer = http.post("/v1/tokens", json={"name": "x", "role": "admin"})
     assert "--database" in problem(answer, "forbidden")["detail"]
 

@@ -20,8 +20,8 @@ Exit codes:
   0    it worked
   1    refused, or failed: standard error says which field, value and bound
   2    the command line cannot be read
-  3    the service cannot be reached, or cannot answer now: try again; or --wait took too long
-  4    what --wait waited for will not come: it was taken back, dropped, or all ended before it
+  3    the service cannot be reached, or cannot answer now: try again; or waiting took too long
+  4    what was waited for will not come: it was taken back, dropped, or all ended before it
   130  interrupted by Ctrl-C
 """
 SETTINGS = {"help_option_names": ["-h", "--help"]}
@@ -144,6 +144,7 @@ def complete() -> typer.Typer:
     """Return the root with all commands, which are loaded by this."""
     from rheostat.cli.commands import (
         administration,
+        agents,
         bulk,
         convert,
         definitions,
@@ -169,12 +170,14 @@ def complete() -> typer.Typer:
     app.command()(housekeeping.backup)
     app.command()(housekeeping.restore)
     app.command()(administration.recover)
+    app.command()(agents.mcp)
     app.command()(demo.demo)
     return app
 
 
 def _run() -> typer.Typer:
     from rheostat.cli.commands import (
+        agents,
         branching,
         controllers,
         exports,
@@ -194,6 +197,7 @@ def _run() -> typer.Typer:
     run.command()(runs.show)
     run.command()(runs.plan)
     run.command()(runs.explain)
+    run.command()(agents.brief)
     run.command(cls=WaitingCommand, context_settings=WITH_CHANGES)(revisions.change)
     run.command()(revisions.undo)
     run.command()(revisions.cancel)
@@ -215,6 +219,7 @@ def _run() -> typer.Typer:
     run.command()(controllers.decisions)
     run.command()(controllers.metrics)
     run.command(context_settings=WITH_CHANGES)(proposals.propose)
+    run.command()(agents.allowances)
     run.command("proposals")(proposals.list_proposals)
     run.command(cls=WaitingCommand)(proposals.accept)
     run.command()(proposals.decline)
@@ -224,6 +229,7 @@ def _run() -> typer.Typer:
     run.command("workers")(workers.list_workers)
     run.command("mismatches")(workers.list_mismatches)
     run.command()(watch.watch)
+    run.command()(agents.wait)
     run.command()(exports.export)
     run.command("import")(exports.import_run)
     run.command()(revisions.finish)

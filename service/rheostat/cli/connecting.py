@@ -22,9 +22,16 @@ PAUSE, PAUSES, QUIET = 0.25, 20, 4
 them nothing is said about: five seconds in all, the first of them in silence."""
 
 
-def connect(server: str | None, token: str | None, author: str | None = None) -> Client:
-    """Return a client that is as patient as people are."""
-    return _Client(whereabouts(server, token), author)
+def connect(
+    server: str | None,
+    token: str | None,
+    author: str | None = None,
+    *,
+    timeout: float = TIMEOUT,
+    retries: int = RETRIES,
+) -> Client:
+    """Return a client that is as patient as people are, or so many seconds and repetitions."""
+    return _Client(whereabouts(server, token), author, timeout, retries)
 
 
 class _Network(Network):
@@ -58,10 +65,12 @@ class _Network(Network):
 
 
 class _Client(Client):
-    def __init__(self, there: Whereabouts, author: str | None) -> None:
+    def __init__(
+        self, there: Whereabouts, author: str | None, timeout: float, retries: int
+    ) -> None:
         self._there = there
         super().__init__(
-            there.url, token=there.token, author=author, timeout=TIMEOUT, retries=RETRIES
+            there.url, token=there.token, author=author, timeout=timeout, retries=retries
         )
 
     def _open(self, settings: Settings) -> Network:

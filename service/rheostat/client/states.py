@@ -1,4 +1,4 @@
-"""How far a revision has come, as one can wait for it."""
+"""How far a revision has come, or a run, as one can wait for it."""
 
 from __future__ import annotations
 
@@ -34,3 +34,14 @@ def is_over(found: Mapping[str, Any], asked: float, seconds: float) -> bool:
     waited = found.get("waited")
     met = isinstance(waited, Mapping) and waited.get("met") is True
     return met or asked < seconds - SLACK
+
+
+def is_decided(found: Mapping[str, Any]) -> bool:
+    """Whether an answer about a run is the last: it has come, or cannot come any more."""
+    return found.get("held") is True or found.get("over") is True
+
+
+def newest_report(found: Mapping[str, Any]) -> int | None:
+    """Return the number of the newest report by then, so that none is missed that comes later."""
+    number = found.get("reports")
+    return number if type(number) is int else None

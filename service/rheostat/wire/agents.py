@@ -97,7 +97,7 @@ class Brief(TypedDict):
     about: str
     goal: RunGoal | None
     ahead: list[int]
-    """Steps at which the parameters are told."""
+    """Steps at which the parameters are told; none once the run is finished."""
     parameters: list[BriefParameter]
     more_parameters: int
     """How many others it has: see its plan."""
@@ -124,7 +124,9 @@ class WaitedFor(TypedDict):
     id: str
     until: Until
     held: bool
-    """Whether it has come; if not, the time is over, or it cannot come any more."""
+    """Whether it has come."""
+    over: bool
+    """Whether there is nothing more to wait for: it has come, or cannot come any more."""
     detail: str
     """Where the run is, in a sentence."""
     state: RunStatus

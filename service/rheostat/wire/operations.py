@@ -41,6 +41,8 @@ class Access(TypedDict):
     """Selector of the runs that the token knows of; null: all."""
     limit: str | None
     """What the token may do to each run; null: as its role may."""
+    may: list[str]
+    """What it may do to a run: `propose`, `note`, and acts such as `change`, as far as is left."""
 
 
 class Session(TypedDict):

@@ -167,6 +167,13 @@ def _proposals(asked: Asked) -> Iterator[Offer]:
     return (Offer(str(each["proposal"]), each.get("message", "")) for each in found)
 
 
+def _awaited(asked: Asked) -> Iterator[Offer]:
+    until = asked.place.said("until")
+    if until == "revision":
+        return _revisions(asked)
+    return _proposals(asked) if until == "proposal" else iter(())
+
+
 def _signals(asked: Asked) -> Iterator[Offer]:
     found = asked.state.get("signals", {})
     return (Offer(word, form.get("text", "")) for word, form in found.items())
@@ -271,6 +278,7 @@ OFFERS: dict[str, Offering] = {
     "LIBRARY": _libraries,
     "convert NAME": _schedulers,
     "run propose WHAT": _proposed,
+    "run wait NUMBER": _awaited,
     **{
         f"run {name} NAME": _controllers for name in ("disarm", "reset", "controllers", "decisions")
     },

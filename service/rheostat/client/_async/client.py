@@ -266,6 +266,16 @@ class AsyncClient(AsyncMany):
         """Who may use the service, for admins."""
         return AsyncTokens(self.session)
 
+    async def access(self) -> wire.Access:
+        """
+        Return whose token this client has: its role, its runs, its limit, and what it may do.
+
+        Raises:
+            Unauthenticated: The token is none that is known, was revoked, or has expired.
+
+        """
+        return await self.session.ask(calls.get(calls.path("access")))
+
     async def audit(
         self,
         *,

@@ -10,6 +10,7 @@ from rheostat.client import answers, calls
 from rheostat.client._async.branching import AsyncBranching
 from rheostat.client._async.deciding import AsyncDeciding
 from rheostat.client._async.exporting import AsyncExporting
+from rheostat.client._async.looking import AsyncLooking
 from rheostat.client._async.orders import AsyncOrders
 from rheostat.client.answers import understood
 from rheostat.client.lineage import newest_change, reverting
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from rheostat.client.notebook import Picture
 
 
-class AsyncControl(AsyncOrders, AsyncDeciding, AsyncBranching, AsyncExporting):
+class AsyncControl(AsyncLooking, AsyncOrders, AsyncDeciding, AsyncBranching, AsyncExporting):
     """
     What operators and viewers do with a run: look at it, change it, rewind it.
 
@@ -131,9 +132,19 @@ class AsyncControl(AsyncOrders, AsyncDeciding, AsyncBranching, AsyncExporting):
         call = calls.post(self._path("revisions"), body, dry_run=True if dry_run else None)
         return await self._session.ask(call)
 
-    async def history(self) -> list[wire.Revision]:
-        """Return all revisions, the oldest first."""
-        return await self._session.ask_all(calls.get(self._path("revisions")))
+    async def history(self, *, last: int | None = None) -> list[wire.Revision]:
+        """
+        Return the revisions, the oldest first.
+
+        Args:
+            last: Only so many of the newest; by default all.
+
+        """
+        where = self._path("revisions")
+        if last is None:
+            return await self._session.ask_all(calls.get(where))
+        call = calls.get(where, order="newest", limit=min(last, MAX_ITEMS))
+        return (await self._session.ask_all(call, most=last))[::-1]
 
     async def revision(self, number: int) -> wire.ShownRevision:
         """

@@ -268,6 +268,16 @@ class Client(Many):
         """Who may use the service, for admins."""
         return Tokens(self.session)
 
+    def access(self) -> wire.Access:
+        """
+        Return whose token this client has: its role, its runs, its limit, and what it may do.
+
+        Raises:
+            Unauthenticated: The token is none that is known, was revoked, or has expired.
+
+        """
+        return self.session.ask(calls.get(calls.path("access")))
+
     def audit(
         self,
         *,

@@ -12,6 +12,7 @@ from rheostat.client import answers, calls
 from rheostat.client._sync.branching import Branching
 from rheostat.client._sync.deciding import Deciding
 from rheostat.client._sync.exporting import Exporting
+from rheostat.client._sync.looking import Looking
 from rheostat.client._sync.orders import Orders
 from rheostat.client.answers import understood
 from rheostat.client.lineage import newest_change, reverting
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from rheostat.client.notebook import Picture
 
 
-class Control(Orders, Deciding, Branching, Exporting):
+class Control(Looking, Orders, Deciding, Branching, Exporting):
     """
     What operators and viewers do with a run: look at it, change it, rewind it.
 
@@ -133,9 +134,19 @@ class Control(Orders, Deciding, Branching, Exporting):
         call = calls.post(self._path("revisions"), body, dry_run=True if dry_run else None)
         return self._session.ask(call)
 
-    def history(self) -> list[wire.Revision]:
-        """Return all revisions, the oldest first."""
-        return self._session.ask_all(calls.get(self._path("revisions")))
+    def history(self, *, last: int | None = None) -> list[wire.Revision]:
+        """
+        Return the revisions, the oldest first.
+
+        Args:
+            last: Only so many of the newest; by default all.
+
+        """
+        where = self._path("revisions")
+        if last is None:
+            return self._session.ask_all(calls.get(where))
+        call = calls.get(where, order="newest", limit=min(last, MAX_ITEMS))
+        return (self._session.ask_all(call, most=last))[::-1]
 
     def revision(self, number: int) -> wire.ShownRevision:
         """

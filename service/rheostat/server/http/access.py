@@ -26,7 +26,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, get_args
 from weakref import WeakKeyDictionary, WeakSet
 
 from starlette.requests import Request
@@ -101,6 +101,17 @@ class Caller:
     def covers(self, role: Role) -> bool:
         """Whether they may do what this role may, without a look at what it is."""
         return (self.role if self.limit is None else Role.PROPOSER).covers(role)
+
+    @property
+    def may(self) -> list[str]:
+        """What they may do to a run: to propose, to leave notes, and which acts of an operator."""
+        if self.limit is not None:
+            return ["propose", "note", *self.limit.allowed]
+        if self.covers(Role.OPERATOR):
+            return ["propose", "note", *get_args(wire.ProposalKind)]
+        if self.covers(Role.WORKER):
+            return ["propose", "note"]
+        return ["propose"] if self.covers(Role.PROPOSER) else []
 
     def knows(self, run_id: str) -> bool:
         """Whether it is known at once that they know of a run."""

@@ -127,10 +127,12 @@ async def wait_until(
         if number is None:
             number = looked.found["reports"]
         with feeds.following(looked.found["id"], looked.event) as feed:
-            while not (looked.found["held"] or looked.over or feed.over) and clock() < end:
+            while not (looked.found["over"] or feed.over) and clock() < end:
                 require_caller(request.scope)
                 soonest = clock() + APART
                 await feed.news(min(LOOK, end - clock()))
                 await asyncio.sleep(max(min(soonest, end) - clock(), 0.0))
+                looked = await look(number)
+            if feed.over:  # the run is gone, which the last look may not have seen
                 looked = await look(number)
     return looked.found

@@ -6,7 +6,7 @@ What agents ask for: a run in short, to wait for what comes, and what tokens wit
 
 from __future__ import annotations
 
-from typing import Annotated, get_args
+from typing import Annotated
 
 from fastapi import Query
 from starlette.requests import Request
@@ -22,7 +22,7 @@ from rheostat.errors import (
     UnknownRun,
 )
 from rheostat.limits import MAX_STEP
-from rheostat.server.http.access import Caller, caller_of, needs
+from rheostat.server.http.access import caller_of, needs
 from rheostat.server.http.answers import JsonAnswer
 from rheostat.server.http.requests import Run, StoreDep
 from rheostat.server.http.route import refuses, router
@@ -102,7 +102,8 @@ WAITED = JsonAnswer(
         "id": "run_1f0c9a3be5d24c77a8e1b20c94",
         "until": "revision",
         "held": True,
-        "detail": "revision 2 is reached",
+        "over": True,
+        "detail": "revision 2: all 8 workers are past it; the last, worker 3 at step 4130",
         "state": "live",
         "generation": 1,
         "revision": 2,
@@ -131,17 +132,6 @@ async def list_allowances(run: Run, store: StoreDep) -> Response:
     return ALLOWANCES.send(await store.read(limiting.allowances, run))
 
 
-def _may(caller: Caller) -> list[str]:
-    """Return what a caller may do to a run."""
-    if caller.limit is not None:
-        return ["propose", "note", *caller.limit.allowed]
-    if caller.covers(Role.OPERATOR):
-        return ["propose", "note", *get_args(wire.ProposalKind)]
-    if caller.covers(Role.WORKER):
-        return ["propose", "note"]
-    return ["propose"] if caller.covers(Role.PROPOSER) else []
-
-
 @agents.get(
     "/v1/runs/{run}/brief",
     summary="Tell of a run in short",
@@ -158,7 +148,7 @@ async def read_brief(request: Request, run: Run, store: StoreDep) -> Response:
     counted.
     """
     roster: Roster = request.app.state.roster
-    may = _may(caller_of(request))
+    may = caller_of(request).may
     return BRIEF.send(await store.read(brief.brief, run, roster, may))
 
 
@@ -188,7 +178,7 @@ async def wait_for_run(
     ] = 30,
 ) -> Response:
     """
-    Answer once something has come, or cannot come any more, or the time is over; `held` says which.
+    Answer once something has come (`held`), or cannot come any more (`over`), or the time is up.
 
     `report` is a report with a greater number, `step` that the last worker is past a step,
     `revision` that all workers have reached one, `proposal` that one was decided, and `end` that

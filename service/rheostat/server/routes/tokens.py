@@ -47,7 +47,10 @@ TOKEN: wire.Token = {
 }
 ISSUED = JsonAnswer(wire.IssuedToken, {**TOKEN, "token": "rheo_3f…"})
 TOKENS = JsonAnswer(wire.TokenPage, {"items": [TOKEN], "next": None})
-ACCESS = JsonAnswer(wire.Access, {"name": "ci", "role": "worker", "runs": None, "limit": None})
+ACCESS = JsonAnswer(
+    wire.Access,
+    {"name": "ci", "role": "worker", "runs": None, "limit": None, "may": ["propose", "note"]},
+)
 TokenName = Annotated[
     str, Path(pattern=f"^{NAME}$", description="Name of the token.", examples=["ci"])
 ]
@@ -146,7 +149,12 @@ async def read_access(
         except UnknownRun:
             message = f"the token {caller.name} knows of no run {run!r}"
             raise Forbidden(message, runs=str(caller.runs)) from None
-    runs = str(caller.runs) if caller.bounded else None
-    limit = None if caller.limit is None else str(caller.limit)
-    role_of = caller.role.value
-    return ACCESS.send({"name": caller.name, "role": role_of, "runs": runs, "limit": limit})
+    return ACCESS.send(
+        {
+            "name": caller.name,
+            "role": caller.role.value,
+            "runs": str(caller.runs) if caller.bounded else None,
+            "limit": None if caller.limit is None else str(caller.limit),
+            "may": caller.may,
+        }
+    )

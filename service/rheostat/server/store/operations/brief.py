@@ -7,7 +7,7 @@ the metric the reports beside them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -29,7 +29,7 @@ from rheostat.server.runs.revision_state import Fates
 from rheostat.server.runs.status import status
 from rheostat.server.store.operations.attention import attention
 from rheostat.server.store.operations.limiting import use_of
-from rheostat.server.store.operations.plan import draw, horizon
+from rheostat.server.store.operations.plan import Drawn, draw, horizon
 from rheostat.server.store.operations.show import declared, state
 from rheostat.server.store.operations.workers import crowd_of
 from rheostat.server.store.records import Records, RunRecord
@@ -82,12 +82,7 @@ def _whole(
     settled = summary["settled_until"]
     armed = records.controllers.armed(run.id)
     names = run.spec.names[: DETAILS[0].parameters]
-    last = records.revisions.newest_in_force(run.key)
-    stop = horizon(run, settled, settled, [restricted(last, names)])
-    stop = max(stop, settled + run.spec.resolution)
-    drawn = draw(
-        records, run, lineage.owners(run.generation, settled, stop), POINTS, names, LOOKED_AT
-    )
+    drawn = _ahead(records, run, lineage, settled, names)
     now = records.revisions.in_force_at(run.key, settled).timelines
     values = restricted(now, names).evaluate(np.array([settled], dtype=np.int64))
     metric = _metric(records, run, armed)
@@ -106,12 +101,12 @@ def _whole(
         "settled_until": settled,
         "about": said["about"],
         "goal": said["goal"],
-        "ahead": [int(step) for step in drawn.steps],
+        "ahead": [] if drawn is None else [int(step) for step in drawn.steps],
         "parameters": [
             {
                 "name": name,
                 "value": float(values[name][0]),
-                "ahead": [float(f"{value:.4g}") for value in drawn.values[name]],
+                "ahead": [] if drawn is None else _of_four_digits(drawn.values[name]),
                 "text": said["describe"].get(name, {}).get("text") or "",
                 "guard": run.spec.guards[name].to_json() if name in run.spec.guards else None,
             }
@@ -127,6 +122,22 @@ def _whole(
         "may": list(may),
         "allowance": None if use is None else use.to_json(),
     }
+
+
+def _ahead(
+    records: Records, run: RunRecord, lineage: Lineage, settled: int, names: Sequence[str]
+) -> Drawn | None:
+    """Return what is planned, at a few steps; None where nothing is ahead of the run."""
+    if run.end is not None and run.end <= settled:
+        return None
+    last = records.revisions.newest_in_force(run.key)
+    stop = horizon(run, settled, settled, [restricted(last, names)])
+    parts = lineage.owners(run.generation, settled, max(stop, settled + run.spec.resolution))
+    return draw(records, run, parts, POINTS, names, LOOKED_AT)
+
+
+def _of_four_digits(values: Iterable[float]) -> list[float]:
+    return [float(f"{value:.4g}") for value in values]
 
 
 def _metric(records: Records, run: RunRecord, armed: Sequence[Armed]) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rheostat import wire
+from rheostat.server.runs.arrival import seen_in, verdict
 from rheostat.server.runs.crowd import Crowd
 from rheostat.server.runs.presence import Roster
 from rheostat.server.runs.proposal import ProposalState
@@ -19,16 +20,12 @@ NUMBERED = frozenset({"step", "revision", "proposal"})
 ENDS = frozenset({"finished", "stopped", "ended"})
 """States of a run to which nothing more comes by itself."""
 
-COME = frozenset({"reached", "proven", "done", "failed"})
-"""States of a revision to which all workers have come, or said what became of it."""
-
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What was found: whether it has come, and whether it still can; ``event`` is the newest."""
+    """What was found; ``event`` is the newest of the run."""
 
     found: wire.WaitedFor
-    over: bool
     event: int
 
 
@@ -57,10 +54,12 @@ def look(
         if crowd.last is None:
             detail = f"no worker says where it is, and {settled} is the first step that is open"
     elif until == "revision":
-        held, over, detail = _of_revision(watched(records, run.id, number or 0, crowd.front), crowd)
+        held, lost, detail = _of_revision(watched(records, run.id, number or 0, crowd.front), crowd)
+        over = over or lost
     elif until == "proposal":
         proposal = records.proposals.one(run.id, number or 0)
-        held = over = proposal.state is not ProposalState.OPEN
+        held = proposal.state is not ProposalState.OPEN
+        over = stands == "finished"  # elsewhere somebody may accept what lets the run go on
         detail = f"proposal {proposal.number} is {proposal.state}"
         if proposal.reason:
             detail += f": {proposal.reason}"
@@ -70,6 +69,7 @@ def look(
         "id": run.id,
         "until": until,
         "held": held,
+        "over": held or over,
         "detail": detail,
         "state": stands,
         "generation": run.generation,
@@ -78,12 +78,20 @@ def look(
         "step": crowd.last,
         "reports": reports,
     }
-    return Looked(found, over, run.newest_event(lineage))
+    return Looked(found, run.newest_event(lineage))
 
 
 def _of_revision(found: Watched, crowd: Crowd) -> tuple[bool, bool, str]:
-    """Return whether a revision has come, whether waiting is over, and where it stands."""
-    standing = found.revision["state"]
-    held = standing in COME or (standing == "settled" and not crowd.training)
-    over = held or standing in {"cancelled", "dropped"}
-    return held, over, f"revision {found.revision['revision']} is {standing}"
+    """
+    Return whether all workers have come to a revision, whether none ever will, and where it stands.
+
+    Where nobody can say that they have, that it is settled is as much as can come.
+    """
+    revision, number = found.revision, found.revision["revision"]
+    seen = seen_in(crowd)
+    waited = verdict(revision, "reached", found.settled_until, seen, found.resolution)
+    if waited is None:
+        return False, False, f"revision {number} is {revision['state']}"
+    if not waited["met"]:
+        waited = verdict(revision, "settled", found.settled_until) or waited
+    return waited["met"], not waited["met"], f"revision {number}: {waited['detail']}"
