@@ -13,7 +13,7 @@ NAMES = [f"l{number:02}" for number in range(LAYERS)]
 """The parameter groups, from the input on; their learning rates are ``lr/l00`` to ``lr/l26``."""
 
 
-class DeepNetwork(torch.nn.Module):
+class DeepNetwork(torch.nn.Module):  # type: ignore[misc] # mypy sees no PyTorch
     """The first layer widens an image, the last one names the digit, all others add a little."""
 
     def __init__(self) -> None:
