@@ -11,20 +11,19 @@ from typing import Any
 from torch.multiprocessing import start_processes
 
 from digits.plan import RANKS, Plan
-from digits.report import Record
 
 Progress = Sequence[int]
 """How many steps each rank has done, in shared memory."""
 
 
 class Training:
-    """Starts ``train(rank, plan, progress)`` on all ranks, and ``operate(plan, progress)``."""
+    """Starts ``train(rank, plan, progress)`` on all ranks, and, if any, ``operate`` beside them."""
 
     def __init__(
         self,
         plan: Plan,
         train: Callable[[int, Plan, Any], None],
-        operate: Callable[[Plan, Progress], None],
+        operate: Callable[[Plan, Progress], None] | None = None,
     ) -> None:
         self.plan = plan
         context = get_context("forkserver")
@@ -35,19 +34,22 @@ class Training:
         self.ranks = start_processes(
             train, arguments, RANKS, join=False, daemon=True, start_method="forkserver"
         )
-        self.operator = context.Process(target=operate, args=arguments, daemon=True)
-        self.operator.start()
+        self.operator = None
+        if operate is not None:
+            self.operator = context.Process(target=operate, args=arguments, daemon=True)
+            self.operator.start()
 
     def reach(self, step: int) -> None:
         """Wait until every rank has done so many steps; raise if one of them fails."""
         while min(self.progress) < step:
             self.ranks.join(timeout=0.01)
 
-    def records(self) -> list[Record]:
-        """Wait for the end, and return what each rank did."""
+    def records(self) -> list[Any]:
+        """Wait for the end, and return what each rank left in its file."""
         while not self.ranks.join():
             pass
-        self.operator.join()
+        if self.operator is not None:
+            self.operator.join()
         files = [self.plan.record_of(rank) for rank in range(RANKS)]
         return [pickle.loads(file.read_bytes()) for file in files]  # noqa: S301 - our own
 

@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+RHEOSTAT = (sys.executable, "-m", "rheostat.cli")
+
 
 class Service:
-    """A server on a free port, with its database and its log in ``directory``."""
+    """
+    A server on a free port, with its database and its log in ``directory``.
 
-    def __init__(self, directory: Path) -> None:
+    With ``auth`` it requires tokens, and `admin` is one.
+    """
+
+    def __init__(self, directory: Path, *, auth: bool = False) -> None:
         self.directory = directory
-        self.url = ""
+        self.database = f"sqlite:///{directory / 'rheostat.db'}"
+        self.auth = auth
+        self.admin = self.url = ""
 
     def __enter__(self) -> Self:
+        if self.auth:
+            options = ("--role", "admin", "--database", self.database, "--json")
+            command = [*RHEOSTAT, "token", "create", "admin", *options]
+            made = subprocess.run(command, stdout=subprocess.PIPE, check=True)  # noqa: S603
+            self.admin = json.loads(made.stdout)["token"]
         self.start()
         return self
 
     def start(self) -> None:
         """Start it, on the same port as before, and wait until it says that it serves."""
         port = self.url.rpartition(":")[2] or "0"
-        database = f"sqlite:///{self.directory / 'rheostat.db'}"
-        command = [sys.executable, "-m", "rheostat.cli", "serve", "--port", port]
+        command = [*RHEOSTAT, "serve", "--port", port, "--database", self.database]
+        command += ["--auth"] if self.auth else []
         with (self.directory / "server.log").open("a") as log:
             self.process = subprocess.Popen(  # noqa: S603
-                [*command, "--database", database], stdout=subprocess.PIPE, stderr=log, text=True
+                command, stdout=subprocess.PIPE, stderr=log, text=True
             )
         line = self.process.stdout.readline() if self.process.stdout else ""
         if " serves " not in line:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -11,12 +12,25 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
 from rheostat import Client, Run, scale
 from rheostat.cli.commands.demo import Demo
+from rheostat.cli.commands.demo_agent import watch
+from rheostat.cli.commands.demo_page import (
+    BEGUN,
+    GPT,
+    GPT_LOSS,
+    PACE,
+    RATE,
+    SPECIFICATION,
+    Past,
+    Training,
+    perform,
+)
 from rheostat.cli.commands.demo_processes import Server, kill
 from rheostat.cli.views.screen import Screen
 from rheostat.errors import TooLate
@@ -156,7 +170,7 @@ def page(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         process.communicate(timeout=60)
 
 
-def until(met: Callable[[], bool]) -> None:
+def until(met: Callable[[], object]) -> None:
     """Wait for a condition, for two minutes at most."""
     for _ in range(1200):
         if met():
@@ -189,9 +203,46 @@ def test_the_page_has_something_to_do(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_agent_of_the_page_proposes_once_the_loss_rises(tmp_path: Path) -> None:
+    """With --agent, a proposal waits at the first validation after the loss has begun to rise."""
+    said: list[str] = []
+    with ExitStack() as stack:
+        client = stack.enter_context(Client(url := serve(stack, tmp_path), author="ann"))
+        client.create_run(GPT, {"lr": RATE, "weight_decay": 0.1}, **SPECIFICATION)
+        past = Past(client, GPT, GPT_LOSS)
+        past.train(BEGUN)
+        pace = 20 * PACE  # what takes a minute to look at
+        largest = Training(url, GPT, 1, pace, GPT_LOSS, BEGUN, said.append, past.saved)
+        threads = [
+            watch(url, said.append),
+            Thread(target=asyncio.run, args=(perform([largest], 60),), daemon=True),
+        ]
+        threads[1].start()
+        gpt = client.control(GPT)
+        until(gpt.proposals)
+        (proposal,) = gpt.proposals()
+        assert proposal["author"] == "agent"
+        assert proposal["body"]["changes"] == {"lr/*": {"edit": "scale", "factor": 0.5}}
+        assert "val_loss is" in proposal["message"]
+        done = gpt.accept(proposal["proposal"])
+        assert gpt.revision(done["revision"])["author"] == "agent"  # type: ignore[arg-type]
+        gpt.delete()
+        for thread in threads:
+            thread.join(timeout=60)
+    assert any("propose_change: proposal 1" in line for line in said)
+    assert "gpt-16 was deleted" in said
+
+
+def test_an_agent_without_a_page_is_refused() -> None:
+    """Whoever wants an agent in the other demo is told where it is."""
+    done = subprocess.run([*COMMAND, "--agent"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--page" in done.stderr
+
+
 def test_a_halved_rate_calms_the_loss() -> None:
     """The loss rises within half a minute from where it gets hard, and is itself again as soon."""
-    from rheostat.cli.commands.demo_page import GPT_LOSS, HARD, PACE, RATE, Loss
+    from rheostat.cli.commands.demo_page import HARD, Loss
     from rheostat.schedules import evaluate
 
     rates = evaluate(RATE, range(HARD, HARD + 1000))

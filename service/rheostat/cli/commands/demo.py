@@ -47,6 +47,10 @@ def demo(
     page: Annotated[
         bool, typer.Option("--page", help="Serve runs to look at in a browser instead.")
     ] = False,
+    agent: Annotated[
+        bool,
+        typer.Option("--agent", help="With --page: have an agent look on, and propose what to do."),
+    ] = False,
     port: Annotated[
         int, typer.Option(metavar="PORT", min=0, max=65535, help="Of the page; 0 takes a free one.")
     ] = 0,
@@ -66,14 +70,19 @@ def demo(
 
     With --page the operator is you: open the address that it prints. It serves a simulated training
     of 16 ranks whose loss is about to rise, a fork of it, a run whose workers are gone, and one
-    that is done. All of it is gone after Ctrl-C.
+    that is done. All of it is gone after Ctrl-C. With --agent a script sits behind the tools of
+    agents, where a model could: once the loss rises it proposes to halve the rate, and you accept
+    it or decline.
     """
+    if agent and not page:
+        raise typer.BadParameter("an agent looks on with --page", param_hint="--agent")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with reported(as_json=as_json):
         if page:
             screen = Screen(error=as_json)
-            with _served_page(port, workers or 16, screen) as (url, go_on):
-                Result({"url": url}, _draw_ready).give(as_json=as_json)
+            draw = _draw_ready_with_agent if agent else _draw_ready
+            with _served_page(port, workers or 16, screen, agent=agent) as (url, go_on):
+                Result({"url": url}, draw).give(as_json=as_json)
                 go_on(seconds)
             return
         result = _result_of(seconds or 25, workers or 4, Screen(error=as_json))
@@ -83,26 +92,38 @@ def demo(
 
 @contextmanager
 def _served_page(
-    port: int, ranks: int, screen: Screen
+    port: int, ranks: int, screen: Screen, *, agent: bool
 ) -> Iterator[tuple[str, Callable[[float | None], None]]]:
     """Serve the page with its runs; yield its address, and what trains until it is ended."""
     import asyncio
 
+    from rheostat.cli.commands.demo_agent import watch
     from rheostat.cli.commands.demo_page import Stage, perform
+
+    def say(line: str) -> None:
+        screen.line((line, "dim"))
 
     with tempfile.TemporaryDirectory(prefix="rheostat-demo-") as folder, ExitStack() as stack:
         server = Server(Path(folder), port)
         stack.callback(lambda: kill(server.process))
-        trainings = Stage(server.url, ranks, lambda line: screen.line((line, "dim"))).set()
+        trainings = Stage(server.url, ranks, say).set()
+        if agent:
+            watch(server.url, say)
         yield server.url, lambda seconds: asyncio.run(perform(trainings, seconds))
 
 
-def _draw_ready(screen: Screen, ready: dict[str, Any]) -> None:
+def _draw_ready(
+    screen: Screen, ready: dict[str, Any], what: str = "halve its learning rate"
+) -> None:
     from rheostat.cli.commands.demo_page import GPT, HARD
 
     screen.line((f"{ready['url']}/", "bold"), "  is the page: open it in a browser")
-    screen.line(f"At step {HARD:,} the loss of {GPT} begins to rise: halve its learning rate.")
+    screen.line(f"At step {HARD:,} the loss of {GPT} begins to rise: {what}.")
     screen.line(("Ctrl-C ends it all.", "dim"))
+
+
+def _draw_ready_with_agent(screen: Screen, ready: dict[str, Any]) -> None:
+    _draw_ready(screen, ready, "an agent then proposes what to do, and you decide")
 
 
 def _result_of(seconds: float, workers: int, screen: Screen) -> dict[str, Any]:
