@@ -201,7 +201,7 @@ def test_the_worst_run_is_told_in_4_kb(desk: Desk, nasty: str) -> None:
         " edits=scale|hold|set|ramp|rewarm|extend|replace|revert, ratio=1.7976931348623157e+308"
     )
     token = "t" * 128
-    desk.write(limiting.note_refused, [Refusal(run, token, 2**31 - 1, nasty[:1024])])
+    desk.write(limiting.note_refused, Refusal(run, token, 2**31 - 1, nasty[:1024]))
     may = [*MAY, "change", "stop", "signal", "pause", "resume", "cancel"]
     with limited(limit, token):
         found = briefed(desk, may)

@@ -107,7 +107,7 @@ def takes_back(kind: str, data: str | None) -> bool:
     return kind == RevisionKind.CHANGE and data is not None and orjson.loads(data) == TAKES_BACK
 
 
-class Deed(NamedTuple):
+class Contribution(NamedTuple):
     """A revision as far as it counts what somebody has done."""
 
     kind: RevisionKind
@@ -268,7 +268,7 @@ class Revisions:
         *,
         since: str | None,
         beyond: int | None,
-    ) -> list[Deed]:
+    ) -> list[Contribution]:
         """
         Return revisions of these kinds that stand under an author's name, oldest first.
 
@@ -289,7 +289,7 @@ class Revisions:
             .order_by(table.revision)
         )
         return [
-            Deed(
+            Contribution(
                 *(RevisionKind(row.kind), row.generation, row.effective, row.created_at),
                 cancelled=row.cancelled,
                 own=is_own(row.cause),

@@ -38,7 +38,7 @@ from rheostat.server.store import clock, tables
 from rheostat.server.store.operations import tokens
 from rheostat.server.store.operations.taking_back import takes_back
 from rheostat.server.store.records import Records, RunRecord, now
-from rheostat.server.store.revisions import TAKES_BACK, Deed, is_own
+from rheostat.server.store.revisions import TAKES_BACK, Contribution, is_own
 from rheostat.server.tokens import Token
 
 KINDS = frozenset(RevisionKind(act) for act in COUNTED)
@@ -52,7 +52,7 @@ class Use:
     run: RunRecord
     lineage: Lineage
     token: str
-    deeds: Sequence[Deed]
+    deeds: Sequence[Contribution]
     """Its own changes, stops and signals that count, and are lately or near enough to matter."""
     count: Callable[[], int]
     """Returns how many there ever were."""
