@@ -33,7 +33,7 @@ UNKNOWABLE = {
     *("ADDRESS", "AXIS", "CELLS", "N", "NAME", "NAME.WHAT=VALUE", "NAME=VALUE", "PARAMETERS"),
     *("PARAMETER.BOUND=VALUE", "PARAMETER.WHAT=TEXT", "PORT", "ROWS", "S", "SECONDS", "STEP"),
     *("SIGNAL.WHAT=VALUE", "STEPS", "TEXT", "TOKEN", "URL", "VALUE", "WHAT=VALUE", "PREFIX"),
-    *("SELECTOR", "SECRET", "AGE", "TIME", "PLAN", "except=LIST"),
+    *("SELECTOR", "SECRET", "AGE", "TIME", "PLAN", "LIMIT", "except=LIST"),
     "'WORD [NAME=VALUE …]'",
 }
 """What help calls numbers, texts and new names, which nobody can complete."""

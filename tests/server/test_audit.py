@@ -239,7 +239,7 @@ def test_every_write_of_every_role_is_there_once(
         [row] = found
         assert (row["who"], row["action"], row["address"]) == (role, action.name, "127.0.0.1")
         assert row["request_id"] == answer.headers["x-request-id"]
-        assert row["outcome"].keys() >= {*action.told} - {"expires_at", "what", "count"}
+        assert row["outcome"].keys() >= {*action.told} - {"expires_at", "limit", "what", "count"}
         if OF_A_RUN.search(operation):
             assert (row["run_id"], row["run_name"]) == (trial.id, trial.name)
         elif "runs" in operation:

@@ -91,7 +91,7 @@ def test_signing_out_ends_it_at_once(guarded: Guarded, problem: Any) -> None:
 
 def test_nobody_is_told_so(guarded: Guarded) -> None:
     """Whoever is not signed in learns that tokens are required, and no more, without a failure."""
-    nobody = {"required": True, **dict.fromkeys(("name", "role", "runs", "expires_at"))}
+    nobody = {"required": True, **dict.fromkeys(("name", "role", "runs", "limit", "expires_at"))}
     with browser(guarded) as http:
         assert http.get("/v1/session").json() == nobody
         http.cookies.set(NAME, UNKNOWN)
@@ -108,6 +108,7 @@ def test_where_no_tokens_are_required_nobody_signs_in(http: httpx.Client, proble
         "name": None,
         "role": "operator",
         "runs": None,
+        "limit": None,
         "expires_at": None,
     }
     refused = sign_in(http, "rheo_" + 40 * "0")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -19,10 +18,8 @@ deeds = Revisions.deeds
 def counted_before_the_lock(patch: pytest.MonkeyPatch) -> None:
     """Count what was done before others that ask at the same time were through."""
 
-    def earlier(
-        revisions: Revisions, run_id: str, author: str, kinds: Collection[RevisionKind]
-    ) -> list[Deed]:
-        return deeds(revisions, run_id, author, kinds)[:-1]
+    def earlier(revisions: Revisions, *asked: Any, **rest: Any) -> list[Deed]:
+        return deeds(revisions, *asked, **rest)[:-1]
 
     patch.setattr(Revisions, "deeds", earlier)
 
@@ -35,10 +32,8 @@ def cancelled_were_nothing(patch: pytest.MonkeyPatch) -> None:
 def rewound_were_nothing(patch: pytest.MonkeyPatch) -> None:
     """Count what was done in the newest generation alone."""
 
-    def newest(
-        revisions: Revisions, run_id: str, author: str, kinds: Collection[RevisionKind]
-    ) -> list[Deed]:
-        done = deeds(revisions, run_id, author, kinds)
+    def newest(revisions: Revisions, *asked: Any, **rest: Any) -> list[Deed]:
+        done = deeds(revisions, *asked, **rest)
         last = max((deed.generation for deed in done), default=0)
         return [deed for deed in done if deed.generation == last > 1 or last == 1]
 
@@ -53,20 +48,16 @@ def words_were_nothing(patch: pytest.MonkeyPatch) -> None:
 def taken_back_counts(patch: pytest.MonkeyPatch) -> None:
     """Count what takes back."""
 
-    def all_count(
-        revisions: Revisions, run_id: str, author: str, kinds: Collection[RevisionKind]
-    ) -> list[Deed]:
-        done = deeds(revisions, run_id, author, kinds)
+    def all_count(revisions: Revisions, *asked: Any, **rest: Any) -> list[Deed]:
+        done = deeds(revisions, *asked, **rest)
         return [deed._replace(takes_back=False) for deed in done]
 
     patch.setattr(Revisions, "deeds", all_count)
 
 
 def _only(patch: pytest.MonkeyPatch, counts: Any) -> None:
-    def some(
-        revisions: Revisions, run_id: str, author: str, kinds: Collection[RevisionKind]
-    ) -> list[Deed]:
-        return [deed for deed in deeds(revisions, run_id, author, kinds) if counts(deed)]
+    def some(revisions: Revisions, *asked: Any, **rest: Any) -> list[Deed]:
+        return [deed for deed in deeds(revisions, *asked, **rest) if counts(deed)]
 
     patch.setattr(Revisions, "deeds", some)
 

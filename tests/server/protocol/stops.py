@@ -133,14 +133,14 @@ def pending(run: Run) -> list[int]:
 def shown(run: Run) -> dict[str, Any]:
     """Return what a run shows of its stops and pauses."""
     there = standing(run.current)
-    nearest = next(iter(there), None)
+    nearest, ended = next(iter(there), None), told(run.current)
     return {
         "stops": [
             {
                 "revision": r.number,
                 "effective": r.effective,
                 "hold": r.kind == "pause",
-                "told": r.told and r.kind == "stop",
+                "told": r is ended,  # of another one there, at most its word was heard
             }
             for r in there
         ],

@@ -321,13 +321,23 @@ def test_a_backup_of_an_older_schema_is_brought_up_to_date(made: Path, tmp_path:
     older = tmp_path / "older.db"
     restore(url_of(older), made, LIMITS)
     with closing(sqlite3.connect(older)) as database:
-        for table in ("plans", "hook_sender", "told", "deliveries", "hooks", "replicas", "audit"):
+        for table in (
+            "refused",
+            "plans",
+            "hook_sender",
+            "told",
+            "deliveries",
+            "hooks",
+            "replicas",
+            "audit",
+        ):
             database.execute(f"DROP TABLE {table}")
-        for index in ("ix_labels_key", "ix_runs_event"):
+        for index in ("ix_labels_key", "ix_runs_event", "ix_revisions_author"):
             database.execute(f"DROP INDEX {index}")
         for column in ("protect", "needs"):
             database.execute(f"ALTER TABLE runs DROP COLUMN {column}")
-        database.execute("ALTER TABLE tokens DROP COLUMN runs")
+        for column in ("runs", '"limit"'):
+            database.execute(f"ALTER TABLE tokens DROP COLUMN {column}")
         database.execute("ALTER TABLE incarnation DROP COLUMN least")
         database.execute("UPDATE alembic_version SET version_num = '0008'")
         database.commit()

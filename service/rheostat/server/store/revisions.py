@@ -260,15 +260,32 @@ class Revisions:
             raise UnknownRevision(f"the run has no revision {number}")
         return self._read(row)
 
-    def deeds(self, run_id: str, author: str, kinds: Collection[RevisionKind]) -> list[Deed]:
-        """Return the revisions of these kinds that stand under an author's name, oldest first."""
+    def deeds(
+        self,
+        run_id: str,
+        author: str,
+        kinds: Collection[RevisionKind],
+        *,
+        since: str | None,
+        beyond: int | None,
+    ) -> list[Deed]:
+        """
+        Return revisions of these kinds that stand under an author's name, oldest first.
+
+        Those that were made after a time, or are effective past a step: None is no reason.
+        """
         table = tables.revisions.c
+        wanted = [] if since is None else [table.created_at > since]
+        wanted += [] if beyond is None else [table.effective > beyond]
+        if not wanted:
+            return []
         query = (
             select(
                 *(table.kind, table.generation, table.effective, table.created_at),
                 *(table.cancelled, table.cause, table.data),
             )
             .where(table.run_id == run_id, table.author == author, table.kind.in_(kinds))
+            .where(or_(*wanted))
             .order_by(table.revision)
         )
         return [
@@ -280,6 +297,18 @@ class Revisions:
             )
             for row in self._transaction.connection.execute(query)
         ]
+
+    def count_deeds(self, run_id: str, author: str, kinds: Collection[RevisionKind]) -> int:
+        """Return how many revisions of these kinds an author has ever made, but to take back."""
+        table = tables.revisions.c
+        alone = or_(table.cause.is_(None), table.cause.not_like('%"proposal":%'))
+        counts = or_(table.kind != RevisionKind.CHANGE, table.data.is_(None))
+        query = (
+            select(func.count())
+            .where(table.run_id == run_id, table.author == author, table.kind.in_(kinds))
+            .where(alone, counts)
+        )
+        return int(self._transaction.connection.execute(query).scalar_one())
 
     def laid(
         self, run_id: str, line: Mapping[int, int], first: int, limit: int, longest: int

@@ -13,11 +13,11 @@ A parameter that follows another one changes with it, and that is as whoever mad
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from typing import Any
 
@@ -53,7 +53,9 @@ class Use:
     lineage: Lineage
     token: str
     deeds: Sequence[Deed]
-    """Its own changes, stops and signals that count, oldest first."""
+    """Its own changes, stops and signals that count, and are lately or near enough to matter."""
+    count: Callable[[], int]
+    """Returns how many there ever were."""
     refused: Any = None
     """The row that says how often it was refused."""
 
@@ -116,7 +118,7 @@ class Use:
             "left": self.left,
             "again_at": self.again_at,
             "from_step": self.from_step,
-            "made": len(self.deeds),
+            "made": self.count(),
             "refused": 0 if row is None else row.count,
             "refused_at": row and row.at,
             "refusal": row and row.why,
@@ -138,11 +140,17 @@ def use_of(records: Records, run: RunRecord, lineage: Lineage) -> Use | None:
 
 
 def _use(records: Records, run: RunRecord, lineage: Lineage, token: str, limit: TokenLimit) -> Use:
-    done = records.revisions.deeds(run.id, token, KINDS)
+    asked = (run.id, token, KINDS)
+    since = None if limit.changes is None else clock.from_now(-limit.changes.stretch)
+    settled = lineage[run.generation].settled_until
+    beyond = None if limit.gap is None else settled - limit.gap  # nobody changes what is settled
+    done = records.revisions.deeds(*asked, since=since, beyond=beyond)
     deeds = [deed for deed in done if deed.own and not deed.takes_back]
+    count = partial(records.revisions.count_deeds, *asked)
     table = tables.refused
     mine = select(table).where(table.c.run_id == run.id, table.c.token == token)
-    return Use(limit, run, lineage, token, deeds, records.connection.execute(mine).one_or_none())
+    row = records.connection.execute(mine).one_or_none()
+    return Use(limit, run, lineage, token, deeds, count, row)
 
 
 def _acting_use(records: Records, run: RunRecord, lineage: Lineage) -> Use | None:

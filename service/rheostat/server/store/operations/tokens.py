@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache
 from typing import Annotated, Any
 
@@ -165,9 +165,8 @@ def limited(records: Records) -> list[Token]:
 
 def _token(name: str, role: str, *rest: Any) -> Token:
     *more, limit = rest
-    if limit is None:
-        return Token(name, Role(role), *more)
-    return Token(name, Role.OPERATOR, *more, _limit(limit))
+    token = Token(name, Role(role), *more)
+    return token if limit is None else replace(token, role=Role.OPERATOR, limit=_limit(limit))
 
 
 @lru_cache(maxsize=256)
