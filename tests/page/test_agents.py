@@ -123,6 +123,7 @@ def test_an_operator_sees_what_an_agent_did_and_has_left(open_page: OpenPage, hi
     assert fact(card, "from step") == "500"
     assert (fact(card, "made"), fact(card, "refused")) == ("2", "1")
     numbers = "items => items.map((item) => item.dataset.revision)"
+    card.locator("[data-revision='2']").wait_for()
     assert card.locator(".item").evaluate_all(numbers) == ["3", "2"]
     history = page.locator(".history")
     assert history.locator(".item").evaluate_all(numbers) == ["4", "3", "2", "1"]
