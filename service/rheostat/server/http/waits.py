@@ -32,6 +32,9 @@ Glance = Callable[[int | None], Awaitable[Looked]]
 LOOK = 1.0
 """Seconds of silence after which it is looked at whether the caller, and how the workers, are."""
 
+APART = 0.5
+"""Seconds from one look at a run to the next: many may wait for one that settles all the time."""
+
 
 class Watch:
     """A revision that somebody waits for, as it was last read, with what its workers say."""
@@ -109,8 +112,8 @@ async def wait_until(
     """
     Return what was waited for once it has come, or cannot come, or some seconds are over.
 
-    ``look`` is asked after each event, and each second, with ``number``; without one it is about
-    what comes after now.
+    ``look`` is asked after an event, and each second, but no sooner than `APART` after it was
+    asked last; with ``number``, without which it is about what comes after now.
 
     Raises:
         RateLimited: The caller, or this process, may have no stream more.
@@ -126,7 +129,9 @@ async def wait_until(
         with feeds.following(looked.found["id"], looked.event) as feed:
             while not (looked.found["over"] or feed.over) and clock() < end:
                 require_caller(request.scope)
+                soonest = clock() + APART
                 await feed.news(min(LOOK, end - clock()))
+                await asyncio.sleep(max(min(soonest, end) - clock(), 0.0))
                 looked = await look(number)
             if feed.over:  # the run is gone, which the last look may not have seen
                 looked = await look(number)
