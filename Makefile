@@ -98,6 +98,7 @@ bench: $(STAMP) $(VENV)/.torch ## measure what docs/performance.md tells
 	$(BIN)/python benchmarks/curve_answers.py
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/control.py
+	$(BIN)/python benchmarks/brief.py
 
 $(VENV)/.torch: | $(STAMP)
 	$(BIN)/python -c 'import torch' 2>/dev/null || $(PIP) install torch==2.13.0

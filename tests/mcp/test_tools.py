@@ -106,6 +106,17 @@ def test_looking_changes_nothing(service: Service) -> None:
     assert (state["revision"], state["settled_until"], state["proposals"]["open"]) == (1, 100, 0)
 
 
+def test_a_history_begins_with_the_newest(service: Service) -> None:
+    """So many of the newest revisions, each with who and why, and what a note says."""
+    run = service.run()
+    service.admin.control(run).change(HALVE, message="flat")
+    service.admin.control(run).note("hm")
+    found = service.agent("viewer").ask("history", run=run, last=2)["revisions"]
+    assert [(each["revision"], each["kind"]) for each in found] == [(3, "note"), (2, "change")]
+    assert [each["message"] for each in found] == ["hm", "flat"]
+    assert found[1]["author"] == service.admin.access()["name"]
+
+
 OFFERS: list[tuple[str, str | None, bool, set[str]]] = [
     ("viewer", None, False, LOOKS),
     ("viewer", None, True, LOOKS),

@@ -86,7 +86,7 @@ def test_each_change_has_the_metric_before_and_after(desk: Desk) -> None:
         desk.settle(run, start, 20)
     points = ((10, 4.0), (20, 3.0), (21, 5.0), (40, 2.0), (55, float("nan")))
     desk.report(run, *points)
-    desk.report(run, (56, 0.25), metric="accuracy")
+    desk.report(run, *((step, 0.25) for step in range(40, 57)), metric="accuracy")
     found = briefed(desk)
     told = [(each["revision"], each["before"], each["after"]) for each in found["changes"]]
     assert told == [(3, 2.0, "NaN"), (2, 3.0, 2.0), (1, None, 3.0)]
