@@ -8,7 +8,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from rheostat.cli.commands.demo_page import AWAY, GPT, VALIDATED_EVERY
-from rheostat.errors import RheostatError, UnknownRun, Unreachable
+from rheostat.errors import Closed, RheostatError, UnknownRun, Unreachable
 
 if TYPE_CHECKING:
     from rheostat.mcp.agent import Called
@@ -40,6 +40,8 @@ def _look_after(url: str, say: Callable[[str], None]) -> None:
         while True:
             try:
                 agent.follow()
+            except Closed:  # by Ctrl-C
+                return
             except (UnknownRun, Unreachable) as error:
                 say(f"the agent ends: {error}")
                 return
