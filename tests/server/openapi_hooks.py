@@ -16,6 +16,7 @@ import os
 import re
 import zlib
 from collections import defaultdict
+from http.cookiejar import DefaultCookiePolicy
 from itertools import count, cycle
 from pathlib import Path
 from typing import Any
@@ -175,6 +176,20 @@ NARROWED: dict[str, dict[str, Json]] = {
     },
 }
 """What fields of bodies are. All changes are sent as revisions; forks and rewinds read the same."""
+
+
+class WithoutCookies(requests.Session):
+    """
+    Keeps no cookie: requests that sign in get one, and those after them shall be nobody's without a
+    token.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
+
+requests.Session = requests.sessions.Session = WithoutCookies  # type: ignore[misc]
 
 numbers = count()
 turns = cycle(TURNS)
