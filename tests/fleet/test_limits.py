@@ -144,6 +144,7 @@ async def all_at_once(serving: Serving) -> list[httpx.Response]:
     return [answer for each in found for answer in each]
 
 
+@pytest.mark.long
 def test_no_more_than_allowed_and_none_too_near(serving: Serving) -> None:
     """P7: a thousand requests at once make what the limit leaves, and their answers say so."""
     headers = {"Authorization": f"Bearer {serving.secrets['ann']}"}
